@@ -1,0 +1,258 @@
+//! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::definition::Diagnostic;
+use windlass_proto::id::{Digest, InstanceId, WorkflowId};
+use windlass_proto::problem::Problem;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use crate::journal::{Filter, Head, JournalError, Page, Status};
+
+/// A handle on a running coordinator; cheap to clone.
+#[derive(Clone)]
+pub struct Coordinator {
+    _inner: Arc<()>,
+}
+
+/// A definition that was accepted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Deployed {
+    /// Namespace, name, version.
+    pub workflow: WorkflowId,
+    /// Digest of the text.
+    pub digest: Digest,
+    /// True when this id had no definition, or another one, before.
+    pub changed: bool,
+    /// Warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Which workflow to start.
+#[derive(Clone, Debug)]
+pub struct WorkflowRef {
+    /// `document.namespace`
+    pub namespace: String,
+    /// `document.name`
+    pub name: String,
+    /// `document.version`; `None` or `latest` for the highest.
+    pub version: Option<String>,
+}
+
+/// A request to start an instance.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Which workflow.
+    pub workflow: WorkflowRef,
+    /// Its input; `{}` when the caller gave none.
+    pub input: Value,
+    /// The id to use; an instance that already has it makes the start a repeat.
+    pub id: Option<InstanceId>,
+    /// A key that makes repeats of this request start one instance only.
+    pub idempotency_key: Option<String>,
+    /// Labels to keep with the instance.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// An accepted start.
+#[derive(Clone, Copy, Debug)]
+pub struct Started {
+    /// The instance.
+    pub id: InstanceId,
+    /// True when an earlier request had started it.
+    pub repeated: bool,
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// With an output.
+    Completed(Value),
+    /// With an error.
+    Faulted(Problem),
+    /// By an operator.
+    Cancelled,
+}
+
+/// An instance in full.
+#[derive(Clone, Debug, Serialize)]
+pub struct InstanceView {
+    /// Its id.
+    pub id: InstanceId,
+    /// What lists show of it.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The raw input.
+    pub input: Value,
+    /// `$context`
+    pub context: Value,
+    /// Tasks that are running or waiting now.
+    pub open: Vec<OpenTask>,
+}
+
+/// A task that is running or waiting now.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenTask {
+    /// JSON pointer.
+    pub reference: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// `dispatched`, `waiting for time`, `waiting for events`, `retrying`, …
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it continues, for waits and retries.
+    pub until: Option<Timestamp>,
+    /// Which try of the enclosing `try` this is, from 1.
+    pub attempt: u32,
+}
+
+/// One line of an instance's history.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryEntry {
+    /// Sequence number of the fact.
+    pub sequence: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened: `instance.started`, `task.started`, `task.completed`, …
+    pub event: &'static str,
+    /// JSON pointer of the task concerned.
+    pub task: Option<Arc<str>>,
+    /// Name of the task concerned.
+    pub name: Option<Arc<str>>,
+    /// Details: input, output, error, attempt, …
+    pub data: Value,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct EventReceipt {
+    /// Instances that consumed it.
+    pub consumed: usize,
+}
+
+/// Why the coordinator refused.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The definition has errors.
+    #[error("the definition has errors")]
+    InvalidDefinition(Vec<Diagnostic>),
+    /// No such workflow.
+    #[error("no workflow {0} is deployed")]
+    UnknownWorkflow(String),
+    /// No such instance.
+    #[error("no instance {0}")]
+    UnknownInstance(InstanceId),
+    /// The input does not fit the workflow's `input.schema`.
+    #[error("the input is refused: {0}")]
+    InvalidInput(Problem),
+    /// The instance is not in a state that allows this.
+    #[error("instance {id} is {status:?}: {action} is not possible")]
+    Conflict {
+        /// The instance.
+        id: InstanceId,
+        /// Where it stands.
+        status: Status,
+        /// What was asked.
+        action: &'static str,
+    },
+    /// Too much work is open; try again after the time given.
+    #[error("too much work is open; try again in {0:?}")]
+    Overloaded(Duration),
+    /// The payload is too large.
+    #[error("{what} is {size} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The journal failed; the coordinator stops.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The coordinator is shutting down.
+    #[error("the coordinator is shutting down")]
+    Stopping,
+}
+
+#[allow(clippy::todo, clippy::unused_async, missing_docs, unused_variables)]
+impl Coordinator {
+    pub async fn deploy(&self, text: String) -> Result<Deployed, CoordinatorError> {
+        todo!()
+    }
+    /// Removes nothing: definitions of running instances stay.
+    pub async fn workflows(
+        &self,
+    ) -> Result<Vec<(WorkflowId, Digest, Timestamp)>, CoordinatorError> {
+        todo!()
+    }
+    pub async fn definition(&self, workflow: &WorkflowRef) -> Result<Arc<str>, CoordinatorError> {
+        todo!()
+    }
+    /// Returns once the start is durable.
+    pub async fn start(&self, start: Start) -> Result<Started, CoordinatorError> {
+        todo!()
+    }
+    /// The outcome, or `None` when it did not come in time.
+    pub async fn wait(
+        &self,
+        id: InstanceId,
+        timeout: Duration,
+    ) -> Result<Option<Outcome>, CoordinatorError> {
+        todo!()
+    }
+    pub async fn show(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
+        todo!()
+    }
+    pub async fn list(
+        &self,
+        filter: Filter,
+        cursor: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Page, CoordinatorError> {
+        todo!()
+    }
+    /// Entries from sequence number `from` on.
+    pub async fn history(
+        &self,
+        id: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, CoordinatorError> {
+        todo!()
+    }
+    /// Returns when the instance has facts from sequence number `from` on or has ended, or when
+    /// `timeout` is over; `history` then tells what they are.
+    pub async fn changed(
+        &self,
+        id: InstanceId,
+        from: u64,
+        timeout: Duration,
+    ) -> Result<(), CoordinatorError> {
+        todo!()
+    }
+    pub async fn cancel(
+        &self,
+        id: InstanceId,
+        reason: Option<String>,
+    ) -> Result<(), CoordinatorError> {
+        todo!()
+    }
+    pub async fn suspend(&self, id: InstanceId) -> Result<(), CoordinatorError> {
+        todo!()
+    }
+    pub async fn resume(&self, id: InstanceId) -> Result<(), CoordinatorError> {
+        todo!()
+    }
+    /// Returns once every consumption is durable.
+    pub async fn event(&self, event: CloudEvent) -> Result<EventReceipt, CoordinatorError> {
+        todo!()
+    }
+}

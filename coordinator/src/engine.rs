@@ -1,0 +1,1 @@
+//! Pure: decides what happens next. No I/O, clock, randomness or logging.

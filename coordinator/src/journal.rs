@@ -1,0 +1,365 @@
+//! The journal: what is known, on disk.
+//!
+//! A partition hands over one [`Commit`] at a time; all of it becomes durable or none of it. The
+//! engine's facts are opaque bytes here, so that the store and the engine change apart.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
+use windlass_proto::problem::Problem;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+/// What a store of facts must do. Blocking: called from partition and committer threads, never
+/// from async code.
+pub trait Journal: Send + Sync + 'static {
+    /// Number of partitions, fixed when the journal was made.
+    fn partitions(&self) -> u16;
+
+    /// Makes all commits durable, each atomically. When this returns `Ok`, they survive power loss.
+    ///
+    /// # Errors
+    /// When the store cannot write. The caller must stop: what is in memory no longer equals what
+    /// is on disk.
+    fn commit(&self, commits: &[Commit]) -> Result<(), JournalError>;
+
+    /// Everything needed to rebuild one instance: its latest snapshot and the facts after it.
+    ///
+    /// # Errors
+    /// When records are damaged or of an unknown format.
+    fn load(&self, instance: InstanceId) -> Result<Option<StoredInstance>, JournalError>;
+
+    /// The facts of an instance from sequence number `from` on, at most `limit` entries.
+    ///
+    /// # Errors
+    /// When records are damaged or of an unknown format.
+    fn facts(
+        &self,
+        instance: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredFacts>, JournalError>;
+
+    /// The head of one instance.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    fn head(&self, instance: InstanceId) -> Result<Option<Head>, JournalError>;
+
+    /// Instances matching `filter`, newest first, starting before `cursor`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn list(
+        &self,
+        filter: &Filter,
+        cursor: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Page, JournalError>;
+
+    /// Instances of a partition with work that must be done again after a restart (dispatched
+    /// assignments, events being published, children being started), in pages: at most `limit`,
+    /// after `after`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn hot(
+        &self,
+        partition: PartitionId,
+        after: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Vec<InstanceId>, JournalError>;
+
+    /// Timers of a partition due before `until`, soonest first, at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn timers(
+        &self,
+        partition: PartitionId,
+        after: Option<TimerKey>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<TimerKey>, JournalError>;
+
+    /// Subscriptions of a partition, in pages: at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn subscriptions(
+        &self,
+        partition: PartitionId,
+        after: Option<(InstanceId, FrameId)>,
+        limit: usize,
+    ) -> Result<Vec<(InstanceId, FrameId, Arc<[u8]>)>, JournalError>;
+
+    /// True when `partition` has recorded `key` by [`Commit::seen`] and not yet forgotten it.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    fn has_seen(&self, partition: PartitionId, key: &[u8]) -> Result<bool, JournalError>;
+
+    /// Keeps the text of a definition under its digest, durably, and makes it current for its id.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn put_definition(&self, definition: &StoredDefinition) -> Result<(), JournalError>;
+
+    /// The text of the definition with this digest.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    fn definition(&self, digest: &Digest) -> Result<Option<StoredDefinition>, JournalError>;
+
+    /// The current definition of every workflow id.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError>;
+
+    /// Removes instances that ended before `before`, at most `limit`; returns how many went.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn retain(&self, before: Timestamp, limit: usize) -> Result<usize, JournalError>;
+
+    /// Starts a new term of ownership: durable, greater than every earlier one.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn next_epoch(&self) -> Result<u64, JournalError>;
+
+    /// Reads and checks every record: checksums, formats, gaps in sequences, dangling indexes.
+    ///
+    /// # Errors
+    /// When the store cannot be read at all; damage found is in the report.
+    fn check(&self) -> Result<CheckReport, JournalError>;
+}
+
+/// What one partition wants durable, together or not at all.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// The partition.
+    pub partition: PartitionId,
+    /// New facts, one entry an instance.
+    pub writes: Vec<InstanceWrite>,
+    /// Timers to add.
+    pub timers_set: Vec<TimerKey>,
+    /// Timers to remove.
+    pub timers_cleared: Vec<TimerKey>,
+    /// Subscriptions to add or replace: what the partition needs to route events to the instance
+    /// without loading it.
+    pub subscribed: Vec<(InstanceId, FrameId, Arc<[u8]>)>,
+    /// Subscriptions to remove.
+    pub unsubscribed: Vec<(InstanceId, FrameId)>,
+    /// Keys to remember (events consumed, by source and id; idempotency keys), until the time given.
+    pub seen: Vec<(Arc<[u8]>, Timestamp)>,
+}
+
+/// New facts of one instance.
+#[derive(Debug)]
+pub struct InstanceWrite {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Sequence number of the first of these facts; facts of an instance are numbered from 0
+    /// without gaps.
+    pub sequence: u64,
+    /// How many facts `facts` holds.
+    pub count: u32,
+    /// The facts, encoded by the engine; stored as one value.
+    pub facts: Vec<u8>,
+    /// The head to write: when the instance starts, ends, or changes its status.
+    pub head: Option<Head>,
+    /// Whether the instance is now in the hot index; `None` leaves it as it is.
+    pub hot: Option<bool>,
+    /// The whole state after these facts: loading then starts here.
+    pub snapshot: Option<Vec<u8>>,
+}
+
+/// A durable timer: its key says all there is to say. Sorted by due time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TimerKey {
+    /// When it fires, at the earliest.
+    pub due: Timestamp,
+    /// The instance it wakes.
+    pub instance: InstanceId,
+    /// The timer's number within the instance.
+    pub timer: u32,
+}
+
+/// What lists show of an instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// The definition the instance is pinned to.
+    pub digest: Digest,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was accepted.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Labels given at the start.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// The instance that runs it as a child.
+    pub parent: Option<InstanceId>,
+    /// The output, once completed; left out when over 64 KiB (the facts have it).
+    pub output: Option<Value>,
+    /// The error, once faulted.
+    pub error: Option<Problem>,
+}
+
+/// Status of an instance: the specification's status phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Accepted, not yet started.
+    Pending,
+    /// Tasks run.
+    Running,
+    /// Waits for time or events only.
+    Waiting,
+    /// Stopped by an operator until resumed.
+    Suspended,
+    /// Ended by an operator.
+    Cancelled,
+    /// Ended by an error.
+    Faulted,
+    /// Ended with an output.
+    Completed,
+}
+
+impl Status {
+    /// True for cancelled, faulted and completed.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Faulted | Self::Completed)
+    }
+
+    /// The specification's word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Suspended => "suspended",
+            Self::Cancelled => "cancelled",
+            Self::Faulted => "faulted",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// An instance as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredInstance {
+    /// Its latest snapshot and the sequence number of the first fact after it.
+    pub snapshot: Option<(u64, Vec<u8>)>,
+    /// The facts after the snapshot, in order, as they were written.
+    pub facts: Vec<StoredFacts>,
+}
+
+/// Facts written together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFacts {
+    /// Sequence number of the first.
+    pub sequence: u64,
+    /// How many there are.
+    pub count: u32,
+    /// The facts, encoded by the engine.
+    pub facts: Vec<u8>,
+}
+
+/// A definition as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredDefinition {
+    /// Namespace, name, version.
+    pub id: WorkflowId,
+    /// Digest of the text.
+    pub digest: Digest,
+    /// The text as deployed.
+    pub text: Arc<str>,
+    /// When it was deployed.
+    pub deployed_at: Timestamp,
+}
+
+/// Which instances to list: all conditions given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// `document.namespace`
+    pub namespace: Option<String>,
+    /// `document.name`
+    pub name: Option<String>,
+    /// `document.version`
+    pub version: Option<String>,
+    /// Any of these; empty means every status.
+    pub statuses: Vec<Status>,
+    /// Started at or after.
+    pub started_after: Option<Timestamp>,
+    /// Started before.
+    pub started_before: Option<Timestamp>,
+    /// Labels it must carry.
+    pub labels: Vec<(String, String)>,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The instances, newest first.
+    pub items: Vec<(InstanceId, Head)>,
+    /// Where the next page starts; absent at the end.
+    pub next: Option<InstanceId>,
+}
+
+/// What a check of the whole journal found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CheckReport {
+    /// Records read.
+    pub records: u64,
+    /// Instances seen.
+    pub instances: u64,
+    /// One line for each record that is damaged or inconsistent; at most a thousand are kept.
+    pub damage: Vec<String>,
+}
+
+/// Why the journal cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk or the store refused.
+    #[error(
+        "the journal cannot be written or read: {0}; check free space and permissions of its directory"
+    )]
+    Store(String),
+    /// A record fails its checksum or does not decode.
+    #[error(
+        "the journal holds a damaged record ({0}); run `windlass fsck`, then restore from a backup"
+    )]
+    Damaged(String),
+    /// A record was written by a newer version.
+    #[error(
+        "the journal holds a record of format {found}, this version reads up to {known}: use a newer windlass"
+    )]
+    UnknownFormat {
+        /// The record's format.
+        found: u8,
+        /// The newest this version knows.
+        known: u8,
+    },
+    /// Another process has the directory open.
+    #[error("another windlass has {0} open; stop it or choose another --data-dir")]
+    Locked(String),
+    /// The store did not open.
+    #[error(
+        "the journal at {path} cannot be opened: {reason}; move the directory aside and restore a backup"
+    )]
+    Unopenable {
+        /// The directory.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,17 @@
+//! The memory and the judgement: accepts definitions, instances and events, decides what happens
+//! next, and keeps every fact before anything rests on it.
+//!
+//! ```text
+//!  accept ──> partition ──> engine (decide) ──> journal (commit, fdatasync) ──> effects
+//!    ^           ^  ^                                                             │
+//!    │           │  └── timer, events                              dispatch <─────┤
+//!  replies       └───── collect <── reports ── workers <── assignments <─┘        └─> replies
+//! ```
+//!
+//! Reading order: [`coordinator`] (what the rest of the world calls), `partition`, [`engine`],
+//! [`journal`].
+
+pub mod accept;
+pub mod coordinator;
+pub mod engine;
+pub mod journal;

@@ -1,0 +1,61 @@
+//! From the text of a definition to a [`Plan`].
+
+use std::sync::Arc;
+
+use crate::plan::Plan;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Accepted, but worth changing.
+    Warning,
+    /// Refused.
+    Error,
+}
+
+/// One finding about a definition.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Diagnostic {
+    /// A stable code, such as `WL0101`; `windlass explain` tells more.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Column, counted from 1 in characters.
+    pub column: usize,
+    /// Length of the place, in characters, at least 1.
+    pub length: usize,
+    /// JSON pointer of the place.
+    pub pointer: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What a definition gave: a plan when no finding is an error.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plan, when there is no error.
+    pub plan: Option<Arc<Plan>>,
+    /// All findings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What a definition is checked against.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Functions the workers offer by name; `None` when that is not known, so that an unknown name
+    /// is only a warning.
+    pub functions: Option<Vec<Arc<str>>>,
+    /// Turn every accepted deviation from the specification into an error.
+    pub strict: bool,
+}
+
+/// Loads a definition, YAML 1.2 or JSON, and reports everything found.
+#[must_use]
+pub fn load(_text: &str, _options: &Options) -> Loaded {
+    Loaded { plan: None, diagnostics: Vec::new() }
+}

@@ -1,0 +1,100 @@
+//! Identities: workflows, instances, frames, partitions.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Identity of a definition: `document.namespace`, `document.name`, `document.version`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WorkflowId {
+    /// `document.namespace`.
+    pub namespace: Arc<str>,
+    /// `document.name`.
+    pub name: Arc<str>,
+    /// `document.version`, a semantic version.
+    pub version: Arc<str>,
+}
+
+impl fmt::Display for WorkflowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.name, self.version)
+    }
+}
+
+/// SHA-256 of a definition's text, in lower-case hexadecimal. An instance is pinned to one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub Arc<str>);
+
+impl Digest {
+    /// The digest of a definition's text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::digest(text.as_bytes());
+        let mut hex = String::with_capacity(64);
+        for byte in hash {
+            hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+            hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+        }
+        Self(hex.into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Identity of one run of a workflow. UUID version 7 by default, so that ids sort by start time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InstanceId(pub Uuid);
+
+impl InstanceId {
+    /// The partition that owns this instance, among `partitions` (at least one).
+    #[must_use]
+    pub fn partition(self, partitions: u16) -> PartitionId {
+        // The last bytes of a UUID are random in every version we make.
+        let bytes = self.0.as_bytes();
+        let tail = u16::from_be_bytes([bytes[14], bytes[15]]);
+        PartitionId(tail % partitions.max(1))
+    }
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.as_hyphenated(), f)
+    }
+}
+
+impl FromStr for InstanceId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// A share of the instances, owned by one thread of one coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PartitionId(pub u16);
+
+/// One visit of a task in one instance: the number of the frame the engine opened for it.
+///
+/// Numbers are given in order of opening and never used twice in an instance, so a frame id is
+/// also the *visit* of the idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FrameId(pub u32);

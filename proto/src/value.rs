@@ -1,0 +1,261 @@
+//! Data that flows through a workflow: JSON, shared instead of copied.
+//!
+//! Cloning is cheap (composite values are reference-counted) and every composite knows its weight
+//! and depth, so that limits are checked in constant time. Objects keep the order of their keys.
+
+mod codec;
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+/// Members of an object, in the author's order.
+pub type Members = IndexMap<Arc<str>, Value>;
+
+/// One JSON value.
+#[derive(Clone, Debug, Default)]
+pub enum Value {
+    /// `null`
+    #[default]
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number that is an integer and fits 64 bits.
+    Int(i64),
+    /// Any other number; never a literal that [`Value::Big`] keeps.
+    Float(f64),
+    /// An integer literal beyond 64 bits, kept digit for digit until something computes with it.
+    Big(Arc<str>),
+    /// A string.
+    String(Arc<str>),
+    /// An array.
+    Array(Arc<Array>),
+    /// An object.
+    Object(Arc<Object>),
+}
+
+/// Elements of an array, with their weight and depth.
+#[derive(Clone, Debug)]
+pub struct Array {
+    elements: Vec<Value>,
+    weight: u64,
+    depth: u32,
+}
+
+/// Members of an object, with their weight and depth.
+#[derive(Clone, Debug)]
+pub struct Object {
+    members: Members,
+    weight: u64,
+    depth: u32,
+}
+
+/// Bytes a value costs beside its text: the size of the enum itself.
+const SCALAR_WEIGHT: u64 = 16;
+
+impl Array {
+    fn new(elements: Vec<Value>) -> Self {
+        let weight = elements.iter().map(Value::weight).fold(SCALAR_WEIGHT, u64::saturating_add);
+        let depth = elements.iter().map(Value::depth).max().unwrap_or(0) + 1;
+        Self { elements, weight, depth }
+    }
+}
+
+impl Object {
+    fn new(members: Members) -> Self {
+        let mut weight = SCALAR_WEIGHT;
+        let mut depth = 0;
+        for (key, value) in &members {
+            weight = weight.saturating_add(key.len() as u64).saturating_add(value.weight());
+            depth = depth.max(value.depth());
+        }
+        Self { members, weight, depth: depth + 1 }
+    }
+}
+
+impl Value {
+    /// An array of `elements`.
+    #[must_use]
+    pub fn array(elements: Vec<Self>) -> Self {
+        Self::Array(Arc::new(Array::new(elements)))
+    }
+
+    /// An object of `members`; a later key replaces an earlier one in its place.
+    pub fn object<K: Into<Arc<str>>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {
+        Self::from(members.into_iter().map(|(key, value)| (key.into(), value)).collect::<Members>())
+    }
+
+    /// The empty object.
+    #[must_use]
+    pub fn empty_object() -> Self {
+        Self::from(Members::new())
+    }
+
+    /// The text of a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The elements of an array.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(array) => Some(&array.elements),
+            _ => None,
+        }
+    }
+
+    /// The members of an object.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&Members> {
+        match self {
+            Self::Object(object) => Some(&object.members),
+            _ => None,
+        }
+    }
+
+    /// The members, taken out without copying where this is the only owner.
+    #[must_use]
+    pub fn into_members(self) -> Option<Members> {
+        match self {
+            Self::Object(object) => {
+                Some(Arc::try_unwrap(object).map_or_else(|it| it.members.clone(), |it| it.members))
+            }
+            _ => None,
+        }
+    }
+
+    /// The elements, taken out without copying where this is the only owner.
+    #[must_use]
+    pub fn into_elements(self) -> Option<Vec<Self>> {
+        match self {
+            Self::Array(array) => {
+                Some(Arc::try_unwrap(array).map_or_else(|it| it.elements.clone(), |it| it.elements))
+            }
+            _ => None,
+        }
+    }
+
+    /// The member `key` of an object.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.as_object()?.get(key)
+    }
+
+    /// The number as an integer, when it is one and fits.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            Self::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 =>
+            {
+                #[allow(clippy::cast_possible_truncation)]
+                Some(*number as i64)
+            }
+            _ => None,
+        }
+    }
+
+    /// True for the specification's falsy values' opposite: everything but `null` and `false`.
+    #[must_use]
+    pub fn is_truthy(&self) -> bool {
+        !matches!(self, Self::Null | Self::Bool(false))
+    }
+
+    /// True for `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Approximate bytes this value takes, counting shared parts as often as they appear.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => SCALAR_WEIGHT,
+            Self::Big(text) | Self::String(text) => SCALAR_WEIGHT + text.len() as u64,
+            Self::Array(array) => array.weight,
+            Self::Object(object) => object.weight,
+        }
+    }
+
+    /// Levels of nesting: 0 for a scalar.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        match self {
+            Self::Array(array) => array.depth,
+            Self::Object(object) => object.depth,
+            _ => 0,
+        }
+    }
+
+    /// Compact JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Serialising to a String cannot fail: keys are strings and there is no I/O.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// A string's own text, any other value as compact JSON: what jq's `tostring` gives.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.as_str().map_or_else(|| self.to_json(), str::to_owned)
+    }
+}
+
+impl From<Members> for Value {
+    fn from(members: Members) -> Self {
+        Self::Object(Arc::new(Object::new(members)))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<Arc<str>> for Value {
+    fn from(text: Arc<str>) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(elements: Vec<Value>) -> Self {
+        Self::array(elements)
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a == b,
+            #[allow(clippy::cast_precision_loss)]
+            (Self::Int(a), Self::Float(b)) | (Self::Float(b), Self::Int(a)) => *a as f64 == *b,
+            (Self::Big(a), Self::Big(b)) | (Self::String(a), Self::String(b)) => a == b,
+            (Self::Array(a), Self::Array(b)) => a.elements == b.elements,
+            (Self::Object(a), Self::Object(b)) => a.members == b.members,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Serde for [`Value`]: the same data in JSON and in MessagePack.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Members, Value};
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(it) => serializer.serialize_bool(*it),
+            Self::Int(it) => serializer.serialize_i64(*it),
+            Self::Float(it) => serializer.serialize_f64(*it),
+            Self::Big(it) => serializer.serialize_f64(it.parse().unwrap_or(f64::INFINITY)),
+            Self::String(it) => serializer.serialize_str(it),
+            Self::Array(array) => {
+                let mut sequence = serializer.serialize_seq(Some(array.elements.len()))?;
+                for element in &array.elements {
+                    sequence.serialize_element(element)?;
+                }
+                sequence.end()
+            }
+            Self::Object(object) => {
+                let mut map = serializer.serialize_map(Some(object.members.len()))?;
+                for (key, value) in &object.members {
+                    map.serialize_entry(&**key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, it: bool) -> Result<Value, E> {
+        Ok(Value::Bool(it))
+    }
+
+    fn visit_i64<E>(self, it: i64) -> Result<Value, E> {
+        Ok(Value::Int(it))
+    }
+
+    fn visit_u64<E>(self, it: u64) -> Result<Value, E> {
+        Ok(i64::try_from(it).map_or_else(|_| Value::Big(it.to_string().into()), Value::Int))
+    }
+
+    fn visit_f64<E>(self, it: f64) -> Result<Value, E> {
+        Ok(Value::Float(it))
+    }
+
+    fn visit_str<E>(self, it: &str) -> Result<Value, E> {
+        Ok(Value::from(it))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        // The length is what the sender claims: never reserve more than a little on its word.
+        let mut elements = Vec::with_capacity(sequence.size_hint().unwrap_or(0).min(1024));
+        while let Some(element) = sequence.next_element()? {
+            elements.push(element);
+        }
+        Ok(Value::array(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Members::new();
+        while let Some((key, value)) = map.next_entry::<Arc<str>, Value>()? {
+            members.insert(key, value);
+        }
+        Ok(Value::from(members))
+    }
+}

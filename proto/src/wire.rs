@@ -1,0 +1,96 @@
+//! What coordinator and worker say to each other.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
+use crate::plan::TaskIx;
+use crate::problem::Problem;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+/// Which delivery of which attempt of which visit: a report must name the live one to be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AssignmentKey {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The visit of the task.
+    pub frame: FrameId,
+    /// The sending of it, counted from 1; grows when the assignment is sent again.
+    pub delivery: u32,
+    /// The partition that owns the instance.
+    pub partition: PartitionId,
+    /// The term of the partition's owner.
+    pub epoch: u64,
+}
+
+/// A task for a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Which delivery this is.
+    pub key: AssignmentKey,
+    /// The workflow the task belongs to.
+    pub workflow: WorkflowId,
+    /// The definition's digest: what the worker must have loaded.
+    pub digest: Digest,
+    /// The task.
+    pub task: TaskIx,
+    /// JSON pointer of the task, the call sites of functions included.
+    pub reference: Arc<str>,
+    /// What is asked for.
+    pub work: Work,
+    /// The task's raw input.
+    pub input: Value,
+    /// The variables the task's expressions name (see [`crate::plan::Task::variables`]), without
+    /// secrets. `$input` and `$output` are the worker's to bind.
+    pub variables: Vec<(Arc<str>, Value)>,
+    /// What `now` means to the task's expressions.
+    pub now: Timestamp,
+    /// When the task's or the workflow's timeout ends it, whichever comes first.
+    pub deadline: Option<Timestamp>,
+    /// W3C trace context.
+    pub traceparent: Option<Arc<str>>,
+}
+
+impl Assignment {
+    /// The key a side effect carries so that its receiver can tell repeats: stable over attempts of
+    /// delivery, new for every visit.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        format!("{}{}/{}", self.key.instance, self.reference, self.key.frame.0)
+    }
+}
+
+/// What a worker is asked to do with a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Work {
+    /// Perform it: input schema, `input.from`, the call or run, `output.as`, output schema.
+    Perform,
+    /// Evaluate one of its expressions, which names a secret.
+    Evaluate(Field),
+}
+
+/// An expression field that the coordinator cannot evaluate because it names a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Field {
+    /// `if`
+    Condition,
+    /// `input.from`
+    InputFrom,
+    /// The task's own definition: the value of `set`, the event of `emit`, the items of `for`, …
+    Definition,
+    /// `output.as`
+    OutputAs,
+    /// `export.as`
+    ExportAs,
+}
+
+/// What came of an assignment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Which delivery it answers.
+    pub key: AssignmentKey,
+    /// The transformed output, or the error.
+    pub result: Result<Value, Problem>,
+}

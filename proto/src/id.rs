@@ -87,7 +87,9 @@ impl FromStr for InstanceId {
 }
 
 /// A share of the instances, owned by one thread of one coordinator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct PartitionId(pub u16);
 

@@ -128,6 +128,14 @@ pub enum Fact {
         /// How many branches.
         branches: u32,
     },
+    /// What the branches of a `fork` changed of the context was merged.
+    #[serde(rename = "m")]
+    ContextMerged {
+        /// The visit of the `fork`.
+        frame: FrameId,
+        /// The context.
+        context: Value,
+    },
     /// A branch of a competing `fork` failed while others go on.
     #[serde(rename = "b")]
     BranchFaulted {
@@ -237,8 +245,12 @@ pub enum Fact {
         output: Value,
         /// The new context; absent when it stays.
         context: Option<Value>,
-        /// True when the `listen` wants no further events.
-        last: bool,
+    },
+    /// A `listen` wants no further events, and drops those not yet taken up.
+    #[serde(rename = "z")]
+    ListenClosed {
+        /// The visit of the `listen`.
+        frame: FrameId,
     },
     /// A child is to be started.
     #[serde(rename = "w")]

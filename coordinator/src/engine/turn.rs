@@ -10,7 +10,7 @@ use std::sync::Arc;
 use windlass_proto::expression::Budget;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
-use windlass_proto::plan::{Plan, Task};
+use windlass_proto::plan::{FunctionTarget, Kind, Plan, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -19,7 +19,7 @@ use windlass_proto::wire::{Field, Work};
 use super::effect::Effect;
 use super::fact::Fact;
 use super::input::{ChildOutcome, Input, Rejection};
-use super::instance::{Body, Ending, Frame, Instance, Parent, ROOT, Step};
+use super::instance::{Body, Ending, Frame, Instance, Parent, Step};
 
 /// What one input led to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -151,7 +151,9 @@ impl<'a> Turn<'a> {
     /// Applies an input and works off what follows.
     fn take(&mut self, input: Input) -> Result<(), Rejection> {
         match input {
-            Input::Reported { frame, delivery, result } => self.reported(frame, delivery, result)?,
+            Input::Reported { frame, delivery, result } => {
+                self.reported(frame, delivery, result)?
+            }
             Input::TimerFired { timer } => self.timer_fired(timer)?,
             Input::EventArrived(event) => self.event_arrived(&event)?,
             Input::Published { frame, result } => self.published(frame, result)?,
@@ -192,7 +194,7 @@ impl<'a> Turn<'a> {
         let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
         match &frame.body {
             Body::Dispatched { delivery: live } if *live == delivery => match result {
-                Ok(output) => self.export(id, output),
+                Ok(output) => self.export(id, output, None),
                 Err(problem) => self.fail(id, problem),
             },
             Body::Evaluating { field, value, delivery: live } if *live == delivery => {
@@ -216,7 +218,7 @@ impl<'a> Turn<'a> {
         let Body::Publishing { event } = &frame.body else { return Err(Rejection::Stale) };
         let output = event.envelope().clone();
         match result {
-            Ok(()) => self.complete(id, output),
+            Ok(()) => self.finish_task(id, output, None),
             Err(problem) => self.fail(id, problem),
         }
         Ok(())
@@ -228,7 +230,7 @@ impl<'a> Turn<'a> {
         match &frame.body {
             Body::Child { wait: false, .. } => {
                 let output = frame.input.clone();
-                self.complete(id, output);
+                self.finish_task(id, output, None);
                 Ok(())
             }
             _ => Err(Rejection::Stale),
@@ -397,31 +399,20 @@ impl<'a> Turn<'a> {
 
     /// JSON pointer of a frame's task, with the call sites of functions before it.
     pub(super) fn reference(&self, id: FrameId) -> Arc<str> {
-        let mut parts: Vec<&Arc<str>> = Vec::new();
-        let mut lineage = self.state.lineage(id);
-        let Some((_, first)) = lineage.next() else { return Arc::from("/") };
-        let Some(task) = self.task_of(first) else { return Arc::from("/") };
-        if task.reference.starts_with("/do/") && self.is_root_task(task) {
+        let mut lineage = self.state.lineage(id).filter_map(|(_, frame)| self.task_of(frame));
+        let Some(task) = lineage.next() else { return Arc::from("/") };
+        if self.plan.functions.is_empty() {
             return task.reference.clone();
         }
-        parts.push(&task.reference);
-        for (_, frame) in lineage {
-            let Some(task) = self.task_of(frame) else { break };
-            if task.kind.is_defined_function() {
-                parts.push(&task.reference);
-            }
-        }
+        let sites = lineage.filter(|task| is_call_site(task)).map(|task| &task.reference);
+        let mut parts: Vec<&Arc<str>> = std::iter::once(&task.reference).chain(sites).collect();
         parts.reverse();
         parts.into_iter().map(|part| &**part).collect::<String>().into()
     }
+}
 
-    /// True when the task belongs to the workflow itself, not to a function.
-    fn is_root_task(&self, task: &Task) -> bool {
-        self.plan.functions.is_empty() || !self.plan.is_within_function(task.index)
-    }
-
-    /// The list a frame runs, as far as it runs one.
-    pub(super) fn root_is(id: FrameId) -> bool {
-        id == ROOT
-    }
+/// True for a call of a function that the definition itself defines.
+fn is_call_site(task: &Task) -> bool {
+    let Kind::Function(call) = &task.kind else { return false };
+    matches!(call.target, FunctionTarget::Defined(_))
 }

@@ -31,7 +31,7 @@ impl Instance {
                 }
             }
             Fact::TaskOpened { parent, position, task, raw } => {
-                let raw = raw.clone().unwrap_or_else(|| self.offered(*parent));
+                let raw = raw.clone().unwrap_or_else(|| self.raw_for_child(*parent));
                 let context = self.branch_context(*parent);
                 let frame = Frame {
                     parent: *parent,
@@ -53,7 +53,7 @@ impl Instance {
                 }
             }
             Fact::TaskSkipped { parent, position, frame } => {
-                let output = self.offered(*parent);
+                let output = self.raw_for_child(*parent);
                 if let Some(frame) = frame {
                     self.close(*frame);
                 }
@@ -105,6 +105,7 @@ impl Instance {
             Fact::LoopBegan { .. }
             | Fact::Iterated { .. }
             | Fact::Forked { .. }
+            | Fact::ContextMerged { .. }
             | Fact::BranchFaulted { .. }
             | Fact::SequenceBegan { .. }
             | Fact::AttemptBegan { .. }
@@ -113,7 +114,8 @@ impl Instance {
             Fact::Subscribed { .. }
             | Fact::EventConsumed { .. }
             | Fact::ItemBegan { .. }
-            | Fact::ItemEnded { .. } => self.evolve_listening(fact),
+            | Fact::ItemEnded { .. }
+            | Fact::ListenClosed { .. } => self.evolve_listening(fact),
         }
     }
 
@@ -141,6 +143,7 @@ impl Instance {
                 };
                 self.set_body(*frame, body);
             }
+            Fact::ContextMerged { frame, context } => self.set_context(*frame, context.clone()),
             Fact::BranchFaulted { frame, position, problem } => {
                 self.close_children(*frame, Some(*position));
                 if let Some(Body::Fork { branches, running }) = self.body_mut(*frame)
@@ -218,7 +221,7 @@ impl Instance {
                     listening.value = listening.item.clone().unwrap_or_default();
                 }
             }
-            Fact::ItemEnded { frame, output, context, last } => {
+            Fact::ItemEnded { frame, output, context } => {
                 if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
                     listening.outputs.push(output.clone());
                     listening.item = None;
@@ -226,7 +229,12 @@ impl Instance {
                 if let Some(context) = context {
                     self.set_context(*frame, context.clone());
                 }
-                self.close_listening(*frame, *last);
+            }
+            Fact::ListenClosed { frame } => {
+                if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
+                    listening.queue.clear();
+                }
+                self.close_listening(*frame, true);
             }
             _ => {}
         }
@@ -279,7 +287,7 @@ impl Instance {
     }
 
     /// What a child of this frame gets as raw input.
-    fn offered(&self, id: FrameId) -> Value {
+    pub(in crate::engine) fn raw_for_child(&self, id: FrameId) -> Value {
         let Some(frame) = self.frames.get(&id) else { return Value::Null };
         frame.body.value().cloned().unwrap_or_else(|| frame.input.clone())
     }

@@ -3,6 +3,7 @@
 //! A partition hands over one [`Commit`] at a time; all of it becomes durable or none of it. The
 //! engine's facts are opaque bytes here, so that the store and the engine change apart.
 
+pub mod committer;
 pub mod memory;
 pub mod sled;
 pub mod store;

@@ -52,3 +52,11 @@ pub const CALL_TIMEOUT_MS: u64 = 300_000;
 
 /// Redirects followed by one call, as browsers and curl bound them.
 pub const REDIRECTS: usize = 10;
+
+/// Records that one write of the journal takes together: beyond some hundred a group only gets
+/// slower, not cheaper.
+pub const GROUP_RECORDS: usize = 256;
+
+/// Bytes of facts and snapshots after which a group of commits takes no more: a few milliseconds
+/// of writing. A single commit may be larger.
+pub const GROUP_BYTES: usize = 1 << 20;

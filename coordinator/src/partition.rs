@@ -25,9 +25,10 @@ use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 pub use batch::Batch;
-pub use message::{EventTicket, Message, NewInstance, Reply, StartReply, Watch};
-pub use owner::{Inbox, Owner};
+pub use message::{Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Watch};
+pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
 pub use release::{Release, World};
+pub(crate) use resident::fold;
 
 use crate::catalog::Catalog;
 use crate::journal::{Journal, JournalError};
@@ -132,7 +133,12 @@ impl Partition {
         self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
         self.residents.shed(durable);
         self.seen.retain(|_, recorded| *recorded > durable);
-        self.seal(batch)
+        let batch = self.seal(batch)?;
+        if batch.is_empty() {
+            // Nobody commits it, so its number must not be waited for.
+            self.submitted -= 1;
+        }
+        Ok(batch)
     }
 
     /// When the next timer is due, or needs looking up.

@@ -63,6 +63,8 @@ pub enum Fact {
         parent: FrameId,
         /// Position in that list.
         position: u32,
+        /// The task.
+        task: TaskIx,
         /// Its own frame, when one was opened to evaluate the condition.
         frame: Option<FrameId>,
     },

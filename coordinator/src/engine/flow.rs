@@ -133,7 +133,7 @@ impl<'a> Turn<'a> {
                 self.enter(id, task);
             }
             Ok(_) => {
-                self.record(Fact::TaskSkipped { parent, position, frame: None });
+                self.record(Fact::TaskSkipped { parent, position, task: index, frame: None });
                 self.after(parent, position, Flow::Continue, raw);
             }
             Err(problem) => {
@@ -196,7 +196,8 @@ impl<'a> Turn<'a> {
             Field::Condition => match self.take_evaluated(id, field) {
                 Some(verdict) if verdict.is_truthy() => self.enter(id, task),
                 _ => {
-                    self.record(Fact::TaskSkipped { parent, position, frame: Some(id) });
+                    let (task, frame) = (task.index, Some(id));
+                    self.record(Fact::TaskSkipped { parent, position, task, frame });
                     self.after(parent, position, Flow::Continue, value);
                 }
             },

@@ -26,6 +26,12 @@ impl Batch {
         Self { number, commit, releases: Vec::new(), now, touched: Vec::new() }
     }
 
+    /// True when there is nothing to write and nothing to let go.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.is_quiet() && self.releases.is_empty()
+    }
+
     /// True when nothing has to be written.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

@@ -18,11 +18,7 @@ use crate::journal::{JournalError, TimerKey};
 const TURN_TIMERS: usize = 1_024;
 
 impl Partition {
-    pub(super) fn take(
-        &mut self,
-        batch: &mut Batch,
-        message: Message,
-    ) -> Result<(), JournalError> {
+    pub(super) fn take(&mut self, batch: &mut Batch, message: Message) -> Result<(), JournalError> {
         match message {
             Message::Start(start) => self.start(batch, *start),
             Message::Input { instance, input, reply } => {
@@ -34,9 +30,9 @@ impl Partition {
             }
             Message::Event(ticket) => self.event(batch, ticket),
             Message::Show { instance, reply } => {
-                let view = self.load(instance)?.map(|it| {
-                    Box::new(crate::view::view(&it.plan, &it.instance))
-                });
+                let view = self
+                    .load(instance)?
+                    .map(|it| Box::new(crate::view::view(&it.plan, &it.instance)));
                 batch.releases.push(Release::Shown(reply, view));
                 Ok(())
             }
@@ -154,11 +150,8 @@ impl Partition {
         decision: Decision,
     ) -> Result<(), JournalError> {
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
-        if !decision.facts.is_empty() {
-            resident.keep(batch.now, decision.facts)?;
-            if !batch.touched.contains(&id) {
-                batch.touched.push(id);
-            }
+        if !decision.facts.is_empty() && resident.keep(batch.now, decision.facts)? {
+            batch.touched.push(id);
         }
         self.index(batch, id)?;
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
@@ -335,10 +328,7 @@ impl Sender<'_> {
 }
 
 /// The definition an instance is pinned to.
-fn plan_of(
-    catalog: &crate::catalog::Catalog,
-    digest: &Digest,
-) -> Result<Arc<Plan>, JournalError> {
+fn plan_of(catalog: &crate::catalog::Catalog, digest: &Digest) -> Result<Arc<Plan>, JournalError> {
     catalog.plan(digest).ok_or_else(|| {
         JournalError::Damaged(format!("the definition {digest} of an instance is missing"))
     })

@@ -60,23 +60,17 @@ impl Resident {
     ) -> Result<Self, JournalError> {
         let (instance, snapshot) = fold(id, stored)?;
         let (status, hot) = (Some(instance.status()), instance.is_hot());
-        Ok(Self {
-            instance,
-            plan,
-            entry: Vec::new(),
-            count: 0,
-            written: 0,
-            status,
-            hot,
-            snapshot,
-        })
+        Ok(Self { instance, plan, entry: Vec::new(), count: 0, written: 0, status, hot, snapshot })
     }
 
-    /// Takes the facts of one decision; they are part of the state already.
-    pub(super) fn keep(&mut self, at: Timestamp, facts: Vec<Fact>) -> Result<(), JournalError> {
+    /// Takes the facts of one decision; they are part of the state already. True for the first
+    /// ones of a turn.
+    pub(super) fn keep(&mut self, at: Timestamp, facts: Vec<Fact>) -> Result<bool, JournalError> {
+        let first = self.count == 0;
         self.count += u32::try_from(facts.len()).unwrap_or(u32::MAX);
         encode(&Journaled { at, facts }, &mut self.entry)
-            .map_err(|error| JournalError::Store(error.to_string()))
+            .map_err(|error| JournalError::Store(error.to_string()))?;
+        Ok(first)
     }
 
     /// Hands over the new facts, with the index entries that changed.
@@ -116,9 +110,8 @@ pub(crate) fn fold(
     id: InstanceId,
     stored: &StoredInstance,
 ) -> Result<(Instance, u64), JournalError> {
-    let damaged = |error: crate::engine::FactError| {
-        JournalError::Damaged(format!("instance {id}: {error}"))
-    };
+    let damaged =
+        |error: crate::engine::FactError| JournalError::Damaged(format!("instance {id}: {error}"));
     let (mut instance, covered) = match &stored.snapshot {
         Some((sequence, bytes)) => (Instance::from_bytes(bytes).map_err(damaged)?, *sequence),
         None => (Instance::unborn(id), 0),

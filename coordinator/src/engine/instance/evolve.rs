@@ -52,7 +52,7 @@ impl Instance {
                     frame.input = input.clone();
                 }
             }
-            Fact::TaskSkipped { parent, position, frame } => {
+            Fact::TaskSkipped { parent, position, frame, .. } => {
                 let output = self.raw_for_child(*parent);
                 if let Some(frame) = frame {
                     self.close(*frame);

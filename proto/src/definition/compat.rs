@@ -162,7 +162,7 @@ impl Compat<'_> {
     fn strings(&mut self, node: &mut Node, keys: &[&str]) {
         for key in keys {
             if let Some(found) = node.get_mut(key) {
-                self.to_string(found, &format!("`{key}`"));
+                self.stringify(found, &format!("`{key}`"));
             }
         }
     }
@@ -176,11 +176,11 @@ impl Compat<'_> {
             *found = Node::new(found.place, Data::Sequence(vec![found.clone()]));
         }
         for item in items(Some(found)) {
-            self.to_string(item, &what);
+            self.stringify(item, &what);
         }
     }
 
-    fn to_string(&mut self, node: &mut Node, what: &str) {
+    fn stringify(&mut self, node: &mut Node, what: &str) {
         let Data::Scalar { value, text, .. } = &node.data else { return };
         if matches!(value, Value::String(_) | Value::Null) {
             return;

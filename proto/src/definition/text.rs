@@ -114,6 +114,10 @@ impl Builder {
                 };
                 let hint = if error.info().contains("tab") { "indent with spaces" } else { "" };
                 let place = Place { id: 0, span };
+                // The scanner looks ahead and has a limit of its own.
+                if error.info().contains("recursion limit") {
+                    return too_deep(span);
+                }
                 Fault::new(codes::MALFORMED, place, error.info().to_owned(), hint)
             })?;
             let span = Span {
@@ -190,12 +194,7 @@ impl Builder {
         if self.open.len() + more <= limits::DEFINITION_DEPTH {
             return Ok(());
         }
-        Err(Fault::new(
-            codes::TOO_DEEP,
-            Place { id: 0, span },
-            format!("the definition nests deeper than {} levels", limits::DEFINITION_DEPTH),
-            "move inner tasks to `use.functions` or to a workflow of their own",
-        ))
+        Err(too_deep(span))
     }
 
     fn start(&mut self, anchor: usize, span: Span, data: OpenData) -> Result<(), Fault> {
@@ -351,6 +350,15 @@ impl Builder {
             }
         }
     }
+}
+
+fn too_deep(span: Span) -> Fault {
+    Fault::new(
+        codes::TOO_DEEP,
+        Place { id: 0, span },
+        format!("the definition nests deeper than {} levels", limits::DEFINITION_DEPTH),
+        "move inner tasks to `use.functions` or to a workflow of their own",
+    )
 }
 
 /// Only the tags of the core schema say nothing the plain text does not.

@@ -35,7 +35,7 @@ impl Compat<'_> {
         }
         if let Some(bearer) = node.get_mut("bearer") {
             if bearer.as_mapping().is_none() && bearer.as_sequence().is_none() {
-                self.to_string(bearer, "`bearer`");
+                self.stringify(bearer, "`bearer`");
             }
             if bearer.as_str().is_some() {
                 let message = "`bearer` is only a text";

@@ -54,7 +54,7 @@ impl Compat<'_> {
 
     fn header_values(&mut self, node: &mut Node) {
         for header in values(node.get_mut("headers")) {
-            self.to_string(header, "a header");
+            self.stringify(header, "a header");
         }
     }
 
@@ -68,10 +68,10 @@ impl Compat<'_> {
         }
         if let Some(stdio) = transport.get_mut("stdio") {
             for argument in items(stdio.get_mut("arguments")) {
-                self.to_string(argument, "an argument");
+                self.stringify(argument, "an argument");
             }
             for value in values(stdio.get_mut("environment")) {
-                self.to_string(value, "an environment variable");
+                self.stringify(value, "an environment variable");
             }
         }
     }
@@ -132,7 +132,7 @@ impl Compat<'_> {
             self.deviation(codes::ARGUMENT_MAP, arguments.place, message, hint);
         }
         for argument in items(Some(arguments)) {
-            self.to_string(argument, "an argument");
+            self.stringify(argument, "an argument");
         }
     }
 

@@ -322,7 +322,7 @@ impl Builder {
     }
 
     /// Gives a finished node to what encloses it.
-    fn put(&mut self, node: Node, height: usize) {
+    fn put(&mut self, mut node: Node, height: usize) {
         let Some(open) = self.open.last_mut() else {
             self.root.get_or_insert(node);
             return;
@@ -333,6 +333,10 @@ impl Builder {
             OpenData::Mapping { members, key } => {
                 let Some((name, span)) = key.take() else { return };
                 let key = Place { id: node.place.id, span };
+                // A value that is not there has no place of its own.
+                if matches!(&node.data, Data::Scalar { text, style: Style::Plain, .. } if text.is_empty()) {
+                    node.place = key;
+                }
                 match members.entry(name) {
                     Entry::Vacant(entry) => {
                         entry.insert(Member { key, node });

@@ -17,7 +17,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0109", "do: &a [ §*a ]\n", "the alias stands inside what it refers to"),
     ("WL0111", "do:\n  - a: { set: { x: §.nan } }\n", "`.nan` is not a number JSON can hold"),
     ("WL0120", "do: §x\n", "a list of tasks is needed here, not a string"),
-    ("WL0120", "do: []\ntimeout:§\n", "`timeout` must be a mapping, not nothing"),
+    ("WL0120", "do: []\n§timeout:\n", "`timeout` must be a mapping, not nothing"),
     ("WL0120", "do:\n  - a: { fork: { branches: [], compete: §1 } }\n", "`compete` must be true or false"),
     ("WL0121", "do:\n  - a: { call: http, with: §{ method: get } }\n", "the `with` of an HTTP call needs `endpoint`"),
     ("WL0121", "§document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0 }\n", "a workflow needs `do`"),

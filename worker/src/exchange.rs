@@ -121,11 +121,10 @@ fn cause(url: &Url, error: &reqwest::Error) -> String {
 
 /// The TLS error inside `error`, which I/O errors wrap without naming it as their source.
 fn tls_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let tls = match wrapped {
-        Some(inner) => inner.downcast_ref::<rustls::Error>(),
-        None => error.downcast_ref::<rustls::Error>(),
-    }?;
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return tls_error(error.get_ref()?);
+    }
+    let tls = error.downcast_ref::<rustls::Error>()?;
     let hint = match tls {
         rustls::Error::InvalidCertificate(_) => {
             " (to trust a private authority, give its certificate to the worker)"

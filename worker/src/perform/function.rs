@@ -76,3 +76,6 @@ impl Attempt<'_> {
         Problem::new(Standard::Configuration, detail)
     }
 }
+
+#[cfg(test)]
+mod tests;

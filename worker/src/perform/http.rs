@@ -101,3 +101,6 @@ pub(super) fn texts_of(what: &str, value: &Value) -> Result<Vec<(String, String)
     }
     Ok(pairs)
 }
+
+#[cfg(test)]
+mod tests;

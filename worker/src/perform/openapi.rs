@@ -15,3 +15,6 @@ impl Attempt<'_> {
         Err(not_supported("call: openapi"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ fn write(directory: &TempDir, name: &str, text: &str) -> Result<String, Problem>
     })?;
     Ok(path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests;

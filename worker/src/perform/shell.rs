@@ -61,29 +61,4 @@ fn uses_parameters(command: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::with_arguments;
-
-    #[test]
-    fn arguments_are_appended_only_where_the_command_does_not_use_them() {
-        let arguments = ["a".to_owned()];
-        for command in [
-            "echo $1",
-            "echo \"${1:-x}\"",
-            "printf %s \"$@\"",
-            "test $# = 1",
-            "f ${#}",
-            "echo ${#1}",
-            "shift; true",
-            "echo $*",
-        ] {
-            assert_eq!(with_arguments(command, &arguments), command);
-        }
-        for command in
-            ["echo", "echo $0", "echo $HOME ${USER}", "echo ${#HOME}", "echo $$", "myshift"]
-        {
-            assert_eq!(with_arguments(command, &arguments), format!("{command} \"$@\""));
-            assert_eq!(with_arguments(command, &[]), command);
-        }
-    }
-}
+mod tests;

@@ -81,6 +81,31 @@ impl ApiProblem {
     pub fn code(&self) -> Code {
         self.code
     }
+
+    /// The error of the workflow behind it, such as why an input was refused.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Problem> {
+        self.cause.as_deref()
+    }
+
+    /// The problem document as the API sends it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        // The document holds strings and numbers only: this cannot fail.
+        serde_json::to_value(self.body()).unwrap_or_default()
+    }
+
+    fn body(&self) -> ProblemBody {
+        ProblemBody {
+            kind: format!("urn:windlass:problem:{}", self.code.code()),
+            status: self.code.status(),
+            title: self.code.title(),
+            detail: self.detail.clone(),
+            code: self.code.code(),
+            diagnostics: self.diagnostics.clone(),
+            cause: self.cause.clone(),
+        }
+    }
 }
 
 impl From<CoordinatorError> for ApiProblem {
@@ -114,16 +139,7 @@ impl IntoResponse for ApiProblem {
         }
         let status =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = ProblemBody {
-            kind: format!("urn:windlass:problem:{}", self.code.code()),
-            status: self.code.status(),
-            title: self.code.title(),
-            detail: self.detail,
-            code: self.code.code(),
-            diagnostics: self.diagnostics,
-            cause: self.cause,
-        };
-        let mut response = (status, Json(body)).into_response();
+        let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {

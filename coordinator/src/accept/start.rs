@@ -143,7 +143,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiProblem> {
     }
 }
 
-fn labels(given: BTreeMap<String, String>) -> Result<Vec<(Arc<str>, Arc<str>)>, ApiProblem> {
+/// Labels as the coordinator takes them.
+type Labels = Vec<(Arc<str>, Arc<str>)>;
+
+fn labels(given: BTreeMap<String, String>) -> Result<Labels, ApiProblem> {
     let refused = |detail: String| Err(ApiProblem::new(Code::BadBody, detail));
     if given.len() > LABELS {
         return refused(format!("more than {LABELS} labels"));

@@ -1,11 +1,13 @@
 //! `/openapi.json`: the description of the API, made from the handlers.
 
 use axum::Json;
-use utoipa::OpenApi;
+use utoipa::openapi::{OpenApi as Contents, RefOr};
+use utoipa::{Modify, OpenApi};
 
 /// The document.
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&ProblemType),
     info(
         title = "Windlass",
         description = "Durable orchestration of Serverless Workflow definitions. Errors are \
@@ -40,10 +42,30 @@ use utoipa::OpenApi;
 )]
 struct Document;
 
+/// Gives errors their media type, which the handlers need not repeat.
+struct ProblemType;
+
+impl Modify for ProblemType {
+    fn modify(&self, contents: &mut Contents) {
+        for path in contents.paths.paths.values_mut() {
+            let operations = [&mut path.get, &mut path.post].into_iter().flatten();
+            for (status, response) in operations.flat_map(|it| &mut it.responses.responses) {
+                let RefOr::T(response) = response else { continue };
+                if !status.starts_with(['4', '5']) {
+                    continue;
+                }
+                if let Some(content) = response.content.shift_remove("application/json") {
+                    response.content.insert("application/problem+json".to_owned(), content);
+                }
+            }
+        }
+    }
+}
+
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "operation",
+#[utoipa::path(get, path = "/openapi.json", tag = "operation", operation_id = "getOpenApi",
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
-pub(super) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
+pub(super) async fn openapi() -> Json<Contents> {
     Json(Document::openapi())
 }
 
@@ -66,14 +88,25 @@ mod tests {
             assert!(paths.contains_key(*route), "{route} is not described");
         }
         assert_eq!(paths.len(), routes.len());
+        let mut ids = std::collections::BTreeSet::new();
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 let has_answer =
                     operation["responses"].as_object().is_some_and(|it| !it.is_empty());
                 assert!(has_answer, "{method} {path}");
                 assert!(operation["summary"].is_string(), "{method} {path}");
+                let id = operation["operationId"].as_str().unwrap().to_owned();
+                assert!(ids.insert(id), "{method} {path}: the operationId is taken");
             }
         }
+    }
+
+    #[test]
+    fn errors_have_the_media_type_of_problems() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let refused = &document["paths"]["/v1/instances"]["post"]["responses"]["404"]["content"];
+        assert!(refused["application/problem+json"].is_object());
+        assert!(refused["application/json"].is_null());
     }
 
     #[test]

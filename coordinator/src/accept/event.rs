@@ -32,7 +32,7 @@ pub(super) struct EventsAccepted {
 /// Takes the structured mode (`application/cloudevents+json`), batches
 /// (`application/cloudevents-batch+json`) and the binary mode (`ce-` headers). Answers once every
 /// consumption is durable. An event with the source and id of an earlier one is a repeat.
-#[utoipa::path(post, path = "/v1/events", tag = "events",
+#[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "publishEvents",
     request_body(content = Object, content_type = "application/cloudevents+json",
         description = "One event; an array of at most 1000 as a batch",
         example = json!({"specversion": "1.0", "id": "1", "source": "https://shop.example",

@@ -9,7 +9,7 @@ use super::state::Api;
 use super::view::History;
 
 /// Shows an instance's history, oldest first.
-#[utoipa::path(get, path = "/v1/instances/{id}/history", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances/{id}/history", tag = "instances", operation_id = "getInstanceHistory",
     params(("id" = String, Path, description = "The instance's id"),
         ("from" = Option<u64>, Query, description = "First sequence number, by default 0"),
         ("limit" = Option<usize>, Query, description = "1 to 1000, by default 100")),

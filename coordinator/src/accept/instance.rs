@@ -22,7 +22,7 @@ const REASON_CHARS: usize = 1_000;
 ///
 /// All conditions given must hold. `status` and `label` may come several times: any of the
 /// statuses, all of the labels.
-#[utoipa::path(get, path = "/v1/instances", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances", tag = "instances", operation_id = "listInstances",
     params(("namespace" = Option<String>, Query, description = "`document.namespace`"),
         ("name" = Option<String>, Query, description = "`document.name`"),
         ("version" = Option<String>, Query, description = "`document.version`"),
@@ -89,7 +89,7 @@ fn status(word: &str) -> Option<Status> {
 }
 
 /// Shows an instance: input, context, and what it does now.
-#[utoipa::path(get, path = "/v1/instances/{id}", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances/{id}", tag = "instances", operation_id = "getInstance",
     params(("id" = String, Path, description = "The instance's id")),
     responses((status = 200, description = "The instance", body = Instance),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody)))]
@@ -104,7 +104,7 @@ pub(super) async fn show(
 ///
 /// 200 once it has ended, 202 while it has not. With `wait` the answer comes when it ends, at the
 /// latest after that time.
-#[utoipa::path(get, path = "/v1/instances/{id}/output", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances/{id}/output", tag = "instances", operation_id = "getInstanceOutput",
     params(("id" = String, Path, description = "The instance's id"),
         ("wait" = Option<String>, Query, description = "At most 60s", example = "30s")),
     responses((status = 200, description = "It has ended", body = Standing),
@@ -139,7 +139,7 @@ pub(super) struct CancelRequest {
 /// Cancels an instance.
 ///
 /// Answers once that is durable; tasks under way on workers are told to stop.
-#[utoipa::path(post, path = "/v1/instances/{id}/cancel", tag = "instances",
+#[utoipa::path(post, path = "/v1/instances/{id}/cancel", tag = "instances", operation_id = "cancelInstance",
     params(("id" = String, Path, description = "The instance's id")),
     request_body(content = Option<CancelRequest>),
     responses((status = 200, description = "Where it stands now", body = Standing),
@@ -157,7 +157,7 @@ pub(super) async fn cancel(
 }
 
 /// Suspends an instance: no new task is started until it is resumed.
-#[utoipa::path(post, path = "/v1/instances/{id}/suspend", tag = "instances",
+#[utoipa::path(post, path = "/v1/instances/{id}/suspend", tag = "instances", operation_id = "suspendInstance",
     params(("id" = String, Path, description = "The instance's id")),
     responses((status = 200, description = "Where it stands now", body = Standing),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
@@ -171,7 +171,7 @@ pub(super) async fn suspend(
 }
 
 /// Resumes a suspended instance.
-#[utoipa::path(post, path = "/v1/instances/{id}/resume", tag = "instances",
+#[utoipa::path(post, path = "/v1/instances/{id}/resume", tag = "instances", operation_id = "resumeInstance",
     params(("id" = String, Path, description = "The instance's id")),
     responses((status = 200, description = "Where it stands now", body = Standing),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),

@@ -96,7 +96,7 @@ impl Metrics {
 }
 
 /// Counters for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "operation",
+#[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics",
     responses((status = 200, description = "Prometheus text format", body = String,
         content_type = "text/plain", example = "windlass_uptime_seconds 12.5\n")))]
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
@@ -107,14 +107,14 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
 }
 
 /// Tells that the process runs.
-#[utoipa::path(get, path = "/healthz", tag = "operation",
+#[utoipa::path(get, path = "/healthz", tag = "operation", operation_id = "getHealth",
     responses((status = 200, description = "It runs", body = String, example = "ok\n")))]
 pub(super) async fn healthy() -> &'static str {
     "ok\n"
 }
 
 /// Tells whether requests can be served: the journal answers.
-#[utoipa::path(get, path = "/readyz", tag = "operation", responses(
+#[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
     (status = 200, description = "It takes requests", body = String, example = "ready\n"),
     (status = 503, description = "It does not", body = super::problem::ProblemBody)))]
 pub(super) async fn ready(

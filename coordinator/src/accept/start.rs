@@ -75,7 +75,7 @@ pub(super) struct StartResponse {
 /// Answers once the start is durable: 202 with the id, or, with `wait`, 200 with the outcome when
 /// it came in time. A repeat, by `Idempotency-Key` or by `id`, starts nothing and answers for the
 /// instance that exists, with `repeated` true.
-#[utoipa::path(post, path = "/v1/instances", tag = "instances", request_body = StartRequest,
+#[utoipa::path(post, path = "/v1/instances", tag = "instances", operation_id = "startInstance", request_body = StartRequest,
     params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
             example = "30s"),
         ("Idempotency-Key" = Option<String>, Header, example = "order-4711",

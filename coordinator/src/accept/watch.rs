@@ -24,7 +24,7 @@ use crate::coordinator::CoordinatorError;
 /// Every history entry comes as one event: `id` is its sequence number, `event` what happened,
 /// `data` the entry. The last event is `end`, with where the instance stands as data; close the
 /// connection then. After a break, `Last-Event-ID` continues behind the last entry seen.
-#[utoipa::path(get, path = "/v1/instances/{id}/watch", tag = "instances",
+#[utoipa::path(get, path = "/v1/instances/{id}/watch", tag = "instances", operation_id = "watchInstance",
     params(("id" = String, Path, description = "The instance's id"),
         ("from" = Option<u64>, Query, description = "First sequence number, by default 0"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The last entry seen")),

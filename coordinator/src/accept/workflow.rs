@@ -19,7 +19,7 @@ use crate::coordinator::WorkflowRef;
 ///
 /// The text becomes the current definition of its namespace, name and version; instances that run
 /// keep the text they were started with. Deploying the same text again changes nothing.
-#[utoipa::path(post, path = "/v1/workflows", tag = "workflows",
+#[utoipa::path(post, path = "/v1/workflows", tag = "workflows", operation_id = "deployWorkflow",
     request_body(content = String, content_type = "application/yaml",
         description = "The definition, YAML or JSON, at most 1 MiB",
         example = "document:\n  dsl: 1.0.3\n  namespace: examples\n  name: greet\n  version: 1.0.0\ndo:\n  - greet:\n      set:\n        greeting: ${ \"Hello, \" + .name }\n"),
@@ -61,14 +61,14 @@ fn is_text(media_type: &str) -> bool {
 }
 
 /// Lists the current definitions.
-#[utoipa::path(get, path = "/v1/workflows", tag = "workflows",
+#[utoipa::path(get, path = "/v1/workflows", tag = "workflows", operation_id = "listWorkflows",
     responses((status = 200, description = "All of them", body = Definitions)))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<Definitions>, ApiProblem> {
     Ok(Json(Definitions::new(api.coordinator.workflows().await?)))
 }
 
 /// The text of the highest version of a definition.
-#[utoipa::path(get, path = "/v1/workflows/{namespace}/{name}", tag = "workflows",
+#[utoipa::path(get, path = "/v1/workflows/{namespace}/{name}", tag = "workflows", operation_id = "getLatestWorkflow",
     params(("namespace" = String, Path, description = "`document.namespace`", example = "examples"),
         ("name" = String, Path, description = "`document.name`", example = "greet")),
     responses((status = 200, description = "The text as deployed", body = String,
@@ -82,7 +82,7 @@ pub(super) async fn latest(
 }
 
 /// The text of one version of a definition.
-#[utoipa::path(get, path = "/v1/workflows/{namespace}/{name}/{version}", tag = "workflows",
+#[utoipa::path(get, path = "/v1/workflows/{namespace}/{name}/{version}", tag = "workflows", operation_id = "getWorkflow",
     params(("namespace" = String, Path, description = "`document.namespace`", example = "examples"),
         ("name" = String, Path, description = "`document.name`", example = "greet"),
         ("version" = String, Path, description = "`document.version`, or `latest`",

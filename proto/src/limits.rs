@@ -93,3 +93,11 @@ pub const LABEL_BYTES: usize = 256;
 
 /// Bytes of an idempotency key: room for several UUIDs.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// Records that one write of the journal takes together: beyond some hundred a group only gets
+/// slower, not cheaper.
+pub const GROUP_RECORDS: usize = 256;
+
+/// Bytes of facts and snapshots after which a group of commits takes no more: a few milliseconds
+/// of writing. A single commit may be larger.
+pub const GROUP_BYTES: usize = 1 << 20;

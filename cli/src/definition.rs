@@ -34,7 +34,7 @@ pub(crate) fn check(path: &Path) -> Result<Checked, CliError> {
 /// Shows findings to people.
 pub(crate) fn show(path: &Path, text: &str, diagnostics: &[Diagnostic]) {
     for diagnostic in diagnostics {
-        output::notice(&render(diagnostic, &path.display().to_string(), text));
+        output::notice(&diagnostic.render(&path.display().to_string(), text));
     }
 }
 
@@ -45,10 +45,5 @@ pub(crate) fn has_error(diagnostics: &[Diagnostic]) -> bool {
 
 /// What a finding's code means.
 pub(crate) fn explain(code: &str) -> Option<String> {
-    let _ = code;
-    None
-}
-
-fn render(it: &Diagnostic, file: &str, _text: &str) -> String {
-    format!("{file}:{}:{}: {:?}[{}]: {}", it.line, it.column, it.severity, it.code, it.message)
+    Some(format!("{code}\n\n{}\n", definition::explain(code)?))
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use windlass_coordinator::journal::CheckReport;
+use windlass_coordinator::coordinator::CoordinatorError;
+use windlass_coordinator::journal::sled::check_directory;
 
 use crate::code::JOURNAL_DAMAGED;
 use crate::error::CliError;
@@ -19,16 +20,11 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), CliError> {
-    let report = check(args)?;
+    let report = check_directory(&args.directory).map_err(CoordinatorError::from)?;
     output::json(&report);
     if report.damage.is_empty() {
         return Ok(());
     }
     let detail = format!("{} damaged records", report.damage.len());
     Err(CliError::coded(&JOURNAL_DAMAGED, &detail))
-}
-
-fn check(args: &Args) -> Result<CheckReport, CliError> {
-    let detail = format!("{}: the journal is not wired yet", args.directory.display());
-    Err(CliError::coded(&crate::code::NOT_STARTED, &detail))
 }

@@ -7,10 +7,11 @@ use tokio::net::TcpListener;
 use windlass_coordinator::accept::{self, Exposure};
 
 use crate::code::NOT_STARTED;
-use crate::embedded::{self, EmbeddedOptions};
+use crate::definition::{self, Checked};
+use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::WorkerOptions;
-use crate::{definition, output, signal};
+use crate::{output, signal};
 
 /// Run everything in one process: API, coordinator, worker.
 #[derive(clap::Args)]
@@ -70,19 +71,31 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let address = listener.local_addr().map_err(|error| not_bound(args.bind, &error))?;
     let options = EmbeddedOptions { data_dir: Some(args.data_dir), worker: args.worker };
     let embedded = embedded::open(options).await?;
+    let served = serve(&embedded, definitions, listener, address, exposure).await;
+    tokio::select! {
+        () = embedded.close() => {}
+        () = signal::stop() => return Err(CliError::Interrupted),
+    }
+    served
+}
+
+/// Deploys the definitions and serves until a signal comes.
+async fn serve(
+    embedded: &Embedded,
+    definitions: Vec<Checked>,
+    listener: TcpListener,
+    address: SocketAddr,
+    exposure: Exposure,
+) -> Result<(), CliError> {
     for definition in definitions {
         let deployed = embedded.coordinator.deploy(definition.text).await?;
         let word = if deployed.changed { "deployed" } else { "unchanged" };
         output::message(&format!("{word} {}", deployed.workflow));
     }
     output::message(&format!("listening on http://{address}"));
-    let served =
-        accept::serve(listener, embedded.coordinator.clone(), exposure, signal::stop()).await;
+    let coordinator = embedded.coordinator.clone();
+    let served = accept::serve(listener, coordinator, exposure, signal::stop()).await;
     output::message("stopping; open instances continue at the next start");
-    tokio::select! {
-        () = embedded.close() => {}
-        () = signal::stop() => return Err(CliError::Interrupted),
-    }
     served.map_err(|error| not_bound(address, &error))
 }
 

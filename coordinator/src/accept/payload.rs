@@ -1,6 +1,7 @@
 //! Bodies of requests: bounded in size, in number, and in depth.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -22,7 +23,7 @@ pub(super) struct Payload {
     pub(super) headers: HeaderMap,
     /// The body, at most [`PAYLOAD_BYTES`] long.
     pub(super) bytes: Bytes,
-    _budget: OwnedSemaphorePermit,
+    _budget: Option<OwnedSemaphorePermit>,
 }
 
 impl FromRequest<Api> for Payload {
@@ -33,43 +34,41 @@ impl FromRequest<Api> for Payload {
         let announced = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        // Who does not say how much will come is taken to send the most.
-        let expected = announced.unwrap_or(PAYLOAD_BYTES);
-        if expected > PAYLOAD_BYTES {
+        if announced.is_some_and(|it| it > PAYLOAD_BYTES) {
             return Err(too_large());
         }
-        let budget = reserve(&api.bodies, expected).await?;
-        let bytes = read(request.into_body(), expected).await?;
+        let (bytes, budget) = read(request.into_body(), &api.bodies).await?;
         Ok(Self { headers, bytes, _budget: budget })
     }
 }
 
-/// Waits for room for `bytes`; the request's own timeout bounds the wait.
-async fn reserve(
+/// Reads a body, reserving memory as it comes: who announces much and sends little holds little.
+async fn read(
+    body: Body,
     bodies: &Arc<Semaphore>,
-    bytes: usize,
-) -> Result<OwnedSemaphorePermit, ApiProblem> {
-    let permits = u32::try_from(bytes.div_ceil(BODY_PERMIT_BYTES)).unwrap_or(u32::MAX);
-    bodies
-        .clone()
-        .acquire_many_owned(permits)
-        .await
-        .map_err(|_| ApiProblem::new(Code::Stopping, "the server is stopping"))
-}
-
-async fn read(body: Body, expected: usize) -> Result<Bytes, ApiProblem> {
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiProblem> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
+    let mut budget: Option<OwnedSemaphorePermit> = None;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| {
             ApiProblem::new(Code::BadBody, format!("the body broke off: {error}"))
         })?;
-        if bytes.len() + chunk.len() > expected {
+        if bytes.len() + chunk.len() > PAYLOAD_BYTES {
             return Err(too_large());
+        }
+        // Waiting for others here could wait for ever, as they may wait for this one.
+        let permits = u32::try_from(chunk.len().div_ceil(BODY_PERMIT_BYTES)).unwrap_or(u32::MAX);
+        let more = bodies.clone().try_acquire_many_owned(permits).map_err(|_| {
+            ApiProblem::overloaded("too many large requests are under way", Duration::from_secs(1))
+        })?;
+        match &mut budget {
+            Some(budget) => budget.merge(more),
+            None => budget = Some(more),
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes.into())
+    Ok((bytes.into(), budget))
 }
 
 fn too_large() -> ApiProblem {
@@ -125,15 +124,33 @@ pub(super) fn check_depth(value: Value) -> Result<Value, ApiProblem> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::body::Body;
+    use tokio::sync::Semaphore;
+    use windlass_proto::limits::PAYLOAD_BYTES;
     use windlass_proto::value::Value;
 
     use super::{Code, parse, read};
 
     #[tokio::test]
-    async fn bodies_end_where_they_said_they_would() {
-        assert_eq!(read(Body::from("12345"), 5).await.unwrap(), "12345");
-        assert_eq!(read(Body::from("123456"), 5).await.unwrap_err().code(), Code::TooLarge);
+    async fn bodies_share_a_bounded_memory() {
+        let bodies = Arc::new(Semaphore::new(2));
+        let (bytes, budget) = read(Body::from(vec![1; 1025]), &bodies).await.unwrap();
+        assert_eq!((bytes.len(), bodies.available_permits()), (1025, 0));
+        let refused = read(Body::from("x"), &bodies).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.code(), Code::Overloaded);
+        drop(budget);
+        assert_eq!(bodies.available_permits(), 2);
+        assert!(read(Body::from("x"), &bodies).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn bodies_end_at_the_limit() {
+        let bodies = Arc::new(Semaphore::new(1 << 20));
+        let body = Body::from(vec![1; PAYLOAD_BYTES + 1]);
+        let refused = read(body, &bodies).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.code(), Code::TooLarge);
     }
 
     #[test]

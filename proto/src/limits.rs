@@ -101,3 +101,34 @@ pub const GROUP_RECORDS: usize = 256;
 /// Bytes of facts and snapshots after which a group of commits takes no more: a few milliseconds
 /// of writing. A single commit may be larger.
 pub const GROUP_BYTES: usize = 1 << 20;
+
+/// Milliseconds a process may run where the task sets no timeout: long batch work fits, a forgotten
+/// process does not stay for ever.
+pub const PROCESS_TIMEOUT_MS: u64 = 3_600_000;
+
+/// Milliseconds between asking a process to end and killing it.
+pub const PROCESS_GRACE_MS: u64 = 5_000;
+
+/// Bytes of a response body or of standard error that an error's detail shows.
+pub const EXCERPT_BYTES: usize = 512;
+
+/// Milliseconds one read of a secret may take, so that a store that hangs becomes an error.
+pub const SECRET_TIMEOUT_MS: u64 = 10_000;
+
+/// Bytes of the text of one secret or of a file of secrets: certificates and key files fit.
+pub const SECRET_BYTES: usize = 1 << 20;
+
+/// Access tokens a worker keeps: one for each policy and set of credentials in use.
+pub const CACHED_TOKENS: usize = 1_000;
+
+/// Milliseconds before its expiry from which an access token is not used any more.
+pub const TOKEN_SKEW_MS: u64 = 30_000;
+
+/// Bytes of a document (schema, OpenAPI description, script) fetched from elsewhere.
+pub const RESOURCE_BYTES: usize = 4 << 20;
+
+/// Fetched documents a worker keeps.
+pub const CACHED_RESOURCES: usize = 64;
+
+/// Milliseconds a fetched document is used before it is asked for again.
+pub const RESOURCE_FRESH_MS: u64 = 60_000;

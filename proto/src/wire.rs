@@ -58,7 +58,13 @@ impl Assignment {
     /// delivery, new for every visit.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("{}{}/{}", self.key.instance, self.reference, self.key.frame.0)
+        Self::idempotency_key_of(&self.key, &self.reference)
+    }
+
+    /// [`Self::idempotency_key`] from the parts it is made of.
+    #[must_use]
+    pub fn idempotency_key_of(key: &AssignmentKey, reference: &str) -> String {
+        format!("{}{reference}/{}", key.instance, key.frame.0)
     }
 }
 

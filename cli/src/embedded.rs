@@ -14,6 +14,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) data_dir: Option<PathBuf>,
     /// What the worker may do and knows.
     pub(crate) worker: WorkerOptions,
+    /// Directory below which `file:` resources are read.
+    pub(crate) files: Option<PathBuf>,
 }
 
 /// Coordinator, queue and worker, running.
@@ -28,8 +30,8 @@ pub(crate) struct Embedded {
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 #[allow(clippy::unused_async)]
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir: _, worker } = options;
-    let WorkerOptions { secrets: _, secrets_file: _, resolve: _, ca_files: _ } = worker;
+    let EmbeddedOptions { data_dir, worker, files } = options;
+    let _ = (data_dir, crate::worker::builder(worker, files)?);
     Err(CliError::coded(&NOT_STARTED, "the embedded coordinator is not wired yet"))
 }
 

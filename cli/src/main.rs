@@ -16,6 +16,7 @@ mod options;
 mod output;
 mod progress;
 mod signal;
+mod worker;
 
 use std::process::ExitCode;
 use std::time::Duration;

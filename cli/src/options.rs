@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use windlass_coordinator::accept::wait;
+use windlass_worker::Resolve;
 
 /// Which server to talk to.
 #[derive(Args)]
@@ -26,7 +27,7 @@ pub(crate) struct WorkerOptions {
     pub(crate) secrets_file: Option<PathBuf>,
     /// Connect elsewhere for a host and port, as curl has it
     #[arg(long, value_name = "HOST:PORT:ADDR[:PORT]")]
-    pub(crate) resolve: Vec<String>,
+    pub(crate) resolve: Vec<Resolve>,
     /// Trust the certificates in a PEM file, beside the system's
     #[arg(long = "ca-file", value_name = "FILE")]
     pub(crate) ca_files: Vec<PathBuf>,

@@ -69,7 +69,11 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let listener =
         TcpListener::bind(args.bind).await.map_err(|error| not_bound(args.bind, &error))?;
     let address = listener.local_addr().map_err(|error| not_bound(args.bind, &error))?;
-    let options = EmbeddedOptions { data_dir: Some(args.data_dir), worker: args.worker };
+    let options = EmbeddedOptions {
+        data_dir: Some(args.data_dir),
+        worker: args.worker,
+        files: Some(PathBuf::from(".")),
+    };
     let embedded = embedded::open(options).await?;
     let served = serve(&embedded, definitions, listener, address, exposure).await;
     tokio::select! {

@@ -1,6 +1,6 @@
 //! `windlass run`: one workflow, here and now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -64,7 +64,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         None => Value::empty_object(),
     };
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
-    let options = EmbeddedOptions { data_dir: args.data_dir, worker: args.worker };
+    let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
+    let files = files.map(Path::to_owned);
+    let options = EmbeddedOptions { data_dir: args.data_dir, worker: args.worker, files };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

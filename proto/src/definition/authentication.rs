@@ -32,19 +32,25 @@ const ENCODINGS: &[(&str, bool)] =
     &[("application/x-www-form-urlencoded", false), ("application/json", true)];
 
 const PROPERTIES: &[&str] = &[
-    "authority", "grant", "client", "request", "issuers", "scopes", "audiences", "username",
-    "password", "subject", "actor",
+    "authority",
+    "grant",
+    "client",
+    "request",
+    "issuers",
+    "scopes",
+    "audiences",
+    "username",
+    "password",
+    "subject",
+    "actor",
 ];
 
 impl Decoder<'_> {
     /// A policy; `open` where the schema allows further properties beside the scheme.
     pub(super) fn authentication(&mut self, node: &Node, open: bool) -> Option<Authentication> {
         let what = "an authentication";
-        let members = if open {
-            self.open(node, what, SCHEMES)?
-        } else {
-            self.closed(node, what, SCHEMES)?
-        };
+        let members =
+            if open { self.open(node, what, SCHEMES)? } else { self.closed(node, what, SCHEMES)? };
         let mut schemes = members.iter().filter(|(key, _)| SCHEMES.contains(&&***key));
         let Some((scheme, member)) = schemes.next() else {
             let message = "an authentication needs a scheme";
@@ -120,9 +126,8 @@ impl Decoder<'_> {
             known.push("endpoints");
         }
         self.closed(node, what, &known)?;
-        let authority = self
-            .required(node, "authority", what)
-            .and_then(|node| self.uri(node, "`authority`"));
+        let authority =
+            self.required(node, "authority", what).and_then(|node| self.uri(node, "`authority`"));
         let grant = self
             .required(node, "grant", what)
             .and_then(|node| self.choice(node, "`grant`", GRANTS));

@@ -80,8 +80,6 @@ BAD_VARIABLE "WL0142" "A variable name (`each`, `at`, `item`, `as`) is not an id
 starting with a digit. It could not be used as `$name` in any expression."
 BAD_INSTANCE "WL0143" "`raise.error.instance` is neither a JSON pointer (`/do/0/task`) nor an expression. The error gets the pointer of \
 the task that raises it. Remove the property: the runtime sets it."
-NO_EFFECT "WL0144" "A property is accepted but does nothing here, such as `then` after the end of a flow that never continues. Remove it, \
-or look at the hint for what was probably meant."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \

@@ -11,17 +11,14 @@ impl Decoder<'_> {
     pub(super) fn input(&mut self, node: &Node) -> Option<Input> {
         self.closed(node, "`input`", &["schema", "from"])?;
         let schema = optional(node.get("schema"), |node| self.schema(node));
-        let from = optional(node.get("from"), |node| {
-            self.expression_field(node, "`input.from`")
-        });
+        let from = optional(node.get("from"), |node| self.expression_field(node, "`input.from`"));
         Some(Input { schema: schema?, from: from? })
     }
 
     /// `output` of a workflow, task or subscription.
     pub(super) fn output(&mut self, node: &Node) -> Option<Output> {
         self.closed(node, "`output`", &["schema", "as"])?;
-        let transform =
-            optional(node.get("as"), |node| self.expression_field(node, "`output.as`"));
+        let transform = optional(node.get("as"), |node| self.expression_field(node, "`output.as`"));
         let schema = optional(node.get("schema"), |node| self.schema(node));
         Some(Output { transform: transform?, schema: schema? })
     }
@@ -29,8 +26,7 @@ impl Decoder<'_> {
     /// `export` of a task or subscription.
     pub(super) fn export(&mut self, node: &Node) -> Option<Export> {
         self.closed(node, "`export`", &["schema", "as"])?;
-        let transform =
-            optional(node.get("as"), |node| self.expression_field(node, "`export.as`"));
+        let transform = optional(node.get("as"), |node| self.expression_field(node, "`export.as`"));
         let schema = optional(node.get("schema"), |node| self.schema(node));
         Some(Export { transform: transform?, schema: schema? })
     }

@@ -162,7 +162,8 @@ impl Decoder<'_> {
             }
         }
         if let Some(mode) = node.get("mode") {
-            let loose = self.choice(mode, "`evaluate.mode`", &[("strict", false), ("loose", true)])?;
+            let loose =
+                self.choice(mode, "`evaluate.mode`", &[("strict", false), ("loose", true)])?;
             if loose {
                 let message = "expressions are evaluated as in `strict` mode";
                 let hint = "put expressions inside data into `${ }`";

@@ -48,7 +48,11 @@ impl Decoder<'_> {
         if refused || members.keys().any(|unit| !UNITS.contains(&&**unit)) {
             return None;
         }
-        if computed { self.template(node).map(Duration::Computed) } else { self.literal(node, what) }
+        if computed {
+            self.template(node).map(Duration::Computed)
+        } else {
+            self.literal(node, what)
+        }
     }
 
     fn literal(&mut self, node: &Node, what: &str) -> Option<Duration> {

@@ -39,10 +39,7 @@ impl Decoder<'_> {
     }
 
     /// A policy in place, or `use` with the name of one.
-    pub(super) fn referable_authentication(
-        &mut self,
-        node: &Node,
-    ) -> Option<Arc<Authentication>> {
+    pub(super) fn referable_authentication(&mut self, node: &Node) -> Option<Arc<Authentication>> {
         let Some(used) = node.get("use") else {
             return self.authentication(node, false).map(Arc::new);
         };

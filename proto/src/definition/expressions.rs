@@ -237,7 +237,9 @@ fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)>
         from = at + 1;
         let rest = text.get(from..).unwrap_or_default();
         let spelling = rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if !crate::expression::is_secrets(spelling) || text.get(..at).is_some_and(|it| it.ends_with('$')) {
+        if !crate::expression::is_secrets(spelling)
+            || text.get(..at).is_some_and(|it| it.ends_with('$'))
+        {
             continue;
         }
         let after = rest.get(spelling.len()..).unwrap_or_default();

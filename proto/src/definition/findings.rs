@@ -67,8 +67,11 @@ impl Findings {
         self.errors |= severity == Severity::Error;
         let span = place.span;
         let (line, column) = (span.line.max(1), span.column.max(1));
-        let length =
-            if span.end_line == span.line { span.end_column.saturating_sub(column).max(1) } else { 1 };
+        let length = if span.end_line == span.line {
+            span.end_column.saturating_sub(column).max(1)
+        } else {
+            1
+        };
         // What an alias repeats is found at the same place again.
         let known = self.list.iter().any(|it| {
             it.code == code && it.line == line && it.column == column && it.message == message

@@ -74,8 +74,12 @@ impl Node {
         Self::new(place, Data::Scalar { value, text, style: Style::Plain })
     }
 
-    pub(super) fn mapping(place: Place, members: impl IntoIterator<Item = (Arc<str>, Self)>) -> Self {
-        let members = members.into_iter().map(|(key, node)| (key, Member { key: node.place, node }));
+    pub(super) fn mapping(
+        place: Place,
+        members: impl IntoIterator<Item = (Arc<str>, Self)>,
+    ) -> Self {
+        let members =
+            members.into_iter().map(|(key, node)| (key, Member { key: node.place, node }));
         Self::new(place, Data::Mapping(members.collect()))
     }
 

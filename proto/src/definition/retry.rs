@@ -70,8 +70,9 @@ impl Decoder<'_> {
         let from = self
             .required(node, "from", "`jitter`")
             .and_then(|node| self.duration(node, "`jitter.from`"));
-        let to =
-            self.required(node, "to", "`jitter`").and_then(|node| self.duration(node, "`jitter.to`"));
+        let to = self
+            .required(node, "to", "`jitter`")
+            .and_then(|node| self.duration(node, "`jitter.to`"));
         let (from, to) = (from?, to?);
         if let (Duration::Fixed(least), Duration::Fixed(most)) = (&from, &to)
             && least > most

@@ -11,13 +11,30 @@ use crate::plan::{Extension, TaskIx};
 use crate::secret::SecretName;
 
 const PARTS: &[&str] = &[
-    "authentications", "errors", "extensions", "functions", "retries", "secrets", "timeouts",
+    "authentications",
+    "errors",
+    "extensions",
+    "functions",
+    "retries",
+    "secrets",
+    "timeouts",
     "catalogs",
 ];
 
 const TARGETS: &[&str] = &[
-    "call", "composite", "emit", "for", "listen", "raise", "run", "set", "switch", "try", "wait",
-    "all", "extension",
+    "call",
+    "composite",
+    "emit",
+    "for",
+    "listen",
+    "raise",
+    "run",
+    "set",
+    "switch",
+    "try",
+    "wait",
+    "all",
+    "extension",
 ];
 
 impl Decoder<'_> {
@@ -77,10 +94,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn defined_authentication(
-        &mut self,
-        node: &Node,
-    ) -> Option<Arc<crate::plan::Authentication>> {
+    fn defined_authentication(&mut self, node: &Node) -> Option<Arc<crate::plan::Authentication>> {
         if let Some(used) = node.get("use") {
             let message = "an authentication in `use.authentications` cannot refer to another";
             let hint = "write the policy here; a secret goes inside the scheme";
@@ -103,7 +117,11 @@ impl Decoder<'_> {
     }
 
     /// `use.extensions`
-    pub(super) fn extensions(&mut self, node: &Node, bound: Vec<Arc<str>>) -> Option<Vec<Extension>> {
+    pub(super) fn extensions(
+        &mut self,
+        node: &Node,
+        bound: Vec<Arc<str>>,
+    ) -> Option<Vec<Extension>> {
         let Some(extensions) = node.get("extensions") else { return Some(Vec::new()) };
         let items = self.sequence(extensions, "`use.extensions`")?;
         let bound: Vec<_> = bound.into_iter().map(Some).collect();
@@ -116,7 +134,8 @@ impl Decoder<'_> {
     fn extension(&mut self, at: usize, item: &Node) -> Option<Extension> {
         let members = self.mapping(item, "an item of `use.extensions`")?;
         let (Some((name, member)), 1) = (members.first(), members.len()) else {
-            let message = format!("an item must hold one extension, this one has {}", members.len());
+            let message =
+                format!("an item must hold one extension, this one has {}", members.len());
             let hint = "start each extension with a dash of its own: `- name: { … }`";
             self.error(codes::NOT_ONE_TASK, item.place, message, hint);
             return None;

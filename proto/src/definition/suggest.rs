@@ -22,7 +22,10 @@ pub(super) fn nearest<'c>(
 }
 
 /// A hint naming the nearest candidate, or the candidates themselves when they are few.
-pub(super) fn hint<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str> + Clone) -> String {
+pub(super) fn hint<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str> + Clone,
+) -> String {
     const FEW: usize = 12;
     if let Some(meant) = nearest(word, candidates.clone()) {
         return format!("did you mean `{meant}`?");
@@ -43,7 +46,8 @@ fn distance(left: &str, right: &str) -> usize {
     for (row, &a) in left.iter().enumerate() {
         let mut current = vec![row + 1];
         for (column, &b) in right.iter().enumerate() {
-            let at = |cells: &[usize], index: usize| cells.get(index).copied().unwrap_or(usize::MAX - 1);
+            let at =
+                |cells: &[usize], index: usize| cells.get(index).copied().unwrap_or(usize::MAX - 1);
             let mut best = (at(&above, column + 1) + 1)
                 .min(at(&current, column) + 1)
                 .min(at(&above, column) + usize::from(a != b));

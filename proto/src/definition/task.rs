@@ -83,8 +83,10 @@ impl Decoder<'_> {
             return None;
         };
         let named = self.name_tasks(items);
-        let names: Vec<Arc<str>> =
-            named.iter().map(|it| it.as_ref().map_or_else(|| "".into(), |it| it.0.clone())).collect();
+        let names: Vec<Arc<str>> = named
+            .iter()
+            .map(|it| it.as_ref().map_or_else(|| "".into(), |it| it.0.clone()))
+            .collect();
         let siblings = if branches { Siblings::Branches } else { Siblings::List(&names) };
         let mut list = Vec::with_capacity(items.len());
         for (at, task) in named.iter().enumerate() {
@@ -128,7 +130,9 @@ impl Decoder<'_> {
                     self.error(codes::DUPLICATE_TASK, member.key, message, &hint);
                 }
                 if DIRECTIVES.iter().any(|(word, _)| **word == **name) {
-                    let message = format!("`{name}` is a flow directive; `then: {name}` never goes to this task");
+                    let message = format!(
+                        "`{name}` is a flow directive; `then: {name}` never goes to this task"
+                    );
                     self.warning(codes::RESERVED_NAME, member.key, message, "rename the task");
                 }
                 Some((name.clone(), &member.node))
@@ -219,9 +223,8 @@ impl Decoder<'_> {
         let Some((word, keys)) = KINDS.iter().find(|(word, _)| node.get(word).is_some()) else {
             return self.no_kind(node, &what);
         };
-        let other = KINDS
-            .iter()
-            .find(|(other, _)| !keys.contains(other) && node.get(other).is_some());
+        let other =
+            KINDS.iter().find(|(other, _)| !keys.contains(other) && node.get(other).is_some());
         if let Some((other, _)) = other {
             let place = node.as_mapping().and_then(|members| members.get(*other));
             let message = format!("{what} is both `{word}` and `{other}`");
@@ -270,7 +273,9 @@ impl Decoder<'_> {
             return u32::try_from(at).ok().map(Flow::Task);
         }
         let hint = match siblings {
-            Siblings::Branches => "branches of a fork run side by side: none follows another".into(),
+            Siblings::Branches => {
+                "branches of a fork run side by side: none follows another".into()
+            }
             Siblings::Alone => "a function's task stands in no list: use `exit` or `end`".into(),
             Siblings::List(names) => {
                 let words = DIRECTIVES.iter().map(|(word, _)| *word);

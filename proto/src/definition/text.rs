@@ -284,10 +284,7 @@ impl Builder {
     }
 
     fn wants_key(&self) -> bool {
-        matches!(
-            self.open.last(),
-            Some(Open { data: OpenData::Mapping { key: None, .. }, .. })
-        )
+        matches!(self.open.last(), Some(Open { data: OpenData::Mapping { key: None, .. }, .. }))
     }
 
     fn refuse_as_key(&self, span: Span) -> Result<(), Fault> {

@@ -137,7 +137,8 @@ impl Decoder<'_> {
             return Some(FunctionTarget::Registered(name.clone()));
         }
         let functions = self.reusable.functions.keys().map(|key| &**key);
-        let known = functions.chain(offered.iter().map(|it| &**it)).chain(PROTOCOLS.iter().copied());
+        let known =
+            functions.chain(offered.iter().map(|it| &**it)).chain(PROTOCOLS.iter().copied());
         let meant = suggest::nearest(bare, known);
         let meant = meant.map(|meant| format!("did you mean `{meant}`?"));
         if self.registered.is_some() {

@@ -92,10 +92,8 @@ impl Decoder<'_> {
         let what = "the `with` of a gRPC call";
         self.closed(node, what, &["proto", "service", "method", "arguments"])?;
         let proto = self.required(node, "proto", what).and_then(|it| self.resource(it));
-        let method =
-            self.required(node, "method", what).and_then(|it| self.string(it, "`method`"));
-        let arguments =
-            optional(node.get("arguments"), |it| self.named_values(it, "`arguments`"));
+        let method = self.required(node, "method", what).and_then(|it| self.string(it, "`method`"));
+        let arguments = optional(node.get("arguments"), |it| self.named_values(it, "`arguments`"));
         let service = self.required(node, "service", what)?;
         self.closed(service, "`service`", &["name", "host", "port", "authentication"])?;
         let name = self
@@ -133,14 +131,16 @@ impl Decoder<'_> {
         None
     }
 
-    pub(super) fn asyncapi(
-        &mut self,
-        node: &Node,
-        position: Position<'_>,
-    ) -> Option<AsyncApiCall> {
+    pub(super) fn asyncapi(&mut self, node: &Node, position: Position<'_>) -> Option<AsyncApiCall> {
         let what = "the `with` of an AsyncAPI call";
         let known = [
-            "document", "channel", "operation", "server", "protocol", "message", "subscription",
+            "document",
+            "channel",
+            "operation",
+            "server",
+            "protocol",
+            "message",
+            "subscription",
             "authentication",
         ];
         let members = self.closed(node, what, &known)?;
@@ -178,7 +178,11 @@ impl Decoder<'_> {
         })
     }
 
-    fn asyncapi_subscription(&mut self, node: &Node, pointer: &str) -> Option<AsyncApiSubscription> {
+    fn asyncapi_subscription(
+        &mut self,
+        node: &Node,
+        pointer: &str,
+    ) -> Option<AsyncApiSubscription> {
         let what = "`subscription`";
         self.closed(node, what, &["filter", "consume", "foreach"])?;
         let filter = self.program_at(node, "filter");

@@ -20,7 +20,15 @@ const RETURNS: &[(&str, Return)] = &[
 const PROCESSES: &[&str] = &["container", "script", "shell", "workflow"];
 
 const CONTAINER: &[&str] = &[
-    "image", "name", "command", "ports", "volumes", "environment", "stdin", "arguments", "lifetime",
+    "image",
+    "name",
+    "command",
+    "ports",
+    "volumes",
+    "environment",
+    "stdin",
+    "arguments",
+    "lifetime",
     "pullPolicy",
 ];
 
@@ -40,9 +48,9 @@ impl Decoder<'_> {
         let process = run.get(word)?;
         let (wait, output) = (wait.unwrap_or(true), output.flatten().unwrap_or_default());
         match *word {
-            "container" => self.container(process).map(|with| {
-                Kind::Container(Box::new(Container { with, wait, output }))
-            }),
+            "container" => self
+                .container(process)
+                .map(|with| Kind::Container(Box::new(Container { with, wait, output }))),
             "script" => self.script(process, wait, output),
             "shell" => self.shell(process, wait, output),
             _ => self.sub_workflow(process, wait, output),
@@ -70,9 +78,7 @@ impl Decoder<'_> {
             .map(|(key, member)| {
                 let part = match &**key {
                     "command" => self.shell_template(&member.node, "`command`"),
-                    "name" | "stdin" => {
-                        self.text_template(&member.node, &format!("`{key}`"))
-                    }
+                    "name" | "stdin" => self.text_template(&member.node, &format!("`{key}`")),
                     _ => self.template(&member.node),
                 };
                 Some((key.clone(), part?))
@@ -91,7 +97,9 @@ impl Decoder<'_> {
         match (eventually, node.get("after")) {
             (true, Some(after)) => self.duration(after, "`lifetime.after`").map(|_| ()),
             (false, None) => Some(()),
-            (true, None) => self.required(node, "after", "`lifetime` with `cleanup: eventually`").map(|_| ()),
+            (true, None) => {
+                self.required(node, "after", "`lifetime` with `cleanup: eventually`").map(|_| ())
+            }
             (false, Some(after)) => {
                 let message = "`lifetime.after` goes only with `cleanup: eventually`";
                 self.error(codes::CONFLICT, after.place, message, "");

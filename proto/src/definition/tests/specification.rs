@@ -29,11 +29,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 /// All findings, rendered.
 fn findings(path: &Path, text: &str) -> (bool, String) {
     let loaded = load(text, &Options::default());
-    let rendered: Vec<_> = loaded
-        .diagnostics
-        .iter()
-        .map(|it| it.render(&path.display().to_string(), text))
-        .collect();
+    let rendered: Vec<_> =
+        loaded.diagnostics.iter().map(|it| it.render(&path.display().to_string(), text)).collect();
     (loaded.plan.is_some(), rendered.join("\n\n"))
 }
 

@@ -112,7 +112,25 @@ mod tests {
 
     #[test]
     fn plain_scalars_follow_the_core_schema_and_nothing_older() {
-        for text in ["on", "off", "yes", "no", "1.0.0", "0b1", "1_000", "1:30", "-", ".", "e5", "1e", "y", "2026-01-01", "0o9", "<<", "="] {
+        for text in [
+            "on",
+            "off",
+            "yes",
+            "no",
+            "1.0.0",
+            "0b1",
+            "1_000",
+            "1:30",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "y",
+            "2026-01-01",
+            "0o9",
+            "<<",
+            "=",
+        ] {
             assert_eq!(plain(&text.into()).unwrap(), Value::from(text), "{text}");
         }
         for (text, expected) in [
@@ -126,8 +144,13 @@ mod tests {
         ] {
             assert_eq!(plain(&text.into()).unwrap(), Value::Int(expected), "{text}");
         }
-        for (text, expected) in [("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("-1e3", -1000.0), ("1.0", 1.0)] {
-            assert!(matches!(plain(&text.into()).unwrap(), Value::Float(it) if it == expected), "{text}");
+        for (text, expected) in
+            [("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("-1e3", -1000.0), ("1.0", 1.0)]
+        {
+            assert!(
+                matches!(plain(&text.into()).unwrap(), Value::Float(it) if it == expected),
+                "{text}"
+            );
         }
         for (text, expected) in [
             ("9223372036854775808", "9223372036854775808"),

@@ -1,5 +1,6 @@
 //! Files of definitions: read, checked, findings shown.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use windlass_proto::definition::{self, Diagnostic, Options, Severity};
@@ -17,14 +18,17 @@ pub(crate) struct Checked {
     pub(crate) id: WorkflowId,
 }
 
-/// Reads a file and shows what was found about it.
+/// Reads a file and shows what was found about it. Warnings alone are shown on a terminal only:
+/// elsewhere standard error is for the problem document, and `windlass validate` tells more.
 ///
 /// # Errors
 /// When the file cannot be read or the definition has errors.
 pub(crate) fn check(path: &Path) -> Result<Checked, CliError> {
     let text = input::file(path, DEFINITION_BYTES)?;
     let loaded = definition::load(&text, &Options::default());
-    show(path, &text, &loaded.diagnostics);
+    if has_error(&loaded.diagnostics) || std::io::stderr().is_terminal() {
+        show(path, &text, &loaded.diagnostics);
+    }
     match loaded.plan {
         Some(plan) if !has_error(&loaded.diagnostics) => Ok(Checked { text, id: plan.id.clone() }),
         _ => Err(CliError::Definition),

@@ -56,6 +56,44 @@ pub const CALL_TIMEOUT_MS: u64 = 300_000;
 /// Redirects followed by one call, as browsers and curl bound them.
 pub const REDIRECTS: usize = 10;
 
+/// Milliseconds a caller of the API may wait for an outcome: under the idle timeouts common in
+/// proxies.
+pub const API_WAIT_MS: u64 = 60_000;
+
+/// Milliseconds one API request may take in all: the longest wait, and time to read and answer.
+pub const API_REQUEST_MS: u64 = 75_000;
+
+/// API requests handled at once; past it the answer is 429, while memory still has room.
+pub const API_REQUESTS: usize = 1_024;
+
+/// Bytes of request bodies held at once, over all requests: sixteen of the largest.
+pub const API_BODY_BYTES: usize = 16 * PAYLOAD_BYTES;
+
+/// Clients that watch instances at once; each holds a connection and a few kilobytes.
+pub const API_WATCHERS: usize = 1_024;
+
+/// Milliseconds between keep-alive comments of a watch: proxies drop silent connections after 30 s
+/// or more.
+pub const API_KEEP_ALIVE_MS: u64 = 15_000;
+
+/// Milliseconds that requests under way may take to end when the server stops.
+pub const API_DRAIN_MS: u64 = 10_000;
+
+/// Entries of one page of a list or a history; the answer stays within what a client can hold.
+pub const API_PAGE: usize = 1_000;
+
+/// Events of one batch: they are decided one after the other within one request.
+pub const API_EVENT_BATCH: usize = 1_000;
+
+/// Labels of an instance, as every one of them is an index entry.
+pub const LABELS: usize = 32;
+
+/// Bytes of a label's name or value.
+pub const LABEL_BYTES: usize = 256;
+
+/// Bytes of an idempotency key: room for several UUIDs.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+
 /// Records that one write of the journal takes together: beyond some hundred a group only gets
 /// slower, not cheaper.
 pub const GROUP_RECORDS: usize = 256;
@@ -77,6 +115,7 @@ pub const EXPRESSION_DEPTH: usize = 64;
 
 /// Tokens on one way into an expression: walking its syntax tree recurses that deeply.
 pub const EXPRESSION_TOKENS: usize = 1_000;
+
 /// Milliseconds a process may run where the task sets no timeout: long batch work fits, a forgotten
 /// process does not stay for ever.
 pub const PROCESS_TIMEOUT_MS: u64 = 3_600_000;

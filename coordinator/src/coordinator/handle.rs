@@ -13,7 +13,6 @@ use windlass_proto::plan::{Plan, SchemaSource};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
-use windlass_proto::wire::Report;
 
 use super::runtime::Runtime;
 use super::{
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
-use crate::dispatch::Queue;
+use crate::dispatch::{Queue, Reporter};
 use crate::engine::{Ending, Input, Instance, decode};
 use crate::history::Teller;
 use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredInstance};
@@ -39,14 +38,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Coordinator {
     /// Opens a coordinator on a journal and takes up what was left open. `queue` gets the
-    /// definitions and gives the way to the workers.
+    /// definitions and the way back for reports, and gives the way to the workers.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn open(
         journal: Arc<dyn Journal>,
         options: Options,
-        queue: impl FnOnce(&Arc<Catalog>) -> Arc<dyn Queue>,
+        queue: impl FnOnce(&Arc<Catalog>, Reporter) -> Arc<dyn Queue>,
     ) -> Result<Self, JournalError> {
         Ok(Self { runtime: Arc::new(Runtime::start(journal, options, queue)?) })
     }
@@ -60,14 +59,6 @@ impl Coordinator {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.runtime.failure()
-    }
-
-    /// Takes a worker's report. It is accepted or refused later, by the instance.
-    pub fn report(&self, report: Report) {
-        let Report { key, result } = report;
-        let input = Input::Reported { frame: key.frame, delivery: key.delivery, result };
-        let message = Message::Input { instance: key.instance, input, reply: None };
-        self.runtime.links.tell(self.partition(key.instance), message);
     }
 
     /// Checks a definition and makes it current.

@@ -9,7 +9,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::Options;
 use crate::catalog::Catalog;
-use crate::dispatch::Queue;
+use crate::dispatch::{Queue, Reporter};
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::partition::{Inbox, Mailbox, Message, Owner, Shared, Surroundings, World, mailbox};
@@ -32,7 +32,7 @@ pub(super) struct Runtime {
 
 /// The ways between partitions, workers and definitions.
 pub(super) struct Links {
-    pub(super) inboxes: Vec<Inbox>,
+    pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
     queue: Arc<dyn Queue>,
 }
@@ -67,14 +67,15 @@ impl Runtime {
     pub(super) fn start(
         journal: Arc<dyn Journal>,
         options: Options,
-        queue: impl FnOnce(&Arc<Catalog>) -> Arc<dyn Queue>,
+        queue: impl FnOnce(&Arc<Catalog>, Reporter) -> Arc<dyn Queue>,
     ) -> Result<Self, JournalError> {
         let options = definition::Options { functions: options.functions, strict: options.strict };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
             (0..journal.partitions()).map(|_| mailbox()).unzip();
-        let queue = queue(&catalog);
+        let inboxes: Arc<[Inbox]> = inboxes.into();
+        let queue = queue(&catalog, Reporter::new(inboxes.clone()));
         let links = Arc::new(Links { inboxes, catalog: catalog.clone(), queue });
         let runtime = Self {
             links: links.clone(),

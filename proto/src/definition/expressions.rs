@@ -102,7 +102,8 @@ impl Decoder<'_> {
     /// A shell command: `${NAME}` is left to the shell.
     pub(super) fn shell_template(&mut self, node: &Node, what: &str) -> Option<Template> {
         let text = self.string(node, what)?;
-        let compiled = Template::compile_shell(&text, &self.names);
+        let compiled = Template::compile_shell(&text, &self.names)
+            .map_err(|error| vec![TemplateError { pointer: String::new(), error }]);
         self.placed(node, compiled)
     }
 
@@ -118,10 +119,8 @@ impl Decoder<'_> {
         let compiled = UriTemplate::compile(&text, &self.names);
         let uri = match compiled {
             Ok(uri) => uri,
-            Err(errors) => {
-                for error in &errors {
-                    self.syntax_error(node, &error.error);
-                }
+            Err(error) => {
+                self.syntax_error(node, &error);
                 return None;
             }
         };

@@ -1,7 +1,7 @@
 //! From text to a program that can run.
 
-mod check;
-mod secrets;
+pub(super) mod check;
+pub(super) mod secrets;
 
 use std::sync::Arc;
 
@@ -74,6 +74,14 @@ pub(super) fn compile(text: &str, names: &Names) -> Result<Compiled, SyntaxError
     };
     let shift = |error: SyntaxError| SyntaxError { offset: error.offset + offset, ..error };
     compile_body(text, body, names).map_err(shift)
+}
+
+/// Compiles a reference to a secret inside a text: its name and the keys behind it.
+pub(super) fn compile_secret(source: &str, keys: &[&str]) -> Result<Compiled, SyntaxError> {
+    let keys: String =
+        keys.iter().map(|key| format!("[{}]", Value::from(*key).to_json())).collect();
+    let text = secrets::Rewritten::plain(format!("$secrets{keys} | secret_value"));
+    compile_rewritten(source, &text, &Names::default())
 }
 
 fn compile_body(source: &str, body: &str, names: &Names) -> Result<Compiled, SyntaxError> {

@@ -17,7 +17,7 @@ fn error(message: String, range: Range<usize>, hint: Option<&str>) -> SyntaxErro
 }
 
 /// The error for `${` without its `}`.
-pub(super) fn unfinished(text: &str) -> SyntaxError {
+pub(in crate::expression) fn unfinished(text: &str) -> SyntaxError {
     let start = text.len() - text.trim_start().len();
     let message = "`${` is not closed where the text ends".to_owned();
     error(message, start..text.trim_end().len(), Some("close the expression with `}`"))

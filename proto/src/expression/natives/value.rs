@@ -25,6 +25,7 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
             meter::raise();
             bome(Err(Error::new(cv.1)))
         })),
+        run(("secret_value", v(0), |cv| bome(secret_value(cv.1)))),
         run(("tojson", v(0), |cv| bome(Ok(cv.1.charged_json())))),
         run(("fromjson", v(0), |cv| bome(from_json(&cv.1)))),
         run(("tonumber", v(0), |cv| bome(to_number(&cv.1)))),
@@ -42,6 +43,21 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
 fn number(value: &Value) -> Result<f64, Error<Value>> {
     jaq_std::ValT::as_f64(value)
         .ok_or_else(|| Error::str(format_args!("{} ({value}) is not a number", value.kind())))
+}
+
+/// The value of a secret named in a text: of a map, its only key or its `value`.
+fn secret_value(secret: Value) -> ValR<Value> {
+    match secret.as_object() {
+        None if secret.is_null() => {
+            Err(Error::str("there is no such secret, or it has no such key"))
+        }
+        None => Ok(secret),
+        Some(members) => match (members.get("value"), members.values().next()) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(value)) if members.len() == 1 => Ok(value.clone()),
+            _ => Err(Error::str("the secret is a map: name one of its keys behind a dot")),
+        },
+    }
 }
 
 fn length(value: &Value) -> ValR<Value> {

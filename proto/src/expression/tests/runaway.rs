@@ -1,0 +1,1 @@
+//! Programs that would run for ever, or take all memory or stack, end with an error.

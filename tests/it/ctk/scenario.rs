@@ -16,7 +16,10 @@ pub(crate) async fn run<'a>(
     let mut scenario = Scenario { api, workflow: Value::Null, input: None, view: Value::Null };
     for step in steps {
         let text = step.value.trim();
-        scenario.step(text, step.docstring.as_deref()).await.map_err(|it| format!("{text}: {it}"))?;
+        scenario
+            .step(text, step.docstring.as_deref())
+            .await
+            .map_err(|it| format!("{text}: {it}"))?;
     }
     Ok(())
 }

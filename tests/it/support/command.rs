@@ -61,9 +61,5 @@ pub(crate) async fn finish(mut process: Process) -> Output {
         process.stderr().end().await;
     })
     .await;
-    Output {
-        code: status.code(),
-        stdout: process.stdout().text(),
-        stderr: process.stderr().text(),
-    }
+    Output { code: status.code(), stdout: process.stdout().text(), stderr: process.stderr().text() }
 }

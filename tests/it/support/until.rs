@@ -26,7 +26,11 @@ where
 }
 
 /// The result of `future`, which must come before `deadline`.
-pub(crate) async fn within<T>(deadline: Duration, what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(
+    deadline: Duration,
+    what: &str,
+    future: impl Future<Output = T>,
+) -> T {
     match tokio::time::timeout(deadline, future).await {
         Ok(result) => result,
         Err(_) => panic!("{what}: did not end within {deadline:?}"),

@@ -159,7 +159,7 @@ impl Api {
             let from = all.last().map_or(0, |it| it["sequence"].as_u64().unwrap() + 1);
             let path = format!("/v1/instances/{id}/history?from={from}&limit=500");
             let page = self.get(&path).await.ok();
-            let entries = page["entries"].as_array().expect("entries").clone();
+            let entries = page["items"].as_array().expect("items").clone();
             if entries.is_empty() {
                 return all;
             }

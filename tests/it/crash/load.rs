@@ -19,7 +19,7 @@ const WORKFLOWS: [&str; 7] = ["waits", "flaky", "forks", "listens", "emits", "lo
 
 /// `count` instances with random ids and inputs.
 pub(crate) fn instances(count: usize, random: &mut fastrand::Rng) -> Vec<Instance> {
-    let mut one = |index: usize| {
+    let one = |index: usize| {
         let id = uuid::Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid();
         let (id, n) = (id.to_string(), random.u64(1..1000));
         let input = json!({"n": n, "key": id});

@@ -62,11 +62,6 @@ impl Process {
     pub(crate) async fn wait(&mut self) -> ExitStatus {
         within(SOON, "the end of a process", self.child.wait()).await.unwrap()
     }
-
-    /// Its exit status when it has ended.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
-    }
 }
 
 impl Drop for Process {

@@ -91,6 +91,12 @@ impl Program {
         &self.variables
     }
 
+    /// True when the program names the secrets argument in any spelling.
+    #[must_use]
+    pub fn uses_secrets(&self) -> bool {
+        self.variables.iter().any(|name| is_secrets(name))
+    }
+
     /// Runs the program on `input`. No output gives null, one gives it, several give an array.
     ///
     /// # Errors
@@ -162,6 +168,14 @@ impl Template {
             Self::Constant(value) => Ok(value.clone()),
             _ => Err(EvaluationError { message: "not built yet".into() }),
         }
+    }
+
+    /// True when an expression in it names the secrets argument.
+    #[must_use]
+    pub fn uses_secrets(&self) -> bool {
+        let mut found = false;
+        self.each_variable(&mut |name| found |= is_secrets(name));
+        found
     }
 
     /// Calls `each` with the name of every variable the template uses (with repeats).

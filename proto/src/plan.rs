@@ -255,6 +255,22 @@ impl Kind {
         }
     }
 
+    /// Calls `each` with the name of every variable that the definition of a task which the
+    /// coordinator runs itself uses (with repeats).
+    pub fn each_variable(&self, each: &mut dyn FnMut(&Arc<str>)) {
+        match self {
+            Self::Set(template) | Self::Emit(template) => template.each_variable(each),
+            Self::Switch(cases) => {
+                let conditions = cases.iter().filter_map(|case| case.when.as_ref());
+                conditions.flat_map(Program::variables).for_each(each);
+            }
+            Self::For(it) => it.items.each_variable(each),
+            Self::Raise(raise) => raise.parts().for_each(|part| part.each_variable(each)),
+            Self::Function(call) => call.with.iter().for_each(|with| with.each_variable(each)),
+            _ => {}
+        }
+    }
+
     /// The specification's word for the kind: the key that tells a task's type.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -410,6 +426,20 @@ pub struct Raise {
     pub detail: Option<Template>,
     /// `instance`, where the author's text is a JSON pointer or an expression.
     pub instance: Option<Template>,
+}
+
+impl Raise {
+    /// The templates of all parts that are given.
+    pub fn parts(&self) -> impl Iterator<Item = &Template> {
+        let optional = [&self.title, &self.detail, &self.instance].into_iter().flatten();
+        [&self.kind.template, &self.status].into_iter().chain(optional)
+    }
+
+    /// True when one of its parts names a secret.
+    #[must_use]
+    pub fn uses_secrets(&self) -> bool {
+        self.parts().any(Template::uses_secrets)
+    }
 }
 
 /// `schedule`

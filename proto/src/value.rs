@@ -172,6 +172,21 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// True when both are the same scalar or share the same storage: a cheap test that may miss
+    /// equal values.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Array(a), Self::Array(b)) => Arc::ptr_eq(a, b),
+            (Self::Object(a), Self::Object(b)) => Arc::ptr_eq(a, b),
+            (Self::String(a), Self::String(b)) => Arc::ptr_eq(a, b),
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            _ => false,
+        }
+    }
+
     /// Approximate bytes this value takes, counting shared parts as often as they appear.
     #[must_use]
     pub fn weight(&self) -> u64 {

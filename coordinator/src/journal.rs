@@ -3,6 +3,19 @@
 //! A partition hands over one [`Commit`] at a time; all of it becomes durable or none of it. The
 //! engine's facts are opaque bytes here, so that the store and the engine change apart.
 
+pub mod memory;
+pub mod sled;
+pub mod store;
+
+mod check;
+#[cfg(test)]
+mod contract;
+mod head;
+mod keys;
+mod list;
+mod record;
+mod retain;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

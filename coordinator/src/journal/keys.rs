@@ -1,0 +1,243 @@
+//! Keys of records.
+//!
+//! The first byte says what a record is; ids follow as big-endian bytes, so that instances started
+//! together lie together and a scan in key order is a scan in order of time.
+
+use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
+use windlass_proto::time::Timestamp;
+
+use super::{JournalError, TimerKey};
+
+/// Facts of an instance: id, sequence number of the first.
+pub(super) const FACTS: u8 = b'f';
+/// The head of an instance: id.
+pub(super) const HEAD: u8 = b'h';
+/// The hot index: id.
+pub(super) const HOT: u8 = b'o';
+/// The latest snapshot of an instance: id.
+pub(super) const SNAPSHOT: u8 = b'z';
+/// A subscription: id, frame.
+pub(super) const SUBSCRIPTION: u8 = b's';
+/// A timer: due time, id, number.
+pub(super) const TIMER: u8 = b't';
+/// A key to remember.
+pub(super) const SEEN: u8 = b'e';
+/// A later part of a large record: the record's key, number of the part.
+pub(super) const PART: u8 = b'c';
+
+/// In the common space: the number of partitions.
+pub(super) const PARTITIONS: &[u8] = b"np";
+/// In the common space: the latest term of ownership.
+pub(super) const EPOCH: &[u8] = b"ne";
+/// In the common space: a definition by digest.
+pub(super) const DEFINITION: u8 = b'd';
+/// In the common space: the current digest of a workflow id.
+pub(super) const CURRENT: u8 = b'w';
+
+/// Keys longer than this are remembered by their hash: event ids may be of any length.
+const SEEN_BYTES: usize = 48;
+
+/// `kind`, id.
+pub(super) fn of_instance(kind: u8, instance: InstanceId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(26);
+    key.push(kind);
+    key.extend_from_slice(instance.0.as_bytes());
+    key
+}
+
+pub(super) fn facts(instance: InstanceId, sequence: u64) -> Vec<u8> {
+    let mut key = of_instance(FACTS, instance);
+    push_ordered(&mut key, sequence);
+    key
+}
+
+pub(super) fn subscription(instance: InstanceId, frame: FrameId) -> Vec<u8> {
+    let mut key = of_instance(SUBSCRIPTION, instance);
+    key.extend_from_slice(&frame.0.to_be_bytes());
+    key
+}
+
+pub(super) fn timer(timer: &TimerKey) -> Vec<u8> {
+    let mut key = Vec::with_capacity(29);
+    key.push(TIMER);
+    key.extend_from_slice(&timer.due.0.to_be_bytes());
+    key.extend_from_slice(timer.instance.0.as_bytes());
+    key.extend_from_slice(&timer.timer.to_be_bytes());
+    key
+}
+
+/// The first key of timers due at `due` or later.
+pub(super) fn timers_from(due: Timestamp) -> Vec<u8> {
+    let mut key = vec![TIMER];
+    key.extend_from_slice(&due.0.to_be_bytes());
+    key
+}
+
+pub(super) fn seen(seen: &[u8]) -> Vec<u8> {
+    use sha2::Digest as _;
+    let mut key = vec![SEEN];
+    if seen.len() <= SEEN_BYTES {
+        key.push(0);
+        key.extend_from_slice(seen);
+    } else {
+        key.push(1);
+        key.extend_from_slice(&sha2::Sha256::digest(seen));
+    }
+    key
+}
+
+/// The key of part `number` of the record under `record`.
+pub(super) fn part(record: &[u8], number: u32) -> Vec<u8> {
+    let mut key = parts(record);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// What all keys of parts of the record, or of all records that start so, start with.
+pub(super) fn parts(record: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(record.len() + 5);
+    key.push(PART);
+    key.extend_from_slice(record);
+    key
+}
+
+pub(super) fn definition(digest: &Digest) -> Vec<u8> {
+    let mut key = vec![DEFINITION];
+    key.extend_from_slice(digest.0.as_bytes());
+    key
+}
+
+pub(super) fn current(id: &WorkflowId) -> Vec<u8> {
+    let mut key = vec![CURRENT];
+    for word in [&id.namespace, &id.name, &id.version] {
+        key.extend_from_slice(word.as_bytes());
+        key.push(0);
+    }
+    key
+}
+
+/// The first key after all keys that start with `prefix`.
+pub(super) fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.last_mut() {
+        if let Some(next) = last.checked_add(1) {
+            *last = next;
+            return end;
+        }
+        end.pop();
+    }
+    // Kinds are ASCII, so no prefix consists of 0xff alone.
+    end
+}
+
+/// The first key after `key`.
+pub(super) fn next(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
+}
+
+/// The instance of a key made by [`of_instance`] and what follows it.
+pub(super) fn instance(key: &[u8]) -> Result<(InstanceId, &[u8]), JournalError> {
+    key.get(1..).and_then(split_instance).ok_or_else(|| malformed(key))
+}
+
+fn split_instance(bytes: &[u8]) -> Option<(InstanceId, &[u8])> {
+    let (id, rest) = bytes.split_first_chunk::<16>()?;
+    Some((InstanceId(uuid::Uuid::from_bytes(*id)), rest))
+}
+
+/// The instance and sequence number of a key made by [`facts`].
+pub(super) fn facts_of(key: &[u8]) -> Result<(InstanceId, u64), JournalError> {
+    let (id, rest) = instance(key)?;
+    match read_ordered(rest) {
+        Some((sequence, [])) => Ok((id, sequence)),
+        _ => Err(malformed(key)),
+    }
+}
+
+pub(super) fn subscription_of(key: &[u8]) -> Result<(InstanceId, FrameId), JournalError> {
+    let (id, rest) = instance(key)?;
+    let frame = <[u8; 4]>::try_from(rest).map_err(|_| malformed(key))?;
+    Ok((id, FrameId(u32::from_be_bytes(frame))))
+}
+
+pub(super) fn timer_of(key: &[u8]) -> Result<TimerKey, JournalError> {
+    let parse = || {
+        let (due, rest) = key.get(1..)?.split_first_chunk::<8>()?;
+        let (instance, rest) = split_instance(rest)?;
+        let timer = <[u8; 4]>::try_from(rest).ok()?;
+        Some(TimerKey {
+            due: Timestamp(u64::from_be_bytes(*due)),
+            instance,
+            timer: u32::from_be_bytes(timer),
+        })
+    };
+    parse().ok_or_else(|| malformed(key))
+}
+
+/// A key in hexadecimal, for messages.
+pub(super) fn display(key: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for byte in key.iter().take(64) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+pub(super) fn malformed(key: &[u8]) -> JournalError {
+    JournalError::Damaged(format!("key {} is not of any known shape", display(key)))
+}
+
+/// Appends `number` in as few bytes as keep the order: up to 0xf7 itself, beyond that 0xf7 plus
+/// the count of bytes and those bytes.
+fn push_ordered(key: &mut Vec<u8>, number: u64) {
+    match u8::try_from(number) {
+        Ok(small @ 0..=0xf7) => key.push(small),
+        _ => {
+            let bytes = number.to_be_bytes();
+            let skip = number.leading_zeros() / 8;
+            // At most eight bytes follow.
+            key.push(0xf7 + (8 - skip) as u8);
+            key.extend(bytes.iter().skip(skip as usize));
+        }
+    }
+}
+
+fn read_ordered(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first <= 0xf7 {
+        return Some((u64::from(first), rest));
+    }
+    let (digits, rest) = rest.split_at_checked(usize::from(first - 0xf7))?;
+    let number = digits.iter().fold(0_u64, |sum, digit| sum << 8 | u64::from(*digit));
+    Some((number, rest))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use uuid::Uuid;
+    use windlass_proto::id::InstanceId;
+
+    use super::{end_of, facts, facts_of};
+
+    #[test]
+    fn sequence_numbers_keep_their_order_in_keys() {
+        let id = InstanceId(Uuid::from_u128(7));
+        let numbers = [0, 1, 0xf7, 0xf8, 0xff, 0x100, 0xffff, 0x1_0000, u64::MAX - 1, u64::MAX];
+        let keys: Vec<_> = numbers.iter().map(|number| facts(id, *number)).collect();
+        assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));
+        for (key, number) in keys.iter().zip(numbers) {
+            assert_eq!(facts_of(key).unwrap(), (id, number));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_lies_after_everything_that_starts_with_it() {
+        assert_eq!(end_of(b"f"), b"g");
+        assert_eq!(end_of(&[b'f', 0xff, 0xff]), b"g");
+        assert!(end_of(&[b'f', 3]) > vec![b'f', 3, 0xff, 0xff]);
+    }
+}

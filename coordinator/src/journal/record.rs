@@ -1,0 +1,193 @@
+//! How a record is written: format, length, checksum, body.
+//!
+//! ```text
+//! format: u8 | length of the whole body: varint | CRC-32: u32 | body, or its first part
+//! ```
+//!
+//! The checksum also covers the key, so that a record found under another's key is not believed.
+//! A body over [`PART_BYTES`] goes on in parts, each a record of its own.
+
+use super::{JournalError, keys};
+
+/// The format this version writes, and the newest it reads.
+pub(super) const FORMAT: u8 = 1;
+
+/// Bytes of a body kept in one record. The store writes what it deems too large for its log to
+/// files that it never syncs, and it judges whole tree nodes, of up to 20 records: 20 of these
+/// stay below its limit of 128 KiB.
+pub(super) const PART_BYTES: usize = 6 << 10;
+
+/// A change to a tree: the key, and its value or `None` to remove it.
+pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// Adds the record with this body under `key`, in parts when it is large.
+pub(super) fn put(changes: &mut Vec<Change>, key: Vec<u8>, head: &[u8], tail: &[u8]) {
+    let length = head.len() + tail.len();
+    if length <= PART_BYTES {
+        let value = seal(&key, length, head, tail);
+        changes.push((key, Some(value)));
+        return;
+    }
+    let body = [head, tail].concat();
+    let (first, rest) = body.split_at(PART_BYTES);
+    let value = seal(&key, length, first, &[]);
+    for (number, part) in (0_u32..).zip(rest.chunks(PART_BYTES)) {
+        let key = keys::part(&key, number);
+        let value = seal(&key, part.len(), part, &[]);
+        changes.push((key, Some(value)));
+    }
+    changes.push((key, Some(value)));
+}
+
+/// A record's first part, checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened<'a> {
+    /// Bytes of the whole body.
+    pub(super) length: usize,
+    /// The body, or its first part.
+    pub(super) first: &'a [u8],
+}
+
+impl Opened<'_> {
+    /// How many parts follow elsewhere.
+    pub(super) fn parts(&self) -> usize {
+        (self.length - self.first.len()).div_ceil(PART_BYTES)
+    }
+}
+
+/// Checks the value under `key`.
+///
+/// # Errors
+/// When it is damaged or of a newer format.
+pub(super) fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<Opened<'a>, JournalError> {
+    let Some((&format, rest)) = value.split_first() else {
+        return Err(damaged(key, "is empty"));
+    };
+    if format == 0 || format > FORMAT {
+        return Err(JournalError::UnknownFormat { found: format, known: FORMAT });
+    }
+    let header = read_varint(rest).and_then(|(length, rest)| {
+        let (crc, body) = rest.split_first_chunk::<4>()?;
+        Some((usize::try_from(length).ok()?, u32::from_le_bytes(*crc), body))
+    });
+    let Some((length, crc, first)) = header else {
+        return Err(damaged(key, "is cut short"));
+    };
+    let whole = first.len() == length;
+    if !(whole || (first.len() == PART_BYTES && length > PART_BYTES)) {
+        return Err(damaged(key, "has the wrong length"));
+    }
+    if checksum(key, length, first, &[]) != crc {
+        return Err(damaged(key, "fails its checksum"));
+    }
+    Ok(Opened { length, first })
+}
+
+fn seal(key: &[u8], length: usize, head: &[u8], tail: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(8 + head.len() + tail.len());
+    value.push(FORMAT);
+    push_varint(&mut value, length as u64);
+    value.extend_from_slice(&checksum(key, length, head, tail).to_le_bytes());
+    value.extend_from_slice(head);
+    value.extend_from_slice(tail);
+    value
+}
+
+fn checksum(key: &[u8], length: usize, head: &[u8], tail: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&(length as u64).to_le_bytes());
+    hasher.update(key);
+    hasher.update(head);
+    hasher.update(tail);
+    hasher.finalize()
+}
+
+pub(super) fn damaged(key: &[u8], what: &str) -> JournalError {
+    JournalError::Damaged(format!("the record under {} {what}", keys::display(key)))
+}
+
+/// Seven bits a byte, lowest first.
+pub(super) fn push_varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+pub(super) fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    for (index, byte) in bytes.iter().enumerate().take(10) {
+        number |= u64::from(byte & 0x7f).checked_shl(u32::try_from(index * 7).ok()?)?;
+        if byte & 0x80 == 0 {
+            return Some((number, bytes.get(index + 1..)?));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::{FORMAT, JournalError, PART_BYTES, open, push_varint, put, read_varint};
+
+    fn sealed(body: &[u8]) -> Vec<u8> {
+        let mut changes = Vec::new();
+        put(&mut changes, b"key".to_vec(), body, &[]);
+        changes.pop().unwrap().1.unwrap()
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_record_is_noticed() {
+        let value = sealed(b"some facts of an instance");
+        assert_eq!(open(b"key", &value).unwrap().first, b"some facts of an instance");
+        for index in 0..value.len() {
+            for bit in 0..8 {
+                let mut wrong = value.clone();
+                wrong[index] ^= 1 << bit;
+                assert!(open(b"key", &wrong).is_err(), "bit {bit} of byte {index}");
+            }
+        }
+        for length in 0..value.len() {
+            assert!(open(b"key", &value[..length]).is_err(), "cut to {length}");
+        }
+    }
+
+    #[test]
+    fn a_record_under_another_key_is_refused() {
+        assert!(matches!(open(b"kez", &sealed(b"body")), Err(JournalError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_newer_format_is_named_not_guessed() {
+        let mut value = sealed(b"body");
+        value[0] = FORMAT + 1;
+        let error = open(b"key", &value).unwrap_err();
+        assert!(
+            matches!(error, JournalError::UnknownFormat { found, known: FORMAT } if found == FORMAT + 1)
+        );
+    }
+
+    #[test]
+    fn a_large_body_goes_on_in_parts() {
+        let mut changes = Vec::new();
+        put(&mut changes, b"key".to_vec(), b"count", &vec![7; 3 * PART_BYTES]);
+        assert_eq!(changes.len(), 4);
+        let (key, value) = changes.pop().unwrap();
+        let opened = open(&key, value.as_deref().unwrap()).unwrap();
+        assert_eq!((opened.length, opened.parts()), (3 * PART_BYTES + 5, 3));
+        for (key, value) in changes {
+            assert_eq!(open(&key, value.as_deref().unwrap()).unwrap().parts(), 0);
+        }
+    }
+
+    #[test]
+    fn varints_come_back() {
+        for number in [0, 1, 0x7f, 0x80, 0x3fff, 0x4000, u64::from(u32::MAX), u64::MAX] {
+            let mut bytes = Vec::new();
+            push_varint(&mut bytes, number);
+            assert_eq!(read_varint(&bytes), Some((number, &[][..])));
+        }
+        assert_eq!(read_varint(&[0x80; 11]), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! Removing what is over: ended instances and keys that need no remembering.
+
+use std::ops::ControlFlow;
+
+use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::time::Timestamp;
+
+use super::record::Change;
+use super::store::{Batch, Order, Ordered, Space, Store, lock};
+use super::{Journal, JournalError, head, keys, record};
+
+/// Records one call looks at, so that a large journal is gone through in many short calls.
+const SCAN_RECORDS: usize = 50_000;
+
+/// Changes of one batch.
+const BATCH_CHANGES: usize = 1_000;
+
+/// Where the next call goes on.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    heads: Place,
+    seen: Place,
+}
+
+/// A partition and the key to go on from within it, from the start when absent.
+#[derive(Debug, Default)]
+struct Place {
+    partition: u16,
+    key: Option<Vec<u8>>,
+}
+
+pub(super) fn retain<O: Ordered>(
+    store: &Store<O>,
+    before: Timestamp,
+    limit: usize,
+) -> Result<usize, JournalError> {
+    let mut progress = lock(&store.retained);
+    let mut removed = 0;
+    let over = |value: &[u8], key: &[u8]| {
+        let body = record::open(key, value)?.first;
+        Ok(head::summary(body).and_then(|head| head.ended_at()).is_some_and(|at| at < before))
+    };
+    walk(store, &mut progress.heads, keys::HEAD, limit, &over, &mut |space, found| {
+        for key in found {
+            let (instance, _) = keys::instance(&key)?;
+            remove(store, space, instance)?;
+            removed += 1;
+        }
+        Ok(())
+    })?;
+    let over = |value: &[u8], key: &[u8]| {
+        let until = <[u8; 8]>::try_from(record::open(key, value)?.first)
+            .map_err(|_| record::damaged(key, "is no time"))?;
+        Ok(u64::from_be_bytes(until) < before.0)
+    };
+    walk(store, &mut progress.seen, keys::SEEN, SCAN_RECORDS, &over, &mut |space, found| {
+        for found in found.chunks(BATCH_CHANGES) {
+            let changes = found.iter().map(|key| (key.clone(), None)).collect();
+            store.write(vec![Batch { space, changes }])?;
+        }
+        Ok(())
+    })?;
+    Ok(removed)
+}
+
+type Over<'a> = dyn Fn(&[u8], &[u8]) -> Result<bool, JournalError> + 'a;
+type Found<'a> = dyn FnMut(Space, Vec<Vec<u8>>) -> Result<(), JournalError> + 'a;
+
+/// Looks at records of one kind, from `place` on through all partitions at most once around, and
+/// hands those that are over to `found`, at most `limit`.
+fn walk<O: Ordered>(
+    store: &Store<O>,
+    place: &mut Place,
+    kind: u8,
+    limit: usize,
+    over: &Over<'_>,
+    found: &mut Found<'_>,
+) -> Result<(), JournalError> {
+    let end = keys::end_of(&[kind]);
+    let mut looked_at = 0;
+    let mut taken = 0;
+    // Once more than there are partitions: the first one may have been entered in its middle.
+    for _ in 0..=store.partitions() {
+        let space = Space::Partition(PartitionId(place.partition));
+        let from = place.key.take().unwrap_or_else(|| vec![kind]);
+        let mut keys = Vec::new();
+        store.ordered.scan(space, &from, &end, Order::Up, &mut |key, value| {
+            if looked_at >= SCAN_RECORDS || taken >= limit {
+                place.key = Some(key.to_vec());
+                return Ok(ControlFlow::Break(()));
+            }
+            looked_at += 1;
+            if over(value, key)? {
+                keys.push(key.to_vec());
+                taken += 1;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        found(space, keys)?;
+        if place.key.is_some() {
+            return Ok(());
+        }
+        place.partition = (place.partition + 1) % store.partitions();
+    }
+    Ok(())
+}
+
+/// Removes everything of an instance. The head goes last, so that what a crash interrupts is found
+/// and finished by a later call.
+fn remove<O: Ordered>(
+    store: &Store<O>,
+    space: Space,
+    instance: InstanceId,
+) -> Result<(), JournalError> {
+    let of = |kind| keys::of_instance(kind, instance);
+    let mut changes: Vec<Change> = vec![(of(keys::HOT), None)];
+    let prefixes = [
+        of(keys::FACTS),
+        of(keys::SNAPSHOT),
+        of(keys::SUBSCRIPTION),
+        keys::parts(&of(keys::FACTS)),
+        keys::parts(&of(keys::SNAPSHOT)),
+        keys::parts(&of(keys::SUBSCRIPTION)),
+        keys::parts(&of(keys::HEAD)),
+        of(keys::HEAD),
+    ];
+    for prefix in prefixes {
+        let mut from = prefix.clone();
+        let end = keys::end_of(&prefix);
+        loop {
+            let mut rest = None;
+            store.ordered.scan(space, &from, &end, Order::Up, &mut |key, _| {
+                if changes.len() >= BATCH_CHANGES {
+                    rest = Some(key.to_vec());
+                    return Ok(ControlFlow::Break(()));
+                }
+                changes.push((key.to_vec(), None));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            let Some(rest) = rest else { break };
+            from = rest;
+            store.write(vec![Batch { space, changes: std::mem::take(&mut changes) }])?;
+        }
+    }
+    store.write(vec![Batch { space, changes }])
+}

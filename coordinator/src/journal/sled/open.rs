@@ -1,0 +1,131 @@
+//! Opening: what must be put in order first, and what to do when sled does not come back.
+
+use std::any::Any;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::super::JournalError;
+use super::Sled;
+
+/// sled's log within the directory.
+pub(super) const LOG: &str = "db";
+const LOCK: &str = "windlass.lock";
+
+/// How to open a journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Partitions of a new journal; one that exists keeps its own number.
+    pub partitions: u16,
+    /// Bytes of pages kept in memory.
+    pub cache_bytes: u64,
+    /// How long opening may take. A journal of 3 GB that was not closed took 7 seconds.
+    pub deadline: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { partitions: 4, cache_bytes: 128 << 20, deadline: Duration::from_secs(300) }
+    }
+}
+
+pub(super) fn open(directory: &Path, options: &Options) -> Result<Sled, JournalError> {
+    let unusable =
+        |error: io::Error| JournalError::Store(format!("{}: {error}", directory.display()));
+    fs::create_dir_all(directory).map_err(unusable)?;
+    let lock = lock(directory)?;
+    remove_unfinished_snapshots(directory).map_err(unusable)?;
+    let unopenable =
+        |reason: String| JournalError::Unopenable { path: directory.display().to_string(), reason };
+    let db = open_in_time(directory, options).map_err(unopenable)?;
+    let common = db.open_tree("common").map_err(super::unusable)?;
+    let log = OpenOptions::new().write(true).open(directory.join(LOG)).map_err(unusable)?;
+    sync_directories(directory).map_err(unusable)?;
+    Ok(Sled { db, common, trees: Vec::new(), log, _lock: lock })
+}
+
+/// Two processes in one directory would destroy it.
+fn lock(directory: &Path) -> Result<File, JournalError> {
+    let path = directory.join(LOCK);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| JournalError::Store(format!("{}: {error}", path.display())))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(JournalError::Locked(directory.display().to_string()))
+        }
+        Err(error) => Err(JournalError::Store(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// A process that ends while sled writes a snapshot leaves a file that sled then refuses to open
+/// for ever. The snapshot is only a shortcut: the log holds everything.
+fn remove_unfinished_snapshots(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!(file = %name, "removing an unfinished snapshot of the journal");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// A damaged log can make sled panic or search without end, so it opens in a thread of its own,
+/// which is given up when time is over.
+fn open_in_time(directory: &Path, options: &Options) -> Result<::sled::Db, String> {
+    let config = ::sled::Config::new()
+        .path(directory)
+        .cache_capacity(options.cache_bytes)
+        .flush_every_ms(None);
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("journal-open".to_owned())
+        .spawn(move || {
+            let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+            let opened = match opened {
+                Ok(Ok(db)) => Ok(db),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(panic) => Err(message(&*panic)),
+            };
+            // When nobody waits any more, the journal just closes again.
+            let _ = sender.send(opened);
+        })
+        .map_err(|error| error.to_string())?;
+    receiver.recv_timeout(options.deadline).unwrap_or_else(|_| {
+        Err(format!("it did not open within {} seconds", options.deadline.as_secs()))
+    })
+}
+
+/// New files are durable once their directory is.
+fn sync_directories(directory: &Path) -> io::Result<()> {
+    for name in [LOG, "conf"] {
+        File::open(directory.join(name))?.sync_all()?;
+    }
+    File::open(directory)?.sync_all()?;
+    match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// What a panic said.
+pub(super) fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no reason given".to_owned())
+}

@@ -15,6 +15,7 @@ mod crash;
 mod ctk;
 mod durable;
 mod examples;
+mod language;
 mod mutate;
 mod seed;
 mod tidy;

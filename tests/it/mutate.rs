@@ -48,8 +48,8 @@ fn mutate(name: &str, corpus: &[Vec<u8>], words: &[&str], entry: fn(&[u8])) {
 
 fn check(name: &str, input: &[u8], entry: fn(&[u8])) {
     let begun = Instant::now();
-    let shown = || String::from_utf8_lossy(input).into_owned();
-    assert!(catch_unwind(|| entry(input)).is_ok(), "{name} breaks on {input:?}:\n{}", shown());
+    let shown = || input.escape_ascii().to_string().replace("\\n", "\n");
+    assert!(catch_unwind(|| entry(input)).is_ok(), "{name} breaks on:\n{}", shown());
     assert!(begun.elapsed() < LONGEST, "{name} takes {:?} for:\n{}", begun.elapsed(), shown());
 }
 

@@ -1,6 +1,6 @@
 //! The command line: exit codes, what is on which output, bad input.
 
-mod bad;
+pub(crate) mod bad;
 mod resume;
 mod validate;
 

@@ -147,6 +147,19 @@ fn definitions_survive_mutation() {
     mutate("definition", &examples(), &words, entry::definition);
 }
 
+/// What the command line is tested with, without a process for each.
+#[test]
+fn texts_that_are_no_definitions_are_refused() {
+    let mut accepted = Vec::new();
+    for (name, text) in crate::cli::bad::texts() {
+        check(name, &text, entry::definition);
+        if definition::load(&String::from_utf8_lossy(&text), &Options::default()).plan.is_some() {
+            accepted.push(name);
+        }
+    }
+    assert!(accepted.is_empty(), "accepted: {accepted:?}");
+}
+
 #[test]
 fn expressions_survive_mutation() {
     let corpus: Vec<Vec<u8>> = [

@@ -4,7 +4,7 @@ use super::{definition, file};
 use crate::support::command::windlass;
 
 /// Texts that are no definitions, each with a name.
-fn texts() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn texts() -> Vec<(&'static str, Vec<u8>)> {
     let good = definition("good", "  - a: { set: { x: 1 } }");
     let tasks = |count: usize| {
         let all: Vec<String> =

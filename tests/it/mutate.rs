@@ -6,6 +6,7 @@
 mod entry;
 
 use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use windlass_coordinator::engine::{self, Journaled};
@@ -27,7 +28,7 @@ fn setting(name: &str, default: u64) -> u64 {
 fn mutate(name: &str, corpus: &[Vec<u8>], words: &[&str], entry: fn(&[u8])) {
     let seed = setting("WINDLASS_MUTATE_SEED", fastrand::u64(..1_000_000));
     let time = Duration::from_secs(setting("WINDLASS_MUTATE_SECONDS", 4));
-    println!("mutate {name}: WINDLASS_MUTATE_SEED={seed}");
+    println!("mutate {name}: WINDLASS_MUTATE_SEED={seed}, at work: {}", kept(name).display());
     let mut random = fastrand::Rng::with_seed(seed);
     let begun = Instant::now();
     let mut count = 0;
@@ -46,7 +47,13 @@ fn mutate(name: &str, corpus: &[Vec<u8>], words: &[&str], entry: fn(&[u8])) {
     println!("mutate {name}: {count} inputs");
 }
 
+/// Where the input at work is kept: what is there after an abort, which no test can catch, broke it.
+fn kept(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mutate-{name}"))
+}
+
 fn check(name: &str, input: &[u8], entry: fn(&[u8])) {
+    std::fs::write(kept(name), input).unwrap();
     let begun = Instant::now();
     let shown = || input.escape_ascii().to_string().replace("\\n", "\n");
     assert!(catch_unwind(|| entry(input)).is_ok(), "{name} breaks on:\n{}", shown());

@@ -137,6 +137,7 @@ pub(crate) fn assignment(input: Value) -> Assignment {
         },
         digest: Digest("digest".into()),
         task: TaskIx(0),
+        visit: 1,
         reference: "/do/0/task".into(),
         work: Work::Perform,
         input,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::codes;
 use super::decoder::Decoder;
 use super::node::{Data, Node};
-use crate::expression::{Names, Piece, Program, SyntaxError, Template, TemplateError, UriTemplate};
+use crate::expression::{
+    Names, Program, SyntaxError, Template, TemplateError, UriTemplate, is_secrets,
+};
 use crate::value::Value;
 
 impl Decoder<'_> {
@@ -14,8 +16,7 @@ impl Decoder<'_> {
         let text = self.expression_text(node, what)?;
         match Program::compile(&text, &self.names) {
             Ok(program) => {
-                self.check_secret_spelling(node, program.variables());
-                self.check_secrets(node, &text);
+                self.check_secrets(node, &text, program.uses_secrets());
                 Some(program)
             }
             Err(error) => {
@@ -90,10 +91,7 @@ impl Decoder<'_> {
                     return None;
                 }
             };
-            let mut variables = Vec::new();
-            template.each_variable(&mut |name| variables.push(name.clone()));
-            self.check_secret_spelling(node, &variables);
-            self.check_secrets(node, &text);
+            self.check_secrets(node, &text, template.uses_secrets());
             return Some(template);
         }
         self.compiled(node, Template::compile_expression_field)
@@ -185,32 +183,33 @@ impl Decoder<'_> {
     }
 
     fn check_string(&mut self, node: &Node, text: &str, template: &Template) {
-        let mut variables = Vec::new();
-        template.each_variable(&mut |name| variables.push(name.clone()));
-        let whole = matches!(template, Template::Text(pieces) if pieces.iter().any(|piece| matches!(piece, Piece::Expression(_))));
-        let bare = !text.contains("${") && (whole || is_bare_secret(text));
-        if bare && variables.iter().any(|name| crate::expression::is_secrets(name)) {
+        if text.contains("${") {
+            return self.check_secrets(node, text, template.uses_secrets());
+        }
+        if template.uses_secrets() {
             let message = "a secret is named outside of `${ }`";
             let hint = "the specification takes this for literal text: write \
                         `${ $secrets[\"name\"] }`, joined to other text with `+`";
             self.deviation(codes::BARE_SECRET, node.place, message, hint);
-        } else {
-            self.check_secret_spelling(node, &variables);
         }
-        self.check_secrets(node, text);
+        self.check_declared(node, text);
     }
 
-    fn check_secret_spelling(&mut self, node: &Node, variables: &[Arc<str>]) {
-        let other = |name: &&Arc<str>| crate::expression::is_secrets(name) && &***name != "secrets";
-        if let Some(name) = variables.iter().find(other) {
-            let message = format!("secrets are called `${name}` here");
+    /// Looks at how the text of an expression names secrets.
+    fn check_secrets(&mut self, node: &Node, text: &str, used: bool) {
+        let other = ["SECRETS", "SECRET", "secret"];
+        let spelling = spellings(text).find(|(_, spelling)| other.contains(spelling));
+        if let Some((at, spelling)) = spelling.filter(|_| used) {
+            let place = self.source.inside(node, at, spelling.len() + 1);
+            let message = format!("secrets are called `${spelling}` here");
             let hint = "the specification calls them `$secrets`";
-            self.deviation(codes::SECRETS_SPELLING, node.place, message, hint);
+            self.deviation(codes::SECRETS_SPELLING, place, message, hint);
         }
+        self.check_declared(node, text);
     }
 
     /// Warns of secrets that are named but not declared.
-    fn check_secrets(&mut self, node: &Node, text: &str) {
+    fn check_declared(&mut self, node: &Node, text: &str) {
         for (offset, name) in undeclared(text, &self.names.secrets) {
             let place = self.source.inside(node, offset, name.len());
             let message = format!("the secret `{name}` is not declared");
@@ -220,29 +219,23 @@ impl Decoder<'_> {
     }
 }
 
-/// A whole string that is a reference, as `$SECRETS.api-key`.
-fn is_bare_secret(text: &str) -> bool {
-    text.trim_start().strip_prefix('$').is_some_and(|rest| {
-        let name: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
-        crate::expression::is_secrets(&name)
+/// Every `$secrets` in any spelling, unless escaped by another `$`: its offset and its name.
+fn spellings(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.match_indices('$').filter_map(move |(at, _)| {
+        let rest = text.get(at + 1..)?;
+        let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+        let escaped = text.get(..at).is_some_and(|before| before.ends_with('$'));
+        (is_secrets(name) && !escaped).then_some((at, name))
     })
 }
 
 /// Names after `$secrets.` or inside `$secrets["…"]` that are not in `declared`, with their offset.
 fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)> {
-    let mut found = Vec::new();
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let mut from = 0;
-    while let Some(at) = text.get(from..).and_then(|rest| rest.find('$')).map(|at| from + at) {
-        from = at + 1;
-        let rest = text.get(from..).unwrap_or_default();
-        let spelling = rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if !crate::expression::is_secrets(spelling)
-            || text.get(..at).is_some_and(|it| it.ends_with('$'))
-        {
-            continue;
-        }
-        let after = rest.get(spelling.len()..).unwrap_or_default();
+    let mut found = Vec::new();
+    for (at, spelling) in spellings(text) {
+        let start = at + 1 + spelling.len();
+        let after = text.get(start..).unwrap_or_default();
         let (lead, quoted) = match after {
             _ if after.starts_with("[\"") => (2, true),
             _ if after.starts_with(".[\"") => (3, true),
@@ -257,7 +250,7 @@ fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)>
             if quoted { **known == *name } else { name.starts_with(&**known) }
         };
         if !name.is_empty() && !declared.iter().any(is_declared) {
-            found.push((from + spelling.len() + lead, name));
+            found.push((start + lead, name));
         }
     }
     found

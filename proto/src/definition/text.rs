@@ -334,7 +334,8 @@ impl Builder {
                 let Some((name, span)) = key.take() else { return };
                 let key = Place { id: node.place.id, span };
                 // A value that is not there has no place of its own.
-                if matches!(&node.data, Data::Scalar { text, style: Style::Plain, .. } if text.is_empty()) {
+                if matches!(&node.data, Data::Scalar { text, style: Style::Plain, .. } if text.is_empty())
+                {
                     node.place = key;
                 }
                 match members.entry(name) {

@@ -74,16 +74,17 @@ impl Decoder<'_> {
         let errors = optional(node.get("errors"), |node| self.error_filters(node));
         let variable = self.variable(node.get("as"), "`catch.as`", ERROR);
         let then = optional(node.get("then"), |node| self.flow(node, position.siblings));
-        let (when, except_when, retry, body) = self.bound(std::slice::from_ref(&variable), |decoder| {
-            (
-                decoder.program_at(node, "when"),
-                decoder.program_at(node, "exceptWhen"),
-                optional(node.get("retry"), |node| decoder.retry(node)),
-                optional(node.get("do"), |node| {
-                    decoder.task_list(node, &format!("{}/do", position.pointer))
-                }),
-            )
-        });
+        let (when, except_when, retry, body) =
+            self.bound(std::slice::from_ref(&variable), |decoder| {
+                (
+                    decoder.program_at(node, "when"),
+                    decoder.program_at(node, "exceptWhen"),
+                    optional(node.get("retry"), |node| decoder.retry(node)),
+                    optional(node.get("do"), |node| {
+                        decoder.task_list(node, &format!("{}/do", position.pointer))
+                    }),
+                )
+            });
         Some(Catch {
             errors: errors?.unwrap_or_default(),
             variable: variable?,

@@ -118,7 +118,10 @@ const KEPT: &[(&str, &str)] = &[
     ("WL0223", "do: [ a: { wait: { seconds: '${ .x }' } } ]"),
     ("WL0224", "use: { extensions: [ e: { extend: extension } ] }\ndo: []"),
     ("WL0212", "do: [ a: { if: true, set: { x: 1 } } ]"),
-    ("WL0216", "use: { secrets: [ api-key ] }\ndo: [ a: { set: { x: 'Bearer $SECRETS.api-key' } } ]"),
+    (
+        "WL0216",
+        "use: { secrets: [ api-key ] }\ndo: [ a: { set: { x: 'Bearer $SECRETS.api-key' } } ]",
+    ),
     ("WL0216", "use: { secrets: [ api-key ] }\ndo: [ a: { set: { x: $SECRETS.api-key } } ]"),
     ("WL0217", "use: { secrets: [ key ] }\ndo: [ a: { if: $SECRET.key, set: { x: 1 } } ]"),
     ("WL0217", "use: { secrets: [ key ] }\ndo: [ a: { set: { x: '${ $SECRETS.key }' } } ]"),
@@ -188,7 +191,10 @@ fn a_function_called_function_keeps_its_meaning() {
     let plan = super::plan(
         "use: { functions: { function: { set: { y: 1 } } } }\ndo: [ a: { call: function, with: { function: f } } ]",
     );
-    assert_eq!(plan.tasks[1].definition.to_json(), r#"{"call":"function","with":{"function":"f"}}"#);
+    assert_eq!(
+        plan.tasks[1].definition.to_json(),
+        r#"{"call":"function","with":{"function":"f"}}"#
+    );
 }
 
 #[test]

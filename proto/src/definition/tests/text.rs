@@ -53,10 +53,7 @@ fn anchors_and_aliases_expand_and_merge_keys_mean_nothing() {
     let plan = plan(
         "do:\n  - a:\n      set: &it { x: &one 1, y: [*one, *one] }\n  - b:\n      set: { <<: *it }\n",
     );
-    assert_eq!(
-        plan.tasks[1].definition.to_json(),
-        r#"{"set":{"<<":{"x":1,"y":[1,1]}}}"#
-    );
+    assert_eq!(plan.tasks[1].definition.to_json(), r#"{"set":{"<<":{"x":1,"y":[1,1]}}}"#);
 }
 
 #[test]
@@ -99,7 +96,8 @@ fn text_of_two_megabytes_is_not_even_parsed() {
 #[test]
 fn a_megabyte_of_findings_ends_in_time_and_reports_the_first_hundred() {
     let start = Instant::now();
-    let tasks: String = (0..20_000).map(|at| format!("  - t{at}: {{ sett: {{ a: {at} }} }}\n")).collect();
+    let tasks: String =
+        (0..20_000).map(|at| format!("  - t{at}: {{ sett: {{ a: {at} }} }}\n")).collect();
     let found = loaded(&format!("do:\n{tasks}")).diagnostics;
     assert_eq!(found.len(), 100);
     assert!(found.windows(2).all(|pair| pair[0].line <= pair[1].line));
@@ -121,7 +119,9 @@ fn findings_inside_aliases_are_reported_once() {
 
 #[test]
 fn findings_are_rendered_with_their_line() {
-    let text = format!("{DOCUMENT}do:\n  - a:\n      call: http\n      with: {{ metod: get, endpoint: http://a }}\n");
+    let text = format!(
+        "{DOCUMENT}do:\n  - a:\n      call: http\n      with: {{ metod: get, endpoint: http://a }}\n"
+    );
     let found = load(&text, &Options::default()).diagnostics;
     let rendered: Vec<_> = found.iter().map(|it| it.render("w.yaml", &text)).collect();
     assert_eq!(

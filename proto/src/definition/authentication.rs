@@ -3,7 +3,6 @@
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::{Node, Place};
-use super::suggest;
 use crate::expression::{Template, UriTemplate};
 use crate::plan::{
     Authentication, ClientAuthentication, Credentials, Grant, OAuth2, OAuth2Endpoints, Token,
@@ -90,7 +89,7 @@ impl Decoder<'_> {
         let hint = if self.reusable.authentications.contains_key(&name) {
             format!("`{name}` is an authentication: write `authentication: {{ use: {name} }}`")
         } else {
-            suggest::hint(&name, self.names.secrets.iter().map(|secret| &**secret))
+            self.hint(&name, self.names.secrets.iter().map(|secret| &**secret))
         };
         self.error(codes::NO_SECRET, used.place, message, &hint);
         None

@@ -156,7 +156,9 @@ impl Decoder<'_> {
     }
 
     fn syntax_error(&mut self, node: &Node, error: &SyntaxError) {
-        let place = self.source.inside(node, error.offset, error.length);
+        let full = self.findings.is_full();
+        let place =
+            if full { node.place } else { self.source.inside(node, error.offset, error.length) };
         let hint = error.hint.as_deref().unwrap_or("");
         self.error(codes::BAD_EXPRESSION, place, error.message.clone(), hint);
     }
@@ -211,6 +213,9 @@ impl Decoder<'_> {
     /// Warns of secrets that are named but not declared.
     fn check_declared(&mut self, node: &Node, text: &str) {
         for (offset, name) in undeclared(text, &self.names.secrets) {
+            if self.findings.is_full() {
+                return;
+            }
             let place = self.source.inside(node, offset, name.len());
             let message = format!("the secret `{name}` is not declared");
             let hint = format!("add `{name}` to `use.secrets`, or its use will be refused");
@@ -247,7 +252,9 @@ fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)>
         let end = if quoted { body.find('"') } else { body.find(|c| !word(c)) };
         let name = body.get(..end.unwrap_or(body.len())).unwrap_or_default();
         let is_declared = |known: &Arc<str>| {
-            if quoted { **known == *name } else { name.starts_with(&**known) }
+            // After a name without quotes a dash may subtract.
+            let rest = name.strip_prefix(&**known);
+            rest.is_some_and(|rest| rest.is_empty() || (!quoted && rest.starts_with('-')))
         };
         if !name.is_empty() && !declared.iter().any(is_declared) {
             found.push((start + lead, name));

@@ -24,6 +24,11 @@ impl Findings {
         self.errors
     }
 
+    /// True when further findings are dropped, so that no work need go into them.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= limits::DEFINITION_FINDINGS
+    }
+
     pub(super) fn error(
         &mut self,
         code: &'static str,
@@ -65,6 +70,9 @@ impl Findings {
         hint: &str,
     ) {
         self.errors |= severity == Severity::Error;
+        if self.is_full() {
+            return;
+        }
         let span = place.span;
         let (line, column) = (span.line.max(1), span.column.max(1));
         let length = if span.end_line == span.line {
@@ -76,7 +84,7 @@ impl Findings {
         let known = self.list.iter().any(|it| {
             it.code == code && it.line == line && it.column == column && it.message == message
         });
-        if known || self.list.len() >= limits::DEFINITION_FINDINGS {
+        if known {
             return;
         }
         self.list.push(Diagnostic {

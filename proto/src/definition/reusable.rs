@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::{Mapping, Node, escape};
-use super::suggest;
 use super::task::{Position, Siblings};
 use crate::plan::{Extension, TaskIx};
 use crate::secret::SecretName;
@@ -170,7 +169,7 @@ impl Decoder<'_> {
         }
         let hint = match &*target {
             "do" | "fork" => "`composite` stands for `do` and `fork`".to_owned(),
-            _ => suggest::hint(&target, TARGETS.iter().copied()),
+            _ => self.hint(&target, TARGETS.iter().copied()),
         };
         self.error(codes::NOT_ONE_OF, node.place, format!("`extend` cannot be `{target}`"), &hint);
         None

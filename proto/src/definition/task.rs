@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 pub(super) use event::READS;
 
+use indexmap::IndexMap;
+
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::{Node, escape};
@@ -33,8 +35,8 @@ pub(super) struct Position<'p> {
 /// What `then` may name.
 #[derive(Clone, Copy)]
 pub(super) enum Siblings<'p> {
-    /// The tasks of the same list.
-    List(&'p [Arc<str>]),
+    /// The tasks of the same list, by name.
+    List(&'p IndexMap<Arc<str>, usize>),
     /// Branches of a `fork`: no sequence, so none can be gone to.
     Branches,
     /// A function's own task stands in no list.
@@ -83,10 +85,12 @@ impl Decoder<'_> {
             return None;
         };
         let named = self.name_tasks(items);
-        let names: Vec<Arc<str>> = named
-            .iter()
-            .map(|it| it.as_ref().map_or_else(|| "".into(), |it| it.0.clone()))
-            .collect();
+        let mut names = IndexMap::new();
+        for (at, task) in named.iter().enumerate() {
+            if let Some((name, _)) = task {
+                names.entry(name.clone()).or_insert(at);
+            }
+        }
         let siblings = if branches { Siblings::Branches } else { Siblings::List(&names) };
         let mut list = Vec::with_capacity(items.len());
         for (at, task) in named.iter().enumerate() {
@@ -265,12 +269,10 @@ impl Decoder<'_> {
         if let Some((_, flow)) = DIRECTIVES.iter().find(|(word, _)| **word == *name) {
             return Some(*flow);
         }
-        let names = match siblings {
-            Siblings::List(names) => names,
-            Siblings::Branches | Siblings::Alone => &[],
-        };
-        if let Some(at) = names.iter().position(|it| *it == name) {
-            return u32::try_from(at).ok().map(Flow::Task);
+        if let Siblings::List(names) = siblings
+            && let Some(at) = names.get(&name)
+        {
+            return u32::try_from(*at).ok().map(Flow::Task);
         }
         let hint = match siblings {
             Siblings::Branches => {
@@ -279,8 +281,7 @@ impl Decoder<'_> {
             Siblings::Alone => "a function's task stands in no list: use `exit` or `end`".into(),
             Siblings::List(names) => {
                 let words = DIRECTIVES.iter().map(|(word, _)| *word);
-                let known: Vec<_> = names.iter().map(|it| &**it).chain(words).collect();
-                suggest::hint(&name, known.iter().copied())
+                self.hint(&name, names.keys().map(|it| &**it).chain(words))
             }
         };
         let message = format!("there is no task `{name}` in the same list");

@@ -70,6 +70,13 @@ fn billions_of_laughs_stop_at_once() {
 }
 
 #[test]
+fn long_text_counts_each_time_an_alias_repeats_it() {
+    let long = "x".repeat(100_000);
+    let aliases = vec!["*a"; 100].join(", ");
+    assert_eq!(codes(&format!("a: &a {long}\nb: [{aliases}]\n")), ["WL0104"]);
+}
+
+#[test]
 fn depth_is_bounded_in_every_style() {
     let deep = 100_000;
     let flow = format!("{}{}", "[".repeat(deep), "]".repeat(deep));
@@ -100,6 +107,15 @@ fn a_megabyte_of_findings_ends_in_time_and_reports_the_first_hundred() {
         (0..20_000).map(|at| format!("  - t{at}: {{ sett: {{ a: {at} }} }}\n")).collect();
     let found = loaded(&format!("do:\n{tasks}")).diagnostics;
     assert_eq!(found.len(), 100);
+    let tasks: String =
+        (0..15_000).map(|at| format!("  - t{at}: {{ set: {{ a: 1 }}, then: s{at} }}\n")).collect();
+    assert_eq!(loaded(&format!("do:\n{tasks}")).diagnostics.len(), 100);
+    let secrets = "$secrets.x ".repeat(5_000);
+    let secrets = format!(
+        "do:\n  - a: {{ set: {{ x: '${{ [ {} ] }}' }} }}\n",
+        secrets.trim().replace(' ', ",")
+    );
+    assert!(!loaded(&secrets).diagnostics.is_empty());
     assert!(found.windows(2).all(|pair| pair[0].line <= pair[1].line));
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }

@@ -11,6 +11,10 @@ pub const DEFINITION_DEPTH: usize = 64;
 /// stops a small text that expands without end.
 pub const DEFINITION_NODES: usize = 200_000;
 
+/// Bytes of the name of a task, function or extension: names are repeated in the pointers of all
+/// tasks inside, in keys and in headers.
+pub const NAME_BYTES: usize = 128;
+
 /// Findings reported about one definition: nobody reads more, and some mistakes repeat on every line.
 pub const DEFINITION_FINDINGS: usize = 100;
 

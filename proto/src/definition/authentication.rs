@@ -82,7 +82,7 @@ impl Decoder<'_> {
         let Some(used) = node.get("use") else { return Some(None) };
         self.closed(node, what, &["use"])?;
         let name = self.string(used, &format!("{what}.use"))?;
-        if self.names.secrets.contains(&name) {
+        if self.declared.contains(&name) {
             return Some(Some(SecretName(name)));
         }
         let message = format!("the secret `{name}` is not declared in `use.secrets`");

@@ -1,6 +1,6 @@
 //! What decoding carries along, and the checks every shape shares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::findings::Findings;
@@ -32,6 +32,8 @@ pub(super) struct Decoder<'t> {
     /// Functions the workers offer, when known.
     pub(super) registered: Option<&'t [Arc<str>]>,
     pub(super) reusable: Reusable,
+    /// Names of `use.secrets`.
+    pub(super) declared: HashSet<Arc<str>>,
     /// What expressions may name at the place being decoded.
     pub(super) names: Names,
     /// Every task, by its index; `None` until decoded.
@@ -45,6 +47,7 @@ impl<'t> Decoder<'t> {
             findings,
             registered: options.functions.as_deref(),
             reusable: Reusable::default(),
+            declared: HashSet::new(),
             names: Names::default(),
             tasks: Vec::new(),
         }

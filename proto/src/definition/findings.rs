@@ -4,6 +4,11 @@ use super::node::{Place, Pointers};
 use super::{Diagnostic, Severity};
 use crate::limits;
 
+/// Characters of a message or hint; they quote the definition, which may hold anything.
+const MESSAGE: usize = 400;
+/// Characters of a pointer.
+const POINTER: usize = 4_000;
+
 /// Collects what is found, up to a limit, each thing once.
 #[derive(Default)]
 pub(super) struct Findings {
@@ -80,6 +85,7 @@ impl Findings {
         } else {
             1
         };
+        let message = shown(&message, MESSAGE);
         // What an alias repeats is found at the same place again.
         let known = self.list.iter().any(|it| {
             it.code == code && it.line == line && it.column == column && it.message == message
@@ -94,8 +100,8 @@ impl Findings {
             line,
             column,
             length,
-            pointer: self.pointers.pointer(place.id),
-            hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            pointer: shown(&self.pointers.pointer(place.id), POINTER),
+            hint: (!hint.is_empty()).then(|| shown(hint, MESSAGE)),
         });
     }
 
@@ -104,4 +110,14 @@ impl Findings {
         self.list.sort_by_key(|it| (it.line, it.column));
         self.list
     }
+}
+
+/// Text fit for a terminal and of bounded length.
+fn shown(text: &str, longest: usize) -> String {
+    let mut out: String =
+        text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(longest).is_some() {
+        out.push('…');
+    }
+    out
 }

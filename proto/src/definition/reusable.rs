@@ -50,9 +50,11 @@ impl Decoder<'_> {
         }
         let secrets = self.names.secrets.iter().cloned().map(SecretName);
         self.reusable.secrets = secrets.collect();
+        self.declared = self.names.secrets.iter().cloned().collect();
         let bound: Vec<_> = bound.into_iter().map(Some).collect();
         self.bound(&bound, |decoder| decoder.named_parts(node));
-        for name in self.part(node, "functions").into_iter().flat_map(Mapping::keys) {
+        for (name, member) in self.part(node, "functions").into_iter().flatten() {
+            self.check_name(name, member.key);
             let index = self.reserve();
             self.reusable.functions.insert(name.clone(), index);
         }
@@ -139,6 +141,7 @@ impl Decoder<'_> {
             self.error(codes::NOT_ONE_TASK, item.place, message, hint);
             return None;
         };
+        self.check_name(name, member.key)?;
         let node = &member.node;
         let what = format!("the extension `{name}`");
         self.closed(node, &what, &["extend", "when", "before", "after"])?;

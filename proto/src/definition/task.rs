@@ -18,8 +18,9 @@ use indexmap::IndexMap;
 
 use super::codes;
 use super::decoder::{Decoder, optional};
-use super::node::{Node, escape};
+use super::node::{Node, Place, escape};
 use super::suggest;
+use crate::limits;
 use crate::plan::{Export, Flow, Kind, Task, TaskIx, TaskList};
 use crate::value::Value;
 
@@ -128,6 +129,7 @@ impl Decoder<'_> {
                     self.error(codes::NOT_ONE_TASK, place, message, hint);
                     return None;
                 };
+                self.check_name(name, member.key)?;
                 if let Some(line) = lines.insert(name.clone(), member.key.span.line) {
                     let message = format!("a task of this list is already called `{name}`");
                     let hint = format!("the other is on line {line}: rename one");
@@ -142,6 +144,17 @@ impl Decoder<'_> {
                 Some((name.clone(), &member.node))
             })
             .collect()
+    }
+
+    /// Names come back in many places, so they are bounded.
+    pub(super) fn check_name(&mut self, name: &str, place: Place) -> Option<()> {
+        if name.len() <= limits::NAME_BYTES {
+            return Some(());
+        }
+        let message = format!("a name of {} bytes is too long", name.len());
+        let hint = format!("up to {} bytes are possible", limits::NAME_BYTES);
+        self.error(codes::LONG_NAME, place, message, &hint);
+        None
     }
 
     /// Decodes one task into the place reserved for it.

@@ -152,3 +152,18 @@ fn findings_are_rendered_with_their_line() {
     assert!(rendered[0].starts_with("error[WL0121]: the `with` of an HTTP call needs `method`"));
     assert_eq!(found[1].pointer, "/do/0/a/with/metod");
 }
+
+#[test]
+fn names_are_bounded_and_messages_fit_a_terminal() {
+    let long = "n".repeat(129);
+    let found = loaded(&format!("do:\n  - {long}: {{ set: {{ x: 1 }} }}\n")).diagnostics;
+    assert_eq!((found[0].code, found[0].line, found[0].column), ("WL0144", 7, 5));
+    assert_eq!(plan(&format!("do:\n  - {}: {{ set: {{ x: 1 }} }}\n", &long[1..])).tasks.len(), 1);
+    let key = "k".repeat(500_000);
+    let text = format!("do:\n  - a: {{ set: {{ x: 1 }}, \"\\e[31m{key}\": 1 }}\n");
+    let found = loaded(&text).diagnostics;
+    assert_eq!(found[0].code, "WL0122");
+    let rendered = found[0].render("a.yaml", &text);
+    assert!(rendered.len() < 2_000 && found[0].pointer.len() < 5_000, "{}", rendered.len());
+    assert!(!rendered.contains('\u{1b}'));
+}

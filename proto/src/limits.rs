@@ -20,7 +20,7 @@ pub const EVALUATION_BYTES: u64 = 64 << 20;
 pub const EXPRESSION_BYTES: usize = 64 << 10;
 
 /// Levels of nesting of any value: recursion over values stays far below the smallest stack.
-pub const VALUE_DEPTH: u32 = 512;
+pub const VALUE_DEPTH: u32 = 256;
 
 /// Bytes of one payload (input, output, context, event): what a journal record and a bus message
 /// can carry without starving others.
@@ -83,3 +83,18 @@ pub const CACHED_RESOURCES: usize = 64;
 
 /// Milliseconds a fetched document is used before it is asked for again.
 pub const RESOURCE_FRESH_MS: u64 = 60_000;
+
+/// Bytes of machine stack one evaluation may use: half of what a thread of the runtime has.
+pub const EVALUATION_STACK_BYTES: usize = 1 << 20;
+
+/// Steps one jq path may take beyond the data it walks over: dropping a path recurses.
+pub const PATH_LENGTH: u32 = 1_000;
+
+/// Bytes of a compiled regular expression, and of its cache: room for several Unicode classes.
+pub const REGEX_BYTES: usize = 512 << 10;
+
+/// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
+pub const EXPRESSION_DEPTH: usize = 64;
+
+/// Tokens on one way into an expression: walking its syntax tree recurses that deeply.
+pub const EXPRESSION_TOKENS: usize = 1_000;

@@ -153,5 +153,5 @@ pub(crate) fn parsed(fetched: &Fetched) -> Result<Value, Problem> {
 
 /// Reads JSON, or YAML where it is no JSON.
 pub(crate) fn parse_document(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    Value::from_json(text).map_err(|error| error.to_string())
 }

@@ -28,7 +28,7 @@ use crate::{
 
 /// Data from JSON text.
 pub(crate) fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
+    Value::from_json(text).unwrap()
 }
 
 /// A template of JSON text, with the secrets `key` and `login` declared.

@@ -264,3 +264,6 @@ fn not_supported(what: &str) -> Problem {
     let detail = format!("`{what}` is not supported by this worker");
     Problem::new(Standard::Configuration, detail)
 }
+
+#[cfg(test)]
+mod tests;

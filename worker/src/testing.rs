@@ -31,9 +31,9 @@ pub(crate) fn json(text: &str) -> Value {
     Value::from_json(text).unwrap()
 }
 
-/// A template of JSON text, with the secrets `key` and `login` declared.
+/// A template of JSON text, with the secrets `key` and `login` and the variable `x`.
 pub(crate) fn template(text: &str) -> Template {
-    let names = Names { secrets: vec!["key".into(), "login".into()], bound: Vec::new() };
+    let names = Names { secrets: vec!["key".into(), "login".into()], bound: vec!["x".into()] };
     Template::compile(&json(text), &names).unwrap()
 }
 

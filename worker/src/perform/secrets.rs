@@ -109,3 +109,6 @@ fn secret_problem(name: &SecretName, error: &SecretError) -> Problem {
         SecretError::Unavailable(_) => Problem::new(Standard::Runtime, detail).with_status(503),
     }
 }
+
+#[cfg(test)]
+mod tests;

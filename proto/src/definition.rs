@@ -1,8 +1,33 @@
 //! From the text of a definition to a [`Plan`].
 
+mod authentication;
+mod codes;
+mod compat;
+mod data_flow;
+mod decoder;
+mod document;
+mod duration;
+mod endpoint;
+mod event;
+mod expressions;
+mod findings;
+mod node;
+mod render;
+mod retry;
+mod reusable;
+mod schedule;
+mod source;
+mod suggest;
+mod task;
+mod text;
+
 use std::sync::Arc;
 
+use crate::expression::Names;
+use crate::id::Digest;
 use crate::plan::Plan;
+
+pub use codes::explain;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -56,6 +81,24 @@ pub struct Options {
 
 /// Loads a definition, YAML 1.2 or JSON, and reports everything found.
 #[must_use]
-pub fn load(_text: &str, _options: &Options) -> Loaded {
-    Loaded { plan: None, diagnostics: Vec::new() }
+pub fn load(text: &str, options: &Options) -> Loaded {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut findings = findings::Findings::new(options.strict);
+    let Some(mut root) = text::parse(body, &mut findings) else {
+        return Loaded { plan: None, diagnostics: findings.finish() };
+    };
+    compat::normalise(&mut root, &mut findings);
+    let decoder = decoder::Decoder {
+        source: source::Source::new(body),
+        findings,
+        registered: options.functions.as_deref(),
+        reusable: decoder::Reusable::default(),
+        names: Names::default(),
+        tasks: Vec::new(),
+    };
+    let (plan, decoder) = decoder.workflow(&root, Digest::of(text));
+    Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,9 @@ pub const DEFINITION_DEPTH: usize = 64;
 /// Nodes of a definition after aliases are expanded: stops a small text that expands without end.
 pub const DEFINITION_NODES: usize = 200_000;
 
+/// Findings reported about one definition: nobody reads more, and some mistakes repeat on every line.
+pub const DEFINITION_FINDINGS: usize = 100;
+
 /// Steps of one evaluation of an expression: a few tens of milliseconds on one core.
 pub const EVALUATION_STEPS: u64 = 1_000_000;
 

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use action::{
-    A2aCall, Argument, AsyncApiCall, Container, ExternalResource, FunctionCall, FunctionTarget,
-    GrpcCall, HttpCall, HttpOutput, McpCall, OpenApiCall, Return, Script, ScriptBody, Shell,
-    SubWorkflow,
+    A2aCall, Argument, AsyncApiCall, AsyncApiSubscription, Consume, Container, ExternalResource,
+    FunctionCall, FunctionTarget, GrpcCall, HttpCall, HttpOutput, McpCall, OpenApiCall, Return,
+    Script, ScriptBody, Shell, SubWorkflow,
 };
 pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
@@ -398,7 +398,7 @@ pub enum Backoff {
 }
 
 /// `raise`: the parts of the error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Raise {
     /// `type`
     pub kind: UriTemplate,

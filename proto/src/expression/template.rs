@@ -51,6 +51,31 @@ impl Template {
         if errors.is_empty() { Ok(template) } else { Err(errors) }
     }
 
+    /// Compiles a field whose strings are expressions with or without `${ }`: `input.from`,
+    /// `output.as`, `export.as`. Inside an object only `${ … }` counts.
+    ///
+    /// # Errors
+    /// All syntax errors found.
+    pub fn compile_expression_field(
+        value: &Value,
+        names: &Names,
+    ) -> Result<Self, Vec<TemplateError>> {
+        match value.as_str() {
+            Some(text) => Program::compile(text, names)
+                .map(Self::Expression)
+                .map_err(|error| vec![TemplateError { pointer: String::new(), error }]),
+            None => Self::compile(value, names),
+        }
+    }
+
+    /// Compiles a shell command, in which `${NAME}` stays the shell's own.
+    ///
+    /// # Errors
+    /// All syntax errors found.
+    pub fn compile_shell(text: &str, names: &Names) -> Result<Self, Vec<TemplateError>> {
+        Self::compile(&Value::from(text), names)
+    }
+
     /// The data with its expressions evaluated on `input`.
     ///
     /// # Errors

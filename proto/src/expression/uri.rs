@@ -1,6 +1,6 @@
 //! URI templates.
 
-use super::{Budget, EvaluationError, Scope, Template};
+use super::{Budget, EvaluationError, Names, Scope, Template, TemplateError};
 use crate::value::Value;
 
 /// A URI that may contain `{name}` templates and `${ … }` expressions.
@@ -11,6 +11,14 @@ pub struct UriTemplate {
 }
 
 impl UriTemplate {
+    /// Compiles a URI with `{name}` and `${ … }` in it.
+    ///
+    /// # Errors
+    /// All syntax errors found.
+    pub fn compile(text: &str, names: &Names) -> Result<Self, Vec<TemplateError>> {
+        Ok(Self { template: Template::compile(&Value::from(text), names)? })
+    }
+
     /// The URI for `input`: `{name}` takes the top-level property of that name, percent-encoded;
     /// missing and null give nothing.
     ///

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
+use windlass_proto::definition;
 use windlass_proto::limits;
 use windlass_proto::plan::ExternalResource;
 use windlass_proto::problem::{Problem, Standard};
@@ -153,5 +154,8 @@ pub(crate) fn parsed(fetched: &Fetched) -> Result<Value, Problem> {
 
 /// Reads JSON, or YAML where it is no JSON.
 pub(crate) fn parse_document(text: &str) -> Result<Value, String> {
-    Value::from_json(text).map_err(|error| error.to_string())
+    Value::from_json(text).or_else(|_| definition::data(text))
 }
+
+#[cfg(test)]
+mod tests;

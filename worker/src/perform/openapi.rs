@@ -15,7 +15,6 @@ use self::parameters::{UNRESERVED, in_path, in_query};
 use super::http::add_headers;
 use super::{Attempt, body};
 use crate::exchange::{Request, parse_url};
-use crate::resource::parsed;
 
 impl Attempt<'_> {
     pub(super) async fn call_openapi(
@@ -24,7 +23,7 @@ impl Attempt<'_> {
         input: &Value,
     ) -> Result<Value, Problem> {
         let fetched = self.fetch(&call.document, input).await?;
-        let description = parsed(&fetched)?;
+        let description = fetched.data()?;
         let document = Document { root: &description, url: &fetched.url };
         let operation = document.operation(&call.operation)?;
         let authorization = self.authorize(call.authentication.as_deref(), input).await?;

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use crate::id::Digest;
 use crate::plan::Plan;
+use crate::value::Value;
 
 pub use codes::explain;
 
@@ -107,6 +108,20 @@ pub fn load_function(name: &str, text: &str, options: &Options) -> Loaded {
     let decoder = decoder::Decoder::new(body, findings, options);
     let (plan, decoder) = decoder.catalog_function(name, &root, Digest::of(text));
     Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
+}
+
+/// Reads YAML 1.2 or JSON that is no definition, such as an OpenAPI description, within the limits of
+/// definitions.
+///
+/// # Errors
+/// When the text is neither; the message may quote it.
+pub fn data(text: &str) -> Result<Value, String> {
+    let mut findings = findings::Findings::new(false);
+    let root = text::parse(text.strip_prefix('\u{feff}').unwrap_or(text), &mut findings);
+    root.map(|root| root.value()).ok_or_else(|| {
+        let first = findings.finish().into_iter().next();
+        first.map(|it| format!("{} (line {})", it.message, it.line)).unwrap_or_default()
+    })
 }
 
 #[cfg(test)]

@@ -227,6 +227,14 @@ impl Shape {
             Self::Bad => json!("${ error(\"no\") }"),
         }
     }
+
+    /// The shape where only whole expressions are allowed.
+    fn transform(&self) -> Value {
+        match self {
+            Self::Text(expr) => json!(format!("\"v\\({})\"", expr.jq())),
+            other => other.json(),
+        }
+    }
 }
 
 fn whole(expr: &Expr) -> Value {
@@ -273,10 +281,10 @@ impl Workflow {
             "do": list(&self.tasks),
         });
         if let Some(from) = &self.from {
-            all["input"] = json!({"from": from.json()});
+            all["input"] = json!({"from": from.transform()});
         }
         if let Some(output) = &self.output {
-            all["output"] = json!({"as": output.json()});
+            all["output"] = json!({"as": output.transform()});
         }
         if let Some(timeout) = self.timeout {
             all["timeout"] = timeout.json();
@@ -297,10 +305,10 @@ impl Task {
             task["if"] = json!(condition.jq());
         }
         if let Some(from) = &self.from {
-            task["input"] = json!({"from": from.json()});
+            task["input"] = json!({"from": from.transform()});
         }
         if let Some(output) = &self.output {
-            task["output"] = json!({"as": output.json()});
+            task["output"] = json!({"as": output.transform()});
         }
         if let Some((key, expr)) = &self.export {
             let merged = format!("${{ $context + {{ {key}: {} }} }}", expr.jq());

@@ -124,7 +124,7 @@ impl<'a> Turn<'a> {
         let raw = self.state.raw_for_child(parent);
         if condition.uses_secrets() {
             self.record(opened);
-            return self.request_evaluation(id, Field::Condition, raw, 1);
+            return self.request_evaluation(id, Field::Condition, raw);
         }
         let locals = Locals { task: Some((task, &raw)), ..Locals::default() };
         match self.program(condition, &raw, parent, &locals) {
@@ -168,7 +168,7 @@ impl<'a> Turn<'a> {
             }
         }
         if task.kind.is_dispatched() {
-            return self.dispatch(id, 1);
+            return self.dispatch(id);
         }
         let Some(frame) = self.state.frame(id) else { return };
         let raw = frame.raw.clone();
@@ -177,7 +177,7 @@ impl<'a> Turn<'a> {
         }
         if let Some(from) = &task.input.from {
             if from.uses_secrets() {
-                return self.request_evaluation(id, Field::InputFrom, raw, 1);
+                return self.request_evaluation(id, Field::InputFrom, raw);
             }
             match self.template(from, &raw, id, &Locals::default()) {
                 Ok(input) => self.record(Fact::TaskInput { frame: id, input }),
@@ -232,7 +232,7 @@ impl<'a> Turn<'a> {
             Some(transform) => match self.take_evaluated(id, Field::OutputAs) {
                 Some(output) => output,
                 None if transform.uses_secrets() => {
-                    return self.request_evaluation(id, Field::OutputAs, raw, 1);
+                    return self.request_evaluation(id, Field::OutputAs, raw);
                 }
                 None => {
                     let locals = Locals { raw_output: Some(&raw), ..Locals::default() };
@@ -258,7 +258,7 @@ impl<'a> Turn<'a> {
             Some(transform) => match self.take_evaluated(id, Field::ExportAs) {
                 Some(context) => Some(context),
                 None if transform.uses_secrets() => {
-                    return self.request_evaluation(id, Field::ExportAs, output, 1);
+                    return self.request_evaluation(id, Field::ExportAs, output);
                 }
                 None => {
                     let locals = Locals { output: Some(&output), ..Locals::default() };

@@ -153,6 +153,9 @@ pub struct Frame {
     pub visit: u64,
     /// How many tasks of its list it has opened since the list last began.
     pub opened: u32,
+    /// How often something of it was sent to a worker. An evaluation and what is performed after
+    /// it are different deliveries: a late report on the one must not pass for the other.
+    pub deliveries: u32,
     /// When the visit began.
     pub started_at: Timestamp,
     /// Raw input.

@@ -94,10 +94,8 @@ pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
         turn.state.frames.iter().map(|(id, frame)| (*id, frame.body.clone())).collect();
     for (frame, body) in open {
         match body {
-            Body::Dispatched { delivery } => turn.dispatch(frame, delivery + 1),
-            Body::Evaluating { field, value, delivery } => {
-                turn.request_evaluation(frame, field, value, delivery + 1);
-            }
+            Body::Dispatched { .. } => turn.dispatch(frame),
+            Body::Evaluating { field, value, .. } => turn.request_evaluation(frame, field, value),
             Body::Publishing { event } => {
                 turn.effects.push(Effect::Publish { frame, event: Arc::new(event) });
             }
@@ -339,9 +337,10 @@ impl<'a> Turn<'a> {
     }
 
     /// Sends a task to a worker.
-    pub(super) fn dispatch(&mut self, id: FrameId, delivery: u32) {
+    pub(super) fn dispatch(&mut self, id: FrameId) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
+        let delivery = frame.deliveries + 1;
         let input = frame.raw.clone();
         let variables = self.variables(id, &task.variables);
         let effect = self.assignment(id, task, delivery, Work::Perform, input, variables);
@@ -350,15 +349,10 @@ impl<'a> Turn<'a> {
     }
 
     /// Sends an expression that names a secret to a worker.
-    pub(super) fn request_evaluation(
-        &mut self,
-        id: FrameId,
-        field: Field,
-        value: Value,
-        delivery: u32,
-    ) {
+    pub(super) fn request_evaluation(&mut self, id: FrameId, field: Field, value: Value) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
+        let delivery = frame.deliveries + 1;
         let variables = self.evaluation_variables(id, task, field, &value);
         let work = Work::Evaluate(field);
         let effect = self.assignment(id, task, delivery, work, value.clone(), variables);

@@ -39,6 +39,7 @@ impl Instance {
                     task: Some(*task),
                     visit: self.next_visit(*parent, *position),
                     opened: 0,
+                    deliveries: 0,
                     started_at: at,
                     input: raw.clone(),
                     raw,
@@ -62,9 +63,11 @@ impl Instance {
                 self.settle(*parent, *position, output, None);
             }
             Fact::Dispatched { frame, delivery } => {
+                self.count_delivery(*frame, *delivery);
                 self.set_body(*frame, Body::Dispatched { delivery: *delivery });
             }
             Fact::EvaluationRequested { frame, field, value, delivery } => {
+                self.count_delivery(*frame, *delivery);
                 let body =
                     Body::Evaluating { field: *field, value: value.clone(), delivery: *delivery };
                 self.set_body(*frame, body);
@@ -319,6 +322,13 @@ impl Instance {
             })
     }
 
+    /// Something of a frame is sent to a worker.
+    fn count_delivery(&mut self, id: FrameId, delivery: u32) {
+        if let Some(frame) = self.frames.get_mut(&id) {
+            frame.deliveries = delivery;
+        }
+    }
+
     /// The list of a frame begins anew.
     fn restart(&mut self, id: FrameId) {
         if let Some(frame) = self.frames.get_mut(&id) {
@@ -447,6 +457,7 @@ fn root(at: Timestamp, input: &Value) -> Frame {
         task: None,
         visit: 0,
         opened: 0,
+        deliveries: 0,
         started_at: at,
         raw: input.clone(),
         input: input.clone(),

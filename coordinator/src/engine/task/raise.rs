@@ -20,7 +20,7 @@ impl Turn<'_> {
             return self.fail(id, problem);
         }
         if raise.uses_secrets() {
-            return self.request_evaluation(id, Field::Definition, input.clone(), 1);
+            return self.request_evaluation(id, Field::Definition, input.clone());
         }
         let problem = self.raised(id, raise, input).unwrap_or_else(|wrong| wrong);
         self.fail(id, problem);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use windlass_proto::expression::{Program, Scope, Template, is_secrets};
+use windlass_proto::expression::{Budget, Program, Scope, Template, is_secrets};
 use windlass_proto::id::FrameId;
 use windlass_proto::plan::{Kind, Plan, Task};
 use windlass_proto::problem::{Problem, Standard};
@@ -64,7 +64,22 @@ impl FrameScope<'_> {
         if self.locals.task.is_some() {
             return Value::Null;
         }
-        self.state.frame(self.frame).map(|frame| frame.input.clone()).unwrap_or_default()
+        let Some(frame) = self.state.frame(self.frame) else { return Value::Null };
+        self.input_at_worker(frame).unwrap_or_else(|| frame.input.clone())
+    }
+
+    /// The transformed input of a task whose worker transformed it, for `export.as`: only the output
+    /// came back. Where `input.from` names a secret, it cannot be made here: the raw input has to do.
+    fn input_at_worker(&self, frame: &Frame) -> Option<Value> {
+        self.locals.output?;
+        let task = self.plan.task(frame.task?);
+        let from = task.input.from.as_ref().filter(|from| !from.uses_secrets())?;
+        if !task.kind.is_dispatched() {
+            return None;
+        }
+        let locals = Locals::default();
+        let scope = FrameScope { locals: &locals, ..*self };
+        from.evaluate(&frame.raw, &scope, Budget::at(self.at)).ok()
     }
 
     /// `$task`: name, reference, definition, input, output, startedAt, and the definition's keys.

@@ -128,6 +128,19 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// True for a step in the list or the branches of a frame.
+    pub(super) fn is_of(&self, id: FrameId) -> bool {
+        match self {
+            Self::Advance { frame, .. }
+            | Self::Iterate { frame, .. }
+            | Self::Branch { frame, .. }
+            | Self::NextItem { frame } => *frame == id,
+            Self::Fire { .. } => false,
+        }
+    }
+}
+
 /// A timer that is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timer {

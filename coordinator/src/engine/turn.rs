@@ -128,6 +128,13 @@ impl<'a> Turn<'a> {
     /// Keeps a fact and applies it.
     pub(super) fn record(&mut self, fact: Fact) {
         self.state.evolve(self.at, &fact);
+        if let Fact::EvaluationRequested { frame, .. }
+        | Fact::RetryScheduled { frame, .. }
+        | Fact::Caught { frame, .. } = &fact
+        {
+            // What the frame was at is over: its steps are void.
+            self.steps.retain(|step| !step.is_of(*frame));
+        }
         self.facts.push(fact);
     }
 

@@ -68,6 +68,8 @@ impl Instance {
             }
             Fact::EvaluationRequested { frame, field, value, delivery } => {
                 self.count_delivery(*frame, *delivery);
+                // Branches that lost a competition may still run.
+                self.interrupt(*frame);
                 let body =
                     Body::Evaluating { field: *field, value: value.clone(), delivery: *delivery };
                 self.set_body(*frame, body);
@@ -172,7 +174,7 @@ impl Instance {
                 self.restart(*frame);
             }
             Fact::RetryScheduled { frame, clause, problem, .. } => {
-                self.close_children(*frame, None);
+                self.interrupt(*frame);
                 self.clear_timers(*frame, TimerPurpose::Attempt);
                 if let Some(Body::Trying { attempt, context, .. }) = self.body_mut(*frame) {
                     let body = Body::Retrying {
@@ -185,7 +187,7 @@ impl Instance {
                 }
             }
             Fact::Caught { frame, clause, problem } => {
-                self.close_children(*frame, None);
+                self.interrupt(*frame);
                 self.clear_timers(*frame, TimerPurpose::Attempt);
                 let value = self.frames.get(frame).map(|it| it.input.clone()).unwrap_or_default();
                 let body = Body::Catching { clause: *clause, problem: problem.clone(), value };
@@ -379,6 +381,13 @@ impl Instance {
     fn close(&mut self, id: FrameId) {
         self.close_children(id, None);
         self.remove(id);
+    }
+
+    /// Ends what a frame is at, the frame itself stays: all it contains closes, and steps of it that
+    /// were left over are void.
+    fn interrupt(&mut self, id: FrameId) {
+        self.close_children(id, None);
+        self.pending.retain(|step| !step.is_of(id));
     }
 
     /// Clears the timers of a frame that are for `purpose`.

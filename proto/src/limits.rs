@@ -151,3 +151,5 @@ pub const CACHED_RESOURCES: usize = 64;
 
 /// Milliseconds a fetched document is used before it is asked for again.
 pub const RESOURCE_FRESH_MS: u64 = 60_000;
+/// Operators chained or nested in one expression: walking its syntax tree recurses that deeply.
+pub const EXPRESSION_LEVELS: usize = 400;

@@ -23,7 +23,6 @@ mod text;
 
 use std::sync::Arc;
 
-use crate::expression::Names;
 use crate::id::Digest;
 use crate::plan::Plan;
 use crate::value::Value;
@@ -89,14 +88,7 @@ pub fn load(text: &str, options: &Options) -> Loaded {
         return Loaded { plan: None, diagnostics: findings.finish() };
     };
     compat::normalise(&mut root, &mut findings);
-    let decoder = decoder::Decoder {
-        source: source::Source::new(body),
-        findings,
-        registered: options.functions.as_deref(),
-        reusable: decoder::Reusable::default(),
-        names: Names::default(),
-        tasks: Vec::new(),
-    };
+    let decoder = decoder::Decoder::new(body, findings, options);
     let (plan, decoder) = decoder.workflow(&root, Digest::of(text));
     Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
 }
@@ -113,6 +105,23 @@ pub fn data(text: &str) -> Result<Value, String> {
         let first = findings.finish().into_iter().next();
         first.map(|it| format!("{} (line {})", it.message, it.line)).unwrap_or_default()
     })
+}
+
+/// Loads the definition of one function, as a catalog holds it: a task.
+///
+/// The plan has no tasks of its own but [`Plan::functions`] with `name`; nothing the calling
+/// workflow defines in `use` can be referred to.
+#[must_use]
+pub fn load_function(name: &str, text: &str, options: &Options) -> Loaded {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut findings = findings::Findings::new(options.strict);
+    let Some(mut root) = text::parse(body, &mut findings) else {
+        return Loaded { plan: None, diagnostics: findings.finish() };
+    };
+    compat::normalise_function(&mut root, &mut findings);
+    let decoder = decoder::Decoder::new(body, findings, options);
+    let (plan, decoder) = decoder.catalog_function(name, &root, Digest::of(text));
+    Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
 }
 
 #[cfg(test)]

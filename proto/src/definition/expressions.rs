@@ -1,5 +1,6 @@
 //! Expressions of a definition: compiled where they stand, their errors placed in the text.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::codes;
@@ -101,7 +102,7 @@ impl Decoder<'_> {
     pub(super) fn shell_template(&mut self, node: &Node, what: &str) -> Option<Template> {
         let text = self.string(node, what)?;
         let compiled = Template::compile_shell(&text, &self.names);
-        self.placed(node, compiled)
+        self.placed(node, compiled.map_err(whole))
     }
 
     /// A URI with `{name}` and `${ … }`.
@@ -113,13 +114,10 @@ impl Decoder<'_> {
             self.error(codes::BAD_PATTERN, node.place, message, hint);
             return None;
         }
-        let compiled = UriTemplate::compile(&text, &self.names);
-        let uri = match compiled {
+        let uri = match UriTemplate::compile(&text, &self.names) {
             Ok(uri) => uri,
-            Err(errors) => {
-                for error in &errors {
-                    self.syntax_error(node, &error.error);
-                }
+            Err(error) => {
+                self.syntax_error(node, &error);
                 return None;
             }
         };
@@ -156,7 +154,9 @@ impl Decoder<'_> {
     }
 
     fn syntax_error(&mut self, node: &Node, error: &SyntaxError) {
-        let place = self.source.inside(node, error.offset, error.length);
+        let full = self.findings.is_full();
+        let place =
+            if full { node.place } else { self.source.inside(node, error.offset, error.length) };
         let hint = error.hint.as_deref().unwrap_or("");
         self.error(codes::BAD_EXPRESSION, place, error.message.clone(), hint);
     }
@@ -210,13 +210,21 @@ impl Decoder<'_> {
 
     /// Warns of secrets that are named but not declared.
     fn check_declared(&mut self, node: &Node, text: &str) {
-        for (offset, name) in undeclared(text, &self.names.secrets) {
+        for (offset, name) in undeclared(text, &self.declared) {
+            if self.findings.is_full() {
+                return;
+            }
             let place = self.source.inside(node, offset, name.len());
             let message = format!("the secret `{name}` is not declared");
             let hint = format!("add `{name}` to `use.secrets`, or its use will be refused");
             self.warning(codes::UNDECLARED_SECRET, place, message, &hint);
         }
     }
+}
+
+/// The error of a template that is one string.
+fn whole(error: SyntaxError) -> Vec<TemplateError> {
+    vec![TemplateError { pointer: String::new(), error }]
 }
 
 /// Every `$secrets` in any spelling, unless escaped by another `$`: its offset and its name.
@@ -230,7 +238,7 @@ fn spellings(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Names after `$secrets.` or inside `$secrets["…"]` that are not in `declared`, with their offset.
-fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)> {
+fn undeclared<'t>(text: &'t str, declared: &HashSet<Arc<str>>) -> Vec<(usize, &'t str)> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let mut found = Vec::new();
     for (at, spelling) in spellings(text) {
@@ -246,10 +254,11 @@ fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)>
         let body = after.get(lead..).unwrap_or_default();
         let end = if quoted { body.find('"') } else { body.find(|c| !word(c)) };
         let name = body.get(..end.unwrap_or(body.len())).unwrap_or_default();
-        let is_declared = |known: &Arc<str>| {
-            if quoted { **known == *name } else { name.starts_with(&**known) }
-        };
-        if !name.is_empty() && !declared.iter().any(is_declared) {
+        // After a name without quotes a dash may subtract.
+        let dashes = name.match_indices('-').filter_map(|(at, _)| name.get(..at));
+        let mut shorter = dashes.filter(|_| !quoted);
+        let is_declared = declared.contains(name) || shorter.any(|it| declared.contains(it));
+        if !name.is_empty() && !is_declared {
             found.push((start + lead, name));
         }
     }
@@ -262,7 +271,7 @@ mod tests {
 
     #[test]
     fn undeclared_secrets_are_found_in_every_spelling() {
-        let declared = ["api-key".into(), "db".into()];
+        let declared = ["api-key", "db"].map(Into::into).into();
         let names = |text| {
             undeclared(text, &declared).into_iter().map(|(_, name)| name).collect::<Vec<_>>()
         };
@@ -270,6 +279,7 @@ mod tests {
         assert_eq!(names("Bearer $SECRETS.other-key"), ["other-key"]);
         assert_eq!(names(r#"$secret["x y"] + $secrets["db"] + $SECRET."q""#), ["x y", "q"]);
         assert_eq!(names("$$SECRETS.other $secretsish.x $secrets | keys"), Vec::<&str>::new());
+        assert_eq!(names("$secrets.db-1 $secrets.database"), ["database"]);
         assert_eq!(undeclared("${ $secrets.x }", &declared), [(12, "x")]);
     }
 }

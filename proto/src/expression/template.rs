@@ -71,9 +71,9 @@ impl Template {
     /// Compiles a shell command, in which `${NAME}` stays the shell's own.
     ///
     /// # Errors
-    /// All syntax errors found.
-    pub fn compile_shell(text: &str, names: &Names) -> Result<Self, Vec<TemplateError>> {
-        Self::compile(&Value::from(text), names)
+    /// When one of its expressions is not jq.
+    pub fn compile_shell(text: &str, names: &Names) -> Result<Self, SyntaxError> {
+        compile_text(text, names)
     }
 
     /// The data with its expressions evaluated on `input`.
@@ -238,7 +238,7 @@ fn compile(
     }
 }
 
-fn compile_text(text: &str, names: &Names) -> Result<Template, SyntaxError> {
+pub(super) fn compile_text(text: &str, names: &Names) -> Result<Template, SyntaxError> {
     if scan::whole(text).is_some() {
         return Program::compile(text, names).map(Template::Expression);
     }

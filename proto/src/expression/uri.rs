@@ -1,6 +1,6 @@
 //! URI templates.
 
-use super::{Budget, EvaluationError, Names, Scope, Template, TemplateError};
+use super::{Budget, EvaluationError, Names, Scope, SyntaxError, Template};
 use crate::value::Value;
 
 /// A URI that may contain `{name}` templates and `${ … }` expressions.
@@ -14,9 +14,9 @@ impl UriTemplate {
     /// Compiles a URI with `{name}` and `${ … }` in it.
     ///
     /// # Errors
-    /// All syntax errors found.
-    pub fn compile(text: &str, names: &Names) -> Result<Self, Vec<TemplateError>> {
-        Ok(Self { template: Template::compile(&Value::from(text), names)? })
+    /// When one of its expressions is not jq.
+    pub fn compile(text: &str, names: &Names) -> Result<Self, SyntaxError> {
+        super::template::compile_text(text, names).map(|template| Self { template })
     }
 
     /// The URI for `input`: `{name}` takes the top-level property of that name, percent-encoded;

@@ -102,6 +102,11 @@ impl Program {
         compile::compile(text, names).map(|it| Self(Arc::new(it)))
     }
 
+    /// A secret named inside a text, as in `Bearer $SECRETS.token`.
+    fn secret(source: &str, keys: &[&str]) -> Result<Self, SyntaxError> {
+        compile::compile_secret(source, keys).map(|it| Self(Arc::new(it)))
+    }
+
     /// The text as the author wrote it.
     #[must_use]
     pub fn source(&self) -> &str {

@@ -1,8 +1,10 @@
 //! Value fields: data in which `${ … }` stands for expressions.
 
+pub(super) mod text;
+
 use std::sync::Arc;
 
-use super::{Budget, EvaluationError, Names, Program, Scope, SecretNames, SyntaxError, scan};
+use super::{Budget, EvaluationError, Names, Program, Scope, SecretNames, SyntaxError};
 use crate::limits;
 use crate::value::{Members, Value};
 
@@ -51,8 +53,8 @@ impl Template {
         if errors.is_empty() { Ok(template) } else { Err(errors) }
     }
 
-    /// Compiles a field whose strings are expressions with or without `${ }`: `input.from`,
-    /// `output.as`, `export.as`. Inside an object only `${ … }` counts.
+    /// Compiles `input.from`, `output.as`, `export.as` and the like: a string is an expression with
+    /// or without `${ }`, anything else a template.
     ///
     /// # Errors
     /// All syntax errors found.
@@ -68,12 +70,13 @@ impl Template {
         }
     }
 
-    /// Compiles a shell command, in which `${NAME}` stays the shell's own.
+    /// Compiles the command of `run.shell`: `${NAME}`, `${NAME:-x}`, `${#x}` stay the shell's own;
+    /// only what looks like jq behind `${` is an expression.
     ///
     /// # Errors
     /// When one of its expressions is not jq.
     pub fn compile_shell(text: &str, names: &Names) -> Result<Self, SyntaxError> {
-        compile_text(text, names)
+        text::compile(text, names, text::Kind::Shell)
     }
 
     /// The data with its expressions evaluated on `input`.
@@ -194,23 +197,20 @@ fn compile(
 ) -> Template {
     let at = pointer.len();
     match value {
-        Value::String(text) => compile_text(text, names).unwrap_or_else(|error| {
-            errors.push(TemplateError { pointer: pointer.clone(), error });
-            Template::Constant(Value::Null)
-        }),
+        Value::String(text) => {
+            text::compile(text, names, text::Kind::Data).unwrap_or_else(|error| {
+                errors.push(TemplateError { pointer: pointer.clone(), error });
+                Template::Constant(Value::Null)
+            })
+        }
         Value::Array(_) => {
-            let elements = value.as_array().unwrap_or_default();
-            let mut templates = Vec::with_capacity(elements.len());
-            for (index, element) in elements.iter().enumerate() {
+            let mut templates = Vec::new();
+            for (index, element) in value.as_array().unwrap_or_default().iter().enumerate() {
                 pointer.push_str(&format!("/{index}"));
                 templates.push(compile(element, names, pointer, errors));
                 pointer.truncate(at);
             }
             if templates.iter().all(|it| matches!(it, Template::Constant(_))) {
-                let constant = |it| match it {
-                    Template::Constant(value) => value,
-                    _ => Value::Null,
-                };
                 return Template::Constant(Value::array(
                     templates.into_iter().map(constant).collect(),
                 ));
@@ -226,11 +226,8 @@ fn compile(
                 pointer.truncate(at);
             }
             if entries.iter().all(|(_, it)| matches!(it, Template::Constant(_))) {
-                let constant = |(key, it)| match it {
-                    Template::Constant(value) => (key, value),
-                    _ => (key, Value::Null),
-                };
-                return Template::Constant(Value::object(entries.into_iter().map(constant)));
+                let members = entries.into_iter().map(|(key, it)| (key, constant(it)));
+                return Template::Constant(Value::object(members));
             }
             Template::Object(entries.into())
         }
@@ -238,9 +235,10 @@ fn compile(
     }
 }
 
-pub(super) fn compile_text(text: &str, names: &Names) -> Result<Template, SyntaxError> {
-    if scan::whole(text).is_some() {
-        return Program::compile(text, names).map(Template::Expression);
+/// The data of a template known to be constant.
+fn constant(template: Template) -> Value {
+    match template {
+        Template::Constant(value) => value,
+        _ => Value::Null,
     }
-    Ok(Template::Constant(Value::from(text)))
 }

@@ -13,6 +13,11 @@ pub(super) struct Rewritten {
 }
 
 impl Rewritten {
+    /// A text nothing was changed in.
+    pub(super) fn plain(text: String) -> Self {
+        Self { text, shifts: Vec::new() }
+    }
+
     /// The error with its place in the author's text.
     pub(super) fn place(&self, error: SyntaxError) -> SyntaxError {
         let before = |at: usize| {

@@ -7,8 +7,13 @@ pub const DEFINITION_BYTES: usize = 1 << 20;
 /// Levels of nesting of a definition: deeper ones come from mistakes or attacks.
 pub const DEFINITION_DEPTH: usize = 64;
 
-/// Nodes of a definition after aliases are expanded: stops a small text that expands without end.
+/// Nodes of a definition after aliases are expanded, every 32 bytes of text counting as one more:
+/// stops a small text that expands without end.
 pub const DEFINITION_NODES: usize = 200_000;
+
+/// Bytes of the name of a task, function or extension: names are repeated in the pointers of all
+/// tasks inside, in keys and in headers.
+pub const NAME_BYTES: usize = 128;
 
 /// Findings reported about one definition: nobody reads more, and some mistakes repeat on every line.
 pub const DEFINITION_FINDINGS: usize = 100;

@@ -170,3 +170,6 @@ fn header(scheme: &str, parameter: &str) -> Result<HeaderValue, Problem> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

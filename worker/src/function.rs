@@ -14,7 +14,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 /// What a function gets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FunctionInput {
     /// The evaluated `with`, or the task's input where there is none.
     pub input: Value,
@@ -50,6 +50,18 @@ impl FunctionInput {
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         Assignment::idempotency_key_of(&self.key, &self.reference)
+    }
+}
+
+impl fmt::Debug for FunctionInput {
+    /// Leaves the input out: there may be secrets in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionInput")
+            .field("workflow", &self.workflow)
+            .field("key", &self.key)
+            .field("reference", &self.reference)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 

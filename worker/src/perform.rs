@@ -153,10 +153,14 @@ impl Attempt<'_> {
     async fn perform_task(&mut self) -> Result<Value, Problem> {
         let task = self.task;
         let raw = &self.assignment.input;
-        if let Some(schema) = &task.input.schema {
+        // Input that is refused reads no secret; a schema elsewhere may need one to be fetched.
+        if let Some(schema @ SchemaSource::Inline(_)) = &task.input.schema {
             self.validate(schema, raw, "input").await?;
         }
         self.read_secrets_of_task().await?;
+        if let Some(schema @ SchemaSource::External(_)) = &task.input.schema {
+            self.validate(schema, raw, "input").await?;
+        }
         let input = match &task.input.from {
             Some(from) => self.evaluate(from, raw)?,
             None => raw.clone(),
@@ -264,3 +268,6 @@ fn not_supported(what: &str) -> Problem {
     let detail = format!("`{what}` is not supported by this worker");
     Problem::new(Standard::Configuration, detail)
 }
+
+#[cfg(test)]
+mod tests;

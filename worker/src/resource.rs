@@ -1,11 +1,12 @@
 //! Documents elsewhere: schemas, descriptions of interfaces, scripts.
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
+use windlass_proto::definition;
 use windlass_proto::limits;
 use windlass_proto::plan::ExternalResource;
 use windlass_proto::problem::{Problem, Standard};
@@ -16,14 +17,37 @@ use crate::cache::Cache;
 use crate::exchange::{Request, shown};
 use crate::perform::Attempt;
 
-/// Texts by URL; only those fetched without authentication.
-pub(crate) type ResourceCache = Cache<String, Arc<str>>;
+/// Documents by URL; only those fetched without authentication.
+pub(crate) type ResourceCache = Cache<String, Arc<Document>>;
+
+/// A document, parsed when it is first asked for as data.
+pub(crate) struct Document {
+    text: String,
+    data: OnceLock<Result<Value, String>>,
+}
 
 /// A fetched document.
 pub(crate) struct Fetched {
-    pub(crate) text: Arc<str>,
+    document: Arc<Document>,
     /// Where it came from: what it refers to is relative to this.
     pub(crate) url: Url,
+}
+
+impl Fetched {
+    /// The document as it stands.
+    pub(crate) fn text(&self) -> &str {
+        &self.document.text
+    }
+
+    /// The document as data.
+    pub(crate) fn data(&self) -> Result<Value, Problem> {
+        let data = self.document.data.get_or_init(|| parse_document(self.text()));
+        data.clone().map_err(|error| {
+            let what = shown(&self.url);
+            let detail = format!("the resource {what} is neither JSON nor YAML: {error}");
+            Problem::new(Standard::Configuration, detail)
+        })
+    }
 }
 
 impl Attempt<'_> {
@@ -40,7 +64,7 @@ impl Attempt<'_> {
             let detail = format!("the endpoint of a resource is not an absolute URI: {error}");
             Problem::new(Standard::Configuration, detail)
         })?;
-        let text = match url.scheme() {
+        let document = match url.scheme() {
             "http" | "https" => self.download(&url, authorization).await?,
             "file" => self.read_file(&url).await?,
             other => {
@@ -48,7 +72,7 @@ impl Attempt<'_> {
                 return Err(Problem::new(Standard::Configuration, detail));
             }
         };
-        Ok(Fetched { text, url })
+        Ok(Fetched { document, url })
     }
 
     /// The document at `resource` as data.
@@ -57,25 +81,25 @@ impl Attempt<'_> {
         resource: &ExternalResource,
         input: &Value,
     ) -> Result<Value, Problem> {
-        let fetched = self.fetch(resource, input).await?;
-        parsed(&fetched)
+        self.fetch(resource, input).await?.data()
     }
 
     /// The document at `url`, without authentication.
     pub(crate) async fn fetch_public(&mut self, url: &str) -> Result<Value, Problem> {
         let url = crate::exchange::parse_url(url)?;
-        let text = self.download(&url, None).await?;
-        parsed(&Fetched { text, url })
+        let document = self.download(&url, None).await?;
+        Fetched { document, url }.data()
     }
 
     async fn download(
         &mut self,
         url: &Url,
         authorization: Option<Authorization>,
-    ) -> Result<Arc<str>, Problem> {
+    ) -> Result<Arc<Document>, Problem> {
         let shared = authorization.is_none();
-        if let Some(text) = shared.then(|| self.worker.resources.get(url.as_str())).flatten() {
-            return Ok(text);
+        let kept = shared.then(|| self.worker.resources.get(url.as_str())).flatten();
+        if let Some(document) = kept {
+            return Ok(document);
         }
         let request = Request {
             method: Method::GET,
@@ -90,15 +114,15 @@ impl Attempt<'_> {
             let problem = Problem::new(Standard::Communication, detail);
             return Err(problem.with_status(status.as_u16()));
         }
-        let text = text_of(done.response.body, &shown(url))?;
+        let document = text_of(done.response.body, &shown(url))?;
         if shared {
             let until = Instant::now() + Duration::from_millis(limits::RESOURCE_FRESH_MS);
-            self.worker.resources.put(url.to_string(), text.clone(), until);
+            self.worker.resources.put(url.to_string(), document.clone(), until);
         }
-        Ok(text)
+        Ok(document)
     }
 
-    async fn read_file(&self, url: &Url) -> Result<Arc<str>, Problem> {
+    async fn read_file(&self, url: &Url) -> Result<Arc<Document>, Problem> {
         let Some(root) = &self.worker.clients.options().files else {
             let detail = "this worker's configuration does not allow `file:` resources";
             return Err(Problem::new(Standard::Authorization, detail));
@@ -132,26 +156,21 @@ async fn below(root: &Path, name: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn text_of(bytes: Vec<u8>, what: &str) -> Result<Arc<str>, Problem> {
+fn text_of(bytes: Vec<u8>, what: &str) -> Result<Arc<Document>, Problem> {
     if bytes.len() > limits::RESOURCE_BYTES {
         let detail = format!("the resource {what} is larger than {} bytes", limits::RESOURCE_BYTES);
         return Err(Problem::new(Standard::Communication, detail));
     }
-    String::from_utf8(bytes).map(Arc::from).map_err(|_| {
+    let text = String::from_utf8(bytes).map_err(|_| {
         Problem::new(Standard::Communication, format!("the resource {what} is not UTF-8 text"))
-    })
-}
-
-/// `fetched` as data.
-pub(crate) fn parsed(fetched: &Fetched) -> Result<Value, Problem> {
-    parse_document(&fetched.text).map_err(|error| {
-        let what = shown(&fetched.url);
-        let detail = format!("the resource {what} is neither JSON nor YAML: {error}");
-        Problem::new(Standard::Configuration, detail)
-    })
+    })?;
+    Ok(Arc::new(Document { text, data: OnceLock::new() }))
 }
 
 /// Reads JSON, or YAML where it is no JSON.
 pub(crate) fn parse_document(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    Value::from_json(text).or_else(|_| definition::data(text))
 }
+
+#[cfg(test)]
+mod tests;

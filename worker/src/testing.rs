@@ -28,12 +28,12 @@ use crate::{
 
 /// Data from JSON text.
 pub(crate) fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
+    Value::from_json(text).unwrap()
 }
 
-/// A template of JSON text, with the secrets `key` and `login` declared.
+/// A template of JSON text, with the secrets `key` and `login` and the variable `x`.
 pub(crate) fn template(text: &str) -> Template {
-    let names = Names { secrets: vec!["key".into(), "login".into()], bound: Vec::new() };
+    let names = Names { secrets: vec!["key".into(), "login".into()], bound: vec!["x".into()] };
     Template::compile(&json(text), &names).unwrap()
 }
 
@@ -137,6 +137,7 @@ pub(crate) fn assignment(input: Value) -> Assignment {
         },
         digest: Digest("digest".into()),
         task: TaskIx(0),
+        visit: 1,
         reference: "/do/0/task".into(),
         work: Work::Perform,
         input,

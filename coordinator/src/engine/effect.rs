@@ -29,6 +29,8 @@ pub enum Effect {
         task: TaskIx,
         /// Its pointer, call sites of functions included.
         reference: Arc<str>,
+        /// Which visit of the task it is, the same for all attempts.
+        visit: u64,
         /// What to do with it.
         work: Work,
         /// Its raw input.

@@ -148,6 +148,11 @@ pub struct Frame {
     pub position: u32,
     /// The task; absent for the root.
     pub task: Option<TaskIx>,
+    /// Which visit of the task this is: a function of the way the flow took, so that a `try` which
+    /// starts over visits the same tasks again under the same numbers.
+    pub visit: u64,
+    /// How many tasks of its list it has opened since the list last began.
+    pub opened: u32,
     /// When the visit began.
     pub started_at: Timestamp,
     /// Raw input.

@@ -380,6 +380,7 @@ impl<'a> Turn<'a> {
             delivery,
             task: task.index,
             reference: self.reference(frame),
+            visit: self.state.frame(frame).map_or(0, |frame| frame.visit),
             work,
             input,
             variables,

@@ -3,7 +3,6 @@
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::{Node, Place};
-use super::suggest;
 use crate::expression::{Template, UriTemplate};
 use crate::plan::{
     Authentication, ClientAuthentication, Credentials, Grant, OAuth2, OAuth2Endpoints, Token,
@@ -83,14 +82,14 @@ impl Decoder<'_> {
         let Some(used) = node.get("use") else { return Some(None) };
         self.closed(node, what, &["use"])?;
         let name = self.string(used, &format!("{what}.use"))?;
-        if self.names.secrets.contains(&name) {
+        if self.declared.contains(&name) {
             return Some(Some(SecretName(name)));
         }
         let message = format!("the secret `{name}` is not declared in `use.secrets`");
         let hint = if self.reusable.authentications.contains_key(&name) {
             format!("`{name}` is an authentication: write `authentication: {{ use: {name} }}`")
         } else {
-            suggest::hint(&name, self.names.secrets.iter().map(|secret| &**secret))
+            self.hint(&name, self.names.secrets.iter().map(|secret| &**secret))
         };
         self.error(codes::NO_SECRET, used.place, message, &hint);
         None

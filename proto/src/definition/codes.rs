@@ -80,6 +80,8 @@ BAD_VARIABLE "WL0142" "A variable name (`each`, `at`, `item`, `as`) is not an id
 starting with a digit. It could not be used as `$name` in any expression."
 BAD_INSTANCE "WL0143" "`raise.error.instance` is neither a JSON pointer (`/do/0/task`) nor an expression. The error gets the pointer of \
 the task that raises it. Remove the property: the runtime sets it."
+LONG_NAME "WL0144" "The name of a task, function or extension has more than 128 bytes. Names are repeated in the pointers of everything \
+inside, in idempotency keys and in headers. Shorten it; long explanations go into `metadata`."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \

@@ -27,6 +27,11 @@ pub(super) fn normalise(root: &mut Node, findings: &mut Findings) {
     Compat { findings, own_function, namespace }.workflow(root);
 }
 
+/// Rewrites a function of a catalog: one task.
+pub(super) fn normalise_function(root: &mut Node, findings: &mut Findings) {
+    Compat { findings, own_function: false, namespace: None }.task(root);
+}
+
 struct Compat<'f> {
     findings: &'f mut Findings,
     /// `use.functions` has a function that is called `function`.

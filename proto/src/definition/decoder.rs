@@ -1,13 +1,13 @@
 //! What decoding carries along, and the checks every shape shares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::codes;
 use super::findings::Findings;
 use super::node::{Data, Mapping, Node, Place};
 use super::source::Source;
 use super::suggest;
+use super::{Options, codes};
 use crate::expression::Names;
 use crate::plan::{Authentication, Duration, Endpoint, Raise, Retry, Task, TaskIx};
 use crate::secret::SecretName;
@@ -32,10 +32,26 @@ pub(super) struct Decoder<'t> {
     /// Functions the workers offer, when known.
     pub(super) registered: Option<&'t [Arc<str>]>,
     pub(super) reusable: Reusable,
+    /// Names of `use.secrets`.
+    pub(super) declared: HashSet<Arc<str>>,
     /// What expressions may name at the place being decoded.
     pub(super) names: Names,
     /// Every task, by its index; `None` until decoded.
     pub(super) tasks: Vec<Option<Task>>,
+}
+
+impl<'t> Decoder<'t> {
+    pub(super) fn new(text: &'t str, findings: Findings, options: &'t Options) -> Self {
+        Self {
+            source: Source::new(text),
+            findings,
+            registered: options.functions.as_deref(),
+            reusable: Reusable::default(),
+            declared: HashSet::new(),
+            names: Names::default(),
+            tasks: Vec::new(),
+        }
+    }
 }
 
 impl Decoder<'_> {
@@ -69,6 +85,15 @@ impl Decoder<'_> {
         self.findings.deviation(code, place, message, hint);
     }
 
+    /// The nearest of `candidates`, or all when they are few; nothing when nobody would read it.
+    pub(super) fn hint<'c>(
+        &self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'c str> + Clone,
+    ) -> String {
+        if self.findings.is_full() { String::new() } else { suggest::hint(word, candidates) }
+    }
+
     /// Reports that `what` is not what it must be; gives nothing, to end a method with.
     pub(super) fn wrong<T>(&mut self, node: &Node, what: &str, expected: &str) -> Option<T> {
         let message = format!("{what} must be {expected}, not {}", node.what());
@@ -95,7 +120,7 @@ impl Decoder<'_> {
         let members = self.mapping(node, what)?;
         for (key, member) in members {
             if !known.contains(&&**key) {
-                let hint = suggest::hint(key, known.iter().copied());
+                let hint = self.hint(key, known.iter().copied());
                 let message = format!("{what} has no property `{key}`");
                 self.error(codes::UNKNOWN_KEY, member.key, message, &hint);
             }
@@ -113,7 +138,7 @@ impl Decoder<'_> {
         let members = self.mapping(node, what)?;
         for (key, member) in members {
             if !known.contains(&&**key) {
-                let hint = suggest::hint(key, known.iter().copied());
+                let hint = self.hint(key, known.iter().copied());
                 let message = format!("{what} has no property `{key}`; it is ignored");
                 self.warning(codes::IGNORED_KEY, member.key, message, &hint);
             }
@@ -201,7 +226,7 @@ impl Decoder<'_> {
         if let Some((_, meaning)) = words.iter().find(|(word, _)| **word == *text) {
             return Some(*meaning);
         }
-        let hint = suggest::hint(&text, words.iter().map(|(word, _)| *word));
+        let hint = self.hint(&text, words.iter().map(|(word, _)| *word));
         self.error(codes::NOT_ONE_OF, node.place, format!("{what} cannot be `{text}`"), &hint);
         None
     }

@@ -3,7 +3,6 @@
 use super::codes;
 use super::decoder::Decoder;
 use super::node::{Data, Node};
-use super::suggest;
 use crate::duration::parse;
 use crate::plan::Duration;
 use crate::value::Value;
@@ -76,7 +75,7 @@ impl Decoder<'_> {
         let hint = if parse(&Value::from(name)).is_ok() {
             format!("write `timeout: {{ after: {name} }}`")
         } else {
-            suggest::hint(name, self.reusable.timeouts.keys().map(|key| &**key))
+            self.hint(name, self.reusable.timeouts.keys().map(|key| &**key))
         };
         self.error(codes::NO_TIMEOUT, node.place, message, &hint);
         None

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::Node;
-use super::suggest;
 use crate::plan::{Authentication, Endpoint, ExternalResource};
 
 impl Decoder<'_> {
@@ -49,7 +48,7 @@ impl Decoder<'_> {
             return found.clone();
         }
         let message = format!("there is no authentication `{name}` in `use.authentications`");
-        let hint = suggest::hint(&name, self.reusable.authentications.keys().map(|key| &**key));
+        let hint = self.hint(&name, self.reusable.authentications.keys().map(|key| &**key));
         self.error(codes::NO_AUTHENTICATION, used.place, message, &hint);
         None
     }

@@ -1,11 +1,14 @@
 //! Expressions of a definition: compiled where they stand, their errors placed in the text.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::codes;
 use super::decoder::Decoder;
 use super::node::{Data, Node};
-use crate::expression::{Names, Piece, Program, SyntaxError, Template, TemplateError, UriTemplate};
+use crate::expression::{
+    Names, Program, SyntaxError, Template, TemplateError, UriTemplate, is_secrets,
+};
 use crate::value::Value;
 
 impl Decoder<'_> {
@@ -14,8 +17,7 @@ impl Decoder<'_> {
         let text = self.expression_text(node, what)?;
         match Program::compile(&text, &self.names) {
             Ok(program) => {
-                self.check_secret_spelling(node, program.variables());
-                self.check_secrets(node, &text);
+                self.check_secrets(node, &text, program.uses_secrets());
                 Some(program)
             }
             Err(error) => {
@@ -90,10 +92,7 @@ impl Decoder<'_> {
                     return None;
                 }
             };
-            let mut variables = Vec::new();
-            template.each_variable(&mut |name| variables.push(name.clone()));
-            self.check_secret_spelling(node, &variables);
-            self.check_secrets(node, &text);
+            self.check_secrets(node, &text, template.uses_secrets());
             return Some(template);
         }
         self.compiled(node, Template::compile_expression_field)
@@ -102,9 +101,8 @@ impl Decoder<'_> {
     /// A shell command: `${NAME}` is left to the shell.
     pub(super) fn shell_template(&mut self, node: &Node, what: &str) -> Option<Template> {
         let text = self.string(node, what)?;
-        let compiled = Template::compile_shell(&text, &self.names)
-            .map_err(|error| vec![TemplateError { pointer: String::new(), error }]);
-        self.placed(node, compiled)
+        let compiled = Template::compile_shell(&text, &self.names);
+        self.placed(node, compiled.map_err(whole))
     }
 
     /// A URI with `{name}` and `${ … }`.
@@ -116,8 +114,7 @@ impl Decoder<'_> {
             self.error(codes::BAD_PATTERN, node.place, message, hint);
             return None;
         }
-        let compiled = UriTemplate::compile(&text, &self.names);
-        let uri = match compiled {
+        let uri = match UriTemplate::compile(&text, &self.names) {
             Ok(uri) => uri,
             Err(error) => {
                 self.syntax_error(node, &error);
@@ -157,7 +154,9 @@ impl Decoder<'_> {
     }
 
     fn syntax_error(&mut self, node: &Node, error: &SyntaxError) {
-        let place = self.source.inside(node, error.offset, error.length);
+        let full = self.findings.is_full();
+        let place =
+            if full { node.place } else { self.source.inside(node, error.offset, error.length) };
         let hint = error.hint.as_deref().unwrap_or("");
         self.error(codes::BAD_EXPRESSION, place, error.message.clone(), hint);
     }
@@ -184,33 +183,37 @@ impl Decoder<'_> {
     }
 
     fn check_string(&mut self, node: &Node, text: &str, template: &Template) {
-        let mut variables = Vec::new();
-        template.each_variable(&mut |name| variables.push(name.clone()));
-        let whole = matches!(template, Template::Text(pieces) if pieces.iter().any(|piece| matches!(piece, Piece::Expression(_))));
-        let bare = !text.contains("${") && (whole || is_bare_secret(text));
-        if bare && variables.iter().any(|name| crate::expression::is_secrets(name)) {
+        if text.contains("${") {
+            return self.check_secrets(node, text, template.uses_secrets());
+        }
+        if template.uses_secrets() {
             let message = "a secret is named outside of `${ }`";
             let hint = "the specification takes this for literal text: write \
                         `${ $secrets[\"name\"] }`, joined to other text with `+`";
             self.deviation(codes::BARE_SECRET, node.place, message, hint);
-        } else {
-            self.check_secret_spelling(node, &variables);
         }
-        self.check_secrets(node, text);
+        self.check_declared(node, text);
     }
 
-    fn check_secret_spelling(&mut self, node: &Node, variables: &[Arc<str>]) {
-        let other = |name: &&Arc<str>| crate::expression::is_secrets(name) && &***name != "secrets";
-        if let Some(name) = variables.iter().find(other) {
-            let message = format!("secrets are called `${name}` here");
+    /// Looks at how the text of an expression names secrets.
+    fn check_secrets(&mut self, node: &Node, text: &str, used: bool) {
+        let other = ["SECRETS", "SECRET", "secret"];
+        let spelling = spellings(text).find(|(_, spelling)| other.contains(spelling));
+        if let Some((at, spelling)) = spelling.filter(|_| used) {
+            let place = self.source.inside(node, at, spelling.len() + 1);
+            let message = format!("secrets are called `${spelling}` here");
             let hint = "the specification calls them `$secrets`";
-            self.deviation(codes::SECRETS_SPELLING, node.place, message, hint);
+            self.deviation(codes::SECRETS_SPELLING, place, message, hint);
         }
+        self.check_declared(node, text);
     }
 
     /// Warns of secrets that are named but not declared.
-    fn check_secrets(&mut self, node: &Node, text: &str) {
-        for (offset, name) in undeclared(text, &self.names.secrets) {
+    fn check_declared(&mut self, node: &Node, text: &str) {
+        for (offset, name) in undeclared(text, &self.declared) {
+            if self.findings.is_full() {
+                return;
+            }
             let place = self.source.inside(node, offset, name.len());
             let message = format!("the secret `{name}` is not declared");
             let hint = format!("add `{name}` to `use.secrets`, or its use will be refused");
@@ -219,29 +222,28 @@ impl Decoder<'_> {
     }
 }
 
-/// A whole string that is a reference, as `$SECRETS.api-key`.
-fn is_bare_secret(text: &str) -> bool {
-    text.trim_start().strip_prefix('$').is_some_and(|rest| {
-        let name: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
-        crate::expression::is_secrets(&name)
+/// The error of a template that is one string.
+fn whole(error: SyntaxError) -> Vec<TemplateError> {
+    vec![TemplateError { pointer: String::new(), error }]
+}
+
+/// Every `$secrets` in any spelling, unless escaped by another `$`: its offset and its name.
+fn spellings(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.match_indices('$').filter_map(move |(at, _)| {
+        let rest = text.get(at + 1..)?;
+        let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+        let escaped = text.get(..at).is_some_and(|before| before.ends_with('$'));
+        (is_secrets(name) && !escaped).then_some((at, name))
     })
 }
 
 /// Names after `$secrets.` or inside `$secrets["…"]` that are not in `declared`, with their offset.
-fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)> {
-    let mut found = Vec::new();
+fn undeclared<'t>(text: &'t str, declared: &HashSet<Arc<str>>) -> Vec<(usize, &'t str)> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let mut from = 0;
-    while let Some(at) = text.get(from..).and_then(|rest| rest.find('$')).map(|at| from + at) {
-        from = at + 1;
-        let rest = text.get(from..).unwrap_or_default();
-        let spelling = rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if !crate::expression::is_secrets(spelling)
-            || text.get(..at).is_some_and(|it| it.ends_with('$'))
-        {
-            continue;
-        }
-        let after = rest.get(spelling.len()..).unwrap_or_default();
+    let mut found = Vec::new();
+    for (at, spelling) in spellings(text) {
+        let start = at + 1 + spelling.len();
+        let after = text.get(start..).unwrap_or_default();
         let (lead, quoted) = match after {
             _ if after.starts_with("[\"") => (2, true),
             _ if after.starts_with(".[\"") => (3, true),
@@ -252,11 +254,12 @@ fn undeclared<'t>(text: &'t str, declared: &[Arc<str>]) -> Vec<(usize, &'t str)>
         let body = after.get(lead..).unwrap_or_default();
         let end = if quoted { body.find('"') } else { body.find(|c| !word(c)) };
         let name = body.get(..end.unwrap_or(body.len())).unwrap_or_default();
-        let is_declared = |known: &Arc<str>| {
-            if quoted { **known == *name } else { name.starts_with(&**known) }
-        };
-        if !name.is_empty() && !declared.iter().any(is_declared) {
-            found.push((from + spelling.len() + lead, name));
+        // After a name without quotes a dash may subtract.
+        let dashes = name.match_indices('-').filter_map(|(at, _)| name.get(..at));
+        let mut shorter = dashes.filter(|_| !quoted);
+        let is_declared = declared.contains(name) || shorter.any(|it| declared.contains(it));
+        if !name.is_empty() && !is_declared {
+            found.push((start + lead, name));
         }
     }
     found
@@ -268,7 +271,7 @@ mod tests {
 
     #[test]
     fn undeclared_secrets_are_found_in_every_spelling() {
-        let declared = ["api-key".into(), "db".into()];
+        let declared = ["api-key", "db"].map(Into::into).into();
         let names = |text| {
             undeclared(text, &declared).into_iter().map(|(_, name)| name).collect::<Vec<_>>()
         };
@@ -276,6 +279,7 @@ mod tests {
         assert_eq!(names("Bearer $SECRETS.other-key"), ["other-key"]);
         assert_eq!(names(r#"$secret["x y"] + $secrets["db"] + $SECRET."q""#), ["x y", "q"]);
         assert_eq!(names("$$SECRETS.other $secretsish.x $secrets | keys"), Vec::<&str>::new());
+        assert_eq!(names("$secrets.db-1 $secrets.database"), ["database"]);
         assert_eq!(undeclared("${ $secrets.x }", &declared), [(12, "x")]);
     }
 }

@@ -4,6 +4,11 @@ use super::node::{Place, Pointers};
 use super::{Diagnostic, Severity};
 use crate::limits;
 
+/// Characters of a message or hint; they quote the definition, which may hold anything.
+const MESSAGE: usize = 400;
+/// Characters of a pointer.
+const POINTER: usize = 4_000;
+
 /// Collects what is found, up to a limit, each thing once.
 #[derive(Default)]
 pub(super) struct Findings {
@@ -22,6 +27,11 @@ impl Findings {
 
     pub(super) fn has_errors(&self) -> bool {
         self.errors
+    }
+
+    /// True when further findings are dropped, so that no work need go into them.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= limits::DEFINITION_FINDINGS
     }
 
     pub(super) fn error(
@@ -65,6 +75,9 @@ impl Findings {
         hint: &str,
     ) {
         self.errors |= severity == Severity::Error;
+        if self.is_full() {
+            return;
+        }
         let span = place.span;
         let (line, column) = (span.line.max(1), span.column.max(1));
         let length = if span.end_line == span.line {
@@ -72,11 +85,12 @@ impl Findings {
         } else {
             1
         };
+        let message = shown(&message, MESSAGE);
         // What an alias repeats is found at the same place again.
         let known = self.list.iter().any(|it| {
             it.code == code && it.line == line && it.column == column && it.message == message
         });
-        if known || self.list.len() >= limits::DEFINITION_FINDINGS {
+        if known {
             return;
         }
         self.list.push(Diagnostic {
@@ -86,8 +100,8 @@ impl Findings {
             line,
             column,
             length,
-            pointer: self.pointers.pointer(place.id),
-            hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            pointer: shown(&self.pointers.pointer(place.id), POINTER),
+            hint: (!hint.is_empty()).then(|| shown(hint, MESSAGE)),
         });
     }
 
@@ -96,4 +110,14 @@ impl Findings {
         self.list.sort_by_key(|it| (it.line, it.column));
         self.list
     }
+}
+
+/// Text fit for a terminal and of bounded length.
+fn shown(text: &str, longest: usize) -> String {
+    let mut out: String =
+        text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(longest).is_some() {
+        out.push('…');
+    }
+    out
 }

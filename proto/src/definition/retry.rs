@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::Node;
-use super::suggest;
 use crate::duration::parse;
 use crate::plan::{Backoff, Duration, Retry};
 use crate::value::Value;
@@ -21,7 +20,7 @@ impl Decoder<'_> {
             return found.clone();
         }
         let message = format!("there is no retry policy `{name}` in `use.retries`");
-        let hint = suggest::hint(name, self.reusable.retries.keys().map(|key| &**key));
+        let hint = self.hint(name, self.reusable.retries.keys().map(|key| &**key));
         self.error(codes::NO_RETRY, node.place, message, &hint);
         None
     }

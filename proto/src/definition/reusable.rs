@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::{Mapping, Node, escape};
-use super::suggest;
 use super::task::{Position, Siblings};
 use crate::plan::{Extension, TaskIx};
 use crate::secret::SecretName;
@@ -51,9 +50,11 @@ impl Decoder<'_> {
         }
         let secrets = self.names.secrets.iter().cloned().map(SecretName);
         self.reusable.secrets = secrets.collect();
+        self.declared = self.names.secrets.iter().cloned().collect();
         let bound: Vec<_> = bound.into_iter().map(Some).collect();
         self.bound(&bound, |decoder| decoder.named_parts(node));
-        for name in self.part(node, "functions").into_iter().flat_map(Mapping::keys) {
+        for (name, member) in self.part(node, "functions").into_iter().flatten() {
+            self.check_name(name, member.key);
             let index = self.reserve();
             self.reusable.functions.insert(name.clone(), index);
         }
@@ -140,6 +141,7 @@ impl Decoder<'_> {
             self.error(codes::NOT_ONE_TASK, item.place, message, hint);
             return None;
         };
+        self.check_name(name, member.key)?;
         let node = &member.node;
         let what = format!("the extension `{name}`");
         self.closed(node, &what, &["extend", "when", "before", "after"])?;
@@ -170,7 +172,7 @@ impl Decoder<'_> {
         }
         let hint = match &*target {
             "do" | "fork" => "`composite` stands for `do` and `fork`".to_owned(),
-            _ => suggest::hint(&target, TARGETS.iter().copied()),
+            _ => self.hint(&target, TARGETS.iter().copied()),
         };
         self.error(codes::NOT_ONE_OF, node.place, format!("`extend` cannot be `{target}`"), &hint);
         None

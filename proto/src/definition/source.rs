@@ -36,13 +36,20 @@ impl<'t> Source<'t> {
 
     fn locate(&self, node: &Node, offset: usize, length: usize) -> Option<Span> {
         let Data::Scalar { text, style, .. } = &node.data else { return None };
-        let characters = self.characters(&node.place.span, *style)?;
-        let first = self.find(&characters, text, offset)?;
+        let span = &node.place.span;
+        let mut characters = self.characters(span, *style, span.line)?;
+        let mut first = find(&characters, text, offset);
+        if first.is_none() && *style == Style::Block {
+            // The span may begin at the line of the `|`.
+            characters = self.characters(span, *style, span.line + 1)?;
+            first = find(&characters, text, offset);
+        }
+        let first = first?;
         let last = text.get(..offset + length).and_then(|_| {
             // The character after the last one may stand on another line.
             let end = offset + length;
             let before = text.get(..end)?.char_indices().next_back()?.0;
-            self.find(&characters, text, before.max(offset))
+            find(&characters, text, before.max(offset))
         });
         let (line, column) = first;
         let end = match last {
@@ -52,24 +59,9 @@ impl<'t> Source<'t> {
         Some(Span { line, column, end_line: line, end_column: end.max(column + 1) })
     }
 
-    /// Matches value and text without white space, which folding and indentation change.
-    fn find(&self, characters: &[At], value: &str, offset: usize) -> Option<(usize, usize)> {
-        let before = value.get(..offset)?.chars().filter(|c| !c.is_whitespace()).count();
-        let blank = value.get(offset..)?.chars().next().is_none_or(char::is_whitespace);
-        let expected = value.chars().filter(|c| !c.is_whitespace());
-        if !characters.iter().map(|(c, ..)| *c).eq(expected) {
-            return None;
-        }
-        if blank && before > 0 {
-            return characters.get(before - 1).map(|(_, line, column)| (*line, column + 1));
-        }
-        characters.get(before).map(|(_, line, column)| (*line, *column))
-    }
-
     /// The characters of a scalar that its value keeps, white space left out.
-    fn characters(&self, span: &Span, style: Style) -> Option<Vec<At>> {
+    fn characters(&self, span: &Span, style: Style, first: usize) -> Option<Vec<At>> {
         let mut raw = Vec::new();
-        let first = if style == Style::Block { span.line + 1 } else { span.line };
         for line in first..=span.end_line.max(first) {
             let Some(text) = self.lines.get(line.checked_sub(1)?) else { break };
             for (index, c) in text.chars().enumerate() {
@@ -89,6 +81,20 @@ impl<'t> Source<'t> {
         out.retain(|(c, ..)| !c.is_whitespace());
         Some(out)
     }
+}
+
+/// Matches value and text without white space, which folding and indentation change.
+fn find(characters: &[At], value: &str, offset: usize) -> Option<(usize, usize)> {
+    let before = value.get(..offset)?.chars().filter(|c| !c.is_whitespace()).count();
+    let blank = value.get(offset..)?.chars().next().is_none_or(char::is_whitespace);
+    let expected = value.chars().filter(|c| !c.is_whitespace());
+    if !characters.iter().map(|(c, ..)| *c).eq(expected) {
+        return None;
+    }
+    if blank && before > 0 {
+        return characters.get(before - 1).map(|(_, line, column)| (*line, column + 1));
+    }
+    characters.get(before).map(|(_, line, column)| (*line, *column))
 }
 
 /// What stands between the quotes.

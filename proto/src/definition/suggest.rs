@@ -7,6 +7,8 @@ pub(super) fn nearest<'c>(
 ) -> Option<&'c str> {
     // Longer words are no typing errors, and the distance costs their product.
     const LONGEST: usize = 80;
+    // So many names are generated, and not misspelt.
+    const MOST: usize = 500;
     if word.len() > LONGEST {
         return None;
     }
@@ -14,6 +16,7 @@ pub(super) fn nearest<'c>(
     let allowed = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
+        .take(MOST)
         .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)

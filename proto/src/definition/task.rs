@@ -14,10 +14,13 @@ use std::sync::Arc;
 
 pub(super) use event::READS;
 
+use indexmap::IndexMap;
+
 use super::codes;
 use super::decoder::{Decoder, optional};
-use super::node::{Node, escape};
+use super::node::{Node, Place, escape};
 use super::suggest;
+use crate::limits;
 use crate::plan::{Export, Flow, Kind, Task, TaskIx, TaskList};
 use crate::value::Value;
 
@@ -33,8 +36,8 @@ pub(super) struct Position<'p> {
 /// What `then` may name.
 #[derive(Clone, Copy)]
 pub(super) enum Siblings<'p> {
-    /// The tasks of the same list.
-    List(&'p [Arc<str>]),
+    /// The tasks of the same list, by name.
+    List(&'p IndexMap<Arc<str>, usize>),
     /// Branches of a `fork`: no sequence, so none can be gone to.
     Branches,
     /// A function's own task stands in no list.
@@ -83,10 +86,12 @@ impl Decoder<'_> {
             return None;
         };
         let named = self.name_tasks(items);
-        let names: Vec<Arc<str>> = named
-            .iter()
-            .map(|it| it.as_ref().map_or_else(|| "".into(), |it| it.0.clone()))
-            .collect();
+        let mut names = IndexMap::new();
+        for (at, task) in named.iter().enumerate() {
+            if let Some((name, _)) = task {
+                names.entry(name.clone()).or_insert(at);
+            }
+        }
         let siblings = if branches { Siblings::Branches } else { Siblings::List(&names) };
         let mut list = Vec::with_capacity(items.len());
         for (at, task) in named.iter().enumerate() {
@@ -124,6 +129,7 @@ impl Decoder<'_> {
                     self.error(codes::NOT_ONE_TASK, place, message, hint);
                     return None;
                 };
+                self.check_name(name, member.key)?;
                 if let Some(line) = lines.insert(name.clone(), member.key.span.line) {
                     let message = format!("a task of this list is already called `{name}`");
                     let hint = format!("the other is on line {line}: rename one");
@@ -138,6 +144,17 @@ impl Decoder<'_> {
                 Some((name.clone(), &member.node))
             })
             .collect()
+    }
+
+    /// Names come back in many places, so they are bounded.
+    pub(super) fn check_name(&mut self, name: &str, place: Place) -> Option<()> {
+        if name.len() <= limits::NAME_BYTES {
+            return Some(());
+        }
+        let message = format!("a name of {} bytes is too long", name.len());
+        let hint = format!("up to {} bytes are possible", limits::NAME_BYTES);
+        self.error(codes::LONG_NAME, place, message, &hint);
+        None
     }
 
     /// Decodes one task into the place reserved for it.
@@ -265,12 +282,10 @@ impl Decoder<'_> {
         if let Some((_, flow)) = DIRECTIVES.iter().find(|(word, _)| **word == *name) {
             return Some(*flow);
         }
-        let names = match siblings {
-            Siblings::List(names) => names,
-            Siblings::Branches | Siblings::Alone => &[],
-        };
-        if let Some(at) = names.iter().position(|it| *it == name) {
-            return u32::try_from(at).ok().map(Flow::Task);
+        if let Siblings::List(names) = siblings
+            && let Some(at) = names.get(&name)
+        {
+            return u32::try_from(*at).ok().map(Flow::Task);
         }
         let hint = match siblings {
             Siblings::Branches => {
@@ -279,8 +294,7 @@ impl Decoder<'_> {
             Siblings::Alone => "a function's task stands in no list: use `exit` or `end`".into(),
             Siblings::List(names) => {
                 let words = DIRECTIVES.iter().map(|(word, _)| *word);
-                let known: Vec<_> = names.iter().map(|it| &**it).chain(words).collect();
-                suggest::hint(&name, known.iter().copied())
+                self.hint(&name, names.keys().map(|it| &**it).chain(words))
             }
         };
         let message = format!("there is no task `{name}` in the same list");

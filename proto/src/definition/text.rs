@@ -15,6 +15,9 @@ use super::findings::Findings;
 use super::node::{Data, Mapping, Member, Node, Place, Pointers, Span, Step, Style};
 use crate::limits;
 
+/// Bytes of a scalar that count as much as one node.
+const BYTES_A_NODE: usize = 32;
+
 /// Parses `text`; `None` when a finding says why not.
 pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
     if text.len() > limits::DEFINITION_BYTES {
@@ -177,6 +180,7 @@ impl Builder {
         Ok(Place { id: self.pointers.add(step), span })
     }
 
+    /// Counts nodes; long scalars count as several, as expressions in them take time to compile.
     fn grow(&mut self, nodes: usize, span: Span) -> Result<(), Fault> {
         self.count = self.count.saturating_add(nodes);
         if self.count <= limits::DEFINITION_NODES {
@@ -245,11 +249,14 @@ impl Builder {
             return self.key(text, style, anchor, span);
         }
         let place = self.number(span)?;
+        let more = text.len() / BYTES_A_NODE;
+        self.grow(more, span)?;
         let value = scalar::value(&text, style, tag)
             .map_err(|(code, message)| Fault::new(code, place, message, ""))?;
         let node = Node::new(place, Data::Scalar { value, text, style });
         if anchor != 0 {
-            self.anchors.insert(anchor, Anchored { node: node.clone(), count: 1, height: 0 });
+            self.anchors
+                .insert(anchor, Anchored { node: node.clone(), count: 1 + more, height: 0 });
         }
         self.put(node, 0);
         Ok(())

@@ -11,18 +11,17 @@ use crate::exchange::{Request, shown};
 pub(crate) struct Account {
     name: String,
     password: Secret<String>,
-    answered: bool,
 }
 
 impl Account {
     pub(super) fn new(name: &str, password: &str) -> Self {
         let password = Secret::new(password.to_owned());
-        Self { name: name.to_owned(), password, answered: false }
+        Self { name: name.to_owned(), password }
     }
 
     /// The parameter of the `Authorization` header that answers the strongest of `challenges`.
     pub(super) fn answer(
-        &mut self,
+        &self,
         request: &Request,
         challenges: &[HeaderValue],
     ) -> Result<String, Problem> {
@@ -30,10 +29,6 @@ impl Account {
             let detail = format!("digest authentication at {}: {why}", shown(&request.url));
             Problem::new(Standard::Authentication, detail)
         };
-        if self.answered {
-            return Err(refused("the server refused the user name or the password"));
-        }
-        self.answered = true;
         let mut challenge = challenges
             .iter()
             .filter_map(|it| it.to_str().ok())

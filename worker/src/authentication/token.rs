@@ -106,7 +106,8 @@ impl TokenRequest {
 
     /// The token in a response, and how long it may be used.
     fn read(&self, response: &Response) -> Result<(AccessToken, Duration), Problem> {
-        let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let body = String::from_utf8_lossy(&response.body);
+        let answer = Value::from_json(&body).unwrap_or_default();
         let text = |key: &str| answer.get(key).and_then(Value::as_str);
         if !response.status.is_success() {
             let error = text("error").unwrap_or_default();

@@ -129,3 +129,6 @@ impl SecretStore for DevelopmentSecrets {
 fn plain(secret: &Secret<SecretData>) -> Value {
     secret.expose().to_plain_value()
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,3 +104,6 @@ pub(super) fn texts_of(what: &str, value: &Value) -> Result<Vec<(String, String)
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod tls_tests;

@@ -102,10 +102,12 @@ fn content(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {
         headers.get(CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
     let media = content_type.as_deref().map(media_type).unwrap_or_default();
     if media == "application/json" || media.ends_with("+json") {
-        return serde_json::from_slice(body).map_err(|error| {
-            let detail = format!("the response says that it is JSON, but it is not: {error}");
+        let broken = |why: String| {
+            let detail = format!("the response says that it is JSON, but it is {why}");
             Problem::new(Standard::Communication, detail)
-        });
+        };
+        let text = std::str::from_utf8(body).map_err(|_| broken("not UTF-8".to_owned()))?;
+        return Value::from_json(text).map_err(|error| broken(error.to_string()));
     }
     let declared_text = media.starts_with("text/")
         || media.ends_with("+xml")

@@ -281,5 +281,5 @@ fn tail_of(text: &str) -> String {
     let from = text.len().saturating_sub(limits::EXCERPT_BYTES);
     let start = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let cut = if start > 0 { "…" } else { "" };
-    format!("{cut}{}", excerpt(text[start..].as_bytes()))
+    format!("{cut}{}", excerpt(&text.as_bytes()[start..]))
 }

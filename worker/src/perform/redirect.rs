@@ -123,7 +123,17 @@ impl Attempt<'_> {
         match self.answer(authorization, request, &challenges).await? {
             Some(header) => {
                 request.headers.insert(AUTHORIZATION, header);
-                send(clients, request, most).await
+                let response = send(clients, request, most).await?;
+                if matches!(authorization, Authorization::Digest(_)) {
+                    // The answer was good for this request only.
+                    request.headers.remove(AUTHORIZATION);
+                    if response.status == StatusCode::UNAUTHORIZED {
+                        let what = shown(&request.url);
+                        let detail = format!("{what} refused the user name or the password");
+                        return Err(Problem::new(Standard::Authentication, detail));
+                    }
+                }
+                Ok(response)
             }
             None => Ok(response),
         }

@@ -31,8 +31,8 @@ impl Attempt<'_> {
             return Err(Problem::new(Standard::Configuration, detail));
         }
         let code = match &script.body {
-            ScriptBody::Inline(code) => code.clone(),
-            ScriptBody::External(source) => self.fetch(source, &input).await?.text,
+            ScriptBody::Inline(code) => code.to_string(),
+            ScriptBody::External(source) => self.fetch(source, &input).await?.text().to_owned(),
         };
         let given = self.evaluate_optional(script.arguments.as_ref(), &input)?.unwrap_or_default();
         let prepared = Prepared {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use windlass_proto::expression::Program;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretName;
@@ -29,13 +30,15 @@ impl Reached {
             Part::Secret(name) => {
                 self.names.insert(name.0.clone());
             }
-            Part::Template(template) => {
-                let _ = template;
-            }
-            Part::Program(program) => {
-                let _ = program;
-            }
+            Part::Template(template) => template.each_program(&mut |it| self.add_program(it)),
+            Part::Program(program) => self.add_program(program),
         }
+    }
+
+    fn add_program(&mut self, program: &Program) {
+        let reached = program.secret_names();
+        self.names.extend(reached.names.iter().cloned());
+        self.all |= reached.dynamic;
     }
 }
 
@@ -106,3 +109,6 @@ fn secret_problem(name: &SecretName, error: &SecretError) -> Problem {
         SecretError::Unavailable(_) => Problem::new(Standard::Runtime, detail).with_status(503),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,8 @@ impl Instance {
                     parent: *parent,
                     position: *position,
                     task: Some(*task),
+                    visit: self.next_visit(*parent, *position),
+                    opened: 0,
                     started_at: at,
                     input: raw.clone(),
                     raw,
@@ -135,6 +137,7 @@ impl Instance {
                 if let Some(Body::Loop { index: current, .. }) = self.body_mut(*frame) {
                     *current = *index;
                 }
+                self.restart(*frame);
             }
             Fact::Forked { frame, branches } => {
                 let body = Body::Fork {
@@ -163,6 +166,7 @@ impl Instance {
                 }
                 let value = self.frames.get(frame).map(|it| it.input.clone()).unwrap_or_default();
                 self.set_body(*frame, Body::Trying { attempt: *attempt, value, context });
+                self.restart(*frame);
             }
             Fact::RetryScheduled { frame, clause, problem, .. } => {
                 self.close_children(*frame, None);
@@ -183,6 +187,7 @@ impl Instance {
                 let value = self.frames.get(frame).map(|it| it.input.clone()).unwrap_or_default();
                 let body = Body::Catching { clause: *clause, problem: problem.clone(), value };
                 self.set_body(*frame, body);
+                self.restart(*frame);
             }
             _ => {}
         }
@@ -220,6 +225,7 @@ impl Instance {
                     listening.item = listening.queue.pop_front();
                     listening.value = listening.item.clone().unwrap_or_default();
                 }
+                self.restart(*frame);
             }
             Fact::ItemEnded { frame, output, context } => {
                 if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
@@ -290,6 +296,34 @@ impl Instance {
     pub(in crate::engine) fn raw_for_child(&self, id: FrameId) -> Value {
         let Some(frame) = self.frames.get(&id) else { return Value::Null };
         frame.body.value().cloned().unwrap_or_else(|| frame.input.clone())
+    }
+
+    /// The number of the next visit below this frame: of the frame's own visit, of the iteration or
+    /// clause it is in, and of how many tasks its list has opened before. Attempts do not count.
+    fn next_visit(&mut self, parent: FrameId, position: u32) -> u64 {
+        let Some(frame) = self.frames.get_mut(&parent) else { return 0 };
+        let (phase, order) = match &frame.body {
+            Body::Loop { index, .. } => (u64::from(*index) + 1, frame.opened),
+            Body::Catching { clause, .. } => (u64::from(*clause) + 1, frame.opened),
+            Body::Listening(listening) => (listening.outputs.len() as u64 + 1, frame.opened),
+            Body::Fork { .. } => (0, position),
+            _ => (0, frame.opened),
+        };
+        frame.opened += 1;
+        // FNV-1a over the three numbers.
+        [frame.visit, phase, u64::from(order)]
+            .iter()
+            .flat_map(|number| number.to_be_bytes())
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            })
+    }
+
+    /// The list of a frame begins anew.
+    fn restart(&mut self, id: FrameId) {
+        if let Some(frame) = self.frames.get_mut(&id) {
+            frame.opened = 0;
+        }
     }
 
     /// The context a new child of this frame starts with: branches get their own copy.
@@ -411,6 +445,8 @@ fn root(at: Timestamp, input: &Value) -> Frame {
         parent: ROOT,
         position: 0,
         task: None,
+        visit: 0,
+        opened: 0,
         started_at: at,
         raw: input.clone(),
         input: input.clone(),

@@ -18,7 +18,8 @@ use crate::engine::turn::Turn;
 impl Turn<'_> {
     pub(super) fn emit(&mut self, id: FrameId, template: &Template, input: &Value) {
         let Some(attributes) = self.definition(id, template, input) else { return };
-        let key = format!("{}{}/{}", self.state.id, self.reference(id), id.0);
+        let visit = self.state.frame(id).map_or(0, |frame| frame.visit);
+        let key = format!("{}{}/{visit:x}", self.state.id, self.reference(id));
         match event(self.plan, &key, self.at, attributes) {
             Ok(event) => {
                 self.record(Fact::Emitted { frame: id, event: event.clone() });

@@ -97,11 +97,11 @@ impl Decoder<'_> {
             self.mapping(with, "`with`")?;
             self.template(with)
         });
-        let target = self.function(call, name);
+        let target = self.function_target(call, name);
         Some(Kind::Function(FunctionCall { target: target?, with: with? }))
     }
 
-    fn function(&mut self, call: &Node, name: &Arc<str>) -> Option<FunctionTarget> {
+    fn function_target(&mut self, call: &Node, name: &Arc<str>) -> Option<FunctionTarget> {
         if let Some(index) = self.reusable.functions.get(name) {
             return Some(FunctionTarget::Defined(*index));
         }
@@ -119,7 +119,7 @@ impl Decoder<'_> {
             Some((_, catalog)) => {
                 let message = format!("there is no catalog `{catalog}` in `use.catalogs`");
                 let known = self.reusable.catalogs.keys().map(|key| &**key);
-                let hint = suggest::hint(catalog, known.chain([DEFAULT_CATALOG]));
+                let hint = self.hint(catalog, known.chain([DEFAULT_CATALOG]));
                 self.error(codes::NO_CATALOG, call.place, message, &hint);
                 None
             }

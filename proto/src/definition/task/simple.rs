@@ -3,7 +3,6 @@
 use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::{Data, Node};
-use crate::definition::suggest;
 use crate::expression::Template;
 use crate::plan::{Kind, Raise};
 use crate::value::Value;
@@ -39,7 +38,7 @@ impl Decoder<'_> {
             return found.clone().map(Kind::Raise);
         }
         let message = format!("there is no error `{name}` in `use.errors`");
-        let hint = suggest::hint(name, self.reusable.errors.keys().map(|key| &**key));
+        let hint = self.hint(name, self.reusable.errors.keys().map(|key| &**key));
         self.error(codes::NO_ERROR, error.place, message, &hint);
         None
     }

@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
             "shell-inherits-no-environment",
             "do:\n  - a: { run: { shell: { command: 'printf \"%s\" \"${HOME:-none}${CARGO:-none}\"' } } }",
             json!({}),
-            json!("nonenone"),
+            json!("none"),
         ),
         gives(
             "shell-code",

@@ -118,8 +118,8 @@ pub const REGEX_BYTES: usize = 512 << 10;
 /// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
 pub const EXPRESSION_DEPTH: usize = 64;
 
-/// Tokens on one way into an expression: walking its syntax tree recurses that deeply.
-pub const EXPRESSION_TOKENS: usize = 1_000;
+/// Operators chained or nested in one expression: walking its syntax tree recurses that deeply.
+pub const EXPRESSION_LEVELS: usize = 400;
 
 /// Milliseconds a process may run where the task sets no timeout: long batch work fits, a forgotten
 /// process does not stay for ever.

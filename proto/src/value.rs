@@ -9,6 +9,8 @@ mod codec;
 mod jq;
 mod json;
 mod order;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ mod jq;
 mod json;
 mod order;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 mod update;
 

@@ -82,7 +82,7 @@ pub(super) fn list<O: Ordered>(
         let first = record::open(&key, &value)?.first;
         let (head, _) = stored_head(first).ok_or_else(not_a_head)?;
         if head::summary(head).is_none_or(|head| head.matches(filter)) {
-            let body = store.whole(space, &key, &value)?;
+            let Some(body) = store.whole(space, &key, value)? else { continue };
             let (head, _) = stored_head(&body).ok_or_else(not_a_head)?;
             if head::summary(head).ok_or_else(not_a_head)?.matches(filter) {
                 page.items.push((instance, head::decode(&key, head)?));

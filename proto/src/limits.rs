@@ -151,3 +151,9 @@ pub const CACHED_RESOURCES: usize = 64;
 
 /// Milliseconds a fetched document is used before it is asked for again.
 pub const RESOURCE_FRESH_MS: u64 = 60_000;
+
+/// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
+pub const IDLE_CONNECTIONS: usize = 64;
+
+/// Operators chained or nested in one expression: walking its syntax tree recurses that deeply.
+pub const EXPRESSION_LEVELS: usize = 400;

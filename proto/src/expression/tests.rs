@@ -1,11 +1,13 @@
 //! Tests of expressions as a whole.
 
 mod differential;
+mod refusals;
 mod runaway;
+mod templates;
 
 use std::sync::Arc;
 
-use super::{Budget, EvaluationError, Names, Program, Scope};
+use super::{Budget, EvaluationError, Names, Program, Scope, Template};
 use crate::time::Timestamp;
 use crate::value::Value;
 

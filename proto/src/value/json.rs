@@ -76,6 +76,9 @@ impl Value {
     }
 }
 
+/// Characters of an integer that keeps its digits; longer ones are rounded like any other number.
+const BIG_DIGITS: usize = 1024;
+
 /// Charges the meter for each byte.
 struct Charged(String);
 
@@ -396,7 +399,7 @@ impl Reader<'_> {
 impl Value {
     /// A number from its text, which must be one.
     pub(crate) fn parse_number(text: &str, integer: bool) -> Self {
-        if integer {
+        if integer && text.len() <= BIG_DIGITS {
             text.parse().map_or_else(|_| Self::Big(text.into()), Self::Int)
         } else {
             Self::Float(text.parse().unwrap_or(f64::NAN))

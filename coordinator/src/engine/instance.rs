@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
-use windlass_proto::plan::TaskIx;
+use windlass_proto::plan::{Flow, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -161,6 +161,8 @@ pub struct Frame {
     pub input: Value,
     /// `$context` of a branch of a `fork`.
     pub context: Option<Value>,
+    /// Extensions whose lists after the task are still to run.
+    pub extensions: Vec<u32>,
     /// What it is doing.
     pub body: Body,
 }
@@ -240,6 +242,20 @@ pub enum Body {
         clause: u32,
         /// The error.
         problem: Problem,
+        /// What the next task gets.
+        value: Value,
+    },
+    /// Runs the lists of extensions.
+    #[serde(rename = "E")]
+    Extending {
+        /// Which of the extensions, from 0.
+        place: u32,
+        /// True for the lists after the task.
+        after: bool,
+        /// The task's input, or its output: what each list begins with.
+        held: Value,
+        /// Where the flow goes after the task, when it has said so.
+        flow: Option<Flow>,
         /// What the next task gets.
         value: Value,
     },
@@ -334,6 +350,7 @@ impl Body {
             | Self::Trying { .. }
             | Self::Retrying { .. }
             | Self::Catching { .. }
+            | Self::Extending { .. }
             | Self::Waiting
             | Self::Listening(_) => false,
         }
@@ -345,7 +362,8 @@ impl Body {
             Self::Sequence { value }
             | Self::Loop { value, .. }
             | Self::Trying { value, .. }
-            | Self::Catching { value, .. } => Some(value),
+            | Self::Catching { value, .. }
+            | Self::Extending { value, .. } => Some(value),
             Self::Listening(listening) => Some(&listening.value),
             Self::Begun
             | Self::Dispatched { .. }

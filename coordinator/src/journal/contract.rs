@@ -5,6 +5,7 @@
 mod damage;
 mod durable;
 mod listing;
+mod random;
 
 use std::sync::Arc;
 

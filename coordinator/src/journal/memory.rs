@@ -89,12 +89,6 @@ impl MemoryJournal {
     pub fn writes(&self) -> usize {
         lock(&self.ordered.state).writes
     }
-
-    /// Changes the stored bytes of a random record, as a bad disk would; for tests of damage.
-    #[cfg(test)]
-    pub(super) fn plant(&self, space: Space, key: &[u8], value: Option<&[u8]>) {
-        lock(&self.ordered.state).durable.change(space, key, value);
-    }
 }
 
 impl Durable {

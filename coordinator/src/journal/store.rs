@@ -30,6 +30,7 @@ use recent::Recent;
 
 pub(super) use commit::settle_all;
 pub(super) use read::stored_head;
+pub(super) use ring::check_ring;
 
 /// An ordered, durable store of keys and values, divided into spaces.
 pub trait Ordered: Send + Sync + 'static {
@@ -200,6 +201,12 @@ impl<O: Ordered> Store<O> {
             self.failed.store(true, Ordering::Release);
         }
         result
+    }
+
+    /// How many slots of the ring were ever written.
+    #[cfg(test)]
+    pub(super) fn slots_written(&self) -> u64 {
+        self.read_recent(|recent| recent.next)
     }
 
     /// An instance that is removed is not hot.

@@ -31,8 +31,8 @@ const SPACERS: u8 = 3;
 const MADE_AHEAD: u64 = 64;
 
 /// A slot, read.
-pub(in super::super) struct Slot {
-    pub(super) position: u64,
+struct Slot {
+    position: u64,
     oldest: u64,
     facts: Vec<(InstanceId, Option<bool>, Entry)>,
 }
@@ -81,7 +81,7 @@ fn make_ahead(changes: &mut Vec<Change>, first: u16) {
 
 impl Slot {
     /// Reads the slot under `key`; `None` for one that was never used.
-    pub(in super::super) fn read(key: &[u8], value: &[u8]) -> Result<Option<Self>, JournalError> {
+    fn read(key: &[u8], value: &[u8]) -> Result<Option<Self>, JournalError> {
         let body = record::open(key, value)?.first;
         if body.is_empty() {
             return Ok(None);
@@ -109,6 +109,12 @@ impl Slot {
         }
         Some(Self { position, oldest: position.checked_sub(back)?, facts })
     }
+}
+
+/// Checks a slot.
+pub(in super::super) fn check_ring(key: &[u8], value: &[u8]) -> Result<(), JournalError> {
+    // The rest of its key says that it is a spacer.
+    if key.len() == 3 { Slot::read(key, value).map(|_| ()) } else { Ok(()) }
 }
 
 /// What was in memory when the journal was last open.
@@ -172,7 +178,15 @@ fn replay<O: Ordered>(
         let stored_end = match stored_ends.get(&instance) {
             Some(end) => *end,
             None => {
-                let end = store.stored_end(instance)?;
+                let end = match store.stored_end(instance) {
+                    // One damaged instance must not keep all others out. What the ring has of it
+                    // would not make it whole; reading it tells of the damage.
+                    Err(JournalError::Damaged(damage)) => {
+                        tracing::error!(%instance, damage, "the journal is damaged");
+                        u64::MAX
+                    }
+                    end => end?,
+                };
                 stored_ends.insert(instance, end);
                 end
             }

@@ -26,7 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         gives(
             "shell-inherits-no-environment",
-            "do:\n  - a: { run: { shell: { command: 'printf \"%s\" \"${HOME:-none}${CARGO:-none}\"' } } }",
+            "do:\n  - a: { run: { shell: { command: 'printf \"%s\" \"${CARGO_MANIFEST_DIR:-none}\"' } } }",
             json!({}),
             json!("none"),
         ),

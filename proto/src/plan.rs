@@ -166,7 +166,7 @@ pub enum Duration {
 }
 
 /// Where the flow goes after a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Flow {
     /// The next task of the list, or the end of the list.
     #[default]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
-use windlass_proto::plan::TaskIx;
+use windlass_proto::plan::{Flow, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -46,6 +46,7 @@ pub enum Fact {
         /// The task.
         task: TaskIx,
         /// Its raw input, where that is not the parent's current value.
+        #[serde(with = "super::optional")]
         raw: Option<Value>,
     },
     /// `input.from` of a task gave this.
@@ -87,6 +88,8 @@ pub enum Fact {
         value: Value,
         /// Which sending, from 1.
         delivery: u32,
+        /// Where the flow goes after the task, where the task has decided that already.
+        flow: Option<Flow>,
     },
     /// The task ended with an output.
     #[serde(rename = "c")]
@@ -94,8 +97,10 @@ pub enum Fact {
         /// The visit.
         frame: FrameId,
         /// The transformed output; absent when it equals the transformed input.
+        #[serde(with = "super::optional")]
         output: Option<Value>,
         /// The new context; absent when it stays.
+        #[serde(with = "super::optional")]
         context: Option<Value>,
     },
     /// The task ended with an error.
@@ -154,6 +159,7 @@ pub enum Fact {
         /// The visit.
         frame: FrameId,
         /// What the first task gets, where that is not the frame's transformed input.
+        #[serde(with = "super::optional")]
         value: Option<Value>,
     },
     /// A `try` begins its first or next attempt.
@@ -226,6 +232,7 @@ pub enum Fact {
         /// The filter it matched; absent when no filter is given.
         filter: Option<u32>,
         /// What was read of it; absent for an event that only ends the listening.
+        #[serde(with = "super::optional")]
         item: Option<Value>,
         /// Correlations it fixed.
         correlations: Vec<(Arc<str>, Value)>,
@@ -246,6 +253,7 @@ pub enum Fact {
         /// What it gave.
         output: Value,
         /// The new context; absent when it stays.
+        #[serde(with = "super::optional")]
         context: Option<Value>,
     },
     /// A `listen` wants no further events, and drops those not yet taken up.
@@ -267,6 +275,34 @@ pub enum Fact {
         input: Value,
         /// Whether its end is awaited.
         wait: bool,
+    },
+    /// Extensions begin around a task: their lists before it, or those after it.
+    #[serde(rename = "B")]
+    ExtensionsBegan {
+        /// The visit of the extended task.
+        frame: FrameId,
+        /// Which extensions of the definition.
+        extensions: Vec<u32>,
+        /// What their tasks get: the task's input, or its output.
+        value: Value,
+        /// Where the flow goes after the task, when it has ended and has said so.
+        flow: Option<Flow>,
+        /// True for the lists after the task.
+        after: bool,
+    },
+    /// The next extension's list begins.
+    #[serde(rename = "p")]
+    ExtensionBegan {
+        /// The visit of the extended task.
+        frame: FrameId,
+        /// Which of the extensions at work, from 0.
+        place: u32,
+    },
+    /// The lists before the task, or those after it, are done.
+    #[serde(rename = "A")]
+    ExtensionsEnded {
+        /// The visit of the extended task.
+        frame: FrameId,
     },
     /// The turn ended with these steps left over.
     #[serde(rename = "y")]

@@ -2,6 +2,7 @@
 
 mod child;
 mod emit;
+mod extend;
 mod fork;
 mod iterate;
 mod raise;
@@ -59,7 +60,7 @@ impl<'a> Turn<'a> {
             return Some(value);
         }
         if template.uses_secrets() {
-            self.request_evaluation(id, Field::Definition, input.clone());
+            self.request_evaluation(id, Field::Definition, input.clone(), None);
             return None;
         }
         match self.template(template, input, id, &Locals::default()) {

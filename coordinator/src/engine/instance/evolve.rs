@@ -39,7 +39,8 @@ impl Instance {
                     task: Some(*task),
                     visit: self.next_visit(*parent, *position),
                     opened: 0,
-                    deliveries: 0,
+                    extensions: Vec::new(),
+                    delivery: 0,
                     started_at: at,
                     input: raw.clone(),
                     raw,
@@ -63,16 +64,20 @@ impl Instance {
                 self.settle(*parent, *position, output, None);
             }
             Fact::Dispatched { frame, delivery } => {
-                self.count_delivery(*frame, *delivery);
                 self.set_body(*frame, Body::Dispatched { delivery: *delivery });
+                self.set_delivery(*frame, *delivery);
             }
-            Fact::EvaluationRequested { frame, field, value, delivery } => {
-                self.count_delivery(*frame, *delivery);
-                // Branches that lost a competition may still run.
-                self.interrupt(*frame);
-                let body =
-                    Body::Evaluating { field: *field, value: value.clone(), delivery: *delivery };
+            Fact::EvaluationRequested { frame, field, value, delivery, flow } => {
+                let before = self.body_mut(*frame).map_or(Body::Begun, |body| body.doing().clone());
+                let body = Body::Evaluating {
+                    field: *field,
+                    value: value.clone(),
+                    delivery: *delivery,
+                    flow: *flow,
+                    before: Box::new(before),
+                };
                 self.set_body(*frame, body);
+                self.set_delivery(*frame, *delivery);
             }
             Fact::TaskCompleted { frame, output, context } => {
                 self.complete(*frame, output.clone(), context.clone());
@@ -102,13 +107,14 @@ impl Instance {
                 self.next_timer += 1;
                 self.timers.insert(timer, Timer { due: *due, frame: *frame, purpose: *purpose });
                 self.changes.timers_set.push((timer, *due));
-                if let Some(open) = self.frames.get_mut(frame)
-                    && *purpose == TimerPurpose::Wait
-                {
-                    open.body = Body::Waiting;
+                if *purpose == TimerPurpose::Wait {
+                    self.set_body(*frame, Body::Waiting);
                 }
             }
             Fact::TimerFired { timer } => self.clear_timer(*timer),
+            Fact::ExtensionsBegan { .. }
+            | Fact::ExtensionBegan { .. }
+            | Fact::ExtensionsEnded { .. } => self.evolve_extending(fact),
             Fact::LoopBegan { .. }
             | Fact::Iterated { .. }
             | Fact::Forked { .. }
@@ -174,8 +180,7 @@ impl Instance {
                 self.restart(*frame);
             }
             Fact::RetryScheduled { frame, clause, problem, .. } => {
-                self.interrupt(*frame);
-                self.clear_timers(*frame, TimerPurpose::Attempt);
+                self.abandon_attempt(*frame);
                 if let Some(Body::Trying { attempt, context, .. }) = self.body_mut(*frame) {
                     let body = Body::Retrying {
                         attempt: *attempt,
@@ -187,11 +192,43 @@ impl Instance {
                 }
             }
             Fact::Caught { frame, clause, problem } => {
-                self.interrupt(*frame);
-                self.clear_timers(*frame, TimerPurpose::Attempt);
+                self.abandon_attempt(*frame);
                 let value = self.frames.get(frame).map(|it| it.input.clone()).unwrap_or_default();
                 let body = Body::Catching { clause: *clause, problem: problem.clone(), value };
                 self.set_body(*frame, body);
+                self.restart(*frame);
+            }
+            _ => {}
+        }
+    }
+
+    /// Facts of extensions around a task.
+    fn evolve_extending(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ExtensionsBegan { frame, extensions, value, flow, after } => {
+                let (held, value) = (value.clone(), value.clone());
+                let body = Body::Extending { place: 0, after: *after, held, flow: *flow, value };
+                if let Some(frame) = self.frames.get_mut(frame) {
+                    frame.extensions.clone_from(extensions);
+                }
+                self.set_body(*frame, body);
+                self.restart(*frame);
+            }
+            Fact::ExtensionBegan { frame, place } => {
+                if let Some(Body::Extending { place: current, held, value, .. }) =
+                    self.body_mut(*frame)
+                {
+                    *current = *place;
+                    *value = held.clone();
+                }
+                self.restart(*frame);
+            }
+            Fact::ExtensionsEnded { frame } => {
+                let Some(open) = self.frames.get_mut(frame) else { return };
+                if matches!(open.body, Body::Extending { after: true, .. }) {
+                    open.extensions.clear();
+                }
+                self.set_body(*frame, Body::Begun);
                 self.restart(*frame);
             }
             _ => {}
@@ -221,6 +258,7 @@ impl Instance {
                         matched.push(*filter);
                     }
                     listening.correlations.extend(correlations.iter().cloned());
+                    listening.weight += item.as_ref().map_or(0, Value::weight);
                     listening.queue.extend(item.clone());
                 }
                 self.close_listening(*frame, *last);
@@ -234,8 +272,10 @@ impl Instance {
             }
             Fact::ItemEnded { frame, output, context } => {
                 if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
+                    let taken = listening.item.take();
+                    let taken = taken.map_or(0, |item| item.weight());
+                    listening.weight = listening.weight.saturating_sub(taken) + output.weight();
                     listening.outputs.push(output.clone());
-                    listening.item = None;
                 }
                 if let Some(context) = context {
                     self.set_context(*frame, context.clone());
@@ -243,7 +283,8 @@ impl Instance {
             }
             Fact::ListenClosed { frame } => {
                 if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
-                    listening.queue.clear();
+                    let dropped = listening.queue.drain(..).map(|item| item.weight()).sum();
+                    listening.weight = listening.weight.saturating_sub(dropped);
                 }
                 self.close_listening(*frame, true);
             }
@@ -283,7 +324,8 @@ impl Instance {
                 Body::Sequence { value }
                 | Body::Loop { value, .. }
                 | Body::Trying { value, .. }
-                | Body::Catching { value, .. },
+                | Body::Catching { value, .. }
+                | Body::Extending { value, .. },
             ) => *value = output,
             Some(Body::Listening(listening)) => listening.value = output,
             Some(Body::Fork { branches, running }) => {
@@ -311,6 +353,9 @@ impl Instance {
             Body::Loop { index, .. } => (u64::from(*index) + 1, frame.opened),
             Body::Catching { clause, .. } => (u64::from(*clause) + 1, frame.opened),
             Body::Listening(listening) => (listening.outputs.len() as u64 + 1, frame.opened),
+            Body::Extending { place, after, .. } => {
+                (u64::from(*place) * 2 + u64::from(*after) + 1, frame.opened)
+            }
             Body::Fork { .. } => (0, position),
             _ => (0, frame.opened),
         };
@@ -322,13 +367,6 @@ impl Instance {
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             })
-    }
-
-    /// Something of a frame is sent to a worker.
-    fn count_delivery(&mut self, id: FrameId, delivery: u32) {
-        if let Some(frame) = self.frames.get_mut(&id) {
-            frame.deliveries = delivery;
-        }
     }
 
     /// The list of a frame begins anew.
@@ -363,6 +401,12 @@ impl Instance {
         self.frames.get_mut(&id).map(|frame| &mut frame.body)
     }
 
+    fn set_delivery(&mut self, id: FrameId, delivery: u32) {
+        if let Some(frame) = self.frames.get_mut(&id) {
+            frame.delivery = delivery;
+        }
+    }
+
     fn insert(&mut self, id: FrameId, frame: Frame) {
         self.outstanding += u32::from(frame.body.is_outstanding());
         self.frames.insert(id, frame);
@@ -383,13 +427,6 @@ impl Instance {
         self.remove(id);
     }
 
-    /// Ends what a frame is at, the frame itself stays: all it contains closes, and steps of it that
-    /// were left over are void.
-    fn interrupt(&mut self, id: FrameId) {
-        self.close_children(id, None);
-        self.pending.retain(|step| !step.is_of(id));
-    }
-
     /// Clears the timers of a frame that are for `purpose`.
     fn clear_timers(&mut self, id: FrameId, purpose: TimerPurpose) {
         let matches = |timer: &Timer| timer.frame == id && timer.purpose == purpose;
@@ -398,6 +435,13 @@ impl Instance {
         for timer in timers {
             self.clear_timer(timer);
         }
+    }
+
+    /// Ends an attempt of a `try` where it stands, steps that were left for another turn included.
+    fn abandon_attempt(&mut self, id: FrameId) {
+        self.close_children(id, None);
+        self.clear_timers(id, TimerPurpose::Attempt);
+        self.pending.retain(|step| step.frame() != Some(id));
     }
 
     /// Closes what a frame contains, or one branch of it.
@@ -428,7 +472,7 @@ impl Instance {
             Body::Listening(listening) if !listening.closed => {
                 self.changes.unsubscribed.push(id);
             }
-            Body::Child { child, wait: true, .. } => self.changes.orphaned.push(*child),
+            Body::Child { child, wait: true, .. } => self.changes.orphaned.push((id, *child)),
             _ => {}
         }
         if !self.timers.is_empty() {
@@ -466,7 +510,8 @@ fn root(at: Timestamp, input: &Value) -> Frame {
         task: None,
         visit: 0,
         opened: 0,
-        deliveries: 0,
+        extensions: Vec::new(),
+        delivery: 0,
         started_at: at,
         raw: input.clone(),
         input: input.clone(),

@@ -1,1 +1,49 @@
-fn main() {}
+//! The `windlass` binary: reads arguments, calls the libraries, prints.
+//!
+//! Standard output carries data only; everything for people goes to standard error. Exit codes: 0
+//! done, 1 faulted, cancelled or refused, 2 bad usage or definition, 130 interrupted.
+
+mod arguments;
+mod client;
+mod code;
+mod command;
+mod definition;
+mod embedded;
+mod error;
+mod input;
+mod log;
+mod options;
+mod output;
+mod progress;
+mod signal;
+mod worker;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+
+/// What threads may take to end when all is done.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    // Bad usage ends here, with 2; so do --help and --version, with 0.
+    let arguments = Arguments::parse();
+    log::start();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::message(&format!("the runtime cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(arguments.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    };
+    // What still blocks a thread, such as a read of standard input, is no reason to stay.
+    runtime.shutdown_timeout(SHUTDOWN);
+    code
+}

@@ -1,1 +1,66 @@
-//! The HTTP API: one file a resource.
+//! The HTTP API: definitions, starts, events and questions come in here.
+//!
+//! One file a resource. Everything is under `/v1` and speaks JSON; errors are
+//! `application/problem+json` with a code that `windlass explain` knows. A 2xx to a request that
+//! changes something is sent only after the change is durable.
+//!
+//! **Invariant:** no handler reads the journal or the engine by itself; all go through
+//! [`Coordinator`].
+
+pub mod code;
+mod document;
+mod event;
+mod gate;
+mod history;
+mod instance;
+mod metrics;
+mod payload;
+mod problem;
+mod query;
+mod serve;
+mod start;
+mod state;
+pub mod view;
+pub mod wait;
+mod watch;
+mod workflow;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::coordinator::Coordinator;
+
+pub use problem::ApiProblem;
+pub use serve::{Exposure, serve};
+
+/// The API of `coordinator`, to be mounted or served; [`serve`] does all there is to it.
+pub fn router(coordinator: Coordinator) -> Router {
+    routes(state::Api::new(coordinator))
+}
+
+fn routes(api: state::Api) -> Router {
+    Router::new()
+        .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
+        .route("/v1/workflows/{namespace}/{name}", get(workflow::latest))
+        .route("/v1/workflows/{namespace}/{name}/{version}", get(workflow::version))
+        .route("/v1/instances", post(start::start).get(instance::list))
+        .route("/v1/instances/{id}", get(instance::show))
+        .route("/v1/instances/{id}/output", get(instance::output))
+        .route("/v1/instances/{id}/history", get(history::history))
+        .route("/v1/instances/{id}/watch", get(watch::watch))
+        .route("/v1/instances/{id}/cancel", post(instance::cancel))
+        .route("/v1/instances/{id}/suspend", post(instance::suspend))
+        .route("/v1/instances/{id}/resume", post(instance::resume))
+        .route("/v1/events", post(event::publish))
+        .route("/metrics", get(metrics::metrics))
+        .route("/readyz", get(metrics::ready))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
+        // Outside the bounds on purpose: a busy process is alive, and its document never changes.
+        .route("/healthz", get(metrics::healthy))
+        .route("/openapi.json", get(document::openapi))
+        .fallback(gate::unknown_path)
+        .method_not_allowed_fallback(gate::unknown_method)
+        .layer(axum::middleware::from_fn(gate::same_origin))
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(api)
+}

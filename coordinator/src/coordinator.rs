@@ -1,24 +1,38 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
+mod handle;
+mod runtime;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::definition::Diagnostic;
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use crate::journal::{Filter, Head, JournalError, Page, Status};
+use crate::journal::{Head, JournalError, Status};
 
-/// A handle on a running coordinator; cheap to clone.
+/// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
+/// called.
 #[derive(Clone)]
 pub struct Coordinator {
-    _inner: Arc<()>,
+    runtime: Arc<runtime::Runtime>,
 }
+
+/// What a coordinator is made with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Functions the workers offer, when that is known: unknown names are then refused at deploy.
+    pub functions: Option<Vec<Arc<str>>>,
+    /// Turn every accepted deviation from the specification into an error.
+    pub strict: bool,
+}
+
+pub use handle::restore;
 
 /// A definition that was accepted.
 #[derive(Clone, Debug, Serialize)]
@@ -180,79 +194,4 @@ pub enum CoordinatorError {
     /// The coordinator is shutting down.
     #[error("the coordinator is shutting down")]
     Stopping,
-}
-
-#[allow(clippy::todo, clippy::unused_async, missing_docs, unused_variables)]
-impl Coordinator {
-    pub async fn deploy(&self, text: String) -> Result<Deployed, CoordinatorError> {
-        todo!()
-    }
-    /// Removes nothing: definitions of running instances stay.
-    pub async fn workflows(
-        &self,
-    ) -> Result<Vec<(WorkflowId, Digest, Timestamp)>, CoordinatorError> {
-        todo!()
-    }
-    pub async fn definition(&self, workflow: &WorkflowRef) -> Result<Arc<str>, CoordinatorError> {
-        todo!()
-    }
-    /// Returns once the start is durable.
-    pub async fn start(&self, start: Start) -> Result<Started, CoordinatorError> {
-        todo!()
-    }
-    /// The outcome, or `None` when it did not come in time.
-    pub async fn wait(
-        &self,
-        id: InstanceId,
-        timeout: Duration,
-    ) -> Result<Option<Outcome>, CoordinatorError> {
-        todo!()
-    }
-    pub async fn show(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
-        todo!()
-    }
-    pub async fn list(
-        &self,
-        filter: Filter,
-        cursor: Option<InstanceId>,
-        limit: usize,
-    ) -> Result<Page, CoordinatorError> {
-        todo!()
-    }
-    /// Entries from sequence number `from` on.
-    pub async fn history(
-        &self,
-        id: InstanceId,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<HistoryEntry>, CoordinatorError> {
-        todo!()
-    }
-    /// Returns when the instance has facts from sequence number `from` on or has ended, or when
-    /// `timeout` is over; `history` then tells what they are.
-    pub async fn changed(
-        &self,
-        id: InstanceId,
-        from: u64,
-        timeout: Duration,
-    ) -> Result<(), CoordinatorError> {
-        todo!()
-    }
-    pub async fn cancel(
-        &self,
-        id: InstanceId,
-        reason: Option<String>,
-    ) -> Result<(), CoordinatorError> {
-        todo!()
-    }
-    pub async fn suspend(&self, id: InstanceId) -> Result<(), CoordinatorError> {
-        todo!()
-    }
-    pub async fn resume(&self, id: InstanceId) -> Result<(), CoordinatorError> {
-        todo!()
-    }
-    /// Returns once every consumption is durable.
-    pub async fn event(&self, event: CloudEvent) -> Result<EventReceipt, CoordinatorError> {
-        todo!()
-    }
 }

@@ -1,1 +1,42 @@
 //! Pure: decides what happens next. No I/O, clock, randomness or logging.
+//!
+//! [`decide`] looks at an instance and an [`Input`] and gives [`Fact`]s to keep and [`Effect`]s to
+//! carry out once they are kept. State changes only through [`Instance::evolve`], which the live
+//! path and recovery share: folding the journal's facts gives the live state, byte for byte.
+//!
+//! An instance is a tree of [`Frame`]s, one a running task, with the root list on top. A turn runs
+//! until every path waits for something outside, or until its step budget is spent; what is left
+//! over is kept in the state, and an [`Input::Continue`] goes on with it.
+//!
+//! Reading order: `input`, `fact`, `effect`, `instance` (the state), `turn` (the loop), `flow`
+//! (from one task to the next), `task` (one file a kind of task), `failure` (errors on their way
+//! up), `scope` (the variables expressions see).
+//!
+//! **Invariant:** nothing here is async, and no fact holds a recipe: expressions are evaluated
+//! once, their results are kept.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod effect;
+mod fact;
+mod failure;
+mod flow;
+mod input;
+mod instance;
+mod listen;
+mod optional;
+mod retry;
+mod scope;
+mod task;
+mod timer;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+pub use effect::Effect;
+pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
+pub use input::{ChildOutcome, Input, Rejection};
+pub use instance::{Body, Branch, Changes, Ending, Frame, Instance, Parent, Step, Timer};
+pub use listen::{Interest, interest};
+pub use turn::{Decision, create, decide, recover};

@@ -12,6 +12,12 @@
 //! [`journal`].
 
 pub mod accept;
+pub mod catalog;
+pub mod clock;
 pub mod coordinator;
+pub mod dispatch;
 pub mod engine;
+pub mod history;
 pub mod journal;
+pub mod partition;
+pub mod view;

@@ -1,8 +1,33 @@
 //! From the text of a definition to a [`Plan`].
 
+mod authentication;
+mod codes;
+mod compat;
+mod data_flow;
+mod decoder;
+mod document;
+mod duration;
+mod endpoint;
+mod event;
+mod expressions;
+mod findings;
+mod node;
+mod render;
+mod retry;
+mod reusable;
+mod schedule;
+mod source;
+mod suggest;
+mod task;
+mod text;
+
 use std::sync::Arc;
 
+use crate::id::Digest;
 use crate::plan::Plan;
+use crate::value::Value;
+
+pub use codes::explain;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -44,6 +69,9 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Functions every worker offers by name: the runtime's default catalog.
+pub const STANDARD_FUNCTIONS: [&str; 5] = ["echo", "log", "logInfo", "logWarn", "logError"];
+
 /// What a definition is checked against.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -56,6 +84,48 @@ pub struct Options {
 
 /// Loads a definition, YAML 1.2 or JSON, and reports everything found.
 #[must_use]
-pub fn load(_text: &str, _options: &Options) -> Loaded {
-    Loaded { plan: None, diagnostics: Vec::new() }
+pub fn load(text: &str, options: &Options) -> Loaded {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut findings = findings::Findings::new(options.strict);
+    let Some(mut root) = text::parse(body, &mut findings) else {
+        return Loaded { plan: None, diagnostics: findings.finish() };
+    };
+    compat::normalise(&mut root, &mut findings);
+    let decoder = decoder::Decoder::new(body, findings, options);
+    let (plan, decoder) = decoder.workflow(&root, Digest::of(text));
+    Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
 }
+
+/// Loads the definition of one function, as a catalog holds it: a task.
+///
+/// The plan has no tasks of its own but [`Plan::functions`] with `name`; nothing the calling
+/// workflow defines in `use` can be referred to.
+#[must_use]
+pub fn load_function(name: &str, text: &str, options: &Options) -> Loaded {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut findings = findings::Findings::new(options.strict);
+    let Some(mut root) = text::parse(body, &mut findings) else {
+        return Loaded { plan: None, diagnostics: findings.finish() };
+    };
+    compat::normalise_function(&mut root, &mut findings);
+    let decoder = decoder::Decoder::new(body, findings, options);
+    let (plan, decoder) = decoder.catalog_function(name, &root, Digest::of(text));
+    Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
+}
+
+/// Reads YAML 1.2 or JSON that is no definition, such as an OpenAPI description, within the limits of
+/// definitions.
+///
+/// # Errors
+/// When the text is neither; the message may quote it.
+pub fn data(text: &str) -> Result<Value, String> {
+    let mut findings = findings::Findings::new(false);
+    let root = text::parse(text.strip_prefix('\u{feff}').unwrap_or(text), &mut findings);
+    root.map(|root| root.value()).ok_or_else(|| {
+        let first = findings.finish().into_iter().next();
+        first.map(|it| format!("{} (line {})", it.message, it.line)).unwrap_or_default()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,16 +2,40 @@
 //!
 //! Specification: dsl.md, "Runtime Expressions".
 
+mod analysis;
+mod compile;
+mod engine;
+mod evaluate;
+pub(crate) mod meter;
+mod natives;
+mod scan;
+mod template;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
+mod uri;
+
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
+
+pub use template::{Piece, Template, TemplateError};
+pub use uri::UriTemplate;
 
 use crate::time::Timestamp;
 use crate::value::Value;
 
 /// A compiled jq program. Cheap to clone, may be evaluated by many threads at once.
-#[derive(Clone, Debug)]
-pub struct Program {
-    source: Arc<str>,
-    variables: Arc<[Arc<str>]>,
+#[derive(Clone)]
+pub struct Program(Arc<compile::Compiled>);
+
+/// The secrets an expression may read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretNames {
+    /// Those it names.
+    pub names: BTreeSet<Arc<str>>,
+    /// True when it computes a name, so that it may read any declared secret.
+    pub dynamic: bool,
 }
 
 /// Why a program was refused when its definition was loaded.
@@ -75,124 +99,61 @@ impl Program {
     ///
     /// # Errors
     /// When it is not jq, names an unknown variable or function, or recurses without bound.
-    pub fn compile(text: &str, _names: &Names) -> Result<Self, SyntaxError> {
-        Ok(Self { source: text.into(), variables: Arc::from([]) })
+    pub fn compile(text: &str, names: &Names) -> Result<Self, SyntaxError> {
+        compile::compile(text, names).map(|it| Self(Arc::new(it)))
+    }
+
+    /// A secret named inside a text, as in `Bearer $SECRETS.token`.
+    fn secret(source: &str, keys: &[&str]) -> Result<Self, SyntaxError> {
+        compile::compile_secret(source, keys).map(|it| Self(Arc::new(it)))
     }
 
     /// The text as the author wrote it.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
-    /// Names of the variables the program uses, without `$`.
+    /// Names of the variables the program uses, without `$`; `secrets` in whatever spelling.
     #[must_use]
     pub fn variables(&self) -> &[Arc<str>] {
-        &self.variables
+        &self.0.variables
+    }
+
+    /// True when the program reads the secrets argument, in any of its spellings.
+    #[must_use]
+    pub fn uses_secrets(&self) -> bool {
+        !self.0.secrets.names.is_empty() || self.0.secrets.dynamic
+    }
+
+    /// The secrets the program may read.
+    #[must_use]
+    pub fn secret_names(&self) -> &SecretNames {
+        &self.0.secrets
     }
 
     /// Runs the program on `input`. No output gives null, one gives it, several give an array.
     ///
     /// # Errors
-    /// When jq raises an error or the budget is spent.
+    /// When jq raises an error, the budget is spent, or the result is too large to keep.
     pub fn evaluate(
         &self,
-        _input: Value,
-        _scope: &dyn Scope,
-        _budget: Budget,
+        input: Value,
+        scope: &dyn Scope,
+        budget: Budget,
     ) -> Result<Value, EvaluationError> {
-        Err(EvaluationError { message: "not built yet".into() })
+        evaluate::evaluate(&self.0, input, scope, budget)
     }
 }
 
-/// A value field: data in which `${ … }` stands for expressions, whole or inside a string.
-#[derive(Clone, Debug)]
-pub enum Template {
-    /// Data without any expression.
-    Constant(Value),
-    /// A string that is one expression: its value replaces the string.
-    Expression(Program),
-    /// A string with expressions inside it: each is turned to text.
-    Text(Arc<[Piece]>),
-    /// An array of templates.
-    Array(Arc<[Template]>),
-    /// An object of templates; keys are never expressions.
-    Object(Arc<[(Arc<str>, Template)]>),
-}
-
-/// A part of a string template.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// Text as it stands.
-    Literal(Arc<str>),
-    /// An expression whose value is turned to text.
-    Expression(Program),
-}
-
-/// A syntax error somewhere inside a template.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{error}")]
-pub struct TemplateError {
-    /// JSON pointer, inside the template, of the string the error is in.
-    pub pointer: String,
-    /// The error; its offset counts inside that string.
-    pub error: SyntaxError,
-}
-
-impl Template {
-    /// Compiles the expressions inside `value`.
-    ///
-    /// # Errors
-    /// All syntax errors found, not only the first.
-    pub fn compile(value: &Value, _names: &Names) -> Result<Self, Vec<TemplateError>> {
-        Ok(Self::Constant(value.clone()))
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Program").field(&self.0.source).finish()
     }
-
-    /// The data with its expressions evaluated on `input`.
-    ///
-    /// # Errors
-    /// When one of them cannot be evaluated.
-    pub fn evaluate(
-        &self,
-        _input: &Value,
-        _scope: &dyn Scope,
-        _budget: Budget,
-    ) -> Result<Value, EvaluationError> {
-        match self {
-            Self::Constant(value) => Ok(value.clone()),
-            _ => Err(EvaluationError { message: "not built yet".into() }),
-        }
-    }
-
-    /// Calls `each` with the name of every variable the template uses (with repeats).
-    pub fn each_variable(&self, _each: &mut dyn FnMut(&Arc<str>)) {}
 }
 
 /// True for the four spellings of the secrets argument.
 #[must_use]
 pub fn is_secrets(name: &str) -> bool {
     matches!(name, "secrets" | "secret" | "SECRETS" | "SECRET")
-}
-
-/// A URI that may contain `{name}` templates and `${ … }` expressions.
-#[derive(Clone, Debug)]
-pub struct UriTemplate {
-    /// The text, with `${ … }` compiled. `{name}` is expanded only in literal text.
-    pub template: Template,
-}
-
-impl UriTemplate {
-    /// The URI for `input`: `{name}` takes the top-level property of that name, percent-encoded;
-    /// missing and null give nothing.
-    ///
-    /// # Errors
-    /// When an expression fails or a property is neither string, number nor boolean.
-    pub fn expand(
-        &self,
-        input: &Value,
-        scope: &dyn Scope,
-        budget: Budget,
-    ) -> Result<String, EvaluationError> {
-        Ok(self.template.evaluate(input, scope, budget)?.to_text())
-    }
 }

@@ -7,8 +7,16 @@ pub const DEFINITION_BYTES: usize = 1 << 20;
 /// Levels of nesting of a definition: deeper ones come from mistakes or attacks.
 pub const DEFINITION_DEPTH: usize = 64;
 
-/// Nodes of a definition after aliases are expanded: stops a small text that expands without end.
+/// Nodes of a definition after aliases are expanded, every 32 bytes of text counting as one more:
+/// stops a small text that expands without end.
 pub const DEFINITION_NODES: usize = 200_000;
+
+/// Bytes of the name of a task, function or extension: names are repeated in the pointers of all
+/// tasks inside, in keys and in headers.
+pub const NAME_BYTES: usize = 128;
+
+/// Findings reported about one definition: nobody reads more, and some mistakes repeat on every line.
+pub const DEFINITION_FINDINGS: usize = 100;
 
 /// Steps of one evaluation of an expression: a few tens of milliseconds on one core.
 pub const EVALUATION_STEPS: u64 = 1_000_000;
@@ -20,7 +28,7 @@ pub const EVALUATION_BYTES: u64 = 64 << 20;
 pub const EXPRESSION_BYTES: usize = 64 << 10;
 
 /// Levels of nesting of any value: recursion over values stays far below the smallest stack.
-pub const VALUE_DEPTH: u32 = 512;
+pub const VALUE_DEPTH: u32 = 256;
 
 /// Bytes of one payload (input, output, context, event): what a journal record and a bus message
 /// can carry without starving others.
@@ -34,6 +42,9 @@ pub const INSTANCE_FACTS: u64 = 1_000_000;
 
 /// Frames open at once in one instance, forks included.
 pub const INSTANCE_FRAMES: usize = 100_000;
+
+/// Events that wait for `foreach` of one `listen`: past it the listener is too slow for its events.
+pub const LISTEN_QUEUE: usize = 10_000;
 
 /// Levels of nested tasks while running, calls of functions included: bounds recursion.
 pub const FRAME_DEPTH: usize = 256;
@@ -52,6 +63,44 @@ pub const CALL_TIMEOUT_MS: u64 = 300_000;
 
 /// Redirects followed by one call, as browsers and curl bound them.
 pub const REDIRECTS: usize = 10;
+
+/// Milliseconds a caller of the API may wait for an outcome: under the idle timeouts common in
+/// proxies.
+pub const API_WAIT_MS: u64 = 60_000;
+
+/// Milliseconds one API request may take in all: the longest wait, and time to read and answer.
+pub const API_REQUEST_MS: u64 = 75_000;
+
+/// API requests handled at once; past it the answer is 429, while memory still has room.
+pub const API_REQUESTS: usize = 1_024;
+
+/// Bytes of request bodies held at once, over all requests: sixteen of the largest.
+pub const API_BODY_BYTES: usize = 16 * PAYLOAD_BYTES;
+
+/// Clients that watch instances at once; each holds a connection and a few kilobytes.
+pub const API_WATCHERS: usize = 1_024;
+
+/// Milliseconds between keep-alive comments of a watch: proxies drop silent connections after 30 s
+/// or more.
+pub const API_KEEP_ALIVE_MS: u64 = 15_000;
+
+/// Milliseconds that requests under way may take to end when the server stops.
+pub const API_DRAIN_MS: u64 = 10_000;
+
+/// Entries of one page of a list or a history; the answer stays within what a client can hold.
+pub const API_PAGE: usize = 1_000;
+
+/// Events of one batch: they are decided one after the other within one request.
+pub const API_EVENT_BATCH: usize = 1_000;
+
+/// Labels of an instance, as every one of them is an index entry.
+pub const LABELS: usize = 32;
+
+/// Bytes of a label's name or value.
+pub const LABEL_BYTES: usize = 256;
+
+/// Bytes of an idempotency key: room for several UUIDs.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 /// Records that one write of the journal takes together: beyond some hundred a group only gets
 /// slower, not cheaper.
@@ -79,3 +128,54 @@ pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
+
+/// Bytes of machine stack one evaluation may use: half of what a thread of the runtime has.
+pub const EVALUATION_STACK_BYTES: usize = 1 << 20;
+
+/// Steps one jq path may take beyond the data it walks over: dropping a path recurses.
+pub const PATH_LENGTH: u32 = 1_000;
+
+/// Bytes of a compiled regular expression, and of its cache: room for several Unicode classes.
+pub const REGEX_BYTES: usize = 512 << 10;
+
+/// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
+pub const EXPRESSION_DEPTH: usize = 64;
+
+/// Tokens on one way into an expression: walking its syntax tree recurses that deeply.
+pub const EXPRESSION_TOKENS: usize = 1_000;
+/// Operators chained or nested in one expression: walking its syntax tree recurses that deeply.
+pub const EXPRESSION_LEVELS: usize = 400;
+
+/// Milliseconds a process may run where the task sets no timeout: long batch work fits, a forgotten
+/// process does not stay for ever.
+pub const PROCESS_TIMEOUT_MS: u64 = 3_600_000;
+
+/// Milliseconds between asking a process to end and killing it.
+pub const PROCESS_GRACE_MS: u64 = 5_000;
+
+/// Bytes of a response body or of standard error that an error's detail shows.
+pub const EXCERPT_BYTES: usize = 512;
+
+/// Milliseconds one read of a secret may take, so that a store that hangs becomes an error.
+pub const SECRET_TIMEOUT_MS: u64 = 10_000;
+
+/// Bytes of the text of one secret or of a file of secrets: certificates and key files fit.
+pub const SECRET_BYTES: usize = 1 << 20;
+
+/// Access tokens a worker keeps: one for each policy and set of credentials in use.
+pub const CACHED_TOKENS: usize = 1_000;
+
+/// Milliseconds before its expiry from which an access token is not used any more.
+pub const TOKEN_SKEW_MS: u64 = 30_000;
+
+/// Bytes of a document (schema, OpenAPI description, script) fetched from elsewhere.
+pub const RESOURCE_BYTES: usize = 4 << 20;
+
+/// Fetched documents a worker keeps.
+pub const CACHED_RESOURCES: usize = 64;
+
+/// Milliseconds a fetched document is used before it is asked for again.
+pub const RESOURCE_FRESH_MS: u64 = 60_000;
+
+/// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
+pub const IDLE_CONNECTIONS: usize = 64;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use action::{
-    A2aCall, Argument, AsyncApiCall, Container, ExternalResource, FunctionCall, FunctionTarget,
-    GrpcCall, HttpCall, HttpOutput, McpCall, OpenApiCall, Return, Script, ScriptBody, Shell,
-    SubWorkflow,
+    A2aCall, Argument, AsyncApiCall, AsyncApiSubscription, Consume, Container, ExternalResource,
+    FunctionCall, FunctionTarget, GrpcCall, HttpCall, HttpOutput, McpCall, OpenApiCall, Return,
+    Script, ScriptBody, Shell, SubWorkflow,
 };
 pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
@@ -166,7 +166,7 @@ pub enum Duration {
 }
 
 /// Where the flow goes after a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Flow {
     /// The next task of the list, or the end of the list.
     #[default]
@@ -252,6 +252,22 @@ impl Kind {
             | Self::Emit(_)
             | Self::Listen(_)
             | Self::Workflow(_) => false,
+        }
+    }
+
+    /// Calls `each` with the name of every variable that the definition of a task which the
+    /// coordinator runs itself uses (with repeats).
+    pub fn each_variable(&self, each: &mut dyn FnMut(&Arc<str>)) {
+        match self {
+            Self::Set(template) | Self::Emit(template) => template.each_variable(each),
+            Self::Switch(cases) => {
+                let conditions = cases.iter().filter_map(|case| case.when.as_ref());
+                conditions.flat_map(Program::variables).for_each(each);
+            }
+            Self::For(it) => it.items.each_variable(each),
+            Self::Raise(raise) => raise.parts().for_each(|part| part.each_variable(each)),
+            Self::Function(call) => call.with.iter().for_each(|with| with.each_variable(each)),
+            _ => {}
         }
     }
 
@@ -398,7 +414,7 @@ pub enum Backoff {
 }
 
 /// `raise`: the parts of the error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Raise {
     /// `type`
     pub kind: UriTemplate,
@@ -410,6 +426,20 @@ pub struct Raise {
     pub detail: Option<Template>,
     /// `instance`, where the author's text is a JSON pointer or an expression.
     pub instance: Option<Template>,
+}
+
+impl Raise {
+    /// The templates of all parts that are given.
+    pub fn parts(&self) -> impl Iterator<Item = &Template> {
+        let optional = [&self.title, &self.detail, &self.instance].into_iter().flatten();
+        [&self.kind.template, &self.status].into_iter().chain(optional)
+    }
+
+    /// True when one of its parts names a secret.
+    #[must_use]
+    pub fn uses_secrets(&self) -> bool {
+        self.parts().any(Template::uses_secrets)
+    }
 }
 
 /// `schedule`

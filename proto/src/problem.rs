@@ -5,7 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::value::Value;
 
@@ -133,7 +134,7 @@ pub fn same_type(left: &str, right: &str) -> bool {
 }
 
 /// An error of a workflow, as the journal keeps it and users see it. Never holds a secret.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Problem {
     /// URI of the error's type.
     #[serde(rename = "type")]
@@ -141,14 +142,32 @@ pub struct Problem {
     /// Status code that best describes the error, as in HTTP.
     pub status: u16,
     /// Short summary for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub title: Option<Arc<str>>,
     /// What happened this time and what can be done about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub detail: Option<Arc<str>>,
     /// JSON pointer of the task the error comes from; set by the engine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub instance: Option<Arc<str>>,
+}
+
+/// Absent fields are left out of JSON, as RFC 7807 has it; MessagePack tells fields by position, so
+/// there every one is written.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let compact = serializer.is_human_readable();
+        let texts =
+            [("title", &self.title), ("detail", &self.detail), ("instance", &self.instance)];
+        let shown = texts.iter().filter(|(_, text)| !compact || text.is_some());
+        let mut fields = serializer.serialize_struct("Problem", 2 + shown.clone().count())?;
+        fields.serialize_field("type", &self.kind)?;
+        fields.serialize_field("status", &self.status)?;
+        for (name, text) in shown {
+            fields.serialize_field(name, text)?;
+        }
+        fields.end()
+    }
 }
 
 impl Problem {
@@ -213,7 +232,24 @@ impl std::error::Error for Problem {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Standard, same_type};
+    use super::{Problem, Standard, same_type};
+
+    #[test]
+    fn absent_fields_survive_messagepack_and_are_left_out_of_json() -> Result<(), String> {
+        let problem = Problem {
+            kind: "https://example.com/e".into(),
+            status: 507,
+            title: None,
+            detail: None,
+            instance: Some("/do/0/bad".into()),
+        };
+        let bytes = rmp_serde::to_vec(&problem).map_err(|error| error.to_string())?;
+        let back: Problem = rmp_serde::from_slice(&bytes).map_err(|error| error.to_string())?;
+        assert_eq!(back, problem);
+        let json = serde_json::to_string(&problem).map_err(|error| error.to_string())?;
+        assert_eq!(json, r#"{"type":"https://example.com/e","status":507,"instance":"/do/0/bad"}"#);
+        Ok(())
+    }
 
     #[test]
     fn every_published_spelling_of_a_standard_type_is_recognised() {

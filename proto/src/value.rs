@@ -3,9 +3,20 @@
 //! Cloning is cheap (composite values are reference-counted) and every composite knows its weight
 //! and depth, so that limits are checked in constant time. Objects keep the order of their keys.
 
+mod access;
+mod arithmetic;
 mod codec;
+mod jq;
+mod json;
+mod order;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+mod update;
 
 use std::sync::Arc;
+
+pub use json::JsonError;
 
 use indexmap::IndexMap;
 
@@ -56,8 +67,19 @@ const SCALAR_WEIGHT: u64 = 16;
 impl Array {
     fn new(elements: Vec<Value>) -> Self {
         let weight = elements.iter().map(Value::weight).fold(SCALAR_WEIGHT, u64::saturating_add);
-        let depth = elements.iter().map(Value::depth).max().unwrap_or(0) + 1;
+        let depth = deepest(&elements).saturating_add(1);
         Self { elements, weight, depth }
+    }
+
+    /// The elements.
+    pub(crate) fn elements(&self) -> &[Value] {
+        &self.elements
+    }
+
+    fn push(&mut self, value: Value) {
+        self.weight = self.weight.saturating_add(value.weight());
+        self.depth = self.depth.max(value.depth().saturating_add(1));
+        self.elements.push(value);
     }
 }
 
@@ -66,11 +88,37 @@ impl Object {
         let mut weight = SCALAR_WEIGHT;
         let mut depth = 0;
         for (key, value) in &members {
-            weight = weight.saturating_add(key.len() as u64).saturating_add(value.weight());
+            weight = weight.saturating_add(member_weight(key, value));
             depth = depth.max(value.depth());
         }
-        Self { members, weight, depth: depth + 1 }
+        Self { members, weight, depth: depth.saturating_add(1) }
     }
+
+    fn insert(&mut self, key: Arc<str>, value: Value) {
+        self.weight = self.weight.saturating_add(member_weight(&key, &value));
+        self.depth = self.depth.max(value.depth().saturating_add(1));
+        if let (index, Some(old)) = self.members.insert_full(key, value) {
+            let key_length = self.members.get_index(index).map_or(0, |(key, _)| key.len());
+            self.weight =
+                self.weight.saturating_sub(old.weight().saturating_add(key_length as u64));
+            self.shrink(old.depth());
+        }
+    }
+
+    /// Restores the depth after a member of depth `gone` left.
+    fn shrink(&mut self, gone: u32) {
+        if gone.saturating_add(1) == self.depth {
+            self.depth = deepest(self.members.values()).saturating_add(1);
+        }
+    }
+}
+
+fn member_weight(key: &str, value: &Value) -> u64 {
+    value.weight().saturating_add(key.len() as u64)
+}
+
+fn deepest<'a>(children: impl IntoIterator<Item = &'a Value>) -> u32 {
+    children.into_iter().map(Value::depth).max().unwrap_or(0)
 }
 
 impl Value {
@@ -172,6 +220,21 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// True when both are the same scalar or share the same storage: a cheap test that may miss
+    /// equal values.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Array(a), Self::Array(b)) => Arc::ptr_eq(a, b),
+            (Self::Object(a), Self::Object(b)) => Arc::ptr_eq(a, b),
+            (Self::String(a), Self::String(b)) => Arc::ptr_eq(a, b),
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            _ => false,
+        }
+    }
+
     /// Approximate bytes this value takes, counting shared parts as often as they appear.
     #[must_use]
     pub fn weight(&self) -> u64 {
@@ -191,13 +254,6 @@ impl Value {
             Self::Object(object) => object.depth,
             _ => 0,
         }
-    }
-
-    /// Compact JSON text.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // Serialising to a String cannot fail: keys are strings and there is no I/O.
-        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// A string's own text, any other value as compact JSON: what jq's `tostring` gives.
@@ -240,22 +296,5 @@ impl From<i64> for Value {
 impl From<Vec<Value>> for Value {
     fn from(elements: Vec<Value>) -> Self {
         Self::array(elements)
-    }
-}
-
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Null, Self::Null) => true,
-            (Self::Bool(a), Self::Bool(b)) => a == b,
-            (Self::Int(a), Self::Int(b)) => a == b,
-            (Self::Float(a), Self::Float(b)) => a == b,
-            #[allow(clippy::cast_precision_loss)]
-            (Self::Int(a), Self::Float(b)) | (Self::Float(b), Self::Int(a)) => *a as f64 == *b,
-            (Self::Big(a), Self::Big(b)) | (Self::String(a), Self::String(b)) => a == b,
-            (Self::Array(a), Self::Array(b)) => a.elements == b.elements,
-            (Self::Object(a), Self::Object(b)) => a.members == b.members,
-            _ => false,
-        }
     }
 }

@@ -38,6 +38,9 @@ pub struct Assignment {
     pub task: TaskIx,
     /// JSON pointer of the task, the call sites of functions included.
     pub reference: Arc<str>,
+    /// Which visit of the task this is; the same for all attempts of an enclosing `try` and for all
+    /// deliveries.
+    pub visit: u64,
     /// What is asked for.
     pub work: Work,
     /// The task's raw input.
@@ -54,11 +57,17 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// The key a side effect carries so that its receiver can tell repeats: stable over attempts of
-    /// delivery, new for every visit.
+    /// The key a side effect carries so that its receiver can tell repeats: stable over attempts and
+    /// deliveries, new for every visit.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("{}{}/{}", self.key.instance, self.reference, self.key.frame.0)
+        Self::idempotency_key_of(self.key.instance, &self.reference, self.visit)
+    }
+
+    /// [`Self::idempotency_key`] from the parts it is made of.
+    #[must_use]
+    pub fn idempotency_key_of(instance: InstanceId, reference: &str, visit: u64) -> String {
+        format!("{instance}{reference}/{visit:x}")
     }
 }
 

@@ -1,1 +1,22 @@
-fn main() {}
+//! Tests of the whole product: they build the `windlass` binary and speak to it as users do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod support;
+
+mod api;
+mod cli;
+mod crash;
+mod ctk;
+mod durable;
+mod examples;
+mod language;
+mod mutate;
+mod seed;
+mod sim;
+mod tidy;

@@ -1,1 +1,32 @@
-//! placeholder
+//! The hands: a worker performs what a coordinator assigns, and keeps nothing.
+//!
+//! Reading order: [`worker`] is what others hold; `perform` takes an assignment through input,
+//! call or run, and output; `lease` reads the secrets it names and `seal` keeps them from leaving.
+//!
+//! **Invariant:** nothing here survives an assignment but caches that can be lost: connections,
+//! fetched documents, access tokens.
+
+mod authentication;
+mod cache;
+mod exchange;
+mod function;
+mod http_client;
+mod lease;
+mod perform;
+mod resource;
+mod scope;
+mod seal;
+mod worker;
+
+pub use function::{FunctionError, FunctionInput};
+pub use http_client::{HttpOptions, Resolve, ResolveError};
+pub use lease::{
+    DevelopmentSecrets, DevelopmentSecretsError, SecretContext, SecretData, SecretError,
+    SecretStore,
+};
+pub use perform::{NonZeroExit, ProcessOptions};
+pub use tokio_util::sync::CancellationToken;
+pub use worker::{Builder, PlanSource, Worker, WorkerError};
+
+#[cfg(test)]
+mod testing;

@@ -54,7 +54,7 @@ pub(super) fn list<O: Ordered>(
             exhausted: false,
         })
         .collect();
-    let ahead = (limit / sources.len().max(1) + 2).clamp(8, READ_AHEAD);
+    let ahead = (limit / sources.len().max(1)).saturating_add(2).clamp(8, READ_AHEAD);
     let mut page = Page::default();
     let mut last = cursor;
     for _ in 0..LIST_SCAN {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Authentication, Duration, Endpoint, TaskIx};
-use crate::expression::Template;
+use super::{Authentication, Duration, Endpoint, Subscription, TaskIx};
+use crate::expression::{Program, Template};
 
 /// `call: http`
 #[derive(Debug)]
@@ -77,10 +77,36 @@ pub struct GrpcCall {
 pub struct AsyncApiCall {
     /// `document`
     pub document: ExternalResource,
-    /// The rest of `with`, checked in form only.
+    /// `channel`, `operation`, `server`, `protocol`, `message`, checked in form only.
     pub with: Template,
+    /// `subscription`
+    pub subscription: Option<AsyncApiSubscription>,
     /// `authentication`
     pub authentication: Option<Arc<Authentication>>,
+}
+
+/// `subscription` of an AsyncAPI call.
+#[derive(Debug)]
+pub struct AsyncApiSubscription {
+    /// `filter`: evaluated on `{ payload, headers, correlationId }`.
+    pub filter: Option<Program>,
+    /// `consume.amount`, `consume.while` or `consume.until`.
+    pub consume: Consume,
+    /// `consume.for`: ends the subscription without an error.
+    pub duration: Option<Duration>,
+    /// `foreach`
+    pub each: Option<Subscription>,
+}
+
+/// When an AsyncAPI subscription has had enough.
+#[derive(Debug)]
+pub enum Consume {
+    /// After so many messages that the filter let through.
+    Amount(u32),
+    /// When this is not true after a message.
+    While(Program),
+    /// When this is true before a message.
+    Until(Program),
 }
 
 /// `call: a2a`

@@ -1,0 +1,143 @@
+//! The command line, top level.
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{
+    bench, control, deploy, dev, event, explain, fsck, history, list, run, show, start, validate,
+    version, watch,
+};
+use crate::error::CliError;
+
+/// Runs Serverless Workflow definitions, durably.
+#[derive(Parser)]
+#[command(
+    name = "windlass",
+    version,
+    after_help = "Start here:\n  windlass run hello.yaml --input '{\"name\": \"Ada\"}'\n  windlass dev\n\n\
+                  Exit codes: 0 done, 1 faulted, cancelled or refused, 2 bad usage or definition."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run one workflow here and now, and print its output
+    Run(Box<run::Args>),
+    /// Check definitions and show every finding
+    Validate(validate::Args),
+    /// Run everything in one process: API, coordinator, worker
+    Dev(Box<dev::Args>),
+    /// Deploy definitions to a server
+    Deploy(deploy::Args),
+    /// Start an instance on a server
+    Start(start::Args),
+    /// List instances
+    List(list::Args),
+    /// Show an instance: input, context, what it does now
+    Show(show::Args),
+    /// Show what happened in an instance
+    History(history::Args),
+    /// Follow an instance until it ends
+    Watch(watch::Args),
+    /// Cancel an instance
+    Cancel(control::CancelArgs),
+    /// Suspend an instance: nothing new is started until it is resumed
+    Suspend(control::SuspendArgs),
+    /// Resume a suspended instance
+    Resume(control::ResumeArgs),
+    /// Send events to the instances that listen
+    Event(event::Args),
+    /// Explain the code of an error or a finding
+    Explain(explain::Args),
+    /// Check the journal in a data directory
+    Fsck(fsck::Args),
+    /// Measure throughput and latency
+    Bench(bench::Args),
+    /// Print versions
+    Version,
+}
+
+impl Command {
+    /// Does what was asked.
+    pub(crate) async fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Run(args) => run::run(*args).await,
+            Self::Validate(args) => validate::run(&args),
+            Self::Dev(args) => dev::run(*args).await,
+            Self::Deploy(args) => deploy::run(args).await,
+            Self::Start(args) => start::run(args).await,
+            Self::List(args) => list::run(args).await,
+            Self::Show(args) => show::run(args).await,
+            Self::History(args) => history::run(args).await,
+            Self::Watch(args) => watch::run(args).await,
+            Self::Cancel(args) => control::cancel(args).await,
+            Self::Suspend(args) => control::suspend(args).await,
+            Self::Resume(args) => control::resume(args).await,
+            Self::Event(args) => event::run(args).await,
+            Self::Explain(args) => explain::run(&args),
+            Self::Fsck(args) => fsck::run(&args),
+            Self::Bench(args) => bench::run(args).await,
+            Self::Version => version::run(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for mut command in Arguments::command().get_subcommands().cloned() {
+            let name = command.get_name().to_owned();
+            if ["help", "version", "event"].contains(&&*name) {
+                continue;
+            }
+            let help = command.render_long_help().to_string();
+            assert!(help.contains(&format!("windlass {name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn bad_usage_is_told_from_good() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        for line in [
+            "windlass run a.yaml --input {} --secret a=b --resolve h:443:127.0.0.1:1 --timeout 30s",
+            "windlass run a.yaml --with b.yaml --with c.yaml --data-dir d --id order-1",
+            "windlass validate a.yaml b.yaml --strict --output json",
+            "windlass dev --bind 127.0.0.1:0 a.yaml --with b.yaml",
+            "windlass start ns/name:1.0.0 --wait 30s --label a=b --idempotency-key k",
+            "windlass list --status running --status waiting --output table",
+            "windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --reason twice",
+            "windlass event send --file e.json",
+            "windlass version",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
+        }
+        for line in [
+            "windlass",
+            "windlass run",
+            "windlass run a.yaml --timeout soon",
+            "windlass run a.yaml --id order-1",
+            "windlass validate",
+            "windlass start name",
+            "windlass start ns/name --label a",
+            "windlass list --output xml",
+            "windlass event send",
+            "windlass event send {} --file e.json",
+        ] {
+            let error = parse(line).err();
+            assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");
+        }
+    }
+}

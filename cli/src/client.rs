@@ -1,0 +1,159 @@
+//! Talks to a server's API.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde_json::Value as Json;
+use windlass_proto::limits::{API_REQUEST_MS, CONNECT_TIMEOUT_MS};
+
+use crate::code::{NOT_UNDERSTOOD, UNREACHABLE};
+use crate::error::CliError;
+use crate::options::Remote;
+
+/// Bytes of an answer that are read: several of the largest payloads, as a history may hold.
+const ANSWER_BYTES: usize = 256 << 20;
+
+/// A client of one server.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl Client {
+    /// A client of the server that `remote` names.
+    ///
+    /// # Errors
+    /// When the URL makes no sense, or TLS cannot be set up.
+    pub(crate) fn new(remote: &Remote) -> Result<Self, CliError> {
+        let refused = |reason: &str| CliError::Usage(format!("the URL {}: {reason}", remote.url));
+        let base = Url::parse(&remote.url).map_err(|error| refused(&error.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
+            return Err(refused("write http://HOST:PORT or https://HOST:PORT"));
+        }
+        // An error means that the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS))
+            .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")));
+        if base.scheme() == "http" {
+            // Plain HTTP needs no certificates, and a machine without any is fine.
+            builder = builder.tls_certs_only([]);
+        }
+        if is_loopback(&base) {
+            // A proxy cannot reach this machine's own addresses.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| refused(&chain(&error)))?;
+        Ok(Self { http, base })
+    }
+
+    /// A request to `path`, whose segments are encoded.
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        // `cannot_be_a_base` was refused, so there are segments.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        self.http.request(method, url)
+    }
+
+    /// The JSON at `path`.
+    pub(crate) async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Json, CliError> {
+        Ok(self.send(self.request(Method::GET, path).query(query)).await?.1)
+    }
+
+    /// Sends a request and reads the JSON it is answered with.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(StatusCode, Json), CliError> {
+        let response = self.open(request.timeout(Duration::from_millis(API_REQUEST_MS))).await?;
+        let status = response.status();
+        Ok((status, read(response).await?))
+    }
+
+    /// Sends a request and returns the answer to read from, unless it is a refusal.
+    pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, CliError> {
+        let response = request.send().await.map_err(|error| {
+            let detail = format!("{}: {}", self.base, chain(&error));
+            CliError::coded(&UNREACHABLE, &detail)
+        })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        match read(response).await? {
+            problem @ Json::Object(_) => Err(CliError::Problem(Box::new(problem))),
+            _ => Err(CliError::coded(&NOT_UNDERSTOOD, &format!("status {status}, no problem"))),
+        }
+    }
+}
+
+async fn read(mut response: Response) -> Result<Json, CliError> {
+    let refused = |detail: &str| CliError::coded(&NOT_UNDERSTOOD, detail);
+    let status = response.status();
+    let mut bytes = Vec::new();
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| CliError::coded(&UNREACHABLE, &chain(&error)))?
+    {
+        if bytes.len() + chunk.len() > ANSWER_BYTES {
+            return Err(refused(&format!("the answer is more than {ANSWER_BYTES} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| refused(&format!("the answer (status {status}) is not JSON: {error}")))
+}
+
+/// The message of an error and of what is behind it; the outermost alone says little.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or("");
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use reqwest::Method;
+
+    use super::Client;
+    use crate::options::Remote;
+
+    fn client(url: &str) -> Option<Client> {
+        Client::new(&Remote { url: url.to_owned() }).ok()
+    }
+
+    #[test]
+    fn paths_are_encoded_below_the_base() {
+        let client = client("http://127.0.0.1:7400/base/").unwrap();
+        let request = client.request(Method::GET, &["v1", "a/b", "ü"]).build().unwrap();
+        assert_eq!(request.url().as_str(), "http://127.0.0.1:7400/base/v1/a%2Fb/%C3%BC");
+    }
+
+    #[test]
+    fn urls_that_are_no_servers_are_refused() {
+        for url in ["127.0.0.1:7400", "ftp://a", "mailto:a@b", ""] {
+            assert!(client(url).is_none(), "{url}");
+        }
+    }
+}

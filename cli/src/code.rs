@@ -1,0 +1,144 @@
+//! Codes of the errors that the command line itself raises.
+
+use windlass_coordinator::accept;
+
+/// An error of the command line.
+#[derive(Debug)]
+pub(crate) struct Code {
+    /// The code as people write it.
+    pub(crate) code: &'static str,
+    /// The HTTP status that comes closest, for the problem document.
+    pub(crate) status: u16,
+    /// A stable title.
+    pub(crate) title: &'static str,
+    /// What it means and what to do.
+    explanation: &'static str,
+}
+
+/// The server does not answer.
+pub(crate) const UNREACHABLE: Code = Code {
+    code: "WL0701",
+    status: 503,
+    title: "The server does not answer",
+    explanation: "No connection to the server could be made, or it broke off. `windlass dev` \
+                  starts one at http://127.0.0.1:7400; --url or WINDLASS_URL name another. What was \
+                  asked for may have happened: repeat a start with the same --idempotency-key.",
+};
+
+/// The instance was cancelled.
+pub(crate) const CANCELLED: Code = Code {
+    code: "WL0702",
+    status: 409,
+    title: "Cancelled",
+    explanation: "The instance was cancelled before it ended, by `windlass cancel`, by Ctrl-C in \
+                  `windlass run`, or through the API. It has no output.",
+};
+
+/// `--timeout` was over.
+pub(crate) const TIMED_OUT: Code = Code {
+    code: "WL0703",
+    status: 408,
+    title: "Not finished in time",
+    explanation: "The workflow had not ended when the time given by --timeout was over, and was \
+                  cancelled. Give more time, or bound tasks by `timeout` in the definition.",
+};
+
+/// A server answered something else than the API.
+pub(crate) const NOT_UNDERSTOOD: Code = Code {
+    code: "WL0704",
+    status: 502,
+    title: "The answer is not understood",
+    explanation: "The server's answer is not what Windlass answers, or is too large. Check that \
+                  --url names a Windlass of about the same version, and not a proxy before it.",
+};
+
+/// The embedded coordinator or worker could not be set up.
+pub(crate) const NOT_STARTED: Code = Code {
+    code: "WL0705",
+    status: 500,
+    title: "Could not start",
+    explanation: "The coordinator, the worker or the listener of this process could not be set up. \
+                  `detail` says which and why: an address in use, a data directory another process \
+                  has open or that cannot be written, a file of certificates that cannot be read.",
+};
+
+/// The journal is damaged.
+pub(crate) const JOURNAL_DAMAGED: Code = Code {
+    code: "WL0706",
+    status: 500,
+    title: "The journal is damaged",
+    explanation: "`windlass fsck` found records that are damaged or do not fit together; its \
+                  output lists them. Restore a backup made before the damage.",
+};
+
+/// A measurement is worth nothing.
+pub(crate) const BENCH_FAILED: Code = Code {
+    code: "WL0707",
+    status: 500,
+    title: "The measurement failed",
+    explanation: "`windlass bench` checks every outcome, and a workflow gave another output than it \
+                  should, faulted, or did not end: `detail` says which. Figures of such a run would \
+                  mean nothing, so none are printed.",
+};
+
+/// Every code of the command line.
+const ALL: [&Code; 7] = [
+    &UNREACHABLE,
+    &CANCELLED,
+    &TIMED_OUT,
+    &NOT_UNDERSTOOD,
+    &NOT_STARTED,
+    &JOURNAL_DAMAGED,
+    &BENCH_FAILED,
+];
+
+/// The explanation of any code of Windlass.
+pub(crate) fn explain(code: &str) -> Option<String> {
+    let code = code.trim().to_ascii_uppercase();
+    if let Some(own) = ALL.iter().find(|it| it.code == code) {
+        return Some(format!("{}: {}\n\n{}\n", own.code, own.title, own.explanation));
+    }
+    accept::code::explain(&code).or_else(|| crate::definition::explain(&code))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::{ALL, explain};
+
+    /// Every code that any source file of the workspace writes as a string.
+    fn codes_in(directory: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                codes_in(&path, found);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for piece in text.split("\"WL").skip(1) {
+                    let digits: String = piece.chars().take_while(char::is_ascii_digit).collect();
+                    if digits.len() == 4 && piece[4..].starts_with('"') && digits != "9999" {
+                        found.push(format!("WL{digits}"));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_in_use_is_explained() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut found = Vec::new();
+        for package in ["proto", "coordinator", "worker", "cli"] {
+            codes_in(&root.join(package).join("src"), &mut found);
+        }
+        assert!(found.len() > ALL.len(), "the search found too little: {found:?}");
+        for code in found {
+            let text = explain(&code).unwrap_or_default();
+            assert!(text.starts_with(&code) && text.len() > 80, "{code} is not explained");
+        }
+        assert_eq!(explain("wl0701"), explain("WL0701"));
+        assert_eq!(explain("WL9999"), None);
+    }
+}

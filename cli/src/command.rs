@@ -1,0 +1,17 @@
+//! One file a command.
+
+pub(crate) mod bench;
+pub(crate) mod control;
+pub(crate) mod deploy;
+pub(crate) mod dev;
+pub(crate) mod event;
+pub(crate) mod explain;
+pub(crate) mod fsck;
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod start;
+pub(crate) mod validate;
+pub(crate) mod version;
+pub(crate) mod watch;

@@ -1,0 +1,216 @@
+//! `windlass run`: one workflow, here and now.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use uuid::Uuid;
+use windlass_coordinator::coordinator::{
+    Coordinator, CoordinatorError, Deployed, Outcome, Start, Started, WorkflowRef,
+};
+use windlass_proto::id::InstanceId;
+use windlass_proto::value::Value;
+
+use crate::code::{CANCELLED, TIMED_OUT};
+use crate::definition::{self, Checked};
+use crate::embedded::{self, EmbeddedOptions};
+use crate::error::CliError;
+use crate::options::{WorkerOptions, duration};
+use crate::{input, output, progress, signal};
+
+/// Run one workflow here and now, and print its output.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  windlass run hello.yaml --input '{\"name\": \"Ada\"}'\n  \
+    windlass run order.yaml --input @order.json --data-dir state --id order-4711\n\n\
+    The second continues where it stopped when it is run again after a crash. Ctrl-C cancels the \
+    instance; a second one ends the process at once.")]
+pub(crate) struct Args {
+    /// The definition, YAML or JSON
+    file: PathBuf,
+    /// The input: JSON, @FILE, or - for standard input
+    #[arg(long, value_name = "JSON")]
+    input: Option<String>,
+    /// A further definition that it runs as a child; may be repeated
+    #[arg(long = "with", value_name = "FILE")]
+    with: Vec<PathBuf>,
+    /// Keep the journal here; without it nothing is kept
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// A name for the instance: the same name continues it instead of starting another
+    #[arg(long, value_name = "NAME", requires = "data_dir")]
+    id: Option<String>,
+    /// Cancel when it takes longer
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    worker: WorkerOptions,
+}
+
+/// The namespace of ids made from names (`--id`): fixed for ever, or a rerun would start anew.
+const NAMES: Uuid = Uuid::from_u128(0x6f1c_2a5e_93b7_4d0a_8e41_57c8_d2b9_3a60);
+
+/// One look for the outcome; a bound, as every wait has.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// What an instance may take to end once cancelled.
+const CANCELLING: Duration = Duration::from_secs(10);
+
+/// Runs the command.
+pub(crate) async fn run(args: Args) -> Result<(), CliError> {
+    let main = definition::check(&args.file)?;
+    let with: Vec<_> = args.with.iter().map(|it| definition::check(it)).collect();
+    let with = with.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let value = match &args.input {
+        Some(argument) => input::read("--input", argument)?,
+        None => Value::empty_object(),
+    };
+    let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
+    let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
+    let files = files.map(Path::to_owned);
+    let options = EmbeddedOptions { data_dir: args.data_dir, worker: args.worker, files };
+    let embedded = embedded::open(options).await?;
+    let coordinator = &embedded.coordinator;
+    let ended = async {
+        let started = start(coordinator, main, with, value, id).await?;
+        tokio::select! {
+            ended = finish(coordinator, started.id, args.timeout) => ended,
+            () = progress::follow(coordinator, started.id) => Err(CliError::Interrupted),
+        }
+    };
+    let ended = ended.await;
+    // Whatever came of it, the journal is closed in order; a second signal does not wait for that.
+    if !matches!(ended, Err(CliError::Interrupted)) {
+        tokio::select! {
+            () = embedded.close() => {}
+            () = signal::stop() => return Err(CliError::Interrupted),
+        }
+    }
+    output::json(&ended?);
+    Ok(())
+}
+
+/// Deploys the definitions and starts the instance, or finds it again.
+async fn start(
+    coordinator: &Coordinator,
+    main: Checked,
+    with: Vec<Checked>,
+    input: Value,
+    id: Option<InstanceId>,
+) -> Result<Started, CliError> {
+    for definition in with {
+        coordinator.deploy(definition.text).await?;
+    }
+    let deployed = coordinator.deploy(main.text).await?;
+    let workflow = WorkflowRef {
+        namespace: deployed.workflow.namespace.to_string(),
+        name: deployed.workflow.name.to_string(),
+        version: Some(deployed.workflow.version.to_string()),
+    };
+    let start = Start { workflow, input, id, idempotency_key: None, labels: Vec::new() };
+    let started = coordinator.start(start).await?;
+    if started.repeated {
+        tell_repeat(coordinator, started.id, &deployed).await?;
+    }
+    Ok(started)
+}
+
+async fn tell_repeat(
+    coordinator: &Coordinator,
+    id: InstanceId,
+    deployed: &Deployed,
+) -> Result<(), CoordinatorError> {
+    let head = coordinator.show(id).await?.head;
+    let word = if head.status.is_final() { "had ended before" } else { "continues" };
+    output::message(&format!("instance {id} {word}"));
+    if head.digest != deployed.digest {
+        output::message("it was started from another text of the definition and keeps to that one");
+    }
+    Ok(())
+}
+
+/// Waits for the end; a signal or the timeout cancels.
+async fn finish(
+    coordinator: &Coordinator,
+    id: InstanceId,
+    timeout: Option<Duration>,
+) -> Result<Value, CliError> {
+    let timed_out = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // The outcome first: what has ended in time is not cancelled.
+        biased;
+        outcome = outcome(coordinator, id) => judge(outcome?),
+        () = signal::stop() => {
+            output::message("cancelling; once more ends at once");
+            cancel(coordinator, id, "interrupted").await?;
+            Err(CliError::coded(&CANCELLED, &format!("instance {id} was interrupted")))
+        }
+        () = timed_out => {
+            cancel(coordinator, id, "timed out").await?;
+            let detail = format!("instance {id} had not ended after {:?}", timeout.unwrap_or_default());
+            Err(CliError::coded(&TIMED_OUT, &detail))
+        }
+    }
+}
+
+async fn outcome(coordinator: &Coordinator, id: InstanceId) -> Result<Outcome, CoordinatorError> {
+    loop {
+        if let Some(outcome) = coordinator.wait(id, LOOK).await? {
+            return Ok(outcome);
+        }
+    }
+}
+
+fn judge(outcome: Outcome) -> Result<Value, CliError> {
+    match outcome {
+        Outcome::Completed(output) => Ok(output),
+        Outcome::Faulted(problem) => {
+            Err(CliError::Problem(Box::new(serde_json::to_value(problem).unwrap_or_default())))
+        }
+        Outcome::Cancelled => Err(CliError::coded(&CANCELLED, "the instance was cancelled")),
+    }
+}
+
+/// Cancels, and gives tasks under way a moment to stop. A signal in the meantime ends it.
+async fn cancel(coordinator: &Coordinator, id: InstanceId, reason: &str) -> Result<(), CliError> {
+    let cancelled = async {
+        match coordinator.cancel(id, Some(reason.to_owned())).await {
+            // It ended by itself just now.
+            Ok(()) | Err(CoordinatorError::Conflict { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        coordinator.wait(id, CANCELLING).await.map(|_| ())
+    };
+    tokio::select! {
+        cancelled = cancelled => Ok(cancelled?),
+        () = signal::stop() => Err(CliError::Interrupted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+    use windlass_coordinator::coordinator::Outcome;
+    use windlass_proto::problem::{Problem, Standard};
+    use windlass_proto::value::Value;
+
+    use super::{CliError, NAMES, judge};
+
+    #[test]
+    fn a_name_stands_for_one_id_for_ever() {
+        let id = Uuid::new_v5(&NAMES, b"order-4711").to_string();
+        assert_eq!(id, "9697ec14-7333-5a60-a1c1-62d220b6078b");
+    }
+
+    #[test]
+    fn only_an_output_is_a_success() {
+        assert_eq!(judge(Outcome::Completed(Value::Int(1))).ok(), Some(Value::Int(1)));
+        let faulted = judge(Outcome::Faulted(Problem::new(Standard::Runtime, "x"))).err();
+        assert!(matches!(faulted, Some(CliError::Problem(it)) if it["status"] == 500));
+        let cancelled = judge(Outcome::Cancelled).err();
+        assert!(matches!(cancelled, Some(CliError::Problem(it)) if it["code"] == "WL0702"));
+    }
+}

@@ -1,0 +1,53 @@
+//! Files of definitions: read, checked, findings shown.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use windlass_proto::definition::{self, Diagnostic, Options, Severity};
+use windlass_proto::id::WorkflowId;
+use windlass_proto::limits::DEFINITION_BYTES;
+
+use crate::error::CliError;
+use crate::{input, output};
+
+/// A file with a definition that has no error.
+pub(crate) struct Checked {
+    /// Its text.
+    pub(crate) text: String,
+    /// Its identity.
+    pub(crate) id: WorkflowId,
+}
+
+/// Reads a file and shows what was found about it. Warnings alone are shown on a terminal only:
+/// elsewhere standard error is for the problem document, and `windlass validate` tells more.
+///
+/// # Errors
+/// When the file cannot be read or the definition has errors.
+pub(crate) fn check(path: &Path) -> Result<Checked, CliError> {
+    let text = input::file(path, DEFINITION_BYTES)?;
+    let loaded = definition::load(&text, &Options::default());
+    if has_error(&loaded.diagnostics) || std::io::stderr().is_terminal() {
+        show(path, &text, &loaded.diagnostics);
+    }
+    match loaded.plan {
+        Some(plan) if !has_error(&loaded.diagnostics) => Ok(Checked { text, id: plan.id.clone() }),
+        _ => Err(CliError::Definition),
+    }
+}
+
+/// Shows findings to people.
+pub(crate) fn show(path: &Path, text: &str, diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        output::notice(&diagnostic.render(&path.display().to_string(), text));
+    }
+}
+
+/// True when one of the findings is an error.
+pub(crate) fn has_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|it| it.severity == Severity::Error)
+}
+
+/// What a finding's code means.
+pub(crate) fn explain(code: &str) -> Option<String> {
+    Some(format!("{code}\n\n{}\n", definition::explain(code)?))
+}

@@ -1,0 +1,69 @@
+//! The queue of one process: assignments go to the worker in it, as tasks of its runtime.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use windlass_coordinator::dispatch::{Queue, Reporter};
+use windlass_proto::wire::{Assignment, AssignmentKey};
+use windlass_worker::{CancellationToken, Worker};
+
+/// Assignments performed at once: beyond this they wait their turn, so that a wide fork does not
+/// open thousands of connections or processes together.
+const CONCURRENCY: usize = 512;
+
+/// Hands assignments to a worker in the same process.
+pub(super) struct EmbeddedQueue {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+struct Shared {
+    worker: Worker,
+    reporter: Reporter,
+    permits: Semaphore,
+    running: Mutex<HashMap<AssignmentKey, CancellationToken>>,
+}
+
+impl EmbeddedQueue {
+    /// A queue to `worker`, whose tasks run on `runtime`.
+    pub(super) fn new(worker: Worker, reporter: Reporter, runtime: Handle) -> Self {
+        let permits = Semaphore::new(CONCURRENCY);
+        let running = Mutex::new(HashMap::new());
+        Self { shared: Arc::new(Shared { worker, reporter, permits, running }), runtime }
+    }
+}
+
+impl Queue for EmbeddedQueue {
+    fn send(&self, assignment: Assignment) {
+        let shared = self.shared.clone();
+        let token = CancellationToken::new();
+        shared.running().insert(assignment.key.clone(), token.clone());
+        self.runtime.spawn(async move { shared.perform(assignment, token).await });
+    }
+
+    fn cancel(&self, key: AssignmentKey) {
+        if let Some(token) = self.shared.running().get(&key) {
+            token.cancel();
+        }
+    }
+}
+
+impl Shared {
+    async fn perform(&self, assignment: Assignment, token: CancellationToken) {
+        let key = assignment.key.clone();
+        // The semaphore is never closed; without a permit nothing is lost but the bound.
+        let permit = self.permits.acquire().await.ok();
+        if !token.is_cancelled() {
+            let report = self.worker.perform(assignment, token).await;
+            self.reporter.report(report);
+        }
+        drop(permit);
+        self.running().remove(&key);
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<AssignmentKey, CancellationToken>> {
+        self.running.lock().unwrap_or_else(|it| it.into_inner())
+    }
+}

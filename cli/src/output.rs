@@ -1,0 +1,121 @@
+//! Standard output for data, standard error for people. The only file that writes to either.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// How lists are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON document
+    Json,
+    /// Columns
+    Table,
+}
+
+impl Format {
+    /// What was asked for, or columns on a terminal and JSON elsewhere.
+    pub(crate) fn or_default(chosen: Option<Self>) -> Self {
+        let default = if io::stdout().is_terminal() { Self::Table } else { Self::Json };
+        chosen.unwrap_or(default)
+    }
+}
+
+/// Writes a JSON document: indented on a terminal, compact elsewhere.
+pub(crate) fn json(document: &impl Serialize) {
+    let text = render(document, io::stdout().is_terminal());
+    text_line(&text);
+}
+
+/// Writes one line of JSON: for streams.
+pub(crate) fn json_line(document: &impl Serialize) {
+    text_line(&render(document, false));
+}
+
+/// Writes text as data.
+pub(crate) fn text_line(text: &str) {
+    let mut out = io::stdout().lock();
+    // A reader that went away (`| head`) is no failure of ours.
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+    let _ = out.flush();
+}
+
+/// Tells people something.
+pub(crate) fn message(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "windlass: {text}");
+}
+
+/// Shows people text as it is, such as a rendered finding.
+pub(crate) fn notice(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a problem document to standard error.
+pub(crate) fn problem(document: &serde_json::Value) {
+    notice(&render(document, io::stderr().is_terminal()));
+}
+
+fn render(document: &impl Serialize, pretty: bool) -> String {
+    let rendered = if pretty {
+        serde_json::to_string_pretty(document)
+    } else {
+        serde_json::to_string(document)
+    };
+    // Documents have string keys and no foreign serialisers: this cannot fail.
+    rendered.unwrap_or_default()
+}
+
+/// Writes rows as columns under a heading.
+pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) {
+    text_line(&columns(heading, rows));
+}
+
+fn columns(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let heading: Vec<String> = heading.iter().map(|it| (*it).to_owned()).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(&heading)
+        .chain(rows)
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
+        .collect();
+    let widths: Vec<usize> = (0..heading.len())
+        .map(|at| lines.iter().filter_map(|row| row.get(at)).map(|it| it.chars().count()).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let mut text = String::new();
+    for row in &lines {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            let gap = width.saturating_sub(cell.chars().count()) + 2;
+            line.extend(std::iter::repeat_n(' ', gap));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Text without control characters: a workflow's data must not command the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{columns, printable, render};
+
+    #[test]
+    fn columns_line_up_and_carry_no_control_characters() {
+        let rows = [vec!["é".to_owned(), "x\u{1b}[2J".to_owned()], vec!["long".into(), "y".into()]];
+        let text = columns(&["A", "B"], &rows);
+        assert_eq!(text, "A     B\né     x [2J\nlong  y\n");
+        assert_eq!(printable("a\r\nb"), "a  b");
+    }
+
+    #[test]
+    fn documents_are_compact_where_programs_read() {
+        let document = serde_json::json!({"b": 1, "a": [true]});
+        assert_eq!(render(&document, false), r#"{"b":1,"a":[true]}"#);
+        assert!(render(&document, true).contains("\n  \"b\": 1"));
+    }
+}

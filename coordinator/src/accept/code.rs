@@ -1,0 +1,178 @@
+//! Codes of the errors that operators and clients see, with what to do about each.
+
+use crate::journal::JournalError;
+
+/// Declares the codes once: the variant, its number, its HTTP status, a title and an explanation.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $status:literal, $title:literal, $text:literal;)*) => {
+        /// An operator-facing error code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $($(#[doc = $doc])* $name,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The code as people write it.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The HTTP status it is answered with.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// A stable title.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What it means and what to do.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The definition has errors.
+    InvalidDefinition = "WL0501", 400, "The definition is refused",
+        "The text sent is not a valid workflow definition. `diagnostics` lists every finding with \
+         line, column and a code of its own; `windlass validate FILE` shows the same with the lines \
+         concerned. Nothing was stored.";
+    /// No such workflow.
+    UnknownWorkflow = "WL0502", 404, "No such workflow",
+        "No definition with this namespace, name and version is deployed. `windlass deploy FILE` \
+         deploys one; GET /v1/workflows lists what there is. Without a version the highest semantic \
+         version is taken, pre-releases only when there is nothing else.";
+    /// No such instance.
+    UnknownInstance = "WL0503", 404, "No such instance",
+        "No instance has this id: it was never started here, or retention has removed it after it \
+         ended. `windlass list` shows the instances there are.";
+    /// The input does not fit the schema.
+    InvalidInput = "WL0504", 400, "The input is refused",
+        "The input does not fit the workflow's `input.schema`. `cause` holds the validation error. \
+         Nothing was started; correct the input and send it again.";
+    /// The instance is in another state.
+    Conflict = "WL0505", 409, "Not possible in this state",
+        "The instance is in a status that does not allow the action: an ended instance can be \
+         neither cancelled, suspended nor resumed, and only a suspended one can be resumed. Look at \
+         it with `windlass show ID`.";
+    /// Too much work is open.
+    Overloaded = "WL0506", 429, "Too much work",
+        "A bound on work in progress is reached, so the request was refused before anything was \
+         stored. Send it again after the seconds in `Retry-After`, with the same `Idempotency-Key`. \
+         When it lasts, add workers or look for instances that never end.";
+    /// A payload is too large.
+    TooLarge = "WL0507", 413, "Too large",
+        "A payload is larger than Windlass keeps or moves. Store large data elsewhere and pass a \
+         reference to it through the workflow.";
+    /// The journal failed.
+    JournalFailed = "WL0508", 503, "The journal failed",
+        "The coordinator could not write or read its journal. It takes no more work, because \
+         nothing may be acknowledged that is not on disk. Check free space, permissions and the \
+         health of the disk, then restart it: acknowledged work continues.";
+    /// The coordinator is stopping.
+    Stopping = "WL0509", 503, "Shutting down",
+        "The coordinator is shutting down and takes no new requests. Send the request again in a \
+         moment, with the same `Idempotency-Key` where it starts an instance.";
+    /// The body is not the JSON expected.
+    BadBody = "WL0510", 400, "The body is not understood",
+        "The body of the request is not valid JSON, is nested too deeply, or lacks a field. `detail` \
+         says where. /openapi.json describes every request.";
+    /// A parameter is wrong.
+    BadParameter = "WL0511", 400, "A parameter is not understood",
+        "A query parameter, header or part of the path is unknown or has a value that cannot be \
+         read. Unknown ones are refused so that a misspelt filter does not list everything.";
+    /// The media type is not supported.
+    UnsupportedMediaType = "WL0512", 415, "Unsupported media type",
+        "The `Content-Type` is not one this resource takes: application/json for requests; YAML, \
+         JSON or plain text for definitions; application/cloudevents+json, \
+         application/cloudevents-batch+json or the `ce-` headers for events.";
+    /// Not a CloudEvent.
+    NotACloudEvent = "WL0513", 400, "Not a CloudEvent",
+        "Events follow CloudEvents 1.0: `id`, `source` and `type` must be non-empty strings and \
+         `specversion` must be \"1.0\". No event of the request was taken.";
+    /// It took too long.
+    TimedOut = "WL0514", 503, "It took too long",
+        "The request was not finished in time. What it asked for may have happened: repeat a start \
+         with the same `Idempotency-Key`, and look at the instance before repeating anything else.";
+    /// No such resource.
+    UnknownPath = "WL0515", 404, "No such resource",
+        "There is nothing at this path. /openapi.json lists what there is.";
+    /// The method is not allowed.
+    UnknownMethod = "WL0516", 405, "Method not allowed",
+        "The resource exists and does not offer this method. /openapi.json lists what it offers.";
+    /// A web page of another site sent it.
+    CrossOrigin = "WL0517", 403, "Refused from another site",
+        "The request came from a web page of another origin, or named a host that is not this \
+         machine while the API is bound to it alone. Such requests are refused, because they would \
+         let any page you visit command your workflows. Call the API from a program, or from a page \
+         served by it.";
+    /// The journal's directory cannot be used.
+    JournalStore = "WL0601", 503, "The journal cannot be read or written",
+        "The disk or the store refused a read or a write. Check free space, quotas and permissions \
+         of the data directory and the kernel's log for disk errors, then start again.";
+    /// A record is damaged.
+    JournalDamaged = "WL0602", 503, "The journal holds a damaged record",
+        "A record's checksum does not fit or the record does not decode. Stop windlass, run \
+         `windlass fsck DIR` to see how much is damaged, and restore a backup.";
+    /// A record of a newer format.
+    JournalFormat = "WL0603", 503, "The journal was written by a newer version",
+        "A record has a format this version does not know. Run the version that wrote it, or a \
+         newer one; going back is possible only with a backup made before the upgrade.";
+    /// Another process has it.
+    JournalLocked = "WL0604", 503, "The journal is in use",
+        "Another windlass process has the data directory open, and only one may. Stop it, or choose \
+         another --data-dir.";
+    /// It does not open.
+    JournalUnopenable = "WL0605", 503, "The journal cannot be opened",
+        "The store in the data directory did not open. Move the directory aside, restore a backup \
+         in its place and start again; keep the old one until the restored one is checked.";
+}
+
+impl Code {
+    /// The code of a failure of the journal.
+    #[must_use]
+    pub fn of_journal(error: &JournalError) -> Self {
+        match error {
+            JournalError::Store(_) => Self::JournalStore,
+            JournalError::Damaged(_) => Self::JournalDamaged,
+            JournalError::UnknownFormat { .. } => Self::JournalFormat,
+            JournalError::Locked(_) => Self::JournalLocked,
+            JournalError::Unopenable { .. } => Self::JournalUnopenable,
+        }
+    }
+}
+
+/// The explanation of one of this crate's codes, in any case; `None` for other codes.
+#[must_use]
+pub fn explain(code: &str) -> Option<String> {
+    let found = Code::ALL.iter().find(|it| it.code().eq_ignore_ascii_case(code))?;
+    Some(format!("{}: {}\n\n{}\n", found.code(), found.title(), found.explanation()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Code, explain};
+
+    #[test]
+    fn codes_are_unique_and_explained() {
+        let codes: BTreeSet<_> = Code::ALL.iter().map(|it| it.code()).collect();
+        assert_eq!(codes.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!(code.code().starts_with("WL05") || code.code().starts_with("WL06"));
+            assert!((400..600).contains(&code.status()), "{code:?}");
+            assert!(explain(&code.code().to_lowercase()).is_some_and(|it| it.len() > 80));
+        }
+        assert_eq!(explain("WL9999"), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! `/openapi.json`: the description of the API, made from the handlers.
+
+use axum::Json;
+use utoipa::openapi::{OpenApi as Contents, RefOr};
+use utoipa::{Modify, OpenApi};
+
+/// The document.
+#[derive(OpenApi)]
+#[openapi(
+    modifiers(&ProblemType),
+    info(
+        title = "Windlass",
+        description = "Durable orchestration of Serverless Workflow definitions. Errors are \
+                       application/problem+json with a `code` that `windlass explain` knows."
+    ),
+    paths(
+        super::workflow::deploy,
+        super::workflow::list,
+        super::workflow::latest,
+        super::workflow::version,
+        super::start::start,
+        super::instance::list,
+        super::instance::show,
+        super::instance::output,
+        super::history::history,
+        super::watch::watch,
+        super::instance::cancel,
+        super::instance::suspend,
+        super::instance::resume,
+        super::event::publish,
+        super::metrics::metrics,
+        super::metrics::healthy,
+        super::metrics::ready,
+        openapi,
+    ),
+    tags(
+        (name = "workflows", description = "Definitions"),
+        (name = "instances", description = "Runs of workflows"),
+        (name = "events", description = "CloudEvents that instances listen for"),
+        (name = "operation", description = "Health and metrics"),
+    )
+)]
+struct Document;
+
+/// Gives errors their media type, which the handlers need not repeat.
+struct ProblemType;
+
+impl Modify for ProblemType {
+    fn modify(&self, contents: &mut Contents) {
+        for path in contents.paths.paths.values_mut() {
+            let operations = [&mut path.get, &mut path.post].into_iter().flatten();
+            for (status, response) in operations.flat_map(|it| &mut it.responses.responses) {
+                let RefOr::T(response) = response else { continue };
+                if !status.starts_with(['4', '5']) {
+                    continue;
+                }
+                if let Some(content) = response.content.shift_remove("application/json") {
+                    response.content.insert("application/problem+json".to_owned(), content);
+                }
+            }
+        }
+    }
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "operation", operation_id = "getOpenApi",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub(super) async fn openapi() -> Json<Contents> {
+    Json(Document::openapi())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use utoipa::OpenApi;
+
+    use super::Document;
+
+    /// Every route of the router, and nothing else, is described, each with an answer.
+    #[test]
+    fn every_route_is_described() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let source = include_str!("../accept.rs");
+        let routes: Vec<_> =
+            source.split(".route(\"").skip(1).filter_map(|it| it.split('"').next()).collect();
+        for route in &routes {
+            assert!(paths.contains_key(*route), "{route} is not described");
+        }
+        assert_eq!(paths.len(), routes.len());
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object().unwrap() {
+                let has_answer =
+                    operation["responses"].as_object().is_some_and(|it| !it.is_empty());
+                assert!(has_answer, "{method} {path}");
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                let id = operation["operationId"].as_str().unwrap().to_owned();
+                assert!(ids.insert(id), "{method} {path}: the operationId is taken");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_have_the_media_type_of_problems() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let refused = &document["paths"]["/v1/instances"]["post"]["responses"]["404"]["content"];
+        assert!(refused["application/problem+json"].is_object());
+        assert!(refused["application/json"].is_null());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|it| it.split('"').next()) {
+            assert!(document.pointer(reference).is_some(), "{reference}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `POST /v1/events`: CloudEvents come in, one or many.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::limits::API_EVENT_BATCH;
+use windlass_proto::value::{Members, Value};
+
+use super::code::Code;
+use super::payload::{Payload, check_depth, is_json, parse};
+use super::problem::{ApiProblem, ProblemBody};
+use super::state::Api;
+
+/// What became of the events of a request.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"accepted": 1, "consumed": 2}))]
+pub(super) struct EventsAccepted {
+    /// Events taken.
+    accepted: usize,
+    /// Instances that consumed one, counted once for every event.
+    consumed: usize,
+}
+
+/// Publishes CloudEvents to the instances that listen.
+///
+/// Takes the structured mode (`application/cloudevents+json`), batches
+/// (`application/cloudevents-batch+json`) and the binary mode (`ce-` headers). Answers once every
+/// consumption is durable. An event with the source and id of an earlier one is a repeat.
+#[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "publishEvents",
+    request_body(content = Object, content_type = "application/cloudevents+json",
+        description = "One event; an array of at most 1000 as a batch",
+        example = json!({"specversion": "1.0", "id": "1", "source": "https://shop.example",
+            "type": "com.example.order.paid", "data": {"order": 4711}})),
+    responses((status = 202, description = "Taken", body = EventsAccepted),
+        (status = 400, description = "Not CloudEvents (WL0513)", body = ProblemBody),
+        (status = 415, description = "Unsupported media type (WL0512)", body = ProblemBody),
+        (status = 429, description = "Too much work (WL0506)", body = ProblemBody)))]
+pub(super) async fn publish(
+    State(api): State<Api>,
+    payload: Payload,
+) -> Result<(StatusCode, Json<EventsAccepted>), ApiProblem> {
+    let events = read(&payload.headers, &payload.media_type(), &payload.bytes)?;
+    drop(payload);
+    let mut answer = EventsAccepted { accepted: 0, consumed: 0 };
+    for event in events {
+        answer.consumed += api.coordinator.event(event).await?.consumed;
+        answer.accepted += 1;
+        api.metrics.event();
+    }
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// All events of a request, or none when one of them is wrong.
+fn read(
+    headers: &HeaderMap,
+    media_type: &str,
+    bytes: &[u8],
+) -> Result<Vec<CloudEvent>, ApiProblem> {
+    let values = if media_type == "application/cloudevents-batch+json" {
+        let Value::Array(batch) = parse::<Value>(bytes)? else {
+            return Err(ApiProblem::new(Code::NotACloudEvent, "a batch must be an array"));
+        };
+        Value::Array(batch).into_elements().unwrap_or_default()
+    } else if media_type == "application/cloudevents+json" {
+        vec![parse(bytes)?]
+    } else if headers.contains_key("ce-specversion") || headers.contains_key("ce-id") {
+        vec![binary(headers, media_type, bytes)?]
+    } else if media_type == "application/json" {
+        vec![parse(bytes)?]
+    } else {
+        return Err(ApiProblem::new(
+            Code::UnsupportedMediaType,
+            "send application/cloudevents+json, or an event in `ce-` headers",
+        ));
+    };
+    if values.len() > API_EVENT_BATCH {
+        let detail = format!("the batch has more than {API_EVENT_BATCH} events");
+        return Err(ApiProblem::new(Code::TooLarge, detail));
+    }
+    values.into_iter().map(|value| checked(check_depth(value)?)).collect()
+}
+
+fn checked(value: Value) -> Result<CloudEvent, ApiProblem> {
+    CloudEvent::from_value(value)
+        .map_err(|error| ApiProblem::new(Code::NotACloudEvent, error.to_string()))
+}
+
+/// The binary mode: attributes in `ce-` headers, data in the body.
+fn binary(headers: &HeaderMap, media_type: &str, bytes: &[u8]) -> Result<Value, ApiProblem> {
+    let mut members = Members::new();
+    for (name, value) in headers {
+        let Some(attribute) = name.as_str().strip_prefix("ce-") else { continue };
+        let text = value.to_str().ok().and_then(|it| percent_decode_str(it).decode_utf8().ok());
+        let text = text.ok_or_else(|| {
+            ApiProblem::new(Code::NotACloudEvent, format!("the header {name} is not text"))
+        })?;
+        members.insert(attribute.into(), Value::from(&*text));
+    }
+    if !media_type.is_empty() {
+        members.insert("datacontenttype".into(), media_type.into());
+    }
+    if bytes.is_empty() {
+        return Ok(members.into());
+    }
+    if is_json(media_type) {
+        members.insert("data".into(), parse(bytes)?);
+    } else if let (true, Ok(text)) = (media_type.starts_with("text/"), std::str::from_utf8(bytes)) {
+        members.insert("data".into(), text.into());
+    } else {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+        members.insert("data_base64".into(), encoded.into());
+    }
+    Ok(members.into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::http::HeaderMap;
+
+    use super::{Code, read};
+
+    const EVENT: &str = r#"{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"a":1}}"#;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn structured_and_batched() {
+        let none = HeaderMap::new();
+        for media_type in ["application/cloudevents+json", "application/json"] {
+            let events = read(&none, media_type, EVENT.as_bytes()).unwrap();
+            assert_eq!(events[0].envelope().to_json(), EVENT);
+        }
+        let batch = format!("[{EVENT},{EVENT}]");
+        let batched = "application/cloudevents-batch+json";
+        assert_eq!(read(&none, batched, batch.as_bytes()).unwrap().len(), 2);
+        let broken = format!("[{EVENT},{{}}]");
+        let refused = read(&none, batched, broken.as_bytes()).unwrap_err();
+        assert_eq!(refused.code(), Code::NotACloudEvent);
+        assert!(read(&none, "text/html", EVENT.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn binary_mode_takes_attributes_from_headers() {
+        let headers = headers(&[
+            ("ce-specversion", "1.0"),
+            ("ce-id", "1"),
+            ("ce-source", "s%20%C3%A9"),
+            ("ce-type", "t"),
+            ("accept", "*/*"),
+        ]);
+        let json = read(&headers, "application/json", b"{\"a\":1}").unwrap().remove(0);
+        assert_eq!(json.source(), "s é");
+        assert_eq!(json.data().to_json(), "{\"a\":1}");
+        assert!(json.envelope().get("accept").is_none());
+        let text = read(&headers, "text/plain", b"hi").unwrap().remove(0);
+        assert_eq!(text.data().to_json(), "\"hi\"");
+        let bytes = read(&headers, "image/png", &[0xff, 0]).unwrap().remove(0);
+        assert_eq!(bytes.envelope().get("data_base64").unwrap().as_str(), Some("/wA="));
+    }
+}

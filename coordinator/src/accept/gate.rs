@@ -1,0 +1,124 @@
+//! What every request passes: bounds, and the refusal of other sites' pages.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use windlass_proto::limits::API_REQUEST_MS;
+
+use super::code::Code;
+use super::problem::ApiProblem;
+use super::state::Api;
+
+/// Bounds how many requests run and how long each may take.
+pub(super) async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let Ok(_permit) = api.requests.clone().try_acquire_owned() else {
+        let problem =
+            ApiProblem::overloaded("too many requests are under way", Duration::from_secs(1));
+        api.metrics.answered(429);
+        return problem.into_response();
+    };
+    let limit = Duration::from_millis(API_REQUEST_MS);
+    let response = match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")).into_response()
+        }
+    };
+    api.metrics.answered(response.status().as_u16());
+    response
+}
+
+/// Refuses requests that a browser sends for a page of another site. There is no CORS: no such
+/// page may read an answer, and this keeps it from sending commands blindly.
+pub(super) async fn same_origin(request: Request, next: Next) -> Response {
+    if is_foreign(request.method(), request.headers()) {
+        return ApiProblem::new(Code::CrossOrigin, "the page's origin is not this server")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+fn is_foreign(method: &Method, headers: &HeaderMap) -> bool {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return false;
+    }
+    if headers.get("sec-fetch-site").is_some_and(|it| it == "cross-site") {
+        return true;
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = headers.get(header::HOST).and_then(|it| it.to_str().ok());
+    let origin = origin.to_str().ok().and_then(|it| it.split_once("://"));
+    !matches!((origin, host), (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host))
+}
+
+/// Refuses requests that do not name this machine as their host. For servers bound to loopback: a
+/// page whose name was made to resolve to 127.0.0.1 sends its own name.
+pub(super) async fn loopback_host(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|it| it.to_str().unwrap_or(""));
+    if host.is_some_and(|it| !is_loopback(it)) {
+        return ApiProblem::new(Code::CrossOrigin, "the Host header does not name this machine")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+/// True for `localhost` and loopback addresses, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(address, _)| address),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Answers paths that lead nowhere.
+pub(super) async fn unknown_path(uri: Uri) -> ApiProblem {
+    ApiProblem::new(Code::UnknownPath, format!("nothing is at {}", uri.path()))
+}
+
+/// Answers methods a resource does not have.
+pub(super) async fn unknown_method(method: Method, uri: Uri) -> ApiProblem {
+    ApiProblem::new(Code::UnknownMethod, format!("{} does not offer {method}", uri.path()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::http::{HeaderMap, Method};
+
+    use super::{is_foreign, is_loopback};
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["localhost:7400", "LOCALHOST", "127.0.0.1:1", "127.0.0.9", "[::1]:80", "[::1]"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["example.com", "localhost.example.com:7400", "10.0.0.1:7400", "", "[::2]:1"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_not_command() {
+        let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
+            pairs.iter().map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap())).collect()
+        };
+        let own = headers(&[("host", "localhost:7400"), ("origin", "http://localhost:7400")]);
+        let other = headers(&[("host", "localhost:7400"), ("origin", "http://evil.example")]);
+        let sandboxed = headers(&[("host", "localhost:7400"), ("origin", "null")]);
+        let marked = headers(&[("host", "localhost:7400"), ("sec-fetch-site", "cross-site")]);
+        assert!(!is_foreign(&Method::POST, &own));
+        assert!(!is_foreign(&Method::POST, &headers(&[("host", "localhost:7400")])));
+        assert!(!is_foreign(&Method::GET, &other));
+        for refused in [other, sandboxed, marked] {
+            assert!(is_foreign(&Method::POST, &refused));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! `/v1/instances`: questions about instances, and orders to them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use windlass_proto::id::InstanceId;
+
+use super::payload::Payload;
+use super::problem::{ApiProblem, ProblemBody};
+use super::query::{OfInstance, Query};
+use super::state::Api;
+use super::view::{Instance, Instances, Standing};
+use crate::journal::{Filter, Status};
+
+/// Characters of a reason that are kept.
+const REASON_CHARS: usize = 1_000;
+
+/// Lists instances, newest first.
+///
+/// All conditions given must hold. `status` and `label` may come several times: any of the
+/// statuses, all of the labels.
+#[utoipa::path(get, path = "/v1/instances", tag = "instances", operation_id = "listInstances",
+    params(("namespace" = Option<String>, Query, description = "`document.namespace`"),
+        ("name" = Option<String>, Query, description = "`document.name`"),
+        ("version" = Option<String>, Query, description = "`document.version`"),
+        ("status" = Option<Vec<String>>, Query, example = json!(["running", "waiting"]),
+            description = "Statuses, repeated or separated by commas"),
+        ("label" = Option<Vec<String>>, Query, description = "`name=value`",
+            example = json!(["customer=42"])),
+        ("startedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
+        ("startedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
+        ("limit" = Option<usize>, Query, description = "1 to 1000, by default 100"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "A page", body = Instances),
+        (status = 400, description = "A parameter is wrong (WL0511)", body = ProblemBody)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    mut query: Query,
+) -> Result<Json<Instances>, ApiProblem> {
+    let limit = query.limit()?;
+    let cursor = query.parsed("cursor", str::parse::<InstanceId>)?;
+    let filter = filter(&mut query)?;
+    query.finish()?;
+    Ok(Json(api.coordinator.list(filter, cursor, limit).await?.into()))
+}
+
+fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
+    let mut statuses = Vec::new();
+    for text in query.all("status") {
+        for word in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+            statuses.push(status(word).ok_or_else(|| {
+                ApiProblem::parameter("status", format!("`{word}` is not a status"))
+            })?);
+        }
+    }
+    let mut labels = Vec::new();
+    for text in query.all("label") {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => labels.push((name.into(), value.into())),
+            _ => return Err(ApiProblem::parameter("label", format!("`{text}` is not name=value"))),
+        }
+    }
+    Ok(Filter {
+        namespace: query.one("namespace")?,
+        name: query.one("name")?,
+        version: query.one("version")?,
+        statuses,
+        started_after: query.moment("startedAfter")?,
+        started_before: query.moment("startedBefore")?,
+        labels,
+    })
+}
+
+fn status(word: &str) -> Option<Status> {
+    [
+        Status::Pending,
+        Status::Running,
+        Status::Waiting,
+        Status::Suspended,
+        Status::Cancelled,
+        Status::Faulted,
+        Status::Completed,
+    ]
+    .into_iter()
+    .find(|it| it.word() == word)
+}
+
+/// Shows an instance: input, context, and what it does now.
+#[utoipa::path(get, path = "/v1/instances/{id}", tag = "instances", operation_id = "getInstance",
+    params(("id" = String, Path, description = "The instance's id")),
+    responses((status = 200, description = "The instance", body = Instance),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody)))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    OfInstance(id): OfInstance,
+) -> Result<Json<Instance>, ApiProblem> {
+    Ok(Json(api.coordinator.show(id).await?.into()))
+}
+
+/// Tells how an instance ended.
+///
+/// 200 once it has ended, 202 while it has not. With `wait` the answer comes when it ends, at the
+/// latest after that time.
+#[utoipa::path(get, path = "/v1/instances/{id}/output", tag = "instances", operation_id = "getInstanceOutput",
+    params(("id" = String, Path, description = "The instance's id"),
+        ("wait" = Option<String>, Query, description = "At most 60s", example = "30s")),
+    responses((status = 200, description = "It has ended", body = Standing),
+        (status = 202, description = "It has not", body = Standing),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody)))]
+pub(super) async fn output(
+    State(api): State<Api>,
+    OfInstance(id): OfInstance,
+    mut query: Query,
+) -> Result<(StatusCode, Json<Standing>), ApiProblem> {
+    let wait = query.wait()?.unwrap_or_default();
+    query.finish()?;
+    let outcome = tokio::select! {
+        outcome = api.coordinator.wait(id, wait) => outcome?,
+        () = api.closed() => None,
+    };
+    Ok(match outcome {
+        Some(outcome) => (StatusCode::OK, Json(Standing::ended(id, outcome))),
+        None => (StatusCode::ACCEPTED, standing(&api, id).await?),
+    })
+}
+
+/// Why an instance is cancelled.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "ordered twice"}))]
+pub(super) struct CancelRequest {
+    /// Kept in the history.
+    reason: Option<String>,
+}
+
+/// Cancels an instance.
+///
+/// Answers once that is durable; tasks under way on workers are told to stop.
+#[utoipa::path(post, path = "/v1/instances/{id}/cancel", tag = "instances", operation_id = "cancelInstance",
+    params(("id" = String, Path, description = "The instance's id")),
+    request_body(content = Option<CancelRequest>),
+    responses((status = 200, description = "Where it stands now", body = Standing),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
+        (status = 409, description = "It has ended already (WL0505)", body = ProblemBody)))]
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    OfInstance(id): OfInstance,
+    payload: Payload,
+) -> Result<Json<Standing>, ApiProblem> {
+    let request: CancelRequest = payload.json_or_default()?;
+    let reason = request.reason.map(|it| it.chars().take(REASON_CHARS).collect());
+    api.coordinator.cancel(id, reason).await?;
+    standing(&api, id).await
+}
+
+/// Suspends an instance: no new task is started until it is resumed.
+#[utoipa::path(post, path = "/v1/instances/{id}/suspend", tag = "instances", operation_id = "suspendInstance",
+    params(("id" = String, Path, description = "The instance's id")),
+    responses((status = 200, description = "Where it stands now", body = Standing),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
+        (status = 409, description = "It cannot be suspended (WL0505)", body = ProblemBody)))]
+pub(super) async fn suspend(
+    State(api): State<Api>,
+    OfInstance(id): OfInstance,
+) -> Result<Json<Standing>, ApiProblem> {
+    api.coordinator.suspend(id).await?;
+    standing(&api, id).await
+}
+
+/// Resumes a suspended instance.
+#[utoipa::path(post, path = "/v1/instances/{id}/resume", tag = "instances", operation_id = "resumeInstance",
+    params(("id" = String, Path, description = "The instance's id")),
+    responses((status = 200, description = "Where it stands now", body = Standing),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
+        (status = 409, description = "It is not suspended (WL0505)", body = ProblemBody)))]
+pub(super) async fn resume(
+    State(api): State<Api>,
+    OfInstance(id): OfInstance,
+) -> Result<Json<Standing>, ApiProblem> {
+    api.coordinator.resume(id).await?;
+    standing(&api, id).await
+}
+
+async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {
+    let head = api.coordinator.show(id).await?.head;
+    let standing = Standing::open(id, head.status.word());
+    Ok(Json(Standing { output: head.output, error: head.error, ..standing }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::extract::FromRequestParts;
+    use axum::http::Request;
+
+    use super::{Query, filter};
+    use crate::journal::{Filter, Status};
+
+    async fn read(query: &str) -> Result<Filter, super::ApiProblem> {
+        let (mut parts, ()) = Request::get(format!("/?{query}")).body(()).unwrap().into_parts();
+        filter(&mut Query::from_request_parts(&mut parts, &()).await?)
+    }
+
+    #[tokio::test]
+    async fn statuses_and_labels_may_repeat() {
+        let filter = read("status=running,waiting&status=faulted&label=a=b=c&label=d=").await;
+        let filter = filter.unwrap();
+        assert_eq!(filter.statuses, [Status::Running, Status::Waiting, Status::Faulted]);
+        assert_eq!(filter.labels, [("a".into(), "b=c".into()), ("d".into(), String::new())]);
+        for query in ["status=runing", "label=a", "label==b", "startedAfter=today"] {
+            assert!(read(query).await.is_err(), "{query}");
+        }
+    }
+}

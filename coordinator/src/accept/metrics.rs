@@ -1,0 +1,150 @@
+//! `/metrics`, `/healthz`, `/readyz`.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use windlass_proto::limits::{API_REQUESTS, API_WATCHERS};
+
+use super::code::Code;
+use super::problem::ApiProblem;
+use super::state::Api;
+use crate::journal::Filter;
+
+/// How long the journal may take to show that it answers.
+const READY: Duration = Duration::from_secs(2);
+
+/// Counters of the API. Labels have few, fixed values, so that their number is bounded.
+pub(super) struct Metrics {
+    started: Instant,
+    answers: [AtomicU64; 5],
+    starts: AtomicU64,
+    repeats: AtomicU64,
+    events: AtomicU64,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            answers: Default::default(),
+            starts: AtomicU64::new(0),
+            repeats: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts an answer.
+    pub(super) fn answered(&self, status: u16) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(counter) = self.answers.get(class) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts an accepted start.
+    pub(super) fn start(&self, repeated: bool) {
+        let counter = if repeated { &self.repeats } else { &self.starts };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts accepted events.
+    pub(super) fn event(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The Prometheus text format.
+    fn render(&self, requests: usize, watchers: usize) -> String {
+        let mut text = String::new();
+        let version = env!("CARGO_PKG_VERSION");
+        let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, String)]| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            for (labels, value) in samples {
+                let _ = writeln!(text, "{name}{labels} {value}");
+            }
+        };
+        let plain = |value: String| [(String::new(), value)];
+        let count = |counter: &AtomicU64| plain(counter.load(Ordering::Relaxed).to_string());
+        let info = [(format!("{{version=\"{version}\"}}"), "1".to_owned())];
+        family("windlass_build_info", "gauge", "The version that runs.", &info);
+        let uptime = format!("{:.3}", self.started.elapsed().as_secs_f64());
+        family("windlass_uptime_seconds", "gauge", "Seconds since the start.", &plain(uptime));
+        let answers: Vec<_> = (1..)
+            .zip(&self.answers)
+            .map(|(class, counter)| {
+                (format!("{{class=\"{class}xx\"}}"), counter.load(Ordering::Relaxed).to_string())
+            })
+            .collect();
+        family("windlass_http_requests_total", "counter", "Requests answered.", &answers);
+        let help = "Requests under way.";
+        family("windlass_http_requests_in_flight", "gauge", help, &plain(requests.to_string()));
+        let help = "Clients that watch an instance.";
+        family("windlass_http_watchers", "gauge", help, &plain(watchers.to_string()));
+        let help = "Starts accepted through the API.";
+        family("windlass_starts_total", "counter", help, &count(&self.starts));
+        let help = "Starts that repeated an earlier one.";
+        family("windlass_starts_repeated_total", "counter", help, &count(&self.repeats));
+        let help = "Events accepted through the API.";
+        family("windlass_events_total", "counter", help, &count(&self.events));
+        text
+    }
+}
+
+/// Counters for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics",
+    responses((status = 200, description = "Prometheus text format", body = String,
+        content_type = "text/plain", example = "windlass_uptime_seconds 12.5\n")))]
+pub(super) async fn metrics(State(api): State<Api>) -> Response {
+    let requests = API_REQUESTS.saturating_sub(api.requests.available_permits());
+    let watchers = API_WATCHERS.saturating_sub(api.watchers.available_permits());
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, api.metrics.render(requests, watchers)).into_response()
+}
+
+/// Tells that the process runs.
+#[utoipa::path(get, path = "/healthz", tag = "operation", operation_id = "getHealth",
+    responses((status = 200, description = "It runs", body = String, example = "ok\n")))]
+pub(super) async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// Tells whether requests can be served: the journal answers.
+#[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
+    (status = 200, description = "It takes requests", body = String, example = "ready\n"),
+    (status = 503, description = "It does not", body = super::problem::ProblemBody)))]
+pub(super) async fn ready(
+    State(api): State<Api>,
+) -> Result<(StatusCode, &'static str), ApiProblem> {
+    let probe = api.coordinator.list(Filter::default(), None, 1);
+    match tokio::time::timeout(READY, probe).await {
+        Ok(Ok(_)) => Ok((StatusCode::OK, "ready\n")),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(ApiProblem::new(Code::JournalFailed, format!("no answer within {READY:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+
+    #[test]
+    fn every_family_has_help_type_and_samples() {
+        let metrics = Metrics::new();
+        metrics.answered(204);
+        metrics.answered(999);
+        metrics.start(false);
+        let text = metrics.render(3, 0);
+        assert!(text.contains("windlass_http_requests_total{class=\"2xx\"} 1\n"));
+        assert!(text.contains("windlass_http_requests_in_flight 3\n"));
+        assert!(text.contains("windlass_starts_total 1\n"));
+        for line in text.lines().filter(|it| it.starts_with("# TYPE")) {
+            let name = line.split(' ').nth(2).unwrap_or("");
+            assert!(text.lines().any(|it| it.starts_with(name)), "{line}");
+        }
+    }
+}

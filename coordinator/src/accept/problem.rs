@@ -1,0 +1,152 @@
+//! Errors as the API answers them: RFC 9457 problem details with a code.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use windlass_proto::definition::Diagnostic;
+use windlass_proto::problem::Problem;
+
+use super::code::Code;
+use crate::coordinator::CoordinatorError;
+
+/// A request that was not done.
+#[derive(Debug)]
+pub struct ApiProblem {
+    code: Code,
+    detail: String,
+    diagnostics: Vec<Diagnostic>,
+    cause: Option<Box<Problem>>,
+    retry_after: Option<Duration>,
+}
+
+/// The body of every error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "urn:windlass:problem:WL0503", "status": 404, "title": "No such instance",
+    "detail": "no instance 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f", "code": "WL0503"
+}))]
+pub(super) struct ProblemBody {
+    /// URN of the kind of error.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The HTTP status.
+    status: u16,
+    /// The kind of error in words; stable.
+    title: &'static str,
+    /// What happened this time.
+    detail: String,
+    /// The code that `windlass explain` knows.
+    code: &'static str,
+    /// What is wrong with a definition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    diagnostics: Vec<Diagnostic>,
+    /// The workflow's own error behind this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    cause: Option<Box<Problem>>,
+}
+
+impl ApiProblem {
+    /// A problem with `detail` about this occurrence.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            diagnostics: Vec::new(),
+            cause: None,
+            retry_after: None,
+        }
+    }
+
+    /// A bound on work in progress is reached; the caller may try again after `wait`.
+    #[must_use]
+    pub fn overloaded(detail: &str, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(Code::Overloaded, detail) }
+    }
+
+    /// A parameter that cannot be read.
+    pub(super) fn parameter(name: &str, reason: impl std::fmt::Display) -> Self {
+        Self::new(Code::BadParameter, format!("{name}: {reason}"))
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The error of the workflow behind it, such as why an input was refused.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Problem> {
+        self.cause.as_deref()
+    }
+
+    /// The problem document as the API sends it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        // The document holds strings and numbers only: this cannot fail.
+        serde_json::to_value(self.body()).unwrap_or_default()
+    }
+
+    fn body(&self) -> ProblemBody {
+        ProblemBody {
+            kind: format!("urn:windlass:problem:{}", self.code.code()),
+            status: self.code.status(),
+            title: self.code.title(),
+            detail: self.detail.clone(),
+            code: self.code.code(),
+            diagnostics: self.diagnostics.clone(),
+            cause: self.cause.clone(),
+        }
+    }
+}
+
+impl From<CoordinatorError> for ApiProblem {
+    fn from(error: CoordinatorError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CoordinatorError::InvalidDefinition(diagnostics) => {
+                Self { diagnostics, ..Self::new(Code::InvalidDefinition, detail) }
+            }
+            CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
+            CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
+            CoordinatorError::InvalidInput(problem) => {
+                Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }
+            }
+            CoordinatorError::Conflict { .. } => Self::new(Code::Conflict, detail),
+            CoordinatorError::Overloaded(wait) => Self::overloaded(&detail, wait),
+            CoordinatorError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
+            CoordinatorError::Journal(error) => Self::new(Code::of_journal(&error), detail),
+            CoordinatorError::Stopping => Self {
+                retry_after: Some(Duration::from_secs(1)),
+                ..Self::new(Code::Stopping, detail)
+            },
+        }
+    }
+}
+
+impl IntoResponse for ApiProblem {
+    fn into_response(self) -> Response {
+        if self.code.status() >= 500 {
+            tracing::warn!(code = self.code.code(), detail = %self.detail, "request failed");
+        }
+        let status =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, at least one: a zero would invite a busy loop.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}

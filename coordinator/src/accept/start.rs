@@ -1,0 +1,200 @@
+//! `POST /v1/instances`: starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits::{IDEMPOTENCY_KEY_BYTES, LABEL_BYTES, LABELS};
+use windlass_proto::value::Value;
+
+use super::code::Code;
+use super::payload::{Payload, check_depth};
+use super::problem::{ApiProblem, ProblemBody};
+use super::query::Query;
+use super::state::Api;
+use super::view::Standing;
+use crate::coordinator::{Start, WorkflowRef};
+
+/// A request to start an instance.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "workflow": {"namespace": "examples", "name": "greet", "version": "1.0.0"},
+    "input": {"name": "Ada"}, "labels": {"customer": "42"}
+}))]
+pub(super) struct StartRequest {
+    /// Which workflow.
+    workflow: Selector,
+    /// Its input: any JSON value, `{}` when absent.
+    #[serde(default = "Value::empty_object")]
+    #[schema(value_type = serde_json::Value)]
+    input: Value,
+    /// The id the instance shall have, a UUID. A start with the id of an instance that exists is a
+    /// repeat.
+    #[schema(value_type = Option<String>)]
+    id: Option<InstanceId>,
+    /// Labels to find it by; at most 32.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// Which workflow to start.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Selector {
+    /// `document.namespace`
+    namespace: String,
+    /// `document.name`
+    name: String,
+    /// `document.version`; the highest when absent or `latest`.
+    version: Option<String>,
+}
+
+/// An accepted start.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f", "status": "completed",
+    "output": {"greeting": "Hello, Ada"}, "repeated": false
+}))]
+pub(super) struct StartResponse {
+    #[serde(flatten)]
+    standing: Standing,
+    /// True when an earlier request had started it.
+    repeated: bool,
+}
+
+/// Starts an instance.
+///
+/// Answers once the start is durable: 202 with the id, or, with `wait`, 200 with the outcome when
+/// it came in time. A repeat, by `Idempotency-Key` or by `id`, starts nothing and answers for the
+/// instance that exists, with `repeated` true.
+#[utoipa::path(post, path = "/v1/instances", tag = "instances", operation_id = "startInstance", request_body = StartRequest,
+    params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
+            example = "30s"),
+        ("Idempotency-Key" = Option<String>, Header, example = "order-4711",
+            description = "Makes repeats of this request start one instance only")),
+    responses(
+        (status = 202, description = "Started; `Location` names it", body = StartResponse),
+        (status = 200, description = "Started and ended", body = StartResponse),
+        (status = 400, description = "Body or input refused (WL0504, WL0510)", body = ProblemBody),
+        (status = 404, description = "No such workflow (WL0502)", body = ProblemBody),
+        (status = 413, description = "Too large (WL0507)", body = ProblemBody),
+        (status = 429, description = "Too much work (WL0506); see `Retry-After`",
+            body = ProblemBody)))]
+pub(super) async fn start(
+    State(api): State<Api>,
+    mut query: Query,
+    payload: Payload,
+) -> Result<Response, ApiProblem> {
+    let wait = query.wait()?;
+    query.finish()?;
+    let idempotency_key = idempotency_key(&payload.headers)?;
+    let request: StartRequest = payload.json()?;
+    // The body's memory is free for others while this one waits.
+    drop(payload);
+    let Selector { namespace, name, version } = request.workflow;
+    let start = Start {
+        workflow: WorkflowRef { namespace, name, version },
+        input: check_depth(request.input)?,
+        id: request.id,
+        idempotency_key,
+        labels: labels(request.labels)?,
+    };
+    let started = api.coordinator.start(start).await?;
+    api.metrics.start(started.repeated);
+    let id = started.id;
+    let outcome = match wait {
+        Some(wait) => tokio::select! {
+            outcome = api.coordinator.wait(id, wait) => outcome?,
+            () = api.closed() => None,
+        },
+        None => None,
+    };
+    let location = [(header::LOCATION, format!("/v1/instances/{id}"))];
+    let (status, standing) = match outcome {
+        Some(outcome) => (StatusCode::OK, Standing::ended(id, outcome)),
+        None => {
+            let view = api.coordinator.show(id).await;
+            let word = view.map_or("pending", |it| it.head.status.word());
+            (StatusCode::ACCEPTED, Standing::open(id, word))
+        }
+    };
+    let body = StartResponse { standing, repeated: started.repeated };
+    Ok((status, location, Json(body)).into_response())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiProblem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() && key.len() <= IDEMPOTENCY_KEY_BYTES => {
+            Ok(Some(key.to_owned()))
+        }
+        _ => Err(ApiProblem::parameter(
+            "Idempotency-Key",
+            format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters"),
+        )),
+    }
+}
+
+/// Labels as the coordinator takes them.
+type Labels = Vec<(Arc<str>, Arc<str>)>;
+
+fn labels(given: BTreeMap<String, String>) -> Result<Labels, ApiProblem> {
+    let refused = |detail: String| Err(ApiProblem::new(Code::BadBody, detail));
+    if given.len() > LABELS {
+        return refused(format!("more than {LABELS} labels"));
+    }
+    for (name, value) in &given {
+        if name.is_empty() || name.contains('=') {
+            return refused(format!("label name `{name}` is empty or has a `=`"));
+        }
+        if name.len() > LABEL_BYTES || value.len() > LABEL_BYTES {
+            return refused(format!("a label is longer than {LABEL_BYTES} bytes"));
+        }
+    }
+    Ok(given.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{StartRequest, idempotency_key, labels};
+    use crate::accept::payload::parse;
+
+    #[test]
+    fn absent_input_is_an_empty_object_and_null_stays_null() {
+        let read = |text: &str| parse::<StartRequest>(text.as_bytes()).map(|it| it.input.to_json());
+        let workflow = r#""workflow":{"namespace":"a","name":"b"}"#;
+        assert_eq!(read(&format!("{{{workflow}}}")).unwrap(), "{}");
+        assert_eq!(read(&format!("{{{workflow},\"input\":null}}")).unwrap(), "null");
+        assert!(read(&format!("{{{workflow},\"inptu\":1}}")).is_err());
+        assert!(read(&format!("{{{workflow},\"id\":\"no\"}}")).is_err());
+    }
+
+    #[test]
+    fn labels_and_keys_are_bounded() {
+        let one = |name: &str, value: &str| labels([(name.into(), value.into())].into());
+        assert_eq!(one("a", "b").unwrap().len(), 1);
+        for (name, value) in [("", "b"), ("a=b", "c"), ("a", &*"x".repeat(257))] {
+            assert!(one(name, value).is_err(), "{name}");
+        }
+        assert!(labels((0..33).map(|n| (n.to_string(), String::new())).collect()).is_err());
+        let key = |text: &str| {
+            idempotency_key(
+                &[("idempotency-key".parse().unwrap(), text.parse().unwrap())]
+                    .into_iter()
+                    .collect(),
+            )
+        };
+        assert_eq!(key("order-1").unwrap().as_deref(), Some("order-1"));
+        assert!(key("").is_err());
+        assert!(key(&"k".repeat(256)).is_err());
+    }
+}

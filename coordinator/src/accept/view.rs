@@ -1,0 +1,300 @@
+//! What the API answers: times in RFC 3339, names in camel case.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use windlass_proto::definition::Diagnostic;
+use windlass_proto::id::{Digest, InstanceId, WorkflowId};
+use windlass_proto::problem::Problem;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use crate::coordinator::{self, Outcome};
+use crate::journal::{Head, Page};
+
+/// Identity of a definition.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Workflow {
+    /// `document.namespace`
+    pub namespace: String,
+    /// `document.name`
+    pub name: String,
+    /// `document.version`
+    pub version: String,
+}
+
+impl From<&WorkflowId> for Workflow {
+    fn from(id: &WorkflowId) -> Self {
+        Self {
+            namespace: id.namespace.to_string(),
+            name: id.name.to_string(),
+            version: id.version.to_string(),
+        }
+    }
+}
+
+/// A definition in a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Definition {
+    /// Its identity.
+    #[serde(flatten)]
+    pub workflow: Workflow,
+    /// SHA-256 of its text, in hexadecimal.
+    pub digest: String,
+    /// When it was deployed, in RFC 3339.
+    pub deployed_at: String,
+}
+
+/// Definitions.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Definitions {
+    /// The current definition of every workflow id.
+    pub items: Vec<Definition>,
+}
+
+impl Definitions {
+    pub(super) fn new(items: Vec<(WorkflowId, Digest, Timestamp)>) -> Self {
+        let item = |(id, digest, at): (WorkflowId, Digest, Timestamp)| Definition {
+            workflow: (&id).into(),
+            digest: digest.to_string(),
+            deployed_at: at.to_rfc3339(),
+        };
+        Self { items: items.into_iter().map(item).collect() }
+    }
+}
+
+/// A definition that was accepted.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Deployed {
+    /// Its identity.
+    #[serde(flatten)]
+    pub workflow: Workflow,
+    /// SHA-256 of its text, in hexadecimal.
+    pub digest: String,
+    /// False when the same text was deployed before.
+    pub changed: bool,
+    /// Warnings.
+    #[schema(value_type = Vec<Object>)]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl From<coordinator::Deployed> for Deployed {
+    fn from(deployed: coordinator::Deployed) -> Self {
+        Self {
+            workflow: (&deployed.workflow).into(),
+            digest: deployed.digest.to_string(),
+            changed: deployed.changed,
+            diagnostics: deployed.diagnostics,
+        }
+    }
+}
+
+/// What lists show of an instance.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Its id.
+    pub id: String,
+    /// Its workflow.
+    pub workflow: Workflow,
+    /// SHA-256 of the definition it is pinned to.
+    pub digest: String,
+    /// `pending`, `running`, `waiting`, `suspended`, `cancelled`, `faulted` or `completed`.
+    pub status: &'static str,
+    /// When it was accepted, in RFC 3339.
+    pub started_at: String,
+    /// When it ended, in RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// Labels given at the start.
+    pub labels: BTreeMap<String, String>,
+    /// The instance that runs it as a child.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The error, once faulted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<Problem>,
+}
+
+impl Summary {
+    /// The summary of the instance `id`.
+    #[must_use]
+    pub fn new(id: InstanceId, head: &Head) -> Self {
+        let label = |(name, value): &(Arc<str>, Arc<str>)| (name.to_string(), value.to_string());
+        Self {
+            id: id.to_string(),
+            workflow: (&head.workflow).into(),
+            digest: head.digest.to_string(),
+            status: head.status.word(),
+            started_at: head.started_at.to_rfc3339(),
+            ended_at: head.ended_at.map(Timestamp::to_rfc3339),
+            labels: head.labels.iter().map(label).collect(),
+            parent: head.parent.map(|it| it.to_string()),
+            error: head.error.clone(),
+        }
+    }
+}
+
+/// A page of instances, newest first.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Instances {
+    /// The instances.
+    pub items: Vec<Summary>,
+    /// Send it as `cursor` to get the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl From<Page> for Instances {
+    fn from(page: Page) -> Self {
+        Self {
+            items: page.items.iter().map(|(id, head)| Summary::new(*id, head)).collect(),
+            next: page.next.map(|it| it.to_string()),
+        }
+    }
+}
+
+/// An instance in full.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    /// What lists show of it.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The raw input.
+    #[schema(value_type = serde_json::Value)]
+    pub input: Value,
+    /// The output, once completed; left out when it is large (GET …/output has it).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub output: Option<Value>,
+    /// `$context`
+    #[schema(value_type = serde_json::Value)]
+    pub context: Value,
+    /// Tasks that are running or waiting now.
+    pub open: Vec<OpenTask>,
+}
+
+/// A task that is running or waiting now.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenTask {
+    /// JSON pointer of the task.
+    pub reference: String,
+    /// Its name.
+    pub name: String,
+    /// What it does: `dispatched`, `waiting for time`, `waiting for events`, `retrying`, …
+    pub state: String,
+    /// Since when, in RFC 3339.
+    pub since: String,
+    /// When it continues, for waits and retries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+}
+
+impl From<coordinator::InstanceView> for Instance {
+    fn from(view: coordinator::InstanceView) -> Self {
+        let open = |task: coordinator::OpenTask| OpenTask {
+            reference: task.reference.to_string(),
+            name: task.name.to_string(),
+            state: task.state,
+            since: task.since.to_rfc3339(),
+            until: task.until.map(Timestamp::to_rfc3339),
+            attempt: task.attempt,
+        };
+        Self {
+            summary: Summary::new(view.id, &view.head),
+            input: view.input,
+            output: view.head.output,
+            context: view.context,
+            open: view.open.into_iter().map(open).collect(),
+        }
+    }
+}
+
+/// Where an instance stands, and how it ended if it did.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Standing {
+    /// The instance.
+    pub id: String,
+    /// `pending`, `running`, `waiting`, `suspended`, `cancelled`, `faulted` or `completed`.
+    pub status: &'static str,
+    /// The output, when completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub output: Option<Value>,
+    /// The error, when faulted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<Problem>,
+}
+
+impl Standing {
+    /// The standing of an instance that has not ended.
+    #[must_use]
+    pub fn open(id: InstanceId, status: &'static str) -> Self {
+        Self { id: id.to_string(), status, output: None, error: None }
+    }
+
+    /// The standing of an instance that has ended.
+    #[must_use]
+    pub fn ended(id: InstanceId, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Completed(output) => {
+                Self { output: Some(output), ..Self::open(id, "completed") }
+            }
+            Outcome::Faulted(error) => Self { error: Some(error), ..Self::open(id, "faulted") },
+            Outcome::Cancelled => Self::open(id, "cancelled"),
+        }
+    }
+}
+
+/// One line of a history.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct HistoryEntry {
+    /// Number of the fact, counted from 0.
+    pub sequence: u64,
+    /// When it was decided, in RFC 3339.
+    pub at: String,
+    /// What happened: `instance.started`, `task.started`, `task.completed`, …
+    pub event: String,
+    /// JSON pointer of the task concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Name of the task concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Details: input, output, error, attempt, …
+    #[schema(value_type = serde_json::Value)]
+    pub data: Value,
+}
+
+impl From<coordinator::HistoryEntry> for HistoryEntry {
+    fn from(entry: coordinator::HistoryEntry) -> Self {
+        Self {
+            sequence: entry.sequence,
+            at: entry.at.to_rfc3339(),
+            event: entry.event.to_owned(),
+            task: entry.task.map(|it| it.to_string()),
+            name: entry.name.map(|it| it.to_string()),
+            data: entry.data,
+        }
+    }
+}
+
+/// A part of a history, oldest first.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct History {
+    /// The entries.
+    pub items: Vec<HistoryEntry>,
+    /// Send it as `from` to continue; absent when this page was not full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}

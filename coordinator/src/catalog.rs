@@ -1,0 +1,178 @@
+//! Definitions: deployed text, compiled once, found by name or by digest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+
+use semver::Version;
+use windlass_proto::definition::{self, Diagnostic, Loaded, Severity};
+use windlass_proto::id::{Digest, WorkflowId};
+use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
+
+use crate::journal::{Journal, JournalError, StoredDefinition};
+
+/// All definitions of a coordinator.
+pub struct Catalog {
+    journal: Arc<dyn Journal>,
+    options: definition::Options,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    plans: HashMap<Digest, Arc<Plan>>,
+    /// Namespace and name, then version: what a start by name finds.
+    current: HashMap<(Arc<str>, Arc<str>), BTreeMap<Version, StoredDefinition>>,
+}
+
+/// What became of a deployment.
+pub struct Deployment {
+    /// The definition.
+    pub id: WorkflowId,
+    /// Digest of its text.
+    pub digest: Digest,
+    /// True when the text differs from what was current.
+    pub changed: bool,
+    /// Warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Why a deployment was refused.
+pub enum Refused {
+    /// The definition has errors.
+    Invalid(Vec<Diagnostic>),
+    /// The journal failed.
+    Journal(JournalError),
+}
+
+impl Catalog {
+    /// Reads the names of all definitions; their text is compiled when first needed.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn open(
+        journal: Arc<dyn Journal>,
+        options: definition::Options,
+    ) -> Result<Self, JournalError> {
+        let mut known = Known::default();
+        for stored in journal.definitions()? {
+            known.remember(stored);
+        }
+        Ok(Self { journal, options, known: RwLock::new(known) })
+    }
+
+    /// Checks a definition and makes it current for its id, durably.
+    ///
+    /// # Errors
+    /// When it has errors, or the journal cannot be written.
+    pub fn deploy(&self, text: &str, now: Timestamp) -> Result<Deployment, Refused> {
+        let Loaded { plan, diagnostics } = definition::load(text, &self.options);
+        let has_errors = diagnostics.iter().any(|it| it.severity == Severity::Error);
+        let Some(plan) = plan.filter(|_| !has_errors) else {
+            return Err(Refused::Invalid(diagnostics));
+        };
+        let (id, digest) = (plan.id.clone(), plan.digest.clone());
+        let changed = !self.read(|known| known.is_current(&id, &digest));
+        if changed {
+            let stored = StoredDefinition {
+                id: id.clone(),
+                digest: digest.clone(),
+                text: text.into(),
+                deployed_at: now,
+            };
+            self.journal.put_definition(&stored).map_err(Refused::Journal)?;
+            self.write(|known| {
+                known.plans.insert(digest.clone(), plan);
+                known.remember(stored);
+            });
+        }
+        Ok(Deployment { id, digest, changed, diagnostics })
+    }
+
+    /// The plan of a workflow; without a version, or with `latest`, of the highest one (a
+    /// pre-release only when there is nothing else).
+    #[must_use]
+    pub fn find(&self, namespace: &str, name: &str, version: Option<&str>) -> Option<Arc<Plan>> {
+        let digest = self.stored(namespace, name, version)?.digest;
+        self.plan(&digest)
+    }
+
+    /// The definition of a workflow as deployed; see [`Catalog::find`].
+    #[must_use]
+    pub fn stored(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Option<StoredDefinition> {
+        self.read(|known| {
+            let versions = known.current.get(&(namespace.into(), name.into()))?;
+            match version {
+                None | Some("latest") => {
+                    let released = versions.iter().rev().find(|(it, _)| it.pre.is_empty());
+                    released.or_else(|| versions.iter().next_back()).map(|(_, it)| it.clone())
+                }
+                Some(version) => versions.get(&Version::parse(version).ok()?).cloned(),
+            }
+        })
+    }
+
+    /// All current definitions, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<StoredDefinition> {
+        let mut all: Vec<_> =
+            self.read(|known| known.current.values().flat_map(BTreeMap::values).cloned().collect());
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
+    /// The plan with this digest, if it is compiled already.
+    #[must_use]
+    pub fn at_hand(&self, digest: &Digest) -> Option<Arc<Plan>> {
+        self.read(|known| known.plans.get(digest).cloned())
+    }
+
+    /// The plan with this digest, compiled from the journal's text when it is not at hand. Text
+    /// that was accepted once is accepted again, whatever functions the workers offer now.
+    #[must_use]
+    pub fn plan(&self, digest: &Digest) -> Option<Arc<Plan>> {
+        if let Some(plan) = self.at_hand(digest) {
+            return Some(plan);
+        }
+        let stored = match self.journal.definition(digest) {
+            Ok(stored) => stored?,
+            Err(error) => {
+                tracing::error!(%digest, %error, "a definition cannot be read");
+                return None;
+            }
+        };
+        let lenient = definition::Options { functions: None, strict: false };
+        let plan = definition::load(&stored.text, &lenient).plan?;
+        self.write(|known| known.plans.insert(digest.clone(), plan.clone()));
+        Some(plan)
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
+        look(&self.known.read().unwrap_or_else(|it| it.into_inner()))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        change(&mut self.known.write().unwrap_or_else(|it| it.into_inner()))
+    }
+}
+
+impl Known {
+    fn remember(&mut self, stored: StoredDefinition) {
+        // The loader lets only semantic versions through.
+        let Ok(version) = Version::parse(&stored.id.version) else { return };
+        let key = (stored.id.namespace.clone(), stored.id.name.clone());
+        self.current.entry(key).or_default().insert(version, stored);
+    }
+
+    fn is_current(&self, id: &WorkflowId, digest: &Digest) -> bool {
+        let versions = self.current.get(&(id.namespace.clone(), id.name.clone()));
+        let version = Version::parse(&id.version).ok();
+        let current = versions.zip(version).and_then(|(versions, it)| versions.get(&it));
+        current.is_some_and(|stored| stored.digest == *digest)
+    }
+}

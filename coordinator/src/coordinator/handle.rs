@@ -1,0 +1,444 @@
+//! What the rest of the world can ask of a coordinator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use uuid::Uuid;
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{Digest, InstanceId, PartitionId, WorkflowId};
+use windlass_proto::limits;
+use windlass_proto::plan::{Plan, SchemaSource};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use super::runtime::Runtime;
+use super::{
+    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryEntry, InstanceView, Options,
+    Outcome, Start, Started, WorkflowRef,
+};
+use crate::catalog::{Catalog, Refused};
+use crate::clock;
+use crate::dispatch::{Queue, Reporter};
+use crate::engine::{Ending, Input, Instance, decode};
+use crate::history::Teller;
+use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredInstance};
+use crate::partition::{
+    Done, EventTicket, Message, NewInstance, Refusal, StartReply, Watch, World,
+};
+
+/// How long an answer from a partition may take. It needs a turn and a commit; a disk that takes
+/// longer than this is as good as gone.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// What callers are told to wait when too much work is open.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Coordinator {
+    /// Opens a coordinator on a journal and takes up what was left open. `queue` gets the
+    /// definitions and the way back for reports, and gives the way to the workers.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn open(
+        journal: Arc<dyn Journal>,
+        options: Options,
+        queue: impl FnOnce(&Arc<Catalog>, Reporter) -> Arc<dyn Queue>,
+    ) -> Result<Self, JournalError> {
+        Ok(Self { runtime: Arc::new(Runtime::start(journal, options, queue)?) })
+    }
+
+    /// Stops: decisions taken are made durable, open work stays open in the journal. Blocking.
+    pub fn stop(&self) {
+        self.runtime.stop();
+    }
+
+    /// Why it stopped by itself, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.runtime.failure()
+    }
+
+    /// Checks a definition and makes it current.
+    ///
+    /// # Errors
+    /// When it has errors or cannot be kept.
+    pub async fn deploy(&self, text: String) -> Result<Deployed, CoordinatorError> {
+        let links = self.runtime.links.clone();
+        let deployed = blocking(move || links.catalog.deploy(&text, clock::now())).await?;
+        match deployed {
+            Ok(it) => Ok(Deployed {
+                workflow: it.id,
+                digest: it.digest,
+                changed: it.changed,
+                diagnostics: it.diagnostics,
+            }),
+            Err(Refused::Invalid(diagnostics)) => {
+                Err(CoordinatorError::InvalidDefinition(diagnostics))
+            }
+            Err(Refused::Journal(error)) => Err(error.into()),
+        }
+    }
+
+    /// The current definitions: id, digest, time of deployment.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn workflows(
+        &self,
+    ) -> Result<Vec<(WorkflowId, Digest, Timestamp)>, CoordinatorError> {
+        let all = self.runtime.links.catalog.all().into_iter();
+        Ok(all.map(|it| (it.id, it.digest, it.deployed_at)).collect())
+    }
+
+    /// A definition as it was deployed.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn definition(&self, workflow: &WorkflowRef) -> Result<Arc<str>, CoordinatorError> {
+        self.stored(workflow).map(|it| it.text)
+    }
+
+    fn stored(&self, workflow: &WorkflowRef) -> Result<StoredDefinition, CoordinatorError> {
+        let WorkflowRef { namespace, name, version } = workflow;
+        self.runtime
+            .links
+            .catalog
+            .stored(namespace, name, version.as_deref())
+            .ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
+    }
+
+    /// Starts an instance; returns once the start is durable.
+    ///
+    /// # Errors
+    /// When the workflow is unknown, its input schema refuses the input, or there is too much work.
+    pub async fn start(&self, start: Start) -> Result<Started, CoordinatorError> {
+        self.begin(start, None).await
+    }
+
+    /// Starts an instance and waits for its end, at most `patience`.
+    ///
+    /// # Errors
+    /// As [`Coordinator::start`].
+    pub async fn run(
+        &self,
+        start: Start,
+        patience: Duration,
+    ) -> Result<(Started, Option<Outcome>), CoordinatorError> {
+        let (ended, end) = oneshot::channel();
+        let started = self.begin(start, Some(ended)).await?;
+        match timeout(patience, end).await {
+            Ok(Ok(ending)) => Ok((started, Some(outcome(ending)))),
+            Ok(Err(_)) => Err(self.stopped()),
+            Err(_) => Ok((started, None)),
+        }
+    }
+
+    async fn begin(
+        &self,
+        start: Start,
+        ended: Option<oneshot::Sender<Ending>>,
+    ) -> Result<Started, CoordinatorError> {
+        if self.runtime.is_overloaded() {
+            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
+        }
+        let plan = self.plan(&start.workflow).await?;
+        check_input(&plan, &start.input)?;
+        let id = instance_id(&start);
+        let (reply, answer) = oneshot::channel();
+        let new = NewInstance {
+            id,
+            plan,
+            input: start.input,
+            labels: start.labels,
+            parent: None,
+            reply: Some(reply),
+            ended,
+        };
+        let message = Message::Start(Box::new(new));
+        let StartReply { repeated } = self.ask(id, message, answer).await?;
+        Ok(Started { id, repeated })
+    }
+
+    async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
+        let stored = self.stored(workflow)?;
+        if let Some(plan) = self.runtime.links.catalog.at_hand(&stored.digest) {
+            return Ok(plan);
+        }
+        let links = self.runtime.links.clone();
+        let plan = blocking(move || links.catalog.plan(&stored.digest)).await?;
+        plan.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
+    }
+
+    /// How an instance ended, or `None` when it has not within `patience`.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub async fn wait(
+        &self,
+        id: InstanceId,
+        patience: Duration,
+    ) -> Result<Option<Outcome>, CoordinatorError> {
+        let (reply, end) = oneshot::channel();
+        self.send(id, Message::Watch { instance: id, watch: Watch::End(reply) })?;
+        match timeout(patience, end).await {
+            Ok(Ok(ending)) => Ok(Some(outcome(ending))),
+            Ok(Err(_)) if self.runtime.is_stopping() => Err(self.stopped()),
+            Ok(Err(_)) => Err(CoordinatorError::UnknownInstance(id)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// An instance in full.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub async fn show(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
+        let (reply, view) = oneshot::channel();
+        let view = self.ask(id, Message::Show { instance: id, reply }, view).await?;
+        view.map(|it| *it).ok_or(CoordinatorError::UnknownInstance(id))
+    }
+
+    /// Instances, newest first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn list(
+        &self,
+        filter: Filter,
+        cursor: Option<InstanceId>,
+        limit: usize,
+    ) -> Result<Page, CoordinatorError> {
+        let journal = self.runtime.journal.clone();
+        Ok(blocking(move || journal.list(&filter, cursor, limit)).await??)
+    }
+
+    /// What happened to an instance: entries from sequence number `from` on, at most about `limit`.
+    ///
+    /// # Errors
+    /// When there is no such instance, or the journal cannot be read.
+    pub async fn history(
+        &self,
+        id: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, CoordinatorError> {
+        let (journal, links) = (self.runtime.journal.clone(), self.runtime.links.clone());
+        let read = move || read_history(&*journal, &links.catalog, id, from, limit);
+        blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))
+    }
+
+    /// Returns when the instance has facts from sequence number `from` on or has ended, or when
+    /// `patience` is over.
+    ///
+    /// # Errors
+    /// When the coordinator is stopping.
+    pub async fn changed(
+        &self,
+        id: InstanceId,
+        from: u64,
+        patience: Duration,
+    ) -> Result<(), CoordinatorError> {
+        let (reply, news) = oneshot::channel();
+        self.send(id, Message::Watch { instance: id, watch: Watch::Change(from, reply) })?;
+        // Out of patience and gone are both answers here: the caller looks again.
+        let _ = timeout(patience, news).await;
+        Ok(())
+    }
+
+    /// Ends an instance; what it has at workers is told to stop.
+    ///
+    /// # Errors
+    /// When there is no such instance or it has ended.
+    pub async fn cancel(
+        &self,
+        id: InstanceId,
+        reason: Option<String>,
+    ) -> Result<(), CoordinatorError> {
+        let reason = reason.map(Arc::from);
+        self.operate(id, Input::Cancel { reason }, "cancel").await
+    }
+
+    /// Stops an instance for a while: running tasks finish, no new ones begin.
+    ///
+    /// # Errors
+    /// When there is no such instance, or it has ended or is suspended already.
+    pub async fn suspend(&self, id: InstanceId) -> Result<(), CoordinatorError> {
+        self.operate(id, Input::Suspend, "suspend").await
+    }
+
+    /// Lets a suspended instance go on.
+    ///
+    /// # Errors
+    /// When there is no such instance, or it is not suspended.
+    pub async fn resume(&self, id: InstanceId) -> Result<(), CoordinatorError> {
+        self.operate(id, Input::Resume, "resume").await
+    }
+
+    async fn operate(
+        &self,
+        id: InstanceId,
+        input: Input,
+        action: &'static str,
+    ) -> Result<(), CoordinatorError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Input { instance: id, input, reply: Some(reply) };
+        match self.ask(id, message, answer).await? {
+            Ok(()) => Ok(()),
+            Err(Refusal::Unknown) => Err(CoordinatorError::UnknownInstance(id)),
+            Err(Refusal::Rejected(_, status)) => {
+                Err(CoordinatorError::Conflict { id, status, action })
+            }
+        }
+    }
+
+    /// Hands an event to all instances that wait for it; returns once that is durable.
+    ///
+    /// # Errors
+    /// When there is too much work, or the coordinator is stopping.
+    pub async fn event(&self, event: CloudEvent) -> Result<EventReceipt, CoordinatorError> {
+        if self.runtime.is_overloaded() {
+            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
+        }
+        let (done, consumed) = oneshot::channel();
+        let partitions = self.runtime.links.partitions();
+        let ticket = EventTicket::new(Arc::new(event), partitions, Done::Caller(done));
+        for partition in 0..partitions {
+            self.runtime.links.tell(PartitionId(partition), Message::Event(ticket.clone()));
+        }
+        drop(ticket);
+        let consumed = self.answered(consumed).await?;
+        Ok(EventReceipt { consumed })
+    }
+
+    fn partition(&self, id: InstanceId) -> PartitionId {
+        id.partition(self.runtime.links.partitions())
+    }
+
+    fn send(&self, id: InstanceId, message: Message) -> Result<(), CoordinatorError> {
+        if self.runtime.is_stopping() {
+            return Err(self.stopped());
+        }
+        self.runtime.links.tell(self.partition(id), message);
+        Ok(())
+    }
+
+    async fn ask<T>(
+        &self,
+        id: InstanceId,
+        message: Message,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, CoordinatorError> {
+        self.send(id, message)?;
+        self.answered(answer).await
+    }
+
+    async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, CoordinatorError> {
+        match timeout(ANSWER, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(self.stopped()),
+            Err(_) => Err(CoordinatorError::Overloaded(RETRY_AFTER)),
+        }
+    }
+
+    fn stopped(&self) -> CoordinatorError {
+        match self.runtime.failure() {
+            Some(reason) => JournalError::Store(reason).into(),
+            None => CoordinatorError::Stopping,
+        }
+    }
+}
+
+/// Runs what reads or writes the journal away from the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CoordinatorError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| CoordinatorError::Stopping)
+}
+
+/// The id a start gets: the caller's, one that is a function of the idempotency key, or a new one.
+fn instance_id(start: &Start) -> InstanceId {
+    match (start.id, &start.idempotency_key) {
+        (Some(id), _) => id,
+        (None, Some(key)) => {
+            let WorkflowRef { namespace, name, .. } = &start.workflow;
+            let name = format!("{namespace}/{name}/{key}");
+            InstanceId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+        }
+        (None, None) => InstanceId(Uuid::now_v7()),
+    }
+}
+
+/// The workflow's input schema is checked before anything is accepted, so that the caller learns at
+/// once; the engine checks again for starts that come another way.
+fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
+    let size = usize::try_from(input.weight()).unwrap_or(usize::MAX);
+    if size > limits::PAYLOAD_BYTES {
+        let (what, limit) = ("the input", limits::PAYLOAD_BYTES);
+        return Err(CoordinatorError::TooLarge { what, size, limit });
+    }
+    let Some(SchemaSource::Inline(schema)) = &plan.input.schema else { return Ok(()) };
+    schema.validate(input).map_err(|error| {
+        let detail = format!("the workflow's input is refused by its schema: {error}");
+        let problem = Problem::new(Standard::Validation, detail).at(&Arc::from("/"));
+        CoordinatorError::InvalidInput(problem)
+    })
+}
+
+fn outcome(ending: Ending) -> Outcome {
+    match ending {
+        Ending::Completed(output) => Outcome::Completed(output),
+        Ending::Faulted(problem) => Outcome::Faulted(problem),
+        Ending::Cancelled(_) => Outcome::Cancelled,
+    }
+}
+
+fn shown(workflow: &WorkflowRef) -> String {
+    let version = workflow.version.as_deref().unwrap_or("latest");
+    format!("{}/{}:{version}", workflow.namespace, workflow.name)
+}
+
+/// Reads an instance's facts from the first on and tells those from `from`.
+fn read_history(
+    journal: &dyn Journal,
+    catalog: &Catalog,
+    id: InstanceId,
+    from: u64,
+    limit: usize,
+) -> Result<Option<Vec<HistoryEntry>>, JournalError> {
+    /// Journal entries read at once.
+    const PAGE: usize = 256;
+    let Some(Head { digest, .. }) = journal.head(id)? else { return Ok(None) };
+    let missing = || JournalError::Damaged(format!("the definition {digest} is missing"));
+    let plan = catalog.plan(&digest).ok_or_else(missing)?;
+    let mut teller = Teller::new(&plan, Instance::unborn(id));
+    let (mut entries, mut next) = (Vec::new(), 0);
+    loop {
+        let page = journal.facts(id, next, PAGE)?;
+        for stored in &page {
+            next = stored.sequence + u64::from(stored.count);
+            let turns = decode(&stored.facts)
+                .map_err(|error| JournalError::Damaged(format!("instance {id}: {error}")))?;
+            for turn in turns {
+                teller.tell(&turn, from, &mut entries);
+            }
+            if entries.len() >= limit {
+                entries.truncate(limit);
+                return Ok(Some(entries));
+            }
+        }
+        if page.len() < PAGE {
+            return Ok(Some(entries));
+        }
+    }
+}
+
+/// The state that a stored instance adds up to: for tools that look at a journal from outside.
+///
+/// # Errors
+/// When the facts cannot be decoded.
+pub fn restore(id: InstanceId, stored: &StoredInstance) -> Result<Instance, JournalError> {
+    crate::partition::fold(id, stored).map(|(instance, _)| instance)
+}

@@ -1,0 +1,140 @@
+//! What runs inside: partitions on their threads, the committer, and the ways between them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use windlass_proto::definition;
+use windlass_proto::id::PartitionId;
+use windlass_proto::wire::{Assignment, AssignmentKey};
+
+use super::Options;
+use crate::catalog::Catalog;
+use crate::dispatch::{Queue, Reporter};
+use crate::journal::committer::{Committer, CommitterHandle};
+use crate::journal::{Journal, JournalError};
+use crate::partition::{Inbox, Mailbox, Message, Owner, Shared, Surroundings, World, mailbox};
+
+/// Batches that wait for the committer at most: with this many the partitions wait for the disk.
+const COMMIT_QUEUE: usize = 16;
+
+/// Messages that may wait in one partition before new work is refused.
+const INBOX_DEPTH: usize = 20_000;
+
+/// A running coordinator.
+pub(super) struct Runtime {
+    pub(super) links: Arc<Links>,
+    pub(super) journal: Arc<dyn Journal>,
+    committer: CommitterHandle,
+    owners: Mutex<Vec<Owner>>,
+    stopping: Arc<AtomicBool>,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+/// The ways between partitions, workers and definitions.
+pub(super) struct Links {
+    pub(super) inboxes: Arc<[Inbox]>,
+    pub(super) catalog: Arc<Catalog>,
+    queue: Arc<dyn Queue>,
+}
+
+impl World for Links {
+    fn partitions(&self) -> u16 {
+        u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX)
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn dispatch(&self, assignment: Assignment) {
+        self.queue.send(assignment);
+    }
+
+    fn cancel(&self, key: AssignmentKey) {
+        self.queue.cancel(key);
+    }
+
+    fn tell(&self, partition: PartitionId, message: Message) {
+        if let Some(inbox) = self.inboxes.get(usize::from(partition.0)) {
+            // A partition that has stopped wants nothing any more: its journal has what is open.
+            let _ = inbox.send(message);
+        }
+    }
+}
+
+impl Runtime {
+    /// Opens all partitions of a journal and takes up what was left open.
+    pub(super) fn start(
+        journal: Arc<dyn Journal>,
+        options: Options,
+        queue: impl FnOnce(&Arc<Catalog>, Reporter) -> Arc<dyn Queue>,
+    ) -> Result<Self, JournalError> {
+        let options = definition::Options { functions: options.functions, strict: options.strict };
+        let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
+        let epoch = journal.next_epoch()?;
+        let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
+            (0..journal.partitions()).map(|_| mailbox()).unzip();
+        let inboxes: Arc<[Inbox]> = inboxes.into();
+        let queue = queue(&catalog, Reporter::new(inboxes.clone()));
+        let links = Arc::new(Links { inboxes, catalog: catalog.clone(), queue });
+        let runtime = Self {
+            links: links.clone(),
+            journal: journal.clone(),
+            committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
+            owners: Mutex::new(Vec::new()),
+            stopping: Arc::new(AtomicBool::new(false)),
+            failure: Arc::new(Mutex::new(None)),
+        };
+        let shared = Shared { journal, catalog, epoch };
+        for (partition, mailbox) in (0u16..).zip(mailboxes) {
+            let surroundings = Surroundings {
+                world: links.clone(),
+                committer: runtime.committer.clone(),
+                stopping: runtime.stopping.clone(),
+                failed: runtime.on_failure(),
+            };
+            let owner =
+                Owner::start(PartitionId(partition), shared.clone(), mailbox, surroundings)?;
+            runtime.owners.lock().unwrap_or_else(|it| it.into_inner()).push(owner);
+        }
+        Ok(runtime)
+    }
+
+    /// What a failing journal leads to: everything stops, as memory and disk may differ now.
+    fn on_failure(&self) -> Arc<dyn Fn(String) + Send + Sync> {
+        let (stopping, failure) = (self.stopping.clone(), self.failure.clone());
+        Arc::new(move |reason| {
+            let mut failure = failure.lock().unwrap_or_else(|it| it.into_inner());
+            if failure.is_none() && !stopping.load(Ordering::Acquire) {
+                tracing::error!(%reason, "the journal failed: the coordinator stops");
+                *failure = Some(reason);
+            }
+            stopping.store(true, Ordering::Release);
+        })
+    }
+
+    /// Why the coordinator stopped by itself, if it did.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(|it| it.into_inner()).clone()
+    }
+
+    /// True when it takes no more work.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// True when too many messages wait already.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.links.inboxes.iter().any(|inbox| inbox.depth() > INBOX_DEPTH)
+    }
+
+    /// Stops taking turns, makes durable what was decided, and ends the threads. Blocking.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        let owners = std::mem::take(&mut *self.owners.lock().unwrap_or_else(|it| it.into_inner()));
+        for owner in owners {
+            owner.join();
+        }
+        self.committer.close();
+    }
+}

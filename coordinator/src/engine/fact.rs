@@ -1,0 +1,382 @@
+//! What is kept of what happened: versioned by the journal's record format, append-only.
+//!
+//! Names of variants are short because every step of every workflow writes some.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
+use windlass_proto::plan::{Flow, TaskIx};
+use windlass_proto::problem::Problem;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+use windlass_proto::wire::Field;
+
+use super::instance::{Parent, Step};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Fact {
+    /// The instance was accepted.
+    #[serde(rename = "S")]
+    Started {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The definition it is pinned to.
+        digest: Digest,
+        /// The raw input.
+        input: Value,
+        /// The instance that runs it as a child.
+        parent: Option<Parent>,
+        /// Labels.
+        labels: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// `input.from` of the workflow gave this.
+    #[serde(rename = "I")]
+    InputTransformed(Value),
+    /// A task is visited: its frame is the next number.
+    #[serde(rename = "o")]
+    TaskOpened {
+        /// The frame whose list or branches it belongs to.
+        parent: FrameId,
+        /// Position in that list.
+        position: u32,
+        /// The task.
+        task: TaskIx,
+        /// Its raw input, where that is not the parent's current value.
+        #[serde(with = "super::optional")]
+        raw: Option<Value>,
+    },
+    /// `input.from` of a task gave this.
+    #[serde(rename = "i")]
+    TaskInput {
+        /// The visit.
+        frame: FrameId,
+        /// The transformed input.
+        input: Value,
+    },
+    /// The task's `if` was false.
+    #[serde(rename = "k")]
+    TaskSkipped {
+        /// The frame whose list it belongs to.
+        parent: FrameId,
+        /// Position in that list.
+        position: u32,
+        /// The task.
+        task: TaskIx,
+        /// Its own frame, when one was opened to evaluate the condition.
+        frame: Option<FrameId>,
+    },
+    /// The task was handed to a worker.
+    #[serde(rename = "d")]
+    Dispatched {
+        /// The visit.
+        frame: FrameId,
+        /// Which sending, from 1.
+        delivery: u32,
+    },
+    /// An expression that names a secret was handed to a worker.
+    #[serde(rename = "e")]
+    EvaluationRequested {
+        /// The visit.
+        frame: FrameId,
+        /// Which field.
+        field: Field,
+        /// What it is evaluated on.
+        value: Value,
+        /// Which sending, from 1.
+        delivery: u32,
+        /// Where the flow goes after the task, where the task has decided that already.
+        flow: Option<Flow>,
+    },
+    /// The task ended with an output.
+    #[serde(rename = "c")]
+    TaskCompleted {
+        /// The visit.
+        frame: FrameId,
+        /// The transformed output; absent when it equals the transformed input.
+        #[serde(with = "super::optional")]
+        output: Option<Value>,
+        /// The new context; absent when it stays.
+        #[serde(with = "super::optional")]
+        context: Option<Value>,
+    },
+    /// The task ended with an error.
+    #[serde(rename = "f")]
+    TaskFaulted {
+        /// The visit.
+        frame: FrameId,
+        /// The error.
+        problem: Problem,
+    },
+    /// A `for` has its items.
+    #[serde(rename = "l")]
+    LoopBegan {
+        /// The visit.
+        frame: FrameId,
+        /// The items, an array.
+        items: Value,
+    },
+    /// An iteration begins.
+    #[serde(rename = "n")]
+    Iterated {
+        /// The visit of the `for`.
+        frame: FrameId,
+        /// The iteration, from 0.
+        index: u32,
+    },
+    /// A `fork` has this many branches.
+    #[serde(rename = "F")]
+    Forked {
+        /// The visit.
+        frame: FrameId,
+        /// How many branches.
+        branches: u32,
+    },
+    /// What the branches of a `fork` changed of the context was merged.
+    #[serde(rename = "m")]
+    ContextMerged {
+        /// The visit of the `fork`.
+        frame: FrameId,
+        /// The context.
+        context: Value,
+    },
+    /// A branch of a competing `fork` failed while others go on.
+    #[serde(rename = "b")]
+    BranchFaulted {
+        /// The visit of the `fork`.
+        frame: FrameId,
+        /// The branch.
+        position: u32,
+        /// Its error.
+        problem: Problem,
+    },
+    /// A `do`, a function's body or another plain list begins in this frame.
+    #[serde(rename = "s")]
+    SequenceBegan {
+        /// The visit.
+        frame: FrameId,
+        /// What the first task gets, where that is not the frame's transformed input.
+        #[serde(with = "super::optional")]
+        value: Option<Value>,
+    },
+    /// A `try` begins its first or next attempt.
+    #[serde(rename = "t")]
+    AttemptBegan {
+        /// The visit of the `try`.
+        frame: FrameId,
+        /// The attempt, from 1.
+        attempt: u32,
+    },
+    /// An attempt failed and the next one is due later.
+    #[serde(rename = "r")]
+    RetryScheduled {
+        /// The visit of the `try`.
+        frame: FrameId,
+        /// The clause that caught the error.
+        clause: u32,
+        /// The error.
+        problem: Problem,
+        /// When the next attempt begins.
+        due: Timestamp,
+    },
+    /// An error was caught; the clause's tasks follow.
+    #[serde(rename = "C")]
+    Caught {
+        /// The visit of the `try`.
+        frame: FrameId,
+        /// The clause.
+        clause: u32,
+        /// The error.
+        problem: Problem,
+    },
+    /// A timer was set; its number is the next one.
+    #[serde(rename = "T")]
+    TimerSet {
+        /// The visit it belongs to; the root frame for the workflow's own.
+        frame: FrameId,
+        /// What for.
+        purpose: TimerPurpose,
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// A timer was due and has done its work.
+    #[serde(rename = "x")]
+    TimerFired {
+        /// Its number.
+        timer: u32,
+    },
+    /// An event was made.
+    #[serde(rename = "E")]
+    Emitted {
+        /// The visit of the `emit`.
+        frame: FrameId,
+        /// The event.
+        event: CloudEvent,
+    },
+    /// A `listen` waits for events.
+    #[serde(rename = "L")]
+    Subscribed {
+        /// The visit of the `listen`.
+        frame: FrameId,
+        /// What correlations must be, as far as the definition says.
+        expectations: Vec<(Arc<str>, Value)>,
+    },
+    /// A `listen` took an event.
+    #[serde(rename = "v")]
+    EventConsumed {
+        /// The visit of the `listen`.
+        frame: FrameId,
+        /// The filter it matched; absent when no filter is given.
+        filter: Option<u32>,
+        /// What was read of it; absent for an event that only ends the listening.
+        #[serde(with = "super::optional")]
+        item: Option<Value>,
+        /// Correlations it fixed.
+        correlations: Vec<(Arc<str>, Value)>,
+        /// True when the `listen` wants no further events.
+        last: bool,
+    },
+    /// `foreach` of a `listen` begins with the next event.
+    #[serde(rename = "g")]
+    ItemBegan {
+        /// The visit of the `listen`.
+        frame: FrameId,
+    },
+    /// `foreach` of a `listen` is done with an event.
+    #[serde(rename = "h")]
+    ItemEnded {
+        /// The visit of the `listen`.
+        frame: FrameId,
+        /// What it gave.
+        output: Value,
+        /// The new context; absent when it stays.
+        #[serde(with = "super::optional")]
+        context: Option<Value>,
+    },
+    /// A `listen` wants no further events, and drops those not yet taken up.
+    #[serde(rename = "z")]
+    ListenClosed {
+        /// The visit of the `listen`.
+        frame: FrameId,
+    },
+    /// A child is to be started.
+    #[serde(rename = "w")]
+    ChildStarted {
+        /// The visit of the `run.workflow`.
+        frame: FrameId,
+        /// The child.
+        child: InstanceId,
+        /// Namespace, name, version.
+        workflow: [Arc<str>; 3],
+        /// Its input.
+        input: Value,
+        /// Whether its end is awaited.
+        wait: bool,
+    },
+    /// Extensions begin around a task: their lists before it, or those after it.
+    #[serde(rename = "B")]
+    ExtensionsBegan {
+        /// The visit of the extended task.
+        frame: FrameId,
+        /// Which extensions of the definition.
+        extensions: Vec<u32>,
+        /// What their tasks get: the task's input, or its output.
+        value: Value,
+        /// Where the flow goes after the task, when it has ended and has said so.
+        flow: Option<Flow>,
+        /// True for the lists after the task.
+        after: bool,
+    },
+    /// The next extension's list begins.
+    #[serde(rename = "p")]
+    ExtensionBegan {
+        /// The visit of the extended task.
+        frame: FrameId,
+        /// Which of the extensions at work, from 0.
+        place: u32,
+    },
+    /// The lists before the task, or those after it, are done.
+    #[serde(rename = "A")]
+    ExtensionsEnded {
+        /// The visit of the extended task.
+        frame: FrameId,
+    },
+    /// The turn ended with these steps left over.
+    #[serde(rename = "y")]
+    Yielded(Vec<Step>),
+    /// The steps left over are taken up again.
+    #[serde(rename = "Y")]
+    Continued,
+    /// An operator stopped it for a while.
+    #[serde(rename = "P")]
+    Suspended,
+    /// An operator let it go on.
+    #[serde(rename = "R")]
+    Resumed,
+    /// It ended with an output.
+    #[serde(rename = "D")]
+    Completed(Value),
+    /// It ended with an error.
+    #[serde(rename = "X")]
+    Faulted(Problem),
+    /// An operator ended it.
+    #[serde(rename = "Q")]
+    Cancelled(Option<Arc<str>>),
+}
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimerPurpose {
+    /// A `wait` ends.
+    #[serde(rename = "w")]
+    Wait,
+    /// The next attempt of a `try` begins.
+    #[serde(rename = "r")]
+    Retry,
+    /// `timeout` of a task, or of the workflow when the frame is the root.
+    #[serde(rename = "t")]
+    Timeout,
+    /// `limit.attempt.duration` of a retry policy.
+    #[serde(rename = "a")]
+    Attempt,
+}
+
+/// The facts of one turn, with the time they were decided at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Journaled {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub facts: Vec<Fact>,
+}
+
+/// A journal entry is not what this version writes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("facts cannot be decoded: {0}")]
+pub struct FactError(pub String);
+
+/// Appends the facts of one turn to a journal entry; entries hold whole turns, one after another.
+///
+/// # Errors
+/// Never for facts the engine makes; the encoder's signature allows it.
+pub fn encode(turn: &Journaled, entry: &mut Vec<u8>) -> Result<(), FactError> {
+    rmp_serde::encode::write(entry, turn).map_err(|error| FactError(error.to_string()))
+}
+
+/// Reads all turns of a journal entry.
+///
+/// # Errors
+/// When the bytes are not what [`encode`] writes.
+pub fn decode(entry: &[u8]) -> Result<Vec<Journaled>, FactError> {
+    let mut rest = entry;
+    let mut turns = Vec::new();
+    while !rest.is_empty() {
+        let turn = rmp_serde::decode::from_read(&mut rest)
+            .map_err(|error: rmp_serde::decode::Error| FactError(error.to_string()))?;
+        turns.push(turn);
+    }
+    Ok(turns)
+}

@@ -1,0 +1,64 @@
+//! Errors on their way up: to the `try` that catches them, or to the end of the instance.
+
+use windlass_proto::id::FrameId;
+use windlass_proto::plan::Kind;
+use windlass_proto::problem::Problem;
+
+use super::fact::Fact;
+use super::instance::{Body, Ending, ROOT};
+use super::turn::Turn;
+
+impl Turn<'_> {
+    /// A task failed.
+    pub(super) fn fail(&mut self, id: FrameId, problem: Problem) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let (parent, position) = (frame.parent, frame.position);
+        let problem = problem.at(&self.reference(id));
+        self.record(Fact::TaskFaulted { frame: id, problem: problem.clone() });
+        self.propagate(parent, position, problem);
+    }
+
+    /// Hands an error to the enclosing frames, nearest first, until one deals with it.
+    pub(super) fn propagate(&mut self, parent: FrameId, position: u32, problem: Problem) {
+        let (mut id, mut position, mut problem) = (parent, position, problem);
+        loop {
+            let Some(frame) = self.state.frame(id) else { return };
+            let (above, own) = (frame.parent, frame.position);
+            match &frame.body {
+                Body::Trying { .. } => match self.catch(id, problem) {
+                    None => return,
+                    Some(uncaught) => problem = uncaught,
+                },
+                Body::Fork { .. } if self.competes(id) => {
+                    match self.branch_lost(id, position, problem) {
+                        None => return,
+                        Some(first) => problem = first,
+                    }
+                }
+                _ => {}
+            }
+            if id == ROOT {
+                return self.end(Ending::Faulted(problem));
+            }
+            (id, position) = (above, own);
+        }
+    }
+
+    /// True for a `fork` whose branches compete.
+    fn competes(&self, id: FrameId) -> bool {
+        let task = self.state.frame(id).and_then(|frame| self.task_of(frame));
+        matches!(task.map(|task| &task.kind), Some(Kind::Fork(fork)) if fork.compete)
+    }
+
+    /// A competing branch failed: the race goes on while others run. When all have failed, the
+    /// first one's error (in declaration order) is the fork's.
+    fn branch_lost(&mut self, id: FrameId, position: u32, problem: Problem) -> Option<Problem> {
+        self.record(Fact::BranchFaulted { frame: id, position, problem });
+        match &self.state.frame(id)?.body {
+            Body::Fork { running: 0, branches } => {
+                branches.iter().find_map(|branch| branch.problem.clone())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What can happen to an instance from outside.
+
+use std::sync::Arc;
+
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::problem::Problem;
+use windlass_proto::value::Value;
+
+/// Something that happened outside the instance.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A worker reports on an assignment.
+    Reported {
+        /// The visit the assignment was for.
+        frame: FrameId,
+        /// Which delivery of it.
+        delivery: u32,
+        /// The output, or the error.
+        result: Result<Value, Problem>,
+    },
+    /// A timer is due.
+    TimerFired {
+        /// Its number in the instance.
+        timer: u32,
+    },
+    /// An event that the instance may be waiting for.
+    EventArrived(Arc<CloudEvent>),
+    /// An emitted event has been handed over, durably, to all who wait for it.
+    Published {
+        /// The visit of the `emit`.
+        frame: FrameId,
+        /// Why it could not be.
+        result: Result<(), Problem>,
+    },
+    /// A child that is not awaited has been accepted.
+    ChildAccepted {
+        /// The visit of the `run.workflow`.
+        frame: FrameId,
+    },
+    /// A child has ended, or could not be started.
+    ChildEnded {
+        /// The visit of the `run.workflow`.
+        frame: FrameId,
+        /// How.
+        outcome: ChildOutcome,
+    },
+    /// The last turn left steps over.
+    Continue,
+    /// An operator ends it.
+    Cancel {
+        /// Why.
+        reason: Option<Arc<str>>,
+    },
+    /// An operator stops it for a while.
+    Suspend,
+    /// An operator lets it go on.
+    Resume,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChildOutcome {
+    /// With an output.
+    Completed(Value),
+    /// With an error, or it could not be started.
+    Faulted(Problem),
+    /// By an operator.
+    Cancelled(InstanceId),
+}
+
+/// Why an input changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The instance has ended.
+    #[error("the instance has ended")]
+    Ended,
+    /// The report, timer or answer is for something that is no longer open: a late or repeated one.
+    #[error("nothing is open that this belongs to")]
+    Stale,
+    /// The instance is not waiting for this event.
+    #[error("the event is not waited for")]
+    NotWaited,
+    /// It is suspended already, or not suspended.
+    #[error("the instance is not in a state that allows this")]
+    WrongStatus,
+}

@@ -1,0 +1,304 @@
+//! `listen`: waiting for events.
+//!
+//! Events that arrive while `foreach` works on an earlier one queue up. Correlations without an
+//! expectation are fixed by the first matching event and hold for all filters of the listen.
+
+mod filter;
+
+use std::sync::Arc;
+
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::expression::Template;
+use windlass_proto::id::FrameId;
+use windlass_proto::limits;
+use windlass_proto::plan::{Kind, Listen, Plan, Strategy, Subscription, Until};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::value::Value;
+
+use super::fact::Fact;
+use super::flow::{check, fit, no_secrets_here};
+use super::input::Rejection;
+use super::instance::{Body, Instance, Listening, Step};
+use super::scope::Locals;
+use super::turn::Turn;
+pub(super) use filter::read;
+
+/// Which events can concern a listening visit: what the partition routes by.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Interest {
+    /// Events of these types.
+    Types(Vec<Arc<str>>),
+    /// Any event.
+    All,
+}
+
+/// What events a listening visit can want; `None` when it does not listen.
+#[must_use]
+pub fn interest(plan: &Plan, state: &Instance, id: FrameId) -> Option<Interest> {
+    let frame = state.frame(id)?;
+    let Kind::Listen(listen) = &plan.task(frame.task?).kind else { return None };
+    let mut types = Vec::new();
+    for strategy in strategies(listen) {
+        let filters = strategy.filters();
+        if filters.is_empty() && matches!(strategy, Strategy::Any { .. }) {
+            return Some(Interest::All);
+        }
+        for filter in filters {
+            match filter::literal_type(filter) {
+                Some(kind) => types.push(kind),
+                None => return Some(Interest::All),
+            }
+        }
+    }
+    types.sort();
+    types.dedup();
+    Some(Interest::Types(types))
+}
+
+impl<'a> Turn<'a> {
+    /// Begins to wait for events.
+    pub(super) fn listen(&mut self, id: FrameId, listen: &'a Listen, input: &Value) {
+        match self.expectations(id, listen, input) {
+            Ok(expectations) => self.record(Fact::Subscribed { frame: id, expectations }),
+            Err(problem) => return self.fail(id, problem),
+        }
+        if matches!(&listen.strategy, Strategy::All(filters) if filters.is_empty()) {
+            self.record(Fact::ListenClosed { frame: id });
+            self.steps.push_back(Step::NextItem { frame: id });
+        }
+    }
+
+    /// What correlations must be, as far as `expect` says.
+    fn expectations(
+        &self,
+        id: FrameId,
+        listen: &Listen,
+        input: &Value,
+    ) -> Result<Vec<(Arc<str>, Value)>, Problem> {
+        let mut expectations: Vec<(Arc<str>, Value)> = Vec::new();
+        let filters: Vec<_> = strategies(listen).flat_map(|it| it.filters()).collect();
+        let conditions = filters.iter().flat_map(|filter| filter.with.iter().map(|(_, it)| it));
+        if conditions.clone().any(Template::uses_secrets) {
+            return Err(no_secrets_here("a filter of events"));
+        }
+        for correlation in filters.iter().flat_map(|filter| &filter.correlate) {
+            if correlation.from.uses_secrets() {
+                return Err(no_secrets_here("`correlate`"));
+            }
+            let Some(expect) = &correlation.expect else { continue };
+            if expect.uses_secrets() {
+                return Err(no_secrets_here("`correlate`"));
+            }
+            let value = self.template(expect, input, id, &Locals::default())?;
+            expectations.push((correlation.key.clone(), value));
+        }
+        Ok(expectations)
+    }
+
+    /// An event arrives; every listening visit that wants it takes it.
+    pub(super) fn event_arrived(&mut self, event: &CloudEvent) -> Result<(), Rejection> {
+        let listening: Vec<FrameId> = self
+            .state
+            .frames
+            .iter()
+            .filter(|(_, it)| matches!(&it.body, Body::Listening(listening) if !listening.closed))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut taken = false;
+        for id in listening {
+            taken |= self.offer(id, event);
+        }
+        if taken { Ok(()) } else { Err(Rejection::NotWaited) }
+    }
+
+    /// Offers an event to one listening visit.
+    fn offer(&mut self, id: FrameId, event: &CloudEvent) -> bool {
+        let Some(frame) = self.state.frame(id) else { return false };
+        let Some(Kind::Listen(listen)) = self.task_of(frame).map(|task| &task.kind) else {
+            return false;
+        };
+        let Body::Listening(state) = &frame.body else { return false };
+        if let Strategy::Any { until: Some(Until::Consumed(until)), .. } = &listen.strategy
+            && let Some((filter, correlations)) =
+                self.matching(id, until, &state.until_matched, state, event)
+        {
+            let last = is_satisfied(until, &state.until_matched, filter);
+            let (frame, item) = (id, None);
+            self.record(Fact::EventConsumed { frame, filter, item, correlations, last });
+            if last {
+                self.steps.push_back(Step::NextItem { frame });
+            }
+            return true;
+        }
+        let Some((filter, correlations)) =
+            self.matching(id, &listen.strategy, &state.matched, state, event)
+        else {
+            return false;
+        };
+        let last = is_satisfied(&listen.strategy, &state.matched, filter);
+        if let Err(problem) = room_for_event(state) {
+            self.fail(id, problem);
+            return true;
+        }
+        let (frame, item) = (id, Some(read(event, listen.read)));
+        self.record(Fact::EventConsumed { frame, filter, item, correlations, last });
+        self.steps.push_back(Step::NextItem { frame });
+        true
+    }
+
+    /// The filter an event matches, with the correlations it fixes.
+    #[allow(clippy::type_complexity)]
+    fn matching(
+        &self,
+        id: FrameId,
+        strategy: &Strategy,
+        matched: &[u32],
+        state: &Listening,
+        event: &CloudEvent,
+    ) -> Option<(Option<u32>, Vec<(Arc<str>, Value)>)> {
+        let filters = strategy.filters();
+        if filters.is_empty() {
+            // Lifecycle events of workflows are for whoever asks for them by type.
+            let lifecycle = event.kind().starts_with("io.serverlessworkflow.");
+            return (!lifecycle).then(|| (None, Vec::new()));
+        }
+        for (number, filter) in (0u32..).zip(filters) {
+            if matches!(strategy, Strategy::All(_)) && matched.contains(&number) {
+                continue;
+            }
+            if let Some(correlations) = self.passes_filter(id, filter, state, event) {
+                return Some((Some(number), correlations));
+            }
+        }
+        None
+    }
+
+    /// Takes up the next event, or ends the listen when no more are wanted.
+    pub(super) fn next_item(&mut self, id: FrameId) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(Kind::Listen(listen)) = self.task_of(frame).map(|task| &task.kind) else { return };
+        let Body::Listening(state) = &frame.body else { return };
+        if state.item.is_some() {
+            return;
+        }
+        if state.queue.is_empty() {
+            if state.closed {
+                let outputs = Value::array(state.outputs.clone());
+                match fit(&outputs, "the output of `listen`") {
+                    Ok(()) => self.finish_task(id, outputs, None),
+                    Err(problem) => self.fail(id, problem),
+                }
+            }
+            return;
+        }
+        self.record(Fact::ItemBegan { frame: id });
+        match &listen.each {
+            Some(each) if !each.body.is_empty() => {
+                self.steps.push_back(Step::Advance { frame: id, position: 0 });
+            }
+            Some(_) | None => {
+                let item = self.state.raw_for_child(id);
+                self.item_ended(id, item);
+            }
+        }
+    }
+
+    /// The tasks of `foreach` gave their output for an event.
+    pub(super) fn item_ended(&mut self, id: FrameId, value: Value) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(Kind::Listen(listen)) = self.task_of(frame).map(|task| &task.kind) else { return };
+        let (output, context) = match &listen.each {
+            None => (value, None),
+            Some(each) => match self.item_output(id, each, value) {
+                Ok(output) => output,
+                Err(problem) => return self.fail(id, problem),
+            },
+        };
+        self.record(Fact::ItemEnded { frame: id, output, context });
+        match self.is_over(id, &listen.strategy) {
+            Ok(true) => self.record(Fact::ListenClosed { frame: id }),
+            Ok(false) => {}
+            Err(problem) => return self.fail(id, problem),
+        }
+        self.steps.push_back(Step::NextItem { frame: id });
+    }
+
+    /// `foreach.output` and `foreach.export` for one event.
+    fn item_output(
+        &self,
+        id: FrameId,
+        each: &Subscription,
+        value: Value,
+    ) -> Result<(Value, Option<Value>), Problem> {
+        let mut output = value;
+        if let Some(transform) = &each.output.transform {
+            if transform.uses_secrets() {
+                return Err(no_secrets_here("`foreach.output`"));
+            }
+            let locals = Locals { raw_output: Some(&output), ..Locals::default() };
+            output = self.template(transform, &output, id, &locals)?;
+        }
+        check(each.output.schema.as_ref(), &output, "the output of `foreach`")?;
+        let Some(transform) = &each.export.transform else { return Ok((output, None)) };
+        if transform.uses_secrets() {
+            return Err(no_secrets_here("`foreach.export`"));
+        }
+        let locals = Locals { output: Some(&output), ..Locals::default() };
+        let context = self.template(transform, &output, id, &locals)?;
+        check(each.export.schema.as_ref(), &context, "the context")?;
+        Ok((output, Some(context)))
+    }
+
+    /// `until` as a condition, on what was gathered so far.
+    fn is_over(&self, id: FrameId, strategy: &Strategy) -> Result<bool, Problem> {
+        let Strategy::Any { until: Some(Until::Condition(condition)), .. } = strategy else {
+            return Ok(false);
+        };
+        if condition.uses_secrets() {
+            return Err(no_secrets_here("`until`"));
+        }
+        let Some(Body::Listening(state)) = self.state.frame(id).map(|frame| &frame.body) else {
+            return Ok(false);
+        };
+        let gathered = Value::array(state.outputs.clone());
+        self.program(condition, &gathered, id, &Locals::default()).map(|it| it.is_truthy())
+    }
+}
+
+/// What a `listen` gathered and what waits for `foreach` is bounded.
+fn room_for_event(state: &Listening) -> Result<(), Problem> {
+    if state.weight > limits::PAYLOAD_BYTES as u64 {
+        let detail = format!(
+            "the events gathered take more than {} bytes: keep less with `foreach.output.as`, or \
+             end the listening earlier with `until`",
+            limits::PAYLOAD_BYTES
+        );
+        return Err(Problem::new(Standard::Runtime, detail));
+    }
+    if state.queue.len() >= limits::LISTEN_QUEUE {
+        let detail = format!("more than {} events wait for `foreach`", limits::LISTEN_QUEUE);
+        return Err(Problem::new(Standard::Runtime, detail));
+    }
+    Ok(())
+}
+
+/// The strategy, and the one that ends it.
+fn strategies(listen: &Listen) -> impl Iterator<Item = &Strategy> {
+    let until = match &listen.strategy {
+        Strategy::Any { until: Some(Until::Consumed(until)), .. } => Some(&**until),
+        _ => None,
+    };
+    std::iter::once(&listen.strategy).chain(until)
+}
+
+/// True when the event that matched `filter` is the last one a strategy wants.
+fn is_satisfied(strategy: &Strategy, matched: &[u32], filter: Option<u32>) -> bool {
+    match strategy {
+        Strategy::One(_) | Strategy::Any { until: None, .. } => true,
+        Strategy::Any { until: Some(_), .. } => false,
+        Strategy::All(filters) => {
+            let more = filter.is_some_and(|filter| !matched.contains(&filter));
+            matched.len() + usize::from(more) >= filters.len()
+        }
+    }
+}

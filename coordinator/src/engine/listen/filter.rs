@@ -1,0 +1,173 @@
+//! Whether an event matches a filter.
+//!
+//! A literal must equal the attribute, or match it whole as a regular expression when it contains
+//! any sign of one beside the dot; an object for `data` must be contained in it. `${ … }` is
+//! evaluated on the attribute (on the data for `data`): a boolean decides, anything else must
+//! equal it. An expression that fails does not match: a foreign event must not end an instance.
+
+use std::sync::Arc;
+
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::expression::Template;
+use windlass_proto::id::FrameId;
+use windlass_proto::plan::{EventFilter, ReadAs};
+use windlass_proto::value::Value;
+
+use crate::engine::instance::Listening;
+use crate::engine::scope::Locals;
+use crate::engine::turn::Turn;
+
+/// What a condition of a filter is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// An attribute of the event.
+    Attribute,
+    /// Its data as a whole.
+    Data,
+    /// Something inside its data.
+    Member,
+}
+
+impl Turn<'_> {
+    /// The correlations that an event which passes the filter fixes; `None` when it does not pass.
+    pub(super) fn passes_filter(
+        &self,
+        id: FrameId,
+        filter: &EventFilter,
+        state: &Listening,
+        event: &CloudEvent,
+    ) -> Option<Vec<(Arc<str>, Value)>> {
+        let attributes = filter.with.iter();
+        let passes = |(name, wanted): &(Arc<str>, Template)| {
+            let attribute = event.envelope().get(name).cloned().unwrap_or_default();
+            let place = if &**name == "data" { Place::Data } else { Place::Attribute };
+            self.attribute_matches(id, place, wanted, &attribute)
+        };
+        if !attributes.clone().all(passes) {
+            return None;
+        }
+        let mut fixed = Vec::new();
+        for correlation in &filter.correlate {
+            let from = &correlation.from;
+            let value = self.program(from, event.envelope(), id, &Locals::default()).ok()?;
+            if value.is_null() {
+                return None;
+            }
+            match state.correlations.get(&correlation.key) {
+                Some(expected) if *expected == value => {}
+                Some(_) => return None,
+                None => fixed.push((correlation.key.clone(), value)),
+            }
+        }
+        Some(fixed)
+    }
+
+    fn attribute_matches(
+        &self,
+        id: FrameId,
+        place: Place,
+        wanted: &Template,
+        attribute: &Value,
+    ) -> bool {
+        if wanted.uses_secrets() {
+            return false;
+        }
+        let evaluate = || self.template(wanted, attribute, id, &Locals::default()).ok();
+        match wanted {
+            Template::Constant(literal) => {
+                contains(attribute, literal) || same_text(place, attribute, literal)
+            }
+            Template::Expression(_) => match evaluate() {
+                Some(Value::Bool(verdict)) => verdict,
+                Some(value) if place == Place::Data => value.is_truthy(),
+                Some(value) => value == *attribute || same_text(place, attribute, &value),
+                None => false,
+            },
+            Template::Object(members) => members.iter().all(|(key, wanted)| {
+                let member = attribute.get(key).cloned().unwrap_or_default();
+                self.attribute_matches(id, Place::Member, wanted, &member)
+            }),
+            Template::Text(_) | Template::Array(_) => {
+                evaluate().is_some_and(|value| value == *attribute)
+            }
+        }
+    }
+}
+
+/// True when `value` has all that `wanted` says: members of objects, equal or matching leaves.
+fn contains(value: &Value, wanted: &Value) -> bool {
+    match (value, wanted) {
+        (Value::Object(_), Value::Object(_)) => {
+            let mut wanted = wanted.as_object().into_iter().flatten();
+            wanted.all(|(key, wanted)| value.get(key).is_some_and(|it| contains(it, wanted)))
+        }
+        (Value::String(text), Value::String(pattern)) => {
+            text == pattern || (is_pattern(pattern) && matches_whole(text, pattern))
+        }
+        _ => value == wanted,
+    }
+}
+
+/// Attributes of an event are text on the wire: `5` means `"5"` there. Data keeps its types.
+fn same_text(place: Place, attribute: &Value, wanted: &Value) -> bool {
+    let scalar = matches!(wanted, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+    place == Place::Attribute && scalar && attribute.as_str() == Some(&*wanted.to_text())
+}
+
+/// True when a literal has a sign of a regular expression. The dot alone is none: names of event
+/// types are full of dots.
+fn is_pattern(literal: &str) -> bool {
+    literal.contains(|it: char| "*+?[](){}|^$\\".contains(it))
+}
+
+fn matches_whole(text: &str, pattern: &str) -> bool {
+    /// Bytes a compiled pattern may take: far more than filters need, far less than hurts.
+    const COMPILED_BYTES: usize = 1 << 20;
+    regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+        .size_limit(COMPILED_BYTES)
+        .build()
+        .is_ok_and(|pattern| pattern.is_match(text))
+}
+
+/// The type a filter asks for, when it is a literal without a pattern.
+pub(super) fn literal_type(filter: &EventFilter) -> Option<Arc<str>> {
+    let (_, wanted) = filter.with.iter().find(|(name, _)| &**name == "type")?;
+    match wanted {
+        Template::Constant(Value::String(kind)) if !is_pattern(kind) => Some(kind.clone()),
+        _ => None,
+    }
+}
+
+/// An event as the definition wants it read.
+pub(in crate::engine) fn read(event: &CloudEvent, read: ReadAs) -> Value {
+    match read {
+        ReadAs::Data => event.data(),
+        ReadAs::Envelope => event.envelope().clone(),
+        ReadAs::Raw => match (event.envelope().get("data_base64"), event.data()) {
+            (Some(encoded), _) => encoded.clone(),
+            (None, text @ (Value::String(_) | Value::Null)) => text,
+            (None, data) => Value::from(data.to_json()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_proto::value::Value;
+
+    use super::contains;
+
+    #[test]
+    fn literals_match_by_equality_containment_or_whole_pattern() {
+        let text = |it: &str| Value::from(it);
+        assert!(contains(&text("com.example.a"), &text("com.example.a")));
+        assert!(!contains(&text("comXexample.a"), &text("com.example.a")));
+        assert!(contains(&text("com.example.abc"), &text("com\\.example\\..*")));
+        assert!(!contains(&text("xcom.example.a"), &text("com.*e")));
+        assert!(!contains(&text("a"), &text("(")));
+        let data = Value::object([("a", Value::Int(1)), ("b", Value::object([("c", text("x"))]))]);
+        let part = Value::object([("b", Value::object([("c", text("x"))]))]);
+        assert!(contains(&data, &part));
+        assert!(!contains(&part, &data));
+    }
+}

@@ -1,0 +1,246 @@
+//! `try`: catching and trying again.
+//!
+//! An error that a clause catches is retried first, as far as its policy goes; then the clause's
+//! tasks run. A clause with a spent policy and neither `do` nor `then` raises the error again.
+
+use windlass_proto::expression::{Program, Template};
+use windlass_proto::id::FrameId;
+use windlass_proto::plan::{Backoff, Catch, ErrorFilter, Kind, Retry};
+use windlass_proto::problem::{Problem, same_type};
+use windlass_proto::value::Value;
+
+use super::fact::{Fact, TimerPurpose};
+use super::flow::no_secrets_here;
+use super::instance::{Body, Step};
+use super::scope::Locals;
+use super::turn::Turn;
+
+impl<'a> Turn<'a> {
+    /// Begins an attempt of a `try`, and its time limit if the retry policy has one. The policy of
+    /// the first clause with such a limit counts: before an error, no clause is chosen yet.
+    pub(super) fn begin_attempt(&mut self, id: FrameId, attempt: u32) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(Kind::Try(task)) = self.task_of(frame).map(|task| &task.kind) else { return };
+        self.record(Fact::AttemptBegan { frame: id, attempt });
+        let policies = task.clauses.iter().filter_map(|clause| clause.retry.as_ref());
+        if let Some(limit) = policies.filter_map(|retry| retry.attempt_duration.as_ref()).next() {
+            match self.duration(limit, id) {
+                Ok(after) => self.set_timer(id, TimerPurpose::Attempt, after),
+                Err(problem) => return self.fail(id, problem),
+            }
+        }
+        self.steps.push_back(Step::Advance { frame: id, position: 0 });
+    }
+
+    /// An attempt as a whole failed, by its time limit.
+    pub(super) fn attempt_failed(&mut self, id: FrameId, problem: Problem) {
+        if let Some(uncaught) = self.catch(id, problem) {
+            self.fail(id, uncaught);
+        }
+    }
+
+    /// Offers an error to the clauses of a `try`; gives it back when none catches it.
+    pub(super) fn catch(&mut self, id: FrameId, problem: Problem) -> Option<Problem> {
+        let frame = self.state.frame(id)?;
+        let Kind::Try(task) = &self.task_of(frame)?.kind else { return Some(problem) };
+        let Body::Trying { attempt, .. } = frame.body else { return Some(problem) };
+        for (number, clause) in (0u32..).zip(&task.clauses) {
+            match self.matches(id, clause, &problem) {
+                Ok(false) => {}
+                Ok(true) => return self.handle(id, number, clause, attempt, problem),
+                Err(wrong) => return Some(wrong.at(&self.reference(id))),
+            }
+        }
+        Some(problem)
+    }
+
+    /// True when a clause catches an error.
+    fn matches(&self, id: FrameId, clause: &Catch, problem: &Problem) -> Result<bool, Problem> {
+        let mut filtered = clause.errors.is_empty();
+        for filter in &clause.errors {
+            filtered = filtered || self.passes(id, filter, problem)?;
+        }
+        if !filtered {
+            return Ok(false);
+        }
+        let error = problem.to_value();
+        let condition = |program: Option<&_>, absent: bool| match program {
+            None => Ok(absent),
+            Some(program) => self.condition(id, program, &clause.variable, &error),
+        };
+        Ok(condition(clause.when.as_ref(), true)?
+            && !condition(clause.except_when.as_ref(), false)?)
+    }
+
+    /// Evaluates a condition on an error: `.` and the clause's variable are the error.
+    fn condition(
+        &self,
+        id: FrameId,
+        program: &Program,
+        variable: &str,
+        error: &Value,
+    ) -> Result<bool, Problem> {
+        if program.uses_secrets() {
+            return Err(no_secrets_here("a condition of catch"));
+        }
+        let locals = Locals { bound: Some((variable, error)), ..Locals::default() };
+        self.program(program, error, id, &locals).map(|verdict| verdict.is_truthy())
+    }
+
+    /// True when an error has all that a static filter asks for.
+    fn passes(
+        &self,
+        id: FrameId,
+        filter: &ErrorFilter,
+        problem: &Problem,
+    ) -> Result<bool, Problem> {
+        let parts = [&filter.kind, &filter.status, &filter.instance, &filter.title, &filter.detail];
+        if parts.into_iter().flatten().any(Template::uses_secrets) {
+            return Err(no_secrets_here("a filter of errors"));
+        }
+        let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
+        let wanted = |template: &Option<_>| match template {
+            None => Ok(None),
+            Some(template) => self.template(template, &input, id, &Locals::default()).map(Some),
+        };
+        if let Some(kind) = wanted(&filter.kind)?
+            && !same_type(&kind.to_text(), &problem.kind)
+        {
+            return Ok(false);
+        }
+        if let Some(status) = wanted(&filter.status)?
+            && status != Value::Int(i64::from(problem.status))
+        {
+            return Ok(false);
+        }
+        let texts = [
+            (&filter.instance, &problem.instance),
+            (&filter.title, &problem.title),
+            (&filter.detail, &problem.detail),
+        ];
+        for (template, text) in texts {
+            if let Some(value) = wanted(template)?
+                && text.as_deref() != Some(&*value.to_text())
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A clause caught an error: try again, or run its tasks, or give the error back.
+    fn handle(
+        &mut self,
+        id: FrameId,
+        number: u32,
+        clause: &'a Catch,
+        attempt: u32,
+        problem: Problem,
+    ) -> Option<Problem> {
+        if let Some(policy) = &clause.retry {
+            match self.retry_delay(id, clause, policy, attempt, &problem) {
+                Ok(Some(delay)) => {
+                    self.schedule_retry(id, number, delay, problem);
+                    return None;
+                }
+                Ok(None) if clause.body.is_none() && clause.then.is_none() => return Some(problem),
+                Ok(None) => {}
+                Err(wrong) => return Some(wrong.at(&self.reference(id))),
+            }
+        }
+        self.record(Fact::Caught { frame: id, clause: number, problem });
+        self.drop_steps(id);
+        if clause.body.is_some() {
+            self.steps.push_back(Step::Advance { frame: id, position: 0 });
+        } else {
+            let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
+            self.finish_task(id, input, None);
+        }
+        None
+    }
+
+    /// Steps of an attempt that is over lead nowhere.
+    fn drop_steps(&mut self, id: FrameId) {
+        self.steps.retain(|step| step.frame() != Some(id));
+    }
+
+    fn schedule_retry(&mut self, id: FrameId, clause: u32, delay: u64, problem: Problem) {
+        let due = self.at.plus(delay);
+        self.record(Fact::RetryScheduled { frame: id, clause, problem, due });
+        self.drop_steps(id);
+        if delay == 0 {
+            self.next_attempt(id);
+        } else {
+            self.record(Fact::TimerSet { frame: id, purpose: TimerPurpose::Retry, due });
+        }
+    }
+
+    /// Milliseconds until the next attempt, or `None` when the policy allows no more.
+    fn retry_delay(
+        &self,
+        id: FrameId,
+        clause: &Catch,
+        policy: &Retry,
+        attempt: u32,
+        problem: &Problem,
+    ) -> Result<Option<u64>, Problem> {
+        if policy.attempts.is_some_and(|most| attempt > most) {
+            return Ok(None);
+        }
+        let error = problem.to_value();
+        for (program, wanted) in [(&policy.when, true), (&policy.except_when, false)] {
+            if let Some(program) = program
+                && self.condition(id, program, &clause.variable, &error)? != wanted
+            {
+                return Ok(None);
+            }
+        }
+        let delay = self.backoff(id, policy, attempt)?;
+        if let Some(limit) = &policy.duration {
+            let limit = self.duration(limit, id)?;
+            let since = self.state.frame(id).map_or(self.at, |frame| frame.started_at);
+            if self.at.since(since).saturating_add(delay) > limit {
+                return Ok(None);
+            }
+        }
+        Ok(Some(delay))
+    }
+
+    /// The delay before retry number `retry` (from 1): backoff, then jitter on top.
+    fn backoff(&self, id: FrameId, policy: &Retry, retry: u32) -> Result<u64, Problem> {
+        let base = match &policy.delay {
+            Some(delay) => self.duration(delay, id)?,
+            None => 0,
+        };
+        let delay = match policy.backoff {
+            Backoff::Constant => base,
+            Backoff::Linear => base.saturating_mul(u64::from(retry)),
+            Backoff::Exponential { multiplier, longest } => {
+                let exponent = i32::try_from(retry - 1).unwrap_or(i32::MAX);
+                #[allow(
+                    clippy::cast_precision_loss,
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss
+                )]
+                let grown = (base as f64 * multiplier.powi(exponent)) as u64;
+                grown.min(longest.unwrap_or(u64::MAX))
+            }
+        };
+        let Some((from, to)) = &policy.jitter else { return Ok(delay) };
+        let (from, to) = (self.duration(from, id)?, self.duration(to, id)?);
+        let span = to.saturating_sub(from).saturating_add(1);
+        let jitter = from.saturating_add(self.scatter(id, retry) % span);
+        Ok(delay.saturating_add(jitter))
+    }
+
+    /// A number that looks random but is a function of instance, visit and attempt: the engine has
+    /// no randomness of its own, and instances must not retry in step.
+    fn scatter(&self, id: FrameId, attempt: u32) -> u64 {
+        let (high, low) = self.state.id.0.as_u64_pair();
+        let mut mixed = high ^ low.rotate_left(32) ^ (u64::from(id.0) << 32 | u64::from(attempt));
+        // The finaliser of SplitMix64.
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

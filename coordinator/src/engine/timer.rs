@@ -1,0 +1,65 @@
+//! Timers: waits, retries, timeouts.
+
+use windlass_proto::id::FrameId;
+use windlass_proto::problem::{Problem, Standard};
+
+use super::fact::{Fact, TimerPurpose};
+use super::input::Rejection;
+use super::instance::{Body, Ending, ROOT, Step};
+use super::turn::Turn;
+
+impl Turn<'_> {
+    /// A timer is due.
+    pub(super) fn timer_fired(&mut self, number: u32) -> Result<(), Rejection> {
+        let timer = *self.state.timers.get(&number).ok_or(Rejection::Stale)?;
+        if self.at < timer.due {
+            return Err(Rejection::Stale);
+        }
+        if self.state.suspended {
+            return self.defer(number);
+        }
+        self.record(Fact::TimerFired { timer: number });
+        let id = timer.frame;
+        match timer.purpose {
+            TimerPurpose::Wait => {
+                let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
+                self.finish_task(id, input, None);
+            }
+            TimerPurpose::Retry => self.next_attempt(id),
+            TimerPurpose::Timeout if id == ROOT => {
+                let problem = Problem::new(Standard::Timeout, "the workflow took too long");
+                self.end(Ending::Faulted(problem.at(&"/".into())));
+            }
+            TimerPurpose::Timeout => self.fail(id, timed_out("the task took too long")),
+            TimerPurpose::Attempt => {
+                let problem = timed_out("the attempt took too long").at(&self.reference(id));
+                self.attempt_failed(id, problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// Timers keep counting while the instance is suspended; what they do waits for resume.
+    fn defer(&mut self, timer: u32) -> Result<(), Rejection> {
+        let step = Step::Fire { timer };
+        if self.state.pending.contains(&step) {
+            return Err(Rejection::Stale);
+        }
+        let mut steps = self.state.pending.clone();
+        steps.push(step);
+        self.record(Fact::Yielded(steps));
+        Ok(())
+    }
+
+    /// Begins the attempt after the one that failed.
+    pub(super) fn next_attempt(&mut self, id: FrameId) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Body::Retrying { attempt, .. } = &frame.body else { return };
+        let attempt = attempt + 1;
+        self.begin_attempt(id, attempt);
+    }
+}
+
+fn timed_out(detail: &str) -> Problem {
+    Problem::new(Standard::Timeout, detail)
+}

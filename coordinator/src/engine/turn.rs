@@ -1,0 +1,439 @@
+//! One turn: an input goes in, facts and effects come out.
+//!
+//! Steps are worked off in order; a step that opens a task runs it as far as it goes without the
+//! outside. Every fact is applied the moment it is decided, by the same [`Instance::evolve`] that
+//! recovery uses, so that later steps of the turn see it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use windlass_proto::expression::Budget;
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
+use windlass_proto::plan::{Flow, Plan, Task};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+use windlass_proto::wire::{Field, Work};
+
+use super::effect::Effect;
+use super::fact::Fact;
+use super::input::{ChildOutcome, Input, Rejection};
+use super::instance::{Body, Ending, Frame, Instance, Parent, Step};
+use super::scope::reference;
+
+/// What one input led to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// What to keep, in order; already applied to the state.
+    pub facts: Vec<Fact>,
+    /// What to do once it is kept.
+    pub effects: Vec<Effect>,
+}
+
+/// A turn in progress.
+pub(super) struct Turn<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) state: &'a mut Instance,
+    pub(super) at: Timestamp,
+    pub(super) steps: VecDeque<Step>,
+    /// The result of an evaluation by a worker, for the frame that waited for it.
+    pub(super) evaluated: Option<(FrameId, Field, Value)>,
+    /// The visit whose worker or child has just answered: nothing works for it any more.
+    answered: Option<FrameId>,
+    facts: Vec<Fact>,
+    effects: Vec<Effect>,
+    budget: u32,
+}
+
+/// Accepts a new instance.
+#[must_use]
+pub fn create(
+    plan: &Plan,
+    id: InstanceId,
+    at: Timestamp,
+    input: Value,
+    parent: Option<Parent>,
+    labels: Vec<(Arc<str>, Arc<str>)>,
+) -> (Instance, Decision) {
+    let mut state = Instance::unborn(id);
+    let mut turn = Turn::new(plan, &mut state, at);
+    turn.record(Fact::Started {
+        workflow: plan.id.clone(),
+        digest: plan.digest.clone(),
+        input,
+        parent,
+        labels,
+    });
+    turn.begin_workflow();
+    let decision = turn.finish();
+    (state, decision)
+}
+
+/// Decides what an input leads to. The state is changed by the facts returned, and by nothing else.
+///
+/// # Errors
+/// When the input changes nothing: it is late, repeated, or not possible now.
+pub fn decide(
+    plan: &Plan,
+    state: &mut Instance,
+    at: Timestamp,
+    input: Input,
+) -> Result<Decision, Rejection> {
+    if state.ending.is_some() {
+        return Err(Rejection::Ended);
+    }
+    let mut turn = Turn::new(plan, state, at);
+    turn.take(input)?;
+    Ok(turn.finish())
+}
+
+/// What must be done again after a restart: everything open that something outside works for, as
+/// new deliveries.
+#[must_use]
+pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
+    let mut turn = Turn::new(plan, state, at);
+    let open: Vec<(FrameId, Body)> =
+        turn.state.frames.iter().map(|(id, frame)| (*id, frame.body.clone())).collect();
+    for (frame, body) in open {
+        match body {
+            Body::Dispatched { .. } => turn.dispatch(frame),
+            Body::Evaluating { field, value, flow, .. } => {
+                turn.request_evaluation(frame, field, value, flow);
+            }
+            Body::Publishing { event } => {
+                turn.effects.push(Effect::Publish { frame, event: Arc::new(event) });
+            }
+            Body::Child { child, workflow, input, wait } => {
+                turn.effects.push(Effect::StartChild { frame, child, workflow, input, wait });
+            }
+            _ => {}
+        }
+    }
+    if !turn.state.pending.is_empty() && !turn.state.suspended {
+        turn.effects.push(Effect::Yield);
+    }
+    turn.finish()
+}
+
+impl<'a> Turn<'a> {
+    fn new(plan: &'a Plan, state: &'a mut Instance, at: Timestamp) -> Self {
+        Self {
+            plan,
+            state,
+            at,
+            steps: VecDeque::new(),
+            evaluated: None,
+            answered: None,
+            facts: Vec::new(),
+            effects: Vec::new(),
+            budget: limits::TURN_STEPS,
+        }
+    }
+
+    /// Keeps a fact and applies it.
+    pub(super) fn record(&mut self, fact: Fact) {
+        self.state.evolve(self.at, &fact);
+        self.facts.push(fact);
+    }
+
+    /// Asks for something to be done once the facts are kept.
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// The task of a frame; `None` for the root.
+    pub(super) fn task_of(&self, frame: &Frame) -> Option<&'a Task> {
+        frame.task.map(|index| self.plan.task(index))
+    }
+
+    /// The budget of an evaluation in this turn.
+    pub(super) fn evaluation(&self) -> Budget {
+        Budget::at(self.at)
+    }
+
+    /// Applies an input and works off what follows.
+    fn take(&mut self, input: Input) -> Result<(), Rejection> {
+        match input {
+            Input::Reported { frame, delivery, result } => {
+                self.reported(frame, delivery, result)?
+            }
+            Input::TimerFired { timer } => self.timer_fired(timer)?,
+            Input::EventArrived(event) => self.event_arrived(&event)?,
+            Input::Published { frame, result } => self.published(frame, result)?,
+            Input::ChildAccepted { frame } => self.child_accepted(frame)?,
+            Input::ChildEnded { frame, outcome } => self.child_ended(frame, outcome)?,
+            Input::Continue => self.resume_steps()?,
+            Input::Cancel { reason } => self.end(Ending::Cancelled(reason)),
+            Input::Suspend if self.state.suspended => return Err(Rejection::WrongStatus),
+            Input::Suspend => self.record(Fact::Suspended),
+            Input::Resume if !self.state.suspended => return Err(Rejection::WrongStatus),
+            Input::Resume => {
+                self.record(Fact::Resumed);
+                if !self.state.pending.is_empty() {
+                    self.resume_steps()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up the steps the last turn left over.
+    fn resume_steps(&mut self) -> Result<(), Rejection> {
+        if self.state.suspended || self.state.pending.is_empty() {
+            return Err(Rejection::Stale);
+        }
+        self.steps.extend(self.state.pending.iter().cloned());
+        self.record(Fact::Continued);
+        Ok(())
+    }
+
+    /// A worker reports on an assignment or an evaluation.
+    fn reported(
+        &mut self,
+        id: FrameId,
+        delivery: u32,
+        result: Result<Value, Problem>,
+    ) -> Result<(), Rejection> {
+        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
+        match &frame.body {
+            Body::Dispatched { delivery: live } if *live == delivery => {
+                self.answered = Some(id);
+                match result {
+                    Ok(output) => self.performed(id, output),
+                    Err(problem) => self.fail(id, problem),
+                }
+            }
+            Body::Evaluating { field, value, delivery: live, flow, .. } if *live == delivery => {
+                let (field, value, flow) = (*field, value.clone(), *flow);
+                self.answered = Some(id);
+                match result {
+                    Ok(evaluated) => {
+                        self.evaluated = Some((id, field, evaluated));
+                        self.resume_evaluation(id, field, value, flow);
+                    }
+                    Err(problem) => self.fail(id, problem),
+                }
+            }
+            _ => return Err(Rejection::Stale),
+        }
+        Ok(())
+    }
+
+    /// An emitted event was handed over.
+    fn published(&mut self, id: FrameId, result: Result<(), Problem>) -> Result<(), Rejection> {
+        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
+        let Body::Publishing { event } = &frame.body else { return Err(Rejection::Stale) };
+        let output = event.envelope().clone();
+        match result {
+            Ok(()) => self.finish_task(id, output, None),
+            Err(problem) => self.fail(id, problem),
+        }
+        Ok(())
+    }
+
+    /// A child that is not awaited was accepted.
+    fn child_accepted(&mut self, id: FrameId) -> Result<(), Rejection> {
+        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
+        match &frame.body {
+            Body::Child { wait: false, .. } => {
+                let output = frame.input.clone();
+                self.finish_task(id, output, None);
+                Ok(())
+            }
+            _ => Err(Rejection::Stale),
+        }
+    }
+
+    /// A child ended, or could not be started.
+    fn child_ended(&mut self, id: FrameId, outcome: ChildOutcome) -> Result<(), Rejection> {
+        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
+        if !matches!(frame.body, Body::Child { .. }) {
+            return Err(Rejection::Stale);
+        }
+        self.answered = Some(id);
+        match outcome {
+            ChildOutcome::Completed(output) => self.child_completed(id, output),
+            ChildOutcome::Faulted(mut problem) => {
+                problem.instance = None;
+                self.fail(id, problem);
+            }
+            ChildOutcome::Cancelled(child) => {
+                let detail = format!("the child workflow {child} was cancelled");
+                self.fail(id, Problem::new(Standard::Runtime, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Works off the steps, then closes the turn.
+    fn finish(mut self) -> Decision {
+        self.work();
+        for (frame, delivery) in std::mem::take(&mut self.state.changes.abandoned) {
+            if !self.withdraw(frame) && self.answered != Some(frame) {
+                self.effects.push(Effect::CancelAssignment { frame, delivery });
+            }
+        }
+        for (frame, child) in std::mem::take(&mut self.state.changes.orphaned) {
+            if !self.withdraw(frame) && self.answered != Some(frame) {
+                self.effects.push(Effect::CancelChild { child });
+            }
+        }
+        let frames = &self.state.frames;
+        self.effects.retain(|effect| match effect {
+            Effect::Publish { frame, .. } | Effect::StartChild { frame, .. } => {
+                frames.contains_key(frame)
+            }
+            _ => true,
+        });
+        Decision { facts: self.facts, effects: self.effects }
+    }
+
+    /// Takes back what this turn would have asked for a visit that the same turn closed: what nobody
+    /// has heard of need not be cancelled. True when there was something.
+    fn withdraw(&mut self, closed: FrameId) -> bool {
+        let before = self.effects.len();
+        self.effects.retain(|effect| match effect {
+            Effect::Dispatch { frame, .. } | Effect::StartChild { frame, .. } => *frame != closed,
+            _ => true,
+        });
+        self.effects.len() < before
+    }
+
+    /// Works off the steps until none is left, the budget is spent, or the instance must stop.
+    fn work(&mut self) {
+        while self.state.ending.is_none() {
+            if self.state.sequence > limits::INSTANCE_FACTS {
+                let detail = format!(
+                    "the history has more than {} facts: the workflow loops without end, or should \
+                     continue as a new instance",
+                    limits::INSTANCE_FACTS
+                );
+                self.end(Ending::Faulted(Problem::new(Standard::Runtime, detail)));
+                return;
+            }
+            if self.steps.is_empty() {
+                return;
+            }
+            if self.budget == 0 || self.state.suspended {
+                self.leave_over();
+                return;
+            }
+            self.budget -= 1;
+            if let Some(step) = self.steps.pop_front() {
+                self.step(step);
+            }
+        }
+    }
+
+    /// Keeps the steps that are left for another turn.
+    fn leave_over(&mut self) {
+        let mut steps = self.state.pending.clone();
+        steps.extend(self.steps.drain(..));
+        self.record(Fact::Yielded(steps));
+        if !self.state.suspended {
+            self.effects.push(Effect::Yield);
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Advance { frame, position } => self.advance(frame, position),
+            Step::Iterate { frame, index } => self.iterate(frame, index),
+            Step::Branch { frame, position } => self.open_branch(frame, position),
+            Step::NextItem { frame } => self.next_item(frame),
+            Step::Fire { timer } => {
+                // A timer that was cleared meanwhile is no error here.
+                let _ = self.timer_fired(timer);
+            }
+        }
+    }
+
+    /// Ends the instance.
+    pub(super) fn end(&mut self, ending: Ending) {
+        self.record(match ending.clone() {
+            Ending::Completed(output) => Fact::Completed(output),
+            Ending::Faulted(problem) => Fact::Faulted(problem),
+            Ending::Cancelled(reason) => Fact::Cancelled(reason),
+        });
+        self.steps.clear();
+        if let Some(parent) = self.state.parent.filter(|parent| parent.waits) {
+            let outcome = match &ending {
+                Ending::Completed(output) => ChildOutcome::Completed(output.clone()),
+                Ending::Faulted(problem) => ChildOutcome::Faulted(problem.clone()),
+                Ending::Cancelled(_) => ChildOutcome::Cancelled(self.state.id),
+            };
+            let (parent, frame) = (parent.instance, parent.frame);
+            self.effects.push(Effect::NotifyParent { parent, frame, outcome });
+        }
+        self.effects.push(Effect::Ended(ending));
+    }
+
+    /// Sends a task to a worker.
+    pub(super) fn dispatch(&mut self, id: FrameId) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(task) = self.task_of(frame) else { return };
+        let (input, delivery) = (frame.raw.clone(), frame.delivery + 1);
+        let variables = self.variables(id, &task.variables);
+        let effect = self.assignment(id, task, delivery, Work::Perform, input, variables);
+        self.record(Fact::Dispatched { frame: id, delivery });
+        self.effects.push(effect);
+    }
+
+    /// Sends an expression that names a secret to a worker.
+    pub(super) fn request_evaluation(
+        &mut self,
+        id: FrameId,
+        field: Field,
+        value: Value,
+        flow: Option<Flow>,
+    ) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(task) = self.task_of(frame) else { return };
+        let delivery = frame.delivery + 1;
+        let variables = self.evaluation_variables(id, task, field, &value);
+        let work = Work::Evaluate(field);
+        let effect = self.assignment(id, task, delivery, work, value.clone(), variables);
+        self.record(Fact::EvaluationRequested { frame: id, field, value, delivery, flow });
+        self.effects.push(effect);
+    }
+
+    fn assignment(
+        &self,
+        frame: FrameId,
+        task: &Task,
+        delivery: u32,
+        work: Work,
+        input: Value,
+        variables: Vec<(Arc<str>, Value)>,
+    ) -> Effect {
+        Effect::Dispatch {
+            frame,
+            delivery,
+            task: task.index,
+            reference: self.reference(frame),
+            visit: self.state.frame(frame).map_or(0, |frame| frame.visit),
+            work,
+            input,
+            variables,
+            deadline: self.deadline(frame),
+        }
+    }
+
+    /// When the nearest timeout above this frame ends it.
+    fn deadline(&self, id: FrameId) -> Option<Timestamp> {
+        if self.state.timers.is_empty() {
+            return None;
+        }
+        let above: Vec<FrameId> = self.state.lineage(id).map(|(id, _)| id).collect();
+        let of_these = self.state.timers.values().filter(|timer| above.contains(&timer.frame));
+        of_these.map(|timer| timer.due).min()
+    }
+
+    /// JSON pointer of a frame's task, with the call sites of functions before it.
+    pub(super) fn reference(&self, id: FrameId) -> Arc<str> {
+        let Some(frame) = self.state.frame(id) else { return Arc::from("/") };
+        let Some(task) = self.task_of(frame) else { return Arc::from("/") };
+        reference(self.plan, self.state, frame.parent, task)
+    }
+}

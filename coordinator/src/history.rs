@@ -1,0 +1,153 @@
+//! An instance's history for people: facts, told with the names of tasks.
+
+use std::sync::Arc;
+
+use windlass_proto::id::FrameId;
+use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use crate::coordinator::HistoryEntry;
+use crate::engine::{Fact, Instance, Journaled, TimerPurpose};
+use crate::view::reference;
+
+/// Tells facts while following the state they lead to.
+pub(crate) struct Teller<'p> {
+    plan: &'p Plan,
+    instance: Instance,
+}
+
+impl<'p> Teller<'p> {
+    pub(crate) fn new(plan: &'p Plan, instance: Instance) -> Self {
+        Self { plan, instance }
+    }
+
+    /// Tells the facts of one turn, those from sequence number `from` on.
+    pub(crate) fn tell(&mut self, turn: &Journaled, from: u64, entries: &mut Vec<HistoryEntry>) {
+        for fact in &turn.facts {
+            let sequence = self.instance.sequence;
+            let before = self.entry(sequence, turn.at, fact, false);
+            self.instance.evolve(turn.at, fact);
+            let entry = before.or_else(|| self.entry(sequence, turn.at, fact, true));
+            if sequence >= from {
+                entries.extend(entry);
+            }
+        }
+        self.instance.changes = Default::default();
+    }
+
+    /// One fact in words. Facts that open something can be told only after they are applied.
+    fn entry(
+        &self,
+        sequence: u64,
+        at: Timestamp,
+        fact: &Fact,
+        applied: bool,
+    ) -> Option<HistoryEntry> {
+        let opens = matches!(fact, Fact::TaskOpened { .. });
+        if opens != applied {
+            return None;
+        }
+        let (event, frame, data) = describe(fact, &self.instance)?;
+        let (task, name) = match frame {
+            Some(frame) => self.locate(frame),
+            None => (None, None),
+        };
+        let (task, name) = match fact {
+            Fact::TaskSkipped { task, .. } => {
+                let task = self.plan.task(*task);
+                (Some(task.reference.clone()), Some(task.name.clone()))
+            }
+            _ => (task, name),
+        };
+        let data = Value::object(data);
+        Some(HistoryEntry { sequence, at, event, task, name, data })
+    }
+
+    fn locate(&self, frame: FrameId) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        let index = self.instance.frames.get(&frame).and_then(|it| it.task);
+        let name = index.map(|index| self.plan.task(index).name.clone());
+        let task = name.is_some().then(|| reference(self.plan, &self.instance, frame));
+        (task, name)
+    }
+}
+
+type Told = (&'static str, Option<FrameId>, Vec<(&'static str, Value)>);
+
+/// A fact in words: the event, the task, the details. `None` for steps only the engine cares for.
+fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
+    let int = |it: u32| Value::Int(i64::from(it));
+    let time = |it: Timestamp| Value::from(it.to_rfc3339());
+    let at = Some::<FrameId>;
+    let told = match fact {
+        Fact::Started { input, .. } => ("instance.started", None, vec![("input", input.clone())]),
+        Fact::Completed(output) => ("instance.completed", None, vec![("output", output.clone())]),
+        Fact::Faulted(problem) => ("instance.faulted", None, vec![("error", problem.to_value())]),
+        Fact::Cancelled(reason) => {
+            let reason = reason.clone().map_or(Value::Null, Value::from);
+            ("instance.cancelled", None, vec![("reason", reason)])
+        }
+        Fact::Suspended => ("instance.suspended", None, Vec::new()),
+        Fact::Resumed => ("instance.resumed", None, Vec::new()),
+        Fact::TaskOpened { .. } => {
+            let frame = FrameId(instance.next_frame.saturating_sub(1));
+            let input = instance.frames.get(&frame).map(|it| it.raw.clone()).unwrap_or_default();
+            ("task.started", at(frame), vec![("input", input)])
+        }
+        Fact::TaskSkipped { .. } => ("task.skipped", None, Vec::new()),
+        Fact::Dispatched { frame, delivery } => {
+            ("task.dispatched", at(*frame), vec![("delivery", int(*delivery))])
+        }
+        Fact::TaskCompleted { frame, output, .. } => {
+            let input = || instance.frames.get(frame).map(|it| it.input.clone());
+            let output = output.clone().or_else(input).unwrap_or_default();
+            ("task.completed", at(*frame), vec![("output", output)])
+        }
+        Fact::TaskFaulted { frame, problem } => {
+            ("task.faulted", at(*frame), vec![("error", problem.to_value())])
+        }
+        Fact::RetryScheduled { frame, problem, due, .. } => {
+            let data = vec![("error", problem.to_value()), ("due", time(*due))];
+            ("task.retried", at(*frame), data)
+        }
+        Fact::Caught { frame, problem, .. } => {
+            ("task.caught", at(*frame), vec![("error", problem.to_value())])
+        }
+        Fact::TimerSet { frame, purpose: TimerPurpose::Wait, due } => {
+            ("task.waiting", at(*frame), vec![("until", time(*due))])
+        }
+        Fact::Iterated { frame, index } => {
+            ("task.iterated", at(*frame), vec![("index", int(*index))])
+        }
+        Fact::Emitted { frame, event } => {
+            ("task.emitted", at(*frame), vec![("event", event.envelope().clone())])
+        }
+        Fact::Subscribed { frame, .. } => ("task.listening", at(*frame), Vec::new()),
+        Fact::EventConsumed { frame, item, .. } => {
+            ("task.consumed", at(*frame), vec![("event", item.clone().unwrap_or_default())])
+        }
+        Fact::ChildStarted { frame, child, .. } => {
+            ("task.child", at(*frame), vec![("child", Value::from(child.to_string()))])
+        }
+        Fact::InputTransformed(_)
+        | Fact::TaskInput { .. }
+        | Fact::EvaluationRequested { .. }
+        | Fact::LoopBegan { .. }
+        | Fact::Forked { .. }
+        | Fact::ContextMerged { .. }
+        | Fact::BranchFaulted { .. }
+        | Fact::SequenceBegan { .. }
+        | Fact::AttemptBegan { .. }
+        | Fact::TimerSet { .. }
+        | Fact::TimerFired { .. }
+        | Fact::ItemBegan { .. }
+        | Fact::ItemEnded { .. }
+        | Fact::ListenClosed { .. }
+        | Fact::ExtensionsBegan { .. }
+        | Fact::ExtensionBegan { .. }
+        | Fact::ExtensionsEnded { .. }
+        | Fact::Yielded(_)
+        | Fact::Continued => return None,
+    };
+    Some(told)
+}

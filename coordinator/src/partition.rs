@@ -1,0 +1,183 @@
+//! One owner a share of the instances: messages in, one commit and its releases out.
+//!
+//! [`Partition`] is synchronous and has no thread, clock or channel of its own, so that the
+//! simulation drives the very code that production runs; `owner` puts it on a thread. A turn takes
+//! whatever messages are there, lets the engine decide on each, and hands over one [`Batch`]: what
+//! must become durable, and what may leave once it is.
+//!
+//! **Invariant:** nothing leaves a partition except through the releases of a batch.
+
+mod batch;
+mod events;
+mod instances;
+mod message;
+mod owner;
+mod release;
+mod resident;
+mod routing;
+mod timers;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::time::Timestamp;
+
+pub use batch::Batch;
+pub use message::{Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Watch};
+pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
+pub use release::{Release, World};
+pub(crate) use resident::fold;
+
+use crate::catalog::Catalog;
+use crate::engine::Instance;
+use crate::journal::{Journal, JournalError};
+use resident::{Resident, Residents};
+use routing::Routing;
+use timers::Timers;
+
+/// Messages one turn takes at most: enough to share one fdatasync among many, few enough that
+/// nobody waits long for it.
+pub const TURN_MESSAGES: usize = 256;
+
+/// What a partition shares with others.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where facts go and come from.
+    pub journal: Arc<dyn Journal>,
+    /// Definitions.
+    pub catalog: Arc<Catalog>,
+    /// The term of ownership.
+    pub epoch: u64,
+}
+
+/// A share of the instances.
+pub struct Partition {
+    id: PartitionId,
+    shared: Shared,
+    residents: Residents,
+    timers: Timers,
+    routing: Routing,
+    watches: HashMap<InstanceId, Vec<Watch>>,
+    /// Batches handed over so far.
+    submitted: u64,
+    /// Batches known to be durable; written by whoever commits them.
+    durable: Arc<AtomicU64>,
+    /// Event keys recorded lately, by the batch that records them: the journal may not show them
+    /// yet.
+    seen: HashMap<Arc<[u8]>, u64>,
+}
+
+impl Partition {
+    /// Opens a partition: reads its timers and subscriptions, not its instances.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn open(id: PartitionId, shared: Shared, now: Timestamp) -> Result<Self, JournalError> {
+        let routing = Routing::load(&*shared.journal, id)?;
+        let timers = Timers::load(&*shared.journal, id, now)?;
+        Ok(Self {
+            id,
+            shared,
+            residents: Residents::default(),
+            timers,
+            routing,
+            watches: HashMap::new(),
+            submitted: 0,
+            durable: Arc::new(AtomicU64::new(0)),
+            seen: HashMap::new(),
+        })
+    }
+
+    /// The number of batches that are durable; whoever commits a batch stores its number here.
+    #[must_use]
+    pub fn durable(&self) -> Arc<AtomicU64> {
+        self.durable.clone()
+    }
+
+    /// Takes up what a restart left open: one page of hot instances after `after`. Returns the
+    /// batch and where the next page starts.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn recover(
+        &mut self,
+        now: Timestamp,
+        after: Option<InstanceId>,
+    ) -> Result<(Batch, Option<InstanceId>), JournalError> {
+        const PAGE: usize = 128;
+        let hot = self.shared.journal.hot(self.id, after, PAGE)?;
+        let mut batch = self.batch(now);
+        for id in &hot {
+            self.recover_instance(&mut batch, *id)?;
+        }
+        let next = (hot.len() == PAGE).then(|| hot.last().copied()).flatten();
+        Ok((self.seal(batch)?, next))
+    }
+
+    /// One turn at `now`: the messages, then the timers that are due.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or holds damaged records.
+    pub fn turn(
+        &mut self,
+        now: Timestamp,
+        messages: &mut Vec<Message>,
+    ) -> Result<Batch, JournalError> {
+        let mut batch = self.batch(now);
+        for message in messages.drain(..) {
+            self.take(&mut batch, message)?;
+        }
+        self.fire_timers(&mut batch)?;
+        let durable = self.durable.load(Ordering::Acquire);
+        self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
+        self.residents.shed(durable);
+        self.seen.retain(|_, recorded| *recorded > durable);
+        let batch = self.seal(batch)?;
+        if batch.is_empty() {
+            // Nobody commits it, so its number must not be waited for.
+            self.submitted -= 1;
+        }
+        Ok(batch)
+    }
+
+    /// When the next timer is due, or needs looking up.
+    #[must_use]
+    pub fn next_wake(&self) -> Timestamp {
+        self.timers.next_wake()
+    }
+
+    /// Instances held in memory.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        self.residents.len()
+    }
+
+    /// The state of an instance, if it is in memory: for the simulation, which compares it with what
+    /// the journal adds up to.
+    #[must_use]
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.residents.get(id).map(|resident| &resident.instance)
+    }
+
+    fn batch(&mut self, now: Timestamp) -> Batch {
+        self.submitted += 1;
+        Batch::new(self.id, self.submitted, now)
+    }
+
+    /// Closes a batch: instances hand over their new facts, those who watch are told.
+    fn seal(&mut self, mut batch: Batch) -> Result<Batch, JournalError> {
+        for id in std::mem::take(&mut batch.touched) {
+            let Some(resident) = self.residents.get_mut(id) else { continue };
+            let write = resident.write(batch.number)?;
+            let (sequence, ended) = (resident.instance.sequence, resident.instance.ending.clone());
+            batch.commit.writes.push(write);
+            self.tell_watchers(&mut batch, id, sequence, ended.as_ref());
+            if ended.is_some() {
+                self.residents.retire(id, batch.number);
+            }
+        }
+        Ok(batch)
+    }
+}

@@ -1,0 +1,337 @@
+//! Messages to instances: the engine decides, the batch takes what follows.
+
+use std::sync::Arc;
+
+use windlass_proto::id::{Digest, FrameId, InstanceId};
+use windlass_proto::plan::Plan;
+use windlass_proto::wire::{Assignment, AssignmentKey};
+
+use super::message::{Message, NewInstance, Refusal, Reply, StartReply, Watch};
+use super::release::Release;
+use super::{Batch, Partition, Resident};
+use crate::engine::{
+    self, ChildOutcome, Decision, Effect, Ending, Input, Parent, Rejection, interest,
+};
+use crate::journal::{JournalError, TimerKey};
+
+/// Timers fired in one turn at most.
+const TURN_TIMERS: usize = 1_024;
+
+impl Partition {
+    pub(super) fn take(&mut self, batch: &mut Batch, message: Message) -> Result<(), JournalError> {
+        match message {
+            Message::Start(start) => self.start(batch, *start),
+            Message::Input { instance, input, reply } => {
+                let answer = self.input(batch, instance, input)?;
+                if let Some(reply) = reply {
+                    batch.releases.push(Release::Answered(reply, answer));
+                }
+                Ok(())
+            }
+            Message::Event(ticket) => self.event(batch, ticket),
+            Message::Show { instance, reply } => {
+                let view = self
+                    .load(instance)?
+                    .map(|it| Box::new(crate::view::view(&it.plan, &it.instance)));
+                batch.releases.push(Release::Shown(reply, view));
+                Ok(())
+            }
+            Message::Watch { instance, watch } => self.watch(batch, instance, watch),
+        }
+    }
+
+    /// The instance, from memory or from the journal.
+    pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
+        let catalog = &self.shared.catalog;
+        let plan_of = |digest: &Digest| plan_of(catalog, digest);
+        self.residents.load(id, &*self.shared.journal, plan_of)
+    }
+
+    fn start(&mut self, batch: &mut Batch, start: NewInstance) -> Result<(), JournalError> {
+        let id = start.id;
+        let repeated = self.load(id)?.is_some();
+        if !repeated {
+            let (now, plan) = (batch.now, start.plan);
+            let (instance, decision) =
+                engine::create(&plan, id, now, start.input, start.parent, start.labels);
+            self.residents.insert(Resident::new(instance, plan));
+            self.apply(batch, id, decision)?;
+        }
+        if let Some(reply) = start.reply {
+            batch.releases.push(Release::Started(reply, StartReply { repeated }));
+        }
+        if let Some(ended) = start.ended {
+            self.watch(batch, id, Watch::End(ended))?;
+        }
+        match start.parent {
+            Some(parent) if !parent.waits => {
+                let accepted = Input::ChildAccepted { frame: parent.frame };
+                batch.releases.push(Release::Tell(parent.instance, accepted));
+            }
+            Some(parent) if repeated => self.answer_parent(batch, id, parent)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A parent asks again for a child that may have ended while nobody listened.
+    fn answer_parent(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        parent: Parent,
+    ) -> Result<(), JournalError> {
+        let ending = self.load(id)?.and_then(|it| it.instance.ending.clone());
+        let outcome = match ending {
+            None => return Ok(()),
+            Some(Ending::Completed(output)) => ChildOutcome::Completed(output),
+            Some(Ending::Faulted(problem)) => ChildOutcome::Faulted(problem),
+            Some(Ending::Cancelled(_)) => ChildOutcome::Cancelled(id),
+        };
+        let input = Input::ChildEnded { frame: parent.frame, outcome };
+        batch.releases.push(Release::Tell(parent.instance, input));
+        Ok(())
+    }
+
+    /// Lets the engine decide on an input.
+    pub(super) fn input(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        input: Input,
+    ) -> Result<Reply, JournalError> {
+        let now = batch.now;
+        let Some(resident) = self.load(id)? else { return Ok(Err(Refusal::Unknown)) };
+        let plan = resident.plan.clone();
+        match engine::decide(&plan, &mut resident.instance, now, input) {
+            Ok(decision) => {
+                self.apply(batch, id, decision)?;
+                Ok(Ok(()))
+            }
+            Err(rejection) => {
+                let status = resident.instance.status();
+                Ok(Err(Refusal::Rejected(rejection, status)))
+            }
+        }
+    }
+
+    /// Sends again what an instance waits for from outside.
+    pub(super) fn recover_instance(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+    ) -> Result<(), JournalError> {
+        let now = batch.now;
+        let Some(resident) = self.load(id)? else { return Ok(()) };
+        let plan = resident.plan.clone();
+        let decision = engine::recover(&plan, &mut resident.instance, now);
+        self.apply(batch, id, decision)
+    }
+
+    /// Fires the timers that are due.
+    pub(super) fn fire_timers(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        for key in self.timers.take_due(batch.now, TURN_TIMERS) {
+            let fired = Input::TimerFired { timer: key.timer };
+            match self.input(batch, key.instance, fired)? {
+                Ok(()) => {}
+                // The timer was cleared by something else; its index entry goes with that.
+                Err(Refusal::Rejected(Rejection::Stale | Rejection::Ended, _)) => {}
+                Err(_) => batch.commit.timers_cleared.push(key),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a decision leads to into the batch.
+    fn apply(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        decision: Decision,
+    ) -> Result<(), JournalError> {
+        let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        if !decision.facts.is_empty() && resident.keep(batch.now, decision.facts)? {
+            batch.touched.push(id);
+        }
+        self.index(batch, id)?;
+        let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        let sender = Sender {
+            partition: self.id,
+            epoch: self.shared.epoch,
+            plan: &resident.plan,
+            instance: id,
+        };
+        for effect in decision.effects {
+            sender.send(batch, effect);
+        }
+        Ok(())
+    }
+
+    /// Takes the changes of timers and subscriptions into the batch.
+    fn index(&mut self, batch: &mut Batch, id: InstanceId) -> Result<(), JournalError> {
+        let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        let changes = std::mem::take(&mut resident.instance.changes);
+        for (timer, due) in changes.timers_set {
+            let key = TimerKey { due, instance: id, timer };
+            self.timers.set(key);
+            batch.commit.timers_set.push(key);
+        }
+        for (timer, due) in changes.timers_cleared {
+            let key = TimerKey { due, instance: id, timer };
+            self.timers.clear(&key);
+            match batch.commit.timers_set.iter().position(|set| *set == key) {
+                Some(position) => drop(batch.commit.timers_set.swap_remove(position)),
+                None => batch.commit.timers_cleared.push(key),
+            }
+        }
+        for frame in changes.subscribed {
+            if let Some(interest) = interest(&resident.plan, &resident.instance, frame) {
+                let bytes = rmp_serde::to_vec(&interest)
+                    .map_err(|error| JournalError::Store(error.to_string()))?;
+                batch.commit.subscribed.push((id, frame, bytes.into()));
+                self.routing.insert((id, frame), interest);
+            }
+        }
+        for frame in changes.unsubscribed {
+            self.routing.remove((id, frame));
+            batch.commit.subscribed.retain(|(of, it, _)| (*of, *it) != (id, frame));
+            batch.commit.unsubscribed.push((id, frame));
+        }
+        Ok(())
+    }
+
+    /// Somebody wants news of an instance.
+    fn watch(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        watch: Watch,
+    ) -> Result<(), JournalError> {
+        let (sequence, ending) = match self.load(id)? {
+            Some(resident) => (resident.instance.sequence, resident.instance.ending.clone()),
+            None => return Ok(()),
+        };
+        match (watch, ending) {
+            (Watch::End(reply), Some(ending)) => {
+                batch.releases.push(Release::Ended(reply, ending));
+            }
+            (Watch::Change(_, reply), Some(_)) => batch.releases.push(Release::Changed(reply)),
+            (Watch::Change(from, reply), None) if sequence > from => {
+                batch.releases.push(Release::Changed(reply));
+            }
+            (watch, None) => {
+                let watches = self.watches.entry(id).or_default();
+                watches.retain(|watch| !watch.is_gone());
+                watches.push(watch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells those who wait for news of an instance.
+    pub(super) fn tell_watchers(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        sequence: u64,
+        ending: Option<&Ending>,
+    ) {
+        let Some(watches) = self.watches.get_mut(&id) else { return };
+        for watch in std::mem::take(watches) {
+            match (watch, ending) {
+                (Watch::End(reply), Some(ending)) => {
+                    batch.releases.push(Release::Ended(reply, ending.clone()));
+                }
+                (Watch::Change(from, reply), ending) if ending.is_some() || sequence > from => {
+                    batch.releases.push(Release::Changed(reply));
+                }
+                (watch, _) => watches.push(watch),
+            }
+        }
+        if watches.is_empty() {
+            self.watches.remove(&id);
+        }
+    }
+}
+
+impl Watch {
+    /// True when nobody waits for the answer any more.
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::End(reply) => reply.is_closed(),
+            Self::Change(_, reply) => reply.is_closed(),
+        }
+    }
+}
+
+/// Turns the engine's effects into releases.
+struct Sender<'s> {
+    partition: windlass_proto::id::PartitionId,
+    epoch: u64,
+    plan: &'s Arc<Plan>,
+    instance: InstanceId,
+}
+
+impl Sender<'_> {
+    fn key(&self, frame: FrameId, delivery: u32) -> AssignmentKey {
+        let (instance, partition, epoch) = (self.instance, self.partition, self.epoch);
+        AssignmentKey { instance, frame, delivery, partition, epoch }
+    }
+
+    fn send(&self, batch: &mut Batch, effect: Effect) {
+        let release = match effect {
+            Effect::Dispatch {
+                frame,
+                delivery,
+                task,
+                reference,
+                visit,
+                work,
+                input,
+                variables,
+                deadline,
+            } => Release::Dispatch(Box::new(Assignment {
+                key: self.key(frame, delivery),
+                workflow: self.plan.id.clone(),
+                digest: self.plan.digest.clone(),
+                task,
+                reference,
+                visit,
+                work,
+                input,
+                variables,
+                now: batch.now,
+                deadline,
+                traceparent: None,
+            })),
+            Effect::CancelAssignment { frame, delivery } => {
+                Release::Cancel(self.key(frame, delivery))
+            }
+            Effect::Publish { frame, event } => {
+                Release::Publish { instance: self.instance, frame, event }
+            }
+            Effect::StartChild { frame, child, workflow, input, wait } => {
+                let parent = Parent { instance: self.instance, frame, waits: wait };
+                Release::StartChild { parent, child, workflow, input }
+            }
+            Effect::CancelChild { child } => {
+                let reason = Some(Arc::from("the parent workflow has ended"));
+                Release::Tell(child, Input::Cancel { reason })
+            }
+            Effect::NotifyParent { parent, frame, outcome } => {
+                Release::Tell(parent, Input::ChildEnded { frame, outcome })
+            }
+            Effect::Yield => Release::Tell(self.instance, Input::Continue),
+            // Watchers are told when the batch is sealed.
+            Effect::Ended(_) => return,
+        };
+        batch.releases.push(release);
+    }
+}
+
+/// The definition an instance is pinned to.
+fn plan_of(catalog: &crate::catalog::Catalog, digest: &Digest) -> Result<Arc<Plan>, JournalError> {
+    catalog.plan(digest).ok_or_else(|| {
+        JournalError::Damaged(format!("the definition {digest} of an instance is missing"))
+    })
+}

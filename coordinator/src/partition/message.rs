@@ -1,0 +1,133 @@
+//! What a partition is told.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use tokio::sync::oneshot;
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::plan::Plan;
+use windlass_proto::value::Value;
+
+use crate::coordinator::InstanceView;
+use crate::engine::{Ending, Input, Parent, Rejection};
+use crate::journal::Status;
+
+/// One message.
+pub enum Message {
+    /// Start an instance.
+    Start(Box<NewInstance>),
+    /// Something happened to an instance.
+    Input {
+        /// The instance.
+        instance: InstanceId,
+        /// What.
+        input: Input,
+        /// Told once it is durable, where somebody asks.
+        reply: Option<oneshot::Sender<Reply>>,
+    },
+    /// An event, for whoever waits for it.
+    Event(Arc<EventTicket>),
+    /// Somebody wants to see an instance.
+    Show {
+        /// The instance.
+        instance: InstanceId,
+        /// Where the view goes.
+        reply: oneshot::Sender<Option<Box<InstanceView>>>,
+    },
+    /// Somebody wants to know when an instance changes or ends.
+    Watch {
+        /// The instance.
+        instance: InstanceId,
+        /// What for, and where to tell.
+        watch: Watch,
+    },
+}
+
+/// A start.
+pub struct NewInstance {
+    /// The instance's id; an instance that already has it makes this a repeat.
+    pub id: InstanceId,
+    /// What it runs.
+    pub plan: Arc<Plan>,
+    /// Its raw input.
+    pub input: Value,
+    /// Labels.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// The parent, for a child.
+    pub parent: Option<Parent>,
+    /// Told once it is durable.
+    pub reply: Option<oneshot::Sender<StartReply>>,
+    /// Told when it has ended.
+    pub ended: Option<oneshot::Sender<Ending>>,
+}
+
+/// What became of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartReply {
+    /// True when the instance was there already.
+    pub repeated: bool,
+}
+
+/// What became of an input.
+pub type Reply = Result<(), Refusal>;
+
+/// Why an input was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such instance.
+    Unknown,
+    /// It changes nothing, as the instance stands.
+    Rejected(Rejection, Status),
+}
+
+/// Somebody waits for news of an instance.
+pub enum Watch {
+    /// Its end.
+    End(oneshot::Sender<Ending>),
+    /// Any fact from this sequence number on, or its end.
+    Change(u64, oneshot::Sender<()>),
+}
+
+/// An event on its way to all partitions.
+pub struct EventTicket {
+    /// The event.
+    pub event: Arc<CloudEvent>,
+    /// What has come of it so far.
+    progress: Mutex<Progress>,
+}
+
+struct Progress {
+    open: u16,
+    consumed: usize,
+    done: Option<Done>,
+}
+
+/// Who is told when all partitions have dealt with an event.
+pub enum Done {
+    /// A caller: how many instances consumed it.
+    Caller(oneshot::Sender<usize>),
+    /// The instance that emitted it.
+    Emitter(PartitionId, InstanceId, FrameId),
+}
+
+impl EventTicket {
+    /// A ticket that `partitions` partitions must stamp.
+    #[must_use]
+    pub fn new(event: Arc<CloudEvent>, partitions: u16, done: Done) -> Arc<Self> {
+        let progress = Progress { open: partitions, consumed: 0, done: Some(done) };
+        Arc::new(Self { event, progress: Mutex::new(progress) })
+    }
+
+    /// One partition has dealt with the event, durably. The last one to do so gets whom to tell.
+    pub fn stamp(&self, consumed: usize) -> Option<(Done, usize)> {
+        let mut progress = self.progress.lock().unwrap_or_else(|it| it.into_inner());
+        progress.open = progress.open.saturating_sub(1);
+        progress.consumed += consumed;
+        if progress.open > 0 {
+            return None;
+        }
+        let consumed = progress.consumed;
+        progress.done.take().map(|done| (done, consumed))
+    }
+}

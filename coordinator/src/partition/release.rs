@@ -1,0 +1,141 @@
+//! What leaves a partition once the facts it rests on are durable.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::value::Value;
+use windlass_proto::wire::{Assignment, AssignmentKey};
+
+use super::message::{Done, EventTicket, Message, NewInstance, Reply, StartReply};
+use crate::catalog::Catalog;
+use crate::coordinator::InstanceView;
+use crate::engine::{ChildOutcome, Ending, Input, Parent};
+
+/// One thing to let go.
+pub enum Release {
+    /// A task for a worker.
+    Dispatch(Box<Assignment>),
+    /// A task no longer wanted.
+    Cancel(AssignmentKey),
+    /// A message to an instance, whichever partition owns it.
+    Tell(InstanceId, Input),
+    /// A child to start.
+    StartChild {
+        /// The parent, and the visit of its `run.workflow`.
+        parent: Parent,
+        /// The child.
+        child: InstanceId,
+        /// Namespace, name, version.
+        workflow: [Arc<str>; 3],
+        /// Its input.
+        input: Value,
+    },
+    /// An emitted event, for all partitions.
+    Publish {
+        /// Who emitted it.
+        instance: InstanceId,
+        /// The visit of its `emit`.
+        frame: FrameId,
+        /// The event.
+        event: Arc<CloudEvent>,
+    },
+    /// This partition has dealt with an event.
+    Stamp(Arc<EventTicket>, usize),
+    /// An answer to a start.
+    Started(oneshot::Sender<StartReply>, StartReply),
+    /// An answer to an input.
+    Answered(oneshot::Sender<Reply>, Reply),
+    /// A view of an instance.
+    Shown(oneshot::Sender<Option<Box<InstanceView>>>, Option<Box<InstanceView>>),
+    /// News for who waits for an end.
+    Ended(oneshot::Sender<Ending>, Ending),
+    /// News for who waits for a change.
+    Changed(oneshot::Sender<()>),
+}
+
+/// Where releases go.
+pub trait World: Send + Sync {
+    /// Number of partitions.
+    fn partitions(&self) -> u16;
+    /// Definitions, for starting children.
+    fn catalog(&self) -> &Catalog;
+    /// Hands a task to the workers.
+    fn dispatch(&self, assignment: Assignment);
+    /// Tells the workers that a task is no longer wanted.
+    fn cancel(&self, key: AssignmentKey);
+    /// Hands a message to a partition. Never blocks.
+    fn tell(&self, partition: PartitionId, message: Message);
+}
+
+impl Release {
+    /// Lets it go. A receiver that has gone away is no error: nobody wants the answer any more.
+    pub fn go(self, world: &dyn World) {
+        match self {
+            Self::Dispatch(assignment) => world.dispatch(*assignment),
+            Self::Cancel(key) => world.cancel(key),
+            Self::Tell(instance, input) => tell(world, instance, input),
+            Self::StartChild { parent, child, workflow, input } => {
+                start_child(world, parent, child, &workflow, input);
+            }
+            Self::Publish { instance, frame, event } => {
+                let partitions = world.partitions();
+                let done = Done::Emitter(instance.partition(partitions), instance, frame);
+                let ticket = EventTicket::new(event, partitions, done);
+                for partition in 0..partitions {
+                    world.tell(PartitionId(partition), Message::Event(ticket.clone()));
+                }
+            }
+            Self::Stamp(ticket, consumed) => match ticket.stamp(consumed) {
+                Some((Done::Caller(caller), consumed)) => drop(caller.send(consumed)),
+                Some((Done::Emitter(_, instance, frame), _)) => {
+                    tell(world, instance, Input::Published { frame, result: Ok(()) });
+                }
+                None => {}
+            },
+            Self::Started(reply, started) => drop(reply.send(started)),
+            Self::Answered(reply, answer) => drop(reply.send(answer)),
+            Self::Shown(reply, view) => drop(reply.send(view)),
+            Self::Ended(reply, ending) => drop(reply.send(ending)),
+            Self::Changed(reply) => drop(reply.send(())),
+        }
+    }
+}
+
+fn tell(world: &dyn World, instance: InstanceId, input: Input) {
+    let partition = instance.partition(world.partitions());
+    world.tell(partition, Message::Input { instance, input, reply: None });
+}
+
+fn start_child(
+    world: &dyn World,
+    parent: Parent,
+    id: InstanceId,
+    [namespace, name, version]: &[Arc<str>; 3],
+    input: Value,
+) {
+    match world.catalog().find(namespace, name, Some(version)) {
+        Some(plan) => {
+            let start = NewInstance {
+                id,
+                plan,
+                input,
+                labels: Vec::new(),
+                parent: Some(parent),
+                reply: None,
+                ended: None,
+            };
+            world.tell(id.partition(world.partitions()), Message::Start(Box::new(start)));
+        }
+        None => {
+            let detail = format!(
+                "`run.workflow` names {namespace}/{name}:{version}, which is not deployed here"
+            );
+            let outcome = ChildOutcome::Faulted(Problem::new(Standard::Configuration, detail));
+            let input = Input::ChildEnded { frame: parent.frame, outcome };
+            tell(world, parent.instance, input);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Instances held in memory, and the way back to the journal.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use windlass_proto::id::InstanceId;
+use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
+
+use crate::engine::{Ending, Fact, Instance, Journaled, decode, encode};
+use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
+
+/// Waiting instances one partition keeps in memory; the others are loaded when something happens
+/// to them. A waiting instance takes a few KiB.
+const KEPT: usize = 20_000;
+
+/// Facts after which a snapshot is taken, so that loading never folds much more than this.
+const SNAPSHOT_FACTS: u64 = 1_000;
+
+/// Bytes of an output that a head still carries; a larger one is read from the facts.
+const HEAD_OUTPUT_BYTES: u64 = 64 << 10;
+
+/// An instance in memory.
+pub(super) struct Resident {
+    pub(super) instance: Instance,
+    pub(super) plan: Arc<Plan>,
+    /// New facts of the turn in progress, encoded.
+    entry: Vec<u8>,
+    /// How many they are.
+    count: u32,
+    /// Number of the last batch that has facts of it.
+    written: u64,
+    /// What the journal's indexes say now.
+    status: Option<Status>,
+    hot: bool,
+    /// Facts covered by the latest snapshot.
+    snapshot: u64,
+}
+
+impl Resident {
+    /// An instance that has just been created: nothing of it is in the journal.
+    pub(super) fn new(instance: Instance, plan: Arc<Plan>) -> Self {
+        Self {
+            instance,
+            plan,
+            entry: Vec::new(),
+            count: 0,
+            written: 0,
+            status: None,
+            hot: false,
+            snapshot: 0,
+        }
+    }
+
+    /// Rebuilds an instance from the journal.
+    pub(super) fn restore(
+        id: InstanceId,
+        plan: Arc<Plan>,
+        stored: &StoredInstance,
+    ) -> Result<Self, JournalError> {
+        let (instance, snapshot) = fold(id, stored)?;
+        let (status, hot) = (Some(instance.status()), instance.is_hot());
+        Ok(Self { instance, plan, entry: Vec::new(), count: 0, written: 0, status, hot, snapshot })
+    }
+
+    /// Takes the facts of one decision; they are part of the state already. True for the first
+    /// ones of a turn.
+    pub(super) fn keep(&mut self, at: Timestamp, facts: Vec<Fact>) -> Result<bool, JournalError> {
+        let first = self.count == 0;
+        self.count += u32::try_from(facts.len()).unwrap_or(u32::MAX);
+        encode(&Journaled { at, facts }, &mut self.entry)
+            .map_err(|error| JournalError::Store(error.to_string()))?;
+        Ok(first)
+    }
+
+    /// Hands over the new facts, with the index entries that changed.
+    pub(super) fn write(&mut self, batch: u64) -> Result<InstanceWrite, JournalError> {
+        let instance = &self.instance;
+        let (status, hot) = (instance.status(), instance.is_hot());
+        let head = (self.status != Some(status)).then(|| head(instance));
+        let changed = (self.hot != hot).then_some(hot);
+        let due = instance.sequence - self.snapshot >= SNAPSHOT_FACTS && instance.ending.is_none();
+        let snapshot = match due {
+            true => {
+                let bytes = instance.to_bytes();
+                self.snapshot = instance.sequence;
+                Some(bytes.map_err(|error| JournalError::Store(error.to_string()))?)
+            }
+            false => None,
+        };
+        let write = InstanceWrite {
+            instance: instance.id,
+            sequence: instance.sequence - u64::from(self.count),
+            count: self.count,
+            facts: std::mem::take(&mut self.entry),
+            head,
+            hot: changed,
+            snapshot,
+        };
+        self.count = 0;
+        self.written = batch;
+        self.status = Some(status);
+        self.hot = hot;
+        Ok(write)
+    }
+}
+
+/// The state that snapshot and facts add up to, and how many facts the snapshot covers.
+pub(crate) fn fold(
+    id: InstanceId,
+    stored: &StoredInstance,
+) -> Result<(Instance, u64), JournalError> {
+    let damaged =
+        |error: crate::engine::FactError| JournalError::Damaged(format!("instance {id}: {error}"));
+    let (mut instance, covered) = match &stored.snapshot {
+        Some((sequence, bytes)) => (Instance::from_bytes(bytes).map_err(damaged)?, *sequence),
+        None => (Instance::unborn(id), 0),
+    };
+    for entry in &stored.facts {
+        for turn in decode(&entry.facts).map_err(damaged)? {
+            for fact in &turn.facts {
+                instance.evolve(turn.at, fact);
+            }
+        }
+    }
+    instance.changes = Default::default();
+    Ok((instance, covered))
+}
+
+/// What lists show of an instance.
+fn head(instance: &Instance) -> Head {
+    let (output, error) = match &instance.ending {
+        Some(Ending::Completed(output)) if output.weight() <= HEAD_OUTPUT_BYTES => {
+            (Some(output.clone()), None)
+        }
+        Some(Ending::Faulted(problem)) => (None, Some(problem.clone())),
+        _ => (None, None),
+    };
+    Head {
+        workflow: instance.workflow.clone(),
+        digest: instance.digest.clone(),
+        status: instance.status(),
+        started_at: instance.started_at,
+        ended_at: instance.ended_at,
+        labels: instance.labels.clone(),
+        parent: instance.parent.map(|parent| parent.instance),
+        output,
+        error,
+    }
+}
+
+/// The instances of a partition that are in memory.
+#[derive(Default)]
+pub(super) struct Residents {
+    all: HashMap<InstanceId, Resident>,
+    /// Instances that have ended, with the batch that says so: dropped once it is durable.
+    retired: VecDeque<(InstanceId, u64)>,
+}
+
+impl Residents {
+    pub(super) fn get(&self, id: InstanceId) -> Option<&Resident> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: InstanceId) -> Option<&mut Resident> {
+        self.all.get_mut(&id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn insert(&mut self, resident: Resident) {
+        self.all.insert(resident.instance.id, resident);
+    }
+
+    /// The instance, from memory or from the journal; `None` when there is no such instance.
+    pub(super) fn load(
+        &mut self,
+        id: InstanceId,
+        journal: &dyn Journal,
+        plan_of: impl FnOnce(&windlass_proto::id::Digest) -> Result<Arc<Plan>, JournalError>,
+    ) -> Result<Option<&mut Resident>, JournalError> {
+        if !self.all.contains_key(&id) {
+            let Some(head) = journal.head(id)? else { return Ok(None) };
+            let Some(stored) = journal.load(id)? else { return Ok(None) };
+            let plan = plan_of(&head.digest)?;
+            let resident = Resident::restore(id, plan, &stored)?;
+            if resident.instance.ending.is_some() {
+                self.retired.push_back((id, 0));
+            }
+            self.all.insert(id, resident);
+        }
+        Ok(self.all.get_mut(&id))
+    }
+
+    /// Marks an instance to be dropped once `batch` is durable.
+    pub(super) fn retire(&mut self, id: InstanceId, batch: u64) {
+        self.retired.push_back((id, batch));
+    }
+
+    /// Drops what need not stay: ended instances, and waiting ones beyond the number kept.
+    pub(super) fn shed(&mut self, durable: u64) {
+        while let Some((id, batch)) = self.retired.front() {
+            if *batch > durable {
+                break;
+            }
+            self.all.remove(id);
+            self.retired.pop_front();
+        }
+        if self.all.len() > KEPT + KEPT / 10 {
+            let mut surplus = self.all.len() - KEPT;
+            self.all.retain(|_, resident| {
+                let busy = resident.instance.is_hot() || resident.written > durable;
+                if busy || surplus == 0 {
+                    return true;
+                }
+                surplus -= 1;
+                false
+            });
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Timers of a partition. The journal has all of them; memory holds those due soon.
+
+use std::collections::BTreeSet;
+
+use windlass_proto::id::PartitionId;
+use windlass_proto::time::Timestamp;
+
+use crate::journal::{Journal, JournalError, TimerKey};
+
+/// How far ahead timers are held in memory.
+const HORIZON_MS: u64 = 60_000;
+
+/// Timers read from the journal at once.
+const PAGE: usize = 4_096;
+
+/// Timers that are due soon.
+pub(super) struct Timers {
+    soon: BTreeSet<TimerKey>,
+    /// Timers due before this are in memory as soon as they are set.
+    horizon: Timestamp,
+    /// A stretch still to be read from the journal: it ends where the horizon is, and is read once
+    /// this batch is durable, as only then does the journal show all timers set before.
+    unread: Option<(Timestamp, u64)>,
+}
+
+impl Timers {
+    /// Reads the timers that are due soon.
+    pub(super) fn load(
+        journal: &dyn Journal,
+        partition: PartitionId,
+        now: Timestamp,
+    ) -> Result<Self, JournalError> {
+        let horizon = now.plus(HORIZON_MS);
+        let mut timers = Self { soon: BTreeSet::new(), horizon, unread: None };
+        timers.read(journal, partition, Timestamp(0))?;
+        Ok(timers)
+    }
+
+    pub(super) fn set(&mut self, key: TimerKey) {
+        if key.due < self.horizon {
+            self.soon.insert(key);
+        }
+    }
+
+    pub(super) fn clear(&mut self, key: &TimerKey) {
+        self.soon.remove(key);
+    }
+
+    /// Takes out the timers that are due, soonest first, at most `limit`.
+    pub(super) fn take_due(&mut self, now: Timestamp, limit: usize) -> Vec<TimerKey> {
+        let mut due = Vec::new();
+        while due.len() < limit
+            && let Some(first) = self.soon.first()
+            && first.due <= now
+        {
+            due.extend(self.soon.pop_first());
+        }
+        due
+    }
+
+    pub(super) fn next_wake(&self) -> Timestamp {
+        let reading = Timestamp(self.horizon.0.saturating_sub(HORIZON_MS / 2));
+        self.soon.first().map_or(reading, |first| first.due.min(reading))
+    }
+
+    /// Moves the horizon on when half of it has passed.
+    pub(super) fn extend(
+        &mut self,
+        journal: &dyn Journal,
+        partition: PartitionId,
+        now: Timestamp,
+        submitted: u64,
+        durable: u64,
+    ) -> Result<(), JournalError> {
+        if let Some((from, batch)) = self.unread {
+            if durable + 1 >= batch {
+                self.unread = None;
+                self.read(journal, partition, from)?;
+            }
+        } else if self.horizon.since(now) < HORIZON_MS / 2 {
+            self.unread = Some((self.horizon, submitted));
+            self.horizon = now.plus(HORIZON_MS);
+        }
+        Ok(())
+    }
+
+    /// Reads the timers due from `from` up to the horizon.
+    fn read(
+        &mut self,
+        journal: &dyn Journal,
+        partition: PartitionId,
+        from: Timestamp,
+    ) -> Result<(), JournalError> {
+        let mut after = (from.0 > 0).then(|| TimerKey {
+            due: from,
+            instance: windlass_proto::id::InstanceId(uuid::Uuid::nil()),
+            timer: 0,
+        });
+        loop {
+            let page = journal.timers(partition, after, self.horizon, PAGE)?;
+            let full = page.len() == PAGE;
+            after = page.last().copied();
+            self.soon.extend(page);
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The workflow itself: `document` and what stands beside it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::codes;
+use super::decoder::{Decoder, optional};
+use super::node::{Data, Node};
+use super::task::{Position, Siblings};
+use crate::id::{Digest, WorkflowId};
+use crate::plan::{Extension, Input, Output, Plan};
+use crate::value::Value;
+
+const ROOT: &[&str] =
+    &["document", "input", "use", "do", "timeout", "output", "schedule", "evaluate"];
+
+/// What `document` says.
+struct Document {
+    id: WorkflowId,
+    title: Option<Arc<str>>,
+    summary: Option<Arc<str>>,
+    tags: Value,
+    metadata: Value,
+}
+
+impl Decoder<'_> {
+    /// The whole workflow; `None` when anything was refused.
+    pub(super) fn workflow(mut self, root: &Node, digest: Digest) -> (Option<Plan>, Self) {
+        let plan = self.plan(root, digest);
+        (plan.filter(|_| !self.findings.has_errors()), self)
+    }
+
+    /// A plan that holds one function and nothing else.
+    pub(super) fn catalog_function(
+        mut self,
+        name: &str,
+        root: &Node,
+        digest: Digest,
+    ) -> (Option<Plan>, Self) {
+        let index = self.reserve();
+        let position = Position { pointer: "", siblings: Siblings::Alone };
+        let name: Arc<str> = name.into();
+        self.task(index, &name, root, position);
+        let tasks: Option<Vec<_>> = std::mem::take(&mut self.tasks).into_iter().collect();
+        let plan = tasks.map(|tasks| Plan {
+            id: WorkflowId { namespace: "".into(), name: name.clone(), version: "".into() },
+            digest,
+            title: None,
+            summary: None,
+            tags: Value::Null,
+            metadata: Value::Null,
+            definition: root.value(),
+            tasks,
+            root: [].into(),
+            input: Input::default(),
+            output: Output::default(),
+            timeout: None,
+            secrets: Vec::new(),
+            authentications: BTreeMap::new(),
+            functions: BTreeMap::from([(name, index)]),
+            catalogs: BTreeMap::new(),
+            extensions: Vec::new(),
+            schedule: None,
+        });
+        (plan.filter(|_| !self.findings.has_errors()), self)
+    }
+
+    fn plan(&mut self, root: &Node, digest: Digest) -> Option<Plan> {
+        self.open(root, "a workflow", ROOT)?;
+        let document =
+            self.required(root, "document", "a workflow").and_then(|node| self.document(node));
+        optional(root.get("evaluate"), |node| self.evaluate(node));
+        let mut extensions = Some(Vec::<Extension>::new());
+        if let Some(reusable) = root.get("use") {
+            let bound = bound_names(root);
+            self.reusable_parts(reusable, bound.clone());
+            self.functions(reusable);
+            extensions = self.extensions(reusable, bound);
+        }
+        let input = optional(root.get("input"), |node| self.input(node));
+        let timeout = optional(root.get("timeout"), |node| self.timeout(node));
+        let schedule = optional(root.get("schedule"), |node| self.schedule(node));
+        let tasks =
+            self.required(root, "do", "a workflow").and_then(|node| self.task_list(node, "/do"));
+        let output = optional(root.get("output"), |node| self.output(node));
+        let document = document?;
+        let reusable = std::mem::take(&mut self.reusable);
+        Some(Plan {
+            id: document.id,
+            digest,
+            title: document.title,
+            summary: document.summary,
+            tags: document.tags,
+            metadata: document.metadata,
+            definition: root.value(),
+            root: tasks?,
+            tasks: std::mem::take(&mut self.tasks).into_iter().collect::<Option<_>>()?,
+            input: input?.unwrap_or_default(),
+            output: output?.unwrap_or_default(),
+            timeout: timeout?,
+            secrets: reusable.secrets,
+            authentications: all(reusable.authentications)?,
+            functions: reusable.functions,
+            catalogs: all(reusable.catalogs)?,
+            extensions: extensions?,
+            schedule: schedule?,
+        })
+    }
+
+    fn document(&mut self, node: &Node) -> Option<Document> {
+        let what = "`document`";
+        let known = ["dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata"];
+        self.closed(node, what, &known)?;
+        self.required(node, "dsl", what).and_then(|node| self.dsl(node));
+        let namespace =
+            self.required(node, "namespace", what).and_then(|node| self.name(node, "`namespace`"));
+        let name = self.required(node, "name", what).and_then(|node| self.name(node, "`name`"));
+        let version =
+            self.required(node, "version", what).and_then(|node| self.version(node, "`version`"));
+        let title = optional(node.get("title"), |node| self.string(node, "`title`"));
+        let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
+        let tags = self.metadata_named(node.get("tags"), "`tags`");
+        let metadata = self.metadata(node.get("metadata"));
+        Some(Document {
+            id: WorkflowId { namespace: namespace?, name: name?, version: version?.0 },
+            title: title?,
+            summary: summary?,
+            tags: tags?,
+            metadata: metadata?,
+        })
+    }
+
+    fn metadata_named(&mut self, node: Option<&Node>, what: &str) -> Option<Value> {
+        let Some(node) = node else { return Some(Value::Null) };
+        self.mapping(node, what)?;
+        Some(node.value())
+    }
+
+    fn dsl(&mut self, node: &Node) -> Option<()> {
+        let (text, version) = self.version(node, "`dsl`")?;
+        if version.major != 1 {
+            let message = format!("version {text} of the DSL is not supported");
+            let hint = "this runs 1.0.x; older versions have another structure";
+            self.error(codes::UNSUPPORTED_DSL, node.place, message, hint);
+        } else if version.minor > 0 {
+            let message = format!("version {text} of the DSL is newer than 1.0");
+            let hint = "what that version added may be refused";
+            self.warning(codes::NEWER_DSL, node.place, message, hint);
+        }
+        Some(())
+    }
+
+    fn version(&mut self, node: &Node, what: &str) -> Option<(Arc<str>, semver::Version)> {
+        let text = match &node.data {
+            Data::Scalar { value: Value::Null, .. } | Data::Sequence(_) | Data::Mapping(_) => {
+                return self.wrong(node, what, "a semantic version");
+            }
+            Data::Scalar { text, .. } => text,
+        };
+        if let (Some(text), Ok(version)) = (node.as_str(), semver::Version::parse(text)) {
+            return Some((text.into(), version));
+        }
+        let message = format!("{what} must be a semantic version, not `{text}`");
+        let hint = match text.split('.').count() {
+            1 => format!("such as \"{text}.0.0\""),
+            2 => format!("such as \"{text}.0\", in quotes"),
+            _ => "three numbers with dots between, such as \"1.0.0\"".to_owned(),
+        };
+        self.error(codes::BAD_PATTERN, node.place, message, &hint);
+        None
+    }
+
+    fn name(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
+        const LONGEST: usize = 63;
+        let name = self.string(node, what)?;
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let outer = |c: char| c.is_ascii_alphanumeric();
+        if name.len() <= LONGEST
+            && name.chars().all(inner)
+            && name.starts_with(outer)
+            && name.ends_with(outer)
+        {
+            return Some(name);
+        }
+        let message = format!("{what} cannot be `{name}`");
+        let hint = "up to 63 letters, digits and dashes, with a letter or digit at both ends";
+        self.error(codes::BAD_PATTERN, node.place, message, hint);
+        None
+    }
+
+    fn evaluate(&mut self, node: &Node) -> Option<()> {
+        self.closed(node, "`evaluate`", &["language", "mode"])?;
+        if let Some(language) = node.get("language") {
+            let name = self.string(language, "`evaluate.language`")?;
+            if &*name != "jq" {
+                let message = format!("expressions in `{name}` are not supported");
+                self.error(codes::EXPRESSION_LANGUAGE, language.place, message, "write them in jq");
+            }
+        }
+        if let Some(mode) = node.get("mode") {
+            let loose =
+                self.choice(mode, "`evaluate.mode`", &[("strict", false), ("loose", true)])?;
+            if loose {
+                let message = "expressions are evaluated as in `strict` mode";
+                let hint = "put expressions inside data into `${ }`";
+                self.warning(codes::LOOSE_MODE, mode.place, message, hint);
+            }
+        }
+        Some(())
+    }
+}
+
+fn all<T>(parts: BTreeMap<Arc<str>, Option<T>>) -> Option<BTreeMap<Arc<str>, T>> {
+    parts.into_iter().map(|(name, part)| Some((name, part?))).collect()
+}
+
+/// Every name that any task might bind, found by the keys that bind names.
+fn bound_names(root: &Node) -> Vec<Arc<str>> {
+    fn collect(node: &Node, names: &mut Vec<Arc<str>>) {
+        match &node.data {
+            Data::Scalar { .. } => {}
+            Data::Sequence(items) => items.iter().for_each(|item| collect(item, names)),
+            Data::Mapping(members) => {
+                for (key, member) in members {
+                    let binds = matches!(&**key, "each" | "at" | "item" | "as");
+                    if let Some(name) = member.node.as_str().filter(|_| binds) {
+                        let name = name.strip_prefix('$').unwrap_or(name);
+                        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                        if !name.is_empty() && name.chars().all(word) {
+                            names.push(name.into());
+                        }
+                    }
+                    collect(&member.node, names);
+                }
+            }
+        }
+    }
+    let mut names: Vec<Arc<str>> = ["item", "index", "error"].map(Into::into).to_vec();
+    collect(root, &mut names);
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,295 @@
+//! `call` of OpenAPI, gRPC, AsyncAPI, A2A and MCP.
+
+use std::sync::Arc;
+
+use super::Position;
+use super::call::OUTPUTS;
+use crate::definition::codes;
+use crate::definition::decoder::{Decoder, optional};
+use crate::definition::node::{Data, Node};
+use crate::expression::Template;
+use crate::plan::{
+    A2aCall, AsyncApiCall, AsyncApiSubscription, Consume, GrpcCall, McpCall, OpenApiCall,
+};
+use crate::value::Value;
+
+const A2A_METHODS: &[(&str, ())] = &[
+    ("message/send", ()),
+    ("message/stream", ()),
+    ("tasks/get", ()),
+    ("tasks/list", ()),
+    ("tasks/cancel", ()),
+    ("tasks/resubscribe", ()),
+    ("tasks/pushNotificationConfig/set", ()),
+    ("tasks/pushNotificationConfig/get", ()),
+    ("tasks/pushNotificationConfig/list", ()),
+    ("tasks/pushNotificationConfig/delete", ()),
+    ("agent/getAuthenticatedExtendedCard", ()),
+];
+
+const MCP_METHODS: &[(&str, ())] = &[
+    ("tools/list", ()),
+    ("tools/call", ()),
+    ("prompts/list", ()),
+    ("prompts/get", ()),
+    ("resources/list", ()),
+    ("resources/read", ()),
+    ("resources/templates/list", ()),
+];
+
+/// The MCP version spoken where the definition names none.
+const MCP_VERSION: &str = "2025-06-18";
+
+const ASYNCAPI_PROTOCOLS: &[(&str, ())] = &[
+    ("amqp", ()),
+    ("amqp1", ()),
+    ("anypointmq", ()),
+    ("googlepubsub", ()),
+    ("http", ()),
+    ("ibmmq", ()),
+    ("jms", ()),
+    ("kafka", ()),
+    ("mercure", ()),
+    ("mqtt", ()),
+    ("mqtt5", ()),
+    ("nats", ()),
+    ("pulsar", ()),
+    ("redis", ()),
+    ("sns", ()),
+    ("solace", ()),
+    ("sqs", ()),
+    ("stomp", ()),
+    ("ws", ()),
+];
+
+impl Decoder<'_> {
+    pub(super) fn openapi(&mut self, node: &Node) -> Option<OpenApiCall> {
+        let what = "the `with` of an OpenAPI call";
+        let known =
+            ["document", "operationId", "parameters", "authentication", "output", "redirect"];
+        self.closed(node, what, &known)?;
+        let document = self.required(node, "document", what).and_then(|it| self.resource(it));
+        let operation = self
+            .required(node, "operationId", what)
+            .and_then(|it| self.string(it, "`operationId`"));
+        let parameters =
+            optional(node.get("parameters"), |it| self.named_values(it, "`parameters`"));
+        let authentication =
+            optional(node.get("authentication"), |it| self.referable_authentication(it));
+        let output = optional(node.get("output"), |it| self.choice(it, "`output`", OUTPUTS));
+        let redirect = self.flag(node, "redirect", false);
+        Some(OpenApiCall {
+            document: document?,
+            operation: operation?,
+            parameters: parameters?,
+            authentication: authentication?,
+            output: output?.unwrap_or_default(),
+            redirect: redirect?,
+        })
+    }
+
+    pub(super) fn grpc(&mut self, node: &Node) -> Option<GrpcCall> {
+        let what = "the `with` of a gRPC call";
+        self.closed(node, what, &["proto", "service", "method", "arguments"])?;
+        let proto = self.required(node, "proto", what).and_then(|it| self.resource(it));
+        let method = self.required(node, "method", what).and_then(|it| self.string(it, "`method`"));
+        let arguments = optional(node.get("arguments"), |it| self.named_values(it, "`arguments`"));
+        let service = self.required(node, "service", what)?;
+        self.closed(service, "`service`", &["name", "host", "port", "authentication"])?;
+        let name = self
+            .required(service, "name", "`service`")
+            .and_then(|it| self.string(it, "`service.name`"));
+        let host = self.required(service, "host", "`service`").and_then(|it| self.host(it));
+        let port = optional(service.get("port"), |it| {
+            let port = self.integer(it, "`port`", 0..=i64::from(u16::MAX))?;
+            u16::try_from(port).ok()
+        });
+        let authentication =
+            optional(service.get("authentication"), |it| self.referable_authentication(it));
+        Some(GrpcCall {
+            proto: proto?,
+            service: name?,
+            host: host?,
+            port: port?,
+            authentication: authentication?,
+            method: method?,
+            arguments: arguments?,
+        })
+    }
+
+    fn host(&mut self, node: &Node) -> Option<Arc<str>> {
+        let host = self.string(node, "`service.host`")?;
+        let fits = host.len() <= 63
+            && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+            && host.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && host.ends_with(|c: char| c.is_ascii_alphanumeric());
+        if fits {
+            return Some(host);
+        }
+        let message = format!("`{host}` is not a host name");
+        self.error(codes::BAD_PATTERN, node.place, message, "the port goes into `service.port`");
+        None
+    }
+
+    pub(super) fn asyncapi(&mut self, node: &Node, position: Position<'_>) -> Option<AsyncApiCall> {
+        let what = "the `with` of an AsyncAPI call";
+        let known = [
+            "document",
+            "channel",
+            "operation",
+            "server",
+            "protocol",
+            "message",
+            "subscription",
+            "authentication",
+        ];
+        let members = self.closed(node, what, &known)?;
+        self.exactly_one(node, what, &["channel", "operation"]);
+        self.exactly_one(node, what, &["message", "subscription"]);
+        let document = self.required(node, "document", what).and_then(|it| self.resource(it));
+        let authentication =
+            optional(node.get("authentication"), |it| self.referable_authentication(it));
+        for key in ["channel", "operation"] {
+            optional(node.get(key), |it| self.string(it, &format!("`{key}`")))?;
+        }
+        optional(node.get("protocol"), |it| self.choice(it, "`protocol`", ASYNCAPI_PROTOCOLS))?;
+        if let Some(server) = node.get("server") {
+            self.closed(server, "`server`", &["name", "variables"])?;
+            self.required(server, "name", "`server`")?;
+        }
+        if let Some(message) = node.get("message") {
+            self.closed(message, "`message`", &["payload", "headers"])?;
+        }
+        let subscription = optional(node.get("subscription"), |it| {
+            let pointer = format!("{}/with/subscription/foreach", position.pointer);
+            self.asyncapi_subscription(it, &pointer)
+        });
+        let mut with = Vec::new();
+        for (key, member) in members {
+            if !["document", "authentication", "subscription"].contains(&&**key) {
+                with.push((key.clone(), self.template(&member.node)?));
+            }
+        }
+        Some(AsyncApiCall {
+            document: document?,
+            with: Template::Object(with.into()),
+            subscription: subscription?,
+            authentication: authentication?,
+        })
+    }
+
+    fn asyncapi_subscription(
+        &mut self,
+        node: &Node,
+        pointer: &str,
+    ) -> Option<AsyncApiSubscription> {
+        let what = "`subscription`";
+        self.closed(node, what, &["filter", "consume", "foreach"])?;
+        let filter = self.program_at(node, "filter");
+        let each = optional(node.get("foreach"), |it| self.subscription(it, pointer));
+        let consume = self.required(node, "consume", what)?;
+        self.closed(consume, "`consume`", &["for", "amount", "while", "until"])?;
+        let time = optional(consume.get("for"), |it| self.duration(it, "`consume.for`"));
+        self.exactly_one(consume, "`consume`", &["amount", "while", "until"]);
+        let amount = optional(consume.get("amount"), |it| {
+            self.integer(it, "`amount`", 0..=i64::from(u32::MAX))
+        });
+        let condition = self.program_at(consume, "while");
+        let until = self.program_at(consume, "until");
+        let consume = match (amount?, condition?, until?) {
+            (Some(amount), ..) => Consume::Amount(u32::try_from(amount).ok()?),
+            (_, Some(condition), _) => Consume::While(condition),
+            (.., Some(until)) => Consume::Until(until),
+            (None, None, None) => return None,
+        };
+        Some(AsyncApiSubscription { filter: filter?, consume, duration: time?, each: each? })
+    }
+
+    fn exactly_one(&mut self, node: &Node, what: &str, keys: &[&str]) {
+        let given = keys.iter().filter(|key| node.get(key).is_some()).count();
+        if given != 1 {
+            let listed: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+            let message = format!("{what} needs exactly one of {}", listed.join(", "));
+            self.error(codes::CONFLICT, node.place, message, "");
+        }
+    }
+
+    pub(super) fn a2a(&mut self, node: &Node) -> Option<A2aCall> {
+        let what = "the `with` of an A2A call";
+        self.closed(node, what, &["agentCard", "server", "method", "parameters"])?;
+        let agent_card = optional(node.get("agentCard"), |it| self.resource(it));
+        let server = optional(node.get("server"), |it| self.endpoint(it, "`server`"));
+        if node.get("agentCard").is_none() && node.get("server").is_none() {
+            let message = format!("{what} needs `agentCard` or `server`");
+            self.error(codes::CONFLICT, node.place, message, "");
+        }
+        let method = self.protocol_method(node, what, A2A_METHODS);
+        let parameters = self.parameters(node);
+        Some(A2aCall {
+            agent_card: agent_card?,
+            server: server?,
+            method: method?,
+            parameters: parameters?,
+        })
+    }
+
+    fn protocol_method(
+        &mut self,
+        node: &Node,
+        what: &str,
+        words: &[(&'static str, ())],
+    ) -> Option<Arc<str>> {
+        let method = self.required(node, "method", what)?;
+        self.choice(method, "`method`", words)?;
+        self.string(method, "`method`")
+    }
+
+    /// A mapping, or an expression that gives one.
+    fn parameters(&mut self, node: &Node) -> Option<Option<Template>> {
+        let Some(parameters) = node.get("parameters") else { return Some(None) };
+        match &parameters.data {
+            Data::Mapping(_) => self.template(parameters).map(Some),
+            Data::Scalar { value: Value::String(_), .. } => {
+                self.expression_field(parameters, "`parameters`").map(Some)
+            }
+            _ => self.wrong(parameters, "`parameters`", "a mapping or an expression"),
+        }
+    }
+
+    pub(super) fn mcp(&mut self, node: &Node) -> Option<McpCall> {
+        let what = "the `with` of an MCP call";
+        let known = ["protocolVersion", "method", "parameters", "timeout", "transport", "client"];
+        self.open(node, what, &known)?;
+        let version =
+            optional(node.get("protocolVersion"), |it| self.string(it, "`protocolVersion`"));
+        let method = self.protocol_method(node, what, MCP_METHODS);
+        let parameters = self.parameters(node);
+        let timeout = optional(node.get("timeout"), |it| self.duration(it, "`timeout`"));
+        let client = optional(node.get("client"), |it| {
+            self.open(it, "`client`", &["name", "version", "description"])?;
+            self.template(it)
+        });
+        let transport = self.required(node, "transport", what)?;
+        self.open(transport, "`transport`", &["http", "stdio", "options"])?;
+        self.exactly_one(transport, "`transport`", &["http", "stdio"]);
+        let endpoint = optional(transport.get("http"), |http| {
+            self.open(http, "`http`", &["endpoint", "headers"])?;
+            let endpoint = self.required(http, "endpoint", "`http`")?;
+            self.endpoint(endpoint, "`endpoint`")
+        });
+        if let Some(stdio) = transport.get("stdio") {
+            self.open(stdio, "`stdio`", &["command", "arguments", "environment"])?;
+            self.required(stdio, "command", "`stdio`")?;
+            optional(stdio.get("arguments"), |it| self.strings(it, "`arguments`"))?;
+        }
+        Some(McpCall {
+            protocol_version: version?.unwrap_or_else(|| MCP_VERSION.into()),
+            method: method?,
+            parameters: parameters?,
+            timeout: timeout?,
+            transport: self.template(transport)?,
+            endpoint: endpoint?,
+            client: client?,
+        })
+    }
+}

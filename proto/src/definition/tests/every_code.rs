@@ -1,0 +1,281 @@
+//! Every code: what gives it, where, and that it is explained.
+
+use std::collections::BTreeSet;
+
+use super::{DOCUMENT, loaded};
+use crate::definition::codes::TABLE;
+use crate::definition::{Loaded, Options, explain, load};
+
+/// Code, text with `§` before the place, start of the message. Text that does not start with
+/// `document` is completed.
+const CASES: &[(&str, &str, &str)] = &[
+    ("WL0102", "do: []\n§]\n", ""),
+    ("WL0105", "do: []\n§do: []\n", "the key `do` stands twice"),
+    ("WL0106", "do: []\n§---\ndo: []\n", "the text holds more than one document"),
+    ("WL0107", "do: §!include x\n", "the tag `!include` is not supported here"),
+    ("WL0108", "do: []\n§[a]: 1\n", "a key must be a string"),
+    ("WL0109", "do: &a [ §*a ]\n", "the alias stands inside what it refers to"),
+    ("WL0111", "do:\n  - a: { set: { x: §.nan } }\n", "`.nan` is not a number JSON can hold"),
+    ("WL0120", "do: §x\n", "a list of tasks is needed here, not a string"),
+    ("WL0120", "do: []\n§timeout:\n", "`timeout` must be a mapping, not nothing"),
+    (
+        "WL0120",
+        "do:\n  - a: { fork: { branches: [], compete: §1 } }\n",
+        "`compete` must be true or false",
+    ),
+    (
+        "WL0121",
+        "do:\n  - a: { call: http, with: §{ method: get } }\n",
+        "the `with` of an HTTP call needs `endpoint`",
+    ),
+    (
+        "WL0121",
+        "§document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0 }\n",
+        "a workflow needs `do`",
+    ),
+    ("WL0122", "do:\n  - a: { set: { x: 1 }, §foo: bar }\n", "the task `a` has no property `foo`"),
+    (
+        "WL0122",
+        "do:\n  - a: { call: function, with: { function: f, §args: 1 } }\n",
+        "`with` of `call: function` has no property `args`",
+    ),
+    ("WL0123", "do: []\n§outputs: {}\n", "a workflow has no property `outputs`; it is ignored"),
+    (
+        "WL0124",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: http://a, output: §body } }\n",
+        "`output` cannot be `body`",
+    ),
+    ("WL0124", "use: { extensions: [ e: { extend: §do } ] }\ndo: []\n", "`extend` cannot be `do`"),
+    (
+        "WL0125",
+        "document: { dsl: §1.0, namespace: a, name: b, version: 1.0.0 }\ndo: []\n",
+        "`dsl` must be a semantic version, not `1.0`",
+    ),
+    (
+        "WL0125",
+        "document: { dsl: 1.0.0, namespace: a, name: §-b, version: 1.0.0 }\ndo: []\n",
+        "`name` cannot be `-b`",
+    ),
+    (
+        "WL0125",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: §v1.0.0 }\ndo: []\n",
+        "`version` must be a semantic version, not `v1.0.0`",
+    ),
+    ("WL0125", "schedule: { cron: §'* * *' }\ndo: []\n", "`* * *` is not a cron expression"),
+    (
+        "WL0125",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: §'http://a b' } }\n",
+        "`endpoint` is not a URI",
+    ),
+    (
+        "WL0125",
+        "do:\n  - a: { call: http, with: { method: §'g t', endpoint: http://a } }\n",
+        "`g t` is not an HTTP method",
+    ),
+    (
+        "WL0125",
+        "do:\n  - a: { emit: { event: { with: { type: t, §My-Key: 1 } } } }\n",
+        "`My-Key` is no name for an attribute",
+    ),
+    ("WL0126", "do:\n  - a: { run: §{ await: true } }\n", "`run` needs one of"),
+    (
+        "WL0126",
+        "input: { schema: §{ format: json } }\ndo: []\n",
+        "a schema needs `document` or `resource`",
+    ),
+    ("WL0126", "schedule: { read: §data }\ndo: []\n", "`schedule.read` needs `schedule.on`"),
+    (
+        "WL0127",
+        "document: { dsl: §0.9.0, namespace: a, name: b, version: 1.0.0 }\ndo: []\n",
+        "version 0.9.0 of the DSL is not supported",
+    ),
+    (
+        "WL0128",
+        "document: { dsl: §1.1.0, namespace: a, name: b, version: 1.0.0 }\ndo: []\n",
+        "version 1.1.0 of the DSL is newer",
+    ),
+    ("WL0129", "do:\n  - a: { wait: §5s }\n", "`wait`: \"5s\" is not a duration"),
+    (
+        "WL0130",
+        "do:\n  - a: { set: { x: 1 } }\n    §b: { set: { x: 1 } }\n",
+        "an item must hold one task, this one has 2",
+    ),
+    (
+        "WL0131",
+        "do:\n  - a: { set: { x: 1 } }\n  - §a: { set: { x: 1 } }\n",
+        "a task of this list is already called `a`",
+    ),
+    ("WL0132", "do:\n  - §end: { set: { x: 1 } }\n", "`end` is a flow directive"),
+    ("WL0133", "do:\n  - a: { §cal: http }\n", "the task `a` does not say what to do"),
+    (
+        "WL0134",
+        "do:\n  - a: { call: http, §set: { x: 1 } }\n",
+        "the task `a` is both `call` and `set`",
+    ),
+    ("WL0135", "do:\n  - a: { set: §{} }\n", "`set` is empty"),
+    ("WL0135", "do:\n  - a: { wait: §{} }\n", "`wait` needs a unit"),
+    (
+        "WL0136",
+        "do:\n  - a: { switch: §[ x: { then: end }, y: { then: exit } ] }\n",
+        "`x` and `y` are both defaults",
+    ),
+    (
+        "WL0137",
+        "do:\n  - a: { listen: { to: { any: [], until: { any: [], until: §'true' } } } }\n",
+        "`until` cannot have an `until` of its own",
+    ),
+    (
+        "WL0138",
+        "do:\n  - a: { call: grpc, with: { proto: { endpoint: file://a }, service: { name: s, host: h, port: §70000 }, method: m } }\n",
+        "`port` must be between 0 and 65535",
+    ),
+    (
+        "WL0139",
+        "input: { schema: { document: §{ type: nothing } } }\ndo: []\n",
+        "not a JSON Schema",
+    ),
+    (
+        "WL0139",
+        "input: { schema: { document: §{ $ref: 'http://127.0.0.1:9/x' } } }\ndo: []\n",
+        "not a JSON Schema",
+    ),
+    (
+        "WL0140",
+        "input: { schema: { format: §avro, document: {} } }\ndo: []\n",
+        "schemas in the format `avro`",
+    ),
+    (
+        "WL0142",
+        "do:\n  - a: { for: { each: §my-item, in: .x }, do: [] }\n",
+        "`for.each` cannot be `my-item`",
+    ),
+    (
+        "WL0143",
+        "do:\n  - a: { raise: { error: { type: http://a, status: 1, instance: §x } } }\n",
+        "`x` is not a JSON pointer",
+    ),
+    (
+        "WL0301",
+        "do:\n  - a: { set: { x: 1 }, then: §b }\n",
+        "there is no task `b` in the same list",
+    ),
+    (
+        "WL0301",
+        "do:\n  - a: { fork: { branches: [ x: { set: { x: 1 }, then: §y }, y: { set: { x: 1 } } ] } }\n",
+        "there is no task `y`",
+    ),
+    (
+        "WL0302",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: { uri: http://a, authentication: { use: §x } } } }\n",
+        "there is no authentication `x`",
+    ),
+    ("WL0303", "do:\n  - a: { try: [], catch: { retry: §x } }\n", "there is no retry policy `x`"),
+    ("WL0304", "timeout: §PT5S\ndo: []\n", "there is no timeout `PT5S`"),
+    ("WL0305", "do:\n  - a: { raise: { error: §x } }\n", "there is no error `x`"),
+    ("WL0307", "do:\n  - a: { call: §htpp }\n", "the function `htpp` is not defined here"),
+    ("WL0308", "do:\n  - a: { call: §'f:1.0.0@x' }\n", "there is no catalog `x`"),
+    (
+        "WL0309",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: { uri: http://a, authentication: { basic: { use: §x } } } } }\n",
+        "the secret `x` is not declared",
+    ),
+    (
+        "WL0310",
+        "do:\n  - a: { set: { x: '${ $secrets.§x }' } }\n",
+        "the secret `x` is not declared",
+    ),
+    (
+        "WL0311",
+        "use: { authentications: { a: { use: §b } } }\ndo: []\n",
+        "an authentication in `use.authentications`",
+    ),
+    ("WL0401", "do:\n  - a: { if: '.x §+* 1', set: { x: 1 } }\n", ""),
+    ("WL0402", "evaluate: { language: §js }\ndo: []\n", "expressions in `js` are not supported"),
+    (
+        "WL0403",
+        "evaluate: { mode: §loose }\ndo: []\n",
+        "expressions are evaluated as in `strict` mode",
+    ),
+];
+
+/// Codes that other tests of this module or of `text` and `deviations` give.
+const ELSEWHERE: &[&str] = &["WL0101", "WL0103", "WL0104", "WL0110", "WL0144", "WL0306"];
+
+fn check(code: &str, text: &str, message: &str) {
+    let full = if text.trim_start_matches('§').starts_with("document") {
+        text.to_owned()
+    } else {
+        format!("{DOCUMENT}{text}")
+    };
+    let before = full.split('§').next().unwrap();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+    let Loaded { plan, diagnostics } = load(&full.replace('§', ""), &Options::default());
+    let found = diagnostics.iter().find(|it| it.code == code && it.message.starts_with(message));
+    let found = found.unwrap_or_else(|| panic!("{code} {text}\n{diagnostics:#?}"));
+    assert_eq!((found.line, found.column), (line, column), "{text}\n{found:#?}");
+    assert!(
+        diagnostics.iter().all(|it| it.line == line || it.code == "WL0120"),
+        "{diagnostics:#?}"
+    );
+    let refused = diagnostics.iter().any(|it| it.severity == crate::definition::Severity::Error);
+    assert_eq!(plan.is_none(), refused);
+}
+
+#[test]
+fn every_finding_stands_at_its_place() {
+    for (code, text, message) in CASES {
+        check(code, text, message);
+    }
+}
+
+#[test]
+fn every_code_is_explained_once_and_tested() {
+    let tested: BTreeSet<_> =
+        CASES.iter().map(|it| it.0).chain(ELSEWHERE.iter().copied()).collect();
+    let mut before = "";
+    for (code, text) in TABLE {
+        assert!(*code > before, "{code} is out of order");
+        before = code;
+        assert!(explain(code).is_some_and(|it| it == *text && it.len() > 60), "{code}");
+        assert!(code.starts_with("WL02") || tested.contains(code), "{code} has no test");
+    }
+    assert_eq!(explain("WL9999"), None);
+}
+
+#[test]
+fn nothing_at_all_is_a_finding() {
+    for text in ["", "# only a comment\n", "---\n", "\u{feff}"] {
+        let found = load(text, &Options::default());
+        assert!(found.plan.is_none());
+        assert!(matches!(found.diagnostics[0].code, "WL0110" | "WL0120"), "{text:?}");
+    }
+    for text in ["null", "3", "[]", "do"] {
+        assert_eq!(load(text, &Options::default()).diagnostics[0].code, "WL0120", "{text}");
+    }
+}
+
+#[test]
+fn known_functions_make_an_unknown_one_an_error() {
+    let text = format!(
+        "{DOCUMENT}do:\n  - a: {{ call: lgo }}\n  - b: {{ call: 'log:1.0.0' }}\n  - c: {{ call: htpp }}\n"
+    );
+    let options = Options { functions: Some(vec!["log".into()]), ..Options::default() };
+    let found = load(&text, &options).diagnostics;
+    let found: Vec<_> =
+        found.iter().map(|it| (it.code, it.line, it.hint.as_deref().unwrap())).collect();
+    assert_eq!(
+        found,
+        [("WL0306", 7, "did you mean `log`?"), ("WL0306", 9, "did you mean `http`?")]
+    );
+}
+
+#[test]
+fn all_findings_are_collected() {
+    let found = loaded(
+        "do:\n  - a: { call: http, with: { metod: get, endpoint: 5 } }\n  - b: { wait: x, then: c }\n  - d: { sett: 1 }\n",
+    )
+    .diagnostics;
+    let codes: Vec<_> = found.iter().map(|it| it.code).collect();
+    assert_eq!(codes, ["WL0121", "WL0122", "WL0120", "WL0129", "WL0301", "WL0133"]);
+}

@@ -1,0 +1,26 @@
+//! The HTTP API of a running `windlass dev`.
+
+mod control;
+mod events;
+mod lists;
+mod problems;
+mod starts;
+mod watch;
+
+/// A definition of the namespace `api` with these tasks.
+fn definition(name: &str, tasks: &str) -> String {
+    format!(
+        "document:\n  dsl: '1.0.3'\n  namespace: api\n  name: {name}\n  version: '1.0.0'\n\
+         do:\n{tasks}\n"
+    )
+}
+
+/// Gives its input back under `echo`.
+fn echo() -> String {
+    definition("echo", "  - echo: { set: { echo: '${ . }' } }")
+}
+
+/// Waits an hour: only cancelling ends it within a test.
+fn long() -> String {
+    definition("long", "  - rest: { wait: PT1H }")
+}

@@ -1,0 +1,129 @@
+//! Deploying and starting.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{definition, echo, long};
+use crate::support::client::Api;
+use crate::support::dev::Dev;
+
+async fn keyed(api: &Api, key: &str, body: &Value) -> Value {
+    let request = api.request(Method::POST, "/v1/instances").json(body);
+    Api::send(request.header("idempotency-key", key)).await.unwrap().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_starts_one_instance() {
+    let mut dev = Dev::start().await;
+    let workflow = dev.api.deploy(&echo()).await;
+    let body = json!({"workflow": workflow, "input": {"a": 1}});
+    let (api, body) = (&dev.api, &body);
+    let all = futures_util::future::join_all((0..10).map(|_| keyed(api, "order-1", body))).await;
+    let ids: BTreeSet<&str> = all.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 1, "{all:?}");
+    assert_eq!(all.iter().filter(|it| it["repeated"] == false).count(), 1, "{all:?}");
+    let other = keyed(api, "order-2", body).await;
+    assert!(!ids.contains(other["id"].as_str().unwrap()));
+
+    let id = all[0]["id"].as_str().unwrap().to_owned();
+    dev.restart().await;
+    let again = keyed(&dev.api, "order-1", body).await;
+    assert_eq!((again["id"].as_str(), &again["repeated"]), (Some(id.as_str()), &json!(true)));
+    let list = dev.api.get("/v1/instances").await.ok();
+    assert_eq!(list["items"].as_array().unwrap().len(), 2, "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_id_starts_one_instance() {
+    let dev = Dev::start().await;
+    let workflow = dev.api.deploy(&echo()).await;
+    let id = "0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f";
+    let body = json!({"workflow": workflow, "id": id, "input": {"a": 1}});
+    let first = dev.api.post("/v1/instances?wait=30s", &body).await.ok();
+    assert_eq!((first["id"].as_str(), &first["repeated"]), (Some(id), &json!(false)));
+    assert_eq!(first["output"], json!({"echo": {"a": 1}}));
+    let again = dev.api.post("/v1/instances?wait=30s", &body).await.ok();
+    assert_eq!((&again["output"], &again["repeated"]), (&first["output"], &json!(true)));
+    let answer = dev.api.post("/v1/instances", &json!({"workflow": workflow, "id": "x"})).await;
+    answer.problem(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_as_long_as_it_is_told() {
+    let dev = Dev::start().await;
+    let workflow = dev.api.deploy(&long()).await;
+    let begun = Instant::now();
+    let body = json!({"workflow": workflow});
+    let answer = dev.api.post("/v1/instances?wait=200ms", &body).await;
+    assert_eq!(answer.status.as_u16(), 202, "{}", answer.body);
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    let id = answer.body["id"].as_str().unwrap();
+    assert_eq!(answer.headers["location"].to_str().unwrap(), format!("/v1/instances/{id}"));
+    let output = dev.api.get(&format!("/v1/instances/{id}/output?wait=100ms")).await;
+    assert_eq!(output.status.as_u16(), 202, "{}", output.body);
+
+    let short = definition("short", "  - rest: { wait: { milliseconds: 300 } }");
+    let id = dev.api.start(&dev.api.deploy(&short).await, &json!({"a": 1})).await;
+    let output = dev.api.get(&format!("/v1/instances/{id}/output?wait=30s")).await;
+    assert_eq!(output.status.as_u16(), 200, "{}", output.body);
+    assert_eq!(output.body["output"], json!({"a": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_json_is_an_input_and_none_is_an_empty_object() {
+    let dev = Dev::start().await;
+    let workflow = dev.api.deploy(&echo()).await;
+    for input in [
+        json!(null),
+        json!(true),
+        json!(-7),
+        json!(1.5),
+        json!("text \u{1F600} \u{0000}"),
+        json!([1, [2]]),
+        json!({"b": 1, "a": {"c": null}}),
+        json!(9_007_199_254_740_993_u64),
+        json!(u64::MAX),
+    ] {
+        let got = dev.api.run(&workflow, &input).await;
+        assert_eq!(got["output"]["echo"], input);
+    }
+    let body = json!({"workflow": workflow});
+    let answer = dev.api.post("/v1/instances?wait=30s", &body).await.ok();
+    assert_eq!(answer["output"], json!({"echo": {}}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_chosen_and_a_running_instance_keeps_its_own() {
+    let dev = Dev::start().await;
+    let text = |version: &str, word: &str| {
+        definition("grows", &format!(
+            "  - rest: {{ wait: {{ milliseconds: 400 }} }}\n  - say: {{ set: {{ word: {word} }} }}"
+        ))
+        .replace("version: '1.0.0'", &format!("version: '{version}'"))
+    };
+    let first = dev.api.deploy(&text("1.0.0", "one")).await;
+    let answer = dev.api.deploy_text(&text("1.0.0", "one")).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["changed"]), (200, &json!(false)));
+    let id = dev.api.start(&first, &json!({})).await;
+    let answer = dev.api.deploy_text(&text("1.0.0", "changed")).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["changed"]), (201, &json!(true)));
+    assert_eq!(dev.api.ends(&id).await["output"], json!({"word": "one"}));
+    assert_eq!(dev.api.run(&first, &json!({})).await["output"], json!({"word": "changed"}));
+
+    dev.api.deploy(&text("1.10.0", "ten")).await;
+    dev.api.deploy(&text("1.9.0", "nine")).await;
+    dev.api.deploy(&text("2.0.0-beta1", "beta")).await;
+    for selector in [
+        json!({"namespace": "api", "name": "grows"}),
+        json!({"namespace": "api", "name": "grows", "version": "latest"}),
+    ] {
+        assert_eq!(dev.api.run(&selector, &json!({})).await["output"], json!({"word": "ten"}));
+    }
+    let kept = dev.api.get("/v1/workflows/api/grows/1.9.0").await.ok();
+    assert_eq!(kept, Value::from(text("1.9.0", "nine")));
+    let all = dev.api.get("/v1/workflows").await.ok();
+    assert_eq!(all["items"].as_array().unwrap().len(), 4, "{all}");
+}

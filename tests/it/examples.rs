@@ -1,0 +1,132 @@
+//! Every file of `examples/` does what its first line says.
+
+use serde_json::{Value, json};
+
+use crate::support::command::{windlass, windlass_in};
+use crate::support::dev::Dev;
+use crate::support::paths;
+use crate::support::stub::{Reply, Stub};
+
+/// Runs an example that must complete; gives its output.
+async fn output_of(name: &str, more: &[&str]) -> Value {
+    let file = paths::example(name).display().to_string();
+    let arguments: Vec<&str> = ["run", &file].iter().chain(more).copied().collect();
+    windlass(&arguments).await.exits(0).json()
+}
+
+#[tokio::test]
+async fn hello_greets() {
+    assert_eq!(output_of("hello.yaml", &[]).await, json!({"greeting": "Hello, world!"}));
+    let ada = output_of("hello.yaml", &["--input", r#"{"name": "Ada"}"#]).await;
+    assert_eq!(ada, json!({"greeting": "Hello, Ada!"}));
+}
+
+#[tokio::test]
+async fn fork_joins_its_branches() {
+    let got = output_of("fork.yaml", &["--input", r#"{"items": [3, 4]}"#]).await;
+    assert_eq!(got, json!({"sum": 7, "count": 2}));
+}
+
+#[tokio::test]
+async fn for_adds_up() {
+    let basket = r#"{"basket": [{"price": 2, "pieces": 3}, {"price": 5, "pieces": 1}]}"#;
+    assert_eq!(output_of("for.yaml", &["--input", basket]).await, json!({"total": 11, "lines": 2}));
+    assert_eq!(output_of("for.yaml", &[]).await, json!({"total": 0, "lines": 0}));
+}
+
+#[tokio::test]
+async fn subflow_runs_its_child() {
+    let child = paths::example("subflow-child.yaml").display().to_string();
+    let got = output_of("subflow.yaml", &["--with", &child]).await;
+    assert_eq!(got, json!({"shouted": "HEAVE HO!"}));
+    let got = output_of("subflow-child.yaml", &["--input", r#"{"text": "ahoy"}"#]).await;
+    assert_eq!(got, json!({"loud": "AHOY!"}));
+}
+
+#[tokio::test]
+async fn http_fetches() {
+    let host = "jsonplaceholder.typicode.com";
+    let stub = Stub::https(&[host], |seen| match seen.path.as_str() {
+        "/todos/7" => Reply::Json(200, json!({"id": 7, "title": "haul", "completed": true})),
+        _ => Reply::Text(404, "no such item".into()),
+    })
+    .await;
+    let mut flags = stub.flags(&[host]);
+    flags.extend(["--input".into(), r#"{"id": 7}"#.into()]);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let got = output_of("http.yaml", &flags).await;
+    assert_eq!(got, json!({"title": "haul", "done": true}));
+}
+
+#[tokio::test]
+async fn retry_tries_four_times_then_falls_back() {
+    let host = "quotes.example.com";
+    let stub = Stub::https(&[host], |_| Reply::Text(503, "busy".into())).await;
+    let flags = stub.flags(&[host]);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let got = output_of("retry.yaml", &flags).await;
+    assert_eq!(got["reason"], 503);
+    assert_eq!(stub.count("/today"), 4, "one try and three retries");
+}
+
+#[tokio::test]
+async fn listen_takes_the_payment_of_its_own_order_only() {
+    let dev = Dev::start().await;
+    let text = std::fs::read_to_string(paths::example("listen.yaml")).unwrap();
+    let workflow = dev.api.deploy(&text).await;
+    let id = dev.api.start(&workflow, &json!({"order": "A-17"})).await;
+    dev.api.reaches(&id, "waiting").await;
+    let payment = |id: &str, order: &str, amount: u32| {
+        json!({
+            "specversion": "1.0", "id": id, "source": "/shop", "subject": order,
+            "type": "com.example.payment.received", "data": {"amount": amount},
+        })
+    };
+    assert_eq!(dev.api.event(&payment("1", "A-18", 5)).await["consumed"], 0);
+    assert_eq!(dev.api.event(&payment("2", "A-17", 12)).await["consumed"], 1);
+    let view = dev.api.ends(&id).await;
+    assert_eq!(view["output"], json!({"order": "A-17", "paid": 12}), "{view}");
+}
+
+#[tokio::test]
+async fn every_example_says_what_it_does_and_validates() {
+    let files = paths::files(&paths::root().join("examples"));
+    assert!(files.len() >= 11, "only {} examples", files.len());
+    let mut arguments = vec!["validate".to_owned()];
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        let first = text.lines().next().unwrap();
+        assert!(first.starts_with("# "), "{} starts without a comment", file.display());
+        assert!(text.contains("windlass run") || text.contains("windlass start"), "{file:?}");
+        arguments.push(file.display().to_string());
+    }
+    let output = windlass(&arguments).await.exits(0);
+    // The examples about secrets show the spelling of other runtimes, which is worth a warning.
+    let places = output.stderr.lines().filter_map(|it| it.trim().strip_prefix("--> "));
+    let odd: Vec<&str> = places.filter(|it| !it.contains("/examples/secret-")).collect();
+    assert!(odd.is_empty(), "warnings at {odd:?}: {}", output.stderr);
+}
+
+#[tokio::test]
+async fn missing_secret_is_handled() {
+    let file = paths::example("secret-missing.yaml").display().to_string();
+    let output = windlass(&["run", &file]).await.exits(0);
+    assert_eq!(output.json(), json!({"message": "The secret is missing or not permitted"}));
+}
+
+#[test]
+fn the_read_me_names_only_examples_that_exist() {
+    let text = std::fs::read_to_string(paths::root().join("README.md")).unwrap();
+    let words = text.split(|it: char| it.is_whitespace() || "`'\"()[]".contains(it));
+    for file in words.filter(|it| it.starts_with("examples/") && it.ends_with(".yaml")) {
+        assert!(paths::root().join(file).is_file(), "README.md names {file}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_without_data_dir_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = paths::example("hello.yaml").display().to_string();
+    windlass_in(folder.path(), &["run", &file]).await.exits(0);
+    assert_eq!(paths::files(folder.path()), Vec::<std::path::PathBuf>::new());
+}

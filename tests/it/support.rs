@@ -1,0 +1,24 @@
+//! What the tests share: the binary under test, its processes, stub servers, waiting.
+
+pub(crate) mod binary;
+pub(crate) mod client;
+pub(crate) mod command;
+pub(crate) mod dev;
+pub(crate) mod json;
+pub(crate) mod paths;
+pub(crate) mod process;
+pub(crate) mod stub;
+pub(crate) mod tls;
+pub(crate) mod until;
+pub(crate) mod yaml;
+
+/// Says on stderr that a test was not run and why. A variable `WINDLASS_REQUIRE` that names the
+/// reason turns the skip into a failure, so that CI cannot lose a test in silence.
+pub(crate) fn skip(test: &str, reason: &str, key: &str) {
+    let required = std::env::var("WINDLASS_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|it| it == key),
+        "{test} must run here (WINDLASS_REQUIRE names {key}) but cannot: {reason}"
+    );
+    eprintln!("SKIPPED {test}: {reason}");
+}

@@ -1,0 +1,212 @@
+//! Rules of this repository that no other tool checks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::support::paths;
+
+/// Lines a file of the product may have, its own unit tests not counted.
+const LINES: usize = 600;
+
+/// A source file: its path from the root, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+/// All Rust sources of the workspace, build output left out.
+fn sources() -> Vec<Source> {
+    let root = paths::root();
+    let folders = ["proto", "coordinator", "worker", "cli", "tests"];
+    let files = folders.iter().flat_map(|it| paths::files(&root.join(it)));
+    let rust = |path: &PathBuf| {
+        path.extension().is_some_and(|it| it == "rs")
+            && !path.components().any(|it| it.as_os_str() == "target")
+    };
+    let read = |path: PathBuf| Source {
+        path: path.strip_prefix(&root).unwrap().display().to_string(),
+        text: std::fs::read_to_string(&path).unwrap(),
+    };
+    let all: Vec<Source> = files.filter(rust).map(read).collect();
+    assert!(all.len() > 40, "only {} sources found", all.len());
+    all
+}
+
+/// Only the product: no tests.
+fn product() -> impl Iterator<Item = Source> {
+    let is_test = |path: &str| {
+        path.starts_with("tests/")
+            || path.ends_with("/tests.rs")
+            || path.contains("/tests/")
+            || path.contains("/contract")
+    };
+    sources().into_iter().filter(move |it| !is_test(&it.path))
+}
+
+/// The text before a file's own unit tests.
+fn body(text: &str) -> &str {
+    text.find("#[cfg(test)]\nmod ")
+        .or(text.find("#[cfg(test)]\n#[allow"))
+        .map_or(text, |at| &text[..at])
+}
+
+/// Names `path:line: text` for every line that fits.
+fn lines(source: &Source, text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
+    let numbered = text.lines().enumerate().filter(|(_, line)| fits(line));
+    numbered.map(|(at, line)| format!("{}:{}: {}", source.path, at + 1, line.trim())).collect()
+}
+
+fn none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long = |it: &Source| body(&it.text).lines().count() > LINES;
+    let found: Vec<String> = product().filter(long).map(|it| it.path).collect();
+    none(&format!("files with more than {LINES} lines; split them"), &found);
+}
+
+#[test]
+fn the_engine_is_pure() {
+    let outside = [
+        "tokio",
+        "sled",
+        "std::time",
+        "std::fs",
+        "std::net",
+        "rand",
+        "fastrand",
+        "tracing",
+        "uuid::Uuid::new",
+        "axum",
+        "reqwest",
+    ];
+    let found: Vec<String> = product()
+        .filter(|it| it.path.starts_with("coordinator/src/engine"))
+        .flat_map(|it| {
+            lines(&it, body(&it.text), |line| {
+                let line = line.trim_start();
+                !line.starts_with("//") && outside.iter().any(|name| names(line, name))
+            })
+        })
+        .collect();
+    none("the engine has no clock, randomness, I/O or logging", &found);
+}
+
+/// True when `line` names the crate or path `name` as a whole word, followed by `::`, or uses it.
+fn names(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = &line[at + name.len()..];
+        let whole = !before.is_some_and(|it| it.is_alphanumeric() || "_:".contains(it));
+        whole
+            && (after.starts_with("::")
+                || (line.starts_with("use ") && after.starts_with([';', ' '])))
+    })
+}
+
+#[test]
+fn sled_is_named_in_one_place() {
+    let found: Vec<String> = product()
+        .filter(|it| !it.path.starts_with("coordinator/src/journal/sled"))
+        .flat_map(|it| {
+            lines(&it, &it.text, |line| {
+                line.contains("sled::") && !line.trim_start().starts_with("//")
+            })
+        })
+        // The journal's own modules may be called after it.
+        .filter(|it| {
+            !it.contains("journal::sled::")
+                && !it.contains("self::sled::")
+                && !it.contains("super::sled::")
+        })
+        .collect();
+    none("only coordinator/src/journal/sled* may name the store", &found);
+}
+
+#[test]
+fn no_module_is_called_mod() {
+    let found: Vec<String> =
+        sources().into_iter().map(|it| it.path).filter(|it| it.ends_with("/mod.rs")).collect();
+    none("a module `foo` lives in foo.rs, its children in foo/", &found);
+}
+
+#[test]
+fn tests_neither_sleep_nor_skip() {
+    // Put together so that this file does not find itself.
+    let words =
+        [["#[ig", "nore"], ["thread::", "sleep"], ["time::", "sleep("]].map(|it| it.concat());
+    let in_tests = |source: Source| {
+        let text = if source.path.starts_with("tests/") {
+            &source.text[..]
+        } else {
+            &source.text[body(&source.text).len()..]
+        };
+        let skipped = source.text.lines().count() - text.lines().count();
+        let found = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| words.iter().any(|it| line.contains(it.as_str())));
+        found
+            .map(|(at, line)| format!("{}:{}: {}", source.path, at + skipped + 1, line.trim()))
+            .collect::<Vec<_>>()
+    };
+    let found: Vec<String> = sources().into_iter().flat_map(in_tests).collect();
+    none("tests wait for conditions, and all of them run", &found);
+}
+
+#[test]
+fn nothing_names_the_workplace() {
+    let words = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"]].map(|it| it.concat());
+    let root = paths::root();
+    let mut files: Vec<PathBuf> = sources().iter().map(|it| root.join(&it.path)).collect();
+    files.extend(paths::files(&root.join("examples")));
+    files.extend(paths::files(&root.join(".ci")));
+    files.extend(
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.toml", "deny.toml"]
+            .map(|it| root.join(it)),
+    );
+    let mut found = Vec::new();
+    for file in files.into_iter().filter(|it| it.is_file()) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let path = file.strip_prefix(&root).unwrap().display().to_string();
+        let source = Source { path, text };
+        found.extend(lines(&source, &source.text, |line| {
+            words.iter().any(|it| line.contains(it.as_str()))
+        }));
+    }
+    none("paths of one machine", &found);
+}
+
+#[test]
+fn every_limit_is_used_and_has_a_reason() {
+    let root = paths::root();
+    let text = std::fs::read_to_string(root.join("proto/src/limits.rs")).unwrap();
+    let all: String =
+        product().filter(|it| it.path != "proto/src/limits.rs").map(|it| it.text).collect();
+    let mut reasons: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut documented = false;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("pub const ") {
+            reasons.insert(rest.split(':').next().unwrap(), documented);
+        }
+        documented = line.starts_with("///");
+    }
+    assert!(reasons.len() > 10, "no limits found");
+    let bare: Vec<String> =
+        reasons.iter().filter(|(_, it)| !**it).map(|(name, _)| (*name).to_owned()).collect();
+    none("limits without a reason", &bare);
+    let unused: Vec<String> =
+        reasons.keys().filter(|it| !all.contains(**it)).map(|it| (*it).to_owned()).collect();
+    none("limits nothing keeps", &unused);
+}
+
+#[test]
+fn the_rules_see_what_they_look_for() {
+    assert!(names("use tokio::sync::mpsc;", "tokio"));
+    assert!(names("    let now = std::time::Instant::now();", "std::time"));
+    assert!(!names("use crate::time::Timestamp;", "std::time"));
+    assert!(!names("let operand = 1;", "rand"));
+    assert_eq!(body("fn a() {}\n#[cfg(test)]\nmod tests {}\n"), "fn a() {}\n");
+}

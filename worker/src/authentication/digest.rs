@@ -1,0 +1,54 @@
+//! `digest`: RFC 7616. The server's challenge is answered once.
+
+use digest_auth::{AlgorithmType, AuthContext, HttpMethod, WwwAuthenticateHeader};
+use reqwest::header::HeaderValue;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::secret::Secret;
+
+use crate::exchange::{Request, shown};
+
+/// User name and password, until a challenge comes.
+pub(crate) struct Account {
+    name: String,
+    password: Secret<String>,
+}
+
+impl Account {
+    pub(super) fn new(name: &str, password: &str) -> Self {
+        let password = Secret::new(password.to_owned());
+        Self { name: name.to_owned(), password }
+    }
+
+    /// The parameter of the `Authorization` header that answers the strongest of `challenges`.
+    pub(super) fn answer(
+        &self,
+        request: &Request,
+        challenges: &[HeaderValue],
+    ) -> Result<String, Problem> {
+        let refused = |why: &str| {
+            let detail = format!("digest authentication at {}: {why}", shown(&request.url));
+            Problem::new(Standard::Authentication, detail)
+        };
+        let mut challenge = challenges
+            .iter()
+            .filter_map(|it| it.to_str().ok())
+            .filter(|it| {
+                it.trim_start().get(..6).is_some_and(|it| it.eq_ignore_ascii_case("digest"))
+            })
+            .filter_map(|it| WwwAuthenticateHeader::parse(it.trim_start().get(6..)?).ok())
+            .max_by_key(|it| it.algorithm.algo != AlgorithmType::MD5)
+            .ok_or_else(|| refused("the server sent no digest challenge that can be answered"))?;
+        let query = request.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let uri = format!("{}{query}", request.url.path());
+        let context = AuthContext::new_with_method(
+            self.name.as_str(),
+            self.password.expose().as_str(),
+            uri.as_str(),
+            request.body.as_deref(),
+            HttpMethod::from(request.method.as_str()),
+        );
+        let answer = challenge.respond(&context).map_err(|error| refused(&error.to_string()))?;
+        let text = answer.to_header_string();
+        Ok(text.strip_prefix("Digest ").unwrap_or(&text).to_owned())
+    }
+}

@@ -1,0 +1,185 @@
+//! Access tokens: asked for, checked, kept until shortly before they expire.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+use sha2::{Digest, Sha256};
+use windlass_proto::limits;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::secret::Secret;
+use windlass_proto::value::{Members, Value};
+use zeroize::Zeroizing;
+
+use super::oauth2::{check_issuer, signed_assertion};
+use crate::cache::Cache;
+use crate::exchange::{Request, Response, send, shown};
+use crate::perform::Attempt;
+
+/// Tokens by the digest of everything they were asked for with.
+pub(crate) type TokenCache = Cache<[u8; 32], AccessToken>;
+
+/// Seconds a token is kept whose server does not say how long it lives.
+const UNKNOWN_LIFETIME: u64 = 60;
+
+/// An access token.
+#[derive(Clone)]
+pub(crate) struct AccessToken {
+    pub(super) scheme: Arc<str>,
+    pub(super) value: Arc<Secret<String>>,
+}
+
+type Parameter = (&'static str, Zeroizing<String>);
+
+/// What to ask a token endpoint.
+pub(crate) struct TokenRequest {
+    url: Url,
+    parameters: Vec<Parameter>,
+    basic: Option<Zeroizing<String>>,
+    /// Id and secret of a client that signs an assertion for every request.
+    signer: Option<(Zeroizing<String>, Zeroizing<String>)>,
+    json: bool,
+    issuers: Vec<String>,
+    key: [u8; 32],
+}
+
+impl TokenRequest {
+    pub(super) fn new(
+        url: Url,
+        parameters: Vec<Parameter>,
+        basic: Option<Zeroizing<String>>,
+        signer: Option<(Zeroizing<String>, Zeroizing<String>)>,
+        json: bool,
+        issuers: Vec<String>,
+        identity: &[Parameter],
+    ) -> Self {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            // With its length, so that no two lists of parts give the same bytes.
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        part(url.as_str());
+        for (name, value) in identity {
+            part(name);
+            part(value);
+        }
+        issuers.iter().for_each(|issuer| part(issuer));
+        let key = hash.finalize().into();
+        Self { url, parameters, basic, signer, json, issuers, key }
+    }
+
+    /// Names the token in the cache.
+    pub(super) fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    fn to_http(&self) -> Result<Request, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(parameter) = &self.basic {
+            headers.insert(AUTHORIZATION, super::header("Basic", parameter)?);
+        }
+        let mut parameters = self.parameters.clone();
+        if let Some((id, secret)) = &self.signer {
+            parameters.extend(signed_assertion(id, secret, self.url.as_str())?);
+        }
+        let (kind, body) = if self.json {
+            ("application/json", json_body(&parameters))
+        } else {
+            ("application/x-www-form-urlencoded", form_body(&parameters))
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Ok(Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers,
+            body: Some(body.into_bytes()),
+        })
+    }
+
+    fn refused(&self, why: &str) -> Problem {
+        let detail = format!("no access token from {}: {why}", shown(&self.url));
+        Problem::new(Standard::Authentication, detail)
+    }
+
+    /// The token in a response, and how long it may be used.
+    fn read(&self, response: &Response) -> Result<(AccessToken, Duration), Problem> {
+        let body = String::from_utf8_lossy(&response.body);
+        let answer = Value::from_json(&body).unwrap_or_default();
+        let text = |key: &str| answer.get(key).and_then(Value::as_str);
+        if !response.status.is_success() {
+            let error = text("error").unwrap_or_default();
+            let description = text("error_description").unwrap_or_default();
+            return Err(self.refused(format!("{} {error} {description}", response.status).trim()));
+        }
+        let value = text("access_token")
+            .filter(|token| !token.is_empty())
+            .ok_or_else(|| self.refused("the answer has no `access_token`"))?;
+        check_issuer(value, &self.issuers)?;
+        let scheme = match text("token_type") {
+            Some(scheme) if !scheme.eq_ignore_ascii_case("bearer") => Arc::from(scheme),
+            _ => Arc::from("Bearer"),
+        };
+        let seconds = match answer.get("expires_in") {
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_i64().and_then(|it| u64::try_from(it).ok()),
+            None => None,
+        };
+        let lifetime = Duration::from_secs(seconds.unwrap_or(UNKNOWN_LIFETIME));
+        let value = Arc::new(Secret::new(value.to_owned()));
+        Ok((AccessToken { scheme, value }, lifetime))
+    }
+}
+
+impl Attempt<'_> {
+    /// Asks for a token and keeps it.
+    pub(super) async fn fetch_token(
+        &mut self,
+        request: &TokenRequest,
+    ) -> Result<AccessToken, Problem> {
+        let sent = send(&self.worker.clients, &request.to_http()?, limits::RESOURCE_BYTES).await;
+        let response = sent.map_err(|problem| {
+            // What configuration forbids stays that; everything else is a token not had.
+            if problem.status == Standard::Authorization.status() {
+                return problem;
+            }
+            request.refused(problem.detail.as_deref().unwrap_or_default())
+        })?;
+        let (token, lifetime) = request.read(&response)?;
+        let usable = lifetime.saturating_sub(Duration::from_millis(limits::TOKEN_SKEW_MS));
+        // A lifetime beyond what the clock can hold is kept for as long as asked for at most.
+        let longest = Duration::from_secs(24 * 3600);
+        let until = Instant::now() + usable.min(longest);
+        self.worker.tokens.put(*request.key(), token.clone(), until);
+        self.seal.add(token.value.expose());
+        Ok(token)
+    }
+}
+
+fn form_body(parameters: &[Parameter]) -> String {
+    let mut form = Url::parse("http://form/").ok();
+    if let Some(form) = &mut form {
+        let pairs = parameters.iter().map(|(name, value)| (*name, value.as_str()));
+        form.query_pairs_mut().extend_pairs(pairs);
+    }
+    form.as_ref().and_then(Url::query).unwrap_or_default().to_owned()
+}
+
+/// An object; a repeated parameter becomes an array.
+fn json_body(parameters: &[Parameter]) -> String {
+    let mut members = Members::new();
+    for (name, value) in parameters {
+        let value = Value::from(value.as_str());
+        let joined = match members.get(*name) {
+            None => value,
+            Some(earlier) => match earlier.as_array() {
+                Some(elements) => Value::array([elements, &[value]].concat()),
+                None => Value::array(vec![earlier.clone(), value]),
+            },
+        };
+        members.insert((*name).into(), joined);
+    }
+    Value::from(members).to_json()
+}

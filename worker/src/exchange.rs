@@ -1,0 +1,146 @@
+//! One HTTP request and its response: bounded, without redirects, with errors that say what to do.
+
+use std::error::Error as _;
+
+use reqwest::header::{HOST, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use windlass_proto::limits;
+use windlass_proto::problem::{Problem, Standard};
+
+use crate::http_client::Clients;
+
+/// A request, ready to send (again).
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// A response, read in full.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads `text` as an absolute HTTP URL.
+pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
+    let refused = |reason: String| {
+        // The text may hold credentials, so it is not shown.
+        Problem::new(Standard::Configuration, format!("the endpoint is not an HTTP URL: {reason}"))
+    };
+    let url = Url::parse(text.trim()).map_err(|error| refused(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(refused(format!("its scheme is {other}"))),
+    }
+}
+
+/// `url` for messages: without credentials, query and fragment.
+pub(crate) fn shown(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// Sends `request` and reads the response, at most `most` bytes of body.
+///
+/// # Errors
+/// A communication problem when there is no complete response.
+pub(crate) async fn send(
+    clients: &Clients,
+    request: &Request,
+    most: usize,
+) -> Result<Response, Problem> {
+    let route = clients.route(&request.url)?;
+    let mut headers = request.headers.clone();
+    if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
+        headers.entry(HOST).or_insert(host);
+    }
+    let mut builder = route.client.request(request.method.clone(), route.url).headers(headers);
+    if let Some(body) = &request.body {
+        builder = builder.body(body.clone());
+    }
+    let failed = |error: reqwest::Error| failure(&request.method, &request.url, &error);
+    let mut response = builder.send().await.map_err(failed)?;
+    let too_large = || {
+        let what = shown(&request.url);
+        let detail =
+            format!("the response of {what} is larger than {most} bytes, the most a call reads");
+        Problem::new(Standard::Communication, detail)
+    };
+    if response.content_length().is_some_and(|length| length > most as u64) {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > most {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Response { status: response.status(), headers: response.headers().clone(), body })
+}
+
+/// The problem of a request that got no response.
+fn failure(method: &Method, url: &Url, error: &reqwest::Error) -> Problem {
+    let detail = format!("{method} {} failed: {}", shown(url), cause(url, error));
+    Problem::new(Standard::Communication, detail)
+}
+
+/// Why there was no response, in words that help.
+fn cause(url: &Url, error: &reqwest::Error) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let mut innermost = String::new();
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            match error.kind() {
+                std::io::ErrorKind::ConnectionRefused => {
+                    return "connection refused: nothing listens there".to_owned();
+                }
+                std::io::ErrorKind::TimedOut => return "the connection timed out".to_owned(),
+                _ => {}
+            }
+        }
+        let text = error.to_string();
+        if text.contains("dns error") || text.contains("lookup address") {
+            return format!("the name {host} cannot be resolved");
+        }
+        if let Some(error) = tls_error(error) {
+            return format!("TLS: {error}");
+        }
+        innermost = text;
+        source = error.source();
+    }
+    if error.is_timeout() {
+        return "it timed out".to_owned();
+    }
+    if innermost.is_empty() { "the request could not be sent".to_owned() } else { innermost }
+}
+
+/// The TLS error inside `error`, which I/O errors wrap without naming it as their source.
+fn tls_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return tls_error(error.get_ref()?);
+    }
+    let tls = error.downcast_ref::<rustls::Error>()?;
+    let hint = match tls {
+        rustls::Error::InvalidCertificate(_) => {
+            " (to trust a private authority, give its certificate to the worker)"
+        }
+        _ => "",
+    };
+    Some(format!("{tls}{hint}"))
+}
+
+/// The beginning of a text for an error's detail, in one line.
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(limits::EXCERPT_BYTES)];
+    let text = String::from_utf8_lossy(cut);
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if cut.len() < bytes.len() {
+        line.push('…');
+    }
+    line
+}

@@ -1,0 +1,281 @@
+//! Performs one assignment: input, call or run, output. Never panics, always within its time.
+
+mod body;
+mod evaluate;
+mod function;
+mod http;
+mod http_output;
+mod openapi;
+mod process;
+mod redirect;
+mod script;
+mod secrets;
+mod shell;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::FutureExt as _;
+use tokio_util::sync::CancellationToken;
+use windlass_proto::expression::{Budget, EvaluationError, Program, Template, UriTemplate};
+use windlass_proto::limits;
+use windlass_proto::plan::{Kind, Plan, SchemaSource, Task};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::schema::Schema;
+use windlass_proto::value::Value;
+use windlass_proto::wire::{Assignment, Work};
+
+pub use process::{NonZeroExit, ProcessOptions};
+
+use crate::scope::TaskScope;
+use crate::seal::Seal;
+use crate::worker::Inner;
+
+/// One delivery of one task, while it is performed.
+pub(crate) struct Attempt<'a> {
+    pub(crate) worker: &'a Inner,
+    pub(crate) plan: &'a Plan,
+    pub(crate) task: &'a Task,
+    pub(crate) assignment: &'a Assignment,
+    pub(crate) cancelled: &'a CancellationToken,
+    pub(crate) scope: TaskScope<'a>,
+    pub(crate) seal: Seal,
+}
+
+/// Performs `assignment`; see [`crate::Worker::perform`].
+pub(crate) async fn perform(
+    worker: &Inner,
+    assignment: &Assignment,
+    cancelled: &CancellationToken,
+) -> Result<Value, Problem> {
+    let Some(plan) = worker.plans.plan(&assignment.digest) else {
+        let detail = format!("the worker does not have the definition of {}", assignment.workflow);
+        return Err(Problem::new(Standard::Runtime, detail).with_status(503));
+    };
+    let Some(task) = plan.tasks.get(assignment.task.0 as usize) else {
+        let detail = format!("{} has no task {}", assignment.workflow, assignment.task.0);
+        return Err(Problem::new(Standard::Runtime, detail));
+    };
+    let mut attempt = Attempt {
+        worker,
+        plan: &plan,
+        task,
+        assignment,
+        cancelled,
+        scope: TaskScope::new(&assignment.variables),
+        seal: Seal::default(),
+    };
+    let result = bounded(attempt.run(), assignment, task, cancelled).await;
+    result.map_err(|problem| attempt.seal.problem(problem))
+}
+
+/// Runs `work` until it ends, its time is over, or it is cancelled; a panic becomes a problem.
+async fn bounded(
+    work: impl Future<Output = Result<Value, Problem>>,
+    assignment: &Assignment,
+    task: &Task,
+    cancelled: &CancellationToken,
+) -> Result<Value, Problem> {
+    let limit = time_limit(assignment, task);
+    if limit.is_zero() {
+        return Err(timed_out(assignment, limit));
+    }
+    if cancelled.is_cancelled() {
+        return Err(Problem::new(Standard::Runtime, "the task was cancelled"));
+    }
+    let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+    // Most functions end at once: they need neither a timer nor a place among the cancelled.
+    let first = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    let outcome = match first {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => {
+            tokio::select! {
+                biased;
+                outcome = work => outcome,
+                () = cancelled.cancelled() => {
+                    return Err(Problem::new(Standard::Runtime, "the task was cancelled"));
+                }
+                () = tokio::time::sleep(limit) => return Err(timed_out(assignment, limit)),
+            }
+        }
+    };
+    outcome.unwrap_or_else(|_| {
+        // What a panic says may hold anything, so it is not passed on.
+        Err(Problem::new(Standard::Runtime, "the worker failed while it performed the task"))
+    })
+}
+
+/// The time the task may take from now.
+fn time_limit(assignment: &Assignment, task: &Task) -> Duration {
+    match assignment.deadline {
+        Some(deadline) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Duration::from_millis(deadline.0).saturating_sub(now)
+        }
+        None => Duration::from_millis(match task.kind {
+            Kind::Container(_) | Kind::Script(_) | Kind::Shell(_) => limits::PROCESS_TIMEOUT_MS,
+            _ => limits::CALL_TIMEOUT_MS,
+        }),
+    }
+}
+
+fn timed_out(assignment: &Assignment, limit: Duration) -> Problem {
+    let detail = if assignment.deadline.is_some() {
+        "the task did not end within its timeout".to_owned()
+    } else {
+        format!(
+            "the task did not end within {} s, the most without a timeout of its own",
+            limit.as_secs()
+        )
+    };
+    Problem::new(Standard::Timeout, detail)
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self) -> Result<Value, Problem> {
+        let value = match self.assignment.work {
+            Work::Perform => self.perform_task().await?,
+            Work::Evaluate(field) => self.evaluate_field(field).await?,
+        };
+        let value = self.seal.value(value);
+        if value.weight() > limits::PAYLOAD_BYTES as u64 {
+            let most = limits::PAYLOAD_BYTES;
+            let detail =
+                format!("the output is larger than {most} bytes: keep less with `output.as`");
+            return Err(Problem::new(Standard::Runtime, detail));
+        }
+        Ok(value)
+    }
+
+    async fn perform_task(&mut self) -> Result<Value, Problem> {
+        let task = self.task;
+        let raw = &self.assignment.input;
+        // Input that is refused reads no secret; a schema elsewhere may need one to be fetched.
+        if let Some(schema @ SchemaSource::Inline(_)) = &task.input.schema {
+            self.validate(schema, raw, "input").await?;
+        }
+        self.read_secrets_of_task().await?;
+        if let Some(schema @ SchemaSource::External(_)) = &task.input.schema {
+            self.validate(schema, raw, "input").await?;
+        }
+        let input = match &task.input.from {
+            Some(from) => self.evaluate(from, raw)?,
+            None => raw.clone(),
+        };
+        self.scope.input = Some(input.clone());
+        let output = self.perform_definition(input).await?;
+        // Sealed before `output.as` as well: it could turn a secret into what nobody recognises.
+        let output = self.seal.value(output);
+        let output = match &task.output.transform {
+            Some(transform) => {
+                self.scope.raw_output = Some(output.clone());
+                self.evaluate(transform, &output)?
+            }
+            None => output,
+        };
+        if let Some(schema) = &task.output.schema {
+            self.validate(schema, &output, "output").await?;
+        }
+        Ok(output)
+    }
+
+    /// The call or run itself: from transformed input to raw output.
+    async fn perform_definition(&mut self, input: Value) -> Result<Value, Problem> {
+        match &self.task.kind {
+            Kind::Function(call) => self.call_function(call, input).await,
+            Kind::Http(call) => self.call_http(call, &input).await,
+            Kind::OpenApi(call) => self.call_openapi(call, &input).await,
+            Kind::Shell(shell) => self.run_shell(shell, input).await,
+            Kind::Script(script) => self.run_script(script, input).await,
+            Kind::Grpc(_) => Err(not_supported("call: grpc")),
+            Kind::AsyncApi(_) => Err(not_supported("call: asyncapi")),
+            Kind::A2a(_) => Err(not_supported("call: a2a")),
+            Kind::Mcp(_) => Err(not_supported("call: mcp")),
+            Kind::Container(_) => Err(not_supported("run: container")),
+            other => Err(Problem::new(
+                Standard::Runtime,
+                format!("a worker does not perform `{}` tasks", other.word()),
+            )),
+        }
+    }
+
+    /// `template` with its expressions evaluated on `input`.
+    pub(crate) fn evaluate(&self, template: &Template, input: &Value) -> Result<Value, Problem> {
+        if let Template::Constant(value) = template {
+            return Ok(value.clone());
+        }
+        template.evaluate(input, &self.scope, self.budget()).map_err(expression_problem)
+    }
+
+    /// [`Self::evaluate`] for a field that may be absent.
+    pub(crate) fn evaluate_optional(
+        &self,
+        template: Option<&Template>,
+        input: &Value,
+    ) -> Result<Option<Value>, Problem> {
+        template.map(|template| self.evaluate(template, input)).transpose()
+    }
+
+    pub(crate) fn evaluate_program(
+        &self,
+        program: &Program,
+        input: &Value,
+    ) -> Result<Value, Problem> {
+        program.evaluate(input.clone(), &self.scope, self.budget()).map_err(expression_problem)
+    }
+
+    pub(crate) fn expand(&self, uri: &UriTemplate, input: &Value) -> Result<String, Problem> {
+        uri.expand(input, &self.scope, self.budget()).map_err(expression_problem)
+    }
+
+    /// Like [`Self::expand`], for the type of an error: a `{name}` without a property stays.
+    pub(crate) fn expand_known(&self, uri: &UriTemplate, input: &Value) -> Result<String, Problem> {
+        uri.expand_known(input, &self.scope, self.budget()).map_err(expression_problem)
+    }
+
+    fn budget(&self) -> Budget {
+        Budget::at(self.assignment.now)
+    }
+
+    async fn validate(
+        &mut self,
+        source: &SchemaSource,
+        value: &Value,
+        what: &str,
+    ) -> Result<(), Problem> {
+        let fetched;
+        let schema = match source {
+            SchemaSource::Inline(schema) => schema,
+            SchemaSource::External(resource) => {
+                let document = self.fetch_document(resource, value).await?;
+                fetched = Schema::compile(&document).map_err(|error| {
+                    Problem::new(Standard::Configuration, format!("the {what} schema: {error}"))
+                })?;
+                &fetched
+            }
+        };
+        schema.validate(value).map_err(|message| {
+            let detail = format!("the task's {what} does not fit its schema: {message}");
+            Problem::new(Standard::Validation, detail)
+        })
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn expression_problem(error: EvaluationError) -> Problem {
+    Problem::new(Standard::Expression, error.message)
+}
+
+fn not_supported(what: &str) -> Problem {
+    let detail = format!("`{what}` is not supported by this worker");
+    Problem::new(Standard::Configuration, detail)
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod definition_tests;

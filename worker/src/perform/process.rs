@@ -1,0 +1,285 @@
+//! Runs one process of a task, in a process group of its own that ends with the task.
+//!
+//! The environment is not inherited: a process gets `PATH`, the locale (`LANG`, `LC_ALL`, `TZ`),
+//! `HOME=/nonexistent` so that nothing of the worker's user is found or left behind, and what the
+//! task gives.
+
+mod group;
+
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{ChildStdin, Command};
+use windlass_proto::expression::Template;
+use windlass_proto::limits;
+use windlass_proto::plan::Return;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::value::Value;
+
+use self::group::Group;
+use super::Attempt;
+use crate::exchange::excerpt;
+
+/// Which processes a worker runs, and how.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// Whether `run.shell` is allowed.
+    pub shell: bool,
+    /// Whether `run.script` is allowed.
+    pub script: bool,
+    /// The interpreter of JavaScript, a path or a name to look for in `PATH`.
+    pub node: PathBuf,
+    /// The interpreter of Python, a path or a name to look for in `PATH`.
+    pub python: PathBuf,
+    /// What an exit code other than 0 means.
+    pub non_zero_exit: NonZeroExit,
+    /// Where processes start; the worker's own directory when absent.
+    pub directory: Option<PathBuf>,
+}
+
+impl Default for ProcessOptions {
+    fn default() -> Self {
+        Self {
+            shell: true,
+            script: true,
+            node: "node".into(),
+            python: "python3".into(),
+            non_zero_exit: NonZeroExit::default(),
+            directory: None,
+        }
+    }
+}
+
+/// What an exit code other than 0 means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NonZeroExit {
+    /// An error where the task returns `stdout` or `none`; data where it returns the code, standard
+    /// error or all.
+    #[default]
+    Fail,
+    /// Never an error.
+    Ignore,
+}
+
+/// A process to run.
+pub(super) struct Invocation {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) stdin: Option<Vec<u8>>,
+    /// Files of the process: removed when it has ended.
+    pub(super) files: Option<TempDir>,
+}
+
+/// How a process ended.
+pub(super) struct Ended {
+    pub(super) code: i32,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+/// Milliseconds that output may still arrive after a process and its group are gone.
+const LAST_OUTPUT_MS: u64 = 1_000;
+
+/// What a process gets of the worker's own environment.
+const INHERITED: [&str; 4] = ["PATH", "LANG", "LC_ALL", "TZ"];
+
+impl Attempt<'_> {
+    /// Runs `invocation` to its end.
+    pub(super) async fn run_process(&self, invocation: Invocation) -> Result<Ended, Problem> {
+        let stdin = invocation.stdin.clone();
+        let mut group = self.spawn(invocation, true)?;
+        let (input, stdout, stderr) = group.take_pipes();
+        let exchange = async {
+            let (_, stdout, stderr) =
+                tokio::try_join!(feed(input, stdin), collect(stdout), collect(stderr))?;
+            Ok((stdout, stderr))
+        };
+        let mut exchange = std::pin::pin!(exchange);
+        let (status, (stdout, stderr)) = tokio::select! {
+            output = &mut exchange => {
+                let output = output?;
+                (group.wait().await, output)
+            }
+            status = group.wait() => {
+                // What the process left running must not keep its output open.
+                group.kill();
+                let rest = Duration::from_millis(LAST_OUTPUT_MS);
+                let output = tokio::time::timeout(rest, &mut exchange).await;
+                let output = output.unwrap_or_else(|_| Ok((Vec::new(), Vec::new())))?;
+                (status, output)
+            }
+        };
+        let status = status.map_err(|error| {
+            Problem::new(Standard::Runtime, format!("the process was lost: {error}"))
+        })?;
+        Ok(Ended { code: code_of(status), stdout, stderr })
+    }
+
+    /// Starts `invocation` and lets it run on, for as long as a task may at most.
+    pub(super) fn detach_process(&self, invocation: Invocation) -> Result<(), Problem> {
+        let stdin = invocation.stdin.clone();
+        let mut group = self.spawn(invocation, false)?;
+        let (input, _, _) = group.take_pipes();
+        tokio::spawn(async move {
+            let work = async {
+                // A process that does not read its input is none of our business any more.
+                let _ = feed(input, stdin).await;
+                group.wait().await
+            };
+            let most = Duration::from_millis(limits::PROCESS_TIMEOUT_MS);
+            if tokio::time::timeout(most, work).await.is_err() {
+                tracing::warn!("a process that nobody awaits was ended: it ran too long");
+            }
+        });
+        Ok(())
+    }
+
+    fn spawn(&self, invocation: Invocation, captured: bool) -> Result<Group, Problem> {
+        let output = || if captured { Stdio::piped() } else { Stdio::null() };
+        let mut command = Command::new(&invocation.program);
+        command.args(&invocation.arguments).env_clear().env("HOME", "/nonexistent");
+        for name in INHERITED {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(invocation.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.worker.processes.directory {
+            command.current_dir(directory);
+        }
+        let input = if invocation.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(input).stdout(output()).stderr(output()).process_group(0);
+        let program = invocation.program.display();
+        let child = command.spawn().map_err(|error| {
+            let why = match error.kind() {
+                ErrorKind::NotFound => "this worker does not have it".to_owned(),
+                _ => error.to_string(),
+            };
+            Problem::new(Standard::Runtime, format!("cannot start {program}: {why}"))
+        })?;
+        Ok(Group::new(child, invocation.files))
+    }
+
+    /// What the task returns of an ended process.
+    pub(super) fn process_output(&self, output: Return, ended: &Ended) -> Result<Value, Problem> {
+        let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
+        let judged = matches!(output, Return::Stdout | Return::None)
+            && self.worker.processes.non_zero_exit == NonZeroExit::Fail;
+        if judged && ended.code != 0 {
+            let tail = self.seal.text(&String::from_utf8_lossy(&ended.stderr));
+            let mut detail = format!("the process ended with exit code {}", ended.code);
+            let tail = tail_of(&tail);
+            if !tail.is_empty() {
+                detail.push_str(": ");
+                detail.push_str(&tail);
+            }
+            return Err(Problem::new(Standard::Runtime, detail));
+        }
+        let code = Value::Int(i64::from(ended.code));
+        Ok(match output {
+            Return::Stdout => text(&ended.stdout),
+            Return::Stderr => text(&ended.stderr),
+            Return::Code => code,
+            Return::All => Value::object([
+                ("code", code),
+                ("stdout", text(&ended.stdout)),
+                ("stderr", text(&ended.stderr)),
+            ]),
+            Return::None => Value::Null,
+        })
+    }
+
+    /// `stdin`: text as it is, anything else as JSON.
+    pub(super) fn stdin(
+        &self,
+        template: Option<&Template>,
+        input: &Value,
+    ) -> Result<Option<Vec<u8>>, Problem> {
+        let value = self.evaluate_optional(template, input)?;
+        Ok(value.filter(|it| !it.is_null()).map(|it| it.to_text().into_bytes()))
+    }
+
+    /// `environment`: values as text, null left out.
+    pub(super) fn environment(
+        &self,
+        template: Option<&Template>,
+        input: &Value,
+    ) -> Result<Vec<(String, String)>, Problem> {
+        let Some(value) = self.evaluate_optional(template, input)? else { return Ok(Vec::new()) };
+        if value.is_null() {
+            return Ok(Vec::new());
+        }
+        let refused = |detail: String| Problem::new(Standard::Configuration, detail);
+        let members =
+            value.as_object().ok_or_else(|| refused("`environment` must be an object".into()))?;
+        let mut environment = Vec::with_capacity(members.len());
+        for (name, value) in members {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(refused(format!("{name:?} cannot name an environment variable")));
+            }
+            if !value.is_null() {
+                environment.push((name.to_string(), value.to_text()));
+            }
+        }
+        Ok(environment)
+    }
+}
+
+/// `arguments` of a process: an array in its order, an object as `--key value`; null is left out.
+pub(super) fn arguments_of(value: &Value) -> Result<Vec<String>, Problem> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    if let Some(elements) = value.as_array() {
+        return Ok(elements.iter().map(Value::to_text).collect());
+    }
+    let members = value.as_object().ok_or_else(|| {
+        Problem::new(Standard::Configuration, "`arguments` must be an array or an object")
+    })?;
+    let given = members.iter().filter(|(_, value)| !value.is_null());
+    Ok(given.flat_map(|(key, value)| [format!("--{key}"), value.to_text()]).collect())
+}
+
+/// Writes all of `bytes`; a process that stops reading is not an error.
+async fn feed(pipe: Option<ChildStdin>, bytes: Option<Vec<u8>>) -> Result<(), Problem> {
+    if let (Some(mut pipe), Some(bytes)) = (pipe, bytes) {
+        let _ = pipe.write_all(&bytes).await;
+        let _ = pipe.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Reads `pipe` to its end.
+async fn collect(pipe: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Problem> {
+    let Some(pipe) = pipe else { return Ok(Vec::new()) };
+    let most = limits::PROCESS_OUTPUT_BYTES;
+    let mut bytes = Vec::new();
+    pipe.take(most as u64 + 1).read_to_end(&mut bytes).await.map_err(|error| {
+        Problem::new(Standard::Runtime, format!("cannot read what the process writes: {error}"))
+    })?;
+    if bytes.len() > most {
+        let detail = format!("the process was ended: it wrote more than {most} bytes");
+        return Err(Problem::new(Standard::Runtime, detail));
+    }
+    Ok(bytes)
+}
+
+/// The exit code, as shells count: 128 and the signal where one ended the process.
+fn code_of(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}
+
+/// The end of what a process wrote: its last words usually say why it failed.
+fn tail_of(text: &str) -> String {
+    let text = text.trim();
+    let from = text.len().saturating_sub(limits::EXCERPT_BYTES);
+    let start = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let cut = if start > 0 { "…" } else { "" };
+    format!("{cut}{}", excerpt(&text.as_bytes()[start..]))
+}

@@ -1,0 +1,148 @@
+//! A whole exchange: authentication, one repeat where the server asks for it, redirects.
+
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION,
+    PROXY_AUTHORIZATION, WWW_AUTHENTICATE,
+};
+use reqwest::{Method, StatusCode};
+use windlass_proto::limits;
+use windlass_proto::problem::{Problem, Standard};
+
+use super::Attempt;
+use crate::authentication::Authorization;
+use crate::exchange::{Request, Response, send, shown};
+
+/// The last request of an exchange and the response to it.
+pub(crate) struct Exchange {
+    pub(crate) request: Request,
+    pub(crate) response: Response,
+    /// Whether redirects were followed, so that one left over is no error.
+    pub(crate) redirects: bool,
+}
+
+impl Attempt<'_> {
+    /// Sends `request`, authenticated, and follows redirects where `redirects` says so.
+    pub(crate) async fn exchange(
+        &mut self,
+        mut request: Request,
+        mut authorization: Option<Authorization>,
+        redirects: bool,
+    ) -> Result<Exchange, Problem> {
+        for _ in 0..=limits::REDIRECTS {
+            let response = self.send_authorized(&mut request, authorization.as_mut()).await?;
+            let Some(location) = redirects.then(|| location(&response)).flatten() else {
+                return Ok(Exchange { request, response, redirects });
+            };
+            let origin = request.url.origin();
+            self.redirect(&mut request, response.status, &location)?;
+            if request.url.origin() != origin {
+                authorization = None;
+                self.drop_credentials(&mut request)?;
+            }
+        }
+        let most = limits::REDIRECTS;
+        let detail = format!("{} redirects more than {most} times", shown(&request.url));
+        Err(Problem::new(Standard::Communication, detail))
+    }
+
+    /// Turns `request` into the one that `location` asks for.
+    fn redirect(
+        &self,
+        request: &mut Request,
+        status: StatusCode,
+        location: &str,
+    ) -> Result<(), Problem> {
+        let wrong = || {
+            let detail = format!("{} redirects to what is no HTTP URL", shown(&request.url));
+            Problem::new(Standard::Communication, detail)
+        };
+        let target = request.url.join(location).map_err(|_| wrong())?;
+        if !matches!(target.scheme(), "http" | "https") {
+            return Err(wrong());
+        }
+        request.url = target;
+        let becomes_get = match status {
+            StatusCode::SEE_OTHER => request.method != Method::HEAD,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => request.method == Method::POST,
+            _ => false,
+        };
+        if becomes_get {
+            request.method = Method::GET;
+            request.body = None;
+            request.headers.remove(CONTENT_TYPE);
+            request.headers.remove(CONTENT_LENGTH);
+        }
+        Ok(())
+    }
+
+    /// Takes out of `request` what must not reach another origin.
+    fn drop_credentials(&self, request: &mut Request) -> Result<(), Problem> {
+        for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+            request.headers.remove(name);
+        }
+        let holds_secret =
+            |value: &HeaderValue| self.seal.found_in(&String::from_utf8_lossy(value.as_bytes()));
+        let kept: HeaderMap = request
+            .headers
+            .iter()
+            .filter(|(_, value)| !holds_secret(value))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        request.headers = kept;
+        let body = request.body.as_deref().unwrap_or_default();
+        if self.seal.found_in(&String::from_utf8_lossy(body)) {
+            let detail = format!(
+                "a redirect to {} was not followed: the body holds a secret meant for another host",
+                shown(&request.url)
+            );
+            return Err(Problem::new(Standard::Communication, detail));
+        }
+        Ok(())
+    }
+
+    /// Sends `request` with `authorization`; answers a challenge, or takes a new token, once.
+    async fn send_authorized(
+        &mut self,
+        request: &mut Request,
+        authorization: Option<&mut Authorization>,
+    ) -> Result<Response, Problem> {
+        let most = limits::RESPONSE_BYTES;
+        let clients = &self.worker.clients;
+        let Some(authorization) = authorization else {
+            return send(clients, request, most).await;
+        };
+        if let Some(header) = authorization.header()? {
+            request.headers.insert(AUTHORIZATION, header);
+        }
+        let response = send(clients, request, most).await?;
+        if response.status != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let challenges: Vec<_> =
+            response.headers.get_all(WWW_AUTHENTICATE).iter().cloned().collect();
+        match self.answer(authorization, request, &challenges).await? {
+            Some(header) => {
+                request.headers.insert(AUTHORIZATION, header);
+                let response = send(clients, request, most).await?;
+                if matches!(authorization, Authorization::Digest(_)) {
+                    // The answer was good for this request only.
+                    request.headers.remove(AUTHORIZATION);
+                    if response.status == StatusCode::UNAUTHORIZED {
+                        let what = shown(&request.url);
+                        let detail = format!("{what} refused the user name or the password");
+                        return Err(Problem::new(Standard::Authentication, detail));
+                    }
+                }
+                Ok(response)
+            }
+            None => Ok(response),
+        }
+    }
+}
+
+/// Where a response redirects to.
+fn location(response: &Response) -> Option<String> {
+    let followed = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    let location = response.headers.get(LOCATION)?.to_str().ok()?;
+    followed.then(|| location.to_owned())
+}

@@ -1,0 +1,157 @@
+//! Every expression of a task that a worker evaluates, and every secret its authentication names.
+
+use windlass_proto::expression::{Program, Template};
+use windlass_proto::plan::{
+    Authentication, Credentials, Endpoint, ExternalResource, Kind, OAuth2, SchemaSource,
+    ScriptBody, Task, Token,
+};
+use windlass_proto::secret::SecretName;
+use windlass_proto::wire::Field;
+
+/// What may name a secret.
+pub(super) enum Part<'a> {
+    Template(&'a Template),
+    Program(&'a Program),
+    Secret(&'a SecretName),
+}
+
+type Visit<'v, 'a> = &'v mut dyn FnMut(Part<'a>);
+
+/// The parts that are evaluated when `task` is performed.
+pub(super) fn of_performed<'a>(task: &'a Task, visit: Visit<'_, 'a>) {
+    optional(task.input.from.as_ref(), visit);
+    for schema in [&task.input.schema, &task.output.schema].into_iter().flatten() {
+        if let SchemaSource::External(document) = schema {
+            resource(document, visit);
+        }
+    }
+    definition(&task.kind, visit);
+    optional(task.output.transform.as_ref(), visit);
+}
+
+/// The parts of one field.
+pub(super) fn of_field<'a>(task: &'a Task, field: Field, visit: Visit<'_, 'a>) {
+    match field {
+        Field::Condition => task.condition.iter().for_each(|it| visit(Part::Program(it))),
+        Field::InputFrom => optional(task.input.from.as_ref(), visit),
+        Field::Definition => definition(&task.kind, visit),
+        Field::OutputAs => optional(task.output.transform.as_ref(), visit),
+        Field::ExportAs => optional(task.export.transform.as_ref(), visit),
+    }
+}
+
+fn optional<'a>(template: Option<&'a Template>, visit: Visit<'_, 'a>) {
+    if let Some(template) = template {
+        visit(Part::Template(template));
+    }
+}
+
+fn templates<'a>(all: impl IntoIterator<Item = Option<&'a Template>>, visit: Visit<'_, 'a>) {
+    all.into_iter().flatten().for_each(|template| visit(Part::Template(template)));
+}
+
+fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
+    match kind {
+        Kind::Set(template) | Kind::Emit(template) => visit(Part::Template(template)),
+        Kind::Switch(cases) => {
+            cases.iter().filter_map(|it| it.when.as_ref()).for_each(|it| visit(Part::Program(it)));
+        }
+        Kind::For(it) => {
+            visit(Part::Template(&it.items));
+            it.condition.iter().for_each(|it| visit(Part::Program(it)));
+        }
+        Kind::Raise(it) => {
+            visit(Part::Template(&it.kind.template));
+            visit(Part::Template(&it.status));
+            templates([it.title.as_ref(), it.detail.as_ref(), it.instance.as_ref()], visit);
+        }
+        Kind::Wait(windlass_proto::plan::Duration::Computed(template)) => {
+            visit(Part::Template(template));
+        }
+        Kind::Http(it) => {
+            visit(Part::Template(&it.method));
+            endpoint(&it.endpoint, visit);
+            templates([it.headers.as_ref(), it.query.as_ref(), it.body.as_ref()], visit);
+        }
+        Kind::OpenApi(it) => {
+            resource(&it.document, visit);
+            optional(it.parameters.as_ref(), visit);
+            it.authentication.iter().for_each(|it| authentication(it, visit));
+        }
+        Kind::Function(it) => optional(it.with.as_ref(), visit),
+        Kind::Script(it) => {
+            if let ScriptBody::External(source) = &it.body {
+                resource(source, visit);
+            }
+            templates([it.stdin.as_ref(), it.arguments.as_ref(), it.environment.as_ref()], visit);
+        }
+        Kind::Shell(it) => {
+            visit(Part::Template(&it.command));
+            templates([it.stdin.as_ref(), it.arguments.as_ref(), it.environment.as_ref()], visit);
+        }
+        Kind::Workflow(it) => {
+            [&it.namespace, &it.name, &it.version]
+                .into_iter()
+                .for_each(|it| visit(Part::Template(it)));
+            optional(it.input.as_ref(), visit);
+        }
+        // Composites have no expression of their own here; the calls below are refused before
+        // anything of them is evaluated.
+        Kind::Do(_)
+        | Kind::Fork(_)
+        | Kind::Try(_)
+        | Kind::Listen(_)
+        | Kind::Wait(windlass_proto::plan::Duration::Fixed(_))
+        | Kind::Grpc(_)
+        | Kind::AsyncApi(_)
+        | Kind::A2a(_)
+        | Kind::Mcp(_)
+        | Kind::Container(_) => {}
+    }
+}
+
+fn resource<'a>(resource: &'a ExternalResource, visit: Visit<'_, 'a>) {
+    endpoint(&resource.endpoint, visit);
+}
+
+fn endpoint<'a>(endpoint: &'a Endpoint, visit: Visit<'_, 'a>) {
+    visit(Part::Template(&endpoint.uri.template));
+    endpoint.authentication.iter().for_each(|it| authentication(it, visit));
+}
+
+fn authentication<'a>(policy: &'a Authentication, visit: Visit<'_, 'a>) {
+    match policy {
+        Authentication::Basic(credentials) | Authentication::Digest(credentials) => {
+            match credentials {
+                Credentials::Inline { username, password } => {
+                    templates([Some(username), Some(password)], visit);
+                }
+                Credentials::Secret(name) => visit(Part::Secret(name)),
+            }
+        }
+        Authentication::Bearer(Token::Inline(token)) => visit(Part::Template(token)),
+        Authentication::Bearer(Token::Secret(name))
+        | Authentication::OAuth2FromSecret(name)
+        | Authentication::OidcFromSecret(name) => visit(Part::Secret(name)),
+        Authentication::OAuth2(policy) | Authentication::Oidc(policy) => oauth2(policy, visit),
+    }
+}
+
+fn oauth2<'a>(policy: &'a OAuth2, visit: Visit<'_, 'a>) {
+    visit(Part::Template(&policy.authority.template));
+    visit(Part::Template(&policy.endpoints.token.template));
+    let single = [
+        &policy.client_id,
+        &policy.client_secret,
+        &policy.client_assertion,
+        &policy.username,
+        &policy.password,
+    ];
+    templates(single.into_iter().map(Option::as_ref), visit);
+    for list in [&policy.issuers, &policy.scopes, &policy.audiences] {
+        templates(list.iter().map(Some), visit);
+    }
+    for (token, kind) in [&policy.subject, &policy.actor].into_iter().flatten() {
+        templates([Some(token), Some(kind)], visit);
+    }
+}

@@ -1,0 +1,240 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{any, get};
+use windlass_proto::plan::{
+    Authentication, Credentials, FunctionCall, FunctionTarget, HttpOutput, Kind, Return, Shell,
+    Token,
+};
+use windlass_proto::problem::Problem;
+use windlass_proto::secret::SecretName;
+use windlass_proto::value::Value;
+
+use crate::SecretError;
+use crate::testing::{
+    Given, assignment, builder, endpoint, http, json, kind_of, perform_with, serve, task, template,
+    text,
+};
+
+const CANARY: &str = "c4nary/\"sécret+1";
+
+fn echo(with: &str) -> Kind {
+    call("echo", with)
+}
+
+fn call(name: &str, with: &str) -> Kind {
+    let target = FunctionTarget::Registered(name.into());
+    Kind::Function(FunctionCall { target, with: Some(template(with)) })
+}
+
+fn given() -> Given {
+    let login =
+        Value::object([("username", Value::from("somebody")), ("password", Value::from(CANARY))]);
+    Given(vec![("key", Ok(Value::from(CANARY))), ("login", Ok(login))])
+}
+
+async fn perform(secrets: Given, kind: Kind) -> Result<Value, Problem> {
+    perform_with(builder(secrets), task(kind), assignment(json(r#"{"a":"$secrets.key"}"#))).await
+}
+
+#[tokio::test]
+async fn only_declared_secrets_are_read_and_only_when_named() {
+    for (expression, secrets, kind, status, expected) in [
+        ("${ $secrets.other }", given(), "authorization", 403, "the secret other is not declared"),
+        (
+            "${ $secrets.key }",
+            Given(vec![]),
+            "authorization",
+            403,
+            "the secret key cannot be read: it does not exist",
+        ),
+        (
+            "${ $SECRETS.key }",
+            Given(vec![("key", Err(SecretError::Forbidden))]),
+            "authorization",
+            403,
+            "does not permit",
+        ),
+        (
+            "${ $secret | keys }",
+            Given(vec![("key", Err(SecretError::Unavailable("it is sealed".into())))]),
+            "runtime",
+            503,
+            "the secret key cannot be read: the secret store is unavailable: it is sealed",
+        ),
+    ] {
+        let with = Value::from(expression).to_json();
+        let problem = perform(secrets, echo(&with)).await.unwrap_err();
+        assert_eq!(kind_of(&problem), (kind.to_owned(), status), "{expression}");
+        assert!(problem.detail.as_deref().unwrap().contains(expected), "{problem}");
+    }
+    // Neither a store that has nothing nor data that looks like an expression matters here.
+    assert_eq!(perform(Given(vec![]), echo(r#""${ .a }""#)).await, Ok(Value::from("$secrets.key")));
+}
+
+#[tokio::test]
+async fn a_secret_has_the_shape_the_store_gives_it() {
+    let only = Value::object([("value", Value::from(CANARY))]);
+    let secrets =
+        || Given(vec![("key", Ok(only.clone())), ("login", Ok(json(r#"{"a":{"b":[true]}}"#)))]);
+    let with =
+        r#"["${ $secrets.key | length }", "${ $SECRETS.login.a.b[0] }", "${ $secrets | keys }"]"#;
+    assert_eq!(perform(secrets(), echo(with)).await, Ok(json(r#"[16,true,["key","login"]]"#)));
+}
+
+#[tokio::test]
+async fn no_form_of_a_secret_leaves_in_output_or_error() {
+    let key = "$secrets.key";
+    let forms = format!(
+        r#"["${{ {key} }}", "${{ {key} | @base64 }}", "${{ \"ab\" + {key} | @base64 }}", "${{ {key} | @uri }}",
+           "${{ {key} | tojson }}", "${{ {{ (\"x\" + {key}): {key} }} }}", "${{ $secrets.login | tostring }}"]"#
+    );
+    let output = perform(given(), echo(&forms)).await.unwrap().to_json();
+    for leak in ["c4nary", "YzRuYXJ5", "YWJjNG5hcnk", "s%C3%A9cret", "somebody"] {
+        assert!(!output.contains(leak), "{leak} in {output}");
+    }
+    assert!(output.contains("«sealed»"));
+
+    let failing = r#""${ error($secrets.key) }""#;
+    let problem = perform(given(), echo(failing)).await.unwrap_err();
+    assert!(!problem.to_string().contains("c4nary"), "{problem}");
+}
+
+#[tokio::test]
+async fn no_secret_leaves_through_http() {
+    let router = Router::new()
+        .route(
+            "/mirror",
+            any(|headers: HeaderMap| async move {
+                let key = headers.get("x-key").map(|it| it.to_str().unwrap().to_owned());
+                format!("{key:?} {:?}", headers.get("authorization"))
+            }),
+        )
+        .route(
+            "/refuse/{key}",
+            get(|uri: axum::http::Uri| async move { (StatusCode::BAD_REQUEST, uri.to_string()) }),
+        );
+    let server = serve(router).await;
+    let mut mirrored = http("get", &format!("http://{server}/mirror"));
+    mirrored.output = HttpOutput::Response;
+    mirrored.headers = Some(template(r#"{"X-Key":"${ $secrets.key | @uri }"}"#));
+    mirrored.query = Some(template(r#"{"key":"${ $secrets.key }"}"#));
+    let login = Authentication::Basic(Credentials::Secret(SecretName("login".into())));
+    mirrored.endpoint = endpoint(&format!("http://{server}/mirror"), Some(login));
+    let output = perform(given(), Kind::Http(Box::new(mirrored))).await.unwrap();
+    assert_eq!(
+        output.get("content"),
+        Some(&Value::from("Some(\"«sealed»\") Some(\"Basic «sealed»\")"))
+    );
+    let request = output.get("request").unwrap();
+    assert_eq!(
+        request.get("uri"),
+        Some(&Value::from(format!("http://{server}/mirror?key=«sealed»")))
+    );
+    let headers = request.get("headers").unwrap();
+    assert_eq!(headers.get("authorization"), Some(&Value::from("«sealed»")));
+    assert_eq!(headers.get("x-key"), Some(&Value::from("«sealed»")));
+
+    let refused = http("get", &format!("http://{server}/refuse/${{ $secrets.key | @uri }}"));
+    let problem = perform(given(), Kind::Http(Box::new(refused))).await.unwrap_err();
+    assert_eq!(kind_of(&problem), ("communication".into(), 400));
+    assert!(!problem.to_string().contains("c4nary"), "{problem}");
+}
+
+#[tokio::test]
+async fn no_secret_leaves_through_a_process() {
+    let mut shell = Shell {
+        command: text("printf '%s|%s' \"$KEY\" \"$(cat)\"; printf %s \"$KEY\" >&2; exit \"$1\""),
+        stdin: Some(text("${ $secrets.key }")),
+        arguments: Some(template("[0]")),
+        environment: Some(template(r#"{"KEY":"${ $secrets.key }"}"#)),
+        wait: true,
+        output: Return::All,
+    };
+    let output = perform(given(), Kind::Shell(Box::new(shell))).await.unwrap();
+    assert_eq!(output.get("stdout"), Some(&Value::from("«sealed»|«sealed»")));
+    assert_eq!(output.get("stderr"), Some(&Value::from("«sealed»")));
+
+    shell = Shell {
+        command: text("printf %s \"$KEY\" >&2; exit 1"),
+        stdin: None,
+        arguments: None,
+        environment: Some(template(r#"{"KEY":"${ $secrets.key }"}"#)),
+        wait: true,
+        output: Return::Stdout,
+    };
+    let problem = perform(given(), Kind::Shell(Box::new(shell))).await.unwrap_err();
+    assert!(problem.detail.unwrap().ends_with("exit code 1: «sealed»"));
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_reaches_the_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let with = r#"{"message":"${ \"key is \" + $secrets.key }"}"#;
+    perform(given(), call("logWarn", with)).await.unwrap();
+    let server = serve(Router::new().fallback(any(|| async { "ok" }))).await;
+    let token =
+        Authentication::Bearer(Token::Inline(text("${ $secrets.login.password | @base64 }")));
+    let mut request = http("post", "http://unused/");
+    request.endpoint =
+        endpoint(&format!("http://{server}/${{ $secrets.key | @uri }}"), Some(token));
+    request.body = Some(text("${ $secrets.key }"));
+    perform(given(), Kind::Http(Box::new(request))).await.unwrap();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("WARN") && text.contains("key is «sealed»"), "{text}");
+    for leak in ["c4nary", "YzRuYXJ5"] {
+        assert!(!text.contains(leak), "{leak} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_a_header_or_body_does_not_follow_to_another_origin() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let keep = seen.clone();
+    let target = serve(Router::new().fallback(any(move |headers: HeaderMap| {
+        keep.lock().unwrap().push(headers.contains_key("x-key"));
+        async { "here" }
+    })))
+    .await;
+    let away = format!("http://{target}/");
+    let first = Router::new()
+        .fallback(any(move || async move { axum::response::Redirect::temporary(&away) }));
+    let first = serve(first).await;
+    let calling = |body: &str| {
+        let mut call = http("post", &format!("http://{first}/"));
+        call.redirect = true;
+        call.headers = Some(template(r#"{"X-Key":"${ $secrets.key | @uri }"}"#));
+        call.body = Some(text(body));
+        Kind::Http(Box::new(call))
+    };
+    assert_eq!(perform(given(), calling("plain")).await, Ok(Value::from("here")));
+    assert_eq!(*seen.lock().unwrap(), [false]);
+    let problem = perform(given(), calling("${ $secrets.key }")).await.unwrap_err();
+    assert_eq!(kind_of(&problem), ("communication".into(), 500));
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}

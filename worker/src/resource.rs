@@ -1,0 +1,176 @@
+//! Documents elsewhere: schemas, descriptions of interfaces, scripts.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Url};
+use windlass_proto::definition;
+use windlass_proto::limits;
+use windlass_proto::plan::ExternalResource;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::value::Value;
+
+use crate::authentication::Authorization;
+use crate::cache::Cache;
+use crate::exchange::{Request, shown};
+use crate::perform::Attempt;
+
+/// Documents by URL; only those fetched without authentication.
+pub(crate) type ResourceCache = Cache<String, Arc<Document>>;
+
+/// A document, parsed when it is first asked for as data.
+pub(crate) struct Document {
+    text: String,
+    data: OnceLock<Result<Value, String>>,
+}
+
+/// A fetched document.
+pub(crate) struct Fetched {
+    document: Arc<Document>,
+    /// Where it came from: what it refers to is relative to this.
+    pub(crate) url: Url,
+}
+
+impl Fetched {
+    /// The document as it stands.
+    pub(crate) fn text(&self) -> &str {
+        &self.document.text
+    }
+
+    /// The document as data.
+    pub(crate) fn data(&self) -> Result<Value, Problem> {
+        let data = self.document.data.get_or_init(|| parse_document(self.text()));
+        data.clone().map_err(|error| {
+            let what = shown(&self.url);
+            let detail = format!("the resource {what} is neither JSON nor YAML: {error}");
+            Problem::new(Standard::Configuration, detail)
+        })
+    }
+}
+
+impl Attempt<'_> {
+    /// The text of `resource`.
+    pub(crate) async fn fetch(
+        &mut self,
+        resource: &ExternalResource,
+        input: &Value,
+    ) -> Result<Fetched, Problem> {
+        let authentication = resource.endpoint.authentication.as_deref();
+        let authorization = self.authorize(authentication, input).await?;
+        let text = self.expand(&resource.endpoint.uri, input)?;
+        let url = Url::parse(text.trim()).map_err(|error| {
+            let detail = format!("the endpoint of a resource is not an absolute URI: {error}");
+            Problem::new(Standard::Configuration, detail)
+        })?;
+        let document = match url.scheme() {
+            "http" | "https" => self.download(&url, authorization).await?,
+            "file" => self.read_file(&url).await?,
+            other => {
+                let detail = format!("resources of the scheme {other} are not supported");
+                return Err(Problem::new(Standard::Configuration, detail));
+            }
+        };
+        Ok(Fetched { document, url })
+    }
+
+    /// The document at `resource` as data.
+    pub(crate) async fn fetch_document(
+        &mut self,
+        resource: &ExternalResource,
+        input: &Value,
+    ) -> Result<Value, Problem> {
+        self.fetch(resource, input).await?.data()
+    }
+
+    /// The document at `url`, without authentication.
+    pub(crate) async fn fetch_public(&mut self, url: &str) -> Result<Value, Problem> {
+        let url = crate::exchange::parse_url(url)?;
+        let document = self.download(&url, None).await?;
+        Fetched { document, url }.data()
+    }
+
+    async fn download(
+        &mut self,
+        url: &Url,
+        authorization: Option<Authorization>,
+    ) -> Result<Arc<Document>, Problem> {
+        let shared = authorization.is_none();
+        let kept = shared.then(|| self.worker.resources.get(url.as_str())).flatten();
+        if let Some(document) = kept {
+            return Ok(document);
+        }
+        let request = Request {
+            method: Method::GET,
+            url: url.clone(),
+            headers: HeaderMap::new(),
+            body: None,
+        };
+        let done = self.exchange(request, authorization, true).await?;
+        let status = done.response.status;
+        if !status.is_success() {
+            let detail = format!("the resource {} answered {status}", shown(url));
+            let problem = Problem::new(Standard::Communication, detail);
+            return Err(problem.with_status(status.as_u16()));
+        }
+        let document = text_of(done.response.body, &shown(url))?;
+        if shared {
+            let until = Instant::now() + Duration::from_millis(limits::RESOURCE_FRESH_MS);
+            self.worker.resources.put(url.to_string(), document.clone(), until);
+        }
+        Ok(document)
+    }
+
+    async fn read_file(&self, url: &Url) -> Result<Arc<Document>, Problem> {
+        let Some(root) = &self.worker.clients.options().files else {
+            let detail = "this worker's configuration does not allow `file:` resources";
+            return Err(Problem::new(Standard::Authorization, detail));
+        };
+        // `file://app/greet.proto`, as definitions write it, has `app` where a host belongs.
+        let name = format!("{}{}", url.host_str().unwrap_or_default(), url.path());
+        let name = percent_encoding::percent_decode_str(&name).decode_utf8_lossy().into_owned();
+        let failed = |why: String| {
+            Problem::new(Standard::Communication, format!("cannot read the file {name}: {why}"))
+        };
+        let path = below(root, &name).await.map_err(failed)?;
+        let length = tokio::fs::metadata(&path).await.map_err(|it| failed(it.to_string()))?.len();
+        if length > limits::RESOURCE_BYTES as u64 {
+            return Err(failed(format!("it is larger than {} bytes", limits::RESOURCE_BYTES)));
+        }
+        let bytes = tokio::fs::read(&path).await.map_err(|it| failed(it.to_string()))?;
+        text_of(bytes, &name)
+    }
+}
+
+/// The real path of `name` under `root`; an error when links or dots lead out of it.
+async fn below(root: &Path, name: &str) -> Result<PathBuf, String> {
+    let relative: PathBuf =
+        Path::new(name).components().filter(|it| matches!(it, Component::Normal(_))).collect();
+    let root = tokio::fs::canonicalize(root).await.map_err(|error| error.to_string())?;
+    let path = tokio::fs::canonicalize(root.join(relative)).await.map_err(|it| it.to_string())?;
+    if path.starts_with(&root) {
+        Ok(path)
+    } else {
+        Err("it is outside the allowed directory".into())
+    }
+}
+
+fn text_of(bytes: Vec<u8>, what: &str) -> Result<Arc<Document>, Problem> {
+    if bytes.len() > limits::RESOURCE_BYTES {
+        let detail = format!("the resource {what} is larger than {} bytes", limits::RESOURCE_BYTES);
+        return Err(Problem::new(Standard::Communication, detail));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Problem::new(Standard::Communication, format!("the resource {what} is not UTF-8 text"))
+    })?;
+    Ok(Arc::new(Document { text, data: OnceLock::new() }))
+}
+
+/// Reads JSON, or YAML where it is no JSON.
+pub(crate) fn parse_document(text: &str) -> Result<Value, String> {
+    Value::from_json(text).or_else(|_| definition::data(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use windlass_proto::plan::{
+    ExternalResource, FunctionCall, FunctionTarget, Kind, SchemaSource, Task,
+};
+use windlass_proto::problem::Problem;
+use windlass_proto::value::Value;
+
+use super::parse_document;
+use crate::testing::{
+    Given, assignment, builder, endpoint, json, kind_of, no_proxy, plan, serve, source, task,
+};
+use crate::{CancellationToken, HttpOptions, Worker};
+
+/// A task whose input is checked by the schema at `uri`.
+fn checked(uri: &str) -> Task {
+    let target = FunctionTarget::Registered("echo".into());
+    let mut task = task(Kind::Function(FunctionCall { target, with: None }));
+    let resource = ExternalResource { name: None, endpoint: endpoint(uri, None) };
+    task.input.schema = Some(SchemaSource::External(resource));
+    task
+}
+
+fn worker(uri: &str, options: HttpOptions) -> Worker {
+    let plan = Arc::new(plan(checked(uri)));
+    builder(Given(vec![])).http(options).plans(source(plan)).build().unwrap()
+}
+
+async fn perform(worker: &Worker, input: &str) -> Result<Value, Problem> {
+    worker.perform(assignment(json(input)), CancellationToken::new()).await.result
+}
+
+#[test]
+fn json_and_yaml_are_read() {
+    assert_eq!(
+        parse_document("{\"a\": 123456789012345678901}").unwrap().to_json(),
+        r#"{"a":123456789012345678901}"#
+    );
+    assert_eq!(parse_document("a: 1\nb: [x, 'y']\n"), Ok(json(r#"{"a":1,"b":["x","y"]}"#)));
+    assert!(parse_document("a: [").is_err());
+}
+
+#[tokio::test]
+async fn a_document_is_fetched_once_while_it_is_fresh() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let router = Router::new()
+        .route(
+            "/schema.yaml",
+            get(move || async move {
+                counted.fetch_add(1, Ordering::SeqCst);
+                "type: object\nrequired: [a]\n"
+            }),
+        )
+        .route("/gone", get(|| async { StatusCode::GONE }));
+    let server = serve(router).await;
+    let fetching = worker(&format!("http://{server}/schema.yaml"), no_proxy());
+    assert_eq!(perform(&fetching, r#"{"a":1}"#).await, Ok(json(r#"{"a":1}"#)));
+    assert_eq!(kind_of(&perform(&fetching, "{}").await.unwrap_err()), ("validation".into(), 400));
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    let gone = worker(&format!("http://{server}/gone"), no_proxy());
+    assert_eq!(kind_of(&perform(&gone, "{}").await.unwrap_err()), ("communication".into(), 410));
+}
+
+#[tokio::test]
+async fn files_are_read_below_one_directory_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(directory.path().join("outside.json"), "{}").unwrap();
+    std::fs::create_dir(root.join("app")).unwrap();
+    std::fs::write(root.join("app/a b.json"), r#"{"type":"number"}"#).unwrap();
+    std::os::unix::fs::symlink(directory.path().join("outside.json"), root.join("link.json"))
+        .unwrap();
+    let options = || HttpOptions { files: Some(root.clone()), ..no_proxy() };
+    for uri in ["file://app/a%20b.json", "file:///app/a%20b.json"] {
+        assert_eq!(perform(&worker(uri, options()), "1").await, Ok(Value::Int(1)), "{uri}");
+        let problem = perform(&worker(uri, no_proxy()), "1").await.unwrap_err();
+        assert_eq!(kind_of(&problem), ("authorization".into(), 403));
+    }
+    for uri in [
+        "file:///link.json",
+        "file:///../outside.json",
+        "file:///%2e%2e/outside.json",
+        "file:///none.json",
+    ] {
+        let problem = perform(&worker(uri, options()), "1").await.unwrap_err();
+        assert_eq!(kind_of(&problem), ("communication".into(), 500), "{uri}");
+    }
+}

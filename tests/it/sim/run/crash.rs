@@ -118,7 +118,7 @@ impl<'s> Run<'s> {
         let (point, kind) = match self.random.u32(0..4) {
             0 => (CrashPoint::BeforeWrite, "crash before write"),
             1 => {
-                let kept = self.random.usize(0..=self.partitions.len());
+                let kept = self.random.bool();
                 (CrashPoint::AfterWrite { kept }, "crash after a partial write")
             }
             2 => (CrashPoint::AfterSync, "crash after sync"),

@@ -122,8 +122,8 @@ pub const RETENTION_SCAN: usize = 50_000;
 /// commits never wait for it.
 pub const BACKUP_BEHIND_BYTES: usize = 64 << 20;
 
-/// Bytes of pages the journal keeps in memory by default: measured, the process then stays under
-/// 110 MB however much is finished.
+/// Bytes of pages the journal keeps in memory by default: a process that only wrote, 300,000
+/// instances of five steps, then took 101 MB.
 pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.

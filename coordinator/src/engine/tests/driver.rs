@@ -67,6 +67,7 @@ pub(super) struct Run {
     script: Script,
     child: Children,
     publishing: Option<Problem>,
+    held: bool,
     inbox: VecDeque<Input>,
     later: Vec<(Timestamp, Input)>,
     shadow: Instance,
@@ -119,6 +120,7 @@ impl Run {
             script: Box::new(|_| Answer::Echo),
             child: Box::new(|_, input| Some(ChildOutcome::Completed(input.clone()))),
             publishing: None,
+            held: false,
             inbox: VecDeque::new(),
             later: Vec::new(),
             shadow: Instance::unborn(id),
@@ -239,6 +241,16 @@ impl Run {
             |number: u32| self.state.pending.contains(&crate::engine::Step::Fire { timer: number });
         let timers = self.state.timers.iter().filter(|(number, _)| !deferred(**number));
         timers.map(|(number, timer)| (timer.due, *number)).min()
+    }
+
+    /// Does the next thing, whatever it is.
+    pub(super) fn nudge(&mut self) {
+        self.step();
+    }
+
+    /// Workers do not answer any more, the test does.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
     }
 
     /// Lets time pass: everything due until then happens.
@@ -396,7 +408,7 @@ impl Run {
                 result
             }
         };
-        let Some(result) = result else { return };
+        let Some(result) = result.filter(|_| !self.held) else { return };
         let report = Input::Reported { frame, delivery, result };
         match after {
             0 => self.inbox.push_back(report),

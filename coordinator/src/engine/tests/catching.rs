@@ -124,7 +124,7 @@ output: {as: '[., $context]'}",
             "do:
   - a: {try: [{x: {set: {n: '${ {} | .a.b.c + 1 | keys }'}}}], catch: {do: [{y: {set: '${ [$error.type] }'}}]}}
   - b: {try: [{x: {set: {n: 1}, output: {schema: {document: false}}}}], catch: {do: [{y: {set: '${ . + [$error.type] }'}}]}}
-  - c: {try: [{x: {call: missing:1.0.0@default}}], catch: {do: [{y: {set: '${ . + [$error.type] | map(split(\"/\") | last) }'}}]}}",
+  - c: {try: [{x: {call: https://example.com/function.yaml}}], catch: {do: [{y: {set: '${ . + [$error.type] | map(split(\"/\") | last) }'}}]}}",
             "[\"expression\", \"validation\", \"configuration\"]",
         ),
         gives(

@@ -10,9 +10,11 @@ fn a_task_is_described_to_its_own_expressions() {
             "name, reference, input, and the definition's keys",
             "{\"n\": 1}",
             "do:
-  - a: {input: {from: '{m: .n}'}, metadata: {x: 1}, set: {got: '${ $task | [.name, .reference, .input, .metadata.x, .definition.metadata.x, .set.got, .output] }'}}
-output: {as: .got | del(.[5])}",
-            "[\"a\", \"/do/0/a\", {\"n\": 1}, 1, 1, null]",
+  - a:
+      input: {from: '{m: .n}'}
+      metadata: {x: 1}
+      set: '${ $task | [.name, .reference, .input, .metadata.x, .definition.metadata.x, (.set | type), .output] }'",
+            "[\"a\", \"/do/0/a\", {\"n\": 1}, 1, 1, \"string\", null]",
         ),
         gives(
             "the raw output, from `output.as` on",

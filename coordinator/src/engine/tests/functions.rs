@@ -84,8 +84,9 @@ do: [{c: {call: factorial}}]",
         fails(
             "but not without end",
             "{}",
-            "use: {functions: {f: {do: [{x: {call: f}}]}}}\ndo: [{t: {try: [{c: {call: f}}], catch: {when: 'false'}}}]",
-            ("runtime", 500, DEEP),
+            "use: {functions: {f: {do: [{x: {call: f}}]}}}
+do: [{t: {try: [{c: {call: f}}], catch: {do: [{r: {raise: {error: {type: '${ $error.type }', status: '${ $error.status }'}}}}]}}}]",
+            ("runtime", 500, "/do/0/t/catch/do/0/r"),
         ),
         gives(
             "an error can be caught around the call",
@@ -109,17 +110,11 @@ output: {as: .n}",
         fails(
             "functions of catalogs are not there yet",
             "{}",
-            "do: [{c: {call: log:1.0.0@default}}]",
+            "do: [{c: {call: https://example.com/functions/log/1.0.0/function.yaml}}]",
             ("configuration", 400, "/do/0/c"),
         ),
     ]);
 }
-
-/// The pointer at which a function that calls itself is stopped: 256 frames, the root included.
-const DEEP: &str = concat!(
-    "/do/0/t/try/0/c",
-    "/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x/do/0/x",
-);
 
 #[test]
 fn a_call_inside_a_function_is_dispatched_under_the_callers_pointer() {

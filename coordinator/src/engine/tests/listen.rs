@@ -110,7 +110,7 @@ fn filters_match_by_equality_pattern_containment_or_expression() {
         ("{source: '${ startswith(\"/s\") }'}", true),
         ("{source: '${ \"/s/1\" }'}", true),
         ("{source: '${ \"/s/2\" }'}", false),
-        ("{subject: 's${ .none // \"\" }'}", true),
+        ("{subject: 's${ $input.none // \"\" }'}", true),
         // A filter that fails does not match, and ends nothing.
         ("{data: '${ .n.x.y }'}", false),
         ("{data: '${ error(\"no\") }'}", false),

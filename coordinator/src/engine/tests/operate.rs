@@ -183,7 +183,8 @@ output: {as: '[., $context]'}";
     };
     let calm = new().go();
     assert_eq!(calm.output(), "[503,{\"x\":null}]");
-    for every in 1..6 {
+    // An event takes two steps: it is offered, then reported as handed over.
+    for every in 2..8 {
         let mut run = new();
         run.begin();
         let mut steps = 0;

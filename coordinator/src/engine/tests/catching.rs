@@ -197,9 +197,12 @@ fn is_caught(conditions: &str) -> bool {
         {conditions}
         do: [{{c: {{set: {{caught: true}}}}}}]"
     );
-    Run::of(&body).go().state.ending.as_ref().is_some_and(|ending| {
-        matches!(ending, crate::engine::Ending::Completed(_))
-    })
+    Run::of(&body)
+        .go()
+        .state
+        .ending
+        .as_ref()
+        .is_some_and(|ending| matches!(ending, crate::engine::Ending::Completed(_)))
 }
 
 #[test]
@@ -214,10 +217,22 @@ fn filters_and_conditions_decide_together() {
         ("errors: {with: {instance: /do/0/t/try/0/r}}", true),
         ("errors: {with: {instance: /do/0/t}}", false),
         // §3.2 E: the spellings of a standard type are one.
-        ("errors: {with: {type: https://serverlessworkflow.io/spec/1.0.0/errors/communication}}", true),
-        ("errors: {with: {type: https://serverlessworkflow.io/dsl/errors/types/communication}}", true),
-        ("errors: {with: {type: https://open-workflow-specification.org/spec/1.0.0/errors/communication}}", true),
-        ("errors: {with: {type: https://serverlessworkflow.io.io/dsl/errors/types/communication}}", true),
+        (
+            "errors: {with: {type: https://serverlessworkflow.io/spec/1.0.0/errors/communication}}",
+            true,
+        ),
+        (
+            "errors: {with: {type: https://serverlessworkflow.io/dsl/errors/types/communication}}",
+            true,
+        ),
+        (
+            "errors: {with: {type: https://open-workflow-specification.org/spec/1.0.0/errors/communication}}",
+            true,
+        ),
+        (
+            "errors: {with: {type: https://serverlessworkflow.io.io/dsl/errors/types/communication}}",
+            true,
+        ),
         ("errors: {with: {type: communication}}", true),
         ("errors: {with: {type: https://serverlessworkflow.io/spec/1.0.0/errors/runtime}}", false),
         ("errors: {with: {type: https://example.com/errors/communication}}", false),

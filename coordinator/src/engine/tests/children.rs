@@ -49,7 +49,10 @@ fn output_none_gives_null() {
 
 #[test]
 fn the_fault_of_a_child_is_the_tasks() {
-    let body = format!("do: [{{t: {{try: [{}], catch: {{do: [{{e: {{set: '${{ $error }}'}}}}]}}}}}}]", &CHILD[5..CHILD.len() - 1]);
+    let body = format!(
+        "do: [{{t: {{try: [{}], catch: {{do: [{{e: {{set: '${{ $error }}'}}}}]}}}}}}]",
+        &CHILD[5..CHILD.len() - 1]
+    );
     let run = Run::of(&body)
         .child(|_, _| {
             let problem = problem(Standard::Communication, 502);
@@ -72,7 +75,9 @@ fn a_child_that_does_not_exist_or_is_cancelled_fails_the_task() {
     assert_eq!(run.problem().status, 500);
     assert!(run.problem().detail.as_deref().unwrap().contains("was cancelled"));
     let body = CHILD.replace("version: 1.0.0}", "version: 1.0.0}, await: false");
-    let run = Run::of(&body).child(move |_, _| Some(ChildOutcome::Faulted(problem(Standard::Configuration, 400)))).go();
+    let run = Run::of(&body)
+        .child(move |_, _| Some(ChildOutcome::Faulted(problem(Standard::Configuration, 400))))
+        .go();
     assert_eq!(run.problem().status, 400, "even when its end is not awaited");
 }
 
@@ -99,7 +104,8 @@ fn a_start_is_repeated_after_a_crash_under_the_same_id() {
     run.at = run.at.plus(5_000);
     run.crash();
     assert_eq!(run.children.len(), 2);
-    let ids: Vec<_> = run.facts.iter().filter(|it| matches!(it, Fact::ChildStarted { .. })).collect();
+    let ids: Vec<_> =
+        run.facts.iter().filter(|it| matches!(it, Fact::ChildStarted { .. })).collect();
     assert_eq!(ids.len(), 1, "nothing new is journaled");
     let frame = *run.state.frames.keys().next_back().unwrap();
     let outcome = ChildOutcome::Completed(Value::Int(1));
@@ -118,7 +124,9 @@ fn a_child_tells_its_parent_how_it_ended() {
     let run = Run::of("do: [{a: {set: {n: 1}}}]").parent(parent(true)).go();
     let (_, frame, outcome) = &run.notified[0];
     assert_eq!((*frame, outcome), (FrameId(3), &ChildOutcome::Completed(json("{\"n\": 1}"))));
-    let run = Run::of("do: [{a: {raise: {error: {type: runtime, status: 500}}}}]").parent(parent(true)).go();
+    let run = Run::of("do: [{a: {raise: {error: {type: runtime, status: 500}}}}]")
+        .parent(parent(true))
+        .go();
     assert!(matches!(&run.notified[0].2, ChildOutcome::Faulted(problem) if problem.status == 500));
     let mut run = Run::of("do: [{a: {wait: PT1H}}]").parent(parent(true));
     run.begin();

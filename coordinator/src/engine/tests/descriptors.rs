@@ -40,7 +40,8 @@ output: {as: $context}",
 
 #[test]
 fn workflow_and_runtime_are_described() {
-    let body = "do: [{a: {set: {w: '${ $workflow }', r: '${ $runtime }', t: '${ $task.startedAt }'}}}]";
+    let body =
+        "do: [{a: {set: {w: '${ $workflow }', r: '${ $runtime }', t: '${ $task.startedAt }'}}}]";
     let run = Run::of(body).input("{\"n\": 1}").go();
     let output = json(&run.output());
     let workflow = output.get("w").unwrap();

@@ -7,7 +7,8 @@ use super::{check, fails, gives, json};
 
 #[test]
 fn an_event_is_filled_in_and_is_the_output() {
-    let body = "do: [{e: {emit: {event: {with: {type: com.example.a, data: {n: '${ .n + 1 }'}}}}}}]";
+    let body =
+        "do: [{e: {emit: {event: {with: {type: com.example.a, data: {n: '${ .n + 1 }'}}}}}}]";
     let run = Run::of(body).input("{\"n\": 1}").go();
     let output = json(&run.output());
     let text = |name: &str| output.get(name).and_then(|it| it.as_str()).unwrap_or("");

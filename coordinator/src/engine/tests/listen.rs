@@ -32,7 +32,12 @@ fn strategies_end_when_they_have_what_they_want() {
         // One event is enough, and the output is an array all the same.
         ("{to: {one: {with: {type: a}}}}", "b=1 a=2 a=3", "010", "[2]"),
         // Each filter once, in order of arrival; repeats of a filter are left alone.
-        ("{to: {all: [{with: {type: a}}, {with: {type: b}}]}}", "b=1 b=2 c=3 a=4 a=5", "10010", "[1,4]"),
+        (
+            "{to: {all: [{with: {type: a}}, {with: {type: b}}]}}",
+            "b=1 b=2 c=3 a=4 a=5",
+            "10010",
+            "[1,4]",
+        ),
         ("{to: {all: []}}", "", "", "[]"),
         // Of two filters that match, the event fills the first that is still open.
         ("{to: {all: [{with: {type: a}}, {with: {type: '[ab]'}}]}}", "a=1 a=2", "11", "[1,2]"),
@@ -45,7 +50,12 @@ fn strategies_end_when_they_have_what_they_want() {
         // `until` as a strategy: its events are not part of the output.
         ("ANY, until: {one: {with: {type: end}}}}}", "a=1 b=2 end=3 a=4", "1110", "[1,2]"),
         ("ANY, until: {any: [{with: {type: x}}, {with: {type: y}}]}}}", "a=1 y=0", "11", "[1]"),
-        ("ANY, until: {all: [{with: {type: x}}, {with: {type: y}}]}}}", "x=0 a=1 y=0", "111", "[1]"),
+        (
+            "ANY, until: {all: [{with: {type: x}}, {with: {type: y}}]}}}",
+            "x=0 a=1 y=0",
+            "111",
+            "[1]",
+        ),
         ("{to: {any: [], until: {one: {with: {type: end}}}}}", "a=1 b=2 end=3", "111", "[1,2]"),
         ("{to: {any: []}}", "a=1 b=2", "10", "[1]"),
         // Lifecycle events are for those who ask for them.
@@ -134,7 +144,8 @@ fn events_are_read_as_the_author_says() {
     ] {
         let event = json(event);
         let mut members = event.as_object().unwrap().clone();
-        for (name, value) in [("id", "1"), ("source", "/s"), ("type", "a"), ("specversion", "1.0")] {
+        for (name, value) in [("id", "1"), ("source", "/s"), ("type", "a"), ("specversion", "1.0")]
+        {
             members.insert(name.into(), value.into());
         }
         let event = windlass_proto::value::Value::from(members).to_json();
@@ -149,7 +160,8 @@ fn events_are_read_as_the_author_says() {
 
 #[test]
 fn correlations_hold_events_together() {
-    let filter = |kind: &str, correlate: &str| format!("{{with: {{type: {kind}}}, correlate: {correlate}}}");
+    let filter =
+        |kind: &str, correlate: &str| format!("{{with: {{type: {kind}}}, correlate: {correlate}}}");
     // `expect` as an expression on the input, as a constant, or of the first event.
     for (correlate, events, taken) in [
         ("{room: {from: .data.room, expect: '${ .room }'}}", "a=8 a=7", "01"),
@@ -157,11 +169,7 @@ fn correlations_hold_events_together() {
         ("{room: {from: .data.none}}", "a=7", "0"),
         ("{room: {from: .type, expect: a}}", "a=7", "1"),
         ("{room: {from: '.data | keys | .[0] | .x.y', expect: a}}", "a=7", "0"),
-        (
-            "{room: {from: .data.room, expect: 7}, kind: {from: .type, expect: b}}",
-            "a=7",
-            "0",
-        ),
+        ("{room: {from: .data.room, expect: 7}, kind: {from: .type, expect: b}}", "a=7", "0"),
     ] {
         let mut run = listening(&format!("{{to: {{one: {}}}}}", filter("a", correlate)));
         let got = feed_rooms(&mut run, events);
@@ -216,7 +224,9 @@ do:
     assert_eq!(feed(&mut run, &[("a", "3"), ("a", "8"), ("a", "9")]), [true, true, false]);
     assert_eq!(
         json(&run.output()),
-        json(r#"{"all":[{"got":[3,3,0,3],"i":0},{"got":[8,8,1,8],"i":1}],"sum":11,"last":[8,8,1,8]}"#)
+        json(
+            r#"{"all":[{"got":[3,3,0,3],"i":0},{"got":[8,8,1,8],"i":1}],"sum":11,"last":[8,8,1,8]}"#
+        )
     );
     assert_eq!(run.order(), "s l one two one two z");
 }
@@ -238,7 +248,12 @@ do:
       listen: {to: {any: [{with: {type: a}}], until: {one: {with: {type: end}}}}}
       foreach: {do: [{w: {call: work, with: '${ . }'}}], output: {as: '. * 10'}}";
     let mut run = Run::of(body)
-        .script(|job| super::driver::Answer::After(1_000, Box::new(super::driver::Answer::Give(job.with.clone()))))
+        .script(|job| {
+            super::driver::Answer::After(
+                1_000,
+                Box::new(super::driver::Answer::Give(job.with.clone())),
+            )
+        })
         .go();
     // The driver's clock stands still between these.
     run.event_of("a", "1").unwrap();
@@ -261,7 +276,12 @@ do:
       listen: {to: {any: [{with: {type: a}}], until: '. | length == 1'}}
       foreach: {do: [{w: {call: work}}]}";
     let mut run = Run::of(body)
-        .script(|job| super::driver::Answer::After(1_000, Box::new(super::driver::Answer::Give(job.raw.clone()))))
+        .script(|job| {
+            super::driver::Answer::After(
+                1_000,
+                Box::new(super::driver::Answer::Give(job.raw.clone())),
+            )
+        })
         .go();
     run.event_of("a", "1").unwrap();
     run.event_of("a", "2").unwrap();
@@ -324,8 +344,12 @@ fn the_partition_learns_which_types_concern_a_listen() {
         let frame = *run.state.frames.keys().next_back().unwrap();
         interest(&run.plan, &run.state, frame)
     };
-    let types = |types: &[&str]| Some(Interest::Types(types.iter().map(|it| (*it).into()).collect()));
-    assert_eq!(of("{to: {all: [{with: {type: b}}, {with: {type: a}}, {with: {type: a}}]}}"), types(&["a", "b"]));
+    let types =
+        |types: &[&str]| Some(Interest::Types(types.iter().map(|it| (*it).into()).collect()));
+    assert_eq!(
+        of("{to: {all: [{with: {type: b}}, {with: {type: a}}, {with: {type: a}}]}}"),
+        types(&["a", "b"])
+    );
     assert_eq!(
         of("{to: {any: [{with: {type: a}}], until: {one: {with: {type: end}}}}}"),
         types(&["a", "end"])

@@ -36,7 +36,8 @@ do:
 
 #[test]
 fn nothing_catches_a_cancellation() {
-    let mut run = Run::of("do: [{t: {try: [{a: {wait: PT1H}}], catch: {do: [{b: {wait: PT1H}}]}}}]");
+    let mut run =
+        Run::of("do: [{t: {try: [{a: {wait: PT1H}}], catch: {do: [{b: {wait: PT1H}}]}}}]");
     run.begin();
     run.feed(cancel()).unwrap();
     assert_eq!(run.state.status(), Status::Cancelled);
@@ -91,7 +92,8 @@ fn a_timeout_that_comes_due_while_suspended_is_taken_up_on_resume() {
 
 #[test]
 fn what_is_left_of_a_turn_waits_for_resume() {
-    let body = "do: [{a: {set: {n: '${ .n + 1 }'}}}, {b: {switch: [{c: {when: .n < 1500, then: a}}]}}]";
+    let body =
+        "do: [{a: {set: {n: '${ .n + 1 }'}}}, {b: {switch: [{c: {when: .n < 1500, then: a}}]}}]";
     let mut run = Run::of(body).input("{\"n\": 0}");
     run.begin();
     run.feed(Input::Suspend).unwrap();
@@ -104,7 +106,9 @@ fn what_is_left_of_a_turn_waits_for_resume() {
 
 #[test]
 fn events_are_kept_while_suspended() {
-    let mut run = Run::of("do: [{l: {listen: {to: {one: {with: {type: a}}}}, foreach: {do: [{w: {call: work}}]}}}]");
+    let mut run = Run::of(
+        "do: [{l: {listen: {to: {one: {with: {type: a}}}}, foreach: {do: [{w: {call: work}}]}}}]",
+    );
     run.begin();
     run.feed(Input::Suspend).unwrap();
     run.event_of("a", "1").unwrap();
@@ -132,7 +136,11 @@ fn only_the_live_delivery_is_heard() {
     let mut run = Run::of("do: [{a: {call: slow}}, {b: {call: slow}}]").script(|_| Answer::Never);
     run.begin();
     for (frame, delivery) in [(0, 1), (1, 0), (1, 2), (2, 1), (u32::MAX, u32::MAX)] {
-        assert_eq!(run.feed(reported(frame, delivery)), Err(Rejection::Stale), "{frame}/{delivery}");
+        assert_eq!(
+            run.feed(reported(frame, delivery)),
+            Err(Rejection::Stale),
+            "{frame}/{delivery}"
+        );
     }
     run.crash();
     assert_eq!(run.jobs[1].delivery, 2, "sent again after a crash");
@@ -156,7 +164,11 @@ fn answers_to_nothing_are_stale() {
     ] {
         assert_eq!(run.feed(input), Err(Rejection::Stale));
     }
-    assert_eq!(run.feed(Input::TimerFired { timer: 0 }), Err(Rejection::Stale), "it is not due yet");
+    assert_eq!(
+        run.feed(Input::TimerFired { timer: 0 }),
+        Err(Rejection::Stale),
+        "it is not due yet"
+    );
     assert_eq!(run.event_of("a", "1"), Err(Rejection::NotWaited));
 }
 

@@ -90,7 +90,9 @@ fn a_wait_takes_its_time_and_gives_its_input() {
         ("'${ .object }'", 2_000),
         ("'${ .past }'", 0),
     ] {
-        let body = format!("do: [{{a: {{input: {{from: '. + {{n: 1}}'}}, wait: {wait}}}}}, {{b: {{set: '${{ .n }}'}}}}]");
+        let body = format!(
+            "do: [{{a: {{input: {{from: '. + {{n: 1}}'}}, wait: {wait}}}}}, {{b: {{set: '${{ .n }}'}}}}]"
+        );
         let input = r#"{"iso": "PT1M", "object": {"seconds": 2}, "past": {"seconds": -5}}"#;
         let run = Run::of(&body).input(input).go();
         assert_eq!((run.output().as_str(), run.elapsed()), ("1", milliseconds), "{wait}");

@@ -27,14 +27,42 @@ fn every_field_that_names_a_secret_goes_to_a_worker_and_the_flow_goes_on() {
     use Field::{Condition, Definition, ExportAs, InputFrom, OutputAs};
     for (body, fields, output) in [
         ("do: [{a: {if: $secrets.flag, set: {n: 1}}}]", vec![Condition], "{\"n\":1}"),
-        ("do: [{a: {if: '$secrets.flag | not', set: {n: 1}}}, {b: {set: {m: 2}}}]", vec![Condition], "{\"m\":2}"),
-        ("do: [{a: {if: '$secrets.flag | not', set: {n: 1}, then: end}}, {b: {set: {m: 2}}}]", vec![Condition], "{\"m\":2}"),
-        ("do: [{a: {input: {from: '.n + $secrets.key'}, set: '${ . * 2 }'}}]", vec![InputFrom], "16"),
-        ("do: [{a: {input: {from: '{s: $secrets.key}'}, do: [{b: {set: '${ .s }'}}]}}]", vec![InputFrom], "7"),
+        (
+            "do: [{a: {if: '$secrets.flag | not', set: {n: 1}}}, {b: {set: {m: 2}}}]",
+            vec![Condition],
+            "{\"m\":2}",
+        ),
+        (
+            "do: [{a: {if: '$secrets.flag | not', set: {n: 1}, then: end}}, {b: {set: {m: 2}}}]",
+            vec![Condition],
+            "{\"m\":2}",
+        ),
+        (
+            "do: [{a: {input: {from: '.n + $secrets.key'}, set: '${ . * 2 }'}}]",
+            vec![InputFrom],
+            "16",
+        ),
+        (
+            "do: [{a: {input: {from: '{s: $secrets.key}'}, do: [{b: {set: '${ .s }'}}]}}]",
+            vec![InputFrom],
+            "7",
+        ),
         ("do: [{a: {input: {from: $secrets.key}, wait: PT1S}}]", vec![InputFrom], "7"),
-        ("do: [{a: {set: {n: '${ .n + $secrets.key }', m: 1}}}]", vec![Definition], "{\"n\":8,\"m\":1}"),
-        ("do: [{a: {set: {n: 1}, output: {as: '.n + $secrets.key'}}}, {b: {set: '${ . + 1 }'}}]", vec![OutputAs], "9"),
-        ("do: [{a: {set: {n: 1}, export: {as: '{k: (.n + $secrets.key)}'}}}, {b: {set: '${ $context.k }'}}]", vec![ExportAs], "8"),
+        (
+            "do: [{a: {set: {n: '${ .n + $secrets.key }', m: 1}}}]",
+            vec![Definition],
+            "{\"n\":8,\"m\":1}",
+        ),
+        (
+            "do: [{a: {set: {n: 1}, output: {as: '.n + $secrets.key'}}}, {b: {set: '${ . + 1 }'}}]",
+            vec![OutputAs],
+            "9",
+        ),
+        (
+            "do: [{a: {set: {n: 1}, export: {as: '{k: (.n + $secrets.key)}'}}}, {b: {set: '${ $context.k }'}}]",
+            vec![ExportAs],
+            "8",
+        ),
         (
             "do: [{s: {switch: [{x: {when: .n > $secrets.key, then: a}}, {y: {when: .n < $secrets.key, then: b}}]}}, \
              {a: {set: {r: a}, then: end}}, {b: {set: {r: b}, then: end}}]",
@@ -175,7 +203,8 @@ do:
 
 #[test]
 fn the_report_of_an_evaluation_is_not_taken_for_that_of_the_task() {
-    let body = "use: {secrets: [flag]}\ndo: [{a: {if: $secrets.flag, call: work, output: {as: '.'}}}]";
+    let body =
+        "use: {secrets: [flag]}\ndo: [{a: {if: $secrets.flag, call: work, output: {as: '.'}}}]";
     let mut run = Run::of(body);
     run.hold();
     run.begin();

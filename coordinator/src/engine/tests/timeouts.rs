@@ -114,9 +114,8 @@ do: [{d: {timeout: {after: PT10S}, do: [{p: {wait: PT2S}}, {a: {call: slow, time
 #[test]
 fn a_report_after_the_timeout_is_too_late() {
     let body = "do: [{t: {try: [{a: {call: slow, timeout: {after: PT5S}}}], catch: {do: [{c: {wait: PT1M}}]}}}]";
-    let run = Run::of(body)
-        .script(|_| Answer::After(6_000, Box::new(Answer::Give(Value::Int(1)))))
-        .go();
+    let run =
+        Run::of(body).script(|_| Answer::After(6_000, Box::new(Answer::Give(Value::Int(1))))).go();
     assert_eq!(run.output(), "{}");
     assert_eq!(run.elapsed(), 65_000);
 }

@@ -26,7 +26,7 @@ impl Client {
     /// # Errors
     /// When the URL makes no sense, or TLS cannot be set up.
     pub(crate) fn new(remote: &Remote) -> Result<Self, CliError> {
-        let refused = |reason: &str| CliError::Usage(format!("--url {}: {reason}", remote.url));
+        let refused = |reason: &str| CliError::Usage(format!("the URL {}: {reason}", remote.url));
         let base = Url::parse(&remote.url).map_err(|error| refused(&error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(refused("write http://HOST:PORT or https://HOST:PORT"));

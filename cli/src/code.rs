@@ -71,9 +71,26 @@ pub(crate) const JOURNAL_DAMAGED: Code = Code {
                   output lists them. Restore a backup made before the damage.",
 };
 
+/// A measurement is worth nothing.
+pub(crate) const BENCH_FAILED: Code = Code {
+    code: "WL0707",
+    status: 500,
+    title: "The measurement failed",
+    explanation: "`windlass bench` checks every outcome, and a workflow gave another output than it \
+                  should, faulted, or did not end: `detail` says which. Figures of such a run would \
+                  mean nothing, so none are printed.",
+};
+
 /// Every code of the command line.
-const ALL: [&Code; 6] =
-    [&UNREACHABLE, &CANCELLED, &TIMED_OUT, &NOT_UNDERSTOOD, &NOT_STARTED, &JOURNAL_DAMAGED];
+const ALL: [&Code; 7] = [
+    &UNREACHABLE,
+    &CANCELLED,
+    &TIMED_OUT,
+    &NOT_UNDERSTOOD,
+    &NOT_STARTED,
+    &JOURNAL_DAMAGED,
+    &BENCH_FAILED,
+];
 
 /// The explanation of any code of Windlass.
 pub(crate) fn explain(code: &str) -> Option<String> {

@@ -34,15 +34,21 @@ pub(crate) fn file(path: &Path, limit: usize) -> Result<String, CliError> {
 }
 
 fn bounded(source: impl Read, name: &str, limit: usize) -> Result<String, CliError> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     source
         .take(limit as u64 + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|error| CliError::Usage(format!("cannot read {name}: {error}")))?;
-    if text.len() > limit {
+    if bytes.len() > limit {
         return Err(CliError::Usage(format!("{name} is more than the limit of {limit} bytes")));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let good = String::from_utf8_lossy(good);
+        let line = good.matches('\n').count() + 1;
+        let column = good.chars().rev().take_while(|it| *it != '\n').count() + 1;
+        CliError::Usage(format!("{name}:{line}:{column}: the text is not UTF-8"))
+    })
 }
 
 /// The document in `text`, which was given by `option`.
@@ -59,7 +65,7 @@ pub(crate) fn parse(option: &str, text: &str) -> Result<Value, CliError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{bounded, parse, read};
+    use super::{CliError, bounded, parse, read};
 
     #[test]
     fn text_is_json_or_bad_usage() {
@@ -74,6 +80,9 @@ mod tests {
     fn sources_are_bounded() {
         assert_eq!(bounded(&b"12345"[..], "x", 5).unwrap(), "12345");
         assert!(bounded(&b"123456"[..], "x", 5).is_err());
-        assert!(bounded(&[0xff][..], "x", 5).is_err());
+        let error = bounded(&b"a\nb\xff"[..], "x", 5).err();
+        assert!(
+            matches!(error, Some(CliError::Usage(text)) if text == "x:2:2: the text is not UTF-8")
+        );
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Remote {
 }
 
 /// What the embedded worker may do and knows.
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(next_help_heading = "Worker")]
 pub(crate) struct WorkerOptions {
     /// A secret, for development: shows in process lists, so prefer --secrets-file

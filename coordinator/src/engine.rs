@@ -15,6 +15,8 @@
 //! **Invariant:** nothing here is async, and no fact holds a recipe: expressions are evaluated
 //! once, their results are kept.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod effect;
 mod fact;
 mod failure;

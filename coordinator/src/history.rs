@@ -143,6 +143,9 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
         | Fact::ItemBegan { .. }
         | Fact::ItemEnded { .. }
         | Fact::ListenClosed { .. }
+        | Fact::ExtensionsBegan { .. }
+        | Fact::ExtensionBegan { .. }
+        | Fact::ExtensionsEnded { .. }
         | Fact::Yielded(_)
         | Fact::Continued => return None,
     };

@@ -68,7 +68,8 @@ fn state(body: &Body) -> &'static str {
         | Body::Loop { .. }
         | Body::Fork { .. }
         | Body::Trying { .. }
-        | Body::Catching { .. } => "running",
+        | Body::Catching { .. }
+        | Body::Extending { .. } => "running",
         Body::Dispatched { .. } => "dispatched to a worker",
         Body::Evaluating { .. } => "evaluated by a worker",
         Body::Retrying { .. } => "waiting to try again",

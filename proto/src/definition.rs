@@ -69,6 +69,9 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Functions every worker offers by name: the runtime's default catalog.
+pub const STANDARD_FUNCTIONS: [&str; 5] = ["echo", "log", "logInfo", "logWarn", "logError"];
+
 /// What a definition is checked against.
 #[derive(Clone, Debug, Default)]
 pub struct Options {

@@ -123,6 +123,8 @@ pub const EXPRESSION_DEPTH: usize = 64;
 
 /// Tokens on one way into an expression: walking its syntax tree recurses that deeply.
 pub const EXPRESSION_TOKENS: usize = 1_000;
+/// Operators chained or nested in one expression: walking its syntax tree recurses that deeply.
+pub const EXPRESSION_LEVELS: usize = 400;
 
 /// Milliseconds a process may run where the task sets no timeout: long batch work fits, a forgotten
 /// process does not stay for ever.
@@ -154,3 +156,6 @@ pub const CACHED_RESOURCES: usize = 64;
 
 /// Milliseconds a fetched document is used before it is asked for again.
 pub const RESOURCE_FRESH_MS: u64 = 60_000;
+
+/// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
+pub const IDLE_CONNECTIONS: usize = 64;

@@ -61,13 +61,13 @@ impl Assignment {
     /// deliveries, new for every visit.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        Self::idempotency_key_of(&self.key, &self.reference)
+        Self::idempotency_key_of(self.key.instance, &self.reference, self.visit)
     }
 
     /// [`Self::idempotency_key`] from the parts it is made of.
     #[must_use]
-    pub fn idempotency_key_of(key: &AssignmentKey, reference: &str) -> String {
-        format!("{}{reference}/{}", key.instance, key.frame.0)
+    pub fn idempotency_key_of(instance: InstanceId, reference: &str, visit: u64) -> String {
+        format!("{instance}{reference}/{visit:x}")
     }
 }
 

@@ -101,14 +101,17 @@ async fn every_example_says_what_it_does_and_validates() {
         arguments.push(file.display().to_string());
     }
     let output = windlass(&arguments).await.exits(0);
-    assert!(!output.stderr.contains("warning"), "an example gives warnings: {output:?}");
+    // The examples about secrets show the spelling of other runtimes, which is worth a warning.
+    let places = output.stderr.lines().filter_map(|it| it.trim().strip_prefix("--> "));
+    let odd: Vec<&str> = places.filter(|it| !it.contains("/examples/secret-")).collect();
+    assert!(odd.is_empty(), "warnings at {odd:?}: {}", output.stderr);
 }
 
 #[tokio::test]
 async fn missing_secret_is_handled() {
     let file = paths::example("secret-missing.yaml").display().to_string();
     let output = windlass(&["run", &file]).await.exits(0);
-    assert_eq!(output.json(), json!({"denied": 403}));
+    assert_eq!(output.json(), json!({"message": "The secret is missing or not permitted"}));
 }
 
 #[test]

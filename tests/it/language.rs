@@ -17,6 +17,8 @@ enum Want {
     Output(Value),
     /// An error that holds these fields.
     Error(Value),
+    /// A refusal when it is deployed, with a finding of this code.
+    Refusal(&'static str),
 }
 
 /// One small workflow.
@@ -41,6 +43,11 @@ fn fails(name: &'static str, body: &'static str, input: Value, mut error: Value)
     Case { name, body, input, want: Want::Error(error) }
 }
 
+/// Is refused with this code.
+fn refuses(name: &'static str, body: &'static str, code: &'static str) -> Case {
+    Case { name, body, input: Value::Null, want: Want::Refusal(code) }
+}
+
 /// Answers what the cases ask for.
 async fn serve() -> Stub {
     Stub::http(|seen| match seen.path.as_str() {
@@ -52,6 +59,12 @@ async fn serve() -> Stub {
             Reply::Json(200, json!({
                 "method": seen.method, "query": seen.query, "body": seen.body, "headers": headers,
             }))
+        }
+        "/basic" if seen.header("authorization") == Some("Basic YWRhOmhhdWw=") => {
+            Reply::Text(200, "basic".into())
+        }
+        "/bearer" if seen.header("authorization") == Some("Bearer t0k") => {
+            Reply::Text(200, "bearer".into())
         }
         "/text" => Reply::Text(200, "plain words".into()),
         "/bytes" => Reply::Raw(200, "application/octet-stream", vec![0, 1, 254, 255]),
@@ -96,6 +109,11 @@ async fn check(dev: &Dev, stub: &Stub, case: &Case) -> Result<(), String> {
         case.body.replace("BASE", &stub.url(""))
     );
     let answer = dev.api.deploy_text(&text).await;
+    if let Want::Refusal(code) = &case.want {
+        let code = format!("\"code\":\"{code}\"");
+        let refused = answer.status.as_u16() == 400 && answer.body.to_string().contains(&code);
+        return if refused { Ok(()) } else { Err(format!("{name}: no {code}: {}", answer.body)) };
+    }
     if !answer.status.is_success() {
         return Err(format!("{name}: refused: {}", answer.body));
     }
@@ -108,13 +126,12 @@ async fn check(dev: &Dev, stub: &Stub, case: &Case) -> Result<(), String> {
         return Err(format!("{name}: not started: {}", answer.body));
     }
     let got = answer.body;
-    let fits = match &case.want {
-        Want::Output(output) => got["status"] == "completed" && same(&got["output"], output),
-        Want::Error(error) => got["status"] == "faulted" && contains(&got["error"], error),
-    };
-    let wanted = match &case.want {
-        Want::Output(output) => format!("output {output}"),
-        Want::Error(error) => format!("error {error}"),
+    let (fits, wanted) = match &case.want {
+        Want::Output(output) => {
+            (got["status"] == "completed" && same(&got["output"], output), output)
+        }
+        Want::Error(error) => (got["status"] == "faulted" && contains(&got["error"], error), error),
+        Want::Refusal(_) => unreachable!("judged above"),
     };
     if fits { Ok(()) } else { Err(format!("{name}: wanted {wanted}, got {got}")) }
 }

@@ -27,6 +27,7 @@ pub struct FunctionInput {
     pub cancelled: CancellationToken,
     key: AssignmentKey,
     reference: Arc<str>,
+    visit: u64,
 }
 
 impl FunctionInput {
@@ -42,14 +43,15 @@ impl FunctionInput {
             cancelled: cancelled.clone(),
             key: assignment.key.clone(),
             reference: assignment.reference.clone(),
+            visit: assignment.visit,
         }
     }
 
     /// The key to give to whoever receives a side effect, so that repeats can be told: the same for
-    /// every delivery of this visit of the task.
+    /// every attempt and delivery of this visit of the task.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        Assignment::idempotency_key_of(&self.key, &self.reference)
+        Assignment::idempotency_key_of(self.key.instance, &self.reference, self.visit)
     }
 }
 

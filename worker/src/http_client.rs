@@ -177,6 +177,7 @@ impl Clients {
                 .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(Duration::from_millis(limits::CONNECT_TIMEOUT_MS))
+                .pool_max_idle_per_host(limits::IDLE_CONNECTIONS)
         };
         let built = base()
             .tls_certs_merge(self.roots.iter().cloned())

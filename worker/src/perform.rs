@@ -276,3 +276,6 @@ fn not_supported(what: &str) -> Problem {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod definition_tests;

@@ -1,14 +1,179 @@
-//! `windlass bench`: not part of this build yet.
+//! `windlass bench`: a load generator, and what it measures.
+
+mod drive;
+mod measure;
+mod report;
+mod target;
+mod workload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::ValueEnum;
 
 use crate::error::CliError;
+use crate::output::{self, Format};
+use crate::signal;
+use report::Report;
+use workload::{Chosen, Load};
 
 /// Measure throughput and latency.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass bench")]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Workloads:
+  w1  throughput: workflows of --steps tasks (default 5), one after the other, each of them an
+      assignment to the worker's function `echo` with a constant argument of some 40 bytes;
+      5000 workflows, 200 at a time
+  w2  latency: the same workflow, 200 times, one at a time
+  w3  one workflow that forks --steps branches (default 1000), each one call of `echo`
+  w4  10000 workflows that wait 5 s, all started at once; `seconds` is from the first start to
+      the last end
+  w5  bytes written: the same run as w1, which reports them too
+  all w1 to w4, one after the other; --workflows, --steps and --concurrency then keep their defaults
+
+Every outcome is checked: a wrong or missing one ends the command with exit code 1. One workflow is
+run before the clock starts (not for w4), so that caches are warm.
+
+Without --remote, coordinator, queue and worker run in this process, on a journal in a temporary
+directory, durably: every start and every step is on disk (fdatasync) before it counts. CPU time and
+memory are this process's, load generator included; CPU time is user and system. `bytes_per_1000_steps`
+is what the process made the system write to disk, whole pages; `journal_bytes` what the journal
+occupies in the end. `rss_mib_at` is the memory in use after each tenth of the workflows. With
+--remote these are null: measure them at the server.
+
+Examples:
+  windlass bench --workload w1 --workflows 5000 --output json
+  windlass bench --workload all --data-dir /mnt/disk/bench
+  windlass bench --workload w1 --remote http://127.0.0.1:7400 --concurrency 64")]
+pub(crate) struct Args {
+    /// What to run
+    #[arg(long, value_enum, default_value_t = Chosen::W1)]
+    workload: Chosen,
+    /// Workflows to run; a default for each workload
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    workflows: Option<u64>,
+    /// Tasks of a workflow, or branches of w3
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    steps: Option<u32>,
+    /// Workflows under way at the same time
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    concurrency: Option<u32>,
+    /// Measure the server at this URL instead of one inside this process
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    remote: Option<String>,
+    /// Keep the journal here, and keep it afterwards
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// How to print: columns on a terminal, JSON elsewhere
+    #[arg(long, value_enum)]
+    output: Option<Format>,
+}
 
 /// Runs the command.
-#[allow(clippy::unused_async)]
-pub(crate) async fn run(_: Args) -> Result<(), CliError> {
-    Err(CliError::Usage("`bench` is not part of this build".to_owned()))
+pub(crate) async fn run(args: Args) -> Result<(), CliError> {
+    let loads = loads(&args)?;
+    let mut reports = Vec::new();
+    for load in &loads {
+        let report = tokio::select! {
+            report = one(load, &args) => report?,
+            () = signal::stop() => return Err(CliError::Interrupted),
+        };
+        reports.push(report);
+    }
+    match (Format::or_default(args.output), &*reports) {
+        (Format::Json, [report]) => output::json(report),
+        (Format::Json, reports) => output::json(&reports),
+        (Format::Table, reports) => report::table(reports),
+    }
+    Ok(())
+}
+
+/// The loads that the arguments ask for.
+fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
+    let chosen = args.workload.workloads();
+    let adjusted = args.workflows.is_some() || args.steps.is_some() || args.concurrency.is_some();
+    if chosen.len() > 1 && adjusted {
+        return Err(CliError::Usage(
+            "`--workload all` keeps the defaults of each workload: give --workflows, --steps or \
+             --concurrency with a single one"
+                .to_owned(),
+        ));
+    }
+    let load = |it: &_| Load::new(*it, args.workflows, args.steps, args.concurrency);
+    Ok(chosen.iter().map(load).collect())
+}
+
+/// Runs one load on a fresh target.
+async fn one(load: &Load, args: &Args) -> Result<Report, CliError> {
+    let target = target::open(load, args.remote.as_deref(), args.data_dir.as_deref()).await?;
+    let target = Arc::new(target);
+    let measured = drive::run(load, &target).await;
+    let report = measured.map(|it| Report::new(load, it, &target));
+    // All tasks have ended by now, so nobody else holds it.
+    if let Ok(target) = Arc::try_unwrap(target) {
+        target.close().await;
+    }
+    report
+}
+
+impl ValueEnum for Chosen {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::W1, Self::W2, Self::W3, Self::W4, Self::W5, Self::All]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.word()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser;
+
+    use super::{Args, loads};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Line::try_parse_from(line.split_whitespace()).map(|it| it.args)
+    }
+
+    #[test]
+    fn each_workload_has_its_defaults() {
+        let of = |line: &str| {
+            let loads = loads(&parse(line).unwrap()).unwrap();
+            let shape = |it: &super::Load| (it.word, it.workflows, it.steps, it.concurrency);
+            loads.iter().map(shape).collect::<Vec<_>>()
+        };
+        assert_eq!(of("bench"), [("w1", 5_000, 5, 200)]);
+        assert_eq!(of("bench --workload w2"), [("w2", 200, 5, 1)]);
+        assert_eq!(of("bench --workload w3"), [("w3", 1, 1_000, 1)]);
+        assert_eq!(of("bench --workload w4"), [("w4", 10_000, 1, 10_000)]);
+        assert_eq!(of("bench --workload w5"), [("w5", 5_000, 5, 200)]);
+        assert_eq!(of("bench --workload all").len(), 4);
+        let given = "bench --workload w1 --workflows 70 --steps 3 --concurrency 100";
+        assert_eq!(of(given), [("w1", 70, 3, 70)], "no more at once than there are");
+        assert_eq!(of("bench --workload w4 --workflows 30 --steps 2"), [("w4", 30, 1, 30)]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "bench --workload w6",
+            "bench --workflows 0",
+            "bench --steps 0",
+            "bench --steps 4001",
+            "bench --concurrency 0",
+            "bench --remote http://127.0.0.1:1 --data-dir d",
+            "bench --output xml",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert!(loads(&parse("bench --workload all --steps 2").unwrap()).is_err());
+    }
 }

@@ -425,6 +425,7 @@ fn read_history(
                 teller.tell(&turn, from, &mut entries);
             }
             if entries.len() >= limit {
+                entries.truncate(limit);
                 return Ok(Some(entries));
             }
         }

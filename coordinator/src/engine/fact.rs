@@ -276,6 +276,34 @@ pub enum Fact {
         /// Whether its end is awaited.
         wait: bool,
     },
+    /// Extensions begin around a task: their lists before it, or those after it.
+    #[serde(rename = "B")]
+    ExtensionsBegan {
+        /// The visit of the extended task.
+        frame: FrameId,
+        /// Which extensions of the definition.
+        extensions: Vec<u32>,
+        /// What their tasks get: the task's input, or its output.
+        value: Value,
+        /// Where the flow goes after the task, when it has ended and has said so.
+        flow: Option<Flow>,
+        /// True for the lists after the task.
+        after: bool,
+    },
+    /// The next extension's list begins.
+    #[serde(rename = "p")]
+    ExtensionBegan {
+        /// The visit of the extended task.
+        frame: FrameId,
+        /// Which of the extensions at work, from 0.
+        place: u32,
+    },
+    /// The lists before the task, or those after it, are done.
+    #[serde(rename = "A")]
+    ExtensionsEnded {
+        /// The visit of the extended task.
+        frame: FrameId,
+    },
     /// The turn ended with these steps left over.
     #[serde(rename = "y")]
     Yielded(Vec<Step>),

@@ -83,6 +83,7 @@ impl<'a> Turn<'a> {
             return self.plan.root.get(position as usize).copied();
         };
         let list = match (&task.kind, &frame.body) {
+            (_, Body::Extending { place, after, .. }) => self.extension_list(frame, *place, *after),
             (Kind::Do(list), _) => Some(list),
             (Kind::For(each), _) => Some(&each.body),
             (Kind::Try(attempt), Body::Trying { .. }) => Some(&attempt.body),
@@ -167,6 +168,14 @@ impl<'a> Turn<'a> {
                 Err(problem) => return self.fail(id, problem),
             }
         }
+        if !self.plan.extensions.is_empty() && self.begin_extensions(id, task) {
+            return;
+        }
+        self.begin_task(id, task);
+    }
+
+    /// The task itself begins: a dispatched one goes to a worker, any other gets its input.
+    pub(super) fn begin_task(&mut self, id: FrameId, task: &'a Task) {
         if task.kind.is_dispatched() {
             return self.dispatch(id);
         }
@@ -288,6 +297,10 @@ impl<'a> Turn<'a> {
     ) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
+        if !frame.extensions.is_empty() {
+            let extensions = frame.extensions.clone();
+            return self.begin_after(id, extensions, output, flow);
+        }
         let context = match &task.export.transform {
             None => None,
             Some(transform) => match self.take_evaluated(id, Field::ExportAs) {
@@ -343,6 +356,7 @@ impl<'a> Turn<'a> {
                 self.steps.push_back(Step::Advance { frame: parent, position: position + 1 });
             }
             Flow::Task(position) => self.steps.push_back(Step::Advance { frame: parent, position }),
+            Flow::Exit if self.bypasses(parent) => self.finish_task(parent, output, None),
             Flow::Exit => self.list_ended(parent),
             Flow::End => {}
         }
@@ -385,6 +399,7 @@ impl<'a> Turn<'a> {
                 self.steps.push_back(Step::Iterate { frame: id, index });
             }
             Body::Listening(_) => self.item_ended(id, value),
+            Body::Extending { .. } => self.extension_ended(id),
             Body::Sequence { .. } | Body::Trying { .. } | Body::Catching { .. } => {
                 self.finish_task(id, value, None);
             }

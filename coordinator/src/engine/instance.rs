@@ -164,6 +164,8 @@ pub struct Frame {
     /// `$context` of a branch of a `fork`.
     #[serde(with = "super::optional")]
     pub context: Option<Value>,
+    /// Extensions whose lists after the task are still to run.
+    pub extensions: Vec<u32>,
     /// What it is doing.
     pub body: Body,
 }
@@ -247,6 +249,20 @@ pub enum Body {
         clause: u32,
         /// The error.
         problem: Problem,
+        /// What the next task gets.
+        value: Value,
+    },
+    /// Runs the lists of extensions.
+    #[serde(rename = "E")]
+    Extending {
+        /// Which of the extensions, from 0.
+        place: u32,
+        /// True for the lists after the task.
+        after: bool,
+        /// The task's input, or its output: what each list begins with.
+        held: Value,
+        /// Where the flow goes after the task, when it has said so.
+        flow: Option<Flow>,
         /// What the next task gets.
         value: Value,
     },
@@ -367,6 +383,7 @@ impl Body {
             | Self::Trying { .. }
             | Self::Retrying { .. }
             | Self::Catching { .. }
+            | Self::Extending { .. }
             | Self::Waiting
             | Self::Listening(_) => false,
         }
@@ -378,7 +395,8 @@ impl Body {
             Self::Sequence { value }
             | Self::Loop { value, .. }
             | Self::Trying { value, .. }
-            | Self::Catching { value, .. } => Some(value),
+            | Self::Catching { value, .. }
+            | Self::Extending { value, .. } => Some(value),
             Self::Listening(listening) => Some(&listening.value),
             Self::Begun
             | Self::Dispatched { .. }

@@ -58,7 +58,7 @@ impl Scope for FrameScope<'_> {
         match name {
             "context" => self.state.context_of(self.frame).clone(),
             "input" => self.input(),
-            "output" => self.locals.output.cloned().unwrap_or_default(),
+            "output" => self.locals.output.cloned().unwrap_or_else(|| self.output_above()),
             "task" => self.task(),
             "workflow" => self.workflow(),
             "runtime" => runtime(),
@@ -78,6 +78,15 @@ impl FrameScope<'_> {
             return Value::Null;
         }
         self.state.frame(self.frame).map(|frame| frame.input.clone()).unwrap_or_default()
+    }
+
+    /// `$output` in the lists of extensions after a task: that task's output.
+    fn output_above(&self) -> Value {
+        let extending = self.state.lineage(self.frame).find_map(|(_, frame)| match &frame.body {
+            Body::Extending { after: true, held, .. } => Some(held.clone()),
+            _ => None,
+        });
+        extending.unwrap_or_default()
     }
 
     /// `$task`: name, reference, definition, input, output, startedAt, and the definition's keys.

@@ -2,6 +2,7 @@
 
 mod child;
 mod emit;
+mod extend;
 mod fork;
 mod iterate;
 mod raise;

@@ -1,8 +1,188 @@
 //! Reading and checking every record.
 
-use super::store::{Ordered, Store};
-use super::{CheckReport, JournalError};
+use windlass_proto::id::{Digest, InstanceId, PartitionId};
 
-pub(super) fn check<O: Ordered>(_store: &Store<O>) -> Result<CheckReport, JournalError> {
-    Ok(CheckReport::default())
+use super::store::{Order, Ordered, Space, Store, check_ring, stored_head};
+use super::{CheckReport, Journal, JournalError, head, keys, record};
+
+/// Lines of damage kept: more would not help anyone.
+const LINES: usize = 1_000;
+
+/// Records read at a time.
+const PAGE: usize = 512;
+
+/// Checks all; commits wait meanwhile, so that what belongs together is seen together.
+pub(super) fn check<O: Ordered>(store: &Store<O>) -> Result<CheckReport, JournalError> {
+    let _exclusive = store.exclusive();
+    let mut check = Check { store, report: CheckReport::default(), facts_of: None };
+    check.space(Space::Common)?;
+    for number in 0..store.partitions() {
+        check.space(Space::Partition(PartitionId(number)))?;
+    }
+    Ok(check.report)
+}
+
+struct Check<'a, O> {
+    store: &'a Store<O>,
+    report: CheckReport,
+    /// The instance whose facts were read last.
+    facts_of: Option<InstanceId>,
+}
+
+impl<O: Ordered> Check<'_, O> {
+    fn space(&mut self, space: Space) -> Result<(), JournalError> {
+        let mut from = Vec::new();
+        loop {
+            let page = self.store.entries(space, &from, &[0xff], Order::Up, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            from = keys::next(last.clone());
+            for (key, value) in &page {
+                self.report.records += 1;
+                match self.record(space, key, value) {
+                    Ok(()) => {}
+                    // The store itself does not answer: nothing more can be said.
+                    Err(error @ JournalError::Store(_)) => return Err(error),
+                    Err(error) => self.damage(error.to_string()),
+                }
+            }
+        }
+    }
+
+    fn damage(&mut self, line: String) {
+        if self.report.damage.len() < LINES {
+            self.report.damage.push(line);
+        }
+    }
+
+    fn record(&mut self, space: Space, key: &[u8], value: &[u8]) -> Result<(), JournalError> {
+        let kind = key.first().copied().unwrap_or_default();
+        if kind == keys::PART {
+            record::open(key, value)?;
+            return self.part(space, key);
+        }
+        let body = self.store.whole(space, key, value.to_vec())?.unwrap_or_default();
+        match (space, kind) {
+            (Space::Common, keys::RING) => check_ring(key, value),
+            (Space::Common, keys::DEFINITION) => {
+                rmp_serde::from_slice::<super::StoredDefinition>(&body)
+                    .map(|_| ())
+                    .map_err(|_| record::damaged(key, "is not a definition"))
+            }
+            (Space::Common, keys::CURRENT) => self.current(key, &body),
+            (Space::Common, _) if key == keys::PARTITIONS || key == keys::EPOCH => {
+                if body.len() == 8 { Ok(()) } else { Err(record::damaged(key, "is no number")) }
+            }
+            (Space::Partition(_), keys::HEAD) => self.head(key, &body),
+            (Space::Partition(_), keys::FACTS) => {
+                let (instance, _) = keys::facts_of(key)?;
+                if self.facts_of.replace(instance) != Some(instance) {
+                    self.owned(space, key, instance, "facts")?;
+                }
+                Ok(())
+            }
+            (Space::Partition(_), keys::HOT) => self.owned_by_key(space, key, "a mark as hot"),
+            (Space::Partition(_), keys::SNAPSHOT) => self.snapshot(space, key, &body),
+            (Space::Partition(_), keys::SUBSCRIPTION) => {
+                let (instance, _) = keys::subscription_of(key)?;
+                self.owned(space, key, instance, "a subscription")
+            }
+            (Space::Partition(_), keys::TIMER) => {
+                let instance = keys::timer_of(key)?.instance;
+                self.owned(space, key, instance, "a timer")
+            }
+            (Space::Partition(_), keys::SEEN) => {
+                if body.len() == 8 {
+                    Ok(())
+                } else {
+                    Err(record::damaged(key, "is no time"))
+                }
+            }
+            _ => Err(keys::malformed(key)),
+        }
+    }
+
+    /// A head decodes, and the facts of its instance follow each other from the first on.
+    fn head(&mut self, key: &[u8], body: &[u8]) -> Result<(), JournalError> {
+        self.report.instances += 1;
+        let (instance, _) = keys::instance(key)?;
+        let (head, _) = stored_head(body).ok_or_else(|| record::damaged(key, "is not a head"))?;
+        head::decode(key, head)?;
+        let mut expected = 0;
+        for facts in self.store.facts(instance, 0, usize::MAX)? {
+            if facts.sequence != expected {
+                return Err(JournalError::Damaged(format!(
+                    "instance {instance} has facts from {} on where {expected} was due",
+                    facts.sequence
+                )));
+            }
+            expected = facts.sequence.saturating_add(u64::from(facts.count));
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self, space: Space, key: &[u8], body: &[u8]) -> Result<(), JournalError> {
+        self.owned_by_key(space, key, "a snapshot")?;
+        let (instance, _) = keys::instance(key)?;
+        let (after, _) =
+            body.split_first_chunk::<8>().ok_or_else(|| record::damaged(key, "is no snapshot"))?;
+        let after = u64::from_be_bytes(*after);
+        let known = after == 0 || !self.store.facts(instance, after - 1, 1)?.is_empty();
+        if known {
+            Ok(())
+        } else {
+            Err(JournalError::Damaged(format!(
+                "instance {instance} has a snapshot of facts up to {after} that are missing"
+            )))
+        }
+    }
+
+    fn current(&self, key: &[u8], body: &[u8]) -> Result<(), JournalError> {
+        let digest = std::str::from_utf8(body).ok().map(|digest| Digest(digest.into()));
+        let digest = digest.ok_or_else(|| record::damaged(key, "is no digest"))?;
+        match self.store.ordered.get(Space::Common, &keys::definition(&digest))? {
+            Some(_) => Ok(()),
+            None => Err(record::damaged(key, "names a definition that is missing")),
+        }
+    }
+
+    fn owned_by_key(&self, space: Space, key: &[u8], what: &str) -> Result<(), JournalError> {
+        self.owned(space, key, keys::instance(key)?.0, what)
+    }
+
+    /// What belongs to an instance has one, in the right partition.
+    fn owned(
+        &self,
+        space: Space,
+        key: &[u8],
+        instance: InstanceId,
+        what: &str,
+    ) -> Result<(), JournalError> {
+        if self.store.space_of(instance) != space {
+            return Err(record::damaged(key, "lies in the wrong partition"));
+        }
+        match self.store.ordered.get(space, &keys::of_instance(keys::HEAD, instance))? {
+            Some(_) => Ok(()),
+            None => Err(JournalError::Damaged(format!(
+                "there is {what} of instance {instance}, which does not exist"
+            ))),
+        }
+    }
+
+    /// A part belongs to a record that has so many.
+    fn part(&self, space: Space, key: &[u8]) -> Result<(), JournalError> {
+        let (record, number) = key
+            .get(1..)
+            .and_then(|rest| rest.split_last_chunk::<4>())
+            .ok_or_else(|| keys::malformed(key))?;
+        let number = u32::from_be_bytes(*number) as usize;
+        let parts = match self.store.ordered.get(space, record)? {
+            Some(value) => record::open(record, &value)?.parts(),
+            None => 0,
+        };
+        if number < parts {
+            Ok(())
+        } else {
+            Err(record::damaged(key, "is a part that no record has"))
+        }
+    }
 }

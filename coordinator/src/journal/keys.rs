@@ -6,13 +6,14 @@
 use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
 use windlass_proto::time::Timestamp;
 
+use super::store::Space;
 use super::{JournalError, TimerKey};
 
 /// Facts of an instance: id, sequence number of the first.
 pub(super) const FACTS: u8 = b'f';
-/// The head of an instance: id.
+/// The head of an instance, and the last facts of one that ended: id.
 pub(super) const HEAD: u8 = b'h';
-/// The hot index: id.
+/// The hot index, as far as the ring does not say otherwise: id.
 pub(super) const HOT: u8 = b'o';
 /// The latest snapshot of an instance: id.
 pub(super) const SNAPSHOT: u8 = b'z';
@@ -25,6 +26,8 @@ pub(super) const SEEN: u8 = b'e';
 /// A later part of a large record: the record's key, number of the part.
 pub(super) const PART: u8 = b'c';
 
+/// In the common space: a slot of the ring of recent facts: number of the slot.
+pub(super) const RING: u8 = b'r';
 /// In the common space: the number of partitions.
 pub(super) const PARTITIONS: &[u8] = b"np";
 /// In the common space: the latest term of ownership.
@@ -36,6 +39,16 @@ pub(super) const CURRENT: u8 = b'w';
 
 /// Keys longer than this are remembered by their hash: event ids may be of any length.
 const SEEN_BYTES: usize = 48;
+
+/// What the keys of a space start with where all spaces share a tree.
+pub(super) fn prefix(space: Space) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(3);
+    match space {
+        Space::Common => push_ordered(&mut prefix, 0),
+        Space::Partition(partition) => push_ordered(&mut prefix, u64::from(partition.0) + 1),
+    }
+    prefix
+}
 
 /// `kind`, id.
 pub(super) fn of_instance(kind: u8, instance: InstanceId) -> Vec<u8> {
@@ -49,6 +62,11 @@ pub(super) fn facts(instance: InstanceId, sequence: u64) -> Vec<u8> {
     let mut key = of_instance(FACTS, instance);
     push_ordered(&mut key, sequence);
     key
+}
+
+pub(super) fn slot(number: u16) -> Vec<u8> {
+    let [high, low] = number.to_be_bytes();
+    vec![RING, high, low]
 }
 
 pub(super) fn subscription(instance: InstanceId, frame: FrameId) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use windlass_proto::id::{InstanceId, PartitionId};
 
-use super::store::{Order, Ordered, Space, Store};
+use super::store::{Order, Ordered, Space, Store, stored_head};
 use super::{Filter, Journal, JournalError, Page, head, keys, record};
 
 /// Heads one call looks at: some tens of milliseconds. A filter that matches little then takes
@@ -57,7 +57,7 @@ pub(super) fn list<O: Ordered>(
             exhausted: false,
         })
         .collect();
-    let ahead = (limit / sources.len().max(1) + 2).clamp(8, READ_AHEAD);
+    let ahead = (limit / sources.len().max(1)).saturating_add(2).clamp(8, READ_AHEAD);
     let mut page = Page::default();
     let mut last = cursor;
     for _ in 0..SCAN_HEADS {
@@ -77,15 +77,15 @@ pub(super) fn list<O: Ordered>(
         }
         let Some((instance, key, value)) = source.read.pop_front() else { return Ok(page) };
         last = Some(instance);
-        let body = record::open(&key, &value)?.first;
+        let not_a_head = || record::damaged(&key, "is not a head");
         // What filters ask for lies at the start, in all but absurd cases in the first part.
-        if head::summary(body).is_none_or(|head| head.matches(filter)) {
-            let body = store.whole(space, &key, &value)?;
-            let matches = head::summary(&body).is_some_and(|head| head.matches(filter));
-            if matches {
-                page.items.push((instance, head::decode(&key, &body)?));
-            } else if head::summary(&body).is_none() {
-                return Err(record::damaged(&key, "is not a head"));
+        let first = record::open(&key, &value)?.first;
+        let (head, _) = stored_head(first).ok_or_else(not_a_head)?;
+        if head::summary(head).is_none_or(|head| head.matches(filter)) {
+            let Some(body) = store.whole(space, &key, value)? else { continue };
+            let (head, _) = stored_head(&body).ok_or_else(not_a_head)?;
+            if head::summary(head).ok_or_else(not_a_head)?.matches(filter) {
+                page.items.push((instance, head::decode(&key, head)?));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use super::JournalError;
-use super::store::{Batch, Order, Ordered, Space, Store, Visit, lock};
+use super::store::{Change, Order, Ordered, Space, Store, Visit, lock};
 
 /// A journal in memory.
 pub type MemoryJournal = Store<Memory>;
@@ -19,10 +19,13 @@ pub struct Memory {
     state: Mutex<State>,
 }
 
+/// A space and a key in it.
+type Place = (Space, Arc<[u8]>);
+
 /// What a [`MemoryJournal`] has made durable.
 #[derive(Clone, Debug, Default)]
 pub struct Durable {
-    entries: BTreeMap<(Space, Arc<[u8]>), Arc<[u8]>>,
+    entries: BTreeMap<Place, Arc<[u8]>>,
 }
 
 /// Where a commit crashes. Every later write fails too, as after the end of a process.
@@ -30,13 +33,13 @@ pub struct Durable {
 pub enum CrashPoint {
     /// Nothing of the commit is durable.
     BeforeWrite,
-    /// The commits of the first so many partitions of the group are durable, others are not: each
-    /// partition's are whole, but a group is not one.
+    /// The commit is written but not synced: it survives the end of the process, and may or may
+    /// not survive the end of the machine.
     AfterWrite {
-        /// How many partitions' commits survive.
-        kept: usize,
+        /// Whether it survives.
+        kept: bool,
     },
-    /// All is durable, but the caller never hears of it.
+    /// The commit is durable, but the caller never hears of it.
     AfterSync,
 }
 
@@ -89,12 +92,6 @@ impl MemoryJournal {
     pub fn writes(&self) -> usize {
         lock(&self.ordered.state).writes
     }
-
-    /// Changes the stored bytes of a random record, as a bad disk would; for tests of damage.
-    #[cfg(test)]
-    pub(super) fn plant(&self, space: Space, key: &[u8], value: Option<&[u8]>) {
-        lock(&self.ordered.state).durable.change(space, key, value);
-    }
 }
 
 impl Durable {
@@ -112,7 +109,7 @@ impl Durable {
 }
 
 impl State {
-    fn write(&mut self, batches: &[Batch]) -> Result<(), JournalError> {
+    fn write(&mut self, changes: Vec<Change>) -> Result<(), JournalError> {
         let crashed = || JournalError::Store("the journal crashed as arranged".to_owned());
         if self.crashed {
             return Err(crashed());
@@ -126,13 +123,13 @@ impl State {
             None => None,
         };
         let kept = match point {
-            Some(CrashPoint::BeforeWrite) => 0,
+            Some(CrashPoint::BeforeWrite) => false,
             Some(CrashPoint::AfterWrite { kept }) => kept,
-            Some(CrashPoint::AfterSync) | None => usize::MAX,
+            Some(CrashPoint::AfterSync) | None => true,
         };
-        for batch in batches.iter().take(kept) {
-            for (key, value) in &batch.changes {
-                self.durable.change(batch.space, key, value.as_deref());
+        if kept {
+            for Change { space, key, value } in changes {
+                self.durable.change(space, &key, value.as_deref());
             }
         }
         if point.is_some() {
@@ -178,7 +175,7 @@ impl Ordered for Memory {
         Ok(())
     }
 
-    fn write(&self, batches: Vec<Batch>) -> Result<(), JournalError> {
-        lock(&self.state).write(&batches)
+    fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
+        lock(&self.state).write(changes)
     }
 }

@@ -7,6 +7,7 @@
 //! The checksum also covers the key, so that a record found under another's key is not believed.
 //! A body over [`PART_BYTES`] goes on in parts, each a record of its own.
 
+use super::store::{Change, Space};
 use super::{JournalError, keys};
 
 /// The format this version writes, and the newest it reads.
@@ -17,15 +18,12 @@ pub(super) const FORMAT: u8 = 1;
 /// stay below its limit of 128 KiB.
 pub(super) const PART_BYTES: usize = 6 << 10;
 
-/// A change to a tree: the key, and its value or `None` to remove it.
-pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
-
 /// Adds the record with this body under `key`, in parts when it is large.
-pub(super) fn put(changes: &mut Vec<Change>, key: Vec<u8>, head: &[u8], tail: &[u8]) {
+pub(super) fn put(changes: &mut Vec<Change>, space: Space, key: Vec<u8>, head: &[u8], tail: &[u8]) {
     let length = head.len() + tail.len();
     if length <= PART_BYTES {
         let value = seal(&key, length, head, tail);
-        changes.push((key, Some(value)));
+        changes.push(Change { space, key, value: Some(value) });
         return;
     }
     let body = [head, tail].concat();
@@ -34,9 +32,14 @@ pub(super) fn put(changes: &mut Vec<Change>, key: Vec<u8>, head: &[u8], tail: &[
     for (number, part) in (0_u32..).zip(rest.chunks(PART_BYTES)) {
         let key = keys::part(&key, number);
         let value = seal(&key, part.len(), part, &[]);
-        changes.push((key, Some(value)));
+        changes.push(Change { space, key, value: Some(value) });
     }
-    changes.push((key, Some(value)));
+    changes.push(Change { space, key, value: Some(value) });
+}
+
+/// How many parts follow the first one of a body of `length` bytes.
+pub(super) fn parts(length: usize) -> usize {
+    length.saturating_sub(PART_BYTES).div_ceil(PART_BYTES)
 }
 
 /// A record's first part, checked.
@@ -51,7 +54,7 @@ pub(super) struct Opened<'a> {
 impl Opened<'_> {
     /// How many parts follow elsewhere.
     pub(super) fn parts(&self) -> usize {
-        (self.length - self.first.len()).div_ceil(PART_BYTES)
+        parts(self.length)
     }
 }
 
@@ -129,12 +132,12 @@ pub(super) fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use super::{FORMAT, JournalError, PART_BYTES, open, push_varint, put, read_varint};
+    use super::{FORMAT, JournalError, PART_BYTES, Space, open, push_varint, put, read_varint};
 
     fn sealed(body: &[u8]) -> Vec<u8> {
         let mut changes = Vec::new();
-        put(&mut changes, b"key".to_vec(), body, &[]);
-        changes.pop().unwrap().1.unwrap()
+        put(&mut changes, Space::Common, b"key".to_vec(), body, &[]);
+        changes.pop().unwrap().value.unwrap()
     }
 
     #[test]
@@ -171,13 +174,14 @@ mod tests {
     #[test]
     fn a_large_body_goes_on_in_parts() {
         let mut changes = Vec::new();
-        put(&mut changes, b"key".to_vec(), b"count", &vec![7; 3 * PART_BYTES]);
+        put(&mut changes, Space::Common, b"key".to_vec(), b"count", &vec![7; 3 * PART_BYTES]);
         assert_eq!(changes.len(), 4);
-        let (key, value) = changes.pop().unwrap();
-        let opened = open(&key, value.as_deref().unwrap()).unwrap();
+        let first = changes.pop().unwrap();
+        let opened = open(&first.key, first.value.as_deref().unwrap()).unwrap();
         assert_eq!((opened.length, opened.parts()), (3 * PART_BYTES + 5, 3));
-        for (key, value) in changes {
-            assert_eq!(open(&key, value.as_deref().unwrap()).unwrap().parts(), 0);
+        for part in changes {
+            let value = part.value.unwrap();
+            assert_eq!(open(&part.key, &value).unwrap().parts(), 0);
         }
     }
 

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
-use super::record::Change;
-use super::store::{Batch, Order, Ordered, Space, Store, lock};
+use super::store::{Change, Order, Ordered, Space, Store, lock, settle_all, stored_head};
 use super::{Journal, JournalError, head, keys, record};
 
 /// Records one call looks at, so that a large journal is gone through in many short calls.
@@ -14,6 +13,9 @@ const SCAN_RECORDS: usize = 50_000;
 
 /// Changes of one batch.
 const BATCH_CHANGES: usize = 1_000;
+
+/// Instances removed at a time while commits wait.
+const EXCLUSIVE_INSTANCES: usize = 100;
 
 /// Where the next call goes on.
 #[derive(Debug, Default)]
@@ -38,29 +40,46 @@ pub(super) fn retain<O: Ordered>(
     let mut removed = 0;
     let over = |value: &[u8], key: &[u8]| {
         let body = record::open(key, value)?.first;
-        Ok(head::summary(body).and_then(|head| head.ended_at()).is_some_and(|at| at < before))
+        let head = stored_head(body).and_then(|(head, _)| head::summary(head));
+        Ok(head.and_then(|head| head.ended_at()).is_some_and(|at| at < before))
     };
     walk(store, &mut progress.heads, keys::HEAD, limit, &over, &mut |space, found| {
-        for key in found {
-            let (instance, _) = keys::instance(&key)?;
-            remove(store, space, instance)?;
-            removed += 1;
+        for found in found.chunks(EXCLUSIVE_INSTANCES) {
+            let _exclusive = store.exclusive();
+            // Else the ring would bring back what is removed here.
+            settle_all(store)?;
+            for key in found {
+                let (instance, _) = keys::instance(key)?;
+                remove(store, space, instance)?;
+                removed += 1;
+            }
         }
         Ok(())
     })?;
+    drop(progress);
+    forget(store, before)?;
+    Ok(removed)
+}
+
+/// Forgets keys that were to be remembered until before `now`.
+pub(super) fn forget<O: Ordered>(store: &Store<O>, now: Timestamp) -> Result<usize, JournalError> {
+    let mut progress = lock(&store.retained);
+    let mut forgotten = 0;
     let over = |value: &[u8], key: &[u8]| {
         let until = <[u8; 8]>::try_from(record::open(key, value)?.first)
             .map_err(|_| record::damaged(key, "is no time"))?;
-        Ok(u64::from_be_bytes(until) < before.0)
+        Ok(u64::from_be_bytes(until) < now.0)
     };
     walk(store, &mut progress.seen, keys::SEEN, SCAN_RECORDS, &over, &mut |space, found| {
         for found in found.chunks(BATCH_CHANGES) {
-            let changes = found.iter().map(|key| (key.clone(), None)).collect();
-            store.write(vec![Batch { space, changes }])?;
+            let _exclusive = store.exclusive();
+            let remove = |key: &Vec<u8>| Change { space, key: key.clone(), value: None };
+            store.write(found.iter().map(remove).collect())?;
         }
+        forgotten += found.len();
         Ok(())
     })?;
-    Ok(removed)
+    Ok(forgotten)
 }
 
 type Over<'a> = dyn Fn(&[u8], &[u8]) -> Result<bool, JournalError> + 'a;
@@ -113,7 +132,8 @@ fn remove<O: Ordered>(
     instance: InstanceId,
 ) -> Result<(), JournalError> {
     let of = |kind| keys::of_instance(kind, instance);
-    let mut changes: Vec<Change> = vec![(of(keys::HOT), None)];
+    let mut changes = vec![Change { space, key: of(keys::HOT), value: None }];
+    store.forget_hot(instance);
     let prefixes = [
         of(keys::FACTS),
         of(keys::SNAPSHOT),
@@ -134,13 +154,13 @@ fn remove<O: Ordered>(
                     rest = Some(key.to_vec());
                     return Ok(ControlFlow::Break(()));
                 }
-                changes.push((key.to_vec(), None));
+                changes.push(Change { space, key: key.to_vec(), value: None });
                 Ok(ControlFlow::Continue(()))
             })?;
             let Some(rest) = rest else { break };
             from = rest;
-            store.write(vec![Batch { space, changes: std::mem::take(&mut changes) }])?;
+            store.write(std::mem::take(&mut changes))?;
         }
     }
-    store.write(vec![Batch { space, changes }])
+    store.write(changes)
 }

@@ -2,16 +2,18 @@
 //!
 //! sled's own flush starts the writing but does not wait for the disk's cache
 //! (`sync_file_range`), so every commit ends with an `fdatasync` of its log through a handle of
-//! ours. One commit of one partition is one batch of one tree: sled keeps that whole.
+//! ours. sled keeps a batch of one tree whole, and each batch costs two writes and two syncs of its
+//! own: so there is one tree, and a group of commits is one batch.
 
 mod open;
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use super::store::{Batch, Order, Ordered, Space, Store, Visit};
-use super::{CheckReport, Journal, JournalError};
+use super::store::{Change, Order, Ordered, Space, Store, Visit};
+use super::{CheckReport, Journal, JournalError, keys};
 
 pub use open::Options;
 
@@ -21,8 +23,6 @@ pub type SledJournal = Store<Sled>;
 /// The store under a [`SledJournal`].
 pub struct Sled {
     db: ::sled::Db,
-    common: ::sled::Tree,
-    trees: Vec<::sled::Tree>,
     /// sled's log, for `fdatasync`.
     log: File,
     /// Held for as long as the journal is open.
@@ -37,10 +37,34 @@ impl SledJournal {
     /// it is damaged or does not open in time, [`JournalError::Store`] when the directory cannot be
     /// used.
     pub fn open(directory: &Path, options: &Options) -> Result<Self, JournalError> {
-        let mut store = Self::new(open::open(directory, options)?, options.partitions)?;
-        store.ordered.open_trees(store.partitions())?;
-        Ok(store)
+        Self::new(open::open(directory, options)?, options.partitions)
     }
+}
+
+/// Makes a journal in `directory`, which must not exist or be empty, from a backup; returns how many
+/// changes it held. What fails halfway leaves `directory` as it was.
+///
+/// # Errors
+/// [`JournalError::Backup`] when the backup is damaged or `directory` is taken, others when the
+/// directory cannot be used.
+pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalError> {
+    let unusable =
+        |error: io::Error| JournalError::Store(format!("{}: {error}", directory.display()));
+    if directory.exists() && fs::read_dir(directory).map_err(unusable)?.next().is_some() {
+        return Err(JournalError::Backup(format!("{} is not empty", directory.display())));
+    }
+    let mut unfinished = directory.as_os_str().to_owned();
+    unfinished.push(".restoring");
+    let unfinished = Path::new(&unfinished);
+    if unfinished.exists() {
+        fs::remove_dir_all(unfinished).map_err(unusable)?;
+    }
+    let count = super::backup::restore(&open::open(unfinished, &Options::default())?, reader)?;
+    // Opening it shows that what was restored is a journal.
+    drop(SledJournal::open(unfinished, &Options::default())?);
+    fs::rename(unfinished, directory).map_err(unusable)?;
+    open::sync_parent(directory).map_err(unusable)?;
+    Ok(count)
 }
 
 /// Opens and checks the journal in `directory`, for the command line.
@@ -57,31 +81,16 @@ pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
     SledJournal::open(directory, &Options::default())?.check()
 }
 
-impl Sled {
-    fn open_trees(&mut self, partitions: u16) -> Result<(), JournalError> {
-        for number in 0..partitions {
-            let [high, low] = number.to_be_bytes();
-            self.trees.push(self.db.open_tree([b'p', high, low]).map_err(unusable)?);
-        }
-        Ok(())
-    }
-
-    fn tree(&self, space: Space) -> Result<&::sled::Tree, JournalError> {
-        match space {
-            Space::Common => Ok(&self.common),
-            Space::Partition(partition) => {
-                self.trees.get(usize::from(partition.0)).ok_or_else(|| {
-                    JournalError::Store(format!("there is no partition {}", partition.0))
-                })
-            }
-        }
-    }
+fn place(space: Space, key: &[u8]) -> Vec<u8> {
+    let mut place = keys::prefix(space);
+    place.extend_from_slice(key);
+    place
 }
 
 impl Ordered for Sled {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        let tree = self.tree(space)?;
-        guarded(|| Ok(tree.get(key).map_err(unusable)?.map(|value| value.to_vec())))
+        let found = guarded(|| self.db.get(place(space, key)).map_err(unusable))?;
+        Ok(found.map(|value| value.to_vec()))
     }
 
     fn scan(
@@ -95,15 +104,15 @@ impl Ordered for Sled {
         if from >= to {
             return Ok(());
         }
-        let tree = self.tree(space)?;
+        let prefix = keys::prefix(space).len();
         guarded(|| {
-            let mut entries = tree.range(from..to);
+            let mut entries = self.db.range(place(space, from)..place(space, to));
             while let Some(entry) = match order {
                 Order::Up => entries.next(),
                 Order::Down => entries.next_back(),
             } {
                 let (key, value) = entry.map_err(unusable)?;
-                if visit(&key, &value)?.is_break() {
+                if visit(key.get(prefix..).unwrap_or_default(), &value)?.is_break() {
                     break;
                 }
             }
@@ -111,18 +120,17 @@ impl Ordered for Sled {
         })
     }
 
-    fn write(&self, batches: Vec<Batch>) -> Result<(), JournalError> {
+    fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         guarded(|| {
-            for Batch { space, changes } in batches {
-                let mut batch = ::sled::Batch::default();
-                for (key, value) in changes {
-                    match value {
-                        Some(value) => batch.insert(key, value),
-                        None => batch.remove(key),
-                    }
+            let mut batch = ::sled::Batch::default();
+            for Change { space, key, value } in changes {
+                let place = place(space, &key);
+                match value {
+                    Some(value) => batch.insert(place, value),
+                    None => batch.remove(place),
                 }
-                self.tree(space)?.apply_batch(batch).map_err(unusable)?;
             }
+            self.db.apply_batch(batch).map_err(unusable)?;
             self.db.flush().map_err(unusable)?;
             self.log.sync_data().map_err(|error| JournalError::Store(error.to_string()))
         })

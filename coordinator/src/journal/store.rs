@@ -1,20 +1,37 @@
 //! The journal over any ordered store of keys and values.
 //!
 //! What is kept under which key is decided here, once; [`Ordered`] is what a store must offer.
+//!
+//! An ordered store writes a small record many times over before it rests: in a log, then with its
+//! neighbours, then with the index above them. So new facts go to a ring of slots that are
+//! overwritten in turn ([`ring`]), and stay in memory ([`recent`]) until their instance ends: then
+//! all that is left of it goes under one key. What a turn of the ring would overwrite is moved to
+//! its own key first. Heads, timers and subscriptions go to their own keys at once.
 
+mod commit;
+mod definition;
+mod read;
+mod recent;
+mod ring;
+
+use std::io::Write;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
-use super::record::{self, Change};
+use super::backup::{BackupReport, Capture};
 use super::{
-    CheckReport, Commit, Filter, Head, InstanceWrite, Journal, JournalError, Page,
-    StoredDefinition, StoredFacts, StoredInstance, TimerKey, head, keys,
+    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredFacts,
+    StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
+use recent::Recent;
+
+pub(super) use commit::settle_all;
+pub(super) use read::stored_head;
+pub(super) use ring::check_ring;
 
 /// An ordered, durable store of keys and values, divided into spaces.
 pub trait Ordered: Send + Sync + 'static {
@@ -38,15 +55,19 @@ pub trait Ordered: Send + Sync + 'static {
         visit: &mut Visit<'_>,
     ) -> Result<(), JournalError>;
 
-    /// Applies each batch wholly or not at all, in order, and makes all durable.
+    /// Applies all changes or none of them, and makes them durable. Of several changes of one key,
+    /// the last one counts.
     ///
     /// # Errors
-    /// When the store cannot write; which batches were applied is then unknown.
-    fn write(&self, batches: Vec<Batch>) -> Result<(), JournalError>;
+    /// When the store cannot write; whether the changes were applied is then unknown.
+    fn write(&self, changes: Vec<Change>) -> Result<(), JournalError>;
 }
 
 /// What a scan calls with each key and value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, JournalError> + 'a;
+
+/// A key and its value.
+pub(super) type Record = (Vec<u8>, Vec<u8>);
 
 /// A space of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,14 +87,20 @@ pub enum Order {
     Down,
 }
 
-/// Changes of one space; of several changes of one key, the last one counts.
+/// A change of one key.
 #[derive(Clone, Debug)]
-pub struct Batch {
+pub struct Change {
     /// The space.
     pub space: Space,
-    /// Keys with their new values, or `None` to remove them.
-    pub changes: Vec<Change>,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The new value, or `None` to remove the key.
+    pub value: Option<Vec<u8>>,
 }
+
+/// How often a large record that changes while it is read is read again. Large records change with
+/// a commit of their instance, so the second time nearly always succeeds.
+const READ_ATTEMPTS: usize = 16;
 
 /// The journal over the store `O`.
 pub struct Store<O> {
@@ -81,10 +108,15 @@ pub struct Store<O> {
     partitions: u16,
     /// Set when a write failed: what is in memory and on disk may differ since.
     failed: AtomicBool,
-    /// Held while a record is read, changed and written back.
-    exclusive: Mutex<()>,
+    /// Held by whoever writes: what is read to decide a change stays so until it is made.
+    writing: Mutex<()>,
+    /// Changed only after the change is durable, and never locked while the store works. Facts
+    /// move from here to the store, so who reads looks here first.
+    recent: RwLock<Recent>,
+    /// What a backup that is being taken must hear of.
+    pub(super) capture: Capture,
     /// Where [`Journal::retain`] goes on, so that no call looks at everything.
-    pub(super) retained: Mutex<super::retain::Progress>,
+    pub(super) retained: Mutex<retain::Progress>,
 }
 
 impl<O: Ordered> Store<O> {
@@ -94,7 +126,9 @@ impl<O: Ordered> Store<O> {
             ordered,
             partitions: partitions.max(1),
             failed: AtomicBool::new(false),
-            exclusive: Mutex::new(()),
+            writing: Mutex::new(()),
+            recent: RwLock::default(),
+            capture: Capture::default(),
             retained: Mutex::default(),
         };
         match store.number(keys::PARTITIONS)? {
@@ -106,43 +140,55 @@ impl<O: Ordered> Store<O> {
             }
             None => store.put_number(keys::PARTITIONS, u64::from(store.partitions))?,
         }
+        store.recent = RwLock::new(ring::recover(&store)?);
         Ok(store)
     }
 
     /// The body of the record under `key`, put together from its parts.
     pub(super) fn body(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         match self.ordered.get(space, key)? {
-            Some(value) => self.whole(space, key, &value).map(Some),
+            Some(value) => self.whole(space, key, value),
             None => Ok(None),
         }
     }
 
-    /// The whole body of which `value`, found under `key`, is the first part.
+    /// The whole body of which `value`, found under `key`, is the first part; that of a later value
+    /// when the record changed meanwhile, and none when it went.
     pub(super) fn whole(
         &self,
         space: Space,
         key: &[u8],
-        value: &[u8],
-    ) -> Result<Vec<u8>, JournalError> {
-        let opened = record::open(key, value)?;
-        let mut body = opened.first.to_vec();
-        if opened.parts() > 0 {
-            let from = keys::parts(key);
-            self.ordered.scan(
-                space,
-                &from,
-                &keys::end_of(&from),
-                Order::Up,
-                &mut |part, value| {
-                    body.extend_from_slice(record::open(part, value)?.first);
-                    Ok(ControlFlow::Continue(()))
-                },
-            )?;
-            if body.len() != opened.length {
-                return Err(record::damaged(key, "lacks parts"));
+        mut value: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        for _ in 0..READ_ATTEMPTS {
+            let error = match self.assemble(space, key, &value) {
+                Err(error @ JournalError::Damaged(_)) => error,
+                done => return done.map(Some),
+            };
+            // Parts that do not fit may belong to what has just replaced the first one.
+            match self.ordered.get(space, key)? {
+                Some(now) if now == value => return Err(error),
+                Some(now) => value = now,
+                None => return Ok(None),
             }
         }
-        Ok(body)
+        Err(JournalError::Store("a record changes too fast to be read".to_owned()))
+    }
+
+    fn assemble(&self, space: Space, key: &[u8], value: &[u8]) -> Result<Vec<u8>, JournalError> {
+        let opened = record::open(key, value)?;
+        let mut body = opened.first.to_vec();
+        for number in (0_u32..).take(opened.parts()) {
+            let part = keys::part(key, number);
+            let value = self.ordered.get(space, &part)?;
+            let value = value.ok_or_else(|| record::damaged(key, "lacks parts"))?;
+            body.extend_from_slice(record::open(&part, &value)?.first);
+        }
+        if body.len() == opened.length {
+            Ok(body)
+        } else {
+            Err(record::damaged(key, "has parts of the wrong length"))
+        }
     }
 
     /// Keys and values of a range, at most `limit`.
@@ -153,7 +199,7 @@ impl<O: Ordered> Store<O> {
         to: &[u8],
         order: Order,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+    ) -> Result<Vec<Record>, JournalError> {
         let mut entries = Vec::new();
         if limit > 0 && from < to {
             self.ordered.scan(space, from, to, order, &mut |key, value| {
@@ -168,16 +214,35 @@ impl<O: Ordered> Store<O> {
         Ok(entries)
     }
 
-    /// Writes, unless a write failed before.
-    pub(super) fn write(&self, batches: Vec<Batch>) -> Result<(), JournalError> {
+    /// Held while records are read, changed and written back.
+    pub(super) fn exclusive(&self) -> MutexGuard<'_, ()> {
+        lock(&self.writing)
+    }
+
+    /// Writes, unless a write failed before. The caller holds [`Store::exclusive`].
+    pub(super) fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         if self.failed.load(Ordering::Acquire) {
             return Err(JournalError::Store("an earlier write failed".to_owned()));
         }
-        let result = self.ordered.write(batches);
+        self.capture.note(&changes);
+        let result = self.ordered.write(changes);
         if result.is_err() {
             self.failed.store(true, Ordering::Release);
         }
         result
+    }
+
+    /// How many slots of the ring were ever written.
+    #[cfg(test)]
+    pub(super) fn slots_written(&self) -> u64 {
+        self.read_recent(|recent| recent.next)
+    }
+
+    /// An instance that is removed is not hot.
+    pub(super) fn forget_hot(&self, instance: InstanceId) {
+        let partition = instance.partition(self.partitions);
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        recent.set_hot(partition, instance, false);
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, JournalError> {
@@ -189,131 +254,16 @@ impl<O: Ordered> Store<O> {
 
     fn put_number(&self, key: &[u8], number: u64) -> Result<(), JournalError> {
         let mut changes = Vec::new();
-        record::put(&mut changes, key.to_vec(), &number.to_be_bytes(), &[]);
-        self.write(vec![Batch { space: Space::Common, changes }])
+        record::put(&mut changes, Space::Common, key.to_vec(), &number.to_be_bytes(), &[]);
+        self.write(changes)
     }
 
     pub(super) fn space_of(&self, instance: InstanceId) -> Space {
         Space::Partition(instance.partition(self.partitions))
     }
-
-    /// Changes for one commit.
-    fn changes(&self, commit: &Commit, changes: &mut Vec<Change>) -> Result<(), JournalError> {
-        let space = Space::Partition(commit.partition);
-        for write in &commit.writes {
-            if self.space_of(write.instance) != space {
-                return Err(JournalError::Store(format!(
-                    "instance {} does not belong to partition {}",
-                    write.instance, commit.partition.0
-                )));
-            }
-            self.instance_changes(space, write, changes)?;
-        }
-        for timer in &commit.timers_set {
-            record::put(changes, keys::timer(timer), &[], &[]);
-        }
-        for timer in &commit.timers_cleared {
-            changes.push((keys::timer(timer), None));
-        }
-        for (instance, frame, data) in &commit.subscribed {
-            let key = keys::subscription(*instance, *frame);
-            self.remove_parts(space, &key, changes)?;
-            record::put(changes, key, data, &[]);
-        }
-        for (instance, frame) in &commit.unsubscribed {
-            let key = keys::subscription(*instance, *frame);
-            self.remove_parts(space, &key, changes)?;
-            changes.push((key, None));
-        }
-        for (key, until) in &commit.seen {
-            record::put(changes, keys::seen(key), &until.0.to_be_bytes(), &[]);
-        }
-        Ok(())
-    }
-
-    fn instance_changes(
-        &self,
-        space: Space,
-        write: &InstanceWrite,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), JournalError> {
-        let InstanceWrite { instance, sequence, count, .. } = *write;
-        if count > 0 || !write.facts.is_empty() {
-            let mut start = Vec::with_capacity(5);
-            record::push_varint(&mut start, u64::from(count));
-            record::put(changes, keys::facts(instance, sequence), &start, &write.facts);
-        }
-        if let Some(head) = &write.head {
-            let key = keys::of_instance(keys::HEAD, instance);
-            // Only the head of an ended instance is large, and it is the last one.
-            record::put(changes, key, &head::encode(head)?, &[]);
-        }
-        match write.hot {
-            Some(true) => {
-                record::put(changes, keys::of_instance(keys::HOT, instance), &[], &[]);
-            }
-            Some(false) => changes.push((keys::of_instance(keys::HOT, instance), None)),
-            None => {}
-        }
-        if let Some(snapshot) = &write.snapshot {
-            let key = keys::of_instance(keys::SNAPSHOT, instance);
-            self.remove_parts(space, &key, changes)?;
-            let after = sequence.saturating_add(u64::from(count));
-            record::put(changes, key, &after.to_be_bytes(), snapshot);
-        }
-        Ok(())
-    }
-
-    /// Removes the parts of a record that is about to be replaced or removed.
-    fn remove_parts(
-        &self,
-        space: Space,
-        key: &[u8],
-        changes: &mut Vec<Change>,
-    ) -> Result<(), JournalError> {
-        // A large record written earlier in the same group is not in the store yet.
-        let from = keys::parts(key);
-        for (earlier, change) in changes.iter_mut() {
-            if earlier.starts_with(&from) {
-                *change = None;
-            }
-        }
-        let Some(value) = self.ordered.get(space, key)? else { return Ok(()) };
-        let parts = record::open(key, &value)?.parts();
-        for number in (0_u32..).take(parts) {
-            changes.push((keys::part(key, number), None));
-        }
-        Ok(())
-    }
-
-    /// The place before which the entry lies that holds `sequence`, if `sequence` is not the
-    /// first of its entry.
-    fn first_facts_key(
-        &self,
-        instance: InstanceId,
-        sequence: u64,
-    ) -> Result<Vec<u8>, JournalError> {
-        let key = keys::facts(instance, sequence);
-        if sequence == 0 {
-            return Ok(key);
-        }
-        let space = self.space_of(instance);
-        let start = keys::of_instance(keys::FACTS, instance);
-        let before = self.entries(space, &start, &key, Order::Down, 1)?;
-        if let Some((before, value)) = before.into_iter().next() {
-            let body = record::open(&before, &value)?.first;
-            let (_, first) = keys::facts_of(&before)?;
-            let (count, _) = record::read_varint(body)
-                .ok_or_else(|| record::damaged(&before, "holds no facts"))?;
-            if first.saturating_add(count) > sequence {
-                return Ok(before);
-            }
-        }
-        Ok(key)
-    }
 }
 
-/// A lock whose holder panicked still guards data that is only a hint.
+/// A lock whose holder panicked still guards whole data: it is changed only after the store was.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -324,39 +274,11 @@ impl<O: Ordered> Journal for Store<O> {
     }
 
     fn commit(&self, commits: &[Commit]) -> Result<(), JournalError> {
-        let mut batches: Vec<Batch> = Vec::new();
-        for commit in commits {
-            let space = Space::Partition(commit.partition);
-            // Commits of one partition become durable together: one batch costs less than two.
-            match batches.iter_mut().find(|batch| batch.space == space) {
-                Some(batch) => self.changes(commit, &mut batch.changes)?,
-                None => {
-                    let mut changes = Vec::with_capacity(commit.writes.len() * 2 + 8);
-                    self.changes(commit, &mut changes)?;
-                    batches.push(Batch { space, changes });
-                }
-            }
-        }
-        batches.retain(|batch| !batch.changes.is_empty());
-        if batches.is_empty() { Ok(()) } else { self.write(batches) }
+        commit::commit(self, commits)
     }
 
     fn load(&self, instance: InstanceId) -> Result<Option<StoredInstance>, JournalError> {
-        let key = keys::of_instance(keys::SNAPSHOT, instance);
-        let snapshot = match self.body(self.space_of(instance), &key)? {
-            Some(mut body) => {
-                let (after, _) = body
-                    .split_first_chunk::<8>()
-                    .ok_or_else(|| record::damaged(&key, "is no snapshot"))?;
-                let after = u64::from_be_bytes(*after);
-                body.drain(..8);
-                Some((after, body))
-            }
-            None => None,
-        };
-        let from = snapshot.as_ref().map_or(0, |(after, _)| *after);
-        let facts = self.facts(instance, from, usize::MAX)?;
-        Ok((snapshot.is_some() || !facts.is_empty()).then_some(StoredInstance { snapshot, facts }))
+        self.read_instance(instance)
     }
 
     fn facts(
@@ -365,30 +287,11 @@ impl<O: Ordered> Journal for Store<O> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<StoredFacts>, JournalError> {
-        let space = self.space_of(instance);
-        let first = self.first_facts_key(instance, from)?;
-        let end = keys::end_of(&keys::of_instance(keys::FACTS, instance));
-        let entries = self.entries(space, &first, &end, Order::Up, limit)?;
-        let mut facts = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            let (_, sequence) = keys::facts_of(&key)?;
-            let mut body = self.whole(space, &key, &value)?;
-            let (count, rest) = record::read_varint(&body)
-                .and_then(|(count, rest)| Some((u32::try_from(count).ok()?, rest)))
-                .ok_or_else(|| record::damaged(&key, "holds no facts"))?;
-            let start = body.len() - rest.len();
-            body.drain(..start);
-            facts.push(StoredFacts { sequence, count, facts: body });
-        }
-        Ok(facts)
+        self.read_facts(instance, from, limit)
     }
 
     fn head(&self, instance: InstanceId) -> Result<Option<Head>, JournalError> {
-        let key = keys::of_instance(keys::HEAD, instance);
-        match self.body(self.space_of(instance), &key)? {
-            Some(body) => head::decode(&key, &body).map(Some),
-            None => Ok(None),
-        }
+        self.read_head(instance)
     }
 
     fn list(
@@ -406,18 +309,7 @@ impl<O: Ordered> Journal for Store<O> {
         after: Option<InstanceId>,
         limit: usize,
     ) -> Result<Vec<InstanceId>, JournalError> {
-        let from = after.map_or_else(
-            || vec![keys::HOT],
-            |after| keys::next(keys::of_instance(keys::HOT, after)),
-        );
-        let end = keys::end_of(&[keys::HOT]);
-        self.entries(Space::Partition(partition), &from, &end, Order::Up, limit)?
-            .into_iter()
-            .map(|(key, value)| {
-                record::open(&key, &value)?;
-                Ok(keys::instance(&key)?.0)
-            })
-            .collect()
+        Ok(self.read_recent(|recent| recent.hot(partition, after, limit)))
     }
 
     fn timers(
@@ -427,15 +319,7 @@ impl<O: Ordered> Journal for Store<O> {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<TimerKey>, JournalError> {
-        let from = after.map_or_else(|| vec![keys::TIMER], |it| keys::next(keys::timer(&it)));
-        let end = keys::timers_from(until);
-        self.entries(Space::Partition(partition), &from, &end, Order::Up, limit)?
-            .into_iter()
-            .map(|(key, value)| {
-                record::open(&key, &value)?;
-                keys::timer_of(&key)
-            })
-            .collect()
+        self.read_timers(partition, after, until, limit)
     }
 
     fn subscriptions(
@@ -443,20 +327,8 @@ impl<O: Ordered> Journal for Store<O> {
         partition: PartitionId,
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
-    ) -> Result<Vec<(InstanceId, FrameId, Arc<[u8]>)>, JournalError> {
-        let from = after.map_or_else(
-            || vec![keys::SUBSCRIPTION],
-            |(instance, frame)| keys::next(keys::subscription(instance, frame)),
-        );
-        let space = Space::Partition(partition);
-        let end = keys::end_of(&[keys::SUBSCRIPTION]);
-        self.entries(space, &from, &end, Order::Up, limit)?
-            .into_iter()
-            .map(|(key, value)| {
-                let (instance, frame) = keys::subscription_of(&key)?;
-                Ok((instance, frame, self.whole(space, &key, &value)?.into()))
-            })
-            .collect()
+    ) -> Result<Vec<Subscription>, JournalError> {
+        self.read_subscriptions(partition, after, limit)
     }
 
     fn has_seen(&self, partition: PartitionId, key: &[u8]) -> Result<bool, JournalError> {
@@ -468,51 +340,34 @@ impl<O: Ordered> Journal for Store<O> {
     }
 
     fn put_definition(&self, definition: &StoredDefinition) -> Result<(), JournalError> {
-        let _exclusive = lock(&self.exclusive);
-        let body = rmp_serde::to_vec(definition).map_err(|error| {
-            JournalError::Store(format!("a definition cannot be encoded: {error}"))
-        })?;
-        let mut changes = Vec::new();
-        let key = keys::definition(&definition.digest);
-        self.remove_parts(Space::Common, &key, &mut changes)?;
-        record::put(&mut changes, key, &body, &[]);
-        let digest = definition.digest.0.as_bytes();
-        record::put(&mut changes, keys::current(&definition.id), digest, &[]);
-        self.write(vec![Batch { space: Space::Common, changes }])
+        self.write_definition(definition)
     }
 
     fn definition(&self, digest: &Digest) -> Result<Option<StoredDefinition>, JournalError> {
-        let key = keys::definition(digest);
-        let Some(body) = self.body(Space::Common, &key)? else { return Ok(None) };
-        rmp_serde::from_slice(&body)
-            .map(Some)
-            .map_err(|_| record::damaged(&key, "is not a definition"))
+        self.read_definition(digest)
     }
 
     fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError> {
-        let end = keys::end_of(&[keys::CURRENT]);
-        let current = self.entries(Space::Common, &[keys::CURRENT], &end, Order::Up, usize::MAX)?;
-        let mut definitions = Vec::with_capacity(current.len());
-        for (key, value) in current {
-            let digest = std::str::from_utf8(record::open(&key, &value)?.first)
-                .map_err(|_| record::damaged(&key, "is no digest"))?;
-            let definition = self
-                .definition(&Digest(digest.into()))?
-                .ok_or_else(|| record::damaged(&key, "names a definition that is missing"))?;
-            definitions.push(definition);
-        }
-        Ok(definitions)
+        self.read_definitions()
     }
 
     fn retain(&self, before: Timestamp, limit: usize) -> Result<usize, JournalError> {
-        super::retain::retain(self, before, limit)
+        retain::retain(self, before, limit)
     }
 
     fn next_epoch(&self) -> Result<u64, JournalError> {
-        let _exclusive = lock(&self.exclusive);
+        let _exclusive = self.exclusive();
         let epoch = self.number(keys::EPOCH)?.unwrap_or(0).saturating_add(1);
         self.put_number(keys::EPOCH, epoch)?;
         Ok(epoch)
+    }
+
+    fn forget(&self, now: Timestamp) -> Result<usize, JournalError> {
+        retain::forget(self, now)
+    }
+
+    fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
+        super::backup::backup(self, writer)
     }
 
     fn check(&self) -> Result<CheckReport, JournalError> {

@@ -80,22 +80,47 @@ pub(super) fn compile(text: &str, names: &Names) -> Result<Compiled, SyntaxError
 pub(super) fn compile_secret(source: &str, keys: &[&str]) -> Result<Compiled, SyntaxError> {
     let keys: String =
         keys.iter().map(|key| format!("[{}]", Value::from(*key).to_json())).collect();
-    let text = secrets::Rewritten::plain(format!("$secrets{keys} | secret_value"));
+    let text = secrets::Rewritten::plain(format!("$secrets{keys} | _secret"));
     compile_rewritten(source, &text, &Names::default())
 }
 
 fn compile_body(source: &str, body: &str, names: &Names) -> Result<Compiled, SyntaxError> {
     check::brackets(body)?;
     let declared = secrets::rewrite(body, names, false);
-    let first = compile_rewritten(source, &declared, names);
+    let first = with_stack(source, &declared, names);
     match first {
         Err(_) if secrets::has_dashes(body) => {
             let greedy = secrets::rewrite(body, names, true);
-            compile_rewritten(source, &greedy, names).or(first)
+            with_stack(source, &greedy, names).or(first)
         }
         first => first,
     }
 }
+
+/// Compiles here, or for a long program on a thread with stack enough to walk its syntax tree.
+fn with_stack(
+    source: &str,
+    text: &secrets::Rewritten,
+    names: &Names,
+) -> Result<Compiled, SyntaxError> {
+    let tokens = Lexer::new(&text.text).lex();
+    let levels = tokens.as_deref().map_or(0, check::levels);
+    if levels <= SHALLOW || levels > limits::EXPRESSION_LEVELS {
+        return compile_rewritten(source, text, names);
+    }
+    std::thread::scope(|scope| {
+        let compile = || compile_rewritten(source, text, names);
+        let thread = std::thread::Builder::new().stack_size(COMPILE_STACK_BYTES);
+        let result = thread.spawn_scoped(scope, compile).ok().and_then(|it| it.join().ok());
+        result.unwrap_or_else(|| Err(check::unexpected(&text.text)))
+    })
+}
+
+/// Levels of a program that any thread's stack suffices for: some 10 KiB each at worst.
+const SHALLOW: usize = 50;
+
+/// Stack for [`limits::EXPRESSION_LEVELS`] levels of some 10 KiB.
+const COMPILE_STACK_BYTES: usize = 16 << 20;
 
 fn compile_rewritten(
     source: &str,
@@ -103,9 +128,8 @@ fn compile_rewritten(
     names: &Names,
 ) -> Result<Compiled, SyntaxError> {
     let place = |error: SyntaxError| text.place(error);
-    let tokens = Lexer::new(&*text.text)
-        .lex()
-        .map_err(|errors| place(check::lexing(&text.text, &errors)))?;
+    let tokens =
+        Lexer::new(&text.text).lex().map_err(|errors| place(check::lexing(&text.text, &errors)))?;
     check::size(&text.text, &tokens).map_err(place)?;
     let term = Parser::new(&tokens)
         .parse(|parser| parser.term())

@@ -37,8 +37,9 @@ impl<'a> HasLut<'a, Jq> for Metered<'a> {
 /// Definitions of ours, in jq. They come last, so they replace those of the same name.
 const LIBRARY: &str = include_str!("library.jq");
 
-/// Filters of jaq that reach outside, or that we replace by natives of the same name.
+/// Filters of jaq that reach outside, that no budget bounds, or whose names would mislead.
 const ABSENT: &[&str] = &[
+    // The machine.
     "env",
     "now",
     "halt",
@@ -51,6 +52,13 @@ const ABSENT: &[&str] = &[
     "inputs",
     "localtime",
     "strflocaltime",
+    // Paths of any length, regular expressions of any cost, loops of any count.
+    "path_value",
+    "matches",
+    "split_matches",
+    "split_",
+    "jn",
+    "yn",
 ];
 
 type Signature = (&'static str, usize);
@@ -58,7 +66,6 @@ type Signature = (&'static str, usize);
 /// The parsed library.
 pub(crate) struct Library {
     definitions: Vec<(Def<&'static str>, Vec<Signature>)>,
-    last: BTreeMap<Signature, usize>,
     natives: BTreeMap<Signature, usize>,
 }
 
@@ -100,17 +107,13 @@ impl Library {
                 (def, calls)
             })
             .collect();
-        let last = definitions
-            .iter()
-            .enumerate()
-            .map(|(at, (def, _))| ((def.name, def.args.len()), at))
-            .collect();
-        Self { definitions, last, natives }
+        Self { definitions, natives }
     }
 
-    /// Every filter, for suggestions.
+    /// Every filter people may call, for suggestions.
     pub(crate) fn names(&self) -> impl Iterator<Item = Signature> + '_ {
-        self.last.keys().chain(self.natives.keys()).copied()
+        let all = self.definitions.iter().map(|(def, _)| (def.name, def.args.len()));
+        all.chain(self.natives.keys().copied()).filter(|(name, _)| !name.starts_with('_'))
     }
 
     /// The definitions reachable from `calls`, in the order of the library, and the natives' places.

@@ -14,22 +14,13 @@ def abs: if type == "number" and . < 0 then - . else . end;
 def toarray: if type == "array" then . else [.] end;
 def finites: select(isinfinite or isnan | not);
 def normals: select(isnormal);
-def error($message): $message | error;
 def add(f): reduce f as $x (null; . + $x);
-def add: reduce .[] as $x (null; . + $x);
 def in(xs): . as $x | xs | has($x);
 def inside(xs): . as $x | xs | contains($x);
 def index($i): indices($i)[0];
 def rindex($i): indices($i)[-1:][0];
 def @json: tojson;
 def @text: tostring;
-def from_entries: reduce .[] as $entry ({};
-  . + ($entry | if type == "object" then . else error("cannot use \(type) as an entry") end
-    | {(if has("key") then .key elif has("k") then .k elif has("name") then .name
-        elif has("Name") then .Name elif has("Key") then .Key elif has("K") then .K else null end
-        | if type == "string" then . elif type == "null" then "null" else tojson end):
-       (if has("value") then .value elif has("v") then .v elif has("Value") then .Value
-        elif has("V") then .V else null end)}));
 def with_entries(f): to_entries | map(f) | from_entries;
 def del(f): delpaths([path(f)]);
 def paths: path(..) | select(length > 0);
@@ -73,37 +64,34 @@ def any(f): any(.[]; f);
 def all(f): all(.[]; f);
 def any: any(.[]; .);
 def all: all(.[]; .);
-def flatten: flatten_to(1e9);
-def flatten($depth): if $depth < 0 then error("flatten depth must not be negative") else flatten_to($depth) end;
-def match($re; $flags): regex_matches($re; $flags)[];
+def flatten: _flatten(1e9);
+def flatten($depth): if $depth < 0 then error("flatten depth must not be negative") else _flatten($depth) end;
+def match($re; $flags): _matches($re; $flags)[];
 def match($val): ($val | type) as $t
   | if $t == "array" then match($val[0]; if $val | length > 1 then $val[1] else null end) else match($val; null) end;
-def test($re; $flags): regex_test($re; $flags);
+def test($re; $flags): _test($re; $flags);
 def test($val): ($val | type) as $t
   | if $t == "array" then test($val[0]; if $val | length > 1 then $val[1] else null end) else test($val; null) end;
-def capture_object: [.captures | .[] | select(.name != null) | {key: .name, value: .string}] | from_entries;
-def capture($re; $flags): match($re; $flags) | capture_object;
-def capture($val): match($val) | capture_object;
+def capture($re; $flags): match($re; $flags) | _capture;
+def capture($val): match($val) | _capture;
 def scan($re; $flags): match($re; "g" + $flags)
   | if (.captures | length) > 0 then [.captures | .[] | .string] else .string end;
 def scan($re): scan($re; null);
-def splits($re; $flags): regex_split($re; "g" + $flags)[];
+def splits($re; $flags): _split($re; "g" + $flags)[];
 def splits($re): splits($re; null);
-def split($re; $flags): regex_split($re; "g" + $flags);
+def split($re; $flags): _split($re; "g" + $flags);
 def sub($re; str; $flags): . as $in
-  | (reduce match($re; $flags) as $m ({out: [[]], at: 0};
-      . as $state
-      | [$m | capture_object | str] as $news
-      | {out: [$state.out[] as $head | $news[] as $new
-               | $head + [$in | text_between($state.at; $m.offset), $new]],
-         at: ($m.offset + $m.length)})
-    | .at as $at | .out[] | . + [$in | text_between($at; null)] | join(""));
+  | [match($re; $flags) | [.offset, .offset + .length, [_capture | str]]] as $found
+  | if all($found[]; .[2] | length == 1)
+    then _replace([$found[] | [.[0], .[1], .[2][0]]])
+    else reduce $found[] as $one ([[]]; [.[] as $head | $one[2][] as $new | $head + [[$one[0], $one[1], $new]]])
+      | .[] as $choice | $in | _replace($choice) end;
 def sub($re; str): sub($re; str; null);
 def gsub($re; str; $flags): sub($re; str; $flags + "g");
 def gsub($re; str): sub($re; str; "g");
 def trimstr($x): ltrimstr($x) | rtrimstr($x);
 def have_literal_numbers: true;
 def have_decnum: false;
-def @csv: if type == "array" then [.[] | csv_field] | join(",") else error("\(type) cannot be written as csv, only an array") end;
-def @tsv: if type == "array" then [.[] | tsv_field] | join("\t") else error("\(type) cannot be written as tsv, only an array") end;
+def @csv: if type == "array" then [.[] | _csv] | join(",") else error("\(type) cannot be written as csv, only an array") end;
+def @tsv: if type == "array" then [.[] | _tsv] | join("\t") else error("\(type) cannot be written as tsv, only an array") end;
 def gamma: lgamma;

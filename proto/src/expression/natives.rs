@@ -1,5 +1,6 @@
 //! Native filters over our values.
 
+mod entries;
 mod path;
 mod regex;
 mod text;
@@ -12,7 +13,7 @@ use super::engine::Jq;
 
 /// All of them; they replace jaq's of the same name and arity.
 pub(crate) fn all() -> Vec<Fun<Jq>> {
-    [value::all(), text::all(), regex::all(), time::all(), path::all()]
+    [value::all(), entries::all(), text::all(), regex::all(), time::all(), path::all()]
         .into_iter()
         .flatten()
         .collect()

@@ -1,11 +1,13 @@
 //! Tests of expressions as a whole.
 
 mod differential;
+mod refusals;
 mod runaway;
+mod templates;
 
 use std::sync::Arc;
 
-use super::{Budget, EvaluationError, Names, Program, Scope};
+use super::{Budget, EvaluationError, Names, Program, Scope, Template};
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -28,12 +30,10 @@ fn names() -> Names {
     }
 }
 
-#[allow(clippy::expect_used)]
 fn json(text: &str) -> Value {
     Value::from_json(text).expect("a test's JSON")
 }
 
-#[allow(clippy::panic)]
 fn compiled(text: &str) -> Program {
     Program::compile(text, &names()).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }

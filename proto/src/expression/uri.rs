@@ -7,7 +7,8 @@ use super::{Budget, EvaluationError, Names, Piece, Scope, SyntaxError, Template}
 use crate::value::Value;
 
 /// All but what RFC 3986 calls unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A URI that may contain `{name}` templates and `${ … }` expressions.
 #[derive(Clone, Debug)]

@@ -1,13 +1,18 @@
 //! Serde for [`Value`]: the same data in JSON and in MessagePack.
+//!
+//! Integers beyond 64 bits keep their digits on the way out and through MessagePack. Read through
+//! serde's JSON they are rounded before they arrive here: [`Value::from_json`] keeps them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Members, Value};
+use crate::limits;
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -16,7 +21,14 @@ impl Serialize for Value {
             Self::Bool(it) => serializer.serialize_bool(*it),
             Self::Int(it) => serializer.serialize_i64(*it),
             Self::Float(it) => serializer.serialize_f64(*it),
-            Self::Big(it) => serializer.serialize_f64(it.parse().unwrap_or(f64::INFINITY)),
+            Self::Big(it) if serializer.is_human_readable() => {
+                match serde_json::value::RawValue::from_string(it.to_string()) {
+                    Ok(digits) => digits.serialize(serializer),
+                    Err(_) => serializer.serialize_f64(f64::NAN),
+                }
+            }
+            // Values have no bytes of their own, so in MessagePack bytes are such a number's digits.
+            Self::Big(it) => serializer.serialize_bytes(it.as_bytes()),
             Self::String(it) => serializer.serialize_str(it),
             Self::Array(array) => {
                 let mut sequence = serializer.serialize_seq(Some(array.elements.len()))?;
@@ -38,7 +50,33 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let _level = Level::enter().ok_or_else(|| {
+            D::Error::custom(format_args!("nested deeper than {} levels", limits::VALUE_DEPTH))
+        })?;
         deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// One level of the value being read on this thread.
+struct Level;
+
+impl Level {
+    fn enter() -> Option<Self> {
+        let depth = DEPTH.get();
+        (depth <= limits::VALUE_DEPTH).then(|| {
+            DEPTH.set(depth + 1);
+            Self
+        })
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().saturating_sub(1));
     }
 }
 
@@ -77,6 +115,15 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_f64<E>(self, it: f64) -> Result<Value, E> {
         Ok(Value::Float(it))
+    }
+
+    fn visit_bytes<E: Error>(self, it: &[u8]) -> Result<Value, E> {
+        let digits = std::str::from_utf8(it).unwrap_or_default();
+        let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+        if unsigned.is_empty() || !unsigned.bytes().all(|it| it.is_ascii_digit()) {
+            return Err(E::custom("bytes that are not the digits of a number"));
+        }
+        Ok(Value::parse_number(digits, true))
     }
 
     fn visit_str<E>(self, it: &str) -> Result<Value, E> {

@@ -219,10 +219,14 @@ impl jaq_std::ValT for Value {
     }
 
     fn as_sub_str(&self, part: &[u8]) -> Self {
-        Self::from_utf8_bytes(part.to_vec())
+        let text = String::from_utf8_lossy(part);
+        meter::bytes(text.len());
+        Self::String(Arc::from(&*text))
     }
 
     fn from_utf8_bytes(bytes: impl AsRef<[u8]> + Send + 'static) -> Self {
-        Self::charged_text(String::from_utf8_lossy(bytes.as_ref()).into_owned())
+        let text = String::from_utf8_lossy(bytes.as_ref());
+        meter::bytes(text.len());
+        Self::String(Arc::from(&*text))
     }
 }

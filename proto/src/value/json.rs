@@ -76,6 +76,9 @@ impl Value {
     }
 }
 
+/// Characters of an integer that keeps its digits; longer ones are rounded like any other number.
+const BIG_DIGITS: usize = 1024;
+
 /// Charges the meter for each byte.
 struct Charged(String);
 
@@ -142,7 +145,13 @@ fn write_float(number: f64, out: &mut impl fmt::Write) -> fmt::Result {
     }
     let number = number.clamp(f64::MIN, f64::MAX);
     // The debug form is the shortest one that reads back the same, with an exponent when long.
-    write!(out, "{number:?}")
+    let text = format!("{number:?}");
+    match text.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => {
+            write!(out, "{digits}e+{exponent}")
+        }
+        _ => out.write_str(&text),
+    }
 }
 
 fn write_string(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
@@ -396,7 +405,7 @@ impl Reader<'_> {
 impl Value {
     /// A number from its text, which must be one.
     pub(crate) fn parse_number(text: &str, integer: bool) -> Self {
-        if integer {
+        if integer && text.len() <= BIG_DIGITS {
             text.parse().map_or_else(|_| Self::Big(text.into()), Self::Int)
         } else {
             Self::Float(text.parse().unwrap_or(f64::NAN))

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::until::SOON;
-use super::{tls, until::until};
+use super::{tls, until::until, yaml};
 
 /// An answer of the API.
 #[derive(Clone, Debug)]
@@ -184,11 +184,10 @@ pub(crate) fn is_final(view: &Value) -> bool {
 
 /// `{namespace, name, version}` of a definition's text.
 pub(crate) fn workflow(text: &str) -> Value {
-    let field = |key: &str| {
-        let prefix = format!("{key}:");
-        let line = text.lines().map(str::trim).find(|it| it.starts_with(&prefix));
-        let value = line.map(|it| it[prefix.len()..].trim().trim_matches(['\'', '"']).to_owned());
-        value.unwrap_or_else(|| panic!("no {key} in:\n{text}"))
-    };
-    json!({"namespace": field("namespace"), "name": field("name"), "version": field("version")})
+    let document = &yaml::parse(text)["document"];
+    json!({
+        "namespace": document["namespace"],
+        "name": document["name"],
+        "version": document["version"],
+    })
 }

@@ -39,6 +39,7 @@ impl Instance {
                     task: Some(*task),
                     visit: self.next_visit(*parent, *position),
                     opened: 0,
+                    extensions: Vec::new(),
                     delivery: 0,
                     started_at: at,
                     input: raw.clone(),
@@ -114,6 +115,9 @@ impl Instance {
                 }
             }
             Fact::TimerFired { timer } => self.clear_timer(*timer),
+            Fact::ExtensionsBegan { .. }
+            | Fact::ExtensionBegan { .. }
+            | Fact::ExtensionsEnded { .. } => self.evolve_extending(fact),
             Fact::LoopBegan { .. }
             | Fact::Iterated { .. }
             | Fact::Forked { .. }
@@ -195,6 +199,39 @@ impl Instance {
                 let value = self.frames.get(frame).map(|it| it.input.clone()).unwrap_or_default();
                 let body = Body::Catching { clause: *clause, problem: problem.clone(), value };
                 self.set_body(*frame, body);
+                self.restart(*frame);
+            }
+            _ => {}
+        }
+    }
+
+    /// Facts of extensions around a task.
+    fn evolve_extending(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ExtensionsBegan { frame, extensions, value, flow, after } => {
+                let (held, value) = (value.clone(), value.clone());
+                let body = Body::Extending { place: 0, after: *after, held, flow: *flow, value };
+                if let Some(frame) = self.frames.get_mut(frame) {
+                    frame.extensions.clone_from(extensions);
+                }
+                self.set_body(*frame, body);
+                self.restart(*frame);
+            }
+            Fact::ExtensionBegan { frame, place } => {
+                if let Some(Body::Extending { place: current, held, value, .. }) =
+                    self.body_mut(*frame)
+                {
+                    *current = *place;
+                    *value = held.clone();
+                }
+                self.restart(*frame);
+            }
+            Fact::ExtensionsEnded { frame } => {
+                let Some(open) = self.frames.get_mut(frame) else { return };
+                if matches!(open.body, Body::Extending { after: true, .. }) {
+                    open.extensions.clear();
+                }
+                self.set_body(*frame, Body::Begun);
                 self.restart(*frame);
             }
             _ => {}
@@ -290,7 +327,8 @@ impl Instance {
                 Body::Sequence { value }
                 | Body::Loop { value, .. }
                 | Body::Trying { value, .. }
-                | Body::Catching { value, .. },
+                | Body::Catching { value, .. }
+                | Body::Extending { value, .. },
             ) => *value = output,
             Some(Body::Listening(listening)) => listening.value = output,
             Some(Body::Fork { branches, running }) => {
@@ -318,6 +356,9 @@ impl Instance {
             Body::Loop { index, .. } => (u64::from(*index) + 1, frame.opened),
             Body::Catching { clause, .. } => (u64::from(*clause) + 1, frame.opened),
             Body::Listening(listening) => (listening.outputs.len() as u64 + 1, frame.opened),
+            Body::Extending { place, after, .. } => {
+                (u64::from(*place) * 2 + u64::from(*after) + 1, frame.opened)
+            }
             Body::Fork { .. } => (0, position),
             _ => (0, frame.opened),
         };
@@ -472,6 +513,7 @@ fn root(at: Timestamp, input: &Value) -> Frame {
         task: None,
         visit: 0,
         opened: 0,
+        extensions: Vec::new(),
         delivery: 0,
         started_at: at,
         raw: input.clone(),

@@ -1,7 +1,6 @@
 //! What is there after closing, crashing and opening again.
 
 use std::fs;
-use std::time::Duration;
 
 use super::super::memory::{CrashPoint, MemoryJournal};
 use super::super::sled::{Options, SledJournal};
@@ -84,20 +83,13 @@ fn a_journal_that_is_not_one_says_how_to_go_on() {
 }
 
 #[test]
-fn opening_gives_up_when_time_is_over() {
-    let directory = tempfile::tempdir().unwrap();
-    let options = Options { deadline: Duration::ZERO, ..small() };
-    let error = SledJournal::open(directory.path(), &options).err().unwrap();
-    assert!(matches!(error, JournalError::Unopenable { .. }), "{error:?}");
-}
-
-#[test]
 fn crash_points_keep_what_they_say() {
     let (a, b) = (id(1, 0), id(2, 1));
     let group = || [commit(vec![start(a, 1)]), commit(vec![start(b, 1)])];
     for (point, kept) in [
         (CrashPoint::BeforeWrite, 0),
-        (CrashPoint::AfterWrite { kept: 1 }, 1),
+        (CrashPoint::AfterWrite { kept: false }, 0),
+        (CrashPoint::AfterWrite { kept: true }, 2),
         (CrashPoint::AfterSync, 2),
     ] {
         let journal = MemoryJournal::in_memory(4).unwrap();
@@ -115,4 +107,27 @@ fn crash_points_keep_what_they_say() {
         assert!(after.load(other).unwrap().is_some());
         assert_eq!(after.check().unwrap().damage, Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_silent_instance_outlives_the_turn_of_the_ring() {
+    let journal = MemoryJournal::in_memory(4).unwrap();
+    let (silent, busy, later) = (id(1, 0), id(2, 1), id(3, 2));
+    journal.commit(&[commit(vec![start(silent, 1)])]).unwrap();
+    journal.commit(&[commit(vec![start(busy, 1)]), commit(vec![start(later, 1)])]).unwrap();
+    for sequence in 1..2_200_u64 {
+        journal.commit(&[commit(vec![write(busy, sequence, b"busy")])]).unwrap();
+        // Around the moment at which the first slots are written over.
+        if (2_040..2_060).contains(&journal.slots_written()) {
+            let after = MemoryJournal::reopen(journal.durable(), 4).unwrap();
+            for instance in [silent, later] {
+                let loaded = after.load(instance).unwrap().unwrap();
+                assert_eq!(loaded.facts, [stored(0, b"started")]);
+                assert_eq!(after.hot(instance.partition(4), None, 9).unwrap(), [instance]);
+            }
+            assert_eq!(after.facts(busy, 0, 9_999).unwrap().len() as u64, sequence + 1);
+        }
+    }
+    assert!(journal.slots_written() > 2_100);
+    assert_eq!(journal.check().unwrap().damage, Vec::<String>::new());
 }

@@ -44,10 +44,9 @@ pub(super) fn open(directory: &Path, options: &Options) -> Result<Sled, JournalE
     let unopenable =
         |reason: String| JournalError::Unopenable { path: directory.display().to_string(), reason };
     let db = open_in_time(directory, options).map_err(unopenable)?;
-    let common = db.open_tree("common").map_err(super::unusable)?;
     let log = OpenOptions::new().write(true).open(directory.join(LOG)).map_err(unusable)?;
     sync_directories(directory).map_err(unusable)?;
-    Ok(Sled { db, common, trees: Vec::new(), log, _lock: lock })
+    Ok(Sled { db, log, _lock: lock })
 }
 
 /// Two processes in one directory would destroy it.
@@ -90,23 +89,25 @@ fn open_in_time(directory: &Path, options: &Options) -> Result<::sled::Db, Strin
         .path(directory)
         .cache_capacity(options.cache_bytes)
         .flush_every_ms(None);
+    in_time(options.deadline, move || config.open().map_err(|error| error.to_string()))
+}
+
+fn in_time<T: Send + 'static>(
+    deadline: Duration,
+    run: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::Builder::new()
         .name("journal-open".to_owned())
         .spawn(move || {
-            let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-            let opened = match opened {
-                Ok(Ok(db)) => Ok(db),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(panic) => Err(message(&*panic)),
-            };
-            // When nobody waits any more, the journal just closes again.
-            let _ = sender.send(opened);
+            let result = catch_unwind(AssertUnwindSafe(run));
+            // When nobody waits any more, what was opened just closes again.
+            let _ = sender.send(result.unwrap_or_else(|panic| Err(message(&*panic))));
         })
         .map_err(|error| error.to_string())?;
-    receiver.recv_timeout(options.deadline).unwrap_or_else(|_| {
-        Err(format!("it did not open within {} seconds", options.deadline.as_secs()))
-    })
+    receiver
+        .recv_timeout(deadline)
+        .unwrap_or_else(|_| Err(format!("it did not open within {} seconds", deadline.as_secs())))
 }
 
 /// New files are durable once their directory is.
@@ -115,9 +116,14 @@ fn sync_directories(directory: &Path) -> io::Result<()> {
         File::open(directory.join(name))?.sync_all()?;
     }
     File::open(directory)?.sync_all()?;
+    sync_parent(directory)
+}
+
+/// Makes the name of a directory durable.
+pub(super) fn sync_parent(directory: &Path) -> io::Result<()> {
     match directory.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => Ok(()),
+        _ => File::open(".")?.sync_all(),
     }
 }
 
@@ -128,4 +134,32 @@ pub(super) fn message(panic: &(dyn Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no reason given".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::in_time;
+
+    #[test]
+    fn opening_gives_up_when_time_is_over() {
+        let (release, hold) = mpsc::channel::<()>();
+        let error = in_time(Duration::from_millis(10), move || {
+            // Ends when the test does.
+            let _ = hold.recv();
+            Ok(())
+        })
+        .unwrap_err();
+        assert!(error.contains("did not open within"), "{error}");
+        drop(release);
+    }
+
+    #[test]
+    fn a_panic_while_opening_is_an_error() {
+        let error = in_time::<()>(Duration::from_secs(30), || panic!("on a broken belief"));
+        assert_eq!(error, Err("on a broken belief".to_owned()));
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Position;
+use crate::definition::STANDARD_FUNCTIONS;
 use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::{Data, Node};
@@ -133,7 +134,8 @@ impl Decoder<'_> {
     fn registered(&mut self, call: &Node, name: &Arc<str>) -> Option<FunctionTarget> {
         let bare = name.split(':').next().unwrap_or(name);
         let offered = self.registered.unwrap_or_default();
-        if offered.iter().any(|it| it == name || **it == *bare) {
+        let standard = STANDARD_FUNCTIONS.contains(&bare);
+        if standard || offered.iter().any(|it| it == name || **it == *bare) {
             return Some(FunctionTarget::Registered(name.clone()));
         }
         let functions = self.reusable.functions.keys().map(|key| &**key);

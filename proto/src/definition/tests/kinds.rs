@@ -274,9 +274,9 @@ fn functions_are_found_where_they_are() {
         "use:\n  catalogs: { mine: { endpoint: http://a } }\n  functions:\n    double: { set: { x: '${ .x * 2 }' } }\n    \
          twice: { do: [ one: { call: double }, two: { call: twice, with: { x: 1 }, then: one } ] }\n\
          do:\n  - a: { call: twice }\n  - b: { call: 'f:1.0.0@mine' }\n  - c: { call: 'https://a@b/function.yaml' }\n  \
-         - d: { call: 'log:1.0.0@default' }\n  - e: { call: log, with: { m: '${ $context.x }' } }\n",
+         - d: { call: 'log:1.0.0@default' }\n  - e: { call: mine, with: { m: '${ $context.x }' } }\n",
     );
-    assert_eq!(found.iter().map(|it| it.code).collect::<Vec<_>>(), ["WL0307", "WL0307"]);
+    assert_eq!(found.iter().map(|it| it.code).collect::<Vec<_>>(), ["WL0307"]);
     let target = |at: usize| match &plan.task(plan.root[at]).kind {
         Kind::Function(call) => &call.target,
         other => panic!("{other:?}"),

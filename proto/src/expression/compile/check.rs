@@ -1,5 +1,6 @@
 //! What is refused when a definition is loaded, and how it is explained.
 
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 
 use jaq_core::load::lex::{self, StrPart, Tok, Token};
@@ -47,31 +48,47 @@ pub(super) fn brackets(text: &str) -> Result<(), SyntaxError> {
 
 /// Refuses programs whose syntax tree would be too deep to walk.
 pub(super) fn size(text: &str, tokens: &[Token<&str>]) -> Result<(), SyntaxError> {
-    if depth(tokens) <= limits::EXPRESSION_TOKENS {
+    if levels(tokens) <= limits::EXPRESSION_LEVELS {
         return Ok(());
     }
     Err(error(
-        format!("the expression is a chain of more than {} tokens", limits::EXPRESSION_TOKENS),
+        format!("more than {} operators are chained", limits::EXPRESSION_LEVELS),
         0..text.len(),
-        Some("split it into several tasks, or keep its data in `set`"),
+        Some("split the expression into several tasks, or keep its data in `set`"),
     ))
 }
 
-/// The most tokens on one way from the outermost to an innermost bracket.
-fn depth(tokens: &[Token<&str>]) -> usize {
-    let inner = tokens.iter().map(|Token(_, kind)| match kind {
-        Tok::Block(tokens) => depth(tokens),
-        Tok::Str(parts) => {
-            let deepest = parts.iter().map(|part| match part {
-                StrPart::Term(Token(_, Tok::Block(tokens))) => depth(tokens),
-                _ => 0,
-            });
-            parts.len() + deepest.max().unwrap_or(0)
+/// How deep a syntax tree these tokens can make, at most.
+pub(super) fn levels(tokens: &[Token<&str>]) -> usize {
+    // A step of a path takes a third of the stack that an operator takes.
+    let (mut operators, mut steps, mut inside) = (0, 0, 0);
+    for Token(text, kind) in tokens {
+        match kind {
+            Tok::Sym if matches!(*text, ":" | "?" | ";" | ")" | "]" | "}") => {}
+            Tok::Sym if text.starts_with('.') => steps += usize::from(text.len() > 1),
+            Tok::Sym => operators += 1,
+            Tok::Word => operators += usize::from(KEYWORDS.contains(text)),
+            Tok::Block(tokens) => {
+                steps += 1;
+                inside = inside.max(levels(tokens));
+            }
+            Tok::Str(parts) => {
+                operators += parts.len();
+                let terms = parts.iter().map(|part| match part {
+                    StrPart::Term(Token(_, Tok::Block(tokens))) => levels(tokens),
+                    _ => 0,
+                });
+                inside = inside.max(terms.max().unwrap_or(0));
+            }
+            _ => {}
         }
-        _ => 0,
-    });
-    tokens.len() + inner.max().unwrap_or(0)
+    }
+    operators + steps / 3 + inside
 }
+
+/// Words behind which a term nests.
+const KEYWORDS: &[&str] =
+    &["and", "or", "as", "if", "elif", "else", "try", "catch", "def", "label", "reduce", "foreach"];
 
 /// Explains what is no token.
 pub(super) fn lexing(text: &str, errors: &[lex::Error<&str>]) -> SyntaxError {
@@ -174,7 +191,8 @@ pub(super) fn unresolved(text: &str, kind: &str, range: Range<usize>) -> SyntaxE
     if kind != "filter" {
         return error(format!("the {kind} `{name}` does not exist"), range, None);
     }
-    let arities: Vec<usize> = library().names().filter(|it| it.0 == name).map(|it| it.1).collect();
+    let arities: BTreeSet<usize> =
+        library().names().filter(|it| it.0 == name).map(|it| it.1).collect();
     let hint = match name {
         "env" | "input" | "inputs" | "debug" | "stderr" | "halt" | "halt_error"
         | "input_filename" => Some("expressions cannot reach outside the workflow".to_owned()),

@@ -12,7 +12,7 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
     vec![
         run(("path", filter(), |mut cv| {
             let (f, context) = cv.0.pop_fun();
-            let mut paths = f.paths((context, (cv.1, Default::default())));
+            let mut paths = meter::path(|| f.paths((context, (cv.1, Default::default()))));
             let paths = std::iter::from_fn(move || meter::path(|| paths.next()));
             Box::new(paths.map(|found| -> ValX<'_, Value> {
                 let (_, path) = found?;
@@ -23,11 +23,27 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
                 Ok(Value::checked_array(steps))
             }))
         })),
+        run(("setpath", v(2), |mut cv| {
+            let new = cv.0.pop_var();
+            let path = cv.0.pop_var();
+            bome(match path.as_array() {
+                Some(path) => set(cv.1, path, &new),
+                None => Err(Error::str("a path must be an array")),
+            })
+        })),
         run(("delpaths", v(1), |mut cv| {
             let paths = cv.0.pop_var();
             bome(delete(cv.1, paths))
         })),
     ]
+}
+
+fn set(value: Value, path: &[Value], new: &Value) -> ValR<Value> {
+    meter::call();
+    match path.split_first() {
+        None => Ok(new.clone()),
+        Some((first, rest)) => change(value, first, |inner| set(inner, rest, new).map(Some)),
+    }
 }
 
 /// Deletes all `paths`, the later ones first so that none moves another.

@@ -21,17 +21,18 @@ use crate::value::Value;
 
 pub(super) fn all() -> Vec<Fun<Jq>> {
     vec![
-        run(("regex_matches", v(2), |mut cv| {
+        run(("_capture", v(0), |cv| bome(capture(&cv.1)))),
+        run(("_matches", v(2), |mut cv| {
             let flags = cv.0.pop_var();
             let pattern = cv.0.pop_var();
             bome(matches(&cv.1, &pattern, &flags))
         })),
-        run(("regex_test", v(2), |mut cv| {
+        run(("_test", v(2), |mut cv| {
             let flags = cv.0.pop_var();
             let pattern = cv.0.pop_var();
             bome(test(&cv.1, &pattern, &flags))
         })),
-        run(("regex_split", v(2), |mut cv| {
+        run(("_split", v(2), |mut cv| {
             let flags = cv.0.pop_var();
             let pattern = cv.0.pop_var();
             bome(split(&cv.1, &pattern, &flags))
@@ -161,7 +162,7 @@ impl Compiled {
     fn find(&self, text: &str, from: usize) -> Option<Span> {
         let rest = text.len().saturating_sub(from);
         // A search may look at all the rest and still match something short.
-        meter::step(1 + rest as u64 / 2048);
+        meter::step(1 + rest as u64 / 512);
         let input = Input::new(text).span(from..text.len());
         match self.search.try_search(&mut self.search_cache.borrow_mut(), &input) {
             Ok(found) => {
@@ -290,6 +291,17 @@ fn matches(value: &Value, pattern: &Value, flags: &Value) -> ValR<Value> {
         found.push(Value::object(whole.chain([("captures", groups)])));
     });
     Ok(found.into_iter().collect())
+}
+
+/// The named groups of one match.
+fn capture(found: &Value) -> ValR<Value> {
+    let groups = found.get("captures").and_then(Value::as_array).unwrap_or_default();
+    let named = groups.iter().filter_map(|group| {
+        let name: std::sync::Arc<str> = group.get("name")?.as_str()?.into();
+        meter::bytes(160);
+        Some((name, group.get("string").cloned().unwrap_or_default()))
+    });
+    Ok(Value::object(named))
 }
 
 fn test(value: &Value, pattern: &Value, flags: &Value) -> ValR<Value> {

@@ -6,9 +6,12 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jaq_core::native::{Fun, bome, run, unary, v};
 use jaq_core::{Error, ValR};
 
+use percent_encoding::utf8_percent_encode;
+
 use super::value::array;
 use crate::expression::engine::Jq;
 use crate::expression::meter;
+use crate::expression::uri::RESERVED;
 use crate::value::Value;
 
 pub(super) fn all() -> Vec<Fun<Jq>> {
@@ -22,13 +25,12 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
         run(("join", v(1), |cv| unary(cv, |it, separator| join(&it, &separator)))),
         run(("implode", v(0), |cv| bome(implode(&cv.1)))),
         run(("decode_base64", v(0), |cv| bome(decode_base64(&cv.1)))),
-        run(("csv_field", v(0), |cv| bome(csv_field(&cv.1)))),
-        run(("tsv_field", v(0), |cv| bome(tsv_field(&cv.1)))),
-        run(("text_between", v(2), |mut cv| {
-            let to = cv.0.pop_var();
-            let from = cv.0.pop_var();
-            bome(cv.1.slice(Some(&from)..Some(&to)))
-        })),
+        run(("escape_html", v(0), |cv| bome(escape(&cv.1, html)))),
+        run(("escape_sh", v(0), |cv| bome(escape(&cv.1, |it| (it == '\'').then_some("'\\''"))))),
+        run(("encode_uri", v(0), |cv| bome(encode_uri(&cv.1)))),
+        run(("_csv", v(0), |cv| bome(csv_field(&cv.1)))),
+        run(("_tsv", v(0), |cv| bome(tsv_field(&cv.1)))),
+        run(("_replace", v(1), |cv| unary(cv, |it, found| replace(&it, &found)))),
     ]
 }
 
@@ -81,6 +83,43 @@ fn join(value: &Value, separator: &Value) -> ValR<Value> {
     Ok(Value::String(joined.into()))
 }
 
+/// Puts texts in place of parts: `found` lists start, end (in characters) and the new text of each.
+fn replace(value: &Value, found: &Value) -> ValR<Value> {
+    let old = text(value, "changed")?;
+    meter::scan(old.len() * 4);
+    let mut new = String::new();
+    let mut places = old.char_indices().map(|(at, _)| at).chain([old.len()]).enumerate();
+    let mut byte_of = |character: usize| {
+        places.find(|(count, _)| *count >= character).map_or(old.len(), |(_, at)| at)
+    };
+    let (mut last_character, mut last_byte, mut from) = (usize::MAX, 0, 0);
+    for one in found.as_array().unwrap_or_default() {
+        meter::step(1);
+        let [start, end, text] = one.as_array().unwrap_or_default() else { continue };
+        let mut place = |bound: &Value| {
+            let character = bound.as_i64().and_then(|it| usize::try_from(it).ok()).unwrap_or(0);
+            if last_character == usize::MAX || character > last_character {
+                (last_character, last_byte) = (character, byte_of(character));
+            }
+            last_byte
+        };
+        let (start, end) = (place(start), place(end));
+        let Some(text) = text.as_str() else {
+            return Err(Error::str(format_args!(
+                "{} ({text}) cannot replace a part of a string",
+                text.kind()
+            )));
+        };
+        meter::bytes(text.len());
+        new.push_str(old.get(from..start).unwrap_or_default());
+        new.push_str(text);
+        from = end;
+    }
+    meter::bytes(old.len());
+    new.push_str(old.get(from..).unwrap_or_default());
+    Ok(Value::String(new.into()))
+}
+
 fn implode(value: &Value) -> ValR<Value> {
     let mut text = String::new();
     for code in array(value, "imploded")? {
@@ -112,6 +151,48 @@ fn decode_base64(value: &Value) -> ValR<Value> {
         .decode(encoded.trim_end_matches('='))
         .map_err(|_| Error::str(format_args!("{} ({value}) is not base64 data", value.kind())))?;
     Ok(Value::charged_text(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn html(character: char) -> Option<&'static str> {
+    match character {
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '&' => Some("&amp;"),
+        '\'' => Some("&#39;"),
+        '"' => Some("&quot;"),
+        _ => None,
+    }
+}
+
+/// Replaces characters; the text is charged while it grows.
+fn escape(value: &Value, replace: fn(char) -> Option<&'static str>) -> ValR<Value> {
+    let plain = text(value, "escaped")?;
+    meter::step(plain.len() as u64 / 16);
+    let mut escaped = String::new();
+    for character in plain.chars() {
+        match replace(character) {
+            Some(text) => {
+                meter::bytes(text.len());
+                escaped.push_str(text);
+            }
+            None => {
+                meter::bytes(character.len_utf8());
+                escaped.push(character);
+            }
+        }
+    }
+    Ok(Value::String(escaped.into()))
+}
+
+fn encode_uri(value: &Value) -> ValR<Value> {
+    let plain = text(value, "encoded for a URI")?;
+    meter::step(plain.len() as u64 / 16);
+    let mut encoded = String::new();
+    for part in utf8_percent_encode(plain, RESERVED) {
+        meter::bytes(part.len());
+        encoded.push_str(part);
+    }
+    Ok(Value::String(encoded.into()))
 }
 
 fn csv_field(value: &Value) -> ValR<Value> {

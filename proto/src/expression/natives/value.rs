@@ -25,7 +25,7 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
             meter::raise();
             bome(Err(Error::new(cv.1)))
         })),
-        run(("secret_value", v(0), |cv| bome(secret_value(cv.1)))),
+        run(("_secret", v(0), |cv| bome(secret_value(cv.1)))),
         run(("tojson", v(0), |cv| bome(Ok(cv.1.charged_json())))),
         run(("fromjson", v(0), |cv| bome(from_json(&cv.1)))),
         run(("tonumber", v(0), |cv| bome(to_number(&cv.1)))),
@@ -34,13 +34,10 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
         run(("contains", v(1), |cv| unary(cv, |a, b| contains(&a, &b).map(Value::from)))),
         run(("indices", v(1), |cv| unary(cv, |value, wanted| value.indices(&wanted)))),
         run(("bsearch", v(1), |cv| unary(cv, |value, wanted| search(&value, &wanted)))),
-        run(("keys", v(0), |cv| bome(keys(&cv.1)))),
-        run(("flatten_to", v(1), |cv| unary(cv, |value, depth| flatten(&value, &depth)))),
-        run(("transpose", v(0), |cv| bome(transpose(&cv.1)))),
     ]
 }
 
-fn number(value: &Value) -> Result<f64, Error<Value>> {
+pub(super) fn number(value: &Value) -> Result<f64, Error<Value>> {
     jaq_std::ValT::as_f64(value)
         .ok_or_else(|| Error::str(format_args!("{} ({value}) is not a number", value.kind())))
 }
@@ -160,7 +157,7 @@ fn contains(a: &Value, b: &Value) -> Result<bool, Error<Value>> {
             for wanted in b.elements() {
                 let mut found = false;
                 for value in a.elements() {
-                    if a.elements().len() > 0 && value.kind() == wanted.kind() {
+                    if value.kind() == wanted.kind() {
                         found = contains(value, wanted)?;
                     }
                     if found {
@@ -198,55 +195,4 @@ pub(super) fn array<'a>(value: &'a Value, what: &str) -> Result<&'a [Value], Err
     value.as_array().ok_or_else(|| {
         Error::str(format_args!("{} ({value}) cannot be {what}, only an array", value.kind()))
     })
-}
-
-fn keys(value: &Value) -> ValR<Value> {
-    match value {
-        Value::Array(array) => Ok((0..array.elements().len()).map(Value::from).collect()),
-        Value::Object(_) => {
-            let mut keys: Vec<_> =
-                value.as_object().into_iter().flat_map(|it| it.keys().cloned()).collect();
-            meter::step(keys.len() as u64);
-            keys.sort_unstable();
-            Ok(keys.into_iter().map(Value::String).collect())
-        }
-        _ => Err(Error::str(format_args!("{} ({value}) has no keys", value.kind()))),
-    }
-}
-
-fn flatten(value: &Value, depth: &Value) -> ValR<Value> {
-    fn into(elements: &[Value], depth: f64, out: &mut Vec<Value>) {
-        for element in elements {
-            meter::step(1);
-            match element.as_array() {
-                Some(inner) if depth > 0.0 => into(inner, depth - 1.0, out),
-                _ => {
-                    meter::bytes(size_of::<Value>());
-                    out.push(element.clone());
-                }
-            }
-        }
-    }
-    let mut out = Vec::new();
-    match value {
-        Value::Object(_) => {
-            let members: Vec<Value> =
-                value.as_object().into_iter().flat_map(|it| it.values().cloned()).collect();
-            into(&members, number(depth)?, &mut out);
-        }
-        _ => into(array(value, "flattened")?, number(depth)?, &mut out),
-    }
-    Ok(Value::checked_array(out))
-}
-
-fn transpose(value: &Value) -> ValR<Value> {
-    let rows = array(value, "transposed")?;
-    let rows: Vec<&[Value]> =
-        rows.iter().map(|row| array(row, "a row")).collect::<Result<_, _>>()?;
-    let width = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-    let column = |at: usize| {
-        meter::step(rows.len() as u64);
-        rows.iter().map(|row| row.get(at).cloned().unwrap_or_default()).collect::<Value>()
-    };
-    Ok((0..width).map(column).collect())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::{Case, fails, gives};
+use super::super::{Case, fails, gives, refuses};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -60,12 +60,8 @@ pub(super) fn cases() -> Vec<Case> {
             json!({}),
             json!({"x": null, "y": [1], "z": null}),
         ),
-        gives(
-            "no-environment",
-            "do:\n  - a: { set: { e: '${ ($ENV // {}) | length }', v: '${ try (env | length) catch 0 }' } }",
-            json!({}),
-            json!({"e": 0, "v": 0}),
-        ),
+        refuses("no-environment", "do:\n  - a: { set: { e: '${ $ENV }' } }", "WL0401"),
+        refuses("no-environment-by-function", "do:\n  - a: { set: { e: '${ env }' } }", "WL0401"),
         gives(
             "task-descriptor",
             "do:\n  - outer:\n      do:\n        - inner: { set: { name: '${ $task.name }', at: '${ $task.reference }', input: '${ $task.input }' } }",

@@ -26,9 +26,9 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         gives(
             "shell-inherits-no-environment",
-            "do:\n  - a: { run: { shell: { command: 'printf \"%s\" \"${HOME:-none}${CARGO:-none}\"' } } }",
+            "do:\n  - a: { run: { shell: { command: 'printf \"%s\" \"${CARGO_MANIFEST_DIR:-none}\"' } } }",
             json!({}),
-            json!("nonenone"),
+            json!("none"),
         ),
         gives(
             "shell-code",

@@ -20,7 +20,7 @@ fn call(name: &str, with: Option<&str>) -> Kind {
 
 #[tokio::test]
 async fn the_default_catalog_gives_its_arguments_back() {
-    for name in ["echo", "log", "logInfo", "logWarn", "logError"] {
+    for name in windlass_proto::definition::STANDARD_FUNCTIONS {
         let with = perform(call(name, Some(r#"{"message":"hi"}"#)), json("1")).await;
         assert_eq!(with, Ok(json(r#"{"message":"hi"}"#)), "{name}");
         assert_eq!(perform(call(name, None), json("[1]")).await, Ok(json("[1]")), "{name}");

@@ -1,0 +1,140 @@
+//! What is printed.
+
+use serde::Serialize;
+
+use super::drive::Measured;
+use super::measure;
+use super::target::Target;
+use super::workload::Load;
+use crate::output;
+
+/// The figures of one run.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    workload: &'static str,
+    workflows: u64,
+    steps: u32,
+    concurrency: u32,
+    seconds: f64,
+    workflows_per_second: f64,
+    steps_per_second: f64,
+    latency_ms: Latency,
+    cpu_seconds_per_1000_steps: Option<f64>,
+    peak_rss_mib: Option<f64>,
+    rss_mib_at: Option<Vec<f64>>,
+    bytes_per_1000_steps: Option<f64>,
+    journal_bytes: Option<u64>,
+}
+
+/// From start to end of a workflow, as its caller sees it.
+#[derive(Debug, Serialize)]
+struct Latency {
+    p50: f64,
+    p99: f64,
+    max: f64,
+}
+
+impl Report {
+    /// The figures of a run that has just ended.
+    pub(super) fn new(load: &Load, measured: Measured, target: &Target) -> Self {
+        let Measured { elapsed, mut latencies, usage, memory } = measured;
+        latencies.sort_unstable();
+        let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+        let workflows = load.workflows as f64;
+        let steps = workflows * f64::from(load.steps);
+        let local = target.directory();
+        let here = |value: Option<f64>| value.filter(|_| local.is_some());
+        let milliseconds = |share| rounded(f64::from(percentile(&latencies, share)) / 1000.0);
+        Self {
+            workload: load.word,
+            workflows: load.workflows,
+            steps: load.steps,
+            concurrency: load.concurrency,
+            seconds: rounded(seconds),
+            workflows_per_second: rounded(workflows / seconds),
+            steps_per_second: rounded(steps / seconds),
+            latency_ms: Latency {
+                p50: milliseconds(0.50),
+                p99: milliseconds(0.99),
+                max: milliseconds(1.0),
+            },
+            cpu_seconds_per_1000_steps: here(Some(usage.cpu.as_secs_f64() / steps * 1000.0))
+                .map(rounded),
+            peak_rss_mib: here(measure::peak_mib()).map(rounded),
+            rss_mib_at: local.map(|_| memory.into_iter().map(rounded).collect()),
+            bytes_per_1000_steps: here(usage.written.map(|it| it as f64 / steps * 1000.0))
+                .map(rounded),
+            journal_bytes: local.and_then(measure::occupied),
+        }
+    }
+
+    /// Names and values, for a table.
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let unknown = || "-".to_owned();
+        let shown = |value: Option<f64>| value.map_or_else(unknown, |it| it.to_string());
+        let Latency { p50, p99, max } = self.latency_ms;
+        vec![
+            ("workflows", self.workflows.to_string()),
+            ("steps", self.steps.to_string()),
+            ("concurrency", self.concurrency.to_string()),
+            ("seconds", self.seconds.to_string()),
+            ("workflows/s", self.workflows_per_second.to_string()),
+            ("steps/s", self.steps_per_second.to_string()),
+            ("p50 ms", p50.to_string()),
+            ("p99 ms", p99.to_string()),
+            ("max ms", max.to_string()),
+            ("CPU s/1000 steps", shown(self.cpu_seconds_per_1000_steps)),
+            ("peak MiB", shown(self.peak_rss_mib)),
+            ("bytes/1000 steps", shown(self.bytes_per_1000_steps)),
+            ("journal bytes", self.journal_bytes.map_or_else(unknown, |it| it.to_string())),
+        ]
+    }
+}
+
+/// Prints reports side by side.
+pub(super) fn table(reports: &[Report]) {
+    let Some(first) = reports.first() else { return };
+    let mut heading = vec![""];
+    heading.extend(reports.iter().map(|it| it.workload));
+    let columns: Vec<_> = reports.iter().map(Report::rows).collect();
+    let row = |(at, (name, _)): (usize, (&str, String))| {
+        let values = columns.iter().filter_map(|column| column.get(at)).map(|it| it.1.clone());
+        std::iter::once(name.to_owned()).chain(values).collect()
+    };
+    let rows: Vec<Vec<String>> = first.rows().into_iter().enumerate().map(row).collect();
+    output::table(&heading, &rows);
+}
+
+/// The least value that at least `share` of all values do not exceed; `sorted` goes upwards.
+fn percentile(sorted: &[u32], share: f64) -> u32 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or(0)
+}
+
+/// Three digits after the point: more would only look exact.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{percentile, rounded};
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let hundred: Vec<u32> = (1..=100).collect();
+        assert_eq!(percentile(&hundred, 0.50), 50);
+        assert_eq!(percentile(&hundred, 0.99), 99);
+        assert_eq!(percentile(&hundred, 1.0), 100);
+        assert_eq!(percentile(&hundred, 0.0), 1);
+        assert_eq!(percentile(&[7], 0.99), 7);
+        assert_eq!(percentile(&[1, 2, 3], 0.50), 2);
+        assert_eq!(percentile(&[], 0.50), 0);
+    }
+
+    #[test]
+    fn figures_are_rounded() {
+        assert_eq!(rounded(0.123_456).to_string(), "0.123");
+        assert_eq!(rounded(3_000.0).to_string(), "3000");
+    }
+}

@@ -1,0 +1,236 @@
+//! What is measured: a coordinator in this process, or a server.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use windlass_coordinator::coordinator::{
+    Coordinator, CoordinatorError, Outcome, Start, WorkflowRef,
+};
+use windlass_proto::limits::API_WAIT_MS;
+use windlass_proto::value::Value;
+
+use super::workload::Load;
+use crate::client::Client;
+use crate::code::{BENCH_FAILED, NOT_STARTED};
+use crate::embedded::{self, Embedded, EmbeddedOptions};
+use crate::error::CliError;
+use crate::options::{Remote, WorkerOptions};
+
+/// The longest that a workflow may take: the deepest queue is worked off sooner.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often a start is repeated when there is too much work, and the pause before it.
+const RETRIES: u32 = 300;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is measured.
+pub(super) enum Target {
+    /// In this process.
+    Local(Box<Local>),
+    /// Elsewhere.
+    Server(Arc<Server>),
+}
+
+/// A coordinator in this process.
+pub(super) struct Local {
+    embedded: Embedded,
+    directory: PathBuf,
+    start: Start,
+    expected: Value,
+    /// Removed when dropped.
+    _temporary: Option<TempDir>,
+}
+
+/// A server.
+pub(super) struct Server {
+    client: Client,
+    start: Json,
+    expected: Json,
+}
+
+/// Opens what is to be measured and deploys the definition.
+pub(super) async fn open(
+    load: &Load,
+    remote: Option<&str>,
+    data_dir: Option<&Path>,
+) -> Result<Target, CliError> {
+    match remote {
+        Some(url) => Ok(Target::Server(Arc::new(Server::open(load, url).await?))),
+        None => Ok(Target::Local(Box::new(Local::open(load, data_dir).await?))),
+    }
+}
+
+impl Target {
+    /// Runs one workflow and checks its output.
+    pub(super) async fn run(&self) -> Result<(), CliError> {
+        match self {
+            Self::Local(local) => local.run().await,
+            Self::Server(server) => match server.start(Some(PATIENCE)).await? {
+                (StatusCode::OK, answer) => server.check(&answer),
+                (_, answer) => server.finish(&answer).await,
+            },
+        }
+    }
+
+    /// The server, when that is what is measured.
+    pub(super) fn server(&self) -> Option<Arc<Server>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Server(server) => Some(server.clone()),
+        }
+    }
+
+    /// Where the journal is, when it is here.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Local(local) => Some(&local.directory),
+            Self::Server(_) => None,
+        }
+    }
+
+    /// Stops it, if it is ours.
+    pub(super) async fn close(self) {
+        if let Self::Local(local) = self {
+            local.embedded.close().await;
+        }
+    }
+}
+
+impl Local {
+    async fn open(load: &Load, data_dir: Option<&Path>) -> Result<Self, CliError> {
+        let (directory, temporary) = match data_dir {
+            Some(directory) => (directory.to_owned(), None),
+            None => {
+                let temporary = tempfile::Builder::new().prefix("windlass-bench-").tempdir();
+                let temporary = temporary.map_err(|error| {
+                    let detail = format!("no temporary directory: {error}; give --data-dir");
+                    CliError::coded(&NOT_STARTED, &detail)
+                })?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        let worker = WorkerOptions::default();
+        let options = EmbeddedOptions { data_dir: Some(directory.clone()), worker, files: None };
+        let embedded = embedded::open(options).await?;
+        let deployed = embedded.coordinator.deploy(load.definition.to_string()).await?;
+        let workflow = WorkflowRef {
+            namespace: deployed.workflow.namespace.to_string(),
+            name: deployed.workflow.name.to_string(),
+            version: Some(deployed.workflow.version.to_string()),
+        };
+        let input = Value::empty_object();
+        let start = Start { workflow, input, id: None, idempotency_key: None, labels: Vec::new() };
+        // JSON is a value, whatever it holds.
+        let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
+        Ok(Self { embedded, directory, start, expected, _temporary: temporary })
+    }
+
+    async fn run(&self) -> Result<(), CliError> {
+        match attempt(&self.embedded.coordinator, &self.start).await? {
+            Some(Outcome::Completed(output)) if output == self.expected => Ok(()),
+            Some(Outcome::Completed(output)) => Err(wrong(&format!("it gave {output}"))),
+            Some(Outcome::Faulted(problem)) => Err(wrong(&format!("it faulted: {problem}"))),
+            Some(Outcome::Cancelled) => Err(wrong("it was cancelled")),
+            None => Err(wrong(&format!("it had not ended after {} s", PATIENCE.as_secs()))),
+        }
+    }
+}
+
+/// Runs a workflow; waits and tries again while there is too much work.
+async fn attempt(
+    coordinator: &Coordinator,
+    start: &Start,
+) -> Result<Option<Outcome>, CoordinatorError> {
+    let mut tries = 0;
+    loop {
+        match coordinator.run(start.clone(), PATIENCE).await {
+            Err(CoordinatorError::Overloaded(pause)) if tries < RETRIES => {
+                tries += 1;
+                tokio::time::sleep(pause).await;
+            }
+            other => return other.map(|(_, outcome)| outcome),
+        }
+    }
+}
+
+impl Server {
+    async fn open(load: &Load, url: &str) -> Result<Self, CliError> {
+        let client = Client::new(&Remote { url: url.to_owned() })?;
+        let request = client
+            .request(Method::POST, &["v1", "workflows"])
+            .header(CONTENT_TYPE, "application/yaml")
+            .body(load.definition.to_string());
+        client.send(request).await?;
+        let start = json!({"workflow": {"namespace": load.namespace(), "name": load.name}});
+        Ok(Self { client, start, expected: load.expected.clone() })
+    }
+
+    /// Starts a workflow, and waits at most `wait` for its end; tries again while there is too much
+    /// work.
+    pub(super) async fn start(
+        &self,
+        wait: Option<Duration>,
+    ) -> Result<(StatusCode, Json), CliError> {
+        let mut tries = 0;
+        loop {
+            let mut request = self.client.request(Method::POST, &["v1", "instances"]);
+            if let Some(wait) = wait {
+                request = request.query(&[("wait", slice(wait))]);
+            }
+            match self.client.send(request.json(&self.start)).await {
+                Err(error) if is_overload(&error) && tries < RETRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits for the end of a workflow that was started, and checks its output.
+    pub(super) async fn finish(&self, started: &Json) -> Result<(), CliError> {
+        let id = started["id"].as_str().unwrap_or_default();
+        let mut tries = 0;
+        loop {
+            let request = self.client.request(Method::GET, &["v1", "instances", id, "output"]);
+            match self.client.send(request.query(&[("wait", slice(PATIENCE))])).await {
+                Ok((StatusCode::OK, answer)) => return self.check(&answer),
+                Ok(_) if tries < RETRIES => tries += 1,
+                Err(error) if is_overload(&error) && tries < RETRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok((_, answer)) => return Err(wrong(&format!("it is still {answer}"))),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn check(&self, answer: &Json) -> Result<(), CliError> {
+        if answer["status"] == "completed" && answer["output"] == self.expected {
+            return Ok(());
+        }
+        Err(wrong(&format!("it gave {answer}")))
+    }
+}
+
+/// One request's share of a wait.
+fn slice(wait: Duration) -> String {
+    format!("{}ms", wait.min(Duration::from_millis(API_WAIT_MS)).as_millis())
+}
+
+fn is_overload(error: &CliError) -> bool {
+    matches!(error, CliError::Problem(problem) if problem["status"] == 429)
+}
+
+fn wrong(what: &str) -> CliError {
+    /// Characters shown; a fork gives a thousand outputs.
+    const SHOWN: usize = 400;
+    let what: String = what.chars().take(SHOWN).collect();
+    CliError::coded(&BENCH_FAILED, &format!("a workflow did not do what it should: {what}"))
+}

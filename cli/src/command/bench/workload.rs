@@ -1,0 +1,157 @@
+//! What is run: the definitions, and the outputs they must give.
+
+use serde_json::{Value as Json, json};
+
+/// What `--workload` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chosen {
+    W1,
+    W2,
+    W3,
+    W4,
+    W5,
+    All,
+}
+
+/// How long each workflow of w4 waits, in seconds.
+const WAIT_SECONDS: u32 = 5;
+
+/// The namespace of the definitions, so that nobody takes them for their own on a server.
+const NAMESPACE: &str = "windlass-bench";
+
+impl Chosen {
+    /// The word on the command line.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::W1 => "w1",
+            Self::W2 => "w2",
+            Self::W3 => "w3",
+            Self::W4 => "w4",
+            Self::W5 => "w5",
+            Self::All => "all",
+        }
+    }
+
+    /// The single workloads it stands for.
+    pub(super) fn workloads(self) -> Vec<Self> {
+        match self {
+            Self::All => vec![Self::W1, Self::W2, Self::W3, Self::W4],
+            one => vec![one],
+        }
+    }
+}
+
+/// One workload with its numbers.
+#[derive(Debug)]
+pub(super) struct Load {
+    /// The workload's word.
+    pub(super) word: &'static str,
+    /// Workflows to run.
+    pub(super) workflows: u64,
+    /// Steps of each of them.
+    pub(super) steps: u32,
+    /// Workflows under way at the same time.
+    pub(super) concurrency: u32,
+    /// True when all are started before any is waited for.
+    pub(super) all_at_once: bool,
+    /// The definition's name.
+    pub(super) name: String,
+    /// The definition, as JSON.
+    pub(super) definition: Json,
+    /// What each workflow must give.
+    pub(super) expected: Json,
+}
+
+impl Load {
+    /// `workload` with the numbers given, or its own.
+    pub(super) fn new(
+        workload: Chosen,
+        workflows: Option<u64>,
+        steps: Option<u32>,
+        concurrency: Option<u32>,
+    ) -> Self {
+        let (usual_workflows, usual_steps, usual_concurrency) = match workload {
+            Chosen::W1 | Chosen::W5 | Chosen::All => (5_000, 5, 200),
+            Chosen::W2 => (200, 5, 1),
+            Chosen::W3 => (1, 1_000, 1),
+            Chosen::W4 => (10_000, 1, u32::MAX),
+        };
+        let sleeps = workload == Chosen::W4;
+        let steps = if sleeps { usual_steps } else { steps.unwrap_or(usual_steps) };
+        let (kind, tasks, expected) = match workload {
+            Chosen::W3 => fork(steps),
+            Chosen::W4 => sleep(),
+            _ => sequence(steps),
+        };
+        let workflows = workflows.unwrap_or(usual_workflows);
+        let most = u32::try_from(workflows).unwrap_or(u32::MAX);
+        let name = format!("{kind}-{steps}");
+        let definition = json!({
+            "document": {
+                "dsl": "1.0.3", "namespace": NAMESPACE, "name": name, "version": "1.0.0",
+            },
+            "do": tasks,
+        });
+        Self {
+            word: workload.word(),
+            workflows,
+            steps,
+            concurrency: concurrency.unwrap_or(usual_concurrency).min(most),
+            all_at_once: sleeps,
+            name,
+            definition,
+            expected,
+        }
+    }
+
+    /// The definition's namespace.
+    pub(super) fn namespace(&self) -> &'static str {
+        NAMESPACE
+    }
+}
+
+/// What step `number` is called with, and so gives.
+fn argument(number: u32) -> Json {
+    json!({"step": number, "ok": true, "msg": format!("hello {number}")})
+}
+
+fn echo(number: u32) -> Json {
+    json!({(format!("step{number}")): {"call": "echo", "with": argument(number)}})
+}
+
+/// Steps one after the other: the output is the last one's.
+fn sequence(steps: u32) -> (&'static str, Json, Json) {
+    ("steps", (1..=steps).map(echo).collect(), argument(steps))
+}
+
+/// Branches side by side: the output is an array of theirs.
+fn fork(branches: u32) -> (&'static str, Json, Json) {
+    let all: Json = (1..=branches).map(echo).collect();
+    let tasks = json!([{"all": {"fork": {"compete": false, "branches": all}}}]);
+    ("fork", tasks, (1..=branches).map(argument).collect())
+}
+
+/// A wait: the output is the input.
+fn sleep() -> (&'static str, Json, Json) {
+    ("sleep", json!([{"sleep": {"wait": {"seconds": WAIT_SECONDS}}}]), json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_proto::definition::{self, Options};
+
+    use super::{Chosen, Load};
+
+    #[test]
+    fn the_definitions_have_no_findings() {
+        let functions = Some(vec!["echo".into()]);
+        for workload in [Chosen::W1, Chosen::W3, Chosen::W4] {
+            let load = Load::new(workload, None, None, None);
+            let options = Options { functions: functions.clone(), strict: true };
+            let loaded = definition::load(&load.definition.to_string(), &options);
+            assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+            let id = loaded.plan.map(|it| (it.id.namespace.clone(), it.id.name.clone()));
+            assert_eq!(id, Some((load.namespace().into(), load.name.into())));
+        }
+    }
+}

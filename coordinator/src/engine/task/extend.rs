@@ -1,0 +1,109 @@
+//! Extensions: lists of tasks around others.
+//!
+//! Lists before a task get its transformed input, lists after it its transformed output; what they
+//! give is dropped. `then: exit` in a list before the task takes its place: what the list gave is
+//! the task's raw output. Tasks of extensions are not extended themselves.
+
+use windlass_proto::id::FrameId;
+use windlass_proto::plan::{Extension, Flow, Kind, Task, TaskList};
+use windlass_proto::value::Value;
+
+use crate::engine::fact::Fact;
+use crate::engine::instance::{Body, Frame, Step};
+use crate::engine::scope::Locals;
+use crate::engine::turn::Turn;
+
+impl<'a> Turn<'a> {
+    /// Begins the extensions that apply to a task; false when there are none.
+    pub(in crate::engine) fn begin_extensions(&mut self, id: FrameId, task: &Task) -> bool {
+        let Some(frame) = self.state.frame(id) else { return false };
+        // Lists that have run already are not run again when an evaluation resumes.
+        if !frame.extensions.is_empty() || task.reference.starts_with("/use/extensions/") {
+            return false;
+        }
+        let raw = frame.raw.clone();
+        let input = match &task.input.from {
+            Some(from) if !from.uses_secrets() => {
+                match self.template(from, &raw, id, &Locals::default()) {
+                    Ok(input) => input,
+                    // The task itself fails the same way, in its turn.
+                    Err(_) => return false,
+                }
+            }
+            _ => raw,
+        };
+        let extensions = (0u32..).zip(&self.plan.extensions);
+        let applying =
+            extensions.filter(|(_, extension)| self.applies(id, extension, task, &input));
+        let extensions: Vec<u32> = applying.map(|(number, _)| number).collect();
+        if extensions.is_empty() {
+            return false;
+        }
+        let (frame, value, flow, after) = (id, input, None, false);
+        self.record(Fact::ExtensionsBegan { frame, extensions, value, flow, after });
+        self.steps.push_back(Step::Advance { frame, position: 0 });
+        true
+    }
+
+    /// Whether an extension applies. A condition that fails to evaluate does not hold: the
+    /// specification's own example asks for members that not every task has.
+    fn applies(&self, id: FrameId, extension: &Extension, task: &Task, input: &Value) -> bool {
+        let targeted = match &*extension.extend {
+            "all" => true,
+            "composite" => matches!(task.kind, Kind::Do(_) | Kind::Fork(_)),
+            word => word == task.kind.word(),
+        };
+        let holds =
+            |when| self.program(when, input, id, &Locals::default()).is_ok_and(|it| it.is_truthy());
+        targeted && extension.when.as_ref().is_none_or(holds)
+    }
+
+    /// The list of the extension at work.
+    pub(in crate::engine) fn extension_list(
+        &self,
+        frame: &Frame,
+        place: u32,
+        after: bool,
+    ) -> Option<&'a TaskList> {
+        let number = frame.extensions.get(place as usize)?;
+        let extension = self.plan.extensions.get(*number as usize)?;
+        Some(if after { &extension.after } else { &extension.before })
+    }
+
+    /// True where `then: exit` takes the place of the extended task.
+    pub(in crate::engine) fn bypasses(&self, id: FrameId) -> bool {
+        let body = self.state.frame(id).map(|frame| &frame.body);
+        matches!(body, Some(Body::Extending { after: false, .. }))
+    }
+
+    /// The list of one extension is done: the next one, or the task, or what comes after it.
+    pub(in crate::engine) fn extension_ended(&mut self, id: FrameId) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(task) = self.task_of(frame) else { return };
+        let Body::Extending { place, after, held, flow, .. } = &frame.body else { return };
+        let (place, after, held, flow) = (place + 1, *after, held.clone(), *flow);
+        if (place as usize) < frame.extensions.len() {
+            self.record(Fact::ExtensionBegan { frame: id, place });
+            return self.steps.push_back(Step::Advance { frame: id, position: 0 });
+        }
+        self.record(Fact::ExtensionsEnded { frame: id });
+        if after {
+            self.export(id, None, held, flow);
+        } else {
+            self.begin_task(id, task);
+        }
+    }
+
+    /// The task has its output: the lists after it begin.
+    pub(in crate::engine) fn begin_after(
+        &mut self,
+        id: FrameId,
+        extensions: Vec<u32>,
+        value: Value,
+        flow: Option<Flow>,
+    ) {
+        let (frame, after) = (id, true);
+        self.record(Fact::ExtensionsBegan { frame, extensions, value, flow, after });
+        self.steps.push_back(Step::Advance { frame, position: 0 });
+    }
+}

@@ -1,0 +1,170 @@
+//! Reading: what is recent, and what the store has.
+
+use std::sync::PoisonError;
+
+use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::time::Timestamp;
+
+use super::super::record::{damaged, read_varint};
+use super::super::{
+    Head, JournalError, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys, record,
+};
+use super::recent::{Entry, Recent};
+use super::{Order, Ordered, Space, Store};
+
+/// Splits the body of a head's record: the head, and the facts of an instance that ended. `body`
+/// may lack its end.
+pub(in super::super) fn stored_head(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = read_varint(body)?;
+    let length = usize::try_from(length).ok()?;
+    Some(rest.split_at_checked(length).unwrap_or((rest, &[])))
+}
+
+impl<O: Ordered> Store<O> {
+    pub(super) fn read_recent<T>(&self, read: impl FnOnce(&Recent) -> T) -> T {
+        read(&self.recent.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn read_head(&self, instance: InstanceId) -> Result<Option<Head>, JournalError> {
+        let key = keys::of_instance(keys::HEAD, instance);
+        let Some(body) = self.body(self.space_of(instance), &key)? else { return Ok(None) };
+        let (head, _) = stored_head(&body).ok_or_else(|| damaged(&key, "is not a head"))?;
+        head::decode(&key, head).map(Some)
+    }
+
+    pub(super) fn read_instance(
+        &self,
+        instance: InstanceId,
+    ) -> Result<Option<StoredInstance>, JournalError> {
+        let key = keys::of_instance(keys::SNAPSHOT, instance);
+        let snapshot = match self.body(self.space_of(instance), &key)? {
+            Some(mut body) => {
+                let (after, _) =
+                    body.split_first_chunk::<8>().ok_or_else(|| damaged(&key, "is no snapshot"))?;
+                let after = u64::from_be_bytes(*after);
+                body.drain(..8);
+                Some((after, body))
+            }
+            None => None,
+        };
+        let from = snapshot.as_ref().map_or(0, |(after, _)| *after);
+        let facts = self.read_facts(instance, from, usize::MAX)?;
+        Ok((snapshot.is_some() || !facts.is_empty()).then_some(StoredInstance { snapshot, facts }))
+    }
+
+    pub(super) fn read_facts(
+        &self,
+        instance: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredFacts>, JournalError> {
+        // Facts move from memory to the head, and from both to keys of their own: who reads in that
+        // order misses none on its way.
+        let recent = self.read_recent(|recent| {
+            recent.pending.get(&instance).map(|pending| pending.entries.clone())
+        });
+        let mut entries = self.facts_beside_head(instance)?;
+        entries.extend(self.stored_facts(instance, from, limit)?);
+        entries.extend(recent.into_iter().flatten());
+        entries.retain(|entry| entry.end() > from);
+        entries.sort_by_key(|entry| entry.sequence);
+        entries.dedup_by_key(|entry| entry.sequence);
+        entries.truncate(limit);
+        Ok(entries.into_iter().map(StoredFacts::from).collect())
+    }
+
+    /// Facts under keys of their own, from the record on that may hold `from`; at least `limit`
+    /// entries if there are as many.
+    fn stored_facts(
+        &self,
+        instance: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, JournalError> {
+        let space = self.space_of(instance);
+        let start = keys::of_instance(keys::FACTS, instance);
+        let first = keys::facts(instance, from);
+        let mut records = Vec::new();
+        if from > 0 {
+            records = self.entries(space, &start, &first, Order::Down, 1)?;
+        }
+        let end = keys::end_of(&start);
+        records.extend(self.entries(space, &first, &end, Order::Up, limit)?);
+        let mut entries = Vec::with_capacity(records.len());
+        for (key, value) in records {
+            let body = self.whole(space, &key, value)?.unwrap_or_default();
+            entries.extend(
+                Entry::read_all(&body).ok_or_else(|| damaged(&key, "does not hold facts"))?,
+            );
+        }
+        Ok(entries)
+    }
+
+    /// Facts kept with the head of an instance that ended.
+    pub(super) fn facts_beside_head(
+        &self,
+        instance: InstanceId,
+    ) -> Result<Vec<Entry>, JournalError> {
+        let key = keys::of_instance(keys::HEAD, instance);
+        let Some(body) = self.body(self.space_of(instance), &key)? else { return Ok(Vec::new()) };
+        stored_head(&body)
+            .and_then(|(_, facts)| Entry::read_all(facts))
+            .ok_or_else(|| damaged(&key, "does not hold a head and facts"))
+    }
+
+    /// The sequence number after the last fact in the store, recent ones left out.
+    pub(super) fn stored_end(&self, instance: InstanceId) -> Result<u64, JournalError> {
+        let space = self.space_of(instance);
+        let start = keys::of_instance(keys::FACTS, instance);
+        let last = self.entries(space, &start, &keys::end_of(&start), Order::Down, 1)?;
+        let mut end = 0;
+        for (key, value) in last {
+            let body = self.whole(space, &key, value)?.unwrap_or_default();
+            let entries =
+                Entry::read_all(&body).ok_or_else(|| damaged(&key, "does not hold facts"))?;
+            end = entries.last().map_or(0, Entry::end);
+        }
+        let beside_head = self.facts_beside_head(instance)?;
+        Ok(beside_head.last().map_or(0, Entry::end).max(end))
+    }
+
+    pub(super) fn read_timers(
+        &self,
+        partition: PartitionId,
+        after: Option<TimerKey>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<TimerKey>, JournalError> {
+        let from = after.map_or_else(|| vec![keys::TIMER], |it| keys::next(keys::timer(&it)));
+        let end = keys::timers_from(until);
+        self.entries(Space::Partition(partition), &from, &end, Order::Up, limit)?
+            .into_iter()
+            .map(|(key, value)| {
+                record::open(&key, &value)?;
+                keys::timer_of(&key)
+            })
+            .collect()
+    }
+
+    pub(super) fn read_subscriptions(
+        &self,
+        partition: PartitionId,
+        after: Option<(InstanceId, FrameId)>,
+        limit: usize,
+    ) -> Result<Vec<Subscription>, JournalError> {
+        let from = after.map_or_else(
+            || vec![keys::SUBSCRIPTION],
+            |(instance, frame)| keys::next(keys::subscription(instance, frame)),
+        );
+        let space = Space::Partition(partition);
+        let end = keys::end_of(&[keys::SUBSCRIPTION]);
+        let mut subscriptions = Vec::new();
+        for (key, value) in self.entries(space, &from, &end, Order::Up, limit)? {
+            let (instance, frame) = keys::subscription_of(&key)?;
+            if let Some(body) = self.whole(space, &key, value)? {
+                subscriptions.push((instance, frame, body.into()));
+            }
+        }
+        Ok(subscriptions)
+    }
+}

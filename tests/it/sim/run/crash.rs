@@ -43,7 +43,7 @@ impl<'s> Run<'s> {
                 panic!("a generated definition is refused: {found:#?}\n{text}");
             }
         }
-        let clients = (0..random.usize(1..=3))
+        let clients = (0..random.usize(1..=5))
             .map(|_| {
                 let chosen = random.usize(0..workflows.len());
                 let chosen = if random.u32(0..4) == 0 { chosen } else { 0 };

@@ -24,6 +24,7 @@ mod flow;
 mod input;
 mod instance;
 mod listen;
+mod optional;
 mod retry;
 mod scope;
 mod task;

@@ -8,6 +8,7 @@ pub mod memory;
 pub mod sled;
 pub mod store;
 
+mod backup;
 mod check;
 #[cfg(test)]
 mod contract;
@@ -17,6 +18,7 @@ mod list;
 mod record;
 mod retain;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,8 @@ use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
+
+pub use backup::BackupReport;
 
 /// What a store of facts must do. Blocking: called from partition and committer threads, never
 /// from async code.
@@ -107,7 +111,7 @@ pub trait Journal: Send + Sync + 'static {
         partition: PartitionId,
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
-    ) -> Result<Vec<(InstanceId, FrameId, Arc<[u8]>)>, JournalError>;
+    ) -> Result<Vec<Subscription>, JournalError>;
 
     /// True when `partition` has recorded `key` by [`Commit::seen`] and not yet forgotten it.
     ///
@@ -133,7 +137,8 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged.
     fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError>;
 
-    /// Removes instances that ended before `before`, at most `limit`; returns how many went.
+    /// Removes instances that ended before `before`, at most `limit`; returns how many went. One call
+    /// does bounded work and the next one goes on where it stopped: call it now and then.
     ///
     /// # Errors
     /// When the store cannot write.
@@ -144,6 +149,26 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot write.
     fn next_epoch(&self) -> Result<u64, JournalError>;
+
+    /// Forgets keys of [`Commit::seen`] whose time was over before `now`; returns how many. One call
+    /// does bounded work: call it now and then.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn forget(&self, now: Timestamp) -> Result<usize, JournalError> {
+        let _ = now;
+        Ok(0)
+    }
+
+    /// Writes all records to `writer`, with checksums, while commits go on: the journal as it is at
+    /// the end. `sled::restore` makes a journal of it again.
+    ///
+    /// # Errors
+    /// When `writer` or the store fails, or more is written meanwhile than `writer` can take.
+    fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
+        let _ = writer;
+        Err(JournalError::Backup("this journal has no backup".to_owned()))
+    }
 
     /// Reads and checks every record: checksums, formats, gaps in sequences, dangling indexes.
     ///
@@ -165,12 +190,15 @@ pub struct Commit {
     pub timers_cleared: Vec<TimerKey>,
     /// Subscriptions to add or replace: what the partition needs to route events to the instance
     /// without loading it.
-    pub subscribed: Vec<(InstanceId, FrameId, Arc<[u8]>)>,
+    pub subscribed: Vec<Subscription>,
     /// Subscriptions to remove.
     pub unsubscribed: Vec<(InstanceId, FrameId)>,
     /// Keys to remember (events consumed, by source and id; idempotency keys), until the time given.
     pub seen: Vec<(Arc<[u8]>, Timestamp)>,
 }
+
+/// What waits for events, and what the partition keeps of it: opaque here.
+pub type Subscription = (InstanceId, FrameId, Arc<[u8]>);
 
 /// New facts of one instance.
 #[derive(Debug)]
@@ -366,6 +394,9 @@ pub enum JournalError {
     /// Another process has the directory open.
     #[error("another windlass has {0} open; stop it or choose another --data-dir")]
     Locked(String),
+    /// A backup cannot be taken or used.
+    #[error("the backup fails: {0}; take or choose another one")]
+    Backup(String),
     /// The store did not open.
     #[error(
         "the journal at {path} cannot be opened: {reason}; move the directory aside and restore a backup"

@@ -31,6 +31,7 @@ pub use release::{Release, World};
 pub(crate) use resident::fold;
 
 use crate::catalog::Catalog;
+use crate::engine::Instance;
 use crate::journal::{Journal, JournalError};
 use resident::{Resident, Residents};
 use routing::Routing;
@@ -151,6 +152,13 @@ impl Partition {
     #[must_use]
     pub fn resident(&self) -> usize {
         self.residents.len()
+    }
+
+    /// The state of an instance, if it is in memory: for the simulation, which compares it with what
+    /// the journal adds up to.
+    #[must_use]
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.residents.get(id).map(|resident| &resident.instance)
     }
 
     fn batch(&mut self, now: Timestamp) -> Batch {

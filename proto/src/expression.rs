@@ -11,6 +11,7 @@ mod natives;
 mod scan;
 mod template;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 mod uri;
 

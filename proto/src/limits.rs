@@ -43,6 +43,9 @@ pub const INSTANCE_FACTS: u64 = 1_000_000;
 /// Frames open at once in one instance, forks included.
 pub const INSTANCE_FRAMES: usize = 100_000;
 
+/// Events that wait for `foreach` of one `listen`: past it the listener is too slow for its events.
+pub const LISTEN_QUEUE: usize = 10_000;
+
 /// Levels of nested tasks while running, calls of functions included: bounds recursion.
 pub const FRAME_DEPTH: usize = 256;
 

@@ -9,6 +9,9 @@ mod codec;
 mod jq;
 mod json;
 mod order;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod update;
 
 use std::sync::Arc;

@@ -18,4 +18,5 @@ mod examples;
 mod language;
 mod mutate;
 mod seed;
+mod sim;
 mod tidy;

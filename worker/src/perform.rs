@@ -231,6 +231,11 @@ impl Attempt<'_> {
         uri.expand(input, &self.scope, self.budget()).map_err(expression_problem)
     }
 
+    /// Like [`Self::expand`], for the type of an error: a `{name}` without a property stays.
+    pub(crate) fn expand_known(&self, uri: &UriTemplate, input: &Value) -> Result<String, Problem> {
+        uri.expand_known(input, &self.scope, self.budget()).map_err(expression_problem)
+    }
+
     fn budget(&self) -> Budget {
         Budget::at(self.assignment.now)
     }

@@ -135,6 +135,10 @@ codes! {
     JournalUnopenable = "WL0605", 503, "The journal cannot be opened",
         "The store in the data directory did not open. Move the directory aside, restore a backup \
          in its place and start again; keep the old one until the restored one is checked.";
+    /// A backup cannot be taken or used.
+    JournalBackup = "WL0606", 503, "The backup fails",
+        "A backup could not be written, or what was to be restored is not a whole backup. Check free \
+         space where it goes; take a new one, or choose another one to restore.";
 }
 
 impl Code {
@@ -147,6 +151,7 @@ impl Code {
             JournalError::UnknownFormat { .. } => Self::JournalFormat,
             JournalError::Locked(_) => Self::JournalLocked,
             JournalError::Unopenable { .. } => Self::JournalUnopenable,
+            JournalError::Backup(_) => Self::JournalBackup,
         }
     }
 }

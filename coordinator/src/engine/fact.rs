@@ -46,6 +46,7 @@ pub enum Fact {
         /// The task.
         task: TaskIx,
         /// Its raw input, where that is not the parent's current value.
+        #[serde(with = "super::optional")]
         raw: Option<Value>,
     },
     /// `input.from` of a task gave this.
@@ -87,6 +88,8 @@ pub enum Fact {
         value: Value,
         /// Which sending, from 1.
         delivery: u32,
+        /// Where the flow goes after the task, where the task has decided that already.
+        flow: Option<Flow>,
     },
     /// The task ended with an output.
     #[serde(rename = "c")]
@@ -94,8 +97,10 @@ pub enum Fact {
         /// The visit.
         frame: FrameId,
         /// The transformed output; absent when it equals the transformed input.
+        #[serde(with = "super::optional")]
         output: Option<Value>,
         /// The new context; absent when it stays.
+        #[serde(with = "super::optional")]
         context: Option<Value>,
     },
     /// The task ended with an error.
@@ -154,6 +159,7 @@ pub enum Fact {
         /// The visit.
         frame: FrameId,
         /// What the first task gets, where that is not the frame's transformed input.
+        #[serde(with = "super::optional")]
         value: Option<Value>,
     },
     /// A `try` begins its first or next attempt.
@@ -226,6 +232,7 @@ pub enum Fact {
         /// The filter it matched; absent when no filter is given.
         filter: Option<u32>,
         /// What was read of it; absent for an event that only ends the listening.
+        #[serde(with = "super::optional")]
         item: Option<Value>,
         /// Correlations it fixed.
         correlations: Vec<(Arc<str>, Value)>,
@@ -246,6 +253,7 @@ pub enum Fact {
         /// What it gave.
         output: Value,
         /// The new context; absent when it stays.
+        #[serde(with = "super::optional")]
         context: Option<Value>,
     },
     /// A `listen` wants no further events, and drops those not yet taken up.

@@ -125,7 +125,7 @@ impl<'a> Turn<'a> {
         let raw = self.state.raw_for_child(parent);
         if condition.uses_secrets() {
             self.record(opened);
-            return self.request_evaluation(id, Field::Condition, raw, 1);
+            return self.request_evaluation(id, Field::Condition, raw, None);
         }
         let locals = Locals { task: Some((task, &raw)), ..Locals::default() };
         match self.program(condition, &raw, parent, &locals) {
@@ -135,7 +135,7 @@ impl<'a> Turn<'a> {
             }
             Ok(_) => {
                 self.record(Fact::TaskSkipped { parent, position, task: index, frame: None });
-                self.after(parent, position, Flow::Continue, raw);
+                self.after_skipped(parent, position, raw);
             }
             Err(problem) => {
                 self.record(opened);
@@ -177,7 +177,7 @@ impl<'a> Turn<'a> {
     /// The task itself begins: a dispatched one goes to a worker, any other gets its input.
     pub(super) fn begin_task(&mut self, id: FrameId, task: &'a Task) {
         if task.kind.is_dispatched() {
-            return self.dispatch(id, 1);
+            return self.dispatch(id);
         }
         let Some(frame) = self.state.frame(id) else { return };
         let raw = frame.raw.clone();
@@ -186,9 +186,9 @@ impl<'a> Turn<'a> {
         }
         if let Some(from) = &task.input.from {
             if from.uses_secrets() {
-                return self.request_evaluation(id, Field::InputFrom, raw, 1);
+                return self.request_evaluation(id, Field::InputFrom, raw, None);
             }
-            match self.template(from, &raw, id, &Locals::default()) {
+            match self.template(from, &raw, id, &Locals::before_input()) {
                 Ok(input) => self.record(Fact::TaskInput { frame: id, input }),
                 Err(problem) => return self.fail(id, problem),
             }
@@ -197,7 +197,13 @@ impl<'a> Turn<'a> {
     }
 
     /// Goes on where an evaluation by a worker was waited for.
-    pub(super) fn resume_evaluation(&mut self, id: FrameId, field: Field, value: Value) {
+    pub(super) fn resume_evaluation(
+        &mut self,
+        id: FrameId,
+        field: Field,
+        value: Value,
+        flow: Option<Flow>,
+    ) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
         let (parent, position) = (frame.parent, frame.position);
@@ -207,7 +213,7 @@ impl<'a> Turn<'a> {
                 _ => {
                     let (task, frame) = (task.index, Some(id));
                     self.record(Fact::TaskSkipped { parent, position, task, frame });
-                    self.after(parent, position, Flow::Continue, value);
+                    self.after_skipped(parent, position, value);
                 }
             },
             Field::InputFrom => {
@@ -216,8 +222,8 @@ impl<'a> Turn<'a> {
                 self.execute(id, task);
             }
             Field::Definition => self.execute(id, task),
-            Field::OutputAs => self.finish_task(id, value, None),
-            Field::ExportAs => self.export(id, value, None),
+            Field::OutputAs => self.finish_task(id, value, flow),
+            Field::ExportAs => self.export(id, None, value, flow),
         }
     }
 
@@ -237,11 +243,11 @@ impl<'a> Turn<'a> {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
         let output = match &task.output.transform {
-            None => raw,
+            None => raw.clone(),
             Some(transform) => match self.take_evaluated(id, Field::OutputAs) {
                 Some(output) => output,
                 None if transform.uses_secrets() => {
-                    return self.request_evaluation(id, Field::OutputAs, raw, 1);
+                    return self.request_evaluation(id, Field::OutputAs, raw, flow);
                 }
                 None => {
                     let locals = Locals { raw_output: Some(&raw), ..Locals::default() };
@@ -253,13 +259,42 @@ impl<'a> Turn<'a> {
             },
         };
         match check(task.output.schema.as_ref(), &output, "the task's output") {
-            Ok(()) => self.export(id, output, flow),
+            Ok(()) => self.export(id, Some(&raw), output, flow),
             Err(problem) => self.fail(id, problem),
         }
     }
 
-    /// The task gave its output: `export.as` and the context's schema follow.
-    pub(super) fn export(&mut self, id: FrameId, output: Value, flow: Option<Flow>) {
+    /// A worker gave the transformed output of a task. It transformed the input as well and kept it to
+    /// itself; where `export.as` names `$input`, it is made again.
+    pub(super) fn performed(&mut self, id: FrameId, output: Value) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(task) = self.task_of(frame) else { return };
+        let mut named = false;
+        if let Some(transform) = &task.export.transform {
+            transform.each_variable(&mut |name| named |= &**name == "input");
+        }
+        if let Some(from) = task.input.from.as_ref().filter(|_| named) {
+            if from.uses_secrets() {
+                let detail = "`export.as` cannot use `$input` where `input.from` names a secret";
+                return self.fail(id, Problem::new(Standard::Configuration, detail));
+            }
+            match self.template(from, &frame.raw, id, &Locals::before_input()) {
+                Ok(input) => self.record(Fact::TaskInput { frame: id, input }),
+                Err(problem) => return self.fail(id, problem),
+            }
+        }
+        self.export(id, None, output, None);
+    }
+
+    /// The task gave its output: `export.as` and the context's schema follow. `$task.output` is the
+    /// raw output where that is known: a worker keeps it to itself.
+    pub(super) fn export(
+        &mut self,
+        id: FrameId,
+        raw: Option<&Value>,
+        output: Value,
+        flow: Option<Flow>,
+    ) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
         if !frame.extensions.is_empty() {
@@ -271,10 +306,11 @@ impl<'a> Turn<'a> {
             Some(transform) => match self.take_evaluated(id, Field::ExportAs) {
                 Some(context) => Some(context),
                 None if transform.uses_secrets() => {
-                    return self.request_evaluation(id, Field::ExportAs, output, 1);
+                    return self.request_evaluation(id, Field::ExportAs, output, flow);
                 }
                 None => {
-                    let locals = Locals { output: Some(&output), ..Locals::default() };
+                    let raw_output = raw.or(Some(&output));
+                    let locals = Locals { output: Some(&output), raw_output, ..Locals::default() };
                     match self.template(transform, &output, id, &locals) {
                         Ok(context) => Some(context),
                         Err(problem) => return self.fail(id, problem),
@@ -300,7 +336,7 @@ impl<'a> Turn<'a> {
     ) {
         let Some(frame) = self.state.frame(id) else { return };
         let (parent, position) = (frame.parent, frame.position);
-        let flow = flow.or_else(|| caught_flow(task, &frame.body)).unwrap_or(task.then);
+        let flow = flow.or_else(|| caught_flow(task, frame.body.doing())).unwrap_or(task.then);
         let kept = (!output.is_same(&frame.input)).then(|| output.clone());
         self.record(Fact::TaskCompleted { frame: id, output: kept, context });
         self.after(parent, position, flow, output);
@@ -309,7 +345,7 @@ impl<'a> Turn<'a> {
     /// Where the flow goes after the child at `position` gave `output`.
     pub(super) fn after(&mut self, parent: FrameId, position: u32, flow: Flow, output: Value) {
         if flow == Flow::End {
-            return self.end_workflow(output);
+            return self.end_early(parent, position, output);
         }
         let Some(frame) = self.state.frame(parent) else { return };
         if matches!(frame.body, Body::Fork { .. }) {
@@ -324,6 +360,32 @@ impl<'a> Turn<'a> {
             Flow::Exit => self.list_ended(parent),
             Flow::End => {}
         }
+    }
+
+    /// Where the flow goes after a task whose `if` was false: to the next one, whatever its `then`
+    /// says.
+    fn after_skipped(&mut self, parent: FrameId, position: u32, output: Value) {
+        match self.state.frame(parent).map(|frame| &frame.body) {
+            Some(Body::Fork { .. }) => self.branch_skipped(parent, position),
+            _ => self.after(parent, position, Flow::Continue, output),
+        }
+    }
+
+    /// `then: end`: the workflow ends here, with the context as this path left it.
+    fn end_early(&mut self, parent: FrameId, position: u32, output: Value) {
+        let branch = match self.state.frame(parent).map(|frame| &frame.body) {
+            Some(Body::Fork { branches, .. }) => branches.get(position as usize),
+            _ => None,
+        };
+        let context = match branch.and_then(|branch| branch.context.as_ref()) {
+            Some(context) => context,
+            None => self.state.context_of(parent),
+        };
+        if !context.is_same(&self.state.context) {
+            let context = context.clone();
+            self.record(Fact::ContextMerged { frame: ROOT, context });
+        }
+        self.end_workflow(output);
     }
 
     /// The list of a frame is done.
@@ -402,6 +464,22 @@ pub(super) fn check(
             format!("{what} has a schema at another place: write it inline as `document`"),
         )),
     }
+}
+
+/// Checks that a value which was put together from parts is not too large or too deep to keep.
+pub(super) fn fit(value: &Value, what: &str) -> Result<(), Problem> {
+    if value.weight() > limits::PAYLOAD_BYTES as u64 {
+        let detail = format!(
+            "{what} takes more than {} bytes: keep less with `output.as`",
+            limits::PAYLOAD_BYTES
+        );
+        return Err(Problem::new(Standard::Runtime, detail));
+    }
+    if value.depth() > limits::VALUE_DEPTH {
+        let detail = format!("{what} is nested more than {} levels deep", limits::VALUE_DEPTH);
+        return Err(Problem::new(Standard::Runtime, detail));
+    }
+    Ok(())
 }
 
 /// The problem of a secret where no worker could evaluate it.

@@ -153,6 +153,8 @@ pub struct Frame {
     pub visit: u64,
     /// How many tasks of its list it has opened since the list last began.
     pub opened: u32,
+    /// The last assignment sent for it, evaluations included: a report must name the live one.
+    pub delivery: u32,
     /// When the visit began.
     pub started_at: Timestamp,
     /// Raw input.
@@ -160,6 +162,7 @@ pub struct Frame {
     /// Transformed input.
     pub input: Value,
     /// `$context` of a branch of a `fork`.
+    #[serde(with = "super::optional")]
     pub context: Option<Value>,
     /// Extensions whose lists after the task are still to run.
     pub extensions: Vec<u32>,
@@ -188,6 +191,10 @@ pub enum Body {
         value: Value,
         /// Which sending.
         delivery: u32,
+        /// Where the flow goes after the task, where the task has decided that already.
+        flow: Option<Flow>,
+        /// What the visit was doing: the variables it binds stay bound.
+        before: Box<Body>,
     },
     /// Runs a plain list: the root, `do`, the body of a function.
     #[serde(rename = "s")]
@@ -289,8 +296,10 @@ pub enum Body {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Branch {
     /// Its output, once completed.
+    #[serde(with = "super::optional")]
     pub output: Option<Value>,
     /// Its context, once completed.
+    #[serde(with = "super::optional")]
     pub context: Option<Value>,
     /// Its error, once failed.
     pub problem: Option<Problem>,
@@ -310,9 +319,12 @@ pub struct Listening {
     /// What was gathered so far.
     pub outputs: Vec<Value>,
     /// The event `foreach` works on.
+    #[serde(with = "super::optional")]
     pub item: Option<Value>,
     /// What the next task of `foreach` gets.
     pub value: Value,
+    /// Approximate bytes of what waits and what was gathered.
+    pub weight: u64,
     /// True once no further events are wanted.
     pub closed: bool,
 }
@@ -330,11 +342,32 @@ pub struct Changes {
     pub unsubscribed: Vec<FrameId>,
     /// Deliveries no longer wanted: closed while at a worker.
     pub abandoned: Vec<(FrameId, u32)>,
-    /// Children awaited no longer.
-    pub orphaned: Vec<InstanceId>,
+    /// Children awaited no longer, each with the visit that awaited it.
+    pub orphaned: Vec<(FrameId, InstanceId)>,
+}
+
+impl Step {
+    /// The frame whose list or iterations it goes on with.
+    pub(super) fn frame(&self) -> Option<FrameId> {
+        match self {
+            Self::Advance { frame, .. }
+            | Self::Iterate { frame, .. }
+            | Self::Branch { frame, .. }
+            | Self::NextItem { frame } => Some(*frame),
+            Self::Fire { .. } => None,
+        }
+    }
 }
 
 impl Body {
+    /// What the visit is doing, or was doing before one of its expressions went to a worker.
+    pub(super) fn doing(&self) -> &Self {
+        match self {
+            Self::Evaluating { before, .. } => before,
+            other => other,
+        }
+    }
+
     /// True when something outside works for this frame and would have to be asked again after a
     /// crash.
     fn is_outstanding(&self) -> bool {

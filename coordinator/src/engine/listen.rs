@@ -8,13 +8,15 @@ mod filter;
 use std::sync::Arc;
 
 use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::expression::Template;
 use windlass_proto::id::FrameId;
+use windlass_proto::limits;
 use windlass_proto::plan::{Kind, Listen, Plan, Strategy, Subscription, Until};
-use windlass_proto::problem::Problem;
+use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::fact::Fact;
-use super::flow::{check, no_secrets_here};
+use super::flow::{check, fit, no_secrets_here};
 use super::input::Rejection;
 use super::instance::{Body, Instance, Listening, Step};
 use super::scope::Locals;
@@ -36,11 +38,7 @@ pub fn interest(plan: &Plan, state: &Instance, id: FrameId) -> Option<Interest> 
     let frame = state.frame(id)?;
     let Kind::Listen(listen) = &plan.task(frame.task?).kind else { return None };
     let mut types = Vec::new();
-    let mut strategies = vec![&listen.strategy];
-    if let Strategy::Any { until: Some(Until::Consumed(until)), .. } = &listen.strategy {
-        strategies.push(until);
-    }
-    for strategy in strategies {
+    for strategy in strategies(listen) {
         let filters = strategy.filters();
         if filters.is_empty() && matches!(strategy, Strategy::Any { .. }) {
             return Some(Interest::All);
@@ -78,7 +76,15 @@ impl<'a> Turn<'a> {
         input: &Value,
     ) -> Result<Vec<(Arc<str>, Value)>, Problem> {
         let mut expectations: Vec<(Arc<str>, Value)> = Vec::new();
-        for correlation in listen.strategy.filters().iter().flat_map(|it| &it.correlate) {
+        let filters: Vec<_> = strategies(listen).flat_map(|it| it.filters()).collect();
+        let conditions = filters.iter().flat_map(|filter| filter.with.iter().map(|(_, it)| it));
+        if conditions.clone().any(Template::uses_secrets) {
+            return Err(no_secrets_here("a filter of events"));
+        }
+        for correlation in filters.iter().flat_map(|filter| &filter.correlate) {
+            if correlation.from.uses_secrets() {
+                return Err(no_secrets_here("`correlate`"));
+            }
             let Some(expect) = &correlation.expect else { continue };
             if expect.uses_secrets() {
                 return Err(no_secrets_here("`correlate`"));
@@ -130,6 +136,10 @@ impl<'a> Turn<'a> {
             return false;
         };
         let last = is_satisfied(&listen.strategy, &state.matched, filter);
+        if let Err(problem) = room_for_event(state) {
+            self.fail(id, problem);
+            return true;
+        }
         let (frame, item) = (id, Some(read(event, listen.read)));
         self.record(Fact::EventConsumed { frame, filter, item, correlations, last });
         self.steps.push_back(Step::NextItem { frame });
@@ -174,7 +184,10 @@ impl<'a> Turn<'a> {
         if state.queue.is_empty() {
             if state.closed {
                 let outputs = Value::array(state.outputs.clone());
-                self.finish_task(id, outputs, None);
+                match fit(&outputs, "the output of `listen`") {
+                    Ok(()) => self.finish_task(id, outputs, None),
+                    Err(problem) => self.fail(id, problem),
+                }
             }
             return;
         }
@@ -250,6 +263,32 @@ impl<'a> Turn<'a> {
         let gathered = Value::array(state.outputs.clone());
         self.program(condition, &gathered, id, &Locals::default()).map(|it| it.is_truthy())
     }
+}
+
+/// What a `listen` gathered and what waits for `foreach` is bounded.
+fn room_for_event(state: &Listening) -> Result<(), Problem> {
+    if state.weight > limits::PAYLOAD_BYTES as u64 {
+        let detail = format!(
+            "the events gathered take more than {} bytes: keep less with `foreach.output.as`, or \
+             end the listening earlier with `until`",
+            limits::PAYLOAD_BYTES
+        );
+        return Err(Problem::new(Standard::Runtime, detail));
+    }
+    if state.queue.len() >= limits::LISTEN_QUEUE {
+        let detail = format!("more than {} events wait for `foreach`", limits::LISTEN_QUEUE);
+        return Err(Problem::new(Standard::Runtime, detail));
+    }
+    Ok(())
+}
+
+/// The strategy, and the one that ends it.
+fn strategies(listen: &Listen) -> impl Iterator<Item = &Strategy> {
+    let until = match &listen.strategy {
+        Strategy::Any { until: Some(Until::Consumed(until)), .. } => Some(&**until),
+        _ => None,
+    };
+    std::iter::once(&listen.strategy).chain(until)
 }
 
 /// True when the event that matched `filter` is the last one a strategy wants.

@@ -3,6 +3,7 @@
 //! An error that a clause catches is retried first, as far as its policy goes; then the clause's
 //! tasks run. A clause with a spent policy and neither `do` nor `then` raises the error again.
 
+use windlass_proto::expression::{Program, Template};
 use windlass_proto::id::FrameId;
 use windlass_proto::plan::{Backoff, Catch, ErrorFilter, Kind, Retry};
 use windlass_proto::problem::{Problem, same_type};
@@ -75,7 +76,7 @@ impl<'a> Turn<'a> {
     fn condition(
         &self,
         id: FrameId,
-        program: &windlass_proto::expression::Program,
+        program: &Program,
         variable: &str,
         error: &Value,
     ) -> Result<bool, Problem> {
@@ -93,6 +94,10 @@ impl<'a> Turn<'a> {
         filter: &ErrorFilter,
         problem: &Problem,
     ) -> Result<bool, Problem> {
+        let parts = [&filter.kind, &filter.status, &filter.instance, &filter.title, &filter.detail];
+        if parts.into_iter().flatten().any(Template::uses_secrets) {
+            return Err(no_secrets_here("a filter of errors"));
+        }
         let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
         let wanted = |template: &Option<_>| match template {
             None => Ok(None),
@@ -144,6 +149,7 @@ impl<'a> Turn<'a> {
             }
         }
         self.record(Fact::Caught { frame: id, clause: number, problem });
+        self.drop_steps(id);
         if clause.body.is_some() {
             self.steps.push_back(Step::Advance { frame: id, position: 0 });
         } else {
@@ -153,9 +159,15 @@ impl<'a> Turn<'a> {
         None
     }
 
+    /// Steps of an attempt that is over lead nowhere.
+    fn drop_steps(&mut self, id: FrameId) {
+        self.steps.retain(|step| step.frame() != Some(id));
+    }
+
     fn schedule_retry(&mut self, id: FrameId, clause: u32, delay: u64, problem: Problem) {
         let due = self.at.plus(delay);
         self.record(Fact::RetryScheduled { frame: id, clause, problem, due });
+        self.drop_steps(id);
         if delay == 0 {
             self.next_attempt(id);
         } else {

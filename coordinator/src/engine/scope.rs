@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use windlass_proto::expression::{Program, Scope, Template, is_secrets};
+use windlass_proto::expression::{Program, Scope, Template, UriTemplate, is_secrets};
 use windlass_proto::id::FrameId;
-use windlass_proto::plan::{Kind, Plan, Task};
+use windlass_proto::plan::{FunctionTarget, Kind, Plan, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
-use super::instance::{Body, Frame, Instance};
+use super::instance::{Body, Frame, Instance, ROOT};
 use super::turn::Turn;
 
 /// What is known only where an expression is evaluated.
@@ -26,8 +26,17 @@ pub(super) struct Locals<'l> {
     pub(super) raw_output: Option<&'l Value>,
     /// The transformed output, for `export.as`.
     pub(super) output: Option<&'l Value>,
+    /// True while there is no transformed input yet: in `if` and `input.from`.
+    pub(super) before_input: bool,
     /// One more name: the error of `catch.when`, the item of `foreach`.
     pub(super) bound: Option<(&'l str, &'l Value)>,
+}
+
+impl Locals<'_> {
+    /// For `input.from`.
+    pub(super) fn before_input() -> Self {
+        Self { before_input: true, ..Self::default() }
+    }
 }
 
 /// Looks variables up for one frame.
@@ -61,7 +70,7 @@ impl Scope for FrameScope<'_> {
 impl FrameScope<'_> {
     /// `$input`: the transformed input of the task; null where it has none yet.
     fn input(&self) -> Value {
-        if self.locals.task.is_some() {
+        if self.locals.task.is_some() || self.locals.before_input || self.frame == ROOT {
             return Value::Null;
         }
         self.state.frame(self.frame).map(|frame| frame.input.clone()).unwrap_or_default()
@@ -78,17 +87,20 @@ impl FrameScope<'_> {
 
     /// `$task`: name, reference, definition, input, output, startedAt, and the definition's keys.
     fn task(&self) -> Value {
-        let (task, raw, started_at) = match (self.locals.task, self.state.frame(self.frame)) {
-            (Some((task, raw)), _) => (task, raw.clone(), self.at),
+        let frame = self.state.frame(self.frame);
+        let (task, raw, started_at, parent) = match (self.locals.task, frame) {
+            (Some((task, raw)), _) => (task, raw.clone(), self.at, self.frame),
             (None, Some(frame)) => match frame.task {
-                Some(index) => (self.plan.task(index), frame.raw.clone(), frame.started_at),
+                Some(index) => {
+                    (self.plan.task(index), frame.raw.clone(), frame.started_at, frame.parent)
+                }
                 None => return Value::Null,
             },
             (None, None) => return Value::Null,
         };
         let described = [
             ("name", Value::from(task.name.clone())),
-            ("reference", Value::from(task.reference.clone())),
+            ("reference", Value::from(reference(self.plan, self.state, parent, task))),
             ("definition", task.definition.clone()),
             ("input", raw),
             ("output", self.locals.raw_output.cloned().unwrap_or_default()),
@@ -125,14 +137,17 @@ impl FrameScope<'_> {
 
 /// What a frame binds to a name. A loop keeps its last item bound for its own `output.as`.
 fn bound_by(task: &Task, frame: &Frame, name: &str) -> Option<Value> {
-    match (&task.kind, &frame.body) {
+    match (&task.kind, frame.body.doing()) {
         (Kind::For(each), Body::Loop { items, index, .. }) => {
             let items = items.as_array().unwrap_or(&[]);
             let last = (*index as usize).min(items.len().saturating_sub(1));
             if *each.each == *name {
                 return Some(items.get(last).cloned().unwrap_or_default());
             }
-            (*each.at == *name).then(|| Value::Int(i64::try_from(last).unwrap_or(i64::MAX)))
+            (*each.at == *name).then(|| match items.is_empty() {
+                true => Value::Null,
+                false => Value::Int(i64::try_from(last).unwrap_or(i64::MAX)),
+            })
         }
         (
             Kind::Try(attempt),
@@ -151,6 +166,24 @@ fn bound_by(task: &Task, frame: &Frame, name: &str) -> Option<Value> {
         }
         _ => None,
     }
+}
+
+/// JSON pointer of a task that the frame `parent` runs, with the call sites of functions before it:
+/// the pointers of tasks inside functions start at the function.
+pub(super) fn reference(plan: &Plan, state: &Instance, parent: FrameId, task: &Task) -> Arc<str> {
+    if plan.functions.is_empty() {
+        return task.reference.clone();
+    }
+    let is_call_site = |task: &&Task| {
+        let Kind::Function(call) = &task.kind else { return false };
+        matches!(call.target, FunctionTarget::Defined(_))
+    };
+    let above = state.lineage(parent).filter_map(|(_, frame)| frame.task);
+    let sites = above.map(|index| plan.task(index)).filter(is_call_site);
+    let mut parts: Vec<&str> =
+        std::iter::once(task).chain(sites).map(|it| &*it.reference).collect();
+    parts.reverse();
+    parts.concat().into()
 }
 
 /// `$runtime`
@@ -190,6 +223,18 @@ impl Turn<'_> {
     ) -> Result<Value, Problem> {
         template
             .evaluate(input, &self.scope(frame, locals), self.evaluation())
+            .map_err(|error| Problem::new(Standard::Expression, error.message))
+    }
+
+    /// Expands the type of an error for a frame; a `{name}` without a property stays as it is.
+    pub(super) fn uri_of_type(
+        &self,
+        kind: &UriTemplate,
+        input: &Value,
+        frame: FrameId,
+    ) -> Result<String, Problem> {
+        let locals = Locals::default();
+        kind.expand_known(input, &self.scope(frame, &locals), self.evaluation())
             .map_err(|error| Problem::new(Standard::Expression, error.message))
     }
 
@@ -234,9 +279,12 @@ impl Turn<'_> {
             }
         }
         let locals = match field {
+            Field::Condition | Field::InputFrom => Locals::before_input(),
+            Field::Definition => Locals::default(),
             Field::OutputAs => Locals { raw_output: Some(value), ..Locals::default() },
-            Field::ExportAs => Locals { output: Some(value), ..Locals::default() },
-            _ => Locals::default(),
+            Field::ExportAs => {
+                Locals { output: Some(value), raw_output: Some(value), ..Locals::default() }
+            }
         };
         let scope = self.scope(id, &locals);
         names.into_iter().map(|name| (name.clone(), scope.variable(&name))).collect()

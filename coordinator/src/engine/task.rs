@@ -49,7 +49,7 @@ impl<'a> Turn<'a> {
             | Kind::Mcp(_)
             | Kind::Container(_)
             | Kind::Script(_)
-            | Kind::Shell(_) => self.dispatch(id, 1),
+            | Kind::Shell(_) => self.dispatch(id),
         }
     }
 
@@ -60,7 +60,7 @@ impl<'a> Turn<'a> {
             return Some(value);
         }
         if template.uses_secrets() {
-            self.request_evaluation(id, Field::Definition, input.clone(), 1);
+            self.request_evaluation(id, Field::Definition, input.clone(), None);
             return None;
         }
         match self.template(template, input, id, &Locals::default()) {
@@ -96,7 +96,7 @@ impl<'a> Turn<'a> {
                     self.begin_sequence(id, Some(value));
                 }
             }
-            FunctionTarget::Registered(_) => self.dispatch(id, 1),
+            FunctionTarget::Registered(_) => self.dispatch(id),
             FunctionTarget::Cataloged(name) => {
                 let detail = format!(
                     "the function {name} comes from a catalog, which this version cannot fetch: \

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use windlass_proto::expression::Budget;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
-use windlass_proto::plan::{FunctionTarget, Kind, Plan, Task};
+use windlass_proto::plan::{Flow, Plan, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -20,6 +20,7 @@ use super::effect::Effect;
 use super::fact::Fact;
 use super::input::{ChildOutcome, Input, Rejection};
 use super::instance::{Body, Ending, Frame, Instance, Parent, Step};
+use super::scope::reference;
 
 /// What one input led to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +39,8 @@ pub(super) struct Turn<'a> {
     pub(super) steps: VecDeque<Step>,
     /// The result of an evaluation by a worker, for the frame that waited for it.
     pub(super) evaluated: Option<(FrameId, Field, Value)>,
+    /// The visit whose worker or child has just answered: nothing works for it any more.
+    answered: Option<FrameId>,
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     budget: u32,
@@ -94,9 +97,9 @@ pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
         turn.state.frames.iter().map(|(id, frame)| (*id, frame.body.clone())).collect();
     for (frame, body) in open {
         match body {
-            Body::Dispatched { delivery } => turn.dispatch(frame, delivery + 1),
-            Body::Evaluating { field, value, delivery } => {
-                turn.request_evaluation(frame, field, value, delivery + 1);
+            Body::Dispatched { .. } => turn.dispatch(frame),
+            Body::Evaluating { field, value, flow, .. } => {
+                turn.request_evaluation(frame, field, value, flow);
             }
             Body::Publishing { event } => {
                 turn.effects.push(Effect::Publish { frame, event: Arc::new(event) });
@@ -121,6 +124,7 @@ impl<'a> Turn<'a> {
             at,
             steps: VecDeque::new(),
             evaluated: None,
+            answered: None,
             facts: Vec::new(),
             effects: Vec::new(),
             budget: limits::TURN_STEPS,
@@ -193,16 +197,20 @@ impl<'a> Turn<'a> {
     ) -> Result<(), Rejection> {
         let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
         match &frame.body {
-            Body::Dispatched { delivery: live } if *live == delivery => match result {
-                Ok(output) => self.export(id, output, None),
-                Err(problem) => self.fail(id, problem),
-            },
-            Body::Evaluating { field, value, delivery: live } if *live == delivery => {
-                let (field, value) = (*field, value.clone());
+            Body::Dispatched { delivery: live } if *live == delivery => {
+                self.answered = Some(id);
+                match result {
+                    Ok(output) => self.performed(id, output),
+                    Err(problem) => self.fail(id, problem),
+                }
+            }
+            Body::Evaluating { field, value, delivery: live, flow, .. } if *live == delivery => {
+                let (field, value, flow) = (*field, value.clone(), *flow);
+                self.answered = Some(id);
                 match result {
                     Ok(evaluated) => {
                         self.evaluated = Some((id, field, evaluated));
-                        self.resume_evaluation(id, field, value);
+                        self.resume_evaluation(id, field, value, flow);
                     }
                     Err(problem) => self.fail(id, problem),
                 }
@@ -243,6 +251,7 @@ impl<'a> Turn<'a> {
         if !matches!(frame.body, Body::Child { .. }) {
             return Err(Rejection::Stale);
         }
+        self.answered = Some(id);
         match outcome {
             ChildOutcome::Completed(output) => self.child_completed(id, output),
             ChildOutcome::Faulted(mut problem) => {
@@ -261,12 +270,34 @@ impl<'a> Turn<'a> {
     fn finish(mut self) -> Decision {
         self.work();
         for (frame, delivery) in std::mem::take(&mut self.state.changes.abandoned) {
-            self.effects.push(Effect::CancelAssignment { frame, delivery });
+            if !self.withdraw(frame) && self.answered != Some(frame) {
+                self.effects.push(Effect::CancelAssignment { frame, delivery });
+            }
         }
-        for child in std::mem::take(&mut self.state.changes.orphaned) {
-            self.effects.push(Effect::CancelChild { child });
+        for (frame, child) in std::mem::take(&mut self.state.changes.orphaned) {
+            if !self.withdraw(frame) && self.answered != Some(frame) {
+                self.effects.push(Effect::CancelChild { child });
+            }
         }
+        let frames = &self.state.frames;
+        self.effects.retain(|effect| match effect {
+            Effect::Publish { frame, .. } | Effect::StartChild { frame, .. } => {
+                frames.contains_key(frame)
+            }
+            _ => true,
+        });
         Decision { facts: self.facts, effects: self.effects }
+    }
+
+    /// Takes back what this turn would have asked for a visit that the same turn closed: what nobody
+    /// has heard of need not be cancelled. True when there was something.
+    fn withdraw(&mut self, closed: FrameId) -> bool {
+        let before = self.effects.len();
+        self.effects.retain(|effect| match effect {
+            Effect::Dispatch { frame, .. } | Effect::StartChild { frame, .. } => *frame != closed,
+            _ => true,
+        });
+        self.effects.len() < before
     }
 
     /// Works off the steps until none is left, the budget is spent, or the instance must stop.
@@ -339,10 +370,10 @@ impl<'a> Turn<'a> {
     }
 
     /// Sends a task to a worker.
-    pub(super) fn dispatch(&mut self, id: FrameId, delivery: u32) {
+    pub(super) fn dispatch(&mut self, id: FrameId) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
-        let input = frame.raw.clone();
+        let (input, delivery) = (frame.raw.clone(), frame.delivery + 1);
         let variables = self.variables(id, &task.variables);
         let effect = self.assignment(id, task, delivery, Work::Perform, input, variables);
         self.record(Fact::Dispatched { frame: id, delivery });
@@ -355,14 +386,15 @@ impl<'a> Turn<'a> {
         id: FrameId,
         field: Field,
         value: Value,
-        delivery: u32,
+        flow: Option<Flow>,
     ) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
+        let delivery = frame.delivery + 1;
         let variables = self.evaluation_variables(id, task, field, &value);
         let work = Work::Evaluate(field);
         let effect = self.assignment(id, task, delivery, work, value.clone(), variables);
-        self.record(Fact::EvaluationRequested { frame: id, field, value, delivery });
+        self.record(Fact::EvaluationRequested { frame: id, field, value, delivery, flow });
         self.effects.push(effect);
     }
 
@@ -400,20 +432,8 @@ impl<'a> Turn<'a> {
 
     /// JSON pointer of a frame's task, with the call sites of functions before it.
     pub(super) fn reference(&self, id: FrameId) -> Arc<str> {
-        let mut lineage = self.state.lineage(id).filter_map(|(_, frame)| self.task_of(frame));
-        let Some(task) = lineage.next() else { return Arc::from("/") };
-        if self.plan.functions.is_empty() {
-            return task.reference.clone();
-        }
-        let sites = lineage.filter(|task| is_call_site(task)).map(|task| &task.reference);
-        let mut parts: Vec<&Arc<str>> = std::iter::once(&task.reference).chain(sites).collect();
-        parts.reverse();
-        parts.into_iter().map(|part| &**part).collect::<String>().into()
+        let Some(frame) = self.state.frame(id) else { return Arc::from("/") };
+        let Some(task) = self.task_of(frame) else { return Arc::from("/") };
+        reference(self.plan, self.state, frame.parent, task)
     }
-}
-
-/// True for a call of a function that the definition itself defines.
-fn is_call_site(task: &Task) -> bool {
-    let Kind::Function(call) = &task.kind else { return false };
-    matches!(call.target, FunctionTarget::Defined(_))
 }

@@ -60,7 +60,7 @@ impl<O: Ordered> Check<'_, O> {
             record::open(key, value)?;
             return self.part(space, key);
         }
-        let body = self.store.whole(space, key, value)?;
+        let body = self.store.whole(space, key, value.to_vec())?.unwrap_or_default();
         match (space, kind) {
             (Space::Common, keys::RING) => check_ring(key, value),
             (Space::Common, keys::DEFINITION) => {

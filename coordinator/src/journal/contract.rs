@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backup;
 mod damage;
 mod durable;
 mod listing;
 mod random;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use uuid::Uuid;
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
@@ -16,7 +18,7 @@ use windlass_proto::time::Timestamp;
 use super::memory::MemoryJournal;
 use super::sled::{Options, SledJournal};
 use super::{
-    Commit, Head, InstanceWrite, Journal, Status, StoredDefinition, StoredFacts, TimerKey,
+    Commit, Filter, Head, InstanceWrite, Journal, Status, StoredDefinition, StoredFacts, TimerKey,
 };
 
 /// A journal with four partitions, and what keeps its directory.
@@ -308,6 +310,10 @@ fn keys_are_remembered_by_partition_whatever_their_length() {
         assert!(!journal.has_seen(PartitionId(2), b"event").unwrap());
         assert!(!journal.has_seen(PartitionId(1), b"even").unwrap());
         assert!(!journal.has_seen(PartitionId(1), &long[1..]).unwrap());
+        assert_eq!(journal.forget(Timestamp(100)).unwrap(), 0, "until 100 includes 100");
+        assert_eq!(journal.forget(Timestamp(101)).unwrap(), 1);
+        assert!(!journal.has_seen(PartitionId(1), b"event").unwrap());
+        assert!(journal.has_seen(PartitionId(1), &long).unwrap());
     });
 }
 
@@ -362,5 +368,38 @@ fn an_instance_of_another_partition_is_refused() {
     each(|journal| {
         let wrong = Commit { partition: PartitionId(1), ..commit(vec![start(id(1, 2), 1)]) };
         assert!(journal.commit(&[wrong]).is_err());
+    });
+}
+
+#[test]
+fn readers_beside_commits_see_all_that_is_durable_and_no_gap() {
+    each(|journal| {
+        let durable = AtomicU64::new(0);
+        let done = AtomicBool::new(false);
+        let instance = id(1, 1);
+        journal.commit(&[commit(vec![start(instance, 1)])]).unwrap();
+        let read = || {
+            while !done.load(Ordering::Acquire) {
+                let before = durable.load(Ordering::Acquire);
+                let facts = journal.facts(instance, 0, usize::MAX).unwrap();
+                assert!(facts.len() as u64 > before, "{} of {before}", facts.len());
+                assert!(facts.iter().map(|it| it.sequence).eq(0..facts.len() as u64));
+                assert_eq!(journal.list(&Filter::default(), None, 9).unwrap().items.len(), 1);
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(read);
+            // Facts move between the ring, keys of their own, and the head.
+            for sequence in 1..600 {
+                let size = if sequence % 50 == 0 { 5_000 } else { 30 };
+                let mut write = write(instance, sequence, &vec![1; size]);
+                if sequence % 9 == 0 {
+                    write.head = Some(head("w", Status::Completed, 1));
+                }
+                journal.commit(&[commit(vec![write])]).unwrap();
+                durable.store(sequence, Ordering::Release);
+            }
+            done.store(true, Ordering::Release);
+        });
     });
 }

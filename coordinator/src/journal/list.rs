@@ -57,7 +57,7 @@ pub(super) fn list<O: Ordered>(
             exhausted: false,
         })
         .collect();
-    let ahead = (limit / sources.len().max(1) + 2).clamp(8, READ_AHEAD);
+    let ahead = (limit / sources.len().max(1)).saturating_add(2).clamp(8, READ_AHEAD);
     let mut page = Page::default();
     let mut last = cursor;
     for _ in 0..SCAN_HEADS {
@@ -82,7 +82,7 @@ pub(super) fn list<O: Ordered>(
         let first = record::open(&key, &value)?.first;
         let (head, _) = stored_head(first).ok_or_else(not_a_head)?;
         if head::summary(head).is_none_or(|head| head.matches(filter)) {
-            let body = store.whole(space, &key, &value)?;
+            let Some(body) = store.whole(space, &key, value)? else { continue };
             let (head, _) = stored_head(&body).ok_or_else(not_a_head)?;
             if head::summary(head).ok_or_else(not_a_head)?.matches(filter) {
                 page.items.push((instance, head::decode(&key, head)?));

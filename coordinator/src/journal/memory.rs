@@ -19,10 +19,13 @@ pub struct Memory {
     state: Mutex<State>,
 }
 
+/// A space and a key in it.
+type Place = (Space, Arc<[u8]>);
+
 /// What a [`MemoryJournal`] has made durable.
 #[derive(Clone, Debug, Default)]
 pub struct Durable {
-    entries: BTreeMap<(Space, Arc<[u8]>), Arc<[u8]>>,
+    entries: BTreeMap<Place, Arc<[u8]>>,
 }
 
 /// Where a commit crashes. Every later write fails too, as after the end of a process.

@@ -56,10 +56,19 @@ pub(super) fn retain<O: Ordered>(
         }
         Ok(())
     })?;
+    drop(progress);
+    forget(store, before)?;
+    Ok(removed)
+}
+
+/// Forgets keys that were to be remembered until before `now`.
+pub(super) fn forget<O: Ordered>(store: &Store<O>, now: Timestamp) -> Result<usize, JournalError> {
+    let mut progress = lock(&store.retained);
+    let mut forgotten = 0;
     let over = |value: &[u8], key: &[u8]| {
         let until = <[u8; 8]>::try_from(record::open(key, value)?.first)
             .map_err(|_| record::damaged(key, "is no time"))?;
-        Ok(u64::from_be_bytes(until) < before.0)
+        Ok(u64::from_be_bytes(until) < now.0)
     };
     walk(store, &mut progress.seen, keys::SEEN, SCAN_RECORDS, &over, &mut |space, found| {
         for found in found.chunks(BATCH_CHANGES) {
@@ -67,9 +76,10 @@ pub(super) fn retain<O: Ordered>(
             let remove = |key: &Vec<u8>| Change { space, key: key.clone(), value: None };
             store.write(found.iter().map(remove).collect())?;
         }
+        forgotten += found.len();
         Ok(())
     })?;
-    Ok(removed)
+    Ok(forgotten)
 }
 
 type Over<'a> = dyn Fn(&[u8], &[u8]) -> Result<bool, JournalError> + 'a;

@@ -7,7 +7,8 @@
 
 mod open;
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -38,6 +39,32 @@ impl SledJournal {
     pub fn open(directory: &Path, options: &Options) -> Result<Self, JournalError> {
         Self::new(open::open(directory, options)?, options.partitions)
     }
+}
+
+/// Makes a journal in `directory`, which must not exist or be empty, from a backup; returns how many
+/// changes it held. What fails halfway leaves `directory` as it was.
+///
+/// # Errors
+/// [`JournalError::Backup`] when the backup is damaged or `directory` is taken, others when the
+/// directory cannot be used.
+pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalError> {
+    let unusable =
+        |error: io::Error| JournalError::Store(format!("{}: {error}", directory.display()));
+    if directory.exists() && fs::read_dir(directory).map_err(unusable)?.next().is_some() {
+        return Err(JournalError::Backup(format!("{} is not empty", directory.display())));
+    }
+    let mut unfinished = directory.as_os_str().to_owned();
+    unfinished.push(".restoring");
+    let unfinished = Path::new(&unfinished);
+    if unfinished.exists() {
+        fs::remove_dir_all(unfinished).map_err(unusable)?;
+    }
+    let count = super::backup::restore(&open::open(unfinished, &Options::default())?, reader)?;
+    // Opening it shows that what was restored is a journal.
+    drop(SledJournal::open(unfinished, &Options::default())?);
+    fs::rename(unfinished, directory).map_err(unusable)?;
+    open::sync_parent(directory).map_err(unusable)?;
+    Ok(count)
 }
 
 /// Opens and checks the journal in `directory`, for the command line.

@@ -14,17 +14,18 @@ mod read;
 mod recent;
 mod ring;
 
+use std::io::Write;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
+use super::backup::{BackupReport, Capture};
 use super::{
     CheckReport, Commit, Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredFacts,
-    StoredInstance, TimerKey, keys, record, retain,
+    StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
 use recent::Recent;
 
@@ -65,6 +66,9 @@ pub trait Ordered: Send + Sync + 'static {
 /// What a scan calls with each key and value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, JournalError> + 'a;
 
+/// A key and its value.
+pub(super) type Record = (Vec<u8>, Vec<u8>);
+
 /// A space of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Space {
@@ -94,6 +98,10 @@ pub struct Change {
     pub value: Option<Vec<u8>>,
 }
 
+/// How often a large record that changes while it is read is read again. Large records change with
+/// a commit of their instance, so the second time nearly always succeeds.
+const READ_ATTEMPTS: usize = 16;
+
 /// The journal over the store `O`.
 pub struct Store<O> {
     pub(super) ordered: O,
@@ -105,6 +113,8 @@ pub struct Store<O> {
     /// Changed only after the change is durable, and never locked while the store works. Facts
     /// move from here to the store, so who reads looks here first.
     recent: RwLock<Recent>,
+    /// What a backup that is being taken must hear of.
+    pub(super) capture: Capture,
     /// Where [`Journal::retain`] goes on, so that no call looks at everything.
     pub(super) retained: Mutex<retain::Progress>,
 }
@@ -118,6 +128,7 @@ impl<O: Ordered> Store<O> {
             failed: AtomicBool::new(false),
             writing: Mutex::new(()),
             recent: RwLock::default(),
+            capture: Capture::default(),
             retained: Mutex::default(),
         };
         match store.number(keys::PARTITIONS)? {
@@ -136,18 +147,35 @@ impl<O: Ordered> Store<O> {
     /// The body of the record under `key`, put together from its parts.
     pub(super) fn body(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         match self.ordered.get(space, key)? {
-            Some(value) => self.whole(space, key, &value).map(Some),
+            Some(value) => self.whole(space, key, value),
             None => Ok(None),
         }
     }
 
-    /// The whole body of which `value`, found under `key`, is the first part.
+    /// The whole body of which `value`, found under `key`, is the first part; that of a later value
+    /// when the record changed meanwhile, and none when it went.
     pub(super) fn whole(
         &self,
         space: Space,
         key: &[u8],
-        value: &[u8],
-    ) -> Result<Vec<u8>, JournalError> {
+        mut value: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        for _ in 0..READ_ATTEMPTS {
+            let error = match self.assemble(space, key, &value) {
+                Err(error @ JournalError::Damaged(_)) => error,
+                done => return done.map(Some),
+            };
+            // Parts that do not fit may belong to what has just replaced the first one.
+            match self.ordered.get(space, key)? {
+                Some(now) if now == value => return Err(error),
+                Some(now) => value = now,
+                None => return Ok(None),
+            }
+        }
+        Err(JournalError::Store("a record changes too fast to be read".to_owned()))
+    }
+
+    fn assemble(&self, space: Space, key: &[u8], value: &[u8]) -> Result<Vec<u8>, JournalError> {
         let opened = record::open(key, value)?;
         let mut body = opened.first.to_vec();
         for number in (0_u32..).take(opened.parts()) {
@@ -171,7 +199,7 @@ impl<O: Ordered> Store<O> {
         to: &[u8],
         order: Order,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+    ) -> Result<Vec<Record>, JournalError> {
         let mut entries = Vec::new();
         if limit > 0 && from < to {
             self.ordered.scan(space, from, to, order, &mut |key, value| {
@@ -191,11 +219,12 @@ impl<O: Ordered> Store<O> {
         lock(&self.writing)
     }
 
-    /// Writes, unless a write failed before.
+    /// Writes, unless a write failed before. The caller holds [`Store::exclusive`].
     pub(super) fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         if self.failed.load(Ordering::Acquire) {
             return Err(JournalError::Store("an earlier write failed".to_owned()));
         }
+        self.capture.note(&changes);
         let result = self.ordered.write(changes);
         if result.is_err() {
             self.failed.store(true, Ordering::Release);
@@ -298,7 +327,7 @@ impl<O: Ordered> Journal for Store<O> {
         partition: PartitionId,
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
-    ) -> Result<Vec<(InstanceId, FrameId, Arc<[u8]>)>, JournalError> {
+    ) -> Result<Vec<Subscription>, JournalError> {
         self.read_subscriptions(partition, after, limit)
     }
 
@@ -331,6 +360,14 @@ impl<O: Ordered> Journal for Store<O> {
         let epoch = self.number(keys::EPOCH)?.unwrap_or(0).saturating_add(1);
         self.put_number(keys::EPOCH, epoch)?;
         Ok(epoch)
+    }
+
+    fn forget(&self, now: Timestamp) -> Result<usize, JournalError> {
+        retain::forget(self, now)
+    }
+
+    fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
+        super::backup::backup(self, writer)
     }
 
     fn check(&self) -> Result<CheckReport, JournalError> {

@@ -158,6 +158,10 @@ pub(super) struct Residents {
 }
 
 impl Residents {
+    pub(super) fn get(&self, id: InstanceId) -> Option<&Resident> {
+        self.all.get(&id)
+    }
+
     pub(super) fn get_mut(&mut self, id: InstanceId) -> Option<&mut Resident> {
         self.all.get_mut(&id)
     }

@@ -103,7 +103,7 @@ fn with_stack(
     text: &secrets::Rewritten,
     names: &Names,
 ) -> Result<Compiled, SyntaxError> {
-    let tokens = Lexer::new(&*text.text).lex();
+    let tokens = Lexer::new(&text.text).lex();
     let levels = tokens.as_deref().map_or(0, check::levels);
     if levels <= SHALLOW || levels > limits::EXPRESSION_LEVELS {
         return compile_rewritten(source, text, names);
@@ -128,9 +128,8 @@ fn compile_rewritten(
     names: &Names,
 ) -> Result<Compiled, SyntaxError> {
     let place = |error: SyntaxError| text.place(error);
-    let tokens = Lexer::new(&*text.text)
-        .lex()
-        .map_err(|errors| place(check::lexing(&text.text, &errors)))?;
+    let tokens =
+        Lexer::new(&text.text).lex().map_err(|errors| place(check::lexing(&text.text, &errors)))?;
     check::size(&text.text, &tokens).map_err(place)?;
     let term = Parser::new(&tokens)
         .parse(|parser| parser.term())

@@ -62,10 +62,10 @@ pub(crate) fn scan<T>(
             (b'\'', false) => Some(Note::SingleQuote),
             _ => None,
         };
-        if let Some(note) = note {
-            if let ControlFlow::Break(found) = visit(at, note) {
-                return Some(found);
-            }
+        if let Some(note) = note
+            && let ControlFlow::Break(found) = visit(at, note)
+        {
+            return Some(found);
         }
         at += 1;
     }

@@ -30,12 +30,10 @@ fn names() -> Names {
     }
 }
 
-#[allow(clippy::expect_used)]
 fn json(text: &str) -> Value {
     Value::from_json(text).expect("a test's JSON")
 }
 
-#[allow(clippy::panic)]
 fn compiled(text: &str) -> Program {
     Program::compile(text, &names()).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }

@@ -28,10 +28,10 @@ fn compute(
     exact: impl Fn(i64, i64) -> Option<i64>,
     rounded: impl Fn(f64, f64) -> f64,
 ) -> Value {
-    if let (Number::Int(a), Number::Int(b)) = (a, b) {
-        if let Some(result) = exact(a, b) {
-            return Value::Int(result);
-        }
+    if let (Number::Int(a), Number::Int(b)) = (a, b)
+        && let Some(result) = exact(a, b)
+    {
+        return Value::Int(result);
     }
     float(rounded(a.as_f64(), b.as_f64()))
 }

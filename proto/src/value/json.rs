@@ -145,7 +145,13 @@ fn write_float(number: f64, out: &mut impl fmt::Write) -> fmt::Result {
     }
     let number = number.clamp(f64::MIN, f64::MAX);
     // The debug form is the shortest one that reads back the same, with an exponent when long.
-    write!(out, "{number:?}")
+    let text = format!("{number:?}");
+    match text.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => {
+            write!(out, "{digits}e+{exponent}")
+        }
+        _ => out.write_str(&text),
+    }
 }
 
 fn write_string(text: &str, out: &mut impl fmt::Write) -> fmt::Result {

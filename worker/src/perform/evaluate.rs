@@ -11,7 +11,7 @@ use super::Attempt;
 impl Attempt<'_> {
     /// The value of `field`, with the assignment's input as `.`.
     ///
-    /// `if` gives a boolean. The definition gives: of `set`, `emit`, `for.in`, `wait` what it
+    /// `if` gives a boolean. The definition gives: of `set`, `emit`, `for.in`, `wait`, `call` what it
     /// evaluates to; of `raise` and `run.workflow` an object of its parts; of `switch` the position
     /// of the first case that applies, or null. An absent field gives the input, as its default.
     pub(super) async fn evaluate_field(&mut self, field: Field) -> Result<Value, Problem> {
@@ -42,6 +42,7 @@ impl Attempt<'_> {
         match &self.task.kind {
             Kind::Set(template) | Kind::Emit(template) => self.evaluate(template, input),
             Kind::For(it) => self.evaluate(&it.items, input),
+            Kind::Function(call) => self.evaluate_or_identity(call.with.as_ref()),
             Kind::Switch(cases) => self.first_case(cases),
             Kind::Wait(Duration::Computed(template)) => self.evaluate(template, input),
             Kind::Wait(Duration::Fixed(milliseconds)) => Ok(Value::object([(
@@ -49,7 +50,7 @@ impl Attempt<'_> {
                 Value::Int(i64::try_from(*milliseconds).unwrap_or(i64::MAX)),
             )])),
             Kind::Raise(raise) => {
-                let kind = Value::from(self.expand(&raise.kind, input)?);
+                let kind = Value::from(self.expand_known(&raise.kind, input)?);
                 let mut parts = vec![("type", kind)];
                 for (name, template) in [
                     ("status", Some(&raise.status)),

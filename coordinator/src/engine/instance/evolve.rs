@@ -40,6 +40,7 @@ impl Instance {
                     visit: self.next_visit(*parent, *position),
                     opened: 0,
                     extensions: Vec::new(),
+                    delivery: 0,
                     started_at: at,
                     input: raw.clone(),
                     raw,
@@ -64,11 +65,19 @@ impl Instance {
             }
             Fact::Dispatched { frame, delivery } => {
                 self.set_body(*frame, Body::Dispatched { delivery: *delivery });
+                self.set_delivery(*frame, *delivery);
             }
-            Fact::EvaluationRequested { frame, field, value, delivery } => {
-                let body =
-                    Body::Evaluating { field: *field, value: value.clone(), delivery: *delivery };
+            Fact::EvaluationRequested { frame, field, value, delivery, flow } => {
+                let before = self.body_mut(*frame).map_or(Body::Begun, |body| body.doing().clone());
+                let body = Body::Evaluating {
+                    field: *field,
+                    value: value.clone(),
+                    delivery: *delivery,
+                    flow: *flow,
+                    before: Box::new(before),
+                };
                 self.set_body(*frame, body);
+                self.set_delivery(*frame, *delivery);
             }
             Fact::TaskCompleted { frame, output, context } => {
                 self.complete(*frame, output.clone(), context.clone());
@@ -98,10 +107,8 @@ impl Instance {
                 self.next_timer += 1;
                 self.timers.insert(timer, Timer { due: *due, frame: *frame, purpose: *purpose });
                 self.changes.timers_set.push((timer, *due));
-                if let Some(open) = self.frames.get_mut(frame)
-                    && *purpose == TimerPurpose::Wait
-                {
-                    open.body = Body::Waiting;
+                if *purpose == TimerPurpose::Wait {
+                    self.set_body(*frame, Body::Waiting);
                 }
             }
             Fact::TimerFired { timer } => self.clear_timer(*timer),
@@ -173,8 +180,7 @@ impl Instance {
                 self.restart(*frame);
             }
             Fact::RetryScheduled { frame, clause, problem, .. } => {
-                self.close_children(*frame, None);
-                self.clear_timers(*frame, TimerPurpose::Attempt);
+                self.abandon_attempt(*frame);
                 if let Some(Body::Trying { attempt, context, .. }) = self.body_mut(*frame) {
                     let body = Body::Retrying {
                         attempt: *attempt,
@@ -186,8 +192,7 @@ impl Instance {
                 }
             }
             Fact::Caught { frame, clause, problem } => {
-                self.close_children(*frame, None);
-                self.clear_timers(*frame, TimerPurpose::Attempt);
+                self.abandon_attempt(*frame);
                 let value = self.frames.get(frame).map(|it| it.input.clone()).unwrap_or_default();
                 let body = Body::Catching { clause: *clause, problem: problem.clone(), value };
                 self.set_body(*frame, body);
@@ -253,6 +258,7 @@ impl Instance {
                         matched.push(*filter);
                     }
                     listening.correlations.extend(correlations.iter().cloned());
+                    listening.weight += item.as_ref().map_or(0, Value::weight);
                     listening.queue.extend(item.clone());
                 }
                 self.close_listening(*frame, *last);
@@ -266,8 +272,10 @@ impl Instance {
             }
             Fact::ItemEnded { frame, output, context } => {
                 if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
+                    let taken = listening.item.take();
+                    let taken = taken.map_or(0, |item| item.weight());
+                    listening.weight = listening.weight.saturating_sub(taken) + output.weight();
                     listening.outputs.push(output.clone());
-                    listening.item = None;
                 }
                 if let Some(context) = context {
                     self.set_context(*frame, context.clone());
@@ -275,7 +283,8 @@ impl Instance {
             }
             Fact::ListenClosed { frame } => {
                 if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
-                    listening.queue.clear();
+                    let dropped = listening.queue.drain(..).map(|item| item.weight()).sum();
+                    listening.weight = listening.weight.saturating_sub(dropped);
                 }
                 self.close_listening(*frame, true);
             }
@@ -392,6 +401,12 @@ impl Instance {
         self.frames.get_mut(&id).map(|frame| &mut frame.body)
     }
 
+    fn set_delivery(&mut self, id: FrameId, delivery: u32) {
+        if let Some(frame) = self.frames.get_mut(&id) {
+            frame.delivery = delivery;
+        }
+    }
+
     fn insert(&mut self, id: FrameId, frame: Frame) {
         self.outstanding += u32::from(frame.body.is_outstanding());
         self.frames.insert(id, frame);
@@ -422,6 +437,13 @@ impl Instance {
         }
     }
 
+    /// Ends an attempt of a `try` where it stands, steps that were left for another turn included.
+    fn abandon_attempt(&mut self, id: FrameId) {
+        self.close_children(id, None);
+        self.clear_timers(id, TimerPurpose::Attempt);
+        self.pending.retain(|step| step.frame() != Some(id));
+    }
+
     /// Closes what a frame contains, or one branch of it.
     fn close_children(&mut self, id: FrameId, position: Option<u32>) {
         if self.frames.keys().next_back().is_none_or(|last| *last <= id) {
@@ -450,7 +472,7 @@ impl Instance {
             Body::Listening(listening) if !listening.closed => {
                 self.changes.unsubscribed.push(id);
             }
-            Body::Child { child, wait: true, .. } => self.changes.orphaned.push(*child),
+            Body::Child { child, wait: true, .. } => self.changes.orphaned.push((id, *child)),
             _ => {}
         }
         if !self.timers.is_empty() {
@@ -489,6 +511,7 @@ fn root(at: Timestamp, input: &Value) -> Frame {
         visit: 0,
         opened: 0,
         extensions: Vec::new(),
+        delivery: 0,
         started_at: at,
         raw: input.clone(),
         input: input.clone(),

@@ -17,6 +17,17 @@ use crate::engine::instance::Listening;
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
 
+/// What a condition of a filter is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// An attribute of the event.
+    Attribute,
+    /// Its data as a whole.
+    Data,
+    /// Something inside its data.
+    Member,
+}
+
 impl Turn<'_> {
     /// The correlations that an event which passes the filter fixes; `None` when it does not pass.
     pub(super) fn passes_filter(
@@ -29,7 +40,8 @@ impl Turn<'_> {
         let attributes = filter.with.iter();
         let passes = |(name, wanted): &(Arc<str>, Template)| {
             let attribute = event.envelope().get(name).cloned().unwrap_or_default();
-            self.attribute_matches(id, name, wanted, &attribute)
+            let place = if &**name == "data" { Place::Data } else { Place::Attribute };
+            self.attribute_matches(id, place, wanted, &attribute)
         };
         if !attributes.clone().all(passes) {
             return None;
@@ -53,7 +65,7 @@ impl Turn<'_> {
     fn attribute_matches(
         &self,
         id: FrameId,
-        name: &str,
+        place: Place,
         wanted: &Template,
         attribute: &Value,
     ) -> bool {
@@ -62,16 +74,18 @@ impl Turn<'_> {
         }
         let evaluate = || self.template(wanted, attribute, id, &Locals::default()).ok();
         match wanted {
-            Template::Constant(literal) => contains(attribute, literal),
+            Template::Constant(literal) => {
+                contains(attribute, literal) || same_text(place, attribute, literal)
+            }
             Template::Expression(_) => match evaluate() {
                 Some(Value::Bool(verdict)) => verdict,
-                Some(value) if name == "data" => value.is_truthy(),
-                Some(value) => value == *attribute,
+                Some(value) if place == Place::Data => value.is_truthy(),
+                Some(value) => value == *attribute || same_text(place, attribute, &value),
                 None => false,
             },
             Template::Object(members) => members.iter().all(|(key, wanted)| {
                 let member = attribute.get(key).cloned().unwrap_or_default();
-                self.attribute_matches(id, key, wanted, &member)
+                self.attribute_matches(id, Place::Member, wanted, &member)
             }),
             Template::Text(_) | Template::Array(_) => {
                 evaluate().is_some_and(|value| value == *attribute)
@@ -92,6 +106,12 @@ fn contains(value: &Value, wanted: &Value) -> bool {
         }
         _ => value == wanted,
     }
+}
+
+/// Attributes of an event are text on the wire: `5` means `"5"` there. Data keeps its types.
+fn same_text(place: Place, attribute: &Value, wanted: &Value) -> bool {
+    let scalar = matches!(wanted, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+    place == Place::Attribute && scalar && attribute.as_str() == Some(&*wanted.to_text())
 }
 
 /// True when a literal has a sign of a regular expression. The dot alone is none: names of event

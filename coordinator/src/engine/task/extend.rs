@@ -88,7 +88,7 @@ impl<'a> Turn<'a> {
         }
         self.record(Fact::ExtensionsEnded { frame: id });
         if after {
-            self.export(id, held, flow);
+            self.export(id, None, held, flow);
         } else {
             self.begin_task(id, task);
         }

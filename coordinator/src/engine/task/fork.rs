@@ -7,6 +7,7 @@ use windlass_proto::plan::{Fork, Kind};
 use windlass_proto::value::Value;
 
 use crate::engine::fact::Fact;
+use crate::engine::flow::fit;
 use crate::engine::instance::{Body, Branch, Step};
 use crate::engine::turn::Turn;
 
@@ -29,6 +30,23 @@ impl Turn<'_> {
         self.open(id, position, *task, None);
     }
 
+    /// A branch was skipped by its `if`: it takes no part in a competition, unless nobody does.
+    pub(in crate::engine) fn branch_skipped(&mut self, id: FrameId, position: u32) {
+        let Some(frame) = self.state.frame(id) else { return };
+        let Some(Kind::Fork(fork)) = self.task_of(frame).map(|task| &task.kind) else { return };
+        let Body::Fork { branches, running } = &frame.body else { return };
+        if !fork.compete {
+            return self.branch_ended(id, position);
+        }
+        if *running > 0 {
+            return;
+        }
+        match branches.iter().find_map(|branch| branch.problem.clone()) {
+            Some(problem) => self.fail(id, problem),
+            None => self.branch_ended(id, position),
+        }
+    }
+
     /// A branch gave its output.
     pub(in crate::engine) fn branch_ended(&mut self, id: FrameId, position: u32) {
         let Some(frame) = self.state.frame(id) else { return };
@@ -46,6 +64,11 @@ impl Turn<'_> {
         };
         let base = self.state.context_of(id);
         let merged = merge(base, &contexts);
+        if let Err(problem) = fit(&output, "the output of `fork`")
+            .and_then(|()| fit(&merged, "the context that `fork` merged"))
+        {
+            return self.fail(id, problem);
+        }
         if !merged.is_same(base) {
             self.record(Fact::ContextMerged { frame: id, context: merged });
         }

@@ -20,7 +20,7 @@ impl Turn<'_> {
             return self.fail(id, problem);
         }
         if raise.uses_secrets() {
-            return self.request_evaluation(id, Field::Definition, input.clone(), 1);
+            return self.request_evaluation(id, Field::Definition, input.clone(), None);
         }
         let problem = self.raised(id, raise, input).unwrap_or_else(|wrong| wrong);
         self.fail(id, problem);
@@ -35,7 +35,7 @@ impl Turn<'_> {
                 Ok((!value.is_null()).then(|| Arc::from(value.to_text())))
             }
         };
-        let kind = value(&raise.kind.template)?.to_text();
+        let kind = self.uri_of_type(&raise.kind, input, id)?;
         let status = value(&raise.status)?;
         Ok(Problem {
             kind: kind.into(),

@@ -15,7 +15,7 @@ impl Turn<'_> {
         let chosen = match self.take_evaluated(id, Field::Definition) {
             // A worker answers with the number of the case, null for none.
             Some(number) => number.as_i64().and_then(|it| usize::try_from(it).ok()),
-            None if secret => return self.request_evaluation(id, Field::Definition, input, 1),
+            None if secret => return self.request_evaluation(id, Field::Definition, input, None),
             None => match self.choose(id, cases, &input) {
                 Ok(chosen) => chosen,
                 Err(problem) => return self.fail(id, problem),

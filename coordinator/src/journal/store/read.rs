@@ -1,12 +1,14 @@
 //! Reading: what is recent, and what the store has.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 use super::super::record::{damaged, read_varint};
-use super::super::{Head, JournalError, StoredFacts, StoredInstance, TimerKey, head, keys, record};
+use super::super::{
+    Head, JournalError, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys, record,
+};
 use super::recent::{Entry, Recent};
 use super::{Order, Ordered, Space, Store};
 
@@ -56,12 +58,13 @@ impl<O: Ordered> Store<O> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<StoredFacts>, JournalError> {
-        // First what may move to the store, then the store: so nothing is missed on its way.
+        // Facts move from memory to the head, and from both to keys of their own: who reads in that
+        // order misses none on its way.
         let recent = self.read_recent(|recent| {
             recent.pending.get(&instance).map(|pending| pending.entries.clone())
         });
-        let mut entries = self.stored_facts(instance, from, limit)?;
-        entries.extend(self.facts_beside_head(instance)?);
+        let mut entries = self.facts_beside_head(instance)?;
+        entries.extend(self.stored_facts(instance, from, limit)?);
         entries.extend(recent.into_iter().flatten());
         entries.retain(|entry| entry.end() > from);
         entries.sort_by_key(|entry| entry.sequence);
@@ -89,7 +92,7 @@ impl<O: Ordered> Store<O> {
         records.extend(self.entries(space, &first, &end, Order::Up, limit)?);
         let mut entries = Vec::with_capacity(records.len());
         for (key, value) in records {
-            let body = self.whole(space, &key, &value)?;
+            let body = self.whole(space, &key, value)?.unwrap_or_default();
             entries.extend(
                 Entry::read_all(&body).ok_or_else(|| damaged(&key, "does not hold facts"))?,
             );
@@ -116,7 +119,7 @@ impl<O: Ordered> Store<O> {
         let last = self.entries(space, &start, &keys::end_of(&start), Order::Down, 1)?;
         let mut end = 0;
         for (key, value) in last {
-            let body = self.whole(space, &key, &value)?;
+            let body = self.whole(space, &key, value)?.unwrap_or_default();
             let entries =
                 Entry::read_all(&body).ok_or_else(|| damaged(&key, "does not hold facts"))?;
             end = entries.last().map_or(0, Entry::end);
@@ -148,19 +151,20 @@ impl<O: Ordered> Store<O> {
         partition: PartitionId,
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
-    ) -> Result<Vec<(InstanceId, FrameId, Arc<[u8]>)>, JournalError> {
+    ) -> Result<Vec<Subscription>, JournalError> {
         let from = after.map_or_else(
             || vec![keys::SUBSCRIPTION],
             |(instance, frame)| keys::next(keys::subscription(instance, frame)),
         );
         let space = Space::Partition(partition);
         let end = keys::end_of(&[keys::SUBSCRIPTION]);
-        self.entries(space, &from, &end, Order::Up, limit)?
-            .into_iter()
-            .map(|(key, value)| {
-                let (instance, frame) = keys::subscription_of(&key)?;
-                Ok((instance, frame, self.whole(space, &key, &value)?.into()))
-            })
-            .collect()
+        let mut subscriptions = Vec::new();
+        for (key, value) in self.entries(space, &from, &end, Order::Up, limit)? {
+            let (instance, frame) = keys::subscription_of(&key)?;
+            if let Some(body) = self.whole(space, &key, value)? {
+                subscriptions.push((instance, frame, body.into()));
+            }
+        }
+        Ok(subscriptions)
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn put_slot(changes: &mut Vec<Change>, position: u64, oldest: u64, fa
     // The remainder fits: it is below the number of slots.
     let number = (position % u64::from(SLOTS)) as u16;
     let key = keys::slot(number);
-    if position < u64::from(SLOTS) && position % MADE_AHEAD == 0 {
+    if position < u64::from(SLOTS) && position.is_multiple_of(MADE_AHEAD) {
         make_ahead(changes, number);
     }
     let mut start = Vec::with_capacity(20);

@@ -80,17 +80,17 @@ pub(super) fn has_dashes(text: &str) -> bool {
 pub(super) fn rewrite(text: &str, names: &Names, greedy: bool) -> Rewritten {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let _: Option<()> = scan(text, 0, |at, note| {
-        if note == Note::Dollar {
-            if let Some((spelling, start)) = reference(text, at) {
-                let rest = text.get(start..).unwrap_or_default();
-                let name = if greedy && spelling == "SECRETS" {
-                    longest(rest)
-                } else {
-                    declared(rest, names).unwrap_or_default()
-                };
-                if !is_identifier(name) {
-                    found.push((start, name.len()));
-                }
+        if note == Note::Dollar
+            && let Some((spelling, start)) = reference(text, at)
+        {
+            let rest = text.get(start..).unwrap_or_default();
+            let name = if greedy && spelling == "SECRETS" {
+                longest(rest)
+            } else {
+                declared(rest, names).unwrap_or_default()
+            };
+            if !is_identifier(name) {
+                found.push((start, name.len()));
             }
         }
         ControlFlow::Continue(())

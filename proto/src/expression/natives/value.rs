@@ -157,7 +157,7 @@ fn contains(a: &Value, b: &Value) -> Result<bool, Error<Value>> {
             for wanted in b.elements() {
                 let mut found = false;
                 for value in a.elements() {
-                    if a.elements().len() > 0 && value.kind() == wanted.kind() {
+                    if value.kind() == wanted.kind() {
                         found = contains(value, wanted)?;
                     }
                     if found {

@@ -1,0 +1,276 @@
+//! Backup and restore: every record, with checksums, into one stream.
+//!
+//! ```text
+//! "windlass journal\n" | format: u8 | frames
+//! frame: length: u32 | CRC-32: u32 | changes        an empty frame, then the count of changes, ends it
+//! change: space: varint | key: bytes | 0, or 1 and value: bytes        bytes: length: varint, bytes
+//! ```
+//!
+//! A backup is taken while commits go on. The stream holds the records as they are read and,
+//! between them, every change made since it began: applied in order, they give the journal as it
+//! was at the end of the backup, whatever was read when.
+
+use std::io::{Read, Write};
+use std::sync::Mutex;
+
+use windlass_proto::id::PartitionId;
+
+use super::record::{self, push_varint, read_varint};
+use super::store::{Change, Order, Ordered, Space, Store, lock};
+use super::{Journal, JournalError, keys};
+
+const MAGIC: &[u8] = b"windlass journal\n";
+const FORMAT: u8 = 1;
+
+/// Records read at a time.
+const PAGE: usize = 256;
+
+/// Bytes of changes that wait for a backup to take them: a backup that falls behind this far fails,
+/// commits never wait for it.
+const CAPTURE_BYTES: usize = 64 << 20;
+
+/// Bytes of one frame that a reader accepts: a page of records, or of one group of commits, is
+/// far smaller.
+const FRAME_BYTES: usize = 256 << 20;
+
+/// Changes applied at a time when restoring.
+const BATCH_CHANGES: usize = 1_000;
+
+/// What a backup holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BackupReport {
+    /// Records read, and changes made meanwhile.
+    pub changes: u64,
+    /// Records that fail their checksum; they are in the backup as they are.
+    pub damaged: u64,
+}
+
+/// Changes made since a backup began; `None` while there is none.
+#[derive(Debug, Default)]
+pub(super) struct Capture(Mutex<Option<Captured>>);
+
+#[derive(Debug, Default)]
+struct Captured {
+    changes: Vec<u8>,
+    count: u64,
+    overrun: bool,
+}
+
+impl Capture {
+    /// Notes changes about to be made. The caller holds [`Store::exclusive`].
+    pub(super) fn note(&self, changes: &[Change]) {
+        if let Some(captured) = &mut *lock(&self.0) {
+            if captured.changes.len() > CAPTURE_BYTES {
+                captured.overrun = true;
+                captured.changes = Vec::new();
+            }
+            if !captured.overrun {
+                for change in changes {
+                    push(&mut captured.changes, change.space, &change.key, change.value.as_deref());
+                    captured.count += 1;
+                }
+            }
+        }
+    }
+
+    fn take(&self) -> Result<Captured, JournalError> {
+        let captured = lock(&self.0).as_mut().map(std::mem::take).unwrap_or_default();
+        if captured.overrun {
+            return Err(unusable("more was written than the backup could take"));
+        }
+        Ok(captured)
+    }
+}
+
+/// Ends the capture however the backup ends.
+struct Capturing<'a>(&'a Capture);
+
+impl<'a> Capturing<'a> {
+    fn start(capture: &'a Capture) -> Result<Self, JournalError> {
+        let mut captured = lock(&capture.0);
+        if captured.is_some() {
+            return Err(unusable("another backup is being taken"));
+        }
+        *captured = Some(Captured::default());
+        Ok(Self(capture))
+    }
+}
+
+impl Drop for Capturing<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.0) = None;
+    }
+}
+
+/// Writes a backup; see [`Journal::backup`].
+pub(super) fn backup<O: Ordered>(
+    store: &Store<O>,
+    writer: &mut dyn Write,
+) -> Result<BackupReport, JournalError> {
+    let capturing = {
+        let _exclusive = store.exclusive();
+        Capturing::start(&store.capture)?
+    };
+    let mut report = BackupReport::default();
+    writer.write_all(MAGIC).and_then(|()| writer.write_all(&[FORMAT])).map_err(unwritable)?;
+    let partitions = (0..store.partitions()).map(|it| Space::Partition(PartitionId(it)));
+    for space in std::iter::once(Space::Common).chain(partitions) {
+        let mut from = Vec::new();
+        loop {
+            let page = store.entries(space, &from, &[0xff], Order::Up, PAGE)?;
+            let mut frame = Vec::new();
+            for (key, value) in &page {
+                report.changes += 1;
+                report.damaged += u64::from(record::open(key, value).is_err());
+                push(&mut frame, space, key, Some(value));
+            }
+            put_frame(writer, &frame)?;
+            let meanwhile = capturing.0.take()?;
+            report.changes += meanwhile.count;
+            put_frame(writer, &meanwhile.changes)?;
+            let Some((last, _)) = page.into_iter().next_back() else { break };
+            from = keys::next(last);
+        }
+    }
+    let last = {
+        let _exclusive = store.exclusive();
+        let last = capturing.0.take()?;
+        drop(capturing);
+        last
+    };
+    report.changes += last.count;
+    put_frame(writer, &last.changes)?;
+    writer.write_all(&[0; 8]).map_err(unwritable)?;
+    writer.write_all(&report.changes.to_le_bytes()).map_err(unwritable)?;
+    writer.flush().map_err(unwritable)?;
+    Ok(report)
+}
+
+/// Applies a backup to an empty store; returns how many changes it holds.
+pub(super) fn restore<O: Ordered>(ordered: &O, reader: &mut dyn Read) -> Result<u64, JournalError> {
+    let mut start = [0; MAGIC.len() + 1];
+    reader.read_exact(&mut start).map_err(cut_short)?;
+    match start.split_last() {
+        Some((&FORMAT, MAGIC)) => {}
+        Some((&found, MAGIC)) => {
+            return Err(JournalError::UnknownFormat { found, known: FORMAT });
+        }
+        _ => return Err(unusable("it is not a backup of a journal")),
+    }
+    let mut count = 0;
+    while let Some(frame) = read_frame(reader)? {
+        let mut rest = frame.as_slice();
+        let mut changes = Vec::new();
+        while !rest.is_empty() {
+            let (change, after) = parse(rest).ok_or_else(|| unusable("a change is malformed"))?;
+            changes.push(change);
+            rest = after;
+            count += 1;
+            if changes.len() >= BATCH_CHANGES {
+                ordered.write(std::mem::take(&mut changes))?;
+            }
+        }
+        if !changes.is_empty() {
+            ordered.write(changes)?;
+        }
+    }
+    let mut expected = [0; 8];
+    reader.read_exact(&mut expected).map_err(cut_short)?;
+    if u64::from_le_bytes(expected) == count {
+        Ok(count)
+    } else {
+        Err(unusable("changes are missing"))
+    }
+}
+
+fn push(bytes: &mut Vec<u8>, space: Space, key: &[u8], value: Option<&[u8]>) {
+    push_varint(
+        bytes,
+        match space {
+            Space::Common => 0,
+            Space::Partition(partition) => u64::from(partition.0) + 1,
+        },
+    );
+    push_varint(bytes, key.len() as u64);
+    bytes.extend_from_slice(key);
+    bytes.push(u8::from(value.is_some()));
+    if let Some(value) = value {
+        push_varint(bytes, value.len() as u64);
+        bytes.extend_from_slice(value);
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<(Change, &[u8])> {
+    let (space, rest) = read_varint(bytes)?;
+    let space = match space.checked_sub(1) {
+        None => Space::Common,
+        Some(number) => Space::Partition(PartitionId(u16::try_from(number).ok()?)),
+    };
+    let (key, rest) = parse_bytes(rest)?;
+    let (value, rest) = match rest.split_first()? {
+        (0, rest) => (None, rest),
+        (1, rest) => {
+            let (value, rest) = parse_bytes(rest)?;
+            (Some(value), rest)
+        }
+        _ => return None,
+    };
+    Some((Change { space, key, value }, rest))
+}
+
+fn parse_bytes(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let (length, rest) = read_varint(bytes)?;
+    let (bytes, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    Some((bytes.to_vec(), rest))
+}
+
+fn put_frame(writer: &mut dyn Write, frame: &[u8]) -> Result<(), JournalError> {
+    if frame.is_empty() {
+        return Ok(());
+    }
+    let length = u32::try_from(frame.len()).map_err(|_| unusable("a frame is too large"))?;
+    let crc = crc32fast::hash(frame);
+    writer
+        .write_all(&length.to_le_bytes())
+        .and_then(|()| writer.write_all(&crc.to_le_bytes()))
+        .and_then(|()| writer.write_all(frame))
+        .map_err(unwritable)
+}
+
+/// The next frame; `None` for the empty one at the end.
+fn read_frame(reader: &mut dyn Read) -> Result<Option<Vec<u8>>, JournalError> {
+    let (mut length, mut crc) = ([0; 4], [0; 4]);
+    reader.read_exact(&mut length).map_err(cut_short)?;
+    reader.read_exact(&mut crc).map_err(cut_short)?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length == 0 {
+        return Ok(None);
+    }
+    if length > FRAME_BYTES {
+        return Err(unusable("a frame is too large"));
+    }
+    let mut frame = Vec::new();
+    reader.take(length as u64).read_to_end(&mut frame).map_err(cut_short)?;
+    if frame.len() < length {
+        return Err(unusable("it is cut short"));
+    }
+    if crc32fast::hash(&frame) != u32::from_le_bytes(crc) {
+        return Err(unusable("a frame fails its checksum"));
+    }
+    Ok(Some(frame))
+}
+
+fn unusable(why: &str) -> JournalError {
+    JournalError::Backup(why.to_owned())
+}
+
+fn unwritable(error: std::io::Error) -> JournalError {
+    JournalError::Backup(format!("it cannot be written: {error}"))
+}
+
+fn cut_short(error: std::io::Error) -> JournalError {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => unusable("it is cut short"),
+        _ => JournalError::Backup(format!("it cannot be read: {error}")),
+    }
+}

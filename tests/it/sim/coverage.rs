@@ -1,0 +1,200 @@
+//! What happened over all runs, by kind: a generator that never leads to something tests nothing
+//! of it.
+
+use std::collections::BTreeMap;
+
+use windlass_coordinator::engine::{Fact, Input, Rejection, TimerPurpose};
+use windlass_coordinator::partition::Release;
+
+/// How often each kind of thing was seen.
+#[derive(Default)]
+pub(super) struct Coverage(BTreeMap<&'static str, u64>);
+
+/// Every kind that must be seen.
+const ALL: &[&str] = &[
+    "fact Started",
+    "fact InputTransformed",
+    "fact TaskOpened",
+    "fact TaskInput",
+    "fact TaskSkipped",
+    "fact Dispatched",
+    "fact EvaluationRequested",
+    "fact TaskCompleted",
+    "fact TaskFaulted",
+    "fact LoopBegan",
+    "fact Iterated",
+    "fact Forked",
+    "fact ContextMerged",
+    "fact BranchFaulted",
+    "fact SequenceBegan",
+    "fact AttemptBegan",
+    "fact RetryScheduled",
+    "fact Caught",
+    "fact TimerSet",
+    "fact TimerFired",
+    "fact Emitted",
+    "fact Subscribed",
+    "fact EventConsumed",
+    "fact ItemBegan",
+    "fact ItemEnded",
+    "fact ListenClosed",
+    "fact ChildStarted",
+    "fact Yielded",
+    "fact Continued",
+    "fact Suspended",
+    "fact Resumed",
+    "fact Completed",
+    "fact Faulted",
+    "fact Cancelled",
+    "timer Wait",
+    "timer Retry",
+    "timer Timeout",
+    "timer Attempt",
+    "input Reported",
+    "input TimerFired",
+    "input EventArrived",
+    "input Published",
+    "input ChildAccepted",
+    "input ChildEnded",
+    "input Continue",
+    "input Cancel",
+    "input Suspend",
+    "input Resume",
+    "release Dispatch",
+    "release Cancel",
+    "release Tell",
+    "release StartChild",
+    "release Publish",
+    "release Stamp",
+    "release Started",
+    "release Answered",
+    "release Shown",
+    "release Ended",
+    "release Changed",
+    "refused Unknown",
+    "refused Ended",
+    "refused Stale",
+    "refused NotWaited",
+    "refused WrongStatus",
+    "crash before write",
+    "crash after a partial write",
+    "crash after sync",
+    "crash among releases",
+    "crash between commits",
+    "snapshot",
+    "outcome determined",
+    "outcome not determined",
+];
+
+impl Coverage {
+    pub(super) fn note(&mut self, kind: &'static str) {
+        *self.0.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (kind, count) in &other.0 {
+            *self.0.entry(kind).or_default() += count;
+        }
+    }
+
+    /// The kinds never seen.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        ALL.iter().filter(|kind| !self.0.contains_key(*kind)).copied().collect()
+    }
+
+    /// All counts, one a line.
+    pub(super) fn table(&self) -> String {
+        self.0.iter().map(|(kind, count)| format!("{count:>10} {kind}\n")).collect()
+    }
+}
+
+pub(super) fn fact(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Started { .. } => "fact Started",
+        Fact::InputTransformed(_) => "fact InputTransformed",
+        Fact::TaskOpened { .. } => "fact TaskOpened",
+        Fact::TaskInput { .. } => "fact TaskInput",
+        Fact::TaskSkipped { .. } => "fact TaskSkipped",
+        Fact::Dispatched { .. } => "fact Dispatched",
+        Fact::EvaluationRequested { .. } => "fact EvaluationRequested",
+        Fact::TaskCompleted { .. } => "fact TaskCompleted",
+        Fact::TaskFaulted { .. } => "fact TaskFaulted",
+        Fact::LoopBegan { .. } => "fact LoopBegan",
+        Fact::Iterated { .. } => "fact Iterated",
+        Fact::Forked { .. } => "fact Forked",
+        Fact::ContextMerged { .. } => "fact ContextMerged",
+        Fact::BranchFaulted { .. } => "fact BranchFaulted",
+        Fact::SequenceBegan { .. } => "fact SequenceBegan",
+        Fact::AttemptBegan { .. } => "fact AttemptBegan",
+        Fact::RetryScheduled { .. } => "fact RetryScheduled",
+        Fact::Caught { .. } => "fact Caught",
+        Fact::TimerSet { .. } => "fact TimerSet",
+        Fact::TimerFired { .. } => "fact TimerFired",
+        Fact::Emitted { .. } => "fact Emitted",
+        Fact::Subscribed { .. } => "fact Subscribed",
+        Fact::EventConsumed { .. } => "fact EventConsumed",
+        Fact::ItemBegan { .. } => "fact ItemBegan",
+        Fact::ItemEnded { .. } => "fact ItemEnded",
+        Fact::ListenClosed { .. } => "fact ListenClosed",
+        Fact::ChildStarted { .. } => "fact ChildStarted",
+        Fact::ExtensionsBegan { .. } => "fact ExtensionsBegan",
+        Fact::ExtensionBegan { .. } => "fact ExtensionBegan",
+        Fact::ExtensionsEnded { .. } => "fact ExtensionsEnded",
+        Fact::Yielded(_) => "fact Yielded",
+        Fact::Continued => "fact Continued",
+        Fact::Suspended => "fact Suspended",
+        Fact::Resumed => "fact Resumed",
+        Fact::Completed(_) => "fact Completed",
+        Fact::Faulted(_) => "fact Faulted",
+        Fact::Cancelled(_) => "fact Cancelled",
+    }
+}
+
+pub(super) fn timer(purpose: TimerPurpose) -> &'static str {
+    match purpose {
+        TimerPurpose::Wait => "timer Wait",
+        TimerPurpose::Retry => "timer Retry",
+        TimerPurpose::Timeout => "timer Timeout",
+        TimerPurpose::Attempt => "timer Attempt",
+    }
+}
+
+pub(super) fn input(input: &Input) -> &'static str {
+    match input {
+        Input::Reported { .. } => "input Reported",
+        Input::TimerFired { .. } => "input TimerFired",
+        Input::EventArrived(_) => "input EventArrived",
+        Input::Published { .. } => "input Published",
+        Input::ChildAccepted { .. } => "input ChildAccepted",
+        Input::ChildEnded { .. } => "input ChildEnded",
+        Input::Continue => "input Continue",
+        Input::Cancel { .. } => "input Cancel",
+        Input::Suspend => "input Suspend",
+        Input::Resume => "input Resume",
+    }
+}
+
+pub(super) fn release(release: &Release) -> &'static str {
+    match release {
+        Release::Dispatch(_) => "release Dispatch",
+        Release::Cancel(_) => "release Cancel",
+        Release::Tell(..) => "release Tell",
+        Release::StartChild { .. } => "release StartChild",
+        Release::Publish { .. } => "release Publish",
+        Release::Stamp(..) => "release Stamp",
+        Release::Started(..) => "release Started",
+        Release::Answered(..) => "release Answered",
+        Release::Shown(..) => "release Shown",
+        Release::Ended(..) => "release Ended",
+        Release::Changed(_) => "release Changed",
+    }
+}
+
+pub(super) fn refusal(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::Ended => "refused Ended",
+        Rejection::Stale => "refused Stale",
+        Rejection::NotWaited => "refused NotWaited",
+        Rejection::WrongStatus => "refused WrongStatus",
+    }
+}

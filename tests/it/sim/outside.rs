@@ -1,0 +1,61 @@
+//! What surrounds the partitions: their inboxes, and where assignments go.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use windlass_coordinator::catalog::Catalog;
+use windlass_coordinator::partition::{Message, World};
+use windlass_proto::id::PartitionId;
+use windlass_proto::wire::{Assignment, AssignmentKey};
+
+/// One life of the coordinator's surroundings; a crash ends it, with all messages in it.
+pub(super) struct Outside {
+    catalog: Arc<Catalog>,
+    state: Mutex<State>,
+}
+
+/// What has come out of the partitions.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) inboxes: Vec<VecDeque<Message>>,
+    pub(super) dispatched: Vec<Assignment>,
+    pub(super) cancelled: Vec<AssignmentKey>,
+}
+
+impl Outside {
+    pub(super) fn new(catalog: Arc<Catalog>, partitions: usize) -> Self {
+        let inboxes = (0..partitions).map(|_| VecDeque::new()).collect();
+        let state = State { inboxes, ..State::default() };
+        Self { catalog, state: Mutex::new(state) }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(super) fn shared_catalog(&self) -> Arc<Catalog> {
+        self.catalog.clone()
+    }
+}
+
+impl World for Outside {
+    fn partitions(&self) -> u16 {
+        u16::try_from(self.state().inboxes.len()).unwrap()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn dispatch(&self, assignment: Assignment) {
+        self.state().dispatched.push(assignment);
+    }
+
+    fn cancel(&self, key: AssignmentKey) {
+        self.state().cancelled.push(key);
+    }
+
+    fn tell(&self, partition: PartitionId, message: Message) {
+        self.state().inboxes[usize::from(partition.0)].push_back(message);
+    }
+}

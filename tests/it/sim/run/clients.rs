@@ -1,0 +1,326 @@
+//! Those who start, watch and disturb instances.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
+use windlass_coordinator::coordinator::InstanceView;
+use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection};
+use windlass_coordinator::partition::{
+    Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Watch,
+};
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::value::Value;
+use windlass_proto::wire::AssignmentKey;
+
+use super::super::coverage;
+use super::super::generate::OUTSIDE_TYPES;
+use super::super::model::{NAMESPACE, OUTSIDE, VERSION};
+use super::Run;
+use super::network::Item;
+
+/// Somebody who starts an instance.
+pub(in crate::sim) struct Client {
+    pub(in crate::sim) id: InstanceId,
+    pub(in crate::sim) workflow: String,
+    pub(in crate::sim) input: Value,
+    /// The start was acknowledged: it must never be lost.
+    pub(in crate::sim) acknowledged: bool,
+    /// A start was acknowledged as the first one.
+    first: bool,
+    /// What whoever waited for the end was told.
+    pub(in crate::sim) told: Option<Ending>,
+    /// A cancellation was accepted.
+    pub(in crate::sim) cancelled: bool,
+    /// A cancellation may have been accepted.
+    pub(in crate::sim) maybe_cancelled: bool,
+}
+
+/// What somebody asks for.
+#[derive(Clone, Copy)]
+pub(super) enum Ask {
+    Start(usize),
+    Cancel(usize),
+    Suspend(usize),
+    Resume(usize),
+    /// Shows an instance and waits for changes of it.
+    Look(usize),
+    /// An event from outside, every now and then.
+    Post,
+    /// Something that belongs to nothing.
+    Strange,
+}
+
+/// An answer that is waited for.
+pub(super) enum Awaiting {
+    Start(usize, Receiver<StartReply>),
+    End(usize, Receiver<Ending>),
+    Report(AssignmentKey, Receiver<Reply>),
+    Operation(Ask, Receiver<Reply>),
+    Strange(Receiver<Reply>),
+    Event((usize, u64), Receiver<usize>),
+    View(Receiver<Option<Box<InstanceView>>>),
+    Change(Receiver<()>),
+}
+
+impl Client {
+    pub(super) fn new(id: InstanceId, workflow: String, input: Value) -> Self {
+        Self {
+            id,
+            workflow,
+            input,
+            acknowledged: false,
+            first: false,
+            told: None,
+            cancelled: false,
+            maybe_cancelled: false,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Plans what clients and operators will do.
+    pub(super) fn plan_clients(&mut self) {
+        for client in 0..self.clients.len() {
+            let delay = self.random.u64(0..3_000);
+            self.at(delay, Item::Asked(Ask::Start(client)));
+            let asks = [
+                (30, Ask::Start(client)),
+                (10, Ask::Cancel(client)),
+                (20, Ask::Suspend(client)),
+                (10, Ask::Suspend(client)),
+                (30, Ask::Look(client)),
+            ];
+            for (percent, ask) in asks {
+                if self.chance(percent) {
+                    let soon = self.random.u64(0..500);
+                    let later = self.random.u64(0..120_000);
+                    let delay = delay + if self.random.bool() { soon } else { later };
+                    self.at(delay, Item::Asked(ask));
+                }
+            }
+        }
+        self.at(500, Item::Asked(Ask::Post));
+        self.at(50, Item::Asked(Ask::Strange));
+    }
+
+    pub(super) fn ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Start(client) => self.start(client),
+            Ask::Cancel(client) => {
+                self.clients[client].maybe_cancelled = true;
+                self.operate(ask, client, Input::Cancel { reason: None });
+            }
+            Ask::Suspend(client) => self.operate(ask, client, Input::Suspend),
+            Ask::Resume(client) => self.operate(ask, client, Input::Resume),
+            Ask::Look(client) => {
+                let instance = self.clients[client].id;
+                let (reply, view) = oneshot::channel();
+                self.awaiting.push(Awaiting::View(view));
+                self.post(Message::Show { instance, reply });
+                let (reply, change) = oneshot::channel();
+                self.awaiting.push(Awaiting::Change(change));
+                let from = self.random.u64(0..30);
+                self.post(Message::Watch { instance, watch: Watch::Change(from, reply) });
+            }
+            Ask::Post => self.post_event(),
+            Ask::Strange => self.disturb(),
+        }
+    }
+
+    fn start(&mut self, number: usize) {
+        let client = &self.clients[number];
+        let catalog = self.outside.shared_catalog();
+        let plan = catalog.find(NAMESPACE, &client.workflow, Some(VERSION)).unwrap();
+        let (reply, answer) = oneshot::channel();
+        let (ended, end) = oneshot::channel();
+        let start = NewInstance {
+            id: client.id,
+            plan,
+            input: client.input.clone(),
+            labels: vec![("client".into(), number.to_string().into())],
+            parent: None,
+            reply: Some(reply),
+            ended: Some(ended),
+        };
+        self.awaiting.push(Awaiting::Start(number, answer));
+        self.awaiting.push(Awaiting::End(number, end));
+        self.tell(|| format!("start of {}", start.id));
+        self.post(Message::Start(Box::new(start)));
+    }
+
+    fn operate(&mut self, ask: Ask, client: usize, input: Input) {
+        let instance = self.clients[client].id;
+        let (reply, answer) = oneshot::channel();
+        self.awaiting.push(Awaiting::Operation(ask, answer));
+        self.tell(|| format!("{input:?} {instance}"));
+        self.coverage.note(coverage::input(&input));
+        self.post(Message::Input { instance, input, reply: Some(reply) });
+    }
+
+    /// An event from outside; some come twice.
+    fn post_event(&mut self) {
+        let again = self.random.u64(1_000..40_000);
+        self.at(again, Item::Asked(Ask::Post));
+        if self.live.is_empty() {
+            return;
+        }
+        let kind = self.random.usize(0..OUTSIDE_TYPES.len());
+        let mut event = (kind, self.scheduled);
+        if !self.posted.is_empty() && self.chance(20) {
+            event = self.posted[self.random.usize(0..self.posted.len())];
+        } else {
+            self.posted.push(event);
+        }
+        self.send_event(event);
+    }
+
+    fn send_event(&mut self, (kind, number): (usize, u64)) {
+        let event = json!({
+            "id": number.to_string(), "source": "/outside", "type": OUTSIDE_TYPES[kind],
+            "data": {"n": OUTSIDE, "v": number},
+        });
+        let event = Value::from_json(&event.to_string()).unwrap();
+        let event = Arc::new(CloudEvent::from_value(event).unwrap());
+        let partitions = u16::try_from(self.partitions.len()).unwrap();
+        let (done, consumed) = oneshot::channel();
+        self.tell(|| format!("event {number} of type {}", OUTSIDE_TYPES[kind]));
+        let ticket = EventTicket::new(event, partitions, Done::Caller(done));
+        self.awaiting.push(Awaiting::Event((kind, number), consumed));
+        for inbox in &mut self.outside.state().inboxes {
+            inbox.push_back(Message::Event(ticket.clone()));
+        }
+    }
+
+    /// Sends what belongs to nothing that is open.
+    fn disturb(&mut self) {
+        let again = self.random.u64(100..20_000);
+        self.at(again, Item::Asked(Ask::Strange));
+        let instance = match self.chance(10) {
+            true => InstanceId(uuid::Uuid::from_u128(self.random.u128(..))),
+            false => self.clients[self.random.usize(0..self.clients.len())].id,
+        };
+        let frame = FrameId(self.random.u32(0..8));
+        let nowhere = FrameId(9_999);
+        let input = match self.random.u32(0..6) {
+            0 | 1 => Input::Reported { frame, delivery: 77, result: Ok(Value::Int(1)) },
+            2 => Input::TimerFired { timer: 9_999 },
+            3 => Input::Published { frame: nowhere, result: Ok(()) },
+            4 => {
+                let outcome = ChildOutcome::Completed(Value::Int(1));
+                Input::ChildEnded { frame: nowhere, outcome }
+            }
+            _ => {
+                let members = [("id", "x"), ("source", "/x"), ("type", "unwanted")];
+                let event = Value::object(members.map(|(key, value)| (key, Value::from(value))));
+                Input::EventArrived(Arc::new(CloudEvent::from_value(event).unwrap()))
+            }
+        };
+        let (reply, answer) = oneshot::channel();
+        self.awaiting.push(Awaiting::Strange(answer));
+        self.tell(|| format!("a stranger says {input:?} to {instance}"));
+        self.post(Message::Input { instance, input, reply: Some(reply) });
+    }
+
+    /// Takes the answers that have come, and notices those that never will.
+    pub(super) fn hear(&mut self) {
+        for awaiting in std::mem::take(&mut self.awaiting) {
+            self.hear_one(awaiting);
+        }
+    }
+
+    fn hear_one(&mut self, awaiting: Awaiting) {
+        match awaiting {
+            Awaiting::Start(client, mut answer) => match answer.try_recv() {
+                Ok(reply) => self.acknowledged(client, reply),
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Start(client, answer)),
+                Err(TryRecvError::Closed) => {
+                    let delay = self.random.u64(10..2_000);
+                    self.at(delay, Item::Asked(Ask::Start(client)));
+                }
+            },
+            Awaiting::End(client, mut end) => match end.try_recv() {
+                Ok(ending) => {
+                    let told = self.clients[client].told.get_or_insert_with(|| ending.clone());
+                    assert_eq!(*told, ending, "an instance has two outcomes");
+                }
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::End(client, end)),
+                Err(TryRecvError::Closed) => {}
+            },
+            Awaiting::Report(key, mut answer) => match answer.try_recv() {
+                Ok(Ok(())) => self.accepted(&key),
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Report(key, answer)),
+                Ok(Err(_)) | Err(TryRecvError::Closed) => {}
+            },
+            Awaiting::Operation(ask, mut answer) => match answer.try_recv() {
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Operation(ask, answer)),
+                Ok(reply) => self.operated(ask, Some(reply)),
+                Err(TryRecvError::Closed) => self.operated(ask, None),
+            },
+            Awaiting::Strange(mut answer) => match answer.try_recv() {
+                Ok(reply) => assert!(reply.is_err(), "what belongs to nothing is accepted"),
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Strange(answer)),
+                Err(TryRecvError::Closed) => {}
+            },
+            Awaiting::Event(event, mut consumed) => match consumed.try_recv() {
+                Ok(_) => {}
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Event(event, consumed)),
+                // Whoever sent it gets no answer, and sends it again.
+                Err(TryRecvError::Closed) => self.send_event(event),
+            },
+            Awaiting::View(mut view) => match view.try_recv() {
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::View(view)),
+                Ok(_) | Err(TryRecvError::Closed) => {}
+            },
+            Awaiting::Change(mut change) => match change.try_recv() {
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Change(change)),
+                Ok(()) | Err(TryRecvError::Closed) => {}
+            },
+        }
+    }
+
+    fn acknowledged(&mut self, number: usize, reply: StartReply) {
+        let client = &mut self.clients[number];
+        assert!(!(client.first && !reply.repeated), "{} is started twice", client.id);
+        client.first |= !reply.repeated;
+        client.acknowledged = true;
+    }
+
+    /// A report was accepted, durably.
+    fn accepted(&mut self, key: &AssignmentKey) {
+        self.coverage.note("input Reported");
+        let fresh = self.reports.insert((key.instance, key.frame, key.delivery));
+        assert!(fresh, "two reports on {key:?} are accepted");
+        if self.performed.contains(key) {
+            self.accepted.insert((key.instance, key.frame));
+        }
+    }
+
+    fn operated(&mut self, ask: Ask, reply: Option<Reply>) {
+        match (ask, reply) {
+            (Ask::Cancel(client), Some(Ok(()))) => self.clients[client].cancelled = true,
+            (Ask::Suspend(client), reply) => {
+                let known = !matches!(reply, Some(Err(Refusal::Unknown)));
+                if known {
+                    let delay = self.random.u64(1..60_000);
+                    self.at(delay, Item::Asked(Ask::Resume(client)));
+                }
+            }
+            (Ask::Resume(_), None) => {
+                let delay = self.random.u64(1..2_000);
+                self.at(delay, Item::Asked(ask));
+            }
+            (Ask::Resume(_), Some(Err(refusal))) => {
+                let expected = match refusal {
+                    Refusal::Unknown => true,
+                    Refusal::Rejected(why, _) => {
+                        matches!(why, Rejection::Ended | Rejection::WrongStatus)
+                    }
+                };
+                assert!(expected, "resume is refused: {refusal:?}");
+            }
+            _ => {}
+        }
+    }
+}

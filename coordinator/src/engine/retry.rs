@@ -216,7 +216,7 @@ impl<'a> Turn<'a> {
             Backoff::Constant => base,
             Backoff::Linear => base.saturating_mul(u64::from(retry)),
             Backoff::Exponential { multiplier, longest } => {
-                let exponent = i32::try_from(retry - 1).unwrap_or(i32::MAX);
+                let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
                 #[allow(
                     clippy::cast_precision_loss,
                     clippy::cast_possible_truncation,

@@ -28,7 +28,7 @@ pub(super) struct Locals<'l> {
     pub(super) output: Option<&'l Value>,
     /// True while there is no transformed input yet: in `if` and `input.from`.
     pub(super) before_input: bool,
-    /// One more name: the error of `catch.when`, the item of `foreach`.
+    /// One more name: that of the error, in the conditions of `catch` and `retry`.
     pub(super) bound: Option<(&'l str, &'l Value)>,
 }
 
@@ -62,7 +62,11 @@ impl Scope for FrameScope<'_> {
             "task" => self.task(),
             "workflow" => self.workflow(),
             "runtime" => runtime(),
-            name => self.bound_above(name),
+            name => match (self.bound_above(name), self.locals.bound) {
+                // A policy of `use.retries` cannot know what the clause calls the error.
+                (Value::Null, Some((_, error))) if name == "error" => error.clone(),
+                (value, _) => value,
+            },
         }
     }
 }

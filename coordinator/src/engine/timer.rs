@@ -55,7 +55,7 @@ impl Turn<'_> {
     pub(super) fn next_attempt(&mut self, id: FrameId) {
         let Some(frame) = self.state.frame(id) else { return };
         let Body::Retrying { attempt, .. } = &frame.body else { return };
-        let attempt = attempt + 1;
+        let attempt = attempt.saturating_add(1);
         self.begin_attempt(id, attempt);
     }
 }

@@ -373,7 +373,7 @@ impl<'a> Turn<'a> {
     pub(super) fn dispatch(&mut self, id: FrameId) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
-        let (input, delivery) = (frame.raw.clone(), frame.delivery + 1);
+        let (input, delivery) = (frame.raw.clone(), frame.delivery.saturating_add(1));
         let variables = self.variables(id, &task.variables);
         let effect = self.assignment(id, task, delivery, Work::Perform, input, variables);
         self.record(Fact::Dispatched { frame: id, delivery });
@@ -390,7 +390,7 @@ impl<'a> Turn<'a> {
     ) {
         let Some(frame) = self.state.frame(id) else { return };
         let Some(task) = self.task_of(frame) else { return };
-        let delivery = frame.delivery + 1;
+        let delivery = frame.delivery.saturating_add(1);
         let variables = self.evaluation_variables(id, task, field, &value);
         let work = Work::Evaluate(field);
         let effect = self.assignment(id, task, delivery, work, value.clone(), variables);

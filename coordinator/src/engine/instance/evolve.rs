@@ -48,8 +48,11 @@ impl Instance {
                     body: Body::Begun,
                 };
                 let id = FrameId(self.next_frame);
-                self.next_frame += 1;
-                self.insert(id, frame);
+                self.next_frame = self.next_frame.saturating_add(1);
+                // Whoever walks up the frames relies on parents that are older than their children.
+                if *parent < id && self.frames.contains_key(parent) {
+                    self.insert(id, frame);
+                }
             }
             Fact::TaskInput { frame, input } => {
                 if let Some(frame) = self.frames.get_mut(frame) {
@@ -362,7 +365,7 @@ impl Instance {
             Body::Fork { .. } => (0, position),
             _ => (0, frame.opened),
         };
-        frame.opened += 1;
+        frame.opened = frame.opened.saturating_add(1);
         // FNV-1a over the three numbers.
         [frame.visit, phase, u64::from(order)]
             .iter()

@@ -1,1 +1,247 @@
-//! To come.
+//! Expressions that name a secret are evaluated by a worker, wherever they stand (§3 of the design).
+
+use windlass_proto::problem::Standard;
+use windlass_proto::value::Value;
+use windlass_proto::wire::{Field, Work};
+
+use super::driver::{Run, problem};
+use crate::engine::{Fact, Input, Rejection};
+
+/// Runs with the secrets `key` and `flag`; gives the run and the fields that went to a worker.
+fn run(body: &str, input: &str) -> (Run, Vec<Field>) {
+    let text = format!("use: {{secrets: [key, flag]}}\n{body}");
+    let run = Run::of(&text).input(input).secrets(r#"{"key": 7, "flag": true}"#).go();
+    let fields = run
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::EvaluationRequested { field, .. } => Some(*field),
+            _ => None,
+        })
+        .collect();
+    (run, fields)
+}
+
+#[test]
+fn every_field_that_names_a_secret_goes_to_a_worker_and_the_flow_goes_on() {
+    use Field::{Condition, Definition, ExportAs, InputFrom, OutputAs};
+    for (body, fields, output) in [
+        ("do: [{a: {if: $secrets.flag, set: {n: 1}}}]", vec![Condition], "{\"n\":1}"),
+        (
+            "do: [{a: {if: '$secrets.flag | not', set: {n: 1}}}, {b: {set: {m: 2}}}]",
+            vec![Condition],
+            "{\"m\":2}",
+        ),
+        (
+            "do: [{a: {if: '$secrets.flag | not', set: {n: 1}, then: end}}, {b: {set: {m: 2}}}]",
+            vec![Condition],
+            "{\"m\":2}",
+        ),
+        (
+            "do: [{a: {input: {from: '.n + $secrets.key'}, set: '${ . * 2 }'}}]",
+            vec![InputFrom],
+            "16",
+        ),
+        (
+            "do: [{a: {input: {from: '{s: $secrets.key}'}, do: [{b: {set: '${ .s }'}}]}}]",
+            vec![InputFrom],
+            "7",
+        ),
+        ("do: [{a: {input: {from: $secrets.key}, wait: PT1S}}]", vec![InputFrom], "7"),
+        (
+            "do: [{a: {set: {n: '${ .n + $secrets.key }', m: 1}}}]",
+            vec![Definition],
+            "{\"n\":8,\"m\":1}",
+        ),
+        (
+            "do: [{a: {set: {n: 1}, output: {as: '.n + $secrets.key'}}}, {b: {set: '${ . + 1 }'}}]",
+            vec![OutputAs],
+            "9",
+        ),
+        (
+            "do: [{a: {set: {n: 1}, export: {as: '{k: (.n + $secrets.key)}'}}}, {b: {set: '${ $context.k }'}}]",
+            vec![ExportAs],
+            "8",
+        ),
+        (
+            "do: [{s: {switch: [{x: {when: .n > $secrets.key, then: a}}, {y: {when: .n < $secrets.key, then: b}}]}}, \
+             {a: {set: {r: a}, then: end}}, {b: {set: {r: b}, then: end}}]",
+            vec![Definition],
+            "{\"r\":\"b\"}",
+        ),
+        (
+            "do: [{s: {switch: [{x: {when: .n > $secrets.key, then: a}}], then: b}}, \
+             {a: {set: {r: a}, then: end}}, {b: {set: {r: b}, then: end}}]",
+            vec![Definition],
+            "{\"r\":\"b\"}",
+        ),
+        // The chosen case survives evaluations of output and export.
+        (
+            "do: [{s: {switch: [{x: {when: .n == 1, then: b}}], output: {as: '. + {k: $secrets.key}'}, \
+             export: {as: '{k: $secrets.key}'}}}, {a: {set: {r: a}, then: end}}, {b: {set: '${ [.k, $context.k] }'}}]",
+            vec![OutputAs, ExportAs],
+            "[7,7]",
+        ),
+        // So does `catch.then`.
+        (
+            "do: [{t: {try: [{r: {raise: {error: {type: runtime, status: 500}}}}], \
+             catch: {do: [{c: {set: {n: 2}}}], then: b}, output: {as: '.n + $secrets.key'}}}, \
+             {a: {set: {r: a}, then: end}}, {b: {set: '${ . }'}}]",
+            vec![OutputAs],
+            "9",
+        ),
+        (
+            "do: [{t: {try: [{r: {raise: {error: {type: 'https://example.com/${ $secrets.key }', status: '${ 400 + $secrets.key }', \
+             detail: 'k ${ $secrets.key }'}}}}], catch: {do: [{c: {set: '${ [$error.type, $error.status, $error.detail] }'}}]}}}]",
+            vec![Definition],
+            "[\"https://example.com/7\",407,\"k 7\"]",
+        ),
+        (
+            "do: [{e: {emit: {event: {with: {type: t, data: {k: '${ $secrets.key }'}}}}, output: {as: .data.k}}}]",
+            vec![Definition],
+            "7",
+        ),
+        (
+            "do: [{f: {for: {in: '[.n, $secrets.key]'}, do: [{x: {set: '${ [., $item] }'}}]}}]",
+            vec![Definition],
+            "[[{\"n\":1},1],7]",
+        ),
+        // The loop's variables are bound in its own output even at the worker.
+        (
+            "do: [{f: {for: {each: x, in: '[1, 2]'}, do: [{y: {set: {n: 1}}}], output: {as: '[$x, $secrets.key]'}}}]",
+            vec![OutputAs],
+            "[2,7]",
+        ),
+        (
+            "do: [{f: {for: {each: x, in: '[1, 2]'}, do: [{y: {if: '$x < $secrets.key', set: '${ $x }'}}]}}]",
+            vec![Condition, Condition],
+            "2",
+        ),
+        // A branch may be skipped by a worker's word.
+        (
+            "do: [{f: {fork: {branches: [{a: {if: '$secrets.flag | not', set: {n: 5}}}, {b: {set: {n: 6}}}]}}}]",
+            vec![Condition],
+            "[{\"n\":1},{\"n\":6}]",
+        ),
+        (
+            "do: [{f: {fork: {compete: true, branches: [{a: {if: '$secrets.flag | not', set: {n: 5}}}, {b: {set: {n: '${ $secrets.key }'}}}]}}}]",
+            vec![Condition, Definition],
+            "{\"n\":7}",
+        ),
+        // All of one task, in order.
+        (
+            "do: [{a: {if: $secrets.flag, input: {from: '.n + $secrets.key'}, set: '${ [., $secrets.key, $input] }', \
+             output: {as: '. + [$secrets.key, $input]'}, export: {as: '{k: $secrets.key, o: $output, i: $input}'}}}]\noutput: {as: '[., $context]'}",
+            vec![Condition, InputFrom, Definition, OutputAs, ExportAs],
+            "[[8,7,8,7,8],{\"k\":7,\"o\":[8,7,8,7,8],\"i\":8}]",
+        ),
+        // A call's own expressions are the worker's anyway; what comes after is asked for.
+        (
+            "do: [{a: {if: $secrets.flag, call: work, with: '${ $secrets.key }', export: {as: '{k: (. + $secrets.key)}'}}}]\noutput: {as: '[., $context.k]'}",
+            vec![Condition, ExportAs],
+            "[7,14]",
+        ),
+    ] {
+        let (run, asked) = run(body, "{\"n\": 1}");
+        assert_eq!(run.output(), output, "{body}");
+        assert_eq!(asked, fields, "{body}");
+    }
+}
+
+#[test]
+fn arguments_of_a_function_may_name_a_secret() {
+    let body = "use: {secrets: [key], functions: {f: {set: '${ .k + 1 }'}}}\ndo: [{a: {call: f, with: {k: '${ $secrets.key }'}}}]";
+    let run = Run::of(body).secrets("{\"key\": 7}").go();
+    assert_eq!(run.output(), "8");
+}
+
+#[test]
+fn where_no_worker_can_evaluate_it_a_secret_is_an_error() {
+    for body in [
+        "input: {from: $secrets.key}\ndo: []",
+        "output: {as: $secrets.key}\ndo: []",
+        "timeout: {after: '${ $secrets.key }'}\ndo: []",
+        "do: [{a: {wait: '${ $secrets.key }'}}]",
+        "do: [{a: {for: {in: '[1]'}, while: $secrets.flag, do: []}}]",
+        "do: [{a: {set: {n: 1}, timeout: {after: '${ $secrets.key }'}}}]",
+        "do: [{t: {try: [{r: {raise: {error: {type: runtime, status: 500}}}}], catch: {when: $secrets.flag}}}]",
+        "do: [{t: {try: [{r: {raise: {error: {type: runtime, status: 500}}}}], catch: {errors: {with: {title: '${ $secrets.key }'}}}}}]",
+        "do: [{t: {try: [{r: {raise: {error: {type: runtime, status: 500}}}}], catch: {retry: {when: $secrets.flag}}}}]",
+        "do: [{t: {try: [{r: {raise: {error: {type: runtime, status: 500}}}}], catch: {retry: {delay: '${ $secrets.key }'}}}}]",
+        "do: [{l: {listen: {to: {one: {with: {type: '${ $secrets.key }'}}}}}}]",
+        "do: [{l: {listen: {to: {one: {with: {type: t}, correlate: {k: {from: $secrets.key}}}}}}}]",
+        "do: [{l: {listen: {to: {one: {with: {type: t}, correlate: {k: {from: .data, expect: '${ $secrets.key }'}}}}}}}]",
+        "do: [{c: {run: {workflow: {namespace: test, name: child, version: 1.0.0, input: {k: '${ $secrets.key }'}}}}}]",
+    ] {
+        let (run, fields) = run(body, "{}");
+        let problem = run.problem();
+        assert_eq!(problem.status, 400, "{body}: {problem:?}");
+        assert!(problem.kind.ends_with("/configuration"), "{body}: {problem:?}");
+        assert!(problem.detail.as_deref().unwrap().contains("secret"), "{body}");
+        assert!(fields.is_empty(), "{body}");
+    }
+}
+
+#[test]
+fn a_refused_secret_can_be_caught() {
+    let body = "
+use: {secrets: [key]}
+do:
+  - t:
+      try: [{a: {set: {n: '${ $secrets.key }'}}}]
+      catch: {errors: {with: {type: authorization}}, do: [{c: {set: '${ $error.status }'}}]}";
+    let mut run = Run::of(body);
+    run.hold();
+    run.begin();
+    let job = run.jobs[0].clone();
+    assert_eq!(job.work, Work::Evaluate(Field::Definition));
+    let result = Err(problem(Standard::Authorization, 403));
+    run.feed(Input::Reported { frame: job.frame, delivery: job.delivery, result }).unwrap();
+    assert_eq!(run.output(), "403");
+    assert!(run.cancelled.is_empty(), "who has answered need not be called off");
+}
+
+#[test]
+fn the_report_of_an_evaluation_is_not_taken_for_that_of_the_task() {
+    let body =
+        "use: {secrets: [flag]}\ndo: [{a: {if: $secrets.flag, call: work, output: {as: '.'}}}]";
+    let mut run = Run::of(body);
+    run.hold();
+    run.begin();
+    let job = run.jobs[0].clone();
+    let report = || Input::Reported {
+        frame: job.frame,
+        delivery: job.delivery,
+        result: Ok(Value::Bool(true)),
+    };
+    run.feed(report()).unwrap();
+    assert_eq!(run.jobs[1].work, Work::Perform);
+    assert_eq!(run.jobs[1].frame, job.frame);
+    assert_eq!(run.feed(report()), Err(Rejection::Stale), "a repeat of the first report");
+    assert!(run.state.ending.is_none());
+}
+
+#[test]
+fn an_evaluation_is_sent_again_after_a_crash_with_all_it_needs() {
+    let body = "use: {secrets: [key]}
+do: [{f: {for: {each: x, in: '[1, 2]'}, do: [{y: {set: {n: 1}}}], output: {as: '[$x, $index, $secrets.key]'}}}]";
+    let mut run = Run::of(body).secrets("{\"key\": 7}");
+    run.hold();
+    run.begin();
+    run.crash();
+    let [first, second] = run.jobs.as_slice() else { panic!("{:?}", run.jobs) };
+    assert_eq!((first.delivery, second.delivery), (1, 2));
+    assert_eq!(first.variables, second.variables);
+    assert_eq!(second.variable("x"), "2");
+    assert_eq!(second.variable("secrets"), "absent", "no secret is the coordinator's to give");
+}
+
+#[test]
+fn a_wait_behind_an_evaluation_waits_like_any_other() {
+    let body = "use: {secrets: [key]}\ndo: [{a: {input: {from: '{k: $secrets.key}'}, wait: PT1H}}]";
+    let mut run = Run::of(body).secrets("{\"key\": 7}");
+    run.begin();
+    run.wait(1_000);
+    assert_eq!(run.state.status(), crate::journal::Status::Waiting);
+    assert_eq!(run.state.outstanding, 0);
+}

@@ -45,7 +45,7 @@ impl<'s> Run<'s> {
         }
         let clients = (0..random.usize(1..=5))
             .map(|_| {
-                let chosen = random.usize(0..workflows.len());
+                let chosen = random.usize(0..workflows.len() - 1);
                 let chosen = if random.u32(0..4) == 0 { chosen } else { 0 };
                 let input = Value::object([("n", Value::Int(random.i64(0..30)))]);
                 let id = InstanceId(uuid::Uuid::from_u128(random.u128(..)));

@@ -53,9 +53,9 @@ impl<'s> Run<'s> {
             })
             .collect();
         let knobs = knobs(&mut random);
-        let crashes = random.u32(0..4);
+        let crashes = [0, 1, 3, 12][random.usize(0..4)];
         let crashes: HashSet<u32> = (0..crashes).map(|_| random.u32(1..50)).collect();
-        let kills = random.u32(0..2);
+        let kills = [0, 1, 8][random.usize(0..3)];
         let kills = (0..kills).map(|_| random.u32(1..400)).collect();
         let mut run = Self {
             story,

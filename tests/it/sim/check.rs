@@ -45,7 +45,7 @@ impl Captured {
         let replayed = restore(id, &stored).unwrap();
         assert_same(live, &replayed, "from the latest snapshot");
         if stored.snapshot.is_some() {
-            assert_same(live, &from_first_fact(journal, id), "from the first fact");
+            assert_same(live, &fold(id, &facts(journal, id)), "from the first fact");
         }
     }
 
@@ -68,12 +68,10 @@ fn assert_same(live: &[u8], replayed: &Instance, how: &str) {
     }
 }
 
-/// The state, snapshots left aside.
-pub(super) fn from_first_fact(journal: &dyn Journal, id: InstanceId) -> Instance {
+/// The state that facts add up to, snapshots left aside.
+fn fold(id: InstanceId, facts: &[(Timestamp, Fact)]) -> Instance {
     let mut instance = Instance::unborn(id);
-    for (at, fact) in facts(journal, id) {
-        instance.evolve(at, &fact);
-    }
+    facts.iter().for_each(|(at, fact)| instance.evolve(*at, fact));
     instance
 }
 
@@ -139,7 +137,7 @@ pub(super) fn end(run: &mut Run<'_>) {
     for id in instances(&journal) {
         let facts = facts(&*journal, id);
         history(run, id, &facts);
-        let state = from_first_fact(&*journal, id);
+        let state = fold(id, &facts);
         let stored = journal.load(id).unwrap().unwrap();
         assert_same(&state.to_bytes().unwrap(), &restore(id, &stored).unwrap(), "at the end");
         states.insert(id, state);
@@ -205,6 +203,7 @@ fn orphan(run: &Run<'_>, state: &Instance, states: &HashMap<InstanceId, Instance
 /// Timers fire once, not early and not late; events are consumed once.
 fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
     let (mut timers, mut next) = (HashMap::new(), 0);
+    let mut deliveries: HashMap<FrameId, u32> = HashMap::new();
     let (mut consumed, mut emitted) = (HashSet::new(), HashSet::new());
     let mut suspended = None;
     let mut endings = 0;
@@ -224,6 +223,11 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                 let due = due.max(suspended.unwrap_or_default());
                 let late = run.lateness(due.0, at.0);
                 assert!(late < LATE_MS, "timer {timer} of {id} fires {late} ms late");
+            }
+            Fact::Dispatched { frame, delivery }
+            | Fact::EvaluationRequested { frame, delivery, .. } => {
+                let before = deliveries.insert(*frame, *delivery).unwrap_or_default();
+                assert!(*delivery > before, "{id} sends delivery {delivery} of {frame:?} twice");
             }
             Fact::EventConsumed { frame, item, .. } => {
                 run.coverage.note("input EventArrived");

@@ -65,7 +65,12 @@ impl Story {
     pub(super) fn trace(&self) -> String {
         let lines = self.trace.iter().map(|line| {
             let facts = line.facts.iter().map(|(id, from, entry)| describe(*id, *from, entry));
-            format!("{:>9} {}{}\n", line.at - BEGINNING, line.text, facts.collect::<String>())
+            format!(
+                "{:>9} {}{}\n",
+                line.at.saturating_sub(BEGINNING),
+                line.text,
+                facts.collect::<String>()
+            )
         });
         lines.collect()
     }

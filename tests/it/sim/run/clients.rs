@@ -250,6 +250,8 @@ impl Run<'_> {
             },
             Awaiting::End(client, mut end) => match end.try_recv() {
                 Ok(ending) => {
+                    let head = self.journal.head(self.clients[client].id).unwrap().unwrap();
+                    assert!(head.status.is_final(), "an end is told before it is durable");
                     let told = self.clients[client].told.get_or_insert_with(|| ending.clone());
                     assert_eq!(*told, ending, "an instance has two outcomes");
                 }
@@ -290,6 +292,8 @@ impl Run<'_> {
 
     fn acknowledged(&mut self, number: usize, reply: StartReply) {
         let client = &mut self.clients[number];
+        let kept = self.journal.head(client.id).unwrap().is_some();
+        assert!(kept, "{} is acknowledged before it is durable", client.id);
         assert!(!client.first || reply.repeated, "{} is started twice", client.id);
         client.first |= !reply.repeated;
         client.acknowledged = true;

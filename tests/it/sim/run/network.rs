@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use windlass_coordinator::coordinator::restore;
 use windlass_coordinator::engine::Input;
+use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::Message;
-use windlass_proto::wire::{Assignment, Report, Work};
+use windlass_proto::wire::{Assignment, AssignmentKey, Report, Work};
 
 use super::super::worker;
 use super::Run;
@@ -50,6 +52,9 @@ impl Run<'_> {
         let performs = assignment.work == Work::Perform;
         let done = self.accepted.contains(&(key.instance, key.frame));
         assert!(!(performs && done), "{} is dispatched again after its end", assignment.reference);
+        if self.chance(10) {
+            self.assert_kept(key);
+        }
         let mut visit = 0;
         if performs {
             self.performed.insert(key.clone());
@@ -62,6 +67,18 @@ impl Run<'_> {
             visit = u32::try_from(position).unwrap() + 1;
         }
         self.transmit(|| Item::Assigned(Box::new(assignment.clone()), visit));
+    }
+
+    /// What leaves rests on facts that are durable by then.
+    fn assert_kept(&self, key: &AssignmentKey) {
+        let state = restore(key.instance, &self.journal.load(key.instance).unwrap().unwrap());
+        let state = state.unwrap();
+        let kept = match state.frames.get(&key.frame) {
+            Some(frame) => frame.delivery >= key.delivery,
+            // Another turn, durable together with the one that sends, has closed it.
+            None => state.next_frame > key.frame.0,
+        };
+        assert!(kept, "{key:?} leaves before its fact is durable");
     }
 
     /// Sends something once, twice, late, or not at all.

@@ -131,14 +131,10 @@ impl Partition {
         }
         self.fire_timers(&mut batch)?;
         let durable = self.durable.load(Ordering::Acquire);
-        self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
         self.residents.shed(durable);
         self.seen.retain(|_, recorded| *recorded > durable);
         let batch = self.seal(batch)?;
-        if batch.is_empty() {
-            // Nobody commits it, so its number must not be waited for.
-            self.submitted -= 1;
-        }
+        self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
         Ok(batch)
     }
 
@@ -177,6 +173,10 @@ impl Partition {
             if ended.is_some() {
                 self.residents.retire(id, batch.number);
             }
+        }
+        if batch.is_empty() {
+            // Nobody commits it, so its number must not be waited for.
+            self.submitted -= 1;
         }
         Ok(batch)
     }

@@ -1,6 +1,8 @@
 //! The command line: exit codes, what is on which output, bad input.
 
 pub(crate) mod bad;
+mod client;
+mod damage;
 mod resume;
 mod validate;
 

@@ -14,6 +14,7 @@ use std::io::{Read, Write};
 use std::sync::Mutex;
 
 use windlass_proto::id::PartitionId;
+use windlass_proto::limits::BACKUP_BEHIND_BYTES;
 
 use super::record::{self, push_varint, read_varint};
 use super::store::{Change, Order, Ordered, Space, Store, lock};
@@ -24,10 +25,6 @@ const FORMAT: u8 = 1;
 
 /// Records read at a time.
 const PAGE: usize = 256;
-
-/// Bytes of changes that wait for a backup to take them: a backup that falls behind this far fails,
-/// commits never wait for it.
-const CAPTURE_BYTES: usize = 64 << 20;
 
 /// Bytes of one frame that a reader accepts: a page of records, or of one group of commits, is
 /// far smaller.
@@ -60,7 +57,7 @@ impl Capture {
     /// Notes changes about to be made. The caller holds [`Store::exclusive`].
     pub(super) fn note(&self, changes: &[Change]) {
         if let Some(captured) = &mut *lock(&self.0) {
-            if captured.changes.len() > CAPTURE_BYTES {
+            if captured.changes.len() > BACKUP_BEHIND_BYTES {
                 captured.overrun = true;
                 captured.changes = Vec::new();
             }

@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits::LIST_SCAN;
 
 use super::store::{Order, Ordered, Space, Store, stored_head};
 use super::{Filter, Journal, JournalError, Page, head, keys, record};
-
-/// Heads one call looks at: some tens of milliseconds. A filter that matches little then takes
-/// several calls.
-const SCAN_HEADS: usize = 20_000;
 
 /// Heads read ahead of one partition at a time.
 const READ_AHEAD: usize = 128;
@@ -60,7 +57,7 @@ pub(super) fn list<O: Ordered>(
     let ahead = (limit / sources.len().max(1)).saturating_add(2).clamp(8, READ_AHEAD);
     let mut page = Page::default();
     let mut last = cursor;
-    for _ in 0..SCAN_HEADS {
+    for _ in 0..LIST_SCAN {
         for source in &mut sources {
             source.fill(store, ahead)?;
         }

@@ -3,13 +3,11 @@
 use std::ops::ControlFlow;
 
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits::RETENTION_SCAN;
 use windlass_proto::time::Timestamp;
 
 use super::store::{Change, Order, Ordered, Space, Store, lock, settle_all, stored_head};
 use super::{Journal, JournalError, head, keys, record};
-
-/// Records one call looks at, so that a large journal is gone through in many short calls.
-const SCAN_RECORDS: usize = 50_000;
 
 /// Changes of one batch.
 const BATCH_CHANGES: usize = 1_000;
@@ -70,7 +68,7 @@ pub(super) fn forget<O: Ordered>(store: &Store<O>, now: Timestamp) -> Result<usi
             .map_err(|_| record::damaged(key, "is no time"))?;
         Ok(u64::from_be_bytes(until) < now.0)
     };
-    walk(store, &mut progress.seen, keys::SEEN, SCAN_RECORDS, &over, &mut |space, found| {
+    walk(store, &mut progress.seen, keys::SEEN, RETENTION_SCAN, &over, &mut |space, found| {
         for found in found.chunks(BATCH_CHANGES) {
             let _exclusive = store.exclusive();
             let remove = |key: &Vec<u8>| Change { space, key: key.clone(), value: None };
@@ -104,7 +102,7 @@ fn walk<O: Ordered>(
         let from = place.key.take().unwrap_or_else(|| vec![kind]);
         let mut keys = Vec::new();
         store.ordered.scan(space, &from, &end, Order::Up, &mut |key, value| {
-            if looked_at >= SCAN_RECORDS || taken >= limit {
+            if looked_at >= RETENTION_SCAN || taken >= limit {
                 place.key = Some(key.to_vec());
                 return Ok(ControlFlow::Break(()));
             }

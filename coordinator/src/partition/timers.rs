@@ -10,6 +10,9 @@ use crate::journal::{Journal, JournalError, TimerKey};
 /// How far ahead timers are held in memory.
 const HORIZON_MS: u64 = 60_000;
 
+/// How long to wait before looking again whether a batch is durable.
+const AGAIN_MS: u64 = 10;
+
 /// Timers read from the journal at once.
 const PAGE: usize = 4_096;
 
@@ -18,9 +21,17 @@ pub(super) struct Timers {
     soon: BTreeSet<TimerKey>,
     /// Timers due before this are in memory as soon as they are set.
     horizon: Timestamp,
-    /// A stretch still to be read from the journal: it ends where the horizon is, and is read once
-    /// this batch is durable, as only then does the journal show all timers set before.
-    unread: Option<(Timestamp, u64)>,
+    unread: Option<Unread>,
+}
+
+/// A stretch still to be read from the journal; it ends where the horizon is.
+#[derive(Clone, Copy)]
+struct Unread {
+    from: Timestamp,
+    /// Only once this batch is durable does the journal show all timers set before.
+    batch: u64,
+    /// When to look again whether it is.
+    again: Timestamp,
 }
 
 impl Timers {
@@ -59,11 +70,15 @@ impl Timers {
     }
 
     pub(super) fn next_wake(&self) -> Timestamp {
-        let reading = Timestamp(self.horizon.0.saturating_sub(HORIZON_MS / 2));
+        let reading = match self.unread {
+            Some(unread) => unread.from.max(unread.again),
+            None => Timestamp(self.horizon.0.saturating_sub(HORIZON_MS / 2)),
+        };
         self.soon.first().map_or(reading, |first| first.due.min(reading))
     }
 
-    /// Moves the horizon on when half of it has passed.
+    /// Moves the horizon on when half of it has passed. `submitted` is the last batch that was
+    /// handed over, `durable` the last one that is durable.
     pub(super) fn extend(
         &mut self,
         journal: &dyn Journal,
@@ -72,13 +87,17 @@ impl Timers {
         submitted: u64,
         durable: u64,
     ) -> Result<(), JournalError> {
-        if let Some((from, batch)) = self.unread {
-            if durable + 1 >= batch {
-                self.unread = None;
-                self.read(journal, partition, from)?;
+        if let Some(unread) = &mut self.unread {
+            if durable < unread.batch {
+                unread.again = now.plus(AGAIN_MS);
+                return Ok(());
             }
+            let from = unread.from;
+            self.unread = None;
+            self.read(journal, partition, from)?;
         } else if self.horizon.since(now) < HORIZON_MS / 2 {
-            self.unread = Some((self.horizon, submitted));
+            let (from, again) = (self.horizon, now.plus(AGAIN_MS));
+            self.unread = Some(Unread { from, batch: submitted, again });
             self.horizon = now.plus(HORIZON_MS);
         }
         Ok(())

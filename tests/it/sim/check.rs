@@ -205,7 +205,7 @@ fn orphan(run: &Run<'_>, state: &Instance, states: &HashMap<InstanceId, Instance
 /// Timers fire once, not early and not late; events are consumed once.
 fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
     let (mut timers, mut next) = (HashMap::new(), 0);
-    let mut consumed = HashSet::new();
+    let (mut consumed, mut emitted) = (HashSet::new(), HashSet::new());
     let mut suspended = None;
     let mut endings = 0;
     for (at, fact) in facts {
@@ -232,6 +232,10 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                     let once = consumed.insert((*frame, number));
                     assert!(once, "{id} consumes event {number} twice");
                 }
+            }
+            Fact::Emitted { frame, .. } => drop(emitted.insert(*frame)),
+            Fact::TaskCompleted { frame, .. } if emitted.contains(frame) => {
+                run.coverage.note("input Published");
             }
             Fact::Resumed => suspended = Some(*at),
             Fact::Completed(_) | Fact::Faulted(_) | Fact::Cancelled(_) => endings += 1,

@@ -22,7 +22,7 @@ pub(super) fn workflows(random: &mut Rng) -> Vec<Workflow> {
     (0..count)
         .map(|number| {
             let children = (number + 1..count).map(name).collect();
-            let left = if number == 0 { random.i32(3..14) } else { random.i32(1..6) };
+            let left = if number == 0 { random.i32(5..30) } else { random.i32(2..10) };
             let mut make = Generator { random, left, next: 0, functions: Vec::new(), children };
             make.workflow(name(number))
         })
@@ -139,8 +139,8 @@ impl Generator<'_> {
             return Then::Continue;
         }
         match self.random.u32(0..10) {
-            0 if scope.depth < 3 => Then::End,
-            1..3 => Then::Exit,
+            0 if scope.depth < 3 && self.chance(30) => Then::End,
+            1 => Then::Exit,
             _ if later.is_empty() => Then::Continue,
             _ => Then::To(later[self.random.usize(0..later.len())].clone()),
         }
@@ -179,9 +179,11 @@ impl Generator<'_> {
             let expr = named(self, expr);
             task.condition = Some(Condition(expr, self.random.i64(2..4), 1));
         }
-        if task.from.is_none() && task.timeout.is_none() && self.chance(10) {
-            let expr = self.number(scope);
-            let expr = named(self, expr);
+        if task.timeout.is_none() && self.chance(if dispatched { 40 } else { 10 }) {
+            let mut expr = self.number(scope);
+            if !dispatched {
+                expr = named(self, expr);
+            }
             task.from = Some(Shape::Object(vec![("n".into(), expr)]));
         }
         if task.output.is_none() && self.chance(10) {
@@ -227,7 +229,7 @@ impl Generator<'_> {
             }
             32..38 => {
                 let with = Some(self.members(scope));
-                let times = self.random.u32(0..3);
+                let times = if scope.tried || self.chance(5) { self.random.u32(0..3) } else { 0 };
                 plain(name, Kind::Call(Call::Flaky(times, self.status()), with))
             }
             38..43 if !self.functions.is_empty() && !scope.function => {
@@ -252,10 +254,9 @@ impl Generator<'_> {
             }
             56..62 => self.each(name, scope),
             62..69 => self.fork(name, inner),
-            69..72 => self.race(name),
-            72..81 => self.attempts(name, inner),
-            81..83 => plain(name, Kind::Raise(self.status())),
-            83..86 if scope.tried => plain(name, Kind::Raise(self.status())),
+            69..73 => self.race(name, scope),
+            73..81 => self.attempts(name, inner),
+            81..86 if scope.tried || self.chance(10) => plain(name, Kind::Raise(self.status())),
             86..91 => plain(name, Kind::Wait(self.pick(&WAITS_MS))),
             91..94 => {
                 let expr = self.number(scope);
@@ -264,7 +265,16 @@ impl Generator<'_> {
             94..98 if !scope.repeated => self.pair(name, inner),
             98..102 => self.outside(name, inner),
             102..108 => self.child(name, scope),
-            108..112 => self.overdue(name),
+            108..112 if scope.tried || self.chance(10) => self.overdue(name),
+            108..112 => {
+                let inner = self.named();
+                let body = vec![self.overdue(inner)];
+                let handler =
+                    self.chance(60).then(|| self.list(Scope { status: true, ..scope.deeper() }));
+                let (status, when, retry, then) = (None, None, None, None);
+                let it = Try { body, status, when, retry, handler, then };
+                plain(name, Kind::Try(Box::new(it)))
+            }
             _ => {
                 let with = Some(self.members(scope));
                 plain(name, Kind::Call(Call::Echo, with))
@@ -312,8 +322,8 @@ impl Generator<'_> {
         task
     }
 
-    fn race(&mut self, name: String) -> Task {
-        if self.chance(40) {
+    fn race(&mut self, name: String, scope: Scope) -> Task {
+        if self.chance(30) {
             let scope = Scope { depth: 3, looped: true, tried: true, ..Scope::default() };
             let count = self.random.usize(2..=3);
             let branches = (0..count).map(|_| self.branch(scope)).collect();
@@ -322,7 +332,7 @@ impl Generator<'_> {
             return task;
         }
         let mut kinds = vec![Kind::Raise(self.status()), Kind::Raise(409)];
-        if self.chance(80) {
+        if !scope.tried || self.chance(80) {
             kinds[1] = Kind::Wait(FOREVER_MS);
             let shape = Shape::Object(self.members(Scope::default()));
             kinds.push(Kind::Set(shape));
@@ -356,7 +366,7 @@ impl Generator<'_> {
         let clause = Try {
             body,
             status: (!sure && self.chance(30)).then(|| self.status()),
-            when: self.chance(20).then(|| Condition(Expr::Status, 2, 1)),
+            when: self.chance(20).then_some(Condition(Expr::Status, 2, 1)),
             retry,
             handler: self.chance(60).then(|| self.list(handler)),
             then: None,

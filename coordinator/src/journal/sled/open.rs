@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS};
 
 use super::super::JournalError;
 use super::Sled;
@@ -25,13 +26,17 @@ pub struct Options {
     pub partitions: u16,
     /// Bytes of pages kept in memory.
     pub cache_bytes: u64,
-    /// How long opening may take. A journal of 3 GB that was not closed took 7 seconds.
+    /// How long opening may take.
     pub deadline: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { partitions: 4, cache_bytes: 128 << 20, deadline: Duration::from_secs(300) }
+        Self {
+            partitions: 4,
+            cache_bytes: JOURNAL_CACHE_BYTES,
+            deadline: Duration::from_millis(JOURNAL_OPEN_MS),
+        }
     }
 }
 

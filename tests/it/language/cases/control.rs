@@ -110,6 +110,12 @@ pub(super) fn cases() -> Vec<Case> {
             json!({"type": "validation", "status": 400}),
         ),
         gives(
+            "extensions-surround-tasks",
+            "use: { extensions: [ { mock: { extend: call, when: '$task.with.endpoint | tostring | contains(\"mocked\")', before: [ { m: { set: { mocked: true }, then: exit } } ] } } ] }\ndo:\n  - a: { call: http, with: { method: get, endpoint: 'http://mocked.invalid/' } }",
+            json!({}),
+            json!({"mocked": true}),
+        ),
+        gives(
             "names-with-special-characters",
             "do:\n  - 'a/b~c d': { set: { at: '${ $task.reference }' } }",
             json!({}),

@@ -43,7 +43,7 @@ impl<'s> Run<'s> {
                 panic!("a generated definition is refused: {found:#?}\n{text}");
             }
         }
-        let clients = (0..random.usize(1..=3))
+        let clients = (0..random.usize(1..=5))
             .map(|_| {
                 let chosen = random.usize(0..workflows.len());
                 let chosen = if random.u32(0..4) == 0 { chosen } else { 0 };
@@ -169,8 +169,8 @@ impl<'s> Run<'s> {
             let head = self.journal.head(client.id).unwrap();
             assert!(head.is_some(), "{} was acknowledged and is lost", client.id);
         }
-        check::indexes(&*self.journal);
-        self.captured.compare_all(&*self.journal);
+        check::indexes(&self.journal);
+        self.captured.compare_all(&self.journal);
         self.hear();
     }
 

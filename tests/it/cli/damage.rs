@@ -1,0 +1,60 @@
+//! A journal that a bad disk has changed: a message, never a crash, never a silent loss.
+
+use serde_json::json;
+
+use crate::support::command::windlass;
+use crate::support::dev::Dev;
+use crate::support::paths;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fsck_finds_a_sound_journal_sound() {
+    let mut dev = Dev::start().await;
+    let text = std::fs::read_to_string(paths::example("hello.yaml")).unwrap();
+    let workflow = dev.api.deploy(&text).await;
+    for index in 0..20 {
+        dev.api.run(&workflow, &json!({"name": index.to_string()})).await;
+    }
+    let data = dev.data().display().to_string();
+    let open = windlass(&["fsck", &data]).await;
+    assert_ne!(open.code, Some(0), "a journal in use cannot be checked: {open:?}");
+    dev.kill().await;
+    windlass(&["fsck", &data]).await.exits(0);
+    let missing = windlass(&["fsck", "no-such-directory"]).await;
+    assert!(matches!(missing.code, Some(1 | 2)), "{missing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_anywhere_in_the_file_ends_in_a_message() {
+    let mut dev = Dev::start().await;
+    let text = std::fs::read_to_string(paths::example("hello.yaml")).unwrap();
+    let workflow = dev.api.deploy(&text).await;
+    for index in 0..20 {
+        dev.api.run(&workflow, &json!({"name": index.to_string()})).await;
+    }
+    dev.kill().await;
+    let files = paths::files(dev.data());
+    let store = files.iter().max_by_key(|it| it.metadata().unwrap().len()).unwrap();
+    let sound = std::fs::read(store).unwrap();
+    let data = dev.data().display().to_string();
+    let written = sound.iter().rposition(|it| *it != 0).unwrap();
+
+    let mut random = fastrand::Rng::with_seed(7);
+    for round in 0..12 {
+        let mut bytes = sound.clone();
+        if round % 4 == 3 {
+            bytes.truncate(random.usize(0..written));
+        } else {
+            let at = random.usize(0..written);
+            let end = (at + random.usize(1..64)).min(bytes.len());
+            bytes[at..end].iter_mut().for_each(|it| *it = random.u8(..));
+        }
+        std::fs::write(store, &bytes).unwrap();
+        let output = windlass(&["fsck", &data]).await;
+        // A store may drop what its own log shows to be cut off; then the journal is sound again.
+        assert!(matches!(output.code, Some(0..=2)), "round {round}: {output:?}");
+        assert!(!output.stderr.contains("panicked"), "round {round}: {output:?}");
+        if output.code != Some(0) {
+            assert!(output.stderr.len() + output.stdout.len() > 20, "round {round}: {output:?}");
+        }
+    }
+}

@@ -366,7 +366,7 @@ impl Generator<'_> {
         let clause = Try {
             body,
             status: (!sure && self.chance(30)).then(|| self.status()),
-            when: self.chance(20).then(|| Condition(Expr::Status, 2, 1)),
+            when: self.chance(20).then_some(Condition(Expr::Status, 2, 1)),
             retry,
             handler: self.chance(60).then(|| self.list(handler)),
             then: None,

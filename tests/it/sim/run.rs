@@ -276,7 +276,7 @@ impl<'s> Run<'s> {
             }
         }
         for write in commits.iter().flat_map(|commit| &commit.writes) {
-            self.captured.compare(&*self.journal, write.instance);
+            self.captured.compare(&self.journal, write.instance);
         }
         // Only now may anything leave.
         let all: usize = releases.iter().map(|it| it.2.len()).sum();

@@ -125,6 +125,6 @@ mod tests {
         let merged = merge(&base, &[first.clone(), second]);
         assert_eq!(merged, object(&[("a", 3), ("b", 1), ("d", 4)]));
         assert_eq!(merge(&base, &[first, Value::Int(7)]), Value::Int(7));
-        assert!(merge(&base, &[base.clone()]).is_same(&base));
+        assert!(merge(&base, std::slice::from_ref(&base)).is_same(&base));
     }
 }

@@ -290,7 +290,7 @@ impl Run<'_> {
 
     fn acknowledged(&mut self, number: usize, reply: StartReply) {
         let client = &mut self.clients[number];
-        assert!(!(client.first && !reply.repeated), "{} is started twice", client.id);
+        assert!(!client.first || reply.repeated, "{} is started twice", client.id);
         client.first |= !reply.repeated;
         client.acknowledged = true;
     }

@@ -169,8 +169,8 @@ impl<'s> Run<'s> {
             let head = self.journal.head(client.id).unwrap();
             assert!(head.is_some(), "{} was acknowledged and is lost", client.id);
         }
-        check::indexes(&*self.journal);
-        self.captured.compare_all(&*self.journal);
+        check::indexes(&self.journal);
+        self.captured.compare_all(&self.journal);
         self.hear();
     }
 

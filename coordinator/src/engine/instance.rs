@@ -263,6 +263,8 @@ pub enum Body {
         held: Value,
         /// Where the flow goes after the task, when it has said so.
         flow: Option<Flow>,
+        /// What the visit was doing: the variables it binds stay bound.
+        before: Box<Body>,
         /// What the next task gets.
         value: Value,
     },

@@ -79,7 +79,7 @@ fn simulate(seed: u64) -> Result<Coverage, String> {
             "{}\n{}\nseed {seed} fails: {}\nrepeat it with:\n  WINDLASS_SIM_SEED={seed} \
              WINDLASS_SIM_SEEDS=1 cargo test -p windlass-tests --test it sim",
             story.definitions.join("\n"),
-            story.trace.into_iter().collect::<Vec<_>>().join("\n"),
+            story.trace(),
             text.unwrap_or_default(),
         )
     })

@@ -159,8 +159,8 @@ impl<'a> Turn<'a> {
         None
     }
 
-    /// Steps of an attempt that is over lead nowhere.
-    fn drop_steps(&mut self, id: FrameId) {
+    /// Steps of a frame that has ended what it was at lead nowhere.
+    pub(super) fn drop_steps(&mut self, id: FrameId) {
         self.steps.retain(|step| step.frame() != Some(id));
     }
 

@@ -396,6 +396,7 @@ impl<'a> Turn<'a> {
         let work = Work::Evaluate(field);
         let effect = self.assignment(id, task, delivery, work, value.clone(), variables);
         self.record(Fact::EvaluationRequested { frame: id, field, value, delivery, flow });
+        self.drop_steps(id);
         self.effects.push(effect);
     }
 

@@ -16,17 +16,24 @@ const WAITS_MS: [u64; 10] = [0, 1, 20, 900, 5_000, 29_500, 31_000, 61_000, 125_0
 
 const HOUR_MS: u64 = 3_600_000;
 
+/// The workflow that only waits.
+const IDLE: &str = "idle";
+
 /// The workflows of one run: each may run those after it as children.
 pub(super) fn workflows(random: &mut Rng) -> Vec<Workflow> {
     let count = random.usize(1..=3);
-    (0..count)
+    let mut all: Vec<Workflow> = (0..count)
         .map(|number| {
             let children = (number + 1..count).map(name).collect();
             let left = if number == 0 { random.i32(5..30) } else { random.i32(2..10) };
             let mut make = Generator { random, left, next: 0, functions: Vec::new(), children };
             make.workflow(name(number))
         })
-        .collect()
+        .collect();
+    // For parents that do not wait so long.
+    let tasks = vec![plain("t".into(), Kind::Wait(HOUR_MS))];
+    all.push(Workflow { name: IDLE.into(), tasks, ..Workflow::default() });
+    all
 }
 
 fn name(number: usize) -> String {
@@ -396,9 +403,10 @@ impl Generator<'_> {
 
     /// A task that its timeout ends for sure.
     fn overdue(&mut self, name: String) -> Task {
-        let kind = match self.random.u32(0..3) {
+        let kind = match self.random.u32(0..5) {
             0 => Kind::Wait(HOUR_MS),
-            1 => Kind::Do(self.endless(HOUR_MS)),
+            1..3 => Kind::Child(IDLE.into(), true, None),
+            3 => Kind::Do(self.endless(HOUR_MS)),
             _ => listen(Mode::One, vec!["never".into()], false, None),
         };
         let mut task = plain(name, kind);

@@ -50,7 +50,25 @@ const COMMIT_QUEUE: usize = 16;
 #[derive(Default)]
 pub(super) struct Story {
     pub(super) definitions: Vec<String>,
-    pub(super) trace: VecDeque<String>,
+    trace: VecDeque<Line>,
+}
+
+/// One thing that happened, put into words only when somebody reads it.
+struct Line {
+    at: u64,
+    text: String,
+    facts: Vec<(InstanceId, u64, Vec<u8>)>,
+}
+
+impl Story {
+    /// What happened last, one thing a line.
+    pub(super) fn trace(&self) -> String {
+        let lines = self.trace.iter().map(|line| {
+            let facts = line.facts.iter().map(|(id, from, entry)| describe(*id, *from, entry));
+            format!("{:>9} {}{}\n", line.at - BEGINNING, line.text, facts.collect::<String>())
+        });
+        lines.collect()
+    }
 }
 
 /// How bad a run is: each run has its own mix.
@@ -132,13 +150,16 @@ impl<'s> Run<'s> {
         self.coverage
     }
 
-    pub(super) fn tell(&self, line: impl FnOnce() -> String) {
-        let mut story = self.story.lock().unwrap();
-        if story.trace.len() == 400 {
-            story.trace.pop_front();
+    pub(super) fn tell(&self, text: impl FnOnce() -> String) {
+        self.tell_facts(text(), Vec::new());
+    }
+
+    fn tell_facts(&self, text: String, facts: Vec<(InstanceId, u64, Vec<u8>)>) {
+        let trace = &mut self.story.lock().unwrap().trace;
+        if trace.len() == 400 {
+            trace.pop_front();
         }
-        let line = format!("{:>9} {}", self.now - BEGINNING, line());
-        story.trace.push_back(line);
+        trace.push_back(Line { at: self.now, text, facts });
     }
 
     fn chance(&mut self, percent: u32) -> bool {
@@ -218,10 +239,9 @@ impl<'s> Run<'s> {
             let same = before.is_none() || after.is_none() || before == after;
             assert!(same, "what was refused changes {id}");
         }
-        self.tell(|| {
-            let written: Vec<_> = batch.commit.writes.iter().map(describe).collect();
-            format!("turn of {number}, {count} messages: {}", written.join(", "))
-        });
+        let writes = batch.commit.writes.iter();
+        let facts = writes.map(|it| (it.instance, it.sequence, it.facts.clone())).collect();
+        self.tell_facts(format!("turn of {number}, {count} messages"), facts);
         self.submit(number, batch);
     }
 
@@ -324,16 +344,13 @@ impl<'s> Run<'s> {
     }
 }
 
-fn describe(write: &windlass_coordinator::journal::InstanceWrite) -> String {
-    let facts: Vec<String> = windlass_coordinator::engine::decode(&write.facts)
-        .unwrap()
-        .iter()
-        .flat_map(|turn| &turn.facts)
-        .take(40)
-        .map(|fact| {
-            let text: String = format!("{fact:?}").chars().take(160).collect();
-            format!("\n{:14}{text}", "")
-        })
-        .collect();
-    format!("{} from {}:{}", write.instance, write.sequence, facts.concat())
+fn describe(id: InstanceId, from: u64, entry: &[u8]) -> String {
+    /// Facts shown of one turn, and characters of each.
+    const SHOWN: (usize, usize) = (40, 160);
+    let turns = windlass_coordinator::engine::decode(entry).unwrap();
+    let facts = turns.iter().flat_map(|turn| &turn.facts).take(SHOWN.0).map(|fact| {
+        let text: String = format!("{fact:?}").chars().take(SHOWN.1).collect();
+        format!("\n{:14}{text}", "")
+    });
+    format!("\n{:12}{id} from {from}:{}", "", facts.collect::<String>())
 }

@@ -71,6 +71,8 @@ impl Instance {
                 self.set_delivery(*frame, *delivery);
             }
             Fact::EvaluationRequested { frame, field, value, delivery, flow } => {
+                // Branches that lost a competition may still run.
+                self.empty(*frame);
                 let before = self.body_mut(*frame).map_or(Body::Begun, |body| body.doing().clone());
                 let body = Body::Evaluating {
                     field: *field,
@@ -209,6 +211,7 @@ impl Instance {
     fn evolve_extending(&mut self, fact: &Fact) {
         match fact {
             Fact::ExtensionsBegan { frame, extensions, value, flow, after } => {
+                self.empty(*frame);
                 let (held, value) = (value.clone(), value.clone());
                 let before = match self.body_mut(*frame).map(|body| body.doing()) {
                     Some(body) if !body.is_outstanding() => Box::new(body.clone()),
@@ -447,10 +450,15 @@ impl Instance {
         }
     }
 
-    /// Ends an attempt of a `try` where it stands, steps that were left for another turn included.
+    /// Ends an attempt of a `try` where it stands.
     fn abandon_attempt(&mut self, id: FrameId) {
-        self.close_children(id, None);
+        self.empty(id);
         self.clear_timers(id, TimerPurpose::Attempt);
+    }
+
+    /// Ends all that goes on inside a frame, steps that were left for another turn included.
+    fn empty(&mut self, id: FrameId) {
+        self.close_children(id, None);
         self.pending.retain(|step| step.frame() != Some(id));
     }
 

@@ -119,6 +119,7 @@ impl<'a> Turn<'a> {
     ) {
         let (frame, after) = (id, true);
         self.record(Fact::ExtensionsBegan { frame, extensions, value, flow, after });
+        self.drop_steps(id);
         self.steps.push_back(Step::Advance { frame, position: 0 });
     }
 }

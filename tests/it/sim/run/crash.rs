@@ -45,7 +45,7 @@ impl<'s> Run<'s> {
         }
         let clients = (0..random.usize(1..=5))
             .map(|_| {
-                let chosen = random.usize(0..workflows.len());
+                let chosen = random.usize(0..workflows.len() - 1);
                 let chosen = if random.u32(0..4) == 0 { chosen } else { 0 };
                 let input = Value::object([("n", Value::Int(random.i64(0..30)))]);
                 let id = InstanceId(uuid::Uuid::from_u128(random.u128(..)));
@@ -53,9 +53,9 @@ impl<'s> Run<'s> {
             })
             .collect();
         let knobs = knobs(&mut random);
-        let crashes = random.u32(0..4);
+        let crashes = [0, 1, 3, 12][random.usize(0..4)];
         let crashes: HashSet<u32> = (0..crashes).map(|_| random.u32(1..50)).collect();
-        let kills = random.u32(0..2);
+        let kills = [0, 1, 8][random.usize(0..3)];
         let kills = (0..kills).map(|_| random.u32(1..400)).collect();
         let mut run = Self {
             story,

@@ -65,7 +65,7 @@ pub enum Effect {
         /// Its input.
         input: Value,
     },
-    /// End a child whose parent has ended.
+    /// End a child that nobody waits for any more; answer [`super::Input::ChildGone`].
     CancelChild {
         /// The child.
         child: InstanceId,

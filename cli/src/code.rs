@@ -53,6 +53,16 @@ pub(crate) const NOT_UNDERSTOOD: Code = Code {
 };
 
 /// The embedded coordinator or worker could not be set up.
+pub(crate) const JOURNAL_FAILED: Code = Code {
+    code: "WL0708",
+    status: 503,
+    title: "The journal failed",
+    explanation: "The disk or the store refused a write while the process ran, so it ended: what it \
+                  held in memory may differ from what is on disk. Nothing acknowledged is lost. \
+                  Check free space and the kernel's log, then start again: open instances go on.",
+};
+
+/// See the explanation.
 pub(crate) const NOT_STARTED: Code = Code {
     code: "WL0705",
     status: 500,
@@ -90,6 +100,7 @@ const ALL: [&Code; 7] = [
     &NOT_STARTED,
     &JOURNAL_DAMAGED,
     &BENCH_FAILED,
+    &JOURNAL_FAILED,
 ];
 
 /// The explanation of any code of Windlass.

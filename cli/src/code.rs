@@ -52,7 +52,7 @@ pub(crate) const NOT_UNDERSTOOD: Code = Code {
                   --url names a Windlass of about the same version, and not a proxy before it.",
 };
 
-/// The embedded coordinator or worker could not be set up.
+/// The journal refused a write while the process ran.
 pub(crate) const JOURNAL_FAILED: Code = Code {
     code: "WL0708",
     status: 503,
@@ -62,7 +62,7 @@ pub(crate) const JOURNAL_FAILED: Code = Code {
                   Check free space and the kernel's log, then start again: open instances go on.",
 };
 
-/// See the explanation.
+/// The embedded coordinator or worker could not be set up.
 pub(crate) const NOT_STARTED: Code = Code {
     code: "WL0705",
     status: 500,
@@ -92,7 +92,7 @@ pub(crate) const BENCH_FAILED: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 7] = [
+const ALL: [&Code; 8] = [
     &UNREACHABLE,
     &CANCELLED,
     &TIMED_OUT,

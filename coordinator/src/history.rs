@@ -130,7 +130,9 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
         Fact::ChildStarted { frame, child, .. } => {
             ("task.child", at(*frame), vec![("child", Value::from(child.to_string()))])
         }
-        Fact::InputTransformed(_)
+        Fact::ChildAbandoned { .. }
+        | Fact::ChildGone { .. }
+        | Fact::InputTransformed(_)
         | Fact::TaskInput { .. }
         | Fact::EvaluationRequested { .. }
         | Fact::LoopBegan { .. }

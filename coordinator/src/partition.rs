@@ -130,12 +130,18 @@ impl Partition {
             self.take(&mut batch, message)?;
         }
         self.fire_timers(&mut batch)?;
+        let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
         self.residents.shed(durable);
         self.seen.retain(|_, recorded| *recorded > durable);
-        let batch = self.seal(batch)?;
         self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
         Ok(batch)
+    }
+
+    /// Changes how many waiting instances stay in memory; the others are read from the journal when
+    /// something happens to them. For the simulation, which has only a few.
+    pub fn keep(&mut self, waiting: usize) {
+        self.residents.keep(waiting);
     }
 
     /// When the next timer is due, or needs looking up.

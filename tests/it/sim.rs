@@ -10,6 +10,7 @@ mod generate;
 mod model;
 mod oracle;
 mod outside;
+mod regression;
 mod run;
 mod worker;
 

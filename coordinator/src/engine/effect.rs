@@ -67,7 +67,7 @@ pub enum Effect {
         /// Whether its end is awaited.
         wait: bool,
     },
-    /// End a child whose parent has ended.
+    /// End a child that nobody waits for any more; answer [`super::Input::ChildGone`].
     CancelChild {
         /// The child.
         child: InstanceId,

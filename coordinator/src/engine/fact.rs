@@ -304,6 +304,18 @@ pub enum Fact {
         /// The visit of the extended task.
         frame: FrameId,
     },
+    /// A child that nobody waits for any more is to be cancelled. May come after the end.
+    #[serde(rename = "u")]
+    ChildAbandoned {
+        /// The child.
+        child: InstanceId,
+    },
+    /// An abandoned child has ended, or never began. May come after the end.
+    #[serde(rename = "U")]
+    ChildGone {
+        /// The child.
+        child: InstanceId,
+    },
     /// The turn ended with these steps left over.
     #[serde(rename = "y")]
     Yielded(Vec<Step>),

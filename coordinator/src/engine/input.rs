@@ -45,6 +45,11 @@ pub enum Input {
         /// How.
         outcome: ChildOutcome,
     },
+    /// A child that was abandoned has ended, or never began.
+    ChildGone {
+        /// The child.
+        child: InstanceId,
+    },
     /// The last turn left steps over.
     Continue,
     /// An operator ends it.

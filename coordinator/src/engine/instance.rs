@@ -2,7 +2,7 @@
 
 mod evolve;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub struct Instance {
     pub pending: Vec<Step>,
     /// How many facts there have been.
     pub sequence: u64,
+    /// Children that nobody waits for any more and that may not have ended yet.
+    pub abandoned: BTreeSet<InstanceId>,
     /// How many frames wait for a worker, a child or a publication.
     pub outstanding: u32,
     /// What changed since the changes were last taken; not part of the state.
@@ -439,6 +441,7 @@ impl Instance {
             next_timer: 0,
             pending: Vec::new(),
             sequence: 0,
+            abandoned: BTreeSet::new(),
             outstanding: 0,
             changes: Changes::default(),
         }
@@ -458,11 +461,12 @@ impl Instance {
     }
 
     /// True when a restart must load the instance to do work again: something outside works for it,
-    /// or steps are left over.
+    /// steps are left over, or children have to be cancelled.
     #[must_use]
     pub fn is_hot(&self) -> bool {
-        self.ending.is_none()
-            && (self.outstanding > 0 || (!self.pending.is_empty() && !self.suspended))
+        !self.abandoned.is_empty()
+            || self.ending.is_none()
+                && (self.outstanding > 0 || (!self.pending.is_empty() && !self.suspended))
     }
 
     /// The state as bytes, for snapshots and for comparing.

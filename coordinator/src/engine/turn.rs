@@ -80,7 +80,7 @@ pub fn decide(
     at: Timestamp,
     input: Input,
 ) -> Result<Decision, Rejection> {
-    if state.ending.is_some() {
+    if state.ending.is_some() && !matches!(input, Input::ChildGone { .. }) {
         return Err(Rejection::Ended);
     }
     let mut turn = Turn::new(plan, state, at);
@@ -110,6 +110,8 @@ pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
             _ => {}
         }
     }
+    let abandoned = turn.state.abandoned.iter();
+    turn.effects.extend(abandoned.map(|child| Effect::CancelChild { child: *child }));
     if !turn.state.pending.is_empty() && !turn.state.suspended {
         turn.effects.push(Effect::Yield);
     }
@@ -163,6 +165,10 @@ impl<'a> Turn<'a> {
             Input::Published { frame, result } => self.published(frame, result)?,
             Input::ChildAccepted { frame } => self.child_accepted(frame)?,
             Input::ChildEnded { frame, outcome } => self.child_ended(frame, outcome)?,
+            Input::ChildGone { child } if !self.state.abandoned.contains(&child) => {
+                return Err(Rejection::Stale);
+            }
+            Input::ChildGone { child } => self.record(Fact::ChildGone { child }),
             Input::Continue => self.resume_steps()?,
             Input::Cancel { reason } => self.end(Ending::Cancelled(reason)),
             Input::Suspend if self.state.suspended => return Err(Rejection::WrongStatus),
@@ -276,6 +282,7 @@ impl<'a> Turn<'a> {
         }
         for (frame, child) in std::mem::take(&mut self.state.changes.orphaned) {
             if !self.withdraw(frame) && self.answered != Some(frame) {
+                self.record(Fact::ChildAbandoned { child });
                 self.effects.push(Effect::CancelChild { child });
             }
         }

@@ -28,6 +28,14 @@ impl Partition {
                 }
                 Ok(())
             }
+            Message::CancelChild { parent, child } => {
+                let reason = Some(Arc::from("the parent workflow does not wait for it any more"));
+                // Refused, it has ended already or was never started: all the same to the parent.
+                let _ = self.input(batch, child, Input::Cancel { reason })?;
+                let gone = Input::ChildGone { child };
+                batch.releases.push(Release::Tell(parent, gone));
+                Ok(())
+            }
             Message::Event(ticket) => self.event(batch, ticket),
             Message::Show { instance, reply } => {
                 let view = self
@@ -314,10 +322,7 @@ impl Sender<'_> {
                 let parent = Parent { instance: self.instance, frame, waits: wait };
                 Release::StartChild { parent, child, workflow, input }
             }
-            Effect::CancelChild { child } => {
-                let reason = Some(Arc::from("the parent workflow has ended"));
-                Release::Tell(child, Input::Cancel { reason })
-            }
+            Effect::CancelChild { child } => Release::CancelChild { parent: self.instance, child },
             Effect::NotifyParent { parent, frame, outcome } => {
                 Release::Tell(parent, Input::ChildEnded { frame, outcome })
             }

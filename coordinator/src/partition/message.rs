@@ -26,6 +26,13 @@ pub enum Message {
         /// Told once it is durable, where somebody asks.
         reply: Option<oneshot::Sender<Reply>>,
     },
+    /// A parent ends a child that it does not wait for any more, and wants to know when it is gone.
+    CancelChild {
+        /// The parent.
+        parent: InstanceId,
+        /// The child.
+        child: InstanceId,
+    },
     /// An event, for whoever waits for it.
     Event(Arc<EventTicket>),
     /// Somebody wants to see an instance.

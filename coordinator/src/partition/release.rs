@@ -33,6 +33,13 @@ pub enum Release {
         /// Its input.
         input: Value,
     },
+    /// A child to end.
+    CancelChild {
+        /// The parent.
+        parent: InstanceId,
+        /// The child.
+        child: InstanceId,
+    },
     /// An emitted event, for all partitions.
     Publish {
         /// Who emitted it.
@@ -79,6 +86,10 @@ impl Release {
             Self::Tell(instance, input) => tell(world, instance, input),
             Self::StartChild { parent, child, workflow, input } => {
                 start_child(world, parent, child, &workflow, input);
+            }
+            Self::CancelChild { parent, child } => {
+                let partition = child.partition(world.partitions());
+                world.tell(partition, Message::CancelChild { parent, child });
             }
             Self::Publish { instance, frame, event } => {
                 let partitions = world.partitions();

@@ -150,14 +150,25 @@ fn head(instance: &Instance) -> Head {
 }
 
 /// The instances of a partition that are in memory.
-#[derive(Default)]
 pub(super) struct Residents {
     all: HashMap<InstanceId, Resident>,
+    /// How many waiting ones stay, roughly.
+    kept: usize,
     /// Instances that have ended, with the batch that says so: dropped once it is durable.
     retired: VecDeque<(InstanceId, u64)>,
 }
 
+impl Default for Residents {
+    fn default() -> Self {
+        Self { all: HashMap::new(), kept: KEPT, retired: VecDeque::new() }
+    }
+}
+
 impl Residents {
+    pub(super) fn keep(&mut self, waiting: usize) {
+        self.kept = waiting;
+    }
+
     pub(super) fn get(&self, id: InstanceId) -> Option<&Resident> {
         self.all.get(&id)
     }
@@ -199,17 +210,23 @@ impl Residents {
         self.retired.push_back((id, batch));
     }
 
-    /// Drops what need not stay: ended instances, and waiting ones beyond the number kept.
+    /// Drops what need not stay: ended instances, and waiting ones beyond the number kept. Only
+    /// between turns: what a turn has decided is written at its end.
     pub(super) fn shed(&mut self, durable: u64) {
         while let Some((id, batch)) = self.retired.front() {
             if *batch > durable {
                 break;
             }
-            self.all.remove(id);
-            self.retired.pop_front();
+            // Something may have been written of it after its end.
+            let written = self.all.get(id).map_or(0, |resident| resident.written);
+            match self.retired.pop_front() {
+                Some((id, _)) if written > durable => self.retired.push_back((id, written)),
+                Some((id, _)) => drop(self.all.remove(&id)),
+                None => {}
+            }
         }
-        if self.all.len() > KEPT + KEPT / 10 {
-            let mut surplus = self.all.len() - KEPT;
+        if self.all.len() > self.kept + self.kept / 10 {
+            let mut surplus = self.all.len() - self.kept;
             self.all.retain(|_, resident| {
                 let busy = resident.instance.is_hot() || resident.written > durable;
                 if busy || surplus == 0 {

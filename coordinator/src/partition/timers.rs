@@ -95,7 +95,7 @@ impl Timers {
             let from = unread.from;
             self.unread = None;
             self.read(journal, partition, from)?;
-        } else if self.horizon.since(now) < HORIZON_MS / 2 {
+        } else if self.horizon.since(now) <= HORIZON_MS / 2 {
             let (from, again) = (self.horizon, now.plus(AGAIN_MS));
             self.unread = Some(Unread { from, batch: submitted, again });
             self.horizon = now.plus(HORIZON_MS);

@@ -81,6 +81,8 @@ pub(super) struct Knobs {
     late: u64,
     /// How many steps in a hundred make something durable, where there is something.
     commits: u32,
+    /// Waiting instances that stay in memory, where not as many as in production.
+    kept: Option<usize>,
     /// Percent of states captured for comparison.
     captured: u32,
 }

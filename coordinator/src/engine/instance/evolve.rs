@@ -100,6 +100,8 @@ impl Instance {
             Fact::Emitted { frame, event } => {
                 self.set_body(*frame, Body::Publishing { event: event.clone() });
             }
+            Fact::ChildAbandoned { child } => drop(self.abandoned.insert(*child)),
+            Fact::ChildGone { child } => drop(self.abandoned.remove(child)),
             Fact::Yielded(steps) => self.pending.clone_from(steps),
             Fact::Continued => self.pending.clear(),
             Fact::Suspended => self.suspended = true,

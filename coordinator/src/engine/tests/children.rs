@@ -99,6 +99,21 @@ fn a_parent_that_ends_takes_its_child_along() {
 }
 
 #[test]
+fn an_abandoned_child_is_cancelled_until_it_is_gone() {
+    let mut run = Run::of(CHILD).child(|_, _| None).go();
+    run.feed(Input::Cancel { reason: None }).unwrap();
+    let child = *run.cancelled_children.first().unwrap();
+    assert!(run.state.is_hot(), "a crash may have taken the message");
+    run.crash();
+    assert_eq!(run.cancelled_children, [child, child]);
+    run.feed(Input::ChildGone { child }).unwrap();
+    assert!(!run.state.is_hot());
+    run.crash();
+    assert_eq!(run.cancelled_children.len(), 2);
+    assert_eq!(run.feed(Input::ChildGone { child }), Err(Rejection::Stale));
+}
+
+#[test]
 fn a_start_is_repeated_after_a_crash_under_the_same_id() {
     let mut run = Run::of(CHILD).child(|_, _| None).go();
     run.at = run.at.plus(5_000);

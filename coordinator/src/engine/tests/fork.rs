@@ -225,6 +225,41 @@ fn the_winner_of_a_race_cancels_the_others() {
 }
 
 #[test]
+fn the_losers_of_a_race_end_although_the_fork_waits_for_an_evaluation() {
+    for later in ["export: {as: '{k: $secrets.k}'}", "output: {as: '{k: $secrets.k}'}"] {
+        let body = format!(
+            "use: {{secrets: [k]}}
+do:
+  - f:
+      fork:
+        compete: true
+        branches:
+          - wins: {{set: {{n: 1}}}}
+          - fails: {{raise: {{error: {{type: runtime, status: 500}}}}}}
+          - works: {{call: a}}
+      {later}
+  - out: {{set: '${{ .n // .k }}'}}"
+        );
+        let run = Run::of(&body).secrets(r#"{"k": 1}"#).go();
+        assert_eq!(run.output(), "1", "{later}");
+    }
+}
+
+#[test]
+fn the_losers_of_a_race_end_although_extensions_come_after_the_fork() {
+    let body = "
+use: {extensions: [{x: {extend: composite, after: [{w: {wait: PT1S}}]}}]}
+do:
+  - f:
+      fork:
+        compete: true
+        branches:
+          - wins: {set: {n: 1}}
+          - fails: {raise: {error: {type: runtime, status: 500}}}";
+    assert_eq!(Run::of(body).go().output(), "{\"n\":1}");
+}
+
+#[test]
 fn arrays_of_arrays_do_not_grow_without_bound() {
     // Nothing here evaluates the growing value: the fork alone must notice.
     let body = "do: [{f: {fork: {branches: [{w: {wait: PT0S}}]}, then: f}}]";

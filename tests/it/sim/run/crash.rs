@@ -98,7 +98,11 @@ impl<'s> Run<'s> {
         for number in 0..self.journal.partitions() {
             let (journal, catalog) = (self.journal.clone(), catalog.clone());
             let shared = Shared { journal, catalog, epoch };
-            self.partitions.push(Partition::open(PartitionId(number), shared, now).unwrap());
+            let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
+            if let Some(kept) = self.knobs.kept {
+                partition.keep(kept);
+            }
+            self.partitions.push(partition);
         }
         for number in 0..self.partitions.len() {
             let mut after = None;
@@ -187,6 +191,7 @@ fn knobs(random: &mut Rng) -> Knobs {
         doubled: [0, 5, 30][random.usize(0..3)],
         late: [20, 1_000, 90_000][random.usize(0..3)],
         commits: [20, 50, 90][random.usize(0..3)],
+        kept: [None, Some(0), Some(2)][random.usize(0..3)],
         captured: [5, 20, 100][random.usize(0..3)],
     }
 }

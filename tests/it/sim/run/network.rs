@@ -113,6 +113,7 @@ impl Run<'_> {
             Message::Input { instance, .. }
             | Message::Show { instance, .. }
             | Message::Watch { instance, .. } => *instance,
+            Message::CancelChild { child, .. } => *child,
             Message::Event(_) => panic!("events go to all partitions"),
         };
         let partition = instance.partition(partitions);

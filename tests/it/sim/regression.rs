@@ -1,0 +1,139 @@
+//! Faults the simulation has found in partitions, each alone and by hand.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::oneshot;
+use windlass_coordinator::catalog::Catalog;
+use windlass_coordinator::engine::Input;
+use windlass_coordinator::journal::memory::MemoryJournal;
+use windlass_coordinator::journal::Status;
+use windlass_coordinator::partition::{
+    Batch, Message, NewInstance, Partition, Release, Reply, Shared,
+};
+use windlass_proto::definition::Options;
+use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+const ID: InstanceId = InstanceId(uuid::Uuid::from_u128(1));
+
+/// A partition, and what it needs.
+struct Bench {
+    shared: Shared,
+    partition: Partition,
+    now: Timestamp,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
+        let catalog = Arc::new(Catalog::open(journal.clone(), Options::default()).unwrap());
+        let shared = Shared { journal, catalog, epoch: 1 };
+        let now = Timestamp(1_750_000_000_000);
+        let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
+        Self { shared, partition, now }
+    }
+
+    /// The process ends and starts again.
+    fn restart(&mut self) {
+        let partition = Partition::open(PartitionId(0), self.shared.clone(), self.now).unwrap();
+        self.partition = partition;
+        let (batch, next) = self.partition.recover(self.now, None).unwrap();
+        assert!(next.is_none());
+        self.commit(batch);
+    }
+
+    fn turn(&mut self, messages: Vec<Message>) -> Batch {
+        let mut messages = messages;
+        self.partition.turn(self.now, &mut messages).unwrap()
+    }
+
+    /// Makes a batch durable; its releases go nowhere.
+    fn commit(&self, batch: Batch) -> Vec<Release> {
+        if !batch.is_empty() {
+            self.shared.journal.commit(&[batch.commit]).unwrap();
+            self.partition.durable().store(batch.number, Ordering::Release);
+        }
+        batch.releases
+    }
+
+    /// A start of a workflow that waits.
+    fn start(&self, id: InstanceId, milliseconds: u64) -> Message {
+        let text = format!(
+            "document: {{dsl: '1.0.3', namespace: sim, name: w{milliseconds}, version: '1.0.0'}}\n\
+             do: [{{a: {{wait: {{milliseconds: {milliseconds}}}}}}}]\n"
+        );
+        let deployed = self.shared.catalog.deploy(&text, self.now).ok().unwrap();
+        let plan = self.shared.catalog.plan(&deployed.digest).unwrap();
+        let (input, labels) = (Value::empty_object(), Vec::new());
+        let (parent, reply, ended) = (None, None, None);
+        Message::Start(Box::new(NewInstance { id, plan, input, labels, parent, reply, ended }))
+    }
+
+    fn status(&self, id: InstanceId) -> Status {
+        self.shared.journal.head(id).unwrap().unwrap().status
+    }
+
+    /// Lets time pass, from wake to wake, without any message.
+    fn sleep(&mut self, milliseconds: u64) {
+        let end = self.now.plus(milliseconds);
+        for _ in 0..1_000 {
+            self.now = self.now.max(self.partition.next_wake()).min(end);
+            let batch = self.turn(Vec::new());
+            self.commit(batch);
+            if self.now == end {
+                return;
+            }
+        }
+        panic!("the partition wakes without end");
+    }
+}
+
+#[test]
+fn a_timer_far_ahead_fires_though_nothing_else_happens_after_a_restart() {
+    let mut bench = Bench::new();
+    let start = bench.start(ID, 300_000);
+    let batch = bench.turn(vec![start]);
+    bench.commit(batch);
+    bench.restart();
+    bench.sleep(299_999);
+    assert_eq!(bench.status(ID), Status::Waiting);
+    bench.sleep(1);
+    assert_eq!(bench.status(ID), Status::Completed);
+}
+
+/// The turn that looks further ahead sets a timer there, and is not durable when the next one comes.
+#[test]
+fn a_timer_set_while_the_partition_looks_further_ahead_is_not_missed() {
+    let mut bench = Bench::new();
+    bench.now = bench.now.plus(31_000);
+    let start = bench.start(ID, 45_000);
+    let late = bench.turn(vec![start]);
+    bench.now = bench.now.plus(1_000);
+    let batch = bench.turn(Vec::new());
+    assert!(batch.is_empty());
+    bench.commit(late);
+    bench.sleep(44_000);
+    assert_eq!(bench.status(ID), Status::Completed);
+}
+
+#[test]
+fn an_instance_does_not_leave_memory_with_facts_not_handed_over() {
+    let mut bench = Bench::new();
+    bench.partition.keep(0);
+    let start = bench.start(ID, 60_000);
+    let batch = bench.turn(vec![start]);
+    bench.commit(batch);
+    let batch = bench.turn(Vec::new());
+    bench.commit(batch);
+    assert_eq!(bench.partition.resident(), 0);
+    let (reply, answer) = oneshot::channel::<Reply>();
+    let input = Message::Input { instance: ID, input: Input::Suspend, reply: Some(reply) };
+    let batch = bench.turn(vec![input]);
+    assert_eq!(batch.commit.writes.len(), 1);
+    assert!(bench.partition.instance(ID).is_some(), "it is not durable yet");
+    drop(bench.commit(batch));
+    drop(answer);
+    assert_eq!(bench.status(ID), Status::Suspended);
+}

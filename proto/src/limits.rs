@@ -49,6 +49,10 @@ pub const LISTEN_QUEUE: usize = 10_000;
 /// Levels of nested tasks while running, calls of functions included: bounds recursion.
 pub const FRAME_DEPTH: usize = 256;
 
+/// Instances that wait for one another, child for child: stops a workflow that runs itself without
+/// end. Deeper than people nest, and a child that is not awaited begins anew.
+pub const CHILD_DEPTH: u32 = 64;
+
 /// Bytes of an HTTP response a call reads.
 pub const RESPONSE_BYTES: usize = 10 << 20;
 

@@ -76,6 +76,8 @@ pub struct Parent {
     pub frame: FrameId,
     /// Whether it waits for the end.
     pub waits: bool,
+    /// How many instances above wait for this one, one through the other.
+    pub depth: u32,
 }
 
 /// How an instance ended.
@@ -364,10 +366,11 @@ impl Step {
 }
 
 impl Body {
-    /// What the visit is doing, or was doing before one of its expressions went to a worker.
+    /// What the visit is doing, or was doing before one of its expressions went to a worker or an
+    /// extension took over.
     pub(super) fn doing(&self) -> &Self {
         match self {
-            Self::Evaluating { before, .. } => before,
+            Self::Evaluating { before, .. } | Self::Extending { before, .. } => before,
             other => other,
         }
     }

@@ -141,11 +141,7 @@ impl FrameScope<'_> {
 
 /// What a frame binds to a name. A loop keeps its last item bound for its own `output.as`.
 fn bound_by(task: &Task, frame: &Frame, name: &str) -> Option<Value> {
-    let body = match &frame.body {
-        Body::Extending { before, .. } => before,
-        body => body.doing(),
-    };
-    match (&task.kind, body) {
+    match (&task.kind, frame.body.doing()) {
         (Kind::For(each), Body::Loop { items, index, .. }) => {
             let items = items.as_array().unwrap_or(&[]);
             let last = (*index as usize).min(items.len().saturating_sub(1));

@@ -69,7 +69,7 @@ impl<'a> Turn<'a> {
 
     /// True inside of an extension's list, functions that it calls included.
     fn is_in_extension(&self, id: FrameId) -> bool {
-        let mut bodies = self.state.lineage(id).map(|(_, frame)| frame.body.doing());
+        let mut bodies = self.state.lineage(id).map(|(_, frame)| &frame.body);
         bodies.any(|body| matches!(body, Body::Extending { .. }))
     }
 

@@ -52,6 +52,16 @@ pub(crate) const NOT_UNDERSTOOD: Code = Code {
                   --url names a Windlass of about the same version, and not a proxy before it.",
 };
 
+/// The journal refused a write while the process ran.
+pub(crate) const JOURNAL_FAILED: Code = Code {
+    code: "WL0708",
+    status: 503,
+    title: "The journal failed",
+    explanation: "The disk or the store refused a write while the process ran, so it ended: what it \
+                  held in memory may differ from what is on disk. Nothing acknowledged is lost. \
+                  Check free space and the kernel's log, then start again: open instances go on.",
+};
+
 /// The embedded coordinator or worker could not be set up.
 pub(crate) const NOT_STARTED: Code = Code {
     code: "WL0705",
@@ -82,7 +92,7 @@ pub(crate) const BENCH_FAILED: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 7] = [
+const ALL: [&Code; 8] = [
     &UNREACHABLE,
     &CANCELLED,
     &TIMED_OUT,
@@ -90,6 +100,7 @@ const ALL: [&Code; 7] = [
     &NOT_STARTED,
     &JOURNAL_DAMAGED,
     &BENCH_FAILED,
+    &JOURNAL_FAILED,
 ];
 
 /// The explanation of any code of Windlass.

@@ -39,4 +39,5 @@ pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
 pub use input::{ChildOutcome, Input, Rejection};
 pub use instance::{Body, Branch, Changes, Ending, Frame, Instance, Parent, Step, Timer};
 pub use listen::{Interest, interest};
+pub(crate) use scope::reference;
 pub use turn::{Decision, create, decide, recover};

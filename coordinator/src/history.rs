@@ -8,7 +8,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use crate::coordinator::HistoryEntry;
-use crate::engine::{Fact, Instance, Journaled, TimerPurpose};
+use crate::engine::{self, Fact, Instance, Journaled, TimerPurpose};
 use crate::view::reference;
 
 /// Tells facts while following the state they lead to.
@@ -54,9 +54,10 @@ impl<'p> Teller<'p> {
             None => (None, None),
         };
         let (task, name) = match fact {
-            Fact::TaskSkipped { task, .. } => {
+            Fact::TaskSkipped { parent, task, .. } => {
                 let task = self.plan.task(*task);
-                (Some(task.reference.clone()), Some(task.name.clone()))
+                let reference = engine::reference(self.plan, &self.instance, *parent, task);
+                (Some(reference), Some(task.name.clone()))
             }
             _ => (task, name),
         };

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use windlass_proto::id::FrameId;
-use windlass_proto::plan::{FunctionTarget, Kind, Plan};
+use windlass_proto::plan::Plan;
 
 use crate::coordinator::{InstanceView, OpenTask};
-use crate::engine::{Body, Ending, Instance};
+use crate::engine::{self, Body, Ending, Instance};
 use crate::journal::Head;
 
 /// An instance in full.
@@ -97,18 +97,9 @@ fn attempt(instance: &Instance, mut id: FrameId) -> u32 {
 /// JSON pointer of a visit's task, with the call sites of functions before it.
 #[must_use]
 pub fn reference(plan: &Plan, instance: &Instance, id: FrameId) -> Arc<str> {
-    let mut parts: Vec<Arc<str>> = Vec::new();
-    let mut next = Some(id);
-    while let Some(frame) = next.and_then(|id| instance.frames.get(&id)) {
-        let Some(index) = frame.task else { break };
-        let task = plan.task(index);
-        let is_site = matches!(&task.kind, Kind::Function(call)
-            if matches!(call.target, FunctionTarget::Defined(_)));
-        if parts.is_empty() || is_site {
-            parts.push(task.reference.clone());
-        }
-        next = Some(frame.parent);
+    let frame = instance.frames.get(&id);
+    match frame.and_then(|frame| Some((frame.parent, frame.task?))) {
+        Some((parent, task)) => engine::reference(plan, instance, parent, plan.task(task)),
+        None => Arc::from(""),
     }
-    parts.reverse();
-    parts.iter().map(|part| &**part).collect::<String>().into()
 }

@@ -15,7 +15,7 @@ pub const DEFINITION_NODES: usize = 200_000;
 /// tasks inside, in keys and in headers.
 pub const NAME_BYTES: usize = 128;
 
-/// Findings reported about one definition: nobody reads more, and some mistakes repeat on every line.
+/// Errors, and warnings, reported about one definition: nobody reads more, and some mistakes repeat on every line.
 pub const DEFINITION_FINDINGS: usize = 100;
 
 /// Steps of one evaluation of an expression: a few tens of milliseconds on one core.
@@ -48,6 +48,10 @@ pub const LISTEN_QUEUE: usize = 10_000;
 
 /// Levels of nested tasks while running, calls of functions included: bounds recursion.
 pub const FRAME_DEPTH: usize = 256;
+
+/// Instances that wait for one another, child for child: stops a workflow that runs itself without
+/// end. Deeper than people nest, and a child that is not awaited begins anew.
+pub const CHILD_DEPTH: u32 = 64;
 
 /// Bytes of an HTTP response a call reads.
 pub const RESPONSE_BYTES: usize = 10 << 20;
@@ -141,8 +145,6 @@ pub const REGEX_BYTES: usize = 512 << 10;
 /// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
 pub const EXPRESSION_DEPTH: usize = 64;
 
-/// Tokens on one way into an expression: walking its syntax tree recurses that deeply.
-pub const EXPRESSION_TOKENS: usize = 1_000;
 /// Operators chained or nested in one expression: walking its syntax tree recurses that deeply.
 pub const EXPRESSION_LEVELS: usize = 400;
 

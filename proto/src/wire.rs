@@ -46,7 +46,7 @@ pub struct Assignment {
     /// The task's raw input.
     pub input: Value,
     /// The variables the task's expressions name (see [`crate::plan::Task::variables`]), without
-    /// secrets. `$input` and `$output` are the worker's to bind.
+    /// secrets. `$input` and `$authorization` are the worker's to bind.
     pub variables: Vec<(Arc<str>, Value)>,
     /// What `now` means to the task's expressions.
     pub now: Timestamp,

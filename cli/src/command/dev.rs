@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio::net::TcpListener;
 use windlass_coordinator::accept::{self, Exposure};
 
-use crate::code::NOT_STARTED;
+use crate::code::{JOURNAL_FAILED, NOT_STARTED};
 use crate::definition::{self, Checked};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
@@ -98,7 +98,12 @@ async fn serve(
     }
     output::message(&format!("listening on http://{address}"));
     let coordinator = embedded.coordinator.clone();
-    let served = accept::serve(listener, coordinator, exposure, signal::stop()).await;
+    let failing = embedded.coordinator.clone();
+    let served = accept::serve(listener, coordinator, exposure, signal::stop());
+    let served = tokio::select! {
+        served = served => served,
+        reason = failing.failed() => return Err(CliError::coded(&JOURNAL_FAILED, &reason)),
+    };
     output::message("stopping; open instances continue at the next start");
     served.map_err(|error| not_bound(address, &error))
 }

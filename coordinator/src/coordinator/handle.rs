@@ -61,6 +61,12 @@ impl Coordinator {
         self.runtime.failure()
     }
 
+    /// Returns, with the reason, when the coordinator stops by itself because its journal failed:
+    /// the process should end then, as what it holds in memory may differ from what is on disk.
+    pub async fn failed(&self) -> String {
+        self.runtime.failed().await
+    }
+
     /// Checks a definition and makes it current.
     ///
     /// # Errors

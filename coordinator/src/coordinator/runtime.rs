@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::watch;
 use windlass_proto::definition;
 use windlass_proto::id::PartitionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
@@ -27,7 +28,7 @@ pub(super) struct Runtime {
     committer: CommitterHandle,
     owners: Mutex<Vec<Owner>>,
     stopping: Arc<AtomicBool>,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: watch::Sender<Option<String>>,
 }
 
 /// The ways between partitions, workers and definitions.
@@ -83,7 +84,7 @@ impl Runtime {
             committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
             stopping: Arc::new(AtomicBool::new(false)),
-            failure: Arc::new(Mutex::new(None)),
+            failure: watch::Sender::new(None),
         };
         let shared = Shared { journal, catalog, epoch };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
@@ -104,18 +105,26 @@ impl Runtime {
     fn on_failure(&self) -> Arc<dyn Fn(String) + Send + Sync> {
         let (stopping, failure) = (self.stopping.clone(), self.failure.clone());
         Arc::new(move |reason| {
-            let mut failure = failure.lock().unwrap_or_else(|it| it.into_inner());
-            if failure.is_none() && !stopping.load(Ordering::Acquire) {
+            if !stopping.swap(true, Ordering::AcqRel) {
                 tracing::error!(%reason, "the journal failed: the coordinator stops");
-                *failure = Some(reason);
+                failure.send_replace(Some(reason));
             }
-            stopping.store(true, Ordering::Release);
         })
     }
 
     /// Why the coordinator stopped by itself, if it did.
     pub(super) fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(|it| it.into_inner()).clone()
+        self.failure.borrow().clone()
+    }
+
+    /// Returns, with the reason, when the coordinator stops by itself.
+    pub(super) async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // The sender lives in `self`, so the channel cannot close while this waits.
+            Err(_) => String::new(),
+        }
     }
 
     /// True when it takes no more work.

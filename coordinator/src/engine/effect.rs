@@ -14,7 +14,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Work;
 
 use super::input::ChildOutcome;
-use super::instance::Ending;
+use super::instance::{Ending, Parent};
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,16 +56,14 @@ pub enum Effect {
     },
     /// Start a child; answer [`super::Input::ChildAccepted`] or [`super::Input::ChildEnded`].
     StartChild {
-        /// The visit of the `run.workflow`.
-        frame: FrameId,
+        /// This instance and the visit of its `run.workflow`.
+        parent: Parent,
         /// The child's id: a start of the same id is a repeat.
         child: InstanceId,
         /// Namespace, name, version (`latest` for the highest).
         workflow: [Arc<str>; 3],
         /// Its input.
         input: Value,
-        /// Whether its end is awaited.
-        wait: bool,
     },
     /// End a child that nobody waits for any more; answer [`super::Input::ChildGone`].
     CancelChild {

@@ -299,6 +299,7 @@ impl<'a> Turn<'a> {
         let Some(task) = self.task_of(frame) else { return };
         if !frame.extensions.is_empty() {
             let extensions = frame.extensions.clone();
+            let flow = flow.or_else(|| caught_flow(task, frame.body.doing()));
             return self.begin_after(id, extensions, output, flow);
         }
         let context = match &task.export.transform {

@@ -76,6 +76,8 @@ pub struct Parent {
     pub frame: FrameId,
     /// Whether it waits for the end.
     pub waits: bool,
+    /// How many instances above wait for this one, one through the other.
+    pub depth: u32,
 }
 
 /// How an instance ended.
@@ -265,6 +267,8 @@ pub enum Body {
         held: Value,
         /// Where the flow goes after the task, when it has said so.
         flow: Option<Flow>,
+        /// What the visit was doing: the variables it binds stay bound.
+        before: Box<Body>,
         /// What the next task gets.
         value: Value,
     },
@@ -362,10 +366,11 @@ impl Step {
 }
 
 impl Body {
-    /// What the visit is doing, or was doing before one of its expressions went to a worker.
+    /// What the visit is doing, or was doing before one of its expressions went to a worker or an
+    /// extension took over.
     pub(super) fn doing(&self) -> &Self {
         match self {
-            Self::Evaluating { before, .. } => before,
+            Self::Evaluating { before, .. } | Self::Extending { before, .. } => before,
             other => other,
         }
     }

@@ -174,7 +174,7 @@ fn bound_by(task: &Task, frame: &Frame, name: &str) -> Option<Value> {
 
 /// JSON pointer of a task that the frame `parent` runs, with the call sites of functions before it:
 /// the pointers of tasks inside functions start at the function.
-pub(super) fn reference(plan: &Plan, state: &Instance, parent: FrameId, task: &Task) -> Arc<str> {
+pub(crate) fn reference(plan: &Plan, state: &Instance, parent: FrameId, task: &Task) -> Arc<str> {
     if plan.functions.is_empty() {
         return task.reference.clone();
     }
@@ -184,8 +184,14 @@ pub(super) fn reference(plan: &Plan, state: &Instance, parent: FrameId, task: &T
     };
     let above = state.lineage(parent).filter_map(|(_, frame)| frame.task);
     let sites = above.map(|index| plan.task(index)).filter(is_call_site);
-    let mut parts: Vec<&str> =
-        std::iter::once(task).chain(sites).map(|it| &*it.reference).collect();
+    let mut parts: Vec<&str> = Vec::new();
+    for task in std::iter::once(task).chain(sites) {
+        parts.push(&task.reference);
+        // Extensions stand apart: whatever they extend is not above them in the definition.
+        if task.reference.starts_with("/use/extensions/") {
+            break;
+        }
+    }
     parts.reverse();
     parts.concat().into()
 }
@@ -242,13 +248,12 @@ impl Turn<'_> {
             .map_err(|error| Problem::new(Standard::Expression, error.message))
     }
 
-    /// The values of these variables for a task that goes to a worker; secrets, `$input`,
-    /// `$output` and `$authorization` are the worker's to bind.
+    /// The values of these variables for a task that goes to a worker; secrets, `$input`
+    /// and `$authorization` are the worker's to bind.
     pub(super) fn variables(&self, id: FrameId, names: &[Arc<str>]) -> Vec<(Arc<str>, Value)> {
         let locals = Locals::default();
         let scope = self.scope(id, &locals);
-        let theirs =
-            |name: &str| is_secrets(name) || matches!(name, "input" | "output" | "authorization");
+        let theirs = |name: &str| is_secrets(name) || matches!(name, "input" | "authorization");
         let mine = names.iter().filter(|name| !theirs(name));
         mine.map(|name| (name.clone(), scope.variable(name))).collect()
     }

@@ -11,6 +11,7 @@ mod descriptors;
 mod driver;
 mod events;
 mod examples;
+mod extensions;
 mod fork;
 mod functions;
 mod fuzz;

@@ -31,12 +31,18 @@ impl Turn<'_> {
                 self.end(Ending::Faulted(problem.at(&"/".into())));
             }
             TimerPurpose::Timeout => self.fail(id, timed_out("the task took too long")),
+            // The attempt is over, only its `output.as` is still at a worker.
+            TimerPurpose::Attempt if !self.is_trying(id) => {}
             TimerPurpose::Attempt => {
                 let problem = timed_out("the attempt took too long").at(&self.reference(id));
                 self.attempt_failed(id, problem);
             }
         }
         Ok(())
+    }
+
+    fn is_trying(&self, id: FrameId) -> bool {
+        matches!(self.state.frame(id).map(|it| &it.body), Some(Body::Trying { .. }))
     }
 
     /// Timers keep counting while the instance is suspended; what they do waits for resume.

@@ -105,7 +105,8 @@ pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
                 turn.effects.push(Effect::Publish { frame, event: Arc::new(event) });
             }
             Body::Child { child, workflow, input, wait } => {
-                turn.effects.push(Effect::StartChild { frame, child, workflow, input, wait });
+                let parent = turn.parent_of_child(frame, wait);
+                turn.effects.push(Effect::StartChild { parent, child, workflow, input });
             }
             _ => {}
         }
@@ -288,9 +289,8 @@ impl<'a> Turn<'a> {
         }
         let frames = &self.state.frames;
         self.effects.retain(|effect| match effect {
-            Effect::Publish { frame, .. } | Effect::StartChild { frame, .. } => {
-                frames.contains_key(frame)
-            }
+            Effect::Publish { frame, .. }
+            | Effect::StartChild { parent: Parent { frame, .. }, .. } => frames.contains_key(frame),
             _ => true,
         });
         Decision { facts: self.facts, effects: self.effects }
@@ -301,7 +301,8 @@ impl<'a> Turn<'a> {
     fn withdraw(&mut self, closed: FrameId) -> bool {
         let before = self.effects.len();
         self.effects.retain(|effect| match effect {
-            Effect::Dispatch { frame, .. } | Effect::StartChild { frame, .. } => *frame != closed,
+            Effect::Dispatch { frame, .. }
+            | Effect::StartChild { parent: Parent { frame, .. }, .. } => *frame != closed,
             _ => true,
         });
         self.effects.len() < before

@@ -318,8 +318,7 @@ impl Sender<'_> {
             Effect::Publish { frame, event } => {
                 Release::Publish { instance: self.instance, frame, event }
             }
-            Effect::StartChild { frame, child, workflow, input, wait } => {
-                let parent = Parent { instance: self.instance, frame, waits: wait };
+            Effect::StartChild { parent, child, workflow, input } => {
                 Release::StartChild { parent, child, workflow, input }
             }
             Effect::CancelChild { child } => Release::CancelChild { parent: self.instance, child },

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use super::node::{Data, Mapping, Node, Place};
 use super::source::Source;
 use super::suggest;
-use super::{Options, codes};
+use super::{Options, Severity, codes};
 use crate::expression::Names;
 use crate::plan::{Authentication, Duration, Endpoint, Raise, Retry, Task, TaskIx};
 use crate::secret::SecretName;
@@ -91,7 +91,11 @@ impl Decoder<'_> {
         word: &str,
         candidates: impl IntoIterator<Item = &'c str> + Clone,
     ) -> String {
-        if self.findings.is_full() { String::new() } else { suggest::hint(word, candidates) }
+        if self.findings.is_full(Severity::Error) {
+            String::new()
+        } else {
+            suggest::hint(word, candidates)
+        }
     }
 
     /// Reports that `what` is not what it must be; gives nothing, to end a method with.

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::codes;
 use super::decoder::Decoder;
 use super::node::{Data, Node};
+use super::{Severity, codes};
 use crate::expression::{
     Names, Program, SyntaxError, Template, TemplateError, UriTemplate, is_secrets,
 };
@@ -154,7 +154,7 @@ impl Decoder<'_> {
     }
 
     fn syntax_error(&mut self, node: &Node, error: &SyntaxError) {
-        let full = self.findings.is_full();
+        let full = self.findings.is_full(Severity::Error);
         let place =
             if full { node.place } else { self.source.inside(node, error.offset, error.length) };
         let hint = error.hint.as_deref().unwrap_or("");
@@ -211,7 +211,7 @@ impl Decoder<'_> {
     /// Warns of secrets that are named but not declared.
     fn check_declared(&mut self, node: &Node, text: &str) {
         for (offset, name) in undeclared(text, &self.declared) {
-            if self.findings.is_full() {
+            if self.findings.is_full(Severity::Warning) {
                 return;
             }
             let place = self.source.inside(node, offset, name.len());

@@ -9,7 +9,7 @@ const MESSAGE: usize = 400;
 /// Characters of a pointer.
 const POINTER: usize = 4_000;
 
-/// Collects what is found, up to a limit, each thing once.
+/// Collects what is found, errors and warnings each up to a limit, each thing once.
 #[derive(Default)]
 pub(super) struct Findings {
     list: Vec<Diagnostic>,
@@ -29,9 +29,11 @@ impl Findings {
         self.errors
     }
 
-    /// True when further findings are dropped, so that no work need go into them.
-    pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= limits::DEFINITION_FINDINGS
+    /// True when further findings of this kind are dropped, so that no work need go into them.
+    /// Warnings do not take the room of errors: a definition is refused with a reason.
+    pub(super) fn is_full(&self, severity: Severity) -> bool {
+        let kept = self.list.iter().filter(|it| it.severity == severity).count();
+        kept >= limits::DEFINITION_FINDINGS
     }
 
     pub(super) fn error(
@@ -75,7 +77,7 @@ impl Findings {
         hint: &str,
     ) {
         self.errors |= severity == Severity::Error;
-        if self.is_full() {
+        if self.is_full(severity) {
             return;
         }
         let span = place.span;

@@ -215,7 +215,12 @@ impl Instance {
             Fact::ExtensionsBegan { frame, extensions, value, flow, after } => {
                 self.empty(*frame);
                 let (held, value) = (value.clone(), value.clone());
-                let body = Body::Extending { place: 0, after: *after, held, flow: *flow, value };
+                let before = match self.body_mut(*frame).map(|body| body.doing()) {
+                    Some(body) if !body.is_outstanding() => Box::new(body.clone()),
+                    _ => Box::new(Body::Begun),
+                };
+                let (after, flow) = (*after, *flow);
+                let body = Body::Extending { place: 0, after, held, flow, before, value };
                 if let Some(frame) = self.frames.get_mut(frame) {
                     frame.extensions.clone_from(extensions);
                 }
@@ -233,10 +238,12 @@ impl Instance {
             }
             Fact::ExtensionsEnded { frame } => {
                 let Some(open) = self.frames.get_mut(frame) else { return };
-                if matches!(open.body, Body::Extending { after: true, .. }) {
+                let Body::Extending { after, before, .. } = &open.body else { return };
+                let before = (**before).clone();
+                if *after {
                     open.extensions.clear();
                 }
-                self.set_body(*frame, Body::Begun);
+                self.set_body(*frame, before);
                 self.restart(*frame);
             }
             _ => {}

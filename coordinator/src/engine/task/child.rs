@@ -5,14 +5,16 @@ use std::sync::Arc;
 use uuid::Uuid;
 use windlass_proto::expression::Template;
 use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
 use windlass_proto::plan::{Kind, Return, SubWorkflow};
-use windlass_proto::problem::Problem;
+use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use crate::engine::effect::Effect;
 use crate::engine::fact::Fact;
 use crate::engine::flow::no_secrets_here;
+use crate::engine::instance::Parent;
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
 
@@ -29,10 +31,19 @@ impl Turn<'_> {
                     input: input.clone(),
                     wait,
                 });
-                self.effect(Effect::StartChild { frame: id, child, workflow, input, wait });
+                let parent = self.parent_of_child(id, wait);
+                self.effect(Effect::StartChild { parent, child, workflow, input });
             }
             Err(problem) => self.fail(id, problem),
         }
+    }
+
+    /// What a child knows of its parent. Those who do not wait do not count: a workflow may go on as
+    /// a new instance of itself for ever.
+    pub(in crate::engine) fn parent_of_child(&self, frame: FrameId, waits: bool) -> Parent {
+        let above = self.state.parent.filter(|parent| parent.waits).map_or(0, |it| it.depth);
+        let depth = if waits { above.saturating_add(1) } else { 0 };
+        Parent { instance: self.state.id, frame, waits, depth }
     }
 
     fn child_request(
@@ -41,6 +52,13 @@ impl Turn<'_> {
         child: &SubWorkflow,
         input: &Value,
     ) -> Result<([Arc<str>; 3], Value), Problem> {
+        if child.wait && self.parent_of_child(id, true).depth > limits::CHILD_DEPTH {
+            let detail = format!(
+                "more than {} workflows wait for one another: a workflow runs itself without end?",
+                limits::CHILD_DEPTH
+            );
+            return Err(Problem::new(Standard::Runtime, detail));
+        }
         let value = |template: &Template| {
             if template.uses_secrets() {
                 return Err(no_secrets_here("run.workflow"));

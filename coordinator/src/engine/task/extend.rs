@@ -4,11 +4,13 @@
 //! give is dropped. `then: exit` in a list before the task takes its place: what the list gave is
 //! the task's raw output. Tasks of extensions are not extended themselves.
 
+use windlass_proto::expression::Program;
 use windlass_proto::id::FrameId;
-use windlass_proto::plan::{Extension, Flow, Kind, Task, TaskList};
+use windlass_proto::plan::{Extension, Flow, Kind, SchemaSource, Task, TaskList};
 use windlass_proto::value::Value;
 
 use crate::engine::fact::Fact;
+use crate::engine::flow::{check, no_secrets_here};
 use crate::engine::instance::{Body, Frame, Step};
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
@@ -17,27 +19,39 @@ impl<'a> Turn<'a> {
     /// Begins the extensions that apply to a task; false when there are none.
     pub(in crate::engine) fn begin_extensions(&mut self, id: FrameId, task: &Task) -> bool {
         let Some(frame) = self.state.frame(id) else { return false };
-        // Lists that have run already are not run again when an evaluation resumes.
-        if !frame.extensions.is_empty() || task.reference.starts_with("/use/extensions/") {
+        if self.is_in_extension(id) {
             return false;
         }
         let raw = frame.raw.clone();
         let input = match &task.input.from {
             Some(from) if !from.uses_secrets() => {
-                match self.template(from, &raw, id, &Locals::default()) {
+                match self.template(from, &raw, id, &Locals::before_input()) {
                     Ok(input) => input,
                     // The task itself fails the same way, in its turn.
                     Err(_) => return false,
                 }
             }
-            _ => raw,
+            _ => raw.clone(),
         };
+        let schema = task.input.schema.as_ref();
+        if matches!(schema, Some(SchemaSource::Inline(_))) && check(schema, &raw, "").is_err() {
+            // So does it here: nothing comes before a task that does not begin.
+            return false;
+        }
         let extensions = (0u32..).zip(&self.plan.extensions);
-        let applying =
-            extensions.filter(|(_, extension)| self.applies(id, extension, task, &input));
-        let extensions: Vec<u32> = applying.map(|(number, _)| number).collect();
+        let targeting: Vec<_> = extensions.filter(|(_, it)| targets(it, task)).collect();
+        let mut conditions = targeting.iter().filter_map(|(_, it)| it.when.as_ref());
+        if conditions.any(Program::uses_secrets) {
+            self.fail(id, no_secrets_here("`when` of an extension"));
+            return true;
+        }
+        let applying = targeting.iter().filter(|(_, it)| self.applies(id, it, &input));
+        let extensions: Vec<u32> = applying.map(|(number, _)| *number).collect();
         if extensions.is_empty() {
             return false;
+        }
+        if task.input.from.is_some() {
+            self.record(Fact::TaskInput { frame: id, input: input.clone() });
         }
         let (frame, value, flow, after) = (id, input, None, false);
         self.record(Fact::ExtensionsBegan { frame, extensions, value, flow, after });
@@ -47,15 +61,16 @@ impl<'a> Turn<'a> {
 
     /// Whether an extension applies. A condition that fails to evaluate does not hold: the
     /// specification's own example asks for members that not every task has.
-    fn applies(&self, id: FrameId, extension: &Extension, task: &Task, input: &Value) -> bool {
-        let targeted = match &*extension.extend {
-            "all" => true,
-            "composite" => matches!(task.kind, Kind::Do(_) | Kind::Fork(_)),
-            word => word == task.kind.word(),
-        };
+    fn applies(&self, id: FrameId, extension: &Extension, input: &Value) -> bool {
         let holds =
             |when| self.program(when, input, id, &Locals::default()).is_ok_and(|it| it.is_truthy());
-        targeted && extension.when.as_ref().is_none_or(holds)
+        extension.when.as_ref().is_none_or(holds)
+    }
+
+    /// True inside of an extension's list, functions that it calls included.
+    fn is_in_extension(&self, id: FrameId) -> bool {
+        let mut bodies = self.state.lineage(id).map(|(_, frame)| &frame.body);
+        bodies.any(|body| matches!(body, Body::Extending { .. }))
     }
 
     /// The list of the extension at work.
@@ -106,5 +121,14 @@ impl<'a> Turn<'a> {
         self.record(Fact::ExtensionsBegan { frame, extensions, value, flow, after });
         self.drop_steps(id);
         self.steps.push_back(Step::Advance { frame, position: 0 });
+    }
+}
+
+/// True when an extension is for tasks of this kind.
+fn targets(extension: &Extension, task: &Task) -> bool {
+    match &*extension.extend {
+        "all" => true,
+        "composite" => matches!(task.kind, Kind::Do(_) | Kind::Fork(_)),
+        word => word == task.kind.word(),
     }
 }

@@ -1,6 +1,7 @@
 //! `run.workflow` (§1.12).
 
 use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
 use windlass_proto::problem::Standard;
 use windlass_proto::value::Value;
 
@@ -135,6 +136,7 @@ fn a_child_tells_its_parent_how_it_ended() {
         instance: "01920000-0000-7000-8000-000000000002".parse().unwrap(),
         frame: FrameId(3),
         waits,
+        depth: 1,
     };
     let run = Run::of("do: [{a: {set: {n: 1}}}]").parent(parent(true)).go();
     let (_, frame, outcome) = &run.notified[0];
@@ -149,4 +151,19 @@ fn a_child_tells_its_parent_how_it_ended() {
     assert_eq!(run.notified[0].2, ChildOutcome::Cancelled(run.state.id));
     let run = Run::of("do: []").parent(parent(false)).go();
     assert!(run.notified.is_empty());
+}
+
+#[test]
+fn workflows_that_wait_for_one_another_are_bounded() {
+    let start = |depth, waits, body: &str| {
+        let instance = "01920000-0000-7000-8000-000000000002".parse().unwrap();
+        Run::of(body).parent(Parent { instance, frame: FrameId(3), waits, depth }).go()
+    };
+    assert!(start(limits::CHILD_DEPTH - 1, true, CHILD).state.ending.is_some());
+    let deep = start(limits::CHILD_DEPTH, true, CHILD);
+    assert_eq!((deep.problem().status, deep.children.len()), (500, 0));
+    // Who goes on as a new instance is not waited for, and may do so for ever.
+    let on = CHILD.replace("version: 1.0.0}", "version: 1.0.0}, await: false");
+    assert_eq!(start(limits::CHILD_DEPTH, true, &on).children.len(), 1);
+    assert_eq!(start(0, false, CHILD).children.len(), 1);
 }

@@ -370,7 +370,8 @@ impl Run {
                 };
                 self.inbox.push_back(Input::Published { frame, result });
             }
-            Effect::StartChild { frame, workflow, input, wait, .. } => {
+            Effect::StartChild { parent, workflow, input, .. } => {
+                let (frame, wait) = (parent.frame, parent.waits);
                 let outcome = (self.child)(&workflow, &input);
                 self.children.push((workflow, input, wait));
                 let answer = match outcome {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{DOCUMENT, loaded, plan};
-use crate::definition::{Options, load};
+use crate::definition::{Options, Severity, load};
 use crate::value::Value;
 
 fn codes(text: &str) -> Vec<&'static str> {
@@ -118,6 +118,18 @@ fn a_megabyte_of_findings_ends_in_time_and_reports_the_first_hundred() {
     assert!(!loaded(&secrets).diagnostics.is_empty());
     assert!(found.windows(2).all(|pair| pair[0].line <= pair[1].line));
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
+#[test]
+fn an_error_is_told_however_many_warnings_there_are() {
+    let secrets: String = (0..200).map(|at| format!(" ${{ $secrets.x{at} }}")).collect();
+    let found =
+        loaded(&format!("do:\n  - a: {{ set: {{ x: '{secrets}' }} }}\n  - b: {{ sett: 1 }}\n"));
+    assert!(found.plan.is_none());
+    let errors: Vec<_> =
+        found.diagnostics.iter().filter(|it| it.severity == Severity::Error).collect();
+    assert_eq!(errors.iter().map(|it| it.code).collect::<Vec<_>>(), ["WL0133"]);
+    assert_eq!(found.diagnostics.len(), 101);
 }
 
 #[test]

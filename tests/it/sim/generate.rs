@@ -215,6 +215,13 @@ impl Generator<'_> {
             }
             task.from = Some(Shape::Object(vec![("n".into(), expr)]));
         }
+        // What a task binds for its own list still holds where its output is made.
+        let scope = match task.kind {
+            Kind::For { .. } | Kind::Try(_) | Kind::Listen(_) => {
+                Scope { item: false, index: false, status: false, ..scope }
+            }
+            _ => scope,
+        };
         if task.output.is_none() && self.chance(10) {
             task.output = Some(self.shape(scope));
         }

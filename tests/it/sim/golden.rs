@@ -1,8 +1,8 @@
 //! Journals that earlier versions wrote: facts of instances, and the states they add up to.
 //!
 //! The files lie in `golden/`. A change of the state alone (a new field, say) needs
-//! `WINDLASS_GOLDEN=states`, which leaves the recorded facts as they are and writes down what they
-//! add up to now. `WINDLASS_GOLDEN=write` records `facts-1.json` anew, with the facts of this
+//! `WINDLASS_GOLDEN=states`, which leaves the recorded facts and snapshots as they are and writes
+//! down what they add up to now. `WINDLASS_GOLDEN=write` records `facts-1.json` anew, with the facts of this
 //! version. Once a version is released, the facts it wrote stay for ever: a change of format then
 //! gets a file of its own beside the old ones.
 
@@ -125,7 +125,11 @@ fn old_journals_add_up_to_the_same_states() {
     for file in files {
         let mut all = read(&file);
         if mode == "states" {
-            all = all.into_iter().map(|it| Recorded::of(it.id, it.entries)).collect();
+            let kept = |it: Recorded| {
+                let snapshot = it.snapshot;
+                Recorded { snapshot, ..Recorded::of(it.id, it.entries) }
+            };
+            all = all.into_iter().map(kept).collect();
             write(&file, &all);
         }
         for recorded in all {

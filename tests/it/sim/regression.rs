@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::engine::Input;
-use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::Status;
+use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::partition::{
     Batch, Message, NewInstance, Partition, Release, Reply, Shared,
 };

@@ -7,6 +7,7 @@
 mod check;
 mod coverage;
 mod generate;
+mod golden;
 mod model;
 mod oracle;
 mod outside;
@@ -71,7 +72,12 @@ fn everything_comes_to_its_end_once() {
 /// One run; the error tells all about a failure.
 fn simulate(seed: u64) -> Result<Coverage, String> {
     let story = Mutex::new(Story::default());
-    let result = catch_unwind(AssertUnwindSafe(|| Run::new(seed, &story).drive()));
+    let run = || {
+        let mut run = Run::new(seed, &story);
+        run.drive();
+        run.coverage
+    };
+    let result = catch_unwind(AssertUnwindSafe(run));
     result.map_err(|panic| {
         let story = story.into_inner().unwrap_or_else(|it| it.into_inner());
         let text = panic.downcast_ref::<String>().cloned();

@@ -89,7 +89,7 @@ pub(super) fn facts(journal: &dyn Journal, id: InstanceId) -> Vec<(Timestamp, Fa
     all
 }
 
-fn instances(journal: &MemoryJournal) -> Vec<InstanceId> {
+pub(super) fn instances(journal: &MemoryJournal) -> Vec<InstanceId> {
     let all = journal.list(&Filter::default(), None, usize::MAX).unwrap().items;
     all.into_iter().map(|(id, _)| id).collect()
 }

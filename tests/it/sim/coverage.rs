@@ -41,6 +41,9 @@ const ALL: &[&str] = &[
     "fact ChildStarted",
     "fact ChildAbandoned",
     "fact ChildGone",
+    "fact ExtensionsBegan",
+    "fact ExtensionBegan",
+    "fact ExtensionsEnded",
     "fact Yielded",
     "fact Continued",
     "fact Suspended",
@@ -104,6 +107,15 @@ impl Coverage {
     /// The kinds never seen.
     pub(super) fn missing(&self) -> Vec<&'static str> {
         ALL.iter().filter(|kind| !self.0.contains_key(*kind)).copied().collect()
+    }
+
+    /// The kinds of facts never seen.
+    pub(super) fn missing_facts(&self) -> Vec<&'static str> {
+        self.missing().into_iter().filter(|kind| kind.starts_with("fact ")).collect()
+    }
+
+    pub(super) fn has(&self, kind: &str) -> bool {
+        self.0.contains_key(kind)
     }
 
     /// All counts, one a line.

@@ -3,8 +3,8 @@
 use fastrand::Rng;
 
 use super::model::{
-    Call, Condition, Expr, Items, Kind, Listen, Mode, Retry, Shape, Task, Then, Timeout, Try,
-    Workflow,
+    Call, Condition, Expr, Extension, Items, Kind, Listen, Mode, Retry, Shape, Task, Then, Timeout,
+    Try, Workflow,
 };
 use super::oracle::FOREVER_MS;
 
@@ -90,6 +90,9 @@ impl Generator<'_> {
             workflow.functions.push((format!("f{number}"), function));
         }
         self.functions = workflow.functions.iter().map(|it| it.0.clone()).collect();
+        if self.chance(15) {
+            workflow.extensions = self.extensions();
+        }
         let scope = Scope::default();
         if self.chance(20) {
             workflow.from = Some(self.object(scope));
@@ -109,6 +112,25 @@ impl Generator<'_> {
             workflow.output = Some(self.object(scope));
         }
         workflow
+    }
+
+    /// What is done around tasks of one kind. Not around those that listen: the events of a pair
+    /// would be over before.
+    fn extensions(&mut self) -> Vec<Extension> {
+        let kind = self.pick(&["call", "composite", "wait", "switch", "emit", "try", "raise"]);
+        let mut around = || {
+            let tasks = (0..self.random.usize(1..=2)).map(|_| {
+                let name = self.named();
+                let kind = match self.random.u32(0..4) {
+                    0 => Kind::Wait(self.random.u64(0..500)),
+                    1 => Kind::Call(Call::Echo, None),
+                    _ => Kind::Set(self.object(Scope::default())),
+                };
+                plain(name, kind)
+            });
+            tasks.collect()
+        };
+        (0..2).map(|_| Extension { kind, before: around(), after: around() }).collect()
     }
 
     /// A list: tasks, loops by jumps, jumps forward.

@@ -22,10 +22,20 @@ pub(super) const OUTSIDE: i64 = 7;
 pub(super) struct Workflow {
     pub(super) name: String,
     pub(super) functions: Vec<(String, Task)>,
+    pub(super) extensions: Vec<Extension>,
     pub(super) from: Option<Shape>,
     pub(super) output: Option<Shape>,
     pub(super) timeout: Option<Timeout>,
     pub(super) tasks: Vec<Task>,
+}
+
+/// What runs before and after tasks of a kind. What it gives is dropped, so the outcome is the same
+/// without.
+#[derive(Clone, Debug)]
+pub(super) struct Extension {
+    pub(super) kind: &'static str,
+    pub(super) before: Vec<Task>,
+    pub(super) after: Vec<Task>,
 }
 
 /// A task.
@@ -280,6 +290,11 @@ impl Workflow {
             "use": {"secrets": [SECRET.0], "functions": functions},
             "do": list(&self.tasks),
         });
+        let extensions = self.extensions.iter().enumerate().map(|(number, it)| {
+            let (before, after) = (list(&it.before), list(&it.after));
+            json!({ format!("x{number}"): {"extend": it.kind, "before": before, "after": after} })
+        });
+        all["use"]["extensions"] = extensions.collect();
         if let Some(from) = &self.from {
             all["input"] = json!({"from": from.transform()});
         }

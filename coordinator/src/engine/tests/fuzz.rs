@@ -131,7 +131,12 @@ fn input(run: &Run, random: &mut Random) -> Input {
             Input::EventArrived(Arc::new(CloudEvent::from_value(json(&event)).unwrap()))
         }
         40..44 => Input::Published { frame, result: result(random).map(|_| ()) },
-        44..46 => Input::ChildAccepted { frame },
+        44 => Input::ChildAccepted { frame },
+        45 => {
+            let abandoned: Vec<InstanceId> = run.state.abandoned.iter().copied().collect();
+            let none = InstanceId(uuid::Uuid::nil());
+            Input::ChildGone { child: abandoned.first().copied().unwrap_or(none) }
+        }
         46..50 => {
             let outcome = match result(random) {
                 Ok(output) => ChildOutcome::Completed(output),

@@ -10,7 +10,7 @@ use super::super::{
     Head, JournalError, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys, record,
 };
 use super::recent::{Entry, Recent};
-use super::{Order, Ordered, Space, Store};
+use super::{Order, Ordered, READ_ATTEMPTS, Space, Store};
 
 /// Splits the body of a head's record: the head, and the facts of an instance that ended. `body`
 /// may lack its end.
@@ -58,19 +58,46 @@ impl<O: Ordered> Store<O> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<StoredFacts>, JournalError> {
+        let mut entries = Vec::new();
+        for _ in 0..READ_ATTEMPTS {
+            let known;
+            (entries, known) = self.gather_facts(instance, from, limit)?;
+            // What lies behind the limit was not looked for everywhere.
+            let (whole, end) = without_gap(&entries, from);
+            let wanted = entries.len().min(limit);
+            // Facts committed while the places were visited may be seen behind others that are not;
+            // all that was durable before stands in front of the gap.
+            if whole < wanted && known.is_some_and(|known| known <= end) {
+                entries.truncate(whole);
+            }
+            if whole >= wanted.min(entries.len()) {
+                break;
+            }
+        }
+        entries.truncate(limit);
+        Ok(entries.into_iter().map(StoredFacts::from).collect())
+    }
+
+    /// Facts from all places they may be in, and where those in memory ended.
+    fn gather_facts(
+        &self,
+        instance: InstanceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, Option<u64>), JournalError> {
         // Facts move from memory to the head, and from both to keys of their own: who reads in that
         // order misses none on its way.
         let recent = self.read_recent(|recent| {
             recent.pending.get(&instance).map(|pending| pending.entries.clone())
         });
+        let known = recent.as_ref().and_then(|it| it.last()).map(Entry::end);
         let mut entries = self.facts_beside_head(instance)?;
         entries.extend(self.stored_facts(instance, from, limit)?);
         entries.extend(recent.into_iter().flatten());
         entries.retain(|entry| entry.end() > from);
         entries.sort_by_key(|entry| entry.sequence);
         entries.dedup_by_key(|entry| entry.sequence);
-        entries.truncate(limit);
-        Ok(entries.into_iter().map(StoredFacts::from).collect())
+        Ok((entries, known))
     }
 
     /// Facts under keys of their own, from the record on that may hold `from`; at least `limit`
@@ -167,4 +194,16 @@ impl<O: Ordered> Store<O> {
         }
         Ok(subscriptions)
     }
+}
+
+/// How many entries follow each other from `from` on, and the sequence number after them.
+fn without_gap(entries: &[Entry], from: u64) -> (usize, u64) {
+    let mut end = from;
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.sequence > end {
+            return (index, end);
+        }
+        end = entry.end();
+    }
+    (entries.len(), end)
 }

@@ -94,7 +94,26 @@ fn open_in_time(directory: &Path, options: &Options) -> Result<::sled::Db, Strin
         .path(directory)
         .cache_capacity(options.cache_bytes)
         .flush_every_ms(None);
-    in_time(options.deadline, move || config.open().map_err(|error| error.to_string()))
+    in_time(options.deadline, move || open_when_free(&config))
+}
+
+/// A store that was closed in this process lets go of its file a moment later, when its last thread
+/// ends. Other processes were kept out by our own lock before, so waiting that moment is safe.
+fn open_when_free(config: &::sled::Config) -> Result<::sled::Db, String> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    const TRIES: usize = 200;
+    let mut reason = String::new();
+    for _ in 0..TRIES {
+        match config.open() {
+            Ok(db) => return Ok(db),
+            Err(error) => reason = error.to_string(),
+        }
+        if !reason.contains("could not acquire lock") {
+            break;
+        }
+        thread::sleep(PAUSE);
+    }
+    Err(reason)
 }
 
 fn in_time<T: Send + 'static>(

@@ -4,6 +4,7 @@ mod queue;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use windlass_coordinator::catalog::Catalog;
@@ -31,6 +32,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) worker: WorkerOptions,
     /// Directory below which `file:` resources are read.
     pub(crate) files: Option<PathBuf>,
+    /// How long ended instances are kept; none keeps them for ever.
+    pub(crate) retention: Option<Duration>,
 }
 
 /// Coordinator, queue and worker, running.
@@ -53,14 +56,14 @@ impl PlanSource for Definitions {
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, worker, files } = options;
+    let EmbeddedOptions { data_dir, worker, files, retention } = options;
     let definitions = Arc::new(Definitions(std::sync::OnceLock::new()));
     let worker = crate::worker::builder(worker, files)?
         .plans(definitions.clone())
         .build()
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
-    let start = move || start(data_dir.as_deref(), worker, &definitions, runtime);
+    let start = move || start(data_dir.as_deref(), worker, &definitions, runtime, retention);
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator = started
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
@@ -74,6 +77,7 @@ fn start(
     worker: Worker,
     definitions: &Definitions,
     runtime: Handle,
+    retention: Option<Duration>,
 ) -> Result<Coordinator, JournalError> {
     let journal: Arc<dyn Journal> = match data_dir {
         Some(directory) => {
@@ -82,7 +86,7 @@ fn start(
         }
         None => Arc::new(MemoryJournal::in_memory(PARTITIONS)?),
     };
-    let options = Options { functions: Some(worker.function_names()), strict: false };
+    let options = Options { functions: Some(worker.function_names()), strict: false, retention };
     Coordinator::open(journal, options, |catalog, reporter| {
         // Only this closure sets it, once.
         let _ = definitions.0.set(catalog.clone());

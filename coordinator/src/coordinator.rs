@@ -1,6 +1,7 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
 mod handle;
+mod retention;
 mod runtime;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Options {
     pub functions: Option<Vec<Arc<str>>>,
     /// Turn every accepted deviation from the specification into an error.
     pub strict: bool,
+    /// How long ended instances are kept; `None` keeps them for ever.
+    pub retention: Option<Duration>,
 }
 
 pub use handle::restore;

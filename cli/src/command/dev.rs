@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use windlass_coordinator::accept::{self, Exposure};
@@ -30,12 +31,17 @@ pub(crate) struct Args {
     /// Where the journal is kept
     #[arg(long, default_value = "./.windlass", value_name = "DIR")]
     data_dir: PathBuf,
+    /// Days that ended instances are kept; 0 keeps them for ever
+    #[arg(long, default_value_t = 30, value_name = "DAYS")]
+    retention_days: u32,
     /// Allow --bind to listen beyond this machine: whoever reaches it can run workflows
     #[arg(long)]
     allow_remote: bool,
     #[command(flatten)]
     worker: WorkerOptions,
 }
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     let text = match text.strip_prefix("localhost:") {
@@ -73,6 +79,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         data_dir: Some(args.data_dir),
         worker: args.worker,
         files: Some(PathBuf::from(".")),
+        retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
     };
     let embedded = embedded::open(options).await?;
     let served = serve(&embedded, definitions, listener, address, exposure).await;

@@ -66,7 +66,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
     let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
     let files = files.map(Path::to_owned);
-    let options = EmbeddedOptions { data_dir: args.data_dir, worker: args.worker, files };
+    let (data_dir, worker, retention) = (args.data_dir, args.worker, None);
+    let options = EmbeddedOptions { data_dir, worker, files, retention };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

@@ -1,6 +1,7 @@
 //! What runs inside: partitions on their threads, the committer, and the ways between them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ pub(super) struct Runtime {
     pub(super) journal: Arc<dyn Journal>,
     committer: CommitterHandle,
     owners: Mutex<Vec<Owner>>,
+    /// Dropped to end what removes old instances.
+    retention: Mutex<Option<Sender<()>>>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
 }
@@ -70,6 +73,7 @@ impl Runtime {
         options: Options,
         queue: impl FnOnce(&Arc<Catalog>, Reporter) -> Arc<dyn Queue>,
     ) -> Result<Self, JournalError> {
+        let retention = super::retention::start(journal.clone(), options.retention)?;
         let options = definition::Options { functions: options.functions, strict: options.strict };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
@@ -83,6 +87,7 @@ impl Runtime {
             journal: journal.clone(),
             committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
+            retention: Mutex::new(Some(retention)),
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
         };
@@ -140,6 +145,7 @@ impl Runtime {
     /// Stops taking turns, makes durable what was decided, and ends the threads. Blocking.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        drop(self.retention.lock().unwrap_or_else(|it| it.into_inner()).take());
         let owners = std::mem::take(&mut *self.owners.lock().unwrap_or_else(|it| it.into_inner()));
         for owner in owners {
             owner.join();

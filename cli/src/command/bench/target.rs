@@ -115,7 +115,8 @@ impl Local {
             }
         };
         let worker = WorkerOptions::default();
-        let options = EmbeddedOptions { data_dir: Some(directory.clone()), worker, files: None };
+        let (data_dir, files, retention) = (Some(directory.clone()), None, None);
+        let options = EmbeddedOptions { data_dir, worker, files, retention };
         let embedded = embedded::open(options).await?;
         let deployed = embedded.coordinator.deploy(load.definition.to_string()).await?;
         let workflow = WorkflowRef {

@@ -12,12 +12,23 @@ use crate::journal::Head;
 /// An instance in full.
 #[must_use]
 pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
+    InstanceView {
+        id: instance.id,
+        head: head(instance),
+        input: instance.input.clone(),
+        context: instance.context.clone(),
+        open: open_tasks(plan, instance),
+    }
+}
+
+/// What lists show of an instance, its output included whatever its size.
+pub(crate) fn head(instance: &Instance) -> Head {
     let (output, error) = match &instance.ending {
         Some(Ending::Completed(output)) => (Some(output.clone()), None),
         Some(Ending::Faulted(problem)) => (None, Some(problem.clone())),
         Some(Ending::Cancelled(_)) | None => (None, None),
     };
-    let head = Head {
+    Head {
         workflow: instance.workflow.clone(),
         digest: instance.digest.clone(),
         status: instance.status(),
@@ -27,13 +38,6 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         parent: instance.parent.map(|parent| parent.instance),
         output,
         error,
-    };
-    InstanceView {
-        id: instance.id,
-        head,
-        input: instance.input.clone(),
-        context: instance.context.clone(),
-        open: open_tasks(plan, instance),
     }
 }
 

@@ -7,8 +7,9 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
-use crate::engine::{Ending, Fact, Instance, Journaled, decode, encode};
+use crate::engine::{Fact, Instance, Journaled, decode, encode};
 use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
+use crate::view;
 
 /// Waiting instances one partition keeps in memory; the others are loaded when something happens
 /// to them. A waiting instance takes a few KiB.
@@ -127,26 +128,11 @@ pub(crate) fn fold(
     Ok((instance, covered))
 }
 
-/// What lists show of an instance.
+/// What the journal keeps for lists: without an output that is too large.
 fn head(instance: &Instance) -> Head {
-    let (output, error) = match &instance.ending {
-        Some(Ending::Completed(output)) if output.weight() <= HEAD_OUTPUT_BYTES => {
-            (Some(output.clone()), None)
-        }
-        Some(Ending::Faulted(problem)) => (None, Some(problem.clone())),
-        _ => (None, None),
-    };
-    Head {
-        workflow: instance.workflow.clone(),
-        digest: instance.digest.clone(),
-        status: instance.status(),
-        started_at: instance.started_at,
-        ended_at: instance.ended_at,
-        labels: instance.labels.clone(),
-        parent: instance.parent.map(|parent| parent.instance),
-        output,
-        error,
-    }
+    let mut head = view::head(instance);
+    head.output = head.output.filter(|output| output.weight() <= HEAD_OUTPUT_BYTES);
+    head
 }
 
 /// The instances of a partition that are in memory.

@@ -222,3 +222,7 @@ pub const CACHED_PLANS: usize = 1_000;
 /// Milliseconds a worker that is told to stop may take to finish what it works on, unless
 /// configured.
 pub const DRAIN_MS: u64 = 30_000;
+
+/// Workers lost over one visit of a task before it is suspected of being the reason, and is given to
+/// workers that have no other suspect.
+pub const SUSPECT_LOSSES: u32 = 2;

@@ -181,3 +181,15 @@ pub const RESOURCE_FRESH_MS: u64 = 60_000;
 
 /// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
 pub const IDLE_CONNECTIONS: usize = 64;
+
+/// Workers that may be lost while they hold one visit of a task. Past it the task itself is the
+/// likely cause, and sending it again would take down one worker after another; fewer would blame
+/// the task for a bad night of the machines.
+pub const DELIVERIES_LOST: u32 = 5;
+
+/// The highest priority of an instance; the lowest is 0.
+pub const HIGHEST_PRIORITY: u8 = 9;
+
+/// The priority of an instance whose start names none: the middle, so that there is room on both
+/// sides.
+pub const DEFAULT_PRIORITY: u8 = 5;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::partition::{Message, World};
+use windlass_coordinator::partition::{Message, Verdict, World};
 use windlass_proto::id::PartitionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
@@ -18,8 +18,9 @@ pub(super) struct Outside {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) inboxes: Vec<VecDeque<Message>>,
-    pub(super) dispatched: Vec<Assignment>,
+    pub(super) dispatched: Vec<(Assignment, bool)>,
     pub(super) cancelled: Vec<AssignmentKey>,
+    pub(super) settled: Vec<(AssignmentKey, Verdict)>,
 }
 
 impl Outside {
@@ -47,12 +48,16 @@ impl World for Outside {
         &self.catalog
     }
 
-    fn dispatch(&self, assignment: Assignment) {
-        self.state().dispatched.push(assignment);
+    fn dispatch(&self, assignment: Assignment, recovered: bool) {
+        self.state().dispatched.push((assignment, recovered));
     }
 
     fn cancel(&self, key: AssignmentKey) {
         self.state().cancelled.push(key);
+    }
+
+    fn settled(&self, key: &AssignmentKey, verdict: Verdict) {
+        self.state().settled.push((key.clone(), verdict));
     }
 
     fn tell(&self, partition: PartitionId, message: Message) {

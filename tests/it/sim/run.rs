@@ -340,7 +340,7 @@ impl<'s> Run<'s> {
             let mut state = self.outside.state();
             (std::mem::take(&mut state.dispatched), std::mem::take(&mut state.cancelled))
         };
-        for assignment in dispatched {
+        for (assignment, _) in dispatched {
             self.send(assignment);
         }
         for key in cancelled {

@@ -144,6 +144,7 @@ impl Run<'_> {
             plan,
             input: client.input.clone(),
             labels: vec![("client".into(), number.to_string().into())],
+            priority: 5,
             parent: None,
             reply: Some(reply),
             ended: Some(ended),

@@ -130,6 +130,8 @@ impl Run<'_> {
             Message::Input { instance, .. }
             | Message::Show { instance, .. }
             | Message::Watch { instance, .. } => *instance,
+            Message::Reported(report) => report.key.instance,
+            Message::Lost { key, .. } => key.instance,
             Message::CancelChild { child, .. } => *child,
             Message::Event(_) => panic!("events go to all partitions"),
         };

@@ -34,6 +34,15 @@ impl Outside {
         self.state.lock().unwrap()
     }
 
+    /// Takes what has left the partitions; messages to them stay.
+    pub(super) fn take(&self) -> State {
+        let mut state = self.state();
+        let inboxes = std::mem::take(&mut state.inboxes);
+        let left = std::mem::take(&mut *state);
+        state.inboxes = inboxes;
+        left
+    }
+
     pub(super) fn shared_catalog(&self) -> Arc<Catalog> {
         self.catalog.clone()
     }

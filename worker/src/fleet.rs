@@ -166,6 +166,7 @@ impl Builder {
             identity,
             options,
             drained_by: None,
+            gave_up: false,
         };
         attendance.work(stop, tell).await
     }

@@ -159,6 +159,10 @@ impl Coordinator {
             plan,
             input: start.input,
             labels: start.labels,
+            priority: start
+                .priority
+                .unwrap_or(limits::DEFAULT_PRIORITY)
+                .min(limits::HIGHEST_PRIORITY),
             parent: None,
             reply: Some(reply),
             ended,

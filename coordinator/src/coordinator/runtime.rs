@@ -14,7 +14,9 @@ use crate::catalog::Catalog;
 use crate::dispatch::{Queue, Reporter};
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
-use crate::partition::{Inbox, Mailbox, Message, Owner, Shared, Surroundings, World, mailbox};
+use crate::partition::{
+    Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
+};
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
 const COMMIT_QUEUE: usize = 16;
@@ -50,12 +52,19 @@ impl World for Links {
         &self.catalog
     }
 
-    fn dispatch(&self, assignment: Assignment) {
-        self.queue.send(assignment);
+    fn dispatch(&self, assignment: Assignment, recovered: bool) {
+        match recovered {
+            true => self.queue.recover(assignment),
+            false => self.queue.send(assignment),
+        }
     }
 
     fn cancel(&self, key: AssignmentKey) {
         self.queue.cancel(key);
+    }
+
+    fn settled(&self, key: &AssignmentKey, verdict: Verdict) {
+        self.queue.settled(key, verdict);
     }
 
     fn tell(&self, partition: PartitionId, message: Message) {

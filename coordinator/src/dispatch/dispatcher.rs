@@ -441,5 +441,3 @@ pub trait Proofs {
     fn is_awaited(&self, key: &AssignmentKey) -> bool;
 }
 
-#[cfg(test)]
-mod tests;

@@ -35,6 +35,9 @@ const ROUND: usize = 256;
 /// Bytes of reports that one message carries at most, unless a single one is larger.
 const MESSAGE_WEIGHT: u64 = 4 << 20;
 
+/// How long a worker that leaves waits for answers to its last reports.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// A worker's stay with a coordinator, over all its sessions.
 pub(super) struct Attendance {
     pub(super) worker: Worker,
@@ -49,6 +52,8 @@ pub(super) struct Attendance {
     pub(super) options: FleetOptions,
     /// When it gives up what it works on; none until it is told to stop.
     pub(super) drained_by: Option<Instant>,
+    /// True once it has handed back what it could not finish.
+    pub(super) gave_up: bool,
 }
 
 /// What its own tasks tell.
@@ -124,7 +129,12 @@ impl Attendance {
                     self.beat(&mut session);
                 }
                 () = at(self.drained_by) => {
-                    self.drained_by = Some(Instant::now() + Duration::from_secs(3_600));
+                    if self.gave_up {
+                        self.leave(&mut session).await;
+                        break End::Left;
+                    }
+                    // What is reported already gets a moment to be answered.
+                    (self.gave_up, self.drained_by) = (true, Some(Instant::now() + LAST_WORDS));
                     session.out.released.extend(self.held.give_up());
                 }
             }

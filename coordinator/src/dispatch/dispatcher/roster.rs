@@ -44,12 +44,15 @@ impl Profile {
 #[serde(rename_all = "camelCase")]
 pub struct WorkerView {
     /// Name and a random part: another one for each process.
+    #[schema(value_type = String)]
     pub identity: Arc<str>,
     /// Its session.
     pub session: String,
     /// Its pool.
+    #[schema(value_type = String)]
     pub pool: Arc<str>,
     /// Its version.
+    #[schema(value_type = String)]
     pub version: Arc<str>,
     /// `ready`, `joining` before its first beat, `leaving` while it drains.
     pub state: &'static str,

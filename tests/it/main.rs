@@ -13,6 +13,7 @@ mod api;
 mod cli;
 mod crash;
 mod ctk;
+mod deploy;
 mod durable;
 mod examples;
 mod language;

@@ -124,7 +124,8 @@ impl Queue for Fleet {
             let (reply, closed) = oneshot::channel();
             self.tell(Command::Close(reply));
             // What is left unsaid, the workers find out by themselves.
-            let _ = tokio::time::timeout(Duration::from_millis(limits::BUS_TIMEOUT_MS), closed).await;
+            let _ =
+                tokio::time::timeout(Duration::from_millis(limits::BUS_TIMEOUT_MS), closed).await;
         })
     }
 }

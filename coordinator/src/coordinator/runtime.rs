@@ -12,6 +12,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use super::Options;
 use crate::catalog::Catalog;
 use crate::dispatch::{Queue, Reporter};
+use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::partition::{
@@ -41,6 +42,23 @@ pub(super) struct Links {
     pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
     queue: Arc<dyn Queue>,
+}
+
+impl Links {
+    /// False when so much of a namespace waits for workers that no more should be started in it.
+    pub(super) fn admits(&self, namespace: &str) -> bool {
+        self.queue.admits(namespace)
+    }
+
+    /// The workers, where they are in other processes.
+    pub(super) async fn fleet(&self) -> Option<FleetView> {
+        self.queue.view().await
+    }
+
+    /// Tells the workers that the coordinator ends.
+    pub(super) async fn close(&self) {
+        self.queue.close().await;
+    }
 }
 
 impl World for Links {

@@ -213,7 +213,11 @@ mod tests {
     fn what_is_no_longer_wanted_is_skipped() {
         let mut backlog = Backlog::default();
         for number in 0..3 {
-            backlog.push(lane(), assignment(number, "a", 5, 0), Timestamp(u64::try_from(number).unwrap()));
+            backlog.push(
+                lane(),
+                assignment(number, "a", 5, 0),
+                Timestamp(u64::try_from(number).unwrap()),
+            );
         }
         let first = assignment(0, "a", 5, 0).key;
         assert!(backlog.remove(&first).is_some());

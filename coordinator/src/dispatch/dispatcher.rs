@@ -26,8 +26,8 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::backlog::{Backlog, Lane};
 use super::census::Census;
-pub use roster::{Profile, WorkerView};
 use roster::Member;
+pub use roster::{Profile, WorkerView};
 
 /// Something to do for who keeps the sessions.
 #[derive(Debug)]
@@ -188,7 +188,13 @@ impl Dispatcher {
     }
 
     /// What was sent, has arrived or must have, and is not held, is lost.
-    fn reconcile(&mut self, session: SessionId, beat: &Beat, now: Timestamp, orders: &mut Vec<Order>) {
+    fn reconcile(
+        &mut self,
+        session: SessionId,
+        beat: &Beat,
+        now: Timestamp,
+        orders: &mut Vec<Order>,
+    ) {
         let Some(member) = self.members.get(&session) else { return };
         let held: HashSet<&AssignmentKey> = beat.held.iter().map(|it| &it.key).collect();
         let missing = |key: &&AssignmentKey| {
@@ -334,8 +340,16 @@ impl Dispatcher {
         let bytes = assignment.input.weight();
         member.takes_off(key.clone(), bytes, suspect);
         let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment));
-        let flight =
-            Flight { session, lane, frame, since: now, bytes, suspect, cancelled: false, assignment };
+        let flight = Flight {
+            session,
+            lane,
+            frame,
+            since: now,
+            bytes,
+            suspect,
+            cancelled: false,
+            assignment,
+        };
         self.flights.insert(key, flight);
     }
 
@@ -440,4 +454,3 @@ pub trait Proofs {
     /// True while a report of the assignment waits for its partition.
     fn is_awaited(&self, key: &AssignmentKey) -> bool;
 }
-

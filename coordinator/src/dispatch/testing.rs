@@ -20,7 +20,11 @@ pub(crate) fn assignment(number: u128, namespace: &str, priority: u8, losses: u3
             partition: PartitionId(0),
             epoch: 1,
         },
-        workflow: WorkflowId { namespace: text(namespace), name: text("w"), version: text("1.0.0") },
+        workflow: WorkflowId {
+            namespace: text(namespace),
+            name: text("w"),
+            version: text("1.0.0"),
+        },
         digest: Digest::of("text"),
         task: TaskIx(0),
         reference: text("/do/0/a"),

@@ -125,15 +125,18 @@ impl Desk {
     /// Works until the coordinator drops its end.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
         let client = self.bus.client.clone();
-        let subscribed =
-            (client.subscribe(self.prefix.hello()).await, client.subscribe(self.prefix.all_sessions()).await);
+        let subscribed = (
+            client.subscribe(self.prefix.hello()).await,
+            client.subscribe(self.prefix.all_sessions()).await,
+        );
         let (Ok(mut hellos), Ok(mut frames)) = subscribed else {
             tracing::error!("the coordinator cannot listen on the bus");
             return;
         };
         let mut link = self.bus.link();
         let mut commands = Vec::with_capacity(ROUND);
-        let mut ticks = interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+        let mut ticks =
+            interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.closed {
             tokio::select! {

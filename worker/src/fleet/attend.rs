@@ -98,7 +98,8 @@ impl Attendance {
         let mut ticks = interval(Duration::from_millis(welcome.beat_ms.max(10)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let out = ToCoordinator::default();
-        let mut session = Session { channel, subject, welcome, beats: 0, heard: Instant::now(), out };
+        let mut session =
+            Session { channel, subject, welcome, beats: 0, heard: Instant::now(), out };
         let mut link = self.bus.link();
         let mut inner = Vec::with_capacity(ROUND);
         self.held.begin_again();
@@ -359,4 +360,3 @@ fn local_now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
-

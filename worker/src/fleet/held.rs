@@ -150,7 +150,8 @@ impl Held {
         while self.unanswered < limits::OUTSTANDING_BYTES {
             let key = self.queued.pop_front()?;
             let again = Duration::from_millis(limits::REPORT_AGAIN_MS);
-            if let Some(Holding { token, stage: Stage::Reported(reported) }) = self.all.get_mut(&key)
+            if let Some(Holding { token, stage: Stage::Reported(reported) }) =
+                self.all.get_mut(&key)
             {
                 reported.sent = Some((Instant::now(), again));
                 self.unanswered += reported.weight;
@@ -224,4 +225,3 @@ impl Held {
         held.map(|(key, it)| message::Held { key: key.clone(), token: it.token.clone() }).collect()
     }
 }
-

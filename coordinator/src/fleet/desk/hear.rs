@@ -1,7 +1,9 @@
 //! What workers say: registrations, reports, signs of life.
 
 use async_nats::Message;
-use windlass_proto::wire::message::{Beat, Definition, Settled, ToCoordinator, TokenReport, decode};
+use windlass_proto::wire::message::{
+    Beat, Definition, Settled, ToCoordinator, TokenReport, decode,
+};
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::subject::session_of;
 use windlass_proto::wire::{AssignmentKey, Report};

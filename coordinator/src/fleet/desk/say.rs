@@ -6,9 +6,9 @@ use serde_bytes::ByteBuf;
 use windlass_proto::limits;
 use windlass_proto::plan::{FunctionTarget, Kind};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::wire::Assignment;
 use windlass_proto::wire::message::Sent;
 use windlass_proto::wire::session::SessionId;
-use windlass_proto::wire::Assignment;
 
 use super::{Desk, PUBLISH, remaining_ms};
 use crate::dispatch::dispatcher::Order;

@@ -16,6 +16,7 @@ mod ctk;
 mod durable;
 mod examples;
 mod language;
+mod load;
 mod mutate;
 mod seed;
 mod sim;

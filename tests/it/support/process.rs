@@ -105,13 +105,16 @@ impl Lines {
     /// What follows `prefix` on the first line that starts with it; `None` when the stream ended
     /// without one.
     pub(crate) async fn after(&self, prefix: &str) -> Option<String> {
+        self.find(|line| line.strip_prefix(prefix).map(|rest| rest.trim().to_owned())).await
+    }
+
+    /// What `look` makes of the first line it makes anything of; `None` when the stream ended
+    /// without one.
+    pub(crate) async fn find<T>(&self, look: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut count = self.count.clone();
         loop {
             count.mark_unchanged();
-            let found = self
-                .text()
-                .lines()
-                .find_map(|line| line.strip_prefix(prefix).map(|rest| rest.trim().to_owned()));
+            let found = self.text().lines().find_map(&look);
             if found.is_some() || count.changed().await.is_err() {
                 return found;
             }

@@ -181,3 +181,44 @@ pub const RESOURCE_FRESH_MS: u64 = 60_000;
 
 /// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
 pub const IDLE_CONNECTIONS: usize = 64;
+
+/// Bytes of one message between coordinator and worker: an assignment carries an input and the
+/// variables its expressions name, each of them one payload at most.
+pub const MESSAGE_BYTES: usize = 4 * PAYLOAD_BYTES;
+
+/// Bytes of one frame of such a message on the bus, less where the server allows less: large enough
+/// to be few, small enough that others get their turn between them.
+pub const FRAME_BYTES: usize = 512 << 10;
+
+/// Bytes of inputs sent to one worker and not yet reported on, or of its reports not yet answered;
+/// one that is larger goes alone. A bus keeps 64 MiB for a slow reader, then cuts it off.
+pub const OUTSTANDING_BYTES: u64 = 32 << 20;
+
+/// Assignments one worker may take at once: beyond it, one list of what it holds grows large.
+pub const WORKER_CONCURRENCY: u32 = 10_000;
+
+/// Workers registered with one coordinator.
+pub const WORKERS: usize = 10_000;
+
+/// Milliseconds of silence after which a worker is taken for dead, unless configured.
+pub const LEASE_MS: u64 = 6_000;
+
+/// Beats of a worker within one lease: one may be lost, one late.
+pub const BEATS_PER_LEASE: u64 = 3;
+
+/// Milliseconds one request over the bus may take.
+pub const BUS_TIMEOUT_MS: u64 = 2_000;
+
+/// Milliseconds after which a report that was not answered is sent again.
+pub const REPORT_AGAIN_MS: u64 = 2_000;
+
+/// Assignments of one namespace that may wait for a worker before starts in it are refused, unless
+/// configured: some hundred megabytes of instances in memory.
+pub const BACKLOG: usize = 50_000;
+
+/// Definitions a worker keeps compiled.
+pub const CACHED_PLANS: usize = 1_000;
+
+/// Milliseconds a worker that is told to stop may take to finish what it works on, unless
+/// configured.
+pub const DRAIN_MS: u64 = 30_000;

@@ -1,4 +1,15 @@
 //! What coordinator and worker say to each other.
+//!
+//! Here are the words ([`Assignment`], [`Report`]); below, how they travel: [`subject`] names the
+//! places, [`key`] says who may speak, [`hello`] begins a session, [`session`] numbers and encrypts
+//! it, [`message`] is what is said in one.
+
+pub mod capability;
+pub mod hello;
+pub mod key;
+pub mod message;
+pub mod session;
+pub mod subject;
 
 use std::sync::Arc;
 

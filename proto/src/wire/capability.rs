@@ -1,0 +1,96 @@
+//! What a worker must be able to do for a task.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Work;
+use crate::plan::{FunctionTarget, Kind, Task};
+
+/// What every worker of this project offers beside its functions. Kinds that it knows but cannot
+/// perform are among them: better a clear error than a task that waits for ever.
+pub const BUILT_IN: &[&str] = &[
+    "a2a", "asyncapi", "container", "evaluate", "grpc", "http", "mcp", "openapi", "script", "shell",
+];
+
+/// The pool of tasks that name none, and of workers that name none.
+pub const DEFAULT_POOL: &str = "default";
+
+/// How the name of a function is announced.
+const FUNCTION: &str = "function:";
+
+/// One thing a worker can do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// One of [`BUILT_IN`].
+    BuiltIn(&'static str),
+    /// A function by name: `function:<name>`.
+    Function(Arc<str>),
+}
+
+impl Capability {
+    /// Reads what [`fmt::Display`] writes; none for what this version does not know.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix(FUNCTION) {
+            Some(name) => Some(Self::Function(name.into())),
+            None => BUILT_IN.iter().find(|it| **it == text).map(|it| Self::BuiltIn(it)),
+        }
+    }
+
+    /// What `work` on `task` needs.
+    #[must_use]
+    pub fn needed(task: &Task, work: &Work) -> Self {
+        if matches!(work, Work::Evaluate(_)) {
+            return Self::BuiltIn("evaluate");
+        }
+        Self::BuiltIn(match &task.kind {
+            Kind::A2a(_) => "a2a",
+            Kind::AsyncApi(_) => "asyncapi",
+            Kind::Container(_) => "container",
+            Kind::Grpc(_) => "grpc",
+            Kind::Http(_) => "http",
+            Kind::Mcp(_) => "mcp",
+            Kind::OpenApi(_) => "openapi",
+            Kind::Script(_) => "script",
+            Kind::Shell(_) => "shell",
+            Kind::Function(call) => match &call.target {
+                FunctionTarget::Registered(name) => return Self::Function(name.clone()),
+                FunctionTarget::Defined(_) | FunctionTarget::Cataloged(_) => "evaluate",
+            },
+            // The coordinator runs these itself.
+            Kind::Do(_)
+            | Kind::Set(_)
+            | Kind::Switch(_)
+            | Kind::For(_)
+            | Kind::Fork(_)
+            | Kind::Try(_)
+            | Kind::Raise(_)
+            | Kind::Wait(_)
+            | Kind::Emit(_)
+            | Kind::Listen(_)
+            | Kind::Workflow(_) => "evaluate",
+        })
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(name) => f.write_str(name),
+            Self::Function(name) => write!(f, "{FUNCTION}{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Capability;
+
+    #[test]
+    fn capabilities_survive_text() {
+        for text in ["http", "evaluate", "function:charge-card"] {
+            assert_eq!(Capability::parse(text).map(|it| it.to_string()).as_deref(), Some(text));
+        }
+        assert_eq!(Capability::parse("teleport"), None);
+    }
+}

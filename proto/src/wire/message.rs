@@ -1,0 +1,173 @@
+//! What the two ends of a session say: MessagePack maps with named fields.
+//!
+//! A field that the reader does not know is skipped and one that is missing takes its default, so
+//! that fields can be added within a protocol. A message carries everything its sender has to say at
+//! that moment: under load that makes few large messages, at rest small ones without delay.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{Assignment, AssignmentKey};
+use crate::id::{Digest, WorkflowId};
+use crate::problem::Problem;
+use crate::value::Value;
+
+/// Coordinator to worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToWorker {
+    /// Tasks to perform.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assignments: Vec<Sent>,
+    /// Function calls, for workers that do not evaluate expressions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
+    /// Assignments no longer wanted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cancelled: Vec<AssignmentKey>,
+    /// Reports that need not be sent again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<Settled>,
+    /// Definitions that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub definitions: Vec<Definition>,
+    /// The number of the beat that this answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beat: Option<u64>,
+}
+
+/// A task, and what its delivery needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sent {
+    /// The task. Its `deadline` is by the coordinator's clock; see [`Sent::remaining_ms`].
+    pub assignment: Assignment,
+    /// Proves that this worker was given it.
+    pub token: ByteBuf,
+    /// Milliseconds until the deadline when it was sent: a worker's clock need not be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_ms: Option<u64>,
+}
+
+/// A function call whose arguments are evaluated already.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// Which delivery this is.
+    pub key: AssignmentKey,
+    /// Proves that this worker was given it.
+    pub token: ByteBuf,
+    /// The function's name.
+    pub function: Arc<str>,
+    /// Its arguments.
+    pub arguments: Value,
+    /// The workflow that calls.
+    pub workflow: WorkflowId,
+    /// JSON pointer of the task.
+    pub reference: Arc<str>,
+    /// What a side effect should carry, so that its receiver can tell repeats.
+    pub idempotency_key: String,
+    /// Milliseconds until the task's time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_ms: Option<u64>,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// What became of a report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settled {
+    /// Which delivery it was for.
+    pub key: AssignmentKey,
+    /// True when it is part of the instance now; false when it came too late or for nothing.
+    pub accepted: bool,
+}
+
+/// A definition's text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Definition {
+    /// Its digest.
+    pub digest: Digest,
+    /// The text; none when the coordinator does not have it.
+    #[serde(default)]
+    pub text: Option<Arc<str>>,
+}
+
+/// Worker to coordinator.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToCoordinator {
+    /// What came of assignments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<TokenReport>,
+    /// Assignments handed back unfinished, or ended because they were cancelled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<AssignmentKey>,
+    /// Definitions it needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<Digest>,
+    /// A sign of life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beat: Option<Beat>,
+}
+
+/// A report with the proof that it is this worker's to make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenReport {
+    /// Which delivery it answers.
+    pub key: AssignmentKey,
+    /// The assignment's token.
+    pub token: ByteBuf,
+    /// The transformed output, or the error. For a [`Call`], what the function gave.
+    pub result: Result<Value, Problem>,
+}
+
+/// A sign of life, at least every `beat_ms`; the first message of a session is one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Beat {
+    /// Its number in the session, from 1.
+    pub number: u64,
+    /// The counter of the last frame received and dealt with.
+    pub seen: u64,
+    /// Everything it works on or has not had an answer for.
+    pub held: Vec<Held>,
+    /// Assignments it takes at once, now: 0 when it takes no more.
+    pub concurrency: u32,
+    /// True when it goes as soon as it holds nothing.
+    pub leaving: bool,
+    /// True for its last word.
+    pub goodbye: bool,
+}
+
+/// An assignment a worker holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// Which.
+    pub key: AssignmentKey,
+    /// Its token.
+    pub token: ByteBuf,
+}
+
+/// A message that cannot be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message of the bus is not what this version understands: {0}")]
+pub struct MessageError(String);
+
+/// Writes a message.
+///
+/// # Errors
+/// Never for the messages of this module; the encoder's signature allows it.
+pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, MessageError> {
+    rmp_serde::to_vec_named(message).map_err(|error| MessageError(error.to_string()))
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// When the bytes are not one.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
+    rmp_serde::from_slice(bytes).map_err(|error| MessageError(error.to_string()))
+}

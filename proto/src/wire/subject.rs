@@ -1,0 +1,147 @@
+//! The names on the bus: every subject and stream, once.
+//!
+//! All begin with a prefix (`windlass` unless configured), so that several installations can share
+//! one bus, and are arranged so that permissions are short: workers publish below
+//! `<prefix>.coordinator`, coordinators below `<prefix>.worker`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::session::SessionId;
+
+/// Bytes of a prefix.
+const PREFIX_BYTES: usize = 64;
+
+/// The first token of every subject.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Prefix(Arc<str>);
+
+/// A prefix that cannot be one token of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name of a bus consists of 1 to {PREFIX_BYTES} letters, digits, `-` and `_`")]
+pub struct PrefixError;
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self(Arc::from("windlass"))
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = PrefixError;
+
+    fn from_str(text: &str) -> Result<Self, PrefixError> {
+        if is_token(text) { Ok(Self(text.into())) } else { Err(PrefixError) }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Prefix {
+    /// Worker to coordinator, request and reply: registration.
+    #[must_use]
+    pub fn hello(&self) -> String {
+        format!("{self}.coordinator.hello")
+    }
+
+    /// Worker to coordinator, within a session.
+    #[must_use]
+    pub fn to_coordinator(&self, session: SessionId) -> String {
+        format!("{self}.coordinator.session.{session}")
+    }
+
+    /// What [`Self::to_coordinator`] gives for every session.
+    #[must_use]
+    pub fn all_sessions(&self) -> String {
+        format!("{self}.coordinator.session.*")
+    }
+
+    /// Coordinator to worker, within a session.
+    #[must_use]
+    pub fn to_worker(&self, session: SessionId) -> String {
+        format!("{self}.worker.{session}")
+    }
+
+    /// CloudEvents of a namespace, in and out.
+    #[must_use]
+    pub fn event(&self, namespace: &str) -> String {
+        format!("{self}.event.{}", token(namespace))
+    }
+
+    /// CloudEvents of all namespaces.
+    #[must_use]
+    pub fn all_events(&self) -> String {
+        format!("{self}.event.*")
+    }
+
+    /// Lifecycle CloudEvents of a namespace, out.
+    #[must_use]
+    pub fn lifecycle(&self, namespace: &str) -> String {
+        format!("{self}.lifecycle.{}", token(namespace))
+    }
+
+    /// Lifecycle CloudEvents of all namespaces.
+    #[must_use]
+    pub fn all_lifecycle(&self) -> String {
+        format!("{self}.lifecycle.*")
+    }
+
+    /// Audit events.
+    #[must_use]
+    pub fn all_audit(&self) -> String {
+        format!("{self}.audit.>")
+    }
+
+    /// A stream's name: `WINDLASS_EVENTS` for `events`.
+    #[must_use]
+    pub fn stream(&self, what: &str) -> String {
+        format!("{self}_{what}").to_uppercase()
+    }
+}
+
+/// The session that a subject of [`Prefix::to_coordinator`] names.
+#[must_use]
+pub fn session_of(subject: &str) -> Option<SessionId> {
+    subject.rsplit('.').next()?.parse().ok()
+}
+
+/// True for what can be one token of a subject and of a stream's name.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    let fits = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+    !text.is_empty() && text.len() <= PREFIX_BYTES && text.bytes().all(fits)
+}
+
+/// A namespace as one token: those the specification allows are one already.
+fn token(namespace: &str) -> String {
+    let fits = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+    namespace.chars().map(|it| if fits(it) { it } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Prefix, session_of};
+    use crate::wire::session::SessionId;
+
+    #[test]
+    fn a_session_is_read_back_from_its_subject() {
+        let session = SessionId([7; 16]);
+        let subject = Prefix::default().to_coordinator(session);
+        assert_eq!(session_of(&subject), Some(session));
+        assert_eq!(session_of("windlass.coordinator.session.zz"), None);
+    }
+
+    #[test]
+    fn a_prefix_is_one_token() {
+        assert!("team-a_1".parse::<Prefix>().is_ok());
+        for text in ["", "a.b", "a b", "*", ">", "ä"] {
+            assert!(text.parse::<Prefix>().is_err(), "{text}");
+        }
+        assert_eq!(Prefix::default().event("a.b c"), "windlass.event.a_b_c");
+    }
+}

@@ -15,6 +15,7 @@ mod crash;
 mod ctk;
 mod durable;
 mod examples;
+mod fleet;
 mod language;
 mod load;
 mod mutate;

@@ -156,7 +156,8 @@ async fn configure(options: &BusOptions) -> Result<ConnectOptions, BusError> {
         connect = connect.add_root_certificates(path.clone()).require_tls(true);
     }
     if let Some((certificate, key)) = &options.identity {
-        connect = connect.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
+        connect =
+            connect.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
     }
     Ok(connect
         .name(&options.name)
@@ -197,7 +198,9 @@ fn addresses(url: &str) -> Result<Vec<ServerAddr>, BusError> {
 /// A URL without user and password.
 fn shown(url: &str) -> String {
     let each = url.split(',').map(|it| match (it.find("://"), it.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}{}", &it[..scheme + 3], &it[at + 1..]),
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}{}", &it[..scheme + 3], &it[at + 1..])
+        }
         (None, Some(at)) => it[at + 1..].to_owned(),
         _ => it.to_owned(),
     });

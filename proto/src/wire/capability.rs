@@ -9,7 +9,16 @@ use crate::plan::{FunctionTarget, Kind, Task};
 /// What every worker of this project offers beside its functions. Kinds that it knows but cannot
 /// perform are among them: better a clear error than a task that waits for ever.
 pub const BUILT_IN: &[&str] = &[
-    "a2a", "asyncapi", "container", "evaluate", "grpc", "http", "mcp", "openapi", "script", "shell",
+    "a2a",
+    "asyncapi",
+    "container",
+    "evaluate",
+    "grpc",
+    "http",
+    "mcp",
+    "openapi",
+    "script",
+    "shell",
 ];
 
 /// The pool of tasks that name none, and of workers that name none.

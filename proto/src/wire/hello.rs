@@ -285,7 +285,8 @@ mod tests {
     #[test]
     fn the_wrong_pool_is_objected_to() {
         let key = CoordinatorKey::generate();
-        let (hello, joining) = introduce(&worker_key(&key, Some("gpu")), introduction("x")).unwrap();
+        let (hello, joining) =
+            introduce(&worker_key(&key, Some("gpu")), introduction("x")).unwrap();
         let applicant = receive(&key, &hello).unwrap();
         let objection = applicant.objection(&key);
         assert!(objection.as_ref().is_some_and(|it| it.contains("pool `x`")));

@@ -38,10 +38,14 @@ pub type Token = [u8; TOKEN_BYTES];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not a coordinator's key.
-    #[error("this is no coordinator key: it begins with `{COORDINATOR}`, and is made by `windlass coordinator key`")]
+    #[error(
+        "this is no coordinator key: it begins with `{COORDINATOR}`, and is made by `windlass coordinator key`"
+    )]
     Coordinator,
     /// Not a worker key.
-    #[error("this is no worker key: it begins with `{WORKER}`, and is printed by `windlass coordinator key`")]
+    #[error(
+        "this is no worker key: it begins with `{WORKER}`, and is printed by `windlass coordinator key`"
+    )]
     Worker,
 }
 
@@ -76,7 +80,8 @@ impl CoordinatorKey {
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let encoded = text.trim().strip_prefix(COORDINATOR).ok_or(KeyError::Coordinator)?;
         let bytes = Zeroizing::new(BASE64.decode(encoded).map_err(|_| KeyError::Coordinator)?);
-        let bytes: &[u8; KEY_BYTES] = bytes.as_slice().try_into().map_err(|_| KeyError::Coordinator)?;
+        let bytes: &[u8; KEY_BYTES] =
+            bytes.as_slice().try_into().map_err(|_| KeyError::Coordinator)?;
         Ok(Self::from_bytes(bytes))
     }
 
@@ -93,7 +98,10 @@ impl CoordinatorKey {
     pub fn worker_key(&self, pool: Option<&str>) -> WorkerKey {
         WorkerKey {
             coordinator: self.secret.public_key(),
-            enrolment: Zeroizing::new(derive(&*self.enrolment, pool.unwrap_or_default().as_bytes())),
+            enrolment: Zeroizing::new(derive(
+                &*self.enrolment,
+                pool.unwrap_or_default().as_bytes(),
+            )),
             pool: pool.map(str::to_owned),
         }
     }

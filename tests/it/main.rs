@@ -10,6 +10,7 @@
 mod support;
 
 mod api;
+mod chaos;
 mod cli;
 mod crash;
 mod ctk;

@@ -182,6 +182,15 @@ impl Fleet {
     }
 }
 
+impl Drop for Fleet {
+    /// A test that fails shows what the processes said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.stderr());
+        }
+    }
+}
+
 /// Waits until a worker has joined, for the first time since its process started.
 async fn joined(worker: &Role) -> String {
     let lines = worker.lines();

@@ -36,6 +36,11 @@ impl Process {
         Self { child, group, lines, stdout }
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> i32 {
+        self.group.as_raw_nonzero().get()
+    }
+
     /// Standard error so far.
     pub(crate) fn stderr(&self) -> &Lines {
         &self.lines
@@ -119,6 +124,11 @@ impl Lines {
                 return found;
             }
         }
+    }
+
+    /// Whether the process has closed the stream.
+    pub(crate) fn ended(&self) -> bool {
+        self.count.has_changed().is_err()
     }
 
     /// Returns when the process has closed the stream.

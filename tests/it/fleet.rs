@@ -4,6 +4,7 @@ mod bus;
 mod failover;
 mod health;
 mod size;
+mod trust;
 
 use std::collections::BTreeSet;
 

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, control, deploy, dev, event, explain, fsck, history, list, run, show, start, validate,
-    version, watch,
+    bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run, show,
+    start, validate, version, watch, worker,
 };
 use crate::error::CliError;
 
@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Validate(validate::Args),
     /// Run everything in one process: API, coordinator, worker
     Dev(Box<dev::Args>),
+    /// Run the coordinator of a fleet, or make its key
+    Coordinator(Box<coordinator::Args>),
+    /// Run a worker of a fleet, or list workers
+    Worker(Box<worker::Args>),
     /// Deploy definitions to a server
     Deploy(deploy::Args),
     /// Start an instance on a server
@@ -66,6 +70,8 @@ impl Command {
             Self::Run(args) => run::run(*args).await,
             Self::Validate(args) => validate::run(&args),
             Self::Dev(args) => dev::run(*args).await,
+            Self::Coordinator(args) => coordinator::run(*args).await,
+            Self::Worker(args) => worker::run(*args).await,
             Self::Deploy(args) => deploy::run(args).await,
             Self::Start(args) => start::run(args).await,
             Self::List(args) => list::run(args).await,
@@ -121,6 +127,10 @@ mod tests {
             "windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --reason twice",
             "windlass event send --file e.json",
             "windlass version",
+            "windlass coordinator --nats nats://a,nats://b --lease 2s a.yaml",
+            "windlass coordinator key --pool gpu",
+            "windlass worker --key wk1_x --concurrency 4 --health 127.0.0.1:0",
+            "windlass worker list --output json",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
         }
@@ -128,6 +138,11 @@ mod tests {
             "windlass",
             "windlass run",
             "windlass run a.yaml --timeout soon",
+            "windlass coordinator --lease 1ms",
+            "windlass coordinator key --pool a.b",
+            "windlass worker --concurrency 0",
+            "windlass worker --key a --key-file b",
+            "windlass worker --bus a.b",
             "windlass run a.yaml --id order-1",
             "windlass validate",
             "windlass start name",

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod control;
+pub(crate) mod coordinator;
 pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod event;
@@ -15,3 +16,4 @@ pub(crate) mod start;
 pub(crate) mod validate;
 pub(crate) mod version;
 pub(crate) mod watch;
+pub(crate) mod worker;

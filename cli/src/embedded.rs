@@ -22,7 +22,7 @@ use crate::options::WorkerOptions;
 
 /// Partitions of a new journal: one process has little use for more, and each more makes the
 /// groups that share an fdatasync smaller.
-const PARTITIONS: u16 = 2;
+pub(crate) const PARTITIONS: u16 = 2;
 
 /// What to put together.
 pub(crate) struct EmbeddedOptions {

@@ -4,6 +4,7 @@
 //! done, 1 faulted, cancelled or refused, 2 bad usage or definition, 130 interrupted.
 
 mod arguments;
+mod bus;
 mod client;
 mod code;
 mod command;
@@ -11,10 +12,12 @@ mod definition;
 mod embedded;
 mod error;
 mod input;
+mod key;
 mod log;
 mod options;
 mod output;
 mod progress;
+mod serve;
 mod signal;
 mod worker;
 

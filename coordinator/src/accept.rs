@@ -23,6 +23,7 @@ mod state;
 pub mod view;
 pub mod wait;
 mod watch;
+mod worker;
 mod workflow;
 
 use axum::Router;
@@ -52,6 +53,7 @@ fn routes(api: state::Api) -> Router {
         .route("/v1/instances/{id}/suspend", post(instance::suspend))
         .route("/v1/instances/{id}/resume", post(instance::resume))
         .route("/v1/events", post(event::publish))
+        .route("/v1/workers", get(worker::list))
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(metrics::ready))
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))

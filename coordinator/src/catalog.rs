@@ -152,6 +152,18 @@ impl Catalog {
         Some(plan)
     }
 
+    /// The text with this digest, for a worker; none when there is no such definition.
+    #[must_use]
+    pub fn text(&self, digest: &Digest) -> Option<Arc<str>> {
+        match self.journal.definition(digest) {
+            Ok(stored) => stored.map(|it| it.text),
+            Err(error) => {
+                tracing::error!(%digest, %error, "a definition cannot be read");
+                None
+            }
+        }
+    }
+
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
         look(&self.known.read().unwrap_or_else(|it| it.into_inner()))
     }

@@ -74,6 +74,10 @@ pub struct Start {
     pub idempotency_key: Option<String>,
     /// Labels to keep with the instance.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Its priority, from 0 to [`windlass_proto::limits::HIGHEST_PRIORITY`], which children inherit:
+    /// of the tasks that wait for a worker, those of the highest go first. `None` for
+    /// [`windlass_proto::limits::DEFAULT_PRIORITY`]; a higher one counts as the highest.
+    pub priority: Option<u8>,
 }
 
 /// An accepted start.
@@ -108,6 +112,8 @@ pub struct InstanceView {
     pub input: Value,
     /// `$context`
     pub context: Value,
+    /// Its priority, 0 to 9.
+    pub priority: u8,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
 }

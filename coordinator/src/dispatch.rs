@@ -1,10 +1,23 @@
 //! Tasks on their way to workers, and reports on their way back.
+//!
+//! [`Queue`] is all that partitions know of workers. In one process it hands assignments straight to
+//! a worker; over NATS it is [`crate::fleet`], which leaves the decisions to [`dispatcher`]: who
+//! takes what, from the [`backlog`], and what is lost.
+
+pub mod backlog;
+pub mod census;
+pub mod dispatcher;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use windlass_proto::id::InstanceId;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
-use crate::engine::Input;
+use crate::fleet::FleetView;
+pub use crate::partition::Verdict;
 use crate::partition::{Inbox, Message};
 
 /// Takes assignments to workers.
@@ -13,11 +26,39 @@ pub trait Queue: Send + Sync + 'static {
     /// once is bounded by what the coordinator admits.
     fn send(&self, assignment: Assignment);
 
+    /// Hands over an assignment that was sent before the coordinator restarted, under the delivery
+    /// number it had then. A worker that has survived the restart may hold it still, so a queue whose
+    /// workers do must not send it to another one before it counts as lost. Where the workers have
+    /// ended with the last coordinator nobody holds it, and it is sent. Must not block.
+    fn recover(&self, assignment: Assignment) {
+        self.send(assignment);
+    }
+
     /// Tells that an assignment is no longer wanted. The worker may have finished it already.
     fn cancel(&self, key: AssignmentKey);
+
+    /// Tells what became of a report, once that is durable: the worker need not repeat it any more.
+    /// The key is the report's own. Runs between commits, so it must not block.
+    fn settled(&self, _key: &AssignmentKey, _verdict: Verdict) {}
+
+    /// False when so much of a namespace waits for workers that no more should be started in it.
+    fn admits(&self, _namespace: &str) -> bool {
+        true
+    }
+
+    /// The workers and what waits for them; none where there is no fleet, or it does not answer in
+    /// time.
+    fn view(&self) -> BoxFuture<'_, Option<FleetView>> {
+        Box::pin(async { None })
+    }
+
+    /// Tells the workers that this coordinator ends, so that they look for the next one at once.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
-/// Takes reports to the partitions they belong to; cheap to clone.
+/// Takes what is told of assignments to the partitions they belong to; cheap to clone.
 #[derive(Clone)]
 pub struct Reporter {
     inboxes: Arc<[Inbox]>,
@@ -28,13 +69,24 @@ impl Reporter {
         Self { inboxes }
     }
 
-    /// Hands over a worker's report. Whether it is accepted, the instance decides.
+    /// Hands over a worker's report. Whether it is accepted, the instance decides:
+    /// [`Queue::settled`] tells. Without such an answer, as when the coordinator stops, nothing is
+    /// known of it, and the report may be repeated.
     pub fn report(&self, report: Report) {
-        let Report { key, result } = report;
+        self.tell(report.key.instance, Message::Reported(report));
+    }
+
+    /// Tells that an assignment will not be answered. If it is the live delivery of its visit, the
+    /// visit is sent again as the next delivery, or fails when that has happened too often. `blamed`
+    /// says that the worker ended while it performed the task, which may be the task's doing; a worker
+    /// that gave it back, or never had it, is not counted.
+    pub fn lost(&self, key: AssignmentKey, blamed: bool) {
+        self.tell(key.instance, Message::Lost { key, blamed });
+    }
+
+    fn tell(&self, instance: InstanceId, message: Message) {
         let partitions = u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX);
-        let partition = key.instance.partition(partitions);
-        let input = Input::Reported { frame: key.frame, delivery: key.delivery, result };
-        let message = Message::Input { instance: key.instance, input, reply: None };
+        let partition = instance.partition(partitions);
         if let Some(inbox) = self.inboxes.get(usize::from(partition.0)) {
             // A partition that has stopped sends the assignment again when it is back.
             let _ = inbox.send(message);

@@ -17,6 +17,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod delivery;
 mod effect;
 mod fact;
 mod failure;

@@ -99,6 +99,11 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
         Fact::Dispatched { frame, delivery } => {
             ("task.dispatched", at(*frame), vec![("delivery", int(*delivery))])
         }
+        Fact::DeliveryLost { frame, blamed } => {
+            let delivery = instance.frames.get(frame).map_or(0, |it| it.delivery);
+            let data = vec![("delivery", int(delivery)), ("blamed", Value::Bool(*blamed))];
+            ("task.lost", at(*frame), data)
+        }
         Fact::TaskCompleted { frame, output, .. } => {
             let input = || instance.frames.get(frame).map(|it| it.input.clone());
             let output = output.clone().or_else(input).unwrap_or_default();

@@ -13,6 +13,7 @@ mod instances;
 mod message;
 mod owner;
 mod release;
+mod reports;
 mod resident;
 mod routing;
 mod timers;
@@ -25,7 +26,9 @@ use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 pub use batch::Batch;
-pub use message::{Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Watch};
+pub use message::{
+    Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
+};
 pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
 pub use release::{Release, World};
 pub(crate) use resident::fold;

@@ -17,6 +17,7 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         head: head(instance),
         input: instance.input.clone(),
         context: instance.context.clone(),
+        priority: instance.priority,
         open: open_tasks(plan, instance),
     }
 }

@@ -222,3 +222,19 @@ pub const CACHED_PLANS: usize = 1_000;
 /// Milliseconds a worker that is told to stop may take to finish what it works on, unless
 /// configured.
 pub const DRAIN_MS: u64 = 30_000;
+
+/// Workers lost over one visit of a task before it is suspected of being the reason, and is given to
+/// workers that have no other suspect.
+pub const SUSPECT_LOSSES: u32 = 2;
+
+/// Workers that may be lost while they hold one visit of a task. Past it the task itself is the
+/// likely cause, and sending it again would take down one worker after another; fewer would blame
+/// the task for a bad night of the machines.
+pub const DELIVERIES_LOST: u32 = 5;
+
+/// The highest priority of an instance; the lowest is 0.
+pub const HIGHEST_PRIORITY: u8 = 9;
+
+/// The priority of an instance whose start names none: the middle, so that there is room on both
+/// sides.
+pub const DEFAULT_PRIORITY: u8 = 5;

@@ -112,6 +112,9 @@ pub struct Task {
     pub then: Flow,
     /// `metadata`; null when absent.
     pub metadata: Value,
+    /// The pool of workers that what a worker does for this task must go to: `metadata.windlass.pool`
+    /// of the task, else of the document; `None` for the default pool.
+    pub pool: Option<Arc<str>>,
     /// What the task does.
     pub kind: Kind,
     /// Names of the variables that the expressions a worker evaluates for this task use:

@@ -65,6 +65,12 @@ pub struct Assignment {
     pub deadline: Option<Timestamp>,
     /// W3C trace context.
     pub traceparent: Option<Arc<str>>,
+    /// Which pool of workers must take it; `None` for the default one.
+    pub pool: Option<Arc<str>>,
+    /// The instance's priority, 0 to 9: among assignments that wait, the highest goes first.
+    pub priority: u8,
+    /// How many workers were lost while they held this visit.
+    pub losses: u32,
 }
 
 impl Assignment {

@@ -14,6 +14,7 @@ mod chaos;
 mod cli;
 mod crash;
 mod ctk;
+mod deploy;
 mod durable;
 mod examples;
 mod fleet;

@@ -257,7 +257,7 @@ fn journal_records_survive_mutation() {
         let Some(plan) = definition::load(&text, &Options::default()).plan else { continue };
         let (id, at) = (InstanceId(uuid::Uuid::from_u128(7)), Timestamp::default());
         let input = Value::from("input");
-        let (state, decision) = engine::create(&plan, id, at, input, None, Vec::new());
+        let (state, decision) = engine::create(&plan, id, at, input, None, Vec::new(), 5);
         let mut entry = Vec::new();
         engine::encode(&Journaled { at, facts: decision.facts }, &mut entry).unwrap();
         corpus.push(state.to_bytes().unwrap());

@@ -169,6 +169,7 @@ fn nothing_names_the_workplace() {
     let mut files: Vec<PathBuf> = sources().iter().map(|it| root.join(&it.path)).collect();
     files.extend(paths::files(&root.join("examples")));
     files.extend(paths::files(&root.join(".ci")));
+    files.extend(paths::files(&root.join("deploy")));
     files.extend(
         ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.toml", "deny.toml"]
             .map(|it| root.join(it)),

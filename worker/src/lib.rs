@@ -1,7 +1,7 @@
 //! The hands: a worker performs what a coordinator assigns, and keeps nothing.
 //!
 //! Reading order: [`worker`] is what others hold; `perform` takes an assignment through input,
-//! call or run, and output; `lease` reads the secrets it names and `seal` keeps them from leaving.
+//! call or run, and output; [`fleet`] is how it joins a coordinator over NATS; `lease` reads the secrets it names and `seal` keeps them from leaving.
 //!
 //! **Invariant:** nothing here survives an assignment but caches that can be lost: connections,
 //! fetched documents, access tokens.
@@ -9,6 +9,7 @@
 mod authentication;
 mod cache;
 mod exchange;
+pub mod fleet;
 mod function;
 mod http_client;
 mod lease;

@@ -77,6 +77,7 @@ pub(crate) fn task(kind: Kind) -> Task {
         timeout: None,
         then: Flow::Continue,
         metadata: Value::Null,
+        pool: None,
         kind,
         variables: Arc::from([]),
     }
@@ -145,6 +146,9 @@ pub(crate) fn assignment(input: Value) -> Assignment {
         now: Timestamp(1_700_000_000_000),
         deadline: None,
         traceparent: None,
+        pool: None,
+        priority: windlass_proto::limits::DEFAULT_PRIORITY,
+        losses: 0,
     }
 }
 

@@ -106,7 +106,8 @@ async fn start(
         name: deployed.workflow.name.to_string(),
         version: Some(deployed.workflow.version.to_string()),
     };
-    let start = Start { workflow, input, id, idempotency_key: None, labels: Vec::new() };
+    let start =
+        Start { workflow, input, id, idempotency_key: None, labels: Vec::new(), priority: None };
     let started = coordinator.start(start).await?;
     if started.repeated {
         tell_repeat(coordinator, started.id, &deployed).await?;

@@ -28,6 +28,7 @@ use utoipa::{Modify, OpenApi};
         super::instance::suspend,
         super::instance::resume,
         super::event::publish,
+        super::worker::list,
         super::metrics::metrics,
         super::metrics::healthy,
         super::metrics::ready,

@@ -1,5 +1,7 @@
 //! `/metrics`, `/healthz`, `/readyz`.
 
+mod fleet;
+
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -58,40 +60,52 @@ impl Metrics {
     }
 
     /// The Prometheus text format.
-    fn render(&self, requests: usize, watchers: usize) -> String {
-        let mut text = String::new();
+    fn render(&self, requests: usize, watchers: usize) -> Text {
+        let mut text = Text::default();
         let version = env!("CARGO_PKG_VERSION");
-        let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, String)]| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            for (labels, value) in samples {
-                let _ = writeln!(text, "{name}{labels} {value}");
-            }
-        };
-        let plain = |value: String| [(String::new(), value)];
-        let count = |counter: &AtomicU64| plain(counter.load(Ordering::Relaxed).to_string());
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let info = [(format!("{{version=\"{version}\"}}"), "1".to_owned())];
-        family("windlass_build_info", "gauge", "The version that runs.", &info);
-        let uptime = format!("{:.3}", self.started.elapsed().as_secs_f64());
-        family("windlass_uptime_seconds", "gauge", "Seconds since the start.", &plain(uptime));
+        text.family("windlass_build_info", "gauge", "The version that runs.", &info);
+        let uptime = [(String::new(), format!("{:.3}", self.started.elapsed().as_secs_f64()))];
+        text.family("windlass_uptime_seconds", "gauge", "Seconds since the start.", &uptime);
         let answers: Vec<_> = (1..)
             .zip(&self.answers)
             .map(|(class, counter)| {
-                (format!("{{class=\"{class}xx\"}}"), counter.load(Ordering::Relaxed).to_string())
+                (format!("{{class=\"{class}xx\"}}"), count(counter).to_string())
             })
             .collect();
-        family("windlass_http_requests_total", "counter", "Requests answered.", &answers);
-        let help = "Requests under way.";
-        family("windlass_http_requests_in_flight", "gauge", help, &plain(requests.to_string()));
+        text.family("windlass_http_requests_total", "counter", "Requests answered.", &answers);
+        let name = "windlass_http_requests_in_flight";
+        text.single(name, "gauge", "Requests under way.", requests as u64);
         let help = "Clients that watch an instance.";
-        family("windlass_http_watchers", "gauge", help, &plain(watchers.to_string()));
+        text.single("windlass_http_watchers", "gauge", help, watchers as u64);
         let help = "Starts accepted through the API.";
-        family("windlass_starts_total", "counter", help, &count(&self.starts));
+        text.single("windlass_starts_total", "counter", help, count(&self.starts));
         let help = "Starts that repeated an earlier one.";
-        family("windlass_starts_repeated_total", "counter", help, &count(&self.repeats));
+        text.single("windlass_starts_repeated_total", "counter", help, count(&self.repeats));
         let help = "Events accepted through the API.";
-        family("windlass_events_total", "counter", help, &count(&self.events));
+        text.single("windlass_events_total", "counter", help, count(&self.events));
         text
+    }
+}
+
+/// The Prometheus text format, as it grows.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    /// One family with its samples: labels and value.
+    fn family(&mut self, name: &str, kind: &str, help: &str, samples: &[(String, String)]) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in samples {
+            let _ = writeln!(self.0, "{name}{labels} {value}");
+        }
+    }
+
+    /// A family of one sample without labels.
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help, &[(String::new(), value.to_string())]);
     }
 }
 
@@ -103,7 +117,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let requests = API_REQUESTS.saturating_sub(api.requests.available_permits());
     let watchers = API_WATCHERS.saturating_sub(api.watchers.available_permits());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, api.metrics.render(requests, watchers)).into_response()
+    let mut text = api.metrics.render(requests, watchers);
+    if let Some(view) = api.coordinator.fleet().await {
+        fleet::add(&mut text, &view, crate::clock::now());
+    }
+    (kind, text.0).into_response()
 }
 
 /// Tells that the process runs.
@@ -138,7 +156,7 @@ mod tests {
         metrics.answered(204);
         metrics.answered(999);
         metrics.start(false);
-        let text = metrics.render(3, 0);
+        let text = metrics.render(3, 0).0;
         assert!(text.contains("windlass_http_requests_total{class=\"2xx\"} 1\n"));
         assert!(text.contains("windlass_http_requests_in_flight 3\n"));
         assert!(text.contains("windlass_starts_total 1\n"));

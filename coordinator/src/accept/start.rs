@@ -106,6 +106,7 @@ pub(super) async fn start(
         id: request.id,
         idempotency_key,
         labels: labels(request.labels)?,
+        priority: None,
     };
     let started = api.coordinator.start(start).await?;
     api.metrics.start(started.repeated);

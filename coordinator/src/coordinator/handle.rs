@@ -23,6 +23,7 @@ use crate::catalog::{Catalog, Refused};
 use crate::clock;
 use crate::dispatch::{Queue, Reporter};
 use crate::engine::{Ending, Input, Instance, decode};
+use crate::fleet::FleetView;
 use crate::history::Teller;
 use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredInstance};
 use crate::partition::{
@@ -150,6 +151,9 @@ impl Coordinator {
         if self.runtime.is_overloaded() {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
+        if !self.runtime.links.admits(&start.workflow.namespace) {
+            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
+        }
         let plan = self.plan(&start.workflow).await?;
         check_input(&plan, &start.input)?;
         let id = instance_id(&start);
@@ -159,6 +163,10 @@ impl Coordinator {
             plan,
             input: start.input,
             labels: start.labels,
+            priority: start
+                .priority
+                .unwrap_or(limits::DEFAULT_PRIORITY)
+                .min(limits::HIGHEST_PRIORITY),
             parent: None,
             reply: Some(reply),
             ended,
@@ -317,6 +325,17 @@ impl Coordinator {
         drop(ticket);
         let consumed = self.answered(consumed).await?;
         Ok(EventReceipt { consumed })
+    }
+
+    /// The workers, and what waits for them; none where the worker is in this process.
+    pub async fn fleet(&self) -> Option<FleetView> {
+        self.runtime.links.fleet().await
+    }
+
+    /// Tells all workers that this coordinator ends: they keep what they hold and look for the next
+    /// one. To be called before [`Coordinator::stop`].
+    pub async fn dismiss_workers(&self) {
+        self.runtime.links.close().await;
     }
 
     fn partition(&self, id: InstanceId) -> PartitionId {

@@ -12,9 +12,12 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use super::Options;
 use crate::catalog::Catalog;
 use crate::dispatch::{Queue, Reporter};
+use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
-use crate::partition::{Inbox, Mailbox, Message, Owner, Shared, Surroundings, World, mailbox};
+use crate::partition::{
+    Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
+};
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
 const COMMIT_QUEUE: usize = 16;
@@ -41,6 +44,23 @@ pub(super) struct Links {
     queue: Arc<dyn Queue>,
 }
 
+impl Links {
+    /// False when so much of a namespace waits for workers that no more should be started in it.
+    pub(super) fn admits(&self, namespace: &str) -> bool {
+        self.queue.admits(namespace)
+    }
+
+    /// The workers, where they are in other processes.
+    pub(super) async fn fleet(&self) -> Option<FleetView> {
+        self.queue.view().await
+    }
+
+    /// Tells the workers that the coordinator ends.
+    pub(super) async fn close(&self) {
+        self.queue.close().await;
+    }
+}
+
 impl World for Links {
     fn partitions(&self) -> u16 {
         u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX)
@@ -50,12 +70,19 @@ impl World for Links {
         &self.catalog
     }
 
-    fn dispatch(&self, assignment: Assignment) {
-        self.queue.send(assignment);
+    fn dispatch(&self, assignment: Assignment, recovered: bool) {
+        match recovered {
+            true => self.queue.recover(assignment),
+            false => self.queue.send(assignment),
+        }
     }
 
     fn cancel(&self, key: AssignmentKey) {
         self.queue.cancel(key);
+    }
+
+    fn settled(&self, key: &AssignmentKey, verdict: Verdict) {
+        self.queue.settled(key, verdict);
     }
 
     fn tell(&self, partition: PartitionId, message: Message) {

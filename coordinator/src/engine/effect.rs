@@ -39,6 +39,11 @@ pub enum Effect {
         variables: Vec<(Arc<str>, Value)>,
         /// When a timeout ends it.
         deadline: Option<Timestamp>,
+        /// How many workers were lost while they held this visit.
+        losses: u32,
+        /// True when this delivery was sent before the coordinator restarted: a worker may hold it
+        /// still.
+        recovered: bool,
     },
     /// Tell the worker that an assignment is not wanted any more.
     CancelAssignment {

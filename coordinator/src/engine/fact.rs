@@ -32,6 +32,9 @@ pub enum Fact {
         parent: Option<Parent>,
         /// Labels.
         labels: Vec<(Arc<str>, Arc<str>)>,
+        /// Its priority, 0 to 9. Journals from before there were priorities lack it.
+        #[serde(default = "super::instance::default_priority")]
+        priority: u8,
     },
     /// `input.from` of the workflow gave this.
     #[serde(rename = "I")]
@@ -90,6 +93,14 @@ pub enum Fact {
         delivery: u32,
         /// Where the flow goes after the task, where the task has decided that already.
         flow: Option<Flow>,
+    },
+    /// The delivery at a worker will not be answered: the worker is gone, or gave it back.
+    #[serde(rename = "G")]
+    DeliveryLost {
+        /// The visit.
+        frame: FrameId,
+        /// True when the worker ended while it performed the task, which may be the task's doing.
+        blamed: bool,
     },
     /// The task ended with an output.
     #[serde(rename = "c")]

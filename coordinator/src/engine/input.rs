@@ -19,6 +19,16 @@ pub enum Input {
         /// The output, or the error.
         result: Result<Value, Problem>,
     },
+    /// An assignment will not be answered.
+    Lost {
+        /// The visit the assignment was for.
+        frame: FrameId,
+        /// Which delivery of it.
+        delivery: u32,
+        /// True when the worker ended while it performed the task, which may be the task's doing;
+        /// false when it gave the assignment back, or never had it.
+        blamed: bool,
+    },
     /// A timer is due.
     TimerFired {
         /// Its number in the instance.

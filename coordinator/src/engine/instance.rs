@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
+use windlass_proto::limits;
 use windlass_proto::plan::{Flow, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
@@ -62,6 +63,10 @@ pub struct Instance {
     pub abandoned: BTreeSet<InstanceId>,
     /// How many frames wait for a worker, a child or a publication.
     pub outstanding: u32,
+    /// Which of the assignments that wait for a worker go first: those of instances with a higher
+    /// one, from 0 to 9.
+    #[serde(default = "default_priority")]
+    pub priority: u8,
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
@@ -172,6 +177,14 @@ pub struct Frame {
     pub extensions: Vec<u32>,
     /// What it is doing.
     pub body: Body,
+    /// How many workers were lost while they held it.
+    #[serde(default)]
+    pub losses: u32,
+}
+
+/// What facts and snapshots stand for that were written before there were priorities.
+pub(super) fn default_priority() -> u8 {
+    limits::DEFAULT_PRIORITY
 }
 
 /// What a visit is doing.
@@ -377,7 +390,7 @@ impl Body {
 
     /// True when something outside works for this frame and would have to be asked again after a
     /// crash.
-    fn is_outstanding(&self) -> bool {
+    pub(super) fn is_outstanding(&self) -> bool {
         match self {
             Self::Dispatched { .. }
             | Self::Evaluating { .. }
@@ -446,6 +459,7 @@ impl Instance {
             sequence: 0,
             abandoned: BTreeSet::new(),
             outstanding: 0,
+            priority: default_priority(),
             changes: Changes::default(),
         }
     }

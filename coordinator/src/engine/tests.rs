@@ -17,6 +17,7 @@ mod functions;
 mod fuzz;
 mod iterate;
 mod listen;
+mod losses;
 mod operate;
 mod order;
 mod raise;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use windlass_proto::expression::Budget;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
-use windlass_proto::plan::{Flow, Plan, Task};
+use windlass_proto::plan::{Plan, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
-use windlass_proto::wire::{Field, Work};
+use windlass_proto::wire::Field;
 
 use super::effect::Effect;
 use super::fact::Fact;
@@ -40,7 +40,7 @@ pub(super) struct Turn<'a> {
     /// The result of an evaluation by a worker, for the frame that waited for it.
     pub(super) evaluated: Option<(FrameId, Field, Value)>,
     /// The visit whose worker or child has just answered: nothing works for it any more.
-    answered: Option<FrameId>,
+    pub(super) answered: Option<FrameId>,
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     budget: u32,
@@ -55,6 +55,7 @@ pub fn create(
     input: Value,
     parent: Option<Parent>,
     labels: Vec<(Arc<str>, Arc<str>)>,
+    priority: u8,
 ) -> (Instance, Decision) {
     let mut state = Instance::unborn(id);
     let mut turn = Turn::new(plan, &mut state, at);
@@ -64,6 +65,7 @@ pub fn create(
         input,
         parent,
         labels,
+        priority,
     });
     turn.begin_workflow();
     let decision = turn.finish();
@@ -88,19 +90,20 @@ pub fn decide(
     Ok(turn.finish())
 }
 
-/// What must be done again after a restart: everything open that something outside works for, as
-/// new deliveries.
+/// What must be done again after a restart: everything open that something outside works for.
+///
+/// What is at a worker keeps its delivery number, so nothing of it is journaled: a worker that has
+/// survived the restart still holds a valid assignment. That a delivery is performed by one worker at
+/// a time is for the queue to see to. The one in this process has died with it, and sends again; one
+/// with workers elsewhere sends again what no worker claims, as the delivery was lost then.
 #[must_use]
 pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
     let mut turn = Turn::new(plan, state, at);
-    let open: Vec<(FrameId, Body)> =
-        turn.state.frames.iter().map(|(id, frame)| (*id, frame.body.clone())).collect();
+    let open = turn.state.frames.iter().filter(|(_, frame)| frame.body.is_outstanding());
+    let open: Vec<(FrameId, Body)> = open.map(|(id, frame)| (*id, frame.body.clone())).collect();
     for (frame, body) in open {
         match body {
-            Body::Dispatched { .. } => turn.dispatch(frame),
-            Body::Evaluating { field, value, flow, .. } => {
-                turn.request_evaluation(frame, field, value, flow);
-            }
+            Body::Dispatched { .. } | Body::Evaluating { .. } => turn.recover_delivery(frame),
             Body::Publishing { event } => {
                 turn.effects.push(Effect::Publish { frame, event: Arc::new(event) });
             }
@@ -161,6 +164,7 @@ impl<'a> Turn<'a> {
             Input::Reported { frame, delivery, result } => {
                 self.reported(frame, delivery, result)?
             }
+            Input::Lost { frame, delivery, blamed } => self.lost(frame, delivery, blamed)?,
             Input::TimerFired { timer } => self.timer_fired(timer)?,
             Input::EventArrived(event) => self.event_arrived(&event)?,
             Input::Published { frame, result } => self.published(frame, result)?,
@@ -192,38 +196,6 @@ impl<'a> Turn<'a> {
         }
         self.steps.extend(self.state.pending.iter().cloned());
         self.record(Fact::Continued);
-        Ok(())
-    }
-
-    /// A worker reports on an assignment or an evaluation.
-    fn reported(
-        &mut self,
-        id: FrameId,
-        delivery: u32,
-        result: Result<Value, Problem>,
-    ) -> Result<(), Rejection> {
-        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
-        match &frame.body {
-            Body::Dispatched { delivery: live } if *live == delivery => {
-                self.answered = Some(id);
-                match result {
-                    Ok(output) => self.performed(id, output),
-                    Err(problem) => self.fail(id, problem),
-                }
-            }
-            Body::Evaluating { field, value, delivery: live, flow, .. } if *live == delivery => {
-                let (field, value, flow) = (*field, value.clone(), *flow);
-                self.answered = Some(id);
-                match result {
-                    Ok(evaluated) => {
-                        self.evaluated = Some((id, field, evaluated));
-                        self.resume_evaluation(id, field, value, flow);
-                    }
-                    Err(problem) => self.fail(id, problem),
-                }
-            }
-            _ => return Err(Rejection::Stale),
-        }
         Ok(())
     }
 
@@ -375,68 +347,6 @@ impl<'a> Turn<'a> {
             self.effects.push(Effect::NotifyParent { parent, frame, outcome });
         }
         self.effects.push(Effect::Ended(ending));
-    }
-
-    /// Sends a task to a worker.
-    pub(super) fn dispatch(&mut self, id: FrameId) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
-        let (input, delivery) = (frame.raw.clone(), frame.delivery.saturating_add(1));
-        let variables = self.variables(id, &task.variables);
-        let effect = self.assignment(id, task, delivery, Work::Perform, input, variables);
-        self.record(Fact::Dispatched { frame: id, delivery });
-        self.effects.push(effect);
-    }
-
-    /// Sends an expression that names a secret to a worker.
-    pub(super) fn request_evaluation(
-        &mut self,
-        id: FrameId,
-        field: Field,
-        value: Value,
-        flow: Option<Flow>,
-    ) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
-        let delivery = frame.delivery.saturating_add(1);
-        let variables = self.evaluation_variables(id, task, field, &value);
-        let work = Work::Evaluate(field);
-        let effect = self.assignment(id, task, delivery, work, value.clone(), variables);
-        self.record(Fact::EvaluationRequested { frame: id, field, value, delivery, flow });
-        self.drop_steps(id);
-        self.effects.push(effect);
-    }
-
-    fn assignment(
-        &self,
-        frame: FrameId,
-        task: &Task,
-        delivery: u32,
-        work: Work,
-        input: Value,
-        variables: Vec<(Arc<str>, Value)>,
-    ) -> Effect {
-        Effect::Dispatch {
-            frame,
-            delivery,
-            task: task.index,
-            reference: self.reference(frame),
-            visit: self.state.frame(frame).map_or(0, |frame| frame.visit),
-            work,
-            input,
-            variables,
-            deadline: self.deadline(frame),
-        }
-    }
-
-    /// When the nearest timeout above this frame ends it.
-    fn deadline(&self, id: FrameId) -> Option<Timestamp> {
-        if self.state.timers.is_empty() {
-            return None;
-        }
-        let above: Vec<FrameId> = self.state.lineage(id).map(|(id, _)| id).collect();
-        let of_these = self.state.timers.values().filter(|timer| above.contains(&timer.frame));
-        of_these.map(|timer| timer.due).min()
     }
 
     /// JSON pointer of a frame's task, with the call sites of functions before it.

@@ -28,6 +28,8 @@ impl Partition {
                 }
                 Ok(())
             }
+            Message::Reported(report) => self.reported(batch, report),
+            Message::Lost { key, blamed } => self.lost(batch, &key, blamed),
             Message::CancelChild { parent, child } => {
                 let reason = Some(Arc::from("the parent workflow does not wait for it any more"));
                 // Refused, it has ended already or was never started: all the same to the parent.
@@ -60,8 +62,9 @@ impl Partition {
         let repeated = self.load(id)?.is_some();
         if !repeated {
             let (now, plan) = (batch.now, start.plan);
+            let NewInstance { input, parent, labels, priority, .. } = start;
             let (instance, decision) =
-                engine::create(&plan, id, now, start.input, start.parent, start.labels);
+                engine::create(&plan, id, now, input, parent, labels, priority);
             self.residents.insert(Resident::new(instance, plan));
             self.apply(batch, id, decision)?;
         }
@@ -168,6 +171,7 @@ impl Partition {
             epoch: self.shared.epoch,
             plan: &resident.plan,
             instance: id,
+            priority: resident.instance.priority,
         };
         for effect in decision.effects {
             sender.send(batch, effect);
@@ -278,6 +282,7 @@ struct Sender<'s> {
     epoch: u64,
     plan: &'s Arc<Plan>,
     instance: InstanceId,
+    priority: u8,
 }
 
 impl Sender<'_> {
@@ -298,20 +303,28 @@ impl Sender<'_> {
                 input,
                 variables,
                 deadline,
-            } => Release::Dispatch(Box::new(Assignment {
-                key: self.key(frame, delivery),
-                workflow: self.plan.id.clone(),
-                digest: self.plan.digest.clone(),
-                task,
-                reference,
-                visit,
-                work,
-                input,
-                variables,
-                now: batch.now,
-                deadline,
-                traceparent: None,
-            })),
+                losses,
+                recovered,
+            } => {
+                let assignment = Assignment {
+                    key: self.key(frame, delivery),
+                    workflow: self.plan.id.clone(),
+                    digest: self.plan.digest.clone(),
+                    task,
+                    reference,
+                    visit,
+                    work,
+                    input,
+                    variables,
+                    now: batch.now,
+                    deadline,
+                    traceparent: None,
+                    pool: self.plan.task(task).pool.clone(),
+                    priority: self.priority,
+                    losses,
+                };
+                Release::Dispatch { assignment: Box::new(assignment), recovered }
+            }
             Effect::CancelAssignment { frame, delivery } => {
                 Release::Cancel(self.key(frame, delivery))
             }
@@ -319,7 +332,7 @@ impl Sender<'_> {
                 Release::Publish { instance: self.instance, frame, event }
             }
             Effect::StartChild { parent, child, workflow, input } => {
-                Release::StartChild { parent, child, workflow, input }
+                Release::StartChild { parent, child, workflow, input, priority: self.priority }
             }
             Effect::CancelChild { child } => Release::CancelChild { parent: self.instance, child },
             Effect::NotifyParent { parent, frame, outcome } => {

@@ -8,6 +8,7 @@ use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::plan::Plan;
 use windlass_proto::value::Value;
+use windlass_proto::wire::{AssignmentKey, Report};
 
 use crate::coordinator::InstanceView;
 use crate::engine::{Ending, Input, Parent, Rejection};
@@ -25,6 +26,15 @@ pub enum Message {
         input: Input,
         /// Told once it is durable, where somebody asks.
         reply: Option<oneshot::Sender<Reply>>,
+    },
+    /// A worker answers an assignment; its fate is told through the world, once durable.
+    Reported(Report),
+    /// A worker will not answer an assignment.
+    Lost {
+        /// Which one.
+        key: AssignmentKey,
+        /// True when the worker ended while it performed the task.
+        blamed: bool,
     },
     /// A parent ends a child that it does not wait for any more, and wants to know when it is gone.
     CancelChild {
@@ -61,6 +71,8 @@ pub struct NewInstance {
     pub input: Value,
     /// Labels.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Its priority, 0 to 9.
+    pub priority: u8,
     /// The parent, for a child.
     pub parent: Option<Parent>,
     /// Told once it is durable.
@@ -74,6 +86,18 @@ pub struct NewInstance {
 pub struct StartReply {
     /// True when the instance was there already.
     pub repeated: bool,
+}
+
+/// What became of a worker's report, once that is durable. Whichever it is, the worker can forget the
+/// assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The instance took it.
+    Accepted,
+    /// It is about nothing that is open: repeated, or too late.
+    Stale,
+    /// There is no such instance.
+    Unknown,
 }
 
 /// What became of an input.

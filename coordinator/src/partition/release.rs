@@ -9,7 +9,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::message::{Done, EventTicket, Message, NewInstance, Reply, StartReply};
+use super::message::{Done, EventTicket, Message, NewInstance, Reply, StartReply, Verdict};
 use crate::catalog::Catalog;
 use crate::coordinator::InstanceView;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
@@ -17,9 +17,16 @@ use crate::engine::{ChildOutcome, Ending, Input, Parent};
 /// One thing to let go.
 pub enum Release {
     /// A task for a worker.
-    Dispatch(Box<Assignment>),
+    Dispatch {
+        /// The task.
+        assignment: Box<Assignment>,
+        /// True when this delivery was sent before a restart: a worker may hold it still.
+        recovered: bool,
+    },
     /// A task no longer wanted.
     Cancel(AssignmentKey),
+    /// What became of a worker's report.
+    Settled(AssignmentKey, Verdict),
     /// A message to an instance, whichever partition owns it.
     Tell(InstanceId, Input),
     /// A child to start.
@@ -32,6 +39,8 @@ pub enum Release {
         workflow: [Arc<str>; 3],
         /// Its input.
         input: Value,
+        /// Its priority: its parent's.
+        priority: u8,
     },
     /// A child to end.
     CancelChild {
@@ -69,10 +78,13 @@ pub trait World: Send + Sync {
     fn partitions(&self) -> u16;
     /// Definitions, for starting children.
     fn catalog(&self) -> &Catalog;
-    /// Hands a task to the workers.
-    fn dispatch(&self, assignment: Assignment);
+    /// Hands a task to the workers. `recovered` is true for a delivery that was sent before the
+    /// coordinator restarted, which a worker may hold still.
+    fn dispatch(&self, assignment: Assignment, recovered: bool);
     /// Tells the workers that a task is no longer wanted.
     fn cancel(&self, key: AssignmentKey);
+    /// Tells what became of a report, which is durable.
+    fn settled(&self, key: &AssignmentKey, verdict: Verdict);
     /// Hands a message to a partition. Never blocks.
     fn tell(&self, partition: PartitionId, message: Message);
 }
@@ -81,11 +93,12 @@ impl Release {
     /// Lets it go. A receiver that has gone away is no error: nobody wants the answer any more.
     pub fn go(self, world: &dyn World) {
         match self {
-            Self::Dispatch(assignment) => world.dispatch(*assignment),
+            Self::Dispatch { assignment, recovered } => world.dispatch(*assignment, recovered),
             Self::Cancel(key) => world.cancel(key),
+            Self::Settled(key, verdict) => world.settled(&key, verdict),
             Self::Tell(instance, input) => tell(world, instance, input),
-            Self::StartChild { parent, child, workflow, input } => {
-                start_child(world, parent, child, &workflow, input);
+            Self::StartChild { parent, child, workflow, input, priority } => {
+                start_child(world, parent, child, &workflow, input, priority);
             }
             Self::CancelChild { parent, child } => {
                 let partition = child.partition(world.partitions());
@@ -126,6 +139,7 @@ fn start_child(
     id: InstanceId,
     [namespace, name, version]: &[Arc<str>; 3],
     input: Value,
+    priority: u8,
 ) {
     match world.catalog().find(namespace, name, Some(version)) {
         Some(plan) => {
@@ -134,6 +148,7 @@ fn start_child(
                 plan,
                 input,
                 labels: Vec::new(),
+                priority,
                 parent: Some(parent),
                 reply: None,
                 ended: None,

@@ -223,6 +223,7 @@ impl Decoder<'_> {
             timeout: timeout?,
             then: then?.unwrap_or_default(),
             metadata: metadata?,
+            pool: None,
             kind,
             variables,
         })

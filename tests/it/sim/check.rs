@@ -7,6 +7,7 @@ use windlass_coordinator::engine::{Body, Ending, Fact, Instance, decode};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Filter, Journal, TimerKey};
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::limits::DELIVERIES_LOST;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
@@ -204,6 +205,7 @@ fn orphan(run: &Run<'_>, state: &Instance, states: &HashMap<InstanceId, Instance
 fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
     let (mut timers, mut next) = (HashMap::new(), 0);
     let mut deliveries: HashMap<FrameId, u32> = HashMap::new();
+    let (mut lost, mut losses) = (HashSet::new(), HashMap::new());
     let (mut consumed, mut emitted) = (HashSet::new(), HashSet::new());
     let mut suspended = None;
     let mut endings = 0;
@@ -228,6 +230,19 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
             | Fact::EvaluationRequested { frame, delivery, .. } => {
                 let before = deliveries.insert(*frame, *delivery).unwrap_or_default();
                 assert!(*delivery > before, "{id} sends delivery {delivery} of {frame:?} twice");
+            }
+            Fact::DeliveryLost { frame, blamed } => {
+                let delivery = deliveries[frame];
+                let once = lost.insert((*frame, delivery));
+                assert!(once, "{id} loses delivery {delivery} of {frame:?} twice");
+                let heard = run.reports.contains(&(id, *frame, delivery));
+                assert!(!heard, "{id} hears of delivery {delivery} of {frame:?}, which is lost");
+                let losses = losses.entry(*frame).or_insert(0);
+                *losses += u32::from(*blamed);
+                assert!(*losses <= DELIVERIES_LOST, "{id} takes down {losses} workers");
+                if *losses == DELIVERIES_LOST {
+                    run.coverage.note("delivery given up");
+                }
             }
             Fact::EventConsumed { frame, item, .. } => {
                 run.coverage.note("input EventArrived");

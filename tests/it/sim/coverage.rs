@@ -19,6 +19,7 @@ const ALL: &[&str] = &[
     "fact TaskSkipped",
     "fact Dispatched",
     "fact EvaluationRequested",
+    "fact DeliveryLost",
     "fact TaskCompleted",
     "fact TaskFaulted",
     "fact LoopBegan",
@@ -56,6 +57,7 @@ const ALL: &[&str] = &[
     "timer Timeout",
     "timer Attempt",
     "input Reported",
+    "input Lost",
     "input TimerFired",
     "input EventArrived",
     "input Published",
@@ -68,6 +70,7 @@ const ALL: &[&str] = &[
     "input Resume",
     "release Dispatch",
     "release Cancel",
+    "release Settled",
     "release Tell",
     "release StartChild",
     "release CancelChild",
@@ -78,6 +81,11 @@ const ALL: &[&str] = &[
     "release Shown",
     "release Ended",
     "release Changed",
+    "verdict Stale",
+    "verdict Superseded",
+    "delivery recovered",
+    "delivery held over a restart",
+    "delivery given up",
     "refused Unknown",
     "refused Ended",
     "refused Stale",
@@ -133,6 +141,7 @@ pub(super) fn fact(fact: &Fact) -> &'static str {
         Fact::TaskSkipped { .. } => "fact TaskSkipped",
         Fact::Dispatched { .. } => "fact Dispatched",
         Fact::EvaluationRequested { .. } => "fact EvaluationRequested",
+        Fact::DeliveryLost { .. } => "fact DeliveryLost",
         Fact::TaskCompleted { .. } => "fact TaskCompleted",
         Fact::TaskFaulted { .. } => "fact TaskFaulted",
         Fact::LoopBegan { .. } => "fact LoopBegan",
@@ -180,6 +189,7 @@ pub(super) fn timer(purpose: TimerPurpose) -> &'static str {
 pub(super) fn input(input: &Input) -> &'static str {
     match input {
         Input::Reported { .. } => "input Reported",
+        Input::Lost { .. } => "input Lost",
         Input::TimerFired { .. } => "input TimerFired",
         Input::EventArrived(_) => "input EventArrived",
         Input::Published { .. } => "input Published",
@@ -195,8 +205,9 @@ pub(super) fn input(input: &Input) -> &'static str {
 
 pub(super) fn release(release: &Release) -> &'static str {
     match release {
-        Release::Dispatch(_) => "release Dispatch",
+        Release::Dispatch { .. } => "release Dispatch",
         Release::Cancel(_) => "release Cancel",
+        Release::Settled(..) => "release Settled",
         Release::Tell(..) => "release Tell",
         Release::StartChild { .. } => "release StartChild",
         Release::CancelChild { .. } => "release CancelChild",

@@ -198,7 +198,8 @@ impl Generator<'_> {
     fn one(&mut self, scope: Scope) -> Task {
         self.left -= 1;
         let mut task = self.bare(scope);
-        let dispatched = matches!(task.kind, Kind::Call(Call::Echo | Call::Flaky(..), _));
+        let dispatched =
+            matches!(task.kind, Kind::Call(Call::Echo | Call::Deadly | Call::Flaky(..), _));
         let named = |it: &mut Self, expr: Expr| match it.chance(6) {
             true => Expr::Sum(Box::new(expr), Box::new(Expr::Secret)),
             false => expr,
@@ -266,7 +267,9 @@ impl Generator<'_> {
             32..38 => {
                 let with = Some(self.members(scope));
                 let times = if scope.tried || self.chance(5) { self.random.u32(0..3) } else { 0 };
-                plain(name, Kind::Call(Call::Flaky(times, self.status()), with))
+                let deadly = self.chance(if scope.tried { 10 } else { 1 });
+                let flaky = Call::Flaky(times, self.status());
+                plain(name, Kind::Call(if deadly { Call::Deadly } else { flaky }, with))
             }
             38..43 if !self.functions.is_empty() && !scope.function => {
                 let with = self.chance(60).then(|| self.members(scope));

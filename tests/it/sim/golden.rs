@@ -2,9 +2,12 @@
 //!
 //! The files lie in `golden/`. A change of the state alone (a new field, say) needs
 //! `WINDLASS_GOLDEN=states`, which leaves the recorded facts and snapshots as they are and writes
-//! down what they add up to now. `WINDLASS_GOLDEN=write` records `facts-1.json` anew, with the facts of this
-//! version. Once a version is released, the facts it wrote stay for ever: a change of format then
-//! gets a file of its own beside the old ones.
+//! down what they add up to now. `WINDLASS_GOLDEN=write` records the latest file anew, with the facts of
+//! this version. Once a version is released, the facts it wrote stay for ever: a change of format
+//! then gets a file of its own beside the old ones.
+//!
+//! - `facts-1.json`: before instances had priorities and deliveries could be lost.
+//! - `facts-2.json`: with both.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -20,6 +23,9 @@ use super::check;
 use super::coverage::{self, Coverage};
 use super::run::{Run, Story};
 use crate::support::paths;
+
+/// The file that holds what this version writes.
+const LATEST: &str = "facts-2.json";
 
 /// Instances in a file.
 const INSTANCES: usize = 20;
@@ -117,7 +123,7 @@ fn old_journals_add_up_to_the_same_states() {
     let mode = std::env::var("WINDLASS_GOLDEN").unwrap_or_default();
     if mode == "write" {
         std::fs::create_dir_all(folder()).unwrap();
-        write(&folder().join("facts-1.json"), &record());
+        write(&folder().join(LATEST), &record());
     }
     let files = paths::files(&folder());
     assert!(!files.is_empty(), "no journal is kept");

@@ -107,6 +107,8 @@ pub(super) enum Call {
     Echo,
     /// Fails the first so many visits with this status, then gives back its arguments.
     Flaky(u32, u16),
+    /// Takes down every worker that performs it.
+    Deadly,
     /// A function of the workflow's own.
     Own(String),
 }
@@ -384,6 +386,7 @@ impl Kind {
                 let (name, extra) = match call {
                     Call::Echo => ("echo", None),
                     Call::Flaky(times, status) => ("flaky", Some((times, status))),
+                    Call::Deadly => ("deadly", None),
                     Call::Own(name) => (&**name, None),
                 };
                 let mut task = json!({"call": name});

@@ -462,6 +462,7 @@ impl Oracle<'_> {
                 arguments["status"] = json!(status);
                 Ok(arguments)
             }
+            Call::Deadly => Err(failed("runtime", 500, at)),
             Call::Own(name) => {
                 let workflow = self.workflow;
                 let (_, task) = workflow.functions.iter().find(|it| it.0 == *name).unwrap();
@@ -540,7 +541,7 @@ fn leaves_traces(task: &Task) -> bool {
         | Kind::Switch(_)
         | Kind::Raise(_)
         | Kind::Wait(_)
-        | Kind::Call(Call::Echo, _)
+        | Kind::Call(Call::Echo | Call::Deadly, _)
         | Kind::Child(..) => false,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::partition::{Message, World};
+use windlass_coordinator::partition::{Message, Verdict, World};
 use windlass_proto::id::PartitionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
@@ -18,8 +18,9 @@ pub(super) struct Outside {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) inboxes: Vec<VecDeque<Message>>,
-    pub(super) dispatched: Vec<Assignment>,
+    pub(super) dispatched: Vec<(Assignment, bool)>,
     pub(super) cancelled: Vec<AssignmentKey>,
+    pub(super) settled: Vec<(AssignmentKey, Verdict)>,
 }
 
 impl Outside {
@@ -31,6 +32,15 @@ impl Outside {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    /// Takes what has left the partitions; messages to them stay.
+    pub(super) fn take(&self) -> State {
+        let mut state = self.state();
+        let inboxes = std::mem::take(&mut state.inboxes);
+        let left = std::mem::take(&mut *state);
+        state.inboxes = inboxes;
+        left
     }
 
     pub(super) fn shared_catalog(&self) -> Arc<Catalog> {
@@ -47,12 +57,16 @@ impl World for Outside {
         &self.catalog
     }
 
-    fn dispatch(&self, assignment: Assignment) {
-        self.state().dispatched.push(assignment);
+    fn dispatch(&self, assignment: Assignment, recovered: bool) {
+        self.state().dispatched.push((assignment, recovered));
     }
 
     fn cancel(&self, key: AssignmentKey) {
         self.state().cancelled.push(key);
+    }
+
+    fn settled(&self, key: &AssignmentKey, verdict: Verdict) {
+        self.state().settled.push((key.clone(), verdict));
     }
 
     fn tell(&self, partition: PartitionId, message: Message) {

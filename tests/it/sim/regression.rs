@@ -67,8 +67,9 @@ impl Bench {
         let deployed = self.shared.catalog.deploy(&text, self.now).ok().unwrap();
         let plan = self.shared.catalog.plan(&deployed.digest).unwrap();
         let (input, labels) = (Value::empty_object(), Vec::new());
-        let (parent, reply, ended) = (None, None, None);
-        Message::Start(Box::new(NewInstance { id, plan, input, labels, parent, reply, ended }))
+        let (priority, parent, reply, ended) = (5, None, None, None);
+        let start = NewInstance { id, plan, input, labels, priority, parent, reply, ended };
+        Message::Start(Box::new(start))
     }
 
     fn status(&self, id: InstanceId) -> Status {

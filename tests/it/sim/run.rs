@@ -1,9 +1,13 @@
 //! One run: partitions, journal, network, workers and clients on one thread, driven by a seed.
 //!
 //! What can go wrong:
-//! - Assignments and reports are lost, doubled, late, out of order. A lost one comes back when the
-//!   coordinator takes up its open work after a crash, which is the only time it sends again; so a
-//!   run in which something was lost ends with a restart.
+//! - Assignments and reports are lost, doubled, late, out of order. Whoever sends assignments may
+//!   notice, and tells that the delivery is lost; what nobody has noticed comes back when the
+//!   coordinator takes up its open work after a crash, so a run in which something was lost ends
+//!   with a restart.
+//! - Workers end while they perform, give back what they have, or are taken for dead and report all
+//!   the same; some tasks take down every worker. A restart finds what it sent before still held by
+//!   a worker, or by nobody.
 //! - The coordinator crashes before, within or after a write, among the releases of a batch, or
 //!   between commits. What was in memory is gone, what is on its way to and from workers is not.
 //! - Clients repeat starts and events, cancel, suspend and resume; strangers send what belongs to
@@ -15,7 +19,7 @@ mod clients;
 mod crash;
 mod network;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -25,12 +29,12 @@ use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::partition::{Batch, Message, Partition, Refusal, Release};
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::AssignmentKey;
+use windlass_proto::wire::{AssignmentKey, Report};
 
 use super::check::{self, Captured, Outage};
 use super::coverage::{self, Coverage};
 use super::model::Workflow;
-use super::outside::Outside;
+use super::outside::{Outside, State};
 use clients::{Awaiting, Client};
 use network::Item;
 
@@ -84,6 +88,8 @@ pub(super) struct Knobs {
     doubled: u32,
     /// How late they are at most, in milliseconds.
     late: u64,
+    /// Percent of performances that a worker does not live to end, or gives back.
+    deaths: u32,
     /// How many steps in a hundred make something durable, where there is something.
     commits: u32,
     /// Waiting instances that stay in memory, where not as many as in production.
@@ -110,6 +116,8 @@ pub(super) struct Run<'s> {
     crashes: HashSet<u32>,
     kills: HashSet<u32>,
     commits: u32,
+    /// The coordinator's term.
+    epoch: u64,
     pub(super) workflows: Vec<Workflow>,
     pub(super) journal: Arc<MemoryJournal>,
     outside: Arc<Outside>,
@@ -126,12 +134,23 @@ pub(super) struct Run<'s> {
     /// Visits of a task that were dispatched, in order.
     visits: HashMap<(InstanceId, Arc<str>), Vec<FrameId>>,
     /// Deliveries that asked for a performance, not for an evaluation.
-    performed: HashSet<AssignmentKey>,
+    performed: HashSet<Delivery>,
+    /// Deliveries that were sent.
+    sent: BTreeSet<Delivery>,
+    /// Reports in this life of the coordinator whose fate has not been told.
+    reporting: Vec<Report>,
     /// Reports that were accepted, durably.
-    reports: HashSet<(InstanceId, FrameId, u32)>,
+    pub(super) reports: HashSet<Delivery>,
     /// Visits whose performance was accepted, durably.
     accepted: HashSet<(InstanceId, FrameId)>,
     posted: Vec<(usize, u64)>,
+}
+
+/// A sending of a visit, whichever term it belongs to.
+type Delivery = (InstanceId, FrameId, u32);
+
+fn delivery(key: &AssignmentKey) -> Delivery {
+    (key.instance, key.frame, key.delivery)
 }
 
 impl<'s> Run<'s> {
@@ -153,6 +172,7 @@ impl<'s> Run<'s> {
             let patience = self.calm_at.saturating_add(PATIENCE_MS);
             assert!(self.now < patience, "after two days these go on: {:?}", self.live);
         }
+        assert!(self.reporting.is_empty(), "nothing is told of {:?}", self.reporting);
         check::end(self);
     }
 
@@ -176,7 +196,7 @@ impl<'s> Run<'s> {
     fn calm_down(&mut self) {
         self.calm = true;
         self.calm_at = self.now;
-        self.knobs = Knobs { lost: 0, doubled: 0, late: 50, ..self.knobs };
+        self.knobs = Knobs { lost: 0, doubled: 0, late: 50, deaths: 0, ..self.knobs };
         self.restart("the last time");
     }
 
@@ -336,12 +356,12 @@ impl<'s> Run<'s> {
 
     /// Takes up what has left the partitions.
     fn collect(&mut self) {
-        let (dispatched, cancelled) = {
-            let mut state = self.outside.state();
-            (std::mem::take(&mut state.dispatched), std::mem::take(&mut state.cancelled))
-        };
-        for assignment in dispatched {
-            self.send(assignment);
+        let State { dispatched, cancelled, settled, .. } = self.outside.take();
+        for (assignment, recovered) in dispatched {
+            self.dispatched(assignment, recovered);
+        }
+        for (key, verdict) in settled {
+            self.settled(&key, verdict);
         }
         for key in cancelled {
             self.tell(|| format!("assignment {} of {} is not wanted", key.frame.0, key.instance));

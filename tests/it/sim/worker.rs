@@ -23,8 +23,13 @@ impl Scope for Variables<'_> {
     }
 }
 
-/// Performs an assignment; `visit` counts the visits of the task so far, this one included.
-pub(super) fn perform(plan: &Plan, assignment: &Assignment, visit: u32) -> Result<Value, Problem> {
+/// Performs an assignment; `visit` counts the visits of the task so far, this one included. Gives
+/// nothing where the worker ends with it.
+pub(super) fn perform(
+    plan: &Plan,
+    assignment: &Assignment,
+    visit: u32,
+) -> Result<Option<Value>, Problem> {
     let task = plan.task(assignment.task);
     let (scope, budget) = (Variables(&assignment.variables), Budget::at(assignment.now));
     let expression = |message: String| Problem::new(Standard::Expression, message);
@@ -39,9 +44,9 @@ pub(super) fn perform(plan: &Plan, assignment: &Assignment, visit: u32) -> Resul
         Work::Evaluate(Field::Condition) => {
             let condition = task.condition.as_ref().unwrap();
             let verdict = condition.evaluate(assignment.input.clone(), &scope, budget);
-            verdict.map_err(|error| expression(error.message))
+            verdict.map(Some).map_err(|error| expression(error.message))
         }
-        Work::Evaluate(field) => evaluate(named(task, *field), &assignment.input),
+        Work::Evaluate(field) => evaluate(named(task, *field), &assignment.input).map(Some),
         Work::Perform => {
             let Kind::Function(call) = &task.kind else { panic!("{} is dispatched", task.name) };
             let FunctionTarget::Registered(name) = &call.target else { panic!("a function") };
@@ -52,7 +57,10 @@ pub(super) fn perform(plan: &Plan, assignment: &Assignment, visit: u32) -> Resul
                 let status = u16::try_from(number("status")).unwrap();
                 return Err(Problem::new(Standard::Runtime, "not yet").with_status(status));
             }
-            transform(&task.output.transform, arguments)
+            if &**name == "deadly" {
+                return Ok(None);
+            }
+            transform(&task.output.transform, arguments).map(Some)
         }
     }
 }

@@ -125,7 +125,14 @@ impl Local {
             version: Some(deployed.workflow.version.to_string()),
         };
         let input = Value::empty_object();
-        let start = Start { workflow, input, id: None, idempotency_key: None, labels: Vec::new() };
+        let start = Start {
+            workflow,
+            input,
+            id: None,
+            idempotency_key: None,
+            labels: Vec::new(),
+            priority: None,
+        };
         // JSON is a value, whatever it holds.
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
         Ok(Self { embedded, directory, start, expected, _temporary: temporary })

@@ -14,12 +14,13 @@ impl Instance {
     pub fn evolve(&mut self, at: Timestamp, fact: &Fact) {
         self.sequence += 1;
         match fact {
-            Fact::Started { workflow, digest, input, parent, labels } => {
+            Fact::Started { workflow, digest, input, parent, labels, priority } => {
                 self.workflow = workflow.clone();
                 self.digest = digest.clone();
                 self.input = input.clone();
                 self.parent = *parent;
                 self.labels.clone_from(labels);
+                self.priority = *priority;
                 self.started_at = at;
                 self.next_frame = 1;
                 self.insert(ROOT, root(at, input));
@@ -46,6 +47,7 @@ impl Instance {
                     raw,
                     context,
                     body: Body::Begun,
+                    losses: 0,
                 };
                 let id = FrameId(self.next_frame);
                 self.next_frame = self.next_frame.saturating_add(1);
@@ -83,6 +85,11 @@ impl Instance {
                 };
                 self.set_body(*frame, body);
                 self.set_delivery(*frame, *delivery);
+            }
+            Fact::DeliveryLost { frame, blamed } => {
+                if let Some(frame) = self.frames.get_mut(frame) {
+                    frame.losses = frame.losses.saturating_add(u32::from(*blamed));
+                }
             }
             Fact::TaskCompleted { frame, output, context } => {
                 self.complete(*frame, output.clone(), context.clone());
@@ -537,5 +544,6 @@ fn root(at: Timestamp, input: &Value) -> Frame {
         input: input.clone(),
         context: None,
         body: Body::Sequence { value: input.clone() },
+        losses: 0,
     }
 }

@@ -185,8 +185,15 @@ impl Run {
 
     /// Creates the instance, without answering anything yet.
     pub(super) fn begin(&mut self) {
-        let (state, decision) =
-            create(&self.plan, self.state.id, self.at, self.input.clone(), self.parent, Vec::new());
+        let (state, decision) = create(
+            &self.plan,
+            self.state.id,
+            self.at,
+            self.input.clone(),
+            self.parent,
+            Vec::new(),
+            5,
+        );
         self.state = state;
         self.keep(decision);
     }

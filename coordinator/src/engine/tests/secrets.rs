@@ -230,7 +230,8 @@ do: [{f: {for: {each: x, in: '[1, 2]'}, do: [{y: {set: {n: 1}}}], output: {as: '
     run.begin();
     run.crash();
     let [first, second] = run.jobs.as_slice() else { panic!("{:?}", run.jobs) };
-    assert_eq!((first.delivery, second.delivery), (1, 2));
+    assert_eq!((first.delivery, second.delivery), (1, 1));
+    assert!(second.recovered && second.work == first.work);
     assert_eq!(first.variables, second.variables);
     assert_eq!(second.variable("x"), "2");
     assert_eq!(second.variable("secrets"), "absent", "no secret is the coordinator's to give");

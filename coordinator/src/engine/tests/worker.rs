@@ -30,6 +30,8 @@ pub(super) struct Job {
     pub(super) input: Value,
     /// `with`, evaluated; the transformed input where there is none.
     pub(super) with: Value,
+    pub(super) losses: u32,
+    pub(super) recovered: bool,
     task: TaskIx,
 }
 
@@ -66,6 +68,8 @@ impl Job {
             input,
             variables,
             deadline,
+            losses,
+            recovered,
         } = effect
         else {
             panic!("not an assignment: {effect:?}")
@@ -85,6 +89,8 @@ impl Job {
             input,
             with,
             task,
+            losses,
+            recovered,
         }
     }
 

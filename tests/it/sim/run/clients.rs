@@ -13,7 +13,6 @@ use windlass_coordinator::partition::{
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::value::Value;
-use windlass_proto::wire::AssignmentKey;
 
 use super::super::coverage;
 use super::super::generate::OUTSIDE_TYPES;
@@ -57,7 +56,6 @@ pub(super) enum Ask {
 pub(super) enum Awaiting {
     Start(usize, Receiver<StartReply>),
     End(usize, Receiver<Ending>),
-    Report(AssignmentKey, Receiver<Reply>),
     Operation(Ask, Receiver<Reply>),
     Strange(Receiver<Reply>),
     Event((usize, u64), Receiver<usize>),
@@ -144,6 +142,7 @@ impl Run<'_> {
             plan,
             input: client.input.clone(),
             labels: vec![("client".into(), number.to_string().into())],
+            priority: 5,
             parent: None,
             reply: Some(reply),
             ended: Some(ended),
@@ -212,6 +211,7 @@ impl Run<'_> {
         let frame = FrameId(self.random.u32(0..8));
         let nowhere = FrameId(9_999);
         let input = match self.random.u32(0..6) {
+            0 if self.later_term() => return,
             0 | 1 => Input::Reported { frame, delivery: 77, result: Ok(Value::Int(1)) },
             2 => Input::TimerFired { timer: 9_999 },
             3 => Input::Published { frame: nowhere, result: Ok(()) },
@@ -258,11 +258,6 @@ impl Run<'_> {
                 Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::End(client, end)),
                 Err(TryRecvError::Closed) => {}
             },
-            Awaiting::Report(key, mut answer) => match answer.try_recv() {
-                Ok(Ok(())) => self.accepted(&key),
-                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Report(key, answer)),
-                Ok(Err(_)) | Err(TryRecvError::Closed) => {}
-            },
             Awaiting::Operation(ask, mut answer) => match answer.try_recv() {
                 Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Operation(ask, answer)),
                 Ok(reply) => self.operated(ask, Some(reply)),
@@ -297,16 +292,6 @@ impl Run<'_> {
         assert!(!client.first || reply.repeated, "{} is started twice", client.id);
         client.first |= !reply.repeated;
         client.acknowledged = true;
-    }
-
-    /// A report was accepted, durably.
-    fn accepted(&mut self, key: &AssignmentKey) {
-        self.coverage.note("input Reported");
-        let fresh = self.reports.insert((key.instance, key.frame, key.delivery));
-        assert!(fresh, "two reports on {key:?} are accepted");
-        if self.performed.contains(key) {
-            self.accepted.insert((key.instance, key.frame));
-        }
     }
 
     fn operated(&mut self, ask: Ask, reply: Option<Reply>) {

@@ -1,6 +1,6 @@
 //! Beginnings and ends of the coordinator.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
@@ -22,7 +22,7 @@ use super::network::Item;
 use super::{BEGINNING, Knobs, Run, Story};
 
 fn options() -> definition::Options {
-    let functions = ["echo", "flaky"].map(Arc::from).to_vec();
+    let functions = ["echo", "flaky", "deadly"].map(Arc::from).to_vec();
     definition::Options { functions: Some(functions), strict: false }
 }
 
@@ -67,6 +67,7 @@ impl<'s> Run<'s> {
             crashes,
             kills,
             commits: 0,
+            epoch: 0,
             workflows,
             outside: Arc::new(Outside::new(catalog, usize::from(partitions))),
             journal,
@@ -81,6 +82,8 @@ impl<'s> Run<'s> {
             outages: Vec::new(),
             visits: HashMap::new(),
             performed: HashSet::new(),
+            sent: BTreeSet::new(),
+            reporting: Vec::new(),
             reports: HashSet::new(),
             accepted: HashSet::new(),
             posted: Vec::new(),
@@ -93,6 +96,7 @@ impl<'s> Run<'s> {
     /// The coordinator begins: partitions open, and take up what was left open.
     pub(super) fn open(&mut self) {
         let epoch = self.journal.next_epoch().unwrap();
+        self.epoch = epoch;
         let catalog = self.outside.shared_catalog();
         let now = Timestamp(self.now);
         for number in 0..self.journal.partitions() {
@@ -171,6 +175,14 @@ impl<'s> Run<'s> {
                 self.schedule.remove(&at);
             }
         }
+        // Who was taken for dead is forgotten, and workers repeat what they got no answer to.
+        self.schedule.retain(|_, item| !matches!(item, Item::Lost(..)));
+        for report in std::mem::take(&mut self.reporting) {
+            if self.random.bool() {
+                let delay = self.random.u64(0..5_000);
+                self.at(delay, Item::Reported(report));
+            }
+        }
         self.open();
         self.live = self.open_instances();
         for client in self.clients.iter().filter(|client| client.acknowledged) {
@@ -196,6 +208,7 @@ fn knobs(random: &mut Rng) -> Knobs {
         lost: [0, 0, 2, 10][random.usize(0..4)],
         doubled: [0, 5, 30][random.usize(0..3)],
         late: [20, 1_000, 90_000][random.usize(0..3)],
+        deaths: [0, 0, 5, 25][random.usize(0..4)],
         commits: [20, 50, 90][random.usize(0..3)],
         kept: [None, Some(0), Some(2)][random.usize(0..3)],
         captured: [5, 20, 100][random.usize(0..3)],

@@ -1,17 +1,19 @@
-//! Messages on their way: to workers and back, and what clients will do.
+//! Messages on their way: to workers and back, and what clients will do. Whoever hands assignments
+//! to workers is simulated here as well.
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use windlass_coordinator::coordinator::restore;
-use windlass_coordinator::engine::Input;
+use windlass_coordinator::engine::Body;
 use windlass_coordinator::journal::Journal;
-use windlass_coordinator::partition::Message;
+use windlass_coordinator::partition::{Message, Verdict};
+use windlass_proto::limits::DELIVERIES_LOST;
+use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report, Work};
 
 use super::super::worker;
-use super::Run;
-use super::clients::{Ask, Awaiting};
+use super::clients::Ask;
+use super::{Delivery, Run, delivery};
 
 /// Something that will happen.
 pub(super) enum Item {
@@ -19,6 +21,8 @@ pub(super) enum Item {
     Assigned(Box<Assignment>, u32),
     /// A report reaches the coordinator.
     Reported(Report),
+    /// A delivery is taken for lost; whether the task is blamed for it.
+    Lost(AssignmentKey, bool),
     /// A client, an operator or a stranger asks for something.
     Asked(Ask),
 }
@@ -27,6 +31,15 @@ impl Item {
     /// True for what need not have happened when a run ends.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self, Self::Asked(Ask::Post | Ask::Strange | Ask::Look(_)))
+    }
+
+    /// True when a worker has this delivery, or has reported on it.
+    fn is_about(&self, wanted: Delivery) -> bool {
+        match self {
+            Self::Assigned(assignment, _) => delivery(&assignment.key) == wanted,
+            Self::Reported(report) => delivery(&report.key) == wanted,
+            Self::Lost(..) | Self::Asked(_) => false,
+        }
     }
 }
 
@@ -42,12 +55,34 @@ impl Run<'_> {
         match item {
             Item::Assigned(assignment, visit) => self.perform(&assignment, visit),
             Item::Reported(report) => self.report(report),
+            Item::Lost(key, blamed) => self.lost(key, blamed),
             Item::Asked(ask) => self.ask(ask),
         }
     }
 
+    /// An assignment leaves the partitions: for a worker, unless one has it from before a restart.
+    pub(super) fn dispatched(&mut self, assignment: Assignment, recovered: bool) {
+        let delivery = delivery(&assignment.key);
+        let fresh = self.sent.insert(delivery);
+        assert!(fresh || recovered, "{:?} is sent twice", assignment.key);
+        if !recovered {
+            return self.send(assignment);
+        }
+        self.coverage.note("delivery recovered");
+        let held = self.schedule.values().any(|item| item.is_about(delivery));
+        if held {
+            self.coverage.note("delivery held over a restart");
+        }
+        match (held, self.chance(20)) {
+            // The worker has not been heard of in time, though it may be alive.
+            (_, true) => self.lose(assignment.key, false),
+            (true, false) => {}
+            (false, false) => self.send(assignment),
+        }
+    }
+
     /// An assignment leaves for the workers.
-    pub(super) fn send(&mut self, assignment: Assignment) {
+    fn send(&mut self, assignment: Assignment) {
         let key = &assignment.key;
         let performs = assignment.work == Work::Perform;
         let done = self.accepted.contains(&(key.instance, key.frame));
@@ -57,7 +92,7 @@ impl Run<'_> {
         }
         let mut visit = 0;
         if performs {
-            self.performed.insert(key.clone());
+            self.performed.insert(delivery(key));
             let task = (key.instance, assignment.reference.clone());
             let visits = self.visits.entry(task).or_default();
             if !visits.contains(&key.frame) {
@@ -66,7 +101,14 @@ impl Run<'_> {
             let position = visits.iter().position(|it| *it == key.frame).unwrap();
             visit = u32::try_from(position).unwrap() + 1;
         }
-        self.transmit(|| Item::Assigned(Box::new(assignment.clone()), visit));
+        let key = assignment.key.clone();
+        self.transmit(&key, || Item::Assigned(Box::new(assignment.clone()), visit));
+    }
+
+    /// A delivery is found to be lost, after a while.
+    fn lose(&mut self, key: AssignmentKey, blamed: bool) {
+        let lease = self.random.u64(0..3_000);
+        self.at(lease, Item::Lost(key, blamed));
     }
 
     /// What leaves rests on facts that are durable by then.
@@ -81,10 +123,13 @@ impl Run<'_> {
         assert!(kept, "{key:?} leaves before its fact is durable");
     }
 
-    /// Sends something once, twice, late, or not at all.
-    fn transmit(&mut self, item: impl Fn() -> Item) {
+    /// Sends something about a delivery once, twice, late, or not at all.
+    fn transmit(&mut self, key: &AssignmentKey, item: impl Fn() -> Item) {
         if self.chance(self.knobs.lost) {
             self.tell(|| "a message to or from a worker is lost".into());
+            if self.random.bool() {
+                self.lose(key.clone(), false);
+            }
             return;
         }
         let copies = if self.chance(self.knobs.doubled) { 2 } else { 1 };
@@ -102,8 +147,14 @@ impl Run<'_> {
         let result = worker::perform(&plan, assignment, visit);
         let key = assignment.key.clone();
         self.tell(|| format!("a worker performs {} {key:?}: {result:?}", assignment.reference));
+        let Some(result) = result.transpose() else {
+            return self.lose(key, true);
+        };
         let report = Report { key, result };
-        self.transmit(|| Item::Reported(report.clone()));
+        if self.chance(self.knobs.deaths) {
+            return self.die(report, assignment.losses);
+        }
+        self.transmit(&report.key, || Item::Reported(report.clone()));
         if !self.calm && self.chance(2) {
             // A worker that hung, and comes back long after.
             let late = self.random.u64(1_000..200_000);
@@ -111,13 +162,88 @@ impl Run<'_> {
         }
     }
 
+    /// A worker ends, gives an assignment back, or only seems to have ended. The last loss that makes
+    /// a task fail is left to tasks that are to blame.
+    fn die(&mut self, report: Report, losses: u32) {
+        let blamed = losses + 1 < DELIVERIES_LOST && self.random.bool();
+        self.tell(|| format!("the worker with {:?} is lost, blamed: {blamed}", report.key));
+        self.lose(report.key.clone(), blamed);
+        if self.chance(40) {
+            let late = self.random.u64(0..20_000);
+            self.at(late, Item::Reported(report));
+        }
+    }
+
     fn report(&mut self, report: Report) {
-        let Report { key, result } = report;
-        let (reply, answer) = oneshot::channel();
-        let input = Input::Reported { frame: key.frame, delivery: key.delivery, result };
-        self.tell(|| format!("report on {key:?}"));
-        self.awaiting.push(Awaiting::Report(key.clone(), answer));
-        self.post(Message::Input { instance: key.instance, input, reply: Some(reply) });
+        self.tell(|| format!("report on {:?}", report.key));
+        self.reporting.push(report.clone());
+        self.post(Message::Reported(report));
+    }
+
+    fn lost(&mut self, key: AssignmentKey, blamed: bool) {
+        self.tell(|| format!("{key:?} is lost, blamed: {blamed}"));
+        self.coverage.note("input Lost");
+        self.post(Message::Lost { key, blamed });
+    }
+
+    /// What another coordinator's workers say, which has taken over: false when nothing was ever
+    /// sent that it could be about.
+    pub(super) fn later_term(&mut self) -> bool {
+        if self.sent.is_empty() {
+            return false;
+        }
+        let chosen = self.random.usize(0..self.sent.len());
+        let Some((instance, frame, delivery)) = self.sent.iter().nth(chosen).copied() else {
+            return false;
+        };
+        let partitions = u16::try_from(self.partitions.len()).unwrap();
+        let (partition, epoch) = (instance.partition(partitions), self.epoch + 1_000);
+        let key = AssignmentKey { instance, frame, delivery, partition, epoch };
+        match self.random.bool() {
+            true => self.post(Message::Lost { key, blamed: true }),
+            false => self.report(Report { key, result: Ok(Value::Int(1)) }),
+        }
+        true
+    }
+
+    /// The fate of a report is told: what it rests on is durable.
+    pub(super) fn settled(&mut self, key: &AssignmentKey, verdict: Verdict) {
+        self.tell(|| format!("the report on {key:?} is {verdict:?}"));
+        let at = self.reporting.iter().position(|report| report.key == *key);
+        self.reporting.swap_remove(at.expect("a fate is told twice, or of no report"));
+        if key.epoch > self.epoch {
+            self.coverage.note("verdict Superseded");
+            return assert_eq!(verdict, Verdict::Stale, "{key:?} is of a later term");
+        }
+        if self.chance(30) {
+            assert!(!self.is_live(key), "{verdict:?} is told of {key:?} before it is durable");
+        }
+        match verdict {
+            Verdict::Accepted => self.took(delivery(key)),
+            Verdict::Stale => self.coverage.note("verdict Stale"),
+            Verdict::Unknown => panic!("{key:?} is of an instance that is lost"),
+        }
+    }
+
+    /// True when an answer to this delivery is waited for, as far as is durable.
+    fn is_live(&self, key: &AssignmentKey) -> bool {
+        let stored = self.journal.load(key.instance).unwrap();
+        let state = restore(key.instance, &stored.unwrap()).unwrap();
+        state.frames.get(&key.frame).is_some_and(|frame| match &frame.body {
+            Body::Dispatched { delivery } | Body::Evaluating { delivery, .. } => {
+                *delivery == key.delivery
+            }
+            _ => false,
+        })
+    }
+
+    /// A report was accepted, durably.
+    fn took(&mut self, delivery: Delivery) {
+        self.coverage.note("input Reported");
+        assert!(self.reports.insert(delivery), "two reports on {delivery:?} are accepted");
+        if self.performed.contains(&delivery) {
+            self.accepted.insert((delivery.0, delivery.1));
+        }
     }
 
     /// Puts a message into the inbox it belongs to.
@@ -130,6 +256,8 @@ impl Run<'_> {
             Message::Input { instance, .. }
             | Message::Show { instance, .. }
             | Message::Watch { instance, .. } => *instance,
+            Message::Reported(report) => report.key.instance,
+            Message::Lost { key, .. } => key.instance,
             Message::CancelChild { child, .. } => *child,
             Message::Event(_) => panic!("events go to all partitions"),
         };

@@ -1,0 +1,53 @@
+//! The way to NATS, as coordinator and worker are told it.
+
+use std::path::PathBuf;
+
+use windlass_proto::wire::subject::Prefix;
+use windlass_worker::fleet::bus::BusOptions;
+
+/// Where NATS is, and how to be let in.
+#[derive(clap::Args)]
+#[command(next_help_heading = "NATS")]
+pub(crate) struct Nats {
+    /// The servers, separated by commas
+    #[arg(
+        long = "nats",
+        env = "WINDLASS_NATS",
+        default_value = "nats://127.0.0.1:4222",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    url: String,
+    /// The first token of every subject: others share the servers under other names
+    #[arg(long, env = "WINDLASS_BUS", default_value = "windlass", value_name = "NAME")]
+    pub(crate) bus: Prefix,
+    /// A .creds file: user JWT and seed
+    #[arg(long, env = "WINDLASS_NATS_CREDS", value_name = "FILE", conflicts_with = "nats_nkey")]
+    nats_creds: Option<PathBuf>,
+    /// A file with the seed of an NKEY
+    #[arg(long, env = "WINDLASS_NATS_NKEY", value_name = "FILE")]
+    nats_nkey: Option<PathBuf>,
+    /// Trust the certificates in a PEM file; connections must be encrypted then
+    #[arg(long, env = "WINDLASS_NATS_CA", value_name = "FILE")]
+    nats_ca: Option<PathBuf>,
+    /// The certificate to show, PEM
+    #[arg(long, env = "WINDLASS_NATS_CERT", value_name = "FILE", requires = "nats_key")]
+    nats_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM
+    #[arg(long, env = "WINDLASS_NATS_KEY", value_name = "FILE", requires = "nats_cert")]
+    nats_key: Option<PathBuf>,
+}
+
+impl Nats {
+    /// The options of a connection that the servers show as `name`.
+    pub(crate) fn options(&self, name: &str) -> BusOptions {
+        BusOptions {
+            url: self.url.clone(),
+            name: name.to_owned(),
+            credentials: self.nats_creds.clone(),
+            nkey: self.nats_nkey.clone(),
+            ca: self.nats_ca.clone(),
+            identity: self.nats_cert.clone().zip(self.nats_key.clone()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `windlass coordinator`: the memory and the judgement of a fleet.
+
+mod key;
+
+pub(super) use key::pool;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use windlass_coordinator::coordinator::{Coordinator, Options};
+use windlass_coordinator::fleet::{Fleet, FleetOptions};
+use windlass_coordinator::journal::JournalError;
+use windlass_coordinator::journal::sled::{self, SledJournal};
+use windlass_proto::limits;
+use windlass_worker::fleet::bus::Bus;
+
+use super::dev::DAY;
+use crate::bus::Nats;
+use crate::code::NOT_STARTED;
+use crate::definition;
+use crate::embedded::PARTITIONS;
+use crate::error::CliError;
+use crate::options::duration;
+use crate::serve::ServeOptions;
+use crate::{output, signal};
+
+/// Run the coordinator of a fleet: it keeps every fact and sends tasks to workers over NATS.
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  windlass coordinator --nats nats://127.0.0.1:4222 order.yaml\n  \
+                  windlass worker --nats nats://127.0.0.1:4222 --key \"$(windlass coordinator key)\""
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Print the key that workers need; makes the coordinator's own where there is none
+    Key(key::Args),
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    /// Definitions to deploy at the start
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A further definition to deploy; may be repeated
+    #[arg(long = "with", value_name = "FILE")]
+    with: Vec<PathBuf>,
+    #[command(flatten)]
+    identity: Identity,
+    /// A worker that is silent for so long is taken for dead, and its tasks are sent again
+    #[arg(long, env = "WINDLASS_LEASE", default_value = "6s", value_name = "DURATION",
+        value_parser = lease)]
+    lease: Duration,
+    /// Tasks of one namespace that may wait for workers; past it, starts in it get 429
+    #[arg(long, env = "WINDLASS_MAX_BACKLOG", default_value_t = limits::BACKLOG,
+        value_name = "NUMBER")]
+    max_backlog: usize,
+    /// Days that ended instances are kept; 0 keeps them for ever
+    #[arg(long, default_value_t = 30, value_name = "DAYS")]
+    retention_days: u32,
+    #[command(flatten)]
+    serve: ServeOptions,
+    #[command(flatten)]
+    nats: Nats,
+}
+
+/// Where a coordinator keeps what makes it this one.
+#[derive(clap::Args)]
+struct Identity {
+    /// Where the journal is kept
+    #[arg(long, env = "WINDLASS_DATA_DIR", default_value = "./.windlass", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The coordinator's key, made where there is none [default: coordinator.key in the data
+    /// directory]
+    #[arg(long, env = "WINDLASS_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl Identity {
+    fn key_file(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data_dir.join("coordinator.key"))
+    }
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    if (Duration::from_millis(500)..=Duration::from_secs(3_600)).contains(&lease) {
+        Ok(lease)
+    } else {
+        Err("a lease lasts from 500ms to 1h".to_owned())
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args) -> Result<(), CliError> {
+    match args.command {
+        Some(Command::Key(args)) => key::run(&args),
+        None => lead(args.run).await,
+    }
+}
+
+async fn lead(args: RunArgs) -> Result<(), CliError> {
+    args.serve.exposure()?;
+    let files: Vec<_> =
+        args.files.iter().chain(&args.with).map(|it| definition::check(it)).collect();
+    let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let bound = args.serve.bind().await?;
+    let fleet = FleetOptions {
+        prefix: args.nats.bus.clone(),
+        key: crate::key::coordinator(&args.identity.key_file())?,
+        lease: args.lease,
+        backlog: args.max_backlog,
+    };
+    let bus = Bus::connect(&args.nats.options("windlass coordinator")).await;
+    let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
+    if !bus.is_up() {
+        output::message("NATS cannot be reached yet; workers can join as soon as it can");
+    }
+    let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
+    let options = Options { functions: None, strict: false, retention };
+    let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
+    let opened =
+        tokio::task::spawn_blocking(move || open(&data_dir, options, bus, fleet, &runtime)).await;
+    let not_started = |reason: String| CliError::coded(&NOT_STARTED, &reason);
+    let coordinator = opened
+        .map_err(|error| not_started(error.to_string()))?
+        .map_err(|error| not_started(error.to_string()))?;
+    let served = bound.serve(&coordinator, definitions).await;
+    tokio::select! {
+        () = close(coordinator) => {}
+        () = signal::stop() => return Err(CliError::Interrupted),
+    }
+    served
+}
+
+/// Opens the journal, then the coordinator on it. Blocking.
+fn open(
+    data_dir: &Path,
+    options: Options,
+    bus: Bus,
+    fleet: FleetOptions,
+    runtime: &Handle,
+) -> Result<Coordinator, JournalError> {
+    let settings = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
+    let journal = Arc::new(SledJournal::open(data_dir, &settings)?);
+    Coordinator::open(journal, options, |catalog, reporter| {
+        Arc::new(Fleet::open(bus, fleet, catalog.clone(), reporter, runtime))
+    })
+}
+
+/// Stops in an orderly way: what is open continues at the next start.
+async fn close(coordinator: Coordinator) {
+    coordinator.dismiss_workers().await;
+    // Joining threads blocks; a panic in one of them was reported by it.
+    let _ = tokio::task::spawn_blocking(move || coordinator.stop()).await;
+}

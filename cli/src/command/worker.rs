@@ -1,0 +1,134 @@
+//! `windlass worker`: the hands of a fleet.
+
+mod list;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use windlass_proto::limits;
+use windlass_proto::wire::capability::DEFAULT_POOL;
+use windlass_proto::wire::key::WorkerKey;
+use windlass_worker::fleet::{Event, FleetError, FleetOptions};
+
+use crate::bus::Nats;
+use crate::code::NOT_STARTED;
+use crate::error::CliError;
+use crate::options::{WorkerOptions, duration};
+use crate::{output, signal};
+
+/// Run a worker of a fleet: it takes tasks over NATS, performs them, and keeps nothing.
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  windlass worker --nats nats://127.0.0.1:4222 --key-file worker.key\n\n\
+                  SIGTERM drains: what runs is finished, at most --drain long, the rest handed back."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// List the workers of a coordinator
+    List(list::Args),
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    /// What lets it join, as `windlass coordinator key` prints it: shows in process lists, so prefer
+    /// --key-file
+    #[arg(
+        long,
+        env = "WINDLASS_WORKER_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        conflicts_with = "key_file"
+    )]
+    key: Option<String>,
+    /// A file with that key
+    #[arg(long, env = "WINDLASS_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// It takes tasks of this pool only [default: the key's, or `default`]
+    #[arg(long, env = "WINDLASS_POOL", value_name = "NAME",
+        value_parser = super::coordinator::pool)]
+    pool: Option<String>,
+    /// Tasks it takes at once
+    #[arg(long, env = "WINDLASS_CONCURRENCY", default_value_t = 256, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::WORKER_CONCURRENCY)))]
+    concurrency: u32,
+    /// What people know it by [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Serve /healthz, /readyz and /metrics here; they tell no secrets and take no commands
+    #[arg(long, env = "WINDLASS_HEALTH", value_name = "ADDR:PORT",
+        value_parser = crate::serve::address)]
+    health: Option<SocketAddr>,
+    /// How long it may finish what it works on when it is told to stop
+    #[arg(long, env = "WINDLASS_DRAIN", default_value = "30s", value_name = "DURATION",
+        value_parser = duration)]
+    drain: Duration,
+    #[command(flatten)]
+    nats: Nats,
+    #[command(flatten)]
+    worker: WorkerOptions,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args) -> Result<(), CliError> {
+    match args.command {
+        Some(Command::List(args)) => list::run(args).await,
+        None => work(args.run).await,
+    }
+}
+
+async fn work(args: RunArgs) -> Result<(), CliError> {
+    let name = args.name.clone().unwrap_or_else(host);
+    let key = key(&args)?;
+    let pool = args.pool.clone().or_else(|| key.pool().map(str::to_owned));
+    let options = FleetOptions {
+        bus: args.nats.options(&format!("windlass worker {name}")),
+        prefix: args.nats.bus.clone(),
+        pool: pool.unwrap_or_else(|| DEFAULT_POOL.to_owned()),
+        key,
+        name,
+        concurrency: args.concurrency,
+        drain: args.drain,
+        health: args.health,
+    };
+    let builder = crate::worker::builder(args.worker, None)?;
+    let tell = |event| match event {
+        Event::Joined(session) => output::message(&format!("joined as {session}")),
+        Event::Lost => output::message("the session is gone; joining again"),
+        Event::Draining => output::message("stopping; finishing what runs"),
+    };
+    let stopped = builder.serve(options, signal::stop(), tell).await;
+    stopped.map_err(|error| match error {
+        FleetError::Worker(_) => CliError::Usage(error.to_string()),
+        _ => CliError::coded(&NOT_STARTED, &error.to_string()),
+    })
+}
+
+fn key(args: &RunArgs) -> Result<WorkerKey, CliError> {
+    match (&args.key, &args.key_file) {
+        (Some(text), _) => {
+            WorkerKey::parse(text).map_err(|error| CliError::Usage(format!("--key: {error}")))
+        }
+        (None, Some(path)) => crate::key::worker(path),
+        (None, None) => Err(CliError::Usage(
+            "a worker needs a key: --key-file, or WINDLASS_WORKER_KEY; `windlass coordinator key` \
+             prints it"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The host's name, as far as it can be shown.
+fn host() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let shown: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
+    if shown.is_empty() { "worker".to_owned() } else { shown }
+}

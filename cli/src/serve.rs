@@ -1,0 +1,118 @@
+//! The API of a coordinator in this process: where it listens, and for how long.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use windlass_coordinator::accept::{self, Exposure};
+use windlass_coordinator::coordinator::Coordinator;
+
+use crate::code::{JOURNAL_FAILED, NOT_STARTED};
+use crate::definition::Checked;
+use crate::error::CliError;
+use crate::{output, signal};
+
+/// Where the API is served.
+#[derive(clap::Args)]
+pub(crate) struct ServeOptions {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, env = "WINDLASS_BIND", default_value = "127.0.0.1:7400", value_name = "ADDR:PORT",
+        value_parser = address)]
+    pub(crate) bind: SocketAddr,
+    /// Allow --bind to listen beyond this machine: whoever reaches it can run workflows
+    #[arg(long, env = "WINDLASS_ALLOW_REMOTE")]
+    pub(crate) allow_remote: bool,
+}
+
+/// A listener that is bound, and not served yet.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    exposure: Exposure,
+}
+
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    let text = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    text.parse().map_err(|_| "write ADDRESS:PORT, such as 127.0.0.1:7400".to_owned())
+}
+
+impl ServeOptions {
+    /// Who can reach it; an error unless that was allowed.
+    pub(crate) fn exposure(&self) -> Result<Exposure, CliError> {
+        let bind = self.bind;
+        if bind.ip().is_loopback() {
+            return Ok(Exposure::Loopback);
+        }
+        if self.allow_remote {
+            return Ok(Exposure::Network);
+        }
+        Err(CliError::Usage(format!(
+            "--bind {bind} listens beyond this machine, and Windlass asks nobody who they are: \
+             whoever reaches it can run workflows with your secrets. Add --allow-remote if you \
+             mean it."
+        )))
+    }
+
+    /// Binds the address. To be done before the journal is opened: an address in use is the most
+    /// common mistake.
+    pub(crate) async fn bind(&self) -> Result<Bound, CliError> {
+        let exposure = self.exposure()?;
+        let failed = |error: std::io::Error| not_bound(self.bind, &error);
+        let listener = TcpListener::bind(self.bind).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Bound { listener, address, exposure })
+    }
+}
+
+impl Bound {
+    /// Deploys the definitions and serves until a signal comes or the journal fails.
+    pub(crate) async fn serve(
+        self,
+        coordinator: &Coordinator,
+        definitions: Vec<Checked>,
+    ) -> Result<(), CliError> {
+        for definition in definitions {
+            let deployed = coordinator.deploy(definition.text).await?;
+            let word = if deployed.changed { "deployed" } else { "unchanged" };
+            output::message(&format!("{word} {}", deployed.workflow));
+        }
+        let Self { listener, address, exposure } = self;
+        output::message(&format!("listening on http://{address}"));
+        let served = accept::serve(listener, coordinator.clone(), exposure, signal::stop());
+        let served = tokio::select! {
+            served = served => served,
+            reason = coordinator.failed() => {
+                return Err(CliError::coded(&JOURNAL_FAILED, &reason));
+            }
+        };
+        output::message("stopping; open instances continue at the next start");
+        served.map_err(|error| not_bound(address, &error))
+    }
+}
+
+fn not_bound(address: SocketAddr, error: &std::io::Error) -> CliError {
+    CliError::coded(&NOT_STARTED, &format!("cannot listen on {address}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_coordinator::accept::Exposure;
+
+    use super::{ServeOptions, address};
+
+    #[test]
+    fn other_machines_are_let_in_only_when_told() {
+        let check = |text: &str, allow_remote| {
+            let bind = address(text).ok()?;
+            ServeOptions { bind, allow_remote }.exposure().ok()
+        };
+        assert_eq!(check("127.0.0.1:0", false), Some(Exposure::Loopback));
+        assert_eq!(check("localhost:7400", false), Some(Exposure::Loopback));
+        assert_eq!(check("[::1]:7400", true), Some(Exposure::Loopback));
+        assert_eq!(check("0.0.0.0:7400", false), None);
+        assert_eq!(check("0.0.0.0:7400", true), Some(Exposure::Network));
+        assert!(address("7400").is_err());
+    }
+}

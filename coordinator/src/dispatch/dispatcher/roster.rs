@@ -1,0 +1,154 @@
+//! One worker, as the dispatcher knows it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
+use windlass_proto::wire::AssignmentKey;
+use windlass_proto::wire::capability::Capability;
+use windlass_proto::wire::message::Beat;
+use windlass_proto::wire::session::SessionId;
+
+use crate::dispatch::backlog::Lane;
+
+/// What a worker said of itself.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Name and a random part: another one for each process.
+    pub identity: Arc<str>,
+    /// Its pool.
+    pub pool: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// What it can do.
+    pub capabilities: BTreeSet<Capability>,
+    /// Assignments it takes at once.
+    pub concurrency: u32,
+    /// False when arguments must be evaluated for it.
+    pub evaluates: bool,
+}
+
+impl Profile {
+    /// True when it can take what waits in `lane`.
+    #[must_use]
+    pub fn takes(&self, lane: &Lane) -> bool {
+        self.pool == lane.pool && self.capabilities.contains(&lane.capability)
+    }
+}
+
+/// A registered worker, for people.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerView {
+    /// Name and a random part: another one for each process.
+    #[schema(value_type = String)]
+    pub identity: Arc<str>,
+    /// Its session.
+    pub session: String,
+    /// Its pool.
+    #[schema(value_type = String)]
+    pub pool: Arc<str>,
+    /// Its version.
+    #[schema(value_type = String)]
+    pub version: Arc<str>,
+    /// `ready`, `joining` before its first beat, `leaving` while it drains.
+    pub state: &'static str,
+    /// What it can do: task kinds and `function:<name>`.
+    pub capabilities: Vec<String>,
+    /// Assignments it takes at once.
+    pub concurrency: u32,
+    /// Assignments it works on.
+    pub in_flight: usize,
+    /// When it registered, in milliseconds since 1970.
+    #[schema(value_type = u64)]
+    pub joined_at: Timestamp,
+    /// Milliseconds since it was last heard of.
+    pub silent_ms: u64,
+}
+
+/// A worker.
+pub(super) struct Member {
+    pub(super) profile: Profile,
+    pub(super) joined_at: Timestamp,
+    pub(super) heard_at: Timestamp,
+    /// Counter of the last frame it has dealt with.
+    pub(super) seen: u64,
+    /// True from its first beat on.
+    pub(super) ready: bool,
+    pub(super) leaving: bool,
+    pub(super) flights: HashSet<AssignmentKey>,
+    /// Bytes of the inputs it has not reported on.
+    bytes: u64,
+    /// How many of its flights are suspected of killing workers.
+    pub(super) suspects: usize,
+    /// True while it stands among those that may have room.
+    pub(super) in_turns: bool,
+}
+
+impl Member {
+    pub(super) fn new(profile: Profile, now: Timestamp) -> Self {
+        Self {
+            profile,
+            joined_at: now,
+            heard_at: now,
+            seen: 0,
+            ready: false,
+            leaving: false,
+            flights: HashSet::new(),
+            bytes: 0,
+            suspects: 0,
+            in_turns: false,
+        }
+    }
+
+    pub(super) fn hear(&mut self, beat: &Beat, now: Timestamp) {
+        self.heard_at = now;
+        self.ready = true;
+        self.seen = self.seen.max(beat.seen);
+        self.leaving |= beat.leaving;
+        self.profile.concurrency = beat.concurrency.min(limits::WORKER_CONCURRENCY);
+    }
+
+    /// How many assignments it can take now.
+    pub(super) fn room(&self) -> usize {
+        if !self.ready || self.leaving || self.bytes >= limits::OUTSTANDING_BYTES {
+            return 0;
+        }
+        (self.profile.concurrency as usize).saturating_sub(self.flights.len())
+    }
+
+    pub(super) fn takes_off(&mut self, key: AssignmentKey, bytes: u64, suspect: bool) {
+        self.flights.insert(key);
+        self.bytes += bytes;
+        self.suspects += usize::from(suspect);
+    }
+
+    pub(super) fn lands(&mut self, key: &AssignmentKey, bytes: u64, suspect: bool) {
+        self.flights.remove(key);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.suspects = self.suspects.saturating_sub(usize::from(suspect));
+    }
+
+    pub(super) fn view(&self, session: SessionId, now: Timestamp) -> WorkerView {
+        let state = match (self.ready, self.leaving) {
+            (false, _) => "joining",
+            (true, false) => "ready",
+            (true, true) => "leaving",
+        };
+        WorkerView {
+            identity: self.profile.identity.clone(),
+            session: session.to_string(),
+            pool: self.profile.pool.clone(),
+            version: self.profile.version.clone(),
+            state,
+            capabilities: self.profile.capabilities.iter().map(ToString::to_string).collect(),
+            concurrency: self.profile.concurrency,
+            in_flight: self.flights.len(),
+            joined_at: self.joined_at,
+            silent_ms: now.since(self.heard_at),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The queue that leads to workers in other processes, over NATS.
+//!
+//! Partitions hand assignments to [`Fleet`], which only passes them on: one task, the [`desk`], owns
+//! the sessions with all workers and the [`Dispatcher`](crate::dispatch::dispatcher::Dispatcher),
+//! and says and hears everything that crosses the bus.
+//!
+//! **Invariant:** nothing here is the truth. What the desk forgets when its process ends, the journal
+//! knows; what the bus loses, a lease finds.
+
+mod counts;
+mod desk;
+mod line;
+mod plain;
+mod registration;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use windlass_bus::Bus;
+use windlass_proto::limits;
+use windlass_proto::wire::key::CoordinatorKey;
+use windlass_proto::wire::subject::Prefix;
+use windlass_proto::wire::{Assignment, AssignmentKey};
+
+pub use counts::Totals;
+
+use crate::catalog::Catalog;
+use crate::dispatch::census::Census;
+use crate::dispatch::dispatcher::{Depths, WorkerView};
+use crate::dispatch::{Queue, Reporter, Verdict};
+use desk::{Command, Desk};
+
+/// How a fleet is led.
+pub struct FleetOptions {
+    /// The first token of every subject.
+    pub prefix: Prefix,
+    /// The coordinator's key.
+    pub key: CoordinatorKey,
+    /// Silence after which a worker is taken for dead; at least 500 ms.
+    pub lease: Duration,
+    /// Assignments of one namespace that may wait before starts in it are refused.
+    pub backlog: usize,
+}
+
+/// The way to the workers.
+pub struct Fleet {
+    commands: mpsc::UnboundedSender<Command>,
+    census: Arc<Census>,
+    backlog: usize,
+}
+
+/// What there is of a fleet, for people and scalers.
+#[derive(Clone, Debug)]
+pub struct FleetView {
+    /// The registered workers, by pool and identity.
+    pub workers: Vec<WorkerView>,
+    /// What waits and what is under way.
+    pub depths: Depths,
+    /// What has happened since the start.
+    pub totals: Totals,
+    /// True while there is a connection to NATS.
+    pub connected: bool,
+}
+
+impl Fleet {
+    /// Opens it: workers can join from now on. Its work is done on `runtime`.
+    #[must_use]
+    pub fn open(
+        bus: Bus,
+        options: FleetOptions,
+        catalog: Arc<Catalog>,
+        reporter: Reporter,
+        runtime: &Handle,
+    ) -> Self {
+        let census = Arc::new(Census::default());
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let backlog = options.backlog;
+        let desk = Desk::new(bus, options, catalog, reporter, census.clone());
+        runtime.spawn(desk.run(inbox));
+        Self { commands, census, backlog }
+    }
+
+    fn tell(&self, command: Command) {
+        // The desk ends with the process: then the journal has what is open.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Queue for Fleet {
+    fn send(&self, assignment: Assignment) {
+        self.tell(Command::Submit(Box::new(assignment)));
+    }
+
+    fn recover(&self, assignment: Assignment) {
+        self.tell(Command::Recover(Box::new(assignment)));
+    }
+
+    fn cancel(&self, key: AssignmentKey) {
+        self.tell(Command::Cancel(key));
+    }
+
+    fn settled(&self, key: &AssignmentKey, verdict: Verdict) {
+        self.tell(Command::Settled(key.clone(), verdict));
+    }
+
+    fn admits(&self, namespace: &str) -> bool {
+        self.census.of(namespace) < self.backlog
+    }
+
+    fn view(&self) -> BoxFuture<'_, Option<FleetView>> {
+        Box::pin(async {
+            let (reply, view) = oneshot::channel();
+            self.tell(Command::View(reply));
+            let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
+            tokio::time::timeout(patience, view).await.ok()?.ok()
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let (reply, closed) = oneshot::channel();
+            self.tell(Command::Close(reply));
+            // What is left unsaid, the workers find out by themselves.
+            let _ =
+                tokio::time::timeout(Duration::from_millis(limits::BUS_TIMEOUT_MS), closed).await;
+        })
+    }
+}

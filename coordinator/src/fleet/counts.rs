@@ -1,0 +1,22 @@
+//! What has happened since the start.
+
+/// Totals of a fleet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Assignments sent.
+    pub sent: u64,
+    /// Reports that became part of an instance.
+    pub accepted: u64,
+    /// Reports that came too late or for nothing.
+    pub stale: u64,
+    /// Deliveries given up because the worker fell silent.
+    pub expired: u64,
+    /// Deliveries given up for other reasons: handed back, or never arrived.
+    pub lost: u64,
+    /// Registrations accepted.
+    pub joined: u64,
+    /// Registrations refused.
+    pub refused: u64,
+    /// Frames and reports that were not authentic, or repeats.
+    pub forged: u64,
+}

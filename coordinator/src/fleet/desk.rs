@@ -1,0 +1,251 @@
+//! The one task that owns sessions and dispatcher: hears what came, decides, says what follows.
+
+mod hear;
+mod say;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::{Message, Subscriber};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+use windlass_bus::Bus;
+use windlass_proto::limits;
+use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
+use windlass_proto::wire::capability::{Capability, DEFAULT_POOL};
+use windlass_proto::wire::key::CoordinatorKey;
+use windlass_proto::wire::session::SessionId;
+use windlass_proto::wire::subject::Prefix;
+use windlass_proto::wire::{Assignment, AssignmentKey, Report};
+
+use super::counts::Totals;
+use super::line::Line;
+use super::registration::Throttle;
+use super::{FleetOptions, FleetView};
+use crate::catalog::Catalog;
+use crate::clock;
+use crate::dispatch::backlog::Lane;
+use crate::dispatch::census::Census;
+use crate::dispatch::dispatcher::{Dispatcher, Order};
+use crate::dispatch::{Reporter, Verdict};
+
+/// Commands and frames dealt with before what follows from them is said: enough to share messages,
+/// few enough that nobody waits long.
+const ROUND: usize = 512;
+
+/// Frames of sessions that are not known, answered in a second.
+const STRANGERS_A_SECOND: u32 = 200;
+
+/// What the desk is told from inside the coordinator.
+pub(super) enum Command {
+    /// A new assignment.
+    Submit(Box<Assignment>),
+    /// One from before the coordinator started.
+    Recover(Box<Assignment>),
+    /// One that is no longer wanted.
+    Cancel(AssignmentKey),
+    /// A partition has decided on a report.
+    Settled(AssignmentKey, Verdict),
+    /// Somebody wants to see the fleet.
+    View(oneshot::Sender<FleetView>),
+    /// The coordinator ends: tell the workers.
+    Close(oneshot::Sender<()>),
+}
+
+/// See the module.
+pub(super) struct Desk {
+    bus: Bus,
+    prefix: Prefix,
+    key: CoordinatorKey,
+    lease: Duration,
+    catalog: Arc<Catalog>,
+    reporter: Reporter,
+    dispatcher: Dispatcher,
+    lines: HashMap<SessionId, Line>,
+    /// Sessions with something to say.
+    talkers: Vec<SessionId>,
+    /// Reports that wait for their partition, with the session they came from.
+    awaited: HashMap<AssignmentKey, SessionId>,
+    orders: Vec<Order>,
+    /// Sessions to be told that they are no more.
+    goodbyes: Vec<SessionId>,
+    totals: Totals,
+    clock: Steady,
+    registrations: Throttle,
+    strangers: Throttle,
+    closed: bool,
+}
+
+/// Time that never goes back or jumps: leases must not depend on the wall clock.
+struct Steady {
+    wall: Timestamp,
+    began: Instant,
+}
+
+impl Steady {
+    fn now(&self) -> Timestamp {
+        self.wall.plus(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Desk {
+    pub(super) fn new(
+        bus: Bus,
+        options: FleetOptions,
+        catalog: Arc<Catalog>,
+        reporter: Reporter,
+        census: Arc<Census>,
+    ) -> Self {
+        let FleetOptions { prefix, key, lease, backlog: _ } = options;
+        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            bus,
+            prefix,
+            key,
+            lease,
+            catalog,
+            reporter,
+            dispatcher: Dispatcher::new(lease_ms, census),
+            lines: HashMap::new(),
+            talkers: Vec::new(),
+            awaited: HashMap::new(),
+            orders: Vec::new(),
+            goodbyes: Vec::new(),
+            totals: Totals::default(),
+            clock: Steady { wall: clock::now(), began: Instant::now() },
+            registrations: Throttle::registrations(),
+            strangers: Throttle::new(STRANGERS_A_SECOND),
+            closed: false,
+        }
+    }
+
+    /// Works until the coordinator drops its end.
+    pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
+        let client = self.bus.client.clone();
+        let subscribed = (
+            client.subscribe(self.prefix.hello()).await,
+            client.subscribe(self.prefix.all_sessions()).await,
+        );
+        let (Ok(mut hellos), Ok(mut frames)) = subscribed else {
+            tracing::error!("the coordinator cannot listen on the bus");
+            return;
+        };
+        let mut link = self.bus.link();
+        let mut commands = Vec::with_capacity(ROUND);
+        let mut ticks =
+            interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.closed {
+            tokio::select! {
+                taken = inbox.recv_many(&mut commands, ROUND) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    commands.drain(..).for_each(|command| self.obey(command));
+                }
+                Some(frame) = frames.next() => self.listen(frame, &mut frames),
+                Some(hello) = hellos.next() => self.register(hello).await,
+                _ = ticks.tick() => self.tick(),
+                Ok(()) = link.changed() => {
+                    if link.borrow_and_update().up {
+                        self.dispatcher.reconnected(self.clock.now());
+                    }
+                }
+            }
+            self.follow_up().await;
+        }
+    }
+
+    /// Takes a frame, and those that are there already.
+    fn listen(&mut self, first: Message, frames: &mut Subscriber) {
+        self.hear(&first);
+        for _ in 1..ROUND {
+            let Some(Some(frame)) = frames.next().now_or_never() else { return };
+            self.hear(&frame);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Submit(assignment) => {
+                if let Some(lane) = self.lane(&assignment) {
+                    self.dispatcher.submit(lane, *assignment, self.clock.now());
+                }
+            }
+            Command::Recover(assignment) => {
+                if let Some(lane) = self.lane(&assignment) {
+                    self.dispatcher.recover(lane, *assignment, self.clock.now());
+                }
+            }
+            Command::Cancel(key) => self.dispatcher.cancel(&key, &mut self.orders),
+            Command::Settled(key, verdict) => self.settled(key, verdict),
+            Command::View(reply) => {
+                let view = FleetView {
+                    workers: self.dispatcher.workers(self.clock.now()),
+                    depths: self.dispatcher.depths(),
+                    totals: self.totals,
+                    connected: self.bus.is_up(),
+                };
+                // Who asked may have gone.
+                let _ = reply.send(view);
+            }
+            Command::Close(reply) => {
+                let all: Vec<_> = self.lines.keys().copied().collect();
+                self.orders.extend(all.into_iter().map(Order::Dismiss));
+                self.closed = true;
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// What a worker must have to take an assignment; an answer of our own where it cannot be known.
+    fn lane(&mut self, assignment: &Assignment) -> Option<Lane> {
+        let plan = self.plan(assignment)?;
+        let task = plan.tasks.get(assignment.task.0 as usize)?;
+        let pool = match &assignment.pool {
+            Some(pool) => pool.clone(),
+            None => Arc::from(DEFAULT_POOL),
+        };
+        Some(Lane { pool, capability: Capability::needed(task, &assignment.work) })
+    }
+
+    fn plan(&self, assignment: &Assignment) -> Option<Arc<Plan>> {
+        // It is there: the instance that sent the assignment runs by it.
+        self.catalog.plan(&assignment.digest)
+    }
+
+    fn tick(&mut self) {
+        let before = self.orders.len();
+        if self.bus.is_up() {
+            self.dispatcher.tick(self.clock.now(), &mut self.orders);
+        }
+        let lost = self.orders[before..].iter().filter(|it| matches!(it, Order::Lost(..)));
+        self.totals.expired += lost.count() as u64;
+    }
+
+    /// Reports on an assignment that was never sent.
+    fn answer(&mut self, key: &AssignmentKey, problem: windlass_proto::problem::Problem) {
+        self.reporter.report(Report { key: key.clone(), result: Err(problem) });
+    }
+
+    /// A line has something to say.
+    fn talks(&mut self, session: SessionId) {
+        if let Some(line) = self.lines.get_mut(&session)
+            && !line.waiting
+        {
+            line.waiting = true;
+            self.talkers.push(session);
+        }
+    }
+}
+
+/// Milliseconds until `deadline`, by the coordinator's clock.
+fn remaining_ms(deadline: Option<Timestamp>) -> Option<u64> {
+    deadline.map(|deadline| deadline.since(clock::now()))
+}
+
+/// How long one frame may wait for room towards the bus.
+const PUBLISH: Duration = Duration::from_millis(limits::BUS_TIMEOUT_MS);

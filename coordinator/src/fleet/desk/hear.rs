@@ -1,0 +1,152 @@
+//! What workers say: registrations, reports, signs of life.
+
+use async_nats::Message;
+use windlass_proto::wire::message::{
+    Beat, Definition, Settled, ToCoordinator, TokenReport, decode,
+};
+use windlass_proto::wire::session::SessionId;
+use windlass_proto::wire::subject::session_of;
+use windlass_proto::wire::{AssignmentKey, Report};
+
+use super::Desk;
+use crate::dispatch::Verdict;
+use crate::dispatch::dispatcher::Proofs;
+use crate::fleet::line::Line;
+use crate::fleet::plain;
+use crate::fleet::registration::consider;
+
+impl Desk {
+    /// Somebody wants to join.
+    pub(super) async fn register(&mut self, hello: Message) {
+        let Some(reply) = hello.reply else { return };
+        if !self.registrations.admits() {
+            return;
+        }
+        let registered = self.dispatcher.registered();
+        let considered = consider(&self.key, &hello.payload, self.lease, registered);
+        let registration = match considered {
+            Ok(registration) => registration,
+            Err(error) => {
+                self.totals.refused += 1;
+                tracing::warn!(%error, "a registration could not be read");
+                return;
+            }
+        };
+        match registration.accepted {
+            Some((session, applicant, profile)) => {
+                self.totals.joined += 1;
+                let (identity, pool) = (&*profile.identity, &*profile.pool);
+                tracing::info!(identity, pool, %session, "a worker joins");
+                let subject = self.prefix.to_worker(session).into();
+                let evaluates = profile.evaluates;
+                self.dispatcher.join(session, profile, self.clock.now());
+                let line = Line::new(applicant.channel(session), subject, evaluates);
+                self.lines.insert(session, line);
+            }
+            None => {
+                self.totals.refused += 1;
+                let objection = registration.objection.unwrap_or_default();
+                tracing::warn!(objection, "a worker is refused");
+            }
+        }
+        self.publish(reply, registration.answer).await;
+    }
+
+    /// A frame has come.
+    pub(super) fn hear(&mut self, message: &Message) {
+        let Some(session) = session_of(&message.subject) else { return };
+        let Some(line) = self.lines.get_mut(&session) else {
+            return self.strange(session);
+        };
+        match line.channel.open(&message.payload) {
+            Ok(Some(bytes)) => match decode(&bytes) {
+                Ok(said) => self.take(session, said),
+                Err(error) => tracing::warn!(%session, %error, "a worker is not understood"),
+            },
+            Ok(None) => {}
+            Err(error) => {
+                self.totals.forged += 1;
+                tracing::warn!(%session, %error, "a frame is refused");
+            }
+        }
+    }
+
+    fn take(&mut self, session: SessionId, said: ToCoordinator) {
+        for report in said.reports {
+            self.report(session, report);
+        }
+        for key in &said.released {
+            self.dispatcher.released(session, key, &mut self.orders);
+        }
+        if !said.wanted.is_empty() {
+            let texts = said.wanted.into_iter().map(|digest| {
+                let text = self.catalog.text(&digest);
+                Definition { digest, text }
+            });
+            let texts: Vec<_> = texts.collect();
+            self.say(session, |line| line.out.definitions.extend(texts));
+        }
+        if let Some(beat) = said.beat {
+            self.beat(session, &beat);
+        }
+    }
+
+    fn report(&mut self, session: SessionId, report: TokenReport) {
+        let TokenReport { key, token, mut result } = report;
+        if !self.key.is_token(&key, &token) {
+            self.totals.forged += 1;
+            tracing::warn!(%session, instance = %key.instance, "a report without its token is refused");
+            return;
+        }
+        if let Some(assignment) = self.dispatcher.reported(&key)
+            && self.lines.get(&session).is_some_and(|line| !line.evaluates)
+            && let Some(plan) = self.plan(&assignment)
+        {
+            result = result.and_then(|raw| plain::output(&plan, &assignment, raw));
+        }
+        self.awaited.insert(key.clone(), session);
+        self.reporter.report(Report { key, result });
+    }
+
+    fn beat(&mut self, session: SessionId, beat: &Beat) {
+        let now = self.clock.now();
+        let Self { dispatcher, key, awaited, orders, .. } = self;
+        dispatcher.beat(session, beat, now, &Known { key, awaited }, orders);
+        self.say(session, |line| line.out.beat = Some(beat.number));
+    }
+
+    /// A partition has decided on a report.
+    pub(super) fn settled(&mut self, key: AssignmentKey, verdict: Verdict) {
+        let accepted = verdict == Verdict::Accepted;
+        match accepted {
+            true => self.totals.accepted += 1,
+            false => self.totals.stale += 1,
+        }
+        if let Some(session) = self.awaited.remove(&key) {
+            self.say(session, |line| line.out.settled.push(Settled { key, accepted }));
+        }
+    }
+
+    /// A frame of a session that is not known: its worker should register again.
+    fn strange(&mut self, session: SessionId) {
+        if self.strangers.admits() {
+            self.goodbyes.push(session);
+        }
+    }
+}
+
+/// What the desk can say of an assignment.
+struct Known<'a> {
+    key: &'a windlass_proto::wire::key::CoordinatorKey,
+    awaited: &'a std::collections::HashMap<AssignmentKey, SessionId>,
+}
+
+impl Proofs for Known<'_> {
+    fn is_token(&self, key: &AssignmentKey, token: &[u8]) -> bool {
+        self.key.is_token(key, token)
+    }
+
+    fn is_awaited(&self, key: &AssignmentKey) -> bool {
+        self.awaited.contains_key(key)
+    }
+}

@@ -1,0 +1,134 @@
+//! What workers are told: orders become messages, messages become frames.
+
+use async_nats::Subject;
+use bytes::Bytes;
+use serde_bytes::ByteBuf;
+use windlass_proto::limits;
+use windlass_proto::plan::{FunctionTarget, Kind};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::wire::Assignment;
+use windlass_proto::wire::message::Sent;
+use windlass_proto::wire::session::SessionId;
+
+use super::{Desk, PUBLISH, remaining_ms};
+use crate::dispatch::dispatcher::Order;
+use crate::fleet::line::{self, Line};
+use crate::fleet::plain;
+
+impl Desk {
+    /// Does what follows from what was heard, and says it.
+    pub(super) async fn follow_up(&mut self) {
+        if self.bus.is_up() && !self.closed {
+            self.dispatcher.assign(self.clock.now(), &mut self.orders);
+        }
+        for order in std::mem::take(&mut self.orders) {
+            match order {
+                Order::Send(session, assignment) => self.send(session, *assignment).await,
+                Order::Cancel(session, key) => {
+                    self.say(session, |line| line.out.cancelled.push(key));
+                }
+                Order::Lost(key, blamed) => {
+                    self.totals.lost += 1;
+                    self.reporter.lost(key, blamed);
+                }
+                Order::Dismiss(session) => {
+                    self.lines.remove(&session);
+                    self.goodbyes.push(session);
+                }
+            }
+        }
+        if !self.bus.is_up() {
+            return;
+        }
+        for session in std::mem::take(&mut self.talkers) {
+            self.flush(session).await;
+        }
+        for session in std::mem::take(&mut self.goodbyes) {
+            // An empty frame says that the session is no more.
+            self.publish(self.prefix.to_worker(session).into(), Vec::new()).await;
+        }
+    }
+
+    /// Puts something into the next message of a session.
+    pub(super) fn say(&mut self, session: SessionId, add: impl FnOnce(&mut Line)) {
+        if let Some(line) = self.lines.get_mut(&session) {
+            add(line);
+            self.talks(session);
+        }
+    }
+
+    async fn send(&mut self, session: SessionId, assignment: Assignment) {
+        if line::weight(&assignment) > limits::MESSAGE_BYTES as u64 - limits::FRAME_BYTES as u64 {
+            let most = limits::MESSAGE_BYTES;
+            let detail = format!("input and variables of the task exceed {most} bytes together");
+            self.dispatcher.reported(&assignment.key);
+            return self.answer(&assignment.key, Problem::new(Standard::Runtime, detail));
+        }
+        let token = ByteBuf::from(self.key.token(&assignment.key).to_vec());
+        let remaining_ms = remaining_ms(assignment.deadline);
+        let evaluates = self.lines.get(&session).is_none_or(|line| line.evaluates);
+        let full = if evaluates {
+            let sent = Sent { assignment, token, remaining_ms };
+            self.lines.get_mut(&session).map(|line| line.assign(sent))
+        } else {
+            match self.call(&assignment) {
+                Ok((function, arguments)) => {
+                    let call = line::call(&assignment, function, arguments, token, remaining_ms);
+                    self.lines.get_mut(&session).map(|line| line.call(call))
+                }
+                Err(problem) => {
+                    self.dispatcher.reported(&assignment.key);
+                    return self.answer(&assignment.key, problem);
+                }
+            }
+        };
+        self.totals.sent += 1;
+        self.talks(session);
+        if full == Some(true) {
+            self.flush(session).await;
+        }
+    }
+
+    /// Function and evaluated arguments, for a worker that does not evaluate.
+    fn call(
+        &self,
+        assignment: &Assignment,
+    ) -> Result<(std::sync::Arc<str>, windlass_proto::value::Value), Problem> {
+        let missing = || Problem::new(Standard::Runtime, "the definition of the task is missing");
+        let plan = self.plan(assignment).ok_or_else(missing)?;
+        let task = plan.tasks.get(assignment.task.0 as usize).ok_or_else(missing)?;
+        let name = match &task.kind {
+            Kind::Function(call) => match &call.target {
+                FunctionTarget::Registered(name) => name.clone(),
+                FunctionTarget::Defined(_) | FunctionTarget::Cataloged(_) => return Err(missing()),
+            },
+            _ => return Err(missing()),
+        };
+        Ok((name, plain::arguments(&plan, assignment)?))
+    }
+
+    /// Publishes what a session has to say.
+    async fn flush(&mut self, session: SessionId) {
+        let frame_bytes = self.bus.frame_bytes();
+        let Some(line) = self.lines.get_mut(&session) else { return };
+        line.waiting = false;
+        let sealed = line.seal(frame_bytes);
+        let subject = line.subject.clone();
+        for key in &sealed.keys {
+            self.dispatcher.sent(key, sealed.last);
+        }
+        for frame in sealed.frames {
+            self.publish(subject.clone(), frame).await;
+        }
+    }
+
+    pub(super) async fn publish(&self, subject: Subject, frame: Vec<u8>) {
+        let publish = self.bus.client.publish(subject, Bytes::from(frame));
+        // What does not get through is found missing by the next beat.
+        match tokio::time::timeout(PUBLISH, publish).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "a message could not be published"),
+            Err(_) => tracing::warn!("the bus takes no messages"),
+        }
+    }
+}

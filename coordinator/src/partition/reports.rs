@@ -1,0 +1,64 @@
+//! What is told of assignments: reports, and workers that were lost with them.
+
+use windlass_proto::wire::{AssignmentKey, Report};
+
+use super::message::{Refusal, Verdict};
+use super::release::Release;
+use super::{Batch, Partition};
+use crate::engine::Input;
+use crate::journal::JournalError;
+
+impl Partition {
+    /// A worker's report. Its fate leaves with the batch, so only once what it rests on is durable:
+    /// the facts of this report or, for a repeated one, those of the first, in an earlier batch.
+    pub(super) fn reported(
+        &mut self,
+        batch: &mut Batch,
+        report: Report,
+    ) -> Result<(), JournalError> {
+        let Report { key, result } = report;
+        let verdict = if self.is_superseded(&key) {
+            Verdict::Stale
+        } else {
+            let input = Input::Reported { frame: key.frame, delivery: key.delivery, result };
+            match self.input(batch, key.instance, input)? {
+                Ok(()) => Verdict::Accepted,
+                Err(Refusal::Unknown) => Verdict::Unknown,
+                Err(Refusal::Rejected(..)) => Verdict::Stale,
+            }
+        };
+        batch.releases.push(Release::Settled(key, verdict));
+        Ok(())
+    }
+
+    /// A worker will not answer an assignment.
+    pub(super) fn lost(
+        &mut self,
+        batch: &mut Batch,
+        key: &AssignmentKey,
+        blamed: bool,
+    ) -> Result<(), JournalError> {
+        if !self.is_superseded(key) {
+            let input = Input::Lost { frame: key.frame, delivery: key.delivery, blamed };
+            // Refused, it was answered after all, or is not wanted any more.
+            let _ = self.input(batch, key.instance, input)?;
+        }
+        Ok(())
+    }
+
+    /// True for an assignment that a later owner of the partition has sent: this one has been
+    /// replaced without knowing it, and must not decide on anything any more.
+    fn is_superseded(&self, key: &AssignmentKey) -> bool {
+        let superseded = key.epoch > self.shared.epoch;
+        if superseded {
+            tracing::warn!(
+                partition = self.id.0,
+                own = self.shared.epoch,
+                theirs = key.epoch,
+                instance = %key.instance,
+                "an assignment of a later term is reported here: another coordinator has taken over"
+            );
+        }
+        superseded
+    }
+}

@@ -1,0 +1,192 @@
+//! A worker of a fleet: joins a coordinator over NATS, takes what it is assigned, reports.
+//!
+//! ```text
+//!  join ──> attend: take ──> perform ──> report ──> (answered: forgotten)
+//!    ^         │ the session is gone, or the coordinator silent
+//!    └─────────┘ what is held is kept and shown to the next session
+//! ```
+//!
+//! **Invariant:** a report is repeated until the coordinator has answered it; an answer means that it
+//! is on disk there, or not wanted.
+
+mod attend;
+mod health;
+mod held;
+mod join;
+mod plans;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use windlass_bus::{Bus, BusError, BusOptions};
+use windlass_proto::limits;
+use windlass_proto::wire::capability::{BUILT_IN, DEFAULT_POOL};
+use windlass_proto::wire::key::WorkerKey;
+use windlass_proto::wire::subject::Prefix;
+
+use crate::worker::{Builder, WorkerError};
+use attend::{Attendance, End};
+use held::Held;
+use plans::Plans;
+
+pub use windlass_bus as bus;
+
+/// How a worker joins a fleet.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// Where NATS is, and how to be let in.
+    pub bus: BusOptions,
+    /// The first token of every subject.
+    pub prefix: Prefix,
+    /// What lets it join, as `windlass coordinator key` prints it.
+    pub key: WorkerKey,
+    /// Its pool: it gets only tasks of that pool.
+    pub pool: String,
+    /// What people know it by; a random part is added for each process.
+    pub name: String,
+    /// Assignments it takes at once; at most [`limits::WORKER_CONCURRENCY`].
+    pub concurrency: u32,
+    /// How long it may take to finish what it works on when it is told to stop; what is left then is
+    /// handed back.
+    pub drain: Duration,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, if anywhere.
+    pub health: Option<SocketAddr>,
+}
+
+impl FleetOptions {
+    /// The usual options for a key and a NATS server.
+    #[must_use]
+    pub fn new(url: &str, key: WorkerKey) -> Self {
+        let pool = key.pool().unwrap_or(DEFAULT_POOL).to_owned();
+        Self {
+            bus: BusOptions { url: url.to_owned(), ..BusOptions::default() },
+            prefix: Prefix::default(),
+            key,
+            pool,
+            name: "worker".to_owned(),
+            concurrency: 256,
+            drain: Duration::from_millis(limits::DRAIN_MS),
+            health: None,
+        }
+    }
+}
+
+/// Why a worker cannot join.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The worker itself cannot be set up.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// There is no way to the bus.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The coordinator does not want it, and will not later.
+    #[error("the coordinator refuses this worker: {0}")]
+    Refused(String),
+    /// The health endpoint cannot listen.
+    #[error("cannot serve the health endpoint on {address}: {reason}")]
+    Health {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What happens to a worker of a fleet, for who runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It is registered under this session.
+    Joined(String),
+    /// Its session is gone, or the coordinator silent; it registers again.
+    Lost,
+    /// It takes nothing more and finishes what it works on.
+    Draining,
+}
+
+impl Builder {
+    /// Makes the worker and serves a fleet with it until `stop` is done, then drains. A coordinator
+    /// or bus that cannot be reached is waited for.
+    ///
+    /// # Errors
+    /// When the worker cannot be set up, the bus refuses the credentials, or the coordinator refuses
+    /// the worker.
+    pub async fn serve(
+        self,
+        options: FleetOptions,
+        stop: impl Future<Output = ()>,
+        tell: impl Fn(Event),
+    ) -> Result<(), FleetError> {
+        let mut named = options.bus.clone();
+        if named.name.is_empty() {
+            named.name = format!("windlass worker {}", options.name);
+        }
+        let bus = Bus::connect(&named).await?;
+        self.serve_on(bus, options, stop, tell).await
+    }
+
+    /// As [`Builder::serve`], over a connection that exists.
+    ///
+    /// # Errors
+    /// As [`Builder::serve`].
+    pub async fn serve_on(
+        self,
+        bus: Bus,
+        options: FleetOptions,
+        stop: impl Future<Output = ()>,
+        tell: impl Fn(Event),
+    ) -> Result<(), FleetError> {
+        let plans = Arc::new(Plans::default());
+        let worker = self.plans(plans.clone()).build()?;
+        let health = Arc::new(health::State::default());
+        let _served = match options.health {
+            Some(address) => Some(health::serve(address, health.clone()).await?),
+            None => None,
+        };
+        let capabilities = BUILT_IN.iter().map(|it| Arc::from(*it));
+        let functions = worker.function_names().into_iter().chain([Arc::from("function")]);
+        let functions = functions.map(|it| Arc::from(format!("function:{it}")));
+        let capabilities: Vec<Arc<str>> = capabilities.chain(functions).collect();
+        // Bounded by the assignments held, which the coordinator bounds by the concurrency.
+        let (events, inbox) = mpsc::unbounded_channel();
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        let identity = format!("{}-{}", options.name, &random[..8]);
+        let mut attendance = Attendance {
+            worker,
+            plans,
+            bus,
+            held: Held::default(),
+            events,
+            inbox,
+            health,
+            capabilities,
+            identity,
+            options,
+            drained_by: None,
+            gave_up: false,
+        };
+        attendance.work(stop, tell).await
+    }
+}
+
+impl Attendance {
+    /// Joins, attends, joins again, until it has left.
+    async fn work(
+        &mut self,
+        stop: impl Future<Output = ()>,
+        tell: impl Fn(Event),
+    ) -> Result<(), FleetError> {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let Some(joined) = self.join(stop.as_mut(), &tell).await? else { return Ok(()) };
+            tell(Event::Joined(joined.session.to_string()));
+            match self.attend(joined, stop.as_mut(), &tell).await {
+                End::Left => return Ok(()),
+                End::Lost => tell(Event::Lost),
+            }
+        }
+    }
+}

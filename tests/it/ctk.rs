@@ -1,16 +1,17 @@
 //! The specification's conformance test kit, unchanged and offline, through the API of a running
-//! `windlass dev`.
+//! `windlass dev`; `fleet` runs it through a coordinator and workers apart.
 //!
 //! `WINDLASS_CTK` lists folders with feature files, separated as in `PATH`. Without it the kits of
 //! the reference material beside the project are read; where there are none the test is skipped.
 
-mod hosts;
+pub(crate) mod hosts;
 mod scenario;
 
 use std::path::{Path, PathBuf};
 
 use gherkin::{Feature, GherkinEnv};
 
+use crate::support::client::Api;
 use crate::support::dev::Dev;
 use crate::support::{paths, skip};
 
@@ -18,18 +19,27 @@ use crate::support::{paths, skip};
 async fn every_scenario_of_the_conformance_kit_passes() {
     let folders = folders();
     if folders.is_empty() {
-        return skip("ctk", "no feature files; set WINDLASS_CTK to a folder of them", "ctk");
+        return skip("ctk", MISSING, "ctk");
     }
     let stub = hosts::serve().await;
     let dev = Dev::with(&stub.flags(&hosts::HOSTS)).await;
+    pass(&dev.api, &folders, || dev.stderr()).await;
+}
+
+/// Why the kit is skipped.
+pub(crate) const MISSING: &str = "no feature files; set WINDLASS_CTK to a folder of them";
+
+/// Runs every scenario below `folders` against a server whose workers reach the hosts of
+/// [`hosts::serve`]; all must pass. `stderr` is what to show when not.
+pub(crate) async fn pass(api: &Api, folders: &[PathBuf], stderr: impl Fn() -> String) {
     let (mut passed, mut failed) = (0, Vec::new());
-    for folder in &folders {
+    for folder in folders {
         for feature in features(folder) {
             for scenario in &feature.scenarios {
                 let background = feature.background.iter().flat_map(|it| &it.steps);
                 let steps = background.chain(&scenario.steps);
                 let name = format!("{} / {} / {}", folder.display(), feature.name, scenario.name);
-                match scenario::run(&dev.api, steps).await {
+                match scenario::run(api, steps).await {
                     Ok(()) => {
                         println!("ctk passed  {name}");
                         passed += 1;
@@ -49,11 +59,12 @@ async fn every_scenario_of_the_conformance_kit_passes() {
         failed.len(),
         passed + failed.len(),
         failed.join("\n  "),
-        dev.stderr()
+        stderr()
     );
 }
 
-fn folders() -> Vec<PathBuf> {
+/// The folders of the kit's editions; none when there is no kit here.
+pub(crate) fn folders() -> Vec<PathBuf> {
     match std::env::var_os("WINDLASS_CTK") {
         Some(list) => std::env::split_paths(&list).collect(),
         None => ["spec/ctk/features", "spec/ctk-serverlessworkflow"]

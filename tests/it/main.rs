@@ -10,13 +10,16 @@
 mod support;
 
 mod api;
+mod chaos;
 mod cli;
 mod crash;
 mod ctk;
 mod deploy;
 mod durable;
 mod examples;
+mod fleet;
 mod language;
+mod load;
 mod mutate;
 mod seed;
 mod sim;

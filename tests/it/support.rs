@@ -4,11 +4,16 @@ pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod dev;
+pub(crate) mod fleet;
 pub(crate) mod json;
+pub(crate) mod nats;
 pub(crate) mod paths;
+pub(crate) mod ports;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod stub;
 pub(crate) mod tls;
+pub(crate) mod tools;
 pub(crate) mod until;
 pub(crate) mod yaml;
 

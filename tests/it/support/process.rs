@@ -36,6 +36,11 @@ impl Process {
         Self { child, group, lines, stdout }
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> i32 {
+        self.group.as_raw_nonzero().get()
+    }
+
     /// Standard error so far.
     pub(crate) fn stderr(&self) -> &Lines {
         &self.lines
@@ -105,17 +110,25 @@ impl Lines {
     /// What follows `prefix` on the first line that starts with it; `None` when the stream ended
     /// without one.
     pub(crate) async fn after(&self, prefix: &str) -> Option<String> {
+        self.find(|line| line.strip_prefix(prefix).map(|rest| rest.trim().to_owned())).await
+    }
+
+    /// What `look` makes of the first line it makes anything of; `None` when the stream ended
+    /// without one.
+    pub(crate) async fn find<T>(&self, look: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut count = self.count.clone();
         loop {
             count.mark_unchanged();
-            let found = self
-                .text()
-                .lines()
-                .find_map(|line| line.strip_prefix(prefix).map(|rest| rest.trim().to_owned()));
+            let found = self.text().lines().find_map(&look);
             if found.is_some() || count.changed().await.is_err() {
                 return found;
             }
         }
+    }
+
+    /// Whether the process has closed the stream.
+    pub(crate) fn ended(&self) -> bool {
+        self.count.has_changed().is_err()
     }
 
     /// Returns when the process has closed the stream.

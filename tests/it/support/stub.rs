@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,9 +13,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::tls;
+use super::until::moment;
 
 /// A request as the stub saw it.
 #[derive(Clone, Debug)]
@@ -50,6 +53,10 @@ pub(crate) enum Reply {
     Raw(u16, &'static str, Vec<u8>),
     /// A redirect to this address.
     Redirect(u16, String),
+    /// The answer, so much later.
+    After(Duration, Box<Reply>),
+    /// The answer, once the gate is open.
+    Gated(watch::Receiver<bool>, Box<Reply>),
     /// No answer as long as the stub lives.
     Never,
 }
@@ -182,6 +189,15 @@ async fn respond(reply: Reply) -> Response {
         }
         Reply::Redirect(code, to) => {
             (status(code), [(header::LOCATION, to)], Body::empty()).into_response()
+        }
+        Reply::After(delay, reply) => {
+            moment(delay).await;
+            Box::pin(respond(*reply)).await
+        }
+        Reply::Gated(mut gate, reply) => {
+            // Whoever drops the gate's sender opens it.
+            let _ = gate.wait_for(|open| *open).await;
+            Box::pin(respond(*reply)).await
         }
         Reply::Never => std::future::pending().await,
     }

@@ -38,7 +38,7 @@ pub(crate) async fn within<T>(
 }
 
 /// Returns at a moment chosen by the caller. Not for synchronisation: only to pick a moment for a
-/// fault, where any moment is right.
+/// fault, where any moment is right, or to be slow as a server.
 pub(crate) async fn moment(after: Duration) {
     let _ = tokio::time::timeout(after, std::future::pending::<()>()).await;
 }

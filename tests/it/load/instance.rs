@@ -1,4 +1,4 @@
-//! The workflows that are killed, and what each must give.
+//! The workflows of the load, and what each must give.
 
 use serde_json::{Value, json};
 
@@ -7,15 +7,19 @@ use serde_json::{Value, json};
 pub(crate) struct Instance {
     /// The id the client gave it.
     pub(crate) id: String,
-    /// Name of its workflow, in the namespace `crash`.
+    /// Name of its workflow, in the namespace [`NAMESPACE`].
     pub(crate) workflow: &'static str,
     /// Its input: `n`, and its own id as `key`.
     pub(crate) input: Value,
     n: u64,
 }
 
+/// The namespace of all workflows.
+pub(crate) const NAMESPACE: &str = "load";
+
 /// Every kind of workflow, in turn.
-const WORKFLOWS: [&str; 7] = ["waits", "flaky", "forks", "listens", "emits", "loops", "parent"];
+const WORKFLOWS: [&str; 8] =
+    ["waits", "flaky", "slow", "forks", "listens", "emits", "loops", "parent"];
 
 /// `count` instances with random ids and inputs.
 pub(crate) fn instances(count: usize, random: &mut fastrand::Rng) -> Vec<Instance> {
@@ -28,18 +32,19 @@ pub(crate) fn instances(count: usize, random: &mut fastrand::Rng) -> Vec<Instanc
     (0..count).map(one).collect()
 }
 
-/// Those that need an event from outside.
-pub(crate) fn listeners(instances: &[Instance]) -> impl Iterator<Item = &Instance> {
-    instances.iter().filter(|it| it.workflow == "listens")
-}
-
 impl Instance {
+    /// Whether it waits for an event from outside.
+    pub(crate) fn needs_event(&self) -> bool {
+        self.workflow == "listens"
+    }
+
     /// Paths of all steps the counting server must see.
     pub(crate) fn steps(&self) -> Vec<String> {
         let id = &self.id;
         match self.workflow {
             "waits" => vec![format!("/before/{id}"), format!("/after/{id}")],
             "flaky" => vec![format!("/flaky/{id}")],
+            "slow" => vec![format!("/slow/{id}")],
             "forks" => (0..3).map(|it| format!("/branch/{it}/{id}")).collect(),
             "listens" => vec![format!("/heard/{id}")],
             "loops" => (0..4).map(|it| format!("/loop/{it}/{id}")).collect(),
@@ -54,6 +59,7 @@ impl Instance {
         match self.workflow {
             "waits" => json!({"n": n + 1, "step": format!("/after/{id}")}),
             "flaky" => json!({"n": n * 2, "step": format!("/flaky/{id}")}),
+            "slow" => json!({"n": n + 7, "step": format!("/slow/{id}")}),
             "forks" => {
                 let steps: Vec<String> = (0..3).map(|it| format!("/branch/{it}/{id}")).collect();
                 json!({"n": n, "steps": steps})
@@ -71,6 +77,7 @@ pub(crate) fn definitions(base: &str) -> Vec<String> {
     let bodies = [
         ("waits", WAITS),
         ("flaky", FLAKY),
+        ("slow", SLOW),
         ("forks", FORKS),
         ("listens", LISTENS),
         ("emits", EMITS),
@@ -80,7 +87,7 @@ pub(crate) fn definitions(base: &str) -> Vec<String> {
     ];
     let text = |(name, body): (&str, &str)| {
         let head = format!(
-            "document:\n  dsl: '1.0.3'\n  namespace: crash\n  name: {name}\n  version: '1.0.0'\n"
+            "document:\n  dsl: '1.0.3'\n  namespace: {NAMESPACE}\n  name: {name}\n  version: '1.0.0'\n"
         );
         head + &body.replace("BASE", base)
     };
@@ -122,6 +129,14 @@ do:
       output: { as: '${ {n: ($input.n * 2), step} }' }
 ";
 
+const SLOW: &str = r"
+do:
+  - call:
+      call: http
+      with: { method: post, endpoint: 'BASE/slow/{key}' }
+      output: { as: '${ {n: ($input.n + 7), step} }' }
+";
+
 const FORKS: &str = r"
 do:
   - all:
@@ -143,7 +158,7 @@ do:
       listen:
         to:
           one:
-            with: { type: com.example.crash.go }
+            with: { type: com.example.load.go }
             correlate: { key: { from: .subject, expect: '${ .key }' } }
   - keep:
       set: { heard: '${ . }', key: '${ $workflow.input.key }' }
@@ -162,7 +177,7 @@ do:
               listen:
                 to:
                   one:
-                    with: { type: com.example.crash.inner }
+                    with: { type: com.example.load.inner }
                     correlate: { key: { from: .subject, expect: '${ .key }' } }
           - tell:
               do:
@@ -171,8 +186,8 @@ do:
                     emit:
                       event:
                         with:
-                          source: /crash
-                          type: com.example.crash.inner
+                          source: /load
+                          type: com.example.load.inner
                           subject: ${ .key }
                           data: { n: '${ .n }' }
   - result:
@@ -201,7 +216,7 @@ do:
   - nest:
       run:
         workflow:
-          namespace: crash
+          namespace: load
           name: child
           version: '1.0.0'
           input: { n: '${ .n }', key: '${ .key }' }

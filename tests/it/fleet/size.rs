@@ -1,0 +1,34 @@
+//! Payloads larger than one message of the bus may be.
+
+use serde_json::{Value, json};
+
+use crate::support::fleet::Fleet;
+use crate::support::nats::Nats;
+use crate::support::stub::{Reply, Stub};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_mebibytes_go_to_a_worker_and_back() {
+    // Not of one letter, so that nothing gets small on the way.
+    let blob: String = (0..10 << 20).map(|_| fastrand::alphanumeric()).collect();
+    let stub = Stub::http(|seen| {
+        let body: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+        Reply::Json(200, json!({"back": body["blob"]}))
+    })
+    .await;
+    let nats = Nats::start().await;
+    let limit = nats.monitor("/varz").await["max_payload"].as_u64().unwrap();
+    assert!(limit < 10 << 20, "the server takes {limit} bytes, which tests nothing");
+    let fleet = Fleet::start(&nats, 1).await;
+    let endpoint = stub.url("/echo");
+    let text = format!(
+        "document: {{dsl: '1.0.3', namespace: fleet, name: large, version: '1.0.0'}}\n\
+         do:\n- echo:\n    call: http\n    with: {{method: post, endpoint: '{endpoint}', \
+         body: {{blob: '${{ .blob }}'}}}}\n"
+    );
+    let workflow = fleet.api.deploy(&text).await;
+    let view = fleet.api.run(&workflow, &json!({"blob": blob})).await;
+    assert_eq!(view["status"], "completed", "{}", view["error"]);
+    assert!(view["output"]["back"] == blob.as_str(), "another text came back");
+    assert_eq!(stub.count("/echo"), 1);
+    fleet.assert_sound();
+}

@@ -11,6 +11,7 @@ pub mod message;
 pub mod session;
 pub mod subject;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,10 @@ use crate::time::Timestamp;
 use crate::value::Value;
 
 /// Which delivery of which attempt of which visit: a report must name the live one to be accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// Instance, frame and delivery are what tells keys apart. Partition and epoch say whose it was when
+/// it was sent: after a restart the same delivery, still held by a worker, is known under a new epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AssignmentKey {
     /// The instance.
     pub instance: InstanceId,
@@ -34,6 +38,20 @@ pub struct AssignmentKey {
     pub partition: PartitionId,
     /// The term of the partition's owner.
     pub epoch: u64,
+}
+
+impl PartialEq for AssignmentKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.instance, self.frame, self.delivery) == (other.instance, other.frame, other.delivery)
+    }
+}
+
+impl Eq for AssignmentKey {}
+
+impl Hash for AssignmentKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.instance, self.frame, self.delivery).hash(state);
+    }
 }
 
 /// A task for a worker.

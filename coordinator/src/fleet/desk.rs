@@ -76,7 +76,8 @@ pub(super) struct Desk {
     clock: Steady,
     registrations: Throttle,
     strangers: Throttle,
-    closed: bool,
+    /// Told when the workers are; set when the coordinator ends.
+    closing: Option<oneshot::Sender<()>>,
 }
 
 /// Time that never goes back or jumps: leases must not depend on the wall clock.
@@ -118,7 +119,7 @@ impl Desk {
             clock: Steady { wall: clock::now(), began: Instant::now() },
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
-            closed: false,
+            closing: None,
         }
     }
 
@@ -138,7 +139,7 @@ impl Desk {
         let mut ticks =
             interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.closed {
+        while self.closing.is_none() {
             tokio::select! {
                 taken = inbox.recv_many(&mut commands, ROUND) => {
                     if taken == 0 {
@@ -156,6 +157,11 @@ impl Desk {
                 }
             }
             self.follow_up().await;
+        }
+        // Who closes waits no longer than this.
+        let _ = tokio::time::timeout(PUBLISH, client.flush()).await;
+        if let Some(reply) = self.closing.take() {
+            let _ = reply.send(());
         }
     }
 
@@ -195,8 +201,7 @@ impl Desk {
             Command::Close(reply) => {
                 let all: Vec<_> = self.lines.keys().copied().collect();
                 self.orders.extend(all.into_iter().map(Order::Dismiss));
-                self.closed = true;
-                let _ = reply.send(());
+                self.closing = Some(reply);
             }
         }
     }

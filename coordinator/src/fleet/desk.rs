@@ -129,8 +129,9 @@ impl Desk {
         let subscribed = (
             client.subscribe(self.prefix.hello()).await,
             client.subscribe(self.prefix.all_sessions()).await,
+            client.subscribe(self.prefix.presence()).await,
         );
-        let (Ok(mut hellos), Ok(mut frames)) = subscribed else {
+        let (Ok(mut hellos), Ok(mut frames), Ok(mut presence)) = subscribed else {
             tracing::error!("the coordinator cannot listen on the bus");
             return;
         };
@@ -148,6 +149,11 @@ impl Desk {
                     commands.drain(..).for_each(|command| self.obey(command));
                 }
                 Some(frame) = frames.next() => self.listen(frame, &mut frames),
+                Some(question) = presence.next() => {
+                    if let Some(reply) = question.reply {
+                        self.publish(reply, Vec::new()).await;
+                    }
+                }
                 Some(hello) = hellos.next() => self.register(hello).await,
                 _ = ticks.tick() => self.tick(),
                 Ok(()) = link.changed() => {

@@ -238,3 +238,6 @@ pub const HIGHEST_PRIORITY: u8 = 9;
 /// The priority of an instance whose start names none: the middle, so that there is room on both
 /// sides.
 pub const DEFAULT_PRIORITY: u8 = 5;
+
+/// Bytes of the name of a pool of workers: it stands in keys, metrics and lists.
+pub const POOL_NAME_BYTES: usize = 64;

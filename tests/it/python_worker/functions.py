@@ -26,7 +26,7 @@ async def describe(arguments, call):
 
 async def count(arguments, call):
     """Sums up, so that numbers have to arrive as numbers."""
-    return {"sum": sum(arguments), "text": "é" * 3, "none": None, "half": 0.5}
+    return {"sum": sum(arguments["all"]), "text": "é" * 3, "none": None, "half": 0.5}
 
 
 async def echo(arguments, call):

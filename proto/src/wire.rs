@@ -11,6 +11,7 @@ pub mod message;
 pub mod session;
 pub mod subject;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,10 @@ use crate::time::Timestamp;
 use crate::value::Value;
 
 /// Which delivery of which attempt of which visit: a report must name the live one to be accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// Two keys of different terms are equal: a restart makes no new delivery, so what a worker holds
+/// from the last term is what the owner of this one finds open in the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AssignmentKey {
     /// The instance.
     pub instance: InstanceId,
@@ -32,8 +36,25 @@ pub struct AssignmentKey {
     pub delivery: u32,
     /// The partition that owns the instance.
     pub partition: PartitionId,
-    /// The term of the partition's owner.
+    /// The term of the partition's owner that sent it.
     pub epoch: u64,
+}
+
+impl PartialEq for AssignmentKey {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { instance, frame, delivery, partition, epoch: _ } = self;
+        (*instance, *frame, *delivery, *partition)
+            == (other.instance, other.frame, other.delivery, other.partition)
+    }
+}
+
+impl Eq for AssignmentKey {}
+
+impl Hash for AssignmentKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { instance, frame, delivery, partition, epoch: _ } = self;
+        (instance, frame, delivery, partition).hash(state);
+    }
 }
 
 /// A task for a worker.

@@ -143,7 +143,7 @@ impl Builder {
         let worker = self.plans(plans.clone()).build()?;
         let health = Arc::new(health::State::default());
         let _served = match options.health {
-            Some(address) => Some(health::serve(address, health.clone()).await?),
+            Some(address) => Some(health::serve(address, health.clone(), bus.clone()).await?),
             None => None,
         };
         let capabilities = BUILT_IN.iter().map(|it| Arc::from(*it));

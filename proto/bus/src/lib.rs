@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 use windlass_proto::limits;
 
 /// Where NATS is, and how to be let in.
 #[derive(Clone, Debug, Default)]
 pub struct BusOptions {
-    /// One URL or several, separated by commas: `nats://host:4222`, `tls://…`.
+    /// One URL or several, separated by commas: `nats://host:4222`, `tls://…`. One may carry
+    /// `user:password@` or `token@`, which all servers are shown.
     pub url: String,
     /// What the server shows of this connection.
     pub name: String,
@@ -150,6 +152,15 @@ async fn configure(options: &BusOptions) -> Result<ConnectOptions, BusError> {
             .map_err(|error| unusable(path, &error))?,
         None => ConnectOptions::new(),
     };
+    // The client reads no credentials from URLs by itself.
+    let server = addresses(&options.url)?.into_iter().find(ServerAddr::has_user_pass);
+    if let Some(user) = server.as_ref().and_then(ServerAddr::username) {
+        let user = decoded(user);
+        connect = match server.as_ref().and_then(ServerAddr::password) {
+            Some(password) => connect.user_and_password(user, decoded(password)),
+            None => connect.token(user),
+        };
+    }
     if let Some(path) = &options.nkey {
         let seed = tokio::fs::read_to_string(path).await.map_err(|error| unusable(path, &error))?;
         connect = connect.nkey(seed.trim().to_owned());
@@ -173,6 +184,11 @@ async fn configure(options: &BusOptions) -> Result<ConnectOptions, BusError> {
         .ping_interval(Duration::from_secs(5))
         .request_timeout(Some(Duration::from_millis(limits::BUS_TIMEOUT_MS)))
         .reconnect_delay_callback(delay))
+}
+
+/// What a part of a URL stands for: `%40` for `@`.
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// Pauses between attempts: soon at first, then every two seconds.

@@ -98,10 +98,7 @@ impl CoordinatorKey {
     pub fn worker_key(&self, pool: Option<&str>) -> WorkerKey {
         WorkerKey {
             coordinator: self.secret.public_key(),
-            enrolment: Zeroizing::new(derive(
-                &*self.enrolment,
-                pool.unwrap_or_default().as_bytes(),
-            )),
+            enrolment: Zeroizing::new(derive(&self.enrolment, pool.unwrap_or_default().as_bytes())),
             pool: pool.map(str::to_owned),
         }
     }
@@ -111,7 +108,7 @@ impl CoordinatorKey {
     pub fn admits(&self, enrolment: &[u8], pool: &str) -> bool {
         let given = |pool: &str| {
             // The comparison takes the same time whatever the bytes are.
-            let mut mac = keyed(&*self.enrolment);
+            let mut mac = keyed(&self.enrolment);
             mac.update(pool.as_bytes());
             mac.verify_slice(enrolment).is_ok()
         };

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use windlass_bus::Bus;
 
 use super::FleetError;
 
@@ -82,16 +83,23 @@ impl Drop for Served {
     }
 }
 
-/// Serves `/healthz` (the process lives), `/readyz` (it is registered) and `/metrics`.
-pub(super) async fn serve(address: SocketAddr, state: Arc<State>) -> Result<Served, FleetError> {
+/// Serves `/healthz` (the process lives), `/readyz` (it is registered, and the bus is there) and
+/// `/metrics`.
+pub(super) async fn serve(
+    address: SocketAddr,
+    state: Arc<State>,
+    bus: Bus,
+) -> Result<Served, FleetError> {
     let failed = |error: std::io::Error| FleetError::Health { address, reason: error.to_string() };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     tracing::info!(address = %bound, "health endpoint");
     let ready = |Shared(state): Shared<Arc<State>>| async move {
-        match state.joined.load(Ordering::Relaxed) {
-            true => (StatusCode::OK, "ready\n"),
-            false => (StatusCode::SERVICE_UNAVAILABLE, "not registered\n"),
+        match (bus.is_up(), state.joined.load(Ordering::Relaxed)) {
+            (true, true) => (StatusCode::OK, "ready\n"),
+            (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "not registered\n"),
+            // The session outlives a moment without the bus; work cannot arrive meanwhile.
+            (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "no connection to NATS\n"),
         }
     };
     let router = Router::new()

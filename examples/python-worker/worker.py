@@ -298,7 +298,7 @@ class Worker:
             return {"Err": problem.fields}
 
     async def report(self, held):
-        """Reports, until the coordinator has settled it: then it is on disk there, or not wanted."""
+        """Sends a result; again and again until the coordinator has settled it."""
         held.again_at, held.wait = time.monotonic() + held.wait, min(held.wait * 2, LONGEST)
         await self.say(reports=[{"key": held.key, "token": held.token, "result": held.result}])
 
@@ -316,8 +316,8 @@ class Worker:
 
 
 def name_of(key):
-    """A key as what a dict can be asked for."""
-    return (key["instance"], key["frame"], key["delivery"], key["partition"], key["epoch"])
+    """What tells deliveries apart; the epoch changes when the coordinator restarts."""
+    return (key["instance"], key["frame"], key["delivery"], key["partition"])
 
 
 def digits(number):

@@ -21,6 +21,7 @@ mod fleet;
 mod language;
 mod load;
 mod mutate;
+mod python_worker;
 mod seed;
 mod sim;
 mod tidy;

@@ -9,8 +9,8 @@
 //! over is kept in the state, and an [`Input::Continue`] goes on with it.
 //!
 //! Reading order: `input`, `fact`, `effect`, `instance` (the state), `turn` (the loop), `flow`
-//! (from one task to the next), `task` (one file a kind of task), `failure` (errors on their way
-//! up), `scope` (the variables expressions see).
+//! (from one task to the next), `task` (one file a kind of task), `delivery` (to workers and back),
+//! `failure` (errors on their way up), `scope` (the variables expressions see).
 //!
 //! **Invariant:** nothing here is async, and no fact holds a recipe: expressions are evaluated
 //! once, their results are kept.

@@ -159,3 +159,46 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
     };
     Some(told)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use windlass_proto::definition::{Options, load};
+    use windlass_proto::id::{FrameId, InstanceId};
+    use windlass_proto::time::Timestamp;
+    use windlass_proto::value::Value;
+
+    use super::Teller;
+    use crate::engine::{Input, Instance, Journaled, create, decide};
+
+    #[test]
+    fn a_lost_delivery_is_told_with_its_number_and_the_next_one_after_it() {
+        let text = "document: {dsl: '1.0.3', namespace: n, name: w, version: '1.0.0'}\n\
+                    do: [{a: {call: work}}]\n";
+        let functions = Some(vec!["work".into()]);
+        let plan = load(text, &Options { functions, strict: false }).plan.unwrap();
+        let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
+        let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
+        let lost = Input::Lost { frame: FrameId(1), delivery: 1, blamed: true };
+        let lost = decide(&plan, &mut state, at, lost).unwrap();
+        let facts = begun.facts.into_iter().chain(lost.facts).collect();
+        let mut entries = Vec::new();
+        let mut teller = Teller::new(&plan, Instance::unborn(id));
+        teller.tell(&Journaled { at, facts }, 0, &mut entries);
+        let told: Vec<String> = entries
+            .iter()
+            .map(|it| {
+                let task = it.task.as_deref().unwrap_or("");
+                format!("{} {task} {}", it.event, it.data.to_json())
+            })
+            .collect();
+        assert_eq!(
+            told[2..],
+            [
+                r#"task.dispatched /do/0/a {"delivery":1}"#,
+                r#"task.lost /do/0/a {"delivery":1,"blamed":true}"#,
+                r#"task.dispatched /do/0/a {"delivery":2}"#,
+            ]
+        );
+    }
+}

@@ -12,6 +12,7 @@ mod event;
 mod expressions;
 mod findings;
 mod node;
+mod pool;
 mod render;
 mod retry;
 mod reusable;

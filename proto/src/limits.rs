@@ -239,6 +239,9 @@ pub const HIGHEST_PRIORITY: u8 = 9;
 /// sides.
 pub const DEFAULT_PRIORITY: u8 = 5;
 
+/// Bytes of the name of a pool of workers: it stands in keys, metrics and lists.
+pub const POOL_NAME_BYTES: usize = 64;
+
 /// Bytes the stream of events keeps, unless an operator changes it: half a million events of a
 /// kilobyte, on a disk that has other work too.
 pub const EVENTS_BYTES: i64 = 512 << 20;

@@ -65,7 +65,7 @@ pub struct Assignment {
     pub deadline: Option<Timestamp>,
     /// W3C trace context.
     pub traceparent: Option<Arc<str>>,
-    /// Which pool of workers must take it; `None` for the default one.
+    /// Which pool of workers must take it; `None` for [`crate::plan::DEFAULT_POOL`].
     pub pool: Option<Arc<str>>,
     /// The instance's priority, 0 to 9: among assignments that wait, the highest goes first.
     pub priority: u8,

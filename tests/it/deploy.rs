@@ -123,8 +123,9 @@ fn every_variable_is_one_the_binary_reads() {
     }
 }
 
-#[test]
-fn nats_accepts_its_configurations() {
+#[tokio::test]
+async fn nats_accepts_its_configurations() {
+    let server = nats::binary().await;
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display().to_string();
     for (name, text) in files() {
@@ -141,7 +142,7 @@ fn nats_accepts_its_configurations() {
     std::fs::write(tls.join("server.key"), made.signing_key.serialize_pem()).unwrap();
 
     let check = |name: &str, users: &[(&str, &str)]| {
-        let mut command = Command::new(nats::binary());
+        let mut command = Command::new(&server);
         command.arg("-t").arg("-c").arg(folder.path().join(name));
         command.env("NATS_NAME", "nats-1").envs(users.iter().copied()).output().unwrap()
     };

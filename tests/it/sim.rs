@@ -6,6 +6,7 @@
 
 mod check;
 mod coverage;
+mod deliveries;
 mod generate;
 mod golden;
 mod model;

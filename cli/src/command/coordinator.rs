@@ -116,6 +116,9 @@ fn lease(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How long a start waits for NATS before it goes on without.
+const CONNECT: Duration = Duration::from_secs(2);
+
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     match args.command {
@@ -145,7 +148,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     };
     let bus = Bus::connect(&args.nats.options("windlass coordinator")).await;
     let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
-    if !bus.is_up() {
+    if !bus.ready(CONNECT).await {
         output::message("NATS cannot be reached yet; workers can join as soon as it can");
     }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// A label to find the instance by; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// From 0 to 9: of the tasks that wait for a worker, those of the highest go first [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -75,6 +78,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     if let Some(argument) = &args.input {
         let value = input::read("--input", argument)?;
         body["input"] = serde_json::to_value(value).unwrap_or_default();
+    }
+    if let Some(priority) = args.priority {
+        body["priority"] = priority.into();
     }
     // Read before the request: the clock of the wait starts with it.
     let deadline = args.wait.map(|wait| Instant::now() + wait);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::{IDEMPOTENCY_KEY_BYTES, LABEL_BYTES, LABELS};
+use windlass_proto::limits::{HIGHEST_PRIORITY, IDEMPOTENCY_KEY_BYTES, LABEL_BYTES, LABELS};
 use windlass_proto::value::Value;
 
 use super::code::Code;
@@ -43,6 +43,10 @@ pub(super) struct StartRequest {
     /// Labels to find it by; at most 32.
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// Its priority, from 0 to 9, which its children inherit: of the tasks that wait for a worker,
+    /// those of the highest priority go first. 5 when absent.
+    #[schema(value_type = Option<u8>, minimum = 0, maximum = 9, example = 5)]
+    priority: Option<i64>,
 }
 
 /// Which workflow to start.
@@ -106,7 +110,7 @@ pub(super) async fn start(
         id: request.id,
         idempotency_key,
         labels: labels(request.labels)?,
-        priority: None,
+        priority: request.priority.map(priority).transpose()?,
     };
     let started = api.coordinator.start(start).await?;
     api.metrics.start(started.repeated);
@@ -144,6 +148,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiProblem> {
     }
 }
 
+fn priority(given: i64) -> Result<u8, ApiProblem> {
+    match u8::try_from(given) {
+        Ok(priority) if priority <= HIGHEST_PRIORITY => Ok(priority),
+        _ => {
+            let detail = format!("`priority` must be 0 to {HIGHEST_PRIORITY}, not {given}");
+            Err(ApiProblem::new(Code::BadBody, detail))
+        }
+    }
+}
+
 /// Labels as the coordinator takes them.
 type Labels = Vec<(Arc<str>, Arc<str>)>;
 
@@ -166,7 +180,7 @@ fn labels(given: BTreeMap<String, String>) -> Result<Labels, ApiProblem> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{StartRequest, idempotency_key, labels};
+    use super::{StartRequest, idempotency_key, labels, priority};
     use crate::accept::payload::parse;
 
     #[test]
@@ -177,6 +191,14 @@ mod tests {
         assert_eq!(read(&format!("{{{workflow},\"input\":null}}")).unwrap(), "null");
         assert!(read(&format!("{{{workflow},\"inptu\":1}}")).is_err());
         assert!(read(&format!("{{{workflow},\"id\":\"no\"}}")).is_err());
+    }
+
+    #[test]
+    fn priorities_are_zero_to_nine() {
+        assert_eq!((priority(0).ok(), priority(9).ok()), (Some(0), Some(9)));
+        for wrong in [-1, 10, 256, i64::MIN, i64::MAX] {
+            assert!(priority(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

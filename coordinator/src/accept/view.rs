@@ -176,6 +176,8 @@ pub struct Instance {
     /// `$context`
     #[schema(value_type = serde_json::Value)]
     pub context: Value,
+    /// Its priority, from 0 to 9: of the tasks that wait for a worker, those of the highest go first.
+    pub priority: u8,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
 }
@@ -214,6 +216,7 @@ impl From<coordinator::InstanceView> for Instance {
             input: view.input,
             output: view.head.output,
             context: view.context,
+            priority: view.priority,
             open: view.open.into_iter().map(open).collect(),
         }
     }

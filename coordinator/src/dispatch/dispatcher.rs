@@ -454,3 +454,6 @@ pub trait Proofs {
     /// True while a report of the assignment waits for its partition.
     fn is_awaited(&self, key: &AssignmentKey) -> bool;
 }
+
+#[cfg(test)]
+mod tests;

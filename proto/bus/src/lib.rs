@@ -96,6 +96,13 @@ impl Bus {
         Ok(Self { client, link })
     }
 
+    /// Waits for the first connection, at most `patience`; true when there is one.
+    pub async fn ready(&self, patience: Duration) -> bool {
+        let mut link = self.link.clone();
+        let up = link.wait_for(|link| link.up);
+        matches!(tokio::time::timeout(patience, up).await, Ok(Ok(_)))
+    }
+
     /// True while there is a connection.
     #[must_use]
     pub fn is_up(&self) -> bool {

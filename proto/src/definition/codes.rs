@@ -82,6 +82,8 @@ BAD_INSTANCE "WL0143" "`raise.error.instance` is neither a JSON pointer (`/do/0/
 the task that raises it. Remove the property: the runtime sets it."
 LONG_NAME "WL0144" "The name of a task, function or extension has more than 128 bytes. Names are repeated in the pointers of everything \
 inside, in idempotency keys and in headers. Shorten it; long explanations go into `metadata`."
+BAD_POOL "WL0145" "`metadata.windlass.pool` is not the name of a pool of workers: 1 to 64 letters, digits, dashes and underscores, as workers are \
+started with (`windlass worker --pool gpu`). A task goes to workers of its own pool, else of the document's, else of the pool `default`."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \

@@ -21,6 +21,7 @@ struct Document {
     summary: Option<Arc<str>>,
     tags: Value,
     metadata: Value,
+    pool: Option<Arc<str>>,
 }
 
 impl Decoder<'_> {
@@ -41,6 +42,7 @@ impl Decoder<'_> {
         let position = Position { pointer: "", siblings: Siblings::Alone };
         let name: Arc<str> = name.into();
         self.task(index, &name, root, position);
+        self.assign_pools(None);
         let tasks: Option<Vec<_>> = std::mem::take(&mut self.tasks).into_iter().collect();
         let plan = tasks.map(|tasks| Plan {
             id: WorkflowId { namespace: "".into(), name: name.clone(), version: "".into() },
@@ -84,6 +86,7 @@ impl Decoder<'_> {
             self.required(root, "do", "a workflow").and_then(|node| self.task_list(node, "/do"));
         let output = optional(root.get("output"), |node| self.output(node));
         let document = document?;
+        self.assign_pools(document.pool.as_ref());
         let reusable = std::mem::take(&mut self.reusable);
         Some(Plan {
             id: document.id,
@@ -121,12 +124,14 @@ impl Decoder<'_> {
         let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
         let tags = self.metadata_named(node.get("tags"), "`tags`");
         let metadata = self.metadata(node.get("metadata"));
+        let pool = self.pool(node.get("metadata"));
         Some(Document {
             id: WorkflowId { namespace: namespace?, name: name?, version: version?.0 },
             title: title?,
             summary: summary?,
             tags: tags?,
             metadata: metadata?,
+            pool: pool?,
         })
     }
 

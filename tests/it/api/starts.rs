@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{definition, echo, long};
 use crate::support::client::Api;
 use crate::support::dev::Dev;
+use crate::support::until::{SOON, until};
 
 async fn keyed(api: &Api, key: &str, body: &Value) -> Value {
     let request = api.request(Method::POST, "/v1/instances").json(body);
@@ -49,6 +50,35 @@ async fn one_id_starts_one_instance() {
     assert_eq!((&again["output"], &again["repeated"]), (&first["output"], &json!(true)));
     let answer = dev.api.post("/v1/instances", &json!({"workflow": workflow, "id": "x"})).await;
     answer.problem(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_priority_is_kept_with_the_instance_and_given_to_its_children() {
+    let mut dev = Dev::start().await;
+    let child = dev.api.deploy(&long()).await;
+    let run = format!("  - c: {{ run: {{ workflow: {child} }} }}");
+    let workflow = dev.api.deploy(&definition("parent", &run)).await;
+    let start = |priority: Value| json!({"workflow": workflow, "priority": priority});
+    for wrong in [json!(10), json!(-1), json!(2.5), json!("high")] {
+        dev.api.post("/v1/instances", &start(wrong)).await.problem(400);
+    }
+    let refused = dev.api.post("/v1/instances", &start(json!(10))).await.problem(400);
+    assert_eq!(refused["detail"], "`priority` must be 0 to 9, not 10", "{refused}");
+    let plain = dev.api.post("/v1/instances", &json!({"workflow": workflow})).await.ok();
+    let urgent = dev.api.post("/v1/instances", &start(json!(8))).await.ok();
+    dev.restart().await;
+    for (started, priority) in [(plain, 5), (urgent, 8)] {
+        let id = started["id"].as_str().unwrap();
+        let shown = dev.api.get(&format!("/v1/instances/{id}")).await.ok();
+        assert_eq!(shown["priority"], priority, "{shown}");
+        let child = until(SOON, "the child is there", async || {
+            let list = dev.api.get("/v1/instances?name=long").await.ok();
+            let mut all = list["items"].as_array().unwrap().clone().into_iter();
+            all.find(|it| it["parent"] == id).map(|it| it["id"].as_str().unwrap().to_owned())
+        });
+        let shown = dev.api.get(&format!("/v1/instances/{}", child.await)).await.ok();
+        assert_eq!(shown["priority"], priority, "{shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,8 +51,11 @@ async fn orders_and_outcomes_have_their_exit_codes() {
         "  - a: { raise: { error: { type: https://example.com/e, status: 409 } } }",
     ));
     at(&dev, &["deploy", &long, &fails]).await.exits(0);
-    let id = at(&dev, &["start", "cli/long:1.0.0", "--label", "a=b"]).await.exits(0).json();
+    let start = ["start", "cli/long:1.0.0", "--label", "a=b", "--priority", "9"];
+    let id = at(&dev, &start).await.exits(0).json();
     let id = id["id"].as_str().unwrap();
+    assert_eq!(at(&dev, &["show", id]).await.exits(0).json()["priority"], 9);
+    at(&dev, &["start", "cli/long", "--priority", "10"]).await.exits(2);
     at(&dev, &["suspend", id]).await.exits(0);
     at(&dev, &["resume", id]).await.exits(0);
     at(&dev, &["cancel", id, "--reason", "enough"]).await.exits(0);

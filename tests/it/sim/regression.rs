@@ -6,29 +6,31 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::engine::Input;
-use windlass_coordinator::journal::Status;
 use windlass_coordinator::journal::memory::MemoryJournal;
+use windlass_coordinator::journal::{Journal, Status};
 use windlass_coordinator::partition::{
     Batch, Message, NewInstance, Partition, Release, Reply, Shared,
 };
 use windlass_proto::definition::Options;
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-const ID: InstanceId = InstanceId(uuid::Uuid::from_u128(1));
+pub(super) const ID: InstanceId = InstanceId(uuid::Uuid::from_u128(1));
 
 /// A partition, and what it needs.
-struct Bench {
+pub(super) struct Bench {
     shared: Shared,
     partition: Partition,
     now: Timestamp,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
-        let catalog = Arc::new(Catalog::open(journal.clone(), Options::default()).unwrap());
+        let options = Options { functions: Some(vec!["work".into()]), strict: false };
+        let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
         let shared = Shared { journal, catalog, epoch: 1 };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
@@ -37,20 +39,31 @@ impl Bench {
 
     /// The process ends and starts again.
     fn restart(&mut self) {
+        let batch = self.reopen();
+        self.commit(batch);
+    }
+
+    /// The process ends and starts again; gives what it takes up.
+    pub(super) fn reopen(&mut self) -> Batch {
+        self.shared.epoch += 1;
         let partition = Partition::open(PartitionId(0), self.shared.clone(), self.now).unwrap();
         self.partition = partition;
         let (batch, next) = self.partition.recover(self.now, None).unwrap();
         assert!(next.is_none());
-        self.commit(batch);
+        batch
     }
 
-    fn turn(&mut self, messages: Vec<Message>) -> Batch {
+    pub(super) fn journal(&self) -> &dyn Journal {
+        &*self.shared.journal
+    }
+
+    pub(super) fn turn(&mut self, messages: Vec<Message>) -> Batch {
         let mut messages = messages;
         self.partition.turn(self.now, &mut messages).unwrap()
     }
 
     /// Makes a batch durable; its releases go nowhere.
-    fn commit(&self, batch: Batch) -> Vec<Release> {
+    pub(super) fn commit(&self, batch: Batch) -> Vec<Release> {
         if !batch.is_empty() {
             self.shared.journal.commit(&[batch.commit]).unwrap();
             self.partition.durable().store(batch.number, Ordering::Release);
@@ -58,14 +71,19 @@ impl Bench {
         batch.releases
     }
 
+    /// A workflow, deployed.
+    pub(super) fn plan(&self, name: &str, body: &str) -> Arc<Plan> {
+        let document =
+            format!("document: {{dsl: '1.0.3', namespace: sim, name: {name}, version: '1.0.0'}}");
+        let text = format!("{document}\n{body}");
+        let deployed = self.shared.catalog.deploy(&text, self.now).ok().unwrap();
+        self.shared.catalog.plan(&deployed.digest).unwrap()
+    }
+
     /// A start of a workflow that waits.
     fn start(&self, id: InstanceId, milliseconds: u64) -> Message {
-        let text = format!(
-            "document: {{dsl: '1.0.3', namespace: sim, name: w{milliseconds}, version: '1.0.0'}}\n\
-             do: [{{a: {{wait: {{milliseconds: {milliseconds}}}}}}}]\n"
-        );
-        let deployed = self.shared.catalog.deploy(&text, self.now).ok().unwrap();
-        let plan = self.shared.catalog.plan(&deployed.digest).unwrap();
+        let body = format!("do: [{{a: {{wait: {{milliseconds: {milliseconds}}}}}}}]\n");
+        let plan = self.plan(&format!("w{milliseconds}"), &body);
         let (input, labels) = (Value::empty_object(), Vec::new());
         let (priority, parent, reply, ended) = (5, None, None, None);
         let start = NewInstance { id, plan, input, labels, priority, parent, reply, ended };

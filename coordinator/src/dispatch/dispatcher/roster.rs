@@ -62,9 +62,8 @@ pub struct WorkerView {
     pub concurrency: u32,
     /// Assignments it works on.
     pub in_flight: usize,
-    /// When it registered, in milliseconds since 1970.
-    #[schema(value_type = u64)]
-    pub joined_at: Timestamp,
+    /// When it registered, RFC 3339.
+    pub joined_at: String,
     /// Milliseconds since it was last heard of.
     pub silent_ms: u64,
 }
@@ -147,7 +146,7 @@ impl Member {
             capabilities: self.profile.capabilities.iter().map(ToString::to_string).collect(),
             concurrency: self.profile.concurrency,
             in_flight: self.flights.len(),
-            joined_at: self.joined_at,
+            joined_at: self.joined_at.to_rfc3339(),
             silent_ms: now.since(self.heard_at),
         }
     }

@@ -150,6 +150,21 @@ const CASES: &[(&str, &str, &str)] = &[
         "`for.each` cannot be `my-item`",
     ),
     (
+        "WL0145",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { pool: §'a b' } } }\n",
+        "`pool` cannot be `a b`",
+    ),
+    (
+        "WL0145",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { pool: §'' } } }\ndo: []\n",
+        "`pool` cannot be ``",
+    ),
+    (
+        "WL0145",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { pool: §7 } } }\n",
+        "`pool` must be a string, not a number",
+    ),
+    (
         "WL0143",
         "do:\n  - a: { raise: { error: { type: http://a, status: 1, instance: §x } } }\n",
         "`x` is not a JSON pointer",

@@ -1,6 +1,7 @@
 //! What each kind of task, and each part beside tasks, becomes.
 
 use super::{first, kind_of, loaded, plan, references, warned};
+use crate::definition::{Options, load};
 use crate::expression::Template;
 use crate::plan::{
     Authentication, Backoff, ClientAuthentication, Consume, Credentials, Duration, Flow,
@@ -71,6 +72,34 @@ fn the_common_properties_of_a_task() {
     assert!(matches!(&plan.tasks[1].kind, Kind::Set(Template::Expression(_))));
     assert_eq!(plan.tasks[2].then, Flow::End);
     assert!(task.variables.is_empty());
+}
+
+#[test]
+fn a_task_goes_to_its_own_pool_or_to_the_documents() {
+    let text = |pool: &str| {
+        format!(
+            "document: {{ dsl: 1.0.0, namespace: a, name: b, version: 1.0.0{pool} }}\n\
+             use: {{ functions: {{ f: {{ set: {{ x: 1 }} }} }} }}\n\
+             do:\n  - a: {{ set: {{ x: 1 }}, metadata: {{ windlass: {{ pool: gpu_2 }} }} }}\n  \
+             - b: {{ call: f, metadata: {{ windlass: {{}} }} }}\n  \
+             - c: {{ set: {{ x: 1 }}, metadata: {{ windlass: {{ pool: default }} }} }}\n"
+        )
+    };
+    let pools = |pool: &str| {
+        let plan = load(&text(pool), &Options::default()).plan.unwrap();
+        let all = plan
+            .tasks
+            .iter()
+            .map(|it| (it.name.to_string(), it.pool.as_deref().map(str::to_owned)));
+        let mut all: Vec<_> = all.collect();
+        all.sort();
+        all.into_iter().map(|it| it.1.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    assert_eq!(pools(""), ["gpu_2", "", "", ""]);
+    assert_eq!(pools(", metadata: { windlass: { pool: eu-1 } }"), ["gpu_2", "eu-1", "", "eu-1"]);
+    for (name, fits) in [("a".repeat(64), true), ("a".repeat(65), false), ("é".into(), false)] {
+        assert_eq!(crate::plan::is_pool_name(&name), fits, "{name}");
+    }
 }
 
 #[test]

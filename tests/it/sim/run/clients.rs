@@ -211,7 +211,6 @@ impl Run<'_> {
         let frame = FrameId(self.random.u32(0..8));
         let nowhere = FrameId(9_999);
         let input = match self.random.u32(0..6) {
-            0 if self.later_term() => return,
             0 | 1 => Input::Reported { frame, delivery: 77, result: Ok(Value::Int(1)) },
             2 => Input::TimerFired { timer: 9_999 },
             3 => Input::Published { frame: nowhere, result: Ok(()) },

@@ -112,6 +112,7 @@ impl<'s> Run<'s> {
             let mut after = None;
             loop {
                 let (batch, next) = self.partitions[number].recover(now, after).unwrap();
+                assert!(batch.is_quiet(), "a restart is no news for an instance");
                 self.submit(number, batch);
                 after = next;
                 if after.is_none() {

@@ -102,6 +102,9 @@ impl Run<'_> {
             visit = u32::try_from(position).unwrap() + 1;
         }
         let key = assignment.key.clone();
+        if self.chance(3) {
+            self.usurp(key.clone());
+        }
         self.transmit(&key, || Item::Assigned(Box::new(assignment.clone()), visit));
     }
 
@@ -186,24 +189,13 @@ impl Run<'_> {
         self.post(Message::Lost { key, blamed });
     }
 
-    /// What another coordinator's workers say, which has taken over: false when nothing was ever
-    /// sent that it could be about.
-    pub(super) fn later_term(&mut self) -> bool {
-        if self.sent.is_empty() {
-            return false;
-        }
-        let chosen = self.random.usize(0..self.sent.len());
-        let Some((instance, frame, delivery)) = self.sent.iter().nth(chosen).copied() else {
-            return false;
-        };
-        let partitions = u16::try_from(self.partitions.len()).unwrap();
-        let (partition, epoch) = (instance.partition(partitions), self.epoch + 1_000);
-        let key = AssignmentKey { instance, frame, delivery, partition, epoch };
+    /// What belongs to another coordinator that has taken over, unknown to this one.
+    fn usurp(&mut self, key: AssignmentKey) {
+        let key = AssignmentKey { epoch: self.epoch + 1_000, ..key };
         match self.random.bool() {
-            true => self.post(Message::Lost { key, blamed: true }),
-            false => self.report(Report { key, result: Ok(Value::Int(1)) }),
+            true => self.lost(key, true),
+            false => self.report(Report { key, result: Ok(Value::from("usurped")) }),
         }
-        true
     }
 
     /// The fate of a report is told: what it rests on is durable.
@@ -254,6 +246,7 @@ impl Run<'_> {
         let instance = match &message {
             Message::Start(start) => start.id,
             Message::Input { instance, .. }
+            | Message::EmitAgain { instance, .. }
             | Message::Show { instance, .. }
             | Message::Watch { instance, .. } => *instance,
             Message::Reported(report) => report.key.instance,

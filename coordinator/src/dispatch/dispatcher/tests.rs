@@ -1,0 +1,340 @@
+//! The life of an assignment, step by step.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_bytes::ByteBuf;
+use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+use windlass_proto::wire::capability::Capability;
+use windlass_proto::wire::message::{Beat, Held};
+use windlass_proto::wire::session::SessionId;
+use windlass_proto::wire::{Assignment, AssignmentKey};
+
+use super::{Dispatcher, Order, Profile, Proofs};
+use crate::dispatch::backlog::Lane;
+use crate::dispatch::census::Census;
+use crate::dispatch::testing::assignment;
+
+const LEASE: u64 = 1_000;
+const TOKEN: &[u8] = b"token";
+
+/// Accepts one token for all; knows what is awaited.
+#[derive(Default)]
+struct Known(RefCell<HashSet<AssignmentKey>>);
+
+impl Proofs for Known {
+    fn is_token(&self, _key: &AssignmentKey, token: &[u8]) -> bool {
+        token == TOKEN
+    }
+
+    fn is_awaited(&self, key: &AssignmentKey) -> bool {
+        self.0.borrow().contains(key)
+    }
+}
+
+/// A dispatcher and what it says.
+struct Bench {
+    dispatcher: Dispatcher,
+    known: Known,
+    frames: u64,
+}
+
+fn lane(kind: &'static str) -> Lane {
+    Lane { pool: "default".into(), capability: Capability::BuiltIn(kind) }
+}
+
+fn session(number: u8) -> SessionId {
+    SessionId([number; 16])
+}
+
+fn task(number: u128) -> Assignment {
+    assignment(number, "a", 5, 0)
+}
+
+fn held(keys: &[&AssignmentKey]) -> Vec<Held> {
+    let held = |key: &&AssignmentKey| Held { key: (*key).clone(), token: ByteBuf::from(TOKEN) };
+    keys.iter().map(held).collect()
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dispatcher = Dispatcher::new(LEASE, Arc::new(Census::default()));
+        Self { dispatcher, known: Known::default(), frames: 0 }
+    }
+
+    /// A worker that has beaten once.
+    fn joins(&mut self, number: u8, identity: &str, concurrency: u32, at: u64) -> Vec<Order> {
+        let profile = Profile {
+            identity: identity.into(),
+            pool: "default".into(),
+            version: "1".into(),
+            capabilities: [Capability::BuiltIn("http")].into(),
+            concurrency,
+            evaluates: true,
+        };
+        self.dispatcher.join(session(number), profile, Timestamp(at));
+        self.beats(number, concurrency, 0, &[], at)
+    }
+
+    fn beats(
+        &mut self,
+        number: u8,
+        concurrency: u32,
+        seen: u64,
+        keys: &[&AssignmentKey],
+        at: u64,
+    ) -> Vec<Order> {
+        let beat = Beat { number: 1, seen, held: held(keys), concurrency, ..Beat::default() };
+        let mut orders = Vec::new();
+        self.dispatcher.beat(session(number), &beat, Timestamp(at), &self.known, &mut orders);
+        orders
+    }
+
+    /// Assigns what can be, each in a frame of its own.
+    fn assigns(&mut self, at: u64) -> Vec<(SessionId, AssignmentKey)> {
+        let mut orders = Vec::new();
+        self.dispatcher.assign(Timestamp(at), &mut orders);
+        let sent = orders.into_iter().map(|order| match order {
+            Order::Send(session, assignment) => (session, assignment.key.clone()),
+            other => panic!("{other:?}"),
+        });
+        let sent: Vec<_> = sent.collect();
+        for (_, key) in &sent {
+            self.frames += 1;
+            self.dispatcher.sent(key, self.frames);
+        }
+        sent
+    }
+
+    fn ticks(&mut self, at: u64) -> Vec<Order> {
+        let mut orders = Vec::new();
+        self.dispatcher.tick(Timestamp(at), &mut orders);
+        orders
+    }
+
+    fn submits(&mut self, assignment: Assignment) {
+        self.dispatcher.submit(lane("http"), assignment, Timestamp(0));
+    }
+}
+
+fn lost(orders: &[Order]) -> Vec<(u128, bool)> {
+    let mut lost: Vec<_> = orders
+        .iter()
+        .filter_map(|order| match order {
+            Order::Lost(key, blamed) => Some((key.instance.0.as_u128(), *blamed)),
+            _ => None,
+        })
+        .collect();
+    lost.sort_unstable();
+    lost
+}
+
+#[test]
+fn work_goes_to_workers_with_room_and_ability() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 2, 0);
+    for number in 0..4 {
+        bench.submits(task(number));
+    }
+    bench.dispatcher.submit(lane("shell"), task(9), Timestamp(0));
+    let sent = bench.assigns(1);
+    assert_eq!(sent.len(), 2);
+    assert_eq!(bench.dispatcher.stranded(), [lane("shell")]);
+    bench.dispatcher.reported(&sent[0].1);
+    assert_eq!(bench.assigns(2).len(), 1, "a report makes room for one");
+    let depths = bench.dispatcher.depths();
+    assert_eq!(depths.in_flight[&Arc::from("default")], 2);
+    assert_eq!(depths.waiting[&lane("http")].0, 1);
+}
+
+#[test]
+fn a_worker_that_has_not_beaten_gets_nothing() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 1, 0);
+    let profile = Profile {
+        identity: "b".into(),
+        pool: "default".into(),
+        version: "1".into(),
+        capabilities: [Capability::BuiltIn("http")].into(),
+        concurrency: 10,
+        evaluates: true,
+    };
+    bench.dispatcher.join(session(2), profile, Timestamp(0));
+    (0..4).for_each(|number| bench.submits(task(number)));
+    assert_eq!(bench.assigns(1).iter().map(|it| it.0).collect::<Vec<_>>(), [session(1)]);
+}
+
+#[test]
+fn work_spreads_over_workers() {
+    let mut bench = Bench::new();
+    for number in 1..=4 {
+        bench.joins(number, &number.to_string(), 100, 0);
+    }
+    (0..40).for_each(|number| bench.submits(task(number)));
+    let sent = bench.assigns(1);
+    for number in 1..=4 {
+        assert_eq!(sent.iter().filter(|it| it.0 == session(number)).count(), 10);
+    }
+}
+
+#[test]
+fn a_silent_worker_loses_what_it_had_and_is_blamed_for_what_had_arrived() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    bench.submits(task(1));
+    let first = bench.assigns(1).remove(0).1;
+    assert!(lost(&bench.beats(1, 10, 1, &[&first], 2)).is_empty());
+    bench.submits(task(2));
+    bench.assigns(3);
+    assert!(bench.ticks(2 + LEASE).is_empty());
+    let orders = bench.ticks(3 + LEASE);
+    assert_eq!(lost(&orders), [(1, true), (2, false)]);
+    assert!(orders.iter().any(|it| matches!(it, Order::Dismiss(it) if *it == session(1))));
+    assert!(!bench.dispatcher.knows(session(1)));
+}
+
+#[test]
+fn what_arrived_and_is_not_held_is_lost_and_what_is_under_way_is_not() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    (1..=3).for_each(|number| bench.submits(task(number)));
+    let sent = bench.assigns(1);
+    let orders = bench.beats(1, 10, 2, &[&sent[0].1], 2);
+    let missing = sent[1].1.instance.0.as_u128();
+    assert_eq!(lost(&orders), [(missing, false)]);
+    // The third is in a frame that was not seen: it has a lease's time to arrive.
+    assert!(lost(&bench.beats(1, 10, 2, &[&sent[0].1], LEASE)).is_empty());
+    let late = sent[2].1.instance.0.as_u128();
+    assert_eq!(lost(&bench.beats(1, 10, 2, &[&sent[0].1], LEASE + 2)), [(late, false)]);
+}
+
+#[test]
+fn a_cancelled_assignment_is_never_lost() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    (1..=2).for_each(|number| bench.submits(task(number)));
+    bench.dispatcher.cancel(&task(2).key, &mut Vec::new());
+    let sent = bench.assigns(1);
+    assert_eq!(sent.len(), 1, "the second was still waiting");
+    let mut orders = Vec::new();
+    bench.dispatcher.cancel(&sent[0].1, &mut orders);
+    assert!(matches!(&orders[..], [Order::Cancel(..)]));
+    assert!(lost(&bench.beats(1, 10, 1, &[], 2)).is_empty());
+    assert_eq!(bench.dispatcher.depths().in_flight.len(), 0);
+}
+
+#[test]
+fn a_worker_that_survived_a_restart_keeps_what_it_holds() {
+    let mut bench = Bench::new();
+    bench.dispatcher.recover(lane("http"), task(1), Timestamp(0));
+    bench.dispatcher.recover(lane("http"), task(2), Timestamp(0));
+    bench.joins(1, "a", 10, 1);
+    let orders = bench.beats(1, 10, 0, &[&task(1).key, &task(3).key], 2);
+    assert!(
+        matches!(&orders[..], [Order::Cancel(_, key)] if *key == task(3).key),
+        "what nobody waits for is cancelled: {orders:?}"
+    );
+    assert_eq!(lost(&bench.ticks(1 + LEASE)), [(2, false)], "nobody holds the second");
+    assert!(bench.dispatcher.reported(&task(1).key).is_none());
+    assert!(bench.dispatcher.depths().in_flight.is_empty());
+}
+
+#[test]
+fn a_claim_without_its_token_is_worth_nothing() {
+    let mut bench = Bench::new();
+    bench.dispatcher.recover(lane("http"), task(1), Timestamp(0));
+    bench.joins(1, "a", 10, 1);
+    let claim = Held { key: task(1).key, token: ByteBuf::from(b"guess") };
+    let beat = Beat { held: vec![claim], concurrency: 10, ..Beat::default() };
+    let mut orders = Vec::new();
+    bench.dispatcher.beat(session(1), &beat, Timestamp(2), &bench.known, &mut orders);
+    assert!(orders.is_empty());
+    assert_eq!(bench.dispatcher.depths().recovered, 1);
+}
+
+#[test]
+fn a_report_that_waits_for_its_partition_is_not_cancelled() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    bench.submits(task(1));
+    let key = bench.assigns(1).remove(0).1;
+    bench.dispatcher.reported(&key);
+    bench.known.0.borrow_mut().insert(key.clone());
+    assert!(bench.beats(1, 10, 1, &[&key], 2).is_empty());
+    bench.known.0.borrow_mut().clear();
+    assert!(matches!(&bench.beats(1, 10, 1, &[&key], 3)[..], [Order::Cancel(..)]));
+}
+
+#[test]
+fn a_new_session_of_the_same_process_takes_its_work_along() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    (1..=2).for_each(|number| bench.submits(task(number)));
+    let sent = bench.assigns(1);
+    let (kept, dropped) = (&sent[0].1, &sent[1].1);
+    let profile = bench.dispatcher.members[&session(1)].profile.clone();
+    bench.dispatcher.join(session(2), profile, Timestamp(2));
+    let orders = bench.beats(2, 10, 0, &[kept], 3);
+    assert_eq!(lost(&orders), [(dropped.instance.0.as_u128(), false)]);
+    assert!(!bench.dispatcher.knows(session(1)));
+    assert_eq!(bench.dispatcher.members[&session(2)].flights.len(), 1);
+}
+
+#[test]
+fn a_cut_off_coordinator_blames_nobody() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    bench.dispatcher.recover(lane("http"), task(1), Timestamp(0));
+    bench.dispatcher.reconnected(Timestamp(60_000));
+    assert!(bench.ticks(60_000 + LEASE).is_empty());
+    assert_eq!(lost(&bench.ticks(60_001 + LEASE)), [(1, false)]);
+}
+
+#[test]
+fn a_worker_that_leaves_gets_nothing_more_and_hands_back() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    (1..=2).for_each(|number| bench.submits(task(number)));
+    let sent = bench.assigns(1);
+    let keys = [&sent[0].1, &sent[1].1];
+    let leaving = Beat { seen: 2, held: held(&keys), leaving: true, ..Beat::default() };
+    let mut orders = Vec::new();
+    bench.dispatcher.beat(session(1), &leaving, Timestamp(2), &bench.known, &mut orders);
+    bench.submits(task(3));
+    assert!(bench.assigns(3).is_empty());
+    bench.dispatcher.released(session(1), keys[0], &mut orders);
+    let goodbye = Beat { goodbye: true, leaving: true, ..Beat::default() };
+    bench.dispatcher.beat(session(1), &goodbye, Timestamp(4), &bench.known, &mut orders);
+    assert_eq!(lost(&orders), [(1, false), (2, false)]);
+}
+
+#[test]
+fn suspects_never_share_a_worker() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    for number in 1..=3 {
+        bench.submits(assignment(number, "a", 5, limits::SUSPECT_LOSSES));
+    }
+    bench.submits(task(4));
+    let sent = bench.assigns(1);
+    assert_eq!(sent.len(), 2, "one suspect and the innocent one: {sent:?}");
+    bench.joins(2, "b", 10, 2);
+    assert_eq!(bench.assigns(3).len(), 1);
+    bench.dispatcher.reported(&sent[0].1);
+    assert_eq!(bench.assigns(4).len(), 1);
+}
+
+#[test]
+fn a_worker_gets_only_so_many_bytes_at_once() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 10, 0);
+    let half = usize::try_from(limits::OUTSTANDING_BYTES / 2).unwrap();
+    for number in 0..5 {
+        let input = Value::from("x".repeat(half).as_str());
+        bench.submits(Assignment { input, ..task(number) });
+    }
+    assert_eq!(bench.assigns(1).len(), 2);
+}

@@ -10,6 +10,7 @@
 mod support;
 
 mod api;
+mod bus_events;
 mod chaos;
 mod cli;
 mod crash;

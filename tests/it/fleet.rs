@@ -3,6 +3,7 @@
 mod bus;
 mod failover;
 mod health;
+mod poison;
 mod size;
 mod trust;
 

@@ -14,8 +14,8 @@ const USERS: &str = r#"
 authorization {
   users = [
     { user: coordinator, password: barrel, permissions: {
-      publish: [ "windlass.worker.>", "windlass.event.>", "windlass.lifecycle.>",
-                 "windlass.audit.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>" ]
+      publish: [ "windlass.coordinator.presence", "windlass.worker.>", "windlass.event.>",
+                 "windlass.lifecycle.>", "windlass.audit.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>" ]
       subscribe: [ "windlass.coordinator.>", "_INBOX.>" ]
     } }
     { user: worker, password: hands, permissions: {

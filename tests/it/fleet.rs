@@ -1,5 +1,6 @@
 //! Coordinator and workers as processes of their own, over a real NATS server.
 
+mod backlog;
 mod bus;
 mod failover;
 mod health;

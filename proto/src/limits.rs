@@ -242,22 +242,22 @@ pub const DEFAULT_PRIORITY: u8 = 5;
 /// Bytes of the name of a pool of workers: it stands in keys, metrics and lists.
 pub const POOL_NAME_BYTES: usize = 64;
 
-/// Bytes the stream of events keeps, unless an operator changes it: half a million events of a
-/// kilobyte, on a disk that has other work too.
-pub const EVENTS_BYTES: i64 = 512 << 20;
+/// Bytes the stream of events keeps, unless an operator changes it: a quarter of a million events of a
+/// kilobyte. JetStream sets the space of all streams aside at once, so this has to fit small servers.
+pub const EVENTS_BYTES: i64 = 256 << 20;
 
 /// Milliseconds the stream of events keeps one: as long as a coordinator remembers what it consumed,
 /// so that a consumer made anew may go through all of it and nothing is consumed twice.
 pub const EVENTS_AGE_MS: u64 = 24 * 3_600_000;
 
 /// Bytes the stream of lifecycle events keeps. They are a copy: the journal has the history.
-pub const LIFECYCLE_BYTES: i64 = 256 << 20;
+pub const LIFECYCLE_BYTES: i64 = 128 << 20;
 
 /// Milliseconds the stream of lifecycle events keeps one: a consumer may be away for a weekend.
 pub const LIFECYCLE_AGE_MS: u64 = 3 * 24 * 3_600_000;
 
 /// Bytes the audit stream keeps.
-pub const AUDIT_BYTES: i64 = 128 << 20;
+pub const AUDIT_BYTES: i64 = 64 << 20;
 
 /// Milliseconds the audit stream keeps an event: time enough for whoever archives them.
 pub const AUDIT_AGE_MS: u64 = 30 * 24 * 3_600_000;

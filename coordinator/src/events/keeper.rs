@@ -187,8 +187,15 @@ impl Keeper {
             Err(error) => match error.kind() {
                 CreateStreamErrorKind::JetStream(reason) if is_off(&reason) => Look::Off,
                 CreateStreamErrorKind::JetStream(reason) => {
-                    let name = &config.name;
-                    Look::Unusable(format!("stream {name} cannot be made: {reason}"))
+                    let (name, bytes) = (&config.name, config.max_bytes);
+                    let advice = "mend that, or make it yourself";
+                    let subjects = config.subjects.join(",");
+                    Look::Unusable(format!(
+                        "stream {name} of {bytes} bytes and {} replicas cannot be made: {reason}; \
+                         {advice}: nats stream add {name} --subjects '{subjects}' --storage file \
+                         --retention limits --discard old",
+                        config.num_replicas
+                    ))
                 }
                 _ => Look::Unknown(format!("stream {} cannot be made: {error}", config.name)),
             },

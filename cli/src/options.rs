@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use windlass_coordinator::accept::wait;
+use windlass_proto::duration::typed;
 use windlass_worker::Resolve;
 
 /// Which server to talk to.
@@ -35,7 +35,7 @@ pub(crate) struct WorkerOptions {
 
 /// Reads `30s`, `2m`, `PT30S`, …
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    wait::parse(text).map_err(|error| error.to_string())
+    typed::parse(text).map_err(|error| error.to_string())
 }
 
 /// Reads a label, `name=value`.

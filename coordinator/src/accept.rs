@@ -21,7 +21,6 @@ mod serve;
 mod start;
 mod state;
 pub mod view;
-pub mod wait;
 mod watch;
 mod worker;
 mod workflow;

@@ -70,6 +70,9 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// What `call` means beside functions by name.
+pub const PROTOCOL_CALLS: [&str; 6] = ["http", "openapi", "grpc", "asyncapi", "a2a", "mcp"];
+
 /// Functions every worker offers by name: the runtime's default catalog.
 pub const STANDARD_FUNCTIONS: [&str; 5] = ["echo", "log", "logInfo", "logWarn", "logError"];
 

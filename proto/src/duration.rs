@@ -1,5 +1,7 @@
 //! Durations of the DSL: ISO 8601 text or an object of units.
 
+pub mod typed;
+
 use crate::value::Value;
 
 /// A literal duration, in milliseconds. Calendar units count as 365 and 30 days; anything beyond a

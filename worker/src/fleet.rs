@@ -10,10 +10,12 @@
 //! is on disk there, or not wanted.
 
 mod attend;
+mod environment;
 mod health;
 mod held;
 mod join;
 mod plans;
+mod signal;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -23,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use windlass_bus::{Bus, BusError, BusOptions};
 use windlass_proto::limits;
-use windlass_proto::wire::capability::{BUILT_IN, DEFAULT_POOL};
+use windlass_proto::wire::capability::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
 use windlass_proto::wire::subject::Prefix;
 
@@ -32,6 +34,8 @@ use attend::{Attendance, End};
 use held::Held;
 use plans::Plans;
 
+pub use environment::{EnvironmentError, host_name};
+pub use signal::until_signal;
 pub use windlass_bus as bus;
 
 /// How a worker joins a fleet.
@@ -108,6 +112,29 @@ pub enum Event {
 }
 
 impl Builder {
+    /// Makes the worker and serves a fleet with it until SIGTERM or SIGINT, then drains: all that the
+    /// main function of a worker has to do. What happens to it goes to the log.
+    ///
+    /// ```no_run
+    /// # use windlass_worker::{Call, Worker, fleet::FleetOptions};
+    /// # async fn main_of_a_worker() -> Result<(), Box<dyn std::error::Error>> {
+    /// let shout = |text: String, _: Call| async move { Ok(text.to_uppercase()) };
+    /// Worker::builder().function("shout", shout).run(FleetOptions::from_environment()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Builder::serve`].
+    pub async fn run(self, options: FleetOptions) -> Result<(), FleetError> {
+        let tell = |event| match event {
+            Event::Joined(session) => tracing::info!(session, "joined"),
+            Event::Lost => tracing::warn!("the session is gone; joining again"),
+            Event::Draining => tracing::info!("stopping; finishing what runs"),
+        };
+        self.serve(options, until_signal(), tell).await
+    }
+
     /// Makes the worker and serves a fleet with it until `stop` is done, then drains. A coordinator
     /// or bus that cannot be reached is waited for.
     ///
@@ -146,10 +173,7 @@ impl Builder {
             Some(address) => Some(health::serve(address, health.clone(), bus.clone()).await?),
             None => None,
         };
-        let capabilities = BUILT_IN.iter().map(|it| Arc::from(*it));
-        let functions = worker.function_names().into_iter().chain([Arc::from("function")]);
-        let functions = functions.map(|it| Arc::from(format!("function:{it}")));
-        let capabilities: Vec<Arc<str>> = capabilities.chain(functions).collect();
+        let capabilities = worker.capabilities();
         // Bounded by the assignments held, which the coordinator bounds by the concurrency.
         let (events, inbox) = mpsc::unbounded_channel();
         let random = uuid::Uuid::new_v4().simple().to_string();

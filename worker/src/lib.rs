@@ -19,7 +19,7 @@ mod scope;
 mod seal;
 mod worker;
 
-pub use function::{FunctionError, FunctionInput};
+pub use function::{Call, Function, FunctionError};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
 pub use lease::{
     DevelopmentSecrets, DevelopmentSecretsError, SecretContext, SecretData, SecretError,
@@ -27,6 +27,8 @@ pub use lease::{
 };
 pub use perform::{NonZeroExit, ProcessOptions};
 pub use tokio_util::sync::CancellationToken;
+pub use windlass_proto::problem::{Problem, Standard};
+pub use windlass_proto::value::Value;
 pub use worker::{Builder, PlanSource, Worker, WorkerError};
 
 #[cfg(test)]

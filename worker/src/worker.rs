@@ -4,16 +4,18 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
-use windlass_proto::value::Value;
+use windlass_proto::wire::capability::{BUILT_IN, Capability};
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::authentication::TokenCache;
 use crate::cache::Cache;
-use crate::function::{FunctionError, FunctionInput, Functions};
+use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
 use crate::lease::{DevelopmentSecrets, SecretStore};
 use crate::perform::{ProcessOptions, perform};
@@ -43,6 +45,8 @@ pub struct Worker {
 /// What all clones of a worker share.
 pub(crate) struct Inner {
     pub(crate) functions: Functions,
+    /// True when it offers a fleet the functions that were added and nothing else.
+    pub(crate) only_functions: bool,
     pub(crate) plans: Arc<dyn PlanSource>,
     pub(crate) secrets: Arc<dyn SecretStore>,
     pub(crate) clients: Clients,
@@ -62,6 +66,14 @@ pub enum WorkerError {
         /// Why.
         reason: String,
     },
+    /// A function cannot have its name.
+    #[error("the name of the function `{name}` {reason}")]
+    Function {
+        /// Which name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Worker {
@@ -70,6 +82,7 @@ impl Worker {
     pub fn builder() -> Builder {
         Builder {
             functions: Functions::default_catalog(),
+            only_functions: false,
             plans: Arc::new(NoPlans),
             secrets: Arc::new(DevelopmentSecrets::new()),
             http: HttpOptions::default(),
@@ -90,11 +103,23 @@ impl Worker {
     pub fn function_names(&self) -> Vec<Arc<str>> {
         self.inner.functions.names()
     }
+
+    /// What it offers a fleet.
+    pub(crate) fn capabilities(&self) -> Vec<Arc<str>> {
+        let function = |name: Arc<str>| Arc::from(Capability::Function(name).to_string());
+        let functions = &self.inner.functions;
+        if self.inner.only_functions {
+            return functions.added().into_iter().map(function).collect();
+        }
+        let names = functions.names().into_iter().chain([Arc::from(BY_DATA)]);
+        BUILT_IN.iter().map(|it| Arc::from(*it)).chain(names.map(function)).collect()
+    }
 }
 
 /// Describes a worker.
 pub struct Builder {
     functions: Functions,
+    only_functions: bool,
     plans: Arc<dyn PlanSource>,
     secrets: Arc<dyn SecretStore>,
     http: HttpOptions,
@@ -102,14 +127,47 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds a function that definitions call by `name`; replaces one of that name.
+    /// Adds a function that definitions call by `name`; see [`Function::new`]. The names of the
+    /// default catalog and those added already are taken: see [`Function::replacing`].
+    ///
+    /// ```
+    /// # use windlass_worker::{Call, FunctionError, Worker};
+    /// #[derive(serde::Deserialize)]
+    /// struct Charge { card: String, cents: u64 }
+    /// #[derive(serde::Serialize)]
+    /// struct Receipt { number: String }
+    ///
+    /// let builder = Worker::builder().function("charge-card", |charge: Charge, call: Call| async move {
+    ///     if charge.cents == 0 {
+    ///         return Err(FunctionError::new("https://example.com/errors/amount", 422));
+    ///     }
+    ///     Ok(Receipt { number: call.idempotency_key() })
+    /// });
+    /// # assert!(builder.build().is_ok());
+    /// ```
     #[must_use]
-    pub fn function<H, F>(mut self, name: &str, handler: H) -> Self
+    pub fn function<H, I, O, F>(self, name: &str, handler: H) -> Self
     where
-        H: Fn(FunctionInput) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Value, FunctionError>> + Send + 'static,
+        H: Fn(I, Call) -> F + Send + Sync + 'static,
+        I: DeserializeOwned + 'static,
+        O: Serialize + 'static,
+        F: Future<Output = Result<O, FunctionError>> + Send + 'static,
     {
-        self.functions.add(name, handler);
+        self.offer(Function::new(name, handler))
+    }
+
+    /// Adds a function that was described.
+    #[must_use]
+    pub fn offer(mut self, function: Function) -> Self {
+        self.functions.add(function);
+        self
+    }
+
+    /// Offers a fleet the added functions and nothing else: no HTTP calls, no scripts, no default
+    /// catalog. Other workers must be there for those.
+    #[must_use]
+    pub fn only_functions(mut self) -> Self {
+        self.only_functions = true;
         self
     }
 
@@ -144,10 +202,11 @@ impl Builder {
     /// Makes the worker.
     ///
     /// # Errors
-    /// When a file of certificates cannot be read.
+    /// When a file of certificates cannot be read, or a function cannot have its name.
     pub fn build(self) -> Result<Worker, WorkerError> {
         let inner = Inner {
-            functions: self.functions,
+            functions: self.functions.checked()?,
+            only_functions: self.only_functions,
             plans: self.plans,
             secrets: self.secrets,
             clients: Clients::new(self.http)?,

@@ -11,7 +11,7 @@ use windlass_proto::wire::capability::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
 use windlass_worker::Worker;
 use windlass_worker::fleet::bus::Bus;
-use windlass_worker::fleet::{Event, FleetError, FleetOptions};
+use windlass_worker::fleet::{Event, FleetError, FleetOptions, host_name};
 
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
@@ -91,7 +91,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
 }
 
 async fn work(args: RunArgs) -> Result<(), CliError> {
-    let name = args.name.clone().unwrap_or_else(host);
+    let name = args.name.clone().unwrap_or_else(host_name);
     let key = key(&args)?;
     let pool = args.pool.clone().or_else(|| key.pool().map(str::to_owned));
     let options = FleetOptions {
@@ -144,11 +144,4 @@ fn key(args: &RunArgs) -> Result<WorkerKey, CliError> {
                 .to_owned(),
         )),
     }
-}
-
-/// The host's name, as far as it can be shown.
-fn host() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let shown: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
-    if shown.is_empty() { "worker".to_owned() } else { shown }
 }

@@ -6,13 +6,13 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
+use windlass_proto::duration::typed;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::time::Timestamp;
 
 use super::code::Code;
 use super::problem::ApiProblem;
-use super::wait;
 
 /// Pairs of one query at most: more are a mistake or an attack.
 const PAIRS: usize = 128;
@@ -67,7 +67,7 @@ impl Query {
     /// `wait`, cut to the longest the API allows.
     pub(super) fn wait(&mut self) -> Result<Option<Duration>, ApiProblem> {
         let longest = Duration::from_millis(API_WAIT_MS);
-        Ok(self.parsed("wait", wait::parse)?.map(|it| it.min(longest)))
+        Ok(self.parsed("wait", typed::parse)?.map(|it| it.min(longest)))
     }
 
     /// `limit`, between 1 and the largest page.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use windlass_proto::duration;
-use windlass_proto::value::Value;
+use crate::duration;
+use crate::value::Value;
 
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

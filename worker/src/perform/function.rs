@@ -5,7 +5,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::Attempt;
-use crate::function::{Function, FunctionError, FunctionInput};
+use crate::function::{BY_DATA, Call, Offer, into_problem};
 
 impl Attempt<'_> {
     pub(super) async fn call_function(
@@ -34,7 +34,7 @@ impl Attempt<'_> {
         }
         // `call: function` with the name and the arguments as data, as some definitions write it.
         let named = arguments.get("function").and_then(Value::as_str);
-        if let (true, Some(named)) = (&**name == "function", named) {
+        if let (true, Some(named)) = (&**name == BY_DATA, named) {
             let function = self.worker.functions.get(named).ok_or_else(|| self.unknown(named))?;
             let inner = arguments.get("arguments").cloned();
             return self.invoke(function, inner.unwrap_or_else(Value::empty_object)).await;
@@ -42,16 +42,16 @@ impl Attempt<'_> {
         Err(self.unknown(name))
     }
 
-    async fn invoke(&self, function: &Function, arguments: Value) -> Result<Value, Problem> {
-        match function {
-            Function::Echo => Ok(arguments),
-            Function::Log(level) => {
+    async fn invoke(&self, offer: &Offer, arguments: Value) -> Result<Value, Problem> {
+        match offer {
+            Offer::Echo => Ok(arguments),
+            Offer::Log(level) => {
                 self.log(*level, &arguments);
                 Ok(arguments)
             }
-            Function::User(handler) => {
-                let input = FunctionInput::new(arguments, self.assignment, self.cancelled);
-                handler(input).await.map_err(FunctionError::into_problem)
+            Offer::User(function) => {
+                let call = Call::new(self.assignment, self.cancelled);
+                function.invoke(arguments, call).await.map_err(into_problem)
             }
         }
     }

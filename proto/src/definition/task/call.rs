@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use super::Position;
-use crate::definition::STANDARD_FUNCTIONS;
 use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::{Data, Node};
 use crate::definition::suggest;
+use crate::definition::{PROTOCOL_CALLS, STANDARD_FUNCTIONS};
 use crate::expression::Template;
 use crate::plan::{FunctionCall, FunctionTarget, HttpCall, HttpOutput, Kind};
 use crate::value::Value;
-
-/// What `call` means without looking any function up.
-const PROTOCOLS: &[&str] = &["http", "openapi", "grpc", "asyncapi", "a2a", "mcp"];
 
 pub(super) const OUTPUTS: &[(&str, HttpOutput)] = &[
     ("raw", HttpOutput::Raw),
@@ -28,7 +25,7 @@ impl Decoder<'_> {
     pub(super) fn call(&mut self, node: &Node, position: Position<'_>) -> Option<Kind> {
         let call = node.get("call")?;
         let name = self.string(call, "`call`")?;
-        if !PROTOCOLS.contains(&&*name) {
+        if !PROTOCOL_CALLS.contains(&&*name) {
             return self.function_call(node, call, &name);
         }
         let with = self.required(node, "with", &format!("`call: {name}`"))?;
@@ -140,7 +137,7 @@ impl Decoder<'_> {
         }
         let functions = self.reusable.functions.keys().map(|key| &**key);
         let known =
-            functions.chain(offered.iter().map(|it| &**it)).chain(PROTOCOLS.iter().copied());
+            functions.chain(offered.iter().map(|it| &**it)).chain(PROTOCOL_CALLS.iter().copied());
         let meant = suggest::nearest(bare, known);
         let meant = meant.map(|meant| format!("did you mean `{meant}`?"));
         if self.registered.is_some() {

@@ -11,7 +11,7 @@ use windlass_proto::value::Value;
 use crate::testing::{
     Given, assignment, builder, in_ms, json, kind_of, perform, perform_with, task, template,
 };
-use crate::{CancellationToken, FunctionInput};
+use crate::{Call, CancellationToken};
 
 fn call(name: &str, with: Option<&str>) -> Kind {
     let target = FunctionTarget::Registered(name.into());
@@ -31,14 +31,12 @@ async fn the_default_catalog_gives_its_arguments_back() {
 async fn a_users_function_gets_its_arguments_and_the_idempotency_key() {
     let seen = Arc::new(Mutex::new(None));
     let keep = seen.clone();
-    let worker = builder(Given(vec![])).function("double", move |call: FunctionInput| {
+    let worker = builder(Given(vec![])).function("double", move |input: Value, call: Call| {
         let keep = keep.clone();
         async move {
-            *keep.lock().unwrap() = Some((call.idempotency_key(), call.deadline));
-            let number = call
-                .input
-                .as_i64()
-                .ok_or_else(|| Problem::new(Standard::Validation, "not a number"))?;
+            *keep.lock().unwrap() = Some((call.idempotency_key(), call.deadline()));
+            let number =
+                input.as_i64().ok_or_else(|| Problem::new(Standard::Validation, "not a number"))?;
             Ok(Value::Int(number * 2))
         }
     });
@@ -53,13 +51,16 @@ async fn a_users_function_gets_its_arguments_and_the_idempotency_key() {
 async fn what_a_function_fails_with_becomes_a_problem() {
     let worker = || {
         builder(Given(vec![]))
-            .function("refuse", |_| async {
-                Err(Problem::new(Standard::Authorization, "no").with_status(418).into())
+            .function("refuse", |_: Value, _: Call| async {
+                Err::<Value, _>(Problem::new(Standard::Authorization, "no").with_status(418).into())
             })
-            .function("parse", |call: FunctionInput| async move {
-                Ok(Value::Int(call.input.to_text().parse()?))
+            .function("parse", |input: Value, _: Call| async move {
+                Ok(Value::Int(input.to_text().parse()?))
             })
-            .function("panic", |_| async { panic!("with a secret in it") })
+            .function("panic", |_: Value, _: Call| async {
+                let nothing: Option<Value> = None;
+                Ok(nothing.expect("with a secret in it"))
+            })
     };
     for (name, kind, status, detail) in [
         ("refuse", "authorization", 418, "no"),
@@ -76,7 +77,7 @@ async fn what_a_function_fails_with_becomes_a_problem() {
 #[tokio::test]
 async fn a_function_ends_at_its_deadline_and_when_cancelled() {
     let worker = || {
-        builder(Given(vec![])).function("stuck", |_| async {
+        builder(Given(vec![])).function("stuck", |_: Value, _: Call| async {
             std::future::pending::<()>().await;
             Ok(Value::Null)
         })

@@ -128,6 +128,14 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     if !bus.ready(CONNECT).await {
         output::message("NATS cannot be reached yet; workers can join as soon as it can");
     }
+    if Fleet::is_led(&bus, &fleet.prefix).await {
+        let detail = format!(
+            "another coordinator leads a fleet under the name `{}` there; give this one another \
+             --bus",
+            fleet.prefix
+        );
+        return Err(CliError::coded(&NOT_STARTED, &detail));
+    }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
     let options = Options { functions: None, strict: false, retention };
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());

@@ -232,13 +232,14 @@ fn a_worker_that_survived_a_restart_keeps_what_it_holds() {
     bench.dispatcher.recover(lane("http"), task(1), Timestamp(0));
     bench.dispatcher.recover(lane("http"), task(2), Timestamp(0));
     bench.joins(1, "a", 10, 1);
-    let orders = bench.beats(1, 10, 0, &[&task(1).key, &task(3).key], 2);
+    let former = AssignmentKey { epoch: 0, ..task(1).key };
+    let orders = bench.beats(1, 10, 0, &[&former, &task(3).key], 2);
     assert!(
         matches!(&orders[..], [Order::Cancel(_, key)] if *key == task(3).key),
         "what nobody waits for is cancelled: {orders:?}"
     );
     assert_eq!(lost(&bench.ticks(1 + LEASE)), [(2, false)], "nobody holds the second");
-    assert!(bench.dispatcher.reported(&task(1).key).is_none());
+    assert!(bench.dispatcher.reported(&former).is_none());
     assert!(bench.dispatcher.depths().in_flight.is_empty());
 }
 

@@ -70,7 +70,8 @@ impl Stage {
 
     /// Starts a workflow whose one task ends when [`Self::open`] is called.
     async fn hold(&self, id: &str) -> String {
-        let tasks = "- hold: {call: hold, with: {id: '${ .id }'}, output: {as: '${ {got: .held} }'}}";
+        let tasks =
+            "- hold: {call: hold, with: {id: '${ .id }'}, output: {as: '${ {got: .held} }'}}";
         let workflow = self.fleet.api.deploy(&definition("hold", tasks)).await;
         let instance = self.fleet.api.start(&workflow, &json!({"id": id})).await;
         self.noted(&format!("begin {id} {instance}/do/0/hold/")).await;

@@ -23,6 +23,7 @@ mod language;
 mod load;
 mod mutate;
 mod python_worker;
+mod rust_worker;
 mod seed;
 mod sim;
 mod tidy;

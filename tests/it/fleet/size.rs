@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::fleet::Fleet;
 use crate::support::nats::Nats;
 use crate::support::stub::{Reply, Stub};
+use crate::support::until::{SOON, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nearly_ten_mebibytes_go_to_a_worker_and_back() {
@@ -27,9 +28,16 @@ async fn nearly_ten_mebibytes_go_to_a_worker_and_back() {
          body: {{blob: '${{ .blob }}'}}}}\n"
     );
     let workflow = fleet.api.deploy(&text).await;
-    let view = fleet.api.run(&workflow, &json!({"blob": blob})).await;
-    assert_eq!(view["status"], "completed", "{}", view["error"]);
-    assert!(view["output"]["back"] == blob.as_str(), "another text came back");
-    assert_eq!(stub.count("/echo"), 1);
+    let id = fleet.api.start(&workflow, &json!({"blob": blob})).await;
+    // Waited for by one request at a time: each answer is as large as the payload.
+    let path = format!("/v1/instances/{id}/output?wait=30s");
+    let text = until(SOON * 2, "the output", || async {
+        let answer = fleet.api.get(&path).await;
+        (answer.status.as_u16() == 200).then(|| answer.body.to_string())
+    })
+    .await;
+    assert!(text.contains(&blob), "another text came back");
+    let (_, keys) = stub.by_path().remove("/echo").unwrap();
+    assert_eq!(keys.len(), 1, "{keys:?}");
     fleet.assert_sound();
 }

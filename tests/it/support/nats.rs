@@ -62,9 +62,10 @@ impl Nats {
         let folder = tempfile::tempdir().unwrap();
         let monitor = ports::free();
         let store = folder.path().join("data");
+        // A bound that is counted, not taken: accounts reserve their share of it.
         let text = format!(
             "server_name: {name}\nhost: 127.0.0.1\nport: {port}\nhttp: \"127.0.0.1:{monitor}\"\n\
-             jetstream {{\n  store_dir: \"{}\"\n  max_file_store: 1GB\n}}\n{more}\n",
+             jetstream {{\n  store_dir: \"{}\"\n  max_file_store: 32GB\n}}\n{more}\n",
             store.display()
         );
         std::fs::write(folder.path().join("nats.conf"), text).unwrap();

@@ -141,6 +141,8 @@ fn note(sender: &watch::Sender<Link>, event: &Event) {
         Event::SlowConsumer(_) => {
             tracing::warn!("messages of the bus came faster than they were read; some are lost");
         }
+        // One for each attempt to connect: that the connection is gone was said.
+        Event::ClientError(error) => tracing::debug!(%error, "NATS"),
         other => tracing::warn!(event = %other, "NATS"),
     }
 }

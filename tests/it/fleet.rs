@@ -5,6 +5,7 @@ mod bus;
 mod failover;
 mod health;
 mod poison;
+mod rogue;
 mod size;
 mod trust;
 

@@ -15,6 +15,8 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+use crate::dispatch::Queue;
+use crate::events::Outlet;
 use crate::journal::{Head, JournalError, Status};
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
@@ -33,6 +35,21 @@ pub struct Options {
     pub strict: bool,
     /// How long ended instances are kept; `None` keeps them for ever.
     pub retention: Option<Duration>,
+}
+
+/// Where what leaves the coordinator goes.
+pub struct Outside {
+    /// The way to the workers.
+    pub queue: Arc<dyn Queue>,
+    /// The way of events to the bus, where there is one.
+    pub outlet: Option<Arc<Outlet>>,
+}
+
+impl<Q: Queue> From<Arc<Q>> for Outside {
+    /// Workers only.
+    fn from(queue: Arc<Q>) -> Self {
+        Self { queue, outlet: None }
+    }
 }
 
 pub use handle::restore;

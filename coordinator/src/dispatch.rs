@@ -13,9 +13,11 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::problem::Problem;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
+use crate::engine::Input;
 use crate::fleet::FleetView;
 pub use crate::partition::Verdict;
 use crate::partition::{Inbox, Message};
@@ -82,6 +84,22 @@ impl Reporter {
     /// that gave it back, or never had it, is not counted.
     pub fn lost(&self, key: AssignmentKey, blamed: bool) {
         self.tell(key.instance, Message::Lost { key, blamed });
+    }
+
+    /// Tells that an emitted event was handed over, or why it never will be.
+    pub(crate) fn published(
+        &self,
+        instance: InstanceId,
+        frame: FrameId,
+        result: Result<(), Problem>,
+    ) {
+        let input = Input::Published { frame, result };
+        self.tell(instance, Message::Input { instance, input, reply: None });
+    }
+
+    /// Asks for an emitted event again.
+    pub(crate) fn emit_again(&self, instance: InstanceId, frame: FrameId) {
+        self.tell(instance, Message::EmitAgain { instance, frame });
     }
 
     fn tell(&self, instance: InstanceId, message: Message) {

@@ -83,6 +83,14 @@ impl Fleet {
         Self { commands, census, backlog }
     }
 
+    /// True when another coordinator leads a fleet under this prefix: two would take each other's
+    /// workers away. Unknown, and so false, while there is no connection.
+    pub async fn is_led(bus: &Bus, prefix: &Prefix) -> bool {
+        let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
+        let asked = bus.client.request(prefix.presence(), Vec::new().into());
+        bus.is_up() && matches!(tokio::time::timeout(patience, asked).await, Ok(Ok(_)))
+    }
+
     fn tell(&self, command: Command) {
         // The desk ends with the process: then the journal has what is open.
         let _ = self.commands.send(command);

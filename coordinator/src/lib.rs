@@ -17,6 +17,7 @@ pub mod clock;
 pub mod coordinator;
 pub mod dispatch;
 pub mod engine;
+pub mod events;
 pub mod fleet;
 pub mod history;
 pub mod journal;

@@ -11,6 +11,7 @@ mod batch;
 mod events;
 mod instances;
 mod message;
+mod news;
 mod owner;
 mod release;
 mod reports;
@@ -26,6 +27,7 @@ use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 pub use batch::Batch;
+pub(crate) use events::identity;
 pub use message::{
     Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
@@ -35,6 +37,7 @@ pub(crate) use resident::fold;
 
 use crate::catalog::Catalog;
 use crate::engine::Instance;
+use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use resident::{Resident, Residents};
 use routing::Routing;
@@ -70,6 +73,8 @@ pub struct Partition {
     /// Event keys recorded lately, by the batch that records them: the journal may not show them
     /// yet.
     seen: HashMap<Arc<[u8]>, u64>,
+    /// What is told of instances.
+    lifecycle: Level,
 }
 
 impl Partition {
@@ -90,6 +95,7 @@ impl Partition {
             submitted: 0,
             durable: Arc::new(AtomicU64::new(0)),
             seen: HashMap::new(),
+            lifecycle: Level::Off,
         })
     }
 
@@ -145,6 +151,11 @@ impl Partition {
     /// something happens to them. For the simulation, which has only a few.
     pub fn keep(&mut self, waiting: usize) {
         self.residents.keep(waiting);
+    }
+
+    /// Chooses what is told of instances; nothing unless this is called.
+    pub fn tell(&mut self, lifecycle: Level) {
+        self.lifecycle = lifecycle;
     }
 
     /// When the next timer is due, or needs looking up.

@@ -27,8 +27,8 @@ use crate::value::Value;
 
 /// Which delivery of which attempt of which visit: a report must name the live one to be accepted.
 ///
-/// Two keys of different terms are equal: a restart makes no new delivery, so what a worker holds
-/// from the last term is what the owner of this one finds open in the journal.
+/// Instance, frame and delivery are what tells keys apart. Partition and epoch say whose it was when
+/// it was sent: after a restart the same delivery, still held by a worker, is known under a new epoch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AssignmentKey {
     /// The instance.
@@ -39,15 +39,13 @@ pub struct AssignmentKey {
     pub delivery: u32,
     /// The partition that owns the instance.
     pub partition: PartitionId,
-    /// The term of the partition's owner that sent it.
+    /// The term of the partition's owner.
     pub epoch: u64,
 }
 
 impl PartialEq for AssignmentKey {
     fn eq(&self, other: &Self) -> bool {
-        let Self { instance, frame, delivery, partition, epoch: _ } = self;
-        (*instance, *frame, *delivery, *partition)
-            == (other.instance, other.frame, other.delivery, other.partition)
+        (self.instance, self.frame, self.delivery) == (other.instance, other.frame, other.delivery)
     }
 }
 
@@ -55,8 +53,7 @@ impl Eq for AssignmentKey {}
 
 impl Hash for AssignmentKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { instance, frame, delivery, partition, epoch: _ } = self;
-        (instance, frame, delivery, partition).hash(state);
+        (self.instance, self.frame, self.delivery).hash(state);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Coordinator and workers as processes of their own, over a real NATS server.
 
+mod backlog;
 mod bus;
 mod failover;
 mod health;
+mod poison;
 mod size;
 mod trust;
 

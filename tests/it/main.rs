@@ -10,6 +10,7 @@
 mod support;
 
 mod api;
+mod bus_events;
 mod chaos;
 mod cli;
 mod crash;
@@ -21,6 +22,7 @@ mod fleet;
 mod language;
 mod load;
 mod mutate;
+mod protocol;
 mod python_worker;
 mod rust_worker;
 mod seed;

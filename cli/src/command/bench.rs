@@ -1,6 +1,7 @@
 //! `windlass bench`: a load generator, and what it measures.
 
 mod drive;
+mod fleet;
 mod measure;
 mod report;
 mod target;
@@ -15,6 +16,7 @@ use crate::error::CliError;
 use crate::output::{self, Format};
 use crate::signal;
 use report::Report;
+use target::Workers;
 use workload::{Chosen, Load};
 
 /// Measure throughput and latency.
@@ -38,12 +40,13 @@ Without --remote, coordinator, queue and worker run in this process, on a journa
 directory, durably: every start and every step is on disk (fdatasync) before it counts. CPU time and
 memory are this process's, load generator included; CPU time is user and system. `bytes_per_1000_steps`
 is what the process made the system write to disk, whole pages; `journal_bytes` what the journal
-occupies in the end. `rss_mib_at` is the memory in use after each tenth of the workflows. With
+occupies in the end. With --nats, CPU time includes that of the workers, not that of NATS. `rss_mib_at` is the memory in use after each tenth of the workflows. With
 --remote these are null: measure them at the server.
 
 Examples:
   windlass bench --workload w1 --workflows 5000 --output json
   windlass bench --workload all --data-dir /mnt/disk/bench
+  windlass bench --workload w1 --nats nats://127.0.0.1:4222 --workers 2
   windlass bench --workload w1 --remote http://127.0.0.1:7400 --concurrency 64")]
 pub(crate) struct Args {
     /// What to run
@@ -61,6 +64,13 @@ pub(crate) struct Args {
     /// Measure the server at this URL instead of one inside this process
     #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
     remote: Option<String>,
+    /// Put workers into processes of their own, with the NATS servers at this URL between
+    #[arg(long, value_name = "URL", conflicts_with = "remote")]
+    nats: Option<String>,
+    /// How many such workers
+    #[arg(long, default_value_t = 2, value_name = "COUNT", requires = "nats",
+        value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    workers: u32,
     /// Keep the journal here, and keep it afterwards
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -105,7 +115,9 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
 
 /// Runs one load on a fresh target.
 async fn one(load: &Load, args: &Args) -> Result<Report, CliError> {
-    let target = target::open(load, args.remote.as_deref(), args.data_dir.as_deref()).await?;
+    let workers = args.nats.as_deref().map(|nats| Workers { nats, count: args.workers });
+    let (remote, data_dir) = (args.remote.as_deref(), args.data_dir.as_deref());
+    let target = target::open(load, remote, data_dir, workers).await?;
     let target = Arc::new(target);
     let measured = drive::run(load, &target).await;
     let report = measured.map(|it| Report::new(load, it, &target));

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use windlass_coordinator::coordinator::{Coordinator, Options};
+use windlass_coordinator::coordinator::{Coordinator, Options, Outside};
+use windlass_coordinator::events::lifecycle::Level;
+use windlass_coordinator::events::{EventOptions, Events};
 use windlass_coordinator::fleet::{Fleet, FleetOptions};
 use windlass_coordinator::journal::JournalError;
 use windlass_coordinator::journal::sled::{self, SledJournal};
@@ -68,9 +70,23 @@ struct RunArgs {
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
     #[command(flatten)]
+    events: EventArgs,
+    #[command(flatten)]
     serve: ServeOptions,
     #[command(flatten)]
     nats: Nats,
+}
+
+/// What is told over the bus, and how it is kept there.
+#[derive(clap::Args)]
+struct EventArgs {
+    /// What lifecycle events tell of: off, workflow, or task for workflows and their tasks
+    #[arg(long, env = "WINDLASS_LIFECYCLE", default_value = "workflow", value_name = "LEVEL")]
+    lifecycle: Level,
+    /// Servers that keep a copy of each stream that is made; more than 1 needs a cluster
+    #[arg(long, env = "WINDLASS_NATS_REPLICAS", default_value_t = 1, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(limits::STREAM_REPLICAS)))]
+    nats_replicas: u8,
 }
 
 /// Where a coordinator keeps what makes it this one.
@@ -117,9 +133,16 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         args.files.iter().chain(&args.with).map(|it| definition::check(it)).collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
+    let key = crate::key::coordinator(&args.identity.key_file())?;
+    let events = EventOptions {
+        prefix: args.nats.bus.clone(),
+        origin: key.name(),
+        replicas: args.events.nats_replicas,
+        lifecycle: args.events.lifecycle,
+    };
     let fleet = FleetOptions {
         prefix: args.nats.bus.clone(),
-        key: crate::key::coordinator(&args.identity.key_file())?,
+        key,
         lease: args.lease,
         backlog: args.max_backlog,
     };
@@ -128,11 +151,20 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     if !bus.ready(CONNECT).await {
         output::message("NATS cannot be reached yet; workers can join as soon as it can");
     }
+    if Fleet::is_led(&bus, &fleet.prefix).await {
+        let detail = format!(
+            "another coordinator leads a fleet under the name `{}` there; give this one another \
+             --bus",
+            fleet.prefix
+        );
+        return Err(CliError::coded(&NOT_STARTED, &detail));
+    }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
     let options = Options { functions: None, strict: false, retention };
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
-    let opened =
-        tokio::task::spawn_blocking(move || open(&data_dir, options, bus, fleet, &runtime)).await;
+    let events = Events::open(&bus, events, &runtime);
+    let start = move || open(&data_dir, options, bus, fleet, &events, &runtime);
+    let opened = tokio::task::spawn_blocking(start).await;
     let not_started = |reason: String| CliError::coded(&NOT_STARTED, &reason);
     let coordinator = opened
         .map_err(|error| not_started(error.to_string()))?
@@ -151,13 +183,18 @@ fn open(
     options: Options,
     bus: Bus,
     fleet: FleetOptions,
+    events: &Events,
     runtime: &Handle,
 ) -> Result<Coordinator, JournalError> {
     let settings = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
     let journal = Arc::new(SledJournal::open(data_dir, &settings)?);
-    Coordinator::open(journal, options, |catalog, reporter| {
-        Arc::new(Fleet::open(bus, fleet, catalog.clone(), reporter, runtime))
-    })
+    let coordinator = Coordinator::open(journal, options, |catalog, reporter| {
+        let outlet = Some(events.outlet(reporter.clone()));
+        let queue = Arc::new(Fleet::open(bus, fleet, catalog.clone(), reporter, runtime));
+        Outside { queue, outlet }
+    })?;
+    events.attend(&coordinator);
+    Ok(coordinator)
 }
 
 /// Stops in an orderly way: what is open continues at the next start.

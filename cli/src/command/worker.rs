@@ -9,6 +9,8 @@ use std::time::Duration;
 use windlass_proto::limits;
 use windlass_proto::wire::capability::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
+use windlass_worker::Worker;
+use windlass_worker::fleet::bus::Bus;
 use windlass_worker::fleet::{Event, FleetError, FleetOptions, host_name};
 
 use crate::bus::Nats;
@@ -71,6 +73,9 @@ struct RunArgs {
     #[arg(long, env = "WINDLASS_DRAIN", default_value = "30s", value_name = "DURATION",
         value_parser = duration)]
     drain: Duration,
+    /// Register so often: to measure what idle workers cost
+    #[arg(long, hide = true, default_value_t = 1)]
+    sessions: u32,
     #[command(flatten)]
     nats: Nats,
     #[command(flatten)]
@@ -99,6 +104,9 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
         drain: args.drain,
         health: args.health,
     };
+    if args.sessions > 1 {
+        return idle(&args, &options).await;
+    }
     let builder = crate::worker::builder(args.worker, None)?;
     let tell = |event| match event {
         Event::Joined(session) => output::message(&format!("joined as {session}")),
@@ -110,6 +118,18 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
         FleetError::Worker(_) => CliError::Usage(error.to_string()),
         _ => CliError::coded(&NOT_STARTED, &error.to_string()),
     })
+}
+
+/// Registers many times over one connection.
+async fn idle(args: &RunArgs, options: &FleetOptions) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| CliError::coded(&NOT_STARTED, &error.to_string());
+    let bus = Bus::connect(&options.bus).await.map_err(|error| failed(&error))?;
+    let serve = |_| {
+        let builder = Worker::builder();
+        builder.serve_on(bus.clone(), options.clone(), signal::stop(), |_| {})
+    };
+    let all = futures_util::future::try_join_all((0..args.sessions).map(serve)).await;
+    all.map(drop).map_err(|error| failed(&error))
 }
 
 fn key(args: &RunArgs) -> Result<WorkerKey, CliError> {

@@ -115,6 +115,13 @@ codes! {
          machine while the API is bound to it alone. Such requests are refused, because they would \
          let any page you visit command your workflows. Call the API from a program, or from a page \
          served by it.";
+    /// A stream is not what it must be.
+    StreamUnusable = "WL0521", 503, "A stream of events cannot be used",
+        "A JetStream stream that carries events is there and other than it must be, or cannot be \
+         made. The coordinator's log says what is, what is wanted and the command that changes it; \
+         the coordinator changes nothing by itself, as others may rely on what is there. Tasks and \
+         the HTTP API work all the same. Events over the bus start within seconds once the stream is \
+         as wanted, and `emit` tasks that waited for it continue.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "The journal cannot be read or written",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -3,19 +3,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use base64::Engine as _;
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::API_EVENT_BATCH;
-use windlass_proto::value::{Members, Value};
+use windlass_proto::value::Value;
 
 use super::code::Code;
-use super::payload::{Payload, check_depth, is_json, parse};
+use super::payload::{Payload, check_depth, parse};
 use super::problem::{ApiProblem, ProblemBody};
 use super::state::Api;
+use crate::events::envelope;
 
 /// What became of the events of a request.
 #[derive(Serialize, ToSchema)]
@@ -93,30 +92,9 @@ fn checked(value: Value) -> Result<CloudEvent, ApiProblem> {
 
 /// The binary mode: attributes in `ce-` headers, data in the body.
 fn binary(headers: &HeaderMap, media_type: &str, bytes: &[u8]) -> Result<Value, ApiProblem> {
-    let mut members = Members::new();
-    for (name, value) in headers {
-        let Some(attribute) = name.as_str().strip_prefix("ce-") else { continue };
-        let text = value.to_str().ok().and_then(|it| percent_decode_str(it).decode_utf8().ok());
-        let text = text.ok_or_else(|| {
-            ApiProblem::new(Code::NotACloudEvent, format!("the header {name} is not text"))
-        })?;
-        members.insert(attribute.into(), Value::from(&*text));
-    }
-    if !media_type.is_empty() {
-        members.insert("datacontenttype".into(), media_type.into());
-    }
-    if bytes.is_empty() {
-        return Ok(members.into());
-    }
-    if is_json(media_type) {
-        members.insert("data".into(), parse(bytes)?);
-    } else if let (true, Ok(text)) = (media_type.starts_with("text/"), std::str::from_utf8(bytes)) {
-        members.insert("data".into(), text.into());
-    } else {
-        let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
-        members.insert("data_base64".into(), encoded.into());
-    }
-    Ok(members.into())
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    envelope::binary(headers, media_type, bytes)
+        .map_err(|problem| ApiProblem::new(Code::NotACloudEvent, problem))
 }
 
 #[cfg(test)]

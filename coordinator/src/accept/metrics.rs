@@ -1,5 +1,6 @@
 //! `/metrics`, `/healthz`, `/readyz`.
 
+mod events;
 mod fleet;
 
 use std::fmt::Write as _;
@@ -120,6 +121,9 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let mut text = api.metrics.render(requests, watchers);
     if let Some(view) = api.coordinator.fleet().await {
         fleet::add(&mut text, &view, crate::clock::now());
+    }
+    if let Some(view) = api.coordinator.bus_events() {
+        events::add(&mut text, &view);
     }
     (kind, text.0).into_response()
 }

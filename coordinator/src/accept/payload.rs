@@ -16,6 +16,7 @@ use windlass_proto::value::Value;
 use super::code::Code;
 use super::problem::ApiProblem;
 use super::state::{Api, BODY_PERMIT_BYTES};
+use crate::events::envelope::is_json;
 
 /// A body and its headers. Its share of the memory for bodies is given back when it is dropped.
 pub(super) struct Payload {
@@ -99,11 +100,6 @@ impl Payload {
     pub(super) fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, ApiProblem> {
         if self.bytes.is_empty() { Ok(T::default()) } else { self.json() }
     }
-}
-
-/// True for `application/json` and every `+json` type.
-pub(super) fn is_json(media_type: &str) -> bool {
-    media_type == "application/json" || media_type.ends_with("+json")
 }
 
 /// Parses JSON; the parser itself stops at 128 levels of nesting.

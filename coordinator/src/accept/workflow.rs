@@ -57,7 +57,7 @@ fn is_text(media_type: &str) -> bool {
     known.contains(&media_type)
         || media_type.starts_with("text/")
         || media_type.ends_with("+yaml")
-        || super::payload::is_json(media_type)
+        || crate::events::envelope::is_json(media_type)
 }
 
 /// Lists the current definitions.

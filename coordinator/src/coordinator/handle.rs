@@ -17,12 +17,13 @@ use windlass_proto::value::Value;
 use super::runtime::Runtime;
 use super::{
     Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryEntry, InstanceView, Options,
-    Outcome, Start, Started, WorkflowRef,
+    Outcome, Outside, Start, Started, WorkflowRef,
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
-use crate::dispatch::{Queue, Reporter};
+use crate::dispatch::Reporter;
 use crate::engine::{Ending, Input, Instance, decode};
+use crate::events::EventsView;
 use crate::fleet::FleetView;
 use crate::history::Teller;
 use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredInstance};
@@ -38,17 +39,18 @@ const ANSWER: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Coordinator {
-    /// Opens a coordinator on a journal and takes up what was left open. `queue` gets the
-    /// definitions and the way back for reports, and gives the way to the workers.
+    /// Opens a coordinator on a journal and takes up what was left open. `outside` gets the
+    /// definitions and the way back for reports, and gives the way to the workers, and that of events
+    /// where they leave the process.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn open(
+    pub fn open<O: Into<Outside>>(
         journal: Arc<dyn Journal>,
         options: Options,
-        queue: impl FnOnce(&Arc<Catalog>, Reporter) -> Arc<dyn Queue>,
+        outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
-        Ok(Self { runtime: Arc::new(Runtime::start(journal, options, queue)?) })
+        Ok(Self { runtime: Arc::new(Runtime::start(journal, options, outside)?) })
     }
 
     /// Stops: decisions taken are made durable, open work stays open in the journal. Blocking.
@@ -313,23 +315,49 @@ impl Coordinator {
     /// # Errors
     /// When there is too much work, or the coordinator is stopping.
     pub async fn event(&self, event: CloudEvent) -> Result<EventReceipt, CoordinatorError> {
+        self.offer(Arc::new(event))?.await
+    }
+
+    /// Hands an event to all instances that wait for it, here and now, in the order of the calls;
+    /// the future is ready once that is durable.
+    ///
+    /// # Errors
+    /// As [`Coordinator::event`].
+    pub fn offer(
+        &self,
+        event: Arc<CloudEvent>,
+    ) -> Result<
+        impl Future<Output = Result<EventReceipt, CoordinatorError>> + Send + use<>,
+        CoordinatorError,
+    > {
+        if self.runtime.is_stopping() {
+            return Err(self.stopped());
+        }
         if self.runtime.is_overloaded() {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         let (done, consumed) = oneshot::channel();
         let partitions = self.runtime.links.partitions();
-        let ticket = EventTicket::new(Arc::new(event), partitions, Done::Caller(done));
+        let ticket = EventTicket::new(event, partitions, Done::Caller(done));
         for partition in 0..partitions {
             self.runtime.links.tell(PartitionId(partition), Message::Event(ticket.clone()));
         }
-        drop(ticket);
-        let consumed = self.answered(consumed).await?;
-        Ok(EventReceipt { consumed })
+        let coordinator = self.clone();
+        Ok(async move {
+            let consumed = coordinator.answered(consumed).await?;
+            Ok(EventReceipt { consumed })
+        })
     }
 
     /// The workers, and what waits for them; none where the worker is in this process.
     pub async fn fleet(&self) -> Option<FleetView> {
         self.runtime.links.fleet().await
+    }
+
+    /// Events over the bus, and what waits for it; none where there is no bus.
+    #[must_use]
+    pub fn bus_events(&self) -> Option<EventsView> {
+        self.runtime.links.events()
     }
 
     /// Tells all workers that this coordinator ends: they keep what they hold and look for the next

@@ -9,9 +9,10 @@ use windlass_proto::definition;
 use windlass_proto::id::PartitionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::Options;
+use super::{Options, Outside};
 use crate::catalog::Catalog;
 use crate::dispatch::{Queue, Reporter};
+use crate::events::{EventsView, Outlet};
 use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
@@ -42,17 +43,24 @@ pub(super) struct Links {
     pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
     queue: Arc<dyn Queue>,
+    outlet: Option<Arc<Outlet>>,
 }
 
 impl Links {
-    /// False when so much of a namespace waits for workers that no more should be started in it.
+    /// False when so much of a namespace waits for workers, or so many events for the bus, that no
+    /// more should be started in it.
     pub(super) fn admits(&self, namespace: &str) -> bool {
-        self.queue.admits(namespace)
+        self.queue.admits(namespace) && self.outlet.as_ref().is_none_or(|it| it.admits())
     }
 
     /// The workers, where they are in other processes.
     pub(super) async fn fleet(&self) -> Option<FleetView> {
         self.queue.view().await
+    }
+
+    /// Events over the bus, where there is one.
+    pub(super) fn events(&self) -> Option<EventsView> {
+        self.outlet.as_ref().map(|it| it.view())
     }
 
     /// Tells the workers that the coordinator ends.
@@ -85,6 +93,10 @@ impl World for Links {
         self.queue.settled(key, verdict);
     }
 
+    fn outlet(&self) -> Option<&Outlet> {
+        self.outlet.as_deref()
+    }
+
     fn tell(&self, partition: PartitionId, message: Message) {
         if let Some(inbox) = self.inboxes.get(usize::from(partition.0)) {
             // A partition that has stopped wants nothing any more: its journal has what is open.
@@ -95,10 +107,10 @@ impl World for Links {
 
 impl Runtime {
     /// Opens all partitions of a journal and takes up what was left open.
-    pub(super) fn start(
+    pub(super) fn start<O: Into<Outside>>(
         journal: Arc<dyn Journal>,
         options: Options,
-        queue: impl FnOnce(&Arc<Catalog>, Reporter) -> Arc<dyn Queue>,
+        outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let options = definition::Options { functions: options.functions, strict: options.strict };
@@ -107,8 +119,8 @@ impl Runtime {
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
             (0..journal.partitions()).map(|_| mailbox()).unzip();
         let inboxes: Arc<[Inbox]> = inboxes.into();
-        let queue = queue(&catalog, Reporter::new(inboxes.clone()));
-        let links = Arc::new(Links { inboxes, catalog: catalog.clone(), queue });
+        let Outside { queue, outlet } = outside(&catalog, Reporter::new(inboxes.clone())).into();
+        let links = Arc::new(Links { inboxes, catalog: catalog.clone(), queue, outlet });
         let runtime = Self {
             links: links.clone(),
             journal: journal.clone(),

@@ -382,11 +382,10 @@ impl Dispatcher {
     /// Ends a session; `died` when its worker may have died of what it held.
     fn dismiss(&mut self, session: SessionId, died: bool, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get_mut(&session) else { return };
-        let seen = member.seen;
         for key in std::mem::take(&mut member.flights) {
-            let arrived =
-                self.flights.get(&key).and_then(|it| it.frame).is_some_and(|frame| frame <= seen);
-            self.lose(&key, died && arrived, orders);
+            // Whether it had arrived is not known: what kills at once is never seen in a beat.
+            let sent = self.flights.get(&key).is_some_and(|it| it.frame.is_some());
+            self.lose(&key, died && sent, orders);
         }
         self.members.remove(&session);
         orders.push(Order::Dismiss(session));

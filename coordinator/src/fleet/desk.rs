@@ -76,7 +76,8 @@ pub(super) struct Desk {
     clock: Steady,
     registrations: Throttle,
     strangers: Throttle,
-    closed: bool,
+    /// Told when the workers are; set when the coordinator ends.
+    closing: Option<oneshot::Sender<()>>,
 }
 
 /// Time that never goes back or jumps: leases must not depend on the wall clock.
@@ -118,7 +119,7 @@ impl Desk {
             clock: Steady { wall: clock::now(), began: Instant::now() },
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
-            closed: false,
+            closing: None,
         }
     }
 
@@ -128,8 +129,9 @@ impl Desk {
         let subscribed = (
             client.subscribe(self.prefix.hello()).await,
             client.subscribe(self.prefix.all_sessions()).await,
+            client.subscribe(self.prefix.presence()).await,
         );
-        let (Ok(mut hellos), Ok(mut frames)) = subscribed else {
+        let (Ok(mut hellos), Ok(mut frames), Ok(mut presence)) = subscribed else {
             tracing::error!("the coordinator cannot listen on the bus");
             return;
         };
@@ -138,7 +140,7 @@ impl Desk {
         let mut ticks =
             interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.closed {
+        while self.closing.is_none() {
             tokio::select! {
                 taken = inbox.recv_many(&mut commands, ROUND) => {
                     if taken == 0 {
@@ -147,6 +149,11 @@ impl Desk {
                     commands.drain(..).for_each(|command| self.obey(command));
                 }
                 Some(frame) = frames.next() => self.listen(frame, &mut frames),
+                Some(question) = presence.next() => {
+                    if let Some(reply) = question.reply {
+                        self.publish(reply, Vec::new()).await;
+                    }
+                }
                 Some(hello) = hellos.next() => self.register(hello).await,
                 _ = ticks.tick() => self.tick(),
                 Ok(()) = link.changed() => {
@@ -156,6 +163,11 @@ impl Desk {
                 }
             }
             self.follow_up().await;
+        }
+        // Who closes waits no longer than this.
+        let _ = tokio::time::timeout(PUBLISH, client.flush()).await;
+        if let Some(reply) = self.closing.take() {
+            let _ = reply.send(());
         }
     }
 
@@ -195,8 +207,7 @@ impl Desk {
             Command::Close(reply) => {
                 let all: Vec<_> = self.lines.keys().copied().collect();
                 self.orders.extend(all.into_iter().map(Order::Dismiss));
-                self.closed = true;
-                let _ = reply.send(());
+                self.closing = Some(reply);
             }
         }
     }

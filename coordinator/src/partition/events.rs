@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{FrameId, InstanceId};
 
 use super::message::EventTicket;
 use super::release::Release;
 use super::{Batch, Partition};
-use crate::engine::Input;
+use crate::engine::{Body, Input};
 use crate::journal::JournalError;
 
 /// How long a consumed event is remembered, so that a repeat of it is dropped: a day, longer than
@@ -24,6 +25,23 @@ impl Partition {
     ) -> Result<(), JournalError> {
         let consumed = self.consume(batch, &ticket.event)?;
         batch.releases.push(Release::Stamp(ticket, consumed));
+        Ok(())
+    }
+
+    /// Lets an event go again that an instance has emitted and nobody has acknowledged.
+    pub(super) fn emit_again(
+        &mut self,
+        batch: &mut Batch,
+        instance: InstanceId,
+        frame: FrameId,
+    ) -> Result<(), JournalError> {
+        let Some(resident) = self.load(instance)? else { return Ok(()) };
+        let body = resident.instance.frames.get(&frame).map(|it| &it.body);
+        if let Some(Body::Publishing { event }) = body {
+            let event = Arc::new(event.clone());
+            let namespace = resident.plan.id.namespace.clone();
+            batch.releases.push(Release::Publish { instance, frame, event, namespace });
+        }
         Ok(())
     }
 
@@ -56,7 +74,7 @@ impl Partition {
 }
 
 /// What tells an event from others: source and id.
-fn identity(event: &CloudEvent) -> Arc<[u8]> {
+pub(crate) fn identity(event: &CloudEvent) -> Arc<[u8]> {
     let mut hash = sha2::Sha256::new();
     hash.update(event.source().as_bytes());
     hash.update([0]);

@@ -12,6 +12,7 @@ use super::{Batch, Partition, Resident};
 use crate::engine::{
     self, ChildOutcome, Decision, Effect, Ending, Input, Parent, Rejection, interest,
 };
+use crate::events::lifecycle::Level;
 use crate::journal::{JournalError, TimerKey};
 
 /// Timers fired in one turn at most.
@@ -39,6 +40,7 @@ impl Partition {
                 Ok(())
             }
             Message::Event(ticket) => self.event(batch, ticket),
+            Message::EmitAgain { instance, frame } => self.emit_again(batch, instance, frame),
             Message::Show { instance, reply } => {
                 let view = self
                     .load(instance)?
@@ -65,7 +67,11 @@ impl Partition {
             let NewInstance { input, parent, labels, priority, .. } = start;
             let (instance, decision) =
                 engine::create(&plan, id, now, input, parent, labels, priority);
-            self.residents.insert(Resident::new(instance, plan));
+            let mut resident = Resident::new(instance, plan);
+            if self.lifecycle == Level::Task {
+                resident.begin_names();
+            }
+            self.residents.insert(resident);
             self.apply(batch, id, decision)?;
         }
         if let Some(reply) = start.reply {
@@ -112,7 +118,11 @@ impl Partition {
         input: Input,
     ) -> Result<Reply, JournalError> {
         let now = batch.now;
+        let tasks = self.lifecycle == Level::Task;
         let Some(resident) = self.load(id)? else { return Ok(Err(Refusal::Unknown)) };
+        if tasks {
+            resident.name();
+        }
         let plan = resident.plan.clone();
         match engine::decide(&plan, &mut resident.instance, now, input) {
             Ok(decision) => {
@@ -133,7 +143,11 @@ impl Partition {
         id: InstanceId,
     ) -> Result<(), JournalError> {
         let now = batch.now;
+        let tasks = self.lifecycle == Level::Task;
         let Some(resident) = self.load(id)? else { return Ok(()) };
+        if tasks {
+            resident.name();
+        }
         let plan = resident.plan.clone();
         let decision = engine::recover(&plan, &mut resident.instance, now);
         self.apply(batch, id, decision)
@@ -161,6 +175,9 @@ impl Partition {
         decision: Decision,
     ) -> Result<(), JournalError> {
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        if self.lifecycle != Level::Off {
+            resident.tell(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
+        }
         if !decision.facts.is_empty() && resident.keep(batch.now, decision.facts)? {
             batch.touched.push(id);
         }
@@ -329,7 +346,8 @@ impl Sender<'_> {
                 Release::Cancel(self.key(frame, delivery))
             }
             Effect::Publish { frame, event } => {
-                Release::Publish { instance: self.instance, frame, event }
+                let namespace = self.plan.id.namespace.clone();
+                Release::Publish { instance: self.instance, frame, event, namespace }
             }
             Effect::StartChild { parent, child, workflow, input } => {
                 Release::StartChild { parent, child, workflow, input, priority: self.priority }

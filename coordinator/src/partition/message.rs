@@ -45,6 +45,13 @@ pub enum Message {
     },
     /// An event, for whoever waits for it.
     Event(Arc<EventTicket>),
+    /// There was no room for an event that an instance emitted; now there is.
+    EmitAgain {
+        /// The instance.
+        instance: InstanceId,
+        /// The visit of its `emit`.
+        frame: FrameId,
+    },
     /// Somebody wants to see an instance.
     Show {
         /// The instance.

@@ -12,6 +12,8 @@ use windlass_proto::time::Timestamp;
 
 use super::{Batch, Message, Partition, Shared, TURN_MESSAGES, World};
 use crate::clock;
+use crate::events::Outlet;
+use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
 use crate::journal::committer::CommitterHandle;
 
@@ -82,7 +84,8 @@ impl Owner {
         mailbox: Mailbox,
         surroundings: Surroundings,
     ) -> Result<Self, JournalError> {
-        let partition = Partition::open(id, shared, clock::now())?;
+        let mut partition = Partition::open(id, shared, clock::now())?;
+        partition.tell(surroundings.world.outlet().map_or(Level::Off, Outlet::level));
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
             .spawn(move || {

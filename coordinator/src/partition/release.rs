@@ -13,6 +13,8 @@ use super::message::{Done, EventTicket, Message, NewInstance, Reply, StartReply,
 use crate::catalog::Catalog;
 use crate::coordinator::InstanceView;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
+use crate::events::lifecycle::News;
+use crate::events::{Emitted, Outlet};
 
 /// One thing to let go.
 pub enum Release {
@@ -49,7 +51,7 @@ pub enum Release {
         /// The child.
         child: InstanceId,
     },
-    /// An emitted event, for all partitions.
+    /// An emitted event, for all partitions and the bus.
     Publish {
         /// Who emitted it.
         instance: InstanceId,
@@ -57,6 +59,8 @@ pub enum Release {
         frame: FrameId,
         /// The event.
         event: Arc<CloudEvent>,
+        /// The namespace of its workflow.
+        namespace: Arc<str>,
     },
     /// This partition has dealt with an event.
     Stamp(Arc<EventTicket>, usize),
@@ -66,6 +70,8 @@ pub enum Release {
     Answered(oneshot::Sender<Reply>, Reply),
     /// A view of an instance.
     Shown(oneshot::Sender<Option<Box<InstanceView>>>, Option<Box<InstanceView>>),
+    /// Something to tell the world of an instance.
+    News(Box<News>),
     /// News for who waits for an end.
     Ended(oneshot::Sender<Ending>, Ending),
     /// News for who waits for a change.
@@ -87,6 +93,10 @@ pub trait World: Send + Sync {
     fn settled(&self, key: &AssignmentKey, verdict: Verdict);
     /// Hands a message to a partition. Never blocks.
     fn tell(&self, partition: PartitionId, message: Message);
+    /// The way of events to the bus, where there is one.
+    fn outlet(&self) -> Option<&Outlet> {
+        None
+    }
 }
 
 impl Release {
@@ -104,12 +114,22 @@ impl Release {
                 let partition = child.partition(world.partitions());
                 world.tell(partition, Message::CancelChild { parent, child });
             }
-            Self::Publish { instance, frame, event } => {
-                let partitions = world.partitions();
+            Self::Publish { instance, frame, event, namespace } => {
+                let (partitions, outlet) = (world.partitions(), world.outlet());
                 let done = Done::Emitter(instance.partition(partitions), instance, frame);
-                let ticket = EventTicket::new(event, partitions, done);
+                // The bus has to stamp it too.
+                let stamps = partitions.saturating_add(u16::from(outlet.is_some()));
+                let ticket = EventTicket::new(event, stamps, done);
                 for partition in 0..partitions {
                     world.tell(PartitionId(partition), Message::Event(ticket.clone()));
+                }
+                if let Some(outlet) = outlet {
+                    outlet.emit(Emitted { ticket, namespace, instance, frame });
+                }
+            }
+            Self::News(news) => {
+                if let Some(outlet) = world.outlet() {
+                    outlet.tell(*news);
                 }
             }
             Self::Stamp(ticket, consumed) => match ticket.stamp(consumed) {

@@ -7,7 +7,10 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
+use super::news::{Account, Names};
+use super::release::Release;
 use crate::engine::{Fact, Instance, Journaled, decode, encode};
+use crate::events::lifecycle::Level;
 use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
 use crate::view;
 
@@ -36,6 +39,8 @@ pub(super) struct Resident {
     hot: bool,
     /// Facts covered by the latest snapshot.
     snapshot: u64,
+    /// The open tasks by name, where they are told of.
+    names: Option<Box<Names>>,
 }
 
 impl Resident {
@@ -50,6 +55,7 @@ impl Resident {
             status: None,
             hot: false,
             snapshot: 0,
+            names: None,
         }
     }
 
@@ -61,7 +67,41 @@ impl Resident {
     ) -> Result<Self, JournalError> {
         let (instance, snapshot) = fold(id, stored)?;
         let (status, hot) = (Some(instance.status()), instance.is_hot());
-        Ok(Self { instance, plan, entry: Vec::new(), count: 0, written: 0, status, hot, snapshot })
+        Ok(Self {
+            instance,
+            plan,
+            entry: Vec::new(),
+            count: 0,
+            written: 0,
+            status,
+            hot,
+            snapshot,
+            names: None,
+        })
+    }
+
+    /// Adds what the facts of one decision have to tell; they are part of the state already.
+    pub(super) fn tell(
+        &mut self,
+        level: Level,
+        at: Timestamp,
+        facts: &[Fact],
+        releases: &mut Vec<Release>,
+    ) {
+        let account = Account { level, plan: &self.plan, instance: &self.instance, at };
+        account.tell(facts, self.names.as_deref_mut(), releases);
+    }
+
+    /// Names the open tasks of an instance that has just been created: its first decision opens them.
+    pub(super) fn begin_names(&mut self) {
+        self.names = Some(Box::default());
+    }
+
+    /// Names the open tasks, before a decision is made that is to be told of.
+    pub(super) fn name(&mut self) {
+        if self.names.is_none() {
+            self.names = Some(Box::new(Names::of(&self.plan, &self.instance)));
+        }
     }
 
     /// Takes the facts of one decision; they are part of the state already. True for the first

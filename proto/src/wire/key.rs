@@ -12,7 +12,7 @@ use crypto_box::aead::OsRng;
 use crypto_box::aead::rand_core::RngCore as _;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::AssignmentKey;
@@ -26,6 +26,9 @@ const WORKER: &str = "wk1_";
 
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
+
+/// Bytes of the hash that names a coordinator.
+const NAME_BYTES: usize = 8;
 
 /// Bytes of the token of an assignment.
 pub const TOKEN_BYTES: usize = 16;
@@ -91,6 +94,14 @@ impl CoordinatorKey {
         let bytes = Zeroizing::new(self.secret.to_bytes());
         let encoded = Zeroizing::new(BASE64.encode(*bytes));
         Zeroizing::new(format!("{COORDINATOR}{}", *encoded))
+    }
+
+    /// What the coordinator is called on the bus, in letters and digits: the same for the same key,
+    /// and nothing can be learned from it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let digest = Sha256::digest(self.secret.public_key().as_bytes());
+        digest.iter().take(NAME_BYTES).map(|it| format!("{it:02x}")).collect()
     }
 
     /// The key for workers of one pool, or of any.

@@ -49,6 +49,12 @@ impl Prefix {
         format!("{self}.coordinator.hello")
     }
 
+    /// Coordinator to coordinator, request and reply: there must be one only.
+    #[must_use]
+    pub fn presence(&self) -> String {
+        format!("{self}.coordinator.presence")
+    }
+
     /// Worker to coordinator, within a session.
     #[must_use]
     pub fn to_coordinator(&self, session: SessionId) -> String {

@@ -7,31 +7,33 @@ use serde_json::json;
 use super::{Gate, call};
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::{Bus, Nats};
+use crate::support::paths;
 use crate::support::until::{SOON, until};
 
-/// What may be done by whom, as the documentation has it.
-const USERS: &str = r#"
-authorization {
-  users = [
-    { user: coordinator, password: barrel, permissions: {
-      publish: [ "windlass.worker.>", "windlass.event.>", "windlass.lifecycle.>",
-                 "windlass.audit.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>" ]
-      subscribe: [ "windlass.coordinator.>", "_INBOX.>" ]
-    } }
-    { user: worker, password: hands, permissions: {
-      publish: [ "windlass.coordinator.>" ]
-      subscribe: [ "windlass.worker.>", "_INBOX.>" ]
-    } }
-  ]
+/// What may be done by whom, as operators install it, with passwords in the place of keys.
+fn accounts() -> String {
+    let path = paths::root().join("deploy/nats/accounts.conf");
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for user in ["coordinator", "worker", "producer", "sys"] {
+        let key = format!("nkey: $NATS_{}_NKEY", user.to_uppercase());
+        assert!(text.contains(&key), "no {key} in {text}");
+        text = text.replace(&key, &format!("user: {user}, password: {PASSWORD}"));
+    }
+    text
 }
-"#;
+
+/// The password of everyone; not all of its letters can stand in a URL as they are.
+const PASSWORD: &str = "barrel@hands";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_needs_no_more_permissions_than_documented() {
-    let (gate, nats) = (Gate::new().await, Nats::with(USERS).await);
-    let as_user = |user: &str| nats.url().replace("nats://", &format!("nats://{user}@"));
-    let mut layout = Layout::on(&as_user("worker:hands"), 2);
-    layout.coordinator = as_user("coordinator:barrel");
+async fn a_fleet_needs_no_more_permissions_than_installed() {
+    let (gate, nats) = (Gate::new().await, Nats::with(&accounts()).await);
+    let as_user = |user: &str| {
+        let login = format!("nats://{user}:{}@", PASSWORD.replace('@', "%40"));
+        nats.url().replace("nats://", &login)
+    };
+    let mut layout = Layout::on(&as_user("worker"), 2);
+    layout.coordinator = as_user("coordinator");
     let fleet = Fleet::with(layout).await;
     let workflow = gate.deploy(&fleet).await;
     let view = fleet.api.run(&workflow, &call("quick", "a")).await;

@@ -37,14 +37,15 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
     }
     measure::reset_peak();
     let memory = Arc::new(Memory { every: load.workflows.div_ceil(10), ..Memory::default() });
-    let before = Usage::now();
+    let others = target.processes();
+    let before = Usage::now(&others);
     let begin = Instant::now();
     let latencies = match target.server().filter(|_| load.all_at_once) {
         Some(server) => started_then_ended(load, &server).await?,
         None => one_after_the_other(load, target, &memory).await?,
     };
     let elapsed = begin.elapsed();
-    let usage = Usage::now().since(&before);
+    let usage = Usage::now(&others).since(&before);
     if latencies.len() as u64 != load.workflows {
         let detail = format!("only {} of {} workflows ended", latencies.len(), load.workflows);
         return Err(CliError::coded(&BENCH_FAILED, &detail));

@@ -14,6 +14,7 @@ use windlass_coordinator::coordinator::{
 use windlass_proto::limits::API_WAIT_MS;
 use windlass_proto::value::Value;
 
+use super::fleet::FleetBench;
 use super::workload::Load;
 use crate::client::Client;
 use crate::code::{BENCH_FAILED, NOT_STARTED};
@@ -38,12 +39,26 @@ pub(super) enum Target {
 
 /// A coordinator in this process.
 pub(super) struct Local {
-    embedded: Embedded,
+    system: System,
+    coordinator: Coordinator,
     directory: PathBuf,
     start: Start,
     expected: Value,
     /// Removed when dropped.
     _temporary: Option<TempDir>,
+}
+
+/// What performs the tasks of a local coordinator.
+enum System {
+    Embedded(Embedded),
+    Fleet(FleetBench),
+}
+
+/// Where the workers of a local coordinator are: processes of their own, behind NATS.
+#[derive(Clone, Copy)]
+pub(super) struct Workers<'a> {
+    pub(super) nats: &'a str,
+    pub(super) count: u32,
 }
 
 /// A server.
@@ -58,10 +73,11 @@ pub(super) async fn open(
     load: &Load,
     remote: Option<&str>,
     data_dir: Option<&Path>,
+    workers: Option<Workers<'_>>,
 ) -> Result<Target, CliError> {
     match remote {
         Some(url) => Ok(Target::Server(Arc::new(Server::open(load, url).await?))),
-        None => Ok(Target::Local(Box::new(Local::open(load, data_dir).await?))),
+        None => Ok(Target::Local(Box::new(Local::open(load, data_dir, workers).await?))),
     }
 }
 
@@ -93,16 +109,34 @@ impl Target {
         }
     }
 
+    /// The processes of its workers, where they are not in this one.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        match self {
+            Self::Local(local) => match &local.system {
+                System::Embedded(_) => Vec::new(),
+                System::Fleet(fleet) => fleet.processes(),
+            },
+            Self::Server(_) => Vec::new(),
+        }
+    }
+
     /// Stops it, if it is ours.
     pub(super) async fn close(self) {
         if let Self::Local(local) = self {
-            local.embedded.close().await;
+            match local.system {
+                System::Embedded(embedded) => embedded.close().await,
+                System::Fleet(fleet) => fleet.close().await,
+            }
         }
     }
 }
 
 impl Local {
-    async fn open(load: &Load, data_dir: Option<&Path>) -> Result<Self, CliError> {
+    async fn open(
+        load: &Load,
+        data_dir: Option<&Path>,
+        workers: Option<Workers<'_>>,
+    ) -> Result<Self, CliError> {
         let (directory, temporary) = match data_dir {
             Some(directory) => (directory.to_owned(), None),
             None => {
@@ -114,11 +148,22 @@ impl Local {
                 (temporary.path().to_owned(), Some(temporary))
             }
         };
-        let worker = WorkerOptions::default();
-        let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-        let options = EmbeddedOptions { data_dir, worker, files, retention };
-        let embedded = embedded::open(options).await?;
-        let deployed = embedded.coordinator.deploy(load.definition.to_string()).await?;
+        let (system, coordinator) = match workers {
+            Some(Workers { nats, count }) => {
+                let fleet = FleetBench::open(&directory, nats, count).await?;
+                let coordinator = fleet.coordinator.clone();
+                (System::Fleet(fleet), coordinator)
+            }
+            None => {
+                let worker = WorkerOptions::default();
+                let (data_dir, files, retention) = (Some(directory.clone()), None, None);
+                let options = EmbeddedOptions { data_dir, worker, files, retention };
+                let embedded = embedded::open(options).await?;
+                let coordinator = embedded.coordinator.clone();
+                (System::Embedded(embedded), coordinator)
+            }
+        };
+        let deployed = coordinator.deploy(load.definition.to_string()).await?;
         let workflow = WorkflowRef {
             namespace: deployed.workflow.namespace.to_string(),
             name: deployed.workflow.name.to_string(),
@@ -135,11 +180,11 @@ impl Local {
         };
         // JSON is a value, whatever it holds.
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
-        Ok(Self { embedded, directory, start, expected, _temporary: temporary })
+        Ok(Self { system, coordinator, directory, start, expected, _temporary: temporary })
     }
 
     async fn run(&self) -> Result<(), CliError> {
-        match attempt(&self.embedded.coordinator, &self.start).await? {
+        match attempt(&self.coordinator, &self.start).await? {
             Some(Outcome::Completed(output)) if output == self.expected => Ok(()),
             Some(Outcome::Completed(output)) => Err(wrong(&format!("it gave {output}"))),
             Some(Outcome::Faulted(problem)) => Err(wrong(&format!("it faulted: {problem}"))),

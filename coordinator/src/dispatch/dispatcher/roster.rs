@@ -73,8 +73,6 @@ pub(super) struct Member {
     pub(super) profile: Profile,
     pub(super) joined_at: Timestamp,
     pub(super) heard_at: Timestamp,
-    /// Counter of the last frame it has dealt with.
-    pub(super) seen: u64,
     /// True from its first beat on.
     pub(super) ready: bool,
     pub(super) leaving: bool,
@@ -93,7 +91,6 @@ impl Member {
             profile,
             joined_at: now,
             heard_at: now,
-            seen: 0,
             ready: false,
             leaving: false,
             flights: HashSet::new(),
@@ -106,7 +103,6 @@ impl Member {
     pub(super) fn hear(&mut self, beat: &Beat, now: Timestamp) {
         self.heard_at = now;
         self.ready = true;
-        self.seen = self.seen.max(beat.seen);
         self.leaving |= beat.leaving;
         self.profile.concurrency = beat.concurrency.min(limits::WORKER_CONCURRENCY);
     }

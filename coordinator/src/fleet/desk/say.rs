@@ -18,7 +18,7 @@ use crate::fleet::plain;
 impl Desk {
     /// Does what follows from what was heard, and says it.
     pub(super) async fn follow_up(&mut self) {
-        if self.bus.is_up() && !self.closed {
+        if self.bus.is_up() && self.closing.is_none() {
             self.dispatcher.assign(self.clock.now(), &mut self.orders);
         }
         for order in std::mem::take(&mut self.orders) {

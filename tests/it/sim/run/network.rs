@@ -246,6 +246,7 @@ impl Run<'_> {
         let instance = match &message {
             Message::Start(start) => start.id,
             Message::Input { instance, .. }
+            | Message::EmitAgain { instance, .. }
             | Message::Show { instance, .. }
             | Message::Watch { instance, .. } => *instance,
             Message::Reported(report) => report.key.instance,

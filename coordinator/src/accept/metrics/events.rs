@@ -1,0 +1,65 @@
+//! What events over the bus have to say to Prometheus.
+
+use super::Text;
+use crate::events::{EventsView, Standing, Totals};
+
+/// Adds the families of events over the bus.
+pub(super) fn add(text: &mut Text, view: &EventsView) {
+    let ready = |(stream, standing): &(&'static str, Standing)| {
+        let ready = u8::from(*standing == Standing::Ready);
+        (format!("{{stream=\"{stream}\"}}"), ready.to_string())
+    };
+    let ready: Vec<_> = view.streams.iter().map(ready).collect();
+    let help = "1 while a stream is there and as it must be.";
+    text.family("windlass_stream_ready", "gauge", help, &ready);
+    let help = "Emitted events that JetStream has not acknowledged.";
+    text.single("windlass_bus_events_waiting", "gauge", help, view.waiting as u64);
+    let Totals {
+        received,
+        malformed,
+        own,
+        delayed,
+        emitted,
+        retried,
+        refused,
+        deferred,
+        told,
+        dropped,
+    } = view.totals;
+    for (name, help, value) in [
+        ("windlass_bus_events_received_total", "Events taken from the bus.", received),
+        ("windlass_bus_events_malformed_total", "Messages dropped: no CloudEvents.", malformed),
+        ("windlass_bus_events_own_total", "Events that came back to their sender.", own),
+        ("windlass_bus_events_delayed_total", "Events put off: too much work.", delayed),
+        ("windlass_bus_events_emitted_total", "Emitted events acknowledged.", emitted),
+        ("windlass_bus_events_retried_total", "Further tries to publish one.", retried),
+        ("windlass_bus_events_refused_total", "Emitted events too large to publish.", refused),
+        ("windlass_bus_events_deferred_total", "Emitted events that found no room.", deferred),
+        ("windlass_lifecycle_events_total", "Lifecycle events published.", told),
+        ("windlass_lifecycle_events_dropped_total", "Lifecycle events given up.", dropped),
+    ] {
+        text.single(name, "counter", help, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Text, add};
+    use crate::events::{EventsView, Standing, Totals};
+
+    #[test]
+    fn a_stream_that_cannot_be_used_shows() {
+        let streams = vec![("events", Standing::Unusable), ("audit", Standing::Ready)];
+        let totals = Totals { dropped: 3, ..Totals::default() };
+        let mut text = Text::default();
+        add(&mut text, &EventsView { totals, streams, waiting: 7 });
+        for line in [
+            "windlass_stream_ready{stream=\"events\"} 0\n",
+            "windlass_stream_ready{stream=\"audit\"} 1\n",
+            "windlass_bus_events_waiting 7\n",
+            "windlass_lifecycle_events_dropped_total 3\n",
+        ] {
+            assert!(text.0.contains(line), "{line}: {}", text.0);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! CloudEvents over the bus: in, out, and those that tell of workflows themselves.
+//!
+//! ```text
+//!  WINDLASS_EVENTS ──> intake ──> Coordinator::offer ──> partitions ──> acknowledged once durable
+//!                                                            │
+//!  WINDLASS_EVENTS <── publisher <── outlet <── emitted ─────┤   (the visit stays open until the ack)
+//!  WINDLASS_LIFECYCLE <── teller <── outlet <── news ────────┘   (best effort, drops are counted)
+//! ```
+//!
+//! [`keeper`] makes the streams and looks after them.
+//!
+//! **Invariant:** nothing here is the truth. All streams can be deleted at any time: what was emitted
+//! and not acknowledged is open in the journal, and is published again.
+
+mod counts;
+pub(crate) mod envelope;
+mod intake;
+mod keeper;
+pub mod lifecycle;
+mod outlet;
+mod publisher;
+mod stream;
+mod teller;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::{self, Context};
+use tokio::runtime::Handle;
+use windlass_bus::Bus;
+use windlass_proto::limits;
+use windlass_proto::wire::subject::Prefix;
+
+pub use counts::{EventsView, Totals};
+pub use outlet::{Emitted, Outlet};
+pub use stream::Standing;
+
+use crate::coordinator::Coordinator;
+use crate::dispatch::Reporter;
+use counts::Counts;
+use keeper::Keeper;
+use lifecycle::Level;
+
+/// The header that names the coordinator an event comes from: its own instances have it already, so
+/// it does not take it in again.
+const ORIGIN: &str = "Windlass-Origin";
+
+/// How events travel over the bus.
+#[derive(Clone, Debug)]
+pub struct EventOptions {
+    /// The first token of every subject.
+    pub prefix: Prefix,
+    /// What this coordinator is called on the bus: letters and digits, the same over restarts, another
+    /// one for every journal.
+    pub origin: String,
+    /// Replicas of streams that are made, from 1 to [`limits::STREAM_REPLICAS`].
+    pub replicas: u8,
+    /// What is told of workflows.
+    pub lifecycle: Level,
+}
+
+/// Events over the bus.
+pub struct Events {
+    reach: Reach,
+    runtime: Handle,
+    level: Level,
+}
+
+/// What every part needs.
+#[derive(Clone)]
+struct Reach {
+    bus: Bus,
+    context: Context,
+    prefix: Prefix,
+    origin: Arc<str>,
+    keeper: keeper::Watch,
+    counts: Arc<Counts>,
+}
+
+impl Events {
+    /// Opens the way: streams are made and looked after from now on. Work is done on `runtime`.
+    #[must_use]
+    pub fn open(bus: &Bus, options: EventOptions, runtime: &Handle) -> Self {
+        let EventOptions { prefix, origin, replicas, lifecycle } = options;
+        let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
+        let context = jetstream::ContextBuilder::new()
+            .timeout(patience)
+            .backpressure_on_inflight(true)
+            .build(bus.client.clone());
+        let (keeper, watch) = Keeper::new(bus.clone(), context.clone(), &prefix, replicas);
+        runtime.spawn(keeper.run());
+        let reach = Reach {
+            bus: bus.clone(),
+            context,
+            prefix,
+            origin: origin.into(),
+            keeper: watch,
+            counts: Arc::default(),
+        };
+        Self { reach, runtime: runtime.clone(), level: lifecycle }
+    }
+
+    /// The way out for what partitions emit and tell.
+    #[must_use]
+    pub fn outlet(&self, reporter: Reporter) -> Arc<Outlet> {
+        let (outlet, emitted, news) = Outlet::new(self.reach.clone(), self.level);
+        let deferred = outlet.deferred();
+        self.runtime.spawn(publisher::run(self.reach.clone(), reporter, emitted, deferred));
+        if self.level != Level::Off {
+            self.runtime.spawn(teller::run(self.reach.clone(), news));
+        }
+        Arc::new(outlet)
+    }
+
+    /// Takes events from the bus to `coordinator` from now on, until that stops.
+    pub fn attend(&self, coordinator: &Coordinator) {
+        self.runtime.spawn(intake::run(self.reach.clone(), coordinator.clone()));
+    }
+}

@@ -1,0 +1,187 @@
+//! Takes events from the bus, and acknowledges each once what came of it is durable.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull::{Config, Stream};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
+use async_nats::jetstream::{AckKind, Message};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use windlass_proto::limits;
+
+use super::stream::{Purpose, Standing};
+use super::{ORIGIN, Reach, envelope};
+use crate::accept::code::Code;
+use crate::coordinator::{Coordinator, CoordinatorError};
+
+/// Bytes of a problem that a log line shows: some of it may be the sender's.
+const SHOWN: usize = 300;
+
+/// Takes events until the coordinator stops.
+pub(super) async fn run(reach: Reach, coordinator: Coordinator) {
+    let mut told = String::new();
+    loop {
+        match reach.keeper.settled(Purpose::Events).await {
+            Standing::Ready => {}
+            _ => {
+                // There may be JetStream later, after a restart of the server.
+                tokio::time::sleep(Duration::from_millis(limits::STREAMS_CHECK_MS)).await;
+                continue;
+            }
+        }
+        match attend(&reach, &coordinator).await {
+            Ok(()) => return,
+            Err(reason) => {
+                if told != reason {
+                    tracing::warn!(%reason, "events from the bus are interrupted");
+                }
+                told = reason;
+                reach.keeper.doubt();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Takes events as long as the consumer lasts. `Ok` when the coordinator has stopped.
+async fn attend(reach: &Reach, coordinator: &Coordinator) -> Result<(), String> {
+    let mut messages = subscribe(reach).await?;
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some(goes_on) = under_way.next() => {
+                let goes_on: bool = goes_on;
+                if !goes_on {
+                    return Ok(());
+                }
+            }
+            next = messages.next(), if under_way.len() < limits::EVENT_INTAKE => match next {
+                // The offer is made here and now, so that events are decided on as they came; only
+                // the wait for the disk is shared.
+                Some(Ok(message)) => under_way.push(settle(reach, offer(reach, coordinator, message))),
+                Some(Err(error)) => return Err(error.to_string()),
+                None => return Err("the consumer has ended".to_owned()),
+            },
+        }
+    }
+}
+
+/// The durable consumer, made where there is none, and what it gives.
+async fn subscribe(reach: &Reach) -> Result<Stream, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let name = format!("coordinator-{}", reach.origin);
+    let config = Config {
+        durable_name: Some(name),
+        description: Some("Windlass: events for the workflows of one coordinator".to_owned()),
+        // What was sent before the coordinator came, or before its consumer was made anew, counts.
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: Duration::from_millis(limits::EVENT_ACK_MS),
+        filter_subject: reach.prefix.all_events(),
+        max_ack_pending: 4 * limits::EVENT_INTAKE as i64,
+        ..Config::default()
+    };
+    let stream = reach.prefix.stream(Purpose::Events.word());
+    let made = reach.context.create_consumer_on_stream(config, stream).await;
+    let consumer = made.map_err(|error| text(&error))?;
+    let messages = consumer
+        .stream()
+        .max_messages_per_batch(limits::EVENT_INTAKE)
+        .max_bytes_per_batch(limits::EVENT_INTAKE_BYTES)
+        .expires(Duration::from_secs(30))
+        // Two missed ones, and the consumer is looked for again.
+        .heartbeat(Duration::from_secs(5))
+        .messages()
+        .await;
+    messages.map_err(|error| text(&error))
+}
+
+/// What is to be answered to the bus, with the message it is about.
+enum Fate<F> {
+    /// It is ours: our instances have it.
+    Own(Message),
+    Malformed(Message, String),
+    Offered(Message, F),
+    Refused(Message, CoordinatorError),
+}
+
+/// Hands an event to all partitions.
+fn offer(
+    reach: &Reach,
+    coordinator: &Coordinator,
+    message: Message,
+) -> Fate<impl Future<Output = Result<(), CoordinatorError>> + use<>> {
+    let origin = message.headers.as_ref().and_then(|it| it.get(ORIGIN));
+    if origin.is_some_and(|it| it.as_str() == &*reach.origin) {
+        return Fate::Own(message);
+    }
+    let event = match envelope::read(message.headers.as_ref(), &message.payload) {
+        Ok(event) => event,
+        Err(problem) => return Fate::Malformed(message, problem),
+    };
+    match coordinator.offer(Arc::new(event)) {
+        Ok(offered) => Fate::Offered(message, async { offered.await.map(|_| ()) }),
+        Err(error) => Fate::Refused(message, error),
+    }
+}
+
+/// Answers the bus, once what came of an event is durable. False when the coordinator has stopped.
+async fn settle<F>(reach: &Reach, fate: Fate<F>) -> bool
+where
+    F: Future<Output = Result<(), CoordinatorError>>,
+{
+    let counts = &reach.counts;
+    let (message, kind) = match fate {
+        Fate::Own(message) => {
+            counts.own.one();
+            (message, AckKind::Ack)
+        }
+        Fate::Malformed(message, problem) => {
+            counts.malformed.one();
+            complain(&message, &problem);
+            (message, AckKind::Term)
+        }
+        Fate::Refused(message, error) => match answer(Err(error)) {
+            Some(kind) => (message, kind),
+            None => return false,
+        },
+        Fate::Offered(message, offered) => match answer(offered.await) {
+            Some(kind) => (message, kind),
+            None => return false,
+        },
+    };
+    match kind {
+        AckKind::Nak(_) => counts.delayed.one(),
+        AckKind::Ack => counts.received.one(),
+        _ => {}
+    }
+    // An answer that gets lost is one more delivery, and nothing is consumed twice.
+    if let Err(error) = message.ack_with(kind).await {
+        tracing::debug!(%error, "an event could not be acknowledged");
+    }
+    true
+}
+
+/// The answer to the bus; none when the coordinator has stopped, so that the event stays.
+fn answer(result: Result<(), CoordinatorError>) -> Option<AckKind> {
+    match result {
+        Ok(()) => Some(AckKind::Ack),
+        Err(CoordinatorError::Overloaded(_)) => {
+            Some(AckKind::Nak(Some(Duration::from_millis(limits::EVENT_AGAIN_MS))))
+        }
+        Err(_) => None,
+    }
+}
+
+fn complain(message: &Message, problem: &str) {
+    let problem: String = problem.chars().take(SHOWN).collect();
+    let sequence = message.info().map_or(0, |info| info.stream_sequence);
+    tracing::warn!(
+        code = Code::NotACloudEvent.code(),
+        subject = %message.subject,
+        sequence,
+        "a message on the bus is dropped: {problem}"
+    );
+}

@@ -26,7 +26,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import Box, PrivateKey, PublicKey
 
 FRAME_BYTES = 512 << 10  # the largest frame, less where the NATS server allows less
-RESULT_BYTES = 16 << 20  # the largest result
+RESULT_BYTES, RESULT_DEPTH = 16 << 20, 256  # the largest result, and how deep it may nest
 AGAIN, LONGEST = 2.0, 30.0  # seconds until a report that was not answered is repeated: first, most
 LAST_WORDS = 5.0  # seconds a worker that leaves waits for answers to its last reports
 RUNTIME = "https://serverlessworkflow.io/spec/1.0.0/errors/runtime"
@@ -287,6 +287,8 @@ class Worker:
             result = json.loads(json.dumps(result, allow_nan=False))
             if len(msgpack.packb(result, default=digits)) > RESULT_BYTES:
                 raise ValueError(f"the result is larger than {RESULT_BYTES} bytes")
+            if depth(result) > RESULT_DEPTH:
+                raise ValueError(f"the result is nested deeper than {RESULT_DEPTH} levels")
             return {"Ok": result}
         except Problem as problem:
             return {"Err": problem.fields}
@@ -336,6 +338,14 @@ def numbers(value):
     if isinstance(value, dict):
         return {key: numbers(it) for key, it in value.items()}
     return value
+
+
+def depth(value):
+    """Levels of nesting: 0 for what has no parts."""
+    if not isinstance(value, (dict, list)):
+        return 0
+    parts = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth, parts), default=0)
 
 
 def tell(text):

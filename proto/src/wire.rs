@@ -8,6 +8,9 @@ pub mod capability;
 pub mod hello;
 pub mod key;
 pub mod message;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod recorded;
 pub mod session;
 pub mod subject;
 

@@ -22,6 +22,7 @@ mod fleet;
 mod language;
 mod load;
 mod mutate;
+mod protocol;
 mod python_worker;
 mod rust_worker;
 mod seed;

@@ -196,7 +196,9 @@ async fn errors_of_functions_are_problems_that_definitions_catch() {
     });
     assert_eq!(view["output"], json!({"caught": caught}), "{view}");
 
-    for (function, detail) in [("fail", "the printer is on fire"), ("bytes", "bytes")] {
+    for (function, detail) in
+        [("fail", "the printer is on fire"), ("bytes", "bytes"), ("deep", "nested")]
+    {
         let text = definition(function, &format!("- ask: {{call: {function}}}"));
         let workflow = stage.fleet.api.deploy(&text).await;
         let view = stage.fleet.api.run(&workflow, &json!({})).await;

@@ -105,7 +105,7 @@ pub enum HelloError {
 
 /// A registration on its way: what the worker keeps until the answer comes.
 pub struct Joining {
-    cipher: SalsaBox,
+    pub(super) cipher: SalsaBox,
 }
 
 /// A worker that was welcomed.
@@ -191,10 +191,13 @@ impl Applicant {
         if !key.admits(enrolment, pool) {
             return Some(format!("its key does not admit it to the pool `{pool}`"));
         }
-        match self.protocol {
-            Some(_) => None,
-            None => Some(HelloError::Protocol(self.offered.clone()).to_string()),
-        }
+        let Self { protocol, offered, .. } = self;
+        // The worker shows it, so it says who speaks what.
+        protocol.is_none().then(|| {
+            format!(
+                "no protocol in common: the coordinator speaks {PROTOCOLS:?}, the worker {offered:?}"
+            )
+        })
     }
 
     /// The answer to send.
@@ -241,7 +244,7 @@ fn open(cipher: &SalsaBox, nonce: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Hello
 mod tests {
     use serde_bytes::ByteBuf;
 
-    use super::{HelloError, Introduction, Welcome, introduce, receive};
+    use super::{Hello, HelloError, Introduction, Welcome, decode, encode, introduce, receive};
     use crate::wire::key::{CoordinatorKey, WorkerKey};
     use crate::wire::session::SessionId;
 
@@ -292,6 +295,29 @@ mod tests {
         assert!(objection.as_ref().is_some_and(|it| it.contains("pool `x`")));
         let answer = applicant.answer(&welcome(SessionId([0; 16]), objection)).unwrap();
         assert!(matches!(joining.finish(&answer), Err(HelloError::Refused(_))));
+    }
+
+    /// What comes of a registration that offers these protocols.
+    fn offering(protocols: &[u16]) -> Result<u16, HelloError> {
+        let key = CoordinatorKey::generate();
+        let (hello, joining) = introduce(&worker_key(&key, None), introduction("x"))?;
+        let hello = Hello { protocols: protocols.to_vec(), ..decode(&hello)? };
+        let applicant = receive(&key, &encode(&hello)?)?;
+        let refused = applicant.objection(&key);
+        let protocol = applicant.protocol.unwrap_or_default();
+        let welcome = Welcome { protocol, ..welcome(SessionId([4; 16]), refused) };
+        Ok(joining.finish(&applicant.answer(&welcome)?)?.welcome.protocol)
+    }
+
+    #[test]
+    fn the_first_protocol_in_common_is_spoken() {
+        assert_eq!(offering(&[99, 1]).unwrap(), 1);
+        assert_eq!(offering(&[1, 99]).unwrap(), 1);
+        let refused = offering(&[99]).unwrap_err().to_string();
+        let reason = "the coordinator refuses this worker: no protocol in common: \
+                      the coordinator speaks [1], the worker [99]";
+        assert_eq!(refused, reason);
+        assert!(matches!(offering(&[]), Err(HelloError::Refused(_))));
     }
 
     #[test]

@@ -45,6 +45,13 @@ async def bytes_of(arguments, call):
     return b"no JSON"
 
 
+async def deep(arguments, call):
+    value = []
+    for _ in range(300):
+        value = [value]
+    return value
+
+
 async def hold(arguments, call):
     """Ends once the file `open` is there."""
     note(f"begin {arguments['id']} {call.idempotency_key}")
@@ -59,6 +66,6 @@ async def hold(arguments, call):
 
 functions = {
     "describe": describe, "count": count, "echo": echo, "refuse": refuse, "fail": fail,
-    "bytes": bytes_of, "hold": hold,
+    "bytes": bytes_of, "deep": deep, "hold": hold,
 }
 asyncio.run(Worker(functions, drain=60.0, **from_environment()).run())

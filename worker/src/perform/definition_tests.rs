@@ -180,6 +180,7 @@ async fn functions_are_called_by_name_and_as_data() {
     let (server, _) = keeping().await;
     for with in [
         "call: logError\n    with: { message: '${ .m }' }\n",
+        "call: logError:1.0.0@default\n    with: { message: '${ .m }' }\n",
         "call: function\n    with:\n      function: logError\n      arguments: { message: '${ .m }' }\n",
     ] {
         let plan = plan(&format!("do:\n- tell:\n    {with}"));

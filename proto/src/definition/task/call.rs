@@ -131,9 +131,12 @@ impl Decoder<'_> {
     fn registered(&mut self, call: &Node, name: &Arc<str>) -> Option<FunctionTarget> {
         let bare = name.split(':').next().unwrap_or(name);
         let offered = self.registered.unwrap_or_default();
-        let standard = STANDARD_FUNCTIONS.contains(&bare);
-        if standard || offered.iter().any(|it| it == name || **it == *bare) {
+        if offered.contains(name) {
             return Some(FunctionTarget::Registered(name.clone()));
+        }
+        // Workers have one version of a function: its name is what they know it by.
+        if STANDARD_FUNCTIONS.contains(&bare) || offered.iter().any(|it| **it == *bare) {
+            return Some(FunctionTarget::Registered(bare.into()));
         }
         let functions = self.reusable.functions.keys().map(|key| &**key);
         let known =

@@ -317,7 +317,7 @@ fn functions_are_found_where_they_are() {
     assert!(
         matches!(target(2), FunctionTarget::Cataloged(it) if &**it == "https://a@b/function.yaml")
     );
-    assert!(matches!(target(3), FunctionTarget::Registered(it) if &**it == "log:1.0.0"));
+    assert!(matches!(target(3), FunctionTarget::Registered(it) if &**it == "log"));
     assert_eq!(&*plan.task(plan.root[4]).variables, ["context".into()]);
     let function = plan.task(plan.functions["twice"]);
     assert_eq!((&*function.name, &*function.reference), ("twice", ""));

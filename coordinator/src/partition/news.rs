@@ -3,7 +3,7 @@
 //! Facts name tasks by their frames, and frames that a decision closes are gone after it. So an
 //! instance in memory keeps what is told of its open frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_proto::id::FrameId;
@@ -35,8 +35,23 @@ struct Name {
     reference: Arc<str>,
     /// Comes before the pointers of the tasks inside: the call sites of functions.
     prefix: Arc<str>,
+    /// True for the body of a function.
+    silent: bool,
     /// Why the flow left it without an end of its own.
     fault: Option<Problem>,
+}
+
+impl Name {
+    /// Nothing for the body of a function: it has the pointer of its call, which is told of.
+    fn told(self, change: Change) -> Option<(Arc<str>, Change)> {
+        (!self.silent).then_some((self.reference, change))
+    }
+
+    /// What is told of a task that the flow left without an end of its own.
+    fn left(mut self) -> Option<(Arc<str>, Change)> {
+        let change = self.fault.take().map_or(Change::Cancelled, Change::Faulted);
+        self.told(change)
+    }
 }
 
 impl Open {
@@ -79,15 +94,17 @@ impl Open {
         }
     }
 
-    fn open(&mut self, id: FrameId, parent: FrameId, task: &Task) -> Arc<str> {
+    /// Opens a task; its pointer, if it is to be told of.
+    fn open(&mut self, id: FrameId, parent: FrameId, task: &Task) -> Option<Arc<str>> {
         let above = self.tasks.get(&parent).map(|it| it.prefix.clone());
         let reference = self.reference(parent, task);
         let is_call = matches!(&task.kind, Kind::Function(call)
             if matches!(call.target, FunctionTarget::Defined(_)));
         let prefix = if is_call { reference.clone() } else { above.unwrap_or_default() };
-        let name = Name { parent, reference: reference.clone(), prefix, fault: None };
+        let silent = task.reference.is_empty();
+        let name = Name { parent, reference: reference.clone(), prefix, silent, fault: None };
         self.tasks.insert(id, name);
-        reference
+        (!silent).then_some(reference)
     }
 
     /// The pointer of a task inside the frame `parent`.
@@ -100,8 +117,24 @@ impl Open {
         }
     }
 
-    fn close(&mut self, id: FrameId) -> Option<Arc<str>> {
-        self.tasks.remove(&id).map(|it| it.reference)
+    /// Closes a task, and what it has left open inside.
+    fn close(&mut self, id: FrameId, change: Change) -> Vec<(Arc<str>, Change)> {
+        let mut told = self.empty(id);
+        told.extend(self.tasks.remove(&id).and_then(|it| it.told(change)));
+        told
+    }
+
+    /// Closes what is open inside a task, innermost first.
+    fn empty(&mut self, id: FrameId) -> Vec<(Arc<str>, Change)> {
+        let mut inside = BTreeSet::new();
+        // A frame's number is greater than its parent's, so one pass in order finds them all.
+        for (child, name) in self.tasks.range(FrameId(id.0.saturating_add(1))..) {
+            if name.parent == id || inside.contains(&name.parent) {
+                inside.insert(*child);
+            }
+        }
+        let names = inside.into_iter().rev().filter_map(|id| self.tasks.remove(&id));
+        names.filter_map(Name::left).collect()
     }
 
     /// A task failed: whatever around it closes with it, closes for that reason.
@@ -122,8 +155,7 @@ impl Open {
             let is_gone = |id: &FrameId| !instance.frames.contains_key(id);
             let gone: Vec<_> = self.tasks.keys().rev().copied().filter(is_gone).collect();
             for name in gone.into_iter().filter_map(|id| self.tasks.remove(&id)) {
-                let change = name.fault.map_or(Change::Cancelled, Change::Faulted);
-                told.push((name.reference, change));
+                told.extend(name.left());
             }
         }
         if std::mem::take(&mut self.blamed) {
@@ -162,8 +194,9 @@ impl Account<'_> {
             let (before, after) = if ends(fact) { (told, Vec::new()) } else { (Vec::new(), told) };
             let mut number = 0;
             let mut push = |what: What| {
-                number += u32::from(matches!(what, What::Task(..)));
-                releases.push(self.news(sequence, number, what));
+                let of_task = matches!(what, What::Task(..));
+                number += u32::from(of_task);
+                releases.push(self.news(sequence, if of_task { number } else { 0 }, what));
             };
             before.into_iter().for_each(|(task, change)| push(What::Task(task, change)));
             what.into_iter().for_each(&mut push);
@@ -191,29 +224,31 @@ impl Account<'_> {
                 let id = *next;
                 *next = FrameId(id.0.saturating_add(1));
                 let reference = open.open(id, *parent, self.plan.task(*task));
-                vec![(reference.clone(), Change::Created), (reference, Change::Started)]
+                let told = |it: Arc<str>| [(it.clone(), Change::Created), (it, Change::Started)];
+                reference.into_iter().flat_map(told).collect()
             }
-            Fact::TaskSkipped { parent, task, frame, .. } => match frame {
-                Some(frame) => {
-                    open.close(*frame).map(|it| (it, Change::Skipped)).into_iter().collect()
+            Fact::TaskSkipped { frame: Some(frame), .. } => open.close(*frame, Change::Skipped),
+            Fact::TaskSkipped { parent, task, frame: None, .. } => {
+                let task = self.plan.task(*task);
+                if task.reference.is_empty() {
+                    return Vec::new();
                 }
-                None => {
-                    let reference = open.reference(*parent, self.plan.task(*task));
-                    vec![(reference.clone(), Change::Created), (reference, Change::Skipped)]
-                }
-            },
+                let it = open.reference(*parent, task);
+                vec![(it.clone(), Change::Created), (it, Change::Skipped)]
+            }
             Fact::TaskCompleted { frame, output, .. } => {
-                let change = Change::Completed(output.clone());
-                open.close(*frame).map(|it| (it, change)).into_iter().collect()
+                open.close(*frame, Change::Completed(output.clone()))
             }
             Fact::TaskFaulted { frame, problem } => {
                 open.blame(*frame, problem);
-                let change = Change::Faulted(problem.clone());
-                open.close(*frame).map(|it| (it, change)).into_iter().collect()
+                open.close(*frame, Change::Faulted(problem.clone()))
             }
+            Fact::Caught { frame, .. }
+            | Fact::RetryScheduled { frame, .. }
+            | Fact::EvaluationRequested { frame, .. } => open.empty(*frame),
             Fact::AttemptBegan { frame, attempt } if *attempt > 1 => {
-                let name = open.tasks.get(frame).map(|it| it.reference.clone());
-                name.map(|it| (it, Change::Retried)).into_iter().collect()
+                let name = open.tasks.get(frame).filter(|it| !it.silent);
+                name.map(|it| (it.reference.clone(), Change::Retried)).into_iter().collect()
             }
             _ => Vec::new(),
         }

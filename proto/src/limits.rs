@@ -263,7 +263,7 @@ pub const AUDIT_BYTES: i64 = 64 << 20;
 pub const AUDIT_AGE_MS: u64 = 30 * 24 * 3_600_000;
 
 /// Bytes of one message of a stream: the largest payload, and room for its envelope.
-pub const EVENT_MESSAGE_BYTES: i32 = (17 << 20) as i32;
+pub const EVENT_MESSAGE_BYTES: i32 = 17 << 20;
 
 /// Milliseconds within which a stream drops what was published twice. Far longer than one try of a
 /// publication takes; the index of ids costs the server memory.

@@ -2,6 +2,7 @@
 //!
 //! Partitions note [`News`], which costs them some reference counts; the JSON is made elsewhere.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub struct News {
     pub plan: Arc<Plan>,
     /// Sequence number of the fact.
     pub sequence: u64,
+    /// Which piece of news of tasks in that fact, from 1; 0 for the workflow itself.
+    pub number: u32,
     /// When it was decided.
     pub at: Timestamp,
     /// What.
@@ -67,8 +70,8 @@ pub enum What {
     Resumed,
     /// It waits for events.
     CorrelationStarted,
-    /// It has the events it waited for; with the correlation keys the last one fixed.
-    CorrelationCompleted(Vec<(Arc<str>, Value)>),
+    /// It has the events it waited for; with the correlation keys and what they must be.
+    CorrelationCompleted(BTreeMap<Arc<str>, Value>),
     /// An operator ended it.
     Cancelled,
     /// It ended with an error.
@@ -121,10 +124,10 @@ impl News {
         };
         let at = self.at.to_rfc3339();
         data.insert(time.into(), at.clone().into());
-        // One fact can tell of a task twice.
-        let created = matches!(&self.what, What::Task(_, Change::Created));
-        let suffix = if created { "/created" } else { "" };
-        let id = format!("{}/{}{suffix}", self.instance, self.sequence);
+        let id = match self.number {
+            0 => format!("{}/{}", self.instance, self.sequence),
+            number => format!("{}/{}/{number}", self.instance, self.sequence),
+        };
         let workflow = &self.plan.id;
         let source = format!("/{}/{}/{}", workflow.namespace, workflow.name, workflow.version);
         let mut event = Members::new();
@@ -169,7 +172,7 @@ impl News {
             What::CorrelationStarted => ("correlation-started", "startedAt", Vec::new()),
             What::CorrelationCompleted(keys) => {
                 let keys = (!keys.is_empty())
-                    .then(|| ("correlationKeys".into(), Value::object(keys.iter().cloned())));
+                    .then(|| ("correlationKeys".into(), Value::object(keys.clone())));
                 ("correlation-completed", "completedAt", keys.into_iter().collect())
             }
             What::Cancelled => ("cancelled", "cancelledAt", Vec::new()),
@@ -210,4 +213,19 @@ impl Change {
 fn carried(output: &Value) -> Vec<(Arc<str>, Value)> {
     let fits = output.weight() <= limits::LIFECYCLE_OUTPUT_BYTES;
     fits.then(|| ("output".into(), output.clone())).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn levels_are_read_and_ordered() {
+        assert_eq!(
+            ["off", "workflow", "task"].map(|it| it.parse().ok()),
+            [Some(Level::Off), Some(Level::Workflow), Some(Level::Task)]
+        );
+        assert!("tasks".parse::<Level>().is_err());
+        assert_eq!(Level::default(), Level::Off);
+    }
 }

@@ -67,11 +67,7 @@ impl Partition {
             let NewInstance { input, parent, labels, priority, .. } = start;
             let (instance, decision) =
                 engine::create(&plan, id, now, input, parent, labels, priority);
-            let mut resident = Resident::new(instance, plan);
-            if self.lifecycle == Level::Task {
-                resident.begin_names();
-            }
-            self.residents.insert(resident);
+            self.residents.insert(Resident::new(instance, plan));
             self.apply(batch, id, decision)?;
         }
         if let Some(reply) = start.reply {
@@ -118,10 +114,10 @@ impl Partition {
         input: Input,
     ) -> Result<Reply, JournalError> {
         let now = batch.now;
-        let tasks = self.lifecycle == Level::Task;
+        let level = self.lifecycle;
         let Some(resident) = self.load(id)? else { return Ok(Err(Refusal::Unknown)) };
-        if tasks {
-            resident.name();
+        if level != Level::Off {
+            resident.note(level);
         }
         let plan = resident.plan.clone();
         match engine::decide(&plan, &mut resident.instance, now, input) {
@@ -143,10 +139,10 @@ impl Partition {
         id: InstanceId,
     ) -> Result<(), JournalError> {
         let now = batch.now;
-        let tasks = self.lifecycle == Level::Task;
+        let level = self.lifecycle;
         let Some(resident) = self.load(id)? else { return Ok(()) };
-        if tasks {
-            resident.name();
+        if level != Level::Off {
+            resident.note(level);
         }
         let plan = resident.plan.clone();
         let decision = engine::recover(&plan, &mut resident.instance, now);

@@ -7,7 +7,7 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
-use super::news::{Account, Names};
+use super::news::{Account, Open};
 use super::release::Release;
 use crate::engine::{Fact, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
@@ -39,8 +39,8 @@ pub(super) struct Resident {
     hot: bool,
     /// Facts covered by the latest snapshot.
     snapshot: u64,
-    /// The open tasks by name, where they are told of.
-    names: Option<Box<Names>>,
+    /// What is told of its open tasks, where something is.
+    open: Option<Open>,
 }
 
 impl Resident {
@@ -55,7 +55,7 @@ impl Resident {
             status: None,
             hot: false,
             snapshot: 0,
-            names: None,
+            open: None,
         }
     }
 
@@ -76,7 +76,7 @@ impl Resident {
             status,
             hot,
             snapshot,
-            names: None,
+            open: None,
         })
     }
 
@@ -89,18 +89,14 @@ impl Resident {
         releases: &mut Vec<Release>,
     ) {
         let account = Account { level, plan: &self.plan, instance: &self.instance, at };
-        account.tell(facts, self.names.as_deref_mut(), releases);
+        account.tell(facts, self.open.get_or_insert_default(), releases);
     }
 
-    /// Names the open tasks of an instance that has just been created: its first decision opens them.
-    pub(super) fn begin_names(&mut self) {
-        self.names = Some(Box::default());
-    }
-
-    /// Names the open tasks, before a decision is made that is to be told of.
-    pub(super) fn name(&mut self) {
-        if self.names.is_none() {
-            self.names = Some(Box::new(Names::of(&self.plan, &self.instance)));
+    /// Takes note of what is open, before the first decision that is to be told of. Nothing is in an
+    /// instance that has just been created: its first decision opens it all.
+    pub(super) fn note(&mut self, level: Level) {
+        if self.open.is_none() {
+            self.open = Some(Open::of(level, &self.plan, &self.instance));
         }
     }
 

@@ -36,6 +36,10 @@ pub trait Queue: Send + Sync + 'static {
         self.send(assignment);
     }
 
+    /// Tells that everything that was open before a restart has been handed over by
+    /// [`Queue::recover`]: what a worker holds beside that is not wanted any more.
+    fn recovered(&self) {}
+
     /// Tells that an assignment is no longer wanted. The worker may have finished it already.
     fn cancel(&self, key: AssignmentKey);
 

@@ -106,6 +106,10 @@ impl Queue for Fleet {
         self.tell(Command::Recover(Box::new(assignment)));
     }
 
+    fn recovered(&self) {
+        self.tell(Command::Recovered);
+    }
+
     fn cancel(&self, key: AssignmentKey) {
         self.tell(Command::Cancel(key));
     }

@@ -122,6 +122,9 @@ impl Partition {
             self.recover_instance(&mut batch, *id)?;
         }
         let next = (hot.len() == PAGE).then(|| hot.last().copied()).flatten();
+        if next.is_none() {
+            batch.releases.push(Release::Recovered);
+        }
         Ok((self.seal(batch)?, next))
     }
 

@@ -1,6 +1,6 @@
 //! What runs inside: partitions on their threads, the committer, and the ways between them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
@@ -40,6 +40,8 @@ pub(super) struct Runtime {
 
 /// The ways between partitions, workers and definitions.
 pub(super) struct Links {
+    /// Partitions that have not yet dispatched again what was open before a restart.
+    recovering: AtomicUsize,
     pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
     queue: Arc<dyn Queue>,
@@ -85,6 +87,12 @@ impl World for Links {
         }
     }
 
+    fn recovered(&self) {
+        if self.recovering.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.queue.recovered();
+        }
+    }
+
     fn cancel(&self, key: AssignmentKey) {
         self.queue.cancel(key);
     }
@@ -120,7 +128,9 @@ impl Runtime {
             (0..journal.partitions()).map(|_| mailbox()).unzip();
         let inboxes: Arc<[Inbox]> = inboxes.into();
         let Outside { queue, outlet } = outside(&catalog, Reporter::new(inboxes.clone())).into();
-        let links = Arc::new(Links { inboxes, catalog: catalog.clone(), queue, outlet });
+        let recovering = AtomicUsize::new(inboxes.len());
+        let links =
+            Arc::new(Links { recovering, inboxes, catalog: catalog.clone(), queue, outlet });
         let runtime = Self {
             links: links.clone(),
             journal: journal.clone(),

@@ -45,6 +45,8 @@ pub(super) enum Command {
     Submit(Box<Assignment>),
     /// One from before the coordinator started.
     Recover(Box<Assignment>),
+    /// All of those have come.
+    Recovered,
     /// One that is no longer wanted.
     Cancel(AssignmentKey),
     /// A partition has decided on a report.
@@ -76,6 +78,8 @@ pub(super) struct Desk {
     clock: Steady,
     registrations: Throttle,
     strangers: Throttle,
+    /// True once everything that was open before a restart is known.
+    recovered: bool,
     /// Told when the workers are; set when the coordinator ends.
     closing: Option<oneshot::Sender<()>>,
 }
@@ -119,12 +123,20 @@ impl Desk {
             clock: Steady { wall: clock::now(), began: Instant::now() },
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
+            recovered: false,
             closing: None,
         }
     }
 
     /// Works until the coordinator drops its end.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
+        // A worker that joined before would show what it holds to somebody who does not know it yet.
+        while !self.recovered && self.closing.is_none() {
+            match inbox.recv().await {
+                Some(command) => self.obey(command),
+                None => return,
+            }
+        }
         let client = self.bus.client.clone();
         let subscribed = (
             client.subscribe(self.prefix.hello()).await,
@@ -192,6 +204,7 @@ impl Desk {
                     self.dispatcher.recover(lane, *assignment, self.clock.now());
                 }
             }
+            Command::Recovered => self.recovered = true,
             Command::Cancel(key) => self.dispatcher.cancel(&key, &mut self.orders),
             Command::Settled(key, verdict) => self.settled(key, verdict),
             Command::View(reply) => {

@@ -25,6 +25,8 @@ pub enum Release {
         /// True when this delivery was sent before a restart: a worker may hold it still.
         recovered: bool,
     },
+    /// Everything this partition had at workers before a restart has been dispatched again.
+    Recovered,
     /// A task no longer wanted.
     Cancel(AssignmentKey),
     /// What became of a worker's report.
@@ -87,6 +89,8 @@ pub trait World: Send + Sync {
     /// Hands a task to the workers. `recovered` is true for a delivery that was sent before the
     /// coordinator restarted, which a worker may hold still.
     fn dispatch(&self, assignment: Assignment, recovered: bool);
+    /// A partition has dispatched everything it had at workers before a restart.
+    fn recovered(&self) {}
     /// Tells the workers that a task is no longer wanted.
     fn cancel(&self, key: AssignmentKey);
     /// Tells what became of a report, which is durable.
@@ -104,6 +108,7 @@ impl Release {
     pub fn go(self, world: &dyn World) {
         match self {
             Self::Dispatch { assignment, recovered } => world.dispatch(*assignment, recovered),
+            Self::Recovered => world.recovered(),
             Self::Cancel(key) => world.cancel(key),
             Self::Settled(key, verdict) => world.settled(&key, verdict),
             Self::Tell(instance, input) => tell(world, instance, input),

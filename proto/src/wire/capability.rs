@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Work;
-use crate::plan::{FunctionTarget, Kind, Task};
+use crate::expression::Template;
+use crate::plan::{FunctionCall, FunctionTarget, Kind, Task};
+use crate::value::Value;
 
 /// What every worker of this project offers beside its functions. Kinds that it knows but cannot
 /// perform are among them: better a clear error than a task that waits for ever.
@@ -63,7 +65,9 @@ impl Capability {
             Kind::Script(_) => "script",
             Kind::Shell(_) => "shell",
             Kind::Function(call) => match &call.target {
-                FunctionTarget::Registered(name) => return Self::Function(name.clone()),
+                FunctionTarget::Registered(name) => {
+                    return Self::Function(called(call).unwrap_or_else(|| name.clone()));
+                }
                 FunctionTarget::Defined(_) | FunctionTarget::Cataloged(_) => "evaluate",
             },
             // The coordinator runs these itself.
@@ -79,6 +83,18 @@ impl Capability {
             | Kind::Listen(_)
             | Kind::Workflow(_) => "evaluate",
         })
+    }
+}
+
+/// The function that `call: function` names in its arguments, as some definitions write it.
+fn called(call: &FunctionCall) -> Option<Arc<str>> {
+    match (&call.target, &call.with) {
+        (FunctionTarget::Registered(name), Some(Template::Constant(with)))
+            if &**name == "function" =>
+        {
+            with.get("function").and_then(Value::as_str).map(Arc::from)
+        }
+        _ => None,
     }
 }
 

@@ -70,14 +70,20 @@ async fn an_emitted_event_goes_out_as_it_is_and_to_every_listener_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_of_another_coordinator_is_taken_in() {
     let nats = Nats::start().await;
-    let (one, two) = (Fleet::start(&nats, 0).await, Fleet::start(&nats, 0).await);
-    let here = super::listening(&one, "north", 1).await;
-    let there = super::listening(&two, "north", 1).await;
-    let workflow = one.api.deploy(&emitter("emitter", "")).await;
-    one.api.run(&workflow, &json!({"room": "north", "data": {"value": 7}})).await;
-    for (fleet, id) in [(&one, &here), (&two, &there)] {
-        assert_eq!(fleet.api.ends(id).await["output"], json!({"values": [7]}));
-    }
+    let fleet = Fleet::start(&nats, 0).await;
+    let id = super::listening(&fleet, "north", 1).await;
+    let bus = jetstream::new(client(&nats).await);
+    stream(&bus, "WINDLASS_EVENTS").await;
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Windlass-Origin", "another");
+    let event = super::reading("1", "north", 7).to_string();
+    until(SOON, "an acknowledgement of JetStream", || async {
+        let subject = "windlass.event.else".to_owned();
+        let sent = bus.publish_with_headers(subject, headers.clone(), event.clone().into()).await;
+        sent.ok()?.await.ok()
+    })
+    .await;
+    assert_eq!(fleet.api.ends(&id).await["output"], json!({"values": [7]}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

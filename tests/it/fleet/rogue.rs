@@ -42,7 +42,11 @@ fn introduction(identity: &str) -> Introduction {
 }
 
 /// Joins as a worker by hand; none when nobody answers.
-async fn join(client: &Client, key: &WorkerKey, identity: &str) -> Option<Result<Joined, HelloError>> {
+async fn join(
+    client: &Client,
+    key: &WorkerKey,
+    identity: &str,
+) -> Option<Result<Joined, HelloError>> {
     let (hello, joining) = introduce(key, introduction(identity)).unwrap();
     let asked = client.request(Prefix::default().hello(), hello.into());
     let answer = tokio::time::timeout(Duration::from_secs(1), asked).await.ok()?.ok()?;
@@ -127,8 +131,7 @@ async fn recorded_frames_are_worth_nothing() {
     // Everything said so far, once more, in order: to the same processes, then to new ones.
     let mut recorded = Vec::new();
     moment(Duration::from_millis(300)).await;
-    while let Ok(Some(message)) =
-        tokio::time::timeout(Duration::from_millis(200), tap.next()).await
+    while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(200), tap.next()).await
     {
         if recorded.len() == 64 {
             break;
@@ -170,8 +173,7 @@ async fn a_task_forged_for_a_worker_is_not_performed() {
     let client = async_nats::connect(nats.url()).await.unwrap();
     let own = CoordinatorKey::generate();
     let (hello, _) = introduce(&own.worker_key(None), introduction("x")).unwrap();
-    let mut channel =
-        windlass_proto::wire::hello::receive(&own, &hello).unwrap().channel(session);
+    let mut channel = windlass_proto::wire::hello::receive(&own, &hello).unwrap().channel(session);
     for _ in 0..10_000 / 100 {
         channel.seal(b"", 100);
     }

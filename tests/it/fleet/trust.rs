@@ -67,7 +67,7 @@ async fn who_listens_on_the_bus_learns_nothing_of_tasks() {
     until(SOON, "the spy hearing both directions", || async {
         let heard = heard.lock().unwrap();
         let is_heard = |it: &&str| heard.iter().any(|message| message.subject.starts_with(*it));
-        subjects.iter().all(|it| is_heard(it)).then_some(())
+        subjects.iter().all(is_heard).then_some(())
     })
     .await;
     spying.abort();

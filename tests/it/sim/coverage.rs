@@ -69,6 +69,7 @@ const ALL: &[&str] = &[
     "input Suspend",
     "input Resume",
     "release Dispatch",
+    "release Recovered",
     "release Cancel",
     "release Settled",
     "release Tell",
@@ -206,6 +207,7 @@ pub(super) fn input(input: &Input) -> &'static str {
 pub(super) fn release(release: &Release) -> &'static str {
     match release {
         Release::Dispatch { .. } => "release Dispatch",
+        Release::Recovered => "release Recovered",
         Release::Cancel(_) => "release Cancel",
         Release::Settled(..) => "release Settled",
         Release::Tell(..) => "release Tell",

@@ -7,6 +7,7 @@ mod health;
 mod poison;
 mod rogue;
 mod size;
+mod tls;
 mod trust;
 
 use serde_json::{Value, json};

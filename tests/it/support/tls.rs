@@ -6,8 +6,8 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
@@ -32,19 +32,52 @@ pub(crate) struct Identity {
     pub(crate) config: Arc<rustls::ServerConfig>,
 }
 
-/// An identity for these host names.
-pub(crate) fn identity(hosts: &[&str]) -> Identity {
-    provider();
+/// PEM files of one authority: each a certificate and its key.
+pub(crate) struct Certificates {
+    /// The authority's certificate.
+    pub(crate) authority: String,
+    /// A server's.
+    pub(crate) server: (String, String),
+    /// A client's.
+    pub(crate) client: (String, String),
+}
+
+/// Certificates for a server of these names and one client.
+pub(crate) fn certificates(hosts: &[&str]) -> Certificates {
+    let authority = authority();
+    let issue = |usage| {
+        let (certificate, key) = issue(&authority, hosts, usage);
+        (certificate.pem(), key.serialize_pem())
+    };
+    let server = issue(ExtendedKeyUsagePurpose::ServerAuth);
+    let client = issue(ExtendedKeyUsagePurpose::ClientAuth);
+    Certificates { authority: authority.pem(), server, client }
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
 
+fn issue(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    hosts: &[&str],
+    usage: ExtendedKeyUsagePurpose,
+) -> (Certificate, KeyPair) {
     let names: Vec<String> = hosts.iter().map(|&it| it.to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = vec![usage];
     let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, &authority).unwrap();
+    (params.signed_by(&key, authority).unwrap(), key)
+}
+
+/// An identity for these host names.
+pub(crate) fn identity(hosts: &[&str]) -> Identity {
+    provider();
+    let authority = authority();
+    let (certificate, key) = issue(&authority, hosts, ExtendedKeyUsagePurpose::ServerAuth);
 
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder()

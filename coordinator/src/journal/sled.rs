@@ -122,18 +122,37 @@ impl Ordered for Sled {
 
     fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         guarded(|| {
-            let mut batch = ::sled::Batch::default();
-            for Change { space, key, value } in changes {
-                let place = place(space, &key);
-                match value {
-                    Some(value) => batch.insert(place, value),
-                    None => batch.remove(place),
-                }
-            }
-            self.db.apply_batch(batch).map_err(unusable)?;
+            self.change(changes)?;
             self.db.flush().map_err(unusable)?;
             self.log.sync_data().map_err(|error| JournalError::Store(error.to_string()))
         })
+    }
+}
+
+impl Sled {
+    /// Makes all changes or none; not durable yet.
+    fn change(&self, mut changes: Vec<Change>) -> Result<(), JournalError> {
+        // One change is all or nothing by itself. A batch costs a second write, and the waits with it:
+        // most of what a single step of a single workflow takes.
+        if changes.len() == 1
+            && let Some(Change { space, key, value }) = changes.pop()
+        {
+            let place = place(space, &key);
+            let changed = match value {
+                Some(value) => self.db.insert(place, value),
+                None => self.db.remove(place),
+            };
+            return changed.map(drop).map_err(unusable);
+        }
+        let mut batch = ::sled::Batch::default();
+        for Change { space, key, value } in changes {
+            let place = place(space, &key);
+            match value {
+                Some(value) => batch.insert(place, value),
+                None => batch.remove(place),
+            }
+        }
+        self.db.apply_batch(batch).map_err(unusable)
     }
 }
 

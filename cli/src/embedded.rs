@@ -86,7 +86,12 @@ fn start(
         }
         None => Arc::new(MemoryJournal::in_memory(PARTITIONS)?),
     };
-    let options = Options { functions: Some(worker.function_names()), strict: false, retention };
+    let options = Options {
+        functions: Some(worker.function_names()),
+        strict: false,
+        retention,
+        losses: None,
+    };
     Coordinator::open(journal, options, |catalog, reporter| {
         // Only this closure sets it, once.
         let _ = definitions.0.set(catalog.clone());

@@ -35,6 +35,9 @@ pub struct Options {
     pub strict: bool,
     /// How long ended instances are kept; `None` keeps them for ever.
     pub retention: Option<Duration>,
+    /// Workers that may be lost while they hold one visit of a task, before the task is given up;
+    /// [`limits::DELIVERIES_LOST`](windlass_proto::limits::DELIVERIES_LOST) unless given.
+    pub losses: Option<u32>,
 }
 
 /// Where what leaves the coordinator goes.

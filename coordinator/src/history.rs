@@ -179,7 +179,7 @@ mod tests {
         let plan = load(text, &Options { functions, strict: false }).plan.unwrap();
         let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
         let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
-        let lost = Input::Lost { frame: FrameId(1), delivery: 1, blamed: true };
+        let lost = Input::Lost { frame: FrameId(1), delivery: 1, blamed: true, most: 5 };
         let lost = decide(&plan, &mut state, at, lost).unwrap();
         let facts = begun.facts.into_iter().chain(lost.facts).collect();
         let mut entries = Vec::new();

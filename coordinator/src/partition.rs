@@ -56,6 +56,8 @@ pub struct Shared {
     pub catalog: Arc<Catalog>,
     /// The term of ownership.
     pub epoch: u64,
+    /// Workers that may be lost while they hold one visit of a task, before it is given up.
+    pub losses: u32,
 }
 
 /// A share of the instances.

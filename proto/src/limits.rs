@@ -227,7 +227,7 @@ pub const DRAIN_MS: u64 = 30_000;
 /// workers that have no other suspect.
 pub const SUSPECT_LOSSES: u32 = 2;
 
-/// Workers that may be lost while they hold one visit of a task. Past it the task itself is the
+/// Workers that may be lost while they hold one visit of a task, unless configured. Past it the task itself is the
 /// likely cause, and sending it again would take down one worker after another; fewer would blame
 /// the task for a bad night of the machines.
 pub const DELIVERIES_LOST: u32 = 5;

@@ -66,6 +66,10 @@ struct RunArgs {
     #[arg(long, env = "WINDLASS_MAX_BACKLOG", default_value_t = limits::BACKLOG,
         value_name = "NUMBER")]
     max_backlog: usize,
+    /// Workers that one task may take down before it is given up with an error
+    #[arg(long, env = "WINDLASS_MAX_LOSSES", default_value_t = limits::DELIVERIES_LOST,
+        value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    max_losses: u32,
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
@@ -160,7 +164,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         return Err(CliError::coded(&NOT_STARTED, &detail));
     }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
-    let options = Options { functions: None, strict: false, retention };
+    let options =
+        Options { functions: None, strict: false, retention, losses: Some(args.max_losses) };
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
     let events = Events::open(&bus, events, &runtime);
     let start = move || open(&data_dir, options, bus, fleet, &events, &runtime);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use windlass_proto::definition;
 use windlass_proto::id::PartitionId;
+use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::{Options, Outside};
@@ -120,6 +121,7 @@ impl Runtime {
         options: Options,
         outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
+        let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let options = definition::Options { functions: options.functions, strict: options.strict };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
@@ -140,7 +142,7 @@ impl Runtime {
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
         };
-        let shared = Shared { journal, catalog, epoch };
+        let shared = Shared { journal, catalog, epoch, losses };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {
                 world: links.clone(),

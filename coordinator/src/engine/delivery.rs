@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use windlass_proto::id::FrameId;
-use windlass_proto::limits;
 use windlass_proto::plan::{Flow, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
@@ -68,6 +67,7 @@ impl Turn<'_> {
         id: FrameId,
         delivery: u32,
         blamed: bool,
+        most: u32,
     ) -> Result<(), Rejection> {
         let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
         let evaluation = match &frame.body {
@@ -80,7 +80,7 @@ impl Turn<'_> {
         self.record(Fact::DeliveryLost { frame: id, blamed });
         let losses = self.state.frame(id).map_or(0, |frame| frame.losses);
         match evaluation {
-            _ if losses >= limits::DELIVERIES_LOST => {
+            _ if losses >= most => {
                 // The worker that would have to be told is gone.
                 self.answered = Some(id);
                 let detail = format!(

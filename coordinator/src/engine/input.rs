@@ -28,6 +28,8 @@ pub enum Input {
         /// True when the worker ended while it performed the task, which may be the task's doing;
         /// false when it gave the assignment back, or never had it.
         blamed: bool,
+        /// How many workers may be blamed on one visit before it fails.
+        most: u32,
     },
     /// A timer is due.
     TimerFired {

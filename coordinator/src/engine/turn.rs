@@ -164,7 +164,9 @@ impl<'a> Turn<'a> {
             Input::Reported { frame, delivery, result } => {
                 self.reported(frame, delivery, result)?
             }
-            Input::Lost { frame, delivery, blamed } => self.lost(frame, delivery, blamed)?,
+            Input::Lost { frame, delivery, blamed, most } => {
+                self.lost(frame, delivery, blamed, most)?;
+            }
             Input::TimerFired { timer } => self.timer_fired(timer)?,
             Input::EventArrived(event) => self.event_arrived(&event)?,
             Input::Published { frame, result } => self.published(frame, result)?,

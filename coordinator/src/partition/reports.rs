@@ -39,7 +39,12 @@ impl Partition {
         blamed: bool,
     ) -> Result<(), JournalError> {
         if !self.is_superseded(key) {
-            let input = Input::Lost { frame: key.frame, delivery: key.delivery, blamed };
+            let input = Input::Lost {
+                frame: key.frame,
+                delivery: key.delivery,
+                blamed,
+                most: self.shared.losses,
+            };
             // Refused, it was answered after all, or is not wanted any more.
             let _ = self.input(batch, key.instance, input)?;
         }

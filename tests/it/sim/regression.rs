@@ -31,7 +31,8 @@ impl Bench {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
         let options = Options { functions: Some(vec!["work".into()]), strict: false };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
-        let shared = Shared { journal, catalog, epoch: 1 };
+        let shared =
+            Shared { journal, catalog, epoch: 1, losses: windlass_proto::limits::DELIVERIES_LOST };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
         Self { shared, partition, now }

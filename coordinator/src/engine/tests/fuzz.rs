@@ -122,7 +122,7 @@ fn input(run: &Run, random: &mut Random) -> Input {
     let timers: Vec<u32> = run.state.timers.keys().copied().collect();
     match random.below(60) {
         0..17 => Input::Reported { frame, delivery, result: result(random) },
-        17..20 => Input::Lost { frame, delivery, blamed: random.below(4) > 0 },
+        17..20 => Input::Lost { frame, delivery, blamed: random.below(4) > 0, most: 5 },
         20..30 if !timers.is_empty() => Input::TimerFired { timer: random.of(&timers) },
         30 => Input::TimerFired { timer: random.number() },
         20..40 => {

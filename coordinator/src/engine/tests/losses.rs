@@ -12,7 +12,7 @@ use crate::engine::{Instance, Journaled};
 use crate::journal::Status;
 
 fn lost(frame: u32, delivery: u32, blamed: bool) -> Input {
-    Input::Lost { frame: FrameId(frame), delivery, blamed }
+    Input::Lost { frame: FrameId(frame), delivery, blamed, most: DELIVERIES_LOST }
 }
 
 fn reported(frame: u32, delivery: u32) -> Input {

@@ -101,7 +101,8 @@ impl<'s> Run<'s> {
         let now = Timestamp(self.now);
         for number in 0..self.journal.partitions() {
             let (journal, catalog) = (self.journal.clone(), catalog.clone());
-            let shared = Shared { journal, catalog, epoch };
+            let shared =
+                Shared { journal, catalog, epoch, losses: windlass_proto::limits::DELIVERIES_LOST };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {
                 partition.keep(kept);

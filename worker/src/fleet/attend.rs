@@ -120,8 +120,12 @@ impl Attendance {
                     self.beat(&mut session);
                 }
                 Ok(()) = link.changed() => {
-                    link.mark_unchanged();
+                    let up = link.borrow_and_update().up;
                     session.heard = Instant::now();
+                    if up {
+                        // What was on its way when the connection broke may be lost.
+                        self.held.begin_again();
+                    }
                     self.beat(&mut session);
                 }
                 () = &mut stop, if self.drained_by.is_none() => {

@@ -14,7 +14,7 @@ use windlass_proto::wire::message::{self, TokenReport};
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
 /// The longest a report waits before it is sent again.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(8);
 
 /// Everything held.
 #[derive(Default)]
@@ -178,7 +178,7 @@ impl Held {
         overdue
     }
 
-    /// A new session: every report that was not answered is sent again.
+    /// A new session, or a new connection: every report that was not answered is sent again.
     pub(super) fn begin_again(&mut self) {
         self.queued.clear();
         self.unanswered = 0;

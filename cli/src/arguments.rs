@@ -120,6 +120,8 @@ mod tests {
         for line in [
             "windlass run a.yaml --input {} --secret a=b --resolve h:443:127.0.0.1:1 --timeout 30s",
             "windlass run a.yaml --with b.yaml --with c.yaml --data-dir d --id order-1",
+            "windlass run a.yaml --remote --id order-1 --timeout 30s",
+            "windlass run a.yaml --remote=http://b:7400 --with c.yaml",
             "windlass validate a.yaml b.yaml --strict --output json",
             "windlass dev --bind 127.0.0.1:0 a.yaml --with b.yaml",
             "windlass start ns/name:1.0.0 --wait 30s --label a=b --idempotency-key k",
@@ -144,6 +146,8 @@ mod tests {
             "windlass worker --key a --key-file b",
             "windlass worker --bus a.b",
             "windlass run a.yaml --id order-1",
+            "windlass run a.yaml --remote --data-dir d",
+            "windlass run a.yaml --remote --secret a=b",
             "windlass validate",
             "windlass start name",
             "windlass start ns/name --label a",

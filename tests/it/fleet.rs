@@ -96,6 +96,9 @@ async fn the_examples_run_over_nats() {
     let start = ["start", "examples/http:1.0.0", "--wait", "30s", "--input", r#"{"id": 7}"#];
     let fetched = at(&fleet, &start).await.exits(0).json();
     assert_eq!(fetched["output"], json!({"title": "haul", "done": true}));
+    let remote = format!("--remote={}", fleet.api.base());
+    let run = ["run", &files[0], "--input", r#"{"name": "Bob"}"#, &remote];
+    assert_eq!(windlass(&run).await.exits(0).json(), json!({"greeting": "Hello, Bob!"}));
     fleet.assert_sound();
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
+use serde_json::Value as Json;
 
 use crate::client::Client;
 use crate::error::CliError;
@@ -22,6 +23,15 @@ pub(crate) struct Args {
     remote: Remote,
 }
 
+/// Sends one definition; gives the server's answer.
+pub(super) async fn send(client: &Client, text: String) -> Result<Json, CliError> {
+    let request = client
+        .request(Method::POST, &["v1", "workflows"])
+        .header(CONTENT_TYPE, "application/yaml")
+        .body(text);
+    client.send(request).await.map(|(_, answer)| answer)
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
@@ -29,11 +39,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut deployed = Vec::new();
     for definition in checked {
-        let request = client
-            .request(Method::POST, &["v1", "workflows"])
-            .header(CONTENT_TYPE, "application/yaml")
-            .body(definition.text);
-        let (_, answer) = client.send(request).await?;
+        let answer = send(&client, definition.text).await?;
         let word = if answer["changed"] == false { "unchanged" } else { "deployed" };
         output::message(&format!("{word} {}", definition.id));
         deployed.push(answer);

@@ -1,5 +1,7 @@
 //! `windlass run`: one workflow, here and now.
 
+mod remote;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,13 +16,14 @@ use crate::code::{CANCELLED, TIMED_OUT};
 use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
-use crate::options::{WorkerOptions, duration};
+use crate::options::{Remote, WorkerOptions, duration};
 use crate::{input, output, progress, signal};
 
 /// Run one workflow here and now, and print its output.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass run hello.yaml --input '{\"name\": \"Ada\"}'\n  \
-    windlass run order.yaml --input @order.json --data-dir state --id order-4711\n\n\
+    windlass run order.yaml --input @order.json --data-dir state --id order-4711\n  \
+    windlass run order.yaml --input @order.json --remote=http://127.0.0.1:7400\n\n\
     The second continues where it stopped when it is run again after a crash. Ctrl-C cancels the \
     instance; a second one ends the process at once.")]
 pub(crate) struct Args {
@@ -33,14 +36,19 @@ pub(crate) struct Args {
     #[arg(long = "with", value_name = "FILE")]
     with: Vec<PathBuf>,
     /// Keep the journal here; without it nothing is kept
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = "place")]
     data_dir: Option<PathBuf>,
     /// A name for the instance: the same name continues it instead of starting another
-    #[arg(long, value_name = "NAME", requires = "data_dir")]
+    #[arg(long, value_name = "NAME", requires = "place")]
     id: Option<String>,
     /// Cancel when it takes longer
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
+    /// Run it on the server at this URL, and on its workers
+    #[arg(long, value_name = "URL", group = "place", num_args = 0..=1,
+        default_missing_value = "http://127.0.0.1:7400", require_equals = true,
+        conflicts_with_all = ["data_dir", "secrets", "secrets_file", "resolve", "ca_files"])]
+    remote: Option<String>,
     #[command(flatten)]
     worker: WorkerOptions,
 }
@@ -64,6 +72,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         None => Value::empty_object(),
     };
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
+    if let Some(url) = args.remote {
+        let definitions = std::iter::once(main).chain(with).collect();
+        return remote::run(&Remote { url }, definitions, value, id, args.timeout).await;
+    }
     let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
     let files = files.map(Path::to_owned);
     let (data_dir, worker, retention) = (args.data_dir, args.worker, None);

@@ -96,18 +96,23 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         output::message("an earlier request had started it");
     }
     if let (StatusCode::ACCEPTED, Some(deadline)) = (status, deadline) {
-        follow(&client, &mut answer, deadline).await?;
+        follow(&client, &mut answer, Some(deadline)).await?;
     }
     output::json(&answer);
     // Without a wait it is the start that succeeded, whatever became of an earlier one.
     if deadline.is_some() { ended(&answer) } else { Ok(()) }
 }
 
-/// Waits on, as one request waits a bounded time only.
-async fn follow(client: &Client, answer: &mut Json, deadline: Instant) -> Result<(), CliError> {
+/// Waits on, as one request waits a bounded time only; without a deadline, until the end.
+pub(super) async fn follow(
+    client: &Client,
+    answer: &mut Json,
+    deadline: Option<Instant>,
+) -> Result<(), CliError> {
     let id = answer["id"].as_str().unwrap_or_default().to_owned();
     loop {
-        let rest = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
+        let rest = left.unwrap_or(Duration::MAX);
         if rest.is_zero() {
             return Ok(());
         }
@@ -126,6 +131,11 @@ async fn follow(client: &Client, answer: &mut Json, deadline: Instant) -> Result
 /// One request's share of a wait.
 fn slice(wait: Duration) -> String {
     format!("{}ms", wait.min(Duration::from_millis(API_WAIT_MS)).as_millis())
+}
+
+/// True for an instance that has ended.
+pub(super) fn is_final(standing: &Json) -> bool {
+    matches!(standing["status"].as_str(), Some("completed" | "faulted" | "cancelled"))
 }
 
 /// Exit code 1 for an instance that ended without output.

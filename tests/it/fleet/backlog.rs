@@ -110,3 +110,19 @@ async fn a_task_goes_to_its_pool_and_waits_for_it() {
     assert_eq!(fleet.api.ends(&id).await["status"], "completed");
     assert_eq!(gate.stub.count("/quick/g"), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_holds_without_any_worker() {
+    let nats = Nats::start().await;
+    let fleet = Fleet::start(&nats, 0).await;
+    let text = "document: {dsl: '1.0.3', namespace: fleet, name: late, version: '1.0.0'}\n\
+                do:\n- call: {call: echo, with: {a: 1}, timeout: {after: PT0.3S}}\n";
+    let workflow = fleet.api.deploy(text).await;
+    let view = fleet.api.run(&workflow, &json!({})).await;
+    assert_eq!(view["status"], "faulted", "{view}");
+    assert!(view["error"]["type"].as_str().unwrap().ends_with("/timeout"), "{view}");
+    until(SOON, "nothing waiting any more", || async {
+        (metric(&fleet, "windlass_assignments_waiting", "default").await == 0).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,75 @@
+//! `windlass run --remote`: the same, on a server and its workers.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+use windlass_proto::id::InstanceId;
+use windlass_proto::value::Value;
+
+use super::CANCELLING;
+use crate::client::Client;
+use crate::code::{CANCELLED, TIMED_OUT};
+use crate::command::{deploy, start};
+use crate::definition::Checked;
+use crate::error::CliError;
+use crate::options::Remote;
+use crate::{output, signal};
+
+/// Deploys the definitions, runs the first one and prints its output; cancels it when it takes longer
+/// than `timeout`, or at a signal.
+pub(super) async fn run(
+    remote: &Remote,
+    definitions: Vec<Checked>,
+    input: Value,
+    id: Option<InstanceId>,
+    timeout: Option<Duration>,
+) -> Result<(), CliError> {
+    let client = Client::new(remote)?;
+    let Some(main) = definitions.first().map(|it| it.id.clone()) else { return Ok(()) };
+    // Children first: the workflow that runs them may need them at once.
+    for definition in definitions.into_iter().rev() {
+        deploy::send(&client, definition.text).await?;
+    }
+    let mut body = json!({
+        "workflow": {"namespace": main.namespace, "name": main.name, "version": main.version},
+        "input": input,
+    });
+    if let Some(id) = id {
+        body["id"] = id.to_string().into();
+    }
+    let request = client.request(Method::POST, &["v1", "instances"]).json(&body);
+    let (_, mut answer) = client.send(request).await?;
+    if answer["repeated"] == true {
+        output::notice("it was started before; what is shown is that run");
+    }
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let interrupted = tokio::select! {
+        ended = start::follow(&client, &mut answer, deadline) => {
+            ended?;
+            false
+        }
+        () = signal::stop() => true,
+    };
+    if !start::is_final(&answer) {
+        cancel(&client, &answer).await?;
+        return Err(match interrupted {
+            true => CliError::coded(&CANCELLED, "the instance was cancelled"),
+            false => CliError::coded(&TIMED_OUT, "the time given by --timeout is over"),
+        });
+    }
+    start::ended(&answer)?;
+    output::json(&answer["output"]);
+    Ok(())
+}
+
+async fn cancel(client: &Client, answer: &Json) -> Result<(), CliError> {
+    let id = answer["id"].as_str().unwrap_or_default();
+    let request = client.request(Method::POST, &["v1", "instances", id, "cancel"]).json(&json!({}));
+    match tokio::time::timeout(CANCELLING, client.send(request)).await {
+        // It may have ended in this moment, which is as good.
+        Ok(Ok(_) | Err(CliError::Problem(_))) => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(CliError::coded(&TIMED_OUT, "the server does not answer the cancellation")),
+    }
+}

@@ -39,6 +39,9 @@ const ROUND: usize = 512;
 /// Frames of sessions that are not known, answered in a second.
 const STRANGERS_A_SECOND: u32 = 200;
 
+/// Complaints about frames and registrations logged in a second.
+const COMPLAINTS_A_SECOND: u32 = 5;
+
 /// What the desk is told from inside the coordinator.
 pub(super) enum Command {
     /// A new assignment.
@@ -78,6 +81,8 @@ pub(super) struct Desk {
     clock: Steady,
     registrations: Throttle,
     strangers: Throttle,
+    /// Anybody on the bus can cause complaints; what is not logged is counted all the same.
+    complaints: Throttle,
     /// True once everything that was open before a restart is known.
     recovered: bool,
     /// Told when the workers are; set when the coordinator ends.
@@ -123,6 +128,7 @@ impl Desk {
             clock: Steady { wall: clock::now(), began: Instant::now() },
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
+            complaints: Throttle::new(COMPLAINTS_A_SECOND),
             recovered: false,
             closing: None,
         }

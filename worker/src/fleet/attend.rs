@@ -81,6 +81,8 @@ struct Session {
     /// When the coordinator was last heard.
     heard: Instant,
     out: ToCoordinator,
+    /// True once it was said that a frame was refused.
+    complained: bool,
 }
 
 impl Attendance {
@@ -98,8 +100,15 @@ impl Attendance {
         let mut ticks = interval(Duration::from_millis(welcome.beat_ms.max(10)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let out = ToCoordinator::default();
-        let mut session =
-            Session { channel, subject, welcome, beats: 0, heard: Instant::now(), out };
+        let mut session = Session {
+            channel,
+            subject,
+            welcome,
+            beats: 0,
+            heard: Instant::now(),
+            out,
+            complained: false,
+        };
         let mut link = self.bus.link();
         let mut inner = Vec::with_capacity(ROUND);
         self.held.begin_again();
@@ -180,7 +189,13 @@ impl Attendance {
                 }
                 Err(error) => tracing::warn!(%error, "the coordinator is not understood"),
             },
-            Err(error) => tracing::warn!(%error, "a frame is refused"),
+            Err(error) => {
+                // Anybody on the bus can cause it: said once a session.
+                let first = !std::mem::replace(&mut session.complained, true);
+                if first {
+                    tracing::warn!(%error, "a frame is refused");
+                }
+            }
         }
     }
 

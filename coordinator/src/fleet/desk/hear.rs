@@ -28,7 +28,9 @@ impl Desk {
             Ok(registration) => registration,
             Err(error) => {
                 self.totals.refused += 1;
-                tracing::warn!(%error, "a registration could not be read");
+                if self.complaints.admits() {
+                    tracing::warn!(%error, "a registration could not be read");
+                }
                 return;
             }
         };
@@ -66,7 +68,9 @@ impl Desk {
             Ok(None) => {}
             Err(error) => {
                 self.totals.forged += 1;
-                tracing::warn!(%session, %error, "a frame is refused");
+                if self.complaints.admits() {
+                    tracing::warn!(%session, %error, "a frame is refused");
+                }
             }
         }
     }

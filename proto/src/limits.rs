@@ -224,7 +224,7 @@ pub const CACHED_PLANS: usize = 1_000;
 pub const DRAIN_MS: u64 = 30_000;
 
 /// Workers lost over one visit of a task before it is suspected of being the reason, and is given to
-/// workers that have no other suspect.
+/// workers that have few other suspects, and in the end none.
 pub const SUSPECT_LOSSES: u32 = 2;
 
 /// Workers that may be lost while they hold one visit of a task, unless configured. Past it the task itself is the

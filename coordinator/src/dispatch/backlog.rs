@@ -47,7 +47,8 @@ pub struct Backlog {
 /// The order of one lane. Keys whose assignment is gone are skipped.
 #[derive(Default)]
 struct Queues {
-    suspects: VecDeque<AssignmentKey>,
+    /// By how many workers were lost with them.
+    suspects: BTreeMap<u32, VecDeque<AssignmentKey>>,
     /// Namespaces with something in `shelves`, the next one first.
     turns: VecDeque<Arc<str>>,
     shelves: HashMap<Arc<str>, Shelf>,
@@ -80,7 +81,7 @@ impl Backlog {
         let namespace = assignment.workflow.namespace.clone();
         let queues = self.lanes.entry(lane.clone()).or_default();
         if assignment.losses >= limits::SUSPECT_LOSSES {
-            queues.suspects.push_back(key.clone());
+            queues.suspects.entry(assignment.losses).or_default().push_back(key.clone());
         } else {
             let level = usize::from(assignment.priority).min(LEVELS - 1);
             if !queues.shelves.contains_key(&namespace) {
@@ -120,15 +121,25 @@ impl Backlog {
         }
     }
 
-    /// The next one of a lane whose workers were lost before. A worker gets one such at a time: when
-    /// it is lost again, the others that were with it are known not to be the reason.
-    pub fn pop_suspect(&mut self, lane: &Lane) -> Option<Waiting> {
+    /// The next one of a lane with which so many workers were lost.
+    pub fn pop_suspect(&mut self, lane: &Lane, losses: u32) -> Option<Waiting> {
         loop {
-            let key = self.lanes.get_mut(lane)?.suspects.pop_front()?;
-            if let Some(waiting) = self.remove(&key) {
+            let suspects = &mut self.lanes.get_mut(lane)?.suspects;
+            let keys = suspects.get_mut(&losses)?;
+            let key = keys.pop_front();
+            if keys.is_empty() {
+                suspects.remove(&losses);
+            }
+            if let Some(waiting) = self.remove(&key?) {
                 return Some(waiting);
             }
         }
+    }
+
+    /// How many workers were lost with the suspects of a lane: each number once, lowest first.
+    #[must_use]
+    pub fn suspicions(&self, lane: &Lane) -> Vec<u32> {
+        self.lanes.get(lane).map(|it| it.suspects.keys().copied().collect()).unwrap_or_default()
     }
 
     /// Lanes with something in line; forgets the others.
@@ -233,8 +244,10 @@ mod tests {
         backlog.push(lane(), assignment(2, "a", 5, 1), Timestamp(0));
         assert_eq!(drain(&mut backlog), [2]);
         assert_eq!(backlog.lanes(), [lane()]);
-        let suspect = backlog.pop_suspect(&lane()).unwrap();
+        assert_eq!(backlog.suspicions(&lane()), [2]);
+        let suspect = backlog.pop_suspect(&lane(), 2).unwrap();
         assert_eq!(suspect.assignment.losses, 2);
-        assert!(backlog.pop_suspect(&lane()).is_none());
+        assert!(backlog.pop_suspect(&lane(), 2).is_none());
+        assert!(backlog.suspicions(&lane()).is_empty());
     }
 }

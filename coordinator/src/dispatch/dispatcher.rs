@@ -18,7 +18,6 @@ mod roster;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::wire::message::{Beat, Held};
 use windlass_proto::wire::session::SessionId;
@@ -51,7 +50,7 @@ struct Flight {
     frame: Option<u64>,
     since: Timestamp,
     bytes: u64,
-    suspect: bool,
+    losses: u32,
     cancelled: bool,
     /// Kept where the report of it is still to be transformed here.
     assignment: Option<Arc<Assignment>>,
@@ -272,13 +271,15 @@ impl Dispatcher {
 
     /// False when nothing of this lane can be assigned now.
     fn assign_one(&mut self, lane: &Lane, now: Timestamp, orders: &mut Vec<Order>) -> bool {
-        if let Some(session) = self.pick(lane, true)
-            && let Some(waiting) = self.backlog.pop_suspect(lane)
-        {
-            self.send(session, lane, waiting.assignment, now, orders);
-            return true;
+        for losses in self.backlog.suspicions(lane) {
+            if let Some(session) = self.pick(lane, Some(losses))
+                && let Some(waiting) = self.backlog.pop_suspect(lane, losses)
+            {
+                self.send(session, lane, waiting.assignment, now, orders);
+                return true;
+            }
         }
-        let Some(session) = self.pick(lane, false) else { return false };
+        let Some(session) = self.pick(lane, None) else { return false };
         let Some(waiting) = self.backlog.pop(lane) else { return false };
         self.send(session, lane, waiting.assignment, now, orders);
         true
@@ -299,7 +300,7 @@ impl Dispatcher {
 
     /// The worker for the next assignment of a lane: the one with most room of a few, so that work
     /// spreads. Workers that turn out to have none leave the ring until they have.
-    fn pick(&mut self, lane: &Lane, suspect: bool) -> Option<SessionId> {
+    fn pick(&mut self, lane: &Lane, suspicion: Option<u32>) -> Option<SessionId> {
         /// How many with room are compared.
         const COMPARED: usize = 8;
         let mut best: Option<(usize, SessionId)> = None;
@@ -314,7 +315,8 @@ impl Dispatcher {
                 continue;
             }
             self.turns.push_back(session);
-            if !member.profile.takes(lane) || (suspect && member.suspects > 0) {
+            let fits = suspicion.is_none_or(|losses| member.takes_suspect(losses));
+            if !fits || !member.profile.takes(lane) {
                 continue;
             }
             compared += 1;
@@ -336,9 +338,9 @@ impl Dispatcher {
     ) {
         let Some(member) = self.members.get_mut(&session) else { return };
         let key = assignment.key.clone();
-        let suspect = assignment.losses >= limits::SUSPECT_LOSSES;
+        let losses = assignment.losses;
         let bytes = assignment.input.weight();
-        member.takes_off(key.clone(), bytes, suspect);
+        member.takes_off(key.clone(), bytes, losses);
         let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment));
         let flight = Flight {
             session,
@@ -346,7 +348,7 @@ impl Dispatcher {
             frame,
             since: now,
             bytes,
-            suspect,
+            losses,
             cancelled: false,
             assignment,
         };
@@ -357,7 +359,7 @@ impl Dispatcher {
     fn land(&mut self, key: &AssignmentKey) -> Option<Flight> {
         let flight = self.flights.remove(key)?;
         if let Some(member) = self.members.get_mut(&flight.session) {
-            member.lands(key, flight.bytes, flight.suspect);
+            member.lands(key, flight.bytes, flight.losses);
         }
         Some(flight)
     }
@@ -373,7 +375,7 @@ impl Dispatcher {
     fn rehome(&mut self, key: &AssignmentKey, session: SessionId) {
         let Some(mut flight) = self.land(key) else { return };
         let Some(member) = self.members.get_mut(&session) else { return };
-        member.takes_off(key.clone(), flight.bytes, flight.suspect);
+        member.takes_off(key.clone(), flight.bytes, flight.losses);
         flight.session = session;
         flight.frame = Some(0);
         self.flights.insert(key.clone(), flight);

@@ -1,6 +1,6 @@
 //! One worker, as the dispatcher knows it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -79,8 +79,8 @@ pub(super) struct Member {
     pub(super) flights: HashSet<AssignmentKey>,
     /// Bytes of the inputs it has not reported on.
     bytes: u64,
-    /// How many of its flights are suspected of killing workers.
-    pub(super) suspects: usize,
+    /// Its flights that are suspected of killing workers, by how many were lost with them.
+    suspects: BTreeMap<u32, usize>,
     /// True while it stands among those that may have room.
     pub(super) in_turns: bool,
 }
@@ -95,7 +95,7 @@ impl Member {
             leaving: false,
             flights: HashSet::new(),
             bytes: 0,
-            suspects: 0,
+            suspects: BTreeMap::new(),
             in_turns: false,
         }
     }
@@ -115,16 +115,31 @@ impl Member {
         (self.profile.concurrency as usize).saturating_sub(self.flights.len())
     }
 
-    pub(super) fn takes_off(&mut self, key: AssignmentKey, bytes: u64, suspect: bool) {
-        self.flights.insert(key);
-        self.bytes += bytes;
-        self.suspects += usize::from(suspect);
+    /// True when it can take a suspect with which so many workers were lost: the more there were, the
+    /// fewer other suspects may be there, and in the end none. When such a worker is lost again, few
+    /// or none of the innocent were with it; and after a bad night of a whole fleet, work still goes on
+    /// by the dozen.
+    pub(super) fn takes_suspect(&self, losses: u32) -> bool {
+        let most = self.suspects.keys().next_back().copied().unwrap_or_default().max(losses);
+        let company = (self.profile.concurrency.checked_shr(2 * most).unwrap_or(0) as usize).max(1);
+        self.suspects.values().sum::<usize>() < company
     }
 
-    pub(super) fn lands(&mut self, key: &AssignmentKey, bytes: u64, suspect: bool) {
+    pub(super) fn takes_off(&mut self, key: AssignmentKey, bytes: u64, losses: u32) {
+        self.flights.insert(key);
+        self.bytes += bytes;
+        if losses >= limits::SUSPECT_LOSSES {
+            *self.suspects.entry(losses).or_default() += 1;
+        }
+    }
+
+    pub(super) fn lands(&mut self, key: &AssignmentKey, bytes: u64, losses: u32) {
         self.flights.remove(key);
         self.bytes = self.bytes.saturating_sub(bytes);
-        self.suspects = self.suspects.saturating_sub(usize::from(suspect));
+        match self.suspects.get_mut(&losses) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.suspects.remove(&losses)),
+        }
     }
 
     pub(super) fn view(&self, session: SessionId, now: Timestamp) -> WorkerView {

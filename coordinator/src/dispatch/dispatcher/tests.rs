@@ -329,6 +329,21 @@ fn suspects_never_share_a_worker() {
 }
 
 #[test]
+fn suspects_share_workers_by_the_dozen_at_first_and_not_at_all_in_the_end() {
+    for (losses, together) in [(2, 16), (3, 4), (4, 1), (40, 1)] {
+        let mut bench = Bench::new();
+        bench.joins(1, "a", 256, 0);
+        for number in 0..20 {
+            bench.submits(assignment(number, "a", 5, losses));
+        }
+        assert_eq!(bench.assigns(1).len(), together, "{losses} losses");
+        bench.submits(assignment(30, "a", 5, 4));
+        bench.submits(task(31));
+        assert_eq!(bench.assigns(2).len(), 1, "only the innocent one joins suspects");
+    }
+}
+
+#[test]
 fn a_worker_gets_only_so_many_bytes_at_once() {
     let mut bench = Bench::new();
     bench.joins(1, "a", 10, 0);

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use windlass_bus::{Bus, BusError, BusOptions};
 use windlass_proto::limits;
 use windlass_proto::wire::capability::DEFAULT_POOL;
@@ -144,8 +145,8 @@ impl Builder {
     pub async fn serve(
         self,
         options: FleetOptions,
-        stop: impl Future<Output = ()>,
-        tell: impl Fn(Event),
+        stop: impl Future<Output = ()> + Send + 'static,
+        tell: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<(), FleetError> {
         let mut named = options.bus.clone();
         if named.name.is_empty() {
@@ -163,8 +164,8 @@ impl Builder {
         self,
         bus: Bus,
         options: FleetOptions,
-        stop: impl Future<Output = ()>,
-        tell: impl Fn(Event),
+        stop: impl Future<Output = ()> + Send + 'static,
+        tell: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<(), FleetError> {
         let plans = Arc::new(Plans::default());
         let worker = self.plans(plans.clone()).build()?;
@@ -192,7 +193,17 @@ impl Builder {
             drained_by: None,
             gave_up: false,
         };
-        attendance.work(stop, tell).await
+        // On a thread of the pool, where the connection and the tasks run too. From the thread that
+        // blocks on the whole runtime, as `main` does, every message would wake another thread twice.
+        let work = tokio::spawn(async move { attendance.work(stop, tell).await });
+        match AbortOnDropHandle::new(work).await {
+            Ok(worked) => worked,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that shuts down cancels it.
+                Err(_) => Ok(()),
+            },
+        }
     }
 }
 
@@ -200,8 +211,8 @@ impl Attendance {
     /// Joins, attends, joins again, until it has left.
     async fn work(
         &mut self,
-        stop: impl Future<Output = ()>,
-        tell: impl Fn(Event),
+        stop: impl Future<Output = ()> + Send + 'static,
+        tell: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<(), FleetError> {
         let mut stop = std::pin::pin!(stop);
         loop {

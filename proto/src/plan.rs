@@ -25,20 +25,19 @@ pub use event::{Correlation, EventFilter, Listen, ReadAs, Strategy, Subscription
 
 use crate::expression::{Program, Template, UriTemplate};
 use crate::id::{Digest, WorkflowId};
-use crate::limits::POOL_NAME_BYTES;
 use crate::schema::Schema;
 use crate::secret::SecretName;
 use crate::value::Value;
+use crate::wire::subject::is_token;
 
 /// The pool of workers that takes what names no other.
 pub const DEFAULT_POOL: &str = "default";
 
-/// True for what a pool of workers can be called: 1 to [`POOL_NAME_BYTES`] letters, digits, dashes and
+/// True for what a pool of workers can be called: 1 to [`POOL_NAME_BYTES`](crate::limits::POOL_NAME_BYTES) letters, digits, dashes and
 /// underscores.
 #[must_use]
 pub fn is_pool_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    (1..=POOL_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+    is_token(name)
 }
 
 /// Index of a task in [`Plan::tasks`].

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use windlass_bus::{Bus, BusError, BusOptions};
 use windlass_proto::limits;
-use windlass_proto::wire::capability::DEFAULT_POOL;
+use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
 use windlass_proto::wire::subject::Prefix;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use windlass_proto::limits;
-use windlass_proto::wire::capability::DEFAULT_POOL;
+use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
 use windlass_worker::Worker;
 use windlass_worker::fleet::bus::Bus;

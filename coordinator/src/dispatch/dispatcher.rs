@@ -127,8 +127,7 @@ impl Dispatcher {
         self.members.insert(session, Member::new(profile, now));
     }
 
-    /// A sign of life. `is_token` says whether a token is that of an assignment; `awaited` whether a
-    /// report of it waits for its partition.
+    /// A sign of life: adopts what the worker still holds, finds what it has lost.
     pub fn beat(
         &mut self,
         session: SessionId,
@@ -179,7 +178,7 @@ impl Dispatcher {
         }
         match self.recovered.remove(key) {
             Some(Recovered { assignment, lane, .. }) => {
-                self.fly(session, lane, assignment, Some(0), now);
+                self.fly(session, lane, &assignment, Some(0), now);
             }
             // Given up meanwhile, or ended: whatever comes of it is not wanted.
             None => orders.push(Order::Cancel(session, key.clone())),
@@ -293,9 +292,8 @@ impl Dispatcher {
         now: Timestamp,
         orders: &mut Vec<Order>,
     ) {
-        let order = Order::Send(session, Box::new(assignment.clone()));
-        self.fly(session, lane.clone(), assignment, None, now);
-        orders.push(order);
+        self.fly(session, lane.clone(), &assignment, None, now);
+        orders.push(Order::Send(session, Box::new(assignment)));
     }
 
     /// The worker for the next assignment of a lane: the one with most room of a few, so that work
@@ -332,7 +330,7 @@ impl Dispatcher {
         &mut self,
         session: SessionId,
         lane: Lane,
-        assignment: Assignment,
+        assignment: &Assignment,
         frame: Option<u64>,
         now: Timestamp,
     ) {
@@ -341,7 +339,7 @@ impl Dispatcher {
         let losses = assignment.losses;
         let bytes = assignment.input.weight();
         member.takes_off(key.clone(), bytes, losses);
-        let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment));
+        let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment.clone()));
         let flight = Flight {
             session,
             lane,

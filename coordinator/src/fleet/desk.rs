@@ -13,9 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use windlass_bus::Bus;
 use windlass_proto::limits;
-use windlass_proto::plan::Plan;
+use windlass_proto::plan::{DEFAULT_POOL, Plan};
+use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::capability::{Capability, DEFAULT_POOL};
+use windlass_proto::wire::capability::Capability;
 use windlass_proto::wire::key::CoordinatorKey;
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::subject::Prefix;
@@ -233,8 +234,13 @@ impl Desk {
 
     /// What a worker must have to take an assignment; an answer of our own where it cannot be known.
     fn lane(&mut self, assignment: &Assignment) -> Option<Lane> {
-        let plan = self.plan(assignment)?;
-        let task = plan.tasks.get(assignment.task.0 as usize)?;
+        let plan = self.plan(assignment);
+        let Some(task) = plan.as_ref().and_then(|it| it.tasks.get(assignment.task.0 as usize))
+        else {
+            let detail = "the definition of the task cannot be read";
+            self.answer(&assignment.key, Problem::new(Standard::Runtime, detail));
+            return None;
+        };
         let pool = match &assignment.pool {
             Some(pool) => pool.clone(),
             None => Arc::from(DEFAULT_POOL),
@@ -257,7 +263,7 @@ impl Desk {
     }
 
     /// Reports on an assignment that was never sent.
-    fn answer(&mut self, key: &AssignmentKey, problem: windlass_proto::problem::Problem) {
+    fn answer(&mut self, key: &AssignmentKey, problem: Problem) {
         self.reporter.report(Report { key: key.clone(), result: Err(problem) });
     }
 

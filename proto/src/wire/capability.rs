@@ -23,9 +23,6 @@ pub const BUILT_IN: &[&str] = &[
     "shell",
 ];
 
-/// The pool of tasks that name none, and of workers that name none.
-pub const DEFAULT_POOL: &str = "default";
-
 /// How the name of a function is announced.
 const FUNCTION: &str = "function:";
 

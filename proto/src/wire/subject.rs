@@ -9,9 +9,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::session::SessionId;
+use crate::limits;
 
-/// Bytes of a prefix.
-const PREFIX_BYTES: usize = 64;
+/// Bytes of a token: of a prefix, or of the name of a pool.
+const PREFIX_BYTES: usize = limits::POOL_NAME_BYTES;
 
 /// The first token of every subject.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

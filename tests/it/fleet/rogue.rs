@@ -16,7 +16,7 @@ use windlass_proto::wire::subject::Prefix;
 use super::{Gate, call};
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
-use crate::support::until::{SOON, moment, until, within};
+use crate::support::until::{SOON, until};
 
 /// Frames and reports that the coordinator has refused.
 async fn refused(fleet: &Fleet) -> u64 {
@@ -130,7 +130,6 @@ async fn recorded_frames_are_worth_nothing() {
 
     // Everything said so far, once more, in order: to the same processes, then to new ones.
     let mut recorded = Vec::new();
-    moment(Duration::from_millis(300)).await;
     while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(200), tap.next()).await
     {
         if recorded.len() == 64 {
@@ -183,11 +182,8 @@ async fn a_task_forged_for_a_worker_is_not_performed() {
     }
     client.flush().await.unwrap();
     let said = fleet.workers[0].lines();
-    within(SOON, "the worker refusing the frame", async {
-        until(SOON, "a refusal", || async {
-            said.text().contains("a frame is refused").then_some(())
-        })
-        .await;
+    until(SOON, "the worker refusing the frame", || async {
+        said.text().contains("a frame is refused").then_some(())
     })
     .await;
     let view = fleet.api.run(&workflow, &call("quick", "after")).await;

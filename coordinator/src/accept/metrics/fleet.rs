@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::capability::DEFAULT_POOL;
 
 use super::Text;
 use crate::dispatch::dispatcher::Depths;

@@ -54,7 +54,7 @@ async fn workers_stand_still() {
     case.begin(&fleet).await;
     while case.goes_on(PAUSE).await {
         let index = case.random.usize(..WORKERS);
-        fleet.workers[index].stop();
+        fleet.workers[index].stop().await;
         case.moment(LEASE / 2, LEASE * 2).await;
         fleet.workers[index].cont();
     }
@@ -88,7 +88,7 @@ async fn the_coordinator_stands_still() {
     let mut fleet = Fleet::with(Case::layout(&nats.url(), 2)).await;
     case.begin(&fleet).await;
     while case.goes_on(PAUSE).await {
-        fleet.coordinator.stop();
+        fleet.coordinator.stop().await;
         case.moment(Duration::ZERO, LEASE * 2).await;
         fleet.coordinator.cont();
     }
@@ -116,7 +116,7 @@ async fn the_bus_stands_still() {
     let mut fleet = Fleet::with(Case::layout(&nats.url(), 2)).await;
     case.begin(&fleet).await;
     while case.goes_on(PAUSE).await {
-        nats.stop();
+        nats.stop().await;
         case.moment(Duration::ZERO, LEASE * 2).await;
         nats.cont();
     }

@@ -110,8 +110,8 @@ impl Nats {
     }
 
     /// SIGSTOP: connections stay open and nothing answers.
-    pub(crate) fn stop(&self) {
-        self.signal(Signal::STOP);
+    pub(crate) async fn stop(&self) {
+        self.process.as_ref().expect("it runs").stop().await;
     }
 
     /// SIGCONT.
@@ -220,7 +220,7 @@ async fn a_server_keeps_port_and_streams_over_a_kill_and_loses_them_when_wiped()
 async fn a_stopped_server_answers_after_it_goes_on() {
     let nats = Nats::with("max_payload: 4096").await;
     let mut bus = Bus::connect(nats.port()).await;
-    nats.stop();
+    nats.stop().await;
     let mut asked = std::pin::pin!(bus.request("$JS.API.INFO", ""));
     let early = tokio::time::timeout(Duration::from_millis(200), &mut asked).await;
     assert!(early.is_err(), "a stopped server answered");

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::until::{SOON, within};
+use super::until::{SOON, until, within};
 
 /// A process in a group of its own; the group is killed when this is dropped.
 pub(crate) struct Process {
@@ -63,10 +63,30 @@ impl Process {
         let _ = kill_process_group(self.group, signal);
     }
 
+    /// SIGSTOP to the whole group; returns when every thread of the process stands still, which is
+    /// some time after the signal was sent.
+    pub(crate) async fn stop(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.id());
+        until(SOON, "a stop", || std::future::ready(all_stopped(&threads).then_some(()))).await;
+    }
+
     /// Waits for its end.
     pub(crate) async fn wait(&mut self) -> ExitStatus {
         within(SOON, "the end of a process", self.child.wait()).await.unwrap()
     }
+}
+
+/// True when no thread below this folder of `/proc` can run.
+fn all_stopped(threads: &str) -> bool {
+    // What stands in parentheses is the program's name, the state follows.
+    let stopped = |stat: String| stat.rsplit(") ").next().is_some_and(|it| it.starts_with('T'));
+    let Ok(mut threads) = std::fs::read_dir(threads) else { return true };
+    threads.all(|thread| {
+        // A thread that has ended since does not run either.
+        let stat = thread.and_then(|it| std::fs::read_to_string(it.path().join("stat")));
+        stat.map_or(true, stopped)
+    })
 }
 
 impl Drop for Process {

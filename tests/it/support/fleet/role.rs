@@ -75,8 +75,8 @@ impl Role {
     }
 
     /// SIGSTOP.
-    pub(crate) fn stop(&self) {
-        self.signal(Signal::STOP);
+    pub(crate) async fn stop(&self) {
+        self.process.as_ref().expect("it runs").stop().await;
     }
 
     /// SIGCONT.

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** nothing in this crate reads a clock, a file, the network or the environment.
 
+pub mod audit;
 pub mod cloudevent;
 pub mod definition;
 pub mod duration;
@@ -15,6 +16,7 @@ pub mod limits;
 pub mod plan;
 pub mod problem;
 pub mod schema;
+pub mod sealed;
 pub mod secret;
 pub mod time;
 pub mod value;

@@ -6,6 +6,7 @@
 mod action;
 mod authentication;
 mod event;
+mod reach;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
     Token,
 };
+pub use reach::Reached;
+
 pub use event::{Correlation, EventFilter, Listen, ReadAs, Strategy, Subscription, Until};
 
 use crate::expression::{Program, Template, UriTemplate};

@@ -17,6 +17,26 @@ impl fmt::Display for SecretName {
     }
 }
 
+/// A secret that was read: its name and, where the store counts them, which version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretUse {
+    /// Its name.
+    pub name: SecretName,
+    /// Its version, as the store calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Arc<str>>,
+}
+
+impl fmt::Display for SecretUse {
+    /// `api-key@7`, or `api-key` where there are no versions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{}@{version}", self.name),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
 /// A value that must not leave the memory of the worker that holds it.
 ///
 /// It has no `Debug`, `Display`, `Serialize` or `Clone`, and is wiped when dropped.

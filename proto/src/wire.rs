@@ -5,6 +5,7 @@
 //! it, [`message`] is what is said in one.
 
 pub mod capability;
+mod grant;
 pub mod hello;
 pub mod key;
 pub mod message;
@@ -14,6 +15,8 @@ mod recorded;
 pub mod session;
 pub mod subject;
 
+pub use grant::{Grant, IdentityToken, Sealing};
+
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use crate::plan::TaskIx;
 use crate::problem::Problem;
+use crate::secret::SecretUse;
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -92,6 +96,10 @@ pub struct Assignment {
     pub priority: u8,
     /// How many workers were lost while they held this visit.
     pub losses: u32,
+    /// What it may do with secrets; added when it is sent to a worker, and only where it reaches a
+    /// secret or carries a sealed value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
 }
 
 impl Assignment {
@@ -140,4 +148,14 @@ pub struct Report {
     pub key: AssignmentKey,
     /// The transformed output, or the error.
     pub result: Result<Value, Problem>,
+    /// The secrets that were read for it, each once per version.
+    pub secrets: Vec<SecretUse>,
+}
+
+impl Report {
+    /// A report of work that read no secret.
+    #[must_use]
+    pub fn new(key: AssignmentKey, result: Result<Value, Problem>) -> Self {
+        Self { key, result, secrets: Vec::new() }
+    }
 }

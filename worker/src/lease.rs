@@ -1,14 +1,23 @@
-//! Where secrets come from: the trait of a store, and the store for development.
+//! Where secrets come from: what an attempt holds of a store, and the stores.
 
 mod development;
+mod standing;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
 use windlass_proto::id::{InstanceId, WorkflowId};
+use windlass_proto::sealed::Sealed;
 use windlass_proto::secret::{Secret, SecretName};
+use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
-use zeroize::Zeroize;
+use windlass_proto::wire::Grant;
+use zeroize::{Zeroize, Zeroizing};
+
+pub use standing::Standing;
+
+use crate::audit::AttemptAudit;
 
 pub use development::{DevelopmentSecrets, DevelopmentSecretsError};
 
@@ -78,7 +87,7 @@ impl Zeroize for SecretData {
 }
 
 /// On whose behalf a secret is read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SecretContext {
     /// The workflow.
     pub workflow: WorkflowId,
@@ -86,6 +95,48 @@ pub struct SecretContext {
     pub instance: InstanceId,
     /// JSON pointer of the task.
     pub task: Arc<str>,
+    /// What the coordinator lets the task do; none from one that grants nothing.
+    pub grant: Option<Grant>,
+    /// When the task's time is over.
+    pub deadline: Option<Timestamp>,
+    /// Where to tell what is done.
+    pub audit: AttemptAudit,
+}
+
+impl SecretContext {
+    /// Which environment's secrets are meant; `default` where the coordinator does not say.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        self.grant.as_ref().map_or("default", |grant| &grant.environment)
+    }
+}
+
+/// A secret as it was read.
+pub struct SecretValue {
+    /// What it holds.
+    pub data: Secret<SecretData>,
+    /// Which version that is, as the store calls it; none where there are no versions.
+    pub version: Option<Arc<str>>,
+    /// The store's id of the request, which its own audit log shows too.
+    pub request: Option<Arc<str>>,
+    /// The hash of the lease it comes with: see [`lease_hash`].
+    pub lease: Option<Arc<str>>,
+}
+
+impl SecretValue {
+    /// A secret without version or lease.
+    #[must_use]
+    pub fn new(data: SecretData) -> Self {
+        Self { data: Secret::new(data), version: None, request: None, lease: None }
+    }
+}
+
+/// What tells leases apart in audit events without being one: the first 16 hexadecimal digits of the
+/// SHA-256 of a lease's id or of a token's accessor.
+#[must_use]
+pub fn lease_hash(id: &str) -> Arc<str> {
+    let digest = Sha256::digest(id.as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 /// Why a secret could not be had. The messages name no path and no value.
@@ -102,15 +153,51 @@ pub enum SecretError {
     Unavailable(String),
 }
 
-/// A store of secrets. Implementations bound their own waiting; a read that takes longer than
+/// Where the secrets of attempts come from.
+pub trait SecretSource: Send + Sync {
+    /// What one attempt holds, for as long as it runs. Nothing is asked of the store yet: most tasks
+    /// need no secret.
+    fn lease(&self, context: SecretContext) -> Box<dyn Lease>;
+}
+
+/// What one attempt holds of a store. Implementations bound their own waiting; what takes longer than
 /// [`windlass_proto::limits::SECRET_TIMEOUT_MS`] counts as unavailable.
+pub trait Lease: Send + Sync {
+    /// Reads the current version of a secret. A second read asks the store again.
+    ///
+    /// The future fails when the secret is missing, forbidden, or cannot be read now.
+    fn read<'a>(
+        &'a mut self,
+        name: &'a SecretName,
+    ) -> BoxFuture<'a, Result<SecretValue, SecretError>>;
+
+    /// Encrypts texts for other workers of the same namespace, in one request; the result has their
+    /// order.
+    fn seal<'a>(
+        &'a mut self,
+        texts: &'a [Zeroizing<Vec<u8>>],
+    ) -> BoxFuture<'a, Result<Vec<Sealed>, SecretError>>;
+
+    /// Decrypts what was sealed for tasks of this namespace, in one request; the result has its order.
+    ///
+    /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace.
+    fn open<'a>(
+        &'a mut self,
+        sealed: &'a [Sealed],
+    ) -> BoxFuture<'a, Result<Vec<Zeroizing<Vec<u8>>>, SecretError>>;
+
+    /// Gives everything back; what cannot be given back ends by itself soon.
+    fn release(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// A store that needs no login by attempt. Implementations bound their own waiting.
 pub trait SecretStore: Send + Sync {
-    /// Reads the secret `name` for the task in `context`.
+    /// Reads the current version of the secret `name` for the task in `context`.
     ///
     /// The future fails when the secret is missing, forbidden, or cannot be read now.
     fn read<'a>(
         &'a self,
         name: &'a SecretName,
         context: &'a SecretContext,
-    ) -> BoxFuture<'a, Result<Secret<SecretData>, SecretError>>;
+    ) -> BoxFuture<'a, Result<SecretValue, SecretError>>;
 }

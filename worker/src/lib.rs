@@ -6,6 +6,7 @@
 //! **Invariant:** nothing here survives an assignment but caches that can be lost: connections,
 //! fetched documents, access tokens.
 
+mod audit;
 mod authentication;
 mod cache;
 mod exchange;
@@ -19,11 +20,12 @@ mod scope;
 mod seal;
 mod worker;
 
+pub use audit::{AttemptAudit, AuditSink};
 pub use function::{Call, Function, FunctionError};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
 pub use lease::{
-    DevelopmentSecrets, DevelopmentSecretsError, SecretContext, SecretData, SecretError,
-    SecretStore,
+    DevelopmentSecrets, DevelopmentSecretsError, Lease, SecretContext, SecretData, SecretError,
+    SecretSource, SecretStore, SecretValue, Standing, lease_hash,
 };
 pub use perform::{NonZeroExit, ProcessOptions};
 pub use tokio_util::sync::CancellationToken;

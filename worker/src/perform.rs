@@ -25,11 +25,13 @@ use windlass_proto::limits;
 use windlass_proto::plan::{Kind, Plan, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::schema::Schema;
+use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, Work};
 
 pub use process::{NonZeroExit, ProcessOptions};
 
+use crate::lease::Lease;
 use crate::scope::TaskScope;
 use crate::seal::Seal;
 use crate::worker::Inner;
@@ -43,6 +45,10 @@ pub(crate) struct Attempt<'a> {
     pub(crate) cancelled: &'a CancellationToken,
     pub(crate) scope: TaskScope<'a>,
     pub(crate) seal: Seal,
+    /// What it holds of the store of secrets; none before it needs one.
+    pub(crate) lease: Option<Box<dyn Lease>>,
+    /// The secrets it has read.
+    pub(crate) used: Vec<SecretUse>,
 }
 
 /// Performs `assignment`; see [`crate::Worker::perform`].
@@ -50,14 +56,14 @@ pub(crate) async fn perform(
     worker: &Inner,
     assignment: &Assignment,
     cancelled: &CancellationToken,
-) -> Result<Value, Problem> {
+) -> (Result<Value, Problem>, Vec<SecretUse>) {
     let Some(plan) = worker.plans.plan(&assignment.digest) else {
         let detail = format!("the worker does not have the definition of {}", assignment.workflow);
-        return Err(Problem::new(Standard::Runtime, detail).with_status(503));
+        return (Err(Problem::new(Standard::Runtime, detail).with_status(503)), Vec::new());
     };
     let Some(task) = plan.tasks.get(assignment.task.0 as usize) else {
         let detail = format!("{} has no task {}", assignment.workflow, assignment.task.0);
-        return Err(Problem::new(Standard::Runtime, detail));
+        return (Err(Problem::new(Standard::Runtime, detail)), Vec::new());
     };
     let mut attempt = Attempt {
         worker,
@@ -67,9 +73,16 @@ pub(crate) async fn perform(
         cancelled,
         scope: TaskScope::new(&assignment.variables),
         seal: Seal::default(),
+        lease: None,
+        used: Vec::new(),
     };
     let result = bounded(attempt.run(), assignment, task, cancelled).await;
-    result.map_err(|problem| attempt.seal.problem(problem))
+    let result = result.map_err(|problem| attempt.seal.problem(problem));
+    if let Some(lease) = attempt.lease.take() {
+        // The report does not wait for it.
+        worker.releases.spawn(lease.release());
+    }
+    (result, attempt.used)
 }
 
 /// Runs `work` until it ends, its time is over, or it is cancelled; a panic becomes a problem.
@@ -157,7 +170,7 @@ impl Attempt<'_> {
         if let Some(schema @ SchemaSource::Inline(_)) = &task.input.schema {
             self.validate(schema, raw, "input").await?;
         }
-        self.read_secrets_of_task().await?;
+        self.read_secrets().await?;
         if let Some(schema @ SchemaSource::External(_)) = &task.input.schema {
             self.validate(schema, raw, "input").await?;
         }

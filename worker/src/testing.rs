@@ -16,14 +16,15 @@ use windlass_proto::plan::{
     TaskIx,
 };
 use windlass_proto::problem::Problem;
-use windlass_proto::secret::{Secret, SecretName};
+use windlass_proto::secret::SecretName;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Work};
 
+use crate::audit::{AttemptAudit, NoAudit};
 use crate::{
     Builder, CancellationToken, HttpOptions, PlanSource, SecretContext, SecretData, SecretError,
-    SecretStore, Worker,
+    SecretStore, SecretValue, Worker,
 };
 
 /// Data from JSON text.
@@ -149,6 +150,20 @@ pub(crate) fn assignment(input: Value) -> Assignment {
         pool: None,
         priority: windlass_proto::limits::DEFAULT_PRIORITY,
         losses: 0,
+        grant: None,
+    }
+}
+
+/// On whose behalf a test reads secrets.
+pub(crate) fn secret_context() -> SecretContext {
+    let assignment = assignment(Value::Null);
+    SecretContext {
+        workflow: assignment.workflow.clone(),
+        instance: assignment.key.instance,
+        task: assignment.reference.clone(),
+        grant: None,
+        deadline: None,
+        audit: AttemptAudit::new(Arc::new(NoAudit), &assignment),
     }
 }
 
@@ -166,10 +181,10 @@ impl SecretStore for Given {
         &'a self,
         name: &'a SecretName,
         _context: &'a SecretContext,
-    ) -> BoxFuture<'a, Result<Secret<SecretData>, SecretError>> {
+    ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
         let found = self.0.iter().find(|(known, _)| **known == *name.0);
         let result = found.map_or(Err(SecretError::Missing), |(_, result)| result.clone());
-        let secret = result.map(|value| Secret::new(SecretData::from_value(&value)));
+        let secret = result.map(|value| SecretValue::new(SecretData::from_value(&value)));
         Box::pin(std::future::ready(secret))
     }
 }

@@ -3,21 +3,24 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::capability::{BUILT_IN, Capability};
 use windlass_proto::wire::{Assignment, Report};
 
+use crate::audit::{AuditSink, NoAudit};
 use crate::authentication::TokenCache;
 use crate::cache::Cache;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
-use crate::lease::{DevelopmentSecrets, SecretStore};
+use crate::lease::{DevelopmentSecrets, SecretSource, SecretStore, Standing};
 use crate::perform::{ProcessOptions, perform};
 use crate::resource::ResourceCache;
 
@@ -48,7 +51,10 @@ pub(crate) struct Inner {
     /// True when it offers a fleet the functions that were added and nothing else.
     pub(crate) only_functions: bool,
     pub(crate) plans: Arc<dyn PlanSource>,
-    pub(crate) secrets: Arc<dyn SecretStore>,
+    pub(crate) secrets: Arc<dyn SecretSource>,
+    pub(crate) audit: Arc<dyn AuditSink>,
+    /// Leases that are being given back.
+    pub(crate) releases: TaskTracker,
     pub(crate) clients: Clients,
     pub(crate) processes: ProcessOptions,
     pub(crate) tokens: TokenCache,
@@ -84,7 +90,8 @@ impl Worker {
             functions: Functions::default_catalog(),
             only_functions: false,
             plans: Arc::new(NoPlans),
-            secrets: Arc::new(DevelopmentSecrets::new()),
+            secrets: Arc::new(Standing::new(Arc::new(DevelopmentSecrets::new()))),
+            audit: Arc::new(NoAudit),
             http: HttpOptions::default(),
             processes: ProcessOptions::default(),
         }
@@ -94,8 +101,16 @@ impl Worker {
     /// without instance. Ends at the assignment's deadline, or at the limits where it has none, or
     /// soon after `cancelled`; never panics. Must be called inside a tokio runtime.
     pub async fn perform(&self, assignment: Assignment, cancelled: CancellationToken) -> Report {
-        let result = perform(&self.inner, &assignment, &cancelled).await;
-        Report { key: assignment.key, result }
+        let (result, secrets) = perform(&self.inner, &assignment, &cancelled).await;
+        Report { key: assignment.key, result, secrets }
+    }
+
+    /// Waits until what tasks held of secrets has been given back, `most` at longest: for the end of
+    /// the process.
+    pub async fn released(&self, most: Duration) {
+        self.inner.releases.close();
+        // What is not given back ends by itself.
+        let _ = tokio::time::timeout(most, self.inner.releases.wait()).await;
     }
 
     /// Names of the functions this worker has, in alphabetical order.
@@ -121,7 +136,8 @@ pub struct Builder {
     functions: Functions,
     only_functions: bool,
     plans: Arc<dyn PlanSource>,
-    secrets: Arc<dyn SecretStore>,
+    secrets: Arc<dyn SecretSource>,
+    audit: Arc<dyn AuditSink>,
     http: HttpOptions,
     processes: ProcessOptions,
 }
@@ -178,10 +194,23 @@ impl Builder {
         self
     }
 
+    /// A store of secrets that the worker reads with rights of its own.
+    #[must_use]
+    pub fn secrets(self, secrets: Arc<dyn SecretStore>) -> Self {
+        self.secret_source(Arc::new(Standing::new(secrets)))
+    }
+
     /// Where secrets come from.
     #[must_use]
-    pub fn secrets(mut self, secrets: Arc<dyn SecretStore>) -> Self {
+    pub fn secret_source(mut self, secrets: Arc<dyn SecretSource>) -> Self {
         self.secrets = secrets;
+        self
+    }
+
+    /// Where to tell what is done with secrets.
+    #[must_use]
+    pub fn audit(mut self, audit: Arc<dyn AuditSink>) -> Self {
+        self.audit = audit;
         self
     }
 
@@ -209,6 +238,8 @@ impl Builder {
             only_functions: self.only_functions,
             plans: self.plans,
             secrets: self.secrets,
+            audit: self.audit,
+            releases: TaskTracker::new(),
             clients: Clients::new(self.http)?,
             processes: self.processes,
             tokens: Cache::new(limits::CACHED_TOKENS),

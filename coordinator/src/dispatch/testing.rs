@@ -38,5 +38,6 @@ pub(crate) fn assignment(number: u128, namespace: &str, priority: u8, losses: u3
         pool: None,
         priority,
         losses,
+        grant: None,
     }
 }

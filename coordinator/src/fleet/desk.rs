@@ -264,7 +264,7 @@ impl Desk {
 
     /// Reports on an assignment that was never sent.
     fn answer(&mut self, key: &AssignmentKey, problem: Problem) {
-        self.reporter.report(Report { key: key.clone(), result: Err(problem) });
+        self.reporter.report(Report::new(key.clone(), Err(problem)));
     }
 
     /// A line has something to say.

@@ -335,6 +335,7 @@ impl Sender<'_> {
                     pool: self.plan.task(task).pool.clone(),
                     priority: self.priority,
                     losses,
+                    grant: None,
                 };
                 Release::Dispatch { assignment: Box::new(assignment), recovered }
             }

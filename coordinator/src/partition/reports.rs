@@ -16,7 +16,8 @@ impl Partition {
         batch: &mut Batch,
         report: Report,
     ) -> Result<(), JournalError> {
-        let Report { key, result } = report;
+        // Which secrets were read is not kept yet.
+        let Report { key, result, secrets: _ } = report;
         let verdict = if self.is_superseded(&key) {
             Verdict::Stale
         } else {

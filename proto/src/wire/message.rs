@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{Assignment, AssignmentKey};
+use crate::audit::AuditEvent;
 use crate::id::{Digest, WorkflowId};
 use crate::problem::Problem;
+use crate::secret::SecretUse;
 use crate::value::Value;
 
 /// Coordinator to worker.
@@ -34,6 +36,9 @@ pub struct ToWorker {
     /// Definitions that were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub definitions: Vec<Definition>,
+    /// The number of the last audit event that is on disk: see [`ToCoordinator::audit`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audited: Option<u64>,
     /// The number of the beat that this answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beat: Option<u64>,
@@ -105,12 +110,25 @@ pub struct ToCoordinator {
     /// Assignments handed back unfinished, or ended because they were cancelled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<AssignmentKey>,
+    /// What it did with secrets, in order and without gaps; repeated until
+    /// [`ToWorker::audited`] covers it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audit: Vec<Audited>,
     /// Definitions it needs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub wanted: Vec<Digest>,
     /// A sign of life.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beat: Option<Beat>,
+}
+
+/// One audit event of a worker, under its number in the worker's life, from 1.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Audited {
+    /// Its number.
+    pub number: u64,
+    /// What happened. The coordinator adds which worker said so.
+    pub event: AuditEvent,
 }
 
 /// A report with the proof that it is this worker's to make.
@@ -122,6 +140,9 @@ pub struct TokenReport {
     pub token: ByteBuf,
     /// The transformed output, or the error. For a [`Call`], what the function gave.
     pub result: Result<Value, Problem>,
+    /// The secrets that were read for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretUse>,
 }
 
 /// A sign of life, at least every `beat_ms`; the first message of a session is one.

@@ -105,7 +105,8 @@ async fn a_worker_cannot_report_what_it_was_not_given() {
         for token in [vec![], vec![0; 16], vec![7; 32]] {
             let token = ByteBuf::from(token);
             let result = Ok(Value::from("forged"));
-            let reports = vec![TokenReport { key: key.clone(), token, result }];
+            let reports =
+                vec![TokenReport { key: key.clone(), token, result, secrets: Vec::new() }];
             say(&client, &mut joined, &ToCoordinator { reports, ..Default::default() }).await;
         }
     }

@@ -42,7 +42,7 @@ fn begin(bench: &mut Bench) -> Assignment {
 }
 
 fn report(key: &AssignmentKey) -> Message {
-    Message::Reported(Report { key: key.clone(), result: Ok(Value::Int(2)) })
+    Message::Reported(Report::new(key.clone(), Ok(Value::Int(2))))
 }
 
 fn lost(key: &AssignmentKey, blamed: bool) -> Message {

@@ -280,7 +280,7 @@ impl Attendance {
                     let detail = "this worker cannot read the definition; is it an older version?";
                     let problem = Problem::new(Standard::Runtime, detail).with_status(503);
                     self.held.perform(assignment.key.clone(), token);
-                    let report = Report { key: assignment.key, result: Err(problem) };
+                    let report = Report::new(assignment.key, Err(problem));
                     let _ = self.events.send(Inner::Done(report));
                 }
             }
@@ -325,8 +325,9 @@ impl Attendance {
                 weight += report.result.as_ref().map_or(0, Value::weight);
                 session.out.reports.push(report);
             }
-            let ToCoordinator { reports, released, wanted, beat } = &session.out;
-            if reports.is_empty() && released.is_empty() && wanted.is_empty() && beat.is_none() {
+            let ToCoordinator { reports, released, wanted, beat, audit } = &session.out;
+            let quiet = reports.is_empty() && released.is_empty() && wanted.is_empty();
+            if quiet && audit.is_empty() && beat.is_none() {
                 return;
             }
             let said = std::mem::take(&mut session.out);

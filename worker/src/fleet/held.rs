@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::problem::Problem;
+use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 use windlass_proto::wire::message::{self, TokenReport};
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
@@ -44,9 +45,17 @@ enum Stage {
 
 struct Reported {
     result: Result<Value, Problem>,
+    secrets: Vec<SecretUse>,
     weight: u64,
     /// When it was last sent, and how long to wait for an answer; none while it is queued.
     sent: Option<(Instant, Duration)>,
+}
+
+impl Reported {
+    fn say(&self, key: AssignmentKey, token: &ByteBuf) -> TokenReport {
+        let (result, secrets) = (self.result.clone(), self.secrets.clone());
+        TokenReport { key, token: token.clone(), result, secrets }
+    }
 }
 
 /// What to do when a task has ended.
@@ -133,14 +142,14 @@ impl Held {
 
     /// A task has ended.
     pub(super) fn finish(&mut self, report: Report) -> Finished {
-        let Report { key, result } = report;
+        let Report { key, result, secrets } = report;
         let Some(holding) = self.all.get_mut(&key) else { return Finished::Forgotten };
         if matches!(holding.stage, Stage::Cancelled) {
             self.all.remove(&key);
             return Finished::Release;
         }
         let weight = result.as_ref().map_or(0, Value::weight);
-        holding.stage = Stage::Reported(Box::new(Reported { result, weight, sent: None }));
+        holding.stage = Stage::Reported(Box::new(Reported { result, secrets, weight, sent: None }));
         self.queued.push_back(key);
         Finished::Report
     }
@@ -155,8 +164,7 @@ impl Held {
             {
                 reported.sent = Some((Instant::now(), again));
                 self.unanswered += reported.weight;
-                let (token, result) = (token.clone(), reported.result.clone());
-                return Some(TokenReport { key, token, result });
+                return Some(reported.say(key, token));
             }
         }
         None
@@ -171,8 +179,7 @@ impl Held {
                 && now.duration_since(sent) >= wait
             {
                 reported.sent = Some((now, (wait * 2).min(LONGEST)));
-                let (key, token) = (key.clone(), token.clone());
-                overdue.push(TokenReport { key, token, result: reported.result.clone() });
+                overdue.push(reported.say(key.clone(), token));
             }
         }
         overdue

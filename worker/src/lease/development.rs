@@ -8,7 +8,7 @@ use windlass_proto::limits;
 use windlass_proto::secret::{Secret, SecretName};
 use windlass_proto::value::Value;
 
-use super::{SecretContext, SecretData, SecretError, SecretStore};
+use super::{SecretContext, SecretData, SecretError, SecretStore, SecretValue};
 use crate::resource;
 
 /// Prefix of the environment variables that hold secrets.
@@ -117,11 +117,11 @@ impl SecretStore for DevelopmentSecrets {
         &'a self,
         name: &'a SecretName,
         _context: &'a SecretContext,
-    ) -> BoxFuture<'a, Result<Secret<SecretData>, SecretError>> {
+    ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
         let found = self
             .find(&name.0)
             .ok_or(SecretError::Missing)
-            .map(|secret| Secret::new(SecretData::from_value(&plain(secret))));
+            .map(|secret| SecretValue::new(SecretData::from_value(&plain(secret))));
         Box::pin(std::future::ready(found))
     }
 }

@@ -15,7 +15,7 @@ impl Attempt<'_> {
     /// evaluates to; of `raise` and `run.workflow` an object of its parts; of `switch` the position
     /// of the first case that applies, or null. An absent field gives the input, as its default.
     pub(super) async fn evaluate_field(&mut self, field: Field) -> Result<Value, Problem> {
-        self.read_secrets_of_field(field).await?;
+        self.read_secrets().await?;
         let task = self.task;
         let input = &self.assignment.input;
         match field {

@@ -1,102 +1,68 @@
 //! Which secrets an assignment may touch, and reading them.
 
-mod parts;
-
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use windlass_proto::expression::Program;
 use windlass_proto::limits;
+use windlass_proto::plan::Reached;
 use windlass_proto::problem::{Problem, Standard};
-use windlass_proto::secret::SecretName;
-use windlass_proto::wire::Field;
+use windlass_proto::secret::{SecretName, SecretUse};
 
-use self::parts::Part;
 use super::Attempt;
-use crate::lease::{SecretContext, SecretError};
-
-/// The secrets that some expressions can reach.
-#[derive(Default)]
-struct Reached {
-    names: BTreeSet<Arc<str>>,
-    /// An expression uses `$secrets` in a way that does not tell which: all declared ones.
-    all: bool,
-}
-
-impl Reached {
-    fn add(&mut self, part: Part<'_>) {
-        match part {
-            Part::Secret(name) => {
-                self.names.insert(name.0.clone());
-            }
-            Part::Template(template) => template.each_program(&mut |it| self.add_program(it)),
-            Part::Program(program) => self.add_program(program),
-        }
-    }
-
-    fn add_program(&mut self, program: &Program) {
-        let reached = program.secret_names();
-        self.names.extend(reached.names.iter().cloned());
-        self.all |= reached.dynamic;
-    }
-}
+use crate::audit::AttemptAudit;
+use crate::lease::{Lease, SecretContext, SecretError};
 
 impl Attempt<'_> {
-    /// Reads what `input.from`, the definition and `output.as` name.
-    pub(super) async fn read_secrets_of_task(&mut self) -> Result<(), Problem> {
-        let mut reached = Reached::default();
-        parts::of_performed(self.task, &mut |part| reached.add(part));
-        self.read_secrets(reached).await
-    }
-
-    /// Reads what one field names.
-    pub(super) async fn read_secrets_of_field(&mut self, field: Field) -> Result<(), Problem> {
-        let mut reached = Reached::default();
-        parts::of_field(self.task, field, &mut |part| reached.add(part));
-        self.read_secrets(reached).await
-    }
-
-    async fn read_secrets(&mut self, mut reached: Reached) -> Result<(), Problem> {
+    /// Reads what the expressions of this work name.
+    pub(super) async fn read_secrets(&mut self) -> Result<(), Problem> {
         let declared = &self.plan.secrets;
-        if reached.all {
-            reached.names.extend(declared.iter().map(|name| name.0.clone()));
-        }
-        if reached.names.is_empty() {
-            return Ok(());
-        }
+        let names = Reached::by(self.task, &self.assignment.work).among(declared);
         // All are checked before the first is read: a refused task has touched nothing.
-        let undeclared =
-            reached.names.iter().find(|name| !declared.iter().any(|it| it.0 == **name));
+        let undeclared = names.iter().find(|name| !declared.iter().any(|it| it.0 == **name));
         if let Some(name) = undeclared {
             let detail = format!("the secret {name} is not declared in `use.secrets`");
             return Err(Problem::new(Standard::Authorization, detail));
         }
-        let context = SecretContext {
-            workflow: self.assignment.workflow.clone(),
-            instance: self.assignment.key.instance,
-            task: self.assignment.reference.clone(),
-        };
-        for name in reached.names {
-            self.read_secret(SecretName(name), &context).await?;
+        let granted = self.assignment.grant.as_ref().map(|grant| &grant.secrets);
+        let denied = names
+            .iter()
+            .find(|&name| granted.is_some_and(|granted| !granted.iter().any(|it| it.0 == *name)));
+        if let Some(name) = denied {
+            let detail =
+                format!("the policy does not permit this workflow to read the secret {name}");
+            return Err(Problem::new(Standard::Authorization, detail));
+        }
+        for name in names {
+            self.read_secret(SecretName(name)).await?;
         }
         Ok(())
     }
 
-    async fn read_secret(
-        &mut self,
-        name: SecretName,
-        context: &SecretContext,
-    ) -> Result<(), Problem> {
+    async fn read_secret(&mut self, name: SecretName) -> Result<(), Problem> {
         let limit = Duration::from_millis(limits::SECRET_TIMEOUT_MS);
-        let read = tokio::time::timeout(limit, self.worker.secrets.read(&name, context)).await;
+        let read = tokio::time::timeout(limit, self.lease().read(&name)).await;
         let secret = read
             .unwrap_or_else(|_| Err(SecretError::Unavailable("it did not answer in time".into())))
             .map_err(|error| secret_problem(&name, &error))?;
-        let value = secret.expose().to_value();
+        let value = secret.data.expose().to_value();
         self.seal.add_value(&value);
-        self.scope.secrets.insert(name.0, value);
+        self.scope.secrets.insert(name.0.clone(), value);
+        self.used.push(SecretUse { name, version: secret.version });
         Ok(())
+    }
+
+    /// What this attempt holds of the store.
+    fn lease(&mut self) -> &mut dyn Lease {
+        let Self { lease, worker, assignment, .. } = self;
+        &mut **lease.get_or_insert_with(|| {
+            worker.secrets.lease(SecretContext {
+                workflow: assignment.workflow.clone(),
+                instance: assignment.key.instance,
+                task: assignment.reference.clone(),
+                grant: assignment.grant.clone(),
+                deadline: assignment.deadline,
+                audit: AttemptAudit::new(worker.audit.clone(), assignment),
+            })
+        })
     }
 }
 

@@ -96,7 +96,7 @@ impl Desk {
     }
 
     fn report(&mut self, session: SessionId, report: TokenReport) {
-        let TokenReport { key, token, mut result } = report;
+        let TokenReport { key, token, mut result, secrets } = report;
         if !self.key.is_token(&key, &token) {
             self.totals.forged += 1;
             tracing::warn!(%session, instance = %key.instance, "a report without its token is refused");
@@ -109,7 +109,7 @@ impl Desk {
             result = result.and_then(|raw| plain::output(&plan, &assignment, raw));
         }
         self.awaited.insert(key.clone(), session);
-        self.reporter.report(Report { key, result });
+        self.reporter.report(Report { key, result, secrets });
     }
 
     fn beat(&mut self, session: SessionId, beat: &Beat) {

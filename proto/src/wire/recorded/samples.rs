@@ -138,6 +138,7 @@ fn assignment() -> Assignment {
         pool: Some("gpu".into()),
         priority: 9,
         losses: 2,
+        grant: None,
     }
 }
 
@@ -162,6 +163,7 @@ pub(super) fn to_worker() -> ToWorker {
         settled: vec![Settled { key: key(4), accepted: true }],
         definitions: vec![Definition { digest: digest(), text: Some("a definition".into()) }],
         beat: Some(17),
+        ..ToWorker::default()
     }
 }
 
@@ -173,8 +175,12 @@ pub(super) fn to_coordinator() -> ToCoordinator {
         detail: Some("ask the bank".into()),
         instance: None,
     };
-    let report =
-        |delivery, result| TokenReport { key: key(delivery), token: token(delivery), result };
+    let report = |delivery, result| TokenReport {
+        key: key(delivery),
+        token: token(delivery),
+        result,
+        secrets: Vec::new(),
+    };
     ToCoordinator {
         reports: vec![report(1, Ok(value())), report(2, Err(problem))],
         released: vec![key(3)],
@@ -187,5 +193,6 @@ pub(super) fn to_coordinator() -> ToCoordinator {
             leaving: true,
             goodbye: true,
         }),
+        ..ToCoordinator::default()
     }
 }

@@ -153,7 +153,7 @@ impl Run<'_> {
         let Some(result) = result.transpose() else {
             return self.lose(key, true);
         };
-        let report = Report { key, result };
+        let report = Report::new(key, result);
         if self.chance(self.knobs.deaths) {
             return self.die(report, assignment.losses);
         }
@@ -194,7 +194,7 @@ impl Run<'_> {
         let key = AssignmentKey { epoch: self.epoch + 1_000, ..key };
         match self.random.bool() {
             true => self.lost(key, true),
-            false => self.report(Report { key, result: Ok(Value::from("usurped")) }),
+            false => self.report(Report::new(key, Ok(Value::from("usurped")))),
         }
     }
 

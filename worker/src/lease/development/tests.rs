@@ -1,20 +1,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::secret::SecretName;
 use windlass_proto::value::Value;
 
 use super::{DevelopmentSecrets, DevelopmentSecretsError};
-use crate::lease::{SecretContext, SecretError, SecretStore as _};
+use crate::lease::{SecretError, SecretStore as _};
 
 async fn read(store: &DevelopmentSecrets, name: &str) -> Result<Value, SecretError> {
-    let context = SecretContext {
-        workflow: WorkflowId { namespace: "a".into(), name: "b".into(), version: "1.0.0".into() },
-        instance: InstanceId(uuid::Uuid::nil()),
-        task: "/do/0/x".into(),
-    };
+    let context = crate::testing::secret_context();
     let secret = store.read(&SecretName(name.into()), &context).await?;
-    Ok(secret.expose().to_value())
+    Ok(secret.data.expose().to_value())
 }
 
 #[tokio::test]

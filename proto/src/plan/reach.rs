@@ -1,15 +1,66 @@
-//! Every expression of a task that a worker evaluates, and every secret its authentication names.
+//! Which secrets a worker needs for a task: those its expressions and its authentication name.
 
-use windlass_proto::expression::{Program, Template};
-use windlass_proto::plan::{
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{
     Authentication, Credentials, Endpoint, ExternalResource, Kind, OAuth2, SchemaSource,
     ScriptBody, Task, Token,
 };
-use windlass_proto::secret::SecretName;
-use windlass_proto::wire::Field;
+use crate::expression::{Program, Template};
+use crate::secret::SecretName;
+use crate::wire::{Field, Work};
+
+/// The secrets that some work can reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Those that are named.
+    pub names: BTreeSet<Arc<str>>,
+    /// An expression uses `$secrets` in a way that does not tell which: all declared ones.
+    pub all: bool,
+}
+
+impl Reached {
+    /// What `work` on `task` can reach.
+    #[must_use]
+    pub fn by(task: &Task, work: &Work) -> Self {
+        let mut reached = Self::default();
+        let visit = &mut |part: Part<'_>| reached.add(part);
+        match work {
+            Work::Perform => of_performed(task, visit),
+            Work::Evaluate(field) => of_field(task, *field, visit),
+        }
+        reached
+    }
+
+    /// The names, with all `declared` ones where any of them can be meant; sorted.
+    #[must_use]
+    pub fn among(mut self, declared: &[SecretName]) -> BTreeSet<Arc<str>> {
+        if self.all {
+            self.names.extend(declared.iter().map(|name| name.0.clone()));
+        }
+        self.names
+    }
+
+    fn add(&mut self, part: Part<'_>) {
+        match part {
+            Part::Secret(name) => {
+                self.names.insert(name.0.clone());
+            }
+            Part::Template(template) => template.each_program(&mut |it| self.add_program(it)),
+            Part::Program(program) => self.add_program(program),
+        }
+    }
+
+    fn add_program(&mut self, program: &Program) {
+        let reached = program.secret_names();
+        self.names.extend(reached.names.iter().cloned());
+        self.all |= reached.dynamic;
+    }
+}
 
 /// What may name a secret.
-pub(super) enum Part<'a> {
+enum Part<'a> {
     Template(&'a Template),
     Program(&'a Program),
     Secret(&'a SecretName),
@@ -18,7 +69,7 @@ pub(super) enum Part<'a> {
 type Visit<'v, 'a> = &'v mut dyn FnMut(Part<'a>);
 
 /// The parts that are evaluated when `task` is performed.
-pub(super) fn of_performed<'a>(task: &'a Task, visit: Visit<'_, 'a>) {
+fn of_performed<'a>(task: &'a Task, visit: Visit<'_, 'a>) {
     optional(task.input.from.as_ref(), visit);
     for schema in [&task.input.schema, &task.output.schema].into_iter().flatten() {
         if let SchemaSource::External(document) = schema {
@@ -30,7 +81,7 @@ pub(super) fn of_performed<'a>(task: &'a Task, visit: Visit<'_, 'a>) {
 }
 
 /// The parts of one field.
-pub(super) fn of_field<'a>(task: &'a Task, field: Field, visit: Visit<'_, 'a>) {
+fn of_field<'a>(task: &'a Task, field: Field, visit: Visit<'_, 'a>) {
     match field {
         Field::Condition => task.condition.iter().for_each(|it| visit(Part::Program(it))),
         Field::InputFrom => optional(task.input.from.as_ref(), visit),
@@ -65,7 +116,7 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
             visit(Part::Template(&it.status));
             templates([it.title.as_ref(), it.detail.as_ref(), it.instance.as_ref()], visit);
         }
-        Kind::Wait(windlass_proto::plan::Duration::Computed(template)) => {
+        Kind::Wait(super::Duration::Computed(template)) => {
             visit(Part::Template(template));
         }
         Kind::Http(it) => {
@@ -101,7 +152,7 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
         | Kind::Fork(_)
         | Kind::Try(_)
         | Kind::Listen(_)
-        | Kind::Wait(windlass_proto::plan::Duration::Fixed(_))
+        | Kind::Wait(super::Duration::Fixed(_))
         | Kind::Grpc(_)
         | Kind::AsyncApi(_)
         | Kind::A2a(_)

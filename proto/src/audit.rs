@@ -1,0 +1,112 @@
+//! What was done with secrets, by whom, and what came of it. Never a value.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::id::{InstanceId, WorkflowId};
+use crate::secret::SecretName;
+use crate::time::Timestamp;
+
+/// One audit event. Texts in it hold no secret, no path of a store and no output of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent {
+    /// Its id, by which repeats are told.
+    pub id: Uuid,
+    /// When, by the clock of whoever saw it.
+    pub at: Timestamp,
+    /// What was done.
+    pub action: AuditAction,
+    /// True when it was done; false when it was refused or failed.
+    pub success: bool,
+    /// On whose behalf; absent for what an operator did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<AuditTask>,
+    /// Which worker did it, as the coordinator knows it; absent for the coordinator itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Arc<str>>,
+    /// Which secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretName>,
+    /// Which version of it, as the store calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Arc<str>>,
+    /// Which environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Arc<str>>,
+    /// SHA-256 of the lease's id or of the token's accessor, 16 hexadecimal digits: tells leases
+    /// apart without being one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Arc<str>>,
+    /// The store's own id of the request, which its audit log shows too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Arc<str>>,
+    /// W3C trace context: trace and span id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Arc<str>>,
+    /// Why it was refused or failed; what else is worth knowing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Arc<str>>,
+}
+
+/// The task on whose behalf something was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditTask {
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// Its instance.
+    pub instance: InstanceId,
+    /// JSON pointer of the task.
+    pub task: Arc<str>,
+    /// Which visit of it.
+    pub visit: u64,
+    /// Which delivery of the visit.
+    pub delivery: u32,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuditAction {
+    /// An attempt proved who it is to the store.
+    #[serde(rename = "secret.login")]
+    Login,
+    /// A secret was asked for; what came of it follows as a grant or a denial.
+    #[serde(rename = "secret.requested")]
+    Requested,
+    /// A secret was handed to an attempt.
+    #[serde(rename = "secret.granted")]
+    Granted,
+    /// A secret was refused to an attempt, or could not be had.
+    #[serde(rename = "secret.denied")]
+    Denied,
+    /// A lease was made to last longer.
+    #[serde(rename = "secret.lease.renewed")]
+    Renewed,
+    /// A lease was given back before its time.
+    #[serde(rename = "secret.lease.revoked")]
+    Revoked,
+    /// A lease could not be given back: it ends by itself.
+    #[serde(rename = "secret.lease.expired")]
+    Expired,
+    /// A result that contains a secret was sealed.
+    #[serde(rename = "secret.sealed")]
+    Sealed,
+    /// A sealed value was opened for a task.
+    #[serde(rename = "secret.opened")]
+    Opened,
+    /// A result that contains a secret was refused.
+    #[serde(rename = "secret.refused")]
+    Refused,
+    /// A result that contains a secret was let through, by the namespace's policy.
+    #[serde(rename = "secret.exposed")]
+    Exposed,
+    /// The policy of who may read what was replaced.
+    #[serde(rename = "secret.policy.changed")]
+    PolicyChanged,
+    /// A workflow was not deployed, because it names a secret it has no right to.
+    #[serde(rename = "definition.refused")]
+    DeploymentRefused,
+}

@@ -9,6 +9,7 @@ pub(crate) mod json;
 pub(crate) mod nats;
 pub(crate) mod paths;
 pub(crate) mod ports;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod stub;

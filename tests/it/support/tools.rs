@@ -60,6 +60,21 @@ pub(crate) async fn program(tool: &Tool) -> PathBuf {
     path
 }
 
+/// The folder a package was installed into, pinned as `name==version`, for what it carries beside
+/// programs.
+///
+/// # Panics
+/// When it cannot be installed; the message says what to do.
+pub(crate) async fn package(requirement: &str) -> PathBuf {
+    assert!(requirement.contains("=="), "{requirement} is not pinned");
+    once(&[requirement.to_owned()]).await.unwrap_or_else(|reason| {
+        panic!(
+            "the tests need {requirement}, which could not be installed.\nGive pip a way to its \
+             registry (PIP_INDEX_URL, PIP_PROXY) and try again.\n{reason}"
+        )
+    })
+}
+
 /// A `python3` that can import these packages, given as `name==version`.
 ///
 /// # Panics

@@ -1,5 +1,6 @@
 //! What the tests share: the binary under test, its processes, stub servers, waiting.
 
+pub(crate) mod bao;
 pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod command;

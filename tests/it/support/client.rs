@@ -51,13 +51,25 @@ pub(crate) struct Api {
 impl Api {
     /// A client of `base`, such as `http://127.0.0.1:7400`.
     pub(crate) fn new(base: &str) -> Self {
+        Self::with(base, |builder| builder)
+    }
+
+    /// A client of a server whose certificate this authority (PEM) has signed.
+    pub(crate) fn trusting(base: &str, authority: &str) -> Self {
+        let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
+        Self::with(base, |builder| builder.tls_certs_only([authority]))
+    }
+
+    fn with(
+        base: &str,
+        adapt: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Self {
         tls::provider();
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(SOON)
-            .no_proxy()
-            .build()
-            .unwrap();
+            .no_proxy();
+        let http = adapt(builder).build().unwrap();
         Self { base: Arc::new(Mutex::new(base.to_owned())), http }
     }
 

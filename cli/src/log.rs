@@ -1,6 +1,10 @@
 //! Logs: to standard error, filtered by `WINDLASS_LOG`.
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// Starts logging; `WINDLASS_LOG=info` or `windlass_worker=debug` shows more than warnings.
 pub(crate) fn start() {
@@ -10,10 +14,19 @@ pub(crate) fn start() {
         crate::output::message(&format!("WINDLASS_LOG is ignored: {error}"));
         EnvFilter::new("warn")
     });
-    // An error means that a subscriber is set already, which is as good.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    // An error means that a subscriber is set already, which is as good.
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(is_ours_or_important))
+        .with(lines)
         .try_init();
+}
+
+/// Libraries trace headers and frames, and secrets with them: whatever `WINDLASS_LOG` says, they are
+/// heard only where they have something to say to everybody.
+fn is_ours_or_important(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("windlass") || *metadata.level() <= Level::INFO
 }

@@ -35,6 +35,8 @@ fn main() -> ExitCode {
     // Bad usage ends here, with 2; so do --help and --version, with 0.
     let arguments = Arguments::parse();
     log::start();
+    // Any command may hold a secret for a moment.
+    windlass_worker::guard_process();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

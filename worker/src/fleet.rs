@@ -128,6 +128,7 @@ impl Builder {
     /// # Errors
     /// As [`Builder::serve`].
     pub async fn run(self, options: FleetOptions) -> Result<(), FleetError> {
+        crate::guard_process();
         let tell = |event| match event {
             Event::Joined(session) => tracing::info!(session, "joined"),
             Event::Lost => tracing::warn!("the session is gone; joining again"),

@@ -12,6 +12,7 @@ mod cache;
 mod exchange;
 pub mod fleet;
 mod function;
+mod guard;
 mod http_client;
 mod lease;
 mod perform;
@@ -22,6 +23,7 @@ mod worker;
 
 pub use audit::{AttemptAudit, AuditSink};
 pub use function::{Call, Function, FunctionError};
+pub use guard::guard_process;
 pub use http_client::{HttpOptions, Resolve, ResolveError};
 pub use lease::{
     DevelopmentSecrets, DevelopmentSecretsError, Lease, SecretContext, SecretData, SecretError,

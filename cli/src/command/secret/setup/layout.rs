@@ -1,0 +1,310 @@
+//! What a Vault must have so that every attempt of a task can read its own secrets and no others.
+//!
+//! A policy is a text with places to fill in, and Vault fills them from what a token's JWT claimed
+//! (`identity.entity.aliases.<accessor>.metadata`). Those are texts and no lists, so a JWT names its
+//! secrets in numbered slots, and the policy has a stanza for each.
+
+use serde_json::{Value as Json, json};
+use windlass_proto::limits;
+
+/// Stands for the accessor of the JWT mount, which Vault makes when the mount is enabled.
+pub(super) const ACCESSOR: &str = "${ACCESSOR}";
+
+/// Seconds a task's token lives unless it is renewed: what a killed worker held ends after that.
+const TOKEN_SECONDS: u64 = 60;
+
+/// Seconds by which the clocks of Vault and the coordinator may differ. Vault's own default of a
+/// minute would double the life of a JWT.
+const LEEWAY_SECONDS: u64 = 5;
+
+/// How Vault knows a JWT for genuine.
+#[derive(Debug)]
+pub(super) enum Trust {
+    /// Vault fetches the coordinator's public keys itself, and follows their rotation.
+    Jwks(String),
+    /// These public keys, in PEM: for a Vault that cannot reach the coordinator. A rotation needs
+    /// another setup.
+    Keys(Vec<String>),
+}
+
+/// What the setup depends on, beside the mapping of names.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Where Vault takes JWTs: `auth/<mount>`.
+    pub(super) auth: String,
+    /// The role tasks log in with.
+    pub(super) role: String,
+    /// Whom Vault believes.
+    pub(super) trust: Trust,
+    /// `iss` of the JWTs.
+    pub(super) issuer: String,
+    /// `aud` of the JWTs.
+    pub(super) audience: String,
+    /// The environments that may be claimed; any when empty.
+    pub(super) environments: Vec<String>,
+    /// Where sealed values are encrypted.
+    pub(super) transit: String,
+    /// Seconds after which a token ends even if it is renewed.
+    pub(super) longest: u64,
+    /// Whether tokens are batch tokens: cheaper, and impossible to revoke.
+    pub(super) batch: bool,
+    /// Where secrets are found by their names.
+    pub(super) default: Place,
+    /// Secrets that are found elsewhere, by name.
+    pub(super) others: Vec<(String, Place)>,
+}
+
+/// Where in Vault something is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The kind of engine.
+    pub(super) engine: Engine,
+    /// Where it is mounted.
+    pub(super) mount: String,
+    /// The path below, with places for `{environment}`, `{namespace}`, `{workflow}` and `{name}`.
+    pub(super) path: String,
+}
+
+/// A kind of engine, as far as paths and rights go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// KV, version 2
+    Kv2,
+    /// KV, version 1
+    Kv1,
+    /// Whatever makes credentials when `creds` is read.
+    Credentials,
+    /// Certificates
+    Pki,
+}
+
+/// All that Vault must have.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// Where Vault takes JWTs: `auth/<mount>`.
+    pub(super) auth: String,
+    /// Its configuration.
+    pub(super) config: Json,
+    /// Name and definition of the role.
+    pub(super) role: (String, Json),
+    /// Where sealed values are encrypted.
+    pub(super) transit: String,
+    /// Name and text of each policy, with [`ACCESSOR`] where the accessor belongs.
+    pub(super) policies: Vec<(String, String)>,
+    /// Secrets with a policy of their own: a group of that name has it, and whoever claims the
+    /// secret is in the group.
+    pub(super) groups: Vec<Group>,
+}
+
+/// An external group.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Its name, and that of its policy.
+    pub(super) name: String,
+    /// The secret whose name in `windlass_secrets` makes a token a member.
+    pub(super) secret: String,
+}
+
+/// The policy of every task.
+const TASK: &str = "windlass-task";
+
+impl Layout {
+    /// What Vault must have for `wanted`.
+    pub(super) fn of(wanted: &Wanted) -> Self {
+        let mut policies = vec![(TASK.to_owned(), task_policy(wanted))];
+        let mut groups = Vec::new();
+        for (secret, place) in &wanted.others {
+            let name = format!("windlass-secret-{secret}");
+            policies.push((name.clone(), stanza(place, secret)));
+            groups.push(Group { name, secret: secret.clone() });
+        }
+        Self {
+            auth: wanted.auth.clone(),
+            config: config(wanted),
+            role: (wanted.role.clone(), role(wanted)),
+            transit: wanted.transit.clone(),
+            policies,
+            groups,
+        }
+    }
+}
+
+fn config(wanted: &Wanted) -> Json {
+    let mut config = json!({
+        "bound_issuer": wanted.issuer,
+        "jwt_supported_algs": ["EdDSA"],
+        "default_role": wanted.role,
+    });
+    match &wanted.trust {
+        Trust::Jwks(url) => config["jwks_url"] = json!(url),
+        Trust::Keys(keys) => config["jwt_validation_pubkeys"] = json!(keys),
+    }
+    config
+}
+
+fn role(wanted: &Wanted) -> Json {
+    let mut claims = serde_json::Map::new();
+    for name in ["namespace", "workflow", "version", "environment"] {
+        claims.insert(format!("windlass_{name}"), json!(name));
+    }
+    for slot in 0..limits::SECRETS_PER_TASK {
+        claims.insert(format!("windlass_secret_{slot}"), json!(format!("secret_{slot}")));
+    }
+    let kind = if wanted.batch { "batch" } else { "service" };
+    let mut role = json!({
+        "role_type": "jwt",
+        "user_claim": "sub",
+        "bound_audiences": [wanted.audience],
+        "claim_mappings": claims,
+        "groups_claim": "windlass_secrets",
+        "clock_skew_leeway": LEEWAY_SECONDS,
+        "expiration_leeway": LEEWAY_SECONDS,
+        "not_before_leeway": LEEWAY_SECONDS,
+        "token_type": kind,
+        "token_policies": [TASK],
+        "token_no_default_policy": true,
+        "token_ttl": TOKEN_SECONDS,
+        "token_max_ttl": wanted.longest,
+    });
+    if !wanted.environments.is_empty() {
+        role["bound_claims"] = json!({ "windlass_environment": wanted.environments });
+    }
+    role
+}
+
+fn task_policy(wanted: &Wanted) -> String {
+    let mut text = String::from(
+        "# What a task of Windlass may do: read the secrets its JWT names, seal and open values of\n\
+         # its namespace, and give its token back.\n",
+    );
+    for slot in 0..limits::SECRETS_PER_TASK {
+        text.push_str(&stanza(&wanted.default, &claimed(&format!("secret_{slot}"))));
+    }
+    let (transit, namespace) = (&wanted.transit, claimed("namespace"));
+    // The first value that is sealed in a namespace makes its key.
+    text.push_str(&rule(
+        &format!("{transit}/encrypt/windlass-{namespace}"),
+        &["create", "update"],
+    ));
+    text.push_str(&rule(&format!("{transit}/decrypt/windlass-{namespace}"), &["update"]));
+    for own in ["auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self"] {
+        text.push_str(&rule(own, &["read", "update"]));
+    }
+    text.push_str(&rule("sys/leases/renew", &["update"]));
+    text
+}
+
+/// The right to read what `place` says for the secret `name`.
+fn stanza(place: &Place, name: &str) -> String {
+    let Place { engine, mount, path } = place;
+    let path = path
+        .replace("{environment}", &claimed("environment"))
+        .replace("{namespace}", &claimed("namespace"))
+        .replace("{workflow}", &claimed("workflow"))
+        .replace("{name}", name);
+    match engine {
+        Engine::Kv2 => rule(&format!("{mount}/data/{path}"), &["read"]),
+        Engine::Kv1 => rule(&format!("{mount}/{path}"), &["read"]),
+        Engine::Credentials => rule(&format!("{mount}/creds/{path}"), &["read"]),
+        Engine::Pki => rule(&format!("{mount}/issue/{path}"), &["create", "update"]),
+    }
+}
+
+/// What Vault puts in the place of a claim.
+fn claimed(name: &str) -> String {
+    format!("{{{{identity.entity.aliases.{ACCESSOR}.metadata.{name}}}}}")
+}
+
+fn rule(path: &str, capabilities: &[&str]) -> String {
+    let quoted: Vec<String> = capabilities.iter().map(|it| format!("\"{it}\"")).collect();
+    format!("path \"{path}\" {{\n  capabilities = [{}]\n}}\n", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Engine, Group, Layout, Place, Trust, Wanted};
+
+    fn place(engine: Engine, mount: &str, path: &str) -> Place {
+        Place { engine, mount: mount.to_owned(), path: path.to_owned() }
+    }
+
+    fn wanted() -> Wanted {
+        Wanted {
+            auth: "windlass".to_owned(),
+            role: "task".to_owned(),
+            trust: Trust::Jwks("http://127.0.0.1:7400/.well-known/jwks.json".to_owned()),
+            issuer: "http://127.0.0.1:7400".to_owned(),
+            audience: "windlass".to_owned(),
+            environments: vec!["production".to_owned()],
+            transit: "transit".to_owned(),
+            longest: 3600,
+            batch: false,
+            default: place(Engine::Kv2, "secret", "{environment}/{namespace}/{name}"),
+            others: vec![(
+                "orders-db".to_owned(),
+                place(Engine::Credentials, "database", "{namespace}-ro"),
+            )],
+        }
+    }
+
+    #[test]
+    fn a_policy_has_a_place_for_each_secret_of_a_task() {
+        let layout = Layout::of(&wanted());
+        let (name, text) = &layout.policies[0];
+        assert_eq!(name, "windlass-task");
+        let data = |slot: &str| {
+            let claim = |name: &str| format!("{{{{identity.entity.aliases.${{ACCESSOR}}.metadata.{name}}}}}");
+            format!(
+                "path \"secret/data/{}/{}/{}\" {{\n  capabilities = [\"read\"]\n}}\n",
+                claim("environment"),
+                claim("namespace"),
+                claim(slot)
+            )
+        };
+        assert!(text.contains(&data("secret_0")) && text.contains(&data("secret_15")), "{text}");
+        assert!(!text.contains("secret_16"), "{text}");
+        assert!(!text.contains('*'), "nothing is granted by a pattern:\n{text}");
+    }
+
+    #[test]
+    fn a_secret_of_another_place_has_a_group_that_claims_make_members_of() {
+        let layout = Layout::of(&wanted());
+        let (name, text) = &layout.policies[1];
+        assert_eq!(name, "windlass-secret-orders-db");
+        assert!(text.starts_with("path \"database/creds/{{identity.entity"), "{text}");
+        assert!(text.contains("metadata.namespace}}-ro\""), "{text}");
+        let group = Group { name: name.clone(), secret: "orders-db".to_owned() };
+        assert_eq!(layout.groups, [group]);
+        assert_eq!(layout.role.1["groups_claim"], "windlass_secrets");
+    }
+
+    #[test]
+    fn a_role_lives_short_and_believes_one_audience_and_environment() {
+        let (_, role) = Layout::of(&wanted()).role;
+        assert_eq!(role["token_ttl"], 60);
+        assert_eq!(role["clock_skew_leeway"], 5);
+        assert_eq!(role["token_no_default_policy"], true);
+        assert_eq!(role["bound_audiences"], serde_json::json!(["windlass"]));
+        assert_eq!(role["bound_claims"]["windlass_environment"], serde_json::json!(["production"]));
+        assert_eq!(role["user_claim"], "sub");
+        // What changes with every run must not become part of the identity.
+        let mapped = role["claim_mappings"].as_object().unwrap();
+        for claim in ["jti", "windlass_instance", "windlass_task", "windlass_attempt"] {
+            assert!(!mapped.contains_key(claim), "{claim}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_engine_has_its_own_path() {
+        for (engine, path) in [
+            (Engine::Kv2, "path \"m/data/a/key\" {\n  capabilities = [\"read\"]"),
+            (Engine::Kv1, "path \"m/a/key\" {\n  capabilities = [\"read\"]"),
+            (Engine::Credentials, "path \"m/creds/a/key\" {\n  capabilities = [\"read\"]"),
+            (Engine::Pki, "path \"m/issue/a/key\" {\n  capabilities = [\"create\", \"update\"]"),
+        ] {
+            let others = vec![("key".to_owned(), place(engine, "m", "a/{name}"))];
+            let layout = Layout::of(&Wanted { others, ..wanted() });
+            assert!(layout.policies[1].1.starts_with(path), "{}", layout.policies[1].1);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The setup as a shell script, for people who read before they run.
+
+use super::layout::Layout;
+
+/// A script for `sh` that makes what `layout` says with the command line of Vault or OpenBao. Run
+/// twice, it changes nothing the second time.
+pub(super) fn script(layout: &Layout) -> String {
+    let Layout { auth, config, role: (role, definition), transit, policies, groups } = layout;
+    let mut text = String::from(
+        "#!/bin/sh\n# Lets tasks of Windlass log in at Vault or OpenBao, each with rights of its own.\n\
+         # Needs VAULT_ADDR and a VAULT_TOKEN that may do this; VAULT=bao for OpenBao.\n\
+         set -eu\nVAULT=${VAULT:-vault}\n\n",
+    );
+    text.push_str(&format!(
+        "\"$VAULT\" read sys/auth/{auth} >/dev/null 2>&1 || \"$VAULT\" auth enable -path={auth} jwt\n\
+         \"$VAULT\" read sys/mounts/{transit} >/dev/null 2>&1 || \
+         \"$VAULT\" secrets enable -path={transit} transit\n\
+         ACCESSOR=$(\"$VAULT\" read -field=accessor sys/auth/{auth})\n\n",
+    ));
+    text.push_str(&write(&format!("auth/{auth}/config"), &pretty(config)));
+    for (name, policy) in policies {
+        text.push_str(&format!(
+            "\"$VAULT\" policy write {name} - <<END\n{policy}END\n\n"
+        ));
+    }
+    text.push_str(&write(&format!("auth/{auth}/role/{role}"), &pretty(definition)));
+    for group in groups {
+        let (name, secret) = (&group.name, &group.secret);
+        text.push_str(&format!(
+            "\"$VAULT\" write identity/group/name/{name} type=external policies={name}\n\
+             \"$VAULT\" write identity/lookup/group alias_name={secret} \
+             alias_mount_accessor=\"$ACCESSOR\" 2>/dev/null | grep -q . ||\n  \
+             \"$VAULT\" write identity/group-alias name={secret} mount_accessor=\"$ACCESSOR\" \\\n    \
+             canonical_id=\"$(\"$VAULT\" read -field=id identity/group/name/{name})\"\n\n"
+        ));
+    }
+    text
+}
+
+fn write(path: &str, json: &str) -> String {
+    format!("\"$VAULT\" write {path} - <<'END'\n{json}\nEND\n\n")
+}
+
+fn pretty(json: &serde_json::Value) -> String {
+    serde_json::to_string_pretty(json).unwrap_or_default()
+}

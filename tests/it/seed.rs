@@ -11,7 +11,7 @@ use crate::support::dev::Dev;
 use crate::support::stub::{Reply, Stub};
 use crate::support::{paths, skip};
 
-const HOSTS: [&str; 2] = ["api.example.com", "auth.example.com"];
+pub(crate) const HOSTS: [&str; 2] = ["api.example.com", "auth.example.com"];
 /// Secret values: with characters that every encoding writes in another way.
 const API_KEY: &str = "Kq7/zP+9=api&x\"w%c4nary~>";
 const CLIENT_SECRET: &str = "Vv3/tR+1=oauth&y\"k%c4nary~<";
@@ -43,18 +43,18 @@ async fn serve() -> Stub {
 }
 
 /// A definition to run: its label and its text.
-struct Case {
+pub(crate) struct Case {
     file: std::path::PathBuf,
 }
 
 impl Case {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         std::fs::read_to_string(&self.file).unwrap()
     }
 }
 
 /// The page's own file where the reference material is there, and ours, which says the same.
-fn cases(test: &str, seed: &str, example: &str) -> Vec<Case> {
+pub(crate) fn cases(test: &str, seed: &str, example: &str) -> Vec<Case> {
     let mut cases = vec![Case { file: paths::example(example) }];
     match paths::shared(&format!("seed/{seed}")) {
         Some(file) => cases.push(Case { file }),

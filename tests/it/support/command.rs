@@ -46,6 +46,17 @@ pub(crate) async fn windlass_in<S: AsRef<str>>(folder: &Path, arguments: &[S]) -
     finish(spawn(folder, arguments)).await
 }
 
+/// Runs `windlass` with these variables and arguments in the workspace's root.
+pub(crate) async fn windlass_under<S: AsRef<str>>(
+    variables: &[(&str, &str)],
+    arguments: &[S],
+) -> Output {
+    let mut command = Command::new(binary::windlass());
+    command.current_dir(paths::root()).args(arguments.iter().map(AsRef::as_ref));
+    command.envs(variables.iter().copied());
+    finish(Process::spawn(command)).await
+}
+
 /// Starts `windlass` with these arguments in `folder`.
 pub(crate) fn spawn<S: AsRef<str>>(folder: &Path, arguments: &[S]) -> Process {
     let mut command = Command::new(binary::windlass());

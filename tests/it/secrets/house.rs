@@ -1,0 +1,94 @@
+//! A fleet whose secrets are in a store of their own: NATS, OpenBao, coordinator, workers.
+
+use serde_json::{Value, json};
+
+use crate::support::bao::Bao;
+use crate::support::command::{Output, windlass_under};
+use crate::support::fleet::{Fleet, Layout};
+use crate::support::nats::Nats;
+
+/// The environment the coordinator works for.
+pub(super) const ENVIRONMENT: &str = "production";
+/// What its JWTs say of where they come from.
+const ISSUER: &str = "windlass-of-the-test";
+
+/// All of it; it ends when this is dropped.
+pub(super) struct House {
+    pub(super) fleet: Fleet,
+    pub(super) bao: Bao,
+    pub(super) nats: Nats,
+    config: tempfile::TempDir,
+}
+
+/// What differs between tests.
+#[derive(Default)]
+pub(super) struct Wishes {
+    /// How many workers.
+    pub(super) workers: usize,
+    /// Further flags of the coordinator.
+    pub(super) coordinator: Vec<String>,
+    /// Further flags of every worker.
+    pub(super) worker: Vec<String>,
+    /// Further text of secrets.toml, which ends inside the table `[vault]`.
+    pub(super) config: String,
+    /// Further flags of `windlass secret setup vault`.
+    pub(super) setup: Vec<String>,
+}
+
+impl House {
+    /// With one worker and nothing special.
+    pub(super) async fn new() -> Self {
+        Self::with(Wishes { workers: 1, ..Wishes::default() }).await
+    }
+
+    /// As wished. Vault is set up by the command that operators use.
+    pub(super) async fn with(wishes: Wishes) -> Self {
+        let (nats, bao) = tokio::join!(Nats::start(), Bao::start());
+        bao.write("sys/mounts/secret", json!({"type": "kv", "options": {"version": "2"}})).await;
+        let config = tempfile::tempdir().unwrap();
+        let file = config.path().join("secrets.toml");
+        let text = format!(
+            "store = \"vault\"\n[vault]\naddress = \"{}\"\n{}\n",
+            bao.address(),
+            wishes.config
+        );
+        std::fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        let mut layout = Layout::on(&nats.url(), wishes.workers)
+            .coordinator(&["--environment", ENVIRONMENT, "--issuer", ISSUER])
+            .worker(&["--secrets-config", &file])
+            .worker(&wishes.worker);
+        layout.coordinator_flags.extend(wishes.coordinator);
+        let fleet = Fleet::with(layout).await;
+        let house = Self { fleet, bao, nats, config };
+        house.set_up(&wishes.setup).await.exits(0);
+        house
+    }
+
+    /// Runs `windlass secret setup vault --apply` for the coordinator as it listens now.
+    pub(super) async fn set_up(&self, more: &[String]) -> Output {
+        let jwks = format!("{}/.well-known/jwks.json", self.fleet.api.base());
+        let mut arguments: Vec<String> = ["secret", "setup", "vault", "--apply"].map(str::to_owned).into();
+        arguments.extend(["--secrets-config".to_owned(), self.config_file()]);
+        arguments.extend(["--jwks-url".to_owned(), jwks]);
+        arguments.extend(["--issuer".to_owned(), ISSUER.to_owned()]);
+        arguments.extend(more.iter().cloned());
+        windlass_under(&[("VAULT_TOKEN", self.bao.root_token())], &arguments).await
+    }
+
+    /// The workers' secrets.toml.
+    pub(super) fn config_file(&self) -> String {
+        self.config.path().join("secrets.toml").display().to_string()
+    }
+
+    /// Puts a secret of the coordinator's environment into the store.
+    pub(super) async fn put(&self, namespace: &str, name: &str, data: Value) {
+        self.put_at(ENVIRONMENT, namespace, name, data).await;
+    }
+
+    /// Puts a secret of any environment into the store.
+    pub(super) async fn put_at(&self, environment: &str, namespace: &str, name: &str, data: Value) {
+        let path = format!("secret/data/{environment}/{namespace}/{name}");
+        self.bao.write(&path, json!({"data": data})).await;
+    }
+}

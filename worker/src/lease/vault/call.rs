@@ -196,3 +196,35 @@ impl Zeroize for Wiped {
         self.0.zeroize();
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use vaultrs::api::token::requests::RenewTokenSelfRequest;
+
+    use super::{Answer, Call, WipedData};
+
+    #[test]
+    fn any_json_is_read_as_it_stands() {
+        let text = r#"{"data":{"b":[1,-2,1.5,18446744073709551615,true,null,"12"],"a":{"x":""}}}"#;
+        let answer: Answer<WipedData> = serde_json::from_str(text).unwrap();
+        let data = answer.data.unwrap().take();
+        assert_eq!(
+            data.to_value().to_json(),
+            r#"{"b":[1,-2,1.5,18446744073709551615,true,null,"12"],"a":{"x":""}}"#
+        );
+    }
+
+    #[test]
+    fn what_an_answer_leaves_out_is_empty() {
+        let answer: Answer<WipedData> = serde_json::from_str("{}").unwrap();
+        assert!(answer.data.is_none() && answer.auth.is_none() && answer.lease_id.0.is_empty());
+    }
+
+    #[test]
+    fn the_requests_of_vaultrs_have_clean_paths() {
+        let call = Call::of(&RenewTokenSelfRequest { increment: None }).unwrap();
+        assert_eq!((&*call.path, call.method), ("auth/token/renew-self", reqwest::Method::POST));
+        assert!(call.body.is_none());
+    }
+}

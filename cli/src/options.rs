@@ -25,6 +25,10 @@ pub(crate) struct WorkerOptions {
     /// A YAML or JSON map of secrets; WINDLASS_SECRET_<NAME> variables are read as well
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets_file: Option<PathBuf>,
+    /// Where secrets come from, in TOML: a vault, a cluster, a cloud; see README
+    #[arg(long, env = "WINDLASS_SECRETS_CONFIG", value_name = "FILE",
+        conflicts_with_all = ["secrets", "secrets_file"])]
+    pub(crate) secrets_config: Option<PathBuf>,
     /// Connect elsewhere for a host and port, as curl has it
     #[arg(long, value_name = "HOST:PORT:ADDR[:PORT]")]
     pub(crate) resolve: Vec<Resolve>,

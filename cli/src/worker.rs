@@ -1,8 +1,12 @@
 //! The embedded worker, as the command line describes it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use windlass_worker::{Builder, DevelopmentSecrets, DevelopmentSecretsError, HttpOptions, Worker};
+use windlass_worker::{
+    Builder, DevelopmentSecrets, DevelopmentSecretsError, HttpOptions, SecretsConfig, Standing,
+    Worker,
+};
 
 use crate::error::CliError;
 use crate::options::WorkerOptions;
@@ -13,14 +17,20 @@ use crate::options::WorkerOptions;
 /// # Errors
 /// When secrets cannot be read from where the options say.
 pub(crate) fn builder(options: WorkerOptions, files: Option<PathBuf>) -> Result<Builder, CliError> {
-    let secrets = secrets(&options).map_err(|error| CliError::Usage(error.to_string()))?;
+    let given = secrets(&options).map_err(|error| CliError::Usage(error.to_string()))?;
+    let secrets = match &options.secrets_config {
+        Some(path) => SecretsConfig::load(path)
+            .and_then(|it| it.source(given))
+            .map_err(|error| CliError::Usage(error.to_string()))?,
+        None => Arc::new(Standing::new(Arc::new(given))),
+    };
     let http = HttpOptions {
         resolve: options.resolve,
         ca_files: options.ca_files,
         files,
         ..HttpOptions::default()
     };
-    Ok(Worker::builder().http(http).secrets(std::sync::Arc::new(secrets)))
+    Ok(Worker::builder().http(http).secret_source(secrets))
 }
 
 fn secrets(options: &WorkerOptions) -> Result<DevelopmentSecrets, DevelopmentSecretsError> {
@@ -42,13 +52,21 @@ mod tests {
     use super::{CliError, WorkerOptions, builder};
 
     #[test]
+    fn a_configuration_that_is_wrong_stops_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.toml");
+        std::fs::write(&path, "store = \"volt\"\n").unwrap();
+        let options = WorkerOptions { secrets_config: Some(path), ..WorkerOptions::default() };
+        let refused = builder(options, None).err();
+        assert!(
+            matches!(refused, Some(CliError::Usage(text)) if text.contains("secrets.toml:1:9"))
+        );
+    }
+
+    #[test]
     fn a_secret_without_a_name_is_refused_and_not_repeated() {
-        let options = WorkerOptions {
-            secrets: vec!["hunter2".to_owned()],
-            secrets_file: None,
-            resolve: Vec::new(),
-            ca_files: Vec::new(),
-        };
+        let options =
+            WorkerOptions { secrets: vec!["hunter2".to_owned()], ..WorkerOptions::default() };
         let refused = builder(options, None).err();
         assert!(matches!(refused, Some(CliError::Usage(text)) if !text.contains("hunter2")));
     }

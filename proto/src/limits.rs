@@ -312,3 +312,43 @@ pub const LIFECYCLE_OUTPUT_BYTES: u64 = 48 << 10;
 
 /// Milliseconds between two looks at the streams.
 pub const STREAMS_CHECK_MS: u64 = 10_000;
+
+/// Milliseconds one request to Vault may take, unless configured: a read takes two or three, and the
+/// login and the read of a secret together must fit into [`SECRET_TIMEOUT_MS`].
+pub const VAULT_TIMEOUT_MS: u64 = 5_000;
+
+/// Requests a worker has open at Vault at once, unless configured: what one Vault serves well from a
+/// whole fleet.
+pub const VAULT_CONCURRENCY: usize = 32;
+
+/// Requests a worker sends to Vault in a second, unless configured.
+pub const VAULT_REQUESTS_PER_SECOND: u32 = 500;
+
+/// Failures in a row after which Vault is left alone for a while: fewer would be chance, more would
+/// hold up tasks that could fail or be retried.
+pub const VAULT_FAILURES: u32 = 5;
+
+/// Milliseconds Vault is left alone after the first such row; the time doubles with every probe that
+/// fails.
+pub const VAULT_PAUSE_MS: u64 = 500;
+
+/// Milliseconds Vault is left alone at most, even where it asks for more: it is noticed soon when it
+/// is back.
+pub const VAULT_LONGEST_PAUSE_MS: u64 = 30_000;
+
+/// Bytes of an answer of Vault: a batch of encryption of the largest payload, in base64.
+pub const VAULT_ANSWER_BYTES: usize = 24 << 20;
+
+/// Milliseconds between two renewals of one lease at least, however short it is: no busy loop.
+pub const LEASE_RENEWAL_MS: u64 = 500;
+
+/// Milliseconds a secret may be kept in the cache at most: for so long a right that was taken away
+/// still works.
+pub const SECRET_CACHE_MS: u64 = 300_000;
+
+/// Secrets in that cache.
+pub const CACHED_SECRETS: usize = 1_000;
+
+/// Milliseconds by which a lease may outlive the deadline of its task before it is shortened: a worker
+/// that dies leaves no more behind, and most leases need no request for this.
+pub const LEASE_OVERHANG_MS: u64 = 60_000;

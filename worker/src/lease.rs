@@ -1,7 +1,9 @@
 //! Where secrets come from: what an attempt holds of a store, and the stores.
 
+mod config;
 mod development;
 mod standing;
+mod vault;
 
 use std::sync::Arc;
 
@@ -15,7 +17,11 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Grant;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use config::{
+    PathConfig, SecretsConfig, SecretsConfigError, StoreKind, VaultAuth, VaultConfig, VaultEngine,
+};
 pub use standing::Standing;
+pub use vault::VaultSecrets;
 
 use crate::audit::AttemptAudit;
 
@@ -58,6 +64,19 @@ impl SecretData {
                 _ => self.to_plain_value(),
             },
             _ => self.to_plain_value(),
+        }
+    }
+
+    /// A copy, which is wiped like the original once somebody takes it in.
+    pub(crate) fn duplicate(&self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text.clone()),
+            Self::Scalar(value) => Self::Scalar(value.clone()),
+            Self::List(elements) => Self::List(elements.iter().map(Self::duplicate).collect()),
+            Self::Map(entries) => {
+                let entry = |(key, value): &(String, Self)| (key.clone(), value.duplicate());
+                Self::Map(entries.iter().map(entry).collect())
+            }
         }
     }
 

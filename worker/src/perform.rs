@@ -49,6 +49,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) lease: Option<Box<dyn Lease>>,
     /// The secrets it has read.
     pub(crate) used: Vec<SecretUse>,
+    /// Whether it has read them again after a refusal.
+    pub(crate) read_again: bool,
 }
 
 /// Performs `assignment`; see [`crate::Worker::perform`].
@@ -75,6 +77,7 @@ pub(crate) async fn perform(
         seal: Seal::default(),
         lease: None,
         used: Vec::new(),
+        read_again: false,
     };
     let result = bounded(attempt.run(), assignment, task, cancelled).await;
     let result = result.map_err(|problem| attempt.seal.problem(problem));
@@ -174,11 +177,7 @@ impl Attempt<'_> {
         if let Some(schema @ SchemaSource::External(_)) = &task.input.schema {
             self.validate(schema, raw, "input").await?;
         }
-        let input = match &task.input.from {
-            Some(from) => self.evaluate(from, raw)?,
-            None => raw.clone(),
-        };
-        self.scope.input = Some(input.clone());
+        let input = self.transform_input()?;
         let output = self.perform_definition(input).await?;
         // Sealed before `output.as` as well: it could turn a secret into what nobody recognises.
         let output = self.seal.value(output);
@@ -193,6 +192,17 @@ impl Attempt<'_> {
             self.validate(schema, &output, "output").await?;
         }
         Ok(output)
+    }
+
+    /// The input after `input.from`, which is `$input` from then on.
+    fn transform_input(&mut self) -> Result<Value, Problem> {
+        let raw = &self.assignment.input;
+        let input = match &self.task.input.from {
+            Some(from) => self.evaluate(from, raw)?,
+            None => raw.clone(),
+        };
+        self.scope.input = Some(input.clone());
+        Ok(input)
     }
 
     /// The call or run itself: from transformed input to raw output.

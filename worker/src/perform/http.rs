@@ -2,11 +2,12 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use windlass_proto::plan::HttpCall;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
+use super::redirect::Exchange;
 use super::{Attempt, body};
 use crate::exchange::{Request, parse_url};
 
@@ -19,6 +20,16 @@ impl Attempt<'_> {
         call: &HttpCall,
         input: &Value,
     ) -> Result<Value, Problem> {
+        let mut done = self.http_exchange(call, input).await;
+        if refused(&done) && self.secrets_changed().await {
+            let input = self.transform_input()?;
+            done = self.http_exchange(call, &input).await;
+        }
+        self.http_output(call.output, &done?)
+    }
+
+    /// Builds the request and sends it.
+    async fn http_exchange(&mut self, call: &HttpCall, input: &Value) -> Result<Exchange, Problem> {
         let authorization = self.authorize(call.endpoint.authentication.as_deref(), input).await?;
         let method = parse_method(&self.evaluate(&call.method, input)?)?;
         let mut url = parse_url(&self.expand(&call.endpoint.uri, input)?)?;
@@ -33,8 +44,7 @@ impl Attempt<'_> {
         let body = body::encode(&content, &mut headers)?;
         self.add_own_headers(&mut headers);
         let request = Request { method, url, headers, body };
-        let done = self.exchange(request, authorization, call.redirect).await?;
-        self.http_output(call.output, &done)
+        self.exchange(request, authorization, call.redirect).await
     }
 
     /// Adds what every call carries, where the author did not say otherwise.
@@ -47,6 +57,17 @@ impl Attempt<'_> {
                 headers.entry(HeaderName::from_static(name)).or_insert(value);
             }
         }
+    }
+}
+
+/// True when a server did not accept who asked, be it the one called or one that gives access tokens:
+/// the credentials may have been replaced since they were read.
+pub(super) fn refused(done: &Result<Exchange, Problem>) -> bool {
+    match done {
+        Ok(done) => {
+            matches!(done.response.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        }
+        Err(problem) => Standard::parse(&problem.kind) == Some(Standard::Authentication),
     }
 }
 

@@ -12,7 +12,8 @@ use windlass_proto::value::{Members, Value};
 
 use self::document::{Body, Document, Location, Operation, Parameter};
 use self::parameters::{UNRESERVED, in_path, in_query};
-use super::http::add_headers;
+use super::http::{add_headers, refused as refused_by_server};
+use super::redirect::Exchange;
 use super::{Attempt, body};
 use crate::exchange::{Request, parse_url};
 
@@ -22,6 +23,20 @@ impl Attempt<'_> {
         call: &OpenApiCall,
         input: &Value,
     ) -> Result<Value, Problem> {
+        let mut done = self.openapi_exchange(call, input).await;
+        if refused_by_server(&done) && self.secrets_changed().await {
+            let input = self.transform_input()?;
+            done = self.openapi_exchange(call, &input).await;
+        }
+        self.http_output(call.output, &done?)
+    }
+
+    /// Builds the request and sends it.
+    async fn openapi_exchange(
+        &mut self,
+        call: &OpenApiCall,
+        input: &Value,
+    ) -> Result<Exchange, Problem> {
         let fetched = self.fetch(&call.document, input).await?;
         let description = fetched.data()?;
         let document = Document { root: &description, url: &fetched.url };
@@ -30,8 +45,7 @@ impl Attempt<'_> {
         let given = self.evaluate_optional(call.parameters.as_ref(), input)?.unwrap_or_default();
         let mut request = assemble(&operation, &given)?;
         self.add_own_headers(&mut request.headers);
-        let done = self.exchange(request, authorization, call.redirect).await?;
-        self.http_output(call.output, &done)
+        self.exchange(request, authorization, call.redirect).await
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
 use windlass_proto::plan::Reached;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::{SecretName, SecretUse};
+use windlass_proto::value::Value;
 
 use super::Attempt;
 use crate::audit::AttemptAudit;
-use crate::lease::{Lease, SecretContext, SecretError};
+use crate::lease::{Lease, SecretContext, SecretError, SecretValue};
 
 impl Attempt<'_> {
     /// Reads what the expressions of this work name.
@@ -19,6 +21,7 @@ impl Attempt<'_> {
         // All are checked before the first is read: a refused task has touched nothing.
         let undeclared = names.iter().find(|name| !declared.iter().any(|it| it.0 == **name));
         if let Some(name) = undeclared {
+            self.denied(name, "it is not declared");
             let detail = format!("the secret {name} is not declared in `use.secrets`");
             return Err(Problem::new(Standard::Authorization, detail));
         }
@@ -27,6 +30,7 @@ impl Attempt<'_> {
             .iter()
             .find(|&name| granted.is_some_and(|granted| !granted.iter().any(|it| it.0 == *name)));
         if let Some(name) = denied {
+            self.denied(name, "the policy does not permit it");
             let detail =
                 format!("the policy does not permit this workflow to read the secret {name}");
             return Err(Problem::new(Standard::Authorization, detail));
@@ -38,16 +42,82 @@ impl Attempt<'_> {
     }
 
     async fn read_secret(&mut self, name: SecretName) -> Result<(), Problem> {
-        let limit = Duration::from_millis(limits::SECRET_TIMEOUT_MS);
-        let read = tokio::time::timeout(limit, self.lease().read(&name)).await;
-        let secret = read
-            .unwrap_or_else(|_| Err(SecretError::Unavailable("it did not answer in time".into())))
-            .map_err(|error| secret_problem(&name, &error))?;
+        let read = self.ask_for(&name).await;
+        let secret = read.map_err(|error| secret_problem(&name, &error))?;
         let value = secret.data.expose().to_value();
-        self.seal.add_value(&value);
-        self.scope.secrets.insert(name.0.clone(), value);
+        self.bind_secret(&name, value);
         self.used.push(SecretUse { name, version: secret.version });
         Ok(())
+    }
+
+    /// For when a server has refused a request: reads the secrets of this attempt again, and says
+    /// whether one of them is another by now. Only once in an attempt.
+    pub(super) async fn secrets_changed(&mut self) -> bool {
+        if std::mem::replace(&mut self.read_again, true) {
+            return false;
+        }
+        let mut changed = false;
+        for at in 0..self.used.len() {
+            let Some(SecretUse { name, version }) = self.used.get(at).cloned() else { break };
+            // What cannot be read now is used as it was: the refusal is what matters.
+            let Ok(secret) = self.ask_for(&name).await else { continue };
+            let value = secret.data.expose().to_value();
+            let same = match (&version, &secret.version) {
+                (Some(old), Some(new)) => old == new,
+                _ => self.scope.secrets.get(&*name.0) == Some(&value),
+            };
+            if same {
+                continue;
+            }
+            changed = true;
+            self.bind_secret(&name, value);
+            if let Some(used) = self.used.get_mut(at) {
+                used.version = secret.version;
+            }
+        }
+        changed
+    }
+
+    /// Makes a secret known to expressions, and keeps it from leaving.
+    fn bind_secret(&mut self, name: &SecretName, value: Value) {
+        self.seal.add_value(&value);
+        self.scope.secrets.insert(name.0.clone(), value);
+    }
+
+    /// Reads a secret from the store, and tells of it.
+    async fn ask_for(&mut self, name: &SecretName) -> Result<SecretValue, SecretError> {
+        let audit = self.audit();
+        if !audit.has_room() {
+            // What nobody would learn of must not happen.
+            let reason = "what is done with secrets cannot be recorded now";
+            return Err(SecretError::Unavailable(reason.to_owned()));
+        }
+        audit.tell(AuditAction::Requested, true, |event| event.secret = Some(name.clone()));
+        let limit = Duration::from_millis(limits::SECRET_TIMEOUT_MS);
+        let read = tokio::time::timeout(limit, self.lease().read(name)).await;
+        let read = read
+            .unwrap_or_else(|_| Err(SecretError::Unavailable("it did not answer in time".into())));
+        match &read {
+            Ok(secret) => audit.tell(AuditAction::Granted, true, |event| {
+                event.secret = Some(name.clone());
+                event.version.clone_from(&secret.version);
+                event.request.clone_from(&secret.request);
+                event.lease.clone_from(&secret.lease);
+            }),
+            Err(error) => self.denied(&name.0, &error.to_string()),
+        }
+        read
+    }
+
+    fn denied(&self, name: &str, why: &str) {
+        self.audit().tell(AuditAction::Denied, false, |event| {
+            event.secret = Some(SecretName(name.into()));
+            event.detail = Some(why.into());
+        });
+    }
+
+    fn audit(&self) -> AttemptAudit {
+        AttemptAudit::new(self.worker.audit.clone(), self.assignment)
     }
 
     /// What this attempt holds of the store.

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{any, get};
+use futures_util::future::BoxFuture;
+use windlass_proto::audit::{AuditAction, AuditEvent};
 use windlass_proto::plan::{
     Authentication, Credentials, FunctionCall, FunctionTarget, HttpOutput, Kind, Return, Shell,
     Token,
@@ -14,10 +16,15 @@ use windlass_proto::problem::Problem;
 use windlass_proto::secret::SecretName;
 use windlass_proto::value::Value;
 
-use crate::SecretError;
+use windlass_proto::wire::Report;
+
 use crate::testing::{
-    Given, assignment, builder, endpoint, http, json, kind_of, perform_with, serve, task, template,
-    text,
+    Given, assignment, builder, endpoint, http, json, kind_of, no_proxy, perform_with, plan, serve,
+    source, task, template, text,
+};
+use crate::{
+    AuditSink, CancellationToken, SecretContext, SecretData, SecretError, SecretStore, SecretValue,
+    Worker,
 };
 
 const CANARY: &str = "c4nary/\"sécret+1";
@@ -237,4 +244,119 @@ async fn a_secret_in_a_header_or_body_does_not_follow_to_another_origin() {
     let problem = perform(given(), calling("${ $secrets.key }")).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("communication".into(), 500));
     assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+/// What is known of each read: which version, which value.
+type Reads = Vec<(Option<&'static str>, &'static str)>;
+
+/// A store whose secret changes from read to read; the last one stays.
+struct Rotating(Mutex<Reads>);
+
+impl SecretStore for Rotating {
+    fn read<'a>(
+        &'a self,
+        _name: &'a SecretName,
+        _context: &'a SecretContext,
+    ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
+        let mut reads = self.0.lock().unwrap();
+        let (version, text) = if reads.len() > 1 { reads.remove(0) } else { reads[0] };
+        let mut value = SecretValue::new(SecretData::Text(text.to_owned()));
+        value.version = version.map(Into::into);
+        value.lease = Some("lease".into());
+        Box::pin(std::future::ready(Ok(value)))
+    }
+}
+
+#[derive(Default)]
+struct Told {
+    events: Mutex<Vec<AuditEvent>>,
+    full: bool,
+}
+
+impl AuditSink for Told {
+    fn record(&self, event: AuditEvent) {
+        self.events.lock().unwrap().push(event);
+    }
+
+    fn has_room(&self) -> bool {
+        !self.full
+    }
+}
+
+/// Calls a server that only takes the key `new`, with a store that gives these.
+async fn call_rotated(reads: Reads, told: &Arc<Told>) -> (Report, usize) {
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    let answer = move |headers: HeaderMap| {
+        *count.lock().unwrap() += 1;
+        let status = match headers.get("x-key").and_then(|it| it.to_str().ok()) {
+            Some("new") => StatusCode::OK,
+            _ => StatusCode::FORBIDDEN,
+        };
+        std::future::ready(status)
+    };
+    let server = serve(Router::new().fallback(any(answer))).await;
+    let mut mirrored = http("get", &format!("http://{server}/"));
+    mirrored.headers = Some(template(r#"{"X-Key":"${ $secrets.key }"}"#));
+    let plan = plan(task(Kind::Http(Box::new(mirrored))));
+    let worker = Worker::builder()
+        .http(no_proxy())
+        .secrets(Arc::new(Rotating(Mutex::new(reads))))
+        .audit(told.clone())
+        .plans(source(Arc::new(plan)))
+        .build()
+        .unwrap();
+    let report = worker.perform(assignment(json("{}")), CancellationToken::new()).await;
+    let asked = *asked.lock().unwrap();
+    (report, asked)
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_since_is_used_once_more() {
+    for (reads, requests, version, works) in [
+        (vec![(Some("1"), "old"), (Some("2"), "new")], 2, Some("2"), true),
+        (vec![(None, "old"), (None, "new")], 2, None, true),
+        // The version decides, where there is one.
+        (vec![(Some("1"), "old"), (Some("1"), "new")], 1, Some("1"), false),
+        (vec![(None, "old")], 1, None, false),
+        // Once, not until it works.
+        (vec![(Some("1"), "old"), (Some("2"), "older"), (Some("3"), "new")], 2, Some("2"), false),
+    ] {
+        let told = Arc::new(Told::default());
+        let (report, asked) = call_rotated(reads.clone(), &told).await;
+        assert_eq!((report.result.is_ok(), asked), (works, requests), "{reads:?}");
+        assert_eq!(report.secrets.len(), 1);
+        assert_eq!(report.secrets[0].version.as_deref(), version, "{reads:?}");
+    }
+}
+
+#[tokio::test]
+async fn reads_are_told_with_what_came_of_them() {
+    let told = Arc::new(Told::default());
+    call_rotated(vec![(Some("1"), "old"), (Some("2"), "new")], &told).await;
+    let events = told.events.lock().unwrap();
+    let seen: Vec<_> = events.iter().map(|it| (it.action, it.version.as_deref())).collect();
+    assert_eq!(
+        seen,
+        [
+            (AuditAction::Requested, None),
+            (AuditAction::Granted, Some("1")),
+            (AuditAction::Requested, None),
+            (AuditAction::Granted, Some("2")),
+        ]
+    );
+    for event in events.iter() {
+        assert_eq!(event.secret.as_ref().unwrap().0.as_ref(), "key");
+        assert!(!format!("{event:?}").contains("old"), "a value in {event:?}");
+    }
+    assert_eq!(events[1].lease.as_deref(), Some("lease"));
+}
+
+#[tokio::test]
+async fn nothing_is_read_that_could_not_be_told() {
+    let told = Arc::new(Told { full: true, ..Told::default() });
+    let (report, asked) = call_rotated(vec![(None, "new")], &told).await;
+    let problem = report.result.unwrap_err();
+    assert_eq!((kind_of(&problem), asked), (("runtime".to_owned(), 503), 0));
+    assert!(told.events.lock().unwrap().is_empty());
 }

@@ -1,0 +1,222 @@
+//! Requests to Vault, within bounds: so many at once, so many a second, none while it fails.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep_until, timeout};
+use windlass_proto::limits;
+use zeroize::Zeroizing;
+
+use super::breaker::Breaker;
+use super::call::{Answer, Call, Failure};
+use super::rate::Rate;
+use crate::lease::config::{SecretsConfigError, VaultConfig};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+/// Tells Vault that this is no form of a browser.
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+
+/// The one way to a Vault, shared by all attempts.
+pub(super) struct Connection {
+    http: Client,
+    base: Url,
+    namespace: Option<HeaderValue>,
+    timeout: Duration,
+    slots: Semaphore,
+    rate: Rate,
+    breaker: Breaker,
+}
+
+impl Connection {
+    pub(super) fn new(config: &VaultConfig) -> Result<Self, SecretsConfigError> {
+        // An error means that the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+            // A token must not follow a redirect, nor go through whatever proxy there is for calls.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(config.timeout)
+            .pool_max_idle_per_host(config.concurrency.min(limits::IDLE_CONNECTIONS));
+        if let Some(path) = &config.ca_file {
+            let unusable =
+                |reason: String| SecretsConfigError::Unreadable { path: path.clone(), reason };
+            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+            let found = Certificate::from_pem_bundle(&pem).ok().filter(|it| !it.is_empty());
+            let found = found.ok_or_else(|| unusable("it holds no PEM certificates".to_owned()))?;
+            builder = builder.tls_certs_only(found);
+        } else if config.address.scheme() == "http" {
+            // A machine without certificates can still speak plain HTTP.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|error| SecretsConfigError::Wrong {
+            path: "[vault]".into(),
+            place: None,
+            reason: format!("HTTP cannot be set up: {error}"),
+        })?;
+        let namespace = config.namespace.as_deref().map(HeaderValue::from_str).transpose();
+        let namespace = namespace.map_err(|_| SecretsConfigError::Wrong {
+            path: "[vault]".into(),
+            place: None,
+            reason: "the `namespace` holds characters that no HTTP header may have".to_owned(),
+        })?;
+        Ok(Self {
+            http,
+            base: config.address.clone(),
+            namespace,
+            timeout: config.timeout,
+            slots: Semaphore::new(config.concurrency),
+            rate: Rate::new(config.requests_per_second),
+            breaker: Breaker::new(),
+        })
+    }
+
+    /// Sends `call` with `token` and reads the answer; one without a body has no data.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        token: Option<&str>,
+    ) -> Result<Answer<T>, Failure> {
+        let Ok(slot) = timeout(self.timeout, self.slots.acquire()).await else {
+            return Err(Failure::unavailable("too many requests to it are open"));
+        };
+        // Never closed, so never an error.
+        let _slot = slot.map_err(|_| Failure::unavailable("it is not used any more"))?;
+        let Some(at) = self.rate.next(self.timeout) else {
+            return Err(Failure::unavailable("too many requests to it in a second"));
+        };
+        sleep_until(at).await;
+        let pass = self.breaker.pass().map_err(|left| {
+            let seconds = left.as_secs_f64();
+            Failure::Unavailable(format!("it has failed and is asked again in {seconds:.1} s"))
+        })?;
+        let request = self.request(call, token)?;
+        let exchanged = timeout(self.timeout, async {
+            let response = self.http.execute(request).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok::<_, reqwest::Error>((status, headers, read(response).await?))
+        });
+        let (status, headers, body) = match exchanged.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                pass.failed(None);
+                let how = if error.is_connect() { "be reached" } else { "be spoken to" };
+                return Err(Failure::Unavailable(format!("it cannot {how}")));
+            }
+            Err(_) => {
+                pass.failed(None);
+                return Err(Failure::unavailable("it did not answer in time"));
+            }
+        };
+        let Some(body) = body else {
+            pass.succeeded();
+            return Err(Failure::unavailable("its answer is larger than any should be"));
+        };
+        match judge(status, &headers, &body) {
+            Judgement::Fine => {
+                pass.succeeded();
+                decode(&body)
+            }
+            Judgement::Answered(failure) => {
+                pass.succeeded();
+                Err(failure)
+            }
+            Judgement::Failed(reason, asked) => {
+                pass.failed(asked);
+                Err(Failure::Unavailable(reason))
+            }
+        }
+    }
+
+    fn request(&self, call: Call, token: Option<&str>) -> Result<reqwest::Request, Failure> {
+        let mut url = self.base.clone();
+        let broken = || Failure::unavailable("its address cannot have a path");
+        url.path_segments_mut()
+            .map_err(|()| broken())?
+            .pop_if_empty()
+            .push("v1")
+            .extend(call.path.split('/'));
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST, HeaderValue::from_static("true"));
+        if let Some(namespace) = &self.namespace {
+            headers.insert(NAMESPACE, namespace.clone());
+        }
+        if let Some(token) = token {
+            let mut value = HeaderValue::from_str(token).map_err(|_| {
+                Failure::unavailable("the token holds what no HTTP header may have")
+            })?;
+            value.set_sensitive(true);
+            headers.insert(TOKEN, value);
+        }
+        let mut builder = self.http.request(call.method, url).headers(headers);
+        if let Some(body) = call.body {
+            builder = builder
+                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .body(body.to_vec());
+        }
+        builder.build().map_err(|_| broken())
+    }
+}
+
+/// The body; none when it is too large.
+async fn read(mut response: Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
+    let most = limits::VAULT_ANSWER_BYTES;
+    let expected = response.content_length().and_then(|it| usize::try_from(it).ok());
+    // Room for all of it, so that growing leaves no copies behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(4096).min(most)));
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Answer<T>, Failure> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    // What the parser says may quote the answer.
+    serde_json::from_slice(body).map_err(|_| Failure::unavailable("its answer is not understood"))
+}
+
+enum Judgement {
+    Fine,
+    /// It works, and says no.
+    Answered(Failure),
+    /// It does not work; how long it wants to be left alone.
+    Failed(String, Option<Duration>),
+}
+
+fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Judgement {
+    match status.as_u16() {
+        200..=299 => Judgement::Fine,
+        403 => Judgement::Answered(Failure::Forbidden),
+        404 => Judgement::Answered(Failure::Missing),
+        429 => {
+            let asked = retry_after(headers);
+            Judgement::Failed("it gets too many requests".to_owned(), asked)
+        }
+        300..=399 => Judgement::Failed("it redirects elsewhere: give its own address".into(), None),
+        code @ 400..=499 => Judgement::Answered(Failure::Refused(code)),
+        503 => {
+            let sealed = String::from_utf8_lossy(body).contains("sealed");
+            let reason = if sealed { "it is sealed" } else { "it answered 503" };
+            Judgement::Failed(reason.to_owned(), retry_after(headers))
+        }
+        code => Judgement::Failed(format!("it answered {code}"), retry_after(headers)),
+    }
+}
+
+/// What `Retry-After` asks for, in seconds or as a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    SystemTime::from(at).duration_since(SystemTime::now()).ok()
+}

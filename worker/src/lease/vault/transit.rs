@@ -1,0 +1,151 @@
+//! Sealing with Vault's transit engine: its keys never leave it, and the coordinator has no right to
+//! use them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use windlass_proto::audit::AuditAction;
+use windlass_proto::sealed::Sealed;
+use zeroize::Zeroizing;
+
+use super::Attempt;
+use super::call::{Call, Failure, Wiped};
+use crate::lease::SecretError;
+use crate::lease::config::safe;
+
+#[derive(Deserialize)]
+struct Batch<T> {
+    batch_results: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Encrypted {
+    ciphertext: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Decrypted {
+    plaintext: Option<Wiped>,
+}
+
+impl Attempt {
+    /// The name of the key of this attempt's namespace.
+    fn key(&self) -> Result<String, SecretError> {
+        let namespace = safe(&self.context.workflow.namespace).ok_or(SecretError::Forbidden)?;
+        Ok(format!("windlass-{namespace}"))
+    }
+
+    pub(super) async fn encrypt(
+        &mut self,
+        texts: &[Zeroizing<Vec<u8>>],
+    ) -> Result<Vec<Sealed>, SecretError> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = self.key()?;
+        let namespace = self.context.workflow.namespace.clone();
+        let instance = self.context.instance;
+        let origin = origin(&namespace, &instance.to_string());
+        let items: Vec<Json> = texts
+            .iter()
+            .map(|it| json!({"plaintext": STANDARD.encode(it), "associated_data": origin}))
+            .collect();
+        let answer = self.transit::<Encrypted>("encrypt", &key, items, texts.len()).await;
+        let result = answer.and_then(|(results, request)| {
+            let one = |it: Encrypted| {
+                let ciphertext = it.ciphertext.ok_or_else(|| unavailable("it did not encrypt"))?;
+                Ok(Sealed {
+                    key: key.as_str().into(),
+                    namespace: namespace.clone(),
+                    instance,
+                    ciphertext: ciphertext.into_bytes(),
+                })
+            };
+            Ok((results.into_iter().map(one).collect::<Result<_, _>>()?, request))
+        });
+        self.told(AuditAction::Sealed, result)
+    }
+
+    pub(super) async fn decrypt(
+        &mut self,
+        sealed: &[Sealed],
+    ) -> Result<Vec<Zeroizing<Vec<u8>>>, SecretError> {
+        if sealed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = self.key()?;
+        let namespace = &*self.context.workflow.namespace;
+        let ours = |it: &Sealed| *it.namespace == *namespace && *it.key == *key;
+        if !sealed.iter().all(ours) {
+            return self.told(AuditAction::Opened, Err(SecretError::Forbidden));
+        }
+        let item = |it: &Sealed| {
+            let ciphertext = std::str::from_utf8(&it.ciphertext).ok()?;
+            let origin = origin(&it.namespace, &it.instance.to_string());
+            Some(json!({"ciphertext": ciphertext, "associated_data": origin}))
+        };
+        let Some(items) = sealed.iter().map(item).collect::<Option<Vec<Json>>>() else {
+            return self.told(AuditAction::Opened, Err(SecretError::Forbidden));
+        };
+        let answer = self.transit::<Decrypted>("decrypt", &key, items, sealed.len()).await;
+        let result = answer.and_then(|(results, request)| {
+            let one = |it: Decrypted| {
+                let text = it.plaintext.ok_or(SecretError::Forbidden)?;
+                let bytes = STANDARD.decode(text.0.as_bytes());
+                bytes.map(Zeroizing::new).map_err(|_| unavailable("its answer is not understood"))
+            };
+            Ok((results.into_iter().map(one).collect::<Result<_, _>>()?, request))
+        });
+        self.told(AuditAction::Opened, result)
+    }
+
+    /// One request for all `items`.
+    async fn transit<T: serde::de::DeserializeOwned>(
+        &mut self,
+        verb: &str,
+        key: &str,
+        items: Vec<Json>,
+        expected: usize,
+    ) -> Result<(Vec<T>, std::sync::Arc<str>), SecretError> {
+        let path = format!("{}/{verb}/{key}", self.inner.config.transit_mount);
+        let body = json!({ "batch_input": items });
+        let call = || Some(Call::post(path.clone(), &body));
+        let (answer, _) = self.ask::<Batch<T>>(call).await.map_err(|failure| match failure {
+            Failure::Unavailable(reason) => SecretError::Unavailable(reason),
+            Failure::Missing => unavailable("it has no transit engine where it is looked for"),
+            // Among the refusals is a ciphertext that was not made where it says.
+            Failure::Refused(code) if verb == "encrypt" => {
+                SecretError::Unavailable(format!("it answered {code} to a request to encrypt"))
+            }
+            Failure::Forbidden | Failure::Refused(_) => SecretError::Forbidden,
+        })?;
+        let results = answer.data.map(|it| it.batch_results).unwrap_or_default();
+        if results.len() != expected {
+            return Err(unavailable("its answer is not understood"));
+        }
+        Ok((results, answer.request_id))
+    }
+
+    /// Tells what came of it and takes the request's id off.
+    fn told<T>(
+        &self,
+        action: AuditAction,
+        result: Result<(T, std::sync::Arc<str>), SecretError>,
+    ) -> Result<T, SecretError> {
+        self.context.audit.tell(action, result.is_ok(), |event| match &result {
+            Ok((_, request)) => event.request = Some(request.clone()),
+            Err(error) => event.detail = Some(error.to_string().into()),
+        });
+        result.map(|(value, _)| value)
+    }
+}
+
+/// What binds a ciphertext to where it was made.
+fn origin(namespace: &str, instance: &str) -> String {
+    STANDARD.encode(format!("{namespace}/{instance}"))
+}
+
+fn unavailable(reason: &str) -> SecretError {
+    SecretError::Unavailable(reason.to_owned())
+}

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run, show,
-    start, validate, version, watch, worker,
+    bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run, secret,
+    show, start, validate, version, watch, worker,
 };
 use crate::error::CliError;
 
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Resume(control::ResumeArgs),
     /// Send events to the instances that listen
     Event(event::Args),
+    /// See who uses which secrets, say who may, and set a store up
+    Secret(secret::Args),
     /// Explain the code of an error or a finding
     Explain(explain::Args),
     /// Check the journal in a data directory
@@ -82,6 +84,7 @@ impl Command {
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
             Self::Event(args) => event::run(args).await,
+            Self::Secret(args) => secret::run(args).await,
             Self::Explain(args) => explain::run(&args),
             Self::Fsck(args) => fsck::run(&args),
             Self::Bench(args) => bench::run(args).await,
@@ -133,6 +136,7 @@ mod tests {
             "windlass coordinator key --pool gpu",
             "windlass worker --key wk1_x --concurrency 4 --health 127.0.0.1:0",
             "windlass worker list --output json",
+            "windlass secret setup vault --environment production --batch-tokens",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
         }

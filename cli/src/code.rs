@@ -81,6 +81,17 @@ pub(crate) const JOURNAL_DAMAGED: Code = Code {
                   output lists them. Restore a backup made before the damage.",
 };
 
+/// A store of secrets could not be set up.
+pub(crate) const SETUP_FAILED: Code = Code {
+    code: "WL0710",
+    status: 502,
+    title: "The store of secrets is not set up",
+    explanation: "`windlass secret setup` could not do all it wanted: `detail` says what the store \
+                  refused, or that it does not answer. VAULT_TOKEN must be allowed to enable auth \
+                  methods and engines and to write policies, roles and groups. What was done stays: \
+                  run the command again when the cause is mended.",
+};
+
 /// A measurement is worth nothing.
 pub(crate) const BENCH_FAILED: Code = Code {
     code: "WL0707",
@@ -92,7 +103,7 @@ pub(crate) const BENCH_FAILED: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 8] = [
+const ALL: [&Code; 9] = [
     &UNREACHABLE,
     &CANCELLED,
     &TIMED_OUT,
@@ -101,6 +112,7 @@ const ALL: [&Code; 8] = [
     &JOURNAL_DAMAGED,
     &BENCH_FAILED,
     &JOURNAL_FAILED,
+    &SETUP_FAILED,
 ];
 
 /// The explanation of any code of Windlass.

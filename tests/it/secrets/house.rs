@@ -29,7 +29,7 @@ pub(super) struct Wishes {
     pub(super) coordinator: Vec<String>,
     /// Further flags of every worker.
     pub(super) worker: Vec<String>,
-    /// Further text of secrets.toml, which ends inside the table `[vault]`.
+    /// Further text of secrets.toml: tables.
     pub(super) config: String,
     /// Further flags of `windlass secret setup vault`.
     pub(super) setup: Vec<String>,
@@ -48,7 +48,7 @@ impl House {
         let config = tempfile::tempdir().unwrap();
         let file = config.path().join("secrets.toml");
         let text = format!(
-            "store = \"vault\"\n[vault]\naddress = \"{}\"\n{}\n",
+            "store = \"vault\"\n[vault]\naddress = \"{}\"\n[vault.auth]\nmethod = \"jwt\"\n{}\n",
             bao.address(),
             wishes.config
         );

@@ -1,6 +1,8 @@
 //! Paths with places for what differs by task. Nothing that comes from a definition can leave the
 //! part of a path it stands for.
 
+use std::fmt;
+
 use crate::lease::SecretContext;
 
 /// A path or other text with `{environment}`, `{namespace}`, `{workflow}` and `{name}` in it.
@@ -14,6 +16,19 @@ enum Part {
     Namespace,
     Workflow,
     Name,
+}
+
+impl fmt::Display for Template {
+    /// As it was read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Environment => f.write_str("{environment}"),
+            Part::Namespace => f.write_str("{namespace}"),
+            Part::Workflow => f.write_str("{workflow}"),
+            Part::Name => f.write_str("{name}"),
+        })
+    }
 }
 
 /// What a template gave: safe to stand in a path.

@@ -94,6 +94,27 @@ pub struct PathConfig {
     pub(crate) pki: Option<Pki>,
 }
 
+impl PathConfig {
+    /// The kind of engine.
+    #[must_use]
+    pub fn engine(&self) -> VaultEngine {
+        self.engine
+    }
+
+    /// Where the engine is mounted.
+    #[must_use]
+    pub fn mount(&self) -> &str {
+        &self.mount
+    }
+
+    /// The path below the mount, with `{environment}`, `{namespace}`, `{workflow}` and `{name}` where
+    /// it differs by task.
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.path.to_string()
+    }
+}
+
 /// What is asked of the engine that issues certificates.
 #[derive(Clone, Debug)]
 pub(crate) struct Pki {

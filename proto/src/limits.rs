@@ -312,3 +312,30 @@ pub const LIFECYCLE_OUTPUT_BYTES: u64 = 48 << 10;
 
 /// Milliseconds between two looks at the streams.
 pub const STREAMS_CHECK_MS: u64 = 10_000;
+
+/// Secrets one task may reach: each has a slot of its own in the identity that a store's rules are
+/// written for, and every slot makes each login longer.
+pub const SECRETS_PER_TASK: usize = 16;
+
+/// Seconds the identity of a task lasts: it is used once, right after it was sent, and may be of no
+/// use to whoever finds it later.
+pub const IDENTITY_LIFE_S: u64 = 60;
+
+/// Milliseconds after which identities are signed with the next key, unless configured. A stolen key
+/// is of no use for longer, and the next one has been published all that time.
+pub const IDENTITY_ROTATION_MS: u64 = 24 * 3_600_000;
+
+/// Milliseconds a key is published after the last identity it signed: far longer than one lasts, so
+/// that clocks may differ.
+pub const IDENTITY_PUBLISHED_MS: u64 = 3_600_000;
+
+/// Keys that are published after their time: how many fit into [`IDENTITY_PUBLISHED_MS`] at the
+/// shortest rotation, a minute.
+pub const IDENTITY_RETIRED: usize = 60;
+
+/// Milliseconds between two looks whether it is time for the next key.
+pub const IDENTITY_LOOK_MS: u64 = 30_000;
+
+/// Seconds that readers may keep the published keys: the next one is there for much longer before it
+/// signs, and a reader that does not know a key asks anyway.
+pub const IDENTITY_CACHE_S: u64 = 300;

@@ -12,6 +12,7 @@
 //! [`journal`].
 
 pub mod accept;
+pub mod audit;
 pub mod catalog;
 pub mod clock;
 pub mod coordinator;
@@ -24,4 +25,6 @@ pub mod history;
 pub mod identity;
 pub mod journal;
 pub mod partition;
+pub mod policy;
+pub mod secrets;
 pub mod view;

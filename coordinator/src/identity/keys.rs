@@ -105,7 +105,8 @@ impl Keys {
 
     /// A token with these claims.
     pub(super) fn sign(&self, claims: &[u8]) -> String {
-        let mut token = String::with_capacity(self.current.header.len() + claims.len() * 4 / 3 + 96);
+        let mut token =
+            String::with_capacity(self.current.header.len() + claims.len() * 4 / 3 + 96);
         token.push_str(&self.current.header);
         token.push('.');
         BASE64.encode_string(claims, &mut token);

@@ -1,0 +1,35 @@
+//! `windlass secret`: who may read which. Names only; values stay in their store.
+
+mod check;
+mod list;
+mod policy;
+
+use crate::error::CliError;
+
+/// See who uses which secrets, and say who may.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  windlass secret list\n  windlass secret check order.yaml\n  \
+                        windlass secret policy set policy.toml")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// List the secrets that deployed workflows use
+    List(list::Args),
+    /// Show or replace the policy of who may read which
+    Policy(policy::Args),
+    /// Say of each secret of definitions whether it is declared and permitted
+    Check(check::Args),
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args) -> Result<(), CliError> {
+    match args.command {
+        Command::List(args) => list::run(args).await,
+        Command::Policy(args) => policy::run(args).await,
+        Command::Check(args) => check::run(args).await,
+    }
+}

@@ -3,22 +3,26 @@
 mod queue;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::{Coordinator, Options};
+use windlass_coordinator::identity::IdentityOptions;
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::journal::{Journal, JournalError};
+use windlass_coordinator::secrets::{Granter, Secrets, SecretsError, SecretsOptions};
+use windlass_proto::audit::AuditEvent;
 use windlass_proto::id::Digest;
 use windlass_proto::plan::Plan;
-use windlass_worker::{PlanSource, Worker};
+use windlass_worker::{AuditSink, PlanSource, Worker};
 
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
 use crate::options::WorkerOptions;
+use crate::secrets::SecretArgs;
 
 /// Partitions of a new journal: one process has little use for more, and each more makes the
 /// groups that share an fdatasync smaller.
@@ -34,6 +38,10 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) files: Option<PathBuf>,
     /// How long ended instances are kept; none keeps them for ever.
     pub(crate) retention: Option<Duration>,
+    /// Who may read which secrets.
+    pub(crate) secrets: SecretArgs,
+    /// How tasks prove who they are.
+    pub(crate) identity: IdentityOptions,
 }
 
 /// Coordinator, queue and worker, running.
@@ -42,28 +50,51 @@ pub(crate) struct Embedded {
     pub(crate) coordinator: Coordinator,
 }
 
-/// Definitions for the worker, straight from the coordinator's catalog.
-struct Definitions(std::sync::OnceLock<Arc<Catalog>>);
+/// What the worker has of the coordinator, which is made after it: definitions, straight from the
+/// catalog, and a place for audit events.
+#[derive(Default)]
+struct Definitions {
+    catalog: OnceLock<Arc<Catalog>>,
+    secrets: OnceLock<Arc<Secrets>>,
+}
 
 impl PlanSource for Definitions {
     fn plan(&self, digest: &Digest) -> Option<Arc<Plan>> {
-        self.0.get()?.plan(digest)
+        self.catalog.get()?.plan(digest)
     }
 }
+
+impl AuditSink for Definitions {
+    fn record(&self, event: AuditEvent) {
+        if let Some(secrets) = self.secrets.get() {
+            secrets.audit.record(AuditEvent { worker: Some(WORKER.into()), ..event });
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.secrets.get().is_some_and(|it| it.audit.has_room())
+    }
+}
+
+/// What the worker of this process is called in the audit trail.
+const WORKER: &str = "embedded";
 
 /// Starts coordinator, queue and worker.
 ///
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, worker, files, retention } = options;
-    let definitions = Arc::new(Definitions(std::sync::OnceLock::new()));
+    let EmbeddedOptions { data_dir, worker, files, retention, secrets, identity } = options;
+    let secrets = secrets.options(data_dir.as_deref(), identity);
+    let definitions = Arc::new(Definitions::default());
     let worker = crate::worker::builder(worker, files)?
         .plans(definitions.clone())
+        .audit(definitions.clone())
         .build()
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
-    let start = move || start(data_dir.as_deref(), worker, &definitions, runtime, retention);
+    let start =
+        move || start(data_dir.as_deref(), worker, &definitions, runtime, retention, secrets);
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator = started
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
@@ -78,7 +109,8 @@ fn start(
     definitions: &Definitions,
     runtime: Handle,
     retention: Option<Duration>,
-) -> Result<Coordinator, JournalError> {
+    secrets: SecretsOptions,
+) -> Result<Coordinator, StartError> {
     let journal: Arc<dyn Journal> = match data_dir {
         Some(directory) => {
             let options = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
@@ -86,17 +118,33 @@ fn start(
         }
         None => Arc::new(MemoryJournal::in_memory(PARTITIONS)?),
     };
+    // The journal is locked: the directory is this process's alone.
+    let secrets = crate::secrets::open(secrets, None, &runtime)?;
     let options = Options {
         functions: Some(worker.function_names()),
-        strict: false,
         retention,
-        losses: None,
+        secrets: Some(secrets.clone()),
+        ..Options::default()
     };
-    Coordinator::open(journal, options, |catalog, reporter| {
-        // Only this closure sets it, once.
-        let _ = definitions.0.set(catalog.clone());
-        Arc::new(queue::EmbeddedQueue::new(worker, reporter, runtime))
-    })
+    let opened = Coordinator::open(journal, options, |catalog, reporter| {
+        // Only this closure sets them, once.
+        let _ = definitions.catalog.set(catalog.clone());
+        let _ = definitions.secrets.set(secrets.clone());
+        let granter = Granter::new(secrets, catalog.clone());
+        Arc::new(queue::EmbeddedQueue::new(worker, granter, reporter, runtime))
+    });
+    Ok(opened?)
+}
+
+/// Why a coordinator in this process cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Keys, policy or audit trail.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
 }
 
 impl Embedded {

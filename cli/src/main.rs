@@ -17,6 +17,7 @@ mod log;
 mod options;
 mod output;
 mod progress;
+mod secrets;
 mod serve;
 mod signal;
 mod worker;

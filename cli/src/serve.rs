@@ -67,6 +67,11 @@ impl ServeOptions {
 }
 
 impl Bound {
+    /// Where the API will be.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Deploys the definitions and serves until a signal comes or the journal fails.
     pub(crate) async fn serve(
         self,

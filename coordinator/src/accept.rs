@@ -7,16 +7,19 @@
 //! **Invariant:** no handler reads the journal or the engine by itself; all go through
 //! [`Coordinator`].
 
+mod audit;
 pub mod code;
 mod document;
 mod event;
 mod gate;
 mod history;
+mod identity;
 mod instance;
 mod metrics;
 mod payload;
 mod problem;
 mod query;
+mod secret;
 mod serve;
 mod start;
 mod state;
@@ -53,12 +56,18 @@ fn routes(api: state::Api) -> Router {
         .route("/v1/instances/{id}/resume", post(instance::resume))
         .route("/v1/events", post(event::publish))
         .route("/v1/workers", get(worker::list))
+        .route("/v1/secrets", get(secret::list))
+        .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
+        .route("/v1/audit", get(audit::list))
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(metrics::ready))
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
-        // Outside the bounds on purpose: a busy process is alive, and its document never changes.
+        // Outside the bounds on purpose: a busy process is alive, its document never changes, and
+        // without the keys no task could log in to a store.
         .route("/healthz", get(metrics::healthy))
         .route("/openapi.json", get(document::openapi))
+        .route("/.well-known/jwks.json", get(identity::keys))
+        .route("/.well-known/openid-configuration", get(identity::configuration))
         .fallback(gate::unknown_path)
         .method_not_allowed_fallback(gate::unknown_method)
         .layer(axum::middleware::from_fn(gate::same_origin))

@@ -10,6 +10,7 @@ use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
 use crate::journal::{Journal, JournalError, StoredDefinition};
+use crate::policy::NotPermitted;
 
 /// All definitions of a coordinator.
 pub struct Catalog {
@@ -41,6 +42,8 @@ pub struct Deployment {
 pub enum Refused {
     /// The definition has errors.
     Invalid(Vec<Diagnostic>),
+    /// It declares secrets that it has no right to.
+    NotPermitted(NotPermitted),
     /// The journal failed.
     Journal(JournalError),
 }
@@ -61,16 +64,22 @@ impl Catalog {
         Ok(Self { journal, options, known: RwLock::new(known) })
     }
 
-    /// Checks a definition and makes it current for its id, durably.
+    /// Checks a definition and makes it current for its id, durably, if `permit` agrees.
     ///
     /// # Errors
-    /// When it has errors, or the journal cannot be written.
-    pub fn deploy(&self, text: &str, now: Timestamp) -> Result<Deployment, Refused> {
+    /// When it has errors or is not permitted, or the journal cannot be written.
+    pub fn deploy(
+        &self,
+        text: &str,
+        now: Timestamp,
+        permit: impl FnOnce(&Plan) -> Result<(), NotPermitted>,
+    ) -> Result<Deployment, Refused> {
         let Loaded { plan, diagnostics } = definition::load(text, &self.options);
         let has_errors = diagnostics.iter().any(|it| it.severity == Severity::Error);
         let Some(plan) = plan.filter(|_| !has_errors) else {
             return Err(Refused::Invalid(diagnostics));
         };
+        permit(&plan).map_err(Refused::NotPermitted)?;
         let (id, digest) = (plan.id.clone(), plan.digest.clone());
         let changed = !self.read(|known| known.is_current(&id, &digest));
         if changed {

@@ -3,6 +3,7 @@
 mod handle;
 mod retention;
 mod runtime;
+mod secret;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use windlass_proto::value::Value;
 use crate::dispatch::Queue;
 use crate::events::Outlet;
 use crate::journal::{Head, JournalError, Status};
+use crate::policy::NotPermitted;
+use crate::secrets::{Secrets, SecretsError};
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
 /// called.
@@ -38,6 +41,8 @@ pub struct Options {
     /// Workers that may be lost while they hold one visit of a task, before the task is given up;
     /// [`limits::DELIVERIES_LOST`](windlass_proto::limits::DELIVERIES_LOST) unless given.
     pub losses: Option<u32>,
+    /// Who may read which secrets; unless given, all may, and nothing is kept of it.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 /// Where what leaves the coordinator goes.
@@ -185,6 +190,12 @@ pub enum CoordinatorError {
     /// The definition has errors.
     #[error("the definition has errors")]
     InvalidDefinition(Vec<Diagnostic>),
+    /// The definition declares secrets that it has no right to.
+    #[error("{0}")]
+    NotPermitted(NotPermitted),
+    /// What concerns secrets cannot be read or kept.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// No such workflow.
     #[error("no workflow {0} is deployed")]
     UnknownWorkflow(String),

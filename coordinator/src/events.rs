@@ -5,6 +5,7 @@
 //!                                                            │
 //!  WINDLASS_EVENTS <── publisher <── outlet <── emitted ─────┤   (the visit stays open until the ack)
 //!  WINDLASS_LIFECYCLE <── teller <── outlet <── news ────────┘   (best effort, drops are counted)
+//!  WINDLASS_AUDIT <── auditor <── audit events that are on disk  (best effort)
 //! ```
 //!
 //! [`keeper`] makes the streams and looks after them.
@@ -12,6 +13,7 @@
 //! **Invariant:** nothing here is the truth. All streams can be deleted at any time: what was emitted
 //! and not acknowledged is open in the journal, and is published again.
 
+mod auditor;
 mod counts;
 pub(crate) mod envelope;
 mod intake;
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use windlass_bus::Bus;
 use windlass_proto::limits;
 use windlass_proto::wire::subject::Prefix;
@@ -35,6 +38,7 @@ pub use counts::{EventsView, Totals};
 pub use outlet::{Emitted, Outlet};
 pub use stream::Standing;
 
+use crate::audit::Publish;
 use crate::coordinator::Coordinator;
 use crate::dispatch::Reporter;
 use counts::Counts;
@@ -110,6 +114,14 @@ impl Events {
             self.runtime.spawn(teller::run(self.reach.clone(), news));
         }
         Arc::new(outlet)
+    }
+
+    /// Where audit events go that are to be published.
+    #[must_use]
+    pub fn auditor(&self) -> Publish {
+        let (audited, lines) = mpsc::channel(limits::AUDIT_PUBLISH_QUEUE);
+        self.runtime.spawn(auditor::run(self.reach.clone(), lines));
+        audited
     }
 
     /// Takes events from the bus to `coordinator` from now on, until that stops.

@@ -31,7 +31,8 @@ use crate::catalog::Catalog;
 use crate::dispatch::census::Census;
 use crate::dispatch::dispatcher::{Depths, WorkerView};
 use crate::dispatch::{Queue, Reporter, Verdict};
-use desk::{Command, Desk};
+use crate::secrets::{Granter, Secrets};
+use desk::{Command, Desk, Rooms};
 
 /// How a fleet is led.
 pub struct FleetOptions {
@@ -66,19 +67,29 @@ pub struct FleetView {
 }
 
 impl Fleet {
-    /// Opens it: workers can join from now on. Its work is done on `runtime`.
+    /// Opens it: workers can join from now on. What tasks may do with secrets, `secrets` says. Its
+    /// work is done on `runtime`.
     #[must_use]
     pub fn open(
         bus: Bus,
         options: FleetOptions,
         catalog: Arc<Catalog>,
+        secrets: &Arc<Secrets>,
         reporter: Reporter,
         runtime: &Handle,
     ) -> Self {
         let census = Arc::new(Census::default());
         let (commands, inbox) = mpsc::unbounded_channel();
         let backlog = options.backlog;
-        let desk = Desk::new(bus, options, catalog, reporter, census.clone());
+        let rooms = Rooms {
+            granter: Granter::new(secrets.clone(), catalog.clone()),
+            secrets: secrets.clone(),
+            catalog,
+            reporter,
+            // The desk must not keep its own inbox open.
+            commands: commands.downgrade(),
+        };
+        let desk = Desk::new(bus, options, rooms, census.clone());
         runtime.spawn(desk.run(inbox));
         Self { commands, census, backlog }
     }

@@ -104,6 +104,10 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
             let data = vec![("delivery", int(delivery)), ("blamed", Value::Bool(*blamed))];
             ("task.lost", at(*frame), data)
         }
+        Fact::SecretsUsed { frame, secrets } => {
+            let used = secrets.iter().map(|it| Value::from(it.to_string())).collect();
+            ("task.secrets", at(*frame), vec![("secrets", Value::array(used))])
+        }
         Fact::TaskCompleted { frame, output, .. } => {
             let input = || instance.frames.get(frame).map(|it| it.input.clone());
             let output = output.clone().or_else(input).unwrap_or_default();
@@ -165,6 +169,7 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
 mod tests {
     use windlass_proto::definition::{Options, load};
     use windlass_proto::id::{FrameId, InstanceId};
+    use windlass_proto::secret::{SecretName, SecretUse};
     use windlass_proto::time::Timestamp;
     use windlass_proto::value::Value;
 
@@ -200,5 +205,27 @@ mod tests {
                 r#"task.dispatched /do/0/a {"delivery":2}"#,
             ]
         );
+    }
+
+    #[test]
+    fn secrets_are_told_with_their_versions() {
+        let text = "document: {dsl: '1.0.3', namespace: n, name: w, version: '1.0.0'}\n\
+                    use: {secrets: [api-key]}\ndo: [{a: {call: work}}]\n";
+        let functions = Some(vec!["work".into()]);
+        let plan = load(text, &Options { functions, strict: false }).plan.unwrap();
+        let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
+        let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
+        let name = SecretName("api-key".into());
+        let secrets = vec![SecretUse { name, version: Some("7".into()) }];
+        let (frame, result) = (FrameId(1), Ok(Value::Null));
+        let report = Input::Reported { frame, delivery: 1, result, secrets };
+        let reported = decide(&plan, &mut state, at, report).unwrap();
+        let facts = begun.facts.into_iter().chain(reported.facts).collect();
+        let mut entries = Vec::new();
+        let mut teller = Teller::new(&plan, Instance::unborn(id));
+        teller.tell(&Journaled { at, facts }, 0, &mut entries);
+        let told = entries.iter().find(|it| it.event == "task.secrets").unwrap();
+        assert_eq!(told.task.as_deref(), Some("/do/0/a"));
+        assert_eq!(told.data.to_json(), r#"{"secrets":["api-key@7"]}"#);
     }
 }

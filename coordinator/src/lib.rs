@@ -12,14 +12,19 @@
 //! [`journal`].
 
 pub mod accept;
+pub mod audit;
 pub mod catalog;
 pub mod clock;
 pub mod coordinator;
 pub mod dispatch;
 pub mod engine;
 pub mod events;
+pub(crate) mod file;
 pub mod fleet;
 pub mod history;
+pub mod identity;
 pub mod journal;
 pub mod partition;
+pub mod policy;
+pub mod secrets;
 pub mod view;

@@ -352,3 +352,71 @@ pub const CACHED_SECRETS: usize = 1_000;
 /// Milliseconds by which a lease may outlive the deadline of its task before it is shortened: a worker
 /// that dies leaves no more behind, and most leases need no request for this.
 pub const LEASE_OVERHANG_MS: u64 = 60_000;
+
+/// Secrets one task may reach: each has a slot of its own in the identity that a store's rules are
+/// written for, and every slot makes each login longer.
+pub const SECRETS_PER_TASK: usize = 16;
+
+/// Seconds the identity of a task lasts: it is used once, right after it was sent, and may be of no
+/// use to whoever finds it later.
+pub const IDENTITY_LIFE_S: u64 = 60;
+
+/// Milliseconds after which identities are signed with the next key, unless configured. A stolen key
+/// is of no use for longer, and the next one has been published all that time.
+pub const IDENTITY_ROTATION_MS: u64 = 24 * 3_600_000;
+
+/// Milliseconds a key is published after the last identity it signed: far longer than one lasts, so
+/// that clocks may differ.
+pub const IDENTITY_PUBLISHED_MS: u64 = 3_600_000;
+
+/// Keys that are published after their time: how many fit into [`IDENTITY_PUBLISHED_MS`] at the
+/// shortest rotation, a minute.
+pub const IDENTITY_RETIRED: usize = 60;
+
+/// Milliseconds between two looks whether it is time for the next key.
+pub const IDENTITY_LOOK_MS: u64 = 30_000;
+
+/// Seconds that readers may keep the published keys: the next one is there for much longer before it
+/// signs, and a reader that does not know a key asks anyway.
+pub const IDENTITY_CACHE_S: u64 = 300;
+
+/// Bytes of a policy of secrets: thousands of rules.
+pub const POLICY_BYTES: usize = 1 << 20;
+
+/// Rules of a policy, each of which is looked at for every secret of a task that is sent.
+pub const POLICY_RULES: usize = 10_000;
+
+/// Bytes of one pattern of a policy: more than any name it could match.
+pub const PATTERN_BYTES: usize = 256;
+
+/// Audit events that wait for the disk before nothing more is done with secrets.
+pub const AUDIT_QUEUE: usize = 10_000;
+
+/// Audit events a worker sends at once, and then waits until they are on disk.
+pub const AUDIT_BATCH: usize = 256;
+
+/// Audit events that a worker holds for its coordinator before it reads no more secrets.
+pub const AUDIT_OUTBOX: usize = 1_024;
+
+/// Bytes of one audit event as a line of the file: all its texts are short.
+pub const AUDIT_EVENT_BYTES: usize = 8 << 10;
+
+/// Bytes of the file of audit events after which the next one begins: a hundred thousand events.
+pub const AUDIT_FILE_BYTES: u64 = 64 << 20;
+
+/// Full files of audit events that are kept beside the current one: half a gigabyte in all.
+pub const AUDIT_FILES: u32 = 8;
+
+/// Audit events whose ids are remembered, to tell repeats: workers repeat what was not acknowledged,
+/// one batch each.
+pub const AUDIT_REMEMBERED: usize = 1 << 16;
+
+/// Audit events that wait to be published; those beyond are in the file only.
+pub const AUDIT_PUBLISH_QUEUE: usize = 10_000;
+
+/// Milliseconds an audit event of the coordinator's own may take to be on disk before the request it
+/// belongs to fails.
+pub const AUDIT_KEEP_MS: u64 = 10_000;
+
+/// Milliseconds after which audit events that could not be written are tried again.
+pub const AUDIT_AGAIN_MS: u64 = 500;

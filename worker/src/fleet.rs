@@ -7,13 +7,14 @@
 //! ```
 //!
 //! **Invariant:** a report is repeated until the coordinator has answered it; an answer means that it
-//! is on disk there, or not wanted.
+//! is on disk there, or not wanted. So is an audit event, which is always wanted.
 
 mod attend;
 mod environment;
 mod health;
 mod held;
 mod join;
+mod outbox;
 mod plans;
 mod signal;
 
@@ -33,6 +34,7 @@ use windlass_proto::wire::subject::Prefix;
 use crate::worker::{Builder, WorkerError};
 use attend::{Attendance, End};
 use held::Held;
+use outbox::Outbox;
 use plans::Plans;
 
 pub use environment::{EnvironmentError, host_name};
@@ -169,7 +171,9 @@ impl Builder {
         tell: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<(), FleetError> {
         let plans = Arc::new(Plans::default());
-        let worker = self.plans(plans.clone()).build()?;
+        // Whatever was set: audit events of a fleet are its coordinator's to keep.
+        let outbox = Arc::new(Outbox::default());
+        let worker = self.plans(plans.clone()).audit(outbox.clone()).build()?;
         let health = Arc::new(health::State::default());
         let _served = match options.health {
             Some(address) => Some(health::serve(address, health.clone(), bus.clone()).await?),
@@ -185,6 +189,7 @@ impl Builder {
             plans,
             bus,
             held: Held::default(),
+            outbox,
             events,
             inbox,
             health,

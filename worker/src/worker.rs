@@ -113,6 +113,11 @@ impl Worker {
         let _ = tokio::time::timeout(most, self.inner.releases.wait()).await;
     }
 
+    /// True when nothing that tasks held of secrets is still to be given back.
+    pub(crate) fn holds_no_lease(&self) -> bool {
+        self.inner.releases.is_empty()
+    }
+
     /// Names of the functions this worker has, in alphabetical order.
     #[must_use]
     pub fn function_names(&self) -> Vec<Arc<str>> {
@@ -207,7 +212,7 @@ impl Builder {
         self
     }
 
-    /// Where to tell what is done with secrets.
+    /// Where to tell what is done with secrets. A worker of a fleet tells its coordinator instead.
     #[must_use]
     pub fn audit(mut self, audit: Arc<dyn AuditSink>) -> Self {
         self.audit = audit;

@@ -13,8 +13,8 @@ use windlass_coordinator::coordinator::{Coordinator, Options, Outside};
 use windlass_coordinator::events::lifecycle::Level;
 use windlass_coordinator::events::{EventOptions, Events};
 use windlass_coordinator::fleet::{Fleet, FleetOptions};
-use windlass_coordinator::journal::JournalError;
 use windlass_coordinator::journal::sled::{self, SledJournal};
+use windlass_coordinator::secrets::SecretsOptions;
 use windlass_proto::limits;
 use windlass_worker::fleet::bus::Bus;
 
@@ -22,9 +22,10 @@ use super::dev::DAY;
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::definition;
-use crate::embedded::PARTITIONS;
+use crate::embedded::{PARTITIONS, StartError};
 use crate::error::CliError;
 use crate::options::duration;
+use crate::secrets::{IdentityArgs, SecretArgs};
 use crate::serve::ServeOptions;
 use crate::{output, signal};
 
@@ -79,6 +80,10 @@ struct RunArgs {
     serve: ServeOptions,
     #[command(flatten)]
     nats: Nats,
+    #[command(flatten)]
+    secrets: SecretArgs,
+    #[command(flatten)]
+    task_identity: IdentityArgs,
 }
 
 /// What is told over the bus, and how it is kept there.
@@ -164,11 +169,12 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         return Err(CliError::coded(&NOT_STARTED, &detail));
     }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
-    let options =
-        Options { functions: None, strict: false, retention, losses: Some(args.max_losses) };
+    let options = Options { retention, losses: Some(args.max_losses), ..Options::default() };
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
+    let identity = args.task_identity.options(&bound.url());
+    let secrets = args.secrets.options(Some(&data_dir), identity);
     let events = Events::open(&bus, events, &runtime);
-    let start = move || open(&data_dir, options, bus, fleet, &events, &runtime);
+    let start = move || open(&data_dir, options, secrets, bus, fleet, &events, &runtime);
     let opened = tokio::task::spawn_blocking(start).await;
     let not_started = |reason: String| CliError::coded(&NOT_STARTED, &reason);
     let coordinator = opened
@@ -186,16 +192,21 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
 fn open(
     data_dir: &Path,
     options: Options,
+    secrets: SecretsOptions,
     bus: Bus,
     fleet: FleetOptions,
     events: &Events,
     runtime: &Handle,
-) -> Result<Coordinator, JournalError> {
+) -> Result<Coordinator, StartError> {
     let settings = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
     let journal = Arc::new(SledJournal::open(data_dir, &settings)?);
+    // The journal is locked: the directory is this process's alone.
+    let secrets = crate::secrets::open(secrets, Some(events.auditor()), runtime)?;
+    let options = Options { secrets: Some(secrets.clone()), ..options };
     let coordinator = Coordinator::open(journal, options, |catalog, reporter| {
         let outlet = Some(events.outlet(reporter.clone()));
-        let queue = Arc::new(Fleet::open(bus, fleet, catalog.clone(), reporter, runtime));
+        let queue = Fleet::open(bus, fleet, catalog.clone(), &secrets, reporter, runtime);
+        let queue = Arc::new(queue);
         Outside { queue, outlet }
     })?;
     events.attend(&coordinator);

@@ -7,6 +7,7 @@ use crate::definition;
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::WorkerOptions;
+use crate::secrets::{IdentityArgs, SecretArgs};
 use crate::serve::ServeOptions;
 use crate::signal;
 
@@ -31,6 +32,10 @@ pub(crate) struct Args {
     serve: ServeOptions,
     #[command(flatten)]
     worker: WorkerOptions,
+    #[command(flatten)]
+    secrets: SecretArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// What retention counts in.
@@ -48,6 +53,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         worker: args.worker,
         files: Some(PathBuf::from(".")),
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        secrets: args.secrets,
+        identity: args.identity.options(&bound.url()),
     };
     let embedded = embedded::open(options).await?;
     let served = bound.serve(&embedded.coordinator, definitions).await;

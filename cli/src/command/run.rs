@@ -9,6 +9,7 @@ use uuid::Uuid;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Deployed, Outcome, Start, Started, WorkflowRef,
 };
+use windlass_coordinator::identity::IdentityOptions;
 use windlass_proto::id::InstanceId;
 use windlass_proto::value::Value;
 
@@ -17,6 +18,7 @@ use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::{Remote, WorkerOptions, duration};
+use crate::secrets::SecretArgs;
 use crate::{input, output, progress, signal};
 
 /// Run one workflow here and now, and print its output.
@@ -51,6 +53,8 @@ pub(crate) struct Args {
     remote: Option<String>,
     #[command(flatten)]
     worker: WorkerOptions,
+    #[command(flatten)]
+    secrets: SecretArgs,
 }
 
 /// The namespace of ids made from names (`--id`): fixed for ever, or a rerun would start anew.
@@ -79,7 +83,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
     let files = files.map(Path::to_owned);
     let (data_dir, worker, retention) = (args.data_dir, args.worker, None);
-    let options = EmbeddedOptions { data_dir, worker, files, retention };
+    let (secrets, identity) = (args.secrets, IdentityOptions::default());
+    let options = EmbeddedOptions { data_dir, worker, files, retention, secrets, identity };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use windlass_coordinator::clock;
 use windlass_coordinator::dispatch::{Queue, Reporter};
-use windlass_proto::wire::{Assignment, AssignmentKey};
+use windlass_coordinator::secrets::Granter;
+use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 use windlass_worker::{CancellationToken, Worker};
 
 /// Assignments performed at once: beyond this they wait their turn, so that a wide fork does not
@@ -21,17 +23,23 @@ pub(super) struct EmbeddedQueue {
 
 struct Shared {
     worker: Worker,
+    granter: Granter,
     reporter: Reporter,
     permits: Semaphore,
     running: Mutex<HashMap<AssignmentKey, CancellationToken>>,
 }
 
 impl EmbeddedQueue {
-    /// A queue to `worker`, whose tasks run on `runtime`.
-    pub(super) fn new(worker: Worker, reporter: Reporter, runtime: Handle) -> Self {
+    /// A queue to `worker`, whose tasks run on `runtime` and may do with secrets what `granter` says.
+    pub(super) fn new(
+        worker: Worker,
+        granter: Granter,
+        reporter: Reporter,
+        runtime: Handle,
+    ) -> Self {
         let permits = Semaphore::new(CONCURRENCY);
         let running = Mutex::new(HashMap::new());
-        Self { shared: Arc::new(Shared { worker, reporter, permits, running }), runtime }
+        Self { shared: Arc::new(Shared { worker, granter, reporter, permits, running }), runtime }
     }
 }
 
@@ -51,12 +59,19 @@ impl Queue for EmbeddedQueue {
 }
 
 impl Shared {
-    async fn perform(&self, assignment: Assignment, token: CancellationToken) {
+    async fn perform(&self, mut assignment: Assignment, token: CancellationToken) {
         let key = assignment.key.clone();
         // The semaphore is never closed; without a permit nothing is lost but the bound.
         let permit = self.permits.acquire().await.ok();
         if !token.is_cancelled() {
-            let report = self.worker.perform(assignment, token).await;
+            // Only now: what is proved by it lasts a minute.
+            let report = match self.granter.grant(&assignment, clock::now()) {
+                Ok(grant) => {
+                    assignment.grant = grant;
+                    self.worker.perform(assignment, token).await
+                }
+                Err(problem) => Report::new(assignment.key, Err(problem)),
+            };
             self.reporter.report(report);
         }
         drop(permit);

@@ -115,6 +115,22 @@ codes! {
          machine while the API is bound to it alone. Such requests are refused, because they would \
          let any page you visit command your workflows. Call the API from a program, or from a page \
          served by it.";
+    /// A definition declares a secret that it has no right to.
+    SecretNotPermitted = "WL0518", 403, "A secret is not permitted",
+        "The policy of secrets does not permit the workflow to read a secret that it declares in \
+         `use.secrets`, so the definition was not deployed. `detail` names the secret and the rule \
+         that would permit it. `windlass secret policy show` shows the policy, `windlass secret \
+         policy set FILE` replaces it.";
+    /// Not a policy.
+    BadPolicy = "WL0519", 400, "The policy is refused",
+        "The text sent is not a policy of secrets: TOML with `[[allow]]` rules of `namespace`, \
+         `workflow`, `version`, `environment` and `secrets`, in which `*` stands for any text, and \
+         `[sealing]`. `detail` says what is wrong and where. The policy was not changed.";
+    /// The policy comes from an operator's file.
+    PolicyGiven = "WL0520", 409, "The policy is kept elsewhere",
+        "The coordinator was started with --secret-policy: the policy is the content of that file, \
+         and the API does not change it. Change the file and restart the coordinator, or start it \
+         without the option.";
     /// A stream is not what it must be.
     StreamUnusable = "WL0521", 503, "A stream of events cannot be used",
         "A JetStream stream that carries events is there and other than it must be, or cannot be \
@@ -122,6 +138,15 @@ codes! {
          the coordinator changes nothing by itself, as others may rely on what is there. Tasks and \
          the HTTP API work all the same. Events over the bus start within seconds once the stream is \
          as wanted, and `emit` tasks that waited for it continue.";
+    /// Somebody else has replaced the policy.
+    PolicyReplaced = "WL0522", 412, "The policy was replaced meanwhile",
+        "The policy is not the one that `If-Match` names: somebody else has replaced it since it was \
+         read. Read it again, make the change to that text, and send it with the new `ETag`.";
+    /// What concerns secrets cannot be kept.
+    SecretsFailed = "WL0523", 503, "Keys, policy or audit trail cannot be kept",
+        "The coordinator could not read or write its signing keys, the policy of secrets or the audit \
+         trail in its data directory. `detail` says which. Check free space and permissions. While \
+         the audit trail cannot be written, workers read no more secrets.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "The journal cannot be read or written",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

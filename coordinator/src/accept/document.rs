@@ -29,6 +29,12 @@ use utoipa::{Modify, OpenApi};
         super::instance::resume,
         super::event::publish,
         super::worker::list,
+        super::secret::list,
+        super::secret::policy,
+        super::secret::set_policy,
+        super::audit::list,
+        super::identity::keys,
+        super::identity::configuration,
         super::metrics::metrics,
         super::metrics::healthy,
         super::metrics::ready,
@@ -38,6 +44,7 @@ use utoipa::{Modify, OpenApi};
         (name = "workflows", description = "Definitions"),
         (name = "instances", description = "Runs of workflows"),
         (name = "events", description = "CloudEvents that instances listen for"),
+        (name = "secrets", description = "Who may read which, and what was done; never a value"),
         (name = "operation", description = "Health and metrics"),
     )
 )]
@@ -49,7 +56,7 @@ struct ProblemType;
 impl Modify for ProblemType {
     fn modify(&self, contents: &mut Contents) {
         for path in contents.paths.paths.values_mut() {
-            let operations = [&mut path.get, &mut path.post].into_iter().flatten();
+            let operations = [&mut path.get, &mut path.post, &mut path.put].into_iter().flatten();
             for (status, response) in operations.flat_map(|it| &mut it.responses.responses) {
                 let RefOr::T(response) = response else { continue };
                 if !status.starts_with(['4', '5']) {

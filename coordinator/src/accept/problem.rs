@@ -1,5 +1,6 @@
 //! Errors as the API answers them: RFC 9457 problem details with a code.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,10 +10,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use windlass_proto::definition::Diagnostic;
-use windlass_proto::problem::Problem;
+use windlass_proto::problem::{Problem, Standard};
 
 use super::code::Code;
 use crate::coordinator::CoordinatorError;
+use crate::policy::ReplaceError;
+use crate::secrets::SecretsError;
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -115,6 +118,12 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::InvalidDefinition(diagnostics) => {
                 Self { diagnostics, ..Self::new(Code::InvalidDefinition, detail) }
             }
+            CoordinatorError::NotPermitted(_) => {
+                let cause = Problem::new(Standard::Authorization, detail.clone());
+                let cause = Some(Box::new(cause.at(&Arc::from("/use/secrets"))));
+                Self { cause, ..Self::new(Code::SecretNotPermitted, detail) }
+            }
+            CoordinatorError::Secrets(error) => Self::new(code_of(&error), detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
             CoordinatorError::InvalidInput(problem) => {
@@ -129,6 +138,17 @@ impl From<CoordinatorError> for ApiProblem {
                 ..Self::new(Code::Stopping, detail)
             },
         }
+    }
+}
+
+fn code_of(error: &SecretsError) -> Code {
+    match error {
+        SecretsError::Policy(ReplaceError::Given(_)) => Code::PolicyGiven,
+        SecretsError::Policy(ReplaceError::Stale(_)) => Code::PolicyReplaced,
+        SecretsError::Policy(ReplaceError::Policy(_)) => Code::BadPolicy,
+        SecretsError::Policy(ReplaceError::Content(..) | ReplaceError::File(..))
+        | SecretsError::Identity(_)
+        | SecretsError::Audit(_) => Code::SecretsFailed,
     }
 }
 

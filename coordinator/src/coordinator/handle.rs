@@ -30,6 +30,7 @@ use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition
 use crate::partition::{
     Done, EventTicket, Message, NewInstance, Refusal, StartReply, Watch, World,
 };
+use crate::secrets::SecretsError;
 
 /// How long an answer from a partition may take. It needs a turn and a commit; a disk that takes
 /// longer than this is as good as gone.
@@ -73,10 +74,12 @@ impl Coordinator {
     /// Checks a definition and makes it current.
     ///
     /// # Errors
-    /// When it has errors or cannot be kept.
+    /// When it has errors, declares secrets that it has no right to, or cannot be kept.
     pub async fn deploy(&self, text: String) -> Result<Deployed, CoordinatorError> {
         let links = self.runtime.links.clone();
-        let deployed = blocking(move || links.catalog.deploy(&text, clock::now())).await?;
+        let deploy =
+            move || links.catalog.deploy(&text, clock::now(), |plan| links.secrets.check(plan));
+        let deployed = blocking(deploy).await?;
         match deployed {
             Ok(it) => Ok(Deployed {
                 workflow: it.id,
@@ -86,6 +89,10 @@ impl Coordinator {
             }),
             Err(Refused::Invalid(diagnostics)) => {
                 Err(CoordinatorError::InvalidDefinition(diagnostics))
+            }
+            Err(Refused::NotPermitted(refused)) => {
+                self.runtime.links.secrets.refused(&refused).await.map_err(SecretsError::from)?;
+                Err(CoordinatorError::NotPermitted(refused))
             }
             Err(Refused::Journal(error)) => Err(error.into()),
         }
@@ -405,7 +412,7 @@ impl Coordinator {
 }
 
 /// Runs what reads or writes the journal away from the async threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, CoordinatorError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| CoordinatorError::Stopping)

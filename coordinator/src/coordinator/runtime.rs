@@ -20,6 +20,7 @@ use crate::journal::{Journal, JournalError};
 use crate::partition::{
     Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
 };
+use crate::secrets::{Secrets, SecretsOptions};
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
 const COMMIT_QUEUE: usize = 16;
@@ -45,6 +46,7 @@ pub(super) struct Links {
     recovering: AtomicUsize,
     pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
+    pub(super) secrets: Arc<Secrets>,
     queue: Arc<dyn Queue>,
     outlet: Option<Arc<Outlet>>,
 }
@@ -121,6 +123,10 @@ impl Runtime {
         options: Options,
         outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
+        let secrets = match options.secrets {
+            Some(secrets) => secrets,
+            None => Arc::new(in_memory()?),
+        };
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let options = definition::Options { functions: options.functions, strict: options.strict };
@@ -131,8 +137,8 @@ impl Runtime {
         let inboxes: Arc<[Inbox]> = inboxes.into();
         let Outside { queue, outlet } = outside(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
-        let links =
-            Arc::new(Links { recovering, inboxes, catalog: catalog.clone(), queue, outlet });
+        let known = catalog.clone();
+        let links = Arc::new(Links { recovering, inboxes, catalog: known, secrets, queue, outlet });
         let runtime = Self {
             links: links.clone(),
             journal: journal.clone(),
@@ -202,5 +208,12 @@ impl Runtime {
             owner.join();
         }
         self.committer.close();
+        self.links.secrets.audit.close();
     }
+}
+
+/// For a coordinator that was told nothing of secrets.
+fn in_memory() -> Result<Secrets, JournalError> {
+    Secrets::open(SecretsOptions::default(), None)
+        .map_err(|error| JournalError::Store(error.to_string()))
 }

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use windlass_proto::id::FrameId;
+use windlass_proto::limits;
 use windlass_proto::plan::{Flow, Task};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::secret::SecretUse;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Field, Work};
@@ -34,11 +36,13 @@ impl Turn<'_> {
         id: FrameId,
         delivery: u32,
         result: Result<Value, Problem>,
+        secrets: Vec<SecretUse>,
     ) -> Result<(), Rejection> {
         let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
         match &frame.body {
             Body::Dispatched { delivery: live } if *live == delivery => {
                 self.answered = Some(id);
+                self.used(id, secrets);
                 match result {
                     Ok(output) => self.performed(id, output),
                     Err(problem) => self.fail(id, problem),
@@ -47,6 +51,7 @@ impl Turn<'_> {
             Body::Evaluating { field, value, delivery: live, flow, .. } if *live == delivery => {
                 let (field, value, flow) = (*field, value.clone(), *flow);
                 self.answered = Some(id);
+                self.used(id, secrets);
                 match result {
                     Ok(evaluated) => {
                         self.evaluated = Some((id, field, evaluated));
@@ -58,6 +63,24 @@ impl Turn<'_> {
             _ => return Err(Rejection::Stale),
         }
         Ok(())
+    }
+
+    /// Takes note of the secrets that a report names: those that the definition declares, each
+    /// version once, however long the worker makes the list.
+    fn used(&mut self, id: FrameId, mut secrets: Vec<SecretUse>) {
+        /// Versions of one visit that are kept: all secrets, each read again after it was replaced.
+        const MOST: usize = 2 * limits::SECRETS_PER_TASK;
+        /// Bytes of a version's name.
+        const VERSION: usize = 128;
+        let declared = &self.plan.secrets;
+        secrets.truncate(MOST);
+        secrets.retain(|it| {
+            let version = it.version.as_ref().map_or(0, |it| it.len());
+            declared.contains(&it.name) && version <= VERSION
+        });
+        if !secrets.is_empty() {
+            self.record(Fact::SecretsUsed { frame: id, secrets });
+        }
     }
 
     /// A delivery will not be answered: it is sent again, as the next one, unless too many workers

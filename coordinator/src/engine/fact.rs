@@ -10,6 +10,7 @@ use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
 use windlass_proto::plan::{Flow, TaskIx};
 use windlass_proto::problem::Problem;
+use windlass_proto::secret::SecretUse;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
@@ -101,6 +102,15 @@ pub enum Fact {
         frame: FrameId,
         /// True when the worker ended while it performed the task, which may be the task's doing.
         blamed: bool,
+    },
+    /// Secrets were read for the visit, each in the version that is named. Comes before what the
+    /// report of it leads to.
+    #[serde(rename = "K")]
+    SecretsUsed {
+        /// The visit.
+        frame: FrameId,
+        /// Which, at least one.
+        secrets: Vec<SecretUse>,
     },
     /// The task ended with an output.
     #[serde(rename = "c")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::problem::Problem;
+use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 
 /// Something that happened outside the instance.
@@ -18,6 +19,8 @@ pub enum Input {
         delivery: u32,
         /// The output, or the error.
         result: Result<Value, Problem>,
+        /// The secrets that were read for it.
+        secrets: Vec<SecretUse>,
     },
     /// An assignment will not be answered.
     Lost {

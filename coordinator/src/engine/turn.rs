@@ -161,8 +161,8 @@ impl<'a> Turn<'a> {
     /// Applies an input and works off what follows.
     fn take(&mut self, input: Input) -> Result<(), Rejection> {
         match input {
-            Input::Reported { frame, delivery, result } => {
-                self.reported(frame, delivery, result)?
+            Input::Reported { frame, delivery, result, secrets } => {
+                self.reported(frame, delivery, result, secrets)?;
             }
             Input::Lost { frame, delivery, blamed, most } => {
                 self.lost(frame, delivery, blamed, most)?;

@@ -44,6 +44,8 @@ counts! {
     told,
     /// Lifecycle events given up: the queue was full, or JetStream did not have them.
     dropped,
+    /// Audit events that JetStream has acknowledged.
+    audited,
 }
 
 /// One counter.

@@ -32,6 +32,7 @@ use crate::dispatch::backlog::Lane;
 use crate::dispatch::census::Census;
 use crate::dispatch::dispatcher::{Dispatcher, Order};
 use crate::dispatch::{Reporter, Verdict};
+use crate::secrets::{Granter, Secrets};
 
 /// Commands and frames dealt with before what follows from them is said: enough to share messages,
 /// few enough that nobody waits long.
@@ -53,12 +54,25 @@ pub(super) enum Command {
     Recovered,
     /// One that is no longer wanted.
     Cancel(AssignmentKey),
+    /// A worker's audit events, up to this number, are on disk.
+    Audited(SessionId, u64),
     /// A partition has decided on a report.
     Settled(AssignmentKey, Verdict),
     /// Somebody wants to see the fleet.
     View(oneshot::Sender<FleetView>),
     /// The coordinator ends: tell the workers.
     Close(oneshot::Sender<()>),
+}
+
+/// Where the desk asks and tells.
+pub(super) struct Rooms {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) reporter: Reporter,
+    /// Who may do what with secrets.
+    pub(super) granter: Granter,
+    pub(super) secrets: Arc<Secrets>,
+    /// The desk's own inbox.
+    pub(super) commands: mpsc::WeakUnboundedSender<Command>,
 }
 
 /// See the module.
@@ -69,6 +83,9 @@ pub(super) struct Desk {
     lease: Duration,
     catalog: Arc<Catalog>,
     reporter: Reporter,
+    granter: Granter,
+    secrets: Arc<Secrets>,
+    commands: mpsc::WeakUnboundedSender<Command>,
     dispatcher: Dispatcher,
     lines: HashMap<SessionId, Line>,
     /// Sessions with something to say.
@@ -103,13 +120,8 @@ impl Steady {
 }
 
 impl Desk {
-    pub(super) fn new(
-        bus: Bus,
-        options: FleetOptions,
-        catalog: Arc<Catalog>,
-        reporter: Reporter,
-        census: Arc<Census>,
-    ) -> Self {
+    pub(super) fn new(bus: Bus, options: FleetOptions, rooms: Rooms, census: Arc<Census>) -> Self {
+        let Rooms { catalog, reporter, granter, secrets, commands } = rooms;
         let FleetOptions { prefix, key, lease, backlog: _ } = options;
         let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         Self {
@@ -119,6 +131,9 @@ impl Desk {
             lease,
             catalog,
             reporter,
+            granter,
+            secrets,
+            commands,
             dispatcher: Dispatcher::new(lease_ms, census),
             lines: HashMap::new(),
             talkers: Vec::new(),
@@ -213,6 +228,7 @@ impl Desk {
             }
             Command::Recovered => self.recovered = true,
             Command::Cancel(key) => self.dispatcher.cancel(&key, &mut self.orders),
+            Command::Audited(session, number) => self.audited(session, number),
             Command::Settled(key, verdict) => self.settled(key, verdict),
             Command::View(reply) => {
                 let view = FleetView {

@@ -1,11 +1,16 @@
 //! One session: what is to be said next, and the channel it goes through.
 
+use std::sync::Arc;
+
 use async_nats::Subject;
 use serde_bytes::ByteBuf;
+use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::message::{Call, Sent, ToWorker, encode};
 use windlass_proto::wire::session::Channel;
 use windlass_proto::wire::{Assignment, AssignmentKey};
+
+use crate::secrets::Granter;
 
 /// Bytes of assignments that one message carries at most, unless a single one is larger.
 const MESSAGE_WEIGHT: u64 = 4 << 20;
@@ -17,6 +22,10 @@ pub(super) struct Line {
     pub(super) subject: Subject,
     /// False when arguments must be evaluated for it.
     pub(super) evaluates: bool,
+    /// What its worker is called.
+    pub(super) identity: Arc<str>,
+    /// True while audit events of its worker are on their way to the disk.
+    pub(super) auditing: bool,
     pub(super) out: ToWorker,
     /// Bytes of the assignments in `out`.
     weight: u64,
@@ -34,9 +43,25 @@ pub(super) struct Sealed {
 }
 
 impl Line {
-    pub(super) fn new(channel: Channel, subject: Subject, evaluates: bool) -> Self {
-        let out = ToWorker::default();
-        Self { channel, subject, evaluates, out, weight: 0, waiting: false }
+    pub(super) fn new(
+        channel: Channel,
+        subject: Subject,
+        evaluates: bool,
+        identity: Arc<str>,
+    ) -> Self {
+        let (out, weight) = (ToWorker::default(), 0);
+        let (auditing, waiting) = (false, false);
+        Self { channel, subject, evaluates, identity, auditing, out, weight, waiting }
+    }
+
+    /// Lets the assignments that are about to go do with secrets what they may. Only now: what is
+    /// proved by it lasts a minute, and they may have waited for the bus.
+    pub(super) fn grant(&mut self, granter: &Granter, now: Timestamp) {
+        for Sent { assignment, .. } in &mut self.out.assignments {
+            let granted = granter.grant(assignment, now);
+            // Looked at before: it cannot fail now. Without a grant all would be permitted.
+            assignment.grant = granted.unwrap_or_else(|_| Some(granter.nothing()));
+        }
     }
 
     /// Adds an assignment; true when the message should go before more is added.
@@ -80,7 +105,7 @@ pub(super) fn weight(assignment: &Assignment) -> u64 {
 /// What a call consists of, beside its evaluated arguments.
 pub(super) fn call(
     assignment: &Assignment,
-    function: std::sync::Arc<str>,
+    function: Arc<str>,
     arguments: Value,
     token: ByteBuf,
     remaining_ms: Option<u64>,

@@ -16,12 +16,12 @@ impl Partition {
         batch: &mut Batch,
         report: Report,
     ) -> Result<(), JournalError> {
-        // Which secrets were read is not kept yet.
-        let Report { key, result, secrets: _ } = report;
+        let Report { key, result, secrets } = report;
         let verdict = if self.is_superseded(&key) {
             Verdict::Stale
         } else {
-            let input = Input::Reported { frame: key.frame, delivery: key.delivery, result };
+            let (frame, delivery) = (key.frame, key.delivery);
+            let input = Input::Reported { frame, delivery, result, secrets };
             match self.input(batch, key.instance, input)? {
                 Ok(()) => Verdict::Accepted,
                 Err(Refusal::Unknown) => Verdict::Unknown,

@@ -98,7 +98,13 @@ impl Prefix {
         format!("{self}.lifecycle.*")
     }
 
-    /// Audit events.
+    /// Audit events of a namespace; of the coordinator itself where there is none.
+    #[must_use]
+    pub fn audit(&self, namespace: Option<&str>) -> String {
+        format!("{self}.audit.{}", token(namespace.unwrap_or("_")))
+    }
+
+    /// Audit events of all namespaces.
     #[must_use]
     pub fn all_audit(&self) -> String {
         format!("{self}.audit.>")

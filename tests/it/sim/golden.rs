@@ -7,7 +7,8 @@
 //! then gets a file of its own beside the old ones.
 //!
 //! - `facts-1.json`: before instances had priorities and deliveries could be lost.
-//! - `facts-2.json`: with both.
+//! - `facts-2.json`: with both, before uses of secrets were kept.
+//! - `facts-3.json`: with those.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -25,7 +26,7 @@ use super::run::{Run, Story};
 use crate::support::paths;
 
 /// The file that holds what this version writes.
-const LATEST: &str = "facts-2.json";
+const LATEST: &str = "facts-3.json";
 
 /// Instances in a file.
 const INSTANCES: usize = 20;

@@ -25,6 +25,7 @@ use windlass_proto::wire::session::Channel;
 use windlass_proto::wire::{Assignment, Report};
 
 use super::held::{Finished, Held};
+use super::outbox::Outbox;
 use super::plans::{Plans, compile};
 use super::{Event, FleetOptions, health};
 use crate::worker::Worker;
@@ -44,6 +45,8 @@ pub(super) struct Attendance {
     pub(super) plans: Arc<Plans>,
     pub(super) bus: Bus,
     pub(super) held: Held,
+    /// What it did with secrets.
+    pub(super) outbox: Arc<Outbox>,
     pub(super) events: mpsc::UnboundedSender<Inner>,
     pub(super) inbox: mpsc::UnboundedReceiver<Inner>,
     pub(super) health: Arc<health::State>,
@@ -112,6 +115,7 @@ impl Attendance {
         let mut link = self.bus.link();
         let mut inner = Vec::with_capacity(ROUND);
         self.held.begin_again();
+        self.outbox.begin_again();
         self.health.joined();
         let end = loop {
             tokio::select! {
@@ -122,6 +126,7 @@ impl Attendance {
                 _ = self.inbox.recv_many(&mut inner, ROUND) => {
                     inner.drain(..).for_each(|it| self.ended(it, &mut session));
                 }
+                () = self.outbox.told() => {}
                 _ = ticks.tick() => {
                     if self.silent(&session) {
                         break End::Lost;
@@ -134,6 +139,7 @@ impl Attendance {
                     if up {
                         // What was on its way when the connection broke may be lost.
                         self.held.begin_again();
+                        self.outbox.begin_again();
                     }
                     self.beat(&mut session);
                 }
@@ -153,13 +159,18 @@ impl Attendance {
                 }
             }
             self.flush(&mut session).await;
-            if self.drained_by.is_some() && self.held.is_empty() {
+            if self.drained_by.is_some() && self.has_nothing() {
                 self.leave(&mut session).await;
                 break End::Left;
             }
         };
         self.health.left();
         end
+    }
+
+    /// True when there is nothing left to do, to give back or to tell.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.held.is_empty() && self.worker.holds_no_lease() && self.outbox.is_empty()
     }
 
     /// Takes a frame, and those that are there already. True when the session is gone.
@@ -205,6 +216,9 @@ impl Attendance {
                 tracing::debug!(instance = %settled.key.instance, "a report came too late");
             }
             self.held.settle(&settled.key);
+        }
+        if let Some(number) = said.audited {
+            self.outbox.settle(number);
         }
         for key in said.cancelled {
             if self.held.cancel(&key) {
@@ -325,6 +339,7 @@ impl Attendance {
                 weight += report.result.as_ref().map_or(0, Value::weight);
                 session.out.reports.push(report);
             }
+            session.out.audit = self.outbox.batch(Instant::now());
             let ToCoordinator { reports, released, wanted, beat, audit } = &session.out;
             let quiet = reports.is_empty() && released.is_empty() && wanted.is_empty();
             if quiet && audit.is_empty() && beat.is_none() {

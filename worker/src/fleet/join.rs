@@ -26,7 +26,7 @@ impl Attendance {
         loop {
             // With nothing in hand there is nothing to wait for; otherwise reports are worth the time
             // that draining may take.
-            if self.drained_by.is_some_and(|by| self.held.is_empty() || Instant::now() >= by) {
+            if self.drained_by.is_some_and(|by| self.has_nothing() || Instant::now() >= by) {
                 return Ok(None);
             }
             let asked = tokio::select! {

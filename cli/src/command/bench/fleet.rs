@@ -10,7 +10,9 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use windlass_coordinator::coordinator::{Coordinator, Options};
 use windlass_coordinator::fleet::{Fleet, FleetOptions};
+use windlass_coordinator::journal::JournalError;
 use windlass_coordinator::journal::sled::{self, SledJournal};
+use windlass_coordinator::secrets::{Secrets, SecretsOptions};
 use windlass_proto::limits;
 use windlass_proto::wire::key::CoordinatorKey;
 use windlass_proto::wire::subject::Prefix;
@@ -47,8 +49,13 @@ impl FleetBench {
         let open = move || {
             let settings = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
             let journal = Arc::new(SledJournal::open(&directory, &settings)?);
-            Coordinator::open(journal, Options::default(), |catalog, reporter| {
-                Arc::new(Fleet::open(bus, fleet, catalog.clone(), reporter, &runtime))
+            let secrets = Secrets::open(SecretsOptions::default(), None)
+                .map_err(|error| JournalError::Store(error.to_string()))?;
+            let secrets = Arc::new(secrets);
+            let options = Options { secrets: Some(secrets.clone()), ..Options::default() };
+            Coordinator::open(journal, options, |catalog, reporter| {
+                let catalog = catalog.clone();
+                Arc::new(Fleet::open(bus, fleet, catalog, &secrets, reporter, &runtime))
             })
         };
         let opened = tokio::task::spawn_blocking(open).await.map_err(|error| failed(&error))?;

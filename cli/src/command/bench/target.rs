@@ -157,7 +157,9 @@ impl Local {
             None => {
                 let worker = WorkerOptions::default();
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-                let options = EmbeddedOptions { data_dir, worker, files, retention };
+                let (secrets, identity) = Default::default();
+                let options =
+                    EmbeddedOptions { data_dir, worker, files, retention, secrets, identity };
                 let embedded = embedded::open(options).await?;
                 let coordinator = embedded.coordinator.clone();
                 (System::Embedded(embedded), coordinator)

@@ -47,7 +47,12 @@ struct VaultArgs {
     #[arg(long, env = "VAULT_ADDR", value_name = "URL")]
     address: Option<String>,
     /// What the coordinator's tokens say of where they come from: its own --issuer
-    #[arg(long, env = "WINDLASS_ISSUER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    #[arg(
+        long,
+        env = "WINDLASS_ISSUER",
+        default_value = "http://127.0.0.1:7400",
+        value_name = "URL"
+    )]
     issuer: String,
     /// Whom the coordinator's tokens are for: its own --audience
     #[arg(long, env = "WINDLASS_AUDIENCE", default_value = "windlass", value_name = "NAME")]

@@ -25,6 +25,7 @@ pub(super) fn add(text: &mut Text, view: &EventsView) {
         deferred,
         told,
         dropped,
+        audited,
     } = view.totals;
     for (name, help, value) in [
         ("windlass_bus_events_received_total", "Events taken from the bus.", received),
@@ -37,6 +38,7 @@ pub(super) fn add(text: &mut Text, view: &EventsView) {
         ("windlass_bus_events_deferred_total", "Emitted events that found no room.", deferred),
         ("windlass_lifecycle_events_total", "Lifecycle events published.", told),
         ("windlass_lifecycle_events_dropped_total", "Lifecycle events given up.", dropped),
+        ("windlass_audit_events_published_total", "Audit events published.", audited),
     ] {
         text.single(name, "counter", help, value);
     }

@@ -91,6 +91,8 @@ impl Instance {
                     frame.losses = frame.losses.saturating_add(u32::from(*blamed));
                 }
             }
+            // For those who read the history.
+            Fact::SecretsUsed { .. } => {}
             Fact::TaskCompleted { frame, output, context } => {
                 self.complete(*frame, output.clone(), context.clone());
             }

@@ -419,7 +419,8 @@ impl Run {
             }
         };
         let Some(result) = result.filter(|_| !self.held) else { return };
-        let report = Input::Reported { frame, delivery, result };
+        let secrets = Vec::new();
+        let report = Input::Reported { frame, delivery, result, secrets };
         match after {
             0 => self.inbox.push_back(report),
             after => self.later.push((self.at.plus(after), report)),

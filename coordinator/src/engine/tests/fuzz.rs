@@ -7,6 +7,7 @@ use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::plan::Plan;
 use windlass_proto::problem::Standard;
+use windlass_proto::secret::{SecretName, SecretUse};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
@@ -100,6 +101,15 @@ fn value(random: &mut Random) -> Value {
     json(random.of(&all))
 }
 
+/// Some that are declared, some that are not, with versions of any length.
+fn secrets(random: &mut Random) -> Vec<SecretUse> {
+    let of = |random: &mut Random| SecretUse {
+        name: SecretName(random.of(&["key", "flag", "undeclared"]).into()),
+        version: (random.below(2) == 0).then(|| "9".repeat(random.number() as usize % 300).into()),
+    };
+    (0..random.below(4) * random.below(20)).map(|_| of(random)).collect()
+}
+
 fn result(random: &mut Random) -> Result<Value, windlass_proto::problem::Problem> {
     match random.below(4) {
         0 => Err(problem(Standard::Communication, random.of(&[500, 503, 404]))),
@@ -121,7 +131,9 @@ fn input(run: &Run, random: &mut Random) -> Input {
     let (frame, delivery) = frame(run, random);
     let timers: Vec<u32> = run.state.timers.keys().copied().collect();
     match random.below(60) {
-        0..17 => Input::Reported { frame, delivery, result: result(random) },
+        0..17 => {
+            Input::Reported { frame, delivery, result: result(random), secrets: secrets(random) }
+        }
         17..20 => Input::Lost { frame, delivery, blamed: random.below(4) > 0, most: 5 },
         20..30 if !timers.is_empty() => Input::TimerFired { timer: random.of(&timers) },
         30 => Input::TimerFired { timer: random.number() },

@@ -128,7 +128,8 @@ fn cancelling_works_while_suspended() {
 }
 
 fn reported(frame: u32, delivery: u32) -> Input {
-    Input::Reported { frame: FrameId(frame), delivery, result: Ok(Value::Int(9)) }
+    let (result, secrets) = (Ok(Value::Int(9)), Vec::new());
+    Input::Reported { frame: FrameId(frame), delivery, result, secrets }
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Expressions that name a secret are evaluated by a worker, wherever they stand (§3 of the design).
 
+use windlass_proto::id::FrameId;
 use windlass_proto::problem::Standard;
+use windlass_proto::secret::{SecretName, SecretUse};
+use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Field, Work};
 
 use super::driver::{Run, problem};
-use crate::engine::{Fact, Input, Rejection};
+use crate::engine::{Fact, Input, Journaled, Rejection, decode, encode};
 
 /// Runs with the secrets `key` and `flag`; gives the run and the fields that went to a worker.
 fn run(body: &str, input: &str) -> (Run, Vec<Field>) {
@@ -196,7 +199,9 @@ do:
     let job = run.jobs[0].clone();
     assert_eq!(job.work, Work::Evaluate(Field::Definition));
     let result = Err(problem(Standard::Authorization, 403));
-    run.feed(Input::Reported { frame: job.frame, delivery: job.delivery, result }).unwrap();
+    let secrets = Vec::new();
+    let (frame, delivery) = (job.frame, job.delivery);
+    run.feed(Input::Reported { frame, delivery, result, secrets }).unwrap();
     assert_eq!(run.output(), "403");
     assert!(run.cancelled.is_empty(), "who has answered need not be called off");
 }
@@ -213,6 +218,7 @@ fn the_report_of_an_evaluation_is_not_taken_for_that_of_the_task() {
         frame: job.frame,
         delivery: job.delivery,
         result: Ok(Value::Bool(true)),
+        secrets: Vec::new(),
     };
     run.feed(report()).unwrap();
     assert_eq!(run.jobs[1].work, Work::Perform);
@@ -245,4 +251,47 @@ fn a_wait_behind_an_evaluation_waits_like_any_other() {
     run.wait(1_000);
     assert_eq!(run.state.status(), crate::journal::Status::Waiting);
     assert_eq!(run.state.outstanding, 0);
+}
+
+/// `name` or `name@version`.
+fn used(text: &str) -> SecretUse {
+    let (name, version) = text.split_once('@').unzip();
+    SecretUse { name: SecretName(name.unwrap_or(text).into()), version: version.map(Into::into) }
+}
+
+#[test]
+fn uses_of_declared_secrets_are_kept_before_what_comes_of_them() {
+    let mut run = Run::of("use: {secrets: [key, flag]}\ndo: [{a: {call: work}}]");
+    run.hold();
+    run.begin();
+    let job = run.jobs[0].clone();
+    let report = |delivery, secrets| Input::Reported {
+        frame: job.frame,
+        delivery,
+        result: Ok(Value::Int(1)),
+        secrets,
+    };
+    let too_long = format!("key@{}", "9".repeat(129));
+    let told = ["key@7", "undeclared@1", &too_long, "flag"].map(used).to_vec();
+    assert_eq!(run.feed(report(job.delivery + 1, told.clone())), Err(Rejection::Stale));
+    run.feed(report(job.delivery, told)).unwrap();
+    let at = |wanted: fn(&Fact) -> bool| run.facts.iter().position(wanted).unwrap();
+    let kept = at(|it| matches!(it, Fact::SecretsUsed { .. }));
+    assert_eq!(
+        run.facts[kept],
+        Fact::SecretsUsed { frame: job.frame, secrets: vec![used("key@7"), used("flag")] }
+    );
+    assert!(kept < at(|it| matches!(it, Fact::TaskCompleted { .. })));
+}
+
+#[test]
+fn uses_of_secrets_are_read_back() {
+    let secrets = vec![used("key@7"), used("flag")];
+    let turn = Journaled {
+        at: Timestamp(1),
+        facts: vec![Fact::SecretsUsed { frame: FrameId(1), secrets }, Fact::Continued],
+    };
+    let mut entry = Vec::new();
+    encode(&turn, &mut entry).unwrap();
+    assert_eq!(decode(&entry).unwrap(), [turn]);
 }

@@ -1,14 +1,16 @@
 //! What workers say: registrations, reports, signs of life.
 
 use async_nats::Message;
+use windlass_proto::audit::AuditEvent;
+use windlass_proto::limits;
 use windlass_proto::wire::message::{
-    Beat, Definition, Settled, ToCoordinator, TokenReport, decode,
+    Audited, Beat, Definition, Settled, ToCoordinator, TokenReport, decode,
 };
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::subject::session_of;
 use windlass_proto::wire::{AssignmentKey, Report};
 
-use super::Desk;
+use super::{Command, Desk};
 use crate::dispatch::Verdict;
 use crate::dispatch::dispatcher::Proofs;
 use crate::fleet::line::Line;
@@ -41,8 +43,9 @@ impl Desk {
                 tracing::info!(identity, pool, %session, "a worker joins");
                 let subject = self.prefix.to_worker(session).into();
                 let evaluates = profile.evaluates;
+                let identity = profile.identity.clone();
                 self.dispatcher.join(session, profile, self.clock.now());
-                let line = Line::new(applicant.channel(session), subject, evaluates);
+                let line = Line::new(applicant.channel(session), subject, evaluates, identity);
                 self.lines.insert(session, line);
             }
             None => {
@@ -82,6 +85,9 @@ impl Desk {
         for key in &said.released {
             self.dispatcher.released(session, key, &mut self.orders);
         }
+        if !said.audit.is_empty() {
+            self.audit(session, said.audit);
+        }
         if !said.wanted.is_empty() {
             let texts = said.wanted.into_iter().map(|digest| {
                 let text = self.catalog.text(&digest);
@@ -110,6 +116,39 @@ impl Desk {
         }
         self.awaited.insert(key.clone(), session);
         self.reporter.report(Report { key, result, secrets });
+    }
+
+    /// What a worker did with secrets. It says one batch at a time, from the first event that was not
+    /// acknowledged, so the last number of a batch covers all before it.
+    fn audit(&mut self, session: SessionId, said: Vec<Audited>) {
+        let Some(last) = said.last().map(|it| it.number) else { return };
+        let Some(line) = self.lines.get_mut(&session) else { return };
+        if said.len() > limits::AUDIT_BATCH {
+            self.totals.forged += 1;
+            return;
+        }
+        // A repeat of what is on its way to the disk; what is more will come again.
+        if line.auditing || !self.secrets.audit.has_room() {
+            return;
+        }
+        line.auditing = true;
+        let worker = Some(line.identity.clone());
+        let stamped = said.into_iter().map(|it| AuditEvent { worker: worker.clone(), ..it.event });
+        let commands = self.commands.clone();
+        self.secrets.audit.keep(stamped.collect(), move || {
+            if let Some(commands) = commands.upgrade() {
+                // The desk ends with the process: then the worker asks the next one.
+                let _ = commands.send(Command::Audited(session, last));
+            }
+        });
+    }
+
+    /// A batch of a worker's audit events is on disk.
+    pub(super) fn audited(&mut self, session: SessionId, number: u64) {
+        self.say(session, |line| {
+            line.auditing = false;
+            line.out.audited = Some(number);
+        });
     }
 
     fn beat(&mut self, session: SessionId, beat: &Beat) {

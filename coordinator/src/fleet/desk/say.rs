@@ -11,6 +11,7 @@ use windlass_proto::wire::message::Sent;
 use windlass_proto::wire::session::SessionId;
 
 use super::{Desk, PUBLISH, remaining_ms};
+use crate::clock;
 use crate::dispatch::dispatcher::Order;
 use crate::fleet::line::{self, Line};
 use crate::fleet::plain;
@@ -64,6 +65,10 @@ impl Desk {
             self.dispatcher.reported(&assignment.key);
             return self.answer(&assignment.key, Problem::new(Standard::Runtime, detail));
         }
+        if let Err(problem) = self.granter.check(&assignment) {
+            self.dispatcher.reported(&assignment.key);
+            return self.answer(&assignment.key, problem);
+        }
         let token = ByteBuf::from(self.key.token(&assignment.key).to_vec());
         let remaining_ms = remaining_ms(assignment.deadline);
         let evaluates = self.lines.get(&session).is_none_or(|line| line.evaluates);
@@ -112,6 +117,7 @@ impl Desk {
         let frame_bytes = self.bus.frame_bytes();
         let Some(line) = self.lines.get_mut(&session) else { return };
         line.waiting = false;
+        line.grant(&self.granter, clock::now());
         let sealed = line.seal(frame_bytes);
         let subject = line.subject.clone();
         for key in &sealed.keys {

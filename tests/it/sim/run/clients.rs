@@ -211,7 +211,12 @@ impl Run<'_> {
         let frame = FrameId(self.random.u32(0..8));
         let nowhere = FrameId(9_999);
         let input = match self.random.u32(0..6) {
-            0 | 1 => Input::Reported { frame, delivery: 77, result: Ok(Value::Int(1)) },
+            0 | 1 => Input::Reported {
+                frame,
+                delivery: 77,
+                result: Ok(Value::Int(1)),
+                secrets: Vec::new(),
+            },
             2 => Input::TimerFired { timer: 9_999 },
             3 => Input::Published { frame: nowhere, result: Ok(()) },
             4 => {

@@ -8,9 +8,11 @@ use windlass_coordinator::engine::Body;
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{Message, Verdict};
 use windlass_proto::limits::DELIVERIES_LOST;
+use windlass_proto::secret::{SecretName, SecretUse};
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report, Work};
 
+use super::super::model::SECRET;
 use super::super::worker;
 use super::clients::Ask;
 use super::{Delivery, Run, delivery};
@@ -153,7 +155,14 @@ impl Run<'_> {
         let Some(result) = result.transpose() else {
             return self.lose(key, true);
         };
-        let report = Report::new(key, result);
+        // An expression is evaluated there because it names the secret.
+        let secrets = match assignment.work {
+            Work::Evaluate(_) => {
+                vec![SecretUse { name: SecretName(SECRET.0.into()), version: Some("7".into()) }]
+            }
+            Work::Perform => Vec::new(),
+        };
+        let report = Report { key, result, secrets };
         if self.chance(self.knobs.deaths) {
             return self.die(report, assignment.losses);
         }

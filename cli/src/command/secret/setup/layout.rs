@@ -182,10 +182,7 @@ fn task_policy(wanted: &Wanted) -> String {
     }
     let (transit, namespace) = (&wanted.transit, claimed("namespace"));
     // The first value that is sealed in a namespace makes its key.
-    text.push_str(&rule(
-        &format!("{transit}/encrypt/windlass-{namespace}"),
-        &["create", "update"],
-    ));
+    text.push_str(&rule(&format!("{transit}/encrypt/windlass-{namespace}"), &["create", "update"]));
     text.push_str(&rule(&format!("{transit}/decrypt/windlass-{namespace}"), &["update"]));
     for own in ["auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self"] {
         text.push_str(&rule(own, &["read", "update"]));
@@ -253,7 +250,9 @@ mod tests {
         let (name, text) = &layout.policies[0];
         assert_eq!(name, "windlass-task");
         let data = |slot: &str| {
-            let claim = |name: &str| format!("{{{{identity.entity.aliases.${{ACCESSOR}}.metadata.{name}}}}}");
+            let claim = |name: &str| {
+                format!("{{{{identity.entity.aliases.${{ACCESSOR}}.metadata.{name}}}}}")
+            };
             format!(
                 "path \"secret/data/{}/{}/{}\" {{\n  capabilities = [\"read\"]\n}}\n",
                 claim("environment"),

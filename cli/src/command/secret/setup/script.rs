@@ -19,9 +19,7 @@ pub(super) fn script(layout: &Layout) -> String {
     ));
     text.push_str(&write(&format!("auth/{auth}/config"), &pretty(config)));
     for (name, policy) in policies {
-        text.push_str(&format!(
-            "\"$VAULT\" policy write {name} - <<END\n{policy}END\n\n"
-        ));
+        text.push_str(&format!("\"$VAULT\" policy write {name} - <<END\n{policy}END\n\n"));
     }
     text.push_str(&write(&format!("auth/{auth}/role/{role}"), &pretty(definition)));
     for group in groups {

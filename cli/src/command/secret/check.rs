@@ -1,0 +1,144 @@
+//! `windlass secret check`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+use windlass_coordinator::policy::Policy;
+use windlass_proto::definition::{Options, load};
+use windlass_proto::limits::POLICY_BYTES;
+use windlass_proto::plan::{Plan, Reached};
+use windlass_proto::secret::SecretName;
+use windlass_proto::wire::{Field, Work};
+
+use crate::client::Client;
+use crate::code::{NOT_UNDERSTOOD, SECRET_MISSING};
+use crate::definition;
+use crate::error::CliError;
+use crate::options::Remote;
+use crate::output::{self, Format};
+
+/// Say of each secret of definitions whether it is declared and permitted.
+///
+/// Exit code 1 when one is not.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  windlass secret check order.yaml --url http://coordinator:7400"
+)]
+pub(super) struct Args {
+    /// Definitions, YAML or JSON
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// By default columns on a terminal, JSON elsewhere
+    #[arg(long, value_enum)]
+    output: Option<Format>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// What is known of one secret of a definition.
+struct Finding {
+    workflow: String,
+    secret: SecretName,
+    /// It stands in `use.secrets`.
+    declared: bool,
+    /// The policy of the coordinator permits it.
+    permitted: bool,
+}
+
+impl Finding {
+    fn is_good(&self) -> bool {
+        self.declared && self.permitted
+    }
+
+    fn row(&self) -> Vec<String> {
+        let word = |it: bool| if it { "yes" } else { "no" }.to_owned();
+        let name = self.secret.to_string();
+        vec![self.workflow.clone(), name, word(self.declared), word(self.permitted)]
+    }
+
+    fn json(&self) -> Json {
+        let Self { workflow, secret, declared, permitted } = self;
+        let secret = &secret.0;
+        json!({
+            "workflow": workflow, "secret": secret, "declared": declared, "permitted": permitted,
+        })
+    }
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let checked: Vec<_> = args.files.iter().map(|it| definition::check(it)).collect();
+    let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let client = Client::new(&args.remote)?;
+    let environment = client.get(&["v1", "secrets"], &[]).await?["environment"].clone();
+    let environment = environment.as_str().unwrap_or("default");
+    let text = client.text(&["v1", "secrets", "policy"], POLICY_BYTES).await?;
+    let policy = Policy::parse(&text)
+        .map_err(|error| CliError::coded(&NOT_UNDERSTOOD, &format!("its policy: {error}")))?;
+    // They have no error: there is a plan.
+    let plans = checked.iter().filter_map(|it| load(&it.text, &Options::default()).plan);
+    let findings: Vec<_> = plans.flat_map(|it| findings(&it, &policy, environment)).collect();
+    if Format::or_default(args.output) == Format::Json {
+        let all: Vec<_> = findings.iter().map(Finding::json).collect();
+        output::json(&json!({ "environment": environment, "items": all }));
+    } else {
+        let rows: Vec<_> = findings.iter().map(Finding::row).collect();
+        output::table(&["WORKFLOW", "SECRET", "DECLARED", "PERMITTED"], &rows);
+    }
+    let bad: Vec<_> = findings.iter().filter(|it| !it.is_good()).map(|it| &*it.secret.0).collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::coded(&SECRET_MISSING, &format!("not in order: {}", bad.join(", "))))
+}
+
+/// The secrets that a definition declares or its tasks name, sorted.
+fn findings(plan: &Arc<Plan>, policy: &Policy, environment: &str) -> Vec<Finding> {
+    let mut names: BTreeSet<SecretName> = plan.secrets.iter().cloned().collect();
+    for task in &plan.tasks {
+        let fields = [
+            Field::Condition,
+            Field::InputFrom,
+            Field::Definition,
+            Field::OutputAs,
+            Field::ExportAs,
+        ];
+        let works = std::iter::once(Work::Perform).chain(fields.map(Work::Evaluate));
+        for work in works {
+            names.extend(Reached::by(task, &work).names.into_iter().map(SecretName));
+        }
+    }
+    let finding = |secret: SecretName| Finding {
+        workflow: plan.id.to_string(),
+        declared: plan.secrets.contains(&secret),
+        permitted: policy.permits(&plan.id, environment, &secret),
+        secret,
+    };
+    names.into_iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_coordinator::policy::Policy;
+    use windlass_proto::definition::{Options, load};
+
+    use super::{Finding, findings};
+
+    #[test]
+    fn each_secret_is_looked_up_in_the_definition_and_in_the_policy() {
+        let text = "document: {dsl: '1.0.3', namespace: acme, name: order, version: '1.0.0'}\n\
+                    use: {secrets: [a, b]}\n\
+                    do: [{t: {set: {x: '${ $secrets.a }'}}}]\n";
+        let plan = load(text, &Options::default()).plan.unwrap();
+        let policy = Policy::parse("[[allow]]\nsecrets = [\"a\"]\nenvironment = \"test\"").unwrap();
+        let of = |environment| -> Vec<_> {
+            findings(&plan, &policy, environment).iter().map(Finding::row).collect()
+        };
+        let expected =
+            [["acme/order:1.0.0", "a", "yes", "yes"], ["acme/order:1.0.0", "b", "yes", "no"]];
+        assert_eq!(of("test"), expected);
+        assert!(of("production").iter().all(|it| it[3] == "no"));
+    }
+}

@@ -1,0 +1,114 @@
+//! `windlass secret policy`.
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, IF_MATCH};
+use windlass_coordinator::policy::Policy;
+use windlass_proto::limits::POLICY_BYTES;
+
+use crate::client::Client;
+use crate::error::CliError;
+use crate::options::Remote;
+use crate::{input, output};
+
+/// Show or replace the policy of who may read which secrets.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  windlass secret policy show > policy.toml\n  \
+                        windlass secret policy set policy.toml")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Print the policy
+    Show(ShowArgs),
+    /// Replace the policy; it counts from the next task on
+    Set(SetArgs),
+}
+
+#[derive(clap::Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(clap::Args)]
+struct SetArgs {
+    /// The policy, TOML
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Only when the present policy has this tag, as an earlier `set` printed it
+    #[arg(long, value_name = "TAG")]
+    replacing: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    match args.command {
+        Command::Show(args) => show(&args).await,
+        Command::Set(args) => set(args).await,
+    }
+}
+
+async fn show(args: &ShowArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.remote)?;
+    let text = client.text(&["v1", "secrets", "policy"], POLICY_BYTES).await?;
+    output::text(&text);
+    Ok(())
+}
+
+async fn set(args: SetArgs) -> Result<(), CliError> {
+    let text = read(&args.file)?;
+    let client = Client::new(&args.remote)?;
+    let mut request = client
+        .request(Method::PUT, &["v1", "secrets", "policy"])
+        .header(CONTENT_TYPE, "application/toml")
+        .body(text);
+    if let Some(tag) = args.replacing {
+        request = request.header(IF_MATCH, format!("\"{}\"", tag.trim_matches('"')));
+    }
+    let (_, answer) = client.send(request).await?;
+    for refused in answer["refused"].as_array().into_iter().flatten() {
+        let [namespace, name, version] =
+            ["namespace", "name", "version"].map(|it| refused[it].as_str().unwrap_or(""));
+        let secrets = refused["secrets"].as_array().into_iter().flatten();
+        let secrets: Vec<_> = secrets.filter_map(|it| it.as_str()).collect();
+        output::message(&format!(
+            "{namespace}/{name}:{version} is deployed and may not read {} any more",
+            secrets.join(", ")
+        ));
+    }
+    output::json(&answer);
+    Ok(())
+}
+
+/// The text of a file that holds a policy.
+fn read(path: &Path) -> Result<String, CliError> {
+    let text = input::file(path, POLICY_BYTES)?;
+    Policy::parse(&text).map_err(|error| {
+        let (line, column) = (error.line, error.column);
+        CliError::Usage(format!("{}:{line}:{column}: {}", path.display(), error.reason))
+    })?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CliError, read};
+
+    #[test]
+    fn a_file_that_is_no_policy_is_not_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.toml");
+        std::fs::write(&path, "[[allow]]\nsecret = 1\n").unwrap();
+        let Err(CliError::Usage(text)) = read(&path) else { panic!("it is taken") };
+        assert!(text.contains("policy.toml:2:1: "), "{text}");
+        std::fs::write(&path, "[[allow]]\n").unwrap();
+        assert!(read(&path).is_ok());
+    }
+}

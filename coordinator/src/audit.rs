@@ -1,0 +1,214 @@
+//! What was done with secrets, kept: a file of JSON lines, the truth, and a stream that copies it.
+//!
+//! ```text
+//!  workers ──> desk ──┐
+//!  coordinator ───────┼──> one thread: append ──> fdatasync ──> acknowledged ──> stream (best effort)
+//!  embedded worker ───┘
+//! ```
+//!
+//! **Invariant:** a worker forgets an event only when it is on disk here; one that comes again is
+//! written once.
+
+mod file;
+mod writer;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+use windlass_proto::audit::{AuditAction, AuditEvent};
+use windlass_proto::limits;
+
+use crate::clock;
+use file::{AuditFile, Sizes};
+use writer::{Message, Writer};
+
+/// Why the audit trail cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The file cannot be used.
+    #[error("the audit trail in {path} cannot be used: {error}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// An event is not on disk in time.
+    #[error("an audit event could not be written in time: the disk may be full")]
+    Late,
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// When, in RFC 3339.
+    #[serde(default)]
+    pub time: String,
+    /// The event.
+    #[serde(flatten)]
+    pub event: AuditEvent,
+}
+
+/// The audit trail. It ends when it is dropped.
+pub struct AuditLog {
+    place: Option<PathBuf>,
+    /// To the thread that writes; none once that was told to end.
+    messages: Mutex<Option<Sender<Message>>>,
+    /// Events that are not on disk.
+    waiting: Arc<AtomicUsize>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Where lines go once they are on disk.
+pub type Publish = tokio::sync::mpsc::Sender<AuditLine>;
+
+impl AuditLog {
+    /// Opens the trail that is kept at `place`; without one nothing is kept. What is on disk goes to
+    /// `publish` as well, as long as there is room. Blocking.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(place: Option<PathBuf>, publish: Option<Publish>) -> Result<Self, AuditError> {
+        Self::sized(place, publish, Sizes::default())
+    }
+
+    fn sized(
+        place: Option<PathBuf>,
+        publish: Option<Publish>,
+        sizes: Sizes,
+    ) -> Result<Self, AuditError> {
+        let opened = place.as_ref().map(|path| {
+            AuditFile::open(path, sizes)
+                .map_err(|error| AuditError::File { path: path.clone(), error })
+        });
+        let file = opened.transpose()?;
+        let (messages, inbox) = mpsc::channel();
+        let (waiting, stopping) = (Arc::default(), Arc::default());
+        let writer = Writer::new(file, publish, Arc::clone(&waiting), Arc::clone(&stopping));
+        let thread = std::thread::Builder::new().name("windlass-audit".to_owned());
+        if let Err(error) = thread.spawn(move || writer.run(&inbox)) {
+            return Err(AuditError::File { path: place.unwrap_or_default(), error });
+        }
+        Ok(Self { place, messages: Mutex::new(Some(messages)), waiting, stopping })
+    }
+
+    /// False while so many events wait for the disk that nothing more should be done with secrets.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < limits::AUDIT_QUEUE
+    }
+
+    /// Takes events, and calls `done` once they are on disk; never when that cannot be. Does not
+    /// block.
+    pub fn keep(&self, events: Vec<AuditEvent>, done: impl FnOnce() + Send + 'static) {
+        let waiting = self.waiting.fetch_add(events.len(), Ordering::Relaxed);
+        // Who asks for room first leaves some for what is under way; past that something is wrong.
+        if waiting > 2 * limits::AUDIT_QUEUE {
+            self.waiting.fetch_sub(events.len(), Ordering::Relaxed);
+            tracing::error!(events = events.len(), "audit events are lost: too many wait");
+            return;
+        }
+        let message = Message { events, done: Box::new(done) };
+        if let Some(messages) = &*self.messages() {
+            // The thread ends only after this end has.
+            let _ = messages.send(message);
+        }
+    }
+
+    /// Takes one event and lets it get to the disk.
+    pub fn record(&self, event: AuditEvent) {
+        self.keep(vec![event], || {});
+    }
+
+    /// Takes events; returns once they are on disk.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub async fn kept(&self, events: Vec<AuditEvent>) -> Result<(), AuditError> {
+        let (done, kept) = oneshot::channel();
+        self.keep(events, move || {
+            // Who asked may have gone.
+            let _ = done.send(());
+        });
+        let patience = Duration::from_millis(limits::AUDIT_KEEP_MS);
+        match tokio::time::timeout(patience, kept).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(AuditError::Late),
+        }
+    }
+
+    /// The last lines, newest first, at most `limit`. Blocking.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn last(&self, limit: usize) -> Result<Vec<AuditLine>, AuditError> {
+        let Some(path) = &self.place else { return Ok(Vec::new()) };
+        file::last(path, limit).map_err(|error| AuditError::File { path: path.clone(), error })
+    }
+
+    /// Waits until what it was given is on disk, for a bounded time, and takes nothing more.
+    /// Blocking.
+    pub fn close(&self) {
+        let (done, flushed) = mpsc::channel::<()>();
+        self.keep(Vec::new(), move || drop(done));
+        drop(self.messages().take());
+        // An error says that the other end was dropped: it was called.
+        let patience = Duration::from_millis(limits::AUDIT_KEEP_MS);
+        if flushed.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+            tracing::error!("audit events of this process are lost: they could not be written");
+        }
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn messages(&self) -> std::sync::MutexGuard<'_, Option<Sender<Message>>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+/// An event of the coordinator's own; `more` adds what is known of it.
+pub(crate) fn own(
+    action: AuditAction,
+    success: bool,
+    more: impl FnOnce(&mut AuditEvent),
+) -> AuditEvent {
+    let mut event = AuditEvent {
+        id: Uuid::now_v7(),
+        at: clock::now(),
+        action,
+        success,
+        task: None,
+        worker: None,
+        secret: None,
+        version: None,
+        environment: None,
+        lease: None,
+        request: None,
+        traceparent: None,
+        detail: None,
+    };
+    more(&mut event);
+    event
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The policy that is in force, and where it is kept.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use windlass_proto::limits;
+
+use super::{Policy, PolicyError};
+use crate::file;
+
+/// Why a policy cannot be read or replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceError {
+    /// The operator has given a file: that is where to change it.
+    #[error(
+        "the policy comes from {0}, which was given at the start: change it there, and restart"
+    )]
+    Given(PathBuf),
+    /// Somebody else has replaced it meanwhile.
+    #[error("the policy has been replaced meanwhile: its tag is {0} now")]
+    Stale(String),
+    /// The text is no policy.
+    #[error("this is no policy: {0}")]
+    Policy(#[from] PolicyError),
+    /// The file is no policy.
+    #[error("{0}: {1}")]
+    Content(PathBuf, PolicyError),
+    /// The file cannot be read or written.
+    #[error("the policy in {0} cannot be used: {1}")]
+    File(PathBuf, io::Error),
+}
+
+/// The policy that is in force.
+#[derive(Debug)]
+pub struct Policies {
+    place: Place,
+    current: RwLock<Arc<Policy>>,
+    /// Held while it is replaced.
+    replacing: Mutex<()>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// Where the coordinator keeps it.
+    Own(PathBuf),
+    /// Where an operator keeps it.
+    Given(PathBuf),
+}
+
+impl Policies {
+    /// The policy in the file that was given, else the one that is kept in `own`, else the default
+    /// one. Blocking.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is no policy; one that was given must be there.
+    pub fn open(given: Option<PathBuf>, own: Option<PathBuf>) -> Result<Self, ReplaceError> {
+        let (place, policy) = match (given, own) {
+            (Some(path), _) => {
+                let policy = read(&path)?;
+                (Place::Given(path), policy)
+            }
+            (None, Some(path)) => {
+                let policy = match read(&path) {
+                    Err(ReplaceError::File(_, it)) if it.kind() == io::ErrorKind::NotFound => {
+                        Policy::default()
+                    }
+                    read => read?,
+                };
+                (Place::Own(path), policy)
+            }
+            (None, None) => (Place::Memory, Policy::default()),
+        };
+        let current = RwLock::new(Arc::new(policy));
+        Ok(Self { place, current, replacing: Mutex::new(()) })
+    }
+
+    /// The policy that is in force now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Policy> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the policy, durably; with `expected`, only when that is the tag of the present one.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// When the policy is not the coordinator's to change, or is another than expected, the text is
+    /// none, or cannot be written.
+    pub fn replace(&self, text: &str, expected: Option<&str>) -> Result<Arc<Policy>, ReplaceError> {
+        let _guard = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Place::Given(path) = &self.place {
+            return Err(ReplaceError::Given(path.clone()));
+        }
+        let current = self.current();
+        if expected.is_some_and(|it| it != current.tag()) {
+            return Err(ReplaceError::Stale(current.tag().to_owned()));
+        }
+        let policy = Arc::new(Policy::parse(text)?);
+        if let Place::Own(path) = &self.place {
+            file::replace(path, text.as_bytes(), 0o644)
+                .map_err(|error| ReplaceError::File(path.clone(), error))?;
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy.clone();
+        Ok(policy)
+    }
+}
+
+fn read(path: &Path) -> Result<Policy, ReplaceError> {
+    let failed = |error| ReplaceError::File(path.to_owned(), error);
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > limits::POLICY_BYTES as u64 {
+        let error = io::Error::other(format!("more than {} bytes", limits::POLICY_BYTES));
+        return Err(failed(error));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    Policy::parse(&text).map_err(|error| ReplaceError::Content(path.to_owned(), error))
+}

@@ -1,0 +1,174 @@
+//! What a coordinator has to say about secrets, of which it knows the names and no value: who may
+//! read which, the identities that prove it, and the trail of what was done.
+
+mod grants;
+mod uses;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{MissedTickBehavior, interval};
+use windlass_proto::audit::AuditAction;
+use windlass_proto::limits;
+use windlass_proto::plan::Plan;
+
+pub use grants::Granter;
+pub use uses::{SecretUses, UsedBy};
+
+use crate::audit::{self, AuditError, AuditLog, Publish};
+use crate::clock;
+use crate::identity::{Identity, IdentityError, IdentityOptions};
+use crate::policy::{NotPermitted, Policies, Policy, ReplaceError};
+
+/// What there is to know about secrets.
+#[derive(Clone, Debug)]
+pub struct SecretsOptions {
+    /// Where keys, policy and trail are kept; none keeps nothing.
+    pub data_dir: Option<PathBuf>,
+    /// Which environment's secrets tasks get.
+    pub environment: Arc<str>,
+    /// Who signs, for whom.
+    pub identity: IdentityOptions,
+    /// A policy that an operator keeps; else the coordinator keeps one.
+    pub policy: Option<PathBuf>,
+}
+
+impl Default for SecretsOptions {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            environment: "default".into(),
+            identity: IdentityOptions::default(),
+            policy: None,
+        }
+    }
+}
+
+/// Why a coordinator cannot deal with secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// The signing keys.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The policy.
+    #[error(transparent)]
+    Policy(#[from] ReplaceError),
+    /// The audit trail.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Which environment's secrets tasks get.
+    pub environment: Arc<str>,
+    /// Signs identities.
+    pub identity: Identity,
+    /// Who may read which.
+    pub policies: Policies,
+    /// What was done.
+    pub audit: AuditLog,
+}
+
+impl Secrets {
+    /// Opens keys, policy and trail. To be done once the data directory is this process's alone.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn open(options: SecretsOptions, publish: Option<Publish>) -> Result<Self, SecretsError> {
+        let SecretsOptions { data_dir, environment, identity, policy } = options;
+        let place = |name: &str| data_dir.as_ref().map(|it| it.join(name));
+        Ok(Self {
+            environment,
+            identity: Identity::open(place("identity.json"), identity, clock::now())?,
+            policies: Policies::open(policy, place("secret-policy.toml"))?,
+            audit: AuditLog::open(place("audit.jsonl"), publish)?,
+        })
+    }
+
+    /// Goes on to the next signing key when it is time for that, until this is dropped.
+    pub fn attend(self: &Arc<Self>, runtime: &Handle) {
+        let secrets = Arc::downgrade(self);
+        runtime.spawn(async move {
+            let mut ticks = interval(Duration::from_millis(limits::IDENTITY_LOOK_MS));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let Some(secrets) = secrets.upgrade() else { return };
+                let rotated =
+                    tokio::task::spawn_blocking(move || secrets.identity.rotate(clock::now()));
+                match rotated.await {
+                    Ok(Ok(true)) => tracing::info!("the next key signs identities from now on"),
+                    Ok(Ok(false)) | Err(_) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "the last key goes on signing"),
+                }
+            }
+        });
+    }
+
+    /// The secrets that a definition declares and has no right to, if there are any.
+    ///
+    /// # Errors
+    /// When there are.
+    pub fn check(&self, plan: &Plan) -> Result<(), NotPermitted> {
+        let policy = self.policies.current();
+        let permitted = |it: &_| policy.permits(&plan.id, &self.environment, it);
+        let secrets: Vec<_> = plan.secrets.iter().filter(|it| !permitted(it)).cloned().collect();
+        if secrets.is_empty() {
+            return Ok(());
+        }
+        let (workflow, environment) = (plan.id.clone(), self.environment.clone());
+        Err(NotPermitted { workflow, environment, secrets })
+    }
+
+    /// Keeps that a definition was refused; returns once that is on disk.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub async fn refused(&self, refused: &NotPermitted) -> Result<(), AuditError> {
+        let detail: Arc<str> = format!("{} was not deployed", refused.workflow).into();
+        let event = |secret: &_| {
+            audit::own(AuditAction::DeploymentRefused, false, |event| {
+                event.secret = Some(Clone::clone(secret));
+                event.environment = Some(refused.environment.clone());
+                event.detail = Some(detail.clone());
+            })
+        };
+        let secrets = refused.secrets.iter().take(limits::SECRETS_PER_TASK);
+        self.audit.kept(secrets.map(event).collect()).await
+    }
+
+    /// Replaces the policy; returns once that, and that it was done, is on disk.
+    ///
+    /// # Errors
+    /// As [`Policies::replace`]; when the change could not be kept in the trail.
+    pub async fn replace(
+        self: &Arc<Self>,
+        text: String,
+        expected: Option<String>,
+    ) -> Result<Arc<Policy>, SecretsError> {
+        let secrets = self.clone();
+        let replace = move || secrets.policies.replace(&text, expected.as_deref());
+        let replaced = tokio::task::spawn_blocking(replace).await.map_err(|_| AuditError::Late)?;
+        let (success, detail) = match &replaced {
+            Ok(policy) => (true, format!("tag {}, {} rules", policy.tag(), policy.rules())),
+            Err(ReplaceError::Given(_) | ReplaceError::File(..)) => {
+                (false, "it could not be replaced".to_owned())
+            }
+            Err(_) => return Ok(replaced?),
+        };
+        let event = audit::own(AuditAction::PolicyChanged, success, |event| {
+            event.environment = Some(self.environment.clone());
+            event.detail = Some(detail.into());
+        });
+        self.audit.kept(vec![event]).await?;
+        Ok(replaced?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -231,7 +231,7 @@ fn a_schema_sees_the_text_that_is_shown() {
 
 #[test]
 fn an_extension_of_a_call_sees_the_raw_input_where_only_a_worker_knows_the_other() {
-    let body = "use: {extensions: [{e: {extend: all, before: [{x: {set: {n: '${ .n }'}}]}}]}\n\
+    let body = "use: {extensions: [{e: {extend: all, before: [{x: {set: {n: '${ .n }'}}}]}}]}\n\
                 do: [{a: {input: {from: '{l: (.s | length)}'}, call: work}}]";
     let (run, _) = run(body);
     assert_eq!(run.order(), "a x");

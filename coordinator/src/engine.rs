@@ -10,7 +10,8 @@
 //!
 //! Reading order: `input`, `fact`, `effect`, `instance` (the state), `turn` (the loop), `flow`
 //! (from one task to the next), `task` (one file a kind of task), `delivery` (to workers and back),
-//! `failure` (errors on their way up), `scope` (the variables expressions see).
+//! `failure` (errors on their way up), `evaluate` (expressions, here or at a worker), `scope` (the
+//! variables they see).
 //!
 //! **Invariant:** nothing here is async, and no fact holds a recipe: expressions are evaluated
 //! once, their results are kept.
@@ -19,6 +20,7 @@
 
 mod delivery;
 mod effect;
+mod evaluate;
 mod fact;
 mod failure;
 mod flow;

@@ -58,6 +58,23 @@ pub struct SyntaxError {
 pub struct EvaluationError {
     /// What went wrong, with the program and a short view of its input; no secret in it.
     pub message: String,
+    /// True when nothing went wrong but that the program looks into a sealed value: where that is
+    /// opened, the same program can be evaluated.
+    pub sealed: bool,
+}
+
+impl EvaluationError {
+    /// Something went wrong.
+    fn new(message: String) -> Self {
+        Self { message, sealed: false }
+    }
+
+    /// `what` looks into a sealed value.
+    fn sealed(what: &str) -> Self {
+        let message =
+            format!("{what} looks into a sealed value, which only a worker can open for a task");
+        Self { message, sealed: true }
+    }
 }
 
 /// The names a definition gives to expressions, beside the specification's arguments.

@@ -20,6 +20,9 @@ pub use json::JsonError;
 
 use indexmap::IndexMap;
 
+use crate::expression::meter;
+use crate::sealed::Sealed;
+
 /// Members of an object, in the author's order.
 pub type Members = IndexMap<Arc<str>, Value>;
 
@@ -43,6 +46,10 @@ pub enum Value {
     Array(Arc<Array>),
     /// An object.
     Object(Arc<Object>),
+    /// A string or number that contains a secret, as only workers can read it. Whoever shows it shows
+    /// [`crate::sealed::SHOWN`]; an expression that looks into it is ended (see
+    /// [`crate::expression::EvaluationError::sealed`]).
+    Sealed(Arc<Sealed>),
 }
 
 /// Elements of an array, with their weight and depth.
@@ -51,6 +58,8 @@ pub struct Array {
     elements: Vec<Value>,
     weight: u64,
     depth: u32,
+    /// True when a sealed value may be inside; stays so when it is taken out.
+    sealed: bool,
 }
 
 /// Members of an object, with their weight and depth.
@@ -59,6 +68,8 @@ pub struct Object {
     members: Members,
     weight: u64,
     depth: u32,
+    /// True when a sealed value may be inside; stays so when it is taken out.
+    sealed: bool,
 }
 
 /// Bytes a value costs beside its text: the size of the enum itself.
@@ -68,7 +79,8 @@ impl Array {
     fn new(elements: Vec<Value>) -> Self {
         let weight = elements.iter().map(Value::weight).fold(SCALAR_WEIGHT, u64::saturating_add);
         let depth = deepest(&elements).saturating_add(1);
-        Self { elements, weight, depth }
+        let sealed = elements.iter().any(Value::may_hold_sealed);
+        Self { elements, weight, depth, sealed }
     }
 
     /// The elements.
@@ -76,9 +88,14 @@ impl Array {
         &self.elements
     }
 
+    pub(crate) fn may_hold_sealed(&self) -> bool {
+        self.sealed
+    }
+
     fn push(&mut self, value: Value) {
         self.weight = self.weight.saturating_add(value.weight());
         self.depth = self.depth.max(value.depth().saturating_add(1));
+        self.sealed |= value.may_hold_sealed();
         self.elements.push(value);
     }
 }
@@ -87,16 +104,23 @@ impl Object {
     fn new(members: Members) -> Self {
         let mut weight = SCALAR_WEIGHT;
         let mut depth = 0;
+        let mut sealed = false;
         for (key, value) in &members {
             weight = weight.saturating_add(member_weight(key, value));
             depth = depth.max(value.depth());
+            sealed |= value.may_hold_sealed();
         }
-        Self { members, weight, depth: depth.saturating_add(1) }
+        Self { members, weight, depth: depth.saturating_add(1), sealed }
+    }
+
+    pub(crate) fn may_hold_sealed(&self) -> bool {
+        self.sealed
     }
 
     fn insert(&mut self, key: Arc<str>, value: Value) {
         self.weight = self.weight.saturating_add(member_weight(&key, &value));
         self.depth = self.depth.max(value.depth().saturating_add(1));
+        self.sealed |= value.may_hold_sealed();
         if let (index, Some(old)) = self.members.insert_full(key, value) {
             let key_length = self.members.get_index(index).map_or(0, |(key, _)| key.len());
             self.weight =
@@ -122,6 +146,20 @@ fn deepest<'a>(children: impl IntoIterator<Item = &'a Value>) -> u32 {
 }
 
 impl Value {
+    /// Ends the running evaluation, if there is one, when this is sealed.
+    pub(crate) fn touch(&self) {
+        if matches!(self, Self::Sealed(_)) {
+            meter::touch();
+        }
+    }
+
+    /// [`Self::touch`] for what looks at everything inside.
+    pub(crate) fn touch_deeply(&self) {
+        if self.has_sealed() {
+            meter::touch();
+        }
+    }
+
     /// An array of `elements`.
     #[must_use]
     pub fn array(elements: Vec<Self>) -> Self {
@@ -139,12 +177,15 @@ impl Value {
         Self::from(Members::new())
     }
 
-    /// The text of a string.
+    /// The text of a string; none of a sealed one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
-            _ => None,
+            _ => {
+                self.touch();
+                None
+            }
         }
     }
 
@@ -204,7 +245,10 @@ impl Value {
                 #[allow(clippy::cast_possible_truncation)]
                 Some(*number as i64)
             }
-            _ => None,
+            _ => {
+                self.touch();
+                None
+            }
         }
     }
 
@@ -228,6 +272,7 @@ impl Value {
             (Self::Array(a), Self::Array(b)) => Arc::ptr_eq(a, b),
             (Self::Object(a), Self::Object(b)) => Arc::ptr_eq(a, b),
             (Self::String(a), Self::String(b)) => Arc::ptr_eq(a, b),
+            (Self::Sealed(a), Self::Sealed(b)) => Arc::ptr_eq(a, b),
             (Self::Null, Self::Null) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Int(a), Self::Int(b)) => a == b,
@@ -243,6 +288,7 @@ impl Value {
             Self::Big(text) | Self::String(text) => SCALAR_WEIGHT + text.len() as u64,
             Self::Array(array) => array.weight,
             Self::Object(object) => object.weight,
+            Self::Sealed(sealed) => SCALAR_WEIGHT + sealed.weight(),
         }
     }
 
@@ -256,10 +302,15 @@ impl Value {
         }
     }
 
-    /// A string's own text, any other value as compact JSON: what jq's `tostring` gives.
+    /// A string's own text, any other value as compact JSON: what jq's `tostring` gives. A sealed
+    /// value is [`crate::sealed::SHOWN`].
     #[must_use]
     pub fn to_text(&self) -> String {
-        self.as_str().map_or_else(|| self.to_json(), str::to_owned)
+        match self {
+            Self::String(text) => text.to_string(),
+            Self::Sealed(_) => crate::sealed::SHOWN.to_owned(),
+            _ => self.to_json(),
+        }
     }
 }
 

@@ -138,7 +138,7 @@ impl Turn<'_> {
         self.effect(effect);
     }
 
-    /// Sends an expression that names a secret to a worker.
+    /// Sends an expression to a worker that names a secret or looks into a sealed value.
     pub(super) fn request_evaluation(
         &mut self,
         id: FrameId,

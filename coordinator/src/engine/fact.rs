@@ -81,7 +81,7 @@ pub enum Fact {
         /// Which sending, from 1.
         delivery: u32,
     },
-    /// An expression that names a secret was handed to a worker.
+    /// An expression that names a secret, or looks into a sealed value, was handed to a worker.
     #[serde(rename = "e")]
     EvaluationRequested {
         /// The visit.

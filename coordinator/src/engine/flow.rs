@@ -13,6 +13,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
+use super::evaluate::Unevaluated;
 use super::fact::{Fact, TimerPurpose};
 use super::instance::{Body, Ending, Frame, ROOT, Step};
 use super::scope::Locals;
@@ -33,12 +34,9 @@ impl<'a> Turn<'a> {
             return self.fault(problem);
         }
         if let Some(from) = &plan.input.from {
-            if from.uses_secrets() {
-                return self.fault(no_secrets_here("the workflow's input.from"));
-            }
             match self.template(from, &raw, ROOT, &Locals::default()) {
                 Ok(input) => self.record(Fact::InputTransformed(input)),
-                Err(problem) => return self.fault(problem),
+                Err(it) => return self.fault(it.without_worker("the workflow's input.from")),
             }
         }
         self.steps.push_back(Step::Advance { frame: ROOT, position: 0 });
@@ -49,12 +47,9 @@ impl<'a> Turn<'a> {
         let plan = self.plan;
         let mut output = last;
         if let Some(transform) = &plan.output.transform {
-            if transform.uses_secrets() {
-                return self.fault(no_secrets_here("the workflow's output.as"));
-            }
             match self.template(transform, &output, ROOT, &Locals::default()) {
                 Ok(transformed) => output = transformed,
-                Err(problem) => return self.fault(problem),
+                Err(it) => return self.fault(it.without_worker("the workflow's output.as")),
             }
         }
         match check(plan.output.schema.as_ref(), &output, "the workflow's output") {
@@ -123,10 +118,6 @@ impl<'a> Turn<'a> {
             return self.enter(id, task);
         };
         let raw = self.state.raw_for_child(parent);
-        if condition.uses_secrets() {
-            self.record(opened);
-            return self.request_evaluation(id, Field::Condition, raw, None);
-        }
         let locals = Locals { task: Some((task, &raw)), ..Locals::default() };
         match self.program(condition, &raw, parent, &locals) {
             Ok(verdict) if verdict.is_truthy() => {
@@ -137,9 +128,14 @@ impl<'a> Turn<'a> {
                 self.record(Fact::TaskSkipped { parent, position, task: index, frame: None });
                 self.after_skipped(parent, position, raw);
             }
-            Err(problem) => {
+            Err(Unevaluated::Failed(problem)) => {
                 self.record(opened);
                 self.fail(id, problem);
+            }
+            Err(Unevaluated::Secret | Unevaluated::Sealed(_)) => {
+                // A worker evaluates for a task that is open.
+                self.record(opened);
+                self.request_evaluation(id, Field::Condition, raw, None);
             }
         }
     }
@@ -185,13 +181,9 @@ impl<'a> Turn<'a> {
             return self.fail(id, problem);
         }
         if let Some(from) = &task.input.from {
-            if from.uses_secrets() {
-                return self.request_evaluation(id, Field::InputFrom, raw, None);
-            }
-            match self.template(from, &raw, id, &Locals::before_input()) {
-                Ok(input) => self.record(Fact::TaskInput { frame: id, input }),
-                Err(problem) => return self.fail(id, problem),
-            }
+            let here = |it: &Self| it.template(from, &raw, id, &Locals::before_input());
+            let Some(input) = self.field(id, Field::InputFrom, (&raw, None), here) else { return };
+            self.record(Fact::TaskInput { frame: id, input });
         }
         self.execute(id, task);
     }
@@ -244,19 +236,14 @@ impl<'a> Turn<'a> {
         let Some(task) = self.task_of(frame) else { return };
         let output = match &task.output.transform {
             None => raw.clone(),
-            Some(transform) => match self.take_evaluated(id, Field::OutputAs) {
-                Some(output) => output,
-                None if transform.uses_secrets() => {
-                    return self.request_evaluation(id, Field::OutputAs, raw, flow);
+            Some(transform) => {
+                let locals = Locals { raw_output: Some(&raw), ..Locals::default() };
+                let here = |it: &Self| it.template(transform, &raw, id, &locals);
+                match self.field(id, Field::OutputAs, (&raw, flow), here) {
+                    Some(output) => output,
+                    None => return,
                 }
-                None => {
-                    let locals = Locals { raw_output: Some(&raw), ..Locals::default() };
-                    match self.template(transform, &raw, id, &locals) {
-                        Ok(output) => output,
-                        Err(problem) => return self.fail(id, problem),
-                    }
-                }
-            },
+            }
         };
         match check(task.output.schema.as_ref(), &output, "the task's output") {
             Ok(()) => self.export(id, Some(&raw), output, flow),
@@ -274,13 +261,17 @@ impl<'a> Turn<'a> {
             transform.each_variable(&mut |name| named |= &**name == "input");
         }
         if let Some(from) = task.input.from.as_ref().filter(|_| named) {
-            if from.uses_secrets() {
-                let detail = "`export.as` cannot use `$input` where `input.from` names a secret";
-                return self.fail(id, Problem::new(Standard::Configuration, detail));
-            }
             match self.template(from, &frame.raw, id, &Locals::before_input()) {
                 Ok(input) => self.record(Fact::TaskInput { frame: id, input }),
-                Err(problem) => return self.fail(id, problem),
+                Err(Unevaluated::Secret) => {
+                    let detail =
+                        "`export.as` cannot use `$input` where `input.from` names a secret";
+                    return self.fail(id, Problem::new(Standard::Configuration, detail));
+                }
+                Err(it) => {
+                    let what = "`input.from` of a task whose `export.as` uses `$input`";
+                    return self.fail(id, it.without_worker(what));
+                }
             }
         }
         self.export(id, None, output, None);
@@ -304,20 +295,15 @@ impl<'a> Turn<'a> {
         }
         let context = match &task.export.transform {
             None => None,
-            Some(transform) => match self.take_evaluated(id, Field::ExportAs) {
-                Some(context) => Some(context),
-                None if transform.uses_secrets() => {
-                    return self.request_evaluation(id, Field::ExportAs, output, flow);
+            Some(transform) => {
+                let raw_output = raw.or(Some(&output));
+                let locals = Locals { output: Some(&output), raw_output, ..Locals::default() };
+                let here = |it: &Self| it.template(transform, &output, id, &locals);
+                match self.field(id, Field::ExportAs, (&output, flow), here) {
+                    Some(context) => Some(context),
+                    None => return,
                 }
-                None => {
-                    let raw_output = raw.or(Some(&output));
-                    let locals = Locals { output: Some(&output), raw_output, ..Locals::default() };
-                    match self.template(transform, &output, id, &locals) {
-                        Ok(context) => Some(context),
-                        Err(problem) => return self.fail(id, problem),
-                    }
-                }
-            },
+            }
         };
         let new = context.as_ref().unwrap_or_else(|| self.state.context_of(id));
         match check(task.export.schema.as_ref(), new, "the context") {
@@ -419,12 +405,15 @@ impl<'a> Turn<'a> {
     pub(super) fn duration(&self, duration: &Duration, id: FrameId) -> Result<u64, Problem> {
         match duration {
             Duration::Fixed(milliseconds) => Ok(*milliseconds),
-            Duration::Computed(template) if template.uses_secrets() => {
-                Err(no_secrets_here("a duration"))
-            }
             Duration::Computed(template) => {
+                const WHAT: &str = "a duration";
                 let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
-                let value = self.template(template, &input, id, &Locals::default())?;
+                let value = self
+                    .template(template, &input, id, &Locals::default())
+                    .map_err(|it| it.without_worker(WHAT))?;
+                if value.has_sealed() {
+                    return Err(Unevaluated::plain_needed(WHAT).without_worker(WHAT));
+                }
                 windlass_proto::duration::parse(&value)
                     .map(|it| it.0)
                     .map_err(|error| Problem::new(Standard::Expression, error.to_string()))
@@ -481,12 +470,4 @@ pub(super) fn fit(value: &Value, what: &str) -> Result<(), Problem> {
         return Err(Problem::new(Standard::Runtime, detail));
     }
     Ok(())
-}
-
-/// The problem of a secret where no worker could evaluate it.
-pub(super) fn no_secrets_here(what: &str) -> Problem {
-    Problem::new(
-        Standard::Configuration,
-        format!("{what} cannot name a secret: use it in a task that a worker performs"),
-    )
 }

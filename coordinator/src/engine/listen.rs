@@ -15,8 +15,9 @@ use windlass_proto::plan::{Kind, Listen, Plan, Strategy, Subscription, Until};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
+use super::evaluate::{Unevaluated, no_secrets_here};
 use super::fact::Fact;
-use super::flow::{check, fit, no_secrets_here};
+use super::flow::{check, fit};
 use super::input::Rejection;
 use super::instance::{Body, Instance, Listening, Step};
 use super::scope::Locals;
@@ -89,7 +90,13 @@ impl<'a> Turn<'a> {
             if expect.uses_secrets() {
                 return Err(no_secrets_here("`correlate`"));
             }
-            let value = self.template(expect, input, id, &Locals::default())?;
+            let value = self
+                .template(expect, input, id, &Locals::default())
+                .and_then(|value| match value.has_sealed() {
+                    true => Err(Unevaluated::plain_needed("`expect`")),
+                    false => Ok(value),
+                })
+                .map_err(|it| it.without_worker("`correlate`"))?;
             expectations.push((correlation.key.clone(), value));
         }
         Ok(expectations)
@@ -232,19 +239,17 @@ impl<'a> Turn<'a> {
     ) -> Result<(Value, Option<Value>), Problem> {
         let mut output = value;
         if let Some(transform) = &each.output.transform {
-            if transform.uses_secrets() {
-                return Err(no_secrets_here("`foreach.output`"));
-            }
             let locals = Locals { raw_output: Some(&output), ..Locals::default() };
-            output = self.template(transform, &output, id, &locals)?;
+            output = self
+                .template(transform, &output, id, &locals)
+                .map_err(|it| it.without_worker("`foreach.output`"))?;
         }
         check(each.output.schema.as_ref(), &output, "the output of `foreach`")?;
         let Some(transform) = &each.export.transform else { return Ok((output, None)) };
-        if transform.uses_secrets() {
-            return Err(no_secrets_here("`foreach.export`"));
-        }
         let locals = Locals { output: Some(&output), ..Locals::default() };
-        let context = self.template(transform, &output, id, &locals)?;
+        let context = self
+            .template(transform, &output, id, &locals)
+            .map_err(|it| it.without_worker("`foreach.export`"))?;
         check(each.export.schema.as_ref(), &context, "the context")?;
         Ok((output, Some(context)))
     }
@@ -254,14 +259,13 @@ impl<'a> Turn<'a> {
         let Strategy::Any { until: Some(Until::Condition(condition)), .. } = strategy else {
             return Ok(false);
         };
-        if condition.uses_secrets() {
-            return Err(no_secrets_here("`until`"));
-        }
         let Some(Body::Listening(state)) = self.state.frame(id).map(|frame| &frame.body) else {
             return Ok(false);
         };
         let gathered = Value::array(state.outputs.clone());
-        self.program(condition, &gathered, id, &Locals::default()).map(|it| it.is_truthy())
+        self.program(condition, &gathered, id, &Locals::default())
+            .map(|it| it.is_truthy())
+            .map_err(|it| it.without_worker("`until`"))
     }
 }
 

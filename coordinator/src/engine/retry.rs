@@ -9,8 +9,8 @@ use windlass_proto::plan::{Backoff, Catch, ErrorFilter, Kind, Retry};
 use windlass_proto::problem::{Problem, same_type};
 use windlass_proto::value::Value;
 
+use super::evaluate::{Unevaluated, no_secrets_here};
 use super::fact::{Fact, TimerPurpose};
-use super::flow::no_secrets_here;
 use super::instance::{Body, Step};
 use super::scope::Locals;
 use super::turn::Turn;
@@ -80,11 +80,11 @@ impl<'a> Turn<'a> {
         variable: &str,
         error: &Value,
     ) -> Result<bool, Problem> {
-        if program.uses_secrets() {
-            return Err(no_secrets_here("a condition of catch"));
-        }
         let locals = Locals { bound: Some((variable, error)), ..Locals::default() };
-        self.program(program, error, id, &locals).map(|verdict| verdict.is_truthy())
+        let verdict = self.program(program, error, id, &locals);
+        verdict
+            .map(|verdict| verdict.is_truthy())
+            .map_err(|it| it.without_worker("a condition of catch"))
     }
 
     /// True when an error has all that a static filter asks for.
@@ -94,14 +94,23 @@ impl<'a> Turn<'a> {
         filter: &ErrorFilter,
         problem: &Problem,
     ) -> Result<bool, Problem> {
+        const WHAT: &str = "a filter of errors";
         let parts = [&filter.kind, &filter.status, &filter.instance, &filter.title, &filter.detail];
         if parts.into_iter().flatten().any(Template::uses_secrets) {
-            return Err(no_secrets_here("a filter of errors"));
+            return Err(no_secrets_here(WHAT));
         }
         let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
         let wanted = |template: &Option<_>| match template {
             None => Ok(None),
-            Some(template) => self.template(template, &input, id, &Locals::default()).map(Some),
+            Some(template) => {
+                let value = self.template(template, &input, id, &Locals::default());
+                // Errors hold nothing sealed: a sealed value could equal none of their parts.
+                let plain = value.and_then(|value| match value.has_sealed() {
+                    true => Err(Unevaluated::plain_needed(WHAT)),
+                    false => Ok(value),
+                });
+                plain.map(Some).map_err(|it| it.without_worker(WHAT))
+            }
         };
         if let Some(kind) = wanted(&filter.kind)?
             && !same_type(&kind.to_text(), &problem.kind)

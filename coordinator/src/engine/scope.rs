@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use windlass_proto::expression::{Program, Scope, Template, UriTemplate, is_secrets};
+use windlass_proto::expression::{Scope, is_secrets};
 use windlass_proto::id::FrameId;
 use windlass_proto::plan::{FunctionTarget, Kind, Plan, Task};
-use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
@@ -40,7 +39,7 @@ impl Locals<'_> {
 }
 
 /// Looks variables up for one frame.
-struct FrameScope<'s> {
+pub(super) struct FrameScope<'s> {
     plan: &'s Plan,
     state: &'s Instance,
     frame: FrameId,
@@ -206,46 +205,8 @@ fn runtime() -> Value {
 }
 
 impl Turn<'_> {
-    fn scope<'s>(&'s self, frame: FrameId, locals: &'s Locals<'s>) -> FrameScope<'s> {
+    pub(super) fn scope<'s>(&'s self, frame: FrameId, locals: &'s Locals<'s>) -> FrameScope<'s> {
         FrameScope { plan: self.plan, state: self.state, frame, at: self.at, locals }
-    }
-
-    /// Evaluates a program for a frame.
-    pub(super) fn program(
-        &self,
-        program: &Program,
-        input: &Value,
-        frame: FrameId,
-        locals: &Locals<'_>,
-    ) -> Result<Value, Problem> {
-        program
-            .evaluate(input.clone(), &self.scope(frame, locals), self.evaluation())
-            .map_err(|error| Problem::new(Standard::Expression, error.message))
-    }
-
-    /// Evaluates a template for a frame.
-    pub(super) fn template(
-        &self,
-        template: &Template,
-        input: &Value,
-        frame: FrameId,
-        locals: &Locals<'_>,
-    ) -> Result<Value, Problem> {
-        template
-            .evaluate(input, &self.scope(frame, locals), self.evaluation())
-            .map_err(|error| Problem::new(Standard::Expression, error.message))
-    }
-
-    /// Expands the type of an error for a frame; a `{name}` without a property stays as it is.
-    pub(super) fn uri_of_type(
-        &self,
-        kind: &UriTemplate,
-        input: &Value,
-        frame: FrameId,
-    ) -> Result<String, Problem> {
-        let locals = Locals::default();
-        kind.expand_known(input, &self.scope(frame, &locals), self.evaluation())
-            .map_err(|error| Problem::new(Standard::Expression, error.message))
     }
 
     /// The values of these variables for a task that goes to a worker; secrets, `$input`

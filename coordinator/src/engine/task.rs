@@ -53,23 +53,10 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The value of a task's own template: here, or from a worker when it names a secret. `None`
-    /// when it is not there yet, or the task failed.
+    /// The value of a task's own template. `None` when it is not there yet, or the task failed.
     fn definition(&mut self, id: FrameId, template: &Template, input: &Value) -> Option<Value> {
-        if let Some(value) = self.take_evaluated(id, Field::Definition) {
-            return Some(value);
-        }
-        if template.uses_secrets() {
-            self.request_evaluation(id, Field::Definition, input.clone(), None);
-            return None;
-        }
-        match self.template(template, input, id, &Locals::default()) {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.fail(id, problem);
-                None
-            }
-        }
+        let here = |it: &Self| it.template(template, input, id, &Locals::default());
+        self.field(id, Field::Definition, (input, None), here)
     }
 
     fn begin_sequence(&mut self, id: FrameId, value: Option<Value>) {

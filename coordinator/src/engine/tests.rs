@@ -21,6 +21,7 @@ mod losses;
 mod operate;
 mod order;
 mod raise;
+mod sealed;
 mod secrets;
 mod switch;
 mod timeouts;

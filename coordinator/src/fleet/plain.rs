@@ -2,8 +2,8 @@
 //! evaluated arguments and give a raw result; what a worker of ours does around the call is done
 //! here.
 //!
-//! Only tasks that name no secret and need no document from elsewhere can go this way: the
-//! coordinator has neither.
+//! Only tasks that name no secret, give the function nothing that is sealed and need no document from
+//! elsewhere can go this way: the coordinator can read none of it.
 
 use std::sync::Arc;
 
@@ -22,14 +22,15 @@ pub(super) fn arguments(plan: &Plan, assignment: &Assignment) -> Result<Value, P
     let (task, call) = call_of(plan, assignment)?;
     check(task.input.schema.as_ref(), &assignment.input, "input")?;
     let scope = input(task, assignment)?;
-    match &call.with {
-        None => Ok(scope.input.clone().unwrap_or_default()),
-        Some(with) if with.uses_secrets() => Err(not_here("names a secret")),
+    let input = scope.input.clone().unwrap_or_default();
+    let arguments = match &call.with {
+        None => input,
+        Some(with) if with.uses_secrets() => return Err(not_here("names a secret")),
         Some(with) => {
-            let input = scope.input.clone().unwrap_or_default();
-            with.evaluate(&input, &scope, Budget::at(assignment.now)).map_err(expression)
+            with.evaluate(&input, &scope, Budget::at(assignment.now)).map_err(expression)?
         }
-    }
+    };
+    if arguments.has_sealed() { Err(not_here("has a sealed argument")) } else { Ok(arguments) }
 }
 
 /// The transformed output of a function call: `output.as`, output schema.
@@ -93,6 +94,9 @@ fn check(source: Option<&SchemaSource>, value: &Value, what: &str) -> Result<(),
 
 #[allow(clippy::needless_pass_by_value)]
 fn expression(error: windlass_proto::expression::EvaluationError) -> Problem {
+    if error.sealed {
+        return not_here("looks into a sealed value");
+    }
     Problem::new(Standard::Expression, error.message)
 }
 

@@ -33,6 +33,9 @@ pub(super) fn evaluate(
             format!("{message} (no values are shown, since it reads secrets)")
         }
         Ok(Err(message)) => message,
+        Err(Stop::Spent(Spent::Sealed)) => {
+            return Err(EvaluationError::sealed(&format!("`{}`", excerpt(program))));
+        }
         Err(Stop::Spent(spent)) => describe(spent, budget),
         Err(Stop::Fault) => "the jq engine failed in a way it should not".to_owned(),
     };
@@ -130,17 +133,23 @@ fn describe(spent: Spent, budget: Budget) -> String {
         Spent::Depth => format!("it nests data deeper than {} levels", limits::VALUE_DEPTH),
         Spent::Stack => "its calls nest too deeply".to_owned(),
         Spent::Path => format!("a path is longer than {} steps", limits::PATH_LENGTH),
+        Spent::Sealed => "it looks into a sealed value".to_owned(),
     }
 }
 
 fn error(program: &Compiled, what: &str, input: Option<&Value>) -> EvaluationError {
+    let mut message = format!("cannot evaluate `{}`: {what}", excerpt(program));
+    if let Some(input) = input {
+        message.push_str(&format!("; the input was {input}"));
+    }
+    EvaluationError::new(message)
+}
+
+/// The program, or its beginning.
+fn excerpt(program: &Compiled) -> String {
     const SHOWN: usize = 200;
     let source = program.source.trim();
     let short: String = source.chars().take(SHOWN).collect();
     let dots = if short.len() < source.len() { "…" } else { "" };
-    let mut message = format!("cannot evaluate `{short}{dots}`: {what}");
-    if let Some(input) = input {
-        message.push_str(&format!("; the input was {input}"));
-    }
-    EvaluationError { message }
+    format!("{short}{dots}")
 }

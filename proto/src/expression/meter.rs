@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::Budget;
 use crate::limits;
 
-/// What ran out.
+/// What ran out, or else ended the evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spent {
     /// The number of steps.
@@ -26,6 +26,8 @@ pub(crate) enum Spent {
     Stack,
     /// Steps of one path.
     Path,
+    /// Nothing: the program looked into a sealed value.
+    Sealed,
 }
 
 /// Why [`run`] gave no result.
@@ -49,6 +51,7 @@ struct Meter {
     now: Cell<u64>,
     blind: Cell<bool>,
     raised: Cell<bool>,
+    armed: Cell<bool>,
 }
 
 thread_local! {
@@ -62,6 +65,7 @@ thread_local! {
             now: Cell::new(0),
             blind: Cell::new(false),
             raised: Cell::new(false),
+            armed: Cell::new(false),
         }
     };
 }
@@ -120,6 +124,16 @@ pub(crate) fn check(weight: u64, depth: u32) {
     });
 }
 
+/// Ends the evaluation, if one runs: it looked into a sealed value. No `try` of the program can catch
+/// that, so that it cannot take another way here than where the value can be opened.
+pub(crate) fn touch() {
+    METER.with(|meter| {
+        if meter.armed.get() {
+            stop(Spent::Sealed);
+        }
+    });
+}
+
 /// Counts an access that can be repeated without end, since it does not go deeper into data.
 #[inline]
 pub(crate) fn endless() {
@@ -174,6 +188,7 @@ impl Drop for Armed {
             meter.path.set(u32::MAX);
             meter.blind.set(false);
             meter.raised.set(false);
+            meter.armed.set(false);
         });
     }
 }
@@ -192,6 +207,7 @@ pub(crate) fn run<T>(budget: Budget, blind: bool, body: impl FnOnce() -> T) -> R
         meter.floor.set(floor);
         meter.now.set(budget.now.0);
         meter.blind.set(blind);
+        meter.armed.set(true);
     });
     let armed = Armed;
     // What the body owns is dropped while unwinding; nothing it leaves half-done is looked at again.

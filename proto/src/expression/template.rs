@@ -82,7 +82,8 @@ impl Template {
     /// The data with its expressions evaluated on `input`.
     ///
     /// # Errors
-    /// When one of them cannot be evaluated, or the result is too large to keep.
+    /// When one of them cannot be evaluated, the result is too large to keep, or a sealed value stands
+    /// inside a text.
     pub fn evaluate(
         &self,
         input: &Value,
@@ -99,7 +100,7 @@ impl Template {
                         Piece::Literal(literal) => text.push_str(literal),
                         Piece::Expression(program) => {
                             let value = program.evaluate(input.clone(), scope, budget)?;
-                            text.push_str(&value.to_text());
+                            text.push_str(&text_of(&value)?);
                         }
                     }
                     fit(text.len() as u64, 0)?;
@@ -177,14 +178,22 @@ impl Template {
     }
 }
 
+/// The text of a value that is put into other text.
+pub(super) fn text_of(value: &Value) -> Result<String, EvaluationError> {
+    if value.has_sealed() {
+        return Err(EvaluationError::sealed("a text with an expression in it"));
+    }
+    Ok(value.to_text())
+}
+
 fn fit(weight: u64, depth: u32) -> Result<(), EvaluationError> {
     if weight > limits::PAYLOAD_BYTES as u64 {
         let message = format!("the result is larger than {} bytes", limits::PAYLOAD_BYTES);
-        return Err(EvaluationError { message });
+        return Err(EvaluationError::new(message));
     }
     if depth > limits::VALUE_DEPTH {
         let message = format!("the result nests deeper than {} levels", limits::VALUE_DEPTH);
-        return Err(EvaluationError { message });
+        return Err(EvaluationError::new(message));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod differential;
 mod refusals;
 mod runaway;
+mod sealed;
 mod templates;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::template::text;
+use super::template::{text, text_of};
 use super::{Budget, EvaluationError, Names, Piece, Scope, SyntaxError, Template};
 use crate::value::Value;
 
@@ -37,7 +37,8 @@ impl UriTemplate {
     /// missing and null give nothing.
     ///
     /// # Errors
-    /// When an expression fails or a property is neither string, number nor boolean.
+    /// When an expression fails, a property is neither string, number nor boolean, or what is put
+    /// into the URI is sealed.
     pub fn expand(
         &self,
         input: &Value,
@@ -77,12 +78,12 @@ impl UriTemplate {
                         Piece::Literal(text) => literal(text, input, missing, &mut uri)?,
                         Piece::Expression(program) => {
                             let value = program.evaluate(input.clone(), scope, budget)?;
-                            uri.push_str(&value.to_text());
+                            uri.push_str(&text_of(&value)?);
                         }
                     }
                 }
             }
-            template => uri = template.evaluate(input, scope, budget)?.to_text(),
+            template => uri = text_of(&template.evaluate(input, scope, budget)?)?,
         }
         Ok(uri)
     }
@@ -114,10 +115,10 @@ fn literal(
                     "the property `{name}` of the URI template `{text}` is neither a string, a \
                      number nor a boolean"
                 );
-                return Err(EvaluationError { message });
+                return Err(EvaluationError::new(message));
             }
             Some(scalar) => {
-                uri.extend(utf8_percent_encode(&scalar.to_text(), RESERVED));
+                uri.extend(utf8_percent_encode(&text_of(scalar)?, RESERVED));
             }
         }
         rest = next;

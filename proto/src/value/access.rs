@@ -13,6 +13,7 @@ use crate::expression::meter;
 impl Value {
     /// `.[index]`, or nothing where there is no such element or member.
     pub(crate) fn find(&self, index: &Self) -> std::result::Result<Option<Self>, Error<Self>> {
+        index.touch();
         match (self, index) {
             (Self::Object(object), Self::String(key)) => {
                 meter::scan(key.len());
@@ -26,7 +27,10 @@ impl Value {
                 meter::endless();
                 Ok(None)
             }
-            (Self::Null | Self::Array(_) | Self::String(_), Self::Object(range)) => {
+            (
+                Self::Null | Self::Array(_) | Self::String(_) | Self::Sealed(_),
+                Self::Object(range),
+            ) => {
                 let bound = |name| range.members.get(name);
                 self.slice(bound("start")..bound("end")).map(Some)
             }
@@ -70,7 +74,10 @@ impl Value {
                 meter::bytes(part.len());
                 Ok(Self::from(part))
             }
-            _ => Err(Error::str(format_args!("cannot take a slice of {} ({self})", self.kind()))),
+            _ => {
+                self.touch();
+                Err(Error::str(format_args!("cannot take a slice of {} ({self})", self.kind())))
+            }
         }
     }
 
@@ -78,6 +85,7 @@ impl Value {
     pub(crate) fn indices(&self, wanted: &Self) -> Result {
         #[allow(clippy::cast_possible_wrap)]
         let index = |at: usize| Self::Int(at as i64);
+        self.touch();
         match (self, wanted) {
             (Self::Null, _) => Ok(Self::Null),
             (Self::String(text), Self::String(part)) => {
@@ -121,7 +129,10 @@ impl Value {
                     .map(|(at, _)| index(at))
                     .collect())
             }
-            _ => Err(self.refuse_index(wanted)),
+            _ => {
+                wanted.touch();
+                Err(self.refuse_index(wanted))
+            }
         }
     }
 

@@ -252,7 +252,10 @@ impl Neg for Value {
             Self::Big(digits) => Ok(Self::Big(
                 digits.strip_prefix('-').map_or_else(|| format!("-{digits}"), str::to_owned).into(),
             )),
-            _ => Err(Error::str(format_args!("{} ({self}) cannot be negated", self.kind()))),
+            _ => {
+                self.touch();
+                Err(Error::str(format_args!("{} ({self}) cannot be negated", self.kind())))
+            }
         }
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Integers beyond 64 bits keep their digits on the way out and through MessagePack. Read through
 //! serde's JSON they are rounded before they arrive here: [`Value::from_json`] keeps them.
+//!
+//! A sealed value is whole in MessagePack alone, which only coordinators and workers exchange. In JSON
+//! it is a text that says so; none is ever made from JSON, so nobody outside can slip one in.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,6 +16,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Members, Value};
 use crate::limits;
+use crate::sealed::{SHOWN, Sealed};
+
+/// The first byte of a sealed value in MessagePack. No number's digits begin with it, which are the
+/// other bytes a value can be.
+const SEALED: u8 = 0;
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -27,8 +35,15 @@ impl Serialize for Value {
                     Err(_) => serializer.serialize_f64(f64::NAN),
                 }
             }
-            // Values have no bytes of their own, so in MessagePack bytes are such a number's digits.
+            // Values have no bytes of their own, so in MessagePack bytes are such a number's digits,
+            // or a sealed value.
             Self::Big(it) => serializer.serialize_bytes(it.as_bytes()),
+            Self::Sealed(_) if serializer.is_human_readable() => serializer.serialize_str(SHOWN),
+            Self::Sealed(it) => {
+                let mut bytes = vec![SEALED];
+                it.write(&mut bytes).map_err(serde::ser::Error::custom)?;
+                serializer.serialize_bytes(&bytes)
+            }
             Self::String(it) => serializer.serialize_str(it),
             Self::Array(array) => {
                 let mut sequence = serializer.serialize_seq(Some(array.elements.len()))?;
@@ -118,6 +133,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_bytes<E: Error>(self, it: &[u8]) -> Result<Value, E> {
+        if let Some((&SEALED, sealed)) = it.split_first() {
+            return Sealed::read(sealed)
+                .map(|sealed| Value::Sealed(Arc::new(sealed)))
+                .map_err(E::custom);
+        }
         let digits = std::str::from_utf8(it).unwrap_or_default();
         let unsigned = digits.strip_prefix('-').unwrap_or(digits);
         if unsigned.is_empty() || !unsigned.bytes().all(|it| it.is_ascii_digit()) {

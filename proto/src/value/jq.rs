@@ -100,6 +100,7 @@ impl jaq_core::ValT for Value {
                     members.insert(key, value);
                 }
                 key => {
+                    key.touch();
                     return Err(Error::str(format_args!(
                         "object keys must be strings, not {} ({key})",
                         key.kind()
@@ -176,6 +177,7 @@ impl jaq_core::ValT for Value {
 impl Value {
     /// JSON text built by an expression.
     pub(crate) fn charged_json(&self) -> Self {
+        self.touch_deeply();
         meter::check(self.weight(), 0);
         meter::step(self.weight() / 64);
         Self::String(self.to_charged_json().into())
@@ -194,10 +196,12 @@ impl jaq_std::ValT for Value {
     }
 
     fn is_int(&self) -> bool {
+        self.touch();
         matches!(self, Self::Int(_) | Self::Big(_))
     }
 
     fn as_isize(&self) -> Option<isize> {
+        self.touch();
         match self {
             Self::Int(number) => isize::try_from(*number).ok(),
             _ => None,
@@ -209,6 +213,7 @@ impl jaq_std::ValT for Value {
     }
 
     fn is_utf8_str(&self) -> bool {
+        self.touch();
         matches!(self, Self::String(_))
     }
 

@@ -58,12 +58,13 @@ impl fmt::Display for Value {
 impl Value {
     /// Compact JSON text, built at the expense of the running evaluation.
     pub(crate) fn to_charged_json(&self) -> String {
+        self.touch_deeply();
         let mut text = Charged(String::new());
         let _ = write(self, &mut text);
         text.0
     }
 
-    /// jq's name for the type.
+    /// jq's name for the type; of a sealed value for messages only.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -72,6 +73,7 @@ impl Value {
             Self::String(_) => "string",
             Self::Array(_) => "array",
             Self::Object(_) => "object",
+            Self::Sealed(_) => "sealed value",
         }
     }
 }
@@ -114,6 +116,7 @@ fn write(value: &Value, out: &mut impl fmt::Write) -> fmt::Result {
         Value::Float(it) => write_float(*it, out),
         Value::Big(digits) => out.write_str(digits),
         Value::String(text) => write_string(text, out),
+        Value::Sealed(_) => write_string(crate::sealed::SHOWN, out),
         Value::Array(array) => {
             out.write_char('[')?;
             for (index, element) in array.elements.iter().enumerate() {

@@ -1,4 +1,7 @@
 //! Equality and order as jq defines them: null, false, true, numbers, strings, arrays, objects.
+//!
+//! A sealed value stands for a number or a string: what that tells is told, the rest ends the
+//! evaluation.
 
 use std::cmp::Ordering;
 
@@ -29,7 +32,10 @@ impl Value {
             Self::Int(number) => Some(Number::Int(*number)),
             Self::Float(number) => Some(Number::Float(*number)),
             Self::Big(digits) => Some(Number::Float(digits.parse().unwrap_or(f64::INFINITY))),
-            _ => None,
+            _ => {
+                self.touch();
+                None
+            }
         }
     }
 
@@ -40,9 +46,16 @@ impl Value {
             Self::Bool(true) => 2,
             Self::Int(_) | Self::Float(_) | Self::Big(_) => 3,
             Self::String(_) => 4,
-            Self::Array(_) => 5,
-            Self::Object(_) => 6,
+            // Between the strings and what is never sealed: as far as that tells, it is in order.
+            Self::Sealed(_) => 5,
+            Self::Array(_) => 6,
+            Self::Object(_) => 7,
         }
+    }
+
+    /// True when only what is sealed tells how `self` and `other` compare, of which one is sealed.
+    fn is_close_to_sealed(&self, other: &Self) -> bool {
+        (3..=5).contains(&self.rank()) && (3..=5).contains(&other.rank())
     }
 }
 
@@ -60,6 +73,13 @@ impl PartialEq for Value {
                 a == b
             }
             (Self::Big(a), Self::Big(b)) => a == b,
+            // Two encryptions of one value differ: outside of evaluations this may miss equal values.
+            (Self::Sealed(_), _) | (_, Self::Sealed(_)) => {
+                if self.is_close_to_sealed(other) {
+                    meter::touch();
+                }
+                matches!((self, other), (Self::Sealed(a), Self::Sealed(b)) if a == b)
+            }
             (Self::Array(a), Self::Array(b)) => {
                 if a.elements.len() != b.elements.len() {
                     return false;
@@ -103,6 +123,15 @@ impl Ord for Value {
             }
             (Self::Array(a), Self::Array(b)) => a.elements.cmp(&b.elements),
             (Self::Object(a), Self::Object(b)) => compare_members(&a.members, &b.members),
+            (Self::Sealed(_), _) | (_, Self::Sealed(_)) => {
+                if self.is_close_to_sealed(other) {
+                    meter::touch();
+                }
+                match (self, other) {
+                    (Self::Sealed(a), Self::Sealed(b)) => a.cmp(b),
+                    _ => self.rank().cmp(&other.rank()),
+                }
+            }
             _ => match (self.as_number(), other.as_number()) {
                 (Some(a), Some(b)) => compare_floats(a.as_f64(), b.as_f64()),
                 _ => self.rank().cmp(&other.rank()),

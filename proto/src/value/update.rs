@@ -51,8 +51,12 @@ pub(super) fn map_index<'a, I: Iterator<Item = Changed<'a>>>(
     opt: Opt,
     change: impl Fn(Value) -> I,
 ) -> Changed<'a> {
+    index.touch();
     match (value, index) {
-        (value @ (Value::Null | Value::String(_) | Value::Array(_)), Value::Object(range)) => {
+        (
+            value @ (Value::Null | Value::String(_) | Value::Array(_) | Value::Sealed(_)),
+            Value::Object(range),
+        ) => {
             let bound = |name| range.members.get(name);
             map_range(value, bound("start")..bound("end"), opt, change)
         }
@@ -125,6 +129,7 @@ fn map_element<'a, I: Iterator<Item = Changed<'a>>>(
     if let Some(new) = change(old).next().transpose()? {
         owned.weight = owned.weight.saturating_add(new.weight());
         owned.depth = owned.depth.max(new.depth().saturating_add(1));
+        owned.sealed |= new.may_hold_sealed();
         if let Some(place) = owned.elements.get_mut(at) {
             *place = new;
         }
@@ -182,8 +187,12 @@ pub(super) fn map_range<'a, I: Iterator<Item = Changed<'a>>>(
             all.replace_range(range, new);
             Ok(Value::charged_text(all))
         }
-        value => fail(opt, value, |value| {
-            Error::str(format_args!("cannot take a slice of {} ({value})", value.kind()))
-        }),
+        value => {
+            // Of a number there is none, of a string there is.
+            value.touch();
+            fail(opt, value, |value| {
+                Error::str(format_args!("cannot take a slice of {} ({value})", value.kind()))
+            })
+        }
     }
 }

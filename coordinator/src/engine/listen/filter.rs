@@ -3,7 +3,8 @@
 //! A literal must equal the attribute, or match it whole as a regular expression when it contains
 //! any sign of one beside the dot; an object for `data` must be contained in it. `${ … }` is
 //! evaluated on the attribute (on the data for `data`): a boolean decides, anything else must
-//! equal it. An expression that fails does not match: a foreign event must not end an instance.
+//! equal it. An expression that fails does not match: a foreign event must not end an instance. Nor
+//! does one that looks into a sealed value of an event, which no worker is asked to open for that.
 
 use std::sync::Arc;
 
@@ -50,7 +51,8 @@ impl Turn<'_> {
         for correlation in &filter.correlate {
             let from = &correlation.from;
             let value = self.program(from, event.envelope(), id, &Locals::default()).ok()?;
-            if value.is_null() {
+            // What is sealed can be told equal to nothing.
+            if value.is_null() || value.has_sealed() {
                 return None;
             }
             match state.correlations.get(&correlation.key) {
@@ -69,9 +71,6 @@ impl Turn<'_> {
         wanted: &Template,
         attribute: &Value,
     ) -> bool {
-        if wanted.uses_secrets() {
-            return false;
-        }
         let evaluate = || self.template(wanted, attribute, id, &Locals::default()).ok();
         match wanted {
             Template::Constant(literal) => {
@@ -145,7 +144,7 @@ pub(in crate::engine) fn read(event: &CloudEvent, read: ReadAs) -> Value {
         ReadAs::Envelope => event.envelope().clone(),
         ReadAs::Raw => match (event.envelope().get("data_base64"), event.data()) {
             (Some(encoded), _) => encoded.clone(),
-            (None, text @ (Value::String(_) | Value::Null)) => text,
+            (None, text @ (Value::String(_) | Value::Sealed(_) | Value::Null)) => text,
             (None, data) => Value::from(data.to_json()),
         },
     }

@@ -10,32 +10,33 @@ use windlass_proto::plan::{Kind, Return, SubWorkflow};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
+use windlass_proto::wire::Field;
 
 use crate::engine::effect::Effect;
+use crate::engine::evaluate::text;
 use crate::engine::fact::Fact;
-use crate::engine::flow::no_secrets_here;
 use crate::engine::instance::Parent;
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
 
 impl Turn<'_> {
     pub(super) fn start_child(&mut self, id: FrameId, child: &SubWorkflow, input: &Value) {
-        match self.child_request(id, child, input) {
-            Ok((workflow, input)) => {
-                let wait = child.wait;
-                let child = child_id(self.state.id, id, self.at);
-                self.record(Fact::ChildStarted {
-                    frame: id,
-                    child,
-                    workflow: workflow.clone(),
-                    input: input.clone(),
-                    wait,
-                });
-                let parent = self.parent_of_child(id, wait);
-                self.effect(Effect::StartChild { parent, child, workflow, input });
-            }
-            Err(problem) => self.fail(id, problem),
-        }
+        let workflow = match self.child_workflow(id, child, input) {
+            Ok(workflow) => workflow,
+            Err(problem) => return self.fail(id, problem),
+        };
+        let Some(input) = self.child_input(id, child, input) else { return };
+        let wait = child.wait;
+        let child = child_id(self.state.id, id, self.at);
+        self.record(Fact::ChildStarted {
+            frame: id,
+            child,
+            workflow: workflow.clone(),
+            input: input.clone(),
+            wait,
+        });
+        let parent = self.parent_of_child(id, wait);
+        self.effect(Effect::StartChild { parent, child, workflow, input });
     }
 
     /// What a child knows of its parent. Those who do not wait do not count: a workflow may go on as
@@ -46,12 +47,13 @@ impl Turn<'_> {
         Parent { instance: self.state.id, frame, waits, depth }
     }
 
-    fn child_request(
+    /// Which workflow: namespace, name, version.
+    fn child_workflow(
         &self,
         id: FrameId,
         child: &SubWorkflow,
         input: &Value,
-    ) -> Result<([Arc<str>; 3], Value), Problem> {
+    ) -> Result<[Arc<str>; 3], Problem> {
         if child.wait && self.parent_of_child(id, true).depth > limits::CHILD_DEPTH {
             let detail = format!(
                 "more than {} workflows wait for one another: a workflow runs itself without end?",
@@ -59,19 +61,26 @@ impl Turn<'_> {
             );
             return Err(Problem::new(Standard::Runtime, detail));
         }
-        let value = |template: &Template| {
-            if template.uses_secrets() {
-                return Err(no_secrets_here("run.workflow"));
-            }
+        let part = |template: &Template| {
+            const WHAT: &str = "the name of a workflow to run";
             self.template(template, input, id, &Locals::default())
+                .and_then(|value| text(&value, WHAT))
+                .map(Arc::from)
+                .map_err(|it| it.without_worker(WHAT))
         };
-        let text = |template: &Template| Ok::<_, Problem>(Arc::from(value(template)?.to_text()));
-        let workflow = [text(&child.namespace)?, text(&child.name)?, text(&child.version)?];
-        let input = match &child.input {
-            None => input.clone(),
-            Some(template) => value(template)?,
+        Ok([part(&child.namespace)?, part(&child.name)?, part(&child.version)?])
+    }
+
+    /// What the child gets; `None` when that is not known yet.
+    fn child_input(&mut self, id: FrameId, child: &SubWorkflow, input: &Value) -> Option<Value> {
+        let Some(template) = &child.input else { return Some(input.clone()) };
+        // A worker evaluates all parts of the definition and answers with an object of them.
+        let here = |it: &Self| {
+            let given = it.template(template, input, id, &Locals::default())?;
+            Ok(Value::object([("input", given)]))
         };
-        Ok((workflow, input))
+        let parts = self.field(id, Field::Definition, (input, None), here)?;
+        Some(parts.get("input").cloned().unwrap_or_default())
     }
 
     /// An awaited child ended with an output.

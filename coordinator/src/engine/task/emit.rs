@@ -42,6 +42,12 @@ fn event(plan: &Plan, key: &str, at: Timestamp, attributes: Value) -> Result<Clo
             ("data", value) => {
                 members.insert(name, value);
             }
+            (_, value) if value.has_sealed() => {
+                return Err(format!(
+                    "the attribute `{name}` of an event is for all to read, but it is sealed: only \
+                     `data` can hold a sealed value"
+                ));
+            }
             (_, value) => {
                 members.insert(name, Value::from(value.to_text()));
             }

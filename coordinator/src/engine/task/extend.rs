@@ -4,13 +4,14 @@
 //! give is dropped. `then: exit` in a list before the task takes its place: what the list gave is
 //! the task's raw output. Tasks of extensions are not extended themselves.
 
-use windlass_proto::expression::Program;
 use windlass_proto::id::FrameId;
 use windlass_proto::plan::{Extension, Flow, Kind, SchemaSource, Task, TaskList};
+use windlass_proto::problem::Problem;
 use windlass_proto::value::Value;
 
+use crate::engine::evaluate::Unevaluated;
 use crate::engine::fact::Fact;
-use crate::engine::flow::{check, no_secrets_here};
+use crate::engine::flow::check;
 use crate::engine::instance::{Body, Frame, Step};
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
@@ -24,14 +25,13 @@ impl<'a> Turn<'a> {
         }
         let raw = frame.raw.clone();
         let input = match &task.input.from {
-            Some(from) if !from.uses_secrets() => {
-                match self.template(from, &raw, id, &Locals::before_input()) {
-                    Ok(input) => input,
-                    // The task itself fails the same way, in its turn.
-                    Err(_) => return false,
-                }
-            }
-            _ => raw.clone(),
+            Some(from) => match self.template(from, &raw, id, &Locals::before_input()) {
+                Ok(input) => input,
+                Err(Unevaluated::Secret | Unevaluated::Sealed(_)) => raw.clone(),
+                // The task itself fails the same way, in its turn.
+                Err(Unevaluated::Failed(_)) => return false,
+            },
+            None => raw.clone(),
         };
         let schema = task.input.schema.as_ref();
         if matches!(schema, Some(SchemaSource::Inline(_))) && check(schema, &raw, "").is_err() {
@@ -40,13 +40,17 @@ impl<'a> Turn<'a> {
         }
         let extensions = (0u32..).zip(&self.plan.extensions);
         let targeting: Vec<_> = extensions.filter(|(_, it)| targets(it, task)).collect();
-        let mut conditions = targeting.iter().filter_map(|(_, it)| it.when.as_ref());
-        if conditions.any(Program::uses_secrets) {
-            self.fail(id, no_secrets_here("`when` of an extension"));
-            return true;
+        let mut extensions: Vec<u32> = Vec::new();
+        for (number, extension) in targeting {
+            match self.applies(id, extension, &input) {
+                Ok(true) => extensions.push(number),
+                Ok(false) => {}
+                Err(problem) => {
+                    self.fail(id, problem);
+                    return true;
+                }
+            }
         }
-        let applying = targeting.iter().filter(|(_, it)| self.applies(id, it, &input));
-        let extensions: Vec<u32> = applying.map(|(number, _)| *number).collect();
         if extensions.is_empty() {
             return false;
         }
@@ -60,11 +64,15 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether an extension applies. A condition that fails to evaluate does not hold: the
-    /// specification's own example asks for members that not every task has.
-    fn applies(&self, id: FrameId, extension: &Extension, input: &Value) -> bool {
-        let holds =
-            |when| self.program(when, input, id, &Locals::default()).is_ok_and(|it| it.is_truthy());
-        extension.when.as_ref().is_none_or(holds)
+    /// specification's own example asks for members that not every task has. One that only a worker
+    /// could evaluate is an error.
+    fn applies(&self, id: FrameId, extension: &Extension, input: &Value) -> Result<bool, Problem> {
+        let Some(when) = &extension.when else { return Ok(true) };
+        match self.program(when, input, id, &Locals::default()) {
+            Ok(verdict) => Ok(verdict.is_truthy()),
+            Err(Unevaluated::Failed(_)) => Ok(false),
+            Err(it) => Err(it.without_worker("`when` of an extension")),
+        }
     }
 
     /// True inside of an extension's list, functions that it calls included.

@@ -6,7 +6,6 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use crate::engine::fact::Fact;
-use crate::engine::flow::no_secrets_here;
 use crate::engine::instance::{Body, Step};
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
@@ -41,13 +40,10 @@ impl Turn<'_> {
             self.record(Fact::Iterated { frame: id, index });
         }
         if let Some(condition) = &each.condition {
-            if condition.uses_secrets() {
-                return self.fail(id, no_secrets_here("`while`"));
-            }
             match self.program(condition, &value, id, &Locals::default()) {
                 Ok(verdict) if verdict.is_truthy() => {}
                 Ok(_) => return self.finish_task(id, value, None),
-                Err(problem) => return self.fail(id, problem),
+                Err(it) => return self.fail(id, it.without_worker("`while`")),
             }
         }
         self.steps.push_back(Step::Advance { frame: id, position: 0 });

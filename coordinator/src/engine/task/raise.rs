@@ -1,49 +1,41 @@
 //! `raise`: an error of the author's own.
 
-use std::sync::Arc;
-
-use windlass_proto::expression::Template;
 use windlass_proto::id::FrameId;
 use windlass_proto::plan::Raise;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
+use crate::engine::evaluate::Unevaluated;
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
 
 impl Turn<'_> {
     pub(super) fn raise(&mut self, id: FrameId, raise: &Raise, input: &Value) {
-        if let Some(parts) = self.take_evaluated(id, Field::Definition) {
-            // A worker evaluated the parts, as one of them names a secret.
+        let here = |it: &Self| it.raised(id, raise, input);
+        if let Some(parts) = self.field(id, Field::Definition, (input, None), here) {
             let problem = problem_from(&parts);
-            return self.fail(id, problem);
+            self.fail(id, problem);
         }
-        if raise.uses_secrets() {
-            return self.request_evaluation(id, Field::Definition, input.clone(), None);
-        }
-        let problem = self.raised(id, raise, input).unwrap_or_else(|wrong| wrong);
-        self.fail(id, problem);
     }
 
-    fn raised(&self, id: FrameId, raise: &Raise, input: &Value) -> Result<Problem, Problem> {
-        let value = |template: &Template| self.template(template, input, id, &Locals::default());
-        let text = |template: &Option<Template>| match template {
-            None => Ok(None),
-            Some(template) => {
-                let value = value(template)?;
-                Ok((!value.is_null()).then(|| Arc::from(value.to_text())))
+    /// The parts of the error.
+    fn raised(&self, id: FrameId, raise: &Raise, input: &Value) -> Result<Value, Unevaluated> {
+        if raise.uses_secrets() {
+            return Err(Unevaluated::Secret);
+        }
+        let mut parts = vec![("type", Value::from(self.uri_of_type(&raise.kind, input, id)?))];
+        for (name, template) in [
+            ("status", Some(&raise.status)),
+            ("title", raise.title.as_ref()),
+            ("detail", raise.detail.as_ref()),
+            ("instance", raise.instance.as_ref()),
+        ] {
+            if let Some(template) = template {
+                parts.push((name, self.template(template, input, id, &Locals::default())?));
             }
-        };
-        let kind = self.uri_of_type(&raise.kind, input, id)?;
-        let status = value(&raise.status)?;
-        Ok(Problem {
-            kind: kind.into(),
-            status: status_code(&status)?,
-            title: text(&raise.title)?,
-            detail: text(&raise.detail)?,
-            instance: text(&raise.instance)?,
-        })
+        }
+        Ok(Value::object(parts))
     }
 }
 
@@ -55,7 +47,7 @@ fn status_code(status: &Value) -> Result<u16, Problem> {
     })
 }
 
-/// The problem whose parts a worker evaluated.
+/// The problem of these parts. People read it, so what is sealed in it is only shown as that.
 fn problem_from(parts: &Value) -> Problem {
     let text = |key: &str| parts.get(key).filter(|it| !it.is_null()).map(Value::to_text);
     let status = match status_code(parts.get("status").unwrap_or(&Value::Null)) {

@@ -159,6 +159,16 @@ fn arguments_of_a_function_may_name_a_secret() {
 }
 
 #[test]
+fn the_input_of_a_child_may_name_a_secret() {
+    let body = "do: [{c: {run: {workflow: {namespace: test, name: child, version: 1.0.0, input: {k: '${ $secrets.key }', n: '${ .n }'}}}}}]";
+    let (run, fields) = run(body, "{\"n\": 1}");
+    assert_eq!(run.output(), "{\"k\":7,\"n\":1}");
+    assert_eq!(fields, [Field::Definition]);
+    let [(workflow, input, true)] = run.children.as_slice() else { panic!("{:?}", run.children) };
+    assert_eq!((&*workflow[1], input.to_json()), ("child", "{\"k\":7,\"n\":1}".to_owned()));
+}
+
+#[test]
 fn where_no_worker_can_evaluate_it_a_secret_is_an_error() {
     for body in [
         "input: {from: $secrets.key}\ndo: []",
@@ -174,7 +184,7 @@ fn where_no_worker_can_evaluate_it_a_secret_is_an_error() {
         "do: [{l: {listen: {to: {one: {with: {type: '${ $secrets.key }'}}}}}}]",
         "do: [{l: {listen: {to: {one: {with: {type: t}, correlate: {k: {from: $secrets.key}}}}}}}]",
         "do: [{l: {listen: {to: {one: {with: {type: t}, correlate: {k: {from: .data, expect: '${ $secrets.key }'}}}}}}}]",
-        "do: [{c: {run: {workflow: {namespace: test, name: child, version: 1.0.0, input: {k: '${ $secrets.key }'}}}}}]",
+        "do: [{c: {run: {workflow: {namespace: test, name: '${ $secrets.key }', version: 1.0.0}}}}]",
     ] {
         let (run, fields) = run(body, "{}");
         let problem = run.problem();

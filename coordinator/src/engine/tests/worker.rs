@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use windlass_proto::expression::{Budget, Program, Scope, Template, is_secrets};
-use windlass_proto::id::FrameId;
+use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::plan::{Kind, Plan, SchemaSource, Task, TaskIx};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::sealed::Sealed;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Field, Work};
 
 use super::driver::Answer;
+use super::json;
 use crate::engine::Effect;
 
 /// An assignment, as the script sees it.
@@ -32,7 +34,40 @@ pub(super) struct Job {
     pub(super) with: Value,
     pub(super) losses: u32,
     pub(super) recovered: bool,
+    /// True when something sealed came along. What the job shows is opened.
+    pub(super) carried_sealed: bool,
     task: TaskIx,
+}
+
+/// Part of every secret of these tests.
+pub(super) const CANARY: &str = "s3cret";
+
+/// A value as a worker seals it.
+pub(super) fn sealed(value: &Value) -> Value {
+    Value::Sealed(Arc::new(Sealed {
+        key: "test".into(),
+        namespace: "test".into(),
+        instance: InstanceId(uuid::Uuid::nil()),
+        ciphertext: value.to_json().into_bytes(),
+    }))
+}
+
+fn opened(value: Value) -> Value {
+    value.map_sealed(&mut |it| json(std::str::from_utf8(&it.ciphertext).unwrap()))
+}
+
+/// What a worker reports: nothing plain that contains a secret.
+fn protected(value: Value) -> Value {
+    match &value {
+        Value::String(text) if text.contains(CANARY) => sealed(&value),
+        Value::Array(_) => {
+            Value::array(value.into_elements().unwrap().into_iter().map(protected).collect())
+        }
+        Value::Object(_) => Value::object(
+            value.into_members().unwrap().into_iter().map(|(key, it)| (key, protected(it))),
+        ),
+        _ => value,
+    }
 }
 
 struct WorkerScope<'a> {
@@ -75,6 +110,10 @@ impl Job {
             panic!("not an assignment: {effect:?}")
         };
         let name = plan.task(task).name.clone();
+        let carried_sealed = input.has_sealed() || variables.iter().any(|it| it.1.has_sealed());
+        let input = opened(input);
+        let open = |(name, value): (Arc<str>, Value)| (name, opened(value));
+        let variables = variables.into_iter().map(open).collect();
         let (raw, with) = (input.clone(), Value::Null);
         Self {
             frame,
@@ -91,6 +130,7 @@ impl Job {
             task,
             losses,
             recovered,
+            carried_sealed,
         }
     }
 
@@ -144,7 +184,7 @@ pub(super) fn perform(
 ) -> Option<Result<Value, Problem>> {
     let task = plan.task(job.task);
     if let Work::Evaluate(field) = job.work {
-        return Some(evaluate(task, job, field, at, secrets));
+        return Some(evaluate(task, job, field, at, secrets).map(protected));
     }
     let raw = match answer {
         Answer::Echo => job.with.clone(),
@@ -155,7 +195,7 @@ pub(super) fn perform(
     let scope = job.scope(&job.input, secrets);
     Some(optional(task.output.transform.as_ref(), &raw, &scope, at).and_then(|output| {
         fits(task.output.schema.as_ref(), &output)?;
-        Ok(output)
+        Ok(protected(output))
     }))
 }
 
@@ -204,6 +244,9 @@ fn evaluate(
             }
             let default = (0i64..).zip(cases).find(|(_, case)| case.when.is_none());
             Ok(default.map_or(Value::Null, |(number, _)| Value::Int(number)))
+        }
+        (Field::Definition, Kind::Workflow(child)) => {
+            Ok(Value::object([("input", template(child.input.as_ref())?)]))
         }
         (field, kind) => panic!("{field:?} of {} does not go to a worker", kind.word()),
     }

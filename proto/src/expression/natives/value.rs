@@ -9,7 +9,11 @@ use crate::value::Value;
 
 pub(super) fn all() -> Vec<Fun<Jq>> {
     vec![
-        run(("type", v(0), |cv| bome(Ok(Value::from(cv.1.kind()))))),
+        run(("type", v(0), |cv| {
+            // A number or a string: which of them is for those to know who may open it.
+            cv.1.touch();
+            bome(Ok(Value::from(cv.1.kind())))
+        })),
         run(("length", v(0), |cv| bome(length(&cv.1)))),
         run(("now", v(0), |_| {
             #[allow(clippy::cast_precision_loss)]
@@ -71,6 +75,10 @@ fn length(value: &Value) -> ValR<Value> {
             meter::scan(text.len());
             Value::from(text.chars().count())
         }
+        Value::Sealed(_) => {
+            value.touch();
+            Value::Null
+        }
         Value::Array(array) => Value::from(array.elements().len()),
         Value::Object(_) => Value::from(value.as_object().map_or(0, |members| members.len())),
     })
@@ -109,7 +117,10 @@ fn to_number(value: &Value) -> ValR<Value> {
                 _ => refuse(),
             }
         }
-        _ => refuse(),
+        _ => {
+            value.touch();
+            refuse()
+        }
     }
 }
 
@@ -123,6 +134,7 @@ fn to_boolean(value: &Value) -> ValR<Value> {
 }
 
 fn has(value: &Value, key: &Value) -> ValR<Value> {
+    key.touch();
     match (value, key) {
         (Value::Object(_), Value::String(key)) => {
             meter::scan(key.len());
@@ -142,6 +154,8 @@ fn has(value: &Value, key: &Value) -> ValR<Value> {
 
 fn contains(a: &Value, b: &Value) -> Result<bool, Error<Value>> {
     meter::step(1);
+    a.touch();
+    b.touch();
     match (a, b) {
         (Value::Object(_), Value::Object(_)) => {
             let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else { return Ok(false) };
@@ -157,6 +171,8 @@ fn contains(a: &Value, b: &Value) -> Result<bool, Error<Value>> {
             for wanted in b.elements() {
                 let mut found = false;
                 for value in a.elements() {
+                    value.touch();
+                    wanted.touch();
                     if value.kind() == wanted.kind() {
                         found = contains(value, wanted)?;
                     }

@@ -7,6 +7,7 @@ pub(crate) mod command;
 pub(crate) mod dev;
 pub(crate) mod fleet;
 pub(crate) mod json;
+pub(crate) mod leak;
 pub(crate) mod nats;
 pub(crate) mod paths;
 pub(crate) mod ports;

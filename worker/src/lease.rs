@@ -1,6 +1,7 @@
 //! Where secrets come from: what an attempt holds of a store, and the stores.
 
 mod development;
+mod sealer;
 mod standing;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Grant;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use sealer::{SealingKey, SealingKeyError};
 pub use standing::Standing;
 
 use crate::audit::AttemptAudit;
@@ -151,6 +153,9 @@ pub enum SecretError {
     /// The store did not answer, or not usefully; trying again may help.
     #[error("the secret store is unavailable: {0}")]
     Unavailable(String),
+    /// What was sealed cannot be opened here, nor later.
+    #[error("{0}")]
+    OtherKey(String),
 }
 
 /// Where the secrets of attempts come from.
@@ -180,7 +185,8 @@ pub trait Lease: Send + Sync {
 
     /// Decrypts what was sealed for tasks of this namespace, in one request; the result has its order.
     ///
-    /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace.
+    /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace, and
+    /// with [`SecretError::OtherKey`] for what was sealed with a key that this worker does not have.
     fn open<'a>(
         &'a mut self,
         sealed: &'a [Sealed],

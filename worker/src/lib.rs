@@ -24,8 +24,8 @@ pub use audit::{AttemptAudit, AuditSink};
 pub use function::{Call, Function, FunctionError};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
 pub use lease::{
-    DevelopmentSecrets, DevelopmentSecretsError, Lease, SecretContext, SecretData, SecretError,
-    SecretSource, SecretStore, SecretValue, Standing, lease_hash,
+    DevelopmentSecrets, DevelopmentSecretsError, Lease, SealingKey, SealingKeyError, SecretContext,
+    SecretData, SecretError, SecretSource, SecretStore, SecretValue, Standing, lease_hash,
 };
 pub use perform::{NonZeroExit, ProcessOptions};
 pub use tokio_util::sync::CancellationToken;

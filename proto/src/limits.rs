@@ -420,3 +420,17 @@ pub const AUDIT_KEEP_MS: u64 = 10_000;
 
 /// Milliseconds after which audit events that could not be written are tried again.
 pub const AUDIT_AGAIN_MS: u64 = 500;
+/// Bytes of the shortest secret that is searched for in results. Shorter ones would be found in
+/// everything; a warning says that such a secret is not protected.
+pub const SECRET_SHORTEST_BYTES: usize = 4;
+
+/// Bytes of a line of a secret that is searched for by itself: the lines of a key are of 64, shorter
+/// ones are often words that other texts have as well.
+pub const SECRET_LINE_BYTES: usize = 16;
+
+/// Bytes of the beginning by which a long secret is recognised: by chance no other text has as many in
+/// common, and what is searched for stays small, however large secrets are.
+pub const SECRET_HEAD_BYTES: usize = 128;
+
+/// Names of secrets that are remembered because a warning about them was given: one is enough.
+pub const SECRET_WARNINGS: usize = 1_000;

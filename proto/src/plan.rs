@@ -22,7 +22,7 @@ pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
     Token,
 };
-pub use reach::Reached;
+pub use reach::{Reached, uses_input};
 
 pub use event::{Correlation, EventFilter, Listen, ReadAs, Strategy, Subscription, Until};
 

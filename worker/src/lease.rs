@@ -2,6 +2,7 @@
 
 mod config;
 mod development;
+mod sealer;
 mod standing;
 mod vault;
 
@@ -20,6 +21,7 @@ use zeroize::{Zeroize, Zeroizing};
 pub use config::{
     PathConfig, SecretsConfig, SecretsConfigError, StoreKind, VaultAuth, VaultConfig, VaultEngine,
 };
+pub use sealer::{SealingKey, SealingKeyError};
 pub use standing::Standing;
 pub use vault::VaultSecrets;
 
@@ -170,6 +172,9 @@ pub enum SecretError {
     /// The store did not answer, or not usefully; trying again may help.
     #[error("the secret store is unavailable: {0}")]
     Unavailable(String),
+    /// What was sealed cannot be opened here, nor later.
+    #[error("{0}")]
+    OtherKey(String),
 }
 
 /// Where the secrets of attempts come from.
@@ -199,7 +204,8 @@ pub trait Lease: Send + Sync {
 
     /// Decrypts what was sealed for tasks of this namespace, in one request; the result has its order.
     ///
-    /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace.
+    /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace, and
+    /// with [`SecretError::OtherKey`] for what was sealed with a key that this worker does not have.
     fn open<'a>(
         &'a mut self,
         sealed: &'a [Sealed],

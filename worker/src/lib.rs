@@ -26,9 +26,10 @@ pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use http_client::{HttpOptions, Resolve, ResolveError};
 pub use lease::{
-    DevelopmentSecrets, DevelopmentSecretsError, Lease, PathConfig, SecretContext, SecretData,
-    SecretError, SecretSource, SecretStore, SecretValue, SecretsConfig, SecretsConfigError,
-    Standing, StoreKind, VaultAuth, VaultConfig, VaultEngine, VaultSecrets, lease_hash,
+    DevelopmentSecrets, DevelopmentSecretsError, Lease, PathConfig, SealingKey, SealingKeyError,
+    SecretContext, SecretData, SecretError, SecretSource, SecretStore, SecretValue, SecretsConfig,
+    SecretsConfigError, Standing, StoreKind, VaultAuth, VaultConfig, VaultEngine, VaultSecrets,
+    lease_hash,
 };
 pub use perform::{NonZeroExit, ProcessOptions};
 pub use tokio_util::sync::CancellationToken;

@@ -9,6 +9,7 @@ mod openapi;
 mod process;
 mod redirect;
 mod script;
+mod sealing;
 mod secrets;
 mod shell;
 
@@ -43,6 +44,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) task: &'a Task,
     pub(crate) assignment: &'a Assignment,
     pub(crate) cancelled: &'a CancellationToken,
+    /// The raw input, or what a field is evaluated on: opened where something in it was sealed.
+    pub(crate) input: Value,
     pub(crate) scope: TaskScope<'a>,
     pub(crate) seal: Seal,
     /// What it holds of the store of secrets; none before it needs one.
@@ -73,6 +76,7 @@ pub(crate) async fn perform(
         task,
         assignment,
         cancelled,
+        input: assignment.input.clone(),
         scope: TaskScope::new(&assignment.variables),
         seal: Seal::default(),
         lease: None,
@@ -152,23 +156,21 @@ fn timed_out(assignment: &Assignment, limit: Duration) -> Problem {
 
 impl Attempt<'_> {
     async fn run(&mut self) -> Result<Value, Problem> {
+        self.open().await?;
         let value = match self.assignment.work {
             Work::Perform => self.perform_task().await?,
             Work::Evaluate(field) => self.evaluate_field(field).await?,
         };
-        let value = self.seal.value(value);
+        let value = self.protect(value).await?;
         if value.weight() > limits::PAYLOAD_BYTES as u64 {
-            let most = limits::PAYLOAD_BYTES;
-            let detail =
-                format!("the output is larger than {most} bytes: keep less with `output.as`");
-            return Err(Problem::new(Standard::Runtime, detail));
+            return Err(too_large());
         }
         Ok(value)
     }
 
     async fn perform_task(&mut self) -> Result<Value, Problem> {
         let task = self.task;
-        let raw = &self.assignment.input;
+        let raw = &self.input.clone();
         // Input that is refused reads no secret; a schema elsewhere may need one to be fetched.
         if let Some(schema @ SchemaSource::Inline(_)) = &task.input.schema {
             self.validate(schema, raw, "input").await?;
@@ -178,9 +180,8 @@ impl Attempt<'_> {
             self.validate(schema, raw, "input").await?;
         }
         let input = self.transform_input()?;
+        // What it gives is sealed once, at the very end: `output.as` works on the values themselves.
         let output = self.perform_definition(input).await?;
-        // Sealed before `output.as` as well: it could turn a secret into what nobody recognises.
-        let output = self.seal.value(output);
         let output = match &task.output.transform {
             Some(transform) => {
                 self.scope.raw_output = Some(output.clone());
@@ -290,6 +291,12 @@ impl Attempt<'_> {
 #[allow(clippy::needless_pass_by_value)]
 fn expression_problem(error: EvaluationError) -> Problem {
     Problem::new(Standard::Expression, error.message)
+}
+
+fn too_large() -> Problem {
+    let most = limits::PAYLOAD_BYTES;
+    let detail = format!("the output is larger than {most} bytes: keep less with `output.as`");
+    Problem::new(Standard::Runtime, detail)
 }
 
 fn not_supported(what: &str) -> Problem {

@@ -1,5 +1,6 @@
 //! What `$name` means to the expressions of one task.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use windlass_proto::expression::{Scope, is_secrets};
@@ -7,8 +8,8 @@ use windlass_proto::value::{Members, Value};
 
 /// The variables of one assignment, and those that only the worker knows.
 pub(crate) struct TaskScope<'a> {
-    /// What came with the assignment.
-    pub(crate) variables: &'a [(Arc<str>, Value)],
+    /// What came with the assignment; opened where something in it was sealed.
+    pub(crate) variables: Cow<'a, [(Arc<str>, Value)]>,
     /// `$input`, once the input is transformed.
     pub(crate) input: Option<Value>,
     /// The raw output, which `$task.output` shows from then on.
@@ -22,7 +23,7 @@ pub(crate) struct TaskScope<'a> {
 impl<'a> TaskScope<'a> {
     pub(crate) fn new(variables: &'a [(Arc<str>, Value)]) -> Self {
         Self {
-            variables,
+            variables: Cow::Borrowed(variables),
             input: None,
             raw_output: None,
             secrets: Members::new(),

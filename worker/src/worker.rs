@@ -1,8 +1,9 @@
 //! A worker as the rest of the world holds it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -59,6 +60,20 @@ pub(crate) struct Inner {
     pub(crate) processes: ProcessOptions,
     pub(crate) tokens: TokenCache,
     pub(crate) resources: ResourceCache,
+    pub(crate) warnings: Warnings,
+}
+
+/// The secrets about which a warning was given.
+#[derive(Default)]
+pub(crate) struct Warnings(Mutex<BTreeSet<Arc<str>>>);
+
+impl Warnings {
+    /// True for a secret that was not warned about before, as far as is remembered.
+    pub(crate) fn is_first(&self, name: &Arc<str>) -> bool {
+        // A panic elsewhere cannot leave the set half changed.
+        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        warned.len() < limits::SECRET_WARNINGS && warned.insert(name.clone())
+    }
 }
 
 /// Why a worker could not be set up.
@@ -249,6 +264,7 @@ impl Builder {
             processes: self.processes,
             tokens: Cache::new(limits::CACHED_TOKENS),
             resources: Cache::new(limits::CACHED_RESOURCES),
+            warnings: Warnings::default(),
         };
         Ok(Worker { inner: Arc::new(inner) })
     }

@@ -1,4 +1,5 @@
-//! Which secrets a worker needs for a task: those its expressions and its authentication name.
+//! What a worker needs for a task: the secrets that its expressions and its authentication name, and
+//! whether it looks at its input.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +11,27 @@ use super::{
 use crate::expression::{Program, Template};
 use crate::secret::SecretName;
 use crate::wire::{Field, Work};
+
+/// True when `work` on `task` can depend on what is in its input or its variables: it evaluates an
+/// expression, fills in a URI or gives its input to code. May be true where it does not.
+#[must_use]
+pub fn uses_input(task: &Task, work: &Work) -> bool {
+    let mut uses = false;
+    let visit = &mut |part: Part<'_>| match part {
+        Part::Secret(_) => {}
+        Part::Program(_) => uses = true,
+        Part::Template(Template::Constant(value)) => {
+            uses |= value.as_str().is_some_and(|text| text.contains('{'));
+        }
+        Part::Template(_) => uses = true,
+    };
+    match work {
+        Work::Perform => of_performed(task, visit),
+        Work::Evaluate(field) => of_field(task, *field, visit),
+    }
+    uses || matches!(&task.kind, Kind::Function(call) if call.with.is_none())
+        || task.input.schema.is_some()
+}
 
 /// The secrets that some work can reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

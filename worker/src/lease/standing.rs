@@ -1,4 +1,4 @@
-//! Attempts on a store that needs no login by attempt.
+//! Attempts on a store that needs no login by attempt, and does not encrypt.
 
 use std::sync::Arc;
 
@@ -7,29 +7,39 @@ use windlass_proto::sealed::Sealed;
 use windlass_proto::secret::SecretName;
 use zeroize::Zeroizing;
 
-use super::{Lease, SecretContext, SecretError, SecretSource, SecretStore, SecretValue};
+use super::{
+    Lease, SealingKey, SecretContext, SecretError, SecretSource, SecretStore, SecretValue,
+};
 
 /// Reads from a store with the worker's own rights to it, whoever the task is.
 pub struct Standing {
     store: Arc<dyn SecretStore>,
+    key: Arc<SealingKey>,
 }
 
 impl Standing {
-    /// Secrets from `store`.
+    /// Secrets from `store`; results are sealed with a key of this process.
     #[must_use]
     pub fn new(store: Arc<dyn SecretStore>) -> Self {
-        Self { store }
+        Self::with_key(store, SealingKey::of_this_process())
+    }
+
+    /// Secrets from `store`; results are sealed with `key`, which other workers must have as well.
+    #[must_use]
+    pub fn with_key(store: Arc<dyn SecretStore>, key: SealingKey) -> Self {
+        Self { store, key: Arc::new(key) }
     }
 }
 
 impl SecretSource for Standing {
     fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
-        Box::new(Attempt { store: self.store.clone(), context })
+        Box::new(Attempt { store: self.store.clone(), key: self.key.clone(), context })
     }
 }
 
 struct Attempt {
     store: Arc<dyn SecretStore>,
+    key: Arc<SealingKey>,
     context: SecretContext,
 }
 
@@ -43,16 +53,20 @@ impl Lease for Attempt {
 
     fn seal<'a>(
         &'a mut self,
-        _texts: &'a [Zeroizing<Vec<u8>>],
+        texts: &'a [Zeroizing<Vec<u8>>],
     ) -> BoxFuture<'a, Result<Vec<Sealed>, SecretError>> {
-        Box::pin(async { Err(SecretError::Unavailable("it has no key to seal with".to_owned())) })
+        let SecretContext { workflow, instance, .. } = &self.context;
+        let seal = |text: &Zeroizing<Vec<u8>>| self.key.seal(text, &workflow.namespace, *instance);
+        Box::pin(std::future::ready(texts.iter().map(seal).collect()))
     }
 
     fn open<'a>(
         &'a mut self,
-        _sealed: &'a [Sealed],
+        sealed: &'a [Sealed],
     ) -> BoxFuture<'a, Result<Vec<Zeroizing<Vec<u8>>>, SecretError>> {
-        Box::pin(async { Err(SecretError::Unavailable("it has no key to open with".to_owned())) })
+        let namespace = &self.context.workflow.namespace;
+        let open = |sealed| self.key.open(sealed, namespace);
+        Box::pin(std::future::ready(sealed.iter().map(open).collect()))
     }
 
     fn release(self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -139,7 +139,9 @@ impl Attempt {
         loop {
             let token = self.token().await.map_err(|error| match error {
                 SecretError::Unavailable(reason) => Failure::Unavailable(reason),
-                SecretError::Forbidden | SecretError::Missing => Failure::Forbidden,
+                SecretError::Forbidden | SecretError::Missing | SecretError::OtherKey(_) => {
+                    Failure::Forbidden
+                }
             })?;
             self.keep_alive();
             let made = call().ok_or_else(|| Failure::unavailable("it cannot be asked for that"))?;

@@ -1,4 +1,5 @@
-//! Evaluates one expression field of a task, which names a secret, for the coordinator.
+//! Evaluates one expression field of a task for the coordinator, which can read no secret and open
+//! nothing that is sealed.
 
 use windlass_proto::expression::Template;
 use windlass_proto::plan::{Case, Duration, Kind};
@@ -17,7 +18,7 @@ impl Attempt<'_> {
     pub(super) async fn evaluate_field(&mut self, field: Field) -> Result<Value, Problem> {
         self.read_secrets().await?;
         let task = self.task;
-        let input = &self.assignment.input;
+        let input = &self.input;
         match field {
             Field::Condition => match &task.condition {
                 Some(condition) => {
@@ -33,12 +34,12 @@ impl Attempt<'_> {
     }
 
     fn evaluate_or_identity(&self, template: Option<&Template>) -> Result<Value, Problem> {
-        let input = &self.assignment.input;
+        let input = &self.input;
         Ok(self.evaluate_optional(template, input)?.unwrap_or_else(|| input.clone()))
     }
 
     fn evaluate_definition(&self) -> Result<Value, Problem> {
-        let input = &self.assignment.input;
+        let input = &self.input;
         match &self.task.kind {
             Kind::Set(template) | Kind::Emit(template) => self.evaluate(template, input),
             Kind::For(it) => self.evaluate(&it.items, input),
@@ -62,7 +63,8 @@ impl Attempt<'_> {
                         parts.push((name, value));
                     }
                 }
-                Ok(Value::object(parts))
+                // People read an error: in it, a secret is not sealed but gone.
+                Ok(self.seal.shown(Value::object(parts)))
             }
             Kind::Workflow(it) => {
                 let given = self.evaluate_optional(it.input.as_ref(), input)?;
@@ -83,7 +85,7 @@ impl Attempt<'_> {
 
     /// The position of the case that applies: the first whose `when` is true, else the default.
     fn first_case(&self, cases: &[Case]) -> Result<Value, Problem> {
-        let input = &self.assignment.input;
+        let input = &self.input;
         for (position, case) in cases.iter().enumerate() {
             if let Some(when) = &case.when
                 && self.evaluate_program(when, input)?.is_truthy()

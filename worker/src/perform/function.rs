@@ -58,8 +58,8 @@ impl Attempt<'_> {
 
     /// Writes one event to the worker's log: the text of `message`, or all arguments.
     fn log(&self, level: tracing::Level, arguments: &Value) {
-        let sealed = self.seal.value(arguments.clone());
-        let message = sealed.get("message").unwrap_or(&sealed).to_text();
+        let shown = self.seal.shown(arguments.clone());
+        let message = shown.get("message").unwrap_or(&shown).to_text();
         let workflow = &self.assignment.workflow;
         let instance = &self.assignment.key.instance;
         let task = &*self.assignment.reference;

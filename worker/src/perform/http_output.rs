@@ -11,7 +11,7 @@ use super::Attempt;
 use super::body::media_type;
 use super::redirect::Exchange;
 use crate::exchange::{excerpt, shown};
-use crate::seal::SEALED;
+use crate::seal::SHOWN;
 
 impl Attempt<'_> {
     /// The output of a finished exchange.
@@ -77,7 +77,7 @@ fn headers(headers: &HeaderMap) -> Value {
     let mut members = Members::new();
     for name in headers.keys() {
         let value = if is_credential(name) {
-            SEALED.to_owned()
+            SHOWN.to_owned()
         } else {
             let values = headers.get_all(name).iter();
             let texts = values.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());

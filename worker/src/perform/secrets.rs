@@ -1,5 +1,6 @@
 //! Which secrets an assignment may touch, and reading them.
 
+use std::future::Future;
 use std::time::Duration;
 
 use windlass_proto::audit::AuditAction;
@@ -80,7 +81,14 @@ impl Attempt<'_> {
 
     /// Makes a secret known to expressions, and keeps it from leaving.
     fn bind_secret(&mut self, name: &SecretName, value: Value) {
-        self.seal.add_value(&value);
+        if self.seal.add_value(&value) && self.worker.warnings.is_first(&name.0) {
+            tracing::warn!(
+                secret = %name.0,
+                "a text or number of a secret is too short to be recognised: results that contain it \
+                 are not sealed (a secret has to have {} bytes or more)",
+                limits::SECRET_SHORTEST_BYTES
+            );
+        }
         self.scope.secrets.insert(name.0.clone(), value);
     }
 
@@ -93,10 +101,7 @@ impl Attempt<'_> {
             return Err(SecretError::Unavailable(reason.to_owned()));
         }
         audit.tell(AuditAction::Requested, true, |event| event.secret = Some(name.clone()));
-        let limit = Duration::from_millis(limits::SECRET_TIMEOUT_MS);
-        let read = tokio::time::timeout(limit, self.lease().read(name)).await;
-        let read = read
-            .unwrap_or_else(|_| Err(SecretError::Unavailable("it did not answer in time".into())));
+        let read = in_time(self.lease().read(name)).await;
         match &read {
             Ok(secret) => audit.tell(AuditAction::Granted, true, |event| {
                 event.secret = Some(name.clone());
@@ -116,12 +121,8 @@ impl Attempt<'_> {
         });
     }
 
-    fn audit(&self) -> AttemptAudit {
-        AttemptAudit::new(self.worker.audit.clone(), self.assignment)
-    }
-
     /// What this attempt holds of the store.
-    fn lease(&mut self) -> &mut dyn Lease {
+    pub(super) fn lease(&mut self) -> &mut dyn Lease {
         let Self { lease, worker, assignment, .. } = self;
         &mut **lease.get_or_insert_with(|| {
             worker.secrets.lease(SecretContext {
@@ -134,6 +135,20 @@ impl Attempt<'_> {
             })
         })
     }
+
+    /// Where to tell what this attempt does with secrets.
+    pub(super) fn audit(&self) -> AttemptAudit {
+        AttemptAudit::new(self.worker.audit.clone(), self.assignment)
+    }
+}
+
+/// What a store answers, or that it did not in time.
+pub(super) async fn in_time<T>(
+    answer: impl Future<Output = Result<T, SecretError>>,
+) -> Result<T, SecretError> {
+    let limit = Duration::from_millis(limits::SECRET_TIMEOUT_MS);
+    let answer = tokio::time::timeout(limit, answer).await;
+    answer.unwrap_or_else(|_| Err(SecretError::Unavailable("it did not answer in time".into())))
 }
 
 fn secret_problem(name: &SecretName, error: &SecretError) -> Problem {
@@ -143,6 +158,7 @@ fn secret_problem(name: &SecretName, error: &SecretError) -> Problem {
             Problem::new(Standard::Authorization, detail)
         }
         SecretError::Unavailable(_) => Problem::new(Standard::Runtime, detail).with_status(503),
+        SecretError::OtherKey(_) => Problem::new(Standard::Configuration, detail),
     }
 }
 

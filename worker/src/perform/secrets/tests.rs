@@ -104,7 +104,10 @@ async fn no_form_of_a_secret_leaves_in_output_or_error() {
     for leak in ["c4nary", "YzRuYXJ5", "YWJjNG5hcnk", "s%C3%A9cret", "somebody"] {
         assert!(!output.contains(leak), "{leak} in {output}");
     }
-    assert!(output.contains("«sealed»"));
+    assert_eq!(
+        output,
+        r#"["«sealed»","«sealed»","«sealed»","«sealed»","«sealed»",{"x«sealed»":"«sealed»"},"«sealed»"]"#
+    );
 
     let failing = r#""${ error($secrets.key) }""#;
     let problem = perform(given(), echo(failing)).await.unwrap_err();
@@ -133,18 +136,13 @@ async fn no_secret_leaves_through_http() {
     let login = Authentication::Basic(Credentials::Secret(SecretName("login".into())));
     mirrored.endpoint = endpoint(&format!("http://{server}/mirror"), Some(login));
     let output = perform(given(), Kind::Http(Box::new(mirrored))).await.unwrap();
-    assert_eq!(
-        output.get("content"),
-        Some(&Value::from("Some(\"«sealed»\") Some(\"Basic «sealed»\")"))
-    );
+    assert!(matches!(output.get("content"), Some(Value::Sealed(_))));
     let request = output.get("request").unwrap();
-    assert_eq!(
-        request.get("uri"),
-        Some(&Value::from(format!("http://{server}/mirror?key=«sealed»")))
-    );
+    assert!(matches!(request.get("uri"), Some(Value::Sealed(_))));
     let headers = request.get("headers").unwrap();
-    assert_eq!(headers.get("authorization"), Some(&Value::from("«sealed»")));
-    assert_eq!(headers.get("x-key"), Some(&Value::from("«sealed»")));
+    assert_eq!(headers.get("authorization"), Some(&Value::from("«sealed»")), "never data");
+    assert!(matches!(headers.get("x-key"), Some(Value::Sealed(_))));
+    assert_eq!(output.get("statusCode"), Some(&Value::Int(200)));
 
     let refused = http("get", &format!("http://{server}/refuse/${{ $secrets.key | @uri }}"));
     let problem = perform(given(), Kind::Http(Box::new(refused))).await.unwrap_err();
@@ -163,8 +161,8 @@ async fn no_secret_leaves_through_a_process() {
         output: Return::All,
     };
     let output = perform(given(), Kind::Shell(Box::new(shell))).await.unwrap();
-    assert_eq!(output.get("stdout"), Some(&Value::from("«sealed»|«sealed»")));
-    assert_eq!(output.get("stderr"), Some(&Value::from("«sealed»")));
+    assert!(matches!(output.get("stdout"), Some(Value::Sealed(_))));
+    assert!(matches!(output.get("stderr"), Some(Value::Sealed(_))));
 
     shell = Shell {
         command: text("printf %s \"$KEY\" >&2; exit 1"),

@@ -1,0 +1,169 @@
+//! Opening what is sealed before anything looks at it, and sealing what leaves.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use windlass_proto::audit::AuditAction;
+use windlass_proto::limits;
+use windlass_proto::plan::uses_input;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::sealed::Sealed;
+use windlass_proto::value::Value;
+use windlass_proto::wire::Sealing;
+use zeroize::Zeroizing;
+
+use super::Attempt;
+use super::secrets::in_time;
+use crate::lease::SecretError;
+use crate::seal::Content;
+
+impl Attempt<'_> {
+    /// Opens what is sealed in the input and the variables, in one request, if this work looks at them.
+    pub(super) async fn open(&mut self) -> Result<(), Problem> {
+        let sealed = self.sealed();
+        if sealed.is_empty() || !uses_input(self.task, &self.assignment.work) {
+            return Ok(());
+        }
+        let opened = self.open_all(&sealed).await;
+        let audit = self.audit();
+        audit.tell(AuditAction::Opened, opened.is_ok(), |event| {
+            event.detail = Some(match &opened {
+                Ok(_) => count(sealed.len()).into(),
+                Err(problem) => problem.detail.clone().unwrap_or_default(),
+            });
+        });
+        let mut values: HashMap<Sealed, Value> = HashMap::new();
+        for (sealed, content) in sealed.into_iter().zip(opened?) {
+            self.seal.add_content(&content, Arc::new(sealed.clone()));
+            values.insert(sealed, content.value);
+        }
+        let plain = |value: &Value| {
+            value.clone().map_sealed(&mut |it| values.get(&*it).cloned().unwrap_or_default())
+        };
+        self.input = plain(&self.input);
+        let variables = self.scope.variables.iter();
+        self.scope.variables =
+            Cow::Owned(variables.map(|(name, value)| (name.clone(), plain(value))).collect());
+        Ok(())
+    }
+
+    /// What is sealed in the input and the variables, each value once.
+    fn sealed(&self) -> Vec<Sealed> {
+        let variables = self.assignment.variables.iter().map(|(_, value)| value);
+        let mut all: Vec<Sealed> = Vec::new();
+        let mut known = std::collections::HashSet::new();
+        for value in std::iter::once(&self.assignment.input).chain(variables) {
+            value.each_sealed(&mut |it| {
+                if known.insert(it.clone()) {
+                    all.push((**it).clone());
+                }
+            });
+        }
+        all
+    }
+
+    async fn open_all(&mut self, sealed: &[Sealed]) -> Result<Vec<Content>, Problem> {
+        let namespace = &self.assignment.workflow.namespace;
+        if let Some(foreign) = sealed.iter().find(|it| it.namespace != *namespace) {
+            let detail = format!(
+                "a value that was sealed in the namespace {} cannot be opened in {namespace}",
+                foreign.namespace
+            );
+            return Err(Problem::new(Standard::Authorization, detail));
+        }
+        if !self.audit().has_room() {
+            let error = SecretError::Unavailable("too many audit events wait to be kept".into());
+            return Err(sealing_problem("opened", &error));
+        }
+        let texts = in_time(self.lease().open(sealed)).await;
+        let texts = texts.map_err(|error| sealing_problem("opened", &error))?;
+        let contents =
+            texts.iter().map(|text| Content::from_bytes(text)).collect::<Option<Vec<_>>>();
+        contents.filter(|it| it.len() == sealed.len()).ok_or_else(|| {
+            let detail = "a sealed value holds what this version of the worker cannot read";
+            Problem::new(Standard::Runtime, detail)
+        })
+    }
+
+    /// What may be reported of `value`: where it contains a secret, that is as the namespace's policy
+    /// says.
+    pub(super) async fn protect(&mut self, value: Value) -> Result<Value, Problem> {
+        let found = self.seal.find(&value);
+        if found.is_empty() {
+            return Ok(value);
+        }
+        let policy = self.assignment.grant.as_ref().map_or(Sealing::default(), |it| it.sealing);
+        match policy {
+            Sealing::Expose => {
+                self.audit().tell(AuditAction::Exposed, true, |_| ());
+                return Ok(value);
+            }
+            Sealing::Refuse => {
+                self.audit().tell(AuditAction::Refused, true, |_| ());
+                let detail =
+                    "the result contains a secret, which the policy of this namespace refuses";
+                return Err(Problem::new(Standard::Authorization, detail));
+            }
+            Sealing::Seal => {}
+        }
+        let (contents, mut replacements) = self.seal.contents(&found);
+        if !contents.is_empty() {
+            let sealed = self.seal_all(&contents).await;
+            self.audit().tell(AuditAction::Sealed, sealed.is_ok(), |event| {
+                event.detail = Some(match &sealed {
+                    Ok(_) => count(contents.len()).into(),
+                    Err(problem) => problem.detail.clone().unwrap_or_default(),
+                });
+            });
+            replacements.add(&contents, sealed?);
+        }
+        Ok(self.seal.replace(value, &found, &replacements))
+    }
+
+    async fn seal_all(&mut self, contents: &[Content]) -> Result<Vec<Sealed>, Problem> {
+        let mut texts: Vec<Zeroizing<Vec<u8>>> = Vec::with_capacity(contents.len());
+        let mut bytes = 0;
+        for content in contents {
+            let text = content.to_bytes().ok_or_else(|| {
+                Problem::new(Standard::Runtime, "a value cannot be written down to be sealed")
+            })?;
+            bytes += text.len();
+            if bytes > limits::PAYLOAD_BYTES {
+                return Err(super::too_large());
+            }
+            texts.push(text);
+        }
+        let sealed = in_time(self.lease().seal(&texts)).await.and_then(|sealed| {
+            let complete = sealed.len() == texts.len();
+            complete.then_some(sealed).ok_or_else(|| {
+                SecretError::Unavailable("it sealed another number of values than asked".into())
+            })
+        });
+        sealed.map_err(|error| sealing_problem("sealed", &error))
+    }
+}
+
+fn count(values: usize) -> String {
+    if values == 1 { "1 value".to_owned() } else { format!("{values} values") }
+}
+
+/// The problem of a value that cannot be `done`.
+fn sealing_problem(done: &str, error: &SecretError) -> Problem {
+    let subject =
+        if done == "sealed" { "a result that contains a secret" } else { "a sealed value" };
+    let detail = format!("{subject} cannot be {done}: {error}");
+    match error {
+        SecretError::Missing | SecretError::Forbidden => {
+            let detail = format!(
+                "{subject} cannot be {done}: the secret store does not permit it to this workflow"
+            );
+            Problem::new(Standard::Authorization, detail)
+        }
+        SecretError::Unavailable(_) => Problem::new(Standard::Runtime, detail).with_status(503),
+        SecretError::OtherKey(_) => Problem::new(Standard::Configuration, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests;

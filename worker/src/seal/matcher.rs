@@ -1,0 +1,131 @@
+//! Looking for all forms of all secrets at once.
+
+use std::collections::{HashMap, HashSet};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use windlass_proto::limits;
+use zeroize::Zeroizing;
+
+use super::forms::Form;
+
+/// Finds secrets in one pass over a text, however many there are and however large they are: of a long
+/// one its beginning is looked for.
+///
+/// The automaton keeps what it looks for in memory of its own, which is not wiped.
+pub(super) struct Matcher {
+    /// None if it could not be made: then everything counts as a secret.
+    automaton: Option<AhoCorasick>,
+    needles: Vec<Needle>,
+    texts: Vec<Zeroizing<String>>,
+}
+
+/// What is looked for: the beginning of these forms of this secret.
+struct Needle {
+    secret: usize,
+    forms: Vec<Form>,
+}
+
+impl Matcher {
+    pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
+        let texts: Vec<_> = secrets.map(|it| Zeroizing::new(it.to_owned())).collect();
+        let mut patterns: Vec<Zeroizing<String>> = Vec::new();
+        let mut needles: Vec<Needle> = Vec::new();
+        for (secret, text) in texts.iter().enumerate() {
+            let first = patterns.len();
+            for form in Form::all() {
+                let pattern = Zeroizing::new(form.of(head(text)));
+                if pattern.len() < limits::SECRET_SHORTEST_BYTES {
+                    continue;
+                }
+                // Most forms of most secrets are the same.
+                let same = patterns[first..].iter().position(|it| **it == *pattern);
+                match same.and_then(|at| needles.get_mut(first + at)) {
+                    Some(needle) => needle.forms.push(form),
+                    None => {
+                        patterns.push(pattern);
+                        needles.push(Needle { secret, forms: vec![form] });
+                    }
+                }
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            // The other kind takes memory out of proportion to what is looked for.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .match_kind(MatchKind::Standard)
+            .build(patterns.iter().map(|it| it.as_bytes()))
+            .ok();
+        Self { automaton, needles, texts }
+    }
+
+    /// True when a secret is in `text`.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        self.automaton.as_ref().is_none_or(|it| it.is_match(text))
+    }
+
+    /// The numbers of the secrets in `text`, in order.
+    pub(super) fn found(&self, text: &str) -> Vec<usize> {
+        let Some(automaton) = &self.automaton else { return (0..self.texts.len()).collect() };
+        let mut found: HashSet<usize> = HashSet::new();
+        for hit in automaton.find_overlapping_iter(text) {
+            found.extend(self.needles.get(hit.pattern().as_usize()).map(|it| it.secret));
+            if found.len() == self.texts.len() {
+                break;
+            }
+        }
+        let mut found: Vec<usize> = found.into_iter().collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// `text` with `shown` in the place of secrets; where they overlap or touch, once.
+    pub(super) fn replaced(&self, text: &str, shown: &str) -> String {
+        let Some(automaton) = &self.automaton else { return shown.to_owned() };
+        let mut wholes: HashMap<usize, Vec<Zeroizing<String>>> = HashMap::new();
+        let mut spans: Vec<(usize, usize)> = Vec::new();
+        for hit in automaton.find_overlapping_iter(text) {
+            let number = hit.pattern().as_usize();
+            let wholes = wholes.entry(number).or_insert_with(|| self.wholes(number));
+            let rest = text.get(hit.start()..).unwrap_or_default();
+            let same = wholes.iter().map(|whole| common(whole, rest)).max().unwrap_or(0);
+            spans.push((hit.start(), hit.end().max(hit.start() + same)));
+        }
+        spans.sort_unstable();
+        let mut out = String::with_capacity(text.len());
+        let mut done = 0;
+        for (index, (start, end)) in spans.iter().enumerate() {
+            if *start > done || index == 0 {
+                out.push_str(text.get(done..*start).unwrap_or_default());
+                out.push_str(shown);
+            }
+            done = done.max(*end);
+        }
+        out.push_str(text.get(done..).unwrap_or_default());
+        out
+    }
+
+    /// The whole forms of which a needle is the beginning; none where it is all.
+    fn wholes(&self, needle: usize) -> Vec<Zeroizing<String>> {
+        let Some(needle) = self.needles.get(needle) else { return Vec::new() };
+        match self.texts.get(needle.secret) {
+            Some(text) if text.len() > limits::SECRET_HEAD_BYTES => {
+                needle.forms.iter().map(|form| Zeroizing::new(form.of(text))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The beginning by which a secret is recognised.
+fn head(text: &str) -> &str {
+    let mut end = text.len().min(limits::SECRET_HEAD_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// Bytes that both begin with, up to the end of a character.
+fn common(a: &str, b: &str) -> usize {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
+    same.map(|(character, _)| character.len_utf8()).sum()
+}

@@ -117,9 +117,8 @@ impl Granter {
 
 /// True when a value that workers have sealed travels with the assignment: its worker has to log in
 /// to open it, even where the task reaches no secret.
-fn carries_sealed(_assignment: &Assignment) -> bool {
-    // Values have no sealed kind yet.
-    false
+fn carries_sealed(assignment: &Assignment) -> bool {
+    assignment.input.has_sealed() || assignment.variables.iter().any(|(_, it)| it.has_sealed())
 }
 
 fn few(needs: &[SecretName]) -> Result<(), Problem> {

@@ -11,7 +11,8 @@ use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, until};
 
 /// Where the database's credentials are.
-const CONFIG: &str = "[vault.secret.orders-db]\nengine = \"database\"\nmount = \"database\"\npath = \"readonly\"\n";
+const CONFIG: &str =
+    "[vault.secret.orders-db]\nengine = \"database\"\nmount = \"database\"\npath = \"readonly\"\n";
 
 /// Seconds after which a credential that nobody renews is gone.
 const TTL: u64 = 4;
@@ -54,10 +55,9 @@ do:
 
 /// The credential in the first request that the server has seen.
 async fn credential(stub: &Stub) -> (String, String) {
-    let body = until(SOON, "the task's request", || async {
-        Some(stub.seen().first()?.body.clone())
-    })
-    .await;
+    let body =
+        until(SOON, "the task's request", || async { Some(stub.seen().first()?.body.clone()) })
+            .await;
     let body: Value = serde_json::from_str(&body).unwrap();
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     (text("username"), text("password"))

@@ -33,6 +33,10 @@ pub(super) struct Wishes {
     pub(super) config: String,
     /// Further flags of `windlass secret setup vault`.
     pub(super) setup: Vec<String>,
+    /// Whether all processes log everything they can.
+    pub(super) trace: bool,
+    /// Where workers put temporary files.
+    pub(super) temporary: Option<std::path::PathBuf>,
 }
 
 impl House {
@@ -59,7 +63,16 @@ impl House {
             .worker(&["--secrets-config", &file])
             .worker(&wishes.worker);
         layout.coordinator_flags.extend(wishes.coordinator);
-        let fleet = Fleet::with(layout).await;
+        let mut fleet = Fleet::prepare(layout).await;
+        for role in fleet.workers.iter_mut().chain([&mut fleet.coordinator]) {
+            if wishes.trace {
+                role.variables.push(("WINDLASS_LOG".to_owned(), "trace".to_owned()));
+            }
+            if let Some(folder) = &wishes.temporary {
+                role.variables.push(("TMPDIR".to_owned(), folder.display().to_string()));
+            }
+        }
+        fleet.start_all().await;
         let house = Self { fleet, bao, nats, config };
         house.set_up(&wishes.setup).await.exits(0);
         house
@@ -68,7 +81,8 @@ impl House {
     /// Runs `windlass secret setup vault --apply` for the coordinator as it listens now.
     pub(super) async fn set_up(&self, more: &[String]) -> Output {
         let jwks = format!("{}/.well-known/jwks.json", self.fleet.api.base());
-        let mut arguments: Vec<String> = ["secret", "setup", "vault", "--apply"].map(str::to_owned).into();
+        let mut arguments: Vec<String> =
+            ["secret", "setup", "vault", "--apply"].map(str::to_owned).into();
         arguments.extend(["--secrets-config".to_owned(), self.config_file()]);
         arguments.extend(["--jwks-url".to_owned(), jwks]);
         arguments.extend(["--issuer".to_owned(), ISSUER.to_owned()]);

@@ -150,7 +150,8 @@ async fn a_jwt_that_is_forged_altered_or_too_old_is_refused() {
         assert!(matches!(refused, Err(400 | 403)), "{what}: {refused:?}");
     }
     // Used again inside its life it gives what it gave, and the store's log tells of both.
-    let (first, second) = (login(&house, &good).await.unwrap(), login(&house, &good).await.unwrap());
+    let (first, second) =
+        (login(&house, &good).await.unwrap(), login(&house, &good).await.unwrap());
     assert_eq!(status(&house, &first, "secret/data/production/acme/orders-key").await, 200);
     assert_eq!(status(&house, &second, "secret/data/production/acme/bills-key").await, 403);
     let logins = house.bao.audit_log().into_iter().filter(|it| {
@@ -196,7 +197,8 @@ async fn attempts_at_the_same_time_never_see_each_other_s_rights() {
                 login(&house, other).await.unwrap();
             }
             for (path, _) in &tokens {
-                let status = status(&house, &token, &format!("secret/data/production/{path}")).await;
+                let status =
+                    status(&house, &token, &format!("secret/data/production/{path}")).await;
                 assert_eq!(status, if path == own { 200 } else { 403 }, "{own} reads {path}");
             }
         }

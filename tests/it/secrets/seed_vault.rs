@@ -43,7 +43,8 @@ async fn house(stub: &Stub) -> House {
 /// The versions of secrets that the history of a run names.
 async fn used(house: &House, outcome: &Value) -> Vec<String> {
     let history = house.fleet.api.history(outcome["id"].as_str().unwrap()).await;
-    let secrets = history.iter().flat_map(|it| it["secrets"].as_array().cloned().unwrap_or_default());
+    let secrets =
+        history.iter().flat_map(|it| it["secrets"].as_array().cloned().unwrap_or_default());
     secrets.map(|it| it.as_str().unwrap().to_owned()).collect()
 }
 
@@ -58,7 +59,10 @@ async fn a_header_carries_what_the_store_holds_and_after_a_change_the_new_value(
         for (value, version) in [(KEY, 1), (NEXT, 2)] {
             value.clone_into(&mut key.lock().unwrap());
             house.put(namespace, "api-key-secret", json!({"value": value})).await;
-            let before = house.bao.read(&format!("secret/metadata/production/{namespace}/api-key-secret")).await;
+            let before = house
+                .bao
+                .read(&format!("secret/metadata/production/{namespace}/api-key-secret"))
+                .await;
             let current = before.ok()["data"]["current_version"].clone();
             let outcome = house.fleet.api.run(&workflow, &json!({})).await;
             assert_eq!(outcome["output"], json!({"accepted": true}), "{version}: {outcome}");

@@ -76,10 +76,15 @@ impl Fleet {
     /// Starts what `layout` says; all have joined when this returns.
     pub(crate) async fn with(layout: Layout) -> Self {
         let mut fleet = Self::prepare(layout).await;
-        fleet.coordinator.launch();
-        fleet.workers.iter_mut().for_each(Role::launch);
-        fleet.ready().await;
+        fleet.start_all().await;
         fleet
+    }
+
+    /// Starts what was prepared; all have joined when this returns.
+    pub(crate) async fn start_all(&mut self) {
+        self.coordinator.launch();
+        self.workers.iter_mut().for_each(Role::launch);
+        self.ready().await;
     }
 
     /// Makes the key and the command lines; nothing runs yet.

@@ -10,45 +10,114 @@ pub(super) struct Servers {
 
 /// Tasks with `S` in the place of the secret: each is tried, and its error kept.
 const TASKS: &[(&str, &str)] = &[
-    ("set", "set: {direct: '${ S }', base64: '${ S | tostring | @base64 }', uri: '${ S | tostring | @uri }', json: '${ S | tojson }', text: 'Bearer ${ S | tostring }'}"),
+    (
+        "set",
+        "set: {direct: '${ S }', base64: '${ S | tostring | @base64 }', uri: '${ S | tostring | @uri }', json: '${ S | tojson }', text: 'Bearer ${ S | tostring }'}",
+    ),
     ("echo_body", "call: http\nwith: {method: post, endpoint: 'ECHO/echo', body: {it: '${ S }'}}"),
-    ("echo_text", "call: http\nwith: {method: post, endpoint: 'ECHO/echo', headers: {content-type: text/plain}, body: '${ S | tostring }'}"),
-    ("echo_header", "call: http\nwith: {method: get, endpoint: 'ECHO/echo', headers: {x-it: '${ S | tostring }'}, output: response}"),
-    ("echo_query", "call: http\nwith: {method: get, endpoint: 'ECHO/echo', query: {it: '${ S | tostring }'}, output: response}"),
-    ("echo_path", "call: http\nwith: {method: get, endpoint: '${ \"ECHO/echo/\" + (S | tostring | @uri) }', output: response}"),
-    ("echo_raw", "call: http\nwith: {method: post, endpoint: 'ECHO/echo', body: {it: '${ S }'}, output: raw}"),
+    (
+        "echo_text",
+        "call: http\nwith: {method: post, endpoint: 'ECHO/echo', headers: {content-type: text/plain}, body: '${ S | tostring }'}",
+    ),
+    (
+        "echo_header",
+        "call: http\nwith: {method: get, endpoint: 'ECHO/echo', headers: {x-it: '${ S | tostring }'}, output: response}",
+    ),
+    (
+        "echo_query",
+        "call: http\nwith: {method: get, endpoint: 'ECHO/echo', query: {it: '${ S | tostring }'}, output: response}",
+    ),
+    (
+        "echo_path",
+        "call: http\nwith: {method: get, endpoint: '${ \"ECHO/echo/\" + (S | tostring | @uri) }', output: response}",
+    ),
+    (
+        "echo_raw",
+        "call: http\nwith: {method: post, endpoint: 'ECHO/echo', body: {it: '${ S }'}, output: raw}",
+    ),
     ("refused", "call: http\nwith: {method: post, endpoint: 'ECHO/fail', body: {it: '${ S }'}}"),
     ("broken", "call: http\nwith: {method: post, endpoint: 'ECHO/broken', body: {it: '${ S }'}}"),
-    ("closed", "call: http\nwith: {method: get, endpoint: '${ \"CLOSED/\" + (S | tostring | @uri) }'}"),
-    ("redirected", "call: http\nwith: {method: get, endpoint: '${ \"ECHO/redirect?to=\" + (S | tostring | @uri) }'}"),
+    (
+        "closed",
+        "call: http\nwith: {method: get, endpoint: '${ \"CLOSED/\" + (S | tostring | @uri) }'}",
+    ),
+    (
+        "redirected",
+        "call: http\nwith: {method: get, endpoint: '${ \"ECHO/redirect?to=\" + (S | tostring | @uri) }'}",
+    ),
     ("no_url", "call: http\nwith: {method: get, endpoint: '${ S | tostring }'}"),
-    ("basic", "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {basic: {username: me, password: '${ S | tostring }'}}}}"),
-    ("bearer", "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {bearer: {token: '${ S | tostring }'}}}}"),
-    ("digest", "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/digest', authentication: {digest: {username: me, password: '${ S | tostring }'}}}}"),
-    ("oauth2", "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {oauth2: {authority: 'ECHO', grant: client_credentials, client: {id: me, secret: '${ S | tostring }'}}}}}"),
-    ("openapi", "call: openapi\nwith: {document: {endpoint: 'ECHO/openapi.json'}, operationId: echo, parameters: {it: '${ S | tostring }'}}"),
-    ("shell", "run: {shell: {command: 'printf \"%s\" \"$IT\"; printf \"%s\" \"$IT\" | base64 -w0 >&2', environment: {IT: '${ S | tostring }'}}, return: all}"),
+    (
+        "basic",
+        "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {basic: {username: me, password: '${ S | tostring }'}}}}",
+    ),
+    (
+        "bearer",
+        "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {bearer: {token: '${ S | tostring }'}}}}",
+    ),
+    (
+        "digest",
+        "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/digest', authentication: {digest: {username: me, password: '${ S | tostring }'}}}}",
+    ),
+    (
+        "oauth2",
+        "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {oauth2: {authority: 'ECHO', grant: client_credentials, client: {id: me, secret: '${ S | tostring }'}}}}}",
+    ),
+    (
+        "openapi",
+        "call: openapi\nwith: {document: {endpoint: 'ECHO/openapi.json'}, operationId: echo, parameters: {it: '${ S | tostring }'}}",
+    ),
+    (
+        "shell",
+        "run: {shell: {command: 'printf \"%s\" \"$IT\"; printf \"%s\" \"$IT\" | base64 -w0 >&2', environment: {IT: '${ S | tostring }'}}, return: all}",
+    ),
     ("shell_argument", "run: {shell: {command: echo, arguments: ['${ S | tostring }']}}"),
     ("shell_stdin", "run: {shell: {command: 'cat; cat >&2; exit 3', stdin: '${ S | tostring }'}}"),
-    ("shell_killed", "run: {shell: {command: 'printf \"%s\" \"$IT\"; kill -9 $$', environment: {IT: '${ S | tostring }'}}}"),
-    ("javascript", "run: {script: {language: js, code: 'console.log(process.env.IT); console.error(process.env.IT); throw new Error(process.env.IT)', environment: {IT: '${ S | tostring }'}}}"),
-    ("python", "run: {script: {language: python, code: 'import os; print(os.environ[\"IT\"]); raise ValueError(os.environ[\"IT\"])', environment: {IT: '${ S | tostring }'}}}"),
+    (
+        "shell_killed",
+        "run: {shell: {command: 'printf \"%s\" \"$IT\"; kill -9 $$', environment: {IT: '${ S | tostring }'}}}",
+    ),
+    (
+        "javascript",
+        "run: {script: {language: js, code: 'console.log(process.env.IT); console.error(process.env.IT); throw new Error(process.env.IT)', environment: {IT: '${ S | tostring }'}}}",
+    ),
+    (
+        "python",
+        "run: {script: {language: python, code: 'import os; print(os.environ[\"IT\"]); raise ValueError(os.environ[\"IT\"])', environment: {IT: '${ S | tostring }'}}}",
+    ),
     ("function", "call: echo\nwith: {it: '${ S }'}"),
     ("log", "call: log\nwith: {message: 'log-marker ${ S | tostring }'}"),
     ("log_error", "call: logError\nwith: {message: '${ S | tostring }', it: '${ S }'}"),
-    ("raise", "raise: {error: {type: 'https://example.com/errors/it', status: 400, title: '${ S | tostring }', detail: 'it is ${ S | tostring }'}}"),
-    ("emit", "emit: {event: {with: {source: /canary, type: com.example.canary, data: {it: '${ S }'}}}}"),
+    (
+        "raise",
+        "raise: {error: {type: 'https://example.com/errors/it', status: 400, title: '${ S | tostring }', detail: 'it is ${ S | tostring }'}}",
+    ),
+    (
+        "emit",
+        "emit: {event: {with: {source: /canary, type: com.example.canary, data: {it: '${ S }'}}}}",
+    ),
     ("loop", "for: {each: it, in: '${ [S, \"other\"] }'}\ndo:\n- inside: {set: {it: '${ $it }'}}"),
-    ("switch", "switch:\n- same: {when: '${ (S | tostring) == \"x\" }', then: continue}\n- other: {then: continue}"),
+    (
+        "switch",
+        "switch:\n- same: {when: '${ (S | tostring) == \"x\" }', then: continue}\n- other: {then: continue}",
+    ),
     ("condition", "if: '${ S != null }'\nset: {done: true}"),
     ("raised_by_jq", "set: {it: '${ S | tostring | error }'}"),
     ("no_number", "set: {it: '${ [S | tostring] | tonumber }'}"),
     ("added", "set: {it: '${ {a: S} + 1 }'}"),
     ("input_from", "input: {from: '${ {it: S} }'}\ncall: echo\nwith: {it: '${ .it }'}"),
     ("output_as", "call: echo\nwith: {it: 1}\noutput: {as: '${ {it: S, more: .} }'}"),
-    ("child", "run: {workflow: {namespace: canary, name: child, version: '1.0.0', input: {it: '${ $context.set.direct }'}}}"),
-    ("hears_itself", "fork:\n  branches:\n  - hear: {listen: {to: {one: {with: {type: com.example.NAME}}}}}\n  - say: {emit: {event: {with: {source: /canary, type: com.example.NAME, data: {it: '${ $context.set.direct }'}}}}}"),
-    ("used_again", "call: http\nwith: {method: post, endpoint: 'ECHO/again', body: {it: '${ $context.set.text }'}}"),
+    (
+        "child",
+        "run: {workflow: {namespace: canary, name: child, version: '1.0.0', input: {it: '${ $context.set.direct }'}}}",
+    ),
+    (
+        "hears_itself",
+        "fork:\n  branches:\n  - hear: {listen: {to: {one: {with: {type: com.example.NAME}}}}}\n  - say: {emit: {event: {with: {source: /canary, type: com.example.NAME, data: {it: '${ $context.set.direct }'}}}}}",
+    ),
+    (
+        "used_again",
+        "call: http\nwith: {method: post, endpoint: 'ECHO/again', body: {it: '${ $context.set.text }'}}",
+    ),
 ];
 
 /// The workflow for the secret `name`.
@@ -67,12 +136,15 @@ do:
             .replace("CLOSED", &servers.closed);
         let secret = format!("$secrets[\"{name}\"]");
         // `S` alone is the secret; letters around it make other words.
-        let body: String = body.split_inclusive(|it: char| !it.is_ascii_alphanumeric()).map(|word| {
-            match word.strip_prefix('S') {
-                Some(rest) if rest.chars().all(|it| !it.is_ascii_alphanumeric()) => format!("{secret}{rest}"),
+        let body: String = body
+            .split_inclusive(|it: char| !it.is_ascii_alphanumeric())
+            .map(|word| match word.strip_prefix('S') {
+                Some(rest) if rest.chars().all(|it| !it.is_ascii_alphanumeric()) => {
+                    format!("{secret}{rest}")
+                }
                 _ => word.to_owned(),
-            }
-        }).collect();
+            })
+            .collect();
         text.push_str(&format!("- {task}:\n    try:\n    - {task}_itself:\n"));
         for line in body.lines() {
             text.push_str(&format!("        {line}\n"));

@@ -84,6 +84,11 @@ impl Role {
         self.signal(Signal::CONT);
     }
 
+    /// The present process's id.
+    pub(crate) fn id(&self) -> i32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Any signal.
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.as_ref().expect("it runs").signal(signal);

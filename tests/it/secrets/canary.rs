@@ -1,0 +1,267 @@
+//! Unlikely secrets go through everything a task can do, and fail at; then everything that could keep
+//! or show one is searched, raw and in every usual encoding.
+
+mod workflow;
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::house::{House, Wishes};
+use crate::support::command::windlass;
+use crate::support::leak::Needles;
+use crate::support::stub::{Reply, Seen, Stub};
+use crate::support::until::{SOON, until};
+use crate::support::{paths, ports};
+use workflow::Servers;
+
+/// The values, by the names of their secrets.
+fn canaries() -> Vec<(&'static str, Value)> {
+    let mut random = fastrand::Rng::with_seed(8192);
+    let long: String = (0..8192).map(|_| random.alphanumeric()).collect();
+    vec![
+        ("short", json!("≋~⌬")),
+        ("plain", json!("c4nary-Zk8vQ2xT7pLw9sRd")),
+        ("unicode", json!("каnарейка 金絲雀 🐤 Ünïcode")),
+        ("quotes", json!("it's \"q\\uoted\" <b>&amp; c4nary\nsecond line of the c4nary\tits end")),
+        ("long", json!(long)),
+        (
+            "object",
+            json!({
+                "username": "c4nary-user-Xw3", "password": "pa$$ c4nary/+=%41",
+                "nested": {"keys": ["c4nary-nested-77", 918_273_645_546_372_i64]},
+            }),
+        ),
+        ("looks-like-json", json!("{\"c4nary\": [\"inside-a-text\"]}")),
+    ]
+}
+
+/// Answers with everything it was sent, in many encodings.
+fn echo(seen: &Seen) -> Reply {
+    let all = format!("{}?{}\n{}", seen.path, seen.query, seen.body);
+    let hex: String = all.bytes().map(|it| format!("{it:02x}")).collect();
+    let base64 = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(&all)
+    };
+    let header = |name: &str| seen.header(name).unwrap_or_default().to_owned();
+    let body = json!({
+        "method": seen.method, "all": all, "hex": hex, "base64": base64, "query": seen.query,
+        "body": serde_json::from_str::<Value>(&seen.body).unwrap_or(Value::Null),
+        "authorization": header("authorization"), "x-it": header("x-it"),
+        "html": all.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;"),
+    });
+    match seen.path.as_str() {
+        "/fail" => Reply::Json(500, body),
+        "/broken" => Reply::Raw(200, "application/json", all.into_bytes()),
+        "/redirect" => Reply::Redirect(302, format!("/gone?{}", seen.query)),
+        "/gone" => Reply::Text(410, all),
+        "/oauth2/token" => {
+            Reply::Json(400, json!({"error": "invalid_client", "error_description": all}))
+        }
+        "/digest" => Reply::Json(401, body),
+        "/openapi.json" => Reply::Json(200, openapi()),
+        _ => Reply::Json(200, body),
+    }
+}
+
+fn openapi() -> Value {
+    let parameter = json!({"name": "it", "in": "query", "schema": {"type": "string"}});
+    json!({
+        "openapi": "3.0.0", "info": {"title": "echo", "version": "1"},
+        "paths": {"/echo": {"get": {"operationId": "echo", "parameters": [parameter],
+            "responses": {"200": {"description": "ok"}}}}},
+    })
+}
+
+/// Everything that was said on the bus since it began.
+struct Tap(Arc<Mutex<Vec<u8>>>);
+
+impl Tap {
+    async fn on(url: &str) -> Self {
+        let client = async_nats::connect(url).await.unwrap();
+        let mut all = client.subscribe(">").await.unwrap();
+        client.flush().await.unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let into = heard.clone();
+        tokio::spawn(async move {
+            // The client lives as long as its subscription is read.
+            let _client = client;
+            while let Some(message) = all.next().await {
+                let mut heard = into.lock().unwrap();
+                heard.extend_from_slice(message.subject.as_bytes());
+                heard.extend_from_slice(format!("{:?}", message.headers).as_bytes());
+                heard.extend_from_slice(&message.payload);
+            }
+        });
+        Self(heard)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// Whatever keeps or shows something of what a fleet does.
+struct Places(Vec<(String, Vec<u8>)>);
+
+impl Places {
+    async fn of(house: &House, tap: &Tap, health: &str, ids: &[String]) -> Self {
+        let api = &house.fleet.api;
+        let mut all = vec![
+            ("the bus".to_owned(), tap.bytes()),
+            ("the logs".to_owned(), house.fleet.stderr().into_bytes()),
+        ];
+        for path in [
+            "/v1/instances",
+            "/v1/workflows",
+            "/v1/workers",
+            "/v1/secrets",
+            "/v1/audit",
+            "/v1/secrets/policy",
+            "/metrics",
+            "/openapi.json",
+            "/.well-known/jwks.json",
+        ] {
+            all.push((format!("GET {path}"), api.get(path).await.body.to_string().into_bytes()));
+        }
+        let health = crate::support::client::Api::new(health).get("/metrics").await;
+        all.push(("a worker's metrics".to_owned(), health.body.to_string().into_bytes()));
+        for id in ids {
+            for part in ["", "/history", "/output", "/input"] {
+                let path = format!("/v1/instances/{id}{part}");
+                all.push((
+                    format!("GET {path}"),
+                    api.get(&path).await.body.to_string().into_bytes(),
+                ));
+            }
+            for command in ["show", "history"] {
+                let told = windlass(&[command, id, "--url", &api.base()]).await;
+                let text = format!("{}{}", told.stdout, told.stderr);
+                all.push((format!("windlass {command}"), text.into_bytes()));
+            }
+        }
+        for folder in [house.fleet.data(), house.nats.data()] {
+            for file in paths::files(&folder) {
+                all.push((file.display().to_string(), std::fs::read(&file).unwrap()));
+            }
+        }
+        Self(all)
+    }
+
+    /// The places in which a needle is, by what they are called.
+    fn with(&self, needles: &Needles) -> Vec<String> {
+        let found = self.0.iter().map(|(place, bytes)| (place, needles.found_in(bytes)));
+        found
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(place, names)| format!("{place}: {names:?}"))
+            .collect()
+    }
+}
+
+/// Takes `name` through everything; gives the instance's id once it has ended.
+async fn run_through(house: &House, name: &str, servers: &Servers) -> String {
+    let workflow = house.fleet.api.deploy(&workflow::text(name, servers)).await;
+    let id = house.fleet.api.start(&workflow, &json!({})).await;
+    let view = house.fleet.api.ends(&id).await;
+    assert_eq!(view["status"], "completed", "{name}: {view}");
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_anywhere_but_where_it_was_sent_to() {
+    let stub = Stub::http(echo).await;
+    let servers =
+        Servers { echo: stub.url(""), closed: format!("http://127.0.0.1:{}", ports::free()) };
+    let health = format!("127.0.0.1:{}", ports::free());
+    let policy = tempfile::NamedTempFile::new().unwrap();
+    let rules = "[[allow]]\n[sealing]\nnamespaces = {open = \"expose\"}\n";
+    std::fs::write(policy.path(), rules).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let mut house = House::with(Wishes {
+        workers: 1,
+        worker: vec!["--health".to_owned(), health.clone()],
+        coordinator: vec![
+            "--secret-policy".to_owned(),
+            policy.path().display().to_string(),
+            "--lifecycle".to_owned(),
+            "task".to_owned(),
+        ],
+        trace: true,
+        temporary: Some(temporary.path().to_owned()),
+        ..Wishes::default()
+    })
+    .await;
+    let tap = Tap::on(&house.nats.url()).await;
+    house.fleet.api.deploy(&workflow::child(&servers)).await;
+    let canaries = canaries();
+    let mut ids = Vec::new();
+    for (name, value) in &canaries {
+        let data = if value.is_object() { value.clone() } else { json!({"value": value}) };
+        house.put("canary", name, data).await;
+        ids.push(run_through(&house, name, &servers).await);
+    }
+    // What was sent arrived as it is: the secrets were really there.
+    let sent: String = stub.seen().iter().map(|it| it.body.clone()).collect();
+    let plain = Needles::of(canaries.iter().map(|(name, value)| (*name, value)));
+    let arrived = plain.found_in(sent.as_bytes());
+    for (name, _) in &canaries {
+        assert!(
+            arrived.iter().any(|it| it.starts_with(name)),
+            "{name} was never sent: {arrived:?}"
+        );
+    }
+    let again = stub.seen().iter().filter(|it| it.path == "/again").count();
+    assert!(again >= 2 * canaries.len(), "{again} sealed values were used again");
+
+    // A namespace in which secrets are let through shows that the search looks everywhere.
+    let planted = json!("planted-8c1fD0v3");
+    house.put("open", "planted", json!({"value": planted})).await;
+    let open = "document: {dsl: '1.0.3', namespace: open, name: planted, version: '1.0.0'}\n\
+                use: {secrets: [planted]}\n\
+                do:\n- a: {set: {it: '${ $secrets.planted }'}}\n\
+                - b: {emit: {event: {with: {source: /open, type: com.example.open, data: '${ . }'}}}}\n";
+    let workflow = house.fleet.api.deploy(open).await;
+    let exposed = house.fleet.api.run(&workflow, &json!({})).await;
+    assert_eq!(exposed["output"], json!({"it": planted}), "{exposed}");
+    ids.push(exposed["id"].as_str().unwrap().to_owned());
+    let needle = Needles::of([("planted", &planted)]);
+    until(SOON, "the planted value on the bus", || async {
+        (!needle.found_in(&tap.bytes()).is_empty()).then_some(())
+    })
+    .await;
+
+    limits_of_memory(&house);
+    house.fleet.workers[0].terminate().await;
+    house.fleet.workers[0].launch();
+    house.fleet.joins(0, 1).await;
+    let places = Places::of(&house, &tap, &format!("http://{health}"), &ids).await;
+    let shown = places.with(&needle).join("\n");
+    for place in
+        ["the bus", "GET /v1/instances/", "windlass show", "windlass history", "/data/", ".blk"]
+    {
+        assert!(shown.contains(place), "the planted value is not seen in {place}:\n{shown}");
+    }
+    let logs = house.fleet.stderr();
+    for mark in ["log-marker", "TRACE", "«sealed»"] {
+        assert!(logs.contains(mark), "the logs do not hold {mark}");
+    }
+
+    let found = places.with(&plain);
+    assert!(found.is_empty(), "secrets are found in\n{}", found.join("\n"));
+    let left: Vec<_> = paths::files(temporary.path()).into_iter().collect();
+    for file in left {
+        plain.absent_from(&file.display().to_string(), &std::fs::read(&file).unwrap());
+    }
+    house.fleet.assert_sound();
+}
+
+/// No process of ours leaves its memory in a file when it dies.
+fn limits_of_memory(house: &House) {
+    for role in house.fleet.workers.iter().chain([&house.fleet.coordinator]) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", role.id())).unwrap();
+        let cores = limits.lines().find(|it| it.starts_with("Max core file size")).unwrap();
+        assert_eq!(cores.split_whitespace().nth(4), Some("0"), "{cores}");
+    }
+}

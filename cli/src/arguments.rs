@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run, show,
-    start, validate, version, watch, worker,
+    bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run, secret,
+    show, start, validate, version, watch, worker,
 };
 use crate::error::CliError;
 
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Resume(control::ResumeArgs),
     /// Send events to the instances that listen
     Event(event::Args),
+    /// See who uses which secrets, and say who may
+    Secret(secret::Args),
     /// Explain the code of an error or a finding
     Explain(explain::Args),
     /// Check the journal in a data directory
@@ -82,6 +84,7 @@ impl Command {
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
             Self::Event(args) => event::run(args).await,
+            Self::Secret(args) => secret::run(args).await,
             Self::Explain(args) => explain::run(&args),
             Self::Fsck(args) => fsck::run(&args),
             Self::Bench(args) => bench::run(args).await,
@@ -133,6 +136,11 @@ mod tests {
             "windlass coordinator key --pool gpu",
             "windlass worker --key wk1_x --concurrency 4 --health 127.0.0.1:0",
             "windlass worker list --output json",
+            "windlass secret list --output table",
+            "windlass secret policy show --url http://h:1",
+            "windlass secret policy set p.toml --replacing ab",
+            "windlass secret check a.yaml b.yaml",
+            "windlass dev --environment test --issuer https://h --secret-policy p.toml",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
         }
@@ -154,6 +162,10 @@ mod tests {
             "windlass list --output xml",
             "windlass event send",
             "windlass event send {} --file e.json",
+            "windlass secret",
+            "windlass secret check",
+            "windlass coordinator --environment a/b",
+            "windlass coordinator --key-rotation 1s",
         ] {
             let error = parse(line).err();
             assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");

@@ -11,6 +11,7 @@ pub(crate) mod fsck;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod validate;

@@ -77,7 +77,7 @@ impl Bench {
         let document =
             format!("document: {{dsl: '1.0.3', namespace: sim, name: {name}, version: '1.0.0'}}");
         let text = format!("{document}\n{body}");
-        let deployed = self.shared.catalog.deploy(&text, self.now).ok().unwrap();
+        let deployed = self.shared.catalog.deploy(&text, self.now, |_| Ok(())).ok().unwrap();
         self.shared.catalog.plan(&deployed.digest).unwrap()
     }
 

@@ -23,7 +23,9 @@ use crate::output::{self, Format};
 ///
 /// Exit code 1 when one is not.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass secret check order.yaml --url http://coordinator:7400")]
+#[command(
+    after_help = "Example:\n  windlass secret check order.yaml --url http://coordinator:7400"
+)]
 pub(super) struct Args {
     /// Definitions, YAML or JSON
     #[arg(required = true, value_name = "FILE")]
@@ -134,10 +136,8 @@ mod tests {
         let of = |environment| -> Vec<_> {
             findings(&plan, &policy, environment).iter().map(Finding::row).collect()
         };
-        let expected = [
-            ["acme/order:1.0.0", "a", "yes", "yes"],
-            ["acme/order:1.0.0", "b", "yes", "no"],
-        ];
+        let expected =
+            [["acme/order:1.0.0", "a", "yes", "yes"], ["acme/order:1.0.0", "b", "yes", "no"]];
         assert_eq!(of("test"), expected);
         assert!(of("production").iter().all(|it| it[3] == "no"));
     }

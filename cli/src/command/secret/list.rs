@@ -36,8 +36,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 fn rows(secret: &Json) -> Vec<Vec<String>> {
     let text = |value: &Json| value.as_str().unwrap_or("").to_owned();
     let row = |used: &Json| {
-        let [namespace, name, version] =
-            ["namespace", "name", "version"].map(|it| text(&used[it]));
+        let [namespace, name, version] = ["namespace", "name", "version"].map(|it| text(&used[it]));
         let permitted = if used["permitted"] == true { "yes" } else { "no" };
         let tasks = used["tasks"].as_array().into_iter().flatten().map(text);
         vec![

@@ -38,7 +38,7 @@ impl<'s> Run<'s> {
         let catalog = Arc::new(Catalog::open(journal.clone(), options()).unwrap());
         for text in &texts {
             if let Err(windlass_coordinator::catalog::Refused::Invalid(found)) =
-                catalog.deploy(text, Timestamp(BEGINNING))
+                catalog.deploy(text, Timestamp(BEGINNING), |_| Ok(()))
             {
                 panic!("a generated definition is refused: {found:#?}\n{text}");
             }

@@ -157,7 +157,9 @@ impl Run<'_> {
         };
         // An expression is evaluated there because it names the secret.
         let secrets = match assignment.work {
-            Work::Evaluate(_) => vec![SecretUse { name: SecretName(SECRET.0.into()), version: Some("7".into()) }],
+            Work::Evaluate(_) => {
+                vec![SecretUse { name: SecretName(SECRET.0.into()), version: Some("7".into()) }]
+            }
             Work::Perform => Vec::new(),
         };
         let report = Report { key, result, secrets };

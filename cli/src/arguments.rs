@@ -137,6 +137,11 @@ mod tests {
             "windlass worker --key wk1_x --concurrency 4 --health 127.0.0.1:0",
             "windlass worker list --output json",
             "windlass secret setup vault --environment production --batch-tokens",
+            "windlass secret list --output table",
+            "windlass secret policy show --url http://h:1",
+            "windlass secret policy set p.toml --replacing ab",
+            "windlass secret check a.yaml b.yaml",
+            "windlass dev --environment test --issuer https://h --secret-policy p.toml",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
         }
@@ -158,6 +163,10 @@ mod tests {
             "windlass list --output xml",
             "windlass event send",
             "windlass event send {} --file e.json",
+            "windlass secret",
+            "windlass secret check",
+            "windlass coordinator --environment a/b",
+            "windlass coordinator --key-rotation 1s",
         ] {
             let error = parse(line).err();
             assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");

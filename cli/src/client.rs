@@ -67,6 +67,15 @@ impl Client {
         Ok(self.send(self.request(Method::GET, path).query(query)).await?.1)
     }
 
+    /// The text at `path`, of at most `limit` bytes.
+    pub(crate) async fn text(&self, path: &[&str], limit: usize) -> Result<String, CliError> {
+        let request = self.request(Method::GET, path);
+        let answer = self.open(request.timeout(Duration::from_millis(API_REQUEST_MS))).await?;
+        let bytes = bytes(answer, limit).await?;
+        String::from_utf8(bytes)
+            .map_err(|error| CliError::coded(&NOT_UNDERSTOOD, &format!("not UTF-8: {error}")))
+    }
+
     /// Sends a request and reads the JSON it is answered with.
     pub(crate) async fn send(
         &self,
@@ -94,20 +103,27 @@ impl Client {
     }
 }
 
-async fn read(mut response: Response) -> Result<Json, CliError> {
-    let refused = |detail: &str| CliError::coded(&NOT_UNDERSTOOD, detail);
+async fn read(response: Response) -> Result<Json, CliError> {
     let status = response.status();
+    let bytes = bytes(response, ANSWER_BYTES).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let detail = format!("the answer (status {status}) is not JSON: {error}");
+        CliError::coded(&NOT_UNDERSTOOD, &detail)
+    })
+}
+
+async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     while let Some(chunk) =
         response.chunk().await.map_err(|error| CliError::coded(&UNREACHABLE, &chain(&error)))?
     {
-        if bytes.len() + chunk.len() > ANSWER_BYTES {
-            return Err(refused(&format!("the answer is more than {ANSWER_BYTES} bytes")));
+        if bytes.len() + chunk.len() > limit {
+            let detail = format!("the answer is more than {limit} bytes");
+            return Err(CliError::coded(&NOT_UNDERSTOOD, &detail));
         }
         bytes.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| refused(&format!("the answer (status {status}) is not JSON: {error}")))
+    Ok(bytes)
 }
 
 /// The message of an error and of what is behind it; the outermost alone says little.

@@ -102,8 +102,18 @@ pub(crate) const BENCH_FAILED: Code = Code {
                   mean nothing, so none are printed.",
 };
 
+/// A secret of a definition is not in order.
+pub(crate) const SECRET_MISSING: Code = Code {
+    code: "WL0709",
+    status: 403,
+    title: "A secret is not in order",
+    explanation: "`windlass secret check` found a secret that a definition uses and does not declare \
+                  in `use.secrets`, or that the coordinator's policy does not permit; its output \
+                  says which. `windlass secret policy show` shows the policy.",
+};
+
 /// Every code of the command line.
-const ALL: [&Code; 9] = [
+const ALL: [&Code; 10] = [
     &UNREACHABLE,
     &CANCELLED,
     &TIMED_OUT,
@@ -113,6 +123,7 @@ const ALL: [&Code; 9] = [
     &BENCH_FAILED,
     &JOURNAL_FAILED,
     &SETUP_FAILED,
+    &SECRET_MISSING,
 ];
 
 /// The explanation of any code of Windlass.

@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 async fn show(args: &ShowArgs) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
     let text = client.text(&["v1", "secrets", "policy"], POLICY_BYTES).await?;
-    output::text(&text);
+    output::text_line(&text);
     Ok(())
 }
 

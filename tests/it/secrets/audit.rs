@@ -1,0 +1,221 @@
+//! The audit trail over crashes: what was acknowledged is there, and nothing is there twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use windlass_proto::audit::{AuditAction, AuditEvent};
+use windlass_proto::sealed::Sealed;
+use windlass_proto::secret::SecretName;
+use windlass_proto::time::Timestamp;
+use windlass_proto::wire::key::WorkerKey;
+use windlass_proto::wire::message::Audited;
+use windlass_worker::fleet::FleetOptions;
+use windlass_worker::{
+    Lease, SecretContext, SecretData, SecretError, SecretSource, SecretValue, Worker,
+};
+
+use super::deploy_call;
+use super::hand::Hand;
+use crate::support::fleet::Fleet;
+use crate::support::nats::Nats;
+use crate::support::stub::{Reply, Stub};
+use crate::support::until::{SOON, moment, until};
+
+fn event(number: u64) -> Audited {
+    let event = AuditEvent {
+        id: Uuid::from_u128(u128::from(number)),
+        at: Timestamp(number),
+        action: AuditAction::Granted,
+        success: true,
+        task: None,
+        worker: Some("somebody else".into()),
+        secret: Some(SecretName("api-key".into())),
+        version: Some("7".into()),
+        environment: None,
+        lease: None,
+        request: None,
+        traceparent: None,
+        detail: None,
+    };
+    Audited { number, event }
+}
+
+/// The lines of the file: all whole.
+fn lines(fleet: &Fleet) -> Vec<Value> {
+    let text = std::fs::read_to_string(fleet.data().join("audit.jsonl")).unwrap();
+    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+}
+
+/// How often each event is in the file.
+fn counts(fleet: &Fleet) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in lines(fleet) {
+        *counts.entry(line["id"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_kill_9_and_repeats_are_kept_once() {
+    let nats = Nats::start().await;
+    let mut fleet = Fleet::start(&nats, 0).await;
+    let (mut next, mut acknowledged) = (1, 0);
+    for round in 0..4 {
+        let mut hand = Hand::join(&nats, &fleet, "hand-1").await;
+        // Everything that was not acknowledged, and more, as a worker does it.
+        for batch in 0..20 {
+            next += 5;
+            hand.tell((acknowledged + 1..next).map(event).collect()).await;
+            if batch == 10 + round {
+                // In the middle of it, at any moment.
+                fleet.coordinator.kill().await;
+                break;
+            }
+            acknowledged = hand.audited(SOON).await.unwrap();
+            assert_eq!(acknowledged, next - 1);
+        }
+        let counts = counts(&fleet);
+        for number in 1..=acknowledged {
+            let id = Uuid::from_u128(u128::from(number)).to_string();
+            assert_eq!(counts.get(&id), Some(&1), "event {number}, round {round}");
+        }
+        fleet.coordinator.launch();
+        fleet.coordinator_ready().await;
+    }
+    let mut hand = Hand::join(&nats, &fleet, "hand-1").await;
+    hand.tell((1..next).map(event).collect()).await;
+    assert_eq!(hand.audited(SOON).await, Some(next - 1));
+    let counts = counts(&fleet);
+    assert_eq!(counts.len() as u64, next - 1);
+    assert!(counts.values().all(|it| *it == 1), "{counts:?}");
+    let told = lines(&fleet);
+    assert!(told.iter().all(|it| it["worker"] == "hand-1"), "who said it, the coordinator knows");
+    let last = fleet.api.get("/v1/audit?limit=2").await.ok();
+    let seqs: Vec<_> = last["items"].as_array().unwrap().iter().map(|it| &it["at"]).collect();
+    assert_eq!(seqs, [&json!(next - 1), &json!(next - 2)], "newest first");
+    // More than a batch is not what a worker says.
+    hand.tell((1..300).map(event).collect()).await;
+    assert_eq!(hand.audited(Duration::from_millis(300)).await, None);
+    fleet.assert_sound();
+}
+
+/// A store of one secret, which tells of every read.
+struct Telling;
+
+struct Told(SecretContext);
+
+impl SecretSource for Telling {
+    fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
+        Box::new(Told(context))
+    }
+}
+
+impl Lease for Told {
+    fn read<'a>(
+        &'a mut self,
+        name: &'a SecretName,
+    ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
+        for action in [AuditAction::Requested, AuditAction::Granted] {
+            self.0.audit.tell(action, true, |event| event.secret = Some(name.clone()));
+        }
+        Box::pin(async { Ok(SecretValue::new(SecretData::Text("hunter2".to_owned()))) })
+    }
+
+    fn seal<'a>(
+        &'a mut self,
+        _texts: &'a [zeroize::Zeroizing<Vec<u8>>],
+    ) -> BoxFuture<'a, Result<Vec<Sealed>, SecretError>> {
+        Box::pin(async { Err(SecretError::Forbidden) })
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        _sealed: &'a [Sealed],
+    ) -> BoxFuture<'a, Result<Vec<zeroize::Zeroizing<Vec<u8>>>, SecretError>> {
+        Box::pin(async { Err(SecretError::Forbidden) })
+    }
+
+    fn release(self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.0.audit.tell(AuditAction::Revoked, true, |_| {});
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_workers_do_with_secrets_is_told_however_often_the_coordinator_dies() {
+    const TASKS: usize = 60;
+    let nats = Nats::start().await;
+    let stub = Stub::http(|_| Reply::Json(200, json!({"paid": true}))).await;
+    let mut fleet = Fleet::start(&nats, 0).await;
+    let options = FleetOptions::new(&nats.url(), WorkerKey::parse(&fleet.key).unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move { drop(stopped.await) };
+    let builder = Worker::builder().secret_source(Arc::new(Telling));
+    let worker = tokio::spawn(builder.serve(options, stopped, |_| {}));
+    let workflow = deploy_call(&fleet, &stub.url("/")).await;
+    let mut ids = Vec::new();
+    for number in 0..TASKS {
+        ids.push(fleet.api.start(&workflow, &json!({})).await);
+        if number % 20 == 10 {
+            moment(Duration::from_millis(30)).await;
+            fleet.restart_coordinator().await;
+        }
+    }
+    for id in &ids {
+        assert_eq!(fleet.api.ends(id).await["status"], "completed");
+    }
+    // The worker ends only when all it did is on disk.
+    stop.send(()).unwrap();
+    worker.await.unwrap().unwrap();
+    let counts = counts(&fleet);
+    assert!(counts.values().all(|it| *it == 1), "{counts:?}");
+    for id in &ids {
+        let of: Vec<_> =
+            lines(&fleet).into_iter().filter(|it| it["task"]["instance"] == **id).collect();
+        for action in ["secret.requested", "secret.granted", "secret.lease.revoked"] {
+            let told = of.iter().filter(|it| it["action"] == action).count();
+            assert!(told >= 1, "{action} of {id}: {of:?}");
+        }
+        let worker = of[0]["worker"].as_str().unwrap();
+        assert!(worker.starts_with("worker-"), "{worker}");
+    }
+    let text = std::fs::read_to_string(fleet.data().join("audit.jsonl")).unwrap();
+    assert!(!text.contains("hunter2"));
+    fleet.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_has_a_copy_that_programs_can_follow() {
+    let nats = Nats::start().await;
+    let fleet = Fleet::start(&nats, 0).await;
+    let mut hand = Hand::join(&nats, &fleet, "hand-1").await;
+    hand.tell((1..=100).map(event).collect()).await;
+    assert_eq!(hand.audited(SOON).await, Some(100));
+    // What comes again is published once.
+    hand.tell((1..=101).map(event).collect()).await;
+    assert_eq!(hand.audited(SOON).await, Some(101));
+    let bus = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let stream = until(SOON, "101 audit events in the stream", || async {
+        let mut stream = bus.get_stream("WINDLASS_AUDIT").await.ok()?;
+        (stream.info().await.ok()?.state.messages >= 101).then_some(stream)
+    })
+    .await;
+    let first = stream.direct_get(1).await;
+    let (subject, payload) = match first {
+        Ok(message) => (message.subject.to_string(), message.payload),
+        Err(_) => {
+            let message = stream.get_raw_message(1).await.unwrap();
+            (message.subject.to_string(), message.payload)
+        }
+    };
+    assert_eq!(subject, "windlass.audit._");
+    let told: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((&told["secret"], &told["worker"]), (&json!("api-key"), &json!("hand-1")));
+    assert_eq!(bus.get_stream("WINDLASS_AUDIT").await.unwrap().cached_info().state.messages, 101);
+    fleet.assert_sound();
+}

@@ -5,7 +5,7 @@ mod bus;
 mod failover;
 mod health;
 mod poison;
-pub(crate) mod rogue;
+mod rogue;
 mod size;
 mod tls;
 mod trust;

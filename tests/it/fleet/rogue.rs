@@ -42,7 +42,7 @@ fn introduction(identity: &str) -> Introduction {
 }
 
 /// Joins as a worker by hand; none when nobody answers.
-pub(crate) async fn join(
+async fn join(
     client: &Client,
     key: &WorkerKey,
     identity: &str,
@@ -54,7 +54,7 @@ pub(crate) async fn join(
 }
 
 /// Says something within a session.
-pub(crate) async fn say(client: &Client, joined: &mut Joined, said: &ToCoordinator) {
+async fn say(client: &Client, joined: &mut Joined, said: &ToCoordinator) {
     for frame in joined.channel.seal(&encode(said).unwrap(), 4_096) {
         let subject = Prefix::default().to_coordinator(joined.session);
         client.publish(subject, frame.into()).await.unwrap();

@@ -4,17 +4,14 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-use windlass_proto::wire::key::WorkerKey;
-use windlass_proto::wire::message::{Beat, Sent, ToCoordinator, ToWorker, decode};
-use windlass_proto::wire::subject::Prefix;
+use windlass_proto::wire::message::Sent;
 
+use super::hand::Hand;
 use super::house::{House, Wishes};
-use crate::fleet::rogue::{join, say};
 use crate::support::stub::{Reply, Stub};
-use crate::support::until::{SOON, until, within};
+use crate::support::until::{SOON, until};
 
 /// A workflow of this name that sends the secret `key` to `url`.
 fn sending(namespace: &str, name: &str, url: &str) -> String {
@@ -27,28 +24,6 @@ do:
     with: {{method: post, endpoint: '{url}', body: '${{ $secrets[\"{name}-key\"] }}'}}
 "
     )
-}
-
-/// A worker in the hands of somebody else: it takes an assignment and looks at what came with it.
-async fn stolen_assignment(house: &House, identity: &str) -> Sent {
-    let client = async_nats::connect(house.nats.url()).await.unwrap();
-    let key = WorkerKey::parse(&house.fleet.key).unwrap();
-    let mut joined = join(&client, &key, identity).await.unwrap().unwrap();
-    let mut frames = client.subscribe(Prefix::default().to_worker(joined.session)).await.unwrap();
-    client.flush().await.unwrap();
-    let beat = Beat { number: 1, concurrency: 1, ..Beat::default() };
-    say(&client, &mut joined, &ToCoordinator { beat: Some(beat), ..Default::default() }).await;
-    within(SOON, "an assignment for the thief", async {
-        loop {
-            let frame = frames.next().await.expect("the bus is there");
-            let Ok(Some(message)) = joined.channel.open(&frame.payload) else { continue };
-            let mut said: ToWorker = decode(&message).unwrap();
-            if let Some(sent) = said.assignments.pop() {
-                return sent;
-            }
-        }
-    })
-    .await
 }
 
 fn jwt(sent: &Sent) -> String {
@@ -90,8 +65,9 @@ fn named(namespace: &str, name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_reads_its_own_secrets_and_no_others() {
     let house = house_with_secrets("http://127.0.0.1:9/").await;
+    let mut thief = Hand::join(&house.nats, &house.fleet, "thief").await;
     house.fleet.api.start(&named("acme", "orders"), &json!({})).await;
-    let sent = stolen_assignment(&house, "thief").await;
+    let sent = thief.task().await;
     let token = login(&house, &jwt(&sent)).await.unwrap();
     assert_eq!(status(&house, &token, "secret/data/production/acme/orders-key").await, 200);
     for path in [
@@ -122,8 +98,9 @@ async fn an_attempt_reads_its_own_secrets_and_no_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jwt_that_is_forged_altered_or_too_old_is_refused() {
     let house = house_with_secrets("http://127.0.0.1:9/").await;
+    let mut thief = Hand::join(&house.nats, &house.fleet, "thief").await;
     house.fleet.api.start(&named("acme", "orders"), &json!({})).await;
-    let sent = stolen_assignment(&house, "thief").await;
+    let sent = thief.task().await;
     let good = jwt(&sent);
     let [header, payload, signature] =
         <[&str; 3]>::try_from(good.split('.').collect::<Vec<_>>()).unwrap();
@@ -165,10 +142,8 @@ async fn a_jwt_that_is_forged_altered_or_too_old_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_worker_without_a_task_can_read_nothing() {
     let house = house_with_secrets("http://127.0.0.1:9/").await;
-    // All it has: its key and the address of the store.
-    let client = async_nats::connect(house.nats.url()).await.unwrap();
-    let key = WorkerKey::parse(&house.fleet.key).unwrap();
-    let _joined = join(&client, &key, "thief").await.unwrap().unwrap();
+    // All it has: its key, which lets it join, and the address of the store.
+    let _thief = Hand::join(&house.nats, &house.fleet, "thief").await;
     for token in ["", &house.fleet.key] {
         let status = status(&house, token, "secret/data/production/acme/orders-key").await;
         assert_eq!(status, 403);
@@ -181,10 +156,11 @@ async fn a_stolen_worker_without_a_task_can_read_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_at_the_same_time_never_see_each_other_s_rights() {
     let house = house_with_secrets("http://127.0.0.1:9/").await;
+    let mut thief = Hand::join(&house.nats, &house.fleet, "thief").await;
     let mut tokens = Vec::new();
     for (namespace, name) in [("acme", "orders"), ("acme", "bills"), ("evil", "orders")] {
         house.fleet.api.start(&named(namespace, name), &json!({})).await;
-        let sent = stolen_assignment(&house, &format!("thief-of-{namespace}-{name}")).await;
+        let sent = thief.task().await;
         let workflow = &sent.assignment.workflow;
         assert_eq!((&*workflow.namespace, &*workflow.name), (namespace, name));
         tokens.push((format!("{namespace}/{name}-key"), jwt(&sent)));

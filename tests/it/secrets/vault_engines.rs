@@ -102,7 +102,7 @@ async fn what_is_made_for_an_attempt_ends_with_it() {
     assert_eq!(setup.leases().await, 1);
 
     lease.release().await;
-    assert_eq!(setup.leases().await, 0);
+    setup.until_leases(0).await;
     let revoked = setup.told.of(AuditAction::Revoked);
     assert_eq!(revoked.len(), 2, "the token and what it leased");
     assert!(revoked.iter().any(|it| it.lease.as_deref() == Some(&*hash)));

@@ -8,6 +8,7 @@ use windlass_worker::SecretError;
 
 use super::vault_setup::{Setup, Task, read, task, text, unavailable};
 use crate::support::stub::{Reply, Stub};
+use crate::support::tls;
 
 const READ: &str = "path \"secret/data/*\" { capabilities = [\"read\"] }";
 
@@ -128,6 +129,7 @@ async fn a_worker_logs_in_with_its_service_account() {
     setup.bao.write("sys/auth/kubernetes", json!({"type": "kubernetes"})).await;
     let config = json!({
         "kubernetes_host": cluster.url(""),
+        "kubernetes_ca_cert": tls::certificates(&["cluster"]).authority,
         "disable_local_ca_jwt": true,
         "token_reviewer_jwt": setup.service_account(),
     });

@@ -93,7 +93,7 @@ impl Setup {
     }
 
     pub(super) async fn on(bao: Bao, role: Json) -> Self {
-        bao.write("sys/mounts/secret", json!({"type": "kv", "options": {"version": "2"}})).await;
+        bao.mount_kv2("secret").await;
         bao.write("sys/mounts/transit", json!({"type": "transit"})).await;
         bao.write("secret/data/test/acme/key", json!({"data": {"value": "c4nary-1"}})).await;
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
@@ -247,6 +247,15 @@ impl Setup {
             "key_bits": 256,
         });
         self.bao.write("pki/roles/web", role).await;
+    }
+
+    /// Waits until there are as many leases of certificates as that: those of a revoked token end a
+    /// moment later.
+    pub(super) async fn until_leases(&self, number: usize) {
+        until(SOON, "the end of leases", || async {
+            (self.leases().await == number).then_some(())
+        })
+        .await;
     }
 
     /// Leases of certificates there are.

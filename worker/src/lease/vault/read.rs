@@ -13,7 +13,7 @@ use windlass_proto::secret::SecretName;
 
 use super::Attempt;
 use super::cache::Key;
-use super::call::{Answer, Call, Failure, Versioned, WipedData, seconds};
+use super::call::{Answer, Call, Failure, Versioned, WipedData, seconds, whole_seconds};
 use super::login::Claims;
 use super::token::{HeldLease, Life, Token};
 use crate::lease::config::{Mapped, PathConfig, VaultAuth, VaultEngine};
@@ -183,7 +183,7 @@ fn certificate(
             Some(names) => Some(mapped(names)?),
             None => None,
         },
-        ttl: pki.ttl.map(|it| format!("{}s", it.as_secs().max(1))),
+        ttl: pki.ttl.map(|it| format!("{}s", whole_seconds(it))),
         ..GenerateCertificateRequest::default()
     })
 }

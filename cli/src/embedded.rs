@@ -13,6 +13,7 @@ use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::journal::{Journal, JournalError};
 use windlass_proto::id::Digest;
+use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_worker::{PlanSource, Worker};
 
@@ -40,6 +41,7 @@ pub(crate) struct EmbeddedOptions {
 pub(crate) struct Embedded {
     /// The handle to call.
     pub(crate) coordinator: Coordinator,
+    worker: Worker,
 }
 
 /// Definitions for the worker, straight from the coordinator's catalog.
@@ -63,12 +65,13 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .build()
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
-    let start = move || start(data_dir.as_deref(), worker, &definitions, runtime, retention);
+    let hands = worker.clone();
+    let start = move || start(data_dir.as_deref(), hands, &definitions, runtime, retention);
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator = started
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
-    Ok(Embedded { coordinator })
+    Ok(Embedded { coordinator, worker })
 }
 
 /// Opens the journal, then the coordinator on it. Blocking.
@@ -105,5 +108,6 @@ impl Embedded {
         let coordinator = self.coordinator;
         // Joining threads blocks; a panic in one of them was reported by it.
         let _ = tokio::task::spawn_blocking(move || coordinator.stop()).await;
+        self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
     }
 }

@@ -352,3 +352,7 @@ pub const CACHED_SECRETS: usize = 1_000;
 /// Milliseconds by which a lease may outlive the deadline of its task before it is shortened: a worker
 /// that dies leaves no more behind, and most leases need no request for this.
 pub const LEASE_OVERHANG_MS: u64 = 60_000;
+
+/// Milliseconds a process that ends waits until what its tasks held of secrets has been given back:
+/// a request or two to the store. What is left then ends by itself.
+pub const RELEASE_MS: u64 = 5_000;

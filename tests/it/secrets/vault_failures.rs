@@ -76,6 +76,9 @@ async fn a_store_that_was_killed_is_used_again_with_the_same_token() {
 #[tokio::test]
 async fn a_store_that_asks_for_a_pause_gets_it() {
     let setup = Setup::start().await;
+    // Only then does it say how long to wait.
+    let headers = json!({"enable_rate_limit_response_headers": true});
+    setup.bao.write("sys/quotas/config", headers).await;
     let quota = json!({"path": "secret/", "rate": 1, "interval": "3s"});
     setup.bao.write("sys/quotas/rate-limit/tight", quota).await;
     let source = setup.source("");

@@ -52,6 +52,25 @@ async fn nothing_is_renewed_beyond_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_token_does_not_outlive_its_task_by_far() {
+    let setup = Setup::with_role(json!({"token_ttl": "1h"})).await;
+    let source = setup.source("");
+    let before = setup.accessors().await;
+    for (seconds, least, most) in [(None, 3_500, 3_600), (Some(10), 1, 70)] {
+        let task = Task { time: seconds.map(Duration::from_secs), ..task() };
+        let mut lease = setup.lease(&source, &task);
+        read(&mut *lease, "key").await.unwrap();
+        let now = setup.accessors().await;
+        let accessor = now.iter().find(|it| !before.contains(it)).unwrap();
+        let body = json!({"accessor": accessor});
+        let looked = setup.bao.write("auth/token/lookup-accessor", body).await;
+        let ttl = looked["data"]["ttl"].as_u64().unwrap();
+        assert!(ttl >= least && ttl <= most, "{seconds:?}: {ttl}");
+        lease.release().await;
+    }
+}
+
+#[tokio::test]
 async fn tokens_that_cannot_be_revoked_end_by_themselves() {
     let setup = Setup::with_role(json!({"token_type": "batch"})).await;
     let source = setup.source("");

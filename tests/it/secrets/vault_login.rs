@@ -131,7 +131,7 @@ async fn a_worker_logs_in_with_its_service_account() {
         "kubernetes_host": cluster.url(""),
         "kubernetes_ca_cert": tls::certificates(&["cluster"]).authority,
         "disable_local_ca_jwt": true,
-        "token_reviewer_jwt": setup.service_account(),
+        "token_reviewer_jwt": Setup::service_account(),
     });
     setup.bao.write("auth/kubernetes/config", config).await;
     let role = json!({
@@ -140,7 +140,7 @@ async fn a_worker_logs_in_with_its_service_account() {
         "token_policies": ["read"],
     });
     setup.bao.write("auth/kubernetes/role/worker", role).await;
-    let file = setup.file("account", &setup.service_account());
+    let file = setup.file("account", &Setup::service_account());
     let source = setup.source(&format!(
         "[vault.auth]\nmethod = \"kubernetes\"\nrole = \"worker\"\ntoken-file = \"{file}\"\n"
     ));

@@ -24,6 +24,27 @@ async fn setup() -> Setup {
     setup
 }
 
+#[tokio::test]
+async fn a_run_gives_back_what_was_made_for_it_before_it_ends() {
+    let setup = Setup::start().await;
+    setup.certificates().await;
+    let policy = "path \"pki/issue/web\" { capabilities = [\"update\"] }\n\
+                  path \"sys/leases/revoke\" { capabilities = [\"update\"] }";
+    setup.bao.write("sys/policies/acl/issue", json!({"policy": policy})).await;
+    let token = setup.token_file(json!({"policies": ["issue"]})).await;
+    setup.source(&format!(
+        "[vault.auth]\nmethod = \"token\"\ntoken-file = \"{token}\"\n\
+         [vault.secret.key]\nengine = \"pki\"\npath = \"web\"\ncommon-name = \"a.example\"\n\
+         field = \"serial_number\"\n"
+    ));
+    let stub = Stub::http(|_| Reply::Json(200, json!("welcome"))).await;
+    let file = definition(&setup, &stub.url("/"), "key");
+    windlass_in(setup.folder.path(), &arguments(&file)).await.exits(0);
+    assert_eq!(stub.count("/"), 1);
+    assert_eq!(setup.requests("update", "pki/issue/web"), 1);
+    assert_eq!(setup.leases().await, 0);
+}
+
 /// A workflow that calls `url` with the secret `name`.
 fn definition(setup: &Setup, url: &str, name: &str) -> String {
     setup.file(

@@ -189,17 +189,23 @@ impl Setup {
     }
 
     /// A token of a service account as a cluster makes it.
-    pub(super) fn service_account(&self) -> String {
+    pub(super) fn service_account() -> String {
+        let now = since_epoch().as_secs();
         let claims = json!({
             "iss": "kubernetes/serviceaccount",
             "sub": "system:serviceaccount:windlass:worker",
-            "exp": since_epoch().as_secs() + 600,
+            "iat": now,
+            "nbf": now,
+            "exp": now + 600,
             "kubernetes.io": {
                 "namespace": "windlass",
                 "serviceaccount": {"name": "worker", "uid": "1-2-3"},
             },
         });
-        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.signer).unwrap()
+        // The kinds of keys that clusters have; whether it is the cluster's is the cluster's to say.
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let signer = EncodingKey::from_ec_der(pair.serialized_der());
+        jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &signer).unwrap()
     }
 
     /// How many requests with this operation and path the store has answered.

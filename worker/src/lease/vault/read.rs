@@ -1,14 +1,11 @@
 //! Reading a secret from the engine that has it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::Instant;
 use vaultrs::api::database::requests::GenerateCredentialsRequest;
 use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 use vaultrs::api::pki::requests::GenerateCertificateRequest;
-use windlass_proto::limits;
 use windlass_proto::secret::SecretName;
 
 use super::Attempt;
@@ -129,15 +126,6 @@ impl Attempt {
         let mut value = value(config, data, None, request_id, &token)?;
         value.lease = lease;
         Ok(value)
-    }
-
-    /// How long a lease should last that would outlive the task by far; none when it does not.
-    fn too_long(&self, life: Life) -> Option<Duration> {
-        let overhang = Duration::from_millis(limits::LEASE_OVERHANG_MS);
-        let (deadline, ends) = (self.deadline?, life.ends?);
-        let long = life.renewable && ends.saturating_duration_since(deadline) > overhang;
-        // The attempt may still use it while it is reported on.
-        long.then(|| deadline.saturating_duration_since(Instant::now()) + overhang / 2)
     }
 }
 

@@ -16,6 +16,7 @@ use windlass_coordinator::journal::{Journal, JournalError};
 use windlass_coordinator::secrets::{Granter, Secrets, SecretsError, SecretsOptions};
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::id::Digest;
+use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_worker::{AuditSink, PlanSource, Worker};
 
@@ -48,6 +49,7 @@ pub(crate) struct EmbeddedOptions {
 pub(crate) struct Embedded {
     /// The handle to call.
     pub(crate) coordinator: Coordinator,
+    worker: Worker,
 }
 
 /// What the worker has of the coordinator, which is made after it: definitions, straight from the
@@ -93,13 +95,14 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .build()
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
+    let hands = worker.clone();
     let start =
-        move || start(data_dir.as_deref(), worker, &definitions, runtime, retention, secrets);
+        move || start(data_dir.as_deref(), hands, &definitions, runtime, retention, secrets);
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator = started
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
-    Ok(Embedded { coordinator })
+    Ok(Embedded { coordinator, worker })
 }
 
 /// Opens the journal, then the coordinator on it. Blocking.
@@ -151,6 +154,8 @@ impl Embedded {
     /// Stops worker and coordinator in an orderly way; what is open continues at the next start.
     pub(crate) async fn close(self) {
         let coordinator = self.coordinator;
+        // That is audited, so it comes first.
+        self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
         // Joining threads blocks; a panic in one of them was reported by it.
         let _ = tokio::task::spawn_blocking(move || coordinator.stop()).await;
     }

@@ -434,3 +434,6 @@ pub const SECRET_HEAD_BYTES: usize = 128;
 
 /// Names of secrets that are remembered because a warning about them was given: one is enough.
 pub const SECRET_WARNINGS: usize = 1_000;
+/// Milliseconds a process that ends waits until what its tasks held of secrets has been given back:
+/// a request or two to the store. What is left then ends by itself.
+pub const RELEASE_MS: u64 = 5_000;

@@ -1,4 +1,4 @@
-//! Secrets over the whole product: who may read which, how that is proved, and what is told of it.
+//! Secrets over the whole product: where they come from, who may read which, and that they stay there.
 
 mod audit;
 mod canary;
@@ -10,6 +10,14 @@ mod outage;
 mod policy;
 mod rights;
 mod seed_vault;
+mod vault_cache;
+mod vault_engines;
+mod vault_failures;
+mod vault_leases;
+mod vault_login;
+mod vault_run;
+mod vault_seal;
+mod vault_setup;
 
 use crate::support::fleet::Fleet;
 

@@ -201,7 +201,11 @@ impl Builder {
         };
         // On a thread of the pool, where the connection and the tasks run too. From the thread that
         // blocks on the whole runtime, as `main` does, every message would wake another thread twice.
-        let work = tokio::spawn(async move { attendance.work(stop, tell).await });
+        let work = tokio::spawn(async move {
+            let worked = attendance.work(stop, tell).await;
+            attendance.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
+            worked
+        });
         match AbortOnDropHandle::new(work).await {
             Ok(worked) => worked,
             Err(error) => match error.try_into_panic() {

@@ -191,6 +191,18 @@ audit "file" "to-file" {{
         self.with(self.root_token(), Method::GET, path, &Value::Null).await
     }
 
+    /// Mounts a key-value engine with versions and waits until it serves.
+    pub(crate) async fn mount_kv2(&self, mount: &str) {
+        let options = json!({"type": "kv", "options": {"version": "2"}});
+        self.write(&format!("sys/mounts/{mount}"), options).await;
+        // It refuses everything with 400 for a moment, while it becomes one with versions.
+        let config = format!("{mount}/config");
+        until(SOON, "an engine with versions", || async {
+            self.read(&config).await.status.is_success().then_some(())
+        })
+        .await;
+    }
+
     /// Deletes by root, which must succeed.
     pub(crate) async fn delete(&self, path: &str) {
         self.with(self.root_token(), Method::DELETE, path, &Value::Null).await.ok();
@@ -276,7 +288,7 @@ audit "file" "to-file" {{
 #[tokio::test]
 async fn a_store_keeps_what_it_holds_over_seals_stops_and_kills() {
     let mut bao = Bao::start().await;
-    bao.write("sys/mounts/secret", json!({"type": "kv", "options": {"version": "2"}})).await;
+    bao.mount_kv2("secret").await;
     bao.write("secret/data/a/key", json!({"data": {"value": "c4nary"}})).await;
     let read = bao.read("secret/data/a/key").await.ok();
     assert_eq!(read["data"]["data"], json!({"value": "c4nary"}));

@@ -31,6 +31,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use windlass_proto::limits;
 use windlass_proto::sealed::Sealed;
 use windlass_proto::secret::SecretName;
 use windlass_proto::time::Timestamp;
@@ -41,7 +42,7 @@ use self::cache::SecretCache;
 use self::call::{Answer, Call, Failure};
 use self::connection::Connection;
 use self::held::{Held, keep};
-use self::token::Token;
+use self::token::{Life, Token};
 use super::config::{SecretsConfigError, VaultConfig};
 use super::{Lease, SecretContext, SecretError, SecretSource, SecretValue};
 
@@ -127,7 +128,20 @@ impl Attempt {
         }
         let token = self.inner.log_in(&self.context).await?;
         self.held.set_token(token.clone());
+        if let Some(most) = self.too_long(token.life()) {
+            self.inner.renew_token(&token, Some(most), &self.context.audit).await;
+        }
         Ok(token)
+    }
+
+    /// How long something should last that would outlive the task by far, should nobody be left to
+    /// give it back; none when it would not.
+    fn too_long(&self, life: Life) -> Option<Duration> {
+        let overhang = Duration::from_millis(limits::LEASE_OVERHANG_MS);
+        let (deadline, ends) = (self.deadline?, life.ends?);
+        let long = life.renewable && ends.saturating_duration_since(deadline) > overhang;
+        // What is sealed or reported after the deadline still has half of that.
+        long.then(|| deadline.saturating_duration_since(Instant::now()) + overhang / 2)
     }
 
     /// Asks with a token; once more with a new one when the shared one is not known any more.

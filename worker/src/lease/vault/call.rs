@@ -191,6 +191,12 @@ pub(super) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count.min(365 * 24 * 3600))
 }
 
+/// A duration in whole seconds, as Vault takes it: rounded up, so that what is asked for reaches to
+/// where it should.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
 impl Zeroize for Wiped {
     fn zeroize(&mut self) {
         self.0.zeroize();

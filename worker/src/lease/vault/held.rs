@@ -13,7 +13,7 @@ use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
 
 use super::Inner;
-use super::call::{Call, Failure, seconds};
+use super::call::{Call, Failure, seconds, whole_seconds};
 use super::token::{HeldLease, Life, Token};
 use crate::lease::SecretContext;
 
@@ -128,7 +128,7 @@ impl Inner {
     ) {
         let mut body = json!({ "lease_id": id });
         if let Some(most) = most {
-            body["increment"] = most.as_secs().max(1).into();
+            body["increment"] = whole_seconds(most).into();
         }
         let call = Call::post("sys/leases/renew".to_owned(), &body);
         let answer = self.connection.send::<IgnoredAny>(call, Some(token.expose())).await;

@@ -18,7 +18,7 @@ use windlass_proto::wire::IdentityToken;
 use zeroize::Zeroizing;
 
 use super::Inner;
-use super::call::{Answer, Auth, Call, Failure, Wiped, seconds};
+use super::call::{Answer, Auth, Call, Failure, Wiped, seconds, whole_seconds};
 use super::token::{Life, Token};
 use crate::audit::AttemptAudit;
 use crate::lease::config::{VaultAuth, text};
@@ -198,7 +198,7 @@ impl Inner {
         most: Option<std::time::Duration>,
         audit: &AttemptAudit,
     ) {
-        let increment = most.map(|it| format!("{}s", it.as_secs().max(1)));
+        let increment = most.map(|it| format!("{}s", whole_seconds(it)));
         let Some(call) = Call::of(&RenewTokenSelfRequest { increment }) else { return };
         let answer = self.connection.send::<()>(call, Some(token.expose())).await;
         let mut life = token.life();

@@ -1,19 +1,16 @@
 //! Reading a secret from the engine that has it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::Instant;
 use vaultrs::api::database::requests::GenerateCredentialsRequest;
 use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 use vaultrs::api::pki::requests::GenerateCertificateRequest;
-use windlass_proto::limits;
 use windlass_proto::secret::SecretName;
 
 use super::Attempt;
 use super::cache::Key;
-use super::call::{Answer, Call, Failure, Versioned, WipedData, seconds};
+use super::call::{Answer, Call, Failure, Versioned, WipedData, seconds, whole_seconds};
 use super::login::Claims;
 use super::token::{HeldLease, Life, Token};
 use crate::lease::config::{Mapped, PathConfig, VaultAuth, VaultEngine};
@@ -130,15 +127,6 @@ impl Attempt {
         value.lease = lease;
         Ok(value)
     }
-
-    /// How long a lease should last that would outlive the task by far; none when it does not.
-    fn too_long(&self, life: Life) -> Option<Duration> {
-        let overhang = Duration::from_millis(limits::LEASE_OVERHANG_MS);
-        let (deadline, ends) = (self.deadline?, life.ends?);
-        let long = life.renewable && ends.saturating_duration_since(deadline) > overhang;
-        // The attempt may still use it while it is reported on.
-        long.then(|| deadline.saturating_duration_since(Instant::now()) + overhang / 2)
-    }
 }
 
 /// A secret as it was read; only one field of it where that is configured.
@@ -183,7 +171,7 @@ fn certificate(
             Some(names) => Some(mapped(names)?),
             None => None,
         },
-        ttl: pki.ttl.map(|it| format!("{}s", it.as_secs().max(1))),
+        ttl: pki.ttl.map(|it| format!("{}s", whole_seconds(it))),
         ..GenerateCertificateRequest::default()
     })
 }

@@ -48,7 +48,11 @@ pub(crate) struct EmbeddedOptions {
 pub(crate) struct Embedded {
     /// The handle to call.
     pub(crate) coordinator: Coordinator,
+    worker: Worker,
 }
+
+/// What giving back what tasks held of secrets may take at the end.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// What the worker has of the coordinator, which is made after it: definitions, straight from the
 /// catalog, and a place for audit events.
@@ -92,14 +96,14 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .audit(definitions.clone())
         .build()
         .map_err(|error| CliError::Usage(error.to_string()))?;
-    let runtime = Handle::current();
+    let (runtime, hands) = (Handle::current(), worker.clone());
     let start =
-        move || start(data_dir.as_deref(), worker, &definitions, runtime, retention, secrets);
+        move || start(data_dir.as_deref(), hands, &definitions, runtime, retention, secrets);
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator = started
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
-    Ok(Embedded { coordinator })
+    Ok(Embedded { coordinator, worker })
 }
 
 /// Opens the journal, then the coordinator on it. Blocking.
@@ -151,6 +155,8 @@ impl Embedded {
     /// Stops worker and coordinator in an orderly way; what is open continues at the next start.
     pub(crate) async fn close(self) {
         let coordinator = self.coordinator;
+        // That is audited, so it comes first.
+        self.worker.released(RELEASE).await;
         // Joining threads blocks; a panic in one of them was reported by it.
         let _ = tokio::task::spawn_blocking(move || coordinator.stop()).await;
     }

@@ -15,9 +15,9 @@ mod writer;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -60,8 +60,8 @@ pub struct AuditLine {
 /// The audit trail. It ends when it is dropped.
 pub struct AuditLog {
     place: Option<PathBuf>,
-    /// To the thread that writes; none once that was told to end.
-    messages: Mutex<Option<Sender<Message>>>,
+    /// To the thread that writes.
+    messages: Sender<Message>,
     /// Events that are not on disk.
     waiting: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
@@ -103,7 +103,7 @@ impl AuditLog {
         if let Err(error) = thread.spawn(move || writer.run(&inbox)) {
             return Err(AuditError::File { path: place.unwrap_or_default(), error });
         }
-        Ok(Self { place, messages: Mutex::new(Some(messages)), waiting, stopping })
+        Ok(Self { place, messages, waiting, stopping })
     }
 
     /// False while so many events wait for the disk that nothing more should be done with secrets.
@@ -123,10 +123,8 @@ impl AuditLog {
             return;
         }
         let message = Message { events, done: Box::new(done) };
-        if let Some(messages) = &*self.messages() {
-            // The thread ends only after this end has.
-            let _ = messages.send(message);
-        }
+        // The thread ends only after this end has.
+        let _ = self.messages.send(message);
     }
 
     /// Takes one event and lets it get to the disk.
@@ -160,22 +158,15 @@ impl AuditLog {
         file::last(path, limit).map_err(|error| AuditError::File { path: path.clone(), error })
     }
 
-    /// Waits until what it was given is on disk, for a bounded time, and takes nothing more.
-    /// Blocking.
-    pub fn close(&self) {
+    /// Waits until what it was given is on disk, for a bounded time. Blocking.
+    pub fn flush(&self) {
         let (done, flushed) = mpsc::channel::<()>();
         self.keep(Vec::new(), move || drop(done));
-        drop(self.messages().take());
         // An error says that the other end was dropped: it was called.
         let patience = Duration::from_millis(limits::AUDIT_KEEP_MS);
         if flushed.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-            tracing::error!("audit events of this process are lost: they could not be written");
+            tracing::error!("audit events could not be written in time");
         }
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    fn messages(&self) -> std::sync::MutexGuard<'_, Option<Sender<Message>>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

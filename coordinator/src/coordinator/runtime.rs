@@ -208,7 +208,7 @@ impl Runtime {
             owner.join();
         }
         self.committer.close();
-        self.links.secrets.audit.close();
+        self.links.secrets.audit.flush();
     }
 }
 

@@ -235,7 +235,7 @@ fn clean(place: &str, bytes: &[u8]) {
 }
 
 /// A value in the forms in which it may lie somewhere.
-fn encodings(value: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn encodings(value: &str) -> Vec<(&'static str, String)> {
     let hex: String = value.bytes().map(|it| format!("{it:02x}")).collect();
     let json = json!(value).to_string();
     let mut all = vec![

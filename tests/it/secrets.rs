@@ -1,0 +1,3 @@
+//! Secrets over the whole product.
+
+mod sealing;

@@ -9,6 +9,7 @@ mod identity;
 mod outage;
 mod policy;
 mod rights;
+mod sealing;
 mod seed_vault;
 mod vault_cache;
 mod vault_engines;

@@ -312,3 +312,16 @@ pub const LIFECYCLE_OUTPUT_BYTES: u64 = 48 << 10;
 
 /// Milliseconds between two looks at the streams.
 pub const STREAMS_CHECK_MS: u64 = 10_000;
+
+/// Milliseconds one read of a store may take unless configured: stores answer within tens, and a task
+/// has to be told of one that hangs before [`SECRET_TIMEOUT_MS`] is over.
+pub const STORE_TIMEOUT_MS: u64 = 5_000;
+
+/// Bytes of a store's answer: a secret of [`SECRET_BYTES`] in base64, and what is around it.
+pub const SECRET_ANSWER_BYTES: usize = 2 * SECRET_BYTES;
+
+/// Files of a directory that is one secret; Kubernetes mounts a handful.
+pub const SECRET_FILES: usize = 256;
+
+/// Milliseconds an access token to a store is kept at most, whatever life it is said to have.
+pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;

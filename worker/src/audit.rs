@@ -36,7 +36,9 @@ pub struct AttemptAudit {
 }
 
 impl AttemptAudit {
-    pub(crate) fn new(sink: Arc<dyn AuditSink>, assignment: &Assignment) -> Self {
+    /// Tells `sink` of what the attempt at `assignment` does.
+    #[must_use]
+    pub fn new(sink: Arc<dyn AuditSink>, assignment: &Assignment) -> Self {
         let task = AuditTask {
             workflow: assignment.workflow.clone(),
             instance: assignment.key.instance,

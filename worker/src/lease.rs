@@ -1,7 +1,20 @@
 //! Where secrets come from: what an attempt holds of a store, and the stores.
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod development;
+mod environment;
+mod files;
+#[cfg(feature = "google")]
+mod google;
+mod kubernetes;
+mod payload;
+mod remote;
+mod setup;
 mod standing;
+mod template;
 
 use std::sync::Arc;
 
@@ -15,7 +28,18 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Grant;
 use zeroize::{Zeroize, Zeroizing};
 
+#[cfg(feature = "aws")]
+pub use aws::{AwsConfig, AwsSecrets};
+#[cfg(feature = "azure")]
+pub use azure::{AzureAuth, AzureConfig, AzureSecrets};
+pub use environment::{EnvironmentConfig, EnvironmentSecrets};
+pub use files::{FileSecrets, FilesConfig};
+#[cfg(feature = "google")]
+pub use google::{GoogleAuth, GoogleConfig, GoogleSecrets};
+pub use kubernetes::{KubernetesConfig, KubernetesSecrets};
+pub use setup::StoreError;
 pub use standing::Standing;
+pub use template::PlaceConfig;
 
 use crate::audit::AttemptAudit;
 

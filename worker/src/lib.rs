@@ -23,10 +23,18 @@ mod worker;
 pub use audit::{AttemptAudit, AuditSink};
 pub use function::{Call, Function, FunctionError};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
+#[cfg(feature = "aws")]
+pub use lease::{AwsConfig, AwsSecrets};
+#[cfg(feature = "azure")]
+pub use lease::{AzureAuth, AzureConfig, AzureSecrets};
 pub use lease::{
-    DevelopmentSecrets, DevelopmentSecretsError, Lease, SecretContext, SecretData, SecretError,
-    SecretSource, SecretStore, SecretValue, Standing, lease_hash,
+    DevelopmentSecrets, DevelopmentSecretsError, EnvironmentConfig, EnvironmentSecrets,
+    FileSecrets, FilesConfig, KubernetesConfig, KubernetesSecrets, Lease, PlaceConfig,
+    SecretContext, SecretData, SecretError, SecretSource, SecretStore, SecretValue, Standing,
+    StoreError, lease_hash,
 };
+#[cfg(feature = "google")]
+pub use lease::{GoogleAuth, GoogleConfig, GoogleSecrets};
 pub use perform::{NonZeroExit, ProcessOptions};
 pub use tokio_util::sync::CancellationToken;
 pub use windlass_proto::problem::{Problem, Standard};

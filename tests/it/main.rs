@@ -25,6 +25,7 @@ mod mutate;
 mod protocol;
 mod python_worker;
 mod rust_worker;
+mod secrets;
 mod seed;
 mod sim;
 mod tidy;

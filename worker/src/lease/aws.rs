@@ -1,11 +1,15 @@
 //! Secrets of AWS Secrets Manager.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Region;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
@@ -38,6 +42,13 @@ pub struct AwsConfig {
     /// Another address of the service than the region's own.
     #[serde(default)]
     pub endpoint: Option<String>,
+    /// A file like `~/.aws/credentials`, to be used in place of all other credentials.
+    #[serde(default)]
+    pub credentials_file: Option<PathBuf>,
+    /// The profile of that file, or of AWS's own files; by default that of `AWS_PROFILE`, else
+    /// `default`.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// Names or ARNs of secrets; by default `{environment}/{namespace}/{name}`.
     #[serde(default = "usual_path")]
     pub path: String,
@@ -65,10 +76,8 @@ fn usual_path() -> String {
 pub struct AwsSecrets {
     /// Made at the first read, as finding region and credentials may take requests.
     client: OnceCell<Client>,
-    region: Option<String>,
-    endpoint: Option<String>,
+    config: AwsConfig,
     places: Places,
-    timeout: Duration,
 }
 
 impl AwsSecrets {
@@ -87,29 +96,47 @@ impl AwsSecrets {
             longest: 2_048,
         };
         let places = Places::new(&config.path, config.field.as_deref(), &config.secret, rule)?;
-        let (region, endpoint, timeout) = (config.region, config.endpoint, config.timeout);
-        Ok(Self { client: OnceCell::new(), region, endpoint, places, timeout })
+        if let Some(file) = &config.credentials_file {
+            std::fs::File::open(file).map_err(|error| StoreError::file(file, error))?;
+        }
+        Ok(Self { client: OnceCell::new(), config, places })
     }
 
     async fn connect(&self) -> Client {
+        let config = &self.config;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
-        let timeouts = TimeoutConfig::builder().operation_timeout(self.timeout).build();
+        let timeouts = TimeoutConfig::builder().operation_timeout(config.timeout).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES));
-        if let Some(region) = &self.region {
+        if let Some(region) = &config.region {
             loader = loader.region(Region::new(region.clone()));
         }
+        if let Some(profile) = &config.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(file) = &config.credentials_file {
+            let kind = EnvConfigFileKind::Credentials;
+            let files = EnvConfigFiles::builder().with_file(kind, file).build();
+            let provider = ProfileFileCredentialsProvider::builder()
+                .configure(&ProviderConfig::default().with_http_client(http))
+                .profile_files(files);
+            let provider = match &config.profile {
+                Some(profile) => provider.profile_name(profile),
+                None => provider,
+            };
+            loader = loader.credentials_provider(provider.build());
+        }
         let shared = loader.load().await;
-        let mut config = aws_sdk_secretsmanager::config::Builder::from(&shared);
-        // For this service alone: the endpoints that credentials come from stay theirs.
-        config.set_endpoint_url(
-            self.endpoint.clone().or_else(|| shared.endpoint_url().map(Into::into)),
-        );
-        Client::from_conf(config.build())
+        let mut builder = aws_sdk_secretsmanager::config::Builder::from(&shared);
+        // For this service alone: credentials come from where they always do.
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        Client::from_conf(builder.build())
     }
 
     async fn find(
@@ -123,7 +150,7 @@ impl AwsSecrets {
         let mut output = asked.map_err(|error| meaning(&error))?;
         let request = output.request_id().map(Into::into);
         let version = output.version_id.take().map(Into::into);
-        let data = payload::object_or_text(content(output));
+        let data = payload::object_or_text(content(output)?);
         Ok(SecretValue {
             data: Secret::new(payload::take(data, field)?),
             version,
@@ -139,15 +166,16 @@ impl SecretStore for AwsSecrets {
         name: &'a SecretName,
         context: &'a SecretContext,
     ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
-        Box::pin(remote::bounded(self.timeout, self.find(name, context)))
+        Box::pin(remote::bounded(self.config.timeout, self.find(name, context)))
     }
 }
 
-fn content(output: GetSecretValueOutput) -> Zeroizing<String> {
+/// The library takes any answer with the status 200 for one, even an empty one.
+fn content(output: GetSecretValueOutput) -> Result<Zeroizing<String>, SecretError> {
     match (output.secret_string, output.secret_binary) {
-        (Some(text), _) => Zeroizing::new(text),
-        (None, Some(blob)) => payload::from_bytes(&Zeroizing::new(blob.into_inner())),
-        (None, None) => Zeroizing::default(),
+        (Some(text), _) => Ok(Zeroizing::new(text)),
+        (None, Some(blob)) => Ok(payload::from_bytes(&Zeroizing::new(blob.into_inner()))),
+        (None, None) => Err(remote::unreadable()),
     }
 }
 

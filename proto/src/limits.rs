@@ -325,3 +325,7 @@ pub const SECRET_FILES: usize = 256;
 
 /// Milliseconds an access token to a store is kept at most, whatever life it is said to have.
 pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
+
+/// Files of secrets read at once: a file system that hangs keeps a thread for each, and everything
+/// else that needs a thread waits when there are none left.
+pub const FILE_READS: usize = 16;

@@ -72,7 +72,8 @@ fn usual_path() -> String {
 ///
 /// Credentials come from where AWS puts them: the environment, a profile, the web identity of a pod
 /// (IRSA), the container (ECS, EKS Pod Identity), the machine (instance metadata, version 2). They
-/// need `secretsmanager:GetSecretValue`, and `kms:Decrypt` where a key of one's own is used.
+/// need `secretsmanager:GetSecretValue`, and `kms:Decrypt` where a key of one's own is used. Proxies
+/// that the environment names are not used: without a way to the internet there are VPC endpoints.
 pub struct AwsSecrets {
     /// Made at the first read, as finding region and credentials may take requests.
     client: OnceCell<Client>,

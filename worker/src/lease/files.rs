@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use windlass_proto::limits;
 use windlass_proto::secret::SecretName;
 use zeroize::{Zeroize, Zeroizing};
@@ -56,6 +57,7 @@ pub struct FileSecrets {
     directory: Arc<Path>,
     places: Places,
     timeout: Duration,
+    reads: Arc<Semaphore>,
 }
 
 impl FileSecrets {
@@ -66,7 +68,9 @@ impl FileSecrets {
     pub fn new(config: FilesConfig) -> Result<Self, StoreError> {
         let rule = Rule { allowed: |it| !it.is_control() && it != '\\', longest: 1024 };
         let places = Places::new(&config.path, config.field.as_deref(), &config.secret, rule)?;
-        Ok(Self { directory: config.directory.into(), places, timeout: config.timeout })
+        let (directory, timeout) = (config.directory.into(), config.timeout);
+        let reads = Arc::new(Semaphore::new(limits::FILE_READS));
+        Ok(Self { directory, places, timeout, reads })
     }
 
     async fn find(
@@ -76,13 +80,15 @@ impl FileSecrets {
     ) -> Result<SecretValue, SecretError> {
         let (path, field) = self.places.of(name, context)?;
         let directory = self.directory.clone();
-        // A file system that hangs takes a thread, not the worker.
+        let stopped = || SecretError::Unavailable("the worker is about to stop".to_owned());
+        let turn = self.reads.clone().acquire_owned().await.map_err(|_| stopped())?;
+        // A file system that hangs takes threads, but not all of them.
         let field = field.map(str::to_owned);
         let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let data = read(&directory, &path).map_err(|error| meaning(&error))?;
             payload::take(data, field.as_deref()).map(SecretValue::new)
         });
-        let stopped = || SecretError::Unavailable("the worker is about to stop".to_owned());
         read.await.unwrap_or_else(|_| Err(stopped()))
     }
 }

@@ -139,3 +139,55 @@ pub(in crate::lease) async fn read_file(
     };
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use futures_util::future::BoxFuture;
+    use zeroize::Zeroizing;
+
+    use super::{Bearer, Token, TokenSource};
+    use crate::lease::SecretError;
+
+    /// Counts its tokens, each with this life in seconds.
+    struct Counting(AtomicU32, u64);
+
+    impl TokenSource for Counting {
+        fn fetch(&self) -> BoxFuture<'_, Result<Token, SecretError>> {
+            let text = Zeroizing::new(self.0.fetch_add(1, Ordering::Relaxed).to_string());
+            let life = Duration::from_secs(self.1);
+            Box::pin(std::future::ready(Ok(Token { text, life })))
+        }
+    }
+
+    async fn three(life: u64) -> Vec<String> {
+        let bearer = Bearer::new(Counting(AtomicU32::new(0), life));
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            all.push(bearer.token(None).await.unwrap().to_string());
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn tokens_are_kept_until_shortly_before_their_end() {
+        assert_eq!(three(3_600).await, ["0", "0", "0"]);
+        assert_eq!(three(u64::MAX).await, ["0", "0", "0"]);
+        for short in [0, 29, 30] {
+            assert_eq!(three(short).await, ["0", "1", "2"], "{short}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_token_that_was_refused_is_replaced() {
+        let bearer = Bearer::new(Counting(AtomicU32::new(0), 3_600));
+        let first = bearer.token(None).await.unwrap();
+        let second = bearer.token(Some(&first)).await.unwrap();
+        assert_eq!(second.as_str(), "1");
+        // Another request was refused with the first one too; the second is good for it.
+        assert_eq!(bearer.token(Some(&first)).await.unwrap().as_str(), "1");
+    }
+}

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use windlass_worker::{AwsConfig, AwsSecrets, SecretError, SecretStore};
@@ -24,7 +23,8 @@ const TRIES: usize = 5;
 struct Moto {
     process: Process,
     url: String,
-    folder: tempfile::TempDir,
+    /// Has the credentials of the store.
+    _folder: tempfile::TempDir,
     store: Arc<AwsSecrets>,
 }
 
@@ -81,8 +81,8 @@ impl Subject for Moto {
             let ready = process.stderr().find(|line| line.contains("Running on").then_some(()));
             if within(SOON, "the start of moto", ready).await.is_some() {
                 let url = format!("http://127.0.0.1:{port}");
-                let (folder, store) = store(&url, timeout);
-                return Self { process, url, folder, store };
+                let (_folder, store) = store(&url, timeout);
+                return Self { process, url, _folder, store };
             }
             let said = process.stderr().text();
             assert!(said.contains("in use"), "moto does not start:\n{said}");
@@ -118,7 +118,6 @@ contract!(super::Moto:
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_requests_binary_and_deleted_secrets_are_those_of_aws() {
     let moto = Moto::start("10s").await;
-    assert!(moto.folder.path().is_dir());
     let store = moto.store();
     let binary = json!({"Name": "production/acme/bin", "SecretBinary": STANDARD.encode([0xff, 0])});
     let made = moto.call("CreateSecret", binary).await.unwrap();
@@ -128,7 +127,6 @@ async fn versions_requests_binary_and_deleted_secrets_are_those_of_aws() {
     let delete = json!({"SecretId": "production/acme/bin", "RecoveryWindowInDays": 7});
     moto.call("DeleteSecret", delete).await.unwrap();
     assert_eq!(read(&store, "production", "bin").await, Err(SecretError::Missing));
-    moto.process.signal(Signal::TERM);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,4 +170,17 @@ async fn refusals_and_faults_are_told_apart() {
     assert_eq!(seen.body, json!({"SecretId": arn}).to_string());
     // A name is no way to an ARN.
     assert_eq!(read(&store, "production", arn).await, Err(SecretError::Missing));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_credentials_asks_for_nothing() {
+    let stub = Stub::http(|_| Reply::Never).await;
+    let (_folder, file) = credentials();
+    let settings = json!({"region": "eu-central-1", "endpoint": stub.url(""),
+        "credentials-file": file, "profile": "nobody"});
+    let config: AwsConfig = serde_json::from_value(settings).unwrap();
+    let store: Arc<dyn SecretStore> = Arc::new(AwsSecrets::new(config).unwrap());
+    let reason = unavailable(read(&store, "production", "key").await);
+    assert!(reason.contains("credentials"), "{reason}");
+    assert!(stub.seen().is_empty());
 }

@@ -247,9 +247,12 @@ pub(crate) async fn broken<S: Subject>() {
         subject.answer(status, &body).await;
         unavailable(read(&store, "production", "key").await);
     }
-    for body in [CANARY.to_owned(), CANARY.repeat(1 << 18), String::new()] {
-        subject.answer(200, &body).await;
-        unavailable(read(&store, "production", "key").await);
+    let endless = CANARY.repeat(1 << 18);
+    let answers = [(CANARY, "understood"), ("", "understood"), (endless.as_str(), "too long")];
+    for (body, expected) in answers {
+        subject.answer(200, body).await;
+        let reason = unavailable(read(&store, "production", "key").await);
+        assert!(reason.contains(expected), "{reason}");
     }
     subject.answer(403, &body).await;
     assert_eq!(read(&store, "production", "key").await, Err(SecretError::Forbidden));

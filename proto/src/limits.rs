@@ -437,3 +437,19 @@ pub const SECRET_WARNINGS: usize = 1_000;
 /// Milliseconds a process that ends waits until what its tasks held of secrets has been given back:
 /// a request or two to the store. What is left then ends by itself.
 pub const RELEASE_MS: u64 = 5_000;
+/// Milliseconds one read of a store may take unless configured: stores answer within tens, and a task
+/// has to be told of one that hangs before [`SECRET_TIMEOUT_MS`] is over.
+pub const STORE_TIMEOUT_MS: u64 = 5_000;
+
+/// Bytes of a store's answer: a secret of [`SECRET_BYTES`] in base64, and what is around it.
+pub const SECRET_ANSWER_BYTES: usize = 2 * SECRET_BYTES;
+
+/// Files of a directory that is one secret; Kubernetes mounts a handful.
+pub const SECRET_FILES: usize = 256;
+
+/// Milliseconds an access token to a store is kept at most, whatever life it is said to have.
+pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
+
+/// Files of secrets read at once: a file system that hangs keeps a thread for each, and everything
+/// else that needs a thread waits when there are none left.
+pub const FILE_READS: usize = 16;

@@ -1,9 +1,22 @@
 //! Where secrets come from: what an attempt holds of a store, and the stores.
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod config;
 mod development;
+mod environment;
+mod files;
+#[cfg(feature = "google")]
+mod google;
+mod kubernetes;
+mod payload;
+mod remote;
 mod sealer;
+mod setup;
 mod standing;
+mod template;
 mod vault;
 
 use std::sync::Arc;
@@ -18,11 +31,22 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Grant;
 use zeroize::{Zeroize, Zeroizing};
 
+#[cfg(feature = "aws")]
+pub use aws::{AwsConfig, AwsSecrets};
+#[cfg(feature = "azure")]
+pub use azure::{AzureAuth, AzureConfig, AzureSecrets};
 pub use config::{
     PathConfig, SecretsConfig, SecretsConfigError, StoreKind, VaultAuth, VaultConfig, VaultEngine,
 };
+pub use environment::{EnvironmentConfig, EnvironmentSecrets};
+pub use files::{FileSecrets, FilesConfig};
+#[cfg(feature = "google")]
+pub use google::{GoogleAuth, GoogleConfig, GoogleSecrets};
+pub use kubernetes::{KubernetesConfig, KubernetesSecrets};
 pub use sealer::{SealingKey, SealingKeyError};
+pub use setup::StoreError;
 pub use standing::Standing;
+pub use template::PlaceConfig;
 pub use vault::VaultSecrets;
 
 use crate::audit::AttemptAudit;

@@ -25,12 +25,19 @@ pub use audit::{AttemptAudit, AuditSink};
 pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use http_client::{HttpOptions, Resolve, ResolveError};
+#[cfg(feature = "aws")]
+pub use lease::{AwsConfig, AwsSecrets};
+#[cfg(feature = "azure")]
+pub use lease::{AzureAuth, AzureConfig, AzureSecrets};
 pub use lease::{
-    DevelopmentSecrets, DevelopmentSecretsError, Lease, PathConfig, SealingKey, SealingKeyError,
-    SecretContext, SecretData, SecretError, SecretSource, SecretStore, SecretValue, SecretsConfig,
-    SecretsConfigError, Standing, StoreKind, VaultAuth, VaultConfig, VaultEngine, VaultSecrets,
-    lease_hash,
+    DevelopmentSecrets, DevelopmentSecretsError, EnvironmentConfig, EnvironmentSecrets,
+    FileSecrets, FilesConfig, KubernetesConfig, KubernetesSecrets, Lease, PathConfig, PlaceConfig,
+    SealingKey, SealingKeyError, SecretContext, SecretData, SecretError, SecretSource, SecretStore,
+    SecretValue, SecretsConfig, SecretsConfigError, Standing, StoreError, StoreKind, VaultAuth,
+    VaultConfig, VaultEngine, VaultSecrets, lease_hash,
 };
+#[cfg(feature = "google")]
+pub use lease::{GoogleAuth, GoogleConfig, GoogleSecrets};
 pub use perform::{NonZeroExit, ProcessOptions};
 pub use tokio_util::sync::CancellationToken;
 pub use windlass_proto::problem::{Problem, Standard};

@@ -20,17 +20,18 @@ fn build() -> PathBuf {
         assert!(path.is_file(), "WINDLASS_BIN names {}, which is no file", path.display());
         return path;
     }
-    cargo_build("windlass")
+    // As the build of the tests has it: with other features much would be built once more.
+    cargo_build("windlass", &["--features", "aws,azure,google"])
 }
 
 /// The path of the example worker, built on first use.
 pub(crate) fn rust_worker() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| cargo_build("rust-worker")).clone()
+    BUILT.get_or_init(|| cargo_build("rust-worker", &[])).clone()
 }
 
 /// Builds the program of a package that has its name, with the profile of this test binary.
-fn cargo_build(package: &str) -> PathBuf {
+fn cargo_build(package: &str, more: &[&str]) -> PathBuf {
     // This test runs from <target>/<profile>/deps.
     let this = std::env::current_exe().unwrap();
     let folder = this.parent().unwrap().parent().unwrap();
@@ -53,6 +54,7 @@ fn cargo_build(package: &str) -> PathBuf {
     let status = command
         .current_dir(paths::root())
         .args(["build", "--quiet", "--package", package, "--bin", package])
+        .args(more)
         .args(["--profile", profile, "--target-dir"])
         .arg(folder.parent().unwrap())
         .status()

@@ -1,6 +1,7 @@
 //! The worker's secrets configuration, `secrets.toml`: which store, how to get in, which secret is
 //! where.
 
+mod stores;
 mod template;
 pub(crate) mod text;
 mod vault;
@@ -9,13 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use toml::Table;
 use windlass_proto::limits;
 
 pub(crate) use template::{Mapped, Template, safe};
 pub use vault::{PathConfig, VaultAuth, VaultConfig, VaultEngine};
 
+use self::stores::Stores;
+use super::setup::StoreError;
 use super::vault::VaultSecrets;
-use super::{DevelopmentSecrets, SecretSource, Standing};
+use super::{DevelopmentSecrets, SealingKey, SealingKeyError, SecretSource, Standing};
 
 /// What a `secrets.toml` says. It names secrets and files that hold credentials, and holds none
 /// itself.
@@ -27,6 +31,8 @@ pub struct SecretsConfig {
     pub vault: Option<VaultConfig>,
     /// The file with the key that stores other than Vault seal with; none makes a key of this process.
     pub sealing_key_file: Option<PathBuf>,
+    stores: Stores,
+    folder: PathBuf,
 }
 
 /// The stores a worker can read secrets from.
@@ -73,8 +79,21 @@ pub enum SecretsConfigError {
         reason: String,
     },
     /// The store is not in this build.
-    #[error("this worker cannot read secrets from the store {0:?}")]
+    #[error(
+        "this build cannot read secrets from {0:?}: build it with the cargo feature of that name"
+    )]
     NotSupported(StoreKind),
+    /// A store cannot be set up.
+    #[error("the store {kind:?}: {reason}")]
+    Store {
+        /// Which one.
+        kind: StoreKind,
+        /// What is wrong with its section.
+        reason: StoreError,
+    },
+    /// The key that results are sealed with cannot be used.
+    #[error("[sealing] key-file: {0}")]
+    Key(#[from] SealingKeyError),
 }
 
 #[derive(Deserialize)]
@@ -82,6 +101,12 @@ pub enum SecretsConfigError {
 struct Document {
     store: StoreKind,
     vault: Option<vault::Section>,
+    files: Option<Table>,
+    environment: Option<Table>,
+    kubernetes: Option<Table>,
+    aws: Option<Table>,
+    azure: Option<Table>,
+    google: Option<Table>,
     #[serde(default)]
     sealing: Sealing,
 }
@@ -134,7 +159,15 @@ impl SecretsConfig {
             (_, None) => None,
         };
         let sealing_key_file = document.sealing.key_file.map(|it| folder.join(it));
-        Ok(Self { store: document.store, vault, sealing_key_file })
+        let stores = Stores {
+            files: document.files,
+            environment: document.environment,
+            kubernetes: document.kubernetes,
+            aws: document.aws,
+            azure: document.azure,
+            google: document.google,
+        };
+        Ok(Self { store: document.store, vault, sealing_key_file, stores, folder: folder.into() })
     }
 
     /// The source of secrets this describes; `development` is what the command line gives. Nothing
@@ -146,13 +179,22 @@ impl SecretsConfig {
         &self,
         development: DevelopmentSecrets,
     ) -> Result<Arc<dyn SecretSource>, SecretsConfigError> {
-        match (self.store, &self.vault) {
-            (StoreKind::Vault, Some(vault)) => Ok(Arc::new(VaultSecrets::new(vault.clone())?)),
-            (StoreKind::Development | StoreKind::Environment, _) => {
-                Ok(Arc::new(Standing::new(Arc::new(development))))
-            }
-            (other, _) => Err(SecretsConfigError::NotSupported(other)),
+        let kind = self.store;
+        if let Some(vault) = &self.vault {
+            return Ok(Arc::new(VaultSecrets::new(vault.clone())?));
         }
+        let store = match kind {
+            StoreKind::Development => Arc::new(development),
+            kind => self
+                .stores
+                .open(kind, &self.folder)
+                .map_err(|reason| SecretsConfigError::Store { kind, reason })?
+                .ok_or(SecretsConfigError::NotSupported(kind))?,
+        };
+        Ok(Arc::new(match &self.sealing_key_file {
+            Some(path) => Standing::with_key(store, SealingKey::file(path)?),
+            None => Standing::new(store),
+        }))
     }
 }
 

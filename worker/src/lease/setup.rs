@@ -17,6 +17,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The settings are not those of this store.
+    #[error("{0}")]
+    Section(String),
     /// A file that the settings name cannot be used.
     #[error("cannot use the file {path}: {reason}")]
     File {

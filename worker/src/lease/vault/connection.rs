@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -156,7 +157,8 @@ impl Connection {
         if let Some(body) = call.body {
             builder = builder
                 .header(reqwest::header::CONTENT_TYPE, "application/json")
-                .body(body.to_vec());
+                // Wiped when it is sent.
+                .body(Bytes::from_owner(body));
         }
         builder.build().map_err(|_| broken())
     }

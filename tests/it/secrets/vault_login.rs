@@ -6,7 +6,7 @@ use serde_json::json;
 use windlass_proto::audit::AuditAction;
 use windlass_worker::SecretError;
 
-use super::vault_setup::{Setup, Task, read, task, text, unavailable};
+use super::vault_setup::{Setup, Task, read, since_epoch, task, text, unavailable};
 use crate::support::stub::{Reply, Stub};
 use crate::support::tls;
 
@@ -51,7 +51,9 @@ async fn an_identity_that_the_store_refuses_is_forbidden() {
     let told = setup.told.of(AuditAction::Login);
     assert!(!told[0].success && told[0].detail.is_some());
 
-    let expired = setup.identity(&task, Duration::ZERO);
+    // An hour ago: stores tolerate clocks that differ by minutes.
+    let before = since_epoch() - Duration::from_secs(3_600);
+    let expired = setup.identity_from(&task, before, Duration::from_secs(60));
     let mut lease = source.lease(setup.context(&task, expired));
     assert!(unavailable(read(&mut *lease, "key").await).contains("expired"));
     let mut lease = source.lease(setup.context(&task, None));

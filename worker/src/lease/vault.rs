@@ -167,8 +167,12 @@ impl Attempt {
         }
     }
 
-    /// Has what is held renewed from now on. The task ends with this attempt.
+    /// Has what is held renewed from now on, where it would not last. The renewing ends with this
+    /// attempt.
     fn keep_alive(&mut self) {
+        if self.held.next(self.deadline).is_none() {
+            return;
+        }
         let Self { inner, held, context, deadline, .. } = self;
         self.keeper.get_or_insert_with(|| {
             let keeping = keep(inner.clone(), held.clone(), context.clone(), *deadline);

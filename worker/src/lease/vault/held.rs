@@ -55,8 +55,8 @@ impl Held {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the first renewal is due.
-    fn next(&self, deadline: Option<Instant>) -> Option<Instant> {
+    /// When the first renewal is due; none when all lasts until `deadline`.
+    pub(super) fn next(&self, deadline: Option<Instant>) -> Option<Instant> {
         let state = self.state();
         let token = state.token.as_ref().and_then(|it| it.life().renewal(deadline));
         let leases = state.leases.iter().filter_map(|it| it.life.renewal(deadline));

@@ -38,7 +38,7 @@ async fn a_sealed_store_is_unavailable_until_it_is_unsealed() {
 #[tokio::test]
 async fn a_store_that_hangs_is_left_alone_after_a_few_tries() {
     let setup = Setup::start().await;
-    let source = setup.source("timeout = \"200ms\"\n");
+    let source = setup.source("timeout = \"1s\"\n");
     let mut lease = setup.lease(&source, &task());
     read(&mut *lease, "key").await.unwrap();
     setup.bao.stop().await;
@@ -52,7 +52,7 @@ async fn a_store_that_hangs_is_left_alone_after_a_few_tries() {
     let begun = Instant::now();
     let reason = unavailable(read(&mut *lease, "key").await);
     if reason.contains("is asked again in") {
-        assert!(begun.elapsed() < Duration::from_millis(150), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     }
     setup.bao.cont();
     recovers(&mut *lease).await;
@@ -61,7 +61,7 @@ async fn a_store_that_hangs_is_left_alone_after_a_few_tries() {
 #[tokio::test]
 async fn a_store_that_was_killed_is_used_again_with_the_same_token() {
     let mut setup = Setup::start().await;
-    let source = setup.source("timeout = \"1s\"\n");
+    let source = setup.source("timeout = \"4s\"\n");
     let mut lease = setup.lease(&source, &task());
     read(&mut *lease, "key").await.unwrap();
     setup.bao.kill().await;
@@ -79,7 +79,7 @@ async fn a_store_that_asks_for_a_pause_gets_it() {
     // Only then does it say how long to wait.
     let headers = json!({"enable_rate_limit_response_headers": true});
     setup.bao.write("sys/quotas/config", headers).await;
-    let quota = json!({"path": "secret/", "rate": 1, "interval": "3s"});
+    let quota = json!({"path": "secret/", "rate": 1, "interval": "10s"});
     setup.bao.write("sys/quotas/rate-limit/tight", quota).await;
     let source = setup.source("");
     let mut lease = setup.lease(&source, &task());

@@ -6,9 +6,10 @@ use serde_json::json;
 use windlass_proto::audit::AuditAction;
 use windlass_worker::SecretError;
 
-use super::vault_setup::{Setup, Task, read, task, text, unavailable};
+use super::vault_setup::{Setup, Task, read, since_epoch, task, text, unavailable};
 use crate::support::stub::{Reply, Stub};
 use crate::support::tls;
+use crate::support::until::{SOON, until};
 
 const READ: &str = "path \"secret/data/*\" { capabilities = [\"read\"] }";
 
@@ -51,7 +52,9 @@ async fn an_identity_that_the_store_refuses_is_forbidden() {
     let told = setup.told.of(AuditAction::Login);
     assert!(!told[0].success && told[0].detail.is_some());
 
-    let expired = setup.identity(&task, Duration::ZERO);
+    // An hour ago: stores tolerate clocks that differ by minutes.
+    let before = since_epoch() - Duration::from_secs(3_600);
+    let expired = setup.identity_from(&task, before, Duration::from_secs(60));
     let mut lease = source.lease(setup.context(&task, expired));
     assert!(unavailable(read(&mut *lease, "key").await).contains("expired"));
     let mut lease = source.lease(setup.context(&task, None));
@@ -63,7 +66,7 @@ async fn a_worker_with_a_role_of_its_own_shares_one_token() {
     let setup = Setup::start().await;
     setup.bao.write("sys/policies/acl/read", json!({"policy": READ})).await;
     setup.bao.write("sys/auth/approle", json!({"type": "approle"})).await;
-    let role = json!({"token_policies": ["read"], "token_ttl": "3s", "token_max_ttl": "1h"});
+    let role = json!({"token_policies": ["read"], "token_ttl": "6s", "token_max_ttl": "1h"});
     setup.bao.write("auth/approle/role/worker", role).await;
     let id = setup.bao.read("auth/approle/role/worker/role-id").await.ok();
     let id = id["data"]["role_id"].as_str().unwrap().to_owned();
@@ -82,7 +85,7 @@ async fn a_worker_with_a_role_of_its_own_shares_one_token() {
 
     // It is renewed as it is used, beyond the time it was given.
     let source_again = source.clone();
-    crate::support::until::until(Duration::from_secs(30), "two renewals", || async {
+    until(SOON, "two renewals", || async {
         let mut lease = setup.lease(&source_again, &task());
         read(&mut *lease, "key").await.unwrap();
         (setup.told.of(AuditAction::Renewed).len() >= 2).then_some(())

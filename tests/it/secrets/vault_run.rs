@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::vault_setup::Setup;
+use crate::support::binary;
 use crate::support::command::{finish, spawn, windlass_in};
+use crate::support::process::Process;
 use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, until};
 
@@ -84,6 +87,22 @@ async fn a_workflow_uses_a_secret_of_the_store_and_never_shows_it() {
     let output = windlass_in(setup.folder.path(), &arguments(&file)).await.exits(1);
     assert!(output.stderr.contains("errors/runtime"), "{output:?}");
     assert!(output.stderr.contains("503") && output.stderr.contains("sealed"), "{output:?}");
+}
+
+#[tokio::test]
+async fn no_value_token_or_path_reaches_the_log() {
+    let setup = setup().await;
+    let stub = Stub::http(|_| Reply::Json(200, json!("welcome"))).await;
+    let file = definition(&setup, &stub.url("/"), "key");
+    let mut command = Command::new(binary::windlass());
+    command.current_dir(setup.folder.path()).args(arguments(&file)).env("WINDLASS_LOG", "trace");
+    let output = finish(Process::spawn(command)).await.exits(0);
+    let token = std::fs::read_to_string(setup.folder.path().join("token")).unwrap();
+    assert!(output.stderr.contains("TRACE"), "{output:?}");
+    for leak in ["c4nary-1", token.trim(), "secret/data", "default/acme"] {
+        let lines: Vec<&str> = output.stderr.lines().filter(|it| it.contains(leak)).collect();
+        assert!(lines.is_empty(), "{leak}: {lines:#?}");
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use windlass_worker::{
 };
 
 use crate::support::bao::Bao;
+use crate::support::stub::Stub;
 use crate::support::until::{SOON, until};
 
 /// Lets a task read its own secrets and seal for its own namespace; `@` stands for its claims.
@@ -34,6 +35,7 @@ path "auth/token/revoke-self" { capabilities = ["update"] }
 path "sys/leases/renew" { capabilities = ["update"] }
 path "sys/leases/revoke" { capabilities = ["update"] }
 path "pki/issue/web" { capabilities = ["update"] }
+path "rabbitmq/creds/orders" { capabilities = ["read"] }
 "#;
 
 /// What the worker tells.
@@ -168,7 +170,17 @@ impl Setup {
 
     /// The JWT of a task, good for so long from now.
     pub(super) fn identity(&self, task: &Task, life: Duration) -> Option<String> {
-        let now = since_epoch().as_secs();
+        self.identity_from(task, since_epoch(), life)
+    }
+
+    /// The JWT of a task, good for so long from a moment since the epoch.
+    pub(super) fn identity_from(
+        &self,
+        task: &Task,
+        from: Duration,
+        life: Duration,
+    ) -> Option<String> {
+        let now = from.as_secs();
         let slot = |at: usize| task.secrets.get(at).copied().unwrap_or("-");
         let scope = format!("{}:orders:1.0.0:{}", task.namespace, task.environment);
         let claims = json!({
@@ -247,12 +259,30 @@ impl Setup {
     /// Mounts an engine of certificates whose role `web` gives leases.
     pub(super) async fn certificates(&self) {
         self.bao.write("sys/mounts/pki", json!({"type": "pki"})).await;
-        self.bao.write("pki/root/generate/internal", json!({"common_name": "test"})).await;
+        let authority = ["pki", "root", "generate", "internal"].join("/");
+        self.bao.write(&authority, json!({"common_name": "test"})).await;
         let role = json!({
             "allow_any_name": true, "generate_lease": true, "ttl": "60s", "key_type": "ec",
             "key_bits": 256,
         });
         self.bao.write("pki/roles/web", role).await;
+    }
+
+    /// Mounts an engine that makes users of a broker, for which a stub stands, with leases of so long;
+    /// gives what a worker has to know.
+    pub(super) async fn broker(&self, broker: &Stub, ttl: &str) -> &'static str {
+        self.bao.write("sys/mounts/rabbitmq", json!({"type": "rabbitmq"})).await;
+        let connection = json!({
+            "connection_uri": broker.url(""),
+            "username": "admin",
+            "password": "admin",
+            "verify_connection": false,
+        });
+        self.bao.write("rabbitmq/config/connection", connection).await;
+        self.bao.write("rabbitmq/config/lease", json!({"ttl": ttl, "max_ttl": "2h"})).await;
+        let rights = json!({"vhosts": r#"{"/": {"configure": "", "write": "", "read": ".*"}}"#});
+        self.bao.write("rabbitmq/roles/orders", rights).await;
+        "[vault.secret.key]\nengine = \"database\"\nmount = \"rabbitmq\"\npath = \"orders\"\n"
     }
 
     /// Waits until there are as many leases of certificates as that: those of a revoked token end a

@@ -96,6 +96,7 @@ pub enum SecretsConfigError {
     Key(#[from] SealingKeyError),
 }
 
+/// The file. A further store adds its table here, and itself in [`SecretsConfig::source`].
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Document {

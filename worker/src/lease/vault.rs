@@ -9,7 +9,8 @@
 //! somebody else made, which nobody replaces when it ends.
 //!
 //! **Invariant:** no token, lease id or path of Vault is in a message, a span or an audit event.
-//! Values, tokens and answers are wiped when dropped; what the TLS and HTTP libraries copy is not.
+//! Values, tokens, requests and answers are wiped when dropped; what the libraries for TLS, HTTP and
+//! logins copy on the way is not.
 
 mod breaker;
 mod cache;
@@ -119,11 +120,8 @@ impl Attempt {
         if !self.inner.own_tokens() {
             return self.inner.shared_token(&self.context).await;
         }
-        if let Some(token) = self.held.token() {
-            if token.life().ended() {
-                let reason = "the token of this task has ended".to_owned();
-                return Err(SecretError::Unavailable(reason));
-            }
+        // One that has ended is replaced for as long as the identity is good.
+        if let Some(token) = self.held.token().filter(|it| !it.life().ended()) {
             return Ok(token);
         }
         let token = self.inner.log_in(&self.context).await?;
@@ -171,8 +169,12 @@ impl Attempt {
         }
     }
 
-    /// Has what is held renewed from now on. The task ends with this attempt.
+    /// Has what is held renewed from now on, where it would not last. The renewing ends with this
+    /// attempt.
     fn keep_alive(&mut self) {
+        if self.held.next(self.deadline).is_none() {
+            return;
+        }
         let Self { inner, held, context, deadline, .. } = self;
         self.keeper.get_or_insert_with(|| {
             let keeping = keep(inner.clone(), held.clone(), context.clone(), *deadline);

@@ -61,6 +61,9 @@ impl Pass<'_> {
         let mut state = self.breaker.state();
         // An answer to a request from before the failures says nothing about now.
         if self.probe || state.open_until.is_none() {
+            if state.open_until.is_some() {
+                tracing::info!("the vault works again");
+            }
             *state = State { probing: state.probing, ..State::default() };
         }
     }
@@ -77,6 +80,9 @@ impl Pass<'_> {
         let first = Duration::from_millis(limits::VAULT_PAUSE_MS);
         state.pause = if self.probe { (state.pause * 2).min(longest) } else { first };
         let pause = jittered(state.pause).max(asked.unwrap_or_default()).min(longest);
+        if state.open_until.is_none() {
+            tracing::warn!(failures = state.failures, "the vault fails; it is asked less often");
+        }
         state.open_until = Some(Instant::now() + pause);
     }
 }

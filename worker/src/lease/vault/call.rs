@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::Method;
 use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
+use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value as Json;
 use windlass_proto::value::Value;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -35,13 +35,12 @@ impl Call {
         Some(Self { method, path, body: body.filter(|it| !it.is_empty()) })
     }
 
-    /// A POST, for what vaultrs has no request for.
-    pub(super) fn post(path: String, body: &Json) -> Self {
-        Self {
-            method: Method::POST,
-            path,
-            body: Some(Zeroizing::new(body.to_string().into_bytes())),
-        }
+    /// A POST, for what vaultrs has no request for. `room` is about how many bytes the body has, so
+    /// that growing leaves no copies behind; none if it cannot be written in JSON.
+    pub(super) fn post(path: String, body: &impl Serialize, room: usize) -> Option<Self> {
+        let mut text = Zeroizing::new(Vec::with_capacity(room));
+        serde_json::to_writer(&mut *text, body).ok()?;
+        Some(Self { method: Method::POST, path, body: Some(text) })
     }
 }
 

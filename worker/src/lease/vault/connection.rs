@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -156,7 +157,8 @@ impl Connection {
         if let Some(body) = call.body {
             builder = builder
                 .header(reqwest::header::CONTENT_TYPE, "application/json")
-                .body(body.to_vec());
+                // Wiped when it is sent.
+                .body(Bytes::from_owner(body));
         }
         builder.build().map_err(|_| broken())
     }
@@ -219,4 +221,65 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
     SystemTime::from(at).duration_since(SystemTime::now()).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::StatusCode;
+    use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+
+    use super::{Failure, Judgement, judge, retry_after};
+
+    fn judged(code: u16, body: &str) -> Judgement {
+        let status = StatusCode::from_u16(code).unwrap_or_default();
+        judge(status, &HeaderMap::new(), body.as_bytes())
+    }
+
+    #[test]
+    fn a_no_is_told_from_a_failure() {
+        for (code, expected) in [
+            (403, Failure::Forbidden),
+            (404, Failure::Missing),
+            (400, Failure::Refused(400)),
+            (405, Failure::Refused(405)),
+        ] {
+            let Judgement::Answered(failure) = judged(code, "{}") else {
+                panic!("{code} counts against the store")
+            };
+            assert_eq!(failure, expected);
+        }
+        for (code, body, expected) in [
+            (429, "", "too many requests"),
+            (500, "", "it answered 500"),
+            (502, "sealed", "it answered 502"),
+            (503, r#"{"errors":["Vault is sealed"]}"#, "it is sealed"),
+            (503, "", "it answered 503"),
+            (307, "", "redirects elsewhere"),
+        ] {
+            let Judgement::Failed(reason, None) = judged(code, body) else {
+                panic!("{code} does not count against the store")
+            };
+            assert!(reason.contains(expected), "{reason}");
+        }
+        assert!(matches!(judged(204, ""), Judgement::Fine));
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
+        let after = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            retry_after(&headers)
+        };
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        let until = after("Tue, 31 Dec 2999 23:59:59 GMT");
+        assert!(until.is_some_and(|it| it > Duration::from_secs(1_000_000)));
+        for text in ["", "soon", "-1", "Sat, 01 Jan 2000 00:00:00 GMT"] {
+            assert_eq!(after(text), None, "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
 }

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
@@ -55,8 +55,8 @@ impl Held {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the first renewal is due.
-    fn next(&self, deadline: Option<Instant>) -> Option<Instant> {
+    /// When the first renewal is due; none when all lasts until `deadline`.
+    pub(super) fn next(&self, deadline: Option<Instant>) -> Option<Instant> {
         let state = self.state();
         let token = state.token.as_ref().and_then(|it| it.life().renewal(deadline));
         let leases = state.leases.iter().filter_map(|it| it.life.renewal(deadline));
@@ -126,11 +126,8 @@ impl Inner {
         most: Option<Duration>,
         context: &SecretContext,
     ) {
-        let mut body = json!({ "lease_id": id });
-        if let Some(most) = most {
-            body["increment"] = whole_seconds(most).into();
-        }
-        let call = Call::post("sys/leases/renew".to_owned(), &body);
+        let increment = most.map(whole_seconds);
+        let Some(call) = lease_call("renew", id, increment) else { return };
         let answer = self.connection.send::<IgnoredAny>(call, Some(token.expose())).await;
         match answer {
             Ok(answer) => {
@@ -174,8 +171,7 @@ impl Inner {
                 None => self.shared_token(context).await,
             };
             for lease in &state.leases {
-                let body = json!({ "lease_id": *lease.id });
-                let call = || Some(Call::post("sys/leases/revoke".to_owned(), &body));
+                let call = || lease_call("revoke", &lease.id, None);
                 let revoked = match &token {
                     Ok(token) if !lease.life.ended() => self.revoke(call, token).await,
                     _ => false,
@@ -204,4 +200,16 @@ impl Inner {
         }
         false
     }
+}
+
+/// What vaultrs has no request for: something done with a lease.
+fn lease_call(verb: &str, id: &str, increment: Option<u64>) -> Option<Call> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        lease_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        increment: Option<u64>,
+    }
+    let body = Body { lease_id: id, increment };
+    Call::post(format!("sys/leases/{verb}"), &body, id.len() + 64)
 }

@@ -65,6 +65,11 @@ impl Inner {
                 Failure::Missing => unavailable("the way to log in to it does not exist"),
                 // The worker's own credentials say nothing about the workflow.
                 _ if !self.own_tokens() => unavailable("it refuses this worker"),
+                // Another delivery of the task has a fresh one. Asked only now: by Vault's clock, and
+                // with its tolerance, it may have been good.
+                _ if context.identity().and_then(Claims::of).is_some_and(|it| it.expired()) => {
+                    unavailable("the task's identity expired before it was used")
+                }
                 _ => SecretError::Forbidden,
             };
             refused(context, error)
@@ -83,12 +88,9 @@ impl Inner {
     fn login_call(&self, auth: &VaultAuth, context: &SecretContext) -> Result<Call, SecretError> {
         let call = match auth {
             VaultAuth::Jwt { mount, role } => {
-                let identity = context.grant.as_ref().and_then(|it| it.identity.as_ref());
-                let identity = identity
+                let identity = context
+                    .identity()
                     .ok_or_else(|| unavailable("the coordinator gave the task no identity"))?;
-                if Claims::of(identity).is_some_and(|it| it.expired()) {
-                    return Err(unavailable("the task's identity expired before it was used"));
-                }
                 Call::of(&JWTLoginRequest {
                     mount: mount.clone(),
                     jwt: identity.expose().to_owned(),

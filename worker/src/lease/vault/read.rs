@@ -121,6 +121,7 @@ impl Attempt {
                 let Self { inner, held, context, .. } = self;
                 inner.renew_lease(&token, held, &hash, &id, Some(most), context).await;
             }
+            self.keep_alive();
         }
         let data = data.ok_or(Failure::Missing)?;
         let mut value = value(config, data, None, request_id, &token)?;

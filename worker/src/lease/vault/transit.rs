@@ -1,10 +1,12 @@
 //! Sealing with Vault's transit engine: its keys never leave it, and the coordinator has no right to
 //! use them.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use windlass_proto::audit::AuditAction;
 use windlass_proto::sealed::Sealed;
 use zeroize::Zeroizing;
@@ -13,6 +15,23 @@ use super::Attempt;
 use super::call::{Call, Failure, Wiped};
 use crate::lease::SecretError;
 use crate::lease::config::safe;
+
+#[derive(Serialize)]
+struct Asked<T> {
+    batch_input: Vec<T>,
+}
+
+#[derive(Serialize)]
+struct Plain<'a> {
+    plaintext: &'a str,
+    associated_data: &'a str,
+}
+
+#[derive(Serialize)]
+struct Closed<'a> {
+    ciphertext: &'a str,
+    associated_data: String,
+}
 
 #[derive(Deserialize)]
 struct Batch<T> {
@@ -47,11 +66,13 @@ impl Attempt {
         let namespace = self.context.workflow.namespace.clone();
         let instance = self.context.instance;
         let origin = origin(&namespace, &instance.to_string());
-        let items: Vec<Json> = texts
-            .iter()
-            .map(|it| json!({"plaintext": STANDARD.encode(it), "associated_data": origin}))
-            .collect();
-        let answer = self.transit::<Encrypted>("encrypt", &key, items, texts.len()).await;
+        let plain: Vec<Zeroizing<String>> =
+            texts.iter().map(|it| Zeroizing::new(STANDARD.encode(it))).collect();
+        let item = |it: &'_ Zeroizing<String>| it.len() + origin.len() + 64;
+        let room = plain.iter().map(item).sum::<usize>() + 64;
+        let batch_input =
+            plain.iter().map(|plaintext| Plain { plaintext, associated_data: &origin }).collect();
+        let answer = self.transit("encrypt", &key, Asked { batch_input }, texts.len(), room).await;
         let result = answer.and_then(|(results, request)| {
             let one = |it: Encrypted| {
                 let ciphertext = it.ciphertext.ok_or_else(|| unavailable("it did not encrypt"))?;
@@ -80,15 +101,12 @@ impl Attempt {
         if !sealed.iter().all(ours) {
             return self.told(AuditAction::Opened, Err(SecretError::Forbidden));
         }
-        let item = |it: &Sealed| {
-            let ciphertext = std::str::from_utf8(&it.ciphertext).ok()?;
-            let origin = origin(&it.namespace, &it.instance.to_string());
-            Some(json!({"ciphertext": ciphertext, "associated_data": origin}))
-        };
-        let Some(items) = sealed.iter().map(item).collect::<Option<Vec<Json>>>() else {
+        let Some(batch_input) = sealed.iter().map(closed).collect::<Option<Vec<_>>>() else {
             return self.told(AuditAction::Opened, Err(SecretError::Forbidden));
         };
-        let answer = self.transit::<Decrypted>("decrypt", &key, items, sealed.len()).await;
+        let room = sealed.iter().map(|it| it.ciphertext.len() + 256).sum();
+        let asked = Asked { batch_input };
+        let answer = self.transit("decrypt", &key, asked, sealed.len(), room).await;
         let result = answer.and_then(|(results, request)| {
             let one = |it: Decrypted| {
                 let text = it.plaintext.ok_or(SecretError::Forbidden)?;
@@ -101,16 +119,16 @@ impl Attempt {
     }
 
     /// One request for all `items`.
-    async fn transit<T: serde::de::DeserializeOwned>(
+    async fn transit<T: DeserializeOwned, B: Serialize + Send + Sync>(
         &mut self,
         verb: &str,
         key: &str,
-        items: Vec<Json>,
+        asked: B,
         expected: usize,
-    ) -> Result<(Vec<T>, std::sync::Arc<str>), SecretError> {
+        room: usize,
+    ) -> Result<(Vec<T>, Arc<str>), SecretError> {
         let path = format!("{}/{verb}/{key}", self.inner.config.transit_mount);
-        let body = json!({ "batch_input": items });
-        let call = || Some(Call::post(path.clone(), &body));
+        let call = || Call::post(path.clone(), &asked, room);
         let (answer, _) = self.ask::<Batch<T>>(call).await.map_err(|failure| match failure {
             Failure::Unavailable(reason) => SecretError::Unavailable(reason),
             Failure::Missing => unavailable("it has no transit engine where it is looked for"),
@@ -131,7 +149,7 @@ impl Attempt {
     fn told<T>(
         &self,
         action: AuditAction,
-        result: Result<(T, std::sync::Arc<str>), SecretError>,
+        result: Result<(T, Arc<str>), SecretError>,
     ) -> Result<T, SecretError> {
         self.context.audit.tell(action, result.is_ok(), |event| match &result {
             Ok((_, request)) => event.request = Some(request.clone()),
@@ -139,6 +157,13 @@ impl Attempt {
         });
         result.map(|(value, _)| value)
     }
+}
+
+/// How a sealed text is given to be opened; none if it was not sealed like this.
+fn closed(sealed: &Sealed) -> Option<Closed<'_>> {
+    let ciphertext = std::str::from_utf8(&sealed.ciphertext).ok()?;
+    let associated_data = origin(&sealed.namespace, &sealed.instance.to_string());
+    Some(Closed { ciphertext, associated_data })
 }
 
 /// What binds a ciphertext to where it was made.

@@ -20,6 +20,8 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use windlass_proto::limits;
 use windlass_proto::problem::Problem;
 pub(crate) use windlass_proto::sealed::SHOWN;
@@ -53,7 +55,7 @@ enum Origin {
     Secret,
     /// A line of the secret with this number.
     Line(usize),
-    /// A value that was sealed, with these secrets in it.
+    /// A value with these secrets in it, which need not be recognisable there.
     Sealed(Vec<usize>),
 }
 
@@ -107,10 +109,25 @@ impl Seal {
         }
         let leaf = leaf(&content.value);
         let trimmed = leaf.text.trim();
-        if trimmed.len() >= limits::SECRET_SHORTEST_BYTES {
+        if inner.is_empty() {
+            self.add(trimmed);
+        } else if trimmed.len() >= limits::SECRET_SHORTEST_BYTES {
             self.learn(trimmed, Origin::Sealed(inner));
         }
         self.opened.insert(leaf, sealed);
+    }
+
+    /// `bytes` in base64, which counts as a secret where there is one in `bytes`: there it can be
+    /// written in a way that its base64 does not tell.
+    pub(crate) fn encoded(&mut self, bytes: &[u8]) -> String {
+        let text = STANDARD.encode(bytes);
+        if !self.is_empty() {
+            let inner = self.matcher().found(&String::from_utf8_lossy(bytes));
+            if !inner.is_empty() {
+                self.learn(&text, Origin::Sealed(inner));
+            }
+        }
+        text
     }
 
     /// The number of a text, which is new or known.

@@ -109,7 +109,10 @@ impl Seal {
                     replacements.0.insert(leaf, sealed.clone());
                 }
                 None => {
-                    contents.push(Content { value: value.clone(), secrets: self.inner(secrets) });
+                    let mut secrets = self.inner(secrets);
+                    // The value as a whole goes without saying.
+                    secrets.retain(|it| **it != *leaf.text.trim());
+                    contents.push(Content { value: value.clone(), secrets });
                 }
             }
         }

@@ -14,11 +14,11 @@ use windlass_proto::problem::Problem;
 use windlass_proto::secret::SecretName;
 use windlass_proto::value::Value;
 
-use crate::SecretError;
 use crate::testing::{
-    Given, assignment, builder, endpoint, http, json, kind_of, perform_with, serve, task, template,
-    text,
+    Given, assignment, builder, endpoint, http, json, kind_of, perform_with, plan, serve, source,
+    task, template, text,
 };
+use crate::{CancellationToken, SecretError};
 
 const CANARY: &str = "c4nary/\"sécret+1";
 
@@ -208,6 +208,25 @@ async fn no_secret_reaches_the_log() {
     for leak in ["c4nary", "YzRuYXJ5"] {
         assert!(!text.contains(leak), "{leak} in {text}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_too_short_is_warned_of_once_by_name() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let login = json(r##"{"username": "somebody", "pin": "q7#"}"##);
+    let builder = builder(Given(vec![("login", Ok(login))]));
+    let kind = echo(r#""${ $secrets.login.pin }""#);
+    let worker = builder.plans(source(Arc::new(plan(task(kind))))).build().unwrap();
+    for _ in 0..2 {
+        let report = worker.perform(assignment(Value::Null), CancellationToken::new()).await;
+        assert_eq!(report.result, Ok(Value::from("q7#")), "it cannot be recognised");
+    }
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("WARN").count(), 1, "{text}");
+    assert!(text.contains("login") && !text.contains("q7#"), "{text}");
 }
 
 #[tokio::test]

@@ -327,3 +327,12 @@ pub const SECRET_HEAD_BYTES: usize = 128;
 
 /// Names of secrets that are remembered because a warning about them was given: one is enough.
 pub const SECRET_WARNINGS: usize = 1_000;
+
+/// Texts that the results of one task are searched for: the parts of its secrets, and the sealed values
+/// in its input that do not plainly contain one. Each is looked for in dozens of encodings, which takes
+/// memory.
+pub const SECRET_TEXTS: usize = 1_000;
+
+/// Texts up to which lines of a secret are searched for by themselves: the longest keys and chains of
+/// certificates fit. Lines must not take the room of other secrets.
+pub const SECRET_LINES: usize = SECRET_TEXTS / 2;

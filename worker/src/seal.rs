@@ -95,9 +95,17 @@ impl Seal {
         let telling =
             |line: &&str| line.len() >= limits::SECRET_LINE_BYTES && !line.starts_with("-----");
         for line in lines.filter(telling).filter(|line| *line != trimmed) {
+            if self.known.len() >= limits::SECRET_LINES {
+                break;
+            }
             self.learn(line, Origin::Line(whole));
         }
         false
+    }
+
+    /// True when there are more texts than are searched for at once.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.known.len() > limits::SECRET_TEXTS
     }
 
     /// Adds what a sealed value holds.
@@ -109,9 +117,11 @@ impl Seal {
         }
         let leaf = leaf(&content.value);
         let trimmed = leaf.text.trim();
+        // Where a secret stands in it as it is, it is there in every form of the whole as well.
+        let plain = content.secrets.iter().any(|it| trimmed.contains(it.trim()));
         if inner.is_empty() {
             self.add(trimmed);
-        } else if trimmed.len() >= limits::SECRET_SHORTEST_BYTES {
+        } else if !plain && trimmed.len() >= limits::SECRET_SHORTEST_BYTES {
             self.learn(trimmed, Origin::Sealed(inner));
         }
         self.opened.insert(leaf, sealed);

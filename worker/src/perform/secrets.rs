@@ -50,8 +50,22 @@ impl Attempt<'_> {
                 limits::SECRET_SHORTEST_BYTES
             );
         }
+        self.within_bounds()?;
         self.scope.secrets.insert(name.0.clone(), value);
         self.used.push(SecretUse { name, version: secret.version });
+        Ok(())
+    }
+
+    /// Nothing is used that could not be recognised later.
+    pub(super) fn within_bounds(&self) -> Result<(), Problem> {
+        if self.seal.is_overfull() {
+            let detail = format!(
+                "the secrets and sealed values of this task consist of more than {} texts, too many \
+                 to search its result for",
+                limits::SECRET_TEXTS
+            );
+            return Err(Problem::new(Standard::Runtime, detail));
+        }
         Ok(())
     }
 

@@ -189,6 +189,26 @@ fn a_long_secret_is_found_by_its_beginning_and_hidden_to_its_end() {
 }
 
 #[test]
+fn lines_do_not_take_the_room_of_other_secrets_and_values_none_that_they_do_not_need() {
+    let line = |n: usize| format!("line number {n:05} of a long secret");
+    let mut seal = Seal::default();
+    seal.add(&(0..5_000).map(line).collect::<Vec<_>>().join("\n"));
+    assert!(!seal.is_overfull() && seal.found_in(&line(100)));
+    for number in 0..5_000 {
+        let content = Content {
+            value: Value::from(format!("Bearer t0psecret {number}")),
+            secrets: vec![Zeroizing::new("t0psecret".to_owned())],
+        };
+        seal.add_content(&content, some_sealed());
+    }
+    assert!(!seal.is_overfull());
+    (0..1_000).for_each(|number| {
+        seal.add(&format!("part {number}"));
+    });
+    assert!(seal.is_overfull());
+}
+
+#[test]
 fn overlapping_secrets_leave_nothing_over() {
     let mut seal = Seal::default();
     ["abcdef", "defghi", "bcd1", "ghij"].iter().for_each(|it| {

@@ -191,6 +191,7 @@ pub const MESSAGE_BYTES: usize = 4 * PAYLOAD_BYTES;
 pub const FRAME_BYTES: usize = 512 << 10;
 
 /// Bytes of inputs sent to one worker and not yet reported on, or of its reports not yet answered;
+
 /// one that is larger goes alone. A bus keeps 64 MiB for a slow reader, then cuts it off.
 pub const OUTSTANDING_BYTES: u64 = 32 << 20;
 
@@ -420,6 +421,7 @@ pub const AUDIT_KEEP_MS: u64 = 10_000;
 
 /// Milliseconds after which audit events that could not be written are tried again.
 pub const AUDIT_AGAIN_MS: u64 = 500;
+
 /// Bytes of the shortest secret that is searched for in results. Shorter ones would be found in
 /// everything; a warning says that such a secret is not protected.
 pub const SECRET_SHORTEST_BYTES: usize = 4;
@@ -434,9 +436,11 @@ pub const SECRET_HEAD_BYTES: usize = 128;
 
 /// Names of secrets that are remembered because a warning about them was given: one is enough.
 pub const SECRET_WARNINGS: usize = 1_000;
+
 /// Milliseconds a process that ends waits until what its tasks held of secrets has been given back:
 /// a request or two to the store. What is left then ends by itself.
 pub const RELEASE_MS: u64 = 5_000;
+
 /// Milliseconds one read of a store may take unless configured: stores answer within tens, and a task
 /// has to be told of one that hangs before [`SECRET_TIMEOUT_MS`] is over.
 pub const STORE_TIMEOUT_MS: u64 = 5_000;
@@ -453,3 +457,12 @@ pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
 /// Files of secrets read at once: a file system that hangs keeps a thread for each, and everything
 /// else that needs a thread waits when there are none left.
 pub const FILE_READS: usize = 16;
+
+/// Texts that the results of one task are searched for: the parts of its secrets, and the sealed values
+/// in its input that do not plainly contain one. Each is looked for in dozens of encodings, which takes
+/// memory.
+pub const SECRET_TEXTS: usize = 1_000;
+
+/// Texts up to which lines of a secret are searched for by themselves: the longest keys and chains of
+/// certificates fit. Lines must not take the room of other secrets.
+pub const SECRET_LINES: usize = SECRET_TEXTS / 2;

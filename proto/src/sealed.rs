@@ -1,5 +1,6 @@
 //! A value that only workers can read.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ pub const SHOWN: &str = "«sealed»";
 
 /// The encrypted form of a value that contains a secret. It says where it was sealed, which is bound
 /// to the ciphertext: it opens only for tasks of the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sealed {
     /// Which key opens it, as the sealer calls it.
     pub key: Arc<str>,
@@ -23,6 +24,18 @@ pub struct Sealed {
     /// The ciphertext.
     #[serde(with = "serde_bytes")]
     pub ciphertext: Vec<u8>,
+}
+
+/// Without the ciphertext, of which logs have no use.
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealed")
+            .field("key", &self.key)
+            .field("namespace", &self.namespace)
+            .field("instance", &self.instance)
+            .field("bytes", &self.ciphertext.len())
+            .finish()
+    }
 }
 
 /// Bytes that are no sealed value.

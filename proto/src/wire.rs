@@ -103,6 +103,12 @@ pub struct Assignment {
 }
 
 impl Assignment {
+    /// True when something in its input or its variables is sealed.
+    #[must_use]
+    pub fn has_sealed(&self) -> bool {
+        self.input.has_sealed() || self.variables.iter().any(|(_, value)| value.has_sealed())
+    }
+
     /// The key a side effect carries so that its receiver can tell repeats: stable over attempts and
     /// deliveries, new for every visit.
     #[must_use]
@@ -122,11 +128,12 @@ impl Assignment {
 pub enum Work {
     /// Perform it: input schema, `input.from`, the call or run, `output.as`, output schema.
     Perform,
-    /// Evaluate one of its expressions, which names a secret.
+    /// Evaluate one of its expressions, which names a secret or looks into a sealed value.
     Evaluate(Field),
 }
 
-/// An expression field that the coordinator cannot evaluate because it names a secret.
+/// An expression field that the coordinator cannot evaluate itself: it names a secret, or looks into a
+/// sealed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Field {
     /// `if`

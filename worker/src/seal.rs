@@ -20,6 +20,8 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use windlass_proto::limits;
 use windlass_proto::problem::Problem;
 pub(crate) use windlass_proto::sealed::SHOWN;
@@ -53,7 +55,7 @@ enum Origin {
     Secret,
     /// A line of the secret with this number.
     Line(usize),
-    /// A value that was sealed, with these secrets in it.
+    /// A value with these secrets in it, which need not be recognisable there.
     Sealed(Vec<usize>),
 }
 
@@ -93,9 +95,17 @@ impl Seal {
         let telling =
             |line: &&str| line.len() >= limits::SECRET_LINE_BYTES && !line.starts_with("-----");
         for line in lines.filter(telling).filter(|line| *line != trimmed) {
+            if self.known.len() >= limits::SECRET_LINES {
+                break;
+            }
             self.learn(line, Origin::Line(whole));
         }
         false
+    }
+
+    /// True when there are more texts than are searched for at once.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.known.len() > limits::SECRET_TEXTS
     }
 
     /// Adds what a sealed value holds.
@@ -107,10 +117,27 @@ impl Seal {
         }
         let leaf = leaf(&content.value);
         let trimmed = leaf.text.trim();
-        if trimmed.len() >= limits::SECRET_SHORTEST_BYTES {
+        // Where a secret stands in it as it is, it is there in every form of the whole as well.
+        let plain = content.secrets.iter().any(|it| trimmed.contains(it.trim()));
+        if inner.is_empty() {
+            self.add(trimmed);
+        } else if !plain && trimmed.len() >= limits::SECRET_SHORTEST_BYTES {
             self.learn(trimmed, Origin::Sealed(inner));
         }
         self.opened.insert(leaf, sealed);
+    }
+
+    /// `bytes` in base64, which counts as a secret where there is one in `bytes`: there it can be
+    /// written in a way that its base64 does not tell.
+    pub(crate) fn encoded(&mut self, bytes: &[u8]) -> String {
+        let text = STANDARD.encode(bytes);
+        if !self.is_empty() {
+            let inner = self.matcher().found(&String::from_utf8_lossy(bytes));
+            if !inner.is_empty() {
+                self.learn(&text, Origin::Sealed(inner));
+            }
+        }
+        text
     }
 
     /// The number of a text, which is new or known.

@@ -1,7 +1,5 @@
 //! What an HTTP call gives: the body in base64, the decoded content, or the whole response.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, PROXY_AUTHORIZATION};
 use windlass_proto::plan::HttpOutput;
 use windlass_proto::problem::{Problem, Standard};
@@ -11,7 +9,7 @@ use super::Attempt;
 use super::body::media_type;
 use super::redirect::Exchange;
 use crate::exchange::{excerpt, shown};
-use crate::seal::SHOWN;
+use crate::seal::{SHOWN, Seal};
 
 impl Attempt<'_> {
     /// The output of a finished exchange.
@@ -19,7 +17,7 @@ impl Attempt<'_> {
     /// # Errors
     /// A communication problem with the response's status where that is an error.
     pub(super) fn http_output(
-        &self,
+        &mut self,
         output: HttpOutput,
         done: &Exchange,
     ) -> Result<Value, Problem> {
@@ -29,8 +27,8 @@ impl Attempt<'_> {
         }
         let body = &done.response.body;
         match output {
-            HttpOutput::Raw => Ok(Value::from(STANDARD.encode(body))),
-            HttpOutput::Content => content(&done.response.headers, body),
+            HttpOutput::Raw => Ok(Value::from(self.seal.encoded(body))),
+            HttpOutput::Content => content(&done.response.headers, body, &mut self.seal),
             HttpOutput::Response => {
                 let request = Value::object([
                     ("method", Value::from(done.request.method.as_str())),
@@ -41,7 +39,7 @@ impl Attempt<'_> {
                     ("request", request),
                     ("statusCode", Value::Int(i64::from(status.as_u16()))),
                     ("headers", headers(&done.response.headers)),
-                    ("content", content(&done.response.headers, body)?),
+                    ("content", content(&done.response.headers, body, &mut self.seal)?),
                 ]))
             }
         }
@@ -94,7 +92,7 @@ fn is_credential(name: &HeaderName) -> bool {
 
 /// The body by its content type: JSON as data, text as a string, anything else in base64; an empty
 /// body is null.
-fn content(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {
+fn content(headers: &HeaderMap, body: &[u8], seal: &mut Seal) -> Result<Value, Problem> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
@@ -127,7 +125,7 @@ fn content(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {
     // Nothing declared: text where it reads as text.
     match std::str::from_utf8(body) {
         Ok(text) if media.is_empty() => Ok(Value::from(text)),
-        _ => Ok(Value::from(STANDARD.encode(body))),
+        _ => Ok(Value::from(seal.encoded(body))),
     }
 }
 

@@ -21,10 +21,10 @@ use crate::seal::Content;
 impl Attempt<'_> {
     /// Opens what is sealed in the input and the variables, in one request, if this work looks at them.
     pub(super) async fn open(&mut self) -> Result<(), Problem> {
-        let sealed = self.sealed();
-        if sealed.is_empty() || !uses_input(self.task, &self.assignment.work) {
+        if !self.assignment.has_sealed() || !uses_input(self.task, &self.assignment.work) {
             return Ok(());
         }
+        let sealed = self.sealed();
         let opened = self.open_all(&sealed).await;
         let audit = self.audit();
         audit.tell(AuditAction::Opened, opened.is_ok(), |event| {
@@ -36,6 +36,7 @@ impl Attempt<'_> {
         let mut values: HashMap<Sealed, Value> = HashMap::new();
         for (sealed, content) in sealed.into_iter().zip(opened?) {
             self.seal.add_content(&content, Arc::new(sealed.clone()));
+            self.within_bounds()?;
             values.insert(sealed, content.value);
         }
         let plain = |value: &Value| {

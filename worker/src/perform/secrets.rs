@@ -89,6 +89,7 @@ impl Attempt<'_> {
                 limits::SECRET_SHORTEST_BYTES
             );
         }
+        self.within_bounds()?;
         self.scope.secrets.insert(name.0.clone(), value);
     }
 
@@ -119,6 +120,19 @@ impl Attempt<'_> {
             event.secret = Some(SecretName(name.into()));
             event.detail = Some(why.into());
         });
+    }
+
+    /// Nothing is used that could not be recognised later.
+    pub(super) fn within_bounds(&self) -> Result<(), Problem> {
+        if self.seal.is_overfull() {
+            let detail = format!(
+                "the secrets and sealed values of this task consist of more than {} texts, too many \
+                 to search its result for",
+                limits::SECRET_TEXTS
+            );
+            return Err(Problem::new(Standard::Runtime, detail));
+        }
+        Ok(())
     }
 
     /// What this attempt holds of the store.

@@ -13,7 +13,7 @@ pub(crate) struct Content {
     /// The value.
     #[serde(rename = "v")]
     pub(crate) value: Value,
-    /// The secrets in it.
+    /// The secrets in it; none where it is one.
     #[serde(rename = "s")]
     pub(crate) secrets: Vec<Zeroizing<String>>,
 }

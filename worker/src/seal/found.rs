@@ -78,6 +78,11 @@ impl Seal {
             }
             // A number is a secret only as a whole: digits of one appear in many others.
             Value::Int(_) | Value::Float(_) | Value::Big(_) => {
+                let numeric =
+                    |text: &str| text.starts_with(|it: char| it == '-' || it.is_ascii_digit());
+                if !self.known.iter().any(|it| numeric(&it.text)) {
+                    return;
+                }
                 let text = value.to_json();
                 if let Some(place) = self.known.iter().position(|it| *it.text == text) {
                     found.add(value, || vec![place]);
@@ -109,7 +114,10 @@ impl Seal {
                     replacements.0.insert(leaf, sealed.clone());
                 }
                 None => {
-                    contents.push(Content { value: value.clone(), secrets: self.inner(secrets) });
+                    let mut secrets = self.inner(secrets);
+                    // The value as a whole goes without saying.
+                    secrets.retain(|it| **it != *leaf.text.trim());
+                    contents.push(Content { value: value.clone(), secrets });
                 }
             }
         }

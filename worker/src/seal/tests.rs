@@ -90,11 +90,7 @@ fn whole_strings_and_numbers_are_found_and_keys_are_made_unreadable() {
     let say = Value::from(format!("say {CANARY}!")).to_json();
     assert_eq!(
         contents(&seal, &value),
-        [
-            "9876543: 9876543".to_owned(),
-            format!("{say}: {CANARY}"),
-            "\"9876543\": 9876543".to_owned()
-        ]
+        ["9876543: ".to_owned(), format!("{say}: {CANARY}"), "\"9876543\": ".to_owned()]
     );
     let found = seal.find(&value);
     let (wanted, mut replacements) = seal.contents(&found);
@@ -124,7 +120,7 @@ fn after_opening_the_whole_and_the_secrets_in_it_are_recognised() {
     seal.add_content(&content, some_sealed());
     let find = |text: &str| contents(&seal, &Value::from(text));
     // The part alone, and more than the whole: what is kept does not grow on the way.
-    assert_eq!(find("t0psecret"), ["\"t0psecret\": t0psecret"]);
+    assert_eq!(find("t0psecret"), ["\"t0psecret\": "]);
     assert_eq!(find("a Bearer t0psecret b"), ["\"a Bearer t0psecret b\": t0psecret"]);
     // Unchanged, it is what it was.
     let value = Value::from("Bearer t0psecret");
@@ -155,12 +151,27 @@ fn lines_of_a_key_are_recognised_but_not_its_frame() {
     );
     let mut seal = Seal::default();
     seal.add(&key);
-    assert_eq!(contents(&seal, &Value::from(line(2))), [format!("\"{}\": {}", line(2), line(2))]);
+    assert_eq!(contents(&seal, &Value::from(line(2))), [format!("\"{}\": ", line(2))]);
     assert!(seal.found_in(&Value::from(key.as_str()).to_json()));
     assert!(!seal.found_in("-----BEGIN PRIVATE KEY-----\nother\n-----END PRIVATE KEY-----"));
     // The whole says it for its lines.
     let whole = contents(&seal, &Value::from(key.as_str()));
-    assert_eq!(whole, [format!("{}: {}", Value::from(key.as_str()).to_json(), key.trim())]);
+    assert_eq!(whole, [format!("{}: ", Value::from(key.as_str()).to_json())]);
+    let mut later = Seal::default();
+    let content = Content { value: Value::from(key.as_str()), secrets: Vec::new() };
+    later.add_content(&content, some_sealed());
+    assert!(later.found_in(&line(2)), "after opening, its lines are known as well");
+}
+
+#[test]
+fn bytes_that_are_encoded_are_searched_before() {
+    let mut seal = seal();
+    let body = Value::object([("key", Value::from(CANARY))]).to_json();
+    assert!(!seal.found_in(&STANDARD.encode(&body)), "nobody can tell");
+    let text = seal.encoded(body.as_bytes());
+    assert_eq!(contents(&seal, &Value::from(text.as_str())), [format!("\"{text}\": {CANARY}")]);
+    let other = seal.encoded(b"nothing");
+    assert!(!seal.found_in(&other));
 }
 
 #[test]
@@ -175,6 +186,26 @@ fn a_long_secret_is_found_by_its_beginning_and_hidden_to_its_end() {
         let rest = &STANDARD.encode(&long)[long.len() * 8 / 6..];
         format!("<«sealed»{rest}=>")
     });
+}
+
+#[test]
+fn lines_do_not_take_the_room_of_other_secrets_and_values_none_that_they_do_not_need() {
+    let line = |n: usize| format!("line number {n:05} of a long secret");
+    let mut seal = Seal::default();
+    seal.add(&(0..5_000).map(line).collect::<Vec<_>>().join("\n"));
+    assert!(!seal.is_overfull() && seal.found_in(&line(100)));
+    for number in 0..5_000 {
+        let content = Content {
+            value: Value::from(format!("Bearer t0psecret {number}")),
+            secrets: vec![Zeroizing::new("t0psecret".to_owned())],
+        };
+        seal.add_content(&content, some_sealed());
+    }
+    assert!(!seal.is_overfull());
+    (0..1_000).for_each(|number| {
+        seal.add(&format!("part {number}"));
+    });
+    assert!(seal.is_overfull());
 }
 
 #[test]

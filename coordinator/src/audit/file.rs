@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use uuid::Uuid;
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 
 use super::AuditLine;
 use crate::file::sync_folder;
@@ -75,6 +76,22 @@ impl AuditFile {
         self.file = create(&self.path)?;
         self.length = self.file.metadata()?.len();
         sync_folder(&self.path)
+    }
+
+    /// The last lines that are of `since` or later, the oldest first, as far as they can be read.
+    pub(super) fn lines_since(&self, since: Timestamp) -> Vec<AuditLine> {
+        let mut lines = Vec::new();
+        let read = backwards(&self.path, &mut |line| {
+            let line = serde_json::from_slice::<AuditLine>(line).ok();
+            let Some(line) = line.filter(|it| it.event.at >= since) else { return false };
+            lines.push(line);
+            lines.len() < limits::AUDIT_PUBLISH_QUEUE
+        });
+        if let Err(error) = read {
+            tracing::warn!(%error, "the last audit events cannot be read, and are not published");
+        }
+        lines.reverse();
+        lines
     }
 
     /// The ids of the last events, the oldest first, as far as they can be read.

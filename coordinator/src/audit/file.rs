@@ -127,13 +127,20 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 
 /// Bytes up to the end of the last whole line.
 fn whole(mut file: &File) -> io::Result<u64> {
-    let length = file.metadata()?.len();
-    let from = length.saturating_sub(limits::AUDIT_EVENT_BYTES as u64 + 1);
-    file.seek(SeekFrom::Start(from))?;
-    let mut end = Vec::new();
-    file.take(length - from).read_to_end(&mut end)?;
-    let whole = end.iter().rposition(|it| *it == b'\n').map_or(0, |at| at as u64 + 1);
-    Ok(from + whole)
+    const BLOCK: u64 = limits::AUDIT_EVENT_BYTES as u64;
+    let mut end = file.metadata()?.len();
+    // What a crash leaves behind the last line need not be short.
+    while end > 0 {
+        let from = end.saturating_sub(BLOCK);
+        file.seek(SeekFrom::Start(from))?;
+        let mut block = Vec::new();
+        file.take(end - from).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|it| *it == b'\n') {
+            return Ok(from + at as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
 }
 
 /// The last lines, newest first.

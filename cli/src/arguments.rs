@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run, secret,
-    show, start, validate, version, watch, worker,
+    audit, bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run,
+    secret, show, start, validate, version, watch, worker,
 };
 use crate::error::CliError;
 
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Event(event::Args),
     /// See who uses which secrets, say who may, and set a store up
     Secret(secret::Args),
+    /// Show what was done with secrets
+    Audit(audit::Args),
     /// Explain the code of an error or a finding
     Explain(explain::Args),
     /// Check the journal in a data directory
@@ -85,6 +87,7 @@ impl Command {
             Self::Resume(args) => control::resume(args).await,
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,
+            Self::Audit(args) => audit::run(args).await,
             Self::Explain(args) => explain::run(&args),
             Self::Fsck(args) => fsck::run(&args),
             Self::Bench(args) => bench::run(args).await,
@@ -137,6 +140,7 @@ mod tests {
             "windlass worker --key wk1_x --concurrency 4 --health 127.0.0.1:0",
             "windlass worker list --output json",
             "windlass secret setup vault --environment production --batch-tokens",
+            "windlass audit --limit 5 --output json",
             "windlass secret list --output table",
             "windlass secret policy show --url http://h:1",
             "windlass secret policy set p.toml --replacing ab",

@@ -109,7 +109,13 @@ impl AuditLog {
     /// False while so many events wait for the disk that nothing more should be done with secrets.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) < limits::AUDIT_QUEUE
+        self.waiting() < limits::AUDIT_QUEUE
+    }
+
+    /// Events that are not on disk yet: what grows when the disk is full.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Takes events, and calls `done` once they are on disk; never when that cannot be. Does not

@@ -125,6 +125,9 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     if let Some(view) = api.coordinator.bus_events() {
         events::add(&mut text, &view);
     }
+    let help = "Audit events that are not on disk; past a limit no more secrets are read.";
+    let waiting = api.coordinator.audit_waiting();
+    text.single("windlass_audit_events_waiting", "gauge", help, waiting as u64);
     (kind, text.0).into_response()
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use uuid::Uuid;
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 
 use super::AuditLine;
 use crate::file::sync_folder;
@@ -77,6 +78,22 @@ impl AuditFile {
         sync_folder(&self.path)
     }
 
+    /// The last lines that are of `since` or later, the oldest first, as far as they can be read.
+    pub(super) fn lines_since(&self, since: Timestamp) -> Vec<AuditLine> {
+        let mut lines = Vec::new();
+        let read = backwards(&self.path, &mut |line| {
+            let line = serde_json::from_slice::<AuditLine>(line).ok();
+            let Some(line) = line.filter(|it| it.event.at >= since) else { return false };
+            lines.push(line);
+            lines.len() < limits::AUDIT_PUBLISH_QUEUE
+        });
+        if let Err(error) = read {
+            tracing::warn!(%error, "the last audit events cannot be read, and are not published");
+        }
+        lines.reverse();
+        lines
+    }
+
     /// The ids of the last events, the oldest first, as far as they can be read.
     pub(super) fn recent(&self) -> Vec<Uuid> {
         #[derive(Deserialize)]
@@ -110,13 +127,20 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 
 /// Bytes up to the end of the last whole line.
 fn whole(mut file: &File) -> io::Result<u64> {
-    let length = file.metadata()?.len();
-    let from = length.saturating_sub(limits::AUDIT_EVENT_BYTES as u64 + 1);
-    file.seek(SeekFrom::Start(from))?;
-    let mut end = Vec::new();
-    file.take(length - from).read_to_end(&mut end)?;
-    let whole = end.iter().rposition(|it| *it == b'\n').map_or(0, |at| at as u64 + 1);
-    Ok(from + whole)
+    const BLOCK: u64 = limits::AUDIT_EVENT_BYTES as u64;
+    let mut end = file.metadata()?.len();
+    // What a crash leaves behind the last line need not be short.
+    while end > 0 {
+        let from = end.saturating_sub(BLOCK);
+        file.seek(SeekFrom::Start(from))?;
+        let mut block = Vec::new();
+        file.take(end - from).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|it| *it == b'\n') {
+            return Ok(from + at as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
 }
 
 /// The last lines, newest first.

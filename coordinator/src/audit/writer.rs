@@ -9,9 +9,11 @@ use std::time::Duration;
 use uuid::Uuid;
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 
 use super::file::AuditFile;
 use super::{AuditLine, Publish};
+use crate::clock;
 
 /// Messages that share one write to disk.
 const GROUP: usize = 256;
@@ -54,12 +56,25 @@ impl Writer {
         for id in recent {
             self.is_new(id);
         }
+        self.publish_again();
         while let Ok(first) = inbox.recv() {
             let group: Vec<_> =
                 std::iter::once(first).chain(inbox.try_iter().take(GROUP)).collect();
             if !self.write(group) {
                 return;
             }
+        }
+    }
+
+    /// Publishes what the last process may not have come to. The stream drops what it has.
+    fn publish_again(&mut self) {
+        // Half the time for which the stream knows what it has.
+        let since = clock::now().0.saturating_sub(limits::DUPLICATE_WINDOW_MS / 2);
+        if self.publish.is_some()
+            && let Some(file) = &self.file
+        {
+            let lines = file.lines_since(Timestamp(since));
+            lines.into_iter().for_each(|line| self.publish(line));
         }
     }
 

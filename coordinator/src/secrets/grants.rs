@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use windlass_proto::id::{Digest, WorkflowId};
+use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::{Plan, Reached, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretName;
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::{Assignment, Field, Grant, Work};
+use windlass_proto::wire::{Assignment, Field, Grant, IdentityToken, Work};
 
 use super::Secrets;
 use crate::catalog::Catalog;
 use crate::identity::{self, Subject};
+use crate::policy::Policy;
 
 /// Kinds of work on one task: to perform it, and its fields.
 const WORKS: usize = 6;
@@ -22,55 +23,68 @@ const WORKS: usize = 6;
 pub struct Granter {
     secrets: Arc<Secrets>,
     catalog: Arc<Catalog>,
-    /// What the tasks of definitions reach; nothing for definitions that declare no secret.
-    needs: Mutex<HashMap<Digest, Option<Arc<[Needs]>>>>,
+    known: Mutex<Known>,
 }
 
-/// What each kind of work on one task reaches; none where that is nothing.
-type Needs = [Option<Arc<[SecretName]>>; WORKS];
+/// What the tasks of definitions need and may have, by the policy that was in force last.
+#[derive(Default)]
+struct Known {
+    policy: Option<Arc<Policy>>,
+    /// Nothing for definitions that declare no secret.
+    plans: HashMap<Digest, Option<Arc<[Needs]>>>,
+}
+
+/// What each kind of work on one task needs; none where that is nothing.
+type Needs = [Option<Arc<Need>>; WORKS];
+
+/// What one kind of work on one task needs.
+struct Need {
+    /// How many secrets it reaches.
+    reached: usize,
+    /// Who it is, with those that it may read.
+    subject: Subject,
+}
 
 impl Granter {
     /// Grants by `secrets` for tasks of the definitions in `catalog`.
     #[must_use]
     pub fn new(secrets: Arc<Secrets>, catalog: Arc<Catalog>) -> Self {
-        Self { secrets, catalog, needs: Mutex::default() }
+        Self { secrets, catalog, known: Mutex::default() }
     }
 
     /// Says in advance why [`Self::grant`] would fail.
     ///
     /// # Errors
-    /// When the task reaches too many secrets.
+    /// When the task reaches too many secrets, or its definition cannot be read.
     pub fn check(&self, assignment: &Assignment) -> Result<(), Problem> {
-        match self.needs(assignment) {
-            Some(needs) => few(&needs),
-            None => Ok(()),
-        }
+        self.need(assignment).map(drop)
     }
 
     /// What the delivery may do with secrets; none where it has nothing to do with them. It holds a
     /// token, so it must go nowhere but to the worker.
     ///
     /// # Errors
-    /// When the task reaches too many secrets.
+    /// When the task reaches too many secrets, or its definition cannot be read.
     pub fn grant(&self, assignment: &Assignment, now: Timestamp) -> Result<Option<Grant>, Problem> {
-        let needs = self.needs(assignment);
-        if needs.is_none() && !carries_sealed(assignment) {
+        let need = self.need(assignment)?;
+        let sealed = carries_sealed(assignment);
+        if need.is_none() && !sealed {
             return Ok(None);
         }
-        let needs = needs.unwrap_or_default();
-        few(&needs)?;
         let (workflow, environment) = (&assignment.workflow, &self.secrets.environment);
-        let policy = self.secrets.policies.current();
-        let sealing = policy.sealing(&workflow.namespace);
-        let permitted = |it: &SecretName| policy.permits(workflow, environment, it);
-        let secrets = match needs.iter().all(permitted) {
-            true => needs,
-            false => needs.iter().filter(|it| permitted(it)).cloned().collect(),
+        let sealing = self.secrets.policies.current().sealing(&workflow.namespace);
+        let nobody;
+        let subject = match &need {
+            Some(need) => &need.subject,
+            None => {
+                nobody = Subject::new(workflow, environment, Arc::default());
+                &nobody
+            }
         };
-        // Without one there is nothing to prove.
-        let proves = !secrets.is_empty() || carries_sealed(assignment);
-        let identity = proves.then(|| self.sign(workflow, secrets.clone(), assignment, now));
-        let (environment, secrets) = (environment.clone(), secrets.to_vec());
+        // Without a secret to read or a value to open there is nothing to prove.
+        let proves = !subject.secrets().is_empty() || sealed;
+        let identity = proves.then(|| self.sign(subject, assignment, now));
+        let (environment, secrets) = (environment.clone(), subject.secrets().to_vec());
         Ok(Some(Grant { environment, secrets, identity, sealing }))
     }
 
@@ -80,38 +94,44 @@ impl Granter {
         Grant { environment, secrets: Vec::new(), identity: None, sealing: Default::default() }
     }
 
-    fn sign(
-        &self,
-        workflow: &WorkflowId,
-        secrets: Arc<[SecretName]>,
-        assignment: &Assignment,
-        now: Timestamp,
-    ) -> windlass_proto::wire::IdentityToken {
-        let subject = Subject::new(workflow, &self.secrets.environment, secrets);
+    fn sign(&self, subject: &Subject, assignment: &Assignment, now: Timestamp) -> IdentityToken {
         let task = identity::Task {
             instance: assignment.key.instance,
             reference: &assignment.reference,
             delivery: assignment.key.delivery,
             deadline: assignment.deadline,
         };
-        self.secrets.identity.sign(&subject, &task, now)
+        self.secrets.identity.sign(subject, &task, now)
     }
 
-    /// The declared secrets that the work reaches, sorted; none where there are none.
-    fn needs(&self, assignment: &Assignment) -> Option<Arc<[SecretName]>> {
-        let mut known = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = match known.get(&assignment.digest) {
+    /// What the work needs, and may have by the policy of this moment; none where that is nothing.
+    fn need(&self, assignment: &Assignment) -> Result<Option<Arc<Need>>, Problem> {
+        let policy = self.secrets.policies.current();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { policy: last, plans } = &mut *known;
+        let is_same = last.as_ref().is_some_and(|it| Arc::ptr_eq(it, &policy));
+        if !is_same || plans.len() >= limits::CACHED_PLANS {
+            plans.clear();
+            *last = Some(policy.clone());
+        }
+        let found = match plans.get(&assignment.digest) {
             Some(found) => found.clone(),
             None => {
-                if known.len() >= limits::CACHED_PLANS {
-                    known.clear();
-                }
-                let found = self.catalog.plan(&assignment.digest).and_then(|it| of_plan(&it));
-                known.insert(assignment.digest.clone(), found.clone());
+                let Some(plan) = self.catalog.plan(&assignment.digest) else {
+                    // Without a grant a worker would take everything for permitted.
+                    let detail = "the definition of the task cannot be read";
+                    return Err(Problem::new(Standard::Runtime, detail));
+                };
+                let found = of_plan(&plan, &policy, &self.secrets.environment);
+                plans.insert(assignment.digest.clone(), found.clone());
                 found
             }
         };
-        found?.get(assignment.task.0 as usize)?[index(&assignment.work)].clone()
+        let works = found.as_ref().and_then(|it| it.get(assignment.task.0 as usize));
+        match works.and_then(|it| it[index(&assignment.work)].clone()) {
+            Some(need) => few(need.reached).map(|()| Some(need)),
+            None => Ok(None),
+        }
     }
 }
 
@@ -121,24 +141,28 @@ fn carries_sealed(assignment: &Assignment) -> bool {
     assignment.input.has_sealed() || assignment.variables.iter().any(|(_, it)| it.has_sealed())
 }
 
-fn few(needs: &[SecretName]) -> Result<(), Problem> {
+fn few(reached: usize) -> Result<(), Problem> {
     let most = limits::SECRETS_PER_TASK;
-    if needs.len() <= most {
+    if reached <= most {
         return Ok(());
     }
     let detail = format!(
-        "the task reaches {} secrets, more than the limit of {most}: name those it needs, as \
-         `$secrets` by itself means all that are declared, or divide the task",
-        needs.len()
+        "the task reaches {reached} secrets, more than the limit of {most}: name those it needs, as \
+         `$secrets` by itself means all that are declared, or divide the task"
     );
     Err(Problem::new(Standard::Configuration, detail))
 }
 
-fn of_plan(plan: &Plan) -> Option<Arc<[Needs]>> {
-    (!plan.secrets.is_empty()).then(|| plan.tasks.iter().map(|it| of_task(plan, it)).collect())
+fn of_plan(plan: &Plan, policy: &Policy, environment: &Arc<str>) -> Option<Arc<[Needs]>> {
+    if plan.secrets.is_empty() {
+        return None;
+    }
+    let permitted = |it: &&SecretName| policy.permits(&plan.id, environment, it);
+    let permitted: Vec<_> = plan.secrets.iter().filter(permitted).collect();
+    Some(plan.tasks.iter().map(|it| of_task(plan, it, &permitted, environment)).collect())
 }
 
-fn of_task(plan: &Plan, task: &Task) -> Needs {
+fn of_task(plan: &Plan, task: &Task, permitted: &[&SecretName], environment: &Arc<str>) -> Needs {
     const ALL: [Work; WORKS] = [
         Work::Perform,
         Work::Evaluate(Field::Condition),
@@ -152,8 +176,14 @@ fn of_task(plan: &Plan, task: &Task) -> Needs {
         let names = Reached::by(task, &work).among(&plan.secrets);
         // What is not declared, the worker refuses by itself.
         let declared = |it: &SecretName| plan.secrets.contains(it);
-        let names: Arc<[_]> = names.into_iter().map(SecretName).filter(declared).collect();
-        needs[index(&work)] = (!names.is_empty()).then_some(names);
+        let names: Vec<_> = names.into_iter().map(SecretName).filter(declared).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let reached = names.len();
+        let secrets = names.into_iter().filter(|it| permitted.contains(&it)).collect();
+        let subject = Subject::new(&plan.id, environment, secrets);
+        needs[index(&work)] = Some(Arc::new(Need { reached, subject }));
     }
     needs
 }

@@ -98,6 +98,8 @@ fn what_the_policy_takes_away_is_left_out_at_once() {
     assert_eq!(office.granted(1, Work::Perform), Some(Vec::new()));
     let left = Some(vec!["a".to_owned(), "c".to_owned()]);
     assert_eq!(office.granted(2, Work::Evaluate(Field::Condition)), left);
+    office.secrets.policies.replace("[[allow]]", None).unwrap();
+    assert_eq!(office.granted(1, Work::Perform), Some(vec!["b".to_owned()]), "and given back");
     let policy = "[sealing]\nnamespaces = {acme = \"refuse\"}";
     office.secrets.policies.replace(policy, None).unwrap();
     let grant = office.granter.grant(&office.assignment(1, Work::Perform), NOW).unwrap().unwrap();
@@ -131,4 +133,13 @@ fn uses_are_listed_with_their_tasks_and_whether_they_are_permitted() {
     assert_eq!(told, ["a false /do/2/all", "b true /do/1/one /do/2/all", "c false /do/2/all"]);
     let refused = office.secrets.check(&office.catalog.plan(&office.digest).unwrap()).unwrap_err();
     assert_eq!(refused.secrets.len(), 2);
+}
+
+#[test]
+fn a_task_of_an_unknown_definition_is_not_sent_with_all_rights() {
+    let office = office(TWO);
+    let mut assignment = office.assignment(1, Work::Perform);
+    assignment.digest = Digest::of("something else");
+    assert!(office.granter.check(&assignment).is_err());
+    assert!(office.granter.grant(&assignment, NOW).is_err());
 }

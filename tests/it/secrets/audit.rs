@@ -104,6 +104,33 @@ async fn what_was_acknowledged_survives_kill_9_and_repeats_are_kept_once() {
     fleet.assert_sound();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_killed_takes_nothing_with_it_that_was_acknowledged() {
+    let nats = Nats::start().await;
+    let fleet = Fleet::start(&nats, 0).await;
+    // Every life of a worker counts from 1.
+    for life in 1..=3 {
+        let mut hand = Hand::join(&nats, &fleet, &format!("hand-{life}")).await;
+        let of_life = |it| Audited { number: it, ..event(life * 1_000 + it) };
+        hand.tell((1..=10).map(of_life).collect()).await;
+        assert_eq!(hand.audited(SOON).await, Some(10));
+        // Killed before it hears of these: they may be there or not, but not by half.
+        hand.tell((11..=20).map(of_life).collect()).await;
+    }
+    let mut last = Hand::join(&nats, &fleet, "hand-4").await;
+    last.tell(vec![Audited { number: 1, ..event(9_999) }]).await;
+    assert_eq!(last.audited(SOON).await, Some(1));
+    let counts = counts(&fleet);
+    for life in 1..=3_u64 {
+        for number in 1..=10 {
+            let id = Uuid::from_u128(u128::from(life * 1_000 + number)).to_string();
+            assert_eq!(counts.get(&id), Some(&1), "event {number} of life {life}");
+        }
+    }
+    assert!(counts.values().all(|it| *it == 1), "{counts:?}");
+    fleet.assert_sound();
+}
+
 /// A store of one secret, which tells of every read.
 struct Telling;
 
@@ -192,11 +219,19 @@ async fn what_workers_do_with_secrets_is_told_however_often_the_coordinator_dies
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_has_a_copy_that_programs_can_follow() {
     let nats = Nats::start().await;
-    let fleet = Fleet::start(&nats, 0).await;
+    let mut fleet = Fleet::start(&nats, 0).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let event = |number| {
+        let mut told = event(number);
+        told.event.at = Timestamp(u64::try_from(now.as_millis()).unwrap());
+        told
+    };
     let mut hand = Hand::join(&nats, &fleet, "hand-1").await;
     hand.tell((1..=100).map(event).collect()).await;
     assert_eq!(hand.audited(SOON).await, Some(100));
-    // What comes again is published once.
+    // At once: some may be in the stream, some not. What comes again is published once.
+    fleet.restart_coordinator().await;
+    let mut hand = Hand::join(&nats, &fleet, "hand-1").await;
     hand.tell((1..=101).map(event).collect()).await;
     assert_eq!(hand.audited(SOON).await, Some(101));
     let bus = jetstream::new(async_nats::connect(nats.url()).await.unwrap());

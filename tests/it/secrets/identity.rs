@@ -38,7 +38,7 @@ fn verify(token: &str, keys: &JwkSet, issuer: &str) -> Option<Value> {
 }
 
 /// True when a file in the folder, or below it, has these bytes.
-fn somewhere_in(folder: &Path, text: &str) -> bool {
+pub(super) fn somewhere_in(folder: &Path, text: &str) -> bool {
     let files = paths::files(folder);
     assert!(files.len() > 3, "{files:?}");
     files.into_iter().filter(|it| it.is_file()).any(|it| {

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::identity::somewhere_in;
 use super::{call, deploy_call};
 use crate::support::client::{Answer, Api};
 use crate::support::command::{Output, windlass};
@@ -111,6 +112,7 @@ async fn a_policy_counts_from_the_next_task_on() {
     let used = history.iter().find(|it| it["event"] == "task.secrets").unwrap();
     assert_eq!(used["data"], json!({"secrets": ["api-key"]}));
     assert!(!json!(history).to_string().contains("hunter2"));
+    assert!(!somewhere_in(&fleet.data(), "hunter2") && !fleet.stderr().contains("hunter2"));
     fleet.assert_sound();
 }
 

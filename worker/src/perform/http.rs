@@ -21,7 +21,7 @@ impl Attempt<'_> {
         input: &Value,
     ) -> Result<Value, Problem> {
         let mut done = self.http_exchange(call, input).await;
-        if refused(&done) && self.secrets_changed().await {
+        if refused(&done) && self.secrets_changed().await? {
             let input = self.transform_input()?;
             done = self.http_exchange(call, &input).await;
         }

@@ -24,7 +24,7 @@ impl Attempt<'_> {
         input: &Value,
     ) -> Result<Value, Problem> {
         let mut done = self.openapi_exchange(call, input).await;
-        if refused_by_server(&done) && self.secrets_changed().await {
+        if refused_by_server(&done) && self.secrets_changed().await? {
             let input = self.transform_input()?;
             done = self.openapi_exchange(call, &input).await;
         }

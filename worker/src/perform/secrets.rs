@@ -46,16 +46,16 @@ impl Attempt<'_> {
         let read = self.ask_for(&name).await;
         let secret = read.map_err(|error| secret_problem(&name, &error))?;
         let value = secret.data.expose().to_value();
-        self.bind_secret(&name, value);
+        self.bind_secret(&name, value)?;
         self.used.push(SecretUse { name, version: secret.version });
         Ok(())
     }
 
     /// For when a server has refused a request: reads the secrets of this attempt again, and says
     /// whether one of them is another by now. Only once in an attempt.
-    pub(super) async fn secrets_changed(&mut self) -> bool {
+    pub(super) async fn secrets_changed(&mut self) -> Result<bool, Problem> {
         if std::mem::replace(&mut self.read_again, true) {
-            return false;
+            return Ok(false);
         }
         let mut changed = false;
         for at in 0..self.used.len() {
@@ -71,16 +71,16 @@ impl Attempt<'_> {
                 continue;
             }
             changed = true;
-            self.bind_secret(&name, value);
+            self.bind_secret(&name, value)?;
             if let Some(used) = self.used.get_mut(at) {
                 used.version = secret.version;
             }
         }
-        changed
+        Ok(changed)
     }
 
     /// Makes a secret known to expressions, and keeps it from leaving.
-    fn bind_secret(&mut self, name: &SecretName, value: Value) {
+    fn bind_secret(&mut self, name: &SecretName, value: Value) -> Result<(), Problem> {
         if self.seal.add_value(&value) && self.worker.warnings.is_first(&name.0) {
             tracing::warn!(
                 secret = %name.0,
@@ -91,6 +91,7 @@ impl Attempt<'_> {
         }
         self.within_bounds()?;
         self.scope.secrets.insert(name.0.clone(), value);
+        Ok(())
     }
 
     /// Reads a secret from the store, and tells of it.

@@ -191,7 +191,6 @@ pub const MESSAGE_BYTES: usize = 4 * PAYLOAD_BYTES;
 pub const FRAME_BYTES: usize = 512 << 10;
 
 /// Bytes of inputs sent to one worker and not yet reported on, or of its reports not yet answered;
-
 /// one that is larger goes alone. A bus keeps 64 MiB for a slow reader, then cuts it off.
 pub const OUTSTANDING_BYTES: u64 = 32 << 20;
 

@@ -77,7 +77,7 @@ async fn a_credential_works_while_its_task_runs_however_long_and_is_gone_after()
     let id = house.fleet.api.start(&workflow(&text), &json!({})).await;
 
     let (user, password) = credential(&stub).await;
-    assert_eq!(postgres.made_users().await, [user.clone()]);
+    assert_eq!(postgres.made_users().await, std::slice::from_ref(&user));
     assert_eq!(postgres.query_as(&user, &password, "select 6 * 7").await.as_deref(), Ok("42"));
     // Twice its life: somebody renews it.
     let renewed = tokio::time::Instant::now() + Duration::from_secs(2 * TTL);

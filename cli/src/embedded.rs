@@ -105,9 +105,10 @@ fn start(
 impl Embedded {
     /// Stops worker and coordinator in an orderly way; what is open continues at the next start.
     pub(crate) async fn close(self) {
+        // First, so that what is told of it is still recorded.
+        self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
         let coordinator = self.coordinator;
         // Joining threads blocks; a panic in one of them was reported by it.
         let _ = tokio::task::spawn_blocking(move || coordinator.stop()).await;
-        self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
     }
 }

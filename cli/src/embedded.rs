@@ -153,6 +153,8 @@ pub(crate) enum StartError {
 impl Embedded {
     /// Stops worker and coordinator in an orderly way; what is open continues at the next start.
     pub(crate) async fn close(self) {
+        // First, so that what is told of it is still recorded.
+        self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
         let coordinator = self.coordinator;
         // That is audited, so it comes first.
         self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;

@@ -284,6 +284,11 @@ impl Kind {
             Self::For(it) => it.items.each_variable(each),
             Self::Raise(raise) => raise.parts().for_each(|part| part.each_variable(each)),
             Self::Function(call) => call.with.iter().for_each(|with| with.each_variable(each)),
+            // A worker that evaluates the input evaluates the rest as well.
+            Self::Workflow(child) => {
+                let names = [&child.namespace, &child.name, &child.version].into_iter();
+                names.chain(&child.input).for_each(|part| part.each_variable(each));
+            }
             _ => {}
         }
     }

@@ -68,7 +68,7 @@ do:
     - bearer: {{when: '$context.token | startswith("Bearer ")', then: child}}
     - other: {{then: end}}
 - child:
-    run: {{workflow: {{namespace: seal, name: child, version: '1.0.0', input: {{token: '${{ $context.token }}'}}}}}}
+    run: {{workflow: {{namespace: seal, name: child, version: '1.0.0', input: {{token: '${{ $context.token }}', cut: '${{ $context.token[7:] }}'}}}}}}
     export: {{as: '$context + {{child: .}}'}}
 - tell:
     emit: {{event: {{with: {{type: com.example.sealed, data: {{token: '${{ $context.token }}', n: 1}}}}}}}}
@@ -77,7 +77,7 @@ do:
     with:
       method: post
       endpoint: '{using}'
-      headers: {{Authorization: '${{ $context.token | @uri }}', X-Quoted: '${{ $context.echo.quoted | fromjson | .again | @base64 }}'}}
+      headers: {{Authorization: '${{ $context.token | @uri }}', X-Cut: '${{ $context.child.cut | @base64 }}', X-Quoted: '${{ $context.echo.quoted | fromjson | .again | @base64 }}'}}
       body: '${{ $context.child.stripped }}'
 - end: {{set: {{token: '${{ $context.token }}', echo: '${{ $context.echo }}', child: '${{ $context.child }}', count: '${{ $context.echo.count }}'}}}}
 "#,
@@ -89,7 +89,7 @@ do:
 const CHILD: &str = "
 document: {dsl: '1.0.3', namespace: seal, name: child, version: '1.0.0'}
 do:
-- strip: {set: {stripped: '${ .token | ltrimstr(\"Bearer \") }', whole: '${ .token }'}}
+- strip: {set: {stripped: '${ .token | ltrimstr(\"Bearer \") }', whole: '${ .token }', cut: '${ .cut }'}}
 ";
 
 fn listener(stub: &Stub) -> String {
@@ -126,7 +126,7 @@ async fn sealed_values_flow_to_where_they_are_opened_and_show_nothing_on_the_way
     assert_eq!(outcome["status"], "completed", "{outcome}");
     let output = &outcome["output"];
     assert_eq!(output["token"], SHOWN);
-    assert_eq!(output["child"], json!({"stripped": SHOWN, "whole": SHOWN}));
+    assert_eq!(output["child"], json!({"stripped": SHOWN, "whole": SHOWN, "cut": SHOWN}));
     assert_eq!(output["count"], 7, "what is no secret is as it was");
     let echoed = output["echo"].as_object().unwrap();
     for (name, value) in echoed.iter().filter(|(name, _)| *name != "count") {
@@ -142,6 +142,7 @@ async fn sealed_values_flow_to_where_they_are_opened_and_show_nothing_on_the_way
     let encoded = utf8_percent_encode(&token, UNRESERVED).to_string();
     assert_eq!(own.header("authorization"), Some(encoded.as_str()));
     assert_eq!(own.header("x-quoted"), Some(STANDARD.encode(KEY).as_str()));
+    assert_eq!(own.header("x-cut"), Some(STANDARD.encode(KEY).as_str()));
     assert_eq!(own.body, KEY);
     let others = used.iter().find_map(|it| it.header("x-heard")).expect("the listener's call");
     assert_eq!(others, STANDARD.encode(&token));

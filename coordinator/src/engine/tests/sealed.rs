@@ -128,6 +128,12 @@ fn what_looks_into_a_sealed_value_is_asked_of_a_worker() {
             vec![Definition],
             "\"s3cret\"",
         ),
+        (
+            "do: [{a: {set: {n: 1}, export: {as: '{k: $workflow.input.s}'}}}, \
+             {c: {run: {workflow: {namespace: '${ $workflow.definition.document.namespace }', name: child, version: 1.0.0, input: {k: '${ $context.k[7:] }'}}}}}]\noutput: {as: .k}",
+            vec![Definition],
+            "\"s3cret\"",
+        ),
         // Each field by itself: what only moves the value stays here.
         (
             "do: [{a: {if: .s, input: {from: .s}, set: '${ {k: ., l: length} }', output: {as: .k}, export: {as: '{k: .}'}}}]",

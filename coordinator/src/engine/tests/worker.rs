@@ -245,9 +245,12 @@ fn evaluate(
             let default = (0i64..).zip(cases).find(|(_, case)| case.when.is_none());
             Ok(default.map_or(Value::Null, |(number, _)| Value::Int(number)))
         }
-        (Field::Definition, Kind::Workflow(child)) => {
-            Ok(Value::object([("input", template(child.input.as_ref())?)]))
-        }
+        (Field::Definition, Kind::Workflow(child)) => Ok(Value::object([
+            ("namespace", template(Some(&child.namespace))?),
+            ("name", template(Some(&child.name))?),
+            ("version", template(Some(&child.version))?),
+            ("input", template(child.input.as_ref())?),
+        ])),
         (field, kind) => panic!("{field:?} of {} does not go to a worker", kind.word()),
     }
 }

@@ -219,14 +219,15 @@ pub trait Lease: Send + Sync {
         name: &'a SecretName,
     ) -> BoxFuture<'a, Result<SecretValue, SecretError>>;
 
-    /// Encrypts texts for other workers of the same namespace, in one request; the result has their
-    /// order.
+    /// Encrypts texts for other workers of the same namespace, in one request, and tells the audit of
+    /// it; the result has their order.
     fn seal<'a>(
         &'a mut self,
         texts: &'a [Zeroizing<Vec<u8>>],
     ) -> BoxFuture<'a, Result<Vec<Sealed>, SecretError>>;
 
-    /// Decrypts what was sealed for tasks of this namespace, in one request; the result has its order.
+    /// Decrypts what was sealed for tasks of this namespace, in one request, and tells the audit of
+    /// it; the result has its order.
     ///
     /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace, and
     /// with [`SecretError::OtherKey`] for what was sealed with a key that this worker does not have.

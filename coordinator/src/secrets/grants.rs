@@ -67,7 +67,7 @@ impl Granter {
     /// When the task reaches too many secrets, or its definition cannot be read.
     pub fn grant(&self, assignment: &Assignment, now: Timestamp) -> Result<Option<Grant>, Problem> {
         let need = self.need(assignment)?;
-        let sealed = carries_sealed(assignment);
+        let sealed = assignment.has_sealed();
         if need.is_none() && !sealed {
             return Ok(None);
         }
@@ -133,12 +133,6 @@ impl Granter {
             None => Ok(None),
         }
     }
-}
-
-/// True when a value that workers have sealed travels with the assignment: its worker has to log in
-/// to open it, even where the task reaches no secret.
-fn carries_sealed(assignment: &Assignment) -> bool {
-    assignment.input.has_sealed() || assignment.variables.iter().any(|(_, it)| it.has_sealed())
 }
 
 fn few(reached: usize) -> Result<(), Problem> {

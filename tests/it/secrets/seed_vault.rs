@@ -43,8 +43,7 @@ async fn house(stub: &Stub) -> House {
 /// The versions of secrets that the history of a run names.
 async fn used(house: &House, outcome: &Value) -> Vec<String> {
     let history = house.fleet.api.history(outcome["id"].as_str().unwrap()).await;
-    let secrets =
-        history.iter().flat_map(|it| it["secrets"].as_array().cloned().unwrap_or_default());
+    let secrets = history.iter().filter_map(|it| it["data"]["secrets"].as_array()).flatten();
     secrets.map(|it| it.as_str().unwrap().to_owned()).collect()
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use windlass_proto::audit::AuditAction;
 use windlass_proto::sealed::Sealed;
 use windlass_proto::secret::SecretName;
 use zeroize::Zeroizing;
@@ -43,6 +44,20 @@ struct Attempt {
     context: SecretContext,
 }
 
+impl Attempt {
+    /// Tells of `action` and what came of it.
+    fn told<T>(
+        &self,
+        action: AuditAction,
+        result: Result<T, SecretError>,
+    ) -> Result<T, SecretError> {
+        self.context.audit.tell(action, result.is_ok(), |event| {
+            event.detail = result.as_ref().err().map(|error| error.to_string().into());
+        });
+        result
+    }
+}
+
 impl Lease for Attempt {
     fn read<'a>(
         &'a mut self,
@@ -57,7 +72,8 @@ impl Lease for Attempt {
     ) -> BoxFuture<'a, Result<Vec<Sealed>, SecretError>> {
         let SecretContext { workflow, instance, .. } = &self.context;
         let seal = |text: &Zeroizing<Vec<u8>>| self.key.seal(text, &workflow.namespace, *instance);
-        Box::pin(std::future::ready(texts.iter().map(seal).collect()))
+        let sealed = texts.iter().map(seal).collect();
+        Box::pin(std::future::ready(self.told(AuditAction::Sealed, sealed)))
     }
 
     fn open<'a>(
@@ -66,7 +82,8 @@ impl Lease for Attempt {
     ) -> BoxFuture<'a, Result<Vec<Zeroizing<Vec<u8>>>, SecretError>> {
         let namespace = &self.context.workflow.namespace;
         let open = |sealed| self.key.open(sealed, namespace);
-        Box::pin(std::future::ready(sealed.iter().map(open).collect()))
+        let opened = sealed.iter().map(open).collect();
+        Box::pin(std::future::ready(self.told(AuditAction::Opened, opened)))
     }
 
     fn release(self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -25,16 +25,9 @@ impl Attempt<'_> {
             return Ok(());
         }
         let sealed = self.sealed();
-        let opened = self.open_all(&sealed).await;
-        let audit = self.audit();
-        audit.tell(AuditAction::Opened, opened.is_ok(), |event| {
-            event.detail = Some(match &opened {
-                Ok(_) => count(sealed.len()).into(),
-                Err(problem) => problem.detail.clone().unwrap_or_default(),
-            });
-        });
+        let opened = self.open_all(&sealed).await?;
         let mut values: HashMap<Sealed, Value> = HashMap::new();
-        for (sealed, content) in sealed.into_iter().zip(opened?) {
+        for (sealed, content) in sealed.into_iter().zip(opened) {
             self.seal.add_content(&content, Arc::new(sealed.clone()));
             self.within_bounds()?;
             values.insert(sealed, content.value);
@@ -71,6 +64,9 @@ impl Attempt<'_> {
                 "a value that was sealed in the namespace {} cannot be opened in {namespace}",
                 foreign.namespace
             );
+            self.audit().tell(AuditAction::Opened, false, |event| {
+                event.detail = Some(detail.as_str().into());
+            });
             return Err(Problem::new(Standard::Authorization, detail));
         }
         if !self.audit().has_room() {
@@ -110,14 +106,8 @@ impl Attempt<'_> {
         }
         let (contents, mut replacements) = self.seal.contents(&found);
         if !contents.is_empty() {
-            let sealed = self.seal_all(&contents).await;
-            self.audit().tell(AuditAction::Sealed, sealed.is_ok(), |event| {
-                event.detail = Some(match &sealed {
-                    Ok(_) => count(contents.len()).into(),
-                    Err(problem) => problem.detail.clone().unwrap_or_default(),
-                });
-            });
-            replacements.add(&contents, sealed?);
+            let sealed = self.seal_all(&contents).await?;
+            replacements.add(&contents, sealed);
         }
         Ok(self.seal.replace(value, &found, &replacements))
     }
@@ -143,10 +133,6 @@ impl Attempt<'_> {
         });
         sealed.map_err(|error| sealing_problem("sealed", &error))
     }
-}
-
-fn count(values: usize) -> String {
-    if values == 1 { "1 value".to_owned() } else { format!("{values} values") }
 }
 
 /// The problem of a value that cannot be `done`.

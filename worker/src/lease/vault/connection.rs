@@ -113,6 +113,7 @@ impl Connection {
                 return Err(Failure::unavailable("it did not answer in time"));
             }
         };
+        tracing::debug!(status = status.as_u16(), "the vault answered");
         let Some(body) = body else {
             pass.succeeded();
             return Err(Failure::unavailable("its answer is larger than any should be"));

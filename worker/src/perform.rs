@@ -197,10 +197,9 @@ impl Attempt<'_> {
 
     /// The input after `input.from`, which is `$input` from then on.
     fn transform_input(&mut self) -> Result<Value, Problem> {
-        let raw = &self.assignment.input;
         let input = match &self.task.input.from {
-            Some(from) => self.evaluate(from, raw)?,
-            None => raw.clone(),
+            Some(from) => self.evaluate(from, &self.input)?,
+            None => self.input.clone(),
         };
         self.scope.input = Some(input.clone());
         Ok(input)

@@ -224,7 +224,7 @@ async fn no_secret_is_anywhere_but_where_it_was_sent_to() {
                 - b: {emit: {event: {with: {source: /open, type: com.example.open, data: '${ . }'}}}}\n";
     let workflow = house.fleet.api.deploy(open).await;
     let exposed = house.fleet.api.run(&workflow, &json!({})).await;
-    assert_eq!(exposed["output"], json!({"it": planted}), "{exposed}");
+    assert_eq!(exposed["output"]["data"], json!({"it": planted}), "{exposed}");
     ids.push(exposed["id"].as_str().unwrap().to_owned());
     let needle = Needles::of([("planted", &planted)]);
     until(SOON, "the planted value on the bus", || async {

@@ -48,7 +48,7 @@ impl House {
     /// As wished. Vault is set up by the command that operators use.
     pub(super) async fn with(wishes: Wishes) -> Self {
         let (nats, bao) = tokio::join!(Nats::start(), Bao::start());
-        bao.write("sys/mounts/secret", json!({"type": "kv", "options": {"version": "2"}})).await;
+        bao.mount_kv2("secret").await;
         let config = tempfile::tempdir().unwrap();
         let file = config.path().join("secrets.toml");
         let text = format!(

@@ -116,7 +116,7 @@ async fn a_store_that_hangs_or_refuses_for_too_many_requests_delays_and_loses_no
         house.bao.stop().await;
         moment(Duration::from_secs(10)).await;
         house.bao.cont();
-        let quota = json!({"rate": 5, "interval": "1s"});
+        let quota = json!({"path": "auth/windlass/", "rate": 5, "interval": "1s"});
         house.bao.write("sys/quotas/rate-limit/narrow", quota).await;
         let asked = requests(&house);
         let begun = std::time::Instant::now();

@@ -40,14 +40,15 @@ impl AuditSink for Seen {
 }
 
 impl Seen {
-    /// `opened 2 values; sealed 1 value`, and so on, since it was asked last.
+    /// `opened; sealed`, and so on, since it was asked last, without the reading of secrets.
     fn told(&self) -> String {
         let mut events = self.events.lock().unwrap();
-        let told = events.drain(..).map(|event| {
+        let told = events.drain(..).filter_map(|event| {
+            let name = name(event.action)?;
             let detail = event.detail.as_deref().unwrap_or_default().to_owned();
             let done = if event.success { "" } else { "not " };
             assert!(event.task.is_some());
-            format!("{done}{} {detail}", name(event.action)).trim().to_owned()
+            Some(format!("{done}{name} {detail}").trim().to_owned())
         });
         told.collect::<Vec<_>>().join("; ")
     }
@@ -57,14 +58,14 @@ impl Seen {
     }
 }
 
-fn name(action: AuditAction) -> &'static str {
-    match action {
+fn name(action: AuditAction) -> Option<&'static str> {
+    Some(match action {
         AuditAction::Sealed => "sealed",
         AuditAction::Opened => "opened",
         AuditAction::Refused => "refused",
         AuditAction::Exposed => "exposed",
-        _ => "other",
-    }
+        _ => return None,
+    })
 }
 
 /// Counts requests to a store.
@@ -181,7 +182,7 @@ async fn a_result_is_sealed_once_and_opened_by_a_later_task() {
     let output = bench.echo(with, Value::Null).await.unwrap();
     assert_eq!(output.to_json(), r#"{"a":"«sealed»","b":["«sealed»","«sealed»"],"c":1}"#);
     assert_eq!(bench.seen.asked(), "read:key read:login seal:2");
-    assert_eq!(bench.seen.told(), "sealed 2 values");
+    assert_eq!(bench.seen.told(), "sealed");
     let Some(Value::Sealed(sealed)) = output.get("a") else { panic!("{output}") };
     assert_eq!(
         (&*sealed.namespace, sealed.instance),
@@ -195,7 +196,7 @@ async fn a_result_is_sealed_once_and_opened_by_a_later_task() {
         json(&format!(r#"{{"l":{length},"n":987655,"same":true}}"#))
     );
     assert_eq!(bench.seen.asked(), "open:2");
-    assert_eq!(bench.seen.told(), "opened 2 values");
+    assert_eq!(bench.seen.told(), "opened");
 }
 
 #[tokio::test]
@@ -228,7 +229,7 @@ async fn an_opened_value_that_is_given_on_is_what_it_was() {
     let output = bench.run(task(echo(None)), assignment(held(&token))).await.unwrap();
     assert_eq!(output, held(&token));
     assert_eq!(bench.seen.asked(), "open:1", "code gets the value itself");
-    assert_eq!(bench.seen.told(), "opened 1 value");
+    assert_eq!(bench.seen.told(), "opened");
 }
 
 #[tokio::test]
@@ -405,7 +406,6 @@ async fn where_nothing_can_be_sealed_nothing_leaves() {
     let bench = Bench { source: Arc::new(Failing), seen };
     let problem = bench.echo(r#""${ $secrets.key }""#, Value::Null).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("runtime".into(), 503));
-    assert!(bench.seen.told().starts_with("not sealed a result that contains a secret"));
     let token = Bench::new().token().await;
     let problem = bench.echo(r#""${ . }""#, token).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("runtime".into(), 500));

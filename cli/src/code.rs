@@ -81,15 +81,16 @@ pub(crate) const JOURNAL_DAMAGED: Code = Code {
                   output lists them. Restore a backup made before the damage.",
 };
 
-/// A store of secrets could not be set up.
-pub(crate) const SETUP_FAILED: Code = Code {
+/// The store of secrets did not do what an operator asked.
+pub(crate) const VAULT_REFUSED: Code = Code {
     code: "WL0710",
     status: 502,
-    title: "The store of secrets is not set up",
-    explanation: "`windlass secret setup` could not do all it wanted: `detail` says what the store \
-                  refused, or that it does not answer. VAULT_TOKEN must be allowed to enable auth \
-                  methods and engines and to write policies, roles and groups. What was done stays: \
-                  run the command again when the cause is mended.",
+    title: "The store of secrets refuses",
+    explanation: "`windlass secret setup` or `windlass secret check` could not do all it wanted: \
+                  `detail` says what the store refused, or that it does not answer. VAULT_TOKEN must \
+                  be allowed to enable auth methods and engines and to write policies, roles and \
+                  groups (setup), or to read metadata (check). What setup did stays: run it again when \
+                  the cause is mended.",
 };
 
 /// A measurement is worth nothing.
@@ -108,8 +109,8 @@ pub(crate) const SECRET_MISSING: Code = Code {
     status: 403,
     title: "A secret is not in order",
     explanation: "`windlass secret check` found a secret that a definition uses and does not declare \
-                  in `use.secrets`, or that the coordinator's policy does not permit; its output \
-                  says which. `windlass secret policy show` shows the policy.",
+                  in `use.secrets`, that the coordinator's policy does not permit, or that is not in \
+                  its store; its output says which. `windlass secret policy show` shows the policy.",
 };
 
 /// Every code of the command line.
@@ -122,7 +123,7 @@ const ALL: [&Code; 10] = [
     &JOURNAL_DAMAGED,
     &BENCH_FAILED,
     &JOURNAL_FAILED,
-    &SETUP_FAILED,
+    &VAULT_REFUSED,
     &SECRET_MISSING,
 ];
 

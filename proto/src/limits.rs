@@ -423,7 +423,7 @@ pub const AUDIT_AGAIN_MS: u64 = 500;
 
 /// Bytes of the shortest secret that is searched for in results. Shorter ones would be found in
 /// everything; a warning says that such a secret is not protected.
-pub const SECRET_SHORTEST_BYTES: usize = 4;
+pub const SECRET_SHORTEST_BYTES: usize = 3;
 
 /// Bytes of a line of a secret that is searched for by itself: the lines of a key are of 64, shorter
 /// ones are often words that other texts have as well.

@@ -11,6 +11,7 @@ mod policy;
 mod rights;
 mod sealing;
 mod seed_vault;
+mod setup;
 mod store_aws;
 mod store_azure;
 mod store_files;

@@ -1,9 +1,11 @@
 //! `windlass secret`: who may read which. Names only; values stay in their store.
 
 mod check;
+mod existence;
 mod list;
 mod policy;
 mod setup;
+mod vault;
 
 use crate::error::CliError;
 

@@ -17,7 +17,7 @@ fn seal() -> Seal {
     seal.add_value(&Value::object([
         ("password", Value::from(CANARY)),
         ("pin", Value::Int(9_876_543)),
-        ("short", Value::from("abc")),
+        ("short", Value::from("ab")),
     ]));
     seal
 }
@@ -68,14 +68,14 @@ fn every_common_encoding_is_recognised() {
         assert!(sealed.contains(SHOWN) || text.contains("\\/"), "{text}");
         assert!(sealed.starts_with("before ") && sealed.ends_with(" after"), "{sealed}");
     }
-    assert_eq!(seal.text("abc is too short"), "abc is too short");
+    assert_eq!(seal.text("ab is too short"), "ab is too short");
 }
 
 #[test]
 fn a_secret_that_is_too_short_is_told_of() {
     let mut seal = Seal::default();
-    assert!(seal.add("abc") && seal.add_value(&Value::from(vec![Value::Int(12)])));
-    assert!(!seal.add("") && !seal.add("abcd") && !seal.add_value(&Value::Bool(true)));
+    assert!(seal.add("ab") && seal.add_value(&Value::from(vec![Value::Int(12)])));
+    assert!(!seal.add("") && !seal.add("abc") && !seal.add_value(&Value::Bool(true)));
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! `windlass secret check`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use windlass_coordinator::policy::Policy;
 use windlass_proto::definition::{Options, load};
+use windlass_proto::id::WorkflowId;
 use windlass_proto::limits::POLICY_BYTES;
 use windlass_proto::plan::{Plan, Reached};
 use windlass_proto::secret::SecretName;
 use windlass_proto::wire::{Field, Work};
+use windlass_worker::SecretsConfig;
 
+use super::existence::Store;
 use crate::client::Client;
 use crate::code::{NOT_UNDERSTOOD, SECRET_MISSING};
 use crate::definition;
@@ -19,12 +22,13 @@ use crate::error::CliError;
 use crate::options::Remote;
 use crate::output::{self, Format};
 
-/// Say of each secret of definitions whether it is declared and permitted.
+/// Say of each secret of definitions whether it is declared, permitted and in its store.
 ///
-/// Exit code 1 when one is not.
+/// No secret is read. Exit code 1 when one is not in order.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  windlass secret check order.yaml --url http://coordinator:7400"
+    after_help = "Examples:\n  windlass secret check order.yaml --url http://coordinator:7400\n  \
+                  VAULT_TOKEN=… windlass secret check order.yaml --secrets-config secrets.toml"
 )]
 pub(super) struct Args {
     /// Definitions, YAML or JSON
@@ -33,36 +37,44 @@ pub(super) struct Args {
     /// By default columns on a terminal, JSON elsewhere
     #[arg(long, value_enum)]
     output: Option<Format>,
+    /// Look into the Vault of this configuration, with the token in VAULT_TOKEN, which must be
+    /// allowed to read metadata
+    #[arg(long, value_name = "FILE")]
+    secrets_config: Option<PathBuf>,
     #[command(flatten)]
     remote: Remote,
 }
 
 /// What is known of one secret of a definition.
 struct Finding {
-    workflow: String,
+    workflow: WorkflowId,
     secret: SecretName,
     /// It stands in `use.secrets`.
     declared: bool,
     /// The policy of the coordinator permits it.
     permitted: bool,
+    /// It is in its store; none where nobody looked.
+    exists: Option<bool>,
 }
 
 impl Finding {
     fn is_good(&self) -> bool {
-        self.declared && self.permitted
+        self.declared && self.permitted && self.exists != Some(false)
     }
 
     fn row(&self) -> Vec<String> {
         let word = |it: bool| if it { "yes" } else { "no" }.to_owned();
-        let name = self.secret.to_string();
-        vec![self.workflow.clone(), name, word(self.declared), word(self.permitted)]
+        let exists = self.exists.map_or_else(|| "-".to_owned(), word);
+        let (workflow, name) = (self.workflow.to_string(), self.secret.to_string());
+        vec![workflow, name, word(self.declared), word(self.permitted), exists]
     }
 
     fn json(&self) -> Json {
-        let Self { workflow, secret, declared, permitted } = self;
-        let secret = &secret.0;
+        let Self { workflow, secret, declared, permitted, exists } = self;
+        let (workflow, secret) = (workflow.to_string(), &secret.0);
         json!({
             "workflow": workflow, "secret": secret, "declared": declared, "permitted": permitted,
+            "exists": exists,
         })
     }
 }
@@ -71,6 +83,7 @@ impl Finding {
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let checked: Vec<_> = args.files.iter().map(|it| definition::check(it)).collect();
     let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let store = args.secrets_config.as_deref().map(store).transpose()?;
     let client = Client::new(&args.remote)?;
     let environment = client.get(&["v1", "secrets"], &[]).await?["environment"].clone();
     let environment = environment.as_str().unwrap_or("default");
@@ -79,19 +92,35 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         .map_err(|error| CliError::coded(&NOT_UNDERSTOOD, &format!("its policy: {error}")))?;
     // They have no error: there is a plan.
     let plans = checked.iter().filter_map(|it| load(&it.text, &Options::default()).plan);
-    let findings: Vec<_> = plans.flat_map(|it| findings(&it, &policy, environment)).collect();
+    let mut findings: Vec<_> = plans.flat_map(|it| findings(&it, &policy, environment)).collect();
+    if let Some(store) = store {
+        for finding in &mut findings {
+            let Finding { workflow, secret, .. } = &*finding;
+            finding.exists = Some(store.has(environment, workflow, &secret.0).await?);
+        }
+    }
     if Format::or_default(args.output) == Format::Json {
         let all: Vec<_> = findings.iter().map(Finding::json).collect();
         output::json(&json!({ "environment": environment, "items": all }));
     } else {
         let rows: Vec<_> = findings.iter().map(Finding::row).collect();
-        output::table(&["WORKFLOW", "SECRET", "DECLARED", "PERMITTED"], &rows);
+        output::table(&["WORKFLOW", "SECRET", "DECLARED", "PERMITTED", "EXISTS"], &rows);
     }
     let bad: Vec<_> = findings.iter().filter(|it| !it.is_good()).map(|it| &*it.secret.0).collect();
     if bad.is_empty() {
         return Ok(());
     }
     Err(CliError::coded(&SECRET_MISSING, &format!("not in order: {}", bad.join(", "))))
+}
+
+fn store(config: &Path) -> Result<Store, CliError> {
+    let read = SecretsConfig::load(config).map_err(|error| CliError::Usage(error.to_string()))?;
+    let Some(vault) = read.vault else {
+        let text = "secrets can be looked for in Vault only: of other stores nobody can tell without \
+                    reading them";
+        return Err(CliError::Usage(text.to_owned()));
+    };
+    Store::new(vault)
 }
 
 /// The secrets that a definition declares or its tasks name, sorted.
@@ -111,9 +140,10 @@ fn findings(plan: &Arc<Plan>, policy: &Policy, environment: &str) -> Vec<Finding
         }
     }
     let finding = |secret: SecretName| Finding {
-        workflow: plan.id.to_string(),
+        workflow: plan.id.clone(),
         declared: plan.secrets.contains(&secret),
         permitted: policy.permits(&plan.id, environment, &secret),
+        exists: None,
         secret,
     };
     names.into_iter().map(finding).collect()
@@ -136,8 +166,10 @@ mod tests {
         let of = |environment| -> Vec<_> {
             findings(&plan, &policy, environment).iter().map(Finding::row).collect()
         };
-        let expected =
-            [["acme/order:1.0.0", "a", "yes", "yes"], ["acme/order:1.0.0", "b", "yes", "no"]];
+        let expected = [
+            ["acme/order:1.0.0", "a", "yes", "yes", "-"],
+            ["acme/order:1.0.0", "b", "yes", "no", "-"],
+        ];
         assert_eq!(of("test"), expected);
         assert!(of("production").iter().all(|it| it[3] == "no"));
     }

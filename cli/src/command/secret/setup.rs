@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use windlass_worker::{PathConfig, SecretsConfig, VaultAuth, VaultConfig, VaultEngine};
-use zeroize::Zeroizing;
 
-use self::apply::Vault;
 use self::layout::{Engine, Layout, Place, Trust, Wanted};
+use super::vault::Vault;
 use crate::error::CliError;
 use crate::options::duration;
 use crate::output;
@@ -83,13 +82,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         output::text_line(&script::script(&layout));
         return Ok(());
     }
-    let token = std::env::var("VAULT_TOKEN").map(Zeroizing::new).unwrap_or_default();
-    if token.is_empty() {
-        let text = "--apply needs a token that may change Vault, in the variable VAULT_TOKEN";
-        return Err(CliError::Usage(text.to_owned()));
-    }
-    let (namespace, ca) = (config.namespace.as_deref(), config.ca_file.as_deref());
-    Vault::new(config.address.as_str(), namespace, ca, token)?.apply(&layout).await
+    Vault::of(&config)?.apply(&layout).await
 }
 
 /// What the workers' configuration says of Vault, or what it says by default.
@@ -145,7 +138,9 @@ fn wanted(args: &VaultArgs, config: &VaultConfig) -> Result<Wanted, CliError> {
 
 fn key(path: &Path) -> Result<String, CliError> {
     let read = std::fs::read_to_string(path);
-    read.map_err(|error| CliError::Usage(format!("cannot read {}: {error}", path.display())))
+    let refused = |error| CliError::Usage(format!("cannot read {}: {error}", path.display()));
+    // As Vault keeps it.
+    Ok(read.map_err(refused)?.trim().to_owned())
 }
 
 fn place(paths: &PathConfig) -> Place {

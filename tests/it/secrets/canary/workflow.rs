@@ -43,7 +43,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "redirected",
-        "call: http\nwith: {method: get, endpoint: '${ \"ECHO/redirect?to=\" + (S | tostring | @uri) }'}",
+        "call: http\nwith: {method: get, endpoint: '${ \"ECHO/redirect?to=\" + (S | tostring | @uri) }', redirect: true}",
     ),
     ("no_url", "call: http\nwith: {method: get, endpoint: '${ S | tostring }'}"),
     (

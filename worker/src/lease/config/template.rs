@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use windlass_proto::id::WorkflowId;
+
 use crate::lease::SecretContext;
 
 /// A path or other text with `{environment}`, `{namespace}`, `{workflow}` and `{name}` in it.
@@ -84,6 +86,16 @@ impl Template {
     /// The path of the secret `name` for a task; none when a part of it could be more than one part
     /// of a path, or a pattern.
     pub(crate) fn mapped(&self, context: &SecretContext, name: &str) -> Option<Mapped> {
+        self.expand(context.environment(), &context.workflow, name)
+    }
+
+    /// As [`Self::mapped`], without a task.
+    pub(crate) fn expand(
+        &self,
+        environment: &str,
+        workflow: &WorkflowId,
+        name: &str,
+    ) -> Option<Mapped> {
         let mut text = String::new();
         for part in &self.0 {
             let value = match part {
@@ -91,9 +103,9 @@ impl Template {
                     text.push_str(value);
                     continue;
                 }
-                Part::Environment => context.environment(),
-                Part::Namespace => &context.workflow.namespace,
-                Part::Workflow => &context.workflow.name,
+                Part::Environment => environment,
+                Part::Namespace => &workflow.namespace,
+                Part::Workflow => &workflow.name,
                 Part::Name => name,
             };
             text.push_str(safe(value)?);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 use windlass_proto::duration::typed;
+use windlass_proto::id::WorkflowId;
 use windlass_proto::limits;
 
 use super::template::Template;
@@ -112,6 +113,13 @@ impl PathConfig {
     #[must_use]
     pub fn path(&self) -> String {
         self.path.to_string()
+    }
+
+    /// The path of the secret `name` for tasks of `workflow`; none when a name in it is more than one
+    /// part of a path, or a pattern.
+    #[must_use]
+    pub fn path_of(&self, environment: &str, workflow: &WorkflowId, name: &str) -> Option<String> {
+        self.path.expand(environment, workflow, name).map(|it| it.0)
     }
 }
 

@@ -1,27 +1,12 @@
 //! Makes in a Vault what a layout says; what is as it should be is left alone.
 
-use std::path::Path;
-use std::time::Duration;
-
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value as Json, json};
-use zeroize::Zeroizing;
 
 use super::layout::{ACCESSOR, Group, Layout};
-use crate::code::SETUP_FAILED;
+use crate::command::secret::vault::{Vault, failed};
 use crate::error::CliError;
 use crate::output;
-
-/// How long one request may take.
-const REQUEST: Duration = Duration::from_secs(30);
-
-/// A Vault, and an operator's right to change it.
-pub(super) struct Vault {
-    http: reqwest::Client,
-    address: String,
-    namespace: Option<String>,
-    token: Zeroizing<String>,
-}
 
 /// What became of one thing.
 enum Outcome {
@@ -31,33 +16,6 @@ enum Outcome {
 }
 
 impl Vault {
-    /// The Vault at `address`.
-    ///
-    /// # Errors
-    /// When the certificates in `ca` cannot be used.
-    pub(super) fn new(
-        address: &str,
-        namespace: Option<&str>,
-        ca: Option<&Path>,
-        token: Zeroizing<String>,
-    ) -> Result<Self, CliError> {
-        // An error means that the process has a provider already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder().timeout(REQUEST).no_proxy();
-        if let Some(path) = ca {
-            let unusable = |error: &dyn std::fmt::Display| {
-                CliError::Usage(format!("the certificates in {}: {error}", path.display()))
-            };
-            let pem = std::fs::read(path).map_err(|error| unusable(&error))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-            let certificates = certificates.map_err(|error| unusable(&error))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let http = builder.build().map_err(|error| CliError::Usage(error.to_string()))?;
-        let address = address.trim_end_matches('/').to_owned();
-        Ok(Self { http, address, namespace: namespace.map(str::to_owned), token })
-    }
-
     /// Makes everything, and says on standard error what was done.
     ///
     /// # Errors
@@ -133,47 +91,6 @@ impl Vault {
         tell(&shown, &Outcome::Made);
         Ok(())
     }
-
-    /// What is at `path`; none when nothing is.
-    async fn read(&self, path: &str) -> Result<Option<Json>, CliError> {
-        match self.send(Method::GET, path, None).await? {
-            Some(mut answer) => Ok(Some(answer["data"].take())),
-            None => Ok(None),
-        }
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Json>,
-    ) -> Result<Option<Json>, CliError> {
-        let reading = method == Method::GET;
-        let mut request = self.http.request(method, format!("{}/v1/{path}", self.address));
-        request = request.header("X-Vault-Token", self.token.as_str());
-        if let Some(namespace) = &self.namespace {
-            request = request.header("X-Vault-Namespace", namespace);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let unreachable = |error: reqwest::Error| failed(&format!("{path}: {error}"));
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let answer: Json = response.json().await.unwrap_or_default();
-        if status.is_success() {
-            return Ok(Some(answer));
-        }
-        let errors = answer["errors"].as_array().cloned().unwrap_or_default();
-        // Of a mount that is not there Vault says "bad request".
-        let absent = status == StatusCode::NOT_FOUND
-            || (status == StatusCode::BAD_REQUEST && path.starts_with("sys/"));
-        if reading && absent {
-            return Ok(None);
-        }
-        let said: Vec<&str> = errors.iter().filter_map(Json::as_str).collect();
-        Err(failed(&format!("{path}: {status} {}", said.join("; ").trim())))
-    }
 }
 
 /// True when everything wanted is there as wanted; what Vault adds by itself does not count.
@@ -196,10 +113,6 @@ fn tell(what: &str, outcome: &Outcome) {
         Outcome::Unchanged => "unchanged",
     };
     output::message(&format!("{word} {what}"));
-}
-
-fn failed(detail: &str) -> CliError {
-    CliError::coded(&SETUP_FAILED, detail)
 }
 
 #[cfg(test)]

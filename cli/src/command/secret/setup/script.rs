@@ -26,10 +26,12 @@ pub(super) fn script(layout: &Layout) -> String {
         let (name, secret) = (&group.name, &group.secret);
         text.push_str(&format!(
             "\"$VAULT\" write identity/group/name/{name} type=external policies={name}\n\
-             \"$VAULT\" write identity/lookup/group alias_name={secret} \
-             alias_mount_accessor=\"$ACCESSOR\" 2>/dev/null | grep -q . ||\n  \
-             \"$VAULT\" write identity/group-alias name={secret} mount_accessor=\"$ACCESSOR\" \\\n    \
-             canonical_id=\"$(\"$VAULT\" read -field=id identity/group/name/{name})\"\n\n"
+             GROUP=$(\"$VAULT\" read -field=id identity/group/name/{name})\n\
+             # Says something else than an id where there is none.\n\
+             [ \"$(\"$VAULT\" write -field=id identity/lookup/group alias_name={secret} \\\n  \
+             alias_mount_accessor=\"$ACCESSOR\")\" = \"$GROUP\" ] || \\\n  \
+             \"$VAULT\" write identity/group-alias name={secret} \\\n    \
+             mount_accessor=\"$ACCESSOR\" canonical_id=\"$GROUP\"\n\n"
         ));
     }
     text

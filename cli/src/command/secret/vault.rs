@@ -1,0 +1,116 @@
+//! Vault as an operator uses it, with a token of their own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value as Json;
+use windlass_worker::VaultConfig;
+use zeroize::Zeroizing;
+
+use crate::code::VAULT_REFUSED;
+use crate::error::CliError;
+
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// A Vault, and an operator's right to change it.
+pub(super) struct Vault {
+    http: reqwest::Client,
+    address: String,
+    namespace: Option<String>,
+    token: Zeroizing<String>,
+}
+
+impl Vault {
+    /// The Vault of a configuration, with the token in `VAULT_TOKEN`.
+    ///
+    /// # Errors
+    /// When there is no token, or the certificates of the configuration cannot be used.
+    pub(super) fn of(config: &VaultConfig) -> Result<Self, CliError> {
+        let token = std::env::var("VAULT_TOKEN").map(Zeroizing::new).unwrap_or_default();
+        if token.is_empty() {
+            let text =
+                "this asks Vault with a token of yours: put it into the variable VAULT_TOKEN";
+            return Err(CliError::Usage(text.to_owned()));
+        }
+        let (namespace, ca) = (config.namespace.as_deref(), config.ca_file.as_deref());
+        Self::new(config.address.as_str(), namespace, ca, token)
+    }
+
+    fn new(
+        address: &str,
+        namespace: Option<&str>,
+        ca: Option<&Path>,
+        token: Zeroizing<String>,
+    ) -> Result<Self, CliError> {
+        // An error means that the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder().timeout(REQUEST).no_proxy();
+        if let Some(path) = ca {
+            let unusable = |error: &dyn std::fmt::Display| {
+                CliError::Usage(format!("the certificates in {}: {error}", path.display()))
+            };
+            let pem = std::fs::read(path).map_err(|error| unusable(&error))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem);
+            let certificates = certificates.map_err(|error| unusable(&error))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let http = builder.build().map_err(|error| CliError::Usage(error.to_string()))?;
+        let address = address.trim_end_matches('/').to_owned();
+        Ok(Self { http, address, namespace: namespace.map(str::to_owned), token })
+    }
+
+    /// What is at `path`; none when nothing is.
+    ///
+    /// # Errors
+    /// When Vault does not answer, or refuses the token.
+    pub(super) async fn read(&self, path: &str) -> Result<Option<Json>, CliError> {
+        match self.send(Method::GET, path, None).await? {
+            Some(mut answer) => Ok(Some(answer["data"].take())),
+            None => Ok(None),
+        }
+    }
+
+    /// Asks for anything; none for what is not there, where `method` reads.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Json>,
+    ) -> Result<Option<Json>, CliError> {
+        let reading = method == Method::GET;
+        let mut request = self.http.request(method, format!("{}/v1/{path}", self.address));
+        request = request.header("X-Vault-Token", self.token.as_str());
+        if let Some(namespace) = &self.namespace {
+            request = request.header("X-Vault-Namespace", namespace);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let unreachable = |error: reqwest::Error| failed(&format!("{path}: {error}"));
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let answer: Json = response.json().await.unwrap_or_default();
+        if status.is_success() {
+            return Ok(Some(answer));
+        }
+        let errors = answer["errors"].as_array().cloned().unwrap_or_default();
+        // Of a mount that is not there Vault says "bad request".
+        let absent = status == StatusCode::NOT_FOUND
+            || (status == StatusCode::BAD_REQUEST && path.starts_with("sys/"));
+        if reading && absent {
+            return Ok(None);
+        }
+        let said: Vec<&str> = errors.iter().filter_map(Json::as_str).collect();
+        Err(failed(&format!("{path}: {status} {}", said.join("; ").trim())))
+    }
+}
+
+/// What `windlass secret` says when Vault did not do what it should.
+pub(super) fn failed(detail: &str) -> CliError {
+    CliError::coded(&VAULT_REFUSED, detail)
+}

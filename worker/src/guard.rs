@@ -33,3 +33,29 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::process::Command;
+
+    /// Set in the process that panics.
+    const PANICS: &str = "WINDLASS_TEST_PANICS";
+
+    #[test]
+    fn a_panic_tells_where_and_not_what() {
+        if std::env::var_os(PANICS).is_some() {
+            super::guard_process();
+            panic!("it holds the c4nary");
+        }
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "guard::tests::a_panic_tells_where_and_not_what", "--nocapture"]);
+        let output = again.env(PANICS, "1").env("RUST_BACKTRACE", "1").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{told}");
+        assert!(told.contains("guard.rs:") && told.contains("panicked at"), "{told}");
+        let all = format!("{told}{}", String::from_utf8_lossy(&output.stdout));
+        assert!(!all.contains("c4nary"), "{all}");
+    }
+}

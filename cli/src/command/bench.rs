@@ -71,6 +71,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 2, value_name = "COUNT", requires = "nats",
         value_parser = clap::value_parser!(u32).range(1..=1_000))]
     workers: u32,
+    /// Let each task read this secret, which the server's workers find in the namespace
+    /// windlass-bench
+    #[arg(long, value_name = "NAME", requires = "remote")]
+    secret: Option<String>,
     /// Keep the journal here, and keep it afterwards
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -109,7 +113,13 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
                 .to_owned(),
         ));
     }
-    let load = |it: &_| Load::new(*it, args.workflows, args.steps, args.concurrency);
+    let load = |it: &_| {
+        let load = Load::new(*it, args.workflows, args.steps, args.concurrency);
+        match &args.secret {
+            Some(secret) => load.reading(secret),
+            None => load,
+        }
+    };
     Ok(chosen.iter().map(load).collect())
 }
 

@@ -104,9 +104,35 @@ impl Load {
         }
     }
 
+    /// The same, with a secret that each task reads; the output does not show it.
+    pub(super) fn reading(mut self, secret: &str) -> Self {
+        self.name = format!("{}-with-{secret}", self.name);
+        self.definition["document"]["name"] = json!(self.name);
+        self.definition["use"] = json!({ "secrets": [secret] });
+        let there = json!(format!("${{ $secrets[\"{secret}\"] != null }}"));
+        replace(&mut self.definition["do"], &json!(true), &there);
+        self
+    }
+
     /// The definition's namespace.
     pub(super) fn namespace(&self) -> &'static str {
         NAMESPACE
+    }
+}
+
+/// Puts `new` in the place of every member `ok` that is `old`.
+fn replace(value: &mut Json, old: &Json, new: &Json) {
+    match value {
+        Json::Array(elements) => elements.iter_mut().for_each(|it| replace(it, old, new)),
+        Json::Object(members) => {
+            for (key, member) in members {
+                match key == "ok" && member == old {
+                    true => *member = new.clone(),
+                    false => replace(member, old, new),
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -141,6 +167,15 @@ mod tests {
     use windlass_proto::definition::{self, Options};
 
     use super::{Chosen, Load};
+
+    #[test]
+    fn a_secret_is_read_by_every_task() {
+        let load = Load::new(Chosen::W1, None, Some(3), None).reading("bench-key");
+        let text = load.definition.to_string();
+        assert_eq!(text.matches("$secrets[\\\"bench-key\\\"] != null").count(), 3, "{text}");
+        assert!(!load.expected.to_string().contains("secrets"));
+        assert!(definition::load(&text, &Options::default()).plan.is_some());
+    }
 
     #[test]
     fn the_definitions_have_no_findings() {

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod bus;
+mod credentials;
 mod failover;
 mod health;
 mod poison;

@@ -53,19 +53,36 @@ struct Captured {
     overrun: bool,
 }
 
+/// Changes, as they stand in a backup.
+#[derive(Debug)]
+pub(super) struct Made {
+    changes: Vec<u8>,
+    count: u64,
+}
+
 impl Capture {
-    /// Notes changes about to be made. The caller holds [`Store::exclusive`].
-    pub(super) fn note(&self, changes: &[Change]) {
+    /// What is to be noted once `changes` are made; none while no backup is taken. The caller holds
+    /// [`Store::exclusive`] until they are.
+    pub(super) fn prepare(&self, changes: &[Change]) -> Option<Made> {
+        lock(&self.0).as_ref()?;
+        let mut made = Made { changes: Vec::new(), count: changes.len() as u64 };
+        for change in changes {
+            push(&mut made.changes, change.space, &change.key, change.value.as_deref());
+        }
+        Some(made)
+    }
+
+    /// Notes changes that were made. Not before: a record that is read in between would be older than
+    /// what the stream holds already, and stand after it.
+    pub(super) fn note(&self, made: Made) {
         if let Some(captured) = &mut *lock(&self.0) {
             if captured.changes.len() > BACKUP_BEHIND_BYTES {
                 captured.overrun = true;
                 captured.changes = Vec::new();
             }
             if !captured.overrun {
-                for change in changes {
-                    push(&mut captured.changes, change.space, &change.key, change.value.as_deref());
-                    captured.count += 1;
-                }
+                captured.changes.extend_from_slice(&made.changes);
+                captured.count += made.count;
             }
         }
     }

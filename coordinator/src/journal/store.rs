@@ -224,10 +224,12 @@ impl<O: Ordered> Store<O> {
         if self.failed.load(Ordering::Acquire) {
             return Err(JournalError::Store("an earlier write failed".to_owned()));
         }
-        self.capture.note(&changes);
+        let made = self.capture.prepare(&changes);
         let result = self.ordered.write(changes);
-        if result.is_err() {
-            self.failed.store(true, Ordering::Release);
+        match (&result, made) {
+            (Ok(()), Some(made)) => self.capture.note(made),
+            (Ok(()), None) => {}
+            (Err(_), _) => self.failed.store(true, Ordering::Release),
         }
         result
     }

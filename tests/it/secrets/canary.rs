@@ -193,6 +193,7 @@ async fn no_secret_is_anywhere_but_where_it_was_sent_to() {
             "task".to_owned(),
         ],
         trace: true,
+        core_dumps: true,
         temporary: Some(temporary.path().to_owned()),
         ..Wishes::default()
     })

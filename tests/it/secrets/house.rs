@@ -35,6 +35,8 @@ pub(super) struct Wishes {
     pub(super) setup: Vec<String>,
     /// Whether all processes log everything they can.
     pub(super) trace: bool,
+    /// Whether all processes are started with core dumps on, as far as this machine lets them.
+    pub(super) core_dumps: bool,
     /// Where workers put temporary files.
     pub(super) temporary: Option<std::path::PathBuf>,
 }
@@ -67,6 +69,10 @@ impl House {
         for role in fleet.workers.iter_mut().chain([&mut fleet.coordinator]) {
             if wishes.trace {
                 role.variables.push(("WINDLASS_LOG".to_owned(), "trace".to_owned()));
+            }
+            if wishes.core_dumps {
+                let script = "ulimit -c 4096 2>/dev/null; exec \"$0\" \"$@\"";
+                role.wrapper = ["sh", "-c", script].map(str::to_owned).into();
             }
             if let Some(folder) = &wishes.temporary {
                 role.variables.push(("TMPDIR".to_owned(), folder.display().to_string()));

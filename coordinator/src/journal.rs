@@ -4,6 +4,7 @@
 //! engine's facts are opaque bytes here, so that the store and the engine change apart.
 
 pub mod committer;
+pub mod disk;
 pub mod memory;
 pub mod sled;
 pub mod store;
@@ -18,6 +19,7 @@ mod list;
 mod record;
 mod retain;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -168,6 +170,16 @@ pub trait Journal: Send + Sync + 'static {
     fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
         let _ = writer;
         Err(JournalError::Backup("this journal has no backup".to_owned()))
+    }
+
+    /// Adds up what is really stored and compares it with what ought to be, once after each opening and
+    /// while commits go on: at most `limit` records a call. True once all was found to be there.
+    ///
+    /// # Errors
+    /// [`JournalError::Lost`] when something is missing, others when the store cannot be read.
+    fn verify(&self, limit: usize) -> Result<bool, JournalError> {
+        let _ = limit;
+        Ok(true)
     }
 
     /// Reads and checks every record: checksums, formats, gaps in sequences, dangling indexes.
@@ -366,6 +378,31 @@ pub struct CheckReport {
     pub instances: u64,
     /// One line for each record that is damaged or inconsistent; at most a thousand are kept.
     pub damage: Vec<String>,
+    /// What the journal held once and does not hold any more, a partition each.
+    pub lost: Vec<Loss>,
+    /// Instances that are gone, as far as something else still names them; at most a thousand.
+    pub lost_instances: BTreeSet<InstanceId>,
+}
+
+/// What a part of the journal lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The partition; absent for what belongs to none.
+    pub partition: Option<PartitionId>,
+    /// The last commit of which everything is there, as far as that can be told.
+    pub from_commit: u64,
+    /// How many commits are missing after that; 0 when older records went.
+    pub commits: u64,
+    /// How many records are missing, in all.
+    pub records: u64,
+    /// How many instances are missing.
+    pub instances: u64,
+    /// The same in words.
+    pub what: String,
+}
+
+fn shown(losses: &[Loss]) -> String {
+    losses.iter().map(|loss| loss.what.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// Why the journal cannot do what was asked.
@@ -376,6 +413,14 @@ pub enum JournalError {
         "the journal cannot be written or read: {0}; check free space and permissions of its directory"
     )]
     Store(String),
+    /// The disk refuses, and says why.
+    #[error("{path}: {}", .refusal.advice())]
+    Disk {
+        /// What is concerned.
+        path: String,
+        /// Why.
+        refusal: disk::Refusal,
+    },
     /// A record fails its checksum or does not decode.
     #[error(
         "the journal holds a damaged record ({0}); run `windlass fsck`, then restore from a backup"
@@ -391,6 +436,13 @@ pub enum JournalError {
         /// The newest this version knows.
         known: u8,
     },
+    /// The store does not hold what it held before.
+    #[error(
+        "the journal has lost what was written to it ({}); restore a backup, or save what is left \
+         with `windlass fsck DIR --salvage TO`, or start with --accept-loss to go on without it",
+        shown(.0)
+    )]
+    Lost(Vec<Loss>),
     /// Another process has the directory open.
     #[error("another windlass has {0} open; stop it or choose another --data-dir")]
     Locked(String),
@@ -399,7 +451,8 @@ pub enum JournalError {
     Backup(String),
     /// The store did not open.
     #[error(
-        "the journal at {path} cannot be opened: {reason}; move the directory aside and restore a backup"
+        "the journal at {path} cannot be opened: {reason}; move the directory aside and restore a \
+         backup, or save what can be read with `windlass fsck {path} --salvage TO`"
     )]
     Unopenable {
         /// The directory.

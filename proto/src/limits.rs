@@ -130,6 +130,17 @@ pub const BACKUP_BEHIND_BYTES: usize = 64 << 20;
 /// instances of five steps, then took 101 MB.
 pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 
+/// Milliseconds by which what the journal's witness says may reach the disk later than the journal:
+/// what a machine that loses its power may lose of the proof that nothing was lost.
+pub const WITNESS_SYNC_MS: u64 = 50;
+
+/// Records up to which a journal is added up before it counts as open, to see that none is missing:
+/// some hundred milliseconds. A larger one is added up while work goes on already.
+pub const VERIFY_AT_OPEN_RECORDS: u64 = 100_000;
+
+/// Records that are added up at a time while commits wait: a millisecond or so.
+pub const VERIFY_AT_ONCE: usize = 1_000;
+
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
 

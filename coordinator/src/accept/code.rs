@@ -1,6 +1,7 @@
 //! Codes of the errors that operators and clients see, with what to do about each.
 
 use crate::journal::JournalError;
+use crate::journal::disk::Refusal;
 
 /// Declares the codes once: the variant, its number, its HTTP status, a title and an explanation.
 macro_rules! codes {
@@ -171,6 +172,38 @@ codes! {
     JournalBackup = "WL0606", 503, "The backup fails",
         "A backup could not be written, or what was to be restored is not a whole backup. Check free \
          space where it goes; take a new one, or choose another one to restore.";
+    /// It has lost something.
+    JournalLost = "WL0607", 503, "The journal has lost what was written to it",
+        "The file beside the store that says how far the journal had come, or the sums kept in it, say \
+         that records are missing: the disk has changed or dropped what was durable. `detail` says \
+         of which partition, from which commit on, and how many instances. Nothing was started. \
+         Restore a backup made before (and replace the disk); or save what can still be read with \
+         `windlass fsck DIR --salvage TO`, which makes a new journal in TO; or start with \
+         --accept-loss to go on with what is there, without what is missing.";
+    /// The disk is full.
+    DiskFull = "WL0608", 507, "The disk of the journal is full",
+        "The file system of the data directory has no room (ENOSPC), or less than is kept in \
+         reserve. Nothing is damaged. A running server answers reads, refuses what would have to be \
+         written, keeps open work waiting, and goes on by itself once there is room; one that cannot \
+         start needs to be started again. Free space, or enlarge the file system or the quota.";
+    /// No more files may be opened.
+    NoDescriptors = "WL0609", 503, "No more files can be opened",
+        "The process or the machine is at its limit of open files (EMFILE, ENFILE). Nothing is \
+         damaged. Raise the limit (`ulimit -n`, LimitNOFILE= of the service) and start again.";
+    /// The file system is read-only.
+    DiskReadOnly = "WL0610", 503, "The disk of the journal is read-only",
+        "The file system of the data directory is mounted read-only (EROFS). Kernels do this by \
+         themselves when a disk fails: see the kernel's log. Mount it writable again, or choose \
+         another --data-dir.";
+    /// The user may not write there.
+    DiskDenied = "WL0611", 503, "The data directory may not be used",
+        "The user that windlass runs as may not read or write the data directory or a file in it \
+         (EACCES). Nothing is damaged. Change the owner or the permissions of the directory and of \
+         all files in it, and start again.";
+    /// The disk fails.
+    DiskFails = "WL0612", 503, "The disk of the journal fails",
+        "The disk could not read or write (EIO). See the kernel's log, copy the data directory to a \
+         sound disk, run `windlass fsck` on the copy, and start from there or from a backup.";
 }
 
 impl Code {
@@ -179,6 +212,14 @@ impl Code {
     pub fn of_journal(error: &JournalError) -> Self {
         match error {
             JournalError::Store(_) => Self::JournalStore,
+            JournalError::Lost(_) => Self::JournalLost,
+            JournalError::Disk { refusal, .. } => match refusal {
+                Refusal::Full => Self::DiskFull,
+                Refusal::Descriptors => Self::NoDescriptors,
+                Refusal::ReadOnly => Self::DiskReadOnly,
+                Refusal::Denied => Self::DiskDenied,
+                Refusal::Device => Self::DiskFails,
+            },
             JournalError::Damaged(_) => Self::JournalDamaged,
             JournalError::UnknownFormat { .. } => Self::JournalFormat,
             JournalError::Locked(_) => Self::JournalLocked,

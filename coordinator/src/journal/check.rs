@@ -2,11 +2,14 @@
 
 use windlass_proto::id::{Digest, InstanceId, PartitionId};
 
-use super::store::{Order, Ordered, Space, Store, check_ring, stored_head};
+use super::store::{Order, Ordered, Space, Store, check_ring, in_slot, stored_head};
 use super::{CheckReport, Journal, JournalError, head, keys, record};
 
 /// Lines of damage kept: more would not help anyone.
 const LINES: usize = 1_000;
+
+/// Instances named that are gone.
+const GONE: usize = 1_000;
 
 /// Records read at a time.
 const PAGE: usize = 512;
@@ -19,6 +22,7 @@ pub(super) fn check<O: Ordered>(store: &Store<O>) -> Result<CheckReport, Journal
     for number in 0..store.partitions() {
         check.space(Space::Partition(PartitionId(number)))?;
     }
+    check.report.lost = store.compare(&store.add_up()?);
     Ok(check.report)
 }
 
@@ -62,7 +66,10 @@ impl<O: Ordered> Check<'_, O> {
         }
         let body = self.store.whole(space, key, value.to_vec())?.unwrap_or_default();
         match (space, kind) {
-            (Space::Common, keys::RING) => check_ring(key, value),
+            (Space::Common, keys::RING) => {
+                check_ring(key, value)?;
+                self.recent(key, value)
+            }
             (Space::Common, keys::DEFINITION) => {
                 rmp_serde::from_slice::<super::StoredDefinition>(&body)
                     .map(|_| ())
@@ -72,6 +79,8 @@ impl<O: Ordered> Check<'_, O> {
             (Space::Common, _) if key == keys::PARTITIONS || key == keys::EPOCH => {
                 if body.len() == 8 { Ok(()) } else { Err(record::damaged(key, "is no number")) }
             }
+            // It was read when the journal opened.
+            (Space::Common, _) if key == keys::TALLY => Ok(()),
             (Space::Partition(_), keys::HEAD) => self.head(key, &body),
             (Space::Partition(_), keys::FACTS) => {
                 let (instance, _) = keys::facts_of(key)?;
@@ -101,6 +110,25 @@ impl<O: Ordered> Check<'_, O> {
         }
     }
 
+    /// Whoever has facts in a slot has a head, or is gone.
+    fn recent(&mut self, key: &[u8], value: &[u8]) -> Result<(), JournalError> {
+        for instance in in_slot(key, value) {
+            let space = self.store.space_of(instance);
+            let head = keys::of_instance(keys::HEAD, instance);
+            // A slot that is not needed any more may name one that was removed long ago.
+            if self.store.is_pending(instance) && self.store.ordered.get(space, &head)?.is_none() {
+                self.gone(instance);
+            }
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, instance: InstanceId) {
+        if self.report.lost_instances.len() < GONE {
+            self.report.lost_instances.insert(instance);
+        }
+    }
+
     /// A head decodes, and the facts of its instance follow each other from the first on.
     fn head(&mut self, key: &[u8], body: &[u8]) -> Result<(), JournalError> {
         self.report.instances += 1;
@@ -120,7 +148,7 @@ impl<O: Ordered> Check<'_, O> {
         Ok(())
     }
 
-    fn snapshot(&self, space: Space, key: &[u8], body: &[u8]) -> Result<(), JournalError> {
+    fn snapshot(&mut self, space: Space, key: &[u8], body: &[u8]) -> Result<(), JournalError> {
         self.owned_by_key(space, key, "a snapshot")?;
         let (instance, _) = keys::instance(key)?;
         let (after, _) =
@@ -145,13 +173,13 @@ impl<O: Ordered> Check<'_, O> {
         }
     }
 
-    fn owned_by_key(&self, space: Space, key: &[u8], what: &str) -> Result<(), JournalError> {
+    fn owned_by_key(&mut self, space: Space, key: &[u8], what: &str) -> Result<(), JournalError> {
         self.owned(space, key, keys::instance(key)?.0, what)
     }
 
     /// What belongs to an instance has one, in the right partition.
     fn owned(
-        &self,
+        &mut self,
         space: Space,
         key: &[u8],
         instance: InstanceId,
@@ -162,9 +190,12 @@ impl<O: Ordered> Check<'_, O> {
         }
         match self.store.ordered.get(space, &keys::of_instance(keys::HEAD, instance))? {
             Some(_) => Ok(()),
-            None => Err(JournalError::Damaged(format!(
-                "there is {what} of instance {instance}, which does not exist"
-            ))),
+            None => {
+                self.gone(instance);
+                Err(JournalError::Damaged(format!(
+                    "there is {what} of instance {instance}, which does not exist"
+                )))
+            }
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) const RING: u8 = b'r';
 pub(super) const PARTITIONS: &[u8] = b"np";
 /// In the common space: the latest term of ownership.
 pub(super) const EPOCH: &[u8] = b"ne";
+/// In the common space: what all spaces ought to hold.
+pub(super) const TALLY: &[u8] = b"nt";
 /// In the common space: a definition by digest.
 pub(super) const DEFINITION: u8 = b'd';
 /// In the common space: the current digest of a workflow id.

@@ -6,16 +6,18 @@
 //! own: so there is one tree, and a group of commits is one batch.
 
 mod open;
+mod witness;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use super::store::{Change, Order, Ordered, Space, Store, Visit};
-use super::{CheckReport, Journal, JournalError, keys};
+use super::store::{Change, Order, Ordered, Space, Standing, Store, Visit};
+use super::{CheckReport, Journal, JournalError, disk, keys};
 
 pub use open::Options;
+use witness::Witness;
 
 /// A journal in a directory.
 pub type SledJournal = Store<Sled>;
@@ -25,6 +27,8 @@ pub struct Sled {
     db: ::sled::Db,
     /// sled's log, for `fdatasync`.
     log: File,
+    /// What is kept of this outside of sled; none while a backup is being restored.
+    witness: Option<Witness>,
     /// Held for as long as the journal is open.
     _lock: File,
 }
@@ -34,10 +38,10 @@ impl SledJournal {
     ///
     /// # Errors
     /// [`JournalError::Locked`] when another process has it open, [`JournalError::Unopenable`] when
-    /// it is damaged or does not open in time, [`JournalError::Store`] when the directory cannot be
-    /// used.
+    /// it is damaged or does not open in time, [`JournalError::Lost`] when it lacks what it held,
+    /// [`JournalError::Disk`] or [`JournalError::Store`] when the directory cannot be used.
     pub fn open(directory: &Path, options: &Options) -> Result<Self, JournalError> {
-        Self::new(open::open(directory, options)?, options.partitions)
+        open::journal(directory, options)
     }
 }
 
@@ -48,8 +52,7 @@ impl SledJournal {
 /// [`JournalError::Backup`] when the backup is damaged or `directory` is taken, others when the
 /// directory cannot be used.
 pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalError> {
-    let unusable =
-        |error: io::Error| JournalError::Store(format!("{}: {error}", directory.display()));
+    let unusable = |error: io::Error| disk::error(directory, &error);
     if directory.exists() && fs::read_dir(directory).map_err(unusable)?.next().is_some() {
         return Err(JournalError::Backup(format!("{} is not empty", directory.display())));
     }
@@ -59,7 +62,7 @@ pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalEr
     if unfinished.exists() {
         fs::remove_dir_all(unfinished).map_err(unusable)?;
     }
-    let count = super::backup::restore(&open::open(unfinished, &Options::default())?, reader)?;
+    let count = super::backup::restore(&open::empty(unfinished, &Options::default())?, reader)?;
     // Opening it shows that what was restored is a journal.
     drop(SledJournal::open(unfinished, &Options::default())?);
     fs::rename(unfinished, directory).map_err(unusable)?;
@@ -124,8 +127,14 @@ impl Ordered for Sled {
         guarded(|| {
             self.change(changes)?;
             self.db.flush().map_err(unusable)?;
-            self.log.sync_data().map_err(|error| JournalError::Store(error.to_string()))
+            self.log.sync_data().map_err(|error| disk::error(Path::new("the journal"), &error))
         })
+    }
+
+    fn witness(&self, standing: &Standing) {
+        if let Some(witness) = &self.witness {
+            witness.write(standing);
+        }
     }
 }
 
@@ -160,13 +169,18 @@ impl Sled {
 /// of the process.
 fn guarded<T>(run: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        Err(JournalError::Damaged(format!("the store gave up: {}", open::message(&*panic))))
+        let said = open::message(&*panic);
+        Err(match disk::Refusal::of_text(&said) {
+            Some(refusal) => JournalError::Disk { path: "the journal".to_owned(), refusal },
+            None => JournalError::Damaged(format!("the store gave up: {said}")),
+        })
     })
 }
 
 fn unusable(error: ::sled::Error) -> JournalError {
     match error {
         ::sled::Error::Corruption { .. } => JournalError::Damaged(error.to_string()),
+        ::sled::Error::Io(error) => disk::error(Path::new("the journal"), &error),
         error => JournalError::Store(error.to_string()),
     }
 }

@@ -9,10 +9,13 @@
 //! its own key first. Heads, timers and subscriptions go to their own keys at once.
 
 mod commit;
+mod count;
 mod definition;
 mod read;
 mod recent;
 mod ring;
+mod tally;
+mod verify;
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -28,10 +31,13 @@ use super::{
     StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
 use recent::Recent;
+use verify::Verification;
 
 pub(super) use commit::settle_all;
 pub(super) use read::stored_head;
-pub(super) use ring::check_ring;
+pub(super) use ring::{check_ring, in_slot};
+pub use tally::Standing;
+pub(super) use tally::Tally;
 
 /// An ordered, durable store of keys and values, divided into spaces.
 pub trait Ordered: Send + Sync + 'static {
@@ -61,6 +67,12 @@ pub trait Ordered: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot write; whether the changes were applied is then unknown.
     fn write(&self, changes: Vec<Change>) -> Result<(), JournalError>;
+
+    /// Told, after each write that is durable, how far the journal has come: what is kept of this
+    /// outside of the store shows when the store loses something.
+    fn witness(&self, standing: &Standing) {
+        let _ = standing;
+    }
 }
 
 /// What a scan calls with each key and value.
@@ -70,7 +82,7 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, JournalE
 pub(super) type Record = (Vec<u8>, Vec<u8>);
 
 /// A space of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
     /// What belongs to no partition.
     Common,
@@ -117,11 +129,34 @@ pub struct Store<O> {
     pub(super) capture: Capture,
     /// Where [`Journal::retain`] goes on, so that no call looks at everything.
     pub(super) retained: Mutex<retain::Progress>,
+    /// What the store ought to hold. Changed only by who holds [`Store::exclusive`].
+    tally: Mutex<Tally>,
+    /// The adding up of what it does hold, while that is under way.
+    verification: Mutex<Option<Verification>>,
+}
+
+/// What a journal is held to when it opens.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Expected {
+    /// How far it had come, as far as that is known.
+    pub(super) standing: Option<Standing>,
+    /// Whether to go on with what is left when it has not come that far.
+    pub(super) accept_loss: bool,
 }
 
 impl<O: Ordered> Store<O> {
     /// The journal in `ordered`; `partitions` counts when it is new.
     pub(super) fn new(ordered: O, partitions: u16) -> Result<Self, JournalError> {
+        Self::expecting(ordered, partitions, &Expected::default())
+    }
+
+    /// The journal in `ordered`, which must hold what is expected of it; `partitions` counts when it
+    /// is new. Nothing is written to one that lacks something.
+    pub(super) fn expecting(
+        ordered: O,
+        partitions: u16,
+        expected: &Expected,
+    ) -> Result<Self, JournalError> {
         let mut store = Self {
             ordered,
             partitions: partitions.max(1),
@@ -130,18 +165,64 @@ impl<O: Ordered> Store<O> {
             recent: RwLock::default(),
             capture: Capture::default(),
             retained: Mutex::default(),
+            tally: Mutex::default(),
+            verification: Mutex::default(),
         };
-        match store.number(keys::PARTITIONS)? {
-            Some(stored) => {
-                store.partitions =
-                    u16::try_from(stored).ok().filter(|it| *it > 0).ok_or_else(|| {
-                        record::damaged(keys::PARTITIONS, "is no count of partitions")
-                    })?;
-            }
-            None => store.put_number(keys::PARTITIONS, u64::from(store.partitions))?,
+        let stored = store.number(keys::PARTITIONS)?;
+        if let Some(stored) = stored {
+            store.partitions = u16::try_from(stored)
+                .ok()
+                .filter(|it| *it > 0)
+                .ok_or_else(|| record::damaged(keys::PARTITIONS, "is no count of partitions"))?;
         }
-        store.recent = RwLock::new(ring::recover(&store)?);
+        let tally = store.stored_tally()?;
+        let tallied = tally.is_some();
+        store.tally = Mutex::new(tally.unwrap_or_else(|| Tally::of_nothing(store.partitions)));
+        store.recent = RwLock::new(ring::recover(&store, expected.accept_loss)?);
+        if let Some(witness) = &expected.standing
+            && !expected.accept_loss
+        {
+            let lost = store.standing().missing_from(witness);
+            if !lost.is_empty() {
+                return Err(JournalError::Lost(lost));
+            }
+        }
+        if stored.is_none() {
+            store.put_number(keys::PARTITIONS, u64::from(store.partitions))?;
+        }
+        // A journal of an earlier version has no tally, and what was lost is not asked for again.
+        if expected.accept_loss || (stored.is_some() && !tallied) {
+            store.adopt(expected.standing.as_ref())?;
+        }
+        store.verification = Mutex::new(Some(Verification::new(store.partitions)));
         Ok(store)
+    }
+
+    fn stored_tally(&self) -> Result<Option<Tally>, JournalError> {
+        let Some(body) = self.body(Space::Common, keys::TALLY)? else { return Ok(None) };
+        let tally = Tally::decode(&body).filter(|it| it.fits(self.partitions));
+        tally.map(Some).ok_or_else(|| record::damaged(keys::TALLY, "is no tally"))
+    }
+
+    /// Takes what is there for what ought to be.
+    fn adopt(&self, witness: Option<&Standing>) -> Result<(), JournalError> {
+        let _exclusive = self.exclusive();
+        let mut tally = self.add_up()?;
+        tally.go_on_from(&lock(&self.tally));
+        if let Some(witness) = witness {
+            tally.go_on_from(&witness.tally);
+        }
+        let mut changes = Vec::new();
+        record::put(&mut changes, Space::Common, keys::TALLY.to_vec(), &tally.encode(), &[]);
+        self.ordered.write(changes)?;
+        *lock(&self.tally) = tally;
+        Ok(())
+    }
+
+    /// How far the journal has come.
+    pub(super) fn standing(&self) -> Standing {
+        let tally = lock(&self.tally).clone();
+        Standing { tally, slots: self.read_recent(|recent| recent.next) }
     }
 
     /// The body of the record under `key`, put together from its parts.
@@ -221,8 +302,19 @@ impl<O: Ordered> Store<O> {
 
     /// Writes, unless a write failed before. The caller holds [`Store::exclusive`].
     pub(super) fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
+        self.change(changes)?;
+        self.ordered.witness(&self.standing());
+        Ok(())
+    }
+
+    /// [`Store::write`], without a word to the witness: memory does not show the change yet.
+    fn change(&self, mut changes: Vec<Change>) -> Result<(), JournalError> {
         if self.failed.load(Ordering::Acquire) {
             return Err(JournalError::Store("an earlier write failed".to_owned()));
+        }
+        let counted = self.count(&mut changes)?;
+        if changes.is_empty() {
+            return Ok(());
         }
         let made = self.capture.prepare(&changes);
         let result = self.ordered.write(changes);
@@ -230,6 +322,10 @@ impl<O: Ordered> Store<O> {
             (Ok(()), Some(made)) => self.capture.note(made),
             (Ok(()), None) => {}
             (Err(_), _) => self.failed.store(true, Ordering::Release),
+        }
+        if let (Ok(()), Some(counted)) = (&result, counted) {
+            *lock(&self.tally) = counted.tally;
+            *lock(&self.verification) = counted.verification;
         }
         result
     }
@@ -370,6 +466,10 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
         super::backup::backup(self, writer)
+    }
+
+    fn verify(&self, limit: usize) -> Result<bool, JournalError> {
+        self.verify_some(limit)
     }
 
     fn check(&self) -> Result<CheckReport, JournalError> {

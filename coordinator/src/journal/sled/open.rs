@@ -10,10 +10,12 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS};
+use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
 
-use super::super::JournalError;
-use super::Sled;
+use super::super::store::{Expected, Standing, Store};
+use super::super::{JournalError, Loss, disk};
+use super::witness::{self, Witness};
+use super::{Sled, SledJournal};
 
 /// sled's log within the directory.
 pub(super) const LOG: &str = "db";
@@ -28,6 +30,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How long opening may take.
     pub deadline: Duration,
+    /// Whether a journal that lacks what it held is opened all the same.
+    pub accept_loss: bool,
 }
 
 impl Default for Options {
@@ -36,22 +40,70 @@ impl Default for Options {
             partitions: 4,
             cache_bytes: JOURNAL_CACHE_BYTES,
             deadline: Duration::from_millis(JOURNAL_OPEN_MS),
+            accept_loss: false,
         }
     }
 }
 
-pub(super) fn open(directory: &Path, options: &Options) -> Result<Sled, JournalError> {
-    let unusable =
-        |error: io::Error| JournalError::Store(format!("{}: {error}", directory.display()));
+/// Opens a journal that holds what its witness has seen of it.
+pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal, JournalError> {
+    let unusable = |error: io::Error| disk::error(directory, &error);
     fs::create_dir_all(directory).map_err(unusable)?;
     let lock = lock(directory)?;
+    let (known, standing) = known(directory)?;
+    if known && !options.accept_loss && !directory.join(LOG).exists() {
+        let what = format!("its file {LOG} is gone from {}", directory.display());
+        return Err(JournalError::Lost(vec![Loss { what, ..Loss::default() }]));
+    }
+    let expected = Expected { standing, accept_loss: options.accept_loss };
+    let (path, settings) = (directory.to_owned(), *options);
+    // Whatever is read of a damaged store may panic or never end, so all of it is under the deadline.
+    let mut journal = in_time(directory, options.deadline, move || {
+        let journal =
+            Store::expecting(store(&path, &settings, lock)?, settings.partitions, &expected)?;
+        // A large one is added up while work goes on, unless nothing else tells what it held.
+        if journal.records() <= VERIFY_AT_OPEN_RECORDS || expected.standing.is_none() {
+            while !journal.verify_some(usize::MAX)? {}
+        }
+        Ok(journal)
+    })?;
+    let witness = Witness::start(directory, &journal.standing()).map_err(unusable)?;
+    journal.ordered.witness = Some(witness);
+    Ok(journal)
+}
+
+/// Whether there ever was a journal, and how far it had come as far as its witness can be read.
+fn known(directory: &Path) -> Result<(bool, Option<Standing>), JournalError> {
+    match witness::read(directory) {
+        Ok(standing) => Ok((standing.is_some(), standing)),
+        // Its damage is no damage to the journal, which can be added up all the same.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            tracing::warn!(%error, "the witness of the journal is damaged; it is made anew");
+            Ok((true, None))
+        }
+        Err(error) => Err(disk::error(&directory.join(witness::FILE), &error)),
+    }
+}
+
+/// Opens a store that is to be filled, or whose content is looked at elsewhere.
+pub(super) fn empty(directory: &Path, options: &Options) -> Result<Sled, JournalError> {
+    fs::create_dir_all(directory).map_err(|error| disk::error(directory, &error))?;
+    let lock = lock(directory)?;
+    let (path, settings) = (directory.to_owned(), *options);
+    in_time(directory, options.deadline, move || store(&path, &settings, lock))
+}
+
+fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, JournalError> {
+    let unusable = |error: io::Error| disk::error(directory, &error);
     remove_unfinished_snapshots(directory).map_err(unusable)?;
-    let unopenable =
-        |reason: String| JournalError::Unopenable { path: directory.display().to_string(), reason };
-    let db = open_in_time(directory, options).map_err(unopenable)?;
+    let config = ::sled::Config::new()
+        .path(directory)
+        .cache_capacity(options.cache_bytes)
+        .flush_every_ms(None);
+    let db = open_when_free(directory, &config)?;
     let log = OpenOptions::new().write(true).open(directory.join(LOG)).map_err(unusable)?;
     sync_directories(directory).map_err(unusable)?;
-    Ok(Sled { db, log, _lock: lock })
+    Ok(Sled { db, log, witness: None, _lock: lock })
 }
 
 /// Two processes in one directory would destroy it.
@@ -62,13 +114,13 @@ fn lock(directory: &Path) -> Result<File, JournalError> {
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(|error| JournalError::Store(format!("{}: {error}", path.display())))?;
+        .map_err(|error| disk::error(&path, &error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             Err(JournalError::Locked(directory.display().to_string()))
         }
-        Err(error) => Err(JournalError::Store(format!("{}: {error}", path.display()))),
+        Err(error) => Err(disk::error(&path, &error.into())),
     }
 }
 
@@ -87,19 +139,9 @@ fn remove_unfinished_snapshots(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A damaged log can make sled panic or search without end, so it opens in a thread of its own,
-/// which is given up when time is over.
-fn open_in_time(directory: &Path, options: &Options) -> Result<::sled::Db, String> {
-    let config = ::sled::Config::new()
-        .path(directory)
-        .cache_capacity(options.cache_bytes)
-        .flush_every_ms(None);
-    in_time(options.deadline, move || open_when_free(&config))
-}
-
 /// A store that was closed in this process lets go of its file a moment later, when its last thread
 /// ends. Other processes were kept out by our own lock before, so waiting that moment is safe.
-fn open_when_free(config: &::sled::Config) -> Result<::sled::Db, String> {
+fn open_when_free(directory: &Path, config: &::sled::Config) -> Result<::sled::Db, JournalError> {
     const PAUSE: Duration = Duration::from_millis(10);
     const TRIES: usize = 200;
     let mut reason = String::new();
@@ -113,25 +155,39 @@ fn open_when_free(config: &::sled::Config) -> Result<::sled::Db, String> {
         }
         thread::sleep(PAUSE);
     }
-    Err(reason)
+    Err(unopenable(directory, reason))
 }
 
-fn in_time<T: Send + 'static>(
+fn unopenable(directory: &Path, reason: String) -> JournalError {
+    let path = directory.display().to_string();
+    match disk::Refusal::of_text(&reason) {
+        Some(refusal) => JournalError::Disk { path, refusal },
+        None => JournalError::Unopenable { path, reason },
+    }
+}
+
+/// A damaged log can make sled panic or search without end, so it is read in a thread of its own,
+/// which is given up when time is over.
+pub(super) fn in_time<T: Send + 'static>(
+    directory: &Path,
     deadline: Duration,
-    run: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+    run: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, JournalError> {
     let (sender, receiver) = mpsc::sync_channel(1);
+    let path = directory.to_owned();
     thread::Builder::new()
         .name("journal-open".to_owned())
         .spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(run));
             // When nobody waits any more, what was opened just closes again.
-            let _ = sender.send(result.unwrap_or_else(|panic| Err(message(&*panic))));
+            let _ = sender
+                .send(result.unwrap_or_else(|panic| Err(unopenable(&path, message(&*panic)))));
         })
-        .map_err(|error| error.to_string())?;
-    receiver
-        .recv_timeout(deadline)
-        .unwrap_or_else(|_| Err(format!("it did not open within {} seconds", deadline.as_secs())))
+        .map_err(|error| disk::error(directory, &error))?;
+    receiver.recv_timeout(deadline).unwrap_or_else(|_| {
+        let reason = format!("it did not open within {} seconds", deadline.as_secs());
+        Err(unopenable(directory, reason))
+    })
 }
 
 /// New files are durable once their directory is.
@@ -163,6 +219,7 @@ pub(super) fn message(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use std::path::Path;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -171,19 +228,21 @@ mod tests {
     #[test]
     fn opening_gives_up_when_time_is_over() {
         let (release, hold) = mpsc::channel::<()>();
-        let error = in_time(Duration::from_millis(10), move || {
+        let error = in_time(Path::new("dir"), Duration::from_millis(10), move || {
             // Ends when the test does.
             let _ = hold.recv();
             Ok(())
         })
-        .unwrap_err();
+        .unwrap_err()
+        .to_string();
         assert!(error.contains("did not open within"), "{error}");
         drop(release);
     }
 
     #[test]
     fn a_panic_while_opening_is_an_error() {
-        let error = in_time::<()>(Duration::from_secs(30), || panic!("on a broken belief"));
-        assert_eq!(error, Err("on a broken belief".to_owned()));
+        let wait = Duration::from_secs(30);
+        let error = in_time::<()>(Path::new("dir"), wait, || panic!("on a broken belief"));
+        assert!(error.unwrap_err().to_string().contains("on a broken belief"));
     }
 }

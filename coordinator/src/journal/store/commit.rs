@@ -62,8 +62,9 @@ fn make<O: Ordered>(
     if changes.is_empty() {
         return Ok(());
     }
-    store.write(changes)?;
+    store.change(changes)?;
     after.apply(&mut store.recent.write().unwrap_or_else(PoisonError::into_inner));
+    store.ordered.witness(&store.standing());
     Ok(())
 }
 

@@ -117,8 +117,15 @@ pub(in super::super) fn check_ring(key: &[u8], value: &[u8]) -> Result<(), Journ
     if key.len() == 3 { Slot::read(key, value).map(|_| ()) } else { Ok(()) }
 }
 
-/// What was in memory when the journal was last open.
-pub(super) fn recover<O: Ordered>(store: &Store<O>) -> Result<Recent, JournalError> {
+/// The instances that a slot has facts of.
+pub(in super::super) fn in_slot(key: &[u8], value: &[u8]) -> Vec<InstanceId> {
+    let slot = if key.len() == 3 { Slot::read(key, value).ok().flatten() } else { None };
+    slot.map_or_else(Vec::new, |it| it.facts.into_iter().map(|(instance, ..)| instance).collect())
+}
+
+/// What was in memory when the journal was last open. With `gaps`, what is left of it when slots are
+/// missing.
+pub(super) fn recover<O: Ordered>(store: &Store<O>, gaps: bool) -> Result<Recent, JournalError> {
     let mut recent = Recent::default();
     for number in 0..store.partitions {
         let partition = windlass_proto::id::PartitionId(number);
@@ -143,7 +150,8 @@ pub(super) fn recover<O: Ordered>(store: &Store<O>) -> Result<Recent, JournalErr
     let oldest = last.oldest;
     recent.clear = last.facts.is_empty() && last.oldest == last.position;
     recent.next = last.position + 1;
-    if slots.iter().filter(|slot| slot.position >= oldest).count() as u64 != recent.next - oldest {
+    let there = slots.iter().filter(|slot| slot.position >= oldest).count() as u64;
+    if there != recent.next - oldest && !gaps {
         return Err(JournalError::Damaged("the ring of recent facts lacks slots".to_owned()));
     }
     let mut stored_ends = HashMap::new();

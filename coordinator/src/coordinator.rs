@@ -4,6 +4,7 @@ mod handle;
 mod retention;
 mod runtime;
 mod secret;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -172,6 +172,12 @@ pub trait Journal: Send + Sync + 'static {
         Err(JournalError::Backup("this journal has no backup".to_owned()))
     }
 
+    /// Whether its disk has room. Who decides what would have to be written asks first: a write that
+    /// fails for want of room is the end of the journal until it is opened again.
+    fn room(&self) -> Room {
+        Room { paused: false, free_bytes: None }
+    }
+
     /// Adds up what is really stored and compares it with what ought to be, once after each opening and
     /// while commits go on: at most `limit` records a call. True once all was found to be there.
     ///
@@ -369,6 +375,15 @@ pub struct Page {
     pub next: Option<InstanceId>,
 }
 
+/// How much room a journal has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// True when nothing more should be written until there is room again.
+    pub paused: bool,
+    /// Bytes free on its disk, where that can be told.
+    pub free_bytes: Option<u64>,
+}
+
 /// What a check of the whole journal found.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CheckReport {
@@ -420,6 +435,17 @@ pub enum JournalError {
         path: String,
         /// Why.
         refusal: disk::Refusal,
+    },
+    /// There is too little room on the disk to take anything up.
+    #[error(
+        "the disk of the journal is full ({free_mib} MiB free): nothing is lost, and nothing more is \
+         taken up until {again_mib} MiB are free; it goes on by itself then"
+    )]
+    NoRoom {
+        /// MiB free.
+        free_mib: u64,
+        /// MiB from which work goes on.
+        again_mib: u64,
     },
     /// A record fails its checksum or does not decode.
     #[error(

@@ -9,6 +9,7 @@
 
 mod batch;
 mod events;
+mod held;
 mod instances;
 mod message;
 mod news;

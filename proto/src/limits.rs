@@ -130,6 +130,20 @@ pub const BACKUP_BEHIND_BYTES: usize = 64 << 20;
 /// instances of five steps, then took 101 MB.
 pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 
+/// Bytes free on the journal's disk below which nothing new is taken up: what is under way, and what
+/// other programs write meanwhile, needs some.
+pub const DISK_LOW_BYTES: u64 = 64 << 20;
+
+/// Bytes free from which work goes on after that: more, so that it does not stop again at once.
+pub const DISK_AGAIN_BYTES: u64 = 96 << 20;
+
+/// Bytes past its end that the journal keeps for itself: a disk that others fill at one stroke must
+/// still take what is being committed at that moment.
+pub const DISK_RESERVED_BYTES: u64 = 16 << 20;
+
+/// Milliseconds between looks at the free space of the journal's disk.
+pub const DISK_LOOK_MS: u64 = 20;
+
 /// Milliseconds by which what the journal's witness says may reach the disk later than the journal:
 /// what a machine that loses its power may lose of the proof that nothing was lost.
 pub const WITNESS_SYNC_MS: u64 = 50;

@@ -213,6 +213,7 @@ impl Code {
         match error {
             JournalError::Store(_) => Self::JournalStore,
             JournalError::Lost(_) => Self::JournalLost,
+            JournalError::NoRoom { .. } => Self::DiskFull,
             JournalError::Disk { refusal, .. } => match refusal {
                 Refusal::Full => Self::DiskFull,
                 Refusal::Descriptors => Self::NoDescriptors,

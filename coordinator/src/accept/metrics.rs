@@ -128,6 +128,13 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let help = "Audit events that are not on disk; past a limit no more secrets are read.";
     let waiting = api.coordinator.audit_waiting();
     text.single("windlass_audit_events_waiting", "gauge", help, waiting as u64);
+    let room = api.coordinator.room();
+    let help = "1 while the journal's disk is full and nothing new is taken up.";
+    text.single("windlass_journal_paused", "gauge", help, u64::from(room.paused));
+    if let Some(free) = room.free_bytes {
+        let help = "Bytes free on the journal's disk.";
+        text.single("windlass_journal_disk_free_bytes", "gauge", help, free);
+    }
     (kind, text.0).into_response()
 }
 

@@ -14,8 +14,12 @@ use windlass_proto::problem::{Problem, Standard};
 
 use super::code::Code;
 use crate::coordinator::CoordinatorError;
+use crate::journal::JournalError;
 use crate::policy::ReplaceError;
 use crate::secrets::SecretsError;
+
+/// What callers are told to wait while the disk is full: people have to do something about it.
+const ROOM_AGAIN: Duration = Duration::from_secs(10);
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -132,7 +136,10 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::Conflict { .. } => Self::new(Code::Conflict, detail),
             CoordinatorError::Overloaded(wait) => Self::overloaded(&detail, wait),
             CoordinatorError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
-            CoordinatorError::Journal(error) => Self::new(Code::of_journal(&error), detail),
+            CoordinatorError::Journal(error) => Self {
+                retry_after: matches!(error, JournalError::NoRoom { .. }).then_some(ROOM_AGAIN),
+                ..Self::new(Code::of_journal(&error), detail)
+            },
             CoordinatorError::Stopping => Self {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Self::new(Code::Stopping, detail)

@@ -26,7 +26,9 @@ use crate::engine::{Ending, Input, Instance, decode};
 use crate::events::EventsView;
 use crate::fleet::FleetView;
 use crate::history::Teller;
-use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredInstance};
+use crate::journal::{
+    Filter, Head, Journal, JournalError, Page, Room, StoredDefinition, StoredInstance,
+};
 use crate::partition::{
     Done, EventTicket, Message, NewInstance, Refusal, StartReply, Watch, World,
 };
@@ -76,6 +78,7 @@ impl Coordinator {
     /// # Errors
     /// When it has errors, declares secrets that it has no right to, or cannot be kept.
     pub async fn deploy(&self, text: String) -> Result<Deployed, CoordinatorError> {
+        self.needs_room()?;
         let links = self.runtime.links.clone();
         let deploy =
             move || links.catalog.deploy(&text, clock::now(), |plan| links.secrets.check(plan));
@@ -157,6 +160,7 @@ impl Coordinator {
         start: Start,
         ended: Option<oneshot::Sender<Ending>>,
     ) -> Result<Started, CoordinatorError> {
+        self.needs_room()?;
         if self.runtime.is_overloaded() {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
@@ -306,6 +310,7 @@ impl Coordinator {
         input: Input,
         action: &'static str,
     ) -> Result<(), CoordinatorError> {
+        self.needs_room()?;
         let (reply, answer) = oneshot::channel();
         let message = Message::Input { instance: id, input, reply: Some(reply) };
         match self.ask(id, message, answer).await? {
@@ -340,6 +345,7 @@ impl Coordinator {
         if self.runtime.is_stopping() {
             return Err(self.stopped());
         }
+        self.needs_room()?;
         if self.runtime.is_overloaded() {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
@@ -371,6 +377,22 @@ impl Coordinator {
     /// one. To be called before [`Coordinator::stop`].
     pub async fn dismiss_workers(&self) {
         self.runtime.links.close().await;
+    }
+
+    /// How much room the journal has.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.runtime.journal.room()
+    }
+
+    /// What would have to be written is refused before anything is decided, while there is no room.
+    fn needs_room(&self) -> Result<(), CoordinatorError> {
+        let room = self.room();
+        if !room.paused {
+            return Ok(());
+        }
+        let free_mib = room.free_bytes.unwrap_or_default() >> 20;
+        Err(JournalError::NoRoom { free_mib, again_mib: limits::DISK_AGAIN_BYTES >> 20 }.into())
     }
 
     fn partition(&self, id: InstanceId) -> PartitionId {

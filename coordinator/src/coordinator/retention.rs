@@ -27,6 +27,10 @@ pub(super) fn start(
     let (sender, receiver) = mpsc::channel();
     let run = move || {
         while receiver.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            // Removing writes too; it frees room within the journal only.
+            if journal.room().paused {
+                continue;
+            }
             let stopped = || receiver.try_recv() == Err(mpsc::TryRecvError::Disconnected);
             if let Err(error) = forget(&*journal, clock::now(), keep, stopped) {
                 // Writing goes through the committer too, which ends the process when it must.

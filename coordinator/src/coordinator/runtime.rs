@@ -148,6 +148,8 @@ impl Runtime {
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
         };
+        let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
+        super::verify::start(journal.clone(), stopping, failed)?;
         let shared = Shared { journal, catalog, epoch, losses };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {

@@ -15,6 +15,7 @@ use super::stream::{Purpose, Standing};
 use super::{ORIGIN, Reach, envelope};
 use crate::accept::code::Code;
 use crate::coordinator::{Coordinator, CoordinatorError};
+use crate::journal::JournalError;
 
 /// Bytes of a problem that a log line shows: some of it may be the sender's.
 const SHOWN: usize = 300;
@@ -168,7 +169,10 @@ where
 fn answer(result: Result<(), CoordinatorError>) -> Option<AckKind> {
     match result {
         Ok(()) => Some(AckKind::Ack),
-        Err(CoordinatorError::Overloaded(_)) => {
+        Err(
+            CoordinatorError::Overloaded(_)
+            | CoordinatorError::Journal(JournalError::NoRoom { .. }),
+        ) => {
             Some(AckKind::Nak(Some(Duration::from_millis(limits::EVENT_AGAIN_MS))))
         }
         Err(_) => None,

@@ -5,6 +5,7 @@
 mod backup;
 mod damage;
 mod durable;
+mod flips;
 mod listing;
 mod random;
 

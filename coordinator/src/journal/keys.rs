@@ -3,7 +3,7 @@
 //! The first byte says what a record is; ids follow as big-endian bytes, so that instances started
 //! together lie together and a scan in key order is a scan in order of time.
 
-use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
+use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::time::Timestamp;
 
 use super::store::Space;
@@ -50,6 +50,28 @@ pub(super) fn prefix(space: Space) -> Vec<u8> {
         Space::Partition(partition) => push_ordered(&mut prefix, u64::from(partition.0) + 1),
     }
     prefix
+}
+
+/// The space and the key within it of a key where all spaces share a tree.
+pub(super) fn split(place: &[u8]) -> Option<(Space, &[u8])> {
+    let (number, key) = read_ordered(place)?;
+    let space = match number.checked_sub(1) {
+        None => Space::Common,
+        Some(number) => Space::Partition(PartitionId(u16::try_from(number).ok()?)),
+    };
+    Some((space, key))
+}
+
+/// The instance that a record of a partition belongs to, if to any.
+pub(super) fn owner(key: &[u8]) -> Option<InstanceId> {
+    let (kind, rest) = key.split_first()?;
+    let id = match *kind {
+        HEAD | FACTS | HOT | SNAPSHOT | SUBSCRIPTION => rest,
+        TIMER => rest.get(8..)?,
+        PART => return owner(rest),
+        _ => return None,
+    };
+    split_instance(id).map(|(instance, _)| instance)
 }
 
 /// `kind`, id.

@@ -5,7 +5,10 @@
 //! ours. sled keeps a batch of one tree whole, and each batch costs two writes and two syncs of its
 //! own: so there is one tree, and a group of commits is one batch.
 
+mod copy;
 mod open;
+mod room;
+mod salvage;
 mod witness;
 
 use std::fs::{self, File};
@@ -13,10 +16,13 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use super::store::{Change, Order, Ordered, Space, Standing, Store, Visit};
-use super::{CheckReport, Journal, JournalError, disk, keys};
+use super::store::{Change, Expected, Order, Ordered, Space, Standing, Store, Visit};
+use super::{CheckReport, Journal, JournalError, Loss, Room, disk, keys};
+use copy::Copy;
 
+pub use super::store::Missing;
 pub use open::Options;
+pub use salvage::{SalvageReport, salvage};
 use witness::Witness;
 
 /// A journal in a directory.
@@ -27,6 +33,8 @@ pub struct Sled {
     db: ::sled::Db,
     /// sled's log, for `fdatasync`.
     log: File,
+    /// What it is on.
+    disk: room::Disk,
     /// What is kept of this outside of sled; none while a backup is being restored.
     witness: Option<Witness>,
     /// Held for as long as the journal is open.
@@ -70,18 +78,45 @@ pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalEr
     Ok(count)
 }
 
-/// Opens and checks the journal in `directory`, for the command line.
+/// Checks the journal in `directory`, for the command line: a copy of it, which sled may mend.
 ///
 /// # Errors
-/// When it cannot be opened; damage to records is in the report.
+/// When it cannot be opened or copied; damage to records and what is missing are in the report.
 pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
     if !directory.join(open::LOG).exists() {
-        return Err(JournalError::Unopenable {
-            path: directory.display().to_string(),
-            reason: "it holds no journal".to_owned(),
-        });
+        return Err(without_log(directory));
     }
-    SledJournal::open(directory, &Options::default())?.check()
+    let _lock = open::lock(directory)?;
+    let known = witness::read(directory).map_err(|error| format!("its witness: {error}"));
+    let copy = Copy::take(directory, directory)?;
+    let options = Options { missing: Missing::Report, ..Options::default() };
+    let path = copy.path().to_owned();
+    open::in_time(directory, options.deadline, move || {
+        let sled = open::empty(&path, &options)?;
+        let expected = Expected { standing: None, missing: options.missing };
+        let journal = Store::expecting(sled, options.partitions, &expected)?;
+        let mut report = journal.check()?;
+        match known {
+            Ok(Some(known)) => {
+                let missing = journal.standing().missing_from(&known);
+                report.lost.splice(..0, missing);
+            }
+            // A journal of an earlier version has none.
+            Ok(None) => {}
+            Err(damage) => report.damage.push(damage),
+        }
+        Ok(report)
+    })
+}
+
+/// The error for a directory without a store: there was one, or there never was.
+fn without_log(directory: &Path) -> JournalError {
+    let path = directory.display().to_string();
+    if directory.join(witness::FILE).exists() {
+        let what = format!("its file {} is gone from {path}", open::LOG);
+        return JournalError::Lost(vec![Loss { what, ..Loss::default() }]);
+    }
+    JournalError::Unopenable { path, reason: "it holds no journal".to_owned() }
 }
 
 fn place(space: Space, key: &[u8]) -> Vec<u8> {
@@ -108,18 +143,8 @@ impl Ordered for Sled {
             return Ok(());
         }
         let prefix = keys::prefix(space).len();
-        guarded(|| {
-            let mut entries = self.db.range(place(space, from)..place(space, to));
-            while let Some(entry) = match order {
-                Order::Up => entries.next(),
-                Order::Down => entries.next_back(),
-            } {
-                let (key, value) = entry.map_err(unusable)?;
-                if visit(key.get(prefix..).unwrap_or_default(), &value)?.is_break() {
-                    break;
-                }
-            }
-            Ok(())
+        self.raw(&place(space, from), &place(space, to), order, &mut |key, value| {
+            visit(key.get(prefix..).unwrap_or_default(), value)
         })
     }
 
@@ -131,6 +156,10 @@ impl Ordered for Sled {
         })
     }
 
+    fn room(&self) -> Room {
+        self.disk.look(&self.log)
+    }
+
     fn witness(&self, standing: &Standing) {
         if let Some(witness) = &self.witness {
             witness.write(standing);
@@ -139,6 +168,32 @@ impl Ordered for Sled {
 }
 
 impl Sled {
+    /// [`Ordered::scan`] over all spaces: keys begin with theirs.
+    fn raw(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), JournalError> {
+        if from >= to {
+            return Ok(());
+        }
+        guarded(|| {
+            let mut entries = self.db.range(from..to);
+            while let Some(entry) = match order {
+                Order::Up => entries.next(),
+                Order::Down => entries.next_back(),
+            } {
+                let (key, value) = entry.map_err(unusable)?;
+                if visit(&key, &value)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Makes all changes or none; not durable yet.
     fn change(&self, mut changes: Vec<Change>) -> Result<(), JournalError> {
         // One change is all or nothing by itself. A batch costs a second write, and the waits with it:

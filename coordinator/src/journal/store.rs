@@ -14,6 +14,7 @@ mod definition;
 mod read;
 mod recent;
 mod ring;
+mod save;
 mod tally;
 mod verify;
 
@@ -27,7 +28,7 @@ use windlass_proto::time::Timestamp;
 
 use super::backup::{BackupReport, Capture};
 use super::{
-    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredFacts,
+    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, StoredDefinition, StoredFacts,
     StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
 use recent::Recent;
@@ -67,6 +68,11 @@ pub trait Ordered: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot write; whether the changes were applied is then unknown.
     fn write(&self, changes: Vec<Change>) -> Result<(), JournalError>;
+
+    /// Whether there is room to write.
+    fn room(&self) -> Room {
+        Room { paused: false, free_bytes: None }
+    }
 
     /// Told, after each write that is durable, how far the journal has come: what is kept of this
     /// outside of the store shows when the store loses something.
@@ -140,8 +146,20 @@ pub struct Store<O> {
 pub(super) struct Expected {
     /// How far it had come, as far as that is known.
     pub(super) standing: Option<Standing>,
-    /// Whether to go on with what is left when it has not come that far.
-    pub(super) accept_loss: bool,
+    /// What to do when it has not come that far.
+    pub(super) missing: Missing,
+}
+
+/// What to do with a journal that lacks something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// Refuse to open it.
+    #[default]
+    Refuse,
+    /// Open it as it is, to look at it.
+    Report,
+    /// Take what is left for all there is.
+    Accept,
 }
 
 impl<O: Ordered> Store<O> {
@@ -178,9 +196,9 @@ impl<O: Ordered> Store<O> {
         let tally = store.stored_tally()?;
         let tallied = tally.is_some();
         store.tally = Mutex::new(tally.unwrap_or_else(|| Tally::of_nothing(store.partitions)));
-        store.recent = RwLock::new(ring::recover(&store, expected.accept_loss)?);
+        store.recent = RwLock::new(ring::recover(&store, expected.missing != Missing::Refuse)?);
         if let Some(witness) = &expected.standing
-            && !expected.accept_loss
+            && expected.missing == Missing::Refuse
         {
             let lost = store.standing().missing_from(witness);
             if !lost.is_empty() {
@@ -191,7 +209,7 @@ impl<O: Ordered> Store<O> {
             store.put_number(keys::PARTITIONS, u64::from(store.partitions))?;
         }
         // A journal of an earlier version has no tally, and what was lost is not asked for again.
-        if expected.accept_loss || (stored.is_some() && !tallied) {
+        if expected.missing == Missing::Accept || (stored.is_some() && !tallied) {
             store.adopt(expected.standing.as_ref())?;
         }
         store.verification = Mutex::new(Some(Verification::new(store.partitions)));
@@ -466,6 +484,10 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
         super::backup::backup(self, writer)
+    }
+
+    fn room(&self) -> Room {
+        self.ordered.room()
     }
 
     fn verify(&self, limit: usize) -> Result<bool, JournalError> {

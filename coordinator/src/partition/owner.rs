@@ -10,11 +10,12 @@ use std::time::Duration;
 use windlass_proto::id::PartitionId;
 use windlass_proto::time::Timestamp;
 
+use super::held::Held;
 use super::{Batch, Message, Partition, Shared, TURN_MESSAGES, World};
 use crate::clock;
 use crate::events::Outlet;
 use crate::events::lifecycle::Level;
-use crate::journal::JournalError;
+use crate::journal::{Journal, JournalError};
 use crate::journal::committer::CommitterHandle;
 
 /// Where messages for a partition go.
@@ -56,6 +57,9 @@ pub fn mailbox() -> (Inbox, Mailbox) {
     (Inbox { sender, depth: depth.clone() }, Mailbox { receiver, depth })
 }
 
+/// How often it is looked for room while the disk is full.
+const LOOK_AGAIN_MS: u64 = 100;
+
 /// A partition on its thread.
 pub struct Owner {
     thread: JoinHandle<()>,
@@ -84,12 +88,13 @@ impl Owner {
         mailbox: Mailbox,
         surroundings: Surroundings,
     ) -> Result<Self, JournalError> {
+        let journal = shared.journal.clone();
         let mut partition = Partition::open(id, shared, clock::now())?;
         partition.tell(surroundings.world.outlet().map_or(Level::Off, Outlet::level));
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
             .spawn(move || {
-                if let Err(error) = run(partition, &mailbox, &surroundings) {
+                if let Err(error) = run(partition, &*journal, &mailbox, &surroundings) {
                     (surroundings.failed)(error.to_string());
                 }
             })
@@ -106,6 +111,7 @@ impl Owner {
 
 fn run(
     mut partition: Partition,
+    journal: &dyn Journal,
     mailbox: &Mailbox,
     surroundings: &Surroundings,
 ) -> Result<(), JournalError> {
@@ -119,11 +125,26 @@ fn run(
         }
     }
     let mut messages = Vec::with_capacity(TURN_MESSAGES);
+    let (mut held, mut paused) = (Held::default(), false);
+    // While the disk is full, time stands still: no timer fires.
+    let mut now = clock::now();
     while !surroundings.stopping.load(Ordering::Acquire) {
-        if !gather(mailbox, partition.next_wake(), &mut messages) {
+        let wake = match (paused, held.is_empty()) {
+            (true, _) => Timestamp(clock::now().0.saturating_add(LOOK_AGAIN_MS)),
+            (false, false) => now,
+            (false, true) => partition.next_wake(),
+        };
+        if !gather(mailbox, wake, &mut messages) {
             return Ok(());
         }
-        let batch = partition.turn(clock::now(), &mut messages)?;
+        paused = journal.room().paused;
+        if paused {
+            held.keep(&mut messages);
+        } else {
+            held.give_back(&mut messages);
+            now = clock::now();
+        }
+        let batch = partition.turn(now, &mut messages)?;
         submit(&partition, batch, surroundings);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Damage is found, named, and never believed.
 
-use windlass_proto::id::{Digest, FrameId, PartitionId};
+use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 use super::super::memory::MemoryJournal;
@@ -26,6 +26,12 @@ fn flip<O: Ordered>(journal: &Store<O>, space: Space, key: &[u8]) {
     let middle = value.len() / 2;
     value[middle] ^= 0x10;
     plant(journal, space, key.to_vec(), Some(value));
+}
+
+/// Takes the head of an instance away, past all that keeps count.
+pub(super) fn take_away<O: Ordered>(journal: &Store<O>, instance: InstanceId) {
+    let space = Space::Partition(instance.partition(4));
+    plant(journal, space, keys::of_instance(keys::HEAD, instance), None);
 }
 
 fn damaged<T>(result: Result<T, JournalError>) -> bool {

@@ -12,10 +12,10 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
 
-use super::super::store::{Expected, Standing, Store};
-use super::super::{JournalError, Loss, disk};
+use super::super::store::{Expected, Missing, Standing, Store};
+use super::super::{JournalError, disk};
 use super::witness::{self, Witness};
-use super::{Sled, SledJournal};
+use super::{Sled, SledJournal, room};
 
 /// sled's log within the directory.
 pub(super) const LOG: &str = "db";
@@ -30,8 +30,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How long opening may take.
     pub deadline: Duration,
-    /// Whether a journal that lacks what it held is opened all the same.
-    pub accept_loss: bool,
+    /// What to do with a journal that lacks what it held.
+    pub missing: Missing,
 }
 
 impl Default for Options {
@@ -40,7 +40,7 @@ impl Default for Options {
             partitions: 4,
             cache_bytes: JOURNAL_CACHE_BYTES,
             deadline: Duration::from_millis(JOURNAL_OPEN_MS),
-            accept_loss: false,
+            missing: Missing::Refuse,
         }
     }
 }
@@ -51,11 +51,10 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     fs::create_dir_all(directory).map_err(unusable)?;
     let lock = lock(directory)?;
     let (known, standing) = known(directory)?;
-    if known && !options.accept_loss && !directory.join(LOG).exists() {
-        let what = format!("its file {LOG} is gone from {}", directory.display());
-        return Err(JournalError::Lost(vec![Loss { what, ..Loss::default() }]));
+    if known && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
+        return Err(super::without_log(directory));
     }
-    let expected = Expected { standing, accept_loss: options.accept_loss };
+    let expected = Expected { standing, missing: options.missing };
     let (path, settings) = (directory.to_owned(), *options);
     // Whatever is read of a damaged store may panic or never end, so all of it is under the deadline.
     let mut journal = in_time(directory, options.deadline, move || {
@@ -103,11 +102,11 @@ fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, Journa
     let db = open_when_free(directory, &config)?;
     let log = OpenOptions::new().write(true).open(directory.join(LOG)).map_err(unusable)?;
     sync_directories(directory).map_err(unusable)?;
-    Ok(Sled { db, log, witness: None, _lock: lock })
+    Ok(Sled { db, log, disk: room::Disk::new(directory), witness: None, _lock: lock })
 }
 
 /// Two processes in one directory would destroy it.
-fn lock(directory: &Path) -> Result<File, JournalError> {
+pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
     let path = directory.join(LOCK);
     let file = OpenOptions::new()
         .create(true)

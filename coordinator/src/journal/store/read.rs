@@ -49,6 +49,22 @@ impl<O: Ordered> Store<O> {
         };
         let from = snapshot.as_ref().map_or(0, |(after, _)| *after);
         let facts = self.read_facts(instance, from, usize::MAX)?;
+        let mut due = from;
+        for facts in &facts {
+            if facts.sequence > due {
+                return Err(lacking(instance, due));
+            }
+            due = facts.sequence.saturating_add(u64::from(facts.count));
+        }
+        // One that starts just now may show its head first: what was written before it is looked for
+        // again.
+        if snapshot.is_none()
+            && facts.is_empty()
+            && self.read_head(instance)?.is_some()
+            && self.read_facts(instance, from, 1)?.is_empty()
+        {
+            return Err(lacking(instance, 0));
+        }
         Ok((snapshot.is_some() || !facts.is_empty()).then_some(StoredInstance { snapshot, facts }))
     }
 
@@ -194,6 +210,10 @@ impl<O: Ordered> Store<O> {
         }
         Ok(subscriptions)
     }
+}
+
+fn lacking(instance: InstanceId, from: u64) -> JournalError {
+    JournalError::Damaged(format!("instance {instance} lacks its facts from {from} on"))
 }
 
 /// How many entries follow each other from `from` on, and the sequence number after them.

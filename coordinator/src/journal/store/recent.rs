@@ -20,6 +20,8 @@ pub(super) struct Recent {
     pub(super) order: VecDeque<(u64, InstanceId)>,
     /// Position of the next slot; positions count on for ever.
     pub(super) next: u64,
+    /// Slots that were missing when the journal was opened.
+    pub(super) missing: u64,
     /// True when the ring says that it holds nothing of value.
     pub(super) clear: bool,
 }

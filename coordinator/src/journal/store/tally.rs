@@ -131,7 +131,7 @@ impl Tally {
 impl Standing {
     /// What a journal that stands here lacks of what a witness saw of it. It may have come further:
     /// the witness is written after the journal.
-    pub(super) fn missing_from(&self, witness: &Self) -> Vec<Loss> {
+    pub(in super::super) fn missing_from(&self, witness: &Self) -> Vec<Loss> {
         let mut losses = Vec::new();
         let (due, found) = (&witness.tally.sums, &self.tally.sums);
         for ((space, due), found) in witness.tally.spaces().zip(found) {

@@ -75,6 +75,12 @@ impl<O: Ordered> Store<O> {
         lock(&self.tally).records()
     }
 
+    /// Begins again with the adding up.
+    #[cfg(test)]
+    pub(in super::super) fn verify_anew(&self) {
+        *lock(&self.verification) = Some(Verification::new(self.partitions));
+    }
+
     fn space(&self, number: usize) -> Option<Space> {
         let tally = lock(&self.tally);
         tally.spaces().nth(number).map(|(space, _)| space)
@@ -82,7 +88,13 @@ impl<O: Ordered> Store<O> {
 
     /// What records that were found lack of what ought to be there.
     pub(in super::super) fn compare(&self, found: &Tally) -> Vec<Loss> {
-        lock(&self.tally).compare(found)
+        let mut lost = lock(&self.tally).compare(found);
+        let missing = self.read_recent(|recent| recent.missing);
+        if missing > 0 {
+            let what = format!("of the recent facts, {missing} writes are missing");
+            lost.push(Loss { what, ..Loss::default() });
+        }
+        lost
     }
 
     /// True when facts of the instance are in the ring and nowhere else.

@@ -1,0 +1,113 @@
+//! Room on the disk, looked at before anything is decided that would have to be written.
+//!
+//! sled does not go on after a write that fails for want of room, so it must not come to that: what
+//! is under way when the disk fills up goes to blocks that belong to the log already, past its end.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
+use rustix::io::Errno;
+use windlass_proto::limits::{DISK_AGAIN_BYTES, DISK_LOOK_MS, DISK_LOW_BYTES, DISK_RESERVED_BYTES};
+
+use super::super::Room;
+use super::super::store::lock;
+
+/// Looks at the file system of a directory.
+pub(super) struct Disk {
+    path: PathBuf,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    at: Option<Instant>,
+    room: Room,
+    /// Where the blocks that belong to the log end.
+    reserved: u64,
+}
+
+impl Disk {
+    pub(super) fn new(directory: &Path) -> Self {
+        let room = Room { paused: false, free_bytes: None };
+        let seen = Mutex::new(Seen { at: None, room, reserved: 0 });
+        Self { path: directory.to_owned(), seen }
+    }
+
+    /// How things are, or were a moment ago.
+    pub(super) fn look(&self, log: &File) -> Room {
+        let mut seen = lock(&self.seen);
+        let fresh = Duration::from_millis(DISK_LOOK_MS);
+        if seen.at.is_some_and(|at| at.elapsed() < fresh) {
+            return seen.room;
+        }
+        seen.at = Some(Instant::now());
+        let free = fstatvfs(log).ok().map(|it| it.f_bavail.saturating_mul(it.f_frsize));
+        let was = seen.room.paused;
+        let enough = if was { DISK_AGAIN_BYTES } else { DISK_LOW_BYTES };
+        let low = free.is_some_and(|free| free < enough);
+        let paused = low || !seen.reserve(log);
+        seen.room = Room { paused, free_bytes: free };
+        if paused != was {
+            self.tell(seen.room);
+        }
+        seen.room
+    }
+
+    fn tell(&self, room: Room) {
+        let directory = self.path.display();
+        let free = room.free_bytes.unwrap_or_default() >> 20;
+        if room.paused {
+            tracing::error!(
+                %directory,
+                free_mib = free,
+                "the disk is full: starts, events and commands are refused (507) and open work \
+                 waits until {} MiB are free; reads go on",
+                DISK_AGAIN_BYTES >> 20
+            );
+        } else {
+            tracing::info!(%directory, free_mib = free, "there is room on the disk: work goes on");
+        }
+    }
+}
+
+impl Seen {
+    /// Keeps blocks for the log past its end; false when the disk has none to give.
+    fn reserve(&mut self, log: &File) -> bool {
+        let Ok(length) = log.metadata().map(|it| it.len()) else { return true };
+        // Cut off at its end, the log loses what was reserved past it.
+        let shrunk = self.reserved > length.saturating_add(DISK_RESERVED_BYTES);
+        if !shrunk && self.reserved >= length.saturating_add(DISK_RESERVED_BYTES / 2) {
+            return true;
+        }
+        match fallocate(log, FallocateFlags::KEEP_SIZE, length, DISK_RESERVED_BYTES) {
+            Err(Errno::NOSPC | Errno::DQUOT) => false,
+            // File systems without this have only the free space that is looked at.
+            Ok(()) | Err(_) => {
+                self.reserved = length.saturating_add(DISK_RESERVED_BYTES);
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{DISK_RESERVED_BYTES, Disk};
+
+    #[test]
+    fn blocks_past_the_end_belong_to_the_log() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let room = Disk::new(folder.path()).look(&log);
+        assert!(room.free_bytes.unwrap() > 0);
+        let metadata = log.metadata().unwrap();
+        assert_eq!(metadata.len(), 0, "the log is not longer for it");
+        if !room.paused && metadata.blocks() > 0 {
+            assert!(metadata.blocks() * 512 >= DISK_RESERVED_BYTES);
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod stub;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 pub(crate) mod tools;
 pub(crate) mod until;

@@ -202,6 +202,7 @@ impl Runtime {
     /// Stops taking turns, makes durable what was decided, and ends the threads. Blocking.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.links.inboxes.iter().for_each(Inbox::wake);
         drop(self.retention.lock().unwrap_or_else(|it| it.into_inner()).take());
         let owners = std::mem::take(&mut *self.owners.lock().unwrap_or_else(|it| it.into_inner()));
         for owner in owners {

@@ -24,15 +24,29 @@ use crate::journal::committer::CommitterHandle;
 /// by the work that is open, which admission bounds (see `accept`).
 #[derive(Clone)]
 pub struct Inbox {
-    sender: Sender<Message>,
+    sender: Sender<Delivery>,
     depth: Arc<AtomicUsize>,
+}
+
+/// What travels to an owner.
+enum Delivery {
+    /// A message for its partition.
+    Message(Message),
+    /// Nothing but a reason to look whether it is to stop.
+    Wake,
 }
 
 impl Inbox {
     /// Hands a message over; false when the partition has stopped.
     pub fn send(&self, message: Message) -> bool {
         self.depth.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(message).is_ok()
+        self.sender.send(Delivery::Message(message)).is_ok()
+    }
+
+    /// Ends the owner's wait, so that it notices at once that it is to stop.
+    pub fn wake(&self) {
+        // An owner that has ended needs no waking.
+        let _ = self.sender.send(Delivery::Wake);
     }
 
     /// Messages not yet taken.
@@ -44,7 +58,7 @@ impl Inbox {
 
 /// The receiving end, until the owner starts.
 pub struct Mailbox {
-    receiver: Receiver<Message>,
+    receiver: Receiver<Delivery>,
     depth: Arc<AtomicUsize>,
 }
 
@@ -132,16 +146,16 @@ fn run(
 /// Waits for a message or until `wake`, then takes what else is there. False when nobody can send
 /// any more.
 fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bool {
-    /// So that a stop is noticed and the clock may be set back without harm.
+    /// So that the clock may be set back without harm, and a journal's failure is noticed.
     const LONGEST_MS: u64 = 500;
     let patience = Duration::from_millis(wake.since(clock::now()).min(LONGEST_MS));
     match mailbox.receiver.recv_timeout(patience) {
-        Ok(message) => messages.push(message),
-        Err(RecvTimeoutError::Timeout) => return true,
+        Ok(Delivery::Message(message)) => messages.push(message),
+        Ok(Delivery::Wake) | Err(RecvTimeoutError::Timeout) => return true,
         Err(RecvTimeoutError::Disconnected) => return false,
     }
     while messages.len() < TURN_MESSAGES
-        && let Ok(message) = mailbox.receiver.try_recv()
+        && let Ok(Delivery::Message(message)) = mailbox.receiver.try_recv()
     {
         messages.push(message);
     }

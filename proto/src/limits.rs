@@ -133,6 +133,10 @@ pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
 
+/// Bindings of variables and filters that definitions which call themselves with filters as arguments may
+/// stack up: the list of them is dropped by recursion, on what is left of the stack.
+pub const RECURSION_BINDINGS: usize = 4_000;
+
 /// Bytes of machine stack one evaluation may use: half of what a thread of the runtime has.
 pub const EVALUATION_STACK_BYTES: usize = 1 << 20;
 

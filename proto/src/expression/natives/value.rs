@@ -29,6 +29,11 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
             meter::raise();
             bome(Err(Error::new(cv.1)))
         })),
+        run(("_deeper", v(2), |mut cv| {
+            let deepest = cv.0.pop_var();
+            let depth = cv.0.pop_var();
+            bome(Ok(Value::Int(meter::deeper(depth.as_i64(), deepest.as_i64()))))
+        })),
         run(("_secret", v(0), |cv| bome(secret_value(cv.1)))),
         run(("tojson", v(0), |cv| bome(Ok(cv.1.charged_json())))),
         run(("fromjson", v(0), |cv| bome(from_json(&cv.1)))),

@@ -62,6 +62,9 @@ const ABSENT: &[&str] = &[
     "yn",
 ];
 
+/// Filters of jaq that ours of the same name are made of.
+const RENAMED: &[(&str, &str)] = &[("limit", "_limit"), ("skip", "_skip")];
+
 type Signature = (&'static str, usize);
 
 /// The parsed library.
@@ -81,8 +84,12 @@ fn native_list() -> Vec<Fun<Jq>> {
     let replaced = |fun: &Fun<Jq>| {
         ABSENT.contains(&fun.0) || ours.iter().any(|it| it.0 == fun.0 && it.1.len() == fun.1.len())
     };
-    let theirs: Vec<_> =
-        jaq_core::funs().chain(jaq_std::funs()).filter(|it| !replaced(it)).collect();
+    let theirs = jaq_core::funs().chain(jaq_std::funs()).filter(|it| !replaced(it));
+    let renamed = theirs.map(|(name, arguments, native)| {
+        let other = RENAMED.iter().find(|(theirs, _)| *theirs == name);
+        (other.map_or(name, |(_, ours)| *ours), arguments, native)
+    });
+    let theirs: Vec<Fun<Jq>> = renamed.collect();
     ours.into_iter().chain(theirs).collect()
 }
 

@@ -90,8 +90,9 @@ pub(super) fn levels(tokens: &[Token<&str>]) -> usize {
     operators + steps / 3 + inside
 }
 
-/// Levels of a text with interpolations: a row of 16 parts in a sum of at most 16 halvings.
-const TEXT: usize = 32;
+/// Levels of a text with interpolations: a row of 16 parts in a sum of at most 16 halvings, and 16
+/// variables around.
+const TEXT: usize = 48;
 
 /// Words behind which a term nests.
 const KEYWORDS: &[&str] =

@@ -3,6 +3,8 @@
 //! - A text is one part, whatever escapes are in it, and one with many interpolations is a balanced
 //!   sum: the engine walks a text part by part down its stack.
 //! - `E as A ?// B | F` tries `F` with the variables of `A`, and on an error with those of `B`.
+//! - Of `E + F` with several outputs each, those of `E` change first, in texts likewise.
+//! - `P |= F`, where `F` may take away what is at several places `P`, finds all places first.
 //! - A definition with filters as arguments counts how deeply it calls itself: each level makes a list
 //!   of bindings longer, and the engine drops such lists by recursion.
 //!
@@ -17,6 +19,7 @@ use jaq_core::ops::Math;
 use jaq_core::path::{Opt, Part, Path};
 
 use super::tokens::ALTERNATIVES;
+use crate::expression::analysis;
 use crate::limits;
 
 type Tree<'s> = Term<&'s str>;
@@ -28,6 +31,10 @@ const VALUE: &str = "$!value";
 const INPUT: &str = "$!input";
 /// The definition of what runs with the variables of one of them.
 const BODY: &str = "!body";
+/// What a binary operator has on its right: that changes last, as in jq.
+const RIGHT: &str = "$!right";
+/// What a part of a text gives, with its number.
+const PART: &str = "$!part";
 /// How deeply the definition around calls itself.
 const DEPTH: &str = "$!depth";
 
@@ -65,7 +72,7 @@ impl<'s> Rewriting<'s> {
                     }
                 }
                 let (format, parts) = (*format, merged(self.arena, std::mem::take(parts)));
-                *term = sum(format, parts);
+                *term = self.text(format, parts);
             }
             Term::Obj(entries) => {
                 for (key, value) in entries {
@@ -84,6 +91,14 @@ impl<'s> Rewriting<'s> {
                 {
                     *pattern = Pattern::Var(VALUE);
                     **right = alternating(&patterns, std::mem::take(&mut **right));
+                }
+                let is_order_seen = matches!(op, BinaryOp::Math(_) | BinaryOp::Cmp(_));
+                if is_order_seen && !is_single(left) && !is_single(right) {
+                    let right = std::mem::replace(&mut **right, Term::Var(RIGHT));
+                    *term = pipe(right, Some(Pattern::Var(RIGHT)), std::mem::take(term));
+                } else if matches!(op, BinaryOp::Update) && may_vanish(right) && is_several(left) {
+                    let arguments = vec![std::mem::take(&mut **left), std::mem::take(&mut **right)];
+                    *term = Term::Call("_modify", arguments);
                 }
             }
             Term::Fold(_, source, pattern, arguments) => {
@@ -122,6 +137,22 @@ impl<'s> Rewriting<'s> {
                 }
             }
         }
+    }
+
+    /// A text of `parts`. Of several with several outputs each the first changes first, as in jq.
+    fn text(&self, format: Option<&'s str>, mut parts: Parts<'s>) -> Tree<'s> {
+        let mut several: Vec<(&'s str, Tree<'s>)> = Vec::new();
+        let count = parts.iter().filter(|it| is_several_part(it)).count();
+        for part in parts.iter_mut().filter(|it| (2..=ROW).contains(&count) && is_several_part(it)) {
+            let name: &str = self.arena.alloc(format!("{PART}{}", several.len()));
+            let variable = StrPart::Term(Term::Var(name));
+            if let StrPart::Term(term) = std::mem::replace(part, variable) {
+                several.push((name, term));
+            }
+        }
+        several.into_iter().fold(sum(format, parts), |text, (name, term)| {
+            pipe(term, Some(Pattern::Var(name)), text)
+        })
     }
 
     fn pattern(&mut self, pattern: &mut Pattern<&'s str>) {
@@ -176,6 +207,62 @@ impl<'s> Rewriting<'s> {
                 Term::Num("0")
             });
         }
+    }
+}
+
+fn is_several_part(part: &StrPart<&str, Tree<'_>>) -> bool {
+    matches!(part, StrPart::Term(term) if !is_single(term))
+}
+
+/// True for what has plainly one output or an error.
+fn is_single(term: &Tree<'_>) -> bool {
+    match term {
+        Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(_) => true,
+        Term::Neg(inner) => is_single(inner),
+        Term::Str(_, parts) => !parts.iter().any(is_several_part),
+        Term::BinOp(left, BinaryOp::Pipe(_) | BinaryOp::Math(_) | BinaryOp::Cmp(_), right) => {
+            is_single(left) && is_single(right)
+        }
+        Term::Call(name, arguments) => {
+            let is_known = matches!(
+                *name,
+                "length" | "add" | "keys" | "type" | "not" | "now" | "tostring" | "tonumber"
+                    | "floor" | "ceil" | "round" | "sqrt" | "min" | "max" | "first" | "last"
+                    | "fromdate" | "todate" | "null" | "true" | "false"
+            );
+            arguments.is_empty() && is_known
+        }
+        Term::Path(head, path) => {
+            let is_one = |part: &Part<Tree<'_>>| match part {
+                Part::Index(index) => is_single(index),
+                Part::Range(None, None) => false,
+                Part::Range(from, to) => from.iter().chain(to).all(is_single),
+            };
+            is_single(head) && path.0.iter().all(|(part, _)| is_one(part))
+        }
+        _ => false,
+    }
+}
+
+/// True when updating by `change` may take away what it updates.
+fn may_vanish(change: &Tree<'_>) -> bool {
+    analysis::calls(change).iter().any(|call| matches!(call, ("empty", 0) | ("select", 1)))
+}
+
+/// True for several places, of which one may move when another before it is taken away.
+fn is_several(places: &Tree<'_>) -> bool {
+    match places {
+        Term::BinOp(_, BinaryOp::Comma, _) => true,
+        Term::BinOp(left, BinaryOp::Pipe(None), right) => is_several(left) || is_several(right),
+        Term::Path(head, path) => {
+            let is_several_in = |part: &Part<Tree<'_>>| match part {
+                Part::Index(Term::Num(_) | Term::Str(..) | Term::Var(_) | Term::Neg(_)) => false,
+                Part::Index(_) => true,
+                Part::Range(..) => false,
+            };
+            is_several(head) || path.0.iter().any(|(part, _)| is_several_in(part))
+        }
+        _ => false,
     }
 }
 

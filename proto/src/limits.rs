@@ -146,6 +146,13 @@ pub const PATH_LENGTH: u32 = 1_000;
 /// Bytes of a compiled regular expression, and of its cache: room for several Unicode classes.
 pub const REGEX_BYTES: usize = 512 << 10;
 
+/// Bytes of a text that a pattern with look-around or back-references is searched for in: its time grows
+/// with the square of that.
+pub const BACKTRACKING_TEXT_BYTES: usize = 16 << 10;
+
+/// Times one search for such a pattern may go back: once for each byte of the text, and besides.
+pub const BACKTRACKS: usize = 20_000;
+
 /// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
 pub const EXPRESSION_DEPTH: usize = 64;
 

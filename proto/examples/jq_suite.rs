@@ -64,8 +64,7 @@ fn check(group: &Group<'_>) -> Result<(), String> {
         format!("refused: {}", errors.join("; "))
     })?;
     let input = parse(input)?;
-    let expected: Vec<Value> =
-        expected.iter().map(|it| parse(it)).collect::<Result<_, _>>()?;
+    let expected: Vec<Value> = expected.iter().map(|it| parse(it)).collect::<Result<_, _>>()?;
     let outputs =
         template.evaluate(&input, &Nothing, Budget::at(NOW)).map_err(|error| error.message)?;
     if outputs == Value::array(expected.clone()) {

@@ -40,11 +40,7 @@ impl Value {
     }
 
     pub(super) fn refuse_index(&self, index: &Self) -> Error<Self> {
-        Error::str(format_args!(
-            "Cannot index {} with {} ({index})",
-            self.kind(),
-            index.kind()
-        ))
+        Error::str(format_args!("Cannot index {} with {} ({index})", self.kind(), index.kind()))
     }
 
     /// `.[from:to]`.

@@ -98,11 +98,7 @@ fn enclose(out: &mut Vec<Tree<'_>>, start: usize) {
 }
 
 /// Takes the patterns behind `as` from `rest`.
-fn patterns<'s>(
-    text: &'s str,
-    rest: &mut std::vec::IntoIter<Tree<'s>>,
-    out: &mut Vec<Tree<'s>>,
-) {
+fn patterns<'s>(text: &'s str, rest: &mut std::vec::IntoIter<Tree<'s>>, out: &mut Vec<Tree<'s>>) {
     let is_pattern = |token: Option<&Tree<'s>>| {
         matches!(token, Some(Token(_, Tok::Var) | Token(_, Tok::Block(_))))
     };

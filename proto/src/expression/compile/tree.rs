@@ -143,7 +143,8 @@ impl<'s> Rewriting<'s> {
     fn text(&self, format: Option<&'s str>, mut parts: Parts<'s>) -> Tree<'s> {
         let mut several: Vec<(&'s str, Tree<'s>)> = Vec::new();
         let count = parts.iter().filter(|it| is_several_part(it)).count();
-        for part in parts.iter_mut().filter(|it| (2..=ROW).contains(&count) && is_several_part(it)) {
+        for part in parts.iter_mut().filter(|it| (2..=ROW).contains(&count) && is_several_part(it))
+        {
             let name: &str = self.arena.alloc(format!("{PART}{}", several.len()));
             let variable = StrPart::Term(Term::Var(name));
             if let StrPart::Term(term) = std::mem::replace(part, variable) {
@@ -226,9 +227,27 @@ fn is_single(term: &Tree<'_>) -> bool {
         Term::Call(name, arguments) => {
             let is_known = matches!(
                 *name,
-                "length" | "add" | "keys" | "type" | "not" | "now" | "tostring" | "tonumber"
-                    | "floor" | "ceil" | "round" | "sqrt" | "min" | "max" | "first" | "last"
-                    | "fromdate" | "todate" | "null" | "true" | "false"
+                "length"
+                    | "add"
+                    | "keys"
+                    | "type"
+                    | "not"
+                    | "now"
+                    | "tostring"
+                    | "tonumber"
+                    | "floor"
+                    | "ceil"
+                    | "round"
+                    | "sqrt"
+                    | "min"
+                    | "max"
+                    | "first"
+                    | "last"
+                    | "fromdate"
+                    | "todate"
+                    | "null"
+                    | "true"
+                    | "false"
             );
             arguments.is_empty() && is_known
         }

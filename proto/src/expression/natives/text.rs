@@ -17,10 +17,10 @@ use crate::value::Value;
 pub(super) fn all() -> Vec<Fun<Jq>> {
     vec![
         run(("ltrimstr", v(1), |cv| {
-            unary(cv, |it, fix| strip(it, &fix, "startswith", |a, b| a.strip_prefix(b)))
+            unary(cv, |it, fix| Ok(strip(it, &fix, |a, b| a.strip_prefix(b))))
         })),
         run(("rtrimstr", v(1), |cv| {
-            unary(cv, |it, fix| strip(it, &fix, "endswith", |a, b| a.strip_suffix(b)))
+            unary(cv, |it, fix| Ok(strip(it, &fix, |a, b| a.strip_suffix(b))))
         })),
         run(("trim", v(0), |cv| bome(trim(&cv.1, str::trim)))),
         run(("ltrim", v(0), |cv| bome(trim(&cv.1, str::trim_start)))),
@@ -46,21 +46,15 @@ pub(super) fn text<'a>(value: &'a Value, what: &str) -> Result<&'a str, Error<Va
     })
 }
 
-fn strip(
-    value: Value,
-    fix: &Value,
-    test: &str,
-    strip: for<'a> fn(&'a str, &str) -> Option<&'a str>,
-) -> ValR<Value> {
-    let (Some(text), Some(fix)) = (value.as_str(), fix.as_str()) else {
-        return Err(Error::str(format_args!("{test}() requires string inputs")));
-    };
+fn strip(value: Value, fix: &Value, strip: for<'a> fn(&'a str, &str) -> Option<&'a str>) -> Value {
+    // As in jq 1.7, what is no string stays as it is: deployed definitions count on that.
+    let (Some(text), Some(fix)) = (value.as_str(), fix.as_str()) else { return value };
     match strip(text, fix) {
         Some(rest) => {
             meter::scan(text.len());
-            Ok(Value::charged_text(rest.to_owned()))
+            Value::charged_text(rest.to_owned())
         }
-        None => Ok(value),
+        None => value,
     }
 }
 

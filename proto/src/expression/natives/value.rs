@@ -116,9 +116,8 @@ fn from_json(value: &Value) -> ValR<Value> {
 }
 
 fn to_number(value: &Value) -> ValR<Value> {
-    let refuse = || {
-        Err(Error::str(format_args!("{} ({value}) cannot be parsed as a number", value.kind())))
-    };
+    let refuse =
+        || Err(Error::str(format_args!("{} ({value}) cannot be parsed as a number", value.kind())));
     match value {
         Value::Int(_) | Value::Float(_) | Value::Big(_) => Ok(value.clone()),
         Value::String(text) => {
@@ -149,7 +148,10 @@ fn to_boolean(value: &Value) -> ValR<Value> {
         (Value::Bool(_), _) => Ok(value.clone()),
         (_, Some("true")) => Ok(Value::Bool(true)),
         (_, Some("false")) => Ok(Value::Bool(false)),
-        _ => Err(Error::str(format_args!("{} ({value}) cannot be parsed as a boolean", value.kind()))),
+        _ => Err(Error::str(format_args!(
+            "{} ({value}) cannot be parsed as a boolean",
+            value.kind()
+        ))),
     }
 }
 

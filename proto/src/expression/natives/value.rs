@@ -139,7 +139,7 @@ fn is_number(text: &str) -> bool {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent = exponent.get(unsigned(exponent)..).unwrap_or_default();
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let has_digits = !(whole.is_empty() && fraction.is_empty()) && !exponent.is_empty();
+    let has_digits = !mantissa.trim_matches('.').is_empty() && !exponent.is_empty();
     has_digits && [whole, fraction, exponent].into_iter().all(is_digits)
 }
 

@@ -133,6 +133,10 @@ pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
 
+/// Bindings of variables and filters that definitions which call themselves with filters as arguments may
+/// stack up: the list of them is dropped by recursion, on what is left of the stack.
+pub const RECURSION_BINDINGS: usize = 4_000;
+
 /// Bytes of machine stack one evaluation may use: half of what a thread of the runtime has.
 pub const EVALUATION_STACK_BYTES: usize = 1 << 20;
 
@@ -141,6 +145,13 @@ pub const PATH_LENGTH: u32 = 1_000;
 
 /// Bytes of a compiled regular expression, and of its cache: room for several Unicode classes.
 pub const REGEX_BYTES: usize = 512 << 10;
+
+/// Bytes of a text that a pattern with look-around or back-references is searched for in: its time grows
+/// with the square of that.
+pub const BACKTRACKING_TEXT_BYTES: usize = 16 << 10;
+
+/// Times one search for such a pattern may go back: once for each byte of the text, and besides.
+pub const BACKTRACKS: usize = 20_000;
 
 /// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
 pub const EXPRESSION_DEPTH: usize = 64;

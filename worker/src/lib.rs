@@ -21,7 +21,7 @@ mod scope;
 mod seal;
 mod worker;
 
-pub use audit::{AttemptAudit, AuditSink};
+pub use audit::{AttemptAudit, AuditRoom, AuditSink};
 pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use http_client::{HttpOptions, Resolve, ResolveError};

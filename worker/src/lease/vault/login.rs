@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,6 +29,7 @@ use crate::lease::{SecretContext, SecretError};
 pub(super) struct Claims {
     #[serde(default)]
     pub(super) sub: String,
+    iat: Option<u64>,
     exp: Option<u64>,
 }
 
@@ -36,6 +37,12 @@ impl Claims {
     pub(super) fn of(identity: &IdentityToken) -> Option<Self> {
         let payload = identity.expose().split('.').nth(1)?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    }
+
+    /// How long it is good from when it was signed.
+    pub(super) fn life(&self) -> Duration {
+        let signed = self.iat.unwrap_or_default().saturating_add(limits::IDENTITY_LEEWAY_S);
+        seconds(self.exp.unwrap_or_default().saturating_sub(signed))
     }
 
     fn expired(&self) -> bool {

@@ -33,7 +33,7 @@ impl Attempt {
         let value = self.fetch(config, path, name).await.map_err(|failure| match failure {
             Failure::Missing => SecretError::Missing,
             Failure::Forbidden => SecretError::Forbidden,
-            Failure::Refused(code) => SecretError::Unavailable(format!(
+            Failure::Refused(code) => SecretError::Refused(format!(
                 "it answered {code}: the worker's secrets configuration does not fit it"
             )),
             Failure::Unavailable(reason) => SecretError::Unavailable(reason),

@@ -221,6 +221,20 @@ pub trait SecretSource: Send + Sync {
     /// What one attempt holds, for as long as it runs. Nothing is asked of the store yet: most tasks
     /// need no secret.
     fn lease(&self, context: SecretContext) -> Box<dyn Lease>;
+
+    /// What the clock of the store showed last, where that is known.
+    fn clock(&self) -> Option<StoreClock> {
+        None
+    }
+}
+
+/// What the clock of a store showed, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreClock {
+    /// What it showed, in whole seconds.
+    pub at: Timestamp,
+    /// When that was.
+    pub seen: Instant,
 }
 
 /// What one attempt holds of a store. Implementations bound their own waiting; what takes longer than

@@ -14,6 +14,7 @@ use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::capability::{BUILT_IN, Capability};
+use windlass_proto::wire::message::StoreTime;
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
@@ -21,7 +22,7 @@ use crate::authentication::TokenCache;
 use crate::cache::Cache;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
-use crate::lease::{DevelopmentSecrets, SecretSource, SecretStore, Standing};
+use crate::lease::{DevelopmentSecrets, SecretSource, SecretStore, Standing, StoreClock};
 use crate::perform::{Ended, ProcessOptions, perform};
 use crate::resource::ResourceCache;
 
@@ -150,6 +151,13 @@ impl Worker {
         self.inner.releases.close();
         // What is not given back ends by itself.
         let _ = tokio::time::timeout(most, self.inner.releases.wait()).await;
+    }
+
+    /// What the clock of its store of secrets showed last, and how long ago.
+    pub(crate) fn store_time(&self) -> Option<StoreTime> {
+        let StoreClock { at, seen } = self.inner.secrets.clock()?;
+        let ago_ms = u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(StoreTime { at, ago_ms })
     }
 
     /// True when nothing that tasks held of secrets is still to be given back.

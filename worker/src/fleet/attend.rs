@@ -344,6 +344,7 @@ impl Attendance {
             concurrency: if leaving || session.short { 0 } else { self.options.concurrency },
             leaving,
             goodbye: false,
+            store: self.worker.store_time(),
         });
         session.out.wanted = self.held.wanted();
         if self.bus.is_up() {

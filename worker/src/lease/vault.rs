@@ -46,7 +46,7 @@ use self::held::{Held, keep};
 use self::login::Claims;
 use self::token::{Life, Token};
 use super::config::{SecretsConfigError, VaultConfig};
-use super::{Lease, SecretContext, SecretError, SecretSource, SecretValue};
+use super::{Lease, SecretContext, SecretError, SecretSource, SecretValue, StoreClock};
 
 /// A Vault that attempts read secrets from. They share its connections and its bounds.
 pub struct VaultSecrets {
@@ -84,6 +84,10 @@ fn is_loopback(config: &VaultConfig) -> bool {
 }
 
 impl SecretSource for VaultSecrets {
+    fn clock(&self) -> Option<StoreClock> {
+        self.inner.connection.clock()
+    }
+
     fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
         let deadline = context.deadline.and_then(instant);
         Box::new(Attempt {

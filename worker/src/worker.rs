@@ -14,7 +14,6 @@ use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::capability::{BUILT_IN, Capability};
-use windlass_proto::wire::message::StoreTime;
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
@@ -153,11 +152,9 @@ impl Worker {
         let _ = tokio::time::timeout(most, self.inner.releases.wait()).await;
     }
 
-    /// What the clock of its store of secrets showed last, and how long ago.
-    pub(crate) fn store_time(&self) -> Option<StoreTime> {
-        let StoreClock { at, seen } = self.inner.secrets.clock()?;
-        let ago_ms = u64::try_from(seen.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Some(StoreTime { at, ago_ms })
+    /// What the clock of its store of secrets showed last.
+    pub(crate) fn store_clock(&self) -> Option<StoreClock> {
+        self.inner.secrets.clock()
     }
 
     /// True when nothing that tasks held of secrets is still to be given back.

@@ -19,7 +19,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::hello::{Joined, Welcome};
 use windlass_proto::wire::message::{
-    Beat, Definition, Sent, ToCoordinator, ToWorker, decode, encode,
+    Beat, Definition, Sent, StoreTime, ToCoordinator, ToWorker, decode, encode,
 };
 use windlass_proto::wire::session::Channel;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
@@ -57,6 +57,8 @@ pub(super) struct Attendance {
     pub(super) drained_by: Option<Instant>,
     /// True once it has handed back what it could not finish.
     pub(super) gave_up: bool,
+    /// When the clock of the store of secrets was read that was told last.
+    pub(super) store_seen: Option<tokio::time::Instant>,
 }
 
 /// What its own tasks tell.
@@ -337,6 +339,7 @@ impl Attendance {
         session.short = self.outbox.is_short();
         session.next_turn = Instant::now() + Duration::from_millis(limits::AUDIT_TURN_MS);
         let leaving = self.drained_by.is_some();
+        let store = self.store_time();
         session.out.beat = Some(Beat {
             number: session.beats,
             seen: session.channel.received(),
@@ -344,13 +347,24 @@ impl Attendance {
             concurrency: if leaving || session.short { 0 } else { self.options.concurrency },
             leaving,
             goodbye: false,
-            store: self.worker.store_time(),
+            store,
         });
         session.out.wanted = self.held.wanted();
         if self.bus.is_up() {
             session.out.reports.extend(self.held.overdue(Instant::now()));
         }
         self.health.holds(self.held.len());
+    }
+
+    /// What the clock of the store of secrets showed, unless that was said: how long ago it was is known
+    /// for moments only, as machines sleep.
+    fn store_time(&mut self) -> Option<StoreTime> {
+        let clock = self.worker.store_clock()?;
+        if self.store_seen.replace(clock.seen) == Some(clock.seen) {
+            return None;
+        }
+        let ago_ms = u64::try_from(clock.seen.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(StoreTime { at: clock.at, ago_ms })
     }
 
     /// Publishes what there is to say; nothing while there is no connection.

@@ -343,9 +343,12 @@ pub const VAULT_FAILURES: u32 = 5;
 /// fails.
 pub const VAULT_PAUSE_MS: u64 = 500;
 
-/// Milliseconds Vault is left alone at most, even where it asks for more: it is noticed soon when it
-/// is back.
+/// Milliseconds Vault is left alone at most where it asks for that: it is noticed soon when it is back.
 pub const VAULT_LONGEST_PAUSE_MS: u64 = 30_000;
+
+/// Milliseconds Vault is left alone at most where it does not answer: results that wait to be sealed
+/// have a token of a minute, and one probe of a worker is no load.
+pub const VAULT_LONGEST_PROBE_MS: u64 = 8_000;
 
 /// Bytes of an answer of Vault: a batch of encryption of the largest payload, in base64.
 pub const VAULT_ANSWER_BYTES: usize = 24 << 20;
@@ -371,6 +374,11 @@ pub const SECRETS_PER_TASK: usize = 16;
 /// Seconds the identity of a task lasts: it is used once, right after it was sent, and may be of no
 /// use to whoever finds it later.
 pub const IDENTITY_LIFE_S: u64 = 60;
+
+/// Seconds by which the clocks of the coordinator and a store of secrets may differ: what an identity
+/// says of its beginning is so much early, and a store that `windlass secret setup` sets up takes one so
+/// much before and after its time. Machines without a time service are off by this within weeks.
+pub const IDENTITY_LEEWAY_S: u64 = 30;
 
 /// Milliseconds after which identities are signed with the next key, unless configured. A stolen key
 /// is of no use for longer, and the next one has been published all that time.
@@ -406,8 +414,33 @@ pub const AUDIT_QUEUE: usize = 10_000;
 /// Audit events a worker sends at once, and then waits until they are on disk.
 pub const AUDIT_BATCH: usize = 256;
 
-/// Audit events that a worker holds for its coordinator before it reads no more secrets.
+/// Audit events of reads that a worker holds for its coordinator, or has promised room to, before
+/// further attempts wait and it takes no more work: four batches, so that one is always ready.
 pub const AUDIT_OUTBOX: usize = 1_024;
+
+/// Audit events that a worker holds for its coordinator in all: what attempts that have read already
+/// still tell comes on top of [`AUDIT_OUTBOX`], some events for each of [`WORKER_CONCURRENCY`]. Some
+/// 30 MB; those beyond are lost, and the log says so.
+pub const AUDIT_OUTBOX_MOST: usize = 1 << 16;
+
+/// Milliseconds an attempt waits for room for what it will do with secrets before it is handed back:
+/// its identity is good for a minute only, and has to be fresh when it is used.
+pub const AUDIT_WAIT_MS: u64 = 30_000;
+
+/// Milliseconds between two changes of whether a worker takes more work, as far as that depends on
+/// room for audit events: each is a message that lists all it holds.
+pub const AUDIT_TURN_MS: u64 = 100;
+
+/// Milliseconds until a result that cannot be sealed now is tried again for the first time; the pause
+/// doubles from then on.
+pub const SEAL_AGAIN_MS: u64 = 250;
+
+/// Milliseconds of the longest such pause: the store is asked by one probe for all while it fails.
+pub const SEAL_LONGEST_PAUSE_MS: u64 = 4_000;
+
+/// Milliseconds for which a result that cannot be sealed is kept where neither the task nor the token
+/// it is sealed with has an end.
+pub const SEAL_MS: u64 = 300_000;
 
 /// Bytes of one audit event as a line of the file: all its texts are short.
 pub const AUDIT_EVENT_BYTES: usize = 8 << 10;

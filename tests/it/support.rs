@@ -5,6 +5,7 @@ pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod dev;
+pub(crate) mod faketime;
 pub(crate) mod fleet;
 pub(crate) mod json;
 pub(crate) mod leak;

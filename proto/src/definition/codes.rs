@@ -136,6 +136,11 @@ UNDECLARED_SECRET "WL0310" "An expression names a secret that `use.secrets` does
 authorization error (403) that `try` can catch. Declare the secret, or check the spelling."
 USE_IN_USE "WL0311" "A policy in `use.authentications` refers to another with `use`. Write the policy itself there. A secret goes \
 inside the scheme: `basic: { use: mySecret }`."
+SECRET_WITHOUT_SLOT "WL0312" "The name of a secret in `use.secrets` cannot be a part of a path in a store: it is empty, `-` or `.`, \
+begins or ends with a space, or holds `/`, `*`, `+`, `{`, `}`, `\\`, `%`, `?`, `#`, `..` or a control character. Vault's policies find secrets by their names, \
+so this one is found only where the workers' secrets.toml gives it a place of its own, `[vault.secret.\"team+db\"]` with a `path` without `{name}`, and \
+`windlass secret setup vault` was run with that file. Anywhere else the task that reads it fails with an authorization error (403). Letters, digits, `-`, `_` \
+and `.` are always good."
 BAD_EXPRESSION "WL0401" "A runtime expression is not valid jq, or names a variable that nothing binds here. Strings in jq take double quotes, \
 so put the whole expression in single quotes: `if: '.status == \"sold\"'`. Variables of `for`, `catch` and `foreach` exist only inside these tasks."
 EXPRESSION_LANGUAGE "WL0402" "`evaluate.language` names a language other than `jq`. Windlass evaluates jq."

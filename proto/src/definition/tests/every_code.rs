@@ -200,6 +200,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "the secret `x` is not declared",
     ),
     (
+        "WL0312",
+        "use: { secrets: [ good, §team+db ] }\ndo: []\n",
+        "the name of the secret `team+db` cannot be a part of a path",
+    ),
+    (
         "WL0311",
         "use: { authentications: { a: { use: §b } } }\ndo: []\n",
         "an authentication in `use.authentications`",

@@ -27,6 +27,10 @@ pub const EVALUATION_BYTES: u64 = 64 << 20;
 /// Bytes of text of one expression.
 pub const EXPRESSION_BYTES: usize = 64 << 10;
 
+/// Milliseconds of the longest duration a workflow may name: a hundred years of 365 days. What is
+/// longer is a mistake in a unit.
+pub const LONGEST_DURATION_MS: u64 = 100 * 365 * 24 * 3_600_000;
+
 /// Steps of one check of a value against a schema: 10 ms on one core, which a turn of a partition and
 /// a thread of the API may be held up.
 pub const SCHEMA_STEPS: u64 = 1_000_000;

@@ -30,10 +30,10 @@ pub struct Schema {
 }
 
 #[derive(Debug)]
-struct Compiled {
-    validator: jsonschema::Validator<Metered>,
-    prices: Prices,
-    size: Size,
+enum Compiled {
+    Usable { validator: jsonschema::Validator<Metered>, prices: Prices, size: Size },
+    /// Accepted by an earlier version; why it is not now.
+    Unusable(String),
 }
 
 /// A document that cannot be used as a schema.
@@ -53,7 +53,7 @@ pub enum Unfit {
     /// The schema refuses it; the text names at most a few places, and no value.
     #[error("{0}")]
     Refused(String),
-    /// Checking it was given up.
+    /// Checking it was given up, or not begun.
     #[error("{0}; make the schema simpler or the value smaller")]
     TooCostly(String),
 }
@@ -88,20 +88,34 @@ impl Schema {
         }
         let validator =
             options.build(&document).map_err(|error| SchemaError::Invalid(error.to_string()))?;
-        Ok(Self { compiled: Arc::new(Compiled { validator, prices, size }) })
+        Ok(Self { compiled: Arc::new(Compiled::Usable { validator, prices, size }) })
+    }
+
+    /// A schema that stands for one that can no longer be used, because `reason`, in a definition that
+    /// was accepted when it could: it accepts no value, and says why.
+    #[must_use]
+    pub fn unusable(reason: String) -> Self {
+        Self { compiled: Arc::new(Compiled::Unusable(reason)) }
+    }
+
+    fn size(&self) -> Size {
+        match &*self.compiled {
+            Compiled::Usable { size, .. } => *size,
+            Compiled::Unusable(_) => Size { parts: 0, states: 0 },
+        }
     }
 
     /// Schemas inside this one, with those that references lead to; what it takes in memory goes by
     /// that.
     #[must_use]
     pub fn parts(&self) -> usize {
-        self.compiled.size.parts
+        self.size().parts
     }
 
     /// States of the automata of all its patterns.
     #[must_use]
     pub fn pattern_states(&self) -> usize {
-        self.compiled.size.states
+        self.size().states
     }
 
     /// Checks `value` in [`limits::SCHEMA_STEPS`].
@@ -117,7 +131,10 @@ impl Schema {
     /// # Errors
     /// When the schema refuses it, or that cannot be told in so many steps.
     pub fn validate_within(&self, value: &Value, steps: u64) -> Result<(), Unfit> {
-        let Compiled { validator, prices, .. } = &*self.compiled;
+        let (validator, prices) = match &*self.compiled {
+            Compiled::Usable { validator, prices, .. } => (validator, prices),
+            Compiled::Unusable(reason) => return Err(Unfit::TooCostly(reason.clone())),
+        };
         let node = Looked::new(value, prices);
         match metered(steps, || validator.is_valid(node)) {
             Ok(true) => return Ok(()),

@@ -27,7 +27,7 @@ use windlass_proto::expression::{Budget, EvaluationError, Program, Template, Uri
 use windlass_proto::limits;
 use windlass_proto::plan::{Kind, Plan, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
-use windlass_proto::schema::Schema;
+use windlass_proto::schema::{Schema, Unfit};
 use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, Work};
@@ -309,22 +309,35 @@ impl Attempt<'_> {
         value: &Value,
         what: &str,
     ) -> Result<(), Problem> {
-        let fetched;
         let schema = match source {
-            SchemaSource::Inline(schema) => schema,
+            SchemaSource::Inline(schema) => schema.clone(),
             SchemaSource::External(resource) => {
                 let document = self.fetch_document(resource, value).await?;
-                fetched = Schema::compile(&document).map_err(|error| {
+                let compiled = aside(move || Schema::compile(&document)).await?;
+                compiled.map_err(|error| {
                     Problem::new(Standard::Configuration, format!("the {what} schema: {error}"))
-                })?;
-                &fetched
+                })?
             }
         };
-        schema.validate(value).map_err(|message| {
+        let checked = match schema.validate_within(value, limits::SCHEMA_QUICK_STEPS) {
+            Err(Unfit::TooCostly(_)) => {
+                let value = value.clone();
+                let steps = limits::SCHEMA_WORKER_STEPS;
+                aside(move || schema.validate_within(&value, steps)).await?
+            }
+            checked => checked,
+        };
+        checked.map_err(|message| {
             let detail = format!("the task's {what} does not fit its schema: {message}");
             Problem::new(Standard::Validation, detail)
         })
     }
+}
+
+/// Runs what may take long on a thread that no other task waits for.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Problem::new(Standard::Runtime, "the worker ends").with_status(503))
 }
 
 #[allow(clippy::needless_pass_by_value)]

@@ -129,7 +129,11 @@ impl Runtime {
         };
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
-        let options = definition::Options { functions: options.functions, strict: options.strict };
+        let options = definition::Options {
+            functions: options.functions,
+            strict: options.strict,
+            accepted: false,
+        };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =

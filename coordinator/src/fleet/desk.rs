@@ -302,7 +302,7 @@ impl Desk {
 
 /// Milliseconds until `deadline`, by the coordinator's clock.
 fn remaining_ms(deadline: Option<Timestamp>) -> Option<u64> {
-    deadline.map(|deadline| deadline.since(clock::now()))
+    deadline.map(|deadline| deadline.since(clock::steady()))
 }
 
 /// How long one frame may wait for room towards the bus.

@@ -98,7 +98,7 @@ impl Owner {
         mailbox: Mailbox,
         surroundings: Surroundings,
     ) -> Result<Self, JournalError> {
-        let mut partition = Partition::open(id, shared, clock::now())?;
+        let mut partition = Partition::open(id, shared, clock::steady())?;
         partition.tell(surroundings.world.outlet().map_or(Level::Off, Outlet::level));
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
@@ -125,7 +125,7 @@ fn run(
 ) -> Result<(), JournalError> {
     let mut after = None;
     loop {
-        let (batch, next) = partition.recover(clock::now(), after)?;
+        let (batch, next) = partition.recover(clock::steady(), after)?;
         submit(&partition, batch, surroundings);
         after = next;
         if after.is_none() {
@@ -137,7 +137,7 @@ fn run(
         if !gather(mailbox, partition.next_wake(), &mut messages) {
             return Ok(());
         }
-        let batch = partition.turn(clock::now(), &mut messages)?;
+        let batch = partition.turn(clock::steady(), &mut messages)?;
         submit(&partition, batch, surroundings);
     }
     Ok(())
@@ -146,9 +146,9 @@ fn run(
 /// Waits for a message or until `wake`, then takes what else is there. False when nobody can send
 /// any more.
 fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bool {
-    /// So that the clock may be set back without harm, and a journal's failure is noticed.
+    /// So that a journal's failure is noticed.
     const LONGEST_MS: u64 = 500;
-    let patience = Duration::from_millis(wake.since(clock::now()).min(LONGEST_MS));
+    let patience = Duration::from_millis(wake.since(clock::steady()).min(LONGEST_MS));
     match mailbox.receiver.recv_timeout(patience) {
         Ok(Delivery::Message(message)) => messages.push(message),
         Ok(Delivery::Wake) | Err(RecvTimeoutError::Timeout) => return true,

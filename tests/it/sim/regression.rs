@@ -29,7 +29,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Self {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
-        let options = Options { functions: Some(vec!["work".into()]), strict: false };
+        let options = Options { functions: Some(vec!["work".into()]), ..Options::default() };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
         let shared =
             Shared { journal, catalog, epoch: 1, losses: windlass_proto::limits::DELIVERIES_LOST };

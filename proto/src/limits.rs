@@ -27,6 +27,45 @@ pub const EVALUATION_BYTES: u64 = 64 << 20;
 /// Bytes of text of one expression.
 pub const EXPRESSION_BYTES: usize = 64 << 10;
 
+/// Milliseconds of the longest duration a workflow may name: a hundred years of 365 days. What is
+/// longer is a mistake in a unit.
+pub const LONGEST_DURATION_MS: u64 = 100 * 365 * 24 * 3_600_000;
+
+/// Steps of one check of a value against a schema: 10 ms on one core, which a turn of a partition and
+/// a thread of the API may be held up.
+pub const SCHEMA_STEPS: u64 = 1_000_000;
+
+/// Steps of one such check by a worker, which does it on a thread of its own: the largest payload,
+/// full of numbers, fits.
+pub const SCHEMA_WORKER_STEPS: u64 = 50_000_000;
+
+/// Steps of one such check on a thread that others wait for: most inputs need a few hundred.
+pub const SCHEMA_QUICK_STEPS: u64 = 50_000;
+
+/// Bytes of the errors of one such check, all of which are collected before the first is told.
+pub const SCHEMA_ERROR_BYTES: u64 = 8 << 20;
+
+/// Schemas that one place of a value may meet, through references and applicators: each reference
+/// counts for all it leads to, so a few lines can double it with each.
+pub const SCHEMA_EXPANDED: u64 = 10_000;
+
+/// Schemas inside each other at one place of a value, through references and applicators: the check
+/// takes some of the stack for each.
+pub const SCHEMA_DEPTH: u32 = 64;
+
+/// Levels of nesting of a schema's text: compiling takes some of the stack for each.
+pub const SCHEMA_NESTING: u32 = 128;
+
+/// Schemas in the schemas of one definition, with those that references lead to: each takes about
+/// a kilobyte compiled, and one with `$id` is compiled for every way that leads to it.
+pub const SCHEMA_PARTS: usize = 50_000;
+
+/// Characters of one pattern of a schema: reading one may take their square.
+pub const SCHEMA_PATTERN_BYTES: usize = 4_096;
+
+/// States of the automata of the patterns in the schemas of one definition, each some 30 bytes.
+pub const SCHEMA_PATTERN_STATES: usize = 200_000;
+
 /// Levels of nesting of any value: recursion over values stays far below the smallest stack.
 pub const VALUE_DEPTH: u32 = 256;
 
@@ -158,6 +197,10 @@ pub const VERIFY_AT_ONCE: usize = 1_000;
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
 
+/// Bindings of variables and filters that definitions which call themselves with filters as arguments may
+/// stack up: the list of them is dropped by recursion, on what is left of the stack.
+pub const RECURSION_BINDINGS: usize = 4_000;
+
 /// Bytes of machine stack one evaluation may use: half of what a thread of the runtime has.
 pub const EVALUATION_STACK_BYTES: usize = 1 << 20;
 
@@ -166,6 +209,13 @@ pub const PATH_LENGTH: u32 = 1_000;
 
 /// Bytes of a compiled regular expression, and of its cache: room for several Unicode classes.
 pub const REGEX_BYTES: usize = 512 << 10;
+
+/// Bytes of a text that a pattern with look-around or back-references is searched for in: its time grows
+/// with the square of that.
+pub const BACKTRACKING_TEXT_BYTES: usize = 16 << 10;
+
+/// Times one search for such a pattern may go back: once for each byte of the text, and besides.
+pub const BACKTRACKS: usize = 20_000;
 
 /// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
 pub const EXPRESSION_DEPTH: usize = 64;
@@ -357,9 +407,12 @@ pub const VAULT_FAILURES: u32 = 5;
 /// fails.
 pub const VAULT_PAUSE_MS: u64 = 500;
 
-/// Milliseconds Vault is left alone at most, even where it asks for more: it is noticed soon when it
-/// is back.
+/// Milliseconds Vault is left alone at most where it asks for that: it is noticed soon when it is back.
 pub const VAULT_LONGEST_PAUSE_MS: u64 = 30_000;
+
+/// Milliseconds Vault is left alone at most where it does not answer: results that wait to be sealed
+/// have a token of a minute, and one probe of a worker is no load.
+pub const VAULT_LONGEST_PROBE_MS: u64 = 8_000;
 
 /// Bytes of an answer of Vault: a batch of encryption of the largest payload, in base64.
 pub const VAULT_ANSWER_BYTES: usize = 24 << 20;
@@ -385,6 +438,11 @@ pub const SECRETS_PER_TASK: usize = 16;
 /// Seconds the identity of a task lasts: it is used once, right after it was sent, and may be of no
 /// use to whoever finds it later.
 pub const IDENTITY_LIFE_S: u64 = 60;
+
+/// Seconds by which the clocks of the coordinator and a store of secrets may differ: what an identity
+/// says of its beginning is so much early, and a store that `windlass secret setup` sets up takes one so
+/// much before and after its time. Machines without a time service are off by this within weeks.
+pub const IDENTITY_LEEWAY_S: u64 = 30;
 
 /// Milliseconds after which identities are signed with the next key, unless configured. A stolen key
 /// is of no use for longer, and the next one has been published all that time.
@@ -420,8 +478,33 @@ pub const AUDIT_QUEUE: usize = 10_000;
 /// Audit events a worker sends at once, and then waits until they are on disk.
 pub const AUDIT_BATCH: usize = 256;
 
-/// Audit events that a worker holds for its coordinator before it reads no more secrets.
+/// Audit events of reads that a worker holds for its coordinator, or has promised room to, before
+/// further attempts wait and it takes no more work: four batches, so that one is always ready.
 pub const AUDIT_OUTBOX: usize = 1_024;
+
+/// Audit events that a worker holds for its coordinator in all: what attempts that have read already
+/// still tell comes on top of [`AUDIT_OUTBOX`], some events for each of [`WORKER_CONCURRENCY`]. Some
+/// 30 MB; those beyond are lost, and the log says so.
+pub const AUDIT_OUTBOX_MOST: usize = 1 << 16;
+
+/// Milliseconds an attempt waits for room for what it will do with secrets before it is handed back:
+/// its identity is good for a minute only, and has to be fresh when it is used.
+pub const AUDIT_WAIT_MS: u64 = 30_000;
+
+/// Milliseconds between two changes of whether a worker takes more work, as far as that depends on
+/// room for audit events: each is a message that lists all it holds.
+pub const AUDIT_TURN_MS: u64 = 100;
+
+/// Milliseconds until a result that cannot be sealed now is tried again for the first time; the pause
+/// doubles from then on.
+pub const SEAL_AGAIN_MS: u64 = 250;
+
+/// Milliseconds of the longest such pause: the store is asked by one probe for all while it fails.
+pub const SEAL_LONGEST_PAUSE_MS: u64 = 4_000;
+
+/// Milliseconds for which a result that cannot be sealed is kept where neither the task nor the token
+/// it is sealed with has an end.
+pub const SEAL_MS: u64 = 300_000;
 
 /// Bytes of one audit event as a line of the file: all its texts are short.
 pub const AUDIT_EVENT_BYTES: usize = 8 << 10;

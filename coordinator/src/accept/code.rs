@@ -147,7 +147,7 @@ codes! {
     SecretsFailed = "WL0523", 503, "Keys, policy or audit trail cannot be kept",
         "The coordinator could not read or write its signing keys, the policy of secrets or the audit \
          trail in its data directory. `detail` says which. Check free space and permissions. While \
-         the audit trail cannot be written, workers read no more secrets.";
+         the audit trail cannot be written, tasks that need secrets wait.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "The journal cannot be read or written",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -108,6 +108,12 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> 
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("the body: {error}")))
 }
 
+/// Parses data of events.
+pub(super) fn value(bytes: &[u8]) -> Result<Value, ApiProblem> {
+    Value::from_json_bytes(bytes)
+        .map_err(|error| ApiProblem::new(Code::BadBody, format!("the body: {error}")))
+}
+
 /// Refuses a value that is nested deeper than values may be.
 pub(super) fn check_depth(value: Value) -> Result<Value, ApiProblem> {
     if value.depth() > VALUE_DEPTH {

@@ -33,7 +33,7 @@ pub(super) struct StartRequest {
     /// Which workflow.
     workflow: Selector,
     /// Its input: any JSON value, `{}` when absent.
-    #[serde(default = "Value::empty_object")]
+    #[serde(default = "Value::empty_object", deserialize_with = "windlass_proto::value::exact")]
     #[schema(value_type = serde_json::Value)]
     input: Value,
     /// The id the instance shall have, a UUID. A start with the id of an instance that exists is a

@@ -11,6 +11,7 @@ use windlass_proto::id::{Digest, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::plan::{Plan, SchemaSource};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::schema::Unfit;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
@@ -168,7 +169,7 @@ impl Coordinator {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         let plan = self.plan(&start.workflow).await?;
-        check_input(&plan, &start.input)?;
+        check_input(&plan, &start.input).await?;
         let id = instance_id(&start);
         let (reply, answer) = oneshot::channel();
         let new = NewInstance {
@@ -454,15 +455,23 @@ fn instance_id(start: &Start) -> InstanceId {
 }
 
 /// The workflow's input schema is checked before anything is accepted, so that the caller learns at
-/// once; the engine checks again for starts that come another way.
-fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
+/// once; the engine checks again for starts that come another way. What takes long is done where nobody
+/// waits for the thread.
+async fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
     let size = usize::try_from(input.weight()).unwrap_or(usize::MAX);
     if size > limits::PAYLOAD_BYTES {
         let (what, limit) = ("the input", limits::PAYLOAD_BYTES);
         return Err(CoordinatorError::TooLarge { what, size, limit });
     }
     let Some(SchemaSource::Inline(schema)) = &plan.input.schema else { return Ok(()) };
-    schema.validate(input).map_err(|error| {
+    let checked = match schema.validate_within(input, limits::SCHEMA_QUICK_STEPS) {
+        Err(Unfit::TooCostly(_)) => {
+            let (schema, input) = (schema.clone(), input.clone());
+            blocking(move || schema.validate(&input)).await?
+        }
+        checked => checked,
+    };
+    checked.map_err(|error| {
         let detail = format!("the workflow's input is refused by its schema: {error}");
         let problem = Problem::new(Standard::Validation, detail).at(&Arc::from("/"));
         CoordinatorError::InvalidInput(problem)

@@ -32,7 +32,7 @@ pub(super) fn start(
                 continue;
             }
             let stopped = || receiver.try_recv() == Err(mpsc::TryRecvError::Disconnected);
-            if let Err(error) = forget(&*journal, clock::now(), keep, stopped) {
+            if let Err(error) = forget(&*journal, clock::steady(), keep, stopped) {
                 // Writing goes through the committer too, which ends the process when it must.
                 tracing::warn!(%error, "ended instances could not be removed");
             }

@@ -129,7 +129,11 @@ impl Runtime {
         };
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
-        let options = definition::Options { functions: options.functions, strict: options.strict };
+        let options = definition::Options {
+            functions: options.functions,
+            strict: options.strict,
+            accepted: false,
+        };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
@@ -204,6 +208,7 @@ impl Runtime {
     /// Stops taking turns, makes durable what was decided, and ends the threads. Blocking.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.links.inboxes.iter().for_each(Inbox::wake);
         drop(self.retention.lock().unwrap_or_else(|it| it.into_inner()).take());
         let owners = std::mem::take(&mut *self.owners.lock().unwrap_or_else(|it| it.into_inner()));
         for owner in owners {

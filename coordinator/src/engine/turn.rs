@@ -291,7 +291,8 @@ impl<'a> Turn<'a> {
                      continue as a new instance",
                     limits::INSTANCE_FACTS
                 );
-                self.end(Ending::Faulted(Problem::new(Standard::Runtime, detail)));
+                let problem = Problem::new(Standard::Runtime, detail).at(&self.next_reference());
+                self.end(Ending::Faulted(problem));
                 return;
             }
             if self.steps.is_empty() {
@@ -349,6 +350,19 @@ impl<'a> Turn<'a> {
             self.effects.push(Effect::NotifyParent { parent, frame, outcome });
         }
         self.effects.push(Effect::Ended(ending));
+    }
+
+    /// JSON pointer of the task whose list, loop or branches would go on.
+    fn next_reference(&self) -> Arc<str> {
+        match self.steps.front().or_else(|| self.state.pending.first()) {
+            Some(
+                Step::Advance { frame, .. }
+                | Step::Iterate { frame, .. }
+                | Step::Branch { frame, .. }
+                | Step::NextItem { frame },
+            ) => self.reference(*frame),
+            Some(Step::Fire { .. }) | None => Arc::from("/"),
+        }
     }
 
     /// JSON pointer of a frame's task, with the call sites of functions before it.

@@ -25,15 +25,29 @@ use crate::journal::committer::CommitterHandle;
 /// by the work that is open, which admission bounds (see `accept`).
 #[derive(Clone)]
 pub struct Inbox {
-    sender: Sender<Message>,
+    sender: Sender<Delivery>,
     depth: Arc<AtomicUsize>,
+}
+
+/// What travels to an owner.
+enum Delivery {
+    /// A message for its partition.
+    Message(Message),
+    /// Nothing but a reason to look whether it is to stop.
+    Wake,
 }
 
 impl Inbox {
     /// Hands a message over; false when the partition has stopped.
     pub fn send(&self, message: Message) -> bool {
         self.depth.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(message).is_ok()
+        self.sender.send(Delivery::Message(message)).is_ok()
+    }
+
+    /// Ends the owner's wait, so that it notices at once that it is to stop.
+    pub fn wake(&self) {
+        // An owner that has ended needs no waking.
+        let _ = self.sender.send(Delivery::Wake);
     }
 
     /// Messages not yet taken.
@@ -45,7 +59,7 @@ impl Inbox {
 
 /// The receiving end, until the owner starts.
 pub struct Mailbox {
-    receiver: Receiver<Message>,
+    receiver: Receiver<Delivery>,
     depth: Arc<AtomicUsize>,
 }
 
@@ -89,7 +103,7 @@ impl Owner {
         surroundings: Surroundings,
     ) -> Result<Self, JournalError> {
         let journal = shared.journal.clone();
-        let mut partition = Partition::open(id, shared, clock::now())?;
+        let mut partition = Partition::open(id, shared, clock::steady())?;
         partition.tell(surroundings.world.outlet().map_or(Level::Off, Outlet::level));
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
@@ -117,7 +131,7 @@ fn run(
 ) -> Result<(), JournalError> {
     let mut after = None;
     loop {
-        let (batch, next) = partition.recover(clock::now(), after)?;
+        let (batch, next) = partition.recover(clock::steady(), after)?;
         submit(&partition, batch, surroundings);
         after = next;
         if after.is_none() {
@@ -127,10 +141,10 @@ fn run(
     let mut messages = Vec::with_capacity(TURN_MESSAGES);
     let (mut held, mut paused) = (Held::default(), false);
     // While the disk is full, time stands still: no timer fires.
-    let mut now = clock::now();
+    let mut now = clock::steady();
     while !surroundings.stopping.load(Ordering::Acquire) {
         let wake = match (paused, held.is_empty()) {
-            (true, _) => Timestamp(clock::now().0.saturating_add(LOOK_AGAIN_MS)),
+            (true, _) => Timestamp(clock::steady().0.saturating_add(LOOK_AGAIN_MS)),
             (false, false) => now,
             (false, true) => partition.next_wake(),
         };
@@ -142,7 +156,7 @@ fn run(
             held.keep(&mut messages);
         } else {
             held.give_back(&mut messages);
-            now = clock::now();
+            now = clock::steady();
         }
         let batch = partition.turn(now, &mut messages)?;
         submit(&partition, batch, surroundings);
@@ -153,16 +167,16 @@ fn run(
 /// Waits for a message or until `wake`, then takes what else is there. False when nobody can send
 /// any more.
 fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bool {
-    /// So that a stop is noticed and the clock may be set back without harm.
+    /// So that a journal's failure is noticed.
     const LONGEST_MS: u64 = 500;
-    let patience = Duration::from_millis(wake.since(clock::now()).min(LONGEST_MS));
+    let patience = Duration::from_millis(wake.since(clock::steady()).min(LONGEST_MS));
     match mailbox.receiver.recv_timeout(patience) {
-        Ok(message) => messages.push(message),
-        Err(RecvTimeoutError::Timeout) => return true,
+        Ok(Delivery::Message(message)) => messages.push(message),
+        Ok(Delivery::Wake) | Err(RecvTimeoutError::Timeout) => return true,
         Err(RecvTimeoutError::Disconnected) => return false,
     }
     while messages.len() < TURN_MESSAGES
-        && let Ok(message) = mailbox.receiver.try_recv()
+        && let Ok(Delivery::Message(message)) = mailbox.receiver.try_recv()
     {
         messages.push(message);
     }

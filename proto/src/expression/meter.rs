@@ -143,6 +143,15 @@ pub(crate) fn endless() {
     });
 }
 
+/// The level below `depth`, where `deepest` allows it.
+pub(crate) fn deeper(depth: Option<i64>, deepest: Option<i64>) -> i64 {
+    let depth = depth.unwrap_or(0);
+    if depth >= deepest.unwrap_or(0) {
+        stop(Spent::Stack);
+    }
+    depth + 1
+}
+
 /// Runs `body`, which extends paths, with the allowance of one path.
 pub(crate) fn path<T>(body: impl FnOnce() -> T) -> T {
     let before = METER.with(|meter| {

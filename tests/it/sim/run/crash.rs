@@ -23,7 +23,7 @@ use super::{BEGINNING, Knobs, Run, Story};
 
 fn options() -> definition::Options {
     let functions = ["echo", "flaky", "deadly"].map(Arc::from).to_vec();
-    definition::Options { functions: Some(functions), strict: false }
+    definition::Options { functions: Some(functions), ..definition::Options::default() }
 }
 
 impl<'s> Run<'s> {

@@ -1,19 +1,22 @@
 //! Requests to Vault, within bounds: so many at once, so many a second, none while it fails.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::breaker::Breaker;
 use super::call::{Answer, Call, Failure};
 use super::rate::Rate;
+use crate::lease::StoreClock;
 use crate::lease::config::{SecretsConfigError, VaultConfig};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -30,6 +33,8 @@ pub(super) struct Connection {
     slots: Semaphore,
     rate: Rate,
     breaker: Breaker,
+    /// What its clock showed last, and when that was.
+    clock: Mutex<Option<StoreClock>>,
 }
 
 impl Connection {
@@ -73,7 +78,23 @@ impl Connection {
             slots: Semaphore::new(config.concurrency),
             rate: Rate::new(config.requests_per_second),
             breaker: Breaker::new(),
+            clock: Mutex::new(None),
         })
+    }
+
+    /// What the store's clock showed in its last answer.
+    pub(super) fn clock(&self) -> Option<StoreClock> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn see_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|it| it.to_str().ok());
+        let Some(at) = date.and_then(|it| jiff::fmt::rfc2822::parse(it.trim()).ok()) else {
+            return;
+        };
+        let Ok(at) = u64::try_from(at.timestamp().as_millisecond()) else { return };
+        let seen = StoreClock { at: Timestamp(at), seen: Instant::now() };
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// Sends `call` with `token` and reads the answer; one without a body has no data.
@@ -113,6 +134,7 @@ impl Connection {
                 return Err(Failure::unavailable("it did not answer in time"));
             }
         };
+        self.see_clock(&headers);
         tracing::debug!(status = status.as_u16(), "the vault answered");
         let Some(body) = body else {
             pass.succeeded();

@@ -78,7 +78,8 @@ pub(crate) const JOURNAL_DAMAGED: Code = Code {
     status: 500,
     title: "The journal is damaged",
     explanation: "`windlass fsck` found records that are damaged or do not fit together; its \
-                  output lists them. Restore a backup made before the damage.",
+                  output lists them. Restore a backup made before the damage, or save what can be \
+                  read with `windlass fsck DIR --salvage TO`.",
 };
 
 /// The store of secrets did not do what an operator asked.
@@ -91,6 +92,19 @@ pub(crate) const VAULT_REFUSED: Code = Code {
                   be allowed to enable auth methods and engines and to write policies, roles and \
                   groups (setup), or to read metadata (check). What setup did stays: run it again when \
                   the cause is mended.",
+};
+
+/// Not all of a damaged journal could be saved.
+pub(crate) const JOURNAL_SALVAGED: Code = Code {
+    code: "WL0711",
+    status: 500,
+    title: "Not all could be saved",
+    explanation: "`windlass fsck --salvage` made a new journal of what can be read, and something is \
+                  missing: its output says how many instances of each partition, and the ids of those \
+                  of which only parts were found. What was saved may stand where it stood a little \
+                  earlier: tasks done since run again, with the same idempotency keys. Copy the other \
+                  files of the old data directory (keys, policy, audit trail) beside the new journal, \
+                  and start there with --data-dir.",
 };
 
 /// A measurement is worth nothing.
@@ -114,13 +128,14 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 10] = [
+const ALL: [&Code; 11] = [
     &UNREACHABLE,
     &CANCELLED,
     &TIMED_OUT,
     &NOT_UNDERSTOOD,
     &NOT_STARTED,
     &JOURNAL_DAMAGED,
+    &JOURNAL_SALVAGED,
     &BENCH_FAILED,
     &JOURNAL_FAILED,
     &VAULT_REFUSED,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::coordinator::{Coordinator, Options};
+use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Options};
 use windlass_coordinator::identity::IdentityOptions;
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::sled::{self, SledJournal};
@@ -23,7 +23,7 @@ use windlass_worker::{AuditRoom, AuditSink, PlanSource, Worker};
 
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
-use crate::options::WorkerOptions;
+use crate::options::{JournalOptions, WorkerOptions};
 use crate::secrets::SecretArgs;
 
 /// Partitions of a new journal: one process has little use for more, and each more makes the
@@ -34,6 +34,8 @@ pub(crate) const PARTITIONS: u16 = 2;
 pub(crate) struct EmbeddedOptions {
     /// Where the journal is; none keeps nothing.
     pub(crate) data_dir: Option<PathBuf>,
+    /// What to do with a journal that is damaged.
+    pub(crate) journal: JournalOptions,
     /// What the worker may do and knows.
     pub(crate) worker: WorkerOptions,
     /// Directory below which `file:` resources are read.
@@ -108,7 +110,8 @@ const WORKER: &str = "embedded";
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, worker, files, retention, secrets, identity } = options;
+    let EmbeddedOptions { data_dir, journal, worker, files, retention, secrets, identity } =
+        options;
     let secrets = secrets.options(data_dir.as_deref(), identity);
     let definitions = Arc::new(Definitions {
         catalog: OnceLock::new(),
@@ -122,31 +125,37 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
     let hands = worker.clone();
-    let start =
-        move || start(data_dir.as_deref(), hands, &definitions, runtime, retention, secrets);
+    let start = move || {
+        let journal = open_journal(data_dir.as_deref(), journal)?;
+        start(journal, hands, &definitions, runtime, retention, secrets)
+    };
     let started = tokio::task::spawn_blocking(start).await;
-    let coordinator = started
-        .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
-        .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
+    let coordinator =
+        started.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
     Ok(Embedded { coordinator, worker })
 }
 
-/// Opens the journal, then the coordinator on it. Blocking.
-fn start(
+fn open_journal(
     data_dir: Option<&Path>,
+    journal: JournalOptions,
+) -> Result<Arc<dyn Journal>, StartError> {
+    let Some(directory) = data_dir else {
+        return Ok(Arc::new(MemoryJournal::in_memory(PARTITIONS)?));
+    };
+    let missing = journal.missing();
+    let options = sled::Options { partitions: PARTITIONS, missing, ..sled::Options::default() };
+    Ok(Arc::new(SledJournal::open(directory, &options)?))
+}
+
+/// Opens the coordinator on its journal. Blocking.
+fn start(
+    journal: Arc<dyn Journal>,
     worker: Worker,
     definitions: &Definitions,
     runtime: Handle,
     retention: Option<Duration>,
     secrets: SecretsOptions,
 ) -> Result<Coordinator, StartError> {
-    let journal: Arc<dyn Journal> = match data_dir {
-        Some(directory) => {
-            let options = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
-            Arc::new(SledJournal::open(directory, &options)?)
-        }
-        None => Arc::new(MemoryJournal::in_memory(PARTITIONS)?),
-    };
     // The journal is locked: the directory is this process's alone.
     let secrets = crate::secrets::open(secrets, None, &runtime)?;
     let options = Options {
@@ -174,6 +183,15 @@ pub(crate) enum StartError {
     /// Keys, policy or audit trail.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Journal(error) => CoordinatorError::from(error).into(),
+            StartError::Secrets(error) => Self::coded(&NOT_STARTED, &error.to_string()),
+        }
+    }
 }
 
 impl Embedded {

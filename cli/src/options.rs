@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use windlass_coordinator::journal::sled::Missing;
 use windlass_proto::duration::typed;
 use windlass_worker::Resolve;
 
@@ -13,6 +14,21 @@ pub(crate) struct Remote {
     /// The server's URL
     #[arg(long, env = "WINDLASS_URL", default_value = "http://127.0.0.1:7400", value_name = "URL")]
     pub(crate) url: String,
+}
+
+/// What to do with a damaged journal.
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct JournalOptions {
+    /// Go on with what is left of a journal that has lost something, without what is missing
+    #[arg(long)]
+    pub(crate) accept_loss: bool,
+}
+
+impl JournalOptions {
+    /// The same, for the journal.
+    pub(crate) fn missing(self) -> Missing {
+        if self.accept_loss { Missing::Accept } else { Missing::Refuse }
+    }
 }
 
 /// What the embedded worker may do and knows.

@@ -4,7 +4,7 @@ mod key;
 
 pub(super) use key::pool;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::code::NOT_STARTED;
 use crate::definition;
 use crate::embedded::{PARTITIONS, StartError};
 use crate::error::CliError;
-use crate::options::duration;
+use crate::options::{JournalOptions, duration};
 use crate::secrets::{IdentityArgs, SecretArgs};
 use crate::serve::ServeOptions;
 use crate::{output, signal};
@@ -104,6 +104,8 @@ struct Identity {
     /// Where the journal is kept
     #[arg(long, env = "WINDLASS_DATA_DIR", default_value = "./.windlass", value_name = "DIR")]
     data_dir: PathBuf,
+    #[command(flatten)]
+    journal: JournalOptions,
     /// The coordinator's key, made where there is none [default: coordinator.key in the data
     /// directory]
     #[arg(long, env = "WINDLASS_KEY_FILE", value_name = "FILE")]
@@ -171,15 +173,18 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
     let options = Options { retention, losses: Some(args.max_losses), ..Options::default() };
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
+    let missing = args.identity.journal.missing();
+    let settings = sled::Options { partitions: PARTITIONS, missing, ..sled::Options::default() };
     let identity = args.task_identity.options(&bound.url());
     let secrets = args.secrets.options(Some(&data_dir), identity);
     let events = Events::open(&bus, events, &runtime);
-    let start = move || open(&data_dir, options, secrets, bus, fleet, &events, &runtime);
+    let start = move || {
+        let journal = SledJournal::open(&data_dir, &settings)?;
+        open(Arc::new(journal), options, secrets, bus, fleet, &events, &runtime)
+    };
     let opened = tokio::task::spawn_blocking(start).await;
-    let not_started = |reason: String| CliError::coded(&NOT_STARTED, &reason);
-    let coordinator = opened
-        .map_err(|error| not_started(error.to_string()))?
-        .map_err(|error| not_started(error.to_string()))?;
+    let coordinator =
+        opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
     let served = bound.serve(&coordinator, definitions).await;
     tokio::select! {
         () = close(coordinator) => {}
@@ -188,9 +193,9 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     served
 }
 
-/// Opens the journal, then the coordinator on it. Blocking.
+/// Opens the coordinator on its journal. Blocking.
 fn open(
-    data_dir: &Path,
+    journal: Arc<SledJournal>,
     options: Options,
     secrets: SecretsOptions,
     bus: Bus,
@@ -198,8 +203,6 @@ fn open(
     events: &Events,
     runtime: &Handle,
 ) -> Result<Coordinator, StartError> {
-    let settings = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
-    let journal = Arc::new(SledJournal::open(data_dir, &settings)?);
     // The journal is locked: the directory is this process's alone.
     let secrets = crate::secrets::open(secrets, Some(events.auditor()), runtime)?;
     let options = Options { secrets: Some(secrets.clone()), ..options };

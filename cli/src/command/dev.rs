@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::definition;
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
-use crate::options::WorkerOptions;
+use crate::options::{JournalOptions, WorkerOptions};
 use crate::secrets::{IdentityArgs, SecretArgs};
 use crate::serve::ServeOptions;
 use crate::signal;
@@ -25,6 +25,8 @@ pub(crate) struct Args {
     /// Where the journal is kept
     #[arg(long, env = "WINDLASS_DATA_DIR", default_value = "./.windlass", value_name = "DIR")]
     data_dir: PathBuf,
+    #[command(flatten)]
+    journal: JournalOptions,
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
@@ -50,6 +52,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let bound = args.serve.bind().await?;
     let options = EmbeddedOptions {
         data_dir: Some(args.data_dir),
+        journal: args.journal,
         worker: args.worker,
         files: Some(PathBuf::from(".")),
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),

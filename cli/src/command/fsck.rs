@@ -3,28 +3,61 @@
 use std::path::PathBuf;
 
 use windlass_coordinator::coordinator::CoordinatorError;
-use windlass_coordinator::journal::sled::check_directory;
+use windlass_coordinator::journal::JournalError;
+use windlass_coordinator::journal::sled::{check_directory, salvage};
 
-use crate::code::JOURNAL_DAMAGED;
+use crate::code::{JOURNAL_DAMAGED, JOURNAL_SALVAGED};
 use crate::error::CliError;
 use crate::output;
 
 /// Check the journal in a data directory.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass fsck .windlass\n\nNo windlass may have it open.")]
+#[command(after_help = "Examples:\n  windlass fsck .windlass\n  \
+    windlass fsck .windlass --salvage saved\n\n\
+    No windlass may have it open. A copy of the journal is looked at, within DIR, or within TO: so \
+    much room is needed there.")]
 pub(crate) struct Args {
     /// The data directory
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// Save what can be read into a new journal in this directory; DIR stays as it is
+    #[arg(long, value_name = "TO")]
+    salvage: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), CliError> {
+    match &args.salvage {
+        Some(to) => save(args, to),
+        None => check(args),
+    }
+}
+
+fn check(args: &Args) -> Result<(), CliError> {
     let report = check_directory(&args.directory).map_err(CoordinatorError::from)?;
     output::json(&report);
+    if !report.lost.is_empty() {
+        return Err(CoordinatorError::from(JournalError::Lost(report.lost)).into());
+    }
     if report.damage.is_empty() {
         return Ok(());
     }
     let detail = format!("{} damaged records", report.damage.len());
     Err(CliError::coded(&JOURNAL_DAMAGED, &detail))
+}
+
+fn save(args: &Args, to: &std::path::Path) -> Result<(), CliError> {
+    let report = salvage(&args.directory, to).map_err(CoordinatorError::from)?;
+    output::json(&report);
+    if report.is_all() {
+        return Ok(());
+    }
+    let missing: u64 = report.missing.values().sum();
+    let detail = format!(
+        "{} instances are saved in {}; {missing} are missing, of which {} left traces",
+        report.instances,
+        to.display(),
+        report.incomplete.len()
+    );
+    Err(CliError::coded(&JOURNAL_SALVAGED, &detail))
 }

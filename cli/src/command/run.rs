@@ -17,7 +17,7 @@ use crate::code::{CANCELLED, TIMED_OUT};
 use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
-use crate::options::{Remote, WorkerOptions, duration};
+use crate::options::{JournalOptions, Remote, WorkerOptions, duration};
 use crate::secrets::SecretArgs;
 use crate::{input, output, progress, signal};
 
@@ -40,6 +40,8 @@ pub(crate) struct Args {
     /// Keep the journal here; without it nothing is kept
     #[arg(long, value_name = "DIR", group = "place")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    journal: JournalOptions,
     /// A name for the instance: the same name continues it instead of starting another
     #[arg(long, value_name = "NAME", requires = "place")]
     id: Option<String>,
@@ -82,9 +84,11 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
     let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
     let files = files.map(Path::to_owned);
-    let (data_dir, worker, retention) = (args.data_dir, args.worker, None);
+    let (data_dir, journal) = (args.data_dir, args.journal);
+    let (worker, retention) = (args.worker, None);
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
-    let options = EmbeddedOptions { data_dir, worker, files, retention, secrets, identity };
+    let options =
+        EmbeddedOptions { data_dir, journal, worker, files, retention, secrets, identity };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

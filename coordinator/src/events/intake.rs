@@ -172,9 +172,7 @@ fn answer(result: Result<(), CoordinatorError>) -> Option<AckKind> {
         Err(
             CoordinatorError::Overloaded(_)
             | CoordinatorError::Journal(JournalError::NoRoom { .. }),
-        ) => {
-            Some(AckKind::Nak(Some(Duration::from_millis(limits::EVENT_AGAIN_MS))))
-        }
+        ) => Some(AckKind::Nak(Some(Duration::from_millis(limits::EVENT_AGAIN_MS)))),
         Err(_) => None,
     }
 }

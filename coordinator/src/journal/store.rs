@@ -28,8 +28,8 @@ use windlass_proto::time::Timestamp;
 
 use super::backup::{BackupReport, Capture};
 use super::{
-    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, StoredDefinition, StoredFacts,
-    StoredInstance, Subscription, TimerKey, keys, record, retain,
+    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, StoredDefinition,
+    StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
 use recent::Recent;
 use verify::Verification;

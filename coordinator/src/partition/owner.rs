@@ -15,8 +15,8 @@ use super::{Batch, Message, Partition, Shared, TURN_MESSAGES, World};
 use crate::clock;
 use crate::events::Outlet;
 use crate::events::lifecycle::Level;
-use crate::journal::{Journal, JournalError};
 use crate::journal::committer::CommitterHandle;
+use crate::journal::{Journal, JournalError};
 
 /// Where messages for a partition go.
 ///

@@ -47,6 +47,15 @@ pub struct SalvageReport {
     pub missing: BTreeMap<PartitionId, u64>,
 }
 
+impl SalvageReport {
+    /// True when nothing is known to be missing.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        let Self { damaged, unreadable, incomplete, missing, .. } = self;
+        *damaged == 0 && *unreadable == 0 && incomplete.is_empty() && missing.is_empty()
+    }
+}
+
 /// Makes a journal in `to`, which must not exist or be empty, of what can be read in `directory`,
 /// which stays as it is. Needs room for two copies beside `to`.
 ///
@@ -201,6 +210,11 @@ fn keep_whole(journal: &SledJournal, report: &mut SalvageReport) -> Result<(), J
         for instance in journal.heads(space)? {
             if journal.is_whole(instance) {
                 whole.insert(instance);
+            }
+        }
+        for key in journal.stray_parts(space)? {
+            if let Some(owner) = keys::owner(&key) {
+                whole.remove(&owner);
             }
         }
         let mut gone = Vec::new();

@@ -38,6 +38,39 @@ impl<O: Ordered> Store<O> {
         head && due > 0 && gapless && self.load(instance).is_ok()
     }
 
+    /// Parts of records that are gone, or shorter.
+    pub(in super::super) fn stray_parts(&self, space: Space) -> Result<Vec<Vec<u8>>, JournalError> {
+        let end = keys::end_of(&[keys::PART]);
+        let (mut from, mut stray) = (vec![keys::PART], Vec::new());
+        loop {
+            let page = self.entries(space, &from, &end, Order::Up, 512)?;
+            let Some((last, _)) = page.last() else { return Ok(stray) };
+            from = keys::next(last.clone());
+            for (key, _) in page {
+                if !self.has_part(space, &key)? {
+                    stray.push(key);
+                }
+            }
+        }
+    }
+
+    /// True when a record has the part under this key.
+    pub(in super::super) fn has_part(
+        &self,
+        space: Space,
+        key: &[u8],
+    ) -> Result<bool, JournalError> {
+        let (record, number) = key
+            .get(1..)
+            .and_then(|rest| rest.split_last_chunk::<4>())
+            .ok_or_else(|| keys::malformed(key))?;
+        let parts = match self.ordered.get(space, record)? {
+            Some(value) => record::open(record, &value)?.parts(),
+            None => 0,
+        };
+        Ok((u32::from_be_bytes(*number) as usize) < parts)
+    }
+
     /// Removes records.
     pub(in super::super) fn remove_all(&self, changes: &[Change]) -> Result<(), JournalError> {
         let _exclusive = self.exclusive();

@@ -1,4 +1,5 @@
-//! The coordinator's disk is full: what it cannot write it must not acknowledge.
+//! The coordinator's disk is full: what it cannot write it must not acknowledge, and it goes on by
+//! itself when there is room.
 
 mod mount;
 
@@ -7,18 +8,22 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use tokio::process::Command;
 
 use super::Case;
-use crate::support::client::Api;
+use crate::support::client::{Answer, Api};
+use crate::support::command::finish;
+use crate::support::dev::Dev;
 use crate::support::fleet::Fleet;
 use crate::support::nats::Nats;
-use crate::support::skip;
+use crate::support::process::Process;
 use crate::support::until::{SOON, until};
+use crate::support::{binary, paths, skip};
 use mount::Disk;
 
 const PAUSE: Duration = Duration::from_millis(600);
-/// Bytes of the disk: room for the journal of the load.
-const DISK: u64 = 96 << 20;
+/// Bytes of the disk: room for the journal of the load, and well more than is kept in reserve.
+const DISK: u64 = 256 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_of_the_coordinator_is_full() {
@@ -38,22 +43,44 @@ async fn the_disk_of_the_coordinator_is_full() {
     case.begin(&fleet).await;
     let keeper = fleet.api.deploy(KEEPER).await;
     let (much, fillers) = ("x".repeat(256 << 10), Mutex::new(Vec::new()));
+    let lines = fleet.coordinator.lines();
     while case.goes_on(PAUSE).await {
         disk.fill();
-        // It notices at the next write that needs room, and must not go on as if nothing were.
-        let lines = fleet.coordinator.lines();
-        until(SOON, "the end of a coordinator whose disk is full", || async {
-            let started = start(&fleet.api, &keeper, &much).await;
-            fillers.lock().unwrap().extend(started);
-            lines.ended().then_some(())
+        // Nothing more is taken up, and all that is known can be read.
+        let refused = until(SOON, "a start that is refused", || async {
+            let answer = start(&fleet.api, &keeper, &much).await?;
+            match answer.status.as_u16() {
+                507 => Some(answer),
+                _ => {
+                    fillers.lock().unwrap().push(answer.body["id"].as_str()?.to_owned());
+                    None
+                }
+            }
         })
         .await;
-        let status = fleet.coordinator.ended().await;
-        assert!(!status.success(), "{status}");
+        assert_eq!(refused.body["code"], json!("WL0608"), "{refused:?}");
+        assert!(refused.body["detail"].as_str().unwrap().contains("goes on by itself"));
+        if let Some(id) = fillers.lock().unwrap().first().cloned() {
+            assert_eq!(fleet.api.show(&id).await["id"], json!(id));
+            assert!(!fleet.api.history(&id).await.is_empty());
+        }
+        assert_eq!(fleet.api.get("/v1/instances").await.status.as_u16(), 200);
+        let metrics = fleet.api.get("/metrics").await.body.to_string();
+        assert!(metrics.contains("windlass_journal_paused 1"), "{metrics}");
+        case.moment(Duration::from_millis(50), PAUSE).await;
         disk.free();
-        fleet.coordinator.launch();
-        fleet.coordinator_ready().await;
+        // Nobody has to start anything again.
+        let accepted = until(SOON, "a start that is accepted again", || async {
+            let answer = start(&fleet.api, &keeper, &much).await?;
+            if !answer.status.is_success() {
+                return None;
+            }
+            Some(answer.body["id"].as_str()?.to_owned())
+        })
+        .await;
+        fillers.lock().unwrap().push(accepted);
     }
+    assert!(!lines.ended(), "the coordinator has ended:\n{}", fleet.coordinator.stderr());
     case.finish(&mut fleet).await;
     let fillers = fillers.into_inner().unwrap();
     for id in &fillers {
@@ -62,7 +89,39 @@ async fn the_disk_of_the_coordinator_is_full() {
     }
     println!("chaos disk-full: {} large starts were accepted", fillers.len());
     let log = fleet.coordinator.stderr();
-    assert!(log.contains("WL0708"), "no message says that the journal failed:\n{log}");
+    assert!(log.contains("the disk is full") && log.contains("there is room on the disk"), "{log}");
+    assert!(!log.contains("WL0708"), "the journal failed:\n{log}");
+}
+
+/// A start that finds the disk full or read-only says so, and not that anything is damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_says_what_is_the_matter_with_the_disk() {
+    let mut dev = Dev::start().await;
+    let workflow = dev.api.deploy(KEEPER).await;
+    dev.api.run(&workflow, &json!({})).await;
+    dev.kill().await;
+    let disk = match Disk::mount(dev.data(), 64 << 20).await {
+        Ok(disk) => disk,
+        Err(reason) => return skip("a start on a full disk", &reason, "mount"),
+    };
+    let data = dev.data().display().to_string();
+    let starts = async || {
+        let wrapper = disk.wrapper();
+        let mut command = Command::new(&wrapper[0]);
+        command.args(&wrapper[1..]).arg(binary::windlass()).current_dir(paths::root());
+        command.args(["run", "examples/hello.yaml", "--data-dir", &data]);
+        finish(Process::spawn(command)).await
+    };
+    disk.fill();
+    let full = starts().await;
+    disk.free();
+    disk.make_read_only().await;
+    let read_only = starts().await;
+    for (output, code, word) in [(full, "WL0608", "full"), (read_only, "WL0610", "EROFS")] {
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(code) && output.stderr.contains(word), "{output:?}");
+        assert!(!output.stderr.contains("backup"), "nothing is damaged: {output:?}");
+    }
 }
 
 /// Takes a large input, and ends.
@@ -72,10 +131,9 @@ do:
 - keep: {set: {kept: 1}}
 ";
 
-/// The id of an instance with this input, if the start was acknowledged.
-async fn start(api: &Api, workflow: &serde_json::Value, input: &str) -> Option<String> {
+/// What a start with this input is answered, if it is.
+async fn start(api: &Api, workflow: &serde_json::Value, input: &str) -> Option<Answer> {
     let body = json!({"workflow": workflow, "input": {"much": input}});
     let request = api.request(Method::POST, "/v1/instances").json(&body);
-    let answer = Api::send(request.timeout(Duration::from_secs(10))).await.ok()?;
-    answer.status.is_success().then(|| answer.body["id"].as_str().unwrap().to_owned())
+    Api::send(request.timeout(Duration::from_secs(10))).await.ok()
 }

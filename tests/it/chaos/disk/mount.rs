@@ -22,6 +22,7 @@ exec setpriv --pdeathsig KILL tail -f /dev/null
 pub(super) struct Disk {
     _holder: Process,
     wrapper: Vec<String>,
+    directory: PathBuf,
     /// The directory as seen through the holder.
     inside: PathBuf,
 }
@@ -63,7 +64,7 @@ impl Disk {
         let wrapper = wrapper.into_iter().map(str::to_owned).collect();
         let relative = directory.strip_prefix("/").map_err(|error| error.to_string())?;
         let inside = PathBuf::from(format!("/proc/{target}/root")).join(relative);
-        Ok(Self { _holder: holder, wrapper, inside })
+        Ok(Self { _holder: holder, wrapper, directory: directory.to_owned(), inside })
     }
 
     /// What runs a command where the disk is.
@@ -81,6 +82,14 @@ impl Disk {
     /// Gives back what `fill` took.
     pub(super) fn free(&self) {
         std::fs::remove_file(self.ballast()).unwrap();
+    }
+
+    /// From now on it can be read only.
+    pub(super) async fn make_read_only(&self) {
+        let mut command = Command::new(&self.wrapper[0]);
+        command.args(&self.wrapper[1..]).args(["mount", "-o", "remount,ro"]).arg(&self.directory);
+        let done = command.output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
     }
 
     fn ballast(&self) -> PathBuf {

@@ -6,6 +6,7 @@
 //! own: so there is one tree, and a group of commits is one batch.
 
 mod copy;
+mod log;
 mod open;
 mod room;
 mod salvage;
@@ -89,9 +90,17 @@ pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
     let _lock = open::lock(directory)?;
     let known = witness::read(directory).map_err(|error| format!("its witness: {error}"));
     let copy = Copy::take(directory, directory)?;
+    look_at(copy, known)
+}
+
+/// What is in a copy, and what it lacks of what is known.
+fn look_at(
+    copy: Copy,
+    known: Result<Option<Standing>, String>,
+) -> Result<CheckReport, JournalError> {
     let options = Options { missing: Missing::Report, ..Options::default() };
     let path = copy.path().to_owned();
-    open::in_time(directory, options.deadline, move || {
+    open::in_time(&path.clone(), options.deadline, move || {
         let sled = open::empty(&path, &options)?;
         let expected = Expected { standing: None, missing: options.missing };
         let journal = Store::expecting(sled, options.partitions, &expected)?;
@@ -105,6 +114,9 @@ pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
             Ok(None) => {}
             Err(damage) => report.damage.push(damage),
         }
+        drop(journal);
+        // Not before what reads it has ended.
+        drop(copy);
         Ok(report)
     })
 }

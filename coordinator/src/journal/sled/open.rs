@@ -14,8 +14,9 @@ use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPE
 
 use super::super::store::{Expected, Missing, Standing, Store};
 use super::super::{JournalError, disk};
+use super::copy::Copy;
 use super::witness::{self, Witness};
-use super::{Sled, SledJournal, room};
+use super::{Sled, SledJournal, log, room};
 
 /// sled's log within the directory.
 pub(super) const LOG: &str = "db";
@@ -54,6 +55,9 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     if known && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
         return Err(super::without_log(directory));
     }
+    if options.missing == Missing::Refuse {
+        refuse_torn(directory, standing.as_ref())?;
+    }
     let expected = Expected { standing, missing: options.missing };
     let (path, settings) = (directory.to_owned(), *options);
     // Whatever is read of a damaged store may panic or never end, so all of it is under the deadline.
@@ -69,6 +73,21 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     let witness = Witness::start(directory, &journal.standing()).map_err(unusable)?;
     journal.ordered.witness = Some(witness);
     Ok(journal)
+}
+
+/// sled clears what follows a message that it cannot read. Where sound ones follow, a copy shows whether
+/// it belongs to what was durable or to a group that was cut off, before the journal itself is touched.
+fn refuse_torn(directory: &Path, standing: Option<&Standing>) -> Result<(), JournalError> {
+    let unusable = |error: io::Error| disk::error(directory, &error);
+    if !directory.join(LOG).exists() || !log::is_torn(directory).map_err(unusable)? {
+        return Ok(());
+    }
+    tracing::warn!(directory = %directory.display(), "the journal is torn: a copy is looked at first");
+    let report = super::look_at(Copy::take(directory, directory)?, Ok(standing.cloned()))?;
+    match report.lost.is_empty() {
+        true => Ok(()),
+        false => Err(JournalError::Lost(report.lost)),
+    }
 }
 
 /// Whether there ever was a journal, and how far it had come as far as its witness can be read.

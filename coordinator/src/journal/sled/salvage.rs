@@ -17,7 +17,7 @@ use super::super::store::{Change, Missing, Order, Ordered, Space};
 use super::super::{Journal, JournalError, disk, keys, record};
 use super::copy::Copy;
 use super::open::{self, Options, in_time};
-use super::{Sled, SledJournal, witness};
+use super::{Sled, SledJournal, log, witness};
 
 /// Records written at a time.
 const BATCH: usize = 1_000;
@@ -39,6 +39,8 @@ pub struct SalvageReport {
     pub definitions: u64,
     /// Records that were found and fail their checksum.
     pub damaged: u64,
+    /// Damaged places in the log that were passed over to reach what follows.
+    pub passed_over: u64,
     /// Ranges of keys that cannot be read.
     pub unreadable: u64,
     /// Instances of which something was found and not all; they were left out. At most a thousand.
@@ -51,8 +53,8 @@ impl SalvageReport {
     /// True when nothing is known to be missing.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        let Self { damaged, unreadable, incomplete, missing, .. } = self;
-        *damaged == 0 && *unreadable == 0 && incomplete.is_empty() && missing.is_empty()
+        let Self { damaged, passed_over, unreadable, incomplete, missing, .. } = self;
+        *damaged == 0 && *passed_over == 0 && *unreadable == 0 && incomplete.is_empty() && missing.is_empty()
     }
 }
 
@@ -81,6 +83,7 @@ pub fn salvage(directory: &Path, to: &Path) -> Result<SalvageReport, JournalErro
     let mut report = SalvageReport::default();
     {
         let copy = Copy::take(directory, unfinished)?;
+        report.passed_over = log::mend(copy.path()).map_err(unusable)?;
         let source = readable(&copy)?;
         let (target, options) = (unfinished.to_owned(), Options::default());
         // Whatever is read of a damaged store may never end.

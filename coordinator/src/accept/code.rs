@@ -147,6 +147,11 @@ codes! {
         "The coordinator could not read or write its signing keys, the policy of secrets or the audit \
          trail in its data directory. `detail` says which. Check free space and permissions. While \
          the audit trail cannot be written, workers read no more secrets.";
+    /// The body did not come in time.
+    TooSlow = "WL0524", 408, "The request came too slowly",
+        "The body of the request was not there in time, so nothing was done. Send it again, over a \
+         faster line or in smaller parts. A head that does not come, and a connection without \
+         requests, are closed without an answer.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "The journal cannot be read or written",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

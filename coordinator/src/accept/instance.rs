@@ -1,13 +1,14 @@
 //! `/v1/instances`: questions about instances, and orders to them.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use windlass_proto::id::InstanceId;
 
+use super::gate::Room;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
@@ -103,7 +104,7 @@ pub(super) async fn show(
 /// Tells how an instance ended.
 ///
 /// 200 once it has ended, 202 while it has not. With `wait` the answer comes when it ends, at the
-/// latest after that time.
+/// latest after that time. When too many wait, who has waited longest is told 202 before its time.
 #[utoipa::path(get, path = "/v1/instances/{id}/output", tag = "instances", operation_id = "getInstanceOutput",
     params(("id" = String, Path, description = "The instance's id"),
         ("wait" = Option<String>, Query, description = "At most 60s", example = "30s")),
@@ -112,16 +113,13 @@ pub(super) async fn show(
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody)))]
 pub(super) async fn output(
     State(api): State<Api>,
+    Extension(room): Extension<Room>,
     OfInstance(id): OfInstance,
     mut query: Query,
 ) -> Result<(StatusCode, Json<Standing>), ApiProblem> {
     let wait = query.wait()?.unwrap_or_default();
     query.finish()?;
-    let outcome = tokio::select! {
-        outcome = api.coordinator.wait(id, wait) => outcome?,
-        () = api.closed() => None,
-    };
-    Ok(match outcome {
+    Ok(match api.outcome(&room, id, wait).await? {
         Some(outcome) => (StatusCode::OK, Json(Standing::ended(id, outcome))),
         None => (StatusCode::ACCEPTED, standing(&api, id).await?),
     })

@@ -1,5 +1,6 @@
 //! `/metrics`, `/healthz`, `/readyz`.
 
+mod connections;
 mod events;
 mod fleet;
 
@@ -10,8 +11,6 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-
-use windlass_proto::limits::{API_REQUESTS, API_WATCHERS};
 
 use super::code::Code;
 use super::problem::ApiProblem;
@@ -115,10 +114,11 @@ impl Text {
     responses((status = 200, description = "Prometheus text format", body = String,
         content_type = "text/plain", example = "windlass_uptime_seconds 12.5\n")))]
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
-    let requests = API_REQUESTS.saturating_sub(api.requests.available_permits());
-    let watchers = API_WATCHERS.saturating_sub(api.watchers.available_permits());
+    let requests = api.requests.used() + api.operators.used();
+    let watchers = api.watchers.used();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     let mut text = api.metrics.render(requests, watchers);
+    connections::add(&mut text, &api.sockets, &api.waits);
     if let Some(view) = api.coordinator.fleet().await {
         fleet::add(&mut text, &view, crate::clock::now());
     }

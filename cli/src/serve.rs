@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 use windlass_coordinator::accept::{self, ConnectionLimits, Exposure};
+use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::coordinator::Coordinator;
 use windlass_proto::limits;
 
@@ -43,6 +44,27 @@ pub(crate) struct ConnectionOptions {
 impl ConnectionOptions {
     fn limits(self) -> ConnectionLimits {
         ConnectionLimits { all: self.max_connections, client: self.max_client_connections }
+    }
+}
+
+/// How many instances that others have started may be open.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct QuotaOptions {
+    /// Open instances of those that one root has started, directly or through others; past it starts of
+    /// children wait, and fail after a minute
+    #[arg(long, env = "WINDLASS_MAX_ROOT_STARTS", default_value_t = limits::ROOT_STARTS,
+        value_name = "NUMBER")]
+    max_root_starts: usize,
+    /// Open instances in one namespace of those that others have started
+    #[arg(long, env = "WINDLASS_MAX_NAMESPACE_STARTS", default_value_t = limits::NAMESPACE_STARTS,
+        value_name = "NUMBER")]
+    max_namespace_starts: usize,
+}
+
+impl QuotaOptions {
+    /// What the coordinator takes.
+    pub(crate) fn quotas(self) -> StartQuotas {
+        StartQuotas { root: self.max_root_starts, namespace: self.max_namespace_starts }
     }
 }
 
@@ -135,8 +157,7 @@ mod tests {
     fn other_machines_are_let_in_only_when_told() {
         let check = |text: &str, allow_remote| {
             let bind = address(text).ok()?;
-            let connections =
-                ConnectionOptions { max_connections: 8, max_client_connections: 8 };
+            let connections = ConnectionOptions { max_connections: 8, max_client_connections: 8 };
             ServeOptions { bind, allow_remote, connections }.exposure().ok()
         };
         assert_eq!(check("127.0.0.1:0", false), Some(Exposure::Loopback));

@@ -23,6 +23,7 @@ mod secret;
 mod serve;
 mod start;
 mod state;
+mod suspension;
 pub mod view;
 mod watch;
 mod worker;
@@ -48,6 +49,12 @@ fn operation() -> Router<state::Api> {
         .route("/v1/instances/{id}/cancel", post(instance::cancel))
         .route("/v1/instances/{id}/suspend", post(instance::suspend))
         .route("/v1/instances/{id}/resume", post(instance::resume))
+        .route("/v1/suspensions", get(suspension::list))
+        .route("/v1/namespaces/{namespace}/suspend", post(suspension::suspend_namespace))
+        .route("/v1/namespaces/{namespace}/resume", post(suspension::resume_namespace))
+        .route("/v1/workflows/{namespace}/{name}/suspend", post(suspension::suspend_workflow))
+        .route("/v1/workflows/{namespace}/{name}/resume", post(suspension::resume_workflow))
+        .route("/v1/roots/{id}/cancel", post(suspension::cancel_root))
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(metrics::ready))
 }

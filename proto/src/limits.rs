@@ -37,6 +37,74 @@ pub const PAYLOAD_BYTES: usize = 16 << 20;
 /// Steps of the flow one instance may take in one turn before others get theirs.
 pub const TURN_STEPS: u32 = 1_000;
 
+/// Steps of expressions after which an instance leaves the rest of its turn to the next one: some
+/// milliseconds. The evaluation in progress ends first.
+pub const TURN_EVALUATION_STEPS: u64 = 250_000;
+
+/// What the messages of one turn of a partition may cost together, in steps of expressions, before
+/// what is decided is written and others get their turn.
+pub const TURN_COST: u64 = 500_000;
+
+/// What deciding on one message costs beside its expressions, in steps.
+pub const MESSAGE_COST: u64 = 1_000;
+
+/// What reading an instance from the journal costs, in steps.
+pub const LOAD_COST: u64 = 4_000;
+
+/// Steps one listening task may take to tell whether an event is for it. A dearer filter does not
+/// match: no event may be held up by one of many that listen.
+pub const FILTER_STEPS: u64 = 200_000;
+
+/// Steps that all who listen in one namespace, in one partition, may take together for one event;
+/// past it each has [`FILTER_LEAST_STEPS`] left, which does for all but a few filters.
+pub const EVENT_STEPS: u64 = 10_000_000;
+
+/// Steps that are left for each listening task, however many others listen.
+pub const FILTER_LEAST_STEPS: u64 = 1_000;
+
+/// Bytes of a compiled pattern of a filter that costs little to make.
+pub const PATTERN_BYTES_CHEAP: usize = 32 << 10;
+
+/// Steps that all listening tasks of one instance may take together for one event, before each has
+/// [`FILTER_LEAST_STEPS`] left: an instance is decided on as a whole.
+pub const INSTANCE_FILTER_STEPS: u64 = 1_000_000;
+
+/// What such a pattern costs, and what a larger one costs, in steps.
+pub const PATTERN_COSTS: (u64, u64) = (500, 100_000);
+
+/// Instances that may be open at once of those that one root has started, directly or through others,
+/// unless configured: a hundred megabytes of them.
+pub const ROOT_STARTS: usize = 10_000;
+
+/// Instances that may be open at once in one namespace of those that other instances have started,
+/// unless configured.
+pub const NAMESPACE_STARTS: usize = 50_000;
+
+/// Milliseconds a child waits for room under these quotas before its parent gets an error: a burst
+/// passes, a workflow that starts itself without end is told.
+pub const PARKED_MS: u64 = 60_000;
+
+/// Milliseconds between two looks whether children that wait can start.
+pub const PARKED_AGAIN_MS: u64 = 50;
+
+/// Instances above one, awaited or not, as a workflow may go on as a new instance of itself: as many as
+/// a history may have facts.
+pub const GENERATIONS: u32 = 1_000_000;
+
+/// Messages of one namespace that may wait in one partition before starts in it are refused; events
+/// alike.
+pub const INBOX_DEPTH: usize = 20_000;
+
+/// Messages of all namespaces that may wait in one partition before all starts are refused: some
+/// hundred megabytes.
+pub const INBOX_TOTAL: usize = 10 * INBOX_DEPTH;
+
+/// Messages that a partition takes in at once, to put them in line by namespace.
+pub const INBOX_TAKEN: usize = 20_000;
+
+/// Instances that one look for what a root has started cancels before it goes on.
+pub const CANCEL_PAGE: usize = 500;
+
 /// Facts an instance may journal in all: a loop without end stops here with a clear error.
 pub const INSTANCE_FACTS: u64 = 1_000_000;
 

@@ -31,6 +31,8 @@ const REASON_CHARS: usize = 1_000;
             description = "Statuses, repeated or separated by commas"),
         ("label" = Option<Vec<String>>, Query, description = "`name=value`",
             example = json!(["customer=42"])),
+        ("root" = Option<String>, Query,
+            description = "Started by this instance, directly or through others"),
         ("startedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
         ("startedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
         ("limit" = Option<usize>, Query, description = "1 to 1000, by default 100"),
@@ -72,6 +74,7 @@ fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
         started_after: query.moment("startedAfter")?,
         started_before: query.moment("startedBefore")?,
         labels,
+        root: query.parsed("root", str::parse::<InstanceId>)?,
     })
 }
 
@@ -134,6 +137,13 @@ pub(super) struct CancelRequest {
     reason: Option<String>,
 }
 
+impl CancelRequest {
+    /// Why, as it is kept.
+    pub(super) fn reason(self) -> Option<String> {
+        self.reason.map(|it| it.chars().take(REASON_CHARS).collect())
+    }
+}
+
 /// Cancels an instance.
 ///
 /// Answers once that is durable; tasks under way on workers are told to stop.
@@ -149,8 +159,7 @@ pub(super) async fn cancel(
     payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
     let request: CancelRequest = payload.json_or_default()?;
-    let reason = request.reason.map(|it| it.chars().take(REASON_CHARS).collect());
-    api.coordinator.cancel(id, reason).await?;
+    api.coordinator.cancel(id, request.reason()).await?;
     standing(&api, id).await
 }
 

@@ -125,6 +125,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     if let Some(view) = api.coordinator.bus_events() {
         events::add(&mut text, &view);
     }
+    let (started, too_dear) = api.coordinator.admission_counts();
+    let help = "Open instances that other instances have started, as far as they count for quotas.";
+    text.single("windlass_started_by_instances", "gauge", help, started as u64);
+    let help = "Filters of events that took too many steps, and so did not match.";
+    text.single("windlass_event_filters_too_dear_total", "counter", help, too_dear);
     let help = "Audit events that are not on disk; past a limit no more secrets are read.";
     let waiting = api.coordinator.audit_waiting();
     text.single("windlass_audit_events_waiting", "gauge", help, waiting as u64);

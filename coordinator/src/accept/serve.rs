@@ -82,12 +82,7 @@ pub async fn serve(
 }
 
 /// Takes connections, and closes those whose time is over.
-async fn accept(
-    listener: &TcpListener,
-    api: &Api,
-    router: &Router,
-    connections: &mut JoinSet<()>,
-) {
+async fn accept(listener: &TcpListener, api: &Api, router: &Router, connections: &mut JoinSet<()>) {
     let mut sweeps = tokio::time::interval(Duration::from_millis(API_SWEEP_MS));
     loop {
         let accepted = tokio::select! {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::{Coordinator, Options};
 use windlass_coordinator::identity::IdentityOptions;
@@ -40,6 +41,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) files: Option<PathBuf>,
     /// How long ended instances are kept; none keeps them for ever.
     pub(crate) retention: Option<Duration>,
+    /// How many instances that others have started may be open.
+    pub(crate) quotas: StartQuotas,
     /// Who may read which secrets.
     pub(crate) secrets: SecretArgs,
     /// How tasks prove who they are.
@@ -108,7 +111,7 @@ const WORKER: &str = "embedded";
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, worker, files, retention, secrets, identity } = options;
+    let EmbeddedOptions { data_dir, worker, files, retention, quotas, secrets, identity } = options;
     let secrets = secrets.options(data_dir.as_deref(), identity);
     let definitions = Arc::new(Definitions {
         catalog: OnceLock::new(),
@@ -122,8 +125,9 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
     let hands = worker.clone();
-    let start =
-        move || start(data_dir.as_deref(), hands, &definitions, runtime, retention, secrets);
+    let start = move || {
+        start(data_dir.as_deref(), hands, &definitions, runtime, (retention, quotas), secrets)
+    };
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator = started
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
@@ -137,7 +141,7 @@ fn start(
     worker: Worker,
     definitions: &Definitions,
     runtime: Handle,
-    retention: Option<Duration>,
+    (retention, quotas): (Option<Duration>, StartQuotas),
     secrets: SecretsOptions,
 ) -> Result<Coordinator, StartError> {
     let journal: Arc<dyn Journal> = match data_dir {
@@ -152,6 +156,7 @@ fn start(
     let options = Options {
         functions: Some(worker.function_names()),
         retention,
+        quotas,
         secrets: Some(secrets.clone()),
         ..Options::default()
     };

@@ -76,6 +76,74 @@ pub const PAYLOAD_BYTES: usize = 16 << 20;
 /// Steps of the flow one instance may take in one turn before others get theirs.
 pub const TURN_STEPS: u32 = 1_000;
 
+/// Steps of expressions after which an instance leaves the rest of its turn to the next one: some
+/// milliseconds. The evaluation in progress ends first.
+pub const TURN_EVALUATION_STEPS: u64 = 250_000;
+
+/// What the messages of one turn of a partition may cost together, in steps of expressions, before
+/// what is decided is written and others get their turn.
+pub const TURN_COST: u64 = 500_000;
+
+/// What deciding on one message costs beside its expressions, in steps.
+pub const MESSAGE_COST: u64 = 1_000;
+
+/// What reading an instance from the journal costs, in steps.
+pub const LOAD_COST: u64 = 4_000;
+
+/// Steps one listening task may take to tell whether an event is for it. A dearer filter does not
+/// match: no event may be held up by one of many that listen.
+pub const FILTER_STEPS: u64 = 200_000;
+
+/// Steps that all who listen in one namespace, in one partition, may take together for one event;
+/// past it each has [`FILTER_LEAST_STEPS`] left, which does for all but a few filters.
+pub const EVENT_STEPS: u64 = 10_000_000;
+
+/// Steps that are left for each listening task, however many others listen.
+pub const FILTER_LEAST_STEPS: u64 = 1_000;
+
+/// Bytes of a compiled pattern of a filter that costs little to make.
+pub const PATTERN_BYTES_CHEAP: usize = 32 << 10;
+
+/// Steps that all listening tasks of one instance may take together for one event, before each has
+/// [`FILTER_LEAST_STEPS`] left: an instance is decided on as a whole.
+pub const INSTANCE_FILTER_STEPS: u64 = 1_000_000;
+
+/// What such a pattern costs, and what a larger one costs, in steps.
+pub const PATTERN_COSTS: (u64, u64) = (500, 100_000);
+
+/// Instances that may be open at once of those that one root has started, directly or through others,
+/// unless configured: a hundred megabytes of them.
+pub const ROOT_STARTS: usize = 10_000;
+
+/// Instances that may be open at once in one namespace of those that other instances have started,
+/// unless configured.
+pub const NAMESPACE_STARTS: usize = 50_000;
+
+/// Milliseconds a child waits for room under these quotas before its parent gets an error: a burst
+/// passes, a workflow that starts itself without end is told.
+pub const PARKED_MS: u64 = 60_000;
+
+/// Milliseconds between two looks whether children that wait can start.
+pub const PARKED_AGAIN_MS: u64 = 50;
+
+/// Instances above one, awaited or not, as a workflow may go on as a new instance of itself: as many as
+/// a history may have facts.
+pub const GENERATIONS: u32 = 1_000_000;
+
+/// Messages of one namespace that may wait in one partition before starts in it are refused; events
+/// alike.
+pub const INBOX_DEPTH: usize = 20_000;
+
+/// Messages of all namespaces that may wait in one partition before all starts are refused: some
+/// hundred megabytes.
+pub const INBOX_TOTAL: usize = 10 * INBOX_DEPTH;
+
+/// Messages that a partition takes in at once, to put them in line by namespace.
+pub const INBOX_TAKEN: usize = 20_000;
+
+/// Instances that one look for what a root has started cancels before it goes on.
+pub const CANCEL_PAGE: usize = 500;
+
 /// Facts an instance may journal in all: a loop without end stops here with a clear error.
 pub const INSTANCE_FACTS: u64 = 1_000_000;
 
@@ -114,8 +182,52 @@ pub const API_WAIT_MS: u64 = 60_000;
 /// Milliseconds one API request may take in all: the longest wait, and time to read and answer.
 pub const API_REQUEST_MS: u64 = 75_000;
 
-/// API requests handled at once; past it the answer is 429, while memory still has room.
+/// API requests handled at once, without those that wait, watch or operate; past it the answer is 429,
+/// while memory still has room.
 pub const API_REQUESTS: usize = 1_024;
+
+/// Callers of the API that wait for an outcome at once. Past it the one that has waited longest is
+/// told that there is none yet: nobody who waits keeps others from it.
+pub const API_WAITS: usize = 2_048;
+
+/// Requests of probes and operators (show, cancel, suspend, resume, metrics, readiness) handled at
+/// once. They have room of their own, as they are what helps when all other room is taken.
+pub const API_OPERATORS: usize = 256;
+
+/// Connections of the API open at once, unless configured; fewer where the process may not open that
+/// many descriptors. Each takes some ten kilobytes.
+pub const API_CONNECTIONS: usize = 8_192;
+
+/// Connections of one client address, unless configured: three quarters of all, as one address may
+/// be a proxy or all of this machine.
+pub const API_CLIENT_CONNECTIONS: usize = API_CONNECTIONS / 4 * 3;
+
+/// Milliseconds the head of a request may take from its first byte: it is a few hundred bytes.
+pub const API_HEAD_MS: u64 = 10_000;
+
+/// Milliseconds the body of a request may take: the largest one at two megabits a second.
+pub const API_BODY_MS: u64 = 70_000;
+
+/// Milliseconds a connection stays open without a request. Pools of clients commonly keep one for 90 s,
+/// and see that it was closed.
+pub const API_IDLE_MS: u64 = 75_000;
+
+/// Milliseconds a client may take nothing of an answer that is there for it.
+pub const API_STALL_MS: u64 = 30_000;
+
+/// Milliseconds between two looks for connections whose time is over.
+pub const API_SWEEP_MS: u64 = 1_000;
+
+/// Milliseconds until the next connection is accepted after one could not be: descriptors that are
+/// short now may not be soon, and a loop without a pause would only burn a core.
+pub const API_ACCEPT_PAUSE_MS: u64 = 50;
+
+/// Milliseconds a body waits for memory that others hold before the answer is 429.
+pub const API_BODY_ROOM_MS: u64 = 2_000;
+
+/// Descriptors kept for all but connections of the API, at least and at most; a quarter of what there
+/// are in between: the journal, the bus, workers' connections and processes.
+pub const RESERVED_DESCRIPTORS: (usize, usize) = (64, 4_096);
 
 /// Bytes of request bodies held at once, over all requests: sixteen of the largest.
 pub const API_BODY_BYTES: usize = 16 * PAYLOAD_BYTES;

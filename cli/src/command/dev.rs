@@ -8,7 +8,7 @@ use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::WorkerOptions;
 use crate::secrets::{IdentityArgs, SecretArgs};
-use crate::serve::ServeOptions;
+use crate::serve::{QuotaOptions, ServeOptions};
 use crate::signal;
 
 /// Run everything in one process: API, coordinator, worker.
@@ -30,6 +30,8 @@ pub(crate) struct Args {
     retention_days: u32,
     #[command(flatten)]
     serve: ServeOptions,
+    #[command(flatten)]
+    quotas: QuotaOptions,
     #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
@@ -53,6 +55,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         worker: args.worker,
         files: Some(PathBuf::from(".")),
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        quotas: args.quotas.quotas(),
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),
     };

@@ -208,6 +208,10 @@ pub const API_HEAD_MS: u64 = 10_000;
 /// Milliseconds the body of a request may take: the largest one at two megabits a second.
 pub const API_BODY_MS: u64 = 70_000;
 
+/// Milliseconds without a byte after which a body counts as one that does not come, where connections
+/// are short.
+pub const API_UNMOVED_MS: u64 = 1_000;
+
 /// Milliseconds a connection stays open without a request. Pools of clients commonly keep one for 90 s,
 /// and see that it was closed.
 pub const API_IDLE_MS: u64 = 75_000;

@@ -46,7 +46,7 @@ async fn a_spawn_bomb_harms_nobody_else_and_is_stopped_by_its_root() {
     let bomb = dev.api.deploy(BOMB).await;
     let victim = Victim::begin(&dev.api).await;
     let root = dev.api.start(&bomb, &json!({})).await;
-    grows(&dev.api, 1_000).await;
+    grows(&dev.api, quota).await;
     for _ in 0..size() {
         crate::support::until::moment(std::time::Duration::from_secs(3)).await;
     }

@@ -59,7 +59,7 @@ struct Working(Arc<Socket>);
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.enters(Phase::Idle);
+        self.0.answered();
     }
 }
 
@@ -113,8 +113,13 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before && self.socket.phase() == Phase::Idle {
-            self.socket.enters(Phase::Head);
+        if buffer.filled().len() > before {
+            match self.socket.phase() {
+                Phase::Idle => self.socket.enters(Phase::Head),
+                // It counts from its last byte; how long it takes in all, who reads it sees to.
+                Phase::Body => self.socket.enters(Phase::Body),
+                Phase::Head | Phase::Working | Phase::Stalled => {}
+            }
         }
         result
     }

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use windlass_proto::limits::{API_BODY_MS, API_HEAD_MS, API_IDLE_MS, API_STALL_MS};
+use windlass_proto::limits::{API_BODY_MS, API_HEAD_MS, API_IDLE_MS, API_STALL_MS, API_UNMOVED_MS};
 
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub(in crate::accept) struct Socket {
     phase: AtomicU8,
     /// Milliseconds from `began` to the beginning of the phase.
     since: AtomicU64,
+    /// True once a request was answered.
+    proven: AtomicBool,
     close: Notify,
 }
 
@@ -71,6 +73,7 @@ impl Socket {
             began: Instant::now(),
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU64::new(0),
+            proven: AtomicBool::new(false),
             close: Notify::new(),
         }
     }
@@ -84,6 +87,28 @@ impl Socket {
     pub(in crate::accept) fn enters(&self, phase: Phase) {
         self.since.store(millis(self.began), Ordering::Release);
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// A request was answered, and no other one has begun.
+    pub(super) fn answered(&self) {
+        self.proven.store(true, Ordering::Release);
+        self.enters(Phase::Idle);
+    }
+
+    /// How little is lost when it is closed; nothing when it works. Those that never had a request
+    /// answered and do not get on with their first go before those that have been of use.
+    fn dispensable(&self) -> Option<u8> {
+        let proven = self.proven.load(Ordering::Acquire);
+        let rank = match self.phase() {
+            Phase::Idle | Phase::Head if !proven => 4,
+            Phase::Body if self.lasts() > API_UNMOVED_MS => 4,
+            Phase::Idle => 3,
+            Phase::Head => 2,
+            Phase::Body => 1,
+            Phase::Stalled => 0,
+            Phase::Working => return None,
+        };
+        Some(rank)
     }
 
     /// Milliseconds it has been at what it is at.
@@ -139,20 +164,11 @@ impl Open {
         Some(socket)
     }
 
-    /// The one that has been at what it is at for longest, of those that nothing is lost with, or less
-    /// than with others: idle ones first, then those whose requests are not there yet, then those
-    /// that do not take their answers.
+    /// The one that is missed least; of several, the one that has been at what it is at for longest.
     fn least(&self, fits: impl Fn(&Socket) -> bool) -> Option<u64> {
-        let rank = |phase: Phase| match phase {
-            Phase::Idle => Some(3_u8),
-            Phase::Head => Some(2),
-            Phase::Body => Some(1),
-            Phase::Stalled => Some(0),
-            Phase::Working => None,
-        };
         let open = self.sockets.iter().filter(|(_, socket)| fits(socket));
         let ranked = open
-            .filter_map(|(number, it)| Some(((rank(it.phase())?, it.lasts(), *number), *number)));
+            .filter_map(|(number, it)| Some(((it.dispensable()?, it.lasts(), *number), *number)));
         ranked.max().map(|(_, number)| number)
     }
 }
@@ -354,6 +370,7 @@ mod tests {
             .into_iter()
             .map(|phase| {
                 let place = sockets.enter(client(1)).unwrap();
+                place.socket.answered();
                 place.socket.enters(phase);
                 place
             })
@@ -371,6 +388,19 @@ mod tests {
         assert_eq!((sockets.count(), sockets.refused()), (4, 1));
         drop(late);
         assert!(sockets.enter(client(3)).is_some());
+    }
+
+    #[test]
+    fn one_that_was_of_use_stays_before_one_that_never_was() {
+        let sockets = sockets(2, 2);
+        let useful = sockets.enter(client(1)).unwrap();
+        useful.socket.answered();
+        let half_sent = sockets.enter(client(1)).unwrap();
+        half_sent.socket.enters(Phase::Head);
+        let new = sockets.enter(client(1));
+        assert!(new.is_some());
+        assert!(half_sent.socket.closed().now_or_never().is_some());
+        assert!(useful.socket.closed().now_or_never().is_none());
     }
 
     #[test]

@@ -62,6 +62,7 @@ async fn a_coordinator_that_is_away_delays_what_cannot_be_told_and_faults_nothin
     }
     let workflow = house.fleet.api.deploy(&definition(&stub.url("/pay"), secrets)).await;
 
+    // Nobody has logged in yet: nor does the store have the keys that it fetches from the coordinator.
     // All that it takes has come to the worker when it goes on, and the coordinator is away.
     house.fleet.workers[0].stop().await;
     let (api, workflow) = (&house.fleet.api, &workflow);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Options};
 use windlass_coordinator::identity::IdentityOptions;
@@ -42,6 +43,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) files: Option<PathBuf>,
     /// How long ended instances are kept; none keeps them for ever.
     pub(crate) retention: Option<Duration>,
+    /// How many instances that others have started may be open.
+    pub(crate) quotas: StartQuotas,
     /// Who may read which secrets.
     pub(crate) secrets: SecretArgs,
     /// How tasks prove who they are.
@@ -110,7 +113,7 @@ const WORKER: &str = "embedded";
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, journal, worker, files, retention, secrets, identity } =
+    let EmbeddedOptions { data_dir, journal, worker, files, retention, quotas, secrets, identity } =
         options;
     let secrets = secrets.options(data_dir.as_deref(), identity);
     let definitions = Arc::new(Definitions {
@@ -127,7 +130,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
     let hands = worker.clone();
     let start = move || {
         let journal = open_journal(data_dir.as_deref(), journal)?;
-        start(journal, hands, &definitions, runtime, retention, secrets)
+        start(journal, hands, &definitions, runtime, (retention, quotas), secrets)
     };
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator =
@@ -153,7 +156,7 @@ fn start(
     worker: Worker,
     definitions: &Definitions,
     runtime: Handle,
-    retention: Option<Duration>,
+    (retention, quotas): (Option<Duration>, StartQuotas),
     secrets: SecretsOptions,
 ) -> Result<Coordinator, StartError> {
     // The journal is locked: the directory is this process's alone.
@@ -161,6 +164,7 @@ fn start(
     let options = Options {
         functions: Some(worker.function_names()),
         retention,
+        quotas,
         secrets: Some(secrets.clone()),
         ..Options::default()
     };

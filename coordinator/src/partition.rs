@@ -9,15 +9,19 @@
 
 mod batch;
 mod events;
+mod filters;
 mod held;
 mod instances;
+mod lanes;
 mod message;
 mod news;
 mod owner;
+mod parked;
 mod release;
 mod reports;
 mod resident;
 mod routing;
+mod take;
 mod timers;
 
 use std::collections::HashMap;
@@ -29,6 +33,7 @@ use windlass_proto::time::Timestamp;
 
 pub use batch::Batch;
 pub(crate) use events::identity;
+pub use filters::Filters;
 pub use message::{
     Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
@@ -36,10 +41,13 @@ pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
 pub use release::{Release, World};
 pub(crate) use resident::fold;
 
+use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::engine::Instance;
 use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
+use lanes::Lanes;
+use parked::Parked;
 use resident::{Resident, Residents};
 use routing::Routing;
 use timers::Timers;
@@ -59,6 +67,10 @@ pub struct Shared {
     pub epoch: u64,
     /// Workers that may be lost while they hold one visit of a task, before it is given up.
     pub losses: u32,
+    /// Which instances may start.
+    pub admission: Arc<Admission>,
+    /// Filters of events that took too many steps.
+    pub filters: Arc<Filters>,
 }
 
 /// A share of the instances.
@@ -78,6 +90,12 @@ pub struct Partition {
     seen: HashMap<Arc<[u8]>, u64>,
     /// What is told of instances.
     lifecycle: Level,
+    /// Messages that wait for their turn.
+    lanes: Lanes,
+    /// Children whose start waits.
+    parked: Parked,
+    /// What the turn in progress has cost, in steps of expressions.
+    cost: u64,
 }
 
 impl Partition {
@@ -99,6 +117,9 @@ impl Partition {
             durable: Arc::new(AtomicU64::new(0)),
             seen: HashMap::new(),
             lifecycle: Level::Off,
+            lanes: Lanes::default(),
+            parked: Parked::default(),
+            cost: 0,
         })
     }
 
@@ -131,7 +152,8 @@ impl Partition {
         Ok((self.seal(batch)?, next))
     }
 
-    /// One turn at `now`: the messages, then the timers that are due.
+    /// One turn at `now`: messages, then timers that are due, as many as one turn has room for.
+    /// Messages beyond wait in line by namespace; see [`Partition::next_wake`].
     ///
     /// # Errors
     /// When the journal cannot be read, or holds damaged records.
@@ -141,15 +163,34 @@ impl Partition {
         messages: &mut Vec<Message>,
     ) -> Result<Batch, JournalError> {
         let mut batch = self.batch(now);
-        for message in messages.drain(..) {
-            self.take(&mut batch, message)?;
-        }
+        self.cost = 0;
+        self.take_all(&mut batch, messages)?;
+        self.admit_parked(&mut batch)?;
         self.fire_timers(&mut batch)?;
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
         self.residents.shed(durable);
         self.seen.retain(|_, recorded| *recorded > durable);
         self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
+        Ok(batch)
+    }
+
+    /// Answers messages that only ask; nothing is decided, and what waits in line goes on waiting. For as
+    /// long as nothing can be written.
+    ///
+    /// # Errors
+    /// As for [`Partition::turn`].
+    pub fn look(
+        &mut self,
+        now: Timestamp,
+        messages: &mut Vec<Message>,
+    ) -> Result<Batch, JournalError> {
+        let mut batch = self.batch(now);
+        for message in messages.drain(..) {
+            self.take(&mut batch, message)?;
+        }
+        let batch = self.seal(batch)?;
+        self.residents.shed(self.durable.load(Ordering::Acquire));
         Ok(batch)
     }
 
@@ -164,10 +205,27 @@ impl Partition {
         self.lifecycle = lifecycle;
     }
 
-    /// When the next timer is due, or needs looking up.
+    /// When the next turn has something to do even without new messages: at once when messages wait
+    /// in line, else when the next timer is due or needs looking up, or a child may start.
     #[must_use]
     pub fn next_wake(&self) -> Timestamp {
-        self.timers.next_wake()
+        if !self.lanes.is_empty() {
+            return Timestamp(0);
+        }
+        let timers = self.timers.next_wake();
+        self.parked.next_wake().map_or(timers, |it| it.min(timers))
+    }
+
+    /// Messages that wait in line, by namespace; events as `None`.
+    #[must_use]
+    pub fn waiting(&self) -> HashMap<Option<Arc<str>>, usize> {
+        self.lanes.depths()
+    }
+
+    /// Children whose start waits.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.len()
     }
 
     /// Instances held in memory.
@@ -194,9 +252,14 @@ impl Partition {
             let Some(resident) = self.residents.get_mut(id) else { continue };
             let write = resident.write(batch.number)?;
             let (sequence, ended) = (resident.instance.sequence, resident.instance.ending.clone());
+            let (parent, namespace) =
+                (resident.instance.parent, resident.plan.id.namespace.clone());
             batch.commit.writes.push(write);
             self.tell_watchers(&mut batch, id, sequence, ended.as_ref());
             if ended.is_some() {
+                if let Some(parent) = parent {
+                    self.shared.admission.leave(id, parent.root(), &namespace);
+                }
                 self.residents.retire(id, batch.number);
             }
         }

@@ -115,7 +115,7 @@ pub(crate) async fn perform(
     if let Ok(value) = result {
         // What was done was done: the time that a task without a deadline has is not that of its result.
         let limit = time_left(assignment);
-        result = bounded(attempt.protect(value), limit, cancelled, || late()).await;
+        result = bounded(attempt.protect(value), limit, cancelled, late).await;
     }
     let result = result.map_err(|problem| attempt.seal.problem(problem));
     if let Some(lease) = attempt.lease.take() {

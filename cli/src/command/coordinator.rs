@@ -26,7 +26,7 @@ use crate::embedded::{PARTITIONS, StartError};
 use crate::error::CliError;
 use crate::options::{JournalOptions, duration};
 use crate::secrets::{IdentityArgs, SecretArgs};
-use crate::serve::ServeOptions;
+use crate::serve::{QuotaOptions, ServeOptions};
 use crate::{output, signal};
 
 /// Run the coordinator of a fleet: it keeps every fact and sends tasks to workers over NATS.
@@ -78,6 +78,8 @@ struct RunArgs {
     events: EventArgs,
     #[command(flatten)]
     serve: ServeOptions,
+    #[command(flatten)]
+    quotas: QuotaOptions,
     #[command(flatten)]
     nats: Nats,
     #[command(flatten)]
@@ -171,7 +173,9 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         return Err(CliError::coded(&NOT_STARTED, &detail));
     }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
-    let options = Options { retention, losses: Some(args.max_losses), ..Options::default() };
+    let quotas = args.quotas.quotas();
+    let options =
+        Options { retention, losses: Some(args.max_losses), quotas, ..Options::default() };
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
     let missing = args.identity.journal.missing();
     let settings = sled::Options { partitions: PARTITIONS, missing, ..sled::Options::default() };

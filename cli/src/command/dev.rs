@@ -8,7 +8,7 @@ use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::{JournalOptions, WorkerOptions};
 use crate::secrets::{IdentityArgs, SecretArgs};
-use crate::serve::ServeOptions;
+use crate::serve::{QuotaOptions, ServeOptions};
 use crate::signal;
 
 /// Run everything in one process: API, coordinator, worker.
@@ -33,6 +33,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     serve: ServeOptions,
     #[command(flatten)]
+    quotas: QuotaOptions,
+    #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
     secrets: SecretArgs,
@@ -56,6 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         worker: args.worker,
         files: Some(PathBuf::from(".")),
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        quotas: args.quotas.quotas(),
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),
     };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uuid::Uuid;
+use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Deployed, Outcome, Start, Started, WorkflowRef,
 };
@@ -87,8 +88,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let (data_dir, journal) = (args.data_dir, args.journal);
     let (worker, retention) = (args.worker, None);
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
+    let quotas = StartQuotas::default();
     let options =
-        EmbeddedOptions { data_dir, journal, worker, files, retention, secrets, identity };
+        EmbeddedOptions { data_dir, journal, worker, files, retention, quotas, secrets, identity };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

@@ -54,7 +54,11 @@ impl Coordinator {
         options: Options,
         outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
-        Ok(Self { runtime: Arc::new(Runtime::start(journal, options, outside)?) })
+        let coordinator = Self { runtime: Arc::new(Runtime::start(journal, options, outside)?) };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            coordinator.go_on_cancelling(&runtime);
+        }
+        Ok(coordinator)
     }
 
     /// Stops: decisions taken are made durable, open work stays open in the journal. Blocking.
@@ -162,10 +166,14 @@ impl Coordinator {
         ended: Option<oneshot::Sender<Ending>>,
     ) -> Result<Started, CoordinatorError> {
         self.needs_room()?;
-        if self.runtime.is_overloaded() {
+        let WorkflowRef { namespace, name, .. } = &start.workflow;
+        if let Some(suspended) = self.runtime.admission.suspended(namespace, name) {
+            return self.repeats(&start, suspended).await;
+        }
+        if self.runtime.is_overloaded(Some(namespace)) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
-        if !self.runtime.links.admits(&start.workflow.namespace) {
+        if !self.runtime.links.admits(namespace) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         let plan = self.plan(&start.workflow).await?;
@@ -347,7 +355,7 @@ impl Coordinator {
             return Err(self.stopped());
         }
         self.needs_room()?;
-        if self.runtime.is_overloaded() {
+        if self.runtime.is_overloaded(None) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         let (done, consumed) = oneshot::channel();
@@ -387,7 +395,7 @@ impl Coordinator {
     }
 
     /// What would have to be written is refused before anything is decided, while there is no room.
-    fn needs_room(&self) -> Result<(), CoordinatorError> {
+    pub(super) fn needs_room(&self) -> Result<(), CoordinatorError> {
         let room = self.room();
         if !room.paused {
             return Ok(());
@@ -408,7 +416,7 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         id: InstanceId,
         message: Message,
@@ -442,7 +450,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// The id a start gets: the caller's, one that is a function of the idempotency key, or a new one.
-fn instance_id(start: &Start) -> InstanceId {
+pub(super) fn instance_id(start: &Start) -> InstanceId {
     match (start.id, &start.idempotency_key) {
         (Some(id), _) => id,
         (None, Some(key)) => {

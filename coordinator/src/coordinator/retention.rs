@@ -89,6 +89,7 @@ mod tests {
             ended_at: Some(Timestamp(at)),
             labels: Vec::new(),
             parent: None,
+            root: None,
             output: None,
             error: None,
         };

@@ -11,6 +11,7 @@ use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::{Options, Outside};
+use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::dispatch::{Queue, Reporter};
 use crate::events::{EventsView, Outlet};
@@ -18,15 +19,12 @@ use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::partition::{
-    Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
+    Filters, Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
 };
 use crate::secrets::{Secrets, SecretsOptions};
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
 const COMMIT_QUEUE: usize = 16;
-
-/// Messages that may wait in one partition before new work is refused.
-const INBOX_DEPTH: usize = 20_000;
 
 /// A running coordinator.
 pub(super) struct Runtime {
@@ -36,6 +34,8 @@ pub(super) struct Runtime {
     owners: Mutex<Vec<Owner>>,
     /// Dropped to end what removes old instances.
     retention: Mutex<Option<Sender<()>>>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) filters: Arc<Filters>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
 }
@@ -127,6 +127,7 @@ impl Runtime {
             Some(secrets) => secrets,
             None => Arc::new(in_memory()?),
         };
+        let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let options = definition::Options {
@@ -149,12 +150,16 @@ impl Runtime {
             committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
             retention: Mutex::new(Some(retention)),
+            admission: Arc::new(Admission::open(journal.clone(), quotas)?),
+            filters: Arc::default(),
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
         };
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal.clone(), stopping, failed)?;
-        let shared = Shared { journal, catalog, epoch, losses };
+        let filters = runtime.filters.clone();
+        let admission = runtime.admission.clone();
+        let shared = Shared { journal, catalog, epoch, losses, admission, filters };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {
                 world: links.clone(),
@@ -200,9 +205,12 @@ impl Runtime {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// True when too many messages wait already.
-    pub(super) fn is_overloaded(&self) -> bool {
-        self.links.inboxes.iter().any(|inbox| inbox.depth() > INBOX_DEPTH)
+    /// True when too many messages of a namespace wait already, or too many events for `None`, or too
+    /// many in all.
+    pub(super) fn is_overloaded(&self, namespace: Option<&str>) -> bool {
+        self.links.inboxes.iter().any(|inbox| {
+            inbox.depth() > limits::INBOX_TOTAL || inbox.waiting(namespace) > limits::INBOX_DEPTH
+        })
     }
 
     /// Stops taking turns, makes durable what was decided, and ends the threads. Blocking.

@@ -36,6 +36,8 @@ pub(super) const EPOCH: &[u8] = b"ne";
 pub(super) const TALLY: &[u8] = b"nt";
 /// In the common space: a definition by digest.
 pub(super) const DEFINITION: u8 = b'd';
+/// In the common space: what is suspended.
+pub(super) const SUSPENDED: u8 = b'p';
 /// In the common space: the current digest of a workflow id.
 pub(super) const CURRENT: u8 = b'w';
 

@@ -15,6 +15,7 @@ mod read;
 mod recent;
 mod ring;
 mod save;
+mod suspended;
 mod tally;
 mod verify;
 
@@ -31,12 +32,14 @@ use super::{
     CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, StoredDefinition,
     StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
+use crate::admission::Suspended;
 use recent::Recent;
 use verify::Verification;
 
 pub(super) use commit::settle_all;
 pub(super) use read::stored_head;
 pub(super) use ring::{check_ring, in_slot};
+pub(super) use suspended::decode as suspended;
 pub use tally::Standing;
 pub(super) use tally::Tally;
 
@@ -465,6 +468,18 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError> {
         self.read_definitions()
+    }
+
+    fn put_suspended(
+        &self,
+        what: &Suspended,
+        since: Option<Timestamp>,
+    ) -> Result<(), JournalError> {
+        self.write_suspended(what, since)
+    }
+
+    fn suspended(&self) -> Result<Vec<(Suspended, Timestamp)>, JournalError> {
+        self.read_suspended()
     }
 
     fn retain(&self, before: Timestamp, limit: usize) -> Result<usize, JournalError> {

@@ -16,7 +16,7 @@ use crate::events::lifecycle::Level;
 use crate::journal::{JournalError, TimerKey};
 
 /// Timers fired in one turn at most.
-const TURN_TIMERS: usize = 1_024;
+const TURN_TIMERS: usize = 256;
 
 impl Partition {
     pub(super) fn take(&mut self, batch: &mut Batch, message: Message) -> Result<(), JournalError> {
@@ -32,6 +32,7 @@ impl Partition {
             Message::Reported(report) => self.reported(batch, report),
             Message::Lost { key, blamed } => self.lost(batch, &key, blamed),
             Message::CancelChild { parent, child } => {
+                self.parked.remove(child);
                 let reason = Some(Arc::from("the parent workflow does not wait for it any more"));
                 // Refused, it has ended already or was never started: all the same to the parent.
                 let _ = self.input(batch, child, Input::Cancel { reason })?;
@@ -60,16 +61,38 @@ impl Partition {
     }
 
     fn start(&mut self, batch: &mut Batch, start: NewInstance) -> Result<(), JournalError> {
-        let id = start.id;
-        let repeated = self.load(id)?.is_some();
-        if !repeated {
-            let (now, plan) = (batch.now, start.plan);
-            let NewInstance { input, parent, labels, priority, .. } = start;
-            let (instance, decision) =
-                engine::create(&plan, id, now, input, parent, labels, priority);
-            self.residents.insert(Resident::new(instance, plan));
-            self.apply(batch, id, decision)?;
+        if self.load(start.id)?.is_some() {
+            return self.started(batch, start, true);
         }
+        match self.admits(batch, start) {
+            Some(start) => self.create(batch, start),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates an instance that has been admitted.
+    pub(super) fn create(
+        &mut self,
+        batch: &mut Batch,
+        mut start: NewInstance,
+    ) -> Result<(), JournalError> {
+        let (id, now, plan) = (start.id, batch.now, start.plan.clone());
+        let (input, labels) = (std::mem::take(&mut start.input), std::mem::take(&mut start.labels));
+        let (parent, priority) = (start.parent, start.priority);
+        let (instance, decision) = engine::create(&plan, id, now, input, parent, labels, priority);
+        self.residents.insert(Resident::new(instance, plan));
+        self.apply(batch, id, decision)?;
+        self.started(batch, start, false)
+    }
+
+    /// Tells who asked for it of an instance that there is.
+    fn started(
+        &mut self,
+        batch: &mut Batch,
+        start: NewInstance,
+        repeated: bool,
+    ) -> Result<(), JournalError> {
+        let id = start.id;
         if let Some(reply) = start.reply {
             batch.releases.push(Release::Started(reply, StartReply { repeated }));
         }
@@ -145,6 +168,10 @@ impl Partition {
             resident.note(level);
         }
         let plan = resident.plan.clone();
+        if let (Some(parent), None) = (resident.instance.parent, &resident.instance.ending) {
+            self.shared.admission.readmit(id, parent.root(), &plan.id.namespace);
+        }
+        let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
         let decision = engine::recover(&plan, &mut resident.instance, now);
         self.apply(batch, id, decision)
     }
@@ -164,7 +191,7 @@ impl Partition {
     }
 
     /// Takes what a decision leads to into the batch.
-    fn apply(
+    pub(super) fn apply(
         &mut self,
         batch: &mut Batch,
         id: InstanceId,

@@ -1,13 +1,15 @@
 //! The thread that owns a partition: waits for messages and timers, takes turns, hands batches to
 //! the committer, and goes on with the next turn while the last one is being synced.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use windlass_proto::id::PartitionId;
+use windlass_proto::limits::INBOX_TAKEN;
 use windlass_proto::time::Timestamp;
 
 use super::held::Held;
@@ -27,6 +29,7 @@ use crate::journal::{Journal, JournalError};
 pub struct Inbox {
     sender: Sender<Delivery>,
     depth: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
 }
 
 /// What travels to an owner.
@@ -36,6 +39,9 @@ enum Delivery {
     /// Nothing but a reason to look whether it is to stop.
     Wake,
 }
+
+/// Messages taken and not yet decided on, by namespace; events as `None`.
+type Waiting = RwLock<HashMap<Option<Arc<str>>, usize>>;
 
 impl Inbox {
     /// Hands a message over; false when the partition has stopped.
@@ -50,10 +56,21 @@ impl Inbox {
         let _ = self.sender.send(Delivery::Wake);
     }
 
-    /// Messages not yet taken.
+    /// Messages that wait.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.depth.load(Ordering::Relaxed)
+        let waiting = self.waiting.read().unwrap_or_else(|it| it.into_inner());
+        self.depth.load(Ordering::Relaxed) + waiting.values().sum::<usize>()
+    }
+
+    /// Messages of one namespace that wait in line, or events.
+    #[must_use]
+    pub fn waiting(&self, namespace: Option<&str>) -> usize {
+        let waiting = self.waiting.read().unwrap_or_else(|it| it.into_inner());
+        if waiting.is_empty() {
+            return 0;
+        }
+        waiting.get(&namespace.map(Arc::from)).copied().unwrap_or(0)
     }
 }
 
@@ -61,14 +78,16 @@ impl Inbox {
 pub struct Mailbox {
     receiver: Receiver<Delivery>,
     depth: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
 }
 
 /// An inbox and its mailbox.
 #[must_use]
 pub fn mailbox() -> (Inbox, Mailbox) {
     let (sender, receiver) = mpsc::channel();
-    let depth = Arc::new(AtomicUsize::new(0));
-    (Inbox { sender, depth: depth.clone() }, Mailbox { receiver, depth })
+    let (depth, waiting) = (Arc::new(AtomicUsize::new(0)), Arc::<Waiting>::default());
+    let inbox = Inbox { sender, depth: depth.clone(), waiting: waiting.clone() };
+    (inbox, Mailbox { receiver, depth, waiting })
 }
 
 /// How often it is looked for room while the disk is full.
@@ -140,25 +159,24 @@ fn run(
     }
     let mut messages = Vec::with_capacity(TURN_MESSAGES);
     let (mut held, mut paused) = (Held::default(), false);
-    // While the disk is full, time stands still: no timer fires.
-    let mut now = clock::steady();
     while !surroundings.stopping.load(Ordering::Acquire) {
         let wake = match (paused, held.is_empty()) {
             (true, _) => Timestamp(clock::steady().0.saturating_add(LOOK_AGAIN_MS)),
-            (false, false) => now,
+            (false, false) => Timestamp(0),
             (false, true) => partition.next_wake(),
         };
         if !gather(mailbox, wake, &mut messages) {
             return Ok(());
         }
         paused = journal.room().paused;
-        if paused {
+        let batch = if paused {
             held.keep(&mut messages);
+            partition.look(clock::steady(), &mut messages)?
         } else {
             held.give_back(&mut messages);
-            now = clock::steady();
-        }
-        let batch = partition.turn(now, &mut messages)?;
+            partition.turn(clock::steady(), &mut messages)?
+        };
+        mailbox.waits(&partition);
         submit(&partition, batch, surroundings);
     }
     Ok(())
@@ -175,13 +193,25 @@ fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bo
         Ok(Delivery::Wake) | Err(RecvTimeoutError::Timeout) => return true,
         Err(RecvTimeoutError::Disconnected) => return false,
     }
-    while messages.len() < TURN_MESSAGES
+    // All there are, or those behind many of one namespace would wait for them.
+    while messages.len() < INBOX_TAKEN
         && let Ok(Delivery::Message(message)) = mailbox.receiver.try_recv()
     {
         messages.push(message);
     }
     mailbox.depth.fetch_sub(messages.len(), Ordering::Relaxed);
     true
+}
+
+impl Mailbox {
+    /// Publishes what waits in line in the partition.
+    fn waits(&self, partition: &Partition) {
+        let now = partition.waiting();
+        let mut waiting = self.waiting.write().unwrap_or_else(|it| it.into_inner());
+        if !(now.is_empty() && waiting.is_empty()) {
+            *waiting = now;
+        }
+    }
 }
 
 /// Hands a batch to the committer; its releases go once it is durable.

@@ -52,6 +52,8 @@ struct Meter {
     blind: Cell<bool>,
     raised: Cell<bool>,
     armed: Cell<bool>,
+    /// Steps of all evaluations of this thread so far.
+    total: Cell<u64>,
 }
 
 thread_local! {
@@ -66,6 +68,7 @@ thread_local! {
             blind: Cell::new(false),
             raised: Cell::new(false),
             armed: Cell::new(false),
+            total: Cell::new(0),
         }
     };
 }
@@ -202,6 +205,12 @@ impl Drop for Armed {
     }
 }
 
+/// Steps of all evaluations of this thread so far: the difference of two answers is what was spent
+/// between them.
+pub(crate) fn total() -> u64 {
+    METER.with(|meter| meter.total.get())
+}
+
 /// Runs `body` under `budget` and gives what it returned.
 ///
 /// # Errors
@@ -221,9 +230,16 @@ pub(crate) fn run<T>(budget: Budget, blind: bool, body: impl FnOnce() -> T) -> R
     let armed = Armed;
     // What the body owns is dropped while unwinding; nothing it leaves half-done is looked at again.
     let result = catch_unwind(AssertUnwindSafe(body));
-    drop(armed);
-    result.map_err(|payload| match payload.downcast_ref::<Spent>() {
+    let result = result.map_err(|payload| match payload.downcast_ref::<Spent>() {
         Some(spent) => Stop::Spent(*spent),
         None => Stop::Fault,
-    })
+    });
+    METER.with(|meter| {
+        // What the last step asked for was not there: all of it is spent.
+        let all = matches!(result, Err(Stop::Spent(Spent::Steps)));
+        let left = if all { 0 } else { meter.steps.get() };
+        meter.total.set(meter.total.get().wrapping_add(budget.steps.saturating_sub(left)));
+    });
+    drop(armed);
+    result
 }

@@ -1,6 +1,8 @@
 //! More to tell than the coordinator takes: attempts wait, nothing faults, and the trail is whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -62,6 +64,10 @@ async fn a_coordinator_that_is_away_delays_what_cannot_be_told_and_faults_nothin
     }
     let workflow = house.fleet.api.deploy(&definition(&stub.url("/pay"), secrets)).await;
 
+    // The store has the keys from now on: the coordinator comes back elsewhere.
+    let first = house.fleet.api.run(&workflow, &json!({"number": 0})).await;
+    assert_eq!(first["output"], json!({"answer": 1}), "{first}");
+
     // All that it takes has come to the worker when it goes on, and the coordinator is away.
     house.fleet.workers[0].stop().await;
     let (api, workflow) = (&house.fleet.api, &workflow);
@@ -91,8 +97,8 @@ async fn a_coordinator_that_is_away_delays_what_cannot_be_told_and_faults_nothin
         faulted += usize::from(!right);
     }
     assert_eq!(faulted, 0, "of {instances}");
-    assert_eq!(stub.count("/pay"), instances, "nothing was done twice");
-    assert_whole(&house, instances, secrets).await;
+    assert_eq!(stub.count("/pay"), 1 + instances, "nothing was done twice");
+    assert_whole(&house, 1 + instances, secrets).await;
     house.fleet.assert_sound();
 }
 
@@ -126,6 +132,43 @@ async fn assert_whole(house: &House, instances: usize, secrets: usize) {
     for (attempt, told) in attempts {
         assert_eq!(told, whole, "{attempt}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_fetch_the_keys_for_a_moment_delays_a_login() {
+    let house = House::new().await;
+    house.put("acme", "api-key", json!({"value": "hunter2"})).await;
+    let published = house.fleet.api.get("/.well-known/jwks.json").await.ok();
+    let away = Arc::new(AtomicBool::new(false));
+    let (answer, pay) = (away.clone(), json!({"paid": true}));
+    let stub = Stub::http(move |seen| match (seen.path.as_str(), answer.load(Ordering::Relaxed)) {
+        ("/keys", true) => Reply::Text(503, "starting".into()),
+        ("/keys", false) => Reply::Json(200, published.clone()),
+        _ => Reply::Json(200, pay.clone()),
+    })
+    .await;
+    let mut config = house.bao.read("auth/windlass/config").await.ok()["data"].clone();
+    config["jwks_url"] = stub.url("/keys").into();
+    house.bao.write("auth/windlass/config", config).await;
+    away.store(true, Ordering::Relaxed);
+    let asked = stub.count("/keys");
+    let workflow = super::deploy_call(&house.fleet, &stub.url("/pay")).await;
+    let id = house.fleet.api.start(&workflow, &json!({})).await;
+    until(SOON, "two tries", || async { (stub.count("/keys") > asked + 1).then_some(()) }).await;
+    away.store(false, Ordering::Relaxed);
+    let ended = house.fleet.api.ends(&id).await;
+    assert_eq!(ended["status"], "completed", "{ended}");
+    assert_eq!(stub.count("/pay"), 1);
+
+    // When it does not come back, that is what is said, and not that nobody permits it.
+    let config = house.bao.read("auth/windlass/config").await.ok()["data"].clone();
+    house.bao.write("auth/windlass/config", config).await;
+    away.store(true, Ordering::Relaxed);
+    let ended = house.fleet.api.run(&workflow, &json!({})).await;
+    let error = &ended["error"];
+    assert_eq!((&ended["status"], &error["status"]), (&"faulted".into(), &503.into()), "{ended}");
+    assert!(error["detail"].as_str().unwrap().contains("public keys"), "{ended}");
+    house.fleet.assert_sound();
 }
 
 #[tokio::test(flavor = "multi_thread")]

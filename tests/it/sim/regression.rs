@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
+use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::engine::Input;
 use windlass_coordinator::journal::memory::MemoryJournal;
@@ -35,8 +36,15 @@ impl Bench {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
         let options = Options { functions: Some(vec!["work".into()]), ..Options::default() };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
-        let shared =
-            Shared { journal, catalog, epoch: 1, losses: windlass_proto::limits::DELIVERIES_LOST };
+        let admission = Admission::open(journal.clone(), StartQuotas::default()).unwrap();
+        let shared = Shared {
+            journal,
+            catalog,
+            epoch: 1,
+            losses: windlass_proto::limits::DELIVERIES_LOST,
+            admission: Arc::new(admission),
+            filters: Arc::default(),
+        };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
         Self { shared, partition, now }

@@ -157,13 +157,14 @@ impl Local {
             None => {
                 let worker = WorkerOptions::default();
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-                let (journal, secrets, identity) = Default::default();
+                let (journal, quotas, secrets, identity) = Default::default();
                 let options = EmbeddedOptions {
                     data_dir,
                     journal,
                     worker,
                     files,
                     retention,
+                    quotas,
                     secrets,
                     identity,
                 };

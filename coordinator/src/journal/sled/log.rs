@@ -298,7 +298,8 @@ mod tests {
 
     #[test]
     fn numbers_come_back() {
-        for it in [0, 240, 241, 2_287, 2_288, 67_823, 67_824, 1 << 24, u64::from(u32::MAX), u64::MAX]
+        for it in
+            [0, 240, 241, 2_287, 2_288, 67_823, 67_824, 1 << 24, u64::from(u32::MAX), u64::MAX]
         {
             let mut bytes = Vec::new();
             push_varint(&mut bytes, it);

@@ -54,7 +54,11 @@ impl SalvageReport {
     #[must_use]
     pub fn is_all(&self) -> bool {
         let Self { damaged, passed_over, unreadable, incomplete, missing, .. } = self;
-        *damaged == 0 && *passed_over == 0 && *unreadable == 0 && incomplete.is_empty() && missing.is_empty()
+        *damaged == 0
+            && *passed_over == 0
+            && *unreadable == 0
+            && incomplete.is_empty()
+            && missing.is_empty()
     }
 }
 

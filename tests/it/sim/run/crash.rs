@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
+use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::journal::memory::{CrashPoint, MemoryJournal};
 use windlass_coordinator::journal::{Commit, Filter, Journal};
@@ -98,11 +99,19 @@ impl<'s> Run<'s> {
         let epoch = self.journal.next_epoch().unwrap();
         self.epoch = epoch;
         let catalog = self.outside.shared_catalog();
+        let admission = Admission::open(self.journal.clone(), StartQuotas::default()).unwrap();
+        let admission = Arc::new(admission);
         let now = Timestamp(self.now);
         for number in 0..self.journal.partitions() {
             let (journal, catalog) = (self.journal.clone(), catalog.clone());
-            let shared =
-                Shared { journal, catalog, epoch, losses: windlass_proto::limits::DELIVERIES_LOST };
+            let shared = Shared {
+                journal,
+                catalog,
+                epoch,
+                losses: windlass_proto::limits::DELIVERIES_LOST,
+                admission: admission.clone(),
+                filters: Arc::default(),
+            };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {
                 partition.keep(kept);

@@ -24,6 +24,9 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 /// Tells Vault that this is no form of a browser.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
+/// Why a login fails while the coordinator is away, and the store does not have its keys yet.
+pub(super) const KEYS_AWAY: &str = "it cannot fetch the coordinator's public keys";
+
 /// The one way to a Vault, shared by all attempts.
 pub(super) struct Connection {
     http: Client,
@@ -226,6 +229,10 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Judgement {
             Judgement::Failed("it gets too many requests".to_owned(), asked)
         }
         300..=399 => Judgement::Failed("it redirects elsewhere: give its own address".into(), None),
+        // Its own words, and no other sign: the coordinator may be away for a moment.
+        400 if String::from_utf8_lossy(body).contains("fetching keys") => {
+            Judgement::Answered(Failure::unavailable(KEYS_AWAY))
+        }
         code @ 400..=499 => Judgement::Answered(Failure::Refused(code)),
         503 => {
             let sealed = String::from_utf8_lossy(body).contains("sealed");
@@ -268,8 +275,14 @@ mod tests {
             (404, Failure::Missing),
             (400, Failure::Refused(400)),
             (405, Failure::Refused(405)),
+            (400, Failure::unavailable(super::KEYS_AWAY)),
         ] {
-            let Judgement::Answered(failure) = judged(code, "{}") else {
+            let body = if matches!(expected, Failure::Unavailable(_)) {
+                r#"{"errors":["error verifying token signature: fetching keys oidc: get keys failed"]}"#
+            } else {
+                "{}"
+            };
+            let Judgement::Answered(failure) = judged(code, body) else {
                 panic!("{code} counts against the store")
             };
             assert_eq!(failure, expected);

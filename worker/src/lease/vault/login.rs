@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
@@ -19,10 +19,11 @@ use zeroize::Zeroizing;
 
 use super::Inner;
 use super::call::{Answer, Auth, Call, Failure, Wiped, seconds, whole_seconds};
+use super::connection::KEYS_AWAY;
 use super::token::{Life, Token};
 use crate::audit::AttemptAudit;
 use crate::lease::config::{VaultAuth, text};
-use crate::lease::{SecretContext, SecretError};
+use crate::lease::{SecretContext, SecretError, jittered};
 
 /// What this side reads of an identity, without checking it: Vault does that.
 #[derive(Deserialize)]
@@ -97,10 +98,7 @@ impl Inner {
     pub(super) async fn log_in(&self, context: &SecretContext) -> Result<Arc<Token>, SecretError> {
         let answer = match &self.config.auth {
             VaultAuth::Token { token_file } => self.take_over(token_file).await,
-            other => match self.login_call(other, context) {
-                Ok(call) => self.connection.send::<()>(call, None).await,
-                Err(error) => return Err(refused(context, error)),
-            },
+            other => self.show_identity(other, context).await?,
         };
         let answer = answer.map_err(|failure| {
             let error = match failure {
@@ -126,6 +124,27 @@ impl Inner {
             event.request = Some(request_id);
         });
         Ok(Arc::new(token))
+    }
+
+    /// Logs in with what proves who this is; again for a while when the store cannot fetch the keys to
+    /// check it with, as the coordinator starts within seconds.
+    async fn show_identity(
+        &self,
+        auth: &VaultAuth,
+        context: &SecretContext,
+    ) -> Result<Result<Answer<()>, Failure>, SecretError> {
+        // So that who waits for it is told the reason.
+        let until = Instant::now() + Duration::from_millis(limits::SECRET_TIMEOUT_MS * 3 / 4);
+        loop {
+            let call = self.login_call(auth, context).map_err(|error| refused(context, error))?;
+            let answer = self.connection.send::<()>(call, None).await;
+            let pause = jittered(Duration::from_millis(limits::VAULT_PAUSE_MS));
+            let away = matches!(&answer, Err(Failure::Unavailable(reason)) if reason == KEYS_AWAY);
+            if !away || Instant::now() + pause > until {
+                return Ok(answer);
+            }
+            sleep(pause).await;
+        }
     }
 
     /// Why the store's clock makes an identity useless that it has just refused; none when it does not.

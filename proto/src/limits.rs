@@ -34,6 +34,15 @@ pub const VALUE_DEPTH: u32 = 256;
 /// can carry without starving others.
 pub const PAYLOAD_BYTES: usize = 16 << 20;
 
+/// Bytes one instance may hold (inputs, outputs and context of what is open; what several tasks share
+/// counts once), unless its process has less to spare: four of the largest payloads.
+pub const INSTANCE_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
+
+/// Bytes of values in the facts of one turn of an instance before others get theirs, and in what one
+/// turn of a partition writes: one of the largest payloads, so that what waits for the disk is bounded.
+/// The step that goes beyond it is still taken.
+pub const TURN_BYTES: u64 = PAYLOAD_BYTES as u64;
+
 /// Steps of the flow one instance may take in one turn before others get theirs.
 pub const TURN_STEPS: u32 = 1_000;
 

@@ -1,6 +1,7 @@
 //! The state of one instance, and how facts change it.
 
 mod evolve;
+mod held;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
+
+pub use held::Held;
+pub(super) use held::{FRAME_BYTES, SHARED_BYTES};
 
 use super::fact::TimerPurpose;
 use crate::journal::Status;
@@ -70,6 +74,13 @@ pub struct Instance {
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
+    /// What it holds, in bytes; follows from the state.
+    #[serde(skip)]
+    pub held: Held,
+    /// Bytes it may hold before a task that adds to it fails: what its owner has to spare. Not part
+    /// of the state.
+    #[serde(skip, default = "allowance")]
+    pub allowance: u64,
 }
 
 /// The parent of a child instance.
@@ -185,6 +196,10 @@ pub struct Frame {
 /// What facts and snapshots stand for that were written before there were priorities.
 pub(super) fn default_priority() -> u8 {
     limits::DEFAULT_PRIORITY
+}
+
+fn allowance() -> u64 {
+    limits::INSTANCE_BYTES
 }
 
 /// What a visit is doing.
@@ -461,7 +476,16 @@ impl Instance {
             outstanding: 0,
             priority: default_priority(),
             changes: Changes::default(),
+            held: Held::default(),
+            allowance: allowance(),
         }
+        .counted()
+    }
+
+    /// With what it holds counted.
+    fn counted(mut self) -> Self {
+        self.held = self.recount();
+        self
     }
 
     /// Where it stands, in the specification's words.
@@ -499,7 +523,10 @@ impl Instance {
     /// # Errors
     /// When they are not what [`Instance::to_bytes`] writes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, super::FactError> {
-        rmp_serde::from_slice(bytes).map_err(|error| super::FactError(error.to_string()))
+        let read: Result<Self, _> = rmp_serde::from_slice(bytes);
+        let mut instance = read.map_err(|error| super::FactError(error.to_string()))?;
+        instance.share();
+        Ok(instance.counted())
     }
 
     /// The frame, if it is open.

@@ -44,6 +44,8 @@ pub(super) struct Turn<'a> {
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     budget: u32,
+    /// Bytes of the values in `facts`.
+    bytes: u64,
 }
 
 /// Accepts a new instance.
@@ -134,12 +136,14 @@ impl<'a> Turn<'a> {
             facts: Vec::new(),
             effects: Vec::new(),
             budget: limits::TURN_STEPS,
+            bytes: 0,
         }
     }
 
     /// Keeps a fact and applies it.
     pub(super) fn record(&mut self, fact: Fact) {
         self.state.evolve(self.at, &fact);
+        self.bytes = self.bytes.saturating_add(fact.weight());
         self.facts.push(fact);
     }
 
@@ -267,7 +271,13 @@ impl<'a> Turn<'a> {
             | Effect::StartChild { parent: Parent { frame, .. }, .. } => frames.contains_key(frame),
             _ => true,
         });
+        debug_assert_eq!(self.state.held, self.state.clone().recount(), "what it holds");
         Decision { facts: self.facts, effects: self.effects }
+    }
+
+    /// True when others must have their turn: what one turn decides waits in memory for the disk.
+    fn is_spent(&self) -> bool {
+        self.budget == 0 || self.bytes >= limits::TURN_BYTES
     }
 
     /// Takes back what this turn would have asked for a visit that the same turn closed: what nobody
@@ -297,7 +307,7 @@ impl<'a> Turn<'a> {
             if self.steps.is_empty() {
                 return;
             }
-            if self.budget == 0 || self.state.suspended {
+            if self.is_spent() || self.state.suspended {
                 self.leave_over();
                 return;
             }

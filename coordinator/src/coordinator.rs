@@ -41,6 +41,9 @@ pub struct Options {
     /// Workers that may be lost while they hold one visit of a task, before the task is given up;
     /// [`limits::DELIVERIES_LOST`](windlass_proto::limits::DELIVERIES_LOST) unless given.
     pub losses: Option<u32>,
+    /// Bytes that instances may take of the process's memory; past it starts are refused, and tasks
+    /// fail that would add much. No bound of their own unless given.
+    pub memory: Option<u64>,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
     pub secrets: Option<Arc<Secrets>>,
 }
@@ -218,6 +221,9 @@ pub enum CoordinatorError {
     /// Too much work is open; try again after the time given.
     #[error("too much work is open; try again in {0:?}")]
     Overloaded(Duration),
+    /// Instances take as much memory as they may; try again after the time given.
+    #[error("{0}; try again in {1:?}")]
+    OutOfMemory(&'static str, Duration),
     /// The payload is too large.
     #[error("{what} is {size} bytes, more than the limit of {limit}")]
     TooLarge {

@@ -24,6 +24,7 @@ pub mod fleet;
 pub mod history;
 pub mod identity;
 pub mod journal;
+pub mod memory;
 pub mod partition;
 pub mod policy;
 pub mod secrets;

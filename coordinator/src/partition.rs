@@ -8,6 +8,7 @@
 //! **Invariant:** nothing leaves a partition except through the releases of a batch.
 
 mod batch;
+mod budget;
 mod events;
 mod instances;
 mod message;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 pub use batch::Batch;
@@ -39,6 +41,7 @@ use crate::catalog::Catalog;
 use crate::engine::Instance;
 use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
+use crate::memory::Memory;
 use resident::{Resident, Residents};
 use routing::Routing;
 use timers::Timers;
@@ -58,6 +61,8 @@ pub struct Shared {
     pub epoch: u64,
     /// Workers that may be lost while they hold one visit of a task, before it is given up.
     pub losses: u32,
+    /// What instances may take of the process's memory.
+    pub memory: Arc<Memory>,
 }
 
 /// A share of the instances.
@@ -120,17 +125,25 @@ impl Partition {
         const PAGE: usize = 128;
         let hot = self.shared.journal.hot(self.id, after, PAGE)?;
         let mut batch = self.batch(now);
+        let mut read = 0;
+        let mut last = None;
         for id in &hot {
-            self.recover_instance(&mut batch, *id)?;
+            read += self.recover_instance(&mut batch, *id)?;
+            last = Some(*id);
+            if batch.is_full() || read >= limits::TURN_BYTES {
+                break;
+            }
         }
-        let next = (hot.len() == PAGE).then(|| hot.last().copied()).flatten();
+        let all = last == hot.last().copied() && hot.len() < PAGE;
+        let next = if all { None } else { last };
         if next.is_none() {
             batch.releases.push(Release::Recovered);
         }
         Ok((self.seal(batch)?, next))
     }
 
-    /// One turn at `now`: the messages, then the timers that are due.
+    /// One turn at `now`: the messages, then the timers that are due. Messages stay in `messages` when
+    /// what was decided has become much to write: they are for the next turn.
     ///
     /// # Errors
     /// When the journal cannot be read, or holds damaged records.
@@ -140,9 +153,13 @@ impl Partition {
         messages: &mut Vec<Message>,
     ) -> Result<Batch, JournalError> {
         let mut batch = self.batch(now);
-        for message in messages.drain(..) {
+        let mut rest = std::mem::take(messages).into_iter();
+        while !batch.is_full()
+            && let Some(message) = rest.next()
+        {
             self.take(&mut batch, message)?;
         }
+        messages.extend(rest);
         self.fire_timers(&mut batch)?;
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
@@ -155,12 +172,17 @@ impl Partition {
     /// Changes how many waiting instances stay in memory; the others are read from the journal when
     /// something happens to them. For the simulation, which has only a few.
     pub fn keep(&mut self, waiting: usize) {
-        self.residents.keep(waiting);
+        self.residents.keep(waiting, limits::WAITING_BYTES);
     }
 
     /// Chooses what is told of instances; nothing unless this is called.
     pub fn tell(&mut self, lifecycle: Level) {
         self.lifecycle = lifecycle;
+    }
+
+    /// What instances may take of the process's memory.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.shared.memory
     }
 
     /// When the next timer is due, or needs looking up.
@@ -195,8 +217,9 @@ impl Partition {
             let (sequence, ended) = (resident.instance.sequence, resident.instance.ending.clone());
             batch.commit.writes.push(write);
             self.tell_watchers(&mut batch, id, sequence, ended.as_ref());
-            if ended.is_some() {
-                self.residents.retire(id, batch.number);
+            match ended {
+                Some(_) => self.residents.retire(id, batch.number),
+                None => self.residents.touched(id),
             }
         }
         if batch.is_empty() {

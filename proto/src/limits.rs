@@ -38,6 +38,20 @@ pub const PAYLOAD_BYTES: usize = 16 << 20;
 /// counts once), unless its process has less to spare: four of the largest payloads.
 pub const INSTANCE_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
 
+/// Bytes an instance may hold however little memory there is to spare: what fills a process is large.
+pub const INSTANCE_FLOOR_BYTES: u64 = 256 << 10;
+
+/// Bytes that waiting instances may keep in memory in one partition; beyond it those that are not small
+/// are read from the journal when something happens to them.
+pub const WAITING_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
+
+/// Bytes of commits that wait for the disk at most, over all partitions; one that is larger goes alone.
+pub const COMMIT_QUEUE_BYTES: usize = 2 * PAYLOAD_BYTES;
+
+/// Bytes of memory that instances may take at least, whatever a machine has: fewer would not let one of
+/// the largest through.
+pub const MEMORY_LEAST: u64 = 2 * INSTANCE_BYTES;
+
 /// Bytes of values in the facts of one turn of an instance before others get theirs, and in what one
 /// turn of a partition writes: one of the largest payloads, so that what waits for the disk is bounded.
 /// The step that goes beyond it is still taken.

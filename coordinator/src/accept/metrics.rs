@@ -128,6 +128,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let help = "Audit events that are not on disk; past a limit no more secrets are read.";
     let waiting = api.coordinator.audit_waiting();
     text.single("windlass_audit_events_waiting", "gauge", help, waiting as u64);
+    let (used, budget) = api.coordinator.memory();
+    let help = "Bytes that instances, and what waits for them, take of the memory.";
+    text.single("windlass_memory_bytes", "gauge", help, used);
+    let help = "Bytes that they may take; starts are refused from three quarters of it on.";
+    text.single("windlass_memory_budget_bytes", "gauge", help, budget);
     (kind, text.0).into_response()
 }
 

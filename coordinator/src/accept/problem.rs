@@ -131,6 +131,7 @@ impl From<CoordinatorError> for ApiProblem {
             }
             CoordinatorError::Conflict { .. } => Self::new(Code::Conflict, detail),
             CoordinatorError::Overloaded(wait) => Self::overloaded(&detail, wait),
+            CoordinatorError::OutOfMemory(_, wait) => Self::overloaded(&detail, wait),
             CoordinatorError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
             CoordinatorError::Journal(error) => Self::new(Code::of_journal(&error), detail),
             CoordinatorError::Stopping => Self {

@@ -27,6 +27,7 @@ use crate::events::EventsView;
 use crate::fleet::FleetView;
 use crate::history::Teller;
 use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredInstance};
+use crate::memory::Full;
 use crate::partition::{
     Done, EventTicket, Message, NewInstance, Refusal, StartReply, Watch, World,
 };
@@ -163,6 +164,7 @@ impl Coordinator {
         if !self.runtime.links.admits(&start.workflow.namespace) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
+        self.room(&start.workflow.namespace, start.input.weight())?;
         let plan = self.plan(&start.workflow).await?;
         check_input(&plan, &start.input)?;
         let id = instance_id(&start);
@@ -183,6 +185,25 @@ impl Coordinator {
         let message = Message::Start(Box::new(new));
         let StartReply { repeated } = self.ask(id, message, answer).await?;
         Ok(Started { id, repeated })
+    }
+
+    /// Whether an instance, or an event for all, may be taken in.
+    fn room(&self, namespace: &str, bytes: u64) -> Result<(), CoordinatorError> {
+        self.runtime.links.memory.admit(namespace, bytes).map_err(|full| {
+            let what = match full {
+                Full::Process => "the instances in memory take as much as they may",
+                Full::Namespace => {
+                    "the instances of this namespace take as much memory as they may"
+                }
+            };
+            CoordinatorError::OutOfMemory(what, RETRY_AFTER)
+        })
+    }
+
+    /// Bytes that instances take of the memory, and how many they may take.
+    #[must_use]
+    pub fn memory(&self) -> (u64, u64) {
+        (self.runtime.links.memory.used(), self.runtime.links.memory.budget())
     }
 
     async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {

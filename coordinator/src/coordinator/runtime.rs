@@ -17,6 +17,7 @@ use crate::events::{EventsView, Outlet};
 use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
+use crate::memory::Memory;
 use crate::partition::{
     Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
 };
@@ -47,6 +48,7 @@ pub(super) struct Links {
     pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) memory: Arc<Memory>,
     queue: Arc<dyn Queue>,
     outlet: Option<Arc<Outlet>>,
 }
@@ -127,18 +129,27 @@ impl Runtime {
             Some(secrets) => secrets,
             None => Arc::new(in_memory()?),
         };
+        let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let options = definition::Options { functions: options.functions, strict: options.strict };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
-            (0..journal.partitions()).map(|_| mailbox()).unzip();
+            (0..journal.partitions()).map(|_| mailbox(memory.clone())).unzip();
         let inboxes: Arc<[Inbox]> = inboxes.into();
         let Outside { queue, outlet } = outside(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
         let known = catalog.clone();
-        let links = Arc::new(Links { recovering, inboxes, catalog: known, secrets, queue, outlet });
+        let links = Arc::new(Links {
+            recovering,
+            inboxes,
+            catalog: known,
+            secrets,
+            queue,
+            outlet,
+            memory: memory.clone(),
+        });
         let runtime = Self {
             links: links.clone(),
             journal: journal.clone(),
@@ -148,7 +159,7 @@ impl Runtime {
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
         };
-        let shared = Shared { journal, catalog, epoch, losses };
+        let shared = Shared { journal, catalog, epoch, losses, memory };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {
                 world: links.clone(),

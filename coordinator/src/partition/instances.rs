@@ -56,18 +56,22 @@ impl Partition {
     pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
         let catalog = &self.shared.catalog;
         let plan_of = |digest: &Digest| plan_of(catalog, digest);
-        self.residents.load(id, &*self.shared.journal, plan_of)
+        self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)
     }
 
     fn start(&mut self, batch: &mut Batch, start: NewInstance) -> Result<(), JournalError> {
         let id = start.id;
         let repeated = self.load(id)?.is_some();
+        if !repeated && self.refuse_child(batch, &start) {
+            return Ok(());
+        }
         if !repeated {
             let (now, plan) = (batch.now, start.plan);
             let NewInstance { input, parent, labels, priority, .. } = start;
             let (instance, decision) =
                 engine::create(&plan, id, now, input, parent, labels, priority);
-            self.residents.insert(Resident::new(instance, plan));
+            let charge = self.shared.memory.of_instance(&plan.id.namespace);
+            self.residents.insert(Resident::new(instance, plan, charge));
             self.apply(batch, id, decision)?;
         }
         if let Some(reply) = start.reply {
@@ -120,6 +124,7 @@ impl Partition {
             resident.note(level);
         }
         let plan = resident.plan.clone();
+        resident.limit();
         match engine::decide(&plan, &mut resident.instance, now, input) {
             Ok(decision) => {
                 self.apply(batch, id, decision)?;
@@ -132,26 +137,32 @@ impl Partition {
         }
     }
 
-    /// Sends again what an instance waits for from outside.
+    /// Sends again what an instance waits for from outside; returns the bytes that it holds.
     pub(super) fn recover_instance(
         &mut self,
         batch: &mut Batch,
         id: InstanceId,
-    ) -> Result<(), JournalError> {
+    ) -> Result<u64, JournalError> {
         let now = batch.now;
         let level = self.lifecycle;
-        let Some(resident) = self.load(id)? else { return Ok(()) };
+        let Some(resident) = self.load(id)? else { return Ok(0) };
+        let held = resident.instance.held.bytes();
         if level != Level::Off {
             resident.note(level);
         }
         let plan = resident.plan.clone();
         let decision = engine::recover(&plan, &mut resident.instance, now);
-        self.apply(batch, id, decision)
+        self.apply(batch, id, decision)?;
+        Ok(held)
     }
 
     /// Fires the timers that are due.
     pub(super) fn fire_timers(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
-        for key in self.timers.take_due(batch.now, TURN_TIMERS) {
+        for _ in 0..TURN_TIMERS {
+            if batch.is_full() {
+                break;
+            }
+            let Some(key) = self.timers.take_due(batch.now) else { break };
             let fired = Input::TimerFired { timer: key.timer };
             match self.input(batch, key.instance, fired)? {
                 Ok(()) => {}
@@ -174,9 +185,14 @@ impl Partition {
         if self.lifecycle != Level::Off {
             resident.tell(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
         }
-        if !decision.facts.is_empty() && resident.keep(batch.now, decision.facts)? {
-            batch.touched.push(id);
+        if !decision.facts.is_empty() {
+            let (first, bytes) = resident.keep(batch.now, decision.facts)?;
+            batch.bytes += bytes;
+            if first {
+                batch.touched.push(id);
+            }
         }
+        self.residents.count(id);
         self.index(batch, id)?;
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
         let sender = Sender {

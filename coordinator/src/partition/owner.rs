@@ -16,6 +16,10 @@ use crate::events::Outlet;
 use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
 use crate::journal::committer::CommitterHandle;
+use crate::memory::{Charge, Memory};
+
+/// Bytes from which on what waits is counted.
+const COUNTED_BYTES: u64 = 16 << 10;
 
 /// Where messages for a partition go.
 ///
@@ -24,15 +28,29 @@ use crate::journal::committer::CommitterHandle;
 /// by the work that is open, which admission bounds (see `accept`).
 #[derive(Clone)]
 pub struct Inbox {
-    sender: Sender<Message>,
+    sender: Sender<Letter>,
     depth: Arc<AtomicUsize>,
+    memory: Arc<Memory>,
+}
+
+/// A message, with the memory it takes where that is much.
+struct Letter(Message, Option<Charge>);
+
+impl Letter {
+    /// The message, which from now on takes the memory of its instance.
+    fn open(self) -> Message {
+        drop(self.1);
+        self.0
+    }
 }
 
 impl Inbox {
     /// Hands a message over; false when the partition has stopped.
     pub fn send(&self, message: Message) -> bool {
         self.depth.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(message).is_ok()
+        let bytes = message.weight();
+        let charge = (bytes >= COUNTED_BYTES).then(|| self.memory.waiting(bytes));
+        self.sender.send(Letter(message, charge)).is_ok()
     }
 
     /// Messages not yet taken.
@@ -44,16 +62,16 @@ impl Inbox {
 
 /// The receiving end, until the owner starts.
 pub struct Mailbox {
-    receiver: Receiver<Message>,
+    receiver: Receiver<Letter>,
     depth: Arc<AtomicUsize>,
 }
 
 /// An inbox and its mailbox.
 #[must_use]
-pub fn mailbox() -> (Inbox, Mailbox) {
+pub fn mailbox(memory: Arc<Memory>) -> (Inbox, Mailbox) {
     let (sender, receiver) = mpsc::channel();
     let depth = Arc::new(AtomicUsize::new(0));
-    (Inbox { sender, depth: depth.clone() }, Mailbox { receiver, depth })
+    (Inbox { sender, depth: depth.clone(), memory }, Mailbox { receiver, depth })
 }
 
 /// A partition on its thread.
@@ -129,23 +147,26 @@ fn run(
     Ok(())
 }
 
-/// Waits for a message or until `wake`, then takes what else is there. False when nobody can send
-/// any more.
+/// Waits for a message or until `wake`, unless the last turn left some, then takes what else is there.
+/// False when nobody can send any more.
 fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bool {
     /// So that a stop is noticed and the clock may be set back without harm.
     const LONGEST_MS: u64 = 500;
-    let patience = Duration::from_millis(wake.since(clock::now()).min(LONGEST_MS));
-    match mailbox.receiver.recv_timeout(patience) {
-        Ok(message) => messages.push(message),
-        Err(RecvTimeoutError::Timeout) => return true,
-        Err(RecvTimeoutError::Disconnected) => return false,
+    let left = messages.len();
+    if left == 0 {
+        let patience = Duration::from_millis(wake.since(clock::now()).min(LONGEST_MS));
+        match mailbox.receiver.recv_timeout(patience) {
+            Ok(letter) => messages.push(letter.open()),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
     }
     while messages.len() < TURN_MESSAGES
-        && let Ok(message) = mailbox.receiver.try_recv()
+        && let Ok(letter) = mailbox.receiver.try_recv()
     {
-        messages.push(message);
+        messages.push(letter.open());
     }
-    mailbox.depth.fetch_sub(messages.len(), Ordering::Relaxed);
+    mailbox.depth.fetch_sub(messages.len() - left, Ordering::Relaxed);
     true
 }
 
@@ -156,9 +177,11 @@ fn submit(partition: &Partition, batch: Batch, surroundings: &Surroundings) {
     }
     let (world, failed) = (surroundings.world.clone(), surroundings.failed.clone());
     let durable = partition.durable();
-    let Batch { number, commit, releases, .. } = batch;
+    let Batch { number, commit, releases, bytes, .. } = batch;
+    let charge = (bytes >= COUNTED_BYTES).then(|| partition.memory().waiting(bytes));
     let on_durable = move |result: Result<(), Arc<JournalError>>| match result {
         Ok(()) => {
+            drop(charge);
             durable.store(number, Ordering::Release);
             for release in releases {
                 release.go(&*world);

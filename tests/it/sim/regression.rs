@@ -31,8 +31,13 @@ impl Bench {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
         let options = Options { functions: Some(vec!["work".into()]), strict: false };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
-        let shared =
-            Shared { journal, catalog, epoch: 1, losses: windlass_proto::limits::DELIVERIES_LOST };
+        let shared = Shared {
+            journal,
+            catalog,
+            epoch: 1,
+            losses: windlass_proto::limits::DELIVERIES_LOST,
+            memory: windlass_coordinator::memory::Memory::new(u64::MAX),
+        };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
         Self { shared, partition, now }

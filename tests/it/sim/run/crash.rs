@@ -101,8 +101,13 @@ impl<'s> Run<'s> {
         let now = Timestamp(self.now);
         for number in 0..self.journal.partitions() {
             let (journal, catalog) = (self.journal.clone(), catalog.clone());
-            let shared =
-                Shared { journal, catalog, epoch, losses: windlass_proto::limits::DELIVERIES_LOST };
+            let shared = Shared {
+                journal,
+                catalog,
+                epoch,
+                losses: windlass_proto::limits::DELIVERIES_LOST,
+                memory: windlass_coordinator::memory::Memory::new(u64::MAX),
+            };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {
                 partition.keep(kept);

@@ -2,7 +2,7 @@
 
 mod queue;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use windlass_worker::{AuditSink, PlanSource, Worker};
 
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
+use crate::memory::MemoryOptions;
 use crate::options::WorkerOptions;
 use crate::secrets::SecretArgs;
 
@@ -43,6 +44,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) secrets: SecretArgs,
     /// How tasks prove who they are.
     pub(crate) identity: IdentityOptions,
+    /// How much memory instances may take.
+    pub(crate) memory: MemoryOptions,
 }
 
 /// Coordinator, queue and worker, running.
@@ -86,7 +89,7 @@ const WORKER: &str = "embedded";
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, worker, files, retention, secrets, identity } = options;
+    let EmbeddedOptions { data_dir, worker, files, retention, secrets, identity, memory } = options;
     let secrets = secrets.options(data_dir.as_deref(), identity);
     let definitions = Arc::new(Definitions::default());
     let worker = crate::worker::builder(worker, files)?
@@ -96,8 +99,14 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
     let hands = worker.clone();
-    let start =
-        move || start(data_dir.as_deref(), hands, &definitions, runtime, retention, secrets);
+    let options = Options {
+        functions: Some(worker.function_names()),
+        retention,
+        memory: Some(memory.budget()),
+        data_dir,
+        ..Options::default()
+    };
+    let start = move || start(hands, &definitions, runtime, options, secrets);
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator = started
         .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?
@@ -107,14 +116,13 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
 
 /// Opens the journal, then the coordinator on it. Blocking.
 fn start(
-    data_dir: Option<&Path>,
     worker: Worker,
     definitions: &Definitions,
     runtime: Handle,
-    retention: Option<Duration>,
+    options: Options,
     secrets: SecretsOptions,
 ) -> Result<Coordinator, StartError> {
-    let journal: Arc<dyn Journal> = match data_dir {
+    let journal: Arc<dyn Journal> = match &options.data_dir {
         Some(directory) => {
             let options = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
             Arc::new(SledJournal::open(directory, &options)?)
@@ -123,12 +131,7 @@ fn start(
     };
     // The journal is locked: the directory is this process's alone.
     let secrets = crate::secrets::open(secrets, None, &runtime)?;
-    let options = Options {
-        functions: Some(worker.function_names()),
-        retention,
-        secrets: Some(secrets.clone()),
-        ..Options::default()
-    };
+    let options = Options { secrets: Some(secrets.clone()), ..options };
     let opened = Coordinator::open(journal, options, |catalog, reporter| {
         // Only this closure sets them, once.
         let _ = definitions.catalog.set(catalog.clone());

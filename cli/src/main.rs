@@ -14,6 +14,7 @@ mod error;
 mod input;
 mod key;
 mod log;
+mod memory;
 mod options;
 mod output;
 mod progress;

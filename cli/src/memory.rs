@@ -13,7 +13,7 @@ const SHARE: u64 = 4;
 const UNKNOWN: u64 = 2 << 30;
 
 /// How much memory instances may take.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct MemoryOptions {
     /// Memory that instances may take, such as 512MiB or 2GiB; past three quarters of it starts get 429
     /// [default: a quarter of what the machine, the container and ulimit -v allow]

@@ -5,6 +5,7 @@ mod retention;
 mod runtime;
 mod secret;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub struct Options {
     /// Bytes that instances may take of the process's memory; past it starts are refused, and tasks
     /// fail that would add much. No bound of their own unless given.
     pub memory: Option<u64>,
+    /// Where to keep which instance is worked on, so that one which ends the process again and again is
+    /// set aside: the data directory, which is this process's alone.
+    pub data_dir: Option<PathBuf>,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
     pub secrets: Option<Arc<Secrets>>,
 }

@@ -27,5 +27,6 @@ pub mod journal;
 pub mod memory;
 pub mod partition;
 pub mod policy;
+pub mod quarantine;
 pub mod secrets;
 pub mod view;

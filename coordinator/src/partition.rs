@@ -14,6 +14,7 @@ mod instances;
 mod message;
 mod news;
 mod owner;
+mod quarantine;
 mod release;
 mod reports;
 mod resident;
@@ -34,6 +35,7 @@ pub use message::{
     Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
 pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
+pub(crate) use quarantine::reason;
 pub use release::{Release, World};
 pub(crate) use resident::fold;
 
@@ -42,6 +44,7 @@ use crate::engine::Instance;
 use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
+use crate::quarantine::Quarantine;
 use resident::{Resident, Residents};
 use routing::Routing;
 use timers::Timers;
@@ -63,6 +66,8 @@ pub struct Shared {
     pub losses: u32,
     /// What instances may take of the process's memory.
     pub memory: Arc<Memory>,
+    /// Which instances the process ended over.
+    pub quarantine: Arc<Quarantine>,
 }
 
 /// A share of the instances.
@@ -125,6 +130,9 @@ impl Partition {
         const PAGE: usize = 128;
         let hot = self.shared.journal.hot(self.id, after, PAGE)?;
         let mut batch = self.batch(now);
+        if after.is_none() {
+            self.set_aside(&mut batch)?;
+        }
         let mut read = 0;
         let mut last = None;
         for id in &hot {
@@ -211,6 +219,7 @@ impl Partition {
 
     /// Closes a batch: instances hand over their new facts, those who watch are told.
     fn seal(&mut self, mut batch: Batch) -> Result<Batch, JournalError> {
+        self.shared.quarantine.end(self.id);
         for id in std::mem::take(&mut batch.touched) {
             let Some(resident) = self.residents.get_mut(id) else { continue };
             let write = resident.write(batch.number)?;

@@ -77,7 +77,12 @@ impl Quarantine {
             tracing::warn!(%instance, deaths = deaths.count,
                 "the process ended while it worked on this instance");
         }
-        Ok(Self { directory: directory.to_owned(), working: Some(working), deaths, ..Self::default() })
+        Ok(Self {
+            directory: directory.to_owned(),
+            working: Some(working),
+            deaths,
+            ..Self::default()
+        })
     }
 
     /// The process stops in an orderly way.
@@ -156,7 +161,8 @@ fn put(working: &File, partition: PartitionId, slot: &[u8; SLOT]) {
 fn named(slots: &[u8], before: &HashMap<InstanceId, Deaths>) -> HashMap<InstanceId, Deaths> {
     let mut deaths = HashMap::new();
     for slot in slots.chunks_exact(SLOT) {
-        let (Some(id), Some(facts)) = (slot.first_chunk::<16>(), slot[16..].first_chunk::<8>()) else {
+        let (Some(id), Some(facts)) = (slot.first_chunk::<16>(), slot[16..].first_chunk::<8>())
+        else {
             continue;
         };
         let (instance, facts) = (InstanceId(Uuid::from_bytes(*id)), u64::from_be_bytes(*facts));

@@ -48,6 +48,10 @@ pub const WAITING_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
 /// Bytes of commits that wait for the disk at most, over all partitions; one that is larger goes alone.
 pub const COMMIT_QUEUE_BYTES: usize = 2 * PAYLOAD_BYTES;
 
+/// Times in a row that the process may end while it works on one instance before that is set aside: two
+/// may be chance.
+pub const QUARANTINE_DEATHS: u32 = 3;
+
 /// Bytes of memory that instances may take at least, whatever a machine has: fewer would not let one of
 /// the largest through.
 pub const MEMORY_LEAST: u64 = 2 * INSTANCE_BYTES;

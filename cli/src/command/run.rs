@@ -17,6 +17,7 @@ use crate::code::{CANCELLED, TIMED_OUT};
 use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
+use crate::memory::MemoryOptions;
 use crate::options::{Remote, WorkerOptions, duration};
 use crate::secrets::SecretArgs;
 use crate::{input, output, progress, signal};
@@ -84,7 +85,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let files = files.map(Path::to_owned);
     let (data_dir, worker, retention) = (args.data_dir, args.worker, None);
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
-    let options = EmbeddedOptions { data_dir, worker, files, retention, secrets, identity };
+    let memory = MemoryOptions::default();
+    let options = EmbeddedOptions { data_dir, worker, files, retention, secrets, identity, memory };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

@@ -133,6 +133,9 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     text.single("windlass_memory_bytes", "gauge", help, used);
     let help = "Bytes that they may take; starts are refused from three quarters of it on.";
     text.single("windlass_memory_budget_bytes", "gauge", help, budget);
+    let help = "Instances set aside at the start, because the process had ended over them.";
+    let name = "windlass_instances_quarantined_total";
+    text.single(name, "counter", help, api.coordinator.quarantined());
     (kind, text.0).into_response()
 }
 

@@ -115,7 +115,7 @@ pub struct Summary {
     /// The instance that runs it as a child.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// The error, once faulted.
+    /// The error, once faulted; of a suspended instance, why it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub error: Option<Problem>,

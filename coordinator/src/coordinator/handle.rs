@@ -26,7 +26,9 @@ use crate::engine::{Ending, Input, Instance, decode};
 use crate::events::EventsView;
 use crate::fleet::FleetView;
 use crate::history::Teller;
-use crate::journal::{Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredInstance};
+use crate::journal::{
+    Filter, Head, Journal, JournalError, Page, Status, StoredDefinition, StoredInstance,
+};
 use crate::memory::Full;
 use crate::partition::{
     Done, EventTicket, Message, NewInstance, Refusal, StartReply, Watch, World,
@@ -206,6 +208,12 @@ impl Coordinator {
         (self.runtime.links.memory.used(), self.runtime.links.memory.budget())
     }
 
+    /// Instances set aside since the start, because the process had ended over them.
+    #[must_use]
+    pub fn quarantined(&self) -> u64 {
+        self.runtime.quarantine.aside()
+    }
+
     async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
         let stored = self.stored(workflow)?;
         if let Some(plan) = self.runtime.links.catalog.at_hand(&stored.digest) {
@@ -332,6 +340,10 @@ impl Coordinator {
         match self.ask(id, message, answer).await? {
             Ok(()) => Ok(()),
             Err(Refusal::Unknown) => Err(CoordinatorError::UnknownInstance(id)),
+            // Operators reach it.
+            Err(Refusal::Quarantined) => {
+                Err(CoordinatorError::Conflict { id, status: Status::Suspended, action })
+            }
             Err(Refusal::Rejected(_, status)) => {
                 Err(CoordinatorError::Conflict { id, status, action })
             }

@@ -21,6 +21,7 @@ use crate::memory::Memory;
 use crate::partition::{
     Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
 };
+use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
@@ -39,6 +40,7 @@ pub(super) struct Runtime {
     retention: Mutex<Option<Sender<()>>>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
+    pub(super) quarantine: Arc<Quarantine>,
 }
 
 /// The ways between partitions, workers and definitions.
@@ -129,6 +131,13 @@ impl Runtime {
             Some(secrets) => secrets,
             None => Arc::new(in_memory()?),
         };
+        let quarantine = match &options.data_dir {
+            Some(directory) => Quarantine::open(directory).map_err(|error| {
+                JournalError::Store(format!("{}: {error}", directory.display()))
+            })?,
+            None => Quarantine::default(),
+        };
+        let quarantine = Arc::new(quarantine);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
@@ -158,8 +167,9 @@ impl Runtime {
             retention: Mutex::new(Some(retention)),
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
+            quarantine: quarantine.clone(),
         };
-        let shared = Shared { journal, catalog, epoch, losses, memory };
+        let shared = Shared { journal, catalog, epoch, losses, memory, quarantine };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {
                 world: links.clone(),
@@ -220,6 +230,7 @@ impl Runtime {
         }
         self.committer.close();
         self.links.secrets.audit.flush();
+        self.quarantine.close();
     }
 }
 

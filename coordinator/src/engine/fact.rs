@@ -349,6 +349,9 @@ pub enum Fact {
     /// An operator let it go on.
     #[serde(rename = "R")]
     Resumed,
+    /// It is suspended because the process ended again and again while it worked on it.
+    #[serde(rename = "q")]
+    Quarantined(Arc<str>),
     /// It ended with an output.
     #[serde(rename = "D")]
     Completed(Value),
@@ -404,6 +407,7 @@ impl Fact {
             | Self::Yielded(_)
             | Self::Continued
             | Self::Suspended
+            | Self::Quarantined(_)
             | Self::Resumed
             | Self::Faulted(_)
             | Self::Cancelled(_) => 0,

@@ -71,6 +71,9 @@ pub struct Instance {
     /// one, from 0 to 9.
     #[serde(default = "default_priority")]
     pub priority: u8,
+    /// Why it is suspended, where the process did it. Snapshots from before there was that lack it.
+    #[serde(default)]
+    pub quarantine: Option<Arc<str>>,
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
@@ -475,6 +478,7 @@ impl Instance {
             abandoned: BTreeSet::new(),
             outstanding: 0,
             priority: default_priority(),
+            quarantine: None,
             changes: Changes::default(),
             held: Held::default(),
             allowance: allowance(),

@@ -184,6 +184,10 @@ impl<'a> Turn<'a> {
             Input::Cancel { reason } => self.end(Ending::Cancelled(reason)),
             Input::Suspend if self.state.suspended => return Err(Rejection::WrongStatus),
             Input::Suspend => self.record(Fact::Suspended),
+            Input::Quarantine { .. } if self.state.quarantine.is_some() => {
+                return Err(Rejection::WrongStatus);
+            }
+            Input::Quarantine { reason } => self.record(Fact::Quarantined(reason)),
             Input::Resume if !self.state.suspended => return Err(Rejection::WrongStatus),
             Input::Resume => {
                 self.record(Fact::Resumed);

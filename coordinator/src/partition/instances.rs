@@ -7,6 +7,7 @@ use windlass_proto::plan::Plan;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::message::{Message, NewInstance, Refusal, Reply, StartReply, Watch};
+use super::quarantine::reaches;
 use super::release::Release;
 use super::{Batch, Partition, Resident};
 use crate::engine::{
@@ -14,6 +15,7 @@ use crate::engine::{
 };
 use crate::events::lifecycle::Level;
 use crate::journal::{JournalError, TimerKey};
+use crate::quarantine::UNREAD;
 
 /// Timers fired in one turn at most.
 const TURN_TIMERS: usize = 1_024;
@@ -54,9 +56,18 @@ impl Partition {
 
     /// The instance, from memory or from the journal.
     pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
+        let quarantine = &self.shared.quarantine;
+        if self.residents.get(id).is_none() {
+            quarantine.begin(self.id, id, UNREAD);
+        }
         let catalog = &self.shared.catalog;
         let plan_of = |digest: &Digest| plan_of(catalog, digest);
-        self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)
+        let loaded =
+            self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
+        if let Some(resident) = &loaded {
+            quarantine.begin(self.id, id, resident.instance.sequence);
+        }
+        Ok(loaded)
     }
 
     fn start(&mut self, batch: &mut Batch, start: NewInstance) -> Result<(), JournalError> {
@@ -119,7 +130,15 @@ impl Partition {
     ) -> Result<Reply, JournalError> {
         let now = batch.now;
         let level = self.lifecycle;
+        if self.is_untouchable(id) && !reaches(&input) {
+            return Ok(Err(Refusal::Quarantined));
+        }
         let Some(resident) = self.load(id)? else { return Ok(Err(Refusal::Unknown)) };
+        let aside = resident.instance.quarantine.is_some();
+        if aside && !reaches(&input) {
+            return Ok(Err(Refusal::Quarantined));
+        }
+        let resumed = aside && matches!(input, Input::Resume);
         if level != Level::Off {
             resident.note(level);
         }
@@ -128,6 +147,9 @@ impl Partition {
         match engine::decide(&plan, &mut resident.instance, now, input) {
             Ok(decision) => {
                 self.apply(batch, id, decision)?;
+                if resumed {
+                    self.let_go(batch, id)?;
+                }
                 Ok(Ok(()))
             }
             Err(rejection) => {
@@ -145,7 +167,13 @@ impl Partition {
     ) -> Result<u64, JournalError> {
         let now = batch.now;
         let level = self.lifecycle;
+        if self.is_untouchable(id) {
+            return Ok(0);
+        }
         let Some(resident) = self.load(id)? else { return Ok(0) };
+        if resident.instance.quarantine.is_some() {
+            return Ok(0);
+        }
         let held = resident.instance.held.bytes();
         if level != Level::Off {
             resident.note(level);
@@ -168,6 +196,8 @@ impl Partition {
                 Ok(()) => {}
                 // The timer was cleared by something else; its index entry goes with that.
                 Err(Refusal::Rejected(Rejection::Stale | Rejection::Ended, _)) => {}
+                // It is set again when the instance goes on.
+                Err(Refusal::Quarantined) => {}
                 Err(_) => batch.commit.timers_cleared.push(key),
             }
         }

@@ -137,6 +137,8 @@ pub type Reply = Result<(), Refusal>;
 pub enum Refusal {
     /// There is no such instance.
     Unknown,
+    /// It is set aside: only an operator reaches it.
+    Quarantined,
     /// It changes nothing, as the instance stands.
     Rejected(Rejection, Status),
 }

@@ -29,7 +29,8 @@ impl Partition {
     pub(super) fn set_aside(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         let quarantine = self.shared.quarantine.clone();
         let partitions = self.shared.journal.partitions();
-        let own = quarantine.accused().filter(|it| it.partition(partitions) == self.id);
+        let id = self.id;
+        let own = quarantine.accused().filter(|it| it.partition(partitions) == id);
         for instance in own {
             let Verdict::Aside(deaths) = quarantine.verdict(instance) else {
                 tracing::error!(%instance, "setting this instance aside ended the process as well: \

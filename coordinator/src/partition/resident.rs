@@ -47,7 +47,7 @@ pub(super) struct Resident {
     /// Number of the last batch that has facts of it.
     written: u64,
     /// What the journal's indexes say now.
-    status: Option<Status>,
+    status: Option<(Status, bool)>,
     hot: bool,
     /// Facts covered by the latest snapshot.
     snapshot: u64,
@@ -86,7 +86,7 @@ impl Resident {
     ) -> Result<Self, JournalError> {
         let (instance, snapshot) = fold(id, stored)?;
         let behind = stored.facts.iter().map(|it| it.facts.len() as u64).sum();
-        let (status, hot) = (Some(instance.status()), instance.is_hot());
+        let (status, hot) = (Some(standing(&instance)), instance.is_hot());
         Ok(Self {
             instance,
             plan,
@@ -147,7 +147,7 @@ impl Resident {
     /// Hands over the new facts, with the index entries that changed.
     pub(super) fn write(&mut self, batch: u64) -> Result<InstanceWrite, JournalError> {
         let instance = &self.instance;
-        let (status, hot) = (instance.status(), instance.is_hot());
+        let (status, hot) = (standing(instance), instance.is_hot());
         let head = (self.status != Some(status)).then(|| head(instance));
         let changed = (self.hot != hot).then_some(hot);
         let long =
@@ -177,6 +177,11 @@ impl Resident {
         self.hot = hot;
         Ok(write)
     }
+}
+
+/// What a head says that can change while an instance goes on.
+fn standing(instance: &Instance) -> (Status, bool) {
+    (instance.status(), instance.quarantine.is_some())
 }
 
 /// The state that snapshot and facts add up to, and how many facts the snapshot covers.

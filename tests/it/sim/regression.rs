@@ -37,6 +37,7 @@ impl Bench {
             epoch: 1,
             losses: windlass_proto::limits::DELIVERIES_LOST,
             memory: windlass_coordinator::memory::Memory::new(u64::MAX),
+            quarantine: Default::default(),
         };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();

@@ -157,9 +157,16 @@ impl Local {
             None => {
                 let worker = WorkerOptions::default();
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-                let (secrets, identity) = Default::default();
-                let options =
-                    EmbeddedOptions { data_dir, worker, files, retention, secrets, identity };
+                let (secrets, identity, memory) = Default::default();
+                let options = EmbeddedOptions {
+                    data_dir,
+                    worker,
+                    files,
+                    retention,
+                    secrets,
+                    identity,
+                    memory,
+                };
                 let embedded = embedded::open(options).await?;
                 let coordinator = embedded.coordinator.clone();
                 (System::Embedded(embedded), coordinator)

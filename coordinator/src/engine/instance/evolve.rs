@@ -111,7 +111,14 @@ impl Instance {
             Fact::Yielded(steps) => self.pending.clone_from(steps),
             Fact::Continued => self.pending.clear(),
             Fact::Suspended => self.suspended = true,
-            Fact::Resumed => self.suspended = false,
+            Fact::Quarantined(reason) => {
+                self.suspended = true;
+                self.quarantine = Some(reason.clone());
+            }
+            Fact::Resumed => {
+                self.suspended = false;
+                self.quarantine = None;
+            }
             Fact::Completed(output) => self.end(at, Ending::Completed(output.clone())),
             Fact::Faulted(problem) => self.end(at, Ending::Faulted(problem.clone())),
             Fact::Cancelled(reason) => self.end(at, Ending::Cancelled(reason.clone())),
@@ -550,6 +557,7 @@ impl Instance {
         }
         self.pending.clear();
         self.suspended = false;
+        self.quarantine = None;
         self.ended_at = Some(at);
         match &ending {
             Ending::Completed(output) => self.held.add(output),

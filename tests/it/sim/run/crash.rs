@@ -107,6 +107,7 @@ impl<'s> Run<'s> {
                 epoch,
                 losses: windlass_proto::limits::DELIVERIES_LOST,
                 memory: windlass_coordinator::memory::Memory::new(u64::MAX),
+                quarantine: Default::default(),
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {

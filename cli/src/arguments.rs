@@ -47,9 +47,9 @@ pub(crate) enum Command {
     Watch(watch::Args),
     /// Cancel an instance
     Cancel(control::CancelArgs),
-    /// Suspend an instance: nothing new is started until it is resumed
+    /// Suspend an instance, or all starts of a workflow or a namespace
     Suspend(control::SuspendArgs),
-    /// Resume a suspended instance
+    /// Resume a suspended instance, workflow or namespace
     Resume(control::ResumeArgs),
     /// Send events to the instances that listen
     Event(event::Args),
@@ -133,6 +133,10 @@ mod tests {
             "windlass start ns/name:1.0.0 --wait 30s --label a=b --idempotency-key k",
             "windlass list --status running --status waiting --output table",
             "windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --reason twice",
+            "windlass cancel --root 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f",
+            "windlass suspend --workflow ns/name",
+            "windlass suspend --list",
+            "windlass resume --namespace ns --url http://h:1",
             "windlass event send --file e.json",
             "windlass version",
             "windlass coordinator --nats nats://a,nats://b --lease 2s a.yaml",
@@ -164,6 +168,11 @@ mod tests {
             "windlass validate",
             "windlass start name",
             "windlass start ns/name --label a",
+            "windlass cancel",
+            "windlass suspend",
+            "windlass suspend --workflow name",
+            "windlass suspend --namespace a --list",
+            "windlass resume 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --namespace a",
             "windlass list --output xml",
             "windlass event send",
             "windlass event send {} --file e.json",

@@ -89,7 +89,7 @@ impl Client {
     /// Sends a request and returns the answer to read from, unless it is a refusal.
     pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, CliError> {
         let response = request.send().await.map_err(|error| {
-            let detail = format!("{}: {}", self.base, chain(&error));
+            let detail = format!("{}: {}{}", self.base, chain(&error), self.advice(&error));
             CliError::coded(&UNREACHABLE, &detail)
         })?;
         if response.status().is_success() {
@@ -99,6 +99,17 @@ impl Client {
         match read(response).await? {
             problem @ Json::Object(_) => Err(CliError::Problem(Box::new(problem))),
             _ => Err(CliError::coded(&NOT_UNDERSTOOD, &format!("status {status}, no problem"))),
+        }
+    }
+}
+
+impl Client {
+    /// What to try when no connection could be made.
+    fn advice(&self, error: &reqwest::Error) -> &'static str {
+        match (error.is_connect(), is_loopback(&self.base)) {
+            (true, true) => ". Is a server running? `windlass dev` starts one",
+            (true, false) => ". Is this the right URL? --url and WINDLASS_URL name the server",
+            (false, _) => "",
         }
     }
 }

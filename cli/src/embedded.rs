@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::{Coordinator, Options};
 use windlass_coordinator::identity::IdentityOptions;
@@ -18,7 +20,7 @@ use windlass_proto::audit::AuditEvent;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
-use windlass_worker::{AuditSink, PlanSource, Worker};
+use windlass_worker::{AuditRoom, AuditSink, PlanSource, Worker};
 
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
@@ -40,6 +42,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) files: Option<PathBuf>,
     /// How long ended instances are kept; none keeps them for ever.
     pub(crate) retention: Option<Duration>,
+    /// How many instances that others have started may be open.
+    pub(crate) quotas: StartQuotas,
     /// Who may read which secrets.
     pub(crate) secrets: SecretArgs,
     /// How tasks prove who they are.
@@ -57,10 +61,19 @@ pub(crate) struct Embedded {
 
 /// What the worker has of the coordinator, which is made after it: definitions, straight from the
 /// catalog, and a place for audit events.
-#[derive(Default)]
 struct Definitions {
     catalog: OnceLock<Arc<Catalog>>,
     secrets: OnceLock<Arc<Secrets>>,
+    room: Arc<AuditRoom>,
+}
+
+/// Frees the place of an event when it is kept, or cannot be.
+struct Place(Arc<AuditRoom>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.free(1);
+    }
 }
 
 impl PlanSource for Definitions {
@@ -76,8 +89,20 @@ impl AuditSink for Definitions {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.secrets.get().is_some_and(|it| it.audit.has_room())
+    fn record_reserved(&self, event: AuditEvent) {
+        let place = Place(self.room.clone());
+        if let Some(secrets) = self.secrets.get() {
+            let event = AuditEvent { worker: Some(WORKER.into()), ..event };
+            secrets.audit.keep(vec![event], move || drop(place));
+        }
+    }
+
+    fn reserve(&self, places: usize) -> BoxFuture<'_, ()> {
+        Box::pin(self.room.reserve(places, || ()))
+    }
+
+    fn give_back(&self, places: usize) {
+        self.room.free(places);
     }
 }
 
@@ -89,9 +114,14 @@ const WORKER: &str = "embedded";
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, worker, files, retention, secrets, identity, memory } = options;
+    let EmbeddedOptions { data_dir, worker, files, retention, quotas, secrets, identity, memory } =
+        options;
     let secrets = secrets.options(data_dir.as_deref(), identity);
-    let definitions = Arc::new(Definitions::default());
+    let definitions = Arc::new(Definitions {
+        catalog: OnceLock::new(),
+        secrets: OnceLock::new(),
+        room: Arc::new(AuditRoom::new(limits::AUDIT_OUTBOX)),
+    });
     let worker = crate::worker::builder(worker, files)?
         .plans(definitions.clone())
         .audit(definitions.clone())
@@ -102,6 +132,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
     let options = Options {
         functions: Some(worker.function_names()),
         retention,
+        quotas,
         memory: Some(memory.budget()),
         data_dir,
         ..Options::default()

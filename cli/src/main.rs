@@ -9,6 +9,7 @@ mod client;
 mod code;
 mod command;
 mod definition;
+mod descriptors;
 mod embedded;
 mod error;
 mod input;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     // Bad usage ends here, with 2; so do --help and --version, with 0.
     let arguments = Arguments::parse();
     log::start();
+    descriptors::raise();
     // Any command may hold a secret for a moment.
     windlass_worker::guard_process();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

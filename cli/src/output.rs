@@ -51,9 +51,30 @@ pub(crate) fn notice(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Writes a problem document to standard error.
+/// Writes a problem document to standard error: as sentences on a terminal, as JSON elsewhere.
 pub(crate) fn problem(document: &serde_json::Value) {
-    notice(&render(document, io::stderr().is_terminal()));
+    let is_terminal = io::stderr().is_terminal();
+    notice(&if is_terminal { sentences(document) } else { render(document, false) });
+}
+
+/// A problem document in words: what, why, where, and who knows more.
+fn sentences(document: &serde_json::Value) -> String {
+    let text = |name: &str| document[name].as_str().filter(|it| !it.is_empty()).map(printable);
+    let title = text("title").or(text("type")).unwrap_or_else(|| "it failed".to_owned());
+    let status = document["status"].as_u64().map(|it| format!(" (status {it})"));
+    let mut lines = vec![format!("windlass: {title}{}", status.unwrap_or_default())];
+    lines.extend(text("detail").map(|it| format!("  {it}")));
+    lines.extend(text("instance").map(|it| format!("  at {it}")));
+    if let Some(cause) = document.get("cause").filter(|it| it.is_object()) {
+        lines.extend(sentences(cause).lines().map(|it| format!("  {it}")));
+    }
+    match text("code") {
+        Some(code) => lines.push(format!("  `windlass explain {code}` says what to do")),
+        // The errors of workflows have no code, but a type.
+        None if text("title").is_some() => lines.extend(text("type").map(|it| format!("  {it}"))),
+        None => {}
+    }
+    lines.join("\n")
 }
 
 fn render(document: &impl Serialize, pretty: bool) -> String {
@@ -102,7 +123,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{columns, printable, render};
+    use super::{columns, printable, render, sentences};
 
     #[test]
     fn columns_line_up_and_carry_no_control_characters() {
@@ -110,6 +131,21 @@ mod tests {
         let text = columns(&["A", "B"], &rows);
         assert_eq!(text, "A     B\né     x [2J\nlong  y\n");
         assert_eq!(printable("a\r\nb"), "a  b");
+    }
+
+    #[test]
+    fn problems_are_sentences_for_people() {
+        let api = serde_json::json!({"type": "urn:windlass:problem:WL0504", "status": 400,
+            "title": "The input is refused", "detail": "no\u{1b}[2J", "code": "WL0504",
+            "cause": {"type": "https://a/validation", "status": 400, "title": "Validation",
+                "detail": "too short", "instance": "/input"}});
+        assert_eq!(
+            sentences(&api),
+            "windlass: The input is refused (status 400)\n  no [2J\n  windlass: Validation (status \
+             400)\n    too short\n    at /input\n    https://a/validation\n  `windlass explain \
+             WL0504` says what to do"
+        );
+        assert_eq!(sentences(&serde_json::json!(null)), "windlass: it failed");
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
-use windlass_coordinator::accept::{self, Exposure};
+use windlass_coordinator::accept::{self, ConnectionLimits, Exposure};
+use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::coordinator::Coordinator;
+use windlass_proto::limits;
 
 use crate::code::{JOURNAL_FAILED, NOT_STARTED};
 use crate::definition::Checked;
@@ -21,6 +23,49 @@ pub(crate) struct ServeOptions {
     /// Allow --bind to listen beyond this machine: whoever reaches it can run workflows
     #[arg(long, env = "WINDLASS_ALLOW_REMOTE")]
     pub(crate) allow_remote: bool,
+    #[command(flatten)]
+    pub(crate) connections: ConnectionOptions,
+}
+
+/// How many connections the API keeps open.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct ConnectionOptions {
+    /// Connections of the API open at once, as far as the limit of open files allows; past it idle ones
+    /// are closed, the oldest first
+    #[arg(long, env = "WINDLASS_MAX_CONNECTIONS", default_value_t = limits::API_CONNECTIONS,
+        value_name = "NUMBER")]
+    pub(crate) max_connections: usize,
+    /// Connections of one client address
+    #[arg(long, env = "WINDLASS_MAX_CLIENT_CONNECTIONS", value_name = "NUMBER",
+        default_value_t = limits::API_CLIENT_CONNECTIONS)]
+    pub(crate) max_client_connections: usize,
+}
+
+impl ConnectionOptions {
+    fn limits(self) -> ConnectionLimits {
+        ConnectionLimits { all: self.max_connections, client: self.max_client_connections }
+    }
+}
+
+/// How many instances that others have started may be open.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct QuotaOptions {
+    /// Open instances of those that one root has started, directly or through others; past it starts of
+    /// children wait, and fail after a minute
+    #[arg(long, env = "WINDLASS_MAX_ROOT_STARTS", default_value_t = limits::ROOT_STARTS,
+        value_name = "NUMBER")]
+    max_root_starts: usize,
+    /// Open instances in one namespace of those that others have started
+    #[arg(long, env = "WINDLASS_MAX_NAMESPACE_STARTS", default_value_t = limits::NAMESPACE_STARTS,
+        value_name = "NUMBER")]
+    max_namespace_starts: usize,
+}
+
+impl QuotaOptions {
+    /// What the coordinator takes.
+    pub(crate) fn quotas(self) -> StartQuotas {
+        StartQuotas { root: self.max_root_starts, namespace: self.max_namespace_starts }
+    }
 }
 
 /// A listener that is bound, and not served yet.
@@ -28,6 +73,7 @@ pub(crate) struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     exposure: Exposure,
+    limits: ConnectionLimits,
 }
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -62,7 +108,7 @@ impl ServeOptions {
         let failed = |error: std::io::Error| not_bound(self.bind, &error);
         let listener = TcpListener::bind(self.bind).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Bound { listener, address, exposure })
+        Ok(Bound { listener, address, exposure, limits: self.connections.limits() })
     }
 }
 
@@ -83,9 +129,9 @@ impl Bound {
             let word = if deployed.changed { "deployed" } else { "unchanged" };
             output::message(&format!("{word} {}", deployed.workflow));
         }
-        let Self { listener, address, exposure } = self;
+        let Self { listener, address, exposure, limits } = self;
         output::message(&format!("listening on http://{address}"));
-        let served = accept::serve(listener, coordinator.clone(), exposure, signal::stop());
+        let served = accept::serve(listener, coordinator.clone(), exposure, limits, signal::stop());
         let served = tokio::select! {
             served = served => served,
             reason = coordinator.failed() => {
@@ -105,13 +151,14 @@ fn not_bound(address: SocketAddr, error: &std::io::Error) -> CliError {
 mod tests {
     use windlass_coordinator::accept::Exposure;
 
-    use super::{ServeOptions, address};
+    use super::{ConnectionOptions, ServeOptions, address};
 
     #[test]
     fn other_machines_are_let_in_only_when_told() {
         let check = |text: &str, allow_remote| {
             let bind = address(text).ok()?;
-            ServeOptions { bind, allow_remote }.exposure().ok()
+            let connections = ConnectionOptions { max_connections: 8, max_client_connections: 8 };
+            ServeOptions { bind, allow_remote, connections }.exposure().ok()
         };
         assert_eq!(check("127.0.0.1:0", false), Some(Exposure::Loopback));
         assert_eq!(check("localhost:7400", false), Some(Exposure::Loopback));

@@ -23,6 +23,7 @@ mod secret;
 mod serve;
 mod start;
 mod state;
+mod suspension;
 pub mod view;
 mod watch;
 mod worker;
@@ -34,34 +35,47 @@ use axum::routing::{get, post};
 use crate::coordinator::Coordinator;
 
 pub use problem::ApiProblem;
-pub use serve::{Exposure, serve};
+pub use serve::{ConnectionLimits, Exposure, serve};
 
 /// The API of `coordinator`, to be mounted or served; [`serve`] does all there is to it.
 pub fn router(coordinator: Coordinator) -> Router {
-    routes(state::Api::new(coordinator))
+    routes(state::Api::new(coordinator, ConnectionLimits::default()))
+}
+
+/// What probes and operators ask for: it helps when there is no room for anything else.
+fn operation() -> Router<state::Api> {
+    Router::new()
+        .route("/v1/instances/{id}", get(instance::show))
+        .route("/v1/instances/{id}/cancel", post(instance::cancel))
+        .route("/v1/instances/{id}/suspend", post(instance::suspend))
+        .route("/v1/instances/{id}/resume", post(instance::resume))
+        .route("/v1/suspensions", get(suspension::list))
+        .route("/v1/namespaces/{namespace}/suspend", post(suspension::suspend_namespace))
+        .route("/v1/namespaces/{namespace}/resume", post(suspension::resume_namespace))
+        .route("/v1/workflows/{namespace}/{name}/suspend", post(suspension::suspend_workflow))
+        .route("/v1/workflows/{namespace}/{name}/resume", post(suspension::resume_workflow))
+        .route("/v1/roots/{id}/cancel", post(suspension::cancel_root))
+        .route("/metrics", get(metrics::metrics))
+        .route("/readyz", get(metrics::ready))
 }
 
 fn routes(api: state::Api) -> Router {
+    let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
     Router::new()
         .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
         .route("/v1/workflows/{namespace}/{name}", get(workflow::latest))
         .route("/v1/workflows/{namespace}/{name}/{version}", get(workflow::version))
         .route("/v1/instances", post(start::start).get(instance::list))
-        .route("/v1/instances/{id}", get(instance::show))
         .route("/v1/instances/{id}/output", get(instance::output))
         .route("/v1/instances/{id}/history", get(history::history))
         .route("/v1/instances/{id}/watch", get(watch::watch))
-        .route("/v1/instances/{id}/cancel", post(instance::cancel))
-        .route("/v1/instances/{id}/suspend", post(instance::suspend))
-        .route("/v1/instances/{id}/resume", post(instance::resume))
         .route("/v1/events", post(event::publish))
         .route("/v1/workers", get(worker::list))
         .route("/v1/secrets", get(secret::list))
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
         .route("/v1/audit", get(audit::list))
-        .route("/metrics", get(metrics::metrics))
-        .route("/readyz", get(metrics::ready))
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
+        .merge(operation().layer(operated))
         // Outside the bounds on purpose: a busy process is alive, its document never changes, and
         // without the keys no task could log in to a store.
         .route("/healthz", get(metrics::healthy))

@@ -155,7 +155,7 @@ impl Catalog {
                 return None;
             }
         };
-        let lenient = definition::Options { functions: None, strict: false };
+        let lenient = definition::Options { accepted: true, ..definition::Options::default() };
         let plan = definition::load(&stored.text, &lenient).plan?;
         self.write(|known| known.plans.insert(digest.clone(), plan.clone()));
         Some(plan)

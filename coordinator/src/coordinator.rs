@@ -1,6 +1,7 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
 mod handle;
+mod operate;
 mod retention;
 mod runtime;
 mod secret;
@@ -17,6 +18,7 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
 use crate::events::Outlet;
 use crate::journal::{Head, JournalError, Status};
@@ -48,6 +50,8 @@ pub struct Options {
     /// Where to keep which instance is worked on, so that one which ends the process again and again is
     /// set aside: the data directory, which is this process's alone.
     pub data_dir: Option<PathBuf>,
+    /// How many instances that others have started may be open at once.
+    pub quotas: StartQuotas,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
     pub secrets: Option<Arc<Secrets>>,
 }
@@ -221,6 +225,25 @@ pub enum CoordinatorError {
         status: Status,
         /// What was asked.
         action: &'static str,
+    },
+    /// An operator has suspended what it belongs to.
+    #[error("{0} is suspended: nothing of it is started until it is resumed")]
+    Suspended(Suspended),
+    /// What an operator wants to suspend or resume is so already.
+    #[error("{what} is {state} already")]
+    Already {
+        /// What.
+        what: Suspended,
+        /// What it is.
+        state: &'static str,
+    },
+    /// Only a root can be cancelled with all it has started.
+    #[error("instance {id} was started by another one; its root is {root}")]
+    NotARoot {
+        /// The instance.
+        id: InstanceId,
+        /// The one at the top of the chain of starts.
+        root: InstanceId,
     },
     /// Too much work is open; try again after the time given.
     #[error("too much work is open; try again in {0:?}")]

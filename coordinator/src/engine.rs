@@ -44,4 +44,4 @@ pub use input::{ChildOutcome, Input, Rejection};
 pub use instance::{Body, Branch, Changes, Ending, Frame, Held, Instance, Parent, Step, Timer};
 pub use listen::{Interest, interest};
 pub(crate) use scope::reference;
-pub use turn::{Decision, create, decide, recover};
+pub use turn::{Decision, Filtered, create, decide, offer, recover};

@@ -12,6 +12,7 @@ mod desk;
 mod line;
 mod plain;
 mod registration;
+mod skew;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,9 @@ pub struct FleetView {
     pub totals: Totals,
     /// True while there is a connection to NATS.
     pub connected: bool,
+    /// By how many milliseconds the clock of a store of secrets is ahead of ours, negative when it is
+    /// behind: the worst that workers see; none where they see none.
+    pub store_ahead_ms: Option<i64>,
 }
 
 impl Fleet {

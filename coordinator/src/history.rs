@@ -184,7 +184,7 @@ mod tests {
         let text = "document: {dsl: '1.0.3', namespace: n, name: w, version: '1.0.0'}\n\
                     do: [{a: {call: work}}]\n";
         let functions = Some(vec!["work".into()]);
-        let plan = load(text, &Options { functions, strict: false }).plan.unwrap();
+        let plan = load(text, &Options { functions, ..Options::default() }).plan.unwrap();
         let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
         let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
         let lost = Input::Lost { frame: FrameId(1), delivery: 1, blamed: true, most: 5 };
@@ -215,7 +215,7 @@ mod tests {
         let text = "document: {dsl: '1.0.3', namespace: n, name: w, version: '1.0.0'}\n\
                     use: {secrets: [api-key]}\ndo: [{a: {call: work}}]\n";
         let functions = Some(vec!["work".into()]);
-        let plan = load(text, &Options { functions, strict: false }).plan.unwrap();
+        let plan = load(text, &Options { functions, ..Options::default() }).plan.unwrap();
         let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
         let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
         let name = SecretName("api-key".into());

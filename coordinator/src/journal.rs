@@ -28,6 +28,8 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+use crate::admission::Suspended;
+
 pub use backup::BackupReport;
 
 /// What a store of facts must do. Blocking: called from partition and committer threads, never
@@ -136,6 +138,19 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When records are damaged.
     fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError>;
+
+    /// Keeps that something is suspended, since when, or that it is not any more; durably.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn put_suspended(&self, what: &Suspended, since: Option<Timestamp>)
+    -> Result<(), JournalError>;
+
+    /// All that is suspended, and since when.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn suspended(&self) -> Result<Vec<(Suspended, Timestamp)>, JournalError>;
 
     /// Removes instances that ended before `before`, at most `limit`; returns how many went. One call
     /// does bounded work and the next one goes on where it stopped: call it now and then.
@@ -248,6 +263,10 @@ pub struct Head {
     pub labels: Vec<(Arc<str>, Arc<str>)>,
     /// The instance that runs it as a child.
     pub parent: Option<InstanceId>,
+    /// The instance at the top of the chain of starts, for a child. Journals from before it was kept
+    /// lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<InstanceId>,
     /// The output, once completed; left out when over 64 KiB (the facts have it).
     pub output: Option<Value>,
     /// The error, once faulted; while it is quarantined, why.
@@ -346,6 +365,8 @@ pub struct Filter {
     pub started_before: Option<Timestamp>,
     /// Labels it must carry.
     pub labels: Vec<(String, String)>,
+    /// Started by this instance, directly or through others.
+    pub root: Option<InstanceId>,
 }
 
 /// A page of a list.

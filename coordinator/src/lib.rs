@@ -12,6 +12,7 @@
 //! [`journal`].
 
 pub mod accept;
+pub mod admission;
 pub mod audit;
 pub mod catalog;
 pub mod clock;

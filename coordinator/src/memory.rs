@@ -13,6 +13,9 @@ use windlass_proto::limits;
 /// Counts are rounded up to this, so that most changes of an instance change no shared counter.
 const GRAIN: u64 = 4 << 10;
 
+/// Bytes from which on what waits is counted: less is not worth a shared counter.
+const COUNTED_BYTES: u64 = 16 << 10;
+
 /// The budget, and what is taken of it.
 pub struct Memory {
     budget: u64,
@@ -83,6 +86,11 @@ impl Memory {
         let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         let used = namespaces.entry(namespace.clone()).or_default().clone();
         Charge { memory: self.clone(), namespace: Some(used), bytes: 0 }
+    }
+
+    /// What waits somewhere, whoever it is of, where it is much.
+    pub fn waiting_if_large(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
+        (bytes >= COUNTED_BYTES).then(|| self.waiting(bytes))
     }
 
     /// What waits somewhere, whoever it is of.

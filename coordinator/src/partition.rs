@@ -10,15 +10,19 @@
 mod batch;
 mod budget;
 mod events;
+mod filters;
 mod instances;
+mod lanes;
 mod message;
 mod news;
 mod owner;
+mod parked;
 mod quarantine;
 mod release;
 mod reports;
 mod resident;
 mod routing;
+mod take;
 mod timers;
 
 use std::collections::HashMap;
@@ -31,6 +35,7 @@ use windlass_proto::time::Timestamp;
 
 pub use batch::Batch;
 pub(crate) use events::identity;
+pub use filters::Filters;
 pub use message::{
     Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
@@ -39,12 +44,15 @@ pub(crate) use quarantine::reason;
 pub use release::{Release, World};
 pub(crate) use resident::fold;
 
+use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::engine::Instance;
 use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
+use lanes::Lanes;
+use parked::Parked;
 use resident::{Resident, Residents};
 use routing::Routing;
 use timers::Timers;
@@ -68,6 +76,10 @@ pub struct Shared {
     pub memory: Arc<Memory>,
     /// Which instances the process ended over.
     pub quarantine: Arc<Quarantine>,
+    /// Which instances may start.
+    pub admission: Arc<Admission>,
+    /// Filters of events that took too many steps.
+    pub filters: Arc<Filters>,
 }
 
 /// A share of the instances.
@@ -87,6 +99,12 @@ pub struct Partition {
     seen: HashMap<Arc<[u8]>, u64>,
     /// What is told of instances.
     lifecycle: Level,
+    /// Messages that wait for their turn.
+    lanes: Lanes,
+    /// Children whose start waits.
+    parked: Parked,
+    /// What the turn in progress has cost, in steps of expressions.
+    cost: u64,
 }
 
 impl Partition {
@@ -108,6 +126,9 @@ impl Partition {
             durable: Arc::new(AtomicU64::new(0)),
             seen: HashMap::new(),
             lifecycle: Level::Off,
+            lanes: Lanes::default(),
+            parked: Parked::default(),
+            cost: 0,
         })
     }
 
@@ -150,8 +171,8 @@ impl Partition {
         Ok((self.seal(batch)?, next))
     }
 
-    /// One turn at `now`: the messages, then the timers that are due. Messages stay in `messages` when
-    /// what was decided has become much to write: they are for the next turn.
+    /// One turn at `now`: messages, then timers that are due, as many as one turn has room for.
+    /// Messages beyond wait in line by namespace; see [`Partition::next_wake`].
     ///
     /// # Errors
     /// When the journal cannot be read, or holds damaged records.
@@ -161,13 +182,9 @@ impl Partition {
         messages: &mut Vec<Message>,
     ) -> Result<Batch, JournalError> {
         let mut batch = self.batch(now);
-        let mut rest = std::mem::take(messages).into_iter();
-        while !batch.is_full()
-            && let Some(message) = rest.next()
-        {
-            self.take(&mut batch, message)?;
-        }
-        messages.extend(rest);
+        self.cost = 0;
+        self.take_all(&mut batch, messages)?;
+        self.admit_parked(&mut batch)?;
         self.fire_timers(&mut batch)?;
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
@@ -193,10 +210,27 @@ impl Partition {
         &self.shared.memory
     }
 
-    /// When the next timer is due, or needs looking up.
+    /// When the next turn has something to do even without new messages: at once when messages wait
+    /// in line, else when the next timer is due or needs looking up, or a child may start.
     #[must_use]
     pub fn next_wake(&self) -> Timestamp {
-        self.timers.next_wake()
+        if !self.lanes.is_empty() {
+            return Timestamp(0);
+        }
+        let timers = self.timers.next_wake();
+        self.parked.next_wake().map_or(timers, |it| it.min(timers))
+    }
+
+    /// Messages that wait in line, by namespace; events as `None`.
+    #[must_use]
+    pub fn waiting(&self) -> HashMap<Option<Arc<str>>, usize> {
+        self.lanes.depths()
+    }
+
+    /// Children whose start waits.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.len()
     }
 
     /// Instances held in memory.
@@ -224,10 +258,17 @@ impl Partition {
             let Some(resident) = self.residents.get_mut(id) else { continue };
             let write = resident.write(batch.number)?;
             let (sequence, ended) = (resident.instance.sequence, resident.instance.ending.clone());
+            let (parent, namespace) =
+                (resident.instance.parent, resident.plan.id.namespace.clone());
             batch.commit.writes.push(write);
             self.tell_watchers(&mut batch, id, sequence, ended.as_ref());
             match ended {
-                Some(_) => self.residents.retire(id, batch.number),
+                Some(_) => {
+                    if let Some(parent) = parent {
+                        self.shared.admission.leave(id, parent.root(), &namespace);
+                    }
+                    self.residents.retire(id, batch.number);
+                }
                 None => self.residents.touched(id),
             }
         }

@@ -38,6 +38,7 @@ pub(crate) fn head(instance: &Instance) -> Head {
         ended_at: instance.ended_at,
         labels: instance.labels.clone(),
         parent: instance.parent.map(|parent| parent.instance),
+        root: instance.parent.map(|parent| parent.root()),
         output,
         error,
     }

@@ -120,9 +120,9 @@ END
     "windlass_secret_15": "secret_15"
   },
   "groups_claim": "windlass_secrets",
-  "clock_skew_leeway": 5,
-  "expiration_leeway": 5,
-  "not_before_leeway": 5,
+  "clock_skew_leeway": 30,
+  "expiration_leeway": 30,
+  "not_before_leeway": 30,
   "token_type": "service",
   "token_policies": [
     "windlass-task"

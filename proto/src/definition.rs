@@ -84,6 +84,9 @@ pub struct Options {
     pub functions: Option<Vec<Arc<str>>>,
     /// Turn every accepted deviation from the specification into an error.
     pub strict: bool,
+    /// The text was accepted before, maybe by a version that refused less: what instances may run
+    /// with is only a warning now. A schema that is refused refuses every value instead.
+    pub accepted: bool,
 }
 
 /// Loads a definition, YAML 1.2 or JSON, and reports everything found.

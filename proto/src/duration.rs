@@ -2,37 +2,62 @@
 
 pub mod typed;
 
+use crate::limits;
 use crate::value::Value;
 
-/// A literal duration, in milliseconds. Calendar units count as 365 and 30 days; anything beyond a
-/// hundred years saturates there.
+/// A literal duration, in milliseconds. Calendar units count as 365 and 30 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Milliseconds(pub u64);
 
 /// Why a value is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0} is not a duration: write ISO 8601 such as PT5S, or an object of days, hours, minutes, seconds, milliseconds"
-)]
-pub struct NotADuration(pub String);
+pub enum NotADuration {
+    /// It is something else.
+    #[error(
+        "{0} is not a duration: write ISO 8601 such as PT5S, or an object of days, hours, minutes, seconds, milliseconds"
+    )]
+    Malformed(String),
+    /// A unit is below zero.
+    #[error("{0} is a negative duration: nothing can be waited for that long")]
+    Negative(String),
+    /// It is beyond [`limits::LONGEST_DURATION_MS`].
+    #[error("{0} is longer than a hundred years, the longest duration")]
+    TooLong(String),
+}
 
-/// A century: longer durations are cut to this.
-const LONGEST_MS: u64 = 100 * 365 * 24 * 3_600_000;
+impl NotADuration {
+    /// What earlier versions took it for; texts that they accepted keep it.
+    #[must_use]
+    pub fn taken_for(&self) -> Option<Milliseconds> {
+        match self {
+            Self::Malformed(_) => None,
+            Self::Negative(_) => Some(Milliseconds(0)),
+            Self::TooLong(_) => Some(Milliseconds(limits::LONGEST_DURATION_MS)),
+        }
+    }
+}
 
 /// Reads a duration from an ISO 8601 string or from an object of units.
 ///
 /// # Errors
-/// When `value` is neither.
+/// When `value` is neither, is negative, or is longer than [`limits::LONGEST_DURATION_MS`].
 pub fn parse(value: &Value) -> Result<Milliseconds, NotADuration> {
-    let refused = || NotADuration(value.to_json());
-    if let Some(text) = value.as_str() {
-        return parse_iso(text).ok_or_else(refused);
+    let refused = || NotADuration::Malformed(value.to_json());
+    let total = match value.as_str() {
+        Some(text) => parse_iso(text).ok_or_else(refused)?,
+        None => sum_object(value)?,
+    };
+    if total > limits::LONGEST_DURATION_MS {
+        return Err(NotADuration::TooLong(value.to_json()));
     }
-    let object = value.as_object().ok_or_else(refused)?;
-    if object.is_empty() {
-        return Err(refused());
-    }
+    Ok(Milliseconds(total))
+}
+
+fn sum_object(value: &Value) -> Result<u64, NotADuration> {
+    let refused = || NotADuration::Malformed(value.to_json());
+    let object = value.as_object().filter(|it| !it.is_empty()).ok_or_else(refused)?;
     let mut total: u64 = 0;
+    let mut negative = false;
     for (unit, amount) in object {
         let factor = match &**unit {
             "days" => 86_400_000,
@@ -42,17 +67,16 @@ pub fn parse(value: &Value) -> Result<Milliseconds, NotADuration> {
             "milliseconds" => 1,
             _ => return Err(refused()),
         };
-        let amount = match amount {
-            Value::Int(amount) => u64::try_from((*amount).max(0)).unwrap_or(0),
-            _ => return Err(refused()),
-        };
+        let Value::Int(amount) = amount else { return Err(refused()) };
+        negative |= *amount < 0;
+        let amount = u64::try_from(*amount).unwrap_or(0);
         total = total.saturating_add(amount.saturating_mul(factor));
     }
-    Ok(Milliseconds(total.min(LONGEST_MS)))
+    if negative { Err(NotADuration::Negative(value.to_json())) } else { Ok(total) }
 }
 
 /// ISO 8601 `P[nY][nM][nW][nD][T[nH][nM][nS]]`, decimals allowed in every part.
-fn parse_iso(text: &str) -> Option<Milliseconds> {
+fn parse_iso(text: &str) -> Option<u64> {
     const DATE: [(char, f64); 4] = [('Y', 365.0), ('M', 30.0), ('W', 7.0), ('D', 1.0)];
     const TIME: [(char, f64); 3] = [('H', 3_600_000.0), ('M', 60_000.0), ('S', 1_000.0)];
     const DAY_MS: f64 = 86_400_000.0;
@@ -68,9 +92,9 @@ fn parse_iso(text: &str) -> Option<Milliseconds> {
     let date = sum_units(date, &DATE.map(|(unit, days)| (unit, days * DAY_MS)))?;
     let time = sum_units(time, &TIME)?;
     let total = (date + time).round();
+    // What does not fit is as long as can be.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let milliseconds = if total >= LONGEST_MS as f64 { LONGEST_MS } else { total as u64 };
-    Some(Milliseconds(milliseconds))
+    Some(total as u64)
 }
 
 /// Sums `<number><unit>` pairs whose units come in the order given, each at most once.
@@ -95,7 +119,9 @@ fn sum_units(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Milliseconds, parse};
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Milliseconds, NotADuration, parse};
     use crate::value::Value;
 
     #[test]
@@ -109,11 +135,34 @@ mod tests {
         ] {
             assert_eq!(parse(&Value::from(text)), Ok(Milliseconds(expected)), "{text}");
         }
-        for text in ["PT", "P", "", "5m", "PT5", "-PT5S", "PT1M1H", "PT.5S", "P1DT", "PT1.S"] {
+        for text in [
+            "PT", "P", "", "5m", "PT5", "-PT5S", "PT1M1H", "PT.5S", "P1DT", "PT1.S", "p1d", "P-1D",
+            "P1d", "+P1D",
+        ] {
             assert!(parse(&Value::from(text)).is_err(), "{text}");
         }
         let object = Value::object([("minutes", Value::Int(1)), ("milliseconds", Value::Int(5))]);
         assert_eq!(parse(&object), Ok(Milliseconds(60_005)));
         assert!(parse(&Value::object([("fortnights", Value::Int(1))])).is_err());
+    }
+
+    #[test]
+    fn negative_and_endless_ones_are_refused() {
+        let days = |days| Value::object([("days", Value::Int(days)), ("hours", Value::Int(0))]);
+        let century = 100 * 365 * 86_400_000;
+        assert_eq!(parse(&days(36_500)), Ok(Milliseconds(century)));
+        assert_eq!(parse(&Value::from("P100Y")), Ok(Milliseconds(century)));
+        let long = format!("P{}Y", "9".repeat(400));
+        for value in [days(36_501), days(i64::MAX), "P100Y1D".into(), Value::from(long)] {
+            let error = parse(&value).unwrap_err();
+            assert!(matches!(error, NotADuration::TooLong(_)), "{error}");
+            assert_eq!(error.taken_for(), Some(Milliseconds(century)));
+        }
+        let mixed = Value::object([("minutes", Value::Int(-1)), ("hours", Value::Int(1))]);
+        for value in [days(-1), mixed] {
+            let error = parse(&value).unwrap_err();
+            assert!(matches!(error, NotADuration::Negative(_)), "{error}");
+            assert_eq!(error.taken_for(), Some(Milliseconds(0)));
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! Every bound of Windlass, each with its reason.
 
+mod secrets;
+
+pub use secrets::*;
+
 /// Bytes of a definition's text. The largest published example is under 10 KiB; a megabyte leaves
 /// room for generated ones and keeps parsing well under a second.
 pub const DEFINITION_BYTES: usize = 1 << 20;
@@ -26,6 +30,45 @@ pub const EVALUATION_BYTES: u64 = 64 << 20;
 
 /// Bytes of text of one expression.
 pub const EXPRESSION_BYTES: usize = 64 << 10;
+
+/// Milliseconds of the longest duration a workflow may name: a hundred years of 365 days. What is
+/// longer is a mistake in a unit.
+pub const LONGEST_DURATION_MS: u64 = 100 * 365 * 24 * 3_600_000;
+
+/// Steps of one check of a value against a schema: 10 ms on one core, which a turn of a partition and
+/// a thread of the API may be held up.
+pub const SCHEMA_STEPS: u64 = 1_000_000;
+
+/// Steps of one such check by a worker, which does it on a thread of its own: the largest payload,
+/// full of numbers, fits.
+pub const SCHEMA_WORKER_STEPS: u64 = 50_000_000;
+
+/// Steps of one such check on a thread that others wait for: most inputs need a few hundred.
+pub const SCHEMA_QUICK_STEPS: u64 = 50_000;
+
+/// Bytes of the errors of one such check, all of which are collected before the first is told.
+pub const SCHEMA_ERROR_BYTES: u64 = 8 << 20;
+
+/// Schemas that one place of a value may meet, through references and applicators: each reference
+/// counts for all it leads to, so a few lines can double it with each.
+pub const SCHEMA_EXPANDED: u64 = 10_000;
+
+/// Schemas inside each other at one place of a value, through references and applicators: the check
+/// takes some of the stack for each.
+pub const SCHEMA_DEPTH: u32 = 64;
+
+/// Levels of nesting of a schema's text: compiling takes some of the stack for each.
+pub const SCHEMA_NESTING: u32 = 128;
+
+/// Schemas in the schemas of one definition, with those that references lead to: each takes about
+/// a kilobyte compiled, and one with `$id` is compiled for every way that leads to it.
+pub const SCHEMA_PARTS: usize = 50_000;
+
+/// Characters of one pattern of a schema: reading one may take their square.
+pub const SCHEMA_PATTERN_BYTES: usize = 4_096;
+
+/// States of the automata of the patterns in the schemas of one definition, each some 30 bytes.
+pub const SCHEMA_PATTERN_STATES: usize = 200_000;
 
 /// Levels of nesting of any value: recursion over values stays far below the smallest stack.
 pub const VALUE_DEPTH: u32 = 256;
@@ -63,6 +106,74 @@ pub const TURN_BYTES: u64 = PAYLOAD_BYTES as u64;
 
 /// Steps of the flow one instance may take in one turn before others get theirs.
 pub const TURN_STEPS: u32 = 1_000;
+
+/// Steps of expressions after which an instance leaves the rest of its turn to the next one: some
+/// milliseconds. The evaluation in progress ends first.
+pub const TURN_EVALUATION_STEPS: u64 = 250_000;
+
+/// What the messages of one turn of a partition may cost together, in steps of expressions, before
+/// what is decided is written and others get their turn.
+pub const TURN_COST: u64 = 500_000;
+
+/// What deciding on one message costs beside its expressions, in steps.
+pub const MESSAGE_COST: u64 = 1_000;
+
+/// What reading an instance from the journal costs, in steps.
+pub const LOAD_COST: u64 = 4_000;
+
+/// Steps one listening task may take to tell whether an event is for it. A dearer filter does not
+/// match: no event may be held up by one of many that listen.
+pub const FILTER_STEPS: u64 = 200_000;
+
+/// Steps that all who listen in one namespace, in one partition, may take together for one event;
+/// past it each has [`FILTER_LEAST_STEPS`] left, which does for all but a few filters.
+pub const EVENT_STEPS: u64 = 10_000_000;
+
+/// Steps that are left for each listening task, however many others listen.
+pub const FILTER_LEAST_STEPS: u64 = 1_000;
+
+/// Bytes of a compiled pattern of a filter that costs little to make.
+pub const PATTERN_BYTES_CHEAP: usize = 32 << 10;
+
+/// Steps that all listening tasks of one instance may take together for one event, before each has
+/// [`FILTER_LEAST_STEPS`] left: an instance is decided on as a whole.
+pub const INSTANCE_FILTER_STEPS: u64 = 1_000_000;
+
+/// What such a pattern costs, and what a larger one costs, in steps.
+pub const PATTERN_COSTS: (u64, u64) = (500, 100_000);
+
+/// Instances that may be open at once of those that one root has started, directly or through others,
+/// unless configured: a hundred megabytes of them.
+pub const ROOT_STARTS: usize = 10_000;
+
+/// Instances that may be open at once in one namespace of those that other instances have started,
+/// unless configured.
+pub const NAMESPACE_STARTS: usize = 50_000;
+
+/// Milliseconds a child waits for room under these quotas before its parent gets an error: a burst
+/// passes, a workflow that starts itself without end is told.
+pub const PARKED_MS: u64 = 60_000;
+
+/// Milliseconds between two looks whether children that wait can start.
+pub const PARKED_AGAIN_MS: u64 = 50;
+
+/// Instances above one, awaited or not, as a workflow may go on as a new instance of itself: as many as
+/// a history may have facts.
+pub const GENERATIONS: u32 = 1_000_000;
+
+/// Messages of one namespace that may wait in one partition before starts in it are refused; events
+/// alike.
+pub const INBOX_DEPTH: usize = 20_000;
+
+/// Messages of all namespaces that may wait in one partition before all starts are refused: some
+/// hundred megabytes.
+pub const INBOX_TOTAL: usize = 10 * INBOX_DEPTH;
+
+/// Messages that a partition takes in at once, to put them in line by namespace.
+pub const INBOX_TAKEN: usize = 20_000;
+
+/// Instances that one look for what a root has started cancels before it goes on.
+pub const CANCEL_PAGE: usize = 500;
 
 /// Facts an instance may journal in all: a loop without end stops here with a clear error.
 pub const INSTANCE_FACTS: u64 = 1_000_000;
@@ -102,8 +213,56 @@ pub const API_WAIT_MS: u64 = 60_000;
 /// Milliseconds one API request may take in all: the longest wait, and time to read and answer.
 pub const API_REQUEST_MS: u64 = 75_000;
 
-/// API requests handled at once; past it the answer is 429, while memory still has room.
+/// API requests handled at once, without those that wait, watch or operate; past it the answer is 429,
+/// while memory still has room.
 pub const API_REQUESTS: usize = 1_024;
+
+/// Callers of the API that wait for an outcome at once. Past it the one that has waited longest is
+/// told that there is none yet: nobody who waits keeps others from it.
+pub const API_WAITS: usize = 2_048;
+
+/// Requests of probes and operators (show, cancel, suspend, resume, metrics, readiness) handled at
+/// once. They have room of their own, as they are what helps when all other room is taken.
+pub const API_OPERATORS: usize = 256;
+
+/// Connections of the API open at once, unless configured; fewer where the process may not open that
+/// many descriptors. Each takes some ten kilobytes.
+pub const API_CONNECTIONS: usize = 8_192;
+
+/// Connections of one client address, unless configured: three quarters of all, as one address may
+/// be a proxy or all of this machine.
+pub const API_CLIENT_CONNECTIONS: usize = API_CONNECTIONS / 4 * 3;
+
+/// Milliseconds the head of a request may take from its first byte: it is a few hundred bytes.
+pub const API_HEAD_MS: u64 = 10_000;
+
+/// Milliseconds the body of a request may take: the largest one at two megabits a second.
+pub const API_BODY_MS: u64 = 70_000;
+
+/// Milliseconds without a byte after which a body counts as one that does not come, where connections
+/// are short.
+pub const API_UNMOVED_MS: u64 = 1_000;
+
+/// Milliseconds a connection stays open without a request. Pools of clients commonly keep one for 90 s,
+/// and see that it was closed.
+pub const API_IDLE_MS: u64 = 75_000;
+
+/// Milliseconds a client may take nothing of an answer that is there for it.
+pub const API_STALL_MS: u64 = 30_000;
+
+/// Milliseconds between two looks for connections whose time is over.
+pub const API_SWEEP_MS: u64 = 1_000;
+
+/// Milliseconds until the next connection is accepted after one could not be: descriptors that are
+/// short now may not be soon, and a loop without a pause would only burn a core.
+pub const API_ACCEPT_PAUSE_MS: u64 = 50;
+
+/// Milliseconds a body waits for memory that others hold before the answer is 429.
+pub const API_BODY_ROOM_MS: u64 = 2_000;
+
+/// Descriptors kept for all but connections of the API, at least and at most; a quarter of what there
+/// are in between: the journal, the bus, workers' connections and processes.
+pub const RESERVED_DESCRIPTORS: (usize, usize) = (64, 4_096);
 
 /// Bytes of request bodies held at once, over all requests: sixteen of the largest.
 pub const API_BODY_BYTES: usize = 16 * PAYLOAD_BYTES;
@@ -160,6 +319,10 @@ pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
 
+/// Bindings of variables and filters that definitions which call themselves with filters as arguments may
+/// stack up: the list of them is dropped by recursion, on what is left of the stack.
+pub const RECURSION_BINDINGS: usize = 4_000;
+
 /// Bytes of machine stack one evaluation may use: half of what a thread of the runtime has.
 pub const EVALUATION_STACK_BYTES: usize = 1 << 20;
 
@@ -168,6 +331,13 @@ pub const PATH_LENGTH: u32 = 1_000;
 
 /// Bytes of a compiled regular expression, and of its cache: room for several Unicode classes.
 pub const REGEX_BYTES: usize = 512 << 10;
+
+/// Bytes of a text that a pattern with look-around or back-references is searched for in: its time grows
+/// with the square of that.
+pub const BACKTRACKING_TEXT_BYTES: usize = 16 << 10;
+
+/// Times one search for such a pattern may go back: once for each byte of the text, and besides.
+pub const BACKTRACKS: usize = 20_000;
 
 /// Levels of brackets in an expression: far beyond what people write, far below the stack's end.
 pub const EXPRESSION_DEPTH: usize = 64;
@@ -339,156 +509,3 @@ pub const LIFECYCLE_OUTPUT_BYTES: u64 = 48 << 10;
 
 /// Milliseconds between two looks at the streams.
 pub const STREAMS_CHECK_MS: u64 = 10_000;
-
-/// Milliseconds one request to Vault may take, unless configured: a read takes two or three, and the
-/// login and the read of a secret together must fit into [`SECRET_TIMEOUT_MS`].
-pub const VAULT_TIMEOUT_MS: u64 = 5_000;
-
-/// Requests a worker has open at Vault at once, unless configured: what one Vault serves well from a
-/// whole fleet.
-pub const VAULT_CONCURRENCY: usize = 32;
-
-/// Requests a worker sends to Vault in a second, unless configured.
-pub const VAULT_REQUESTS_PER_SECOND: u32 = 500;
-
-/// Failures in a row after which Vault is left alone for a while: fewer would be chance, more would
-/// hold up tasks that could fail or be retried.
-pub const VAULT_FAILURES: u32 = 5;
-
-/// Milliseconds Vault is left alone after the first such row; the time doubles with every probe that
-/// fails.
-pub const VAULT_PAUSE_MS: u64 = 500;
-
-/// Milliseconds Vault is left alone at most, even where it asks for more: it is noticed soon when it
-/// is back.
-pub const VAULT_LONGEST_PAUSE_MS: u64 = 30_000;
-
-/// Bytes of an answer of Vault: a batch of encryption of the largest payload, in base64.
-pub const VAULT_ANSWER_BYTES: usize = 24 << 20;
-
-/// Milliseconds between two renewals of one lease at least, however short it is: no busy loop.
-pub const LEASE_RENEWAL_MS: u64 = 500;
-
-/// Milliseconds a secret may be kept in the cache at most: for so long a right that was taken away
-/// still works.
-pub const SECRET_CACHE_MS: u64 = 300_000;
-
-/// Secrets in that cache.
-pub const CACHED_SECRETS: usize = 1_000;
-
-/// Milliseconds by which a lease may outlive the deadline of its task before it is shortened: a worker
-/// that dies leaves no more behind, and most leases need no request for this.
-pub const LEASE_OVERHANG_MS: u64 = 60_000;
-
-/// Secrets one task may reach: each has a slot of its own in the identity that a store's rules are
-/// written for, and every slot makes each login longer.
-pub const SECRETS_PER_TASK: usize = 16;
-
-/// Seconds the identity of a task lasts: it is used once, right after it was sent, and may be of no
-/// use to whoever finds it later.
-pub const IDENTITY_LIFE_S: u64 = 60;
-
-/// Milliseconds after which identities are signed with the next key, unless configured. A stolen key
-/// is of no use for longer, and the next one has been published all that time.
-pub const IDENTITY_ROTATION_MS: u64 = 24 * 3_600_000;
-
-/// Milliseconds a key is published after the last identity it signed: far longer than one lasts, so
-/// that clocks may differ.
-pub const IDENTITY_PUBLISHED_MS: u64 = 3_600_000;
-
-/// Keys that are published after their time: how many fit into [`IDENTITY_PUBLISHED_MS`] at the
-/// shortest rotation, a minute.
-pub const IDENTITY_RETIRED: usize = 60;
-
-/// Milliseconds between two looks whether it is time for the next key.
-pub const IDENTITY_LOOK_MS: u64 = 30_000;
-
-/// Seconds that readers may keep the published keys: the next one is there for much longer before it
-/// signs, and a reader that does not know a key asks anyway.
-pub const IDENTITY_CACHE_S: u64 = 300;
-
-/// Bytes of a policy of secrets: thousands of rules.
-pub const POLICY_BYTES: usize = 1 << 20;
-
-/// Rules of a policy, each of which is looked at for every secret of a task that is sent.
-pub const POLICY_RULES: usize = 10_000;
-
-/// Bytes of one pattern of a policy: more than any name it could match.
-pub const PATTERN_BYTES: usize = 256;
-
-/// Audit events that wait for the disk before nothing more is done with secrets.
-pub const AUDIT_QUEUE: usize = 10_000;
-
-/// Audit events a worker sends at once, and then waits until they are on disk.
-pub const AUDIT_BATCH: usize = 256;
-
-/// Audit events that a worker holds for its coordinator before it reads no more secrets.
-pub const AUDIT_OUTBOX: usize = 1_024;
-
-/// Bytes of one audit event as a line of the file: all its texts are short.
-pub const AUDIT_EVENT_BYTES: usize = 8 << 10;
-
-/// Bytes of the file of audit events after which the next one begins: a hundred thousand events.
-pub const AUDIT_FILE_BYTES: u64 = 64 << 20;
-
-/// Full files of audit events that are kept beside the current one: half a gigabyte in all.
-pub const AUDIT_FILES: u32 = 8;
-
-/// Audit events whose ids are remembered, to tell repeats: workers repeat what was not acknowledged,
-/// one batch each.
-pub const AUDIT_REMEMBERED: usize = 1 << 16;
-
-/// Audit events that wait to be published; those beyond are in the file only.
-pub const AUDIT_PUBLISH_QUEUE: usize = 10_000;
-
-/// Milliseconds an audit event of the coordinator's own may take to be on disk before the request it
-/// belongs to fails.
-pub const AUDIT_KEEP_MS: u64 = 10_000;
-
-/// Milliseconds after which audit events that could not be written are tried again.
-pub const AUDIT_AGAIN_MS: u64 = 500;
-
-/// Bytes of the shortest secret that is searched for in results. Shorter ones would be found in
-/// everything; a warning says that such a secret is not protected.
-pub const SECRET_SHORTEST_BYTES: usize = 3;
-
-/// Bytes of a line of a secret that is searched for by itself: the lines of a key are of 64, shorter
-/// ones are often words that other texts have as well.
-pub const SECRET_LINE_BYTES: usize = 16;
-
-/// Bytes of the beginning by which a long secret is recognised: by chance no other text has as many in
-/// common, and what is searched for stays small, however large secrets are.
-pub const SECRET_HEAD_BYTES: usize = 128;
-
-/// Names of secrets that are remembered because a warning about them was given: one is enough.
-pub const SECRET_WARNINGS: usize = 1_000;
-
-/// Milliseconds a process that ends waits until what its tasks held of secrets has been given back:
-/// a request or two to the store. What is left then ends by itself.
-pub const RELEASE_MS: u64 = 5_000;
-
-/// Milliseconds one read of a store may take unless configured: stores answer within tens, and a task
-/// has to be told of one that hangs before [`SECRET_TIMEOUT_MS`] is over.
-pub const STORE_TIMEOUT_MS: u64 = 5_000;
-
-/// Bytes of a store's answer: a secret of [`SECRET_BYTES`] in base64, and what is around it.
-pub const SECRET_ANSWER_BYTES: usize = 2 * SECRET_BYTES;
-
-/// Files of a directory that is one secret; Kubernetes mounts a handful.
-pub const SECRET_FILES: usize = 256;
-
-/// Milliseconds an access token to a store is kept at most, whatever life it is said to have.
-pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
-
-/// Files of secrets read at once: a file system that hangs keeps a thread for each, and everything
-/// else that needs a thread waits when there are none left.
-pub const FILE_READS: usize = 16;
-
-/// Texts that the results of one task are searched for: the parts of its secrets, and the sealed values
-/// in its input that do not plainly contain one. Each is looked for in dozens of encodings, which takes
-/// memory.
-pub const SECRET_TEXTS: usize = 1_000;
-
-/// Texts up to which lines of a secret are searched for by themselves: the longest keys and chains of
-/// certificates fit. Lines must not take the room of other secrets.
-pub const SECRET_LINES: usize = SECRET_TEXTS / 2;

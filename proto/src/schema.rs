@@ -1,134 +1,201 @@
 //! JSON Schema for `input.schema`, `output.schema`, `export.schema`.
+//!
+//! Whoever writes a schema decides what checking a value costs, so both are bounded: [`size`] measures
+//! a document before it is compiled, and [`node`] charges every look at a value to the meter of
+//! expressions, which ends the check when its steps, its bytes or the stack are spent.
+
+mod node;
+mod size;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::sync::Arc;
 
+use jsonschema::{PatternOptions, ValidationError};
+
+use self::node::{Looked, Metered, Prices};
+use self::size::Size;
+use crate::expression::Budget;
+use crate::expression::meter::{self, Spent, Stop};
+use crate::limits;
+use crate::time::Timestamp;
 use crate::value::Value;
 
 /// A compiled schema. Draft 2020-12 unless `$schema` says otherwise; references are resolved only
 /// inside the document.
 #[derive(Clone, Debug)]
 pub struct Schema {
-    validator: Arc<jsonschema::Validator>,
+    compiled: Arc<Compiled>,
 }
 
-/// The schema document itself is not a JSON Schema.
+#[derive(Debug)]
+enum Compiled {
+    Usable {
+        validator: jsonschema::Validator<Metered>,
+        prices: Prices,
+        size: Size,
+    },
+    /// Accepted by an earlier version; why it is not now.
+    Unusable(String),
+}
+
+/// A document that cannot be used as a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a JSON Schema: {0}")]
-pub struct InvalidSchema(pub String);
+pub enum SchemaError {
+    /// It is not a JSON Schema.
+    #[error("not a JSON Schema: {0}")]
+    Invalid(String),
+    /// Checking a value against it could take without bound.
+    #[error("this schema is too costly to check values against: {0}")]
+    TooCostly(String),
+}
+
+/// Why a value was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The schema refuses it; the text names at most a few places, and no value.
+    #[error("{0}")]
+    Refused(String),
+    /// Checking it was given up, or not begun.
+    #[error("{0}; make the schema simpler or the value smaller")]
+    TooCostly(String),
+}
+
+/// Places that are listed where a value is refused.
+const SHOWN: usize = 5;
 
 impl Schema {
     /// Compiles `document`.
     ///
     /// # Errors
-    /// When it is not a JSON Schema, or refers outside itself.
-    pub fn compile(document: &Value) -> Result<Self, InvalidSchema> {
-        let document =
-            serde_json::to_value(document).map_err(|error| InvalidSchema(error.to_string()))?;
-        let mut options = jsonschema::options();
+    /// When it is not a JSON Schema, refers outside itself, or is beyond [`limits::SCHEMA_EXPANDED`],
+    /// [`limits::SCHEMA_DEPTH`], [`limits::SCHEMA_PARTS`] or [`limits::SCHEMA_PATTERN_STATES`].
+    pub fn compile(document: &Value) -> Result<Self, SchemaError> {
+        if document.depth() > limits::VALUE_DEPTH.min(limits::SCHEMA_NESTING) {
+            let most = limits::SCHEMA_NESTING;
+            let what = format!("its text nests deeper than {most} levels");
+            return Err(SchemaError::TooCostly(what));
+        }
+        let document = serde_json::to_value(document)
+            .map_err(|error| SchemaError::Invalid(error.to_string()))?;
+        let (size, prices) = size::measure(&document)?;
+        let mut options = jsonschema::options_for::<Metered>()
+            .with_pattern_options(
+                PatternOptions::regex()
+                    .size_limit(limits::REGEX_BYTES)
+                    .dfa_size_limit(limits::REGEX_BYTES),
+            )
+            .with_format("regex", size::is_pattern);
         if document.get("$schema").is_none() {
             options = options.with_draft(jsonschema::Draft::Draft202012);
         }
         let validator =
-            options.build(&document).map_err(|error| InvalidSchema(error.to_string()))?;
-        Ok(Self { validator: Arc::new(validator) })
+            options.build(&document).map_err(|error| SchemaError::Invalid(error.to_string()))?;
+        Ok(Self { compiled: Arc::new(Compiled::Usable { validator, prices, size }) })
     }
 
-    /// Checks `value`; the message names at most a few places where it is refused.
+    /// A schema that stands for one that can no longer be used, because `reason`, in a definition that
+    /// was accepted when it could: it accepts no value, and says why.
+    #[must_use]
+    pub fn unusable(reason: String) -> Self {
+        Self { compiled: Arc::new(Compiled::Unusable(reason)) }
+    }
+
+    fn size(&self) -> Size {
+        match &*self.compiled {
+            Compiled::Usable { size, .. } => *size,
+            Compiled::Unusable(_) => Size { parts: 0, states: 0 },
+        }
+    }
+
+    /// Schemas inside this one, with those that references lead to; what it takes in memory goes by
+    /// that.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.size().parts
+    }
+
+    /// States of the automata of all its patterns.
+    #[must_use]
+    pub fn pattern_states(&self) -> usize {
+        self.size().states
+    }
+
+    /// Checks `value` in [`limits::SCHEMA_STEPS`].
     ///
     /// # Errors
-    /// When the schema refuses it.
-    pub fn validate(&self, value: &Value) -> Result<(), String> {
-        const SHOWN: usize = 5;
-        let data = serde_json::to_value(value).map_err(|error| error.to_string())?;
-        let mut errors = self.validator.iter_errors(&data);
-        let mut messages = Vec::new();
-        for error in errors.by_ref().take(SHOWN) {
-            let place = error.instance_path().to_string();
-            let place = if place.is_empty() { "/".to_owned() } else { place };
-            messages.push(format!("{place}: {}", error.masked()));
+    /// When the schema refuses it, or that cannot be told in so many steps.
+    pub fn validate(&self, value: &Value) -> Result<(), Unfit> {
+        self.validate_within(value, limits::SCHEMA_STEPS)
+    }
+
+    /// Checks `value` in at most `steps`; the message is made in as many again.
+    ///
+    /// # Errors
+    /// When the schema refuses it, or that cannot be told in so many steps.
+    pub fn validate_within(&self, value: &Value, steps: u64) -> Result<(), Unfit> {
+        let (validator, prices) = match &*self.compiled {
+            Compiled::Usable { validator, prices, .. } => (validator, prices),
+            Compiled::Unusable(reason) => return Err(Unfit::TooCostly(reason.clone())),
+        };
+        let node = Looked::new(value, prices);
+        match metered(steps, || validator.is_valid(node)) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(stop) => return Err(Unfit::TooCostly(describe(stop, steps))),
         }
-        if messages.is_empty() {
-            return Ok(());
-        }
-        if errors.next().is_some() {
-            messages.push("and more".to_owned());
-        }
-        Err(messages.join("; "))
+        // All errors are collected before the first is seen, so this may well be given up.
+        let places = metered(steps, || {
+            let mut errors = validator.iter_errors(node);
+            let mut places: Vec<String> =
+                errors.by_ref().take(SHOWN).map(|it| shown(&it)).collect();
+            if errors.next().is_some() {
+                places.push("and more".to_owned());
+            }
+            places
+        });
+        let places = places.or_else(|_| {
+            metered(steps, || match validator.validate(node) {
+                Ok(()) => Vec::new(),
+                Err(error) => vec![shown(&error), "and more".to_owned()],
+            })
+        });
+        Err(Unfit::Refused(match places {
+            Ok(places) if !places.is_empty() => places.join("; "),
+            _ => "it does not fit in too many ways to say where".to_owned(),
+        }))
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::{Schema, Value};
+fn metered<T>(steps: u64, body: impl FnOnce() -> T) -> Result<T, Stop> {
+    // Patterns and formats know no time.
+    let budget = Budget { now: Timestamp(0), steps, bytes: limits::SCHEMA_ERROR_BYTES };
+    meter::run(budget, false, body)
+}
 
-    fn schema(text: &str) -> Schema {
-        Schema::compile(&Value::from_json(text).unwrap()).unwrap()
-    }
-
-    fn check(schema: &Schema, text: &str) -> Result<(), String> {
-        schema.validate(&Value::from_json(text).unwrap())
-    }
-
-    #[test]
-    fn messages_name_places_but_no_values() {
-        let schema = schema(
-            r#"{"type":"object","required":["a"],"properties":{"a":{"type":"integer"},
-            "b":{"items":{"maxLength":3}}}}"#,
-        );
-        assert_eq!(check(&schema, r#"{"a":1,"b":["x"]}"#), Ok(()));
-        let message = check(&schema, r#"{"a":"SECRET","b":["ok","SECRET"]}"#).unwrap_err();
-        assert!(message.contains("/a: ") && message.contains("/b/1: "), "{message}");
-        assert!(!message.contains("SECRET"), "{message}");
-        assert!(check(&schema, "{}").unwrap_err().starts_with("/: "));
-    }
-
-    #[test]
-    fn only_a_few_errors_are_listed() {
-        let schema = schema(r#"{"items":{"type":"string"}}"#);
-        let message = check(&schema, &format!("[{}0]", "0,".repeat(500))).unwrap_err();
-        assert!(message.ends_with("and more") && message.len() < 500, "{message}");
-    }
-
-    #[test]
-    fn drafts_are_told_apart() {
-        let old = schema(
-            r#"{"$schema":"http://json-schema.org/draft-07/schema#","items":[{"type":"string"}]}"#,
-        );
-        assert!(check(&old, "[1]").is_err());
-        let new = schema(r#"{"prefixItems":[{"type":"string"}],"unevaluatedItems":false}"#);
-        assert!(check(&new, r#"["a"]"#).is_ok());
-        assert!(check(&new, r#"["a",1]"#).is_err());
-        assert!(check(&schema("false"), "1").is_err());
-        assert!(check(&schema("true"), "1").is_ok());
-    }
-
-    #[test]
-    fn references_outside_the_document_are_refused() {
-        for reference in ["http://127.0.0.1:1/x.json", "file:///etc/passwd", "other.json"] {
-            let text = format!(r#"{{"$ref":"{reference}"}}"#);
-            assert!(Schema::compile(&Value::from_json(&text).unwrap()).is_err(), "{reference}");
+/// An error without the value it is about.
+fn shown(error: &ValidationError<'_>) -> String {
+    const CHARACTERS: usize = 300;
+    let short = |text: String| -> String {
+        match text.char_indices().nth(CHARACTERS) {
+            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+            None => text,
         }
-        let inside = schema(r##"{"$defs":{"n":{"type":"null"}},"items":{"$ref":"#/$defs/n"}}"##);
-        assert!(check(&inside, "[null]").is_ok());
-        assert!(check(&inside, "[1]").is_err());
-    }
+    };
+    let place = error.instance_path().to_string();
+    let place = if place.is_empty() { "/".to_owned() } else { short(place) };
+    format!("{place}: {}", short(error.masked().to_string()))
+}
 
-    #[test]
-    fn what_is_no_schema_is_refused() {
-        for text in [r#"{"type":"strin"}"#, "5", r#"{"pattern":"("}"#, r#"{"required":"a"}"#] {
-            assert!(Schema::compile(&Value::from_json(text).unwrap()).is_err(), "{text}");
+fn describe(stop: Stop, steps: u64) -> String {
+    match stop {
+        Stop::Spent(Spent::Steps) => format!("checking the value takes more than {steps} steps"),
+        Stop::Spent(Spent::Stack | Spent::Depth | Spent::Path) => {
+            "checking the value nests too deeply".to_owned()
         }
-    }
-
-    #[test]
-    fn schemas_that_refer_to_themselves_end() {
-        let tree = schema(r##"{"properties":{"next":{"$ref":"#"}},"required":["v"]}"##);
-        assert!(check(&tree, r#"{"v":1,"next":{"v":2}}"#).is_ok());
-        assert!(check(&tree, r#"{"v":1,"next":{}}"#).is_err());
-        let levels = r#"{"v":1,"next":"#.repeat(250);
-        let deep = format!(r#"{levels}{{"v":0}}{}"#, "}".repeat(250));
-        let body = move || assert!(check(&tree, &deep).is_ok());
-        std::thread::Builder::new().stack_size(2 << 20).spawn(body).unwrap().join().unwrap();
+        Stop::Spent(Spent::Bytes) => "checking the value takes too much memory".to_owned(),
+        Stop::Spent(Spent::Sealed) => "sealed values cannot be compared".to_owned(),
+        Stop::Fault => "the check failed in a way it should not".to_owned(),
     }
 }

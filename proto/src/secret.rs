@@ -11,6 +11,39 @@ use zeroize::{Zeroize, Zeroizing};
 #[serde(transparent)]
 pub struct SecretName(pub Arc<str>);
 
+/// What every slot holds that no secret is in; see [`SecretName::has_slot`].
+pub const NO_SECRET: &str = "-";
+
+impl SecretName {
+    /// True for a name that can stand in a slot: a claim from which a store fills in the paths of its
+    /// policies. What has none needs a place and a policy of its own.
+    ///
+    /// Vault and OpenBao refuse *every* request with a token whose claims hold `*`, `+` or `/` where a
+    /// policy has a place for them.
+    #[must_use]
+    pub fn has_slot(&self) -> bool {
+        is_part_of_a_path(&self.0) && &*self.0 != NO_SECRET
+    }
+}
+
+/// True for text that is one part of a path and nothing else, whatever reads it: a policy, a template or
+/// a URL.
+#[must_use]
+pub fn is_part_of_a_path(text: &str) -> bool {
+    !text.is_empty()
+        && text != "."
+        && !text.contains("..")
+        && !text.contains('/')
+        && !text.contains(is_special)
+        && text.trim() == text
+}
+
+/// Characters with a meaning to policies, to templates or to URLs.
+#[must_use]
+pub fn is_special(character: char) -> bool {
+    character.is_control() || "*+{}\\%?#".contains(character)
+}
+
 impl fmt::Display for SecretName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -53,5 +86,23 @@ impl<T: Zeroize> Secret<T> {
     #[must_use]
     pub fn expose(&self) -> &T {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SecretName;
+
+    #[test]
+    fn names_that_a_store_takes_for_more_than_a_name_have_no_slot() {
+        let has = |name: &str| SecretName(name.into()).has_slot();
+        for good in ["db", "orders-db", "a_b.c", "team:db", "a b", "é", "--"] {
+            assert!(has(good), "{good}");
+        }
+        for bad in
+            ["", "team+db", "team/db", "*", "a*", "-", ".", "..", "a..b", " a", "{a}", "a\\b"]
+        {
+            assert!(!has(bad), "{bad}");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod update;
 
 use std::sync::Arc;
 
+pub use codec::exact;
 pub use json::JsonError;
 
 use indexmap::IndexMap;

@@ -4,6 +4,7 @@ pub(crate) mod bad;
 mod client;
 mod damage;
 mod resume;
+mod terminal;
 mod validate;
 
 use serde_json::{Value, json};

@@ -2,16 +2,19 @@
 
 mod audit;
 mod canary;
+mod clocks;
 mod database;
 mod hand;
 mod house;
 mod identity;
 mod outage;
 mod policy;
+mod pressure;
 mod rights;
 mod sealing;
 mod seed_vault;
 mod setup;
+mod slots;
 mod store_aws;
 mod store_azure;
 mod store_files;

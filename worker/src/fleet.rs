@@ -198,6 +198,7 @@ impl Builder {
             options,
             drained_by: None,
             gave_up: false,
+            store_seen: None,
         };
         // On a thread of the pool, where the connection and the tasks run too. From the thread that
         // blocks on the whole runtime, as `main` does, every message would wake another thread twice.

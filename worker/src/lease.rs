@@ -20,9 +20,11 @@ mod template;
 mod vault;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::sealed::Sealed;
 use windlass_proto::secret::{Secret, SecretName};
@@ -144,6 +146,8 @@ pub struct SecretContext {
     pub grant: Option<Grant>,
     /// When the task's time is over.
     pub deadline: Option<Timestamp>,
+    /// When the worker got the task: its identity is as old as that.
+    pub began: Instant,
     /// Where to tell what is done.
     pub audit: AttemptAudit,
 }
@@ -184,6 +188,14 @@ pub fn lease_hash(id: &str) -> Arc<str> {
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
+/// Between half and all of `pause`, so that many do not come back in step.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    // The random bits of an id: no generator is needed for this.
+    let random =
+        u32::from_le_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().unwrap_or(&[0; 4]));
+    pause.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+}
+
 /// Why a secret could not be had. The messages name no path and no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
@@ -196,6 +208,9 @@ pub enum SecretError {
     /// The store did not answer, or not usefully; trying again may help.
     #[error("the secret store is unavailable: {0}")]
     Unavailable(String),
+    /// The store works and does not take what it is asked, nor will it later.
+    #[error("the secret store does not take the request: {0}")]
+    Refused(String),
     /// What was sealed cannot be opened here, nor later.
     #[error("{0}")]
     OtherKey(String),
@@ -206,6 +221,20 @@ pub trait SecretSource: Send + Sync {
     /// What one attempt holds, for as long as it runs. Nothing is asked of the store yet: most tasks
     /// need no secret.
     fn lease(&self, context: SecretContext) -> Box<dyn Lease>;
+
+    /// What the clock of the store showed last, where that is known.
+    fn clock(&self) -> Option<StoreClock> {
+        None
+    }
+}
+
+/// What the clock of a store showed, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreClock {
+    /// What it showed, in whole seconds.
+    pub at: Timestamp,
+    /// When that was.
+    pub seen: Instant,
 }
 
 /// What one attempt holds of a store. Implementations bound their own waiting; what takes longer than
@@ -235,6 +264,12 @@ pub trait Lease: Send + Sync {
         &'a mut self,
         sealed: &'a [Sealed],
     ) -> BoxFuture<'a, Result<Vec<Zeroizing<Vec<u8>>>, SecretError>>;
+
+    /// When all that it holds has ended, so that nothing can be sealed or read any more; none where
+    /// that has no end.
+    fn ends(&self) -> Option<Instant> {
+        None
+    }
 
     /// Gives everything back; what cannot be given back ends by itself soon.
     fn release(self: Box<Self>) -> BoxFuture<'static, ()>;

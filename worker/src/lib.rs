@@ -21,7 +21,7 @@ mod scope;
 mod seal;
 mod worker;
 
-pub use audit::{AttemptAudit, AuditSink};
+pub use audit::{AttemptAudit, AuditRoom, AuditSink};
 pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use http_client::{HttpOptions, Resolve, ResolveError};
@@ -33,8 +33,8 @@ pub use lease::{
     DevelopmentSecrets, DevelopmentSecretsError, EnvironmentConfig, EnvironmentSecrets,
     FileSecrets, FilesConfig, KubernetesConfig, KubernetesSecrets, Lease, PathConfig, PlaceConfig,
     SealingKey, SealingKeyError, SecretContext, SecretData, SecretError, SecretSource, SecretStore,
-    SecretValue, SecretsConfig, SecretsConfigError, Standing, StoreError, StoreKind, VaultAuth,
-    VaultConfig, VaultEngine, VaultSecrets, lease_hash,
+    SecretValue, SecretsConfig, SecretsConfigError, Standing, StoreClock, StoreError, StoreKind,
+    VaultAuth, VaultConfig, VaultEngine, VaultSecrets, lease_hash,
 };
 #[cfg(feature = "google")]
 pub use lease::{GoogleAuth, GoogleConfig, GoogleSecrets};

@@ -16,22 +16,25 @@ mod shell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::expression::{Budget, EvaluationError, Program, Template, UriTemplate};
 use windlass_proto::limits;
 use windlass_proto::plan::{Kind, Plan, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
-use windlass_proto::schema::Schema;
+use windlass_proto::schema::{Schema, Unfit};
 use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, Work};
 
 pub use process::{NonZeroExit, ProcessOptions};
 
+use crate::audit::AttemptAudit;
 use crate::lease::Lease;
 use crate::scope::TaskScope;
 use crate::seal::Seal;
@@ -44,6 +47,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) task: &'a Task,
     pub(crate) assignment: &'a Assignment,
     pub(crate) cancelled: &'a CancellationToken,
+    /// When it came.
+    pub(crate) began: Instant,
     /// The raw input, or what a field is evaluated on: opened where something in it was sealed.
     pub(crate) input: Value,
     pub(crate) scope: TaskScope<'a>,
@@ -54,21 +59,32 @@ pub(crate) struct Attempt<'a> {
     pub(crate) used: Vec<SecretUse>,
     /// Whether it has read them again after a refusal.
     pub(crate) read_again: bool,
+    /// Where to tell what it does with secrets.
+    pub(crate) audit: OnceLock<AttemptAudit>,
 }
 
-/// Performs `assignment`; see [`crate::Worker::perform`].
+/// How an attempt ended.
+pub(crate) enum Ended {
+    /// What is to be reported, and the secrets that were read for it.
+    Reported(Result<Value, Problem>, Vec<SecretUse>),
+    /// It never began: there was no room for what it would have to tell.
+    NotBegun,
+}
+
+/// Performs `assignment`; see [`crate::Worker::try_perform`].
 pub(crate) async fn perform(
     worker: &Inner,
     assignment: &Assignment,
     cancelled: &CancellationToken,
-) -> (Result<Value, Problem>, Vec<SecretUse>) {
+) -> Ended {
+    let failed = |problem| Ended::Reported(Err(problem), Vec::new());
     let Some(plan) = worker.plans.plan(&assignment.digest) else {
         let detail = format!("the worker does not have the definition of {}", assignment.workflow);
-        return (Err(Problem::new(Standard::Runtime, detail).with_status(503)), Vec::new());
+        return failed(Problem::new(Standard::Runtime, detail).with_status(503));
     };
     let Some(task) = plan.tasks.get(assignment.task.0 as usize) else {
         let detail = format!("{} has no task {}", assignment.workflow, assignment.task.0);
-        return (Err(Problem::new(Standard::Runtime, detail)), Vec::new());
+        return failed(Problem::new(Standard::Runtime, detail));
     };
     let mut attempt = Attempt {
         worker,
@@ -76,32 +92,49 @@ pub(crate) async fn perform(
         task,
         assignment,
         cancelled,
+        began: Instant::now(),
         input: assignment.input.clone(),
         scope: TaskScope::new(&assignment.variables),
         seal: Seal::default(),
         lease: None,
         used: Vec::new(),
         read_again: false,
+        audit: OnceLock::new(),
     };
-    let result = bounded(attempt.run(), assignment, task, cancelled).await;
+    let limit = time_limit(assignment, task);
+    if !limit.is_zero() {
+        let (room, left) = (attempt.make_room(), time_left(assignment));
+        match bounded(room, left, cancelled, || no_room_in_time(assignment)).await {
+            Ok(true) => {}
+            Ok(false) => return Ended::NotBegun,
+            Err(problem) => return failed(problem),
+        }
+    }
+    let late = || timed_out(assignment, limit);
+    let mut result = bounded(attempt.run(), Some(limit), cancelled, late).await;
+    if let Ok(value) = result {
+        // What was done was done: the time that a task without a deadline has is not that of its result.
+        let limit = time_left(assignment);
+        result = bounded(attempt.protect(value), limit, cancelled, late).await;
+    }
     let result = result.map_err(|problem| attempt.seal.problem(problem));
     if let Some(lease) = attempt.lease.take() {
         // The report does not wait for it.
         worker.releases.spawn(lease.release());
     }
-    (result, attempt.used)
+    Ended::Reported(result, attempt.used)
 }
 
-/// Runs `work` until it ends, its time is over, or it is cancelled; a panic becomes a problem.
-async fn bounded(
-    work: impl Future<Output = Result<Value, Problem>>,
-    assignment: &Assignment,
-    task: &Task,
+/// Runs `work` until it ends, the time `limit` is over, if there is one, or it is cancelled; a panic
+/// becomes a problem.
+async fn bounded<T>(
+    work: impl Future<Output = Result<T, Problem>>,
+    limit: Option<Duration>,
     cancelled: &CancellationToken,
-) -> Result<Value, Problem> {
-    let limit = time_limit(assignment, task);
-    if limit.is_zero() {
-        return Err(timed_out(assignment, limit));
+    late: impl Fn() -> Problem,
+) -> Result<T, Problem> {
+    if limit.is_some_and(|it| it.is_zero()) {
+        return Err(late());
     }
     if cancelled.is_cancelled() {
         return Err(Problem::new(Standard::Runtime, "the task was cancelled"));
@@ -118,7 +151,9 @@ async fn bounded(
                 () = cancelled.cancelled() => {
                     return Err(Problem::new(Standard::Runtime, "the task was cancelled"));
                 }
-                () = tokio::time::sleep(limit) => return Err(timed_out(assignment, limit)),
+                () = tokio::time::sleep(limit.unwrap_or_default()), if limit.is_some() => {
+                    return Err(late());
+                }
             }
         }
     };
@@ -128,18 +163,20 @@ async fn bounded(
     })
 }
 
+/// The time until the task's deadline; none where it has none.
+fn time_left(assignment: &Assignment) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Some(Duration::from_millis(assignment.deadline?.0).saturating_sub(now))
+}
+
 /// The time the task may take from now.
 fn time_limit(assignment: &Assignment, task: &Task) -> Duration {
-    match assignment.deadline {
-        Some(deadline) => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            Duration::from_millis(deadline.0).saturating_sub(now)
-        }
-        None => Duration::from_millis(match task.kind {
+    time_left(assignment).unwrap_or_else(|| {
+        Duration::from_millis(match task.kind {
             Kind::Container(_) | Kind::Script(_) | Kind::Shell(_) => limits::PROCESS_TIMEOUT_MS,
             _ => limits::CALL_TIMEOUT_MS,
-        }),
-    }
+        })
+    })
 }
 
 fn timed_out(assignment: &Assignment, limit: Duration) -> Problem {
@@ -154,18 +191,21 @@ fn timed_out(assignment: &Assignment, limit: Duration) -> Problem {
     Problem::new(Standard::Timeout, detail)
 }
 
+fn no_room_in_time(assignment: &Assignment) -> Problem {
+    let mut problem = timed_out(assignment, Duration::ZERO);
+    let detail = "it waited for room in the audit trail, which takes no events now";
+    let said = problem.detail.unwrap_or_default();
+    problem.detail = Some(format!("{said}: {detail}").into());
+    problem
+}
+
 impl Attempt<'_> {
     async fn run(&mut self) -> Result<Value, Problem> {
         self.open().await?;
-        let value = match self.assignment.work {
-            Work::Perform => self.perform_task().await?,
-            Work::Evaluate(field) => self.evaluate_field(field).await?,
-        };
-        let value = self.protect(value).await?;
-        if value.weight() > limits::PAYLOAD_BYTES as u64 {
-            return Err(too_large());
+        match self.assignment.work {
+            Work::Perform => self.perform_task().await,
+            Work::Evaluate(field) => self.evaluate_field(field).await,
         }
-        Ok(value)
     }
 
     async fn perform_task(&mut self) -> Result<Value, Problem> {
@@ -269,22 +309,35 @@ impl Attempt<'_> {
         value: &Value,
         what: &str,
     ) -> Result<(), Problem> {
-        let fetched;
         let schema = match source {
-            SchemaSource::Inline(schema) => schema,
+            SchemaSource::Inline(schema) => schema.clone(),
             SchemaSource::External(resource) => {
                 let document = self.fetch_document(resource, value).await?;
-                fetched = Schema::compile(&document).map_err(|error| {
+                let compiled = aside(move || Schema::compile(&document)).await?;
+                compiled.map_err(|error| {
                     Problem::new(Standard::Configuration, format!("the {what} schema: {error}"))
-                })?;
-                &fetched
+                })?
             }
         };
-        schema.validate(value).map_err(|message| {
+        let checked = match schema.validate_within(value, limits::SCHEMA_QUICK_STEPS) {
+            Err(Unfit::TooCostly(_)) => {
+                let value = value.clone();
+                let steps = limits::SCHEMA_WORKER_STEPS;
+                aside(move || schema.validate_within(&value, steps)).await?
+            }
+            checked => checked,
+        };
+        checked.map_err(|message| {
             let detail = format!("the task's {what} does not fit its schema: {message}");
             Problem::new(Standard::Validation, detail)
         })
     }
+}
+
+/// Runs what may take long on a thread that no other task waits for.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Problem::new(Standard::Runtime, "the worker ends").with_status(503))
 }
 
 #[allow(clippy::needless_pass_by_value)]

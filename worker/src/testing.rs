@@ -163,6 +163,7 @@ pub(crate) fn secret_context() -> SecretContext {
         task: assignment.reference.clone(),
         grant: None,
         deadline: None,
+        began: tokio::time::Instant::now(),
         audit: AttemptAudit::new(Arc::new(NoAudit), &assignment),
     }
 }

@@ -21,8 +21,8 @@ use crate::authentication::TokenCache;
 use crate::cache::Cache;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
-use crate::lease::{DevelopmentSecrets, SecretSource, SecretStore, Standing};
-use crate::perform::{ProcessOptions, perform};
+use crate::lease::{DevelopmentSecrets, SecretSource, SecretStore, Standing, StoreClock};
+use crate::perform::{Ended, ProcessOptions, perform};
 use crate::resource::ResourceCache;
 
 /// Gives the plans that assignments name.
@@ -115,9 +115,33 @@ impl Worker {
     /// Performs `assignment` and reports what came of it: the transformed output, or a problem
     /// without instance. Ends at the assignment's deadline, or at the limits where it has none, or
     /// soon after `cancelled`; never panics. Must be called inside a tokio runtime.
-    pub async fn perform(&self, assignment: Assignment, cancelled: CancellationToken) -> Report {
-        let (result, secrets) = perform(&self.inner, &assignment, &cancelled).await;
-        Report { key: assignment.key, result, secrets }
+    pub async fn perform(
+        &self,
+        mut assignment: Assignment,
+        cancelled: CancellationToken,
+    ) -> Report {
+        loop {
+            match self.try_perform(assignment, cancelled.clone()).await {
+                Ok(report) => return report,
+                Err(given_back) => assignment = *given_back,
+            }
+        }
+    }
+
+    /// As [`Self::perform`], but gives the assignment back untouched when it waited so long for room for
+    /// audit events that its grant should be made anew.
+    ///
+    /// # Errors
+    /// When there was no room; nothing was done then.
+    pub async fn try_perform(
+        &self,
+        assignment: Assignment,
+        cancelled: CancellationToken,
+    ) -> Result<Report, Box<Assignment>> {
+        match perform(&self.inner, &assignment, &cancelled).await {
+            Ended::Reported(result, secrets) => Ok(Report { key: assignment.key, result, secrets }),
+            Ended::NotBegun => Err(Box::new(assignment)),
+        }
     }
 
     /// Waits until what tasks held of secrets has been given back, `most` at longest: for the end of
@@ -126,6 +150,11 @@ impl Worker {
         self.inner.releases.close();
         // What is not given back ends by itself.
         let _ = tokio::time::timeout(most, self.inner.releases.wait()).await;
+    }
+
+    /// What the clock of its store of secrets showed last.
+    pub(crate) fn store_clock(&self) -> Option<StoreClock> {
+        self.inner.secrets.clock()
     }
 
     /// True when nothing that tasks held of secrets is still to be given back.

@@ -11,10 +11,15 @@ use crate::output;
 /// Cancel an instance.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f \
-                        --reason 'ordered twice'")]
+                        --reason 'ordered twice'\n  windlass cancel --root \
+                        0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f")]
 pub(crate) struct CancelArgs {
     /// The instance
-    id: String,
+    #[arg(required_unless_present = "root")]
+    id: Option<String>,
+    /// Cancel an instance and all that it has started, directly or through others
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    root: Option<String>,
     /// Kept in its history
     #[arg(long)]
     reason: Option<String>,
@@ -22,49 +27,98 @@ pub(crate) struct CancelArgs {
     remote: Remote,
 }
 
-/// Suspend an instance: nothing new is started until it is resumed.
+/// Suspend an instance: nothing new is started until it is resumed. Or suspend all starts of a workflow
+/// or a namespace.
+///
+/// Starts of what is suspended get 409; instances that start it as a child wait. What runs goes on.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass suspend 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f")]
+#[command(after_help = "Examples:\n  windlass suspend 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f\n  \
+                        windlass suspend --workflow shop/order\n  windlass suspend --list")]
 pub(crate) struct SuspendArgs {
-    /// The instance
-    id: String,
+    #[command(flatten)]
+    of: Of,
+    /// List what is suspended of workflows and namespaces
+    #[arg(long, group = "what")]
+    list: bool,
     #[command(flatten)]
     remote: Remote,
 }
 
-/// Resume a suspended instance.
+/// Resume a suspended instance, or the starts of a workflow or a namespace.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass resume 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f")]
+#[command(after_help = "Examples:\n  windlass resume 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f\n  \
+                        windlass resume --namespace shop")]
 pub(crate) struct ResumeArgs {
-    /// The instance
-    id: String,
+    #[command(flatten)]
+    of: Of,
     #[command(flatten)]
     remote: Remote,
+}
+
+/// What is suspended or resumed.
+#[derive(clap::Args)]
+#[group(id = "what", required = true, multiple = false)]
+struct Of {
+    /// The instance
+    id: Option<String>,
+    /// All starts of this workflow, in all its versions
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = workflow)]
+    workflow: Option<(String, String)>,
+    /// All starts in this namespace
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+fn workflow(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("write NAMESPACE/NAME".to_owned()),
+    }
+}
+
+impl Of {
+    /// Suspends or resumes it.
+    async fn order(&self, remote: &Remote, action: &str) -> Result<(), CliError> {
+        let path = match (&self.id, &self.workflow, &self.namespace) {
+            (Some(id), ..) => vec!["v1", "instances", id, action],
+            (_, Some((namespace, name)), _) => vec!["v1", "workflows", namespace, name, action],
+            (_, _, Some(namespace)) => vec!["v1", "namespaces", namespace, action],
+            // The group is required.
+            (None, None, None) => return Ok(()),
+        };
+        order(remote, &path, &json!({})).await
+    }
 }
 
 /// Runs `cancel`.
 pub(crate) async fn cancel(args: CancelArgs) -> Result<(), CliError> {
-    order(&args.remote, &args.id, "cancel", &json!({"reason": args.reason})).await
+    let path = match (&args.root, &args.id) {
+        (Some(root), _) => ["v1", "roots", root, "cancel"],
+        (None, id) => ["v1", "instances", id.as_deref().unwrap_or_default(), "cancel"],
+    };
+    order(&args.remote, &path, &json!({"reason": args.reason})).await
 }
 
 /// Runs `suspend`.
 pub(crate) async fn suspend(args: SuspendArgs) -> Result<(), CliError> {
-    order(&args.remote, &args.id, "suspend", &json!({})).await
+    if args.list {
+        let client = Client::new(&args.remote)?;
+        output::json(&client.get(&["v1", "suspensions"], &[]).await?);
+        return Ok(());
+    }
+    args.of.order(&args.remote, "suspend").await
 }
 
 /// Runs `resume`.
 pub(crate) async fn resume(args: ResumeArgs) -> Result<(), CliError> {
-    order(&args.remote, &args.id, "resume", &json!({})).await
+    args.of.order(&args.remote, "resume").await
 }
 
-async fn order(
-    remote: &Remote,
-    id: &str,
-    action: &str,
-    body: &serde_json::Value,
-) -> Result<(), CliError> {
+async fn order(remote: &Remote, path: &[&str], body: &serde_json::Value) -> Result<(), CliError> {
     let client = Client::new(remote)?;
-    let request = client.request(Method::POST, &["v1", "instances", id, action]).json(body);
+    let request = client.request(Method::POST, path).json(body);
     let (_, standing) = client.send(request).await?;
     output::json(&standing);
     Ok(())

@@ -27,7 +27,7 @@ use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::duration;
 use crate::secrets::{IdentityArgs, SecretArgs};
-use crate::serve::ServeOptions;
+use crate::serve::{QuotaOptions, ServeOptions};
 use crate::{output, signal};
 
 /// Run the coordinator of a fleet: it keeps every fact and sends tasks to workers over NATS.
@@ -81,6 +81,8 @@ struct RunArgs {
     events: EventArgs,
     #[command(flatten)]
     serve: ServeOptions,
+    #[command(flatten)]
+    quotas: QuotaOptions,
     #[command(flatten)]
     nats: Nats,
     #[command(flatten)]
@@ -172,10 +174,12 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         return Err(CliError::coded(&NOT_STARTED, &detail));
     }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
+    let quotas = args.quotas.quotas();
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
     let options = Options {
         retention,
         losses: Some(args.max_losses),
+        quotas,
         memory: Some(args.memory.budget()),
         data_dir: Some(data_dir.clone()),
         ..Options::default()

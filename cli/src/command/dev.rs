@@ -9,7 +9,7 @@ use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::WorkerOptions;
 use crate::secrets::{IdentityArgs, SecretArgs};
-use crate::serve::ServeOptions;
+use crate::serve::{QuotaOptions, ServeOptions};
 use crate::signal;
 
 /// Run everything in one process: API, coordinator, worker.
@@ -34,6 +34,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     serve: ServeOptions,
     #[command(flatten)]
+    quotas: QuotaOptions,
+    #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
     secrets: SecretArgs,
@@ -56,6 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         worker: args.worker,
         files: Some(PathBuf::from(".")),
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        quotas: args.quotas.quotas(),
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),
         memory: args.memory,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
-use serde_json::{Value as Json, json};
 use windlass_proto::limits::PAYLOAD_BYTES;
+use windlass_proto::value::Value;
 
 use crate::client::Client;
 use crate::error::CliError;
@@ -48,54 +48,50 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Some(path) => input::parse("the event", &input::file(path, PAYLOAD_BYTES)?)?,
         None => input::read("the event", &args.event.unwrap_or_default())?,
     };
-    let mut event = serde_json::to_value(value).unwrap_or_default();
-    let media_type = match &mut event {
-        Json::Array(events) => {
-            events.iter_mut().for_each(complete);
-            "application/cloudevents-batch+json"
+    let (event, media_type) = match value {
+        Value::Array(_) => {
+            let events = value.into_elements().unwrap_or_default();
+            let events = Value::array(events.into_iter().map(complete).collect());
+            (events, "application/cloudevents-batch+json")
         }
-        single => {
-            complete(single);
-            "application/cloudevents+json"
-        }
+        single => (complete(single), "application/cloudevents+json"),
     };
     let request = client
         .request(Method::POST, &["v1", "events"])
         .header(CONTENT_TYPE, media_type)
-        .body(event.to_string());
+        .body(event.to_json());
     let (_, answer) = client.send(request).await?;
     output::json(&answer);
     Ok(())
 }
 
 /// Adds what can be added without knowing the event.
-fn complete(event: &mut Json) {
-    let Json::Object(members) = event else { return };
+fn complete(event: Value) -> Value {
+    let Value::Object(_) = event else { return event };
+    let mut members = event.into_members().unwrap_or_default();
     for (name, value) in [
         ("specversion", "1.0".to_owned()),
         ("id", uuid::Uuid::new_v4().to_string()),
         ("source", "urn:windlass:cli".to_owned()),
     ] {
-        members.entry(name).or_insert_with(|| json!(value));
+        members.entry(name.into()).or_insert_with(|| value.into());
     }
+    members.into()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
+    use windlass_proto::value::Value;
 
     use super::complete;
 
     #[test]
     fn only_what_is_missing_is_added() {
-        let mut event = json!({"type": "t", "id": "7"});
-        complete(&mut event);
-        assert_eq!(
-            event,
-            json!({"type": "t", "id": "7", "specversion": "1.0", "source": "urn:windlass:cli"})
-        );
-        let mut other = json!([1]);
-        complete(&mut other);
-        assert_eq!(other, json!([1]));
+        let read = |text: &str| Value::from_json(text).unwrap();
+        let event = complete(read(r#"{"type":"t","id":"7","data":36893488147419103233}"#));
+        let expected = r#"{"type":"t","id":"7","data":36893488147419103233,"specversion":"1.0","source":"urn:windlass:cli"}"#;
+        assert_eq!(event.to_json(), expected);
+        assert_eq!(complete(read("[1]")).to_json(), "[1]");
     }
 }

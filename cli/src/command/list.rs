@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// With this label; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// Started by this instance, directly or through others
+    #[arg(long, value_name = "ID")]
+    root: Option<String>,
     /// Started at or after, such as 2026-01-31T08:00:00Z
     #[arg(long, value_name = "TIME")]
     started_after: Option<String>,
@@ -56,6 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         ("version", args.version),
         ("startedAfter", args.started_after),
         ("startedBefore", args.started_before),
+        ("root", args.root),
         ("cursor", args.cursor),
     ] {
         query.extend(value.map(|it| (name, it)));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uuid::Uuid;
+use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Deployed, Outcome, Start, Started, WorkflowRef,
 };
@@ -85,8 +86,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let files = files.map(Path::to_owned);
     let (data_dir, worker, retention) = (args.data_dir, args.worker, None);
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
-    let memory = MemoryOptions::default();
-    let options = EmbeddedOptions { data_dir, worker, files, retention, secrets, identity, memory };
+    let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
+    let options =
+        EmbeddedOptions { data_dir, worker, files, retention, quotas, secrets, identity, memory };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

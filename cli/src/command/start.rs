@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 use windlass_proto::limits::API_WAIT_MS;
+use windlass_proto::value::Value;
 
 use crate::client::Client;
 use crate::code::CANCELLED;
@@ -65,6 +66,15 @@ fn workflow(text: &str) -> Result<Workflow, String> {
     }
 }
 
+/// The request; the input apart, since serde's values would round its large numbers.
+#[derive(serde::Serialize)]
+struct Body {
+    #[serde(flatten)]
+    body: Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<Value>,
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
@@ -75,16 +85,14 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     if let Some(version) = args.workflow.version {
         body["workflow"]["version"] = version.into();
     }
-    if let Some(argument) = &args.input {
-        let value = input::read("--input", argument)?;
-        body["input"] = serde_json::to_value(value).unwrap_or_default();
-    }
+    let input = args.input.as_ref().map(|it| input::read("--input", it)).transpose()?;
     if let Some(priority) = args.priority {
         body["priority"] = priority.into();
     }
     // Read before the request: the clock of the wait starts with it.
     let deadline = args.wait.map(|wait| Instant::now() + wait);
-    let mut request = client.request(Method::POST, &["v1", "instances"]).json(&body);
+    let mut request =
+        client.request(Method::POST, &["v1", "instances"]).json(&Body { body, input });
     if let Some(wait) = args.wait {
         request = request.query(&[("wait", slice(wait))]);
     }

@@ -63,16 +63,23 @@ impl Shared {
         let key = assignment.key.clone();
         // The semaphore is never closed; without a permit nothing is lost but the bound.
         let permit = self.permits.acquire().await.ok();
-        if !token.is_cancelled() {
+        while !token.is_cancelled() {
             // Only now: what is proved by it lasts a minute.
-            let report = match self.granter.grant(&assignment, clock::now()) {
+            let ended = match self.granter.grant(&assignment, clock::now()) {
                 Ok(grant) => {
                     assignment.grant = grant;
-                    self.worker.perform(assignment, token).await
+                    self.worker.try_perform(assignment, token.clone()).await
                 }
-                Err(problem) => Report::new(assignment.key, Err(problem)),
+                Err(problem) => Ok(Report::new(assignment.key, Err(problem))),
             };
-            self.reporter.report(report);
+            match ended {
+                Ok(report) => {
+                    self.reporter.report(report);
+                    break;
+                }
+                // It waited for room in the audit trail, and nothing was done.
+                Err(given_back) => assignment = *given_back,
+            }
         }
         drop(permit);
         self.running().remove(&key);

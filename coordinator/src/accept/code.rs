@@ -63,7 +63,9 @@ codes! {
     Conflict = "WL0505", 409, "Not possible in this state",
         "The instance is in a status that does not allow the action: an ended instance can be \
          neither cancelled, suspended nor resumed, and only a suspended one can be resumed. Look at \
-         it with `windlass show ID`.";
+         it with `windlass show ID`. The same goes for workflows and namespaces, which `windlass \
+         suspend --list` shows. With all it has started, only an instance can be cancelled that no \
+         other one has started.";
     /// Too much work is open.
     Overloaded = "WL0506", 429, "Too much work",
         "A bound on work in progress is reached, so the request was refused before anything was \
@@ -146,7 +148,18 @@ codes! {
     SecretsFailed = "WL0523", 503, "Keys, policy or audit trail cannot be kept",
         "The coordinator could not read or write its signing keys, the policy of secrets or the audit \
          trail in its data directory. `detail` says which. Check free space and permissions. While \
-         the audit trail cannot be written, workers read no more secrets.";
+         the audit trail cannot be written, tasks that need secrets wait.";
+    /// The body did not come in time.
+    TooSlow = "WL0524", 408, "The request came too slowly",
+        "The body of the request was not there in time, so nothing was done. Send it again, over a \
+         faster line or in smaller parts. A head that does not come, and a connection without \
+         requests, are closed without an answer.";
+    /// Starts of it are suspended.
+    Suspended = "WL0525", 409, "Suspended",
+        "An operator has suspended the workflow or its namespace, so nothing of it is started, neither \
+         by requests nor by other instances, which wait. `windlass suspend --list` shows what is \
+         suspended; `windlass resume --workflow NAMESPACE/NAME` or `--namespace NAMESPACE` lets it \
+         go on.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "The journal cannot be read or written",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -11,7 +11,7 @@ use windlass_proto::limits::API_EVENT_BATCH;
 use windlass_proto::value::Value;
 
 use super::code::Code;
-use super::payload::{Payload, check_depth, parse};
+use super::payload::{Payload, check_depth, value};
 use super::problem::{ApiProblem, ProblemBody};
 use super::state::Api;
 use crate::events::envelope;
@@ -62,16 +62,16 @@ fn read(
     bytes: &[u8],
 ) -> Result<Vec<CloudEvent>, ApiProblem> {
     let values = if media_type == "application/cloudevents-batch+json" {
-        let Value::Array(batch) = parse::<Value>(bytes)? else {
+        let Value::Array(batch) = value(bytes)? else {
             return Err(ApiProblem::new(Code::NotACloudEvent, "a batch must be an array"));
         };
         Value::Array(batch).into_elements().unwrap_or_default()
     } else if media_type == "application/cloudevents+json" {
-        vec![parse(bytes)?]
+        vec![value(bytes)?]
     } else if headers.contains_key("ce-specversion") || headers.contains_key("ce-id") {
         vec![binary(headers, media_type, bytes)?]
     } else if media_type == "application/json" {
-        vec![parse(bytes)?]
+        vec![value(bytes)?]
     } else {
         return Err(ApiProblem::new(
             Code::UnsupportedMediaType,

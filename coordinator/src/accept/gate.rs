@@ -1,36 +1,72 @@
 //! What every request passes: bounds, and the refusal of other sites' pages.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::OwnedSemaphorePermit;
 
 use windlass_proto::limits::API_REQUEST_MS;
 
 use super::code::Code;
+use super::payload;
 use super::problem::ApiProblem;
-use super::state::Api;
+use super::state::{Api, Budget};
 
-/// Bounds how many requests run and how long each may take.
+/// The room that a request takes while it is handled; a handler that only waits gives it back.
+#[derive(Clone)]
+pub(super) struct Room(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Room {
+    /// Gives it back: what follows is waiting.
+    pub(super) fn leave(&self) {
+        drop(self.0.lock().unwrap_or_else(|it| it.into_inner()).take());
+    }
+}
+
+/// Bounds how many requests of all kinds but the operators' run, and how long each may take.
 pub(super) async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let Ok(_permit) = api.requests.clone().try_acquire_owned() else {
-        let problem =
-            ApiProblem::overloaded("too many requests are under way", Duration::from_secs(1));
-        api.metrics.answered(429);
-        return problem.into_response();
-    };
-    let limit = Duration::from_millis(API_REQUEST_MS);
-    let response = match tokio::time::timeout(limit, next.run(request)).await {
+    let budget = api.requests.clone();
+    within(api, &budget, request, next).await
+}
+
+/// The same for requests of operators and probes, which help when there is no room for others.
+pub(super) async fn operated(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let budget = api.operators.clone();
+    within(api, &budget, request, next).await
+}
+
+async fn within(api: Api, budget: &Budget, request: Request, next: Next) -> Response {
+    let response = match handle(&api, budget, request, next).await {
         Ok(response) => response,
-        Err(_) => {
-            ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")).into_response()
-        }
+        Err(problem) => problem.into_response(),
     };
     api.metrics.answered(response.status().as_u16());
     response
+}
+
+async fn handle(
+    api: &Api,
+    budget: &Budget,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiProblem> {
+    // First, so that bodies on their way take no room.
+    let mut request = payload::receive(api, request).await?;
+    let Some(permit) = budget.take() else {
+        let wait = Duration::from_secs(1);
+        return Err(ApiProblem::overloaded("too many requests are under way", wait));
+    };
+    let room = Room(Arc::new(Mutex::new(Some(permit))));
+    request.extensions_mut().insert(room.clone());
+    let limit = Duration::from_millis(API_REQUEST_MS);
+    let answered = tokio::time::timeout(limit, next.run(request)).await;
+    room.leave();
+    answered.map_err(|_| ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")))
 }
 
 /// Refuses requests that a browser sends for a page of another site. There is no CORS: no such

@@ -1,13 +1,14 @@
 //! `/v1/instances`: questions about instances, and orders to them.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use windlass_proto::id::InstanceId;
 
+use super::gate::Room;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
@@ -30,6 +31,8 @@ const REASON_CHARS: usize = 1_000;
             description = "Statuses, repeated or separated by commas"),
         ("label" = Option<Vec<String>>, Query, description = "`name=value`",
             example = json!(["customer=42"])),
+        ("root" = Option<String>, Query,
+            description = "Started by this instance, directly or through others"),
         ("startedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
         ("startedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
         ("limit" = Option<usize>, Query, description = "1 to 1000, by default 100"),
@@ -71,6 +74,7 @@ fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
         started_after: query.moment("startedAfter")?,
         started_before: query.moment("startedBefore")?,
         labels,
+        root: query.parsed("root", str::parse::<InstanceId>)?,
     })
 }
 
@@ -103,7 +107,7 @@ pub(super) async fn show(
 /// Tells how an instance ended.
 ///
 /// 200 once it has ended, 202 while it has not. With `wait` the answer comes when it ends, at the
-/// latest after that time.
+/// latest after that time. When too many wait, who has waited longest is told 202 before its time.
 #[utoipa::path(get, path = "/v1/instances/{id}/output", tag = "instances", operation_id = "getInstanceOutput",
     params(("id" = String, Path, description = "The instance's id"),
         ("wait" = Option<String>, Query, description = "At most 60s", example = "30s")),
@@ -112,16 +116,13 @@ pub(super) async fn show(
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody)))]
 pub(super) async fn output(
     State(api): State<Api>,
+    Extension(room): Extension<Room>,
     OfInstance(id): OfInstance,
     mut query: Query,
 ) -> Result<(StatusCode, Json<Standing>), ApiProblem> {
     let wait = query.wait()?.unwrap_or_default();
     query.finish()?;
-    let outcome = tokio::select! {
-        outcome = api.coordinator.wait(id, wait) => outcome?,
-        () = api.closed() => None,
-    };
-    Ok(match outcome {
+    Ok(match api.outcome(&room, id, wait).await? {
         Some(outcome) => (StatusCode::OK, Json(Standing::ended(id, outcome))),
         None => (StatusCode::ACCEPTED, standing(&api, id).await?),
     })
@@ -134,6 +135,13 @@ pub(super) async fn output(
 pub(super) struct CancelRequest {
     /// Kept in the history.
     reason: Option<String>,
+}
+
+impl CancelRequest {
+    /// Why, as it is kept.
+    pub(super) fn reason(self) -> Option<String> {
+        self.reason.map(|it| it.chars().take(REASON_CHARS).collect())
+    }
 }
 
 /// Cancels an instance.
@@ -151,8 +159,7 @@ pub(super) async fn cancel(
     payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
     let request: CancelRequest = payload.json_or_default()?;
-    let reason = request.reason.map(|it| it.chars().take(REASON_CHARS).collect());
-    api.coordinator.cancel(id, reason).await?;
+    api.coordinator.cancel(id, request.reason()).await?;
     standing(&api, id).await
 }
 

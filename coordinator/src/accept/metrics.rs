@@ -1,5 +1,6 @@
 //! `/metrics`, `/healthz`, `/readyz`.
 
+mod connections;
 mod events;
 mod fleet;
 
@@ -10,8 +11,6 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-
-use windlass_proto::limits::{API_REQUESTS, API_WATCHERS};
 
 use super::code::Code;
 use super::problem::ApiProblem;
@@ -115,16 +114,22 @@ impl Text {
     responses((status = 200, description = "Prometheus text format", body = String,
         content_type = "text/plain", example = "windlass_uptime_seconds 12.5\n")))]
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
-    let requests = API_REQUESTS.saturating_sub(api.requests.available_permits());
-    let watchers = API_WATCHERS.saturating_sub(api.watchers.available_permits());
+    let requests = api.requests.used() + api.operators.used();
+    let watchers = api.watchers.used();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     let mut text = api.metrics.render(requests, watchers);
+    connections::add(&mut text, &api.sockets, &api.waits);
     if let Some(view) = api.coordinator.fleet().await {
         fleet::add(&mut text, &view, crate::clock::now());
     }
     if let Some(view) = api.coordinator.bus_events() {
         events::add(&mut text, &view);
     }
+    let (started, too_dear) = api.coordinator.admission_counts();
+    let help = "Open instances that other instances have started, as far as they count for quotas.";
+    text.single("windlass_started_by_instances", "gauge", help, started as u64);
+    let help = "Filters of events that took too many steps, and so did not match.";
+    text.single("windlass_event_filters_too_dear_total", "counter", help, too_dear);
     let help = "Audit events that are not on disk; past a limit no more secrets are read.";
     let waiting = api.coordinator.audit_waiting();
     text.single("windlass_audit_events_waiting", "gauge", help, waiting as u64);

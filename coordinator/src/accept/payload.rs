@@ -7,14 +7,16 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use windlass_proto::limits::{PAYLOAD_BYTES, VALUE_DEPTH};
+use windlass_proto::limits::{API_BODY_MS, API_BODY_ROOM_MS, PAYLOAD_BYTES, VALUE_DEPTH};
 use windlass_proto::value::Value;
 
 use super::code::Code;
 use super::problem::ApiProblem;
+use super::serve::sockets::{Phase, Socket};
 use super::state::{Api, BODY_PERMIT_BYTES};
 use crate::events::envelope::is_json;
 
@@ -24,29 +26,57 @@ pub(super) struct Payload {
     pub(super) headers: HeaderMap,
     /// The body, at most [`PAYLOAD_BYTES`] long.
     pub(super) bytes: Bytes,
-    _budget: Option<OwnedSemaphorePermit>,
+    _budget: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+/// A body that has been read, on its way to the handler.
+#[derive(Clone)]
+struct Received {
+    bytes: Bytes,
+    budget: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+/// Reads the body of a request before it is handled, so that one on its way takes no room among those
+/// that are handled.
+pub(super) async fn receive(api: &Api, request: Request) -> Result<Request, ApiProblem> {
+    let (mut parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
+    let announced = parts.headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|it| it > PAYLOAD_BYTES) {
+        return Err(too_large());
+    }
+    let socket = parts.extensions.get::<Arc<Socket>>().cloned();
+    let enters = |phase| socket.iter().for_each(|it| it.enters(phase));
+    enters(Phase::Body);
+    let limit = Duration::from_millis(API_BODY_MS);
+    let read = tokio::time::timeout(limit, read(body, &api.bodies, || api.sockets.shed_body()));
+    let (bytes, budget) = read.await.map_err(|_| {
+        ApiProblem::new(Code::TooSlow, format!("the body was not there within {limit:?}"))
+    })??;
+    enters(Phase::Working);
+    parts.extensions.insert(Received { bytes, budget: budget.map(Arc::new) });
+    Ok(Request::from_parts(parts, Body::empty()))
 }
 
 impl FromRequest<Api> for Payload {
     type Rejection = ApiProblem;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiProblem> {
-        let headers = request.headers().clone();
-        let announced = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|it| it > PAYLOAD_BYTES) {
-            return Err(too_large());
-        }
-        let (bytes, budget) = read(request.into_body(), &api.bodies).await?;
-        Ok(Self { headers, bytes, _budget: budget })
+    async fn from_request(mut request: Request, _: &Api) -> Result<Self, ApiProblem> {
+        let received = request.extensions_mut().remove::<Received>();
+        let (bytes, budget) = received.map(|it| (it.bytes, it.budget)).unwrap_or_default();
+        Ok(Self { headers: std::mem::take(request.headers_mut()), bytes, _budget: budget })
     }
 }
 
-/// Reads a body, reserving memory as it comes: who announces much and sends little holds little.
+/// Reads a body, reserving memory as it comes: who announces much and sends little holds little. Where
+/// there is none, `shed` ends another one that is on its way.
 async fn read(
     body: Body,
     bodies: &Arc<Semaphore>,
+    shed: impl Fn(),
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiProblem> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
@@ -58,9 +88,8 @@ async fn read(
         if bytes.len() + chunk.len() > PAYLOAD_BYTES {
             return Err(too_large());
         }
-        // Waiting for others here could wait for ever, as they may wait for this one.
         let permits = u32::try_from(chunk.len().div_ceil(BODY_PERMIT_BYTES)).unwrap_or(u32::MAX);
-        let more = bodies.clone().try_acquire_many_owned(permits).map_err(|_| {
+        let more = room(bodies, permits, &shed).await.ok_or_else(|| {
             ApiProblem::overloaded("too many large requests are under way", Duration::from_secs(1))
         })?;
         match &mut budget {
@@ -70,6 +99,22 @@ async fn read(
         bytes.extend_from_slice(&chunk);
     }
     Ok((bytes.into(), budget))
+}
+
+/// Memory for more of a body, after a while if need be. Not for ever: others may wait for what this
+/// one holds.
+async fn room(
+    bodies: &Arc<Semaphore>,
+    permits: u32,
+    shed: impl Fn(),
+) -> Option<OwnedSemaphorePermit> {
+    if let Ok(room) = bodies.clone().try_acquire_many_owned(permits) {
+        return Some(room);
+    }
+    shed();
+    let patience = Duration::from_millis(API_BODY_ROOM_MS);
+    let room = tokio::time::timeout(patience, bodies.clone().acquire_many_owned(permits));
+    room.await.ok()?.ok()
 }
 
 fn too_large() -> ApiProblem {
@@ -108,6 +153,12 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> 
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("the body: {error}")))
 }
 
+/// Parses data of events.
+pub(super) fn value(bytes: &[u8]) -> Result<Value, ApiProblem> {
+    Value::from_json_bytes(bytes)
+        .map_err(|error| ApiProblem::new(Code::BadBody, format!("the body: {error}")))
+}
+
 /// Refuses a value that is nested deeper than values may be.
 pub(super) fn check_depth(value: Value) -> Result<Value, ApiProblem> {
     if value.depth() > VALUE_DEPTH {
@@ -121,6 +172,7 @@ pub(super) fn check_depth(value: Value) -> Result<Value, ApiProblem> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::body::Body;
     use tokio::sync::Semaphore;
@@ -129,23 +181,28 @@ mod tests {
 
     use super::{Code, parse, read};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn bodies_share_a_bounded_memory() {
         let bodies = Arc::new(Semaphore::new(2));
-        let (bytes, budget) = read(Body::from(vec![1; 1025]), &bodies).await.unwrap();
+        let shed = AtomicUsize::new(0);
+        let count = || {
+            shed.fetch_add(1, Ordering::Relaxed);
+        };
+        let (bytes, budget) = read(Body::from(vec![1; 1025]), &bodies, count).await.unwrap();
         assert_eq!((bytes.len(), bodies.available_permits()), (1025, 0));
-        let refused = read(Body::from("x"), &bodies).await.map(|_| ()).unwrap_err();
+        let refused = read(Body::from("x"), &bodies, count).await.map(|_| ()).unwrap_err();
         assert_eq!(refused.code(), Code::Overloaded);
+        assert_eq!(shed.load(Ordering::Relaxed), 1);
         drop(budget);
         assert_eq!(bodies.available_permits(), 2);
-        assert!(read(Body::from("x"), &bodies).await.is_ok());
+        assert!(read(Body::from("x"), &bodies, count).await.is_ok());
     }
 
     #[tokio::test]
     async fn bodies_end_at_the_limit() {
         let bodies = Arc::new(Semaphore::new(1 << 20));
         let body = Body::from(vec![1; PAYLOAD_BYTES + 1]);
-        let refused = read(body, &bodies).await.map(|_| ()).unwrap_err();
+        let refused = read(body, &bodies, || {}).await.map(|_| ()).unwrap_err();
         assert_eq!(refused.code(), Code::TooLarge);
     }
 

@@ -1,15 +1,29 @@
-//! The server: a listener, the router, and an orderly end.
+//! The server: a listener, its connections, and an orderly end.
+//!
+//! Who opens connections and sends nothing, or half of something, keeps nobody out: what is idle or
+//! unfinished makes room for what is new, and no phase of a connection lasts for ever.
+
+mod connection;
+pub(super) mod sockets;
 
 use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use axum::Router;
+use rustix::process::{Resource, getrlimit};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
-use windlass_proto::limits::API_DRAIN_MS;
+use windlass_proto::limits::{
+    API_ACCEPT_PAUSE_MS, API_CLIENT_CONNECTIONS, API_CONNECTIONS, API_DRAIN_MS, API_SWEEP_MS,
+    RESERVED_DESCRIPTORS,
+};
 
 use super::gate;
 use super::state::Api;
 use crate::coordinator::Coordinator;
+pub use sockets::ConnectionLimits;
 
 /// Who can reach the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,36 +34,110 @@ pub enum Exposure {
     Network,
 }
 
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { all: API_CONNECTIONS, client: API_CLIENT_CONNECTIONS }
+    }
+}
+
+impl ConnectionLimits {
+    /// No more than the process may open beside all else that it opens.
+    fn within_descriptors(self) -> Self {
+        let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let (least, largest) = RESERVED_DESCRIPTORS;
+        let all = self.all.min(most.saturating_sub((most / 4).clamp(least, largest))).max(8);
+        Self { all, client: self.client.min(all / 4 * 3) }
+    }
+}
+
 /// Serves the API until `stop` completes, then lets requests under way end, for a bounded time.
 ///
 /// # Errors
-/// When the listener fails for good.
+/// None today: a listener that fails is tried again.
 pub async fn serve(
     listener: TcpListener,
     coordinator: Coordinator,
     exposure: Exposure,
+    limits: ConnectionLimits,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let api = Api::new(coordinator);
+    let api = Api::new(coordinator, limits.within_descriptors());
     let mut router = super::routes(api.clone());
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
     }
-    let closing = api.clone();
-    let stopping = async move {
-        stop.await;
-        closing.close();
-    };
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopping);
-    let drained = async {
-        api.closed().await;
-        tokio::time::sleep(Duration::from_millis(API_DRAIN_MS)).await;
-    };
+    let mut connections = JoinSet::new();
     tokio::select! {
-        served = served.into_future() => served,
-        () = drained => {
-            tracing::warn!("requests were still under way when the time to end was over");
-            Ok(())
-        }
+        () = accept(&listener, &api, &router, &mut connections) => {}
+        () = stop => {}
     }
+    drop(listener);
+    api.close();
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_millis(API_DRAIN_MS), drained).await.is_err() {
+        tracing::warn!("requests were still under way when the time to end was over");
+    }
+    Ok(())
+}
+
+/// Takes connections, and closes those whose time is over.
+async fn accept(listener: &TcpListener, api: &Api, router: &Router, connections: &mut JoinSet<()>) {
+    let mut sweeps = tokio::time::interval(Duration::from_millis(API_SWEEP_MS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = sweeps.tick() => {
+                api.sockets.sweep();
+                while connections.try_join_next().is_some() {}
+                continue;
+            }
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            // That one is gone; the next one has nothing to do with it.
+            Err(error) if is_of_one(&error) => continue,
+            Err(error) => {
+                // Most likely descriptors are short, so one connection makes room for the next.
+                api.sockets.make_room();
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(API_ACCEPT_PAUSE_MS)).await;
+                continue;
+            }
+        };
+        // Without it an answer may only be a little later.
+        let _ = stream.set_nodelay(true);
+        let Some(place) = api.sockets.enter(address.ip()) else {
+            connections.spawn(refuse(stream));
+            continue;
+        };
+        let (router, closing) = (router.clone(), api.clone());
+        connections.spawn(async move {
+            connection::serve(stream, place, router, closing.closed()).await;
+        });
+    }
+}
+
+fn is_of_one(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Says why a connection is not served, to whoever reads it.
+async fn refuse(mut stream: TcpStream) {
+    const BODY: &str = r#"{"type":"urn:windlass:problem:WL0506","status":429,"title":"Too much work","detail":"too many connections are open","code":"WL0506"}"#;
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    let sent = stream.write_all(answer.as_bytes());
+    // It fits into the socket's buffer, or nobody reads it.
+    let _ = tokio::time::timeout(Duration::from_millis(API_ACCEPT_PAUSE_MS), sent).await;
+}
+
+/// What a budget of the API is where there may be so many connections: `share` of them at most, so
+/// that all budgets together leave room for others.
+pub(super) fn within(limits: ConnectionLimits, budget: usize, share: usize) -> usize {
+    budget.min(limits.all / share).max(1)
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +15,7 @@ use windlass_proto::limits::{HIGHEST_PRIORITY, IDEMPOTENCY_KEY_BYTES, LABEL_BYTE
 use windlass_proto::value::Value;
 
 use super::code::Code;
+use super::gate::Room;
 use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
@@ -33,7 +34,7 @@ pub(super) struct StartRequest {
     /// Which workflow.
     workflow: Selector,
     /// Its input: any JSON value, `{}` when absent.
-    #[serde(default = "Value::empty_object")]
+    #[serde(default = "Value::empty_object", deserialize_with = "windlass_proto::value::exact")]
     #[schema(value_type = serde_json::Value)]
     input: Value,
     /// The id the instance shall have, a UUID. A start with the id of an instance that exists is a
@@ -77,7 +78,7 @@ pub(super) struct StartResponse {
 /// Starts an instance.
 ///
 /// Answers once the start is durable: 202 with the id, or, with `wait`, 200 with the outcome when
-/// it came in time. A repeat, by `Idempotency-Key` or by `id`, starts nothing and answers for the
+/// it came in time. When too many wait, who has waited longest is told 202 before its time. A repeat, by `Idempotency-Key` or by `id`, starts nothing and answers for the
 /// instance that exists, with `repeated` true.
 #[utoipa::path(post, path = "/v1/instances", tag = "instances", operation_id = "startInstance", request_body = StartRequest,
     params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
@@ -94,6 +95,7 @@ pub(super) struct StartResponse {
             body = ProblemBody)))]
 pub(super) async fn start(
     State(api): State<Api>,
+    Extension(room): Extension<Room>,
     mut query: Query,
     payload: Payload,
 ) -> Result<Response, ApiProblem> {
@@ -116,10 +118,7 @@ pub(super) async fn start(
     api.metrics.start(started.repeated);
     let id = started.id;
     let outcome = match wait {
-        Some(wait) => tokio::select! {
-            outcome = api.coordinator.wait(id, wait) => outcome?,
-            () = api.closed() => None,
-        },
+        Some(wait) => api.outcome(&room, id, wait).await?,
         None => None,
     };
     let location = [(header::LOCATION, format!("/v1/instances/{id}"))];

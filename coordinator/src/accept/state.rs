@@ -1,13 +1,20 @@
 //! What the handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use windlass_proto::limits::{API_BODY_BYTES, API_REQUESTS, API_WATCHERS};
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits::{
+    API_BODY_BYTES, API_OPERATORS, API_REQUESTS, API_WAITS, API_WATCHERS,
+};
 
+use super::gate::Room;
 use super::metrics::Metrics;
-use crate::coordinator::Coordinator;
+use super::serve::sockets::{Sockets, Waits};
+use super::serve::{ConnectionLimits, within};
+use crate::coordinator::{Coordinator, CoordinatorError, Outcome};
 
 /// Bytes of one permit of the body budget: a semaphore counts to 2^29 on small machines.
 pub(super) const BODY_PERMIT_BYTES: usize = 1024;
@@ -20,24 +27,74 @@ pub(super) struct Api {
     /// Counters of the API itself.
     pub(super) metrics: Arc<Metrics>,
     /// Requests that may run.
-    pub(super) requests: Arc<Semaphore>,
+    pub(super) requests: Budget,
+    /// Requests of probes and operators that may run.
+    pub(super) operators: Budget,
+    /// Callers that wait for outcomes.
+    pub(super) waits: Arc<Waits>,
     /// Watches that may be open. They are not requests: they last.
-    pub(super) watchers: Arc<Semaphore>,
+    pub(super) watchers: Budget,
+    /// Connections.
+    pub(super) sockets: Arc<Sockets>,
     /// Memory for bodies, in [`BODY_PERMIT_BYTES`].
     pub(super) bodies: Arc<Semaphore>,
     /// True once the server stops: waits and watches end then.
     closing: Arc<watch::Sender<bool>>,
 }
 
+/// How many of something there may be at once.
+#[derive(Clone)]
+pub(super) struct Budget {
+    most: usize,
+    permits: Arc<Semaphore>,
+}
+
+impl Budget {
+    fn new(most: usize) -> Self {
+        Self { most, permits: Arc::new(Semaphore::new(most)) }
+    }
+
+    /// One of them, if there may be one more.
+    pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        self.permits.clone().try_acquire_owned().ok()
+    }
+
+    /// How many there are.
+    pub(super) fn used(&self) -> usize {
+        self.most.saturating_sub(self.permits.available_permits())
+    }
+}
+
 impl Api {
-    pub(super) fn new(coordinator: Coordinator) -> Self {
+    /// The budgets together take little more than half of the connections, so that there is always
+    /// one for a request that none of them counts, or that can be refused in words.
+    pub(super) fn new(coordinator: Coordinator, limits: ConnectionLimits) -> Self {
         Self {
             coordinator,
             metrics: Arc::new(Metrics::new()),
-            requests: Arc::new(Semaphore::new(API_REQUESTS)),
-            watchers: Arc::new(Semaphore::new(API_WATCHERS)),
+            requests: Budget::new(within(limits, API_REQUESTS, 8)),
+            operators: Budget::new(within(limits, API_OPERATORS, 16)),
+            waits: Arc::new(Waits::new(within(limits, API_WAITS, 4))),
+            watchers: Budget::new(within(limits, API_WATCHERS, 8)),
+            sockets: Arc::new(Sockets::new(limits)),
             bodies: Arc::new(Semaphore::new(API_BODY_BYTES / BODY_PERMIT_BYTES)),
             closing: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// Waits for the end of an instance, outside of the `room` that the request has had.
+    pub(super) async fn outcome(
+        &self,
+        room: &Room,
+        id: InstanceId,
+        patience: Duration,
+    ) -> Result<Option<Outcome>, CoordinatorError> {
+        room.leave();
+        let wait = self.waits.enter();
+        tokio::select! {
+            outcome = self.coordinator.wait(id, patience) => outcome,
+            () = wait.over() => Ok(None),
+            () = self.closed() => Ok(None),
         }
     }
 

@@ -115,6 +115,9 @@ pub struct Summary {
     /// The instance that runs it as a child.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// The instance at the top of the chain of starts, where another one has started this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// The error, once faulted; of a suspended instance, why it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -135,6 +138,7 @@ impl Summary {
             ended_at: head.ended_at.map(Timestamp::to_rfc3339),
             labels: head.labels.iter().map(label).collect(),
             parent: head.parent.map(|it| it.to_string()),
+            root: head.root.map(|it| it.to_string()),
             error: head.error.clone(),
         }
     }

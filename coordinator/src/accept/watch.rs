@@ -42,7 +42,7 @@ pub(super) async fn watch(
     let from = query.parsed("from", str::parse::<u64>)?.unwrap_or(0);
     query.finish()?;
     let from = last_event_id(&headers)?.map_or(from, |last| last.saturating_add(1));
-    let permit = api.watchers.clone().try_acquire_owned().map_err(|_| {
+    let permit = api.watchers.take().ok_or_else(|| {
         ApiProblem::overloaded("too many clients watch instances", Duration::from_secs(5))
     })?;
     // An unknown instance is a 404, not a stream that ends at once.

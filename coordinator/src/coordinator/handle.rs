@@ -11,6 +11,7 @@ use windlass_proto::id::{Digest, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::plan::{Plan, SchemaSource};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::schema::Unfit;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
@@ -54,7 +55,11 @@ impl Coordinator {
         options: Options,
         outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
-        Ok(Self { runtime: Arc::new(Runtime::start(journal, options, outside)?) })
+        let coordinator = Self { runtime: Arc::new(Runtime::start(journal, options, outside)?) };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            coordinator.go_on_cancelling(&runtime);
+        }
+        Ok(coordinator)
     }
 
     /// Stops: decisions taken are made durable, open work stays open in the journal. Blocking.
@@ -160,15 +165,19 @@ impl Coordinator {
         start: Start,
         ended: Option<oneshot::Sender<Ending>>,
     ) -> Result<Started, CoordinatorError> {
-        if self.runtime.is_overloaded() {
+        let WorkflowRef { namespace, name, .. } = &start.workflow;
+        if let Some(suspended) = self.runtime.admission.suspended(namespace, name) {
+            return self.repeats(&start, suspended).await;
+        }
+        if self.runtime.is_overloaded(Some(namespace)) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
-        if !self.runtime.links.admits(&start.workflow.namespace) {
+        if !self.runtime.links.admits(namespace) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         self.room(&start.workflow.namespace, start.input.weight())?;
         let plan = self.plan(&start.workflow).await?;
-        check_input(&plan, &start.input)?;
+        check_input(&plan, &start.input).await?;
         let id = instance_id(&start);
         let (reply, answer) = oneshot::channel();
         let new = NewInstance {
@@ -373,7 +382,7 @@ impl Coordinator {
         if self.runtime.is_stopping() {
             return Err(self.stopped());
         }
-        if self.runtime.is_overloaded() {
+        if self.runtime.is_overloaded(None) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         let (done, consumed) = oneshot::channel();
@@ -418,7 +427,7 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         id: InstanceId,
         message: Message,
@@ -452,7 +461,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// The id a start gets: the caller's, one that is a function of the idempotency key, or a new one.
-fn instance_id(start: &Start) -> InstanceId {
+pub(super) fn instance_id(start: &Start) -> InstanceId {
     match (start.id, &start.idempotency_key) {
         (Some(id), _) => id,
         (None, Some(key)) => {
@@ -465,15 +474,23 @@ fn instance_id(start: &Start) -> InstanceId {
 }
 
 /// The workflow's input schema is checked before anything is accepted, so that the caller learns at
-/// once; the engine checks again for starts that come another way.
-fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
+/// once; the engine checks again for starts that come another way. What takes long is done where nobody
+/// waits for the thread.
+async fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
     let size = usize::try_from(input.weight()).unwrap_or(usize::MAX);
     if size > limits::PAYLOAD_BYTES {
         let (what, limit) = ("the input", limits::PAYLOAD_BYTES);
         return Err(CoordinatorError::TooLarge { what, size, limit });
     }
     let Some(SchemaSource::Inline(schema)) = &plan.input.schema else { return Ok(()) };
-    schema.validate(input).map_err(|error| {
+    let checked = match schema.validate_within(input, limits::SCHEMA_QUICK_STEPS) {
+        Err(Unfit::TooCostly(_)) => {
+            let (schema, input) = (schema.clone(), input.clone());
+            blocking(move || schema.validate(&input)).await?
+        }
+        checked => checked,
+    };
+    checked.map_err(|error| {
         let detail = format!("the workflow's input is refused by its schema: {error}");
         let problem = Problem::new(Standard::Validation, detail).at(&Arc::from("/"));
         CoordinatorError::InvalidInput(problem)

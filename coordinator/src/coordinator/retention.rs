@@ -28,7 +28,7 @@ pub(super) fn start(
     let run = move || {
         while receiver.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
             let stopped = || receiver.try_recv() == Err(mpsc::TryRecvError::Disconnected);
-            if let Err(error) = forget(&*journal, clock::now(), keep, stopped) {
+            if let Err(error) = forget(&*journal, clock::steady(), keep, stopped) {
                 // Writing goes through the committer too, which ends the process when it must.
                 tracing::warn!(%error, "ended instances could not be removed");
             }
@@ -85,6 +85,7 @@ mod tests {
             ended_at: Some(Timestamp(at)),
             labels: Vec::new(),
             parent: None,
+            root: None,
             output: None,
             error: None,
         };

@@ -11,6 +11,7 @@ use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::{Options, Outside};
+use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::dispatch::{Queue, Reporter};
 use crate::events::{EventsView, Outlet};
@@ -19,16 +20,13 @@ use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::partition::{
-    Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
+    Filters, Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
 const COMMIT_QUEUE: usize = 16;
-
-/// Messages that may wait in one partition before new work is refused.
-const INBOX_DEPTH: usize = 20_000;
 
 /// A running coordinator.
 pub(super) struct Runtime {
@@ -38,6 +36,8 @@ pub(super) struct Runtime {
     owners: Mutex<Vec<Owner>>,
     /// Dropped to end what removes old instances.
     retention: Mutex<Option<Sender<()>>>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) filters: Arc<Filters>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
     pub(super) quarantine: Arc<Quarantine>,
@@ -139,9 +139,14 @@ impl Runtime {
         };
         let quarantine = Arc::new(quarantine);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
+        let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
-        let options = definition::Options { functions: options.functions, strict: options.strict };
+        let options = definition::Options {
+            functions: options.functions,
+            strict: options.strict,
+            accepted: false,
+        };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
@@ -165,11 +170,16 @@ impl Runtime {
             committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
             retention: Mutex::new(Some(retention)),
+            admission: Arc::new(Admission::open(journal.clone(), quotas)?),
+            filters: Arc::default(),
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
             quarantine: quarantine.clone(),
         };
-        let shared = Shared { journal, catalog, epoch, losses, memory, quarantine };
+        let filters = runtime.filters.clone();
+        let admission = runtime.admission.clone();
+        let shared =
+            Shared { journal, catalog, epoch, losses, memory, quarantine, admission, filters };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {
                 world: links.clone(),
@@ -215,14 +225,18 @@ impl Runtime {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// True when too many messages wait already.
-    pub(super) fn is_overloaded(&self) -> bool {
-        self.links.inboxes.iter().any(|inbox| inbox.depth() > INBOX_DEPTH)
+    /// True when too many messages of a namespace wait already, or too many events for `None`, or too
+    /// many in all.
+    pub(super) fn is_overloaded(&self, namespace: Option<&str>) -> bool {
+        self.links.inboxes.iter().any(|inbox| {
+            inbox.depth() > limits::INBOX_TOTAL || inbox.waiting(namespace) > limits::INBOX_DEPTH
+        })
     }
 
     /// Stops taking turns, makes durable what was decided, and ends the threads. Blocking.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.links.inboxes.iter().for_each(Inbox::wake);
         drop(self.retention.lock().unwrap_or_else(|it| it.into_inner()).take());
         let owners = std::mem::take(&mut *self.owners.lock().unwrap_or_else(|it| it.into_inner()));
         for owner in owners {

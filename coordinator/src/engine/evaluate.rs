@@ -4,7 +4,7 @@
 //! secret, or looks into a sealed value while it is evaluated, is asked of a worker if it stands in a
 //! field that a worker may evaluate alone; anywhere else it is an error.
 
-use windlass_proto::expression::{EvaluationError, Program, Template, UriTemplate};
+use windlass_proto::expression::{Budget, EvaluationError, Program, Template, UriTemplate};
 use windlass_proto::id::FrameId;
 use windlass_proto::plan::Flow;
 use windlass_proto::problem::{Problem, Standard};
@@ -79,11 +79,22 @@ impl Turn<'_> {
         frame: FrameId,
         locals: &Locals<'_>,
     ) -> Result<Value, Unevaluated> {
+        self.program_within(program, input, (frame, locals), self.evaluation())
+    }
+
+    /// The same within a budget.
+    pub(super) fn program_within(
+        &self,
+        program: &Program,
+        input: &Value,
+        (frame, locals): (FrameId, &Locals<'_>),
+        budget: Budget,
+    ) -> Result<Value, Unevaluated> {
         if program.uses_secrets() {
             return Err(Unevaluated::Secret);
         }
         let scope = self.scope(frame, locals);
-        Ok(program.evaluate(input.clone(), &scope, self.evaluation())?)
+        Ok(program.evaluate(input.clone(), &scope, budget)?)
     }
 
     /// Evaluates a template for a frame.
@@ -94,11 +105,22 @@ impl Turn<'_> {
         frame: FrameId,
         locals: &Locals<'_>,
     ) -> Result<Value, Unevaluated> {
+        self.template_within(template, input, (frame, locals), self.evaluation())
+    }
+
+    /// The same within a budget.
+    pub(super) fn template_within(
+        &self,
+        template: &Template,
+        input: &Value,
+        (frame, locals): (FrameId, &Locals<'_>),
+        budget: Budget,
+    ) -> Result<Value, Unevaluated> {
         if template.uses_secrets() {
             return Err(Unevaluated::Secret);
         }
         let scope = self.scope(frame, locals);
-        let value = template.evaluate(input, &scope, self.evaluation())?;
+        let value = template.evaluate(input, &scope, budget)?;
         self.room_for(&[&value])?;
         Ok(value)
     }

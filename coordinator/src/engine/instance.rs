@@ -97,6 +97,20 @@ pub struct Parent {
     pub waits: bool,
     /// How many instances above wait for this one, one through the other.
     pub depth: u32,
+    /// The instance at the top of the chain of starts. Journals from before it was kept lack it.
+    #[serde(default)]
+    pub root: Option<InstanceId>,
+    /// How many instances are above, awaited or not.
+    #[serde(default)]
+    pub generation: u32,
+}
+
+impl Parent {
+    /// The instance at the top of the chain of starts, as far as it is known.
+    #[must_use]
+    pub fn root(&self) -> InstanceId {
+        self.root.unwrap_or(self.instance)
+    }
 }
 
 /// How an instance ended.

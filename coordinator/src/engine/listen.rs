@@ -113,7 +113,13 @@ impl<'a> Turn<'a> {
             .collect();
         let mut taken = false;
         for id in listening {
+            let left = self.offering.get();
+            let share = left.clamp(limits::FILTER_LEAST_STEPS, limits::FILTER_STEPS);
+            self.filtering.set(share);
             taken |= self.offer(id, event);
+            let taken = share.saturating_sub(self.filtering.get());
+            self.offering.set(left.saturating_sub(taken));
+            self.filtered.set(self.filtered.get().saturating_add(taken));
         }
         if taken { Ok(()) } else { Err(Rejection::NotWaited) }
     }

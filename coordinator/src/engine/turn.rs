@@ -4,10 +4,12 @@
 //! outside. Every fact is applied the moment it is decided, by the same [`Instance::evolve`] that
 //! recovery uses, so that later steps of the turn see it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use windlass_proto::expression::Budget;
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::expression::{Budget, steps_taken};
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
 use windlass_proto::plan::{Plan, Task};
@@ -46,6 +48,15 @@ pub(super) struct Turn<'a> {
     budget: u32,
     /// Bytes of the values in `facts`.
     bytes: u64,
+    /// Steps of expressions of this thread when the turn began.
+    began: u64,
+    /// Steps that are left to tell whether an event is waited for, in all and for the task that is
+    /// asked, and filters that took more.
+    pub(super) offering: Cell<u64>,
+    pub(super) filtering: Cell<u64>,
+    pub(super) too_dear: Cell<u32>,
+    /// Steps that filters have taken.
+    pub(super) filtered: Cell<u64>,
 }
 
 /// Accepts a new instance.
@@ -90,6 +101,37 @@ pub fn decide(
     let mut turn = Turn::new(plan, state, at);
     turn.take(input)?;
     Ok(turn.finish())
+}
+
+/// What telling whether an event is waited for has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filtered {
+    /// Steps that filters took.
+    pub steps: u64,
+    /// Filters that took more steps than they had, and so did not match.
+    pub too_dear: u32,
+}
+
+/// Offers an event to an instance, as [`Input::EventArrived`] does, for which its filters may
+/// take `steps` together, and a few each when these are spent.
+///
+/// # Errors
+/// When the instance does not wait for the event.
+pub fn offer(
+    plan: &Plan,
+    state: &mut Instance,
+    at: Timestamp,
+    event: &CloudEvent,
+    steps: u64,
+) -> (Result<Decision, Rejection>, Filtered) {
+    if state.ending.is_some() {
+        return (Err(Rejection::Ended), Filtered::default());
+    }
+    let mut turn = Turn::new(plan, state, at);
+    turn.offering.set(steps);
+    let taken = turn.event_arrived(event);
+    let filtered = Filtered { steps: turn.filtered.get(), too_dear: turn.too_dear.get() };
+    (taken.map(|()| turn.finish()), filtered)
 }
 
 /// What must be done again after a restart: everything open that something outside works for.
@@ -137,6 +179,11 @@ impl<'a> Turn<'a> {
             effects: Vec::new(),
             budget: limits::TURN_STEPS,
             bytes: 0,
+            began: steps_taken(),
+            offering: Cell::new(limits::INSTANCE_FILTER_STEPS),
+            filtering: Cell::new(0),
+            too_dear: Cell::new(0),
+            filtered: Cell::new(0),
         }
     }
 
@@ -305,13 +352,17 @@ impl<'a> Turn<'a> {
                      continue as a new instance",
                     limits::INSTANCE_FACTS
                 );
-                self.end(Ending::Faulted(Problem::new(Standard::Runtime, detail)));
+                let problem = Problem::new(Standard::Runtime, detail).at(&self.next_reference());
+                self.end(Ending::Faulted(problem));
                 return;
             }
             if self.steps.is_empty() {
                 return;
             }
-            if self.is_spent() || self.state.suspended {
+            // One step at least, or the instance would never get on.
+            let spent = steps_taken().wrapping_sub(self.began) > limits::TURN_EVALUATION_STEPS;
+            let spent = self.is_spent() || (spent && self.budget < limits::TURN_STEPS);
+            if spent || self.state.suspended {
                 self.leave_over();
                 return;
             }
@@ -363,6 +414,19 @@ impl<'a> Turn<'a> {
             self.effects.push(Effect::NotifyParent { parent, frame, outcome });
         }
         self.effects.push(Effect::Ended(ending));
+    }
+
+    /// JSON pointer of the task whose list, loop or branches would go on.
+    fn next_reference(&self) -> Arc<str> {
+        match self.steps.front().or_else(|| self.state.pending.first()) {
+            Some(
+                Step::Advance { frame, .. }
+                | Step::Iterate { frame, .. }
+                | Step::Branch { frame, .. }
+                | Step::NextItem { frame },
+            ) => self.reference(*frame),
+            Some(Step::Fire { .. }) | None => Arc::from("/"),
+        }
     }
 
     /// JSON pointer of a frame's task, with the call sites of functions before it.

@@ -25,7 +25,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 use super::counts::Totals;
 use super::line::Line;
 use super::registration::Throttle;
-use super::{FleetOptions, FleetView};
+use super::{FleetOptions, FleetView, skew};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::dispatch::backlog::Lane;
@@ -101,6 +101,8 @@ pub(super) struct Desk {
     strangers: Throttle,
     /// Anybody on the bus can cause complaints; what is not logged is counted all the same.
     complaints: Throttle,
+    /// Complaints about clocks of stores of secrets.
+    skews: Throttle,
     /// True once everything that was open before a restart is known.
     recovered: bool,
     /// Told when the workers are; set when the coordinator ends.
@@ -145,6 +147,7 @@ impl Desk {
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
             complaints: Throttle::new(COMPLAINTS_A_SECOND),
+            skews: Throttle::once_in(skew::COMPLAINT),
             recovered: false,
             closing: None,
         }
@@ -236,6 +239,9 @@ impl Desk {
                     depths: self.dispatcher.depths(),
                     totals: self.totals,
                     connected: self.bus.is_up(),
+                    store_ahead_ms: skew::worst(
+                        self.lines.values().filter_map(|it| it.store_ahead_ms),
+                    ),
                 };
                 // Who asked may have gone.
                 let _ = reply.send(view);
@@ -296,7 +302,7 @@ impl Desk {
 
 /// Milliseconds until `deadline`, by the coordinator's clock.
 fn remaining_ms(deadline: Option<Timestamp>) -> Option<u64> {
-    deadline.map(|deadline| deadline.since(clock::now()))
+    deadline.map(|deadline| deadline.since(clock::steady()))
 }
 
 /// How long one frame may wait for room towards the bus.

@@ -26,6 +26,8 @@ pub(super) struct Line {
     pub(super) identity: Arc<str>,
     /// True while audit events of its worker are on their way to the disk.
     pub(super) auditing: bool,
+    /// By how many milliseconds the clock of its store of secrets is ahead of ours, where it said so.
+    pub(super) store_ahead_ms: Option<i64>,
     pub(super) out: ToWorker,
     /// Bytes of the assignments in `out`.
     weight: u64,
@@ -51,7 +53,18 @@ impl Line {
     ) -> Self {
         let (out, weight) = (ToWorker::default(), 0);
         let (auditing, waiting) = (false, false);
-        Self { channel, subject, evaluates, identity, auditing, out, weight, waiting }
+        let store_ahead_ms = None;
+        Self {
+            channel,
+            subject,
+            evaluates,
+            identity,
+            auditing,
+            store_ahead_ms,
+            out,
+            weight,
+            waiting,
+        }
     }
 
     /// Lets the assignments that are about to go do with secrets what they may. Only now: what is

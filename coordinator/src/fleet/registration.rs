@@ -105,6 +105,7 @@ fn profile(introduction: &Introduction) -> Profile {
 /// Bounds how often something is done.
 pub(super) struct Throttle {
     most: u32,
+    span: Duration,
     left: u32,
     since: Instant,
 }
@@ -117,12 +118,17 @@ impl Throttle {
 
     /// At most `most` in a second.
     pub(super) fn new(most: u32) -> Self {
-        Self { most, left: most, since: Instant::now() }
+        Self { most, span: Duration::from_secs(1), left: most, since: Instant::now() }
+    }
+
+    /// Once in `span`.
+    pub(super) fn once_in(span: Duration) -> Self {
+        Self { span, ..Self::new(1) }
     }
 
     /// True when it may be done once more now.
     pub(super) fn admits(&mut self) -> bool {
-        if self.since.elapsed() >= Duration::from_secs(1) {
+        if self.since.elapsed() >= self.span {
             (self.left, self.since) = (self.most, Instant::now());
         }
         let admitted = self.left > 0;

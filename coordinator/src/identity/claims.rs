@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::limits;
-use windlass_proto::secret::SecretName;
+use windlass_proto::secret::{NO_SECRET, SecretName};
 use windlass_proto::time::Timestamp;
 
 use super::IdentityOptions;
@@ -30,9 +30,6 @@ pub(super) const NAMES: [&str; 15] = [
     "windlass_environment",
     "windlass_secrets",
 ];
-
-/// What a slot says that no secret is in.
-const NO_SECRET: &str = "-";
 
 /// What a task may do, whichever run of it: everything that the rules of a store may depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +81,10 @@ pub(super) fn claims(
     task: &Task<'_>,
     now: Timestamp,
 ) -> Vec<u8> {
-    let begins = now.0 / 1_000;
-    let ends = expiry(begins, task.deadline);
+    let signed = now.0 / 1_000;
+    let ends = expiry(signed, task.deadline);
+    // Early, so that a store whose clock is behind takes it.
+    let begins = signed.saturating_sub(limits::IDENTITY_LEEWAY_S);
     let mut all = Map::new();
     let mut say = |name: &str, value: Json| all.insert(name.to_owned(), value);
     say("iss", options.issuer.as_str().into());
@@ -102,8 +101,10 @@ pub(super) fn claims(
     say("windlass_task", task.reference.into());
     say("windlass_attempt", task.delivery.to_string().into());
     say("windlass_environment", (*subject.environment).into());
-    let names = subject.secrets.iter().map(|it| &*it.0);
-    say("windlass_secrets", names.clone().map(Json::from).collect());
+    let all_names = subject.secrets.iter().map(|it| Json::from(&*it.0));
+    say("windlass_secrets", all_names.collect());
+    // Others would spoil them: see `has_slot`. Who claims them is in a group that may read them.
+    let names = subject.secrets.iter().filter(|it| it.has_slot()).map(|it| &*it.0);
     let slots = names.chain(std::iter::repeat(NO_SECRET)).take(limits::SECRETS_PER_TASK);
     for (slot, name) in slots.enumerate() {
         say(&format!("windlass_secret_{slot}"), name.into());

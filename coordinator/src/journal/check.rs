@@ -68,6 +68,7 @@ impl<O: Ordered> Check<'_, O> {
                     .map(|_| ())
                     .map_err(|_| record::damaged(key, "is not a definition"))
             }
+            (Space::Common, keys::SUSPENDED) => super::store::suspended(key, &body).map(|_| ()),
             (Space::Common, keys::CURRENT) => self.current(key, &body),
             (Space::Common, _) if key == keys::PARTITIONS || key == keys::EPOCH => {
                 if body.len() == 8 { Ok(()) } else { Err(record::damaged(key, "is no number")) }

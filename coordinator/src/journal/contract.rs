@@ -71,6 +71,7 @@ fn head(name: &str, status: Status, started_at: u64) -> Head {
         ended_at: status.is_final().then_some(Timestamp(started_at + 10)),
         labels: vec![("name".into(), name.into())],
         parent: None,
+        root: None,
         output: None,
         error: None,
     }

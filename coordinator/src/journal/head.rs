@@ -26,6 +26,7 @@ struct Summary(
     Option<Timestamp>,
     Vec<(Arc<str>, Arc<str>)>,
     Option<InstanceId>,
+    #[serde(default)] Option<InstanceId>,
 );
 
 /// A problem leaves out what it has not, so it goes by name.
@@ -46,6 +47,7 @@ pub(super) fn encode(head: &Head) -> Result<Vec<u8>, JournalError> {
         head.ended_at,
         head.labels.clone(),
         head.parent,
+        head.root,
     ))
     .map_err(unwritable)?;
     let mut body = Vec::with_capacity(summary.len() + 40);
@@ -72,7 +74,7 @@ pub(super) fn summary(body: &[u8]) -> Option<Partial<'_>> {
     let (digest, rest) = read_digest(body)?;
     let (length, rest) = read_varint(rest)?;
     let (summary, ending) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-    let Summary(workflow, status, started_at, ended_at, labels, parent) = decoded(summary)?;
+    let Summary(workflow, status, started_at, ended_at, labels, parent, root) = decoded(summary)?;
     let status = status_of(status)?;
     let head = Head {
         workflow,
@@ -82,6 +84,7 @@ pub(super) fn summary(body: &[u8]) -> Option<Partial<'_>> {
         ended_at,
         labels,
         parent,
+        root,
         output: None,
         error: None,
     };
@@ -105,6 +108,7 @@ impl Partial<'_> {
             && (filter.statuses.is_empty() || filter.statuses.contains(&head.status))
             && filter.started_after.is_none_or(|after| head.started_at >= after)
             && filter.started_before.is_none_or(|before| head.started_at < before)
+            && (filter.root.is_none() || filter.root == head.root)
             && filter.labels.iter().all(|(name, value)| {
                 head.labels.iter().any(|(n, v)| **n == **name && **v == **value)
             })
@@ -225,6 +229,7 @@ mod tests {
             ended_at: None,
             labels: Vec::new(),
             parent: None,
+            root: None,
             output: None,
             error: None,
         };
@@ -237,6 +242,7 @@ mod tests {
             ended_at: Some(Timestamp(1_700_000_000_001)),
             labels: vec![("team".into(), "blue".into())],
             parent: Some(InstanceId(Uuid::from_u128(9))),
+            root: Some(InstanceId(Uuid::from_u128(8))),
             output: Some(Value::object([("a", Value::Null)])),
             error: Some(Problem::new(Standard::Timeout, "too slow")),
             ..plain
@@ -265,10 +271,28 @@ mod tests {
             ended_at: Some(Timestamp(2)),
             labels: Vec::new(),
             parent: None,
+            root: None,
             output: Some(Value::Null),
             error: None,
         };
         assert_eq!(decode(b"k", &encode(&head).unwrap()).unwrap(), head);
+    }
+
+    #[test]
+    fn heads_from_before_roots_were_kept_have_none() {
+        #[derive(serde::Serialize)]
+        struct Before(WorkflowId, u8, Timestamp, Option<Timestamp>, [u8; 0], Option<InstanceId>);
+        let workflow =
+            WorkflowId { namespace: "n".into(), name: "w".into(), version: "1.0.0".into() };
+        let parent = Some(InstanceId(Uuid::from_u128(9)));
+        let before = Before(workflow, 1, Timestamp(1), None, [], parent);
+        let summary = rmp_serde::to_vec(&before).unwrap();
+        let mut body = Vec::new();
+        super::push_digest(&mut body, &Digest::of("text"));
+        super::push_varint(&mut body, summary.len() as u64);
+        body.extend_from_slice(&summary);
+        let head = decode(b"k", &body).unwrap();
+        assert_eq!((head.parent, head.root), (parent, None));
     }
 
     #[test]

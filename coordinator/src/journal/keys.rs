@@ -34,6 +34,8 @@ pub(super) const PARTITIONS: &[u8] = b"np";
 pub(super) const EPOCH: &[u8] = b"ne";
 /// In the common space: a definition by digest.
 pub(super) const DEFINITION: u8 = b'd';
+/// In the common space: what is suspended.
+pub(super) const SUSPENDED: u8 = b'p';
 /// In the common space: the current digest of a workflow id.
 pub(super) const CURRENT: u8 = b'w';
 

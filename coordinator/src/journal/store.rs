@@ -13,6 +13,7 @@ mod definition;
 mod read;
 mod recent;
 mod ring;
+mod suspended;
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -27,11 +28,13 @@ use super::{
     CheckReport, Commit, Filter, Head, Journal, JournalError, Page, StoredDefinition, StoredFacts,
     StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
+use crate::admission::Suspended;
 use recent::Recent;
 
 pub(super) use commit::settle_all;
 pub(super) use read::stored_head;
 pub(super) use ring::check_ring;
+pub(super) use suspended::decode as suspended;
 
 /// An ordered, durable store of keys and values, divided into spaces.
 pub trait Ordered: Send + Sync + 'static {
@@ -351,6 +354,18 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError> {
         self.read_definitions()
+    }
+
+    fn put_suspended(
+        &self,
+        what: &Suspended,
+        since: Option<Timestamp>,
+    ) -> Result<(), JournalError> {
+        self.write_suspended(what, since)
+    }
+
+    fn suspended(&self) -> Result<Vec<(Suspended, Timestamp)>, JournalError> {
+        self.read_suspended()
     }
 
     fn retain(&self, before: Timestamp, limit: usize) -> Result<usize, JournalError> {

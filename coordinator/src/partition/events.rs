@@ -1,20 +1,46 @@
 //! Events: to the instances that wait for them, each event once.
+//!
+//! An event that many listen for is offered in slices, so that others get their turn between them.
+//! Events keep their order: the next one waits until this one has been offered to all. What has been
+//! consumed of an event that is offered in slices is remembered by instance, so that after a crash,
+//! when it comes again, it goes on with the others.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::Digest as _;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits::{
+    EVENT_STEPS, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, TURN_COST,
+};
 
 use super::message::EventTicket;
 use super::release::Release;
 use super::{Batch, Partition};
-use crate::engine::{Body, Input};
+use crate::engine::{self, Body};
+use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
 
 /// How long a consumed event is remembered, so that a repeat of it is dropped: a day, longer than
 /// any sender retries.
 const REMEMBERED_MS: u64 = 24 * 3_600_000;
+
+/// An event that is being offered.
+pub(super) struct Offer {
+    ticket: Arc<EventTicket>,
+    key: Arc<[u8]>,
+    /// Instances it has not been offered to.
+    rest: std::vec::IntoIter<InstanceId>,
+    /// How many have consumed it.
+    consumed: usize,
+    /// Those of them in the batch in progress.
+    latest: Vec<InstanceId>,
+    /// Steps its filters have taken, by namespace.
+    steps: HashMap<Arc<str>, u64>,
+    /// True when a part of it was offered before a crash.
+    resumed: bool,
+}
 
 impl Partition {
     /// Offers an event to the instances of this partition that may wait for it.
@@ -23,9 +49,98 @@ impl Partition {
         batch: &mut Batch,
         ticket: Arc<EventTicket>,
     ) -> Result<(), JournalError> {
-        let consumed = self.consume(batch, &ticket.event)?;
-        batch.releases.push(Release::Stamp(ticket, consumed));
+        let candidates = self.routing.candidates(ticket.event.kind());
+        let key = identity(&ticket.event);
+        if candidates.is_empty() || self.has_seen(&key)? {
+            batch.releases.push(Release::Stamp(ticket, 0));
+            return Ok(());
+        }
+        let resumed = self.has_seen(&part(&key, None))?;
+        let rest = candidates.into_iter().collect::<Vec<_>>().into_iter();
+        let (consumed, latest, steps) = Default::default();
+        let offer = Offer { ticket, key, rest, consumed, latest, steps, resumed };
+        self.go_on(batch, Box::new(offer))
+    }
+
+    fn has_seen(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
+        Ok(self.seen.contains_key(key) || self.shared.journal.has_seen(self.id, key)?)
+    }
+
+    /// Offers an event to as many as the turn has room for; the others wait for the next one.
+    pub(super) fn go_on(
+        &mut self,
+        batch: &mut Batch,
+        mut offer: Box<Offer>,
+    ) -> Result<(), JournalError> {
+        while let Some(instance) = offer.rest.next() {
+            if offer.resumed && self.has_seen(&part(&offer.key, Some(instance)))? {
+                offer.consumed += 1;
+            } else if self.offer_to(batch, &mut offer, instance)? {
+                offer.consumed += 1;
+                offer.latest.push(instance);
+            }
+            if self.cost >= TURN_COST && !offer.rest.as_slice().is_empty() {
+                return self.slice(batch, offer);
+            }
+        }
+        if offer.consumed > 0 {
+            self.remember(batch, offer.key.clone());
+        }
+        batch.releases.push(Release::Stamp(offer.ticket, offer.consumed));
         Ok(())
+    }
+
+    /// Ends a slice: who has consumed the event is remembered with it.
+    fn slice(&mut self, batch: &mut Batch, mut offer: Box<Offer>) -> Result<(), JournalError> {
+        let latest = std::mem::take(&mut offer.latest);
+        if !latest.is_empty() {
+            self.remember(batch, part(&offer.key, None));
+        }
+        for instance in latest {
+            self.remember(batch, part(&offer.key, Some(instance)));
+        }
+        self.lanes.put_back(offer);
+        Ok(())
+    }
+
+    fn remember(&mut self, batch: &mut Batch, key: Arc<[u8]>) {
+        self.seen.insert(key.clone(), batch.number);
+        batch.commit.seen.push((key, batch.now.plus(REMEMBERED_MS)));
+    }
+
+    /// Offers an event to one instance; true when it consumed it.
+    fn offer_to(
+        &mut self,
+        batch: &mut Batch,
+        offer: &mut Offer,
+        id: InstanceId,
+    ) -> Result<bool, JournalError> {
+        let (now, level) = (batch.now, self.lifecycle);
+        let loads = self.residents.get(id).is_none();
+        let Some(resident) = self.load(id)? else { return Ok(false) };
+        if level != Level::Off {
+            resident.note(level);
+        }
+        let plan = resident.plan.clone();
+        let used = offer.steps.entry(plan.id.namespace.clone()).or_default();
+        let left = EVENT_STEPS.saturating_sub(*used).min(INSTANCE_FILTER_STEPS);
+        let event = &offer.ticket.event;
+        let before = windlass_proto::expression::steps_taken();
+        let (decided, filtered) = engine::offer(&plan, &mut resident.instance, now, event, left);
+        let steps = windlass_proto::expression::steps_taken().wrapping_sub(before);
+        let steps = steps.max(filtered.steps);
+        *used = used.saturating_add(filtered.steps);
+        self.cost += steps + MESSAGE_COST / 4 + if loads { LOAD_COST } else { 0 };
+        if filtered.too_dear > 0 {
+            self.shared.filters.too_dear(&plan.id, id, event.kind(), filtered.too_dear);
+        }
+        match decided {
+            Ok(decision) => {
+                self.apply(batch, id, decision)?;
+                Ok(true)
+            }
+            Err(_) => Ok(false),
+        }
     }
 
     /// Lets an event go again that an instance has emitted and nobody has acknowledged.
@@ -44,33 +159,6 @@ impl Partition {
         }
         Ok(())
     }
-
-    fn consume(
-        &mut self,
-        batch: &mut Batch,
-        event: &Arc<CloudEvent>,
-    ) -> Result<usize, JournalError> {
-        let candidates = self.routing.candidates(event.kind());
-        if candidates.is_empty() {
-            return Ok(0);
-        }
-        let key = identity(event);
-        if self.seen.contains_key(&key) || self.shared.journal.has_seen(self.id, &key)? {
-            return Ok(0);
-        }
-        let mut consumed = 0;
-        for instance in candidates {
-            let arrived = Input::EventArrived(event.clone());
-            if self.input(batch, instance, arrived)?.is_ok() {
-                consumed += 1;
-            }
-        }
-        if consumed > 0 {
-            self.seen.insert(key.clone(), batch.number);
-            batch.commit.seen.push((key, batch.now.plus(REMEMBERED_MS)));
-        }
-        Ok(consumed)
-    }
 }
 
 /// What tells an event from others: source and id.
@@ -79,5 +167,17 @@ pub(crate) fn identity(event: &CloudEvent) -> Arc<[u8]> {
     hash.update(event.source().as_bytes());
     hash.update([0]);
     hash.update(event.id().as_bytes());
+    Arc::from(&hash.finalize()[..16])
+}
+
+/// What is remembered of an event that is offered in slices: that it has begun, and by whom it was
+/// consumed.
+fn part(key: &[u8], instance: Option<InstanceId>) -> Arc<[u8]> {
+    let mut hash = sha2::Sha256::new();
+    hash.update(key);
+    hash.update([1]);
+    if let Some(instance) = instance {
+        hash.update(instance.0.as_bytes());
+    }
     Arc::from(&hash.finalize()[..16])
 }

@@ -18,7 +18,7 @@ use crate::journal::{JournalError, TimerKey};
 use crate::quarantine::UNREAD;
 
 /// Timers fired in one turn at most.
-const TURN_TIMERS: usize = 1_024;
+const TURN_TIMERS: usize = 256;
 
 impl Partition {
     pub(super) fn take(&mut self, batch: &mut Batch, message: Message) -> Result<(), JournalError> {
@@ -34,6 +34,7 @@ impl Partition {
             Message::Reported(report) => self.reported(batch, report),
             Message::Lost { key, blamed } => self.lost(batch, &key, blamed),
             Message::CancelChild { parent, child } => {
+                self.parked.remove(child);
                 let reason = Some(Arc::from("the parent workflow does not wait for it any more"));
                 // Refused, it has ended already or was never started: all the same to the parent.
                 let _ = self.input(batch, child, Input::Cancel { reason })?;
@@ -71,20 +72,42 @@ impl Partition {
     }
 
     fn start(&mut self, batch: &mut Batch, start: NewInstance) -> Result<(), JournalError> {
-        let id = start.id;
-        let repeated = self.load(id)?.is_some();
-        if !repeated && self.refuse_child(batch, &start) {
+        if self.load(start.id)?.is_some() {
+            return self.started(batch, start, true);
+        }
+        if self.refuse_child(batch, &start) {
             return Ok(());
         }
-        if !repeated {
-            let (now, plan) = (batch.now, start.plan);
-            let NewInstance { input, parent, labels, priority, .. } = start;
-            let (instance, decision) =
-                engine::create(&plan, id, now, input, parent, labels, priority);
-            let charge = self.shared.memory.of_instance(&plan.id.namespace);
-            self.residents.insert(Resident::new(instance, plan, charge));
-            self.apply(batch, id, decision)?;
+        match self.admits(batch, start) {
+            Some(start) => self.create(batch, start),
+            None => Ok(()),
         }
+    }
+
+    /// Creates an instance that has been admitted.
+    pub(super) fn create(
+        &mut self,
+        batch: &mut Batch,
+        mut start: NewInstance,
+    ) -> Result<(), JournalError> {
+        let (id, now, plan) = (start.id, batch.now, start.plan.clone());
+        let (input, labels) = (std::mem::take(&mut start.input), std::mem::take(&mut start.labels));
+        let (parent, priority) = (start.parent, start.priority);
+        let (instance, decision) = engine::create(&plan, id, now, input, parent, labels, priority);
+        let charge = self.shared.memory.of_instance(&plan.id.namespace);
+        self.residents.insert(Resident::new(instance, plan, charge));
+        self.apply(batch, id, decision)?;
+        self.started(batch, start, false)
+    }
+
+    /// Tells who asked for it of an instance that there is.
+    fn started(
+        &mut self,
+        batch: &mut Batch,
+        start: NewInstance,
+        repeated: bool,
+    ) -> Result<(), JournalError> {
+        let id = start.id;
         if let Some(reply) = start.reply {
             batch.releases.push(Release::Started(reply, StartReply { repeated }));
         }
@@ -171,14 +194,20 @@ impl Partition {
             return Ok(0);
         }
         let Some(resident) = self.load(id)? else { return Ok(0) };
-        if resident.instance.quarantine.is_some() {
+        let (plan, parent) = (resident.plan.clone(), resident.instance.parent);
+        let (quarantined, ended) =
+            (resident.instance.quarantine.is_some(), resident.instance.ending.is_some());
+        if let (Some(parent), false) = (parent, ended) {
+            self.shared.admission.readmit(id, parent.root(), &plan.id.namespace);
+        }
+        let Some(resident) = self.residents.get_mut(id) else { return Ok(0) };
+        if quarantined {
             return Ok(0);
         }
         let held = resident.instance.held.bytes();
         if level != Level::Off {
             resident.note(level);
         }
-        let plan = resident.plan.clone();
         let decision = engine::recover(&plan, &mut resident.instance, now);
         self.apply(batch, id, decision)?;
         Ok(held)
@@ -205,7 +234,7 @@ impl Partition {
     }
 
     /// Takes what a decision leads to into the batch.
-    fn apply(
+    pub(super) fn apply(
         &mut self,
         batch: &mut Batch,
         id: InstanceId,

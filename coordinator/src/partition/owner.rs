@@ -1,13 +1,15 @@
 //! The thread that owns a partition: waits for messages and timers, takes turns, hands batches to
 //! the committer, and goes on with the next turn while the last one is being synced.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use windlass_proto::id::PartitionId;
+use windlass_proto::limits::INBOX_TAKEN;
 use windlass_proto::time::Timestamp;
 
 use super::{Batch, Message, Partition, Shared, TURN_MESSAGES, World};
@@ -18,9 +20,6 @@ use crate::journal::JournalError;
 use crate::journal::committer::CommitterHandle;
 use crate::memory::{Charge, Memory};
 
-/// Bytes from which on what waits is counted.
-const COUNTED_BYTES: u64 = 16 << 10;
-
 /// Where messages for a partition go.
 ///
 /// The channel itself has no bound: partitions, the committer and workers send without ever
@@ -28,50 +27,69 @@ const COUNTED_BYTES: u64 = 16 << 10;
 /// by the work that is open, which admission bounds (see `accept`).
 #[derive(Clone)]
 pub struct Inbox {
-    sender: Sender<Letter>,
+    sender: Sender<Delivery>,
     depth: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     memory: Arc<Memory>,
 }
 
-/// A message, with the memory it takes where that is much.
-struct Letter(Message, Option<Charge>);
-
-impl Letter {
-    /// The message, which from now on takes the memory of its instance.
-    fn open(self) -> Message {
-        drop(self.1);
-        self.0
-    }
+/// What travels to an owner.
+enum Delivery {
+    /// A message for its partition, with the memory it takes where that is much.
+    Message(Message, Option<Charge>),
+    /// Nothing but a reason to look whether it is to stop.
+    Wake,
 }
+
+/// Messages taken and not yet decided on, by namespace; events as `None`.
+type Waiting = RwLock<HashMap<Option<Arc<str>>, usize>>;
 
 impl Inbox {
     /// Hands a message over; false when the partition has stopped.
     pub fn send(&self, message: Message) -> bool {
         self.depth.fetch_add(1, Ordering::Relaxed);
-        let bytes = message.weight();
-        let charge = (bytes >= COUNTED_BYTES).then(|| self.memory.waiting(bytes));
-        self.sender.send(Letter(message, charge)).is_ok()
+        let charge = self.memory.waiting_if_large(message.weight());
+        self.sender.send(Delivery::Message(message, charge)).is_ok()
     }
 
-    /// Messages not yet taken.
+    /// Ends the owner's wait, so that it notices at once that it is to stop.
+    pub fn wake(&self) {
+        // An owner that has ended needs no waking.
+        let _ = self.sender.send(Delivery::Wake);
+    }
+
+    /// Messages that wait.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.depth.load(Ordering::Relaxed)
+        let waiting = self.waiting.read().unwrap_or_else(|it| it.into_inner());
+        self.depth.load(Ordering::Relaxed) + waiting.values().sum::<usize>()
+    }
+
+    /// Messages of one namespace that wait in line, or events.
+    #[must_use]
+    pub fn waiting(&self, namespace: Option<&str>) -> usize {
+        let waiting = self.waiting.read().unwrap_or_else(|it| it.into_inner());
+        if waiting.is_empty() {
+            return 0;
+        }
+        waiting.get(&namespace.map(Arc::from)).copied().unwrap_or(0)
     }
 }
 
 /// The receiving end, until the owner starts.
 pub struct Mailbox {
-    receiver: Receiver<Letter>,
+    receiver: Receiver<Delivery>,
     depth: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
 }
 
 /// An inbox and its mailbox.
 #[must_use]
 pub fn mailbox(memory: Arc<Memory>) -> (Inbox, Mailbox) {
     let (sender, receiver) = mpsc::channel();
-    let depth = Arc::new(AtomicUsize::new(0));
-    (Inbox { sender, depth: depth.clone(), memory }, Mailbox { receiver, depth })
+    let (depth, waiting) = (Arc::new(AtomicUsize::new(0)), Arc::<Waiting>::default());
+    let inbox = Inbox { sender, depth: depth.clone(), waiting: waiting.clone(), memory };
+    (inbox, Mailbox { receiver, depth, waiting })
 }
 
 /// A partition on its thread.
@@ -102,7 +120,7 @@ impl Owner {
         mailbox: Mailbox,
         surroundings: Surroundings,
     ) -> Result<Self, JournalError> {
-        let mut partition = Partition::open(id, shared, clock::now())?;
+        let mut partition = Partition::open(id, shared, clock::steady())?;
         partition.tell(surroundings.world.outlet().map_or(Level::Off, Outlet::level));
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
@@ -129,7 +147,7 @@ fn run(
 ) -> Result<(), JournalError> {
     let mut after = None;
     loop {
-        let (batch, next) = partition.recover(clock::now(), after)?;
+        let (batch, next) = partition.recover(clock::steady(), after)?;
         submit(&partition, batch, surroundings);
         after = next;
         if after.is_none() {
@@ -141,33 +159,44 @@ fn run(
         if !gather(mailbox, partition.next_wake(), &mut messages) {
             return Ok(());
         }
-        let batch = partition.turn(clock::now(), &mut messages)?;
+        let batch = partition.turn(clock::steady(), &mut messages)?;
+        mailbox.waits(&partition);
         submit(&partition, batch, surroundings);
     }
     Ok(())
 }
 
-/// Waits for a message or until `wake`, unless the last turn left some, then takes what else is there.
-/// False when nobody can send any more.
+/// Waits for a message or until `wake`, then takes what else is there. False when nobody can send
+/// any more.
 fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bool {
-    /// So that a stop is noticed and the clock may be set back without harm.
+    /// So that a journal's failure is noticed.
     const LONGEST_MS: u64 = 500;
-    let left = messages.len();
-    if left == 0 {
-        let patience = Duration::from_millis(wake.since(clock::now()).min(LONGEST_MS));
-        match mailbox.receiver.recv_timeout(patience) {
-            Ok(letter) => messages.push(letter.open()),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
+    let patience = Duration::from_millis(wake.since(clock::steady()).min(LONGEST_MS));
+    match mailbox.receiver.recv_timeout(patience) {
+        // From now on it takes the memory of its instance, or of its place in line.
+        Ok(Delivery::Message(message, _charge)) => messages.push(message),
+        Ok(Delivery::Wake) | Err(RecvTimeoutError::Timeout) => return true,
+        Err(RecvTimeoutError::Disconnected) => return false,
+    }
+    // All there are, or those behind many of one namespace would wait for them.
+    while messages.len() < INBOX_TAKEN
+        && let Ok(Delivery::Message(message, _charge)) = mailbox.receiver.try_recv()
+    {
+        messages.push(message);
+    }
+    mailbox.depth.fetch_sub(messages.len(), Ordering::Relaxed);
+    true
+}
+
+impl Mailbox {
+    /// Publishes what waits in line in the partition.
+    fn waits(&self, partition: &Partition) {
+        let now = partition.waiting();
+        let mut waiting = self.waiting.write().unwrap_or_else(|it| it.into_inner());
+        if !(now.is_empty() && waiting.is_empty()) {
+            *waiting = now;
         }
     }
-    while messages.len() < TURN_MESSAGES
-        && let Ok(letter) = mailbox.receiver.try_recv()
-    {
-        messages.push(letter.open());
-    }
-    mailbox.depth.fetch_sub(messages.len() - left, Ordering::Relaxed);
-    true
 }
 
 /// Hands a batch to the committer; its releases go once it is durable.
@@ -178,7 +207,7 @@ fn submit(partition: &Partition, batch: Batch, surroundings: &Surroundings) {
     let (world, failed) = (surroundings.world.clone(), surroundings.failed.clone());
     let durable = partition.durable();
     let Batch { number, commit, releases, bytes, .. } = batch;
-    let charge = (bytes >= COUNTED_BYTES).then(|| partition.memory().waiting(bytes));
+    let charge = partition.memory().waiting_if_large(bytes);
     let on_durable = move |result: Result<(), Arc<JournalError>>| match result {
         Ok(()) => {
             drop(charge);

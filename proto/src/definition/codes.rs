@@ -55,7 +55,8 @@ UNSUPPORTED_DSL "WL0127" "`document.dsl` names a major version of the DSL that W
 NEWER_DSL "WL0128" "`document.dsl` names a minor version of the DSL newer than 1.0. The workflow is accepted, but what that version added \
 may be refused or ignored."
 BAD_DURATION "WL0129" "A duration is neither ISO 8601 text such as `PT1H30M`, nor an object of `days`, `hours`, `minutes`, \
-`seconds`, `milliseconds` with whole numbers, nor an expression that gives one of these. `5s` and `PT` are none of them."
+`seconds`, `milliseconds` with whole numbers, nor an expression that gives one of these. `5s` and `PT` are none of them. \
+It may not be negative, nor longer than a hundred years of 365 days."
 NOT_ONE_TASK "WL0130" "An item of a task list must be a mapping with one key, the task's name. Two tasks in one item are \
 mostly a missing dash. Write `- first: {…}` and `- second: {…}`."
 DUPLICATE_TASK "WL0131" "Two tasks of one list have the same name, so a `then` to that name could mean either. Rename one. \
@@ -84,6 +85,9 @@ LONG_NAME "WL0144" "The name of a task, function or extension has more than 128 
 inside, in idempotency keys and in headers. Shorten it; long explanations go into `metadata`."
 BAD_POOL "WL0145" "`metadata.windlass.pool` is not the name of a pool of workers: 1 to 64 letters, digits, dashes and underscores, as workers are \
 started with (`windlass worker --pool gpu`). A task goes to workers of its own pool, else of the document's, else of the pool `default`."
+COSTLY_SCHEMA "WL0146" "Checking a value against the schema could take without bound. A reference counts for all it leads to, so \
+schemas that each refer twice to the next double with every one; or it refers to itself without going into the value. At most 10,000 schemas and \
+keywords may apply to one value, nested 64 deep. Say less with `anyOf`, `allOf` and `$ref`, and use simpler patterns."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \
@@ -136,6 +140,11 @@ UNDECLARED_SECRET "WL0310" "An expression names a secret that `use.secrets` does
 authorization error (403) that `try` can catch. Declare the secret, or check the spelling."
 USE_IN_USE "WL0311" "A policy in `use.authentications` refers to another with `use`. Write the policy itself there. A secret goes \
 inside the scheme: `basic: { use: mySecret }`."
+SECRET_WITHOUT_SLOT "WL0312" "The name of a secret in `use.secrets` cannot be a part of a path in a store: it is empty, `-` or `.`, \
+begins or ends with a space, or holds `/`, `*`, `+`, `{`, `}`, `\\`, `%`, `?`, `#`, `..` or a control character. Vault's policies find secrets by their names, \
+so this one is found only where the workers' secrets.toml gives it a place of its own, `[vault.secret.\"team+db\"]` with a `path` without `{name}`, and \
+`windlass secret setup vault` was run with that file. Anywhere else the task that reads it fails with an authorization error (403). Letters, digits, `-`, `_` \
+and `.` are always good."
 BAD_EXPRESSION "WL0401" "A runtime expression is not valid jq, or names a variable that nothing binds here. Strings in jq take double quotes, \
 so put the whole expression in single quotes: `if: '.status == \"sold\"'`. Variables of `for`, `catch` and `foreach` exist only inside these tasks."
 EXPRESSION_LANGUAGE "WL0402" "`evaluate.language` names a language other than `jq`. Windlass evaluates jq."

@@ -3,8 +3,9 @@
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::Node;
+use crate::limits;
 use crate::plan::{Export, Input, Output, SchemaSource};
-use crate::schema::Schema;
+use crate::schema::{Schema, SchemaError};
 
 impl Decoder<'_> {
     /// `input` of a workflow or task.
@@ -43,14 +44,7 @@ impl Decoder<'_> {
             }
         }
         match (node.get("document"), node.get("resource")) {
-            (Some(document), None) => match Schema::compile(&document.value()) {
-                Ok(schema) => Some(SchemaSource::Inline(schema)),
-                Err(error) => {
-                    let hint = "references to other documents go into `resource`";
-                    self.error(codes::BAD_SCHEMA, document.place, error.to_string(), hint);
-                    None
-                }
-            },
+            (Some(document), None) => self.inline(document).map(SchemaSource::Inline),
             (None, Some(resource)) => self.resource(resource).map(SchemaSource::External),
             (Some(_), Some(resource)) => {
                 let message = "a schema has either `document` or `resource`, not both";
@@ -64,5 +58,40 @@ impl Decoder<'_> {
                 None
             }
         }
+    }
+    fn inline(&mut self, document: &Node) -> Option<Schema> {
+        let error = match Schema::compile(&document.value()) {
+            Ok(schema) => match self.room_for(&schema) {
+                Ok(()) => return Some(schema),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let (code, hint) = match &error {
+            SchemaError::Invalid(_) => {
+                (codes::BAD_SCHEMA, "references to other documents go into `resource`")
+            }
+            SchemaError::TooCostly(_) => {
+                (codes::COSTLY_SCHEMA, "say less with references, or check less")
+            }
+        };
+        let message = error.to_string();
+        let refused = self.error_unless_accepted(code, document.place, &*message, hint);
+        (!refused).then(|| Schema::unusable(message))
+    }
+
+    /// The schemas of a definition share its bounds.
+    fn room_for(&mut self, schema: &Schema) -> Result<(), SchemaError> {
+        self.schemas.0 += schema.parts();
+        self.schemas.1 += schema.pattern_states();
+        let (what, most) = if self.schemas.0 > limits::SCHEMA_PARTS {
+            ("schemas, with what references lead to", limits::SCHEMA_PARTS)
+        } else if self.schemas.1 > limits::SCHEMA_PATTERN_STATES {
+            ("states of patterns", limits::SCHEMA_PATTERN_STATES)
+        } else {
+            return Ok(());
+        };
+        let message = format!("with it the definition has more than {most} {what}");
+        Err(SchemaError::TooCostly(message))
     }
 }

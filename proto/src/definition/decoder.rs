@@ -29,6 +29,10 @@ pub(super) struct Reusable {
 pub(super) struct Decoder<'t> {
     pub(super) source: Source<'t>,
     pub(super) findings: Findings,
+    /// The text was accepted before: see [`Options::accepted`].
+    accepted: bool,
+    /// Schemas, and states of their patterns, so far.
+    pub(super) schemas: (usize, usize),
     /// Functions the workers offer, when known.
     pub(super) registered: Option<&'t [Arc<str>]>,
     pub(super) reusable: Reusable,
@@ -45,6 +49,8 @@ impl<'t> Decoder<'t> {
         Self {
             source: Source::new(text),
             findings,
+            accepted: options.accepted,
+            schemas: (0, 0),
             registered: options.functions.as_deref(),
             reusable: Reusable::default(),
             declared: HashSet::new(),
@@ -63,6 +69,22 @@ impl Decoder<'_> {
         hint: &str,
     ) {
         self.findings.error(code, place, message, hint);
+    }
+
+    /// An error; in a text that was accepted by an earlier version, a warning. False where it is one.
+    pub(super) fn error_unless_accepted(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        hint: &str,
+    ) -> bool {
+        if self.accepted {
+            self.findings.warning(code, place, message, hint);
+        } else {
+            self.findings.error(code, place, message, hint);
+        }
+        !self.accepted
     }
 
     pub(super) fn warning(

@@ -59,8 +59,14 @@ impl Decoder<'_> {
             Ok(duration) => Some(Duration::Fixed(duration.0)),
             Err(error) => {
                 let hint = "ISO 8601: `PT5S`, `PT1H30M`, `P1D`; or `seconds: 5`";
-                self.error(codes::BAD_DURATION, node.place, format!("{what}: {error}"), hint);
-                None
+                let message = format!("{what}: {error}");
+                let Some(taken) = error.taken_for() else {
+                    self.error(codes::BAD_DURATION, node.place, message, hint);
+                    return None;
+                };
+                let refused =
+                    self.error_unless_accepted(codes::BAD_DURATION, node.place, message, hint);
+                (!refused).then_some(Duration::Fixed(taken.0))
             }
         }
     }

@@ -47,6 +47,7 @@ impl Decoder<'_> {
         }
         if let Some(names) = node.get("secrets").and_then(|it| self.strings(it, "`use.secrets`")) {
             self.names.secrets = names;
+            self.secrets_without_slot(node.get("secrets"));
         }
         let secrets = self.names.secrets.iter().cloned().map(SecretName);
         self.reusable.secrets = secrets.collect();
@@ -57,6 +58,20 @@ impl Decoder<'_> {
             self.check_name(name, member.key);
             let index = self.reserve();
             self.reusable.functions.insert(name.clone(), index);
+        }
+    }
+
+    /// Warns of secrets that a store cannot find by their names.
+    fn secrets_without_slot(&mut self, node: Option<&Node>) {
+        let hint = "use letters, digits, `-`, `_` and `.`, or give it a place of its own in the workers' \
+                    secrets.toml";
+        for item in node.and_then(Node::as_sequence).into_iter().flatten() {
+            let Some(name) = item.as_str().filter(|it| !SecretName((*it).into()).has_slot()) else {
+                continue;
+            };
+            let message =
+                format!("the name of the secret `{name}` cannot be a part of a path in a store");
+            self.warning(codes::SECRET_WITHOUT_SLOT, item.place, message, hint);
         }
     }
 

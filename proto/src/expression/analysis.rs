@@ -17,21 +17,18 @@ pub(crate) struct Found<'s> {
     pub(crate) calls: Vec<(&'s str, usize)>,
     /// Variables that nothing in the program binds, with `$`, in order of appearance.
     pub(crate) free: Vec<&'s str>,
-    /// The first definition that calls itself.
-    pub(crate) recursive: Option<&'s str>,
+    /// Variables, labels and arguments that the program binds.
+    pub(crate) bindings: usize,
+    /// The first key of an object that is plainly no string.
+    pub(crate) key: Option<&'s str>,
     /// Names of secrets the program can reach.
     pub(crate) secrets: BTreeSet<String>,
     /// True when the program may reach any secret, since the name is computed.
     pub(crate) any_secret: bool,
 }
 
-/// Names in force at a place.
-#[derive(Clone, Default)]
-struct Scope<'s> {
-    variables: Vec<&'s str>,
-    /// Definitions around the place, and whether calling them from here is recursion.
-    filters: Vec<(&'s str, usize, bool)>,
-}
+/// Variables in force at a place.
+type Scope<'s> = Vec<&'s str>;
 
 /// Filters `term` calls.
 pub(crate) fn calls<'s>(term: &Tree<'s>) -> Vec<(&'s str, usize)> {
@@ -59,12 +56,14 @@ impl<'s> Found<'s> {
                     }
                 }
             }
-            Term::Arr(Some(term)) | Term::Neg(term) | Term::Label(_, term) => {
-                self.term(term, scope)
+            Term::Arr(Some(term)) | Term::Neg(term) => self.term(term, scope),
+            Term::Label(_, term) => {
+                self.bindings += 1;
+                self.term(term, scope);
             }
             Term::Obj(entries) => {
                 for (key, value) in entries {
-                    self.term(key, scope);
+                    self.key(key, scope);
                     if let Some(value) = value {
                         self.term(value, scope);
                     }
@@ -72,12 +71,12 @@ impl<'s> Found<'s> {
             }
             Term::BinOp(left, op, right) => {
                 self.term(left, scope);
-                let before = scope.variables.len();
+                let before = scope.len();
                 if let BinaryOp::Pipe(Some(pattern)) = op {
                     self.pattern(pattern, scope);
                 }
                 self.term(right, scope);
-                scope.variables.truncate(before);
+                scope.truncate(before);
             }
             Term::Fold(_, source, pattern, arguments) => {
                 self.fold(source, pattern, arguments, scope)
@@ -99,7 +98,7 @@ impl<'s> Found<'s> {
             }
             Term::Def(definitions, body) => self.definitions(definitions, body, scope),
             Term::Call(name, arguments) => {
-                self.call(name, arguments.len(), scope);
+                self.calls.push((name, arguments.len()));
                 for argument in arguments {
                     self.term(argument, scope);
                 }
@@ -126,36 +125,32 @@ impl<'s> Found<'s> {
         }
     }
 
-    fn call(&mut self, name: &'s str, arity: usize, scope: &Scope<'s>) {
-        self.calls.push((name, arity));
-        let found = scope.filters.iter().rev().find(|it| it.0 == name && it.1 == arity);
-        if matches!(found, Some((_, _, true))) {
-            self.recursive.get_or_insert(name);
-        }
-    }
-
     fn definitions(
         &mut self,
         definitions: &[Def<&'s str>],
         body: &Tree<'s>,
         scope: &mut Scope<'s>,
     ) {
-        let before = scope.filters.len();
         for definition in definitions {
-            let mut inner = scope.clone();
-            inner.filters.push((definition.name, definition.args.len(), true));
-            for argument in &definition.args {
-                // `$x` can be read as a variable and called as a filter.
-                if argument.starts_with('$') {
-                    inner.variables.push(argument);
-                }
-                inner.filters.push((argument.trim_start_matches('$'), 0, false));
-            }
-            self.term(&definition.body, &mut inner);
-            scope.filters.push((definition.name, definition.args.len(), false));
+            let before = scope.len();
+            self.bindings += definition.args.len();
+            scope.extend(definition.args.iter().filter(|it| it.starts_with('$')));
+            self.term(&definition.body, scope);
+            scope.truncate(before);
         }
         self.term(body, scope);
-        scope.filters.truncate(before);
+    }
+
+    /// A key of an object or of a pattern for one.
+    fn key(&mut self, key: &Tree<'s>, scope: &mut Scope<'s>) {
+        match key {
+            Term::Num(text) => _ = self.key.get_or_insert(text),
+            Term::Call(name @ ("true" | "false" | "null"), arguments) if arguments.is_empty() => {
+                self.key.get_or_insert(name);
+            }
+            _ => {}
+        }
+        self.term(key, scope);
     }
 
     fn fold(
@@ -166,7 +161,7 @@ impl<'s> Found<'s> {
         scope: &mut Scope<'s>,
     ) {
         self.term(source, scope);
-        let before = scope.variables.len();
+        let before = scope.len();
         if let Some(initial) = arguments.first() {
             self.term(initial, scope);
         }
@@ -174,12 +169,15 @@ impl<'s> Found<'s> {
         for argument in arguments.iter().skip(1) {
             self.term(argument, scope);
         }
-        scope.variables.truncate(before);
+        scope.truncate(before);
     }
 
     fn pattern(&mut self, pattern: &Pattern<&'s str>, scope: &mut Scope<'s>) {
         match pattern {
-            Pattern::Var(name) => scope.variables.push(name),
+            Pattern::Var(name) => {
+                self.bindings += 1;
+                scope.push(name);
+            }
             Pattern::Arr(patterns) => {
                 for pattern in patterns {
                     self.pattern(pattern, scope);
@@ -187,7 +185,7 @@ impl<'s> Found<'s> {
             }
             Pattern::Obj(entries) => {
                 for (key, pattern) in entries {
-                    self.term(key, scope);
+                    self.key(key, scope);
                     self.pattern(pattern, scope);
                 }
             }
@@ -195,7 +193,7 @@ impl<'s> Found<'s> {
     }
 
     fn variable(&mut self, name: &'s str, key: Option<&str>, scope: &Scope<'s>) {
-        if scope.variables.contains(&name) {
+        if scope.contains(&name) {
             return;
         }
         if !self.free.contains(&name) {

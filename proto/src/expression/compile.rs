@@ -2,13 +2,15 @@
 
 pub(super) mod check;
 pub(super) mod secrets;
+pub(super) mod tokens;
+mod tree;
 
 use std::sync::Arc;
 
 use jaq_core::Filter;
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::Term;
-use jaq_core::load::{Lexer, Parser};
+use jaq_core::load::{Arena, Lexer, Parser};
 use jaq_core::path::{Opt, Part};
 
 use super::engine::{self, Jq, Unresolved};
@@ -131,6 +133,7 @@ fn compile_rewritten(
     let tokens =
         Lexer::new(&text.text).lex().map_err(|errors| place(check::lexing(&text.text, &errors)))?;
     check::size(&text.text, &tokens).map_err(place)?;
+    let tokens = tokens::rewrite(&text.text, tokens);
     let term = Parser::new(&tokens)
         .parse(|parser| parser.term())
         .map_err(|errors| place(check::parsing(&text.text, &errors)))?;
@@ -151,11 +154,13 @@ fn compile_rewritten(
             }
         });
     }
+    let arena = Arena::default();
+    let (free, bindings) = (found.free.clone(), found.bindings);
+    let term = tree::rewrite(&arena, term, bindings);
     let code = match plain(&term) {
         Some(code) => code,
         None => {
-            let spelled: Vec<String> = found.free.iter().map(|it| (*it).to_owned()).collect();
-            let filter = engine::compile(&text.text, &found.calls, &spelled);
+            let filter = engine::compile(&arena, &text.text, term, &free);
             Code::Jq(filter.map_err(|error| {
                 place(match error {
                     Unresolved::Name(kind, range) => check::unresolved(&text.text, kind, range),

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use jaq_core::data::HasLut;
-use jaq_core::load::parse::Def;
+use jaq_core::load::parse::{Def, Term};
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::native::Fun;
 use jaq_core::{DataT, Filter, Lut};
 
+use super::compile::tokens;
 use super::{analysis, meter, natives};
 use crate::value::Value;
 
@@ -61,6 +62,9 @@ const ABSENT: &[&str] = &[
     "yn",
 ];
 
+/// Filters of jaq that ours of the same name are made of.
+const RENAMED: &[(&str, &str)] = &[("limit", "_limit"), ("skip", "_skip")];
+
 type Signature = (&'static str, usize);
 
 /// The parsed library.
@@ -80,8 +84,12 @@ fn native_list() -> Vec<Fun<Jq>> {
     let replaced = |fun: &Fun<Jq>| {
         ABSENT.contains(&fun.0) || ours.iter().any(|it| it.0 == fun.0 && it.1.len() == fun.1.len())
     };
-    let theirs: Vec<_> =
-        jaq_core::funs().chain(jaq_std::funs()).filter(|it| !replaced(it)).collect();
+    let theirs = jaq_core::funs().chain(jaq_std::funs()).filter(|it| !replaced(it));
+    let renamed = theirs.map(|(name, arguments, native)| {
+        let other = RENAMED.iter().find(|(theirs, _)| *theirs == name);
+        (other.map_or(name, |(_, ours)| *ours), arguments, native)
+    });
+    let theirs: Vec<Fun<Jq>> = renamed.collect();
     ours.into_iter().chain(theirs).collect()
 }
 
@@ -117,7 +125,7 @@ impl Library {
     }
 
     /// The definitions reachable from `calls`, in the order of the library, and the natives' places.
-    fn reachable(&self, calls: &[(&str, usize)]) -> (Vec<Def<&'static str>>, Vec<usize>) {
+    fn reachable<'s>(&self, calls: &[(&str, usize)]) -> (Vec<Def<&'s str>>, Vec<usize>) {
         let mut wanted = vec![false; self.definitions.len()];
         let mut natives = Vec::new();
         let mut open: Vec<(&str, usize, usize)> =
@@ -141,7 +149,8 @@ impl Library {
         natives.sort_unstable();
         natives.dedup();
         let definitions = self.definitions.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
-        (definitions.map(|((def, _), _)| def.clone()).collect(), natives)
+        let definitions = definitions.map(|((def, _), _)| -> Def<&'s str> { def.clone() });
+        (definitions.collect(), natives)
     }
 }
 
@@ -153,32 +162,38 @@ pub(crate) enum Unresolved {
     Other,
 }
 
-/// Compiles `text`, whose calls and global variables are known.
-pub(crate) fn compile(
-    text: &str,
-    calls: &[(&str, usize)],
-    globals: &[String],
+/// The name of the program among the definitions: what the loader is given is a call of it, so that the
+/// program may be a syntax tree that no text has.
+const PROGRAM: &str = "_program";
+
+/// Compiles `term`, whose global variables are known; `text` is where its names are from.
+pub(crate) fn compile<'s>(
+    arena: &'s Arena,
+    text: &'s str,
+    term: Term<&'s str>,
+    globals: &[&'s str],
 ) -> Result<Filter<Jq>, Unresolved> {
-    let (definitions, natives) = library().reachable(calls);
-    let arena = Arena::default();
+    let inside = |name: &str| tokens::place(text, name);
+    let calls = analysis::calls(&term);
+    if let Some((name, _)) = calls.iter().find(|(name, _)| *name == PROGRAM) {
+        return Err(inside(name).map_or(Unresolved::Other, |at| Unresolved::Name("filter", at)));
+    }
+    let (mut definitions, natives) = library().reachable(&calls);
+    definitions.push(Def { name: PROGRAM, args: Vec::new(), body: term });
     let modules = Loader::new(definitions)
-        .load(&arena, File { code: text, path: () })
+        .load(arena, File { code: PROGRAM, path: () })
         .map_err(|_| Unresolved::Other)?;
     let mut all: Vec<Option<Fun<Jq>>> = native_list().into_iter().map(Some).collect();
     let funs = natives.iter().filter_map(|at| all.get_mut(*at).and_then(Option::take));
     jaq_core::Compiler::default()
         .with_funs(funs.collect::<Vec<_>>())
-        .with_global_vars(globals.iter().map(String::as_str))
+        .with_global_vars(globals.iter().copied())
         .compile(modules)
         .map_err(|errors| {
             let first = errors.into_iter().flat_map(|(_, errors)| errors).next();
-            first.map_or(Unresolved::Other, |(name, kind)| {
-                let inside = text.as_bytes().as_ptr_range();
-                if inside.contains(&name.as_ptr()) {
-                    Unresolved::Name(kind.as_str(), jaq_core::load::span(text, name))
-                } else {
-                    Unresolved::Other
-                }
+            first.map_or(Unresolved::Other, |(name, kind)| match inside(name) {
+                Some(at) => Unresolved::Name(kind.as_str(), at),
+                None => Unresolved::Other,
             })
         })
 }

@@ -1,5 +1,7 @@
 # Filters of jq that jaq lacks or defines differently.
 
+def getpath($path): if $path | type == "array" and length > 10000 then error("Path too deep")
+  else reduce $path[] as $step (.; .[$step]) end;
 def values: select(. != null);
 def nulls: select(. == null);
 def booleans: select(type == "boolean");
@@ -80,12 +82,10 @@ def scan($re): scan($re; null);
 def splits($re; $flags): _split($re; "g" + $flags)[];
 def splits($re): splits($re; null);
 def split($re; $flags): _split($re; "g" + $flags);
-def sub($re; str; $flags): . as $in
-  | [match($re; $flags) | [.offset, .offset + .length, [_capture | str]]] as $found
-  | if all($found[]; .[2] | length == 1)
-    then _replace([$found[] | [.[0], .[1], .[2][0]]])
-    else reduce $found[] as $one ([[]]; [.[] as $head | $one[2][] as $new | $head + [[$one[0], $one[1], $new]]])
-      | .[] as $choice | $in | _replace($choice) end;
+def sub($re; str; $flags): [match($re; $flags) | [.offset, .offset + .length, [_capture | str]]] as $found
+  | ([$found[] | .[2] | length] | max // 0) as $results
+  | if $results == 0 then . else range($results) as $i
+    | _replace([$found[] | select(.[2] | length > $i) | [.[0], .[1], .[2][$i]]]) end;
 def sub($re; str): sub($re; str; null);
 def gsub($re; str; $flags): sub($re; str; $flags + "g");
 def gsub($re; str): sub($re; str; "g");
@@ -95,3 +95,15 @@ def have_decnum: false;
 def @csv: if type == "array" then [.[] | _csv] | join(",") else error("\(type) cannot be written as csv, only an array") end;
 def @tsv: if type == "array" then [.[] | _tsv] | join("\t") else error("\(type) cannot be written as tsv, only an array") end;
 def gamma: lgamma;
+def limit($n; f): if $n < 0 then error("limit doesn't support negative count") else _limit($n; f) end;
+def skip($n; f): if $n < 0 then error("skip doesn't support negative count") else _skip($n; f) end;
+def nth($n; f): if $n < 0 then error("nth doesn't support negative indices") else first(_skip($n; f)) end;
+def JOIN($index; rows; key): rows | [., $index[key]];
+def JOIN($index; key): [JOIN($index; .[]; key)];
+def JOIN($index; rows; key; f): JOIN($index; rows; key) | f;
+# What `|=` is where what it updates may vanish and paths count in the value as it was.
+def _modify(paths; f): reduce path(paths) as $path ([., []]; . as [$value, $gone]
+  | [first($value | getpath($path) | f)] as $new
+  | if $new == [] then [$value, $gone + [$path]]
+    else [($value | setpath($path; $new[0])), $gone] end)
+  | .[1] as $gone | .[0] | delpaths($gone);

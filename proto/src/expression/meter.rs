@@ -52,6 +52,8 @@ struct Meter {
     blind: Cell<bool>,
     raised: Cell<bool>,
     armed: Cell<bool>,
+    /// Steps of all evaluations of this thread so far.
+    total: Cell<u64>,
 }
 
 thread_local! {
@@ -66,6 +68,7 @@ thread_local! {
             blind: Cell::new(false),
             raised: Cell::new(false),
             armed: Cell::new(false),
+            total: Cell::new(0),
         }
     };
 }
@@ -143,6 +146,15 @@ pub(crate) fn endless() {
     });
 }
 
+/// The level below `depth`, where `deepest` allows it.
+pub(crate) fn deeper(depth: Option<i64>, deepest: Option<i64>) -> i64 {
+    let depth = depth.unwrap_or(0);
+    if depth >= deepest.unwrap_or(0) {
+        stop(Spent::Stack);
+    }
+    depth + 1
+}
+
 /// Runs `body`, which extends paths, with the allowance of one path.
 pub(crate) fn path<T>(body: impl FnOnce() -> T) -> T {
     let before = METER.with(|meter| {
@@ -193,6 +205,12 @@ impl Drop for Armed {
     }
 }
 
+/// Steps of all evaluations of this thread so far: the difference of two answers is what was spent
+/// between them.
+pub(crate) fn total() -> u64 {
+    METER.with(|meter| meter.total.get())
+}
+
 /// Runs `body` under `budget` and gives what it returned.
 ///
 /// # Errors
@@ -212,9 +230,16 @@ pub(crate) fn run<T>(budget: Budget, blind: bool, body: impl FnOnce() -> T) -> R
     let armed = Armed;
     // What the body owns is dropped while unwinding; nothing it leaves half-done is looked at again.
     let result = catch_unwind(AssertUnwindSafe(body));
-    drop(armed);
-    result.map_err(|payload| match payload.downcast_ref::<Spent>() {
+    let result = result.map_err(|payload| match payload.downcast_ref::<Spent>() {
         Some(spent) => Stop::Spent(*spent),
         None => Stop::Fault,
-    })
+    });
+    METER.with(|meter| {
+        // What the last step asked for was not there: all of it is spent.
+        let all = matches!(result, Err(Stop::Spent(Spent::Steps)));
+        let left = if all { 0 } else { meter.steps.get() };
+        meter.total.set(meter.total.get().wrapping_add(budget.steps.saturating_sub(left)));
+    });
+    drop(armed);
+    result
 }

@@ -1,5 +1,6 @@
 //! Native filters over our values.
 
+mod backtracking;
 mod entries;
 mod path;
 mod regex;

@@ -40,18 +40,7 @@ impl Value {
     }
 
     pub(super) fn refuse_index(&self, index: &Self) -> Error<Self> {
-        match index {
-            Self::String(_) => Error::str(format_args!(
-                "cannot index {} ({self}) with {} ({index})",
-                self.kind(),
-                index.kind()
-            )),
-            _ => Error::str(format_args!(
-                "cannot index {} ({self}) with {}",
-                self.kind(),
-                index.kind()
-            )),
-        }
+        Error::str(format_args!("Cannot index {} with {} ({index})", self.kind(), index.kind()))
     }
 
     /// `.[from:to]`.
@@ -137,10 +126,7 @@ impl Value {
     }
 
     pub(super) fn refuse_iteration(&self) -> Error<Self> {
-        match self {
-            Self::Null => Error::str("cannot iterate over null"),
-            _ => Error::str(format_args!("cannot iterate over {} ({self})", self.kind())),
-        }
+        Error::str(format_args!("Cannot iterate over {} ({self})", self.kind()))
     }
 }
 

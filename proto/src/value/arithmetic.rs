@@ -133,7 +133,7 @@ impl Mul for Value {
             (Self::String(text), number) | (number, Self::String(text))
                 if number.as_number().is_some() =>
             {
-                Ok(repeat(&text, number.as_number().map_or(0.0, Number::as_f64)))
+                repeat(&text, number.as_number().map_or(0.0, Number::as_f64))
             }
             (a, b) => match (a.as_number(), b.as_number()) {
                 (Some(x), Some(y)) => Ok(compute(x, y, i64::checked_mul, |a, b| a * b)),
@@ -143,18 +143,24 @@ impl Mul for Value {
     }
 }
 
-/// As in jq, nothing times a string is null and a fraction of it is the string.
-fn repeat(text: &str, times: f64) -> Value {
-    if times.is_nan() || times <= 0.0 {
-        return Value::Null;
+/// As in jq, less than no times a string is null, and a fraction does not count.
+fn repeat(text: &str, times: f64) -> Result {
+    if times.is_nan() || times < 0.0 {
+        return Ok(Value::Null);
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let times = (times as usize).max(1);
+    let times = times as usize;
     let length = text.len().saturating_mul(times);
+    if length > LONGEST_TEXT {
+        return Err(Error::str("Repeat string result too long"));
+    }
     meter::scan(length / 8);
     meter::bytes(length);
-    Value::String(text.repeat(times).into())
+    Ok(Value::String(if length == 0 { String::new() } else { text.repeat(times) }.into()))
 }
+
+/// Bytes of a text, as far as jq goes: the budget ends an evaluation far below that.
+const LONGEST_TEXT: usize = i32::MAX as usize;
 
 /// Merges deeply: objects on both sides merge, anything else replaces.
 fn merge(a: &mut Object, b: &Object) -> std::result::Result<(), Error<Value>> {
@@ -215,7 +221,7 @@ impl Rem for Value {
     fn rem(self, other: Self) -> Result {
         meter::step(1);
         let (Some(a), Some(b)) = (self.as_number(), other.as_number()) else {
-            return refuse(&self, &other, "divided");
+            return refuse(&self, &other, "divided (remainder)");
         };
         if a.as_f64().is_nan() || b.as_f64().is_nan() {
             return Ok(Self::Float(f64::NAN));
@@ -223,7 +229,9 @@ impl Rem for Value {
         let (a, b) = (whole(a), whole(b));
         match a.checked_rem(b) {
             Some(rest) => Ok(Self::Int(rest)),
-            None if b == 0 => refuse(&self, &other, "divided because the divisor is zero"),
+            None if b == 0 => {
+                refuse(&self, &other, "divided (remainder) because the divisor is zero")
+            }
             None => Ok(Self::Int(0)),
         }
     }

@@ -28,6 +28,10 @@ impl Serialize for Value {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(it) => serializer.serialize_bool(*it),
             Self::Int(it) => serializer.serialize_i64(*it),
+            // serde's JSON has no infinity and would write null; jq writes the largest number.
+            Self::Float(it) if serializer.is_human_readable() => {
+                serializer.serialize_f64(it.clamp(f64::MIN, f64::MAX))
+            }
             Self::Float(it) => serializer.serialize_f64(*it),
             Self::Big(it) if serializer.is_human_readable() => {
                 match serde_json::value::RawValue::from_string(it.to_string()) {
@@ -70,6 +74,16 @@ impl<'de> Deserialize<'de> for Value {
         })?;
         deserializer.deserialize_any(ValueVisitor)
     }
+}
+
+/// Reads a member that is a value as [`Value::from_json`] does, for `deserialize_with`. Only serde's JSON
+/// can read it.
+///
+/// # Errors
+/// When it is not JSON to [`Value::from_json`].
+pub fn exact<'de, D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
+    let text = Box::<serde_json::value::RawValue>::deserialize(from)?;
+    Value::from_json(text.get()).map_err(D::Error::custom)
 }
 
 thread_local! {

@@ -14,6 +14,7 @@ use crate::expression::meter;
 impl Value {
     /// A number written in a program or a string: an integer where it is one.
     pub(crate) fn computed_number(text: &str) -> Self {
+        let text = text.strip_prefix('+').unwrap_or(text);
         let digits = text.strip_prefix('-').unwrap_or(text);
         match Self::parse_number(text, digits.bytes().all(|it| it.is_ascii_digit())) {
             Self::Float(number) => arithmetic::float(number),

@@ -21,15 +21,28 @@ pub struct JsonError {
 impl Value {
     /// Reads one JSON value, surrounded by nothing but white space.
     ///
-    /// Integers of any length keep their digits. A repeated key keeps its last value.
+    /// Integers of up to a thousand digits keep them. A repeated key keeps its last value.
     ///
     /// # Errors
-    /// When the text is not JSON or nests deeper than [`limits::VALUE_DEPTH`].
+    /// When the text is not JSON, nests deeper than [`limits::VALUE_DEPTH`], or has a number such as
+    /// `1e999`, for which there is no value.
     pub fn from_json(text: &str) -> Result<Self, JsonError> {
         let mut reader = Reader { text, at: 0 };
         let value = reader.value()?;
         reader.space();
         if reader.at < text.len() { Err(reader.error("text after the value")) } else { Ok(value) }
+    }
+
+    /// [`Self::from_json`] of bytes.
+    ///
+    /// # Errors
+    /// Likewise, and when they are not UTF-8.
+    pub fn from_json_bytes(bytes: &[u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| JsonError {
+            what: "the text is not UTF-8",
+            offset: error.valid_up_to(),
+        })?;
+        Self::from_json(text)
     }
 
     /// Compact JSON text. Not-a-number becomes `null` and infinity the largest number, as in jq.
@@ -336,7 +349,13 @@ impl Reader<'_> {
             self.digits()?;
         }
         let text = self.text.get(start..self.at).unwrap_or_default();
-        Ok(Value::parse_number(text, integer))
+        match Value::parse_number(text, integer) {
+            Value::Float(number) if number.is_infinite() => {
+                self.at = start;
+                Err(self.error("a number beyond what 64-bit floating point holds"))
+            }
+            number => Ok(number),
+        }
     }
 
     fn string(&mut self) -> Result<String, JsonError> {

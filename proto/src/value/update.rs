@@ -93,9 +93,15 @@ pub(super) fn map_index<'a, I: Iterator<Item = Changed<'a>>>(
         (Value::Array(array), _) if index.as_number().is_some() => {
             map_element(array, index, opt, change)
         }
+        (value @ Value::Array(_), Value::Array(_)) => {
+            fail(opt, value, |_| Error::str("Cannot update field at array index of array"))
+        }
         (value, _) => fail(opt, value, |value| value.refuse_index(index)),
     }
 }
+
+/// Elements of an array, as far as jq goes: the budget ends an evaluation far below that.
+const MOST_ELEMENTS: usize = 1 << 29;
 
 fn map_element<'a, I: Iterator<Item = Changed<'a>>>(
     mut array: Arc<Array>,
@@ -103,10 +109,15 @@ fn map_element<'a, I: Iterator<Item = Changed<'a>>>(
     opt: Opt,
     change: impl Fn(Value) -> I,
 ) -> Changed<'a> {
-    let at = index.as_number().and_then(|it| position(it, array.elements.len()));
-    let Some(at) = at else {
+    let number = index.as_number();
+    let at = number.and_then(|it| position(it, array.elements.len()));
+    let Some(at) = at.filter(|it| *it < MOST_ELEMENTS) else {
         return fail(opt, Value::Array(array), |_| {
-            Error::str("out of bounds negative array index")
+            Error::str(match number {
+                Some(number) if number.as_f64().is_nan() => "Cannot set array element at NaN index",
+                _ if at.is_some() => "Array index too large",
+                _ => "Out of bounds negative array index",
+            })
         });
     };
     if at >= array.elements.len() {
@@ -194,5 +205,46 @@ pub(super) fn map_range<'a, I: Iterator<Item = Changed<'a>>>(
                 Error::str(format_args!("cannot take a slice of {} ({value})", value.kind()))
             })
         }
+    }
+}
+
+impl Value {
+    /// This without what is at `indices`, each of which counts in it as it is now.
+    pub(crate) fn without(self, indices: &[&Self]) -> jaq_core::ValR<Self> {
+        let Self::Array(array) = &self else {
+            return indices.iter().try_fold(self, |value, index| {
+                value.find(index)?;
+                let removed = map_index(value, index, Opt::Essential, |_| std::iter::empty());
+                removed.map_err(|exception: Exn<'_, Self>| match exception.get_err() {
+                    Ok(error) => error,
+                    Err(_) => Error::str("a path cannot be left while it is deleted"),
+                })
+            });
+        };
+        let length = array.elements.len();
+        meter::step(length as u64 / 8);
+        let mut gone = vec![false; length];
+        for index in indices {
+            index.touch();
+            let places = match index {
+                Self::Object(range) => {
+                    let bound = |name| range.members.get(name);
+                    bounds(bound("start")..bound("end"), length)?
+                }
+                _ => match index.as_number() {
+                    Some(number) => position(number, length).map_or(0..0, |at| at..at + 1),
+                    None => {
+                        return Err(Error::str(format_args!(
+                            "Cannot delete field at {} index of array",
+                            index.kind()
+                        )));
+                    }
+                },
+            };
+            meter::step(places.len() as u64 / 8);
+            gone.get_mut(places).into_iter().flatten().for_each(|it| *it = true);
+        }
+        let kept = array.elements.iter().zip(gone).filter(|(_, is_gone)| !is_gone);
+        Ok(kept.map(|(element, _)| element.clone()).collect())
     }
 }

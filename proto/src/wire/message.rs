@@ -15,6 +15,7 @@ use crate::audit::AuditEvent;
 use crate::id::{Digest, WorkflowId};
 use crate::problem::Problem;
 use crate::secret::SecretUse;
+use crate::time::Timestamp;
 use crate::value::Value;
 
 /// Coordinator to worker.
@@ -161,6 +162,18 @@ pub struct Beat {
     pub leaving: bool,
     /// True for its last word.
     pub goodbye: bool,
+    /// What the clock of its store of secrets showed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreTime>,
+}
+
+/// What another machine's clock showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreTime {
+    /// What it showed, in whole seconds.
+    pub at: Timestamp,
+    /// How long ago that was when this was sent, in milliseconds.
+    pub ago_ms: u64,
 }
 
 /// An assignment a worker holds.

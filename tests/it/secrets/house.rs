@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::bao::Bao;
 use crate::support::command::{Output, windlass_under};
+use crate::support::faketime;
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
 
@@ -37,6 +38,8 @@ pub(super) struct Wishes {
     pub(super) trace: bool,
     /// Whether all processes are started with core dumps on, as far as this machine lets them.
     pub(super) core_dumps: bool,
+    /// By how much the coordinator's clock is off, as `-7m`; needs faketime.
+    pub(super) clock: Option<&'static str>,
     /// Where workers put temporary files.
     pub(super) temporary: Option<std::path::PathBuf>,
 }
@@ -77,6 +80,10 @@ impl House {
             if let Some(folder) = &wishes.temporary {
                 role.variables.push(("TMPDIR".to_owned(), folder.display().to_string()));
             }
+        }
+        if let Some(offset) = wishes.clock {
+            faketime::forget_the_dead();
+            faketime::wrap(&mut fleet.coordinator, offset);
         }
         fleet.start_all().await;
         let house = Self { fleet, bao, nats, config };

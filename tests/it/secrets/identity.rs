@@ -77,7 +77,8 @@ async fn the_published_keys_verify_what_a_worker_was_given() {
         assert_eq!(claims[name], expected, "{name}");
     }
     let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
-    assert_eq!(life, 60);
+    // It is dated half a minute early, for stores whose clocks are behind.
+    assert_eq!(life, 90);
     hand.report(&sent, Output::from("paid")).await;
     assert_eq!(fleet.api.ends(&id).await["output"], "paid");
 

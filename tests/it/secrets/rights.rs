@@ -106,7 +106,8 @@ async fn a_jwt_that_is_forged_altered_or_too_old_is_refused() {
         <[&str; 3]>::try_from(good.split('.').collect::<Vec<_>>()).unwrap();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
-    assert!(life <= 60, "{claims}");
+    // It is dated half a minute early, for stores whose clocks are behind.
+    assert!(life <= 90, "{claims}");
     let with = |change: &dyn Fn(&mut Value)| {
         let mut claims = claims.clone();
         change(&mut claims);

@@ -131,6 +131,7 @@ pub(crate) fn context(environment: &str) -> SecretContext {
         task: assignment.reference.clone(),
         grant: assignment.grant.clone(),
         deadline: None,
+        began: tokio::time::Instant::now(),
         audit: AttemptAudit::new(Arc::new(Nowhere), &assignment),
     }
 }

@@ -164,6 +164,7 @@ impl Setup {
             task: assignment.reference.clone(),
             grant: assignment.grant.clone(),
             deadline: assignment.deadline,
+            began: tokio::time::Instant::now(),
             audit: AttemptAudit::new(self.told.clone(), &assignment),
         }
     }

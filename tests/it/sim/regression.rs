@@ -1,9 +1,10 @@
-//! Faults the simulation has found in partitions, each alone and by hand.
+//! Faults the simulation has found: in partitions, each alone and by hand; in itself, by their seeds.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
+use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::engine::Input;
 use windlass_coordinator::journal::memory::MemoryJournal;
@@ -17,6 +18,10 @@ use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+/// Runs that did not end. A report usurped by a later term was repeated over the last restart, and
+/// counted as a worker that holds the delivery: nobody performed it, and nobody told of its loss.
+const ENDLESS: [u64; 2] = [5_006_254, 5_014_245];
+
 pub(super) const ID: InstanceId = InstanceId(uuid::Uuid::from_u128(1));
 
 /// A partition, and what it needs.
@@ -29,8 +34,9 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Self {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
-        let options = Options { functions: Some(vec!["work".into()]), strict: false };
+        let options = Options { functions: Some(vec!["work".into()]), ..Options::default() };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
+        let admission = Admission::open(journal.clone(), StartQuotas::default()).unwrap();
         let shared = Shared {
             journal,
             catalog,
@@ -38,6 +44,8 @@ impl Bench {
             losses: windlass_proto::limits::DELIVERIES_LOST,
             memory: windlass_coordinator::memory::Memory::new(u64::MAX),
             quarantine: Default::default(),
+            admission: Arc::new(admission),
+            filters: Arc::default(),
         };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
@@ -162,4 +170,13 @@ fn an_instance_does_not_leave_memory_with_facts_not_handed_over() {
     drop(bench.commit(batch));
     drop(answer);
     assert_eq!(bench.status(ID), Status::Suspended);
+}
+
+#[test]
+fn runs_that_did_not_end_once_do_now() {
+    let run = || ENDLESS.map(super::simulate);
+    let thread = std::thread::Builder::new().stack_size(super::STACK_BYTES);
+    for result in thread.spawn(run).unwrap().join().unwrap() {
+        assert!(result.is_ok(), "{}", result.err().unwrap_or_default());
+    }
 }

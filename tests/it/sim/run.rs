@@ -50,6 +50,9 @@ const PATIENCE_MS: u64 = 48 * 3_600_000;
 /// Batches that wait for the committer at most, as in production.
 const COMMIT_QUEUE: usize = 16;
 
+/// Facts shown of one turn, and characters of each.
+const SHOWN: (usize, usize) = (40, 160);
+
 /// What is told of a run that fails.
 #[derive(Default)]
 pub(super) struct Story {
@@ -160,7 +163,7 @@ impl<'s> Run<'s> {
         let mut steps = 0;
         while !self.is_done() {
             steps += 1;
-            assert!(steps < STEPS, "the run does not end: {} live", self.live.len());
+            assert!(steps < STEPS, "the run does not end: {}", self.remains());
             if self.kills.remove(&steps) && !self.calm {
                 self.coverage.note("crash between commits");
                 self.restart("killed between commits");
@@ -170,10 +173,23 @@ impl<'s> Run<'s> {
                 self.calm_down();
             }
             let patience = self.calm_at.saturating_add(PATIENCE_MS);
-            assert!(self.now < patience, "after two days these go on: {:?}", self.live);
+            assert!(self.now < patience, "after two days these go on: {}", self.remains());
         }
         assert!(self.reporting.is_empty(), "nothing is told of {:?}", self.reporting);
         check::end(self);
+    }
+
+    /// What has not ended, with the facts that led there.
+    fn remains(&self) -> String {
+        let facts = self.live.iter().map(|id| {
+            let facts = check::facts(&*self.journal, *id);
+            let lines = facts.iter().map(|(at, fact)| {
+                let text: String = format!("{fact:?}").chars().take(SHOWN.1).collect();
+                format!("\n{:>9} {text}", at.0.saturating_sub(BEGINNING))
+            });
+            format!("\n{id}{}", lines.collect::<String>())
+        });
+        facts.collect()
     }
 
     pub(super) fn tell(&self, text: impl FnOnce() -> String) {
@@ -371,8 +387,6 @@ impl<'s> Run<'s> {
 }
 
 fn describe(id: InstanceId, from: u64, entry: &[u8]) -> String {
-    /// Facts shown of one turn, and characters of each.
-    const SHOWN: (usize, usize) = (40, 160);
     let turns = windlass_coordinator::engine::decode(entry).unwrap();
     let facts = turns.iter().flat_map(|turn| &turn.facts).take(SHOWN.0).map(|fact| {
         let text: String = format!("{fact:?}").chars().take(SHOWN.1).collect();

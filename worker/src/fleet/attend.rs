@@ -19,10 +19,10 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::hello::{Joined, Welcome};
 use windlass_proto::wire::message::{
-    Beat, Definition, Sent, ToCoordinator, ToWorker, decode, encode,
+    Beat, Definition, Sent, StoreTime, ToCoordinator, ToWorker, decode, encode,
 };
 use windlass_proto::wire::session::Channel;
-use windlass_proto::wire::{Assignment, Report};
+use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
 use super::held::{Finished, Held};
 use super::outbox::Outbox;
@@ -57,12 +57,16 @@ pub(super) struct Attendance {
     pub(super) drained_by: Option<Instant>,
     /// True once it has handed back what it could not finish.
     pub(super) gave_up: bool,
+    /// When the clock of the store of secrets was read that was told last.
+    pub(super) store_seen: Option<tokio::time::Instant>,
 }
 
 /// What its own tasks tell.
 pub(super) enum Inner {
     /// A task has ended.
     Done(Report),
+    /// A task was not begun, as there was no room for what it would have to tell.
+    NotBegun(AssignmentKey),
     /// A definition was compiled, or cannot be.
     Loaded(Digest, Option<Arc<Plan>>),
 }
@@ -86,6 +90,10 @@ struct Session {
     out: ToCoordinator,
     /// True once it was said that a frame was refused.
     complained: bool,
+    /// True when the last beat said that the outbox is short of room.
+    short: bool,
+    /// When that may be said anew.
+    next_turn: Instant,
 }
 
 impl Attendance {
@@ -111,6 +119,8 @@ impl Attendance {
             heard: Instant::now(),
             out,
             complained: false,
+            short: false,
+            next_turn: Instant::now(),
         };
         let mut link = self.bus.link();
         let mut inner = Vec::with_capacity(ROUND);
@@ -118,6 +128,7 @@ impl Attendance {
         self.outbox.begin_again();
         self.health.joined();
         let end = loop {
+            let turn = self.turn(&session);
             tokio::select! {
                 frame = frames.next() => match frame {
                     Some(frame) => if self.listen(frame, &mut frames, &mut session) { break End::Lost },
@@ -127,6 +138,7 @@ impl Attendance {
                     inner.drain(..).for_each(|it| self.ended(it, &mut session));
                 }
                 () = self.outbox.told() => {}
+                () = at(turn) => self.beat(&mut session),
                 _ = ticks.tick() => {
                     if self.silent(&session) {
                         break End::Lost;
@@ -258,9 +270,12 @@ impl Attendance {
         let cancelled = self.held.perform(assignment.key.clone(), token);
         let (worker, events) = (self.worker.clone(), self.events.clone());
         tokio::spawn(async move {
-            let report = worker.perform(assignment, cancelled).await;
+            let ended = match worker.try_perform(assignment, cancelled).await {
+                Ok(report) => Inner::Done(report),
+                Err(assignment) => Inner::NotBegun(assignment.key),
+            };
             // The receiver lives as long as the worker serves.
-            let _ = events.send(Inner::Done(report));
+            let _ = events.send(ended);
         });
     }
 
@@ -281,6 +296,11 @@ impl Attendance {
                     Finished::Report => self.health.performed(),
                     Finished::Release => session.out.released.push(key),
                     Finished::Forgotten => {}
+                }
+            }
+            Inner::NotBegun(key) => {
+                if let Finished::Release = self.held.hand_back(&key) {
+                    session.out.released.push(key);
                 }
             }
             Inner::Loaded(digest, Some(plan)) => {
@@ -307,23 +327,44 @@ impl Attendance {
         self.bus.is_up() && session.heard.elapsed() > lease
     }
 
+    /// When to say that it takes more work, or takes none, as the outbox of audit events has room for it;
+    /// none when that was said.
+    fn turn(&self, session: &Session) -> Option<Instant> {
+        (self.outbox.is_short() != session.short).then_some(session.next_turn)
+    }
+
     /// Says that it lives, what it holds and what it misses.
     fn beat(&mut self, session: &mut Session) {
         session.beats += 1;
+        session.short = self.outbox.is_short();
+        session.next_turn = Instant::now() + Duration::from_millis(limits::AUDIT_TURN_MS);
         let leaving = self.drained_by.is_some();
+        let store = self.store_time();
         session.out.beat = Some(Beat {
             number: session.beats,
             seen: session.channel.received(),
             held: self.held.list(),
-            concurrency: if leaving { 0 } else { self.options.concurrency },
+            concurrency: if leaving || session.short { 0 } else { self.options.concurrency },
             leaving,
             goodbye: false,
+            store,
         });
         session.out.wanted = self.held.wanted();
         if self.bus.is_up() {
             session.out.reports.extend(self.held.overdue(Instant::now()));
         }
         self.health.holds(self.held.len());
+    }
+
+    /// What the clock of the store of secrets showed, unless that was said: how long ago it was is known
+    /// for moments only, as machines sleep.
+    fn store_time(&mut self) -> Option<StoreTime> {
+        let clock = self.worker.store_clock()?;
+        if self.store_seen.replace(clock.seen) == Some(clock.seen) {
+            return None;
+        }
+        let ago_ms = u64::try_from(clock.seen.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(StoreTime { at: clock.at, ago_ms })
     }
 
     /// Publishes what there is to say; nothing while there is no connection.

@@ -154,6 +154,11 @@ impl Held {
         Finished::Report
     }
 
+    /// A task was not begun, and is handed back.
+    pub(super) fn hand_back(&mut self, key: &AssignmentKey) -> Finished {
+        self.all.remove(key).map_or(Finished::Forgotten, |_| Finished::Release)
+    }
+
     /// A report that may be sent now, as long as few bytes are unanswered.
     pub(super) fn next_report(&mut self) -> Option<TokenReport> {
         while self.unanswered < limits::OUTSTANDING_BYTES {

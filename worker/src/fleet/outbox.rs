@@ -1,32 +1,34 @@
 //! Audit events on their way to the coordinator: kept until they are on disk there.
 //!
 //! One batch is under way at a time, always from the first event that was not acknowledged, so that a
-//! lost message leaves no gap.
+//! lost message leaves no gap. Attempts that find no room wait for it, and the worker takes nothing
+//! more while one does; what is under way already may still tell how it ends.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::limits;
 use windlass_proto::wire::message::Audited;
 
-use crate::audit::AuditSink;
+use crate::audit::{AuditRoom, AuditSink};
 
 /// How long a batch waits for its acknowledgement before it is sent again.
 const AGAIN: Duration = Duration::from_millis(limits::REPORT_AGAIN_MS);
 
 /// See the module. Numbers go on over sessions: they are of the worker's life.
-#[derive(Default)]
 pub(super) struct Outbox {
     inner: Mutex<Inner>,
     told: Notify,
+    room: AuditRoom,
 }
 
 #[derive(Default)]
 struct Inner {
-    waiting: VecDeque<Audited>,
+    waiting: VecDeque<Waiting>,
     /// The number of the last event there was.
     last: u64,
     /// When a batch was sent that is not acknowledged.
@@ -35,29 +37,58 @@ struct Inner {
     overflowed: bool,
 }
 
+/// An event that is not acknowledged.
+struct Waiting {
+    audited: Audited,
+    /// True when it has a place that others wait for.
+    reserved: bool,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        let room = AuditRoom::new(limits::AUDIT_OUTBOX);
+        Self { inner: Mutex::default(), told: Notify::new(), room }
+    }
+}
+
 impl AuditSink for Outbox {
     fn record(&self, event: AuditEvent) {
-        let mut inner = self.inner();
-        // Who asks for room first leaves some for what is under way; past that something is wrong.
-        if inner.waiting.len() >= 2 * limits::AUDIT_OUTBOX {
-            if !std::mem::replace(&mut inner.overflowed, true) {
-                tracing::error!("audit events are lost: the coordinator takes none");
-            }
-            return;
-        }
-        inner.last += 1;
-        let number = inner.last;
-        inner.waiting.push_back(Audited { number, event });
-        drop(inner);
-        self.told.notify_one();
+        self.push(event, false);
     }
 
-    fn has_room(&self) -> bool {
-        self.inner().waiting.len() < limits::AUDIT_OUTBOX
+    fn record_reserved(&self, event: AuditEvent) {
+        self.push(event, true);
+    }
+
+    fn reserve(&self, places: usize) -> BoxFuture<'_, ()> {
+        // The coordinator is to send nothing more.
+        Box::pin(self.room.reserve(places, || self.told.notify_one()))
+    }
+
+    fn give_back(&self, places: usize) {
+        self.room.free(places);
+        self.told.notify_one();
     }
 }
 
 impl Outbox {
+    fn push(&self, event: AuditEvent, reserved: bool) {
+        let mut inner = self.inner();
+        if inner.waiting.len() >= limits::AUDIT_OUTBOX_MOST {
+            if !std::mem::replace(&mut inner.overflowed, true) {
+                tracing::error!("audit events are lost: the coordinator takes none");
+            }
+            drop(inner);
+            self.room.free(usize::from(reserved));
+            return;
+        }
+        inner.last += 1;
+        let audited = Audited { number: inner.last, event };
+        inner.waiting.push_back(Waiting { audited, reserved });
+        drop(inner);
+        self.told.notify_one();
+    }
+
     /// Waits until there may be something to send.
     pub(super) async fn told(&self) {
         self.told.notified().await;
@@ -68,6 +99,11 @@ impl Outbox {
         self.inner().waiting.is_empty()
     }
 
+    /// True while there is so little room that no more work should come.
+    pub(super) fn is_short(&self) -> bool {
+        self.room.is_short()
+    }
+
     /// What is to be sent now.
     pub(super) fn batch(&self, now: Instant) -> Vec<Audited> {
         let mut inner = self.inner();
@@ -76,19 +112,25 @@ impl Outbox {
             return Vec::new();
         }
         inner.sent = Some(now);
-        inner.waiting.iter().take(limits::AUDIT_BATCH).cloned().collect()
+        inner.waiting.iter().take(limits::AUDIT_BATCH).map(|it| it.audited.clone()).collect()
     }
 
     /// The coordinator has all events up to this one on disk.
     pub(super) fn settle(&self, number: u64) {
         let mut inner = self.inner();
         let before = inner.waiting.len();
-        inner.waiting.retain(|it| it.number > number);
+        let mut places = 0;
+        while inner.waiting.front().is_some_and(|it| it.audited.number <= number) {
+            let settled = inner.waiting.pop_front();
+            places += usize::from(settled.is_some_and(|it| it.reserved));
+        }
         // A late answer to an earlier batch says nothing of the one under way.
         if inner.waiting.len() < before {
             inner.sent = None;
             inner.overflowed = false;
         }
+        drop(inner);
+        self.room.free(places);
     }
 
     /// A new session, or a new connection: what was under way is sent again.
@@ -103,9 +145,11 @@ impl Outbox {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use std::time::Instant;
 
+    use futures_util::FutureExt as _;
     use uuid::Uuid;
     use windlass_proto::audit::{AuditAction, AuditEvent};
     use windlass_proto::limits;
@@ -156,23 +200,55 @@ mod tests {
         assert!(outbox.is_empty());
     }
 
-    #[test]
-    fn a_full_outbox_says_so_and_still_has_a_bound() {
-        let (outbox, now) = (Outbox::default(), Instant::now());
-        (1..limits::AUDIT_OUTBOX).for_each(|it| outbox.record(event(it)));
-        assert!(outbox.has_room());
-        outbox.record(event(0));
-        assert!(!outbox.has_room());
-        (0..3 * limits::AUDIT_OUTBOX).for_each(|it| outbox.record(event(it)));
-        let mut taken = 0;
+    /// The last number of all that are sent after `taken`, batch by batch.
+    fn take_all_from(outbox: &Outbox, mut taken: u64) -> u64 {
+        let now = Instant::now();
         loop {
-            let batch = numbers(&outbox, now);
-            let Some(last) = batch.last() else { break };
+            let batch = numbers(outbox, now);
+            let Some(last) = batch.last() else { return taken };
             assert_eq!(batch[0], taken + 1, "no gap");
             taken = *last;
             outbox.settle(taken);
         }
-        assert_eq!(taken, 2 * limits::AUDIT_OUTBOX as u64);
-        assert!(outbox.has_room());
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_room_waits_until_events_are_acknowledged() {
+        let (outbox, now) = (Outbox::default(), Instant::now());
+        outbox.reserve(limits::AUDIT_OUTBOX).await;
+        (0..limits::AUDIT_OUTBOX).for_each(|it| outbox.record_reserved(event(it)));
+        assert!(!outbox.is_short(), "nobody waits");
+        let mut waits = outbox.reserve(8);
+        assert!((&mut waits).now_or_never().is_none());
+        assert!(outbox.is_short());
+        // What is under way already may still tell how it ends: it takes nobody's place.
+        outbox.record(event(0));
+        let first = numbers(&outbox, now);
+        outbox.settle(*first.last().unwrap());
+        waits.await;
+        assert!(outbox.is_short(), "until half of it is free");
+        assert_eq!(take_all_from(&outbox, first.len() as u64), limits::AUDIT_OUTBOX as u64 + 1);
+        assert!(!outbox.is_short());
+        outbox.give_back(8);
+        outbox.reserve(limits::AUDIT_OUTBOX).now_or_never().expect("all of it is free");
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_the_wait_leaves_nothing_behind() {
+        let outbox = Outbox::default();
+        outbox.reserve(limits::AUDIT_OUTBOX - 1).await;
+        let mut waits = outbox.reserve(2);
+        assert!((&mut waits).now_or_never().is_none());
+        drop(waits);
+        outbox.give_back(limits::AUDIT_OUTBOX - 1);
+        assert!(!outbox.is_short());
+        outbox.reserve(limits::AUDIT_OUTBOX).now_or_never().expect("all of it is free");
+    }
+
+    #[test]
+    fn it_has_a_bound_all_the_same() {
+        let outbox = Outbox::default();
+        (0..limits::AUDIT_OUTBOX_MOST + 10).for_each(|it| outbox.record(event(it)));
+        assert_eq!(take_all_from(&outbox, 0), limits::AUDIT_OUTBOX_MOST as u64);
     }
 }

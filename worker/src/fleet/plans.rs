@@ -54,6 +54,6 @@ pub(super) fn compile(digest: &Digest, text: &str) -> Option<Arc<Plan>> {
     if Digest::of(text) != *digest {
         return None;
     }
-    let lenient = definition::Options { functions: None, strict: false };
+    let lenient = definition::Options { accepted: true, ..definition::Options::default() };
     definition::load(text, &lenient).plan
 }

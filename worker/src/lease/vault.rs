@@ -43,9 +43,10 @@ use self::cache::SecretCache;
 use self::call::{Answer, Call, Failure};
 use self::connection::Connection;
 use self::held::{Held, keep};
+use self::login::Claims;
 use self::token::{Life, Token};
 use super::config::{SecretsConfigError, VaultConfig};
-use super::{Lease, SecretContext, SecretError, SecretSource, SecretValue};
+use super::{Lease, SecretContext, SecretError, SecretSource, SecretValue, StoreClock};
 
 /// A Vault that attempts read secrets from. They share its connections and its bounds.
 pub struct VaultSecrets {
@@ -83,6 +84,10 @@ fn is_loopback(config: &VaultConfig) -> bool {
 }
 
 impl SecretSource for VaultSecrets {
+    fn clock(&self) -> Option<StoreClock> {
+        self.inner.connection.clock()
+    }
+
     fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
         let deadline = context.deadline.and_then(instant);
         Box::new(Attempt {
@@ -91,6 +96,7 @@ impl SecretSource for VaultSecrets {
             held: Arc::default(),
             keeper: None,
             read: HashSet::new(),
+            told_away: false,
             context,
         })
     }
@@ -112,6 +118,8 @@ struct Attempt {
     keeper: Option<AbortHandle>,
     /// What it has read: a second read must not come from the cache.
     read: HashSet<SecretName>,
+    /// Whether it was told that a result could not be sealed now: that is tried again and again.
+    told_away: bool,
 }
 
 impl Attempt {
@@ -150,7 +158,9 @@ impl Attempt {
         let mut again = !self.inner.own_tokens();
         loop {
             let token = self.token().await.map_err(|error| match error {
-                SecretError::Unavailable(reason) => Failure::Unavailable(reason),
+                SecretError::Unavailable(reason) | SecretError::Refused(reason) => {
+                    Failure::Unavailable(reason)
+                }
                 SecretError::Forbidden | SecretError::Missing | SecretError::OtherKey(_) => {
                     Failure::Forbidden
                 }
@@ -211,6 +221,19 @@ impl Lease for Attempt {
         sealed: &'a [Sealed],
     ) -> BoxFuture<'a, Result<Vec<Zeroizing<Vec<u8>>>, SecretError>> {
         Box::pin(self.decrypt(sealed))
+    }
+
+    fn ends(&self) -> Option<Instant> {
+        if !self.inner.own_tokens() {
+            return None;
+        }
+        // Another token can be had for as long as the identity is good.
+        let identity = self.context.identity().and_then(Claims::of);
+        let identity = self.context.began + identity.map(|it| it.life()).unwrap_or_default();
+        match self.held.token() {
+            Some(token) => token.life().ends.map(|it| it.max(identity)),
+            None => Some(identity),
+        }
     }
 
     fn release(mut self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
 use windlass_proto::plan::uses_input;
@@ -15,13 +17,13 @@ use zeroize::Zeroizing;
 
 use super::Attempt;
 use super::secrets::in_time;
-use crate::lease::SecretError;
+use crate::lease::{SecretError, jittered};
 use crate::seal::Content;
 
 impl Attempt<'_> {
     /// Opens what is sealed in the input and the variables, in one request, if this work looks at them.
     pub(super) async fn open(&mut self) -> Result<(), Problem> {
-        if !self.assignment.has_sealed() || !uses_input(self.task, &self.assignment.work) {
+        if !self.opens() {
             return Ok(());
         }
         let sealed = self.sealed();
@@ -40,6 +42,11 @@ impl Attempt<'_> {
         self.scope.variables =
             Cow::Owned(variables.map(|(name, value)| (name.clone(), plain(value))).collect());
         Ok(())
+    }
+
+    /// True when something is sealed and this work looks at it.
+    pub(super) fn opens(&self) -> bool {
+        self.assignment.has_sealed() && uses_input(self.task, &self.assignment.work)
     }
 
     /// What is sealed in the input and the variables, each value once.
@@ -69,10 +76,6 @@ impl Attempt<'_> {
             });
             return Err(Problem::new(Standard::Authorization, detail));
         }
-        if !self.audit().has_room() {
-            let error = SecretError::Unavailable("too many audit events wait to be kept".into());
-            return Err(sealing_problem("opened", &error));
-        }
         let texts = in_time(self.lease().open(sealed)).await;
         let texts = texts.map_err(|error| sealing_problem("opened", &error))?;
         let contents =
@@ -86,6 +89,14 @@ impl Attempt<'_> {
     /// What may be reported of `value`: where it contains a secret, that is as the namespace's policy
     /// says.
     pub(super) async fn protect(&mut self, value: Value) -> Result<Value, Problem> {
+        let value = self.protected(value).await?;
+        if value.weight() > limits::PAYLOAD_BYTES as u64 {
+            return Err(super::too_large());
+        }
+        Ok(value)
+    }
+
+    async fn protected(&mut self, value: Value) -> Result<Value, Problem> {
         let found = self.seal.find(&value);
         if found.is_empty() {
             return Ok(value);
@@ -125,13 +136,37 @@ impl Attempt<'_> {
             }
             texts.push(text);
         }
-        let sealed = in_time(self.lease().seal(&texts)).await.and_then(|sealed| {
+        let sealed = self.seal_until_it_works(&texts).await.and_then(|sealed| {
             let complete = sealed.len() == texts.len();
             complete.then_some(sealed).ok_or_else(|| {
                 SecretError::Unavailable("it sealed another number of values than asked".into())
             })
         });
         sealed.map_err(|error| sealing_problem("sealed", &error))
+    }
+
+    /// Seals, and tries again for as long as the store is away: what was done for the result may not be
+    /// done twice. Ends with what the attempt holds of the store, if not with the task.
+    async fn seal_until_it_works(
+        &mut self,
+        texts: &[Zeroizing<Vec<u8>>],
+    ) -> Result<Vec<Sealed>, SecretError> {
+        let last = Instant::now() + Duration::from_millis(limits::SEAL_MS);
+        let longest = Duration::from_millis(limits::SEAL_LONGEST_PAUSE_MS);
+        let mut pause = Duration::from_millis(limits::SEAL_AGAIN_MS);
+        loop {
+            let lease = self.lease();
+            let sealed = in_time(lease.seal(texts)).await;
+            let ends = lease.ends().unwrap_or(last);
+            // Not in step with others.
+            let wait = jittered(pause);
+            if !matches!(sealed, Err(SecretError::Unavailable(_))) || Instant::now() + wait >= ends
+            {
+                return sealed;
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(longest);
+        }
     }
 }
 
@@ -147,7 +182,9 @@ fn sealing_problem(done: &str, error: &SecretError) -> Problem {
             );
             Problem::new(Standard::Authorization, detail)
         }
-        SecretError::Unavailable(_) => Problem::new(Standard::Runtime, detail).with_status(503),
+        SecretError::Unavailable(_) | SecretError::Refused(_) => {
+            Problem::new(Standard::Runtime, detail).with_status(503)
+        }
         SecretError::OtherKey(_) => Problem::new(Standard::Configuration, detail),
     }
 }

@@ -14,6 +14,12 @@ use super::Attempt;
 use crate::audit::AttemptAudit;
 use crate::lease::{Lease, SecretContext, SecretError, SecretValue};
 
+/// Events of an attempt until it has read its secrets: its login, and that it opened what was sealed.
+const EVENTS_OF_AN_ATTEMPT: usize = 2;
+
+/// Events of one read: that it was asked for, and what came of it.
+const EVENTS_OF_A_READ: usize = 2;
+
 impl Attempt<'_> {
     /// Reads what the expressions of this work name.
     pub(super) async fn read_secrets(&mut self) -> Result<(), Problem> {
@@ -39,7 +45,27 @@ impl Attempt<'_> {
         for name in names {
             self.read_secret(SecretName(name)).await?;
         }
+        // Others may read now: what this attempt still tells is a matter of a few events.
+        if let Some(audit) = self.audit.get() {
+            audit.give_back();
+        }
         Ok(())
+    }
+
+    /// Waits until what it will do with secrets can be told; false when that took so long that its
+    /// identity should be made anew.
+    pub(super) async fn make_room(&self) -> Result<bool, Problem> {
+        let declared = &self.plan.secrets;
+        let reads = match declared.is_empty() {
+            true => 0,
+            false => Reached::by(self.task, &self.assignment.work).among(declared).len(),
+        };
+        if reads == 0 && !self.opens() {
+            return Ok(true);
+        }
+        let patience = Duration::from_millis(limits::AUDIT_WAIT_MS);
+        let reserved = self.audit().reserve(EVENTS_OF_AN_ATTEMPT + reads * EVENTS_OF_A_READ);
+        Ok(tokio::time::timeout(patience, reserved).await.is_ok())
     }
 
     async fn read_secret(&mut self, name: SecretName) -> Result<(), Problem> {
@@ -96,12 +122,7 @@ impl Attempt<'_> {
 
     /// Reads a secret from the store, and tells of it.
     async fn ask_for(&mut self, name: &SecretName) -> Result<SecretValue, SecretError> {
-        let audit = self.audit();
-        if !audit.has_room() {
-            // What nobody would learn of must not happen.
-            let reason = "what is done with secrets cannot be recorded now";
-            return Err(SecretError::Unavailable(reason.to_owned()));
-        }
+        let audit = self.audit().clone();
         audit.tell(AuditAction::Requested, true, |event| event.secret = Some(name.clone()));
         let read = in_time(self.lease().read(name)).await;
         match &read {
@@ -138,7 +159,8 @@ impl Attempt<'_> {
 
     /// What this attempt holds of the store.
     pub(super) fn lease(&mut self) -> &mut dyn Lease {
-        let Self { lease, worker, assignment, .. } = self;
+        let audit = self.audit().clone();
+        let Self { lease, worker, assignment, began, .. } = self;
         &mut **lease.get_or_insert_with(|| {
             worker.secrets.lease(SecretContext {
                 workflow: assignment.workflow.clone(),
@@ -146,14 +168,16 @@ impl Attempt<'_> {
                 task: assignment.reference.clone(),
                 grant: assignment.grant.clone(),
                 deadline: assignment.deadline,
-                audit: AttemptAudit::new(worker.audit.clone(), assignment),
+                began: *began,
+                audit,
             })
         })
     }
 
     /// Where to tell what this attempt does with secrets.
-    pub(super) fn audit(&self) -> AttemptAudit {
-        AttemptAudit::new(self.worker.audit.clone(), self.assignment)
+    pub(super) fn audit(&self) -> &AttemptAudit {
+        let new = || AttemptAudit::new(self.worker.audit.clone(), self.assignment);
+        self.audit.get_or_init(new)
     }
 }
 
@@ -172,7 +196,9 @@ fn secret_problem(name: &SecretName, error: &SecretError) -> Problem {
         SecretError::Missing | SecretError::Forbidden => {
             Problem::new(Standard::Authorization, detail)
         }
-        SecretError::Unavailable(_) => Problem::new(Standard::Runtime, detail).with_status(503),
+        SecretError::Unavailable(_) | SecretError::Refused(_) => {
+            Problem::new(Standard::Runtime, detail).with_status(503)
+        }
         SecretError::OtherKey(_) => Problem::new(Standard::Configuration, detail),
     }
 }

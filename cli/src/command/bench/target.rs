@@ -157,12 +157,13 @@ impl Local {
             None => {
                 let worker = WorkerOptions::default();
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-                let (secrets, identity, memory) = Default::default();
+                let (quotas, secrets, identity, memory) = Default::default();
                 let options = EmbeddedOptions {
                     data_dir,
                     worker,
                     files,
                     retention,
+                    quotas,
                     secrets,
                     identity,
                     memory,

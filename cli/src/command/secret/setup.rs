@@ -7,6 +7,7 @@ mod script;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use windlass_proto::secret::SecretName;
 use windlass_worker::{PathConfig, SecretsConfig, VaultAuth, VaultConfig, VaultEngine};
 
 use self::layout::{Engine, Layout, Place, Trust, Wanted};
@@ -121,6 +122,14 @@ fn wanted(args: &VaultArgs, config: &VaultConfig) -> Result<Wanted, CliError> {
         }
         (None, files) => Trust::Keys(files.iter().map(|it| key(it)).collect::<Result<_, _>>()?),
     };
+    for (name, place) in &config.secrets {
+        if !SecretName(name.as_str().into()).has_slot() && place.path().contains("{name}") {
+            return Err(CliError::Usage(format!(
+                "the name of the secret {name:?} cannot be a part of a path: write the `path` of \
+                 [vault.secret.{name:?}] without {{name}}"
+            )));
+        }
+    }
     Ok(Wanted {
         auth: mount.clone(),
         role: role.clone(),

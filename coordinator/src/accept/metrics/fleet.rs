@@ -13,7 +13,7 @@ use crate::fleet::FleetView;
 /// Adds the families of a fleet. Every pool with a worker or an assignment has one sample in each
 /// family by pool, the default pool always: a scaler must tell "nothing" from "unknown".
 pub(super) fn add(text: &mut Text, view: &FleetView, now: Timestamp) {
-    let FleetView { workers, depths, totals, connected } = view;
+    let FleetView { workers, depths, totals, connected, store_ahead_ms } = view;
     let mut pools: BTreeSet<Arc<str>> = workers.iter().map(|it| it.pool.clone()).collect();
     pools.insert(Arc::from(DEFAULT_POOL));
     pools.extend(depths.in_flight.keys().cloned());
@@ -44,6 +44,15 @@ pub(super) fn add(text: &mut Text, view: &FleetView, now: Timestamp) {
         "1 while NATS is connected.",
         u64::from(*connected),
     );
+    let seconds = |ms: &i64| {
+        let (sign, ms) = (if *ms < 0 { "-" } else { "" }, ms.unsigned_abs());
+        format!("{sign}{}.{:03}", ms / 1_000, ms % 1_000)
+    };
+    let ahead: Vec<_> = store_ahead_ms.iter().map(|it| (String::new(), seconds(it))).collect();
+    if !ahead.is_empty() {
+        let help = "By how much the clock of a store of secrets is ahead of the coordinator's.";
+        text.family("windlass_secret_store_clock_ahead_seconds", "gauge", help, &ahead);
+    }
     for (name, help, value) in [
         ("windlass_assignments_sent_total", "Assignments sent to workers.", totals.sent),
         (
@@ -90,6 +99,7 @@ mod tests {
             depths: Default::default(),
             totals: Default::default(),
             connected: true,
+            store_ahead_ms: None,
         }
     }
 
@@ -104,6 +114,14 @@ mod tests {
         let text = rendered(&view());
         assert!(text.contains("windlass_assignments_waiting{pool=\"default\"} 0\n"));
         assert!(text.contains("windlass_assignments_in_flight{pool=\"default\"} 0\n"));
+    }
+
+    #[test]
+    fn the_clock_of_a_store_is_there_once_it_is_known() {
+        let name = "windlass_secret_store_clock_ahead_seconds";
+        assert!(!rendered(&view()).contains(name));
+        let text = rendered(&FleetView { store_ahead_ms: Some(-8_250), ..view() });
+        assert!(text.contains(&format!("{name} -8.250\n")), "{text}");
     }
 
     #[test]

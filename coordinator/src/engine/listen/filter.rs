@@ -4,13 +4,15 @@
 //! any sign of one beside the dot; an object for `data` must be contained in it. `${ … }` is
 //! evaluated on the attribute (on the data for `data`): a boolean decides, anything else must
 //! equal it. An expression that fails does not match: a foreign event must not end an instance. Nor
-//! does one that looks into a sealed value of an event, which no worker is asked to open for that.
+//! does one that looks into a sealed value of an event, which no worker is asked to open for that, nor
+//! one that takes more steps than its share: one event is offered to many, and must reach them all.
 
 use std::sync::Arc;
 
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::expression::Template;
+use windlass_proto::expression::{Budget, Template, steps_taken};
 use windlass_proto::id::FrameId;
+use windlass_proto::limits;
 use windlass_proto::plan::{EventFilter, ReadAs};
 use windlass_proto::value::Value;
 
@@ -50,7 +52,11 @@ impl Turn<'_> {
         let mut fixed = Vec::new();
         for correlation in &filter.correlate {
             let from = &correlation.from;
-            let value = self.program(from, event.envelope(), id, &Locals::default()).ok()?;
+            let correlate = |budget| {
+                let locals = Locals::default();
+                self.program_within(from, event.envelope(), (id, &locals), budget).ok()
+            };
+            let value = self.bounded(correlate)?;
             // What is sealed can be told equal to nothing.
             if value.is_null() || value.has_sealed() {
                 return None;
@@ -64,6 +70,41 @@ impl Turn<'_> {
         Some(fixed)
     }
 
+    /// Evaluates something for a filter, within the steps that filters have left; what takes more gives
+    /// nothing.
+    fn bounded<T>(&self, evaluate: impl FnOnce(Budget) -> Option<T>) -> Option<T> {
+        let steps = self.filtering.get();
+        let before = steps_taken();
+        let value = evaluate(Budget { steps, ..self.evaluation() });
+        let taken = steps_taken().wrapping_sub(before);
+        self.filtering.set(steps.saturating_sub(taken));
+        if taken >= steps {
+            self.too_dear.set(self.too_dear.get().saturating_add(1));
+            return None;
+        }
+        value
+    }
+
+    /// Whether a text matches a pattern as a whole. Making one takes time by its size, so large ones
+    /// cost many steps.
+    fn matches_whole(&self, text: &str, pattern: &str) -> bool {
+        /// Bytes a compiled pattern may take: far more than filters need, far less than hurts.
+        const COMPILED_BYTES: usize = 1 << 20;
+        let (cheap, dear) = limits::PATTERN_COSTS;
+        for (bytes, cost) in [(limits::PATTERN_BYTES_CHEAP, cheap), (COMPILED_BYTES, dear)] {
+            let left = self.filtering.get().checked_sub(cost);
+            let Some(left) = left else {
+                self.too_dear.set(self.too_dear.get().saturating_add(1));
+                return false;
+            };
+            self.filtering.set(left);
+            if let Some(matches) = matches_within(text, pattern, bytes) {
+                return matches;
+            }
+        }
+        false
+    }
+
     fn attribute_matches(
         &self,
         id: FrameId,
@@ -71,10 +112,16 @@ impl Turn<'_> {
         wanted: &Template,
         attribute: &Value,
     ) -> bool {
-        let evaluate = || self.template(wanted, attribute, id, &Locals::default()).ok();
+        let evaluate = || {
+            let locals = Locals::default();
+            self.bounded(|budget| {
+                self.template_within(wanted, attribute, (id, &locals), budget).ok()
+            })
+        };
         match wanted {
             Template::Constant(literal) => {
-                contains(attribute, literal) || same_text(place, attribute, literal)
+                let mut pattern = |text: &str, pattern: &str| self.matches_whole(text, pattern);
+                contains(attribute, literal, &mut pattern) || same_text(place, attribute, literal)
             }
             Template::Expression(_) => match evaluate() {
                 Some(Value::Bool(verdict)) => verdict,
@@ -93,15 +140,17 @@ impl Turn<'_> {
     }
 }
 
-/// True when `value` has all that `wanted` says: members of objects, equal or matching leaves.
-fn contains(value: &Value, wanted: &Value) -> bool {
+/// True when `value` has all that `wanted` says: members of objects, equal leaves or such that
+/// `matches` agrees to.
+fn contains(value: &Value, wanted: &Value, matches: &mut impl FnMut(&str, &str) -> bool) -> bool {
     match (value, wanted) {
         (Value::Object(_), Value::Object(_)) => {
             let mut wanted = wanted.as_object().into_iter().flatten();
-            wanted.all(|(key, wanted)| value.get(key).is_some_and(|it| contains(it, wanted)))
+            wanted
+                .all(|(key, wanted)| value.get(key).is_some_and(|it| contains(it, wanted, matches)))
         }
         (Value::String(text), Value::String(pattern)) => {
-            text == pattern || (is_pattern(pattern) && matches_whole(text, pattern))
+            text == pattern || (is_pattern(pattern) && matches(text, pattern))
         }
         _ => value == wanted,
     }
@@ -119,13 +168,15 @@ fn is_pattern(literal: &str) -> bool {
     literal.contains(|it: char| "*+?[](){}|^$\\".contains(it))
 }
 
-fn matches_whole(text: &str, pattern: &str) -> bool {
-    /// Bytes a compiled pattern may take: far more than filters need, far less than hurts.
-    const COMPILED_BYTES: usize = 1 << 20;
-    regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
-        .size_limit(COMPILED_BYTES)
-        .build()
-        .is_ok_and(|pattern| pattern.is_match(text))
+/// Whether a text matches a pattern as a whole; `None` when the pattern takes more bytes than that.
+fn matches_within(text: &str, pattern: &str, bytes: usize) -> Option<bool> {
+    let built = regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(bytes).build();
+    match built {
+        Ok(pattern) => Some(pattern.is_match(text)),
+        Err(regex::Error::CompiledTooBig(_)) => None,
+        // What is no pattern matches nothing.
+        Err(_) => Some(false),
+    }
 }
 
 /// The type a filter asks for, when it is a literal without a pattern.
@@ -154,7 +205,12 @@ pub(in crate::engine) fn read(event: &CloudEvent, read: ReadAs) -> Value {
 mod tests {
     use windlass_proto::value::Value;
 
-    use super::contains;
+    use super::{contains as within, is_pattern, matches_within};
+
+    fn contains(value: &Value, wanted: &Value) -> bool {
+        let matches = |text: &str, it: &str| matches_within(text, it, 1 << 20) == Some(true);
+        within(value, wanted, &mut { matches })
+    }
 
     #[test]
     fn literals_match_by_equality_containment_or_whole_pattern() {
@@ -168,5 +224,15 @@ mod tests {
         let part = Value::object([("b", Value::object([("c", text("x"))]))]);
         assert!(contains(&data, &part));
         assert!(!contains(&part, &data));
+    }
+
+    #[test]
+    fn common_patterns_are_cheap_and_large_ones_are_told_from_them() {
+        let cheap = windlass_proto::limits::PATTERN_BYTES_CHEAP;
+        for pattern in ["com\\.example\\..*", "order-[0-9]+", "(a|b)+", "[^/]*/orders/.*"] {
+            assert!(is_pattern(pattern));
+            assert!(matches_within("x", pattern, cheap).is_some(), "{pattern}");
+        }
+        assert_eq!(matches_within("x", "(\\w{20}){20}", cheap), None);
     }
 }

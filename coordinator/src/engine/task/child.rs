@@ -39,12 +39,15 @@ impl Turn<'_> {
         self.effect(Effect::StartChild { parent, child, workflow, input });
     }
 
-    /// What a child knows of its parent. Those who do not wait do not count: a workflow may go on as
-    /// a new instance of itself for ever.
+    /// What a child knows of its parent. Those who do not wait do not count for its depth: a workflow may
+    /// go on as a new instance of itself many times.
     pub(in crate::engine) fn parent_of_child(&self, frame: FrameId, waits: bool) -> Parent {
         let above = self.state.parent.filter(|parent| parent.waits).map_or(0, |it| it.depth);
         let depth = if waits { above.saturating_add(1) } else { 0 };
-        Parent { instance: self.state.id, frame, waits, depth }
+        let above = self.state.parent;
+        let root = Some(above.map_or(self.state.id, |it| it.root()));
+        let generation = above.map_or(0, |it| it.generation).saturating_add(1);
+        Parent { instance: self.state.id, frame, waits, depth, root, generation }
     }
 
     /// Which workflow: namespace, name, version.
@@ -58,6 +61,13 @@ impl Turn<'_> {
             let detail = format!(
                 "more than {} workflows wait for one another: a workflow runs itself without end?",
                 limits::CHILD_DEPTH
+            );
+            return Err(Problem::new(Standard::Runtime, detail));
+        }
+        if self.parent_of_child(id, child.wait).generation > limits::GENERATIONS {
+            let detail = format!(
+                "more than {} workflows have started one another: a workflow runs itself without end?",
+                limits::GENERATIONS
             );
             return Err(Problem::new(Standard::Runtime, detail));
         }

@@ -137,6 +137,8 @@ fn a_child_tells_its_parent_how_it_ended() {
         frame: FrameId(3),
         waits,
         depth: 1,
+        root: None,
+        generation: 1,
     };
     let run = Run::of("do: [{a: {set: {n: 1}}}]").parent(parent(true)).go();
     let (_, frame, outcome) = &run.notified[0];
@@ -157,13 +159,35 @@ fn a_child_tells_its_parent_how_it_ended() {
 fn workflows_that_wait_for_one_another_are_bounded() {
     let start = |depth, waits, body: &str| {
         let instance = "01920000-0000-7000-8000-000000000002".parse().unwrap();
-        Run::of(body).parent(Parent { instance, frame: FrameId(3), waits, depth }).go()
+        let (frame, root, generation) = (FrameId(3), None, depth);
+        Run::of(body).parent(Parent { instance, frame, waits, depth, root, generation }).go()
     };
     assert!(start(limits::CHILD_DEPTH - 1, true, CHILD).state.ending.is_some());
     let deep = start(limits::CHILD_DEPTH, true, CHILD);
     assert_eq!((deep.problem().status, deep.children.len()), (500, 0));
-    // Who goes on as a new instance is not waited for, and may do so for ever.
+    // Who goes on as a new instance is not waited for, and may do so many times.
     let on = CHILD.replace("version: 1.0.0}", "version: 1.0.0}, await: false");
     assert_eq!(start(limits::CHILD_DEPTH, true, &on).children.len(), 1);
     assert_eq!(start(0, false, CHILD).children.len(), 1);
+}
+
+#[test]
+fn the_chain_of_starts_is_known_and_bounded_though_nobody_waits() {
+    let root = "01920000-0000-7000-8000-000000000001".parse().unwrap();
+    let instance = "01920000-0000-7000-8000-000000000002".parse().unwrap();
+    let on = CHILD.replace("version: 1.0.0}", "version: 1.0.0}, await: false");
+    let start = |generation| {
+        let (frame, waits, depth) = (FrameId(3), false, 0);
+        let parent = Parent { instance, frame, waits, depth, root: Some(root), generation };
+        Run::of(&on).parent(parent).go()
+    };
+    let child = start(limits::GENERATIONS - 1);
+    let parent = child.parents[0];
+    assert_eq!((parent.root(), parent.generation), (root, limits::GENERATIONS));
+    let last = start(limits::GENERATIONS);
+    assert_eq!((last.problem().status, last.children.len()), (500, 0));
+    // One that nobody has started is itself the root.
+    let first = Run::of(&on).go();
+    assert_eq!(first.parents[0].root(), first.state.id);
+    assert_eq!(first.parents[0].generation, 1);
 }

@@ -55,6 +55,8 @@ pub(super) struct Run {
     pub(super) published: Vec<Arc<CloudEvent>>,
     /// Children started: workflow, input, awaited.
     pub(super) children: Vec<([Arc<str>; 3], Value, bool)>,
+    /// What they know of their parent.
+    pub(super) parents: Vec<Parent>,
     /// Children cancelled.
     pub(super) cancelled_children: Vec<InstanceId>,
     /// What the parent was told.
@@ -111,6 +113,7 @@ impl Run {
             cancelled: Vec::new(),
             published: Vec::new(),
             children: Vec::new(),
+            parents: Vec::new(),
             cancelled_children: Vec::new(),
             notified: Vec::new(),
             yields: 0,
@@ -381,6 +384,7 @@ impl Run {
                 let (frame, wait) = (parent.frame, parent.waits);
                 let outcome = (self.child)(&workflow, &input);
                 self.children.push((workflow, input, wait));
+                self.parents.push(parent);
                 let answer = match outcome {
                     Some(ChildOutcome::Completed(_)) if !wait => Input::ChildAccepted { frame },
                     Some(outcome) => Input::ChildEnded { frame, outcome },

@@ -4,18 +4,20 @@ use async_nats::Message;
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::limits;
 use windlass_proto::wire::message::{
-    Audited, Beat, Definition, Settled, ToCoordinator, TokenReport, decode,
+    Audited, Beat, Definition, Settled, StoreTime, ToCoordinator, TokenReport, decode,
 };
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::subject::session_of;
 use windlass_proto::wire::{AssignmentKey, Report};
 
 use super::{Command, Desk};
+use crate::clock;
 use crate::dispatch::Verdict;
 use crate::dispatch::dispatcher::Proofs;
 use crate::fleet::line::Line;
 use crate::fleet::plain;
 use crate::fleet::registration::consider;
+use crate::fleet::skew;
 
 impl Desk {
     /// Somebody wants to join.
@@ -152,10 +154,31 @@ impl Desk {
     }
 
     fn beat(&mut self, session: SessionId, beat: &Beat) {
+        if let Some(store) = beat.store {
+            self.store_clock(session, store);
+        }
         let now = self.clock.now();
         let Self { dispatcher, key, awaited, orders, .. } = self;
         dispatcher.beat(session, beat, now, &Known { key, awaited }, orders);
         self.say(session, |line| line.out.beat = Some(beat.number));
+    }
+
+    /// What the clock of a store of secrets showed: identities that ours signs must be good there.
+    fn store_clock(&mut self, session: SessionId, store: StoreTime) {
+        let Some(line) = self.lines.get_mut(&session) else { return };
+        let ahead_ms = skew::ahead_ms(store, clock::now());
+        line.store_ahead_ms = Some(ahead_ms);
+        if skew::is_large(ahead_ms) && self.skews.admits() {
+            let seconds = ahead_ms.abs() / 1_000;
+            let word = if ahead_ms < 0 { "behind" } else { "ahead of" };
+            let worker = &*line.identity;
+            let most = limits::IDENTITY_LEEWAY_S;
+            tracing::warn!(
+                worker,
+                "the secret store's clock is {seconds} s {word} this coordinator's: past {most} s \
+                 identities of tasks may be refused; set both by one time service"
+            );
+        }
     }
 
     /// A partition has decided on a report.

@@ -94,6 +94,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "document: { dsl: §1.1.0, namespace: a, name: b, version: 1.0.0 }\ndo: []\n",
         "version 1.1.0 of the DSL is newer",
     ),
+    (
+        "WL0129",
+        "do:\n  - a: { wait: §{ days: -1 } }\n",
+        "`wait`: {\"days\":-1} is a negative duration",
+    ),
+    (
+        "WL0129",
+        "timeout: { after: §P101Y }\ndo: []\n",
+        "`timeout.after`: \"P101Y\" is longer than a hundred years",
+    ),
     ("WL0129", "do:\n  - a: { wait: §5s }\n", "`wait`: \"5s\" is not a duration"),
     (
         "WL0130",
@@ -138,6 +148,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "WL0139",
         "input: { schema: { document: §{ $ref: 'http://127.0.0.1:9/x' } } }\ndo: []\n",
         "not a JSON Schema",
+    ),
+    (
+        "WL0139",
+        "input: { schema: { document: §{ pattern: '^(?!a)b' } } }\ndo: []\n",
+        "not a JSON Schema: the pattern `^(?!a)b` cannot be used",
+    ),
+    (
+        "WL0146",
+        "do:\n  - a: { set: { x: 1 }, export: { schema: { document: §{ allOf: [ { not: { $ref: '#' } } ] } } } }\n",
+        "this schema is too costly to check values against: it refers to itself",
     ),
     (
         "WL0140",
@@ -198,6 +218,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "WL0310",
         "do:\n  - a: { set: { x: '${ $secrets.§x }' } }\n",
         "the secret `x` is not declared",
+    ),
+    (
+        "WL0312",
+        "use: { secrets: [ good, §team+db ] }\ndo: []\n",
+        "the name of the secret `team+db` cannot be a part of a path",
     ),
     (
         "WL0311",
@@ -268,6 +293,43 @@ fn nothing_at_all_is_a_finding() {
     for text in ["null", "3", "[]", "do"] {
         assert_eq!(load(text, &Options::default()).diagnostics[0].code, "WL0120", "{text}");
     }
+}
+
+#[test]
+fn what_was_accepted_before_is_run_as_far_as_it_can_be() {
+    let text = format!(
+        "{DOCUMENT}input: {{ schema: {{ document: {{ not: {{ $ref: '#' }} }} }} }}\ndo:\n  \
+         - a: {{ wait: {{ days: -1 }} }}\n  - b: {{ wait: {{ days: 99999 }} }}\n"
+    );
+    let found = load(&text, &Options::default());
+    assert!(found.plan.is_none());
+    assert_eq!(found.diagnostics.len(), 3, "{:#?}", found.diagnostics);
+    let plan = load(&text, &Options { accepted: true, ..Options::default() }).plan.unwrap();
+    let Some(crate::plan::SchemaSource::Inline(schema)) = &plan.input.schema else { panic!() };
+    let refused = schema.validate(&crate::value::Value::Null).unwrap_err().to_string();
+    assert!(refused.contains("refers to itself"), "{refused}");
+    let waits = plan.tasks.iter().map(|task| match &task.kind {
+        crate::plan::Kind::Wait(crate::plan::Duration::Fixed(milliseconds)) => *milliseconds,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(waits.collect::<Vec<_>>(), [0, crate::limits::LONGEST_DURATION_MS]);
+}
+
+#[test]
+fn schemas_of_a_definition_share_their_bounds() {
+    let schema = "{ pattern: '^[a-z]{1,4000}$' }";
+    let task = |it: usize| {
+        format!(
+            "  - t{it}: {{ set: {{ x: 1 }}, output: {{ schema: {{ document: {schema} }} }} }}\n"
+        )
+    };
+    let text =
+        |count: usize| format!("{DOCUMENT}do:\n{}", (0..count).map(task).collect::<String>());
+    assert!(load(&text(3), &Options::default()).plan.is_some());
+    let found = load(&text(60), &Options::default());
+    assert!(found.plan.is_none());
+    assert_eq!(found.diagnostics[0].code, "WL0146", "{:#?}", found.diagnostics[0]);
+    assert!(found.diagnostics[0].line > 20, "{:#?}", found.diagnostics[0]);
 }
 
 #[test]

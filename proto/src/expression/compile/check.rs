@@ -7,6 +7,7 @@ use jaq_core::load::lex::{self, StrPart, Tok, Token};
 use jaq_core::load::{parse, span};
 
 use super::ARGUMENTS;
+use super::tokens::place;
 use crate::expression::analysis::Found;
 use crate::expression::engine::library;
 use crate::expression::scan::{Note, scan};
@@ -65,6 +66,8 @@ pub(super) fn levels(tokens: &[Token<&str>]) -> usize {
     for Token(text, kind) in tokens {
         match kind {
             Tok::Sym if matches!(*text, ":" | "?" | ";" | ")" | "]" | "}") => {}
+            // Perhaps the alternative of a pattern, which becomes a definition, a `try` and a pipe.
+            Tok::Sym if *text == "//" => operators += 3,
             Tok::Sym if text.starts_with('.') => steps += usize::from(text.len() > 1),
             Tok::Sym => operators += 1,
             Tok::Word => operators += usize::from(KEYWORDS.contains(text)),
@@ -72,19 +75,24 @@ pub(super) fn levels(tokens: &[Token<&str>]) -> usize {
                 steps += 1;
                 inside = inside.max(levels(tokens));
             }
+            // A literal is one part, whatever is in it; interpolations are a balanced sum of rows.
             Tok::Str(parts) => {
-                operators += parts.len();
-                let terms = parts.iter().map(|part| match part {
-                    StrPart::Term(Token(_, Tok::Block(tokens))) => levels(tokens),
-                    _ => 0,
+                let terms = parts.iter().filter_map(|part| match part {
+                    StrPart::Term(Token(_, Tok::Block(tokens))) => Some(levels(tokens)),
+                    _ => None,
                 });
-                inside = inside.max(terms.max().unwrap_or(0));
+                let deepest = terms.fold(None, |deepest, one| deepest.max(Some(one + TEXT)));
+                inside = inside.max(deepest.unwrap_or(0));
             }
             _ => {}
         }
     }
     operators + steps / 3 + inside
 }
+
+/// Levels of a text with interpolations: a row of 16 parts in a sum of at most 16 halvings, and 16
+/// variables around.
+const TEXT: usize = 48;
 
 /// Words behind which a term nests.
 const KEYWORDS: &[&str] =
@@ -116,7 +124,10 @@ pub(super) fn lexing(text: &str, errors: &[lex::Error<&str>]) -> SyntaxError {
 /// Explains what does not fit together.
 pub(super) fn parsing(text: &str, errors: &[parse::TError<'_, &str>]) -> SyntaxError {
     let Some((expected, found)) = errors.first() else { return unexpected(text) };
-    let range = found.map_or(text.len()..text.len(), |token| span(text, token.as_str()));
+    let range = found.map_or(text.len()..text.len(), |token| {
+        // What was put in for syntax that the parser lacks stands nowhere.
+        place(text, token.as_str()).unwrap_or(0..text.len())
+    });
     let expected = expected.as_str();
     let message = match (found, expected) {
         (None, "term") if text.trim().is_empty() => "the expression is empty".to_owned(),
@@ -154,13 +165,13 @@ fn short(text: &str) -> String {
     if short.len() < text.len() { format!("{short}…") } else { short }
 }
 
-/// Refuses recursion, and variables and filters that do not exist.
+/// Refuses keys that are no strings, and variables that do not exist.
 pub(super) fn names(text: &str, found: &Found<'_>, names: &Names) -> Result<(), SyntaxError> {
-    if let Some(name) = found.recursive {
+    if let Some(key) = found.key {
         return Err(error(
-            format!("the definition `{name}` calls itself"),
-            span(text, name),
-            Some("use recurse, until, while, limit, range or reduce instead of recursion"),
+            format!("`{key}` cannot be the key of an object: keys are strings"),
+            place(text, key).unwrap_or(0..text.len()),
+            Some(&format!("write \"{key}\" in quotes, or (… | tostring)")),
         ));
     }
     let bound = || names.bound.iter().map(|it| it.trim_start_matches('$'));
@@ -180,7 +191,8 @@ pub(super) fn names(text: &str, found: &Found<'_>, names: &Names) -> Result<(), 
             }
         };
         let message = format!("the variable `{name}` does not exist here");
-        return Err(error(message, span(text, name), Some(&hint)));
+        let range = place(text, name).unwrap_or(0..text.len());
+        return Err(error(message, range, Some(&hint)));
     }
     Ok(())
 }

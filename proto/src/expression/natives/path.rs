@@ -27,8 +27,9 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
             let new = cv.0.pop_var();
             let path = cv.0.pop_var();
             bome(match path.as_array() {
+                Some(path) if path.len() > LONGEST => Err(Error::str("Path too deep")),
                 Some(path) => set(cv.1, path, &new),
-                None => Err(Error::str("a path must be an array")),
+                None => Err(Error::str("Path must be specified as an array")),
             })
         })),
         run(("delpaths", v(1), |mut cv| {
@@ -46,35 +47,43 @@ fn set(value: Value, path: &[Value], new: &Value) -> ValR<Value> {
     }
 }
 
-/// Deletes all `paths`, the later ones first so that none moves another.
+/// Steps of a path, as far as jq goes.
+const LONGEST: usize = 10_000;
+
+/// Deletes all `paths`, each of which counts in `value` as it is now.
 fn delete(value: Value, paths: Value) -> ValR<Value> {
     let Some(mut paths) = paths.into_elements() else {
-        return Err(Error::str("the paths to delete must be an array"));
+        return Err(Error::str("Paths must be specified as an array"));
     };
-    paths.sort_by(|a, b| b.cmp(a));
-    paths.into_iter().try_fold(value, |value, path| match path.as_array() {
-        Some(path) => delete_one(value, path),
-        None => Err(Error::str("a path must be an array")),
-    })
+    paths.sort();
+    let steps = paths.iter().map(|path| match path.as_array() {
+        Some(path) if path.len() > LONGEST => Err(Error::str("Path too deep")),
+        Some(path) => Ok(path),
+        None => {
+            Err(Error::str(format_args!("Path must be specified as array, not {}", path.kind())))
+        }
+    });
+    delete_sorted(value, &steps.collect::<Result<Vec<_>, _>>()?)
 }
 
-fn delete_one(value: Value, path: &[Value]) -> ValR<Value> {
+fn delete_sorted(mut value: Value, paths: &[&[Value]]) -> ValR<Value> {
     meter::call();
-    let Some((first, rest)) = path.split_first() else { return Ok(Value::Null) };
-    if value.is_null() {
-        return Ok(value);
+    meter::step(paths.len() as u64);
+    if value.is_null() || paths.iter().any(|path| path.is_empty()) {
+        return Ok(Value::Null);
     }
-    let absent = match value.find(first)? {
-        None => true,
-        Some(found) => !rest.is_empty() && found.is_null(),
-    };
-    if absent {
-        return Ok(value);
+    let mut here: Vec<&Value> = Vec::new();
+    for group in paths.chunk_by(|a, b| a.first() == b.first()) {
+        let rests: Vec<&[Value]> =
+            group.iter().filter_map(|it| it.split_first()).map(|(_, rest)| rest).collect();
+        let Some(first) = group.first().and_then(|it| it.first()) else { continue };
+        if rests.iter().any(|rest| rest.is_empty()) {
+            here.push(first);
+        } else if value.find(first)?.is_some_and(|inner| !inner.is_null()) {
+            value = change(value, first, |inner| delete_sorted(inner, &rests).map(Some))?;
+        }
     }
-    change(value, first, |inner| match rest {
-        [] => Ok(None),
-        rest => delete_one(inner, rest).map(Some),
-    })
+    if here.is_empty() { Ok(value) } else { value.without(&here) }
 }
 
 fn change(

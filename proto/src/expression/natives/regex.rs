@@ -1,7 +1,8 @@
-//! Regular expressions in linear time, without look-around or back-references.
+//! Regular expressions in linear time; those with look-around or back-references within bounds.
 //!
 //! A lazy automaton searches; it gives up instead of thrashing, and then a slower machine whose
-//! worst case is charged in full takes over.
+//! worst case is charged in full takes over. A pattern that no automaton can find goes to
+//! [`super::backtracking`].
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use regex_automata::nfa::thompson::{self, pikevm};
 use regex_automata::util::{primitives::PatternID, syntax};
 use regex_automata::{Anchored, Input, Span};
 
+use super::backtracking::Backtracking;
 use super::text::text;
 use crate::expression::engine::Jq;
 use crate::expression::meter;
@@ -41,12 +43,12 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Flags {
+pub(super) struct Flags {
     global: bool,
     skip_empty: bool,
-    ignore_case: bool,
-    any_newline: bool,
-    extended: bool,
+    pub(super) ignore_case: bool,
+    pub(super) any_newline: bool,
+    pub(super) extended: bool,
 }
 
 impl Flags {
@@ -77,6 +79,19 @@ impl Flags {
 struct Compiled {
     pattern: String,
     flags: Flags,
+    machine: Machine,
+}
+
+/// What finds a pattern.
+enum Machine {
+    Linear(Box<Linear>),
+    Backtracking(Backtracking),
+}
+
+/// A match with the groups in it, and their names.
+type Found<'a> = (Span, Vec<(Option<Span>, Option<&'a str>)>);
+
+struct Linear {
     search: lazy::Regex,
     search_cache: RefCell<lazy::Cache>,
     groups: pikevm::PikeVM,
@@ -110,7 +125,9 @@ fn compile(pattern: &Value, flags: Flags) -> Result<Rc<Compiled>, Error<Value>> 
     meter::step(200 + pattern.len() as u64);
     let compiled = Compiled::new(pattern, flags)
         .map_err(|error| Error::str(format_args!("not a regular expression: {error}")))?;
-    meter::step(compiled.states / 4);
+    if let Machine::Linear(linear) = &compiled.machine {
+        meter::step(linear.states / 4);
+    }
     let compiled = Rc::new(compiled);
     RECENT.with(|recent| {
         let mut recent = recent.borrow_mut();
@@ -129,6 +146,65 @@ impl Compiled {
             .dot_matches_new_line(flags.any_newline)
             .ignore_whitespace(flags.extended)
             .nest_limit(50);
+        let machine = match syntax::parse_with(pattern, &syntax) {
+            Ok(_) => Machine::Linear(Box::new(Linear::new(pattern, syntax)?)),
+            Err(error) => match Backtracking::new(pattern, flags) {
+                Ok(backtracking) => Machine::Backtracking(backtracking),
+                Err(_) => return Err(explain(&error)),
+            },
+        };
+        Ok(Self { pattern: pattern.to_owned(), flags, machine })
+    }
+
+    /// Calls `each` with all matches, or the first.
+    fn each(
+        &self,
+        text: &str,
+        flags: Flags,
+        mut each: impl FnMut(Found<'_>),
+    ) -> Result<(), Error<Value>> {
+        let mut from = 0;
+        while from <= text.len() {
+            let found = match &self.machine {
+                Machine::Linear(linear) => linear.find(text, from).map(|span| (span, None)),
+                Machine::Backtracking(backtracking) => {
+                    let found = backtracking.find(text, from)?;
+                    found.map(|(range, groups)| (Span::from(range), Some(groups)))
+                }
+            };
+            let Some((span, groups)) = found else { return Ok(()) };
+            if !(flags.skip_empty && span.is_empty()) {
+                each(match (&self.machine, groups) {
+                    (Machine::Linear(linear), _) => (span, linear.captures(text, span)),
+                    (_, groups) => {
+                        let groups = groups.into_iter().flatten();
+                        (span, groups.map(|(it, name)| (it.map(Span::from), name)).collect())
+                    }
+                });
+                if !flags.global {
+                    return Ok(());
+                }
+            }
+            from = if span.is_empty() {
+                let next = text.get(span.end..).and_then(|rest| rest.chars().next());
+                span.end + next.map_or(1, char::len_utf8)
+            } else {
+                span.end
+            };
+        }
+        Ok(())
+    }
+
+    fn is_found(&self, text: &str) -> Result<bool, Error<Value>> {
+        match &self.machine {
+            Machine::Linear(linear) => Ok(linear.find(text, 0).is_some()),
+            Machine::Backtracking(backtracking) => Ok(backtracking.find(text, 0)?.is_some()),
+        }
+    }
+}
+
+impl Linear {
+    fn new(pattern: &str, syntax: syntax::Config) -> Result<Self, String> {
         let nfa = thompson::Config::new().nfa_size_limit(Some(limits::REGEX_BYTES));
         let automaton = dfa::Config::new()
             .cache_capacity(limits::REGEX_BYTES)
@@ -148,8 +224,6 @@ impl Compiled {
             .build(pattern)
             .map_err(|error| explain(&error))?;
         Ok(Self {
-            pattern: pattern.to_owned(),
-            flags,
             search_cache: RefCell::new(search.create_cache()),
             groups_cache: RefCell::new(groups.create_cache()),
             states: groups.get_nfa().states().len() as u64,
@@ -179,26 +253,6 @@ impl Compiled {
 
     fn charge_slow(&self, length: usize) {
         meter::step(self.states.saturating_mul(length as u64 + 1) / 256);
-    }
-
-    /// All matches, or the first.
-    fn each(&self, text: &str, flags: Flags, mut each: impl FnMut(Span)) {
-        let mut from = 0;
-        while from <= text.len() {
-            let Some(found) = self.find(text, from) else { return };
-            if !(flags.skip_empty && found.is_empty()) {
-                each(found);
-                if !flags.global {
-                    return;
-                }
-            }
-            from = if found.is_empty() {
-                let next = text.get(found.end..).and_then(|rest| rest.chars().next());
-                found.end + next.map_or(1, char::len_utf8)
-            } else {
-                found.end
-            };
-        }
     }
 
     /// Spans and names of the groups of a match.
@@ -261,10 +315,10 @@ fn matches(value: &Value, pattern: &Value, flags: &Value) -> ValR<Value> {
     let compiled = compile(pattern, flags)?;
     let mut characters = Characters { text, byte: 0, count: 0 };
     let mut found = Vec::new();
-    compiled.each(text, flags, |span| {
+    compiled.each(text, flags, |(span, groups)| {
         let offset = characters.at(span.start);
         let mut inner = Characters { text, byte: span.start, count: offset };
-        let groups = compiled.captures(text, span).into_iter().map(|(group, name)| {
+        let groups = groups.into_iter().map(|(group, name)| {
             meter::bytes(256);
             let name = [("name", name.map_or(Value::Null, Value::from))];
             match group {
@@ -289,7 +343,7 @@ fn matches(value: &Value, pattern: &Value, flags: &Value) -> ValR<Value> {
         meter::bytes(256);
         let whole = describe(text, span, offset).into_iter();
         found.push(Value::object(whole.chain([("captures", groups)])));
-    });
+    })?;
     Ok(found.into_iter().collect())
 }
 
@@ -310,9 +364,9 @@ fn test(value: &Value, pattern: &Value, flags: &Value) -> ValR<Value> {
     let compiled = compile(pattern, flags)?;
     let mut any = false;
     if flags.skip_empty {
-        compiled.each(text, flags, |_| any = true);
+        compiled.each(text, flags, |_| any = true)?;
     } else {
-        any = compiled.find(text, 0).is_some();
+        any = compiled.is_found(text)?;
     }
     Ok(any.into())
 }
@@ -323,10 +377,10 @@ fn split(value: &Value, pattern: &Value, flags: &Value) -> ValR<Value> {
     let compiled = compile(pattern, flags)?;
     let mut parts = Vec::new();
     let mut from = 0;
-    compiled.each(text, flags, |span| {
+    compiled.each(text, flags, |(span, _)| {
         parts.push(Value::charged_text(text.get(from..span.start).unwrap_or_default().to_owned()));
         from = span.end;
-    });
+    })?;
     parts.push(Value::charged_text(text.get(from..).unwrap_or_default().to_owned()));
     Ok(parts.into_iter().collect())
 }

@@ -17,11 +17,16 @@ use crate::value::Value;
 pub(super) fn all() -> Vec<Fun<Jq>> {
     vec![
         run(("ltrimstr", v(1), |cv| {
-            unary(cv, |it, fix| Ok(trim(it, &fix, |a, b| a.strip_prefix(b))))
+            unary(cv, |it, fix| Ok(strip(it, &fix, |a, b| a.strip_prefix(b))))
         })),
         run(("rtrimstr", v(1), |cv| {
-            unary(cv, |it, fix| Ok(trim(it, &fix, |a, b| a.strip_suffix(b))))
+            unary(cv, |it, fix| Ok(strip(it, &fix, |a, b| a.strip_suffix(b))))
         })),
+        run(("trim", v(0), |cv| bome(trim(&cv.1, str::trim)))),
+        run(("ltrim", v(0), |cv| bome(trim(&cv.1, str::trim_start)))),
+        run(("rtrim", v(0), |cv| bome(trim(&cv.1, str::trim_end)))),
+        run(("utf8bytelength", v(0), |cv| bome(byte_length(&cv.1)))),
+        run(("decode_uri", v(0), |cv| bome(decode_uri(&cv.1)))),
         run(("join", v(1), |cv| unary(cv, |it, separator| join(&it, &separator)))),
         run(("implode", v(0), |cv| bome(implode(&cv.1)))),
         run(("decode_base64", v(0), |cv| bome(decode_base64(&cv.1)))),
@@ -41,7 +46,8 @@ pub(super) fn text<'a>(value: &'a Value, what: &str) -> Result<&'a str, Error<Va
     })
 }
 
-fn trim(value: Value, fix: &Value, strip: for<'a> fn(&'a str, &str) -> Option<&'a str>) -> Value {
+fn strip(value: Value, fix: &Value, strip: for<'a> fn(&'a str, &str) -> Option<&'a str>) -> Value {
+    // As in jq 1.7, what is no string stays as it is: deployed definitions count on that.
     let (Some(text), Some(fix)) = (value.as_str(), fix.as_str()) else { return value };
     match strip(text, fix) {
         Some(rest) => {
@@ -49,6 +55,38 @@ fn trim(value: Value, fix: &Value, strip: for<'a> fn(&'a str, &str) -> Option<&'
             Value::charged_text(rest.to_owned())
         }
         None => value,
+    }
+}
+
+fn trim(value: &Value, trim: fn(&str) -> &str) -> ValR<Value> {
+    let text = value.as_str().ok_or_else(|| Error::str("trim input must be a string"))?;
+    meter::scan(text.len());
+    Ok(Value::charged_text(trim(text).to_owned()))
+}
+
+fn byte_length(value: &Value) -> ValR<Value> {
+    let refuse = || {
+        let kind = value.kind();
+        Error::str(format_args!("{kind} ({value}) only strings have UTF-8 byte length"))
+    };
+    value.as_str().map(|text| Value::from(text.len())).ok_or_else(refuse)
+}
+
+fn decode_uri(value: &Value) -> ValR<Value> {
+    let encoded = text(value, "decoded from a URI")?;
+    meter::step(encoded.len() as u64 / 16);
+    let is_whole = |part: &str| {
+        part.as_bytes().get(..2).is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit))
+    };
+    let decoded = percent_encoding::percent_decode_str(encoded).decode_utf8();
+    match decoded {
+        Ok(decoded) if encoded.split('%').skip(1).all(is_whole) => {
+            Ok(Value::charged_text(decoded.into_owned()))
+        }
+        _ => {
+            let kind = value.kind();
+            Err(Error::str(format_args!("{kind} ({value}) is not a valid uri encoding")))
+        }
     }
 }
 
@@ -72,8 +110,10 @@ fn join(value: &Value, separator: &Value) -> ValR<Value> {
                 joined.push_str(text);
             }
             Value::Array(_) | Value::Object(_) => {
+                let joined = Value::from(joined);
                 return Err(Error::str(format_args!(
-                    "{} ({element}) cannot be joined, only scalars",
+                    "{} ({joined}) and {} ({element}) cannot be added",
+                    joined.kind(),
                     element.kind()
                 )));
             }
@@ -122,16 +162,19 @@ fn replace(value: &Value, found: &Value) -> ValR<Value> {
 
 fn implode(value: &Value) -> ValR<Value> {
     let mut text = String::new();
-    for code in array(value, "imploded")? {
+    let codes = value.as_array().ok_or_else(|| Error::str("implode input must be an array"))?;
+    for code in codes {
         meter::step(1);
-        let character = code.as_i64().and_then(|it| u32::try_from(it).ok());
+        let number = jaq_std::ValT::as_f64(code).filter(|it| !it.is_nan()).ok_or_else(|| {
+            Error::str(format_args!(
+                "{} ({code}) can't be imploded, unicode codepoint needs to be numeric",
+                code.kind()
+            ))
+        })?;
         // As in jq, what is no character becomes the replacement character.
-        match character {
-            Some(code) => text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)),
-            None => {
-                return Err(Error::str(format_args!("{} ({code}) is no code point", code.kind())));
-            }
-        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let character = if number < 0.0 { None } else { char::from_u32(number as u32) };
+        text.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
     }
     Ok(Value::charged_text(text))
 }
@@ -147,9 +190,17 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 fn decode_base64(value: &Value) -> ValR<Value> {
     let encoded = text(value, "decoded from base64")?;
     meter::scan(encoded.len());
-    let bytes = BASE64
-        .decode(encoded.trim_end_matches('='))
-        .map_err(|_| Error::str(format_args!("{} ({value}) is not base64 data", value.kind())))?;
+    let encoded = encoded.trim_end_matches('=');
+    let bytes = BASE64.decode(encoded).map_err(|error| {
+        let what = match error {
+            // One digit more than whole bytes take.
+            base64::DecodeError::InvalidLength(_) if encoded.len() > 1 => {
+                "trailing base64 byte found"
+            }
+            _ => "is not valid base64 data",
+        };
+        Error::str(format_args!("{} ({value}) {what}", value.kind()))
+    })?;
     Ok(Value::charged_text(String::from_utf8_lossy(&bytes).into_owned()))
 }
 

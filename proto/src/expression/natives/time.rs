@@ -17,8 +17,12 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
         run(("gmtime", v(0), |cv| bome(gmtime(&cv.1)))),
         run(("localtime", v(0), |cv| bome(gmtime(&cv.1)))),
         run(("mktime", v(0), |cv| bome(mktime(&cv.1)))),
-        run(("strftime", v(1), |cv| unary(cv, |time, format| strftime(&time, &format)))),
-        run(("strflocaltime", v(1), |cv| unary(cv, |time, format| strftime(&time, &format)))),
+        run(("strftime", v(1), |cv| {
+            unary(cv, |time, format| strftime(&time, &format, "strftime/1"))
+        })),
+        run(("strflocaltime", v(1), |cv| {
+            unary(cv, |time, format| strftime(&time, &format, "strflocaltime/1"))
+        })),
         run(("strptime", v(1), |cv| unary(cv, |time, format| strptime(&time, &format)))),
         run(("fromdateiso8601", v(0), |cv| bome(from_iso8601(&cv.1)))),
     ]
@@ -39,12 +43,20 @@ fn timestamp(value: &Value) -> Result<Timestamp, Error<Value>> {
     Timestamp::from_microsecond((seconds * 1e6).floor() as i64).map_err(|_| out_of_range())
 }
 
-/// Seconds since 1970, or an array of year, month from 0, day, hours, minutes, seconds.
-fn moment(value: &Value) -> Result<Zoned, Error<Value>> {
+/// Seconds since 1970, or an array of year, month from 0, day, hours, minutes, seconds, of which those
+/// left out at the end are 0; `asked` is who wants it.
+fn moment(value: &Value, asked: &str) -> Result<Zoned, Error<Value>> {
     let Some(parts) = value.as_array() else {
         return Ok(timestamp(value)?.to_zoned(TimeZone::UTC));
     };
-    let part = |at: usize| parts.get(at).and_then(jaq_std::ValT::as_f64);
+    let is_number = |part: &Value| jaq_std::ValT::as_f64(part).is_some_and(|it| !it.is_nan());
+    if !parts.iter().all(is_number) {
+        return Err(Error::str(format_args!("{asked} requires parsed datetime inputs")));
+    }
+    let part = |at: usize| match parts.get(at) {
+        Some(part) => jaq_std::ValT::as_f64(part),
+        None => (at > 2).then_some(0.0),
+    };
     let datetime = || {
         #[allow(clippy::cast_possible_truncation)]
         let small = |at: usize| part(at).map(|it| it.clamp(-100.0, 100.0) as i8);
@@ -95,19 +107,20 @@ fn gmtime(value: &Value) -> ValR<Value> {
 
 fn mktime(value: &Value) -> ValR<Value> {
     if value.as_array().is_none() {
-        return Err(refuse(value, "is not a broken down time"));
+        return Err(Error::str("mktime requires array inputs"));
     }
-    Ok(Value::Int(moment(value)?.timestamp().as_second()))
+    Ok(Value::Int(moment(value, "mktime")?.timestamp().as_second()))
 }
 
-fn strftime(value: &Value, format: &Value) -> ValR<Value> {
-    let format = text(format, "a format")?;
+fn strftime(value: &Value, format: &Value, asked: &str) -> ValR<Value> {
+    let refuse = || Error::str(format_args!("{asked} requires a string format"));
+    let format = format.as_str().ok_or_else(refuse)?;
     meter::step(format.len() as u64);
     meter::bytes(format.len().saturating_mul(8));
     if format.len() > FORMAT_BYTES {
         return Err(Error::str("the format of a date is too long"));
     }
-    strtime::format(format, &moment(value)?)
+    strtime::format(format, &moment(value, asked)?)
         .map(Value::charged_text)
         .map_err(|error| Error::str(format_args!("{format:?} is not a format of dates: {error}")))
 }

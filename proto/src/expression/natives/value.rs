@@ -3,7 +3,7 @@
 use jaq_core::native::{Fun, bome, run, unary, v};
 use jaq_core::{Error, ValR};
 
-use crate::expression::engine::Jq;
+use crate::expression::engine::{Jq, library};
 use crate::expression::meter;
 use crate::value::Value;
 
@@ -28,6 +28,16 @@ pub(super) fn all() -> Vec<Fun<Jq>> {
         run(("error_empty", v(0), |cv| {
             meter::raise();
             bome(Err(Error::new(cv.1)))
+        })),
+        run(("builtins", v(0), |_| {
+            let names = library().names();
+            let all = names.map(|(name, arity)| Value::charged_text(format!("{name}/{arity}")));
+            bome(Ok(all.collect()))
+        })),
+        run(("_deeper", v(2), |mut cv| {
+            let deepest = cv.0.pop_var();
+            let depth = cv.0.pop_var();
+            bome(Ok(Value::Int(meter::deeper(depth.as_i64(), deepest.as_i64()))))
         })),
         run(("_secret", v(0), |cv| bome(secret_value(cv.1)))),
         run(("tojson", v(0), |cv| bome(Ok(cv.1.charged_json())))),
@@ -87,10 +97,14 @@ fn length(value: &Value) -> ValR<Value> {
 fn from_json(value: &Value) -> ValR<Value> {
     let Some(text) = value.as_str() else {
         return Err(Error::str(format_args!(
-            "{} ({value}) cannot be parsed as JSON",
+            "{} ({value}) only strings can be parsed",
             value.kind()
         )));
     };
+    // As in jq, which writes it as null.
+    if matches!(text.trim_matches([' ', '\t', '\n', '\r']), "nan" | "NaN" | "-nan" | "-NaN") {
+        return Ok(Value::Float(f64::NAN));
+    }
     meter::step(text.len() as u64 / 16);
     // The smallest element takes two bytes of text.
     meter::bytes(text.len().saturating_mul(size_of::<Value>() / 2).min(text.len() * 4 + 64));
@@ -102,20 +116,13 @@ fn from_json(value: &Value) -> ValR<Value> {
 }
 
 fn to_number(value: &Value) -> ValR<Value> {
-    let refuse = || Err(Error::str(format_args!("{} ({value}) is not a number", value.kind())));
+    let refuse =
+        || Err(Error::str(format_args!("{} ({value}) cannot be parsed as a number", value.kind())));
     match value {
         Value::Int(_) | Value::Float(_) | Value::Big(_) => Ok(value.clone()),
         Value::String(text) => {
             meter::scan(text.len());
-            if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
-                return refuse();
-            }
-            match Value::from_json(text) {
-                Ok(Value::Int(_) | Value::Float(_) | Value::Big(_)) => {
-                    Ok(Value::computed_number(text))
-                }
-                _ => refuse(),
-            }
+            if is_number(text) { Ok(Value::computed_number(text)) } else { refuse() }
         }
         _ => {
             value.touch();
@@ -124,12 +131,27 @@ fn to_number(value: &Value) -> ValR<Value> {
     }
 }
 
+/// True for what jq reads as a number: `-1`, `.5`, `+1e3`, `2.`, `007`.
+fn is_number(text: &str) -> bool {
+    let unsigned = |text: &'_ str| text.strip_prefix(['+', '-']).map_or(0, |_| 1);
+    let is_digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
+    let text = text.get(unsigned(text)..).unwrap_or_default();
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent = exponent.get(unsigned(exponent)..).unwrap_or_default();
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let has_digits = !mantissa.trim_matches('.').is_empty() && !exponent.is_empty();
+    has_digits && [whole, fraction, exponent].into_iter().all(is_digits)
+}
+
 fn to_boolean(value: &Value) -> ValR<Value> {
     match (value, value.as_str()) {
         (Value::Bool(_), _) => Ok(value.clone()),
         (_, Some("true")) => Ok(Value::Bool(true)),
         (_, Some("false")) => Ok(Value::Bool(false)),
-        _ => Err(Error::str(format_args!("{} ({value}) is not a boolean", value.kind()))),
+        _ => Err(Error::str(format_args!(
+            "{} ({value}) cannot be parsed as a boolean",
+            value.kind()
+        ))),
     }
 }
 
@@ -145,7 +167,7 @@ fn has(value: &Value, key: &Value) -> ValR<Value> {
             Ok((at >= 0.0 && at < array.elements().len() as f64).into())
         }
         _ => Err(Error::str(format_args!(
-            "cannot check whether {} has a {} key",
+            "Cannot check whether {} has a {} key",
             value.kind(),
             key.kind()
         ))),
@@ -200,7 +222,9 @@ fn contains(a: &Value, b: &Value) -> Result<bool, Error<Value>> {
 }
 
 fn search(value: &Value, wanted: &Value) -> ValR<Value> {
-    let elements = array(value, "searched")?;
+    let elements = value.as_array().ok_or_else(|| {
+        Error::str(format_args!("{} ({value}) cannot be searched from", value.kind()))
+    })?;
     #[allow(clippy::cast_possible_wrap)]
     let place = elements.binary_search(wanted).map_or_else(|at| -1 - at as i64, |at| at as i64);
     Ok(Value::Int(place))

@@ -252,8 +252,8 @@ fn texts_around_a_sealed_value_are_not_made() {
 #[test]
 fn messages_about_a_sealed_value_show_that_it_is_one() {
     for (text, part) in [
-        (".s.a", "cannot index sealed value"),
-        (".s[]", "cannot iterate over sealed value"),
+        (".s.a", "Cannot index sealed value"),
+        (".s[]", "Cannot iterate over sealed value"),
         ("[.s] | error", "«sealed»"),
         (".s | keys", "sealed value"),
     ] {

@@ -192,6 +192,7 @@ pub(super) fn to_coordinator() -> ToCoordinator {
             concurrency: 256,
             leaving: true,
             goodbye: true,
+            store: None,
         }),
         ..ToCoordinator::default()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
+use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::journal::memory::{CrashPoint, MemoryJournal};
 use windlass_coordinator::journal::{Commit, Filter, Journal};
@@ -23,7 +24,7 @@ use super::{BEGINNING, Knobs, Run, Story};
 
 fn options() -> definition::Options {
     let functions = ["echo", "flaky", "deadly"].map(Arc::from).to_vec();
-    definition::Options { functions: Some(functions), strict: false }
+    definition::Options { functions: Some(functions), ..definition::Options::default() }
 }
 
 impl<'s> Run<'s> {
@@ -98,6 +99,8 @@ impl<'s> Run<'s> {
         let epoch = self.journal.next_epoch().unwrap();
         self.epoch = epoch;
         let catalog = self.outside.shared_catalog();
+        let admission = Admission::open(self.journal.clone(), StartQuotas::default()).unwrap();
+        let admission = Arc::new(admission);
         let now = Timestamp(self.now);
         for number in 0..self.journal.partitions() {
             let (journal, catalog) = (self.journal.clone(), catalog.clone());
@@ -108,6 +111,8 @@ impl<'s> Run<'s> {
                 losses: windlass_proto::limits::DELIVERIES_LOST,
                 memory: windlass_coordinator::memory::Memory::new(u64::MAX),
                 quarantine: Default::default(),
+                admission: admission.clone(),
+                filters: Arc::default(),
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {

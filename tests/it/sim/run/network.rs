@@ -35,11 +35,12 @@ impl Item {
         matches!(self, Self::Asked(Ask::Post | Ask::Strange | Ask::Look(_)))
     }
 
-    /// True when a worker has this delivery, or has reported on it.
-    fn is_about(&self, wanted: Delivery) -> bool {
+    /// True when a worker has this delivery, or has reported on it. A report of a later term than the
+    /// coordinator's is another coordinator's: it answers nothing here.
+    fn is_about(&self, wanted: Delivery, term: u64) -> bool {
         match self {
             Self::Assigned(assignment, _) => delivery(&assignment.key) == wanted,
-            Self::Reported(report) => delivery(&report.key) == wanted,
+            Self::Reported(report) => delivery(&report.key) == wanted && report.key.epoch <= term,
             Self::Lost(..) | Self::Asked(_) => false,
         }
     }
@@ -71,7 +72,7 @@ impl Run<'_> {
             return self.send(assignment);
         }
         self.coverage.note("delivery recovered");
-        let held = self.schedule.values().any(|item| item.is_about(delivery));
+        let held = self.schedule.values().any(|item| item.is_about(delivery, self.epoch));
         if held {
             self.coverage.note("delivery held over a restart");
         }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use windlass_proto::id::WorkflowId;
+use windlass_proto::secret::{is_part_of_a_path, is_special};
 
 use crate::lease::SecretContext;
 
@@ -76,7 +77,7 @@ impl Template {
             parts.push(Part::Text(rest.to_owned()));
         }
         let unsafe_text =
-            |part: &Part| matches!(part, Part::Text(text) if text.contains(unsafe_in_paths));
+            |part: &Part| matches!(part, Part::Text(text) if text.contains(is_special));
         if parts.iter().any(unsafe_text) {
             return Err(format!("{text:?} holds characters that no path may have"));
         }
@@ -116,16 +117,5 @@ impl Template {
 
 /// `value` if it is one part of a path and nothing else.
 pub(crate) fn safe(value: &str) -> Option<&str> {
-    let refused = value.is_empty()
-        || value == "."
-        || value.contains("..")
-        || value.contains('/')
-        || value.contains(unsafe_in_paths)
-        || value.trim() != value;
-    (!refused).then_some(value)
-}
-
-/// Characters with a meaning to policies, to templates or to URLs.
-fn unsafe_in_paths(character: char) -> bool {
-    character.is_control() || "*+{}\\%?#".contains(character)
+    is_part_of_a_path(value).then_some(value)
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use windlass_proto::limits;
 
+use crate::lease::jittered;
+
 /// Closed: requests pass. Open: none does, until its pause is over. Then one passes as a probe, and
 /// what becomes of it decides.
 pub(super) struct Breaker {
@@ -77,8 +79,9 @@ impl Pass<'_> {
             return;
         }
         let longest = Duration::from_millis(limits::VAULT_LONGEST_PAUSE_MS);
+        let probes = Duration::from_millis(limits::VAULT_LONGEST_PROBE_MS);
         let first = Duration::from_millis(limits::VAULT_PAUSE_MS);
-        state.pause = if self.probe { (state.pause * 2).min(longest) } else { first };
+        state.pause = if self.probe { (state.pause * 2).min(probes) } else { first };
         let pause = jittered(state.pause).max(asked.unwrap_or_default()).min(longest);
         if state.open_until.is_none() {
             tracing::warn!(failures = state.failures, "the vault fails; it is asked less often");
@@ -93,14 +96,6 @@ impl Drop for Pass<'_> {
             self.breaker.state().probing = false;
         }
     }
-}
-
-/// Between half and all of `pause`, so that workers do not come back in step.
-fn jittered(pause: Duration) -> Duration {
-    // The random bits of an id: no generator is needed for this.
-    let random =
-        u32::from_le_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().unwrap_or(&[0; 4]));
-    pause.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

@@ -1,25 +1,31 @@
 //! Requests to Vault, within bounds: so many at once, so many a second, none while it fails.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::breaker::Breaker;
 use super::call::{Answer, Call, Failure};
 use super::rate::Rate;
+use crate::lease::StoreClock;
 use crate::lease::config::{SecretsConfigError, VaultConfig};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 /// Tells Vault that this is no form of a browser.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+
+/// Why a login fails while the coordinator is away, and the store does not have its keys yet.
+pub(super) const KEYS_AWAY: &str = "it cannot fetch the coordinator's public keys";
 
 /// The one way to a Vault, shared by all attempts.
 pub(super) struct Connection {
@@ -30,6 +36,8 @@ pub(super) struct Connection {
     slots: Semaphore,
     rate: Rate,
     breaker: Breaker,
+    /// What its clock showed last, and when that was.
+    clock: Mutex<Option<StoreClock>>,
 }
 
 impl Connection {
@@ -73,7 +81,23 @@ impl Connection {
             slots: Semaphore::new(config.concurrency),
             rate: Rate::new(config.requests_per_second),
             breaker: Breaker::new(),
+            clock: Mutex::new(None),
         })
+    }
+
+    /// What the store's clock showed in its last answer.
+    pub(super) fn clock(&self) -> Option<StoreClock> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn see_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|it| it.to_str().ok());
+        let Some(at) = date.and_then(|it| jiff::fmt::rfc2822::parse(it.trim()).ok()) else {
+            return;
+        };
+        let Ok(at) = u64::try_from(at.timestamp().as_millisecond()) else { return };
+        let seen = StoreClock { at: Timestamp(at), seen: Instant::now() };
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// Sends `call` with `token` and reads the answer; one without a body has no data.
@@ -113,6 +137,7 @@ impl Connection {
                 return Err(Failure::unavailable("it did not answer in time"));
             }
         };
+        self.see_clock(&headers);
         tracing::debug!(status = status.as_u16(), "the vault answered");
         let Some(body) = body else {
             pass.succeeded();
@@ -204,6 +229,10 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Judgement {
             Judgement::Failed("it gets too many requests".to_owned(), asked)
         }
         300..=399 => Judgement::Failed("it redirects elsewhere: give its own address".into(), None),
+        // Its own words, and no other sign: the coordinator may be away for a moment.
+        400 if String::from_utf8_lossy(body).contains("fetching keys") => {
+            Judgement::Answered(Failure::unavailable(KEYS_AWAY))
+        }
         code @ 400..=499 => Judgement::Answered(Failure::Refused(code)),
         503 => {
             let sealed = String::from_utf8_lossy(body).contains("sealed");
@@ -246,8 +275,14 @@ mod tests {
             (404, Failure::Missing),
             (400, Failure::Refused(400)),
             (405, Failure::Refused(405)),
+            (400, Failure::unavailable(super::KEYS_AWAY)),
         ] {
-            let Judgement::Answered(failure) = judged(code, "{}") else {
+            let body = if matches!(expected, Failure::Unavailable(_)) {
+                r#"{"errors":["error verifying token signature: fetching keys oidc: get keys failed"]}"#
+            } else {
+                "{}"
+            };
+            let Judgement::Answered(failure) = judged(code, body) else {
                 panic!("{code} counts against the store")
             };
             assert_eq!(failure, expected);

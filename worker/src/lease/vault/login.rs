@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
@@ -19,23 +19,67 @@ use zeroize::Zeroizing;
 
 use super::Inner;
 use super::call::{Answer, Auth, Call, Failure, Wiped, seconds, whole_seconds};
+use super::connection::KEYS_AWAY;
 use super::token::{Life, Token};
 use crate::audit::AttemptAudit;
 use crate::lease::config::{VaultAuth, text};
-use crate::lease::{SecretContext, SecretError};
+use crate::lease::{SecretContext, SecretError, jittered};
 
 /// What this side reads of an identity, without checking it: Vault does that.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     #[serde(default)]
     pub(super) sub: String,
+    iat: Option<u64>,
+    nbf: Option<u64>,
     exp: Option<u64>,
 }
+
+/// What is said of an identity that was good for its time and is used too late.
+const EXPIRED: &str = "the task's identity expired before it was used";
 
 impl Claims {
     pub(super) fn of(identity: &IdentityToken) -> Option<Self> {
         let payload = identity.expose().split('.').nth(1)?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    }
+
+    /// How long it is good from when it was signed.
+    pub(super) fn life(&self) -> Duration {
+        seconds(self.exp.unwrap_or_default().saturating_sub(self.signed()))
+    }
+
+    /// When it was signed, by the coordinator's clock: what it says of its beginning is early.
+    fn signed(&self) -> u64 {
+        self.iat.unwrap_or_default().saturating_add(limits::IDENTITY_LEEWAY_S)
+    }
+
+    /// Why it is not good at `store`, a time of the store's clock in seconds, `age` after it was signed;
+    /// none when it is.
+    fn out_of_time(&self, age: Duration, store: u64) -> Option<String> {
+        let coordinator = self.signed().saturating_add(age.as_secs());
+        let begins = self.nbf.max(self.iat).unwrap_or_default();
+        let hint = "set both by one time service";
+        if store < begins {
+            let skew = coordinator.saturating_sub(store);
+            return Some(format!(
+                "the task's identity is not valid yet, as the coordinator's clock is {skew} s ahead \
+                 of the secret store's: {hint}"
+            ));
+        }
+        if self.exp.is_none_or(|it| store < it) {
+            return None;
+        }
+        let skew = store.saturating_sub(coordinator);
+        // Seconds are not whole everywhere, and messages take their time.
+        Some(if skew > 2 {
+            format!(
+                "the task's identity has expired, as the coordinator's clock is {skew} s behind the \
+                 secret store's: {hint}"
+            )
+        } else {
+            EXPIRED.to_owned()
+        })
     }
 
     fn expired(&self) -> bool {
@@ -54,10 +98,7 @@ impl Inner {
     pub(super) async fn log_in(&self, context: &SecretContext) -> Result<Arc<Token>, SecretError> {
         let answer = match &self.config.auth {
             VaultAuth::Token { token_file } => self.take_over(token_file).await,
-            other => match self.login_call(other, context) {
-                Ok(call) => self.connection.send::<()>(call, None).await,
-                Err(error) => return Err(refused(context, error)),
-            },
+            other => self.show_identity(other, context).await?,
         };
         let answer = answer.map_err(|failure| {
             let error = match failure {
@@ -65,12 +106,12 @@ impl Inner {
                 Failure::Missing => unavailable("the way to log in to it does not exist"),
                 // The worker's own credentials say nothing about the workflow.
                 _ if !self.own_tokens() => unavailable("it refuses this worker"),
-                // Another delivery of the task has a fresh one. Asked only now: by Vault's clock, and
-                // with its tolerance, it may have been good.
-                _ if context.identity().and_then(Claims::of).is_some_and(|it| it.expired()) => {
-                    unavailable("the task's identity expired before it was used")
-                }
-                _ => SecretError::Forbidden,
+                // Asked only now: with the tolerance of the role it may have been good. Another delivery
+                // of the task has a fresh one.
+                _ => match self.out_of_time(context) {
+                    Some(reason) => SecretError::Unavailable(reason),
+                    None => SecretError::Forbidden,
+                },
             };
             refused(context, error)
         })?;
@@ -83,6 +124,39 @@ impl Inner {
             event.request = Some(request_id);
         });
         Ok(Arc::new(token))
+    }
+
+    /// Logs in with what proves who this is; again for a while when the store cannot fetch the keys to
+    /// check it with, as the coordinator starts within seconds.
+    async fn show_identity(
+        &self,
+        auth: &VaultAuth,
+        context: &SecretContext,
+    ) -> Result<Result<Answer<()>, Failure>, SecretError> {
+        // So that who waits for it is told the reason.
+        let until = Instant::now() + Duration::from_millis(limits::SECRET_TIMEOUT_MS * 3 / 4);
+        loop {
+            let call = self.login_call(auth, context).map_err(|error| refused(context, error))?;
+            let answer = self.connection.send::<()>(call, None).await;
+            let pause = jittered(Duration::from_millis(limits::VAULT_PAUSE_MS));
+            let away = matches!(&answer, Err(Failure::Unavailable(reason)) if reason == KEYS_AWAY);
+            if !away || Instant::now() + pause > until {
+                return Ok(answer);
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// Why the store's clock makes an identity useless that it has just refused; none when it does not.
+    fn out_of_time(&self, context: &SecretContext) -> Option<String> {
+        let claims = context.identity().and_then(Claims::of)?;
+        let age = context.began.elapsed();
+        match self.connection.clock() {
+            Some(clock) => {
+                claims.out_of_time(age, clock.at.0 / 1_000 + clock.seen.elapsed().as_secs())
+            }
+            None => claims.expired().then(|| EXPIRED.to_owned()),
+        }
     }
 
     fn login_call(&self, auth: &VaultAuth, context: &SecretContext) -> Result<Call, SecretError> {
@@ -246,4 +320,29 @@ fn credential(path: &Path) -> Result<Zeroizing<String>, SecretError> {
         unavailable("the worker cannot read its credential")
     })?;
     Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Claims, EXPIRED};
+
+    #[test]
+    fn an_identity_out_of_time_names_the_clock_that_is_off() {
+        // Signed at 1000.
+        let claims = Claims { sub: String::new(), iat: Some(970), nbf: Some(970), exp: Some(1060) };
+        let said = |age: u64, store: u64| claims.out_of_time(Duration::from_secs(age), store);
+        assert_eq!(claims.life(), Duration::from_secs(60));
+        for good in [970, 1000, 1059] {
+            assert_eq!(said(0, good), None);
+        }
+        let early = said(0, 932).unwrap();
+        assert!(early.contains("not valid yet") && early.contains("68 s ahead"), "{early}");
+        let late = said(1, 1101).unwrap();
+        assert!(late.contains("expired") && late.contains("100 s behind"), "{late}");
+        // Nobody's clock is off: it waited.
+        assert_eq!(said(61, 1061).unwrap(), EXPIRED);
+    }
 }

@@ -22,8 +22,14 @@ impl Attempt {
         name: &SecretName,
     ) -> Result<SecretValue, SecretError> {
         let inner = self.inner.clone();
-        let config = inner.config.secrets.get(&*name.0).unwrap_or(&inner.config.paths);
-        // A name that could be more than a part of a path is nobody's.
+        let own = inner.config.secrets.get(&*name.0);
+        // What has neither a slot nor a place of its own is nobody's: nothing would permit it.
+        if own.is_none() && !name.has_slot() {
+            tracing::warn!(secret = %name, "a secret's name cannot be a part of a path: it needs a place of its own");
+            return Err(SecretError::Forbidden);
+        }
+        let config = own.unwrap_or(&inner.config.paths);
+        // Nor what could be more than a part of a path.
         let path = config.path.mapped(&self.context, &name.0).ok_or(SecretError::Forbidden)?;
         let first = self.read.insert(name.clone());
         let key = self.cache_key(config, &path);
@@ -33,7 +39,7 @@ impl Attempt {
         let value = self.fetch(config, path, name).await.map_err(|failure| match failure {
             Failure::Missing => SecretError::Missing,
             Failure::Forbidden => SecretError::Forbidden,
-            Failure::Refused(code) => SecretError::Unavailable(format!(
+            Failure::Refused(code) => SecretError::Refused(format!(
                 "it answered {code}: the worker's secrets configuration does not fit it"
             )),
             Failure::Unavailable(reason) => SecretError::Unavailable(reason),

@@ -85,6 +85,10 @@ impl Attempt {
             };
             Ok((results.into_iter().map(one).collect::<Result<_, _>>()?, request))
         });
+        let away = matches!(result, Err(SecretError::Unavailable(_)));
+        if away && std::mem::replace(&mut self.told_away, true) {
+            return result.map(|(sealed, _)| sealed);
+        }
         self.told(AuditAction::Sealed, result)
     }
 
@@ -134,7 +138,7 @@ impl Attempt {
             Failure::Missing => unavailable("it has no transit engine where it is looked for"),
             // Among the refusals is a ciphertext that was not made where it says.
             Failure::Refused(code) if verb == "encrypt" => {
-                SecretError::Unavailable(format!("it answered {code} to a request to encrypt"))
+                SecretError::Refused(format!("it answered {code} to a request to encrypt"))
             }
             Failure::Forbidden | Failure::Refused(_) => SecretError::Forbidden,
         })?;

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::any;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 use windlass_proto::audit::{AuditAction, AuditEvent};
 use windlass_proto::plan::{FunctionCall, FunctionTarget, Kind, SchemaSource, Task};
 use windlass_proto::problem::Problem;
@@ -17,7 +18,8 @@ use windlass_proto::wire::{Assignment, Field, Grant, Sealing, Work};
 use zeroize::Zeroizing;
 
 use crate::testing::{
-    Given, assignment, http, json, kind_of, no_proxy, plan, serve, source, task, template, text,
+    Given, assignment, http, in_ms, json, kind_of, no_proxy, plan, serve, source, task, template,
+    text,
 };
 use crate::{
     AuditSink, CancellationToken, Lease, SecretContext, SecretError, SecretSource, SecretStore,
@@ -364,11 +366,11 @@ async fn a_value_sealed_with_another_key_says_so() {
 /// A store that gives secrets and cannot encrypt.
 struct Failing;
 
-struct FailingLease;
+struct FailingLease(Instant);
 
 impl SecretSource for Failing {
     fn lease(&self, _context: SecretContext) -> Box<dyn Lease> {
-        Box::new(FailingLease)
+        Box::new(FailingLease(Instant::now()))
     }
 }
 
@@ -395,20 +397,101 @@ impl Lease for FailingLease {
         Box::pin(std::future::ready(Ok(vec![Zeroizing::new(b"not ours".to_vec())])))
     }
 
+    fn ends(&self) -> Option<Instant> {
+        Some(self.0 + std::time::Duration::from_secs(60))
+    }
+
     fn release(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async {})
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn where_nothing_can_be_sealed_nothing_leaves() {
     let seen = Seen::default();
     let bench = Bench { source: Arc::new(Failing), seen };
+    let begun = Instant::now();
     let problem = bench.echo(r#""${ $secrets.key }""#, Value::Null).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("runtime".into(), 503));
+    let tried = begun.elapsed().as_millis();
+    assert!(tried > 50_000 && tried < 60_000, "until what it holds of the store ends: {tried} ms");
+    // With the task at the latest, and not a moment longer.
+    let late = Assignment { deadline: Some(in_ms(20_000)), ..assignment(Value::Null) };
+    let problem = bench.run(task(echo(Some(r#""${ $secrets.key }""#))), late).await.unwrap_err();
+    assert_eq!(kind_of(&problem), ("timeout".into(), 408));
     let token = Bench::new().token().await;
     let problem = bench.echo(r#""${ . }""#, token).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("runtime".into(), 500));
+}
+
+/// A store that is away for the first so many requests to seal.
+struct Returning(Standing, Arc<Mutex<usize>>);
+
+struct ReturningLease(Box<dyn Lease>, Arc<Mutex<usize>>);
+
+impl SecretSource for Returning {
+    fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
+        Box::new(ReturningLease(self.0.lease(context), self.1.clone()))
+    }
+}
+
+impl Lease for ReturningLease {
+    fn read<'a>(
+        &'a mut self,
+        name: &'a SecretName,
+    ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
+        self.0.read(name)
+    }
+
+    fn seal<'a>(
+        &'a mut self,
+        texts: &'a [Zeroizing<Vec<u8>>],
+    ) -> BoxFuture<'a, Result<Vec<Sealed>, SecretError>> {
+        let mut away = self.1.lock().unwrap();
+        if let Some(left) = away.checked_sub(1) {
+            *away = left;
+            return Box::pin(async { Err(SecretError::Unavailable("it is away".into())) });
+        }
+        self.0.seal(texts)
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        sealed: &'a [Sealed],
+    ) -> BoxFuture<'a, Result<Vec<Zeroizing<Vec<u8>>>, SecretError>> {
+        self.0.open(sealed)
+    }
+
+    fn release(self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.0.release()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_is_kept_until_it_can_be_sealed_and_nothing_is_done_twice() {
+    let given = Given(vec![("key", Ok(Value::from(CANARY)))]);
+    let away = Arc::new(Mutex::new(12));
+    let source = Arc::new(Returning(Standing::new(Arc::new(given)), away.clone()));
+    let calls = Arc::new(Mutex::new(0));
+    let count = calls.clone();
+    let pay = move |secret: String, _: crate::Call| {
+        *count.lock().unwrap() += 1;
+        async move { Ok(secret) }
+    };
+    let target = FunctionTarget::Registered("pay".into());
+    let with = Some(template(r#""${ $secrets.key }""#));
+    let worker = Worker::builder()
+        .secret_source(source)
+        .function("pay", pay)
+        .plans(crate::testing::source(Arc::new(plan(task(Kind::Function(FunctionCall {
+            target,
+            with,
+        }))))))
+        .build()
+        .unwrap();
+    let report = worker.perform(assignment(Value::Null), CancellationToken::new()).await;
+    assert!(matches!(report.result, Ok(Value::Sealed(_))), "{report:?}");
+    assert_eq!((*away.lock().unwrap(), *calls.lock().unwrap()), (0, 1));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{any, get};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use windlass_proto::audit::{AuditAction, AuditEvent};
 use windlass_proto::plan::{
@@ -15,16 +16,15 @@ use windlass_proto::plan::{
 use windlass_proto::problem::Problem;
 use windlass_proto::secret::SecretName;
 use windlass_proto::value::Value;
-
-use windlass_proto::wire::Report;
+use windlass_proto::wire::{Field, Report, Work};
 
 use crate::testing::{
-    Given, assignment, builder, endpoint, http, json, kind_of, no_proxy, perform_with, plan, serve,
-    source, task, template, text,
+    Given, assignment, builder, endpoint, http, in_ms, json, kind_of, no_proxy, perform_with, plan,
+    serve, source, task, template, text,
 };
 use crate::{
-    AuditSink, CancellationToken, SecretContext, SecretData, SecretError, SecretStore, SecretValue,
-    Worker,
+    AuditRoom, AuditSink, CancellationToken, SecretContext, SecretData, SecretError, SecretStore,
+    SecretValue, Worker,
 };
 
 const CANARY: &str = "c4nary/\"sécret+1";
@@ -287,7 +287,8 @@ impl SecretStore for Rotating {
 #[derive(Default)]
 struct Told {
     events: Mutex<Vec<AuditEvent>>,
-    full: bool,
+    /// Where it has to wait for room.
+    room: Option<AuditRoom>,
 }
 
 impl AuditSink for Told {
@@ -295,8 +296,12 @@ impl AuditSink for Told {
         self.events.lock().unwrap().push(event);
     }
 
-    fn has_room(&self) -> bool {
-        !self.full
+    fn reserve(&self, places: usize) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(room) = &self.room {
+                room.reserve(places, || ()).await;
+            }
+        })
     }
 }
 
@@ -369,11 +374,60 @@ async fn reads_are_told_with_what_came_of_them() {
     assert_eq!(events[1].lease.as_deref(), Some("lease"));
 }
 
+/// A sink without room.
+fn full() -> Arc<Told> {
+    let room = AuditRoom::new(8);
+    room.reserve(8, || ()).now_or_never().unwrap();
+    Arc::new(Told { room: Some(room), ..Told::default() })
+}
+
 #[tokio::test]
-async fn nothing_is_read_that_could_not_be_told() {
-    let told = Arc::new(Told { full: true, ..Told::default() });
-    let (report, asked) = call_rotated(vec![(None, "new")], &told).await;
+async fn what_could_not_be_told_waits_and_is_done_when_it_can() {
+    let told = full();
+    let mut call = std::pin::pin!(call_rotated(vec![(None, "new")], &told));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut call).await;
+    assert!(early.is_err() && told.events.lock().unwrap().is_empty());
+    told.room.as_ref().unwrap().free(8);
+    let (report, asked) = call.await;
+    assert_eq!((report.result.is_ok(), asked), (true, 1));
+}
+
+#[tokio::test]
+async fn the_wait_for_room_ends_with_the_task_and_nothing_was_read() {
+    let told = full();
+    let plan = plan(task(Kind::Set(template(r#""${ $secrets.key }""#))));
+    let worker = Worker::builder()
+        .secrets(Arc::new(Rotating(Mutex::new(vec![(None, "new")]))))
+        .audit(told.clone())
+        .plans(source(Arc::new(plan)))
+        .build()
+        .unwrap();
+    let mut late = assignment(json("{}"));
+    late.work = Work::Evaluate(Field::Definition);
+    late.deadline = Some(in_ms(200));
+    let report = worker.perform(late, CancellationToken::new()).await;
     let problem = report.result.unwrap_err();
-    assert_eq!((kind_of(&problem), asked), (("runtime".to_owned(), 503), 0));
+    assert_eq!(kind_of(&problem), ("timeout".to_owned(), 408));
+    assert!(problem.detail.as_ref().unwrap().contains("room in the audit trail"), "{problem:?}");
+    assert!(told.events.lock().unwrap().is_empty() && report.secrets.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_for_room_is_given_back_untouched() {
+    let told = full();
+    let plan = plan(task(Kind::Set(template(r#""${ $secrets.key }""#))));
+    let worker = Worker::builder()
+        .secrets(Arc::new(Rotating(Mutex::new(vec![(None, "new")]))))
+        .audit(told.clone())
+        .plans(source(Arc::new(plan)))
+        .build()
+        .unwrap();
+    let mut waiting = assignment(json("{}"));
+    waiting.work = Work::Evaluate(Field::Definition);
+    let given_back = worker.try_perform(waiting.clone(), CancellationToken::new()).await;
+    assert_eq!(given_back.unwrap_err().key, waiting.key);
     assert!(told.events.lock().unwrap().is_empty());
+    told.room.as_ref().unwrap().free(8);
+    let report = worker.try_perform(waiting, CancellationToken::new()).await.unwrap();
+    assert!(report.result.is_ok(), "{report:?}");
 }

@@ -5,6 +5,7 @@
 //! secrets in numbered slots, and the policy has a stanza for each.
 
 use serde_json::{Value as Json, json};
+use windlass_proto::id::Digest;
 use windlass_proto::limits;
 
 /// Stands for the accessor of the JWT mount, which Vault makes when the mount is enabled.
@@ -12,10 +13,6 @@ pub(super) const ACCESSOR: &str = "${ACCESSOR}";
 
 /// Seconds a task's token lives unless it is renewed: what a killed worker held ends after that.
 const TOKEN_SECONDS: u64 = 60;
-
-/// Seconds by which the clocks of Vault and the coordinator may differ. Vault's own default of a
-/// minute would double the life of a JWT.
-const LEEWAY_SECONDS: u64 = 5;
 
 /// How Vault knows a JWT for genuine.
 #[derive(Debug)]
@@ -114,7 +111,7 @@ impl Layout {
         let mut policies = vec![(TASK.to_owned(), task_policy(wanted))];
         let mut groups = Vec::new();
         for (secret, place) in &wanted.others {
-            let name = format!("windlass-secret-{secret}");
+            let name = format!("windlass-secret-{}", plain(secret));
             policies.push((name.clone(), stanza(place, secret)));
             groups.push(Group { name, secret: secret.clone() });
         }
@@ -127,6 +124,18 @@ impl Layout {
             groups,
         }
     }
+}
+
+/// A name that stands for `secret` in paths: itself, where it can be, and else with a hash, so that no
+/// two are the same.
+fn plain(secret: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+    if !secret.is_empty() && secret.chars().all(is_plain) {
+        return secret.to_owned();
+    }
+    let plain: String = secret.chars().map(|it| if is_plain(it) { it } else { '_' }).collect();
+    let digest = Digest::of(secret).0;
+    format!("{plain}_{}", digest.get(..16).unwrap_or_default())
 }
 
 fn config(wanted: &Wanted) -> Json {
@@ -157,9 +166,9 @@ fn role(wanted: &Wanted) -> Json {
         "bound_audiences": [wanted.audience],
         "claim_mappings": claims,
         "groups_claim": "windlass_secrets",
-        "clock_skew_leeway": LEEWAY_SECONDS,
-        "expiration_leeway": LEEWAY_SECONDS,
-        "not_before_leeway": LEEWAY_SECONDS,
+        "clock_skew_leeway": limits::IDENTITY_LEEWAY_S,
+        "expiration_leeway": limits::IDENTITY_LEEWAY_S,
+        "not_before_leeway": limits::IDENTITY_LEEWAY_S,
         "token_type": kind,
         "token_policies": [TASK],
         "token_no_default_policy": true,
@@ -278,10 +287,24 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_cannot_be_part_of_a_path_has_a_group_of_another_name() {
+        let others = ["team+db", "team/db", "team_db"].map(|it| {
+            (it.to_owned(), place(Engine::Kv2, "secret", "{environment}/{namespace}/team-db"))
+        });
+        let layout = Layout::of(&Wanted { others: others.into(), ..wanted() });
+        let names: Vec<&str> = layout.groups.iter().map(|it| it.name.as_str()).collect();
+        assert!(names[0].starts_with("windlass-secret-team_db_") && names[0] != names[1]);
+        assert_eq!(names[2], "windlass-secret-team_db");
+        assert_eq!(layout.groups[0].secret, "team+db", "what is claimed");
+    }
+
+    #[test]
     fn a_role_lives_short_and_believes_one_audience_and_environment() {
         let (_, role) = Layout::of(&wanted()).role;
         assert_eq!(role["token_ttl"], 60);
-        assert_eq!(role["clock_skew_leeway"], 5);
+        for leeway in ["clock_skew_leeway", "expiration_leeway", "not_before_leeway"] {
+            assert_eq!(role[leeway], 30, "{leeway}");
+        }
         assert_eq!(role["token_no_default_policy"], true);
         assert_eq!(role["bound_audiences"], serde_json::json!(["windlass"]));
         assert_eq!(role["bound_claims"]["windlass_environment"], serde_json::json!(["production"]));

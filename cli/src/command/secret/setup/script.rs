@@ -23,7 +23,7 @@ pub(super) fn script(layout: &Layout) -> String {
     }
     text.push_str(&write(&format!("auth/{auth}/role/{role}"), &pretty(definition)));
     for group in groups {
-        let (name, secret) = (&group.name, &group.secret);
+        let (name, secret) = (&group.name, quoted(&group.secret));
         text.push_str(&format!(
             "\"$VAULT\" write identity/group/name/{name} type=external policies={name}\n\
              GROUP=$(\"$VAULT\" read -field=id identity/group/name/{name})\n\
@@ -35,6 +35,16 @@ pub(super) fn script(layout: &Layout) -> String {
         ));
     }
     text
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 fn write(path: &str, json: &str) -> String {

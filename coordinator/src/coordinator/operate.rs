@@ -1,0 +1,175 @@
+//! What operators do to more than one instance: suspend definitions and namespaces, cancel all that
+//! began with one instance.
+
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits::CANCEL_PAGE;
+use windlass_proto::time::Timestamp;
+
+use super::handle::{blocking, instance_id};
+use super::{Coordinator, CoordinatorError, Start, Started};
+use crate::admission::Suspended;
+use crate::clock;
+use crate::journal::{Filter, Status};
+
+/// Why what began with a cancelled root is cancelled.
+const REASON: &str = "the instance that it began with was cancelled with all that it started";
+
+impl Coordinator {
+    /// Suspends starts, durably: no workflow of it is started any more, neither by requests nor by
+    /// other instances, which wait for it. What runs goes on.
+    ///
+    /// # Errors
+    /// When it is suspended already, or that cannot be kept.
+    pub async fn suspend_starts(&self, what: Suspended) -> Result<(), CoordinatorError> {
+        let (admission, asked) = (self.runtime.admission.clone(), what.clone());
+        match blocking(move || admission.suspend(asked, clock::now())).await?? {
+            true => Ok(()),
+            false => Err(CoordinatorError::Already { what, state: "suspended" }),
+        }
+    }
+
+    /// Lets starts go on that were suspended.
+    ///
+    /// # Errors
+    /// When they are not suspended, or that cannot be kept.
+    pub async fn resume_starts(&self, what: Suspended) -> Result<(), CoordinatorError> {
+        let (admission, asked) = (self.runtime.admission.clone(), what.clone());
+        match blocking(move || admission.resume(&asked)).await?? {
+            true => Ok(()),
+            false => Err(CoordinatorError::Already { what, state: "not suspended" }),
+        }
+    }
+
+    /// All that is suspended, and since when.
+    #[must_use]
+    pub fn suspended_starts(&self) -> Vec<(Suspended, Timestamp)> {
+        self.runtime.admission.all()
+    }
+
+    /// Instances that others have started and that are open, as far as they are counted; and filters of
+    /// events that took too many steps.
+    #[must_use]
+    pub fn admission_counts(&self) -> (usize, u64) {
+        (self.runtime.admission.counts().0, self.runtime.filters.count())
+    }
+
+    /// Cancels an instance and everything it has started, directly or through others, and keeps them
+    /// from starting more; returns how many were cancelled. It goes on when nobody waits for it any
+    /// more, and after a restart.
+    ///
+    /// # Errors
+    /// When there is no such instance, or another one has started it.
+    pub async fn cancel_root(
+        &self,
+        root: InstanceId,
+        reason: Option<String>,
+    ) -> Result<usize, CoordinatorError> {
+        let since = match self.show(root).await {
+            Ok(view) => match view.head.root.or(view.head.parent) {
+                Some(above) => return Err(CoordinatorError::NotARoot { id: root, root: above }),
+                None => view.head.started_at,
+            },
+            // It may be gone while what it has started goes on.
+            Err(CoordinatorError::UnknownInstance(_)) => {
+                let of = Filter { root: Some(root), ..Filter::default() };
+                if self.list(of, None, 1).await?.items.is_empty() {
+                    return Err(CoordinatorError::UnknownInstance(root));
+                }
+                Timestamp(0)
+            }
+            Err(error) => return Err(error),
+        };
+        let (admission, what) = (self.runtime.admission.clone(), Suspended::Root(root));
+        blocking(move || admission.suspend(what, clock::now())).await??;
+        let own = self.cancel(root, reason).await.is_ok();
+        let coordinator = self.clone();
+        let cancelling = tokio::spawn(async move { coordinator.cancel_started(root, since).await });
+        let started = cancelling.await.map_err(|_| CoordinatorError::Stopping)??;
+        Ok(started + usize::from(own))
+    }
+
+    /// Goes on with what [`Coordinator::cancel_root`] had begun before a restart.
+    pub(super) fn go_on_cancelling(&self, runtime: &tokio::runtime::Handle) {
+        for (what, _) in self.suspended_starts() {
+            let Suspended::Root(root) = what else { continue };
+            let coordinator = self.clone();
+            runtime.spawn(async move {
+                if let Err(error) = coordinator.cancel_started(root, Timestamp(0)).await {
+                    tracing::warn!(%root, %error, "what it has started is not all cancelled");
+                }
+            });
+        }
+    }
+
+    /// Cancels what a root has started since then, until nothing is open any more.
+    async fn cancel_started(
+        &self,
+        root: InstanceId,
+        since: Timestamp,
+    ) -> Result<usize, CoordinatorError> {
+        let mut cancelled = 0;
+        loop {
+            let (found, done) = self.cancel_once(root, since).await?;
+            cancelled += done;
+            // A start that was on its way when the last look began is found by one more.
+            if found == 0 {
+                break;
+            }
+        }
+        let admission = self.runtime.admission.clone();
+        blocking(move || admission.resume(&Suspended::Root(root))).await??;
+        Ok(cancelled)
+    }
+
+    /// One look at all there is: how many were open, and how many of them it cancelled.
+    async fn cancel_once(
+        &self,
+        root: InstanceId,
+        since: Timestamp,
+    ) -> Result<(usize, usize), CoordinatorError> {
+        let (mut cursor, mut found, mut done) = (None, 0, 0);
+        loop {
+            let statuses =
+                vec![Status::Pending, Status::Running, Status::Waiting, Status::Suspended];
+            let of = Filter { root: Some(root), statuses, ..Filter::default() };
+            let page = self.list(of, cursor, CANCEL_PAGE).await?;
+            found += page.items.len();
+            let orders = page.items.iter().map(|(id, _)| self.cancel(*id, Some(REASON.to_owned())));
+            for outcome in futures_util::future::join_all(orders).await {
+                match outcome {
+                    Ok(()) => done += 1,
+                    // It has ended by itself.
+                    Err(
+                        CoordinatorError::Conflict { .. } | CoordinatorError::UnknownInstance(_),
+                    ) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            cursor = page.next;
+            // Ids of children begin with the time of their start.
+            if cursor.is_none_or(|it| began(it) < since.0) {
+                return Ok((found, done));
+            }
+        }
+    }
+
+    /// A start of what is suspended: refused, unless it repeats an earlier one.
+    pub(super) async fn repeats(
+        &self,
+        start: &Start,
+        suspended: Suspended,
+    ) -> Result<Started, CoordinatorError> {
+        if start.id.is_some() || start.idempotency_key.is_some() {
+            let id = instance_id(start);
+            if self.show(id).await.is_ok() {
+                return Ok(Started { id, repeated: true });
+            }
+        }
+        Err(CoordinatorError::Suspended(suspended))
+    }
+}
+
+/// The time an id begins with, in milliseconds.
+fn began(id: InstanceId) -> u64 {
+    id.0.as_bytes().iter().take(6).fold(0, |time, byte| time << 8 | u64::from(*byte))
+}

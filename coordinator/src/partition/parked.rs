@@ -1,0 +1,138 @@
+//! Children whose start waits: for others to end, where a quota is full, or for an operator, where
+//! their workflow is suspended.
+//!
+//! They are not in the journal. Their parents are, which ask again after a restart.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits::{PARKED_AGAIN_MS, PARKED_MS};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::time::Timestamp;
+
+use super::message::NewInstance;
+use super::release::Release;
+use super::{Batch, Partition};
+use crate::admission::Admitted;
+use crate::engine::{ChildOutcome, Input, Parent};
+use crate::journal::JournalError;
+
+/// Parked starts admitted in one turn at most, of each namespace and root.
+const AT_ONCE: usize = 64;
+
+/// Who shares quotas: a namespace and a root.
+type Sharers = (Arc<str>, InstanceId);
+
+/// Starts that wait.
+#[derive(Default)]
+pub(super) struct Parked {
+    starts: HashMap<InstanceId, (NewInstance, Timestamp)>,
+    /// In order of arrival; ids whose start has gone are skipped.
+    rows: BTreeMap<Sharers, VecDeque<InstanceId>>,
+    /// When to look again.
+    again: Option<Timestamp>,
+}
+
+impl Parked {
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// When to look whether one can start, or has waited too long.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.again
+    }
+
+    fn park(&mut self, start: NewInstance, parent: &Parent, now: Timestamp) {
+        let sharers = (start.plan.id.namespace.clone(), parent.root());
+        let id = start.id;
+        if self.starts.insert(id, (start, now.plus(PARKED_MS))).is_none() {
+            self.rows.entry(sharers).or_default().push_back(id);
+        }
+        self.again.get_or_insert(now.plus(PARKED_AGAIN_MS));
+    }
+
+    /// Takes out a start that is not wanted any more.
+    pub(super) fn remove(&mut self, id: InstanceId) {
+        self.starts.remove(&id);
+    }
+}
+
+impl Partition {
+    /// Whether an instance that does not exist yet may be created now. One that may not is parked, or
+    /// its parent is told that it never will be.
+    pub(super) fn admits(&mut self, batch: &mut Batch, start: NewInstance) -> Option<NewInstance> {
+        let Some(parent) = start.parent else { return Some(start) };
+        if self.parked.starts.contains_key(&start.id) {
+            return None;
+        }
+        match self.shared.admission.admit(start.id, parent.root(), &start.plan.id) {
+            Admitted::Yes => Some(start),
+            Admitted::Cancelled => {
+                tell(batch, &parent, ChildOutcome::Cancelled(start.id));
+                None
+            }
+            Admitted::Full(_) | Admitted::Suspended(_) => {
+                self.parked.park(start, &parent, batch.now);
+                None
+            }
+        }
+    }
+
+    /// Starts what can start by now, and gives up what has waited too long.
+    pub(super) fn admit_parked(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        if self.parked.again.is_none_or(|again| again > batch.now) {
+            return Ok(());
+        }
+        for sharers in self.parked.rows.keys().cloned().collect::<Vec<_>>() {
+            self.admit_row(batch, &sharers)?;
+        }
+        self.parked.rows.retain(|_, row| !row.is_empty());
+        let waits = !self.parked.rows.is_empty();
+        self.parked.again = waits.then(|| batch.now.plus(PARKED_AGAIN_MS));
+        Ok(())
+    }
+
+    fn admit_row(&mut self, batch: &mut Batch, sharers: &Sharers) -> Result<(), JournalError> {
+        for _ in 0..AT_ONCE {
+            let Some(row) = self.parked.rows.get_mut(sharers) else { return Ok(()) };
+            let Some(id) = row.front().copied() else { return Ok(()) };
+            let Some((start, until)) = self.parked.starts.get(&id) else {
+                row.pop_front();
+                continue;
+            };
+            let Some(parent) = start.parent else { return Ok(()) };
+            let is_over = *until <= batch.now;
+            match self.shared.admission.admit(id, sharers.1, &start.plan.id) {
+                Admitted::Full(_) | Admitted::Suspended(_) if !is_over => return Ok(()),
+                // It waits as long as the operator wants.
+                Admitted::Suspended(_) => return Ok(()),
+                verdict => {
+                    row.pop_front();
+                    let Some((start, _)) = self.parked.starts.remove(&id) else { continue };
+                    match verdict {
+                        Admitted::Full(what) => tell(batch, &parent, given_up(&what)),
+                        Admitted::Cancelled => tell(batch, &parent, ChildOutcome::Cancelled(id)),
+                        Admitted::Yes | Admitted::Suspended(_) => self.create(batch, start)?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell(batch: &mut Batch, parent: &Parent, outcome: ChildOutcome) {
+    let input = Input::ChildEnded { frame: parent.frame, outcome };
+    batch.releases.push(Release::Tell(parent.instance, input));
+}
+
+fn given_up(what: &str) -> ChildOutcome {
+    let detail = format!(
+        "the child workflow could not start within {} s: {what}. Start fewer at once, or raise \
+         --max-root-starts or --max-namespace-starts",
+        PARKED_MS / 1_000
+    );
+    ChildOutcome::Faulted(Problem::new(Standard::Runtime, detail))
+}

@@ -1,0 +1,88 @@
+//! Messages come in: what a turn has room for is decided on, the rest waits in line.
+
+use windlass_proto::expression::steps_taken;
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits::{MESSAGE_COST, TURN_COST};
+
+use super::lanes::{Item, Lane};
+use super::message::Message;
+use super::{Batch, Partition, TURN_MESSAGES};
+use crate::journal::JournalError;
+
+impl Partition {
+    /// Decides on messages in the order they came while that is all there is, and by turns of
+    /// namespaces when there is more than one turn has room for.
+    pub(super) fn take_all(
+        &mut self,
+        batch: &mut Batch,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), JournalError> {
+        let few = messages.len() <= TURN_MESSAGES;
+        let mut taken = 0;
+        for message in messages.drain(..) {
+            if few && self.lanes.is_empty() && self.has_room(batch) {
+                self.decide_on(batch, Item::Message(message, None))?;
+                taken += 1;
+            } else {
+                let (lane, instance) = self.lane(&message);
+                let charge = self.memory().waiting_if_large(message.weight());
+                self.lanes.push(lane, instance, Item::Message(message, charge));
+            }
+        }
+        while taken < TURN_MESSAGES
+            && self.has_room(batch)
+            && let Some(item) = self.lanes.pop()
+        {
+            self.decide_on(batch, item)?;
+            taken += 1;
+        }
+        Ok(())
+    }
+
+    /// False when the turn should end: it has cost much, or what it decided is much to write.
+    fn has_room(&self, batch: &Batch) -> bool {
+        self.cost < TURN_COST && !batch.is_full()
+    }
+
+    fn decide_on(&mut self, batch: &mut Batch, item: Item) -> Result<(), JournalError> {
+        let (before, cost) = (steps_taken(), self.cost);
+        match item {
+            Item::Message(message, charge) => {
+                // From now on it takes the memory of its instance.
+                drop(charge);
+                self.take(batch, message)?;
+            }
+            Item::Offer(offer) => self.go_on(batch, offer)?,
+        }
+        // Offers count by themselves, as they end by that.
+        let spent = steps_taken().wrapping_sub(before).max(self.cost - cost);
+        self.cost = cost + spent + MESSAGE_COST;
+        Ok(())
+    }
+
+    /// Where a message waits, and among whose messages it keeps its place.
+    fn lane(&self, message: &Message) -> (Lane, Option<InstanceId>) {
+        let instance = match message {
+            Message::Event(_) => return (Lane::Events, None),
+            // Nothing that was answered is behind these in any line.
+            Message::Show { .. }
+            | Message::Watch { .. }
+            | Message::Input { reply: Some(_), .. } => return (Lane::Operators, None),
+            Message::Start(start) => {
+                let lane = Lane::Namespace(start.plan.id.namespace.clone());
+                let lane = self.lanes.place(start.id).unwrap_or(lane);
+                return (lane, Some(start.id));
+            }
+            Message::Input { instance, .. } | Message::EmitAgain { instance, .. } => *instance,
+            Message::Reported(report) => report.key.instance,
+            Message::Lost { key, .. } => key.instance,
+            Message::CancelChild { child, .. } => *child,
+        };
+        let known = || {
+            let resident = self.residents.get(instance)?;
+            Some(Lane::Namespace(resident.plan.id.namespace.clone()))
+        };
+        let lane = self.lanes.place(instance).or_else(known).unwrap_or(Lane::Elsewhere);
+        (lane, Some(instance))
+    }
+}

@@ -1,0 +1,102 @@
+//! Every command once on a terminal, where logs have colours, errors are sentences and lists are
+//! tables.
+
+use std::collections::BTreeSet;
+
+use super::{definition, file};
+use crate::support::command::windlass;
+use crate::support::dev::Dev;
+use crate::support::paths;
+use crate::support::terminal::{Screen, windlass_on_terminal};
+
+/// Commands that serve until they are told to stop; the fleet and `dev` tests start them.
+const SERVERS: [&str; 3] = ["dev", "coordinator", "worker"];
+
+/// What a command on a terminal must never show.
+fn check(arguments: &[&str], screen: &Screen) {
+    for wrong in ["panicked", "feature is required", "RUST_BACKTRACE"] {
+        assert!(!screen.text.contains(wrong), "{arguments:?}: {screen:?}");
+    }
+}
+
+/// The names of all commands, as `windlass --help` lists them.
+async fn commands() -> BTreeSet<String> {
+    let help = windlass(&["--help"]).await.exits(0).stdout;
+    let listed = help.lines().skip_while(|it| *it != "Commands:").skip(1);
+    let listed = listed.take_while(|it| !it.is_empty());
+    let names = listed.filter_map(|it| it.split_whitespace().next().map(str::to_owned));
+    names.filter(|it| it != "help").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_command_once() {
+    let dev = Dev::start().await;
+    let url = dev.api.base();
+    let (folder, path) = file(definition("shown", "  - a: { wait: PT1H }"));
+    let journal = folder.path().join("journal").display().to_string();
+    let hello = paths::example("hello.yaml").display().to_string();
+    dev.api.deploy(&std::fs::read_to_string(&path).unwrap()).await;
+    let started = windlass(&["start", "cli/shown", "--url", &url]).await.exits(0).json();
+    let id = started["id"].as_str().unwrap();
+    windlass(&["run", &hello, "--data-dir", &journal, "--id", "a"]).await.exits(0);
+    let on_server = |words: &[&str]| {
+        let mut words: Vec<_> = words.iter().map(|it| (*it).to_owned()).collect();
+        words.extend(["--url".to_owned(), url.clone()]);
+        words
+    };
+    let here = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let event = r#"{"type": "a", "source": "/b", "id": "c"}"#;
+    let lines = [
+        (here(&["run", &hello]), 0),
+        (here(&["validate", &hello]), 0),
+        (on_server(&["deploy", &hello]), 0),
+        (on_server(&["start", "examples/hello", "--wait", "30s"]), 0),
+        (on_server(&["list"]), 0),
+        (on_server(&["show", id]), 0),
+        (on_server(&["history", id]), 0),
+        (on_server(&["suspend", id]), 0),
+        (on_server(&["resume", id]), 0),
+        (on_server(&["cancel", id]), 0),
+        (on_server(&["watch", id]), 1),
+        (on_server(&["event", "send", event]), 0),
+        (on_server(&["secret", "list"]), 0),
+        (on_server(&["audit"]), 0),
+        (here(&["explain", "WL0501"]), 0),
+        (here(&["fsck", &journal]), 0),
+        (here(&["bench", "--workflows", "5"]), 0),
+        (here(&["version"]), 0),
+    ];
+    let mut seen: BTreeSet<String> = SERVERS.into_iter().map(str::to_owned).collect();
+    for (words, code) in &lines {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let screen = windlass_on_terminal(folder.path(), &words).await;
+        check(&words, &screen);
+        assert_eq!(screen.code, Some(*code), "{words:?}: {screen:?}");
+        seen.insert(words[0].to_owned());
+    }
+    assert_eq!(seen, commands().await, "each command is tried on a terminal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_sentences_on_a_terminal_and_json_in_a_pipe() {
+    let (folder, path) = file(definition(
+        "faults",
+        "  - a: { raise: { error: { type: https://example.com/late, status: 409, \
+         title: Too late, detail: gone } } }",
+    ));
+    let arguments = ["run", &path];
+    let screen = windlass_on_terminal(folder.path(), &arguments).await;
+    check(&arguments, &screen);
+    assert_eq!(screen.code, Some(1));
+    assert!(screen.text.contains("windlass: Too late (status 409)"), "{screen:?}");
+    assert!(screen.text.contains("at /do/0/a") && !screen.text.contains('{'), "{screen:?}");
+    let piped = windlass(&arguments).await.exits(1);
+    assert_eq!(super::problem(&piped)["title"], "Too late");
+
+    // Nothing listens there.
+    let gone = ["list", "--url", "http://127.0.0.1:1"];
+    let screen = windlass_on_terminal(folder.path(), &gone).await;
+    check(&gone, &screen);
+    assert!(screen.text.contains("`windlass dev` starts one"), "{screen:?}");
+    assert!(screen.text.contains("`windlass explain WL0701`"), "{screen:?}");
+}

@@ -53,9 +53,8 @@ fn bounded(source: impl Read, name: &str, limit: usize) -> Result<String, CliErr
 
 /// The document in `text`, which was given by `option`.
 pub(crate) fn parse(option: &str, text: &str) -> Result<Value, CliError> {
-    let value = Value::from_json(text).map_err(|error| {
-        CliError::Usage(format!("{option} is {error}; write JSON, @FILE or -"))
-    })?;
+    let value = Value::from_json(text)
+        .map_err(|error| CliError::Usage(format!("{option} is {error}; write JSON, @FILE or -")))?;
     if value.depth() > VALUE_DEPTH {
         return Err(CliError::Usage(format!("{option} nests deeper than {VALUE_DEPTH} levels")));
     }

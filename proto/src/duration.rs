@@ -135,8 +135,10 @@ mod tests {
         ] {
             assert_eq!(parse(&Value::from(text)), Ok(Milliseconds(expected)), "{text}");
         }
-        for text in ["PT", "P", "", "5m", "PT5", "-PT5S", "PT1M1H", "PT.5S", "P1DT", "PT1.S", "p1d", "P-1D", "P1d", "+P1D"]
-        {
+        for text in [
+            "PT", "P", "", "5m", "PT5", "-PT5S", "PT1M1H", "PT.5S", "P1DT", "PT1.S", "p1d", "P-1D",
+            "P1d", "+P1D",
+        ] {
             assert!(parse(&Value::from(text)).is_err(), "{text}");
         }
         let object = Value::object([("minutes", Value::Int(1)), ("milliseconds", Value::Int(5))]);

@@ -31,7 +31,11 @@ pub struct Schema {
 
 #[derive(Debug)]
 enum Compiled {
-    Usable { validator: jsonschema::Validator<Metered>, prices: Prices, size: Size },
+    Usable {
+        validator: jsonschema::Validator<Metered>,
+        prices: Prices,
+        size: Size,
+    },
     /// Accepted by an earlier version; why it is not now.
     Unusable(String),
 }

@@ -91,7 +91,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
     // Read before the request: the clock of the wait starts with it.
     let deadline = args.wait.map(|wait| Instant::now() + wait);
-    let mut request = client.request(Method::POST, &["v1", "instances"]).json(&Body { body, input });
+    let mut request =
+        client.request(Method::POST, &["v1", "instances"]).json(&Body { body, input });
     if let Some(wait) = args.wait {
         request = request.query(&[("wait", slice(wait))]);
     }

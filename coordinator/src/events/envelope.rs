@@ -75,8 +75,7 @@ pub(crate) fn binary<'h>(
         return Ok(members.into());
     }
     if is_json(media_type) {
-        let data =
-            Value::from_json_bytes(body).map_err(|error| format!("its data is {error}"))?;
+        let data = Value::from_json_bytes(body).map_err(|error| format!("its data is {error}"))?;
         members.insert("data".into(), data);
     } else if let (true, Ok(text)) = (media_type.starts_with("text/"), std::str::from_utf8(body)) {
         members.insert("data".into(), text.into());

@@ -182,7 +182,8 @@ mod tests {
         let functions = Some(vec!["echo".into()]);
         for workload in [Chosen::W1, Chosen::W3, Chosen::W4] {
             let load = Load::new(workload, None, None, None);
-            let options = Options { functions: functions.clone(), strict: true, ..Options::default() };
+            let options =
+                Options { functions: functions.clone(), strict: true, ..Options::default() };
             let loaded = definition::load(&load.definition.to_string(), &options);
             assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
             let id = loaded.plan.map(|it| (it.id.namespace.clone(), it.id.name.clone()));

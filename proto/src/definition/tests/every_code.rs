@@ -314,9 +314,12 @@ fn what_was_accepted_before_is_run_as_far_as_it_can_be() {
 fn schemas_of_a_definition_share_their_bounds() {
     let schema = "{ pattern: '^[a-z]{1,4000}$' }";
     let task = |it: usize| {
-        format!("  - t{it}: {{ set: {{ x: 1 }}, output: {{ schema: {{ document: {schema} }} }} }}\n")
+        format!(
+            "  - t{it}: {{ set: {{ x: 1 }}, output: {{ schema: {{ document: {schema} }} }} }}\n"
+        )
     };
-    let text = |count: usize| format!("{DOCUMENT}do:\n{}", (0..count).map(task).collect::<String>());
+    let text =
+        |count: usize| format!("{DOCUMENT}do:\n{}", (0..count).map(task).collect::<String>());
     assert!(load(&text(3), &Options::default()).plan.is_some());
     let found = load(&text(60), &Options::default());
     assert!(found.plan.is_none());

@@ -53,6 +53,12 @@ impl Parked {
         self.again.get_or_insert(now.plus(PARKED_AGAIN_MS));
     }
 
+    /// Takes out the first start of a row.
+    fn pop(&mut self, sharers: &Sharers) -> Option<NewInstance> {
+        let id = self.rows.get_mut(sharers)?.pop_front()?;
+        self.starts.remove(&id).map(|(start, _)| start)
+    }
+
     /// Takes out a start that is not wanted any more.
     pub(super) fn remove(&mut self, id: InstanceId) {
         self.starts.remove(&id);
@@ -105,16 +111,20 @@ impl Partition {
             let Some(parent) = start.parent else { return Ok(()) };
             let is_over = *until <= batch.now;
             match self.shared.admission.admit(id, sharers.1, &start.plan.id) {
-                Admitted::Full(_) | Admitted::Suspended(_) if !is_over => return Ok(()),
-                // It waits as long as the operator wants.
-                Admitted::Suspended(_) => return Ok(()),
-                verdict => {
-                    row.pop_front();
-                    let Some((start, _)) = self.parked.starts.remove(&id) else { continue };
-                    match verdict {
-                        Admitted::Full(what) => tell(batch, &parent, given_up(&what)),
-                        Admitted::Cancelled => tell(batch, &parent, ChildOutcome::Cancelled(id)),
-                        Admitted::Yes | Admitted::Suspended(_) => self.create(batch, start)?,
+                Admitted::Full(_) if !is_over => return Ok(()),
+                // It waits as long as the operator wants, others of the namespace need not.
+                Admitted::Suspended(_) => row.rotate_left(1),
+                Admitted::Full(what) => {
+                    self.parked.pop(sharers);
+                    tell(batch, &parent, given_up(&what));
+                }
+                Admitted::Cancelled => {
+                    self.parked.pop(sharers);
+                    tell(batch, &parent, ChildOutcome::Cancelled(id));
+                }
+                Admitted::Yes => {
+                    if let Some(start) = self.parked.pop(sharers) {
+                        self.create(batch, start)?;
                     }
                 }
             }

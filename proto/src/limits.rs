@@ -84,6 +84,15 @@ pub const NAMESPACE_STARTS: usize = 50_000;
 /// passes, a workflow that starts itself without end is told.
 pub const PARKED_MS: u64 = 60_000;
 
+/// Children that may wait so in one partition; past it their parents get the error at once.
+pub const PARKED: usize = 100_000;
+
+/// Workflows, namespaces and roots that may be suspended at once: each start looks at them.
+pub const SUSPENSIONS: usize = 10_000;
+
+/// Cancelled roots that are remembered for starts that were on their way, which takes seconds.
+pub const CANCELLED_ROOTS: usize = 10_000;
+
 /// Milliseconds between two looks whether children that wait can start.
 pub const PARKED_AGAIN_MS: u64 = 50;
 

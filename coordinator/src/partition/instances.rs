@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use windlass_proto::expression::steps_taken;
 use windlass_proto::id::{Digest, FrameId, InstanceId};
+use windlass_proto::limits::{MESSAGE_COST, TURN_COST};
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
@@ -178,7 +180,14 @@ impl Partition {
 
     /// Fires the timers that are due.
     pub(super) fn fire_timers(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
-        for key in self.timers.take_due(batch.now, TURN_TIMERS) {
+        // As much again as messages may cost: neither keeps the other waiting.
+        let most = self.cost + TURN_COST;
+        for _ in 0..TURN_TIMERS {
+            if self.cost >= most {
+                break;
+            }
+            let Some(key) = self.timers.take_due(batch.now, 1).pop() else { break };
+            let before = steps_taken();
             let fired = Input::TimerFired { timer: key.timer };
             match self.input(batch, key.instance, fired)? {
                 Ok(()) => {}
@@ -186,6 +195,7 @@ impl Partition {
                 Err(Refusal::Rejected(Rejection::Stale | Rejection::Ended, _)) => {}
                 Err(_) => batch.commit.timers_cleared.push(key),
             }
+            self.cost += steps_taken().wrapping_sub(before) + MESSAGE_COST;
         }
         Ok(())
     }

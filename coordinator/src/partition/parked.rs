@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::{PARKED_AGAIN_MS, PARKED_MS};
+use windlass_proto::limits::{PARKED, PARKED_AGAIN_MS, PARKED_MS};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 
@@ -79,6 +79,10 @@ impl Partition {
                 tell(batch, &parent, ChildOutcome::Cancelled(start.id));
                 None
             }
+            Admitted::Full(_) | Admitted::Suspended(_) if self.parked.len() >= PARKED => {
+                tell(batch, &parent, given_up(&format!("{PARKED} children wait already")));
+                None
+            }
             Admitted::Full(_) | Admitted::Suspended(_) => {
                 self.parked.park(start, &parent, batch.now);
                 None
@@ -140,7 +144,7 @@ fn tell(batch: &mut Batch, parent: &Parent, outcome: ChildOutcome) {
 
 fn given_up(what: &str) -> ChildOutcome {
     let detail = format!(
-        "the child workflow could not start within {} s: {what}. Start fewer at once, or raise \
+        "the child workflow could not start, having waited up to {} s: {what}. Start fewer at once, or raise \
          --max-root-starts or --max-namespace-starts",
         PARKED_MS / 1_000
     );

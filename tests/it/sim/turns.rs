@@ -56,7 +56,7 @@ fn consumed(releases: &[Release]) -> Option<usize> {
 fn an_event_in_slices_is_consumed_once_by_each_though_the_process_ends_between_them() {
     const LISTENERS: u128 = 100;
     let mut bench = Bench::new();
-    let body = "do: [{l: {listen: {to: {any: [{with: {type: t, data: '${ [range(900)] | length > 0 }'}}], \
+    let body = "do: [{l: {listen: {to: {any: [{with: {type: t, data: '${ [range(4000)] | length > 0 }'}}], \
                 until: '(. | length) == 3'}}}}]";
     let plan = bench.plan("listens", body);
     for number in 1..=LISTENERS {

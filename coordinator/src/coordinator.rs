@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
+use windlass_proto::limits::SUSPENSIONS;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -237,6 +238,9 @@ pub enum CoordinatorError {
         /// What it is.
         state: &'static str,
     },
+    /// No more can be suspended until something is resumed.
+    #[error("{} workflows, namespaces and roots are suspended: resume some first", SUSPENSIONS)]
+    TooManySuspensions,
     /// Only a root can be cancelled with all it has started.
     #[error("instance {id} was started by another one; its root is {root}")]
     NotARoot {

@@ -7,7 +7,7 @@ use windlass_proto::time::Timestamp;
 
 use super::handle::{blocking, instance_id};
 use super::{Coordinator, CoordinatorError, Start, Started};
-use crate::admission::Suspended;
+use crate::admission::{Outcome, Suspended};
 use crate::clock;
 use crate::journal::{Filter, Status};
 
@@ -23,8 +23,9 @@ impl Coordinator {
     pub async fn suspend_starts(&self, what: Suspended) -> Result<(), CoordinatorError> {
         let (admission, asked) = (self.runtime.admission.clone(), what.clone());
         match blocking(move || admission.suspend(asked, clock::now())).await?? {
-            true => Ok(()),
-            false => Err(CoordinatorError::Already { what, state: "suspended" }),
+            Outcome::Done => Ok(()),
+            Outcome::Already => Err(CoordinatorError::Already { what, state: "suspended" }),
+            Outcome::TooMany => Err(CoordinatorError::TooManySuspensions),
         }
     }
 
@@ -80,7 +81,10 @@ impl Coordinator {
             Err(error) => return Err(error),
         };
         let (admission, what) = (self.runtime.admission.clone(), Suspended::Root(root));
-        blocking(move || admission.suspend(what, clock::now())).await??;
+        let suspended = blocking(move || admission.suspend(what, clock::now())).await??;
+        if suspended == Outcome::TooMany {
+            return Err(CoordinatorError::TooManySuspensions);
+        }
         let own = self.cancel(root, reason).await.is_ok();
         let coordinator = self.clone();
         let cancelling = tokio::spawn(async move { coordinator.cancel_started(root, since).await });

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use windlass_proto::expression::steps_taken;
 use windlass_proto::id::{Digest, FrameId, InstanceId};
+use windlass_proto::limits::{MESSAGE_COST, TURN_COST};
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
@@ -215,11 +217,14 @@ impl Partition {
 
     /// Fires the timers that are due.
     pub(super) fn fire_timers(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        // As much again as messages may cost: neither keeps the other waiting.
+        let most = self.cost + TURN_COST;
         for _ in 0..TURN_TIMERS {
-            if batch.is_full() {
+            if self.cost >= most || batch.is_full() {
                 break;
             }
             let Some(key) = self.timers.take_due(batch.now) else { break };
+            let before = steps_taken();
             let fired = Input::TimerFired { timer: key.timer };
             match self.input(batch, key.instance, fired)? {
                 Ok(()) => {}
@@ -229,6 +234,7 @@ impl Partition {
                 Err(Refusal::Quarantined) => {}
                 Err(_) => batch.commit.timers_cleared.push(key),
             }
+            self.cost += steps_taken().wrapping_sub(before) + MESSAGE_COST;
         }
         Ok(())
     }

@@ -42,6 +42,8 @@ pub(super) struct Lanes {
     /// Where the instances are that something waits for, and how much.
     places: HashMap<InstanceId, (Lane, usize)>,
     length: usize,
+    /// True when the last one was for an operator.
+    operated: bool,
 }
 
 impl Lanes {
@@ -78,10 +80,12 @@ impl Lanes {
         row
     }
 
-    /// The next one: operators' first, then rows by turns.
+    /// The next one: one for operators, one for the row whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Item> {
-        let first = self.turns.iter().position(|it| *it == Lane::Operators).unwrap_or(0);
+        let wanted = |it: &Lane| (*it == Lane::Operators) != self.operated;
+        let first = self.turns.iter().position(wanted).unwrap_or(0);
         let lane = self.turns.remove(first)?;
+        self.operated = lane == Lane::Operators;
         let row = self.rows.get_mut(&lane)?;
         let (instance, item) = row.pop_front()?;
         if row.is_empty() {
@@ -166,11 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn operators_go_first() {
+    fn operators_go_first_and_keep_nobody_out() {
         let mut lanes = Lanes::default();
         push(&mut lanes, "a", 1);
-        let message = Message::EmitAgain { instance: id(2), frame: FrameId(0) };
-        lanes.push(Lane::Operators, None, Item::Message(message, None));
-        assert_eq!(drain(&mut lanes), [2, 1]);
+        push(&mut lanes, "b", 2);
+        for number in 3..=6 {
+            let message = Message::EmitAgain { instance: id(number), frame: FrameId(0) };
+            lanes.push(Lane::Operators, None, Item::Message(message, None));
+        }
+        assert_eq!(drain(&mut lanes), [3, 1, 4, 2, 5, 6]);
     }
 }

@@ -60,7 +60,8 @@ async fn a_schema_that_doubles_with_the_value_holds_nobody_up() {
     let (double, echo) = (dev.api.deploy(&text).await, dev.api.deploy(&echo()).await);
     let wrong = json!({"workflow": double, "input": nested(LEVELS, json!(0))});
     let starts = join_all((0..8).map(|_| dev.api.post("/v1/instances", &wrong)));
-    let others = join_all((0..20).map(|it| dev.api.run(&echo, &json!(it))));
+    let inputs: Vec<Value> = (0..20).map(|it| json!(it)).collect();
+    let others = join_all(inputs.iter().map(|input| dev.api.run(&echo, input)));
     let (starts, others) = tokio::join!(starts, others);
     for answer in starts {
         let problem = answer.problem(400);

@@ -42,7 +42,7 @@ async fn a_schema_that_doubles_at_one_place_is_refused_where_it_stands() {
         definition("double", &format!("  - a: {{ set: {{ x: 1 }}, {schema} }}"))
     };
     for text in [workflow, task("input"), task("output"), task("export")] {
-        let problem = dev.api.deploy_text(&text).await.problem(422);
+        let problem = dev.api.deploy_text(&text).await.problem(400);
         let finding = &problem["diagnostics"][0];
         assert_eq!(finding["code"], "WL0146", "{finding}");
         let line = text.lines().nth(finding["line"].as_u64().unwrap() as usize - 1).unwrap();

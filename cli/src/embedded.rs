@@ -24,6 +24,7 @@ use windlass_worker::{AuditRoom, AuditSink, PlanSource, Worker};
 
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
+use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, WorkerOptions};
 use crate::secrets::SecretArgs;
 
@@ -49,6 +50,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) secrets: SecretArgs,
     /// How tasks prove who they are.
     pub(crate) identity: IdentityOptions,
+    /// How much memory instances may take.
+    pub(crate) memory: MemoryOptions,
 }
 
 /// Coordinator, queue and worker, running.
@@ -113,8 +116,17 @@ const WORKER: &str = "embedded";
 /// # Errors
 /// When an option makes no sense (bad usage), or a part cannot be set up.
 pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError> {
-    let EmbeddedOptions { data_dir, journal, worker, files, retention, quotas, secrets, identity } =
-        options;
+    let EmbeddedOptions {
+        data_dir,
+        journal,
+        worker,
+        files,
+        retention,
+        quotas,
+        secrets,
+        identity,
+        memory,
+    } = options;
     let secrets = secrets.options(data_dir.as_deref(), identity);
     let definitions = Arc::new(Definitions {
         catalog: OnceLock::new(),
@@ -128,9 +140,17 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime = Handle::current();
     let hands = worker.clone();
+    let options = Options {
+        functions: Some(worker.function_names()),
+        retention,
+        quotas,
+        memory: Some(memory.budget()),
+        data_dir,
+        ..Options::default()
+    };
     let start = move || {
-        let journal = open_journal(data_dir.as_deref(), journal)?;
-        start(journal, hands, &definitions, runtime, (retention, quotas), secrets)
+        let journal = open_journal(options.data_dir.as_deref(), journal)?;
+        start(journal, hands, &definitions, runtime, options, secrets)
     };
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator =
@@ -156,18 +176,12 @@ fn start(
     worker: Worker,
     definitions: &Definitions,
     runtime: Handle,
-    (retention, quotas): (Option<Duration>, StartQuotas),
+    options: Options,
     secrets: SecretsOptions,
 ) -> Result<Coordinator, StartError> {
     // The journal is locked: the directory is this process's alone.
     let secrets = crate::secrets::open(secrets, None, &runtime)?;
-    let options = Options {
-        functions: Some(worker.function_names()),
-        retention,
-        quotas,
-        secrets: Some(secrets.clone()),
-        ..Options::default()
-    };
+    let options = Options { secrets: Some(secrets.clone()), ..options };
     let opened = Coordinator::open(journal, options, |catalog, reporter| {
         // Only this closure sets them, once.
         let _ = definitions.catalog.set(catalog.clone());

@@ -15,6 +15,7 @@ mod error;
 mod input;
 mod key;
 mod log;
+mod memory;
 mod options;
 mod output;
 mod progress;

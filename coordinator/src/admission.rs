@@ -65,6 +65,17 @@ pub(crate) enum Admitted {
     Cancelled,
 }
 
+/// What came of suspending something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is suspended now.
+    Done,
+    /// It was suspended before.
+    Already,
+    /// There are so many suspensions that this one was not made.
+    TooMany,
+}
+
 /// What decides. Shared by all partitions.
 pub struct Admission {
     journal: Arc<dyn Journal>,
@@ -147,13 +158,21 @@ impl Admission {
         all
     }
 
-    /// Suspends, durably; false when it is suspended already. Blocking.
-    pub(crate) fn suspend(&self, what: Suspended, now: Timestamp) -> Result<bool, JournalError> {
+    /// Suspends, durably. Blocking.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub(crate) fn suspend(&self, what: Suspended, now: Timestamp) -> Result<Outcome, JournalError> {
+        let suspended = self.state().suspended.len();
         if self.state().suspended.contains_key(&what) {
-            return Ok(false);
+            return Ok(Outcome::Already);
+        }
+        if suspended >= limits::SUSPENSIONS {
+            return Ok(Outcome::TooMany);
         }
         self.journal.put_suspended(&what, Some(now))?;
-        Ok(self.state().suspended.insert(what, now).is_none())
+        self.state().suspended.insert(what, now);
+        Ok(Outcome::Done)
     }
 
     /// Lets go on what was suspended, durably; false when it was not. Blocking.
@@ -164,7 +183,10 @@ impl Admission {
         self.journal.put_suspended(what, None)?;
         let mut state = self.state();
         if let Suspended::Root(root) = what {
-            // Starts that are on their way may still come.
+            // Starts that are on their way may still come, for seconds at most.
+            if state.cancelled.len() >= limits::CANCELLED_ROOTS {
+                state.cancelled.clear();
+            }
             state.cancelled.insert(*root);
         }
         Ok(state.suspended.remove(what).is_some())
@@ -218,7 +240,7 @@ mod tests {
     use windlass_proto::id::{InstanceId, WorkflowId};
     use windlass_proto::time::Timestamp;
 
-    use super::{Admission, Admitted, StartQuotas, Suspended};
+    use super::{Admission, Admitted, Outcome, StartQuotas, Suspended};
     use crate::journal::memory::MemoryJournal;
 
     fn id(number: u128) -> InstanceId {
@@ -253,9 +275,9 @@ mod tests {
         let admission = open();
         let (namespace, workflow) =
             (Suspended::Namespace("a".into()), Suspended::Workflow("b".into(), "w".into()));
-        assert!(admission.suspend(namespace.clone(), Timestamp(5)).unwrap());
-        assert!(!admission.suspend(namespace.clone(), Timestamp(6)).unwrap());
-        assert!(admission.suspend(workflow.clone(), Timestamp(7)).unwrap());
+        assert_eq!(admission.suspend(namespace.clone(), Timestamp(5)).unwrap(), Outcome::Done);
+        assert_eq!(admission.suspend(namespace.clone(), Timestamp(6)).unwrap(), Outcome::Already);
+        assert_eq!(admission.suspend(workflow.clone(), Timestamp(7)).unwrap(), Outcome::Done);
         let admission = open();
         assert_eq!(admission.all(), [(namespace.clone(), Timestamp(5)), (workflow, Timestamp(7))]);
         assert_eq!(admission.suspended("a", "x"), Some(namespace.clone()));

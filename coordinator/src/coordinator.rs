@@ -7,6 +7,7 @@ mod runtime;
 mod secret;
 mod verify;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
+use windlass_proto::limits::SUSPENSIONS;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -44,6 +46,12 @@ pub struct Options {
     /// Workers that may be lost while they hold one visit of a task, before the task is given up;
     /// [`limits::DELIVERIES_LOST`](windlass_proto::limits::DELIVERIES_LOST) unless given.
     pub losses: Option<u32>,
+    /// Bytes that instances may take of the process's memory; past it starts are refused, and tasks
+    /// fail that would add much. No bound of their own unless given.
+    pub memory: Option<u64>,
+    /// Where to keep which instance is worked on, so that one which ends the process again and again is
+    /// set aside: the data directory, which is this process's alone.
+    pub data_dir: Option<PathBuf>,
     /// How many instances that others have started may be open at once.
     pub quotas: StartQuotas,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
@@ -231,6 +239,9 @@ pub enum CoordinatorError {
         /// What it is.
         state: &'static str,
     },
+    /// No more can be suspended until something is resumed.
+    #[error("{} workflows, namespaces and roots are suspended: resume some first", SUSPENSIONS)]
+    TooManySuspensions,
     /// Only a root can be cancelled with all it has started.
     #[error("instance {id} was started by another one; its root is {root}")]
     NotARoot {
@@ -242,6 +253,9 @@ pub enum CoordinatorError {
     /// Too much work is open; try again after the time given.
     #[error("too much work is open; try again in {0:?}")]
     Overloaded(Duration),
+    /// Instances take as much memory as they may; try again after the time given.
+    #[error("{0}; try again in {1:?}")]
+    OutOfMemory(&'static str, Duration),
     /// The payload is too large.
     #[error("{what} is {size} bytes, more than the limit of {limit}")]
     TooLarge {

@@ -89,6 +89,9 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
             ("instance.cancelled", None, vec![("reason", reason)])
         }
         Fact::Suspended => ("instance.suspended", None, Vec::new()),
+        Fact::Quarantined(reason) => {
+            ("instance.quarantined", None, vec![("reason", Value::from(reason.clone()))])
+        }
         Fact::Resumed => ("instance.resumed", None, Vec::new()),
         Fact::TaskOpened { .. } => {
             let frame = FrameId(instance.next_frame.saturating_sub(1));

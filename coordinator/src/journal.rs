@@ -287,7 +287,7 @@ pub struct Head {
     pub root: Option<InstanceId>,
     /// The output, once completed; left out when over 64 KiB (the facts have it).
     pub output: Option<Value>,
-    /// The error, once faulted.
+    /// The error, once faulted; while it is quarantined, why.
     pub error: Option<Problem>,
 }
 

@@ -8,6 +8,7 @@
 //! **Invariant:** nothing leaves a partition except through the releases of a batch.
 
 mod batch;
+mod budget;
 mod events;
 mod filters;
 mod held;
@@ -17,6 +18,7 @@ mod message;
 mod news;
 mod owner;
 mod parked;
+mod quarantine;
 mod release;
 mod reports;
 mod resident;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 pub use batch::Batch;
@@ -38,6 +41,7 @@ pub use message::{
     Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
 pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
+pub(crate) use quarantine::reason;
 pub use release::{Release, World};
 pub(crate) use resident::fold;
 
@@ -46,6 +50,8 @@ use crate::catalog::Catalog;
 use crate::engine::Instance;
 use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
+use crate::memory::Memory;
+use crate::quarantine::Quarantine;
 use lanes::Lanes;
 use parked::Parked;
 use resident::{Resident, Residents};
@@ -67,6 +73,10 @@ pub struct Shared {
     pub epoch: u64,
     /// Workers that may be lost while they hold one visit of a task, before it is given up.
     pub losses: u32,
+    /// What instances may take of the process's memory.
+    pub memory: Arc<Memory>,
+    /// Which instances the process ended over.
+    pub quarantine: Arc<Quarantine>,
     /// Which instances may start.
     pub admission: Arc<Admission>,
     /// Filters of events that took too many steps.
@@ -142,10 +152,20 @@ impl Partition {
         const PAGE: usize = 128;
         let hot = self.shared.journal.hot(self.id, after, PAGE)?;
         let mut batch = self.batch(now);
-        for id in &hot {
-            self.recover_instance(&mut batch, *id)?;
+        if after.is_none() {
+            self.set_aside(&mut batch)?;
         }
-        let next = (hot.len() == PAGE).then(|| hot.last().copied()).flatten();
+        let mut read = 0;
+        let mut last = None;
+        for id in &hot {
+            read += self.recover_instance(&mut batch, *id)?;
+            last = Some(*id);
+            if batch.is_full() || read >= limits::TURN_BYTES {
+                break;
+            }
+        }
+        let all = last == hot.last().copied() && hot.len() < PAGE;
+        let next = if all { None } else { last };
         if next.is_none() {
             batch.releases.push(Release::Recovered);
         }
@@ -197,12 +217,17 @@ impl Partition {
     /// Changes how many waiting instances stay in memory; the others are read from the journal when
     /// something happens to them. For the simulation, which has only a few.
     pub fn keep(&mut self, waiting: usize) {
-        self.residents.keep(waiting);
+        self.residents.keep(waiting, limits::WAITING_BYTES);
     }
 
     /// Chooses what is told of instances; nothing unless this is called.
     pub fn tell(&mut self, lifecycle: Level) {
         self.lifecycle = lifecycle;
+    }
+
+    /// What instances may take of the process's memory.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.shared.memory
     }
 
     /// When the next turn has something to do even without new messages: at once when messages wait
@@ -248,6 +273,7 @@ impl Partition {
 
     /// Closes a batch: instances hand over their new facts, those who watch are told.
     fn seal(&mut self, mut batch: Batch) -> Result<Batch, JournalError> {
+        self.shared.quarantine.end(self.id);
         for id in std::mem::take(&mut batch.touched) {
             let Some(resident) = self.residents.get_mut(id) else { continue };
             let write = resident.write(batch.number)?;
@@ -256,11 +282,14 @@ impl Partition {
                 (resident.instance.parent, resident.plan.id.namespace.clone());
             batch.commit.writes.push(write);
             self.tell_watchers(&mut batch, id, sequence, ended.as_ref());
-            if ended.is_some() {
-                if let Some(parent) = parent {
-                    self.shared.admission.leave(id, parent.root(), &namespace);
+            match ended {
+                Some(_) => {
+                    if let Some(parent) = parent {
+                        self.shared.admission.leave(id, parent.root(), &namespace);
+                    }
+                    self.residents.retire(id, batch.number);
                 }
-                self.residents.retire(id, batch.number);
+                None => self.residents.touched(id),
             }
         }
         if batch.is_empty() {

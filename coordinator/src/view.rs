@@ -27,7 +27,8 @@ pub(crate) fn head(instance: &Instance) -> Head {
     let (output, error) = match &instance.ending {
         Some(Ending::Completed(output)) => (Some(output.clone()), None),
         Some(Ending::Faulted(problem)) => (None, Some(problem.clone())),
-        Some(Ending::Cancelled(_)) | None => (None, None),
+        Some(Ending::Cancelled(_)) => (None, None),
+        None => (None, crate::partition::reason(instance)),
     };
     Head {
         workflow: instance.workflow.clone(),

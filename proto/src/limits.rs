@@ -77,26 +77,53 @@ pub const VALUE_DEPTH: u32 = 256;
 /// can carry without starving others.
 pub const PAYLOAD_BYTES: usize = 16 << 20;
 
+/// Bytes one instance may hold (inputs, outputs and context of what is open; what several tasks share
+/// counts once), unless its process has less to spare: four of the largest payloads.
+pub const INSTANCE_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
+
+/// Bytes an instance may hold however little memory there is to spare: what fills a process is large.
+pub const INSTANCE_FLOOR_BYTES: u64 = 256 << 10;
+
+/// Bytes that waiting instances may keep in memory in one partition; beyond it those that are not small
+/// are read from the journal when something happens to them.
+pub const WAITING_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
+
+/// Bytes of commits that wait for the disk at most, over all partitions; one that is larger goes alone.
+pub const COMMIT_QUEUE_BYTES: usize = 2 * PAYLOAD_BYTES;
+
+/// Times in a row that the process may end while it works on one instance before that is set aside: two
+/// may be chance.
+pub const QUARANTINE_DEATHS: u32 = 3;
+
+/// Bytes of memory that instances may take at least, whatever a machine has: fewer would not let one of
+/// the largest through.
+pub const MEMORY_LEAST: u64 = 2 * INSTANCE_BYTES;
+
+/// Bytes of values in the facts of one turn of an instance before others get theirs, and in what one
+/// turn of a partition writes: one of the largest payloads, so that what waits for the disk is bounded.
+/// The step that goes beyond it is still taken.
+pub const TURN_BYTES: u64 = PAYLOAD_BYTES as u64;
+
 /// Steps of the flow one instance may take in one turn before others get theirs.
 pub const TURN_STEPS: u32 = 1_000;
 
 /// Steps of expressions after which an instance leaves the rest of its turn to the next one: some
 /// milliseconds. The evaluation in progress ends first.
-pub const TURN_EVALUATION_STEPS: u64 = 250_000;
+pub const TURN_EVALUATION_STEPS: u64 = 100_000;
 
 /// What the messages of one turn of a partition may cost together, in steps of expressions, before
 /// what is decided is written and others get their turn.
-pub const TURN_COST: u64 = 500_000;
+pub const TURN_COST: u64 = 100_000;
 
 /// What deciding on one message costs beside its expressions, in steps.
-pub const MESSAGE_COST: u64 = 1_000;
+pub const MESSAGE_COST: u64 = 100;
 
 /// What reading an instance from the journal costs, in steps.
-pub const LOAD_COST: u64 = 4_000;
+pub const LOAD_COST: u64 = 1_000;
 
 /// Steps one listening task may take to tell whether an event is for it. A dearer filter does not
 /// match: no event may be held up by one of many that listen.
-pub const FILTER_STEPS: u64 = 200_000;
+pub const FILTER_STEPS: u64 = 50_000;
 
 /// Steps that all who listen in one namespace, in one partition, may take together for one event;
 /// past it each has [`FILTER_LEAST_STEPS`] left, which does for all but a few filters.
@@ -105,15 +132,15 @@ pub const EVENT_STEPS: u64 = 10_000_000;
 /// Steps that are left for each listening task, however many others listen.
 pub const FILTER_LEAST_STEPS: u64 = 1_000;
 
-/// Bytes of a compiled pattern of a filter that costs little to make.
+/// Bytes of a compiled pattern of a filter that is made in some tens of microseconds.
 pub const PATTERN_BYTES_CHEAP: usize = 32 << 10;
 
 /// Steps that all listening tasks of one instance may take together for one event, before each has
 /// [`FILTER_LEAST_STEPS`] left: an instance is decided on as a whole.
-pub const INSTANCE_FILTER_STEPS: u64 = 1_000_000;
+pub const INSTANCE_FILTER_STEPS: u64 = 200_000;
 
 /// What such a pattern costs, and what a larger one costs, in steps.
-pub const PATTERN_COSTS: (u64, u64) = (500, 100_000);
+pub const PATTERN_COSTS: (u64, u64) = (500, 40_000);
 
 /// Instances that may be open at once of those that one root has started, directly or through others,
 /// unless configured: a hundred megabytes of them.
@@ -126,6 +153,15 @@ pub const NAMESPACE_STARTS: usize = 50_000;
 /// Milliseconds a child waits for room under these quotas before its parent gets an error: a burst
 /// passes, a workflow that starts itself without end is told.
 pub const PARKED_MS: u64 = 60_000;
+
+/// Children that may wait so in one partition; past it their parents get the error at once.
+pub const PARKED: usize = 100_000;
+
+/// Workflows, namespaces and roots that may be suspended at once: each start looks at them.
+pub const SUSPENSIONS: usize = 10_000;
+
+/// Cancelled roots that are remembered for starts that were on their way, which takes seconds.
+pub const CANCELLED_ROOTS: usize = 10_000;
 
 /// Milliseconds between two looks whether children that wait can start.
 pub const PARKED_AGAIN_MS: u64 = 50;

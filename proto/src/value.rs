@@ -281,6 +281,19 @@ impl Value {
         }
     }
 
+    /// Where what it shares with its clones lies: the same number for two values that live at the
+    /// same time says that they are one. `None` for what is copied.
+    #[must_use]
+    pub fn address(&self) -> Option<usize> {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => None,
+            Self::Big(text) | Self::String(text) => Some(Arc::as_ptr(text).addr()),
+            Self::Array(array) => Some(Arc::as_ptr(array).addr()),
+            Self::Object(object) => Some(Arc::as_ptr(object).addr()),
+            Self::Sealed(sealed) => Some(Arc::as_ptr(sealed).addr()),
+        }
+    }
+
     /// Approximate bytes this value takes, counting shared parts as often as they appear.
     #[must_use]
     pub fn weight(&self) -> u64 {

@@ -1,9 +1,12 @@
 //! The HTTP API of a running `windlass dev`.
 
+mod clock;
 mod control;
 mod events;
 mod lists;
+mod numbers;
 mod problems;
+mod schemas;
 mod starts;
 mod watch;
 

@@ -6,6 +6,7 @@
 
 mod connections;
 mod filters;
+mod memory;
 mod spawn;
 mod victim;
 

@@ -14,6 +14,7 @@ mod oracle;
 mod outside;
 mod regression;
 mod run;
+mod turns;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -24,6 +24,7 @@ use crate::code::NOT_STARTED;
 use crate::definition;
 use crate::embedded::{PARTITIONS, StartError};
 use crate::error::CliError;
+use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, duration};
 use crate::secrets::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
@@ -74,6 +75,8 @@ struct RunArgs {
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
+    #[command(flatten)]
+    memory: MemoryOptions,
     #[command(flatten)]
     events: EventArgs,
     #[command(flatten)]
@@ -174,11 +177,17 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
     let quotas = args.quotas.quotas();
-    let options =
-        Options { retention, losses: Some(args.max_losses), quotas, ..Options::default() };
     let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
     let missing = args.identity.journal.missing();
     let settings = sled::Options { partitions: PARTITIONS, missing, ..sled::Options::default() };
+    let options = Options {
+        retention,
+        losses: Some(args.max_losses),
+        quotas,
+        memory: Some(args.memory.budget()),
+        data_dir: Some(data_dir.clone()),
+        ..Options::default()
+    };
     let identity = args.task_identity.options(&bound.url());
     let secrets = args.secrets.options(Some(&data_dir), identity);
     let events = Events::open(&bus, events, &runtime);

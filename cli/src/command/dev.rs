@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::definition;
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
+use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, WorkerOptions};
 use crate::secrets::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
@@ -30,6 +31,8 @@ pub(crate) struct Args {
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
+    #[command(flatten)]
+    memory: MemoryOptions,
     #[command(flatten)]
     serve: ServeOptions,
     #[command(flatten)]
@@ -61,6 +64,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         quotas: args.quotas.quotas(),
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),
+        memory: args.memory,
     };
     let embedded = embedded::open(options).await?;
     let served = bound.serve(&embedded.coordinator, definitions).await;

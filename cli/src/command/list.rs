@@ -93,7 +93,10 @@ fn row(item: &Json) -> Vec<String> {
             text(&workflow["name"]),
             text(&workflow["version"])
         ),
-        text(&item["status"]),
+        match (item["status"].as_str(), item["error"].is_object()) {
+            (Some("suspended"), true) => "suspended (quarantined)".to_owned(),
+            _ => text(&item["status"]),
+        },
         text(&item["startedAt"]),
         text(&item["endedAt"]),
         labels.join(","),

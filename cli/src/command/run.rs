@@ -18,6 +18,7 @@ use crate::code::{CANCELLED, TIMED_OUT};
 use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
+use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, Remote, WorkerOptions, duration};
 use crate::secrets::SecretArgs;
 use crate::{input, output, progress, signal};
@@ -88,9 +89,18 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let (data_dir, journal) = (args.data_dir, args.journal);
     let (worker, retention) = (args.worker, None);
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
-    let quotas = StartQuotas::default();
-    let options =
-        EmbeddedOptions { data_dir, journal, worker, files, retention, quotas, secrets, identity };
+    let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
+    let options = EmbeddedOptions {
+        data_dir,
+        journal,
+        worker,
+        files,
+        retention,
+        quotas,
+        secrets,
+        identity,
+        memory,
+    };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

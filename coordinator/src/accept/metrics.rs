@@ -133,13 +133,21 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let help = "Audit events that are not on disk; past a limit no more secrets are read.";
     let waiting = api.coordinator.audit_waiting();
     text.single("windlass_audit_events_waiting", "gauge", help, waiting as u64);
-    let room = api.coordinator.room();
+    let room = api.coordinator.disk_room();
     let help = "1 while the journal's disk is full and nothing new is taken up.";
     text.single("windlass_journal_paused", "gauge", help, u64::from(room.paused));
     if let Some(free) = room.free_bytes {
         let help = "Bytes free on the journal's disk.";
         text.single("windlass_journal_disk_free_bytes", "gauge", help, free);
     }
+    let (used, budget) = api.coordinator.memory();
+    let help = "Bytes that instances, and what waits for them, take of the memory.";
+    text.single("windlass_memory_bytes", "gauge", help, used);
+    let help = "Bytes that they may take; starts are refused from three quarters of it on.";
+    text.single("windlass_memory_budget_bytes", "gauge", help, budget);
+    let help = "Instances set aside at the start, because the process had ended over them.";
+    let name = "windlass_instances_quarantined_total";
+    text.single(name, "counter", help, api.coordinator.quarantined());
     (kind, text.0).into_response()
 }
 

@@ -134,11 +134,12 @@ impl From<CoordinatorError> for ApiProblem {
                 Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }
             }
             CoordinatorError::Suspended(_) => Self::new(Code::Suspended, detail),
-            CoordinatorError::Already { .. } | CoordinatorError::NotARoot { .. } => {
-                Self::new(Code::Conflict, detail)
-            }
+            CoordinatorError::Already { .. }
+            | CoordinatorError::NotARoot { .. }
+            | CoordinatorError::TooManySuspensions => Self::new(Code::Conflict, detail),
             CoordinatorError::Conflict { .. } => Self::new(Code::Conflict, detail),
             CoordinatorError::Overloaded(wait) => Self::overloaded(&detail, wait),
+            CoordinatorError::OutOfMemory(_, wait) => Self::overloaded(&detail, wait),
             CoordinatorError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
             CoordinatorError::Journal(error) => Self {
                 retry_after: matches!(error, JournalError::NoRoom { .. }).then_some(ROOM_AGAIN),

@@ -118,7 +118,7 @@ pub struct Summary {
     /// The instance at the top of the chain of starts, where another one has started this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-    /// The error, once faulted.
+    /// The error, once faulted; of a suspended instance, why it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub error: Option<Problem>,

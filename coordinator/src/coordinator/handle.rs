@@ -28,8 +28,9 @@ use crate::events::EventsView;
 use crate::fleet::FleetView;
 use crate::history::Teller;
 use crate::journal::{
-    Filter, Head, Journal, JournalError, Page, Room, StoredDefinition, StoredInstance,
+    Filter, Head, Journal, JournalError, Page, Room, Status, StoredDefinition, StoredInstance,
 };
+use crate::memory::Full;
 use crate::partition::{
     Done, EventTicket, Message, NewInstance, Refusal, StartReply, Watch, World,
 };
@@ -176,6 +177,7 @@ impl Coordinator {
         if !self.runtime.links.admits(namespace) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
+        self.room(&start.workflow.namespace, start.input.weight())?;
         let plan = self.plan(&start.workflow).await?;
         check_input(&plan, &start.input).await?;
         let id = instance_id(&start);
@@ -196,6 +198,31 @@ impl Coordinator {
         let message = Message::Start(Box::new(new));
         let StartReply { repeated } = self.ask(id, message, answer).await?;
         Ok(Started { id, repeated })
+    }
+
+    /// Whether an instance, or an event for all, may be taken in.
+    fn room(&self, namespace: &str, bytes: u64) -> Result<(), CoordinatorError> {
+        self.runtime.links.memory.admit(namespace, bytes).map_err(|full| {
+            let what = match full {
+                Full::Process => "the instances in memory take as much as they may",
+                Full::Namespace => {
+                    "the instances of this namespace take as much memory as they may"
+                }
+            };
+            CoordinatorError::OutOfMemory(what, RETRY_AFTER)
+        })
+    }
+
+    /// Bytes that instances take of the memory, and how many they may take.
+    #[must_use]
+    pub fn memory(&self) -> (u64, u64) {
+        (self.runtime.links.memory.used(), self.runtime.links.memory.budget())
+    }
+
+    /// Instances set aside since the start, because the process had ended over them.
+    #[must_use]
+    pub fn quarantined(&self) -> u64 {
+        self.runtime.quarantine.aside()
     }
 
     async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
@@ -325,6 +352,10 @@ impl Coordinator {
         match self.ask(id, message, answer).await? {
             Ok(()) => Ok(()),
             Err(Refusal::Unknown) => Err(CoordinatorError::UnknownInstance(id)),
+            // Operators reach it.
+            Err(Refusal::Quarantined) => {
+                Err(CoordinatorError::Conflict { id, status: Status::Suspended, action })
+            }
             Err(Refusal::Rejected(_, status)) => {
                 Err(CoordinatorError::Conflict { id, status, action })
             }
@@ -390,13 +421,13 @@ impl Coordinator {
 
     /// How much room the journal has.
     #[must_use]
-    pub fn room(&self) -> Room {
+    pub fn disk_room(&self) -> Room {
         self.runtime.journal.room()
     }
 
     /// What would have to be written is refused before anything is decided, while there is no room.
     pub(super) fn needs_room(&self) -> Result<(), CoordinatorError> {
-        let room = self.room();
+        let room = self.disk_room();
         if !room.paused {
             return Ok(());
         }

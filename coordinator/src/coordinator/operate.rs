@@ -7,7 +7,7 @@ use windlass_proto::time::Timestamp;
 
 use super::handle::{blocking, instance_id};
 use super::{Coordinator, CoordinatorError, Start, Started};
-use crate::admission::Suspended;
+use crate::admission::{Outcome, Suspended};
 use crate::clock;
 use crate::journal::{Filter, Status};
 
@@ -24,8 +24,9 @@ impl Coordinator {
         self.needs_room()?;
         let (admission, asked) = (self.runtime.admission.clone(), what.clone());
         match blocking(move || admission.suspend(asked, clock::now())).await?? {
-            true => Ok(()),
-            false => Err(CoordinatorError::Already { what, state: "suspended" }),
+            Outcome::Done => Ok(()),
+            Outcome::Already => Err(CoordinatorError::Already { what, state: "suspended" }),
+            Outcome::TooMany => Err(CoordinatorError::TooManySuspensions),
         }
     }
 
@@ -83,7 +84,10 @@ impl Coordinator {
         };
         self.needs_room()?;
         let (admission, what) = (self.runtime.admission.clone(), Suspended::Root(root));
-        blocking(move || admission.suspend(what, clock::now())).await??;
+        let suspended = blocking(move || admission.suspend(what, clock::now())).await??;
+        if suspended == Outcome::TooMany {
+            return Err(CoordinatorError::TooManySuspensions);
+        }
         let own = self.cancel(root, reason).await.is_ok();
         let coordinator = self.clone();
         let cancelling = tokio::spawn(async move { coordinator.cancel_started(root, since).await });

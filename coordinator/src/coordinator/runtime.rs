@@ -18,9 +18,11 @@ use crate::events::{EventsView, Outlet};
 use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
+use crate::memory::Memory;
 use crate::partition::{
     Filters, Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
 };
+use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
@@ -38,6 +40,7 @@ pub(super) struct Runtime {
     pub(super) filters: Arc<Filters>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
+    pub(super) quarantine: Arc<Quarantine>,
 }
 
 /// The ways between partitions, workers and definitions.
@@ -47,6 +50,7 @@ pub(super) struct Links {
     pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) memory: Arc<Memory>,
     queue: Arc<dyn Queue>,
     outlet: Option<Arc<Outlet>>,
 }
@@ -127,6 +131,14 @@ impl Runtime {
             Some(secrets) => secrets,
             None => Arc::new(in_memory()?),
         };
+        let quarantine = match &options.data_dir {
+            Some(directory) => Quarantine::open(directory).map_err(|error| {
+                JournalError::Store(format!("{}: {error}", directory.display()))
+            })?,
+            None => Quarantine::default(),
+        };
+        let quarantine = Arc::new(quarantine);
+        let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
@@ -138,12 +150,20 @@ impl Runtime {
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
-            (0..journal.partitions()).map(|_| mailbox()).unzip();
+            (0..journal.partitions()).map(|_| mailbox(memory.clone())).unzip();
         let inboxes: Arc<[Inbox]> = inboxes.into();
         let Outside { queue, outlet } = outside(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
         let known = catalog.clone();
-        let links = Arc::new(Links { recovering, inboxes, catalog: known, secrets, queue, outlet });
+        let links = Arc::new(Links {
+            recovering,
+            inboxes,
+            catalog: known,
+            secrets,
+            queue,
+            outlet,
+            memory: memory.clone(),
+        });
         let runtime = Self {
             links: links.clone(),
             journal: journal.clone(),
@@ -154,12 +174,14 @@ impl Runtime {
             filters: Arc::default(),
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
+            quarantine: quarantine.clone(),
         };
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal.clone(), stopping, failed)?;
         let filters = runtime.filters.clone();
         let admission = runtime.admission.clone();
-        let shared = Shared { journal, catalog, epoch, losses, admission, filters };
+        let shared =
+            Shared { journal, catalog, epoch, losses, memory, quarantine, admission, filters };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {
                 world: links.clone(),
@@ -224,6 +246,7 @@ impl Runtime {
         }
         self.committer.close();
         self.links.secrets.audit.flush();
+        self.quarantine.close();
     }
 }
 

@@ -43,7 +43,7 @@ impl Turn<'_> {
             Body::Dispatched { delivery: live } if *live == delivery => {
                 self.answered = Some(id);
                 self.used(id, secrets);
-                match result {
+                match result.and_then(|it| self.room_for(&[&it]).map(|()| it)) {
                     Ok(output) => self.performed(id, output),
                     Err(problem) => self.fail(id, problem),
                 }
@@ -52,7 +52,7 @@ impl Turn<'_> {
                 let (field, value, flow) = (*field, value.clone(), *flow);
                 self.answered = Some(id);
                 self.used(id, secrets);
-                match result {
+                match result.and_then(|it| self.room_for(&[&it]).map(|()| it)) {
                     Ok(evaluated) => {
                         self.evaluated = Some((id, field, evaluated));
                         self.resume_evaluation(id, field, value, flow);

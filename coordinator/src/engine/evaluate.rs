@@ -120,7 +120,9 @@ impl Turn<'_> {
             return Err(Unevaluated::Secret);
         }
         let scope = self.scope(frame, locals);
-        Ok(template.evaluate(input, &scope, budget)?)
+        let value = template.evaluate(input, &scope, budget)?;
+        self.room_for(&[&value])?;
+        Ok(value)
     }
 
     /// Expands the type of an error for a frame; a `{name}` without a property stays as it is.

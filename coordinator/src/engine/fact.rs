@@ -349,6 +349,9 @@ pub enum Fact {
     /// An operator let it go on.
     #[serde(rename = "R")]
     Resumed,
+    /// It is suspended because the process ended again and again while it worked on it.
+    #[serde(rename = "q")]
+    Quarantined(Arc<str>),
     /// It ended with an output.
     #[serde(rename = "D")]
     Completed(Value),
@@ -358,6 +361,58 @@ pub enum Fact {
     /// An operator ended it.
     #[serde(rename = "Q")]
     Cancelled(Option<Arc<str>>),
+}
+
+impl Fact {
+    /// Approximate bytes of the values in it.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let of = |value: &Option<Value>| value.as_ref().map_or(0, Value::weight);
+        let named = |values: &[(Arc<str>, Value)]| values.iter().map(|it| it.1.weight()).sum();
+        match self {
+            Self::Started { input: value, .. }
+            | Self::InputTransformed(value)
+            | Self::TaskInput { input: value, .. }
+            | Self::EvaluationRequested { value, .. }
+            | Self::LoopBegan { items: value, .. }
+            | Self::ContextMerged { context: value, .. }
+            | Self::ChildStarted { input: value, .. }
+            | Self::ExtensionsBegan { value, .. }
+            | Self::Completed(value) => value.weight(),
+            Self::TaskOpened { raw: value, .. } | Self::SequenceBegan { value, .. } => of(value),
+            Self::TaskCompleted { output, context, .. } => of(output) + of(context),
+            Self::ItemEnded { output, context, .. } => output.weight() + of(context),
+            Self::Emitted { event, .. } => event.envelope().weight(),
+            Self::Subscribed { expectations, .. } => named(expectations),
+            Self::EventConsumed { item, correlations, .. } => of(item) + named(correlations),
+            Self::TaskSkipped { .. }
+            | Self::Dispatched { .. }
+            | Self::DeliveryLost { .. }
+            | Self::SecretsUsed { .. }
+            | Self::TaskFaulted { .. }
+            | Self::Iterated { .. }
+            | Self::Forked { .. }
+            | Self::BranchFaulted { .. }
+            | Self::AttemptBegan { .. }
+            | Self::RetryScheduled { .. }
+            | Self::Caught { .. }
+            | Self::TimerSet { .. }
+            | Self::TimerFired { .. }
+            | Self::ItemBegan { .. }
+            | Self::ListenClosed { .. }
+            | Self::ExtensionBegan { .. }
+            | Self::ExtensionsEnded { .. }
+            | Self::ChildAbandoned { .. }
+            | Self::ChildGone { .. }
+            | Self::Yielded(_)
+            | Self::Continued
+            | Self::Suspended
+            | Self::Quarantined(_)
+            | Self::Resumed
+            | Self::Faulted(_)
+            | Self::Cancelled(_) => 0,
+        }
+    }
 }
 
 /// What a timer is for.

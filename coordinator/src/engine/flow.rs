@@ -153,7 +153,7 @@ impl<'a> Turn<'a> {
             );
             return Err(Problem::new(Standard::Runtime, detail));
         }
-        Ok(())
+        self.room_for_frame()
     }
 
     /// The task's beginning: timeout, then input; a dispatched task goes to a worker.

@@ -74,6 +74,11 @@ pub enum Input {
     },
     /// An operator stops it for a while.
     Suspend,
+    /// The process ended over it too often: it is suspended until an operator lets it go on.
+    Quarantine {
+        /// Why, for people.
+        reason: Arc<str>,
+    },
     /// An operator lets it go on.
     Resume,
 }

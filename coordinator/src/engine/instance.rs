@@ -1,6 +1,7 @@
 //! The state of one instance, and how facts change it.
 
 mod evolve;
+mod held;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
+
+pub use held::Held;
+pub(super) use held::{FRAME_BYTES, SHARED_BYTES};
 
 use super::fact::TimerPurpose;
 use crate::journal::Status;
@@ -67,9 +71,19 @@ pub struct Instance {
     /// one, from 0 to 9.
     #[serde(default = "default_priority")]
     pub priority: u8,
+    /// Why it is suspended, where the process did it. Snapshots from before there was that lack it.
+    #[serde(default)]
+    pub quarantine: Option<Arc<str>>,
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
+    /// What it holds, in bytes; follows from the state.
+    #[serde(skip)]
+    pub held: Held,
+    /// Bytes it may hold before a task that adds to it fails: what its owner has to spare. Not part
+    /// of the state.
+    #[serde(skip, default = "allowance")]
+    pub allowance: u64,
 }
 
 /// The parent of a child instance.
@@ -199,6 +213,10 @@ pub struct Frame {
 /// What facts and snapshots stand for that were written before there were priorities.
 pub(super) fn default_priority() -> u8 {
     limits::DEFAULT_PRIORITY
+}
+
+fn allowance() -> u64 {
+    limits::INSTANCE_BYTES
 }
 
 /// What a visit is doing.
@@ -474,8 +492,18 @@ impl Instance {
             abandoned: BTreeSet::new(),
             outstanding: 0,
             priority: default_priority(),
+            quarantine: None,
             changes: Changes::default(),
+            held: Held::default(),
+            allowance: allowance(),
         }
+        .counted()
+    }
+
+    /// With what it holds counted.
+    fn counted(mut self) -> Self {
+        self.held = self.recount();
+        self
     }
 
     /// Where it stands, in the specification's words.
@@ -513,7 +541,10 @@ impl Instance {
     /// # Errors
     /// When they are not what [`Instance::to_bytes`] writes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, super::FactError> {
-        rmp_serde::from_slice(bytes).map_err(|error| super::FactError(error.to_string()))
+        let read: Result<Self, _> = rmp_serde::from_slice(bytes);
+        let mut instance = read.map_err(|error| super::FactError(error.to_string()))?;
+        instance.share();
+        Ok(instance.counted())
     }
 
     /// The frame, if it is open.

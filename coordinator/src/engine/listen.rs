@@ -149,11 +149,12 @@ impl<'a> Turn<'a> {
             return false;
         };
         let last = is_satisfied(&listen.strategy, &state.matched, filter);
-        if let Err(problem) = room_for_event(state) {
+        let item = read(event, listen.read);
+        if let Err(problem) = room_for_event(state).and_then(|()| self.room_for(&[&item])) {
             self.fail(id, problem);
             return true;
         }
-        let (frame, item) = (id, Some(read(event, listen.read)));
+        let (frame, item) = (id, Some(item));
         self.record(Fact::EventConsumed { frame, filter, item, correlations, last });
         self.steps.push_back(Step::NextItem { frame });
         true
@@ -197,7 +198,8 @@ impl<'a> Turn<'a> {
         if state.queue.is_empty() {
             if state.closed {
                 let outputs = Value::array(state.outputs.clone());
-                match fit(&outputs, "the output of `listen`") {
+                let fits = fit(&outputs, "the output of `listen`");
+                match fits.and_then(|()| self.room_for(&[&outputs])) {
                     Ok(()) => self.finish_task(id, outputs, None),
                     Err(problem) => self.fail(id, problem),
                 }

@@ -18,6 +18,7 @@ mod fuzz;
 mod iterate;
 mod listen;
 mod losses;
+mod memory;
 mod operate;
 mod order;
 mod raise;

@@ -46,6 +46,8 @@ pub(super) struct Turn<'a> {
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     budget: u32,
+    /// Bytes of the values in `facts`.
+    bytes: u64,
     /// Steps of expressions of this thread when the turn began.
     began: u64,
     /// Steps that are left to tell whether an event is waited for, in all and for the task that is
@@ -176,6 +178,7 @@ impl<'a> Turn<'a> {
             facts: Vec::new(),
             effects: Vec::new(),
             budget: limits::TURN_STEPS,
+            bytes: 0,
             began: steps_taken(),
             offering: Cell::new(limits::INSTANCE_FILTER_STEPS),
             filtering: Cell::new(0),
@@ -187,6 +190,7 @@ impl<'a> Turn<'a> {
     /// Keeps a fact and applies it.
     pub(super) fn record(&mut self, fact: Fact) {
         self.state.evolve(self.at, &fact);
+        self.bytes = self.bytes.saturating_add(fact.weight());
         self.facts.push(fact);
     }
 
@@ -227,6 +231,10 @@ impl<'a> Turn<'a> {
             Input::Cancel { reason } => self.end(Ending::Cancelled(reason)),
             Input::Suspend if self.state.suspended => return Err(Rejection::WrongStatus),
             Input::Suspend => self.record(Fact::Suspended),
+            Input::Quarantine { .. } if self.state.quarantine.is_some() => {
+                return Err(Rejection::WrongStatus);
+            }
+            Input::Quarantine { reason } => self.record(Fact::Quarantined(reason)),
             Input::Resume if !self.state.suspended => return Err(Rejection::WrongStatus),
             Input::Resume => {
                 self.record(Fact::Resumed);
@@ -314,7 +322,13 @@ impl<'a> Turn<'a> {
             | Effect::StartChild { parent: Parent { frame, .. }, .. } => frames.contains_key(frame),
             _ => true,
         });
+        debug_assert_eq!(self.state.held, self.state.clone().recount(), "what it holds");
         Decision { facts: self.facts, effects: self.effects }
+    }
+
+    /// True when others must have their turn: what one turn decides waits in memory for the disk.
+    fn is_spent(&self) -> bool {
+        self.budget == 0 || self.bytes >= limits::TURN_BYTES
     }
 
     /// Takes back what this turn would have asked for a visit that the same turn closed: what nobody
@@ -347,7 +361,7 @@ impl<'a> Turn<'a> {
             }
             // One step at least, or the instance would never get on.
             let spent = steps_taken().wrapping_sub(self.began) > limits::TURN_EVALUATION_STEPS;
-            let spent = self.budget == 0 || (spent && self.budget < limits::TURN_STEPS);
+            let spent = self.is_spent() || (spent && self.budget < limits::TURN_STEPS);
             if spent || self.state.suspended {
                 self.leave_over();
                 return;

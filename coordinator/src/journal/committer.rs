@@ -6,10 +6,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use windlass_proto::limits::{GROUP_BYTES, GROUP_RECORDS};
+use windlass_proto::limits::{COMMIT_QUEUE_BYTES, GROUP_BYTES, GROUP_RECORDS};
 
 use super::{Commit, InstanceWrite, Journal, JournalError};
 
@@ -25,7 +25,30 @@ pub struct Committer;
 pub struct CommitterHandle {
     sender: SyncSender<Message>,
     closed: Arc<AtomicBool>,
+    queued: Arc<Queued>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// Bytes of the commits that wait or are being written.
+#[derive(Default)]
+struct Queued {
+    bytes: Mutex<usize>,
+    fewer: Condvar,
+}
+
+impl Queued {
+    /// Waits until there is room.
+    fn enter(&self, bytes: usize) {
+        let queued = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |queued: &mut usize| *queued > 0 && *queued + bytes > COMMIT_QUEUE_BYTES;
+        let waited = self.fewer.wait_while(queued, full);
+        *waited.unwrap_or_else(PoisonError::into_inner) += bytes;
+    }
+
+    fn leave(&self, bytes: usize) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
+        self.fewer.notify_all();
+    }
 }
 
 enum Message {
@@ -70,27 +93,34 @@ impl Committer {
         queue_bound: usize,
     ) -> Result<CommitterHandle, JournalError> {
         let (sender, receiver) = mpsc::sync_channel(queue_bound.max(1));
+        let queued = Arc::new(Queued::default());
+        let leaving = queued.clone();
         let thread = thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&*journal, &receiver))
+            .spawn(move || run(&*journal, &receiver, &leaving))
             .map_err(|error| JournalError::Store(format!("no thread to write: {error}")))?;
         Ok(CommitterHandle {
             sender,
             closed: Arc::default(),
+            queued,
             thread: Arc::new(Mutex::new(Some(thread))),
         })
     }
 }
 
 impl CommitterHandle {
-    /// Hands over a commit; blocks while the queue is full. `on_durable` runs on the committer's
+    /// Hands over a commit; blocks while the queue is full, by number or by bytes. `on_durable` runs on the committer's
     /// thread, in the order of submission, and must not block or call `submit`. It gets an error
     /// when the journal failed, now or earlier, or when the committer is closed.
     pub fn submit(&self, commit: Commit, on_durable: OnDurable) {
         let pending = Pending(Some(on_durable));
         if !self.closed.load(Ordering::Acquire) {
+            let bytes = weight(&commit);
+            self.queued.enter(bytes);
             // What cannot be sent any more is dropped, and so answered.
-            let _ = self.sender.send(Message::Commit(commit, pending));
+            if self.sender.send(Message::Commit(commit, pending)).is_err() {
+                self.queued.leave(bytes);
+            }
         }
     }
 
@@ -108,7 +138,7 @@ impl CommitterHandle {
     }
 }
 
-fn run(journal: &dyn Journal, receiver: &Receiver<Message>) {
+fn run(journal: &dyn Journal, receiver: &Receiver<Message>, queued: &Queued) {
     let mut failed: Option<Arc<JournalError>> = None;
     let mut commits = Vec::new();
     let mut pending = Vec::new();
@@ -118,7 +148,7 @@ fn run(journal: &dyn Journal, receiver: &Receiver<Message>) {
         if failed.is_none() && !commits.is_empty() {
             failed = write(journal, &commits).err().map(Arc::new);
         }
-        commits.clear();
+        queued.leave(commits.drain(..).map(|commit| weight(&commit)).sum());
         for pending in pending.drain(..) {
             pending.answer(failed.as_ref());
         }

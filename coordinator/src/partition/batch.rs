@@ -1,6 +1,7 @@
 //! What one turn hands over.
 
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use super::release::Release;
@@ -18,12 +19,19 @@ pub struct Batch {
     pub(super) now: Timestamp,
     /// Instances with new facts, in order of first touch.
     pub(super) touched: Vec<InstanceId>,
+    /// Bytes of the new facts.
+    pub(super) bytes: u64,
 }
 
 impl Batch {
     pub(super) fn new(partition: PartitionId, number: u64, now: Timestamp) -> Self {
         let commit = Commit { partition, ..Commit::default() };
-        Self { number, commit, releases: Vec::new(), now, touched: Vec::new() }
+        Self { number, commit, releases: Vec::new(), now, touched: Vec::new(), bytes: 0 }
+    }
+
+    /// True when the turn should end: what it decided waits in memory for the disk.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= limits::TURN_BYTES
     }
 
     /// True when there is nothing to write and nothing to let go.

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use windlass_proto::expression::steps_taken;
 use windlass_proto::id::{Digest, FrameId, InstanceId};
+use windlass_proto::limits::{MESSAGE_COST, TURN_COST};
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::message::{Message, NewInstance, Refusal, Reply, StartReply, Watch};
+use super::quarantine::reaches;
 use super::release::Release;
 use super::{Batch, Partition, Resident};
 use crate::engine::{
@@ -14,6 +17,7 @@ use crate::engine::{
 };
 use crate::events::lifecycle::Level;
 use crate::journal::{JournalError, TimerKey};
+use crate::quarantine::UNREAD;
 
 /// Timers fired in one turn at most.
 const TURN_TIMERS: usize = 256;
@@ -55,14 +59,26 @@ impl Partition {
 
     /// The instance, from memory or from the journal.
     pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
+        let quarantine = &self.shared.quarantine;
+        if self.residents.get(id).is_none() {
+            quarantine.begin(self.id, id, UNREAD);
+        }
         let catalog = &self.shared.catalog;
         let plan_of = |digest: &Digest| plan_of(catalog, digest);
-        self.residents.load(id, &*self.shared.journal, plan_of)
+        let loaded =
+            self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
+        if let Some(resident) = &loaded {
+            quarantine.begin(self.id, id, resident.instance.sequence);
+        }
+        Ok(loaded)
     }
 
     fn start(&mut self, batch: &mut Batch, start: NewInstance) -> Result<(), JournalError> {
         if self.load(start.id)?.is_some() {
             return self.started(batch, start, true);
+        }
+        if self.refuse_child(batch, &start) {
+            return Ok(());
         }
         match self.admits(batch, start) {
             Some(start) => self.create(batch, start),
@@ -80,7 +96,8 @@ impl Partition {
         let (input, labels) = (std::mem::take(&mut start.input), std::mem::take(&mut start.labels));
         let (parent, priority) = (start.parent, start.priority);
         let (instance, decision) = engine::create(&plan, id, now, input, parent, labels, priority);
-        self.residents.insert(Resident::new(instance, plan));
+        let charge = self.shared.memory.of_instance(&plan.id.namespace);
+        self.residents.insert(Resident::new(instance, plan, charge));
         self.apply(batch, id, decision)?;
         self.started(batch, start, false)
     }
@@ -138,14 +155,26 @@ impl Partition {
     ) -> Result<Reply, JournalError> {
         let now = batch.now;
         let level = self.lifecycle;
+        if self.is_untouchable(id) && !reaches(&input) {
+            return Ok(Err(Refusal::Quarantined));
+        }
         let Some(resident) = self.load(id)? else { return Ok(Err(Refusal::Unknown)) };
+        let aside = resident.instance.quarantine.is_some();
+        if aside && !reaches(&input) {
+            return Ok(Err(Refusal::Quarantined));
+        }
+        let resumed = aside && matches!(input, Input::Resume);
         if level != Level::Off {
             resident.note(level);
         }
         let plan = resident.plan.clone();
+        resident.limit();
         match engine::decide(&plan, &mut resident.instance, now, input) {
             Ok(decision) => {
                 self.apply(batch, id, decision)?;
+                if resumed {
+                    self.let_go(batch, id)?;
+                }
                 Ok(Ok(()))
             }
             Err(rejection) => {
@@ -155,37 +184,57 @@ impl Partition {
         }
     }
 
-    /// Sends again what an instance waits for from outside.
+    /// Sends again what an instance waits for from outside; returns the bytes that it holds.
     pub(super) fn recover_instance(
         &mut self,
         batch: &mut Batch,
         id: InstanceId,
-    ) -> Result<(), JournalError> {
+    ) -> Result<u64, JournalError> {
         let now = batch.now;
         let level = self.lifecycle;
-        let Some(resident) = self.load(id)? else { return Ok(()) };
+        if self.is_untouchable(id) {
+            return Ok(0);
+        }
+        let Some(resident) = self.load(id)? else { return Ok(0) };
+        let (plan, parent) = (resident.plan.clone(), resident.instance.parent);
+        let (quarantined, ended) =
+            (resident.instance.quarantine.is_some(), resident.instance.ending.is_some());
+        if let (Some(parent), false) = (parent, ended) {
+            self.shared.admission.readmit(id, parent.root(), &plan.id.namespace);
+        }
+        let Some(resident) = self.residents.get_mut(id) else { return Ok(0) };
+        if quarantined {
+            return Ok(0);
+        }
+        let held = resident.instance.held.bytes();
         if level != Level::Off {
             resident.note(level);
         }
-        let plan = resident.plan.clone();
-        if let (Some(parent), None) = (resident.instance.parent, &resident.instance.ending) {
-            self.shared.admission.readmit(id, parent.root(), &plan.id.namespace);
-        }
-        let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
         let decision = engine::recover(&plan, &mut resident.instance, now);
-        self.apply(batch, id, decision)
+        self.apply(batch, id, decision)?;
+        Ok(held)
     }
 
     /// Fires the timers that are due.
     pub(super) fn fire_timers(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
-        for key in self.timers.take_due(batch.now, TURN_TIMERS) {
+        // As much again as messages may cost: neither keeps the other waiting.
+        let most = self.cost + TURN_COST;
+        for _ in 0..TURN_TIMERS {
+            if self.cost >= most || batch.is_full() {
+                break;
+            }
+            let Some(key) = self.timers.take_due(batch.now) else { break };
+            let before = steps_taken();
             let fired = Input::TimerFired { timer: key.timer };
             match self.input(batch, key.instance, fired)? {
                 Ok(()) => {}
                 // The timer was cleared by something else; its index entry goes with that.
                 Err(Refusal::Rejected(Rejection::Stale | Rejection::Ended, _)) => {}
+                // It is set again when the instance goes on.
+                Err(Refusal::Quarantined) => {}
                 Err(_) => batch.commit.timers_cleared.push(key),
             }
+            self.cost += steps_taken().wrapping_sub(before) + MESSAGE_COST;
         }
         Ok(())
     }
@@ -201,9 +250,14 @@ impl Partition {
         if self.lifecycle != Level::Off {
             resident.tell(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
         }
-        if !decision.facts.is_empty() && resident.keep(batch.now, decision.facts)? {
-            batch.touched.push(id);
+        if !decision.facts.is_empty() {
+            let (first, bytes) = resident.keep(batch.now, decision.facts)?;
+            batch.bytes += bytes;
+            if first {
+                batch.touched.push(id);
+            }
         }
+        self.residents.count(id);
         self.index(batch, id)?;
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
         let sender = Sender {

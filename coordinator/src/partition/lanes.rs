@@ -10,6 +10,7 @@ use windlass_proto::id::InstanceId;
 
 use super::events::Offer;
 use super::message::Message;
+use crate::memory::Charge;
 
 /// A row of messages that are decided one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,8 +27,8 @@ pub(super) enum Lane {
 
 /// Something to decide on.
 pub(super) enum Item {
-    /// A message.
-    Message(Message),
+    /// A message, with the memory it takes in line where that is much.
+    Message(Message, Option<Charge>),
     /// What is left to do for an event.
     Offer(Box<Offer>),
 }
@@ -41,6 +42,8 @@ pub(super) struct Lanes {
     /// Where the instances are that something waits for, and how much.
     places: HashMap<InstanceId, (Lane, usize)>,
     length: usize,
+    /// True when the last one was for an operator.
+    operated: bool,
 }
 
 impl Lanes {
@@ -54,12 +57,12 @@ impl Lanes {
         self.places.get(&instance).map(|(lane, _)| lane.clone())
     }
 
-    /// Puts a message in line; `instance` is the one among whose messages it keeps its place.
-    pub(super) fn push(&mut self, lane: Lane, instance: Option<InstanceId>, message: Message) {
+    /// Puts something in line; `instance` is the one among whose messages it keeps its place.
+    pub(super) fn push(&mut self, lane: Lane, instance: Option<InstanceId>, item: Item) {
         if let Some(instance) = instance {
             self.places.entry(instance).or_insert_with(|| (lane.clone(), 0)).1 += 1;
         }
-        self.row(lane).push_back((instance, Item::Message(message)));
+        self.row(lane).push_back((instance, item));
         self.length += 1;
     }
 
@@ -77,10 +80,12 @@ impl Lanes {
         row
     }
 
-    /// The next one: operators' first, then rows by turns.
+    /// The next one: one for operators, one for the row whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Item> {
-        let first = self.turns.iter().position(|it| *it == Lane::Operators).unwrap_or(0);
+        let wanted = |it: &Lane| (*it == Lane::Operators) != self.operated;
+        let first = self.turns.iter().position(wanted).unwrap_or(0);
         let lane = self.turns.remove(first)?;
+        self.operated = lane == Lane::Operators;
         let row = self.rows.get_mut(&lane)?;
         let (instance, item) = row.pop_front()?;
         if row.is_empty() {
@@ -126,13 +131,14 @@ mod tests {
 
     fn push(lanes: &mut Lanes, namespace: &str, number: u128) {
         let message = Message::EmitAgain { instance: id(number), frame: FrameId(0) };
-        lanes.push(Lane::Namespace(namespace.into()), Some(id(number)), message);
+        let lane = Lane::Namespace(namespace.into());
+        lanes.push(lane, Some(id(number)), Item::Message(message, None));
     }
 
     fn drain(lanes: &mut Lanes) -> Vec<u128> {
         std::iter::from_fn(|| lanes.pop())
             .map(|item| match item {
-                Item::Message(Message::EmitAgain { instance, .. }) => instance.0.as_u128(),
+                Item::Message(Message::EmitAgain { instance, .. }, _) => instance.0.as_u128(),
                 _ => 0,
             })
             .collect()
@@ -164,11 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn operators_go_first() {
+    fn operators_go_first_and_keep_nobody_out() {
         let mut lanes = Lanes::default();
         push(&mut lanes, "a", 1);
-        let message = Message::EmitAgain { instance: id(2), frame: FrameId(0) };
-        lanes.push(Lane::Operators, None, message);
-        assert_eq!(drain(&mut lanes), [2, 1]);
+        push(&mut lanes, "b", 2);
+        for number in 3..=6 {
+            let message = Message::EmitAgain { instance: id(number), frame: FrameId(0) };
+            lanes.push(Lane::Operators, None, Item::Message(message, None));
+        }
+        assert_eq!(drain(&mut lanes), [3, 1, 4, 2, 5, 6]);
     }
 }

@@ -11,7 +11,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
 use crate::coordinator::InstanceView;
-use crate::engine::{Ending, Input, Parent, Rejection};
+use crate::engine::{ChildOutcome, Ending, Input, Parent, Rejection};
 use crate::journal::Status;
 
 /// One message.
@@ -88,6 +88,28 @@ pub struct NewInstance {
     pub ended: Option<oneshot::Sender<Ending>>,
 }
 
+impl Message {
+    /// Approximate bytes of the data in it that only it holds.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::Start(start) => start.input.weight(),
+            Self::Reported(report) => report.result.as_ref().map_or(0, Value::weight),
+            Self::Input { input: Input::ChildEnded { outcome, .. }, .. } => match outcome {
+                ChildOutcome::Completed(output) => output.weight(),
+                ChildOutcome::Faulted(_) | ChildOutcome::Cancelled(_) => 0,
+            },
+            Self::Input { .. }
+            | Self::Event(_)
+            | Self::Lost { .. }
+            | Self::CancelChild { .. }
+            | Self::EmitAgain { .. }
+            | Self::Show { .. }
+            | Self::Watch { .. } => 0,
+        }
+    }
+}
+
 /// What became of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StartReply {
@@ -115,6 +137,8 @@ pub type Reply = Result<(), Refusal>;
 pub enum Refusal {
     /// There is no such instance.
     Unknown,
+    /// It is set aside: only an operator reaches it.
+    Quarantined,
     /// It changes nothing, as the instance stands.
     Rejected(Rejection, Status),
 }

@@ -74,7 +74,7 @@ impl Open {
     fn workflow(&mut self, fact: &Fact) -> Option<What> {
         match fact {
             Fact::Started { .. } => Some(What::Started),
-            Fact::Suspended => Some(What::Suspended),
+            Fact::Suspended | Fact::Quarantined(_) => Some(What::Suspended),
             Fact::Resumed => Some(What::Resumed),
             Fact::Subscribed { frame, expectations } => {
                 self.keys.insert(*frame, expectations.iter().cloned().collect());

@@ -19,6 +19,7 @@ use crate::events::Outlet;
 use crate::events::lifecycle::Level;
 use crate::journal::committer::CommitterHandle;
 use crate::journal::{Journal, JournalError};
+use crate::memory::{Charge, Memory};
 
 /// Where messages for a partition go.
 ///
@@ -30,12 +31,13 @@ pub struct Inbox {
     sender: Sender<Delivery>,
     depth: Arc<AtomicUsize>,
     waiting: Arc<Waiting>,
+    memory: Arc<Memory>,
 }
 
 /// What travels to an owner.
 enum Delivery {
-    /// A message for its partition.
-    Message(Message),
+    /// A message for its partition, with the memory it takes where that is much.
+    Message(Message, Option<Charge>),
     /// Nothing but a reason to look whether it is to stop.
     Wake,
 }
@@ -47,7 +49,8 @@ impl Inbox {
     /// Hands a message over; false when the partition has stopped.
     pub fn send(&self, message: Message) -> bool {
         self.depth.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(Delivery::Message(message)).is_ok()
+        let charge = self.memory.waiting_if_large(message.weight());
+        self.sender.send(Delivery::Message(message, charge)).is_ok()
     }
 
     /// Ends the owner's wait, so that it notices at once that it is to stop.
@@ -83,10 +86,10 @@ pub struct Mailbox {
 
 /// An inbox and its mailbox.
 #[must_use]
-pub fn mailbox() -> (Inbox, Mailbox) {
+pub fn mailbox(memory: Arc<Memory>) -> (Inbox, Mailbox) {
     let (sender, receiver) = mpsc::channel();
     let (depth, waiting) = (Arc::new(AtomicUsize::new(0)), Arc::<Waiting>::default());
-    let inbox = Inbox { sender, depth: depth.clone(), waiting: waiting.clone() };
+    let inbox = Inbox { sender, depth: depth.clone(), waiting: waiting.clone(), memory };
     (inbox, Mailbox { receiver, depth, waiting })
 }
 
@@ -189,13 +192,14 @@ fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bo
     const LONGEST_MS: u64 = 500;
     let patience = Duration::from_millis(wake.since(clock::steady()).min(LONGEST_MS));
     match mailbox.receiver.recv_timeout(patience) {
-        Ok(Delivery::Message(message)) => messages.push(message),
+        // From now on it takes the memory of its instance, or of its place in line.
+        Ok(Delivery::Message(message, _charge)) => messages.push(message),
         Ok(Delivery::Wake) | Err(RecvTimeoutError::Timeout) => return true,
         Err(RecvTimeoutError::Disconnected) => return false,
     }
     // All there are, or those behind many of one namespace would wait for them.
     while messages.len() < INBOX_TAKEN
-        && let Ok(Delivery::Message(message)) = mailbox.receiver.try_recv()
+        && let Ok(Delivery::Message(message, _charge)) = mailbox.receiver.try_recv()
     {
         messages.push(message);
     }
@@ -221,9 +225,11 @@ fn submit(partition: &Partition, batch: Batch, surroundings: &Surroundings) {
     }
     let (world, failed) = (surroundings.world.clone(), surroundings.failed.clone());
     let durable = partition.durable();
-    let Batch { number, commit, releases, .. } = batch;
+    let Batch { number, commit, releases, bytes, .. } = batch;
+    let charge = partition.memory().waiting_if_large(bytes);
     let on_durable = move |result: Result<(), Arc<JournalError>>| match result {
         Ok(()) => {
+            drop(charge);
             durable.store(number, Ordering::Release);
             for release in releases {
                 release.go(&*world);

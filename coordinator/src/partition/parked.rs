@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::{PARKED_AGAIN_MS, PARKED_MS};
+use windlass_proto::limits::{PARKED, PARKED_AGAIN_MS, PARKED_MS};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 
@@ -53,6 +53,12 @@ impl Parked {
         self.again.get_or_insert(now.plus(PARKED_AGAIN_MS));
     }
 
+    /// Takes out the first start of a row.
+    fn pop(&mut self, sharers: &Sharers) -> Option<NewInstance> {
+        let id = self.rows.get_mut(sharers)?.pop_front()?;
+        self.starts.remove(&id).map(|(start, _)| start)
+    }
+
     /// Takes out a start that is not wanted any more.
     pub(super) fn remove(&mut self, id: InstanceId) {
         self.starts.remove(&id);
@@ -71,6 +77,10 @@ impl Partition {
             Admitted::Yes => Some(start),
             Admitted::Cancelled => {
                 tell(batch, &parent, ChildOutcome::Cancelled(start.id));
+                None
+            }
+            Admitted::Full(_) | Admitted::Suspended(_) if self.parked.len() >= PARKED => {
+                tell(batch, &parent, given_up(&format!("{PARKED} children wait already")));
                 None
             }
             Admitted::Full(_) | Admitted::Suspended(_) => {
@@ -105,16 +115,20 @@ impl Partition {
             let Some(parent) = start.parent else { return Ok(()) };
             let is_over = *until <= batch.now;
             match self.shared.admission.admit(id, sharers.1, &start.plan.id) {
-                Admitted::Full(_) | Admitted::Suspended(_) if !is_over => return Ok(()),
-                // It waits as long as the operator wants.
-                Admitted::Suspended(_) => return Ok(()),
-                verdict => {
-                    row.pop_front();
-                    let Some((start, _)) = self.parked.starts.remove(&id) else { continue };
-                    match verdict {
-                        Admitted::Full(what) => tell(batch, &parent, given_up(&what)),
-                        Admitted::Cancelled => tell(batch, &parent, ChildOutcome::Cancelled(id)),
-                        Admitted::Yes | Admitted::Suspended(_) => self.create(batch, start)?,
+                Admitted::Full(_) if !is_over => return Ok(()),
+                // It waits as long as the operator wants, others of the namespace need not.
+                Admitted::Suspended(_) => row.rotate_left(1),
+                Admitted::Full(what) => {
+                    self.parked.pop(sharers);
+                    tell(batch, &parent, given_up(&what));
+                }
+                Admitted::Cancelled => {
+                    self.parked.pop(sharers);
+                    tell(batch, &parent, ChildOutcome::Cancelled(id));
+                }
+                Admitted::Yes => {
+                    if let Some(start) = self.parked.pop(sharers) {
+                        self.create(batch, start)?;
                     }
                 }
             }
@@ -130,7 +144,7 @@ fn tell(batch: &mut Batch, parent: &Parent, outcome: ChildOutcome) {
 
 fn given_up(what: &str) -> ChildOutcome {
     let detail = format!(
-        "the child workflow could not start within {} s: {what}. Start fewer at once, or raise \
+        "the child workflow could not start, having waited up to {} s: {what}. Start fewer at once, or raise \
          --max-root-starts or --max-namespace-starts",
         PARKED_MS / 1_000
     );

@@ -26,6 +26,9 @@ impl Partition {
                 Ok(()) => Verdict::Accepted,
                 Err(Refusal::Unknown) => Verdict::Unknown,
                 Err(Refusal::Rejected(..)) => Verdict::Stale,
+                // No answer: the worker holds on to it, and the task is asked for again when the
+                // instance goes on.
+                Err(Refusal::Quarantined) => return Ok(()),
             }
         };
         batch.releases.push(Release::Settled(key, verdict));

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
@@ -12,6 +13,7 @@ use super::release::Release;
 use crate::engine::{Fact, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
 use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
+use crate::memory::{Charge, Memory};
 use crate::view;
 
 /// Waiting instances one partition keeps in memory; the others are loaded when something happens
@@ -20,6 +22,16 @@ const KEPT: usize = 20_000;
 
 /// Facts after which a snapshot is taken, so that loading never folds much more than this.
 const SNAPSHOT_FACTS: u64 = 1_000;
+
+/// Bytes of facts after which a snapshot is taken, for the same reason.
+const SNAPSHOT_BEHIND: u64 = 2 * limits::PAYLOAD_BYTES as u64;
+
+/// Bytes of a snapshot, in which what is shared stands as often as it is held; of a larger state none is
+/// taken, its facts are fewer.
+const SNAPSHOT_BYTES: u64 = 2 * limits::INSTANCE_BYTES;
+
+/// Bytes below which a waiting instance stays for its number alone.
+const SMALL: u64 = 8 << 10;
 
 /// Bytes of an output that a head still carries; a larger one is read from the facts.
 const HEAD_OUTPUT_BYTES: u64 = 64 << 10;
@@ -35,17 +47,21 @@ pub(super) struct Resident {
     /// Number of the last batch that has facts of it.
     written: u64,
     /// What the journal's indexes say now.
-    status: Option<Status>,
+    status: Option<(Status, bool)>,
     hot: bool,
     /// Facts covered by the latest snapshot.
     snapshot: u64,
     /// What is told of its open tasks, where something is.
     open: Option<Open>,
+    /// What it takes of the memory.
+    pub(super) charge: Charge,
+    /// Bytes of facts since the latest snapshot.
+    behind: u64,
 }
 
 impl Resident {
     /// An instance that has just been created: nothing of it is in the journal.
-    pub(super) fn new(instance: Instance, plan: Arc<Plan>) -> Self {
+    pub(super) fn new(instance: Instance, plan: Arc<Plan>, charge: Charge) -> Self {
         Self {
             instance,
             plan,
@@ -56,6 +72,8 @@ impl Resident {
             hot: false,
             snapshot: 0,
             open: None,
+            charge,
+            behind: 0,
         }
     }
 
@@ -63,10 +81,12 @@ impl Resident {
     pub(super) fn restore(
         id: InstanceId,
         plan: Arc<Plan>,
+        charge: Charge,
         stored: &StoredInstance,
     ) -> Result<Self, JournalError> {
         let (instance, snapshot) = fold(id, stored)?;
-        let (status, hot) = (Some(instance.status()), instance.is_hot());
+        let behind = stored.facts.iter().map(|it| it.facts.len() as u64).sum();
+        let (status, hot) = (Some(standing(&instance)), instance.is_hot());
         Ok(Self {
             instance,
             plan,
@@ -77,6 +97,8 @@ impl Resident {
             hot,
             snapshot,
             open: None,
+            charge,
+            behind,
         })
     }
 
@@ -101,25 +123,40 @@ impl Resident {
     }
 
     /// Takes the facts of one decision; they are part of the state already. True for the first
-    /// ones of a turn.
-    pub(super) fn keep(&mut self, at: Timestamp, facts: Vec<Fact>) -> Result<bool, JournalError> {
+    /// ones of a turn; the number is the bytes that they take.
+    pub(super) fn keep(
+        &mut self,
+        at: Timestamp,
+        facts: Vec<Fact>,
+    ) -> Result<(bool, u64), JournalError> {
         let first = self.count == 0;
+        let before = self.entry.len();
         self.count += u32::try_from(facts.len()).unwrap_or(u32::MAX);
         encode(&Journaled { at, facts }, &mut self.entry)
             .map_err(|error| JournalError::Store(error.to_string()))?;
-        Ok(first)
+        let bytes = (self.entry.len() - before) as u64;
+        self.behind += bytes;
+        Ok((first, bytes))
+    }
+
+    /// True when it must stay in memory: something goes on, or the journal does not show it yet.
+    fn is_busy(&self, durable: u64) -> bool {
+        self.instance.is_hot() || self.written > durable || self.count > 0
     }
 
     /// Hands over the new facts, with the index entries that changed.
     pub(super) fn write(&mut self, batch: u64) -> Result<InstanceWrite, JournalError> {
         let instance = &self.instance;
-        let (status, hot) = (instance.status(), instance.is_hot());
+        let (status, hot) = (standing(instance), instance.is_hot());
         let head = (self.status != Some(status)).then(|| head(instance));
         let changed = (self.hot != hot).then_some(hot);
-        let due = instance.sequence - self.snapshot >= SNAPSHOT_FACTS && instance.ending.is_none();
+        let long =
+            instance.sequence - self.snapshot >= SNAPSHOT_FACTS || self.behind >= SNAPSHOT_BEHIND;
+        let due = long && instance.ending.is_none() && instance.held.spread() <= SNAPSHOT_BYTES;
         let snapshot = match due {
             true => {
                 let bytes = instance.to_bytes();
+                self.behind = 0;
                 self.snapshot = instance.sequence;
                 Some(bytes.map_err(|error| JournalError::Store(error.to_string()))?)
             }
@@ -140,6 +177,11 @@ impl Resident {
         self.hot = hot;
         Ok(write)
     }
+}
+
+/// What a head says that can change while an instance goes on.
+fn standing(instance: &Instance) -> (Status, bool) {
+    (instance.status(), instance.quarantine.is_some())
 }
 
 /// The state that snapshot and facts add up to, and how many facts the snapshot covers.
@@ -176,19 +218,54 @@ pub(super) struct Residents {
     all: HashMap<InstanceId, Resident>,
     /// How many waiting ones stay, roughly.
     kept: usize,
+    /// How many bytes may stay while there are waiting ones that are not small.
+    kept_bytes: u64,
+    /// Bytes that all hold.
+    bytes: u64,
+    /// Waiting ones that are not small, the one that waits longest first. Some may have gone on since,
+    /// and stand here again.
+    large: VecDeque<InstanceId>,
     /// Instances that have ended, with the batch that says so: dropped once it is durable.
     retired: VecDeque<(InstanceId, u64)>,
 }
 
 impl Default for Residents {
     fn default() -> Self {
-        Self { all: HashMap::new(), kept: KEPT, retired: VecDeque::new() }
+        Self {
+            all: HashMap::new(),
+            kept: KEPT,
+            kept_bytes: limits::WAITING_BYTES,
+            bytes: 0,
+            large: VecDeque::new(),
+            retired: VecDeque::new(),
+        }
     }
 }
 
 impl Residents {
-    pub(super) fn keep(&mut self, waiting: usize) {
-        self.kept = waiting;
+    pub(super) fn keep(&mut self, waiting: usize, bytes: u64) {
+        (self.kept, self.kept_bytes) = (waiting, bytes);
+    }
+
+    /// Counts anew what an instance holds.
+    pub(super) fn count(&mut self, id: InstanceId) {
+        if let Some(resident) = self.all.get_mut(&id) {
+            let (before, now) = resident.count();
+            self.bytes = self.bytes + now - before;
+        }
+    }
+
+    /// Takes note that something happened to an instance: it is the last to leave.
+    pub(super) fn touched(&mut self, id: InstanceId) {
+        if self.all.get(&id).is_some_and(|it| it.charge.bytes() > SMALL) {
+            self.large.push_back(id);
+        }
+    }
+
+    fn remove(&mut self, id: InstanceId) {
+        if let Some(resident) = self.all.remove(&id) {
+            self.bytes -= resident.charge.bytes();
+        }
     }
 
     pub(super) fn get(&self, id: InstanceId) -> Option<&Resident> {
@@ -212,17 +289,22 @@ impl Residents {
         &mut self,
         id: InstanceId,
         journal: &dyn Journal,
+        memory: &Arc<Memory>,
         plan_of: impl FnOnce(&windlass_proto::id::Digest) -> Result<Arc<Plan>, JournalError>,
     ) -> Result<Option<&mut Resident>, JournalError> {
         if !self.all.contains_key(&id) {
             let Some(head) = journal.head(id)? else { return Ok(None) };
             let Some(stored) = journal.load(id)? else { return Ok(None) };
             let plan = plan_of(&head.digest)?;
-            let resident = Resident::restore(id, plan, &stored)?;
+            let charge = memory.of_instance(&head.workflow.namespace);
+            let resident = Resident::restore(id, plan, charge, &stored)?;
             if resident.instance.ending.is_some() {
                 self.retired.push_back((id, 0));
             }
             self.all.insert(id, resident);
+            self.count(id);
+            // Also one that is only looked at must leave again.
+            self.touched(id);
         }
         Ok(self.all.get_mut(&id))
     }
@@ -243,20 +325,41 @@ impl Residents {
             let written = self.all.get(id).map_or(0, |resident| resident.written);
             match self.retired.pop_front() {
                 Some((id, _)) if written > durable => self.retired.push_back((id, written)),
-                Some((id, _)) => drop(self.all.remove(&id)),
+                Some((id, _)) => self.remove(id),
                 None => {}
             }
         }
+        self.shed_large(durable);
         if self.all.len() > self.kept + self.kept / 10 {
             let mut surplus = self.all.len() - self.kept;
+            let bytes = &mut self.bytes;
             self.all.retain(|_, resident| {
-                let busy = resident.instance.is_hot() || resident.written > durable;
-                if busy || surplus == 0 {
+                if surplus == 0 || resident.is_busy(durable) {
                     return true;
                 }
                 surplus -= 1;
+                *bytes -= resident.charge.bytes();
                 false
             });
+        }
+    }
+
+    /// Drops waiting instances that are not small while all together hold too much, the one that nothing
+    /// has happened to for longest first.
+    fn shed_large(&mut self, durable: u64) {
+        let mut looked_at = self.large.len();
+        while (self.bytes > self.kept_bytes || self.large.len() > 2 * self.all.len())
+            && looked_at > 0
+            && let Some(id) = self.large.pop_front()
+        {
+            looked_at -= 1;
+            match self.all.get(&id) {
+                // It will stand here again when it waits.
+                Some(resident) if resident.instance.is_hot() => {}
+                Some(resident) if resident.is_busy(durable) => self.large.push_back(id),
+                Some(_) if self.bytes > self.kept_bytes => self.remove(id),
+                Some(_) | None => {}
+            }
         }
     }
 }

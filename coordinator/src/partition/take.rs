@@ -20,16 +20,17 @@ impl Partition {
         let few = messages.len() <= TURN_MESSAGES;
         let mut taken = 0;
         for message in messages.drain(..) {
-            if few && self.lanes.is_empty() && self.cost < TURN_COST {
-                self.decide_on(batch, Item::Message(message))?;
+            if few && self.lanes.is_empty() && self.has_room(batch) {
+                self.decide_on(batch, Item::Message(message, None))?;
                 taken += 1;
             } else {
                 let (lane, instance) = self.lane(&message);
-                self.lanes.push(lane, instance, message);
+                let charge = self.memory().waiting_if_large(message.weight());
+                self.lanes.push(lane, instance, Item::Message(message, charge));
             }
         }
         while taken < TURN_MESSAGES
-            && self.cost < TURN_COST
+            && self.has_room(batch)
             && let Some(item) = self.lanes.pop()
         {
             self.decide_on(batch, item)?;
@@ -38,10 +39,19 @@ impl Partition {
         Ok(())
     }
 
+    /// False when the turn should end: it has cost much, or what it decided is much to write.
+    fn has_room(&self, batch: &Batch) -> bool {
+        self.cost < TURN_COST && !batch.is_full()
+    }
+
     fn decide_on(&mut self, batch: &mut Batch, item: Item) -> Result<(), JournalError> {
         let (before, cost) = (steps_taken(), self.cost);
         match item {
-            Item::Message(message) => self.take(batch, message)?,
+            Item::Message(message, charge) => {
+                // From now on it takes the memory of its instance.
+                drop(charge);
+                self.take(batch, message)?;
+            }
             Item::Offer(offer) => self.go_on(batch, offer)?,
         }
         // Offers count by themselves, as they end by that.

@@ -57,16 +57,12 @@ impl Timers {
         self.soon.remove(key);
     }
 
-    /// Takes out the timers that are due, soonest first, at most `limit`.
-    pub(super) fn take_due(&mut self, now: Timestamp, limit: usize) -> Vec<TimerKey> {
-        let mut due = Vec::new();
-        while due.len() < limit
-            && let Some(first) = self.soon.first()
-            && first.due <= now
-        {
-            due.extend(self.soon.pop_first());
+    /// Takes out the soonest timer, if it is due.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<TimerKey> {
+        if self.soon.first()?.due > now {
+            return None;
         }
-        due
+        self.soon.pop_first()
     }
 
     pub(super) fn next_wake(&self) -> Timestamp {

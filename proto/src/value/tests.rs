@@ -23,6 +23,41 @@ fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
+fn numbers_for_which_there_is_no_value_are_refused() {
+    for text in
+        ["1e999", "-1e999", "[1,1e400]", &format!("1{}.5", "0".repeat(400)), &"9".repeat(1_025)]
+    {
+        let error = Value::from_json(text).unwrap_err();
+        assert!(error.to_string().contains("beyond what 64-bit floating point holds"), "{error}");
+        assert!(serde_json::from_str::<Value>(text).is_err());
+    }
+    assert_eq!(value("1e-999").to_json(), "0.0");
+    assert_eq!(value(&"9".repeat(1_024)).to_json(), "9".repeat(1_024));
+    assert!(Value::from_json_bytes(b"\"\xff\"").is_err());
+    // What expressions make of it is written in the same way wherever it is written.
+    for (number, text) in [(f64::INFINITY, "1.7976931348623157e+308"), (f64::NAN, "null")] {
+        assert_eq!(Value::Float(number).to_json(), text);
+        let written = serde_json::to_string(&Value::Float(number)).unwrap();
+        assert_eq!(value(&written).to_json(), text);
+    }
+}
+
+#[test]
+fn members_of_a_request_can_be_read_exactly() {
+    #[derive(serde::Deserialize)]
+    struct Request {
+        #[serde(default, deserialize_with = "super::exact")]
+        input: Value,
+    }
+    let read = |text: &str| serde_json::from_str::<Request>(text).map(|it| it.input.to_json());
+    let large = r#"{"a":[36893488147419103233]}"#;
+    assert_eq!(read(&format!(r#"{{"input":{large}}}"#)).unwrap(), large);
+    assert_eq!(read("{}").unwrap(), "null");
+    assert!(read(r#"{"input":1e999}"#).is_err());
+    assert!(read(&format!(r#"{{"input":{}}}"#, nested(1_000))).is_err());
+}
+
+#[test]
 fn json_is_read_and_written() {
     for text in [
         "null",

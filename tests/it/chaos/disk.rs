@@ -60,7 +60,8 @@ async fn the_disk_of_the_coordinator_is_full() {
         .await;
         assert_eq!(refused.body["code"], json!("WL0608"), "{refused:?}");
         assert!(refused.body["detail"].as_str().unwrap().contains("goes on by itself"));
-        if let Some(id) = fillers.lock().unwrap().first().cloned() {
+        let first = fillers.lock().unwrap().first().cloned();
+        if let Some(id) = first {
             assert_eq!(fleet.api.show(&id).await["id"], json!(id));
             assert!(!fleet.api.history(&id).await.is_empty());
         }

@@ -172,7 +172,7 @@ pub(super) fn fact(fact: &Fact) -> &'static str {
         Fact::ChildGone { .. } => "fact ChildGone",
         Fact::Yielded(_) => "fact Yielded",
         Fact::Continued => "fact Continued",
-        Fact::Suspended => "fact Suspended",
+        Fact::Suspended | Fact::Quarantined(_) => "fact Suspended",
         Fact::Resumed => "fact Resumed",
         Fact::Completed(_) => "fact Completed",
         Fact::Faulted(_) => "fact Faulted",
@@ -201,7 +201,7 @@ pub(super) fn input(input: &Input) -> &'static str {
         Input::ChildGone { .. } => "input ChildGone",
         Input::Continue => "input Continue",
         Input::Cancel { .. } => "input Cancel",
-        Input::Suspend => "input Suspend",
+        Input::Suspend | Input::Quarantine { .. } => "input Suspend",
         Input::Resume => "input Resume",
     }
 }

@@ -33,15 +33,21 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::with(StartQuotas::default())
+    }
+
+    pub(super) fn with(quotas: StartQuotas) -> Self {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
         let options = Options { functions: Some(vec!["work".into()]), ..Options::default() };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
-        let admission = Admission::open(journal.clone(), StartQuotas::default()).unwrap();
+        let admission = Admission::open(journal.clone(), quotas).unwrap();
         let shared = Shared {
             journal,
             catalog,
             epoch: 1,
             losses: windlass_proto::limits::DELIVERIES_LOST,
+            memory: windlass_coordinator::memory::Memory::new(u64::MAX),
+            quarantine: Default::default(),
             admission: Arc::new(admission),
             filters: Arc::default(),
         };
@@ -84,10 +90,25 @@ impl Bench {
         batch.releases
     }
 
+    pub(super) fn partition(&self) -> &Partition {
+        &self.partition
+    }
+
+    /// Lets time pass at once.
+    pub(super) fn pass(&mut self, milliseconds: u64) {
+        self.now = self.now.plus(milliseconds);
+    }
+
     /// A workflow, deployed.
     pub(super) fn plan(&self, name: &str, body: &str) -> Arc<Plan> {
-        let document =
-            format!("document: {{dsl: '1.0.3', namespace: sim, name: {name}, version: '1.0.0'}}");
+        self.plan_in("sim", name, body)
+    }
+
+    /// A workflow of some namespace, deployed.
+    pub(super) fn plan_in(&self, namespace: &str, name: &str, body: &str) -> Arc<Plan> {
+        let document = format!(
+            "document: {{dsl: '1.0.3', namespace: {namespace}, name: {name}, version: '1.0.0'}}"
+        );
         let text = format!("{document}\n{body}");
         let deployed = self.shared.catalog.deploy(&text, self.now, |_| Ok(())).ok().unwrap();
         self.shared.catalog.plan(&deployed.digest).unwrap()

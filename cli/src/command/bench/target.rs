@@ -157,7 +157,7 @@ impl Local {
             None => {
                 let worker = WorkerOptions::default();
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-                let (journal, quotas, secrets, identity) = Default::default();
+                let (journal, quotas, secrets, identity, memory) = Default::default();
                 let options = EmbeddedOptions {
                     data_dir,
                     journal,
@@ -167,6 +167,7 @@ impl Local {
                     quotas,
                     secrets,
                     identity,
+                    memory,
                 };
                 let embedded = embedded::open(options).await?;
                 let coordinator = embedded.coordinator.clone();

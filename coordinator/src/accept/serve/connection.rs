@@ -47,6 +47,10 @@ pub(super) async fn serve(
             _ = served.as_mut() => return,
             () = socket.closed() => return,
             () = stop.as_mut(), if !stopping => {
+                // Nothing of these is done yet, and the rest may never come.
+                if matches!(socket.phase(), Phase::Idle | Phase::Head | Phase::Body) {
+                    return;
+                }
                 stopping = true;
                 served.as_mut().graceful_shutdown();
             }

@@ -95,13 +95,18 @@ impl Socket {
         self.enters(Phase::Idle);
     }
 
+    /// True until a request was answered, while none is worked on.
+    fn is_unproven(&self) -> bool {
+        !self.proven.load(Ordering::Acquire)
+            && matches!(self.phase(), Phase::Idle | Phase::Head | Phase::Body)
+    }
+
     /// How little is lost when it is closed; nothing when it works. Those that never had a request
-    /// answered and do not get on with their first go before those that have been of use.
+    /// answered, and requests that do not come on, go before those that have been of use.
     fn dispensable(&self) -> Option<u8> {
-        let proven = self.proven.load(Ordering::Acquire);
         let rank = match self.phase() {
-            Phase::Idle | Phase::Head if !proven => 4,
-            Phase::Body if self.lasts() > API_UNMOVED_MS => 4,
+            Phase::Idle | Phase::Head if self.is_unproven() => 4,
+            Phase::Head | Phase::Body if self.lasts() > API_UNMOVED_MS => 4,
             Phase::Idle => 3,
             Phase::Head => 2,
             Phase::Body => 1,
@@ -164,6 +169,12 @@ impl Open {
         Some(socket)
     }
 
+    /// True when so many have never had a request answered.
+    fn crowded(&self, most: usize) -> bool {
+        let unproven = || self.sockets.values().filter(|it| it.is_unproven()).count();
+        self.sockets.len() >= most && unproven() >= most
+    }
+
     /// The one that is missed least; of several, the one that has been at what it is at for longest.
     fn least(&self, fits: impl Fn(&Socket) -> bool) -> Option<u64> {
         let open = self.sockets.iter().filter(|(_, socket)| fits(socket));
@@ -204,6 +215,9 @@ impl Sockets {
         let of_client = open.clients.get(&client).copied().unwrap_or(0);
         let evicted = if of_client >= self.limits.client {
             self.evict(&mut open, |it| it.client == client)
+        } else if open.crowded(self.limits.all / 2) {
+            // However many come at once, they do not push out those that have been of use.
+            self.evict(&mut open, Socket::is_unproven)
         } else if open.sockets.len() >= self.limits.all {
             self.evict(&mut open, |_| true)
         } else {
@@ -401,6 +415,23 @@ mod tests {
         assert!(new.is_some());
         assert!(half_sent.socket.closed().now_or_never().is_some());
         assert!(useful.socket.closed().now_or_never().is_none());
+    }
+
+    #[test]
+    fn a_crowd_of_new_ones_pushes_out_none_that_was_of_use() {
+        let sockets = sockets(8, 8);
+        let useful: Vec<_> = (0..4).map(|_| sockets.enter(client(1)).unwrap()).collect();
+        useful.iter().for_each(|it| it.socket.answered());
+        let crowd: Vec<_> = (0..20)
+            .map(|_| {
+                let place = sockets.enter(client(2)).unwrap();
+                place.socket.enters(Phase::Body);
+                place
+            })
+            .collect();
+        assert!(useful.iter().all(|it| it.socket.closed().now_or_never().is_none()));
+        let closed = crowd.iter().filter(|it| it.socket.closed().now_or_never().is_some());
+        assert_eq!(closed.count(), 16);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use windlass_proto::id::FrameId;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+use super::held::{Held, Part, problem_bytes};
 use super::{Body, Branch, Ending, Frame, Instance, Listening, ROOT, Timer};
 use crate::engine::fact::{Fact, TimerPurpose};
 
@@ -17,7 +18,7 @@ impl Instance {
             Fact::Started { workflow, digest, input, parent, labels, priority } => {
                 self.workflow = workflow.clone();
                 self.digest = digest.clone();
-                self.input = input.clone();
+                self.held.replace(&mut self.input, input.clone());
                 self.parent = *parent;
                 self.labels.clone_from(labels);
                 self.priority = *priority;
@@ -26,10 +27,8 @@ impl Instance {
                 self.insert(ROOT, root(at, input));
             }
             Fact::InputTransformed(value) => {
-                if let Some(root) = self.frames.get_mut(&ROOT) {
-                    root.input = value.clone();
-                    root.body = Body::Sequence { value: value.clone() };
-                }
+                self.set_input(ROOT, value);
+                self.set_body(ROOT, Body::Sequence { value: value.clone() });
             }
             Fact::TaskOpened { parent, position, task, raw } => {
                 let raw = raw.clone().unwrap_or_else(|| self.raw_for_child(*parent));
@@ -57,9 +56,7 @@ impl Instance {
                 }
             }
             Fact::TaskInput { frame, input } => {
-                if let Some(frame) = self.frames.get_mut(frame) {
-                    frame.input = input.clone();
-                }
+                self.set_input(*frame, input);
             }
             Fact::TaskSkipped { parent, position, frame, .. } => {
                 let output = self.raw_for_child(*parent);
@@ -114,7 +111,14 @@ impl Instance {
             Fact::Yielded(steps) => self.pending.clone_from(steps),
             Fact::Continued => self.pending.clear(),
             Fact::Suspended => self.suspended = true,
-            Fact::Resumed => self.suspended = false,
+            Fact::Quarantined(reason) => {
+                self.suspended = true;
+                self.quarantine = Some(reason.clone());
+            }
+            Fact::Resumed => {
+                self.suspended = false;
+                self.quarantine = None;
+            }
             Fact::Completed(output) => self.end(at, Ending::Completed(output.clone())),
             Fact::Faulted(problem) => self.end(at, Ending::Faulted(problem.clone())),
             Fact::Cancelled(reason) => self.end(at, Ending::Cancelled(reason.clone())),
@@ -176,9 +180,11 @@ impl Instance {
             Fact::ContextMerged { frame, context } => self.set_context(*frame, context.clone()),
             Fact::BranchFaulted { frame, position, problem } => {
                 self.close_children(*frame, Some(*position));
-                if let Some(Body::Fork { branches, running }) = self.body_mut(*frame)
+                let Some((held, body)) = self.body_held(*frame) else { return };
+                if let Body::Fork { branches, running } = body
                     && let Some(branch) = branches.get_mut(*position as usize)
                 {
+                    held.add_part(Part::Bytes(problem_bytes(problem)));
                     branch.problem = Some(problem.clone());
                     *running = running.saturating_sub(1);
                 }
@@ -237,11 +243,11 @@ impl Instance {
                 self.restart(*frame);
             }
             Fact::ExtensionBegan { frame, place } => {
-                if let Some(Body::Extending { place: current, held, value, .. }) =
-                    self.body_mut(*frame)
+                if let Some((kept, Body::Extending { place: current, held, value, .. })) =
+                    self.body_held(*frame)
                 {
                     *current = *place;
-                    *value = held.clone();
+                    kept.replace(value, held.clone());
                 }
                 self.restart(*frame);
             }
@@ -271,7 +277,7 @@ impl Instance {
                 self.changes.subscribed.push(*frame);
             }
             Fact::EventConsumed { frame, filter, item, correlations, last } => {
-                if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
+                if let Some((held, Body::Listening(listening))) = self.body_held(*frame) {
                     let matched = match item {
                         Some(_) => &mut listening.matched,
                         None => &mut listening.until_matched,
@@ -281,22 +287,31 @@ impl Instance {
                     {
                         matched.push(*filter);
                     }
-                    listening.correlations.extend(correlations.iter().cloned());
+                    for (key, value) in correlations {
+                        held.add(value);
+                        let old = listening.correlations.insert(key.clone(), value.clone());
+                        old.iter().for_each(|old| held.take(old));
+                    }
                     listening.weight += item.as_ref().map_or(0, Value::weight);
+                    item.iter().for_each(|item| held.add(item));
                     listening.queue.extend(item.clone());
                 }
                 self.close_listening(*frame, *last);
             }
             Fact::ItemBegan { frame } => {
-                if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
-                    listening.item = listening.queue.pop_front();
-                    listening.value = listening.item.clone().unwrap_or_default();
+                if let Some((held, Body::Listening(listening))) = self.body_held(*frame) {
+                    let next = listening.queue.pop_front();
+                    held.replace(&mut listening.value, next.clone().unwrap_or_default());
+                    held.fill(&mut listening.item, next.clone());
+                    next.iter().for_each(|it| held.take(it));
                 }
                 self.restart(*frame);
             }
             Fact::ItemEnded { frame, output, context } => {
-                if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
+                if let Some((held, Body::Listening(listening))) = self.body_held(*frame) {
+                    held.add(output);
                     let taken = listening.item.take();
+                    taken.iter().for_each(|item| held.take(item));
                     let taken = taken.map_or(0, |item| item.weight());
                     listening.weight = listening.weight.saturating_sub(taken) + output.weight();
                     listening.outputs.push(output.clone());
@@ -306,7 +321,8 @@ impl Instance {
                 }
             }
             Fact::ListenClosed { frame } => {
-                if let Some(Body::Listening(listening)) = self.body_mut(*frame) {
+                if let Some((held, Body::Listening(listening))) = self.body_held(*frame) {
+                    listening.queue.iter().for_each(|item| held.take(item));
                     let dropped = listening.queue.drain(..).map(|item| item.weight()).sum();
                     listening.weight = listening.weight.saturating_sub(dropped);
                 }
@@ -334,28 +350,27 @@ impl Instance {
         }
         // What the frame waited for has come: nothing is abandoned by closing it.
         self.set_body(id, Body::Begun);
-        let Some(frame) = self.frames.get_mut(&id) else { return };
+        let Some(frame) = self.frames.get(&id) else { return };
         let output = output.unwrap_or_else(|| frame.input.clone());
-        let (parent, position, context) = (frame.parent, frame.position, frame.context.take());
+        let (parent, position, context) = (frame.parent, frame.position, frame.context.clone());
         self.close(id);
         self.settle(parent, position, output, context);
     }
 
     /// The enclosing frame takes the output of its child.
     fn settle(&mut self, parent: FrameId, position: u32, output: Value, context: Option<Value>) {
-        match self.body_mut(parent) {
-            Some(
-                Body::Sequence { value }
-                | Body::Loop { value, .. }
-                | Body::Trying { value, .. }
-                | Body::Catching { value, .. }
-                | Body::Extending { value, .. },
-            ) => *value = output,
-            Some(Body::Listening(listening)) => listening.value = output,
-            Some(Body::Fork { branches, running }) => {
+        let Some((held, body)) = self.body_held(parent) else { return };
+        match body {
+            Body::Sequence { value }
+            | Body::Loop { value, .. }
+            | Body::Trying { value, .. }
+            | Body::Catching { value, .. }
+            | Body::Extending { value, .. } => held.replace(value, output),
+            Body::Listening(listening) => held.replace(&mut listening.value, output),
+            Body::Fork { branches, running } => {
                 if let Some(branch) = branches.get_mut(position as usize) {
-                    branch.output = Some(output);
-                    branch.context = context;
+                    held.fill(&mut branch.output, Some(output));
+                    held.fill(&mut branch.context, context);
                     *running = running.saturating_sub(1);
                 }
             }
@@ -410,7 +425,7 @@ impl Instance {
     fn set_context(&mut self, mut id: FrameId, context: Value) {
         while let Some(frame) = self.frames.get_mut(&id) {
             if frame.context.is_some() {
-                frame.context = Some(context);
+                self.held.fill(&mut frame.context, Some(context));
                 return;
             }
             if id == ROOT {
@@ -418,7 +433,19 @@ impl Instance {
             }
             id = frame.parent;
         }
-        self.context = context;
+        self.held.replace(&mut self.context, context);
+    }
+
+    fn set_input(&mut self, id: FrameId, input: &Value) {
+        if let Some(frame) = self.frames.get_mut(&id) {
+            self.held.replace(&mut frame.input, input.clone());
+        }
+    }
+
+    /// The body of a frame, and what counts the values that are put into it.
+    fn body_held(&mut self, id: FrameId) -> Option<(&mut Held, &mut Body)> {
+        let frame = self.frames.get_mut(&id)?;
+        Some((&mut self.held, &mut frame.body))
     }
 
     fn body_mut(&mut self, id: FrameId) -> Option<&mut Body> {
@@ -431,15 +458,18 @@ impl Instance {
         }
     }
 
-    fn insert(&mut self, id: FrameId, frame: Frame) {
+    fn insert(&mut self, id: FrameId, mut frame: Frame) {
+        frame.each_part(&mut |part| self.held.add_part(part));
         self.outstanding += u32::from(frame.body.is_outstanding());
         self.frames.insert(id, frame);
     }
 
-    fn set_body(&mut self, id: FrameId, body: Body) {
+    fn set_body(&mut self, id: FrameId, mut body: Body) {
         let after = u32::from(body.is_outstanding());
         if let Some(frame) = self.frames.get_mut(&id) {
             let before = u32::from(frame.body.is_outstanding());
+            body.each_part(&mut |part| self.held.add_part(part));
+            frame.body.each_part(&mut |part| self.held.take_part(part));
             frame.body = body;
             self.outstanding = self.outstanding + after - before;
         }
@@ -492,7 +522,8 @@ impl Instance {
     }
 
     fn remove(&mut self, id: FrameId) {
-        let Some(frame) = self.frames.remove(&id) else { return };
+        let Some(mut frame) = self.frames.remove(&id) else { return };
+        frame.each_part(&mut |part| self.held.take_part(part));
         self.outstanding -= u32::from(frame.body.is_outstanding());
         match &frame.body {
             Body::Dispatched { delivery } | Body::Evaluating { delivery, .. } => {
@@ -526,7 +557,15 @@ impl Instance {
         }
         self.pending.clear();
         self.suspended = false;
+        self.quarantine = None;
         self.ended_at = Some(at);
+        match &ending {
+            Ending::Completed(output) => self.held.add(output),
+            Ending::Faulted(problem) => {
+                self.held.add_part(Part::Bytes(problem_bytes(problem)));
+            }
+            Ending::Cancelled(_) => {}
+        }
         self.ending = Some(ending);
     }
 }

@@ -89,7 +89,7 @@ impl Turn<'_> {
     /// cost many steps.
     fn matches_whole(&self, text: &str, pattern: &str) -> bool {
         /// Bytes a compiled pattern may take: far more than filters need, far less than hurts.
-        const COMPILED_BYTES: usize = 1 << 20;
+        const COMPILED_BYTES: usize = 256 << 10;
         let (cheap, dear) = limits::PATTERN_COSTS;
         for (bytes, cost) in [(limits::PATTERN_BYTES_CHEAP, cheap), (COMPILED_BYTES, dear)] {
             let left = self.filtering.get().checked_sub(cost);

@@ -98,7 +98,10 @@ impl Turn<'_> {
         let Some(task) = self.state.frame(id).and_then(|frame| self.task_of(frame)) else { return };
         let Kind::Workflow(child) = &task.kind else { return };
         let output = if child.output == Return::None { Value::Null } else { output };
-        self.finish_task(id, output, None);
+        match self.room_for(&[&output]) {
+            Ok(()) => self.finish_task(id, output, None),
+            Err(problem) => self.fail(id, problem),
+        }
     }
 }
 

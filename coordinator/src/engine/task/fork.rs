@@ -66,6 +66,7 @@ impl Turn<'_> {
         let merged = merge(base, &contexts);
         if let Err(problem) = fit(&output, "the output of `fork`")
             .and_then(|()| fit(&merged, "the context that `fork` merged"))
+            .and_then(|()| self.room_for(&[&output, &merged]))
         {
             return self.fail(id, problem);
         }

@@ -233,7 +233,13 @@ fn a_loop_without_end_meets_the_limit_of_facts() {
     assert_eq!(problem.status, 500);
     let detail = problem.detail.as_deref().unwrap();
     assert!(detail.contains("1000000 facts") && detail.contains("loops without end"), "{detail}");
+    // Where it would have gone on; the tasks of the workflow itself have no task around them.
+    assert_eq!(problem.instance.as_deref(), Some("/"));
     assert!(run.yields >= 1);
+    let inner = "do: [{l: {for: {in: '${ [range(10)] }'}, do: \
+                 [{a: {wait: PT0S, then: b}}, {b: {set: {n: 1}, then: a}}]}}]";
+    let run = Run::of(inner).aged(limits::INSTANCE_FACTS - 5_000);
+    assert_eq!(run.problem().instance.as_deref(), Some("/do/0/l"));
 }
 
 #[test]

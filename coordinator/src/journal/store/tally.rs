@@ -236,7 +236,10 @@ mod tests {
         changes.pop().unwrap().value.unwrap()
     }
 
-    fn tally(commits: u64, records: &[(&[u8], &[u8])]) -> Tally {
+    /// Key and body of a record.
+    type Record<'a> = (&'a [u8], &'a [u8]);
+
+    fn tally(commits: u64, records: &[Record<'_>]) -> Tally {
         let mut tally = Tally::of_nothing(4);
         let sum = tally.sum(SPACE).unwrap();
         sum.commits = commits;
@@ -248,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_order_of_records_does_not_matter_and_their_content_does() {
-        let (one, two): ((&[u8], &[u8]), (&[u8], &[u8])) = ((b"h1", b"a"), (b"f2", b"b"));
+        let (one, two): (Record<'_>, Record<'_>) = ((b"h1", b"a"), (b"f2", b"b"));
         assert_eq!(tally(1, &[one, two]), tally(1, &[two, one]));
         for other in [&[one][..], &[one, one], &[one, (b"f2", b"c")], &[one, (b"f3", b"b")]] {
             let losses = tally(1, &[one, two]).compare(&tally(1, other));
@@ -269,10 +272,10 @@ mod tests {
 
     #[test]
     fn a_journal_may_be_ahead_of_its_witness_and_not_behind() {
-        fn standing(commits: u64, records: &[(&[u8], &[u8])], slots: u64) -> Standing {
+        fn standing(commits: u64, records: &[Record<'_>], slots: u64) -> Standing {
             Standing { tally: tally(commits, records), slots }
         }
-        let (one, two): ((&[u8], &[u8]), (&[u8], &[u8])) = ((b"h1", b"a"), (b"h2", b"b"));
+        let (one, two): (Record<'_>, Record<'_>) = ((b"h1", b"a"), (b"h2", b"b"));
         let witness = standing(7, &[one, two], 3);
         assert!(witness.missing_from(&witness).is_empty());
         assert!(standing(8, &[one], 4).missing_from(&witness).is_empty());

@@ -314,6 +314,8 @@ impl Run<'_> {
             }
             (Ask::Resume(_), Some(Err(refusal))) => {
                 let expected = match refusal {
+                    // Nothing ends the process here.
+                    Refusal::Quarantined => false,
                     Refusal::Unknown => true,
                     Refusal::Rejected(why, _) => {
                         matches!(why, Rejection::Ended | Rejection::WrongStatus)

@@ -109,6 +109,8 @@ impl<'s> Run<'s> {
                 catalog,
                 epoch,
                 losses: windlass_proto::limits::DELIVERIES_LOST,
+                memory: windlass_coordinator::memory::Memory::new(u64::MAX),
+                quarantine: Default::default(),
                 admission: admission.clone(),
                 filters: Arc::default(),
             };

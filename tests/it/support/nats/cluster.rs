@@ -82,14 +82,23 @@ fn name(index: usize) -> String {
     format!("node-{index}")
 }
 
+/// How long a request of the test waits for its answer before it is made anew.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
+
 #[tokio::test]
 async fn a_cluster_finds_another_leader_when_one_is_killed() {
     use super::Bus;
 
     let mut cluster = Cluster::start().await;
     let stream = r#"{"name": "THREE", "subjects": ["three"], "num_replicas": 3}"#;
-    let mut bus = Bus::connect(cluster.nodes[0].port()).await;
-    let made = bus.request("$JS.API.STREAM.CREATE.THREE", stream).await;
+    let port = cluster.nodes[0].port();
+    // A node that has just joined may take a request and not answer it.
+    let made = until(SOON, "a stream of three", || async {
+        let mut bus = Bus::connect(port).await;
+        let made = bus.request("$JS.API.STREAM.CREATE.THREE", stream);
+        tokio::time::timeout(ANSWER, made).await.ok()
+    })
+    .await;
     assert_eq!(made["config"]["num_replicas"], 3, "{made}");
 
     let first = cluster.kill_leader().await;

@@ -67,7 +67,8 @@ impl Disk {
                 DISK_AGAIN_BYTES >> 20
             );
         } else {
-            tracing::info!(%directory, free_mib = free, "there is room on the disk: work goes on");
+            // As loud as the fault: whoever was woken by that may sleep again.
+            tracing::warn!(%directory, free_mib = free, "there is room on the disk: work goes on");
         }
     }
 }

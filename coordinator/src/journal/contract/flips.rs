@@ -19,8 +19,8 @@ use super::super::{
 use super::{head, id, small, start, write};
 use crate::journal::Status;
 
-/// Tried when nothing else is said: a minute of a slow machine at most.
-const FLIPS: u64 = 60;
+/// Tried when nothing else is said: half a minute of a slow machine at most.
+const FLIPS: u64 = 30;
 const SEED: u64 = 20_260_101;
 
 /// Every third part of what is tried goes to a journal of so many instances.

@@ -9,15 +9,10 @@ use windlass_worker::fleet::bus::BusOptions;
 #[derive(clap::Args)]
 #[command(next_help_heading = "NATS")]
 pub(crate) struct Nats {
-    /// The servers, separated by commas
-    #[arg(
-        long = "nats",
-        env = "WINDLASS_NATS",
-        default_value = "nats://127.0.0.1:4222",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    url: String,
+    /// The servers, separated by commas [env: WINDLASS_NATS] [default: nats://127.0.0.1:4222]
+    // Not by clap's own means: a URL with a password was taken out of the environment.
+    #[arg(long = "nats", value_name = "URL")]
+    url: Option<String>,
     /// The first token of every subject: others share the servers under other names
     #[arg(long, env = "WINDLASS_BUS", default_value = "windlass", value_name = "NAME")]
     pub(crate) bus: Prefix,
@@ -39,10 +34,15 @@ pub(crate) struct Nats {
 }
 
 impl Nats {
+    fn url(&self) -> String {
+        let named = || windlass_worker::variable("WINDLASS_NATS")?.into_string().ok();
+        self.url.clone().or_else(named).unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned())
+    }
+
     /// The options of a connection that the servers show as `name`.
     pub(crate) fn options(&self, name: &str) -> BusOptions {
         BusOptions {
-            url: self.url.clone(),
+            url: self.url(),
             name: name.to_owned(),
             credentials: self.nats_creds.clone(),
             nkey: self.nats_nkey.clone(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use windlass_proto::definition::{self, Diagnostic, Options, Severity};
 use windlass_proto::id::WorkflowId;
 use windlass_proto::limits::DEFINITION_BYTES;
+use windlass_proto::plan::{Kind, Task};
 
 use crate::error::CliError;
 use crate::{input, output};
@@ -16,6 +17,8 @@ pub(crate) struct Checked {
     pub(crate) text: String,
     /// Its identity.
     pub(crate) id: WorkflowId,
+    /// Whether a task of it runs a process of this machine.
+    pub(crate) runs_processes: bool,
 }
 
 /// Reads a file and shows what was found about it. Warnings alone are shown on a terminal only:
@@ -30,7 +33,11 @@ pub(crate) fn check(path: &Path) -> Result<Checked, CliError> {
         show(path, &text, &loaded.diagnostics);
     }
     match loaded.plan {
-        Some(plan) if !has_error(&loaded.diagnostics) => Ok(Checked { text, id: plan.id.clone() }),
+        Some(plan) if !has_error(&loaded.diagnostics) => {
+            let is_process = |it: &Task| matches!(it.kind, Kind::Shell(_) | Kind::Script(_));
+            let runs_processes = plan.tasks.iter().any(is_process);
+            Ok(Checked { text, id: plan.id.clone(), runs_processes })
+        }
         _ => Err(CliError::Definition),
     }
 }

@@ -25,12 +25,16 @@ use windlass_worker::{AuditRoom, AuditSink, PlanSource, Worker};
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, WorkerOptions};
+use crate::options::{Allow, JournalOptions, WorkerOptions};
 use crate::secrets::SecretArgs;
 
 /// Partitions of a new journal: one process has little use for more, and each more makes the
 /// groups that share an fdatasync smaller.
 pub(crate) const PARTITIONS: u16 = 2;
+
+/// Processes that tasks may run here unless the options say otherwise: they are one's own, on one's own
+/// machine.
+pub(crate) const ALLOWED: &[Allow] = &[Allow::Shell, Allow::Script];
 
 /// What to put together.
 pub(crate) struct EmbeddedOptions {
@@ -127,13 +131,17 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         identity,
         memory,
     } = options;
-    let secrets = secrets.options(data_dir.as_deref(), identity);
+    let mut secrets = secrets.options(data_dir.as_deref(), identity);
+    // Tasks run here, and usually as the same user.
+    secrets.keep_keys = false;
     let definitions = Arc::new(Definitions {
         catalog: OnceLock::new(),
         secrets: OnceLock::new(),
         room: Arc::new(AuditRoom::new(limits::AUDIT_OUTBOX)),
     });
+    let processes = worker.processes(ALLOWED)?;
     let worker = crate::worker::builder(worker, files)?
+        .processes(processes)
         .plans(definitions.clone())
         .audit(definitions.clone())
         .build()

@@ -1,7 +1,7 @@
 //! Keys in files: a coordinator's, made once, and those that workers are given.
 
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use windlass_proto::wire::key::{CoordinatorKey, WorkerKey};
@@ -18,7 +18,8 @@ pub(crate) fn coordinator(path: &Path) -> Result<CoordinatorKey, CliError> {
         return Ok(key);
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| unusable(folder, &error))?;
     }
     let key = CoordinatorKey::generate();
     match make(path, &key) {
@@ -84,6 +85,8 @@ mod tests {
         let made = coordinator(&path).unwrap();
         assert_eq!(*coordinator(&path).unwrap().to_text(), *made.to_text());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let data = folder.path().join("data");
+        assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(std::fs::read_dir(folder.path().join("data")).unwrap().count(), 1);
         let given = folder.path().join("worker.key");
         std::fs::write(&given, format!("{}\n", *made.worker_key(Some("gpu")).to_text())).unwrap();

@@ -35,12 +35,12 @@ use crate::arguments::Arguments;
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    // Bad usage ends here, with 2; so do --help and --version, with 0.
-    let arguments = Arguments::parse();
-    log::start();
-    descriptors::raise();
     // Any command may hold a secret for a moment.
     windlass_worker::guard_process();
+    // Bad usage ends here, with 2; so do --help and --version, with 0.
+    let arguments = Arguments::parse_from(windlass_worker::arguments());
+    log::start();
+    descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

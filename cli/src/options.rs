@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use windlass_coordinator::journal::sled::Missing;
 use windlass_proto::duration::typed;
-use windlass_worker::Resolve;
+use windlass_worker::{ProcessOptions, Resolve, TaskUser};
+
+use crate::error::CliError;
 
 /// Which server to talk to.
 #[derive(Args)]
@@ -31,11 +33,30 @@ impl JournalOptions {
     }
 }
 
-/// What the embedded worker may do and knows.
+/// What a worker may run as processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Allow {
+    /// `run: shell`
+    Shell,
+    /// `run: script`
+    Script,
+    /// Neither.
+    None,
+}
+
+/// What a worker may do and knows.
 #[derive(Args, Default)]
 #[command(next_help_heading = "Worker")]
 pub(crate) struct WorkerOptions {
-    /// A secret, for development: shows in process lists, so prefer --secrets-file
+    /// Tasks that may run as processes of this machine: shell, script, both separated by a comma, or
+    /// none [default: shell,script for `run` and `dev`, none for `worker`]
+    #[arg(long, env = "WINDLASS_ALLOW", value_name = "KIND", value_delimiter = ',')]
+    pub(crate) allow: Vec<Allow>,
+    /// Who they run as: a name, UID or UID:GID. Only root can choose; a root `worker` that is not told
+    /// takes nobody, `run` and `dev` their own user
+    #[arg(long, env = "WINDLASS_TASK_USER", value_name = "USER")]
+    pub(crate) task_user: Option<TaskUser>,
+    /// A secret, for development: shows in process lists for a moment, so prefer --secrets-file
     #[arg(long = "secret", value_name = "NAME=VALUE")]
     pub(crate) secrets: Vec<String>,
     /// A YAML or JSON map of secrets; WINDLASS_SECRET_<NAME> variables are read as well
@@ -51,6 +72,56 @@ pub(crate) struct WorkerOptions {
     /// Trust the certificates in a PEM file, beside the system's
     #[arg(long = "ca-file", value_name = "FILE")]
     pub(crate) ca_files: Vec<PathBuf>,
+    /// A host that does nothing twice for one Idempotency-Key, `*.example.com` for all below a domain:
+    /// calls to it whose connection closes without an answer are made once more, whatever their method
+    #[arg(
+        long = "idempotent-host",
+        env = "WINDLASS_IDEMPOTENT_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) idempotent_hosts: Vec<String>,
+}
+
+impl WorkerOptions {
+    /// Which processes tasks may run, and as whom; `usual` where the options do not say.
+    ///
+    /// # Errors
+    /// When the options contradict each other, or this process cannot become the user.
+    pub(crate) fn processes(&self, usual: &[Allow]) -> Result<ProcessOptions, CliError> {
+        let allow = if self.allow.is_empty() { usual } else { &self.allow };
+        let has = |it| allow.contains(&it);
+        if has(Allow::None) && allow.len() > 1 {
+            return Err(CliError::Usage("--allow none goes with nothing else".to_owned()));
+        }
+        let user = match self.task_user {
+            Some(user) if !user.is_possible() => {
+                let text = "--task-user names somebody this process cannot become: only root can";
+                return Err(CliError::Usage(text.to_owned()));
+            }
+            user => user,
+        };
+        let (shell, script) = (has(Allow::Shell), has(Allow::Script));
+        Ok(ProcessOptions { shell, script, user, ..ProcessOptions::default() })
+    }
+}
+
+/// What people are told of the processes that tasks may run; nothing where there are none.
+pub(crate) fn told(processes: &ProcessOptions) -> Option<String> {
+    let kinds = match (processes.shell, processes.script) {
+        (true, true) => "shell and script",
+        (true, false) => "shell",
+        (false, true) => "script",
+        (false, false) => return None,
+    };
+    let user = match processes.user {
+        Some(user) => format!("as user {} of group {}", user.user, user.group),
+        None if TaskUser::is_root() => {
+            "as root, who can read this process's memory (--task-user names another)".to_owned()
+        }
+        None => "as this process's user".to_owned(),
+    };
+    Some(format!("{kinds} tasks are allowed and run {user}; --allow none refuses them"))
 }
 
 /// Reads `30s`, `2m`, `PT30S`, …
@@ -68,7 +139,28 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::label;
+    use windlass_worker::TaskUser;
+
+    use super::{Allow, WorkerOptions, label, told};
+
+    #[test]
+    fn what_may_run_is_said_and_told() {
+        let options =
+            |allow: &[Allow]| WorkerOptions { allow: allow.to_vec(), ..Default::default() };
+        let both = [Allow::Shell, Allow::Script];
+        let usual = options(&[]).processes(&both).unwrap();
+        assert!(usual.shell && usual.script);
+        assert!(told(&usual).unwrap().starts_with("shell and script tasks are allowed"));
+        let shell = options(&[Allow::Shell]).processes(&[]).unwrap();
+        assert!(shell.shell && !shell.script);
+        for none in [options(&[]).processes(&[]), options(&[Allow::None]).processes(&both)] {
+            assert_eq!(none.ok().and_then(|it| told(&it)), None);
+        }
+        assert!(options(&[Allow::None, Allow::Shell]).processes(&[]).is_err());
+        let other = TaskUser { user: 4_242, group: 4_242 };
+        let options = WorkerOptions { task_user: Some(other), ..Default::default() };
+        assert_eq!(options.processes(&both).is_ok(), TaskUser::is_root());
+    }
 
     #[test]
     fn labels_have_a_name() {

@@ -61,6 +61,7 @@ impl SecretArgs {
             data_dir: data_dir.map(Path::to_owned),
             environment: self.environment.into(),
             identity,
+            keep_keys: true,
             policy: self.secret_policy,
         }
     }

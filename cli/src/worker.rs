@@ -11,7 +11,7 @@ use windlass_worker::{
 use crate::error::CliError;
 use crate::options::WorkerOptions;
 
-/// Describes the worker; plans are for the caller to add. `files` is the directory below which
+/// Describes the worker; plans and processes are for the caller to add. `files` is the directory below which
 /// `file:` resources are read.
 ///
 /// # Errors
@@ -27,6 +27,7 @@ pub(crate) fn builder(options: WorkerOptions, files: Option<PathBuf>) -> Result<
     let http = HttpOptions {
         resolve: options.resolve,
         ca_files: options.ca_files,
+        idempotent_hosts: options.idempotent_hosts,
         files,
         ..HttpOptions::default()
     };
@@ -34,10 +35,7 @@ pub(crate) fn builder(options: WorkerOptions, files: Option<PathBuf>) -> Result<
 }
 
 fn secrets(options: &WorkerOptions) -> Result<DevelopmentSecrets, DevelopmentSecretsError> {
-    // Variables that are not text cannot be secrets of ours.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut secrets = DevelopmentSecrets::new().environment(variables);
+    let mut secrets = DevelopmentSecrets::new().environment(windlass_worker::variables());
     for pair in &options.secrets {
         secrets = secrets.pair(pair)?;
     }

@@ -1,7 +1,7 @@
-//! Small files that must be whole at any moment.
+//! Small files that must be whole at any moment, and the folder that is nobody else's business.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -27,6 +27,44 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// The bits of a mode that are about others than the owner.
+const OTHERS: u32 = 0o077;
+
+/// Makes a folder that only its owner may enter, whatever the mask of this process. One that is there
+/// is closed to others if it is empty or has `mark` in it, and with it the files that `mark` makes
+/// ours: it may have been made by a version that did not, and any other folder, such as `.` or `/tmp`,
+/// is not ours to close. What belongs to somebody else stays as it is. Blocking.
+///
+/// # Errors
+/// When it cannot be made or read.
+pub(crate) fn private_folder(path: &Path, mark: &str) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mut entries = fs::read_dir(path)?.peekable();
+    if entries.peek().is_some() && !path.join(mark).exists() {
+        return Ok(());
+    }
+    close(path);
+    for entry in entries {
+        let entry = entry?;
+        // A link could lead anywhere.
+        if entry.file_type()?.is_file() {
+            close(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Takes from others what rights they have.
+fn close(path: &Path) {
+    let Ok(found) = fs::metadata(path) else { return };
+    let mode = found.permissions().mode();
+    if mode & OTHERS != 0 {
+        let closed = fs::Permissions::from_mode(mode & !OTHERS & 0o7777);
+        // Only its owner can; a volume that is shared by group stays so.
+        let _ = fs::set_permissions(path, closed);
+    }
+}
+
 /// Makes durable which files the folder of `path` has. Blocking.
 ///
 /// # Errors
@@ -43,7 +81,39 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::replace;
+    use super::{private_folder, replace};
+
+    fn mode(path: &std::path::Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_folder_of_ours_is_closed_to_others_and_no_other_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let (new, old) = (folder.path().join("a/new"), folder.path().join("old"));
+        private_folder(&new, "lock").unwrap();
+        assert_eq!(mode(&new), 0o700);
+        // Of a version that left it open.
+        std::fs::create_dir(&old).unwrap();
+        for name in ["lock", "db"] {
+            std::fs::write(old.join(name), "").unwrap();
+            open(&old.join(name), 0o644);
+        }
+        open(&old, 0o755);
+        private_folder(&old, "lock").unwrap();
+        assert_eq!((mode(&old), mode(&old.join("db"))), (0o700, 0o600));
+        // Somebody else's.
+        let other = folder.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("thesis"), "").unwrap();
+        open(&other, 0o755);
+        open(&other.join("thesis"), 0o644);
+        private_folder(&other, "lock").unwrap();
+        assert_eq!((mode(&other), mode(&other.join("thesis"))), (0o755, 0o644));
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_with_its_permissions() {

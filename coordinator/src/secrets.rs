@@ -31,6 +31,9 @@ pub struct SecretsOptions {
     pub environment: Arc<str>,
     /// Who signs, for whom.
     pub identity: IdentityOptions,
+    /// Whether the signing keys are kept in the data directory. Where tasks run as this process's user
+    /// they could read them there: kept in memory only, they are new at each start.
+    pub keep_keys: bool,
     /// A policy that an operator keeps; else the coordinator keeps one.
     pub policy: Option<PathBuf>,
 }
@@ -41,6 +44,7 @@ impl Default for SecretsOptions {
             data_dir: None,
             environment: "default".into(),
             identity: IdentityOptions::default(),
+            keep_keys: true,
             policy: None,
         }
     }
@@ -80,11 +84,12 @@ impl Secrets {
     /// # Errors
     /// When a file cannot be used.
     pub fn open(options: SecretsOptions, publish: Option<Publish>) -> Result<Self, SecretsError> {
-        let SecretsOptions { data_dir, environment, identity, policy } = options;
+        let SecretsOptions { data_dir, environment, identity, keep_keys, policy } = options;
         let place = |name: &str| data_dir.as_ref().map(|it| it.join(name));
+        let keys = place("identity.json").filter(|_| keep_keys);
         Ok(Self {
             environment,
-            identity: Identity::open(place("identity.json"), identity, clock::now())?,
+            identity: Identity::open(keys, identity, clock::now())?,
             policies: Policies::open(policy, place("secret-policy.toml"))?,
             audit: AuditLog::open(place("audit.jsonl"), publish)?,
         })

@@ -413,6 +413,14 @@ pub const RESOURCE_FRESH_MS: u64 = 60_000;
 /// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
 pub const IDLE_CONNECTIONS: usize = 64;
 
+/// Milliseconds a connection to one host may be idle before it is closed: less than the 5 s after which
+/// common servers (uvicorn, Node.js) close theirs, so that few requests meet a server that hangs up.
+pub const IDLE_CONNECTION_MS: u64 = 4_000;
+
+/// Connections that are remembered because they have carried an answer: as many as a busy worker has
+/// open within [`IDLE_CONNECTION_MS`].
+pub const KNOWN_CONNECTIONS: usize = 10_000;
+
 /// Bytes of one message between coordinator and worker: an assignment carries an input and the
 /// variables its expressions name, each of them one payload at most.
 pub const MESSAGE_BYTES: usize = 4 * PAYLOAD_BYTES;

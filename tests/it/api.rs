@@ -3,6 +3,7 @@
 mod clock;
 mod control;
 mod events;
+mod keepalive;
 mod lists;
 mod numbers;
 mod problems;

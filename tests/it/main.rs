@@ -23,6 +23,7 @@ mod hostile;
 mod language;
 mod load;
 mod mutate;
+mod processes;
 mod protocol;
 mod python_worker;
 mod rust_worker;

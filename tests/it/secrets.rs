@@ -21,6 +21,7 @@ mod store_files;
 mod store_google;
 mod store_kubernetes;
 mod stores;
+mod urls;
 mod vault_cache;
 mod vault_engines;
 mod vault_failures;

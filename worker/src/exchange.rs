@@ -8,6 +8,7 @@ use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
 use crate::http_client::Clients;
+use crate::http_client::reuse::ends_of;
 
 /// A request, ready to send (again).
 pub(crate) struct Request {
@@ -43,7 +44,9 @@ pub(crate) fn shown(url: &Url) -> String {
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// Sends `request` and reads the response, at most `most` bytes of body.
+/// Sends `request` and reads the response, at most `most` bytes of body. Once more over a new connection
+/// where one that was used before closed without an answer, and the call may be repeated: see
+/// [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts).
 ///
 /// # Errors
 /// A communication problem when there is no complete response.
@@ -52,17 +55,20 @@ pub(crate) async fn send(
     request: &Request,
     most: usize,
 ) -> Result<Response, Problem> {
-    let route = clients.route(&request.url)?;
-    let mut headers = request.headers.clone();
-    if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
-        headers.entry(HOST).or_insert(host);
-    }
-    let mut builder = route.client.request(request.method.clone(), route.url).headers(headers);
-    if let Some(body) = &request.body {
-        builder = builder.body(body.clone());
-    }
     let failed = |error: reqwest::Error| failure(&request.method, &request.url, &error);
-    let mut response = builder.send().await.map_err(failed)?;
+    let mut response = match start(clients, request, false)?.await {
+        Ok(response) => response,
+        Err(error) => {
+            let keyed = request.headers.contains_key("idempotency-key");
+            let repeatable = clients.may_repeat(&request.method, &request.url, keyed);
+            // Asked in any case, as it forgets the connection.
+            if !clients.connections.was_closed_while_idle(&error) || !repeatable {
+                return Err(failed(error));
+            }
+            start(clients, request, true)?.await.map_err(failed)?
+        }
+    };
+    let ends = ends_of(&response);
     let too_large = || {
         let what = shown(&request.url);
         let detail =
@@ -79,7 +85,26 @@ pub(crate) async fn send(
         }
         body.extend_from_slice(&chunk);
     }
+    clients.connections.answered(ends);
     Ok(Response { status: response.status(), headers: response.headers().clone(), body })
+}
+
+/// Sends `request`; what it gives is done when the head of the response is there.
+fn start(
+    clients: &Clients,
+    request: &Request,
+    fresh: bool,
+) -> Result<impl Future<Output = reqwest::Result<reqwest::Response>> + use<>, Problem> {
+    let route = clients.route(&request.url, fresh)?;
+    let mut headers = request.headers.clone();
+    if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
+        headers.entry(HOST).or_insert(host);
+    }
+    let mut builder = route.client.request(request.method.clone(), route.url).headers(headers);
+    if let Some(body) = &request.body {
+        builder = builder.body(body.clone());
+    }
+    Ok(builder.send())
 }
 
 /// The problem of a request that got no response.
@@ -144,3 +169,6 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests;

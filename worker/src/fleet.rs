@@ -116,7 +116,8 @@ pub enum Event {
 
 impl Builder {
     /// Makes the worker and serves a fleet with it until SIGTERM or SIGINT, then drains: all that the
-    /// main function of a worker has to do. What happens to it goes to the log.
+    /// main function of a worker has to do after [`guard_process`](crate::guard_process). What happens
+    /// to it goes to the log.
     ///
     /// ```no_run
     /// # use windlass_worker::{Call, Worker, fleet::FleetOptions};
@@ -130,7 +131,7 @@ impl Builder {
     /// # Errors
     /// As [`Builder::serve`].
     pub async fn run(self, options: FleetOptions) -> Result<(), FleetError> {
-        crate::guard_process();
+        crate::guard::harden();
         let tell = |event| match event {
             Event::Joined(session) => tracing::info!(session, "joined"),
             Event::Lost => tracing::warn!("the session is gone; joining again"),

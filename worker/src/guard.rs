@@ -1,23 +1,70 @@
-//! What a process that holds secrets must not leave behind: core dumps, and messages of panics.
+//! What a process that holds secrets must not show or leave behind: its environment, its memory, core
+//! dumps, files that others read, messages of panics.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{set_dumpable_behavior, umask};
 
-/// Turns core dumps off for this process and what it starts, and lets panics tell where they happened
-/// and not what they say: the memory and the message may hold a secret. For the beginning of `main`;
-/// [`Builder::run`](crate::Builder::run) does it by itself.
+use crate::{handover, supervise};
+
+/// Set by [`guard_process`]: the mask for the files of tasks, which is what this process was given.
+static GUARDED: OnceLock<Mode> = OnceLock::new();
+
+/// Guards a process that holds secrets. It must be the **first thing in `main`**, before threads and
+/// files: the program may begin again here, or be a supervisor of a task and never return.
+///
+/// - Credentials in the environment and on the command line are taken out of sight: see
+///   [`variable`](crate::variable) and [`arguments`](crate::arguments).
+/// - No other process of the same user can read its memory, and it leaves no core dump.
+/// - Files it makes are for its user alone.
+/// - Panics tell where they happened and not what they say: the message may hold a secret.
+/// - Processes of tasks get a supervisor, this program once more, that ends them with their task or
+///   with this process, whichever ends first, and all they have started.
 pub fn guard_process() {
+    supervise::serve_if_asked();
+    deny_memory();
+    let given = umask(Mode::RWXG | Mode::RWXO);
+    if let Err(error) = handover::take() {
+        tell(&format!(
+            "credentials stay in the environment, which other processes can read: {error}"
+        ));
+    }
+    let _ = GUARDED.set(given);
+    harden();
+}
+
+/// What of [`guard_process`] can be done at any moment.
+pub(crate) fn harden() {
+    deny_memory();
     let nothing = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
     if let Err(error) = setrlimit(Resource::Core, nothing) {
-        tracing::warn!(%error, "core dumps cannot be turned off: one could hold a secret");
+        tell(&format!("core dumps cannot be turned off: one could hold a secret: {error}"));
     }
     std::panic::set_hook(Box::new(|panic| {
         // Standard error may be closed: there is nobody left to tell.
         let _ = std::io::stderr().lock().write_all(describe(panic).as_bytes());
     }));
+}
+
+/// The mask that processes of tasks get, where this program can supervise them.
+pub(crate) fn mask_of_tasks() -> Option<Mode> {
+    GUARDED.get().copied()
+}
+
+fn deny_memory() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tell(&format!("other processes of this user can read this one's memory: {error}"));
+    }
+}
+
+/// Tells people; there is no log yet.
+fn tell(text: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("windlass: {text}\n").as_bytes());
 }
 
 fn describe(panic: &PanicHookInfo<'_>) -> String {

@@ -1,5 +1,8 @@
 //! The HTTP clients of a worker: certificates, name overrides, which hosts may be called.
 
+pub(crate) mod proxy;
+pub(crate) mod reuse;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -7,10 +10,11 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Url};
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
+use self::reuse::Connections;
 use crate::worker::WorkerError;
 
 /// How a worker calls others over HTTP.
@@ -22,6 +26,10 @@ pub struct HttpOptions {
     pub ca_files: Vec<PathBuf>,
     /// Hosts that may be called, `*.example.com` for all below a domain; empty allows all.
     pub allow: Vec<String>,
+    /// Hosts that do nothing twice for one `Idempotency-Key`, `*.example.com` for all below a domain: a
+    /// call to one of them is repeated once when a connection that was used before closes without an
+    /// answer, whatever its method. Other calls are if their method is idempotent (RFC 9110).
+    pub idempotent_hosts: Vec<String>,
     /// Whether the proxies named by the environment (`HTTPS_PROXY`, `NO_PROXY`, …) are used.
     pub environment_proxies: bool,
     /// Directory below which `file:` resources are read; none refuses them all.
@@ -34,6 +42,7 @@ impl Default for HttpOptions {
             resolve: Vec::new(),
             ca_files: Vec::new(),
             allow: Vec::new(),
+            idempotent_hosts: Vec::new(),
             environment_proxies: true,
             files: None,
         }
@@ -99,8 +108,17 @@ pub(crate) struct Route<'a> {
 pub(crate) struct Clients {
     options: HttpOptions,
     roots: Vec<Certificate>,
-    general: OnceLock<Client>,
-    overridden: Vec<OnceLock<Client>>,
+    general: Slots,
+    overridden: Vec<Slots>,
+    /// Those that have carried an answer.
+    pub(crate) connections: Connections,
+}
+
+/// A client that keeps connections for the next request, and one that makes a new one for each.
+#[derive(Default)]
+struct Slots {
+    keeping: OnceLock<Client>,
+    fresh: OnceLock<Client>,
 }
 
 impl Clients {
@@ -119,44 +137,46 @@ impl Clients {
             }
             roots.extend(found);
         }
-        let overridden = options.resolve.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { options, roots, general: OnceLock::new(), overridden })
+        let overridden = options.resolve.iter().map(|_| Slots::default()).collect();
+        let (general, connections) = (Slots::default(), Connections::default());
+        Ok(Self { options, roots, general, overridden, connections })
     }
 
     pub(crate) fn options(&self) -> &HttpOptions {
         &self.options
     }
 
-    /// The way to `url`.
-    pub(crate) fn route(&self, url: &Url) -> Result<Route<'_>, Problem> {
+    /// The way to `url`, over a new connection if it has to be `fresh`.
+    pub(crate) fn route(&self, url: &Url, fresh: bool) -> Result<Route<'_>, Problem> {
         let host = url.host_str().unwrap_or_default();
         self.permit(host)?;
         let port = url.port_or_known_default();
         let overrides = self.options.resolve.iter().zip(&self.overridden);
         for (resolve, slot) in overrides {
             if resolve.host == host && Some(resolve.port) == port {
-                let client = self.client(slot, |builder| {
+                let client = self.client(slot, fresh, |builder| {
                     // HTTP/2 would send the rewritten port as the authority.
                     builder.no_proxy().http1_only().resolve(host, resolve.address)
                 })?;
                 return Ok(rewritten(client, url, resolve));
             }
         }
-        let client = self.client(&self.general, |builder| {
-            if self.options.environment_proxies { builder } else { builder.no_proxy() }
+        let client = self.client(&self.general, fresh, |builder| {
+            let use_them = self.options.environment_proxies;
+            if use_them { proxy::from_environment(builder) } else { builder.no_proxy() }
         })?;
         Ok(Route { client, url: url.clone(), host: None })
     }
 
+    /// True for a call that may be made once more when nobody knows whether it was received.
+    pub(crate) fn may_repeat(&self, method: &Method, url: &Url, keyed: bool) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        method.is_idempotent() || (keyed && is_among(host, &self.options.idempotent_hosts))
+    }
+
     fn permit(&self, host: &str) -> Result<(), Problem> {
         let allow = &self.options.allow;
-        let permitted = allow.is_empty()
-            || allow.iter().any(|pattern| match pattern.strip_prefix("*.") {
-                Some(domain) => host
-                    .strip_suffix(domain)
-                    .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
-                None => pattern.eq_ignore_ascii_case(host),
-            });
+        let permitted = allow.is_empty() || is_among(host, allow);
         if permitted {
             return Ok(());
         }
@@ -166,18 +186,22 @@ impl Clients {
 
     fn client<'a>(
         &self,
-        slot: &'a OnceLock<Client>,
+        slots: &'a Slots,
+        fresh: bool,
         adapt: impl Fn(ClientBuilder) -> ClientBuilder,
     ) -> Result<&'a Client, Problem> {
+        let slot = if fresh { &slots.fresh } else { &slots.keeping };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
+        let kept = if fresh { 0 } else { limits::IDLE_CONNECTIONS };
         let base = || {
             adapt(Client::builder())
                 .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(Duration::from_millis(limits::CONNECT_TIMEOUT_MS))
-                .pool_max_idle_per_host(limits::IDLE_CONNECTIONS)
+                .pool_max_idle_per_host(kept)
+                .pool_idle_timeout(Duration::from_millis(limits::IDLE_CONNECTION_MS))
         };
         let built = base()
             .tls_certs_merge(self.roots.iter().cloned())
@@ -189,6 +213,16 @@ impl Clients {
         })?;
         Ok(slot.get_or_init(|| client))
     }
+}
+
+/// True for a host that one of `patterns` names: itself, or `*.` and a domain above it.
+fn is_among(host: &str, patterns: &[String]) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_prefix("*.") {
+        Some(domain) => {
+            host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
+        }
+        None => pattern.eq_ignore_ascii_case(host),
+    })
 }
 
 /// The route of an override. A resolver's port only counts where the URL names none, so a URL that

@@ -13,17 +13,20 @@ mod exchange;
 pub mod fleet;
 mod function;
 mod guard;
+mod handover;
 mod http_client;
 mod lease;
 mod perform;
 mod resource;
 mod scope;
 mod seal;
+mod supervise;
 mod worker;
 
 pub use audit::{AttemptAudit, AuditRoom, AuditSink};
 pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
+pub use handover::{arguments, variable, variables};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
 #[cfg(feature = "aws")]
 pub use lease::{AwsConfig, AwsSecrets};
@@ -38,7 +41,7 @@ pub use lease::{
 };
 #[cfg(feature = "google")]
 pub use lease::{GoogleAuth, GoogleConfig, GoogleSecrets};
-pub use perform::{NonZeroExit, ProcessOptions};
+pub use perform::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
 pub use tokio_util::sync::CancellationToken;
 pub use windlass_proto::problem::{Problem, Standard};
 pub use windlass_proto::value::Value;

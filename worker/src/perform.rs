@@ -32,7 +32,7 @@ use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, Work};
 
-pub use process::{NonZeroExit, ProcessOptions};
+pub use process::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
 
 use crate::audit::AttemptAudit;
 use crate::lease::Lease;

@@ -64,6 +64,7 @@ impl Attempt<'_> {
             let detail = format!("the endpoint of a resource is not an absolute URI: {error}");
             Problem::new(Standard::Configuration, detail)
         })?;
+        self.seal.learn_url(&text, &url);
         let document = match url.scheme() {
             "http" | "https" => self.download(&url, authorization).await?,
             "file" => self.read_file(&url).await?,
@@ -86,7 +87,9 @@ impl Attempt<'_> {
 
     /// The document at `url`, without authentication.
     pub(crate) async fn fetch_public(&mut self, url: &str) -> Result<Value, Problem> {
-        let url = crate::exchange::parse_url(url)?;
+        let text = url;
+        let url = crate::exchange::parse_url(text)?;
+        self.seal.learn_url(text, &url);
         let document = self.download(&url, None).await?;
         Fetched { document, url }.data()
     }

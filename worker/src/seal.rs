@@ -16,6 +16,7 @@ mod matcher;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod url;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

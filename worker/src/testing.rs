@@ -23,8 +23,8 @@ use windlass_proto::wire::{Assignment, AssignmentKey, Work};
 
 use crate::audit::{AttemptAudit, NoAudit};
 use crate::{
-    Builder, CancellationToken, HttpOptions, PlanSource, SecretContext, SecretData, SecretError,
-    SecretStore, SecretValue, Worker,
+    Builder, CancellationToken, HttpOptions, PlanSource, ProcessOptions, SecretContext, SecretData,
+    SecretError, SecretStore, SecretValue, Worker,
 };
 
 /// Data from JSON text.
@@ -190,9 +190,15 @@ impl SecretStore for Given {
     }
 }
 
+/// Processes, of both kinds.
+pub(crate) fn allowed() -> ProcessOptions {
+    ProcessOptions { shell: true, script: true, ..ProcessOptions::default() }
+}
+
 /// A worker's description with these secrets, and no proxy.
 pub(crate) fn builder(secrets: Given) -> Builder {
-    Worker::builder().secrets(Arc::new(secrets)).http(no_proxy())
+    let processes = allowed();
+    Worker::builder().secrets(Arc::new(secrets)).http(no_proxy()).processes(processes)
 }
 
 pub(crate) fn no_proxy() -> HttpOptions {

@@ -176,7 +176,14 @@ impl Worker {
             return functions.added().into_iter().map(function).collect();
         }
         let names = functions.names().into_iter().chain([Arc::from(BY_DATA)]);
-        BUILT_IN.iter().map(|it| Arc::from(*it)).chain(names.map(function)).collect()
+        // A task waits for a worker that may run it, rather than fail on one that may not.
+        let allowed = |it: &&&str| match **it {
+            "shell" => self.inner.processes.shell,
+            "script" => self.inner.processes.script,
+            _ => true,
+        };
+        let built_in = BUILT_IN.iter().filter(allowed).map(|it| Arc::from(*it));
+        built_in.chain(names.map(function)).collect()
     }
 }
 

@@ -7,10 +7,10 @@ use crate::definition;
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, WorkerOptions};
+use crate::options::{JournalOptions, WorkerOptions, told};
 use crate::secrets::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
-use crate::signal;
+use crate::{output, signal};
 
 /// Run everything in one process: API, coordinator, worker.
 #[derive(clap::Args)]
@@ -66,7 +66,11 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         identity: args.identity.options(&bound.url()),
         memory: args.memory,
     };
+    let told = told(&options.worker.processes(embedded::ALLOWED)?);
     let embedded = embedded::open(options).await?;
+    if let Some(text) = told {
+        output::message(&text);
+    }
     let served = bound.serve(&embedded.coordinator, definitions).await;
     tokio::select! {
         () = embedded.close() => {}

@@ -19,7 +19,7 @@ use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, Remote, WorkerOptions, duration};
+use crate::options::{JournalOptions, Remote, WorkerOptions, duration, told};
 use crate::secrets::SecretArgs;
 use crate::{input, output, progress, signal};
 
@@ -101,6 +101,12 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         identity,
         memory,
     };
+    let told = told(&options.worker.processes(embedded::ALLOWED)?);
+    if let Some(text) =
+        told.filter(|_| main.runs_processes || with.iter().any(|it| it.runs_processes))
+    {
+        output::message(&text);
+    }
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {

@@ -9,14 +9,14 @@ use std::time::Duration;
 use windlass_proto::limits;
 use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
-use windlass_worker::Worker;
 use windlass_worker::fleet::bus::Bus;
 use windlass_worker::fleet::{Event, FleetError, FleetOptions, host_name};
+use windlass_worker::{TaskUser, Worker};
 
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
-use crate::options::{WorkerOptions, duration};
+use crate::options::{WorkerOptions, duration, told};
 use crate::{output, signal};
 
 /// Run a worker of a fleet: it takes tasks over NATS, performs them, and keeps nothing.
@@ -24,6 +24,8 @@ use crate::{output, signal};
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Example:\n  windlass worker --nats nats://127.0.0.1:4222 --key-file worker.key\n\n\
+                  --allow shell,script lets tasks run programs here; without it they wait for \
+                  another worker.\n\
                   SIGTERM drains: what runs is finished, at most --drain long, the rest handed back."
 )]
 pub(crate) struct Args {
@@ -41,15 +43,10 @@ enum Command {
 
 #[derive(clap::Args)]
 struct RunArgs {
-    /// What lets it join, as `windlass coordinator key` prints it: shows in process lists, so prefer
-    /// --key-file
-    #[arg(
-        long,
-        env = "WINDLASS_WORKER_KEY",
-        value_name = "KEY",
-        hide_env_values = true,
-        conflicts_with = "key_file"
-    )]
+    /// What lets it join, as `windlass coordinator key` prints it: shows in process lists for a
+    /// moment, so prefer --key-file [env: WINDLASS_WORKER_KEY]
+    // Not by clap's own means: it was taken out of the environment.
+    #[arg(long, value_name = "KEY", conflicts_with = "key_file")]
     key: Option<String>,
     /// A file with that key
     #[arg(long, env = "WINDLASS_KEY_FILE", value_name = "FILE")]
@@ -107,7 +104,15 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
     if args.sessions > 1 {
         return idle(&args, &options).await;
     }
-    let builder = crate::worker::builder(args.worker, None)?;
+    let mut processes = args.worker.processes(&[])?;
+    if TaskUser::is_root() && args.worker.task_user.is_none() {
+        // They are other people's tasks.
+        processes.user = Some(TaskUser::NOBODY);
+    }
+    if let Some(text) = told(&processes) {
+        output::message(&text);
+    }
+    let builder = crate::worker::builder(args.worker, None)?.processes(processes);
     let tell = |event| match event {
         Event::Joined(session) => output::message(&format!("joined as {session}")),
         Event::Lost => output::message("the session is gone; joining again"),
@@ -133,9 +138,18 @@ async fn idle(args: &RunArgs, options: &FleetOptions) -> Result<(), CliError> {
 }
 
 fn key(args: &RunArgs) -> Result<WorkerKey, CliError> {
+    let parse = |text: &str, what: &str| {
+        WorkerKey::parse(text).map_err(|error| CliError::Usage(format!("{what}: {error}")))
+    };
+    let variable = windlass_worker::variable("WINDLASS_WORKER_KEY");
     match (&args.key, &args.key_file) {
-        (Some(text), _) => {
-            WorkerKey::parse(text).map_err(|error| CliError::Usage(format!("--key: {error}")))
+        (Some(text), _) => parse(text, "--key"),
+        (None, Some(_)) if variable.is_some() => Err(CliError::Usage(
+            "WINDLASS_WORKER_KEY and --key-file both name a key: give one of them".to_owned(),
+        )),
+        (None, None) if variable.is_some() => {
+            let text = variable.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+            parse(&text, "WINDLASS_WORKER_KEY")
         }
         (None, Some(path)) => crate::key::worker(path),
         (None, None) => Err(CliError::Usage(

@@ -2,6 +2,7 @@
 
 mod hear;
 mod say;
+mod strand;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::subject::Prefix;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
+use self::strand::Stranded;
 use super::counts::Totals;
 use super::line::Line;
 use super::registration::Throttle;
@@ -101,6 +103,8 @@ pub(super) struct Desk {
     strangers: Throttle,
     /// Anybody on the bus can cause complaints; what is not logged is counted all the same.
     complaints: Throttle,
+    /// Lanes that nobody serves, since when, and whether that was told.
+    stranded: Stranded,
     /// Complaints about clocks of stores of secrets.
     skews: Throttle,
     /// True once everything that was open before a restart is known.
@@ -147,6 +151,7 @@ impl Desk {
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
             complaints: Throttle::new(COMPLAINTS_A_SECOND),
+            stranded: Stranded::default(),
             skews: Throttle::once_in(skew::COMPLAINT),
             recovered: false,
             closing: None,
@@ -282,6 +287,8 @@ impl Desk {
         }
         let lost = self.orders[before..].iter().filter(|it| matches!(it, Order::Lost(..)));
         self.totals.expired += lost.count() as u64;
+        let now = self.clock.now();
+        self.stranded.look(&self.dispatcher.stranded(), now, self.lease);
     }
 
     /// Reports on an assignment that was never sent.

@@ -1,5 +1,6 @@
 //! Tasks that take their workers down, and coordinators that would take each other's.
 
+use rustix::process::{getgid, getuid};
 use serde_json::json;
 
 use crate::support::fleet::{Fleet, Layout};
@@ -8,13 +9,13 @@ use crate::support::nats::Nats;
 /// Workers that a task may take down.
 const DEATHS: u32 = windlass_proto::limits::DELIVERIES_LOST;
 
-/// A task that kills whoever performs it, at once; caught, in the end.
+/// A task that kills whoever performs it, its supervisor's parent, at once; caught, in the end.
 const DEADLY: &str = "\
 document: {dsl: '1.0.3', namespace: fleet, name: deadly, version: '1.0.0'}
 do:
 - guarded:
     try:
-    - kill: {run: {shell: {command: kill -9 $PPID}}}
+    - kill: {run: {shell: {command: 'set -- $(cat /proc/$PPID/stat); kill -9 $4'}}}
     catch:
       errors: {with: {status: 500}}
       as: error
@@ -25,7 +26,10 @@ do:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_kills_its_workers_is_given_up() {
     let nats = Nats::start().await;
-    let layout = Layout::on(&nats.url(), 1).coordinator(&["--lease", "500ms"]);
+    // Who could not kill its worker as somebody else.
+    let user = format!("{}:{}", getuid(), getgid());
+    let flags = ["--allow", "shell", "--task-user", &user];
+    let layout = Layout::on(&nats.url(), 1).coordinator(&["--lease", "500ms"]).worker(&flags);
     let mut fleet = Fleet::with(layout).await;
     let workflow = fleet.api.deploy(DEADLY).await;
     let id = fleet.api.start(&workflow, &json!({})).await;

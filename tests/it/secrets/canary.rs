@@ -185,7 +185,7 @@ async fn no_secret_is_anywhere_but_where_it_was_sent_to() {
     let temporary = tempfile::tempdir().unwrap();
     let mut house = House::with(Wishes {
         workers: 1,
-        worker: vec!["--health".to_owned(), health.clone()],
+        worker: ["--health", &health, "--allow", "shell,script"].map(str::to_owned).into(),
         coordinator: vec![
             "--secret-policy".to_owned(),
             policy.path().display().to_string(),

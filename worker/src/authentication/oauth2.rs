@@ -49,6 +49,7 @@ impl Attempt<'_> {
         settings: Settings,
         url: &str,
     ) -> Result<Authorization, Problem> {
+        self.seal.learn_url(url, &parse_url(url)?);
         let request = request(settings, url)?;
         let token = match self.worker.tokens.get(request.key()) {
             Some(token) => token,

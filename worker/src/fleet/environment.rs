@@ -43,7 +43,7 @@ impl FleetOptions {
     /// # Errors
     /// When the key is missing, or a variable cannot be used.
     pub fn from_environment() -> Result<Self, EnvironmentError> {
-        Self::from_variables(&|name| std::env::var_os(name).map(|it| it.into_string().ok()))
+        Self::from_variables(&|name| crate::variable(name).map(|it| it.into_string().ok()))
     }
 
     /// As [`Self::from_environment`]; `look` gives a variable, and none inside for what is no text.

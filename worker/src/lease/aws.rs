@@ -11,7 +11,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::Region;
+use aws_sdk_secretsmanager::config::{Credentials, Region};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId as _;
 use aws_sdk_secretsmanager::operation::get_secret_value::{
@@ -81,6 +81,17 @@ pub struct AwsSecrets {
     places: Places,
 }
 
+/// The credentials of the environment, where they were taken out of it: the library looks there first
+/// of all, and would not find them.
+fn taken_credentials() -> Option<Credentials> {
+    let text = |name| crate::variable(name)?.into_string().ok().filter(|it| !it.is_empty());
+    if std::env::var_os("AWS_SECRET_ACCESS_KEY").is_some() {
+        return None;
+    }
+    let (id, secret) = (text("AWS_ACCESS_KEY_ID")?, text("AWS_SECRET_ACCESS_KEY")?);
+    Some(Credentials::new(id, secret, text("AWS_SESSION_TOKEN"), None, "Environment"))
+}
+
 impl AwsSecrets {
     /// A store by these settings.
     ///
@@ -130,6 +141,8 @@ impl AwsSecrets {
                 None => provider,
             };
             loader = loader.credentials_provider(provider.build());
+        } else if let Some(credentials) = taken_credentials() {
+            loader = loader.credentials_provider(credentials);
         }
         let shared = loader.load().await;
         let mut builder = aws_sdk_secretsmanager::config::Builder::from(&shared);

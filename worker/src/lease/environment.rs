@@ -24,11 +24,7 @@ impl EnvironmentSecrets {
     /// # Errors
     /// Never; other stores may.
     pub fn new(config: EnvironmentConfig) -> Result<Self, StoreError> {
-        // Variables that are not text cannot be secrets of ours.
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        Self::of(config, variables)
+        Self::of(config, crate::variables())
     }
 
     /// The store with these variables in place of the process's.

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::SecretError;
 use super::setup::StoreError;
+use crate::http_client::proxy;
 
 #[cfg(any(feature = "azure", feature = "google"))]
 pub(super) use token::ask;
@@ -60,7 +61,7 @@ impl Remote {
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(Duration::from_millis(limits::STORE_TIMEOUT_MS))
                 .pool_max_idle_per_host(limits::IDLE_CONNECTIONS);
-            if way == Way::Direct { builder.no_proxy() } else { builder }
+            if way == Way::Direct { builder.no_proxy() } else { proxy::from_environment(builder) }
         };
         let only =
             |builder: ClientBuilder, roots: Vec<Certificate>| builder.tls_certs_only(roots).build();

@@ -60,7 +60,7 @@ pub(super) fn timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D:
 
 /// An environment variable that is set to something.
 pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|it| !it.is_empty())
+    crate::variable(name)?.into_string().ok().filter(|it| !it.is_empty())
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ impl Attempt<'_> {
     async fn http_exchange(&mut self, call: &HttpCall, input: &Value) -> Result<Exchange, Problem> {
         let authorization = self.authorize(call.endpoint.authentication.as_deref(), input).await?;
         let method = parse_method(&self.evaluate(&call.method, input)?)?;
-        let mut url = parse_url(&self.expand(&call.endpoint.uri, input)?)?;
+        let text = self.expand(&call.endpoint.uri, input)?;
+        let mut url = parse_url(&text)?;
+        self.seal.learn_url(&text, &url);
         if let Some(query) = self.evaluate_optional(call.query.as_ref(), input)? {
             append_query(&mut url, &query)?;
         }

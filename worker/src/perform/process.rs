@@ -1,17 +1,23 @@
-//! Runs one process of a task, in a process group of its own that ends with the task.
+//! Runs one process of a task, under a supervisor that ends it and all it has started with the task.
+//!
+//! Where the worker is not guarded ([`crate::guard_process`]) there is no supervisor, and the process
+//! is the leader of a group that is killed: what leaves the group is left.
 //!
 //! The environment is not inherited: a process gets `PATH`, the locale (`LANG`, `LC_ALL`, `TZ`),
 //! `HOME=/nonexistent` so that nothing of the worker's user is found or left behind, and what the
 //! task gives.
 
 mod group;
+mod user;
 
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{Access, Mode, access};
+use rustix::process::getpid;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStdin, Command};
@@ -22,16 +28,23 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use self::group::Group;
+pub use self::user::{TaskUser, TaskUserError};
 use super::Attempt;
 use crate::exchange::excerpt;
+use crate::guard;
+use crate::supervise::{Order, SUPERVISE};
 
 /// Which processes a worker runs, and how.
 #[derive(Clone, Debug)]
 pub struct ProcessOptions {
-    /// Whether `run.shell` is allowed.
+    /// Whether `run.shell` is allowed: off by default, as it lets whoever writes a definition run
+    /// programs on this machine.
     pub shell: bool,
-    /// Whether `run.script` is allowed.
+    /// Whether `run.script` is allowed: off by default, for the same reason.
     pub script: bool,
+    /// Who processes run as, which only root can choose; the worker's own user when absent, so that
+    /// they can do what it can.
+    pub user: Option<TaskUser>,
     /// The interpreter of JavaScript, a path or a name to look for in `PATH`.
     pub node: PathBuf,
     /// The interpreter of Python, a path or a name to look for in `PATH`.
@@ -45,8 +58,9 @@ pub struct ProcessOptions {
 impl Default for ProcessOptions {
     fn default() -> Self {
         Self {
-            shell: true,
-            script: true,
+            shell: false,
+            script: false,
+            user: None,
             node: "node".into(),
             python: "python3".into(),
             non_zero_exit: NonZeroExit::default(),
@@ -85,6 +99,9 @@ pub(super) struct Ended {
 
 /// Milliseconds that output may still arrive after a process and its group are gone.
 const LAST_OUTPUT_MS: u64 = 1_000;
+
+/// Why a program cannot be started that is not there.
+const MISSING: &str = "this worker does not have it";
 
 /// What a process gets of the worker's own environment.
 const INHERITED: [&str; 4] = ["PATH", "LANG", "LC_ALL", "TZ"];
@@ -142,7 +159,17 @@ impl Attempt<'_> {
 
     fn spawn(&self, invocation: Invocation, captured: bool) -> Result<Group, Problem> {
         let output = || if captured { Stdio::piped() } else { Stdio::null() };
-        let mut command = Command::new(&invocation.program);
+        let program = invocation.program.display();
+        let refused =
+            |why: String| Problem::new(Standard::Runtime, format!("cannot start {program}: {why}"));
+        let user = self.worker.processes.user;
+        if let (Some(user), Some(files)) = (user, &invocation.files) {
+            hand_over(files.path(), user).map_err(|error| refused(error.to_string()))?;
+        }
+        let mut command = match guard::mask_of_tasks() {
+            Some(mask) => supervised(&invocation, mask, user).map_err(refused)?,
+            None => alone(&invocation, user),
+        };
         command.args(&invocation.arguments).env_clear().env("HOME", "/nonexistent");
         for name in INHERITED {
             if let Some(value) = std::env::var_os(name) {
@@ -155,13 +182,9 @@ impl Attempt<'_> {
         }
         let input = if invocation.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         command.stdin(input).stdout(output()).stderr(output()).process_group(0);
-        let program = invocation.program.display();
-        let child = command.spawn().map_err(|error| {
-            let why = match error.kind() {
-                ErrorKind::NotFound => "this worker does not have it".to_owned(),
-                _ => error.to_string(),
-            };
-            Problem::new(Standard::Runtime, format!("cannot start {program}: {why}"))
+        let child = command.spawn().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => refused(MISSING.to_owned()),
+            _ => refused(error.to_string()),
         })?;
         Ok(Group::new(child, invocation.files))
     }
@@ -229,6 +252,53 @@ impl Attempt<'_> {
         }
         Ok(environment)
     }
+}
+
+/// The program, as the child of a supervisor. That it is there is looked for here, so that who asks for
+/// it is told so, and not by an exit code.
+fn supervised(
+    invocation: &Invocation,
+    mask: Mode,
+    user: Option<TaskUser>,
+) -> Result<Command, String> {
+    if !is_there(&invocation.program, &invocation.environment) {
+        return Err(MISSING.to_owned());
+    }
+    // This very program, even where its file was replaced since.
+    let mut command = Command::new("/proc/self/exe");
+    let head = Order::head(getpid(), mask, user, &invocation.program);
+    command.arg0("windlass").arg(SUPERVISE).args(head);
+    Ok(command)
+}
+
+/// The program itself.
+fn alone(invocation: &Invocation, user: Option<TaskUser>) -> Command {
+    let mut command = Command::new(&invocation.program);
+    if let Some(user) = user {
+        command.gid(user.group).uid(user.user);
+    }
+    command
+}
+
+/// Gives a directory and the files in it to the user that is to read them.
+fn hand_over(directory: &Path, user: TaskUser) -> std::io::Result<()> {
+    for file in std::fs::read_dir(directory)? {
+        user.own(&file?.path())?;
+    }
+    user.own(directory)
+}
+
+/// True for a program that can be executed: a path, or a name in `PATH`.
+fn is_there(program: &Path, environment: &[(String, String)]) -> bool {
+    let executable = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if program.components().count() > 1 {
+        return executable(program);
+    }
+    let given = environment.iter().rev().find(|(name, _)| name == "PATH");
+    let path = given.map(|(_, value)| value.into()).or_else(|| std::env::var_os("PATH"));
+    // What the C library looks through where there is no PATH.
+    let path = path.unwrap_or_else(|| "/bin:/usr/bin".into());
+    std::env::split_paths(&path).any(|it| executable(&it.join(program)))
 }
 
 /// `arguments` of a process: an array in its order, an object as `--key value`; null is left out.

@@ -47,7 +47,7 @@ impl Attempt<'_> {
 
     /// Turns `request` into the one that `location` asks for.
     fn redirect(
-        &self,
+        &mut self,
         request: &mut Request,
         status: StatusCode,
         location: &str,
@@ -60,6 +60,7 @@ impl Attempt<'_> {
         if !matches!(target.scheme(), "http" | "https") {
             return Err(wrong());
         }
+        self.seal.learn_url(location, &target);
         request.url = target;
         let becomes_get = match status {
             StatusCode::SEE_OTHER => request.method != Method::HEAD,

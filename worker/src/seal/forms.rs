@@ -26,6 +26,10 @@ pub(super) enum Form {
     Json(JsonEscapes),
     /// In HTML or XML.
     Html(HtmlEscapes),
+    /// In small letters, as names of hosts are.
+    Lower,
+    /// As the name of a host: in small letters, and Punycode where it is not of ASCII.
+    Host,
 }
 
 /// What percent-encoding leaves as it is.
@@ -114,6 +118,7 @@ impl Form {
             .chain(percent)
             .chain(json)
             .chain(html.map(Self::Html))
+            .chain([Self::Lower, Self::Host])
     }
 
     /// `text` in this form.
@@ -125,8 +130,23 @@ impl Form {
             Self::Percent(reserved, upper) => percent(text, reserved, upper),
             Self::Json(escapes) => json(text, escapes),
             Self::Html(escapes) => html(text, escapes),
+            Self::Lower => lower(text),
+            Self::Host => host(text),
         }
     }
+}
+
+/// Character by character: what follows one must not change how it is written.
+fn lower(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// What a URL makes of a host of this name; in small letters what cannot be one.
+fn host(text: &str) -> String {
+    // Parsing would also drop a port or a user.
+    let is_name = text.chars().all(|it| it.is_alphanumeric() || "-._".contains(it));
+    let url = is_name.then(|| reqwest::Url::parse(&format!("http://{text}/")).ok()).flatten();
+    url.and_then(|it| it.host_str().map(str::to_owned)).unwrap_or_else(|| lower(text))
 }
 
 fn hex(bytes: &[u8], upper: bool) -> String {
@@ -233,6 +253,10 @@ mod tests {
 
     #[test]
     fn what_encoders_write_is_among_the_forms() {
+        let hosts: Vec<String> = Form::all().map(|form| form.of("Bücher.Key_42")).collect();
+        for written in ["bücher.key_42", "xn--bcher-kva.key_42"] {
+            assert!(hosts.iter().any(|form| form == written), "{written} in {hosts:#?}");
+        }
         let forms: Vec<String> = Form::all().map(|form| form.of("é/<'\" +&~*>")).collect();
         for written in [
             "é/<'\" +&~*>",

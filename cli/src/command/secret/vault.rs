@@ -28,7 +28,8 @@ impl Vault {
     /// # Errors
     /// When there is no token, or the certificates of the configuration cannot be used.
     pub(super) fn of(config: &VaultConfig) -> Result<Self, CliError> {
-        let token = std::env::var("VAULT_TOKEN").map(Zeroizing::new).unwrap_or_default();
+        let token = windlass_worker::variable("VAULT_TOKEN").and_then(|it| it.into_string().ok());
+        let token = token.map(Zeroizing::new).unwrap_or_default();
         if token.is_empty() {
             let text =
                 "this asks Vault with a token of yours: put it into the variable VAULT_TOKEN";

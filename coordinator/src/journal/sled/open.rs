@@ -49,7 +49,7 @@ impl Default for Options {
 /// Opens a journal that holds what its witness has seen of it.
 pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal, JournalError> {
     let unusable = |error: io::Error| disk::error(directory, &error);
-    fs::create_dir_all(directory).map_err(unusable)?;
+    crate::file::private_folder(directory, LOCK).map_err(unusable)?;
     let lock = lock(directory)?;
     let (known, standing) = known(directory)?;
     if known && options.missing == Missing::Refuse && !directory.join(LOG).exists() {

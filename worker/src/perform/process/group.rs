@@ -1,4 +1,4 @@
-//! A process and all it starts, as one group that does not outlive its owner.
+//! A process and all it starts, which do not outlive their owner.
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,8 +9,11 @@ use tempfile::TempDir;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use windlass_proto::limits;
 
-/// A running process that leads its own group. Dropping it asks the group to end, and kills it when
-/// it has not ended after [`limits::PROCESS_GRACE_MS`].
+use crate::guard;
+
+/// A running process that leads its own group, or the supervisor of one. Dropping it asks the group to
+/// end, and kills it when it has not ended after [`limits::PROCESS_GRACE_MS`]; a supervisor does the
+/// same with all that came of its program, and so gets longer.
 pub(super) struct Group {
     child: Option<Child>,
     leader: Option<Pid>,
@@ -65,12 +68,16 @@ impl Drop for Group {
         let ended = matches!(child.try_wait(), Ok(Some(_)));
         let runtime = tokio::runtime::Handle::try_current();
         let (false, Ok(runtime)) = (ended, runtime) else {
-            signal(leader, Signal::KILL);
+            // A supervisor has killed what was left, and sees by itself that this process ends.
+            if guard::mask_of_tasks().is_none() {
+                signal(leader, Signal::KILL);
+            }
             return;
         };
         signal(leader, Signal::TERM);
         runtime.spawn(async move {
-            let grace = Duration::from_millis(limits::PROCESS_GRACE_MS);
+            let graces = if guard::mask_of_tasks().is_some() { 3 } else { 1 };
+            let grace = Duration::from_millis(limits::PROCESS_GRACE_MS) * graces;
             let _ = tokio::time::timeout(grace, child.wait()).await;
             signal(leader, Signal::KILL);
             // Reaps it; a killed process ends.

@@ -6,7 +6,7 @@ use windlass_proto::value::Value;
 
 use crate::ProcessOptions;
 use crate::testing::{
-    Given, assignment, builder, kind_of, perform, perform_with, task, template, text,
+    Given, allowed, assignment, builder, kind_of, perform, perform_with, task, template, text,
 };
 
 fn script(language: &str, code: &str) -> Script {
@@ -80,11 +80,8 @@ async fn what_is_not_allowed_or_missing_is_said() {
     let problem = run(script("ruby", "p 1")).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("configuration".into(), 400));
     for (options, expected) in [
-        (ProcessOptions { script: false, ..Default::default() }, ("configuration".to_owned(), 400)),
-        (
-            ProcessOptions { node: "no-such-node".into(), ..Default::default() },
-            ("runtime".into(), 500),
-        ),
+        (ProcessOptions { script: false, ..allowed() }, ("configuration".to_owned(), 400)),
+        (ProcessOptions { node: "no-such-node".into(), ..allowed() }, ("runtime".into(), 500)),
     ] {
         let task = task(Kind::Script(Box::new(script("js", "1"))));
         let builder = builder(Given(vec![])).processes(options);

@@ -9,7 +9,8 @@ use windlass_proto::value::Value;
 
 use super::with_arguments;
 use crate::testing::{
-    Given, assignment, builder, in_ms, json, kind_of, perform, perform_with, task, template, text,
+    Given, allowed, assignment, builder, in_ms, json, kind_of, perform, perform_with, task,
+    template, text,
 };
 use crate::{NonZeroExit, ProcessOptions};
 
@@ -124,7 +125,7 @@ async fn a_non_zero_exit_is_an_error_or_data() {
         let problem = run(failing(output)).await.unwrap_err();
         assert_eq!(kind_of(&problem), ("runtime".into(), 500));
         assert_eq!(problem.detail.as_deref(), Some("the process ended with exit code 3: because"));
-        let ignore = ProcessOptions { non_zero_exit: NonZeroExit::Ignore, ..Default::default() };
+        let ignore = ProcessOptions { non_zero_exit: NonZeroExit::Ignore, ..allowed() };
         assert!(run_with(ignore, failing(output)).await.is_ok());
     }
     assert_eq!(run(failing(Return::Code)).await, Ok(Value::Int(3)));
@@ -182,10 +183,10 @@ async fn a_process_that_nobody_awaits_runs_on() {
 
 #[tokio::test]
 async fn what_is_not_allowed_or_missing_is_said() {
-    let off = ProcessOptions { shell: false, ..Default::default() };
+    let off = ProcessOptions { shell: false, ..allowed() };
     let problem = run_with(off, shell("true")).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("configuration".into(), 400));
-    let lost = ProcessOptions { directory: Some("/does/not/exist".into()), ..Default::default() };
+    let lost = ProcessOptions { directory: Some("/does/not/exist".into()), ..allowed() };
     let problem = run_with(lost, shell("true")).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("runtime".into(), 500));
     let mut odd = shell("true");

@@ -33,7 +33,7 @@ fn time_of_day() -> Duration {
 
 /// Time since the machine was started, with the time it slept: a wait of an hour is over when a laptop
 /// has slept for two.
-fn uptime() -> Duration {
+pub(crate) fn uptime() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
     Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))

@@ -445,6 +445,19 @@ pub const LEASE_MS: u64 = 6_000;
 /// Beats of a worker within one lease: one may be lost, one late.
 pub const BEATS_PER_LEASE: u64 = 3;
 
+/// Parts of a lease a coordinator looks around in at least. When it did not for longer, it was itself
+/// away, as a stopped process or a sleeping machine is, and what it did not hear says nothing.
+pub const LOOKS_PER_LEASE: u64 = 3;
+
+/// How often in a row the end of a silence of most workers gives all of them another lease. Past it one
+/// worker that beats late would keep those that have died alive.
+pub const RESPITES: u32 = 3;
+
+/// Leases after which what the only worker held is lost though nobody has been heard since it was given
+/// up: long enough that a connection that stands still has been found out, short enough that a task that
+/// takes down all workers one by one is given up though none is left.
+pub const LONELY_LEASES: u64 = 3;
+
 /// Milliseconds one request over the bus may take.
 pub const BUS_TIMEOUT_MS: u64 = 2_000;
 

@@ -12,6 +12,7 @@ mod clock;
 mod disk;
 mod network;
 mod process;
+mod stall;
 
 use std::time::{Duration, Instant};
 

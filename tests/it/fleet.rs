@@ -31,13 +31,13 @@ async fn at(fleet: &Fleet, arguments: &[&str]) -> Output {
 }
 
 /// A server whose `/held/…` answers only once the gate is open; everything else at once.
-struct Gate {
-    stub: Stub,
+pub(crate) struct Gate {
+    pub(crate) stub: Stub,
     open: watch::Sender<bool>,
 }
 
 impl Gate {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (open, opened) = watch::channel(false);
         let stub = Stub::http(move |seen| {
             let answer = Reply::Json(200, json!({"path": seen.path}));
@@ -52,7 +52,7 @@ impl Gate {
     }
 
     /// Deploys a workflow that makes one call, to the path in its input.
-    async fn deploy(&self, fleet: &Fleet) -> Value {
+    pub(crate) async fn deploy(&self, fleet: &Fleet) -> Value {
         let endpoint = self.stub.url("/{kind}/{id}");
         let text = format!(
             "document: {{dsl: '1.0.3', namespace: fleet, name: call, version: '1.0.0'}}\n\
@@ -62,19 +62,19 @@ impl Gate {
     }
 
     /// Waits until this path was asked for so often.
-    async fn reached(&self, path: &str, times: usize) {
+    pub(crate) async fn reached(&self, path: &str, times: usize) {
         until(SOON, &format!("request number {times} to {path}"), || async {
             (self.stub.count(path) >= times).then_some(())
         })
         .await;
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         self.open.send_replace(true);
     }
 }
 
-fn call(kind: &str, id: &str) -> Value {
+pub(crate) fn call(kind: &str, id: &str) -> Value {
     json!({"kind": kind, "id": id})
 }
 

@@ -5,14 +5,19 @@
 //!
 //! ```text
 //!  submit ──> backlog ──assign──> in flight ──reported──> (gone)
-//!                                    │  └─ the worker is silent, or does not hold it ──> lost
-//!  recover ──> recovered ──a worker holds it──> in flight
-//!                  └─ nobody does, a lease long ──> lost
+//!                                  │  │  └─ the worker is dead, or does not hold it ──> lost
+//!                                  │  └─ all workers are silent ─┐
+//!                                  └──a worker holds it── adrift <┴── recover
+//!                                                           └─ nobody does, a lease long ──> lost
 //! ```
+//!
+//! Who is dead, and who only cannot be heard, is a matter of [`attention`].
 //!
 //! What is lost goes back to its partition, which journals a new delivery and submits it again: the
 //! journal is the truth, nothing here outlives the process.
 
+mod adrift;
+mod attention;
 mod roster;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -25,6 +30,8 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::backlog::{Backlog, Lane};
 use super::census::Census;
+use adrift::{Adrift, Drifting};
+use attention::{Attention, Judgement};
 use roster::Member;
 pub use roster::{Profile, WorkerView};
 
@@ -44,11 +51,11 @@ pub enum Order {
 
 /// An assignment at a worker.
 struct Flight {
+    /// Its session; an old one while it is adrift.
     session: SessionId,
     lane: Lane,
     /// Counter of the frame it went in; none until it was sent.
     frame: Option<u64>,
-    since: Timestamp,
     bytes: u64,
     losses: u32,
     cancelled: bool,
@@ -56,18 +63,12 @@ struct Flight {
     assignment: Option<Arc<Assignment>>,
 }
 
-/// An assignment that a worker may hold since before the coordinator started.
-struct Recovered {
-    assignment: Assignment,
-    lane: Lane,
-    until: Timestamp,
-}
-
 /// See the module.
 pub struct Dispatcher {
     lease_ms: u64,
     backlog: Backlog,
-    recovered: HashMap<AssignmentKey, Recovered>,
+    attention: Attention,
+    adrift: Adrift,
     flights: HashMap<AssignmentKey, Flight>,
     members: HashMap<SessionId, Member>,
     /// Sessions that may have room, the next one first.
@@ -81,8 +82,8 @@ pub struct Depths {
     pub waiting: BTreeMap<Lane, (usize, Timestamp)>,
     /// Assignments at workers, by pool.
     pub in_flight: BTreeMap<Arc<str>, usize>,
-    /// Assignments that a worker may hold since before a restart.
-    pub recovered: usize,
+    /// Assignments that a worker may hold though no session has them.
+    pub adrift: usize,
 }
 
 impl Dispatcher {
@@ -92,7 +93,8 @@ impl Dispatcher {
         Self {
             lease_ms,
             backlog: Backlog::new(census),
-            recovered: HashMap::new(),
+            attention: Attention::new(lease_ms),
+            adrift: Adrift::default(),
             flights: HashMap::new(),
             members: HashMap::new(),
             turns: VecDeque::new(),
@@ -105,15 +107,25 @@ impl Dispatcher {
     }
 
     /// An assignment from before the coordinator started: a worker that still holds it has a lease's
-    /// time to say so.
+    /// time to say so, from when any worker is heard.
     pub fn recover(&mut self, lane: Lane, assignment: Assignment, now: Timestamp) {
-        let until = now.plus(self.lease_ms);
-        self.recovered.insert(assignment.key.clone(), Recovered { assignment, lane, until });
+        let key = assignment.key.clone();
+        let flight = Flight {
+            session: SessionId([0; 16]),
+            lane,
+            frame: Some(0),
+            bytes: assignment.input.weight(),
+            losses: assignment.losses,
+            cancelled: false,
+            assignment: Some(Arc::new(assignment)),
+        };
+        let (identity, suspect, until) = (None, false, None);
+        self.adrift.insert(key, Drifting { flight, identity, suspect, from: now, until });
     }
 
     /// An assignment is no longer wanted.
     pub fn cancel(&mut self, key: &AssignmentKey, orders: &mut Vec<Order>) {
-        if self.backlog.remove(key).is_some() || self.recovered.remove(key).is_some() {
+        if self.backlog.remove(key).is_some() || self.adrift.remove(key).is_some() {
             return;
         }
         if let Some(flight) = self.flights.get_mut(key) {
@@ -124,6 +136,8 @@ impl Dispatcher {
 
     /// A worker was welcomed. It gets nothing before its first beat.
     pub fn join(&mut self, session: SessionId, profile: Profile, now: Timestamp) {
+        self.attention.look(now);
+        self.adrift.lives(&profile.identity);
         self.members.insert(session, Member::new(profile, now));
     }
 
@@ -136,23 +150,32 @@ impl Dispatcher {
         proofs: &dyn Proofs,
         orders: &mut Vec<Order>,
     ) {
+        self.attention.look(now);
+        let Some(member) = self.members.get(&session) else { return };
+        let (first, identity) = (!member.ready, member.profile.identity.clone());
+        // The same process under its former sessions: what it still holds moves here.
+        let former = |(id, member): (&SessionId, &Member)| {
+            (first && *id != session && member.profile.identity == identity).then_some(*id)
+        };
+        let former: Vec<_> = self.members.iter().filter_map(former).collect();
+        let heard = former.iter().chain([&session]).filter_map(|id| self.members.get(id));
+        let heard_at = heard.map(|it| it.heard_at).min().unwrap_or(now);
+        let silence = self.attention.silence(heard_at, now);
+        self.attention.spoke(silence, now, self.members.values());
+        self.adrift.heard(now.plus(self.lease_ms));
         let Some(member) = self.members.get_mut(&session) else { return };
-        let first = !member.ready;
         member.hear(beat, now);
-        let identity = member.profile.identity.clone();
         if beat.goodbye {
             return self.dismiss(session, false, orders);
         }
         for held in &beat.held {
-            self.holds(session, held, now, proofs, orders);
+            self.holds(session, held, proofs, orders);
         }
-        self.reconcile(session, beat, now, orders);
+        self.reconcile(session, beat, orders);
         if first {
-            // The same process under its former session: what it still holds has just moved here.
-            let former = |(id, member): (&SessionId, &Member)| {
-                (*id != session && member.profile.identity == identity).then_some(*id)
-            };
-            let former: Vec<_> = self.members.iter().filter_map(former).collect();
+            let held = beat.held.iter().map(|it| &it.key).collect();
+            let dropped = self.adrift.dropped_by(&identity, &held);
+            orders.extend(dropped.into_iter().map(|key| Order::Lost(key, false)));
             former.into_iter().for_each(|id| self.dismiss(id, false, orders));
         }
         self.turn(session);
@@ -163,43 +186,40 @@ impl Dispatcher {
         &mut self,
         session: SessionId,
         held: &Held,
-        now: Timestamp,
         proofs: &dyn Proofs,
         orders: &mut Vec<Order>,
     ) {
         let key = &held.key;
         match self.flights.get(key) {
-            Some(flight) if flight.session == session => return,
+            Some(flight) if flight.session == session => {
+                // What is cancelled is not held: the message did not get through, or is on its way.
+                if flight.cancelled {
+                    orders.push(Order::Cancel(session, key.clone()));
+                }
+                return;
+            }
             Some(_) if proofs.is_token(key, &held.token) => return self.rehome(key, session),
             _ => {}
         }
         if proofs.is_awaited(key) || !proofs.is_token(key, &held.token) {
             return;
         }
-        match self.recovered.remove(key) {
-            Some(Recovered { assignment, lane, .. }) => {
-                self.fly(session, lane, &assignment, Some(0), now);
-            }
+        match self.adrift.remove(key) {
+            Some(flight) => self.settle(key, flight, session),
             // Given up meanwhile, or ended: whatever comes of it is not wanted.
             None => orders.push(Order::Cancel(session, key.clone())),
         }
     }
 
-    /// What was sent, has arrived or must have, and is not held, is lost.
-    fn reconcile(
-        &mut self,
-        session: SessionId,
-        beat: &Beat,
-        now: Timestamp,
-        orders: &mut Vec<Order>,
-    ) {
+    /// What was sent, must have arrived, and is not held, is lost. Time alone says nothing: where no
+    /// frame gets through, they may all lie somewhere and arrive yet. A worker that hears nothing for
+    /// a lease takes a new session, in which it shows what did.
+    fn reconcile(&mut self, session: SessionId, beat: &Beat, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get(&session) else { return };
         let held: HashSet<&AssignmentKey> = beat.held.iter().map(|it| &it.key).collect();
         let missing = |key: &&AssignmentKey| {
-            let Some(flight) = self.flights.get(*key) else { return false };
-            let Some(frame) = flight.frame else { return false };
-            let arrived = frame <= beat.seen || now.since(flight.since) > self.lease_ms;
-            arrived && !held.contains(key)
+            let frame = self.flights.get(*key).and_then(|it| it.frame);
+            frame.is_some_and(|frame| frame <= beat.seen) && !held.contains(key)
         };
         let missing: Vec<_> = member.flights.iter().filter(missing).cloned().collect();
         for key in missing {
@@ -210,8 +230,8 @@ impl Dispatcher {
     /// A report on an assignment has come in: its place is free. Gives the assignment where it was
     /// kept.
     pub fn reported(&mut self, key: &AssignmentKey) -> Option<Arc<Assignment>> {
-        if let Some(Recovered { assignment, .. }) = self.recovered.remove(key) {
-            return Some(Arc::new(assignment));
+        if let Some(flight) = self.adrift.remove(key) {
+            return flight.assignment;
         }
         let flight = self.land(key)?;
         self.turn(flight.session);
@@ -233,54 +253,81 @@ impl Dispatcher {
         }
     }
 
-    /// Ends what has been silent for a lease.
+    /// What was put into a message has not left: its worker will never see it.
+    pub fn unsent(&mut self, keys: &[AssignmentKey], orders: &mut Vec<Order>) {
+        keys.iter().for_each(|key| self.lose(key, false, orders));
+    }
+
+    /// Ends what has been silent for a lease, where that is not our own deafness. To be called a few
+    /// times in each lease, after everything that lies there has been heard.
     pub fn tick(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
-        let silent = |member: &Member| now.since(member.heard_at) > self.lease_ms;
+        self.attention.look(now);
+        let judgement = self.attention.judge(now, self.members.values());
+        let silent = |it: &Member| {
+            // Who asked to join and never came has nothing to lose.
+            let judged = !it.ready || judgement != Judgement::Nobody;
+            judged && self.attention.silence(it.heard_at, now) > self.lease_ms
+        };
         let silent: Vec<_> =
             self.members.iter().filter(|(_, it)| silent(it)).map(|(id, _)| *id).collect();
         for session in silent {
-            self.dismiss(session, true, orders);
+            match judgement {
+                Judgement::Nobody => self.dismiss(session, false, orders),
+                Judgement::Each { blame } => {
+                    let died = blame && !self.asks(session);
+                    self.dismiss(session, died, orders);
+                }
+                Judgement::Together { heard: true, .. } => self.dismiss(session, false, orders),
+                Judgement::Together { heard: false, suspect } => {
+                    let suspect = suspect && !self.asks(session);
+                    self.abandon(session, suspect, now, orders);
+                }
+            }
         }
-        let over: Vec<_> = self
-            .recovered
-            .iter()
-            .filter(|(_, it)| it.until < now)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in over {
-            self.recovered.remove(&key);
-            orders.push(Order::Lost(key, false));
-        }
+        let over = self.adrift.over(&self.attention, self.lease_ms, now);
+        orders.extend(over.into_iter().map(|(key, suspect)| Order::Lost(key, suspect)));
+    }
+
+    /// True for a worker that asked to join again after its last beat: it lives, and hears nothing.
+    fn asks(&self, session: SessionId) -> bool {
+        let Some(silent) = self.members.get(&session) else { return false };
+        self.members.values().any(|it| {
+            it.profile.identity == silent.profile.identity && it.joined_at > silent.heard_at
+        })
+    }
+
+    /// True while most workers are silent, and none is given up for it.
+    #[must_use]
+    pub fn holds_judgement(&self) -> bool {
+        self.attention.holds()
     }
 
     /// The coordinator was cut off and is back: nobody could be heard, so every lease begins anew.
     pub fn reconnected(&mut self, now: Timestamp) {
-        self.members.values_mut().for_each(|member| member.heard_at = now);
-        let until = now.plus(self.lease_ms);
-        self.recovered.values_mut().for_each(|it| it.until = until);
+        self.attention.begin_again(now);
     }
 
     /// Gives waiting assignments to workers with room: one from each lane in turn.
-    pub fn assign(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
+    pub fn assign(&mut self, orders: &mut Vec<Order>) {
         let mut lanes = self.backlog.lanes();
         while !lanes.is_empty() && !self.turns.is_empty() {
-            lanes.retain(|lane| self.assign_one(lane, now, orders));
+            lanes.retain(|lane| self.assign_one(lane, orders));
         }
     }
 
     /// False when nothing of this lane can be assigned now.
-    fn assign_one(&mut self, lane: &Lane, now: Timestamp, orders: &mut Vec<Order>) -> bool {
+    fn assign_one(&mut self, lane: &Lane, orders: &mut Vec<Order>) -> bool {
         for losses in self.backlog.suspicions(lane) {
             if let Some(session) = self.pick(lane, Some(losses))
                 && let Some(waiting) = self.backlog.pop_suspect(lane, losses)
             {
-                self.send(session, lane, waiting.assignment, now, orders);
+                self.send(session, lane, waiting.assignment, orders);
                 return true;
             }
         }
         let Some(session) = self.pick(lane, None) else { return false };
         let Some(waiting) = self.backlog.pop(lane) else { return false };
-        self.send(session, lane, waiting.assignment, now, orders);
+        self.send(session, lane, waiting.assignment, orders);
         true
     }
 
@@ -289,10 +336,9 @@ impl Dispatcher {
         session: SessionId,
         lane: &Lane,
         assignment: Assignment,
-        now: Timestamp,
         orders: &mut Vec<Order>,
     ) {
-        self.fly(session, lane.clone(), &assignment, None, now);
+        self.fly(session, lane.clone(), &assignment);
         orders.push(Order::Send(session, Box::new(assignment)));
     }
 
@@ -325,31 +371,15 @@ impl Dispatcher {
         best.map(|(_, session)| session)
     }
 
-    /// Takes note that an assignment is at a worker.
-    fn fly(
-        &mut self,
-        session: SessionId,
-        lane: Lane,
-        assignment: &Assignment,
-        frame: Option<u64>,
-        now: Timestamp,
-    ) {
+    /// Takes note that an assignment goes to a worker.
+    fn fly(&mut self, session: SessionId, lane: Lane, assignment: &Assignment) {
         let Some(member) = self.members.get_mut(&session) else { return };
         let key = assignment.key.clone();
-        let losses = assignment.losses;
-        let bytes = assignment.input.weight();
+        let (bytes, losses) = (assignment.input.weight(), assignment.losses);
         member.takes_off(key.clone(), bytes, losses);
         let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment.clone()));
-        let flight = Flight {
-            session,
-            lane,
-            frame,
-            since: now,
-            bytes,
-            losses,
-            cancelled: false,
-            assignment,
-        };
+        let (frame, cancelled) = (None, false);
+        let flight = Flight { session, lane, frame, bytes, losses, cancelled, assignment };
         self.flights.insert(key, flight);
     }
 
@@ -371,11 +401,18 @@ impl Dispatcher {
 
     /// An assignment's worker has a new session.
     fn rehome(&mut self, key: &AssignmentKey, session: SessionId) {
-        let Some(mut flight) = self.land(key) else { return };
+        if let Some(flight) = self.land(key) {
+            self.settle(key, flight, session);
+        }
+    }
+
+    /// A worker has an assignment that it was sent in another session.
+    fn settle(&mut self, key: &AssignmentKey, mut flight: Flight, session: SessionId) {
         let Some(member) = self.members.get_mut(&session) else { return };
         member.takes_off(key.clone(), flight.bytes, flight.losses);
         flight.session = session;
         flight.frame = Some(0);
+        flight.assignment.take_if(|_| member.profile.evaluates);
         self.flights.insert(key.clone(), flight);
     }
 
@@ -386,6 +423,31 @@ impl Dispatcher {
             // Whether it had arrived is not known: what kills at once is never seen in a beat.
             let sent = self.flights.get(&key).is_some_and(|it| it.frame.is_some());
             self.lose(&key, died && sent, orders);
+        }
+        self.members.remove(&session);
+        orders.push(Order::Dismiss(session));
+    }
+
+    /// Ends a session of a worker that cannot be heard, and neither can any other: what it was sent is
+    /// adrift. `suspect` when its worker may have died of that.
+    fn abandon(
+        &mut self,
+        session: SessionId,
+        suspect: bool,
+        now: Timestamp,
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let identity = member.profile.identity.clone();
+        for key in std::mem::take(&mut member.flights) {
+            let Some(flight) = self.flights.remove(&key) else { continue };
+            if flight.cancelled {
+                continue;
+            }
+            // None takes down a worker that it was not sent to.
+            let (suspect, identity) = (suspect && flight.frame.is_some(), Some(identity.clone()));
+            let drifting = Drifting { flight, identity, suspect, from: now, until: None };
+            self.adrift.insert(key, drifting);
         }
         self.members.remove(&session);
         orders.push(Order::Dismiss(session));
@@ -425,16 +487,14 @@ impl Dispatcher {
 
     /// How much waits and is under way.
     #[must_use]
-    pub fn depths(&self) -> Depths {
+    pub fn depths(&self, now: Timestamp) -> Depths {
         let mut in_flight: BTreeMap<Arc<str>, usize> = BTreeMap::new();
         for flight in self.flights.values() {
             *in_flight.entry(flight.lane.pool.clone()).or_default() += 1;
         }
-        let recovered = &self.recovered;
-        for it in recovered.values() {
-            *in_flight.entry(it.lane.pool.clone()).or_default() += 1;
-        }
-        Depths { waiting: self.backlog.depths(), in_flight, recovered: recovered.len() }
+        let mut waiting = self.backlog.depths();
+        self.adrift.depths(self.lease_ms, now, &mut in_flight, &mut waiting);
+        Depths { waiting, in_flight, adrift: self.adrift.len() }
     }
 
     /// Lanes with assignments that no registered worker can take.

@@ -6,7 +6,7 @@ mod strand;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -113,15 +113,17 @@ pub(super) struct Desk {
     closing: Option<oneshot::Sender<()>>,
 }
 
-/// Time that never goes back or jumps: leases must not depend on the wall clock.
+/// Time that never goes back or jumps: leases must not depend on the wall clock. It goes on while the
+/// machine sleeps, so that the dispatcher sees that nobody looked.
 struct Steady {
     wall: Timestamp,
-    began: Instant,
+    began: Duration,
 }
 
 impl Steady {
     fn now(&self) -> Timestamp {
-        self.wall.plus(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let passed = clock::uptime().saturating_sub(self.began);
+        self.wall.plus(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -147,7 +149,7 @@ impl Desk {
             orders: Vec::new(),
             goodbyes: Vec::new(),
             totals: Totals::default(),
-            clock: Steady { wall: clock::now(), began: Instant::now() },
+            clock: Steady { wall: clock::now(), began: clock::uptime() },
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
             complaints: Throttle::new(COMPLAINTS_A_SECOND),
@@ -190,14 +192,18 @@ impl Desk {
                     }
                     commands.drain(..).for_each(|command| self.obey(command));
                 }
-                Some(frame) = frames.next() => self.listen(frame, &mut frames),
+                Some(frame) = frames.next() => self.listen(Some(frame), &mut frames),
                 Some(question) = presence.next() => {
                     if let Some(reply) = question.reply {
                         self.publish(reply, Vec::new()).await;
                     }
                 }
                 Some(hello) = hellos.next() => self.register(hello).await,
-                _ = ticks.tick() => self.tick(),
+                _ = ticks.tick() => {
+                    // Nobody is judged whose words lie here.
+                    self.listen(None, &mut frames);
+                    self.tick();
+                }
                 Ok(()) = link.changed() => {
                     if link.borrow_and_update().up {
                         self.dispatcher.reconnected(self.clock.now());
@@ -214,8 +220,10 @@ impl Desk {
     }
 
     /// Takes a frame, and those that are there already.
-    fn listen(&mut self, first: Message, frames: &mut Subscriber) {
-        self.hear(&first);
+    fn listen(&mut self, first: Option<Message>, frames: &mut Subscriber) {
+        if let Some(first) = first {
+            self.hear(&first);
+        }
         for _ in 1..ROUND {
             let Some(Some(frame)) = frames.next().now_or_never() else { return };
             self.hear(&frame);
@@ -241,7 +249,7 @@ impl Desk {
             Command::View(reply) => {
                 let view = FleetView {
                     workers: self.dispatcher.workers(self.clock.now()),
-                    depths: self.dispatcher.depths(),
+                    depths: self.dispatcher.depths(self.clock.now()),
                     totals: self.totals,
                     connected: self.bus.is_up(),
                     store_ahead_ms: skew::worst(
@@ -282,8 +290,15 @@ impl Desk {
 
     fn tick(&mut self) {
         let before = self.orders.len();
+        let held = self.dispatcher.holds_judgement();
         if self.bus.is_up() {
             self.dispatcher.tick(self.clock.now(), &mut self.orders);
+        }
+        if self.dispatcher.holds_judgement() && !held {
+            tracing::warn!(
+                "most workers have fallen silent at once: none is taken for dead until they are heard \
+                 again or a lease has passed; is NATS well?"
+            );
         }
         let lost = self.orders[before..].iter().filter(|it| matches!(it, Order::Lost(..)));
         self.totals.expired += lost.count() as u64;

@@ -87,6 +87,8 @@ struct Session {
     beats: u64,
     /// When the coordinator was last heard.
     heard: Instant,
+    /// When that was last looked at.
+    looked: Instant,
     out: ToCoordinator,
     /// True once it was said that a frame was refused.
     complained: bool,
@@ -117,6 +119,7 @@ impl Attendance {
             welcome,
             beats: 0,
             heard: Instant::now(),
+            looked: Instant::now(),
             out,
             complained: false,
             short: false,
@@ -131,7 +134,11 @@ impl Attendance {
             let turn = self.turn(&session);
             tokio::select! {
                 frame = frames.next() => match frame {
-                    Some(frame) => if self.listen(frame, &mut frames, &mut session) { break End::Lost },
+                    Some(frame) => {
+                        if self.listen(Some(frame), &mut frames, &mut session) {
+                            break End::Lost;
+                        }
+                    }
                     None => break End::Lost,
                 },
                 _ = self.inbox.recv_many(&mut inner, ROUND) => {
@@ -140,7 +147,8 @@ impl Attendance {
                 () = self.outbox.told() => {}
                 () = at(turn) => self.beat(&mut session),
                 _ = ticks.tick() => {
-                    if self.silent(&session) {
+                    // What lies here was said in time.
+                    if self.listen(None, &mut frames, &mut session) || self.silent(&mut session) {
                         break End::Lost;
                     }
                     self.beat(&mut session);
@@ -186,8 +194,13 @@ impl Attendance {
     }
 
     /// Takes a frame, and those that are there already. True when the session is gone.
-    fn listen(&mut self, first: Message, frames: &mut Subscriber, session: &mut Session) -> bool {
-        let mut next = Some(first);
+    fn listen(
+        &mut self,
+        first: Option<Message>,
+        frames: &mut Subscriber,
+        session: &mut Session,
+    ) -> bool {
+        let mut next = first.or_else(|| frames.next().now_or_never().flatten());
         for _ in 0..ROUND {
             let Some(frame) = next else { return false };
             if frame.payload.is_empty() {
@@ -321,8 +334,16 @@ impl Attendance {
         }
     }
 
-    /// True when the coordinator has not been heard for a lease while the bus was there.
-    fn silent(&self, session: &Session) -> bool {
+    /// True when the coordinator has not been heard for a lease while the bus and this process were
+    /// there. To be called with each beat.
+    fn silent(&self, session: &mut Session) -> bool {
+        let now = Instant::now();
+        let beat = Duration::from_millis(session.welcome.beat_ms);
+        let looked = std::mem::replace(&mut session.looked, now);
+        if now.duration_since(looked) > beat * 2 {
+            // It was stopped: what was said meanwhile is still on its way through this process.
+            session.heard = now;
+        }
         let lease = Duration::from_millis(session.welcome.lease_ms);
         self.bus.is_up() && session.heard.elapsed() > lease
     }

@@ -20,7 +20,7 @@ impl Desk {
     /// Does what follows from what was heard, and says it.
     pub(super) async fn follow_up(&mut self) {
         if self.bus.is_up() && self.closing.is_none() {
-            self.dispatcher.assign(self.clock.now(), &mut self.orders);
+            self.dispatcher.assign(&mut self.orders);
         }
         for order in std::mem::take(&mut self.orders) {
             match order {
@@ -41,12 +41,18 @@ impl Desk {
         if !self.bus.is_up() {
             return;
         }
-        for session in std::mem::take(&mut self.talkers) {
-            self.flush(session).await;
+        let mut talkers = std::mem::take(&mut self.talkers).into_iter();
+        while let Some(session) = talkers.next() {
+            if !self.flush(session).await {
+                // The others would not get through either, and each would take as long to find out.
+                return self.talkers.extend(talkers);
+            }
         }
         for session in std::mem::take(&mut self.goodbyes) {
             // An empty frame says that the session is no more.
-            self.publish(self.prefix.to_worker(session).into(), Vec::new()).await;
+            if !self.publish(self.prefix.to_worker(session).into(), Vec::new()).await {
+                return;
+            }
         }
     }
 
@@ -112,10 +118,10 @@ impl Desk {
         Ok((name, plain::arguments(&plan, assignment)?))
     }
 
-    /// Publishes what a session has to say.
-    async fn flush(&mut self, session: SessionId) {
+    /// Publishes what a session has to say. False when the bus does not take it.
+    async fn flush(&mut self, session: SessionId) -> bool {
         let frame_bytes = self.bus.frame_bytes();
-        let Some(line) = self.lines.get_mut(&session) else { return };
+        let Some(line) = self.lines.get_mut(&session) else { return true };
         line.waiting = false;
         line.grant(&self.granter, clock::now());
         let sealed = line.seal(frame_bytes);
@@ -124,17 +130,23 @@ impl Desk {
             self.dispatcher.sent(key, sealed.last);
         }
         for frame in sealed.frames {
-            self.publish(subject.clone(), frame).await;
+            if !self.publish(subject.clone(), frame).await {
+                // A message that lacks a frame is none: nobody will begin what was in it.
+                self.dispatcher.unsent(&sealed.keys, &mut self.orders);
+                return false;
+            }
         }
+        true
     }
 
-    pub(super) async fn publish(&self, subject: Subject, frame: Vec<u8>) {
+    /// False when the bus does not take it.
+    pub(super) async fn publish(&self, subject: Subject, frame: Vec<u8>) -> bool {
         let publish = self.bus.client.publish(subject, Bytes::from(frame));
-        // What does not get through is found missing by the next beat.
         match tokio::time::timeout(PUBLISH, publish).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => tracing::warn!(%error, "a message could not be published"),
             Err(_) => tracing::warn!("the bus takes no messages"),
         }
+        false
     }
 }

@@ -98,10 +98,10 @@ pub(crate) const VAULT_REFUSED: Code = Code {
 pub(crate) const JOURNAL_SALVAGED: Code = Code {
     code: "WL0711",
     status: 500,
-    title: "Not all could be saved",
-    explanation: "`windlass fsck --salvage` made a new journal of what can be read, and something is \
-                  missing: its output says how many instances of each partition, and the ids of those \
-                  of which only parts were found. What was saved may stand where it stood a little \
+    title: "What can be read is saved, beside damage",
+    explanation: "`windlass fsck --salvage` made a new journal of what can be read, and passed over \
+                  damage: its output says how many instances of each partition are missing, and the \
+                  ids of those of which only parts were found. What was saved may stand where it stood a little \
                   earlier: tasks done since run again, with the same idempotency keys. Copy the other \
                   files of the old data directory (keys, policy, audit trail) beside the new journal, \
                   and start there with --data-dir.",

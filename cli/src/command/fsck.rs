@@ -53,8 +53,10 @@ fn save(args: &Args, to: &std::path::Path) -> Result<(), CliError> {
         return Ok(());
     }
     let missing: u64 = report.missing.values().sum();
+    let places = report.damaged + report.passed_over + report.unreadable;
     let detail = format!(
-        "{} instances are saved in {}; {missing} are missing, of which {} left traces",
+        "{} instances are saved in {}; {missing} that the journal's witness knows of are missing, \
+         parts were found of {}; damaged places passed over: {places}",
         report.instances,
         to.display(),
         report.incomplete.len()

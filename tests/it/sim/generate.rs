@@ -26,7 +26,14 @@ pub(super) fn workflows(random: &mut Rng) -> Vec<Workflow> {
         .map(|number| {
             let children = (number + 1..count).map(name).collect();
             let left = if number == 0 { random.i32(5..30) } else { random.i32(2..10) };
-            let mut make = Generator { random, left, next: 0, functions: Vec::new(), children };
+            let mut make = Generator {
+                random,
+                left,
+                next: 0,
+                functions: Vec::new(),
+                children,
+                around_switch: false,
+            };
             make.workflow(name(number))
         })
         .collect();
@@ -48,6 +55,8 @@ struct Generator<'r> {
     next: u32,
     functions: Vec<String>,
     children: Vec<String>,
+    /// Something is done around each `switch` of this workflow.
+    around_switch: bool,
 }
 
 /// Where a task stands.
@@ -92,6 +101,7 @@ impl Generator<'_> {
         self.functions = workflow.functions.iter().map(|it| it.0.clone()).collect();
         if self.chance(15) {
             workflow.extensions = self.extensions();
+            self.around_switch = workflow.extensions.iter().any(|it| it.kind == "switch");
         }
         let scope = Scope::default();
         if self.chance(20) {
@@ -177,7 +187,12 @@ impl Generator<'_> {
 
     /// Three tasks that go round by `then` until a count is reached.
     fn jump_loop(&mut self) -> Vec<Task> {
-        let rounds = if self.chance(4) { 560 } else { self.random.i64(2..5) };
+        let rounds = match self.chance(4) {
+            // More than one turn takes; with a task around each round it would be hours of them.
+            true if self.around_switch => 5,
+            true => 560,
+            false => self.random.i64(2..5),
+        };
         let member = |key: &str, expr| (key.to_owned(), expr);
         let plus_one = |name| Expr::Sum(Box::new(Expr::Field(name)), Box::new(Expr::Int(1)));
         let start = Shape::Object(vec![member("n", Expr::Field("n")), member("i", Expr::Int(0))]);

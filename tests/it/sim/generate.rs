@@ -378,7 +378,8 @@ impl Generator<'_> {
 
     fn race(&mut self, name: String, scope: Scope) -> Task {
         if self.chance(30) {
-            let scope = Scope { depth: 3, looped: true, tried: true, ..Scope::default() };
+            let repeated = scope.repeated;
+            let scope = Scope { depth: 3, looped: true, tried: true, repeated, ..Scope::default() };
             let count = self.random.usize(2..=3);
             let branches = (0..count).map(|_| self.branch(scope)).collect();
             let mut task = plain(name, Kind::Fork { compete: true, branches });

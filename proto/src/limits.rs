@@ -100,9 +100,10 @@ pub const QUARANTINE_DEATHS: u32 = 3;
 pub const MEMORY_LEAST: u64 = 2 * INSTANCE_BYTES;
 
 /// Bytes of values in the facts of one turn of an instance before others get theirs, and in what one
-/// turn of a partition writes: one of the largest payloads, so that what waits for the disk is bounded.
-/// The step that goes beyond it is still taken.
-pub const TURN_BYTES: u64 = PAYLOAD_BYTES as u64;
+/// turn of a partition reads or writes: some ten milliseconds of a slow disk, for which all that was
+/// decided meanwhile waits. The step that goes beyond it is still taken, with a payload as large as
+/// one may be.
+pub const TURN_BYTES: u64 = 1 << 20;
 
 /// Steps of the flow one instance may take in one turn before others get theirs.
 pub const TURN_STEPS: u32 = 1_000;

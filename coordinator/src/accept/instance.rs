@@ -124,7 +124,15 @@ pub(super) async fn output(
     query.finish()?;
     Ok(match api.outcome(&room, id, wait).await? {
         Some(outcome) => (StatusCode::OK, Json(Standing::ended(id, outcome))),
-        None => (StatusCode::ACCEPTED, standing(&api, id).await?),
+        None => {
+            let Json(standing) = standing(&api, id).await?;
+            // It may have ended just now, or its output may take longer to read than `wait` allows.
+            let status = match standing.has_ended() {
+                true => StatusCode::OK,
+                false => StatusCode::ACCEPTED,
+            };
+            (status, Json(standing))
+        }
     })
 }
 

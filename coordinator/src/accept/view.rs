@@ -261,6 +261,12 @@ impl Standing {
             Outcome::Cancelled => Self::open(id, "cancelled"),
         }
     }
+
+    /// True once nothing more happens to it.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status, "completed" | "faulted" | "cancelled")
+    }
 }
 
 /// One line of a history.

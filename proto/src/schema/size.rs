@@ -265,6 +265,11 @@ impl<'r> Walk<'r> {
     }
 
     fn count_patterns(&mut self, schema: &'r Map<String, Plain>) -> Result<(), SchemaError> {
+        for (keyword, price) in READ_WHOLE {
+            if schema.contains_key(keyword) {
+                self.prices.text = self.prices.text.max(price);
+            }
+        }
         if let Some(Plain::String(pattern)) = schema.get("pattern") {
             self.prices.text = self.prices.text.max(self.states(pattern)?);
         }
@@ -374,6 +379,11 @@ fn automaton(pattern: &str) -> Result<usize, String> {
         Err(_) => Err("it is no regular expression".to_owned()),
     }
 }
+
+/// Keywords for which the library reads each text from end to end, and what that costs, in the states
+/// of an automaton that would take as long: a text that is JSON becomes a value of its own.
+const READ_WHOLE: [(&str, u64); 3] =
+    [("contentMediaType", 24), ("contentEncoding", 4), ("format", 3)];
 
 /// `format: regex`: the library would take time without bound for a long text.
 pub(super) fn is_pattern(text: &str) -> bool {

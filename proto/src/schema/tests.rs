@@ -157,6 +157,19 @@ fn a_long_place_is_not_copied_for_every_error() {
 }
 
 #[test]
+fn a_text_is_charged_for_each_keyword_that_reads_it_whole() {
+    let many = |count: usize| {
+        let all = vec![r#"{"contentMediaType":"application/json"}"#; count].join(",");
+        let draft = "http://json-schema.org/draft-07/schema#";
+        schema(&format!(r#"{{"$schema":"{draft}","allOf":[{all}]}}"#))
+    };
+    let value = format!("\"[{}1]\"", "1,".repeat(20_000));
+    assert!(check(&many(2), &value).is_ok());
+    let costly = check(&many(100), &value).unwrap_err();
+    assert!(matches!(costly, Unfit::TooCostly(_)), "{costly}");
+}
+
+#[test]
 fn a_schema_that_stays_at_one_place_for_ever_is_refused() {
     for text in [
         r##"{"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}},"$ref":"#/$defs/a"}"##,

@@ -27,8 +27,20 @@ pub(crate) struct Checked {
 /// # Errors
 /// When the file cannot be read or the definition has errors.
 pub(crate) fn check(path: &Path) -> Result<Checked, CliError> {
+    check_with(path, &Options::default())
+}
+
+/// As [`check`], for a run on the spot: the workflow needs no version.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_here(path: &Path) -> Result<Checked, CliError> {
+    check_with(path, &Options { unversioned: true, ..Options::default() })
+}
+
+fn check_with(path: &Path, options: &Options) -> Result<Checked, CliError> {
     let text = input::file(path, DEFINITION_BYTES)?;
-    let loaded = definition::load(&text, &Options::default());
+    let loaded = definition::load(&text, options);
     if has_error(&loaded.diagnostics) || std::io::stderr().is_terminal() {
         show(path, &text, &loaded.diagnostics);
     }

@@ -150,6 +150,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
     let hands = worker.clone();
     let options = Options {
         functions: Some(worker.function_names()),
+        unversioned: true,
         retention,
         quotas,
         memory: Some(memory.budget()),

@@ -121,7 +121,7 @@ impl Catalog {
                     let released = versions.iter().rev().find(|(it, _)| it.pre.is_empty());
                     released.or_else(|| versions.iter().next_back()).map(|(_, it)| it.clone())
                 }
-                Some(version) => versions.get(&Version::parse(version).ok()?).cloned(),
+                Some(version) => versions.get(&read_version(version)?).cloned(),
             }
         })
     }
@@ -180,6 +180,12 @@ impl Catalog {
     fn write<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
         change(&mut self.known.write().unwrap_or_else(|it| it.into_inner()))
     }
+}
+
+/// A version as a workflow may be asked for: in whole, or as short as it may be written.
+fn read_version(text: &str) -> Option<Version> {
+    let full = definition::full_version(text);
+    Version::parse(full.as_deref().unwrap_or(text)).ok()
 }
 
 impl Known {

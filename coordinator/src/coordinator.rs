@@ -41,6 +41,8 @@ pub struct Options {
     pub functions: Option<Vec<Arc<str>>>,
     /// Turn every accepted deviation from the specification into an error.
     pub strict: bool,
+    /// Take workflows without a version, as `0.0.0`.
+    pub unversioned: bool,
     /// How long ended instances are kept; `None` keeps them for ever.
     pub retention: Option<Duration>,
     /// Workers that may be lost while they hold one visit of a task, before the task is given up;

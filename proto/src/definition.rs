@@ -6,11 +6,14 @@ mod compat;
 mod data_flow;
 mod decoder;
 mod document;
+mod doubts;
 mod duration;
 mod endpoint;
 mod event;
 mod expressions;
 mod findings;
+mod hopeless;
+mod misplaced;
 mod node;
 mod pool;
 mod render;
@@ -29,6 +32,7 @@ use crate::plan::Plan;
 use crate::value::Value;
 
 pub use codes::explain;
+pub use compat::full_version;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -84,6 +88,9 @@ pub struct Options {
     pub functions: Option<Vec<Arc<str>>>,
     /// Turn every accepted deviation from the specification into an error.
     pub strict: bool,
+    /// A workflow may lack `document.version`: it is `0.0.0` then. For runs on the spot, where
+    /// nothing is told from an earlier version.
+    pub unversioned: bool,
     /// The text was accepted before, maybe by a version that refused less: what instances may run
     /// with is only a warning now. A schema that is refused refuses every value instead.
     pub accepted: bool,
@@ -97,7 +104,7 @@ pub fn load(text: &str, options: &Options) -> Loaded {
     let Some(mut root) = text::parse(body, &mut findings) else {
         return Loaded { plan: None, diagnostics: findings.finish() };
     };
-    compat::normalise(&mut root, &mut findings);
+    compat::normalise(&mut root, &mut findings, options);
     let decoder = decoder::Decoder::new(body, findings, options);
     let (plan, decoder) = decoder.workflow(&root, Digest::of(text));
     Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }

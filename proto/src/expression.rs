@@ -4,6 +4,7 @@
 
 mod analysis;
 mod compile;
+mod doubt;
 mod engine;
 mod evaluate;
 pub(crate) mod meter;
@@ -19,6 +20,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+pub use doubt::{Doubt, Truth};
 pub use template::{Piece, Template, TemplateError};
 pub use uri::UriTemplate;
 
@@ -154,6 +156,39 @@ impl Program {
     #[must_use]
     pub fn secret_names(&self) -> &SecretNames {
         &self.0.secrets
+    }
+
+    /// What in it is valid and surely not meant.
+    #[must_use]
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.0.doubts
+    }
+
+    /// Why it is no good as a condition: it cannot be false.
+    #[must_use]
+    pub fn doubt_as_condition(&self) -> Option<Doubt> {
+        self.0.condition
+    }
+
+    /// True when it says by itself what is percent-encoded: it uses `@uri`.
+    #[must_use]
+    pub fn encodes(&self) -> bool {
+        self.0.encodes
+    }
+
+    /// What it gives for every input, when that is plain from its text.
+    #[must_use]
+    pub fn constant(&self) -> Option<&Value> {
+        match &self.0.code {
+            compile::Code::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// True when nothing in its input can end a command: it is constant, or quotes with `@sh`.
+    #[must_use]
+    pub fn is_safe_for_a_shell(&self) -> bool {
+        self.0.quotes || self.constant().is_some()
     }
 
     /// Runs the program on `input`. No output gives null, one gives it, several give an array.

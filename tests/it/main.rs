@@ -16,6 +16,7 @@ mod cli;
 mod crash;
 mod ctk;
 mod deploy;
+mod deviations;
 mod durable;
 mod examples;
 mod fleet;

@@ -52,7 +52,7 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     args.serve.exposure()?;
     let files: Vec<_> =
-        args.files.iter().chain(&args.with).map(|it| definition::check(it)).collect();
+        args.files.iter().chain(&args.with).map(|it| definition::check_here(it)).collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
     let options = EmbeddedOptions {

@@ -72,8 +72,10 @@ const CANCELLING: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
-    let main = definition::check(&args.file)?;
-    let with: Vec<_> = args.with.iter().map(|it| definition::check(it)).collect();
+    // A server keeps versions apart; what runs here and now needs none.
+    let check = if args.remote.is_some() { definition::check } else { definition::check_here };
+    let main = check(&args.file)?;
+    let with: Vec<_> = args.with.iter().map(|it| check(it)).collect();
     let with = with.into_iter().collect::<Result<Vec<_>, _>>()?;
     let value = match &args.input {
         Some(argument) => input::read("--input", argument)?,

@@ -145,6 +145,7 @@ impl Runtime {
         let options = definition::Options {
             functions: options.functions,
             strict: options.strict,
+            unversioned: options.unversioned,
             accepted: false,
         };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);

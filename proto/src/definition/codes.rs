@@ -59,8 +59,8 @@ BAD_DURATION "WL0129" "A duration is neither ISO 8601 text such as `PT1H30M`, no
 It may not be negative, nor longer than a hundred years of 365 days."
 NOT_ONE_TASK "WL0130" "An item of a task list must be a mapping with one key, the task's name. Two tasks in one item are \
 mostly a missing dash. Write `- first: {…}` and `- second: {…}`."
-DUPLICATE_TASK "WL0131" "Two tasks of one list have the same name, so a `then` to that name could mean either. Rename one. \
-The same name in different lists is fine."
+DUPLICATE_TASK "WL0131" "Two tasks of one list have the same name, so a `then` to that name could mean either: that is refused. As long as no `then` names them it is \
+accepted, but people and tools can hardly tell them apart. Rename one. The same name in different lists is fine."
 RESERVED_NAME "WL0132" "A task is called `continue`, `exit` or `end`. These are flow directives: `then: end` ends the workflow, \
 it never goes to a task of that name. Rename the task if anything should jump to it."
 NO_TASK_TYPE "WL0133" "A task has no property that says what it does: one of `call`, `do`, `emit`, `for`, `fork`, `listen`, \
@@ -88,6 +88,14 @@ started with (`windlass worker --pool gpu`). A task goes to workers of its own p
 COSTLY_SCHEMA "WL0146" "Checking a value against the schema could take without bound. A reference counts for all it leads to, so \
 schemas that each refer twice to the next double with every one; or it refers to itself without going into the value. At most 10,000 schemas and \
 keywords may apply to one value, nested 64 deep. Say less with `anyOf`, `allOf` and `$ref`, and use simpler patterns."
+UNNAMED_TASK "WL0150" "A task has an empty name. Findings, history and `then` name tasks by their names, and its pointer ends with `/`. Give it a name."
+NEVER_MATCHES "WL0151" "A filter of events has a condition that no event meets: a list or a mapping where events have a text (`type`, `source`, `id`, `subject` …), an attribute \
+with capitals or signs in its name (attributes of CloudEvents have lower-case letters and digits: `datacontenttype`), or a regular expression that is none, such as `*` \
+(write `.*`). Whatever listens with it waits in vain."
+LISTEN_WITHOUT_END "WL0152" "A `listen` that no event can end: all of its filters match no event, or its `until` is always false. The task waits until it is cancelled. \
+Correct the filter, write an `until` that some event makes true, or give the task a `timeout`."
+LITERAL_EXPRESSION "WL0153" "A property that is taken as it is written holds `${ }`: `operationId`, names of services and methods, and the `code` of scripts. It is not evaluated there. \
+Scripts get data by `arguments`, `environment` and `stdin`; between operations a `switch` can choose."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \
@@ -100,8 +108,8 @@ name: `call: logError` with the arguments directly in `with`. Accepted, unless a
 GRANT_DASHES "WL0207" "An OAuth2 grant is written with dashes. The names have underscores: `client_credentials`. Accepted."
 LANGUAGE_ALIAS "WL0208" "A script's language is written in another way than the specification's `js` and `python`, such as \
 `javascript`. Accepted."
-ARGUMENT_MAP "WL0209" "`arguments` of a script or command is a mapping; the specification has a list. Accepted: each entry becomes \
-`--key value`, and scripts also see variables named after the keys."
+ARGUMENT_MAP "WL0209" "`arguments` of a script or command is a mapping; the specification has a list since 1.0.2 (with `dsl: 1.0.0` and `1.0.1` a mapping is right for \
+scripts and shell commands). Accepted: each entry becomes `--key value`, and scripts also see variables named after the keys."
 WITH_URI "WL0210" "An HTTP call has `with.uri`, with or without `with.authentication`. The specification has `with.endpoint`, a URI or `{uri, authentication}`. Accepted as such."
 DURATION_CASE "WL0211" "A unit of a duration is written with capitals, such as `Seconds`. The units are in lower case. Accepted."
 NOT_A_STRING "WL0212" "A number or boolean stands where a string belongs, such as `password: 123`. Accepted as the text it is \
@@ -123,6 +131,22 @@ COMPUTED_STATUS "WL0222" "`status` of an error is an expression or a text; the s
 COMPUTED_UNIT "WL0223" "A unit of a duration is an expression; the specification has whole numbers, or one expression for the whole duration. Accepted."
 EXTEND_EXTENSION "WL0224" "An extension extends `extension`. Extensions never apply to the tasks of extensions, so it never runs. Remove it."
 SCALAR_LIST "WL0225" "A single value stands where the specification has a list, such as `scopes: read`. Accepted as a list of one."
+DOCUMENT_DESCRIPTION "WL0226" "`document` has a `description`. The specification's word is `summary`, a text in Markdown. Accepted as `summary`, unless that is there as well."
+DOCUMENT_EXTENSION "WL0227" "`document` has a property whose name begins with `x-`. The specification has no such properties; what is for tools and people goes into \
+`document.metadata` or `document.tags`. Accepted; nothing looks at it, but `$workflow.definition` shows it."
+BARE_SCHEMA "WL0228" "`schema` holds a JSON Schema where the specification has an envelope: `schema: { format: json, document: { type: object } }`. Accepted as if it stood under `document`."
+SHORT_VERSION "WL0229" "`dsl` or `version` of a document is written short, as `1.0` or `1`. They are semantic versions: three numbers, `1.0.0`. Accepted, with zeros for \
+what is missing. Quote it: YAML reads `1.10` as the number 1.1, though here it is taken as it is written."
+NO_VERSION "WL0230" "`document` has no `version`. Accepted as `0.0.0` where a workflow is run on the spot, by `windlass run` and `windlass dev`; a server that keeps \
+definitions refuses it (WL0121), as it could not tell one from the next. Write `version: 0.1.0`."
+NAMESPACE_SIGNS "WL0231" "`namespace` has dots or underscores inside. By the specification it has letters, digits and dashes, as a name in DNS. Accepted; it is another \
+namespace than the one with dashes in their place. On the bus a dot is `%2E` in the name of a subject."
+WAIT_DURATION "WL0232" "`wait` holds `duration`. The specification has the duration itself: `wait: PT5S` or `wait: { seconds: 5 }`. Accepted."
+SHORT_ARGUMENTS "WL0233" "`args` is written where the specification has `arguments`. Accepted."
+URL_FOR_URI "WL0234" "`url` is written where the specification has `uri` (of an endpoint) or `endpoint` (of an HTTP call). Accepted."
+SHELL_DATA "WL0235" "The command of `run.shell` has data put into it with `${ }`. The shell reads what is in the data as a part of the command: `$(…)`, quotes, `;` and `&&` are \
+carried out. Hand data over beside the command: `command: 'echo \"$1\"'` with `arguments: [ '${ .name }' ]`, or `command: 'echo \"$NAME\"'` with \
+`environment: { NAME: '${ .name }' }`. An expression that quotes with `@sh` is not warned of."
 THEN_TARGET "WL0301" "`then` names a task that is not in the same list. The flow can go only to siblings: not into or out of `do`, `for`, \
 `try`, `catch`, and not from one branch of a `fork` to another. Other values are `continue`, `exit` (the end of this list) and `end` (the end of the workflow)."
 NO_AUTHENTICATION "WL0302" "`authentication.use` names nothing in `use.authentications`. Define it there, or write it in place."
@@ -150,6 +174,16 @@ so put the whole expression in single quotes: `if: '.status == \"sold\"'`. Varia
 EXPRESSION_LANGUAGE "WL0402" "`evaluate.language` names a language other than `jq`. Windlass evaluates jq."
 LOOSE_MODE "WL0403" "`evaluate.mode` is `loose`. Windlass evaluates as in `strict` mode: properties that are expressions always, data only inside \
 `${ }`. Put expressions in data into `${ }`."
+ALWAYS_NULL "WL0410" "An expression names an argument that is null where it stands: `$input` in `if` and `input.from` (the input is `.` there), `$output` anywhere but in `export.as` \
+and in tasks of extensions (in `output.as` the output is `.`), `$task` and `$authorization` outside of tasks."
+LIKE_EXPRESSION "WL0411" "A text in data looks like an expression: `.count + 1`, `$context.x`, `now()`. In data only what stands in `${ }` is evaluated: write `${ .count + 1 }`. \
+If it is meant as text, leave it."
+ASSIGNMENT "WL0412" "A condition assigns with `=` where it should compare: `.approved = true` changes the value and gives it, so the condition is true whatever `.approved` \
+was. Write `.approved == true`."
+ALWAYS_TRUE "WL0413" "A condition cannot be false. In jq only `false` and `null` are not true: a number is true, also `0` (`.items | length`), and so is a text, also an empty one \
+(`.a == 1 or \"b\"`). Compare: `(.items | length) > 0`. `.x // true` gives `true` for `false` as well: write `.x != false`."
+NO_TYPE "WL0414" "`type` is a function of jq: it gives \"object\", \"array\", \"string\", \"number\", \"boolean\" or \"null\". Compared with another text it is never equal. \
+The property of that name is written `.type`."
 }
 
 /// What `code` means, with an example and what to do; `None` for a code that does not exist.

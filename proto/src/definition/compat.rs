@@ -4,32 +4,42 @@
 
 mod authentication;
 mod call;
+mod document;
+mod event;
+mod schema;
 mod task;
 
 use std::sync::Arc;
 
-use super::codes;
+pub use self::document::full_version;
+
 use super::findings::Findings;
 use super::node::{Data, Mapping, Member, Node, Place, Style};
+use super::{Options, codes};
 use crate::value::Value;
 
 /// Rewrites `root` to the specification's spelling.
-pub(super) fn normalise(root: &mut Node, findings: &mut Findings) {
+pub(super) fn normalise(root: &mut Node, findings: &mut Findings, options: &Options) {
     let text = |path: &[&str]| {
         let found = path.iter().try_fold(&*root, |node, key| node.get(key));
         found.and_then(Node::as_str).map(str::to_owned)
     };
-    findings.strict |=
-        text(&["document", "metadata", "compat"]).is_some_and(|mode| mode == "strict");
+    // What was accepted runs on, though a later version may call more of it a deviation.
+    findings.strict |= !options.accepted
+        && text(&["document", "metadata", "compat"]).is_some_and(|mode| mode == "strict");
     let namespace = text(&["document", "namespace"]);
     let own = root.get("use").and_then(|it| it.get("functions")).and_then(|it| it.get("function"));
     let own_function = own.is_some();
-    Compat { findings, own_function, namespace }.workflow(root);
+    let mut compat = Compat { findings, own_function, namespace, mapped_arguments: false };
+    if let Some(document) = root.get_mut("document") {
+        compat.document(document, options.unversioned || options.accepted);
+    }
+    compat.workflow(root);
 }
 
 /// Rewrites a function of a catalog: one task.
 pub(super) fn normalise_function(root: &mut Node, findings: &mut Findings) {
-    Compat { findings, own_function: false, namespace: None }.task(root);
+    Compat { findings, own_function: false, namespace: None, mapped_arguments: false }.task(root);
 }
 
 struct Compat<'f> {
@@ -38,6 +48,8 @@ struct Compat<'f> {
     own_function: bool,
     /// Of the workflow, for `run.workflow` without one.
     namespace: Option<String>,
+    /// By its `dsl`, a mapping is the right form of `arguments` of scripts and shell commands.
+    mapped_arguments: bool,
 }
 
 impl Compat<'_> {
@@ -46,9 +58,6 @@ impl Compat<'_> {
     }
 
     fn workflow(&mut self, root: &mut Node) {
-        if let Some(document) = root.get_mut("document") {
-            self.strings(document, &["namespace", "name", "title", "summary"]);
-        }
         if let Some(reusable) = root.get_mut("use") {
             self.reusable(reusable);
         }
@@ -57,6 +66,9 @@ impl Compat<'_> {
         }
         if let Some(schedule) = root.get_mut("schedule") {
             self.durations(schedule, &["every", "after"]);
+            if let Some(on) = schedule.get_mut("on") {
+                self.strategy(on);
+            }
         }
         for key in ["input", "output"] {
             if let Some(flow) = root.get_mut(key) {
@@ -148,14 +160,6 @@ impl Compat<'_> {
             self.deviation(codes::ERROR_DETAILS, place, message, "write `detail`");
         }
         self.strings(node, &["title", "detail"]);
-    }
-
-    /// `input`, `output` or `export`, whose schema may be external.
-    fn schema(&mut self, flow: &mut Node) {
-        let resource = flow.get_mut("schema").and_then(|schema| schema.get_mut("resource"));
-        if let Some(resource) = resource {
-            self.resource(resource);
-        }
     }
 
     fn resource(&mut self, node: &mut Node) {

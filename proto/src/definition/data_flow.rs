@@ -27,7 +27,9 @@ impl Decoder<'_> {
     /// `export` of a task or subscription.
     pub(super) fn export(&mut self, node: &Node) -> Option<Export> {
         self.closed(node, "`export`", &["schema", "as"])?;
-        let transform = optional(node.get("as"), |node| self.expression_field(node, "`export.as`"));
+        let transform = self.where_null(&[], |decoder| {
+            optional(node.get("as"), |node| decoder.expression_field(node, "`export.as`"))
+        });
         let schema = optional(node.get("schema"), |node| self.schema(node));
         Some(Export { transform: transform?, schema: schema? })
     }

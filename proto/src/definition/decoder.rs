@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::findings::Findings;
 use super::node::{Data, Mapping, Node, Place};
 use super::source::Source;
-use super::suggest;
 use super::{Options, Severity, codes};
+use super::{misplaced, suggest};
 use crate::expression::Names;
 use crate::plan::{Authentication, Duration, Endpoint, Raise, Retry, Task, TaskIx};
 use crate::secret::SecretName;
@@ -30,7 +30,7 @@ pub(super) struct Decoder<'t> {
     pub(super) source: Source<'t>,
     pub(super) findings: Findings,
     /// The text was accepted before: see [`Options::accepted`].
-    accepted: bool,
+    pub(super) accepted: bool,
     /// Schemas, and states of their patterns, so far.
     pub(super) schemas: (usize, usize),
     /// Functions the workers offer, when known.
@@ -40,6 +40,10 @@ pub(super) struct Decoder<'t> {
     pub(super) declared: HashSet<Arc<str>>,
     /// What expressions may name at the place being decoded.
     pub(super) names: Names,
+    /// Of these, the arguments that are null at the place being decoded.
+    pub(super) nulls: &'static [&'static str],
+    /// The place being decoded is in a function or an extension.
+    pub(super) extended: bool,
     /// Every task, by its index; `None` until decoded.
     pub(super) tasks: Vec<Option<Task>>,
 }
@@ -55,6 +59,8 @@ impl<'t> Decoder<'t> {
             reusable: Reusable::default(),
             declared: HashSet::new(),
             names: Names::default(),
+            nulls: &[],
+            extended: false,
             tasks: Vec::new(),
         }
     }
@@ -120,6 +126,27 @@ impl Decoder<'_> {
         }
     }
 
+    /// The nearest of the names defined in a part of `use`, or where to define it.
+    pub(super) fn hint_in<'c>(
+        &self,
+        part: &str,
+        word: &str,
+        defined: impl IntoIterator<Item = &'c str> + Clone,
+    ) -> String {
+        let hint = self.hint(word, defined);
+        if hint.is_empty() {
+            format!("define it in `use.{part}`, or write it in place")
+        } else {
+            hint
+        }
+    }
+
+    /// Where a property belongs, or what it is called among `known`.
+    fn hint_where(&self, what: &str, key: &str, known: &[&str]) -> String {
+        let place = misplaced::hint(what, key).map(str::to_owned);
+        place.unwrap_or_else(|| self.hint(key, known.iter().copied()))
+    }
+
     /// Reports that `what` is not what it must be; gives nothing, to end a method with.
     pub(super) fn wrong<T>(&mut self, node: &Node, what: &str, expected: &str) -> Option<T> {
         let message = format!("{what} must be {expected}, not {}", node.what());
@@ -146,7 +173,7 @@ impl Decoder<'_> {
         let members = self.mapping(node, what)?;
         for (key, member) in members {
             if !known.contains(&&**key) {
-                let hint = self.hint(key, known.iter().copied());
+                let hint = self.hint_where(what, key, known);
                 let message = format!("{what} has no property `{key}`");
                 self.error(codes::UNKNOWN_KEY, member.key, message, &hint);
             }
@@ -164,7 +191,7 @@ impl Decoder<'_> {
         let members = self.mapping(node, what)?;
         for (key, member) in members {
             if !known.contains(&&**key) {
-                let hint = self.hint(key, known.iter().copied());
+                let hint = self.hint_where(what, key, known);
                 let message = format!("{what} has no property `{key}`; it is ignored");
                 self.warning(codes::IGNORED_KEY, member.key, message, &hint);
             }
@@ -185,10 +212,21 @@ impl Decoder<'_> {
         key: &str,
         what: &str,
     ) -> Option<&'n Node> {
+        self.required_so(node, key, what, "")
+    }
+
+    /// As [`Self::required`], with what to write where it is missing.
+    pub(super) fn required_so<'n>(
+        &mut self,
+        node: &'n Node,
+        key: &str,
+        what: &str,
+        hint: &str,
+    ) -> Option<&'n Node> {
         let found = node.get(key);
         if found.is_none() {
             let message = format!("{what} needs `{key}`");
-            self.error(codes::MISSING, node.place, message, "");
+            self.error(codes::MISSING, node.place, message, hint);
         }
         found
     }

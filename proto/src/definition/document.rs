@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::codes;
 use super::decoder::{Decoder, optional};
+use super::doubts::OUTSIDE_TASKS;
 use super::node::{Data, Node};
 use super::task::{Position, Siblings};
 use crate::id::{Digest, WorkflowId};
@@ -13,6 +14,9 @@ use crate::value::Value;
 
 const ROOT: &[&str] =
     &["document", "input", "use", "do", "timeout", "output", "schedule", "evaluate"];
+
+const DOCUMENT: &[&str] =
+    &["dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata"];
 
 /// What `document` says.
 struct Document {
@@ -39,6 +43,7 @@ impl Decoder<'_> {
         digest: Digest,
     ) -> (Option<Plan>, Self) {
         let index = self.reserve();
+        self.extended = true;
         let position = Position { pointer: "", siblings: Siblings::Alone };
         let name: Arc<str> = name.into();
         self.task(index, &name, root, position);
@@ -76,15 +81,21 @@ impl Decoder<'_> {
         if let Some(reusable) = root.get("use") {
             let bound = bound_names(root);
             self.reusable_parts(reusable, bound.clone());
+            self.extended = true;
             self.functions(reusable);
             extensions = self.extensions(reusable, bound);
+            self.extended = false;
         }
-        let input = optional(root.get("input"), |node| self.input(node));
+        let input = self.where_null(OUTSIDE_TASKS, |decoder| {
+            optional(root.get("input"), |node| decoder.input(node))
+        });
         let timeout = optional(root.get("timeout"), |node| self.timeout(node));
         let schedule = optional(root.get("schedule"), |node| self.schedule(node));
         let tasks =
             self.required(root, "do", "a workflow").and_then(|node| self.task_list(node, "/do"));
-        let output = optional(root.get("output"), |node| self.output(node));
+        let output = self.where_null(OUTSIDE_TASKS, |decoder| {
+            optional(root.get("output"), |node| decoder.output(node))
+        });
         let document = document?;
         self.assign_pools(document.pool.as_ref());
         let reusable = std::mem::take(&mut self.reusable);
@@ -112,14 +123,24 @@ impl Decoder<'_> {
 
     fn document(&mut self, node: &Node) -> Option<Document> {
         let what = "`document`";
-        let known = ["dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata"];
+        let mut known: Vec<&str> = DOCUMENT.to_vec();
+        for (key, member) in node.as_mapping().into_iter().flatten() {
+            if key.starts_with("x-") {
+                known.push(key);
+                let message = format!("`document` has no property `{key}`");
+                let hint = "what is for people and tools goes into `document.metadata`";
+                self.deviation(codes::DOCUMENT_EXTENSION, member.key, message, hint);
+            }
+        }
         self.closed(node, what, &known)?;
-        self.required(node, "dsl", what).and_then(|node| self.dsl(node));
+        self.required_so(node, "dsl", what, "write `dsl: 1.0.3`").and_then(|node| self.dsl(node));
         let namespace =
-            self.required(node, "namespace", what).and_then(|node| self.name(node, "`namespace`"));
+            self.required(node, "namespace", what).and_then(|node| self.namespace(node));
         let name = self.required(node, "name", what).and_then(|node| self.name(node, "`name`"));
-        let version =
-            self.required(node, "version", what).and_then(|node| self.version(node, "`version`"));
+        let hint = "write `version: 0.1.0`; only `windlass run` and `windlass dev` do without";
+        let version = self
+            .required_so(node, "version", what, hint)
+            .and_then(|node| self.version(node, "`version`"));
         let title = optional(node.get("title"), |node| self.string(node, "`title`"));
         let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
         let tags = self.metadata_named(node.get("tags"), "`tags`");
@@ -166,25 +187,34 @@ impl Decoder<'_> {
             return Some((text.into(), version));
         }
         let message = format!("{what} must be a semantic version, not `{text}`");
-        let hint = match text.split('.').count() {
-            1 => format!("such as \"{text}.0.0\""),
-            2 => format!("such as \"{text}.0\", in quotes"),
-            _ => "three numbers with dots between, such as \"1.0.0\"".to_owned(),
+        let bare = text.strip_prefix(['v', 'V']).unwrap_or(text);
+        let full = [bare.to_owned(), format!("{bare}.0"), format!("{bare}.0.0")];
+        let hint = match full.iter().find(|it| semver::Version::parse(it).is_ok()) {
+            Some(full) => format!("write \"{full}\""),
+            None => "three numbers with dots between, such as \"1.0.0\"".to_owned(),
         };
         self.error(codes::BAD_PATTERN, node.place, message, &hint);
         None
     }
 
+    /// `namespace`, in which a dot or an underscore inside is accepted.
+    fn namespace(&mut self, node: &Node) -> Option<Arc<str>> {
+        let signs = |c: char| c == '.' || c == '_';
+        if let Some(text) = node.as_str().filter(|text| text.contains(signs)) {
+            let plain = text.replace(signs, "-");
+            if is_name(&plain) && !text.contains("..") {
+                let message = format!("`namespace` has a dot or an underscore: `{text}`");
+                let hint = format!("write `{plain}`");
+                self.deviation(codes::NAMESPACE_SIGNS, node.place, message, &hint);
+                return Some(text.into());
+            }
+        }
+        self.name(node, "`namespace`")
+    }
+
     fn name(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
-        const LONGEST: usize = 63;
         let name = self.string(node, what)?;
-        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let outer = |c: char| c.is_ascii_alphanumeric();
-        if name.len() <= LONGEST
-            && name.chars().all(inner)
-            && name.starts_with(outer)
-            && name.ends_with(outer)
-        {
+        if is_name(&name) {
             return Some(name);
         }
         let message = format!("{what} cannot be `{name}`");
@@ -213,6 +243,16 @@ impl Decoder<'_> {
         }
         Some(())
     }
+}
+
+/// What the specification allows as a name: that of a host in DNS.
+fn is_name(text: &str) -> bool {
+    const LONGEST: usize = 63;
+    let outer = |c: char| c.is_ascii_alphanumeric();
+    text.len() <= LONGEST
+        && text.chars().all(|c| outer(c) || c == '-')
+        && text.starts_with(outer)
+        && text.ends_with(outer)
 }
 
 fn all<T>(parts: BTreeMap<Arc<str>, Option<T>>) -> Option<BTreeMap<Arc<str>, T>> {

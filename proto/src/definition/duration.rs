@@ -81,7 +81,7 @@ impl Decoder<'_> {
         let hint = if parse(&Value::from(name)).is_ok() {
             format!("write `timeout: {{ after: {name} }}`")
         } else {
-            self.hint(name, self.reusable.timeouts.keys().map(|key| &**key))
+            self.hint_in("timeouts", name, self.reusable.timeouts.keys().map(|key| &**key))
         };
         self.error(codes::NO_TIMEOUT, node.place, message, &hint);
         None

@@ -48,7 +48,11 @@ impl Decoder<'_> {
             return found.clone();
         }
         let message = format!("there is no authentication `{name}` in `use.authentications`");
-        let hint = self.hint(&name, self.reusable.authentications.keys().map(|key| &**key));
+        let hint = self.hint_in(
+            "authentications",
+            &name,
+            self.reusable.authentications.keys().map(|key| &**key),
+        );
         self.error(codes::NO_AUTHENTICATION, used.place, message, &hint);
         None
     }

@@ -48,7 +48,7 @@ impl Decoder<'_> {
                 let strategy = self.strategy(node, "`until`")?;
                 Some(Some(Until::Consumed(Box::new(strategy))))
             }
-            _ => self.program(node, "`until`").map(|it| Some(Until::Condition(it))),
+            _ => self.condition(node, "`until`").map(|it| Some(Until::Condition(it))),
         }
     }
 
@@ -69,6 +69,7 @@ impl Decoder<'_> {
             self.error(codes::TOO_FEW, with.place, "a filter of events is empty", hint);
             return None;
         }
+        self.check_filter(with);
         let attributes: Vec<_> = members
             .iter()
             .map(|(name, member)| Some((name.clone(), self.template(&member.node)?)))

@@ -18,6 +18,7 @@ impl Decoder<'_> {
         match Program::compile(&text, &self.names) {
             Ok(program) => {
                 self.check_secrets(node, &text, program.uses_secrets());
+                self.check_program(node, &program);
                 Some(program)
             }
             Err(error) => {
@@ -27,12 +28,19 @@ impl Decoder<'_> {
         }
     }
 
-    /// `key` of `node` as an expression.
-    pub(super) fn program_at(&mut self, node: &Node, key: &str) -> Option<Option<Program>> {
+    /// `key` of `node` as an expression that decides something.
+    pub(super) fn condition_at(&mut self, node: &Node, key: &str) -> Option<Option<Program>> {
         match node.get(key) {
             None => Some(None),
-            Some(node) => self.program(node, &format!("`{key}`")).map(Some),
+            Some(node) => self.condition(node, &format!("`{key}`")).map(Some),
         }
+    }
+
+    /// An expression that decides something.
+    pub(super) fn condition(&mut self, node: &Node, what: &str) -> Option<Program> {
+        let program = self.program(node, what)?;
+        self.check_condition(node, &program, what);
+        Some(program)
     }
 
     fn expression_text(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
@@ -56,6 +64,12 @@ impl Decoder<'_> {
     /// A property whose strings may hold `${ … }`.
     pub(super) fn template(&mut self, node: &Node) -> Option<Template> {
         self.compiled(node, Template::compile)
+    }
+
+    /// Data whose strings may hold `${ … }`, where a text is seldom meant to look like jq.
+    pub(super) fn data(&mut self, node: &Node) -> Option<Template> {
+        self.check_texts(node);
+        self.template(node)
     }
 
     /// `key` of `node` as a template.
@@ -93,6 +107,7 @@ impl Decoder<'_> {
                 }
             };
             self.check_secrets(node, &text, template.uses_secrets());
+            template.each_program(&mut |program| self.check_program(node, program));
             return Some(template);
         }
         self.compiled(node, Template::compile_expression_field)
@@ -183,6 +198,7 @@ impl Decoder<'_> {
     }
 
     fn check_string(&mut self, node: &Node, text: &str, template: &Template) {
+        template.each_program(&mut |program| self.check_program(node, program));
         if text.contains("${") {
             return self.check_secrets(node, text, template.uses_secrets());
         }

@@ -20,7 +20,7 @@ impl Decoder<'_> {
             return found.clone();
         }
         let message = format!("there is no retry policy `{name}` in `use.retries`");
-        let hint = self.hint(name, self.reusable.retries.keys().map(|key| &**key));
+        let hint = self.hint_in("retries", name, self.reusable.retries.keys().map(|key| &**key));
         self.error(codes::NO_RETRY, node.place, message, &hint);
         None
     }
@@ -28,8 +28,8 @@ impl Decoder<'_> {
     pub(super) fn retry_in_place(&mut self, node: &Node) -> Option<Retry> {
         let known = ["when", "exceptWhen", "delay", "backoff", "limit", "jitter"];
         self.closed(node, "a retry policy", &known)?;
-        let when = self.program_at(node, "when");
-        let except_when = self.program_at(node, "exceptWhen");
+        let when = self.condition_at(node, "when");
+        let except_when = self.condition_at(node, "exceptWhen");
         let delay = optional(node.get("delay"), |node| self.duration(node, "`delay`"));
         let backoff = optional(node.get("backoff"), |node| self.backoff(node));
         let jitter = optional(node.get("jitter"), |node| self.jitter(node));

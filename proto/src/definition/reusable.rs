@@ -161,7 +161,7 @@ impl Decoder<'_> {
         let what = format!("the extension `{name}`");
         self.closed(node, &what, &["extend", "when", "before", "after"])?;
         let extend = self.required(node, "extend", &what).and_then(|node| self.target(node));
-        let when = self.program_at(node, "when");
+        let when = self.condition_at(node, "when");
         let mut list = |key: &str| {
             let pointer = format!("/use/extensions/{at}/{}/{key}", escape(name));
             optional(node.get(key), |node| self.task_list(node, &pointer))

@@ -18,7 +18,8 @@ use indexmap::IndexMap;
 
 use super::codes;
 use super::decoder::{Decoder, optional};
-use super::node::{Node, Place, escape};
+use super::doubts::{BEFORE_INPUT, INSIDE};
+use super::node::{Mapping, Node, Place, escape};
 use super::suggest;
 use crate::limits;
 use crate::plan::{Export, Flow, Kind, Task, TaskIx, TaskList};
@@ -37,11 +38,20 @@ pub(super) struct Position<'p> {
 #[derive(Clone, Copy)]
 pub(super) enum Siblings<'p> {
     /// The tasks of the same list, by name.
-    List(&'p IndexMap<Arc<str>, usize>),
+    List(&'p IndexMap<Arc<str>, Sibling>),
     /// Branches of a `fork`: no sequence, so none can be gone to.
     Branches,
     /// A function's own task stands in no list.
     Alone,
+}
+
+/// A name in a list of tasks.
+#[derive(Clone, Copy)]
+pub(super) struct Sibling {
+    /// Where the first task of that name stands.
+    at: usize,
+    /// Others have the name too.
+    repeated: bool,
 }
 
 /// Keys of every task.
@@ -89,7 +99,10 @@ impl Decoder<'_> {
         let mut names = IndexMap::new();
         for (at, task) in named.iter().enumerate() {
             if let Some((name, _)) = task {
-                names.entry(name.clone()).or_insert(at);
+                let sibling = names.entry(name.clone());
+                sibling
+                    .and_modify(|it: &mut Sibling| it.repeated = true)
+                    .or_insert(Sibling { at, repeated: false });
             }
         }
         let siblings = if branches { Siblings::Branches } else { Siblings::List(&names) };
@@ -123,6 +136,8 @@ impl Decoder<'_> {
                         format!("an item must hold one task, this one has {}", members.len());
                     let hint = if members.is_empty() {
                         "write `- name: { … }`"
+                    } else if is_one_task(members) {
+                        "this task has no name: write `- name: { … }`, with all of it below the name"
                     } else {
                         "start each task with a dash of its own, and indent what belongs to it"
                     };
@@ -133,7 +148,11 @@ impl Decoder<'_> {
                 if let Some(line) = lines.insert(name.clone(), member.key.span.line) {
                     let message = format!("a task of this list is already called `{name}`");
                     let hint = format!("the other is on line {line}: rename one");
-                    self.error(codes::DUPLICATE_TASK, member.key, message, &hint);
+                    self.deviation(codes::DUPLICATE_TASK, member.key, message, &hint);
+                }
+                if name.trim().is_empty() {
+                    let message = "a task has an empty name";
+                    self.warning(codes::UNNAMED_TASK, member.key, message, "give it a name");
                 }
                 if DIRECTIVES.iter().any(|(word, _)| **word == **name) {
                     let message = format!(
@@ -178,10 +197,29 @@ impl Decoder<'_> {
         node: &Node,
         position: Position<'_>,
     ) -> Option<Task> {
+        if node.as_mapping().is_none() && KINDS.iter().any(|(word, _)| *word == &**name) {
+            let message = format!("the task `{name}` must be a mapping, not {}", node.what());
+            self.error(codes::WRONG_TYPE, node.place, message, &unnamed(name));
+            return None;
+        }
         self.mapping(node, &format!("the task `{name}`"))?;
+        self.where_null(INSIDE, |decoder| decoder.decode_parts(index, name, node, position))
+    }
+
+    fn decode_parts(
+        &mut self,
+        index: TaskIx,
+        name: &Arc<str>,
+        node: &Node,
+        position: Position<'_>,
+    ) -> Option<Task> {
         let word = self.kind_of(node, name)?;
-        let condition = self.program_at(node, "if");
-        let input = optional(node.get("input"), |node| self.input(node));
+        let (condition, input) = self.where_null(BEFORE_INPUT, |decoder| {
+            (
+                decoder.condition_at(node, "if"),
+                optional(node.get("input"), |node| decoder.input(node)),
+            )
+        });
         let timeout = optional(node.get("timeout"), |node| self.timeout(node));
         let then = optional(node.get("then"), |node| self.flow(node, position.siblings));
         let metadata = self.metadata(node.get("metadata"));
@@ -240,7 +278,7 @@ impl Decoder<'_> {
     fn kind_of(&mut self, node: &Node, name: &Arc<str>) -> Option<&'static str> {
         let what = format!("the task `{name}`");
         let Some((word, keys)) = KINDS.iter().find(|(word, _)| node.get(word).is_some()) else {
-            return self.no_kind(node, &what);
+            return self.no_kind(node, name);
         };
         let other =
             KINDS.iter().find(|(other, _)| !keys.contains(other) && node.get(other).is_some());
@@ -256,7 +294,8 @@ impl Decoder<'_> {
         Some(word)
     }
 
-    fn no_kind<T>(&mut self, node: &Node, what: &str) -> Option<T> {
+    fn no_kind<T>(&mut self, node: &Node, name: &str) -> Option<T> {
+        let what = format!("the task `{name}`");
         let words = || KINDS.iter().map(|(word, _)| *word);
         let members = node.as_mapping();
         let meant = members.into_iter().flatten().find_map(|(key, member)| {
@@ -271,7 +310,11 @@ impl Decoder<'_> {
             }
             None => {
                 let listed: Vec<_> = words().collect();
-                let hint = format!("give it one of {}", listed.join(", "));
+                let hint = if listed.contains(&name) {
+                    unnamed(name)
+                } else {
+                    format!("give it one of {}", listed.join(", "))
+                };
                 self.error(codes::NO_TASK_TYPE, node.place, message, &hint);
             }
         }
@@ -285,9 +328,15 @@ impl Decoder<'_> {
             return Some(*flow);
         }
         if let Siblings::List(names) = siblings
-            && let Some(at) = names.get(&name)
+            && let Some(sibling) = names.get(&name)
         {
-            return u32::try_from(*at).ok().map(Flow::Task);
+            if sibling.repeated {
+                let message = format!("several tasks of this list are called `{name}`");
+                let hint = "rename them, so that it is clear where the flow goes";
+                self.error(codes::DUPLICATE_TASK, node.place, message, hint);
+                return None;
+            }
+            return u32::try_from(sibling.at).ok().map(Flow::Task);
         }
         let hint = match siblings {
             Siblings::Branches => {
@@ -303,4 +352,17 @@ impl Decoder<'_> {
         self.error(codes::THEN_TARGET, node.place, message, &hint);
         None
     }
+}
+
+/// True for what would be one task if it stood below a name.
+fn is_one_task(members: &Mapping) -> bool {
+    let kind = KINDS.iter().find(|(word, _)| members.contains_key(*word));
+    kind.is_some_and(|(_, keys)| {
+        members.keys().all(|key| keys.contains(&&**key) || COMMON.contains(&&**key))
+    })
+}
+
+/// What to do about a task that is called like what it should do.
+fn unnamed(word: &str) -> String {
+    format!("`{word}` is the name of the task here; write `- name: {{ {word}: … }}`")
 }

@@ -8,6 +8,8 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::path::Part;
 
+use super::doubt::{self, Doubt};
+
 type Tree<'s> = Term<&'s str>;
 
 /// What was found in a program.
@@ -25,6 +27,10 @@ pub(crate) struct Found<'s> {
     pub(crate) secrets: BTreeSet<String>,
     /// True when the program may reach any secret, since the name is computed.
     pub(crate) any_secret: bool,
+    /// It defines functions, which may have the names of others.
+    pub(crate) defines: bool,
+    /// What is surely not meant, wherever it stands.
+    pub(crate) doubts: Vec<Doubt>,
 }
 
 /// Variables in force at a place.
@@ -41,6 +47,9 @@ pub(crate) fn find<'s>(term: &Tree<'s>) -> Found<'s> {
     found.term(term, &mut Scope::default());
     found.calls.sort_unstable();
     found.calls.dedup();
+    if found.defines {
+        found.doubts.clear();
+    }
     found
 }
 
@@ -70,6 +79,7 @@ impl<'s> Found<'s> {
                 }
             }
             Term::BinOp(left, op, right) => {
+                self.doubt(doubt::comparison(left, op, right));
                 self.term(left, scope);
                 let before = scope.len();
                 if let BinaryOp::Pipe(Some(pattern)) = op {
@@ -89,6 +99,7 @@ impl<'s> Found<'s> {
             }
             Term::IfThenElse(branches, last) => {
                 for (condition, then) in branches {
+                    self.condition(condition);
                     self.term(condition, scope);
                     self.term(then, scope);
                 }
@@ -99,6 +110,7 @@ impl<'s> Found<'s> {
             Term::Def(definitions, body) => self.definitions(definitions, body, scope),
             Term::Call(name, arguments) => {
                 self.calls.push((name, arguments.len()));
+                doubt::argument(name, arguments).into_iter().for_each(|it| self.condition(it));
                 for argument in arguments {
                     self.term(argument, scope);
                 }
@@ -125,12 +137,25 @@ impl<'s> Found<'s> {
         }
     }
 
+    fn condition(&mut self, term: &Tree<'s>) {
+        if !doubt::is_true(term) {
+            self.doubt(doubt::condition(term));
+        }
+    }
+
+    fn doubt(&mut self, doubt: Option<Doubt>) {
+        if let Some(doubt) = doubt.filter(|it| !self.doubts.contains(it)) {
+            self.doubts.push(doubt);
+        }
+    }
+
     fn definitions(
         &mut self,
         definitions: &[Def<&'s str>],
         body: &Tree<'s>,
         scope: &mut Scope<'s>,
     ) {
+        self.defines = true;
         for definition in definitions {
             let before = scope.len();
             self.bindings += definition.args.len();

@@ -13,6 +13,7 @@ use jaq_core::load::parse::Term;
 use jaq_core::load::{Arena, Lexer, Parser};
 use jaq_core::path::{Opt, Part};
 
+use super::doubt::{self, Doubt};
 use super::engine::{self, Jq, Unresolved};
 use super::{Names, SecretNames, SyntaxError, analysis, is_secrets, scan};
 use crate::limits;
@@ -28,6 +29,14 @@ pub(crate) struct Compiled {
     pub(super) secrets: SecretNames,
     /// True when messages must show no values.
     pub(super) blind: bool,
+    /// What in it is surely not meant.
+    pub(super) doubts: Box<[Doubt]>,
+    /// Why it is no good as a condition.
+    pub(super) condition: Option<Doubt>,
+    /// It uses `@uri`.
+    pub(super) encodes: bool,
+    /// It uses `@sh`.
+    pub(super) quotes: bool,
     pub(super) code: Code,
 }
 
@@ -156,6 +165,10 @@ fn compile_rewritten(
     }
     let arena = Arena::default();
     let (free, bindings) = (found.free.clone(), found.bindings);
+    let doubted = !found.defines && !doubt::is_true(&term);
+    let condition = if doubted { doubt::condition(&term) } else { None };
+    let calls = |format: &str| found.calls.iter().any(|(name, _)| *name == format);
+    let (encodes, quotes) = (calls("@uri"), calls("@sh"));
     let term = tree::rewrite(&arena, term, bindings);
     let code = match plain(&term) {
         Some(code) => code,
@@ -180,6 +193,10 @@ fn compile_rewritten(
         globals,
         secrets,
         blind,
+        doubts: found.doubts.into(),
+        condition,
+        encodes,
+        quotes,
         code,
     })
 }

@@ -1,7 +1,10 @@
 //! URI templates: RFC 6570 simple expansion of `{name}` in text the author wrote.
 
+mod encode;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use self::encode::Assembly;
 use super::template::{text, text_of};
 use super::{Budget, EvaluationError, Names, Piece, Scope, SyntaxError, Template};
 use crate::value::Value;
@@ -34,11 +37,13 @@ impl UriTemplate {
     }
 
     /// The URI for `input`: `{name}` takes the top-level property of that name, percent-encoded;
-    /// missing and null give nothing.
+    /// missing and null give nothing. What `${ … }` gives inside a text is percent-encoded too where it
+    /// comes after the authority, unless the expression uses `@uri` and so encodes by itself. A URI that
+    /// is one expression is taken as it is.
     ///
     /// # Errors
-    /// When an expression fails, a property is neither string, number nor boolean, or what is put
-    /// into the URI is sealed.
+    /// When an expression fails, a property is neither string, number nor boolean, what is put
+    /// into the URI is sealed, or it would call another host or path.
     pub fn expand(
         &self,
         input: &Value,
@@ -48,8 +53,9 @@ impl UriTemplate {
         self.fill(input, scope, budget, Missing::Nothing)
     }
 
-    /// Like [`Self::expand`], but a `{name}` for which `input` has no property stays as it is: for the
-    /// types of errors, where braces may be meant literally.
+    /// Like [`Self::expand`], but a `{name}` for which `input` has no property stays as it is, and
+    /// so does what `${ … }` gives: for the types of errors, where braces may be meant literally, and
+    /// which nobody calls.
     ///
     /// # Errors
     /// As [`Self::expand`].
@@ -69,23 +75,32 @@ impl UriTemplate {
         budget: Budget,
         missing: Missing,
     ) -> Result<String, EvaluationError> {
-        let mut uri = String::new();
+        let mut uri = Assembly::default();
         match &self.template {
-            Template::Constant(Value::String(text)) => literal(text, input, missing, &mut uri)?,
+            Template::Constant(Value::String(text)) => {
+                literal(text, input, missing, uri.literal())?;
+            }
             Template::Text(pieces) => {
                 for piece in &**pieces {
                     match piece {
-                        Piece::Literal(text) => literal(text, input, missing, &mut uri)?,
+                        Piece::Literal(text) => literal(text, input, missing, uri.literal())?,
                         Piece::Expression(program) => {
-                            let value = program.evaluate(input.clone(), scope, budget)?;
-                            uri.push_str(&text_of(&value)?);
+                            let text = text_of(&program.evaluate(input.clone(), scope, budget)?)?;
+                            if program.encodes() || missing == Missing::Itself {
+                                uri.raw(&text);
+                            } else {
+                                uri.data(&text);
+                            }
                         }
                     }
                 }
             }
-            template => uri = text_of(&template.evaluate(input, scope, budget)?)?,
+            template => return text_of(&template.evaluate(input, scope, budget)?),
         }
-        Ok(uri)
+        match missing {
+            Missing::Nothing => uri.finish(),
+            Missing::Itself => Ok(std::mem::take(uri.literal())),
+        }
     }
 }
 

@@ -130,16 +130,34 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= PREFIX_BYTES && text.bytes().all(fits)
 }
 
-/// A namespace as one token: those the specification allows are one already.
+/// A namespace as one token: those the specification allows are one already. No two namespaces share a
+/// subject, whose rights are given by it, so a dot becomes `%2E`.
 fn token(namespace: &str) -> String {
-    let fits = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
-    namespace.chars().map(|it| if fits(it) { it } else { '_' }).collect()
+    let mut token = String::with_capacity(namespace.len());
+    for byte in namespace.bytes() {
+        match byte {
+            b'-' | b'_' => token.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => token.push(char::from(byte)),
+            byte => token.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    token
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Prefix, session_of};
     use crate::wire::session::SessionId;
+
+    #[test]
+    fn namespaces_share_no_subject() {
+        let prefix = Prefix::default();
+        assert_eq!(prefix.event("shop"), "windlass.event.shop");
+        assert_eq!(prefix.event("com.example_shop"), "windlass.event.com%2Eexample_shop");
+        assert_ne!(prefix.lifecycle("a.b"), prefix.lifecycle("a_b"));
+        assert_eq!(prefix.audit(None), "windlass.audit._");
+        assert_eq!(prefix.audit(Some("a*>")), "windlass.audit.a%2A%3E");
+    }
 
     #[test]
     fn a_session_is_read_back_from_its_subject() {
@@ -155,6 +173,6 @@ mod tests {
         for text in ["", "a.b", "a b", "*", ">", "ä"] {
             assert!(text.parse::<Prefix>().is_err(), "{text}");
         }
-        assert_eq!(Prefix::default().event("a.b c"), "windlass.event.a_b_c");
+        assert_eq!(Prefix::default().event("a.b c"), "windlass.event.a%2Eb%20c");
     }
 }

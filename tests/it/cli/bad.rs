@@ -41,13 +41,13 @@ pub(crate) fn texts() -> Vec<(&'static str, Vec<u8>)> {
         ("two documents", [good.as_bytes(), b"---\n", good.as_bytes()].concat()),
         ("a key twice", good.replace("do:\n", "do: []\ndo:\n").into_bytes()),
         (
-            "a task twice",
-            definition("x", "  - a: { set: { x: 1 } }\n  - a: { set: { x: 1 } }").into(),
+            "a task twice, and a way to it",
+            definition("x", "  - a: { set: { x: 1 } }\n  - a: { set: { x: 1 }, then: a }").into(),
         ),
         ("two types of task", definition("x", "  - a: { set: { x: 1 }, wait: PT1S }").into()),
         ("no type of task", definition("x", "  - a: { metadata: { x: 1 } }").into()),
         ("a map of tasks", definition("x", "  a: { set: { x: 1 } }").into()),
-        ("a version that is a number", good.replace("'1.0.0'", "1.0").into_bytes()),
+        ("a version that is a list", good.replace("'1.0.0'", "[1, 0]").into_bytes()),
         ("a dsl of the future", good.replace("1.0.3", "2.0.0").into_bytes()),
         ("a name with a space", good.replace("name: good", "name: 'not good'").into_bytes()),
         (

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{definition, file};
 use crate::support::command::windlass;
+use crate::support::dev::Dev;
 use crate::support::{paths, skip};
 
 const WRONG: &str =
@@ -94,4 +95,26 @@ async fn warnings_do_not_fail() {
     let output = windlass(&["validate", &path, "--output", "json"]).await.exits(0);
     let found: Value = output.json();
     assert!(found.to_string().contains("\"severity\":\"warning\""), "{found}");
+}
+
+#[tokio::test]
+async fn a_version_is_needed_where_definitions_are_kept_and_not_where_they_are_run() {
+    let text = "document: { dsl: '1.0', namespace: com.example_shop, name: draft }\n\
+                do: [ a: { set: { x: 1 } }, a: { set: '${ .x + 1 }' } ]\n";
+    let (_folder, path) = file(text);
+    let output = windlass(&["validate", &path]).await.exits(2);
+    let shown = format!("{}{}", output.stdout, output.stderr);
+    assert!(shown.contains("error[WL0121]") && shown.contains("version: 0.1.0"), "{shown}");
+    assert_eq!(shown.matches("error[").count(), 1, "{shown}");
+    for code in ["WL0131", "WL0229", "WL0231"] {
+        assert!(shown.contains(&format!("warning[{code}]")), "no {code}: {shown}");
+    }
+    assert_eq!(windlass(&["run", &path]).await.exits(0).json(), serde_json::json!(2));
+    let dev = Dev::start().await;
+    let deployed = dev.api.deploy_text(text).await.ok();
+    assert!(deployed.to_string().contains("0.0.0"), "{deployed}");
+    // A version may be asked for as short as it may be written.
+    let workflow =
+        serde_json::json!({"namespace": "com.example_shop", "name": "draft", "version": "0.0"});
+    assert_eq!(dev.api.run(&workflow, &serde_json::json!({})).await["output"], 2);
 }

@@ -1,6 +1,7 @@
 //! `run.script`: JavaScript with Node.js, Python with CPython.
 
 mod javascript;
+mod python;
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ impl Attempt<'_> {
         };
         let first = match &*script.language {
             "js" => self.javascript(&code, Shape::of(&code), &given, &prepared)?,
-            "python" => self.python(&code, &prepared)?,
+            "python" => self.python(&code, &given, &prepared)?,
             other => {
                 let detail = format!("scripts in {other} are not supported: use js or python");
                 return Err(Problem::new(Standard::Configuration, detail));
@@ -60,12 +61,6 @@ impl Attempt<'_> {
         }
         self.process_output(script.output, &ended)
     }
-
-    fn python(&self, code: &str, prepared: &Prepared) -> Result<Invocation, Problem> {
-        let files = directory()?;
-        let file = write(&files, "script.py", code)?;
-        Ok(prepared.invocation(&self.worker.processes.python, vec![file], files))
-    }
 }
 
 impl Prepared {
@@ -82,6 +77,9 @@ impl Prepared {
         }
     }
 }
+
+/// The variable that carries named arguments to the prelude of a language.
+const ARGUMENTS: &str = "WINDLASS_ARGUMENTS";
 
 /// A directory that only this user may enter.
 fn directory() -> Result<TempDir, Problem> {

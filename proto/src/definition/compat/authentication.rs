@@ -1,6 +1,6 @@
 //! Endpoints and authentications in other words.
 
-use super::{Compat, codes, put, take};
+use super::{Compat, codes, put, rename, take};
 use crate::definition::node::{Mapping, Node};
 
 /// What discovery appends to an authority.
@@ -10,6 +10,10 @@ impl Compat<'_> {
     /// The endpoint under `key`.
     pub(super) fn endpoint_at(&mut self, node: &mut Node, key: &str) {
         if let Some(endpoint) = node.get_mut(key) {
+            if let Some(place) = rename(endpoint, "url", "uri") {
+                let message = "an endpoint has `uri`, not `url`";
+                self.deviation(codes::URL_FOR_URI, place, message, "write `uri`");
+            }
             self.authentication_at(endpoint);
         }
     }
@@ -86,14 +90,14 @@ impl Compat<'_> {
         }
     }
 
-    /// `uri` and `authentication` beside `method` of an HTTP call, instead of inside `endpoint`.
+    /// `uri` or `url` and `authentication` beside `method` of an HTTP call, instead of inside `endpoint`.
     pub(super) fn with_uri(&mut self, with: &mut Node) {
-        if with.get("endpoint").is_some() || with.get("uri").is_none() {
-            return;
-        }
-        let Some(uri) = take(with, "uri") else { return };
-        let message = "an HTTP call has `endpoint`, not `uri`";
-        self.deviation(codes::WITH_URI, uri.key, message, "write `endpoint`");
+        let words = [("uri", codes::WITH_URI), ("url", codes::URL_FOR_URI)];
+        let given = words.iter().find(|(word, _)| with.get(word).is_some());
+        let Some((word, code)) = given.filter(|_| with.get("endpoint").is_none()) else { return };
+        let Some(uri) = take(with, word) else { return };
+        let message = format!("an HTTP call has `endpoint`, not `{word}`");
+        self.deviation(code, uri.key, &message, "write `endpoint`");
         let authentication = take(with, "authentication");
         let Some(members) = with.as_mapping_mut() else { return };
         let Some(authentication) = authentication else {

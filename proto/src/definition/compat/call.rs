@@ -1,6 +1,6 @@
 //! Calls and processes in other words.
 
-use super::{Compat, codes, items, put, take, values};
+use super::{Compat, codes, items, put, rename, take, values};
 use crate::definition::node::Node;
 
 impl Compat<'_> {
@@ -32,6 +32,7 @@ impl Compat<'_> {
                 }
             }
             "grpc" => {
+                self.short_arguments(with);
                 self.resource_at(with, "proto");
                 if let Some(service) = with.get_mut("service") {
                     self.authentication_at(service);
@@ -67,6 +68,7 @@ impl Compat<'_> {
             self.header_values(http);
         }
         if let Some(stdio) = transport.get_mut("stdio") {
+            self.short_arguments(stdio);
             for argument in items(stdio.get_mut("arguments")) {
                 self.stringify(argument, "an argument");
             }
@@ -87,6 +89,7 @@ impl Compat<'_> {
         let place = call.place;
         self.deviation(codes::CALL_FUNCTION, place, message, &hint);
         let Some(with) = task.get_mut("with") else { return };
+        self.short_arguments(with);
         let with_place = with.place;
         let arguments = take(with, "arguments").map(|member| member.node);
         take(with, "function");
@@ -104,29 +107,39 @@ impl Compat<'_> {
     pub(super) fn run(&mut self, run: &mut Node) {
         if let Some(container) = run.get_mut("container") {
             self.strings(container, &["stdin", "name", "command"]);
-            self.arguments(container);
+            self.arguments(container, false);
             if let Some(lifetime) = container.get_mut("lifetime") {
                 self.durations(lifetime, &["after"]);
             }
         }
         if let Some(script) = run.get_mut("script") {
             self.strings(script, &["stdin", "code"]);
-            self.arguments(script);
+            self.arguments(script, self.mapped_arguments);
             self.language(script);
             self.resource_at(script, "source");
         }
         if let Some(shell) = run.get_mut("shell") {
             self.strings(shell, &["stdin", "command"]);
-            self.arguments(shell);
+            self.arguments(shell, self.mapped_arguments);
         }
         if let Some(workflow) = run.get_mut("workflow") {
             self.sub_workflow(workflow);
         }
     }
 
-    fn arguments(&mut self, node: &mut Node) {
+    /// `args` instead of `arguments`.
+    fn short_arguments(&mut self, node: &mut Node) {
+        if let Some(place) = rename(node, "args", "arguments") {
+            let message = "the property is called `arguments`, not `args`";
+            self.deviation(codes::SHORT_ARGUMENTS, place, message, "write `arguments`");
+        }
+    }
+
+    /// `arguments`, of which a mapping is right where it `may_be_mapped`.
+    fn arguments(&mut self, node: &mut Node, may_be_mapped: bool) {
+        self.short_arguments(node);
         let Some(arguments) = node.get_mut("arguments") else { return };
-        if arguments.as_mapping().is_some() {
+        if arguments.as_mapping().is_some() && !may_be_mapped {
             let message = "`arguments` is a mapping";
             let hint = "the specification has a list; each entry becomes `--key value`";
             self.deviation(codes::ARGUMENT_MAP, arguments.place, message, hint);
@@ -154,6 +167,7 @@ impl Compat<'_> {
     }
 
     fn sub_workflow(&mut self, node: &mut Node) {
+        self.strings(node, &["namespace", "name", "version"]);
         let namespace = self.namespace.clone();
         let place = node.place;
         for (key, default) in [("namespace", namespace.as_deref()), ("version", Some("latest"))] {

@@ -52,8 +52,24 @@ impl Compat<'_> {
             self.run(run);
         }
         if let Some(wait) = task.get_mut("wait") {
-            self.duration(wait);
+            self.wait(wait);
         }
+        if let Some(to) = task.get_mut("listen").and_then(|listen| listen.get_mut("to")) {
+            self.strategy(to);
+        }
+    }
+
+    /// `wait: {duration: …}` instead of the duration itself.
+    fn wait(&mut self, wait: &mut Node) {
+        let only = wait.as_mapping().filter(|members| members.len() == 1);
+        if let Some(member) = only.and_then(|members| members.get("duration")) {
+            let (place, duration) = (member.key, member.node.clone());
+            *wait = duration;
+            let message = "`wait` is the duration itself";
+            let hint = "write `wait: PT5S`, or `wait: { seconds: 5 }`";
+            self.deviation(codes::WAIT_DURATION, place, message, hint);
+        }
+        self.duration(wait);
     }
 
     /// What has a `foreach` of events or messages.

@@ -43,13 +43,15 @@ impl Decoder<'_> {
         let what = "the `with` of an HTTP call";
         let known = ["method", "endpoint", "headers", "query", "body", "output", "redirect"];
         self.closed(node, what, &known)?;
-        let method = self.required(node, "method", what).and_then(|node| self.method(node));
+        let method = self
+            .required_so(node, "method", what, "write `method: get`")
+            .and_then(|node| self.method(node));
         let endpoint = self
             .required(node, "endpoint", what)
             .and_then(|node| self.endpoint(node, "`endpoint`"));
         let headers = optional(node.get("headers"), |node| self.named_values(node, "`headers`"));
         let query = optional(node.get("query"), |node| self.named_values(node, "`query`"));
-        let body = self.template_at(node, "body");
+        let body = optional(node.get("body"), |node| self.data(node));
         let output = optional(node.get("output"), |node| self.choice(node, "`output`", OUTPUTS));
         let redirect = self.flag(node, "redirect", false);
         Some(HttpCall {
@@ -79,7 +81,7 @@ impl Decoder<'_> {
     /// A mapping of values, or an expression that gives one.
     pub(super) fn named_values(&mut self, node: &Node, what: &str) -> Option<Template> {
         match &node.data {
-            Data::Mapping(_) => self.template(node),
+            Data::Mapping(_) => self.data(node),
             Data::Scalar { value: Value::String(text), .. } if text.contains("${") => {
                 self.template(node)
             }
@@ -93,7 +95,7 @@ impl Decoder<'_> {
                 return self.template(with);
             }
             self.mapping(with, "`with`")?;
-            self.template(with)
+            self.data(with)
         });
         let target = self.function_target(call, name);
         Some(Kind::Function(FunctionCall { target: target?, with: with? }))

@@ -38,7 +38,7 @@ impl Decoder<'_> {
         };
         let what = format!("the case `{name}`");
         self.closed(&member.node, &what, &["when", "then"])?;
-        let when = self.program_at(&member.node, "when");
+        let when = self.condition_at(&member.node, "when");
         let then = self
             .required(&member.node, "then", &what)
             .and_then(|then| self.flow(then, position.siblings));
@@ -47,7 +47,8 @@ impl Decoder<'_> {
 
     pub(super) fn try_task(&mut self, node: &Node, position: Position<'_>) -> Option<Kind> {
         let body = self.task_list(node.get("try")?, &format!("{}/try", position.pointer));
-        let catch = self.required(node, "catch", "`try`")?;
+        let hint = "write `catch` beside `try`: `catch: {}` catches every error";
+        let catch = self.required_so(node, "catch", "`try`", hint)?;
         let clauses = match catch.as_sequence() {
             None => {
                 let pointer = format!("{}/catch", position.pointer);
@@ -77,8 +78,8 @@ impl Decoder<'_> {
         let (when, except_when, retry, body) =
             self.bound(std::slice::from_ref(&variable), |decoder| {
                 (
-                    decoder.program_at(node, "when"),
-                    decoder.program_at(node, "exceptWhen"),
+                    decoder.condition_at(node, "when"),
+                    decoder.condition_at(node, "exceptWhen"),
                     optional(node.get("retry"), |node| decoder.retry(node)),
                     optional(node.get("do"), |node| {
                         decoder.task_list(node, &format!("{}/do", position.pointer))

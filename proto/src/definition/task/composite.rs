@@ -42,7 +42,7 @@ impl Decoder<'_> {
             _ => self.wrong(items, "`for.in`", "an expression or a list"),
         });
         let (condition, body) = self.bound(names, |decoder| {
-            let condition = decoder.program_at(node, "while");
+            let condition = decoder.condition_at(node, "while");
             let body = match node.get("do") {
                 Some(list) => decoder.task_list(list, &format!("{}/do", position.pointer)),
                 None => {

@@ -14,8 +14,9 @@ impl Decoder<'_> {
         let emit = node.get("emit")?;
         self.closed(emit, "`emit`", &["event"])?;
         let event = self.required(emit, "event", "`emit`")?;
+        let deeper = "put the attributes one level deeper: `event: { with: { type: … } }`";
+        let with = self.required_so(event, "with", "`event`", deeper)?;
         self.open(event, "`event`", &["with"])?;
-        let with = self.required(event, "with", "`event`")?;
         let members = self.mapping(with, "`event.with`")?;
         let kind = self.required(with, "type", "`event.with`");
         for (name, member) in members {
@@ -29,14 +30,17 @@ impl Decoder<'_> {
             }
         }
         self.string(kind?, "`type`")?;
-        self.template(with).map(Kind::Emit)
+        self.data(with).map(Kind::Emit)
     }
 
     pub(super) fn listen(&mut self, node: &Node, position: Position<'_>) -> Option<Kind> {
         let listen = node.get("listen")?;
         self.closed(listen, "`listen`", &["to", "read"])?;
-        let strategy =
-            self.required(listen, "to", "`listen`").and_then(|node| self.strategy(node, "`to`"));
+        let strategy = self.required(listen, "to", "`listen`").and_then(|to| {
+            let strategy = self.strategy(to, "`to`")?;
+            self.check_listen(node, to, &strategy);
+            Some(strategy)
+        });
         let read = optional(listen.get("read"), |node| self.choice(node, "`read`", READS));
         let each = optional(node.get("foreach"), |node| {
             self.subscription(node, &format!("{}/foreach", position.pointer))

@@ -71,7 +71,7 @@ impl Decoder<'_> {
         let document = self.required(node, "document", what).and_then(|it| self.resource(it));
         let operation = self
             .required(node, "operationId", what)
-            .and_then(|it| self.string(it, "`operationId`"));
+            .and_then(|it| self.name_as_written(it, "`operationId`"));
         let parameters =
             optional(node.get("parameters"), |it| self.named_values(it, "`parameters`"));
         let authentication =
@@ -92,13 +92,14 @@ impl Decoder<'_> {
         let what = "the `with` of a gRPC call";
         self.closed(node, what, &["proto", "service", "method", "arguments"])?;
         let proto = self.required(node, "proto", what).and_then(|it| self.resource(it));
-        let method = self.required(node, "method", what).and_then(|it| self.string(it, "`method`"));
+        let method =
+            self.required(node, "method", what).and_then(|it| self.name_as_written(it, "`method`"));
         let arguments = optional(node.get("arguments"), |it| self.named_values(it, "`arguments`"));
         let service = self.required(node, "service", what)?;
         self.closed(service, "`service`", &["name", "host", "port", "authentication"])?;
         let name = self
             .required(service, "name", "`service`")
-            .and_then(|it| self.string(it, "`service.name`"));
+            .and_then(|it| self.name_as_written(it, "`service.name`"));
         let host = self.required(service, "host", "`service`").and_then(|it| self.host(it));
         let port = optional(service.get("port"), |it| {
             let port = self.integer(it, "`port`", 0..=i64::from(u16::MAX))?;
@@ -115,6 +116,12 @@ impl Decoder<'_> {
             method: method?,
             arguments: arguments?,
         })
+    }
+
+    /// A name that is no expression.
+    fn name_as_written(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
+        self.check_literal(node, what);
+        self.string(node, what)
     }
 
     fn host(&mut self, node: &Node) -> Option<Arc<str>> {
@@ -185,7 +192,7 @@ impl Decoder<'_> {
     ) -> Option<AsyncApiSubscription> {
         let what = "`subscription`";
         self.closed(node, what, &["filter", "consume", "foreach"])?;
-        let filter = self.program_at(node, "filter");
+        let filter = self.condition_at(node, "filter");
         let each = optional(node.get("foreach"), |it| self.subscription(it, pointer));
         let consume = self.required(node, "consume", what)?;
         self.closed(consume, "`consume`", &["for", "amount", "while", "until"])?;
@@ -194,8 +201,8 @@ impl Decoder<'_> {
         let amount = optional(consume.get("amount"), |it| {
             self.integer(it, "`amount`", 0..=i64::from(u32::MAX))
         });
-        let condition = self.program_at(consume, "while");
-        let until = self.program_at(consume, "until");
+        let condition = self.condition_at(consume, "while");
+        let until = self.condition_at(consume, "until");
         let consume = match (amount?, condition?, until?) {
             (Some(amount), ..) => Consume::Amount(u32::try_from(amount).ok()?),
             (_, Some(condition), _) => Consume::While(condition),
@@ -248,7 +255,7 @@ impl Decoder<'_> {
     fn parameters(&mut self, node: &Node) -> Option<Option<Template>> {
         let Some(parameters) = node.get("parameters") else { return Some(None) };
         match &parameters.data {
-            Data::Mapping(_) => self.template(parameters).map(Some),
+            Data::Mapping(_) => self.data(parameters).map(Some),
             Data::Scalar { value: Value::String(_), .. } => {
                 self.expression_field(parameters, "`parameters`").map(Some)
             }

@@ -141,7 +141,10 @@ impl Decoder<'_> {
             .required(node, "language", what)
             .and_then(|it| self.choice(it, "`language`", &[("js", "js"), ("python", "python")]));
         let body = match (node.get("code"), node.get("source")) {
-            (Some(code), None) => self.string(code, "`code`").map(ScriptBody::Inline),
+            (Some(code), None) => {
+                self.check_code(code);
+                self.string(code, "`code`").map(ScriptBody::Inline)
+            }
             (None, Some(source)) => self.resource(source).map(ScriptBody::External),
             _ => {
                 let message = "`script` needs either `code` or `source`";
@@ -166,9 +169,7 @@ impl Decoder<'_> {
     fn shell(&mut self, node: &Node, wait: bool, output: Return) -> Option<Kind> {
         let what = "`shell`";
         self.closed(node, what, &["command", "stdin", "arguments", "environment"])?;
-        let command = self
-            .required(node, "command", what)
-            .and_then(|node| self.shell_template(node, "`command`"));
+        let command = self.required(node, "command", what).and_then(|node| self.command(node));
         let stdin = self.text_template_at(node, "stdin");
         let arguments = self.arguments(node);
         let environment = self.environment(node);
@@ -182,6 +183,26 @@ impl Decoder<'_> {
         })))
     }
 
+    /// The command of a shell, which reads what is put into it as a part of itself.
+    fn command(&mut self, node: &Node) -> Option<Template> {
+        let command = self.shell_template(node, "`command`")?;
+        let mut first = None;
+        command.each_program(&mut |program| {
+            if first.is_none() && !program.is_safe_for_a_shell() {
+                first = Some(program.source().to_owned());
+            }
+        });
+        if let Some(source) = first {
+            let message = format!("the shell carries out what is in `{source}`");
+            let hint = format!(
+                "write \"$1\" there, with `arguments: [ '{source}' ]`; or \"$NAME\", with \
+                 `environment: {{ NAME: '{source}' }}`"
+            );
+            self.deviation(codes::SHELL_DATA, node.place, message, &hint);
+        }
+        Some(command)
+    }
+
     fn sub_workflow(&mut self, node: &Node, wait: bool, output: Return) -> Option<Kind> {
         let what = "`workflow`";
         self.closed(node, what, &["namespace", "name", "version", "input"])?;
@@ -190,7 +211,7 @@ impl Decoder<'_> {
                 .and_then(|node| self.text_template(node, &format!("`{key}`")))
         };
         let (namespace, name, version) = (text("namespace"), text("name"), text("version"));
-        let input = self.template_at(node, "input");
+        let input = optional(node.get("input"), |node| self.data(node));
         Some(Kind::Workflow(SubWorkflow {
             namespace: namespace?,
             name: name?,

@@ -17,7 +17,7 @@ impl Decoder<'_> {
                 None
             }
             Data::Mapping(_) | Data::Scalar { value: Value::String(_), .. } => {
-                self.template(set).map(Kind::Set)
+                self.data(set).map(Kind::Set)
             }
             _ => self.wrong(set, "`set`", "a mapping or an expression"),
         }
@@ -38,7 +38,7 @@ impl Decoder<'_> {
             return found.clone().map(Kind::Raise);
         }
         let message = format!("there is no error `{name}` in `use.errors`");
-        let hint = self.hint(name, self.reusable.errors.keys().map(|key| &**key));
+        let hint = self.hint_in("errors", name, self.reusable.errors.keys().map(|key| &**key));
         self.error(codes::NO_ERROR, error.place, message, &hint);
         None
     }

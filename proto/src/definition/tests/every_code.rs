@@ -36,8 +36,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0122", "do:\n  - a: { set: { x: 1 }, §foo: bar }\n", "the task `a` has no property `foo`"),
     (
         "WL0122",
-        "do:\n  - a: { call: function, with: { function: f, §args: 1 } }\n",
-        "`with` of `call: function` has no property `args`",
+        "do:\n  - a: { call: function, with: { function: f, §what: 1 } }\n",
+        "`with` of `call: function` has no property `what`",
     ),
     ("WL0123", "do: []\n§outputs: {}\n", "a workflow has no property `outputs`; it is ignored"),
     (
@@ -48,8 +48,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0124", "use: { extensions: [ e: { extend: §do } ] }\ndo: []\n", "`extend` cannot be `do`"),
     (
         "WL0125",
-        "document: { dsl: §1.0, namespace: a, name: b, version: 1.0.0 }\ndo: []\n",
-        "`dsl` must be a semantic version, not `1.0`",
+        "document: { dsl: §1.0.0.0, namespace: a, name: b, version: 1.0.0 }\ndo: []\n",
+        "`dsl` must be a semantic version, not `1.0.0.0`",
     ),
     (
         "WL0125",
@@ -114,6 +114,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "WL0131",
         "do:\n  - a: { set: { x: 1 } }\n  - §a: { set: { x: 1 } }\n",
         "a task of this list is already called `a`",
+    ),
+    (
+        "WL0131",
+        "do: [ a: { set: { x: 1 }, then: §c }, c: { set: { x: 1 } }, c: { wait: PT1S } ]\n",
+        "several tasks of this list are called `c`",
     ),
     ("WL0132", "do:\n  - §end: { set: { x: 1 } }\n", "`end` is a flow directive"),
     ("WL0133", "do:\n  - a: { §cal: http }\n", "the task `a` does not say what to do"),
@@ -189,6 +194,42 @@ const CASES: &[(&str, &str, &str)] = &[
         "do:\n  - a: { raise: { error: { type: http://a, status: 1, instance: §x } } }\n",
         "`x` is not a JSON pointer",
     ),
+    ("WL0150", "do:\n  - §'': { set: { x: 1 } }\n", "a task has an empty name"),
+    (
+        "WL0151",
+        "do:\n  - a: { listen: { to: { any: [ { with: { type: §[ a, b ] } }, { with: { type: c } } ] } } }\n",
+        "`type` of an event is never a list",
+    ),
+    (
+        "WL0151",
+        "schedule: { on: { one: { with: { type: a, §dataContentType: b } } } }\ndo: []\n",
+        "no event has an attribute `dataContentType`",
+    ),
+    (
+        "WL0151",
+        "do:\n  - a: { listen: { to: { any: [ { with: { type: §'*' } }, { with: { type: c } } ] } } }\n",
+        "`*` is no regular expression",
+    ),
+    (
+        "WL0152",
+        "do:\n  - a: { listen: { to: §{ one: { with: { type: { is: x } } } } } }\n",
+        "no event can end this `listen`: its filters match no event",
+    ),
+    (
+        "WL0152",
+        "do:\n  - a: { listen: { to: { any: [], until: §'false' } } }\n",
+        "no event can end this `listen`: its `until` is never true",
+    ),
+    (
+        "WL0153",
+        "do:\n  - a: { call: openapi, with: { document: { endpoint: http://a }, operationId: §'${ .x }' } }\n",
+        "`operationId` is taken as it is written",
+    ),
+    (
+        "WL0153",
+        "do:\n  - a: { run: { script: { language: js, code: §'console.log(\"${ .x }\")' } } }\n",
+        "code is taken as it is written",
+    ),
     (
         "WL0301",
         "do:\n  - a: { set: { x: 1 }, then: §b }\n",
@@ -235,6 +276,44 @@ const CASES: &[(&str, &str, &str)] = &[
         "WL0403",
         "evaluate: { mode: §loose }\ndo: []\n",
         "expressions are evaluated as in `strict` mode",
+    ),
+    (
+        "WL0410",
+        "do:\n  - a: { set: { x: 1 }, output: { as: '{ a: §$output.x }' } }\n",
+        "`$output` is always null here",
+    ),
+    (
+        "WL0410",
+        "do:\n  - a: { set: { x: 1 }, input: { from: §$input.x } }\n",
+        "`$input` is always null here",
+    ),
+    ("WL0410", "output: { as: §$task }\ndo: []\n", "`$task` is always null here"),
+    ("WL0411", "do:\n  - a: { set: { x: §.count+1 } }\n", "`.count+1` is a text here"),
+    (
+        "WL0411",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: http://a, query: { q: [ §$context.x ] } } }\n",
+        "`$context.x` is a text here",
+    ),
+    ("WL0412", "do:\n  - a: { if: §.ok = true, set: { x: 1 } }\n", "`if` assigns"),
+    (
+        "WL0412",
+        "do:\n  - a: { set: { x: §'${ [ .[] | select(.ok = true) ] }' } }\n",
+        "a condition in it assigns",
+    ),
+    (
+        "WL0413",
+        "do:\n  - a: { switch: [ x: { when: §.items | length, then: end } ] }\n",
+        "`when` gives a number",
+    ),
+    (
+        "WL0413",
+        "do:\n  - a: { for: { in: .x }, while: §'.a == 1 or \"b\"', do: [] }\n",
+        "`while` gives a text",
+    ),
+    (
+        "WL0414",
+        "do:\n  - a: { if: §'type == \"order\"', set: { x: 1 } }\n",
+        "`type` is compared with a text",
     ),
 ];
 

@@ -410,7 +410,7 @@ fn dispatched_tasks_name_the_variables_they_need() {
     let plan = plan(
         "use: { secrets: [ k ], authentications: { p: { bearer: { token: '${ $secrets.k }' } } } }\n\
          do:\n  - a:\n      input: { from: '$workflow.id' }\n      call: http\n      with: { method: get, endpoint: { uri: 'http://a/${ $context.x }', authentication: { use: p } }, body: { x: '${ [$input, $context] }' } }\n      \
-         output: { as: $task.name }\n      export: { as: $runtime }\n      if: $input\n  - b: { set: { x: '${ $context }' } }\n",
+         output: { as: $task.name }\n      export: { as: $runtime }\n      if: $runtime\n  - b: { set: { x: '${ $context }' } }\n",
     );
     let expected = ["context", "input", "secrets", "task", "workflow"].map(Into::into);
     assert_eq!(&*first(&plan).variables, expected);

@@ -115,7 +115,8 @@ pub(super) fn lexing(text: &str, errors: &[lex::Error<&str>]) -> SyntaxError {
         lex::Expect::Ident => ("a name must follow here".to_owned(), None),
         _ => {
             let what = found.chars().next().map_or_else(String::new, |it| format!(" `{it}`"));
-            (format!("jq does not know the character{what} here"), None)
+            let hint = found.starts_with('&').then_some("jq writes `and`");
+            (format!("jq does not know the character{what} here"), hint)
         }
     };
     error(message, range, hint)
@@ -138,7 +139,9 @@ pub(super) fn parsing(text: &str, errors: &[parse::TError<'_, &str>]) -> SyntaxE
         }
     };
     let word = found.map_or("", |token| token.as_str());
+    let before = text.get(..range.start).unwrap_or_default().trim_end();
     let hint = match word {
+        ")" if before.ends_with('(') => Some("jq calls what takes no arguments by its name alone"),
         "import" | "include" => Some("expressions cannot load modules"),
         "&&" | "&" => Some("jq writes `and`"),
         "||" => Some("jq writes `or`"),
@@ -212,10 +215,24 @@ pub(super) fn unresolved(text: &str, kind: &str, range: Range<usize>) -> SyntaxE
             let list: Vec<String> = arities.iter().map(ToString::to_string).collect();
             Some(format!("`{name}` takes {} arguments, separated by `;`", list.join(" or ")))
         }
+        // A bare word where a value begins is seldom meant as a function.
+        _ if begins_value(text, &range) => {
+            let near = nearest(name, library().names().map(|it| it.0));
+            let near = near.map(|near| format!("; or did you mean the function `{near}`?"));
+            let near = near.unwrap_or_default();
+            Some(format!("a property is written `.{name}`, a text `\"{name}\"`{near}"))
+        }
         _ => nearest(name, library().names().map(|it| it.0))
             .map(|near| format!("did you mean `{near}`?")),
     };
     error(format!("the function `{name}` does not exist"), range, hint.as_deref())
+}
+
+/// True for a word that is neither called with arguments nor stands behind a pipe.
+fn begins_value(text: &str, range: &Range<usize>) -> bool {
+    let before = text.get(..range.start).unwrap_or_default().trim_end();
+    let after = text.get(range.end..).unwrap_or_default().trim_start();
+    !before.ends_with('|') && !after.starts_with('(')
 }
 
 /// The error when the engine refuses what was checked before.

@@ -240,7 +240,7 @@ fn uris_are_expanded_in_literal_text_only() {
         ("http://x/{id}?q={name}&b={ok}", "http://x/7?q=a%20b%2F%C3%BC&b=true"),
         ("http://x/{missing}/{no}.", "http://x//."),
         ("${ \"http://x/{id}\" }", "http://x/{id}"),
-        ("http://x/{id}/${ .t }", "http://x/7/{id}"),
+        ("http://x/{id}/${ .t }", "http://x/7/%7Bid%7D"),
         ("http://x/{t}", "http://x/%7Bid%7D"),
         ("http://x/{id", "http://x/{id"),
         ("http://$SECRETS.api-key/{id}", "http://k/7"),
@@ -262,4 +262,62 @@ fn templates_cannot_build_more_than_a_payload() {
     assert!(fill(text, "null").unwrap_err().message.contains("larger than"));
     let deep = r#"{"a":"${ (\"[\" * 256) + (\"]\" * 256) | fromjson }"}"#;
     assert!(fill(deep, "null").unwrap_err().message.contains("deeper"));
+}
+
+#[test]
+fn data_in_a_uri_stays_data_behind_the_authority() {
+    let input = r#"{"q":"a b&c=d?e#f/g%h+ü\\","base":"https://h:1/r?x=1","host":"h:80","port":81,"s":"http","empty":""}"#;
+    let encoded = "a%20b%26c%3Dd%3Fe%23f%2Fg%25h%2B%C3%BC%5C";
+    for (uri, expected) in [
+        ("http://x/${ .q }/y", format!("http://x/{encoded}/y")),
+        ("http://x?q=${ .q }", format!("http://x?q={encoded}")),
+        (
+            "http://x/p?a=${ .q }&b=${ .port }#${ .q }",
+            format!("http://x/p?a={encoded}&b=81#{encoded}"),
+        ),
+        ("/x/${ .q }", format!("/x/{encoded}")),
+        // Before the authority is complete data is what the author makes it.
+        ("${ .base }&q=${ .q }", format!("https://h:1/r?x=1&q={encoded}")),
+        ("${ .s }://${ .host }/p", "http://h:80/p".to_owned()),
+        ("http://x:${ .port }/p", "http://x:81/p".to_owned()),
+        // Three ways to put it in as it is.
+        ("${ \"http://x/\" + .q }", "http://x/a b&c=d?e#f/g%h+ü\\".to_owned()),
+        ("http://x/${ .q | @uri }", format!("http://x/{encoded}")),
+        ("http://x/${ @uri \"p=\\(.port)&q=\\(.q)\" }", format!("http://x/p=81&q={encoded}")),
+        ("http://x/a${ .empty }/b", "http://x/a/b".to_owned()),
+        ("http://x/?k=$SECRETS.api-key", "http://x/?k=k".to_owned()),
+    ] {
+        let template = UriTemplate::compile(uri, &names()).expect(uri);
+        assert_eq!(template.expand(&json(input), &scope(), Budget::at(NOW)), Ok(expected), "{uri}");
+    }
+}
+
+#[test]
+fn data_in_a_uri_calls_no_other_host_and_no_other_path() {
+    let expand = |uri: &str, text: &str| {
+        let template = UriTemplate::compile(uri, &names()).expect(uri);
+        let input = Value::object([("x", Value::from(text))]);
+        template.expand(&input, &scope(), Budget::at(NOW))
+    };
+    for (uri, text) in [
+        ("http://x/${ .x }/y", ".."),
+        ("http://x/a/${ .x }", "."),
+        ("http://x/.${ .x }?q", "."),
+        ("/a/${ .x }", ".."),
+        ("http://${ .x }.example.com/y", "evil.example/"),
+        ("http://example.com${ .x }/y", "@evil.example"),
+        ("http://${ .x }:80/y", "evil.example#"),
+        ("http://${ .x }.example.com/y", "evil.example\\"),
+    ] {
+        assert!(expand(uri, text).is_err(), "{uri} {text}");
+    }
+    // The author's own dots, and a host that is all data, are the author's.
+    assert_eq!(expand("http://x/../${ .x }", "y"), Ok("http://x/../y".to_owned()));
+    assert_eq!(expand("http://x/${ .x }", "..."), Ok("http://x/...".to_owned()));
+    assert_eq!(expand("http://x/?p=${ .x }", ".."), Ok("http://x/?p=..".to_owned()));
+    assert_eq!(expand("http://${ .x }/y", "h/p"), Ok("http://h/p/y".to_owned()));
+    assert!(expand("http://x/${ .x | @uri }", "..").is_err());
+    let kind = UriTemplate::compile("urn:x/${ .x }", &names()).expect("a template");
+    let kind = kind.expand_known(&json(r#"{"x":"a/../b"}"#), &scope(), Budget::at(NOW));
+    assert_eq!(kind, Ok("urn:x/a/../b".to_owned()));
 }

@@ -25,6 +25,30 @@ pub(super) fn cases() -> Vec<Case> {
             json!({"type": "expression", "status": 400}),
         ),
         gives(
+            "data-in-an-endpoint-stays-data",
+            "do:\n  - a: { call: http, with: { method: get, endpoint: 'BASE/${ .path }?q=${ .q }&last=1' }, output: { as: .query } }",
+            json!({"path": "echo", "q": "a&last=2#c/d?e"}),
+            json!("q=a%26last%3D2%23c%2Fd%3Fe&last=1"),
+        ),
+        gives(
+            "data-in-an-endpoint-is-no-path-and-no-query",
+            "do:\n  - a: { try: [ b: { call: http, with: { method: get, endpoint: 'BASE/${ .path }' } } ], catch: { as: e, do: [ c: { set: '${ $e.status }' } ] } }",
+            json!({"path": "echo?q=1"}),
+            json!(404),
+        ),
+        gives(
+            "an-endpoint-that-encodes-by-itself-is-left-alone",
+            "do:\n  - a: { call: http, with: { method: get, endpoint: 'BASE/echo?${ [ .q[] | @uri ] | join(\"&\") }' }, output: { as: .query } }",
+            json!({"q": ["a b", "c/d"]}),
+            json!("a%20b&c%2Fd"),
+        ),
+        fails(
+            "data-in-an-endpoint-does-not-climb",
+            "do:\n  - a: { call: http, with: { method: get, endpoint: 'BASE/x/${ .path }/echo' } }",
+            json!({"path": ".."}),
+            json!({"type": "expression", "status": 400}),
+        ),
+        gives(
             "an-endpoint-may-be-an-expression",
             "do:\n  - a: { call: http, with: { method: get, endpoint: '${ \"BASE/\" + .p }' } }",
             json!({"p": "text"}),

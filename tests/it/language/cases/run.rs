@@ -73,6 +73,12 @@ pub(super) fn cases() -> Vec<Case> {
             json!("arg-in"),
         ),
         gives(
+            "python-script-sees-a-mapping-of-arguments",
+            "do:\n  - a: { run: { script: { language: python, code: 'import sys; print(greeting, who[\"name\"], sys.argv[1], end=\"\")', arguments: { greeting: Hello, who: '${ . }' } } } }",
+            json!({"name": "Ada"}),
+            json!("Hello Ada --greeting"),
+        ),
+        gives(
             "js-script",
             "do:\n  - a: { run: { script: { language: js, code: 'const n = 2; process.stdout.write(`${n + 1}${process.argv[2]}`)', arguments: [ x ] } } }",
             json!({}),

@@ -3,7 +3,7 @@
 use windlass_proto::problem::Problem;
 use windlass_proto::value::{Members, Value};
 
-use super::{Prepared, directory, write};
+use super::{ARGUMENTS, Prepared, directory, write};
 use crate::perform::Attempt;
 use crate::perform::process::{Ended, Invocation};
 
@@ -18,9 +18,6 @@ pub(super) enum Shape {
     /// string as it is and anything else as JSON.
     Function,
 }
-
-/// The variable that carries named arguments to [`PRELUDE`].
-const ARGUMENTS: &str = "WINDLASS_ARGUMENTS";
 
 /// Makes named arguments variables of the script, where no global has the name.
 const PRELUDE: &str = "\

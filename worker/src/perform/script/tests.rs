@@ -65,6 +65,27 @@ async fn python_gets_arguments_as_options() {
 }
 
 #[tokio::test]
+async fn python_sees_named_arguments_as_variables() {
+    let code = "from __future__ import annotations\nimport os, sys\nassert __name__ == '__main__'\n\
+                def greet():\n    return f'{name} {sizes[1]} {ok} {nothing}'\n\
+                print(greet(), sys.argv[1:5], os.path.basename(__file__), \
+                'WINDLASS_ARGUMENTS' in os.environ, 'json' in globals(), 'script' in globals())";
+    let given = |code: &str| Script {
+        arguments: Some(template(
+            r#"{"name":"Ada","sizes":[1,2.5],"ok":true,"nothing":null,"no-name":1,"__name__":"x"}"#,
+        )),
+        ..script("python", code)
+    };
+    let expected =
+        "Ada 2.5 True None ['--name', 'Ada', '--sizes', '[1,2.5]'] script.py False False False\n";
+    assert_eq!(run(given(code)).await, Ok(Value::from(expected)));
+    // What goes wrong is said with the script's own lines.
+    let problem = run(given("x = 1\n\nname.missing()")).await.unwrap_err();
+    let detail = problem.detail.unwrap();
+    assert!(detail.contains("script.py\", line 3") && detail.contains("missing"), "{detail}");
+}
+
+#[tokio::test]
 async fn failing_scripts_show_their_last_words() {
     for (language, code, expected) in
         [("js", "throw new Error('because')", "because"), ("python", "1/0", "ZeroDivisionError")]

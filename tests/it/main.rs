@@ -19,6 +19,7 @@ mod deploy;
 mod durable;
 mod examples;
 mod fleet;
+mod foreign_worker;
 mod hostile;
 mod language;
 mod load;

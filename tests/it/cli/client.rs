@@ -102,7 +102,6 @@ async fn numbers_and_depth_pass_the_commands_as_they_are() {
     std::fs::write(&path, text).unwrap();
     let path = path.display().to_string();
     at(&dev, &["deploy", &path]).await.exits(0);
-    let remote = format!("--remote={}", dev.api.base());
     let (power, nines) = ("1267650600228229401496703205376", "9".repeat(400));
     let deep = format!("{}{}", "[".repeat(253), "]".repeat(253));
     for value in [power, "123456789012345678901234567890", "-9223372036854775809", &nines, &deep] {
@@ -117,7 +116,5 @@ async fn numbers_and_depth_pass_the_commands_as_they_are() {
         }
         let history = at(&dev, &["history", id, "--output", "json"]).await.exits(0);
         assert!(history.stdout.contains(value), "{history:?}");
-        let run = windlass(&["run", &path, "--input", &input, &remote]).await.exits(0);
-        assert_eq!(run.stdout.trim(), input);
     }
 }

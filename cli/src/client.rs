@@ -9,6 +9,7 @@ use windlass_proto::limits::{API_REQUEST_MS, CONNECT_TIMEOUT_MS};
 
 use crate::code::{NOT_UNDERSTOOD, UNREACHABLE};
 use crate::error::CliError;
+use crate::exact;
 use crate::options::Remote;
 
 /// Bytes of an answer that are read: several of the largest payloads, as a history may hold.
@@ -117,10 +118,12 @@ impl Client {
 async fn read(response: Response) -> Result<Json, CliError> {
     let status = response.status();
     let bytes = bytes(response, ANSWER_BYTES).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let not_json = |error: &dyn std::fmt::Display| {
         let detail = format!("the answer (status {status}) is not JSON: {error}");
         CliError::coded(&NOT_UNDERSTOOD, &detail)
-    })
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| not_json(&error))?;
+    exact::read(text).map_err(|error| not_json(&error))
 }
 
 async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError> {

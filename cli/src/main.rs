@@ -12,6 +12,7 @@ mod definition;
 mod descriptors;
 mod embedded;
 mod error;
+mod exact;
 mod input;
 mod key;
 mod log;

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::exact;
+
 /// How lists are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -37,7 +39,7 @@ pub(crate) fn json_line(document: &impl Serialize) {
 pub(crate) fn text_line(text: &str) {
     let mut out = io::stdout().lock();
     // A reader that went away (`| head`) is no failure of ours.
-    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+    let _ = writeln!(out, "{}", exact::written(text.trim_end_matches('\n')));
     let _ = out.flush();
 }
 
@@ -48,7 +50,7 @@ pub(crate) fn message(text: &str) {
 
 /// Shows people text as it is, such as a rendered finding.
 pub(crate) fn notice(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", exact::written(text));
 }
 
 /// Writes a problem document to standard error: as sentences on a terminal, as JSON elsewhere.

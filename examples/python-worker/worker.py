@@ -27,7 +27,7 @@ from nacl.public import Box, PrivateKey, PublicKey
 
 FRAME_BYTES = 512 << 10  # the largest frame, less where the NATS server allows less
 RESULT_BYTES, RESULT_DEPTH = 16 << 20, 256  # the largest result, and how deep it may nest
-AGAIN, LONGEST = 2.0, 30.0  # seconds until a report that was not answered is repeated: first, most
+AGAIN, LONGEST = 2.0, 8.0  # seconds until a report that was not answered is repeated: first, most
 LAST_WORDS = 5.0  # seconds a worker that leaves waits for answers to its last reports
 RUNTIME = "https://serverlessworkflow.io/spec/1.0.0/errors/runtime"
 TIMEOUT = "https://serverlessworkflow.io/spec/1.0.0/errors/timeout"
@@ -38,9 +38,11 @@ class Problem(Exception):
 
     def __init__(self, type, status, detail=None, title=None):
         super().__init__(detail or title or type)
-        if not 100 <= status <= 599:
-            raise ValueError(f"{status} is no status")
-        self.fields = {"type": str(type), "status": status, "title": title, "detail": detail}
+        if not isinstance(status, int) or not 100 <= status <= 599:
+            raise ValueError(f"{status!r} is no status: a whole number from 100 to 599 is")
+        self.fields = {"type": text_of(type), "status": int(status)}
+        texts = {"title": title, "detail": detail}
+        self.fields |= {name: text_of(it) for name, it in texts.items() if it is not None}
 
 
 @dataclasses.dataclass
@@ -63,8 +65,8 @@ class Held:
     token: bytes
     task: asyncio.Task | None = None  # what performs it
     watch: asyncio.Task | None = None  # what waits for that
-    cancelled: bool = False
-    result: dict | None = None  # once it is there, it is reported until that is settled
+    cancelled: bool = False  # held until it has ended all the same: it takes a place
+    outcome: bytes | None = None  # once it is there, it is reported until that is settled
     again_at: float = 0.0
     wait: float = AGAIN
 
@@ -161,7 +163,7 @@ class Worker:
                 "capabilities": [f"function:{name}" for name in self.functions],
             }
             sealed = box.encrypt(msgpack.packb(introduction))
-            hello = {"protocols": [1], "key": bytes(ours.public_key),
+            hello = {"protocols": [2], "key": bytes(ours.public_key),
                      "nonce": sealed.nonce, "sealed": sealed.ciphertext}
             try:
                 subject = f"{self.bus}.coordinator.hello"
@@ -208,9 +210,9 @@ class Worker:
         self.session.beats += 1
         now = time.monotonic()
         for held in list(self.held.values()):
-            if held.result and now >= held.again_at:
+            if held.outcome is not None and now >= held.again_at:
                 await self.report(held)
-        held = [{"key": it.key, "token": it.token} for it in self.held.values() if not it.cancelled]
+        held = [{"key": it.key, "token": it.token} for it in self.held.values()]
         await self.say(beat={
             "number": self.session.beats, "seen": self.session.seen, "held": held,
             "concurrency": 0 if leaving else self.concurrency,
@@ -224,7 +226,7 @@ class Worker:
                 return
             subject = f"{self.bus}.coordinator.session.{self.session.id.hex()}"
             size = min(self.nats.max_payload, FRAME_BYTES)
-            for frame in self.session.seal(msgpack.packb(message, default=digits), size):
+            for frame in self.session.seal(msgpack.packb(message), size):
                 try:
                     await self.nats.publish(subject, frame)
                 except nats.errors.Error:
@@ -249,7 +251,7 @@ class Worker:
             self.forget(settled["key"])
         for key in said.get("cancelled", []):
             held = self.held.get(name_of(key))
-            if held and not held.result:
+            if held and held.outcome is None and not held.cancelled:
                 held.cancelled = True
                 held.task.cancel()
         for call in said.get("calls", []):
@@ -268,47 +270,60 @@ class Worker:
     async def watch(self, held):
         """Says how a call has ended."""
         await asyncio.wait([held.task])
-        if held.cancelled or held.task.cancelled():
+        if held.cancelled:
             self.forget(held.key)
             return await self.say(released=[held.key])
-        held.result = held.task.result()
+        if held.task.cancelled():
+            # Nobody asked for that: to hand it back would bring it back.
+            problem = Problem(RUNTIME, 500, "the function was cancelled from within")
+            held.outcome = packed({"Err": problem.fields})
+        else:
+            held.outcome = held.task.result()
         await self.report(held)
 
     async def perform(self, said):
-        """Calls the function; gives the result as it is reported."""
+        """Calls the function; gives what came of it as it is reported."""
         left = said.get("remaining_ms")
         call = Call(said["function"], said["idempotency_key"], said["workflow"], said["reference"],
                     None if left is None else left / 1000, said.get("traceparent"))
+        limit = asyncio.timeout(call.remaining)
         try:
-            limit = asyncio.timeout(call.remaining)
+            try:
+                arguments = numbers(msgpack.unpackb(said["arguments"]))
+            except Exception as error:
+                raise Problem(RUNTIME, 500, f"the arguments cannot be read: {text_of(error)}")
             async with limit:
-                result = await self.functions[call.function](numbers(said["arguments"]), call)
+                result = await self.functions[call.function](arguments, call)
             # Only JSON can travel; what is none is the function's error.
             result = json.loads(json.dumps(result, allow_nan=False))
-            if len(msgpack.packb(result, default=digits)) > RESULT_BYTES:
-                raise ValueError(f"the result is larger than {RESULT_BYTES} bytes")
             if depth(result) > RESULT_DEPTH:
                 raise ValueError(f"the result is nested deeper than {RESULT_DEPTH} levels")
-            return {"Ok": result}
+            outcome = packed({"Ok": result})
+            if len(outcome) > RESULT_BYTES:
+                raise ValueError(f"the result is larger than {RESULT_BYTES} bytes")
+            return outcome
         except Problem as problem:
-            return {"Err": problem.fields}
-        except Exception as error:
+            return packed({"Err": problem.fields})
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a function that calls sys.exit() must not end the worker
             if limit.expired():
                 problem = Problem(TIMEOUT, 408, "the task did not end within its timeout")
             else:
-                problem = Problem(RUNTIME, 500, f"{type(error).__name__}: {error}")
-            return {"Err": problem.fields}
+                problem = Problem(RUNTIME, 500, f"{type(error).__name__}: {text_of(error)}")
+            return packed({"Err": problem.fields})
 
     async def report(self, held):
         """Sends a result; again and again until the coordinator has settled it."""
         held.again_at, held.wait = time.monotonic() + held.wait, min(held.wait * 2, LONGEST)
-        await self.say(reports=[{"key": held.key, "token": held.token, "result": held.result}])
+        await self.say(reports=[{"key": held.key, "token": held.token, "outcome": held.outcome}])
 
     def give_up(self):
         """Hands back what is not finished in time."""
         self.gave_up, self.leave_by = True, time.monotonic() + LAST_WORDS
         for held in list(self.held.values()):
-            if not held.result:
+            if held.outcome is None and not held.cancelled:
+                held.cancelled = True
                 held.task.cancel()
 
     def forget(self, key):
@@ -320,6 +335,19 @@ class Worker:
 def name_of(key):
     """What tells deliveries apart; the epoch changes when the coordinator restarts."""
     return (key["instance"], key["frame"], key["delivery"], key["partition"])
+
+
+def packed(result):
+    """What came of a call, in bytes of its own: what is wrong in it spoils nothing else."""
+    return msgpack.packb({"result": result}, default=digits)
+
+
+def text_of(it):
+    """A text that can be sent: half of a surrogate pair, as file names may have it, cannot."""
+    try:
+        return str(it).encode("utf-8", "backslashreplace").decode()
+    except Exception:
+        return f"a {type(it).__name__} without a text"
 
 
 def digits(number):

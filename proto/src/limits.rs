@@ -485,6 +485,28 @@ pub const SUSPECT_LOSSES: u32 = 2;
 /// the task for a bad night of the machines.
 pub const DELIVERIES_LOST: u32 = 5;
 
+/// Milliseconds before a task is sent again that was lost a second time without anybody's death; each
+/// further pause is twice as long. The first time it is sent again at once.
+pub const SETBACK_MS: u64 = 250;
+
+/// The longest such pause, in milliseconds: a loop of hours is some hundred entries of the journal, and
+/// who repairs the worker does not wait long.
+pub const SETBACK_MOST_MS: u64 = 30_000;
+
+/// Milliseconds after which such a loss is forgotten: several of the longest pauses.
+pub const SETBACK_MEMORY_MS: u64 = 600_000;
+
+/// Times that workers may hand back one visit of a task in a row before it fails: with the pauses a third
+/// of an hour, in which workers can be replaced, after which none will ever take it.
+pub const HANDED_BACK: u32 = 50;
+
+/// Registrations under an identity that has a session, let in without a question: a connection that
+/// breaks three times in a minute is nobody else's.
+pub const TAKEOVERS: u32 = 3;
+
+/// Milliseconds without one after which they are forgotten.
+pub const TAKEOVER_MEMORY_MS: u64 = 60_000;
+
 /// The highest priority of an instance; the lowest is 0.
 pub const HIGHEST_PRIORITY: u8 = 9;
 

@@ -9,11 +9,14 @@ mod grant;
 pub mod hello;
 pub mod key;
 pub mod message;
+pub mod outcome;
+pub mod packed;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod recorded;
 pub mod session;
 pub mod subject;
+mod whole;
 
 pub use grant::{Grant, IdentityToken, Sealing};
 
@@ -38,12 +41,16 @@ pub struct AssignmentKey {
     /// The instance.
     pub instance: InstanceId,
     /// The visit of the task.
+    #[serde(deserialize_with = "whole::frame")]
     pub frame: FrameId,
     /// The sending of it, counted from 1; grows when the assignment is sent again.
+    #[serde(deserialize_with = "whole::whole")]
     pub delivery: u32,
     /// The partition that owns the instance.
+    #[serde(deserialize_with = "whole::partition")]
     pub partition: PartitionId,
     /// The term of the partition's owner.
+    #[serde(deserialize_with = "whole::whole")]
     pub epoch: u64,
 }
 

@@ -20,6 +20,7 @@ mod deviations;
 mod durable;
 mod examples;
 mod fleet;
+mod foreign_worker;
 mod hostile;
 mod language;
 mod load;

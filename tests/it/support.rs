@@ -20,6 +20,7 @@ pub(crate) mod terminal;
 pub(crate) mod tls;
 pub(crate) mod tools;
 pub(crate) mod until;
+pub(crate) mod weather;
 pub(crate) mod yaml;
 
 /// Says on stderr that a test was not run and why. A variable `WINDLASS_REQUIRE` that names the

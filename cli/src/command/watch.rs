@@ -11,6 +11,7 @@ use super::start::ended;
 use crate::client::Client;
 use crate::code::{NOT_UNDERSTOOD, UNREACHABLE};
 use crate::error::CliError;
+use crate::exact;
 use crate::options::Remote;
 use crate::output::{self, Format};
 
@@ -79,7 +80,7 @@ async fn follow(
     let mut events = Events::default();
     while let Some(chunk) = chunk(&mut response).await {
         for (kind, data) in events.feed(&chunk)? {
-            let entry: Json = serde_json::from_str(&data)
+            let entry = exact::read(&data)
                 .map_err(|error| CliError::coded(&NOT_UNDERSTOOD, &error.to_string()))?;
             if kind == "end" {
                 return Ok(Some(entry));

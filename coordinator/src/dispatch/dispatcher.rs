@@ -18,11 +18,14 @@
 
 mod adrift;
 mod attention;
+mod rivals;
 mod roster;
+mod setback;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::wire::message::{Beat, Held};
 use windlass_proto::wire::session::SessionId;
@@ -32,8 +35,11 @@ use super::backlog::{Backlog, Lane};
 use super::census::Census;
 use adrift::{Adrift, Drifting};
 use attention::{Attention, Judgement};
+pub use rivals::Admission;
+use rivals::{Incumbent, Rivals};
 use roster::Member;
 pub use roster::{Profile, WorkerView};
+use setback::{Loss, Setbacks};
 
 /// Something to do for who keeps the sessions.
 #[derive(Debug)]
@@ -45,6 +51,11 @@ pub enum Order {
     /// Tell the partition that a delivery will not be answered; the flag says whether its worker may
     /// have died of it.
     Lost(AssignmentKey, bool),
+    /// Fail a task: workers have handed it back so often. Names the last of them.
+    GiveUp(AssignmentKey, u32, Arc<str>),
+    /// Nothing, but that a task was lost once more and rests for so many milliseconds: at which worker, and
+    /// how often so far.
+    Rests(Arc<str>, AssignmentKey, u32, u64),
     /// Forget a session.
     Dismiss(SessionId),
 }
@@ -69,6 +80,10 @@ pub struct Dispatcher {
     backlog: Backlog,
     attention: Attention,
     adrift: Adrift,
+    setbacks: Setbacks,
+    rivals: Rivals,
+    /// The latest time that was told.
+    now: Timestamp,
     flights: HashMap<AssignmentKey, Flight>,
     members: HashMap<SessionId, Member>,
     /// Sessions that may have room, the next one first.
@@ -95,6 +110,9 @@ impl Dispatcher {
             backlog: Backlog::new(census),
             attention: Attention::new(lease_ms),
             adrift: Adrift::default(),
+            setbacks: Setbacks::default(),
+            rivals: Rivals::default(),
+            now: Timestamp::default(),
             flights: HashMap::new(),
             members: HashMap::new(),
             turns: VecDeque::new(),
@@ -119,12 +137,13 @@ impl Dispatcher {
             cancelled: false,
             assignment: Some(Arc::new(assignment)),
         };
-        let (identity, suspect, until) = (None, false, None);
-        self.adrift.insert(key, Drifting { flight, identity, suspect, from: now, until });
+        let (identity, suspect, until, rests) = (None, false, None, false);
+        self.adrift.insert(key, Drifting { flight, identity, suspect, from: now, until, rests });
     }
 
     /// An assignment is no longer wanted.
     pub fn cancel(&mut self, key: &AssignmentKey, orders: &mut Vec<Order>) {
+        self.setbacks.forget(key);
         if self.backlog.remove(key).is_some() || self.adrift.remove(key).is_some() {
             return;
         }
@@ -134,9 +153,20 @@ impl Dispatcher {
         }
     }
 
+    /// Whether somebody may join under this identity: not while another process has it.
+    pub fn admits(&mut self, identity: &Arc<str>, now: Timestamp) -> Admission {
+        let named =
+            self.members.iter().filter(|(_, it)| it.ready && it.profile.identity == *identity);
+        let incumbents = named.map(|(id, it)| Incumbent { session: *id, heard_at: it.heard_at });
+        match incumbents.max_by_key(|it| it.heard_at) {
+            None => Admission::Welcome,
+            Some(incumbent) => self.rivals.ask(identity, incumbent, self.lease_ms, now),
+        }
+    }
+
     /// A worker was welcomed. It gets nothing before its first beat.
     pub fn join(&mut self, session: SessionId, profile: Profile, now: Timestamp) {
-        self.attention.look(now);
+        self.look(now);
         self.adrift.lives(&profile.identity);
         self.members.insert(session, Member::new(profile, now));
     }
@@ -150,7 +180,7 @@ impl Dispatcher {
         proofs: &dyn Proofs,
         orders: &mut Vec<Order>,
     ) {
-        self.attention.look(now);
+        self.look(now);
         let Some(member) = self.members.get(&session) else { return };
         let (first, identity) = (!member.ready, member.profile.identity.clone());
         // The same process under its former sessions: what it still holds moves here.
@@ -168,8 +198,12 @@ impl Dispatcher {
         if beat.goodbye {
             return self.dismiss(session, false, orders);
         }
+        let mut unwanted = 0;
         for held in &beat.held {
-            self.holds(session, held, proofs, orders);
+            unwanted += usize::from(!self.holds(session, held, proofs, orders));
+        }
+        if let Some(member) = self.members.get_mut(&session) {
+            member.unwanted = unwanted;
         }
         self.reconcile(session, beat, orders);
         if first {
@@ -181,33 +215,49 @@ impl Dispatcher {
         self.turn(session);
     }
 
-    /// A worker says that it holds an assignment.
+    /// Takes note of the time.
+    fn look(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.attention.look(now);
+    }
+
+    /// A worker says that it holds an assignment. False when nobody wants it any more, and nothing here
+    /// counts it.
     fn holds(
         &mut self,
         session: SessionId,
         held: &Held,
         proofs: &dyn Proofs,
         orders: &mut Vec<Order>,
-    ) {
+    ) -> bool {
         let key = &held.key;
         match self.flights.get(key) {
             Some(flight) if flight.session == session => {
-                // What is cancelled is not held: the message did not get through, or is on its way.
+                // It has not ended yet. Or the message did not get through: so it is said again.
                 if flight.cancelled {
                     orders.push(Order::Cancel(session, key.clone()));
                 }
-                return;
+                return true;
             }
-            Some(_) if proofs.is_token(key, &held.token) => return self.rehome(key, session),
+            Some(_) if proofs.is_token(key, &held.token) => {
+                self.rehome(key, session);
+                return true;
+            }
             _ => {}
         }
         if proofs.is_awaited(key) || !proofs.is_token(key, &held.token) {
-            return;
+            return true;
         }
         match self.adrift.remove(key) {
-            Some(flight) => self.settle(key, flight, session),
+            Some(flight) => {
+                self.settle(key, flight, session);
+                true
+            }
             // Given up meanwhile, or ended: whatever comes of it is not wanted.
-            None => orders.push(Order::Cancel(session, key.clone())),
+            None => {
+                orders.push(Order::Cancel(session, key.clone()));
+                false
+            }
         }
     }
 
@@ -223,13 +273,14 @@ impl Dispatcher {
         };
         let missing: Vec<_> = member.flights.iter().filter(missing).cloned().collect();
         for key in missing {
-            self.lose(&key, false, orders);
+            self.lose(&key, Loss::HandedBack, orders);
         }
     }
 
     /// A report on an assignment has come in: its place is free. Gives the assignment where it was
     /// kept.
     pub fn reported(&mut self, key: &AssignmentKey) -> Option<Arc<Assignment>> {
+        self.setbacks.forget(key);
         if let Some(flight) = self.adrift.remove(key) {
             return flight.assignment;
         }
@@ -241,7 +292,7 @@ impl Dispatcher {
     /// A worker hands an assignment back.
     pub fn released(&mut self, session: SessionId, key: &AssignmentKey, orders: &mut Vec<Order>) {
         if self.flights.get(key).is_some_and(|flight| flight.session == session) {
-            self.lose(key, false, orders);
+            self.lose(key, Loss::HandedBack, orders);
             self.turn(session);
         }
     }
@@ -255,13 +306,14 @@ impl Dispatcher {
 
     /// What was put into a message has not left: its worker will never see it.
     pub fn unsent(&mut self, keys: &[AssignmentKey], orders: &mut Vec<Order>) {
-        keys.iter().for_each(|key| self.lose(key, false, orders));
+        keys.iter().for_each(|key| self.lose(key, Loss::Unlucky, orders));
     }
 
     /// Ends what has been silent for a lease, where that is not our own deafness. To be called a few
     /// times in each lease, after everything that lies there has been heard.
     pub fn tick(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
-        self.attention.look(now);
+        self.look(now);
+        self.setbacks.sweep(now);
         let judgement = self.attention.judge(now, self.members.values());
         let silent = |it: &Member| {
             // Who asked to join and never came has nothing to lose.
@@ -392,10 +444,31 @@ impl Dispatcher {
         Some(flight)
     }
 
-    fn lose(&mut self, key: &AssignmentKey, blamed: bool, orders: &mut Vec<Order>) {
+    fn lose(&mut self, key: &AssignmentKey, loss: Loss, orders: &mut Vec<Order>) {
         let Some(flight) = self.land(key) else { return };
-        if !flight.cancelled {
-            orders.push(Order::Lost(key.clone(), blamed));
+        if flight.cancelled {
+            return;
+        }
+        if loss == Loss::Blamed {
+            // Few of these are allowed.
+            return orders.push(Order::Lost(key.clone(), true));
+        }
+        let worker = self.members.get(&flight.session).map(|it| it.profile.identity.clone());
+        let worker = worker.unwrap_or_else(|| Arc::from("-"));
+        let setback = self.setbacks.note(key, loss, self.now);
+        if loss == Loss::HandedBack && setback.handed_back >= limits::HANDED_BACK {
+            self.setbacks.forget(key);
+            return orders.push(Order::GiveUp(key.clone(), setback.handed_back, worker));
+        }
+        match setback.pause_ms() {
+            0 => orders.push(Order::Lost(key.clone(), false)),
+            pause => {
+                orders.push(Order::Rests(worker, key.clone(), setback.times, pause));
+                let (identity, suspect, from) = (None, false, self.now);
+                let (until, rests) = (Some(from.plus(pause)), true);
+                let drifting = Drifting { flight, identity, suspect, from, until, rests };
+                self.adrift.insert(key.clone(), drifting);
+            }
         }
     }
 
@@ -422,7 +495,8 @@ impl Dispatcher {
         for key in std::mem::take(&mut member.flights) {
             // Whether it had arrived is not known: what kills at once is never seen in a beat.
             let sent = self.flights.get(&key).is_some_and(|it| it.frame.is_some());
-            self.lose(&key, died && sent, orders);
+            let loss = if died && sent { Loss::Blamed } else { Loss::Unlucky };
+            self.lose(&key, loss, orders);
         }
         self.members.remove(&session);
         orders.push(Order::Dismiss(session));
@@ -446,7 +520,8 @@ impl Dispatcher {
             }
             // None takes down a worker that it was not sent to.
             let (suspect, identity) = (suspect && flight.frame.is_some(), Some(identity.clone()));
-            let drifting = Drifting { flight, identity, suspect, from: now, until: None };
+            let (until, rests) = (None, false);
+            let drifting = Drifting { flight, identity, suspect, from: now, until, rests };
             self.adrift.insert(key, drifting);
         }
         self.members.remove(&session);

@@ -17,6 +17,12 @@ pub struct Totals {
     pub joined: u64,
     /// Registrations refused.
     pub refused: u64,
+    /// Messages of workers that could not be read.
+    pub unreadable: u64,
+    /// Losses kept back for a while, as the same task was lost a moment before.
+    pub delayed: u64,
+    /// Registrations left without an answer, or refused, as another worker uses the same identity.
+    pub contested: u64,
     /// Frames and reports that were not authentic, or repeats.
     pub forged: u64,
 }

@@ -46,6 +46,9 @@ const STRANGERS_A_SECOND: u32 = 200;
 /// Complaints about frames and registrations logged in a second.
 const COMPLAINTS_A_SECOND: u32 = 5;
 
+/// How often it is complained that two workers share an identity.
+const CONTEST_COMPLAINT: Duration = Duration::from_secs(10);
+
 /// What the desk is told from inside the coordinator.
 pub(super) enum Command {
     /// A new assignment.
@@ -105,6 +108,8 @@ pub(super) struct Desk {
     complaints: Throttle,
     /// Lanes that nobody serves, since when, and whether that was told.
     stranded: Stranded,
+    /// Complaints about identities that two workers share.
+    contests: Throttle,
     /// Complaints about clocks of stores of secrets.
     skews: Throttle,
     /// True once everything that was open before a restart is known.
@@ -154,6 +159,7 @@ impl Desk {
             strangers: Throttle::new(STRANGERS_A_SECOND),
             complaints: Throttle::new(COMPLAINTS_A_SECOND),
             stranded: Stranded::default(),
+            contests: Throttle::once_in(CONTEST_COMPLAINT),
             skews: Throttle::once_in(skew::COMPLAINT),
             recovered: false,
             closing: None,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_nats::Subject;
 use serde_bytes::ByteBuf;
 use windlass_proto::time::Timestamp;
-use windlass_proto::value::Value;
-use windlass_proto::wire::message::{Call, Sent, ToWorker, encode};
+use windlass_proto::wire::message::{Call, MessageError, Sent, ToWorker, encode};
+use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::Channel;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
@@ -29,10 +29,27 @@ pub(super) struct Line {
     /// By how many milliseconds the clock of its store of secrets is ahead of ours, where it said so.
     pub(super) store_ahead_ms: Option<i64>,
     pub(super) out: ToWorker,
-    /// Bytes of the assignments in `out`.
+    /// Assignments of the next message, which are packed when it goes.
+    assignments: Vec<Unsent>,
+    /// Bytes of the assignments and calls of the next message.
     weight: u64,
     /// True while it stands in the list of those with something to say.
     pub(super) waiting: bool,
+}
+
+/// An assignment that is about to go.
+pub(super) struct Unsent {
+    pub(super) assignment: Assignment,
+    pub(super) token: ByteBuf,
+    pub(super) remaining_ms: Option<u64>,
+}
+
+impl Unsent {
+    fn pack(self) -> Result<Sent, MessageError> {
+        let Self { assignment, token, remaining_ms } = self;
+        let packed = Packed::of(&assignment)?;
+        Ok(Sent { key: assignment.key, assignment: packed, token, remaining_ms })
+    }
 }
 
 /// Frames ready to be published, and what was in them.
@@ -62,6 +79,7 @@ impl Line {
             auditing,
             store_ahead_ms,
             out,
+            assignments: Vec::new(),
             weight,
             waiting,
         }
@@ -70,7 +88,7 @@ impl Line {
     /// Lets the assignments that are about to go do with secrets what they may. Only now: what is
     /// proved by it lasts a minute, and they may have waited for the bus.
     pub(super) fn grant(&mut self, granter: &Granter, now: Timestamp) {
-        for Sent { assignment, .. } in &mut self.out.assignments {
+        for Unsent { assignment, .. } in &mut self.assignments {
             let granted = granter.grant(assignment, now);
             // Looked at before: it cannot fail now. Without a grant all would be permitted.
             assignment.grant = granted.unwrap_or_else(|_| Some(granter.nothing()));
@@ -78,15 +96,15 @@ impl Line {
     }
 
     /// Adds an assignment; true when the message should go before more is added.
-    pub(super) fn assign(&mut self, sent: Sent) -> bool {
-        self.weight += weight(&sent.assignment);
-        self.out.assignments.push(sent);
+    pub(super) fn assign(&mut self, unsent: Unsent) -> bool {
+        self.weight += weight(&unsent.assignment);
+        self.assignments.push(unsent);
         self.weight >= MESSAGE_WEIGHT
     }
 
     /// Adds a call; true when the message should go before more is added.
     pub(super) fn call(&mut self, call: Call) -> bool {
-        self.weight += call.arguments.weight();
+        self.weight += call.arguments.len() as u64;
         self.out.calls.push(call);
         self.weight >= MESSAGE_WEIGHT
     }
@@ -94,10 +112,16 @@ impl Line {
     /// Seals what is to be said.
     pub(super) fn seal(&mut self, frame_bytes: usize) -> Sealed {
         self.weight = 0;
-        let message = std::mem::take(&mut self.out);
-        let keys = message.assignments.iter().map(|it| &it.assignment.key);
+        let mut message = std::mem::take(&mut self.out);
+        let assignments = std::mem::take(&mut self.assignments);
+        let keys = assignments.iter().map(|it| &it.assignment.key);
         let keys = keys.chain(message.calls.iter().map(|it| &it.key)).cloned().collect();
-        let frames = match encode(&message) {
+        let packed: Result<_, _> = assignments.into_iter().map(Unsent::pack).collect();
+        let bytes = packed.and_then(|assignments| {
+            message.assignments = assignments;
+            encode(&message)
+        });
+        let frames = match bytes {
             Ok(bytes) => self.channel.seal(&bytes, frame_bytes),
             Err(error) => {
                 // What it carried is found missing at the next beat.
@@ -119,7 +143,7 @@ pub(super) fn weight(assignment: &Assignment) -> u64 {
 pub(super) fn call(
     assignment: &Assignment,
     function: Arc<str>,
-    arguments: Value,
+    arguments: Packed,
     token: ByteBuf,
     remaining_ms: Option<u64>,
 ) -> Call {

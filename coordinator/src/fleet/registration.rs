@@ -12,7 +12,7 @@ use windlass_proto::wire::key::CoordinatorKey;
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::subject::is_token;
 
-use crate::dispatch::dispatcher::Profile;
+use crate::dispatch::dispatcher::{Admission, Profile};
 
 /// Registrations looked at in a second: each costs a Diffie-Hellman exchange, and anybody on the bus
 /// can ask for one.
@@ -26,15 +26,17 @@ const CAPABILITIES: usize = 1_000;
 
 /// A registration that was looked at.
 pub(super) struct Registration {
-    /// What to answer.
-    pub(super) answer: Vec<u8>,
+    /// What to answer; nothing where its identity is another's and it has to wait.
+    pub(super) answer: Option<Vec<u8>>,
     /// The worker, when it may join.
     pub(super) accepted: Option<(SessionId, Applicant, Profile)>,
     /// Why not, otherwise.
     pub(super) objection: Option<String>,
+    /// The identity, when another process has it.
+    pub(super) contested: Option<Arc<str>>,
 }
 
-/// Looks at a registration.
+/// Looks at a registration. `admits` says whether its identity may join.
 ///
 /// # Errors
 /// When it cannot be answered: it is not one, or was made for another coordinator.
@@ -43,30 +45,56 @@ pub(super) fn consider(
     hello: &[u8],
     lease: Duration,
     registered: usize,
+    admits: impl FnOnce(&Arc<str>) -> Admission,
 ) -> Result<Registration, HelloError> {
     let applicant = receive(key, hello)?;
-    let objection = applicant
+    let mut objection = applicant
         .objection(key)
-        .or_else(|| oddity(&applicant.introduction))
+        .or_else(|| applicant.introduction.as_ref().ok().and_then(oddity))
         .or_else(|| (registered >= limits::WORKERS).then(|| "too many workers".to_owned()));
+    let profile = applicant.introduction.as_ref().ok().map(profile);
+    let mut contested = None;
+    if let (None, Some(profile)) = (&objection, &profile) {
+        let admission = admits(&profile.identity);
+        contested = (admission != Admission::Welcome).then(|| profile.identity.clone());
+        match admission {
+            Admission::Welcome => {}
+            Admission::Wait => {
+                return Ok(Registration { answer: None, accepted: None, objection, contested });
+            }
+            Admission::Refuse => {
+                let identity = &profile.identity;
+                objection = Some(format!(
+                    "another process that lives has the identity `{identity}`: each needs its own"
+                ));
+            }
+        }
+    }
     let session = SessionId::random();
+    let welcome = welcome(session, &applicant, lease, objection.clone());
+    let answer = Some(applicant.answer(&welcome)?);
+    let accepted = match (&objection, profile) {
+        (None, Some(profile)) => Some((session, applicant, profile)),
+        _ => None,
+    };
+    Ok(Registration { answer, accepted, objection, contested })
+}
+
+fn welcome(
+    session: SessionId,
+    applicant: &Applicant,
+    lease: Duration,
+    refused: Option<String>,
+) -> Welcome {
+    let session = if refused.is_some() { Vec::new() } else { session.0.to_vec() };
     let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-    let welcome = Welcome {
-        session: ByteBuf::from(match objection {
-            Some(_) => Vec::new(),
-            None => session.0.to_vec(),
-        }),
+    Welcome {
+        session: ByteBuf::from(session),
         protocol: applicant.protocol.unwrap_or_default(),
         lease_ms,
         beat_ms: (lease_ms / limits::BEATS_PER_LEASE).max(1),
-        refused: objection.clone(),
-    };
-    let answer = applicant.answer(&welcome)?;
-    let accepted = objection.is_none().then(|| {
-        let profile = profile(&applicant.introduction);
-        (session, applicant, profile)
-    });
-    Ok(Registration { answer, accepted, objection })
+        refused,
+    }
 }
 
 /// What is wrong with an introduction, if anything is.
@@ -90,8 +118,10 @@ fn oddity(introduction: &Introduction) -> Option<String> {
 }
 
 fn profile(introduction: &Introduction) -> Profile {
-    let capabilities: BTreeSet<_> =
-        introduction.capabilities.iter().filter_map(|it| Capability::parse(it)).collect();
+    let capabilities = introduction.capabilities.iter().filter_map(|it| Capability::parse(it));
+    // A plain worker is given calls of functions and nothing else, whatever it says.
+    let can = |it: &Capability| introduction.evaluates || matches!(it, Capability::Function(_));
+    let capabilities: BTreeSet<_> = capabilities.filter(can).collect();
     Profile {
         identity: introduction.identity.clone(),
         pool: introduction.pool.clone(),

@@ -157,7 +157,20 @@ impl<'de> Visitor<'de> for ValueVisitor {
         if unsigned.is_empty() || !unsigned.bytes().all(|it| it.is_ascii_digit()) {
             return Err(E::custom("bytes that are not the digits of a number"));
         }
+        if unsigned.len() > 1 && unsigned.starts_with('0') {
+            // JSON has no such number, and would show none.
+            let sign = if unsigned.len() < digits.len() { "-" } else { "" };
+            let digits = match unsigned.trim_start_matches('0') {
+                "" => "0".to_owned(),
+                digits => format!("{sign}{digits}"),
+            };
+            return Ok(Value::parse_number(&digits, true));
+        }
         Ok(Value::parse_number(digits, true))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Value, D::Error> {
+        Err(D::Error::custom("an extension type of MessagePack, which is no value"))
     }
 
     fn visit_str<E>(self, it: &str) -> Result<Value, E> {

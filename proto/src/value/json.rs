@@ -27,7 +27,15 @@ impl Value {
     /// When the text is not JSON, nests deeper than [`limits::VALUE_DEPTH`], or has a number such as
     /// `1e999`, for which there is no value.
     pub fn from_json(text: &str) -> Result<Self, JsonError> {
-        let mut reader = Reader { text, at: 0 };
+        Self::from_json_within(text, limits::VALUE_DEPTH)
+    }
+
+    /// [`Self::from_json`] for documents that have such values inside: they may nest so many levels.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn from_json_within(text: &str, levels: u32) -> Result<Self, JsonError> {
+        let mut reader = Reader { text, at: 0, levels };
         let value = reader.value()?;
         reader.space();
         if reader.at < text.len() { Err(reader.error("text after the value")) } else { Ok(value) }
@@ -206,6 +214,7 @@ enum Open {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    levels: u32,
 }
 
 impl Reader<'_> {
@@ -242,7 +251,7 @@ impl Reader<'_> {
     fn value(&mut self) -> Result<Value, JsonError> {
         let mut open: Vec<Open> = Vec::new();
         loop {
-            if open.len() > limits::VALUE_DEPTH as usize {
+            if open.len() > self.levels as usize {
                 return Err(self.error("nested too deeply"));
             }
             self.space();

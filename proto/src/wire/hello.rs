@@ -18,7 +18,7 @@ use super::session::{Channel, End, SessionId};
 
 /// The protocols this version speaks, best first. A coordinator takes the first one of the worker's
 /// that it speaks too.
-pub const PROTOCOLS: &[u16] = &[1];
+pub const PROTOCOLS: &[u16] = &[2];
 
 /// Bytes of a nonce.
 const NONCE_BYTES: usize = 24;
@@ -50,6 +50,7 @@ pub struct Introduction {
     /// What it can do; see [`super::capability`].
     pub capabilities: Vec<Arc<str>>,
     /// Assignments it takes at once.
+    #[serde(deserialize_with = "super::whole::whole")]
     pub concurrency: u32,
     /// False for a worker that cannot evaluate expressions: it gets function calls with their
     /// arguments, never definitions.
@@ -90,7 +91,7 @@ pub struct Welcome {
 #[derive(Debug, thiserror::Error)]
 pub enum HelloError {
     /// It cannot be read.
-    #[error(transparent)]
+    #[error("a registration cannot be read: {0}")]
     Message(#[from] MessageError),
     /// A field has the wrong length, or the box does not open.
     #[error("the registration is not authentic: is this the key of another coordinator?")]
@@ -163,8 +164,8 @@ impl Joining {
 /// A registration as the coordinator reads it.
 pub struct Applicant {
     cipher: SalsaBox,
-    /// What the worker says of itself; its enrolment is not checked yet.
-    pub introduction: Introduction,
+    /// What the worker says of itself, or why that cannot be read; its enrolment is not checked yet.
+    pub introduction: Result<Introduction, MessageError>,
     /// The protocol to speak; none when there is none in common.
     pub protocol: Option<u16>,
     offered: Vec<u16>,
@@ -178,7 +179,7 @@ pub fn receive(key: &CoordinatorKey, hello: &[u8]) -> Result<Applicant, HelloErr
     let hello: Hello = decode(hello)?;
     let worker: &[u8; 32] = hello.key.as_slice().try_into().map_err(|_| HelloError::Forged)?;
     let cipher = key.cipher(worker);
-    let introduction = decode(&open(&cipher, &hello.nonce, &hello.sealed)?)?;
+    let introduction = decode(&open(&cipher, &hello.nonce, &hello.sealed)?);
     let protocol = hello.protocols.iter().copied().find(|it| PROTOCOLS.contains(it));
     Ok(Applicant { cipher, introduction, protocol, offered: hello.protocols })
 }
@@ -187,17 +188,19 @@ impl Applicant {
     /// Why this worker may not join, or none.
     #[must_use]
     pub fn objection(&self, key: &CoordinatorKey) -> Option<String> {
-        let Introduction { enrolment, pool, .. } = &self.introduction;
-        if !key.admits(enrolment, pool) {
-            return Some(format!("its key does not admit it to the pool `{pool}`"));
-        }
         let Self { protocol, offered, .. } = self;
-        // The worker shows it, so it says who speaks what.
-        protocol.is_none().then(|| {
-            format!(
+        // The worker shows it, so it says who speaks what. First, as another protocol may have
+        // another introduction.
+        if protocol.is_none() {
+            return Some(format!(
                 "no protocol in common: the coordinator speaks {PROTOCOLS:?}, the worker {offered:?}"
-            )
-        })
+            ));
+        }
+        match &self.introduction {
+            Err(error) => Some(format!("its introduction cannot be read: {error}")),
+            Ok(Introduction { enrolment, pool, .. }) => (!key.admits(enrolment, pool))
+                .then(|| format!("its key does not admit it to the pool `{pool}`")),
+        }
     }
 
     /// The answer to send.
@@ -262,7 +265,7 @@ mod tests {
 
     fn welcome(session: SessionId, refused: Option<String>) -> Welcome {
         let session = ByteBuf::from(session.0.to_vec());
-        Welcome { session, protocol: 1, lease_ms: 6_000, beat_ms: 2_000, refused }
+        Welcome { session, protocol: 2, lease_ms: 6_000, beat_ms: 2_000, refused }
     }
 
     fn worker_key(key: &CoordinatorKey, pool: Option<&str>) -> WorkerKey {
@@ -311,13 +314,27 @@ mod tests {
 
     #[test]
     fn the_first_protocol_in_common_is_spoken() {
-        assert_eq!(offering(&[99, 1]).unwrap(), 1);
-        assert_eq!(offering(&[1, 99]).unwrap(), 1);
+        assert_eq!(offering(&[99, 2]).unwrap(), 2);
+        assert_eq!(offering(&[2, 99, 1]).unwrap(), 2);
         let refused = offering(&[99]).unwrap_err().to_string();
         let reason = "the coordinator refuses this worker: no protocol in common: \
-                      the coordinator speaks [1], the worker [99]";
+                      the coordinator speaks [2], the worker [99]";
         assert_eq!(refused, reason);
         assert!(matches!(offering(&[]), Err(HelloError::Refused(_))));
+    }
+
+    #[test]
+    fn an_introduction_that_cannot_be_read_is_objected_to() {
+        let key = CoordinatorKey::generate();
+        let (hello, joining) = introduce(&worker_key(&key, None), introduction("x")).unwrap();
+        let hello: Hello = decode(&hello).unwrap();
+        let (nonce, sealed) = super::seal(&joining.cipher, b"\x81\xa4pool\x07").unwrap();
+        let applicant = receive(&key, &encode(&Hello { nonce, sealed, ..hello }).unwrap()).unwrap();
+        let objection = applicant.objection(&key).unwrap();
+        assert!(objection.contains("introduction cannot be read"), "{objection}");
+        let answer = welcome(SessionId([0; 16]), Some(objection));
+        let refused = joining.finish(&applicant.answer(&answer).unwrap()).err().unwrap();
+        assert!(matches!(refused, HelloError::Refused(_)), "{refused}");
     }
 
     #[test]

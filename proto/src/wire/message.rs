@@ -1,5 +1,8 @@
 //! What the two ends of a session say: MessagePack maps with named fields.
 //!
+//! What is an author's or a function's own (assignments, arguments, outcomes) is [`Packed`]: it can be
+//! unreadable without spoiling the message.
+//!
 //! A field that the reader does not know is skipped and one that is missing takes its default, so
 //! that fields can be added within a protocol. A message carries everything its sender has to say at
 //! that moment: under load that makes few large messages, at rest small ones without delay.
@@ -10,13 +13,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{Assignment, AssignmentKey};
+use super::AssignmentKey;
+use super::packed::Packed;
+use super::whole::whole;
 use crate::audit::AuditEvent;
 use crate::id::{Digest, WorkflowId};
-use crate::problem::Problem;
-use crate::secret::SecretUse;
 use crate::time::Timestamp;
-use crate::value::Value;
 
 /// Coordinator to worker.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -48,8 +50,11 @@ pub struct ToWorker {
 /// A task, and what its delivery needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sent {
-    /// The task. Its `deadline` is by the coordinator's clock; see [`Sent::remaining_ms`].
-    pub assignment: Assignment,
+    /// Which delivery this is.
+    pub key: AssignmentKey,
+    /// The task, an [`Assignment`](super::Assignment). Its `deadline` is by the coordinator's clock; see
+    /// [`Sent::remaining_ms`].
+    pub assignment: Packed,
     /// Proves that this worker was given it.
     pub token: ByteBuf,
     /// Milliseconds until the deadline when it was sent: a worker's clock need not be right.
@@ -66,8 +71,8 @@ pub struct Call {
     pub token: ByteBuf,
     /// The function's name.
     pub function: Arc<str>,
-    /// Its arguments.
-    pub arguments: Value,
+    /// Its arguments, a [`Value`](crate::value::Value).
+    pub arguments: Packed,
     /// The workflow that calls.
     pub workflow: WorkflowId,
     /// JSON pointer of the task.
@@ -139,11 +144,9 @@ pub struct TokenReport {
     pub key: AssignmentKey,
     /// The assignment's token.
     pub token: ByteBuf,
-    /// The transformed output, or the error. For a [`Call`], what the function gave.
-    pub result: Result<Value, Problem>,
-    /// The secrets that were read for it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub secrets: Vec<SecretUse>,
+    /// What came of it, an [`Outcome`](super::outcome::Outcome).
+    #[serde(default)]
+    pub outcome: Packed,
 }
 
 /// A sign of life, at least every `beat_ms`; the first message of a session is one.
@@ -151,12 +154,15 @@ pub struct TokenReport {
 #[serde(default)]
 pub struct Beat {
     /// Its number in the session, from 1.
+    #[serde(deserialize_with = "whole")]
     pub number: u64,
     /// The counter of the last frame received and dealt with.
+    #[serde(deserialize_with = "whole")]
     pub seen: u64,
-    /// Everything it works on or has not had an answer for.
+    /// Everything it works on or has not had an answer for; what is cancelled, until it has ended.
     pub held: Vec<Held>,
     /// Assignments it takes at once, now: 0 when it takes no more.
+    #[serde(deserialize_with = "whole")]
     pub concurrency: u32,
     /// True when it goes as soon as it holds nothing.
     pub leaving: bool,
@@ -187,8 +193,14 @@ pub struct Held {
 
 /// A message that cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message of the bus is not what this version understands: {0}")]
+#[error("{0}")]
 pub struct MessageError(String);
+
+impl MessageError {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
 
 /// Writes a message.
 ///
@@ -201,7 +213,13 @@ pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, MessageError> {
 /// Reads a message.
 ///
 /// # Errors
-/// When the bytes are not one.
+/// When the bytes are not one, or more than one.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
-    rmp_serde::from_slice(bytes).map_err(|error| MessageError(error.to_string()))
+    let mut rest = bytes;
+    let read = T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest));
+    let read = read.map_err(|error| MessageError(error.to_string()))?;
+    match rest.len() {
+        0 => Ok(read),
+        more => Err(MessageError(format!("{more} bytes follow it"))),
+    }
 }

@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Assignment;
 use super::hello::{Hello, Introduction, Welcome, receive};
 use super::message::{ToCoordinator, ToWorker, decode, encode};
+use super::outcome::Outcome;
+use super::packed::Packed;
 use super::session::{Channel, End, SessionId};
+use crate::value::Value;
 use samples::{Pair, SESSION};
 use tree::Tree;
 
@@ -56,6 +60,16 @@ fn messages_are_written_and_read_as_recorded() {
     same("welcome", &encode(&samples::welcome()).unwrap());
     same("refusal", &encode(&samples::refusal()).unwrap());
     same("answer", &welcome);
+    same("refused", &samples::refused());
+    same("worker_key", samples::Pair::fixed().worker_key.to_text().as_bytes());
+    same("assignment", &encode(&samples::assignment()).unwrap());
+    same("arguments", &encode(&samples::value()).unwrap());
+    same("sealed", &encode(&samples::sealed()).unwrap());
+    for (name, outcome) in ["outcome_ok", "outcome_err"].iter().zip(samples::outcomes()) {
+        same(name, &encode(&outcome).unwrap());
+        let read = Outcome::unpack(&Packed::from_bytes(recorded(name)));
+        assert_eq!(read.result, outcome.result, "{name}");
+    }
     same("to_worker", &encode(&samples::to_worker()).unwrap());
     same("to_coordinator", &encode(&samples::to_coordinator()).unwrap());
     for (name, read) in [
@@ -63,6 +77,9 @@ fn messages_are_written_and_read_as_recorded() {
         ("hello", again::<Hello>(&recorded("hello"))),
         ("welcome", again::<Welcome>(&recorded("welcome"))),
         ("refusal", again::<Welcome>(&recorded("refusal"))),
+        ("assignment", again::<Assignment>(&recorded("assignment"))),
+        ("arguments", again::<Value>(&recorded("arguments"))),
+        ("sealed", again::<Value>(&recorded("sealed"))),
         ("to_worker", again::<ToWorker>(&recorded("to_worker"))),
         ("to_coordinator", again::<ToCoordinator>(&recorded("to_coordinator"))),
     ] {
@@ -75,8 +92,10 @@ fn a_recorded_registration_and_its_frames_open() {
     let Pair { coordinator, joining, .. } = Pair::fixed();
     let applicant = receive(&coordinator, &recorded("hello")).unwrap();
     assert_eq!(applicant.objection(&coordinator), None);
-    assert_eq!(applicant.protocol, Some(1));
-    assert_eq!(encode(&applicant.introduction).unwrap(), recorded("introduction"));
+    assert_eq!(applicant.protocol, Some(2));
+    assert_eq!(encode(&applicant.introduction.unwrap()).unwrap(), recorded("introduction"));
+    let refused = Pair::fixed().joining.finish(&recorded("refused")).err().unwrap();
+    assert!(refused.to_string().contains("the pool `gpu`"), "{refused}");
     let mut worker = joining.finish(&recorded("answer")).unwrap();
     assert_eq!((worker.session, worker.welcome.beat_ms), (SESSION, 2_000));
 
@@ -88,10 +107,15 @@ fn a_recorded_registration_and_its_frames_open() {
     }
     assert_eq!(worker.channel.open(&recorded("frame_1")), Ok(None));
     assert_eq!(worker.channel.open(&recorded("frame_2")), Ok(Some(message)));
+
+    // The other way: the nonce has another direction, the counter begins at 1 as well.
+    let message = recorded("to_coordinator");
+    same("frame_back", &worker.channel.seal(&message, 4_096).remove(0));
+    assert_eq!(channel.open(&recorded("frame_back")), Ok(Some(message)));
 }
 
 /// Names of maps that are a user's data, or tell a variant by their only key.
-const NOT_OURS: &[&str] = &["arguments", "input", "variables", "result", "Ok", "work"];
+const NOT_OURS: &[&str] = &["input", "variables", "work"];
 
 fn unknown_fields_are_skipped<T: DeserializeOwned + Serialize>(name: &str) {
     let bytes = recorded(name);
@@ -106,6 +130,7 @@ fn fields_that_are_not_known_are_skipped() {
     unknown_fields_are_skipped::<Hello>("hello");
     unknown_fields_are_skipped::<Introduction>("introduction");
     unknown_fields_are_skipped::<Welcome>("welcome");
+    unknown_fields_are_skipped::<Assignment>("assignment");
     unknown_fields_are_skipped::<ToWorker>("to_worker");
     unknown_fields_are_skipped::<ToCoordinator>("to_coordinator");
 }
@@ -130,9 +155,6 @@ fn fields_that_may_be_absent_are_those_that_the_protocol_names() {
     assert_eq!(optional::<Introduction>("introduction"), ["introduction.evaluates"]);
     assert_eq!(optional::<Welcome>("refusal"), ["refusal.refused"]);
     let to_worker = [
-        "assignment.deadline",
-        "assignment.pool",
-        "assignment.traceparent",
         "assignments.remaining_ms",
         "calls.remaining_ms",
         "calls.traceparent",
@@ -145,16 +167,16 @@ fn fields_that_may_be_absent_are_those_that_the_protocol_names() {
         "to_worker.settled",
     ];
     assert_eq!(optional::<ToWorker>("to_worker"), to_worker);
+    let assignment = ["assignment.deadline", "assignment.pool", "assignment.traceparent"];
+    assert_eq!(optional::<Assignment>("assignment"), assignment);
     let to_coordinator = [
-        "Err.detail",
-        "Err.instance",
-        "Err.title",
         "beat.concurrency",
         "beat.goodbye",
         "beat.held",
         "beat.leaving",
         "beat.number",
         "beat.seen",
+        "reports.outcome",
         "to_coordinator.beat",
         "to_coordinator.released",
         "to_coordinator.reports",

@@ -91,3 +91,30 @@ async fn secrets_come_from_a_file_too() {
     let output = windlass(&["run", &path]).await.exits(1);
     assert_eq!(problem(&output)["status"], 403, "{output:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_and_depth_pass_the_commands_as_they_are() {
+    let dev = Dev::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = "document: {dsl: '1.0.3', namespace: cli, name: same, version: '1.0.0'}\n\
+                do:\n- same: {set: '${ . }'}\n";
+    let path = folder.path().join("same.yaml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.display().to_string();
+    at(&dev, &["deploy", &path]).await.exits(0);
+    let (power, nines) = ("1267650600228229401496703205376", "9".repeat(400));
+    let deep = format!("{}{}", "[".repeat(253), "]".repeat(253));
+    for value in [power, "123456789012345678901234567890", "-9223372036854775809", &nines, &deep] {
+        let input = format!(r#"{{"n":{value}}}"#);
+        let start = ["start", "cli/same", "--input", &input, "--wait", "60s"];
+        let started = at(&dev, &start).await.exits(0);
+        assert!(started.stdout.contains(&format!(r#""output":{input}"#)), "{started:?}");
+        let id = started.stdout.split('"').nth(3).unwrap();
+        let shown = at(&dev, &["show", id]).await.exits(0);
+        for member in ["input", "output"] {
+            assert!(shown.stdout.contains(&format!(r#""{member}":{input}"#)), "{shown:?}");
+        }
+        let history = at(&dev, &["history", id, "--output", "json"]).await.exits(0);
+        assert!(history.stdout.contains(value), "{history:?}");
+    }
+}

@@ -11,6 +11,7 @@ use windlass_proto::wire::AssignmentKey;
 use windlass_proto::wire::hello::{HelloError, Introduction, Joined, introduce};
 use windlass_proto::wire::key::{CoordinatorKey, WorkerKey};
 use windlass_proto::wire::message::{Beat, ToCoordinator, ToWorker, TokenReport, decode, encode};
+use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::subject::Prefix;
 
 use super::{Gate, call};
@@ -104,9 +105,9 @@ async fn a_worker_cannot_report_what_it_was_not_given() {
         };
         for token in [vec![], vec![0; 16], vec![7; 32]] {
             let token = ByteBuf::from(token);
-            let result = Ok(Value::from("forged"));
-            let reports =
-                vec![TokenReport { key: key.clone(), token, result, secrets: Vec::new() }];
+            let outcome = Outcome { result: Ok(Value::from("forged")), secrets: Vec::new() };
+            let outcome = outcome.pack().unwrap();
+            let reports = vec![TokenReport { key: key.clone(), token, outcome }];
             say(&client, &mut joined, &ToCoordinator { reports, ..Default::default() }).await;
         }
     }

@@ -6,16 +6,24 @@ use async_nats::{Client, Subscriber};
 use futures_util::StreamExt as _;
 use serde_bytes::ByteBuf;
 use windlass_proto::value::Value;
+use windlass_proto::wire::Assignment;
 use windlass_proto::wire::hello::{Introduction, Joined, introduce};
 use windlass_proto::wire::key::WorkerKey;
 use windlass_proto::wire::message::{
-    Audited, Beat, Sent, ToCoordinator, ToWorker, TokenReport, decode, encode,
+    Audited, Beat, ToCoordinator, ToWorker, TokenReport, decode, encode,
 };
+use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::subject::Prefix;
 
 use crate::support::fleet::Fleet;
 use crate::support::nats::Nats;
 use crate::support::until::{SOON, until, within};
+
+/// A task that was given.
+pub(super) struct Given {
+    pub(super) assignment: Assignment,
+    token: ByteBuf,
+}
 
 /// A session of a worker that is written out.
 pub(super) struct Hand {
@@ -88,12 +96,13 @@ impl Hand {
     }
 
     /// Waits for the next task.
-    pub(super) async fn task(&mut self) -> Sent {
+    pub(super) async fn task(&mut self) -> Given {
         within(SOON, "a task for the worker by hand", async {
             loop {
                 let heard = self.hear(SOON).await.expect("the session lives");
                 if let Some(sent) = heard.assignments.into_iter().next() {
-                    return sent;
+                    let assignment = sent.assignment.read().expect("an assignment");
+                    return Given { assignment, token: sent.token };
                 }
             }
         })
@@ -101,9 +110,10 @@ impl Hand {
     }
 
     /// Ends a task.
-    pub(super) async fn report(&mut self, sent: &Sent, output: Value) {
+    pub(super) async fn report(&mut self, sent: &Given, output: Value) {
         let (key, token) = (sent.assignment.key.clone(), sent.token.clone());
-        let reports = vec![TokenReport { key, token, result: Ok(output), secrets: Vec::new() }];
+        let outcome = Outcome { result: Ok(output), secrets: Vec::new() }.pack().unwrap();
+        let reports = vec![TokenReport { key, token, outcome }];
         self.say(&ToCoordinator { reports, ..ToCoordinator::default() }).await;
     }
 

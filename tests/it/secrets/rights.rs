@@ -6,9 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use windlass_proto::wire::message::Sent;
 
-use super::hand::Hand;
+use super::hand::{Given, Hand};
 use super::house::{House, Wishes};
 use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, until};
@@ -26,7 +25,7 @@ do:
     )
 }
 
-fn jwt(sent: &Sent) -> String {
+fn jwt(sent: &Given) -> String {
     let grant = sent.assignment.grant.as_ref().expect("a grant");
     grant.identity.as_ref().expect("an identity").expose().to_owned()
 }

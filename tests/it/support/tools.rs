@@ -4,9 +4,10 @@
 //! below the target folder: once, for every later run. `cargo clean` removes it.
 
 mod install;
+mod npm;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tokio::process::Command;
@@ -104,6 +105,22 @@ pub(crate) async fn python(packages: &[&str]) -> PathBuf {
         )
     });
     folder.join("bin").join("python")
+}
+
+/// The folder that has in `node_modules` what the `package.json` in `folder` pins, for the `node` on the
+/// PATH.
+///
+/// # Panics
+/// When it cannot be installed; the message says what to do.
+pub(crate) async fn node_modules(folder: &Path) -> PathBuf {
+    npm::install(folder).await.unwrap_or_else(|reason| {
+        panic!(
+            "the tests need Node.js 20 with npm, and the packages of {}, which could not be \
+             installed.\nInstall nodejs and npm, give npm a way to its registry \
+             (npm_config_registry) and try again.\n{reason}",
+            folder.display()
+        )
+    })
 }
 
 /// A tool on the PATH that is new enough.

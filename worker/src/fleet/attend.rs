@@ -16,7 +16,6 @@ use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
-use windlass_proto::value::Value;
 use windlass_proto::wire::hello::{Joined, Welcome};
 use windlass_proto::wire::message::{
     Beat, Definition, Sent, StoreTime, ToCoordinator, ToWorker, decode, encode,
@@ -259,14 +258,21 @@ impl Attendance {
     }
 
     fn assigned(&mut self, sent: Sent, session: &mut Session) {
-        let Sent { mut assignment, token, remaining_ms } = sent;
-        if self.held.has(&assignment.key) {
+        let Sent { key, assignment, token, remaining_ms } = sent;
+        if self.held.has(&key) {
             return;
         }
         if self.drained_by.is_some() {
-            session.out.released.push(assignment.key);
+            session.out.released.push(key);
             return;
         }
+        let mut assignment: Assignment = match assignment.read() {
+            Ok(assignment) => assignment,
+            Err(error) => {
+                let detail = format!("this worker cannot read the task: {error}; is it older?");
+                return self.cannot(key, token, detail);
+            }
+        };
         // The deadline came by the coordinator's clock; this machine's may be minutes off.
         assignment.deadline = remaining_ms.map(|left| local_now().plus(left));
         if self.plans.has(&assignment.digest) {
@@ -277,6 +283,14 @@ impl Attendance {
             }
             self.held.park(assignment, token);
         }
+    }
+
+    /// Answers what cannot be performed here: in silence it would be sent again and again.
+    fn cannot(&mut self, key: AssignmentKey, token: ByteBuf, detail: String) {
+        let problem = Problem::new(Standard::Runtime, detail).with_status(503);
+        self.held.perform(key.clone(), token);
+        // The receiver lives as long as the worker serves.
+        let _ = self.events.send(Inner::Done(Report::new(key, Err(problem))));
     }
 
     fn perform(&mut self, assignment: Assignment, token: ByteBuf) {
@@ -325,10 +339,7 @@ impl Attendance {
             Inner::Loaded(digest, None) => {
                 for (assignment, token) in self.held.unpark(&digest) {
                     let detail = "this worker cannot read the definition; is it an older version?";
-                    let problem = Problem::new(Standard::Runtime, detail).with_status(503);
-                    self.held.perform(assignment.key.clone(), token);
-                    let report = Report::new(assignment.key, Err(problem));
-                    let _ = self.events.send(Inner::Done(report));
+                    self.cannot(assignment.key, token, detail.to_owned());
                 }
             }
         }
@@ -398,7 +409,7 @@ impl Attendance {
             while weight < MESSAGE_WEIGHT
                 && let Some(report) = self.held.next_report()
             {
-                weight += report.result.as_ref().map_or(0, Value::weight);
+                weight += report.outcome.len() as u64;
                 session.out.reports.push(report);
             }
             session.out.audit = self.outbox.batch(Instant::now());

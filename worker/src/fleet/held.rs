@@ -8,10 +8,10 @@ use serde_bytes::ByteBuf;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
-use windlass_proto::problem::Problem;
-use windlass_proto::secret::SecretUse;
-use windlass_proto::value::Value;
+use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::wire::message::{self, TokenReport};
+use windlass_proto::wire::outcome::Outcome;
+use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
 /// The longest a report waits before it is sent again.
@@ -44,17 +44,18 @@ enum Stage {
 }
 
 struct Reported {
-    result: Result<Value, Problem>,
-    secrets: Vec<SecretUse>,
-    weight: u64,
+    outcome: Packed,
     /// When it was last sent, and how long to wait for an answer; none while it is queued.
     sent: Option<(Instant, Duration)>,
 }
 
 impl Reported {
     fn say(&self, key: AssignmentKey, token: &ByteBuf) -> TokenReport {
-        let (result, secrets) = (self.result.clone(), self.secrets.clone());
-        TokenReport { key, token: token.clone(), result, secrets }
+        TokenReport { key, token: token.clone(), outcome: self.outcome.clone() }
+    }
+
+    fn weight(&self) -> u64 {
+        self.outcome.len() as u64
     }
 }
 
@@ -148,8 +149,8 @@ impl Held {
             self.all.remove(&key);
             return Finished::Release;
         }
-        let weight = result.as_ref().map_or(0, Value::weight);
-        holding.stage = Stage::Reported(Box::new(Reported { result, secrets, weight, sent: None }));
+        let outcome = pack(Outcome { result, secrets });
+        holding.stage = Stage::Reported(Box::new(Reported { outcome, sent: None }));
         self.queued.push_back(key);
         Finished::Report
     }
@@ -168,7 +169,7 @@ impl Held {
                 self.all.get_mut(&key)
             {
                 reported.sent = Some((Instant::now(), again));
-                self.unanswered += reported.weight;
+                self.unanswered += reported.weight();
                 return Some(reported.say(key, token));
             }
         }
@@ -208,7 +209,7 @@ impl Held {
             && let Some(Holding { stage: Stage::Reported(reported), .. }) = self.all.remove(key)
             && reported.sent.is_some()
         {
-            self.unanswered = self.unanswered.saturating_sub(reported.weight);
+            self.unanswered = self.unanswered.saturating_sub(reported.weight());
         }
     }
 
@@ -230,10 +231,19 @@ impl Held {
         released
     }
 
-    /// What a beat says is held.
+    /// What a beat says is held. What is cancelled is among it until it has ended: it takes the place of
+    /// another one as long.
     pub(super) fn list(&self) -> Vec<message::Held> {
-        let cancelled = |it: &&Holding| matches!(it.stage, Stage::Cancelled);
-        let held = self.all.iter().filter(|(_, it)| !cancelled(it));
+        let held = self.all.iter();
         held.map(|(key, it)| message::Held { key: key.clone(), token: it.token.clone() }).collect()
     }
+}
+
+/// As it is sent, however often.
+fn pack(outcome: Outcome) -> Packed {
+    outcome.pack().unwrap_or_else(|error| {
+        let detail = format!("the result cannot be written: {error}");
+        let result = Err(Problem::new(Standard::Runtime, detail));
+        Outcome { result, ..outcome }.pack().unwrap_or_default()
+    })
 }

@@ -65,6 +65,21 @@ pub(super) fn add(text: &mut Text, view: &FleetView, now: Timestamp) {
         ("windlass_leases_expired_total", "Of these: the worker was silent.", totals.expired),
         ("windlass_workers_joined_total", "Registrations accepted.", totals.joined),
         ("windlass_workers_refused_total", "Registrations refused.", totals.refused),
+        (
+            "windlass_messages_unreadable_total",
+            "Messages of workers that could not be read.",
+            totals.unreadable,
+        ),
+        (
+            "windlass_losses_delayed_total",
+            "Deliveries given up that are sent again after a pause: it had happened before.",
+            totals.delayed,
+        ),
+        (
+            "windlass_registrations_contested_total",
+            "Registrations under the identity of another worker, not let in.",
+            totals.contested,
+        ),
         ("windlass_frames_refused_total", "Frames and reports not authentic.", totals.forged),
     ] {
         text.single(name, "counter", help, value);

@@ -5,6 +5,8 @@
 //! has shown it for a lease since. While nobody is heard at all it is kept: there is no one to do it
 //! again, and the one who has it may only be cut off. Unless it may have ended the only worker there
 //! was: that must come to an end though no other worker ever comes.
+//!
+//! What is lost and rests before it is sent again is here too: whoever shows it after all may have it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub(super) struct Drifting {
     pub(super) from: Timestamp,
     /// When it is given up; none until somebody is heard.
     pub(super) until: Option<Timestamp>,
+    /// True for one that is lost already, and is sent again after a pause.
+    pub(super) rests: bool,
 }
 
 /// All of them.
@@ -86,6 +90,9 @@ impl Adrift {
         now: Timestamp,
     ) -> Vec<(AssignmentKey, bool)> {
         let is_over = |it: &Drifting| {
+            if it.rests {
+                return it.until.is_none_or(|until| until <= now);
+            }
             // A lease that began while nobody could be heard begins again.
             let silence = attention.silence(it.from, now);
             match it.until {
@@ -110,7 +117,7 @@ impl Adrift {
     ) {
         for it in self.all.values() {
             let lane = &it.flight.lane;
-            if it.until.is_none() && now.since(it.from) > lease_ms {
+            if it.rests || it.until.is_none() && now.since(it.from) > lease_ms {
                 let entry = waiting.entry(lane.clone()).or_insert((0, it.from));
                 *entry = (entry.0 + 1, entry.1.min(it.from));
             } else {

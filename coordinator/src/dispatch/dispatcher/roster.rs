@@ -60,7 +60,7 @@ pub struct WorkerView {
     pub capabilities: Vec<String>,
     /// Assignments it takes at once.
     pub concurrency: u32,
-    /// Assignments it works on.
+    /// Assignments it works on, those that are cancelled and have not ended among them.
     pub in_flight: usize,
     /// When it registered, RFC 3339.
     pub joined_at: String,
@@ -77,6 +77,8 @@ pub(super) struct Member {
     pub(super) ready: bool,
     pub(super) leaving: bool,
     pub(super) flights: HashSet<AssignmentKey>,
+    /// What it still works on that nobody wants any more, as of its last beat.
+    pub(super) unwanted: usize,
     /// Bytes of the inputs it has not reported on.
     bytes: u64,
     /// Its flights that are suspected of killing workers, by how many were lost with them.
@@ -94,6 +96,7 @@ impl Member {
             ready: false,
             leaving: false,
             flights: HashSet::new(),
+            unwanted: 0,
             bytes: 0,
             suspects: BTreeMap::new(),
             in_turns: false,
@@ -112,7 +115,7 @@ impl Member {
         if !self.ready || self.leaving || self.bytes >= limits::OUTSTANDING_BYTES {
             return 0;
         }
-        (self.profile.concurrency as usize).saturating_sub(self.flights.len())
+        (self.profile.concurrency as usize).saturating_sub(self.flights.len() + self.unwanted)
     }
 
     /// True when it can take a suspect with which so many workers were lost: the more there were, the
@@ -156,7 +159,7 @@ impl Member {
             state,
             capabilities: self.profile.capabilities.iter().map(ToString::to_string).collect(),
             concurrency: self.profile.concurrency,
-            in_flight: self.flights.len(),
+            in_flight: self.flights.len() + self.unwanted,
             joined_at: self.joined_at.to_rfc3339(),
             silent_ms: now.since(self.heard_at),
         }

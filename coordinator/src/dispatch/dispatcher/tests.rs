@@ -1,5 +1,6 @@
 //! The life of an assignment, step by step.
 
+mod loops;
 mod silence;
 mod simulation;
 
@@ -43,6 +44,8 @@ struct Bench {
     dispatcher: Dispatcher,
     known: Known,
     frames: u64,
+    /// How often a task was sent, and whether it failed.
+    deliveries: (u32, bool),
 }
 
 fn lane(kind: &'static str) -> Lane {
@@ -76,7 +79,7 @@ fn held(keys: &[&AssignmentKey]) -> Vec<Held> {
 impl Bench {
     fn new() -> Self {
         let dispatcher = Dispatcher::new(LEASE, Arc::new(Census::default()));
-        Self { dispatcher, known: Known::default(), frames: 0 }
+        Self { dispatcher, known: Known::default(), frames: 0, deliveries: (0, false) }
     }
 
     /// A worker that has beaten once.

@@ -6,6 +6,7 @@ use windlass_proto::limits;
 use windlass_proto::wire::message::{
     Audited, Beat, Definition, Settled, StoreTime, ToCoordinator, TokenReport, decode,
 };
+use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::subject::session_of;
 use windlass_proto::wire::{AssignmentKey, Report};
@@ -27,7 +28,9 @@ impl Desk {
             return;
         }
         let registered = self.dispatcher.registered();
-        let considered = consider(&self.key, &hello.payload, self.lease, registered);
+        let now = self.clock.now();
+        let admits = |identity: &_| self.dispatcher.admits(identity, now);
+        let considered = consider(&self.key, &hello.payload, self.lease, registered, admits);
         let registration = match considered {
             Ok(registration) => registration,
             Err(error) => {
@@ -38,6 +41,16 @@ impl Desk {
                 return;
             }
         };
+        if let Some(identity) = &registration.contested {
+            self.totals.contested += 1;
+            if self.contests.admits() {
+                tracing::warn!(
+                    identity = &**identity,
+                    "two workers share an identity; the one that is there stays, the other one is not \
+                     let in: each process needs an identity of its own"
+                );
+            }
+        }
         match registration.accepted {
             Some((session, applicant, profile)) => {
                 self.totals.joined += 1;
@@ -51,12 +64,15 @@ impl Desk {
                 self.lines.insert(session, line);
             }
             None => {
-                self.totals.refused += 1;
-                let objection = registration.objection.unwrap_or_default();
-                tracing::warn!(objection, "a worker is refused");
+                if let Some(objection) = registration.objection {
+                    self.totals.refused += 1;
+                    tracing::warn!(objection, "a worker is refused");
+                }
             }
         }
-        self.publish(reply, registration.answer).await;
+        if let Some(answer) = registration.answer {
+            self.publish(reply, answer).await;
+        }
     }
 
     /// A frame has come.
@@ -68,7 +84,13 @@ impl Desk {
         match line.channel.open(&message.payload) {
             Ok(Some(bytes)) => match decode(&bytes) {
                 Ok(said) => self.take(session, said),
-                Err(error) => tracing::warn!(%session, %error, "a worker is not understood"),
+                Err(error) => {
+                    self.totals.unreadable += 1;
+                    if self.complaints.admits() {
+                        let identity = &*line.identity;
+                        tracing::warn!(identity, %error, "a message of a worker cannot be read");
+                    }
+                }
             },
             Ok(None) => {}
             Err(error) => {
@@ -104,14 +126,23 @@ impl Desk {
     }
 
     fn report(&mut self, session: SessionId, report: TokenReport) {
-        let TokenReport { key, token, mut result, secrets } = report;
+        let TokenReport { key, token, outcome } = report;
         if !self.key.is_token(&key, &token) {
             self.totals.forged += 1;
-            tracing::warn!(%session, instance = %key.instance, "a report without its token is refused");
+            if self.complaints.admits() {
+                let instance = key.instance;
+                tracing::warn!(%session, %instance, "a report without its token is refused");
+            }
             return;
         }
+        let mut outcome = Outcome::unpack(&outcome);
+        let is_plain = self.lines.get(&session).is_some_and(|line| !line.evaluates);
+        if is_plain {
+            outcome = outcome.finite();
+        }
+        let Outcome { mut result, secrets } = outcome;
         if let Some(assignment) = self.dispatcher.reported(&key)
-            && self.lines.get(&session).is_some_and(|line| !line.evaluates)
+            && is_plain
             && let Some(plan) = self.plan(&assignment)
         {
             result = result.and_then(|raw| plain::output(&plan, &assignment, raw));

@@ -6,14 +6,14 @@ use serde_bytes::ByteBuf;
 use windlass_proto::limits;
 use windlass_proto::plan::{FunctionTarget, Kind};
 use windlass_proto::problem::{Problem, Standard};
-use windlass_proto::wire::Assignment;
-use windlass_proto::wire::message::Sent;
+use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::SessionId;
+use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::{Desk, PUBLISH, remaining_ms};
 use crate::clock;
 use crate::dispatch::dispatcher::Order;
-use crate::fleet::line::{self, Line};
+use crate::fleet::line::{self, Line, Unsent};
 use crate::fleet::plain;
 
 impl Desk {
@@ -31,6 +31,21 @@ impl Desk {
                 Order::Lost(key, blamed) => {
                     self.totals.lost += 1;
                     self.reporter.lost(key, blamed);
+                }
+                Order::GiveUp(key, times, worker) => self.give_up(&key, times, &worker),
+                Order::Rests(worker, key, times, pause_ms) => {
+                    self.totals.delayed += 1;
+                    // Twice is a bad moment of somebody; each later doubling is told.
+                    if times > 3 && times.is_power_of_two() && self.complaints.admits() {
+                        let (worker, instance) = (&*worker, key.instance);
+                        tracing::warn!(
+                            worker,
+                            %instance,
+                            times,
+                            pause_ms,
+                            "a task was lost or handed back again and rests before it is sent anew"
+                        );
+                    }
                 }
                 Order::Dismiss(session) => {
                     self.lines.remove(&session);
@@ -56,6 +71,17 @@ impl Desk {
         }
     }
 
+    /// Fails a task that no worker takes.
+    fn give_up(&mut self, key: &AssignmentKey, times: u32, worker: &str) {
+        self.totals.lost += 1;
+        let detail = format!(
+            "workers were given this task {times} times in a row and each time handed it back, or did \
+             not take it; the last was `{worker}`: look at its log"
+        );
+        tracing::warn!(worker, instance = %key.instance, times, "a task that no worker takes fails");
+        self.answer(key, Problem::new(Standard::Runtime, detail));
+    }
+
     /// Puts something into the next message of a session.
     pub(super) fn say(&mut self, session: SessionId, add: impl FnOnce(&mut Line)) {
         if let Some(line) = self.lines.get_mut(&session) {
@@ -79,8 +105,8 @@ impl Desk {
         let remaining_ms = remaining_ms(assignment.deadline);
         let evaluates = self.lines.get(&session).is_none_or(|line| line.evaluates);
         let full = if evaluates {
-            let sent = Sent { assignment, token, remaining_ms };
-            self.lines.get_mut(&session).map(|line| line.assign(sent))
+            let unsent = Unsent { assignment, token, remaining_ms };
+            self.lines.get_mut(&session).map(|line| line.assign(unsent))
         } else {
             match self.call(&assignment) {
                 Ok((function, arguments)) => {
@@ -101,10 +127,7 @@ impl Desk {
     }
 
     /// Function and evaluated arguments, for a worker that does not evaluate.
-    fn call(
-        &self,
-        assignment: &Assignment,
-    ) -> Result<(std::sync::Arc<str>, windlass_proto::value::Value), Problem> {
+    fn call(&self, assignment: &Assignment) -> Result<(std::sync::Arc<str>, Packed), Problem> {
         let missing = || Problem::new(Standard::Runtime, "the definition of the task is missing");
         let plan = self.plan(assignment).ok_or_else(missing)?;
         let task = plan.tasks.get(assignment.task.0 as usize).ok_or_else(missing)?;
@@ -115,7 +138,10 @@ impl Desk {
             },
             _ => return Err(missing()),
         };
-        Ok((name, plain::arguments(&plan, assignment)?))
+        let arguments = plain::arguments(&plan, assignment)?;
+        let packed = Packed::of(&arguments);
+        let unwritable = |error| Problem::new(Standard::Runtime, format!("the arguments: {error}"));
+        Ok((name, packed.map_err(unwritable)?))
     }
 
     /// Publishes what a session has to say. False when the bus does not take it.

@@ -1,5 +1,7 @@
 //! One message of each kind with every field set, from keys that never change.
 
+use std::sync::Arc;
+
 use crypto_box::aead::Aead as _;
 use crypto_box::{SalsaBox, SecretKey};
 use serde_bytes::ByteBuf;
@@ -8,6 +10,7 @@ use uuid::Uuid;
 use crate::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use crate::plan::TaskIx;
 use crate::problem::Problem;
+use crate::sealed::Sealed;
 use crate::time::Timestamp;
 use crate::value::Value;
 use crate::wire::hello::{Answer, Hello, Introduction, Joining, Welcome};
@@ -15,6 +18,8 @@ use crate::wire::key::{CoordinatorKey, WorkerKey};
 use crate::wire::message::{
     Beat, Call, Definition, Held, Sent, Settled, ToCoordinator, ToWorker, TokenReport, encode,
 };
+use crate::wire::outcome::Outcome;
+use crate::wire::packed::Packed;
 use crate::wire::session::SessionId;
 use crate::wire::{Assignment, AssignmentKey, Field, Work};
 
@@ -55,7 +60,7 @@ pub(super) fn introduction() -> Introduction {
         pool: "gpu".into(),
         identity: "press-0a1b2c3d".into(),
         version: "0.1.0".into(),
-        capabilities: vec!["http".into(), "function:charge-card".into()],
+        capabilities: vec!["function:charge-card".into()],
         concurrency: 256,
         evaluates: false,
     }
@@ -64,7 +69,7 @@ pub(super) fn introduction() -> Introduction {
 pub(super) fn hello() -> Vec<u8> {
     let key = SecretKey::from(WORKER).public_key().as_bytes().to_vec();
     let hello = Hello {
-        protocols: vec![1],
+        protocols: vec![2],
         key: ByteBuf::from(key),
         nonce: ByteBuf::from(NONCE.to_vec()),
         sealed: Pair::fixed().seal(&encode(&introduction()).unwrap()),
@@ -74,7 +79,7 @@ pub(super) fn hello() -> Vec<u8> {
 
 pub(super) fn welcome() -> Welcome {
     let session = ByteBuf::from(SESSION.0.to_vec());
-    Welcome { session, protocol: 1, lease_ms: 6_000, beat_ms: 2_000, refused: None }
+    Welcome { session, protocol: 2, lease_ms: 6_000, beat_ms: 2_000, refused: None }
 }
 
 pub(super) fn refusal() -> Welcome {
@@ -84,6 +89,12 @@ pub(super) fn refusal() -> Welcome {
 
 pub(super) fn answer() -> Vec<u8> {
     let sealed = Pair::fixed().seal(&encode(&welcome()).unwrap());
+    encode(&Answer { nonce: ByteBuf::from(NONCE.to_vec()), sealed }).unwrap()
+}
+
+/// The answer that has [`refusal`] in it.
+pub(super) fn refused() -> Vec<u8> {
+    let sealed = Pair::fixed().seal(&encode(&refusal()).unwrap());
     encode(&Answer { nonce: ByteBuf::from(NONCE.to_vec()), sealed }).unwrap()
 }
 
@@ -102,7 +113,7 @@ fn token(delivery: u32) -> ByteBuf {
 }
 
 /// A value of every kind, with integers at and beyond the bounds of 64 bits.
-fn value() -> Value {
+pub(super) fn value() -> Value {
     let text = r#"{"none": null, "yes": true, "small": -1, "half": 0.5,
         "least": -9223372036854775808, "below": -9223372036854775809,
         "beyond": 18446744073709551616, "list": ["é", {}, []]}"#;
@@ -121,7 +132,18 @@ fn traceparent() -> &'static str {
     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 }
 
-fn assignment() -> Assignment {
+/// A value that only workers of its namespace with the key can read.
+pub(super) fn sealed() -> Value {
+    let sealed = Sealed {
+        key: "vault:transit".into(),
+        namespace: "shop".into(),
+        instance: key(1).instance,
+        ciphertext: b"vault:v1:ciphertext".to_vec(),
+    };
+    Value::object([("card", Value::Sealed(Arc::new(sealed)))])
+}
+
+pub(super) fn assignment() -> Assignment {
     Assignment {
         key: key(1),
         workflow: workflow(),
@@ -143,13 +165,18 @@ fn assignment() -> Assignment {
 }
 
 pub(super) fn to_worker() -> ToWorker {
-    let sent = |assignment| Sent { assignment, token: token(1), remaining_ms: Some(60_000) };
+    let sent = |assignment: Assignment| Sent {
+        key: key(1),
+        assignment: Packed::of(&assignment).unwrap(),
+        token: token(1),
+        remaining_ms: Some(60_000),
+    };
     let evaluate = Assignment { work: Work::Evaluate(Field::OutputAs), ..assignment() };
     let call = Call {
         key: key(2),
         token: token(2),
         function: "charge-card".into(),
-        arguments: value(),
+        arguments: Packed::of(&value()).unwrap(),
         workflow: workflow(),
         reference: "/do/0/charge".into(),
         idempotency_key: assignment().idempotency_key(),
@@ -167,7 +194,8 @@ pub(super) fn to_worker() -> ToWorker {
     }
 }
 
-pub(super) fn to_coordinator() -> ToCoordinator {
+/// What came of two calls.
+pub(super) fn outcomes() -> [Outcome; 2] {
     let problem = Problem {
         kind: "https://example.com/errors/declined".into(),
         status: 402,
@@ -175,14 +203,17 @@ pub(super) fn to_coordinator() -> ToCoordinator {
         detail: Some("ask the bank".into()),
         instance: None,
     };
-    let report = |delivery, result| TokenReport {
+    [Ok(value()), Err(problem)].map(|result| Outcome { result, secrets: Vec::new() })
+}
+
+pub(super) fn to_coordinator() -> ToCoordinator {
+    let reports = (1..).zip(outcomes()).map(|(delivery, outcome)| TokenReport {
         key: key(delivery),
         token: token(delivery),
-        result,
-        secrets: Vec::new(),
-    };
+        outcome: outcome.pack().unwrap(),
+    });
     ToCoordinator {
-        reports: vec![report(1, Ok(value())), report(2, Err(problem))],
+        reports: reports.collect(),
         released: vec![key(3)],
         wanted: vec![digest()],
         beat: Some(Beat {

@@ -47,7 +47,7 @@ pub(super) async fn install(requirements: &[String]) -> Result<PathBuf, String> 
 }
 
 /// `<target>/tools`; tests run from `<target>/<profile>/deps`.
-fn tools() -> Result<PathBuf, String> {
+pub(super) fn tools() -> Result<PathBuf, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let target = this.ancestors().nth(3).ok_or("the test runs from an unknown folder")?;
     let tools = target.join("tools");
@@ -63,7 +63,7 @@ fn folder_name(requirements: &[String], tag: &str) -> String {
 }
 
 /// Waits until nobody else installs. The kernel releases the lock when its holder dies.
-async fn lock(path: &Path) -> Result<File, String> {
+pub(super) async fn lock(path: &Path) -> Result<File, String> {
     let refused = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let file = File::create(path).map_err(|error| refused(&error))?;
     let begun = Instant::now();
@@ -115,7 +115,7 @@ fn wrapper(target: &Path, executable: &str) -> std::io::Result<()> {
 }
 
 /// Standard output of a command that must succeed in time.
-async fn run(command: &mut Command) -> Result<String, String> {
+pub(super) async fn run(command: &mut Command) -> Result<String, String> {
     let named = format!("{:?}", command.as_std());
     let output = command.stdin(std::process::Stdio::null()).kill_on_drop(true).output();
     let output = match tokio::time::timeout(INSTALL, output).await {

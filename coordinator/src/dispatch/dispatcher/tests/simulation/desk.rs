@@ -147,6 +147,8 @@ impl Desk {
                     self.say(session, Said::Cancel(key), arrives);
                 }
                 Order::Lost(key, blamed) => self.lost(&key, blamed),
+                Order::Rests(..) => {}
+                Order::GiveUp(key, times, worker) => panic!("{key:?} {times} {worker}"),
                 Order::Dismiss(session) => {
                     if let Some((worker, _)) = self.lines.remove(&session) {
                         self.ways[worker].down.send(Down::Gone(session), arrives);

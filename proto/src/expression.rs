@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use template::{Piece, Template, TemplateError};
-pub use uri::UriTemplate;
+pub use uri::{UriError, UriTemplate};
 
 use crate::time::Timestamp;
 use crate::value::Value;

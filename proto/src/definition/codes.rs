@@ -150,6 +150,7 @@ so put the whole expression in single quotes: `if: '.status == \"sold\"'`. Varia
 EXPRESSION_LANGUAGE "WL0402" "`evaluate.language` names a language other than `jq`. Windlass evaluates jq."
 LOOSE_MODE "WL0403" "`evaluate.mode` is `loose`. Windlass evaluates as in `strict` mode: properties that are expressions always, data only inside \
 `${ }`. Put expressions in data into `${ }`."
+BAD_URI_TEMPLATE "WL0420" "The braces of a URI hold what RFC 6570 does not know, such as `{user name}`, `{x:0}` or `{!x}`. `{name}` takes the top-level property `name` of the input; `{?a,b}`, `{/a*}`, `{+path}`, `{name:3}` and the other operators and modifiers are there as well. A value that is computed stands in `${ }`, and braces that are meant as such are written `%7B` and `%7D`."
 }
 
 /// What `code` means, with an example and what to do; `None` for a code that does not exist.

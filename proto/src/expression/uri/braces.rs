@@ -283,9 +283,8 @@ fn variable(part: &str) -> Result<Variable<'_>, Fault> {
     if name.is_empty() {
         return Err(fault(0, part.len(), "a name is missing in the braces".to_owned()));
     }
-    let mut chars = name.char_indices();
     let mut before = '.';
-    while let Some((at, c)) = chars.next() {
+    for (at, c) in name.char_indices() {
         let rest = name.get(at + 1..).unwrap_or_default();
         let is_allowed = match c {
             '.' => before != '.' && !rest.is_empty(),

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use doubt::{Doubt, Truth};
 pub use template::{Piece, Template, TemplateError};
-pub use uri::UriTemplate;
+pub use uri::{UriError, UriTemplate};
 
 use crate::time::Timestamp;
 use crate::value::Value;

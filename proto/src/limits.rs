@@ -405,6 +405,15 @@ pub const TOKEN_SKEW_MS: u64 = 30_000;
 /// Bytes of a document (schema, OpenAPI description, script) fetched from elsewhere.
 pub const RESOURCE_BYTES: usize = 4 << 20;
 
+/// Bytes of a description of an interface (OpenAPI): GitHub's has 13 MB. It is not parsed whole.
+pub const OPENAPI_BYTES: usize = 64 << 20;
+
+/// Documents that one description of an interface may refer to, as far as a call needs them.
+pub const OPENAPI_DOCUMENTS: usize = 64;
+
+/// Bytes of fetched documents a worker keeps, all together.
+pub const CACHED_RESOURCE_BYTES: usize = 256 << 20;
+
 /// Fetched documents a worker keeps.
 pub const CACHED_RESOURCES: usize = 64;
 

@@ -10,12 +10,25 @@ use std::time::Instant;
 /// ends first makes room.
 pub(crate) struct Cache<K, V> {
     capacity: usize,
-    entries: Mutex<HashMap<K, (V, Instant)>>,
+    /// The most that all values weigh together.
+    weight: usize,
+    entries: Mutex<HashMap<K, Entry<V>>>,
+}
+
+struct Entry<V> {
+    value: V,
+    until: Instant,
+    weight: usize,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, entries: Mutex::new(HashMap::new()) }
+        Self::weighing(capacity, usize::MAX)
+    }
+
+    /// A cache whose values weigh at most `weight` together.
+    pub(crate) fn weighing(capacity: usize, weight: usize) -> Self {
+        Self { capacity, weight, entries: Mutex::new(HashMap::new()) }
     }
 
     /// The value of `key` while it is fresh.
@@ -26,20 +39,29 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     {
         // A panic elsewhere cannot leave the map half changed, so a poisoned lock is still good.
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (value, until) = entries.get(key)?;
-        (*until > Instant::now()).then(|| value.clone())
+        let entry = entries.get(key)?;
+        (entry.until > Instant::now()).then(|| entry.value.clone())
     }
 
     /// Keeps `value` until `until`.
     pub(crate) fn put(&self, key: K, value: V, until: Instant) {
+        self.put_weighing(key, value, until, 0);
+    }
+
+    /// Keeps `value` until `until`, unless it alone weighs more than all may.
+    pub(crate) fn put_weighing(&self, key: K, value: V, until: Instant, weight: usize) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= self.capacity && !entries.contains_key(&key) {
-            let first = entries.iter().min_by_key(|(_, (_, until))| *until);
-            if let Some(first) = first.map(|(key, _)| key.clone()) {
-                entries.remove(&first);
-            }
+        entries.remove(&key);
+        if weight > self.weight {
+            return;
         }
-        entries.insert(key, (value, until));
+        let mut total: usize = entries.values().map(|it| it.weight).sum();
+        while entries.len() >= self.capacity || total > self.weight - weight {
+            let first = entries.iter().min_by_key(|(_, entry)| entry.until);
+            let Some(first) = first.map(|(key, _)| key.clone()) else { break };
+            total -= entries.remove(&first).map_or(0, |it| it.weight);
+        }
+        entries.insert(key, Entry { value, until, weight });
     }
 
     /// Forgets `key`.
@@ -69,5 +91,18 @@ mod tests {
         assert_eq!((cache.get("soon"), cache.get("late")), (Some(2), Some(3)));
         cache.put("later", 4, now + Duration::from_secs(180));
         assert_eq!((cache.get("soon"), cache.get("later")), (None, Some(4)));
+    }
+    #[test]
+    fn heavy_entries_make_room_by_weight() {
+        let cache = Cache::weighing(9, 10);
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        cache.put_weighing("a", 1, at(60), 4);
+        cache.put_weighing("b", 2, at(120), 6);
+        cache.put_weighing("a", 3, at(180), 4);
+        assert_eq!((cache.get("a"), cache.get("b")), (Some(3), Some(2)));
+        cache.put_weighing("c", 4, at(240), 5);
+        assert_eq!((cache.get("a"), cache.get("b"), cache.get("c")), (Some(3), None, Some(4)));
+        cache.put_weighing("d", 5, at(300), 11);
+        assert_eq!((cache.get("a"), cache.get("d")), (Some(3), None));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use reqwest::header::{HOST, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
@@ -99,6 +99,11 @@ fn start(
     let mut headers = request.headers.clone();
     if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
         headers.entry(HOST).or_insert(host);
+    }
+    let has_content = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+    if has_content && request.body.as_ref().is_none_or(Vec::is_empty) {
+        // RFC 9110, 8.6: a method that goes with content says that there is none.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let mut builder = route.client.request(request.method.clone(), route.url).headers(headers);
     if let Some(body) = &request.body {

@@ -9,12 +9,14 @@
 mod audit;
 mod authentication;
 mod cache;
+mod charset;
 mod exchange;
 pub mod fleet;
 mod function;
 mod guard;
 mod handover;
 mod http_client;
+mod lazy;
 mod lease;
 mod perform;
 mod resource;

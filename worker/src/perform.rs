@@ -32,6 +32,7 @@ use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, Work};
 
+pub(crate) use http_output::content_type;
 pub use process::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
 
 use crate::audit::AttemptAudit;

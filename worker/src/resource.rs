@@ -14,8 +14,10 @@ use windlass_proto::value::Value;
 
 use crate::authentication::Authorization;
 use crate::cache::Cache;
+use crate::charset;
 use crate::exchange::{Request, shown};
-use crate::perform::Attempt;
+use crate::lazy::Lazy;
+use crate::perform::{Attempt, content_type};
 
 /// Documents by URL; only those fetched without authentication.
 pub(crate) type ResourceCache = Cache<String, Arc<Document>>;
@@ -24,6 +26,25 @@ pub(crate) type ResourceCache = Cache<String, Arc<Document>>;
 pub(crate) struct Document {
     text: String,
     data: OnceLock<Result<Value, String>>,
+    tree: OnceLock<Result<Tree, String>>,
+}
+
+/// A document of which only what is asked for is read.
+struct Tree {
+    /// YAML as JSON; none where the document is JSON.
+    json: Option<String>,
+    root: Lazy,
+}
+
+impl Tree {
+    fn of(text: &str) -> Result<Self, String> {
+        if let Ok(root) = Lazy::whole(text) {
+            return Ok(Self { json: None, root });
+        }
+        let json = definition::data(text)?.to_json();
+        let root = Lazy::whole(&json).map_err(|error| error.to_string())?;
+        Ok(Self { json: Some(json), root })
+    }
 }
 
 /// A fetched document.
@@ -42,11 +63,20 @@ impl Fetched {
     /// The document as data.
     pub(crate) fn data(&self) -> Result<Value, Problem> {
         let data = self.document.data.get_or_init(|| parse_document(self.text()));
-        data.clone().map_err(|error| {
-            let what = shown(&self.url);
-            let detail = format!("the resource {what} is neither JSON nor YAML: {error}");
-            Problem::new(Standard::Configuration, detail)
-        })
+        data.clone().map_err(|error| self.unreadable(&error))
+    }
+
+    /// The document as data that is read where it is looked at, with the text to look at it in.
+    pub(crate) fn tree(&self) -> Result<(&Lazy, &str), Problem> {
+        let tree = self.document.tree.get_or_init(|| Tree::of(self.text()));
+        let tree = tree.as_ref().map_err(|error| self.unreadable(error))?;
+        Ok((&tree.root, tree.json.as_deref().unwrap_or_else(|| self.text())))
+    }
+
+    fn unreadable(&self, error: &str) -> Problem {
+        let what = shown(&self.url);
+        let detail = format!("the resource {what} is neither JSON nor YAML: {error}");
+        Problem::new(Standard::Configuration, detail)
     }
 }
 
@@ -57,6 +87,16 @@ impl Attempt<'_> {
         resource: &ExternalResource,
         input: &Value,
     ) -> Result<Fetched, Problem> {
+        self.fetch_within(resource, input, limits::RESOURCE_BYTES).await
+    }
+
+    /// The text of `resource`, of at most `most` bytes.
+    pub(crate) async fn fetch_within(
+        &mut self,
+        resource: &ExternalResource,
+        input: &Value,
+        most: usize,
+    ) -> Result<Fetched, Problem> {
         let authentication = resource.endpoint.authentication.as_deref();
         let authorization = self.authorize(authentication, input).await?;
         let text = self.expand(&resource.endpoint.uri, input)?;
@@ -65,15 +105,25 @@ impl Attempt<'_> {
             Problem::new(Standard::Configuration, detail)
         })?;
         self.seal.learn_url(&text, &url);
+        self.fetch_url(&url, authorization, most).await
+    }
+
+    /// The document at `url`, of at most `most` bytes.
+    pub(crate) async fn fetch_url(
+        &mut self,
+        url: &Url,
+        authorization: Option<Authorization>,
+        most: usize,
+    ) -> Result<Fetched, Problem> {
         let document = match url.scheme() {
-            "http" | "https" => self.download(&url, authorization).await?,
-            "file" => self.read_file(&url).await?,
+            "http" | "https" => self.download(url, authorization, most).await?,
+            "file" => self.read_file(url, most).await?,
             other => {
                 let detail = format!("resources of the scheme {other} are not supported");
                 return Err(Problem::new(Standard::Configuration, detail));
             }
         };
-        Ok(Fetched { document, url })
+        Ok(Fetched { document, url: url.clone() })
     }
 
     /// The document at `resource` as data.
@@ -90,7 +140,7 @@ impl Attempt<'_> {
         let text = url;
         let url = crate::exchange::parse_url(text)?;
         self.seal.learn_url(text, &url);
-        let document = self.download(&url, None).await?;
+        let document = self.download(&url, None, limits::RESOURCE_BYTES).await?;
         Fetched { document, url }.data()
     }
 
@@ -98,10 +148,12 @@ impl Attempt<'_> {
         &mut self,
         url: &Url,
         authorization: Option<Authorization>,
+        most: usize,
     ) -> Result<Arc<Document>, Problem> {
         let shared = authorization.is_none();
         let kept = shared.then(|| self.worker.resources.get(url.as_str())).flatten();
         if let Some(document) = kept {
+            fit(document.text.len(), most, &shown(url))?;
             return Ok(document);
         }
         let request = Request {
@@ -110,22 +162,24 @@ impl Attempt<'_> {
             headers: HeaderMap::new(),
             body: None,
         };
-        let done = self.exchange(request, authorization, true).await?;
+        let done = self.exchange_within(request, authorization, true, most).await?;
         let status = done.response.status;
         if !status.is_success() {
             let detail = format!("the resource {} answered {status}", shown(url));
             let problem = Problem::new(Standard::Communication, detail);
             return Err(problem.with_status(status.as_u16()));
         }
-        let document = text_of(done.response.body, &shown(url))?;
+        let kind = content_type(&done.response.headers);
+        let document = text_of(&done.response.body, &kind, most, &shown(url))?;
         if shared {
             let until = Instant::now() + Duration::from_millis(limits::RESOURCE_FRESH_MS);
-            self.worker.resources.put(url.to_string(), document.clone(), until);
+            let weight = document.text.len();
+            self.worker.resources.put_weighing(url.to_string(), document.clone(), until, weight);
         }
         Ok(document)
     }
 
-    async fn read_file(&self, url: &Url) -> Result<Arc<Document>, Problem> {
+    async fn read_file(&self, url: &Url, most: usize) -> Result<Arc<Document>, Problem> {
         let Some(root) = &self.worker.clients.options().files else {
             let detail = "this worker's configuration does not allow `file:` resources";
             return Err(Problem::new(Standard::Authorization, detail));
@@ -138,11 +192,11 @@ impl Attempt<'_> {
         };
         let path = below(root, &name).await.map_err(failed)?;
         let length = tokio::fs::metadata(&path).await.map_err(|it| failed(it.to_string()))?.len();
-        if length > limits::RESOURCE_BYTES as u64 {
-            return Err(failed(format!("it is larger than {} bytes", limits::RESOURCE_BYTES)));
+        if length > most as u64 {
+            return Err(failed(format!("it is larger than {most} bytes")));
         }
         let bytes = tokio::fs::read(&path).await.map_err(|it| failed(it.to_string()))?;
-        text_of(bytes, &name)
+        text_of(&bytes, "", most, &name)
     }
 }
 
@@ -159,15 +213,26 @@ async fn below(root: &Path, name: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn text_of(bytes: Vec<u8>, what: &str) -> Result<Arc<Document>, Problem> {
-    if bytes.len() > limits::RESOURCE_BYTES {
-        let detail = format!("the resource {what} is larger than {} bytes", limits::RESOURCE_BYTES);
+/// Checks that a document of `length` bytes is not larger than `most`.
+fn fit(length: usize, most: usize, what: &str) -> Result<(), Problem> {
+    if length > most {
+        let detail = format!("the resource {what} is larger than {most} bytes");
         return Err(Problem::new(Standard::Communication, detail));
     }
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Problem::new(Standard::Communication, format!("the resource {what} is not UTF-8 text"))
+    Ok(())
+}
+
+fn text_of(
+    bytes: &[u8],
+    content_type: &str,
+    most: usize,
+    what: &str,
+) -> Result<Arc<Document>, Problem> {
+    fit(bytes.len(), most, what)?;
+    let text = charset::text(content_type, bytes).map_err(|why| {
+        Problem::new(Standard::Communication, format!("the resource {what} cannot be read: {why}"))
     })?;
-    Ok(Arc::new(Document { text, data: OnceLock::new() }))
+    Ok(Arc::new(Document { text, data: OnceLock::new(), tree: OnceLock::new() }))
 }
 
 /// Reads JSON, or YAML where it is no JSON.

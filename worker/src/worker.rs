@@ -299,7 +299,7 @@ impl Builder {
             clients: Clients::new(self.http)?,
             processes: self.processes,
             tokens: Cache::new(limits::CACHED_TOKENS),
-            resources: Cache::new(limits::CACHED_RESOURCES),
+            resources: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
             warnings: Warnings::default(),
         };
         Ok(Worker { inner: Arc::new(inner) })

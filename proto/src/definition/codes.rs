@@ -184,6 +184,7 @@ ALWAYS_TRUE "WL0413" "A condition cannot be false. In jq only `false` and `null`
 (`.a == 1 or \"b\"`). Compare: `(.items | length) > 0`. `.x // true` gives `true` for `false` as well: write `.x != false`."
 NO_TYPE "WL0414" "`type` is a function of jq: it gives \"object\", \"array\", \"string\", \"number\", \"boolean\" or \"null\". Compared with another text it is never equal. \
 The property of that name is written `.type`."
+BAD_URI_TEMPLATE "WL0420" "The braces of a URI hold what RFC 6570 does not know, such as `{user name}`, `{x:0}` or `{!x}`. `{name}` takes the top-level property `name` of the input; `{?a,b}`, `{/a*}`, `{+path}`, `{name:3}` and the other operators and modifiers are there as well. A value that is computed stands in `${ }`, and braces that are meant as such are written `%7B` and `%7D`."
 }
 
 /// What `code` means, with an example and what to do; `None` for a code that does not exist.

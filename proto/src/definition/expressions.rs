@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::decoder::Decoder;
-use super::node::{Data, Node};
+use super::node::{Data, Node, Place};
 use super::{Severity, codes};
 use crate::expression::{
-    Names, Program, SyntaxError, Template, TemplateError, UriTemplate, is_secrets,
+    Names, Program, SyntaxError, Template, TemplateError, UriError, UriTemplate, is_secrets,
 };
 use crate::value::Value;
 
@@ -122,6 +122,14 @@ impl Decoder<'_> {
 
     /// A URI with `{name}` and `${ … }`.
     pub(super) fn uri(&mut self, node: &Node, what: &str) -> Option<UriTemplate> {
+        let text = self.uri_text(node, what)?;
+        let uri = self.uri_template(node, &text)?;
+        self.check_template(node, &uri.template);
+        Some(uri)
+    }
+
+    /// A text that can be a URI.
+    fn uri_text(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
         let text = self.string(node, what)?;
         if !text.contains("${") && (text.is_empty() || text.contains(char::is_whitespace)) {
             let message = format!("{what} is not a URI: `{text}`");
@@ -129,15 +137,40 @@ impl Decoder<'_> {
             self.error(codes::BAD_PATTERN, node.place, message, hint);
             return None;
         }
-        let uri = match UriTemplate::compile(&text, &self.names) {
-            Ok(uri) => uri,
+        Some(text)
+    }
+
+    /// `text` at `node` as a URI template.
+    pub(super) fn uri_template(&mut self, node: &Node, text: &str) -> Option<UriTemplate> {
+        match UriTemplate::compile(text, &self.names) {
+            Ok(uri) => Some(uri),
+            Err(UriError::Expression(error)) => {
+                self.syntax_error(node, &error);
+                None
+            }
+            Err(UriError::Template(error)) => {
+                let place = self.place_inside(node, &error);
+                let hint = error.hint.as_deref().unwrap_or_default();
+                let code = codes::BAD_URI_TEMPLATE;
+                let refused = self.error_unless_accepted(code, place, error.message.clone(), hint);
+                if refused { None } else { UriTemplate::compile_known(text, &self.names).ok() }
+            }
+        }
+    }
+
+    /// The type of an error: a URI in which braces may be meant literally.
+    pub(super) fn error_type(&mut self, node: &Node, what: &str) -> Option<UriTemplate> {
+        let text = self.uri_text(node, what)?;
+        match UriTemplate::compile_known(&text, &self.names) {
+            Ok(uri) => {
+                self.check_template(node, &uri.template);
+                Some(uri)
+            }
             Err(error) => {
                 self.syntax_error(node, &error);
-                return None;
+                None
             }
-        };
-        self.check_template(node, &uri.template);
-        Some(uri)
+        }
     }
 
     fn compiled(
@@ -169,11 +202,15 @@ impl Decoder<'_> {
     }
 
     fn syntax_error(&mut self, node: &Node, error: &SyntaxError) {
-        let full = self.findings.is_full(Severity::Error);
-        let place =
-            if full { node.place } else { self.source.inside(node, error.offset, error.length) };
+        let place = self.place_inside(node, error);
         let hint = error.hint.as_deref().unwrap_or("");
         self.error(codes::BAD_EXPRESSION, place, error.message.clone(), hint);
+    }
+
+    /// Where in the text of `node` an error is.
+    fn place_inside(&self, node: &Node, error: &SyntaxError) -> Place {
+        let full = self.findings.is_full(Severity::Error);
+        if full { node.place } else { self.source.inside(node, error.offset, error.length) }
     }
 
     /// Looks at each string of a template beside the text it came from.

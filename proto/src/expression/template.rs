@@ -4,7 +4,9 @@ pub(super) mod text;
 
 use std::sync::Arc;
 
-use super::{Budget, EvaluationError, Names, Program, Scope, SecretNames, SyntaxError};
+use super::{
+    Budget, EvaluationError, Names, Program, Scope, SecretNames, SyntaxError, UriTemplate,
+};
 use crate::limits;
 use crate::value::{Members, Value};
 
@@ -21,6 +23,8 @@ pub enum Template {
     Array(Arc<[Template]>),
     /// An object of templates; keys are never expressions.
     Object(Arc<[(Arc<str>, Template)]>),
+    /// A string that is a URI template.
+    Uri(Arc<UriTemplate>),
 }
 
 /// A part of a string template.
@@ -129,7 +133,28 @@ impl Template {
                 }
                 Ok(Value::from(members))
             }
+            Self::Uri(uri) => uri.expand(input, scope, budget).map(Value::from),
         }
+    }
+
+    /// The same object with its member `name` as a URI template, where that has braces to expand.
+    #[must_use]
+    pub fn with_uri(self, name: &str, uri: UriTemplate) -> Self {
+        if !uri.has_braces() {
+            return self;
+        }
+        let mut entries: Vec<_> = match self {
+            Self::Object(entries) => entries.to_vec(),
+            Self::Constant(object) => {
+                let members = object.into_members().unwrap_or_default().into_iter();
+                members.map(|(key, value)| (key, Self::Constant(value))).collect()
+            }
+            other => return other,
+        };
+        if let Some((_, member)) = entries.iter_mut().find(|(key, _)| **key == *name) {
+            *member = Self::Uri(Arc::new(uri));
+        }
+        Self::Object(entries.into())
     }
 
     /// Calls `each` with every program inside.
@@ -150,6 +175,7 @@ impl Template {
             Self::Object(entries) => {
                 entries.iter().for_each(|(_, template)| template.each_program(each));
             }
+            Self::Uri(uri) => uri.template.each_program(each),
         }
     }
 
@@ -186,7 +212,8 @@ pub(super) fn text_of(value: &Value) -> Result<String, EvaluationError> {
     Ok(value.to_text())
 }
 
-fn fit(weight: u64, depth: u32) -> Result<(), EvaluationError> {
+/// Checks that a result can be kept.
+pub(super) fn fit(weight: u64, depth: u32) -> Result<(), EvaluationError> {
     if weight > limits::PAYLOAD_BYTES as u64 {
         let message = format!("the result is larger than {} bytes", limits::PAYLOAD_BYTES);
         return Err(EvaluationError::new(message));

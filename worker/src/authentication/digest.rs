@@ -1,6 +1,7 @@
 //! `digest`: RFC 7616. The server's challenge is answered once.
 
 use digest_auth::{AlgorithmType, AuthContext, HttpMethod, WwwAuthenticateHeader};
+use http_auth::parser::ChallengeParser;
 use reqwest::header::HeaderValue;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::Secret;
@@ -32,10 +33,8 @@ impl Account {
         let mut challenge = challenges
             .iter()
             .filter_map(|it| it.to_str().ok())
-            .filter(|it| {
-                it.trim_start().get(..6).is_some_and(|it| it.eq_ignore_ascii_case("digest"))
-            })
-            .filter_map(|it| WwwAuthenticateHeader::parse(it.trim_start().get(6..)?).ok())
+            .flat_map(digests)
+            .filter_map(|it| WwwAuthenticateHeader::parse(&it).ok())
             .max_by_key(|it| it.algorithm.algo != AlgorithmType::MD5)
             .ok_or_else(|| refused("the server sent no digest challenge that can be answered"))?;
         let query = request.url.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -51,4 +50,17 @@ impl Account {
         let text = answer.to_header_string();
         Ok(text.strip_prefix("Digest ").unwrap_or(&text).to_owned())
     }
+}
+
+/// The parameters of each digest challenge in a field; one that cannot be read ends it.
+fn digests(field: &str) -> Vec<String> {
+    let challenges = ChallengeParser::new(field).map_while(Result::ok);
+    let challenges = challenges.filter(|it| it.scheme.eq_ignore_ascii_case("digest"));
+    let challenges = challenges.map(|challenge| {
+        let parameters = challenge.params.iter();
+        let parameters =
+            parameters.map(|(name, value)| format!("{name}=\"{}\"", value.as_escaped()));
+        parameters.collect::<Vec<_>>().join(", ")
+    });
+    challenges.collect()
 }

@@ -245,7 +245,10 @@ async fn a_digest_challenge_is_answered() {
     let answer = move |method: Method, uri: Uri, headers: HeaderMap| {
         counted.fetch_add(1, Ordering::SeqCst);
         let challenge = r#"Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256"#;
-        let refused = (StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]).into_response();
+        // The same field has other challenges before and after it.
+        let field =
+            format!("Negotiate, Basic realm=\"a, Digest b\", {challenge}, Bearer realm=\"c\"");
+        let refused = (StatusCode::UNAUTHORIZED, [("www-authenticate", field)]).into_response();
         async move {
             let Some(header) = headers.get("authorization") else { return refused };
             let given = AuthorizationHeader::parse(header.to_str().unwrap()).unwrap();

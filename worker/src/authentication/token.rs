@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use super::oauth2::{check_issuer, signed_assertion};
 use crate::cache::Cache;
+use crate::charset;
 use crate::exchange::{Request, Response, send, shown};
-use crate::perform::Attempt;
+use crate::perform::{Attempt, content_type};
 
 /// Tokens by the digest of everything they were asked for with.
 pub(crate) type TokenCache = Cache<[u8; 32], AccessToken>;
@@ -106,8 +107,8 @@ impl TokenRequest {
 
     /// The token in a response, and how long it may be used.
     fn read(&self, response: &Response) -> Result<(AccessToken, Duration), Problem> {
-        let body = String::from_utf8_lossy(&response.body);
-        let answer = Value::from_json(&body).unwrap_or_default();
+        let body = charset::json(&content_type(&response.headers), &response.body);
+        let answer = body.ok().and_then(|it| Value::from_json(&it).ok()).unwrap_or_default();
         let text = |key: &str| answer.get(key).and_then(Value::as_str);
         if !response.status.is_success() {
             let error = text("error").unwrap_or_default();

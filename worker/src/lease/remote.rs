@@ -57,6 +57,11 @@ impl Remote {
         let base = || {
             let builder = Client::builder()
                 .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+                // Secrets are few bytes, and a decoder would leave them in its memory.
+                .no_gzip()
+                .no_deflate()
+                .no_brotli()
+                .no_zstd()
                 // A redirect would take the token along.
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(Duration::from_millis(limits::STORE_TIMEOUT_MS))

@@ -8,14 +8,17 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::http::texts_of;
+use crate::charset;
 
 /// The bytes of `content`, and the content type where the author set none: strings are sent as
-/// text, anything else as JSON, unless the content type asks for a form. Null is no body.
+/// text, anything else as JSON, unless the content type asks for a form. Null is no body. With a content
+/// type that is neither JSON nor a form, an object with nothing but `base64` is the bytes it encodes.
 pub(super) fn encode(content: &Value, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
     if content.is_null() {
         return Ok(None);
     }
-    let given = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).map(media_type);
+    let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).map(str::to_owned);
+    let given = kind.as_deref().map(media_type);
     let bytes = match (given.as_deref(), content) {
         (Some("application/x-www-form-urlencoded"), Value::Object(_)) => {
             form(content)?.into_bytes()
@@ -25,7 +28,17 @@ pub(super) fn encode(content: &Value, headers: &mut HeaderMap) -> Result<Option<
             headers.insert(CONTENT_TYPE, kind);
             bytes
         }
-        (Some(_), _) => content.to_text().into_bytes(),
+        (Some(media), _) if is_json(media) => content.to_text().into_bytes(),
+        (Some(_), Value::Object(_)) if encoded(content).is_some() => {
+            decoded(encoded(content).unwrap_or_default(), "the body")?
+        }
+        (Some(_), _) => {
+            let kind = kind.as_deref().unwrap_or_default();
+            charset::encode(kind, &content.to_text()).map_err(|why| {
+                let detail = format!("the body cannot be sent as {kind:?}: {why}");
+                Problem::new(Standard::Configuration, detail)
+            })?
+        }
         (None, Value::String(text)) => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
             text.as_bytes().to_vec()
@@ -36,6 +49,22 @@ pub(super) fn encode(content: &Value, headers: &mut HeaderMap) -> Result<Option<
         }
     };
     Ok(Some(bytes))
+}
+
+/// The bytes in base64 that an object stands for.
+fn encoded(content: &Value) -> Option<&str> {
+    let members = content.as_object().filter(|it| it.len() == 1)?;
+    members.get("base64").and_then(Value::as_str)
+}
+
+fn decoded(text: &str, what: &str) -> Result<Vec<u8>, Problem> {
+    STANDARD
+        .decode(text)
+        .map_err(|_| Problem::new(Standard::Configuration, format!("{what} is not valid base64")))
+}
+
+pub(super) fn is_json(media: &str) -> bool {
+    media == "application/json" || media.ends_with("+json")
 }
 
 /// The media type of a `Content-Type`, in lower case and without parameters.
@@ -55,7 +84,7 @@ pub(super) fn form(content: &Value) -> Result<String, Problem> {
 }
 
 /// `multipart/form-data`: a member is a field, or a file where it is an object with `content` (text)
-/// or `base64`, and `filename`, `contentType`.
+/// or `base64`, and `filename`, `contentType`; bytes without a name have that of the field.
 fn multipart(content: &Value) -> Result<(Vec<u8>, HeaderValue), Problem> {
     let boundary = format!("windlass-{}", uuid::Uuid::new_v4().simple());
     let mut out = Vec::new();
@@ -80,13 +109,12 @@ fn write_part(out: &mut Vec<u8>, name: &str, part: &Value) -> Result<(), Problem
     let mut head = format!("Content-Disposition: form-data; name=\"{}\"", quoted(name));
     let bytes = match (text("content"), text("base64")) {
         (Some(content), _) => content.as_bytes().to_vec(),
-        (None, Some(encoded)) => STANDARD.decode(encoded).map_err(|_| {
-            let detail = format!("the part {name:?} of the form is not valid base64");
-            Problem::new(Standard::Configuration, detail)
-        })?,
+        (None, Some(encoded)) => decoded(encoded, &format!("the part {name:?} of the form"))?,
         (None, None) => part.to_text().into_bytes(),
     };
-    if let Some(filename) = text("filename") {
+    // Most frameworks take a part for a file only if it has a name.
+    let unnamed = || Some(name).filter(|_| text("content").is_none() && text("base64").is_some());
+    if let Some(filename) = text("filename").or_else(unnamed) {
         head.push_str(&format!("; filename=\"{}\"", quoted(filename)));
     }
     if let Some(kind) = text("contentType") {

@@ -126,6 +126,9 @@ pub(super) fn texts_of(what: &str, value: &Value) -> Result<Vec<(String, String)
 }
 
 #[cfg(test)]
+mod content_tests;
+
+#[cfg(test)]
 mod tests;
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! What an HTTP call gives: the body in base64, the decoded content, or the whole response.
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, PROXY_AUTHORIZATION};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, PROXY_AUTHORIZATION,
+    SET_COOKIE,
+};
 use windlass_proto::plan::HttpOutput;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
 use super::Attempt;
-use super::body::media_type;
+use super::body::{is_json, media_type};
 use super::redirect::Exchange;
+use crate::charset;
 use crate::exchange::{excerpt, shown};
 use crate::seal::{SHOWN, Seal};
 
@@ -51,7 +55,9 @@ impl Attempt<'_> {
         let mut detail =
             format!("{} {} answered {}", request.method, shown(&request.url), response.status);
         // Sealed before it is cut: half of a secret would not be recognised.
-        let body = self.seal.text(&String::from_utf8_lossy(&response.body));
+        let text = charset::text(&content_type(&response.headers), &response.body);
+        let text = text.unwrap_or_else(|_| String::from_utf8_lossy(&response.body).into_owned());
+        let body = self.seal.text(&text);
         let shown_body = excerpt(body.as_bytes());
         if !shown_body.is_empty() {
             detail.push_str(": ");
@@ -70,18 +76,21 @@ fn uri(done: &Exchange) -> String {
     url.to_string()
 }
 
-/// Headers as an object: repeated ones joined, credentials sealed.
+/// Headers as an object: repeated ones joined, but `set-cookie` a list; credentials sealed.
 fn headers(headers: &HeaderMap) -> Value {
     let mut members = Members::new();
     for name in headers.keys() {
+        let values = headers.get_all(name).iter();
+        let texts = values.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let value = if is_credential(name) {
-            SHOWN.to_owned()
+            Value::from(SHOWN)
+        } else if name == SET_COOKIE {
+            // A date in it has a comma, so it cannot be told from the next one once they are joined.
+            Value::array(texts.map(Value::from).collect())
         } else {
-            let values = headers.get_all(name).iter();
-            let texts = values.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
-            texts.collect::<Vec<_>>().join(", ")
+            Value::from(texts.collect::<Vec<_>>().join(", "))
         };
-        members.insert(name.as_str().into(), Value::from(value));
+        members.insert(name.as_str().into(), value);
     }
     Value::from(members)
 }
@@ -90,22 +99,45 @@ fn is_credential(name: &HeaderName) -> bool {
     name == AUTHORIZATION || name == PROXY_AUTHORIZATION
 }
 
+/// The `Content-Type`; empty where there is none.
+pub(crate) fn content_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()));
+    kind.unwrap_or_default().into_owned()
+}
+
+/// How a body is still encoded: what the client knows, it has decoded and taken out of the headers.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    let codings = codings.map(|it| String::from_utf8_lossy(it.as_bytes()).to_ascii_lowercase());
+    let codings: Vec<_> = codings.collect();
+    // `aws-chunked` is no encoding: S3 shows it of what was uploaded so.
+    let is_plain = |coding: &str| matches!(coding.trim(), "" | "identity" | "aws-chunked");
+    let is_encoded = codings.iter().flat_map(|it| it.split(',')).any(|it| !is_plain(it));
+    is_encoded.then(|| codings.join(", "))
+}
+
 /// The body by its content type: JSON as data, text as a string, anything else in base64; an empty
 /// body is null.
 fn content(headers: &HeaderMap, body: &[u8], seal: &mut Seal) -> Result<Value, Problem> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
-    let content_type =
-        headers.get(CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
-    let media = content_type.as_deref().map(media_type).unwrap_or_default();
-    if media == "application/json" || media.ends_with("+json") {
+    if let Some(coding) = coding(headers) {
+        let detail = format!(
+            "the response is encoded as {coding:?}, which was not asked for and cannot be decoded: \
+             `output: raw` gives the bytes"
+        );
+        return Err(Problem::new(Standard::Communication, detail));
+    }
+    let content_type = content_type(headers);
+    let media = media_type(&content_type);
+    if is_json(&media) {
         let broken = |why: String| {
-            let detail = format!("the response says that it is JSON, but it is {why}");
+            let detail = format!("the response says that it is JSON, but {why}");
             Problem::new(Standard::Communication, detail)
         };
-        let text = std::str::from_utf8(body).map_err(|_| broken("not UTF-8".to_owned()))?;
-        return Value::from_json(text).map_err(|error| broken(error.to_string()));
+        let text = charset::json(&content_type, body).map_err(&broken)?;
+        return Value::from_json(&text).map_err(|error| broken(error.to_string()));
     }
     let declared_text = media.starts_with("text/")
         || media.ends_with("+xml")
@@ -120,22 +152,16 @@ fn content(headers: &HeaderMap, body: &[u8], seal: &mut Seal) -> Result<Value, P
                 | "application/x-www-form-urlencoded"
         );
     if declared_text {
-        return Ok(Value::from(decode_text(content_type.as_deref().unwrap_or_default(), body)));
+        return charset::text(&content_type, body).map(Value::from).map_err(|why| {
+            let detail = format!(
+                "the response says that it is text, but {why}: `output: raw` gives the bytes"
+            );
+            Problem::new(Standard::Communication, detail)
+        });
     }
     // Nothing declared: text where it reads as text.
     match std::str::from_utf8(body) {
-        Ok(text) if media.is_empty() => Ok(Value::from(text)),
+        Ok(text) if media.is_empty() => Ok(Value::from(text.trim_start_matches('\u{feff}'))),
         _ => Ok(Value::from(seal.encoded(body))),
-    }
-}
-
-/// Text in UTF-8, or in Latin-1 where the content type says so.
-fn decode_text(content_type: &str, body: &[u8]) -> String {
-    let lower = content_type.to_ascii_lowercase();
-    let charset = lower.split("charset=").nth(1).unwrap_or_default();
-    let charset = charset.split(';').next().unwrap_or_default().trim().trim_matches('"');
-    match charset {
-        "iso-8859-1" | "latin1" => body.iter().map(|byte| char::from(*byte)).collect(),
-        _ => String::from_utf8_lossy(body).into_owned(),
     }
 }

@@ -1,8 +1,9 @@
 //! A whole exchange: authentication, one repeat where the server asks for it, redirects.
 
+use reqwest::cookie::{CookieStore as _, Jar};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION,
-    PROXY_AUTHORIZATION, WWW_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use reqwest::{Method, StatusCode};
 use windlass_proto::limits;
@@ -11,6 +12,7 @@ use windlass_proto::problem::{Problem, Standard};
 use super::Attempt;
 use crate::authentication::Authorization;
 use crate::exchange::{Request, Response, send, shown};
+use crate::http_client::Clients;
 
 /// The last request of an exchange and the response to it.
 pub(crate) struct Exchange {
@@ -24,12 +26,25 @@ impl Attempt<'_> {
     /// Sends `request`, authenticated, and follows redirects where `redirects` says so.
     pub(crate) async fn exchange(
         &mut self,
+        request: Request,
+        authorization: Option<Authorization>,
+        redirects: bool,
+    ) -> Result<Exchange, Problem> {
+        self.exchange_within(request, authorization, redirects, limits::RESPONSE_BYTES).await
+    }
+
+    /// [`Self::exchange`] of which the response has at most `most` bytes.
+    pub(crate) async fn exchange_within(
+        &mut self,
         mut request: Request,
         mut authorization: Option<Authorization>,
         redirects: bool,
+        most: usize,
     ) -> Result<Exchange, Problem> {
+        let mut cookies = Cookies::new(&request, most);
         for _ in 0..=limits::REDIRECTS {
-            let response = self.send_authorized(&mut request, authorization.as_mut()).await?;
+            let response =
+                self.send_authorized(&mut request, authorization.as_mut(), &mut cookies).await?;
             let Some(location) = redirects.then(|| location(&response)).flatten() else {
                 return Ok(Exchange { request, response, redirects });
             };
@@ -37,6 +52,7 @@ impl Attempt<'_> {
             self.redirect(&mut request, response.status, &location)?;
             if request.url.origin() != origin {
                 authorization = None;
+                cookies.own.clear();
                 self.drop_credentials(&mut request)?;
             }
         }
@@ -106,16 +122,16 @@ impl Attempt<'_> {
         &mut self,
         request: &mut Request,
         authorization: Option<&mut Authorization>,
+        cookies: &mut Cookies,
     ) -> Result<Response, Problem> {
-        let most = limits::RESPONSE_BYTES;
         let clients = &self.worker.clients;
         let Some(authorization) = authorization else {
-            return send(clients, request, most).await;
+            return cookies.send(clients, request).await;
         };
         if let Some(header) = authorization.header()? {
             request.headers.insert(AUTHORIZATION, header);
         }
-        let response = send(clients, request, most).await?;
+        let response = cookies.send(clients, request).await?;
         if response.status != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -124,7 +140,7 @@ impl Attempt<'_> {
         match self.answer(authorization, request, &challenges).await? {
             Some(header) => {
                 request.headers.insert(AUTHORIZATION, header);
-                let response = send(clients, request, most).await?;
+                let response = cookies.send(clients, request).await?;
                 if matches!(authorization, Authorization::Digest(_)) {
                     // The answer was good for this request only.
                     request.headers.remove(AUTHORIZATION);
@@ -137,6 +153,58 @@ impl Attempt<'_> {
                 Ok(response)
             }
             None => Ok(response),
+        }
+    }
+}
+
+/// The cookies of one exchange: what a server sets goes along with what the server, or the next one it
+/// redirects to, is asked then. They are forgotten with the exchange.
+struct Cookies {
+    /// What the author gave for the origin that was called.
+    own: Vec<String>,
+    set: Jar,
+    any_set: bool,
+    /// Bytes of a response.
+    most: usize,
+}
+
+impl Cookies {
+    fn new(request: &Request, most: usize) -> Self {
+        let own = request.headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
+        let own = own.flat_map(|it| it.split(';')).map(|it| it.trim().to_owned());
+        Self { own: own.collect(), set: Jar::default(), any_set: false, most }
+    }
+
+    async fn send(
+        &mut self,
+        clients: &Clients,
+        request: &mut Request,
+    ) -> Result<Response, Problem> {
+        if self.any_set {
+            self.write(request);
+        }
+        let response = send(clients, request, self.most).await?;
+        let mut set = response.headers.get_all(SET_COOKIE).iter().peekable();
+        if set.peek().is_some() {
+            self.set.set_cookies(&mut set, &request.url);
+            self.any_set = true;
+        }
+        Ok(response)
+    }
+
+    /// Puts those for the URL of `request` into it: one that was set replaces the author's.
+    fn write(&self, request: &mut Request) {
+        let set = self.set.cookies(&request.url);
+        let set = set.as_ref().and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let set: Vec<_> = set.split("; ").filter(|pair| !pair.is_empty()).collect();
+        let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        let own = self.own.iter().map(String::as_str);
+        let own = own.filter(|mine| !set.iter().any(|pair| name(pair) == name(mine)));
+        let all: Vec<_> = own.chain(set.iter().copied()).collect();
+        request.headers.remove(COOKIE);
+        if let Some(value) = HeaderValue::try_from(all.join("; ")).ok().filter(|it| !it.is_empty())
+        {
+            request.headers.insert(COOKIE, value);
         }
     }
 }

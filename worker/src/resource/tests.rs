@@ -1,11 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use windlass_proto::plan::{
     ExternalResource, FunctionCall, FunctionTarget, Kind, SchemaSource, Task,
 };
@@ -66,6 +69,33 @@ async fn a_document_is_fetched_once_while_it_is_fresh() {
     assert_eq!(count.load(Ordering::SeqCst), 1);
     let gone = worker(&format!("http://{server}/gone"), no_proxy());
     assert_eq!(kind_of(&perform(&gone, "{}").await.unwrap_err()), ("communication".into(), 410));
+}
+
+#[tokio::test]
+async fn documents_may_be_compressed_and_in_another_charset() {
+    let schema = r#"{"required":["é"]}"#;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(schema.as_bytes()).unwrap();
+    let zipped = encoder.finish().unwrap();
+    let latin: &[u8] = b"required: [ \"\xe9\" ]\n";
+    let marked = format!("\u{feff}{schema}");
+    let router = Router::new()
+        .route("/zipped", get(|| async { ([("content-encoding", "gzip")], zipped) }))
+        .route(
+            "/latin",
+            get(move || async move { ([("content-type", "text/yaml; charset=latin1")], latin) }),
+        )
+        .route("/marked", get(|| async { marked }))
+        .route("/broken", get(move || async move { latin }));
+    let server = serve(router).await;
+    for path in ["zipped", "latin", "marked"] {
+        let fetching = worker(&format!("http://{server}/{path}"), no_proxy());
+        assert_eq!(perform(&fetching, r#"{"é":1}"#).await, Ok(json(r#"{"é":1}"#)), "{path}");
+        let problem = perform(&fetching, "{}").await.unwrap_err();
+        assert_eq!(kind_of(&problem), ("validation".into(), 400), "{path}");
+    }
+    let problem = perform(&worker(&format!("http://{server}/broken"), no_proxy()), "{}").await;
+    assert!(problem.unwrap_err().detail.unwrap().contains("it is not UTF-8"));
 }
 
 #[tokio::test]

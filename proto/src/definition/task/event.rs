@@ -30,7 +30,14 @@ impl Decoder<'_> {
             }
         }
         self.string(kind?, "`type`")?;
-        self.data(with).map(Kind::Emit)
+        let mut template = self.data(with)?;
+        for name in ["source", "dataschema"] {
+            if let Some(text) = with.get(name).and_then(Node::as_str) {
+                let uri = self.uri_template(with.get(name)?, text)?;
+                template = template.with_uri(name, uri);
+            }
+        }
+        Some(Kind::Emit(template))
     }
 
     pub(super) fn listen(&mut self, node: &Node, position: Position<'_>) -> Option<Kind> {

@@ -47,7 +47,8 @@ impl Decoder<'_> {
     pub(in crate::definition) fn raised_error(&mut self, node: &Node) -> Option<Raise> {
         let what = "an error";
         self.closed(node, what, &["type", "status", "instance", "title", "detail"])?;
-        let kind = self.required(node, "type", what).and_then(|node| self.uri(node, "`type`"));
+        let kind =
+            self.required(node, "type", what).and_then(|node| self.error_type(node, "`type`"));
         let status = self.required(node, "status", what).and_then(|node| self.status(node));
         let title = self.text_template_at(node, "title");
         let detail = self.text_template_at(node, "detail");

@@ -315,6 +315,31 @@ const CASES: &[(&str, &str, &str)] = &[
         "do:\n  - a: { if: §'type == \"order\"', set: { x: 1 } }\n",
         "`type` is compared with a text",
     ),
+    (
+        "WL0420",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: 'http://a/{x}/{user§ name}${ .y }' } }\n",
+        "` ` cannot stand here in the name `user name`",
+    ),
+    (
+        "WL0420",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: { uri: 'http://a/?q={§\"a\":1}' } } }\n",
+        "`\"` cannot stand here",
+    ),
+    (
+        "WL0420",
+        "do:\n  - a: { emit: { event: { with: { type: t, source: '/a/{x§:0}' } } } }\n",
+        "`:0` is no prefix",
+    ),
+    (
+        "WL0420",
+        "do:\n  - a: { emit: { event: { with: { type: t, source: /a, dataschema: 'http://a/§{x' } } } }\n",
+        "`{` is not closed",
+    ),
+    (
+        "WL0420",
+        "do:\n  - a: { call: openapi, with: { operationId: o, document: { endpoint: 'http://a/{§!x}' } } }\n",
+        "RFC 6570 gives the operator `!` no meaning",
+    ),
 ];
 
 /// Codes that other tests of this module or of `text` and `deviations` give.

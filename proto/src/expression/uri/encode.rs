@@ -23,7 +23,7 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Where to append what the author wrote, or a template expanded to.
+    /// Where to append what the author wrote.
     pub(super) fn literal(&mut self) -> &mut String {
         &mut self.uri
     }
@@ -33,6 +33,17 @@ impl Assembly {
         let start = self.uri.len();
         self.uri.push_str(text);
         self.data.push(start..self.uri.len());
+    }
+
+    /// Appends what `expand` does, as data that is encoded.
+    pub(super) fn expanded<E>(
+        &mut self,
+        expand: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.uri.len();
+        expand(&mut self.uri)?;
+        self.data.push(start..self.uri.len());
+        Ok(())
     }
 
     /// Appends data, encoded when the authority is complete.

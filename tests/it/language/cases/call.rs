@@ -18,6 +18,12 @@ pub(super) fn cases() -> Vec<Case> {
             json!({"path": "echo", "x": "a/b c"}),
             json!("x=a%2Fb%20c&none="),
         ),
+        gives(
+            "uri-templates-have-operators-and-modifiers",
+            "do:\n  - a: { call: http, with: { method: get, endpoint: 'BASE{/path}{?x,none,tags*}{&x:1}' }, output: { as: .query } }",
+            json!({"path": "echo", "x": "a/b c", "tags": ["p", "q"]}),
+            json!("x=a%2Fb%20c&tags=p&tags=q&x=a"),
+        ),
         fails(
             "uri-templates-take-no-objects",
             "do:\n  - a: { call: http, with: { method: get, endpoint: 'BASE/{path}' } }",

@@ -7,6 +7,12 @@ use super::super::{Case, fails, gives};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         gives(
+            "emit-expands-its-source-and-dataschema",
+            "do:\n  - a: { emit: { event: { with: { type: com.example.x, source: '/shops/{shop}', dataschema: 'http://h/${ .n }{?v}', subject: '{shop}' } } }, output: { as: '[.source, .dataschema, .subject]' } }",
+            json!({"shop": "a b", "n": 1, "v": 2}),
+            json!(["/shops/a%20b", "http://h/1?v=2", "{shop}"]),
+        ),
+        gives(
             "emit-fills-in-what-is-missing",
             "do:\n  - a: { emit: { event: { with: { type: com.example.x, data: { n: '${ .n }' } } } }, output: { as: '[.type, .data.n, .specversion, (.id | length > 0), (.source | length > 0), (.time | type)]' } }",
             json!({"n": 1}),

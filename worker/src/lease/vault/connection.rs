@@ -46,6 +46,11 @@ impl Connection {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+            // Secrets are few bytes, and a decoder would leave them in its memory.
+            .no_gzip()
+            .no_deflate()
+            .no_brotli()
+            .no_zstd()
             // A token must not follow a redirect, nor go through whatever proxy there is for calls.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

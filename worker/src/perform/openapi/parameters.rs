@@ -13,7 +13,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
-impl Parameter<'_> {
+impl Parameter {
     /// True when the elements of an array are separate parameters of one name.
     pub(super) fn repeats(&self) -> bool {
         self.explode && self.style == "form"
@@ -21,7 +21,7 @@ impl Parameter<'_> {
 
     /// What stands between the elements of an array.
     fn separator(&self) -> &'static str {
-        match self.style {
+        match &*self.style {
             "spaceDelimited" => " ",
             "pipeDelimited" => "|",
             "tabDelimited" => "\t",
@@ -62,13 +62,13 @@ impl Parameter<'_> {
 }
 
 /// The value in the place of `{name}`, encoded.
-pub(super) fn in_path(parameter: &Parameter<'_>, value: &Value) -> String {
+pub(super) fn in_path(parameter: &Parameter, value: &Value) -> String {
     let parts = parameter.parts(value, true);
-    match parameter.style {
+    match &*parameter.style {
         "label" if parameter.explode => format!(".{}", parts.join(".")),
         "label" => format!(".{}", parts.join(",")),
         "matrix" => {
-            let name = encoded(parameter.name);
+            let name = encoded(&parameter.name);
             match (parameter.explode, value) {
                 (true, Value::Object(_)) => parts.iter().map(|part| format!(";{part}")).collect(),
                 (true, _) => parts.iter().map(|part| format!(";{name}={part}")).collect(),
@@ -80,15 +80,15 @@ pub(super) fn in_path(parameter: &Parameter<'_>, value: &Value) -> String {
 }
 
 /// Appends the value's `name=value` pairs, encoded.
-pub(super) fn in_query(parameter: &Parameter<'_>, value: &Value, query: &mut Vec<String>) {
-    let name = encoded(parameter.name);
+pub(super) fn in_query(parameter: &Parameter, value: &Value, query: &mut Vec<String>) {
+    let name = encoded(&parameter.name);
     let parts = parameter.parts(value, true);
-    match (parameter.style, value) {
+    match (&*parameter.style, value) {
         _ if parameter.json => query.push(format!("{name}={}", parts.join(""))),
-        ("deepObject", Value::Object(_)) => {
-            for (key, value) in value.as_object().into_iter().flatten() {
-                query.push(format!("{name}[{}]={}", encoded(key), encoded(&value.to_text())));
-            }
+        ("deepObject", Value::Object(_) | Value::Array(_)) => {
+            deep(&name, value, &encoded, &mut |name, value| {
+                query.push(format!("{name}={}", encoded(&value)));
+            });
         }
         ("form", Value::Object(_)) if parameter.explode => query.extend(parts),
         ("form", Value::Array(_)) if parameter.explode => {
@@ -98,8 +98,32 @@ pub(super) fn in_query(parameter: &Parameter<'_>, value: &Value, query: &mut Vec
     }
 }
 
+/// Shows the texts inside of `value` to `each`, with names such as `name[key][0]`. What the specification
+/// leaves open, objects in objects and lists, is written as most who use the style do.
+pub(super) fn deep(
+    name: &str,
+    value: &Value,
+    encode: &dyn Fn(&str) -> String,
+    each: &mut dyn FnMut(&str, String),
+) {
+    match value {
+        Value::Null => {}
+        Value::Object(_) => {
+            for (key, value) in value.as_object().into_iter().flatten() {
+                deep(&format!("{name}[{}]", encode(key)), value, encode, each);
+            }
+        }
+        Value::Array(_) => {
+            for (index, value) in value.as_array().unwrap_or_default().iter().enumerate() {
+                deep(&format!("{name}[{index}]"), value, encode, each);
+            }
+        }
+        text => each(name, text.to_text()),
+    }
+}
+
 /// The separator as it may stand in a URL: a comma is allowed there.
-fn encoded_separator(parameter: &Parameter<'_>) -> String {
+fn encoded_separator(parameter: &Parameter) -> String {
     match parameter.separator() {
         "," => ",".to_owned(),
         other => encoded(other),

@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value as Json;
 use windlass_proto::limits::{API_REQUEST_MS, CONNECT_TIMEOUT_MS};
 
-use crate::code::{NOT_UNDERSTOOD, UNREACHABLE};
+use crate::code::{BROKEN_OFF, NOT_UNDERSTOOD, UNREACHABLE};
 use crate::error::CliError;
 use crate::options::Remote;
 
@@ -90,7 +90,7 @@ impl Client {
     pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, CliError> {
         let response = request.send().await.map_err(|error| {
             let detail = format!("{}: {}{}", self.base, chain(&error), self.advice(&error));
-            CliError::coded(&UNREACHABLE, &detail)
+            CliError::coded(if error.is_connect() { &UNREACHABLE } else { &BROKEN_OFF }, &detail)
         })?;
         if response.status().is_success() {
             return Ok(response);
@@ -126,7 +126,7 @@ async fn read(response: Response) -> Result<Json, CliError> {
 async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     while let Some(chunk) =
-        response.chunk().await.map_err(|error| CliError::coded(&UNREACHABLE, &chain(&error)))?
+        response.chunk().await.map_err(|error| CliError::coded(&BROKEN_OFF, &chain(&error)))?
     {
         if bytes.len() + chunk.len() > limit {
             let detail = format!("the answer is more than {limit} bytes");

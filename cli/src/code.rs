@@ -20,9 +20,29 @@ pub(crate) const UNREACHABLE: Code = Code {
     code: "WL0701",
     status: 503,
     title: "The server does not answer",
-    explanation: "No connection to the server could be made, or it broke off. `windlass dev` \
-                  starts one at http://127.0.0.1:7400; --url or WINDLASS_URL name another. What was \
-                  asked for may have happened: repeat a start with the same --idempotency-key.",
+    explanation: "No connection to the server could be made. `windlass dev` starts one at \
+                  http://127.0.0.1:7400; --url or WINDLASS_URL name another.",
+};
+
+/// A request was sent and not answered.
+pub(crate) const BROKEN_OFF: Code = Code {
+    code: "WL0712",
+    status: 503,
+    title: "The connection broke off",
+    explanation: "The server was reached and did not answer to the end: it was stopped, or the \
+                  network in between was. What was asked for may have happened: repeat a start with \
+                  the same --idempotency-key, and look before repeating anything else.",
+};
+
+/// `--wait` was over, or the server gone for too long.
+pub(crate) const STILL_OPEN: Code = Code {
+    code: "WL0713",
+    status: 408,
+    title: "Not known to have ended",
+    explanation: "The command stopped waiting for an instance that goes on, with exit code 3: the \
+                  time given by --wait was over, or the server did not come back. `detail` has the \
+                  id. `windlass watch ID` follows it to its end, `windlass show ID` shows where it \
+                  stands, `windlass cancel ID` ends it.",
 };
 
 /// The instance was cancelled.
@@ -128,8 +148,10 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 11] = [
+const ALL: [&Code; 13] = [
     &UNREACHABLE,
+    &BROKEN_OFF,
+    &STILL_OPEN,
     &CANCELLED,
     &TIMED_OUT,
     &NOT_UNDERSTOOD,

@@ -13,6 +13,7 @@ mod descriptors;
 mod embedded;
 mod error;
 mod input;
+mod instance;
 mod key;
 mod log;
 mod memory;

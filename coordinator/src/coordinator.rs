@@ -1,5 +1,6 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
+mod begin;
 mod handle;
 mod operate;
 mod retention;
@@ -218,6 +219,16 @@ pub enum CoordinatorError {
     /// The input does not fit the workflow's `input.schema`.
     #[error("the input is refused: {0}")]
     InvalidInput(Problem),
+    /// The id or key of a start belongs to an earlier one, which was another.
+    #[error("{id} is an instance of {workflow}, started with {other}")]
+    OtherStart {
+        /// The instance.
+        id: InstanceId,
+        /// What is other about it.
+        other: &'static str,
+        /// What it runs.
+        workflow: WorkflowId,
+    },
     /// The instance is not in a state that allows this.
     #[error("instance {id} is {status:?}: {action} is not possible")]
     Conflict {

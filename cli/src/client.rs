@@ -138,7 +138,7 @@ async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError
 }
 
 /// The message of an error and of what is behind it; the outermost alone says little.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

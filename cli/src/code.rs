@@ -108,10 +108,22 @@ pub(crate) const VAULT_REFUSED: Code = Code {
     status: 502,
     title: "The store of secrets refuses",
     explanation: "`windlass secret setup` or `windlass secret check` could not do all it wanted: \
-                  `detail` says what the store refused, or that it does not answer. VAULT_TOKEN must \
+                  `detail` says what the store refused. VAULT_TOKEN must \
                   be allowed to enable auth methods and engines and to write policies, roles and \
                   groups (setup), or to read metadata (check). What setup did stays: run it again when \
                   the cause is mended.",
+};
+
+/// The store of secrets does not answer.
+pub(crate) const VAULT_UNREACHABLE: Code = Code {
+    code: "WL0714",
+    status: 503,
+    title: "The store of secrets does not answer",
+    explanation: "`windlass secret setup` or `windlass secret check` reached no Vault or OpenBao: \
+                  nothing listens at the address, the name is not known, the certificate is not \
+                  trusted (`ca-file` under [vault]), or another server answers. `detail` says which. \
+                  --address, VAULT_ADDR or the configuration names the address. Nothing was refused, \
+                  so VAULT_TOKEN is not what is missing.",
 };
 
 /// Not all of a damaged journal could be saved.
@@ -148,7 +160,7 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 13] = [
+const ALL: [&Code; 14] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -161,6 +173,7 @@ const ALL: [&Code; 13] = [
     &BENCH_FAILED,
     &JOURNAL_FAILED,
     &VAULT_REFUSED,
+    &VAULT_UNREACHABLE,
     &SECRET_MISSING,
 ];
 

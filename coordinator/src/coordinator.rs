@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
-use windlass_proto::id::{Digest, InstanceId, WorkflowId};
+use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
 use windlass_proto::limits::SUSPENSIONS;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
@@ -164,7 +164,7 @@ pub struct OpenTask {
     pub reference: Arc<str>,
     /// Name.
     pub name: Arc<str>,
-    /// `dispatched`, `waiting for time`, `waiting for events`, `retrying`, …
+    /// `dispatched to a worker`, `waiting for time`, `waiting for events`, …
     pub state: String,
     /// Since when.
     pub since: Timestamp,
@@ -172,6 +172,9 @@ pub struct OpenTask {
     pub until: Option<Timestamp>,
     /// Which try of the enclosing `try` this is, from 1.
     pub attempt: u32,
+    /// The visit, and which sending of it to a worker, where it was sent to one.
+    #[serde(skip)]
+    pub sent: Option<(FrameId, u32)>,
 }
 
 /// One line of an instance's history.

@@ -10,6 +10,7 @@ mod rogue;
 mod size;
 mod tls;
 mod trust;
+mod whereabouts;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;

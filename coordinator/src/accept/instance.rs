@@ -101,7 +101,9 @@ pub(super) async fn show(
     State(api): State<Api>,
     OfInstance(id): OfInstance,
 ) -> Result<Json<Instance>, ApiProblem> {
-    Ok(Json(api.coordinator.show(id).await?.into()))
+    let mut view = api.coordinator.show(id).await?;
+    api.coordinator.locate(&mut view).await;
+    Ok(Json(view.into()))
 }
 
 /// Tells how an instance ended.

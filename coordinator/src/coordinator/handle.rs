@@ -9,11 +9,12 @@ use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
+use windlass_proto::wire::AssignmentKey;
 
 use super::runtime::Runtime;
 use super::{
-    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryEntry, InstanceView, Options,
-    Outcome, Outside, WorkflowRef,
+    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryEntry, InstanceView, OpenTask,
+    Options, Outcome, Outside, WorkflowRef,
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
@@ -169,6 +170,28 @@ impl Coordinator {
         let (reply, view) = oneshot::channel();
         let view = self.ask(id, Message::Show { instance: id, reply }, view).await?;
         view.map(|it| *it).ok_or(CoordinatorError::UnknownInstance(id))
+    }
+
+    /// Says of the open tasks of an instance which worker has each, or what each waits for. What the
+    /// fleet does not tell stays as it is.
+    pub async fn locate(&self, view: &mut InstanceView) {
+        let (instance, partition) = (view.id, self.partition(view.id));
+        let sent = |task: &OpenTask| {
+            let (frame, delivery) = task.sent?;
+            // Whose it was does not tell one from another.
+            Some(AssignmentKey { instance, frame, delivery, partition, epoch: 0 })
+        };
+        let keys: Vec<_> = view.open.iter().filter_map(sent).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let found = self.runtime.links.whereabouts(keys).await;
+        let sent = view.open.iter_mut().filter(|it| it.sent.is_some());
+        for (task, whereabouts) in sent.zip(found) {
+            if let Some(whereabouts) = whereabouts {
+                task.state = whereabouts.to_string();
+            }
+        }
     }
 
     /// Instances, newest first.

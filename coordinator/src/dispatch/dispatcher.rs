@@ -19,6 +19,7 @@
 mod adrift;
 mod attention;
 mod roster;
+mod whereabouts;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use adrift::{Adrift, Drifting};
 use attention::{Attention, Judgement};
 use roster::Member;
 pub use roster::{Profile, WorkerView};
+pub use whereabouts::Whereabouts;
 
 /// Something to do for who keeps the sessions.
 #[derive(Debug)]
@@ -45,8 +47,21 @@ pub enum Order {
     /// Tell the partition that a delivery will not be answered; the flag says whether its worker may
     /// have died of it.
     Lost(AssignmentKey, bool),
-    /// Forget a session.
-    Dismiss(SessionId),
+    /// Forget a session, which has ended for this reason.
+    Dismiss(SessionId, Departure),
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// Its worker said that it ends.
+    Goodbye,
+    /// Its worker was not heard for a lease.
+    Silent,
+    /// Its worker has another session.
+    Replaced,
+    /// The coordinator ends.
+    Closing,
 }
 
 /// An assignment at a worker.
@@ -166,7 +181,7 @@ impl Dispatcher {
         let Some(member) = self.members.get_mut(&session) else { return };
         member.hear(beat, now);
         if beat.goodbye {
-            return self.dismiss(session, false, orders);
+            return self.dismiss(session, Departure::Goodbye, false, orders);
         }
         for held in &beat.held {
             self.holds(session, held, proofs, orders);
@@ -176,7 +191,9 @@ impl Dispatcher {
             let held = beat.held.iter().map(|it| &it.key).collect();
             let dropped = self.adrift.dropped_by(&identity, &held);
             orders.extend(dropped.into_iter().map(|key| Order::Lost(key, false)));
-            former.into_iter().for_each(|id| self.dismiss(id, false, orders));
+            for id in former {
+                self.dismiss(id, Departure::Replaced, false, orders);
+            }
         }
         self.turn(session);
     }
@@ -272,12 +289,14 @@ impl Dispatcher {
             self.members.iter().filter(|(_, it)| silent(it)).map(|(id, _)| *id).collect();
         for session in silent {
             match judgement {
-                Judgement::Nobody => self.dismiss(session, false, orders),
+                Judgement::Nobody => self.dismiss(session, Departure::Silent, false, orders),
                 Judgement::Each { blame } => {
                     let died = blame && !self.asks(session);
-                    self.dismiss(session, died, orders);
+                    self.dismiss(session, Departure::Silent, died, orders);
                 }
-                Judgement::Together { heard: true, .. } => self.dismiss(session, false, orders),
+                Judgement::Together { heard: true, .. } => {
+                    self.dismiss(session, Departure::Silent, false, orders);
+                }
                 Judgement::Together { heard: false, suspect } => {
                     let suspect = suspect && !self.asks(session);
                     self.abandon(session, suspect, now, orders);
@@ -417,7 +436,7 @@ impl Dispatcher {
     }
 
     /// Ends a session; `died` when its worker may have died of what it held.
-    fn dismiss(&mut self, session: SessionId, died: bool, orders: &mut Vec<Order>) {
+    fn dismiss(&mut self, session: SessionId, why: Departure, died: bool, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get_mut(&session) else { return };
         for key in std::mem::take(&mut member.flights) {
             // Whether it had arrived is not known: what kills at once is never seen in a beat.
@@ -425,7 +444,7 @@ impl Dispatcher {
             self.lose(&key, died && sent, orders);
         }
         self.members.remove(&session);
-        orders.push(Order::Dismiss(session));
+        orders.push(Order::Dismiss(session, why));
     }
 
     /// Ends a session of a worker that cannot be heard, and neither can any other: what it was sent is
@@ -450,7 +469,7 @@ impl Dispatcher {
             self.adrift.insert(key, drifting);
         }
         self.members.remove(&session);
-        orders.push(Order::Dismiss(session));
+        orders.push(Order::Dismiss(session, Departure::Silent));
     }
 
     /// A worker may have room again.
@@ -462,6 +481,12 @@ impl Dispatcher {
             member.in_turns = true;
             self.turns.push_back(session);
         }
+    }
+
+    /// True for a worker that is registered, in whatever session.
+    #[must_use]
+    pub fn has(&self, identity: &str) -> bool {
+        self.members.values().any(|it| &*it.profile.identity == identity)
     }
 
     /// True for a session that is known.

@@ -134,7 +134,10 @@ fn note(sender: &watch::Sender<Link>, event: &Event) {
             sender.send_modify(|link| *link = Link { up: true, times: link.times + 1 });
             tracing::info!("connected to NATS");
         }
-        Event::Disconnected | Event::Closed => {
+        // This side has let go of the connection: the process ends in order.
+        Event::Closed => sender.send_modify(|link| link.up = false),
+        Event::Draining => {}
+        Event::Disconnected => {
             sender.send_modify(|link| link.up = false);
             tracing::warn!("the connection to NATS is gone; trying again until it is back");
         }

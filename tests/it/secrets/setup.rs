@@ -6,6 +6,7 @@ use tokio::process::Command;
 use super::house::{House, Wishes};
 use crate::support::bao::Bao;
 use crate::support::command::{Output, windlass, windlass_under};
+use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, within};
 use crate::support::{paths, tools};
 
@@ -32,6 +33,16 @@ async fn a_setup_that_is_done_again_changes_only_what_differs() {
     let apply = ["secret", "setup", "vault", "--apply", "--address", &address];
     let refused = windlass_under(&[("VAULT_TOKEN", "s.nobody")], &apply).await.exits(1);
     assert!(refused.stderr.contains("WL0710") && refused.stderr.contains("403"), "{refused:?}");
+
+    // What is not there refuses nothing, and what is no Vault neither.
+    let other = Stub::http(|_| Reply::Text(404, "<html>no such page</html>".to_owned())).await;
+    for (address, what) in [("http://127.0.0.1:1", "onnection refused"), (&other.url(""), "404")] {
+        let apply = ["secret", "setup", "vault", "--apply", "--address", address];
+        let unreached = windlass_under(&[("VAULT_TOKEN", "s.nobody")], &apply).await.exits(1);
+        let said = &unreached.stderr;
+        assert!(said.contains("WL0714") && said.contains(what), "{unreached:?}");
+        assert!(said.contains(address.trim_end_matches('/')), "{unreached:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

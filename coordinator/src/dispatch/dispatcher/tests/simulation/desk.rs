@@ -147,7 +147,7 @@ impl Desk {
                     self.say(session, Said::Cancel(key), arrives);
                 }
                 Order::Lost(key, blamed) => self.lost(&key, blamed),
-                Order::Dismiss(session) => {
+                Order::Dismiss(session, _) => {
                     if let Some((worker, _)) = self.lines.remove(&session) {
                         self.ways[worker].down.send(Down::Gone(session), arrives);
                     }

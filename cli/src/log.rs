@@ -6,8 +6,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// What is logged unless `WINDLASS_LOG` says otherwise: warnings, and which workers come and go.
-const USUAL: &str = "warn,windlass_coordinator::fleet=info";
+/// What is logged unless `WINDLASS_LOG` says otherwise: warnings, which workers come and go, and what
+/// workflows log.
+const USUAL: &str = "warn,windlass_coordinator::fleet=info,windlass_worker::perform::function=info";
 
 /// Starts logging; `WINDLASS_LOG=info` or `windlass_worker=debug` shows more than warnings.
 pub(crate) fn start() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::command::{windlass, windlass_in};
+use crate::support::command::{windlass, windlass_in, windlass_under};
 use crate::support::dev::Dev;
 use crate::support::paths;
 use crate::support::stub::{Reply, Stub};
@@ -12,6 +12,36 @@ async fn output_of(name: &str, more: &[&str]) -> Value {
     let file = paths::example(name).display().to_string();
     let arguments: Vec<&str> = ["run", &file].iter().chain(more).copied().collect();
     windlass(&arguments).await.exits(0).json()
+}
+
+#[tokio::test]
+async fn all_are_strict() {
+    let mut found = Vec::new();
+    let mut folders = vec![paths::root().join("examples")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "yaml") {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(found.len() > 10, "{found:?}");
+    let arguments: Vec<_> = ["validate", "--strict"].into_iter().map(str::to_owned).collect();
+    let output = windlass(&[arguments, found].concat()).await.exits(0);
+    assert!(!output.stderr.contains("warning"), "{output:?}");
+}
+
+#[tokio::test]
+async fn what_hello_logs_is_seen() {
+    let hello = paths::example("hello.yaml").display().to_string();
+    let output = windlass(&["run", &hello, "--input", r#"{"name": "Ada"}"#]).await.exits(0);
+    assert_eq!(output.json(), json!({"greeting": "Hello, Ada!"}), "alone on standard output");
+    assert_eq!(output.stderr.matches("Hello, Ada!").count(), 1, "{output:?}");
+    let quiet = windlass_under(&[("WINDLASS_LOG", "warn")], &["run", &hello]).await.exits(0);
+    assert!(!quiet.stderr.contains("Hello"), "{quiet:?}");
 }
 
 #[tokio::test]

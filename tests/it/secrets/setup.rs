@@ -45,6 +45,29 @@ async fn a_setup_that_is_done_again_changes_only_what_differs() {
     }
 }
 
+#[tokio::test]
+async fn the_script_works_in_the_namespace_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets.toml");
+    let script = async |namespace: &str| {
+        let text = format!(
+            "store = \"vault\"\n[vault]\naddress = \"http://127.0.0.1:8200\"\n{namespace}\
+             [vault.auth]\nmethod = \"jwt\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        windlass(&["secret", "setup", "vault", "--secrets-config", &file]).await.exits(0).stdout
+    };
+    let without = script("").await;
+    assert!(!without.contains("NAMESPACE"), "{without}");
+    let within = script("namespace = \"team a/it's\"\n").await;
+    // Up to its first command, and then what that would see.
+    let first = within.find("\"$VAULT\"").unwrap();
+    let set = within[..first].to_owned() + "printf '%s|%s' \"$VAULT_NAMESPACE\" \"$BAO_NAMESPACE\"";
+    let said = Command::new("sh").args(["-c", &set]).output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "team a/it's|team a/it's", "{within}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_makes_what_the_command_makes() {
     let bao = Bao::start().await;

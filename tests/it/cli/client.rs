@@ -136,7 +136,7 @@ async fn serve(folder: &Path, port: u16) -> Process {
 async fn waits_go_on_over_a_restart_of_the_server() {
     let (folder, path) = file(definition(
         "waits",
-        "  - a: { listen: { to: { one: { with: { type: go } } } }, output: { as: gone } }",
+        "  - a: { listen: { to: { one: { with: { type: go } } } }, output: { as: '${ \"gone\" }' } }",
     ));
     let port = ports::free();
     let url = format!("http://127.0.0.1:{port}");

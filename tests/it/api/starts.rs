@@ -101,6 +101,30 @@ async fn another_start_under_an_id_or_key_is_no_repeat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_generated_client_can_deploy() {
+    let dev = Dev::start().await;
+    let described = dev.api.get("/openapi.json").await.ok();
+    let content = |path: &str, method: &str| {
+        let body = &described["paths"][path][method]["requestBody"];
+        assert_eq!(body["required"], true, "{path}");
+        body["content"].clone()
+    };
+    let definition = content("/v1/workflows", "post");
+    assert_eq!(definition["application/json"]["schema"]["type"], "object", "{definition}");
+    assert_eq!(definition["application/yaml"]["schema"]["type"], "string", "{definition}");
+    let example = &definition["application/json"]["example"];
+    let deployed = dev.api.post("/v1/workflows", example).await.ok();
+    assert_eq!(deployed["changed"], true, "{deployed}");
+
+    let policy = content("/v1/secrets/policy", "put");
+    let text = policy["application/toml"]["example"].as_str().unwrap();
+    for kind in policy.as_object().unwrap().keys() {
+        let request = dev.api.request(Method::PUT, "/v1/secrets/policy").body(text.to_owned());
+        Api::send(request.header("content-type", kind)).await.unwrap().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_priority_is_kept_with_the_instance_and_given_to_its_children() {
     let mut dev = Dev::start().await;
     let child = dev.api.deploy(&long()).await;

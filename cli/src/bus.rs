@@ -9,7 +9,7 @@ use windlass_worker::fleet::bus::BusOptions;
 #[derive(clap::Args)]
 #[command(next_help_heading = "NATS")]
 pub(crate) struct Nats {
-    /// The servers, separated by commas [env: WINDLASS_NATS] [default: nats://127.0.0.1:4222]
+    /// The servers, separated by commas: nats://, tls://, ws:// or wss:// [env: WINDLASS_NATS] [default: nats://127.0.0.1:4222]
     // Not by clap's own means: a URL with a password was taken out of the environment.
     #[arg(long = "nats", value_name = "URL")]
     url: Option<String>,
@@ -25,6 +25,10 @@ pub(crate) struct Nats {
     /// Trust the certificates in a PEM file; connections must be encrypted then
     #[arg(long, env = "WINDLASS_NATS_CA", value_name = "FILE")]
     nats_ca: Option<PathBuf>,
+    /// Begin with the handshake of TLS: for servers with `handshake_first`
+    #[arg(long, env = "WINDLASS_NATS_TLS_FIRST",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    nats_tls_first: bool,
     /// The certificate to show, PEM
     #[arg(long, env = "WINDLASS_NATS_CERT", value_name = "FILE", requires = "nats_key")]
     nats_cert: Option<PathBuf>,
@@ -47,6 +51,7 @@ impl Nats {
             credentials: self.nats_creds.clone(),
             nkey: self.nats_nkey.clone(),
             ca: self.nats_ca.clone(),
+            tls_first: self.nats_tls_first,
             identity: self.nats_cert.clone().zip(self.nats_key.clone()),
         }
     }

@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value as Json;
 use windlass_proto::limits::{API_REQUEST_MS, CONNECT_TIMEOUT_MS};
 
-use crate::code::{NOT_UNDERSTOOD, UNREACHABLE};
+use crate::code::{BROKEN_OFF, NOT_UNDERSTOOD, UNREACHABLE};
 use crate::error::CliError;
 use crate::exact;
 use crate::options::Remote;
@@ -91,7 +91,7 @@ impl Client {
     pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, CliError> {
         let response = request.send().await.map_err(|error| {
             let detail = format!("{}: {}{}", self.base, chain(&error), self.advice(&error));
-            CliError::coded(&UNREACHABLE, &detail)
+            CliError::coded(if error.is_connect() { &UNREACHABLE } else { &BROKEN_OFF }, &detail)
         })?;
         if response.status().is_success() {
             return Ok(response);
@@ -129,7 +129,7 @@ async fn read(response: Response) -> Result<Json, CliError> {
 async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     while let Some(chunk) =
-        response.chunk().await.map_err(|error| CliError::coded(&UNREACHABLE, &chain(&error)))?
+        response.chunk().await.map_err(|error| CliError::coded(&BROKEN_OFF, &chain(&error)))?
     {
         if bytes.len() + chunk.len() > limit {
             let detail = format!("the answer is more than {limit} bytes");
@@ -141,7 +141,7 @@ async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError
 }
 
 /// The message of an error and of what is behind it; the outermost alone says little.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -20,9 +20,29 @@ pub(crate) const UNREACHABLE: Code = Code {
     code: "WL0701",
     status: 503,
     title: "The server does not answer",
-    explanation: "No connection to the server could be made, or it broke off. `windlass dev` \
-                  starts one at http://127.0.0.1:7400; --url or WINDLASS_URL name another. What was \
-                  asked for may have happened: repeat a start with the same --idempotency-key.",
+    explanation: "No connection to the server could be made. `windlass dev` starts one at \
+                  http://127.0.0.1:7400; --url or WINDLASS_URL name another.",
+};
+
+/// A request was sent and not answered.
+pub(crate) const BROKEN_OFF: Code = Code {
+    code: "WL0712",
+    status: 503,
+    title: "The connection broke off",
+    explanation: "The server was reached and did not answer to the end: it was stopped, or the \
+                  network in between was. What was asked for may have happened: repeat a start with \
+                  the same --idempotency-key, and look before repeating anything else.",
+};
+
+/// `--wait` was over, or the server gone for too long.
+pub(crate) const STILL_OPEN: Code = Code {
+    code: "WL0713",
+    status: 408,
+    title: "Not known to have ended",
+    explanation: "The command stopped waiting for an instance that goes on, with exit code 3: the \
+                  time given by --wait was over, or the server did not come back. `detail` has the \
+                  id. `windlass watch ID` follows it to its end, `windlass show ID` shows where it \
+                  stands, `windlass cancel ID` ends it.",
 };
 
 /// The instance was cancelled.
@@ -88,10 +108,22 @@ pub(crate) const VAULT_REFUSED: Code = Code {
     status: 502,
     title: "The store of secrets refuses",
     explanation: "`windlass secret setup` or `windlass secret check` could not do all it wanted: \
-                  `detail` says what the store refused, or that it does not answer. VAULT_TOKEN must \
+                  `detail` says what the store refused. VAULT_TOKEN must \
                   be allowed to enable auth methods and engines and to write policies, roles and \
                   groups (setup), or to read metadata (check). What setup did stays: run it again when \
                   the cause is mended.",
+};
+
+/// The store of secrets does not answer.
+pub(crate) const VAULT_UNREACHABLE: Code = Code {
+    code: "WL0714",
+    status: 503,
+    title: "The store of secrets does not answer",
+    explanation: "`windlass secret setup` or `windlass secret check` reached no Vault or OpenBao: \
+                  nothing listens at the address, the name is not known, the certificate is not \
+                  trusted (`ca-file` under [vault]), or another server answers. `detail` says which. \
+                  --address, VAULT_ADDR or the configuration names the address. Nothing was refused, \
+                  so VAULT_TOKEN is not what is missing.",
 };
 
 /// Not all of a damaged journal could be saved.
@@ -128,8 +160,10 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 11] = [
+const ALL: [&Code; 14] = [
     &UNREACHABLE,
+    &BROKEN_OFF,
+    &STILL_OPEN,
     &CANCELLED,
     &TIMED_OUT,
     &NOT_UNDERSTOOD,
@@ -139,6 +173,7 @@ const ALL: [&Code; 11] = [
     &BENCH_FAILED,
     &JOURNAL_FAILED,
     &VAULT_REFUSED,
+    &VAULT_UNREACHABLE,
     &SECRET_MISSING,
 ];
 

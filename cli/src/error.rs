@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use windlass_coordinator::accept::ApiProblem;
+use windlass_coordinator::accept::{ApiProblem, code as api};
 use windlass_coordinator::coordinator::CoordinatorError;
 
-use crate::code::Code;
+use crate::code::{BROKEN_OFF, Code, STILL_OPEN, UNREACHABLE};
 use crate::output;
 
 /// Why a command did not do what was asked.
@@ -17,6 +17,8 @@ pub(crate) enum CliError {
     Definition,
     /// The workflow faulted or was cancelled, or a server refused: a problem document. Exit code 1.
     Problem(Box<serde_json::Value>),
+    /// What was waited for is not over, or may not be. Exit code 3.
+    Open(Box<serde_json::Value>),
     /// Interrupted at once. Exit code 130, as shells have it.
     Interrupted,
 }
@@ -24,13 +26,30 @@ pub(crate) enum CliError {
 impl CliError {
     /// A failure of the command itself.
     pub(crate) fn coded(code: &Code, detail: &str) -> Self {
-        Self::Problem(Box::new(serde_json::json!({
-            "type": format!("urn:windlass:problem:{}", code.code),
-            "status": code.status,
-            "title": code.title,
-            "detail": detail,
-            "code": code.code,
-        })))
+        Self::Problem(Box::new(document(code, detail)))
+    }
+
+    /// The command stopped waiting for an instance, which goes on.
+    pub(crate) fn open(detail: &str) -> Self {
+        Self::Open(Box::new(document(&STILL_OPEN, detail)))
+    }
+
+    /// True when the same request may be answered in a moment: the connection could not be made or
+    /// broke off, the server is being restarted, or it was too busy to answer in time.
+    pub(crate) fn passes(&self) -> bool {
+        let Self::Problem(problem) = self else { return false };
+        let passing = [
+            UNREACHABLE.code,
+            BROKEN_OFF.code,
+            api::Code::Stopping.code(),
+            api::Code::TimedOut.code(),
+        ];
+        problem["code"].as_str().is_some_and(|it| passing.contains(&it))
+    }
+
+    /// True when no connection could be made, so that nothing can have come of the request.
+    pub(crate) fn never_sent(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem["code"] == UNREACHABLE.code)
     }
 
     /// Tells people on standard error, and the shell by the exit code.
@@ -45,9 +64,24 @@ impl CliError {
                 output::problem(&problem);
                 ExitCode::from(1)
             }
+            Self::Open(problem) => {
+                output::problem(&problem);
+                ExitCode::from(3)
+            }
             Self::Interrupted => ExitCode::from(130),
         }
     }
+}
+
+/// A failure of the command as a problem document.
+fn document(code: &Code, detail: &str) -> serde_json::Value {
+    serde_json::json!({
+        "type": format!("urn:windlass:problem:{}", code.code),
+        "status": code.status,
+        "title": code.title,
+        "detail": detail,
+        "code": code.code,
+    })
 }
 
 impl From<CoordinatorError> for CliError {

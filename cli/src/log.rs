@@ -6,13 +6,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
+/// What is logged unless `WINDLASS_LOG` says otherwise: warnings, which workers come and go, and what
+/// workflows log.
+const USUAL: &str = "warn,windlass_coordinator::fleet=info,windlass_worker::perform::function=info";
+
 /// Starts logging; `WINDLASS_LOG=info` or `windlass_worker=debug` shows more than warnings.
 pub(crate) fn start() {
     let directives = std::env::var("WINDLASS_LOG").unwrap_or_default();
-    let chosen = if directives.is_empty() { "warn" } else { &directives };
+    let chosen = if directives.is_empty() { USUAL } else { &directives };
     let filter = EnvFilter::try_new(chosen).unwrap_or_else(|error| {
         crate::output::message(&format!("WINDLASS_LOG is ignored: {error}"));
-        EnvFilter::new("warn")
+        EnvFilter::new(USUAL)
     });
     let lines = fmt::layer()
         .with_writer(std::io::stderr)

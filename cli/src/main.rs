@@ -14,6 +14,7 @@ mod embedded;
 mod error;
 mod exact;
 mod input;
+mod instance;
 mod key;
 mod log;
 mod memory;

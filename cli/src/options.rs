@@ -14,8 +14,19 @@ use crate::error::CliError;
 #[derive(Args)]
 pub(crate) struct Remote {
     /// The server's URL
-    #[arg(long, env = "WINDLASS_URL", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    #[arg(long, env = URL_VARIABLE, default_value = LOCAL_URL, value_name = "URL")]
     pub(crate) url: String,
+}
+
+/// The variable that names the server.
+const URL_VARIABLE: &str = "WINDLASS_URL";
+
+/// Where `windlass dev` and `windlass coordinator` listen unless told.
+const LOCAL_URL: &str = "http://127.0.0.1:7400";
+
+/// The server of commands that are told none.
+pub(crate) fn usual_url() -> String {
+    std::env::var(URL_VARIABLE).unwrap_or_else(|_| LOCAL_URL.to_owned())
 }
 
 /// What to do with a damaged journal.

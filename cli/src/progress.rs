@@ -120,6 +120,7 @@ mod tests {
             since: Timestamp(0),
             until: None,
             attempt: 1,
+            sent: None,
         };
         assert_eq!(describe(&task), "a : dispatched");
         task.attempt = 2;

@@ -1,5 +1,6 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
+mod begin;
 mod handle;
 mod operate;
 mod retention;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
-use windlass_proto::id::{Digest, InstanceId, WorkflowId};
+use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
 use windlass_proto::limits::SUSPENSIONS;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
@@ -165,7 +166,7 @@ pub struct OpenTask {
     pub reference: Arc<str>,
     /// Name.
     pub name: Arc<str>,
-    /// `dispatched`, `waiting for time`, `waiting for events`, `retrying`, …
+    /// `dispatched to a worker`, `waiting for time`, `waiting for events`, …
     pub state: String,
     /// Since when.
     pub since: Timestamp,
@@ -173,6 +174,9 @@ pub struct OpenTask {
     pub until: Option<Timestamp>,
     /// Which try of the enclosing `try` this is, from 1.
     pub attempt: u32,
+    /// The visit, and which sending of it to a worker, where it was sent to one.
+    #[serde(skip)]
+    pub sent: Option<(FrameId, u32)>,
 }
 
 /// One line of an instance's history.
@@ -220,6 +224,16 @@ pub enum CoordinatorError {
     /// The input does not fit the workflow's `input.schema`.
     #[error("the input is refused: {0}")]
     InvalidInput(Problem),
+    /// The id or key of a start belongs to an earlier one, which was another.
+    #[error("{id} is an instance of {workflow}, started with {other}")]
+    OtherStart {
+        /// The instance.
+        id: InstanceId,
+        /// What is other about it.
+        other: &'static str,
+        /// What it runs.
+        workflow: WorkflowId,
+    },
     /// The instance is not in a state that allows this.
     #[error("instance {id} is {status:?}: {action} is not possible")]
     Conflict {

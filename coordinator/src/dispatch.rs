@@ -17,6 +17,7 @@ use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::problem::Problem;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
+pub use self::dispatcher::Whereabouts;
 use crate::engine::Input;
 use crate::fleet::FleetView;
 pub use crate::partition::Verdict;
@@ -56,6 +57,12 @@ pub trait Queue: Send + Sync + 'static {
     /// time.
     fn view(&self) -> BoxFuture<'_, Option<FleetView>> {
         Box::pin(async { None })
+    }
+
+    /// Where assignments are, in the order of `keys`; nothing of those that are not known, and no
+    /// answer at all where the worker is in this process or the fleet does not answer in time.
+    fn whereabouts(&self, _keys: Vec<AssignmentKey>) -> BoxFuture<'_, Vec<Option<Whereabouts>>> {
+        Box::pin(async { Vec::new() })
     }
 
     /// Tells the workers that this coordinator ends, so that they look for the next one at once.

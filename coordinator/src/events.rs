@@ -61,6 +61,8 @@ pub struct EventOptions {
     pub replicas: u8,
     /// What is told of workflows.
     pub lifecycle: Level,
+    /// The JetStream domain that has the streams; none for that of the servers themselves.
+    pub domain: Option<String>,
 }
 
 /// Events over the bus.
@@ -85,12 +87,15 @@ impl Events {
     /// Opens the way: streams are made and looked after from now on. Work is done on `runtime`.
     #[must_use]
     pub fn open(bus: &Bus, options: EventOptions, runtime: &Handle) -> Self {
-        let EventOptions { prefix, origin, replicas, lifecycle } = options;
+        let EventOptions { prefix, origin, replicas, lifecycle, domain } = options;
         let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
-        let context = jetstream::ContextBuilder::new()
-            .timeout(patience)
-            .backpressure_on_inflight(true)
-            .build(bus.client.clone());
+        let builder = jetstream::ContextBuilder::new().timeout(patience);
+        let builder = builder.backpressure_on_inflight(true);
+        let client = bus.client.clone();
+        let context = match domain {
+            Some(domain) => builder.domain(domain).build(client),
+            None => builder.build(client),
+        };
         let (keeper, watch) = Keeper::new(bus.clone(), context.clone(), &prefix, replicas);
         runtime.spawn(keeper.run());
         let reach = Reach {

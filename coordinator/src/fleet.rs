@@ -30,7 +30,7 @@ pub use counts::Totals;
 
 use crate::catalog::Catalog;
 use crate::dispatch::census::Census;
-use crate::dispatch::dispatcher::{Depths, WorkerView};
+use crate::dispatch::dispatcher::{Depths, Whereabouts, WorkerView};
 use crate::dispatch::{Queue, Reporter, Verdict};
 use crate::secrets::{Granter, Secrets};
 use desk::{Command, Desk, Rooms};
@@ -143,6 +143,16 @@ impl Queue for Fleet {
             self.tell(Command::View(reply));
             let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
             tokio::time::timeout(patience, view).await.ok()?.ok()
+        })
+    }
+
+    fn whereabouts(&self, keys: Vec<AssignmentKey>) -> BoxFuture<'_, Vec<Option<Whereabouts>>> {
+        Box::pin(async move {
+            let (reply, found) = oneshot::channel();
+            self.tell(Command::Whereabouts(keys, reply));
+            let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
+            let found = tokio::time::timeout(patience, found).await;
+            found.ok().and_then(Result::ok).unwrap_or_default()
         })
     }
 

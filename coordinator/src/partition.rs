@@ -38,7 +38,7 @@ pub use batch::Batch;
 pub(crate) use events::identity;
 pub use filters::Filters;
 pub use message::{
-    Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
+    Done, Earlier, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
 pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
 pub(crate) use quarantine::reason;

@@ -63,6 +63,12 @@ fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
             since: frame.started_at,
             until,
             attempt: attempt(instance, *id),
+            sent: match frame.body {
+                Body::Dispatched { delivery } | Body::Evaluating { delivery, .. } => {
+                    Some((*id, delivery))
+                }
+                _ => None,
+            },
         });
     }
     open

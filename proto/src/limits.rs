@@ -223,6 +223,13 @@ pub const API_WAIT_MS: u64 = 60_000;
 /// Milliseconds one API request may take in all: the longest wait, and time to read and answer.
 pub const API_REQUEST_MS: u64 = 75_000;
 
+/// Milliseconds that a command without a deadline looks for a server that it has lost: longer than a
+/// restart that reads a large journal.
+pub const API_RECONNECT_MS: u64 = 300_000;
+
+/// Milliseconds between two looks for a server at most: a person at a terminal sees it come back.
+pub const API_RECONNECT_PAUSE_MS: u64 = 2_000;
+
 /// API requests handled at once, without those that wait, watch or operate; past it the answer is 429,
 /// while memory still has room.
 pub const API_REQUESTS: usize = 1_024;

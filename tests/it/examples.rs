@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::command::{windlass, windlass_in};
+use crate::support::command::{windlass, windlass_in, windlass_under};
 use crate::support::dev::Dev;
 use crate::support::paths;
 use crate::support::stub::{Reply, Stub};
@@ -12,6 +12,16 @@ async fn output_of(name: &str, more: &[&str]) -> Value {
     let file = paths::example(name).display().to_string();
     let arguments: Vec<&str> = ["run", &file].iter().chain(more).copied().collect();
     windlass(&arguments).await.exits(0).json()
+}
+
+#[tokio::test]
+async fn what_hello_logs_is_seen() {
+    let hello = paths::example("hello.yaml").display().to_string();
+    let output = windlass(&["run", &hello, "--input", r#"{"name": "Ada"}"#]).await.exits(0);
+    assert_eq!(output.json(), json!({"greeting": "Hello, Ada!"}), "alone on standard output");
+    assert_eq!(output.stderr.matches("Hello, Ada!").count(), 1, "{output:?}");
+    let quiet = windlass_under(&[("WINDLASS_LOG", "warn")], &["run", &hello]).await.exits(0);
+    assert!(!quiet.stderr.contains("Hello"), "{quiet:?}");
 }
 
 #[tokio::test]
@@ -93,7 +103,7 @@ async fn every_example_says_what_it_does_and_validates() {
     let mut files = paths::files(&paths::root().join("examples"));
     files.retain(|it| it.extension().is_some_and(|it| it == "yaml"));
     assert!(files.len() >= 13, "only {} examples", files.len());
-    let mut arguments = vec!["validate".to_owned()];
+    let mut arguments = vec!["validate".to_owned(), "--strict".to_owned()];
     for file in &files {
         let text = std::fs::read_to_string(file).unwrap();
         let first = text.lines().next().unwrap();
@@ -102,11 +112,9 @@ async fn every_example_says_what_it_does_and_validates() {
         arguments.push(file.display().to_string());
     }
     let output = windlass(&arguments).await.exits(0);
-    // The examples about secrets show the spelling of other runtimes, which is worth a warning; so are
-    // functions of workers that are not there.
+    // Functions of workers that are not there are worth a warning.
     let places = output.stderr.lines().filter_map(|it| it.trim().strip_prefix("--> "));
-    let odd: Vec<&str> =
-        places.filter(|it| !it.contains("/examples/secret-") && !it.contains("-worker/")).collect();
+    let odd: Vec<&str> = places.filter(|it| !it.contains("-worker/")).collect();
     assert!(odd.is_empty(), "warnings at {odd:?}: {}", output.stderr);
 }
 

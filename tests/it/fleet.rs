@@ -10,6 +10,8 @@ mod rogue;
 mod size;
 mod tls;
 mod trust;
+mod variants;
+mod whereabouts;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;

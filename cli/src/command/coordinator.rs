@@ -101,6 +101,19 @@ struct EventArgs {
     #[arg(long, env = "WINDLASS_NATS_REPLICAS", default_value_t = 1, value_name = "NUMBER",
         value_parser = clap::value_parser!(u8).range(1..=i64::from(limits::STREAM_REPLICAS)))]
     nats_replicas: u8,
+    /// The JetStream domain that has the streams: where the servers are leaf nodes without JetStream of
+    /// their own, that of their hub
+    #[arg(long, env = "WINDLASS_NATS_DOMAIN", value_name = "NAME", value_parser = domain)]
+    nats_domain: Option<String>,
+}
+
+/// The name of a JetStream domain: one token of a subject.
+fn domain(text: &str) -> Result<String, String> {
+    let plain = |it: char| !it.is_whitespace() && !".*>".contains(it);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("a domain is one word without `.`, `*` and `>`".to_owned()),
+    }
 }
 
 /// Where a coordinator keeps what makes it this one.
@@ -155,6 +168,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         origin: key.name(),
         replicas: args.events.nats_replicas,
         lifecycle: args.events.lifecycle,
+        domain: args.events.nats_domain,
     };
     let fleet = FleetOptions {
         prefix: args.nats.bus.clone(),

@@ -19,7 +19,7 @@ use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, Remote, WorkerOptions, duration, told};
+use crate::options::{JournalOptions, Remote, WorkerOptions, duration, told, usual_url};
 use crate::secrets::SecretArgs;
 use crate::{input, output, progress, signal};
 
@@ -50,11 +50,11 @@ pub(crate) struct Args {
     /// Cancel when it takes longer
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
-    /// Run it on the server at this URL, and on its workers
-    #[arg(long, value_name = "URL", group = "place", num_args = 0..=1,
-        default_missing_value = "http://127.0.0.1:7400", require_equals = true,
+    /// Run it on the server at this URL, and on its workers; without a URL at WINDLASS_URL, or at
+    /// http://127.0.0.1:7400
+    #[arg(long, value_name = "URL", group = "place", num_args = 0..=1, require_equals = true,
         conflicts_with_all = ["data_dir", "secrets", "secrets_file", "resolve", "ca_files"])]
-    remote: Option<String>,
+    remote: Option<Option<String>>,
     #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
@@ -83,6 +83,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     };
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
     if let Some(url) = args.remote {
+        let url = url.unwrap_or_else(usual_url);
         let definitions = std::iter::once(main).chain(with).collect();
         return remote::run(&Remote { url }, definitions, value, id, args.timeout).await;
     }

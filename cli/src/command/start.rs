@@ -1,15 +1,12 @@
 //! `windlass start`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
-use serde_json::{Value as Json, json};
-use windlass_proto::limits::API_WAIT_MS;
-use windlass_proto::value::Value;
+use serde_json::json;
 
 use crate::client::Client;
-use crate::code::CANCELLED;
 use crate::error::CliError;
+use crate::instance::{self, Begun, Body};
 use crate::options::{Remote, duration, label};
 use crate::{input, output};
 
@@ -24,7 +21,7 @@ pub(crate) struct Args {
     /// The input: JSON, @FILE, or - for standard input
     #[arg(long, value_name = "JSON")]
     input: Option<String>,
-    /// Wait for the end, at most so long; faulted or cancelled then give exit code 1
+    /// Wait for the end, at most so long; faulted or cancelled then give exit code 1, not ended 3
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
     /// Makes repeats of this command start one instance only
@@ -66,15 +63,6 @@ fn workflow(text: &str) -> Result<Workflow, String> {
     }
 }
 
-/// The request; the input apart, since serde's values would round its large numbers.
-#[derive(serde::Serialize)]
-struct Body {
-    #[serde(flatten)]
-    body: Json,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    input: Option<Value>,
-}
-
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
@@ -89,77 +77,27 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     if let Some(priority) = args.priority {
         body["priority"] = priority.into();
     }
-    // Read before the request: the clock of the wait starts with it.
-    let deadline = args.wait.map(|wait| Instant::now() + wait);
-    let mut request =
-        client.request(Method::POST, &["v1", "instances"]).json(&Body { body, input });
-    if let Some(wait) = args.wait {
-        request = request.query(&[("wait", slice(wait))]);
-    }
-    if let Some(key) = args.idempotency_key {
-        request = request.header("Idempotency-Key", key);
-    }
-    let (status, mut answer) = client.send(request).await?;
-    if answer["repeated"] == true {
+    let body = Body { body, input };
+    let key = args.idempotency_key.as_deref();
+    let (begun, answer) = instance::run(&client, body, key, args.wait).await?;
+    if begun == Begun::Before {
         output::message("an earlier request had started it");
-    }
-    if let (StatusCode::ACCEPTED, Some(deadline)) = (status, deadline) {
-        follow(&client, &mut answer, Some(deadline)).await?;
     }
     output::json(&answer);
     // Without a wait it is the start that succeeded, whatever became of an earlier one.
-    if deadline.is_some() { ended(&answer) } else { Ok(()) }
-}
-
-/// Waits on, as one request waits a bounded time only; without a deadline, until the end.
-pub(super) async fn follow(
-    client: &Client,
-    answer: &mut Json,
-    deadline: Option<Instant>,
-) -> Result<(), CliError> {
-    let id = answer["id"].as_str().unwrap_or_default().to_owned();
-    loop {
-        let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
-        let rest = left.unwrap_or(Duration::MAX);
-        if rest.is_zero() {
-            return Ok(());
-        }
-        let path = ["v1", "instances", &id, "output"];
-        let request = client.request(Method::GET, &path).query(&[("wait", slice(rest))]);
-        let (status, standing) = client.send(request).await?;
-        if let (Some(answer), Json::Object(standing)) = (answer.as_object_mut(), standing) {
-            answer.extend(standing);
-        }
-        if status == StatusCode::OK {
-            return Ok(());
-        }
+    let Some(wait) = args.wait else { return Ok(()) };
+    if instance::is_final(&answer) {
+        return instance::ended(&answer);
     }
-}
-
-/// One request's share of a wait.
-fn slice(wait: Duration) -> String {
-    format!("{}ms", wait.min(Duration::from_millis(API_WAIT_MS)).as_millis())
-}
-
-/// True for an instance that has ended.
-pub(super) fn is_final(standing: &Json) -> bool {
-    matches!(standing["status"].as_str(), Some("completed" | "faulted" | "cancelled"))
-}
-
-/// Exit code 1 for an instance that ended without output.
-pub(super) fn ended(standing: &Json) -> Result<(), CliError> {
-    match standing["status"].as_str() {
-        Some("faulted") => Err(CliError::Problem(Box::new(standing["error"].clone()))),
-        Some("cancelled") => Err(CliError::coded(&CANCELLED, "the instance was cancelled")),
-        _ => Ok(()),
-    }
+    let (id, status) = (&answer["id"], &answer["status"]);
+    let (id, status) = (id.as_str().unwrap_or_default(), status.as_str().unwrap_or("open"));
+    let detail = format!("instance {id} had not ended after {wait:?} ({status}); it goes on");
+    Err(CliError::open(&detail))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{ended, slice, workflow};
+    use super::workflow;
 
     #[test]
     fn workflows_are_named_by_namespace_name_and_version() {
@@ -170,15 +108,5 @@ mod tests {
         for text in ["order", "/order", "shop/", "a/b/c", "a/b:", ""] {
             assert!(workflow(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn waits_are_sliced_and_ends_judged() {
-        assert_eq!(slice(Duration::from_secs(3600)), "60000ms");
-        assert_eq!(slice(Duration::from_millis(5)), "5ms");
-        assert!(ended(&serde_json::json!({"status": "completed"})).is_ok());
-        assert!(ended(&serde_json::json!({"status": "waiting"})).is_ok());
-        assert!(ended(&serde_json::json!({"status": "faulted", "error": {}})).is_err());
-        assert!(ended(&serde_json::json!({"status": "cancelled"})).is_err());
     }
 }

@@ -7,11 +7,11 @@ use serde_json::Value as Json;
 use windlass_proto::limits::{API_KEEP_ALIVE_MS, PAYLOAD_BYTES};
 
 use super::history::row;
-use super::start::ended;
 use crate::client::Client;
 use crate::code::{NOT_UNDERSTOOD, UNREACHABLE};
 use crate::error::CliError;
 use crate::exact;
+use crate::instance::ended;
 use crate::options::Remote;
 use crate::output::{self, Format};
 

@@ -63,7 +63,7 @@ codes! {
     /// The instance is in another state.
     Conflict = "WL0505", 409, "Not possible in this state",
         "The instance is in a status that does not allow the action: an ended instance can be \
-         neither cancelled, suspended nor resumed, and only a suspended one can be resumed. Look at \
+         neither suspended nor resumed, nor cancelled unless it is cancelled already, and only a suspended one can be resumed. Look at \
          it with `windlass show ID`. The same goes for workflows and namespaces, which `windlass \
          suspend --list` shows. With all it has started, only an instance can be cancelled that no \
          other one has started.";
@@ -161,6 +161,13 @@ codes! {
          by requests nor by other instances, which wait. `windlass suspend --list` shows what is \
          suspended; `windlass resume --workflow NAMESPACE/NAME` or `--namespace NAMESPACE` lets it \
          go on.";
+    /// An id or key belongs to another start.
+    OtherStart = "WL0526", 409, "The id belongs to another start",
+        "An instance has this id, or was started with this `Idempotency-Key`, and runs another \
+         workflow or has another input, so the request is no repeat of that start. Nothing was \
+         started. Take another id or key for another piece of work; for the same one, send what was \
+         sent first: `windlass show ID` has its input. A version counts where the request names \
+         one. `windlass run --id NAME` makes the id from the name.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "The journal cannot be read or written",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -14,7 +14,7 @@ use super::code::Code;
 use super::payload::{Payload, check_depth, value};
 use super::problem::{ApiProblem, ProblemBody};
 use super::state::Api;
-use crate::events::envelope;
+use crate::events::envelope::{self, Binary};
 
 /// What became of the events of a request.
 #[derive(Serialize, ToSchema)]
@@ -30,7 +30,8 @@ pub(super) struct EventsAccepted {
 ///
 /// Takes the structured mode (`application/cloudevents+json`), batches
 /// (`application/cloudevents-batch+json`) and the binary mode (`ce-` headers). Answers once every
-/// consumption is durable. An event with the source and id of an earlier one is a repeat.
+/// consumption is durable. An event with the source and id of an earlier one is a repeat, whatever its
+/// `time` says. In binary mode, JSON that is a string without its quotes is taken as text.
 #[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "publishEvents",
     request_body(content = Object, content_type = "application/cloudevents+json",
         description = "One event; an array of at most 1000 as a batch",
@@ -44,7 +45,8 @@ pub(super) async fn publish(
     State(api): State<Api>,
     payload: Payload,
 ) -> Result<(StatusCode, Json<EventsAccepted>), ApiProblem> {
-    let events = read(&payload.headers, &payload.media_type(), &payload.bytes)?;
+    let (events, unquoted) = read(&payload.headers, &payload.media_type(), &payload.bytes)?;
+    api.metrics.unquoted(unquoted);
     drop(payload);
     let mut answer = EventsAccepted { accepted: 0, consumed: 0 };
     for event in events {
@@ -55,12 +57,14 @@ pub(super) async fn publish(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// All events of a request, or none when one of them is wrong.
+/// All events of a request, or none when one of them is wrong; and whether its data was a JSON string
+/// without its quotes.
 fn read(
     headers: &HeaderMap,
     media_type: &str,
     bytes: &[u8],
-) -> Result<Vec<CloudEvent>, ApiProblem> {
+) -> Result<(Vec<CloudEvent>, bool), ApiProblem> {
+    let mut unquoted = false;
     let values = if media_type == "application/cloudevents-batch+json" {
         let Value::Array(batch) = value(bytes)? else {
             return Err(ApiProblem::new(Code::NotACloudEvent, "a batch must be an array"));
@@ -69,7 +73,9 @@ fn read(
     } else if media_type == "application/cloudevents+json" {
         vec![value(bytes)?]
     } else if headers.contains_key("ce-specversion") || headers.contains_key("ce-id") {
-        vec![binary(headers, media_type, bytes)?]
+        let binary = binary(headers, media_type, bytes)?;
+        unquoted = binary.unquoted;
+        vec![binary.value]
     } else if media_type == "application/json" {
         vec![value(bytes)?]
     } else {
@@ -82,7 +88,8 @@ fn read(
         let detail = format!("the batch has more than {API_EVENT_BATCH} events");
         return Err(ApiProblem::new(Code::TooLarge, detail));
     }
-    values.into_iter().map(|value| checked(check_depth(value)?)).collect()
+    let events = values.into_iter().map(|value| checked(check_depth(value)?));
+    Ok((events.collect::<Result<_, _>>()?, unquoted))
 }
 
 fn checked(value: Value) -> Result<CloudEvent, ApiProblem> {
@@ -91,7 +98,7 @@ fn checked(value: Value) -> Result<CloudEvent, ApiProblem> {
 }
 
 /// The binary mode: attributes in `ce-` headers, data in the body.
-fn binary(headers: &HeaderMap, media_type: &str, bytes: &[u8]) -> Result<Value, ApiProblem> {
+fn binary(headers: &HeaderMap, media_type: &str, bytes: &[u8]) -> Result<Binary, ApiProblem> {
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     envelope::binary(headers, media_type, bytes)
         .map_err(|problem| ApiProblem::new(Code::NotACloudEvent, problem))
@@ -102,7 +109,17 @@ fn binary(headers: &HeaderMap, media_type: &str, bytes: &[u8]) -> Result<Value, 
 mod tests {
     use axum::http::HeaderMap;
 
-    use super::{Code, read};
+    use windlass_proto::cloudevent::CloudEvent;
+
+    use super::{ApiProblem, Code};
+
+    fn read(
+        headers: &HeaderMap,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Vec<CloudEvent>, ApiProblem> {
+        super::read(headers, media_type, bytes).map(|it| it.0)
+    }
 
     const EVENT: &str = r#"{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"a":1}}"#;
 

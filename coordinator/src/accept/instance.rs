@@ -101,7 +101,9 @@ pub(super) async fn show(
     State(api): State<Api>,
     OfInstance(id): OfInstance,
 ) -> Result<Json<Instance>, ApiProblem> {
-    Ok(Json(api.coordinator.show(id).await?.into()))
+    let mut view = api.coordinator.show(id).await?;
+    api.coordinator.locate(&mut view).await;
+    Ok(Json(view.into()))
 }
 
 /// Tells how an instance ended.
@@ -154,13 +156,14 @@ impl CancelRequest {
 
 /// Cancels an instance.
 ///
-/// Answers once that is durable; tasks under way on workers are told to stop.
+/// Answers once that is durable; tasks under way on workers are told to stop. One that is cancelled
+/// already is answered as it stands.
 #[utoipa::path(post, path = "/v1/instances/{id}/cancel", tag = "instances", operation_id = "cancelInstance",
     params(("id" = String, Path, description = "The instance's id")),
     request_body(content = Option<CancelRequest>),
     responses((status = 200, description = "Where it stands now", body = Standing),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
-        (status = 409, description = "It has ended already (WL0505)", body = ProblemBody)))]
+        (status = 409, description = "It has completed or faulted already (WL0505)", body = ProblemBody)))]
 pub(super) async fn cancel(
     State(api): State<Api>,
     OfInstance(id): OfInstance,

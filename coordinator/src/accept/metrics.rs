@@ -27,6 +27,7 @@ pub(super) struct Metrics {
     starts: AtomicU64,
     repeats: AtomicU64,
     events: AtomicU64,
+    unquoted: AtomicU64,
 }
 
 impl Metrics {
@@ -37,6 +38,7 @@ impl Metrics {
             starts: AtomicU64::new(0),
             repeats: AtomicU64::new(0),
             events: AtomicU64::new(0),
+            unquoted: AtomicU64::new(0),
         }
     }
 
@@ -57,6 +59,11 @@ impl Metrics {
     /// Counts accepted events.
     pub(super) fn event(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event whose data was a JSON string without its quotes.
+    pub(super) fn unquoted(&self, unquoted: bool) {
+        self.unquoted.fetch_add(u64::from(unquoted), Ordering::Relaxed);
     }
 
     /// The Prometheus text format.
@@ -85,6 +92,8 @@ impl Metrics {
         text.single("windlass_starts_repeated_total", "counter", help, count(&self.repeats));
         let help = "Events accepted through the API.";
         text.single("windlass_events_total", "counter", help, count(&self.events));
+        let help = "Events through the API whose data was a JSON string without its quotes.";
+        text.single("windlass_events_unquoted_total", "counter", help, count(&self.unquoted));
         text
     }
 }

@@ -133,6 +133,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::InvalidInput(problem) => {
                 Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }
             }
+            CoordinatorError::OtherStart { .. } => Self::new(Code::OtherStart, detail),
             CoordinatorError::Suspended(_) => Self::new(Code::Suspended, detail),
             CoordinatorError::Already { .. }
             | CoordinatorError::NotARoot { .. }

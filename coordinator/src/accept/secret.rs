@@ -117,9 +117,9 @@ pub(super) async fn policy(State(api): State<Api>) -> Response {
 /// since its text was read.
 #[utoipa::path(put, path = "/v1/secrets/policy", tag = "secrets", operation_id = "setSecretPolicy",
     params(("If-Match" = Option<String>, Header, description = "The `ETag` of the policy to replace")),
-    request_body(content = String, content_type = "application/toml",
-        description = "The policy, at most 1 MiB",
-        example = "[[allow]]\nnamespace = \"acme\"\nworkflow = \"orders*\"\nsecrets = [\"api-key\", \"db-*\"]\n"),
+    request_body(description = "The policy, at most 1 MiB", content(
+        (String = "application/toml", example = "[[allow]]\nnamespace = \"acme\"\nworkflow = \"orders*\"\nsecrets = [\"api-key\", \"db-*\"]\n"),
+        (String = "text/plain"))),
     responses(
         (status = 200, description = "Replaced", body = PolicySet),
         (status = 400, description = "Not a policy (WL0519)", body = ProblemBody),

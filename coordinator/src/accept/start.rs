@@ -78,8 +78,9 @@ pub(super) struct StartResponse {
 /// Starts an instance.
 ///
 /// Answers once the start is durable: 202 with the id, or, with `wait`, 200 with the outcome when
-/// it came in time. When too many wait, who has waited longest is told 202 before its time. A repeat, by `Idempotency-Key` or by `id`, starts nothing and answers for the
-/// instance that exists, with `repeated` true.
+/// it came in time. When too many wait, who has waited longest is told 202 before its time. A repeat,
+/// by `Idempotency-Key` or by `id`, starts nothing and answers for the instance that exists, with
+/// `repeated` true; with another workflow or input it is refused.
 #[utoipa::path(post, path = "/v1/instances", tag = "instances", operation_id = "startInstance", request_body = StartRequest,
     params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
             example = "30s"),
@@ -90,6 +91,8 @@ pub(super) struct StartResponse {
         (status = 200, description = "Started and ended", body = StartResponse),
         (status = 400, description = "Body or input refused (WL0504, WL0510)", body = ProblemBody),
         (status = 404, description = "No such workflow (WL0502)", body = ProblemBody),
+        (status = 409, description = "The id or key belongs to another start (WL0526), or starts \
+            are suspended (WL0525)", body = ProblemBody),
         (status = 413, description = "Too large (WL0507)", body = ProblemBody),
         (status = 429, description = "Too much work (WL0506); see `Retry-After`",
             body = ProblemBody)))]

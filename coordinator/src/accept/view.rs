@@ -194,7 +194,8 @@ pub struct OpenTask {
     pub reference: String,
     /// Its name.
     pub name: String,
-    /// What it does: `dispatched`, `waiting for time`, `waiting for events`, `retrying`, …
+    /// What it does: `waiting for time`, `waiting for events`, `at worker w-1`, `waiting for a worker
+    /// (there is none in pool gpu)`, …
     pub state: String,
     /// Since when, in RFC 3339.
     pub since: String,

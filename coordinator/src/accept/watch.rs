@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
@@ -23,7 +23,8 @@ use crate::coordinator::CoordinatorError;
 ///
 /// Every history entry comes as one event: `id` is its sequence number, `event` what happened,
 /// `data` the entry. The last event is `end`, with where the instance stands as data; close the
-/// connection then. After a break, `Last-Event-ID` continues behind the last entry seen.
+/// connection then. After a break, `Last-Event-ID` continues behind the last entry seen; whoever has
+/// seen `end` and asks again, as an EventSource does by itself, is told by a 204 that nothing follows.
 #[utoipa::path(get, path = "/v1/instances/{id}/watch", tag = "instances", operation_id = "watchInstance",
     params(("id" = String, Path, description = "The instance's id"),
         ("from" = Option<u64>, Query, description = "First sequence number, by default 0"),
@@ -31,6 +32,7 @@ use crate::coordinator::CoordinatorError;
     responses((status = 200, description = "A stream of events", body = String,
             content_type = "text/event-stream",
             example = "id: 3\nevent: task.completed\ndata: {\"sequence\":3}\n\n"),
+        (status = 204, description = "The `end` was seen before: nothing follows"),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
         (status = 429, description = "Too many watch (WL0506)", body = ProblemBody)))]
 pub(super) async fn watch(
@@ -41,12 +43,19 @@ pub(super) async fn watch(
 ) -> Result<Response, ApiProblem> {
     let from = query.parsed("from", str::parse::<u64>)?.unwrap_or(0);
     query.finish()?;
-    let from = last_event_id(&headers)?.map_or(from, |last| last.saturating_add(1));
+    let last = last_event_id(&headers)?;
+    let from = last.map_or(from, |last| last.saturating_add(1));
     let permit = api.watchers.take().ok_or_else(|| {
         ApiProblem::overloaded("too many clients watch instances", Duration::from_secs(5))
     })?;
     // An unknown instance is a 404, not a stream that ends at once.
-    api.coordinator.show(id).await?;
+    let head = api.coordinator.show(id).await?.head;
+    // Beyond all entries there is the `end` alone.
+    if let (Some(last), true) = (last, head.status.is_final())
+        && api.coordinator.history(id, last, 1).await?.is_empty()
+    {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let watch =
         Watch { api, id, next: from, pending: VecDeque::new(), ended: false, _permit: permit };
     let interval = Duration::from_millis(API_KEEP_ALIVE_MS);
@@ -110,7 +119,9 @@ impl Watch {
         } else if head.status.is_final() {
             let standing = Standing::open(self.id, head.status.word());
             let standing = Standing { output: head.output, error: head.error, ..standing };
-            self.pending.extend(Event::default().event("end").json_data(standing));
+            // Its number is the next one, so that who has seen it can say so.
+            let end = Event::default().id(self.next.to_string()).event("end");
+            self.pending.extend(end.json_data(standing));
             self.ended = true;
         } else {
             let pause = Duration::from_millis(API_KEEP_ALIVE_MS);

@@ -20,9 +20,11 @@ use crate::coordinator::WorkflowRef;
 /// The text becomes the current definition of its namespace, name and version; instances that run
 /// keep the text they were started with. Deploying the same text again changes nothing.
 #[utoipa::path(post, path = "/v1/workflows", tag = "workflows", operation_id = "deployWorkflow",
-    request_body(content = String, content_type = "application/yaml",
-        description = "The definition, YAML or JSON, at most 1 MiB",
-        example = "document:\n  dsl: 1.0.3\n  namespace: examples\n  name: greet\n  version: 1.0.0\ndo:\n  - greet:\n      set:\n        greeting: ${ \"Hello, \" + .name }\n"),
+    request_body(description = "The definition, YAML or JSON, at most 1 MiB", content(
+        (Object = "application/json", example = json!({
+            "document": {"dsl": "1.0.3", "namespace": "examples", "name": "greet", "version": "1.0.0"},
+            "do": [{"greet": {"set": {"greeting": "${ \"Hello, \" + .name }"}}}]})),
+        (String = "application/yaml", example = "document:\n  dsl: 1.0.3\n  namespace: examples\n  name: greet\n  version: 1.0.0\ndo:\n  - greet:\n      set:\n        greeting: ${ \"Hello, \" + .name }\n"))),
     responses(
         (status = 201, description = "New or changed", body = Deployed),
         (status = 200, description = "The same text was deployed before", body = Deployed),

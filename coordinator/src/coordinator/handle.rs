@@ -5,20 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use uuid::Uuid;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
-use windlass_proto::plan::{Plan, SchemaSource};
-use windlass_proto::problem::{Problem, Standard};
-use windlass_proto::schema::Unfit;
 use windlass_proto::time::Timestamp;
-use windlass_proto::value::Value;
+use windlass_proto::wire::AssignmentKey;
 
 use super::runtime::Runtime;
 use super::{
-    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryEntry, InstanceView, Options,
-    Outcome, Outside, Start, Started, WorkflowRef,
+    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryEntry, InstanceView, OpenTask,
+    Options, Outcome, Outside, WorkflowRef,
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
@@ -30,10 +26,7 @@ use crate::history::Teller;
 use crate::journal::{
     Filter, Head, Journal, JournalError, Page, Room, Status, StoredDefinition, StoredInstance,
 };
-use crate::memory::Full;
-use crate::partition::{
-    Done, EventTicket, Message, NewInstance, Refusal, StartReply, Watch, World,
-};
+use crate::partition::{Done, EventTicket, Message, Refusal, Watch, World};
 use crate::secrets::SecretsError;
 
 /// How long an answer from a partition may take. It needs a turn and a commit; a disk that takes
@@ -41,7 +34,7 @@ use crate::secrets::SecretsError;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// What callers are told to wait when too much work is open.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Coordinator {
     /// Opens a coordinator on a journal and takes up what was left open. `outside` gets the
@@ -126,91 +119,16 @@ impl Coordinator {
         self.stored(workflow).map(|it| it.text)
     }
 
-    fn stored(&self, workflow: &WorkflowRef) -> Result<StoredDefinition, CoordinatorError> {
+    pub(super) fn stored(
+        &self,
+        workflow: &WorkflowRef,
+    ) -> Result<StoredDefinition, CoordinatorError> {
         let WorkflowRef { namespace, name, version } = workflow;
         self.runtime
             .links
             .catalog
             .stored(namespace, name, version.as_deref())
             .ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
-    }
-
-    /// Starts an instance; returns once the start is durable.
-    ///
-    /// # Errors
-    /// When the workflow is unknown, its input schema refuses the input, or there is too much work.
-    pub async fn start(&self, start: Start) -> Result<Started, CoordinatorError> {
-        self.begin(start, None).await
-    }
-
-    /// Starts an instance and waits for its end, at most `patience`.
-    ///
-    /// # Errors
-    /// As [`Coordinator::start`].
-    pub async fn run(
-        &self,
-        start: Start,
-        patience: Duration,
-    ) -> Result<(Started, Option<Outcome>), CoordinatorError> {
-        let (ended, end) = oneshot::channel();
-        let started = self.begin(start, Some(ended)).await?;
-        match timeout(patience, end).await {
-            Ok(Ok(ending)) => Ok((started, Some(outcome(ending)))),
-            Ok(Err(_)) => Err(self.stopped()),
-            Err(_) => Ok((started, None)),
-        }
-    }
-
-    async fn begin(
-        &self,
-        start: Start,
-        ended: Option<oneshot::Sender<Ending>>,
-    ) -> Result<Started, CoordinatorError> {
-        self.needs_room()?;
-        let WorkflowRef { namespace, name, .. } = &start.workflow;
-        if let Some(suspended) = self.runtime.admission.suspended(namespace, name) {
-            return self.repeats(&start, suspended).await;
-        }
-        if self.runtime.is_overloaded(Some(namespace)) {
-            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
-        }
-        if !self.runtime.links.admits(namespace) {
-            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
-        }
-        self.room(&start.workflow.namespace, start.input.weight())?;
-        let plan = self.plan(&start.workflow).await?;
-        check_input(&plan, &start.input).await?;
-        let id = instance_id(&start);
-        let (reply, answer) = oneshot::channel();
-        let new = NewInstance {
-            id,
-            plan,
-            input: start.input,
-            labels: start.labels,
-            priority: start
-                .priority
-                .unwrap_or(limits::DEFAULT_PRIORITY)
-                .min(limits::HIGHEST_PRIORITY),
-            parent: None,
-            reply: Some(reply),
-            ended,
-        };
-        let message = Message::Start(Box::new(new));
-        let StartReply { repeated } = self.ask(id, message, answer).await?;
-        Ok(Started { id, repeated })
-    }
-
-    /// Whether an instance, or an event for all, may be taken in.
-    fn room(&self, namespace: &str, bytes: u64) -> Result<(), CoordinatorError> {
-        self.runtime.links.memory.admit(namespace, bytes).map_err(|full| {
-            let what = match full {
-                Full::Process => "the instances in memory take as much as they may",
-                Full::Namespace => {
-                    "the instances of this namespace take as much memory as they may"
-                }
-            };
-            CoordinatorError::OutOfMemory(what, RETRY_AFTER)
-        })
     }
 
     /// Bytes that instances take of the memory, and how many they may take.
@@ -223,16 +141,6 @@ impl Coordinator {
     #[must_use]
     pub fn quarantined(&self) -> u64 {
         self.runtime.quarantine.aside()
-    }
-
-    async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
-        let stored = self.stored(workflow)?;
-        if let Some(plan) = self.runtime.links.catalog.at_hand(&stored.digest) {
-            return Ok(plan);
-        }
-        let links = self.runtime.links.clone();
-        let plan = blocking(move || links.catalog.plan(&stored.digest)).await?;
-        plan.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
     }
 
     /// How an instance ended, or `None` when it has not within `patience`.
@@ -262,6 +170,28 @@ impl Coordinator {
         let (reply, view) = oneshot::channel();
         let view = self.ask(id, Message::Show { instance: id, reply }, view).await?;
         view.map(|it| *it).ok_or(CoordinatorError::UnknownInstance(id))
+    }
+
+    /// Says of the open tasks of an instance which worker has each, or what each waits for. What the
+    /// fleet does not tell stays as it is.
+    pub async fn locate(&self, view: &mut InstanceView) {
+        let (instance, partition) = (view.id, self.partition(view.id));
+        let sent = |task: &OpenTask| {
+            let (frame, delivery) = task.sent?;
+            // Whose it was does not tell one from another.
+            Some(AssignmentKey { instance, frame, delivery, partition, epoch: 0 })
+        };
+        let keys: Vec<_> = view.open.iter().filter_map(sent).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let found = self.runtime.links.whereabouts(keys).await;
+        let sent = view.open.iter_mut().filter(|it| it.sent.is_some());
+        for (task, whereabouts) in sent.zip(found) {
+            if let Some(whereabouts) = whereabouts {
+                task.state = whereabouts.to_string();
+            }
+        }
     }
 
     /// Instances, newest first.
@@ -311,17 +241,31 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Ends an instance; what it has at workers is told to stop.
+    /// Ends an instance; what it has at workers is told to stop. One that is cancelled already stays
+    /// so: whoever sends the request again has what was asked for.
     ///
     /// # Errors
-    /// When there is no such instance or it has ended.
+    /// When there is no such instance, or it has completed or faulted.
     pub async fn cancel(
         &self,
         id: InstanceId,
         reason: Option<String>,
     ) -> Result<(), CoordinatorError> {
+        self.end(id, reason).await.map(|_| ())
+    }
+
+    /// Cancels an instance; false when it was cancelled before.
+    pub(super) async fn end(
+        &self,
+        id: InstanceId,
+        reason: Option<String>,
+    ) -> Result<bool, CoordinatorError> {
         let reason = reason.map(Arc::from);
-        self.operate(id, Input::Cancel { reason }, "cancel").await
+        match self.operate(id, Input::Cancel { reason }, "cancel").await {
+            Ok(()) => Ok(true),
+            Err(CoordinatorError::Conflict { status: Status::Cancelled, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Stops an instance for a while: running tasks finish, no new ones begin.
@@ -465,7 +409,7 @@ impl Coordinator {
         }
     }
 
-    fn stopped(&self) -> CoordinatorError {
+    pub(super) fn stopped(&self) -> CoordinatorError {
         match self.runtime.failure() {
             Some(reason) => JournalError::Store(reason).into(),
             None => CoordinatorError::Stopping,
@@ -480,44 +424,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| CoordinatorError::Stopping)
 }
 
-/// The id a start gets: the caller's, one that is a function of the idempotency key, or a new one.
-pub(super) fn instance_id(start: &Start) -> InstanceId {
-    match (start.id, &start.idempotency_key) {
-        (Some(id), _) => id,
-        (None, Some(key)) => {
-            let WorkflowRef { namespace, name, .. } = &start.workflow;
-            let name = format!("{namespace}/{name}/{key}");
-            InstanceId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
-        }
-        (None, None) => InstanceId(Uuid::now_v7()),
-    }
-}
-
-/// The workflow's input schema is checked before anything is accepted, so that the caller learns at
-/// once; the engine checks again for starts that come another way. What takes long is done where nobody
-/// waits for the thread.
-async fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
-    let size = usize::try_from(input.weight()).unwrap_or(usize::MAX);
-    if size > limits::PAYLOAD_BYTES {
-        let (what, limit) = ("the input", limits::PAYLOAD_BYTES);
-        return Err(CoordinatorError::TooLarge { what, size, limit });
-    }
-    let Some(SchemaSource::Inline(schema)) = &plan.input.schema else { return Ok(()) };
-    let checked = match schema.validate_within(input, limits::SCHEMA_QUICK_STEPS) {
-        Err(Unfit::TooCostly(_)) => {
-            let (schema, input) = (schema.clone(), input.clone());
-            blocking(move || schema.validate(&input)).await?
-        }
-        checked => checked,
-    };
-    checked.map_err(|error| {
-        let detail = format!("the workflow's input is refused by its schema: {error}");
-        let problem = Problem::new(Standard::Validation, detail).at(&Arc::from("/"));
-        CoordinatorError::InvalidInput(problem)
-    })
-}
-
-fn outcome(ending: Ending) -> Outcome {
+pub(super) fn outcome(ending: Ending) -> Outcome {
     match ending {
         Ending::Completed(output) => Outcome::Completed(output),
         Ending::Faulted(problem) => Outcome::Faulted(problem),
@@ -525,7 +432,7 @@ fn outcome(ending: Ending) -> Outcome {
     }
 }
 
-fn shown(workflow: &WorkflowRef) -> String {
+pub(super) fn shown(workflow: &WorkflowRef) -> String {
     let version = workflow.version.as_deref().unwrap_or("latest");
     format!("{}/{}:{version}", workflow.namespace, workflow.name)
 }

@@ -5,8 +5,8 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits::CANCEL_PAGE;
 use windlass_proto::time::Timestamp;
 
-use super::handle::{blocking, instance_id};
-use super::{Coordinator, CoordinatorError, Start, Started};
+use super::handle::blocking;
+use super::{Coordinator, CoordinatorError};
 use crate::admission::{Outcome, Suspended};
 use crate::clock;
 use crate::journal::{Filter, Status};
@@ -88,7 +88,7 @@ impl Coordinator {
         if suspended == Outcome::TooMany {
             return Err(CoordinatorError::TooManySuspensions);
         }
-        let own = self.cancel(root, reason).await.is_ok();
+        let own = self.end(root, reason).await.unwrap_or(false);
         let coordinator = self.clone();
         let cancelling = tokio::spawn(async move { coordinator.cancel_started(root, since).await });
         let started = cancelling.await.map_err(|_| CoordinatorError::Stopping)??;
@@ -141,12 +141,13 @@ impl Coordinator {
             let of = Filter { root: Some(root), statuses, ..Filter::default() };
             let page = self.list(of, cursor, CANCEL_PAGE).await?;
             found += page.items.len();
-            let orders = page.items.iter().map(|(id, _)| self.cancel(*id, Some(REASON.to_owned())));
+            let orders = page.items.iter().map(|(id, _)| self.end(*id, Some(REASON.to_owned())));
             for outcome in futures_util::future::join_all(orders).await {
                 match outcome {
-                    Ok(()) => done += 1,
-                    // It has ended by itself.
-                    Err(
+                    Ok(true) => done += 1,
+                    // It has ended by itself, or was cancelled just now.
+                    Ok(false)
+                    | Err(
                         CoordinatorError::Conflict { .. } | CoordinatorError::UnknownInstance(_),
                     ) => {}
                     Err(error) => return Err(error),
@@ -158,21 +159,6 @@ impl Coordinator {
                 return Ok((found, done));
             }
         }
-    }
-
-    /// A start of what is suspended: refused, unless it repeats an earlier one.
-    pub(super) async fn repeats(
-        &self,
-        start: &Start,
-        suspended: Suspended,
-    ) -> Result<Started, CoordinatorError> {
-        if start.id.is_some() || start.idempotency_key.is_some() {
-            let id = instance_id(start);
-            if self.show(id).await.is_ok() {
-                return Ok(Started { id, repeated: true });
-            }
-        }
-        Err(CoordinatorError::Suspended(suspended))
     }
 }
 

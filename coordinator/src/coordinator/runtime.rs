@@ -13,7 +13,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use super::{Options, Outside};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
-use crate::dispatch::{Queue, Reporter};
+use crate::dispatch::{Queue, Reporter, Whereabouts};
 use crate::events::{EventsView, Outlet};
 use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
@@ -65,6 +65,11 @@ impl Links {
     /// The workers, where they are in other processes.
     pub(super) async fn fleet(&self) -> Option<FleetView> {
         self.queue.view().await
+    }
+
+    /// Where assignments are.
+    pub(super) async fn whereabouts(&self, keys: Vec<AssignmentKey>) -> Vec<Option<Whereabouts>> {
+        self.queue.whereabouts(keys).await
     }
 
     /// Events over the bus, where there is one.

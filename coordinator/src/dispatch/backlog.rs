@@ -27,6 +27,17 @@ pub struct Lane {
     pub capability: Capability,
 }
 
+impl Lane {
+    /// The kind that a worker must be told to allow (`--allow`) for it; none where any worker may.
+    #[must_use]
+    pub fn allowed_by(&self) -> Option<&'static str> {
+        match self.capability {
+            Capability::BuiltIn(kind @ ("shell" | "script")) => Some(kind),
+            _ => None,
+        }
+    }
+}
+
 /// An assignment that waits.
 pub struct Waiting {
     /// The assignment.
@@ -146,6 +157,12 @@ impl Backlog {
     pub fn lanes(&mut self) -> Vec<Lane> {
         self.lanes.retain(|_, queues| !queues.turns.is_empty() || !queues.suspects.is_empty());
         self.lanes.keys().cloned().collect()
+    }
+
+    /// The lane in which an assignment waits.
+    #[must_use]
+    pub fn lane_of(&self, key: &AssignmentKey) -> Option<&Lane> {
+        self.waiting.get(key).map(|it| &it.lane)
     }
 
     /// How many wait.

@@ -18,9 +18,11 @@
 
 mod adrift;
 mod attention;
+mod order;
 mod rivals;
 mod roster;
 mod setback;
+mod whereabouts;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -35,30 +37,13 @@ use super::backlog::{Backlog, Lane};
 use super::census::Census;
 use adrift::{Adrift, Drifting};
 use attention::{Attention, Judgement};
+pub use order::{Departure, Order};
 pub use rivals::Admission;
 use rivals::{Incumbent, Rivals};
 use roster::Member;
 pub use roster::{Profile, WorkerView};
 use setback::{Loss, Setbacks};
-
-/// Something to do for who keeps the sessions.
-#[derive(Debug)]
-pub enum Order {
-    /// Send an assignment, then say with [`Dispatcher::sent`] in which frame it went.
-    Send(SessionId, Box<Assignment>),
-    /// Tell a worker that an assignment is not wanted any more.
-    Cancel(SessionId, AssignmentKey),
-    /// Tell the partition that a delivery will not be answered; the flag says whether its worker may
-    /// have died of it.
-    Lost(AssignmentKey, bool),
-    /// Fail a task: workers have handed it back so often. Names the last of them.
-    GiveUp(AssignmentKey, u32, Arc<str>),
-    /// Nothing, but that a task was lost once more and rests for so many milliseconds: at which worker, and
-    /// how often so far.
-    Rests(Arc<str>, AssignmentKey, u32, u64),
-    /// Forget a session.
-    Dismiss(SessionId),
-}
+pub use whereabouts::Whereabouts;
 
 /// An assignment at a worker.
 struct Flight {
@@ -196,7 +181,7 @@ impl Dispatcher {
         let Some(member) = self.members.get_mut(&session) else { return };
         member.hear(beat, now);
         if beat.goodbye {
-            return self.dismiss(session, false, orders);
+            return self.dismiss(session, Departure::Goodbye, false, orders);
         }
         let mut unwanted = 0;
         for held in &beat.held {
@@ -210,7 +195,9 @@ impl Dispatcher {
             let held = beat.held.iter().map(|it| &it.key).collect();
             let dropped = self.adrift.dropped_by(&identity, &held);
             orders.extend(dropped.into_iter().map(|key| Order::Lost(key, false)));
-            former.into_iter().for_each(|id| self.dismiss(id, false, orders));
+            for id in former {
+                self.dismiss(id, Departure::Replaced, false, orders);
+            }
         }
         self.turn(session);
     }
@@ -324,12 +311,14 @@ impl Dispatcher {
             self.members.iter().filter(|(_, it)| silent(it)).map(|(id, _)| *id).collect();
         for session in silent {
             match judgement {
-                Judgement::Nobody => self.dismiss(session, false, orders),
+                Judgement::Nobody => self.dismiss(session, Departure::Silent, false, orders),
                 Judgement::Each { blame } => {
                     let died = blame && !self.asks(session);
-                    self.dismiss(session, died, orders);
+                    self.dismiss(session, Departure::Silent, died, orders);
                 }
-                Judgement::Together { heard: true, .. } => self.dismiss(session, false, orders),
+                Judgement::Together { heard: true, .. } => {
+                    self.dismiss(session, Departure::Silent, false, orders);
+                }
                 Judgement::Together { heard: false, suspect } => {
                     let suspect = suspect && !self.asks(session);
                     self.abandon(session, suspect, now, orders);
@@ -490,7 +479,7 @@ impl Dispatcher {
     }
 
     /// Ends a session; `died` when its worker may have died of what it held.
-    fn dismiss(&mut self, session: SessionId, died: bool, orders: &mut Vec<Order>) {
+    fn dismiss(&mut self, session: SessionId, why: Departure, died: bool, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get_mut(&session) else { return };
         for key in std::mem::take(&mut member.flights) {
             // Whether it had arrived is not known: what kills at once is never seen in a beat.
@@ -499,7 +488,7 @@ impl Dispatcher {
             self.lose(&key, loss, orders);
         }
         self.members.remove(&session);
-        orders.push(Order::Dismiss(session));
+        orders.push(Order::Dismiss(session, why));
     }
 
     /// Ends a session of a worker that cannot be heard, and neither can any other: what it was sent is
@@ -525,7 +514,7 @@ impl Dispatcher {
             self.adrift.insert(key, drifting);
         }
         self.members.remove(&session);
-        orders.push(Order::Dismiss(session));
+        orders.push(Order::Dismiss(session, Departure::Silent));
     }
 
     /// A worker may have room again.
@@ -537,6 +526,12 @@ impl Dispatcher {
             member.in_turns = true;
             self.turns.push_back(session);
         }
+    }
+
+    /// True for a worker that is registered, in whatever session.
+    #[must_use]
+    pub fn has(&self, identity: &str) -> bool {
+        self.members.values().any(|it| &*it.profile.identity == identity)
     }
 
     /// True for a session that is known.

@@ -119,7 +119,10 @@ fn offer(
         return Fate::Own(message);
     }
     let event = match envelope::read(message.headers.as_ref(), &message.payload) {
-        Ok(event) => event,
+        Ok((event, unquoted)) => {
+            reach.counts.unquoted.add(usize::from(unquoted));
+            event
+        }
         Err(problem) => return Fate::Malformed(message, problem),
     };
     match coordinator.offer(Arc::new(event)) {

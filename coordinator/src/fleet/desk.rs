@@ -4,7 +4,7 @@ mod hear;
 mod say;
 mod strand;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ use crate::catalog::Catalog;
 use crate::clock;
 use crate::dispatch::backlog::Lane;
 use crate::dispatch::census::Census;
-use crate::dispatch::dispatcher::{Dispatcher, Order};
+use crate::dispatch::dispatcher::{Departure, Dispatcher, Order, Whereabouts};
 use crate::dispatch::{Reporter, Verdict};
 use crate::secrets::{Granter, Secrets};
 
@@ -65,6 +65,8 @@ pub(super) enum Command {
     Settled(AssignmentKey, Verdict),
     /// Somebody wants to see the fleet.
     View(oneshot::Sender<FleetView>),
+    /// Somebody wants to know where these are.
+    Whereabouts(Vec<AssignmentKey>, oneshot::Sender<Vec<Option<Whereabouts>>>),
     /// The coordinator ends: tell the workers.
     Close(oneshot::Sender<()>),
 }
@@ -106,6 +108,8 @@ pub(super) struct Desk {
     strangers: Throttle,
     /// Anybody on the bus can cause complaints; what is not logged is counted all the same.
     complaints: Throttle,
+    /// Workers that were lost: who comes back is told from who is new.
+    missing: HashSet<Arc<str>>,
     /// Lanes that nobody serves, since when, and whether that was told.
     stranded: Stranded,
     /// Complaints about identities that two workers share.
@@ -158,6 +162,7 @@ impl Desk {
             registrations: Throttle::registrations(),
             strangers: Throttle::new(STRANGERS_A_SECOND),
             complaints: Throttle::new(COMPLAINTS_A_SECOND),
+            missing: HashSet::new(),
             stranded: Stranded::default(),
             contests: Throttle::once_in(CONTEST_COMPLAINT),
             skews: Throttle::once_in(skew::COMPLAINT),
@@ -265,9 +270,15 @@ impl Desk {
                 // Who asked may have gone.
                 let _ = reply.send(view);
             }
+            Command::Whereabouts(keys, reply) => {
+                let of = |key| self.dispatcher.whereabouts(key);
+                // Who asked may have gone.
+                let _ = reply.send(keys.iter().map(of).collect());
+            }
             Command::Close(reply) => {
                 let all: Vec<_> = self.lines.keys().copied().collect();
-                self.orders.extend(all.into_iter().map(Order::Dismiss));
+                self.orders
+                    .extend(all.into_iter().map(|id| Order::Dismiss(id, Departure::Closing)));
                 self.closing = Some(reply);
             }
         }

@@ -8,7 +8,7 @@ use windlass_proto::limits::{MESSAGE_COST, TURN_COST};
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::message::{Message, NewInstance, Refusal, Reply, StartReply, Watch};
+use super::message::{Earlier, Message, NewInstance, Refusal, Reply, StartReply, Watch};
 use super::quarantine::reaches;
 use super::release::Release;
 use super::{Batch, Partition, Resident};
@@ -74,8 +74,11 @@ impl Partition {
     }
 
     fn start(&mut self, batch: &mut Batch, start: NewInstance) -> Result<(), JournalError> {
-        if self.load(start.id)?.is_some() {
-            return self.started(batch, start, true);
+        if let Some(resident) = self.load(start.id)? {
+            let workflow = resident.plan.id.clone();
+            // Only requests are told: the input of a child is a function of its parent.
+            let same_input = start.reply.is_none() || resident.instance.input == start.input;
+            return self.started(batch, start, Some(Earlier { workflow, same_input }));
         }
         if self.refuse_child(batch, &start) {
             return Ok(());
@@ -99,7 +102,7 @@ impl Partition {
         let charge = self.shared.memory.of_instance(&plan.id.namespace);
         self.residents.insert(Resident::new(instance, plan, charge));
         self.apply(batch, id, decision)?;
-        self.started(batch, start, false)
+        self.started(batch, start, None)
     }
 
     /// Tells who asked for it of an instance that there is.
@@ -107,11 +110,11 @@ impl Partition {
         &mut self,
         batch: &mut Batch,
         start: NewInstance,
-        repeated: bool,
+        earlier: Option<Earlier>,
     ) -> Result<(), JournalError> {
-        let id = start.id;
+        let (id, repeated) = (start.id, earlier.is_some());
         if let Some(reply) = start.reply {
-            batch.releases.push(Release::Started(reply, StartReply { repeated }));
+            batch.releases.push(Release::Started(reply, StartReply { earlier }));
         }
         if let Some(ended) = start.ended {
             self.watch(batch, id, Watch::End(ended))?;

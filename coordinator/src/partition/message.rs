@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use tokio::sync::oneshot;
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::id::{FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::plan::Plan;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
@@ -111,10 +111,19 @@ impl Message {
 }
 
 /// What became of a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartReply {
-    /// True when the instance was there already.
-    pub repeated: bool,
+    /// The start that had the id before; nothing where this is the first.
+    pub earlier: Option<Earlier>,
+}
+
+/// The start that an instance was made by, compared to a later one under its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// What it runs.
+    pub workflow: WorkflowId,
+    /// True when the later one has the same input.
+    pub same_input: bool,
 }
 
 /// What became of a worker's report, once that is durable. Whichever it is, the worker can forget the

@@ -16,7 +16,8 @@ use windlass_proto::limits;
 /// Where NATS is, and how to be let in.
 #[derive(Clone, Debug, Default)]
 pub struct BusOptions {
-    /// One URL or several, separated by commas: `nats://host:4222`, `tls://…`. One may carry
+    /// One URL or several, separated by commas: `nats://host:4222`, `tls://…`, `ws://…` and `wss://…`
+    /// for the WebSockets of servers; either all are of WebSockets or none is. One may carry
     /// `user:password@` or `token@`, which all servers are shown.
     pub url: String,
     /// What the server shows of this connection.
@@ -27,6 +28,9 @@ pub struct BusOptions {
     pub nkey: Option<PathBuf>,
     /// Certificates to trust beside the system's, PEM.
     pub ca: Option<PathBuf>,
+    /// Begin with the handshake of TLS, as servers with `handshake_first` want it, instead of waiting
+    /// for what they say first.
+    pub tls_first: bool,
     /// The certificate and key this client shows, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
@@ -134,7 +138,10 @@ fn note(sender: &watch::Sender<Link>, event: &Event) {
             sender.send_modify(|link| *link = Link { up: true, times: link.times + 1 });
             tracing::info!("connected to NATS");
         }
-        Event::Disconnected | Event::Closed => {
+        // This side has let go of the connection: the process ends in order.
+        Event::Closed => sender.send_modify(|link| link.up = false),
+        Event::Draining => {}
+        Event::Disconnected => {
             sender.send_modify(|link| link.up = false);
             tracing::warn!("the connection to NATS is gone; trying again until it is back");
         }
@@ -179,6 +186,9 @@ async fn configure(options: &BusOptions) -> Result<ConnectOptions, BusError> {
         connect =
             connect.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
     }
+    if options.tls_first {
+        connect = connect.tls_first();
+    }
     Ok(connect
         .name(&options.name)
         .retry_on_initial_connect()
@@ -212,10 +222,15 @@ fn addresses(url: &str) -> Result<Vec<ServerAddr>, BusError> {
                 reason: error.to_string(),
             })
         })
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<Vec<ServerAddr>, _>>()?;
+    let refused = |reason: &str| BusError::Url { url: shown(url), reason: reason.to_owned() };
     if addresses.is_empty() {
-        let reason = "write nats://HOST:PORT, several separated by commas".to_owned();
-        return Err(BusError::Url { url: url.to_owned(), reason });
+        return Err(refused("write nats://HOST:PORT, several separated by commas"));
+    }
+    // Servers tell of others by address alone, which a client would then dial in the wrong way.
+    let websockets = addresses.iter().filter(|it| it.is_websocket()).count();
+    if websockets > 0 && websockets < addresses.len() {
+        return Err(refused("ws:// and wss:// do not go together with nats:// and tls://"));
     }
     Ok(addresses)
 }
@@ -241,6 +256,8 @@ mod tests {
         assert_eq!(addresses("nats://a:1, tls://b").unwrap().len(), 2);
         assert!(addresses("").is_err());
         assert!(addresses("http://a b").is_err());
+        assert_eq!(addresses("ws://a:1, wss://b:443/nats").unwrap().len(), 2);
+        assert!(addresses("ws://a:1,nats://b").is_err());
         assert!(BusOptions::default().url.is_empty());
     }
 

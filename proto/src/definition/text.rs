@@ -1,6 +1,7 @@
 //! Text to a tree: YAML 1.2 (of which JSON is a part) with the core schema, within limits.
 
 mod json;
+mod pairs;
 mod scalar;
 
 use std::borrow::Cow;
@@ -32,9 +33,12 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
     }
     let mut builder = Builder::default();
     let mut outcome = builder.run(text);
-    if outcome.is_err()
-        && let Some(text) = json::as_yaml(text)
-    {
+    let rewrites: [fn(&str) -> Option<String>; 2] = [json::as_yaml, pairs::joined];
+    for rewrite in rewrites {
+        if outcome.is_ok() {
+            break;
+        }
+        let Some(text) = rewrite(text) else { continue };
         let mut again = Builder::default();
         if again.run(&text).is_ok() {
             builder = again;

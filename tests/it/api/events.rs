@@ -46,6 +46,12 @@ async fn events_reach_the_instance_they_correlate_with_and_repeats_are_dropped()
     assert_eq!(dev.api.event(&event("1", "north", 10)).await["consumed"], 0, "a repeat");
     dev.restart().await;
     assert_eq!(dev.api.event(&event("1", "north", 10)).await["consumed"], 0, "a repeat");
+    // SDKs put the time of reading into an event that has none, and forward it so.
+    for time in ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"] {
+        let mut read_again = event("1", "north", 10);
+        read_again["time"] = json!(time);
+        assert_eq!(dev.api.event(&read_again).await["consumed"], 0, "a repeat, whatever its time");
+    }
     assert_eq!(dev.api.show(&north).await["status"], "waiting");
     assert_eq!(dev.api.event(&event("4", "north", 11)).await["consumed"], 1);
     assert_eq!(dev.api.ends(&north).await["output"], json!({"values": [10, 11]}));
@@ -93,6 +99,45 @@ async fn batches_and_the_binary_mode_are_taken() {
     }
     assert_eq!(Api::send(request).await.unwrap().ok()["consumed"], 1);
     assert_eq!(dev.api.ends(&id).await["output"], json!({"values": [1, 2]}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_in_binary_mode_is_what_sdks_mean_by_it() {
+    let dev = Dev::start().await;
+    let listens = definition(
+        "hears",
+        "  - hear: { listen: { to: { one: { with: { type: said } } }, read: envelope } }",
+    );
+    let workflow = dev.api.deploy(&listens).await;
+    let send = async |number: usize, kind: &str, body: &str| {
+        let request = dev.api.request(reqwest::Method::POST, "/v1/events").body(body.to_owned());
+        let headers = [("ce-specversion", "1.0"), ("ce-source", "/sdk"), ("ce-type", "said")];
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
+        let request = request.header("content-type", kind).header("ce-id", number.to_string());
+        Api::send(request).await.unwrap()
+    };
+    for (number, (kind, body, data)) in [
+        ("application/json", "hi", json!("hi")),
+        ("application/json", r#""hi""#, json!("hi")),
+        ("application/json; charset=utf-8", r#"{"a": 1}"#, json!({"a": 1})),
+        ("application/xml", "<a/>", json!("<a/>")),
+        ("application/soap+xml", "<b/>", json!("<b/>")),
+        ("text/csv", "a;b", json!("a;b")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = dev.api.start(&workflow, &json!({})).await;
+        dev.api.reaches(&id, "waiting").await;
+        assert_eq!(send(number, kind, body).await.ok()["consumed"], 1, "{kind} {body}");
+        let heard = dev.api.ends(&id).await["output"][0].clone();
+        assert_eq!(heard["data"], data, "{kind} {body}: {heard}");
+    }
+    let refused = send(99, "application/json", r#"{"a": 1"#).await.problem(400);
+    assert_eq!(refused["code"], "WL0513", "what begins as JSON was meant to be some: {refused}");
+    let metrics = dev.api.get("/metrics").await.ok();
+    let counted = "windlass_events_unquoted_total 1\n";
+    assert!(metrics.as_str().unwrap().contains(counted), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,6 +53,78 @@ async fn one_id_starts_one_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_start_under_an_id_or_key_is_no_repeat() {
+    let mut dev = Dev::start().await;
+    let one = dev.api.deploy(&echo()).await;
+    let other = dev.api.deploy(&definition("other", "  - a: { set: { other: true } }")).await;
+    let (namespace, name) = (one["namespace"].as_str().unwrap(), one["name"].as_str().unwrap());
+    let id = "0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e40";
+    let body =
+        |workflow: &Value, input: Value| json!({"workflow": workflow, "id": id, "input": input});
+    let key = async |api: &Api, input: Value| {
+        let body = json!({"workflow": {"namespace": namespace, "name": name}, "input": input});
+        let request = api.request(Method::POST, "/v1/instances").json(&body);
+        Api::send(request.header("idempotency-key", "order-7")).await.unwrap()
+    };
+    dev.api.post("/v1/instances?wait=30s", &body(&one, json!({"a": 1}))).await.ok();
+    let keyed = key(&dev.api, json!([1])).await.ok();
+    // A higher version does not make a repeat that names none another start.
+    dev.api.deploy(&echo().replace("version: '1.0.0'", "version: '1.0.1'")).await;
+    let suspend = format!("/v1/workflows/{namespace}/{name}");
+    for round in ["live", "restarted", "suspended"] {
+        match round {
+            "restarted" => dev.restart().await,
+            "suspended" => {
+                let path = format!("{suspend}/suspend");
+                dev.api.post(&path, &json!({})).await.ok();
+            }
+            _ => {}
+        }
+        let same = dev.api.post("/v1/instances", &body(&one, json!({"a": 1.0}))).await.ok();
+        assert_eq!(same["repeated"], true, "{round}: {same}");
+        let newer = json!({"namespace": namespace, "name": name, "version": "1.0.1"});
+        for (workflow, input, what) in [
+            (&one, json!({"a": 2}), "another input"),
+            (&other, json!({"a": 1}), "another workflow"),
+            (&newer, json!({"a": 1}), "another workflow"),
+        ] {
+            let refused = dev.api.post("/v1/instances", &body(workflow, input)).await.problem(409);
+            assert_eq!(refused["code"], "WL0526", "{round}: {refused}");
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(detail.contains(id) && detail.contains(what), "{round}: {detail}");
+        }
+        assert_eq!(key(&dev.api, json!([1])).await.ok()["id"], keyed["id"], "{round}");
+        assert_eq!(key(&dev.api, json!([2])).await.problem(409)["code"], "WL0526", "{round}");
+    }
+    let list = dev.api.get("/v1/instances").await.ok();
+    assert_eq!(list["items"].as_array().unwrap().len(), 2, "nothing else was started: {list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_client_can_deploy() {
+    let dev = Dev::start().await;
+    let described = dev.api.get("/openapi.json").await.ok();
+    let content = |path: &str, method: &str| {
+        let body = &described["paths"][path][method]["requestBody"];
+        assert_eq!(body["required"], true, "{path}");
+        body["content"].clone()
+    };
+    let definition = content("/v1/workflows", "post");
+    assert_eq!(definition["application/json"]["schema"]["type"], "object", "{definition}");
+    assert_eq!(definition["application/yaml"]["schema"]["type"], "string", "{definition}");
+    let example = &definition["application/json"]["example"];
+    let deployed = dev.api.post("/v1/workflows", example).await.ok();
+    assert_eq!(deployed["changed"], true, "{deployed}");
+
+    let policy = content("/v1/secrets/policy", "put");
+    let text = policy["application/toml"]["example"].as_str().unwrap();
+    for kind in policy.as_object().unwrap().keys() {
+        let request = dev.api.request(Method::PUT, "/v1/secrets/policy").body(text.to_owned());
+        Api::send(request.header("content-type", kind)).await.unwrap().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_priority_is_kept_with_the_instance_and_given_to_its_children() {
     let mut dev = Dev::start().await;
     let child = dev.api.deploy(&long()).await;

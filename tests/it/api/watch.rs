@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::definition;
+use crate::support::client::Api;
 use crate::support::dev::Dev;
 use crate::support::until::{SOON, within};
 
@@ -58,6 +59,15 @@ async fn a_watch_tells_the_history_as_it_happens_and_then_the_end() {
     let rest = dev.api.request(Method::GET, &path).header("last-event-id", seen);
     let rest = read(rest).await;
     assert_eq!(rest.first().and_then(|it| it.id), entries[2].id, "it goes on behind the last");
+
+    // Who broke off before the end gets it; who has seen it, as an EventSource that connects anew has,
+    // is told that nothing follows.
+    let last = entries.last().unwrap().id.unwrap();
+    let rest = read(dev.api.request(Method::GET, &path).header("last-event-id", last)).await;
+    assert_eq!(rest.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["end"]);
+    assert_eq!((rest[0].id, end.id), (Some(last + 1), Some(last + 1)));
+    let again = dev.api.request(Method::GET, &path).header("last-event-id", last + 1);
+    assert_eq!(Api::send(again).await.unwrap().status.as_u16(), 204);
 }
 
 #[tokio::test(flavor = "multi_thread")]

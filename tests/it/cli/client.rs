@@ -2,10 +2,17 @@
 
 use serde_json::{Value, json};
 
+use std::path::Path;
+
+use rustix::process::Signal;
+
 use super::{definition, file, problem};
-use crate::support::command::{Output, windlass};
+use crate::support::client::Api;
+use crate::support::command::{Output, finish, spawn, windlass, windlass_under};
 use crate::support::dev::Dev;
-use crate::support::paths;
+use crate::support::process::Process;
+use crate::support::until::{SOON, until, within};
+use crate::support::{paths, ports};
 
 /// Runs a command against a server.
 async fn at(dev: &Dev, arguments: &[&str]) -> Output {
@@ -58,7 +65,10 @@ async fn orders_and_outcomes_have_their_exit_codes() {
     at(&dev, &["start", "cli/long", "--priority", "10"]).await.exits(2);
     at(&dev, &["suspend", id]).await.exits(0);
     at(&dev, &["resume", id]).await.exits(0);
-    at(&dev, &["cancel", id, "--reason", "enough"]).await.exits(0);
+    for _ in 0..2 {
+        let cancelled = at(&dev, &["cancel", id, "--reason", "enough"]).await.exits(0).json();
+        assert_eq!(cancelled["status"], "cancelled", "a second one changes nothing");
+    }
     let refused = at(&dev, &["resume", id]).await.exits(1);
     assert_eq!(problem(&refused)["code"], "WL0505");
     let watched = at(&dev, &["watch", id]).await;
@@ -75,6 +85,91 @@ async fn orders_and_outcomes_have_their_exit_codes() {
     let nobody = windlass(&nobody).await;
     assert!(matches!(nobody.code, Some(1 | 2)) && !nobody.stderr.is_empty(), "{nobody:?}");
     assert!(nobody.stderr.contains("127.0.0.1:1"), "{nobody:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_is_over_is_told_from_an_end() {
+    let dev = Dev::start().await;
+    let (_folder, long) = file(definition("long", "  - a: { wait: PT1H }"));
+    at(&dev, &["deploy", &long]).await.exits(0);
+    let open = at(&dev, &["start", "cli/long", "--wait", "200ms"]).await.exits(3);
+    let id = open.json()["id"].as_str().unwrap().to_owned();
+    let problem = problem(&open);
+    assert_eq!(problem["code"], "WL0713", "{open:?}");
+    assert!(problem["detail"].as_str().unwrap().contains(&id), "{open:?}");
+    assert_eq!(dev.api.show(&id).await["status"], "waiting", "it goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_run_asks_the_server_that_the_variable_names() {
+    let dev = Dev::start().await;
+    let (_folder, path) = file(definition("plain", "  - a: { set: { x: '${ .n }' } }"));
+    let url = dev.api.base();
+    let under =
+        async |arguments: &[&str]| windlass_under(&[("WINDLASS_URL", &url)], arguments).await;
+    let run = ["run", &path, "--remote", "--id", "first", "--input"];
+    let output = under(&[&run[..], &[r#"{"n": 1}"#]].concat()).await.exits(0);
+    assert_eq!(output.json(), json!({"x": 1}));
+    let again = under(&[&run[..], &[r#"{"n": 1}"#]].concat()).await.exits(0);
+    assert!(again.stderr.contains("started before"), "{again:?}");
+    let other = under(&[&run[..], &[r#"{"n": 2}"#]].concat()).await.exits(1);
+    assert_eq!((&*other.stdout, &problem(&other)["code"]), ("", &json!("WL0526")));
+    let list = dev.api.get("/v1/instances").await.ok();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+
+    let elsewhere = format!("--remote={url}");
+    let arguments = ["run", &path, &elsewhere, "--input", r#"{"n": 3}"#];
+    let output = windlass_under(&[("WINDLASS_URL", "http://127.0.0.1:1")], &arguments).await;
+    assert_eq!(output.exits(0).json(), json!({"x": 3}), "what is said counts more");
+}
+
+/// A server on a port that it gets again.
+async fn serve(folder: &Path, port: u16) -> Process {
+    let bind = format!("127.0.0.1:{port}");
+    let server = spawn(folder, &["dev", "--bind", &bind, "--data-dir", "data"]);
+    let listening = server.stderr().after("windlass: listening on ");
+    within(SOON, "a server", listening).await.expect("the server listens");
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_go_on_over_a_restart_of_the_server() {
+    let (folder, path) = file(definition(
+        "waits",
+        "  - a: { listen: { to: { one: { with: { type: go } } } }, output: { as: '${ \"gone\" }' } }",
+    ));
+    let port = ports::free();
+    let url = format!("http://127.0.0.1:{port}");
+    let mut server = serve(folder.path(), port).await;
+    let api = Api::new(&url);
+    api.deploy(&std::fs::read_to_string(&path).unwrap()).await;
+    let remote = format!("--remote={url}");
+    let commands: [&[&str]; 2] =
+        [&["start", "cli/waits", "--wait", "10m", "--url", &url], &["run", &path, &remote]];
+    let mut waiting: Vec<_> = commands.iter().map(|it| spawn(folder.path(), it)).collect();
+    let open = async || {
+        let list = api.get("/v1/instances?status=waiting").await.ok();
+        (list["items"].as_array().unwrap().len() == 2).then_some(())
+    };
+    until(SOON, "both wait", open).await;
+    for signal in [Signal::TERM, Signal::KILL] {
+        server.signal(signal);
+        server.wait().await;
+        for command in &waiting {
+            let told = command.stderr().after("windlass: the connection broke off");
+            within(SOON, "the loss is told", told).await.expect("it waits on");
+        }
+        server = serve(folder.path(), port).await;
+        until(SOON, "both are there", open).await;
+    }
+    api.event(&json!({"specversion": "1.0", "id": "1", "source": "/t", "type": "go"})).await;
+    let run = finish(waiting.pop().unwrap()).await.exits(0);
+    assert_eq!(run.json(), json!("gone"));
+    let start = finish(waiting.pop().unwrap()).await.exits(0).json();
+    assert_eq!((&start["status"], &start["output"]), (&json!("completed"), &json!("gone")));
+    let list = api.get("/v1/instances").await.ok();
+    assert_eq!(list["items"].as_array().unwrap().len(), 2, "nothing is started twice: {list}");
+    server.kill().await;
 }
 
 #[tokio::test]

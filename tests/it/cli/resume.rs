@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{definition, file};
+use super::{definition, file, problem};
 use crate::support::command::{spawn, windlass, windlass_in};
 use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, moment, until};
@@ -43,6 +43,16 @@ async fn the_same_command_goes_on_after_a_kill() {
     let again = windlass_in(folder.path(), &arguments).await.exits(0);
     assert_eq!(again.json(), output.json());
     assert_eq!(stub.seen().len(), 3, "an ended run is not run again");
+
+    let input = [&arguments[..], &["--input", "[1]"]].concat();
+    let (_other, elsewhere) = file(definition("elsewhere", "  - a: { set: { x: 1 } }"));
+    let workflow = ["run", &elsewhere, "--data-dir", &data, "--id", "nightly"];
+    for (other, what) in [(&input[..], "another input"), (&workflow[..], "another workflow")] {
+        let refused = windlass(other).await.exits(1);
+        let problem = problem(&refused);
+        assert_eq!((&*refused.stdout, &problem["code"]), ("", &json!("WL0526")), "{refused:?}");
+        assert!(problem["detail"].as_str().unwrap().contains(what), "{refused:?}");
+    }
 
     let other = ["run", &path, "--data-dir", &data, "--id", "weekly"];
     windlass(&other).await.exits(0);

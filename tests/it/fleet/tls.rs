@@ -83,6 +83,22 @@ async fn a_fleet_shows_its_certificates_and_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn servers_may_want_the_handshake_first() {
+    let (gate, handed) = (Gate::new().await, Handed::new());
+    let first =
+        handed.configuration().replace("verify: true", "verify: true, handshake_first: true");
+    let nats = Nats::with(&first).await;
+    let told = |seed| [handed.flags(seed), vec!["--nats-tls-first".to_owned()]].concat();
+    let mut layout = Layout::on(&nats.url(), 1).worker(&told("worker.nk"));
+    layout.coordinator_flags = told("coordinator.nk");
+    let fleet = Fleet::with(layout).await;
+    let workflow = gate.deploy(&fleet).await;
+    let view = fleet.api.run(&workflow, &call("quick", "a")).await;
+    assert_eq!(view["output"], json!({"path": "/quick/a"}), "{view}");
+    fleet.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_a_certificate_stays_outside() {
     let handed = Handed::new();
     let nats = Nats::with(&handed.configuration()).await;

@@ -6,6 +6,7 @@ use tokio::process::Command;
 use super::house::{House, Wishes};
 use crate::support::bao::Bao;
 use crate::support::command::{Output, windlass, windlass_under};
+use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, within};
 use crate::support::{paths, tools};
 
@@ -32,6 +33,39 @@ async fn a_setup_that_is_done_again_changes_only_what_differs() {
     let apply = ["secret", "setup", "vault", "--apply", "--address", &address];
     let refused = windlass_under(&[("VAULT_TOKEN", "s.nobody")], &apply).await.exits(1);
     assert!(refused.stderr.contains("WL0710") && refused.stderr.contains("403"), "{refused:?}");
+
+    // What is not there refuses nothing, and what is no Vault neither.
+    let other = Stub::http(|_| Reply::Text(404, "<html>no such page</html>".to_owned())).await;
+    for (address, what) in [("http://127.0.0.1:1", "onnection refused"), (&other.url(""), "404")] {
+        let apply = ["secret", "setup", "vault", "--apply", "--address", address];
+        let unreached = windlass_under(&[("VAULT_TOKEN", "s.nobody")], &apply).await.exits(1);
+        let said = &unreached.stderr;
+        assert!(said.contains("WL0714") && said.contains(what), "{unreached:?}");
+        assert!(said.contains(address.trim_end_matches('/')), "{unreached:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_script_works_in_the_namespace_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets.toml");
+    let script = async |namespace: &str| {
+        let text = format!(
+            "store = \"vault\"\n[vault]\naddress = \"http://127.0.0.1:8200\"\n{namespace}\
+             [vault.auth]\nmethod = \"jwt\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        windlass(&["secret", "setup", "vault", "--secrets-config", &file]).await.exits(0).stdout
+    };
+    let without = script("").await;
+    assert!(!without.contains("NAMESPACE"), "{without}");
+    let within = script("namespace = \"team a/it's\"\n").await;
+    // Up to its first command, and then what that would see.
+    let first = within.find("\"$VAULT\"").unwrap();
+    let set = within[..first].to_owned() + "printf '%s|%s' \"$VAULT_NAMESPACE\" \"$BAO_NAMESPACE\"";
+    let said = Command::new("sh").args(["-c", &set]).output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "team a/it's|team a/it's", "{within}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,7 @@ impl FleetOptions {
     /// | `WINDLASS_WORKER_KEY`, or `WINDLASS_KEY_FILE`: a file with it | needed |
     /// | `WINDLASS_NATS` | `nats://127.0.0.1:4222` |
     /// | `WINDLASS_NATS_CREDS`, `_NKEY`, `_CA`, `_CERT` and `_KEY`: files | none |
+    /// | `WINDLASS_NATS_TLS_FIRST`: `true` for servers with `handshake_first` | `false` |
     /// | `WINDLASS_BUS` | `windlass` |
     /// | `WINDLASS_POOL` | the key's, or `default` |
     /// | `WINDLASS_CONCURRENCY` | 256 |
@@ -64,6 +65,7 @@ impl FleetOptions {
             credentials: variables.path("WINDLASS_NATS_CREDS")?,
             nkey: variables.path("WINDLASS_NATS_NKEY")?,
             ca: variables.path("WINDLASS_NATS_CA")?,
+            tls_first: variables.read("WINDLASS_NATS_TLS_FIRST", flag)?.unwrap_or_default(),
             identity,
             ..defaults.bus
         };
@@ -79,6 +81,15 @@ impl FleetOptions {
             drain: variables.read("WINDLASS_DRAIN", duration)?.unwrap_or(defaults.drain),
             health: variables.read("WINDLASS_HEALTH", address)?,
         })
+    }
+}
+
+/// A switch, as the command line reads it from a variable.
+fn flag(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err("write true or false".to_owned()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `run.script`: JavaScript with Node.js, Python with CPython.
 
+mod bare;
 mod javascript;
 mod python;
 

@@ -10,9 +10,10 @@ use windlass_proto::value::Value;
 use super::CANCELLING;
 use crate::client::Client;
 use crate::code::{CANCELLED, TIMED_OUT};
-use crate::command::{deploy, start};
+use crate::command::deploy;
 use crate::definition::Checked;
 use crate::error::CliError;
+use crate::instance::{self, Begun, Body};
 use crate::options::Remote;
 use crate::{output, signal};
 
@@ -33,32 +34,31 @@ pub(super) async fn run(
     }
     let mut body = json!({
         "workflow": {"namespace": main.namespace, "name": main.name, "version": main.version},
-        "input": input,
     });
     if let Some(id) = id {
         body["id"] = id.to_string().into();
     }
-    let request = client.request(Method::POST, &["v1", "instances"]).json(&body);
-    let (_, mut answer) = client.send(request).await?;
-    if answer["repeated"] == true {
-        output::notice("it was started before; what is shown is that run");
+    let body = Body { body, input: Some(input) };
+    let (begun, mut answer) = instance::start(&client, body, None, None).await?;
+    if begun == Begun::Before {
+        output::message("it was started before; what is shown is that run");
     }
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let interrupted = tokio::select! {
-        ended = start::follow(&client, &mut answer, deadline) => {
+        ended = instance::follow(&client, &mut answer, deadline) => {
             ended?;
             false
         }
         () = signal::stop() => true,
     };
-    if !start::is_final(&answer) {
+    if !instance::is_final(&answer) {
         cancel(&client, &answer).await?;
         return Err(match interrupted {
             true => CliError::coded(&CANCELLED, "the instance was cancelled"),
             false => CliError::coded(&TIMED_OUT, "the time given by --timeout is over"),
         });
     }
-    start::ended(&answer)?;
+    instance::ended(&answer)?;
     output::json(&answer["output"]);
     Ok(())
 }

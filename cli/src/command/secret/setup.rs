@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let config = config(&args)?;
     let layout = Layout::of(&wanted(&args, &config)?);
     if !args.apply {
-        output::text_line(&script::script(&layout));
+        output::text_line(&script::script(&layout, config.namespace.as_deref()));
         return Ok(());
     }
     Vault::of(&config)?.apply(&layout).await

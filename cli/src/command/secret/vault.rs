@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 use windlass_worker::VaultConfig;
 use zeroize::Zeroizing;
 
-use crate::code::VAULT_REFUSED;
+use crate::client::chain;
+use crate::code::{VAULT_REFUSED, VAULT_UNREACHABLE};
 use crate::error::CliError;
 
 /// How long one request may take.
@@ -92,10 +93,16 @@ impl Vault {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let unreachable = |error: reqwest::Error| failed(&format!("{path}: {error}"));
+        let unreachable = |error: reqwest::Error| self.unreachable(&error);
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let answer: Json = response.json().await.unwrap_or_default();
+        let text = response.text().await.map_err(unreachable)?;
+        let answer: Json = serde_json::from_str(&text).unwrap_or_default();
+        // Writes are answered with nothing; a proxy, or another server, with a page.
+        if !answer.is_object() && !text.trim().is_empty() {
+            let detail = format!("{}: no store of secrets answers there ({status})", self.address);
+            return Err(CliError::coded(&VAULT_UNREACHABLE, &detail));
+        }
         if status.is_success() {
             return Ok(Some(answer));
         }
@@ -108,6 +115,18 @@ impl Vault {
         }
         let said: Vec<&str> = errors.iter().filter_map(Json::as_str).collect();
         Err(failed(&format!("{path}: {status} {}", said.join("; ").trim())))
+    }
+}
+
+impl Vault {
+    /// No answer: nothing was refused, and a right is not what is missing.
+    fn unreachable(&self, error: &reqwest::Error) -> CliError {
+        let detail = format!(
+            "{}: {}. Is it running there? --address, VAULT_ADDR or the configuration names it",
+            self.address,
+            chain(error)
+        );
+        CliError::coded(&VAULT_UNREACHABLE, &detail)
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) fn add(text: &mut Text, view: &EventsView) {
     let Totals {
         received,
         malformed,
+        unquoted,
         own,
         delayed,
         emitted,
@@ -30,6 +31,11 @@ pub(super) fn add(text: &mut Text, view: &EventsView) {
     for (name, help, value) in [
         ("windlass_bus_events_received_total", "Events taken from the bus.", received),
         ("windlass_bus_events_malformed_total", "Messages dropped: no CloudEvents.", malformed),
+        (
+            "windlass_bus_events_unquoted_total",
+            "Events taken whose data was a JSON string without its quotes.",
+            unquoted,
+        ),
         ("windlass_bus_events_own_total", "Events that came back to their sender.", own),
         ("windlass_bus_events_delayed_total", "Events put off: too much work.", delayed),
         ("windlass_bus_events_emitted_total", "Emitted events acknowledged.", emitted),

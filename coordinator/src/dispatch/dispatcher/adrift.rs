@@ -46,6 +46,10 @@ impl Adrift {
         self.all.len()
     }
 
+    pub(super) fn contains(&self, key: &AssignmentKey) -> bool {
+        self.all.contains_key(key)
+    }
+
     pub(super) fn insert(&mut self, key: AssignmentKey, drifting: Drifting) {
         self.unheard |= drifting.until.is_none();
         self.all.insert(key, drifting);

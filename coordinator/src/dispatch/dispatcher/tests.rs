@@ -199,7 +199,7 @@ fn a_silent_worker_loses_all_it_was_sent_which_may_be_why_it_is_silent() {
     assert!(bench.ticks(2 + LEASE).is_empty());
     let orders = bench.ticks(3 + LEASE);
     assert_eq!(lost(&orders), [(1, true), (2, true)]);
-    assert!(orders.iter().any(|it| matches!(it, Order::Dismiss(it) if *it == session(1))));
+    assert!(orders.iter().any(|it| matches!(it, Order::Dismiss(it, _) if *it == session(1))));
     assert!(!bench.dispatcher.knows(session(1)));
 }
 

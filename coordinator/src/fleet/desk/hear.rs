@@ -54,8 +54,12 @@ impl Desk {
         match registration.accepted {
             Some((session, applicant, profile)) => {
                 self.totals.joined += 1;
-                let (identity, pool) = (&*profile.identity, &*profile.pool);
-                tracing::info!(identity, pool, %session, "a worker joins");
+                let (worker, pool) = (&*profile.identity, &*profile.pool);
+                let known = self.dispatcher.has(worker);
+                match self.missing.remove(worker) || known {
+                    true => tracing::info!(worker, pool, %session, "a worker is back"),
+                    false => tracing::info!(worker, pool, %session, "a worker joins"),
+                }
                 let subject = self.prefix.to_worker(session).into();
                 let evaluates = profile.evaluates;
                 let identity = profile.identity.clone();

@@ -1,5 +1,7 @@
 //! What workers are told: orders become messages, messages become frames.
 
+use std::sync::Arc;
+
 use async_nats::Subject;
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
@@ -12,7 +14,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::{Desk, PUBLISH, remaining_ms};
 use crate::clock;
-use crate::dispatch::dispatcher::Order;
+use crate::dispatch::dispatcher::{Departure, Order};
 use crate::fleet::line::{self, Line, Unsent};
 use crate::fleet::plain;
 
@@ -47,8 +49,10 @@ impl Desk {
                         );
                     }
                 }
-                Order::Dismiss(session) => {
-                    self.lines.remove(&session);
+                Order::Dismiss(session, why) => {
+                    if let Some(line) = self.lines.remove(&session) {
+                        self.departs(line.identity, why);
+                    }
                     self.goodbyes.push(session);
                 }
             }
@@ -80,6 +84,24 @@ impl Desk {
         );
         tracing::warn!(worker, instance = %key.instance, times, "a task that no worker takes fails");
         self.answer(key, Problem::new(Standard::Runtime, detail));
+    }
+
+    /// A session has ended: who runs workers wants to know of which one, and why.
+    fn departs(&mut self, identity: Arc<str>, why: Departure) {
+        let worker = &*identity;
+        match why {
+            Departure::Goodbye => tracing::info!(worker, "a worker leaves"),
+            Departure::Silent => {
+                let lease = self.lease;
+                tracing::warn!(worker, ?lease, "a worker is lost: it was not heard for a lease");
+                // Names cost memory; who is forgotten joins instead of being back.
+                if self.missing.len() >= limits::WORKERS {
+                    self.missing.clear();
+                }
+                self.missing.insert(identity);
+            }
+            Departure::Replaced | Departure::Closing => {}
+        }
     }
 
     /// Puts something into the next message of a session.

@@ -41,11 +41,11 @@ impl Stranded {
 
 /// What a worker has to be told for it.
 fn hint(lane: &Lane) -> String {
-    match &*lane.capability.to_string() {
-        kind @ ("shell" | "script") => {
+    match lane.allowed_by() {
+        Some(kind) => {
             format!("; `windlass worker --allow {kind}` takes them, as programs of its machine")
         }
-        _ => String::new(),
+        None => String::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{DOCUMENT, loaded, plan};
-use crate::definition::{Options, Severity, load};
+use crate::definition::{Options, Severity, data, load};
 use crate::value::Value;
 
 fn codes(text: &str) -> Vec<&'static str> {
@@ -23,6 +23,42 @@ fn json_loads_like_yaml_with_tabs_and_surrogate_pairs() {
     assert!(load(&compact, &Options::default()).plan.is_some());
     let broken = load("{\n\t\"document\": {,}\n}", &Options::default());
     assert_eq!((broken.diagnostics[0].code, broken.diagnostics[0].line), ("WL0102", 2));
+}
+
+#[test]
+fn json_means_the_same_in_a_yaml_file() {
+    let long = "9".repeat(1_024);
+    for json in [
+        "0",
+        "-0",
+        "-0.0",
+        "1.50",
+        "1e5",
+        "1E+2",
+        "1e-7",
+        "12345678901234567890",
+        "0.1",
+        "-9223372036854775809",
+        "1.7976931348623157e308",
+        &long,
+        "true",
+        "null",
+        r#""\ud83d\ude00 \u00e9 \b\f\/\n\"\\""#,
+        r#""\\ud83d""#,
+        "[\t1,\t{}]",
+        r#"["\uD83D\uDE00"]"#,
+    ] {
+        let value = Value::from_json(json).unwrap();
+        for text in [json.to_owned(), format!("a:\n- {json}\n"), format!("{{\"a\": [{json}]}}")] {
+            let read = data(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let inner = read.get("a").map_or(read.clone(), |it| it.as_array().unwrap()[0].clone());
+            assert_eq!(inner.to_json(), value.to_json(), "{text}");
+        }
+    }
+    for refused in [format!("{long}9"), "1e999".to_owned()] {
+        assert!(Value::from_json(&refused).is_err(), "{refused}");
+        assert!(data(&format!("a: {refused}")).is_err(), "{refused}");
+    }
 }
 
 #[test]

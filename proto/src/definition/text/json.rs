@@ -1,9 +1,12 @@
 //! JSON that a YAML parser stumbles over: tabs between tokens, surrogate pairs in strings.
 
+use super::pairs::surrogate_pair;
+
 /// The same document with tabs turned to spaces and surrogate pairs joined; `None` when the text
 /// is not JSON or needs neither.
 pub(super) fn as_yaml(text: &str) -> Option<String> {
-    if !text.trim_start().starts_with('{') || !(text.contains('\t') || text.contains("\\u")) {
+    if !text.trim_start().starts_with(['{', '[']) || !(text.contains('\t') || text.contains("\\u"))
+    {
         return None;
     }
     let mut out = String::with_capacity(text.len());
@@ -35,13 +38,4 @@ pub(super) fn as_yaml(text: &str) -> Option<String> {
         rest = rest.get(taken..).unwrap_or_default();
     }
     Some(out)
-}
-
-/// The character of `\uD83D\uDE00` at the start of `text`.
-fn surrogate_pair(text: &str) -> Option<char> {
-    let unit = |from: usize| {
-        let escape = text.get(from..from + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(escape, 16).ok()
-    };
-    char::decode_utf16([unit(0)?, unit(6)?]).next()?.ok()
 }

@@ -62,14 +62,11 @@ fn number(text: &str) -> Option<Value> {
         return None;
     }
     if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(match text.strip_prefix('+').unwrap_or(text).parse() {
-            Ok(number) => Value::Int(number),
-            Err(_) => {
-                let digits = unsigned.trim_start_matches('0');
-                let sign = if text.starts_with('-') { "-" } else { "" };
-                Value::Big(format!("{sign}{digits}").into())
-            }
-        });
+        // As JSON has it, which knows no zeros before a number.
+        let digits = unsigned.trim_start_matches('0');
+        let digits = if digits.is_empty() { "0" } else { digits };
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        return Some(Value::parse_number(&format!("{sign}{digits}"), true));
     }
     is_float(unsigned).then(|| text.parse().ok().map(Value::Float)).flatten()
 }

@@ -293,8 +293,8 @@ impl Run<'_> {
         let client = &mut self.clients[number];
         let kept = self.journal.head(client.id).unwrap().is_some();
         assert!(kept, "{} is acknowledged before it is durable", client.id);
-        assert!(!client.first || reply.repeated, "{} is started twice", client.id);
-        client.first |= !reply.repeated;
+        assert!(!client.first || reply.earlier.is_some(), "{} is started twice", client.id);
+        client.first |= reply.earlier.is_none();
         client.acknowledged = true;
     }
 

@@ -3,6 +3,7 @@
 use windlass_proto::problem::Problem;
 use windlass_proto::value::{Members, Value};
 
+use super::bare::bare;
 use super::{ARGUMENTS, Prepared, directory, write};
 use crate::perform::Attempt;
 use crate::perform::process::{Ended, Invocation};
@@ -12,7 +13,7 @@ use crate::perform::process::{Ended, Invocation};
 pub(super) enum Shape {
     /// As an ECMAScript module.
     Module,
-    /// As CommonJS: it uses `require` and no `import`.
+    /// As the body of an async function in CommonJS: it uses `require` and neither imports nor exports.
     CommonJs,
     /// As the body of a function in a module; what it returns is written to standard output, a
     /// string as it is and anything else as JSON.
@@ -28,6 +29,14 @@ for (const [name, value] of Object.entries(given)) {
 }
 ";
 
+/// What a module that uses words of CommonJS finds them as.
+const COMMON: &str = "\
+globalThis.__filename = SCRIPT;
+globalThis.__dirname = require('node:path').dirname(__filename);
+globalThis.require = require('node:module').createRequire(__filename);
+globalThis.module = { exports: {} };
+";
+
 /// Writes what the script returned.
 const WRITE_RESULT: &str = "if (returned !== undefined) process.stdout.write(\
     typeof returned === 'string' ? returned : JSON.stringify(returned));";
@@ -35,12 +44,12 @@ const WRITE_RESULT: &str = "if (returned !== undefined) process.stdout.write(\
 impl Shape {
     /// The shape of code that nothing is known of.
     pub(super) fn of(code: &str) -> Self {
-        let module = code.lines().any(|line| {
-            let line = line.trim_start();
-            is_import(line) || line.starts_with("export ") || line.starts_with("await ")
+        let bare = bare(code);
+        let module = bare.split(['\n', ';']).any(|statement| {
+            let statement = statement.trim_start();
+            is_import(statement) || statement.starts_with("export ")
         });
-        let common = ["require(", "module.exports", "__dirname", "__filename"];
-        if !module && common.iter().any(|word| code.contains(word)) {
+        if !module && !bare.contains("import.meta") && is_common(&bare) {
             Self::CommonJs
         } else {
             Self::Module
@@ -53,7 +62,7 @@ impl Shape {
             Self::Module => ("script.mjs", code.to_owned()),
             Self::CommonJs => {
                 let text = format!(
-                    "Promise.resolve((function () {{ {code}\n}}).call(module.exports))\
+                    "(async function () {{ {code}\n}}).call(module.exports)\
                      .then((returned) => {{ {WRITE_RESULT} }});\n"
                 );
                 ("script.cjs", text)
@@ -67,6 +76,17 @@ impl Shape {
             }
         }
     }
+}
+
+/// True for code, [`bare`], that uses words which only CommonJS has.
+fn is_common(bare: &str) -> bool {
+    let word = |name: &str| {
+        bare.match_indices(name).any(|(at, _)| {
+            let before = bare.get(..at).and_then(|it| it.chars().next_back());
+            !before.is_some_and(|it| it == '.' || it == '_' || it == '$' || it.is_alphanumeric())
+        })
+    };
+    ["require(", "module.exports", "__dirname", "__filename"].iter().any(|it| word(it))
 }
 
 /// True for the first line of a static import.
@@ -120,12 +140,20 @@ impl Attempt<'_> {
         let files = directory()?;
         let (name, text) = shape.file(code);
         let mut head = Vec::new();
+        let script = write(&files, name, &text)?;
         let named = given.as_object().map(variables).filter(|members| !members.is_empty());
-        if named.is_some() {
-            head.push("--require".to_owned());
-            head.push(write(&files, "prelude.cjs", PRELUDE)?);
+        let mut prelude = String::new();
+        if shape != Shape::CommonJs && is_common(&bare(code)) {
+            prelude.push_str(&COMMON.replace("SCRIPT", &Value::from(&*script).to_json()));
         }
-        head.push(write(&files, name, &text)?);
+        if named.is_some() {
+            prelude.push_str(PRELUDE);
+        }
+        if !prelude.is_empty() {
+            head.push("--require".to_owned());
+            head.push(write(&files, "prelude.cjs", &prelude)?);
+        }
+        head.push(script);
         let mut invocation = prepared.invocation(&self.worker.processes.node, head, files);
         if let Some(members) = named {
             let arguments = Value::from(members).to_json();
@@ -157,6 +185,14 @@ mod tests {
             ("const fs = require('node:fs')", Shape::CommonJs),
             ("const a = await import('x')", Shape::Module),
             ("import('x').then(require('y'))", Shape::CommonJs),
+            ("const fs = require('fs');\nawait fs.promises.access('/')", Shape::CommonJs),
+            ("// as require('x') did\nconsole.log(await 1)", Shape::Module),
+            ("/* require('x') */ const a = \"require('x')\"", Shape::Module),
+            ("const a = `module.exports`; a.require('x')", Shape::Module),
+            ("const a = `${require('x')}`", Shape::CommonJs),
+            ("const fs = require('fs'); import os from 'os'", Shape::Module),
+            ("const fs = require('fs');\n`\nimport x from 'y'`", Shape::CommonJs),
+            ("require('x'); import.meta.url", Shape::Module),
         ] {
             assert_eq!(Shape::of(code), shape, "{code}");
         }

@@ -47,6 +47,28 @@ async fn javascript_may_return_and_use_named_arguments() {
         ("import os from 'node:os';\nreturn typeof os.EOL", "string"),
         ("if (count) { return await Promise.resolve('yes') }\nreturn 'no'", "yes"),
         ("const fs = require('node:fs'); return typeof fs", "object"),
+        (
+            "const fs = require('node:fs');\nconst a = await Promise.resolve(fs);\nreturn typeof a",
+            "object",
+        ),
+        (
+            "const os = require('node:os')\nconsole.log(await Promise.resolve(typeof os.EOL))",
+            "string\n",
+        ),
+        (
+            "import os from 'node:os';\nconst fs = require('node:fs');\nreturn await typeof fs + os.EOL",
+            "object\n",
+        ),
+        (
+            "import os from 'node:os';\nconsole.log(typeof require('node:fs'), __dirname.length > 1)",
+            "object true\n",
+        ),
+        ("// as require('x') did\nexport const a = await 1;\nconsole.log(a)", "1\n"),
+        (
+            "const a = await 1; /* require('x') */ console.log(a, \"require('x')\")",
+            "1 require('x')\n",
+        ),
+        ("this.a = 1; b = 2; console.log(require('node:path').sep, b)", "/ 2\n"),
         ("console.log(process.argv.slice(2).join())", "--name,x,--count,2\n"),
     ] {
         let mut script = script("js", code);

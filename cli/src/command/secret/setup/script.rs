@@ -2,15 +2,22 @@
 
 use super::layout::Layout;
 
-/// A script for `sh` that makes what `layout` says with the command line of Vault or OpenBao. Run
-/// twice, it changes nothing the second time.
-pub(super) fn script(layout: &Layout) -> String {
+/// A script for `sh` that makes what `layout` says, in a namespace of the store where one is given, with
+/// the command line of Vault or OpenBao. Run twice, it changes nothing the second time.
+pub(super) fn script(layout: &Layout, namespace: Option<&str>) -> String {
     let Layout { auth, config, role: (role, definition), transit, policies, groups } = layout;
     let mut text = String::from(
         "#!/bin/sh\n# Lets tasks of Windlass log in at Vault or OpenBao, each with rights of its own.\n\
          # Needs VAULT_ADDR and a VAULT_TOKEN that may do this; VAULT=bao for OpenBao.\n\
          set -eu\nVAULT=${VAULT:-vault}\n\n",
     );
+    if let Some(namespace) = namespace {
+        let namespace = quoted(namespace);
+        // Each of the two command lines reads its own.
+        text.push_str(&format!(
+            "export VAULT_NAMESPACE={namespace}\nexport BAO_NAMESPACE={namespace}\n\n"
+        ));
+    }
     text.push_str(&format!(
         "\"$VAULT\" read sys/auth/{auth} >/dev/null 2>&1 || \"$VAULT\" auth enable -path={auth} jwt\n\
          \"$VAULT\" read sys/mounts/{transit} >/dev/null 2>&1 || \

@@ -149,7 +149,7 @@ impl Desk {
                 Order::Lost(key, blamed) => self.lost(&key, blamed),
                 Order::Rests(..) => {}
                 Order::GiveUp(key, times, worker) => panic!("{key:?} {times} {worker}"),
-                Order::Dismiss(session) => {
+                Order::Dismiss(session, _) => {
                     if let Some((worker, _)) = self.lines.remove(&session) {
                         self.ways[worker].down.send(Down::Gone(session), arrives);
                     }

@@ -1,0 +1,188 @@
+//! Starting instances, and telling a repeat of a start from another start under its id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use uuid::Uuid;
+use windlass_proto::id::{InstanceId, WorkflowId};
+use windlass_proto::limits;
+use windlass_proto::plan::{Plan, SchemaSource};
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::schema::Unfit;
+use windlass_proto::value::Value;
+
+use super::handle::{RETRY_AFTER, blocking, outcome, shown};
+use super::{Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef};
+use crate::admission::Suspended;
+use crate::engine::Ending;
+use crate::memory::Full;
+use crate::partition::{Earlier, Message, NewInstance, StartReply};
+
+impl Coordinator {
+    /// Starts an instance; returns once the start is durable.
+    ///
+    /// # Errors
+    /// When the workflow is unknown, its input schema refuses the input, there is too much work, or
+    /// another workflow or input was started under the same id or key.
+    pub async fn start(&self, start: Start) -> Result<Started, CoordinatorError> {
+        self.begin(start, None).await
+    }
+
+    /// Starts an instance and waits for its end, at most `patience`.
+    ///
+    /// # Errors
+    /// As [`Coordinator::start`].
+    pub async fn run(
+        &self,
+        start: Start,
+        patience: Duration,
+    ) -> Result<(Started, Option<Outcome>), CoordinatorError> {
+        let (ended, end) = oneshot::channel();
+        let started = self.begin(start, Some(ended)).await?;
+        match timeout(patience, end).await {
+            Ok(Ok(ending)) => Ok((started, Some(outcome(ending)))),
+            Ok(Err(_)) => Err(self.stopped()),
+            Err(_) => Ok((started, None)),
+        }
+    }
+
+    async fn begin(
+        &self,
+        start: Start,
+        ended: Option<oneshot::Sender<Ending>>,
+    ) -> Result<Started, CoordinatorError> {
+        self.needs_room()?;
+        let WorkflowRef { namespace, name, .. } = &start.workflow;
+        if let Some(suspended) = self.runtime.admission.suspended(namespace, name) {
+            return self.repeats(&start, suspended).await;
+        }
+        if self.runtime.is_overloaded(Some(namespace)) {
+            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
+        }
+        if !self.runtime.links.admits(namespace) {
+            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
+        }
+        self.room(&start.workflow.namespace, start.input.weight())?;
+        let plan = self.plan(&start.workflow).await?;
+        check_input(&plan, &start.input).await?;
+        let id = instance_id(&start);
+        let (reply, answer) = oneshot::channel();
+        let new = NewInstance {
+            id,
+            plan,
+            input: start.input,
+            labels: start.labels,
+            priority: start
+                .priority
+                .unwrap_or(limits::DEFAULT_PRIORITY)
+                .min(limits::HIGHEST_PRIORITY),
+            parent: None,
+            reply: Some(reply),
+            ended,
+        };
+        let message = Message::Start(Box::new(new));
+        match self.ask(id, message, answer).await? {
+            StartReply { earlier: Some(earlier) } => {
+                same(id, &start.workflow, &earlier)?;
+                Ok(Started { id, repeated: true })
+            }
+            StartReply { earlier: None } => Ok(Started { id, repeated: false }),
+        }
+    }
+
+    /// Whether an instance, or an event for all, may be taken in.
+    fn room(&self, namespace: &str, bytes: u64) -> Result<(), CoordinatorError> {
+        self.runtime.links.memory.admit(namespace, bytes).map_err(|full| {
+            let what = match full {
+                Full::Process => "the instances in memory take as much as they may",
+                Full::Namespace => {
+                    "the instances of this namespace take as much memory as they may"
+                }
+            };
+            CoordinatorError::OutOfMemory(what, RETRY_AFTER)
+        })
+    }
+
+    async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
+        let stored = self.stored(workflow)?;
+        if let Some(plan) = self.runtime.links.catalog.at_hand(&stored.digest) {
+            return Ok(plan);
+        }
+        let links = self.runtime.links.clone();
+        let plan = blocking(move || links.catalog.plan(&stored.digest)).await?;
+        plan.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
+    }
+
+    /// A start of what is suspended: refused, unless it repeats an earlier one.
+    async fn repeats(
+        &self,
+        start: &Start,
+        suspended: Suspended,
+    ) -> Result<Started, CoordinatorError> {
+        if start.id.is_some() || start.idempotency_key.is_some() {
+            let id = instance_id(start);
+            if let Ok(view) = self.show(id).await {
+                let same_input = view.input == start.input;
+                let earlier = Earlier { workflow: view.head.workflow, same_input };
+                same(id, &start.workflow, &earlier)?;
+                return Ok(Started { id, repeated: true });
+            }
+        }
+        Err(CoordinatorError::Suspended(suspended))
+    }
+}
+
+/// The id a start gets: the caller's, one that is a function of the idempotency key, or a new one.
+fn instance_id(start: &Start) -> InstanceId {
+    match (start.id, &start.idempotency_key) {
+        (Some(id), _) => id,
+        (None, Some(key)) => {
+            let WorkflowRef { namespace, name, .. } = &start.workflow;
+            let name = format!("{namespace}/{name}/{key}");
+            InstanceId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+        }
+        (None, None) => InstanceId(Uuid::now_v7()),
+    }
+}
+
+/// Whether a start repeats the one that had its id before. The version counts where the caller names
+/// one: a higher one may have been deployed between two sendings of one request.
+fn same(id: InstanceId, asked: &WorkflowRef, earlier: &Earlier) -> Result<(), CoordinatorError> {
+    let WorkflowId { namespace, name, version } = &earlier.workflow;
+    let versions = asked.version.as_deref().filter(|it| *it != "latest");
+    let workflow = asked.namespace == **namespace
+        && asked.name == **name
+        && versions.is_none_or(|it| it == &**version);
+    let other = match (workflow, earlier.same_input) {
+        (true, true) => return Ok(()),
+        (true, false) => "another input",
+        (false, _) => "another workflow",
+    };
+    Err(CoordinatorError::OtherStart { id, other, workflow: earlier.workflow.clone() })
+}
+
+/// The workflow's input schema is checked before anything is accepted, so that the caller learns at
+/// once; the engine checks again for starts that come another way. What takes long is done where nobody
+/// waits for the thread.
+async fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
+    let size = usize::try_from(input.weight()).unwrap_or(usize::MAX);
+    if size > limits::PAYLOAD_BYTES {
+        let (what, limit) = ("the input", limits::PAYLOAD_BYTES);
+        return Err(CoordinatorError::TooLarge { what, size, limit });
+    }
+    let Some(SchemaSource::Inline(schema)) = &plan.input.schema else { return Ok(()) };
+    let checked = match schema.validate_within(input, limits::SCHEMA_QUICK_STEPS) {
+        Err(Unfit::TooCostly(_)) => {
+            let (schema, input) = (schema.clone(), input.clone());
+            blocking(move || schema.validate(&input)).await?
+        }
+        checked => checked,
+    };
+    checked.map_err(|error| {
+        let detail = format!("the workflow's input is refused by its schema: {error}");
+        let problem = Problem::new(Standard::Validation, detail).at(&Arc::from("/"));
+        CoordinatorError::InvalidInput(problem)
+    })
+}

@@ -43,7 +43,7 @@ async fn look(
 ) -> Result<(), CoordinatorError> {
     let view = coordinator.show(id).await?;
     lines.show(&view.open);
-    let entries = coordinator.history(id, *next, ENTRIES).await?;
+    let entries = coordinator.history(id, *next, ENTRIES).await?.entries;
     match entries.last() {
         Some(last) => *next = last.sequence.saturating_add(1),
         // Durations are redrawn by the lines themselves.

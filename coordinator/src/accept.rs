@@ -7,6 +7,7 @@
 //! **Invariant:** no handler reads the journal or the engine by itself; all go through
 //! [`Coordinator`].
 
+mod answer;
 mod audit;
 pub mod code;
 mod document;

@@ -179,6 +179,15 @@ pub struct OpenTask {
     pub sent: Option<(FrameId, u32)>,
 }
 
+/// A page of an instance's history.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    /// The entries, oldest first.
+    pub entries: Vec<HistoryEntry>,
+    /// Where the next page begins; none when this one was not full.
+    pub next: Option<u64>,
+}
+
 /// One line of an instance's history.
 #[derive(Clone, Debug, Serialize)]
 pub struct HistoryEntry {

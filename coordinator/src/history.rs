@@ -2,14 +2,61 @@
 
 use std::sync::Arc;
 
-use windlass_proto::id::FrameId;
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use crate::coordinator::HistoryEntry;
-use crate::engine::{self, Fact, Instance, Journaled, TimerPurpose};
+use crate::catalog::Catalog;
+use crate::coordinator::{HistoryEntry, HistoryPage};
+use crate::engine::{self, Fact, Instance, Journaled, TimerPurpose, decode};
+use crate::journal::{Head, Journal, JournalError};
 use crate::view::reference;
+
+/// Reads an instance's facts from the first on and tells those from `from`: a page ends after `limit`
+/// entries or about [`limits::HISTORY_BYTES`] of values. `None` when there is no such instance.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) fn read(
+    journal: &dyn Journal,
+    catalog: &Catalog,
+    id: InstanceId,
+    from: u64,
+    limit: usize,
+) -> Result<Option<HistoryPage>, JournalError> {
+    /// Records read at once: each may hold one of the largest payloads.
+    const RECORDS: usize = 8;
+    let Some(Head { digest, .. }) = journal.head(id)? else { return Ok(None) };
+    let missing = || JournalError::Damaged(format!("the definition {digest} is missing"));
+    let plan = catalog.plan(&digest).ok_or_else(missing)?;
+    let mut teller = Teller::new(&plan, Instance::unborn(id));
+    let (mut entries, mut next) = (Vec::new(), 0);
+    let mut bytes: u64 = 0;
+    loop {
+        let records = journal.facts(id, next, RECORDS)?;
+        for stored in &records {
+            next = stored.sequence + u64::from(stored.count);
+            let turns = decode(&stored.facts)
+                .map_err(|error| JournalError::Damaged(format!("instance {id}: {error}")))?;
+            let known = entries.len();
+            for turn in turns {
+                teller.tell(&turn, from, &mut entries);
+            }
+            let new = entries.iter().skip(known);
+            bytes = new.map(|it| it.data.weight()).fold(bytes, u64::saturating_add);
+            if entries.len() >= limit || bytes >= limits::HISTORY_BYTES {
+                entries.truncate(limit);
+                let next = entries.last().map(|it| it.sequence.saturating_add(1));
+                return Ok(Some(HistoryPage { entries, next }));
+            }
+        }
+        if records.len() < RECORDS {
+            return Ok(Some(HistoryPage { entries, next: None }));
+        }
+    }
+}
 
 /// Tells facts while following the state they lead to.
 pub(crate) struct Teller<'p> {

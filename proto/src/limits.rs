@@ -1,7 +1,9 @@
 //! Every bound of Windlass, each with its reason.
 
+mod api;
 mod secrets;
 
+pub use api::*;
 pub use secrets::*;
 
 /// Bytes of a definition's text. The largest published example is under 10 KiB; a megabyte leaves
@@ -215,90 +217,6 @@ pub const CALL_TIMEOUT_MS: u64 = 300_000;
 
 /// Redirects followed by one call, as browsers and curl bound them.
 pub const REDIRECTS: usize = 10;
-
-/// Milliseconds a caller of the API may wait for an outcome: under the idle timeouts common in
-/// proxies.
-pub const API_WAIT_MS: u64 = 60_000;
-
-/// Milliseconds one API request may take in all: the longest wait, and time to read and answer.
-pub const API_REQUEST_MS: u64 = 75_000;
-
-/// Milliseconds that a command without a deadline looks for a server that it has lost: longer than a
-/// restart that reads a large journal.
-pub const API_RECONNECT_MS: u64 = 300_000;
-
-/// Milliseconds between two looks for a server at most: a person at a terminal sees it come back.
-pub const API_RECONNECT_PAUSE_MS: u64 = 2_000;
-
-/// API requests handled at once, without those that wait, watch or operate; past it the answer is 429,
-/// while memory still has room.
-pub const API_REQUESTS: usize = 1_024;
-
-/// Callers of the API that wait for an outcome at once. Past it the one that has waited longest is
-/// told that there is none yet: nobody who waits keeps others from it.
-pub const API_WAITS: usize = 2_048;
-
-/// Requests of probes and operators (show, cancel, suspend, resume, metrics, readiness) handled at
-/// once. They have room of their own, as they are what helps when all other room is taken.
-pub const API_OPERATORS: usize = 256;
-
-/// Connections of the API open at once, unless configured; fewer where the process may not open that
-/// many descriptors. Each takes some ten kilobytes.
-pub const API_CONNECTIONS: usize = 8_192;
-
-/// Connections of one client address, unless configured: three quarters of all, as one address may
-/// be a proxy or all of this machine.
-pub const API_CLIENT_CONNECTIONS: usize = API_CONNECTIONS / 4 * 3;
-
-/// Milliseconds the head of a request may take from its first byte: it is a few hundred bytes.
-pub const API_HEAD_MS: u64 = 10_000;
-
-/// Milliseconds the body of a request may take: the largest one at two megabits a second.
-pub const API_BODY_MS: u64 = 70_000;
-
-/// Milliseconds without a byte after which a body counts as one that does not come, where connections
-/// are short.
-pub const API_UNMOVED_MS: u64 = 1_000;
-
-/// Milliseconds a connection stays open without a request. Pools of clients commonly keep one for 90 s,
-/// and see that it was closed.
-pub const API_IDLE_MS: u64 = 75_000;
-
-/// Milliseconds a client may take nothing of an answer that is there for it.
-pub const API_STALL_MS: u64 = 30_000;
-
-/// Milliseconds between two looks for connections whose time is over.
-pub const API_SWEEP_MS: u64 = 1_000;
-
-/// Milliseconds until the next connection is accepted after one could not be: descriptors that are
-/// short now may not be soon, and a loop without a pause would only burn a core.
-pub const API_ACCEPT_PAUSE_MS: u64 = 50;
-
-/// Milliseconds a body waits for memory that others hold before the answer is 429.
-pub const API_BODY_ROOM_MS: u64 = 2_000;
-
-/// Descriptors kept for all but connections of the API, at least and at most; a quarter of what there
-/// are in between: the journal, the bus, workers' connections and processes.
-pub const RESERVED_DESCRIPTORS: (usize, usize) = (64, 4_096);
-
-/// Bytes of request bodies held at once, over all requests: sixteen of the largest.
-pub const API_BODY_BYTES: usize = 16 * PAYLOAD_BYTES;
-
-/// Clients that watch instances at once; each holds a connection and a few kilobytes.
-pub const API_WATCHERS: usize = 1_024;
-
-/// Milliseconds between keep-alive comments of a watch: proxies drop silent connections after 30 s
-/// or more.
-pub const API_KEEP_ALIVE_MS: u64 = 15_000;
-
-/// Milliseconds that requests under way may take to end when the server stops.
-pub const API_DRAIN_MS: u64 = 10_000;
-
-/// Entries of one page of a list or a history; the answer stays within what a client can hold.
-pub const API_PAGE: usize = 1_000;
-
-/// Events of one batch: they are decided one after the other within one request.
-pub const API_EVENT_BATCH: usize = 1_000;
 
 /// Labels of an instance, as every one of them is an index entry.
 pub const LABELS: usize = 32;

@@ -1,6 +1,9 @@
 //! `/openapi.json`: the description of the API, made from the handlers.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
 use utoipa::openapi::{OpenApi as Contents, RefOr};
 use utoipa::{Modify, OpenApi};
 
@@ -79,8 +82,11 @@ impl Modify for ProblemType {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "operation", operation_id = "getOpenApi",
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
-pub(super) async fn openapi() -> Json<Contents> {
-    Json(Document::openapi())
+pub(super) async fn openapi() -> impl IntoResponse {
+    /// Made once: it takes some milliseconds.
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| Document::openapi().to_json().unwrap_or_default());
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
 }
 
 #[cfg(test)]

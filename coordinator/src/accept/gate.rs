@@ -66,7 +66,9 @@ async fn handle(
     let limit = Duration::from_millis(API_REQUEST_MS);
     let answered = tokio::time::timeout(limit, next.run(request)).await;
     room.leave();
-    answered.map_err(|_| ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")))
+    let answer = answered
+        .map_err(|_| ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")))?;
+    api.answers.pass(answer).await
 }
 
 /// Refuses requests that a browser sends for a page of another site. There is no CORS: no such

@@ -7,6 +7,7 @@ use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
 use super::state::Api;
 use super::view::History;
+use crate::coordinator::HistoryPage;
 
 /// Shows an instance's history, oldest first.
 #[utoipa::path(get, path = "/v1/instances/{id}/history", tag = "instances", operation_id = "getInstanceHistory",
@@ -23,8 +24,6 @@ pub(super) async fn history(
     let from = query.parsed("from", str::parse::<u64>)?.unwrap_or(0);
     let limit = query.limit()?;
     query.finish()?;
-    let entries = api.coordinator.history(id, from, limit).await?;
-    let last = entries.last().map(|it| it.sequence);
-    let next = last.filter(|_| entries.len() >= limit).map(|it| it.saturating_add(1));
+    let HistoryPage { entries, next } = api.coordinator.history(id, from, limit).await?;
     Ok(Json(History { items: entries.into_iter().map(Into::into).collect(), next }))
 }

@@ -10,6 +10,7 @@ use windlass_proto::limits::{
     API_BODY_BYTES, API_OPERATORS, API_REQUESTS, API_WAITS, API_WATCHERS,
 };
 
+use super::answer::Answers;
 use super::gate::Room;
 use super::metrics::Metrics;
 use super::serve::sockets::{Sockets, Waits};
@@ -38,6 +39,8 @@ pub(super) struct Api {
     pub(super) sockets: Arc<Sockets>,
     /// Memory for bodies, in [`BODY_PERMIT_BYTES`].
     pub(super) bodies: Arc<Semaphore>,
+    /// Memory for large answers on their way.
+    pub(super) answers: Answers,
     /// True once the server stops: waits and watches end then.
     closing: Arc<watch::Sender<bool>>,
 }
@@ -72,6 +75,7 @@ impl Api {
         Self {
             coordinator,
             metrics: Arc::new(Metrics::new()),
+            answers: Answers::default(),
             requests: Budget::new(within(limits, API_REQUESTS, 8)),
             operators: Budget::new(within(limits, API_OPERATORS, 16)),
             waits: Arc::new(Waits::new(within(limits, API_WAITS, 4))),

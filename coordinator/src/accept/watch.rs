@@ -52,7 +52,7 @@ pub(super) async fn watch(
     let head = api.coordinator.show(id).await?.head;
     // Beyond all entries there is the `end` alone.
     if let (Some(last), true) = (last, head.status.is_final())
-        && api.coordinator.history(id, last, 1).await?.is_empty()
+        && api.coordinator.history(id, last, 1).await?.entries.is_empty()
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -112,7 +112,7 @@ impl Watch {
         let coordinator = &self.api.coordinator;
         // Asked before the history is read: facts that come in between are found by the next turn.
         let head = coordinator.show(self.id).await?.head;
-        let entries = coordinator.history(self.id, self.next, API_PAGE).await?;
+        let entries = coordinator.history(self.id, self.next, API_PAGE).await?.entries;
         if let Some(last) = entries.last() {
             self.next = last.sequence.saturating_add(1);
             self.pending.extend(entries.into_iter().filter_map(|it| event(it.into())));

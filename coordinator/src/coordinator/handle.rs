@@ -13,18 +13,18 @@ use windlass_proto::wire::AssignmentKey;
 
 use super::runtime::Runtime;
 use super::{
-    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryEntry, InstanceView, OpenTask,
+    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryPage, InstanceView, OpenTask,
     Options, Outcome, Outside, WorkflowRef,
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
 use crate::dispatch::Reporter;
-use crate::engine::{Ending, Input, Instance, decode};
+use crate::engine::{Ending, Input, Instance};
 use crate::events::EventsView;
 use crate::fleet::FleetView;
-use crate::history::Teller;
+use crate::history;
 use crate::journal::{
-    Filter, Head, Journal, JournalError, Page, Room, Status, StoredDefinition, StoredInstance,
+    Filter, Journal, JournalError, Page, Room, Status, StoredDefinition, StoredInstance,
 };
 use crate::partition::{Done, EventTicket, Message, Refusal, Watch, World};
 use crate::secrets::SecretsError;
@@ -208,7 +208,8 @@ impl Coordinator {
         Ok(blocking(move || journal.list(&filter, cursor, limit)).await??)
     }
 
-    /// What happened to an instance: entries from sequence number `from` on, at most about `limit`.
+    /// What happened to an instance: entries from sequence number `from` on, at most `limit`, and fewer
+    /// where their values are large ([`limits::HISTORY_BYTES`]).
     ///
     /// # Errors
     /// When there is no such instance, or the journal cannot be read.
@@ -217,9 +218,9 @@ impl Coordinator {
         id: InstanceId,
         from: u64,
         limit: usize,
-    ) -> Result<Vec<HistoryEntry>, CoordinatorError> {
+    ) -> Result<HistoryPage, CoordinatorError> {
         let (journal, links) = (self.runtime.journal.clone(), self.runtime.links.clone());
-        let read = move || read_history(&*journal, &links.catalog, id, from, limit);
+        let read = move || history::read(&*journal, &links.catalog, id, from, limit);
         blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))
     }
 
@@ -435,41 +436,6 @@ pub(super) fn outcome(ending: Ending) -> Outcome {
 pub(super) fn shown(workflow: &WorkflowRef) -> String {
     let version = workflow.version.as_deref().unwrap_or("latest");
     format!("{}/{}:{version}", workflow.namespace, workflow.name)
-}
-
-/// Reads an instance's facts from the first on and tells those from `from`.
-fn read_history(
-    journal: &dyn Journal,
-    catalog: &Catalog,
-    id: InstanceId,
-    from: u64,
-    limit: usize,
-) -> Result<Option<Vec<HistoryEntry>>, JournalError> {
-    /// Journal entries read at once.
-    const PAGE: usize = 256;
-    let Some(Head { digest, .. }) = journal.head(id)? else { return Ok(None) };
-    let missing = || JournalError::Damaged(format!("the definition {digest} is missing"));
-    let plan = catalog.plan(&digest).ok_or_else(missing)?;
-    let mut teller = Teller::new(&plan, Instance::unborn(id));
-    let (mut entries, mut next) = (Vec::new(), 0);
-    loop {
-        let page = journal.facts(id, next, PAGE)?;
-        for stored in &page {
-            next = stored.sequence + u64::from(stored.count);
-            let turns = decode(&stored.facts)
-                .map_err(|error| JournalError::Damaged(format!("instance {id}: {error}")))?;
-            for turn in turns {
-                teller.tell(&turn, from, &mut entries);
-            }
-            if entries.len() >= limit {
-                entries.truncate(limit);
-                return Ok(Some(entries));
-            }
-        }
-        if page.len() < PAGE {
-            return Ok(Some(entries));
-        }
-    }
 }
 
 /// The state that a stored instance adds up to: for tools that look at a journal from outside.

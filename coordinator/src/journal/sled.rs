@@ -124,7 +124,7 @@ fn look_at(
 /// The error for a directory without a store: there was one, or there never was.
 fn without_log(directory: &Path) -> JournalError {
     let path = directory.display().to_string();
-    if directory.join(witness::FILE).exists() {
+    if directory.join(witness::FILE).exists() || directory.join(open::SETTINGS).exists() {
         let what = format!("its file {} is gone from {path}", open::LOG);
         return JournalError::Lost(vec![Loss { what, ..Loss::default() }]);
     }

@@ -142,7 +142,7 @@ definitions refuses it (WL0121), as it could not tell one from the next. Write `
 NAMESPACE_SIGNS "WL0231" "`namespace` has dots or underscores inside. By the specification it has letters, digits and dashes, as a name in DNS. Accepted; it is another \
 namespace than the one with dashes in their place. On the bus a dot is `%2E` in the name of a subject."
 WAIT_DURATION "WL0232" "`wait` holds `duration`. The specification has the duration itself: `wait: PT5S` or `wait: { seconds: 5 }`. Accepted."
-SHORT_ARGUMENTS "WL0233" "`args` is written where the specification has `arguments`. Accepted."
+SHORT_ARGUMENTS "WL0233" "`args` is written where the specification has `arguments`. Accepted with this warning; an error with `--strict`. Write `arguments`."
 URL_FOR_URI "WL0234" "`url` is written where the specification has `uri` (of an endpoint) or `endpoint` (of an HTTP call). Accepted."
 SHELL_DATA "WL0235" "The command of `run.shell` has data put into it with `${ }`. The shell reads what is in the data as a part of the command: `$(…)`, quotes, `;` and `&&` are \
 carried out. Hand data over beside the command: `command: 'echo \"$1\"'` with `arguments: [ '${ .name }' ]`, or `command: 'echo \"$NAME\"'` with \

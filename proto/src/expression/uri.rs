@@ -203,7 +203,7 @@ fn literal(
                 if missing == Missing::Itself && braces.is_unknown(input) {
                     uri.literal().extend(["{", body, "}"]);
                 } else {
-                    uri.expanded(|uri| braces.expand(input, text, uri))?;
+                    uri.expanded(body, |uri| braces.expand(input, text, uri))?;
                 }
                 rest = next;
             }

@@ -88,3 +88,27 @@ async fn a_history_is_numbered_and_comes_in_pages() {
     assert_eq!(items.as_slice(), &whole[from..from + items.len()], "{page}");
     assert!(items.len() <= 3 && !items.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_history_holds_no_more_than_some_large_values() {
+    let dev = Dev::start().await;
+    let tasks = "  - many: { for: { each: it, in: '[range(6)]' }, do: [ { a: { set: { x: \
+                 '${ \"x\" * 3000000 }' } } } ] }";
+    let workflow = dev.api.deploy(&definition("large", tasks)).await;
+    let id = dev.api.start(&workflow, &json!({})).await;
+    dev.api.ends(&id).await;
+    let (mut from, mut values, mut pages) = (0, 0, 0);
+    loop {
+        let path = format!("/v1/instances/{id}/history?from={from}&limit=1000");
+        let page = dev.api.get(&path).await.ok();
+        assert!(page.to_string().len() < 12_000_000, "the page from {from}");
+        let items = page["items"].as_array().unwrap();
+        let is_value = |it: &&serde_json::Value| it["data"]["output"]["x"].is_string();
+        values += items.iter().filter(is_value).count();
+        pages += 1;
+        let Some(next) = page["next"].as_u64() else { break };
+        from = next;
+    }
+    assert!(pages > 2, "{pages} pages");
+    assert!(values >= 6, "{values} values");
+}

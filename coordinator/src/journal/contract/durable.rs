@@ -77,6 +77,7 @@ fn a_journal_is_open_once() {
 fn a_journal_that_is_not_one_says_how_to_go_on() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("conf"), b"not a configuration").unwrap();
+    fs::write(directory.path().join("db"), b"").unwrap();
     let error = SledJournal::open(directory.path(), &small()).err().unwrap();
     assert!(matches!(error, JournalError::Unopenable { .. }), "{error:?}");
     assert!(error.to_string().contains("restore"), "{error}");

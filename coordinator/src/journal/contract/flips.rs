@@ -314,6 +314,12 @@ fn a_store_that_is_gone_or_older_is_refused_until_that_is_accepted() {
             assert!(said.contains(says) && said.contains("--accept-loss"), "{said}");
         }
     }
+    // Neither store nor witness, but what the store leaves beside: there was a journal.
+    let rest = late.0.iter().filter(|it| !matches!(&*it.0, "journal.witness" | "db"));
+    Files(rest.cloned().collect()).put(&directory);
+    let said = lost(SledJournal::open(&directory, &small()));
+    assert!(said.contains("is gone"), "{said}");
+    assert!(check_directory(&directory).unwrap_err().to_string().contains("is gone"));
     older.put(&directory);
     let report = check_directory(&directory).unwrap();
     let of_0 = report.lost.iter().find(|it| it.partition == Some(PartitionId(0))).unwrap();

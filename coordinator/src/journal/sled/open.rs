@@ -13,13 +13,15 @@ use rustix::fs::{FlockOperation, flock};
 use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
 
 use super::super::store::{Expected, Missing, Standing, Store};
-use super::super::{JournalError, disk};
+use super::super::{JournalError, Loss, disk};
 use super::copy::Copy;
 use super::witness::{self, Witness};
 use super::{Sled, SledJournal, log, room};
 
 /// sled's log within the directory.
 pub(super) const LOG: &str = "db";
+/// sled's own settings.
+pub(super) const SETTINGS: &str = "conf";
 const LOCK: &str = "windlass.lock";
 
 /// How to open a journal.
@@ -52,7 +54,9 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     crate::file::private_folder(directory, LOCK).map_err(unusable)?;
     let lock = lock(directory)?;
     let (known, standing) = known(directory)?;
-    if known && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
+    // sled writes its settings with its first log: one that lost both log and witness still has them.
+    let had_one = known || directory.join(SETTINGS).exists();
+    if had_one && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
         return Err(super::without_log(directory));
     }
     if options.missing == Missing::Refuse {
@@ -81,6 +85,10 @@ fn refuse_torn(directory: &Path, standing: Option<&Standing>) -> Result<(), Jour
     let unusable = |error: io::Error| disk::error(directory, &error);
     if !directory.join(LOG).exists() || !log::is_torn(directory).map_err(unusable)? {
         return Ok(());
+    }
+    if standing.is_none() {
+        let what = "its log is torn, and there is no witness to tell what is missing".to_owned();
+        return Err(JournalError::Lost(vec![Loss { what, ..Loss::default() }]));
     }
     tracing::warn!(directory = %directory.display(), "the journal is torn: a copy is looked at first");
     let report = super::look_at(Copy::take(directory, directory)?, Ok(standing.cloned()))?;
@@ -210,7 +218,7 @@ pub(super) fn in_time<T: Send + 'static>(
 
 /// New files are durable once their directory is.
 fn sync_directories(directory: &Path) -> io::Result<()> {
-    for name in [LOG, "conf"] {
+    for name in [LOG, SETTINGS] {
         File::open(directory.join(name))?.sync_all()?;
     }
     File::open(directory)?.sync_all()?;

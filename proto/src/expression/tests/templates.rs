@@ -303,16 +303,23 @@ fn data_in_a_uri_calls_no_other_host_and_no_other_path() {
         ("http://x/a/${ .x }", "."),
         ("http://x/.${ .x }?q", "."),
         ("/a/${ .x }", ".."),
+        ("http://x/{x}/y", ".."),
+        ("http://x/a{/x}", ".."),
+        ("http://x/.{x}", "."),
         ("http://${ .x }.example.com/y", "evil.example/"),
         ("http://example.com${ .x }/y", "@evil.example"),
         ("http://${ .x }:80/y", "evil.example#"),
         ("http://${ .x }.example.com/y", "evil.example\\"),
+        ("http://{+x}.example.com/y", "evil.example/"),
     ] {
         assert!(expand(uri, text).is_err(), "{uri} {text}");
     }
     // The author's own dots, and a host that is all data, are the author's.
     assert_eq!(expand("http://x/../${ .x }", "y"), Ok("http://x/../y".to_owned()));
     assert_eq!(expand("http://x/${ .x }", "..."), Ok("http://x/...".to_owned()));
+    assert_eq!(expand("http://x{?x}", "a/@b"), Ok("http://x?x=a%2F%40b".to_owned()));
+    assert_eq!(expand("http://x{/x}", "a/b"), Ok("http://x/a%2Fb".to_owned()));
+    assert_eq!(expand("http://x{#x}", "a/@b"), Ok("http://x#a/@b".to_owned()));
     assert_eq!(expand("http://x/?p=${ .x }", ".."), Ok("http://x/?p=..".to_owned()));
     assert_eq!(expand("http://${ .x }/y", "h/p"), Ok("http://h/p/y".to_owned()));
     assert!(expand("http://x/${ .x | @uri }", "..").is_err());

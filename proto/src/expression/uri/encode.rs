@@ -18,8 +18,10 @@ const ENDS: [char; 4] = ['/', '?', '#', '\\'];
 #[derive(Default)]
 pub(super) struct Assembly {
     uri: String,
-    /// Where data of expressions stands in it.
+    /// Where data stands in it that can hold any sign.
     data: Vec<Range<usize>>,
+    /// Where data stands in it whose signs are encoded: what separates there is the author's.
+    encoded: Vec<Range<usize>>,
 }
 
 impl Assembly {
@@ -35,14 +37,21 @@ impl Assembly {
         self.data.push(start..self.uri.len());
     }
 
-    /// Appends what `expand` does, as data that is encoded.
+    /// Appends what the braces around `body` expand to.
     pub(super) fn expanded<E>(
         &mut self,
+        body: &str,
         expand: impl FnOnce(&mut String) -> Result<(), E>,
     ) -> Result<(), E> {
         let start = self.uri.len();
         expand(&mut self.uri)?;
-        self.data.push(start..self.uri.len());
+        let end = self.uri.len();
+        match body.chars().next() {
+            Some('+') => self.data.push(start..end),
+            // The first sign is the operator's.
+            Some('#') => self.data.push(end.min(start + 1)..end),
+            _ => self.encoded.push(start..end),
+        }
         Ok(())
     }
 
@@ -112,7 +121,9 @@ impl Assembly {
         let mut at = start;
         for segment in path.split(['/', '\\']) {
             let end = at + segment.len();
-            let has_data = self.data.iter().any(|data| data.start <= end && data.end >= at);
+            let inside =
+                |data: &Range<usize>| !data.is_empty() && data.start <= end && data.end >= at;
+            let has_data = self.data.iter().chain(&self.encoded).any(inside);
             let plain = segment.to_ascii_lowercase().replace("%2e", ".");
             if has_data && matches!(&*plain, "." | "..") {
                 return Err(EvaluationError::new(format!(

@@ -147,8 +147,8 @@ fn braces_of_expressions_are_not_those_of_the_template() {
     for (template, expected) in [
         ("http://h/${ {a: .n} | .a }/{n}", "http://h/12/12"),
         ("${ .brace }", "{n}"),
-        ("http://h/${ .brace }", "http://h/{n}"),
-        ("http://h/${ \"}\" }", "http://h/}"),
+        ("http://h/${ .brace }", "http://h/%7Bn%7D"),
+        ("http://h/${ \"}\" }", "http://h/%7D"),
     ] {
         assert_eq!(expand(template), Ok(expected.to_owned()), "{template}");
     }

@@ -1,4 +1,6 @@
-//! Definitions: deployed text, compiled once, found by name or by digest.
+//! Definitions: deployed text, compiled when needed, found by name or by digest.
+
+mod plans;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
@@ -6,9 +8,11 @@ use std::sync::{Arc, RwLock};
 use semver::Version;
 use windlass_proto::definition::{self, Diagnostic, Loaded, Severity};
 use windlass_proto::id::{Digest, WorkflowId};
+use windlass_proto::limits::CATALOG_PLAN_TEXT_BYTES;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
+use self::plans::Plans;
 use crate::journal::{Journal, JournalError, StoredDefinition};
 use crate::policy::NotPermitted;
 
@@ -17,11 +21,11 @@ pub struct Catalog {
     journal: Arc<dyn Journal>,
     options: definition::Options,
     known: RwLock<Known>,
+    plans: RwLock<Plans>,
 }
 
 #[derive(Default)]
 struct Known {
-    plans: HashMap<Digest, Arc<Plan>>,
     /// Namespace and name, then version: what a start by name finds.
     current: HashMap<(Arc<str>, Arc<str>), BTreeMap<Version, StoredDefinition>>,
 }
@@ -61,7 +65,8 @@ impl Catalog {
         for stored in journal.definitions()? {
             known.remember(stored);
         }
-        Ok(Self { journal, options, known: RwLock::new(known) })
+        let plans = RwLock::new(Plans::new(CATALOG_PLAN_TEXT_BYTES));
+        Ok(Self { journal, options, known: RwLock::new(known), plans })
     }
 
     /// Checks a definition and makes it current for its id, durably, if `permit` agrees.
@@ -90,10 +95,8 @@ impl Catalog {
                 deployed_at: now,
             };
             self.journal.put_definition(&stored).map_err(Refused::Journal)?;
-            self.write(|known| {
-                known.plans.insert(digest.clone(), plan);
-                known.remember(stored);
-            });
+            self.write(|known| known.remember(stored));
+            self.keep(plan, text);
         }
         Ok(Deployment { id, digest, changed, diagnostics })
     }
@@ -138,7 +141,7 @@ impl Catalog {
     /// The plan with this digest, if it is compiled already.
     #[must_use]
     pub fn at_hand(&self, digest: &Digest) -> Option<Arc<Plan>> {
-        self.read(|known| known.plans.get(digest).cloned())
+        self.plans.read().unwrap_or_else(|it| it.into_inner()).get(digest)
     }
 
     /// The plan with this digest, compiled from the journal's text when it is not at hand. Text
@@ -157,7 +160,7 @@ impl Catalog {
         };
         let lenient = definition::Options { accepted: true, ..definition::Options::default() };
         let plan = definition::load(&stored.text, &lenient).plan?;
-        self.write(|known| known.plans.insert(digest.clone(), plan.clone()));
+        self.keep(plan.clone(), &stored.text);
         Some(plan)
     }
 
@@ -171,6 +174,11 @@ impl Catalog {
                 None
             }
         }
+    }
+
+    fn keep(&self, plan: Arc<Plan>, text: &str) {
+        let mut plans = self.plans.write().unwrap_or_else(|it| it.into_inner());
+        plans.insert(plan, text.len());
     }
 
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {

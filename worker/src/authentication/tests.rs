@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,8 @@ use axum::routing::{any, get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use digest_auth::{AuthContext, AuthorizationHeader, HttpMethod};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use windlass_proto::expression::UriTemplate;
 use windlass_proto::plan::{
     Authentication, ClientAuthentication, Credentials, Grant, HttpOutput, Kind, OAuth2,
@@ -35,6 +38,13 @@ struct Servers {
     address: SocketAddr,
     /// What the token endpoint was asked.
     asked: Seen,
+}
+
+/// What a server that compresses, and writes a byte order mark, says.
+fn zipped_token() -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all("\u{feff}{\"access_token\":\"packed\"}".as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 async fn servers(token: &'static str) -> Servers {
@@ -87,6 +97,10 @@ async fn servers(token: &'static str) -> Servers {
                     .map(|it| it.to_str().unwrap().to_owned())
                     .unwrap_or_default()
             }),
+        )
+        .route(
+            "/zipped/oauth2/token",
+            post(|| async { ([("content-encoding", "gzip")], zipped_token()) }),
         )
         // Takes every token but the first.
         .route(
@@ -409,6 +423,18 @@ async fn discovery_finds_the_token_endpoint() {
         assert_eq!(perform(&worker).await, Ok(Value::from("Bearer …")));
     }
     assert_eq!(servers.asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_may_come_compressed() {
+    let servers = servers("token-").await;
+    let mut policy = policy(servers.address);
+    let authority = format!("http://{}/zipped", servers.address);
+    policy.authority = UriTemplate { template: text(&authority) };
+    let oauth2 = Authentication::OAuth2(Box::new(policy));
+    let uri = format!("http://{}/api", servers.address);
+    let worker = worker(oauth2, &uri, vec![("key", Value::from("s3cret-key"))]);
+    assert_eq!(perform(&worker).await, Ok(Value::from("Bearer …")));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use windlass_coordinator::coordinator::CoordinatorError;
 use windlass_coordinator::journal::JournalError;
-use windlass_coordinator::journal::sled::{check_directory, salvage};
+use windlass_coordinator::journal::sled::{WITNESS, check_directory, salvage};
 
 use crate::code::{JOURNAL_DAMAGED, JOURNAL_SALVAGED};
 use crate::error::CliError;
@@ -36,6 +36,9 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
 fn check(args: &Args) -> Result<(), CliError> {
     let report = check_directory(&args.directory).map_err(CoordinatorError::from)?;
     output::json(&report);
+    if !args.directory.join(WITNESS).exists() {
+        output::message(&format!("there is no {WITNESS}: what may be lost cannot be seen"));
+    }
     if !report.lost.is_empty() {
         return Err(CoordinatorError::from(JournalError::Lost(report.lost)).into());
     }
@@ -49,6 +52,10 @@ fn check(args: &Args) -> Result<(), CliError> {
 fn save(args: &Args, to: &std::path::Path) -> Result<(), CliError> {
     let report = salvage(&args.directory, to).map_err(CoordinatorError::from)?;
     output::json(&report);
+    output::message(
+        "only the journal is saved: copy the other files (keys, policy, audit trail) beside it, or \
+         workers will not know this coordinator",
+    );
     if report.is_all() {
         return Ok(());
     }

@@ -24,6 +24,7 @@ use copy::Copy;
 pub use super::store::Missing;
 pub use open::Options;
 pub use salvage::{SalvageReport, salvage};
+pub use witness::FILE as WITNESS;
 use witness::Witness;
 
 /// A journal in a directory.

@@ -101,7 +101,13 @@ fn refuse_torn(directory: &Path, standing: Option<&Standing>) -> Result<(), Jour
 /// Whether there ever was a journal, and how far it had come as far as its witness can be read.
 fn known(directory: &Path) -> Result<(bool, Option<Standing>), JournalError> {
     match witness::read(directory) {
-        Ok(standing) => Ok((standing.is_some(), standing)),
+        Ok(None) => {
+            if directory.join(LOG).exists() {
+                tracing::warn!("the journal has no witness: what it may have lost cannot be seen");
+            }
+            Ok((false, None))
+        }
+        Ok(standing) => Ok((true, standing)),
         // Its damage is no damage to the journal, which can be added up all the same.
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             tracing::warn!(%error, "the witness of the journal is damaged; it is made anew");

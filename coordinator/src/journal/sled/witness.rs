@@ -26,7 +26,7 @@ use super::super::record::{push_varint, read_varint};
 use super::super::store::{Standing, Tally, lock};
 
 /// Its name in the directory.
-pub(in super::super) const FILE: &str = "journal.witness";
+pub const FILE: &str = "journal.witness";
 
 const MAGIC: &[u8; 8] = b"windlass";
 /// Bytes before the body of a slot.

@@ -8,6 +8,7 @@ use windlass_proto::wire::key::{CoordinatorKey, WorkerKey};
 use zeroize::Zeroizing;
 
 use crate::error::CliError;
+use crate::output;
 
 /// The coordinator's key: read, or made where there is none.
 ///
@@ -23,7 +24,11 @@ pub(crate) fn coordinator(path: &Path) -> Result<CoordinatorKey, CliError> {
     }
     let key = CoordinatorKey::generate();
     match make(path, &key) {
-        Ok(()) => Ok(key),
+        Ok(()) => {
+            // Workers admitted by another key are refused: who looked for that one sees it here.
+            output::message(&format!("made a new key in {}", path.display()));
+            Ok(key)
+        }
         // Somebody else was faster: theirs counts.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             read(path)?.ok_or_else(|| unusable(path, &error))

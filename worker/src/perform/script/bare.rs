@@ -71,16 +71,19 @@ impl Bare<'_> {
         }
     }
 
+    /// A backslash that was read, and the sign it escapes.
+    fn escape(&mut self) {
+        self.blank('\\');
+        if let Some(escaped) = self.rest.next() {
+            self.blank(escaped);
+        }
+    }
+
     fn quoted(&mut self, quote: char) {
         self.out.push(quote);
         while let Some(c) = self.rest.next() {
             match c {
-                '\\' => {
-                    self.blank(c);
-                    if let Some(escaped) = self.rest.next() {
-                        self.blank(escaped);
-                    }
-                }
+                '\\' => self.escape(),
                 // A string does not go over a line: it was no string, or is an error anyway.
                 _ if c == quote || c == '\n' => return self.out.push(c),
                 _ => self.blank(c),
@@ -96,12 +99,7 @@ impl Bare<'_> {
     fn template_text(&mut self) {
         while let Some(c) = self.rest.next() {
             match c {
-                '\\' => {
-                    self.blank(c);
-                    if let Some(escaped) = self.rest.next() {
-                        self.blank(escaped);
-                    }
-                }
+                '\\' => self.escape(),
                 '`' => return self.out.push(c),
                 '$' if self.rest.next_if_eq(&'{').is_some() => {
                     self.out.push_str("${");
@@ -133,12 +131,7 @@ impl Bare<'_> {
         let mut class = false;
         while let Some(c) = self.rest.next() {
             match c {
-                '\\' => {
-                    self.blank(c);
-                    if let Some(escaped) = self.rest.next() {
-                        self.blank(escaped);
-                    }
-                }
+                '\\' => self.escape(),
                 '/' if !class => return self.out.push(c),
                 '\n' => return self.out.push(c),
                 _ => {

@@ -26,7 +26,7 @@ mod routing;
 mod take;
 mod timers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -106,6 +106,8 @@ pub struct Partition {
     parked: Parked,
     /// What the turn in progress has cost, in steps of expressions.
     cost: u64,
+    /// Instances that the quarantine was told of when the turn began.
+    named: HashSet<InstanceId>,
 }
 
 impl Partition {
@@ -130,6 +132,7 @@ impl Partition {
             lanes: Lanes::default(),
             parked: Parked::default(),
             cost: 0,
+            named: HashSet::new(),
         })
     }
 
@@ -274,6 +277,7 @@ impl Partition {
     /// Closes a batch: instances hand over their new facts, those who watch are told.
     fn seal(&mut self, mut batch: Batch) -> Result<Batch, JournalError> {
         self.shared.quarantine.end(self.id);
+        self.named.clear();
         for id in std::mem::take(&mut batch.touched) {
             let Some(resident) = self.residents.get_mut(id) else { continue };
             let write = resident.write(batch.number)?;

@@ -1,12 +1,20 @@
 //! Which instance each partition works on, kept where it survives the end of the process: one that the
 //! process ended over again and again is set aside, so that the others go on.
 //!
-//! The file `working` of the data directory has a slot for each partition, written before each decision
-//! and not synced: it must survive an abort or a kill, not a power cut. An orderly stop removes it. A
-//! start that finds it counts a death for each instance named, and keeps the counts in `deaths`; an
-//! instance that is not named again is forgotten, and so is one that has come further since.
+//! The file `working` of the data directory is written before each decision and not synced: it must
+//! survive an abort or a kill, not a power cut. An orderly stop removes it. A start that finds it counts
+//! a death for each instance named, and keeps the counts in `deaths`; an instance that is not named
+//! again is forgotten, and so is one that has come further since.
+//!
+//! A partition has one slot for the instance it works on, and more for all that its turn is likely to
+//! work on. After a death only the first is used, so that the next death names the one; before the
+//! first, a write for each instance would be a quarter of what a partition does.
+//!
+//! ```text
+//! partition: { the one | up to TURN_MESSAGES of its turn }      a slot: id: 16 | facts: u64 | room: 8
+//! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -18,11 +26,19 @@ use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits::{QUARANTINE_DEATHS, TURN_STEPS};
 
+use crate::partition::TURN_MESSAGES;
+
 const WORKING: &str = "working";
 const DEATHS: &str = "deaths";
 
 /// Bytes of a slot: id, facts so far, and room.
 const SLOT: usize = 32;
+
+/// Slots of a partition.
+const SLOTS: usize = 1 + TURN_MESSAGES;
+
+/// Instances that are each worth a line of the log when the process starts.
+const NAMED_IN_LOG: usize = 8;
 
 /// Facts of an instance that is not loaded yet.
 pub(crate) const UNREAD: u64 = u64::MAX;
@@ -73,9 +89,12 @@ impl Quarantine {
         };
         write(directory, &deaths)?;
         let working = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
-        for (instance, deaths) in &deaths {
+        for (instance, deaths) in deaths.iter().take(NAMED_IN_LOG) {
             tracing::warn!(%instance, deaths = deaths.count,
                 "the process ended while it worked on this instance");
+        }
+        if let Some(others) = deaths.len().checked_sub(NAMED_IN_LOG).filter(|it| *it > 0) {
+            tracing::warn!(others, "the process may have ended over one of these as well");
         }
         Ok(Self {
             directory: directory.to_owned(),
@@ -98,6 +117,30 @@ impl Quarantine {
         }
     }
 
+    /// A partition begins a turn that is likely to work on these. False when it must name each by
+    /// itself as it comes to it: there was a death.
+    pub(crate) fn begin_turn(
+        &self,
+        partition: PartitionId,
+        instances: &HashSet<InstanceId>,
+    ) -> bool {
+        let Some(working) = &self.working else { return true };
+        if !self.deaths.is_empty() || instances.is_empty() {
+            return false;
+        }
+        let mut slots = Vec::with_capacity((instances.len() + 2) * SLOT);
+        slots.extend_from_slice(&[0; SLOT]);
+        for instance in instances.iter().take(TURN_MESSAGES) {
+            slots.extend_from_slice(&slot(*instance, UNREAD));
+        }
+        if instances.len() < TURN_MESSAGES {
+            // What an earlier turn wrote behind it does not count.
+            slots.extend_from_slice(&[0; SLOT]);
+        }
+        put(working, partition, &slots);
+        true
+    }
+
     /// A partition begins to work on an instance that has so many facts.
     pub(crate) fn begin(&self, partition: PartitionId, instance: InstanceId, facts: u64) {
         let Some(working) = &self.working else { return };
@@ -107,16 +150,13 @@ impl Quarantine {
             let free = self.free.wait_while(suspect, other);
             *free.unwrap_or_else(PoisonError::into_inner) = Some(partition);
         }
-        let mut slot = [0; SLOT];
-        slot[..16].copy_from_slice(instance.0.as_bytes());
-        slot[16..24].copy_from_slice(&facts.to_be_bytes());
-        put(working, partition, &slot);
+        put(working, partition, &slot(instance, facts));
     }
 
     /// A partition has ended its turn.
     pub(crate) fn end(&self, partition: PartitionId) {
         let Some(working) = &self.working else { return };
-        put(working, partition, &[0; SLOT]);
+        put(working, partition, &[0; 2 * SLOT]);
         if !self.deaths.is_empty() {
             let mut suspect = self.suspect.lock().unwrap_or_else(PoisonError::into_inner);
             if *suspect == Some(partition) {
@@ -152,23 +192,22 @@ impl Quarantine {
     }
 }
 
+fn slot(instance: InstanceId, facts: u64) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    slot[..16].copy_from_slice(instance.0.as_bytes());
+    slot[16..24].copy_from_slice(&facts.to_be_bytes());
+    slot
+}
+
 /// What cannot be written is not known after a death, and nothing else rests on it.
-fn put(working: &File, partition: PartitionId, slot: &[u8; SLOT]) {
-    let _ = working.write_all_at(slot, u64::from(partition.0) * SLOT as u64);
+fn put(working: &File, partition: PartitionId, slots: &[u8]) {
+    let _ = working.write_all_at(slots, u64::from(partition.0) * (SLOTS * SLOT) as u64);
 }
 
 /// The instances in the slots, with the deaths over each.
 fn named(slots: &[u8], before: &HashMap<InstanceId, Deaths>) -> HashMap<InstanceId, Deaths> {
     let mut deaths = HashMap::new();
-    for slot in slots.chunks_exact(SLOT) {
-        let (Some(id), Some(facts)) = (slot.first_chunk::<16>(), slot[16..].first_chunk::<8>())
-        else {
-            continue;
-        };
-        let (instance, facts) = (InstanceId(Uuid::from_bytes(*id)), u64::from_be_bytes(*facts));
-        if instance.0.is_nil() {
-            continue;
-        }
+    for (instance, facts) in slots.chunks(SLOTS * SLOT).flat_map(of_partition) {
         // One that gets on is not what ends the process.
         let stuck = |it: &&Deaths| {
             it.facts == UNREAD || facts == UNREAD || facts <= it.facts + u64::from(TURN_STEPS)
@@ -177,6 +216,17 @@ fn named(slots: &[u8], before: &HashMap<InstanceId, Deaths>) -> HashMap<Instance
         deaths.insert(instance, Deaths { count, facts });
     }
     deaths
+}
+
+/// What the slots of one partition name.
+fn of_partition(slots: &[u8]) -> impl Iterator<Item = (InstanceId, u64)> {
+    let read = |slot: &[u8]| {
+        let (id, facts) = (slot.first_chunk::<16>()?, slot.get(16..)?.first_chunk::<8>()?);
+        let instance = InstanceId(Uuid::from_bytes(*id));
+        (!instance.0.is_nil()).then_some((instance, u64::from_be_bytes(*facts)))
+    };
+    let one = slots.chunks_exact(SLOT).take(1).filter_map(read);
+    one.chain(slots.chunks_exact(SLOT).skip(1).map_while(read))
 }
 
 /// One line an instance: id, deaths, facts.
@@ -208,6 +258,8 @@ fn write(directory: &Path, deaths: &HashMap<InstanceId, Deaths>) -> io::Result<(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use uuid::Uuid;
     use windlass_proto::id::{InstanceId, PartitionId};
     use windlass_proto::limits::QUARANTINE_DEATHS;
@@ -258,6 +310,29 @@ mod tests {
             open().begin(PartitionId(0), instance(1), 20_500);
         }
         assert_eq!(open().verdict(instance(1)), Verdict::Innocent);
+    }
+
+    #[test]
+    fn a_turn_names_all_it_may_work_on_and_after_a_death_only_the_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Quarantine::open(folder.path()).unwrap();
+        let turn = |range: std::ops::Range<u128>| range.map(instance).collect::<HashSet<_>>();
+        let it = open();
+        assert!(it.begin_turn(PartitionId(1), &turn(0..40)), "an id of nothing is no instance");
+        it.end(PartitionId(1));
+        assert!(it.begin_turn(PartitionId(1), &turn(1..4)));
+        assert!(it.begin_turn(PartitionId(2), &turn(10..266)));
+        let it = open();
+        let named = |it: &Quarantine| {
+            let mut named: Vec<u128> = it.deaths.keys().map(|it| it.0.as_u128()).collect();
+            named.sort_unstable();
+            named
+        };
+        assert_eq!(named(&it), (1..4).chain(10..266).collect::<Vec<_>>());
+        assert!(!it.begin_turn(PartitionId(1), &turn(1..4)), "the next death must name the one");
+        it.begin(PartitionId(1), instance(2), 7);
+        let it = open();
+        assert_eq!((named(&it), it.deaths[&instance(2)].count), (vec![2], 2));
     }
 
     #[test]

@@ -250,10 +250,11 @@ impl Attempt<'_> {
     async fn perform_definition(&mut self, input: Value) -> Result<Value, Problem> {
         match &self.task.kind {
             Kind::Function(call) => self.call_function(call, input).await,
-            Kind::Http(call) => self.call_http(call, &input).await,
-            Kind::OpenApi(call) => self.call_openapi(call, &input).await,
-            Kind::Shell(shell) => self.run_shell(shell, input).await,
-            Kind::Script(script) => self.run_script(script, input).await,
+            // Boxed, so that a call of a function does not carry the room of all others.
+            Kind::Http(call) => Box::pin(self.call_http(call, &input)).await,
+            Kind::OpenApi(call) => Box::pin(self.call_openapi(call, &input)).await,
+            Kind::Shell(shell) => Box::pin(self.run_shell(shell, input)).await,
+            Kind::Script(script) => Box::pin(self.run_script(script, input)).await,
             Kind::Grpc(_) => Err(not_supported("call: grpc")),
             Kind::AsyncApi(_) => Err(not_supported("call: asyncapi")),
             Kind::A2a(_) => Err(not_supported("call: a2a")),
@@ -313,7 +314,7 @@ impl Attempt<'_> {
         let schema = match source {
             SchemaSource::Inline(schema) => schema.clone(),
             SchemaSource::External(resource) => {
-                let document = self.fetch_document(resource, value).await?;
+                let document = Box::pin(self.fetch_document(resource, value)).await?;
                 let compiled = aside(move || Schema::compile(&document)).await?;
                 compiled.map_err(|error| {
                     Problem::new(Standard::Configuration, format!("the {what} schema: {error}"))

@@ -60,14 +60,17 @@ impl Partition {
     /// The instance, from memory or from the journal.
     pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
         let quarantine = &self.shared.quarantine;
-        if self.residents.get(id).is_none() {
+        let named = self.named.contains(&id);
+        if !named && self.residents.get(id).is_none() {
             quarantine.begin(self.id, id, UNREAD);
         }
         let catalog = &self.shared.catalog;
         let plan_of = |digest: &Digest| plan_of(catalog, digest);
         let loaded =
             self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
-        if let Some(resident) = &loaded {
+        if let Some(resident) = &loaded
+            && !named
+        {
             quarantine.begin(self.id, id, resident.instance.sequence);
         }
         Ok(loaded)

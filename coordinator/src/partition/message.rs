@@ -89,6 +89,22 @@ pub struct NewInstance {
 }
 
 impl Message {
+    /// The instance it is for; an event is for whoever waits for it.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceId> {
+        match self {
+            Self::Start(start) => Some(start.id),
+            Self::Reported(report) => Some(report.key.instance),
+            Self::Lost { key, .. } => Some(key.instance),
+            Self::CancelChild { child: instance, .. }
+            | Self::Input { instance, .. }
+            | Self::EmitAgain { instance, .. }
+            | Self::Show { instance, .. }
+            | Self::Watch { instance, .. } => Some(*instance),
+            Self::Event(_) => None,
+        }
+    }
+
     /// Approximate bytes of the data in it that only it holds.
     #[must_use]
     pub fn weight(&self) -> u64 {

@@ -7,7 +7,7 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::problem::Problem;
 
 use super::release::Release;
-use super::{Batch, Partition};
+use super::{Batch, Message, Partition, TURN_MESSAGES};
 use crate::engine::{Input, Instance};
 use crate::journal::{JournalError, TimerKey};
 use crate::quarantine::Verdict;
@@ -25,6 +25,14 @@ pub(crate) fn reason(instance: &Instance) -> Option<Problem> {
 }
 
 impl Partition {
+    /// A turn begins: what it is likely to work on is named in one go.
+    pub(super) fn name(&mut self, messages: &[Message]) {
+        self.named.extend(messages.iter().take(TURN_MESSAGES).filter_map(Message::instance));
+        if !self.shared.quarantine.begin_turn(self.id, &self.named) {
+            self.named.clear();
+        }
+    }
+
     /// Sets aside the instances that were named often enough.
     pub(super) fn set_aside(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         let quarantine = self.shared.quarantine.clone();

@@ -17,6 +17,7 @@ impl Partition {
         batch: &mut Batch,
         messages: &mut Vec<Message>,
     ) -> Result<(), JournalError> {
+        self.name(messages);
         let few = messages.len() <= TURN_MESSAGES;
         let mut taken = 0;
         for message in messages.drain(..) {
@@ -62,26 +63,21 @@ impl Partition {
 
     /// Where a message waits, and among whose messages it keeps its place.
     fn lane(&self, message: &Message) -> (Lane, Option<InstanceId>) {
-        let instance = match message {
-            Message::Event(_) => return (Lane::Events, None),
-            // Nothing that was answered is behind these in any line.
-            Message::Show { .. }
-            | Message::Watch { .. }
-            | Message::Input { reply: Some(_), .. } => return (Lane::Operators, None),
-            Message::Start(start) => {
-                let lane = Lane::Namespace(start.plan.id.namespace.clone());
-                let lane = self.lanes.place(start.id).unwrap_or(lane);
-                return (lane, Some(start.id));
+        let Some(instance) = message.instance() else { return (Lane::Events, None) };
+        let known = || match message {
+            Message::Start(start) => Some(Lane::Namespace(start.plan.id.namespace.clone())),
+            _ => {
+                let resident = self.residents.get(instance)?;
+                Some(Lane::Namespace(resident.plan.id.namespace.clone()))
             }
-            Message::Input { instance, .. } | Message::EmitAgain { instance, .. } => *instance,
-            Message::Reported(report) => report.key.instance,
-            Message::Lost { key, .. } => key.instance,
-            Message::CancelChild { child, .. } => *child,
         };
-        let known = || {
-            let resident = self.residents.get(instance)?;
-            Some(Lane::Namespace(resident.plan.id.namespace.clone()))
-        };
+        if let Message::Show { .. }
+        | Message::Watch { .. }
+        | Message::Input { reply: Some(_), .. } = message
+        {
+            // Nothing that was answered is behind these in any line.
+            return (Lane::Operators, None);
+        }
         let lane = self.lanes.place(instance).or_else(known).unwrap_or(Lane::Elsewhere);
         (lane, Some(instance))
     }

@@ -1,6 +1,7 @@
 //! Workflows that want more memory than there is.
 
 use serde_json::{Value, json};
+use windlass_coordinator::partition::TURN_MESSAGES;
 
 use super::victim::Victim;
 use super::{peak_memory, size};
@@ -92,11 +93,19 @@ async fn instances_that_wait_leave_memory_and_starts_beyond_the_budget_are_refus
     assert!(dev.api.post("/v1/instances", &small).await.status.is_success());
 }
 
-/// What the process was working on when it was killed: the ids in the slots of its file.
+/// What the process was working on when it was killed, as its file says: for each partition the one
+/// instance, and those of the turn up to an empty slot.
 fn working(dev: &Dev) -> Vec<String> {
-    let slots = std::fs::read(dev.data().join("working")).unwrap_or_default();
-    let ids = slots.chunks(32).filter(|it| it.len() >= 16 && it[..16] != [0; 16]);
-    ids.map(|it| uuid::Uuid::from_slice(&it[..16]).unwrap().to_string()).collect()
+    const SLOT: usize = 32;
+    let file = std::fs::read(dev.data().join("working")).unwrap_or_default();
+    let mut ids = Vec::new();
+    for slots in file.chunks((1 + TURN_MESSAGES) * SLOT) {
+        let mut slots =
+            slots.chunks_exact(SLOT).map(|it| uuid::Uuid::from_slice(&it[..16]).unwrap());
+        ids.extend(slots.next().filter(|it| !it.is_nil()));
+        ids.extend(slots.take_while(|it| !it.is_nil()));
+    }
+    ids.iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ impl Attempt<'_> {
             return Ok(());
         }
         let sealed = self.sealed();
-        let opened = self.open_all(&sealed).await?;
+        let opened = Box::pin(self.open_all(&sealed)).await?;
         let mut values: HashMap<Sealed, Value> = HashMap::new();
         for (sealed, content) in sealed.into_iter().zip(opened) {
             self.seal.add_content(&content, Arc::new(sealed.clone()));
@@ -117,7 +117,7 @@ impl Attempt<'_> {
         }
         let (contents, mut replacements) = self.seal.contents(&found);
         if !contents.is_empty() {
-            let sealed = self.seal_all(&contents).await?;
+            let sealed = Box::pin(self.seal_all(&contents)).await?;
             replacements.add(&contents, sealed);
         }
         Ok(self.seal.replace(value, &found, &replacements))

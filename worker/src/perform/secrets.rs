@@ -43,7 +43,7 @@ impl Attempt<'_> {
             return Err(Problem::new(Standard::Authorization, detail));
         }
         for name in names {
-            self.read_secret(SecretName(name)).await?;
+            Box::pin(self.read_secret(SecretName(name))).await?;
         }
         // Others may read now: what this attempt still tells is a matter of a few events.
         if let Some(audit) = self.audit.get() {

@@ -203,6 +203,8 @@ pub struct HistoryEntry {
     pub name: Option<Arc<str>>,
     /// Details: input, output, error, attempt, …
     pub data: Value,
+    /// The visit, and which sending of it, where it was sent to a worker and is not over yet.
+    pub sent: Option<(FrameId, u32)>,
 }
 
 /// What became of an event.

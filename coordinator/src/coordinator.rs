@@ -87,6 +87,8 @@ pub struct Deployed {
     pub digest: Digest,
     /// True when this id had no definition, or another one, before.
     pub changed: bool,
+    /// True when it had another one: instances that were started from that keep to it.
+    pub replaced: bool,
     /// Warnings.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -203,6 +205,8 @@ pub struct HistoryEntry {
     pub name: Option<Arc<str>>,
     /// Details: input, output, error, attempt, …
     pub data: Value,
+    /// The visit, and which sending of it, where it was sent to a worker and is not over yet.
+    pub sent: Option<(FrameId, u32)>,
 }
 
 /// What became of an event.

@@ -18,7 +18,7 @@ use windlass_proto::problem::Problem;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
 pub use self::dispatcher::Whereabouts;
-use crate::engine::Input;
+use crate::engine::{DeliveryLoss, Input};
 use crate::fleet::FleetView;
 pub use crate::partition::Verdict;
 use crate::partition::{Inbox, Message};
@@ -90,11 +90,10 @@ impl Reporter {
     }
 
     /// Tells that an assignment will not be answered. If it is the live delivery of its visit, the
-    /// visit is sent again as the next delivery, or fails when that has happened too often. `blamed`
-    /// says that the worker ended while it performed the task, which may be the task's doing; a worker
-    /// that gave it back, or never had it, is not counted.
-    pub fn lost(&self, key: AssignmentKey, blamed: bool) {
-        self.tell(key.instance, Message::Lost { key, blamed });
+    /// visit is sent again as the next delivery, or fails when that has happened too often: only
+    /// losses that a worker is to be blamed for count.
+    pub fn lost(&self, key: AssignmentKey, loss: DeliveryLoss) {
+        self.tell(key.instance, Message::Lost { key, loss });
     }
 
     /// Tells that an emitted event was handed over, or why it never will be.

@@ -10,7 +10,7 @@ use windlass_proto::value::Value;
 
 use crate::catalog::Catalog;
 use crate::coordinator::{HistoryEntry, HistoryPage};
-use crate::engine::{self, Fact, Instance, Journaled, TimerPurpose, decode};
+use crate::engine::{self, Body, Fact, Instance, Journaled, TimerPurpose, decode};
 use crate::journal::{Head, Journal, JournalError};
 use crate::view::reference;
 
@@ -48,11 +48,13 @@ pub(crate) fn read(
             bytes = new.map(|it| it.data.weight()).fold(bytes, u64::saturating_add);
             if entries.len() >= limit || bytes >= limits::HISTORY_BYTES {
                 entries.truncate(limit);
+                teller.forget_ended(&mut entries);
                 let next = entries.last().map(|it| it.sequence.saturating_add(1));
                 return Ok(Some(HistoryPage { entries, next }));
             }
         }
         if records.len() < RECORDS {
+            teller.forget_ended(&mut entries);
             return Ok(Some(HistoryPage { entries, next: None }));
         }
     }
@@ -109,7 +111,21 @@ impl<'p> Teller<'p> {
             _ => (task, name),
         };
         let data = Value::object(data);
-        Some(HistoryEntry { sequence, at, event, task, name, data })
+        let sent = match fact {
+            Fact::Dispatched { frame, delivery } => Some((*frame, *delivery)),
+            _ => None,
+        };
+        Some(HistoryEntry { sequence, at, event, task, name, data, sent })
+    }
+
+    /// Takes note of the deliveries that are over by now: nobody needs to be asked where they are.
+    fn forget_ended(&self, entries: &mut [HistoryEntry]) {
+        for entry in entries {
+            entry.sent.take_if(|(frame, delivery)| {
+                let body = self.instance.frames.get(frame).map(|it| &it.body);
+                !matches!(body, Some(Body::Dispatched { delivery: live }) if live == delivery)
+            });
+        }
     }
 
     fn locate(&self, frame: FrameId) -> (Option<Arc<str>>, Option<Arc<str>>) {
@@ -147,11 +163,13 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
         }
         Fact::TaskSkipped { .. } => ("task.skipped", None, Vec::new()),
         Fact::Dispatched { frame, delivery } => {
-            ("task.dispatched", at(*frame), vec![("delivery", int(*delivery))])
+            ("task.scheduled", at(*frame), vec![("delivery", int(*delivery))])
         }
-        Fact::DeliveryLost { frame, blamed } => {
+        Fact::DeliveryLost { frame, blamed, worker, reason } => {
             let delivery = instance.frames.get(frame).map_or(0, |it| it.delivery);
-            let data = vec![("delivery", int(delivery)), ("blamed", Value::Bool(*blamed))];
+            let mut data = vec![("delivery", int(delivery)), ("blamed", Value::Bool(*blamed))];
+            data.extend(worker.clone().map(|it| ("worker", Value::from(it))));
+            data.extend(reason.map(|it| ("reason", Value::from(it.to_string()))));
             ("task.lost", at(*frame), data)
         }
         Fact::SecretsUsed { frame, secrets } => {
@@ -224,7 +242,7 @@ mod tests {
     use windlass_proto::value::Value;
 
     use super::Teller;
-    use crate::engine::{Input, Instance, Journaled, create, decide};
+    use crate::engine::{DeliveryLoss, Input, Instance, Journaled, LossReason, create, decide};
 
     #[test]
     fn a_lost_delivery_is_told_with_its_number_and_the_next_one_after_it() {
@@ -234,7 +252,9 @@ mod tests {
         let plan = load(text, &Options { functions, ..Options::default() }).plan.unwrap();
         let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
         let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
-        let lost = Input::Lost { frame: FrameId(1), delivery: 1, blamed: true, most: 5 };
+        let (worker, reason) = (Some("a-1".into()), Some(LossReason::Silent));
+        let loss = DeliveryLoss { blamed: true, worker, reason };
+        let lost = Input::Lost { frame: FrameId(1), delivery: 1, loss, most: 5 };
         let lost = decide(&plan, &mut state, at, lost).unwrap();
         let facts = begun.facts.into_iter().chain(lost.facts).collect();
         let mut entries = Vec::new();
@@ -250,11 +270,14 @@ mod tests {
         assert_eq!(
             told[2..],
             [
-                r#"task.dispatched /do/0/a {"delivery":1}"#,
-                r#"task.lost /do/0/a {"delivery":1,"blamed":true}"#,
-                r#"task.dispatched /do/0/a {"delivery":2}"#,
+                r#"task.scheduled /do/0/a {"delivery":1}"#,
+                r#"task.lost /do/0/a {"delivery":1,"blamed":true,"worker":"a-1","reason":"the worker was not heard for a lease"}"#,
+                r#"task.scheduled /do/0/a {"delivery":2}"#,
             ]
         );
+        teller.forget_ended(&mut entries);
+        let live: Vec<_> = entries.iter().filter_map(|it| it.sent).collect();
+        assert_eq!(live, [(FrameId(1), 2)], "only where this one is can be asked");
     }
 
     #[test]

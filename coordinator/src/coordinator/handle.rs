@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::id::{Digest, InstanceId, PartitionId, WorkflowId};
+use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
 use windlass_proto::wire::AssignmentKey;
 
 use super::runtime::Runtime;
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
-use crate::dispatch::Reporter;
+use crate::dispatch::{Reporter, Whereabouts};
 use crate::engine::{Ending, Input, Instance};
 use crate::events::EventsView;
 use crate::fleet::FleetView;
@@ -87,6 +88,7 @@ impl Coordinator {
                 workflow: it.id,
                 digest: it.digest,
                 changed: it.changed,
+                replaced: it.replaced,
                 diagnostics: it.diagnostics,
             }),
             Err(Refused::Invalid(diagnostics)) => {
@@ -175,12 +177,7 @@ impl Coordinator {
     /// Says of the open tasks of an instance which worker has each, or what each waits for. What the
     /// fleet does not tell stays as it is.
     pub async fn locate(&self, view: &mut InstanceView) {
-        let (instance, partition) = (view.id, self.partition(view.id));
-        let sent = |task: &OpenTask| {
-            let (frame, delivery) = task.sent?;
-            // Whose it was does not tell one from another.
-            Some(AssignmentKey { instance, frame, delivery, partition, epoch: 0 })
-        };
+        let sent = |task: &OpenTask| Some(self.key_of(view.id, task.sent?));
         let keys: Vec<_> = view.open.iter().filter_map(sent).collect();
         if keys.is_empty() {
             return;
@@ -221,7 +218,36 @@ impl Coordinator {
     ) -> Result<HistoryPage, CoordinatorError> {
         let (journal, links) = (self.runtime.journal.clone(), self.runtime.links.clone());
         let read = move || history::read(&*journal, &links.catalog, id, from, limit);
-        blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))
+        let page = blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))?;
+        Ok(self.located(id, page).await)
+    }
+
+    /// Adds which worker has what is not over yet. The journal does not keep that: a fact more of
+    /// each task, for people only, would cost every step.
+    async fn located(&self, instance: InstanceId, mut page: HistoryPage) -> HistoryPage {
+        let sent = page.entries.iter().filter_map(|it| it.sent);
+        let keys: Vec<_> = sent.map(|sent| self.key_of(instance, sent)).collect();
+        if keys.is_empty() {
+            return page;
+        }
+        let found = self.runtime.links.whereabouts(keys).await;
+        let sent = page.entries.iter_mut().filter(|it| it.sent.is_some());
+        for (entry, whereabouts) in sent.zip(found) {
+            let told = match whereabouts {
+                Some(Whereabouts::At(worker)) => ("worker", Value::from(worker)),
+                Some(elsewhere) => ("state", Value::from(elsewhere.to_string())),
+                None => continue,
+            };
+            let known = ["delivery"].into_iter().zip(entry.data.get("delivery").cloned());
+            entry.data = Value::object(known.chain([told]));
+        }
+        page
+    }
+
+    /// The key of a delivery. Whose term it was of does not tell one from another.
+    fn key_of(&self, instance: InstanceId, (frame, delivery): (FrameId, u32)) -> AssignmentKey {
+        let partition = self.partition(instance);
+        AssignmentKey { instance, frame, delivery, partition, epoch: 0 }
     }
 
     /// Returns when the instance has facts from sequence number `from` on or has ended, or when

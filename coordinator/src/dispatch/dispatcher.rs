@@ -35,6 +35,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::backlog::{Backlog, Lane};
 use super::census::Census;
+use crate::engine::{DeliveryLoss, LossReason};
 use adrift::{Adrift, Drifting};
 use attention::{Attention, Judgement};
 pub use order::{Departure, Order};
@@ -122,7 +123,7 @@ impl Dispatcher {
             cancelled: false,
             assignment: Some(Arc::new(assignment)),
         };
-        let (identity, suspect, until, rests) = (None, false, None, false);
+        let (identity, suspect, until, rests) = (None, false, None, None);
         self.adrift.insert(key, Drifting { flight, identity, suspect, from: now, until, rests });
     }
 
@@ -194,7 +195,9 @@ impl Dispatcher {
         if first {
             let held = beat.held.iter().map(|it| &it.key).collect();
             let dropped = self.adrift.dropped_by(&identity, &held);
-            orders.extend(dropped.into_iter().map(|key| Order::Lost(key, false)));
+            let worker = Some(identity.clone());
+            let loss = DeliveryLoss { blamed: false, worker, reason: Some(LossReason::NotHeld) };
+            orders.extend(dropped.into_iter().map(|key| Order::Lost(key, loss.clone())));
             for id in former {
                 self.dismiss(id, Departure::Replaced, false, orders);
             }
@@ -260,7 +263,7 @@ impl Dispatcher {
         };
         let missing: Vec<_> = member.flights.iter().filter(missing).cloned().collect();
         for key in missing {
-            self.lose(&key, Loss::HandedBack, orders);
+            self.lose(&key, Loss::HandedBack, LossReason::NotHeld, orders);
         }
     }
 
@@ -279,7 +282,7 @@ impl Dispatcher {
     /// A worker hands an assignment back.
     pub fn released(&mut self, session: SessionId, key: &AssignmentKey, orders: &mut Vec<Order>) {
         if self.flights.get(key).is_some_and(|flight| flight.session == session) {
-            self.lose(key, Loss::HandedBack, orders);
+            self.lose(key, Loss::HandedBack, LossReason::HandedBack, orders);
             self.turn(session);
         }
     }
@@ -293,7 +296,8 @@ impl Dispatcher {
 
     /// What was put into a message has not left: its worker will never see it.
     pub fn unsent(&mut self, keys: &[AssignmentKey], orders: &mut Vec<Order>) {
-        keys.iter().for_each(|key| self.lose(key, Loss::Unlucky, orders));
+        let unsent = LossReason::NotSent;
+        keys.iter().for_each(|key| self.lose(key, Loss::Unlucky, unsent, orders));
     }
 
     /// Ends what has been silent for a lease, where that is not our own deafness. To be called a few
@@ -326,7 +330,7 @@ impl Dispatcher {
             }
         }
         let over = self.adrift.over(&self.attention, self.lease_ms, now);
-        orders.extend(over.into_iter().map(|(key, suspect)| Order::Lost(key, suspect)));
+        orders.extend(over.into_iter().map(|(key, loss)| Order::Lost(key, loss)));
     }
 
     /// True for a worker that asked to join again after its last beat: it lives, and hears nothing.
@@ -433,16 +437,24 @@ impl Dispatcher {
         Some(flight)
     }
 
-    fn lose(&mut self, key: &AssignmentKey, loss: Loss, orders: &mut Vec<Order>) {
+    fn lose(
+        &mut self,
+        key: &AssignmentKey,
+        loss: Loss,
+        reason: LossReason,
+        orders: &mut Vec<Order>,
+    ) {
         let Some(flight) = self.land(key) else { return };
         if flight.cancelled {
             return;
         }
-        if loss == Loss::Blamed {
-            // Few of these are allowed.
-            return orders.push(Order::Lost(key.clone(), true));
-        }
         let worker = self.members.get(&flight.session).map(|it| it.profile.identity.clone());
+        let (blamed, reason) = (loss == Loss::Blamed, Some(reason));
+        let told = DeliveryLoss { blamed, worker: worker.clone(), reason };
+        if blamed {
+            // Few of these are allowed.
+            return orders.push(Order::Lost(key.clone(), told));
+        }
         let worker = worker.unwrap_or_else(|| Arc::from("-"));
         let setback = self.setbacks.note(key, loss, self.now);
         if loss == Loss::HandedBack && setback.handed_back >= limits::HANDED_BACK {
@@ -450,11 +462,11 @@ impl Dispatcher {
             return orders.push(Order::GiveUp(key.clone(), setback.handed_back, worker));
         }
         match setback.pause_ms() {
-            0 => orders.push(Order::Lost(key.clone(), false)),
+            0 => orders.push(Order::Lost(key.clone(), told)),
             pause => {
                 orders.push(Order::Rests(worker, key.clone(), setback.times, pause));
                 let (identity, suspect, from) = (None, false, self.now);
-                let (until, rests) = (Some(from.plus(pause)), true);
+                let (until, rests) = (Some(from.plus(pause)), Some(told));
                 let drifting = Drifting { flight, identity, suspect, from, until, rests };
                 self.adrift.insert(key.clone(), drifting);
             }
@@ -481,11 +493,16 @@ impl Dispatcher {
     /// Ends a session; `died` when its worker may have died of what it held.
     fn dismiss(&mut self, session: SessionId, why: Departure, died: bool, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get_mut(&session) else { return };
+        let reason = match why {
+            Departure::Goodbye | Departure::Closing => LossReason::Left,
+            Departure::Silent => LossReason::Silent,
+            Departure::Replaced => LossReason::NotHeld,
+        };
         for key in std::mem::take(&mut member.flights) {
             // Whether it had arrived is not known: what kills at once is never seen in a beat.
             let sent = self.flights.get(&key).is_some_and(|it| it.frame.is_some());
             let loss = if died && sent { Loss::Blamed } else { Loss::Unlucky };
-            self.lose(&key, loss, orders);
+            self.lose(&key, loss, reason, orders);
         }
         self.members.remove(&session);
         orders.push(Order::Dismiss(session, why));
@@ -509,7 +526,7 @@ impl Dispatcher {
             }
             // None takes down a worker that it was not sent to.
             let (suspect, identity) = (suspect && flight.frame.is_some(), Some(identity.clone()));
-            let (until, rests) = (None, false);
+            let (until, rests) = (None, None);
             let drifting = Drifting { flight, identity, suspect, from: now, until, rests };
             self.adrift.insert(key, drifting);
         }

@@ -18,6 +18,7 @@ use super::effect::Effect;
 use super::fact::Fact;
 use super::input::Rejection;
 use super::instance::Body;
+use super::loss::DeliveryLoss;
 use super::turn::Turn;
 
 /// What one sending of a visit consists of.
@@ -89,7 +90,7 @@ impl Turn<'_> {
         &mut self,
         id: FrameId,
         delivery: u32,
-        blamed: bool,
+        loss: DeliveryLoss,
         most: u32,
     ) -> Result<(), Rejection> {
         let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
@@ -100,7 +101,8 @@ impl Turn<'_> {
             }
             _ => return Err(Rejection::Stale),
         };
-        self.record(Fact::DeliveryLost { frame: id, blamed });
+        let DeliveryLoss { blamed, worker, reason } = loss;
+        self.record(Fact::DeliveryLost { frame: id, blamed, worker, reason });
         let losses = self.state.frame(id).map_or(0, |frame| frame.losses);
         match evaluation {
             _ if losses >= most => {

@@ -16,6 +16,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
 use super::instance::{Parent, Step};
+use super::loss::LossReason;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,6 +103,12 @@ pub enum Fact {
         frame: FrameId,
         /// True when the worker ended while it performed the task, which may be the task's doing.
         blamed: bool,
+        /// The worker that had it, where that is known. Older journals lack it.
+        #[serde(default)]
+        worker: Option<Arc<str>>,
+        /// Why. Older journals lack it.
+        #[serde(default)]
+        reason: Option<LossReason>,
     },
     /// Secrets were read for the visit, each in the version that is named. Comes before what the
     /// report of it leads to.

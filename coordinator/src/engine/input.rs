@@ -8,6 +8,8 @@ use windlass_proto::problem::Problem;
 use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 
+use super::loss::DeliveryLoss;
+
 /// Something that happened outside the instance.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -28,9 +30,8 @@ pub enum Input {
         frame: FrameId,
         /// Which delivery of it.
         delivery: u32,
-        /// True when the worker ended while it performed the task, which may be the task's doing;
-        /// false when it gave the assignment back, or never had it.
-        blamed: bool,
+        /// Who had it, and why it is lost.
+        loss: DeliveryLoss,
         /// How many workers may be blamed on one visit before it fails.
         most: u32,
     },

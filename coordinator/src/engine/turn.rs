@@ -215,8 +215,8 @@ impl<'a> Turn<'a> {
             Input::Reported { frame, delivery, result, secrets } => {
                 self.reported(frame, delivery, result, secrets)?;
             }
-            Input::Lost { frame, delivery, blamed, most } => {
-                self.lost(frame, delivery, blamed, most)?;
+            Input::Lost { frame, delivery, loss, most } => {
+                self.lost(frame, delivery, loss, most)?;
             }
             Input::TimerFired { timer } => self.timer_fired(timer)?,
             Input::EventArrived(event) => self.event_arrived(&event)?,

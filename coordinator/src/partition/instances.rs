@@ -34,7 +34,7 @@ impl Partition {
                 Ok(())
             }
             Message::Reported(report) => self.reported(batch, report),
-            Message::Lost { key, blamed } => self.lost(batch, &key, blamed),
+            Message::Lost { key, loss } => self.lost(batch, &key, loss),
             Message::CancelChild { parent, child } => {
                 self.parked.remove(child);
                 let reason = Some(Arc::from("the parent workflow does not wait for it any more"));

@@ -11,7 +11,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
 use crate::coordinator::InstanceView;
-use crate::engine::{ChildOutcome, Ending, Input, Parent, Rejection};
+use crate::engine::{ChildOutcome, DeliveryLoss, Ending, Input, Parent, Rejection};
 use crate::journal::Status;
 
 /// One message.
@@ -33,8 +33,8 @@ pub enum Message {
     Lost {
         /// Which one.
         key: AssignmentKey,
-        /// True when the worker ended while it performed the task.
-        blamed: bool,
+        /// Who had it, and why it is lost.
+        loss: DeliveryLoss,
     },
     /// A parent ends a child that it does not wait for any more, and wants to know when it is gone.
     CancelChild {

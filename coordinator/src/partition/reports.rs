@@ -5,7 +5,7 @@ use windlass_proto::wire::{AssignmentKey, Report};
 use super::message::{Refusal, Verdict};
 use super::release::Release;
 use super::{Batch, Partition};
-use crate::engine::Input;
+use crate::engine::{DeliveryLoss, Input};
 use crate::journal::JournalError;
 
 impl Partition {
@@ -40,13 +40,13 @@ impl Partition {
         &mut self,
         batch: &mut Batch,
         key: &AssignmentKey,
-        blamed: bool,
+        loss: DeliveryLoss,
     ) -> Result<(), JournalError> {
         if !self.is_superseded(key) {
             let input = Input::Lost {
                 frame: key.frame,
                 delivery: key.delivery,
-                blamed,
+                loss,
                 most: self.shared.losses,
             };
             // Refused, it was answered after all, or is not wanted any more.

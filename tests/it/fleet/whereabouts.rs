@@ -104,3 +104,43 @@ async fn workers_that_come_go_and_come_back_are_named() {
     assert_eq!(log.text().matches("a worker is lost").count(), 2, "{all}");
     fleet.assert_sound();
 }
+
+/// The entries of an instance's history that tell of deliveries, as (event, data).
+async fn deliveries(fleet: &Fleet, id: &str) -> Vec<(String, Value)> {
+    let page = at(fleet, &["history", id]).await.exits(0).json();
+    let items = page["items"].as_array().unwrap().iter();
+    let told = items.map(|it| (it["event"].as_str().unwrap().to_owned(), it["data"].clone()));
+    told.filter(|(event, _)| ["task.scheduled", "task.lost"].contains(&&**event)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_names_the_worker_that_has_a_delivery_and_the_one_it_was_lost_with() {
+    let nats = Nats::start().await;
+    let layout = Layout::on(&nats.url(), 2).coordinator(&["--lease", "1s"]);
+    let mut fleet = Fleet::with(layout).await;
+    let gate = Gate::new().await;
+    let workflow = gate.deploy(&fleet).await;
+    let id = fleet.api.start(&workflow, &json!({"kind": "held", "id": "1"})).await;
+    gate.reached("/held/1", 1).await;
+    let told = deliveries(&fleet, &id).await;
+    let [(event, data)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((event.as_str(), &data["delivery"]), ("task.scheduled", &json!(1)));
+    let first = data["worker"].as_str().unwrap_or_else(|| panic!("no worker is named: {data}"));
+    let number = usize::from(first.starts_with("worker-1"));
+    fleet.workers[number].kill().await;
+    gate.reached("/held/1", 2).await;
+    let told = deliveries(&fleet, &id).await;
+    let [_, (lost, why), (again, data)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((lost.as_str(), again.as_str()), ("task.lost", "task.scheduled"));
+    let reason = "the worker was not heard for a lease";
+    let expected = json!({"delivery": 1, "blamed": true, "worker": first, "reason": reason});
+    assert_eq!(*why, expected);
+    let second = data["worker"].as_str().unwrap_or_default();
+    assert!(second.starts_with(&format!("worker-{}", 1 - number)), "{data}");
+    gate.open();
+    fleet.api.ends(&id).await;
+    // The journal keeps who had what was lost; who did what went well it does not.
+    let told = deliveries(&fleet, &id).await;
+    assert_eq!((&told[1].1, &told[2].1), (&expected, &json!({"delivery": 2})));
+    fleet.assert_sound();
+}

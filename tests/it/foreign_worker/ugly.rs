@@ -58,6 +58,21 @@ const PACKED: [(&str, &str, &str); 17] = [
     ("", "no bytes at all", "cannot be read"),
 ];
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_no_message_holds_ends_its_task() {
+    let mut stage = Stage::new(Language::Python).await;
+    stage.worker(&[]).await;
+    let bytes = windlass_proto::limits::MESSAGE_BYTES;
+    let detail = fails(&stage, "raw", json!({ "bytes": bytes })).await;
+    assert_eq!(detail, format!("the worker's report is larger than {bytes} bytes"));
+    // What a message holds and a value may not is no different for who waits.
+    let bytes = windlass_proto::limits::PAYLOAD_BYTES + 1;
+    fails(&stage, "raw", json!({ "bytes": bytes })).await;
+    stage.has_places(2).await;
+    assert!(stage.counter("windlass_messages_unreadable_total").await >= 1);
+    stage.fleet.assert_sound();
+}
+
 async fn ugly_values_are_errors_of_their_task(language: Language) {
     let mut stage = Stage::new(language).await;
     stage.worker(&[]).await;

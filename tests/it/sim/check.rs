@@ -231,7 +231,7 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                 let before = deliveries.insert(*frame, *delivery).unwrap_or_default();
                 assert!(*delivery > before, "{id} sends delivery {delivery} of {frame:?} twice");
             }
-            Fact::DeliveryLost { frame, blamed } => {
+            Fact::DeliveryLost { frame, blamed, .. } => {
                 let delivery = deliveries[frame];
                 let once = lost.insert((*frame, delivery));
                 assert!(once, "{id} loses delivery {delivery} of {frame:?} twice");

@@ -18,6 +18,7 @@ use windlass_proto::wire::AssignmentKey;
 use super::Flight;
 use super::attention::Attention;
 use crate::dispatch::backlog::Lane;
+use crate::engine::{DeliveryLoss, LossReason};
 
 /// One of them.
 pub(super) struct Drifting {
@@ -29,8 +30,20 @@ pub(super) struct Drifting {
     pub(super) from: Timestamp,
     /// When it is given up; none until somebody is heard.
     pub(super) until: Option<Timestamp>,
-    /// True for one that is lost already, and is sent again after a pause.
-    pub(super) rests: bool,
+    /// For one that is lost already, and is sent again after a pause: how it was lost.
+    pub(super) rests: Option<DeliveryLoss>,
+}
+
+impl Drifting {
+    /// How it is lost, once it is.
+    fn loss(self) -> DeliveryLoss {
+        let Self { identity, suspect, rests, .. } = self;
+        rests.unwrap_or_else(|| {
+            let named = identity.is_some();
+            let reason = if named { LossReason::Silent } else { LossReason::NotShown };
+            DeliveryLoss { blamed: suspect, worker: identity, reason: Some(reason) }
+        })
+    }
 }
 
 /// All of them.
@@ -86,15 +99,15 @@ impl Adrift {
         keys
     }
 
-    /// Takes out what nobody has shown in time, and whether the task may be the reason.
+    /// Takes out what nobody has shown in time: who had it, and whether the task may be the reason.
     pub(super) fn over(
         &mut self,
         attention: &Attention,
         lease_ms: u64,
         now: Timestamp,
-    ) -> Vec<(AssignmentKey, bool)> {
+    ) -> Vec<(AssignmentKey, DeliveryLoss)> {
         let is_over = |it: &Drifting| {
-            if it.rests {
+            if it.rests.is_some() {
                 return it.until.is_none_or(|until| until <= now);
             }
             // A lease that began while nobody could be heard begins again.
@@ -105,9 +118,9 @@ impl Adrift {
             }
         };
         let over = self.all.iter().filter(|(_, it)| is_over(it));
-        let over: Vec<_> = over.map(|(key, it)| (key.clone(), it.suspect)).collect();
-        over.iter().for_each(|(key, _)| drop(self.all.remove(key)));
-        over
+        let over: Vec<_> = over.map(|(key, _)| key.clone()).collect();
+        let taken = over.into_iter().filter_map(|key| Some((self.all.remove(&key)?, key)));
+        taken.map(|(it, key)| (key, it.loss())).collect()
     }
 
     /// How many there are by pool, and by lane those that are as good as waiting: a scaler must see
@@ -121,7 +134,7 @@ impl Adrift {
     ) {
         for it in self.all.values() {
             let lane = &it.flight.lane;
-            if it.rests || it.until.is_none() && now.since(it.from) > lease_ms {
+            if it.rests.is_some() || it.until.is_none() && now.since(it.from) > lease_ms {
                 let entry = waiting.entry(lane.clone()).or_insert((0, it.from));
                 *entry = (entry.0 + 1, entry.1.min(it.from));
             } else {

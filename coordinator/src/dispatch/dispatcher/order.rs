@@ -5,6 +5,8 @@ use std::sync::Arc;
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
+use crate::engine::DeliveryLoss;
+
 /// Something to do for who keeps the sessions.
 #[derive(Debug)]
 pub enum Order {
@@ -12,9 +14,8 @@ pub enum Order {
     Send(SessionId, Box<Assignment>),
     /// Tell a worker that an assignment is not wanted any more.
     Cancel(SessionId, AssignmentKey),
-    /// Tell the partition that a delivery will not be answered; the flag says whether its worker may
-    /// have died of it.
-    Lost(AssignmentKey, bool),
+    /// Tell the partition that a delivery will not be answered: who had it, and why.
+    Lost(AssignmentKey, DeliveryLoss),
     /// Fail a task: workers have handed it back so often. Names the last of them.
     GiveUp(AssignmentKey, u32, Arc<str>),
     /// Nothing, but that a task was lost once more and rests for so many milliseconds: at which worker, and

@@ -134,7 +134,7 @@ fn lost(orders: &[Order]) -> Vec<(u128, bool)> {
     let mut lost: Vec<_> = orders
         .iter()
         .filter_map(|order| match order {
-            Order::Lost(key, blamed) => Some((key.instance.0.as_u128(), *blamed)),
+            Order::Lost(key, loss) => Some((key.instance.0.as_u128(), loss.blamed)),
             _ => None,
         })
         .collect();

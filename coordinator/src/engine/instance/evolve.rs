@@ -83,7 +83,7 @@ impl Instance {
                 self.set_body(*frame, body);
                 self.set_delivery(*frame, *delivery);
             }
-            Fact::DeliveryLost { frame, blamed } => {
+            Fact::DeliveryLost { frame, blamed, .. } => {
                 if let Some(frame) = self.frames.get_mut(frame) {
                     frame.losses = frame.losses.saturating_add(u32::from(*blamed));
                 }

@@ -13,7 +13,7 @@ use windlass_proto::value::Value;
 
 use super::driver::{Answer, Run, definition, plan, problem};
 use super::json;
-use crate::engine::{ChildOutcome, Fact, Input, Instance};
+use crate::engine::{ChildOutcome, DeliveryLoss, Fact, Input, Instance};
 
 /// SplitMix64: enough for choosing, and the same everywhere.
 struct Random(u64);
@@ -134,7 +134,10 @@ fn input(run: &Run, random: &mut Random) -> Input {
         0..17 => {
             Input::Reported { frame, delivery, result: result(random), secrets: secrets(random) }
         }
-        17..20 => Input::Lost { frame, delivery, blamed: random.below(4) > 0, most: 5 },
+        17..20 => {
+            let loss = DeliveryLoss { blamed: random.below(4) > 0, ..Default::default() };
+            Input::Lost { frame, delivery, loss, most: 5 }
+        }
         20..30 if !timers.is_empty() => Input::TimerFired { timer: random.of(&timers) },
         30 => Input::TimerFired { timer: random.number() },
         20..40 => {

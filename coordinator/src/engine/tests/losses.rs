@@ -7,12 +7,13 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Field, Work};
 
 use super::driver::{Answer, Run};
-use crate::engine::{Effect, Fact, Input, Rejection, create, decide, decode, encode, recover};
+use crate::engine::{DeliveryLoss, Effect, Fact, Input, Rejection, create, decide, decode, encode, recover};
 use crate::engine::{Instance, Journaled};
 use crate::journal::Status;
 
 fn lost(frame: u32, delivery: u32, blamed: bool) -> Input {
-    Input::Lost { frame: FrameId(frame), delivery, blamed, most: DELIVERIES_LOST }
+    let (frame, loss) = (FrameId(frame), DeliveryLoss { blamed, ..Default::default() });
+    Input::Lost { frame, delivery, loss, most: DELIVERIES_LOST }
 }
 
 fn reported(frame: u32, delivery: u32) -> Input {
@@ -42,7 +43,7 @@ fn a_lost_delivery_is_sent_again_and_the_old_one_is_not_heard_any_more() {
     assert_eq!((first.delivery, first.losses), (1, 0));
     assert_eq!((second.delivery, second.losses, second.recovered), (2, 1, false));
     assert_eq!((first.visit, &first.raw), (second.visit, &second.raw));
-    let lost = [Fact::DeliveryLost { frame: FrameId(1), blamed: true }];
+    let lost = [Fact::DeliveryLost { frame: FrameId(1), blamed: true, worker: None, reason: None }];
     assert!(run.facts.windows(2).any(|pair| {
         pair[0] == lost[0] && pair[1] == Fact::Dispatched { frame: FrameId(1), delivery: 2 }
     }));

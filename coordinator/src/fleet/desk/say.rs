@@ -30,9 +30,9 @@ impl Desk {
                 Order::Cancel(session, key) => {
                     self.say(session, |line| line.out.cancelled.push(key));
                 }
-                Order::Lost(key, blamed) => {
+                Order::Lost(key, loss) => {
                     self.totals.lost += 1;
-                    self.reporter.lost(key, blamed);
+                    self.reporter.lost(key, loss);
                 }
                 Order::GiveUp(key, times, worker) => self.give_up(&key, times, &worker),
                 Order::Rests(worker, key, times, pause_ms) => {

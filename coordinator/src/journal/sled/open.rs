@@ -194,6 +194,14 @@ fn unopenable(directory: &Path, reason: String) -> JournalError {
     let path = directory.display().to_string();
     match disk::Refusal::of_text(&reason) {
         Some(refusal) => JournalError::Disk { path, refusal },
+        // sled's words for it are an error code and a path.
+        None if reason.contains("settings file") => {
+            let reason = format!(
+                "its file {SETTINGS}, which has the store's own settings, is damaged; its log, {LOG}, may \
+                 well be whole"
+            );
+            JournalError::Unopenable { path, reason }
+        }
         None => JournalError::Unopenable { path, reason },
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use windlass_coordinator::coordinator::restore;
-use windlass_coordinator::engine::Body;
+use windlass_coordinator::engine::{Body, DeliveryLoss};
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{Message, Verdict};
 use windlass_proto::limits::DELIVERIES_LOST;
@@ -196,7 +196,8 @@ impl Run<'_> {
     fn lost(&mut self, key: AssignmentKey, blamed: bool) {
         self.tell(|| format!("{key:?} is lost, blamed: {blamed}"));
         self.coverage.note("input Lost");
-        self.post(Message::Lost { key, blamed });
+        let loss = DeliveryLoss { blamed, ..Default::default() };
+        self.post(Message::Lost { key, loss });
     }
 
     /// What belongs to another coordinator that has taken over, unknown to this one.

@@ -27,8 +27,8 @@ fn rid(
         orders.extend(bench.ticks(at));
         for order in orders {
             match order {
-                Order::Lost(key, blamed) => {
-                    assert!(!blamed && key.delivery == delivery);
+                Order::Lost(key, loss) => {
+                    assert!(!loss.blamed && key.delivery == delivery);
                     delivery += 1;
                     let key = AssignmentKey { delivery, ..key };
                     bench.dispatcher.submit(

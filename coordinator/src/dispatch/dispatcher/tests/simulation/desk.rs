@@ -146,7 +146,7 @@ impl Desk {
                 Order::Cancel(session, key) => {
                     self.say(session, Said::Cancel(key), arrives);
                 }
-                Order::Lost(key, blamed) => self.lost(&key, blamed),
+                Order::Lost(key, loss) => self.lost(&key, loss.blamed),
                 Order::Rests(..) => {}
                 Order::GiveUp(key, times, worker) => panic!("{key:?} {times} {worker}"),
                 Order::Dismiss(session, _) => {

@@ -27,6 +27,7 @@ mod flow;
 mod input;
 mod instance;
 mod listen;
+mod misfit;
 mod optional;
 mod retry;
 mod room;
@@ -41,7 +42,10 @@ mod tests;
 pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
 pub use input::{ChildOutcome, Input, Rejection};
-pub use instance::{Body, Branch, Changes, Ending, Frame, Held, Instance, Parent, Step, Timer};
+pub use instance::{
+    Body, Branch, Changes, Doing, Ending, Frame, Held, Instance, Parent, Standing, Step, Timer,
+};
 pub use listen::{Interest, interest};
+pub use misfit::{Misfit, MisfitKind, Misfits};
 pub(crate) use scope::reference;
 pub use turn::{Decision, Filtered, create, decide, offer, recover};

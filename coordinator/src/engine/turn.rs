@@ -189,7 +189,10 @@ impl<'a> Turn<'a> {
 
     /// Keeps a fact and applies it.
     pub(super) fn record(&mut self, fact: Fact) {
+        let before = self.state.changes.misfits.count();
         self.state.evolve(self.at, &fact);
+        let misfits = &self.state.changes.misfits;
+        debug_assert_eq!(misfits.count(), before, "{fact:?} cannot be: {misfits:?}");
         self.bytes = self.bytes.saturating_add(fact.weight());
         self.facts.push(fact);
     }

@@ -18,6 +18,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod admit;
 mod delivery;
 mod effect;
 mod evaluate;

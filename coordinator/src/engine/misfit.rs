@@ -7,8 +7,10 @@
 use std::fmt;
 
 use windlass_proto::id::FrameId;
+use windlass_proto::plan::{Kind, Task};
 
-use super::instance::{Doing, Standing};
+use super::instance::{Body, Doing, Frame, Standing};
+use super::turn::Turn;
 
 /// Something that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,5 +75,29 @@ impl Misfits {
         if self.first.len() < Self::KEPT {
             self.first.push(misfit);
         }
+    }
+}
+
+impl<'a> Turn<'a> {
+    /// Takes note that something is not there which must be, for the visit `id` in `place`: where a
+    /// turn goes on from what it has just decided or [`super::admit`] has seen. It gives up there.
+    #[cold]
+    pub(super) fn misfit(&mut self, place: &'static str, id: FrameId) {
+        let (standing, doing) = (self.state.standing(), self.state.doing(id));
+        let visit = Some((id, doing));
+        let misfit = Misfit { kind: MisfitKind::Missing, what: place, standing, visit };
+        self.state.changes.misfits.add(misfit);
+        debug_assert!(false, "{misfit}");
+    }
+
+    /// An open visit and its task.
+    pub(super) fn visit(&self, id: FrameId) -> Option<(&Frame, &'a Task)> {
+        let frame = self.state.frame(id)?;
+        Some((frame, self.task_of(frame)?))
+    }
+
+    /// What an open visit is doing, and what its task is.
+    pub(super) fn work_of(&self, id: FrameId) -> Option<(&Body, &'a Kind)> {
+        self.visit(id).map(|(frame, task)| (&frame.body, &task.kind))
     }
 }

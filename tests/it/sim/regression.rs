@@ -50,6 +50,7 @@ impl Bench {
             quarantine: Default::default(),
             admission: Arc::new(admission),
             filters: Arc::default(),
+            misfits: Arc::default(),
         };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();

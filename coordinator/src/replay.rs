@@ -78,3 +78,76 @@ fn follow(journal: &dyn Journal, id: InstanceId) -> Result<Instance, JournalErro
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
+    use windlass_proto::time::Timestamp;
+    use windlass_proto::value::Value;
+
+    use super::check_directory;
+    use crate::engine::{Fact, Instance, Journaled, encode};
+    use crate::journal::sled::{Options, SledJournal};
+    use crate::journal::{Commit, InstanceWrite, Journal};
+
+    fn started() -> Fact {
+        Fact::Started {
+            workflow: WorkflowId { namespace: "n".into(), name: "w".into(), version: "1".into() },
+            digest: Digest::of("w"),
+            input: Value::Null,
+            parent: None,
+            labels: Vec::new(),
+            priority: 5,
+        }
+    }
+
+    fn written(id: InstanceId, facts: Vec<Fact>) -> InstanceWrite {
+        let count = u32::try_from(facts.len()).unwrap();
+        let mut entry = Vec::new();
+        let mut state = Instance::unborn(id);
+        facts.iter().for_each(|fact| state.evolve(Timestamp(1), fact));
+        encode(&Journaled { at: Timestamp(1), facts }, &mut entry).unwrap();
+        let head = Some(crate::view::head(&state));
+        InstanceWrite {
+            instance: id,
+            sequence: 0,
+            count,
+            facts: entry,
+            head,
+            hot: None,
+            snapshot: None,
+        }
+    }
+
+    #[test]
+    fn an_instance_whose_facts_do_not_follow_is_told_of_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let [sound, odd] = [1, 2].map(|it| InstanceId(uuid::Uuid::from_u128(it)));
+        {
+            let options = Options { cache_bytes: 8 << 20, ..Options::default() };
+            let journal = SledJournal::open(directory.path(), &options).unwrap();
+            let partitions = journal.partitions();
+            let never = Fact::Dispatched { frame: FrameId(9), delivery: 1 };
+            let done = || Fact::Completed(Value::Null);
+            for (id, facts) in [
+                (sound, vec![started(), done()]),
+                (odd, vec![started(), never.clone(), done(), never]),
+            ] {
+                let partition = id.partition(partitions);
+                let writes = vec![written(id, facts)];
+                journal.commit(&[Commit { partition, writes, ..Commit::default() }]).unwrap();
+            }
+        }
+        let report = check_directory(directory.path()).unwrap();
+        assert!(report.damage.is_empty(), "{:?}", report.damage);
+        let [line] = report.misfits.as_slice() else { panic!("{:?}", report.misfits) };
+        assert_eq!(
+            *line,
+            format!(
+                "instance {odd}: 2 misfits, the first: the fact Dispatched for visit 9, which is \
+                 Closed, where the instance is Active"
+            )
+        );
+    }
+}

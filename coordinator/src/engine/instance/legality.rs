@@ -16,7 +16,7 @@ use crate::engine::misfit::{Misfit, MisfitKind};
 /// Where an instance stands, as far as that decides which facts can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing has happened to it.
+    /// No fact is known of it.
     Unborn = 1,
     /// It runs or waits.
     Active = 1 << 1,
@@ -245,7 +245,7 @@ impl Instance {
     pub(in crate::engine) fn standing(&self) -> Standing {
         if self.ending.is_some() {
             Standing::Ended
-        } else if self.frames.is_empty() {
+        } else if self.sequence == 0 {
             Standing::Unborn
         } else if self.suspended {
             Standing::Suspended

@@ -104,6 +104,19 @@ pub(crate) const JOURNAL_DAMAGED: Code = Code {
                   read with `windlass fsck DIR --salvage TO`.",
 };
 
+/// Facts in the journal do not follow from one another.
+pub(crate) const FACTS_MISFIT: Code = Code {
+    code: "WL0716",
+    status: 500,
+    title: "The history of an instance does not add up",
+    explanation: "Every record of the journal can be read, but `windlass fsck` found facts that cannot \
+                  be where they are: a task that ends and was never opened, say. `misfits` in its \
+                  output has a line for each instance. A defect of windlass has written them, or \
+                  something else has. The journal can be used: what does not fit is applied as far \
+                  as it goes, and counted in windlass_engine_misfits_total. Look at the instances with \
+                  `windlass history`, cancel those that do not go on, and report the lines.",
+};
+
 /// The store of secrets did not do what an operator asked.
 pub(crate) const VAULT_REFUSED: Code = Code {
     code: "WL0710",
@@ -171,6 +184,7 @@ const ALL: [&Code; 14] = [
     &NOT_UNDERSTOOD,
     &NOT_STARTED,
     &JOURNAL_DAMAGED,
+    &FACTS_MISFIT,
     &JOURNAL_SALVAGED,
     &BENCH_FAILED,
     &JOURNAL_FAILED,

@@ -18,6 +18,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod admit;
 mod delivery;
 mod effect;
 mod evaluate;
@@ -27,7 +28,11 @@ mod flow;
 mod input;
 mod instance;
 mod listen;
+<<<<<<< HEAD
 mod loss;
+=======
+mod misfit;
+>>>>>>> j10
 mod optional;
 mod retry;
 mod room;
@@ -42,8 +47,14 @@ mod tests;
 pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
 pub use input::{ChildOutcome, Input, Rejection};
-pub use instance::{Body, Branch, Changes, Ending, Frame, Held, Instance, Parent, Step, Timer};
+pub use instance::{
+    Body, Branch, Changes, Doing, Ending, Frame, Held, Instance, Parent, Standing, Step, Timer,
+};
 pub use listen::{Interest, interest};
+<<<<<<< HEAD
 pub use loss::{DeliveryLoss, LossReason};
+=======
+pub use misfit::{Misfit, MisfitKind, Misfits};
+>>>>>>> j10
 pub(crate) use scope::reference;
 pub use turn::{Decision, Filtered, create, decide, offer, recover};

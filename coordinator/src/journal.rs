@@ -418,6 +418,9 @@ pub struct CheckReport {
     pub lost: Vec<Loss>,
     /// Instances that are gone, as far as something else still names them; at most a thousand.
     pub lost_instances: BTreeSet<InstanceId>,
+    /// One line for each instance whose facts do not follow from one another; at most a thousand.
+    /// Filled in by [`crate::replay`]: facts mean nothing to a journal.
+    pub misfits: Vec<String>,
 }
 
 /// What a part of the journal lacks.

@@ -29,5 +29,6 @@ pub mod memory;
 pub mod partition;
 pub mod policy;
 pub mod quarantine;
+pub mod replay;
 pub mod secrets;
 pub mod view;

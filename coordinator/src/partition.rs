@@ -15,6 +15,7 @@ mod held;
 mod instances;
 mod lanes;
 mod message;
+mod misfits;
 mod news;
 mod owner;
 mod parked;
@@ -40,6 +41,7 @@ pub use filters::Filters;
 pub use message::{
     Done, Earlier, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
+pub use misfits::{MisfitCounts, MisfitSource};
 pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
 pub(crate) use quarantine::reason;
 pub use release::{Release, World};
@@ -81,6 +83,8 @@ pub struct Shared {
     pub admission: Arc<Admission>,
     /// Filters of events that took too many steps.
     pub filters: Arc<Filters>,
+    /// What cannot be, and was met all the same.
+    pub misfits: Arc<MisfitCounts>,
 }
 
 /// A share of the instances.

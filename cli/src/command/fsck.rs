@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use windlass_coordinator::coordinator::CoordinatorError;
 use windlass_coordinator::journal::JournalError;
-use windlass_coordinator::journal::sled::{WITNESS, check_directory, salvage};
+use windlass_coordinator::journal::sled::{WITNESS, salvage};
+use windlass_coordinator::replay::check_directory;
 
-use crate::code::{JOURNAL_DAMAGED, JOURNAL_SALVAGED};
+use crate::code::{FACTS_MISFIT, JOURNAL_DAMAGED, JOURNAL_SALVAGED};
 use crate::error::CliError;
 use crate::output;
 
@@ -48,8 +49,12 @@ fn check(args: &Args) -> Result<(), CliError> {
     if !report.lost.is_empty() {
         return Err(CoordinatorError::from(JournalError::Lost(report.lost)).into());
     }
-    if report.damage.is_empty() {
+    if report.damage.is_empty() && report.misfits.is_empty() {
         return Ok(());
+    }
+    if report.damage.is_empty() {
+        let detail = format!("{} instances", report.misfits.len());
+        return Err(CliError::coded(&FACTS_MISFIT, &detail));
     }
     let detail = format!("{} damaged records", report.damage.len());
     Err(CliError::coded(&JOURNAL_DAMAGED, &detail))

@@ -139,6 +139,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     text.single("windlass_started_by_instances", "gauge", help, started as u64);
     let help = "Filters of events that took too many steps, and so did not match.";
     text.single("windlass_event_filters_too_dear_total", "counter", help, too_dear);
+    let help = "Impossible states that instances were met in: each is a defect.";
+    let misfits = api.coordinator.misfits();
+    let misfits =
+        misfits.map(|(of, count)| (format!("{{kind=\"{}\"}}", of.word()), count.to_string()));
+    text.family("windlass_engine_misfits_total", "counter", help, &misfits);
     let help = "Audit events that are not on disk; past a limit no more secrets are read.";
     let waiting = api.coordinator.audit_waiting();
     text.single("windlass_audit_events_waiting", "gauge", help, waiting as u64);

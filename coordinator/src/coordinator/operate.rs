@@ -10,6 +10,7 @@ use super::{Coordinator, CoordinatorError};
 use crate::admission::{Outcome, Suspended};
 use crate::clock;
 use crate::journal::{Filter, Status};
+use crate::partition::MisfitSource;
 
 /// Why what began with a cancelled root is cancelled.
 const REASON: &str = "the instance that it began with was cancelled with all that it started";
@@ -54,6 +55,12 @@ impl Coordinator {
     #[must_use]
     pub fn admission_counts(&self) -> (usize, u64) {
         (self.runtime.admission.counts().0, self.runtime.filters.count())
+    }
+
+    /// How often something was met that cannot be, by what it was.
+    #[must_use]
+    pub fn misfits(&self) -> [(MisfitSource, u64); MisfitSource::ALL.len()] {
+        MisfitSource::ALL.map(|found| (found, self.runtime.misfits.count(found)))
     }
 
     /// Cancels an instance and everything it has started, directly or through others, and keeps them

@@ -20,7 +20,8 @@ use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::partition::{
-    Filters, Inbox, Mailbox, Message, Owner, Shared, Surroundings, Verdict, World, mailbox,
+    Filters, Inbox, Mailbox, Message, MisfitCounts, Owner, Shared, Surroundings, Verdict, World,
+    mailbox,
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
@@ -38,6 +39,7 @@ pub(super) struct Runtime {
     retention: Mutex<Option<Sender<()>>>,
     pub(super) admission: Arc<Admission>,
     pub(super) filters: Arc<Filters>,
+    pub(super) misfits: Arc<MisfitCounts>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
     pub(super) quarantine: Arc<Quarantine>,
@@ -178,16 +180,26 @@ impl Runtime {
             retention: Mutex::new(Some(retention)),
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),
             filters: Arc::default(),
+            misfits: Arc::default(),
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
             quarantine: quarantine.clone(),
         };
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal.clone(), stopping, failed)?;
-        let filters = runtime.filters.clone();
+        let (filters, misfits) = (runtime.filters.clone(), runtime.misfits.clone());
         let admission = runtime.admission.clone();
-        let shared =
-            Shared { journal, catalog, epoch, losses, memory, quarantine, admission, filters };
+        let shared = Shared {
+            journal,
+            catalog,
+            epoch,
+            losses,
+            memory,
+            quarantine,
+            admission,
+            filters,
+            misfits,
+        };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let surroundings = Surroundings {
                 world: links.clone(),

@@ -16,7 +16,6 @@ use windlass_proto::wire::{Field, Work};
 
 use super::effect::Effect;
 use super::fact::Fact;
-use super::input::Rejection;
 use super::instance::Body;
 use super::loss::DeliveryLoss;
 use super::turn::Turn;
@@ -35,13 +34,11 @@ impl Turn<'_> {
     pub(super) fn reported(
         &mut self,
         id: FrameId,
-        delivery: u32,
         result: Result<Value, Problem>,
         secrets: Vec<SecretUse>,
-    ) -> Result<(), Rejection> {
-        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
-        match &frame.body {
-            Body::Dispatched { delivery: live } if *live == delivery => {
+    ) {
+        match self.state.frame(id).map(|it| &it.body) {
+            Some(Body::Dispatched { .. }) => {
                 self.answered = Some(id);
                 self.used(id, secrets);
                 match result.and_then(|it| self.room_for(&[&it]).map(|()| it)) {
@@ -49,7 +46,7 @@ impl Turn<'_> {
                     Err(problem) => self.fail(id, problem),
                 }
             }
-            Body::Evaluating { field, value, delivery: live, flow, .. } if *live == delivery => {
+            Some(Body::Evaluating { field, value, flow, .. }) => {
                 let (field, value, flow) = (*field, value.clone(), *flow);
                 self.answered = Some(id);
                 self.used(id, secrets);
@@ -61,9 +58,8 @@ impl Turn<'_> {
                     Err(problem) => self.fail(id, problem),
                 }
             }
-            _ => return Err(Rejection::Stale),
+            Some(_) | None => self.misfit("reported", id),
         }
-        Ok(())
     }
 
     /// Takes note of the secrets that a report names: those that the definition declares, each
@@ -86,6 +82,7 @@ impl Turn<'_> {
 
     /// A delivery will not be answered: it is sent again, as the next one, unless too many workers
     /// have ended with it.
+<<<<<<< HEAD
     pub(super) fn lost(
         &mut self,
         id: FrameId,
@@ -97,9 +94,15 @@ impl Turn<'_> {
         let evaluation = match &frame.body {
             Body::Dispatched { delivery: live } if *live == delivery => None,
             Body::Evaluating { field, value, delivery: live, flow, .. } if *live == delivery => {
+=======
+    pub(super) fn lost(&mut self, id: FrameId, blamed: bool, most: u32) {
+        let evaluation = match self.state.frame(id).map(|it| &it.body) {
+            Some(Body::Dispatched { .. }) => None,
+            Some(Body::Evaluating { field, value, flow, .. }) => {
+>>>>>>> j10
                 Some((*field, value.clone(), *flow))
             }
-            _ => return Err(Rejection::Stale),
+            Some(_) | None => return self.misfit("lost", id),
         };
         let DeliveryLoss { blamed, worker, reason } = loss;
         self.record(Fact::DeliveryLost { frame: id, blamed, worker, reason });
@@ -117,13 +120,11 @@ impl Turn<'_> {
             None => self.dispatch(id),
             Some((field, value, flow)) => self.request_evaluation(id, field, value, flow),
         }
-        Ok(())
     }
 
     /// Sends a task to a worker.
     pub(super) fn dispatch(&mut self, id: FrameId) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
+        let Some((frame, task)) = self.visit(id) else { return self.misfit("dispatch", id) };
         let delivery = frame.delivery.saturating_add(1);
         let effect = self.assignment(
             id,
@@ -148,8 +149,9 @@ impl Turn<'_> {
         value: Value,
         flow: Option<Flow>,
     ) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
+        let Some((frame, task)) = self.visit(id) else {
+            return self.misfit("request_evaluation", id);
+        };
         let delivery = frame.delivery.saturating_add(1);
         let effect = self.assignment(
             id,
@@ -169,8 +171,9 @@ impl Turn<'_> {
 
     /// After a restart: asks once more for what is at a worker, under the number it went out with.
     pub(super) fn recover_delivery(&mut self, id: FrameId) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
+        let Some((frame, task)) = self.visit(id) else {
+            return self.misfit("recover_delivery", id);
+        };
         let (delivery, work, input, variables) = match &frame.body {
             Body::Dispatched { delivery } => {
                 let variables = self.variables(id, &task.variables);
@@ -180,7 +183,7 @@ impl Turn<'_> {
                 let variables = self.evaluation_variables(id, task, *field, value);
                 (*delivery, Work::Evaluate(*field), value.clone(), variables)
             }
-            _ => return,
+            _ => return self.misfit("recover_delivery", id),
         };
         let sending = Sending { delivery, work, input, variables, recovered: true };
         let effect = self.assignment(id, task, sending);

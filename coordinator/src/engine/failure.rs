@@ -11,7 +11,7 @@ use super::turn::Turn;
 impl Turn<'_> {
     /// A task failed.
     pub(super) fn fail(&mut self, id: FrameId, problem: Problem) {
-        let Some(frame) = self.state.frame(id) else { return };
+        let Some((frame, _)) = self.visit(id) else { return self.misfit("fail", id) };
         let (parent, position) = (frame.parent, frame.position);
         let problem = problem.at(&self.reference(id));
         self.record(Fact::TaskFaulted { frame: id, problem: problem.clone() });
@@ -22,7 +22,7 @@ impl Turn<'_> {
     pub(super) fn propagate(&mut self, parent: FrameId, position: u32, problem: Problem) {
         let (mut id, mut position, mut problem) = (parent, position, problem);
         loop {
-            let Some(frame) = self.state.frame(id) else { return };
+            let Some(frame) = self.state.frame(id) else { return self.misfit("propagate", id) };
             let (above, own) = (frame.parent, frame.position);
             match &frame.body {
                 Body::Trying { .. } => match self.catch(id, problem) {
@@ -35,6 +35,7 @@ impl Turn<'_> {
                         Some(first) => problem = first,
                     }
                 }
+                // Nothing else deals with errors.
                 _ => {}
             }
             if id == ROOT {
@@ -54,11 +55,16 @@ impl Turn<'_> {
     /// first one's error (in declaration order) is the fork's.
     fn branch_lost(&mut self, id: FrameId, position: u32, problem: Problem) -> Option<Problem> {
         self.record(Fact::BranchFaulted { frame: id, position, problem });
-        match &self.state.frame(id)?.body {
-            Body::Fork { running: 0, branches } => {
+        match self.state.frame(id).map(|it| &it.body) {
+            Some(Body::Fork { running: 0, branches }) => {
                 branches.iter().find_map(|branch| branch.problem.clone())
             }
-            _ => None,
+            // Others run on.
+            Some(Body::Fork { .. }) => None,
+            Some(_) | None => {
+                self.misfit("branch_lost", id);
+                None
+            }
         }
     }
 }

@@ -65,7 +65,7 @@ impl<'a> Turn<'a> {
 
     /// Goes on to a position of the frame's list.
     pub(super) fn advance(&mut self, id: FrameId, position: u32) {
-        let Some(frame) = self.state.frame(id) else { return };
+        let Some(frame) = self.state.frame(id) else { return self.misfit("advance", id) };
         match self.listed(frame, position) {
             Some(task) => self.open(id, position, task, None),
             None => self.list_ended(id),
@@ -175,7 +175,7 @@ impl<'a> Turn<'a> {
         if task.kind.is_dispatched() {
             return self.dispatch(id);
         }
-        let Some(frame) = self.state.frame(id) else { return };
+        let Some(frame) = self.state.frame(id) else { return self.misfit("begin_task", id) };
         let raw = frame.raw.clone();
         if let Err(problem) = check(task.input.schema.as_ref(), &raw, "the task's input") {
             return self.fail(id, problem);
@@ -196,20 +196,24 @@ impl<'a> Turn<'a> {
         value: Value,
         flow: Option<Flow>,
     ) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
+        let Some((frame, task)) = self.visit(id) else {
+            return self.misfit("resume_evaluation", id);
+        };
         let (parent, position) = (frame.parent, frame.position);
         match field {
             Field::Condition => match self.take_evaluated(id, field) {
+                None => self.misfit("resume_evaluation", id),
                 Some(verdict) if verdict.is_truthy() => self.enter(id, task),
-                _ => {
+                Some(_) => {
                     let (task, frame) = (task.index, Some(id));
                     self.record(Fact::TaskSkipped { parent, position, task, frame });
                     self.after_skipped(parent, position, value);
                 }
             },
             Field::InputFrom => {
-                let input = self.take_evaluated(id, field).unwrap_or_default();
+                let Some(input) = self.take_evaluated(id, field) else {
+                    return self.misfit("resume_evaluation", id);
+                };
                 self.record(Fact::TaskInput { frame: id, input });
                 self.execute(id, task);
             }
@@ -232,8 +236,7 @@ impl<'a> Turn<'a> {
 
     /// The task gave its raw output: `output.as` and the output schema follow.
     pub(super) fn finish_task(&mut self, id: FrameId, raw: Value, flow: Option<Flow>) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
+        let Some((_, task)) = self.visit(id) else { return self.misfit("finish_task", id) };
         let output = match &task.output.transform {
             None => raw.clone(),
             Some(transform) => {
@@ -254,8 +257,7 @@ impl<'a> Turn<'a> {
     /// A worker gave the transformed output of a task. It transformed the input as well and kept it to
     /// itself; where `export.as` names `$input`, it is made again.
     pub(super) fn performed(&mut self, id: FrameId, output: Value) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
+        let Some((frame, task)) = self.visit(id) else { return self.misfit("performed", id) };
         let mut named = false;
         if let Some(transform) = &task.export.transform {
             transform.each_variable(&mut |name| named |= &**name == "input");
@@ -286,8 +288,7 @@ impl<'a> Turn<'a> {
         output: Value,
         flow: Option<Flow>,
     ) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
+        let Some((frame, task)) = self.visit(id) else { return self.misfit("export", id) };
         if !frame.extensions.is_empty() {
             let extensions = frame.extensions.clone();
             let flow = flow.or_else(|| caught_flow(task, frame.body.doing()));
@@ -321,7 +322,7 @@ impl<'a> Turn<'a> {
         context: Option<Value>,
         flow: Option<Flow>,
     ) {
-        let Some(frame) = self.state.frame(id) else { return };
+        let Some(frame) = self.state.frame(id) else { return self.misfit("close_task", id) };
         let (parent, position) = (frame.parent, frame.position);
         let flow = flow.or_else(|| caught_flow(task, frame.body.doing())).unwrap_or(task.then);
         let kept = (!output.is_same(&frame.input)).then(|| output.clone());
@@ -334,7 +335,7 @@ impl<'a> Turn<'a> {
         if flow == Flow::End {
             return self.end_early(parent, position, output);
         }
-        let Some(frame) = self.state.frame(parent) else { return };
+        let Some(frame) = self.state.frame(parent) else { return self.misfit("after", parent) };
         if matches!(frame.body, Body::Fork { .. }) {
             return self.branch_ended(parent, position);
         }
@@ -345,6 +346,7 @@ impl<'a> Turn<'a> {
             Flow::Task(position) => self.steps.push_back(Step::Advance { frame: parent, position }),
             Flow::Exit if self.bypasses(parent) => self.finish_task(parent, output, None),
             Flow::Exit => self.list_ended(parent),
+            // Above.
             Flow::End => {}
         }
     }
@@ -377,7 +379,7 @@ impl<'a> Turn<'a> {
 
     /// The list of a frame is done.
     fn list_ended(&mut self, id: FrameId) {
-        let Some(frame) = self.state.frame(id) else { return };
+        let Some(frame) = self.state.frame(id) else { return self.misfit("list_ended", id) };
         let value = frame.body.value().cloned().unwrap_or_default();
         match &frame.body {
             Body::Sequence { .. } if id == ROOT => self.end_workflow(value),
@@ -397,7 +399,7 @@ impl<'a> Turn<'a> {
             | Body::Retrying { .. }
             | Body::Waiting
             | Body::Publishing { .. }
-            | Body::Child { .. } => {}
+            | Body::Child { .. } => self.misfit("list_ended", id),
         }
     }
 

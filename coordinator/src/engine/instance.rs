@@ -2,6 +2,7 @@
 
 mod evolve;
 mod held;
+mod legality;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use windlass_proto::wire::Field;
 
 pub use held::Held;
 pub(super) use held::{FRAME_BYTES, SHARED_BYTES};
+pub use legality::{Doing, Standing};
 
 use super::fact::TimerPurpose;
+use super::misfit::Misfits;
 use crate::journal::Status;
 
 /// The frame of the workflow's own list.
@@ -395,6 +398,8 @@ pub struct Changes {
     pub abandoned: Vec<(FrameId, u32)>,
     /// Children awaited no longer, each with the visit that awaited it.
     pub orphaned: Vec<(FrameId, InstanceId)>,
+    /// What cannot be, and was met all the same.
+    pub misfits: Misfits,
 }
 
 impl Step {

@@ -18,7 +18,6 @@ use windlass_proto::value::Value;
 use super::evaluate::{Unevaluated, no_secrets_here};
 use super::fact::Fact;
 use super::flow::{check, fit};
-use super::input::Rejection;
 use super::instance::{Body, Instance, Listening, Step};
 use super::scope::Locals;
 use super::turn::Turn;
@@ -33,7 +32,8 @@ pub enum Interest {
     All,
 }
 
-/// What events a listening visit can want; `None` when it does not listen.
+/// What events a listening visit can want; `None` when it does not listen any more: what a turn
+/// subscribes it may close again.
 #[must_use]
 pub fn interest(plan: &Plan, state: &Instance, id: FrameId) -> Option<Interest> {
     let frame = state.frame(id)?;
@@ -103,7 +103,7 @@ impl<'a> Turn<'a> {
     }
 
     /// An event arrives; every listening visit that wants it takes it.
-    pub(super) fn event_arrived(&mut self, event: &CloudEvent) -> Result<(), Rejection> {
+    pub(super) fn event_arrived(&mut self, event: &CloudEvent) {
         let listening: Vec<FrameId> = self
             .state
             .frames
@@ -111,26 +111,26 @@ impl<'a> Turn<'a> {
             .filter(|(_, it)| matches!(&it.body, Body::Listening(listening) if !listening.closed))
             .map(|(id, _)| *id)
             .collect();
-        let mut taken = false;
         for id in listening {
+            if self.state.frame(id).is_none() {
+                // It was too much for a visit before this one, whose error has closed this one too.
+                continue;
+            }
             let left = self.offering.get();
             let share = left.clamp(limits::FILTER_LEAST_STEPS, limits::FILTER_STEPS);
             self.filtering.set(share);
-            taken |= self.offer(id, event);
+            self.offer(id, event);
             let taken = share.saturating_sub(self.filtering.get());
             self.offering.set(left.saturating_sub(taken));
             self.filtered.set(self.filtered.get().saturating_add(taken));
         }
-        if taken { Ok(()) } else { Err(Rejection::NotWaited) }
     }
 
     /// Offers an event to one listening visit.
-    fn offer(&mut self, id: FrameId, event: &CloudEvent) -> bool {
-        let Some(frame) = self.state.frame(id) else { return false };
-        let Some(Kind::Listen(listen)) = self.task_of(frame).map(|task| &task.kind) else {
-            return false;
+    fn offer(&mut self, id: FrameId, event: &CloudEvent) {
+        let Some((Body::Listening(state), Kind::Listen(listen))) = self.work_of(id) else {
+            return self.misfit("offer", id);
         };
-        let Body::Listening(state) = &frame.body else { return false };
         if let Strategy::Any { until: Some(Until::Consumed(until)), .. } = &listen.strategy
             && let Some((filter, correlations)) =
                 self.matching(id, until, &state.until_matched, state, event)
@@ -141,23 +141,22 @@ impl<'a> Turn<'a> {
             if last {
                 self.steps.push_back(Step::NextItem { frame });
             }
-            return true;
+            return;
         }
         let Some((filter, correlations)) =
             self.matching(id, &listen.strategy, &state.matched, state, event)
         else {
-            return false;
+            // It does not want this one.
+            return;
         };
         let last = is_satisfied(&listen.strategy, &state.matched, filter);
         let item = read(event, listen.read);
         if let Err(problem) = room_for_event(state).and_then(|()| self.room_for(&[&item])) {
-            self.fail(id, problem);
-            return true;
+            return self.fail(id, problem);
         }
         let (frame, item) = (id, Some(item));
         self.record(Fact::EventConsumed { frame, filter, item, correlations, last });
         self.steps.push_back(Step::NextItem { frame });
-        true
     }
 
     /// The filter an event matches, with the correlations it fixes.
@@ -189,9 +188,9 @@ impl<'a> Turn<'a> {
 
     /// Takes up the next event, or ends the listen when no more are wanted.
     pub(super) fn next_item(&mut self, id: FrameId) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(Kind::Listen(listen)) = self.task_of(frame).map(|task| &task.kind) else { return };
-        let Body::Listening(state) = &frame.body else { return };
+        let Some((Body::Listening(state), Kind::Listen(listen))) = self.work_of(id) else {
+            return self.misfit("next_item", id);
+        };
         if state.item.is_some() {
             return;
         }
@@ -220,8 +219,9 @@ impl<'a> Turn<'a> {
 
     /// The tasks of `foreach` gave their output for an event.
     pub(super) fn item_ended(&mut self, id: FrameId, value: Value) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(Kind::Listen(listen)) = self.task_of(frame).map(|task| &task.kind) else { return };
+        let Some((Body::Listening(_), Kind::Listen(listen))) = self.work_of(id) else {
+            return self.misfit("item_ended", id);
+        };
         let (output, context) = match &listen.each {
             None => (value, None),
             Some(each) => match self.item_output(id, each, value) {
@@ -263,11 +263,12 @@ impl<'a> Turn<'a> {
     }
 
     /// `until` as a condition, on what was gathered so far.
-    fn is_over(&self, id: FrameId, strategy: &Strategy) -> Result<bool, Problem> {
+    fn is_over(&mut self, id: FrameId, strategy: &Strategy) -> Result<bool, Problem> {
         let Strategy::Any { until: Some(Until::Condition(condition)), .. } = strategy else {
             return Ok(false);
         };
         let Some(Body::Listening(state)) = self.state.frame(id).map(|frame| &frame.body) else {
+            self.misfit("is_over", id);
             return Ok(false);
         };
         let gathered = Value::array(state.outputs.clone());

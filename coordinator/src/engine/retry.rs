@@ -19,8 +19,9 @@ impl<'a> Turn<'a> {
     /// Begins an attempt of a `try`, and its time limit if the retry policy has one. The policy of
     /// the first clause with such a limit counts: before an error, no clause is chosen yet.
     pub(super) fn begin_attempt(&mut self, id: FrameId, attempt: u32) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(Kind::Try(task)) = self.task_of(frame).map(|task| &task.kind) else { return };
+        let Some((_, Kind::Try(task))) = self.work_of(id) else {
+            return self.misfit("begin_attempt", id);
+        };
         self.record(Fact::AttemptBegan { frame: id, attempt });
         let policies = task.clauses.iter().filter_map(|clause| clause.retry.as_ref());
         if let Some(limit) = policies.filter_map(|retry| retry.attempt_duration.as_ref()).next() {
@@ -41,9 +42,10 @@ impl<'a> Turn<'a> {
 
     /// Offers an error to the clauses of a `try`; gives it back when none catches it.
     pub(super) fn catch(&mut self, id: FrameId, problem: Problem) -> Option<Problem> {
-        let frame = self.state.frame(id)?;
-        let Kind::Try(task) = &self.task_of(frame)?.kind else { return Some(problem) };
-        let Body::Trying { attempt, .. } = frame.body else { return Some(problem) };
+        let Some((&Body::Trying { attempt, .. }, Kind::Try(task))) = self.work_of(id) else {
+            self.misfit("catch", id);
+            return Some(problem);
+        };
         for (number, clause) in (0u32..).zip(&task.clauses) {
             match self.matches(id, clause, &problem) {
                 Ok(false) => {}

@@ -23,7 +23,9 @@ use super::turn::Turn;
 impl<'a> Turn<'a> {
     /// Runs a task that the coordinator runs itself; its input is transformed already.
     pub(super) fn execute(&mut self, id: FrameId, task: &'a Task) {
-        let Some(input) = self.state.frame(id).map(|frame| frame.input.clone()) else { return };
+        let Some(input) = self.state.frame(id).map(|frame| frame.input.clone()) else {
+            return self.misfit("execute", id);
+        };
         match &task.kind {
             Kind::Do(_) => self.begin_sequence(id, None),
             Kind::Set(template) => {

@@ -19,6 +19,7 @@ mod iterate;
 mod listen;
 mod losses;
 mod memory;
+mod misfits;
 mod operate;
 mod order;
 mod raise;

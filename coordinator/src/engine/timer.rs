@@ -4,17 +4,15 @@ use windlass_proto::id::FrameId;
 use windlass_proto::problem::{Problem, Standard};
 
 use super::fact::{Fact, TimerPurpose};
-use super::input::Rejection;
 use super::instance::{Body, Ending, ROOT, Step};
 use super::turn::Turn;
 
 impl Turn<'_> {
     /// A timer is due.
-    pub(super) fn timer_fired(&mut self, number: u32) -> Result<(), Rejection> {
-        let timer = *self.state.timers.get(&number).ok_or(Rejection::Stale)?;
-        if self.at < timer.due {
-            return Err(Rejection::Stale);
-        }
+    pub(super) fn timer_fired(&mut self, number: u32) {
+        let Some(timer) = self.state.timers.get(&number).copied() else {
+            return self.misfit("timer_fired", ROOT);
+        };
         if self.state.suspended {
             return self.defer(number);
         }
@@ -38,7 +36,6 @@ impl Turn<'_> {
                 self.attempt_failed(id, problem);
             }
         }
-        Ok(())
     }
 
     fn is_trying(&self, id: FrameId) -> bool {
@@ -46,21 +43,17 @@ impl Turn<'_> {
     }
 
     /// Timers keep counting while the instance is suspended; what they do waits for resume.
-    fn defer(&mut self, timer: u32) -> Result<(), Rejection> {
-        let step = Step::Fire { timer };
-        if self.state.pending.contains(&step) {
-            return Err(Rejection::Stale);
-        }
+    fn defer(&mut self, timer: u32) {
         let mut steps = self.state.pending.clone();
-        steps.push(step);
+        steps.push(Step::Fire { timer });
         self.record(Fact::Yielded(steps));
-        Ok(())
     }
 
     /// Begins the attempt after the one that failed.
     pub(super) fn next_attempt(&mut self, id: FrameId) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Body::Retrying { attempt, .. } = &frame.body else { return };
+        let Some(Body::Retrying { attempt, .. }) = self.state.frame(id).map(|it| &it.body) else {
+            return self.misfit("next_attempt", id);
+        };
         let attempt = attempt.saturating_add(1);
         self.begin_attempt(id, attempt);
     }

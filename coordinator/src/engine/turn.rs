@@ -18,6 +18,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
+use super::admit::{admit, is_due};
 use super::effect::Effect;
 use super::fact::Fact;
 use super::input::{ChildOutcome, Input, Rejection};
@@ -95,11 +96,13 @@ pub fn decide(
     at: Timestamp,
     input: Input,
 ) -> Result<Decision, Rejection> {
-    if state.ending.is_some() && !matches!(input, Input::ChildGone { .. }) {
-        return Err(Rejection::Ended);
-    }
+    admit(state, at, &input)?;
     let mut turn = Turn::new(plan, state, at);
-    turn.take(input)?;
+    if let Input::EventArrived(event) = &input {
+        turn.event_arrived(event);
+        return turn.heard();
+    }
+    turn.take(input);
     Ok(turn.finish())
 }
 
@@ -129,9 +132,9 @@ pub fn offer(
     }
     let mut turn = Turn::new(plan, state, at);
     turn.offering.set(steps);
-    let taken = turn.event_arrived(event);
+    turn.event_arrived(event);
     let filtered = Filtered { steps: turn.filtered.get(), too_dear: turn.too_dear.get() };
-    (taken.map(|()| turn.finish()), filtered)
+    (turn.heard(), filtered)
 }
 
 /// What must be done again after a restart: everything open that something outside works for.
@@ -155,7 +158,16 @@ pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
                 let parent = turn.parent_of_child(frame, wait);
                 turn.effects.push(Effect::StartChild { parent, child, workflow, input });
             }
-            _ => {}
+            Body::Begun
+            | Body::Sequence { .. }
+            | Body::Loop { .. }
+            | Body::Fork { .. }
+            | Body::Trying { .. }
+            | Body::Retrying { .. }
+            | Body::Catching { .. }
+            | Body::Extending { .. }
+            | Body::Waiting
+            | Body::Listening(_) => turn.misfit("recover", frame),
         }
     }
     let abandoned = turn.state.abandoned.iter();
@@ -189,7 +201,10 @@ impl<'a> Turn<'a> {
 
     /// Keeps a fact and applies it.
     pub(super) fn record(&mut self, fact: Fact) {
+        let before = self.state.changes.misfits.count();
         self.state.evolve(self.at, &fact);
+        let misfits = &self.state.changes.misfits;
+        debug_assert_eq!(misfits.count(), before, "{fact:?} cannot be: {misfits:?}");
         self.bytes = self.bytes.saturating_add(fact.weight());
         self.facts.push(fact);
     }
@@ -209,9 +224,10 @@ impl<'a> Turn<'a> {
         Budget::at(self.at)
     }
 
-    /// Applies an input and works off what follows.
-    fn take(&mut self, input: Input) -> Result<(), Rejection> {
+    /// Applies an input that has been admitted.
+    fn take(&mut self, input: Input) {
         match input {
+<<<<<<< HEAD
             Input::Reported { frame, delivery, result, secrets } => {
                 self.reported(frame, delivery, result, secrets)?;
             }
@@ -226,67 +242,61 @@ impl<'a> Turn<'a> {
             Input::ChildGone { child } if !self.state.abandoned.contains(&child) => {
                 return Err(Rejection::Stale);
             }
+=======
+            Input::Reported { frame, result, secrets, .. } => self.reported(frame, result, secrets),
+            Input::Lost { frame, blamed, most, .. } => self.lost(frame, blamed, most),
+            Input::TimerFired { timer } => self.timer_fired(timer),
+            Input::EventArrived(event) => self.event_arrived(&event),
+            Input::Published { frame, result } => self.published(frame, result),
+            Input::ChildAccepted { frame } => self.child_accepted(frame),
+            Input::ChildEnded { frame, outcome } => self.child_ended(frame, outcome),
+>>>>>>> j10
             Input::ChildGone { child } => self.record(Fact::ChildGone { child }),
-            Input::Continue => self.resume_steps()?,
+            Input::Continue => self.resume_steps(),
             Input::Cancel { reason } => self.end(Ending::Cancelled(reason)),
-            Input::Suspend if self.state.suspended => return Err(Rejection::WrongStatus),
             Input::Suspend => self.record(Fact::Suspended),
-            Input::Quarantine { .. } if self.state.quarantine.is_some() => {
-                return Err(Rejection::WrongStatus);
-            }
             Input::Quarantine { reason } => self.record(Fact::Quarantined(reason)),
-            Input::Resume if !self.state.suspended => return Err(Rejection::WrongStatus),
             Input::Resume => {
                 self.record(Fact::Resumed);
                 if !self.state.pending.is_empty() {
-                    self.resume_steps()?;
+                    self.resume_steps();
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Closes the turn of an event: it was not waited for when nothing came of it.
+    fn heard(self) -> Result<Decision, Rejection> {
+        if self.facts.is_empty() { Err(Rejection::NotWaited) } else { Ok(self.finish()) }
     }
 
     /// Takes up the steps the last turn left over.
-    fn resume_steps(&mut self) -> Result<(), Rejection> {
-        if self.state.suspended || self.state.pending.is_empty() {
-            return Err(Rejection::Stale);
-        }
+    fn resume_steps(&mut self) {
         self.steps.extend(self.state.pending.iter().cloned());
         self.record(Fact::Continued);
-        Ok(())
     }
 
     /// An emitted event was handed over.
-    fn published(&mut self, id: FrameId, result: Result<(), Problem>) -> Result<(), Rejection> {
-        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
-        let Body::Publishing { event } = &frame.body else { return Err(Rejection::Stale) };
+    fn published(&mut self, id: FrameId, result: Result<(), Problem>) {
+        let Some(Body::Publishing { event }) = self.state.frame(id).map(|it| &it.body) else {
+            return self.misfit("published", id);
+        };
         let output = event.envelope().clone();
         match result {
             Ok(()) => self.finish_task(id, output, None),
             Err(problem) => self.fail(id, problem),
         }
-        Ok(())
     }
 
     /// A child that is not awaited was accepted.
-    fn child_accepted(&mut self, id: FrameId) -> Result<(), Rejection> {
-        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
-        match &frame.body {
-            Body::Child { wait: false, .. } => {
-                let output = frame.input.clone();
-                self.finish_task(id, output, None);
-                Ok(())
-            }
-            _ => Err(Rejection::Stale),
-        }
+    fn child_accepted(&mut self, id: FrameId) {
+        let Some(frame) = self.state.frame(id) else { return self.misfit("child_accepted", id) };
+        let output = frame.input.clone();
+        self.finish_task(id, output, None);
     }
 
     /// A child ended, or could not be started.
-    fn child_ended(&mut self, id: FrameId, outcome: ChildOutcome) -> Result<(), Rejection> {
-        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
-        if !matches!(frame.body, Body::Child { .. }) {
-            return Err(Rejection::Stale);
-        }
+    fn child_ended(&mut self, id: FrameId, outcome: ChildOutcome) {
         self.answered = Some(id);
         match outcome {
             ChildOutcome::Completed(output) => self.child_completed(id, output),
@@ -299,7 +309,6 @@ impl<'a> Turn<'a> {
                 self.fail(id, Problem::new(Standard::Runtime, detail));
             }
         }
-        Ok(())
     }
 
     /// Works off the steps, then closes the turn.
@@ -384,15 +393,18 @@ impl<'a> Turn<'a> {
     }
 
     fn step(&mut self, step: Step) {
+        if step.frame().is_some_and(|it| self.state.frame(it).is_none()) {
+            // Another branch, an error or a timeout has closed the visit since.
+            return;
+        }
         match step {
             Step::Advance { frame, position } => self.advance(frame, position),
             Step::Iterate { frame, index } => self.iterate(frame, index),
             Step::Branch { frame, position } => self.open_branch(frame, position),
             Step::NextItem { frame } => self.next_item(frame),
-            Step::Fire { timer } => {
-                // A timer that was cleared meanwhile is no error here.
-                let _ = self.timer_fired(timer);
-            }
+            // Else it was cleared meanwhile.
+            Step::Fire { timer } if is_due(self.state, self.at, timer) => self.timer_fired(timer),
+            Step::Fire { .. } => {}
         }
     }
 
@@ -431,8 +443,8 @@ impl<'a> Turn<'a> {
 
     /// JSON pointer of a frame's task, with the call sites of functions before it.
     pub(super) fn reference(&self, id: FrameId) -> Arc<str> {
-        let Some(frame) = self.state.frame(id) else { return Arc::from("/") };
-        let Some(task) = self.task_of(frame) else { return Arc::from("/") };
+        // The workflow as a whole, or steps that are left of a visit which is over.
+        let Some((frame, task)) = self.visit(id) else { return Arc::from("/") };
         reference(self.plan, self.state, frame.parent, task)
     }
 }

@@ -85,20 +85,33 @@ pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalEr
 /// # Errors
 /// When it cannot be opened or copied; damage to records and what is missing are in the report.
 pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
+    check_directory_and(directory, |_, _| ())
+}
+
+/// The same, and then lets `more` look at what is in the copy.
+///
+/// # Errors
+/// As for [`check_directory`].
+pub(crate) fn check_directory_and(
+    directory: &Path,
+    more: impl FnOnce(&dyn Journal, &mut CheckReport),
+) -> Result<CheckReport, JournalError> {
     if !directory.join(open::LOG).exists() {
         return Err(without_log(directory));
     }
     let _lock = open::lock(directory)?;
     let known = witness::read(directory).map_err(|error| format!("its witness: {error}"));
     let copy = Copy::take(directory, directory)?;
-    look_at(copy, known)
+    let (_copy, journal, mut report) = look_at(copy, known)?;
+    more(&journal, &mut report);
+    Ok(report)
 }
 
-/// What is in a copy, and what it lacks of what is known.
+/// What is in a copy, and what it lacks of what is known. The copy must live longer than the journal.
 fn look_at(
     copy: Copy,
     known: Result<Option<Standing>, String>,
-) -> Result<CheckReport, JournalError> {
+) -> Result<(Copy, SledJournal, CheckReport), JournalError> {
     let options = Options { missing: Missing::Report, ..Options::default() };
     let path = copy.path().to_owned();
     open::in_time(&path.clone(), options.deadline, move || {
@@ -115,10 +128,7 @@ fn look_at(
             Ok(None) => {}
             Err(damage) => report.damage.push(damage),
         }
-        drop(journal);
-        // Not before what reads it has ended.
-        drop(copy);
-        Ok(report)
+        Ok((copy, journal, report))
     })
 }
 

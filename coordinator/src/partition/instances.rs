@@ -60,18 +60,31 @@ impl Partition {
     /// The instance, from memory or from the journal.
     pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
         let quarantine = &self.shared.quarantine;
+<<<<<<< HEAD
         let named = self.named.contains(&id);
         if !named && self.residents.get(id).is_none() {
+=======
+        let is_read = self.residents.get(id).is_none();
+        if is_read {
+>>>>>>> j10
             quarantine.begin(self.id, id, UNREAD);
         }
         let catalog = &self.shared.catalog;
         let plan_of = |digest: &Digest| plan_of(catalog, digest);
-        let loaded =
+        let mut loaded =
             self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
+<<<<<<< HEAD
         if let Some(resident) = &loaded
             && !named
         {
+=======
+        if let Some(resident) = &mut loaded {
+>>>>>>> j10
             quarantine.begin(self.id, id, resident.instance.sequence);
+            if is_read {
+                let misfits = std::mem::take(&mut resident.instance.changes.misfits);
+                self.shared.misfits.replayed(id, &misfits);
+            }
         }
         Ok(loaded)
     }
@@ -183,6 +196,7 @@ impl Partition {
                 }
                 Ok(Ok(()))
             }
+            // Refused before anything was decided: there are no facts, and nothing has changed.
             Err(rejection) => {
                 let status = resident.instance.status();
                 Ok(Err(Refusal::Rejected(rejection, status)))
@@ -252,7 +266,11 @@ impl Partition {
         id: InstanceId,
         decision: Decision,
     ) -> Result<(), JournalError> {
-        let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        let Some(resident) = self.residents.get_mut(id) else {
+            debug_assert!(false, "a decision for {id}, which is not in memory");
+            self.shared.misfits.dropped(id);
+            return Ok(());
+        };
         if self.lifecycle != Level::Off {
             resident.tell(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
         }
@@ -283,6 +301,9 @@ impl Partition {
     fn index(&mut self, batch: &mut Batch, id: InstanceId) -> Result<(), JournalError> {
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
         let changes = std::mem::take(&mut resident.instance.changes);
+        if changes.misfits.count() > 0 {
+            self.shared.misfits.decided(id, &changes.misfits);
+        }
         for (timer, due) in changes.timers_set {
             let key = TimerKey { due, instance: id, timer };
             self.timers.set(key);

@@ -10,7 +10,7 @@ use windlass_proto::time::Timestamp;
 
 use super::news::{Account, Open};
 use super::release::Release;
-use crate::engine::{Fact, Instance, Journaled, decode, encode};
+use crate::engine::{Changes, Fact, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
 use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
 use crate::memory::{Charge, Memory};
@@ -184,7 +184,8 @@ fn standing(instance: &Instance) -> (Status, bool) {
     (instance.status(), instance.quarantine.is_some())
 }
 
-/// The state that snapshot and facts add up to, and how many facts the snapshot covers.
+/// The state that snapshot and facts add up to, and how many facts the snapshot covers. What does not
+/// fit is among the changes of the state.
 pub(crate) fn fold(
     id: InstanceId,
     stored: &StoredInstance,
@@ -202,7 +203,9 @@ pub(crate) fn fold(
             }
         }
     }
-    instance.changes = Default::default();
+    // What must be done anew follows from the state.
+    let misfits = std::mem::take(&mut instance.changes.misfits);
+    instance.changes = Changes { misfits, ..Changes::default() };
     Ok((instance, covered))
 }
 

@@ -1,6 +1,11 @@
 //! A journal that a bad disk has changed: a message, never a crash, never a silent loss.
 
 use serde_json::json;
+use windlass_coordinator::engine;
+use windlass_coordinator::journal::sled::{Options, SledJournal};
+use windlass_coordinator::journal::{Commit, Filter, InstanceWrite, Journal};
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
 
 use crate::support::command::windlass;
 use crate::support::dev::Dev;
@@ -39,6 +44,42 @@ async fn fsck_finds_a_sound_journal_sound() {
     let empty = tempfile::tempdir().unwrap();
     let none = windlass(&["fsck", &empty.path().display().to_string()]).await.exits(1);
     assert!(none.stderr.contains("there is no journal in"), "{none:?}");
+}
+
+/// Each record is sound, and what they say cannot be.
+#[tokio::test(flavor = "multi_thread")]
+async fn fsck_shows_an_instance_whose_history_does_not_add_up() {
+    let mut dev = Dev::start().await;
+    let text = std::fs::read_to_string(paths::example("hello.yaml")).unwrap();
+    let workflow = dev.api.deploy(&text).await;
+    dev.api.run(&workflow, &json!({"name": "Ada"})).await;
+    dev.kill().await;
+    let id = {
+        let journal = SledJournal::open(dev.data(), &Options::default()).unwrap();
+        let (id, _) = journal.list(&Filter::default(), None, 1).unwrap().items[0];
+        let sequence: u64 = journal
+            .facts(id, 0, usize::MAX)
+            .unwrap()
+            .last()
+            .map(|it| it.sequence + u64::from(it.count))
+            .unwrap();
+        let mut facts = Vec::new();
+        let again = engine::Fact::Completed(Value::Null);
+        let turn = engine::Journaled { at: Timestamp(1), facts: vec![again] };
+        engine::encode(&turn, &mut facts).unwrap();
+        let (count, head, hot, snapshot) = (1, None, None, None);
+        let write = InstanceWrite { instance: id, sequence, count, facts, head, hot, snapshot };
+        let partition = id.partition(journal.partitions());
+        let commit = Commit { partition, writes: vec![write], ..Commit::default() };
+        journal.commit(&[commit]).unwrap();
+        id
+    };
+    let checked = windlass(&["fsck", &dev.data().display().to_string()]).await;
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.stderr.contains("WL0716"), "{checked:?}");
+    let report: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    let line = report["misfits"][0].as_str().unwrap();
+    assert!(line.contains(&id.to_string()) && line.contains("Completed"), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

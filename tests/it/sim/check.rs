@@ -6,6 +6,7 @@ use windlass_coordinator::coordinator::restore;
 use windlass_coordinator::engine::{Body, Ending, Fact, Instance, decode};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Filter, Journal, TimerKey};
+use windlass_coordinator::partition::MisfitSource;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::limits::DELIVERIES_LOST;
 use windlass_proto::time::Timestamp;
@@ -73,6 +74,8 @@ fn assert_same(live: &[u8], replayed: &Instance, how: &str) {
 fn fold(id: InstanceId, facts: &[(Timestamp, Fact)]) -> Instance {
     let mut instance = Instance::unborn(id);
     facts.iter().for_each(|(at, fact)| instance.evolve(*at, fact));
+    let misfits = &instance.changes.misfits;
+    assert_eq!(misfits.count(), 0, "facts of {id} do not follow: {misfits:?}");
     instance
 }
 
@@ -130,6 +133,9 @@ pub(super) fn indexes(journal: &MemoryJournal) {
 
 /// Checks a run that is over.
 pub(super) fn end(run: &mut Run<'_>) {
+    for found in MisfitSource::ALL {
+        assert_eq!(run.misfits.count(found), 0, "impossible states: {found:?}");
+    }
     let journal = run.journal.clone();
     let report = journal.check().unwrap();
     assert!(report.damage.is_empty(), "{:#?}", report.damage);

@@ -72,6 +72,8 @@ fn fold(state: &mut Instance, entry: &str) {
     for turn in decode(&STANDARD.decode(entry).unwrap()).unwrap() {
         turn.facts.iter().for_each(|fact| state.evolve(turn.at, fact));
     }
+    let misfits = &state.changes.misfits;
+    assert_eq!(misfits.count(), 0, "what an earlier version wrote does not fit: {misfits:?}");
     state.changes = Default::default();
 }
 

@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::engine::Input;
+use windlass_coordinator::engine::{Fact, Input, Journaled, encode};
 use windlass_coordinator::journal::memory::MemoryJournal;
-use windlass_coordinator::journal::{Journal, Status};
+use windlass_coordinator::journal::{Commit, InstanceWrite, Journal, Status};
 use windlass_coordinator::partition::{
-    Batch, Message, NewInstance, Partition, Release, Reply, Shared,
+    Batch, Message, MisfitSource, NewInstance, Partition, Release, Reply, Shared,
 };
 use windlass_proto::definition::Options;
-use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -50,6 +50,7 @@ impl Bench {
             quarantine: Default::default(),
             admission: Arc::new(admission),
             filters: Arc::default(),
+            misfits: Arc::default(),
         };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
@@ -189,6 +190,31 @@ fn an_instance_does_not_leave_memory_with_facts_not_handed_over() {
     drop(bench.commit(batch));
     drop(answer);
     assert_eq!(bench.status(ID), Status::Suspended);
+}
+
+/// What no version writes: an end of a visit that never began.
+#[test]
+fn a_history_that_does_not_add_up_is_counted_when_it_is_read_and_goes_on() {
+    let mut bench = Bench::new();
+    bench.partition.keep(0);
+    let start = bench.start(ID, 60_000);
+    let batch = bench.turn(vec![start]);
+    let mut entry = Vec::new();
+    let never = Fact::TaskCompleted { frame: FrameId(9), output: None, context: None };
+    encode(&Journaled { at: bench.now, facts: vec![never] }, &mut entry).unwrap();
+    let sequence = u64::from(batch.commit.writes[0].count);
+    bench.commit(batch);
+    let (head, hot, snapshot) = (None, None, None);
+    let (count, facts) = (1, entry);
+    let write = InstanceWrite { instance: ID, sequence, count, facts, head, hot, snapshot };
+    let commit = Commit { writes: vec![write], ..Commit::default() };
+    bench.shared.journal.commit(&[commit]).unwrap();
+    bench.restart();
+    let misfits = |bench: &Bench| MisfitSource::ALL.map(|it| bench.shared.misfits.count(it));
+    assert_eq!(misfits(&bench), [0; 4], "it has not been read");
+    bench.sleep(60_000);
+    assert_eq!(misfits(&bench), [0, 0, 1, 0], "once, and nothing follows from it");
+    assert_eq!(bench.status(ID), Status::Completed);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use fastrand::Rng;
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::journal::memory::MemoryJournal;
-use windlass_coordinator::partition::{Batch, Message, Partition, Refusal, Release};
+use windlass_coordinator::partition::{Batch, Message, MisfitCounts, Partition, Refusal, Release};
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::time::Timestamp;
 use windlass_proto::wire::{AssignmentKey, Report};
@@ -147,6 +147,8 @@ pub(super) struct Run<'s> {
     /// Visits whose performance was accepted, durably.
     accepted: HashSet<(InstanceId, FrameId)>,
     posted: Vec<(usize, u64)>,
+    /// What cannot be: nothing, in a run.
+    pub(super) misfits: Arc<MisfitCounts>,
 }
 
 /// A sending of a visit, whichever term it belongs to.

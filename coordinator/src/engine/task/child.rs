@@ -15,7 +15,7 @@ use windlass_proto::wire::Field;
 use crate::engine::effect::Effect;
 use crate::engine::evaluate::text;
 use crate::engine::fact::Fact;
-use crate::engine::instance::Parent;
+use crate::engine::instance::{Body, Parent};
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
 
@@ -95,8 +95,9 @@ impl Turn<'_> {
 
     /// An awaited child ended with an output.
     pub(in crate::engine) fn child_completed(&mut self, id: FrameId, output: Value) {
-        let Some(task) = self.state.frame(id).and_then(|frame| self.task_of(frame)) else { return };
-        let Kind::Workflow(child) = &task.kind else { return };
+        let Some((Body::Child { .. }, Kind::Workflow(child))) = self.work_of(id) else {
+            return self.misfit("child_completed", id);
+        };
         let output = if child.output == Return::None { Value::Null } else { output };
         match self.room_for(&[&output]) {
             Ok(()) => self.finish_task(id, output, None),

@@ -19,7 +19,10 @@ use crate::engine::turn::Turn;
 impl<'a> Turn<'a> {
     /// Begins the extensions that apply to a task; false when there are none.
     pub(in crate::engine) fn begin_extensions(&mut self, id: FrameId, task: &Task) -> bool {
-        let Some(frame) = self.state.frame(id) else { return false };
+        let Some(frame) = self.state.frame(id) else {
+            self.misfit("begin_extensions", id);
+            return false;
+        };
         if self.is_in_extension(id) {
             return false;
         }
@@ -101,9 +104,12 @@ impl<'a> Turn<'a> {
 
     /// The list of one extension is done: the next one, or the task, or what comes after it.
     pub(in crate::engine) fn extension_ended(&mut self, id: FrameId) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(task) = self.task_of(frame) else { return };
-        let Body::Extending { place, after, held, flow, .. } = &frame.body else { return };
+        let Some((frame, task)) = self.visit(id) else {
+            return self.misfit("extension_ended", id);
+        };
+        let Body::Extending { place, after, held, flow, .. } = &frame.body else {
+            return self.misfit("extension_ended", id);
+        };
         let (place, after, held, flow) = (place + 1, *after, held.clone(), *flow);
         if (place as usize) < frame.extensions.len() {
             self.record(Fact::ExtensionBegan { frame: id, place });

@@ -24,17 +24,20 @@ impl Turn<'_> {
 
     /// Begins a branch.
     pub(in crate::engine) fn open_branch(&mut self, id: FrameId, position: u32) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(Kind::Fork(fork)) = self.task_of(frame).map(|task| &task.kind) else { return };
-        let Some(task) = fork.branches.get(position as usize) else { return };
+        let Some((Body::Fork { .. }, Kind::Fork(fork))) = self.work_of(id) else {
+            return self.misfit("open_branch", id);
+        };
+        let Some(task) = fork.branches.get(position as usize) else {
+            return self.misfit("open_branch", id);
+        };
         self.open(id, position, *task, None);
     }
 
     /// A branch was skipped by its `if`: it takes no part in a competition, unless nobody does.
     pub(in crate::engine) fn branch_skipped(&mut self, id: FrameId, position: u32) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(Kind::Fork(fork)) = self.task_of(frame).map(|task| &task.kind) else { return };
-        let Body::Fork { branches, running } = &frame.body else { return };
+        let Some((Body::Fork { branches, running }, Kind::Fork(fork))) = self.work_of(id) else {
+            return self.misfit("branch_skipped", id);
+        };
         if !fork.compete {
             return self.branch_ended(id, position);
         }
@@ -49,17 +52,20 @@ impl Turn<'_> {
 
     /// A branch gave its output.
     pub(in crate::engine) fn branch_ended(&mut self, id: FrameId, position: u32) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(Kind::Fork(fork)) = self.task_of(frame).map(|task| &task.kind) else { return };
-        let Body::Fork { branches, running } = &frame.body else { return };
+        let Some((Body::Fork { branches, running }, Kind::Fork(fork))) = self.work_of(id) else {
+            return self.misfit("branch_ended", id);
+        };
         let (output, contexts): (Value, Vec<Value>) = if fork.compete {
-            let Some(winner) = branches.get(position as usize) else { return };
+            let Some(winner) = branches.get(position as usize) else {
+                return self.misfit("branch_ended", id);
+            };
             let output = winner.output.clone().unwrap_or_default();
             (output, winner.context.iter().cloned().collect())
         } else if *running == 0 {
             let outputs = branches.iter().map(|it| it.output.clone().unwrap_or_default());
             (Value::array(outputs.collect()), branch_contexts(branches))
         } else {
+            // The last one to end goes on for all.
             return;
         };
         let base = self.state.context_of(id);

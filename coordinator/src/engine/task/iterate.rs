@@ -28,9 +28,9 @@ impl Turn<'_> {
 
     /// Begins an iteration, or ends the loop when there are no more items or `while` is false.
     pub(in crate::engine) fn iterate(&mut self, id: FrameId, index: u32) {
-        let Some(frame) = self.state.frame(id) else { return };
-        let Some(Kind::For(each)) = self.task_of(frame).map(|task| &task.kind) else { return };
-        let Body::Loop { items, value, .. } = &frame.body else { return };
+        let Some((Body::Loop { items, value, .. }, Kind::For(each))) = self.work_of(id) else {
+            return self.misfit("iterate", id);
+        };
         let value = value.clone();
         let more = items.as_array().is_some_and(|items| (index as usize) < items.len());
         if !more {

@@ -345,6 +345,9 @@ impl Run {
     /// What must hold after every decision.
     fn verify(&mut self) {
         let live = self.state.to_bytes().unwrap();
+        assert_eq!(self.state.changes.misfits.count(), 0, "a decision met what cannot be");
+        let misfits = &self.shadow.changes.misfits;
+        assert_eq!(misfits.count(), 0, "the facts do not follow: {misfits:?}");
         self.shadow.changes = crate::engine::Changes::default();
         if live != self.shadow.to_bytes().unwrap() {
             panic!("folding gives another state:\n{:#?}\n{:#?}", self.state, self.shadow);
@@ -477,6 +480,7 @@ impl Drop for Run {
         for turn in decode(&self.entry).unwrap() {
             turn.facts.iter().for_each(|fact| folded.evolve(turn.at, fact));
         }
+        assert_eq!(folded.changes.misfits.count(), 0, "the journal holds what cannot be");
         folded.sequence = self.state.sequence;
         assert!(folded.to_bytes().unwrap() == self.state.to_bytes().unwrap(), "folded journal");
         let reread = Instance::from_bytes(&folded.to_bytes().unwrap()).unwrap();

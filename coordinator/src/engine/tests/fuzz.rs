@@ -211,6 +211,32 @@ fn no_sequence_of_inputs_breaks_an_instance() {
     assert!(kinds.len() >= 28, "the inputs reach {} kinds of facts", kinds.len());
 }
 
+/// Every kind of fact is a misfit before an instance begins and after it has ended, but for those
+/// that belong there.
+#[test]
+fn no_kind_of_fact_can_be_at_any_time() {
+    let plans = plans();
+    let facts = (0..SEEDS).flat_map(|seed| plans.iter().take(3).flat_map(move |it| play(it, seed)));
+    let mut kinds = std::collections::HashSet::new();
+    for fact in facts.collect::<Vec<_>>() {
+        if !kinds.insert(std::mem::discriminant(&fact)) {
+            continue;
+        }
+        let mut state = Instance::unborn(InstanceId(uuid::Uuid::nil()));
+        state.evolve(Timestamp(1), &fact);
+        let begins = matches!(fact, Fact::Started { .. });
+        assert_eq!(state.changes.misfits.count(), u64::from(!begins), "{fact:?}");
+        let mut run = Run::planned(plans[0].clone());
+        run.begin();
+        run.feed(Input::Cancel { reason: None }).unwrap();
+        let mut state = run.state.clone();
+        state.evolve(run.at, &fact);
+        let follows = matches!(fact, Fact::ChildAbandoned { .. });
+        assert_eq!(state.changes.misfits.count(), u64::from(!follows), "{fact:?}");
+    }
+    assert!(kinds.len() >= 28, "only {} kinds of facts", kinds.len());
+}
+
 #[test]
 fn facts_out_of_order_and_out_of_place_leave_a_state() {
     let plans = plans();
@@ -225,6 +251,7 @@ fn facts_out_of_order_and_out_of_place_leave_a_state() {
             let fact = random.of(&pool);
             state.evolve(Timestamp(random.below(1_000)), &fact);
         }
+        assert!(state.changes.misfits.count() > 0, "all of it passes for a history");
         let bytes = state.to_bytes().unwrap();
         let reread = Instance::from_bytes(&bytes).unwrap();
         assert!(reread.to_bytes().unwrap() == bytes);

@@ -91,7 +91,8 @@ fn refuse_torn(directory: &Path, standing: Option<&Standing>) -> Result<(), Jour
         return Err(JournalError::Lost(vec![Loss { what, ..Loss::default() }]));
     }
     tracing::warn!(directory = %directory.display(), "the journal is torn: a copy is looked at first");
-    let report = super::look_at(Copy::take(directory, directory)?, Ok(standing.cloned()))?;
+    let copy = Copy::take(directory, directory)?;
+    let (_copy, _journal, report) = super::look_at(copy, Ok(standing.cloned()))?;
     match report.lost.is_empty() {
         true => Ok(()),
         false => Err(JournalError::Lost(report.lost)),

@@ -88,6 +88,7 @@ impl<'s> Run<'s> {
             reports: HashSet::new(),
             accepted: HashSet::new(),
             posted: Vec::new(),
+            misfits: Arc::default(),
             random,
         };
         run.plan_clients();
@@ -113,6 +114,7 @@ impl<'s> Run<'s> {
                 quarantine: Default::default(),
                 admission: admission.clone(),
                 filters: Arc::default(),
+                misfits: self.misfits.clone(),
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {

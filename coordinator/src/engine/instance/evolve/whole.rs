@@ -1,0 +1,93 @@
+//! Facts of the instance as a whole: its beginning, its end, and when it is stopped for a while.
+
+use std::sync::Arc;
+
+use windlass_proto::id::{Digest, WorkflowId};
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use crate::engine::instance::held::{Part, problem_bytes};
+use crate::engine::instance::{Body, Ending, Frame, Instance, Parent, ROOT};
+
+impl Instance {
+    /// What it runs, and for whom.
+    pub(super) fn pinned(
+        &mut self,
+        workflow: &WorkflowId,
+        digest: &Digest,
+        parent: Option<Parent>,
+    ) {
+        self.workflow = workflow.clone();
+        self.digest = digest.clone();
+        self.parent = parent;
+    }
+
+    pub(super) fn started(
+        &mut self,
+        at: Timestamp,
+        input: &Value,
+        labels: &[(Arc<str>, Arc<str>)],
+        priority: u8,
+    ) {
+        self.held.replace(&mut self.input, input.clone());
+        self.labels = labels.to_vec();
+        self.priority = priority;
+        self.started_at = at;
+        self.next_frame = 1;
+        self.insert(ROOT, root(at, input));
+    }
+
+    pub(super) fn input_transformed(&mut self, value: &Value) {
+        self.set_input(ROOT, value);
+        self.set_body(ROOT, Body::Sequence { value: value.clone() });
+    }
+
+    pub(super) fn quarantined(&mut self, reason: &Arc<str>) {
+        self.suspended = true;
+        self.quarantine = Some(reason.clone());
+    }
+
+    pub(super) fn resumed(&mut self) {
+        self.suspended = false;
+        self.quarantine = None;
+    }
+
+    /// It is over: nothing of it goes on.
+    pub(super) fn end(&mut self, at: Timestamp, ending: Ending) {
+        self.close(ROOT);
+        for timer in self.timers.keys().copied().collect::<Vec<_>>() {
+            self.clear_timer(timer);
+        }
+        self.pending.clear();
+        self.suspended = false;
+        self.quarantine = None;
+        self.ended_at = Some(at);
+        match &ending {
+            Ending::Completed(output) => self.held.add(output),
+            Ending::Faulted(problem) => {
+                self.held.add_part(Part::Bytes(problem_bytes(problem)));
+            }
+            Ending::Cancelled(_) => {}
+        }
+        self.ending = Some(ending);
+    }
+}
+
+/// The frame of the workflow's own list.
+fn root(at: Timestamp, input: &Value) -> Frame {
+    Frame {
+        parent: ROOT,
+        position: 0,
+        task: None,
+        visit: 0,
+        opened: 0,
+        extensions: Vec::new(),
+        delivery: 0,
+        started_at: at,
+        raw: input.clone(),
+        input: input.clone(),
+        context: None,
+        body: Body::Sequence { value: input.clone() },
+        losses: 0,
+    }
+}

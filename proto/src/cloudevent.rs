@@ -1,9 +1,11 @@
 //! CloudEvents 1.0, as `emit` makes them and `listen` consumes them.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::time;
 use crate::value::Value;
 
 /// A CloudEvent in structured form: its attributes and `data`, as one object.
@@ -16,30 +18,47 @@ pub struct CloudEvent(Value);
 #[error("not a CloudEvent: {0}")]
 pub struct NotACloudEvent(pub String);
 
+/// Attributes that must be there, as strings that are not empty.
+const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
+/// Attributes that may be missing or null, and are strings that are not empty otherwise.
+const OPTIONAL: [&str; 4] = ["datacontenttype", "dataschema", "subject", "time"];
+
 impl CloudEvent {
-    /// Checks the attributes CloudEvents 1.0 requires: `id`, `source`, `type` as non-empty strings
-    /// and `specversion` `1.0` (added when absent).
+    /// Checks the attributes of CloudEvents 1.0: `specversion` is `1.0`, `id`, `source` and `type` are
+    /// strings that are not empty; `time` is one of RFC 3339, `subject`, `dataschema` and
+    /// `datacontenttype` are strings, where they are there.
     ///
     /// # Errors
-    /// When one is missing or of another kind.
+    /// When one is missing or of another kind; the message names each that is missing.
     pub fn from_value(value: Value) -> Result<Self, NotACloudEvent> {
         let object = value
             .as_object()
             .ok_or_else(|| NotACloudEvent("it must be a JSON object".to_owned()))?;
-        for name in ["id", "source", "type"] {
-            let text = object.get(name).and_then(Value::as_str).unwrap_or("");
-            if text.is_empty() {
-                return Err(NotACloudEvent(format!("`{name}` must be a non-empty string")));
+        let missing: Vec<String> = REQUIRED
+            .iter()
+            .filter(|name| matches!(object.get(**name), None | Some(Value::Null)))
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if !missing.is_empty() {
+            return Err(NotACloudEvent(format!("it has no {}", missing.join(", no "))));
+        }
+        for name in REQUIRED.iter().chain(&OPTIONAL) {
+            match object.get(*name) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(text)) if !text.is_empty() => {}
+                Some(_) => {
+                    return Err(NotACloudEvent(format!("`{name}` must be a non-empty string")));
+                }
             }
         }
-        match object.get("specversion").map(|it| it.as_str()) {
-            None => {
-                let specversion = std::iter::once((Arc::from("specversion"), Value::from("1.0")));
-                let rest = object.iter().map(|(key, value)| (key.clone(), value.clone()));
-                Ok(Self(Value::object(specversion.chain(rest))))
-            }
-            Some(Some("1.0")) => Ok(Self(value)),
-            Some(_) => Err(NotACloudEvent("`specversion` must be \"1.0\"".to_owned())),
+        if object.get("specversion").and_then(Value::as_str) != Some("1.0") {
+            return Err(NotACloudEvent("`specversion` must be \"1.0\"".to_owned()));
+        }
+        match object.get("time").and_then(Value::as_str) {
+            Some(time) if !time::is_rfc3339(time) => Err(NotACloudEvent(
+                "`time` must be a time of RFC 3339, such as 2026-01-31T12:00:00Z".to_owned(),
+            )),
+            _ => Ok(Self(value)),
         }
     }
 

@@ -140,6 +140,11 @@ impl Program {
         &self.0.source
     }
 
+    /// The source or its beginning, for messages.
+    fn excerpt(&self) -> String {
+        evaluate::excerpt(&self.0)
+    }
+
     /// Names of the variables the program uses, without `$`; `secrets` in whatever spelling.
     #[must_use]
     pub fn variables(&self) -> &[Arc<str>] {

@@ -50,3 +50,35 @@ impl Timestamp {
         ])
     }
 }
+
+/// True for a date and time in the form of RFC 3339, `2026-01-31T12:00:00.5+01:00`, which is there in the
+/// calendar. A leap second is.
+#[must_use]
+pub fn is_rfc3339(text: &str) -> bool {
+    // The parser reads other forms of ISO 8601 as well.
+    has_form(text.as_bytes()).unwrap_or_default() && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+/// Whether the signs stand where RFC 3339 has them; none for what is too short.
+fn has_form(text: &[u8]) -> Option<bool> {
+    let (date, rest) = text.split_at_checked("2026-01-31T12:00:00".len())?;
+    let fits = |text: &[u8], form: &[u8]| {
+        text.len() == form.len()
+            && text.iter().zip(form).all(|(sign, of)| match of {
+                b'0' => sign.is_ascii_digit(),
+                of => sign.eq_ignore_ascii_case(of),
+            })
+    };
+    let digits = rest.strip_prefix(b".").map(|it| it.iter().take_while(|it| it.is_ascii_digit()));
+    let zone = match digits.map(Iterator::count) {
+        Some(0) => return None,
+        Some(count) => rest.get(count + 1..)?,
+        None => rest,
+    };
+    let is_offset = || {
+        (fits(zone, b"+00:00") || fits(zone, b"-00:00"))
+            && zone.get(1..3) < Some(b"24")
+            && zone.get(4..) < Some(b"60")
+    };
+    Some(fits(date, b"0000-00-00T00:00:00") && (fits(zone, b"z") || is_offset()))
+}

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use saphyr_parser::Parser;
+use serde_json::Value;
 
-use crate::support::{binary, nats, paths, skip};
+use crate::support::{binary, nats, paths, skip, yaml};
 
 /// Variables that the binary reads although no option of a role has them.
 const OTHER: [&str; 1] = ["WINDLASS_LOG"];
@@ -150,6 +151,9 @@ async fn nats_accepts_its_configurations() {
         |it: Output| assert!(it.status.success(), "{}", String::from_utf8_lossy(&it.stderr));
     accepted(check("nats.conf", &NKEYS));
     accepted(check("cluster.conf", &NKEYS));
+    let both = "include nats.conf\ninclude websocket.conf\n";
+    std::fs::write(folder.path().join("both.conf"), both).unwrap();
+    accepted(check("both.conf", &NKEYS));
     assert!(
         !check("nats.conf", &NKEYS[1..]).status.success(),
         "starts without its coordinator's key"
@@ -159,10 +163,64 @@ async fn nats_accepts_its_configurations() {
     accepted(check("nats.conf", &NKEYS));
 }
 
+/// What `values` has and its schema does not, or has of another type, by its path.
+fn unlike(values: &Value, schema: &Value, path: &str, wrong: &mut Vec<String>) {
+    let kind = match values {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    if schema["type"].as_str().is_some_and(|it| it != kind) {
+        wrong.push(format!("{path} is no {}", schema["type"]));
+    }
+    let (Some(members), Some(known)) = (values.as_object(), schema["properties"].as_object())
+    else {
+        return;
+    };
+    for (key, value) in members {
+        let path = format!("{path}.{key}");
+        match known.get(key) {
+            Some(schema) => unlike(value, schema, &path, wrong),
+            None => wrong.push(format!("{path} is not in the schema")),
+        }
+    }
+}
+
+/// Runs without Helm: each default is one that the schema takes, and each value is one that is there.
+#[test]
+fn values_schema_templates_and_table_of_the_chart_agree() {
+    let read = |name: &str| {
+        let file = paths::root().join("deploy/helm/windlass").join(name);
+        std::fs::read_to_string(&file).unwrap()
+    };
+    let values = yaml::parse(&read("values.yaml"));
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    let mut wrong = Vec::new();
+    unlike(&values, &schema, "values", &mut wrong);
+    let nats = schema["properties"]["nats"]["properties"].as_object().unwrap();
+    let table = read("README.md");
+    let all: String = ["_helpers.tpl", "coordinator.yaml", "worker.yaml"]
+        .map(|it| read(&format!("templates/{it}")))
+        .concat();
+    for key in nats.keys() {
+        let told = |it: &str, form: String| (!it.contains(&form)).then_some(form);
+        wrong.extend((values["nats"].get(key).is_none()).then(|| format!("no default of {key}")));
+        wrong.extend(told(&all, format!(".Values.nats.{key}")));
+        wrong.extend(told(&table, format!("`nats.{key}`")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn the_chart_renders() {
     let helm = |arguments: &[&str]| {
-        let settings = ["--set", "nats.url=tls://nats:4222,worker.keda.enabled=true"];
+        let settings = [
+            "--set",
+            "nats.url=wss://nats:443,nats.tlsFirst=true,nats.domain=hub,worker.keda.enabled=true",
+        ];
         let chart = paths::root().join("deploy/helm/windlass");
         Command::new("helm").args(arguments).arg(chart).args(settings).output()
     };
@@ -174,7 +232,14 @@ fn the_chart_renders() {
     assert!(rendered.status.success(), "{rendered:?}");
     let text = String::from_utf8(rendered.stdout).unwrap();
     assert_yaml("the rendered chart", &text);
-    assert!(text.contains("kind: ScaledObject") && text.contains("kind: StatefulSet"), "{text}");
+    for part in [
+        "kind: ScaledObject",
+        "kind: StatefulSet",
+        "{ name: WINDLASS_NATS_TLS_FIRST, value: \"true\" }",
+        "{ name: WINDLASS_NATS_DOMAIN, value: \"hub\" }",
+    ] {
+        assert!(text.contains(part), "no {part}:\n{text}");
+    }
 }
 
 #[test]

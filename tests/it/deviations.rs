@@ -216,6 +216,9 @@ Two places are read by others once data is in them, so they are treated by thems
   `/`, `?`, `#`, `@` or `\\` into a host that is only in part data, is an error of the task. To put data in as it is, make the whole endpoint one
   expression, `${ \"http://host/\" + .path }`, or encode by yourself: an expression that uses `@uri` is left alone, as
   `${ .path | split(\"/\") | map(@uri) | join(\"/\") }`.
+  Null, a list or an object is an error before the query (400, `expression`) and never `/items/null`; a list or an object for the query is
+  `{?tags*}` or `{?filter*}`, or the property `query` of the call. A `{name}` that the input has not, or has as null, is nothing: the specification says so,
+  and `/items/{id}` is `/items/` then. Where that must not be, write `${ .id }`. Names that surely or likely are no properties are warned of (WL0421).
 - **Shell commands.** What `${ }` puts into `run.shell.command` is carried out by the shell, whatever it is. That is warned of (WL0235); `arguments`
   and `environment` take data that stays data, and so does `@sh`.
 ";

@@ -31,5 +31,6 @@ mod python_worker;
 mod rust_worker;
 mod secrets;
 mod seed;
+mod servers;
 mod sim;
 mod tidy;

@@ -101,7 +101,8 @@ codes! {
     /// Not a CloudEvent.
     NotACloudEvent = "WL0513", 400, "Not a CloudEvent",
         "Events follow CloudEvents 1.0: `id`, `source` and `type` must be non-empty strings and \
-         `specversion` must be \"1.0\". No event of the request was taken.";
+         `specversion` must be \"1.0\"; `time`, where it is there, is a time of RFC 3339 \
+         (2026-01-31T12:00:00Z). No event of the request was taken.";
     /// It took too long.
     TimedOut = "WL0514", 503, "It took too long",
         "The request was not finished in time. What it asked for may have happened: repeat a start \

@@ -29,8 +29,9 @@ pub(super) struct EventsAccepted {
 /// Publishes CloudEvents to the instances that listen.
 ///
 /// Takes the structured mode (`application/cloudevents+json`), batches
-/// (`application/cloudevents-batch+json`) and the binary mode (`ce-` headers). Answers once every
-/// consumption is durable. An event with the source and id of an earlier one is a repeat, whatever its
+/// (`application/cloudevents-batch+json`) and the binary mode (`ce-` headers). `specversion`, `id`,
+/// `source` and `type` must be there; a `time` must be one of RFC 3339. Answers once every consumption
+/// is durable. An event with the source and id of an earlier one is a repeat, whatever its
 /// `time` says. In binary mode, JSON that is a string without its quotes is taken as text.
 #[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "publishEvents",
     request_body(content = Object, content_type = "application/cloudevents+json",
@@ -38,7 +39,8 @@ pub(super) struct EventsAccepted {
         example = json!({"specversion": "1.0", "id": "1", "source": "https://shop.example",
             "type": "com.example.order.paid", "data": {"order": 4711}})),
     responses((status = 202, description = "Taken", body = EventsAccepted),
-        (status = 400, description = "Not CloudEvents (WL0513)", body = ProblemBody),
+        (status = 400, description = "Not CloudEvents; the detail names what is missing (WL0513)",
+            body = ProblemBody),
         (status = 415, description = "Unsupported media type (WL0512)", body = ProblemBody),
         (status = 429, description = "Too much work (WL0506)", body = ProblemBody)))]
 pub(super) async fn publish(

@@ -185,6 +185,9 @@ ALWAYS_TRUE "WL0413" "A condition cannot be false. In jq only `false` and `null`
 NO_TYPE "WL0414" "`type` is a function of jq: it gives \"object\", \"array\", \"string\", \"number\", \"boolean\" or \"null\". Compared with another text it is never equal. \
 The property of that name is written `.type`."
 BAD_URI_TEMPLATE "WL0420" "The braces of a URI hold what RFC 6570 does not know, such as `{user name}`, `{x:0}` or `{!x}`. `{name}` takes the top-level property `name` of the input; `{?a,b}`, `{/a*}`, `{+path}`, `{name:3}` and the other operators and modifiers are there as well. A value that is computed stands in `${ }`, and braces that are meant as such are written `%7B` and `%7D`."
+DOUBTFUL_TEMPLATE "WL0421" "A name in the braces of a URI likely is no property of the input, and a name without a property expands to nothing: `/orders/{id}` would call \
+`/orders/`. Braces take top-level properties by their names. They know no variables, so in a `for` it is `${ $item }`; `{order.id}` is the property `order.id`, so what is inside of another is \
+`${ .order.id }`; and `{.id}` puts a dot before the value."
 }
 
 /// Every code with what it means, in the order of codes.

@@ -3,7 +3,7 @@
 use super::decoder::Decoder;
 use super::node::{Data, Node};
 use super::{Severity, codes};
-use crate::expression::{Doubt, Names, Program, Truth, is_secrets};
+use crate::expression::{Doubt, Names, Program, Truth, UriTemplate, is_secrets};
 use crate::value::Value;
 
 /// Arguments that are null where a task's `if` and `input.from` are evaluated.
@@ -123,6 +123,34 @@ impl Decoder<'_> {
                 }
             }
             Data::Scalar { .. } => {}
+        }
+    }
+
+    /// Names in the braces of a URI that likely are no properties of the input: they would expand to
+    /// nothing, and so call another URL.
+    pub(super) fn check_braces(&mut self, node: &Node, text: &str) {
+        for (at, name, is_label) in UriTemplate::names_in(text) {
+            let is_segment = text.get(..at).is_some_and(|before| before.ends_with(['/', '=']));
+            let (message, hint) = if is_label && is_segment {
+                (
+                    format!("`{{.{name}}}` puts a dot before the value"),
+                    format!("write `{{{name}}}`, or `${{ .{name} }}` for an expression"),
+                )
+            } else if self.names.bound.iter().any(|it| it.trim_start_matches('$') == name) {
+                (
+                    format!("`{{{name}}}` is a property of the input, not the variable `${name}`"),
+                    format!("write `${{ ${name} }}`: braces without `$` know no variables"),
+                )
+            } else if name.contains('.') {
+                (
+                    format!("`{{{name}}}` is the property whose name has a dot in it"),
+                    format!("write `${{ .{name} }}` for a property inside of another"),
+                )
+            } else {
+                continue;
+            };
+            let place = self.source.inside(node, at, 1);
+            self.warning(codes::DOUBTFUL_TEMPLATE, place, message, &hint);
         }
     }
 

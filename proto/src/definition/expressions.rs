@@ -125,6 +125,7 @@ impl Decoder<'_> {
         let text = self.uri_text(node, what)?;
         let uri = self.uri_template(node, &text)?;
         self.check_template(node, &uri.template);
+        self.check_braces(node, &text);
         Some(uri)
     }
 

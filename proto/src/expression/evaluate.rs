@@ -146,7 +146,7 @@ fn error(program: &Compiled, what: &str, input: Option<&Value>) -> EvaluationErr
 }
 
 /// The program, or its beginning.
-fn excerpt(program: &Compiled) -> String {
+pub(super) fn excerpt(program: &Compiled) -> String {
     const SHOWN: usize = 200;
     let source = program.source.trim();
     let short: String = source.chars().take(SHOWN).collect();

@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use self::braces::{Braces, Fault};
 use self::encode::Assembly;
 use super::template::{fit, text, text_of};
-use super::{Budget, EvaluationError, Names, Piece, Scope, SyntaxError, Template, scan};
+use super::{Budget, EvaluationError, Names, Piece, Program, Scope, SyntaxError, Template, scan};
 use crate::value::Value;
 
 /// All but what RFC 3986 calls unreserved.
@@ -57,7 +57,7 @@ impl UriTemplate {
     /// another URI than the author means.
     pub fn compile(text: &str, names: &Names) -> Result<Self, UriError> {
         let uri = Self::compile_known(text, names).map_err(UriError::Expression)?;
-        check(text).map_err(UriError::Template)?;
+        walk(text, &mut |_, _| {}).map_err(UriError::Template)?;
         Ok(uri)
     }
 
@@ -76,8 +76,9 @@ impl UriTemplate {
     ///
     /// # Errors
     /// When an expression fails, a property in a plain `{name}` is neither string, number nor boolean,
-    /// one elsewhere nests deeper than a list or an object of those, what is put into the URI is
-    /// sealed, or it would call another host or path.
+    /// one elsewhere nests deeper than a list or an object of those, an expression gives none of these
+    /// before the query (or no string, where it is the whole URI), what is put into the URI is sealed,
+    /// or it would call another host or path.
     pub fn expand(
         &self,
         input: &Value,
@@ -100,6 +101,19 @@ impl UriTemplate {
         budget: Budget,
     ) -> Result<String, EvaluationError> {
         self.fill(input, scope, budget, Missing::Itself)
+    }
+
+    /// The names in the braces of `text`, each with where its braces begin, and true where they have the
+    /// operator `.`, as in `{.name}`; none of those behind what is no template.
+    #[must_use]
+    pub fn names_in(text: &str) -> Vec<(usize, &str, bool)> {
+        let mut found = Vec::new();
+        // What is no template is a finding of its own.
+        let _ = walk(text, &mut |at, braces| {
+            let is_label = text.get(at + 1..).is_some_and(|body| body.starts_with('.'));
+            found.extend(braces.names().map(|name| (at, name, is_label)));
+        });
+        found
     }
 
     /// True when there are braces in it to expand.
@@ -130,7 +144,11 @@ impl UriTemplate {
                     match piece {
                         Piece::Literal(text) => literal(text, input, missing, &mut uri)?,
                         Piece::Expression(program) => {
-                            let text = text_of(&program.evaluate(input.clone(), scope, budget)?)?;
+                            let value = program.evaluate(input.clone(), scope, budget)?;
+                            let text = text_of(&value)?;
+                            if missing == Missing::Nothing && uri.is_address() {
+                                check_part(&value, program)?;
+                            }
                             if program.encodes() || missing == Missing::Itself {
                                 uri.raw(&text);
                             } else {
@@ -140,7 +158,17 @@ impl UriTemplate {
                     }
                 }
             }
-            template => return text_of(&template.evaluate(input, scope, budget)?),
+            template => {
+                let value = template.evaluate(input, scope, budget)?;
+                let text = text_of(&value)?;
+                return match (&value, missing) {
+                    (Value::String(_), _) | (_, Missing::Itself) => Ok(text),
+                    (other, Missing::Nothing) => Err(EvaluationError::new(format!(
+                        "the expression gives {} where a URI belongs",
+                        kind_of(other)
+                    ))),
+                };
+            }
         }
         match missing {
             Missing::Nothing => uri.finish(),
@@ -149,8 +177,33 @@ impl UriTemplate {
     }
 }
 
-/// Looks at the braces of `text` that are not part of an expression.
-fn check(text: &str) -> Result<(), SyntaxError> {
+/// Refuses what would make another address: `/items/null` is not what anybody means.
+fn check_part(value: &Value, program: &Program) -> Result<(), EvaluationError> {
+    if !matches!(value, Value::Null | Value::Array(_) | Value::Object(_)) {
+        return Ok(());
+    }
+    Err(EvaluationError::new(format!(
+        "`{}` gives {} in the host or path of a URI, where a string, a number or a boolean belongs: \
+         write what to take instead behind `//`, or put it into the query",
+        program.excerpt(),
+        kind_of(value)
+    )))
+}
+
+/// What a value is, for messages.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+        Value::Bool(_) => "a boolean",
+        Value::String(_) => "a string",
+        _ => "a number",
+    }
+}
+
+/// Looks at the braces of `text` that are not part of an expression; `each` gets where they begin.
+fn walk<'t>(text: &'t str, each: &mut dyn FnMut(usize, &Braces<'t>)) -> Result<(), SyntaxError> {
     let refused = |offset: usize, length: usize, message: String| SyntaxError {
         message,
         offset,
@@ -170,9 +223,10 @@ fn check(text: &str) -> Result<(), SyntaxError> {
                 return Err(refused(start, 1, "`{` is not closed".to_owned()));
             };
             let body = rest.get(..end).unwrap_or_default();
-            Braces::parse(body).map_err(|Fault { offset, length, message }| {
+            let braces = Braces::parse(body).map_err(|Fault { offset, length, message }| {
                 refused(start + 1 + offset, length, message)
             })?;
+            each(start, &braces);
             start + end + 2
         } else if rest.starts_with('}') {
             return Err(refused(start, 1, "`}` closes nothing".to_owned()));

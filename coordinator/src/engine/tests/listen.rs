@@ -87,7 +87,7 @@ fn strategies_end_when_they_have_what_they_want() {
 
 #[test]
 fn filters_match_by_equality_pattern_containment_or_expression() {
-    let event = r#"{"id":"1","source":"/s/1","type":"com.example.a-b","subject":"s","priority":"5",
+    let event = r#"{"specversion":"1.0","id":"1","source":"/s/1","type":"com.example.a-b","subject":"s","priority":"5",
         "data":{"a":{"b":[1,2],"c":"text"},"n":38}}"#;
     for (with, matches) in [
         ("{type: com.example.a-b}", true),

@@ -43,6 +43,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - { name: WINDLASS_NATS_CERT, value: /etc/windlass/nats/tls.crt }
 - { name: WINDLASS_NATS_KEY, value: /etc/windlass/nats/tls.key }
 {{- end }}
+{{- if .Values.nats.tlsFirst }}
+- { name: WINDLASS_NATS_TLS_FIRST, value: "true" }
+{{- end }}
 - { name: WINDLASS_LOG, value: {{ .Values.log | quote }} }
 {{- end -}}
 

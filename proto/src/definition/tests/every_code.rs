@@ -340,6 +340,21 @@ const CASES: &[(&str, &str, &str)] = &[
         "do:\n  - a: { call: openapi, with: { operationId: o, document: { endpoint: 'http://a/{§!x}' } } }\n",
         "RFC 6570 gives the operator `!` no meaning",
     ),
+    (
+        "WL0421",
+        "do:\n  - a: { for: { in: .all }, do: [ b: { call: http, with: { method: get, endpoint: 'http://a/§{item}' } } ] }\n",
+        "`{item}` is a property of the input, not the variable `$item`",
+    ),
+    (
+        "WL0421",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: 'http://a/{x}/§{y,order.id}' } }\n",
+        "`{order.id}` is the property whose name has a dot in it",
+    ),
+    (
+        "WL0421",
+        "do:\n  - a: { call: http, with: { method: get, endpoint: { uri: 'http://a/§{.id}' } } }\n",
+        "`{.id}` puts a dot before the value",
+    ),
 ];
 
 /// Codes that other tests of this module or of `text` and `deviations` give.

@@ -140,6 +140,11 @@ impl<'t> Braces<'t> {
         Ok(Self { operator: operator.unwrap_or(Operator::PLAIN), variables })
     }
 
+    /// The names, without operator and modifiers.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'t str> {
+        self.variables.iter().map(|variable| variable.name)
+    }
+
     /// True when `input` has a property for none of the names.
     pub(super) fn is_unknown(&self, input: &Value) -> bool {
         self.variables.iter().all(|variable| input.get(variable.name).is_none())

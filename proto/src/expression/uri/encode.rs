@@ -65,6 +65,11 @@ impl Assembly {
         }
     }
 
+    /// True when what comes next still says who is called and for what: neither query nor fragment.
+    pub(super) fn is_address(&self) -> bool {
+        !self.uri.contains(['?', '#'])
+    }
+
     /// True when what comes next is path, query or fragment.
     fn has_authority(&self) -> bool {
         match self.uri.split_once("://") {

@@ -92,6 +92,44 @@ fn values_that_do_not_fit_are_errors() {
     }
 }
 
+#[test]
+fn what_is_no_part_of_an_address_is_an_error_before_the_query() {
+    for (template, message) in [
+        ("http://h/a/${ .no }/b", "`${ .no }` gives null in the host or path"),
+        ("http://h/${ .unknown }", "gives null"),
+        ("http://h/x-${ .tags }.json", "gives a list"),
+        ("/a/${ .map }?q=1", "gives an object"),
+        ("http://${ .no }/a", "gives null"),
+        ("http://${ .city }:${ .no }/a", "gives null"),
+        ("${ .no }/a", "gives null"),
+        ("${ .no }", "the expression gives null where a URI belongs"),
+        ("${ .map }", "gives an object where"),
+        ("${ .tags }", "gives a list where"),
+        ("${ .yes }", "gives a boolean where"),
+        ("${ .n }", "gives a number where"),
+    ] {
+        let error = expand(template).expect_err(template);
+        assert!(error.message.contains(message) && !error.sealed, "{template}: {}", error.message);
+    }
+    for (template, expected) in [
+        ("http://h/${ .n }/${ .yes }/${ .city }", "http://h/12/true/K%C3%B6ln"),
+        // Nothing there is asked for by name, and an author who writes `""` means it.
+        ("http://h/${ .none }/b", "http://h//b"),
+        ("http://h/a?q=${ .no }&t=${ .tags[:2] }", "http://h/a?q=null&t=%5B%22x%22%2C1%5D"),
+        ("http://h/a{?n}&m=${ .map.gone }", "http://h/a?n=12&m=null"),
+        ("http://h/a#${ .no }", "http://h/a#null"),
+    ] {
+        assert_eq!(expand(template), Ok(expected.to_owned()), "{template}");
+    }
+}
+
+#[test]
+fn names_in_braces_are_told_with_their_places() {
+    let found = UriTemplate::names_in("http://h/{a}/${ {b: 1} | .b }/{.c}{?d*,e.f:3}$${g}");
+    let expected = [(9, "a", false), (30, "c", true), (34, "d", false), (34, "e.f", false)];
+    assert_eq!(found, [&expected[..], &[(47, "g", false)]].concat());
+}
+
 /// `§` stands before and after the place.
 #[test]
 fn what_is_no_template_is_refused_with_its_place() {

@@ -4,7 +4,7 @@ use super::super::Frame::{Root, Task};
 use super::{Part, accepted, refused, warned};
 
 pub(super) fn parts() -> Vec<Part> {
-    vec![expressions(), conditions(), schemas()]
+    vec![expressions(), templates(), conditions(), schemas()]
 }
 
 fn expressions() -> Part {
@@ -35,6 +35,38 @@ fn expressions() -> Part {
                 "with or without `${ }`",
                 Task,
                 "if: '${ .ok }', set: { x: 1 }, output: { as: .x }",
+            ),
+        ],
+    }
+}
+
+fn templates() -> Part {
+    let doubtful = |what, written| warned(what, "WL0421", Task, written);
+    Part {
+        title: "Braces in a URI",
+        rows: vec![
+            accepted(
+                "a list for the query",
+                Task,
+                "call: http, with: { method: get, endpoint: 'http://host/items{?tags*}' }",
+            ),
+            doubtful(
+                "the variable of a `for`",
+                "for: { in: .ids }, do: [ one: { call: http, with: { method: get, endpoint: 'http://host/{item}' } } ]",
+            ),
+            doubtful(
+                "a property inside of another",
+                "call: http, with: { method: get, endpoint: 'http://host/{order.id}' }",
+            ),
+            doubtful(
+                "a dot as in an expression",
+                "call: http, with: { method: get, endpoint: 'http://host/{.id}' }",
+            ),
+            refused(
+                "an expression",
+                "WL0420",
+                Task,
+                "call: http, with: { method: get, endpoint: 'http://host/{id|tostring}' }",
             ),
         ],
     }

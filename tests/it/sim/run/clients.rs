@@ -185,8 +185,8 @@ impl Run<'_> {
 
     fn send_event(&mut self, (kind, number): (usize, u64)) {
         let event = json!({
-            "id": number.to_string(), "source": "/outside", "type": OUTSIDE_TYPES[kind],
-            "data": {"n": OUTSIDE, "v": number},
+            "specversion": "1.0", "id": number.to_string(), "source": "/outside",
+            "type": OUTSIDE_TYPES[kind], "data": {"n": OUTSIDE, "v": number},
         });
         let event = Value::from_json(&event.to_string()).unwrap();
         let event = Arc::new(CloudEvent::from_value(event).unwrap());
@@ -224,7 +224,8 @@ impl Run<'_> {
                 Input::ChildEnded { frame: nowhere, outcome }
             }
             _ => {
-                let members = [("id", "x"), ("source", "/x"), ("type", "unwanted")];
+                let members =
+                    [("specversion", "1.0"), ("id", "x"), ("source", "/x"), ("type", "unwanted")];
                 let event = Value::object(members.map(|(key, value)| (key, Value::from(value))));
                 Input::EventArrived(Arc::new(CloudEvent::from_value(event).unwrap()))
             }

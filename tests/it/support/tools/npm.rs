@@ -1,4 +1,5 @@
-//! Installing the packages that a `package.json` pins, by npm, into a folder of their own.
+//! Packages of npm: those that a `package.json` pins, installed into a folder of their own, or one file
+//! of one.
 
 use std::path::{Path, PathBuf};
 
@@ -33,4 +34,33 @@ pub(super) async fn install(folder: &Path) -> Result<PathBuf, String> {
     run(command.arg(&target)).await?;
     std::fs::rename(&target, &place).map_err(failed)?;
     Ok(place)
+}
+
+/// Fetches one file of `package`, given as `name@version`, unless it is there already: of a package so
+/// large that unpacking it whole would cost more than the file is worth.
+pub(super) async fn file(package: &str, file: &str) -> Result<PathBuf, String> {
+    let tools = tools()?;
+    let name = package.replace(['/', '@'], "-");
+    let place = tools.join(format!("npm{name}"));
+    let found = place.join("package").join(file);
+    if found.is_file() {
+        return Ok(found);
+    }
+    let _lock = lock(&tools.join(".lock")).await?;
+    if found.is_file() {
+        return Ok(found);
+    }
+    let failed = |error: std::io::Error| format!("{}: {error}", tools.display());
+    let temporary =
+        tempfile::Builder::new().prefix(".installing-").tempdir_in(&tools).map_err(failed)?;
+    let target = temporary.path().join("target");
+    std::fs::create_dir(&target).map_err(failed)?;
+    let mut command = Command::new("npm");
+    command.args(["pack", "--silent", "--pack-destination"]).arg(temporary.path());
+    let packed = run(command.arg(package)).await?;
+    let mut command = Command::new("tar");
+    command.arg("-xzf").arg(temporary.path().join(packed.trim())).arg("-C").arg(&target);
+    run(command.arg(format!("package/{file}"))).await?;
+    std::fs::rename(&target, &place).map_err(failed)?;
+    Ok(found)
 }

@@ -101,7 +101,10 @@ mod tests {
 
     #[test]
     fn titles_are_what_an_explanation_begins_with() {
-        assert_eq!(title("A `a: b` is set (a. b) twice, such as c. No."), "A `a: b` is set (a. b) twice");
+        assert_eq!(
+            title("A `a: b` is set (a. b) twice, such as c. No."),
+            "A `a: b` is set (a. b) twice"
+        );
         assert_eq!(title("A text is odd: names. More."), "A text is odd");
         assert_eq!(title("Only this."), "Only this");
         for (code, title) in codes() {

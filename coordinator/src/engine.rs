@@ -28,11 +28,8 @@ mod flow;
 mod input;
 mod instance;
 mod listen;
-<<<<<<< HEAD
 mod loss;
-=======
 mod misfit;
->>>>>>> j10
 mod optional;
 mod retry;
 mod room;
@@ -51,10 +48,7 @@ pub use instance::{
     Body, Branch, Changes, Doing, Ending, Frame, Held, Instance, Parent, Standing, Step, Timer,
 };
 pub use listen::{Interest, interest};
-<<<<<<< HEAD
 pub use loss::{DeliveryLoss, LossReason};
-=======
 pub use misfit::{Misfit, MisfitKind, Misfits};
->>>>>>> j10
 pub(crate) use scope::reference;
 pub use turn::{Decision, Filtered, create, decide, offer, recover};

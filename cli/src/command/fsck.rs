@@ -62,7 +62,10 @@ fn check(args: &Args) -> Result<(), CliError> {
 
 fn save(args: &Args, to: &std::path::Path) -> Result<(), CliError> {
     if std::fs::read_dir(to).is_ok_and(|mut it| it.next().is_some()) {
-        let text = format!("{} is not empty: --salvage makes a new journal, take another TO", to.display());
+        let text = format!(
+            "{} is not empty: --salvage makes a new journal, take another TO",
+            to.display()
+        );
         return Err(CliError::Usage(text));
     }
     let report = salvage(&args.directory, to).map_err(CoordinatorError::from)?;

@@ -205,7 +205,8 @@ async fn finish(
 
 /// What is said when `--timeout` is over.
 fn timed_out_error(id: &str, timeout: Duration) -> CliError {
-    let detail = format!("instance {id} had not ended after --timeout {timeout:?} and was cancelled");
+    let detail =
+        format!("instance {id} had not ended after --timeout {timeout:?} and was cancelled");
     CliError::coded(&TIMED_OUT, &detail)
 }
 

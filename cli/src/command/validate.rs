@@ -12,8 +12,10 @@ use crate::{definition as files, input, output};
 
 /// Check definitions and show every finding.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass validate order.yaml payment.yaml --strict\n  windlass validate workflows\n\n\
-                        Exit code 2 when a definition has an error.")]
+#[command(
+    after_help = "Example:\n  windlass validate order.yaml payment.yaml --strict\n  windlass validate workflows\n\n\
+                        Exit code 2 when a definition has an error."
+)]
 pub(crate) struct Args {
     /// Definitions, YAML or JSON; of a directory all *.yaml and *.yml in it and below
     #[arg(required = true, value_name = "FILE|DIR")]
@@ -88,7 +90,9 @@ fn all(named: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
         })?;
         if all.len() == before {
             let path = path.display();
-            return Err(CliError::Usage(format!("{path} has no *.yaml or *.yml, nor has what is below")));
+            return Err(CliError::Usage(format!(
+                "{path} has no *.yaml or *.yml, nor has what is below"
+            )));
         }
     }
     Ok(all)

@@ -82,24 +82,10 @@ impl Turn<'_> {
 
     /// A delivery will not be answered: it is sent again, as the next one, unless too many workers
     /// have ended with it.
-<<<<<<< HEAD
-    pub(super) fn lost(
-        &mut self,
-        id: FrameId,
-        delivery: u32,
-        loss: DeliveryLoss,
-        most: u32,
-    ) -> Result<(), Rejection> {
-        let frame = self.state.frame(id).ok_or(Rejection::Stale)?;
-        let evaluation = match &frame.body {
-            Body::Dispatched { delivery: live } if *live == delivery => None,
-            Body::Evaluating { field, value, delivery: live, flow, .. } if *live == delivery => {
-=======
-    pub(super) fn lost(&mut self, id: FrameId, blamed: bool, most: u32) {
+    pub(super) fn lost(&mut self, id: FrameId, loss: DeliveryLoss, most: u32) {
         let evaluation = match self.state.frame(id).map(|it| &it.body) {
             Some(Body::Dispatched { .. }) => None,
             Some(Body::Evaluating { field, value, flow, .. }) => {
->>>>>>> j10
                 Some((*field, value.clone(), *flow))
             }
             Some(_) | None => return self.misfit("lost", id),

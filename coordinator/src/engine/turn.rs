@@ -227,30 +227,13 @@ impl<'a> Turn<'a> {
     /// Applies an input that has been admitted.
     fn take(&mut self, input: Input) {
         match input {
-<<<<<<< HEAD
-            Input::Reported { frame, delivery, result, secrets } => {
-                self.reported(frame, delivery, result, secrets)?;
-            }
-            Input::Lost { frame, delivery, loss, most } => {
-                self.lost(frame, delivery, loss, most)?;
-            }
-            Input::TimerFired { timer } => self.timer_fired(timer)?,
-            Input::EventArrived(event) => self.event_arrived(&event)?,
-            Input::Published { frame, result } => self.published(frame, result)?,
-            Input::ChildAccepted { frame } => self.child_accepted(frame)?,
-            Input::ChildEnded { frame, outcome } => self.child_ended(frame, outcome)?,
-            Input::ChildGone { child } if !self.state.abandoned.contains(&child) => {
-                return Err(Rejection::Stale);
-            }
-=======
             Input::Reported { frame, result, secrets, .. } => self.reported(frame, result, secrets),
-            Input::Lost { frame, blamed, most, .. } => self.lost(frame, blamed, most),
+            Input::Lost { frame, loss, most, .. } => self.lost(frame, loss, most),
             Input::TimerFired { timer } => self.timer_fired(timer),
             Input::EventArrived(event) => self.event_arrived(&event),
             Input::Published { frame, result } => self.published(frame, result),
             Input::ChildAccepted { frame } => self.child_accepted(frame),
             Input::ChildEnded { frame, outcome } => self.child_ended(frame, outcome),
->>>>>>> j10
             Input::ChildGone { child } => self.record(Fact::ChildGone { child }),
             Input::Continue => self.resume_steps(),
             Input::Cancel { reason } => self.end(Ending::Cancelled(reason)),

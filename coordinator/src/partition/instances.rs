@@ -60,27 +60,19 @@ impl Partition {
     /// The instance, from memory or from the journal.
     pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
         let quarantine = &self.shared.quarantine;
-<<<<<<< HEAD
         let named = self.named.contains(&id);
-        if !named && self.residents.get(id).is_none() {
-=======
         let is_read = self.residents.get(id).is_none();
-        if is_read {
->>>>>>> j10
+        if is_read && !named {
             quarantine.begin(self.id, id, UNREAD);
         }
         let catalog = &self.shared.catalog;
         let plan_of = |digest: &Digest| plan_of(catalog, digest);
         let mut loaded =
             self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
-<<<<<<< HEAD
-        if let Some(resident) = &loaded
-            && !named
-        {
-=======
         if let Some(resident) = &mut loaded {
->>>>>>> j10
-            quarantine.begin(self.id, id, resident.instance.sequence);
+            if !named {
+                quarantine.begin(self.id, id, resident.instance.sequence);
+            }
             if is_read {
                 let misfits = std::mem::take(&mut resident.instance.changes.misfits);
                 self.shared.misfits.replayed(id, &misfits);

@@ -58,9 +58,7 @@ impl<'de> Visitor<'de> for Part<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<(), A::Error> {
         match self {
-            Self::Reports(cut) => {
-                while all.next_element_seed(Part::Report(cut))?.is_some() {}
-            }
+            Self::Reports(cut) => while all.next_element_seed(Part::Report(cut))?.is_some() {},
             Self::Message(_) | Self::Report(_) => {
                 while all.next_element::<IgnoredAny>()?.is_some() {}
             }

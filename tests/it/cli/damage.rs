@@ -39,7 +39,10 @@ async fn fsck_finds_a_sound_journal_sound() {
     // Its log: nothing can be saved, so nobody is told to try.
     std::fs::remove_file(dev.data().join("db")).unwrap();
     let gone = windlass(&["fsck", &data]).await.exits(1);
-    assert!(gone.stderr.contains("the file db is gone") && gone.stderr.contains("WL0607"), "{gone:?}");
+    assert!(
+        gone.stderr.contains("the file db is gone") && gone.stderr.contains("WL0607"),
+        "{gone:?}"
+    );
     assert!(!gone.stderr.contains("--salvage"), "{gone:?}");
     let empty = tempfile::tempdir().unwrap();
     let none = windlass(&["fsck", &empty.path().display().to_string()]).await.exits(1);

@@ -91,9 +91,11 @@ impl Attendance {
 fn unanswered(error: &RequestError) -> String {
     match error.kind() {
         RequestErrorKind::NoResponders => "no coordinator listens on this bus".to_owned(),
-        RequestErrorKind::TimedOut => "the coordinator does not answer: most likely this worker's key is \
+        RequestErrorKind::TimedOut => {
+            "the coordinator does not answer: most likely this worker's key is \
             that of another coordinator (`windlass coordinator key` prints the right one)"
-            .to_owned(),
+                .to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
 };
-use serde::Serialize;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::outcome::Outcome;

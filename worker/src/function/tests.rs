@@ -92,9 +92,11 @@ async fn numbers_that_json_has_no_words_for_are_runtime_errors() {
             let degrees = [("max".to_owned(), vec![1.5, number])].into();
             Ok(Weather { place: None, degrees })
         });
-        let single = Function::new("single", move |(): (), _: Call| async move {
-            Ok((number as f32, "null"))
-        });
+        let single =
+            Function::new(
+                "single",
+                move |(): (), _: Call| async move { Ok((number as f32, "null")) },
+            );
         let same = Function::new("same", move |(): (), _: Call| async move {
             Ok(Value::array(vec![Value::Float(number)]))
         });

@@ -56,27 +56,7 @@ impl Instance {
             }
             Fact::Dispatched { frame, delivery } => self.dispatched(*frame, *delivery),
             Fact::EvaluationRequested { frame, field, value, delivery, flow } => {
-<<<<<<< HEAD
-                // Branches that lost a competition may still run.
-                self.empty(*frame);
-                let before = self.body_mut(*frame).map_or(Body::Begun, |body| body.doing().clone());
-                let body = Body::Evaluating {
-                    field: *field,
-                    value: value.clone(),
-                    delivery: *delivery,
-                    flow: *flow,
-                    before: Box::new(before),
-                };
-                self.set_body(*frame, body);
-                self.set_delivery(*frame, *delivery);
-            }
-            Fact::DeliveryLost { frame, blamed, .. } => {
-                if let Some(frame) = self.frames.get_mut(frame) {
-                    frame.losses = frame.losses.saturating_add(u32::from(*blamed));
-                }
-=======
                 self.evaluating(*frame, (*field, value), *delivery, *flow);
->>>>>>> j10
             }
             Fact::DeliveryLost { frame, blamed, .. } => self.lost(*frame, *blamed),
             // For those who read the history.

@@ -64,7 +64,7 @@ fn facts_that_do_not_follow_from_what_a_visit_does_are_misfits() {
         ("do: [{a: {call: work}}]", Fact::ItemBegan { frame: ONE }, Doing::Dispatched),
         (
             "do: [{a: {wait: PT1S}}]",
-            Fact::DeliveryLost { frame: ONE, blamed: true },
+            Fact::DeliveryLost { frame: ONE, blamed: true, worker: None, reason: None },
             Doing::Waiting,
         ),
         (
@@ -131,7 +131,10 @@ fn facts_that_an_instance_as_it_stands_cannot_have_are_misfits() {
 fn a_misfit_says_where_it_was_met_and_only_the_first_are_kept() {
     let mut state = begun("do: [{a: {wait: PT1S}}]");
     for _ in 0..50 {
-        state.evolve(super::driver::START, &Fact::DeliveryLost { frame: ONE, blamed: true });
+        state.evolve(
+            super::driver::START,
+            &Fact::DeliveryLost { frame: ONE, blamed: true, worker: None, reason: None },
+        );
     }
     let misfits = &state.changes.misfits;
     assert_eq!((misfits.count(), misfits.first().len()), (50, 4));

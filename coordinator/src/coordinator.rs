@@ -6,6 +6,7 @@ mod operate;
 mod retention;
 mod runtime;
 mod secret;
+mod take;
 mod verify;
 
 use std::path::PathBuf;
@@ -24,9 +25,10 @@ use windlass_proto::value::Value;
 use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
 use crate::events::Outlet;
-use crate::journal::{Head, JournalError, Status};
+use crate::journal::{JournalError, Status};
 use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
+pub use crate::view::{InstanceView, OpenTask};
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
 /// called.
@@ -141,44 +143,6 @@ pub enum Outcome {
     Faulted(Problem),
     /// By an operator.
     Cancelled,
-}
-
-/// An instance in full.
-#[derive(Clone, Debug, Serialize)]
-pub struct InstanceView {
-    /// Its id.
-    pub id: InstanceId,
-    /// What lists show of it.
-    #[serde(flatten)]
-    pub head: Head,
-    /// The raw input.
-    pub input: Value,
-    /// `$context`
-    pub context: Value,
-    /// Its priority, 0 to 9.
-    pub priority: u8,
-    /// Tasks that are running or waiting now.
-    pub open: Vec<OpenTask>,
-}
-
-/// A task that is running or waiting now.
-#[derive(Clone, Debug, Serialize)]
-pub struct OpenTask {
-    /// JSON pointer.
-    pub reference: Arc<str>,
-    /// Name.
-    pub name: Arc<str>,
-    /// `dispatched to a worker`, `waiting for time`, `waiting for events`, …
-    pub state: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// When it continues, for waits and retries.
-    pub until: Option<Timestamp>,
-    /// Which try of the enclosing `try` this is, from 1.
-    pub attempt: u32,
-    /// The visit, and which sending of it to a worker, where it was sent to one.
-    #[serde(skip)]
-    pub sent: Option<(FrameId, u32)>,
 }
 
 /// A page of an instance's history.

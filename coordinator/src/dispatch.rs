@@ -1,7 +1,7 @@
 //! Tasks on their way to workers, and reports on their way back.
 //!
 //! [`Queue`] is all that partitions know of workers. In one process it hands assignments straight to
-//! a worker; over NATS it is [`crate::fleet`], which leaves the decisions to [`dispatcher`]: who
+//! a worker; over NATS it is [`crate::fleet`](crate::fleet), which leaves the decisions to [`dispatcher`]: who
 //! takes what, from the [`backlog`], and what is lost.
 
 pub mod backlog;
@@ -9,19 +9,14 @@ pub mod census;
 pub mod dispatcher;
 #[cfg(test)]
 pub(crate) mod testing;
-
-use std::sync::Arc;
+mod view;
 
 use futures_util::future::BoxFuture;
-use windlass_proto::id::{FrameId, InstanceId};
-use windlass_proto::problem::Problem;
-use windlass_proto::wire::{Assignment, AssignmentKey, Report};
+use windlass_proto::wire::{Assignment, AssignmentKey};
 
 pub use self::dispatcher::Whereabouts;
-use crate::engine::{DeliveryLoss, Input};
-use crate::fleet::FleetView;
-pub use crate::partition::Verdict;
-use crate::partition::{Inbox, Message};
+pub use self::view::{FleetView, Totals};
+pub use crate::partition::{Reporter, Verdict};
 
 /// Takes assignments to workers.
 pub trait Queue: Send + Sync + 'static {
@@ -68,56 +63,5 @@ pub trait Queue: Send + Sync + 'static {
     /// Tells the workers that this coordinator ends, so that they look for the next one at once.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
-    }
-}
-
-/// Takes what is told of assignments to the partitions they belong to; cheap to clone.
-#[derive(Clone)]
-pub struct Reporter {
-    inboxes: Arc<[Inbox]>,
-}
-
-impl Reporter {
-    pub(crate) fn new(inboxes: Arc<[Inbox]>) -> Self {
-        Self { inboxes }
-    }
-
-    /// Hands over a worker's report. Whether it is accepted, the instance decides:
-    /// [`Queue::settled`] tells. Without such an answer, as when the coordinator stops, nothing is
-    /// known of it, and the report may be repeated.
-    pub fn report(&self, report: Report) {
-        self.tell(report.key.instance, Message::Reported(report));
-    }
-
-    /// Tells that an assignment will not be answered. If it is the live delivery of its visit, the
-    /// visit is sent again as the next delivery, or fails when that has happened too often: only
-    /// losses that a worker is to be blamed for count.
-    pub fn lost(&self, key: AssignmentKey, loss: DeliveryLoss) {
-        self.tell(key.instance, Message::Lost { key, loss });
-    }
-
-    /// Tells that an emitted event was handed over, or why it never will be.
-    pub(crate) fn published(
-        &self,
-        instance: InstanceId,
-        frame: FrameId,
-        result: Result<(), Problem>,
-    ) {
-        let input = Input::Published { frame, result };
-        self.tell(instance, Message::Input { instance, input, reply: None });
-    }
-
-    /// Asks for an emitted event again.
-    pub(crate) fn emit_again(&self, instance: InstanceId, frame: FrameId) {
-        self.tell(instance, Message::EmitAgain { instance, frame });
-    }
-
-    fn tell(&self, instance: InstanceId, message: Message) {
-        let partitions = u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX);
-        let partition = instance.partition(partitions);
-        if let Some(inbox) = self.inboxes.get(usize::from(partition.0)) {
-            // A partition that has stopped sends the assignment again when it is back.
-            let _ = inbox.send(message);
-        }
     }
 }

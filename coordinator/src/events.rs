@@ -21,13 +21,14 @@ mod keeper;
 pub mod lifecycle;
 mod outlet;
 mod publisher;
+mod reach;
 mod stream;
 mod teller;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use windlass_bus::Bus;
@@ -35,19 +36,15 @@ use windlass_proto::limits;
 use windlass_proto::wire::subject::Prefix;
 
 pub use counts::{EventsView, Totals};
-pub use outlet::{Emitted, Outlet};
+pub use intake::{NotTaken, TakeEvents};
+pub use outlet::Outlet;
 pub use stream::Standing;
 
 use crate::audit::Publish;
-use crate::coordinator::Coordinator;
-use crate::dispatch::Reporter;
-use counts::Counts;
+use crate::partition::Reporter;
 use keeper::Keeper;
 use lifecycle::Level;
-
-/// The header that names the coordinator an event comes from: its own instances have it already, so
-/// it does not take it in again.
-const ORIGIN: &str = "Windlass-Origin";
+use reach::Reach;
 
 /// How events travel over the bus.
 #[derive(Clone, Debug)]
@@ -70,17 +67,6 @@ pub struct Events {
     reach: Reach,
     runtime: Handle,
     level: Level,
-}
-
-/// What every part needs.
-#[derive(Clone)]
-struct Reach {
-    bus: Bus,
-    context: Context,
-    prefix: Prefix,
-    origin: Arc<str>,
-    keeper: keeper::Watch,
-    counts: Arc<Counts>,
 }
 
 impl Events {
@@ -129,8 +115,8 @@ impl Events {
         audited
     }
 
-    /// Takes events from the bus to `coordinator` from now on, until that stops.
-    pub fn attend(&self, coordinator: &Coordinator) {
-        self.runtime.spawn(intake::run(self.reach.clone(), coordinator.clone()));
+    /// Takes events from the bus to `taker` from now on, until that stops.
+    pub fn attend(&self, taker: impl TakeEvents) {
+        self.runtime.spawn(intake::run(self.reach.clone(), taker));
     }
 }

@@ -7,7 +7,6 @@
 //! **Invariant:** nothing here is the truth. What the desk forgets when its process ends, the journal
 //! knows; what the bus loses, a lease finds.
 
-mod counts;
 mod desk;
 mod line;
 mod plain;
@@ -26,12 +25,10 @@ use windlass_proto::wire::key::CoordinatorKey;
 use windlass_proto::wire::subject::Prefix;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-pub use counts::Totals;
-
 use crate::catalog::Catalog;
 use crate::dispatch::census::Census;
-use crate::dispatch::dispatcher::{Depths, Whereabouts, WorkerView};
-use crate::dispatch::{Queue, Reporter, Verdict};
+use crate::dispatch::dispatcher::Whereabouts;
+use crate::dispatch::{FleetView, Queue, Reporter, Verdict};
 use crate::secrets::{Granter, Secrets};
 use desk::{Command, Desk, Rooms};
 
@@ -52,22 +49,6 @@ pub struct Fleet {
     commands: mpsc::UnboundedSender<Command>,
     census: Arc<Census>,
     backlog: usize,
-}
-
-/// What there is of a fleet, for people and scalers.
-#[derive(Clone, Debug)]
-pub struct FleetView {
-    /// The registered workers, by pool and identity.
-    pub workers: Vec<WorkerView>,
-    /// What waits and what is under way.
-    pub depths: Depths,
-    /// What has happened since the start.
-    pub totals: Totals,
-    /// True while there is a connection to NATS.
-    pub connected: bool,
-    /// By how many milliseconds the clock of a store of secrets is ahead of ours, negative when it is
-    /// behind: the worst that workers see; none where they see none.
-    pub store_ahead_ms: Option<i64>,
 }
 
 impl Fleet {

@@ -21,6 +21,7 @@ mod owner;
 mod parked;
 mod quarantine;
 mod release;
+mod reporter;
 mod reports;
 mod resident;
 mod routing;
@@ -43,8 +44,8 @@ pub use message::{
 };
 pub use misfits::{MisfitCounts, MisfitSource};
 pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
-pub(crate) use quarantine::reason;
-pub use release::{Release, World};
+pub use release::{Emitted, Release, World};
+pub use reporter::Reporter;
 pub(crate) use resident::fold;
 
 use crate::admission::Admission;
@@ -59,10 +60,6 @@ use parked::Parked;
 use resident::{Resident, Residents};
 use routing::Routing;
 use timers::Timers;
-
-/// Messages one turn takes at most: enough to share one fdatasync among many, few enough that
-/// nobody waits long for it.
-pub const TURN_MESSAGES: usize = 256;
 
 /// What a partition shares with others.
 #[derive(Clone)]

@@ -24,9 +24,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
-use windlass_proto::limits::{QUARANTINE_DEATHS, TURN_STEPS};
-
-use crate::partition::TURN_MESSAGES;
+use windlass_proto::limits::{QUARANTINE_DEATHS, TURN_MESSAGES, TURN_STEPS};
 
 const WORKING: &str = "working";
 const DEATHS: &str = "deaths";

@@ -2,14 +2,55 @@
 
 use std::sync::Arc;
 
-use windlass_proto::id::FrameId;
+use serde::Serialize;
+use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::plan::Plan;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
 
-use crate::coordinator::{InstanceView, OpenTask};
 use crate::engine::{self, Body, Ending, Instance};
 use crate::journal::Head;
 
 /// An instance in full.
+#[derive(Clone, Debug, Serialize)]
+pub struct InstanceView {
+    /// Its id.
+    pub id: InstanceId,
+    /// What lists show of it.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The raw input.
+    pub input: Value,
+    /// `$context`
+    pub context: Value,
+    /// Its priority, 0 to 9.
+    pub priority: u8,
+    /// Tasks that are running or waiting now.
+    pub open: Vec<OpenTask>,
+}
+
+/// A task that is running or waiting now.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenTask {
+    /// JSON pointer.
+    pub reference: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// `dispatched to a worker`, `waiting for time`, `waiting for events`, …
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it continues, for waits and retries.
+    pub until: Option<Timestamp>,
+    /// Which try of the enclosing `try` this is, from 1.
+    pub attempt: u32,
+    /// The visit, and which sending of it to a worker, where it was sent to one.
+    #[serde(skip)]
+    pub sent: Option<(FrameId, u32)>,
+}
+
+/// What there is to see of an instance.
 #[must_use]
 pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
     InstanceView {
@@ -28,7 +69,7 @@ pub(crate) fn head(instance: &Instance) -> Head {
         Some(Ending::Completed(output)) => (Some(output.clone()), None),
         Some(Ending::Faulted(problem)) => (None, Some(problem.clone())),
         Some(Ending::Cancelled(_)) => (None, None),
-        None => (None, crate::partition::reason(instance)),
+        None => (None, reason(instance)),
     };
     Head {
         workflow: instance.workflow.clone(),
@@ -115,4 +156,10 @@ pub fn reference(plan: &Plan, instance: &Instance, id: FrameId) -> Arc<str> {
         Some((parent, task)) => engine::reference(plan, instance, parent, plan.task(task)),
         None => Arc::from(""),
     }
+}
+
+/// Why an instance is suspended, where an operator did not do it.
+fn reason(instance: &Instance) -> Option<Problem> {
+    let reason = instance.quarantine.clone()?;
+    Some(Problem::new(Standard::Runtime, &*reason))
 }

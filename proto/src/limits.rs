@@ -111,6 +111,10 @@ pub const MEMORY_LEAST: u64 = 2 * INSTANCE_BYTES;
 /// one may be.
 pub const TURN_BYTES: u64 = 1 << 20;
 
+/// Messages one turn takes at most: enough to share one fdatasync among many, few enough that
+/// nobody waits long for it.
+pub const TURN_MESSAGES: usize = 256;
+
 /// Steps of the flow one instance may take in one turn before others get theirs.
 pub const TURN_STEPS: u32 = 1_000;
 

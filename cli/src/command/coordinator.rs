@@ -239,7 +239,7 @@ fn open(
         let queue = Arc::new(queue);
         Outside { queue, outlet }
     })?;
-    events.attend(&coordinator);
+    events.attend(coordinator.clone());
     Ok(coordinator)
 }
 

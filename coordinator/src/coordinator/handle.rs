@@ -19,10 +19,10 @@ use super::{
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
+use crate::dispatch::FleetView;
 use crate::dispatch::{Reporter, Whereabouts};
 use crate::engine::{Ending, Input, Instance};
 use crate::events::EventsView;
-use crate::fleet::FleetView;
 use crate::history;
 use crate::journal::{
     Filter, Journal, JournalError, Page, Room, Status, StoredDefinition, StoredInstance,

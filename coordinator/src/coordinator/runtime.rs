@@ -13,15 +13,15 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use super::{Options, Outside};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
-use crate::dispatch::{Queue, Reporter, Whereabouts};
+use crate::dispatch::{FleetView, Queue, Whereabouts};
+use crate::events::lifecycle::{Level, News};
 use crate::events::{EventsView, Outlet};
-use crate::fleet::FleetView;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::partition::{
-    Filters, Inbox, Mailbox, Message, MisfitCounts, Owner, Shared, Surroundings, Verdict, World,
-    mailbox,
+    Emitted, Filters, Inbox, Mailbox, Message, MisfitCounts, Owner, Reporter, Shared, Surroundings,
+    Verdict, World, mailbox,
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
@@ -115,8 +115,24 @@ impl World for Links {
         self.queue.settled(key, verdict);
     }
 
-    fn outlet(&self) -> Option<&Outlet> {
-        self.outlet.as_deref()
+    fn lifecycle(&self) -> Level {
+        self.outlet.as_ref().map_or(Level::Off, |it| it.level())
+    }
+
+    fn announce(&self, news: News) {
+        if let Some(outlet) = &self.outlet {
+            outlet.tell(news);
+        }
+    }
+
+    fn has_bus(&self) -> bool {
+        self.outlet.is_some()
+    }
+
+    fn publish(&self, emitted: Emitted) {
+        if let Some(outlet) = &self.outlet {
+            outlet.emit(emitted);
+        }
     }
 
     fn tell(&self, partition: PartitionId, message: Message) {

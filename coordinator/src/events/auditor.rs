@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use windlass_proto::limits;
 
-use super::Reach;
+use super::reach::Reach;
 use super::stream::{Purpose, Standing};
 use crate::audit::AuditLine;
 

@@ -9,19 +9,41 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
 use async_nats::jetstream::{AckKind, Message};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits;
 
+use super::envelope;
+use super::reach::{ORIGIN, Reach};
 use super::stream::{Purpose, Standing};
-use super::{ORIGIN, Reach, envelope};
 use crate::accept::code::Code;
-use crate::coordinator::{Coordinator, CoordinatorError};
-use crate::journal::JournalError;
 
 /// Bytes of a problem that a log line shows: some of it may be the sender's.
 const SHOWN: usize = 300;
 
+/// Who decides on the events that come.
+pub trait TakeEvents: Clone + Send + Sync + 'static {
+    /// Hands an event to all partitions, here and now; the answer comes once what came of it is
+    /// durable.
+    ///
+    /// # Errors
+    /// As [`NotTaken`] says; the answer likewise.
+    fn take(
+        &self,
+        event: Arc<CloudEvent>,
+    ) -> Result<impl Future<Output = Result<(), NotTaken>> + Send + use<Self>, NotTaken>;
+}
+
+/// Why an event is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// There is too much work, or no room on the disk: again later.
+    Now,
+    /// The coordinator has stopped: the event stays on the bus.
+    Stopped,
+}
+
 /// Takes events until the coordinator stops.
-pub(super) async fn run(reach: Reach, coordinator: Coordinator) {
+pub(super) async fn run(reach: Reach, taker: impl TakeEvents) {
     let mut told = String::new();
     loop {
         match reach.keeper.settled(Purpose::Events).await {
@@ -32,7 +54,7 @@ pub(super) async fn run(reach: Reach, coordinator: Coordinator) {
                 continue;
             }
         }
-        match attend(&reach, &coordinator).await {
+        match attend(&reach, &taker).await {
             Ok(()) => return,
             Err(reason) => {
                 if told != reason {
@@ -47,7 +69,7 @@ pub(super) async fn run(reach: Reach, coordinator: Coordinator) {
 }
 
 /// Takes events as long as the consumer lasts. `Ok` when the coordinator has stopped.
-async fn attend(reach: &Reach, coordinator: &Coordinator) -> Result<(), String> {
+async fn attend(reach: &Reach, taker: &impl TakeEvents) -> Result<(), String> {
     let mut messages = subscribe(reach).await?;
     let mut under_way = FuturesUnordered::new();
     loop {
@@ -61,7 +83,7 @@ async fn attend(reach: &Reach, coordinator: &Coordinator) -> Result<(), String> 
             next = messages.next(), if under_way.len() < limits::EVENT_INTAKE => match next {
                 // The offer is made here and now, so that events are decided on as they came; only
                 // the wait for the disk is shared.
-                Some(Ok(message)) => under_way.push(settle(reach, offer(reach, coordinator, message))),
+                Some(Ok(message)) => under_way.push(settle(reach, offer(reach, taker, message))),
                 Some(Err(error)) => return Err(error.to_string()),
                 None => return Err("the consumer has ended".to_owned()),
             },
@@ -105,15 +127,15 @@ enum Fate<F> {
     Own(Message),
     Malformed(Message, String),
     Offered(Message, F),
-    Refused(Message, CoordinatorError),
+    Refused(Message, NotTaken),
 }
 
 /// Hands an event to all partitions.
-fn offer(
+fn offer<T: TakeEvents>(
     reach: &Reach,
-    coordinator: &Coordinator,
+    taker: &T,
     message: Message,
-) -> Fate<impl Future<Output = Result<(), CoordinatorError>> + use<>> {
+) -> Fate<impl Future<Output = Result<(), NotTaken>> + use<T>> {
     let origin = message.headers.as_ref().and_then(|it| it.get(ORIGIN));
     if origin.is_some_and(|it| it.as_str() == &*reach.origin) {
         return Fate::Own(message);
@@ -125,8 +147,8 @@ fn offer(
         }
         Err(problem) => return Fate::Malformed(message, problem),
     };
-    match coordinator.offer(Arc::new(event)) {
-        Ok(offered) => Fate::Offered(message, async { offered.await.map(|_| ()) }),
+    match taker.take(Arc::new(event)) {
+        Ok(taken) => Fate::Offered(message, taken),
         Err(error) => Fate::Refused(message, error),
     }
 }
@@ -134,7 +156,7 @@ fn offer(
 /// Answers the bus, once what came of an event is durable. False when the coordinator has stopped.
 async fn settle<F>(reach: &Reach, fate: Fate<F>) -> bool
 where
-    F: Future<Output = Result<(), CoordinatorError>>,
+    F: Future<Output = Result<(), NotTaken>>,
 {
     let counts = &reach.counts;
     let (message, kind) = match fate {
@@ -169,14 +191,13 @@ where
 }
 
 /// The answer to the bus; none when the coordinator has stopped, so that the event stays.
-fn answer(result: Result<(), CoordinatorError>) -> Option<AckKind> {
+fn answer(result: Result<(), NotTaken>) -> Option<AckKind> {
     match result {
         Ok(()) => Some(AckKind::Ack),
-        Err(
-            CoordinatorError::Overloaded(_)
-            | CoordinatorError::Journal(JournalError::NoRoom { .. }),
-        ) => Some(AckKind::Nak(Some(Duration::from_millis(limits::EVENT_AGAIN_MS)))),
-        Err(_) => None,
+        Err(NotTaken::Now) => {
+            Some(AckKind::Nak(Some(Duration::from_millis(limits::EVENT_AGAIN_MS))))
+        }
+        Err(NotTaken::Stopped) => None,
     }
 }
 

@@ -7,23 +7,11 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
 
-use super::Reach;
 use super::counts::EventsView;
 use super::lifecycle::{Level, News};
+use super::reach::Reach;
 use super::stream::Purpose;
-use crate::partition::EventTicket;
-
-/// An event on its way out.
-pub struct Emitted {
-    /// The event, and what is to be stamped once `JetStream` has it.
-    pub ticket: Arc<EventTicket>,
-    /// The namespace of the workflow that emits it.
-    pub namespace: Arc<str>,
-    /// The instance that emits it.
-    pub instance: InstanceId,
-    /// The visit of its `emit`.
-    pub frame: FrameId,
-}
+use crate::partition::Emitted;
 
 /// Emissions that found the queue full. The journal has the events: they are asked for again.
 pub(super) type Deferred = Arc<Mutex<BTreeSet<(InstanceId, FrameId)>>>;

@@ -17,11 +17,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
-use super::outlet::{Deferred, Emitted, lock};
+use super::outlet::{Deferred, lock};
+use super::reach::{ORIGIN, Reach};
 use super::stream::{Purpose, Standing};
-use super::{ORIGIN, Reach};
-use crate::dispatch::Reporter;
-use crate::partition::{Done, identity};
+use crate::partition::{Done, Emitted, Reporter, identity};
 
 /// Bytes one permit of the window stands for.
 const PERMIT_BYTES: usize = 1 << 10;

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use windlass_proto::limits;
 
-use super::Reach;
 use super::lifecycle::News;
+use super::reach::Reach;
 use super::stream::{Purpose, Standing};
 
 /// Publishes until the coordinator drops its end.

@@ -24,16 +24,15 @@ use windlass_proto::wire::subject::Prefix;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
 use self::strand::Stranded;
-use super::counts::Totals;
 use super::line::Line;
 use super::registration::Throttle;
-use super::{FleetOptions, FleetView, skew};
+use super::{FleetOptions, skew};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::dispatch::backlog::Lane;
 use crate::dispatch::census::Census;
 use crate::dispatch::dispatcher::{Departure, Dispatcher, Order, Whereabouts};
-use crate::dispatch::{Reporter, Verdict};
+use crate::dispatch::{FleetView, Reporter, Totals, Verdict};
 use crate::secrets::{Granter, Secrets};
 
 /// Commands and frames dealt with before what follows from them is said: enough to share messages,

@@ -4,7 +4,9 @@ use std::collections::{HashSet, VecDeque};
 
 use windlass_proto::wire::AssignmentKey;
 
-use super::{Message, TURN_MESSAGES};
+use windlass_proto::limits::TURN_MESSAGES;
+
+use super::Message;
 
 /// Messages that wait, in order.
 #[derive(Default)]
@@ -54,7 +56,9 @@ mod tests {
     use tokio::sync::oneshot;
     use windlass_proto::id::InstanceId;
 
-    use super::{Held, Message, TURN_MESSAGES};
+    use windlass_proto::limits::TURN_MESSAGES;
+
+    use super::{Held, Message};
     use crate::engine::Input;
 
     fn input(number: u128) -> Message {

@@ -10,9 +10,9 @@ use windlass_proto::plan::Plan;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
-use crate::coordinator::InstanceView;
 use crate::engine::{ChildOutcome, DeliveryLoss, Ending, Input, Parent, Rejection};
 use crate::journal::Status;
+use crate::view::InstanceView;
 
 /// One message.
 pub enum Message {

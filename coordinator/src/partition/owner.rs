@@ -9,14 +9,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use windlass_proto::id::PartitionId;
-use windlass_proto::limits::INBOX_TAKEN;
+use windlass_proto::limits::{INBOX_TAKEN, TURN_MESSAGES};
 use windlass_proto::time::Timestamp;
 
 use super::held::Held;
-use super::{Batch, Message, Partition, Shared, TURN_MESSAGES, World};
+use super::{Batch, Message, Partition, Shared, World};
 use crate::clock;
-use crate::events::Outlet;
-use crate::events::lifecycle::Level;
 use crate::journal::committer::CommitterHandle;
 use crate::journal::{Journal, JournalError};
 use crate::memory::{Charge, Memory};
@@ -126,7 +124,7 @@ impl Owner {
     ) -> Result<Self, JournalError> {
         let journal = shared.journal.clone();
         let mut partition = Partition::open(id, shared, clock::steady())?;
-        partition.tell(surroundings.world.outlet().map_or(Level::Off, Outlet::level));
+        partition.tell(surroundings.world.lifecycle());
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
             .spawn(move || {

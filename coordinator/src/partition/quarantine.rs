@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use windlass_proto::id::InstanceId;
-use windlass_proto::problem::Problem;
+use windlass_proto::limits::TURN_MESSAGES;
 
 use super::release::Release;
-use super::{Batch, Message, Partition, TURN_MESSAGES};
-use crate::engine::{Input, Instance};
+use super::{Batch, Message, Partition};
+use crate::engine::Input;
 use crate::journal::{JournalError, TimerKey};
 use crate::quarantine::Verdict;
 
@@ -16,12 +16,6 @@ use crate::quarantine::Verdict;
 /// state once it is resumed, but events: those pass it by.
 pub(super) fn reaches(input: &Input) -> bool {
     matches!(input, Input::Cancel { .. } | Input::Suspend | Input::Resume)
-}
-
-/// Why an instance is suspended, where an operator did not do it.
-pub(crate) fn reason(instance: &Instance) -> Option<Problem> {
-    let reason = instance.quarantine.clone()?;
-    Some(Problem::new(windlass_proto::problem::Standard::Runtime, &*reason))
 }
 
 impl Partition {

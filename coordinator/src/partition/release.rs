@@ -11,10 +11,9 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::message::{Done, EventTicket, Message, NewInstance, Reply, StartReply, Verdict};
 use crate::catalog::Catalog;
-use crate::coordinator::InstanceView;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
-use crate::events::lifecycle::News;
-use crate::events::{Emitted, Outlet};
+use crate::events::lifecycle::{Level, News};
+use crate::view::InstanceView;
 
 /// One thing to let go.
 pub enum Release {
@@ -80,6 +79,18 @@ pub enum Release {
     Changed(oneshot::Sender<()>),
 }
 
+/// An event on its way out.
+pub struct Emitted {
+    /// The event, and what is to be stamped once `JetStream` has it.
+    pub ticket: Arc<EventTicket>,
+    /// The namespace of the workflow that emits it.
+    pub namespace: Arc<str>,
+    /// The instance that emits it.
+    pub instance: InstanceId,
+    /// The visit of its `emit`.
+    pub frame: FrameId,
+}
+
 /// Where releases go.
 pub trait World: Send + Sync {
     /// Number of partitions.
@@ -97,10 +108,18 @@ pub trait World: Send + Sync {
     fn settled(&self, key: &AssignmentKey, verdict: Verdict);
     /// Hands a message to a partition. Never blocks.
     fn tell(&self, partition: PartitionId, message: Message);
-    /// The way of events to the bus, where there is one.
-    fn outlet(&self) -> Option<&Outlet> {
-        None
+    /// What is to be told of workflows and their tasks.
+    fn lifecycle(&self) -> Level {
+        Level::Off
     }
+    /// Hands over what happened to an instance. Never blocks.
+    fn announce(&self, _news: News) {}
+    /// True where emitted events also go to a bus, which stamps each of them too.
+    fn has_bus(&self) -> bool {
+        false
+    }
+    /// Hands an emitted event to the bus. Never blocks.
+    fn publish(&self, _emitted: Emitted) {}
 }
 
 impl Release {
@@ -120,23 +139,19 @@ impl Release {
                 world.tell(partition, Message::CancelChild { parent, child });
             }
             Self::Publish { instance, frame, event, namespace } => {
-                let (partitions, outlet) = (world.partitions(), world.outlet());
+                let (partitions, has_bus) = (world.partitions(), world.has_bus());
                 let done = Done::Emitter(instance.partition(partitions), instance, frame);
                 // The bus has to stamp it too.
-                let stamps = partitions.saturating_add(u16::from(outlet.is_some()));
+                let stamps = partitions.saturating_add(u16::from(has_bus));
                 let ticket = EventTicket::new(event, stamps, done);
                 for partition in 0..partitions {
                     world.tell(PartitionId(partition), Message::Event(ticket.clone()));
                 }
-                if let Some(outlet) = outlet {
-                    outlet.emit(Emitted { ticket, namespace, instance, frame });
+                if has_bus {
+                    world.publish(Emitted { ticket, namespace, instance, frame });
                 }
             }
-            Self::News(news) => {
-                if let Some(outlet) = world.outlet() {
-                    outlet.tell(*news);
-                }
-            }
+            Self::News(news) => world.announce(*news),
             Self::Stamp(ticket, consumed) => match ticket.stamp(consumed) {
                 Some((Done::Caller(caller), consumed)) => drop(caller.send(consumed)),
                 Some((Done::Emitter(_, instance, frame), _)) => {

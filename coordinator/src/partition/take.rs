@@ -2,11 +2,11 @@
 
 use windlass_proto::expression::steps_taken;
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::{MESSAGE_COST, TURN_COST};
+use windlass_proto::limits::{MESSAGE_COST, TURN_COST, TURN_MESSAGES};
 
 use super::lanes::{Item, Lane};
 use super::message::Message;
-use super::{Batch, Partition, TURN_MESSAGES};
+use super::{Batch, Partition};
 use crate::journal::JournalError;
 
 impl Partition {

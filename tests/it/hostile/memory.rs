@@ -1,7 +1,7 @@
 //! Workflows that want more memory than there is.
 
 use serde_json::{Value, json};
-use windlass_coordinator::partition::TURN_MESSAGES;
+use windlass_proto::limits::TURN_MESSAGES;
 
 use super::victim::Victim;
 use super::{peak_memory, size};

@@ -7,8 +7,8 @@ use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::time::Timestamp;
 
 use super::Text;
+use crate::dispatch::FleetView;
 use crate::dispatch::dispatcher::Depths;
-use crate::fleet::FleetView;
 
 /// Adds the families of a fleet. Every pool with a worker or an assignment has one sample in each
 /// family by pool, the default pool always: a scaler must tell "nothing" from "unknown".
@@ -110,8 +110,8 @@ mod tests {
     use windlass_proto::wire::capability::Capability;
 
     use super::{Text, add};
+    use crate::dispatch::FleetView;
     use crate::dispatch::backlog::Lane;
-    use crate::fleet::FleetView;
 
     fn view() -> FleetView {
         FleetView {

@@ -1,4 +1,22 @@
-//! What has happened since the start.
+//! What there is to see of the workers and of what waits for them.
+
+use super::dispatcher::{Depths, WorkerView};
+
+/// What there is of a fleet, for people and scalers.
+#[derive(Clone, Debug)]
+pub struct FleetView {
+    /// The registered workers, by pool and identity.
+    pub workers: Vec<WorkerView>,
+    /// What waits and what is under way.
+    pub depths: Depths,
+    /// What has happened since the start.
+    pub totals: Totals,
+    /// True while there is a connection to NATS.
+    pub connected: bool,
+    /// By how many milliseconds the clock of a store of secrets is ahead of ours, negative when it is
+    /// behind: the worst that workers see; none where they see none.
+    pub store_ahead_ms: Option<i64>,
+}
 
 /// Totals of a fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -17,10 +17,8 @@ use windlass_proto::secret::{Secret, SecretName};
 use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
+use crate::attempt::Attempt;
 use crate::exchange::Request;
-use crate::perform::Attempt;
-
-pub(crate) use token::TokenCache;
 
 /// How one call is authenticated.
 pub(crate) enum Authorization {

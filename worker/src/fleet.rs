@@ -31,7 +31,8 @@ use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
 use windlass_proto::wire::subject::Prefix;
 
-use crate::worker::{Builder, WorkerError};
+use crate::error::WorkerError;
+use crate::worker::Builder;
 use attend::{Attendance, End};
 use held::Held;
 use outbox::Outbox;

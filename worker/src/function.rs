@@ -23,7 +23,7 @@ pub use error::FunctionError;
 pub(crate) use error::into_problem;
 pub(crate) use name::BY_DATA;
 
-use crate::worker::WorkerError;
+use crate::error::WorkerError;
 
 type Handler =
     dyn Fn(Value, Call) -> BoxFuture<'static, Result<Value, FunctionError>> + Send + Sync;

@@ -15,7 +15,7 @@ use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
 use self::reuse::Connections;
-use crate::worker::WorkerError;
+use crate::error::WorkerError;
 
 /// How a worker calls others over HTTP.
 #[derive(Clone, Debug)]

@@ -6,10 +6,13 @@
 //! **Invariant:** nothing here survives an assignment but caches that can be lost: connections,
 //! fetched documents, access tokens.
 
+mod attempt;
 mod audit;
 mod authentication;
 mod cache;
 mod charset;
+mod document;
+mod error;
 mod exchange;
 pub mod fleet;
 mod function;
@@ -18,14 +21,19 @@ mod handover;
 mod http_client;
 mod lazy;
 mod lease;
+mod media;
 mod perform;
+mod processes;
 mod resource;
 mod scope;
 mod seal;
+mod shared;
 mod supervise;
+mod token_cache;
 mod worker;
 
 pub use audit::{AttemptAudit, AuditRoom, AuditSink};
+pub use error::WorkerError;
 pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use handover::{arguments, variable, variables};
@@ -43,11 +51,12 @@ pub use lease::{
 };
 #[cfg(feature = "google")]
 pub use lease::{GoogleAuth, GoogleConfig, GoogleSecrets};
-pub use perform::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
+pub use processes::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
+pub use shared::PlanSource;
 pub use tokio_util::sync::CancellationToken;
 pub use windlass_proto::problem::{Problem, Standard};
 pub use windlass_proto::value::Value;
-pub use worker::{Builder, PlanSource, Worker, WorkerError};
+pub use worker::{Builder, Worker};
 
 #[cfg(test)]
 mod testing;

@@ -1,84 +1,22 @@
 //! Documents elsewhere: schemas, descriptions of interfaces, scripts.
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
-use windlass_proto::definition;
 use windlass_proto::limits;
 use windlass_proto::plan::ExternalResource;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
+use crate::attempt::Attempt;
 use crate::authentication::Authorization;
-use crate::cache::Cache;
 use crate::charset;
+use crate::document::{Document, Fetched};
 use crate::exchange::{Request, shown};
-use crate::lazy::Lazy;
-use crate::perform::{Attempt, content_type};
-
-/// Documents by URL; only those fetched without authentication.
-pub(crate) type ResourceCache = Cache<String, Arc<Document>>;
-
-/// A document, parsed when it is first asked for as data.
-pub(crate) struct Document {
-    text: String,
-    data: OnceLock<Result<Value, String>>,
-    tree: OnceLock<Result<Tree, String>>,
-}
-
-/// A document of which only what is asked for is read.
-struct Tree {
-    /// YAML as JSON; none where the document is JSON.
-    json: Option<String>,
-    root: Lazy,
-}
-
-impl Tree {
-    fn of(text: &str) -> Result<Self, String> {
-        if let Ok(root) = Lazy::whole(text) {
-            return Ok(Self { json: None, root });
-        }
-        let json = definition::data(text)?.to_json();
-        let root = Lazy::whole(&json).map_err(|error| error.to_string())?;
-        Ok(Self { json: Some(json), root })
-    }
-}
-
-/// A fetched document.
-pub(crate) struct Fetched {
-    document: Arc<Document>,
-    /// Where it came from: what it refers to is relative to this.
-    pub(crate) url: Url,
-}
-
-impl Fetched {
-    /// The document as it stands.
-    pub(crate) fn text(&self) -> &str {
-        &self.document.text
-    }
-
-    /// The document as data.
-    pub(crate) fn data(&self) -> Result<Value, Problem> {
-        let data = self.document.data.get_or_init(|| parse_document(self.text()));
-        data.clone().map_err(|error| self.unreadable(&error))
-    }
-
-    /// The document as data that is read where it is looked at, with the text to look at it in.
-    pub(crate) fn tree(&self) -> Result<(&Lazy, &str), Problem> {
-        let tree = self.document.tree.get_or_init(|| Tree::of(self.text()));
-        let tree = tree.as_ref().map_err(|error| self.unreadable(error))?;
-        Ok((&tree.root, tree.json.as_deref().unwrap_or_else(|| self.text())))
-    }
-
-    fn unreadable(&self, error: &str) -> Problem {
-        let what = shown(&self.url);
-        let detail = format!("the resource {what} is neither JSON nor YAML: {error}");
-        Problem::new(Standard::Configuration, detail)
-    }
-}
+use crate::media::content_type;
 
 impl Attempt<'_> {
     /// The text of `resource`.
@@ -151,9 +89,9 @@ impl Attempt<'_> {
         most: usize,
     ) -> Result<Arc<Document>, Problem> {
         let shared = authorization.is_none();
-        let kept = shared.then(|| self.worker.resources.get(url.as_str())).flatten();
+        let kept = shared.then(|| self.worker.documents.get(url.as_str())).flatten();
         if let Some(document) = kept {
-            fit(document.text.len(), most, &shown(url))?;
+            fit(document.text().len(), most, &shown(url))?;
             return Ok(document);
         }
         let request = Request {
@@ -173,8 +111,8 @@ impl Attempt<'_> {
         let document = text_of(&done.response.body, &kind, most, &shown(url))?;
         if shared {
             let until = Instant::now() + Duration::from_millis(limits::RESOURCE_FRESH_MS);
-            let weight = document.text.len();
-            self.worker.resources.put_weighing(url.to_string(), document.clone(), until, weight);
+            let weight = document.text().len();
+            self.worker.documents.put_weighing(url.to_string(), document.clone(), until, weight);
         }
         Ok(document)
     }
@@ -232,12 +170,7 @@ fn text_of(
     let text = charset::text(content_type, bytes).map_err(|why| {
         Problem::new(Standard::Communication, format!("the resource {what} cannot be read: {why}"))
     })?;
-    Ok(Arc::new(Document { text, data: OnceLock::new(), tree: OnceLock::new() }))
-}
-
-/// Reads JSON, or YAML where it is no JSON.
-pub(crate) fn parse_document(text: &str) -> Result<Value, String> {
-    Value::from_json(text).or_else(|_| definition::data(text))
+    Ok(Arc::new(Document::new(text)))
 }
 
 #[cfg(test)]

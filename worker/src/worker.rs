@@ -1,100 +1,31 @@
 //! A worker as the rest of the world holds it.
 
-use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use windlass_proto::id::Digest;
 use windlass_proto::limits;
-use windlass_proto::plan::Plan;
 use windlass_proto::wire::capability::{BUILT_IN, Capability};
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
-use crate::authentication::TokenCache;
 use crate::cache::Cache;
+use crate::error::WorkerError;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
 use crate::lease::{DevelopmentSecrets, SecretSource, SecretStore, Standing, StoreClock};
-use crate::perform::{Ended, ProcessOptions, perform};
-use crate::resource::ResourceCache;
-
-/// Gives the plans that assignments name.
-pub trait PlanSource: Send + Sync {
-    /// The plan of `digest`; none when it is not known here.
-    fn plan(&self, digest: &Digest) -> Option<Arc<Plan>>;
-}
-
-/// A plan source that has no plan.
-struct NoPlans;
-
-impl PlanSource for NoPlans {
-    fn plan(&self, _digest: &Digest) -> Option<Arc<Plan>> {
-        None
-    }
-}
+use crate::perform::{Ended, perform};
+use crate::processes::ProcessOptions;
+use crate::shared::{NoPlans, PlanSource, Shared, Warnings};
 
 /// Performs assignments. Cheap to clone; clones share connections and caches.
 #[derive(Clone)]
 pub struct Worker {
-    inner: Arc<Inner>,
-}
-
-/// What all clones of a worker share.
-pub(crate) struct Inner {
-    pub(crate) functions: Functions,
-    /// True when it offers a fleet the functions that were added and nothing else.
-    pub(crate) only_functions: bool,
-    pub(crate) plans: Arc<dyn PlanSource>,
-    pub(crate) secrets: Arc<dyn SecretSource>,
-    pub(crate) audit: Arc<dyn AuditSink>,
-    /// Leases that are being given back.
-    pub(crate) releases: TaskTracker,
-    pub(crate) clients: Clients,
-    pub(crate) processes: ProcessOptions,
-    pub(crate) tokens: TokenCache,
-    pub(crate) resources: ResourceCache,
-    pub(crate) warnings: Warnings,
-}
-
-/// The secrets about which a warning was given.
-#[derive(Default)]
-pub(crate) struct Warnings(Mutex<BTreeSet<Arc<str>>>);
-
-impl Warnings {
-    /// True for a secret that was not warned about before, as far as is remembered.
-    pub(crate) fn is_first(&self, name: &Arc<str>) -> bool {
-        // A panic elsewhere cannot leave the set half changed.
-        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        warned.len() < limits::SECRET_WARNINGS && warned.insert(name.clone())
-    }
-}
-
-/// Why a worker could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// A file of certificates cannot be used.
-    #[error("cannot use the certificates in {path}: {reason}")]
-    Certificates {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A function cannot have its name.
-    #[error("the name of the function `{name}` {reason}")]
-    Function {
-        /// Which name.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    shared: Arc<Shared>,
 }
 
 impl Worker {
@@ -138,7 +69,7 @@ impl Worker {
         assignment: Assignment,
         cancelled: CancellationToken,
     ) -> Result<Report, Box<Assignment>> {
-        match perform(&self.inner, &assignment, &cancelled).await {
+        match perform(&self.shared, &assignment, &cancelled).await {
             Ended::Reported(result, secrets) => Ok(Report { key: assignment.key, result, secrets }),
             Ended::NotBegun => Err(Box::new(assignment)),
         }
@@ -147,39 +78,39 @@ impl Worker {
     /// Waits until what tasks held of secrets has been given back, `most` at longest: for the end of
     /// the process.
     pub async fn released(&self, most: Duration) {
-        self.inner.releases.close();
+        self.shared.releases.close();
         // What is not given back ends by itself.
-        let _ = tokio::time::timeout(most, self.inner.releases.wait()).await;
+        let _ = tokio::time::timeout(most, self.shared.releases.wait()).await;
     }
 
     /// What the clock of its store of secrets showed last.
     pub(crate) fn store_clock(&self) -> Option<StoreClock> {
-        self.inner.secrets.clock()
+        self.shared.secrets.clock()
     }
 
     /// True when nothing that tasks held of secrets is still to be given back.
     pub(crate) fn holds_no_lease(&self) -> bool {
-        self.inner.releases.is_empty()
+        self.shared.releases.is_empty()
     }
 
     /// Names of the functions this worker has, in alphabetical order.
     #[must_use]
     pub fn function_names(&self) -> Vec<Arc<str>> {
-        self.inner.functions.names()
+        self.shared.functions.names()
     }
 
     /// What it offers a fleet.
     pub(crate) fn capabilities(&self) -> Vec<Arc<str>> {
         let function = |name: Arc<str>| Arc::from(Capability::Function(name).to_string());
-        let functions = &self.inner.functions;
-        if self.inner.only_functions {
+        let functions = &self.shared.functions;
+        if self.shared.only_functions {
             return functions.added().into_iter().map(function).collect();
         }
         let names = functions.names().into_iter().chain([Arc::from(BY_DATA)]);
         // A task waits for a worker that may run it, rather than fail on one that may not.
         let allowed = |it: &&&str| match **it {
-            "shell" => self.inner.processes.shell,
-            "script" => self.inner.processes.script,
+            "shell" => self.shared.processes.shell,
+            "script" => self.shared.processes.script,
             _ => true,
         };
         let built_in = BUILT_IN.iter().filter(allowed).map(|it| Arc::from(*it));
@@ -289,7 +220,7 @@ impl Builder {
     /// # Errors
     /// When a file of certificates cannot be read, or a function cannot have its name.
     pub fn build(self) -> Result<Worker, WorkerError> {
-        let inner = Inner {
+        let shared = Shared {
             functions: self.functions.checked()?,
             only_functions: self.only_functions,
             plans: self.plans,
@@ -299,9 +230,9 @@ impl Builder {
             clients: Clients::new(self.http)?,
             processes: self.processes,
             tokens: Cache::new(limits::CACHED_TOKENS),
-            resources: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
+            documents: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
             warnings: Warnings::default(),
         };
-        Ok(Worker { inner: Arc::new(inner) })
+        Ok(Worker { shared: Arc::new(shared) })
     }
 }

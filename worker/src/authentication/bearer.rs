@@ -9,7 +9,7 @@ use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
 use super::{Authorization, missing_key};
-use crate::perform::Attempt;
+use crate::attempt::Attempt;
 
 pub(super) fn authorization(token: &str) -> Authorization {
     let parameter = Arc::new(Secret::new(token.trim().to_owned()));

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use super::settings::{Settings, from_secret};
 use super::token::TokenRequest;
 use super::{Authorization, basic};
+use crate::attempt::Attempt;
 use crate::exchange::parse_url;
-use crate::perform::Attempt;
 
 /// Seconds a client assertion is good for: the time of one request, with room for clocks that
 /// differ.

@@ -7,7 +7,7 @@ use windlass_proto::value::Value;
 
 use super::Authorization;
 use super::settings::{Settings, from_secret};
-use crate::perform::Attempt;
+use crate::attempt::Attempt;
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 

@@ -6,7 +6,7 @@ use windlass_proto::secret::SecretName;
 use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
-use crate::perform::Attempt;
+use crate::attempt::Attempt;
 
 type Text = Zeroizing<String>;
 

@@ -13,23 +13,14 @@ use windlass_proto::value::{Members, Value};
 use zeroize::Zeroizing;
 
 use super::oauth2::{check_issuer, signed_assertion};
-use crate::cache::Cache;
+use crate::attempt::Attempt;
 use crate::charset;
 use crate::exchange::{Request, Response, send, shown};
-use crate::perform::{Attempt, content_type};
-
-/// Tokens by the digest of everything they were asked for with.
-pub(crate) type TokenCache = Cache<[u8; 32], AccessToken>;
+use crate::media::content_type;
+use crate::token_cache::AccessToken;
 
 /// Seconds a token is kept whose server does not say how long it lives.
 const UNKNOWN_LIFETIME: u64 = 60;
-
-/// An access token.
-#[derive(Clone)]
-pub(crate) struct AccessToken {
-    pub(super) scheme: Arc<str>,
-    pub(super) value: Arc<Secret<String>>,
-}
 
 type Parameter = (&'static str, Zeroizing<String>);
 

@@ -8,7 +8,7 @@ use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 
-use crate::worker::PlanSource;
+use crate::shared::PlanSource;
 
 /// Plans by digest; the oldest go first when there are too many.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use windlass_proto::secret::{Secret, SecretName};
 use windlass_proto::value::Value;
 
 use super::{SecretContext, SecretData, SecretError, SecretStore, SecretValue};
-use crate::resource;
+use crate::document;
 
 /// Prefix of the environment variables that hold secrets.
 const PREFIX: &str = "WINDLASS_SECRET_";
@@ -76,7 +76,7 @@ impl DevelopmentSecrets {
         }
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         // The parser's message may quote the text, so it is not passed on.
-        let value = resource::parse_document(&text)
+        let value = document::parse_document(&text)
             .map_err(|_| unreadable("it is neither JSON nor YAML".to_owned()))?;
         let members =
             value.as_object().ok_or_else(|| DevelopmentSecretsError::NotAMap(path.to_owned()))?;

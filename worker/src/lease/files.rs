@@ -16,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::setup::{self, StoreError};
 use super::template::{PlaceConfig, Places, Rule};
 use super::{SecretContext, SecretData, SecretError, SecretStore, SecretValue, payload, remote};
-use crate::resource;
+use crate::document;
 
 /// Extensions of files that are structures, tried in this order where a name has none.
 const STRUCTURES: [&str; 3] = ["json", "yaml", "yml"];
@@ -162,7 +162,7 @@ fn read_file(path: &Path, extension: Option<&str>) -> io::Result<SecretData> {
     let text = read_text(path, limits::SECRET_BYTES)?;
     if extension.is_some_and(|it| STRUCTURES.contains(&it)) {
         // The parser's message may quote the text, so it is not passed on.
-        let value = resource::parse_document(&text).map_err(|_| io::ErrorKind::InvalidData)?;
+        let value = document::parse_document(&text).map_err(|_| io::ErrorKind::InvalidData)?;
         return Ok(SecretData::from_value(&value));
     }
     Ok(payload::text(text))

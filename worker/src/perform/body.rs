@@ -9,6 +9,7 @@ use windlass_proto::value::Value;
 
 use super::http::texts_of;
 use crate::charset;
+use crate::media::{is_json, media_type};
 
 /// The bytes of `content`, and the content type where the author set none: strings are sent as
 /// text, anything else as JSON, unless the content type asks for a form. Null is no body. With a content
@@ -61,15 +62,6 @@ fn decoded(text: &str, what: &str) -> Result<Vec<u8>, Problem> {
     STANDARD
         .decode(text)
         .map_err(|_| Problem::new(Standard::Configuration, format!("{what} is not valid base64")))
-}
-
-pub(super) fn is_json(media: &str) -> bool {
-    media == "application/json" || media.ends_with("+json")
-}
-
-/// The media type of a `Content-Type`, in lower case and without parameters.
-pub(super) fn media_type(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// `application/x-www-form-urlencoded`

@@ -7,7 +7,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
-use super::Attempt;
+use crate::attempt::Attempt;
 
 impl Attempt<'_> {
     /// The value of `field`, with the assignment's input as `.`.

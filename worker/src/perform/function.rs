@@ -4,7 +4,7 @@ use windlass_proto::plan::{FunctionCall, FunctionTarget};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use super::Attempt;
+use crate::attempt::Attempt;
 use crate::function::{BY_DATA, Call, Offer, into_problem};
 
 impl Attempt<'_> {

@@ -7,8 +7,9 @@ use windlass_proto::plan::HttpCall;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
+use super::body;
 use super::redirect::Exchange;
-use super::{Attempt, body};
+use crate::attempt::Attempt;
 use crate::exchange::{Request, parse_url};
 
 /// Task names may hold anything, header values only ASCII.

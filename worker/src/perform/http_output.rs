@@ -1,18 +1,17 @@
 //! What an HTTP call gives: the body in base64, the decoded content, or the whole response.
 
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, PROXY_AUTHORIZATION,
-    SET_COOKIE,
+    AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, PROXY_AUTHORIZATION, SET_COOKIE,
 };
 use windlass_proto::plan::HttpOutput;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
-use super::Attempt;
-use super::body::{is_json, media_type};
 use super::redirect::Exchange;
+use crate::attempt::Attempt;
 use crate::charset;
 use crate::exchange::{excerpt, shown};
+use crate::media::{content_type, is_json, media_type};
 use crate::seal::{SHOWN, Seal};
 
 impl Attempt<'_> {
@@ -97,12 +96,6 @@ fn headers(headers: &HeaderMap) -> Value {
 
 fn is_credential(name: &HeaderName) -> bool {
     name == AUTHORIZATION || name == PROXY_AUTHORIZATION
-}
-
-/// The `Content-Type`; empty where there is none.
-pub(crate) fn content_type(headers: &HeaderMap) -> String {
-    let kind = headers.get(CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()));
-    kind.unwrap_or_default().into_owned()
 }
 
 /// How a body is still encoded: what the client knows, it has decoded and taken out of the headers.

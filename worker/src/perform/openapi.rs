@@ -22,7 +22,8 @@ use self::documents::{Documents, Trouble};
 use self::parameters::{UNRESERVED, in_path, in_query};
 use super::http::{add_headers, refused as refused_by_server};
 use super::redirect::Exchange;
-use super::{Attempt, aside, body};
+use super::{aside, body};
+use crate::attempt::Attempt;
 use crate::authentication::Authorization;
 use crate::exchange::{Request, parse_url};
 

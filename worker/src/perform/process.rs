@@ -8,7 +8,6 @@
 //! task gives.
 
 mod group;
-mod user;
 
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt as _;
@@ -28,57 +27,11 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use self::group::Group;
-pub use self::user::{TaskUser, TaskUserError};
-use super::Attempt;
+use crate::attempt::Attempt;
 use crate::exchange::excerpt;
 use crate::guard;
+use crate::processes::{NonZeroExit, TaskUser};
 use crate::supervise::{Order, SUPERVISE};
-
-/// Which processes a worker runs, and how.
-#[derive(Clone, Debug)]
-pub struct ProcessOptions {
-    /// Whether `run.shell` is allowed: off by default, as it lets whoever writes a definition run
-    /// programs on this machine.
-    pub shell: bool,
-    /// Whether `run.script` is allowed: off by default, for the same reason.
-    pub script: bool,
-    /// Who processes run as, which only root can choose; the worker's own user when absent, so that
-    /// they can do what it can.
-    pub user: Option<TaskUser>,
-    /// The interpreter of JavaScript, a path or a name to look for in `PATH`.
-    pub node: PathBuf,
-    /// The interpreter of Python, a path or a name to look for in `PATH`.
-    pub python: PathBuf,
-    /// What an exit code other than 0 means.
-    pub non_zero_exit: NonZeroExit,
-    /// Where processes start; the worker's own directory when absent.
-    pub directory: Option<PathBuf>,
-}
-
-impl Default for ProcessOptions {
-    fn default() -> Self {
-        Self {
-            shell: false,
-            script: false,
-            user: None,
-            node: "node".into(),
-            python: "python3".into(),
-            non_zero_exit: NonZeroExit::default(),
-            directory: None,
-        }
-    }
-}
-
-/// What an exit code other than 0 means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NonZeroExit {
-    /// An error where the task returns `stdout` or `none`; data where it returns the code, standard
-    /// error or all.
-    #[default]
-    Fail,
-    /// Never an error.
-    Ignore,
-}
 
 /// A process to run.
 pub(super) struct Invocation {

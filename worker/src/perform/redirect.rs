@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
-use super::Attempt;
+use crate::attempt::Attempt;
 use crate::authentication::Authorization;
 use crate::exchange::{Request, Response, send, shown};
 use crate::http_client::Clients;

@@ -12,8 +12,8 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use self::javascript::Shape;
-use super::Attempt;
 use super::process::{Invocation, arguments_of};
+use crate::attempt::Attempt;
 
 /// What all runs of one script share.
 struct Prepared {

@@ -15,8 +15,8 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Sealing;
 use zeroize::Zeroizing;
 
-use super::Attempt;
 use super::secrets::in_time;
+use crate::attempt::Attempt;
 use crate::lease::{SecretError, jittered};
 use crate::seal::Content;
 

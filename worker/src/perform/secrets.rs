@@ -10,7 +10,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::{SecretName, SecretUse};
 use windlass_proto::value::Value;
 
-use super::Attempt;
+use crate::attempt::Attempt;
 use crate::audit::AttemptAudit;
 use crate::lease::{Lease, SecretContext, SecretError, SecretValue};
 

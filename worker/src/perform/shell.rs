@@ -4,8 +4,8 @@ use windlass_proto::plan::Shell;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use super::Attempt;
 use super::process::{Invocation, arguments_of};
+use crate::attempt::Attempt;
 
 impl Attempt<'_> {
     pub(super) async fn run_shell(&self, shell: &Shell, input: Value) -> Result<Value, Problem> {

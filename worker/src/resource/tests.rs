@@ -15,7 +15,7 @@ use windlass_proto::plan::{
 use windlass_proto::problem::Problem;
 use windlass_proto::value::Value;
 
-use super::parse_document;
+use crate::document::parse_document;
 use crate::testing::{
     Given, assignment, builder, endpoint, json, kind_of, no_proxy, plan, serve, source, task,
 };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use rustix::process::Pid;
 
-use crate::perform::TaskUser;
+use crate::processes::TaskUser;
 
 /// What to run, and for whom.
 pub(crate) struct Order {
@@ -74,7 +74,7 @@ mod tests {
     use rustix::process::getpid;
 
     use super::{Order, goes_on};
-    use crate::perform::TaskUser;
+    use crate::processes::TaskUser;
 
     #[test]
     fn an_order_survives_the_command_line() {

@@ -8,7 +8,7 @@ use super::document::{Body, Operation};
 use super::documents::{Documents, Located, Trouble};
 use super::parameters::deep;
 use super::refused;
-use crate::perform::body::media_type;
+use crate::media::media_type;
 
 /// What a file is sent as whose type nobody says.
 const BYTES: &str = "application/octet-stream";

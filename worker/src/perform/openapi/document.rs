@@ -6,6 +6,7 @@ use windlass_proto::value::{Members, Value};
 use super::documents::{Documents, Located, Trouble, configuration};
 use super::security::{self, ApiKey};
 use crate::lazy::Lazy;
+use crate::media;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
@@ -367,5 +368,5 @@ fn id_of(operation: &Lazy, text: &str) -> Option<String> {
 }
 
 fn is_json(kind: &str) -> bool {
-    crate::perform::body::is_json(&crate::perform::body::media_type(kind))
+    media::is_json(&media::media_type(kind))
 }

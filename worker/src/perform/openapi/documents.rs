@@ -8,9 +8,9 @@ use windlass_proto::plan::ExternalResource;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
+use crate::attempt::Attempt;
+use crate::document::Fetched;
 use crate::lazy::Lazy;
-use crate::perform::Attempt;
-use crate::resource::Fetched;
 
 /// References followed from one place: more than that is a circle.
 const REFERENCES: usize = 16;

@@ -5,7 +5,7 @@ use windlass_proto::value::{Members, Value};
 
 use super::bare::bare;
 use super::{ARGUMENTS, Prepared, directory, write};
-use crate::perform::Attempt;
+use crate::attempt::Attempt;
 use crate::perform::process::{Ended, Invocation};
 
 /// How code is given to Node.js.

@@ -4,7 +4,7 @@ use windlass_proto::problem::Problem;
 use windlass_proto::value::{Members, Value};
 
 use super::{ARGUMENTS, Prepared, directory, write};
-use crate::perform::Attempt;
+use crate::attempt::Attempt;
 use crate::perform::process::Invocation;
 
 /// Makes named arguments variables of the script, which runs as the main module. Its lines keep their

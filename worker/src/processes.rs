@@ -1,0 +1,53 @@
+//! Which processes a worker runs, and as whom.
+
+mod user;
+
+use std::path::PathBuf;
+
+pub use user::{TaskUser, TaskUserError};
+
+/// Which processes a worker runs, and how.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// Whether `run.shell` is allowed: off by default, as it lets whoever writes a definition run
+    /// programs on this machine.
+    pub shell: bool,
+    /// Whether `run.script` is allowed: off by default, for the same reason.
+    pub script: bool,
+    /// Who processes run as, which only root can choose; the worker's own user when absent, so that
+    /// they can do what it can.
+    pub user: Option<TaskUser>,
+    /// The interpreter of JavaScript, a path or a name to look for in `PATH`.
+    pub node: PathBuf,
+    /// The interpreter of Python, a path or a name to look for in `PATH`.
+    pub python: PathBuf,
+    /// What an exit code other than 0 means.
+    pub non_zero_exit: NonZeroExit,
+    /// Where processes start; the worker's own directory when absent.
+    pub directory: Option<PathBuf>,
+}
+
+impl Default for ProcessOptions {
+    fn default() -> Self {
+        Self {
+            shell: false,
+            script: false,
+            user: None,
+            node: "node".into(),
+            python: "python3".into(),
+            non_zero_exit: NonZeroExit::default(),
+            directory: None,
+        }
+    }
+}
+
+/// What an exit code other than 0 means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NonZeroExit {
+    /// An error where the task returns `stdout` or `none`; data where it returns the code, standard
+    /// error or all.
+    #[default]
+    Fail,
+    /// Never an error.
+    Ignore,
+}

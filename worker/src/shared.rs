@@ -1,0 +1,62 @@
+//! What all attempts of a worker share: functions, connections, caches, and where secrets come from.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::task::TaskTracker;
+use windlass_proto::id::Digest;
+use windlass_proto::limits;
+use windlass_proto::plan::Plan;
+
+use crate::audit::AuditSink;
+use crate::document::DocumentCache;
+use crate::function::Functions;
+use crate::http_client::Clients;
+use crate::lease::SecretSource;
+use crate::processes::ProcessOptions;
+use crate::token_cache::TokenCache;
+
+/// Gives the plans that assignments name.
+pub trait PlanSource: Send + Sync {
+    /// The plan of `digest`; none when it is not known here.
+    fn plan(&self, digest: &Digest) -> Option<Arc<Plan>>;
+}
+
+/// A plan source that has no plan.
+pub(crate) struct NoPlans;
+
+impl PlanSource for NoPlans {
+    fn plan(&self, _digest: &Digest) -> Option<Arc<Plan>> {
+        None
+    }
+}
+
+/// What all clones of a worker share.
+pub(crate) struct Shared {
+    pub(crate) functions: Functions,
+    /// True when it offers a fleet the functions that were added and nothing else.
+    pub(crate) only_functions: bool,
+    pub(crate) plans: Arc<dyn PlanSource>,
+    pub(crate) secrets: Arc<dyn SecretSource>,
+    pub(crate) audit: Arc<dyn AuditSink>,
+    /// Leases that are being given back.
+    pub(crate) releases: TaskTracker,
+    pub(crate) clients: Clients,
+    pub(crate) processes: ProcessOptions,
+    pub(crate) tokens: TokenCache,
+    pub(crate) documents: DocumentCache,
+    pub(crate) warnings: Warnings,
+}
+
+/// The secrets about which a warning was given.
+#[derive(Default)]
+pub(crate) struct Warnings(Mutex<BTreeSet<Arc<str>>>);
+
+impl Warnings {
+    /// True for a secret that was not warned about before, as far as is remembered.
+    pub(crate) fn is_first(&self, name: &Arc<str>) -> bool {
+        // A panic elsewhere cannot leave the set half changed.
+        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        warned.len() < limits::SECRET_WARNINGS && warned.insert(name.clone())
+    }
+}

@@ -364,6 +364,10 @@ pub const KNOWN_CONNECTIONS: usize = 10_000;
 /// variables its expressions name, each of them one payload at most.
 pub const MESSAGE_BYTES: usize = 4 * PAYLOAD_BYTES;
 
+/// Bytes of one packed report: what a payload of the largest size takes, sealed or not, and an error's
+/// text. A worker reports an error in place of a larger one, which no message would hold.
+pub const REPORT_BYTES: usize = 2 * PAYLOAD_BYTES;
+
 /// Bytes of one frame of such a message on the bus, less where the server allows less: large enough
 /// to be few, small enough that others get their turn between them.
 pub const FRAME_BYTES: usize = 512 << 10;

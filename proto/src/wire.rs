@@ -5,6 +5,7 @@
 //! it, [`message`] is what is said in one.
 
 pub mod capability;
+pub mod cut;
 mod grant;
 pub mod hello;
 pub mod key;

@@ -17,6 +17,8 @@ pub struct Totals {
     pub joined: u64,
     /// Registrations refused.
     pub refused: u64,
+    /// Registrations that were not made for this coordinator's key, or are none.
+    pub foreign: u64,
     /// Messages of workers that could not be read.
     pub unreadable: u64,
     /// Losses kept back for a while, as the same task was lost a moment before.

@@ -108,6 +108,8 @@ pub struct Channel {
     /// Fragments of a message that is not complete yet; none when there is no such message, or its
     /// beginning or middle got lost.
     partial: Option<Vec<u8>>,
+    /// The beginning of the message that was too large last.
+    overflow: Vec<u8>,
 }
 
 impl Channel {
@@ -116,7 +118,7 @@ impl Channel {
     pub fn new(cipher: SalsaBox, session: SessionId, end: End) -> Self {
         let mut nonce = [0; 24];
         nonce[..15].copy_from_slice(&session.0[..15]);
-        Self { cipher, nonce, end, sent: 0, received: 0, partial: None }
+        Self { cipher, nonce, end, sent: 0, received: 0, partial: None, overflow: Vec::new() }
     }
 
     /// The counter of the last frame made.
@@ -192,11 +194,16 @@ impl Channel {
         }
         let Some(partial) = &mut self.partial else { return Ok(None) };
         if partial.len() + fragment.len() > limits::MESSAGE_BYTES {
-            self.partial = None;
+            self.overflow = self.partial.take().unwrap_or_default();
             return Err(FrameError::TooLarge);
         }
         partial.extend_from_slice(fragment);
         Ok(if flags & LAST != 0 { self.partial.take() } else { None })
+    }
+
+    /// The beginning of the message that was [too large](FrameError::TooLarge), once.
+    pub fn take_overflow(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.overflow)
     }
 
     fn nonce(&self, sender: End, counter: u64) -> [u8; 24] {

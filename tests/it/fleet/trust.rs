@@ -44,6 +44,30 @@ async fn a_fleet_needs_no_more_permissions_than_installed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_with_the_key_of_another_coordinator_is_told_so() {
+    let nats = Nats::start().await;
+    let mut fleet = Fleet::prepare(Layout::on(&nats.url(), 1)).await;
+    let other = Fleet::prepare(Layout::on(&nats.url(), 0)).await;
+    fleet.coordinator.launch();
+    fleet.coordinator_ready().await;
+    let worker = &mut fleet.workers[0];
+    worker.variables.push(("WINDLASS_WORKER_KEY".to_owned(), other.key.clone()));
+    worker.launch();
+    let (log, worker) = (fleet.coordinator.lines(), fleet.workers[0].lines());
+    until(SOON, "both to say what is wrong", || async {
+        let asked = log.text().contains("a registration cannot be read and is not answered");
+        let told = worker.text().contains("key is that of another coordinator");
+        (asked && told).then_some(())
+    })
+    .await;
+    let text = fleet.api.get("/metrics").await.ok();
+    let counted = text.as_str().unwrap().lines();
+    let mut counted = counted.filter(|it| it.starts_with("windlass_registrations_foreign_total "));
+    assert!(counted.next().is_some_and(|it| !it.ends_with(" 0")), "{text}");
+    fleet.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_listens_on_the_bus_learns_nothing_of_tasks() {
     let (gate, nats) = (Gate::new().await, Nats::start().await);
     let mut spy = Bus::connect(nats.port()).await;

@@ -23,6 +23,8 @@ class Foreign(Worker):
         if said["function"] != "raw":
             return await super().perform(said)
         arguments = msgpack.unpackb(said["arguments"])
+        if "bytes" in arguments:
+            return msgpack.packb({"result": {"Ok": "x" * arguments["bytes"]}})
         if "unpacked" in arguments:
             return {"result": {"Ok": arguments["unpacked"]}}
         return bytes.fromhex(arguments["hex"])

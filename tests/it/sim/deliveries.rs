@@ -1,5 +1,6 @@
 //! What a partition makes of deliveries, reports and losses, each alone and by hand.
 
+use windlass_coordinator::engine::DeliveryLoss;
 use windlass_coordinator::partition::{Message, NewInstance, Release, Verdict};
 use windlass_proto::id::InstanceId;
 use windlass_proto::value::Value;
@@ -46,7 +47,8 @@ fn report(key: &AssignmentKey) -> Message {
 }
 
 fn lost(key: &AssignmentKey, blamed: bool) -> Message {
-    Message::Lost { key: key.clone(), blamed }
+    let loss = DeliveryLoss { blamed, ..Default::default() };
+    Message::Lost { key: key.clone(), loss }
 }
 
 /// The fates told by releases.

@@ -404,10 +404,12 @@ impl Attendance {
         if !self.bus.is_up() {
             return;
         }
+        // Those that are sent again are cut into messages like the others.
+        let mut again = std::mem::take(&mut session.out.reports).into_iter();
         loop {
             let mut weight = 0;
             while weight < MESSAGE_WEIGHT
-                && let Some(report) = self.held.next_report()
+                && let Some(report) = again.next().or_else(|| self.held.next_report())
             {
                 weight += report.outcome.len() as u64;
                 session.out.reports.push(report);

@@ -241,9 +241,38 @@ impl Held {
 
 /// As it is sent, however often.
 fn pack(outcome: Outcome) -> Packed {
-    outcome.pack().unwrap_or_else(|error| {
-        let detail = format!("the result cannot be written: {error}");
-        let result = Err(Problem::new(Standard::Runtime, detail));
-        Outcome { result, ..outcome }.pack().unwrap_or_default()
-    })
+    let detail = match outcome.pack() {
+        Ok(packed) if packed.len() <= limits::REPORT_BYTES => return packed,
+        Ok(packed) => {
+            let (size, most) = (packed.len(), limits::REPORT_BYTES);
+            format!("the result has {size} bytes: a report takes {most} at most")
+        }
+        Err(error) => format!("the result cannot be written: {error}"),
+    };
+    let result = Err(Problem::new(Standard::Runtime, detail));
+    Outcome { result, ..outcome }.pack().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_proto::limits;
+    use windlass_proto::problem::{Problem, Standard};
+    use windlass_proto::value::Value;
+    use windlass_proto::wire::outcome::Outcome;
+
+    use super::pack;
+
+    #[test]
+    fn what_no_message_would_hold_is_an_error_in_its_place() {
+        let large = "x".repeat(limits::REPORT_BYTES);
+        let (value, problem) = (Value::from(&*large), Problem::new(Standard::Timeout, &*large));
+        for result in [Ok(value), Err(problem)] {
+            let packed = pack(Outcome { result, secrets: Vec::new() });
+            assert!(packed.len() < 1_000, "{} bytes", packed.len());
+            let problem = Outcome::unpack(&packed).result.unwrap_err();
+            assert!(problem.kind.ends_with("/runtime"), "{problem:?}");
+            let detail = problem.detail.unwrap_or_default();
+            assert!(detail.contains("a report takes 33554432 at most"), "{detail}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_nats::{RequestError, RequestErrorKind};
 use serde_bytes::ByteBuf;
 use windlass_proto::wire::hello::{HelloError, Introduction, Joined, introduce};
 
@@ -76,12 +77,26 @@ impl Attendance {
         let (hello, joining) = introduce(&options.key, introduction).map_err(|it| not_now(&it))?;
         let subject = options.prefix.hello();
         let answer = self.bus.client.request(subject, hello.into()).await;
-        let answer = answer.map_err(|error| not_now(&error))?;
+        let answer = answer.map_err(|error| Refusal::NotNow(unanswered(&error)))?;
         match joining.finish(&answer.payload) {
             Ok(joined) => Ok(joined),
             Err(HelloError::Refused(reason)) => Err(Refusal::Final(reason)),
             Err(error) => Err(not_now(&error)),
         }
+    }
+}
+
+/// Why there was no answer. To a key that it does not know a coordinator says nothing: whoever listens
+/// would learn which ones it does.
+fn unanswered(error: &RequestError) -> String {
+    match error.kind() {
+        RequestErrorKind::NoResponders => "no coordinator listens on this bus".to_owned(),
+        RequestErrorKind::TimedOut => {
+            "the coordinator does not answer: most likely this worker's key is \
+            that of another coordinator (`windlass coordinator key` prints the right one)"
+                .to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

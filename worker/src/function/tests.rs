@@ -81,6 +81,41 @@ async fn output_that_is_no_json_is_a_runtime_error() {
 struct Closed(#[source] std::num::ParseIntError);
 
 #[tokio::test]
+async fn numbers_that_json_has_no_words_for_are_runtime_errors() {
+    #[derive(Serialize)]
+    struct Weather {
+        place: Option<String>,
+        degrees: BTreeMap<String, Vec<f64>>,
+    }
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let weather = Function::new("weather", move |(): (), _: Call| async move {
+            let degrees = [("max".to_owned(), vec![1.5, number])].into();
+            Ok(Weather { place: None, degrees })
+        });
+        let single =
+            Function::new(
+                "single",
+                move |(): (), _: Call| async move { Ok((number as f32, "null")) },
+            );
+        let same = Function::new("same", move |(): (), _: Call| async move {
+            Ok(Value::array(vec![Value::Float(number)]))
+        });
+        for function in [weather, single, same] {
+            let problem = invoke(&function, Value::Null).await.unwrap_err();
+            assert!(problem.kind.ends_with("/runtime"), "{problem:?}");
+            let detail = problem.detail.unwrap();
+            let said = format!("{number}, which is no value of JSON");
+            assert!(detail.contains(&said), "{detail}");
+        }
+    }
+    let empty = Function::new("empty", |(): (), _: Call| async {
+        Ok(Weather { place: None, degrees: [("max".to_owned(), vec![1.5])].into() })
+    });
+    let given = invoke(&empty, Value::Null).await.unwrap();
+    assert_eq!(given.to_json(), r#"{"place":null,"degrees":{"max":[1.5]}}"#);
+}
+
+#[tokio::test]
 async fn errors_become_problems() {
     let declined = Function::new("declined", |_: Value, _: Call| async {
         let error = FunctionError::new("https://example.com/declined", 402);

@@ -66,6 +66,11 @@ pub(super) fn add(text: &mut Text, view: &FleetView, now: Timestamp) {
         ("windlass_workers_joined_total", "Registrations accepted.", totals.joined),
         ("windlass_workers_refused_total", "Registrations refused.", totals.refused),
         (
+            "windlass_registrations_foreign_total",
+            "Registrations not made for this coordinator's key, left without an answer.",
+            totals.foreign,
+        ),
+        (
             "windlass_messages_unreadable_total",
             "Messages of workers that could not be read.",
             totals.unreadable,

@@ -7,7 +7,9 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Field, Work};
 
 use super::driver::{Answer, Run};
-use crate::engine::{DeliveryLoss, Effect, Fact, Input, Rejection, create, decide, decode, encode, recover};
+use crate::engine::{
+    DeliveryLoss, Effect, Fact, Input, Rejection, create, decide, decode, encode, recover,
+};
 use crate::engine::{Instance, Journaled};
 use crate::journal::Status;
 

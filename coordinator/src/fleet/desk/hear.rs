@@ -3,11 +3,13 @@
 use async_nats::Message;
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::limits;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::wire::cut::Cut;
 use windlass_proto::wire::message::{
     Audited, Beat, Definition, Settled, StoreTime, ToCoordinator, TokenReport, decode,
 };
 use windlass_proto::wire::outcome::Outcome;
-use windlass_proto::wire::session::SessionId;
+use windlass_proto::wire::session::{FrameError, SessionId};
 use windlass_proto::wire::subject::session_of;
 use windlass_proto::wire::{AssignmentKey, Report};
 
@@ -34,9 +36,13 @@ impl Desk {
         let registration = match considered {
             Ok(registration) => registration,
             Err(error) => {
-                self.totals.refused += 1;
+                self.totals.foreign += 1;
                 if self.complaints.admits() {
-                    tracing::warn!(%error, "a registration could not be read");
+                    tracing::warn!(
+                        %error,
+                        "a registration cannot be read and is not answered: a worker's key has to be \
+                         the one that `windlass coordinator key` prints"
+                    );
                 }
                 return;
             }
@@ -97,12 +103,40 @@ impl Desk {
                 }
             },
             Ok(None) => {}
+            Err(FrameError::TooLarge) => {
+                let (beginning, worker) = (line.channel.take_overflow(), line.identity.clone());
+                self.too_large(session, &beginning, &worker);
+            }
             Err(error) => {
                 self.totals.forged += 1;
                 if self.complaints.admits() {
                     tracing::warn!(%session, %error, "a frame is refused");
                 }
             }
+        }
+    }
+
+    /// A message is larger than any may be. The reports in it that are whole count, and the one that
+    /// does not fit even alone ends its task: it would come again for ever.
+    fn too_large(&mut self, session: SessionId, beginning: &[u8], worker: &str) {
+        self.totals.unreadable += 1;
+        if self.complaints.admits() {
+            let most = limits::MESSAGE_BYTES;
+            tracing::warn!(worker, most, "a message of a worker is too large");
+        }
+        let Cut { whole, broken } = Cut::of(beginning);
+        let alone = whole.is_empty();
+        for report in whole {
+            self.report(session, report);
+        }
+        if let Some((key, token)) = broken
+            && alone
+        {
+            let most = limits::MESSAGE_BYTES;
+            let detail = format!("the worker's report is larger than {most} bytes");
+            let result = Err(Problem::new(Standard::Runtime, detail));
+            let outcome = Outcome { result, secrets: Vec::new() }.pack().unwrap_or_default();
+            self.report(session, TokenReport { key, token, outcome });
         }
     }
 

@@ -90,8 +90,11 @@ impl Client {
     /// Sends a request and returns the answer to read from, unless it is a refusal.
     pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, CliError> {
         let response = request.send().await.map_err(|error| {
-            let detail = format!("{}: {}{}", self.base, chain(&error), self.advice(&error));
-            CliError::coded(if error.is_connect() { &UNREACHABLE } else { &BROKEN_OFF }, &detail)
+            let advice = self.advice(&error);
+            let code = if error.is_connect() { &UNREACHABLE } else { &BROKEN_OFF };
+            // The URL is said already.
+            let detail = format!("{}: {}{advice}", self.base, chain(&error.without_url()));
+            CliError::coded(code, &detail)
         })?;
         if response.status().is_success() {
             return Ok(response);

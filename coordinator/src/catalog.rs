@@ -38,6 +38,8 @@ pub struct Deployment {
     pub digest: Digest,
     /// True when the text differs from what was current.
     pub changed: bool,
+    /// True when it had another one.
+    pub replaced: bool,
     /// Warnings.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -86,7 +88,8 @@ impl Catalog {
         };
         permit(&plan).map_err(Refused::NotPermitted)?;
         let (id, digest) = (plan.id.clone(), plan.digest.clone());
-        let changed = !self.read(|known| known.is_current(&id, &digest));
+        let current = self.read(|known| known.current_of(&id));
+        let changed = current.as_ref() != Some(&digest);
         if changed {
             let stored = StoredDefinition {
                 id: id.clone(),
@@ -98,7 +101,8 @@ impl Catalog {
             self.write(|known| known.remember(stored));
             self.keep(plan, text);
         }
-        Ok(Deployment { id, digest, changed, diagnostics })
+        let replaced = changed && current.is_some();
+        Ok(Deployment { id, digest, changed, replaced, diagnostics })
     }
 
     /// The plan of a workflow; without a version, or with `latest`, of the highest one (a
@@ -204,10 +208,10 @@ impl Known {
         self.current.entry(key).or_default().insert(version, stored);
     }
 
-    fn is_current(&self, id: &WorkflowId, digest: &Digest) -> bool {
+    fn current_of(&self, id: &WorkflowId) -> Option<Digest> {
         let versions = self.current.get(&(id.namespace.clone(), id.name.clone()));
         let version = Version::parse(&id.version).ok();
         let current = versions.zip(version).and_then(|(versions, it)| versions.get(&it));
-        current.is_some_and(|stored| stored.digest == *digest)
+        current.map(|stored| stored.digest.clone())
     }
 }

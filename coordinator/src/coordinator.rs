@@ -87,6 +87,8 @@ pub struct Deployed {
     pub digest: Digest,
     /// True when this id had no definition, or another one, before.
     pub changed: bool,
+    /// True when it had another one: instances that were started from that keep to it.
+    pub replaced: bool,
     /// Warnings.
     pub diagnostics: Vec<Diagnostic>,
 }

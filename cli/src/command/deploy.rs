@@ -40,8 +40,16 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let mut deployed = Vec::new();
     for definition in checked {
         let answer = send(&client, definition.text).await?;
-        let word = if answer["changed"] == false { "unchanged" } else { "deployed" };
-        output::message(&format!("{word} {}", definition.id));
+        let id = &definition.id;
+        output::message(&if answer["replaced"] == true {
+            format!(
+                "replaced {id}: it had another text, which instances that were started from it keep to; \
+                 a change deserves another version"
+            )
+        } else {
+            let word = if answer["changed"] == false { "unchanged" } else { "deployed" };
+            format!("{word} {id}")
+        });
         deployed.push(answer);
     }
     output::json(&deployed);

@@ -64,6 +64,10 @@ pub(crate) struct Args {
 /// The namespace of ids made from names (`--id`): fixed for ever, or a rerun would start anew.
 const NAMES: Uuid = Uuid::from_u128(0x6f1c_2a5e_93b7_4d0a_8e41_57c8_d2b9_3a60);
 
+/// What is said of an instance that an earlier text of the same version was started from.
+const OTHER_TEXT: &str = "it was started from another text of the definition and keeps to that one: a change \
+                          of what runs needs another --id, and deserves another version";
+
 /// One look for the outcome; a bound, as every wait has.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -166,7 +170,7 @@ async fn tell_repeat(
     let word = if head.status.is_final() { "had ended before" } else { "continues" };
     output::message(&format!("instance {id} {word}"));
     if head.digest != deployed.digest {
-        output::message("it was started from another text of the definition and keeps to that one");
+        output::message(OTHER_TEXT);
     }
     Ok(())
 }
@@ -194,10 +198,16 @@ async fn finish(
         }
         () = timed_out => {
             cancel(coordinator, id, "timed out").await?;
-            let detail = format!("instance {id} had not ended after {:?}", timeout.unwrap_or_default());
-            Err(CliError::coded(&TIMED_OUT, &detail))
+            Err(timed_out_error(&id.to_string(), timeout.unwrap_or_default()))
         }
     }
+}
+
+/// What is said when `--timeout` is over.
+fn timed_out_error(id: &str, timeout: Duration) -> CliError {
+    let detail =
+        format!("instance {id} had not ended after --timeout {timeout:?} and was cancelled");
+    CliError::coded(&TIMED_OUT, &detail)
 }
 
 async fn outcome(coordinator: &Coordinator, id: InstanceId) -> Result<Outcome, CoordinatorError> {

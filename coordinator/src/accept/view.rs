@@ -77,6 +77,9 @@ pub struct Deployed {
     pub digest: String,
     /// False when the same text was deployed before.
     pub changed: bool,
+    /// True when another text had this namespace, name and version before: instances that were
+    /// started from that keep to it.
+    pub replaced: bool,
     /// Warnings.
     #[schema(value_type = Vec<Object>)]
     pub diagnostics: Vec<Diagnostic>,
@@ -88,6 +91,7 @@ impl From<coordinator::Deployed> for Deployed {
             workflow: (&deployed.workflow).into(),
             digest: deployed.digest.to_string(),
             changed: deployed.changed,
+            replaced: deployed.replaced,
             diagnostics: deployed.diagnostics,
         }
     }

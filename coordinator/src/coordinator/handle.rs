@@ -88,6 +88,7 @@ impl Coordinator {
                 workflow: it.id,
                 digest: it.digest,
                 changed: it.changed,
+                replaced: it.replaced,
                 diagnostics: it.diagnostics,
             }),
             Err(Refused::Invalid(diagnostics)) => {

@@ -211,5 +211,35 @@ async fn numbers_and_depth_pass_the_commands_as_they_are() {
         }
         let history = at(&dev, &["history", id, "--output", "json"]).await.exits(0);
         assert!(history.stdout.contains(value), "{history:?}");
+        let remote = format!("--remote={}", dev.api.base());
+        let run = windlass(&["run", &path, "--input", &input, &remote]).await.exits(0);
+        assert_eq!(run.stdout.trim_end(), input);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_text_of_a_version_is_not_taken_in_silence() {
+    let dev = Dev::start().await;
+    let remote = format!("--remote={}", dev.api.base());
+    let (_folder, first) = file(definition("twice", "  - a: { set: { x: 1 } }"));
+    let (_other, second) = file(definition("twice", "  - a: { set: { x: 2 } }"));
+    let run = windlass(&["run", &first, "--id", "one", &remote]).await.exits(0);
+    assert!(!run.stderr.contains("another text"), "{run:?}");
+    let deployed = at(&dev, &["deploy", &second]).await.exits(0);
+    assert!(deployed.stderr.contains("replaced"), "{deployed:?}");
+    assert_eq!(deployed.json()[0]["replaced"], true, "{deployed:?}");
+    let run = windlass(&["run", &second, "--id", "one", &remote]).await.exits(0);
+    assert_eq!(run.json(), json!({"x": 1}), "it keeps to its text");
+    assert!(run.stderr.contains("another text of the definition"), "{run:?}");
+    let deployed = at(&dev, &["deploy", &second]).await.exits(0);
+    assert!(deployed.stderr.contains("unchanged"), "{deployed:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_once() {
+    let url = format!("http://127.0.0.1:{}", ports::free());
+    let output = windlass(&["list", "--url", &url]).await.exits(1);
+    let detail = problem(&output)["detail"].as_str().unwrap().to_owned();
+    assert_eq!(detail.matches("http://").count(), 1, "{detail}");
+    assert!(detail.contains("windlass dev"), "{detail}");
 }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use windlass_proto::id::InstanceId;
 use windlass_proto::value::Value;
 
-use super::CANCELLING;
+use super::{CANCELLING, timed_out_error};
 use crate::client::Client;
 use crate::code::{CANCELLED, TIMED_OUT};
 use crate::command::deploy;
@@ -16,6 +16,8 @@ use crate::error::CliError;
 use crate::instance::{self, Begun, Body};
 use crate::options::Remote;
 use crate::{output, signal};
+
+use super::OTHER_TEXT;
 
 /// Deploys the definitions, runs the first one and prints its output; cancels it when it takes longer
 /// than `timeout`, or at a signal.
@@ -29,8 +31,9 @@ pub(super) async fn run(
     let client = Client::new(remote)?;
     let Some(main) = definitions.first().map(|it| it.id.clone()) else { return Ok(()) };
     // Children first: the workflow that runs them may need them at once.
+    let mut digest = Json::Null;
     for definition in definitions.into_iter().rev() {
-        deploy::send(&client, definition.text).await?;
+        digest = deploy::send(&client, definition.text).await?["digest"].take();
     }
     let mut body = json!({
         "workflow": {"namespace": main.namespace, "name": main.name, "version": main.version},
@@ -42,6 +45,7 @@ pub(super) async fn run(
     let (begun, mut answer) = instance::start(&client, body, None, None).await?;
     if begun == Begun::Before {
         output::message("it was started before; what is shown is that run");
+        tell_other_text(&client, &answer, &digest).await?;
     }
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let interrupted = tokio::select! {
@@ -55,11 +59,24 @@ pub(super) async fn run(
         cancel(&client, &answer).await?;
         return Err(match interrupted {
             true => CliError::coded(&CANCELLED, "the instance was cancelled"),
-            false => CliError::coded(&TIMED_OUT, "the time given by --timeout is over"),
+            false => {
+                let id = answer["id"].as_str().unwrap_or_default();
+                timed_out_error(id, timeout.unwrap_or_default())
+            }
         });
     }
     instance::ended(&answer)?;
     output::json(&answer["output"]);
+    Ok(())
+}
+
+/// Says so when an instance keeps to another text of the definition than the one at hand.
+async fn tell_other_text(client: &Client, answer: &Json, digest: &Json) -> Result<(), CliError> {
+    let id = answer["id"].as_str().unwrap_or_default();
+    let shown = client.get(&["v1", "instances", id], &[]).await?;
+    if shown["digest"].is_string() && shown["digest"] != *digest {
+        output::message(OTHER_TEXT);
+    }
     Ok(())
 }
 

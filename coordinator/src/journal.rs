@@ -408,8 +408,8 @@ pub struct Room {
 /// What a check of the whole journal found.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CheckReport {
-    /// Records read.
-    pub records: u64,
+    /// Records read: those of the store's bookkeeping, of the ring and parts of large values among them.
+    pub stored: u64,
     /// Instances seen.
     pub instances: u64,
     /// One line for each record that is damaged or inconsistent; at most a thousand are kept.
@@ -490,6 +490,20 @@ pub enum JournalError {
         shown(.0)
     )]
     Lost(Vec<Loss>),
+    /// There was a store, and its file is gone.
+    #[error(
+        "the file {file} is gone from {path}, and all that the journal held with it; restore a backup, or \
+         start with --accept-loss to begin with an empty journal"
+    )]
+    StoreGone {
+        /// The directory.
+        path: String,
+        /// The file.
+        file: &'static str,
+    },
+    /// There never was one.
+    #[error("there is no journal in {0}")]
+    NoJournal(String),
     /// Another process has the directory open.
     #[error("another windlass has {0} open; stop it or choose another --data-dir")]
     Locked(String),

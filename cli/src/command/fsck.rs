@@ -14,6 +14,8 @@ use crate::output;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass fsck .windlass\n  \
     windlass fsck .windlass --salvage saved\n\n\
+    `stored` counts the records in the store, those of its own bookkeeping and parts of large values \
+    among them; `saved` counts those that --salvage wrote into the new journal, where there are fewer.\n\n\
     No windlass may have it open. A copy of the journal is looked at, within DIR, or within TO: so \
     much room is needed there.")]
 pub(crate) struct Args {
@@ -27,6 +29,10 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), CliError> {
+    if !args.directory.is_dir() {
+        let path = args.directory.display();
+        return Err(CliError::Usage(format!("there is no directory {path}")));
+    }
     match &args.salvage {
         Some(to) => save(args, to),
         None => check(args),
@@ -50,6 +56,13 @@ fn check(args: &Args) -> Result<(), CliError> {
 }
 
 fn save(args: &Args, to: &std::path::Path) -> Result<(), CliError> {
+    if std::fs::read_dir(to).is_ok_and(|mut it| it.next().is_some()) {
+        let text = format!(
+            "{} is not empty: --salvage makes a new journal, take another TO",
+            to.display()
+        );
+        return Err(CliError::Usage(text));
+    }
     let report = salvage(&args.directory, to).map_err(CoordinatorError::from)?;
     output::json(&report);
     output::message(

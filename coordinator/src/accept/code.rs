@@ -156,7 +156,7 @@ codes! {
          faster line or in smaller parts. A head that does not come, and a connection without \
          requests, are closed without an answer.";
     /// Starts of it are suspended.
-    Suspended = "WL0525", 409, "Suspended",
+    Suspended = "WL0525", 409, "Starts of it are suspended",
         "An operator has suspended the workflow or its namespace, so nothing of it is started, neither \
          by requests nor by other instances, which wait. `windlass suspend --list` shows what is \
          suspended; `windlass resume --workflow NAMESPACE/NAME` or `--namespace NAMESPACE` lets it \
@@ -198,8 +198,8 @@ codes! {
          that records are missing: the disk has changed or dropped what was durable. `detail` says \
          of which partition, from which commit on, and how many instances. Nothing was started. \
          Restore a backup made before (and replace the disk); or save what can still be read with \
-         `windlass fsck DIR --salvage TO`, which makes a new journal in TO; or start with \
-         --accept-loss to go on with what is there, without what is missing.";
+         `windlass fsck DIR --salvage TO`, which makes a new journal in TO (nothing can, when its file \
+         `db` is gone); or start with --accept-loss to go on with what is there, without what is missing.";
     /// The disk is full.
     DiskFull = "WL0608", 507, "The disk of the journal is full",
         "The file system of the data directory has no room (ENOSPC), or less than is kept in \
@@ -232,7 +232,7 @@ impl Code {
     pub fn of_journal(error: &JournalError) -> Self {
         match error {
             JournalError::Store(_) => Self::JournalStore,
-            JournalError::Lost(_) => Self::JournalLost,
+            JournalError::Lost(_) | JournalError::StoreGone { .. } => Self::JournalLost,
             JournalError::NoRoom { .. } => Self::DiskFull,
             JournalError::Disk { refusal, .. } => match refusal {
                 Refusal::Full => Self::DiskFull,
@@ -244,7 +244,7 @@ impl Code {
             JournalError::Damaged(_) => Self::JournalDamaged,
             JournalError::UnknownFormat { .. } => Self::JournalFormat,
             JournalError::Locked(_) => Self::JournalLocked,
-            JournalError::Unopenable { .. } => Self::JournalUnopenable,
+            JournalError::Unopenable { .. } | JournalError::NoJournal(_) => Self::JournalUnopenable,
             JournalError::Backup(_) => Self::JournalBackup,
         }
     }

@@ -41,7 +41,7 @@ impl<O: Ordered> Check<'_, O> {
             let Some((last, _)) = page.last() else { return Ok(()) };
             from = keys::next(last.clone());
             for (key, value) in &page {
-                self.report.records += 1;
+                self.report.stored += 1;
                 match self.record(space, key, value) {
                     Ok(()) => {}
                     // The store itself does not answer: nothing more can be said.

@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::store::{Change, Expected, Order, Ordered, Space, Standing, Store, Visit};
-use super::{CheckReport, Journal, JournalError, Loss, Room, disk, keys};
+use super::{CheckReport, Journal, JournalError, Room, disk, keys};
 use copy::Copy;
 
 pub use super::store::Missing;
@@ -91,7 +91,17 @@ pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
     let _lock = open::lock(directory)?;
     let known = witness::read(directory).map_err(|error| format!("its witness: {error}"));
     let copy = Copy::take(directory, directory)?;
-    look_at(copy, known)
+    look_at(copy, known).map_err(|error| named(error, directory))
+}
+
+/// The error with the directory that people know in place of that of a copy.
+fn named(error: JournalError, directory: &Path) -> JournalError {
+    match error {
+        JournalError::Unopenable { reason, .. } => {
+            JournalError::Unopenable { path: directory.display().to_string(), reason }
+        }
+        other => other,
+    }
 }
 
 /// What is in a copy, and what it lacks of what is known.
@@ -126,10 +136,9 @@ fn look_at(
 fn without_log(directory: &Path) -> JournalError {
     let path = directory.display().to_string();
     if directory.join(witness::FILE).exists() || directory.join(open::SETTINGS).exists() {
-        let what = format!("its file {} is gone from {path}", open::LOG);
-        return JournalError::Lost(vec![Loss { what, ..Loss::default() }]);
+        return JournalError::StoreGone { path, file: open::LOG };
     }
-    JournalError::Unopenable { path, reason: "it holds no journal".to_owned() }
+    JournalError::NoJournal(path)
 }
 
 fn place(space: Space, key: &[u8]) -> Vec<u8> {

@@ -19,8 +19,29 @@ async fn fsck_finds_a_sound_journal_sound() {
     assert_ne!(open.code, Some(0), "a journal in use cannot be checked: {open:?}");
     dev.kill().await;
     windlass(&["fsck", &data]).await.exits(0);
-    let missing = windlass(&["fsck", "no-such-directory"]).await;
-    assert!(matches!(missing.code, Some(1 | 2)), "{missing:?}");
+    for way in [vec![], vec!["--salvage", "saved"]] {
+        let arguments = [vec!["fsck", "no-such-directory"], way].concat();
+        let missing = windlass(&arguments).await.exits(2);
+        assert_eq!(missing.stderr, "windlass: there is no directory no-such-directory\n");
+    }
+    let taken = windlass(&["fsck", &data, "--salvage", &data]).await.exits(2);
+    assert!(taken.stderr.contains("is not empty"), "{taken:?}");
+
+    // Its settings: the log can be saved without them.
+    std::fs::write(dev.data().join("conf"), "segment_size: 1").unwrap();
+    let damaged = windlass(&["fsck", &data]).await.exits(1);
+    assert!(damaged.stderr.contains("its file conf"), "{damaged:?}");
+    // Its log: nothing can be saved, so nobody is told to try.
+    std::fs::remove_file(dev.data().join("db")).unwrap();
+    let gone = windlass(&["fsck", &data]).await.exits(1);
+    assert!(
+        gone.stderr.contains("the file db is gone") && gone.stderr.contains("WL0607"),
+        "{gone:?}"
+    );
+    assert!(!gone.stderr.contains("--salvage"), "{gone:?}");
+    let empty = tempfile::tempdir().unwrap();
+    let none = windlass(&["fsck", &empty.path().display().to_string()]).await.exits(1);
+    assert!(none.stderr.contains("there is no journal in"), "{none:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -281,7 +281,7 @@ fn saved(directory: &Path, whole: &Content, how: &str, counts: &mut Counts) {
 
 fn lost(result: Result<SledJournal, JournalError>) -> String {
     match result {
-        Err(error @ JournalError::Lost(_)) => error.to_string(),
+        Err(error @ (JournalError::Lost(_) | JournalError::StoreGone { .. })) => error.to_string(),
         other => panic!("{:?}", other.map(|_| "it opens")),
     }
 }

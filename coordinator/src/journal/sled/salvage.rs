@@ -33,8 +33,9 @@ const NAMED: usize = 1_000;
 pub struct SalvageReport {
     /// Instances saved whole.
     pub instances: u64,
-    /// Records saved.
-    pub records: u64,
+    /// Records saved: fewer than were stored, as facts in the ring are put together and bookkeeping is
+    /// made anew.
+    pub saved: u64,
     /// Definitions saved.
     pub definitions: u64,
     /// Records that were found and fail their checksum.
@@ -239,7 +240,7 @@ fn keep_whole(journal: &SledJournal, report: &mut SalvageReport) -> Result<(), J
         journal.remove_all(&gone)?;
     }
     report.instances = whole.len() as u64;
-    report.records = journal.records();
+    report.saved = journal.records();
     report.definitions = journal.prune_definitions()?;
     Ok(())
 }

@@ -163,7 +163,7 @@ impl Standing {
 
 fn loss(space: Space, due: &Sum, found: &Sum, from: u64) -> Loss {
     let (name, partition) = match space {
-        Space::Common => ("the definitions and the journal's own records".to_owned(), None),
+        Space::Common => ("the part for definitions and bookkeeping".to_owned(), None),
         Space::Partition(partition) => (format!("partition {}", partition.0), Some(partition)),
     };
     let commits = due.commits.saturating_sub(found.commits.min(from));

@@ -14,7 +14,8 @@ use crate::error::CliError;
     name = "windlass",
     version,
     after_help = "Start here:\n  windlass run hello.yaml --input '{\"name\": \"Ada\"}'\n  windlass dev\n\n\
-                  Exit codes: 0 done, 1 faulted, cancelled or refused, 2 bad usage or definition."
+                  Exit codes: 0 done, 1 faulted, cancelled or refused, 2 bad usage or definition, 3 not ended or \
+                  not known to have (the instance goes on), 130 interrupted."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

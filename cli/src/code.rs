@@ -1,5 +1,7 @@
 //! Codes of the errors that the command line itself raises.
 
+use std::collections::BTreeMap;
+
 use windlass_coordinator::accept;
 
 /// An error of the command line.
@@ -49,7 +51,7 @@ pub(crate) const STILL_OPEN: Code = Code {
 pub(crate) const CANCELLED: Code = Code {
     code: "WL0702",
     status: 409,
-    title: "Cancelled",
+    title: "The instance was cancelled",
     explanation: "The instance was cancelled before it ended, by `windlass cancel`, by Ctrl-C in \
                   `windlass run`, or through the API. It has no output.",
 };
@@ -177,6 +179,14 @@ const ALL: [&Code; 14] = [
     &SECRET_MISSING,
 ];
 
+/// Code and title of every code of Windlass, in the order of codes.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = ALL.iter().map(|it| (it.code, it.title));
+    let api = accept::code::Code::ALL.iter().map(|it| (it.code(), it.title()));
+    let all: BTreeMap<_, _> = own.chain(api).chain(crate::definition::codes()).collect();
+    all.into_iter()
+}
+
 /// The explanation of any code of Windlass.
 pub(crate) fn explain(code: &str) -> Option<String> {
     let code = code.trim().to_ascii_uppercase();
@@ -191,7 +201,7 @@ pub(crate) fn explain(code: &str) -> Option<String> {
 mod tests {
     use std::path::Path;
 
-    use super::{ALL, explain};
+    use super::{ALL, all, explain};
 
     /// Every code that any source file of the workspace writes as a string.
     fn codes_in(directory: &Path, found: &mut Vec<String>) {
@@ -223,6 +233,11 @@ mod tests {
             let text = explain(&code).unwrap_or_default();
             assert!(text.starts_with(&code) && text.len() > 80, "{code} is not explained");
         }
+        for (code, title) in all() {
+            let text = explain(code).unwrap();
+            assert!(text.starts_with(&format!("{code}: {title}\n\n")), "{text}");
+        }
+        assert!(all().count() > 100 && all().is_sorted());
         assert_eq!(explain("wl0701"), explain("WL0701"));
         assert_eq!(explain("WL9999"), None);
     }

@@ -1,6 +1,5 @@
 //! Files of definitions: read, checked, findings shown.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use windlass_proto::definition::{self, Diagnostic, Options, Severity};
@@ -21,8 +20,8 @@ pub(crate) struct Checked {
     pub(crate) runs_processes: bool,
 }
 
-/// Reads a file and shows what was found about it. Warnings alone are shown on a terminal only:
-/// elsewhere standard error is for the problem document, and `windlass validate` tells more.
+/// Reads a file and shows what was found about it, warnings too: who runs it from a script or reads a log
+/// is warned of the same. The last line of standard error is the problem document, where there is one.
 ///
 /// # Errors
 /// When the file cannot be read or the definition has errors.
@@ -41,9 +40,7 @@ pub(crate) fn check_here(path: &Path) -> Result<Checked, CliError> {
 fn check_with(path: &Path, options: &Options) -> Result<Checked, CliError> {
     let text = input::file(path, DEFINITION_BYTES)?;
     let loaded = definition::load(&text, options);
-    if has_error(&loaded.diagnostics) || std::io::stderr().is_terminal() {
-        show(path, &text, &loaded.diagnostics);
-    }
+    show(path, &text, &loaded.diagnostics);
     match loaded.plan {
         Some(plan) if !has_error(&loaded.diagnostics) => {
             let is_process = |it: &Task| matches!(it.kind, Kind::Shell(_) | Kind::Script(_));
@@ -68,5 +65,50 @@ pub(crate) fn has_error(diagnostics: &[Diagnostic]) -> bool {
 
 /// What a finding's code means.
 pub(crate) fn explain(code: &str) -> Option<String> {
-    Some(format!("{code}\n\n{}\n", definition::explain(code)?))
+    let text = definition::explain(code)?;
+    Some(format!("{code}: {}\n\n{text}\n", title(text)))
+}
+
+/// Code and title of every finding, in the order of codes.
+pub(crate) fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    definition::codes().map(|(code, text)| (code, title(text)))
+}
+
+/// What a finding's explanation begins with: what is the matter, without examples and advice.
+fn title(text: &str) -> &str {
+    let (mut quoted, mut nested) = (false, 0_u32);
+    for (at, letter) in text.char_indices() {
+        let rest = &text[at..];
+        match letter {
+            '`' => quoted = !quoted,
+            '(' => nested += 1,
+            ')' => nested = nested.saturating_sub(1),
+            _ if quoted || nested > 0 => {}
+            '.' | ':' | ';' if rest[1..].starts_with(' ') => return &text[..at],
+            ',' if rest.starts_with(", such as") || rest.starts_with(", as in") => {
+                return &text[..at];
+            }
+            ' ' if rest.starts_with(" such as ") => return &text[..at],
+            _ => {}
+        }
+    }
+    text.trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{codes, title};
+
+    #[test]
+    fn titles_are_what_an_explanation_begins_with() {
+        assert_eq!(
+            title("A `a: b` is set (a. b) twice, such as c. No."),
+            "A `a: b` is set (a. b) twice"
+        );
+        assert_eq!(title("A text is odd: names. More."), "A text is odd");
+        assert_eq!(title("Only this."), "Only this");
+        for (code, title) in codes() {
+            assert!((8..200).contains(&title.len()), "{code}: {title}");
+        }
+    }
 }

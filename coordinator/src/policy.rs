@@ -60,7 +60,7 @@ pub struct Policy {
 
 /// The document.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "tables `[[allow]]` and `[sealing]`")]
 struct Document {
     #[serde(default)]
     allow: Vec<Rule>,
@@ -70,7 +70,7 @@ struct Document {
 
 /// One rule; what it does not say is anything.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, written `[[allow]]`")]
 struct Rule {
     namespace: Option<Spanned<String>>,
     workflow: Option<Spanned<String>>,
@@ -80,7 +80,7 @@ struct Rule {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 struct SealingPart {
     default: Sealing,
     namespaces: BTreeMap<String, Sealing>,

@@ -31,7 +31,7 @@ use crate::id::Digest;
 use crate::plan::Plan;
 use crate::value::Value;
 
-pub use codes::explain;
+pub use codes::{codes, explain};
 pub use compat::full_version;
 
 /// How bad a finding is.

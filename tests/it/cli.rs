@@ -104,7 +104,11 @@ async fn help_version_and_explanations_are_data() {
         (vec!["--help"], "validate"),
         (vec!["--version"], env!("CARGO_PKG_VERSION")),
         (vec!["run", "--help"], "--data-dir"),
+        (vec!["--help"], "3 not ended"),
+        (vec!["cancel", "--help"], "windlass cancel [OPTIONS] --root <ID>"),
         (vec!["explain", "WL0503"], "No such instance"),
+        (vec!["explain", "wl0125"], "WL0125: A text does not have the form it must have\n"),
+        (vec!["explain"], "WL0125  A text does not have the form it must have\n"),
     ] {
         let output = windlass(&arguments).await.exits(0);
         assert!(output.stdout.contains(word), "{arguments:?}: {output:?}");

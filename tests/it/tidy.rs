@@ -162,6 +162,20 @@ fn tests_neither_sleep_nor_skip() {
     none("tests wait for conditions, and all of them run", &found);
 }
 
+/// Without it serde says of wrong data that it expected `struct` and a name of Rust's.
+#[test]
+fn what_people_write_is_not_named_as_rust_names_it() {
+    let strict = ["deny_unknown", "_fields"].concat();
+    let silent = |source: Source| {
+        let pieces = source.text.split(&strict).skip(1);
+        let attributes = pieces.map(|it| it.split(")]").next().unwrap_or_default());
+        let silent = attributes.filter(|it| !it.contains("expecting")).count();
+        (silent > 0).then(|| format!("{}: {silent}", source.path))
+    };
+    let found: Vec<String> = product().filter_map(silent).collect();
+    none("data that is checked by field says what it expects (`expecting`)", &found);
+}
+
 #[test]
 fn nothing_names_the_workplace() {
     let words = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"]].map(|it| it.concat());

@@ -146,6 +146,11 @@ fn cause(url: &Url, error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it timed out".to_owned();
     }
+    if error.is_decode() {
+        return format!(
+            "the response breaks off or is damaged: it is not what its Content-Encoding says ({innermost})"
+        );
+    }
     if innermost.is_empty() { "the request could not be sent".to_owned() } else { innermost }
 }
 

@@ -8,11 +8,14 @@ use crate::error::CliError;
 use crate::options::Remote;
 use crate::output;
 
-/// Cancel an instance.
+/// Cancel an instance, or all that a root has started.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f \
+#[command(
+    override_usage = "windlass cancel [OPTIONS] <ID>\n       windlass cancel [OPTIONS] --root <ID>",
+    after_help = "Example:\n  windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f \
                         --reason 'ordered twice'\n  windlass cancel --root \
-                        0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f")]
+                        0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f"
+)]
 pub(crate) struct CancelArgs {
     /// The instance
     #[arg(required_unless_present = "root")]

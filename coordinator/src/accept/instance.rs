@@ -140,7 +140,7 @@ pub(super) async fn output(
 
 /// Why an instance is cancelled.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that may have reason")]
 #[schema(example = json!({"reason": "ordered twice"}))]
 pub(super) struct CancelRequest {
     /// Kept in the history.

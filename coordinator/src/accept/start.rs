@@ -25,7 +25,7 @@ use crate::coordinator::{Start, WorkflowRef};
 
 /// A request to start an instance.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with workflow")]
 #[schema(example = json!({
     "workflow": {"namespace": "examples", "name": "greet", "version": "1.0.0"},
     "input": {"name": "Ada"}, "labels": {"customer": "42"}
@@ -52,7 +52,7 @@ pub(super) struct StartRequest {
 
 /// Which workflow to start.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with namespace and name")]
 struct Selector {
     /// `document.namespace`
     namespace: String,

@@ -187,6 +187,11 @@ The property of that name is written `.type`."
 BAD_URI_TEMPLATE "WL0420" "The braces of a URI hold what RFC 6570 does not know, such as `{user name}`, `{x:0}` or `{!x}`. `{name}` takes the top-level property `name` of the input; `{?a,b}`, `{/a*}`, `{+path}`, `{name:3}` and the other operators and modifiers are there as well. A value that is computed stands in `${ }`, and braces that are meant as such are written `%7B` and `%7D`."
 }
 
+/// Every code with what it means, in the order of codes.
+pub fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TABLE.iter().copied()
+}
+
 /// What `code` means, with an example and what to do; `None` for a code that does not exist.
 #[must_use]
 pub fn explain(code: &str) -> Option<&'static str> {

@@ -24,6 +24,37 @@ async fn every_finding_is_shown_with_its_place_and_its_line() {
 }
 
 #[tokio::test]
+async fn a_directory_is_all_its_definitions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let none = windlass(&["validate", &path]).await.exits(2);
+    assert!(none.stderr.contains("has no *.yaml or *.yml"), "{none:?}");
+    std::fs::create_dir_all(folder.path().join("b/.git")).unwrap();
+    let good = definition("good", "  - a: { set: { x: 1 } }");
+    for (name, text) in [("b/c.yml", &good), ("a.yaml", &good), ("b/.git/d.yaml", &WRONG.into())] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    std::fs::write(folder.path().join("notes.txt"), WRONG).unwrap();
+    let all = windlass(&["validate", &path, "--output", "json"]).await.exits(0).json();
+    let files = all.as_array().unwrap().iter().map(|it| it["file"].as_str().unwrap());
+    let files: Vec<_> = files.map(|it| it.strip_prefix(&*path).unwrap()).collect();
+    assert_eq!(files, ["/a.yaml", "/b/c.yml"]);
+    std::fs::write(folder.path().join("b/c.yml"), definition("wrong", WRONG)).unwrap();
+    let said = windlass(&["validate", &path]).await.exits(2);
+    assert!(said.stderr.contains("1 of 2 valid"), "{said:?}");
+}
+
+#[tokio::test]
+async fn warnings_are_seen_where_no_terminal_is() {
+    // A namespace with a dot is accepted beside the specification.
+    let text = definition("warned", "  - a: { set: { x: 1 } }").replace("cli", "c.li");
+    let (_folder, path) = file(text);
+    let output = windlass(&["run", &path]).await.exits(0);
+    assert!(output.stderr.contains("warning[WL"), "{output:?}");
+    assert_eq!(output.json(), serde_json::json!({"x": 1}));
+}
+
+#[tokio::test]
 async fn json_is_for_editors() {
     let (_folder, path) = file(definition("wrong", WRONG));
     let good = paths::example("hello.yaml").display().to_string();

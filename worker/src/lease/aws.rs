@@ -34,7 +34,7 @@ const TRIES: u32 = 2;
 
 /// The section `[aws]`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub struct AwsConfig {
     /// The region; by default that of `AWS_REGION`, of the profile or of the machine.
     #[serde(default)]

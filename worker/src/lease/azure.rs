@@ -25,7 +25,7 @@ const API_VERSION: &str = "7.4";
 
 /// The section `[azure]`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub struct AzureConfig {
     /// The vault, `https://NAME.vault.azure.net`.
     pub vault: String,

@@ -98,7 +98,11 @@ pub enum SecretsConfigError {
 
 /// The file. A further store adds its table here, and itself in [`SecretsConfig::source`].
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "`store` and a table of its name"
+)]
 struct Document {
     store: StoreKind,
     vault: Option<vault::Section>,
@@ -113,7 +117,7 @@ struct Document {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 struct Sealing {
     key_file: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ use super::{DevelopmentSecrets, SecretContext, SecretError, SecretStore, SecretV
 
 /// The section `[environment]`: there is nothing to set.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct EnvironmentConfig {}
 
 /// The secret `api-key` is the variable `WINDLASS_SECRET_API_KEY`; for development.

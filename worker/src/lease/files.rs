@@ -26,7 +26,7 @@ const DATA: &str = "..data";
 
 /// The section `[files]`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub struct FilesConfig {
     /// The directory below which all secrets are.
     pub directory: PathBuf,

@@ -24,7 +24,7 @@ pub use identity::GoogleAuth;
 
 /// The section `[google]`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub struct GoogleConfig {
     /// The project, by id or number, of secrets whose path names none.
     pub project: String,

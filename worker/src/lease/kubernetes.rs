@@ -23,7 +23,7 @@ const POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The section `[kubernetes]`. All of it has defaults inside a pod.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub struct KubernetesConfig {
     /// The API server, `https://HOST:PORT`; by default the one that the pod's environment names.
     #[serde(default)]

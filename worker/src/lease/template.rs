@@ -10,7 +10,7 @@ use super::{SecretContext, SecretError};
 
 /// Where one secret is, when that is not where the template puts it.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub struct PlaceConfig {
     /// Its place; may have the template's variables too.
     pub path: String,

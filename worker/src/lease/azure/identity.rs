@@ -21,7 +21,8 @@ const AUTHORITY: &str = "https://login.microsoftonline.com";
     tag = "method",
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case",
-    deny_unknown_fields
+    deny_unknown_fields,
+    expecting = "a table"
 )]
 pub enum AzureAuth {
     /// The identity of the machine.

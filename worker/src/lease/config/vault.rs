@@ -45,7 +45,8 @@ pub struct VaultConfig {
     tag = "method",
     rename_all = "lowercase",
     rename_all_fields = "kebab-case",
-    deny_unknown_fields
+    deny_unknown_fields,
+    expecting = "a table"
 )]
 pub enum VaultAuth {
     /// With the identity that the coordinator signed for the task.
@@ -146,7 +147,7 @@ pub enum VaultEngine {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub(super) struct Section {
     address: Option<String>,
     namespace: Option<String>,
@@ -169,7 +170,7 @@ pub(super) struct Section {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 struct Paths {
     engine: Option<VaultEngine>,
     mount: Option<String>,
@@ -182,7 +183,7 @@ struct Paths {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 struct Transit {
     mount: String,
 }

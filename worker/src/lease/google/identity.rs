@@ -33,7 +33,8 @@ const ASSERTION_SECONDS: u64 = 3_600;
     tag = "method",
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case",
-    deny_unknown_fields
+    deny_unknown_fields,
+    expecting = "a table"
 )]
 pub enum GoogleAuth {
     /// The service account of the machine, or of a pod with workload identity.

@@ -45,8 +45,12 @@ struct Stage {
 
 impl Stage {
     async fn new(language: Language) -> Self {
+        Self::leasing(language, "2s").await
+    }
+
+    async fn leasing(language: Language, lease: &str) -> Self {
         let nats = Nats::start().await;
-        let layout = Layout::on(&nats.url(), 0).coordinator(&["--lease", "2s"]);
+        let layout = Layout::on(&nats.url(), 0).coordinator(&["--lease", lease]);
         let fleet = Fleet::with(layout).await;
         let folder = tempfile::tempdir().unwrap();
         Self { fleet, workers: Vec::new(), folder, language, nats }

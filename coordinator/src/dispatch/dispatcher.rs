@@ -18,13 +18,14 @@
 
 mod adrift;
 mod attention;
+mod depths;
 mod order;
 mod rivals;
 mod roster;
 mod setback;
 mod whereabouts;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use windlass_proto::limits;
@@ -38,6 +39,7 @@ use super::census::Census;
 use crate::engine::{DeliveryLoss, LossReason};
 use adrift::{Adrift, Drifting};
 use attention::{Attention, Judgement};
+pub use depths::Depths;
 pub use order::{Departure, Order};
 pub use rivals::Admission;
 use rivals::{Incumbent, Rivals};
@@ -74,17 +76,6 @@ pub struct Dispatcher {
     members: HashMap<SessionId, Member>,
     /// Sessions that may have room, the next one first.
     turns: VecDeque<SessionId>,
-}
-
-/// How much of what there is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Depths {
-    /// Assignments that wait, by lane, and since when the oldest.
-    pub waiting: BTreeMap<Lane, (usize, Timestamp)>,
-    /// Assignments at workers, by pool.
-    pub in_flight: BTreeMap<Arc<str>, usize>,
-    /// Assignments that a worker may hold though no session has them.
-    pub adrift: usize,
 }
 
 impl Dispatcher {
@@ -493,11 +484,7 @@ impl Dispatcher {
     /// Ends a session; `died` when its worker may have died of what it held.
     fn dismiss(&mut self, session: SessionId, why: Departure, died: bool, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get_mut(&session) else { return };
-        let reason = match why {
-            Departure::Goodbye | Departure::Closing => LossReason::Left,
-            Departure::Silent => LossReason::Silent,
-            Departure::Replaced => LossReason::NotHeld,
-        };
+        let reason = why.loses();
         for key in std::mem::take(&mut member.flights) {
             // Whether it had arrived is not known: what kills at once is never seen in a beat.
             let sent = self.flights.get(&key).is_some_and(|it| it.frame.is_some());
@@ -570,18 +557,6 @@ impl Dispatcher {
     #[must_use]
     pub fn registered(&self) -> usize {
         self.members.len()
-    }
-
-    /// How much waits and is under way.
-    #[must_use]
-    pub fn depths(&self, now: Timestamp) -> Depths {
-        let mut in_flight: BTreeMap<Arc<str>, usize> = BTreeMap::new();
-        for flight in self.flights.values() {
-            *in_flight.entry(flight.lane.pool.clone()).or_default() += 1;
-        }
-        let mut waiting = self.backlog.depths();
-        self.adrift.depths(self.lease_ms, now, &mut in_flight, &mut waiting);
-        Depths { waiting, in_flight, adrift: self.adrift.len() }
     }
 
     /// Lanes with assignments that no registered worker can take.

@@ -102,9 +102,20 @@ pub(crate) fn check_directory_and(
     let _lock = open::lock(directory)?;
     let known = witness::read(directory).map_err(|error| format!("its witness: {error}"));
     let copy = Copy::take(directory, directory)?;
-    let (_copy, journal, mut report) = look_at(copy, known)?;
+    let (_copy, journal, mut report) = 
+        look_at(copy, known).map_err(|error| named(error, directory))?;
     more(&journal, &mut report);
     Ok(report)
+}
+
+/// The error with the directory that people know in place of that of a copy.
+fn named(error: JournalError, directory: &Path) -> JournalError {
+    match error {
+        JournalError::Unopenable { reason, .. } => {
+            JournalError::Unopenable { path: directory.display().to_string(), reason }
+        }
+        other => other,
+    }
 }
 
 /// What is in a copy, and what it lacks of what is known. The copy must live longer than the journal.

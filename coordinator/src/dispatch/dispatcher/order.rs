@@ -5,7 +5,7 @@ use std::sync::Arc;
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use crate::engine::DeliveryLoss;
+use crate::engine::{DeliveryLoss, LossReason};
 
 /// Something to do for who keeps the sessions.
 #[derive(Debug)]
@@ -36,4 +36,15 @@ pub enum Departure {
     Replaced,
     /// The coordinator ends.
     Closing,
+}
+
+impl Departure {
+    /// Why what the worker held is lost.
+    pub(super) fn loses(self) -> LossReason {
+        match self {
+            Self::Goodbye | Self::Closing => LossReason::Left,
+            Self::Silent => LossReason::Silent,
+            Self::Replaced => LossReason::NotHeld,
+        }
+    }
 }

@@ -191,12 +191,20 @@ fn open_when_free(directory: &Path, config: &::sled::Config) -> Result<::sled::D
     Err(unopenable(directory, reason))
 }
 
+/// sled's settings end in a checksum of them.
+fn has_damaged_settings(directory: &Path) -> bool {
+    let settings = fs::read(directory.join(SETTINGS)).unwrap_or_default();
+    settings
+        .split_last_chunk::<4>()
+        .is_some_and(|(text, sum)| crc32fast::hash(text) != u32::from_le_bytes(*sum))
+}
+
 fn unopenable(directory: &Path, reason: String) -> JournalError {
     let path = directory.display().to_string();
     match disk::Refusal::of_text(&reason) {
         Some(refusal) => JournalError::Disk { path, refusal },
         // sled's words for it are an error code and a path.
-        None if reason.contains("settings file") => {
+        None if has_damaged_settings(directory) => {
             let reason = format!(
                 "its file {SETTINGS}, which has the store's own settings, is damaged; its log, {LOG}, may \
                  well be whole"

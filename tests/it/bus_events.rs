@@ -129,7 +129,7 @@ async fn events_come_in_once_and_what_is_none_is_dropped() {
     metric(&fleet, "windlass_bus_events_received_total", 5).await;
     metric(&fleet, "windlass_bus_events_malformed_total", 1).await;
     let log = fleet.stderr();
-    assert!(log.contains("`id` must be a non-empty string") && log.contains("WL0513"), "{log}");
+    assert!(log.contains("it has no `id`, no `source`") && log.contains("WL0513"), "{log}");
     // Nothing is left to be sent again.
     let mut stream = stream(&bus, "WINDLASS_EVENTS").await;
     let names: Vec<_> = stream.consumer_names().collect().await;

@@ -103,6 +103,7 @@ fn assemble(
     };
     let mut parts = Parts { path: operation.path.clone(), ..Parts::default() };
     let shared = parts.take_parameters(operation, &mut left)?;
+    check_path(operation, &parts.path)?;
     let is_authorized = parts.take_keys(documents, operation, &mut left, token)?;
     let content = content::content(documents, operation, parts.form, &shared, &mut left)?;
     if let Some(unknown) = left.keys().next() {
@@ -269,6 +270,18 @@ impl Parts {
         }
         Ok(())
     }
+}
+
+/// Refuses parameters that would call another operation: an empty one, as in `/items/`, and `..`, which URLs
+/// resolve even where it is encoded. All else in a parameter stays in its segment.
+fn check_path(operation: &Operation, path: &str) -> Result<(), Problem> {
+    for (written, filled) in operation.path.split('/').zip(path.split('/')) {
+        if written.contains('{') && matches!(filled, "" | "." | "..") {
+            let why = format!("`{written}` of its path would be `{filled}`, which is another path");
+            return Err(refused(operation, &why));
+        }
+    }
+    Ok(())
 }
 
 /// The server's URL with the operation's path.

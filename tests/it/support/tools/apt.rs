@@ -8,39 +8,29 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::install::{lock, run, tools};
+use super::install::{make, run};
 
 /// Unpacks `packages`, unless they are there already; gives the folder, which is to them what `/` is
 /// to an installed package.
 pub(super) async fn install(packages: &[&str]) -> Result<PathBuf, String> {
-    let tools = tools()?;
-    let place = tools.join(format!("apt-{}", packages.join("+")));
-    if place.is_dir() {
-        return Ok(place);
-    }
-    let _lock = lock(&tools.join(".lock")).await?;
-    if place.is_dir() {
-        return Ok(place);
-    }
-    let failed = |error: std::io::Error| format!("{}: {error}", tools.display());
-    let temporary =
-        tempfile::Builder::new().prefix(".installing-").tempdir_in(&tools).map_err(failed)?;
-    let target = temporary.path().join("target");
-    // The machine's lists of packages may be missing or old, and only root renews them: then with
-    // lists of our own.
-    if fetch(temporary.path(), packages, &[]).await.is_err() {
-        let own = own_lists(temporary.path()).map_err(failed)?;
-        run(Command::new("apt-get").args(&own).args(["-qq", "update"])).await?;
-        fetch(temporary.path(), packages, &own).await?;
-    }
-    for file in std::fs::read_dir(temporary.path()).map_err(failed)? {
-        let file = file.map_err(failed)?.path();
-        if file.extension().is_some_and(|it| it == "deb") {
-            run(Command::new("dpkg").arg("-x").arg(file).arg(&target)).await?;
+    make(&format!("apt-{}", packages.join("+")), async |scratch, target| {
+        let failed = |error: std::io::Error| format!("{}: {error}", scratch.display());
+        // The machine's lists of packages may be missing or old, and only root renews them: then with
+        // lists of our own.
+        if fetch(scratch, packages, &[]).await.is_err() {
+            let own = own_lists(scratch).map_err(failed)?;
+            run(Command::new("apt-get").args(&own).args(["-qq", "update"])).await?;
+            fetch(scratch, packages, &own).await?;
         }
-    }
-    std::fs::rename(&target, &place).map_err(failed)?;
-    Ok(place)
+        for file in std::fs::read_dir(scratch).map_err(failed)? {
+            let file = file.map_err(failed)?.path();
+            if file.extension().is_some_and(|it| it == "deb") {
+                run(Command::new("dpkg").arg("-x").arg(file).arg(target)).await?;
+            }
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Downloads the files of `packages`, and of what they need and the machine has not, to `folder`.

@@ -21,33 +21,45 @@ const QUEUE: Duration = Duration::from_secs(600);
 /// Installs `requirements` together, unless they are there already; gives the folder, which has
 /// programs in `bin` and `bin/python`, a Python that can import the packages.
 pub(super) async fn install(requirements: &[String]) -> Result<PathBuf, String> {
-    let tools = tools()?;
     let tell = "import sys; print(sys.executable, sys.implementation.cache_tag)";
     let python = run(Command::new("python3").args(["-c", tell])).await?;
     let (executable, tag) = python.trim().rsplit_once(' ').ok_or("python3 says nothing")?;
-    let folder = tools.join(folder_name(requirements, tag));
-    if folder.is_dir() {
-        return Ok(folder);
+    make(&folder_name(requirements, tag), async |scratch, target| {
+        fill(Path::new(executable), scratch, target, requirements).await?;
+        wrapper(target, executable).map_err(|error| format!("{}: {error}", target.display()))
+    })
+    .await
+}
+
+/// The folder `name` of the tools, made by `fill` unless it is there already: that gets a folder for
+/// what it throws away, and the path to make.
+pub(super) async fn make(
+    name: &str,
+    fill: impl AsyncFnOnce(&Path, &Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let tools = tools()?;
+    let place = tools.join(name);
+    if place.is_dir() {
+        return Ok(place);
     }
     let _lock = lock(&tools.join(".lock")).await?;
-    if folder.is_dir() {
-        return Ok(folder);
+    if place.is_dir() {
+        return Ok(place);
     }
+    let failed = |error: std::io::Error| format!("{}: {error}", tools.display());
     // Beside its place, so that the rename that ends the installation is atomic; an installation
     // that was interrupted is never found.
-    let temporary = tempfile::Builder::new()
-        .prefix(".installing-")
-        .tempdir_in(&tools)
-        .map_err(|error| format!("{}: {error}", tools.display()))?;
-    let target = temporary.path().join("target");
-    fill(Path::new(executable), temporary.path(), &target, requirements).await?;
-    wrapper(&target, executable).map_err(|error| format!("{}: {error}", target.display()))?;
-    std::fs::rename(&target, &folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Ok(folder)
+    let scratch =
+        tempfile::Builder::new().prefix(".installing-").tempdir_in(&tools).map_err(failed)?;
+    let target = scratch.path().join("target");
+    std::fs::create_dir(&target).map_err(failed)?;
+    fill(scratch.path(), &target).await?;
+    std::fs::rename(&target, &place).map_err(failed)?;
+    Ok(place)
 }
 
 /// `<target>/tools`; tests run from `<target>/<profile>/deps`.
-pub(super) fn tools() -> Result<PathBuf, String> {
+fn tools() -> Result<PathBuf, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let target = this.ancestors().nth(3).ok_or("the test runs from an unknown folder")?;
     let tools = target.join("tools");
@@ -63,7 +75,7 @@ fn folder_name(requirements: &[String], tag: &str) -> String {
 }
 
 /// Waits until nobody else installs. The kernel releases the lock when its holder dies.
-pub(super) async fn lock(path: &Path) -> Result<File, String> {
+async fn lock(path: &Path) -> Result<File, String> {
     let refused = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let file = File::create(path).map_err(|error| refused(&error))?;
     let begun = Instant::now();

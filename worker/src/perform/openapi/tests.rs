@@ -151,6 +151,10 @@ async fn what_cannot_be_called_is_said() {
     for (document, operation, parameters, expected) in [
         (&swagger, "findByStatus", "{}", "no operation findByStatus; it has: getPet, find"),
         (&swagger, "find", "{}", "the required parameter status is missing"),
+        (&openapi, "getPet", r#"{"id":null}"#, "the required parameter id is missing"),
+        (&openapi, "getPet", r#"{"id":""}"#, "`{id}` of its path would be ``"),
+        (&openapi, "getPet", r#"{"id":".."}"#, "`{id}` of its path would be `..`"),
+        (&openapi, "getPet", r#"{"id":["."]}"#, "`{id}` of its path would be `.`"),
         (&swagger, "getPet", r#"{"id":1,"idd":2}"#, "no parameter idd; it has: id, X-Trace"),
         (&openapi, "add", "{}", "it needs a body"),
         (&format!("http://{server}/none.json"), "x", "{}", "no `paths`"),

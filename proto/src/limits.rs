@@ -41,6 +41,10 @@ pub const EXPRESSION_BYTES: usize = 64 << 10;
 /// longer is a mistake in a unit.
 pub const LONGEST_DURATION_MS: u64 = 100 * 365 * 24 * 3_600_000;
 
+/// The largest `multiplier` of an exponential backoff: from a millisecond, four retries take it past any
+/// wait that is meant.
+pub const BACKOFF_MULTIPLIER: f64 = 1_000.0;
+
 /// Steps of one check of a value against a schema: 10 ms on one core, which a turn of a partition and
 /// a thread of the API may be held up.
 pub const SCHEMA_STEPS: u64 = 1_000_000;

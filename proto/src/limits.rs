@@ -266,9 +266,16 @@ pub const DISK_LOW_BYTES: u64 = 64 << 20;
 /// Bytes free from which work goes on after that: more, so that it does not stop again at once.
 pub const DISK_AGAIN_BYTES: u64 = 96 << 20;
 
-/// Bytes past its end that the journal keeps for itself: a disk that others fill at one stroke must
-/// still take what is being committed at that moment.
-pub const DISK_RESERVED_BYTES: u64 = 16 << 20;
+/// Bytes past its end that the journal keeps for itself, filled up again at half: a disk that others fill
+/// at one stroke must still take what is being committed at that moment, and what operators do about it.
+pub const DISK_RESERVED_BYTES: u64 = 32 << 20;
+
+/// Bytes of that reserve which operators' requests leave: what was under way may still need them.
+pub const DISK_RESERVE_LEFT_BYTES: u64 = 8 << 20;
+
+/// Operators' requests that a partition takes at a time while the disk is full, each time waiting until
+/// they are durable: a few hundred KiB, so that the reserve is never overdrawn.
+pub const OPERATED_AT_ONCE: usize = 64;
 
 /// Milliseconds between looks at the free space of the journal's disk.
 pub const DISK_LOOK_MS: u64 = 20;

@@ -190,7 +190,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Whether its disk has room. Who decides what would have to be written asks first: a write that
     /// fails for want of room is the end of the journal until it is opened again.
     fn room(&self) -> Room {
-        Room { paused: false, free_bytes: None }
+        Room { paused: false, reserve: true, free_bytes: None }
     }
 
     /// Adds up what is really stored and compares it with what ought to be, once after each opening and
@@ -401,6 +401,8 @@ pub struct Page {
 pub struct Room {
     /// True when nothing more should be written until there is room again.
     pub paused: bool,
+    /// True when the journal's reserve still has room for what operators ask for.
+    pub reserve: bool,
     /// Bytes free on its disk, where that can be told.
     pub free_bytes: Option<u64>,
 }

@@ -143,6 +143,11 @@ impl Partition {
         self.durable.clone()
     }
 
+    /// True when nothing is on its way to the disk.
+    fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Acquire) >= self.submitted
+    }
+
     /// Takes up what a restart left open: one page of hot instances after `after`. Returns the
     /// batch and where the next page starts.
     ///
@@ -199,8 +204,8 @@ impl Partition {
         Ok(batch)
     }
 
-    /// Answers messages that only ask; nothing is decided, and what waits in line goes on waiting. For as
-    /// long as nothing can be written.
+    /// Takes messages that only ask, or that operators get out of a full disk with; what waits in line
+    /// goes on waiting, and no timer fires. For as long as nothing else can be written.
     ///
     /// # Errors
     /// As for [`Partition::turn`].

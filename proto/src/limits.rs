@@ -41,6 +41,10 @@ pub const EXPRESSION_BYTES: usize = 64 << 10;
 /// longer is a mistake in a unit.
 pub const LONGEST_DURATION_MS: u64 = 100 * 365 * 24 * 3_600_000;
 
+/// The largest `multiplier` of an exponential backoff: from a millisecond, four retries take it past any
+/// wait that is meant.
+pub const BACKOFF_MULTIPLIER: f64 = 1_000.0;
+
 /// Steps of one check of a value against a schema: 10 ms on one core, which a turn of a partition and
 /// a thread of the API may be held up.
 pub const SCHEMA_STEPS: u64 = 1_000_000;
@@ -266,9 +270,16 @@ pub const DISK_LOW_BYTES: u64 = 64 << 20;
 /// Bytes free from which work goes on after that: more, so that it does not stop again at once.
 pub const DISK_AGAIN_BYTES: u64 = 96 << 20;
 
-/// Bytes past its end that the journal keeps for itself: a disk that others fill at one stroke must
-/// still take what is being committed at that moment.
-pub const DISK_RESERVED_BYTES: u64 = 16 << 20;
+/// Bytes past its end that the journal keeps for itself, filled up again at half: a disk that others fill
+/// at one stroke must still take what is being committed at that moment, and what operators do about it.
+pub const DISK_RESERVED_BYTES: u64 = 32 << 20;
+
+/// Bytes of that reserve which operators' requests leave: what was under way may still need them.
+pub const DISK_RESERVE_LEFT_BYTES: u64 = 8 << 20;
+
+/// Operators' requests that a partition takes at a time while the disk is full, each time waiting until
+/// they are durable: a few hundred KiB, so that the reserve is never overdrawn.
+pub const OPERATED_AT_ONCE: usize = 64;
 
 /// Milliseconds between looks at the free space of the journal's disk.
 pub const DISK_LOOK_MS: u64 = 20;

@@ -1,7 +1,7 @@
 //! What was read as a secret does not leave this process in the clear.
 //!
 //! [`Seal`] knows the secrets of one attempt: those it has read, and those in the sealed values it has
-//! opened. A secret is recognised as it stands and in the common encodings (see `forms`). What a
+//! opened. A secret is recognised as it stands and in the common encodings (see `forms`, `unescape`). What a
 //! program changes beyond that (reversed, split, hashed) cannot be recognised; ARCHITECTURE.md says so
 //! plainly.
 //!
@@ -16,6 +16,7 @@ mod matcher;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod unescape;
 mod url;
 
 use std::collections::HashMap;

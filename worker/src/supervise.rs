@@ -5,7 +5,8 @@
 //! that the worker was killed. So the worker starts its own program once more, which becomes the
 //! parent of whatever loses its own (`PR_SET_CHILD_SUBREAPER`), watches the worker through a pidfd,
 //! and does not end before it has no descendants left. It is a small process without the worker's
-//! memory: it knows what the task's program knows.
+//! memory: it knows what the task's program knows. A program of the worker's own user can kill it;
+//! then the worker does the same (`orphans`).
 //!
 //! ```text
 //!  worker ──> supervisor ──> program ──> …
@@ -14,6 +15,7 @@
 
 mod descendants;
 mod order;
+pub(crate) mod orphans;
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Write as _};
@@ -24,8 +26,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, getppid, kill_process_group,
-    pidfd_open, set_child_subreaper, umask, wait,
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, getppid,
+    kill_process_group, pidfd_open, set_child_subreaper, set_dumpable_behavior, setsid, umask,
+    wait,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -67,6 +70,10 @@ pub(crate) fn serve_if_asked() {
 
 /// Runs the program to its end; gives the exit code.
 fn supervise(order: &Order) -> std::io::Result<i32> {
+    // Nothing of the task can join the worker's session, and nobody makes it end in another way than by
+    // a signal.
+    setsid()?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_child_subreaper(Some(getpid()))?;
     let worker = pidfd_open(order.worker, PidfdFlags::NONBLOCK)?;
     if getppid() != Some(order.worker) {

@@ -206,7 +206,9 @@ codes! {
         "The file system of the data directory has no room (ENOSPC), or less than is kept in \
          reserve. Nothing is damaged. A running server answers reads, refuses what would have to be \
          written, keeps open work waiting, and goes on by itself once there is room; one that cannot \
-         start needs to be started again. Free space, or enlarge the file system or the quota.";
+         start needs to be started again. Free space, or enlarge the file system or the quota. \
+         Cancelling and suspending go on meanwhile, in blocks that the journal keeps for that; they \
+         are refused too when those are used up.";
     /// No more files may be opened.
     NoDescriptors = "WL0609", 503, "No more files can be opened",
         "The process or the machine is at its limit of open files (EMFILE, ENFILE). Nothing is \

@@ -308,6 +308,7 @@ impl Coordinator {
     /// # Errors
     /// When there is no such instance, or it is not suspended.
     pub async fn resume(&self, id: InstanceId) -> Result<(), CoordinatorError> {
+        self.needs_room()?;
         self.operate(id, Input::Resume, "resume").await
     }
 
@@ -317,7 +318,7 @@ impl Coordinator {
         input: Input,
         action: &'static str,
     ) -> Result<(), CoordinatorError> {
-        self.needs_room()?;
+        self.needs_reserve()?;
         let (reply, answer) = oneshot::channel();
         let message = Message::Input { instance: id, input, reply: Some(reply) };
         match self.ask(id, message, answer).await? {
@@ -399,7 +400,17 @@ impl Coordinator {
     /// What would have to be written is refused before anything is decided, while there is no room.
     pub(super) fn needs_room(&self) -> Result<(), CoordinatorError> {
         let room = self.disk_room();
-        if !room.paused {
+        Self::has_room(room, !room.paused)
+    }
+
+    /// What operators get out of a full disk with goes into the journal's reserve, until it is used up.
+    pub(super) fn needs_reserve(&self) -> Result<(), CoordinatorError> {
+        let room = self.disk_room();
+        Self::has_room(room, room.reserve)
+    }
+
+    fn has_room(room: Room, enough: bool) -> Result<(), CoordinatorError> {
+        if enough {
             return Ok(());
         }
         let free_mib = room.free_bytes.unwrap_or_default() >> 20;

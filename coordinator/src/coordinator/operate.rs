@@ -22,7 +22,7 @@ impl Coordinator {
     /// # Errors
     /// When it is suspended already, or that cannot be kept.
     pub async fn suspend_starts(&self, what: Suspended) -> Result<(), CoordinatorError> {
-        self.needs_room()?;
+        self.needs_reserve()?;
         let (admission, asked) = (self.runtime.admission.clone(), what.clone());
         match blocking(move || admission.suspend(asked, clock::now())).await?? {
             Outcome::Done => Ok(()),
@@ -89,7 +89,7 @@ impl Coordinator {
             }
             Err(error) => return Err(error),
         };
-        self.needs_room()?;
+        self.needs_reserve()?;
         let (admission, what) = (self.runtime.admission.clone(), Suspended::Root(root));
         let suspended = blocking(move || admission.suspend(what, clock::now())).await??;
         if suspended == Outcome::TooMany {

@@ -5,6 +5,7 @@
 
 use windlass_proto::expression::{Program, Template};
 use windlass_proto::id::FrameId;
+use windlass_proto::limits;
 use windlass_proto::plan::{Backoff, Catch, ErrorFilter, Kind, Retry};
 use windlass_proto::problem::{Problem, same_type};
 use windlass_proto::value::Value;
@@ -217,7 +218,8 @@ impl<'a> Turn<'a> {
         Ok(Some(delay))
     }
 
-    /// The delay before retry number `retry` (from 1): backoff, then jitter on top.
+    /// The delay before retry number `retry` (from 1): backoff, then jitter on top; no longer than any
+    /// duration, however it grows.
     fn backoff(&self, id: FrameId, policy: &Retry, retry: u32) -> Result<u64, Problem> {
         let base = match &policy.delay {
             Some(delay) => self.duration(delay, id)?,
@@ -237,11 +239,12 @@ impl<'a> Turn<'a> {
                 grown.min(longest.unwrap_or(u64::MAX))
             }
         };
+        let delay = delay.min(limits::LONGEST_DURATION_MS);
         let Some((from, to)) = &policy.jitter else { return Ok(delay) };
         let (from, to) = (self.duration(from, id)?, self.duration(to, id)?);
         let span = to.saturating_sub(from).saturating_add(1);
         let jitter = from.saturating_add(self.scatter(id, retry) % span);
-        Ok(delay.saturating_add(jitter))
+        Ok(delay.saturating_add(jitter).min(limits::LONGEST_DURATION_MS))
     }
 
     /// A number that looks random but is a function of instance, visit and attempt: the engine has

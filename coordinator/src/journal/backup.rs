@@ -190,6 +190,9 @@ pub(super) fn restore<O: Ordered>(ordered: &O, reader: &mut dyn Read) -> Result<
     }
     let mut expected = [0; 8];
     reader.read_exact(&mut expected).map_err(cut_short)?;
+    // What is restored has no witness yet.
+    let key = keys::WITNESSED.to_vec();
+    ordered.write(vec![Change { space: Space::Common, key, value: None }])?;
     if u64::from_le_bytes(expected) == count {
         Ok(count)
     } else {

@@ -77,7 +77,9 @@ impl<O: Ordered> Check<'_, O> {
             }
             (Space::Common, keys::SUSPENDED) => super::store::suspended(key, &body).map(|_| ()),
             (Space::Common, keys::CURRENT) => self.current(key, &body),
-            (Space::Common, _) if key == keys::PARTITIONS || key == keys::EPOCH => {
+            (Space::Common, _)
+                if [keys::PARTITIONS, keys::EPOCH, keys::WITNESSED].contains(&key) =>
+            {
                 if body.len() == 8 { Ok(()) } else { Err(record::damaged(key, "is no number")) }
             }
             // It was read when the journal opened.

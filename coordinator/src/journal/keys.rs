@@ -34,6 +34,8 @@ pub(super) const PARTITIONS: &[u8] = b"np";
 pub(super) const EPOCH: &[u8] = b"ne";
 /// In the common space: what all spaces ought to hold.
 pub(super) const TALLY: &[u8] = b"nt";
+/// In the common space: that a witness was written, and so must be there.
+pub(super) const WITNESSED: &[u8] = b"nw";
 /// In the common space: a definition by digest.
 pub(super) const DEFINITION: u8 = b'd';
 /// In the common space: what is suspended.

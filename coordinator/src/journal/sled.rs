@@ -100,7 +100,7 @@ pub(crate) fn check_directory_and(
         return Err(without_log(directory));
     }
     let _lock = open::lock(directory)?;
-    let known = witness::read(directory).map_err(|error| format!("its witness: {error}"));
+    let known = witness::read(directory).map_err(|error| error.to_string());
     let copy = Copy::take(directory, directory)?;
     let (_copy, journal, mut report) = 
         look_at(copy, known).map_err(|error| named(error, directory))?;
@@ -135,12 +135,27 @@ fn look_at(
                 let missing = journal.standing().missing_from(&known);
                 report.lost.splice(..0, missing);
             }
-            // A journal of an earlier version has none.
-            Ok(None) => {}
-            Err(damage) => report.damage.push(damage),
+            none => report.lost.extend(without_witness(&journal, none.err().as_deref())?),
         }
         Ok((copy, journal, report))
     })
+}
+
+/// What is to be said of a journal whose witness is not there, or cannot be read for the `damage`; nothing
+/// where there never was one: a journal of an earlier version, or one that was being made.
+fn without_witness(
+    journal: &Store<Sled>,
+    damage: Option<&str>,
+) -> Result<Option<Loss>, JournalError> {
+    if !journal.is_witnessed()? {
+        return Ok(None);
+    }
+    let state = damage.map_or("gone".to_owned(), |it| format!("damaged ({it})"));
+    let what = format!(
+        "its witness, {}, is {state}: whether the end of its log is missing cannot be told",
+        witness::FILE
+    );
+    Ok(Some(Loss { what, ..Loss::default() }))
 }
 
 /// The error for a directory without a store: there was one, or there never was.

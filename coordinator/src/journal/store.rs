@@ -74,7 +74,7 @@ pub trait Ordered: Send + Sync + 'static {
 
     /// Whether there is room to write.
     fn room(&self) -> Room {
-        Room { paused: false, free_bytes: None }
+        Room { paused: false, reserve: true, free_bytes: None }
     }
 
     /// Told, after each write that is durable, how far the journal has come: what is kept of this
@@ -238,6 +238,22 @@ impl<O: Ordered> Store<O> {
         self.ordered.write(changes)?;
         *lock(&self.tally) = tally;
         Ok(())
+    }
+
+    /// True when a witness was written for this journal once.
+    pub(super) fn is_witnessed(&self) -> Result<bool, JournalError> {
+        Ok(self.number(keys::WITNESSED)?.is_some())
+    }
+
+    /// Takes note that a witness is durable: from now on one must be there.
+    pub(super) fn mark_witnessed(&self) -> Result<(), JournalError> {
+        if self.is_witnessed()? {
+            return Ok(());
+        }
+        let mut changes = Vec::new();
+        let one = 1_u64.to_be_bytes();
+        record::put(&mut changes, Space::Common, keys::WITNESSED.to_vec(), &one, &[]);
+        self.ordered.write(changes)
     }
 
     /// How far the journal has come.

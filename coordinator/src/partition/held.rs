@@ -1,24 +1,30 @@
-//! What waits while the journal's disk is full: all that could lead to something being written.
+//! What waits while the journal's disk is full: all that could lead to something being written, but for
+//! what operators do about it.
 
 use std::collections::{HashSet, VecDeque};
 
+use windlass_proto::limits::OPERATED_AT_ONCE;
 use windlass_proto::wire::AssignmentKey;
 
 use windlass_proto::limits::TURN_MESSAGES;
 
 use super::Message;
+use crate::engine::Input;
 
 /// Messages that wait, in order.
 #[derive(Default)]
 pub(super) struct Held {
     messages: VecDeque<Message>,
+    /// What operators ask for and what comes of it, which goes into the reserve.
+    operated: VecDeque<Message>,
     /// Of which assignments there is a report among them: workers repeat theirs until answered.
     reports: HashSet<AssignmentKey>,
 }
 
 impl Held {
-    /// Takes all messages that may have to be written; those that only ask are left.
-    pub(super) fn keep(&mut self, messages: &mut Vec<Message>) {
+    /// Takes all messages that may have to be written; those that only ask are left, and some of
+    /// operators where the reserve has room for them.
+    pub(super) fn keep(&mut self, messages: &mut Vec<Message>, reserve: bool) {
         for message in std::mem::take(messages) {
             match &message {
                 Message::Show { .. } | Message::Watch { .. } => messages.push(message),
@@ -27,15 +33,23 @@ impl Held {
                         self.messages.push_back(message);
                     }
                 }
+                _ if is_operated(&message) => self.operated.push_back(message),
                 _ => self.messages.push_back(message),
             }
+        }
+        if reserve {
+            let count = self.operated.len().min(OPERATED_AT_ONCE);
+            messages.extend(self.operated.drain(..count));
         }
     }
 
     /// Gives back a turn's worth, what came first in front.
     pub(super) fn give_back(&mut self, messages: &mut Vec<Message>) {
-        if self.messages.is_empty() {
+        if self.is_empty() {
             return;
+        }
+        while let Some(operated) = self.operated.pop_back() {
+            self.messages.push_front(operated);
         }
         self.messages.extend(messages.drain(..));
         let count = self.messages.len().min(TURN_MESSAGES);
@@ -47,7 +61,19 @@ impl Held {
 
     /// True when nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.messages.is_empty() && self.operated.is_empty()
+    }
+}
+
+/// True for what frees room or keeps it: nothing that makes work go on.
+fn is_operated(message: &Message) -> bool {
+    match message {
+        Message::Input { input, reply: Some(_), .. } => {
+            matches!(input, Input::Cancel { .. } | Input::Suspend)
+        }
+        // Nothing is decided meanwhile but what operators ask for.
+        Message::CancelChild { .. } => true,
+        _ => false,
     }
 }
 
@@ -58,7 +84,7 @@ mod tests {
 
     use windlass_proto::limits::TURN_MESSAGES;
 
-    use super::{Held, Message};
+    use super::{Held, Message, OPERATED_AT_ONCE};
     use crate::engine::Input;
 
     fn input(number: u128) -> Message {
@@ -79,7 +105,7 @@ mod tests {
         let instance = InstanceId(uuid::Uuid::nil());
         messages.push(Message::Show { instance, reply: oneshot::channel().0 });
         messages.extend((1..=TURN_MESSAGES as u128).map(input));
-        held.keep(&mut messages);
+        held.keep(&mut messages, true);
         assert!(matches!(messages.as_slice(), [Message::Show { .. }]));
         let (mut seen, mut new) = (Vec::new(), vec![input(1_000)]);
         while !held.is_empty() {
@@ -89,5 +115,25 @@ mod tests {
         }
         let due: Vec<u128> = (0..=TURN_MESSAGES as u128).chain([1_000]).collect();
         assert_eq!(seen, due);
+    }
+
+    #[test]
+    fn what_operators_do_goes_on_while_there_is_a_reserve() {
+        let (mut held, mut messages) = (Held::default(), vec![input(0)]);
+        for number in 1..=OPERATED_AT_ONCE as u128 + 1 {
+            let instance = InstanceId(uuid::Uuid::from_u128(number));
+            let input = Input::Cancel { reason: None };
+            let reply = Some(oneshot::channel().0);
+            messages.push(Message::Input { instance, input, reply });
+        }
+        held.keep(&mut messages, false);
+        assert!(messages.is_empty(), "the reserve is used up");
+        held.keep(&mut messages, true);
+        assert_eq!(messages.len(), OPERATED_AT_ONCE);
+        let mut rest = Vec::new();
+        held.give_back(&mut rest);
+        let rest: Vec<u128> = rest.iter().map(number).collect();
+        assert_eq!(rest, [OPERATED_AT_ONCE as u128 + 1, 0], "operators go first");
+        assert!(held.is_empty());
     }
 }

@@ -169,9 +169,11 @@ fn run(
         if !gather(mailbox, wake, &mut messages) {
             return Ok(());
         }
-        paused = journal.room().paused;
+        let room = journal.room();
+        paused = room.paused;
         let batch = if paused {
-            held.keep(&mut messages);
+            // What went into the reserve before counts once it is there.
+            held.keep(&mut messages, room.reserve && partition.is_durable());
             partition.look(clock::steady(), &mut messages)?
         } else {
             held.give_back(&mut messages);

@@ -147,6 +147,9 @@ URL_FOR_URI "WL0234" "`url` is written where the specification has `uri` (of an 
 SHELL_DATA "WL0235" "The command of `run.shell` has data put into it with `${ }`. The shell reads what is in the data as a part of the command: `$(…)`, quotes, `;` and `&&` are \
 carried out. Hand data over beside the command: `command: 'echo \"$1\"'` with `arguments: [ '${ .name }' ]`, or `command: 'echo \"$NAME\"'` with \
 `environment: { NAME: '${ .name }' }`. An expression that quotes with `@sh` is not warned of."
+BACKOFF_PROPERTY "WL0236" "A property of `backoff` has no effect. The specification names none inside `constant`, `linear` and \
+`exponential`; Windlass knows `multiplier` (1 to 1000, 2 unless given) and `maxDelay` of `exponential`. The first delay is `delay`, beside `backoff`. No delay is \
+longer than a hundred years, whatever the backoff makes of it."
 THEN_TARGET "WL0301" "`then` names a task that is not in the same list. The flow can go only to siblings: not into or out of `do`, `for`, \
 `try`, `catch`, and not from one branch of a `fork` to another. Other values are `continue`, `exit` (the end of this list) and `end` (the end of the workflow)."
 NO_AUTHENTICATION "WL0302" "`authentication.use` names nothing in `use.authentications`. Define it there, or write it in place."

@@ -6,6 +6,7 @@ use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::Node;
 use crate::duration::parse;
+use crate::limits;
 use crate::plan::{Backoff, Duration, Retry};
 use crate::value::Value;
 
@@ -55,13 +56,61 @@ impl Decoder<'_> {
             self.error(codes::CONFLICT, node.place, message, "such as `exponential: {}`");
             return None;
         };
-        self.mapping(&member.node, &format!("`backoff.{word}`"))?;
+        let properties = self.mapping(&member.node, &format!("`backoff.{word}`"))?;
+        // The specification defines none; those other runtimes know are honoured.
+        let known: &[&str] =
+            if &**word == "exponential" { &["multiplier", "maxDelay"] } else { &[] };
+        for (key, member) in properties.iter().filter(|(key, _)| !known.contains(&&***key)) {
+            let message = format!("`{key}` of `backoff.{word}` has no effect");
+            let hint = match known {
+                [] => "the delay itself is `delay`, beside `backoff`",
+                _ => "it has `multiplier` and `maxDelay`",
+            };
+            self.deviation(codes::BACKOFF_PROPERTY, member.key, message, hint);
+        }
         match &**word {
             "constant" => Some(Backoff::Constant),
             "linear" => Some(Backoff::Linear),
-            "exponential" => Some(exponential(&member.node.value())),
+            "exponential" => {
+                let multiplier = member.node.get("multiplier").map(|it| self.multiplier(it));
+                let longest = member.node.get("maxDelay").map(|it| self.longest_delay(it));
+                let (multiplier, longest) =
+                    (multiplier.unwrap_or(Some(2.0))?, longest.unwrap_or(Some(None))?);
+                Some(Backoff::Exponential { multiplier, longest })
+            }
             _ => None,
         }
+    }
+
+    /// `multiplier`; what earlier versions took others for where the text was accepted by one.
+    fn multiplier(&mut self, node: &Node) -> Option<f64> {
+        let number = match node.value() {
+            #[allow(clippy::cast_precision_loss)]
+            Value::Int(number) => Some(number as f64),
+            Value::Float(number) => Some(number),
+            _ => None,
+        };
+        let most = limits::BACKOFF_MULTIPLIER;
+        if let Some(number) = number.filter(|it| (1.0..=most).contains(it)) {
+            return Some(number);
+        }
+        let shown = node.value().to_json();
+        let message = format!("`multiplier` must be a number between 1 and {most}, not {shown}");
+        let hint = "each delay is that many times the one before";
+        let refused = self.error_unless_accepted(codes::OUT_OF_RANGE, node.place, message, hint);
+        (!refused).then(|| number.map_or(2.0, |it| it.max(1.0)))
+    }
+
+    /// `maxDelay`, in milliseconds; no limit where the text was accepted by a version that ignored it.
+    fn longest_delay(&mut self, node: &Node) -> Option<Option<u64>> {
+        let error = match parse(&node.value()) {
+            Ok(longest) => return Some(Some(longest.0)),
+            Err(error) => error,
+        };
+        let message = format!("`maxDelay`: {error}");
+        let hint = "ISO 8601: `PT5S`, `PT1H30M`, `P1D`; or `seconds: 5`";
+        let refused = self.error_unless_accepted(codes::BAD_DURATION, node.place, message, hint);
+        (!refused).then_some(None)
     }
 
     fn jitter(&mut self, node: &Node) -> Option<(Duration, Duration)> {
@@ -98,17 +147,4 @@ impl Decoder<'_> {
         let (count, each) = attempt?.unwrap_or_default();
         Some((count, each, duration?))
     }
-}
-
-/// The specification defines no keys here; those other runtimes know are honoured.
-fn exponential(value: &Value) -> Backoff {
-    let multiplier = match value.get("multiplier") {
-        #[allow(clippy::cast_precision_loss)]
-        Some(Value::Int(number)) => *number as f64,
-        Some(Value::Float(number)) => *number,
-        _ => 2.0,
-    };
-    let multiplier = if multiplier >= 1.0 { multiplier } else { 1.0 };
-    let longest = value.get("maxDelay").and_then(|longest| parse(longest).ok());
-    Backoff::Exponential { multiplier, longest: longest.map(|it| it.0) }
 }

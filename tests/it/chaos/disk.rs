@@ -14,7 +14,7 @@ use super::Case;
 use crate::support::client::{Answer, Api};
 use crate::support::command::finish;
 use crate::support::dev::Dev;
-use crate::support::fleet::Fleet;
+use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
 use crate::support::process::Process;
 use crate::support::until::{SOON, until};
@@ -94,6 +94,78 @@ async fn the_disk_of_the_coordinator_is_full() {
     assert!(!log.contains("WL0708"), "the journal failed:\n{log}");
 }
 
+/// Cancelling and suspending are how one gets out of it: they go on, in the journal's reserve, and what
+/// they did is there after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_can_act_on_a_full_disk() {
+    let nats = Nats::start().await;
+    let mut fleet = Fleet::prepare(Layout::on(&nats.url(), 0)).await;
+    let disk = match Disk::mount(&fleet.data(), DISK).await {
+        Ok(disk) => disk,
+        Err(reason) => return skip("operators on a full disk", &reason, "mount"),
+    };
+    fleet.coordinator.wrapper = disk.wrapper();
+    fleet.coordinator.launch();
+    fleet.ready().await;
+    let api = &fleet.api.clone();
+    let (sleeper, parent) = (api.deploy(SLEEPER).await, api.deploy(PARENT).await);
+    let root = api.start(&parent, &json!({})).await;
+    let mut sleepers = Vec::new();
+    for _ in 0..300 {
+        sleepers.push(api.start(&sleeper, &json!({})).await);
+    }
+    let children = format!("/v1/instances?root={root}&status=waiting");
+    until(SOON, "children that sleep", || async {
+        let items = api.get(&children).await.ok();
+        (items["items"].as_array()?.len() == 5).then_some(())
+    })
+    .await;
+    disk.fill();
+    let refused = until(SOON, "a start that is refused", || async {
+        start(api, &sleeper, "").await.filter(|it| it.status.as_u16() == 507)
+    })
+    .await;
+    assert!(refused.body["detail"].as_str().unwrap().contains("goes on by itself"), "{refused:?}");
+    let post = |path: String| async move { api.post(&path, &json!({})).await };
+    // More than a partition takes at a time.
+    let cancelled = sleepers.iter().skip(1).map(|id| post(format!("/v1/instances/{id}/cancel")));
+    for answer in futures_util::future::join_all(cancelled).await {
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+    for path in [
+        format!("/v1/instances/{}/suspend", sleepers[0]),
+        format!("/v1/roots/{root}/cancel"),
+        "/v1/namespaces/load/suspend".to_owned(),
+    ] {
+        let answer = post(path.clone()).await;
+        assert!(answer.status.is_success(), "{path}: {answer:?}");
+    }
+    // What makes work go on waits for room.
+    for path in
+        [format!("/v1/instances/{}/resume", sleepers[0]), "/v1/namespaces/load/resume".to_owned()]
+    {
+        assert_eq!(post(path.clone()).await.status.as_u16(), 507, "{path}");
+    }
+    let holds = || async {
+        for id in sleepers.iter().skip(1).chain([&root]) {
+            assert_eq!(api.show(id).await["status"], json!("cancelled"));
+        }
+        assert_eq!(api.show(&sleepers[0]).await["status"], json!("suspended"));
+        let open = api.get(&children).await.ok();
+        assert_eq!(open["items"], json!([]));
+        let suspended = api.get("/v1/suspensions").await.ok();
+        assert_eq!(suspended["items"][0]["namespace"], json!("load"), "{suspended}");
+    };
+    holds().await;
+    let log = fleet.coordinator.stderr();
+    assert!(!log.contains("WL0708"), "the journal failed:\n{log}");
+    fleet.coordinator.kill().await;
+    disk.free();
+    fleet.coordinator.launch();
+    fleet.ready().await;
+    holds().await;
+}
+
 /// A start that finds the disk full or read-only says so, and not that anything is damaged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_says_what_is_the_matter_with_the_disk() {
@@ -124,6 +196,24 @@ async fn a_start_says_what_is_the_matter_with_the_disk() {
         assert!(!output.stderr.contains("backup"), "nothing is damaged: {output:?}");
     }
 }
+
+/// Sleeps for longer than any test.
+const SLEEPER: &str = "\
+document: {dsl: '1.0.3', namespace: load, name: sleeper, version: '1.0.0'}
+do:
+- sleep: {wait: PT1H}
+";
+
+/// Has five that sleep.
+const PARENT: &str = "\
+document: {dsl: '1.0.3', namespace: load, name: parent, version: '1.0.0'}
+do:
+- each:
+    for: {in: '${ [range(5)] }'}
+    do:
+    - child: {run: {workflow: {namespace: load, name: sleeper, version: '1.0.0'}, await: false}}
+- sleep: {wait: PT1H}
+";
 
 /// Takes a large input, and ends.
 const KEEPER: &str = "\

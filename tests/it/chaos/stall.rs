@@ -83,21 +83,18 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_bus_stands_still_nobody_has_died() {
-    let nats = Nats::start().await;
-    let scene = Scene::on(&nats.url(), &nats.url(), 2).await;
-    for number in 0..STALLS {
-        nats.stop().await;
-        Scene::stalls(number).await;
-        nats.cont();
-        scene.recovers().await;
-    }
-    scene.finish().await;
+    the_bus_stands_still(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_only_worker_behind_a_bus_that_stands_still_has_not_died() {
+    the_bus_stands_still(1).await;
+}
+
+/// The bus stops again and again between the coordinator and so many workers.
+async fn the_bus_stands_still(workers: usize) {
     let nats = Nats::start().await;
-    let scene = Scene::on(&nats.url(), &nats.url(), 1).await;
+    let scene = Scene::on(&nats.url(), &nats.url(), workers).await;
     for number in 0..STALLS {
         nats.stop().await;
         Scene::stalls(number).await;

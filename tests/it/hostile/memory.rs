@@ -44,7 +44,13 @@ async fn an_instance_that_wants_too_much_fails_and_nobody_else_does() {
     // The context meets the bound of one payload before that of the instance.
     let attacks = [(&wide, "/runtime"), (&growing, "/expression"), (&wide, "/runtime")];
     for (workflow, kind) in attacks {
-        let outcome = dev.api.run(workflow, &json!({})).await;
+        let id = dev.api.start(workflow, &json!({})).await;
+        let patience = SOON * u32::try_from(size()).unwrap();
+        let outcome = until(patience, "the end of the attack", || async {
+            let view = dev.api.show(&id).await;
+            view["endedAt"].is_string().then_some(view)
+        })
+        .await;
         assert_eq!(outcome["status"], "faulted", "{}", outcome["id"]);
         let error = &outcome["error"];
         assert!(error["type"].as_str().unwrap().ends_with(kind), "{error}");

@@ -1,5 +1,6 @@
 //! Nothing that a task's program has started outlives the task, or its worker.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -78,6 +79,35 @@ async fn what_left_its_session_ends_with_the_task() {
     assert!(runs(&left), "it has ended by itself");
     dev.api.post(&format!("/v1/instances/{id}/cancel"), &json!({})).await.ok();
     goes(&left).await;
+}
+
+/// A program of the worker's own user can kill its supervisor; what that was parent of ends all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_left_its_session_ends_with_a_task_that_killed_its_supervisor() {
+    let folder = open_folder();
+    let user = std::fs::metadata("/proc/self").unwrap().uid().to_string();
+    let dev = Dev::with(&["--task-user".to_owned(), user]).await;
+    for (name, more) in [("ends", "kill -9 $PPID"), ("goes-on", "kill -9 $PPID; sleep 36000")] {
+        let file = folder.path().join(name);
+        let workflow = dev.api.deploy(&definition(name, &leaves(&file, more))).await;
+        let id = dev.api.start(&workflow, &json!({})).await;
+        let left = number(&file).await;
+        let view = dev.api.ends(&id).await;
+        assert_eq!(view["status"], "faulted", "{view}");
+        assert!(view["error"].to_string().contains("exit code 137"), "{view}");
+        // At once, as where nobody kills it.
+        assert!(!runs(&left), "it outlives its task");
+    }
+    // Another task's are left alone.
+    let own = folder.path().join("own");
+    let more = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 36000", own.display());
+    let workflow = dev.api.deploy(&definition("other", &shell(&more))).await;
+    dev.api.start(&workflow, &json!({})).await;
+    let other = number(&own).await;
+    let workflow = dev.api.deploy(&definition("again", &shell("kill -9 $PPID"))).await;
+    let view = dev.api.run(&workflow, &json!({})).await;
+    assert_eq!(view["status"], "faulted", "{view}");
+    until(SOON, "the other program", || async { runs(&other).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ use crate::attempt::Attempt;
 use crate::exchange::excerpt;
 use crate::guard;
 use crate::processes::{NonZeroExit, TaskUser};
-use crate::supervise::{Order, SUPERVISE};
+use crate::supervise::{Order, SUPERVISE, orphans};
 
 /// A process to run.
 pub(super) struct Invocation {
@@ -119,7 +119,8 @@ impl Attempt<'_> {
         if let (Some(user), Some(files)) = (user, &invocation.files) {
             hand_over(files.path(), user).map_err(|error| refused(error.to_string()))?;
         }
-        let mut command = match guard::mask_of_tasks() {
+        let mask = guard::mask_of_tasks();
+        let mut command = match mask {
             Some(mask) => supervised(&invocation, mask, user).map_err(refused)?,
             None => alone(&invocation, user),
         };
@@ -134,12 +135,16 @@ impl Attempt<'_> {
             command.current_dir(directory);
         }
         let input = if invocation.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
-        command.stdin(input).stdout(output()).stderr(output()).process_group(0);
-        let child = command.spawn().map_err(|error| match error.kind() {
+        command.stdin(input).stdout(output()).stderr(output());
+        let started = match mask {
+            Some(_) => orphans::start(&mut command).map(|(child, it)| (child, Some(it))),
+            None => command.process_group(0).spawn().map(|child| (child, None)),
+        };
+        let (child, supervisor) = started.map_err(|error| match error.kind() {
             ErrorKind::NotFound => refused(MISSING.to_owned()),
             _ => refused(error.to_string()),
         })?;
-        Ok(Group::new(child, invocation.files))
+        Ok(Group::new(child, supervisor, invocation.files))
     }
 
     /// What the task returns of an ended process.

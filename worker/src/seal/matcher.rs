@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Match, MatchKind};
 use windlass_proto::limits;
 use zeroize::Zeroizing;
 
 use super::forms::Form;
+use super::unescape::each_reading;
 
 /// Finds secrets in one pass over a text, however many there are and however large they are: of a long
 /// one its beginning is looked for.
@@ -65,18 +66,32 @@ impl Matcher {
 
     /// True when a secret is in `text`.
     pub(super) fn finds(&self, text: &str) -> bool {
-        self.any.as_ref().is_none_or(|it| it.is_match(text))
+        let Some(automaton) = &self.any else { return true };
+        let mut finds = automaton.is_match(text);
+        if !finds {
+            each_reading(text, false, |it| {
+                finds = automaton.is_match(&it.bytes);
+                finds
+            });
+        }
+        finds
     }
 
     /// The numbers of the secrets in `text`, in order.
     pub(super) fn found(&self, text: &str) -> Vec<usize> {
         let Some(automaton) = self.all() else { return (0..self.texts.len()).collect() };
         let mut found: HashSet<usize> = HashSet::new();
-        for hit in automaton.find_overlapping_iter(text) {
-            found.extend(self.needles.get(hit.pattern().as_usize()).map(|it| it.secret));
-            if found.len() == self.texts.len() {
-                break;
+        let mut search = |bytes: &[u8]| {
+            for hit in automaton.find_overlapping_iter(bytes) {
+                found.extend(self.needles.get(hit.pattern().as_usize()).map(|it| it.secret));
+                if found.len() == self.texts.len() {
+                    return true;
+                }
             }
+            false
+        };
+        if !search(text.as_bytes()) {
+            each_reading(text, false, |it| search(&it.bytes));
         }
         let mut found: Vec<usize> = found.into_iter().collect();
         found.sort_unstable();
@@ -89,15 +104,12 @@ impl Matcher {
             return text.to_owned();
         }
         let Some(automaton) = self.all() else { return shown.to_owned() };
-        let mut wholes: HashMap<usize, Vec<Zeroizing<String>>> = HashMap::new();
-        let mut spans: Vec<(usize, usize)> = Vec::new();
-        for hit in automaton.find_overlapping_iter(text) {
-            let number = hit.pattern().as_usize();
-            let wholes = wholes.entry(number).or_insert_with(|| self.wholes(number));
-            let rest = text.get(hit.start()..).unwrap_or_default();
-            let same = wholes.iter().map(|whole| common(whole, rest)).max().unwrap_or(0);
-            spans.push((hit.start(), hit.end().max(hit.start() + same)));
-        }
+        let mut spans = self.spans(automaton, text.as_bytes());
+        each_reading(text, true, |reading| {
+            let found = self.spans(automaton, &reading.bytes).into_iter();
+            spans.extend(found.map(|(start, end)| (reading.place(start), reading.place(end))));
+            false
+        });
         spans.sort_unstable();
         let mut out = String::with_capacity(text.len());
         let mut done = 0;
@@ -110,6 +122,19 @@ impl Matcher {
         }
         out.push_str(text.get(done..).unwrap_or_default());
         out
+    }
+
+    /// Where secrets begin and end.
+    fn spans(&self, automaton: &AhoCorasick, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut wholes: HashMap<usize, Vec<Zeroizing<String>>> = HashMap::new();
+        let span = |hit: Match| {
+            let number = hit.pattern().as_usize();
+            let wholes = wholes.entry(number).or_insert_with(|| self.wholes(number));
+            let rest = bytes.get(hit.start()..).unwrap_or_default();
+            let same = wholes.iter().map(|whole| common(whole, rest)).max().unwrap_or(0);
+            (hit.start(), hit.end().max(hit.start() + same))
+        };
+        automaton.find_overlapping_iter(bytes).map(span).collect()
     }
 
     /// The whole forms of which a needle is the beginning; none where it is all.
@@ -143,7 +168,10 @@ fn head(text: &str) -> &str {
 }
 
 /// Bytes that both begin with, up to the end of a character.
-fn common(a: &str, b: &str) -> usize {
-    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
-    same.map(|(character, _)| character.len_utf8()).sum()
+fn common(whole: &str, bytes: &[u8]) -> usize {
+    let mut same = whole.bytes().zip(bytes).take_while(|(a, b)| a == *b).count();
+    while !whole.is_char_boundary(same) {
+        same -= 1;
+    }
+    same
 }

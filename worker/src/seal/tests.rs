@@ -64,11 +64,54 @@ fn every_common_encoding_is_recognised() {
     }
     for text in texts {
         let sealed = seal.text(&format!("before {text} after"));
-        // Not every mixture of escapes is a form; none may go unnoticed as a whole.
-        assert!(sealed.contains(SHOWN) || text.contains("\\/"), "{text}");
+        assert!(sealed.contains(SHOWN), "{text}");
         assert!(sealed.starts_with("before ") && sealed.ends_with(" after"), "{sealed}");
     }
     assert_eq!(seal.text("ab is too short"), "ab is too short");
+}
+
+/// Encoders differ in what they escape: whole texts, or as little as they can.
+#[test]
+fn escapes_are_seen_through_however_a_program_writes_them() {
+    let seal = seal();
+    let each = |write: fn(char) -> String| CANARY.chars().map(write).collect::<String>();
+    let bytes = |write: fn(u8) -> String| CANARY.bytes().map(write).collect::<String>();
+    for text in [
+        bytes(|it| format!("\\x{it:02x}")),
+        bytes(|it| format!("\\x{it:02X}")),
+        bytes(|it| format!("\\{it:03o}")),
+        bytes(|it| format!("%{it:02x}")),
+        each(|it| format!("\\u{:04x}", u32::from(it))),
+        each(|it| format!("\\u{{{:x}}}", u32::from(it))),
+        each(|it| format!("%u{:04X}", u32::from(it))),
+        each(|it| format!("&#{};", u32::from(it))),
+        each(|it| format!("&#x{:x};", u32::from(it))),
+        // Rust, Python and a shell quote what they must.
+        CANARY.escape_default().to_string(),
+        "s3cr3t/\"k\\xc3\\xa4ny+ ?~>".to_owned(),
+        "s3cr3t/\\\"k$'\\303\\244'ny+\\ \\?\\~\\>".replace("$'", "").replace('\'', ""),
+        // JSON in JSON, and that in the query of a URL in a page.
+        Value::from(Value::from(CANARY).to_json()).to_json(),
+        "s3cr3t%2F%5C%22k%C3%A4ny+%20?~&gt;".to_owned(),
+        // The start of a path and of a code that are not meant.
+        format!("C:\\n{}", bytes(|it| format!("%{it:02X}"))),
+    ] {
+        assert!(seal.found_in(&text), "{text}");
+        let shown = seal.text(&format!("é{text}é"));
+        assert!(shown.starts_with('é') && shown.ends_with('é'), "{shown}");
+        assert!(
+            shown.contains(SHOWN) && shown.len() < SHOWN.len() + 12,
+            "{text} is shown as {shown}"
+        );
+    }
+    // Base32 of what stands anywhere in a text, whose end depends on what follows.
+    for before in ["", "u", "us", "use", "user", "user:"] {
+        let text = data_encoding::BASE32.encode(format!("{before}{CANARY} etc.").as_bytes());
+        assert!(seal.found_in(&text), "{text}");
+        let query = STANDARD.encode(format!("{before}{CANARY}?>?>")).replace('+', "%2B");
+        assert!(seal.found_in(&query.replace('/', "%2f")), "{query}");
+    }
+    assert!(!seal.found_in("\\x73\\x33 100% &amp; \\u0073"), "parts are none");
 }
 
 #[test]

@@ -41,6 +41,33 @@ fn delays(policy: &str, failures: u32) -> (usize, Vec<u64>, Run) {
 }
 
 #[test]
+fn a_delay_that_grows_without_end_is_no_longer_than_any_duration() {
+    let most = windlass_proto::limits::LONGEST_DURATION_MS;
+    for (policy, last) in [
+        (
+            "{delay: P1D, backoff: {exponential: {multiplier: 1000}}, limit: {attempt: {count: 3}}}",
+            most,
+        ),
+        ("{delay: P50Y, backoff: {linear: {}}, limit: {attempt: {count: 3}}}", most),
+        ("{delay: P90Y, jitter: {from: P20Y, to: P90Y}, limit: {attempt: {count: 3}}}", most),
+        ("{backoff: {exponential: {multiplier: 1000}}, limit: {attempt: {count: 3}}}", 0),
+    ] {
+        let run = Run::of(&body(policy)).input("{}").script(flaky(3)).go();
+        let dues = run.facts.iter().filter_map(|fact| match fact {
+            Fact::RetryScheduled { due, .. } => Some(due.0),
+            _ => None,
+        });
+        let mut before = super::driver::START.0;
+        let mut delays = Vec::new();
+        for due in dues {
+            delays.push(due - before);
+            before = due;
+        }
+        assert_eq!((delays.len(), delays.last()), (3, Some(&last)), "{policy}: {delays:?}");
+    }
+}
+
+#[test]
 fn delays_grow_as_the_backoff_says() {
     for (policy, expected) in [
         ("{limit: {attempt: {count: 3}}}", [0, 0, 0]),

@@ -12,9 +12,10 @@ use windlass_proto::id::{Digest, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 use super::super::sled::{Missing, Options, SledJournal, check_directory, salvage};
+use super::super::store::{Change, Ordered as _, Space};
 use super::super::{
     Commit, Filter, Head, InstanceWrite, Journal, JournalError, StoredDefinition, StoredInstance,
-    TimerKey,
+    TimerKey, keys,
 };
 use super::{head, id, small, start, write};
 use crate::journal::Status;
@@ -332,8 +333,46 @@ fn a_store_that_is_gone_or_older_is_refused_until_that_is_accepted() {
     assert!(check_directory(&directory).unwrap().lost.is_empty());
 }
 
+/// A journal knows that it had a witness: `fsck` and the start judge alike.
 #[test]
-fn a_journal_ahead_of_its_witness_or_without_one_opens() {
+fn a_journal_whose_witness_is_gone_or_damaged_is_refused_until_that_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    make(&directory, 20);
+    let whole = Files::of(&directory);
+    let witness = directory.join("journal.witness");
+    let accepting = Options { missing: Missing::Accept, ..small() };
+    for (how, bytes) in
+        [("gone", None), ("damaged", Some(&b""[..])), ("damaged", Some(b"not a witness"))]
+    {
+        whole.put(&directory);
+        match bytes {
+            Some(bytes) => fs::write(&witness, bytes).unwrap(),
+            None => fs::remove_file(&witness).unwrap(),
+        }
+        for _ in 0..2 {
+            let said = lost(SledJournal::open(&directory, &small()));
+            assert!(said.contains(how) && said.contains("--accept-loss"), "{said}");
+            let report = check_directory(&directory).unwrap();
+            assert!(report.lost[0].what.contains(how), "{report:?}");
+        }
+        drop(SledJournal::open(&directory, &accepting).unwrap());
+        assert_eq!(content(&SledJournal::open(&directory, &small()).unwrap()).unwrap().len(), 20);
+        assert!(check_directory(&directory).unwrap().lost.is_empty());
+    }
+    // The machine went down when the first witness was being made: nothing was acknowledged yet.
+    let key = keys::WITNESSED.to_vec();
+    let unmarked = vec![Change { space: Space::Common, key, value: None }];
+    SledJournal::open(&directory, &small()).unwrap().ordered.write(unmarked).unwrap();
+    fs::write(&witness, b"").unwrap();
+    assert!(check_directory(&directory).unwrap().lost.is_empty());
+    drop(SledJournal::open(&directory, &small()).unwrap());
+    fs::write(&witness, b"").unwrap();
+    assert!(lost(SledJournal::open(&directory, &small())).contains("damaged"));
+}
+
+#[test]
+fn a_journal_ahead_of_its_witness_opens() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("data");
     make(&directory, 20);
@@ -342,10 +381,6 @@ fn a_journal_ahead_of_its_witness_or_without_one_opens() {
     journal.commit(&starts(&[40, 41, 44])).unwrap();
     drop(journal);
     fs::write(directory.join("journal.witness"), &witness).unwrap();
-    assert_eq!(content(&SledJournal::open(&directory, &small()).unwrap()).unwrap().len(), 23);
-    fs::remove_file(directory.join("journal.witness")).unwrap();
-    assert_eq!(content(&SledJournal::open(&directory, &small()).unwrap()).unwrap().len(), 23);
-    fs::write(directory.join("journal.witness"), b"not a witness").unwrap();
     assert_eq!(content(&SledJournal::open(&directory, &small()).unwrap()).unwrap().len(), 23);
 }
 

@@ -53,7 +53,7 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     let unusable = |error: io::Error| disk::error(directory, &error);
     crate::file::private_folder(directory, LOCK).map_err(unusable)?;
     let lock = lock(directory)?;
-    let (known, standing) = known(directory)?;
+    let (known, standing, damage) = known(directory)?;
     // sled writes its settings with its first log: one that lost both log and witness still has them.
     let had_one = known || directory.join(SETTINGS).exists();
     if had_one && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
@@ -68,6 +68,12 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     let mut journal = in_time(directory, options.deadline, move || {
         let journal =
             Store::expecting(store(&path, &settings, lock)?, settings.partitions, &expected)?;
+        if expected.standing.is_none() && expected.missing == Missing::Refuse {
+            let lost = super::without_witness(&journal, damage.as_deref())?;
+            if let Some(lost) = lost {
+                return Err(JournalError::Lost(vec![lost]));
+            }
+        }
         // A large one is added up while work goes on, unless nothing else tells what it held.
         if journal.records() <= VERIFY_AT_OPEN_RECORDS || expected.standing.is_none() {
             while !journal.verify_some(usize::MAX)? {}
@@ -75,6 +81,7 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
         Ok(journal)
     })?;
     let witness = Witness::start(directory, &journal.standing()).map_err(unusable)?;
+    journal.mark_witnessed()?;
     journal.ordered.witness = Some(witness);
     Ok(journal)
 }
@@ -99,20 +106,15 @@ fn refuse_torn(directory: &Path, standing: Option<&Standing>) -> Result<(), Jour
     }
 }
 
-/// Whether there ever was a journal, and how far it had come as far as its witness can be read.
-fn known(directory: &Path) -> Result<(bool, Option<Standing>), JournalError> {
+/// Whether there ever was a journal, how far it had come as far as its witness can be read, and why it
+/// cannot. Whether there must be one is known by the journal itself: one that was being made when the
+/// machine went down may have an empty one.
+fn known(directory: &Path) -> Result<(bool, Option<Standing>, Option<String>), JournalError> {
     match witness::read(directory) {
-        Ok(None) => {
-            if directory.join(LOG).exists() {
-                tracing::warn!("the journal has no witness: what it may have lost cannot be seen");
-            }
-            Ok((false, None))
-        }
-        Ok(standing) => Ok((true, standing)),
-        // Its damage is no damage to the journal, which can be added up all the same.
+        Ok(None) => Ok((false, None, None)),
+        Ok(standing) => Ok((true, standing, None)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            tracing::warn!(%error, "the witness of the journal is damaged; it is made anew");
-            Ok((true, None))
+            Ok((true, None, Some(error.to_string())))
         }
         Err(error) => Err(disk::error(&directory.join(witness::FILE), &error)),
     }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use rustix::io::Errno;
-use windlass_proto::limits::{DISK_AGAIN_BYTES, DISK_LOOK_MS, DISK_LOW_BYTES, DISK_RESERVED_BYTES};
+use windlass_proto::limits::{
+    DISK_AGAIN_BYTES, DISK_LOOK_MS, DISK_LOW_BYTES, DISK_RESERVE_LEFT_BYTES, DISK_RESERVED_BYTES,
+};
 
 use super::super::Room;
 use super::super::store::lock;
@@ -26,12 +28,14 @@ struct Seen {
     room: Room,
     /// Where the blocks that belong to the log end.
     reserved: u64,
+    /// Whether the file system has promised them.
+    promised: bool,
 }
 
 impl Disk {
     pub(super) fn new(directory: &Path) -> Self {
-        let room = Room { paused: false, free_bytes: None };
-        let seen = Mutex::new(Seen { at: None, room, reserved: 0 });
+        let room = Room { paused: false, reserve: true, free_bytes: None };
+        let seen = Mutex::new(Seen { at: None, room, reserved: 0, promised: false });
         Self { path: directory.to_owned(), seen }
     }
 
@@ -39,7 +43,8 @@ impl Disk {
     pub(super) fn look(&self, log: &File) -> Room {
         let mut seen = lock(&self.seen);
         let fresh = Duration::from_millis(DISK_LOOK_MS);
-        if seen.at.is_some_and(|at| at.elapsed() < fresh) {
+        // While the reserve is used, each time: it must not be overdrawn.
+        if !seen.room.paused && seen.at.is_some_and(|at| at.elapsed() < fresh) {
             return seen.room;
         }
         seen.at = Some(Instant::now());
@@ -48,7 +53,8 @@ impl Disk {
         let enough = if was { DISK_AGAIN_BYTES } else { DISK_LOW_BYTES };
         let low = free.is_some_and(|free| free < enough);
         let paused = low || !seen.reserve(log);
-        seen.room = Room { paused, free_bytes: free };
+        let reserve = !paused || seen.has_reserve(log, free);
+        seen.room = Room { paused, reserve, free_bytes: free };
         if paused != was {
             self.tell(seen.room);
         }
@@ -62,8 +68,8 @@ impl Disk {
             tracing::error!(
                 %directory,
                 free_mib = free,
-                "the disk is full: starts, events and commands are refused (507) and open work \
-                 waits until {} MiB are free; reads go on",
+                "the disk is full: starts, events and deployments are refused (507) and open work \
+                 waits until {} MiB are free; reads go on, and so do cancelling and suspending",
                 DISK_AGAIN_BYTES >> 20
             );
         } else {
@@ -85,18 +91,29 @@ impl Seen {
         match fallocate(log, FallocateFlags::KEEP_SIZE, length, DISK_RESERVED_BYTES) {
             Err(Errno::NOSPC | Errno::DQUOT) => false,
             // File systems without this have only the free space that is looked at.
-            Ok(()) | Err(_) => {
+            kept @ (Ok(()) | Err(_)) => {
+                self.promised = kept.is_ok();
                 self.reserved = length.saturating_add(DISK_RESERVED_BYTES);
                 true
             }
         }
+    }
+
+    /// Whether a few small writes find room: in the blocks kept for that, or beside them.
+    fn has_reserve(&self, log: &File, free: Option<u64>) -> bool {
+        if free.is_some_and(|free| free >= DISK_LOW_BYTES / 2) {
+            return true;
+        }
+        let Ok(length) = log.metadata().map(|it| it.len()) else { return false };
+        self.promised && self.reserved.saturating_sub(length) >= DISK_RESERVE_LEFT_BYTES
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{DISK_RESERVED_BYTES, Disk};
+    use super::{DISK_LOW_BYTES, DISK_RESERVE_LEFT_BYTES, DISK_RESERVED_BYTES, Disk, Seen};
+    use crate::journal::Room;
 
     #[test]
     fn blocks_past_the_end_belong_to_the_log() {
@@ -110,5 +127,20 @@ mod tests {
         if !room.paused && metadata.blocks() > 0 {
             assert!(metadata.blocks() * 512 >= DISK_RESERVED_BYTES);
         }
+    }
+
+    #[test]
+    fn the_reserve_is_used_up_to_what_is_left_for_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let room = Room { paused: true, reserve: true, free_bytes: Some(0) };
+        let seen = |promised| Seen { at: None, room, reserved: DISK_RESERVED_BYTES, promised };
+        assert!(seen(true).has_reserve(&log, Some(0)));
+        assert!(!seen(false).has_reserve(&log, Some(0)), "nobody has promised it");
+        assert!(seen(false).has_reserve(&log, Some(DISK_LOW_BYTES / 2)), "there is room beside it");
+        log.set_len(DISK_RESERVED_BYTES - DISK_RESERVE_LEFT_BYTES).unwrap();
+        assert!(seen(true).has_reserve(&log, Some(0)));
+        log.set_len(DISK_RESERVED_BYTES - DISK_RESERVE_LEFT_BYTES + 1).unwrap();
+        assert!(!seen(true).has_reserve(&log, Some(0)));
     }
 }

@@ -175,7 +175,7 @@ impl Sweep<'_> {
         };
         if record::open(key, value).is_err() {
             self.report.damaged += 1;
-        } else if !(space == Space::Common && key == keys::TALLY) {
+        } else if space != Space::Common || ![keys::TALLY, keys::WITNESSED].contains(&key) {
             let (key, value) = (key.to_vec(), Some(value.to_vec()));
             self.batch.push(Change { space, key, value });
             if self.batch.len() >= BATCH {

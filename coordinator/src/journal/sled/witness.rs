@@ -28,6 +28,9 @@ use super::super::store::{Standing, Tally, lock};
 /// Its name in the directory.
 pub const FILE: &str = "journal.witness";
 
+/// Its name while it is being made.
+const UNFINISHED: &str = "journal.witness.new";
+
 const MAGIC: &[u8; 8] = b"windlass";
 /// Bytes before the body of a slot.
 const HEADER: usize = 16;
@@ -100,27 +103,31 @@ impl Witness {
     /// Starts to keep the file of a journal that stands at `standing`; it is durable then.
     pub(super) fn start(directory: &Path, standing: &Standing) -> io::Result<Self> {
         let path = directory.join(FILE);
+        let partitions = standing.tally.encode().len();
+        let size = (HEADER + partitions.max(SUM_BYTES) * 4).next_multiple_of(PAGE);
+        let known = read(directory).ok().flatten().is_some();
+        let fits = known && path.metadata()?.len() == 2 * size as u64;
+        // One that is made anew has another name until it is whole.
+        let unfinished = directory.join(UNFINISHED);
         let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
+            .create(!fits)
+            .truncate(!fits)
             .read(true)
             .write(true)
             .mode(0o600)
-            .open(path)?;
-        let partitions = standing.tally.encode().len();
-        let size = (HEADER + partitions.max(SUM_BYTES) * 4).next_multiple_of(PAGE);
-        let length = file.metadata()?.len();
-        let known = read(directory).ok().flatten().map(|_| ());
+            .open(if fits { &path } else { &unfinished })?;
         let mut slots = Slots { file, size, half: 0, sequence: 0, failed: false };
-        if known.is_none() || length != 2 * size as u64 {
-            slots.file.set_len(2 * size as u64)?;
+        if fits {
+            slots.find_newest()?;
+        } else {
             // So that no later write of it needs room.
             slots.file.write_all_at(&vec![0; 2 * size], 0)?;
-        } else {
-            slots.find_newest()?;
         }
         slots.put(standing)?;
         slots.sync()?;
+        if !fits {
+            std::fs::rename(&unfinished, &path)?;
+        }
         File::open(directory)?.sync_all()?;
         let shared = Arc::new(Shared {
             newest: Mutex::default(),

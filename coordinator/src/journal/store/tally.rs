@@ -187,7 +187,10 @@ fn loss(space: Space, due: &Sum, found: &Sum, from: u64) -> Loss {
 
 /// True for a record that the sums cover.
 pub(super) fn is_covered(space: Space, key: &[u8]) -> bool {
-    space != Space::Common || (key.first() != Some(&keys::RING) && key != keys::TALLY)
+    // A restored journal has no witness yet, and the sums of one that had.
+    let of_itself =
+        key.first() == Some(&keys::RING) || key == keys::TALLY || key == keys::WITNESSED;
+    space != Space::Common || !of_itself
 }
 
 fn is_head(key: &[u8]) -> bool {

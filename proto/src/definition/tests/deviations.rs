@@ -193,6 +193,11 @@ const KEPT: &[(&str, &str)] = &[
     ("WL0131", "do: [ a: { set: { x: 1 } }, a: { set: { x: 2 } } ]"),
     ("WL0235", "do: [ a: { run: { shell: { command: 'echo \"${ .n }\"' } } } ]"),
     ("WL0235", "do: [ a: { run: { shell: { command: '${ \"echo \" + .n }' } } } ]"),
+    (
+        "WL0236",
+        "do: [ a: { try: [], catch: { retry: { backoff: { exponential: { factor: 3 } } } } } ]",
+    ),
+    ("WL0236", "do: [ a: { try: [], catch: { retry: { backoff: { linear: { step: PT1S } } } } } ]"),
     ("WL0412", "do: [ a: { if: .approved = true, set: { x: 1 } } ]"),
     ("WL0413", "do: [ a: { if: .approved // true, set: { x: 1 } } ]"),
     ("WL0414", "do: [ a: { if: 'type != \"order\"', set: { x: 1 } } ]"),

@@ -231,6 +231,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "code is taken as it is written",
     ),
     (
+        "WL0236",
+        "do:\n  - a: { try: [], catch: { retry: { backoff: { exponential: { §factor: 1e300 } } } } }\n",
+        "`factor` of `backoff.exponential` has no effect",
+    ),
+    (
         "WL0301",
         "do:\n  - a: { set: { x: 1 }, then: §b }\n",
         "there is no task `b` in the same list",

@@ -1,7 +1,7 @@
 //! What each kind of task, and each part beside tasks, becomes.
 
-use super::{first, kind_of, loaded, plan, references, warned};
-use crate::definition::{Options, load};
+use super::{DOCUMENT, first, kind_of, loaded, plan, references, warned};
+use crate::definition::{Loaded, Options, load};
 use crate::expression::Template;
 use crate::plan::{
     Authentication, Backoff, ClientAuthentication, Consume, Credentials, Duration, Flow,
@@ -190,6 +190,60 @@ fn fork_and_try() {
         it.clauses[0].retry.as_ref().unwrap().backoff,
         Backoff::Exponential { multiplier: 1.5, longest: Some(9_000) }
     );
+}
+
+#[test]
+fn numbers_of_a_backoff_have_bounds() {
+    let found = |accepted, backoff: &str| {
+        let text = format!(
+            "{DOCUMENT}do:\n  - t: {{ try: [ a: {{ set: {{ x: 1 }} }} ], catch: {{ retry: {{ backoff: {backoff} }} }} }}\n"
+        );
+        load(&text, &Options { accepted, ..Options::default() })
+    };
+    let of = |found: &Loaded| {
+        let plan = found.plan.as_ref().unwrap();
+        let Kind::Try(it) = &plan.task(plan.root[0]).kind else { panic!() };
+        it.clauses[0].retry.as_ref().unwrap().backoff
+    };
+    for (written, taken) in [
+        ("1e300", 1e300),
+        ("1000.1", 1_000.1),
+        ("0.5", 1.0),
+        ("0", 1.0),
+        ("-3", 1.0),
+        ("'3'", 2.0),
+        ("99999999999999999999", 2.0),
+        ("~", 2.0),
+    ] {
+        let backoff = format!("{{ exponential: {{ multiplier: {written} }} }}");
+        let refused = found(false, &backoff);
+        assert!(refused.plan.is_none(), "{written}");
+        assert_eq!(refused.diagnostics[0].code, "WL0138", "{:?}", refused.diagnostics);
+        // What an earlier version has accepted means what it meant then.
+        let Backoff::Exponential { multiplier, longest: None } = of(&found(true, &backoff)) else {
+            panic!()
+        };
+        assert!((multiplier / taken - 1.0).abs() < 1e-9, "{written} is {multiplier}");
+    }
+    for written in ["5", "PT", "P200Y", "{ seconds: -1 }", "'${ .x }'", "~"] {
+        let backoff = format!("{{ exponential: {{ maxDelay: {written} }} }}");
+        let refused = found(false, &backoff);
+        assert_eq!(refused.diagnostics[0].code, "WL0129", "{written} {:?}", refused.diagnostics);
+        assert_eq!(
+            of(&found(true, &backoff)),
+            Backoff::Exponential { multiplier: 2.0, longest: None }
+        );
+    }
+    for backoff in [
+        "{ exponential: { factor: 1e300 } }",
+        "{ linear: { increment: PT5S } }",
+        "{ constant: { delay: PT5S } }",
+    ] {
+        let found = found(false, backoff);
+        assert_eq!(found.diagnostics.len(), 1, "{:?}", found.diagnostics);
+        assert_eq!(found.diagnostics[0].code, "WL0236");
+        assert!(found.plan.is_some(), "the specification lets it have any");
+    }
 }
 
 #[test]

@@ -193,6 +193,17 @@ fn errors() -> Part {
                 Task,
                 "try: [], catch: { delay: PT1S }",
             ),
+            raise(
+                "what a backoff does not have",
+                "WL0236",
+                "try: [], catch: { retry: { backoff: { exponential: { factor: 3 } } } }",
+            ),
+            refused(
+                "a delay that shrinks, or grows a million times",
+                "WL0138",
+                Task,
+                "try: [], catch: { retry: { backoff: { exponential: { multiplier: 1e6 } } } }",
+            ),
             refused("`try` without `catch`", "WL0121", Task, "try: []"),
             raise(
                 "`details` of an error",

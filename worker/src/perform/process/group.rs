@@ -4,12 +4,12 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use windlass_proto::limits;
 
-use crate::guard;
+use crate::supervise::orphans::{self, Supervisor};
 
 /// A running process that leads its own group, or the supervisor of one. Dropping it asks the group to
 /// end, and kills it when it has not ended after [`limits::PROCESS_GRACE_MS`]; a supervisor does the
@@ -17,14 +17,20 @@ use crate::guard;
 pub(super) struct Group {
     child: Option<Child>,
     leader: Option<Pid>,
+    /// That the process is a supervisor, where it is one.
+    supervisor: Option<Supervisor>,
     files: Option<TempDir>,
 }
 
 impl Group {
-    /// Takes over `child`, which was started as the leader of a group, and the files it uses.
-    pub(super) fn new(child: Child, files: Option<TempDir>) -> Self {
+    /// Takes over `child`, which leads a group or is about to, and the files it uses.
+    pub(super) fn new(
+        child: Child,
+        supervisor: Option<Supervisor>,
+        files: Option<TempDir>,
+    ) -> Self {
         let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Self { child: Some(child), leader, files }
+        Self { child: Some(child), leader, supervisor, files }
     }
 
     /// The process's ends of its pipes.
@@ -37,51 +43,67 @@ impl Group {
         }
     }
 
-    /// Waits for the end of the process itself; what else is in the group is then killed on drop.
+    /// Waits for the end of the process itself, and of all that a supervisor left; what else is in the
+    /// group is then killed on drop.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        match &mut self.child {
-            Some(child) => child.wait().await,
-            None => Err(io::Error::other("it was given up")),
+        let Some(child) = &mut self.child else {
+            return Err(io::Error::other("it was given up"));
+        };
+        let status = child.wait().await?;
+        if self.supervisor.is_some() && orphans::may_be_left(status) {
+            orphans::end_all().await;
         }
+        Ok(status)
     }
 
     /// Kills what is left of the group now.
     pub(super) fn kill(&self) {
-        signal(self.leader, Signal::KILL);
+        signal(self.child.as_ref(), self.leader, Signal::KILL);
     }
 }
 
-/// Sends `signal` to a group. An error means that nobody is left in it.
-fn signal(leader: Option<Pid>, signal: Signal) {
-    if let Some(leader) = leader {
-        let _ = kill_process_group(leader, signal);
+/// Sends `signal` to a group, or to a supervisor that does not lead one yet. An error means that nobody
+/// is left.
+fn signal(child: Option<&Child>, leader: Option<Pid>, signal: Signal) {
+    let Some(leader) = leader else { return };
+    // Once it was waited for, its number may be another's.
+    let runs = child.is_some_and(|it| it.id().is_some());
+    if kill_process_group(leader, signal).is_err() && runs {
+        let _ = kill_process(leader, signal);
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let (Some(mut child), leader, files) = (self.child.take(), self.leader, self.files.take())
-        else {
-            return;
-        };
+        let Some(mut child) = self.child.take() else { return };
+        let (leader, supervisor, files) = (self.leader, self.supervisor.take(), self.files.take());
         // Once the leader is gone the number stays taken while others are in the group.
-        let ended = matches!(child.try_wait(), Ok(Some(_)));
-        let runtime = tokio::runtime::Handle::try_current();
-        let (false, Ok(runtime)) = (ended, runtime) else {
-            // A supervisor has killed what was left, and sees by itself that this process ends.
-            if guard::mask_of_tasks().is_none() {
-                signal(leader, Signal::KILL);
+        let ended = child.try_wait().ok().flatten();
+        // Else it has killed what was left; and it sees by itself when this process ends.
+        let left = ended.is_some_and(orphans::may_be_left);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            if supervisor.is_none() {
+                signal(Some(&child), leader, Signal::KILL);
             }
             return;
         };
-        signal(leader, Signal::TERM);
+        if ended.is_none() {
+            signal(Some(&child), leader, Signal::TERM);
+        } else if supervisor.is_none() {
+            return signal(Some(&child), leader, Signal::KILL);
+        } else if !left {
+            return;
+        }
         runtime.spawn(async move {
-            let graces = if guard::mask_of_tasks().is_some() { 3 } else { 1 };
+            let graces = if supervisor.is_some() { 3 } else { 1 };
             let grace = Duration::from_millis(limits::PROCESS_GRACE_MS) * graces;
             let _ = tokio::time::timeout(grace, child.wait()).await;
-            signal(leader, Signal::KILL);
+            signal(Some(&child), leader, Signal::KILL);
             // Reaps it; a killed process ends.
-            let _ = child.wait().await;
+            let status = child.wait().await;
+            if supervisor.is_some() && status.is_ok_and(orphans::may_be_left) {
+                orphans::end_all().await;
+            }
             drop(files);
         });
     }

@@ -1,7 +1,5 @@
 //! Codes of the errors that the command line itself raises.
 
-use windlass_coordinator::accept;
-
 /// An error of the command line.
 #[derive(Debug)]
 pub(crate) struct Code {
@@ -197,7 +195,7 @@ pub(crate) fn explain(code: &str) -> Option<String> {
     if let Some(own) = ALL.iter().find(|it| it.code == code) {
         return Some(format!("{}: {}\n\n{}\n", own.code, own.title, own.explanation));
     }
-    accept::code::explain(&code).or_else(|| crate::definition::explain(&code))
+    windlass_coordinator::code::explain(&code).or_else(|| crate::definition::explain(&code))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use windlass_proto::limits;
 
 use super::stream::{Purpose, Standing};
 use super::{ORIGIN, Reach, envelope};
-use crate::accept::code::Code;
+use crate::code::Code;
 use crate::coordinator::{Coordinator, CoordinatorError};
 use crate::journal::JournalError;
 

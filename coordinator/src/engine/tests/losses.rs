@@ -9,7 +9,7 @@ use windlass_proto::wire::{Field, Work};
 use super::driver::{Answer, Run};
 use crate::engine::{Effect, Fact, Input, Rejection, create, decide, decode, encode, recover};
 use crate::engine::{Instance, Journaled};
-use crate::journal::Status;
+use crate::status::Status;
 
 fn lost(frame: u32, delivery: u32, blamed: bool) -> Input {
     Input::Lost { frame: FrameId(frame), delivery, blamed, most: DELIVERIES_LOST }

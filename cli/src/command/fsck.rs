@@ -15,6 +15,8 @@ use crate::output;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass fsck .windlass\n  \
     windlass fsck .windlass --salvage saved\n\n\
+    Each record is read, then the history of each instance is followed: `misfits` lists those whose \
+    facts cannot be where they are.\n\n\
     No windlass may have it open. A copy of the journal is looked at, within DIR, or within TO: so \
     much room is needed there.")]
 pub(crate) struct Args {

@@ -61,7 +61,7 @@ const RULES: &[Rule] = &[
         invariant: "no handler reads the journal or the engine by itself",
         within: "coordinator/src/accept",
         except: &[],
-        never: &["crate::engine", "dyn Journal", "journal::Journal", "crate::partition"],
+        never: &["crate::engine", "dyn Journal", "journal::Journal;", "crate::partition"],
     },
     Rule {
         invariant: "a stream that is there is never changed",

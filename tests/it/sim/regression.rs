@@ -212,9 +212,8 @@ fn a_history_that_does_not_add_up_is_counted_when_it_is_read_and_goes_on() {
     bench.restart();
     let misfits = |bench: &Bench| MisfitSource::ALL.map(|it| bench.shared.misfits.count(it));
     assert_eq!(misfits(&bench), [0; 4], "it has not been read");
-    eprintln!("DBG {sequence} {:?}", bench.shared.journal.load(ID).unwrap().unwrap().facts.iter().map(|f| (f.sequence, f.count)).collect::<Vec<_>>());
     bench.sleep(60_000);
-    eprintln!("DBG {sequence} {:?} {:?}", bench.shared.journal.load(ID).unwrap().unwrap().facts.iter().map(|f| (f.sequence, f.count)).collect::<Vec<_>>(), bench.status(ID));
+    bench.sleep(1);
     assert_eq!(misfits(&bench), [0, 0, 1, 0], "once, and nothing follows from it");
     assert_eq!(bench.status(ID), Status::Completed);
 }

@@ -171,7 +171,7 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 14] = [
+const ALL: [&Code; 15] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use windlass_coordinator::accept;
-
 /// An error of the command line.
 #[derive(Debug)]
 pub(crate) struct Code {
@@ -196,7 +194,7 @@ const ALL: [&Code; 15] = [
 /// Code and title of every code of Windlass, in the order of codes.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     let own = ALL.iter().map(|it| (it.code, it.title));
-    let api = accept::code::Code::ALL.iter().map(|it| (it.code(), it.title()));
+    let api = windlass_coordinator::code::Code::ALL.iter().map(|it| (it.code(), it.title()));
     let all: BTreeMap<_, _> = own.chain(api).chain(crate::definition::codes()).collect();
     all.into_iter()
 }
@@ -207,7 +205,7 @@ pub(crate) fn explain(code: &str) -> Option<String> {
     if let Some(own) = ALL.iter().find(|it| it.code == code) {
         return Some(format!("{}: {}\n\n{}\n", own.code, own.title, own.explanation));
     }
-    accept::code::explain(&code).or_else(|| crate::definition::explain(&code))
+    windlass_coordinator::code::explain(&code).or_else(|| crate::definition::explain(&code))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use windlass_coordinator::accept::{ApiProblem, code as api};
+use windlass_coordinator::accept::ApiProblem;
+use windlass_coordinator::code as api;
 use windlass_coordinator::coordinator::CoordinatorError;
 
 use crate::code::{BROKEN_OFF, Code, STILL_OPEN, UNREACHABLE};

@@ -9,7 +9,6 @@
 
 mod answer;
 mod audit;
-pub mod code;
 mod document;
 mod event;
 mod gate;

@@ -32,6 +32,7 @@ use windlass_proto::value::Value;
 
 use crate::admission::Suspended;
 
+pub use crate::status::Status;
 pub use backup::BackupReport;
 
 /// What a store of facts must do. Blocking: called from partition and committer threads, never
@@ -289,48 +290,6 @@ pub struct Head {
     pub output: Option<Value>,
     /// The error, once faulted; while it is quarantined, why.
     pub error: Option<Problem>,
-}
-
-/// Status of an instance: the specification's status phases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Accepted, not yet started.
-    Pending,
-    /// Tasks run.
-    Running,
-    /// Waits for time or events only.
-    Waiting,
-    /// Stopped by an operator until resumed.
-    Suspended,
-    /// Ended by an operator.
-    Cancelled,
-    /// Ended by an error.
-    Faulted,
-    /// Ended with an output.
-    Completed,
-}
-
-impl Status {
-    /// True for cancelled, faulted and completed.
-    #[must_use]
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Cancelled | Self::Faulted | Self::Completed)
-    }
-
-    /// The specification's word.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Suspended => "suspended",
-            Self::Cancelled => "cancelled",
-            Self::Faulted => "faulted",
-            Self::Completed => "completed",
-        }
-    }
 }
 
 /// An instance as stored.

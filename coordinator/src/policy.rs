@@ -89,6 +89,7 @@ struct SealingPart {
 impl Default for Policy {
     fn default() -> Self {
         let (rules, sealing) = (vec![Rule::default()], SealingPart::default());
+        debug_assert!(Self::parse(DEFAULT).is_ok_and(|it| it.rules.len() == rules.len()));
         Self { text: DEFAULT.into(), tag: tag(DEFAULT), rules, sealing }
     }
 }

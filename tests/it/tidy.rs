@@ -1,5 +1,7 @@
 //! Rules of this repository that no other tool checks.
 
+mod invariants;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -17,6 +17,8 @@ use crate::output;
     windlass fsck .windlass --salvage saved\n\n\
     `stored` counts the records in the store, those of its own bookkeeping and parts of large values \
     among them; `saved` counts those that --salvage wrote into the new journal, where there are fewer.\n\n\
+    Each record is read, then the history of each instance is followed: `misfits` lists those whose \
+    facts cannot be where they are.\n\n\
     No windlass may have it open. A copy of the journal is looked at, within DIR, or within TO: so \
     much room is needed there.")]
 pub(crate) struct Args {

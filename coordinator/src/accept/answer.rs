@@ -13,8 +13,8 @@ use futures_util::stream;
 use tokio::sync::Semaphore;
 use windlass_proto::limits::{API_ANSWERS_BYTES, API_LARGE_ANSWER_BYTES};
 
-use super::code::Code;
 use super::problem::ApiProblem;
+use crate::code::Code;
 
 /// Bytes of a permit: their number has to fit into 32 bits.
 const UNIT: u64 = 1 << 10;

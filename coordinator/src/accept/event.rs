@@ -10,10 +10,10 @@ use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::API_EVENT_BATCH;
 use windlass_proto::value::Value;
 
-use super::code::Code;
 use super::payload::{Payload, check_depth, value};
 use super::problem::{ApiProblem, ProblemBody};
 use super::state::Api;
+use crate::code::Code;
 use crate::events::envelope::{self, Binary};
 
 /// What became of the events of a request.

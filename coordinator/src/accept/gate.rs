@@ -12,10 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use windlass_proto::limits::API_REQUEST_MS;
 
-use super::code::Code;
 use super::payload;
 use super::problem::ApiProblem;
 use super::state::{Api, Budget};
+use crate::code::Code;
 
 /// The room that a request takes while it is handled; a handler that only waits gives it back.
 #[derive(Clone)]

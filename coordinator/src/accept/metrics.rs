@@ -12,9 +12,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::code::Code;
 use super::problem::ApiProblem;
 use super::state::Api;
+use crate::code::Code;
 use crate::journal::Filter;
 
 /// How long the journal may take to show that it answers.

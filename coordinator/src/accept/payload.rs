@@ -14,10 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use windlass_proto::limits::{API_BODY_MS, API_BODY_ROOM_MS, PAYLOAD_BYTES, VALUE_DEPTH};
 use windlass_proto::value::Value;
 
-use super::code::Code;
 use super::problem::ApiProblem;
 use super::serve::sockets::{Phase, Socket};
 use super::state::{Api, BODY_PERMIT_BYTES};
+use crate::code::Code;
 use crate::events::envelope::is_json;
 
 /// A body and its headers. Its share of the memory for bodies is given back when it is dropped.

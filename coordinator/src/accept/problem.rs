@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use windlass_proto::definition::Diagnostic;
 use windlass_proto::problem::{Problem, Standard};
 
-use super::code::Code;
+use crate::code::Code;
 use crate::coordinator::CoordinatorError;
 use crate::journal::JournalError;
 use crate::policy::ReplaceError;

@@ -11,8 +11,8 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::time::Timestamp;
 
-use super::code::Code;
 use super::problem::ApiProblem;
+use crate::code::Code;
 
 /// Pairs of one query at most: more are a mistake or an attack.
 const PAIRS: usize = 128;

@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 use windlass_proto::limits::POLICY_BYTES;
 
-use super::code::Code;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
 use super::state::Api;
 use super::view::Workflow;
+use crate::code::Code;
 use crate::policy::{NotPermitted, Policy};
 use crate::secrets::{SecretUses, UsedBy};
 

@@ -14,13 +14,13 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{HIGHEST_PRIORITY, IDEMPOTENCY_KEY_BYTES, LABEL_BYTES, LABELS};
 use windlass_proto::value::Value;
 
-use super::code::Code;
 use super::gate::Room;
 use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
 use super::state::Api;
 use super::view::Standing;
+use crate::code::Code;
 use crate::coordinator::{Start, WorkflowRef};
 
 /// A request to start an instance.

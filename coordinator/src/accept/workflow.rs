@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 
 use windlass_proto::limits::DEFINITION_BYTES;
 
-use super::code::Code;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Segments;
 use super::state::Api;
 use super::view::{Definitions, Deployed};
+use crate::code::Code;
 use crate::coordinator::WorkflowRef;
 
 /// Deploys a definition.

@@ -24,7 +24,7 @@ pub use legality::{Doing, Standing};
 
 use super::fact::TimerPurpose;
 use super::misfit::Misfits;
-use crate::journal::Status;
+use crate::status::Status;
 
 /// The frame of the workflow's own list.
 pub(super) const ROOT: FrameId = FrameId(0);

@@ -15,7 +15,7 @@ use windlass_proto::limits;
 use super::envelope;
 use super::reach::{ORIGIN, Reach};
 use super::stream::{Purpose, Standing};
-use crate::accept::code::Code;
+use crate::code::Code;
 
 /// Bytes of a problem that a log line shows: some of it may be the sender's.
 const SHOWN: usize = 300;

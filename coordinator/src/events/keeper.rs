@@ -16,7 +16,7 @@ use windlass_proto::limits;
 use windlass_proto::wire::subject::Prefix;
 
 use super::stream::{Purpose, Standing, mismatch, shortfall, wanted};
-use crate::accept::code::Code;
+use crate::code::Code;
 
 /// How the streams stand, in the order of [`Purpose::ALL`].
 pub(super) type Standings = [Standing; Purpose::ALL.len()];

@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::store::{Change, Expected, Order, Ordered, Space, Standing, Store, Visit};
-use super::{CheckReport, Journal, JournalError, Room, disk, keys};
+use super::{CheckReport, Journal, JournalError, Loss, Room, disk, keys};
 use copy::Copy;
 
 pub use super::store::Missing;
@@ -102,7 +102,7 @@ pub(crate) fn check_directory_and(
     let _lock = open::lock(directory)?;
     let known = witness::read(directory).map_err(|error| error.to_string());
     let copy = Copy::take(directory, directory)?;
-    let (_copy, journal, mut report) = 
+    let (_copy, journal, mut report) =
         look_at(copy, known).map_err(|error| named(error, directory))?;
     more(&journal, &mut report);
     Ok(report)

@@ -139,7 +139,10 @@ impl Partition {
                 self.apply(batch, id, decision)?;
                 Ok(true)
             }
-            Err(_) => Ok(false),
+            Err(_) => {
+                self.note_misfits(id);
+                Ok(false)
+            }
         }
     }
 

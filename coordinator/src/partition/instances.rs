@@ -191,6 +191,7 @@ impl Partition {
             // Refused before anything was decided: there are no facts, and nothing has changed.
             Err(rejection) => {
                 let status = resident.instance.status();
+                self.note_misfits(id);
                 Ok(Err(Refusal::Rejected(rejection, status)))
             }
         }
@@ -274,7 +275,9 @@ impl Partition {
             }
         }
         self.residents.count(id);
+        self.note_misfits(id);
         self.index(batch, id)?;
+        // Nothing drops an instance in the middle of a turn.
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
         let sender = Sender {
             partition: self.id,
@@ -289,13 +292,19 @@ impl Partition {
         Ok(())
     }
 
+    /// Counts what the engine met that cannot be.
+    pub(super) fn note_misfits(&mut self, id: InstanceId) {
+        let Some(resident) = self.residents.get_mut(id) else { return };
+        let misfits = &mut resident.instance.changes.misfits;
+        if misfits.count() > 0 {
+            self.shared.misfits.decided(id, &std::mem::take(misfits));
+        }
+    }
+
     /// Takes the changes of timers and subscriptions into the batch.
     fn index(&mut self, batch: &mut Batch, id: InstanceId) -> Result<(), JournalError> {
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
         let changes = std::mem::take(&mut resident.instance.changes);
-        if changes.misfits.count() > 0 {
-            self.shared.misfits.decided(id, &changes.misfits);
-        }
         for (timer, due) in changes.timers_set {
             let key = TimerKey { due, instance: id, timer };
             self.timers.set(key);

@@ -10,7 +10,7 @@ use windlass_proto::time::Timestamp;
 
 use super::news::{Account, Open};
 use super::release::Release;
-use crate::engine::{Changes, Fact, Instance, Journaled, decode, encode};
+use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
 use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
 use crate::memory::{Charge, Memory};
@@ -156,6 +156,7 @@ impl Resident {
         let snapshot = match due {
             true => {
                 let bytes = instance.to_bytes();
+                debug_assert!(is_kept(&bytes), "a snapshot is read back as another state");
                 self.behind = 0;
                 self.snapshot = instance.sequence;
                 Some(bytes.map_err(|error| JournalError::Store(error.to_string()))?)
@@ -177,6 +178,12 @@ impl Resident {
         self.hot = hot;
         Ok(write)
     }
+}
+
+/// Whether a snapshot gives the state that it was taken of.
+fn is_kept(bytes: &Result<Vec<u8>, FactError>) -> bool {
+    let reread = bytes.as_deref().ok().and_then(|it| Instance::from_bytes(it).ok());
+    reread.is_none_or(|it| it.to_bytes() == *bytes)
 }
 
 /// What a head says that can change while an instance goes on.

@@ -198,11 +198,6 @@ pub fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
     TABLE.iter().copied()
 }
 
-/// Every code with what it means, in the order of codes.
-pub fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TABLE.iter().copied()
-}
-
 /// What `code` means, with an example and what to do; `None` for a code that does not exist.
 #[must_use]
 pub fn explain(code: &str) -> Option<&'static str> {

@@ -80,6 +80,7 @@ fn stop(spent: Spent) -> ! {
 /// Charges `count` steps.
 #[inline]
 pub(crate) fn step(count: u64) {
+    debug_assert!(!std::thread::panicking(), "steps are charged while the stack unwinds");
     METER.with(|meter| match meter.steps.get().checked_sub(count) {
         Some(rest) => meter.steps.set(rest),
         None => stop(Spent::Steps),
@@ -108,6 +109,7 @@ pub(crate) fn call() {
 /// Charges `count` bytes that are built anew.
 #[inline]
 pub(crate) fn bytes(count: usize) {
+    debug_assert!(!std::thread::panicking(), "bytes are charged while the stack unwinds");
     METER.with(|meter| match meter.bytes.get().checked_sub(count as u64) {
         Some(rest) => meter.bytes.set(rest),
         None => stop(Spent::Bytes),

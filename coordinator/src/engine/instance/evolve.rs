@@ -91,8 +91,7 @@ impl Instance {
             Fact::Caught { frame, clause, problem } => self.caught(*frame, *clause, problem),
             Fact::Subscribed { frame, expectations } => self.subscribed(*frame, expectations),
             Fact::EventConsumed { frame, filter, item, correlations, last } => {
-                self.event_consumed(*frame, *filter, item.as_ref(), correlations);
-                self.close_listening(*frame, *last);
+                self.event_consumed(*frame, (*filter, item.as_ref()), correlations, *last);
             }
             Fact::ItemBegan { frame } => self.item_began(*frame),
             Fact::ItemEnded { frame, output, context } => {

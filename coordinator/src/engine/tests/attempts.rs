@@ -320,7 +320,7 @@ fn the_error_is_bound_while_the_next_attempt_is_awaited() {
     let mut run = Run::of(body).script(flaky(1));
     run.begin();
     run.wait(500);
-    assert_eq!(run.state.status(), crate::journal::Status::Waiting);
+    assert_eq!(run.state.status(), crate::status::Status::Waiting);
     run.crash();
     run.settle();
     assert_eq!(run.output(), "42");

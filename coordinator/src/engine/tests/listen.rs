@@ -3,7 +3,7 @@
 use super::driver::Run;
 use super::json;
 use crate::engine::{Ending, Interest, Rejection, interest};
-use crate::journal::Status;
+use crate::status::Status;
 
 /// A listening instance that has begun.
 fn listening(to: &str) -> Run {

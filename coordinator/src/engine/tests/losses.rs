@@ -11,7 +11,7 @@ use crate::engine::{
     DeliveryLoss, Effect, Fact, Input, Rejection, create, decide, decode, encode, recover,
 };
 use crate::engine::{Instance, Journaled};
-use crate::journal::Status;
+use crate::status::Status;
 
 fn lost(frame: u32, delivery: u32, blamed: bool) -> Input {
     let (frame, loss) = (FrameId(frame), DeliveryLoss { blamed, ..Default::default() });

@@ -6,7 +6,7 @@ use windlass_proto::value::Value;
 
 use super::driver::{Answer, Run, problem};
 use crate::engine::{Effect, Ending, Fact, Input, Rejection, create, decide};
-use crate::journal::Status;
+use crate::status::Status;
 
 fn cancel() -> Input {
     Input::Cancel { reason: Some("enough".into()) }

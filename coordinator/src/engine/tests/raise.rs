@@ -122,7 +122,7 @@ fn a_wait_takes_its_time_and_gives_its_input() {
 fn a_waiting_instance_says_so() {
     let mut run = Run::of("do: [{a: {wait: PT1H}}]");
     run.begin();
-    assert_eq!(run.state.status(), crate::journal::Status::Waiting);
+    assert_eq!(run.state.status(), crate::status::Status::Waiting);
     assert!(!run.state.is_hot(), "nothing must be done for it after a restart");
     run.wait(3_599_999);
     assert!(run.state.ending.is_none());

@@ -259,7 +259,7 @@ fn a_wait_behind_an_evaluation_waits_like_any_other() {
     let mut run = Run::of(body).secrets("{\"key\": 7}");
     run.begin();
     run.wait(1_000);
-    assert_eq!(run.state.status(), crate::journal::Status::Waiting);
+    assert_eq!(run.state.status(), crate::status::Status::Waiting);
     assert_eq!(run.state.outstanding, 0);
 }
 

@@ -18,9 +18,9 @@ impl Instance {
     pub(super) fn event_consumed(
         &mut self,
         id: FrameId,
-        filter: Option<u32>,
-        item: Option<&Value>,
+        (filter, item): (Option<u32>, Option<&Value>),
         correlations: &[(Arc<str>, Value)],
+        last: bool,
     ) {
         let Some((held, Body::Listening(listening))) = self.body_held(id) else { return };
         let matched = match item {
@@ -40,6 +40,7 @@ impl Instance {
         listening.weight += item.map_or(0, Value::weight);
         item.iter().for_each(|item| held.add(item));
         listening.queue.extend(item.cloned());
+        self.close_listening(id, last);
     }
 
     pub(super) fn item_began(&mut self, id: FrameId) {
@@ -76,7 +77,7 @@ impl Instance {
     }
 
     /// Stops wanting events once `last` is true.
-    pub(super) fn close_listening(&mut self, id: FrameId, last: bool) {
+    fn close_listening(&mut self, id: FrameId, last: bool) {
         if let Some(Body::Listening(listening)) = self.body_mut(id)
             && last
             && !listening.closed

@@ -195,7 +195,7 @@ const ALL: [&Code; 15] = [
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     let own = ALL.iter().map(|it| (it.code, it.title));
     let api = windlass_coordinator::code::Code::ALL.iter().map(|it| (it.code(), it.title()));
-    let all: BTreeMap<_, _> = own.chain(api).chain(crate::definition::codes()).collect();
+    let all: BTreeMap<_, _> = own.chain(api).chain(crate::finding::codes()).collect();
     all.into_iter()
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn explain(code: &str) -> Option<String> {
     if let Some(own) = ALL.iter().find(|it| it.code == code) {
         return Some(format!("{}: {}\n\n{}\n", own.code, own.title, own.explanation));
     }
-    windlass_coordinator::code::explain(&code).or_else(|| crate::definition::explain(&code))
+    windlass_coordinator::code::explain(&code).or_else(|| crate::finding::explain(&code))
 }
 
 #[cfg(test)]
@@ -231,6 +231,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The document of all codes, from the root.
+    const DOCUMENT: &str = "../docs/errors.md";
+
+    /// `WINDLASS_DOCS=write cargo test -p windlass code` writes it anew.
+    #[test]
+    fn the_document_of_codes_is_what_explain_says() {
+        let mut text = "# Codes of errors and findings\n\nWhat `windlass explain CODE` says, of each code: \
+                        findings in definitions (WL01xx to WL04xx), answers\nof the API (WL05xx, WL06xx) and \
+                        errors of the command line (WL07xx).\n"
+            .to_owned();
+        for (code, _) in all() {
+            let said = explain(code).unwrap();
+            let (title, body) = said.split_once("\n\n").unwrap();
+            text += &format!("\n## {title}\n\n{}\n", body.trim_end());
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
+        if std::env::var("WINDLASS_DOCS").is_ok_and(|it| it == "write") {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written == text,
+            "docs/errors.md is out of date: `WINDLASS_DOCS=write cargo test -p windlass code`"
+        );
     }
 
     #[test]

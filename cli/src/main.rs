@@ -13,6 +13,7 @@ mod definition;
 mod descriptors;
 mod embedded;
 mod error;
+mod finding;
 mod exact;
 mod input;
 mod instance;

@@ -27,7 +27,6 @@ fn title(text: &str) -> &str {
             ',' if rest.starts_with(", such as") || rest.starts_with(", as in") => {
                 return &text[..at];
             }
-            ' ' if rest.starts_with(" such as ") => return &text[..at],
             _ => {}
         }
     }

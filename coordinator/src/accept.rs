@@ -5,7 +5,7 @@
 //! changes something is sent only after the change is durable.
 //!
 //! **Invariant:** no handler reads the journal or the engine by itself; all go through
-//! [`Coordinator`].
+//! [`Coordinator`](crate::coordinator::Coordinator).
 
 mod answer;
 mod audit;
@@ -15,10 +15,13 @@ mod gate;
 mod history;
 mod identity;
 mod instance;
+mod limits;
 mod metrics;
 mod payload;
 mod problem;
 mod query;
+mod room;
+mod routes;
 mod secret;
 mod serve;
 mod start;
@@ -29,62 +32,7 @@ mod watch;
 mod worker;
 mod workflow;
 
-use axum::Router;
-use axum::routing::{get, post};
-
-use crate::coordinator::Coordinator;
-
+pub use limits::ConnectionLimits;
 pub use problem::ApiProblem;
-pub use serve::{ConnectionLimits, Exposure, serve};
-
-/// The API of `coordinator`, to be mounted or served; [`serve`] does all there is to it.
-pub fn router(coordinator: Coordinator) -> Router {
-    routes(state::Api::new(coordinator, ConnectionLimits::default()))
-}
-
-/// What probes and operators ask for: it helps when there is no room for anything else.
-fn operation() -> Router<state::Api> {
-    Router::new()
-        .route("/v1/instances/{id}", get(instance::show))
-        .route("/v1/instances/{id}/cancel", post(instance::cancel))
-        .route("/v1/instances/{id}/suspend", post(instance::suspend))
-        .route("/v1/instances/{id}/resume", post(instance::resume))
-        .route("/v1/suspensions", get(suspension::list))
-        .route("/v1/namespaces/{namespace}/suspend", post(suspension::suspend_namespace))
-        .route("/v1/namespaces/{namespace}/resume", post(suspension::resume_namespace))
-        .route("/v1/workflows/{namespace}/{name}/suspend", post(suspension::suspend_workflow))
-        .route("/v1/workflows/{namespace}/{name}/resume", post(suspension::resume_workflow))
-        .route("/v1/roots/{id}/cancel", post(suspension::cancel_root))
-        .route("/metrics", get(metrics::metrics))
-        .route("/readyz", get(metrics::ready))
-}
-
-fn routes(api: state::Api) -> Router {
-    let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
-    Router::new()
-        .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
-        .route("/v1/workflows/{namespace}/{name}", get(workflow::latest))
-        .route("/v1/workflows/{namespace}/{name}/{version}", get(workflow::version))
-        .route("/v1/instances", post(start::start).get(instance::list))
-        .route("/v1/instances/{id}/output", get(instance::output))
-        .route("/v1/instances/{id}/history", get(history::history))
-        .route("/v1/instances/{id}/watch", get(watch::watch))
-        .route("/v1/events", post(event::publish))
-        .route("/v1/workers", get(worker::list))
-        .route("/v1/secrets", get(secret::list))
-        .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
-        .route("/v1/audit", get(audit::list))
-        .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
-        .merge(operation().layer(operated))
-        // Outside the bounds on purpose: a busy process is alive, its document never changes, and
-        // without the keys no task could log in to a store.
-        .route("/healthz", get(metrics::healthy))
-        .route("/openapi.json", get(document::openapi))
-        .route("/.well-known/jwks.json", get(identity::keys))
-        .route("/.well-known/openid-configuration", get(identity::configuration))
-        .fallback(gate::unknown_path)
-        .method_not_allowed_fallback(gate::unknown_method)
-        .layer(axum::middleware::from_fn(gate::same_origin))
-        .layer(axum::extract::DefaultBodyLimit::disable())
-        .with_state(api)
-}
+pub use routes::router;
+pub use serve::{Exposure, serve};

@@ -6,7 +6,9 @@
 pub mod committer;
 pub mod disk;
 pub mod memory;
+pub mod ordered;
 pub mod sled;
+pub mod space;
 pub mod store;
 
 mod backup;

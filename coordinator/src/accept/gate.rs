@@ -1,32 +1,19 @@
 //! What every request passes: bounds, and the refusal of other sites' pages.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::OwnedSemaphorePermit;
-
 use windlass_proto::limits::API_REQUEST_MS;
 
 use super::payload;
 use super::problem::ApiProblem;
-use super::state::{Api, Budget};
+use super::room::{Budget, Room};
+use super::state::Api;
 use crate::code::Code;
-
-/// The room that a request takes while it is handled; a handler that only waits gives it back.
-#[derive(Clone)]
-pub(super) struct Room(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
-
-impl Room {
-    /// Gives it back: what follows is waiting.
-    pub(super) fn leave(&self) {
-        drop(self.0.lock().unwrap_or_else(|it| it.into_inner()).take());
-    }
-}
 
 /// Bounds how many requests of all kinds but the operators' run, and how long each may take.
 pub(super) async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -61,7 +48,7 @@ async fn handle(
         let wait = Duration::from_secs(1);
         return Err(ApiProblem::overloaded("too many requests are under way", wait));
     };
-    let room = Room(Arc::new(Mutex::new(Some(permit))));
+    let room = Room::of(permit);
     request.extensions_mut().insert(room.clone());
     let limit = Duration::from_millis(API_REQUEST_MS);
     let answered = tokio::time::timeout(limit, next.run(request)).await;

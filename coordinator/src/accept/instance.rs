@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use windlass_proto::id::InstanceId;
 
-use super::gate::Room;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
+use super::room::Room;
 use super::state::Api;
 use super::view::{Instance, Instances, Standing};
 use crate::journal::{Filter, Status};

@@ -1,12 +1,12 @@
 //! `/metrics`, `/healthz`, `/readyz`.
 
 mod connections;
+pub(super) mod counters;
 mod events;
 mod fleet;
+mod text;
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -19,104 +19,6 @@ use crate::journal::Filter;
 
 /// How long the journal may take to show that it answers.
 const READY: Duration = Duration::from_secs(2);
-
-/// Counters of the API. Labels have few, fixed values, so that their number is bounded.
-pub(super) struct Metrics {
-    started: Instant,
-    answers: [AtomicU64; 5],
-    starts: AtomicU64,
-    repeats: AtomicU64,
-    events: AtomicU64,
-    unquoted: AtomicU64,
-}
-
-impl Metrics {
-    pub(super) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            answers: Default::default(),
-            starts: AtomicU64::new(0),
-            repeats: AtomicU64::new(0),
-            events: AtomicU64::new(0),
-            unquoted: AtomicU64::new(0),
-        }
-    }
-
-    /// Counts an answer.
-    pub(super) fn answered(&self, status: u16) {
-        let class = usize::from(status / 100).saturating_sub(1);
-        if let Some(counter) = self.answers.get(class) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts an accepted start.
-    pub(super) fn start(&self, repeated: bool) {
-        let counter = if repeated { &self.repeats } else { &self.starts };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts accepted events.
-    pub(super) fn event(&self) {
-        self.events.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts an event whose data was a JSON string without its quotes.
-    pub(super) fn unquoted(&self, unquoted: bool) {
-        self.unquoted.fetch_add(u64::from(unquoted), Ordering::Relaxed);
-    }
-
-    /// The Prometheus text format.
-    fn render(&self, requests: usize, watchers: usize) -> Text {
-        let mut text = Text::default();
-        let version = env!("CARGO_PKG_VERSION");
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let info = [(format!("{{version=\"{version}\"}}"), "1".to_owned())];
-        text.family("windlass_build_info", "gauge", "The version that runs.", &info);
-        let uptime = [(String::new(), format!("{:.3}", self.started.elapsed().as_secs_f64()))];
-        text.family("windlass_uptime_seconds", "gauge", "Seconds since the start.", &uptime);
-        let answers: Vec<_> = (1..)
-            .zip(&self.answers)
-            .map(|(class, counter)| {
-                (format!("{{class=\"{class}xx\"}}"), count(counter).to_string())
-            })
-            .collect();
-        text.family("windlass_http_requests_total", "counter", "Requests answered.", &answers);
-        let name = "windlass_http_requests_in_flight";
-        text.single(name, "gauge", "Requests under way.", requests as u64);
-        let help = "Clients that watch an instance.";
-        text.single("windlass_http_watchers", "gauge", help, watchers as u64);
-        let help = "Starts accepted through the API.";
-        text.single("windlass_starts_total", "counter", help, count(&self.starts));
-        let help = "Starts that repeated an earlier one.";
-        text.single("windlass_starts_repeated_total", "counter", help, count(&self.repeats));
-        let help = "Events accepted through the API.";
-        text.single("windlass_events_total", "counter", help, count(&self.events));
-        let help = "Events through the API whose data was a JSON string without its quotes.";
-        text.single("windlass_events_unquoted_total", "counter", help, count(&self.unquoted));
-        text
-    }
-}
-
-/// The Prometheus text format, as it grows.
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    /// One family with its samples: labels and value.
-    fn family(&mut self, name: &str, kind: &str, help: &str, samples: &[(String, String)]) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        for (labels, value) in samples {
-            let _ = writeln!(self.0, "{name}{labels} {value}");
-        }
-    }
-
-    /// A family of one sample without labels.
-    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
-        self.family(name, kind, help, &[(String::new(), value.to_string())]);
-    }
-}
 
 /// Counters for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics",
@@ -184,26 +86,5 @@ pub(super) async fn ready(
         Ok(Ok(_)) => Ok((StatusCode::OK, "ready\n")),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(ApiProblem::new(Code::JournalFailed, format!("no answer within {READY:?}"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Metrics;
-
-    #[test]
-    fn every_family_has_help_type_and_samples() {
-        let metrics = Metrics::new();
-        metrics.answered(204);
-        metrics.answered(999);
-        metrics.start(false);
-        let text = metrics.render(3, 0).0;
-        assert!(text.contains("windlass_http_requests_total{class=\"2xx\"} 1\n"));
-        assert!(text.contains("windlass_http_requests_in_flight 3\n"));
-        assert!(text.contains("windlass_starts_total 1\n"));
-        for line in text.lines().filter(|it| it.starts_with("# TYPE")) {
-            let name = line.split(' ').nth(2).unwrap_or("");
-            assert!(text.lines().any(|it| it.starts_with(name)), "{line}");
-        }
     }
 }

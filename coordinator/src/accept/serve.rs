@@ -10,20 +10,16 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use rustix::process::{Resource, getrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use windlass_proto::limits::{
-    API_ACCEPT_PAUSE_MS, API_CLIENT_CONNECTIONS, API_CONNECTIONS, API_DRAIN_MS, API_SWEEP_MS,
-    RESERVED_DESCRIPTORS,
-};
+use windlass_proto::limits::{API_ACCEPT_PAUSE_MS, API_DRAIN_MS, API_SWEEP_MS};
 
-use super::gate;
+use super::limits::ConnectionLimits;
 use super::state::Api;
+use super::{gate, routes};
 use crate::coordinator::Coordinator;
-pub use sockets::ConnectionLimits;
 
 /// Who can reach the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,23 +28,6 @@ pub enum Exposure {
     Loopback,
     /// A network: whoever reaches it can command it.
     Network,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self { all: API_CONNECTIONS, client: API_CLIENT_CONNECTIONS }
-    }
-}
-
-impl ConnectionLimits {
-    /// No more than the process may open beside all else that it opens.
-    fn within_descriptors(self) -> Self {
-        let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let (least, largest) = RESERVED_DESCRIPTORS;
-        let all = self.all.min(most.saturating_sub((most / 4).clamp(least, largest))).max(8);
-        Self { all, client: self.client.min(all / 4 * 3) }
-    }
 }
 
 /// Serves the API until `stop` completes, then lets requests under way end, for a bounded time.
@@ -63,7 +42,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let api = Api::new(coordinator, limits.within_descriptors());
-    let mut router = super::routes(api.clone());
+    let mut router = routes::routes(api.clone());
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
     }
@@ -134,10 +113,4 @@ async fn refuse(mut stream: TcpStream) {
     let sent = stream.write_all(answer.as_bytes());
     // It fits into the socket's buffer, or nobody reads it.
     let _ = tokio::time::timeout(Duration::from_millis(API_ACCEPT_PAUSE_MS), sent).await;
-}
-
-/// What a budget of the API is where there may be so many connections: `share` of them at most, so
-/// that all budgets together leave room for others.
-pub(super) fn within(limits: ConnectionLimits, budget: usize, share: usize) -> usize {
-    budget.min(limits.all / share).max(1)
 }

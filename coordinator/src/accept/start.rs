@@ -14,10 +14,10 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{HIGHEST_PRIORITY, IDEMPOTENCY_KEY_BYTES, LABEL_BYTES, LABELS};
 use windlass_proto::value::Value;
 
-use super::gate::Room;
 use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
+use super::room::Room;
 use super::state::Api;
 use super::view::Standing;
 use crate::code::Code;

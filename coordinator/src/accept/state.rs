@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{
@@ -11,10 +11,10 @@ use windlass_proto::limits::{
 };
 
 use super::answer::Answers;
-use super::gate::Room;
-use super::metrics::Metrics;
+use super::limits::ConnectionLimits;
+use super::metrics::counters::Counters;
+use super::room::{Budget, Room};
 use super::serve::sockets::{Sockets, Waits};
-use super::serve::{ConnectionLimits, within};
 use crate::coordinator::{Coordinator, CoordinatorError, Outcome};
 
 /// Bytes of one permit of the body budget: a semaphore counts to 2^29 on small machines.
@@ -26,7 +26,7 @@ pub(super) struct Api {
     /// Who answers.
     pub(super) coordinator: Coordinator,
     /// Counters of the API itself.
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Counters>,
     /// Requests that may run.
     pub(super) requests: Budget,
     /// Requests of probes and operators that may run.
@@ -45,41 +45,18 @@ pub(super) struct Api {
     closing: Arc<watch::Sender<bool>>,
 }
 
-/// How many of something there may be at once.
-#[derive(Clone)]
-pub(super) struct Budget {
-    most: usize,
-    permits: Arc<Semaphore>,
-}
-
-impl Budget {
-    fn new(most: usize) -> Self {
-        Self { most, permits: Arc::new(Semaphore::new(most)) }
-    }
-
-    /// One of them, if there may be one more.
-    pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
-        self.permits.clone().try_acquire_owned().ok()
-    }
-
-    /// How many there are.
-    pub(super) fn used(&self) -> usize {
-        self.most.saturating_sub(self.permits.available_permits())
-    }
-}
-
 impl Api {
     /// The budgets together take little more than half of the connections, so that there is always
     /// one for a request that none of them counts, or that can be refused in words.
     pub(super) fn new(coordinator: Coordinator, limits: ConnectionLimits) -> Self {
         Self {
             coordinator,
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(Counters::new()),
             answers: Answers::default(),
-            requests: Budget::new(within(limits, API_REQUESTS, 8)),
-            operators: Budget::new(within(limits, API_OPERATORS, 16)),
-            waits: Arc::new(Waits::new(within(limits, API_WAITS, 4))),
-            watchers: Budget::new(within(limits, API_WATCHERS, 8)),
+            requests: Budget::new(limits.within(API_REQUESTS, 8)),
+            operators: Budget::new(limits.within(API_OPERATORS, 16)),
+            waits: Arc::new(Waits::new(limits.within(API_WAITS, 4))),
+            watchers: Budget::new(limits.within(API_WATCHERS, 8)),
             sockets: Arc::new(Sockets::new(limits)),
             bodies: Arc::new(Semaphore::new(API_BODY_BYTES / BODY_PERMIT_BYTES)),
             closing: Arc::new(watch::Sender::new(false)),

@@ -16,8 +16,10 @@ use std::sync::Mutex;
 use windlass_proto::id::PartitionId;
 use windlass_proto::limits::BACKUP_BEHIND_BYTES;
 
+use super::ordered::Ordered;
 use super::record::{self, push_varint, read_varint};
-use super::store::{Change, Order, Ordered, Space, Store, lock};
+use super::space::{Change, Order, Space};
+use super::store::{Store, lock};
 use super::{Journal, JournalError, keys};
 
 const MAGIC: &[u8] = b"windlass journal\n";

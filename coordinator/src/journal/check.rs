@@ -2,7 +2,9 @@
 
 use windlass_proto::id::{Digest, InstanceId, PartitionId};
 
-use super::store::{Order, Ordered, Space, Store, check_ring, in_slot, stored_head};
+use super::ordered::Ordered;
+use super::space::{Order, Space};
+use super::store::{Store, check_ring, in_slot, stored_head};
 use super::{CheckReport, Journal, JournalError, head, keys, record};
 
 /// Lines of damage kept: more would not help anyone.

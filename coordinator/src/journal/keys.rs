@@ -6,7 +6,7 @@
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::time::Timestamp;
 
-use super::store::Space;
+use super::space::Space;
 use super::{JournalError, TimerKey};
 
 /// Facts of an instance: id, sequence number of the first.

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits::LIST_SCAN;
 
-use super::store::{Order, Ordered, Space, Store, stored_head};
+use super::ordered::Ordered;
+use super::space::{Order, Space};
+use super::store::{Store, stored_head};
 use super::{Filter, Journal, JournalError, Page, head, keys, record};
 
 /// Heads read ahead of one partition at a time.

@@ -8,7 +8,9 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use super::JournalError;
-use super::store::{Change, Order, Ordered, Space, Store, Visit, lock};
+use super::ordered::Ordered;
+use super::space::{Change, Order, Space, Visit};
+use super::store::{Store, lock};
 
 /// A journal in memory.
 pub type MemoryJournal = Store<Memory>;

@@ -7,7 +7,7 @@
 //! The checksum also covers the key, so that a record found under another's key is not believed.
 //! A body over [`PART_BYTES`] goes on in parts, each a record of its own.
 
-use super::store::{Change, Space};
+use super::space::{Change, Space};
 use super::{JournalError, keys};
 
 /// The format this version writes, and the newest it reads.

@@ -6,7 +6,9 @@ use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits::RETENTION_SCAN;
 use windlass_proto::time::Timestamp;
 
-use super::store::{Change, Order, Ordered, Space, Store, lock, settle_all, stored_head};
+use super::ordered::Ordered;
+use super::space::{Change, Order, Space};
+use super::store::{Store, lock, settle_all, stored_head};
 use super::{Journal, JournalError, head, keys, record};
 
 /// Changes of one batch.

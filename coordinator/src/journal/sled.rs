@@ -17,7 +17,9 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use super::store::{Change, Expected, Order, Ordered, Space, Standing, Store, Visit};
+use super::ordered::Ordered;
+use super::space::{Change, Order, Space, Visit};
+use super::store::{Expected, Standing, Store};
 use super::{CheckReport, Journal, JournalError, Loss, Room, disk, keys};
 use copy::Copy;
 

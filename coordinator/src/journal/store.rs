@@ -28,6 +28,8 @@ use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 use super::backup::{BackupReport, Capture};
+use super::ordered::Ordered;
+use super::space::{Change, Order, Record, Space};
 use super::{
     CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, StoredDefinition,
     StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
@@ -42,82 +44,6 @@ pub(super) use ring::{check_ring, in_slot};
 pub(super) use suspended::decode as suspended;
 pub use tally::Standing;
 pub(super) use tally::Tally;
-
-/// An ordered, durable store of keys and values, divided into spaces.
-pub trait Ordered: Send + Sync + 'static {
-    /// The value under `key`.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError>;
-
-    /// Shows the entries from `from` on and before `to`, in order of keys or against it, until
-    /// `visit` breaks. `visit` must not use the store.
-    ///
-    /// # Errors
-    /// When the store cannot be read, and what `visit` returns.
-    fn scan(
-        &self,
-        space: Space,
-        from: &[u8],
-        to: &[u8],
-        order: Order,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), JournalError>;
-
-    /// Applies all changes or none of them, and makes them durable. Of several changes of one key,
-    /// the last one counts.
-    ///
-    /// # Errors
-    /// When the store cannot write; whether the changes were applied is then unknown.
-    fn write(&self, changes: Vec<Change>) -> Result<(), JournalError>;
-
-    /// Whether there is room to write.
-    fn room(&self) -> Room {
-        Room { paused: false, reserve: true, free_bytes: None }
-    }
-
-    /// Told, after each write that is durable, how far the journal has come: what is kept of this
-    /// outside of the store shows when the store loses something.
-    fn witness(&self, standing: &Standing) {
-        let _ = standing;
-    }
-}
-
-/// What a scan calls with each key and value.
-pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, JournalError> + 'a;
-
-/// A key and its value.
-pub(super) type Record = (Vec<u8>, Vec<u8>);
-
-/// A space of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Space {
-    /// What belongs to no partition.
-    Common,
-    /// What belongs to a partition.
-    Partition(PartitionId),
-}
-
-/// Direction of a scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Smallest key first.
-    Up,
-    /// Greatest key first.
-    Down,
-}
-
-/// A change of one key.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// The space.
-    pub space: Space,
-    /// The key.
-    pub key: Vec<u8>,
-    /// The new value, or `None` to remove the key.
-    pub value: Option<Vec<u8>>,
-}
 
 /// How often a large record that changes while it is read is read again. Large records change with
 /// a commit of their instance, so the second time nearly always succeeds.

@@ -1,6 +1,6 @@
 //! Metrics of connections and of those who wait on them.
 
-use super::Text;
+use super::text::Text;
 use crate::accept::serve::sockets::{Sockets, Waits};
 
 /// Adds what there is to say.

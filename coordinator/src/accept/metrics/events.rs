@@ -1,6 +1,6 @@
 //! What events over the bus have to say to Prometheus.
 
-use super::Text;
+use super::text::Text;
 use crate::events::{EventsView, Standing, Totals};
 
 /// Adds the families of events over the bus.
@@ -52,7 +52,8 @@ pub(super) fn add(text: &mut Text, view: &EventsView) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, add};
+    use super::super::text::Text;
+    use super::add;
     use crate::events::{EventsView, Standing, Totals};
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::time::Timestamp;
 
-use super::Text;
+use super::text::Text;
 use crate::dispatch::FleetView;
 use crate::dispatch::dispatcher::Depths;
 
@@ -109,7 +109,8 @@ mod tests {
     use windlass_proto::time::Timestamp;
     use windlass_proto::wire::capability::Capability;
 
-    use super::{Text, add};
+    use super::super::text::Text;
+    use super::add;
     use crate::dispatch::FleetView;
     use crate::dispatch::backlog::Lane;
 

@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 
 use windlass_proto::limits::{API_BODY_MS, API_HEAD_MS, API_IDLE_MS, API_STALL_MS, API_UNMOVED_MS};
 
+use crate::accept::limits::ConnectionLimits;
+
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -129,15 +131,6 @@ impl Socket {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How many connections there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// In all; fewer where the process may not open that many descriptors.
-    pub all: usize,
-    /// Of one client address.
-    pub client: usize,
 }
 
 /// All connections.

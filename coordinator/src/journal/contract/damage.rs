@@ -4,8 +4,10 @@ use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 use super::super::memory::MemoryJournal;
+use super::super::ordered::Ordered;
 use super::super::sled::{SledJournal, check_directory};
-use super::super::store::{Change, Ordered, Space, Store};
+use super::super::space::{Change, Space};
+use super::super::store::Store;
 use super::super::{Commit, InstanceWrite, Journal, JournalError, TimerKey, keys};
 use super::{commit, head, id, open, start, write};
 use crate::journal::{Status, StoredDefinition};

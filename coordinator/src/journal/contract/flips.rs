@@ -11,8 +11,9 @@ use std::time::Duration;
 use windlass_proto::id::{Digest, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
+use super::super::ordered::Ordered as _;
 use super::super::sled::{Missing, Options, SledJournal, check_directory, salvage};
-use super::super::store::{Change, Ordered as _, Space};
+use super::super::space::{Change, Space};
 use super::super::{
     Commit, Filter, Head, InstanceWrite, Journal, JournalError, StoredDefinition, StoredInstance,
     TimerKey, keys,

@@ -13,7 +13,9 @@ use std::path::Path;
 use serde::Serialize;
 use windlass_proto::id::{InstanceId, PartitionId};
 
-use super::super::store::{Change, Missing, Order, Ordered, Space};
+use super::super::ordered::Ordered;
+use super::super::space::{Change, Order, Space};
+use super::super::store::Missing;
 use super::super::{Journal, JournalError, disk, keys, record};
 use super::copy::Copy;
 use super::open::{self, Options, in_time};

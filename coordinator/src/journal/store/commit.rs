@@ -5,11 +5,13 @@ use std::sync::PoisonError;
 
 use windlass_proto::id::{InstanceId, PartitionId};
 
+use super::super::ordered::Ordered;
 use super::super::record::push_varint;
+use super::super::space::{Change, Space};
 use super::super::{Commit, Head, InstanceWrite, JournalError, head, keys, record};
+use super::Store;
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
-use super::{Change, Ordered, Space, Store};
 
 /// Bytes of one instance's facts that wait in memory; then they go under a key of their own, in
 /// one part.

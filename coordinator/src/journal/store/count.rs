@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
+use super::super::ordered::Ordered;
+use super::super::space::{Change, Space};
 use super::super::{JournalError, keys, record};
 use super::tally::{Tally, is_covered};
 use super::verify::Verification;
-use super::{Change, Ordered, Space, Store, lock};
+use super::{Store, lock};
 
 /// What stands once a batch is durable.
 pub(super) struct Counted {

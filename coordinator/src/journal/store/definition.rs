@@ -2,8 +2,10 @@
 
 use windlass_proto::id::Digest;
 
+use super::super::ordered::Ordered;
+use super::super::space::{Change, Order, Space};
 use super::super::{JournalError, StoredDefinition, keys, record};
-use super::{Change, Order, Ordered, Space, Store};
+use super::Store;
 
 impl<O: Ordered> Store<O> {
     pub(super) fn write_definition(

@@ -5,12 +5,14 @@ use std::sync::PoisonError;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
+use super::super::ordered::Ordered;
 use super::super::record::{damaged, read_varint};
+use super::super::space::{Order, Space};
 use super::super::{
     Head, JournalError, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys, record,
 };
 use super::recent::{Entry, Recent};
-use super::{Order, Ordered, READ_ATTEMPTS, Space, Store};
+use super::{READ_ATTEMPTS, Store};
 
 /// Splits the body of a head's record: the head, and the facts of an instance that ended. `body`
 /// may lack its end.

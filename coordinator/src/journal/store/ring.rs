@@ -11,10 +11,12 @@ use std::collections::HashMap;
 
 use windlass_proto::id::InstanceId;
 
+use super::super::ordered::Ordered;
 use super::super::record::{PART_BYTES, push_varint, read_varint};
+use super::super::space::{Change, Order, Space};
 use super::super::{JournalError, keys, record};
+use super::Store;
 use super::recent::{Entry, Pending, Recent};
-use super::{Change, Order, Ordered, Space, Store};
 
 /// Slots of the ring. At most this many times [`PART_BYTES`], 12 MiB, are held in memory and read
 /// when a journal opens.

@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 
 use windlass_proto::id::{Digest, InstanceId, PartitionId};
 
+use super::super::ordered::Ordered;
+use super::super::space::{Change, Order, Space};
 use super::super::{Journal, JournalError, keys, record};
-use super::{Change, Order, Ordered, Space, Standing, Store, settle_all};
+use super::{Standing, Store, settle_all};
 
 impl<O: Ordered> Store<O> {
     /// Moves facts from the ring to where those of one instance lie together.

@@ -3,8 +3,10 @@
 use sha2::Digest as _;
 use windlass_proto::time::Timestamp;
 
+use super::super::ordered::Ordered;
+use super::super::space::{Change, Order, Space};
 use super::super::{JournalError, keys, record};
-use super::{Change, Order, Ordered, Space, Store};
+use super::Store;
 use crate::admission::Suspended;
 
 impl<O: Ordered> Store<O> {

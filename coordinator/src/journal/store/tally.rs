@@ -12,8 +12,8 @@
 use windlass_proto::id::PartitionId;
 
 use super::super::record::{push_varint, read_varint};
+use super::super::space::Space;
 use super::super::{Loss, keys};
-use super::Space;
 
 /// What one space holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 
 use windlass_proto::id::InstanceId;
 
+use super::super::ordered::Ordered;
+use super::super::space::{Order, Space};
 use super::super::{JournalError, Loss, keys, record};
 use super::tally::{self, Sum, Tally};
-use super::{Order, Ordered, Space, Store, lock};
+use super::{Store, lock};
 
 /// How far the adding up has come.
 #[derive(Clone, Debug)]

@@ -1,0 +1,46 @@
+//! What an ordered store must offer for a journal to be kept in it.
+
+use super::space::{Change, Order, Space, Visit};
+use super::store::Standing;
+use super::{JournalError, Room};
+
+/// An ordered, durable store of keys and values, divided into spaces.
+pub trait Ordered: Send + Sync + 'static {
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError>;
+
+    /// Shows the entries from `from` on and before `to`, in order of keys or against it, until
+    /// `visit` breaks. `visit` must not use the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read, and what `visit` returns.
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), JournalError>;
+
+    /// Applies all changes or none of them, and makes them durable. Of several changes of one key,
+    /// the last one counts.
+    ///
+    /// # Errors
+    /// When the store cannot write; whether the changes were applied is then unknown.
+    fn write(&self, changes: Vec<Change>) -> Result<(), JournalError>;
+
+    /// Whether there is room to write.
+    fn room(&self) -> Room {
+        Room { paused: false, reserve: true, free_bytes: None }
+    }
+
+    /// Told, after each write that is durable, how far the journal has come: what is kept of this
+    /// outside of the store shows when the store loses something.
+    fn witness(&self, standing: &Standing) {
+        let _ = standing;
+    }
+}

@@ -99,7 +99,7 @@ pub const INSTANCE_FLOOR_BYTES: u64 = 256 << 10;
 pub const WAITING_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
 
 /// Bytes of commits that wait for the disk at most, over all partitions; one that is larger goes alone.
-pub const COMMIT_QUEUE_BYTES: usize = 2 * PAYLOAD_BYTES;
+pub const COMMIT_QUEUE_BYTES: usize = 4 << 20;
 
 /// Times in a row that the process may end while it works on one instance before that is set aside: two
 /// may be chance.

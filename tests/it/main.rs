@@ -33,4 +33,5 @@ mod secrets;
 mod seed;
 mod servers;
 mod sim;
+mod structure;
 mod tidy;

@@ -14,7 +14,7 @@ const FUNCTION: usize = 70;
 
 /// Columns of a line of Rust, and of Markdown.
 const COLUMNS: usize = 100;
-const MARKDOWN_COLUMNS: usize = 180;
+const MARKDOWN_COLUMNS: usize = 120;
 
 /// Where a module is in its crate: `["journal", "store"]`.
 type Module = Vec<String>;
@@ -146,9 +146,10 @@ fn uses(text: &str) -> Vec<(bool, Vec<String>)> {
     let mut found = Vec::new();
     for statement in text.split(';') {
         // What is before it on other lines ended with a brace or an attribute.
-        let Some(at) = statement.rfind("use ").filter(|at| {
-            statement[..*at].chars().next_back().is_none_or(|it| it.is_whitespace())
-        }) else {
+        let Some(at) = statement
+            .rfind("use ")
+            .filter(|at| statement[..*at].chars().next_back().is_none_or(|it| it.is_whitespace()))
+        else {
             continue;
         };
         let before = statement[..at].trim_end().rsplit('\n').next().unwrap_or_default();
@@ -291,21 +292,32 @@ fn functions_are_short_and_lines_are_not_long() {
                 continue;
             }
             let text = std::fs::read_to_string(&file).unwrap();
+            let comments = text.lines().enumerate().filter(|(_, line)| {
+                let is_comment = line.trim_start().starts_with("//");
+                is_comment && line.chars().count() > COLUMNS && !line.contains("://")
+            });
+            wrong.extend(comments.map(|(at, _)| format!("{path}:{}: too long", at + 1)));
+            if path.contains("tests") || path.contains("contract") {
+                continue;
+            }
             let long = functions(&text).into_iter().filter(|(_, lines)| *lines > FUNCTION);
             wrong.extend(long.map(|(name, lines)| format!("{path}: {name} has {lines} lines")));
         }
     }
-    let mut texts: Vec<_> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(Into::into).into();
-    texts.extend(paths::files(&root.join("docs")));
+    let named = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|it| root.join(it));
+    // The table of deviations and the codes are made, not written.
+    let made = |it: &std::path::PathBuf| it.ends_with("DEVIATIONS.md") || it.ends_with("errors.md");
+    let docs = paths::files(&root.join("docs")).into_iter().filter(|it| !made(it));
+    let texts: Vec<_> = named.into_iter().chain(docs).collect();
     for file in texts {
-        let text = std::fs::read_to_string(root.join(&file)).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
         // A row of a table and a link cannot be broken.
-        let long = text.lines().enumerate().filter(|(_, line)| {
-            line.chars().count() > MARKDOWN_COLUMNS && !line.starts_with('|')
-        });
+        let long = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.chars().count() > MARKDOWN_COLUMNS && !line.starts_with('|'));
         wrong.extend(long.map(|(at, _)| format!("{}:{}: too long", file.display(), at + 1)));
     }
-    let _ = COLUMNS;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(functions("fn a() {\n    b\n}\n"), [("a".to_owned(), 3)]);
 }

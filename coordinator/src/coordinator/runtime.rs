@@ -1,5 +1,6 @@
 //! What runs inside: partitions on their threads, the committer, and the ways between them.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -154,13 +155,7 @@ impl Runtime {
             Some(secrets) => secrets,
             None => Arc::new(in_memory()?),
         };
-        let quarantine = match &options.data_dir {
-            Some(directory) => Quarantine::open(directory).map_err(|error| {
-                JournalError::Store(format!("{}: {error}", directory.display()))
-            })?,
-            None => Quarantine::default(),
-        };
-        let quarantine = Arc::new(quarantine);
+        let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
@@ -282,6 +277,12 @@ impl Runtime {
         self.links.secrets.audit.flush();
         self.quarantine.close();
     }
+}
+
+fn quarantine(directory: Option<&Path>) -> Result<Quarantine, JournalError> {
+    let Some(directory) = directory else { return Ok(Quarantine::default()) };
+    Quarantine::open(directory)
+        .map_err(|error| JournalError::Store(format!("{}: {error}", directory.display())))
 }
 
 /// For a coordinator that was told nothing of secrets.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
-use jaq_core::path::Part;
+use jaq_core::path::{Part, Path};
 
 use super::doubt::{self, Doubt};
 
@@ -116,21 +116,23 @@ impl<'s> Found<'s> {
                 }
             }
             Term::Var(name) => self.variable(name, None, scope),
-            Term::Path(head, path) => {
-                match (&**head, path.0.first()) {
-                    (Term::Var(name), Some((Part::Index(key), _))) => {
-                        self.variable(name, constant(key).as_deref(), scope);
-                    }
-                    _ => self.term(head, scope),
-                }
-                for (part, _) in &path.0 {
-                    match part {
-                        Part::Index(term) => self.term(term, scope),
-                        Part::Range(from, to) => {
-                            for bound in [from, to].into_iter().flatten() {
-                                self.term(bound, scope);
-                            }
-                        }
+            Term::Path(head, path) => self.path(head, path, scope),
+        }
+    }
+
+    fn path(&mut self, head: &Tree<'s>, path: &Path<Tree<'s>>, scope: &mut Scope<'s>) {
+        match (head, path.0.first()) {
+            (Term::Var(name), Some((Part::Index(key), _))) => {
+                self.variable(name, constant(key).as_deref(), scope);
+            }
+            _ => self.term(head, scope),
+        }
+        for (part, _) in &path.0 {
+            match part {
+                Part::Index(term) => self.term(term, scope),
+                Part::Range(from, to) => {
+                    for bound in [from, to].into_iter().flatten() {
+                        self.term(bound, scope);
                     }
                 }
             }

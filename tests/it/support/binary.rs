@@ -51,6 +51,8 @@ fn cargo_build(package: &str, more: &[&str]) -> PathBuf {
             command.env_remove(name);
         }
     }
+    // It opens unstable options of test programs, and would have everything built again.
+    command.env_remove("RUSTC_BOOTSTRAP");
     let status = command
         .current_dir(paths::root())
         .args(["build", "--quiet", "--package", package, "--bin", package])

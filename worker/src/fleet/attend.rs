@@ -105,25 +105,11 @@ impl Attendance {
         mut stop: Pin<&mut impl Future<Output = ()>>,
         tell: &impl Fn(Event),
     ) -> End {
-        let Joined { session, channel, welcome } = joined;
-        let listening = self.options.prefix.to_worker(session);
+        let listening = self.options.prefix.to_worker(joined.session);
         let Ok(mut frames) = self.bus.client.subscribe(listening).await else { return End::Lost };
-        let subject = self.options.prefix.to_coordinator(session).into();
-        let mut ticks = interval(Duration::from_millis(welcome.beat_ms.max(10)));
+        let mut ticks = interval(Duration::from_millis(joined.welcome.beat_ms.max(10)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let out = ToCoordinator::default();
-        let mut session = Session {
-            channel,
-            subject,
-            welcome,
-            beats: 0,
-            heard: Instant::now(),
-            looked: Instant::now(),
-            out,
-            complained: false,
-            short: false,
-            next_turn: Instant::now(),
-        };
+        let mut session = self.session(joined);
         let mut link = self.bus.link();
         let mut inner = Vec::with_capacity(ROUND);
         self.held.begin_again();
@@ -185,6 +171,22 @@ impl Attendance {
         };
         self.health.left();
         end
+    }
+
+    fn session(&self, joined: Joined) -> Session {
+        let Joined { session, channel, welcome } = joined;
+        Session {
+            channel,
+            subject: self.options.prefix.to_coordinator(session).into(),
+            welcome,
+            beats: 0,
+            heard: Instant::now(),
+            looked: Instant::now(),
+            out: ToCoordinator::default(),
+            complained: false,
+            short: false,
+            next_turn: Instant::now(),
+        }
     }
 
     /// True when there is nothing left to do, to give back or to tell.

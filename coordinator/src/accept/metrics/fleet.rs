@@ -7,8 +7,8 @@ use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::time::Timestamp;
 
 use super::text::Text;
-use crate::dispatch::FleetView;
 use crate::dispatch::dispatcher::Depths;
+use crate::dispatch::{FleetView, Totals};
 
 /// Adds the families of a fleet. Every pool with a worker or an assignment has one sample in each
 /// family by pool, the default pool always: a scaler must tell "nothing" from "unknown".
@@ -53,6 +53,10 @@ pub(super) fn add(text: &mut Text, view: &FleetView, now: Timestamp) {
         let help = "By how much the clock of a store of secrets is ahead of the coordinator's.";
         text.family("windlass_secret_store_clock_ahead_seconds", "gauge", help, &ahead);
     }
+    add_totals(text, totals);
+}
+
+fn add_totals(text: &mut Text, totals: &Totals) {
     for (name, help, value) in [
         ("windlass_assignments_sent_total", "Assignments sent to workers.", totals.sent),
         (

@@ -80,27 +80,7 @@ impl<'s> Rewriting<'s> {
                     value.iter_mut().for_each(|value| self.term(value));
                 }
             }
-            Term::BinOp(left, op, right) => {
-                self.term(left);
-                if let BinaryOp::Pipe(Some(pattern)) = op {
-                    self.pattern(pattern);
-                }
-                self.term(right);
-                if let BinaryOp::Pipe(Some(pattern)) = op
-                    && let Some(patterns) = alternatives(pattern)
-                {
-                    *pattern = Pattern::Var(VALUE);
-                    **right = alternating(&patterns, std::mem::take(&mut **right));
-                }
-                let is_order_seen = matches!(op, BinaryOp::Math(_) | BinaryOp::Cmp(_));
-                if is_order_seen && !is_single(left) && !is_single(right) {
-                    let right = std::mem::replace(&mut **right, Term::Var(RIGHT));
-                    *term = pipe(right, Some(Pattern::Var(RIGHT)), std::mem::take(term));
-                } else if matches!(op, BinaryOp::Update) && may_vanish(right) && is_several(left) {
-                    let arguments = vec![std::mem::take(&mut **left), std::mem::take(&mut **right)];
-                    *term = Term::Call("_modify", arguments);
-                }
-            }
+            Term::BinOp(..) => self.operator(term),
             Term::Fold(_, source, pattern, arguments) => {
                 self.term(source);
                 self.pattern(pattern);
@@ -136,6 +116,29 @@ impl<'s> Rewriting<'s> {
                     }
                 }
             }
+        }
+    }
+
+    fn operator(&mut self, term: &mut Tree<'s>) {
+        let Term::BinOp(left, op, right) = term else { return };
+        self.term(left);
+        if let BinaryOp::Pipe(Some(pattern)) = op {
+            self.pattern(pattern);
+        }
+        self.term(right);
+        if let BinaryOp::Pipe(Some(pattern)) = op
+            && let Some(patterns) = alternatives(pattern)
+        {
+            *pattern = Pattern::Var(VALUE);
+            **right = alternating(&patterns, std::mem::take(&mut **right));
+        }
+        let is_order_seen = matches!(op, BinaryOp::Math(_) | BinaryOp::Cmp(_));
+        if is_order_seen && !is_single(left) && !is_single(right) {
+            let right = std::mem::replace(&mut **right, Term::Var(RIGHT));
+            *term = pipe(right, Some(Pattern::Var(RIGHT)), std::mem::take(term));
+        } else if matches!(op, BinaryOp::Update) && may_vanish(right) && is_several(left) {
+            let arguments = vec![std::mem::take(&mut **left), std::mem::take(&mut **right)];
+            *term = Term::Call("_modify", arguments);
         }
     }
 

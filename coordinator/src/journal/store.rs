@@ -29,8 +29,8 @@ use windlass_proto::time::Timestamp;
 
 use super::backup::{BackupReport, Capture};
 use super::{
-    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, StoredDefinition,
-    StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
+    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, Snapshot,
+    StoredDefinition, StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
 use crate::admission::Suspended;
 use recent::Recent;
@@ -414,6 +414,10 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn load(&self, instance: InstanceId) -> Result<Option<StoredInstance>, JournalError> {
         self.read_instance(instance)
+    }
+
+    fn snapshot(&self, instance: InstanceId, until: u64) -> Result<Option<Snapshot>, JournalError> {
+        self.read_snapshot(instance, until)
     }
 
     fn facts(

@@ -67,7 +67,7 @@ impl<O: Ordered> Store<O> {
     ) -> Result<Option<Snapshot>, JournalError> {
         let (space, key) = (self.space_of(instance), keys::of_instance(keys::SNAPSHOT, instance));
         let Some(value) = self.ordered.get(space, &key)? else { return Ok(None) };
-        if after_snapshot(&key, record::open(&key, &value)?.first)? > until {
+        if after_snapshot(&key, &record::open(&key, &value)?.first)? > until {
             return Ok(None);
         }
         let Some(mut body) = self.whole(space, &key, value)? else { return Ok(None) };

@@ -56,6 +56,13 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged or of an unknown format.
     fn load(&self, instance: InstanceId) -> Result<Option<StoredInstance>, JournalError>;
 
+    /// The latest snapshot of an instance, with the sequence number of the first fact after it; none where
+    /// that is beyond `until`.
+    ///
+    /// # Errors
+    /// When the record is damaged or of an unknown format.
+    fn snapshot(&self, instance: InstanceId, until: u64) -> Result<Option<Snapshot>, JournalError>;
+
     /// The facts of an instance from sequence number `from` on, at most `limit` entries.
     ///
     /// # Errors
@@ -294,11 +301,14 @@ pub struct Head {
     pub error: Option<Problem>,
 }
 
+/// A state and the sequence number of the first fact after it.
+pub type Snapshot = (u64, Vec<u8>);
+
 /// An instance as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredInstance {
     /// Its latest snapshot and the sequence number of the first fact after it.
-    pub snapshot: Option<(u64, Vec<u8>)>,
+    pub snapshot: Option<Snapshot>,
     /// The facts after the snapshot, in order, as they were written.
     pub facts: Vec<StoredFacts>,
 }

@@ -217,7 +217,11 @@ impl Coordinator {
         limit: usize,
     ) -> Result<HistoryPage, CoordinatorError> {
         let (journal, links) = (self.runtime.journal.clone(), self.runtime.links.clone());
-        let read = move || history::read(&*journal, &links.catalog, id, from, limit);
+        let states = self.runtime.histories.clone();
+        let read = move || {
+            let (journal, catalog, states) = (&*journal, &*links.catalog, &*states);
+            history::Reader { journal, catalog, states }.read(id, from, limit)
+        };
         let page = blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))?;
         Ok(self.located(id, page).await)
     }

@@ -17,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::dispatch::{FleetView, Queue, Whereabouts};
 use crate::events::lifecycle::{Level, News};
 use crate::events::{EventsView, Outlet};
+use crate::history;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
@@ -44,6 +45,7 @@ pub(super) struct Runtime {
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
     pub(super) quarantine: Arc<Quarantine>,
+    pub(super) histories: Arc<history::States>,
 }
 
 /// The ways between partitions, workers and definitions.
@@ -195,6 +197,7 @@ impl Runtime {
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
             quarantine: quarantine.clone(),
+            histories: Arc::default(),
         };
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal.clone(), stopping, failed)?;

@@ -79,7 +79,7 @@ pub(super) fn list<O: Ordered>(
         let not_a_head = || record::damaged(&key, "is not a head");
         // What filters ask for lies at the start, in all but absurd cases in the first part.
         let first = record::open(&key, &value)?.first;
-        let (head, _) = stored_head(first).ok_or_else(not_a_head)?;
+        let (head, _) = stored_head(&first).ok_or_else(not_a_head)?;
         if head::summary(head).is_none_or(|head| head.matches(filter)) {
             let Some(body) = store.whole(space, &key, value)? else { continue };
             let (head, _) = stored_head(&body).ok_or_else(not_a_head)?;

@@ -5,13 +5,28 @@
 //! ```
 //!
 //! The checksum also covers the key, so that a record found under another's key is not believed.
-//! A body over [`PART_BYTES`] goes on in parts, each a record of its own.
+//! A body over [`PART_BYTES`] goes on in parts, each a record of its own. What is behind the checksum is
+//! packed (an LZ4 block) in format 2, and as it is in format 1, which is all that versions before the
+//! packing read and wrote.
+
+use std::borrow::Cow;
+
+use lz4_flex::block;
 
 use super::space::{Change, Space};
 use super::{JournalError, keys};
 
-/// The format this version writes, and the newest it reads.
-pub(super) const FORMAT: u8 = 1;
+/// The newest format that this version writes and reads.
+pub(super) const FORMAT: u8 = PACKED;
+
+const PLAIN: u8 = 1;
+const PACKED: u8 = 2;
+
+/// Bytes of a body below which packing it gains too little to look.
+const PACK_LEAST: usize = 128;
+
+/// Packing must save one byte in so many, or readers unpack for nothing.
+const PACK_GAIN: usize = 8;
 
 /// Bytes of a body kept in one record. The store writes what it deems too large for its log to
 /// files that it never syncs, and it judges whole tree nodes, of up to 20 records: 20 of these
@@ -43,12 +58,12 @@ pub(super) fn parts(length: usize) -> usize {
 }
 
 /// A record's first part, checked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Opened<'a> {
     /// Bytes of the whole body.
     pub(super) length: usize,
     /// The body, or its first part.
-    pub(super) first: &'a [u8],
+    pub(super) first: Cow<'a, [u8]>,
 }
 
 impl Opened<'_> {
@@ -73,22 +88,45 @@ pub(super) fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<Opened<'a>, Journa
         let (crc, body) = rest.split_first_chunk::<4>()?;
         Some((usize::try_from(length).ok()?, u32::from_le_bytes(*crc), body))
     });
-    let Some((length, crc, first)) = header else {
+    let Some((length, crc, stored)) = header else {
         return Err(damaged(key, "is cut short"));
     };
-    let whole = first.len() == length;
-    if !(whole || (first.len() == PART_BYTES && length > PART_BYTES)) {
-        return Err(damaged(key, "has the wrong length"));
-    }
-    if checksum(key, length, first, &[]) != crc {
+    if checksum(key, length, stored, &[]) != crc {
         return Err(damaged(key, "fails its checksum"));
+    }
+    let size = length.min(PART_BYTES);
+    let first = match format {
+        PLAIN => Cow::Borrowed(stored),
+        _ => Cow::Owned(
+            block::decompress(stored, size).map_err(|_| damaged(key, "cannot be unpacked"))?,
+        ),
+    };
+    if first.len() != size {
+        return Err(damaged(key, "has the wrong length"));
     }
     Ok(Opened { length, first })
 }
 
 fn seal(key: &[u8], length: usize, head: &[u8], tail: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(8 + head.len() + tail.len());
-    value.push(FORMAT);
+    match pack(head, tail) {
+        Some(packed) => seal_as(PACKED, key, length, &packed, &[]),
+        None => seal_as(PLAIN, key, length, head, tail),
+    }
+}
+
+/// A body, packed, where that makes it smaller.
+fn pack(head: &[u8], tail: &[u8]) -> Option<Vec<u8>> {
+    let size = head.len() + tail.len();
+    if size < PACK_LEAST {
+        return None;
+    }
+    let packed = block::compress(&[head, tail].concat());
+    (packed.len() + size / PACK_GAIN <= size).then_some(packed)
+}
+
+fn seal_as(format: u8, key: &[u8], length: usize, head: &[u8], tail: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(16 + head.len() + tail.len());
+    value.push(format);
     push_varint(&mut value, length as u64);
     value.extend_from_slice(&checksum(key, length, head, tail).to_le_bytes());
     value.extend_from_slice(head);
@@ -132,7 +170,10 @@ pub(super) fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use super::{FORMAT, JournalError, PART_BYTES, Space, open, push_varint, put, read_varint};
+    use super::{
+        FORMAT, JournalError, PACKED, PART_BYTES, PLAIN, Space, checksum, open, push_varint, put,
+        read_varint, seal_as,
+    };
 
     fn sealed(body: &[u8]) -> Vec<u8> {
         let mut changes = Vec::new();
@@ -142,8 +183,16 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_record_is_noticed() {
-        let value = sealed(b"some facts of an instance");
-        assert_eq!(open(b"key", &value).unwrap().first, b"some facts of an instance");
+        for (body, format) in
+            [(&b"some facts of an instance"[..], PLAIN), (&b"some facts ".repeat(40), PACKED)]
+        {
+            every_flip_is_noticed(body, format);
+        }
+    }
+
+    fn every_flip_is_noticed(body: &[u8], format: u8) {
+        let value = sealed(body);
+        assert_eq!((value[0], &*open(b"key", &value).unwrap().first), (format, body));
         for index in 0..value.len() {
             for bit in 0..8 {
                 let mut wrong = value.clone();
@@ -153,6 +202,36 @@ mod tests {
         }
         for length in 0..value.len() {
             assert!(open(b"key", &value[..length]).is_err(), "cut to {length}");
+        }
+    }
+
+    #[test]
+    fn what_repeats_itself_is_packed_and_what_does_not_stays_as_it_is() {
+        let facts: Vec<u8> =
+            (0..20_u8).flat_map(|it| [b"step, output, hello", &[it][..]].concat()).collect();
+        let value = sealed(&facts);
+        assert!(value[0] == PACKED && value.len() < facts.len() / 3, "{} bytes", value.len());
+        let chance: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(5_000).collect();
+        let value = sealed(&chance);
+        assert_eq!((value[0], &*open(b"key", &value).unwrap().first), (PLAIN, &*chance));
+    }
+
+    #[test]
+    fn records_of_the_format_before_are_read() {
+        let body = b"some facts ".repeat(40);
+        let mut before = vec![1, 0xb8, 0x03];
+        before.extend(checksum(b"key", body.len(), &body, &[]).to_le_bytes());
+        before.extend(&body);
+        let opened = open(b"key", &before).unwrap();
+        assert_eq!((opened.length, &*opened.first), (440, &*body));
+    }
+
+    #[test]
+    fn a_packed_body_of_another_length_is_damaged() {
+        let packed = lz4_flex::block::compress(&[7; 300]);
+        for length in [299, 301, 7_000] {
+            let value = seal_as(PACKED, b"key", length, &packed, &[]);
+            assert!(matches!(open(b"key", &value), Err(JournalError::Damaged(_))), "{length}");
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) fn retain<O: Ordered>(
     let mut removed = 0;
     let over = |value: &[u8], key: &[u8]| {
         let body = record::open(key, value)?.first;
-        let head = stored_head(body).and_then(|(head, _)| head::summary(head));
+        let head = stored_head(&body).and_then(|(head, _)| head::summary(head));
         Ok(head.and_then(|head| head.ended_at()).is_some_and(|at| at < before))
     };
     walk(store, &mut progress.heads, keys::HEAD, limit, &over, &mut |space, found| {
@@ -66,7 +66,7 @@ pub(super) fn forget<O: Ordered>(store: &Store<O>, now: Timestamp) -> Result<usi
     let mut progress = lock(&store.retained);
     let mut forgotten = 0;
     let over = |value: &[u8], key: &[u8]| {
-        let until = <[u8; 8]>::try_from(record::open(key, value)?.first)
+        let until = <[u8; 8]>::try_from(&*record::open(key, value)?.first)
             .map_err(|_| record::damaged(key, "is no time"))?;
         Ok(u64::from_be_bytes(until) < now.0)
     };

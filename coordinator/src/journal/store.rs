@@ -31,8 +31,8 @@ use super::backup::{BackupReport, Capture};
 use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
-    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, StoredDefinition,
-    StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
+    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, Snapshot,
+    StoredDefinition, StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
 use crate::admission::Suspended;
 use recent::Recent;
@@ -221,14 +221,15 @@ impl<O: Ordered> Store<O> {
 
     fn assemble(&self, space: Space, key: &[u8], value: &[u8]) -> Result<Vec<u8>, JournalError> {
         let opened = record::open(key, value)?;
-        let mut body = opened.first.to_vec();
-        for number in (0_u32..).take(opened.parts()) {
+        let (parts, length) = (opened.parts(), opened.length);
+        let mut body = opened.first.into_owned();
+        for number in (0_u32..).take(parts) {
             let part = keys::part(key, number);
             let value = self.ordered.get(space, &part)?;
             let value = value.ok_or_else(|| record::damaged(key, "lacks parts"))?;
-            body.extend_from_slice(record::open(&part, &value)?.first);
+            body.extend_from_slice(&record::open(&part, &value)?.first);
         }
-        if body.len() == opened.length {
+        if body.len() == length {
             Ok(body)
         } else {
             Err(record::damaged(key, "has parts of the wrong length"))
@@ -340,6 +341,10 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn load(&self, instance: InstanceId) -> Result<Option<StoredInstance>, JournalError> {
         self.read_instance(instance)
+    }
+
+    fn snapshot(&self, instance: InstanceId, until: u64) -> Result<Option<Snapshot>, JournalError> {
+        self.read_snapshot(instance, until)
     }
 
     fn facts(

@@ -20,10 +20,12 @@ use crate::view;
 /// to them. A waiting instance takes a few KiB.
 const KEPT: usize = 20_000;
 
-/// Facts after which a snapshot is taken, so that loading never folds much more than this.
+/// Facts after which a snapshot is taken, so that loading never folds much more than this, unless the
+/// snapshot would be larger than they are: a state that is large and hardly changes is not written
+/// again and again.
 const SNAPSHOT_FACTS: u64 = 1_000;
 
-/// Bytes of facts after which a snapshot is taken, for the same reason.
+/// Bytes of facts after which a snapshot is taken, for the same reason and with the same exception.
 const SNAPSHOT_BEHIND: u64 = 2 * limits::PAYLOAD_BYTES as u64;
 
 /// Bytes of a snapshot, in which what is shared stands as often as it is held; of a larger state none is
@@ -50,13 +52,15 @@ pub(super) struct Resident {
     status: Option<(Status, bool)>,
     hot: bool,
     /// Facts covered by the latest snapshot.
-    snapshot: u64,
+    covered: u64,
     /// What is told of its open tasks, where something is.
     open: Option<Open>,
     /// What it takes of the memory.
     pub(super) charge: Charge,
     /// Bytes of facts since the latest snapshot.
     behind: u64,
+    /// Bytes of facts before which no snapshot is made: what the latest one took, or would have taken.
+    worth: u64,
 }
 
 impl Resident {
@@ -70,10 +74,11 @@ impl Resident {
             written: 0,
             status: None,
             hot: false,
-            snapshot: 0,
+            covered: 0,
             open: None,
             charge,
             behind: 0,
+            worth: 0,
         }
     }
 
@@ -84,8 +89,9 @@ impl Resident {
         charge: Charge,
         stored: &StoredInstance,
     ) -> Result<Self, JournalError> {
-        let (instance, snapshot) = fold(id, stored)?;
+        let (instance, covered) = fold(id, stored)?;
         let behind = stored.facts.iter().map(|it| it.facts.len() as u64).sum();
+        let worth = stored.snapshot.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64);
         let (status, hot) = (Some(standing(&instance)), instance.is_hot());
         Ok(Self {
             instance,
@@ -95,10 +101,11 @@ impl Resident {
             written: 0,
             status,
             hot,
-            snapshot,
+            covered,
             open: None,
             charge,
             behind,
+            worth,
         })
     }
 
@@ -144,25 +151,37 @@ impl Resident {
         self.instance.is_hot() || self.written > durable || self.count > 0
     }
 
+    /// The state, when it is time to write it: a snapshot is no larger than the facts since the one
+    /// before, so all snapshots together take no more than all facts.
+    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, JournalError> {
+        let instance = &self.instance;
+        let long =
+            instance.sequence - self.covered >= SNAPSHOT_FACTS || self.behind >= SNAPSHOT_BEHIND;
+        let due = long && self.behind >= self.worth;
+        if !due || instance.ending.is_some() || instance.held.spread() > SNAPSHOT_BYTES {
+            return Ok(None);
+        }
+        let bytes = instance.to_bytes();
+        debug_assert!(is_kept(&bytes), "a snapshot is read back as another state");
+        let bytes = bytes.map_err(|error| JournalError::Store(error.to_string()))?;
+        self.worth = bytes.len() as u64;
+        if self.worth > self.behind {
+            // A state that grows as fast as its facts is not encoded each time to see that it has.
+            self.worth = self.worth.max(2 * self.behind);
+            return Ok(None);
+        }
+        self.behind = 0;
+        self.covered = instance.sequence;
+        Ok(Some(bytes))
+    }
+
     /// Hands over the new facts, with the index entries that changed.
     pub(super) fn write(&mut self, batch: u64) -> Result<InstanceWrite, JournalError> {
+        let snapshot = self.snapshot()?;
         let instance = &self.instance;
         let (status, hot) = (standing(instance), instance.is_hot());
         let head = (self.status != Some(status)).then(|| head(instance));
         let changed = (self.hot != hot).then_some(hot);
-        let long =
-            instance.sequence - self.snapshot >= SNAPSHOT_FACTS || self.behind >= SNAPSHOT_BEHIND;
-        let due = long && instance.ending.is_none() && instance.held.spread() <= SNAPSHOT_BYTES;
-        let snapshot = match due {
-            true => {
-                let bytes = instance.to_bytes();
-                debug_assert!(is_kept(&bytes), "a snapshot is read back as another state");
-                self.behind = 0;
-                self.snapshot = instance.sequence;
-                Some(bytes.map_err(|error| JournalError::Store(error.to_string()))?)
-            }
-            false => None,
-        };
         let write = InstanceWrite {
             instance: instance.id,
             sequence: instance.sequence - u64::from(self.count),

@@ -1,6 +1,6 @@
 //! Bounds of the HTTP API: connections, requests and answers.
 
-use super::PAYLOAD_BYTES;
+use super::{INSTANCE_BYTES, PAYLOAD_BYTES};
 
 /// Milliseconds a caller of the API may wait for an outcome: under the idle timeouts common in
 /// proxies.
@@ -90,6 +90,20 @@ pub const API_DRAIN_MS: u64 = 10_000;
 /// Bytes of values after which a page of a history ends: a page is held in memory by the server and by
 /// who reads it.
 pub const HISTORY_BYTES: u64 = 4 << 20;
+
+/// Facts that a page of a history reads over without a thought: about a millisecond. To spare more, states
+/// are kept, and snapshots read.
+pub const HISTORY_STATE_FACTS: u64 = 1_000;
+
+/// States that pages of histories leave for the pages after them: one for each of that many who read a
+/// long history at the same time.
+pub const HISTORY_STATES: usize = 64;
+
+/// Of those, states of one instance: where a few readers of it stand.
+pub const HISTORY_STATES_EACH: usize = 4;
+
+/// Bytes of all those states, what several share counted for each: the largest instance fits.
+pub const HISTORY_STATES_BYTES: u64 = INSTANCE_BYTES;
 
 /// Entries of one page of a list or a history; the answer stays within what a client can hold.
 pub const API_PAGE: usize = 1_000;

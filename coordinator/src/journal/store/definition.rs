@@ -47,8 +47,9 @@ impl<O: Ordered> Store<O> {
         let current = self.entries(Space::Common, &[keys::CURRENT], &end, Order::Up, usize::MAX)?;
         let mut definitions = Vec::with_capacity(current.len());
         for (key, value) in current {
-            let digest = std::str::from_utf8(record::open(&key, &value)?.first)
-                .map_err(|_| record::damaged(&key, "is no digest"))?;
+            let digest = record::open(&key, &value)?.first;
+            let digest =
+                std::str::from_utf8(&digest).map_err(|_| record::damaged(&key, "is no digest"))?;
             let definition = self
                 .read_definition(&Digest(digest.into()))?
                 .ok_or_else(|| record::damaged(&key, "names a definition that is missing"))?;

@@ -9,7 +9,8 @@ use super::super::ordered::Ordered;
 use super::super::record::{damaged, read_varint};
 use super::super::space::{Order, Space};
 use super::super::{
-    Head, JournalError, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys, record,
+    Head, JournalError, Snapshot, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys,
+    record,
 };
 use super::recent::{Entry, Recent};
 use super::{READ_ATTEMPTS, Store};
@@ -38,17 +39,7 @@ impl<O: Ordered> Store<O> {
         &self,
         instance: InstanceId,
     ) -> Result<Option<StoredInstance>, JournalError> {
-        let key = keys::of_instance(keys::SNAPSHOT, instance);
-        let snapshot = match self.body(self.space_of(instance), &key)? {
-            Some(mut body) => {
-                let (after, _) =
-                    body.split_first_chunk::<8>().ok_or_else(|| damaged(&key, "is no snapshot"))?;
-                let after = u64::from_be_bytes(*after);
-                body.drain(..8);
-                Some((after, body))
-            }
-            None => None,
-        };
+        let snapshot = self.read_snapshot(instance, u64::MAX)?;
         let from = snapshot.as_ref().map_or(0, |(after, _)| *after);
         let facts = self.read_facts(instance, from, usize::MAX)?;
         let mut due = from;
@@ -68,6 +59,24 @@ impl<O: Ordered> Store<O> {
             return Err(lacking(instance, 0));
         }
         Ok((snapshot.is_some() || !facts.is_empty()).then_some(StoredInstance { snapshot, facts }))
+    }
+
+    /// The latest snapshot, unless it is of later than `until`: that is seen from its first part.
+    pub(super) fn read_snapshot(
+        &self,
+        instance: InstanceId,
+        until: u64,
+    ) -> Result<Option<Snapshot>, JournalError> {
+        let (space, key) = (self.space_of(instance), keys::of_instance(keys::SNAPSHOT, instance));
+        let Some(value) = self.ordered.get(space, &key)? else { return Ok(None) };
+        if after_snapshot(&key, &record::open(&key, &value)?.first)? > until {
+            return Ok(None);
+        }
+        let Some(mut body) = self.whole(space, &key, value)? else { return Ok(None) };
+        // It may be a later one by now.
+        let after = after_snapshot(&key, &body)?;
+        body.drain(..8);
+        Ok((after <= until).then_some((after, body)))
     }
 
     pub(super) fn read_facts(
@@ -212,6 +221,12 @@ impl<O: Ordered> Store<O> {
         }
         Ok(subscriptions)
     }
+}
+
+/// What a snapshot begins with: the sequence number of the first fact after it.
+fn after_snapshot(key: &[u8], body: &[u8]) -> Result<u64, JournalError> {
+    let after = body.first_chunk::<8>().ok_or_else(|| damaged(key, "is no snapshot"))?;
+    Ok(u64::from_be_bytes(*after))
 }
 
 fn lacking(instance: InstanceId, from: u64) -> JournalError {

@@ -88,7 +88,7 @@ impl Slot {
         if body.is_empty() {
             return Ok(None);
         }
-        let slot = Self::parse(body);
+        let slot = Self::parse(&body);
         slot.map(Some).ok_or_else(|| record::damaged(key, "is not a slot of the ring"))
     }
 

@@ -92,7 +92,7 @@ impl<O: Ordered> Store<O> {
         let end = keys::end_of(&[keys::CURRENT]);
         for (key, value) in self.entries(space, &[keys::CURRENT], &end, Order::Up, usize::MAX)? {
             let body = record::open(&key, &value)?.first;
-            let digest = std::str::from_utf8(body).ok().map(|digest| Digest(digest.into()));
+            let digest = std::str::from_utf8(&body).ok().map(|digest| Digest(digest.into()));
             match digest.map(|digest| self.read_definition(&digest)) {
                 Some(Ok(Some(_))) => left += 1,
                 _ => gone.push(Change { space, key, value: None }),

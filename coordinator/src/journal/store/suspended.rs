@@ -38,7 +38,7 @@ impl<O: Ordered> Store<O> {
     pub(super) fn read_suspended(&self) -> Result<Vec<(Suspended, Timestamp)>, JournalError> {
         let end = keys::end_of(&[keys::SUSPENDED]);
         let all = self.entries(Space::Common, &[keys::SUSPENDED], &end, Order::Up, usize::MAX)?;
-        all.iter().map(|(key, value)| decode(key, record::open(key, value)?.first)).collect()
+        all.iter().map(|(key, value)| decode(key, &record::open(key, value)?.first)).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `POST /v1/events`: CloudEvents come in, one or many.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -51,10 +53,25 @@ pub(super) async fn publish(
     api.metrics.unquoted(unquoted);
     drop(payload);
     let mut answer = EventsAccepted { accepted: 0, consumed: 0 };
+    let mut refused = None;
+    let mut offered = Vec::with_capacity(events.len());
+    // In their order, all before any is waited for: they share what is written to the disk.
     for event in events {
-        answer.consumed += api.coordinator.event(event).await?.consumed;
+        match api.coordinator.offer(Arc::new(event)) {
+            Ok(taken) => offered.push(taken),
+            Err(error) => {
+                refused = Some(error);
+                break;
+            }
+        }
+    }
+    for taken in offered {
+        answer.consumed += taken.await?.consumed;
         answer.accepted += 1;
         api.metrics.event();
+    }
+    if let Some(error) = refused {
+        return Err(error.into());
     }
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }

@@ -14,8 +14,8 @@ use jaq_core::load::{Arena, Lexer, Parser};
 use jaq_core::path::{Opt, Part};
 
 use super::doubt::{self, Doubt};
-use super::equality::{self, Equality};
 use super::engine::{self, Jq, Unresolved};
+use super::equality::{self, Equality};
 use super::{Names, SecretNames, SyntaxError, analysis, is_secrets, scan};
 use crate::limits;
 use crate::value::Value;

@@ -124,8 +124,20 @@ fn keys(steps: &[Value]) -> Option<Vec<Arc<str>>> {
 
 /// Functions without an argument that give one output.
 const GIVE_ONE: &[&str] = &[
-    "not", "true", "false", "null", "length", "type", "tostring", "tonumber", "floor", "ceil",
-    "round", "keys", "ascii_downcase", "ascii_upcase",
+    "not",
+    "true",
+    "false",
+    "null",
+    "length",
+    "type",
+    "tostring",
+    "tonumber",
+    "floor",
+    "ceil",
+    "round",
+    "keys",
+    "ascii_downcase",
+    "ascii_upcase",
 ];
 
 /// Functions that give one output for one of their argument.

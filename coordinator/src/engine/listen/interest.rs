@@ -192,13 +192,7 @@ impl Reader<'_> {
         found
     }
 
-    fn template(
-        &self,
-        place: Place,
-        at: Vec<Arc<str>>,
-        wanted: &Template,
-        found: &mut Equalities,
-    ) {
+    fn template(&self, place: Place, at: Vec<Arc<str>>, wanted: &Template, found: &mut Equalities) {
         let as_text = place == Place::Attribute;
         match wanted {
             Template::Constant(wanted) => literal(at, wanted, as_text, found),
@@ -296,7 +290,8 @@ struct Equalities {
 impl Equalities {
     /// At `place` stands `value`, or its text when `as_text`.
     fn add(&mut self, place: Vec<Arc<str>>, value: &Value, as_text: bool) {
-        if Key::of(value).is_none() || place.iter().map(|it| it.len()).sum::<usize>() > limits::ROUTE_BYTES
+        if Key::of(value).is_none()
+            || place.iter().map(|it| it.len()).sum::<usize>() > limits::ROUTE_BYTES
         {
             return;
         }
@@ -332,12 +327,12 @@ impl Equalities {
                 hash
             };
             let spelled = keys.into_iter().flatten();
-            hashes = spelled
-                .flat_map(|key| hashes.iter().map(move |hash| each(hash, key)))
-                .collect();
+            hashes =
+                spelled.flat_map(|key| hashes.iter().map(move |hash| each(hash, key))).collect();
             places.push(place);
         }
-        let route = |hash| Route { kind: self.kind.clone(), places: places.clone(), digest: short(hash) };
+        let route =
+            |hash| Route { kind: self.kind.clone(), places: places.clone(), digest: short(hash) };
         hashes.into_iter().map(route).collect()
     }
 }

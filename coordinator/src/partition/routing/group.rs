@@ -85,10 +85,7 @@ impl Groups {
     }
 
     /// The groups that events of this type belong to: places and number.
-    pub(super) fn of_type(
-        &self,
-        kind: &str,
-    ) -> impl Iterator<Item = (&[Vec<Arc<str>>], u32)> {
+    pub(super) fn of_type(&self, kind: &str) -> impl Iterator<Item = (&[Vec<Arc<str>>], u32)> {
         let typed = self.typed.get(kind).into_iter().flatten();
         typed.chain(&self.untyped).map(|(places, number)| (&**places, *number))
     }

@@ -51,8 +51,12 @@ impl Partition {
     ) -> Result<(), JournalError> {
         let candidates = self.routing.candidates(&ticket.event);
         self.cost += candidates.lookups * ROUTE_COST;
+        if candidates.instances.is_empty() {
+            batch.releases.push(Release::Stamp(ticket, 0));
+            return Ok(());
+        }
         let key = identity(&ticket.event);
-        if candidates.instances.is_empty() || self.has_seen(&key)? {
+        if self.has_seen(&key)? {
             batch.releases.push(Release::Stamp(ticket, 0));
             return Ok(());
         }

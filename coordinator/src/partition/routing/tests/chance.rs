@@ -12,6 +12,8 @@ use super::json;
 /// Values that are equal, or look as if they were.
 const VALUES: &[&str] = &[
     "1",
+    "1",
+    "1",
     "1.0",
     "\"1\"",
     "\"a\"",
@@ -70,9 +72,6 @@ const SAME: &[&str] = &[
     "$context.none",
     "$each",
     "$workflow.input.k",
-    "$ev",
-    "$ev.data.a",
-    "$n",
     "$input.l[0]",
     "$task.input.k",
     "$context",
@@ -222,7 +221,9 @@ impl Chance {
             ),
             _ => format!("{{t: {{try: [{{{}}}], catch: {{do: []}}}}}}", self.listen("l")),
         };
-        format!("do: [{before}, {tasks}]")
+        let text = format!("do: [{before}, {tasks}]");
+        // Only a loop binds it.
+        if tasks.contains("{for:") { text } else { text.replace("$each", "$input.k") }
     }
 
     fn value(&mut self) -> Value {

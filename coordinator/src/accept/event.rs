@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::limits::API_EVENT_BATCH;
+use windlass_proto::limits::{API_EVENT_BATCH, API_EVENTS_TOGETHER};
 use windlass_proto::value::Value;
 
 use super::payload::{Payload, check_depth, value};
@@ -53,25 +53,17 @@ pub(super) async fn publish(
     api.metrics.unquoted(unquoted);
     drop(payload);
     let mut answer = EventsAccepted { accepted: 0, consumed: 0 };
-    let mut refused = None;
-    let mut offered = Vec::with_capacity(events.len());
-    // In their order, all before any is waited for: they share what is written to the disk.
-    for event in events {
-        match api.coordinator.offer(Arc::new(event)) {
-            Ok(taken) => offered.push(taken),
-            Err(error) => {
-                refused = Some(error);
-                break;
-            }
+    let mut events = events.into_iter().peekable();
+    while events.peek().is_some() {
+        // In their order; what is decided on together shares what is written to the disk.
+        let together = events.by_ref().take(API_EVENTS_TOGETHER);
+        let offered: Vec<_> =
+            together.map(|event| api.coordinator.offer(Arc::new(event))).collect();
+        for taken in offered {
+            answer.consumed += taken?.await?.consumed;
+            answer.accepted += 1;
+            api.metrics.event();
         }
-    }
-    for taken in offered {
-        answer.consumed += taken.await?.consumed;
-        answer.accepted += 1;
-        api.metrics.event();
-    }
-    if let Some(error) = refused {
-        return Err(error.into());
     }
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }

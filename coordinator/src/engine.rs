@@ -48,7 +48,7 @@ pub use input::{ChildOutcome, Input, Rejection};
 pub use instance::{
     Body, Branch, Changes, Doing, Ending, Frame, Held, Instance, Parent, Standing, Step, Timer,
 };
-pub use listen::{Interest, interest};
+pub use listen::{Interest, Key, Route, interest};
 pub use loss::{DeliveryLoss, LossReason};
 pub use misfit::{Misfit, MisfitKind, Misfits};
 pub(crate) use scope::reference;

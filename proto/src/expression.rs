@@ -6,6 +6,7 @@ mod analysis;
 mod compile;
 mod doubt;
 mod engine;
+mod equality;
 mod evaluate;
 pub(crate) mod meter;
 mod natives;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use doubt::{Doubt, Truth};
+pub use equality::{Equality, Operand};
 pub use template::{Piece, Template, TemplateError};
 pub use uri::{UriError, UriTemplate};
 
@@ -188,6 +190,25 @@ impl Program {
             compile::Code::Constant(value) => Some(value),
             _ => None,
         }
+    }
+
+    /// Equalities that must hold in its input for it to give `true`, or anything but `false` and
+    /// `null`: not all there are, but each of these surely.
+    #[must_use]
+    pub fn equalities(&self) -> &[Equality] {
+        &self.0.equalities
+    }
+
+    /// What it gives whatever its input is, when that is plain from its text.
+    #[must_use]
+    pub fn fixed(&self) -> Option<Operand> {
+        Operand::of(&self.0)
+    }
+
+    /// The keys along which it goes from its input, when that is all it does.
+    #[must_use]
+    pub fn path(&self) -> Option<Vec<Arc<str>>> {
+        equality::path_of(&self.0)
     }
 
     /// True when nothing in its input can end a command: it is constant, or quotes with `@sh`.

@@ -157,6 +157,23 @@ pub const INSTANCE_FILTER_STEPS: u64 = 200_000;
 /// What such a pattern costs, and what a larger one costs, in steps.
 pub const PATTERN_COSTS: (u64, u64) = (500, 40_000);
 
+/// Equalities of one filter by which it is found: more tell no more events apart.
+pub const ROUTE_EQUALITIES: usize = 8;
+
+/// Ways to write the values of one filter's equalities, each of which is an entry of the index: an
+/// attribute `5` is a number or the text `5`.
+pub const ROUTE_SPELLINGS: usize = 4;
+
+/// Bytes of a text, and of the keys that lead to it, by which a filter is found: longer ones are compared
+/// when an event has come.
+pub const ROUTE_BYTES: usize = 1 << 10;
+
+/// Entries of the index for one listening task; one with more is found by the types of its events.
+pub const ROUTES: usize = 256;
+
+/// What looking up one kind of filter costs, in steps.
+pub const ROUTE_COST: u64 = 10;
+
 /// Instances that may be open at once of those that one root has started, directly or through others,
 /// unless configured: a hundred megabytes of them.
 pub const ROOT_STARTS: usize = 10_000;

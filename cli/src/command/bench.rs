@@ -31,6 +31,10 @@ Workloads:
   w4  10000 workflows that wait 5 s, all started at once; `seconds` is from the first start to
       the last end
   w5  bytes written: the same run as w1, which reports them too
+  events  --workflows workflows listen (default 10000), all for one type, each for data of its own;
+      then --events events are sent (default 20000), 200 at a time, to one after the other, and each
+      must be consumed once. Latency and `events_per_second` are of events alone, durably consumed;
+      one event counts as one step
   all w1 to w4, one after the other; --workflows, --steps and --concurrency then keep their defaults
 
 Every outcome is checked: a wrong or missing one ends the command with exit code 1. One workflow is
@@ -46,6 +50,7 @@ occupies in the end. With --nats, CPU time includes that of the workers, not tha
 Examples:
   windlass bench --workload w1 --workflows 5000 --output json
   windlass bench --workload all --data-dir /mnt/disk/bench
+  windlass bench --workload events --workflows 50000 --events 50000
   windlass bench --workload w1 --nats nats://127.0.0.1:4222 --workers 2
   windlass bench --workload w1 --remote http://127.0.0.1:7400 --concurrency 64")]
 pub(crate) struct Args {
@@ -55,6 +60,9 @@ pub(crate) struct Args {
     /// Workflows to run; a default for each workload
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     workflows: Option<u64>,
+    /// Events to send, of the workload `events`
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    events: Option<u64>,
     /// Tasks of a workflow, or branches of w3
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_000))]
     steps: Option<u32>,
@@ -113,8 +121,12 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
                 .to_owned(),
         ));
     }
+    if args.events.is_some() && args.workload != Chosen::Events {
+        return Err(CliError::Usage("`--events` belongs to `--workload events`".to_owned()));
+    }
     let load = |it: &_| {
         let load = Load::new(*it, args.workflows, args.steps, args.concurrency);
+        let load = load.sending(args.events);
         match &args.secret {
             Some(secret) => load.reading(secret),
             None => load,
@@ -140,7 +152,7 @@ async fn one(load: &Load, args: &Args) -> Result<Report, CliError> {
 
 impl ValueEnum for Chosen {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::W1, Self::W2, Self::W3, Self::W4, Self::W5, Self::All]
+        &[Self::W1, Self::W2, Self::W3, Self::W4, Self::W5, Self::Events, Self::All]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -178,6 +190,9 @@ mod tests {
         assert_eq!(of("bench --workload w4"), [("w4", 10_000, 1, 10_000)]);
         assert_eq!(of("bench --workload w5"), [("w5", 5_000, 5, 200)]);
         assert_eq!(of("bench --workload all").len(), 4);
+        assert_eq!(of("bench --workload events"), [("events", 10_000, 1, 200)]);
+        let given = "bench --workload events --workflows 7 --events 30 --steps 9";
+        assert_eq!(of(given), [("events", 7, 1, 30)]);
         let given = "bench --workload w1 --workflows 70 --steps 3 --concurrency 100";
         assert_eq!(of(given), [("w1", 70, 3, 70)], "no more at once than there are");
         assert_eq!(of("bench --workload w4 --workflows 30 --steps 2"), [("w4", 30, 1, 30)]);
@@ -196,6 +211,8 @@ mod tests {
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
-        assert!(loads(&parse("bench --workload all --steps 2").unwrap()).is_err());
+        for line in ["bench --workload all --steps 2", "bench --workload w1 --events 2"] {
+            assert!(loads(&parse(line).unwrap()).is_err(), "{line}");
+        }
     }
 }

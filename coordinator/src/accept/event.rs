@@ -1,5 +1,7 @@
 //! `POST /v1/events`: CloudEvents come in, one or many.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -7,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::limits::API_EVENT_BATCH;
+use windlass_proto::limits::{API_EVENT_BATCH, API_EVENTS_TOGETHER};
 use windlass_proto::value::Value;
 
 use super::payload::{Payload, check_depth, value};
@@ -51,10 +53,17 @@ pub(super) async fn publish(
     api.metrics.unquoted(unquoted);
     drop(payload);
     let mut answer = EventsAccepted { accepted: 0, consumed: 0 };
-    for event in events {
-        answer.consumed += api.coordinator.event(event).await?.consumed;
-        answer.accepted += 1;
-        api.metrics.event();
+    let mut events = events.into_iter().peekable();
+    while events.peek().is_some() {
+        // In their order; what is decided on together shares what is written to the disk.
+        let together = events.by_ref().take(API_EVENTS_TOGETHER);
+        let offered: Vec<_> =
+            together.map(|event| api.coordinator.offer(Arc::new(event))).collect();
+        for taken in offered {
+            answer.consumed += taken?.await?.consumed;
+            answer.accepted += 1;
+            api.metrics.event();
+        }
     }
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }

@@ -390,7 +390,7 @@ pub struct Changes {
     pub timers_set: Vec<(u32, Timestamp)>,
     /// Timers cleared.
     pub timers_cleared: Vec<(u32, Timestamp)>,
-    /// Visits that now wait for events.
+    /// Visits that now wait for events, or for other ones than before.
     pub subscribed: Vec<FrameId>,
     /// Visits that no longer do.
     pub unsubscribed: Vec<FrameId>,

@@ -4,6 +4,7 @@
 //! expectation are fixed by the first matching event and hold for all filters of the listen.
 
 mod filter;
+mod interest;
 
 use std::sync::Arc;
 
@@ -11,50 +12,18 @@ use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::expression::Template;
 use windlass_proto::id::FrameId;
 use windlass_proto::limits;
-use windlass_proto::plan::{Kind, Listen, Plan, Strategy, Subscription, Until};
+use windlass_proto::plan::{Kind, Listen, Strategy, Subscription, Until};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::evaluate::{Unevaluated, no_secrets_here};
 use super::fact::Fact;
 use super::flow::{check, fit};
-use super::instance::{Body, Instance, Listening, Step};
+use super::instance::{Body, Listening, Step};
 use super::scope::Locals;
 use super::turn::Turn;
 pub(super) use filter::read;
-
-/// Which events can concern a listening visit: what the partition routes by.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Interest {
-    /// Events of these types.
-    Types(Vec<Arc<str>>),
-    /// Any event.
-    All,
-}
-
-/// What events a listening visit can want; `None` when it does not listen any more: what a turn
-/// subscribes it may close again.
-#[must_use]
-pub fn interest(plan: &Plan, state: &Instance, id: FrameId) -> Option<Interest> {
-    let frame = state.frame(id)?;
-    let Kind::Listen(listen) = &plan.task(frame.task?).kind else { return None };
-    let mut types = Vec::new();
-    for strategy in strategies(listen) {
-        let filters = strategy.filters();
-        if filters.is_empty() && matches!(strategy, Strategy::Any { .. }) {
-            return Some(Interest::All);
-        }
-        for filter in filters {
-            match filter::literal_type(filter) {
-                Some(kind) => types.push(kind),
-                None => return Some(Interest::All),
-            }
-        }
-    }
-    types.sort();
-    types.dedup();
-    Some(Interest::Types(types))
-}
+pub use interest::{Interest, Key, Route, interest};
 
 impl<'a> Turn<'a> {
     /// Begins to wait for events.

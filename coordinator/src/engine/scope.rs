@@ -70,6 +70,18 @@ impl Scope for FrameScope<'_> {
     }
 }
 
+impl<'s> FrameScope<'s> {
+    /// For a visit of a task at which nothing happens now.
+    pub(super) fn at_rest(
+        plan: &'s Plan,
+        state: &'s Instance,
+        frame: FrameId,
+        locals: &'s Locals<'s>,
+    ) -> Self {
+        Self { plan, state, frame, at: state.started_at, locals }
+    }
+}
+
 impl FrameScope<'_> {
     /// `$input`: the transformed input of the task; null where it has none yet.
     fn input(&self) -> Value {

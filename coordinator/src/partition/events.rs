@@ -12,7 +12,7 @@ use sha2::Digest as _;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits::{
-    EVENT_STEPS, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, TURN_COST,
+    EVENT_STEPS, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, ROUTE_COST, TURN_COST,
 };
 
 use super::message::EventTicket;
@@ -49,14 +49,19 @@ impl Partition {
         batch: &mut Batch,
         ticket: Arc<EventTicket>,
     ) -> Result<(), JournalError> {
-        let candidates = self.routing.candidates(ticket.event.kind());
+        let candidates = self.routing.candidates(&ticket.event);
+        self.cost += candidates.lookups * ROUTE_COST;
+        if candidates.instances.is_empty() {
+            batch.releases.push(Release::Stamp(ticket, 0));
+            return Ok(());
+        }
         let key = identity(&ticket.event);
-        if candidates.is_empty() || self.has_seen(&key)? {
+        if self.has_seen(&key)? {
             batch.releases.push(Release::Stamp(ticket, 0));
             return Ok(());
         }
         let resumed = self.has_seen(&part(&key, None))?;
-        let rest = candidates.into_iter().collect::<Vec<_>>().into_iter();
+        let rest = candidates.instances.into_iter().collect::<Vec<_>>().into_iter();
         let (consumed, latest, steps) = Default::default();
         let offer = Offer { ticket, key, rest, consumed, latest, steps, resumed };
         self.go_on(batch, Box::new(offer))

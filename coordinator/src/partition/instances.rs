@@ -322,8 +322,9 @@ impl Partition {
             if let Some(interest) = interest(&resident.plan, &resident.instance, frame) {
                 let bytes = rmp_serde::to_vec(&interest)
                     .map_err(|error| JournalError::Store(error.to_string()))?;
-                batch.commit.subscribed.push((id, frame, bytes.into()));
-                self.routing.insert((id, frame), interest);
+                if self.routing.insert((id, frame), interest) {
+                    batch.commit.subscribed.push((id, frame, bytes.into()));
+                }
             }
         }
         for frame in changes.unsubscribed {

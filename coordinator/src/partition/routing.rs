@@ -1,24 +1,52 @@
 //! Which waiting instances an event can concern, known without loading them.
+//!
+//! Routes of one type that look at the same places in an envelope are a group. An event is looked up
+//! once in each group that its type leads to, whatever the number of those that wait.
+
+mod group;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
+use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 
-use crate::engine::Interest;
+use crate::engine::{Interest, Key};
 use crate::journal::{Journal, JournalError};
+use group::Groups;
 
 /// Subscriptions read from the journal at once.
 const PAGE: usize = 4_096;
 
 type Visit = (InstanceId, FrameId);
 
+/// A group's number, and the digest of what an event holds in its places.
+type Entry = (u32, u64);
+
 /// Subscriptions of a partition by what they want.
 #[derive(Default)]
 pub(super) struct Routing {
-    by_type: HashMap<Arc<str>, BTreeSet<Visit>>,
-    any: BTreeSet<Visit>,
-    interests: HashMap<Visit, Interest>,
+    groups: Groups,
+    /// Who waits for what an entry stands for.
+    waiting: HashMap<Entry, Visits>,
+    /// The entries of each visit.
+    entries: HashMap<Visit, Box<[Entry]>>,
+}
+
+/// Those that wait for the same: mostly one.
+enum Visits {
+    One(Visit),
+    Several(BTreeSet<Visit>),
+}
+
+/// The instances that an event can concern.
+pub(super) struct Candidates {
+    /// Each once.
+    pub(super) instances: BTreeSet<InstanceId>,
+    /// How many groups it was looked up in.
+    pub(super) lookups: u64,
 }
 
 impl Routing {
@@ -44,42 +72,75 @@ impl Routing {
         }
     }
 
-    pub(super) fn insert(&mut self, visit: Visit, interest: Interest) {
-        match &interest {
-            Interest::All => {
-                self.any.insert(visit);
-            }
-            Interest::Types(types) => {
-                for kind in types {
-                    self.by_type.entry(kind.clone()).or_default().insert(visit);
-                }
+    /// Takes up what a visit wants, in place of what it wanted before; false when that is the same.
+    pub(super) fn insert(&mut self, visit: Visit, interest: Interest) -> bool {
+        let routes = interest.into_routes();
+        let entries: Box<[Entry]> =
+            routes.into_iter().map(|route| (self.groups.enter(&route), route.digest)).collect();
+        if self.entries.get(&visit).is_some_and(|before| *before == entries) {
+            entries.iter().for_each(|(group, _)| self.groups.leave(*group));
+            return false;
+        }
+        self.remove(visit);
+        for entry in &entries {
+            match self.waiting.get_mut(entry) {
+                None => _ = self.waiting.insert(*entry, Visits::One(visit)),
+                Some(visits) => visits.add(visit),
             }
         }
-        self.interests.insert(visit, interest);
+        self.entries.insert(visit, entries);
+        true
     }
 
     pub(super) fn remove(&mut self, visit: Visit) {
-        match self.interests.remove(&visit) {
-            None => {}
-            Some(Interest::All) => {
-                self.any.remove(&visit);
+        for entry in self.entries.remove(&visit).into_iter().flatten() {
+            if self.waiting.get_mut(&entry).is_some_and(|visits| visits.take(visit)) {
+                self.waiting.remove(&entry);
             }
-            Some(Interest::Types(types)) => {
-                for kind in types {
-                    if let Some(visits) = self.by_type.get_mut(&kind) {
-                        visits.remove(&visit);
-                        if visits.is_empty() {
-                            self.by_type.remove(&kind);
-                        }
-                    }
-                }
-            }
+            self.groups.leave(entry.0);
         }
     }
 
-    /// The instances that an event of this type can concern, each once.
-    pub(super) fn candidates(&self, kind: &str) -> BTreeSet<InstanceId> {
-        let typed = self.by_type.get(kind).into_iter().flatten();
-        typed.chain(&self.any).map(|(instance, _)| *instance).collect()
+    /// The instances that this event can concern.
+    pub(super) fn candidates(&self, event: &CloudEvent) -> Candidates {
+        let mut found = Candidates { instances: BTreeSet::new(), lookups: 0 };
+        let mut keys = Vec::new();
+        for (places, group) in self.groups.of_type(event.kind()) {
+            found.lookups += 1;
+            keys.clear();
+            keys.extend(places.iter().map_while(|place| Key::at(event.envelope(), place)));
+            // What has no key is equal to nothing that is waited for.
+            if keys.len() < places.len() {
+                continue;
+            }
+            match self.waiting.get(&(group, Key::digest(&keys))) {
+                None => {}
+                Some(Visits::One((instance, _))) => _ = found.instances.insert(*instance),
+                Some(Visits::Several(visits)) => {
+                    found.instances.extend(visits.iter().map(|(instance, _)| *instance));
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Visits {
+    fn add(&mut self, visit: Visit) {
+        match self {
+            Self::One(only) => *self = Self::Several(BTreeSet::from([*only, visit])),
+            Self::Several(visits) => _ = visits.insert(visit),
+        }
+    }
+
+    /// Takes one out; true when none is left.
+    fn take(&mut self, visit: Visit) -> bool {
+        match self {
+            Self::One(only) => *only == visit,
+            Self::Several(visits) => {
+                visits.remove(&visit);
+                visits.is_empty()
+            }
+        }
     }
 }

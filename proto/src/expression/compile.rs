@@ -15,6 +15,7 @@ use jaq_core::path::{Opt, Part};
 
 use super::doubt::{self, Doubt};
 use super::engine::{self, Jq, Unresolved};
+use super::equality::{self, Equality};
 use super::{Names, SecretNames, SyntaxError, analysis, is_secrets, scan};
 use crate::limits;
 use crate::value::Value;
@@ -33,6 +34,8 @@ pub(crate) struct Compiled {
     pub(super) doubts: Box<[Doubt]>,
     /// Why it is no good as a condition.
     pub(super) condition: Option<Doubt>,
+    /// What must be equal in its input for it to be true.
+    pub(super) equalities: Box<[Equality]>,
     /// It uses `@uri`.
     pub(super) encodes: bool,
     /// It uses `@sh`.
@@ -169,6 +172,7 @@ fn compile_rewritten(
     let condition = if doubted { doubt::condition(&term) } else { None };
     let calls = |format: &str| found.calls.iter().any(|(name, _)| *name == format);
     let (encodes, quotes) = (calls("@uri"), calls("@sh"));
+    let equalities = equality::find(&term).into();
     let term = tree::rewrite(&arena, term, bindings);
     let code = match plain(&term) {
         Some(code) => code,
@@ -195,6 +199,7 @@ fn compile_rewritten(
         blind,
         doubts: found.doubts.into(),
         condition,
+        equalities,
         encodes,
         quotes,
         code,
@@ -202,7 +207,7 @@ fn compile_rewritten(
 }
 
 /// Programs simple enough to run without jq.
-fn plain(term: &Term<&str>) -> Option<Code> {
+pub(super) fn plain(term: &Term<&str>) -> Option<Code> {
     match term {
         Term::Id => Some(Code::Path(Root::Input, Box::default())),
         Term::Var(name) if *name != "$__loc__" => Some(Code::Path(Root::Variable, Box::default())),

@@ -1,6 +1,7 @@
 //! Tests of expressions as a whole.
 
 mod differential;
+mod equality;
 mod refusals;
 mod runaway;
 mod sealed;

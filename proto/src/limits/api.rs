@@ -110,3 +110,7 @@ pub const API_PAGE: usize = 1_000;
 
 /// Events of one batch: they are decided one after the other within one request.
 pub const API_EVENT_BATCH: usize = 1_000;
+
+/// Events of one batch that are handed over before any of them is waited for: they share a write of the
+/// journal, and events of others need not wait for the whole batch.
+pub const API_EVENTS_TOGETHER: usize = 64;

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::restore;
-use windlass_coordinator::engine::{Body, Ending, Fact, Instance, decode};
+use windlass_coordinator::engine::{Body, Ending, Fact, Instance, decode, interest};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Filter, Journal, TimerKey};
 use windlass_coordinator::partition::MisfitSource;
@@ -97,9 +98,9 @@ pub(super) fn instances(journal: &MemoryJournal) -> Vec<InstanceId> {
 }
 
 /// The journal's indexes say what the states say.
-pub(super) fn indexes(journal: &MemoryJournal) {
+pub(super) fn indexes(journal: &MemoryJournal, catalog: &Catalog) {
     let partitions = journal.partitions();
-    let (mut timers, mut hot, mut listening) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut timers, mut hot, mut listening) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     for id in instances(journal) {
         let state = restore(id, &journal.load(id).unwrap().unwrap()).unwrap();
         let head = journal.head(id).unwrap().unwrap();
@@ -111,7 +112,11 @@ pub(super) fn indexes(journal: &MemoryJournal) {
         }
         let listens = |body: &Body| matches!(body, Body::Listening(listening) if !listening.closed);
         let of = state.frames.iter().filter(|(_, frame)| listens(&frame.body));
-        listening.extend(of.map(|(frame, _)| (id, *frame)));
+        let plan = catalog.plan(&head.digest).unwrap();
+        listening.extend(of.map(|(frame, _)| {
+            let interest = interest(&plan, &state, *frame).unwrap();
+            ((id, *frame), rmp_serde::to_vec(&interest).unwrap())
+        }));
     }
     let all = |from: &dyn Fn(PartitionId) -> Vec<TimerKey>| {
         (0..partitions).flat_map(|it| from(PartitionId(it))).collect::<BTreeSet<_>>()
@@ -125,10 +130,10 @@ pub(super) fn indexes(journal: &MemoryJournal) {
     assert_eq!(indexed, hot, "the index of hot instances is not what is hot");
     let subscriptions = partitions().flat_map(|it| {
         let all = journal.subscriptions(it, None, usize::MAX).unwrap();
-        all.into_iter().map(|(id, frame, _)| (id, frame))
+        all.into_iter().map(|(id, frame, interest)| ((id, frame), interest.to_vec()))
     });
-    let indexed: BTreeSet<(InstanceId, FrameId)> = subscriptions.collect();
-    assert_eq!(indexed, listening, "the index of subscriptions is not who listens");
+    let indexed: BTreeMap<(InstanceId, FrameId), Vec<u8>> = subscriptions.collect();
+    assert_eq!(indexed, listening, "the index of subscriptions is not who listens, and for what");
 }
 
 /// Checks a run that is over.
@@ -139,7 +144,7 @@ pub(super) fn end(run: &mut Run<'_>) {
     let journal = run.journal.clone();
     let report = journal.check().unwrap();
     assert!(report.damage.is_empty(), "{:#?}", report.damage);
-    indexes(&journal);
+    indexes(&journal, &run.outside.shared_catalog());
     let mut states = HashMap::new();
     for id in instances(&journal) {
         let facts = facts(&*journal, id);

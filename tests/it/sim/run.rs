@@ -123,7 +123,7 @@ pub(super) struct Run<'s> {
     epoch: u64,
     pub(super) workflows: Vec<Workflow>,
     pub(super) journal: Arc<MemoryJournal>,
-    outside: Arc<Outside>,
+    pub(super) outside: Arc<Outside>,
     partitions: Vec<Partition>,
     submitted: VecDeque<Submitted>,
     schedule: BTreeMap<(u64, u64), Item>,

@@ -32,11 +32,13 @@ pub(super) struct Measured {
 
 /// Runs `load` on `target`.
 pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, CliError> {
-    if !load.all_at_once {
+    if load.events.is_some() {
+        all_listen(load, target).await?;
+    } else if !load.all_at_once {
         target.run().await?;
     }
     measure::reset_peak();
-    let memory = Arc::new(Memory { every: load.workflows.div_ceil(10), ..Memory::default() });
+    let memory = Arc::new(Memory { every: load.operations().div_ceil(10), ..Memory::default() });
     let others = target.processes();
     let before = Usage::now(&others);
     let begin = Instant::now();
@@ -46,31 +48,47 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
     };
     let elapsed = begin.elapsed();
     let usage = Usage::now(&others).since(&before);
-    if latencies.len() as u64 != load.workflows {
-        let detail = format!("only {} of {} workflows ended", latencies.len(), load.workflows);
+    if latencies.len() as u64 != load.operations() {
+        let what = if load.events.is_some() { "events were consumed" } else { "workflows ended" };
+        let detail = format!("only {} of {} {what}", latencies.len(), load.operations());
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = std::mem::take(&mut *memory.points.lock().unwrap_or_else(|it| it.into_inner()));
     Ok(Measured { elapsed, latencies, usage, memory })
 }
 
-/// Each task runs one workflow after the other.
+/// Starts the workflows that listen; one that is durable listens.
+async fn all_listen(load: &Load, target: &Arc<Target>) -> Result<(), CliError> {
+    let target = target.clone();
+    let work = move |number| {
+        let target = target.clone();
+        async move { target.listen(number).await }
+    };
+    let started = closed_loop(load.workflows, load.concurrency, work).await;
+    started.map(drop)
+}
+
+/// Each task runs one workflow after the other, or sends one event after the other.
 async fn one_after_the_other(
     load: &Load,
     target: &Arc<Target>,
     memory: &Arc<Memory>,
 ) -> Result<Vec<u32>, CliError> {
     let (target, memory) = (target.clone(), memory.clone());
-    let work = move |_| {
+    let listeners = load.events.map(|_| load.workflows);
+    let work = move |number: u64| {
         let (target, memory) = (target.clone(), memory.clone());
         async move {
             let begin = Instant::now();
-            target.run().await?;
+            match listeners {
+                Some(listeners) => target.event(number, number % listeners).await?,
+                None => target.run().await?,
+            }
             memory.ended();
             Ok(micros(begin))
         }
     };
-    closed_loop(load.workflows, load.concurrency, work).await
+    closed_loop(load.operations(), load.concurrency, work).await
 }
 
 /// Starts all workflows at a server, then waits for each: a request each for the whole time would

@@ -16,7 +16,9 @@ pub(super) struct Report {
     steps: u32,
     concurrency: u32,
     seconds: f64,
-    workflows_per_second: f64,
+    workflows_per_second: Option<f64>,
+    events: Option<u64>,
+    events_per_second: Option<f64>,
     steps_per_second: f64,
     latency_ms: Latency,
     cpu_seconds_per_1000_steps: Option<f64>,
@@ -26,7 +28,8 @@ pub(super) struct Report {
     journal_bytes: Option<u64>,
 }
 
-/// From start to end of a workflow, as its caller sees it.
+/// From start to end of a workflow, or from an event to the answer that it is consumed, as the caller
+/// sees it.
 #[derive(Debug, Serialize)]
 struct Latency {
     p50: f64,
@@ -40,8 +43,8 @@ impl Report {
         let Measured { elapsed, mut latencies, usage, memory } = measured;
         latencies.sort_unstable();
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
-        let workflows = load.workflows as f64;
-        let steps = workflows * f64::from(load.steps);
+        let operations = load.operations() as f64;
+        let steps = operations * f64::from(load.steps);
         let local = target.directory();
         let here = |value: Option<f64>| value.filter(|_| local.is_some());
         let milliseconds = |share| rounded(f64::from(percentile(&latencies, share)) / 1000.0);
@@ -51,7 +54,10 @@ impl Report {
             steps: load.steps,
             concurrency: load.concurrency,
             seconds: rounded(seconds),
-            workflows_per_second: rounded(workflows / seconds),
+            workflows_per_second: Some(rounded(operations / seconds))
+                .filter(|_| load.events.is_none()),
+            events: load.events,
+            events_per_second: load.events.map(|_| rounded(operations / seconds)),
             steps_per_second: rounded(steps / seconds),
             latency_ms: Latency {
                 p50: milliseconds(0.50),
@@ -78,7 +84,8 @@ impl Report {
             ("steps", self.steps.to_string()),
             ("concurrency", self.concurrency.to_string()),
             ("seconds", self.seconds.to_string()),
-            ("workflows/s", self.workflows_per_second.to_string()),
+            ("workflows/s", shown(self.workflows_per_second)),
+            ("events/s", shown(self.events_per_second)),
             ("steps/s", self.steps_per_second.to_string()),
             ("p50 ms", p50.to_string()),
             ("p99 ms", p99.to_string()),

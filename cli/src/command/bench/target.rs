@@ -1,21 +1,23 @@
 //! What is measured: a coordinator in this process, or a server.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Outcome, Start, WorkflowRef,
 };
+use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::API_WAIT_MS;
 use windlass_proto::value::Value;
 
 use super::fleet::FleetBench;
-use super::workload::Load;
+use super::workload::{self, Load};
 use crate::client::Client;
 use crate::code::{BENCH_FAILED, NOT_STARTED};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
@@ -66,6 +68,8 @@ pub(super) struct Server {
     client: Client,
     start: Json,
     expected: Json,
+    /// Tells the events of this run from those of others.
+    name: String,
 }
 
 /// Opens what is to be measured and deploys the definition.
@@ -90,6 +94,34 @@ impl Target {
                 (StatusCode::OK, answer) => server.check(&answer),
                 (_, answer) => server.finish(&answer).await,
             },
+        }
+    }
+
+    /// Starts the listener with this number; it listens when this returns.
+    pub(super) async fn listen(&self, number: u64) -> Result<(), CliError> {
+        match self {
+            Self::Local(local) => local.listen(number).await,
+            Self::Server(server) => {
+                let start = json!({
+                    "workflow": server.start["workflow"], "input": workload::listener(number),
+                });
+                server.post(&["v1", "instances"], &start).await.map(drop)
+            }
+        }
+    }
+
+    /// Sends an event that one listener must consume.
+    pub(super) async fn event(&self, number: u64, listener: u64) -> Result<(), CliError> {
+        let consumed = match self {
+            Self::Local(local) => local.event(number, listener).await?,
+            Self::Server(server) => {
+                let event = workload::event(&server.name, number, listener);
+                server.post(&["v1", "events"], &event).await?.1["consumed"].as_u64().unwrap_or(0)
+            }
+        };
+        match consumed {
+            1 => Ok(()),
+            consumed => Err(wrong(&format!("an event was consumed {consumed} times"))),
         }
     }
 
@@ -194,6 +226,21 @@ impl Local {
         Ok(Self { system, coordinator, directory, start, expected, _temporary: temporary })
     }
 
+    async fn listen(&self, number: u64) -> Result<(), CliError> {
+        let input = serde_json::from_value(workload::listener(number)).unwrap_or_default();
+        let start = Start { input, ..self.start.clone() };
+        patiently(|| self.coordinator.start(start.clone())).await?;
+        Ok(())
+    }
+
+    async fn event(&self, number: u64, listener: u64) -> Result<u64, CliError> {
+        let value = serde_json::from_value(workload::event("local", number, listener));
+        let event = CloudEvent::from_value(value.unwrap_or_default());
+        let event = event.map_err(|error| wrong(&error.to_string()))?;
+        let receipt = patiently(|| self.coordinator.event(event.clone())).await?;
+        Ok(receipt.consumed as u64)
+    }
+
     async fn run(&self) -> Result<(), CliError> {
         match attempt(&self.coordinator, &self.start).await? {
             Some(Outcome::Completed(output)) if output == self.expected => Ok(()),
@@ -205,19 +252,28 @@ impl Local {
     }
 }
 
-/// Runs a workflow; waits and tries again while there is too much work.
+/// Runs a workflow.
 async fn attempt(
     coordinator: &Coordinator,
     start: &Start,
 ) -> Result<Option<Outcome>, CoordinatorError> {
+    let run = || coordinator.run(start.clone(), PATIENCE);
+    patiently(run).await.map(|(_, outcome)| outcome)
+}
+
+/// Does something at a coordinator; waits and tries again while there is too much work.
+async fn patiently<T, F>(act: impl Fn() -> F) -> Result<T, CoordinatorError>
+where
+    F: Future<Output = Result<T, CoordinatorError>>,
+{
     let mut tries = 0;
     loop {
-        match coordinator.run(start.clone(), PATIENCE).await {
+        match act().await {
             Err(CoordinatorError::Overloaded(pause)) if tries < RETRIES => {
                 tries += 1;
                 tokio::time::sleep(pause).await;
             }
-            other => return other.map(|(_, outcome)| outcome),
+            other => return other,
         }
     }
 }
@@ -231,7 +287,8 @@ impl Server {
             .body(load.definition.to_string());
         client.send(request).await?;
         let start = json!({"workflow": {"namespace": load.namespace(), "name": load.name}});
-        Ok(Self { client, start, expected: load.expected.clone() })
+        let name = uuid::Uuid::new_v4().to_string();
+        Ok(Self { client, start, expected: load.expected.clone(), name })
     }
 
     /// Starts a workflow, and waits at most `wait` for its end; tries again while there is too much
@@ -240,13 +297,30 @@ impl Server {
         &self,
         wait: Option<Duration>,
     ) -> Result<(StatusCode, Json), CliError> {
+        let wait = wait.map(|wait| [("wait", slice(wait))]);
+        self.patiently(|| {
+            let request = self.client.request(Method::POST, &["v1", "instances"]);
+            let request = match &wait {
+                Some(wait) => request.query(wait),
+                None => request,
+            };
+            request.json(&self.start)
+        })
+        .await
+    }
+
+    async fn post(&self, path: &[&str], body: &Json) -> Result<(StatusCode, Json), CliError> {
+        self.patiently(|| self.client.request(Method::POST, path).json(body)).await
+    }
+
+    /// Sends a request; tries again while there is too much work.
+    async fn patiently(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<(StatusCode, Json), CliError> {
         let mut tries = 0;
         loop {
-            let mut request = self.client.request(Method::POST, &["v1", "instances"]);
-            if let Some(wait) = wait {
-                request = request.query(&[("wait", slice(wait))]);
-            }
-            match self.client.send(request.json(&self.start)).await {
+            match self.client.send(request()).await {
                 Err(error) if is_overload(&error) && tries < RETRIES => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;

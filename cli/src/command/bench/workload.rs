@@ -10,11 +10,18 @@ pub(super) enum Chosen {
     W3,
     W4,
     W5,
+    Events,
     All,
 }
 
 /// How long each workflow of w4 waits, in seconds.
 const WAIT_SECONDS: u32 = 5;
+
+/// Events of the workload `events`, unless it is said.
+const EVENTS: u64 = 20_000;
+
+/// The type of events that a listener of `events` takes.
+const EVENT_TYPE: &str = "windlass.bench.event";
 
 /// The namespace of the definitions, so that nobody takes them for their own on a server.
 const NAMESPACE: &str = "windlass-bench";
@@ -28,6 +35,7 @@ impl Chosen {
             Self::W3 => "w3",
             Self::W4 => "w4",
             Self::W5 => "w5",
+            Self::Events => "events",
             Self::All => "all",
         }
     }
@@ -54,6 +62,8 @@ pub(super) struct Load {
     pub(super) concurrency: u32,
     /// True when all are started before any is waited for.
     pub(super) all_at_once: bool,
+    /// Events that are sent, each to one of the workflows, which all listen; none where they run.
+    pub(super) events: Option<u64>,
     /// The definition's name.
     pub(super) name: String,
     /// The definition, as JSON.
@@ -75,16 +85,19 @@ impl Load {
             Chosen::W2 => (200, 5, 1),
             Chosen::W3 => (1, 1_000, 1),
             Chosen::W4 => (10_000, 1, u32::MAX),
+            Chosen::Events => (10_000, 1, 200),
         };
-        let sleeps = workload == Chosen::W4;
-        let steps = if sleeps { usual_steps } else { steps.unwrap_or(usual_steps) };
+        let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
+        let steps = if sleeps || listens { usual_steps } else { steps.unwrap_or(usual_steps) };
         let (kind, tasks, expected) = match workload {
             Chosen::W3 => fork(steps),
             Chosen::W4 => sleep(),
+            Chosen::Events => listen(),
             _ => sequence(steps),
         };
         let workflows = workflows.unwrap_or(usual_workflows);
-        let most = u32::try_from(workflows).unwrap_or(u32::MAX);
+        let events = listens.then_some(EVENTS);
+        let most = u32::try_from(events.unwrap_or(workflows)).unwrap_or(u32::MAX);
         let name = format!("{kind}-{steps}");
         let definition = json!({
             "document": {
@@ -98,6 +111,7 @@ impl Load {
             steps,
             concurrency: concurrency.unwrap_or(usual_concurrency).min(most),
             all_at_once: sleeps,
+            events,
             name,
             definition,
             expected,
@@ -112,6 +126,19 @@ impl Load {
         let there = json!(format!("${{ $secrets[\"{secret}\"] != null }}"));
         replace(&mut self.definition["do"], &json!(true), &there);
         self
+    }
+
+    /// The same with so many events, where there are any.
+    pub(super) fn sending(mut self, events: Option<u64>) -> Self {
+        self.events = self.events.map(|usual| events.unwrap_or(usual));
+        let most = u32::try_from(self.operations()).unwrap_or(u32::MAX);
+        self.concurrency = self.concurrency.min(most);
+        self
+    }
+
+    /// What is done over and over, and measured each time: events sent, or else workflows run.
+    pub(super) fn operations(&self) -> u64 {
+        self.events.unwrap_or(self.workflows)
     }
 
     /// The definition's namespace.
@@ -162,6 +189,32 @@ fn sleep() -> (&'static str, Json, Json) {
     ("sleep", json!([{"sleep": {"wait": {"seconds": WAIT_SECONDS}}}]), json!({}))
 }
 
+/// Takes the events for one listener, as long as they come.
+fn listen() -> (&'static str, Json, Json) {
+    let own = "${ .listener == $input.listener }";
+    let tasks = json!([{"listen": {
+        "listen": {"to": {
+            "any": [{"with": {"type": EVENT_TYPE, "data": own}}],
+            "until": {"one": {"with": {"type": "windlass.bench.end", "data": own}}},
+        }},
+        "foreach": {"output": {"as": "${ null }"}},
+    }}]);
+    ("listen", tasks, json!([]))
+}
+
+/// The input of the listener with this number.
+pub(super) fn listener(number: u64) -> Json {
+    json!({ "listener": number })
+}
+
+/// An event that this listener takes and no other; `number` tells events of one `run` apart.
+pub(super) fn event(run: &str, number: u64, listener: u64) -> Json {
+    json!({
+        "specversion": "1.0", "id": number.to_string(), "source": format!("/windlass/bench/{run}"),
+        "type": EVENT_TYPE, "data": {"listener": listener, "text": "some event"},
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use windlass_proto::definition::{self, Options};
@@ -180,7 +233,7 @@ mod tests {
     #[test]
     fn the_definitions_have_no_findings() {
         let functions = Some(vec!["echo".into()]);
-        for workload in [Chosen::W1, Chosen::W3, Chosen::W4] {
+        for workload in [Chosen::W1, Chosen::W3, Chosen::W4, Chosen::Events] {
             let load = Load::new(workload, None, None, None);
             let options =
                 Options { functions: functions.clone(), strict: true, ..Options::default() };

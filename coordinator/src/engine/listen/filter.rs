@@ -22,7 +22,7 @@ use crate::engine::turn::Turn;
 
 /// What a condition of a filter is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// An attribute of the event.
     Attribute,
     /// Its data as a whole.
@@ -164,7 +164,7 @@ fn same_text(place: Place, attribute: &Value, wanted: &Value) -> bool {
 
 /// True when a literal has a sign of a regular expression. The dot alone is none: names of event
 /// types are full of dots.
-fn is_pattern(literal: &str) -> bool {
+pub(super) fn is_pattern(literal: &str) -> bool {
     literal.contains(|it: char| "*+?[](){}|^$\\".contains(it))
 }
 
@@ -176,15 +176,6 @@ fn matches_within(text: &str, pattern: &str, bytes: usize) -> Option<bool> {
         Err(regex::Error::CompiledTooBig(_)) => None,
         // What is no pattern matches nothing.
         Err(_) => Some(false),
-    }
-}
-
-/// The type a filter asks for, when it is a literal without a pattern.
-pub(super) fn literal_type(filter: &EventFilter) -> Option<Arc<str>> {
-    let (_, wanted) = filter.with.iter().find(|(name, _)| &**name == "type")?;
-    match wanted {
-        Template::Constant(Value::String(kind)) if !is_pattern(kind) => Some(kind.clone()),
-        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::driver::Run;
 use super::json;
-use crate::engine::{Ending, Interest, Rejection, interest};
+use crate::engine::{Ending, Rejection};
 use crate::status::Status;
 
 /// A listening instance that has begun.
@@ -335,28 +335,6 @@ fn one_event_serves_all_who_wait_in_an_instance() {
     assert_eq!(run.state.status(), Status::Waiting);
     assert_eq!(feed(&mut run, &[("a", "1"), ("a", "2"), ("c", "3")]), [true, false, true]);
     assert_eq!(run.output(), "[[1],[1],[3]]");
-}
-
-#[test]
-fn the_partition_learns_which_types_concern_a_listen() {
-    let of = |to: &str| {
-        let run = listening(to);
-        let frame = *run.state.frames.keys().next_back().unwrap();
-        interest(&run.plan, &run.state, frame)
-    };
-    let types =
-        |types: &[&str]| Some(Interest::Types(types.iter().map(|it| (*it).into()).collect()));
-    assert_eq!(
-        of("{to: {all: [{with: {type: b}}, {with: {type: a}}, {with: {type: a}}]}}"),
-        types(&["a", "b"])
-    );
-    assert_eq!(
-        of("{to: {any: [{with: {type: a}}], until: {one: {with: {type: end}}}}}"),
-        types(&["a", "end"])
-    );
-    assert_eq!(of("{to: {one: {with: {type: 'a.*'}}}}"), Some(Interest::All));
-    assert_eq!(of("{to: {one: {with: {source: a}}}}"), Some(Interest::All));
-    assert_eq!(of("{to: {any: []}}"), Some(Interest::All));
 }
 
 #[test]

@@ -205,7 +205,7 @@ impl<'s> Run<'s> {
             assert!(head.is_some(), "{} was acknowledged and is lost", client.id);
         }
         if self.chance(40) {
-            check::indexes(&self.journal);
+            check::indexes(&self.journal, &self.outside.shared_catalog());
         }
         self.captured.compare_all(&self.journal);
         self.hear();

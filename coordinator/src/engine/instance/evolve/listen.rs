@@ -40,6 +40,9 @@ impl Instance {
         listening.weight += item.map_or(0, Value::weight);
         item.iter().for_each(|item| held.add(item));
         listening.queue.extend(item.cloned());
+        if !correlations.is_empty() && !last {
+            self.changes.subscribed.push(id);
+        }
         self.close_listening(id, last);
     }
 

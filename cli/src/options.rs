@@ -70,7 +70,7 @@ pub(crate) struct WorkerOptions {
     /// A secret, for development: shows in process lists for a moment, so prefer --secrets-file
     #[arg(long = "secret", value_name = "NAME=VALUE")]
     pub(crate) secrets: Vec<String>,
-    /// A YAML or JSON map of secrets; WINDLASS_SECRET_<NAME> variables are read as well
+    /// A YAML or JSON map of secrets; WINDLASS_SECRET_NAME variables are read as well
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets_file: Option<PathBuf>,
     /// Where secrets come from, in TOML: a vault, a cluster, a cloud; see README

@@ -1,7 +1,7 @@
 //! Tasks on their way to workers, and reports on their way back.
 //!
 //! [`Queue`] is all that partitions know of workers. In one process it hands assignments straight to
-//! a worker; over NATS it is [`crate::fleet`](crate::fleet), which leaves the decisions to [`dispatcher`]: who
+//! a worker; over NATS it is [`crate::fleet`], which leaves the decisions to [`dispatcher`]: who
 //! takes what, from the [`backlog`], and what is lost.
 
 pub mod backlog;

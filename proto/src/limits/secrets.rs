@@ -3,7 +3,7 @@
 use super::SECRET_BYTES;
 
 /// Milliseconds one request to Vault may take, unless configured: a read takes two or three, and the
-/// login and the read of a secret together must fit into [`SECRET_TIMEOUT_MS`].
+/// login and the read of a secret together must fit into [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS).
 pub const VAULT_TIMEOUT_MS: u64 = 5_000;
 
 /// Requests a worker has open at Vault at once, unless configured: what one Vault serves well from a
@@ -97,7 +97,7 @@ pub const AUDIT_BATCH: usize = 256;
 pub const AUDIT_OUTBOX: usize = 1_024;
 
 /// Audit events that a worker holds for its coordinator in all: what attempts that have read already
-/// still tell comes on top of [`AUDIT_OUTBOX`], some events for each of [`WORKER_CONCURRENCY`]. Some
+/// still tell comes on top of [`AUDIT_OUTBOX`], some events for each of [`WORKER_CONCURRENCY`](super::WORKER_CONCURRENCY). Some
 /// 30 MB; those beyond are lost, and the log says so.
 pub const AUDIT_OUTBOX_MOST: usize = 1 << 16;
 
@@ -163,7 +163,7 @@ pub const SECRET_WARNINGS: usize = 1_000;
 pub const RELEASE_MS: u64 = 5_000;
 
 /// Milliseconds one read of a store may take unless configured: stores answer within tens, and a task
-/// has to be told of one that hangs before [`SECRET_TIMEOUT_MS`] is over.
+/// has to be told of one that hangs before [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS) is over.
 pub const STORE_TIMEOUT_MS: u64 = 5_000;
 
 /// Bytes of a store's answer: a secret of [`SECRET_BYTES`] in base64, and what is around it.

@@ -57,7 +57,7 @@ struct VaultArgs {
     /// Whom the coordinator's tokens are for: its own --audience
     #[arg(long, env = "WINDLASS_AUDIENCE", default_value = "windlass", value_name = "NAME")]
     audience: String,
-    /// Where Vault fetches the coordinator's public keys [default: <issuer>/.well-known/jwks.json]
+    /// Where Vault fetches the coordinator's public keys [default: ISSUER/.well-known/jwks.json]
     #[arg(long, value_name = "URL", conflicts_with = "public_keys")]
     jwks_url: Option<String>,
     /// A public key in PEM, for a Vault that cannot reach the coordinator

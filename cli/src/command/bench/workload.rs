@@ -10,6 +10,8 @@ pub(super) enum Chosen {
     W3,
     W4,
     W5,
+    Loop,
+    History,
     All,
 }
 
@@ -28,7 +30,17 @@ impl Chosen {
             Self::W3 => "w3",
             Self::W4 => "w4",
             Self::W5 => "w5",
+            Self::Loop => "loop",
+            Self::History => "history",
             Self::All => "all",
+        }
+    }
+
+    /// The most steps that a workflow of it may have: those of a loop are not in its definition.
+    pub(super) fn most_steps(self) -> u32 {
+        match self {
+            Self::Loop | Self::History => 1_000_000,
+            _ => 4_000,
         }
     }
 
@@ -54,10 +66,14 @@ pub(super) struct Load {
     pub(super) concurrency: u32,
     /// True when all are started before any is waited for.
     pub(super) all_at_once: bool,
+    /// True when what is measured is reading the history of each workflow, not running it.
+    pub(super) reads_history: bool,
     /// The definition's name.
     pub(super) name: String,
     /// The definition, as JSON.
     pub(super) definition: Json,
+    /// What each workflow is started with.
+    pub(super) input: Json,
     /// What each workflow must give.
     pub(super) expected: Json,
 }
@@ -75,13 +91,20 @@ impl Load {
             Chosen::W2 => (200, 5, 1),
             Chosen::W3 => (1, 1_000, 1),
             Chosen::W4 => (10_000, 1, u32::MAX),
+            Chosen::Loop => (1, 1_000, 1),
+            Chosen::History => (1, 10_000, 1),
         };
         let sleeps = workload == Chosen::W4;
         let steps = if sleeps { usual_steps } else { steps.unwrap_or(usual_steps) };
         let (kind, tasks, expected) = match workload {
             Chosen::W3 => fork(steps),
             Chosen::W4 => sleep(),
+            Chosen::Loop | Chosen::History => repeat(steps),
             _ => sequence(steps),
+        };
+        let input = match workload {
+            Chosen::Loop | Chosen::History => json!({ "items": (1..=steps).collect::<Vec<_>>() }),
+            _ => json!({}),
         };
         let workflows = workflows.unwrap_or(usual_workflows);
         let most = u32::try_from(workflows).unwrap_or(u32::MAX);
@@ -98,8 +121,10 @@ impl Load {
             steps,
             concurrency: concurrency.unwrap_or(usual_concurrency).min(most),
             all_at_once: sleeps,
+            reads_history: workload == Chosen::History,
             name,
             definition,
+            input,
             expected,
         }
     }
@@ -157,6 +182,13 @@ fn fork(branches: u32) -> (&'static str, Json, Json) {
     ("fork", tasks, (1..=branches).map(argument).collect())
 }
 
+/// A step for each item of the input: the output is the last one's.
+fn repeat(items: u32) -> (&'static str, Json, Json) {
+    let step = json!({"step": {"call": "echo", "with": {"step": "${ $item }", "ok": true, "msg": "hello"}}});
+    let each = json!({"for": {"each": "item", "in": "${ .items }"}, "do": [step]});
+    ("loop", json!([{ "all": each }]), json!({"step": items, "ok": true, "msg": "hello"}))
+}
+
 /// A wait: the output is the input.
 fn sleep() -> (&'static str, Json, Json) {
     ("sleep", json!([{"sleep": {"wait": {"seconds": WAIT_SECONDS}}}]), json!({}))
@@ -180,7 +212,7 @@ mod tests {
     #[test]
     fn the_definitions_have_no_findings() {
         let functions = Some(vec!["echo".into()]);
-        for workload in [Chosen::W1, Chosen::W3, Chosen::W4] {
+        for workload in [Chosen::W1, Chosen::W3, Chosen::W4, Chosen::Loop] {
             let load = Load::new(workload, None, None, None);
             let options =
                 Options { functions: functions.clone(), strict: true, ..Options::default() };

@@ -44,7 +44,9 @@ Without --remote, coordinator, queue and worker run in this process, on a journa
 directory, durably: every start and every step is on disk (fdatasync) before it counts. CPU time and
 memory are this process's, load generator included; CPU time is user and system. `bytes_per_1000_steps`
 is what the process made the system write to disk, whole pages, and on kernels that keep a file in larger
-pieces (ext4 since Linux 6.16) whole pieces, of which the disk sees the changed blocks only; `journal_bytes` what the journal
+pieces (ext4 since Linux 6.16) whole pieces, of which the disk sees the changed blocks only:
+`disk_bytes_per_1000_steps` is what the disk was told to write meanwhile, by all processes, where the
+directory has a disk (null on overlays and tmpfs). `journal_bytes` what the journal
 occupies in the end. With --nats, CPU time includes that of the workers, not that of NATS. `rss_mib_at` is the memory in use after each tenth of the workflows. With
 --remote these are null: measure them at the server.
 

@@ -52,14 +52,14 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
     measure::reset_peak();
     let memory = Arc::new(Memory { every: load.workflows.div_ceil(10), ..Memory::default() });
     let others = target.processes();
-    let before = Usage::now(&others);
+    let before = Usage::now(&others, target.directory());
     let begin = Instant::now();
     let latencies = match target.server().filter(|_| load.all_at_once) {
         Some(server) => started_then_ended(load, &server).await?,
         None => one_after_the_other(load, target, &memory).await?,
     };
     let elapsed = begin.elapsed();
-    let usage = Usage::now(&others).since(&before);
+    let usage = Usage::now(&others, target.directory()).since(&before);
     if latencies.len() as u64 != load.workflows {
         let detail = format!("only {} of {} workflows ended", latencies.len(), load.workflows);
         return Err(CliError::coded(&BENCH_FAILED, &detail));
@@ -76,7 +76,7 @@ async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliErr
     }
     measure::reset_peak();
     let others = target.processes();
-    let before = Usage::now(&others);
+    let before = Usage::now(&others, target.directory());
     let begin = Instant::now();
     let (mut latencies, mut pages) = (Vec::new(), Pages::default());
     for id in &ids {
@@ -93,7 +93,8 @@ async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliErr
         }
         pages.first = latencies.get(first).copied().unwrap_or_default();
     }
-    let (elapsed, usage) = (begin.elapsed(), Usage::now(&others).since(&before));
+    let (elapsed, usage) =
+        (begin.elapsed(), Usage::now(&others, target.directory()).since(&before));
     // Of each step it is told at least when it began, was scheduled and completed.
     if pages.entries < 3 * load.workflows * u64::from(load.steps) {
         let detail = format!("the histories have only {} entries", pages.entries);

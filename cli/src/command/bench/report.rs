@@ -23,6 +23,7 @@ pub(super) struct Report {
     peak_rss_mib: Option<f64>,
     rss_mib_at: Option<Vec<f64>>,
     bytes_per_1000_steps: Option<f64>,
+    disk_bytes_per_1000_steps: Option<f64>,
     journal_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<History>,
@@ -54,6 +55,7 @@ impl Report {
         let workflows = load.workflows as f64;
         let steps = workflows * f64::from(load.steps);
         let local = target.directory();
+        let bytes = |of: Option<u64>| of.map(|it| it as f64 / steps * 1000.0).map(rounded);
         let here = |value: Option<f64>| value.filter(|_| local.is_some());
         let milliseconds = |share| rounded(f64::from(percentile(&latencies, share)) / 1000.0);
         Self {
@@ -73,8 +75,8 @@ impl Report {
                 .map(rounded),
             peak_rss_mib: here(measure::peak_mib()).map(rounded),
             rss_mib_at: local.map(|_| memory.into_iter().map(rounded).collect()),
-            bytes_per_1000_steps: here(usage.written.map(|it| it as f64 / steps * 1000.0))
-                .map(rounded),
+            bytes_per_1000_steps: here(bytes(usage.written)),
+            disk_bytes_per_1000_steps: here(bytes(usage.device)),
             journal_bytes: local.and_then(measure::occupied),
             history: pages.map(|it| History {
                 entries: it.entries,
@@ -105,6 +107,7 @@ impl Report {
             ("CPU s/1000 steps", shown(self.cpu_seconds_per_1000_steps)),
             ("peak MiB", shown(self.peak_rss_mib)),
             ("bytes/1000 steps", shown(self.bytes_per_1000_steps)),
+            ("disk bytes/1000 steps", shown(self.disk_bytes_per_1000_steps)),
             ("journal bytes", self.journal_bytes.map_or_else(unknown, |it| it.to_string())),
             ("history entries", of_history(|it| it.entries.to_string())),
             ("first page ms", of_history(|it| it.first_page_ms.to_string())),

@@ -35,6 +35,10 @@ Workloads:
       then --events events are sent (default 20000), 200 at a time, to one after the other, and each
       must be consumed once. Latency and `events_per_second` are of events alone, durably consumed;
       one event counts as one step
+  loop     one workflow, a `for` over --steps items (default 1000, at most 1000000), each iteration one
+      call of `echo`: what an iteration writes must not grow with their number
+  history  the same workflow (default 10000 items), then its history in pages of 1000 entries: seconds,
+      CPU time and latencies are those of the pages, `last_page_ms` the last full one
   all w1 to w4, one after the other; --workflows, --steps and --concurrency then keep their defaults
 
 Every outcome is checked: a wrong or missing one ends the command with exit code 1. One workflow is
@@ -43,7 +47,10 @@ run before the clock starts (not for w4), so that caches are warm.
 Without --remote, coordinator, queue and worker run in this process, on a journal in a temporary
 directory, durably: every start and every step is on disk (fdatasync) before it counts. CPU time and
 memory are this process's, load generator included; CPU time is user and system. `bytes_per_1000_steps`
-is what the process made the system write to disk, whole pages; `journal_bytes` what the journal
+is what the process made the system write to disk, whole pages, and on kernels that keep a file in larger
+pieces (ext4 since Linux 6.16) whole pieces, of which the disk sees the changed blocks only:
+`disk_bytes_per_1000_steps` is what the disk was told to write meanwhile, by all processes, where the
+directory has a disk (null on overlays and tmpfs). `journal_bytes` what the journal
 occupies in the end. With --nats, CPU time includes that of the workers, not that of NATS. `rss_mib_at` is the memory in use after each tenth of the workflows. With
 --remote these are null: measure them at the server.
 
@@ -64,7 +71,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     events: Option<u64>,
     /// Tasks of a workflow, or branches of w3
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     steps: Option<u32>,
     /// Workflows under way at the same time
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -124,6 +131,13 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
     if args.events.is_some() && args.workload != Chosen::Events {
         return Err(CliError::Usage("`--events` belongs to `--workload events`".to_owned()));
     }
+    let most = chosen.iter().map(|it| it.most_steps()).min();
+    if let Some((steps, most)) = args.steps.zip(most).filter(|(steps, most)| steps > most) {
+        let word = args.workload.word();
+        return Err(CliError::Usage(format!(
+            "a workflow of `--workload {word}` has at most {most} steps, not {steps}"
+        )));
+    }
     let load = |it: &_| {
         let load = Load::new(*it, args.workflows, args.steps, args.concurrency);
         let load = load.sending(args.events);
@@ -152,7 +166,8 @@ async fn one(load: &Load, args: &Args) -> Result<Report, CliError> {
 
 impl ValueEnum for Chosen {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::W1, Self::W2, Self::W3, Self::W4, Self::W5, Self::Events, Self::All]
+        use Chosen::{All, Events, History, Loop, W1, W2, W3, W4, W5};
+        &[W1, W2, W3, W4, W5, Events, Loop, History, All]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -189,6 +204,8 @@ mod tests {
         assert_eq!(of("bench --workload w3"), [("w3", 1, 1_000, 1)]);
         assert_eq!(of("bench --workload w4"), [("w4", 10_000, 1, 10_000)]);
         assert_eq!(of("bench --workload w5"), [("w5", 5_000, 5, 200)]);
+        assert_eq!(of("bench --workload loop --steps 4001"), [("loop", 1, 4_001, 1)]);
+        assert_eq!(of("bench --workload history"), [("history", 1, 10_000, 1)]);
         assert_eq!(of("bench --workload all").len(), 4);
         assert_eq!(of("bench --workload events"), [("events", 10_000, 1, 200)]);
         let given = "bench --workload events --workflows 7 --events 30 --steps 9";
@@ -204,14 +221,18 @@ mod tests {
             "bench --workload w6",
             "bench --workflows 0",
             "bench --steps 0",
-            "bench --steps 4001",
+            "bench --steps 1000001",
             "bench --concurrency 0",
             "bench --remote http://127.0.0.1:1 --data-dir d",
             "bench --output xml",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
-        for line in ["bench --workload all --steps 2", "bench --workload w1 --events 2"] {
+        for line in [
+            "bench --workload all --steps 2",
+            "bench --workload w1 --events 2",
+            "bench --steps 4001",
+        ] {
             assert!(loads(&parse(line).unwrap()).is_err(), "{line}");
         }
     }

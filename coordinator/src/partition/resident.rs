@@ -392,3 +392,7 @@ impl Residents {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -28,10 +28,24 @@ pub(super) struct Measured {
     pub(super) usage: Usage,
     /// MiB of memory in use after each tenth of the workflows.
     pub(super) memory: Vec<f64>,
+    /// How the histories were read, where they were.
+    pub(super) pages: Option<Pages>,
+}
+
+/// Histories, read page by page.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pages {
+    pub(super) entries: u64,
+    /// Microseconds that the first and the last full page took, those of the last workflow.
+    pub(super) first: u32,
+    pub(super) last: u32,
 }
 
 /// Runs `load` on `target`.
 pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, CliError> {
+    if load.reads_history {
+        return read_histories(load, target).await;
+    }
     if load.events.is_some() {
         all_listen(load, target).await?;
     } else if !load.all_at_once {
@@ -40,21 +54,57 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
     measure::reset_peak();
     let memory = Arc::new(Memory { every: load.operations().div_ceil(10), ..Memory::default() });
     let others = target.processes();
-    let before = Usage::now(&others);
+    let before = Usage::now(&others, target.directory());
     let begin = Instant::now();
     let latencies = match target.server().filter(|_| load.all_at_once) {
         Some(server) => started_then_ended(load, &server).await?,
         None => one_after_the_other(load, target, &memory).await?,
     };
     let elapsed = begin.elapsed();
-    let usage = Usage::now(&others).since(&before);
+    let usage = Usage::now(&others, target.directory()).since(&before);
     if latencies.len() as u64 != load.operations() {
         let what = if load.events.is_some() { "events were consumed" } else { "workflows ended" };
         let detail = format!("only {} of {} {what}", latencies.len(), load.operations());
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = std::mem::take(&mut *memory.points.lock().unwrap_or_else(|it| it.into_inner()));
-    Ok(Measured { elapsed, latencies, usage, memory })
+    Ok(Measured { elapsed, latencies, usage, memory, pages: None })
+}
+
+/// Runs the workflows, then measures reading the whole history of each: latencies are those of pages.
+async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliError> {
+    let mut ids = Vec::new();
+    for _ in 0..load.workflows {
+        ids.push(target.run().await?);
+    }
+    measure::reset_peak();
+    let others = target.processes();
+    let before = Usage::now(&others, target.directory());
+    let begin = Instant::now();
+    let (mut latencies, mut pages) = (Vec::new(), Pages::default());
+    for id in &ids {
+        let (mut from, first) = (Some(0), latencies.len());
+        while let Some(next) = from {
+            let page = Instant::now();
+            let (entries, next) = target.page(id, next).await?;
+            if next.is_some() || latencies.len() == first {
+                pages.last = micros(page);
+            }
+            latencies.push(micros(page));
+            pages.entries += entries as u64;
+            from = next;
+        }
+        pages.first = latencies.get(first).copied().unwrap_or_default();
+    }
+    let (elapsed, usage) =
+        (begin.elapsed(), Usage::now(&others, target.directory()).since(&before));
+    // Of each step it is told at least when it began, was scheduled and completed.
+    if pages.entries < 3 * load.workflows * u64::from(load.steps) {
+        let detail = format!("the histories have only {} entries", pages.entries);
+        return Err(CliError::coded(&BENCH_FAILED, &detail));
+    }
+    let memory = measure::resident_mib().into_iter().collect();
+    Ok(Measured { elapsed, latencies, usage, memory, pages: Some(pages) })
 }
 
 /// Starts the workflows that listen; one that is durable listens.
@@ -82,7 +132,7 @@ async fn one_after_the_other(
             let begin = Instant::now();
             match listeners {
                 Some(listeners) => target.event(number, number % listeners).await?,
-                None => target.run().await?,
+                None => drop(target.run().await?),
             }
             memory.ended();
             Ok(micros(begin))

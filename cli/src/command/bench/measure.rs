@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Bytes of the blocks that file systems count in.
+/// Bytes of the blocks that file systems and disks count in.
 const BLOCK: u64 = 512;
 
 /// Bytes of a MiB.
@@ -20,11 +20,14 @@ pub(super) struct Usage {
     pub(super) cpu: Duration,
     /// Bytes it made the system write to disk: whole pages.
     pub(super) written: Option<u64>,
+    /// Bytes that the disk was told to write, by whomever.
+    pub(super) device: Option<u64>,
 }
 
 impl Usage {
-    /// Since the process started; CPU time includes that of other processes.
-    pub(super) fn now(others: &[u32]) -> Self {
+    /// Since the process started, and that of the disk of a directory since it is there; CPU time
+    /// includes that of other processes.
+    pub(super) fn now(others: &[u32], directory: Option<&Path>) -> Self {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         let part = |number: i64| u64::try_from(number).unwrap_or(0);
         let nanoseconds = u32::try_from(cpu.tv_nsec).unwrap_or(0);
@@ -33,17 +36,28 @@ impl Usage {
             cpu: Duration::new(part(cpu.tv_sec), nanoseconds)
                 + others.iter().filter_map(|it| cpu_of(*it)).sum::<Duration>(),
             written: io.and_then(|text| field(&text, "write_bytes:")),
+            device: directory.and_then(device_of),
         }
     }
 
     /// What was used since `earlier`.
     pub(super) fn since(&self, earlier: &Self) -> Self {
-        let written = self.written.zip(earlier.written);
+        let since = |(now, then): (u64, u64)| now.saturating_sub(then);
         Self {
             cpu: self.cpu.saturating_sub(earlier.cpu),
-            written: written.map(|(now, then)| now.saturating_sub(then)),
+            written: self.written.zip(earlier.written).map(since),
+            device: self.device.zip(earlier.device).map(since),
         }
     }
+}
+
+/// Bytes written to the disk that a directory is on; file systems without one of their own have none.
+fn device_of(directory: &Path) -> Option<u64> {
+    let device = fs::metadata(directory).ok()?.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let stat = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+    let sectors: u64 = stat.split_whitespace().nth(6)?.parse().ok()?;
+    Some(sectors * BLOCK)
 }
 
 /// CPU time of another process: user and system.
@@ -120,13 +134,13 @@ mod tests {
 
     #[test]
     fn use_only_grows() {
-        let before = Usage::now(&[]);
+        let before = Usage::now(&[], None);
         let mut sum = 0_u64;
-        while Usage::now(&[]).cpu == before.cpu {
+        while Usage::now(&[], None).cpu == before.cpu {
             sum = sum.wrapping_add(std::hint::black_box(1));
         }
-        assert!(Usage::now(&[]).since(&before).cpu.as_nanos() > 0, "{sum}");
-        assert_eq!(before.since(&Usage::now(&[])).cpu.as_nanos(), 0);
+        assert!(Usage::now(&[], None).since(&before).cpu.as_nanos() > 0, "{sum}");
+        assert_eq!(before.since(&Usage::now(&[], None)).cpu.as_nanos(), 0);
     }
 
     #[test]
@@ -136,7 +150,7 @@ mod tests {
         while super::cpu_of(own).is_none_or(|it| it.is_zero()) {
             sum = sum.wrapping_add(std::hint::black_box(1));
         }
-        assert!(Usage::now(&[own]).cpu > Usage::now(&[]).cpu, "{sum}");
+        assert!(Usage::now(&[own], None).cpu > Usage::now(&[], None).cpu, "{sum}");
     }
 
     #[test]

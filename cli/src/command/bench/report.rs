@@ -25,7 +25,19 @@ pub(super) struct Report {
     peak_rss_mib: Option<f64>,
     rss_mib_at: Option<Vec<f64>>,
     bytes_per_1000_steps: Option<f64>,
+    disk_bytes_per_1000_steps: Option<f64>,
     journal_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<History>,
+}
+
+/// How histories were read.
+#[derive(Debug, Serialize)]
+struct History {
+    entries: u64,
+    entries_per_second: f64,
+    first_page_ms: f64,
+    last_page_ms: f64,
 }
 
 /// From start to end of a workflow, or from an event to the answer that it is consumed, as the caller
@@ -40,12 +52,13 @@ struct Latency {
 impl Report {
     /// The figures of a run that has just ended.
     pub(super) fn new(load: &Load, measured: Measured, target: &Target) -> Self {
-        let Measured { elapsed, mut latencies, usage, memory } = measured;
+        let Measured { elapsed, mut latencies, usage, memory, pages } = measured;
         latencies.sort_unstable();
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         let operations = load.operations() as f64;
         let steps = operations * f64::from(load.steps);
         let local = target.directory();
+        let bytes = |of: Option<u64>| of.map(|it| it as f64 / steps * 1000.0).map(rounded);
         let here = |value: Option<f64>| value.filter(|_| local.is_some());
         let milliseconds = |share| rounded(f64::from(percentile(&latencies, share)) / 1000.0);
         Self {
@@ -68,9 +81,15 @@ impl Report {
                 .map(rounded),
             peak_rss_mib: here(measure::peak_mib()).map(rounded),
             rss_mib_at: local.map(|_| memory.into_iter().map(rounded).collect()),
-            bytes_per_1000_steps: here(usage.written.map(|it| it as f64 / steps * 1000.0))
-                .map(rounded),
+            bytes_per_1000_steps: here(bytes(usage.written)),
+            disk_bytes_per_1000_steps: here(bytes(usage.device)),
             journal_bytes: local.and_then(measure::occupied),
+            history: pages.map(|it| History {
+                entries: it.entries,
+                entries_per_second: rounded(it.entries as f64 / seconds),
+                first_page_ms: rounded(f64::from(it.first) / 1000.0),
+                last_page_ms: rounded(f64::from(it.last) / 1000.0),
+            }),
         }
     }
 
@@ -79,6 +98,8 @@ impl Report {
         let unknown = || "-".to_owned();
         let shown = |value: Option<f64>| value.map_or_else(unknown, |it| it.to_string());
         let Latency { p50, p99, max } = self.latency_ms;
+        let of_history =
+            |of: fn(&History) -> String| self.history.as_ref().map_or_else(unknown, of);
         vec![
             ("workflows", self.workflows.to_string()),
             ("steps", self.steps.to_string()),
@@ -93,7 +114,11 @@ impl Report {
             ("CPU s/1000 steps", shown(self.cpu_seconds_per_1000_steps)),
             ("peak MiB", shown(self.peak_rss_mib)),
             ("bytes/1000 steps", shown(self.bytes_per_1000_steps)),
+            ("disk bytes/1000 steps", shown(self.disk_bytes_per_1000_steps)),
             ("journal bytes", self.journal_bytes.map_or_else(unknown, |it| it.to_string())),
+            ("history entries", of_history(|it| it.entries.to_string())),
+            ("first page ms", of_history(|it| it.first_page_ms.to_string())),
+            ("last page ms", of_history(|it| it.last_page_ms.to_string())),
         ]
     }
 }

@@ -10,10 +10,10 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use windlass_coordinator::coordinator::{
-    Coordinator, CoordinatorError, Outcome, Start, WorkflowRef,
+    Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef,
 };
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::limits::API_WAIT_MS;
+use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::value::Value;
 
 use super::fleet::FleetBench;
@@ -86,14 +86,34 @@ pub(super) async fn open(
 }
 
 impl Target {
-    /// Runs one workflow and checks its output.
-    pub(super) async fn run(&self) -> Result<(), CliError> {
+    /// Runs one workflow and checks its output; returns its id.
+    pub(super) async fn run(&self) -> Result<String, CliError> {
         match self {
             Self::Local(local) => local.run().await,
-            Self::Server(server) => match server.start(Some(PATIENCE)).await? {
-                (StatusCode::OK, answer) => server.check(&answer),
-                (_, answer) => server.finish(&answer).await,
-            },
+            Self::Server(server) => {
+                let (status, answer) = server.start(Some(PATIENCE)).await?;
+                match status {
+                    StatusCode::OK => server.check(&answer)?,
+                    _ => server.finish(&answer).await?,
+                }
+                Ok(answer["id"].as_str().unwrap_or_default().to_owned())
+            }
+        }
+    }
+
+    /// Reads one page of a workflow's history: how many entries it has, and where the next one begins.
+    pub(super) async fn page(&self, id: &str, from: u64) -> Result<(usize, Option<u64>), CliError> {
+        match self {
+            Self::Local(local) => {
+                let id = id.parse().map_err(|_| wrong("it has no id"))?;
+                let page = local.coordinator.history(id, from, API_PAGE).await?;
+                Ok((page.entries.len(), page.next))
+            }
+            Self::Server(server) => {
+                let query = [("from", from.to_string()), ("limit", API_PAGE.to_string())];
+                let page = server.client.get(&["v1", "instances", id, "history"], &query).await?;
+                Ok((page["items"].as_array().map_or(0, Vec::len), page["next"].as_u64()))
+            }
         }
     }
 
@@ -212,7 +232,8 @@ impl Local {
             name: deployed.workflow.name.to_string(),
             version: Some(deployed.workflow.version.to_string()),
         };
-        let input = Value::empty_object();
+        // JSON is a value, whatever it holds.
+        let input = serde_json::from_value(load.input.clone()).unwrap_or_default();
         let start = Start {
             workflow,
             input,
@@ -221,7 +242,6 @@ impl Local {
             labels: Vec::new(),
             priority: None,
         };
-        // JSON is a value, whatever it holds.
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
         Ok(Self { system, coordinator, directory, start, expected, _temporary: temporary })
     }
@@ -241,9 +261,12 @@ impl Local {
         Ok(receipt.consumed as u64)
     }
 
-    async fn run(&self) -> Result<(), CliError> {
-        match attempt(&self.coordinator, &self.start).await? {
-            Some(Outcome::Completed(output)) if output == self.expected => Ok(()),
+    async fn run(&self) -> Result<String, CliError> {
+        let (started, outcome) = attempt(&self.coordinator, &self.start).await?;
+        match outcome {
+            Some(Outcome::Completed(output)) if output == self.expected => {
+                Ok(started.id.to_string())
+            }
             Some(Outcome::Completed(output)) => Err(wrong(&format!("it gave {output}"))),
             Some(Outcome::Faulted(problem)) => Err(wrong(&format!("it faulted: {problem}"))),
             Some(Outcome::Cancelled) => Err(wrong("it was cancelled")),
@@ -256,9 +279,9 @@ impl Local {
 async fn attempt(
     coordinator: &Coordinator,
     start: &Start,
-) -> Result<Option<Outcome>, CoordinatorError> {
+) -> Result<(Started, Option<Outcome>), CoordinatorError> {
     let run = || coordinator.run(start.clone(), PATIENCE);
-    patiently(run).await.map(|(_, outcome)| outcome)
+    patiently(run).await
 }
 
 /// Does something at a coordinator; waits and tries again while there is too much work.
@@ -286,7 +309,8 @@ impl Server {
             .header(CONTENT_TYPE, "application/yaml")
             .body(load.definition.to_string());
         client.send(request).await?;
-        let start = json!({"workflow": {"namespace": load.namespace(), "name": load.name}});
+        let workflow = json!({"namespace": load.namespace(), "name": load.name});
+        let start = json!({ "workflow": workflow, "input": load.input });
         let name = uuid::Uuid::new_v4().to_string();
         Ok(Self { client, start, expected: load.expected.clone(), name })
     }

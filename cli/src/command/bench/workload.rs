@@ -11,6 +11,8 @@ pub(super) enum Chosen {
     W4,
     W5,
     Events,
+    Loop,
+    History,
     All,
 }
 
@@ -36,7 +38,17 @@ impl Chosen {
             Self::W4 => "w4",
             Self::W5 => "w5",
             Self::Events => "events",
+            Self::Loop => "loop",
+            Self::History => "history",
             Self::All => "all",
+        }
+    }
+
+    /// The most steps that a workflow of it may have: those of a loop are not in its definition.
+    pub(super) fn most_steps(self) -> u32 {
+        match self {
+            Self::Loop | Self::History => 1_000_000,
+            _ => 4_000,
         }
     }
 
@@ -64,10 +76,14 @@ pub(super) struct Load {
     pub(super) all_at_once: bool,
     /// Events that are sent, each to one of the workflows, which all listen; none where they run.
     pub(super) events: Option<u64>,
+    /// True when what is measured is reading the history of each workflow, not running it.
+    pub(super) reads_history: bool,
     /// The definition's name.
     pub(super) name: String,
     /// The definition, as JSON.
     pub(super) definition: Json,
+    /// What each workflow is started with.
+    pub(super) input: Json,
     /// What each workflow must give.
     pub(super) expected: Json,
 }
@@ -86,6 +102,8 @@ impl Load {
             Chosen::W3 => (1, 1_000, 1),
             Chosen::W4 => (10_000, 1, u32::MAX),
             Chosen::Events => (10_000, 1, 200),
+            Chosen::Loop => (1, 1_000, 1),
+            Chosen::History => (1, 10_000, 1),
         };
         let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
         let steps = if sleeps || listens { usual_steps } else { steps.unwrap_or(usual_steps) };
@@ -93,7 +111,12 @@ impl Load {
             Chosen::W3 => fork(steps),
             Chosen::W4 => sleep(),
             Chosen::Events => listen(),
+            Chosen::Loop | Chosen::History => repeat(steps),
             _ => sequence(steps),
+        };
+        let input = match workload {
+            Chosen::Loop | Chosen::History => json!({ "items": (1..=steps).collect::<Vec<_>>() }),
+            _ => json!({}),
         };
         let workflows = workflows.unwrap_or(usual_workflows);
         let events = listens.then_some(EVENTS);
@@ -112,8 +135,10 @@ impl Load {
             concurrency: concurrency.unwrap_or(usual_concurrency).min(most),
             all_at_once: sleeps,
             events,
+            reads_history: workload == Chosen::History,
             name,
             definition,
+            input,
             expected,
         }
     }
@@ -184,6 +209,13 @@ fn fork(branches: u32) -> (&'static str, Json, Json) {
     ("fork", tasks, (1..=branches).map(argument).collect())
 }
 
+/// A step for each item of the input: the output is the last one's.
+fn repeat(items: u32) -> (&'static str, Json, Json) {
+    let step = json!({"step": {"call": "echo", "with": {"step": "${ $item }", "ok": true, "msg": "hello"}}});
+    let each = json!({"for": {"each": "item", "in": "${ .items }"}, "do": [step]});
+    ("loop", json!([{ "all": each }]), json!({"step": items, "ok": true, "msg": "hello"}))
+}
+
 /// A wait: the output is the input.
 fn sleep() -> (&'static str, Json, Json) {
     ("sleep", json!([{"sleep": {"wait": {"seconds": WAIT_SECONDS}}}]), json!({}))
@@ -233,7 +265,7 @@ mod tests {
     #[test]
     fn the_definitions_have_no_findings() {
         let functions = Some(vec!["echo".into()]);
-        for workload in [Chosen::W1, Chosen::W3, Chosen::W4, Chosen::Events] {
+        for workload in [Chosen::W1, Chosen::W3, Chosen::W4, Chosen::Loop, Chosen::Events] {
             let load = Load::new(workload, None, None, None);
             let options =
                 Options { functions: functions.clone(), strict: true, ..Options::default() };

@@ -19,7 +19,7 @@ pub(crate) struct Code {
 pub(crate) const UNREACHABLE: Code = Code {
     code: "WL0701",
     status: 503,
-    title: "The server does not answer",
+    title: "Server unreachable",
     explanation: "No connection to the server could be made. `windlass dev` starts one at \
                   http://127.0.0.1:7400; --url or WINDLASS_URL name another.",
 };
@@ -28,7 +28,7 @@ pub(crate) const UNREACHABLE: Code = Code {
 pub(crate) const BROKEN_OFF: Code = Code {
     code: "WL0712",
     status: 503,
-    title: "The connection broke off",
+    title: "Connection lost",
     explanation: "The server was reached and did not answer to the end: it was stopped, or the \
                   network in between was. What was asked for may have happened: repeat a start with \
                   the same --idempotency-key, and look before repeating anything else.",
@@ -38,7 +38,7 @@ pub(crate) const BROKEN_OFF: Code = Code {
 pub(crate) const STILL_OPEN: Code = Code {
     code: "WL0713",
     status: 408,
-    title: "Not known to have ended",
+    title: "Stopped waiting for the instance",
     explanation: "The command stopped waiting for an instance that goes on, with exit code 3: the \
                   time given by --wait was over, or the server did not come back. `detail` has the \
                   id. `windlass watch ID` follows it to its end, `windlass show ID` shows where it \
@@ -49,7 +49,7 @@ pub(crate) const STILL_OPEN: Code = Code {
 pub(crate) const CANCELLED: Code = Code {
     code: "WL0702",
     status: 409,
-    title: "The instance was cancelled",
+    title: "Instance cancelled",
     explanation: "The instance was cancelled before it ended, by `windlass cancel`, by Ctrl-C in \
                   `windlass run`, or through the API. It has no output.",
 };
@@ -58,7 +58,7 @@ pub(crate) const CANCELLED: Code = Code {
 pub(crate) const TIMED_OUT: Code = Code {
     code: "WL0703",
     status: 408,
-    title: "Not finished in time",
+    title: "Instance timed out",
     explanation: "The workflow had not ended when the time given by --timeout was over, and was \
                   cancelled. Give more time, or bound tasks by `timeout` in the definition.",
 };
@@ -67,7 +67,7 @@ pub(crate) const TIMED_OUT: Code = Code {
 pub(crate) const NOT_UNDERSTOOD: Code = Code {
     code: "WL0704",
     status: 502,
-    title: "The answer is not understood",
+    title: "Malformed response",
     explanation: "The server's answer is not what Windlass answers, or is too large. Check that \
                   --url names a Windlass of about the same version, and not a proxy before it.",
 };
@@ -76,7 +76,7 @@ pub(crate) const NOT_UNDERSTOOD: Code = Code {
 pub(crate) const JOURNAL_FAILED: Code = Code {
     code: "WL0708",
     status: 503,
-    title: "The journal failed",
+    title: "Journal failure",
     explanation: "The disk or the store refused a write while the process ran, so it ended: what it \
                   held in memory may differ from what is on disk. Nothing acknowledged is lost. \
                   Check free space and the kernel's log, then start again: open instances go on.",
@@ -86,7 +86,7 @@ pub(crate) const JOURNAL_FAILED: Code = Code {
 pub(crate) const NOT_STARTED: Code = Code {
     code: "WL0705",
     status: 500,
-    title: "Could not start",
+    title: "Startup failed",
     explanation: "The coordinator, the worker or the listener of this process could not be set up. \
                   `detail` says which and why: an address in use, a data directory another process \
                   has open or that cannot be written, a file of certificates that cannot be read.",
@@ -96,7 +96,7 @@ pub(crate) const NOT_STARTED: Code = Code {
 pub(crate) const JOURNAL_DAMAGED: Code = Code {
     code: "WL0706",
     status: 500,
-    title: "The journal is damaged",
+    title: "Journal damaged",
     explanation: "`windlass fsck` found records that are damaged or do not fit together; its \
                   output lists them. Restore a backup made before the damage, or save what can be \
                   read with `windlass fsck DIR --salvage TO`.",
@@ -106,7 +106,7 @@ pub(crate) const JOURNAL_DAMAGED: Code = Code {
 pub(crate) const FACTS_MISFIT: Code = Code {
     code: "WL0716",
     status: 500,
-    title: "The history of an instance does not add up",
+    title: "Inconsistent instance history",
     explanation: "Every record of the journal can be read, but `windlass fsck` found facts that cannot \
                   be where they are: a task that ends and was never opened, say. `misfits` in its \
                   output has a line for each instance. A defect of windlass has written them, or \
@@ -119,7 +119,7 @@ pub(crate) const FACTS_MISFIT: Code = Code {
 pub(crate) const VAULT_REFUSED: Code = Code {
     code: "WL0710",
     status: 502,
-    title: "The store of secrets refuses",
+    title: "Secret store request refused",
     explanation: "`windlass secret setup` or `windlass secret check` could not do all it wanted: \
                   `detail` says what the store refused. VAULT_TOKEN must \
                   be allowed to enable auth methods and engines and to write policies, roles and \
@@ -131,7 +131,7 @@ pub(crate) const VAULT_REFUSED: Code = Code {
 pub(crate) const VAULT_UNREACHABLE: Code = Code {
     code: "WL0714",
     status: 503,
-    title: "The store of secrets does not answer",
+    title: "Secret store unreachable",
     explanation: "`windlass secret setup` or `windlass secret check` reached no Vault or OpenBao: \
                   nothing listens at the address, the name is not known, the certificate is not \
                   trusted (`ca-file` under [vault]), or another server answers. `detail` says which. \
@@ -143,7 +143,7 @@ pub(crate) const VAULT_UNREACHABLE: Code = Code {
 pub(crate) const JOURNAL_SALVAGED: Code = Code {
     code: "WL0711",
     status: 500,
-    title: "What can be read is saved, beside damage",
+    title: "Damaged journal salvaged in part",
     explanation: "`windlass fsck --salvage` made a new journal of what can be read, and passed over \
                   damage: its output says how many instances of each partition are missing, and the \
                   ids of those of which only parts were found. What was saved may stand where it stood a little \
@@ -156,7 +156,7 @@ pub(crate) const JOURNAL_SALVAGED: Code = Code {
 pub(crate) const BENCH_FAILED: Code = Code {
     code: "WL0707",
     status: 500,
-    title: "The measurement failed",
+    title: "Benchmark failed",
     explanation: "`windlass bench` checks every outcome, and a workflow gave another output than it \
                   should, faulted, or did not end: `detail` says which. Figures of such a run would \
                   mean nothing, so none are printed.",
@@ -166,7 +166,7 @@ pub(crate) const BENCH_FAILED: Code = Code {
 pub(crate) const SECRET_MISSING: Code = Code {
     code: "WL0709",
     status: 403,
-    title: "A secret is not in order",
+    title: "Secret check failed",
     explanation: "`windlass secret check` found a secret that a definition uses and does not declare \
                   in `use.secrets`, that the coordinator's policy does not permit, or that is not in \
                   its store; its output says which. `windlass secret policy show` shows the policy.",

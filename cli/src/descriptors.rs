@@ -12,7 +12,7 @@ pub(crate) fn raise() {
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         // It works with what there is: the API counts its connections by that.
-        tracing::warn!(%error, "the limit of open files stays where it is");
+        tracing::warn!(%error, "raising the limit of open files failed");
     }
 }
 

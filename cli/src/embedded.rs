@@ -26,7 +26,7 @@ use crate::code::NOT_STARTED;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{Allow, JournalOptions, WorkerOptions};
-use crate::secrets::SecretArgs;
+use crate::secret_options::SecretArgs;
 
 /// Partitions of a new journal: one process has little use for more, and each more makes the
 /// groups that share an fdatasync smaller.
@@ -189,7 +189,7 @@ fn start(
     secrets: SecretsOptions,
 ) -> Result<Coordinator, StartError> {
     // The journal is locked: the directory is this process's alone.
-    let secrets = crate::secrets::open(secrets, None, &runtime)?;
+    let secrets = crate::secret_options::open(secrets, None, &runtime)?;
     let options = Options { secrets: Some(secrets.clone()), ..options };
     let opened = Coordinator::open(journal, options, |catalog, reporter| {
         // Only this closure sets them, once.

@@ -23,7 +23,7 @@ mod memory;
 mod options;
 mod output;
 mod progress;
-mod secrets;
+mod secret_options;
 mod serve;
 mod signal;
 mod worker;

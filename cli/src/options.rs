@@ -21,10 +21,10 @@ pub(crate) struct Remote {
 /// The variable that names the server.
 const URL_VARIABLE: &str = "WINDLASS_URL";
 
-/// Where `windlass dev` and `windlass coordinator` listen unless told.
+/// Where `windlass dev` and `windlass coordinator` listen unless describe_processes.
 const LOCAL_URL: &str = "http://127.0.0.1:7400";
 
-/// The server of commands that are told none.
+/// The server of commands that are describe_processes none.
 pub(crate) fn usual_url() -> String {
     std::env::var(URL_VARIABLE).unwrap_or_else(|_| LOCAL_URL.to_owned())
 }
@@ -63,8 +63,8 @@ pub(crate) struct WorkerOptions {
     /// none [default: shell,script for `run` and `dev`, none for `worker`]
     #[arg(long, env = "WINDLASS_ALLOW", value_name = "KIND", value_delimiter = ',')]
     pub(crate) allow: Vec<Allow>,
-    /// Who they run as: a name, UID or UID:GID. Only root can choose; a root `worker` that is not told
-    /// takes nobody, `run` and `dev` their own user
+    /// Who they run as: a name, UID or UID:GID. Only root can choose; a root `worker` that is not
+    /// describe_processes takes nobody, `run` and `dev` their own user
     #[arg(long, env = "WINDLASS_TASK_USER", value_name = "USER")]
     pub(crate) task_user: Option<TaskUser>,
     /// A secret, for development: shows in process lists for a moment, so prefer --secrets-file
@@ -117,8 +117,9 @@ impl WorkerOptions {
     }
 }
 
-/// What people are told of the processes that tasks may run; nothing where there are none.
-pub(crate) fn told(processes: &ProcessOptions) -> Option<String> {
+/// What people are describe_processes of the processes that tasks may run; nothing where there are
+/// none.
+pub(crate) fn describe_processes(processes: &ProcessOptions) -> Option<String> {
     let kinds = match (processes.shell, processes.script) {
         (true, true) => "shell and script",
         (true, false) => "shell",
@@ -152,7 +153,7 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
 mod tests {
     use windlass_worker::TaskUser;
 
-    use super::{Allow, WorkerOptions, label, told};
+    use super::{Allow, WorkerOptions, describe_processes, label};
 
     #[test]
     fn what_may_run_is_said_and_told() {
@@ -161,11 +162,13 @@ mod tests {
         let both = [Allow::Shell, Allow::Script];
         let usual = options(&[]).processes(&both).unwrap();
         assert!(usual.shell && usual.script);
-        assert!(told(&usual).unwrap().starts_with("shell and script tasks are allowed"));
+        assert!(
+            describe_processes(&usual).unwrap().starts_with("shell and script tasks are allowed")
+        );
         let shell = options(&[Allow::Shell]).processes(&[]).unwrap();
         assert!(shell.shell && !shell.script);
         for none in [options(&[]).processes(&[]), options(&[Allow::None]).processes(&both)] {
-            assert_eq!(none.ok().and_then(|it| told(&it)), None);
+            assert_eq!(none.ok().and_then(|it| describe_processes(&it)), None);
         }
         assert!(options(&[Allow::None, Allow::Shell]).processes(&[]).is_err());
         let other = TaskUser { user: 4_242, group: 4_242 };

@@ -138,12 +138,12 @@ mod tests {
     #[test]
     fn problems_are_sentences_for_people() {
         let api = serde_json::json!({"type": "urn:windlass:problem:WL0504", "status": 400,
-            "title": "The input is refused", "detail": "no\u{1b}[2J", "code": "WL0504",
+            "title": "Invalid input", "detail": "no\u{1b}[2J", "code": "WL0504",
             "cause": {"type": "https://a/validation", "status": 400, "title": "Validation",
                 "detail": "too short", "instance": "/input"}});
         assert_eq!(
             sentences(&api),
-            "windlass: The input is refused (status 400)\n  no [2J\n  windlass: Validation (status \
+            "windlass: Invalid input (status 400)\n  no [2J\n  windlass: Validation (status \
              400)\n    too short\n    at /input\n    https://a/validation\n  `windlass explain \
              WL0504` says what to do"
         );

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use windlass_worker::{
-    Builder, DevelopmentSecrets, DevelopmentSecretsError, HttpOptions, SecretsConfig, Standing,
-    Worker,
+    Builder, DevelopmentSecrets, DevelopmentSecretsError, HttpOptions, SecretsConfig, Worker,
+    WorkerAccess,
 };
 
 use crate::error::CliError;
@@ -22,7 +22,7 @@ pub(crate) fn builder(options: WorkerOptions, files: Option<PathBuf>) -> Result<
         Some(path) => SecretsConfig::load(path)
             .and_then(|it| it.source(given))
             .map_err(|error| CliError::Usage(error.to_string()))?,
-        None => Arc::new(Standing::new(Arc::new(given))),
+        None => Arc::new(WorkerAccess::new(Arc::new(given))),
     };
     let http = HttpOptions {
         resolve: options.resolve,

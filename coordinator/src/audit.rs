@@ -1,7 +1,7 @@
 //! What was done with secrets, kept: a file of JSON lines, the truth, and a stream that copies it.
 //!
 //! ```text
-//!  workers ──> desk ──┐
+//!  workers ──> fleet ─┐
 //!  coordinator ───────┼──> one thread: append ──> fdatasync ──> acknowledged ──> stream (best effort)
 //!  embedded worker ───┘
 //! ```
@@ -125,7 +125,7 @@ impl AuditLog {
         // Who asks for room first leaves some for what is under way; past that something is wrong.
         if waiting > 2 * limits::AUDIT_QUEUE {
             self.waiting.fetch_sub(events.len(), Ordering::Relaxed);
-            tracing::error!(events = events.len(), "audit events are lost: too many wait");
+            tracing::error!(events = events.len(), "audit events dropped: queue full");
             return;
         }
         let message = Message { events, done: Box::new(done) };
@@ -171,7 +171,7 @@ impl AuditLog {
         // An error says that the other end was dropped: it was called.
         let patience = Duration::from_millis(limits::AUDIT_KEEP_MS);
         if flushed.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-            tracing::error!("audit events could not be written in time");
+            tracing::error!("writing audit events timed out");
         }
     }
 }

@@ -158,7 +158,7 @@ impl Catalog {
         let stored = match self.journal.definition(digest) {
             Ok(stored) => stored?,
             Err(error) => {
-                tracing::error!(%digest, %error, "a definition cannot be read");
+                tracing::error!(%digest, %error, "reading a definition failed");
                 return None;
             }
         };
@@ -174,7 +174,7 @@ impl Catalog {
         match self.journal.definition(digest) {
             Ok(stored) => stored.map(|it| it.text),
             Err(error) => {
-                tracing::error!(%digest, %error, "a definition cannot be read");
+                tracing::error!(%digest, %error, "reading a definition failed");
                 None
             }
         }

@@ -43,7 +43,7 @@ macro_rules! codes {
 
 codes! {
     /// The definition has errors.
-    InvalidDefinition = "WL0501", 400, "The definition is refused",
+    InvalidDefinition = "WL0501", 400, "Invalid definition",
         "The text sent is not a valid workflow definition. `diagnostics` lists every finding with \
          line, column and a code of its own; `windlass validate FILE` shows the same with the lines \
          concerned. Nothing was stored.";
@@ -57,27 +57,27 @@ codes! {
         "No instance has this id: it was never started here, or retention has removed it after it \
          ended. `windlass list` shows the instances there are.";
     /// The input does not fit the schema.
-    InvalidInput = "WL0504", 400, "The input is refused",
+    InvalidInput = "WL0504", 400, "Invalid input",
         "The input does not fit the workflow's `input.schema`. `cause` holds the validation error. \
          Nothing was started; correct the input and send it again.";
     /// The instance is in another state.
-    Conflict = "WL0505", 409, "Not possible in this state",
+    Conflict = "WL0505", 409, "Conflict with the current state",
         "The instance is in a status that does not allow the action: an ended instance can be \
          neither suspended nor resumed, nor cancelled unless it is cancelled already, and only a suspended one can be resumed. Look at \
          it with `windlass show ID`. The same goes for workflows and namespaces, which `windlass \
          suspend --list` shows. With all it has started, only an instance can be cancelled that no \
          other one has started.";
     /// Too much work is open.
-    Overloaded = "WL0506", 429, "Too much work",
+    Overloaded = "WL0506", 429, "Overloaded",
         "A bound on work in progress is reached, so the request was refused before anything was \
          stored. Send it again after the seconds in `Retry-After`, with the same `Idempotency-Key`. \
          When it lasts, add workers or look for instances that never end.";
     /// A payload is too large.
-    TooLarge = "WL0507", 413, "Too large",
+    TooLarge = "WL0507", 413, "Payload too large",
         "A payload is larger than Windlass keeps or moves. Store large data elsewhere and pass a \
          reference to it through the workflow.";
     /// The journal failed.
-    JournalFailed = "WL0508", 503, "The journal failed",
+    JournalFailed = "WL0508", 503, "Journal failure",
         "The coordinator could not write or read its journal. It takes no more work, because \
          nothing may be acknowledged that is not on disk. Check free space, permissions and the \
          health of the disk, then restart it: acknowledged work continues.";
@@ -86,11 +86,11 @@ codes! {
         "The coordinator is shutting down and takes no new requests. Send the request again in a \
          moment, with the same `Idempotency-Key` where it starts an instance.";
     /// The body is not the JSON expected.
-    BadBody = "WL0510", 400, "The body is not understood",
+    BadBody = "WL0510", 400, "Malformed request body",
         "The body of the request is not valid JSON, is nested too deeply, or lacks a field. `detail` \
          says where. /openapi.json describes every request.";
     /// A parameter is wrong.
-    BadParameter = "WL0511", 400, "A parameter is not understood",
+    BadParameter = "WL0511", 400, "Invalid parameter",
         "A query parameter, header or part of the path is unknown or has a value that cannot be \
          read. Unknown ones are refused so that a misspelt filter does not list everything.";
     /// The media type is not supported.
@@ -104,7 +104,7 @@ codes! {
          `specversion` must be \"1.0\"; `time`, where it is there, is a time of RFC 3339 \
          (2026-01-31T12:00:00Z). No event of the request was taken.";
     /// It took too long.
-    TimedOut = "WL0514", 503, "It took too long",
+    TimedOut = "WL0514", 503, "Request timed out",
         "The request was not finished in time. What it asked for may have happened: repeat a start \
          with the same `Idempotency-Key`, and look at the instance before repeating anything else.";
     /// No such resource.
@@ -114,87 +114,87 @@ codes! {
     UnknownMethod = "WL0516", 405, "Method not allowed",
         "The resource exists and does not offer this method. /openapi.json lists what it offers.";
     /// A web page of another site sent it.
-    CrossOrigin = "WL0517", 403, "Refused from another site",
+    CrossOrigin = "WL0517", 403, "Cross-origin request refused",
         "The request came from a web page of another origin, or named a host that is not this \
          machine while the API is bound to it alone. Such requests are refused, because they would \
          let any page you visit command your workflows. Call the API from a program, or from a page \
          served by it.";
     /// A definition declares a secret that it has no right to.
-    SecretNotPermitted = "WL0518", 403, "A secret is not permitted",
+    SecretNotPermitted = "WL0518", 403, "Secret access denied",
         "The policy of secrets does not permit the workflow to read a secret that it declares in \
          `use.secrets`, so the definition was not deployed. `detail` names the secret and the rule \
          that would permit it. `windlass secret policy show` shows the policy, `windlass secret \
          policy set FILE` replaces it.";
     /// Not a policy.
-    BadPolicy = "WL0519", 400, "The policy is refused",
+    BadPolicy = "WL0519", 400, "Invalid secret policy",
         "The text sent is not a policy of secrets: TOML with `[[allow]]` rules of `namespace`, \
          `workflow`, `version`, `environment` and `secrets`, in which `*` stands for any text, and \
          `[sealing]`. `detail` says what is wrong and where. The policy was not changed.";
     /// The policy comes from an operator's file.
-    PolicyGiven = "WL0520", 409, "The policy is kept elsewhere",
+    PolicyGiven = "WL0520", 409, "Secret policy is managed by a file",
         "The coordinator was started with --secret-policy: the policy is the content of that file, \
          and the API does not change it. Change the file and restart the coordinator, or start it \
          without the option.";
     /// A stream is not what it must be.
-    StreamUnusable = "WL0521", 503, "A stream of events cannot be used",
+    StreamUnusable = "WL0521", 503, "Event stream unusable",
         "A JetStream stream that carries events is there and other than it must be, or cannot be \
          made. The coordinator's log says what is, what is wanted and the command that changes it; \
          the coordinator changes nothing by itself, as others may rely on what is there. Tasks and \
          the HTTP API work all the same. Events over the bus start within seconds once the stream is \
          as wanted, and `emit` tasks that waited for it continue.";
     /// Somebody else has replaced the policy.
-    PolicyReplaced = "WL0522", 412, "The policy was replaced meanwhile",
+    PolicyReplaced = "WL0522", 412, "Secret policy was changed concurrently",
         "The policy is not the one that `If-Match` names: somebody else has replaced it since it was \
          read. Read it again, make the change to that text, and send it with the new `ETag`.";
     /// What concerns secrets cannot be kept.
-    SecretsFailed = "WL0523", 503, "Keys, policy or audit trail cannot be kept",
+    SecretsFailed = "WL0523", 503, "Keys, policy or audit trail cannot be stored",
         "The coordinator could not read or write its signing keys, the policy of secrets or the audit \
          trail in its data directory. `detail` says which. Check free space and permissions. While \
          the audit trail cannot be written, tasks that need secrets wait.";
     /// The body did not come in time.
-    TooSlow = "WL0524", 408, "The request came too slowly",
+    TooSlow = "WL0524", 408, "Request read timed out",
         "The body of the request was not there in time, so nothing was done. Send it again, over a \
          faster line or in smaller parts. A head that does not come, and a connection without \
          requests, are closed without an answer.";
     /// Starts of it are suspended.
-    Suspended = "WL0525", 409, "Starts of it are suspended",
+    Suspended = "WL0525", 409, "Starts are suspended",
         "An operator has suspended the workflow or its namespace, so nothing of it is started, neither \
          by requests nor by other instances, which wait. `windlass suspend --list` shows what is \
          suspended; `windlass resume --workflow NAMESPACE/NAME` or `--namespace NAMESPACE` lets it \
          go on.";
     /// An id or key belongs to another start.
-    OtherStart = "WL0526", 409, "The id belongs to another start",
+    OtherStart = "WL0526", 409, "Idempotency key or id already used",
         "An instance has this id, or was started with this `Idempotency-Key`, and runs another \
          workflow or has another input, so the request is no repeat of that start. Nothing was \
          started. Take another id or key for another piece of work; for the same one, send what was \
          sent first: `windlass show ID` has its input. A version counts where the request names \
          one. `windlass run --id NAME` makes the id from the name.";
     /// The journal's directory cannot be used.
-    JournalStore = "WL0601", 503, "The journal cannot be read or written",
+    JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \
          of the data directory and the kernel's log for disk errors, then start again.";
     /// A record is damaged.
-    JournalDamaged = "WL0602", 503, "The journal holds a damaged record",
+    JournalDamaged = "WL0602", 503, "Journal record damaged",
         "A record's checksum does not fit or the record does not decode. Stop windlass, run \
          `windlass fsck DIR` to see how much is damaged, and restore a backup.";
     /// A record of a newer format.
-    JournalFormat = "WL0603", 503, "The journal was written by a newer version",
+    JournalFormat = "WL0603", 503, "Unsupported journal format",
         "A record has a format this version does not know. Run the version that wrote it, or a \
          newer one; going back is possible only with a backup made before the upgrade.";
     /// Another process has it.
-    JournalLocked = "WL0604", 503, "The journal is in use",
+    JournalLocked = "WL0604", 503, "Journal locked by another process",
         "Another windlass process has the data directory open, and only one may. Stop it, or choose \
          another --data-dir.";
     /// It does not open.
-    JournalUnopenable = "WL0605", 503, "The journal cannot be opened",
+    JournalUnopenable = "WL0605", 503, "Journal cannot be opened",
         "The store in the data directory did not open. Move the directory aside, restore a backup \
          in its place and start again; keep the old one until the restored one is checked.";
     /// A backup cannot be taken or used.
-    JournalBackup = "WL0606", 503, "The backup fails",
+    JournalBackup = "WL0606", 503, "Backup failed",
         "A backup could not be written, or what was to be restored is not a whole backup. Check free \
          space where it goes; take a new one, or choose another one to restore.";
     /// It has lost something.
-    JournalLost = "WL0607", 503, "The journal has lost what was written to it",
+    JournalLost = "WL0607", 503, "Journal data loss",
         "The file beside the store that says how far the journal had come, or the sums kept in it, say \
          that records are missing: the disk has changed or dropped what was durable. `detail` says \
          of which partition, from which commit on, and how many instances. Nothing was started. \
@@ -202,7 +202,7 @@ codes! {
          `windlass fsck DIR --salvage TO`, which makes a new journal in TO (nothing can, when its file \
          `db` is gone); or start with --accept-loss to go on with what is there, without what is missing.";
     /// The disk is full.
-    DiskFull = "WL0608", 507, "The disk of the journal is full",
+    DiskFull = "WL0608", 507, "Journal disk full",
         "The file system of the data directory has no room (ENOSPC), or less than is kept in \
          reserve. Nothing is damaged. A running server answers reads, refuses what would have to be \
          written, keeps open work waiting, and goes on by itself once there is room; one that cannot \
@@ -210,21 +210,21 @@ codes! {
          Cancelling and suspending go on meanwhile, in blocks that the journal keeps for that; they \
          are refused too when those are used up.";
     /// No more files may be opened.
-    NoDescriptors = "WL0609", 503, "No more files can be opened",
+    NoDescriptors = "WL0609", 503, "Too many open files",
         "The process or the machine is at its limit of open files (EMFILE, ENFILE). Nothing is \
          damaged. Raise the limit (`ulimit -n`, LimitNOFILE= of the service) and start again.";
     /// The file system is read-only.
-    DiskReadOnly = "WL0610", 503, "The disk of the journal is read-only",
+    DiskReadOnly = "WL0610", 503, "Journal disk read-only",
         "The file system of the data directory is mounted read-only (EROFS). Kernels do this by \
          themselves when a disk fails: see the kernel's log. Mount it writable again, or choose \
          another --data-dir.";
     /// The user may not write there.
-    DiskDenied = "WL0611", 503, "The data directory may not be used",
+    DiskDenied = "WL0611", 503, "Permission denied on the data directory",
         "The user that windlass runs as may not read or write the data directory or a file in it \
          (EACCES). Nothing is damaged. Change the owner or the permissions of the directory and of \
          all files in it, and start again.";
     /// The disk fails.
-    DiskFails = "WL0612", 503, "The disk of the journal fails",
+    DiskFails = "WL0612", 503, "Journal disk I/O error",
         "The disk could not read or write (EIO). See the kernel's log, copy the data directory to a \
          sound disk, run `windlass fsck` on the copy, and start from there or from a backup.";
 }

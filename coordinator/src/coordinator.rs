@@ -1,12 +1,12 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
 mod begin;
+mod bus_events;
 mod handle;
 mod operate;
 mod retention;
 mod runtime;
-mod secret;
-mod take;
+mod secret_queries;
 mod verify;
 
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use windlass_proto::value::Value;
 
 use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
-use crate::events::Outlet;
+use crate::events::Outbox;
 use crate::journal::{JournalError, Status};
 use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
@@ -64,17 +64,17 @@ pub struct Options {
 }
 
 /// Where what leaves the coordinator goes.
-pub struct Outside {
+pub struct Downstream {
     /// The way to the workers.
     pub queue: Arc<dyn Queue>,
     /// The way of events to the bus, where there is one.
-    pub outlet: Option<Arc<Outlet>>,
+    pub outbox: Option<Arc<Outbox>>,
 }
 
-impl<Q: Queue> From<Arc<Q>> for Outside {
+impl<Q: Queue> From<Arc<Q>> for Downstream {
     /// Workers only.
     fn from(queue: Arc<Q>) -> Self {
-        Self { queue, outlet: None }
+        Self { queue, outbox: None }
     }
 }
 

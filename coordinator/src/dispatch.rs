@@ -5,7 +5,7 @@
 //! takes what, from the [`backlog`], and what is lost.
 
 pub mod backlog;
-pub mod census;
+pub mod backlog_counts;
 pub mod dispatcher;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -3,27 +3,27 @@
 //! ```text
 //!  WINDLASS_EVENTS ──> intake ──> Coordinator::offer ──> partitions ──> acknowledged once durable
 //!                                                            │
-//!  WINDLASS_EVENTS <── publisher <── outlet <── emitted ─────┤   (the visit stays open until the ack)
-//!  WINDLASS_LIFECYCLE <── teller <── outlet <── news ────────┘   (best effort, drops are counted)
-//!  WINDLASS_AUDIT <── auditor <── audit events that are on disk  (best effort)
+//!  WINDLASS_EVENTS <── publisher <── outbox <── emitted ─────┤   (its visit stays open until then)
+//!  WINDLASS_LIFECYCLE <── lifecycle_publisher <── outbox <───┘   (best effort, drops are counted)
+//!  WINDLASS_AUDIT <── audit_publisher <── audit events on disk   (best effort)
 //! ```
 //!
-//! [`keeper`] makes the streams and looks after them.
+//! [`stream_manager`] makes the streams and looks after them.
 //!
 //! **Invariant:** nothing here is the truth. All streams can be deleted at any time: what was emitted
 //! and not acknowledged is open in the journal, and is published again.
 
-mod auditor;
+mod audit_publisher;
+mod context;
 mod counts;
 pub(crate) mod envelope;
 mod intake;
-mod keeper;
 pub mod lifecycle;
-mod outlet;
+mod lifecycle_publisher;
+mod outbox;
 mod publisher;
-mod reach;
 mod stream;
-mod teller;
+mod stream_manager;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,15 +36,15 @@ use windlass_proto::limits;
 use windlass_proto::wire::subject::Prefix;
 
 pub use counts::{EventsView, Totals};
-pub use intake::{NotTaken, TakeEvents};
-pub use outlet::Outlet;
-pub use stream::Standing;
+pub use intake::{EventConsumer, NotTaken};
+pub use outbox::Outbox;
+pub use stream::StreamStatus;
 
 use crate::audit::Publish;
 use crate::partition::Reporter;
-use keeper::Keeper;
+use context::BusContext;
 use lifecycle::Level;
-use reach::Reach;
+use stream_manager::StreamManager;
 
 /// How events travel over the bus.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct EventOptions {
 
 /// Events over the bus.
 pub struct Events {
-    reach: Reach,
+    context: BusContext,
     runtime: Handle,
     level: Level,
 }
@@ -78,45 +78,46 @@ impl Events {
         let builder = jetstream::ContextBuilder::new().timeout(patience);
         let builder = builder.backpressure_on_inflight(true);
         let client = bus.client.clone();
-        let context = match domain {
+        let jetstream = match domain {
             Some(domain) => builder.domain(domain).build(client),
             None => builder.build(client),
         };
-        let (keeper, watch) = Keeper::new(bus.clone(), context.clone(), &prefix, replicas);
-        runtime.spawn(keeper.run());
-        let reach = Reach {
+        let (stream_manager, watch) =
+            StreamManager::new(bus.clone(), jetstream.clone(), &prefix, replicas);
+        runtime.spawn(stream_manager.run());
+        let context = BusContext {
             bus: bus.clone(),
-            context,
+            jetstream,
             prefix,
             origin: origin.into(),
-            keeper: watch,
+            streams: watch,
             counts: Arc::default(),
         };
-        Self { reach, runtime: runtime.clone(), level: lifecycle }
+        Self { context, runtime: runtime.clone(), level: lifecycle }
     }
 
     /// The way out for what partitions emit and tell.
     #[must_use]
-    pub fn outlet(&self, reporter: Reporter) -> Arc<Outlet> {
-        let (outlet, emitted, news) = Outlet::new(self.reach.clone(), self.level);
-        let deferred = outlet.deferred();
-        self.runtime.spawn(publisher::run(self.reach.clone(), reporter, emitted, deferred));
+    pub fn outbox(&self, reporter: Reporter) -> Arc<Outbox> {
+        let (outbox, emitted, lifecycle) = Outbox::new(self.context.clone(), self.level);
+        let deferred = outbox.deferred();
+        self.runtime.spawn(publisher::run(self.context.clone(), reporter, emitted, deferred));
         if self.level != Level::Off {
-            self.runtime.spawn(teller::run(self.reach.clone(), news));
+            self.runtime.spawn(lifecycle_publisher::run(self.context.clone(), lifecycle));
         }
-        Arc::new(outlet)
+        Arc::new(outbox)
     }
 
     /// Where audit events go that are to be published.
     #[must_use]
-    pub fn auditor(&self) -> Publish {
+    pub fn audit_publisher(&self) -> Publish {
         let (audited, lines) = mpsc::channel(limits::AUDIT_PUBLISH_QUEUE);
-        self.runtime.spawn(auditor::run(self.reach.clone(), lines));
+        self.runtime.spawn(audit_publisher::run(self.context.clone(), lines));
         audited
     }
 
-    /// Takes events from the bus to `taker` from now on, until that stops.
-    pub fn attend(&self, taker: impl TakeEvents) {
-        self.runtime.spawn(intake::run(self.reach.clone(), taker));
+    /// Takes events from the bus to `consumer` from now on, until that stops.
+    pub fn consume(&self, consumer: impl EventConsumer) {
+        self.runtime.spawn(intake::run(self.context.clone(), consumer));
     }
 }

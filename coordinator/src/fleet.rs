@@ -1,16 +1,17 @@
 //! The queue that leads to workers in other processes, over NATS.
 //!
-//! Partitions hand assignments to [`Fleet`], which only passes them on: one task, the [`desk`], owns
-//! the sessions with all workers and the [`Dispatcher`](crate::dispatch::dispatcher::Dispatcher),
-//! and says and hears everything that crosses the bus.
+//! Partitions hand assignments to [`Fleet`], which only passes them on: one task, the [`sessions`],
+//! owns the sessions with all workers and the
+//! [`Dispatcher`](crate::dispatch::dispatcher::Dispatcher), and says and hears everything that
+//! crosses the bus.
 //!
-//! **Invariant:** nothing here is the truth. What the desk forgets when its process ends, the journal
-//! knows; what the bus loses, a lease finds.
+//! **Invariant:** nothing here is the truth. What the session task forgets when its process ends,
+//! the journal knows; what the bus loses, a lease finds.
 
-mod desk;
-mod line;
-mod plain;
+mod evaluation;
 mod registration;
+mod session;
+mod sessions;
 mod skew;
 
 use std::sync::Arc;
@@ -26,11 +27,11 @@ use windlass_proto::wire::subject::Prefix;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use crate::catalog::Catalog;
-use crate::dispatch::census::Census;
+use crate::dispatch::backlog_counts::BacklogCounts;
 use crate::dispatch::dispatcher::Whereabouts;
 use crate::dispatch::{FleetView, Queue, Reporter, Verdict};
 use crate::secrets::{Granter, Secrets};
-use desk::{Command, Desk, Rooms};
+use sessions::{Command, Sessions, SessionsContext};
 
 /// How a fleet is led.
 pub struct FleetOptions {
@@ -47,7 +48,7 @@ pub struct FleetOptions {
 /// The way to the workers.
 pub struct Fleet {
     commands: mpsc::UnboundedSender<Command>,
-    census: Arc<Census>,
+    backlog_counts: Arc<BacklogCounts>,
     backlog: usize,
 }
 
@@ -63,20 +64,20 @@ impl Fleet {
         reporter: Reporter,
         runtime: &Handle,
     ) -> Self {
-        let census = Arc::new(Census::default());
+        let backlog_counts = Arc::new(BacklogCounts::default());
         let (commands, inbox) = mpsc::unbounded_channel();
         let backlog = options.backlog;
-        let rooms = Rooms {
+        let context = SessionsContext {
             granter: Granter::new(secrets.clone(), catalog.clone()),
             secrets: secrets.clone(),
             catalog,
             reporter,
-            // The desk must not keep its own inbox open.
+            // The session task must not keep its own inbox open.
             commands: commands.downgrade(),
         };
-        let desk = Desk::new(bus, options, rooms, census.clone());
-        runtime.spawn(desk.run(inbox));
-        Self { commands, census, backlog }
+        let sessions = Sessions::new(bus, options, context, backlog_counts.clone());
+        runtime.spawn(sessions.run(inbox));
+        Self { commands, backlog_counts, backlog }
     }
 
     /// True when another coordinator leads a fleet under this prefix: two would take each other's
@@ -87,41 +88,41 @@ impl Fleet {
         bus.is_up() && matches!(tokio::time::timeout(patience, asked).await, Ok(Ok(_)))
     }
 
-    fn tell(&self, command: Command) {
-        // The desk ends with the process: then the journal has what is open.
+    fn command(&self, command: Command) {
+        // The session task ends with the process: then the journal has what is open.
         let _ = self.commands.send(command);
     }
 }
 
 impl Queue for Fleet {
     fn send(&self, assignment: Assignment) {
-        self.tell(Command::Submit(Box::new(assignment)));
+        self.command(Command::Submit(Box::new(assignment)));
     }
 
     fn recover(&self, assignment: Assignment) {
-        self.tell(Command::Recover(Box::new(assignment)));
+        self.command(Command::Recover(Box::new(assignment)));
     }
 
     fn recovered(&self) {
-        self.tell(Command::Recovered);
+        self.command(Command::Recovered);
     }
 
     fn cancel(&self, key: AssignmentKey) {
-        self.tell(Command::Cancel(key));
+        self.command(Command::Cancel(key));
     }
 
     fn settled(&self, key: &AssignmentKey, verdict: Verdict) {
-        self.tell(Command::Settled(key.clone(), verdict));
+        self.command(Command::Settled(key.clone(), verdict));
     }
 
     fn admits(&self, namespace: &str) -> bool {
-        self.census.of(namespace) < self.backlog
+        self.backlog_counts.of(namespace) < self.backlog
     }
 
     fn view(&self) -> BoxFuture<'_, Option<FleetView>> {
         Box::pin(async {
             let (reply, view) = oneshot::channel();
-            self.tell(Command::View(reply));
+            self.command(Command::View(reply));
             let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
             tokio::time::timeout(patience, view).await.ok()?.ok()
         })
@@ -130,7 +131,7 @@ impl Queue for Fleet {
     fn whereabouts(&self, keys: Vec<AssignmentKey>) -> BoxFuture<'_, Vec<Option<Whereabouts>>> {
         Box::pin(async move {
             let (reply, found) = oneshot::channel();
-            self.tell(Command::Whereabouts(keys, reply));
+            self.command(Command::Whereabouts(keys, reply));
             let patience = Duration::from_millis(limits::BUS_TIMEOUT_MS);
             let found = tokio::time::timeout(patience, found).await;
             found.ok().and_then(Result::ok).unwrap_or_default()
@@ -140,7 +141,7 @@ impl Queue for Fleet {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             let (reply, closed) = oneshot::channel();
-            self.tell(Command::Close(reply));
+            self.command(Command::Close(reply));
             // What is left unsaid, the workers find out by themselves.
             let _ =
                 tokio::time::timeout(Duration::from_millis(limits::BUS_TIMEOUT_MS), closed).await;

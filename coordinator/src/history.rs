@@ -5,7 +5,7 @@
 //! left ([`States`]), or from the instance's latest snapshot.
 
 mod states;
-mod tell;
+mod writer;
 
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
@@ -16,7 +16,7 @@ use crate::engine::{FactError, Instance, decode};
 use crate::journal::{Head, Journal, JournalError, StoredFacts};
 use states::Place;
 pub(crate) use states::States;
-use tell::{Page, Teller};
+use writer::{HistoryWriter, Page};
 
 /// Reads histories.
 pub(crate) struct Reader<'r> {
@@ -43,10 +43,10 @@ impl Reader<'_> {
         let plan = self.catalog.plan(digest).ok_or_else(missing)?;
         let (start, quiet) = self.start(id, &head, from)?;
         let began_at = start.sequence;
-        let mut teller = Teller::new(&plan, start, Page::new(from, limit));
-        let full = self.tell(id, &mut teller)?;
-        teller.forget_ended();
-        let Teller { instance, page: Page { entries, .. }, .. } = teller;
+        let mut writer = HistoryWriter::new(&plan, start, Page::new(from, limit));
+        let full = self.fill(id, &mut writer)?;
+        writer.forget_ended();
+        let HistoryWriter { instance, page: Page { entries, .. }, .. } = writer;
         let after = entries.last().map(|it| it.sequence.saturating_add(1));
         let quiet = match after {
             Some(after) => after,
@@ -75,23 +75,23 @@ impl Reader<'_> {
             let instance = Instance::from_bytes(&bytes).map_err(|error| damaged(id, &error))?;
             return Ok((instance, sequence));
         }
-        Ok(known.unwrap_or_else(|| (Instance::unborn(id), 0)))
+        Ok(known.unwrap_or_else(|| (Instance::not_started(id), 0)))
     }
 
     /// Tells the facts that follow; true when the page is full.
-    fn tell(&self, id: InstanceId, teller: &mut Teller<'_>) -> Result<bool, JournalError> {
+    fn fill(&self, id: InstanceId, writer: &mut HistoryWriter<'_>) -> Result<bool, JournalError> {
         /// Records read at once: each may hold one of the largest payloads.
         const RECORDS: usize = 8;
         loop {
-            let next = teller.instance.sequence;
+            let next = writer.instance.sequence;
             let records = self.journal.facts(id, next, RECORDS)?;
             for stored in &records {
-                if tell_record(id, stored, teller)? {
+                if write_record(id, stored, writer)? {
                     return Ok(true);
                 }
             }
             // A record that does not lead on would be read for ever.
-            if records.len() < RECORDS || teller.instance.sequence == next {
+            if records.len() < RECORDS || writer.instance.sequence == next {
                 return Ok(false);
             }
         }
@@ -99,15 +99,15 @@ impl Reader<'_> {
 }
 
 /// Tells the facts of a record that the state does not have yet; true when the page is full.
-fn tell_record(
+fn write_record(
     id: InstanceId,
     stored: &StoredFacts,
-    teller: &mut Teller<'_>,
+    writer: &mut HistoryWriter<'_>,
 ) -> Result<bool, JournalError> {
     let turns = decode(&stored.facts).map_err(|error| damaged(id, &error))?;
     let facts = turns.iter().flat_map(|turn| turn.facts.iter().map(|fact| (turn.at, fact)));
     for (sequence, (at, fact)) in (stored.sequence..).zip(facts) {
-        if sequence >= teller.instance.sequence && teller.tell(at, fact).is_break() {
+        if sequence >= writer.instance.sequence && writer.write(at, fact).is_break() {
             return Ok(true);
         }
     }

@@ -75,20 +75,20 @@ pub enum IdentityError {
 }
 
 /// Signs identities.
-pub struct Identity {
+pub struct IdentityIssuer {
     options: IdentityOptions,
     /// Where the keys are kept; none keeps them in memory only.
     place: Option<PathBuf>,
     keys: RwLock<Arc<Keys>>,
 }
 
-impl fmt::Debug for Identity {
+impl fmt::Debug for IdentityIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("IdentityIssuer").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
-impl Identity {
+impl IdentityIssuer {
     /// Reads the keys, or makes them where there are none. Blocking.
     ///
     /// # Errors

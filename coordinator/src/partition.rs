@@ -11,14 +11,14 @@ mod batch;
 mod budget;
 mod events;
 mod filters;
-mod held;
 mod instances;
 mod lanes;
+mod lifecycle;
 mod message;
 mod misfits;
-mod news;
 mod owner;
 mod parked;
+mod paused;
 mod quarantine;
 mod release;
 mod reporter;
@@ -43,8 +43,8 @@ pub use message::{
     Done, Earlier, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
 };
 pub use misfits::{MisfitCounts, MisfitSource};
-pub use owner::{Inbox, Mailbox, Owner, Surroundings, mailbox};
-pub use release::{Emitted, Release, World};
+pub use owner::{Inbox, Mailbox, Owner, OwnerContext, mailbox};
+pub use release::{Emitted, Release, ReleaseTarget};
 pub use reporter::Reporter;
 pub(crate) use resident::fold;
 
@@ -63,7 +63,7 @@ use timers::Timers;
 
 /// What a partition shares with others.
 #[derive(Clone)]
-pub struct Shared {
+pub struct PartitionContext {
     /// Where facts go and come from.
     pub journal: Arc<dyn Journal>,
     /// Definitions.
@@ -87,7 +87,7 @@ pub struct Shared {
 /// A share of the instances.
 pub struct Partition {
     id: PartitionId,
-    shared: Shared,
+    shared: PartitionContext,
     residents: Residents,
     timers: Timers,
     routing: Routing,
@@ -116,7 +116,11 @@ impl Partition {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn open(id: PartitionId, shared: Shared, now: Timestamp) -> Result<Self, JournalError> {
+    pub fn open(
+        id: PartitionId,
+        shared: PartitionContext,
+        now: Timestamp,
+    ) -> Result<Self, JournalError> {
         let routing = Routing::load(&*shared.journal, id)?;
         let timers = Timers::load(&*shared.journal, id, now)?;
         Ok(Self {
@@ -198,7 +202,7 @@ impl Partition {
         self.fire_timers(&mut batch)?;
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
-        self.residents.shed(durable);
+        self.residents.evict(durable);
         self.seen.retain(|_, recorded| *recorded > durable);
         self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
         Ok(batch)
@@ -219,7 +223,7 @@ impl Partition {
             self.take(&mut batch, message)?;
         }
         let batch = self.seal(batch)?;
-        self.residents.shed(self.durable.load(Ordering::Acquire));
+        self.residents.evict(self.durable.load(Ordering::Acquire));
         Ok(batch)
     }
 
@@ -230,7 +234,7 @@ impl Partition {
     }
 
     /// Chooses what is told of instances; nothing unless this is called.
-    pub fn tell(&mut self, lifecycle: Level) {
+    pub fn set_lifecycle(&mut self, lifecycle: Level) {
         self.lifecycle = lifecycle;
     }
 

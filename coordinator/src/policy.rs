@@ -15,7 +15,7 @@
 //! **Invariant:** what no rule allows is refused. Without a policy there is one rule that allows all.
 
 mod glob;
-mod keeper;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ use windlass_proto::limits;
 use windlass_proto::secret::SecretName;
 use windlass_proto::wire::Sealing;
 
-pub use keeper::{Policies, ReplaceError};
+pub use store::{Policies, ReplaceError};
 
 use glob::matches;
 

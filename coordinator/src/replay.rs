@@ -58,7 +58,7 @@ fn follow_all(journal: &dyn Journal, lines: &mut Vec<String>) -> Result<(), Jour
 fn follow(journal: &dyn Journal, id: InstanceId) -> Result<Instance, JournalError> {
     /// Records read at once: each may hold one of the largest payloads.
     const RECORDS: usize = 8;
-    let mut instance = Instance::unborn(id);
+    let mut instance = Instance::not_started(id);
     let mut next = 0;
     loop {
         let records = journal.facts(id, next, RECORDS)?;
@@ -105,7 +105,7 @@ mod tests {
     fn written(id: InstanceId, facts: Vec<Fact>) -> InstanceWrite {
         let count = u32::try_from(facts.len()).unwrap();
         let mut entry = Vec::new();
-        let mut state = Instance::unborn(id);
+        let mut state = Instance::not_started(id);
         facts.iter().for_each(|fact| state.evolve(Timestamp(1), fact));
         encode(&Journaled { at: Timestamp(1), facts }, &mut entry).unwrap();
         let head = Some(crate::view::head(&state));

@@ -19,7 +19,7 @@ pub use uses::{SecretUses, UsedBy};
 
 use crate::audit::{self, AuditError, AuditLog, Publish};
 use crate::clock;
-use crate::identity::{Identity, IdentityError, IdentityOptions};
+use crate::identity::{IdentityError, IdentityIssuer, IdentityOptions};
 use crate::policy::{NotPermitted, Policies, Policy, ReplaceError};
 
 /// What there is to know about secrets.
@@ -70,7 +70,7 @@ pub struct Secrets {
     /// Which environment's secrets tasks get.
     pub environment: Arc<str>,
     /// Signs identities.
-    pub identity: Identity,
+    pub identity: IdentityIssuer,
     /// Who may read which.
     pub policies: Policies,
     /// What was done.
@@ -89,14 +89,14 @@ impl Secrets {
         let keys = place("identity.json").filter(|_| keep_keys);
         Ok(Self {
             environment,
-            identity: Identity::open(keys, identity, clock::now())?,
+            identity: IdentityIssuer::open(keys, identity, clock::now())?,
             policies: Policies::open(policy, place("secret-policy.toml"))?,
             audit: AuditLog::open(place("audit.jsonl"), publish)?,
         })
     }
 
     /// Goes on to the next signing key when it is time for that, until this is dropped.
-    pub fn attend(self: &Arc<Self>, runtime: &Handle) {
+    pub fn rotate_keys(self: &Arc<Self>, runtime: &Handle) {
         let secrets = Arc::downgrade(self);
         runtime.spawn(async move {
             let mut ticks = interval(Duration::from_millis(limits::IDENTITY_LOOK_MS));
@@ -107,9 +107,11 @@ impl Secrets {
                 let rotated =
                     tokio::task::spawn_blocking(move || secrets.identity.rotate(clock::now()));
                 match rotated.await {
-                    Ok(Ok(true)) => tracing::info!("the next key signs identities from now on"),
+                    Ok(Ok(true)) => tracing::info!("identity signing key rotated"),
                     Ok(Ok(false)) | Err(_) => {}
-                    Ok(Err(error)) => tracing::warn!(%error, "the last key goes on signing"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "identity signing key rotation failed")
+                    }
                 }
             }
         });

@@ -6,13 +6,12 @@ mod compat;
 mod data_flow;
 mod decoder;
 mod document;
-mod doubts;
 mod duration;
 mod endpoint;
 mod event;
 mod expressions;
 mod findings;
-mod hopeless;
+mod lints;
 mod misplaced;
 mod node;
 mod pool;
@@ -24,6 +23,7 @@ mod source;
 mod suggest;
 mod task;
 mod text;
+mod unsatisfiable;
 
 use std::sync::Arc;
 

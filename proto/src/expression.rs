@@ -4,10 +4,10 @@
 
 mod analysis;
 mod compile;
-mod doubt;
 mod engine;
 mod equality;
 mod evaluate;
+mod lint;
 pub(crate) mod meter;
 mod natives;
 mod scan;
@@ -21,8 +21,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-pub use doubt::{Doubt, Truth};
 pub use equality::{Equality, Operand};
+pub use lint::{Lint, Truth};
 pub use template::{Piece, Template, TemplateError};
 pub use uri::{UriError, UriTemplate};
 
@@ -167,13 +167,13 @@ impl Program {
 
     /// What in it is valid and surely not meant.
     #[must_use]
-    pub fn doubts(&self) -> &[Doubt] {
-        &self.0.doubts
+    pub fn lints(&self) -> &[Lint] {
+        &self.0.lints
     }
 
     /// Why it is no good as a condition: it cannot be false.
     #[must_use]
-    pub fn doubt_as_condition(&self) -> Option<Doubt> {
+    pub fn condition_lint(&self) -> Option<Lint> {
         self.0.condition
     }
 

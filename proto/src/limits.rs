@@ -426,7 +426,7 @@ pub const LOOKS_PER_LEASE: u64 = 3;
 
 /// How often in a row the end of a silence of most workers gives all of them another lease. Past it one
 /// worker that beats late would keep those that have died alive.
-pub const RESPITES: u32 = 3;
+pub const GRACE_PERIODS: u32 = 3;
 
 /// Leases after which what the only worker held is lost though nobody has been heard since it was given
 /// up: long enough that a connection that stands still has been found out, short enough that a task that
@@ -461,14 +461,14 @@ pub const DELIVERIES_LOST: u32 = 5;
 
 /// Milliseconds before a task is sent again that was lost a second time without anybody's death; each
 /// further pause is twice as long. The first time it is sent again at once.
-pub const SETBACK_MS: u64 = 250;
+pub const REDELIVERY_BACKOFF_MS: u64 = 250;
 
 /// The longest such pause, in milliseconds: a loop of hours is some hundred entries of the journal, and
 /// who repairs the worker does not wait long.
-pub const SETBACK_MOST_MS: u64 = 30_000;
+pub const REDELIVERY_BACKOFF_MOST_MS: u64 = 30_000;
 
 /// Milliseconds after which such a loss is forgotten: several of the longest pauses.
-pub const SETBACK_MEMORY_MS: u64 = 600_000;
+pub const REDELIVERY_MEMORY_MS: u64 = 600_000;
 
 /// Times that workers may hand back one visit of a task in a row before it fails: with the pauses a third
 /// of an hour, in which workers can be replaced, after which none will ever take it.

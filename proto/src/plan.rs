@@ -6,7 +6,7 @@
 mod action;
 mod authentication;
 mod event;
-mod reach;
+mod requirements;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
     Token,
 };
-pub use reach::{Reached, uses_input};
+pub use requirements::{ReachableSecrets, uses_input};
 
 pub use event::{Correlation, EventFilter, Listen, ReadAs, Strategy, Subscription, Until};
 

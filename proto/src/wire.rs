@@ -5,9 +5,9 @@
 //! it, [`message`] is what is said in one.
 
 pub mod capability;
-pub mod cut;
 mod grant;
 pub mod hello;
+mod integer;
 pub mod key;
 pub mod message;
 pub mod outcome;
@@ -17,7 +17,7 @@ pub mod packed;
 mod recorded;
 pub mod session;
 pub mod subject;
-mod whole;
+pub mod truncated;
 
 pub use grant::{Grant, IdentityToken, Sealing};
 
@@ -42,16 +42,16 @@ pub struct AssignmentKey {
     /// The instance.
     pub instance: InstanceId,
     /// The visit of the task.
-    #[serde(deserialize_with = "whole::frame")]
+    #[serde(deserialize_with = "integer::frame")]
     pub frame: FrameId,
     /// The sending of it, counted from 1; grows when the assignment is sent again.
-    #[serde(deserialize_with = "whole::whole")]
+    #[serde(deserialize_with = "integer::integer")]
     pub delivery: u32,
     /// The partition that owns the instance.
-    #[serde(deserialize_with = "whole::partition")]
+    #[serde(deserialize_with = "integer::partition")]
     pub partition: PartitionId,
     /// The term of the partition's owner.
-    #[serde(deserialize_with = "whole::whole")]
+    #[serde(deserialize_with = "integer::integer")]
     pub epoch: u64,
 }
 

@@ -83,7 +83,7 @@ async fn an_introduction_that_cannot_be_read_is_refused_with_why() {
         assert!(refused.contains(why), "{introduction}: {refused}");
     }
     let log = fleet.stderr();
-    assert!(log.contains("a worker is refused"), "{log}");
+    assert!(log.contains("worker registration refused"), "{log}");
     fleet.assert_sound();
 }
 

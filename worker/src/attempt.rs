@@ -12,9 +12,9 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Assignment;
 
 use crate::audit::AttemptAudit;
-use crate::lease::Lease;
 use crate::scope::TaskScope;
 use crate::seal::Seal;
+use crate::secret_store::SecretSession;
 use crate::shared::Shared;
 
 /// One delivery of one task, while it is performed.
@@ -31,7 +31,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) scope: TaskScope<'a>,
     pub(crate) seal: Seal,
     /// What it holds of the store of secrets; none before it needs one.
-    pub(crate) lease: Option<Box<dyn Lease>>,
+    pub(crate) secret_session: Option<Box<dyn SecretSession>>,
     /// The secrets it has read.
     pub(crate) used: Vec<SecretUse>,
     /// Whether it has read them again after a refusal.

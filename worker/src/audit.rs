@@ -175,8 +175,8 @@ impl AttemptAudit {
         self.places.give_back();
     }
 
-    /// Tells that `action` was done, or was not; `more` adds what is known of it.
-    pub fn tell(&self, action: AuditAction, success: bool, more: impl FnOnce(&mut AuditEvent)) {
+    /// Records that `action` was done, or was not; `more` adds what is known of it.
+    pub fn record(&self, action: AuditAction, success: bool, more: impl FnOnce(&mut AuditEvent)) {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut event = AuditEvent {
             id: Uuid::now_v7(),

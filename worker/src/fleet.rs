@@ -1,7 +1,7 @@
 //! A worker of a fleet: joins a coordinator over NATS, takes what it is assigned, reports.
 //!
 //! ```text
-//!  join ──> attend: take ──> perform ──> report ──> (answered: forgotten)
+//!  join ──> session: take ──> perform ──> report ──> (answered: forgotten)
 //!    ^         │ the session is gone, or the coordinator silent
 //!    └─────────┘ what is held is kept and shown to the next session
 //! ```
@@ -9,13 +9,13 @@
 //! **Invariant:** a report is repeated until the coordinator has answered it; an answer means that it
 //! is on disk there, or not wanted. So is an audit event, which is always wanted.
 
-mod attend;
 mod environment;
 mod health;
 mod held;
 mod join;
 mod outbox;
 mod plans;
+mod session;
 mod signal;
 
 use std::future::Future;
@@ -33,10 +33,10 @@ use windlass_proto::wire::subject::Prefix;
 
 use crate::error::WorkerError;
 use crate::worker::Builder;
-use attend::{Attendance, End};
 use held::Held;
 use outbox::Outbox;
 use plans::Plans;
+use session::{End, Member};
 
 pub use environment::{EnvironmentError, host_name};
 pub use signal::until_signal;
@@ -133,12 +133,12 @@ impl Builder {
     /// As [`Builder::serve`].
     pub async fn run(self, options: FleetOptions) -> Result<(), FleetError> {
         crate::guard::harden();
-        let tell = |event| match event {
+        let notify = |event| match event {
             Event::Joined(session) => tracing::info!(session, "joined"),
             Event::Lost => tracing::warn!("the session is gone; joining again"),
             Event::Draining => tracing::info!("stopping; finishing what runs"),
         };
-        self.serve(options, until_signal(), tell).await
+        self.serve(options, until_signal(), notify).await
     }
 
     /// Makes the worker and serves a fleet with it until `stop` is done, then drains. A coordinator
@@ -151,14 +151,14 @@ impl Builder {
         self,
         options: FleetOptions,
         stop: impl Future<Output = ()> + Send + 'static,
-        tell: impl Fn(Event) + Send + Sync + 'static,
+        notify: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<(), FleetError> {
         let mut named = options.bus.clone();
         if named.name.is_empty() {
             named.name = format!("windlass worker {}", options.name);
         }
         let bus = Bus::connect(&named).await?;
-        self.serve_on(bus, options, stop, tell).await
+        self.serve_on(bus, options, stop, notify).await
     }
 
     /// As [`Builder::serve`], over a connection that exists.
@@ -170,7 +170,7 @@ impl Builder {
         bus: Bus,
         options: FleetOptions,
         stop: impl Future<Output = ()> + Send + 'static,
-        tell: impl Fn(Event) + Send + Sync + 'static,
+        notify: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<(), FleetError> {
         let plans = Arc::new(Plans::default());
         // Whatever was set: audit events of a fleet are its coordinator's to keep.
@@ -186,7 +186,7 @@ impl Builder {
         let (events, inbox) = mpsc::unbounded_channel();
         let random = uuid::Uuid::new_v4().simple().to_string();
         let identity = format!("{}-{}", options.name, &random[..8]);
-        let mut attendance = Attendance {
+        let mut member = Member {
             worker,
             plans,
             bus,
@@ -205,8 +205,8 @@ impl Builder {
         // On a thread of the pool, where the connection and the tasks run too. From the thread that
         // blocks on the whole runtime, as `main` does, every message would wake another thread twice.
         let work = tokio::spawn(async move {
-            let worked = attendance.work(stop, tell).await;
-            attendance.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
+            let worked = member.work(stop, notify).await;
+            member.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
             worked
         });
         match AbortOnDropHandle::new(work).await {
@@ -220,20 +220,20 @@ impl Builder {
     }
 }
 
-impl Attendance {
+impl Member {
     /// Joins, attends, joins again, until it has left.
     async fn work(
         &mut self,
         stop: impl Future<Output = ()> + Send + 'static,
-        tell: impl Fn(Event) + Send + Sync + 'static,
+        notify: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<(), FleetError> {
         let mut stop = std::pin::pin!(stop);
         loop {
-            let Some(joined) = self.join(stop.as_mut(), &tell).await? else { return Ok(()) };
-            tell(Event::Joined(joined.session.to_string()));
-            match self.attend(joined, stop.as_mut(), &tell).await {
+            let Some(joined) = self.join(stop.as_mut(), &notify).await? else { return Ok(()) };
+            notify(Event::Joined(joined.session.to_string()));
+            match self.run_session(joined, stop.as_mut(), &notify).await {
                 End::Left => return Ok(()),
-                End::Lost => tell(Event::Lost),
+                End::Lost => notify(Event::Lost),
             }
         }
     }

@@ -30,7 +30,7 @@ pub fn guard_process() {
     deny_memory();
     let given = umask(Mode::RWXG | Mode::RWXO);
     if let Err(error) = handover::take() {
-        tell(&format!(
+        report(&format!(
             "credentials stay in the environment, which other processes can read: {error}"
         ));
     }
@@ -43,7 +43,7 @@ pub(crate) fn harden() {
     deny_memory();
     let nothing = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
     if let Err(error) = setrlimit(Resource::Core, nothing) {
-        tell(&format!("core dumps cannot be turned off: one could hold a secret: {error}"));
+        report(&format!("core dumps cannot be turned off: one could hold a secret: {error}"));
     }
     std::panic::set_hook(Box::new(|panic| {
         // Standard error may be closed: there is nobody left to tell.
@@ -58,12 +58,12 @@ pub(crate) fn mask_of_tasks() -> Option<Mode> {
 
 fn deny_memory() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tell(&format!("other processes of this user can read this one's memory: {error}"));
+        report(&format!("other processes of this user can read this one's memory: {error}"));
     }
 }
 
 /// Tells people; there is no log yet.
-fn tell(text: &str) {
+fn report(text: &str) {
     let _ = std::io::stderr().lock().write_all(format!("windlass: {text}\n").as_bytes());
 }
 

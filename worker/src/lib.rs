@@ -1,7 +1,8 @@
 //! The hands: a worker performs what a coordinator assigns, and keeps nothing.
 //!
 //! Reading order: [`worker`] is what others hold; `perform` takes an assignment through input,
-//! call or run, and output; [`fleet`] is how it joins a coordinator over NATS; `lease` reads the secrets it names and `seal` keeps them from leaving.
+//! call or run, and output; [`fleet`] is how it joins a coordinator over NATS; `secret_store` reads
+//! the secrets it names and `seal` keeps them from leaving.
 //!
 //! **Invariant:** nothing here survives an assignment but caches that can be lost: connections,
 //! fetched documents, access tokens.
@@ -20,13 +21,13 @@ mod guard;
 mod handover;
 mod http_client;
 mod lazy;
-mod lease;
 mod media;
 mod perform;
 mod processes;
 mod resource;
 mod scope;
 mod seal;
+mod secret_store;
 mod shared;
 mod supervise;
 mod token_cache;
@@ -38,20 +39,21 @@ pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use handover::{arguments, variable, variables};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
+pub use processes::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
 #[cfg(feature = "aws")]
-pub use lease::{AwsConfig, AwsSecrets};
+pub use secret_store::{AwsConfig, AwsSecrets};
 #[cfg(feature = "azure")]
-pub use lease::{AzureAuth, AzureConfig, AzureSecrets};
-pub use lease::{
+pub use secret_store::{AzureAuth, AzureConfig, AzureSecrets};
+pub use secret_store::{
     DevelopmentSecrets, DevelopmentSecretsError, EnvironmentConfig, EnvironmentSecrets,
-    FileSecrets, FilesConfig, KubernetesConfig, KubernetesSecrets, Lease, PathConfig, PlaceConfig,
-    SealingKey, SealingKeyError, SecretContext, SecretData, SecretError, SecretSource, SecretStore,
-    SecretValue, SecretsConfig, SecretsConfigError, Standing, StoreClock, StoreError, StoreKind,
-    VaultAuth, VaultConfig, VaultEngine, VaultSecrets, lease_hash,
+    FileSecrets, FilesConfig, KubernetesConfig, KubernetesSecrets, PathConfig, PlaceConfig,
+    SealingKey, SealingKeyError, SecretContext, SecretData, SecretError, SecretSession,
+    SecretSource, SecretStore, SecretValue, SecretsConfig, SecretsConfigError, StoreClock,
+    StoreError, StoreKind, VaultAuth, VaultConfig, VaultEngine, VaultSecrets, WorkerAccess,
+    lease_hash,
 };
 #[cfg(feature = "google")]
-pub use lease::{GoogleAuth, GoogleConfig, GoogleSecrets};
-pub use processes::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
+pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets};
 pub use shared::PlanSource;
 pub use tokio_util::sync::CancellationToken;
 pub use windlass_proto::problem::{Problem, Standard};

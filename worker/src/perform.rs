@@ -10,7 +10,7 @@ mod process;
 mod redirect;
 mod script;
 mod sealing;
-mod secrets;
+mod secret_access;
 mod shell;
 
 use std::future::Future;
@@ -69,7 +69,7 @@ pub(crate) async fn perform(
         input: assignment.input.clone(),
         scope: TaskScope::new(&assignment.variables),
         seal: Seal::default(),
-        lease: None,
+        secret_session: None,
         used: Vec::new(),
         read_again: false,
         audit: OnceLock::new(),
@@ -91,9 +91,9 @@ pub(crate) async fn perform(
         result = bounded(attempt.protect(value), limit, cancelled, late).await;
     }
     let result = result.map_err(|problem| attempt.seal.problem(problem));
-    if let Some(lease) = attempt.lease.take() {
+    if let Some(session) = attempt.secret_session.take() {
         // The report does not wait for it.
-        worker.releases.spawn(lease.release());
+        worker.releases.spawn(session.release());
     }
     Ended::Reported(result, attempt.used)
 }

@@ -12,8 +12,8 @@ use crate::audit::AuditSink;
 use crate::document::DocumentCache;
 use crate::function::Functions;
 use crate::http_client::Clients;
-use crate::lease::SecretSource;
 use crate::processes::ProcessOptions;
+use crate::secret_store::SecretSource;
 use crate::token_cache::TokenCache;
 
 /// Gives the plans that assignments name.

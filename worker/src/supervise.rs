@@ -60,7 +60,7 @@ pub(crate) fn serve_if_asked() {
     let code = match supervised.join() {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            tell(&format!("the task cannot be supervised: {error}"));
+            report(&format!("the task cannot be supervised: {error}"));
             LOST
         }
         Err(_) => LOST,
@@ -93,7 +93,7 @@ async fn attend(order: &Order, worker: OwnedFd) -> std::io::Result<i32> {
     let program = match start(order) {
         Ok(program) => program,
         Err(error) => {
-            tell(&format!("cannot start {}: {error}", order.program.display()));
+            report(&format!("cannot start {}: {error}", order.program.display()));
             let found = error.kind() != ErrorKind::NotFound;
             return Ok(if found { NOT_STARTED } else { NOT_FOUND });
         }
@@ -219,6 +219,6 @@ fn code_of(status: WaitStatus) -> i32 {
 }
 
 /// On the standard error that the program would have had.
-fn tell(text: &str) {
+fn report(text: &str) {
     let _ = std::io::stderr().lock().write_all(format!("windlass: {text}\n").as_bytes());
 }

@@ -17,9 +17,11 @@ use crate::cache::Cache;
 use crate::error::WorkerError;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
-use crate::lease::{DevelopmentSecrets, SecretSource, SecretStore, Standing, StoreClock};
 use crate::perform::{Ended, perform};
 use crate::processes::ProcessOptions;
+use crate::secret_store::{
+    DevelopmentSecrets, SecretSource, SecretStore, StoreClock, WorkerAccess,
+};
 use crate::shared::{NoPlans, PlanSource, Shared, Warnings};
 
 /// Performs assignments. Cheap to clone; clones share connections and caches.
@@ -36,7 +38,7 @@ impl Worker {
             functions: Functions::default_catalog(),
             only_functions: false,
             plans: Arc::new(NoPlans),
-            secrets: Arc::new(Standing::new(Arc::new(DevelopmentSecrets::new()))),
+            secrets: Arc::new(WorkerAccess::new(Arc::new(DevelopmentSecrets::new()))),
             audit: Arc::new(NoAudit),
             http: HttpOptions::default(),
             processes: ProcessOptions::default(),
@@ -89,7 +91,7 @@ impl Worker {
     }
 
     /// True when nothing that tasks held of secrets is still to be given back.
-    pub(crate) fn holds_no_lease(&self) -> bool {
+    pub(crate) fn holds_no_secret_session(&self) -> bool {
         self.shared.releases.is_empty()
     }
 
@@ -184,7 +186,7 @@ impl Builder {
     /// A store of secrets that the worker reads with rights of its own.
     #[must_use]
     pub fn secrets(self, secrets: Arc<dyn SecretStore>) -> Self {
-        self.secret_source(Arc::new(Standing::new(secrets)))
+        self.secret_source(Arc::new(WorkerAccess::new(secrets)))
     }
 
     /// Where secrets come from.

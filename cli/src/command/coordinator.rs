@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use windlass_coordinator::coordinator::{Coordinator, Options, Outside};
+use windlass_coordinator::coordinator::{Coordinator, Downstream, Options};
 use windlass_coordinator::events::lifecycle::Level;
 use windlass_coordinator::events::{EventOptions, Events};
 use windlass_coordinator::fleet::{Fleet, FleetOptions};
@@ -26,7 +26,7 @@ use crate::embedded::{PARTITIONS, StartError};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, duration};
-use crate::secrets::{IdentityArgs, SecretArgs};
+use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::{output, signal};
 
@@ -59,7 +59,7 @@ struct RunArgs {
     #[arg(long = "with", value_name = "FILE")]
     with: Vec<PathBuf>,
     #[command(flatten)]
-    identity: Identity,
+    data: DataOptions,
     /// A worker that is silent for so long is taken for dead, and its tasks are sent again
     #[arg(long, env = "WINDLASS_LEASE", default_value = "6s", value_name = "DURATION",
         value_parser = lease)]
@@ -118,7 +118,7 @@ fn domain(text: &str) -> Result<String, String> {
 
 /// Where a coordinator keeps what makes it this one.
 #[derive(clap::Args)]
-struct Identity {
+struct DataOptions {
     /// Where the journal is kept
     #[arg(long, env = "WINDLASS_DATA_DIR", default_value = "./.windlass", value_name = "DIR")]
     data_dir: PathBuf,
@@ -130,7 +130,7 @@ struct Identity {
     key_file: Option<PathBuf>,
 }
 
-impl Identity {
+impl DataOptions {
     fn key_file(&self) -> PathBuf {
         self.key_file.clone().unwrap_or_else(|| self.data_dir.join("coordinator.key"))
     }
@@ -162,7 +162,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         args.files.iter().chain(&args.with).map(|it| definition::check(it)).collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
-    let key = crate::key::coordinator(&args.identity.key_file())?;
+    let key = crate::key::coordinator(&args.data.key_file())?;
     let events = EventOptions {
         prefix: args.nats.bus.clone(),
         origin: key.name(),
@@ -191,8 +191,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     }
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
     let quotas = args.quotas.quotas();
-    let (data_dir, runtime) = (args.identity.data_dir.clone(), Handle::current());
-    let missing = args.identity.journal.missing();
+    let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
+    let missing = args.data.journal.missing();
     let settings = sled::Options { partitions: PARTITIONS, missing, ..sled::Options::default() };
     let options = Options {
         retention,
@@ -231,15 +231,15 @@ fn open(
     runtime: &Handle,
 ) -> Result<Coordinator, StartError> {
     // The journal is locked: the directory is this process's alone.
-    let secrets = crate::secrets::open(secrets, Some(events.auditor()), runtime)?;
+    let secrets = crate::secret_options::open(secrets, Some(events.audit_publisher()), runtime)?;
     let options = Options { secrets: Some(secrets.clone()), ..options };
     let coordinator = Coordinator::open(journal, options, |catalog, reporter| {
-        let outlet = Some(events.outlet(reporter.clone()));
+        let outbox = Some(events.outbox(reporter.clone()));
         let queue = Fleet::open(bus, fleet, catalog.clone(), &secrets, reporter, runtime);
         let queue = Arc::new(queue);
-        Outside { queue, outlet }
+        Downstream { queue, outbox }
     })?;
-    events.attend(coordinator.clone());
+    events.consume(coordinator.clone());
     Ok(coordinator)
 }
 

@@ -7,8 +7,8 @@ use crate::definition;
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, WorkerOptions, told};
-use crate::secrets::{IdentityArgs, SecretArgs};
+use crate::options::{JournalOptions, WorkerOptions, describe_processes};
+use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::{output, signal};
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         identity: args.identity.options(&bound.url()),
         memory: args.memory,
     };
-    let told = told(&options.worker.processes(embedded::ALLOWED)?);
+    let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
     let embedded = embedded::open(options).await?;
     if let Some(text) = told {
         output::message(&text);

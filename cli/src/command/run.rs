@@ -19,8 +19,10 @@ use crate::definition::{self, Checked};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, Remote, WorkerOptions, duration, told, usual_url};
-use crate::secrets::SecretArgs;
+use crate::options::{
+    JournalOptions, Remote, WorkerOptions, describe_processes, duration, usual_url,
+};
+use crate::secret_options::SecretArgs;
 use crate::{input, output, progress, signal};
 
 /// Run one workflow here and now, and print its output.
@@ -108,7 +110,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         identity,
         memory,
     };
-    let told = told(&options.worker.processes(embedded::ALLOWED)?);
+    let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
     if let Some(text) =
         told.filter(|_| main.runs_processes || with.iter().any(|it| it.runs_processes))
     {

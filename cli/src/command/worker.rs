@@ -16,7 +16,7 @@ use windlass_worker::{TaskUser, Worker};
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
-use crate::options::{WorkerOptions, duration, told};
+use crate::options::{WorkerOptions, describe_processes, duration};
 use crate::{output, signal};
 
 /// Run a worker of a fleet: it takes tasks over NATS, performs them, and keeps nothing.
@@ -109,7 +109,7 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
         // They are other people's tasks.
         processes.user = Some(TaskUser::NOBODY);
     }
-    if let Some(text) = told(&processes) {
+    if let Some(text) = describe_processes(&processes) {
         output::message(&text);
     }
     let builder = crate::worker::builder(args.worker, None)?.processes(processes);

@@ -44,7 +44,7 @@ pub(super) struct EventsAccepted {
         (status = 400, description = "Not CloudEvents; the detail names what is missing (WL0513)",
             body = ProblemBody),
         (status = 415, description = "Unsupported media type (WL0512)", body = ProblemBody),
-        (status = 429, description = "Too much work (WL0506)", body = ProblemBody)))]
+        (status = 429, description = "Overloaded (WL0506)", body = ProblemBody)))]
 pub(super) async fn publish(
     State(api): State<Api>,
     payload: Payload,

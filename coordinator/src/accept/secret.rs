@@ -126,7 +126,7 @@ pub(super) async fn policy(State(api): State<Api>) -> Response {
         (status = 409, description = "The policy was given by --secret-policy (WL0520)",
             body = ProblemBody),
         (status = 412, description = "It was replaced meanwhile (WL0522)", body = ProblemBody),
-        (status = 413, description = "Too large (WL0507)", body = ProblemBody),
+        (status = 413, description = "Payload too large (WL0507)", body = ProblemBody),
         (status = 503, description = "It cannot be kept (WL0523)", body = ProblemBody)))]
 pub(super) async fn set_policy(
     State(api): State<Api>,

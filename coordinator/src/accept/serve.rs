@@ -55,7 +55,7 @@ pub async fn serve(
     api.close();
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(Duration::from_millis(API_DRAIN_MS), drained).await.is_err() {
-        tracing::warn!("requests were still under way when the time to end was over");
+        tracing::warn!("shutdown timed out with requests in progress");
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ async fn accept(listener: &TcpListener, api: &Api, router: &Router, connections:
             Err(error) => {
                 // Most likely descriptors are short, so one connection makes room for the next.
                 api.sockets.make_room();
-                tracing::warn!(%error, "a connection cannot be accepted");
+                tracing::warn!(%error, "accepting a connection failed");
                 tokio::time::sleep(Duration::from_millis(API_ACCEPT_PAUSE_MS)).await;
                 continue;
             }
@@ -104,7 +104,7 @@ fn is_of_one(error: &io::Error) -> bool {
 
 /// Says why a connection is not served, to whoever reads it.
 async fn refuse(mut stream: TcpStream) {
-    const BODY: &str = r#"{"type":"urn:windlass:problem:WL0506","status":429,"title":"Too much work","detail":"too many connections are open","code":"WL0506"}"#;
+    const BODY: &str = r#"{"type":"urn:windlass:problem:WL0506","status":429,"title":"Overloaded","detail":"too many connections are open","code":"WL0506"}"#;
     let answer = format!(
         "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\n\
          content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{BODY}",

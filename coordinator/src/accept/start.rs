@@ -93,8 +93,8 @@ pub(super) struct StartResponse {
         (status = 404, description = "No such workflow (WL0502)", body = ProblemBody),
         (status = 409, description = "The id or key belongs to another start (WL0526), or starts \
             are suspended (WL0525)", body = ProblemBody),
-        (status = 413, description = "Too large (WL0507)", body = ProblemBody),
-        (status = 429, description = "Too much work (WL0506); see `Retry-After`",
+        (status = 413, description = "Payload too large (WL0507)", body = ProblemBody),
+        (status = 429, description = "Overloaded (WL0506); see `Retry-After`",
             body = ProblemBody)))]
 pub(super) async fn start(
     State(api): State<Api>,

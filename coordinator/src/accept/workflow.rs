@@ -29,7 +29,7 @@ use crate::coordinator::WorkflowRef;
         (status = 201, description = "New or changed", body = Deployed),
         (status = 200, description = "The same text was deployed before", body = Deployed),
         (status = 400, description = "The definition has errors (WL0501)", body = ProblemBody),
-        (status = 413, description = "Too large (WL0507)", body = ProblemBody)))]
+        (status = 413, description = "Payload too large (WL0507)", body = ProblemBody)))]
 pub(super) async fn deploy(
     State(api): State<Api>,
     payload: Payload,

@@ -107,7 +107,7 @@ impl Writer {
         let mut said = false;
         while let Err(error) = file.append(bytes) {
             if !std::mem::replace(&mut said, true) {
-                tracing::error!(%error, "audit events cannot be written: trying on");
+                tracing::error!(%error, "writing audit events failed; retrying");
             }
             if self.stopping.load(Ordering::Relaxed) {
                 return false;
@@ -115,7 +115,7 @@ impl Writer {
             std::thread::sleep(Duration::from_millis(limits::AUDIT_AGAIN_MS));
         }
         if said {
-            tracing::info!("audit events can be written again");
+            tracing::info!("writing audit events recovered");
         }
         true
     }
@@ -124,7 +124,7 @@ impl Writer {
         let Some(publish) = &self.publish else { return };
         let full = publish.try_send(line).is_err();
         if full && !self.overflowed {
-            tracing::warn!("audit events are not published, as too many wait: the file has them");
+            tracing::warn!("audit events not published, queue full: the file has them");
         }
         self.overflowed = full;
     }
@@ -160,6 +160,6 @@ fn line(event: AuditEvent, bytes: &mut Vec<u8>) -> Option<AuditLine> {
             (event.version, event.lease, event.request, event.traceparent) = Default::default();
         }
     }
-    tracing::warn!(worker = ?line.event.worker, "an audit event is too long, and is dropped");
+    tracing::warn!(worker = ?line.event.worker, "audit event dropped: too large");
     None
 }

@@ -61,7 +61,7 @@ impl Coordinator {
         if self.runtime.is_overloaded(Some(namespace)) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
-        if !self.runtime.links.admits(namespace) {
+        if !self.runtime.router.admits(namespace) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         self.room(&start.workflow.namespace, start.input.weight())?;
@@ -94,7 +94,7 @@ impl Coordinator {
 
     /// Whether an instance, or an event for all, may be taken in.
     fn room(&self, namespace: &str, bytes: u64) -> Result<(), CoordinatorError> {
-        self.runtime.links.memory.admit(namespace, bytes).map_err(|full| {
+        self.runtime.router.memory.admit(namespace, bytes).map_err(|full| {
             let what = match full {
                 Full::Process => "the instances in memory take as much as they may",
                 Full::Namespace => {
@@ -107,11 +107,11 @@ impl Coordinator {
 
     async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
         let stored = self.stored(workflow)?;
-        if let Some(plan) = self.runtime.links.catalog.at_hand(&stored.digest) {
+        if let Some(plan) = self.runtime.router.catalog.at_hand(&stored.digest) {
             return Ok(plan);
         }
-        let links = self.runtime.links.clone();
-        let plan = blocking(move || links.catalog.plan(&stored.digest)).await?;
+        let router = self.runtime.router.clone();
+        let plan = blocking(move || router.catalog.plan(&stored.digest)).await?;
         plan.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
     }
 

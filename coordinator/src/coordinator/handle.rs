@@ -14,8 +14,8 @@ use windlass_proto::wire::AssignmentKey;
 
 use super::runtime::Runtime;
 use super::{
-    Coordinator, CoordinatorError, Deployed, EventReceipt, HistoryPage, InstanceView, OpenTask,
-    Options, Outcome, Outside, WorkflowRef,
+    Coordinator, CoordinatorError, Deployed, Downstream, EventReceipt, HistoryPage, InstanceView,
+    OpenTask, Options, Outcome, WorkflowRef,
 };
 use crate::catalog::{Catalog, Refused};
 use crate::clock;
@@ -27,7 +27,7 @@ use crate::history;
 use crate::journal::{
     Filter, Journal, JournalError, Page, Room, Status, StoredDefinition, StoredInstance,
 };
-use crate::partition::{Done, EventTicket, Message, Refusal, Watch, World};
+use crate::partition::{Done, EventTicket, Message, Refusal, ReleaseTarget, Watch};
 use crate::secrets::SecretsError;
 
 /// How long an answer from a partition may take. It needs a turn and a commit; a disk that takes
@@ -38,18 +38,18 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Coordinator {
-    /// Opens a coordinator on a journal and takes up what was left open. `outside` gets the
+    /// Opens a coordinator on a journal and takes up what was left open. `downstream` gets the
     /// definitions and the way back for reports, and gives the way to the workers, and that of events
     /// where they leave the process.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn open<O: Into<Outside>>(
+    pub fn open<O: Into<Downstream>>(
         journal: Arc<dyn Journal>,
         options: Options,
-        outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
+        downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
-        let coordinator = Self { runtime: Arc::new(Runtime::start(journal, options, outside)?) };
+        let coordinator = Self { runtime: Arc::new(Runtime::start(journal, options, downstream)?) };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             coordinator.go_on_cancelling(&runtime);
         }
@@ -79,9 +79,9 @@ impl Coordinator {
     /// When it has errors, declares secrets that it has no right to, or cannot be kept.
     pub async fn deploy(&self, text: String) -> Result<Deployed, CoordinatorError> {
         self.needs_room()?;
-        let links = self.runtime.links.clone();
+        let router = self.runtime.router.clone();
         let deploy =
-            move || links.catalog.deploy(&text, clock::now(), |plan| links.secrets.check(plan));
+            move || router.catalog.deploy(&text, clock::now(), |plan| router.secrets.check(plan));
         let deployed = blocking(deploy).await?;
         match deployed {
             Ok(it) => Ok(Deployed {
@@ -95,7 +95,7 @@ impl Coordinator {
                 Err(CoordinatorError::InvalidDefinition(diagnostics))
             }
             Err(Refused::NotPermitted(refused)) => {
-                self.runtime.links.secrets.refused(&refused).await.map_err(SecretsError::from)?;
+                self.runtime.router.secrets.refused(&refused).await.map_err(SecretsError::from)?;
                 Err(CoordinatorError::NotPermitted(refused))
             }
             Err(Refused::Journal(error)) => Err(error.into()),
@@ -109,7 +109,7 @@ impl Coordinator {
     pub async fn workflows(
         &self,
     ) -> Result<Vec<(WorkflowId, Digest, Timestamp)>, CoordinatorError> {
-        let all = self.runtime.links.catalog.all().into_iter();
+        let all = self.runtime.router.catalog.all().into_iter();
         Ok(all.map(|it| (it.id, it.digest, it.deployed_at)).collect())
     }
 
@@ -127,7 +127,7 @@ impl Coordinator {
     ) -> Result<StoredDefinition, CoordinatorError> {
         let WorkflowRef { namespace, name, version } = workflow;
         self.runtime
-            .links
+            .router
             .catalog
             .stored(namespace, name, version.as_deref())
             .ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
@@ -136,7 +136,7 @@ impl Coordinator {
     /// Bytes that instances take of the memory, and how many they may take.
     #[must_use]
     pub fn memory(&self) -> (u64, u64) {
-        (self.runtime.links.memory.used(), self.runtime.links.memory.budget())
+        (self.runtime.router.memory.used(), self.runtime.router.memory.budget())
     }
 
     /// Instances set aside since the start, because the process had ended over them.
@@ -182,7 +182,7 @@ impl Coordinator {
         if keys.is_empty() {
             return;
         }
-        let found = self.runtime.links.whereabouts(keys).await;
+        let found = self.runtime.router.whereabouts(keys).await;
         let sent = view.open.iter_mut().filter(|it| it.sent.is_some());
         for (task, whereabouts) in sent.zip(found) {
             if let Some(whereabouts) = whereabouts {
@@ -216,10 +216,10 @@ impl Coordinator {
         from: u64,
         limit: usize,
     ) -> Result<HistoryPage, CoordinatorError> {
-        let (journal, links) = (self.runtime.journal.clone(), self.runtime.links.clone());
+        let (journal, router) = (self.runtime.journal.clone(), self.runtime.router.clone());
         let states = self.runtime.histories.clone();
         let read = move || {
-            let (journal, catalog, states) = (&*journal, &*links.catalog, &*states);
+            let (journal, catalog, states) = (&*journal, &*router.catalog, &*states);
             history::Reader { journal, catalog, states }.read(id, from, limit)
         };
         let page = blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))?;
@@ -234,7 +234,7 @@ impl Coordinator {
         if keys.is_empty() {
             return page;
         }
-        let found = self.runtime.links.whereabouts(keys).await;
+        let found = self.runtime.router.whereabouts(keys).await;
         let sent = page.entries.iter_mut().filter(|it| it.sent.is_some());
         for (entry, whereabouts) in sent.zip(found) {
             let told = match whereabouts {
@@ -366,10 +366,10 @@ impl Coordinator {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         let (done, consumed) = oneshot::channel();
-        let partitions = self.runtime.links.partitions();
+        let partitions = self.runtime.router.partitions();
         let ticket = EventTicket::new(event, partitions, Done::Caller(done));
         for partition in 0..partitions {
-            self.runtime.links.tell(PartitionId(partition), Message::Event(ticket.clone()));
+            self.runtime.router.send(PartitionId(partition), Message::Event(ticket.clone()));
         }
         let coordinator = self.clone();
         Ok(async move {
@@ -380,19 +380,19 @@ impl Coordinator {
 
     /// The workers, and what waits for them; none where the worker is in this process.
     pub async fn fleet(&self) -> Option<FleetView> {
-        self.runtime.links.fleet().await
+        self.runtime.router.fleet().await
     }
 
     /// Events over the bus, and what waits for it; none where there is no bus.
     #[must_use]
     pub fn bus_events(&self) -> Option<EventsView> {
-        self.runtime.links.events()
+        self.runtime.router.events()
     }
 
     /// Tells all workers that this coordinator ends: they keep what they hold and look for the next
     /// one. To be called before [`Coordinator::stop`].
     pub async fn dismiss_workers(&self) {
-        self.runtime.links.close().await;
+        self.runtime.router.close().await;
     }
 
     /// How much room the journal has.
@@ -422,14 +422,14 @@ impl Coordinator {
     }
 
     fn partition(&self, id: InstanceId) -> PartitionId {
-        id.partition(self.runtime.links.partitions())
+        id.partition(self.runtime.router.partitions())
     }
 
     fn send(&self, id: InstanceId, message: Message) -> Result<(), CoordinatorError> {
         if self.runtime.is_stopping() {
             return Err(self.stopped());
         }
-        self.runtime.links.tell(self.partition(id), message);
+        self.runtime.router.send(self.partition(id), message);
         Ok(())
     }
 

@@ -109,7 +109,7 @@ impl Coordinator {
             let coordinator = self.clone();
             runtime.spawn(async move {
                 if let Err(error) = coordinator.cancel_started(root, Timestamp(0)).await {
-                    tracing::warn!(%root, %error, "what it has started is not all cancelled");
+                    tracing::warn!(%root, %error, "cancelling descendants failed");
                 }
             });
         }

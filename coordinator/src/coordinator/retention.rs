@@ -34,7 +34,7 @@ pub(super) fn start(
             let stopped = || receiver.try_recv() == Err(mpsc::TryRecvError::Disconnected);
             if let Err(error) = forget(&*journal, clock::steady(), keep, stopped) {
                 // Writing goes through the committer too, which ends the process when it must.
-                tracing::warn!(%error, "ended instances could not be removed");
+                tracing::warn!(%error, "removing ended instances failed");
             }
         }
     };

@@ -11,19 +11,19 @@ use windlass_proto::id::PartitionId;
 use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::{Options, Outside};
+use super::{Downstream, Options};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::dispatch::{FleetView, Queue, Whereabouts};
-use crate::events::lifecycle::{Level, News};
-use crate::events::{EventsView, Outlet};
+use crate::events::lifecycle::{Level, LifecycleEvent};
+use crate::events::{EventsView, Outbox};
 use crate::history;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::partition::{
-    Emitted, Filters, Inbox, Mailbox, Message, MisfitCounts, Owner, Reporter, Shared, Surroundings,
-    Verdict, World, mailbox,
+    Emitted, Filters, Inbox, Mailbox, Message, MisfitCounts, Owner, OwnerContext, PartitionContext,
+    ReleaseTarget, Reporter, Verdict, mailbox,
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
@@ -33,7 +33,7 @@ const COMMIT_QUEUE: usize = 16;
 
 /// A running coordinator.
 pub(super) struct Runtime {
-    pub(super) links: Arc<Links>,
+    pub(super) router: Arc<Router>,
     pub(super) journal: Arc<dyn Journal>,
     committer: CommitterHandle,
     owners: Mutex<Vec<Owner>>,
@@ -49,7 +49,7 @@ pub(super) struct Runtime {
 }
 
 /// The ways between partitions, workers and definitions.
-pub(super) struct Links {
+pub(super) struct Router {
     /// Partitions that have not yet dispatched again what was open before a restart.
     recovering: AtomicUsize,
     pub(super) inboxes: Arc<[Inbox]>,
@@ -57,14 +57,14 @@ pub(super) struct Links {
     pub(super) secrets: Arc<Secrets>,
     pub(super) memory: Arc<Memory>,
     queue: Arc<dyn Queue>,
-    outlet: Option<Arc<Outlet>>,
+    outbox: Option<Arc<Outbox>>,
 }
 
-impl Links {
+impl Router {
     /// False when so much of a namespace waits for workers, or so many events for the bus, that no
     /// more should be started in it.
     pub(super) fn admits(&self, namespace: &str) -> bool {
-        self.queue.admits(namespace) && self.outlet.as_ref().is_none_or(|it| it.admits())
+        self.queue.admits(namespace) && self.outbox.as_ref().is_none_or(|it| it.admits())
     }
 
     /// The workers, where they are in other processes.
@@ -79,7 +79,7 @@ impl Links {
 
     /// Events over the bus, where there is one.
     pub(super) fn events(&self) -> Option<EventsView> {
-        self.outlet.as_ref().map(|it| it.view())
+        self.outbox.as_ref().map(|it| it.view())
     }
 
     /// Tells the workers that the coordinator ends.
@@ -88,7 +88,7 @@ impl Links {
     }
 }
 
-impl World for Links {
+impl ReleaseTarget for Router {
     fn partitions(&self) -> u16 {
         u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX)
     }
@@ -119,26 +119,26 @@ impl World for Links {
     }
 
     fn lifecycle(&self) -> Level {
-        self.outlet.as_ref().map_or(Level::Off, |it| it.level())
+        self.outbox.as_ref().map_or(Level::Off, |it| it.level())
     }
 
-    fn announce(&self, news: News) {
-        if let Some(outlet) = &self.outlet {
-            outlet.tell(news);
+    fn announce(&self, lifecycle: LifecycleEvent) {
+        if let Some(outbox) = &self.outbox {
+            outbox.announce(lifecycle);
         }
     }
 
     fn has_bus(&self) -> bool {
-        self.outlet.is_some()
+        self.outbox.is_some()
     }
 
     fn publish(&self, emitted: Emitted) {
-        if let Some(outlet) = &self.outlet {
-            outlet.emit(emitted);
+        if let Some(outbox) = &self.outbox {
+            outbox.emit(emitted);
         }
     }
 
-    fn tell(&self, partition: PartitionId, message: Message) {
+    fn send(&self, partition: PartitionId, message: Message) {
         if let Some(inbox) = self.inboxes.get(usize::from(partition.0)) {
             // A partition that has stopped wants nothing any more: its journal has what is open.
             let _ = inbox.send(message);
@@ -148,10 +148,10 @@ impl World for Links {
 
 impl Runtime {
     /// Opens all partitions of a journal and takes up what was left open.
-    pub(super) fn start<O: Into<Outside>>(
+    pub(super) fn start<O: Into<Downstream>>(
         journal: Arc<dyn Journal>,
         options: Options,
-        outside: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
+        downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
         let secrets = match options.secrets {
             Some(secrets) => secrets,
@@ -173,20 +173,21 @@ impl Runtime {
         let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
             (0..journal.partitions()).map(|_| mailbox(memory.clone())).unzip();
         let inboxes: Arc<[Inbox]> = inboxes.into();
-        let Outside { queue, outlet } = outside(&catalog, Reporter::new(inboxes.clone())).into();
+        let Downstream { queue, outbox } =
+            downstream(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
         let known = catalog.clone();
-        let links = Arc::new(Links {
+        let router = Arc::new(Router {
             recovering,
             inboxes,
             catalog: known,
             secrets,
             queue,
-            outlet,
+            outbox,
             memory: memory.clone(),
         });
         let runtime = Self {
-            links: links.clone(),
+            router: router.clone(),
             journal: journal.clone(),
             committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
@@ -203,7 +204,7 @@ impl Runtime {
         super::verify::start(journal.clone(), stopping, failed)?;
         let (filters, misfits) = (runtime.filters.clone(), runtime.misfits.clone());
         let admission = runtime.admission.clone();
-        let shared = Shared {
+        let shared = PartitionContext {
             journal,
             catalog,
             epoch,
@@ -215,14 +216,13 @@ impl Runtime {
             misfits,
         };
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
-            let surroundings = Surroundings {
-                world: links.clone(),
+            let context = OwnerContext {
+                target: router.clone(),
                 committer: runtime.committer.clone(),
                 stopping: runtime.stopping.clone(),
                 failed: runtime.on_failure(),
             };
-            let owner =
-                Owner::start(PartitionId(partition), shared.clone(), mailbox, surroundings)?;
+            let owner = Owner::start(PartitionId(partition), shared.clone(), mailbox, context)?;
             runtime.owners.lock().unwrap_or_else(|it| it.into_inner()).push(owner);
         }
         Ok(runtime)
@@ -262,7 +262,7 @@ impl Runtime {
     /// True when too many messages of a namespace wait already, or too many events for `None`, or too
     /// many in all.
     pub(super) fn is_overloaded(&self, namespace: Option<&str>) -> bool {
-        self.links.inboxes.iter().any(|inbox| {
+        self.router.inboxes.iter().any(|inbox| {
             inbox.depth() > limits::INBOX_TOTAL || inbox.waiting(namespace) > limits::INBOX_DEPTH
         })
     }
@@ -270,14 +270,14 @@ impl Runtime {
     /// Stops taking turns, makes durable what was decided, and ends the threads. Blocking.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.links.inboxes.iter().for_each(Inbox::wake);
+        self.router.inboxes.iter().for_each(Inbox::wake);
         drop(self.retention.lock().unwrap_or_else(|it| it.into_inner()).take());
         let owners = std::mem::take(&mut *self.owners.lock().unwrap_or_else(|it| it.into_inner()));
         for owner in owners {
             owner.join();
         }
         self.committer.close();
-        self.links.secrets.audit.flush();
+        self.router.secrets.audit.flush();
         self.quarantine.close();
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn start(
         while !stopping.load(Ordering::Acquire) {
             match journal.verify(VERIFY_AT_ONCE) {
                 Ok(true) => {
-                    tracing::info!("the journal was added up: nothing is missing");
+                    tracing::info!("journal verification passed");
                     return;
                 }
                 Ok(false) => thread::sleep(PAUSE),

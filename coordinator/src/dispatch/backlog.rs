@@ -13,7 +13,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::wire::capability::Capability;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::census::Census;
+use super::backlog_counts::BacklogCounts;
 
 /// Priorities: 0 to 9.
 const LEVELS: usize = 10;
@@ -52,7 +52,7 @@ pub struct Waiting {
 pub struct Backlog {
     lanes: BTreeMap<Lane, Queues>,
     waiting: HashMap<AssignmentKey, Waiting>,
-    census: Arc<Census>,
+    backlog_counts: Arc<BacklogCounts>,
 }
 
 /// The order of one lane. Keys whose assignment is gone are skipped.
@@ -60,16 +60,16 @@ pub struct Backlog {
 struct Queues {
     /// By how many workers were lost with them.
     suspects: BTreeMap<u32, VecDeque<AssignmentKey>>,
-    /// Namespaces with something in `shelves`, the next one first.
+    /// Namespaces with something in `namespaces`, the next one first.
     turns: VecDeque<Arc<str>>,
-    shelves: HashMap<Arc<str>, Shelf>,
+    namespaces: HashMap<Arc<str>, NamespaceQueue>,
 }
 
 /// What waits of one namespace, by priority.
 #[derive(Default)]
-struct Shelf([VecDeque<AssignmentKey>; LEVELS]);
+struct NamespaceQueue([VecDeque<AssignmentKey>; LEVELS]);
 
-impl Shelf {
+impl NamespaceQueue {
     fn pop(&mut self) -> Option<AssignmentKey> {
         self.0.iter_mut().rev().find_map(VecDeque::pop_front)
     }
@@ -80,10 +80,10 @@ impl Shelf {
 }
 
 impl Backlog {
-    /// An empty one that counts for `census`.
+    /// An empty one that counts for `backlog_counts`.
     #[must_use]
-    pub fn new(census: Arc<Census>) -> Self {
-        Self { lanes: BTreeMap::new(), waiting: HashMap::new(), census }
+    pub fn new(backlog_counts: Arc<BacklogCounts>) -> Self {
+        Self { lanes: BTreeMap::new(), waiting: HashMap::new(), backlog_counts }
     }
 
     /// Puts an assignment in line.
@@ -95,22 +95,22 @@ impl Backlog {
             queues.suspects.entry(assignment.losses).or_default().push_back(key.clone());
         } else {
             let level = usize::from(assignment.priority).min(LEVELS - 1);
-            if !queues.shelves.contains_key(&namespace) {
+            if !queues.namespaces.contains_key(&namespace) {
                 queues.turns.push_back(namespace.clone());
             }
-            let shelf = queues.shelves.entry(namespace.clone()).or_default();
-            shelf.0[level].push_back(key.clone());
+            let queue = queues.namespaces.entry(namespace.clone()).or_default();
+            queue.0[level].push_back(key.clone());
         }
         let waiting = Waiting { assignment, since: now, lane };
         if self.waiting.insert(key, waiting).is_none() {
-            self.census.enters(&namespace);
+            self.backlog_counts.enters(&namespace);
         }
     }
 
     /// Takes out an assignment that is no longer wanted.
     pub fn remove(&mut self, key: &AssignmentKey) -> Option<Waiting> {
         let waiting = self.waiting.remove(key)?;
-        self.census.leaves(&waiting.assignment.workflow.namespace);
+        self.backlog_counts.leaves(&waiting.assignment.workflow.namespace);
         Some(waiting)
     }
 
@@ -119,10 +119,10 @@ impl Backlog {
         loop {
             let queues = self.lanes.get_mut(lane)?;
             let namespace = queues.turns.pop_front()?;
-            let shelf = queues.shelves.entry(namespace.clone()).or_default();
-            let key = shelf.pop();
-            if shelf.is_empty() {
-                queues.shelves.remove(&namespace);
+            let queue = queues.namespaces.entry(namespace.clone()).or_default();
+            let key = queue.pop();
+            if queue.is_empty() {
+                queues.namespaces.remove(&namespace);
             } else {
                 queues.turns.push_back(namespace);
             }
@@ -198,7 +198,7 @@ mod tests {
     use windlass_proto::wire::capability::Capability;
 
     use super::{Backlog, Lane};
-    use crate::dispatch::census::Census;
+    use crate::dispatch::backlog_counts::BacklogCounts;
     use crate::dispatch::testing::assignment;
 
     fn lane() -> Lane {
@@ -213,16 +213,16 @@ mod tests {
 
     #[test]
     fn namespaces_take_turns_and_priority_rules_within_one() {
-        let census = Arc::new(Census::default());
-        let mut backlog = Backlog::new(census.clone());
+        let backlog_counts = Arc::new(BacklogCounts::default());
+        let mut backlog = Backlog::new(backlog_counts.clone());
         for (number, namespace, priority) in
             [(1, "a", 5), (2, "a", 5), (3, "a", 9), (4, "a", 0), (5, "b", 0), (6, "b", 1)]
         {
             backlog.push(lane(), assignment(number, namespace, priority, 0), Timestamp(0));
         }
-        assert_eq!((census.of("a"), census.of("b")), (4, 2));
+        assert_eq!((backlog_counts.of("a"), backlog_counts.of("b")), (4, 2));
         assert_eq!(drain(&mut backlog), [3, 6, 1, 5, 2, 4]);
-        assert_eq!((census.of("a"), census.of("b")), (0, 0));
+        assert_eq!((backlog_counts.of("a"), backlog_counts.of("b")), (0, 0));
         assert!(backlog.is_empty() && backlog.lanes().is_empty());
     }
 

@@ -7,22 +7,22 @@
 //!  submit ──> backlog ──assign──> in flight ──reported──> (gone)
 //!                                  │  │  └─ the worker is dead, or does not hold it ──> lost
 //!                                  │  └─ all workers are silent ─┐
-//!                                  └──a worker holds it── adrift <┴── recover
+//!                                  └──a worker holds it── orphan <┴── recover
 //!                                                           └─ nobody does, a lease long ──> lost
 //! ```
 //!
-//! Who is dead, and who only cannot be heard, is a matter of [`attention`].
+//! Who is dead, and who only cannot be heard, is a matter of [`failure_detector`].
 //!
 //! What is lost goes back to its partition, which journals a new delivery and submits it again: the
 //! journal is the truth, nothing here outlives the process.
 
-mod adrift;
-mod attention;
 mod depths;
+mod failure_detector;
+mod identity_conflicts;
 mod order;
-mod rivals;
+mod orphans;
+mod redelivery;
 mod roster;
-mod setback;
 mod whereabouts;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -35,22 +35,22 @@ use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::backlog::{Backlog, Lane};
-use super::census::Census;
+use super::backlog_counts::BacklogCounts;
 use crate::engine::{DeliveryLoss, LossReason};
-use adrift::{Adrift, Drifting};
-use attention::{Attention, Judgement};
 pub use depths::Depths;
+use failure_detector::{FailureDetector, Judgement};
+pub use identity_conflicts::Admission;
+use identity_conflicts::{CurrentSession, IdentityConflicts};
 pub use order::{Departure, Order};
-pub use rivals::Admission;
-use rivals::{Incumbent, Rivals};
+use orphans::{Orphan, Orphans};
+use redelivery::{Loss, Redeliveries};
 use roster::Member;
 pub use roster::{Profile, WorkerView};
-use setback::{Loss, Setbacks};
 pub use whereabouts::Whereabouts;
 
 /// An assignment at a worker.
-struct Flight {
-    /// Its session; an old one while it is adrift.
+struct InFlight {
+    /// Its session; an old one while it is orphaned.
     session: SessionId,
     lane: Lane,
     /// Counter of the frame it went in; none until it was sent.
@@ -66,13 +66,13 @@ struct Flight {
 pub struct Dispatcher {
     lease_ms: u64,
     backlog: Backlog,
-    attention: Attention,
-    adrift: Adrift,
-    setbacks: Setbacks,
-    rivals: Rivals,
+    failure_detector: FailureDetector,
+    orphans: Orphans,
+    redeliveries: Redeliveries,
+    identity_conflicts: IdentityConflicts,
     /// The latest time that was told.
     now: Timestamp,
-    flights: HashMap<AssignmentKey, Flight>,
+    in_flight: HashMap<AssignmentKey, InFlight>,
     members: HashMap<SessionId, Member>,
     /// Sessions that may have room, the next one first.
     turns: VecDeque<SessionId>,
@@ -81,16 +81,16 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// One without workers and work.
     #[must_use]
-    pub fn new(lease_ms: u64, census: Arc<Census>) -> Self {
+    pub fn new(lease_ms: u64, backlog_counts: Arc<BacklogCounts>) -> Self {
         Self {
             lease_ms,
-            backlog: Backlog::new(census),
-            attention: Attention::new(lease_ms),
-            adrift: Adrift::default(),
-            setbacks: Setbacks::default(),
-            rivals: Rivals::default(),
+            backlog: Backlog::new(backlog_counts),
+            failure_detector: FailureDetector::new(lease_ms),
+            orphans: Orphans::default(),
+            redeliveries: Redeliveries::default(),
+            identity_conflicts: IdentityConflicts::default(),
             now: Timestamp::default(),
-            flights: HashMap::new(),
+            in_flight: HashMap::new(),
             members: HashMap::new(),
             turns: VecDeque::new(),
         }
@@ -105,7 +105,7 @@ impl Dispatcher {
     /// time to say so, from when any worker is heard.
     pub fn recover(&mut self, lane: Lane, assignment: Assignment, now: Timestamp) {
         let key = assignment.key.clone();
-        let flight = Flight {
+        let flight = InFlight {
             session: SessionId([0; 16]),
             lane,
             frame: Some(0),
@@ -115,16 +115,16 @@ impl Dispatcher {
             assignment: Some(Arc::new(assignment)),
         };
         let (identity, suspect, until, rests) = (None, false, None, None);
-        self.adrift.insert(key, Drifting { flight, identity, suspect, from: now, until, rests });
+        self.orphans.insert(key, Orphan { flight, identity, suspect, from: now, until, rests });
     }
 
     /// An assignment is no longer wanted.
     pub fn cancel(&mut self, key: &AssignmentKey, orders: &mut Vec<Order>) {
-        self.setbacks.forget(key);
-        if self.backlog.remove(key).is_some() || self.adrift.remove(key).is_some() {
+        self.redeliveries.forget(key);
+        if self.backlog.remove(key).is_some() || self.orphans.remove(key).is_some() {
             return;
         }
-        if let Some(flight) = self.flights.get_mut(key) {
+        if let Some(flight) = self.in_flight.get_mut(key) {
             flight.cancelled = true;
             orders.push(Order::Cancel(flight.session, key.clone()));
         }
@@ -134,17 +134,17 @@ impl Dispatcher {
     pub fn admits(&mut self, identity: &Arc<str>, now: Timestamp) -> Admission {
         let named =
             self.members.iter().filter(|(_, it)| it.ready && it.profile.identity == *identity);
-        let incumbents = named.map(|(id, it)| Incumbent { session: *id, heard_at: it.heard_at });
-        match incumbents.max_by_key(|it| it.heard_at) {
+        let sessions = named.map(|(id, it)| CurrentSession { session: *id, heard_at: it.heard_at });
+        match sessions.max_by_key(|it| it.heard_at) {
             None => Admission::Welcome,
-            Some(incumbent) => self.rivals.ask(identity, incumbent, self.lease_ms, now),
+            Some(current) => self.identity_conflicts.ask(identity, current, self.lease_ms, now),
         }
     }
 
     /// A worker was welcomed. It gets nothing before its first beat.
     pub fn join(&mut self, session: SessionId, profile: Profile, now: Timestamp) {
         self.look(now);
-        self.adrift.lives(&profile.identity);
+        self.orphans.lives(&profile.identity);
         self.members.insert(session, Member::new(profile, now));
     }
 
@@ -167,11 +167,11 @@ impl Dispatcher {
         let former: Vec<_> = self.members.iter().filter_map(former).collect();
         let heard = former.iter().chain([&session]).filter_map(|id| self.members.get(id));
         let heard_at = heard.map(|it| it.heard_at).min().unwrap_or(now);
-        let silence = self.attention.silence(heard_at, now);
-        self.attention.spoke(silence, now, self.members.values());
-        self.adrift.heard(now.plus(self.lease_ms));
+        let silence = self.failure_detector.silence(heard_at, now);
+        self.failure_detector.heard_from(silence, now, self.members.values());
+        self.orphans.heard(now.plus(self.lease_ms));
         let Some(member) = self.members.get_mut(&session) else { return };
-        member.hear(beat, now);
+        member.record_beat(beat, now);
         if beat.goodbye {
             return self.dismiss(session, Departure::Goodbye, false, orders);
         }
@@ -185,7 +185,7 @@ impl Dispatcher {
         self.reconcile(session, beat, orders);
         if first {
             let held = beat.held.iter().map(|it| &it.key).collect();
-            let dropped = self.adrift.dropped_by(&identity, &held);
+            let dropped = self.orphans.dropped_by(&identity, &held);
             let worker = Some(identity.clone());
             let loss = DeliveryLoss { blamed: false, worker, reason: Some(LossReason::NotHeld) };
             orders.extend(dropped.into_iter().map(|key| Order::Lost(key, loss.clone())));
@@ -199,7 +199,7 @@ impl Dispatcher {
     /// Takes note of the time.
     fn look(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        self.attention.look(now);
+        self.failure_detector.look(now);
     }
 
     /// A worker says that it holds an assignment. False when nobody wants it any more, and nothing here
@@ -212,7 +212,7 @@ impl Dispatcher {
         orders: &mut Vec<Order>,
     ) -> bool {
         let key = &held.key;
-        match self.flights.get(key) {
+        match self.in_flight.get(key) {
             Some(flight) if flight.session == session => {
                 // It has not ended yet. Or the message did not get through: so it is said again.
                 if flight.cancelled {
@@ -221,7 +221,7 @@ impl Dispatcher {
                 return true;
             }
             Some(_) if proofs.is_token(key, &held.token) => {
-                self.rehome(key, session);
+                self.reassign(key, session);
                 return true;
             }
             _ => {}
@@ -229,7 +229,7 @@ impl Dispatcher {
         if proofs.is_awaited(key) || !proofs.is_token(key, &held.token) {
             return true;
         }
-        match self.adrift.remove(key) {
+        match self.orphans.remove(key) {
             Some(flight) => {
                 self.settle(key, flight, session);
                 true
@@ -249,10 +249,10 @@ impl Dispatcher {
         let Some(member) = self.members.get(&session) else { return };
         let held: HashSet<&AssignmentKey> = beat.held.iter().map(|it| &it.key).collect();
         let missing = |key: &&AssignmentKey| {
-            let frame = self.flights.get(*key).and_then(|it| it.frame);
+            let frame = self.in_flight.get(*key).and_then(|it| it.frame);
             frame.is_some_and(|frame| frame <= beat.seen) && !held.contains(key)
         };
-        let missing: Vec<_> = member.flights.iter().filter(missing).cloned().collect();
+        let missing: Vec<_> = member.in_flight.iter().filter(missing).cloned().collect();
         for key in missing {
             self.lose(&key, Loss::HandedBack, LossReason::NotHeld, orders);
         }
@@ -261,18 +261,18 @@ impl Dispatcher {
     /// A report on an assignment has come in: its place is free. Gives the assignment where it was
     /// kept.
     pub fn reported(&mut self, key: &AssignmentKey) -> Option<Arc<Assignment>> {
-        self.setbacks.forget(key);
-        if let Some(flight) = self.adrift.remove(key) {
+        self.redeliveries.forget(key);
+        if let Some(flight) = self.orphans.remove(key) {
             return flight.assignment;
         }
-        let flight = self.land(key)?;
+        let flight = self.untrack(key)?;
         self.turn(flight.session);
         flight.assignment
     }
 
     /// A worker hands an assignment back.
     pub fn released(&mut self, session: SessionId, key: &AssignmentKey, orders: &mut Vec<Order>) {
-        if self.flights.get(key).is_some_and(|flight| flight.session == session) {
+        if self.in_flight.get(key).is_some_and(|flight| flight.session == session) {
             self.lose(key, Loss::HandedBack, LossReason::HandedBack, orders);
             self.turn(session);
         }
@@ -280,7 +280,7 @@ impl Dispatcher {
 
     /// The frame an assignment went in.
     pub fn sent(&mut self, key: &AssignmentKey, frame: u64) {
-        if let Some(flight) = self.flights.get_mut(key) {
+        if let Some(flight) = self.in_flight.get_mut(key) {
             flight.frame = Some(frame);
         }
     }
@@ -295,12 +295,12 @@ impl Dispatcher {
     /// times in each lease, after everything that lies there has been heard.
     pub fn tick(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
         self.look(now);
-        self.setbacks.sweep(now);
-        let judgement = self.attention.judge(now, self.members.values());
+        self.redeliveries.sweep(now);
+        let judgement = self.failure_detector.judge(now, self.members.values());
         let silent = |it: &Member| {
             // Who asked to join and never came has nothing to lose.
             let judged = !it.ready || judgement != Judgement::Nobody;
-            judged && self.attention.silence(it.heard_at, now) > self.lease_ms
+            judged && self.failure_detector.silence(it.heard_at, now) > self.lease_ms
         };
         let silent: Vec<_> =
             self.members.iter().filter(|(_, it)| silent(it)).map(|(id, _)| *id).collect();
@@ -320,7 +320,7 @@ impl Dispatcher {
                 }
             }
         }
-        let over = self.adrift.over(&self.attention, self.lease_ms, now);
+        let over = self.orphans.over(&self.failure_detector, self.lease_ms, now);
         orders.extend(over.into_iter().map(|(key, loss)| Order::Lost(key, loss)));
     }
 
@@ -335,12 +335,12 @@ impl Dispatcher {
     /// True while most workers are silent, and none is given up for it.
     #[must_use]
     pub fn holds_judgement(&self) -> bool {
-        self.attention.holds()
+        self.failure_detector.holds()
     }
 
     /// The coordinator was cut off and is back: nobody could be heard, so every lease begins anew.
     pub fn reconnected(&mut self, now: Timestamp) {
-        self.attention.begin_again(now);
+        self.failure_detector.begin_again(now);
     }
 
     /// Gives waiting assignments to workers with room: one from each lane in turn.
@@ -374,7 +374,7 @@ impl Dispatcher {
         assignment: Assignment,
         orders: &mut Vec<Order>,
     ) {
-        self.fly(session, lane.clone(), &assignment);
+        self.track(session, lane.clone(), &assignment);
         orders.push(Order::Send(session, Box::new(assignment)));
     }
 
@@ -408,22 +408,22 @@ impl Dispatcher {
     }
 
     /// Takes note that an assignment goes to a worker.
-    fn fly(&mut self, session: SessionId, lane: Lane, assignment: &Assignment) {
+    fn track(&mut self, session: SessionId, lane: Lane, assignment: &Assignment) {
         let Some(member) = self.members.get_mut(&session) else { return };
         let key = assignment.key.clone();
         let (bytes, losses) = (assignment.input.weight(), assignment.losses);
-        member.takes_off(key.clone(), bytes, losses);
+        member.add(key.clone(), bytes, losses);
         let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment.clone()));
         let (frame, cancelled) = (None, false);
-        let flight = Flight { session, lane, frame, bytes, losses, cancelled, assignment };
-        self.flights.insert(key, flight);
+        let flight = InFlight { session, lane, frame, bytes, losses, cancelled, assignment };
+        self.in_flight.insert(key, flight);
     }
 
     /// Takes note that an assignment is at its worker no more.
-    fn land(&mut self, key: &AssignmentKey) -> Option<Flight> {
-        let flight = self.flights.remove(key)?;
+    fn untrack(&mut self, key: &AssignmentKey) -> Option<InFlight> {
+        let flight = self.in_flight.remove(key)?;
         if let Some(member) = self.members.get_mut(&flight.session) {
-            member.lands(key, flight.bytes, flight.losses);
+            member.remove(key, flight.bytes, flight.losses);
         }
         Some(flight)
     }
@@ -435,7 +435,7 @@ impl Dispatcher {
         reason: LossReason,
         orders: &mut Vec<Order>,
     ) {
-        let Some(flight) = self.land(key) else { return };
+        let Some(flight) = self.untrack(key) else { return };
         if flight.cancelled {
             return;
         }
@@ -447,47 +447,47 @@ impl Dispatcher {
             return orders.push(Order::Lost(key.clone(), told));
         }
         let worker = worker.unwrap_or_else(|| Arc::from("-"));
-        let setback = self.setbacks.note(key, loss, self.now);
-        if loss == Loss::HandedBack && setback.handed_back >= limits::HANDED_BACK {
-            self.setbacks.forget(key);
-            return orders.push(Order::GiveUp(key.clone(), setback.handed_back, worker));
+        let redelivery = self.redeliveries.note(key, loss, self.now);
+        if loss == Loss::HandedBack && redelivery.handed_back >= limits::HANDED_BACK {
+            self.redeliveries.forget(key);
+            return orders.push(Order::GiveUp(key.clone(), redelivery.handed_back, worker));
         }
-        match setback.pause_ms() {
+        match redelivery.pause_ms() {
             0 => orders.push(Order::Lost(key.clone(), told)),
             pause => {
-                orders.push(Order::Rests(worker, key.clone(), setback.times, pause));
+                orders.push(Order::Delayed(worker, key.clone(), redelivery.times, pause));
                 let (identity, suspect, from) = (None, false, self.now);
                 let (until, rests) = (Some(from.plus(pause)), Some(told));
-                let drifting = Drifting { flight, identity, suspect, from, until, rests };
-                self.adrift.insert(key.clone(), drifting);
+                let orphan = Orphan { flight, identity, suspect, from, until, rests };
+                self.orphans.insert(key.clone(), orphan);
             }
         }
     }
 
     /// An assignment's worker has a new session.
-    fn rehome(&mut self, key: &AssignmentKey, session: SessionId) {
-        if let Some(flight) = self.land(key) {
+    fn reassign(&mut self, key: &AssignmentKey, session: SessionId) {
+        if let Some(flight) = self.untrack(key) {
             self.settle(key, flight, session);
         }
     }
 
     /// A worker has an assignment that it was sent in another session.
-    fn settle(&mut self, key: &AssignmentKey, mut flight: Flight, session: SessionId) {
+    fn settle(&mut self, key: &AssignmentKey, mut flight: InFlight, session: SessionId) {
         let Some(member) = self.members.get_mut(&session) else { return };
-        member.takes_off(key.clone(), flight.bytes, flight.losses);
+        member.add(key.clone(), flight.bytes, flight.losses);
         flight.session = session;
         flight.frame = Some(0);
         flight.assignment.take_if(|_| member.profile.evaluates);
-        self.flights.insert(key.clone(), flight);
+        self.in_flight.insert(key.clone(), flight);
     }
 
     /// Ends a session; `died` when its worker may have died of what it held.
     fn dismiss(&mut self, session: SessionId, why: Departure, died: bool, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get_mut(&session) else { return };
         let reason = why.loses();
-        for key in std::mem::take(&mut member.flights) {
+        for key in std::mem::take(&mut member.in_flight) {
             // Whether it had arrived is not known: what kills at once is never seen in a beat.
-            let sent = self.flights.get(&key).is_some_and(|it| it.frame.is_some());
+            let sent = self.in_flight.get(&key).is_some_and(|it| it.frame.is_some());
             let loss = if died && sent { Loss::Blamed } else { Loss::Unlucky };
             self.lose(&key, loss, reason, orders);
         }
@@ -496,7 +496,7 @@ impl Dispatcher {
     }
 
     /// Ends a session of a worker that cannot be heard, and neither can any other: what it was sent is
-    /// adrift. `suspect` when its worker may have died of that.
+    /// orphaned. `suspect` when its worker may have died of that.
     fn abandon(
         &mut self,
         session: SessionId,
@@ -506,16 +506,16 @@ impl Dispatcher {
     ) {
         let Some(member) = self.members.get_mut(&session) else { return };
         let identity = member.profile.identity.clone();
-        for key in std::mem::take(&mut member.flights) {
-            let Some(flight) = self.flights.remove(&key) else { continue };
+        for key in std::mem::take(&mut member.in_flight) {
+            let Some(flight) = self.in_flight.remove(&key) else { continue };
             if flight.cancelled {
                 continue;
             }
             // None takes down a worker that it was not sent to.
             let (suspect, identity) = (suspect && flight.frame.is_some(), Some(identity.clone()));
             let (until, rests) = (None, None);
-            let drifting = Drifting { flight, identity, suspect, from: now, until, rests };
-            self.adrift.insert(key, drifting);
+            let orphan = Orphan { flight, identity, suspect, from: now, until, rests };
+            self.orphans.insert(key, orphan);
         }
         self.members.remove(&session);
         orders.push(Order::Dismiss(session, Departure::Silent));
@@ -561,7 +561,7 @@ impl Dispatcher {
 
     /// Lanes with assignments that no registered worker can take.
     #[must_use]
-    pub fn stranded(&mut self) -> Vec<Lane> {
+    pub fn unschedulable(&mut self) -> Vec<Lane> {
         let lanes = self.backlog.lanes();
         let taken = |lane: &Lane| self.members.values().any(|it| it.profile.takes(lane));
         lanes.into_iter().filter(|lane| !taken(lane)).collect()

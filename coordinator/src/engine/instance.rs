@@ -20,7 +20,7 @@ use windlass_proto::wire::Field;
 
 pub use held::Held;
 pub(super) use held::{FRAME_BYTES, SHARED_BYTES};
-pub use legality::{Doing, Standing};
+pub use legality::{Doing, Phase};
 
 use super::fact::TimerPurpose;
 use super::misfit::Misfits;
@@ -470,7 +470,7 @@ impl Body {
 impl Instance {
     /// The state before its first fact.
     #[must_use]
-    pub fn unborn(id: InstanceId) -> Self {
+    pub fn not_started(id: InstanceId) -> Self {
         let empty: Arc<str> = Arc::from("");
         Self {
             id,

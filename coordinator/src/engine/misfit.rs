@@ -9,7 +9,7 @@ use std::fmt;
 use windlass_proto::id::FrameId;
 use windlass_proto::plan::{Kind, Task};
 
-use super::instance::{Body, Doing, Frame, Standing};
+use super::instance::{Body, Doing, Frame, Phase};
 use super::turn::Turn;
 
 /// Something that cannot be.
@@ -20,7 +20,7 @@ pub struct Misfit {
     /// The fact's name, or what the engine was about to do.
     pub what: &'static str,
     /// Where the instance stood.
-    pub standing: Standing,
+    pub phase: Phase,
     /// The visit it is about, and what that did.
     pub visit: Option<(FrameId, Doing)>,
 }
@@ -43,7 +43,7 @@ impl fmt::Display for Misfit {
         if let Some((FrameId(number), doing)) = self.visit {
             write!(f, " for visit {number}, which is {doing:?},")?;
         }
-        write!(f, " where the instance is {:?}", self.standing)
+        write!(f, " where the instance is {:?}", self.phase)
     }
 }
 
@@ -83,9 +83,9 @@ impl<'a> Turn<'a> {
     /// turn goes on from what it has just decided or [`super::admit`] has seen. It gives up there.
     #[cold]
     pub(super) fn misfit(&mut self, place: &'static str, id: FrameId) {
-        let (standing, doing) = (self.state.standing(), self.state.doing(id));
+        let (phase, doing) = (self.state.phase(), self.state.doing(id));
         let visit = Some((id, doing));
-        let misfit = Misfit { kind: MisfitKind::Missing, what: place, standing, visit };
+        let misfit = Misfit { kind: MisfitKind::Missing, what: place, phase, visit };
         self.state.changes.misfits.add(misfit);
         debug_assert!(false, "{misfit}");
     }

@@ -71,7 +71,7 @@ pub fn create(
     labels: Vec<(Arc<str>, Arc<str>)>,
     priority: u8,
 ) -> (Instance, Decision) {
-    let mut state = Instance::unborn(id);
+    let mut state = Instance::not_started(id);
     let mut turn = Turn::new(plan, &mut state, at);
     turn.record(Fact::Started {
         workflow: plan.id.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::stream::Standing;
+use super::stream::StreamStatus;
 
 /// Declares the counters once: as they are counted and as they are shown.
 macro_rules! counts {
@@ -70,7 +70,7 @@ pub struct EventsView {
     /// What has happened since the start.
     pub totals: Totals,
     /// The streams: what each is for, and how it stands.
-    pub streams: Vec<(&'static str, Standing)>,
+    pub streams: Vec<(&'static str, StreamStatus)>,
     /// Emitted events that are not acknowledged yet.
     pub waiting: usize,
 }

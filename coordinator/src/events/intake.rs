@@ -12,16 +12,16 @@ use futures_util::stream::FuturesUnordered;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits;
 
+use super::context::{BusContext, ORIGIN};
 use super::envelope;
-use super::reach::{ORIGIN, Reach};
-use super::stream::{Purpose, Standing};
+use super::stream::{Purpose, StreamStatus};
 use crate::code::Code;
 
 /// Bytes of a problem that a log line shows: some of it may be the sender's.
 const SHOWN: usize = 300;
 
 /// Who decides on the events that come.
-pub trait TakeEvents: Clone + Send + Sync + 'static {
+pub trait EventConsumer: Clone + Send + Sync + 'static {
     /// Hands an event to all partitions, here and now; the answer comes once what came of it is
     /// durable.
     ///
@@ -43,25 +43,25 @@ pub enum NotTaken {
 }
 
 /// Takes events until the coordinator stops.
-pub(super) async fn run(reach: Reach, taker: impl TakeEvents) {
+pub(super) async fn run(context: BusContext, consumer: impl EventConsumer) {
     let mut told = String::new();
     loop {
-        match reach.keeper.settled(Purpose::Events).await {
-            Standing::Ready => {}
+        match context.streams.settled(Purpose::Events).await {
+            StreamStatus::Ready => {}
             _ => {
                 // There may be JetStream later, after a restart of the server.
                 tokio::time::sleep(Duration::from_millis(limits::STREAMS_CHECK_MS)).await;
                 continue;
             }
         }
-        match attend(&reach, &taker).await {
+        match consume(&context, &consumer).await {
             Ok(()) => return,
             Err(reason) => {
                 if told != reason {
-                    tracing::warn!(%reason, "events from the bus are interrupted");
+                    tracing::warn!(%reason, "consuming events from the bus was interrupted");
                 }
                 told = reason;
-                reach.keeper.doubt();
+                context.streams.recheck();
             }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -69,8 +69,8 @@ pub(super) async fn run(reach: Reach, taker: impl TakeEvents) {
 }
 
 /// Takes events as long as the consumer lasts. `Ok` when the coordinator has stopped.
-async fn attend(reach: &Reach, taker: &impl TakeEvents) -> Result<(), String> {
-    let mut messages = subscribe(reach).await?;
+async fn consume(context: &BusContext, consumer: &impl EventConsumer) -> Result<(), String> {
+    let mut messages = subscribe(context).await?;
     let mut under_way = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -83,7 +83,10 @@ async fn attend(reach: &Reach, taker: &impl TakeEvents) -> Result<(), String> {
             next = messages.next(), if under_way.len() < limits::EVENT_INTAKE => match next {
                 // The offer is made here and now, so that events are decided on as they came; only
                 // the wait for the disk is shared.
-                Some(Ok(message)) => under_way.push(settle(reach, offer(reach, taker, message))),
+                Some(Ok(message)) => {
+                    let fate = offer(context, consumer, message);
+                    under_way.push(settle(context, fate));
+                }
                 Some(Err(error)) => return Err(error.to_string()),
                 None => return Err("the consumer has ended".to_owned()),
             },
@@ -92,9 +95,9 @@ async fn attend(reach: &Reach, taker: &impl TakeEvents) -> Result<(), String> {
 }
 
 /// The durable consumer, made where there is none, and what it gives.
-async fn subscribe(reach: &Reach) -> Result<Stream, String> {
+async fn subscribe(context: &BusContext) -> Result<Stream, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let name = format!("coordinator-{}", reach.origin);
+    let name = format!("coordinator-{}", context.origin);
     let config = Config {
         durable_name: Some(name),
         description: Some("Windlass: events for the workflows of one coordinator".to_owned()),
@@ -102,12 +105,12 @@ async fn subscribe(reach: &Reach) -> Result<Stream, String> {
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,
         ack_wait: Duration::from_millis(limits::EVENT_ACK_MS),
-        filter_subject: reach.prefix.all_events(),
+        filter_subject: context.prefix.all_events(),
         max_ack_pending: 4 * limits::EVENT_INTAKE as i64,
         ..Config::default()
     };
-    let stream = reach.prefix.stream(Purpose::Events.word());
-    let made = reach.context.create_consumer_on_stream(config, stream).await;
+    let stream = context.prefix.stream(Purpose::Events.word());
+    let made = context.jetstream.create_consumer_on_stream(config, stream).await;
     let consumer = made.map_err(|error| text(&error))?;
     let messages = consumer
         .stream()
@@ -131,34 +134,34 @@ enum Fate<F> {
 }
 
 /// Hands an event to all partitions.
-fn offer<T: TakeEvents>(
-    reach: &Reach,
-    taker: &T,
+fn offer<T: EventConsumer>(
+    context: &BusContext,
+    consumer: &T,
     message: Message,
 ) -> Fate<impl Future<Output = Result<(), NotTaken>> + use<T>> {
     let origin = message.headers.as_ref().and_then(|it| it.get(ORIGIN));
-    if origin.is_some_and(|it| it.as_str() == &*reach.origin) {
+    if origin.is_some_and(|it| it.as_str() == &*context.origin) {
         return Fate::Own(message);
     }
     let event = match envelope::read(message.headers.as_ref(), &message.payload) {
         Ok((event, unquoted)) => {
-            reach.counts.unquoted.add(usize::from(unquoted));
+            context.counts.unquoted.add(usize::from(unquoted));
             event
         }
         Err(problem) => return Fate::Malformed(message, problem),
     };
-    match taker.take(Arc::new(event)) {
+    match consumer.take(Arc::new(event)) {
         Ok(taken) => Fate::Offered(message, taken),
         Err(error) => Fate::Refused(message, error),
     }
 }
 
 /// Answers the bus, once what came of an event is durable. False when the coordinator has stopped.
-async fn settle<F>(reach: &Reach, fate: Fate<F>) -> bool
+async fn settle<F>(context: &BusContext, fate: Fate<F>) -> bool
 where
     F: Future<Output = Result<(), NotTaken>>,
 {
-    let counts = &reach.counts;
+    let counts = &context.counts;
     let (message, kind) = match fate {
         Fate::Own(message) => {
             counts.own.one();
@@ -185,7 +188,7 @@ where
     }
     // An answer that gets lost is one more delivery, and nothing is consumed twice.
     if let Err(error) = message.ack_with(kind).await {
-        tracing::debug!(%error, "an event could not be acknowledged");
+        tracing::debug!(%error, "acknowledging an event failed");
     }
     true
 }

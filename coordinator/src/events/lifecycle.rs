@@ -1,6 +1,7 @@
 //! Lifecycle events, as the specification defines them: what there is to tell, and how it is told.
 //!
-//! Partitions note [`News`], which costs them some reference counts; the JSON is made elsewhere.
+//! Partitions note [`LifecycleEvent`], which costs them some reference counts; the JSON is made
+//! elsewhere.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -44,14 +45,14 @@ impl FromStr for Level {
 }
 
 /// Something that happened to an instance, durably.
-pub struct News {
+pub struct LifecycleEvent {
     /// The instance.
     pub instance: InstanceId,
     /// Its definition.
     pub plan: Arc<Plan>,
     /// Sequence number of the fact.
     pub sequence: u64,
-    /// Which piece of news of tasks in that fact, from 1; 0 for the workflow itself.
+    /// Which of the events of tasks in that fact, from 1; 0 for the workflow itself.
     pub number: u32,
     /// When it was decided.
     pub at: Timestamp,
@@ -101,7 +102,7 @@ pub enum Change {
     Skipped,
 }
 
-impl News {
+impl LifecycleEvent {
     /// The event: its id, and the whole as JSON. The id is a function of instance and fact, so that
     /// receivers can tell repeats.
     pub(super) fn event(&self) -> (String, String) {

@@ -17,9 +17,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
-use super::outlet::{Deferred, lock};
-use super::reach::{ORIGIN, Reach};
-use super::stream::{Purpose, Standing};
+use super::context::{BusContext, ORIGIN};
+use super::outbox::{Deferred, lock};
+use super::stream::{Purpose, StreamStatus};
 use crate::partition::{Done, Emitted, Reporter, identity};
 
 /// Bytes one permit of the window stands for.
@@ -30,7 +30,7 @@ const AGAIN: usize = 256;
 
 /// Publishes until the coordinator drops its end.
 pub(super) async fn run(
-    reach: Reach,
+    context: BusContext,
     reporter: Reporter,
     mut emitted: mpsc::Receiver<Emitted>,
     deferred: Deferred,
@@ -44,7 +44,7 @@ pub(super) async fn run(
             Some(()) = under_way.next() => {}
             next = emitted.recv(), if under_way.len() < limits::EMIT_WINDOW => {
                 let Some(next) = next else { return };
-                under_way.push(publish(&reach, &reporter, next, window.clone()));
+                under_way.push(publish(&context, &reporter, next, window.clone()));
             }
             _ = ticks.tick() => {}
         }
@@ -70,18 +70,23 @@ enum Outcome {
 }
 
 /// Publishes one event until it is acknowledged, then answers its `emit`.
-async fn publish(reach: &Reach, reporter: &Reporter, emitted: Emitted, window: Arc<Semaphore>) {
+async fn publish(
+    context: &BusContext,
+    reporter: &Reporter,
+    emitted: Emitted,
+    window: Arc<Semaphore>,
+) {
     let mut pause = Duration::from_millis(50);
     loop {
-        let standing = reach.keeper.settled(Purpose::Events).await;
-        let outcome = match standing {
-            Standing::Off => Outcome::Off,
-            _ => attempt(reach, &emitted, &window).await,
+        let status = context.streams.settled(Purpose::Events).await;
+        let outcome = match status {
+            StreamStatus::Off => Outcome::Off,
+            _ => attempt(context, &emitted, &window).await,
         };
         match outcome {
             Outcome::Acknowledged | Outcome::Off => {
                 if let Outcome::Acknowledged = outcome {
-                    reach.counts.emitted.one();
+                    context.counts.emitted.one();
                 }
                 if let Some((Done::Emitter(_, instance, frame), _)) = emitted.ticket.stamp(0) {
                     reporter.published(instance, frame, Ok(()));
@@ -89,14 +94,14 @@ async fn publish(reach: &Reach, reporter: &Reporter, emitted: Emitted, window: A
                 return;
             }
             Outcome::Never(reason) => {
-                reach.counts.refused.one();
+                context.counts.refused.one();
                 let detail = format!("the event cannot be published: {reason}");
                 let problem = Problem::new(Standard::Communication, detail).with_status(413);
                 reporter.published(emitted.instance, emitted.frame, Err(problem));
                 return;
             }
             Outcome::Again => {
-                reach.counts.retried.one();
+                context.counts.retried.one();
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(limits::BUS_TIMEOUT_MS));
             }
@@ -105,23 +110,23 @@ async fn publish(reach: &Reach, reporter: &Reporter, emitted: Emitted, window: A
 }
 
 /// One try.
-async fn attempt(reach: &Reach, emitted: &Emitted, window: &Arc<Semaphore>) -> Outcome {
-    let mut link = reach.bus.link();
+async fn attempt(context: &BusContext, emitted: &Emitted, window: &Arc<Semaphore>) -> Outcome {
+    let mut link = context.bus.link();
     // What is published while there is no connection would wait in the client, out of our sight.
-    if !reach.bus.is_up() && link.wait_for(|it| it.up).await.is_err() {
+    if !context.bus.is_up() && link.wait_for(|it| it.up).await.is_err() {
         return Outcome::Again;
     }
     let event = &emitted.ticket.event;
     let Some(_permit) = room(window, event.envelope().weight()).await else {
         return Outcome::Again;
     };
-    let subject = reach.prefix.event(&emitted.namespace);
+    let subject = context.prefix.event(&emitted.namespace);
     let message = PublishMessage::build()
         .message_id(hex(&identity(event)))
         .header("content-type", "application/cloudevents+json")
-        .header(ORIGIN, &*reach.origin)
+        .header(ORIGIN, &*context.origin)
         .payload(event.envelope().to_json().into());
-    let sent = match reach.context.send_publish(subject, message).await {
+    let sent = match context.jetstream.send_publish(subject, message).await {
         Ok(sent) => sent.await,
         Err(error) => Err(error),
     };
@@ -131,14 +136,14 @@ async fn attempt(reach: &Reach, emitted: &Emitted, window: &Arc<Semaphore>) -> O
             Outcome::Never("it is larger than NATS takes (max_payload)".to_owned())
         }
         PublishErrorKind::StreamNotFound => {
-            reach.keeper.doubt();
+            context.streams.recheck();
             Outcome::Again
         }
         _ if exceeds(&error) => {
             Outcome::Never("it is larger than the stream takes (max_msg_size)".to_owned())
         }
         _ => {
-            tracing::debug!(%error, "an event was not acknowledged; trying again");
+            tracing::debug!(%error, "publishing an event failed; retrying");
             Outcome::Again
         }
     }

@@ -42,7 +42,7 @@ impl Purpose {
 
 /// How a stream stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum StreamStatus {
     /// Not known: the bus is away, or does not answer.
     #[default]
     Unknown,

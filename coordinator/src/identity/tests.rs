@@ -14,13 +14,13 @@ use windlass_proto::limits;
 use windlass_proto::secret::SecretName;
 use windlass_proto::time::Timestamp;
 
-use super::{Identity, IdentityError, IdentityOptions, Subject, Task};
+use super::{IdentityError, IdentityIssuer, IdentityOptions, Subject, Task};
 
 const DAY: u64 = limits::IDENTITY_ROTATION_MS;
 const NOW: Timestamp = Timestamp(1_700_000_000_500);
 
-fn in_memory() -> Identity {
-    Identity::open(None, IdentityOptions::default(), NOW).unwrap()
+fn in_memory() -> IdentityIssuer {
+    IdentityIssuer::open(None, IdentityOptions::default(), NOW).unwrap()
 }
 
 fn subject(secrets: &[&str]) -> Subject {
@@ -128,7 +128,8 @@ fn the_next_key_is_known_before_it_signs_and_the_last_one_after() {
 fn keys_outlive_the_process_and_only_their_owner_reads_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("identity.json");
-    let open = |now| Identity::open(Some(path.clone()), IdentityOptions::default(), now).unwrap();
+    let open =
+        |now| IdentityIssuer::open(Some(path.clone()), IdentityOptions::default(), now).unwrap();
     let token = open(NOW).sign(&subject(&["a"]), &task(), NOW);
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert!(verified(token.expose(), &open(NOW).published(NOW)).is_some());
@@ -147,18 +148,18 @@ fn keys_outlive_the_process_and_only_their_owner_reads_them() {
 fn a_file_of_something_else_is_left_alone_and_not_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("identity.json");
-    let good = Identity::open(Some(path.clone()), IdentityOptions::default(), NOW);
+    let good = IdentityIssuer::open(Some(path.clone()), IdentityOptions::default(), NOW);
     drop(good);
     let text = std::fs::read_to_string(&path).unwrap();
     for bad in ["", "{}", "\"hunter2\"", &text.replace("\"format\":1", "\"format\":2")] {
         std::fs::write(&path, bad).unwrap();
-        let error = Identity::open(Some(path.clone()), IdentityOptions::default(), NOW);
+        let error = IdentityIssuer::open(Some(path.clone()), IdentityOptions::default(), NOW);
         let Err(error @ IdentityError::Content { .. }) = error else { panic!("{bad}") };
         assert!(!error.to_string().contains("hunter2"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), bad);
     }
     let nowhere = folder.path().join("no/identity.json");
-    let error = Identity::open(Some(nowhere), IdentityOptions::default(), NOW).err();
+    let error = IdentityIssuer::open(Some(nowhere), IdentityOptions::default(), NOW).err();
     assert!(matches!(error, Some(IdentityError::File { .. })));
 }
 

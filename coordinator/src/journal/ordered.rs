@@ -1,7 +1,7 @@
 //! What an ordered store must offer for a journal to be kept in it.
 
 use super::space::{Change, Order, Space, Visit};
-use super::store::Standing;
+use super::store::JournalPosition;
 use super::{JournalError, Room};
 
 /// An ordered, durable store of keys and values, divided into spaces.
@@ -40,7 +40,7 @@ pub trait Ordered: Send + Sync + 'static {
 
     /// Told, after each write that is durable, how far the journal has come: what is kept of this
     /// outside of the store shows when the store loses something.
-    fn witness(&self, standing: &Standing) {
-        let _ = standing;
+    fn witness(&self, position: &JournalPosition) {
+        let _ = position;
     }
 }

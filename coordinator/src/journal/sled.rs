@@ -19,7 +19,7 @@ use std::path::Path;
 
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space, Visit};
-use super::store::{Expected, Standing, Store};
+use super::store::{Expected, JournalPosition, Store};
 use super::{CheckReport, Journal, JournalError, Loss, Room, disk, keys};
 use copy::Copy;
 
@@ -123,18 +123,18 @@ fn named(error: JournalError, directory: &Path) -> JournalError {
 /// What is in a copy, and what it lacks of what is known. The copy must live longer than the journal.
 fn look_at(
     copy: Copy,
-    known: Result<Option<Standing>, String>,
+    known: Result<Option<JournalPosition>, String>,
 ) -> Result<(Copy, SledJournal, CheckReport), JournalError> {
     let options = Options { missing: Missing::Report, ..Options::default() };
     let path = copy.path().to_owned();
     open::in_time(&path.clone(), options.deadline, move || {
         let sled = open::empty(&path, &options)?;
-        let expected = Expected { standing: None, missing: options.missing };
+        let expected = Expected { position: None, missing: options.missing };
         let journal = Store::expecting(sled, options.partitions, &expected)?;
         let mut report = journal.check()?;
         match known {
             Ok(Some(known)) => {
-                let missing = journal.standing().missing_from(&known);
+                let missing = journal.position().missing_from(&known);
                 report.lost.splice(..0, missing);
             }
             none => report.lost.extend(without_witness(&journal, none.err().as_deref())?),
@@ -210,9 +210,9 @@ impl Ordered for Sled {
         self.disk.look(&self.log)
     }
 
-    fn witness(&self, standing: &Standing) {
+    fn witness(&self, position: &JournalPosition) {
         if let Some(witness) = &self.witness {
-            witness.write(standing);
+            witness.write(position);
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) use commit::settle_all;
 pub(super) use read::stored_head;
 pub(super) use ring::{check_ring, in_slot};
 pub(super) use suspended::decode as suspended;
-pub use tally::Standing;
+pub use tally::JournalPosition;
 pub(super) use tally::Tally;
 
 /// How often a large record that changes while it is read is read again. Large records change with
@@ -74,7 +74,7 @@ pub struct Store<O> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expected {
     /// How far it had come, as far as that is known.
-    pub(super) standing: Option<Standing>,
+    pub(super) position: Option<JournalPosition>,
     /// What to do when it has not come that far.
     pub(super) missing: Missing,
 }
@@ -126,10 +126,10 @@ impl<O: Ordered> Store<O> {
         let tallied = tally.is_some();
         store.tally = Mutex::new(tally.unwrap_or_else(|| Tally::of_nothing(store.partitions)));
         store.recent = RwLock::new(ring::recover(&store, expected.missing != Missing::Refuse)?);
-        if let Some(witness) = &expected.standing
+        if let Some(witness) = &expected.position
             && expected.missing == Missing::Refuse
         {
-            let lost = store.standing().missing_from(witness);
+            let lost = store.position().missing_from(witness);
             if !lost.is_empty() {
                 return Err(JournalError::Lost(lost));
             }
@@ -139,7 +139,7 @@ impl<O: Ordered> Store<O> {
         }
         // A journal of an earlier version has no tally, and what was lost is not asked for again.
         if expected.missing == Missing::Accept || (stored.is_some() && !tallied) {
-            store.adopt(expected.standing.as_ref())?;
+            store.adopt(expected.position.as_ref())?;
         }
         store.verification = Mutex::new(Some(Verification::new(store.partitions)));
         Ok(store)
@@ -152,7 +152,7 @@ impl<O: Ordered> Store<O> {
     }
 
     /// Takes what is there for what ought to be.
-    fn adopt(&self, witness: Option<&Standing>) -> Result<(), JournalError> {
+    fn adopt(&self, witness: Option<&JournalPosition>) -> Result<(), JournalError> {
         let _exclusive = self.exclusive();
         let mut tally = self.add_up()?;
         tally.go_on_from(&lock(&self.tally));
@@ -183,9 +183,9 @@ impl<O: Ordered> Store<O> {
     }
 
     /// How far the journal has come.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn position(&self) -> JournalPosition {
         let tally = lock(&self.tally).clone();
-        Standing { tally, slots: self.read_recent(|recent| recent.next) }
+        JournalPosition { tally, slots: self.read_recent(|recent| recent.next) }
     }
 
     /// The body of the record under `key`, put together from its parts.
@@ -267,7 +267,7 @@ impl<O: Ordered> Store<O> {
     /// Writes, unless a write failed before. The caller holds [`Store::exclusive`].
     pub(super) fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         self.change(changes)?;
-        self.ordered.witness(&self.standing());
+        self.ordered.witness(&self.position());
         Ok(())
     }
 

@@ -265,7 +265,7 @@ impl Partition {
             return Ok(());
         };
         if self.lifecycle != Level::Off {
-            resident.tell(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
+            resident.announce(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
         }
         if !decision.facts.is_empty() {
             let (first, bytes) = resident.keep(batch.now, decision.facts)?;

@@ -27,7 +27,7 @@ pub enum Message {
         /// Told once it is durable, where somebody asks.
         reply: Option<oneshot::Sender<Reply>>,
     },
-    /// A worker answers an assignment; its fate is told through the world, once durable.
+    /// A worker answers an assignment; its fate is told through its release, once durable.
     Reported(Report),
     /// A worker will not answer an assignment.
     Lost {

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn what_is_met_is_counted_by_kind_and_beyond_what_is_kept() {
         let (counts, id) = (MisfitCounts::default(), InstanceId(uuid::Uuid::nil()));
-        let mut instance = Instance::unborn(id);
+        let mut instance = Instance::not_started(id);
         for _ in 0..9 {
             let frame = FrameId(3);
             instance.evolve(Timestamp(1), &Fact::Dispatched { frame, delivery: 1 });

@@ -12,8 +12,8 @@ use windlass_proto::id::PartitionId;
 use windlass_proto::limits::{INBOX_TAKEN, TURN_MESSAGES};
 use windlass_proto::time::Timestamp;
 
-use super::held::Held;
-use super::{Batch, Message, Partition, Shared, World};
+use super::paused::PausedMessages;
+use super::{Batch, Message, Partition, PartitionContext, ReleaseTarget};
 use crate::clock;
 use crate::journal::committer::CommitterHandle;
 use crate::journal::{Journal, JournalError};
@@ -100,9 +100,9 @@ pub struct Owner {
 }
 
 /// What an owner needs beside its partition.
-pub struct Surroundings {
+pub struct OwnerContext {
     /// Where releases go.
-    pub world: Arc<dyn World>,
+    pub target: Arc<dyn ReleaseTarget>,
     /// Who makes batches durable.
     pub committer: CommitterHandle,
     /// Set when the coordinator stops.
@@ -118,18 +118,18 @@ impl Owner {
     /// When the journal cannot be read, or the system gives no thread.
     pub fn start(
         id: PartitionId,
-        shared: Shared,
+        shared: PartitionContext,
         mailbox: Mailbox,
-        surroundings: Surroundings,
+        context: OwnerContext,
     ) -> Result<Self, JournalError> {
         let journal = shared.journal.clone();
         let mut partition = Partition::open(id, shared, clock::steady())?;
-        partition.tell(surroundings.world.lifecycle());
+        partition.set_lifecycle(context.target.lifecycle());
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
             .spawn(move || {
-                if let Err(error) = run(partition, &*journal, &mailbox, &surroundings) {
-                    (surroundings.failed)(error.to_string());
+                if let Err(error) = run(partition, &*journal, &mailbox, &context) {
+                    (context.failed)(error.to_string());
                 }
             })
             .map_err(|error| JournalError::Store(format!("no thread to be had: {error}")))?;
@@ -147,21 +147,21 @@ fn run(
     mut partition: Partition,
     journal: &dyn Journal,
     mailbox: &Mailbox,
-    surroundings: &Surroundings,
+    context: &OwnerContext,
 ) -> Result<(), JournalError> {
     let mut after = None;
     loop {
         let (batch, next) = partition.recover(clock::steady(), after)?;
-        submit(&partition, batch, surroundings);
+        submit(&partition, batch, context);
         after = next;
         if after.is_none() {
             break;
         }
     }
     let mut messages = Vec::with_capacity(TURN_MESSAGES);
-    let (mut held, mut paused) = (Held::default(), false);
-    while !surroundings.stopping.load(Ordering::Acquire) {
-        let wake = match (paused, held.is_empty()) {
+    let (mut paused_messages, mut paused) = (PausedMessages::default(), false);
+    while !context.stopping.load(Ordering::Acquire) {
+        let wake = match (paused, paused_messages.is_empty()) {
             (true, _) => Timestamp(clock::steady().0.saturating_add(LOOK_AGAIN_MS)),
             (false, false) => Timestamp(0),
             (false, true) => partition.next_wake(),
@@ -173,14 +173,14 @@ fn run(
         paused = room.paused;
         let batch = if paused {
             // What went into the reserve before counts once it is there.
-            held.keep(&mut messages, room.reserve && partition.is_durable());
+            paused_messages.keep(&mut messages, room.reserve && partition.is_durable());
             partition.look(clock::steady(), &mut messages)?
         } else {
-            held.give_back(&mut messages);
+            paused_messages.give_back(&mut messages);
             partition.turn(clock::steady(), &mut messages)?
         };
         mailbox.waits(&partition);
-        submit(&partition, batch, surroundings);
+        submit(&partition, batch, context);
     }
     Ok(())
 }
@@ -219,11 +219,11 @@ impl Mailbox {
 }
 
 /// Hands a batch to the committer; its releases go once it is durable.
-fn submit(partition: &Partition, batch: Batch, surroundings: &Surroundings) {
+fn submit(partition: &Partition, batch: Batch, context: &OwnerContext) {
     if batch.is_empty() {
         return;
     }
-    let (world, failed) = (surroundings.world.clone(), surroundings.failed.clone());
+    let (target, failed) = (context.target.clone(), context.failed.clone());
     let durable = partition.durable();
     let Batch { number, commit, releases, bytes, .. } = batch;
     let charge = partition.memory().waiting_if_large(bytes);
@@ -232,11 +232,11 @@ fn submit(partition: &Partition, batch: Batch, surroundings: &Surroundings) {
             drop(charge);
             durable.store(number, Ordering::Release);
             for release in releases {
-                release.go(&*world);
+                release.go(&*target);
             }
         }
         // Replies are dropped: whoever waits learns that the coordinator has stopped.
         Err(error) => failed(error.to_string()),
     };
-    surroundings.committer.submit(commit, Box::new(on_durable));
+    context.committer.submit(commit, Box::new(on_durable));
 }

@@ -76,11 +76,11 @@ impl Partition {
         match self.shared.admission.admit(start.id, parent.root(), &start.plan.id) {
             Admitted::Yes => Some(start),
             Admitted::Cancelled => {
-                tell(batch, &parent, ChildOutcome::Cancelled(start.id));
+                send_outcome(batch, &parent, ChildOutcome::Cancelled(start.id));
                 None
             }
             Admitted::Full(_) | Admitted::Suspended(_) if self.parked.len() >= PARKED => {
-                tell(batch, &parent, given_up(&format!("{PARKED} children wait already")));
+                send_outcome(batch, &parent, given_up(&format!("{PARKED} children wait already")));
                 None
             }
             Admitted::Full(_) | Admitted::Suspended(_) => {
@@ -120,11 +120,11 @@ impl Partition {
                 Admitted::Suspended(_) => row.rotate_left(1),
                 Admitted::Full(what) => {
                     self.parked.pop(sharers);
-                    tell(batch, &parent, given_up(&what));
+                    send_outcome(batch, &parent, given_up(&what));
                 }
                 Admitted::Cancelled => {
                     self.parked.pop(sharers);
-                    tell(batch, &parent, ChildOutcome::Cancelled(id));
+                    send_outcome(batch, &parent, ChildOutcome::Cancelled(id));
                 }
                 Admitted::Yes => {
                     if let Some(start) = self.parked.pop(sharers) {
@@ -137,7 +137,7 @@ impl Partition {
     }
 }
 
-fn tell(batch: &mut Batch, parent: &Parent, outcome: ChildOutcome) {
+fn send_outcome(batch: &mut Batch, parent: &Parent, outcome: ChildOutcome) {
     let input = Input::ChildEnded { frame: parent.frame, outcome };
     batch.releases.push(Release::Tell(parent.instance, input));
 }

@@ -12,7 +12,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use super::message::{Done, EventTicket, Message, NewInstance, Reply, StartReply, Verdict};
 use crate::catalog::Catalog;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
-use crate::events::lifecycle::{Level, News};
+use crate::events::lifecycle::{Level, LifecycleEvent};
 use crate::view::InstanceView;
 
 /// One thing to let go.
@@ -71,11 +71,11 @@ pub enum Release {
     Answered(oneshot::Sender<Reply>, Reply),
     /// A view of an instance.
     Shown(oneshot::Sender<Option<Box<InstanceView>>>, Option<Box<InstanceView>>),
-    /// Something to tell the world of an instance.
-    News(Box<News>),
-    /// News for who waits for an end.
+    /// Something to tell others of an instance.
+    Lifecycle(Box<LifecycleEvent>),
+    /// Word for who waits for an end.
     Ended(oneshot::Sender<Ending>, Ending),
-    /// News for who waits for a change.
+    /// Word for who waits for a change.
     Changed(oneshot::Sender<()>),
 }
 
@@ -92,7 +92,7 @@ pub struct Emitted {
 }
 
 /// Where releases go.
-pub trait World: Send + Sync {
+pub trait ReleaseTarget: Send + Sync {
     /// Number of partitions.
     fn partitions(&self) -> u16;
     /// Definitions, for starting children.
@@ -107,13 +107,13 @@ pub trait World: Send + Sync {
     /// Tells what became of a report, which is durable.
     fn settled(&self, key: &AssignmentKey, verdict: Verdict);
     /// Hands a message to a partition. Never blocks.
-    fn tell(&self, partition: PartitionId, message: Message);
+    fn send(&self, partition: PartitionId, message: Message);
     /// What is to be told of workflows and their tasks.
     fn lifecycle(&self) -> Level {
         Level::Off
     }
     /// Hands over what happened to an instance. Never blocks.
-    fn announce(&self, _news: News) {}
+    fn announce(&self, _news: LifecycleEvent) {}
     /// True where emitted events also go to a bus, which stamps each of them too.
     fn has_bus(&self) -> bool {
         false
@@ -124,38 +124,38 @@ pub trait World: Send + Sync {
 
 impl Release {
     /// Lets it go. A receiver that has gone away is no error: nobody wants the answer any more.
-    pub fn go(self, world: &dyn World) {
+    pub fn go(self, target: &dyn ReleaseTarget) {
         match self {
-            Self::Dispatch { assignment, recovered } => world.dispatch(*assignment, recovered),
-            Self::Recovered => world.recovered(),
-            Self::Cancel(key) => world.cancel(key),
-            Self::Settled(key, verdict) => world.settled(&key, verdict),
-            Self::Tell(instance, input) => tell(world, instance, input),
+            Self::Dispatch { assignment, recovered } => target.dispatch(*assignment, recovered),
+            Self::Recovered => target.recovered(),
+            Self::Cancel(key) => target.cancel(key),
+            Self::Settled(key, verdict) => target.settled(&key, verdict),
+            Self::Tell(instance, input) => send_input(target, instance, input),
             Self::StartChild { parent, child, workflow, input, priority } => {
-                start_child(world, parent, child, &workflow, input, priority);
+                start_child(target, parent, child, &workflow, input, priority);
             }
             Self::CancelChild { parent, child } => {
-                let partition = child.partition(world.partitions());
-                world.tell(partition, Message::CancelChild { parent, child });
+                let partition = child.partition(target.partitions());
+                target.send(partition, Message::CancelChild { parent, child });
             }
             Self::Publish { instance, frame, event, namespace } => {
-                let (partitions, has_bus) = (world.partitions(), world.has_bus());
+                let (partitions, has_bus) = (target.partitions(), target.has_bus());
                 let done = Done::Emitter(instance.partition(partitions), instance, frame);
                 // The bus has to stamp it too.
                 let stamps = partitions.saturating_add(u16::from(has_bus));
                 let ticket = EventTicket::new(event, stamps, done);
                 for partition in 0..partitions {
-                    world.tell(PartitionId(partition), Message::Event(ticket.clone()));
+                    target.send(PartitionId(partition), Message::Event(ticket.clone()));
                 }
                 if has_bus {
-                    world.publish(Emitted { ticket, namespace, instance, frame });
+                    target.publish(Emitted { ticket, namespace, instance, frame });
                 }
             }
-            Self::News(news) => world.announce(*news),
+            Self::Lifecycle(lifecycle) => target.announce(*lifecycle),
             Self::Stamp(ticket, consumed) => match ticket.stamp(consumed) {
                 Some((Done::Caller(caller), consumed)) => drop(caller.send(consumed)),
                 Some((Done::Emitter(_, instance, frame), _)) => {
-                    tell(world, instance, Input::Published { frame, result: Ok(()) });
+                    send_input(target, instance, Input::Published { frame, result: Ok(()) });
                 }
                 None => {}
             },
@@ -168,20 +168,20 @@ impl Release {
     }
 }
 
-fn tell(world: &dyn World, instance: InstanceId, input: Input) {
-    let partition = instance.partition(world.partitions());
-    world.tell(partition, Message::Input { instance, input, reply: None });
+fn send_input(target: &dyn ReleaseTarget, instance: InstanceId, input: Input) {
+    let partition = instance.partition(target.partitions());
+    target.send(partition, Message::Input { instance, input, reply: None });
 }
 
 fn start_child(
-    world: &dyn World,
+    target: &dyn ReleaseTarget,
     parent: Parent,
     id: InstanceId,
     [namespace, name, version]: &[Arc<str>; 3],
     input: Value,
     priority: u8,
 ) {
-    match world.catalog().find(namespace, name, Some(version)) {
+    match target.catalog().find(namespace, name, Some(version)) {
         Some(plan) => {
             let start = NewInstance {
                 id,
@@ -193,7 +193,7 @@ fn start_child(
                 reply: None,
                 ended: None,
             };
-            world.tell(id.partition(world.partitions()), Message::Start(Box::new(start)));
+            target.send(id.partition(target.partitions()), Message::Start(Box::new(start)));
         }
         None => {
             let detail = format!(
@@ -201,7 +201,7 @@ fn start_child(
             );
             let outcome = ChildOutcome::Faulted(Problem::new(Standard::Configuration, detail));
             let input = Input::ChildEnded { frame: parent.frame, outcome };
-            tell(world, parent.instance, input);
+            send_input(target, parent.instance, input);
         }
     }
 }

@@ -24,14 +24,14 @@ impl Reporter {
     /// [`Queue::settled`](crate::dispatch::Queue::settled) tells. Without such an answer, as when the coordinator stops, nothing is
     /// known of it, and the report may be repeated.
     pub fn report(&self, report: Report) {
-        self.tell(report.key.instance, Message::Reported(report));
+        self.send(report.key.instance, Message::Reported(report));
     }
 
     /// Tells that an assignment will not be answered. If it is the live delivery of its visit, the
     /// visit is sent again as the next delivery, or fails when that has happened too often: only
     /// losses that a worker is to be blamed for count.
     pub fn lost(&self, key: AssignmentKey, loss: DeliveryLoss) {
-        self.tell(key.instance, Message::Lost { key, loss });
+        self.send(key.instance, Message::Lost { key, loss });
     }
 
     /// Tells that an emitted event was handed over, or why it never will be.
@@ -42,15 +42,15 @@ impl Reporter {
         result: Result<(), Problem>,
     ) {
         let input = Input::Published { frame, result };
-        self.tell(instance, Message::Input { instance, input, reply: None });
+        self.send(instance, Message::Input { instance, input, reply: None });
     }
 
     /// Asks for an emitted event again.
     pub(crate) fn emit_again(&self, instance: InstanceId, frame: FrameId) {
-        self.tell(instance, Message::EmitAgain { instance, frame });
+        self.send(instance, Message::EmitAgain { instance, frame });
     }
 
-    fn tell(&self, instance: InstanceId, message: Message) {
+    fn send(&self, instance: InstanceId, message: Message) {
         let partitions = u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX);
         let partition = instance.partition(partitions);
         if let Some(inbox) = self.inboxes.get(usize::from(partition.0)) {

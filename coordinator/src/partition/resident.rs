@@ -8,7 +8,7 @@ use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
-use super::news::{Account, Open};
+use super::lifecycle::{Announcer, Open};
 use super::release::Release;
 use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
@@ -92,7 +92,7 @@ impl Resident {
         let (instance, covered) = fold(id, stored)?;
         let behind = stored.facts.iter().map(|it| it.facts.len() as u64).sum();
         let worth = stored.snapshot.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64);
-        let (status, hot) = (Some(standing(&instance)), instance.is_hot());
+        let (status, hot) = (Some(status_of(&instance)), instance.is_hot());
         Ok(Self {
             instance,
             plan,
@@ -110,15 +110,15 @@ impl Resident {
     }
 
     /// Adds what the facts of one decision have to tell; they are part of the state already.
-    pub(super) fn tell(
+    pub(super) fn announce(
         &mut self,
         level: Level,
         at: Timestamp,
         facts: &[Fact],
         releases: &mut Vec<Release>,
     ) {
-        let account = Account { level, plan: &self.plan, instance: &self.instance, at };
-        account.tell(facts, self.open.get_or_insert_default(), releases);
+        let announcer = Announcer { level, plan: &self.plan, instance: &self.instance, at };
+        announcer.announce(facts, self.open.get_or_insert_default(), releases);
     }
 
     /// Takes note of what is open, before the first decision that is to be told of. Nothing is in an
@@ -179,7 +179,7 @@ impl Resident {
     pub(super) fn write(&mut self, batch: u64) -> Result<InstanceWrite, JournalError> {
         let snapshot = self.snapshot()?;
         let instance = &self.instance;
-        let (status, hot) = (standing(instance), instance.is_hot());
+        let (status, hot) = (status_of(instance), instance.is_hot());
         let head = (self.status != Some(status)).then(|| head(instance));
         let changed = (self.hot != hot).then_some(hot);
         let write = InstanceWrite {
@@ -206,7 +206,7 @@ fn is_kept(bytes: &Result<Vec<u8>, FactError>) -> bool {
 }
 
 /// What a head says that can change while an instance goes on.
-fn standing(instance: &Instance) -> (Status, bool) {
+fn status_of(instance: &Instance) -> (Status, bool) {
     (instance.status(), instance.quarantine.is_some())
 }
 
@@ -220,7 +220,7 @@ pub(crate) fn fold(
         |error: crate::engine::FactError| JournalError::Damaged(format!("instance {id}: {error}"));
     let (mut instance, covered) = match &stored.snapshot {
         Some((sequence, bytes)) => (Instance::from_bytes(bytes).map_err(damaged)?, *sequence),
-        None => (Instance::unborn(id), 0),
+        None => (Instance::not_started(id), 0),
     };
     for entry in &stored.facts {
         for turn in decode(&entry.facts).map_err(damaged)? {
@@ -345,7 +345,7 @@ impl Residents {
 
     /// Drops what need not stay: ended instances, and waiting ones beyond the number kept. Only
     /// between turns: what a turn has decided is written at its end.
-    pub(super) fn shed(&mut self, durable: u64) {
+    pub(super) fn evict(&mut self, durable: u64) {
         while let Some((id, batch)) = self.retired.front() {
             if *batch > durable {
                 break;
@@ -358,7 +358,7 @@ impl Residents {
                 None => {}
             }
         }
-        self.shed_large(durable);
+        self.evict_large(durable);
         if self.all.len() > self.kept + self.kept / 10 {
             let mut surplus = self.all.len() - self.kept;
             let bytes = &mut self.bytes;
@@ -375,7 +375,7 @@ impl Residents {
 
     /// Drops waiting instances that are not small while all together hold too much, the one that nothing
     /// has happened to for longest first.
-    fn shed_large(&mut self, durable: u64) {
+    fn evict_large(&mut self, durable: u64) {
         let mut looked_at = self.large.len();
         while (self.bytes > self.kept_bytes || self.large.len() > 2 * self.all.len())
             && looked_at > 0

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
-use windlass_proto::plan::{Plan, Reached, Task};
+use windlass_proto::plan::{Plan, ReachableSecrets, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretName;
 use windlass_proto::time::Timestamp;
@@ -167,7 +167,7 @@ fn of_task(plan: &Plan, task: &Task, permitted: &[&SecretName], environment: &Ar
     ];
     let mut needs = Needs::default();
     for work in ALL {
-        let names = Reached::by(task, &work).among(&plan.secrets);
+        let names = ReachableSecrets::by(task, &work).among(&plan.secrets);
         // What is not declared, the worker refuses by itself.
         let declared = |it: &SecretName| plan.secrets.contains(it);
         let names: Vec<_> = names.into_iter().map(SecretName).filter(declared).collect();

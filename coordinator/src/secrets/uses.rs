@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_proto::id::WorkflowId;
-use windlass_proto::plan::{Plan, Reached};
+use windlass_proto::plan::{Plan, ReachableSecrets};
 use windlass_proto::secret::SecretName;
 use windlass_proto::wire::{Field, Work};
 
@@ -59,7 +59,7 @@ fn of_plan(plan: &Plan) -> BTreeMap<SecretName, Vec<Arc<str>>> {
     }
     for task in &plan.tasks {
         let works = std::iter::once(Work::Perform).chain(FIELDS.map(Work::Evaluate));
-        for name in works.flat_map(|it| Reached::by(task, &it).among(&plan.secrets)) {
+        for name in works.flat_map(|it| ReachableSecrets::by(task, &it).among(&plan.secrets)) {
             if let Some(tasks) = all.get_mut(&SecretName(name))
                 && tasks.last() != Some(&task.reference)
             {

@@ -143,10 +143,10 @@ fn note(sender: &watch::Sender<Link>, event: &Event) {
         Event::Draining => {}
         Event::Disconnected => {
             sender.send_modify(|link| link.up = false);
-            tracing::warn!("the connection to NATS is gone; trying again until it is back");
+            tracing::warn!("disconnected from NATS; reconnecting");
         }
         Event::SlowConsumer(_) => {
-            tracing::warn!("messages of the bus came faster than they were read; some are lost");
+            tracing::warn!("slow consumer: messages from NATS were dropped");
         }
         // One for each attempt to connect: that the connection is gone was said.
         Event::ClientError(error) => tracing::debug!(%error, "NATS"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::codes;
 use super::decoder::{Decoder, optional};
-use super::doubts::OUTSIDE_TASKS;
+use super::lints::OUTSIDE_TASKS;
 use super::node::{Data, Node};
 use super::task::{Position, Siblings};
 use crate::id::{Digest, WorkflowId};

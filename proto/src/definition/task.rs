@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 
 use super::codes;
 use super::decoder::{Decoder, optional};
-use super::doubts::{BEFORE_INPUT, INSIDE};
+use super::lints::{BEFORE_INPUT, INSIDE};
 use super::node::{Mapping, Node, Place, escape};
 use super::suggest;
 use crate::limits;

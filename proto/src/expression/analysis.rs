@@ -8,7 +8,7 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::path::{Part, Path};
 
-use super::doubt::{self, Doubt};
+use super::lint::{self, Lint};
 
 type Tree<'s> = Term<&'s str>;
 
@@ -30,7 +30,7 @@ pub(crate) struct Found<'s> {
     /// It defines functions, which may have the names of others.
     pub(crate) defines: bool,
     /// What is surely not meant, wherever it stands.
-    pub(crate) doubts: Vec<Doubt>,
+    pub(crate) lints: Vec<Lint>,
 }
 
 /// Variables in force at a place.
@@ -48,7 +48,7 @@ pub(crate) fn find<'s>(term: &Tree<'s>) -> Found<'s> {
     found.calls.sort_unstable();
     found.calls.dedup();
     if found.defines {
-        found.doubts.clear();
+        found.lints.clear();
     }
     found
 }
@@ -79,7 +79,7 @@ impl<'s> Found<'s> {
                 }
             }
             Term::BinOp(left, op, right) => {
-                self.doubt(doubt::comparison(left, op, right));
+                self.lint(lint::comparison(left, op, right));
                 self.term(left, scope);
                 let before = scope.len();
                 if let BinaryOp::Pipe(Some(pattern)) = op {
@@ -110,7 +110,7 @@ impl<'s> Found<'s> {
             Term::Def(definitions, body) => self.definitions(definitions, body, scope),
             Term::Call(name, arguments) => {
                 self.calls.push((name, arguments.len()));
-                doubt::argument(name, arguments).into_iter().for_each(|it| self.condition(it));
+                lint::argument(name, arguments).into_iter().for_each(|it| self.condition(it));
                 for argument in arguments {
                     self.term(argument, scope);
                 }
@@ -140,14 +140,14 @@ impl<'s> Found<'s> {
     }
 
     fn condition(&mut self, term: &Tree<'s>) {
-        if !doubt::is_true(term) {
-            self.doubt(doubt::condition(term));
+        if !lint::is_true(term) {
+            self.lint(lint::condition(term));
         }
     }
 
-    fn doubt(&mut self, doubt: Option<Doubt>) {
-        if let Some(doubt) = doubt.filter(|it| !self.doubts.contains(it)) {
-            self.doubts.push(doubt);
+    fn lint(&mut self, lint: Option<Lint>) {
+        if let Some(lint) = lint.filter(|it| !self.lints.contains(it)) {
+            self.lints.push(lint);
         }
     }
 

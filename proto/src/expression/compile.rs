@@ -1,7 +1,7 @@
 //! From text to a program that can run.
 
 pub(super) mod check;
-pub(super) mod secrets;
+pub(super) mod secret_names;
 pub(super) mod tokens;
 mod tree;
 
@@ -13,9 +13,9 @@ use jaq_core::load::parse::Term;
 use jaq_core::load::{Arena, Lexer, Parser};
 use jaq_core::path::{Opt, Part};
 
-use super::doubt::{self, Doubt};
 use super::engine::{self, Jq, Unresolved};
 use super::equality::{self, Equality};
+use super::lint::{self, Lint};
 use super::{Names, SecretNames, SyntaxError, analysis, is_secrets, scan};
 use crate::limits;
 use crate::value::Value;
@@ -31,9 +31,9 @@ pub(crate) struct Compiled {
     /// True when messages must show no values.
     pub(super) blind: bool,
     /// What in it is surely not meant.
-    pub(super) doubts: Box<[Doubt]>,
+    pub(super) lints: Box<[Lint]>,
     /// Why it is no good as a condition.
-    pub(super) condition: Option<Doubt>,
+    pub(super) condition: Option<Lint>,
     /// What must be equal in its input for it to be true.
     pub(super) equalities: Box<[Equality]>,
     /// It uses `@uri`.
@@ -94,17 +94,17 @@ pub(super) fn compile(text: &str, names: &Names) -> Result<Compiled, SyntaxError
 pub(super) fn compile_secret(source: &str, keys: &[&str]) -> Result<Compiled, SyntaxError> {
     let keys: String =
         keys.iter().map(|key| format!("[{}]", Value::from(*key).to_json())).collect();
-    let text = secrets::Rewritten::plain(format!("$secrets{keys} | _secret"));
+    let text = secret_names::Rewritten::plain(format!("$secrets{keys} | _secret"));
     compile_rewritten(source, &text, &Names::default())
 }
 
 fn compile_body(source: &str, body: &str, names: &Names) -> Result<Compiled, SyntaxError> {
     check::brackets(body)?;
-    let declared = secrets::rewrite(body, names, false);
+    let declared = secret_names::rewrite(body, names, false);
     let first = with_stack(source, &declared, names);
     match first {
-        Err(_) if secrets::has_dashes(body) => {
-            let greedy = secrets::rewrite(body, names, true);
+        Err(_) if secret_names::has_dashes(body) => {
+            let greedy = secret_names::rewrite(body, names, true);
             with_stack(source, &greedy, names).or(first)
         }
         first => first,
@@ -114,7 +114,7 @@ fn compile_body(source: &str, body: &str, names: &Names) -> Result<Compiled, Syn
 /// Compiles here, or for a long program on a thread with stack enough to walk its syntax tree.
 fn with_stack(
     source: &str,
-    text: &secrets::Rewritten,
+    text: &secret_names::Rewritten,
     names: &Names,
 ) -> Result<Compiled, SyntaxError> {
     let tokens = Lexer::new(&text.text).lex();
@@ -138,7 +138,7 @@ const COMPILE_STACK_BYTES: usize = 16 << 20;
 
 fn compile_rewritten(
     source: &str,
-    text: &secrets::Rewritten,
+    text: &secret_names::Rewritten,
     names: &Names,
 ) -> Result<Compiled, SyntaxError> {
     let place = |error: SyntaxError| text.place(error);
@@ -168,8 +168,8 @@ fn compile_rewritten(
     }
     let arena = Arena::default();
     let (free, bindings) = (found.free.clone(), found.bindings);
-    let doubted = !found.defines && !doubt::is_true(&term);
-    let condition = if doubted { doubt::condition(&term) } else { None };
+    let suspicious = !found.defines && !lint::is_true(&term);
+    let condition = if suspicious { lint::condition(&term) } else { None };
     let calls = |format: &str| found.calls.iter().any(|(name, _)| *name == format);
     let (encodes, quotes) = (calls("@uri"), calls("@sh"));
     let equalities = equality::find(&term).into();
@@ -197,7 +197,7 @@ fn compile_rewritten(
         globals,
         secrets,
         blind,
-        doubts: found.doubts.into(),
+        lints: found.lints.into(),
         condition,
         equalities,
         encodes,

@@ -50,7 +50,7 @@ pub struct Introduction {
     /// What it can do; see [`super::capability`].
     pub capabilities: Vec<Arc<str>>,
     /// Assignments it takes at once.
-    #[serde(deserialize_with = "super::whole::whole")]
+    #[serde(deserialize_with = "super::integer::integer")]
     pub concurrency: u32,
     /// False for a worker that cannot evaluate expressions: it gets function calls with their
     /// arguments, never definitions.

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::AssignmentKey;
+use super::integer::integer;
 use super::packed::Packed;
-use super::whole::whole;
 use crate::audit::AuditEvent;
 use crate::id::{Digest, WorkflowId};
 use crate::time::Timestamp;
@@ -154,15 +154,15 @@ pub struct TokenReport {
 #[serde(default)]
 pub struct Beat {
     /// Its number in the session, from 1.
-    #[serde(deserialize_with = "whole")]
+    #[serde(deserialize_with = "integer")]
     pub number: u64,
     /// The counter of the last frame received and dealt with.
-    #[serde(deserialize_with = "whole")]
+    #[serde(deserialize_with = "integer")]
     pub seen: u64,
     /// Everything it works on or has not had an answer for; what is cancelled, until it has ended.
     pub held: Vec<Held>,
     /// Assignments it takes at once, now: 0 when it takes no more.
-    #[serde(deserialize_with = "whole")]
+    #[serde(deserialize_with = "integer")]
     pub concurrency: u32,
     /// True when it goes as soon as it holds nothing.
     pub leaving: bool,

@@ -193,7 +193,7 @@ async fn a_task_forged_for_a_worker_is_not_performed() {
     client.flush().await.unwrap();
     let said = fleet.workers[0].lines();
     until(SOON, "the worker refusing the frame", || async {
-        said.text().contains("a frame is refused").then_some(())
+        said.text().contains("frame rejected").then_some(())
     })
     .await;
     let view = fleet.api.run(&workflow, &call("quick", "after")).await;

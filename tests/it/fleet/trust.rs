@@ -55,7 +55,7 @@ async fn a_worker_with_the_key_of_another_coordinator_is_told_so() {
     worker.launch();
     let (log, worker) = (fleet.coordinator.lines(), fleet.workers[0].lines());
     until(SOON, "both to say what is wrong", || async {
-        let asked = log.text().contains("a registration cannot be read and is not answered");
+        let asked = log.text().contains("malformed registration ignored");
         let told = worker.text().contains("key is that of another coordinator");
         (asked && told).then_some(())
     })

@@ -87,21 +87,21 @@ async fn workers_that_come_go_and_come_back_are_named() {
         within(SOON, &format!("{what}, {worker}"), log.find(line)).await.expect("it goes on");
     };
     for worker in ["worker-0", "worker-1", "worker-2"] {
-        said("a worker joins", worker).await;
+        said("worker registered", worker).await;
     }
     fleet.workers[0].kill().await;
-    said("a worker is lost", "worker-0").await;
+    said("worker lost", "worker-0").await;
     fleet.workers[1].stop().await;
-    said("a worker is lost", "worker-1").await;
+    said("worker lost", "worker-1").await;
     fleet.workers[1].cont();
-    said("a worker is back", "worker-1").await;
+    said("worker re-registered", "worker-1").await;
     assert!(fleet.workers[2].terminate().await.success(), "{}", fleet.stderr());
-    said("a worker leaves", "worker-2").await;
+    said("worker deregistered", "worker-2").await;
     assert!(fleet.workers[1].terminate().await.success(), "{}", fleet.stderr());
     assert!(fleet.coordinator.terminate().await.success(), "{}", fleet.stderr());
     let all = fleet.stderr();
-    assert!(!all.contains("the connection to NATS is gone"), "all ended in order:\n{all}");
-    assert_eq!(log.text().matches("a worker is lost").count(), 2, "{all}");
+    assert!(!all.contains("disconnected from NATS"), "all ended in order:\n{all}");
+    assert_eq!(log.text().matches("worker lost").count(), 2, "{all}");
     fleet.assert_sound();
 }
 

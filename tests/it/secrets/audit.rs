@@ -16,7 +16,7 @@ use windlass_proto::wire::key::WorkerKey;
 use windlass_proto::wire::message::Audited;
 use windlass_worker::fleet::FleetOptions;
 use windlass_worker::{
-    Lease, SecretContext, SecretData, SecretError, SecretSource, SecretValue, Worker,
+    SecretContext, SecretData, SecretError, SecretSession, SecretSource, SecretValue, Worker,
 };
 
 use super::deploy_call;
@@ -137,18 +137,18 @@ struct Telling;
 struct Told(SecretContext);
 
 impl SecretSource for Telling {
-    fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
+    fn session(&self, context: SecretContext) -> Box<dyn SecretSession> {
         Box::new(Told(context))
     }
 }
 
-impl Lease for Told {
+impl SecretSession for Told {
     fn read<'a>(
         &'a mut self,
         name: &'a SecretName,
     ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
         for action in [AuditAction::Requested, AuditAction::Granted] {
-            self.0.audit.tell(action, true, |event| event.secret = Some(name.clone()));
+            self.0.audit.record(action, true, |event| event.secret = Some(name.clone()));
         }
         Box::pin(async { Ok(SecretValue::new(SecretData::Text("hunter2".to_owned()))) })
     }
@@ -168,7 +168,7 @@ impl Lease for Told {
     }
 
     fn release(self: Box<Self>) -> BoxFuture<'static, ()> {
-        self.0.audit.tell(AuditAction::Revoked, true, |_| {});
+        self.0.audit.record(AuditAction::Revoked, true, |_| {});
         Box::pin(async {})
     }
 }

@@ -18,17 +18,17 @@ async fn an_attempt_logs_in_once_when_it_needs_to_and_leaves_no_token() {
     let setup = Setup::start().await;
     let source = setup.source("");
     let tokens = setup.accessors().await.len();
-    setup.lease(&source, &task()).release().await;
+    setup.session(&source, &task()).release().await;
     assert_eq!(setup.requests("update", "auth/windlass/login"), 0, "nothing was needed");
 
     setup.bao.write("secret/data/test/acme/other", json!({"data": {"value": "x"}})).await;
     let task = Task { secrets: vec!["key", "other"], ..task() };
-    let mut lease = setup.lease(&source, &task);
-    read(&mut *lease, "key").await.unwrap();
-    read(&mut *lease, "other").await.unwrap();
+    let mut session = setup.session(&source, &task);
+    read(&mut *session, "key").await.unwrap();
+    read(&mut *session, "other").await.unwrap();
     assert_eq!(setup.requests("update", "auth/windlass/login"), 1);
     assert_eq!(setup.accessors().await.len(), tokens + 1);
-    lease.release().await;
+    session.release().await;
     assert_eq!(setup.accessors().await.len(), tokens, "the token is still there");
 
     let login = setup.told.of(AuditAction::Login);
@@ -47,18 +47,18 @@ async fn an_identity_that_the_store_refuses_is_forbidden() {
     // Signed by somebody else.
     let stranger = Setup::start().await;
     let forged = stranger.identity(&task, Duration::from_secs(60));
-    let mut lease = source.lease(setup.context(&task, forged));
-    assert_eq!(read(&mut *lease, "key").await.err(), Some(SecretError::Forbidden));
+    let mut session = source.session(setup.context(&task, forged));
+    assert_eq!(read(&mut *session, "key").await.err(), Some(SecretError::Forbidden));
     let told = setup.told.of(AuditAction::Login);
     assert!(!told[0].success && told[0].detail.is_some());
 
     // An hour ago: stores tolerate clocks that differ by minutes.
     let before = since_epoch() - Duration::from_secs(3_600);
     let expired = setup.identity_from(&task, before, Duration::from_secs(60));
-    let mut lease = source.lease(setup.context(&task, expired));
-    assert!(unavailable(read(&mut *lease, "key").await).contains("expired"));
-    let mut lease = source.lease(setup.context(&task, None));
-    assert!(unavailable(read(&mut *lease, "key").await).contains("no identity"));
+    let mut session = source.session(setup.context(&task, expired));
+    assert!(unavailable(read(&mut *session, "key").await).contains("expired"));
+    let mut session = source.session(setup.context(&task, None));
+    assert!(unavailable(read(&mut *session, "key").await).contains("no identity"));
 }
 
 #[tokio::test]
@@ -77,17 +77,17 @@ async fn a_worker_with_a_role_of_its_own_shares_one_token() {
     );
     let source = setup.source(&config);
     for _ in 0..3 {
-        let mut lease = setup.lease(&source, &task());
-        assert_eq!(text(&read(&mut *lease, "key").await.unwrap()), "c4nary-1");
-        lease.release().await;
+        let mut session = setup.session(&source, &task());
+        assert_eq!(text(&read(&mut *session, "key").await.unwrap()), "c4nary-1");
+        session.release().await;
     }
     assert_eq!(setup.requests("update", "auth/approle/login"), 1);
 
     // It is renewed as it is used, beyond the time it was given.
     let source_again = source.clone();
     until(SOON, "two renewals", || async {
-        let mut lease = setup.lease(&source_again, &task());
-        read(&mut *lease, "key").await.unwrap();
+        let mut session = setup.session(&source_again, &task());
+        read(&mut *session, "key").await.unwrap();
         (setup.told.of(AuditAction::Renewed).len() >= 2).then_some(())
     })
     .await;
@@ -103,15 +103,15 @@ async fn a_worker_with_a_role_of_its_own_shares_one_token() {
             setup.bao.write("auth/token/revoke-accessor", body).await;
         }
     }
-    let mut lease = setup.lease(&source, &task());
-    assert_eq!(text(&read(&mut *lease, "key").await.unwrap()), "c4nary-1");
+    let mut session = setup.session(&source, &task());
+    assert_eq!(text(&read(&mut *session, "key").await.unwrap()), "c4nary-1");
     assert_eq!(setup.requests("update", "auth/approle/login"), 2);
 
     setup.file("secret-id", "wrong");
-    let mut lease = setup.lease(&setup.source(&config), &task());
-    assert!(unavailable(read(&mut *lease, "key").await).contains("refuses this worker"));
+    let mut session = setup.session(&setup.source(&config), &task());
+    assert!(unavailable(read(&mut *session, "key").await).contains("refuses this worker"));
     std::fs::remove_file(setup.folder.path().join("secret-id")).unwrap();
-    assert!(unavailable(read(&mut *lease, "key").await).contains("cannot read its credential"));
+    assert!(unavailable(read(&mut *session, "key").await).contains("cannot read its credential"));
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_worker_logs_in_with_its_service_account() {
     let source = setup.source(&format!(
         "[vault.auth]\nmethod = \"kubernetes\"\nrole = \"worker\"\ntoken-file = \"{file}\"\n"
     ));
-    let mut lease = setup.lease(&source, &task());
-    assert_eq!(text(&read(&mut *lease, "key").await.unwrap()), "c4nary-1");
+    let mut session = setup.session(&source, &task());
+    assert_eq!(text(&read(&mut *session, "key").await.unwrap()), "c4nary-1");
     assert_eq!(setup.requests("update", "auth/kubernetes/login"), 1);
 }

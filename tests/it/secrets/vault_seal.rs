@@ -14,10 +14,10 @@ use super::vault_setup::{Setup, Task, seal, task, unavailable};
 async fn what_is_sealed_opens_in_its_namespace_only() {
     let setup = Setup::start().await;
     let source = setup.source("");
-    let mut lease = setup.lease(&source, &task());
+    let mut session = setup.session(&source, &task());
     let texts: Vec<Zeroizing<Vec<u8>>> =
         ["c4nary", "", "\u{1f980}\0"].iter().map(|it| it.as_bytes().to_vec().into()).collect();
-    let sealed = lease.seal(&texts).await.unwrap();
+    let sealed = session.seal(&texts).await.unwrap();
     // The first one makes the key.
     assert_eq!(setup.requests("create", "transit/encrypt/windlass-acme"), 1, "one request");
     assert_eq!(setup.requests("update", "transit/encrypt/windlass-acme"), 0, "one request");
@@ -27,10 +27,10 @@ async fn what_is_sealed_opens_in_its_namespace_only() {
     }
     // Another instance of the namespace, at another worker.
     let other = setup.source("");
-    let mut later = setup.lease(&other, &Task { instance: 8, ..task() });
+    let mut later = setup.session(&other, &Task { instance: 8, ..task() });
     assert!(later.open(&sealed).await.unwrap() == texts);
 
-    let mut stranger = setup.lease(&source, &Task { namespace: "evil", ..task() });
+    let mut stranger = setup.session(&source, &Task { namespace: "evil", ..task() });
     assert_eq!(stranger.open(&sealed).await.err(), Some(SecretError::Forbidden));
     // Whoever lies about where it is from gets nowhere either.
     let ours = seal(&mut *stranger, "x").await.unwrap();
@@ -53,11 +53,11 @@ async fn what_is_sealed_opens_in_its_namespace_only() {
 async fn nothing_is_sealed_without_the_store() {
     let mut setup = Setup::start().await;
     let source = setup.source("timeout = \"1s\"\n");
-    let mut lease = setup.lease(&source, &task());
-    assert!(lease.seal(&[]).await.unwrap().is_empty());
-    let sealed = seal(&mut *lease, "c4nary").await.unwrap();
+    let mut session = setup.session(&source, &task());
+    assert!(session.seal(&[]).await.unwrap().is_empty());
+    let sealed = seal(&mut *session, "c4nary").await.unwrap();
     setup.bao.kill().await;
-    assert!(!unavailable(seal(&mut *lease, "c4nary").await).is_empty());
-    assert!(!unavailable(lease.open(&[sealed]).await).is_empty());
-    tokio::time::timeout(Duration::from_secs(30), lease.release()).await.unwrap();
+    assert!(!unavailable(seal(&mut *session, "c4nary").await).is_empty());
+    assert!(!unavailable(session.open(&[sealed]).await).is_empty());
+    tokio::time::timeout(Duration::from_secs(30), session.release()).await.unwrap();
 }

@@ -16,8 +16,8 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Grant, IdentityToken, Sealing, Work};
 use windlass_worker::{
-    AttemptAudit, AuditSink, DevelopmentSecrets, Lease, SecretContext, SecretData, SecretError,
-    SecretSource, SecretValue, SecretsConfig,
+    AttemptAudit, AuditSink, DevelopmentSecrets, SecretContext, SecretData, SecretError,
+    SecretSession, SecretSource, SecretValue, SecretsConfig,
 };
 
 use crate::support::bao::Bao;
@@ -144,9 +144,13 @@ impl Setup {
         config.source(DevelopmentSecrets::new()).unwrap()
     }
 
-    /// A lease for `task`, with an identity as the coordinator signs it.
-    pub(super) fn lease(&self, source: &Arc<dyn SecretSource>, task: &Task) -> Box<dyn Lease> {
-        source.lease(self.context(task, self.identity(task, Duration::from_secs(60))))
+    /// A session for `task`, with an identity as the coordinator signs it.
+    pub(super) fn session(
+        &self,
+        source: &Arc<dyn SecretSource>,
+        task: &Task,
+    ) -> Box<dyn SecretSession> {
+        source.session(self.context(task, self.identity(task, Duration::from_secs(60))))
     }
 
     /// A context with another identity.
@@ -341,8 +345,11 @@ fn assignment(task: &Task, grant: Grant) -> Assignment {
 }
 
 /// Reads a secret.
-pub(super) async fn read(lease: &mut dyn Lease, name: &str) -> Result<SecretValue, SecretError> {
-    lease.read(&SecretName(name.into())).await
+pub(super) async fn read(
+    session: &mut dyn SecretSession,
+    name: &str,
+) -> Result<SecretValue, SecretError> {
+    session.read(&SecretName(name.into())).await
 }
 
 /// The text of a secret that is a map with one text under `value`, or that text itself.
@@ -367,7 +374,10 @@ pub(super) fn unavailable<T>(result: Result<T, SecretError>) -> String {
 }
 
 /// One sealed text.
-pub(super) async fn seal(lease: &mut dyn Lease, text: &str) -> Result<Sealed, SecretError> {
+pub(super) async fn seal(
+    session: &mut dyn SecretSession,
+    text: &str,
+) -> Result<Sealed, SecretError> {
     let texts = [text.as_bytes().to_vec().into()];
-    lease.seal(&texts).await.map(|mut it| it.remove(0))
+    session.seal(&texts).await.map(|mut it| it.remove(0))
 }

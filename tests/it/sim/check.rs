@@ -73,7 +73,7 @@ fn assert_same(live: &[u8], replayed: &Instance, how: &str) {
 
 /// The state that facts add up to, snapshots left aside.
 fn fold(id: InstanceId, facts: &[(Timestamp, Fact)]) -> Instance {
-    let mut instance = Instance::unborn(id);
+    let mut instance = Instance::not_started(id);
     facts.iter().for_each(|(at, fact)| instance.evolve(*at, fact));
     let misfits = &instance.changes.misfits;
     assert_eq!(misfits.count(), 0, "facts of {id} do not follow: {misfits:?}");

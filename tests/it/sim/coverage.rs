@@ -216,7 +216,7 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::StartChild { .. } => "release StartChild",
         Release::CancelChild { .. } => "release CancelChild",
         Release::Publish { .. } => "release Publish",
-        Release::News(_) => "release News",
+        Release::Lifecycle(_) => "release LifecycleEvent",
         Release::Stamp(..) => "release Stamp",
         Release::Started(..) => "release Started",
         Release::Answered(..) => "release Answered",

@@ -52,7 +52,7 @@ struct Recorded {
 impl Recorded {
     /// Folds entries, and writes down what they add up to.
     fn of(id: InstanceId, entries: Vec<String>) -> Self {
-        let mut state = Instance::unborn(id);
+        let mut state = Instance::not_started(id);
         let (mut states, mut snapshot, mut middle) = (Vec::new(), String::new(), String::new());
         for (number, entry) in entries.iter().enumerate() {
             fold(&mut state, entry);
@@ -153,7 +153,7 @@ fn compare(recorded: &Recorded, seen: &mut Coverage) {
     let (id, half) = (recorded.id, recorded.entries.len() / 2);
     let snapshot = STANDARD.decode(&recorded.snapshot).unwrap();
     let mut resumed = Instance::from_bytes(&snapshot).unwrap();
-    let mut state = Instance::unborn(id);
+    let mut state = Instance::not_started(id);
     for (number, entry) in recorded.entries.iter().enumerate() {
         for turn in decode(&STANDARD.decode(entry).unwrap()).unwrap() {
             turn.facts.iter().for_each(|fact| seen.note(coverage::fact(fact)));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::partition::{Message, Verdict, World};
+use windlass_coordinator::partition::{Message, ReleaseTarget, Verdict};
 use windlass_proto::id::PartitionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
@@ -48,7 +48,7 @@ impl Outside {
     }
 }
 
-impl World for Outside {
+impl ReleaseTarget for Outside {
     fn partitions(&self) -> u16 {
         u16::try_from(self.state().inboxes.len()).unwrap()
     }
@@ -69,7 +69,7 @@ impl World for Outside {
         self.state().settled.push((key.clone(), verdict));
     }
 
-    fn tell(&self, partition: PartitionId, message: Message) {
+    fn send(&self, partition: PartitionId, message: Message) {
         self.state().inboxes[usize::from(partition.0)].push_back(message);
     }
 }

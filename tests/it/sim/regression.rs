@@ -10,7 +10,7 @@ use windlass_coordinator::engine::{Fact, Input, Journaled, encode};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Commit, InstanceWrite, Journal, Status};
 use windlass_coordinator::partition::{
-    Batch, Message, MisfitSource, NewInstance, Partition, Release, Reply, Shared,
+    Batch, Message, MisfitSource, NewInstance, Partition, PartitionContext, Release, Reply,
 };
 use windlass_proto::definition::Options;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
@@ -26,7 +26,7 @@ pub(super) const ID: InstanceId = InstanceId(uuid::Uuid::from_u128(1));
 
 /// A partition, and what it needs.
 pub(super) struct Bench {
-    shared: Shared,
+    shared: PartitionContext,
     partition: Partition,
     now: Timestamp,
 }
@@ -41,7 +41,7 @@ impl Bench {
         let options = Options { functions: Some(vec!["work".into()]), ..Options::default() };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
         let admission = Admission::open(journal.clone(), quotas).unwrap();
-        let shared = Shared {
+        let shared = PartitionContext {
             journal,
             catalog,
             epoch: 1,

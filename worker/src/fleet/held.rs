@@ -50,7 +50,7 @@ struct Reported {
 }
 
 impl Reported {
-    fn say(&self, key: AssignmentKey, token: &ByteBuf) -> TokenReport {
+    fn to_report(&self, key: AssignmentKey, token: &ByteBuf) -> TokenReport {
         TokenReport { key, token: token.clone(), outcome: self.outcome.clone() }
     }
 
@@ -170,7 +170,7 @@ impl Held {
             {
                 reported.sent = Some((Instant::now(), again));
                 self.unanswered += reported.weight();
-                return Some(reported.say(key, token));
+                return Some(reported.to_report(key, token));
             }
         }
         None
@@ -185,7 +185,7 @@ impl Held {
                 && now.duration_since(sent) >= wait
             {
                 reported.sent = Some((now, (wait * 2).min(LONGEST)));
-                overdue.push(reported.say(key.clone(), token));
+                overdue.push(reported.to_report(key.clone(), token));
             }
         }
         overdue

@@ -9,32 +9,32 @@ use async_nats::{RequestError, RequestErrorKind};
 use serde_bytes::ByteBuf;
 use windlass_proto::wire::hello::{HelloError, Introduction, Joined, introduce};
 
-use super::attend::Attendance;
+use super::session::Member;
 use super::{Event, FleetError};
 
 /// The longest pause between two attempts.
 const LONGEST: Duration = Duration::from_secs(2);
 
-impl Attendance {
+impl Member {
     /// Registers; none when the worker is told to stop meanwhile.
     pub(super) async fn join(
         &mut self,
         mut stop: Pin<&mut impl Future<Output = ()>>,
-        tell: &impl Fn(Event),
+        notify: &impl Fn(Event),
     ) -> Result<Option<Joined>, FleetError> {
         let mut pause = Duration::from_millis(50);
         let mut said = false;
         loop {
             // With nothing in hand there is nothing to wait for; otherwise reports are worth the time
             // that draining may take.
-            if self.drained_by.is_some_and(|by| self.has_nothing() || Instant::now() >= by) {
+            if self.drained_by.is_some_and(|by| self.is_drained() || Instant::now() >= by) {
                 return Ok(None);
             }
             let asked = tokio::select! {
                 asked = self.ask() => asked,
                 () = &mut stop, if self.drained_by.is_none() => {
                     self.drained_by = Some(Instant::now() + self.options.drain);
-                    tell(Event::Draining);
+                    notify(Event::Draining);
                     continue;
                 }
             };
@@ -43,7 +43,7 @@ impl Attendance {
                 Err(Refusal::Final(reason)) => return Err(FleetError::Refused(reason)),
                 Err(Refusal::NotNow(reason)) => {
                     if !said {
-                        tracing::warn!(reason, "no coordinator takes this worker yet; trying on");
+                        tracing::warn!(reason, "not registered yet; retrying");
                         said = true;
                     }
                 }
@@ -55,7 +55,7 @@ impl Attendance {
                 () = tokio::time::sleep(pause_now) => {}
                 () = &mut stop, if self.drained_by.is_none() => {
                     self.drained_by = Some(Instant::now() + self.options.drain);
-                    tell(Event::Draining);
+                    notify(Event::Draining);
                 }
             }
             pause = (pause * 2).min(LONGEST);

@@ -76,7 +76,7 @@ impl Outbox {
         let mut inner = self.inner();
         if inner.waiting.len() >= limits::AUDIT_OUTBOX_MOST {
             if !std::mem::replace(&mut inner.overflowed, true) {
-                tracing::error!("audit events are lost: the coordinator takes none");
+                tracing::error!("audit events dropped: the coordinator accepts none");
             }
             drop(inner);
             self.room.free(usize::from(reserved));
@@ -90,7 +90,7 @@ impl Outbox {
     }
 
     /// Waits until there may be something to send.
-    pub(super) async fn told(&self) {
+    pub(super) async fn ready(&self) {
         self.told.notified().await;
     }
 

@@ -104,7 +104,7 @@ impl Attempt<'_> {
             };
             let most = Duration::from_millis(limits::PROCESS_TIMEOUT_MS);
             if tokio::time::timeout(most, work).await.is_err() {
-                tracing::warn!("a process that nobody awaits was ended: it ran too long");
+                tracing::warn!("detached process killed: it ran too long");
             }
         });
         Ok(())

@@ -15,10 +15,10 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Sealing;
 use zeroize::Zeroizing;
 
-use super::secrets::in_time;
+use super::secret_access::in_time;
 use crate::attempt::Attempt;
-use crate::lease::{SecretError, jittered};
 use crate::seal::Content;
+use crate::secret_store::{SecretError, jittered};
 
 impl Attempt<'_> {
     /// Opens what is sealed in the input and the variables, in one request, if this work looks at them.
@@ -71,12 +71,12 @@ impl Attempt<'_> {
                 "a value that was sealed in the namespace {} cannot be opened in {namespace}",
                 foreign.namespace
             );
-            self.audit().tell(AuditAction::Opened, false, |event| {
+            self.audit().record(AuditAction::Opened, false, |event| {
                 event.detail = Some(detail.as_str().into());
             });
             return Err(Problem::new(Standard::Authorization, detail));
         }
-        let texts = in_time(self.lease().open(sealed)).await;
+        let texts = in_time(self.secret_session().open(sealed)).await;
         let texts = texts.map_err(|error| sealing_problem("opened", &error))?;
         let contents =
             texts.iter().map(|text| Content::from_bytes(text)).collect::<Option<Vec<_>>>();
@@ -104,11 +104,11 @@ impl Attempt<'_> {
         let policy = self.assignment.grant.as_ref().map_or(Sealing::default(), |it| it.sealing);
         match policy {
             Sealing::Expose => {
-                self.audit().tell(AuditAction::Exposed, true, |_| ());
+                self.audit().record(AuditAction::Exposed, true, |_| ());
                 return Ok(value);
             }
             Sealing::Refuse => {
-                self.audit().tell(AuditAction::Refused, true, |_| ());
+                self.audit().record(AuditAction::Refused, true, |_| ());
                 let detail =
                     "the result contains a secret, which the policy of this namespace refuses";
                 return Err(Problem::new(Standard::Authorization, detail));
@@ -155,9 +155,9 @@ impl Attempt<'_> {
         let longest = Duration::from_millis(limits::SEAL_LONGEST_PAUSE_MS);
         let mut pause = Duration::from_millis(limits::SEAL_AGAIN_MS);
         loop {
-            let lease = self.lease();
-            let sealed = in_time(lease.seal(texts)).await;
-            let ends = lease.ends().unwrap_or(last);
+            let session = self.secret_session();
+            let sealed = in_time(session.seal(texts)).await;
+            let ends = session.ends().unwrap_or(last);
             // Not in step with others.
             let wait = jittered(pause);
             if !matches!(sealed, Err(SecretError::Unavailable(_))) || Instant::now() + wait >= ends

@@ -2,7 +2,7 @@
 
 use windlass_proto::wire::subject::is_token;
 
-use super::Identity;
+use super::DataOptions;
 use crate::error::CliError;
 use crate::output;
 
@@ -14,7 +14,7 @@ use crate::output;
                         given tasks: keep it as you keep passwords.")]
 pub(super) struct Args {
     #[command(flatten)]
-    identity: Identity,
+    data: DataOptions,
     /// A key that admits to this pool only
     #[arg(long, value_name = "NAME", value_parser = pool)]
     pool: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) fn pool(text: &str) -> Result<String, String> {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let key = crate::key::coordinator(&args.identity.key_file())?;
+    let key = crate::key::coordinator(&args.data.key_file())?;
     output::text_line(&key.worker_key(args.pool.as_deref()).to_text());
     Ok(())
 }

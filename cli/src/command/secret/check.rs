@@ -9,7 +9,7 @@ use windlass_coordinator::policy::Policy;
 use windlass_proto::definition::{Options, load};
 use windlass_proto::id::WorkflowId;
 use windlass_proto::limits::POLICY_BYTES;
-use windlass_proto::plan::{Plan, Reached};
+use windlass_proto::plan::{Plan, ReachableSecrets};
 use windlass_proto::secret::SecretName;
 use windlass_proto::wire::{Field, Work};
 use windlass_worker::SecretsConfig;
@@ -136,7 +136,7 @@ fn findings(plan: &Arc<Plan>, policy: &Policy, environment: &str) -> Vec<Finding
         ];
         let works = std::iter::once(Work::Perform).chain(fields.map(Work::Evaluate));
         for work in works {
-            names.extend(Reached::by(task, &work).names.into_iter().map(SecretName));
+            names.extend(ReachableSecrets::by(task, &work).names.into_iter().map(SecretName));
         }
     }
     let finding = |secret: SecretName| Finding {

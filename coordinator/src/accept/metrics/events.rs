@@ -1,12 +1,12 @@
 //! What events over the bus have to say to Prometheus.
 
 use super::text::Text;
-use crate::events::{EventsView, Standing, Totals};
+use crate::events::{EventsView, StreamStatus, Totals};
 
 /// Adds the families of events over the bus.
 pub(super) fn add(text: &mut Text, view: &EventsView) {
-    let ready = |(stream, standing): &(&'static str, Standing)| {
-        let ready = u8::from(*standing == Standing::Ready);
+    let ready = |(stream, status): &(&'static str, StreamStatus)| {
+        let ready = u8::from(*status == StreamStatus::Ready);
         (format!("{{stream=\"{stream}\"}}"), ready.to_string())
     };
     let ready: Vec<_> = view.streams.iter().map(ready).collect();
@@ -54,11 +54,11 @@ pub(super) fn add(text: &mut Text, view: &EventsView) {
 mod tests {
     use super::super::text::Text;
     use super::add;
-    use crate::events::{EventsView, Standing, Totals};
+    use crate::events::{EventsView, StreamStatus, Totals};
 
     #[test]
     fn a_stream_that_cannot_be_used_shows() {
-        let streams = vec![("events", Standing::Unusable), ("audit", Standing::Ready)];
+        let streams = vec![("events", StreamStatus::Unusable), ("audit", StreamStatus::Ready)];
         let totals = Totals { dropped: 3, ..Totals::default() };
         let mut text = Text::default();
         add(&mut text, &EventsView { totals, streams, waiting: 7 });

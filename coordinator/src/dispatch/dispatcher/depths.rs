@@ -16,7 +16,7 @@ pub struct Depths {
     /// Assignments at workers, by pool.
     pub in_flight: BTreeMap<Arc<str>, usize>,
     /// Assignments that a worker may hold though no session has them.
-    pub adrift: usize,
+    pub orphaned: usize,
 }
 
 impl Dispatcher {
@@ -24,11 +24,11 @@ impl Dispatcher {
     #[must_use]
     pub fn depths(&self, now: Timestamp) -> Depths {
         let mut in_flight: BTreeMap<Arc<str>, usize> = BTreeMap::new();
-        for flight in self.flights.values() {
+        for flight in self.in_flight.values() {
             *in_flight.entry(flight.lane.pool.clone()).or_default() += 1;
         }
         let mut waiting = self.backlog.depths();
-        self.adrift.depths(self.lease_ms, now, &mut in_flight, &mut waiting);
-        Depths { waiting, in_flight, adrift: self.adrift.len() }
+        self.orphans.depths(self.lease_ms, now, &mut in_flight, &mut waiting);
+        Depths { waiting, in_flight, orphaned: self.orphans.len() }
     }
 }

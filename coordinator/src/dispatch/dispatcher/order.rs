@@ -20,7 +20,7 @@ pub enum Order {
     GiveUp(AssignmentKey, u32, Arc<str>),
     /// Nothing, but that a task was lost once more and rests for so many milliseconds: at which worker, and
     /// how often so far.
-    Rests(Arc<str>, AssignmentKey, u32, u64),
+    Delayed(Arc<str>, AssignmentKey, u32, u64),
     /// Forget a session, which has ended for this reason.
     Dismiss(SessionId, Departure),
 }

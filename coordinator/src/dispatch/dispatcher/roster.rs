@@ -76,12 +76,13 @@ pub(super) struct Member {
     /// True from its first beat on.
     pub(super) ready: bool,
     pub(super) leaving: bool,
-    pub(super) flights: HashSet<AssignmentKey>,
+    pub(super) in_flight: HashSet<AssignmentKey>,
     /// What it still works on that nobody wants any more, as of its last beat.
     pub(super) unwanted: usize,
     /// Bytes of the inputs it has not reported on.
     bytes: u64,
-    /// Its flights that are suspected of killing workers, by how many were lost with them.
+    /// Its assignments in flight that are suspected of killing workers, by how many were lost with
+    /// them.
     suspects: BTreeMap<u32, usize>,
     /// True while it stands among those that may have room.
     pub(super) in_turns: bool,
@@ -95,7 +96,7 @@ impl Member {
             heard_at: now,
             ready: false,
             leaving: false,
-            flights: HashSet::new(),
+            in_flight: HashSet::new(),
             unwanted: 0,
             bytes: 0,
             suspects: BTreeMap::new(),
@@ -103,7 +104,7 @@ impl Member {
         }
     }
 
-    pub(super) fn hear(&mut self, beat: &Beat, now: Timestamp) {
+    pub(super) fn record_beat(&mut self, beat: &Beat, now: Timestamp) {
         self.heard_at = now;
         self.ready = true;
         self.leaving |= beat.leaving;
@@ -115,7 +116,7 @@ impl Member {
         if !self.ready || self.leaving || self.bytes >= limits::OUTSTANDING_BYTES {
             return 0;
         }
-        (self.profile.concurrency as usize).saturating_sub(self.flights.len() + self.unwanted)
+        (self.profile.concurrency as usize).saturating_sub(self.in_flight.len() + self.unwanted)
     }
 
     /// True when it can take a suspect with which so many workers were lost: the more there were, the
@@ -128,16 +129,16 @@ impl Member {
         self.suspects.values().sum::<usize>() < company
     }
 
-    pub(super) fn takes_off(&mut self, key: AssignmentKey, bytes: u64, losses: u32) {
-        self.flights.insert(key);
+    pub(super) fn add(&mut self, key: AssignmentKey, bytes: u64, losses: u32) {
+        self.in_flight.insert(key);
         self.bytes += bytes;
         if losses >= limits::SUSPECT_LOSSES {
             *self.suspects.entry(losses).or_default() += 1;
         }
     }
 
-    pub(super) fn lands(&mut self, key: &AssignmentKey, bytes: u64, losses: u32) {
-        self.flights.remove(key);
+    pub(super) fn remove(&mut self, key: &AssignmentKey, bytes: u64, losses: u32) {
+        self.in_flight.remove(key);
         self.bytes = self.bytes.saturating_sub(bytes);
         match self.suspects.get_mut(&losses) {
             Some(count) if *count > 1 => *count -= 1,
@@ -159,7 +160,7 @@ impl Member {
             state,
             capabilities: self.profile.capabilities.iter().map(ToString::to_string).collect(),
             concurrency: self.profile.concurrency,
-            in_flight: self.flights.len() + self.unwanted,
+            in_flight: self.in_flight.len() + self.unwanted,
             joined_at: self.joined_at.to_rfc3339(),
             silent_ms: now.since(self.heard_at),
         }

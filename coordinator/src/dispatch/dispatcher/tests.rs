@@ -19,7 +19,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::{Dispatcher, Order, Profile, Proofs};
 use crate::dispatch::backlog::Lane;
-use crate::dispatch::census::Census;
+use crate::dispatch::backlog_counts::BacklogCounts;
 use crate::dispatch::testing::assignment;
 
 const LEASE: u64 = 1_000;
@@ -78,7 +78,7 @@ fn held(keys: &[&AssignmentKey]) -> Vec<Held> {
 
 impl Bench {
     fn new() -> Self {
-        let dispatcher = Dispatcher::new(LEASE, Arc::new(Census::default()));
+        let dispatcher = Dispatcher::new(LEASE, Arc::new(BacklogCounts::default()));
         Self { dispatcher, known: Known::default(), frames: 0, deliveries: (0, false) }
     }
 
@@ -152,7 +152,7 @@ fn work_goes_to_workers_with_room_and_ability() {
     bench.dispatcher.submit(lane("shell"), task(9), Timestamp(0));
     let sent = bench.assigns();
     assert_eq!(sent.len(), 2);
-    assert_eq!(bench.dispatcher.stranded(), [lane("shell")]);
+    assert_eq!(bench.dispatcher.unschedulable(), [lane("shell")]);
     bench.dispatcher.reported(&sent[0].1);
     assert_eq!(bench.assigns().len(), 1, "a report makes room for one");
     let depths = bench.dispatcher.depths(Timestamp(0));
@@ -283,7 +283,7 @@ fn a_claim_without_its_token_is_worth_nothing() {
     let mut orders = Vec::new();
     bench.dispatcher.beat(session(1), &beat, Timestamp(2), &bench.known, &mut orders);
     assert!(orders.is_empty());
-    assert_eq!(bench.dispatcher.depths(Timestamp(0)).adrift, 1);
+    assert_eq!(bench.dispatcher.depths(Timestamp(0)).orphaned, 1);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_new_session_of_the_same_process_takes_its_work_along() {
     let orders = bench.beats(2, 10, 0, &[kept], 3);
     assert_eq!(lost(&orders), [(dropped.instance.0.as_u128(), false)]);
     assert!(!bench.dispatcher.knows(session(1)));
-    assert_eq!(bench.dispatcher.members[&session(2)].flights.len(), 1);
+    assert_eq!(bench.dispatcher.members[&session(2)].in_flight.len(), 1);
 }
 
 #[test]

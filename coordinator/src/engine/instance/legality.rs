@@ -1,6 +1,6 @@
 //! Which fact can be when: one table of states and facts.
 //!
-//! The instance as a whole stands somewhere ([`Standing`]), and each visit of a task does something
+//! The instance as a whole stands somewhere ([`Phase`]), and each visit of a task does something
 //! ([`Doing`]). A row says where the instance may stand when a fact comes, which visit the fact is
 //! about, what that may be doing, what it does then, and what else must hold: a timer that is set, a
 //! branch that is there.
@@ -15,9 +15,9 @@ use crate::engine::misfit::{Misfit, MisfitKind};
 
 /// Where an instance stands, as far as that decides which facts can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Phase {
     /// No fact is known of it.
-    Unborn = 1,
+    NotStarted = 1,
     /// It runs or waits.
     Active = 1 << 1,
     /// It is suspended, by an operator or by the process.
@@ -63,15 +63,15 @@ pub enum Doing {
     Child = 1 << 15,
 }
 
-/// Several of [`Standing`], a bit each.
-type Standings = u8;
+/// Several of [`Phase`], a bit each.
+type Phases = u8;
 
-const UNBORN: Standings = Standing::Unborn as u8;
-const ACTIVE: Standings = Standing::Active as u8;
-const SUSPENDED: Standings = Standing::Suspended as u8;
-const OPEN: Standings = ACTIVE | SUSPENDED;
+const NOT_STARTED: Phases = Phase::NotStarted as u8;
+const ACTIVE: Phases = Phase::Active as u8;
+const SUSPENDED: Phases = Phase::Suspended as u8;
+const OPEN: Phases = ACTIVE | SUSPENDED;
 /// A child that nobody waits for may end after its parent.
-const BORN: Standings = OPEN | Standing::Ended as u8;
+const STARTED: Phases = OPEN | Phase::Ended as u8;
 
 /// Several of [`Doing`], a bit each.
 type Doings = u16;
@@ -127,17 +127,17 @@ use Then::{Closes, Does, GoesOn, Stays};
 /// What the table says of one fact.
 struct Row {
     name: &'static str,
-    standings: Standings,
+    phases: Phases,
     visit: Option<(FrameId, Doings, Then)>,
     operands: bool,
-    next: Option<Standing>,
+    next: Option<Phase>,
 }
 
 /// A row: the fact and where the instance may stand; then, behind `:`, the visit it is about, what
 /// that may be doing `=>` what it does after it; then what else must hold; then, behind `->`, where
 /// the instance stands after it, if not where it stood.
 macro_rules! table {
-    ($($fact:ident { $($fields:tt)* } $standings:ident
+    ($($fact:ident { $($fields:tt)* } $phases:ident
         $(: $visit:tt $doings:expr => $then:expr)?
         $(, if $holds:expr)?
         $(, -> $next:ident)?;)*) => {
@@ -145,10 +145,10 @@ macro_rules! table {
             match fact {
                 $(Fact::$fact { $($fields)* } => Row {
                     name: stringify!($fact),
-                    standings: $standings,
+                    phases: $phases,
                     visit: None $(.or(Some((*$visit, $doings, $then))))?,
                     operands: true $(&& state.holds($holds))?,
-                    next: None $(.or(Some(Standing::$next)))?,
+                    next: None $(.or(Some(Phase::$next)))?,
                 },)*
             }
         }
@@ -156,7 +156,7 @@ macro_rules! table {
 }
 
 table! {
-    Started { .. }                 UNBORN, -> Active;
+    Started { .. }                 NOT_STARTED, -> Active;
     Suspended { .. }               ACTIVE, -> Suspended;
     Quarantined { .. }             OPEN, if |it| it.quarantine.is_none(), -> Suspended;
     Resumed { .. }                 SUSPENDED, -> Active;
@@ -167,8 +167,8 @@ table! {
     // Steps are not worked off while it is suspended, and what timers do waits.
     Continued { .. }               ACTIVE, if |it| !it.pending.is_empty();
     TimerFired { timer }           ACTIVE, if |it| it.has_timer(*timer);
-    ChildAbandoned { child }       BORN, if |it| !it.abandoned.contains(child);
-    ChildGone { child }            BORN, if |it| it.abandoned.contains(child);
+    ChildAbandoned { child }       STARTED, if |it| !it.abandoned.contains(child);
+    ChildGone { child }            STARTED, if |it| it.abandoned.contains(child);
 
     InputTransformed { .. }        ACTIVE: (&ROOT) ROOTED => Stays;
     TaskOpened { parent, position, .. }
@@ -236,21 +236,21 @@ table! {
 /// Where a fact that fits leads.
 pub(super) struct Transition {
     name: &'static str,
-    standing: Standing,
+    phase: Phase,
     visit: Option<(FrameId, Doing, Then)>,
 }
 
 impl Instance {
     /// Where it stands, as far as that decides which facts can be.
-    pub(in crate::engine) fn standing(&self) -> Standing {
+    pub(in crate::engine) fn phase(&self) -> Phase {
         if self.ending.is_some() {
-            Standing::Ended
+            Phase::Ended
         } else if self.sequence == 0 {
-            Standing::Unborn
+            Phase::NotStarted
         } else if self.suspended {
-            Standing::Suspended
+            Phase::Suspended
         } else {
-            Standing::Active
+            Phase::Active
         }
     }
 
@@ -278,19 +278,19 @@ impl Instance {
 
     /// Looks a fact up: where it leads, or a misfit.
     pub(super) fn transition(&self, fact: &Fact) -> Result<Transition, Misfit> {
-        let Row { name, standings, visit, operands, next } = row(self, fact);
-        let standing = self.standing();
+        let Row { name, phases, visit, operands, next } = row(self, fact);
+        let phase = self.phase();
         let visit = visit.map(|(id, doings, then)| (id, self.doing(id), doings, then));
-        let fits = standings & standing as u8 != 0
+        let fits = phases & phase as u8 != 0
             && visit.is_none_or(|(_, doing, doings, _)| doings & doing as u16 != 0)
             && operands;
         if !fits {
             let visit = visit.map(|(id, doing, ..)| (id, doing));
-            return Err(Misfit { kind: MisfitKind::Fact, what: name, standing, visit });
+            return Err(Misfit { kind: MisfitKind::Fact, what: name, phase, visit });
         }
-        let standing = next.unwrap_or(standing);
+        let phase = next.unwrap_or(phase);
         let visit = visit.map(|(id, doing, _, then)| (id, doing, then));
-        Ok(Transition { name, standing, visit })
+        Ok(Transition { name, phase, visit })
     }
 
     /// Gives closures in the table their type.
@@ -337,7 +337,7 @@ impl Instance {
 
     /// Whether it came to what the table says: the other half of the table, for debug builds.
     pub(super) fn is_after(&self, transition: &Transition) -> bool {
-        let Transition { standing, visit, .. } = transition;
+        let Transition { phase, visit, .. } = transition;
         let visit = visit.is_none_or(|(id, before, then)| {
             let doing = self.doing(id);
             match then {
@@ -347,7 +347,7 @@ impl Instance {
                 Closes => doing == Doing::Closed,
             }
         });
-        self.standing() == *standing && visit
+        self.phase() == *phase && visit
     }
 }
 

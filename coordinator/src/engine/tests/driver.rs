@@ -106,7 +106,7 @@ impl Run {
         let id = InstanceId(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001));
         Self {
             plan,
-            state: Instance::unborn(id),
+            state: Instance::not_started(id),
             at: START,
             facts: Vec::new(),
             jobs: Vec::new(),
@@ -126,7 +126,7 @@ impl Run {
             held: false,
             inbox: VecDeque::new(),
             later: Vec::new(),
-            shadow: Instance::unborn(id),
+            shadow: Instance::not_started(id),
             entry: Vec::new(),
         }
     }
@@ -476,7 +476,7 @@ impl Drop for Run {
         if std::thread::panicking() || self.entry.is_empty() {
             return;
         }
-        let mut folded = Instance::unborn(self.state.id);
+        let mut folded = Instance::not_started(self.state.id);
         for turn in decode(&self.entry).unwrap() {
             turn.facts.iter().for_each(|fact| folded.evolve(turn.at, fact));
         }

@@ -224,7 +224,7 @@ fn no_kind_of_fact_can_be_at_any_time() {
         if !kinds.insert(std::mem::discriminant(&fact)) {
             continue;
         }
-        let mut state = Instance::unborn(InstanceId(uuid::Uuid::nil()));
+        let mut state = Instance::not_started(InstanceId(uuid::Uuid::nil()));
         state.evolve(Timestamp(1), &fact);
         let begins = matches!(fact, Fact::Started { .. });
         assert_eq!(state.changes.misfits.count(), u64::from(!begins), "{fact:?}");
@@ -248,7 +248,7 @@ fn facts_out_of_order_and_out_of_place_leave_a_state() {
     }
     for seed in 0..300u64 {
         let mut random = Random(seed);
-        let mut state = Instance::unborn(InstanceId(uuid::Uuid::nil()));
+        let mut state = Instance::not_started(InstanceId(uuid::Uuid::nil()));
         for _ in 0..300 {
             let fact = random.of(&pool);
             state.evolve(Timestamp(random.below(1_000)), &fact);

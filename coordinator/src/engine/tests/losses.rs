@@ -170,7 +170,7 @@ fn the_priority_goes_with_the_instance() {
         create(&run.plan, run.state.id, run.at, Value::Null, None, Vec::new(), 8);
     let mut entry = Vec::new();
     encode(&Journaled { at: run.at, facts: decision.facts }, &mut entry).unwrap();
-    let mut folded = Instance::unborn(run.state.id);
+    let mut folded = Instance::not_started(run.state.id);
     for turn in decode(&entry).unwrap() {
         turn.facts.iter().for_each(|fact| folded.evolve(turn.at, fact));
     }

@@ -69,7 +69,7 @@ fn a_large_value_that_many_share_counts_once() {
 /// Runs until nothing is left over, and gives what each turn decided.
 fn turns(body: &str, most: usize) -> Vec<Decision> {
     let plan = plan(&definition(body));
-    let id = Instance::unborn(Run::of(body).state.id).id;
+    let id = Instance::not_started(Run::of(body).state.id).id;
     let (mut state, first) = create(&plan, id, START, Value::empty_object(), None, Vec::new(), 5);
     let mut decisions = vec![first];
     while decisions.len() < most

@@ -5,7 +5,7 @@ use windlass_proto::problem::Standard;
 use windlass_proto::value::Value;
 
 use super::driver::{Answer, Run, problem};
-use crate::engine::{Doing, Fact, Instance, MisfitKind, Standing, TimerPurpose};
+use crate::engine::{Doing, Fact, Instance, MisfitKind, Phase, TimerPurpose};
 
 const ONE: FrameId = FrameId(1);
 
@@ -18,7 +18,7 @@ fn begun(body: &str) -> Instance {
 }
 
 /// Applies a fact that cannot be; the visit it is about, and what that does.
-fn misfit(state: &mut Instance, fact: &Fact) -> (Standing, Option<(FrameId, Doing)>) {
+fn misfit(state: &mut Instance, fact: &Fact) -> (Phase, Option<(FrameId, Doing)>) {
     let sequence = state.sequence;
     state.evolve(super::driver::START, fact);
     assert_eq!(state.sequence, sequence + 1, "it is a fact all the same");
@@ -27,7 +27,7 @@ fn misfit(state: &mut Instance, fact: &Fact) -> (Standing, Option<(FrameId, Doin
     let [misfit] = misfits.first() else { panic!("{misfits:?}") };
     assert_eq!(misfit.kind, MisfitKind::Fact);
     assert!(format!("{fact:?}").starts_with(misfit.what), "{misfit} is not {fact:?}");
-    (misfit.standing, misfit.visit)
+    (misfit.phase, misfit.visit)
 }
 
 fn completed(frame: FrameId) -> Fact {
@@ -37,7 +37,7 @@ fn completed(frame: FrameId) -> Fact {
 #[test]
 fn facts_about_what_is_not_there_are_misfits() {
     let mut state = begun("do: [{a: {call: work}}]");
-    let active = Standing::Active;
+    let active = Phase::Active;
     let closed = FrameId(7);
     for fact in [
         completed(closed),
@@ -100,31 +100,31 @@ fn facts_that_do_not_follow_from_what_a_visit_does_are_misfits() {
     ];
     for (body, fact, doing) in cases {
         let found = misfit(&mut begun(body), &fact);
-        assert_eq!(found, (Standing::Active, Some((ONE, doing))), "{fact:?}");
+        assert_eq!(found, (Phase::Active, Some((ONE, doing))), "{fact:?}");
     }
 }
 
 #[test]
 fn facts_that_an_instance_as_it_stands_cannot_have_are_misfits() {
     let body = "do: [{a: {call: work}}]";
-    let mut unborn = Instance::unborn(begun(body).id);
+    let mut not_started = Instance::not_started(begun(body).id);
     let root = Some((FrameId(0), Doing::Closed));
     let completed_all = Fact::Completed(Value::Null);
-    assert_eq!(misfit(&mut unborn.clone(), &completed_all), (Standing::Unborn, root));
-    assert_eq!(misfit(&mut unborn, &Fact::Suspended), (Standing::Unborn, None));
+    assert_eq!(misfit(&mut not_started.clone(), &completed_all), (Phase::NotStarted, root));
+    assert_eq!(misfit(&mut not_started, &Fact::Suspended), (Phase::NotStarted, None));
 
     let mut suspended = begun(body);
-    assert_eq!(misfit(&mut suspended.clone(), &Fact::Resumed).0, Standing::Active);
+    assert_eq!(misfit(&mut suspended.clone(), &Fact::Resumed).0, Phase::Active);
     suspended.evolve(super::driver::START, &Fact::Suspended);
-    assert_eq!(misfit(&mut suspended.clone(), &Fact::Suspended).0, Standing::Suspended);
+    assert_eq!(misfit(&mut suspended.clone(), &Fact::Suspended).0, Phase::Suspended);
     let (parent, task) = (FrameId(0), windlass_proto::plan::TaskIx(0));
     let opened = Fact::TaskOpened { parent, position: 0, task, raw: None };
-    assert_eq!(misfit(&mut suspended, &opened).0, Standing::Suspended);
+    assert_eq!(misfit(&mut suspended, &opened).0, Phase::Suspended);
 
     let mut ended = begun(body);
     ended.evolve(super::driver::START, &completed_all);
-    assert_eq!(misfit(&mut ended.clone(), &completed_all), (Standing::Ended, root));
-    assert_eq!(misfit(&mut ended, &completed(ONE)).0, Standing::Ended);
+    assert_eq!(misfit(&mut ended.clone(), &completed_all), (Phase::Ended, root));
+    assert_eq!(misfit(&mut ended, &completed(ONE)).0, Phase::Ended);
 }
 
 #[test]

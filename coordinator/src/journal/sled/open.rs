@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
 
-use super::super::store::{Expected, Missing, Standing, Store};
+use super::super::store::{Expected, JournalPosition, Missing, Store};
 use super::super::{JournalError, Loss, disk};
 use super::copy::Copy;
 use super::witness::{self, Witness};
@@ -53,34 +53,34 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     let unusable = |error: io::Error| disk::error(directory, &error);
     crate::file::private_folder(directory, LOCK).map_err(unusable)?;
     let lock = lock(directory)?;
-    let (known, standing, damage) = known(directory)?;
+    let (known, position, damage) = known(directory)?;
     // sled writes its settings with its first log: one that lost both log and witness still has them.
     let had_one = known || directory.join(SETTINGS).exists();
     if had_one && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
         return Err(super::without_log(directory));
     }
     if options.missing == Missing::Refuse {
-        refuse_torn(directory, standing.as_ref())?;
+        refuse_torn(directory, position.as_ref())?;
     }
-    let expected = Expected { standing, missing: options.missing };
+    let expected = Expected { position, missing: options.missing };
     let (path, settings) = (directory.to_owned(), *options);
     // Whatever is read of a damaged store may panic or never end, so all of it is under the deadline.
     let mut journal = in_time(directory, options.deadline, move || {
         let journal =
             Store::expecting(store(&path, &settings, lock)?, settings.partitions, &expected)?;
-        if expected.standing.is_none() && expected.missing == Missing::Refuse {
+        if expected.position.is_none() && expected.missing == Missing::Refuse {
             let lost = super::without_witness(&journal, damage.as_deref())?;
             if let Some(lost) = lost {
                 return Err(JournalError::Lost(vec![lost]));
             }
         }
         // A large one is added up while work goes on, unless nothing else tells what it held.
-        if journal.records() <= VERIFY_AT_OPEN_RECORDS || expected.standing.is_none() {
+        if journal.records() <= VERIFY_AT_OPEN_RECORDS || expected.position.is_none() {
             while !journal.verify_some(usize::MAX)? {}
         }
         Ok(journal)
     })?;
-    let witness = Witness::start(directory, &journal.standing()).map_err(unusable)?;
+    let witness = Witness::start(directory, &journal.position()).map_err(unusable)?;
     journal.mark_witnessed()?;
     journal.ordered.witness = Some(witness);
     Ok(journal)
@@ -88,18 +88,18 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
 
 /// sled clears what follows a message that it cannot read. Where sound ones follow, a copy shows whether
 /// it belongs to what was durable or to a group that was cut off, before the journal itself is touched.
-fn refuse_torn(directory: &Path, standing: Option<&Standing>) -> Result<(), JournalError> {
+fn refuse_torn(directory: &Path, position: Option<&JournalPosition>) -> Result<(), JournalError> {
     let unusable = |error: io::Error| disk::error(directory, &error);
     if !directory.join(LOG).exists() || !log::is_torn(directory).map_err(unusable)? {
         return Ok(());
     }
-    if standing.is_none() {
+    if position.is_none() {
         let what = "its log is torn, and there is no witness to tell what is missing".to_owned();
         return Err(JournalError::Lost(vec![Loss { what, ..Loss::default() }]));
     }
-    tracing::warn!(directory = %directory.display(), "the journal is torn: a copy is looked at first");
+    tracing::warn!(directory = %directory.display(), "journal log is torn: checking a copy first");
     let copy = Copy::take(directory, directory)?;
-    let (_copy, _journal, report) = super::look_at(copy, Ok(standing.cloned()))?;
+    let (_copy, _journal, report) = super::look_at(copy, Ok(position.cloned()))?;
     match report.lost.is_empty() {
         true => Ok(()),
         false => Err(JournalError::Lost(report.lost)),
@@ -109,10 +109,12 @@ fn refuse_torn(directory: &Path, standing: Option<&Standing>) -> Result<(), Jour
 /// Whether there ever was a journal, how far it had come as far as its witness can be read, and why it
 /// cannot. Whether there must be one is known by the journal itself: one that was being made when the
 /// machine went down may have an empty one.
-fn known(directory: &Path) -> Result<(bool, Option<Standing>, Option<String>), JournalError> {
+fn known(
+    directory: &Path,
+) -> Result<(bool, Option<JournalPosition>, Option<String>), JournalError> {
     match witness::read(directory) {
         Ok(None) => Ok((false, None, None)),
-        Ok(standing) => Ok((true, standing, None)),
+        Ok(position) => Ok((true, position, None)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Ok((true, None, Some(error.to_string())))
         }

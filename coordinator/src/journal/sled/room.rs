@@ -56,12 +56,12 @@ impl Disk {
         let reserve = !paused || seen.has_reserve(log, free);
         seen.room = Room { paused, reserve, free_bytes: free };
         if paused != was {
-            self.tell(seen.room);
+            self.log_change(seen.room);
         }
         seen.room
     }
 
-    fn tell(&self, room: Room) {
+    fn log_change(&self, room: Room) {
         let directory = self.path.display();
         let free = room.free_bytes.unwrap_or_default() >> 20;
         if room.paused {

@@ -23,7 +23,7 @@ use std::time::Duration;
 use windlass_proto::limits::WITNESS_SYNC_MS;
 
 use super::super::record::{push_varint, read_varint};
-use super::super::store::{Standing, Tally, lock};
+use super::super::store::{JournalPosition, Tally, lock};
 
 /// Its name in the directory.
 pub const FILE: &str = "journal.witness";
@@ -42,7 +42,7 @@ const SUM_BYTES: usize = 40;
 const FILE_BYTES: u64 = 8 << 20;
 
 /// What the file says.
-pub(super) fn read(directory: &Path) -> io::Result<Option<Standing>> {
+pub(super) fn read(directory: &Path) -> io::Result<Option<JournalPosition>> {
     use std::io::Read as _;
     let file = match File::open(directory.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -53,11 +53,11 @@ pub(super) fn read(directory: &Path) -> io::Result<Option<Standing>> {
     let (first, second) = bytes.split_at(bytes.len() / 2);
     let newest = [first, second].into_iter().filter_map(parse).max_by_key(|(number, _)| *number);
     newest
-        .map(|(_, standing)| Some(standing))
+        .map(|(_, position)| Some(position))
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "both of its halves are damaged"))
 }
 
-fn parse(slot: &[u8]) -> Option<(u64, Standing)> {
+fn parse(slot: &[u8]) -> Option<(u64, JournalPosition)> {
     let rest = slot.strip_prefix(MAGIC)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
@@ -67,7 +67,7 @@ fn parse(slot: &[u8]) -> Option<(u64, Standing)> {
     }
     let (sequence, rest) = read_varint(body)?;
     let (slots, rest) = read_varint(rest)?;
-    Some((sequence, Standing { tally: Tally::decode(rest)?, slots }))
+    Some((sequence, JournalPosition { tally: Tally::decode(rest)?, slots }))
 }
 
 /// The file, being kept up.
@@ -84,7 +84,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Newest {
-    standing: Option<Standing>,
+    position: Option<JournalPosition>,
     /// Whether that has not been synced.
     dirty: bool,
     closing: bool,
@@ -100,10 +100,10 @@ struct Slots {
 }
 
 impl Witness {
-    /// Starts to keep the file of a journal that stands at `standing`; it is durable then.
-    pub(super) fn start(directory: &Path, standing: &Standing) -> io::Result<Self> {
+    /// Starts to keep the file of a journal that stands at `position`; it is durable then.
+    pub(super) fn start(directory: &Path, position: &JournalPosition) -> io::Result<Self> {
         let path = directory.join(FILE);
-        let partitions = standing.tally.encode().len();
+        let partitions = position.tally.encode().len();
         let size = (HEADER + partitions.max(SUM_BYTES) * 4).next_multiple_of(PAGE);
         let known = read(directory).ok().flatten().is_some();
         let fits = known && path.metadata()?.len() == 2 * size as u64;
@@ -123,7 +123,7 @@ impl Witness {
             // So that no later write of it needs room.
             slots.file.write_all_at(&vec![0; 2 * size], 0)?;
         }
-        slots.put(standing)?;
+        slots.put(position)?;
         slots.sync()?;
         if !fits {
             std::fs::rename(&unfinished, &path)?;
@@ -142,10 +142,10 @@ impl Witness {
     }
 
     /// Takes note. What it says must be durable.
-    pub(super) fn write(&self, standing: &Standing) {
+    pub(super) fn write(&self, position: &JournalPosition) {
         let was_dirty = {
             let mut newest = lock(&self.shared.newest);
-            newest.standing = Some(standing.clone());
+            newest.position = Some(position.clone());
             std::mem::replace(&mut newest.dirty, true)
         };
         if !was_dirty {
@@ -153,7 +153,7 @@ impl Witness {
         }
         // While it is being synced, who syncs it writes what is new afterwards.
         if let Ok(mut slots) = self.shared.slots.try_lock() {
-            slots.put_or_tell(standing);
+            slots.put_or_log(position);
         }
     }
 }
@@ -185,11 +185,11 @@ impl Shared {
                     .unwrap_or_else(PoisonError::into_inner)
                     .0;
             }
-            let (closing, standing) = (newest.closing, newest.standing.clone());
+            let (closing, position) = (newest.closing, newest.position.clone());
             newest.dirty = false;
             drop(newest);
-            if let Some(standing) = standing {
-                self.sync(&standing);
+            if let Some(position) = position {
+                self.sync(&position);
             }
             if closing {
                 return;
@@ -197,17 +197,17 @@ impl Shared {
         }
     }
 
-    fn sync(&self, standing: &Standing) {
+    fn sync(&self, position: &JournalPosition) {
         let mut slots = lock(&self.slots);
-        slots.put_or_tell(standing);
+        slots.put_or_log(position);
         match slots.sync() {
-            Err(error) => slots.tell(&error),
+            Err(error) => slots.log_failure(&error),
             Ok(()) => slots.failed = false,
         }
         // What came meanwhile found the file busy.
-        let newest = lock(&self.newest).standing.clone();
-        if let Some(newest) = newest.filter(|it| it != standing) {
-            slots.put_or_tell(&newest);
+        let newest = lock(&self.newest).position.clone();
+        if let Some(newest) = newest.filter(|it| it != position) {
+            slots.put_or_log(&newest);
         }
     }
 }
@@ -228,12 +228,12 @@ impl Slots {
         Ok(())
     }
 
-    fn put(&mut self, standing: &Standing) -> io::Result<()> {
+    fn put(&mut self, position: &JournalPosition) -> io::Result<()> {
         self.sequence += 1;
         let mut body = Vec::with_capacity(256);
         push_varint(&mut body, self.sequence);
-        push_varint(&mut body, standing.slots);
-        body.extend_from_slice(&standing.tally.encode());
+        push_varint(&mut body, position.slots);
+        body.extend_from_slice(&position.tally.encode());
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
         let mut slot = Vec::with_capacity(HEADER + body.len());
         slot.extend_from_slice(MAGIC);
@@ -243,9 +243,9 @@ impl Slots {
         self.file.write_all_at(&slot, (self.half * self.size) as u64)
     }
 
-    fn put_or_tell(&mut self, standing: &Standing) {
-        if let Err(error) = self.put(standing) {
-            self.tell(&error);
+    fn put_or_log(&mut self, position: &JournalPosition) {
+        if let Err(error) = self.put(position) {
+            self.log_failure(&error);
         }
     }
 
@@ -257,7 +257,7 @@ impl Slots {
     }
 
     /// Commits go on without a witness; once is enough to say so.
-    fn tell(&mut self, error: &io::Error) {
+    fn log_failure(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.failed, true) {
             tracing::error!(%error, "the journal's witness cannot be written: damage to the \
                 journal might not be noticed");
@@ -270,10 +270,10 @@ impl Slots {
 mod tests {
     use std::os::unix::fs::FileExt as _;
 
-    use super::{FILE, Standing, Witness, read};
+    use super::{FILE, JournalPosition, Witness, read};
 
-    fn standing(slots: u64) -> Standing {
-        Standing { slots, ..Standing::default() }
+    fn position(slots: u64) -> JournalPosition {
+        JournalPosition { slots, ..JournalPosition::default() }
     }
 
     #[test]
@@ -281,20 +281,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()).unwrap(), None);
         for round in 0..3 {
-            let witness = Witness::start(folder.path(), &standing(round * 100)).unwrap();
+            let witness = Witness::start(folder.path(), &position(round * 100)).unwrap();
             for slots in 1..50 {
-                witness.write(&standing(round * 100 + slots));
+                witness.write(&position(round * 100 + slots));
             }
             drop(witness);
-            assert_eq!(read(folder.path()).unwrap(), Some(standing(round * 100 + 49)));
+            assert_eq!(read(folder.path()).unwrap(), Some(position(round * 100 + 49)));
         }
     }
 
     #[test]
     fn one_half_that_is_damaged_leaves_the_other() {
         let folder = tempfile::tempdir().unwrap();
-        let witness = Witness::start(folder.path(), &standing(1)).unwrap();
-        witness.write(&standing(2));
+        let witness = Witness::start(folder.path(), &position(1)).unwrap();
+        witness.write(&position(2));
         drop(witness);
         let file = std::fs::OpenOptions::new().write(true).open(folder.path().join(FILE)).unwrap();
         let half = file.metadata().unwrap().len() / 2;
@@ -303,7 +303,7 @@ mod tests {
             file.write_all_at(&sound, 0).unwrap();
             file.write_all_at(&[0xff], at + 17).unwrap();
             let found = read(folder.path()).unwrap().unwrap();
-            assert!(found == standing(1) || found == standing(2), "{found:?}");
+            assert!(found == position(1) || found == position(2), "{found:?}");
         }
         file.write_all_at(&[0xff], 17).unwrap();
         read(folder.path()).unwrap_err();

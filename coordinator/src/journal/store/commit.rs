@@ -66,7 +66,7 @@ fn make<O: Ordered>(
     }
     store.change(changes)?;
     after.apply(&mut store.recent.write().unwrap_or_else(PoisonError::into_inner));
-    store.ordered.witness(&store.standing());
+    store.ordered.witness(&store.position());
     Ok(())
 }
 

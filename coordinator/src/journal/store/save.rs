@@ -8,7 +8,7 @@ use windlass_proto::id::{Digest, InstanceId, PartitionId};
 use super::super::ordered::Ordered;
 use super::super::space::{Change, Order, Space};
 use super::super::{Journal, JournalError, keys, record};
-use super::{Standing, Store, settle_all};
+use super::{JournalPosition, Store, settle_all};
 
 impl<O: Ordered> Store<O> {
     /// Moves facts from the ring to where those of one instance lie together.
@@ -114,9 +114,12 @@ impl<O: Ordered> Store<O> {
     }
 
     /// How many instances fewer than a witness knew of each partition has.
-    pub(in super::super) fn fewer_than(&self, witness: &Standing) -> BTreeMap<PartitionId, u64> {
-        let standing = self.standing();
-        let pairs = witness.tally.spaces().zip(standing.tally.spaces());
+    pub(in super::super) fn fewer_than(
+        &self,
+        witness: &JournalPosition,
+    ) -> BTreeMap<PartitionId, u64> {
+        let position = self.position();
+        let pairs = witness.tally.spaces().zip(position.tally.spaces());
         pairs
             .filter_map(|((space, due), (_, found))| match space {
                 Space::Common => None,

@@ -35,7 +35,7 @@ pub(in super::super) struct Tally {
 
 /// How far a journal has come, for a witness outside of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct JournalPosition {
     pub(in super::super) tally: Tally,
     /// Slots of the ring ever written.
     pub(in super::super) slots: u64,
@@ -128,7 +128,7 @@ impl Tally {
     }
 }
 
-impl Standing {
+impl JournalPosition {
     /// What a journal that stands here lacks of what a witness saw of it. It may have come further:
     /// the witness is written after the journal.
     pub(in super::super) fn missing_from(&self, witness: &Self) -> Vec<Loss> {
@@ -229,7 +229,7 @@ mod tests {
     use windlass_proto::id::PartitionId;
 
     use super::super::super::record;
-    use super::{Space, Standing, Tally};
+    use super::{JournalPosition, Space, Tally};
 
     const SPACE: Space = Space::Partition(PartitionId(1));
 
@@ -275,18 +275,18 @@ mod tests {
 
     #[test]
     fn a_journal_may_be_ahead_of_its_witness_and_not_behind() {
-        fn standing(commits: u64, records: &[Record<'_>], slots: u64) -> Standing {
-            Standing { tally: tally(commits, records), slots }
+        fn position(commits: u64, records: &[Record<'_>], slots: u64) -> JournalPosition {
+            JournalPosition { tally: tally(commits, records), slots }
         }
         let (one, two): (Record<'_>, Record<'_>) = ((b"h1", b"a"), (b"h2", b"b"));
-        let witness = standing(7, &[one, two], 3);
+        let witness = position(7, &[one, two], 3);
         assert!(witness.missing_from(&witness).is_empty());
-        assert!(standing(8, &[one], 4).missing_from(&witness).is_empty());
-        let behind = standing(5, &[one], 3).missing_from(&witness);
+        assert!(position(8, &[one], 4).missing_from(&witness).is_empty());
+        let behind = position(5, &[one], 3).missing_from(&witness);
         assert_eq!((behind.len(), behind[0].from_commit, behind[0].commits), (1, 5, 2));
         assert_eq!((behind[0].partition, behind[0].instances), (Some(PartitionId(1)), 1));
         assert!(behind[0].what.contains("partition 1 ends at commit 5 of 7"), "{behind:?}");
-        assert_eq!(standing(7, &[one], 3).missing_from(&witness).len(), 1);
-        assert_eq!(standing(7, &[one, two], 2).missing_from(&witness).len(), 1);
+        assert_eq!(position(7, &[one], 3).missing_from(&witness).len(), 1);
+        assert_eq!(position(7, &[one, two], 2).missing_from(&witness).len(), 1);
     }
 }

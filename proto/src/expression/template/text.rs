@@ -1,7 +1,7 @@
 //! Strings with expressions in them: `Hello ${ .name }`, `Bearer $SECRETS.token`.
 
 use super::{Piece, Template};
-use crate::expression::compile::{check, secrets};
+use crate::expression::compile::{check, secret_names};
 use crate::expression::{Names, Program, SyntaxError, scan};
 use crate::value::Value;
 
@@ -60,12 +60,12 @@ pub(in crate::expression) fn compile(
 
 /// The name of a secret after the reference that starts at `at`.
 fn secret_name<'a>(text: &'a str, at: usize, names: &Names) -> Option<(&'a str, usize)> {
-    let (spelling, start) = secrets::reference(text, at)?;
+    let (spelling, start) = secret_names::reference(text, at)?;
     let rest = text.get(start..)?;
-    let length = match secrets::declared(rest, names) {
+    let length = match secret_names::declared(rest, names) {
         Some(name) => name.len(),
         // Only this spelling means a secret without doubt; reading it will be refused.
-        None if spelling == "SECRETS" => secrets::longest(rest).len(),
+        None if spelling == "SECRETS" => secret_names::longest(rest).len(),
         None => 0,
     };
     (length > 0).then(|| Some((rest.get(..length)?, start + length)))?
@@ -115,7 +115,7 @@ impl Pieces {
         let Some((name, mut end)) = secret_name(text, start, names) else { return Ok(start + 1) };
         let mut keys = vec![name];
         while let Some(rest) = text.get(end..).and_then(|rest| rest.strip_prefix('.')) {
-            let key = secrets::longest(rest);
+            let key = secret_names::longest(rest);
             if !key.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_') {
                 break;
             }

@@ -8,7 +8,7 @@ use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::journal::memory::{CrashPoint, MemoryJournal};
 use windlass_coordinator::journal::{Commit, Filter, Journal};
-use windlass_coordinator::partition::{Partition, Shared};
+use windlass_coordinator::partition::{Partition, PartitionContext};
 use windlass_proto::definition;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
@@ -105,7 +105,7 @@ impl<'s> Run<'s> {
         let now = Timestamp(self.now);
         for number in 0..self.journal.partitions() {
             let (journal, catalog) = (self.journal.clone(), catalog.clone());
-            let shared = Shared {
+            let shared = PartitionContext {
                 journal,
                 catalog,
                 epoch,

@@ -22,8 +22,8 @@ use crate::testing::{
     text,
 };
 use crate::{
-    AuditSink, CancellationToken, Lease, SecretContext, SecretError, SecretSource, SecretStore,
-    SecretValue, Standing, Worker,
+    AuditSink, CancellationToken, SecretContext, SecretError, SecretSession, SecretSource,
+    SecretStore, SecretValue, Worker, WorkerAccess,
 };
 
 const CANARY: &str = "c4nary/\"sécret+1";
@@ -71,23 +71,23 @@ fn name(action: AuditAction) -> Option<&'static str> {
 }
 
 /// Counts requests to a store.
-struct Counting(Standing, Seen);
+struct Counting(WorkerAccess, Seen);
 
-struct CountingLease(Box<dyn Lease>, Seen);
+struct CountingSession(Box<dyn SecretSession>, Seen);
 
 impl SecretSource for Counting {
-    fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
-        Box::new(CountingLease(self.0.lease(context), self.1.clone()))
+    fn session(&self, context: SecretContext) -> Box<dyn SecretSession> {
+        Box::new(CountingSession(self.0.session(context), self.1.clone()))
     }
 }
 
-impl CountingLease {
+impl CountingSession {
     fn note(&self, what: String) {
         self.1.requests.lock().unwrap().push(what);
     }
 }
 
-impl Lease for CountingLease {
+impl SecretSession for CountingSession {
     fn read<'a>(
         &'a mut self,
         name: &'a SecretName,
@@ -133,7 +133,7 @@ impl Bench {
 
     fn of(store: Arc<dyn SecretStore>) -> Self {
         let seen = Seen::default();
-        Self { source: Arc::new(Counting(Standing::new(store), seen.clone())), seen }
+        Self { source: Arc::new(Counting(WorkerAccess::new(store), seen.clone())), seen }
     }
 
     async fn run(&self, task: Task, assignment: Assignment) -> Result<Value, Problem> {
@@ -366,15 +366,15 @@ async fn a_value_sealed_with_another_key_says_so() {
 /// A store that gives secrets and cannot encrypt.
 struct Failing;
 
-struct FailingLease(Instant);
+struct FailingSession(Instant);
 
 impl SecretSource for Failing {
-    fn lease(&self, _context: SecretContext) -> Box<dyn Lease> {
-        Box::new(FailingLease(Instant::now()))
+    fn session(&self, _context: SecretContext) -> Box<dyn SecretSession> {
+        Box::new(FailingSession(Instant::now()))
     }
 }
 
-impl Lease for FailingLease {
+impl SecretSession for FailingSession {
     fn read<'a>(
         &'a mut self,
         _name: &'a SecretName,
@@ -425,17 +425,17 @@ async fn where_nothing_can_be_sealed_nothing_leaves() {
 }
 
 /// A store that is away for the first so many requests to seal.
-struct Returning(Standing, Arc<Mutex<usize>>);
+struct Returning(WorkerAccess, Arc<Mutex<usize>>);
 
-struct ReturningLease(Box<dyn Lease>, Arc<Mutex<usize>>);
+struct ReturningSession(Box<dyn SecretSession>, Arc<Mutex<usize>>);
 
 impl SecretSource for Returning {
-    fn lease(&self, context: SecretContext) -> Box<dyn Lease> {
-        Box::new(ReturningLease(self.0.lease(context), self.1.clone()))
+    fn session(&self, context: SecretContext) -> Box<dyn SecretSession> {
+        Box::new(ReturningSession(self.0.session(context), self.1.clone()))
     }
 }
 
-impl Lease for ReturningLease {
+impl SecretSession for ReturningSession {
     fn read<'a>(
         &'a mut self,
         name: &'a SecretName,
@@ -471,7 +471,7 @@ impl Lease for ReturningLease {
 async fn a_result_is_kept_until_it_can_be_sealed_and_nothing_is_done_twice() {
     let given = Given(vec![("key", Ok(Value::from(CANARY)))]);
     let away = Arc::new(Mutex::new(12));
-    let source = Arc::new(Returning(Standing::new(Arc::new(given)), away.clone()));
+    let source = Arc::new(Returning(WorkerAccess::new(Arc::new(given)), away.clone()));
     let calls = Arc::new(Mutex::new(0));
     let count = calls.clone();
     let pay = move |secret: String, _: crate::Call| {

@@ -48,11 +48,11 @@ impl Vault {
             if mount["type"] != kind {
                 return Err(failed(&format!("{path}/ is a {} mount, not {kind}", mount["type"])));
             }
-            tell(&shown, &Outcome::Unchanged);
+            print_outcome(&shown, &Outcome::Unchanged);
             return Ok(());
         }
         self.send(Method::POST, &at, Some(&json!({ "type": kind }))).await?;
-        tell(&shown, &Outcome::Made);
+        print_outcome(&shown, &Outcome::Made);
         Ok(())
     }
 
@@ -67,7 +67,7 @@ impl Vault {
         if !matches!(outcome, Outcome::Unchanged) {
             self.send(Method::POST, path, Some(wanted)).await?;
         }
-        tell(path, &outcome);
+        print_outcome(path, &outcome);
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl Vault {
         let alias = &made["alias"];
         let shown = format!("members of {}", group.name);
         if alias["name"] == group.secret.as_str() && alias["mount_accessor"] == accessor {
-            tell(&shown, &Outcome::Unchanged);
+            print_outcome(&shown, &Outcome::Unchanged);
             return Ok(());
         }
         let body = json!({
@@ -88,7 +88,7 @@ impl Vault {
             "canonical_id": made["id"],
         });
         self.send(Method::POST, "identity/group-alias", Some(&body)).await?;
-        tell(&shown, &Outcome::Made);
+        print_outcome(&shown, &Outcome::Made);
         Ok(())
     }
 }
@@ -106,7 +106,7 @@ fn same_size(present: &Json, wanted: &Json) -> bool {
     present.as_object().map(serde_json::Map::len) == wanted.as_object().map(serde_json::Map::len)
 }
 
-fn tell(what: &str, outcome: &Outcome) {
+fn print_outcome(what: &str, outcome: &Outcome) {
     let word = match outcome {
         Outcome::Made => "made",
         Outcome::Changed => "changed",

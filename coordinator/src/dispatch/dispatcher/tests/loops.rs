@@ -41,7 +41,9 @@ fn rid(
                     assert_eq!((times, &*worker), (limits::HANDED_BACK, "a"));
                     failed = true;
                 }
-                Order::Rests(worker, _, times, _) => assert_eq!((&*worker, times), ("a", delivery)),
+                Order::Delayed(worker, _, times, _) => {
+                    assert_eq!((&*worker, times), ("a", delivery))
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -99,7 +101,7 @@ fn who_shows_what_rests_has_it_and_who_cancels_it_ends_it() {
         assert_eq!(lost(&released(&mut bench, &key, 0)).len(), 1);
         bench.submits(task(number));
         let key = bench.assigns().remove(0).1;
-        assert!(matches!(&released(&mut bench, &key, 0)[..], [Order::Rests(..)]));
+        assert!(matches!(&released(&mut bench, &key, 0)[..], [Order::Delayed(..)]));
         keys.push(key);
     }
     let waiting = bench.dispatcher.depths(Timestamp(0)).waiting;
@@ -107,9 +109,9 @@ fn who_shows_what_rests_has_it_and_who_cancels_it_ends_it() {
     assert!(bench.beats(1, 2, 0, &[&keys[0]], 1).is_empty());
     let mut orders = Vec::new();
     bench.dispatcher.cancel(&keys[1], &mut orders);
-    orders.extend(bench.ticks(limits::SETBACK_MS + 1));
+    orders.extend(bench.ticks(limits::REDELIVERY_BACKOFF_MS + 1));
     assert!(orders.is_empty(), "{orders:?}");
-    assert!(bench.dispatcher.flights.contains_key(&keys[0]));
+    assert!(bench.dispatcher.in_flight.contains_key(&keys[0]));
 }
 
 #[test]

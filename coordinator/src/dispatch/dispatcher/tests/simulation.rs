@@ -1,13 +1,13 @@
 //! Dispatcher and workers on a virtual clock, by seeds: pauses of either side, ways that stand still
 //! for all in both directions or in one. Performances are counted, not only outcomes.
 
-mod desk;
+mod sessions;
 mod worker;
 
 use std::collections::{HashSet, VecDeque};
 
 use super::LEASE;
-use desk::Desk;
+use sessions::Sessions;
 use worker::Worker;
 
 /// Milliseconds from one moment to the next.
@@ -57,7 +57,7 @@ enum Fault {
 struct World {
     random: fastrand::Rng,
     now: u64,
-    desk: Desk,
+    sessions: Sessions,
     workers: Vec<Worker>,
     /// Tasks that were at a worker that died, or was itself silent for long.
     excused: HashSet<u128>,
@@ -70,8 +70,8 @@ impl World {
         let mut random = fastrand::Rng::with_seed(seed);
         let count = random.usize(1..=5);
         let workers = (0..count).map(|number| Worker::new(number, 0)).collect();
-        let desk = Desk::new(count, (0..TASKS).map(|_| random.u64(50..3 * LEASE)));
-        Self { random, now: 0, desk, workers, excused: HashSet::new(), tainted: Vec::new() }
+        let sessions = Sessions::new(count, (0..TASKS).map(|_| random.u64(50..3 * LEASE)));
+        Self { random, now: 0, sessions, workers, excused: HashSet::new(), tainted: Vec::new() }
     }
 
     fn passes(&mut self, milliseconds: u64) {
@@ -80,13 +80,13 @@ impl World {
             self.now += STEP;
             for (number, worker) in self.workers.iter_mut().enumerate() {
                 let arrives = self.now + self.random.u64(1..LATENCY);
-                worker.turn(self.now, arrives, &mut self.desk.ways[number]);
+                worker.turn(self.now, arrives, &mut self.sessions.ways[number]);
             }
             let arrives = self.now + self.random.u64(1..LATENCY);
-            self.desk.turn(self.now, arrives);
+            self.sessions.turn(self.now, arrives);
             self.tainted.retain(|it| it.1 > self.now);
             for (number, _) in &self.tainted {
-                self.excused.extend(self.desk.at(*number));
+                self.excused.extend(self.sessions.at(*number));
                 self.excused.extend(self.workers[*number].holds());
             }
         }
@@ -95,9 +95,9 @@ impl World {
     fn happens(&mut self, fault: Fault, milliseconds: u64) {
         let until = self.now + milliseconds;
         match fault {
-            Fault::Coordinator => self.desk.still_until = until,
+            Fault::Coordinator => self.sessions.still_until = until,
             Fault::Bus { up, down } => {
-                for way in &mut self.desk.ways {
+                for way in &mut self.sessions.ways {
                     // Connections do not come back all at once.
                     let until = until + self.random.u64(0..LEASE / 5);
                     way.up.still_until = if up { until } else { 0 };
@@ -111,7 +111,7 @@ impl World {
                 self.workers[number].still_until = until;
             }
             Fault::Death(number) => {
-                self.excused.extend(self.desk.at(number));
+                self.excused.extend(self.sessions.at(number));
                 self.excused.extend(self.workers[number].holds());
                 // What is sent to it until that is noticed.
                 self.tainted.push((number, until + 3 * LEASE));
@@ -119,7 +119,7 @@ impl World {
                 std::mem::swap(&mut successor.performed, &mut self.workers[number].performed);
                 self.workers[number] = successor;
                 // Nobody hears what was on its way there.
-                self.desk.ways[number].down.frames.clear();
+                self.sessions.ways[number].down.frames.clear();
             }
         }
     }
@@ -159,7 +159,7 @@ fn run(seed: u64, single: bool) -> usize {
     }
     world.passes(40 * LEASE);
     for task in 0..TASKS {
-        let (done, lost, blamed) = world.desk.fate(task);
+        let (done, lost, blamed) = world.sessions.fate(task);
         let performed = world.performances(task);
         let told = format!(
             "seed {seed}, task {task}: performed {performed} times, lost {lost}, blamed {blamed}; \

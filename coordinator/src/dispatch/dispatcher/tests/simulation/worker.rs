@@ -1,4 +1,4 @@
-//! A worker, as `fleet/attend` is one: keeps what it holds over sessions, shows it in each beat.
+//! A worker, as `fleet/session` is one: keeps what it holds over sessions, shows it in each beat.
 
 use windlass_proto::limits;
 use windlass_proto::wire::AssignmentKey;
@@ -7,7 +7,7 @@ use windlass_proto::wire::session::SessionId;
 
 use super::super::{LEASE, held};
 use super::STEP;
-use super::desk::{Down, Said, Up, Way};
+use super::sessions::{Down, Said, Up, Way};
 
 const BEAT: u64 = LEASE / limits::BEATS_PER_LEASE;
 

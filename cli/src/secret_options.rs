@@ -1,0 +1,126 @@
+//! What a coordinator in this process has to say about secrets, as the command line describes it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use windlass_coordinator::audit::Publish;
+use windlass_coordinator::identity::IdentityOptions;
+use windlass_coordinator::secrets::{Secrets, SecretsError, SecretsOptions};
+use windlass_proto::limits;
+use windlass_proto::wire::subject::is_token;
+
+use crate::options::duration;
+
+/// Who may read which secrets, of which environment.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Secrets")]
+pub(crate) struct SecretArgs {
+    /// Which environment's secrets tasks get: a part of where stores keep them
+    #[arg(long, env = "WINDLASS_ENVIRONMENT", default_value = "default", value_name = "NAME",
+        value_parser = environment)]
+    pub(crate) environment: String,
+    /// The policy of who may read which secrets; without it the API sets one, and until then every
+    /// workflow may read the secrets it declares
+    #[arg(long, env = "WINDLASS_SECRET_POLICY", value_name = "FILE")]
+    pub(crate) secret_policy: Option<PathBuf>,
+}
+
+/// How tasks prove to a store who they are.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Secrets")]
+pub(crate) struct IdentityArgs {
+    /// Where the store finds the keys that verify identities of tasks [default: where the API
+    /// listens]
+    #[arg(long, env = "WINDLASS_ISSUER", value_name = "URL")]
+    issuer: Option<String>,
+    /// Whom identities of tasks are for
+    #[arg(long, env = "WINDLASS_AUDIENCE", default_value = "windlass", value_name = "NAME")]
+    audience: String,
+    /// How long one key signs identities
+    #[arg(long, env = "WINDLASS_KEY_ROTATION", default_value = "24h", value_name = "DURATION",
+        value_parser = rotation)]
+    key_rotation: Duration,
+}
+
+impl Default for SecretArgs {
+    fn default() -> Self {
+        Self { environment: "default".to_owned(), secret_policy: None }
+    }
+}
+
+impl SecretArgs {
+    /// The options of a coordinator that keeps its data in `data_dir`, if anywhere.
+    pub(crate) fn options(
+        self,
+        data_dir: Option<&Path>,
+        identity: IdentityOptions,
+    ) -> SecretsOptions {
+        SecretsOptions {
+            data_dir: data_dir.map(Path::to_owned),
+            environment: self.environment.into(),
+            identity,
+            keep_keys: true,
+            policy: self.secret_policy,
+        }
+    }
+}
+
+impl IdentityArgs {
+    /// The options of a coordinator whose API is at `url`.
+    pub(crate) fn options(&self, url: &str) -> IdentityOptions {
+        IdentityOptions {
+            issuer: self.issuer.clone().unwrap_or_else(|| url.to_owned()),
+            audience: self.audience.clone(),
+            rotation: self.key_rotation,
+        }
+    }
+}
+
+/// Opens what `options` says. The data directory must be this process's alone. Blocking.
+///
+/// # Errors
+/// When a file cannot be used.
+pub(crate) fn open(
+    options: SecretsOptions,
+    publish: Option<Publish>,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Arc<Secrets>, SecretsError> {
+    let secrets = Arc::new(Secrets::open(options, publish)?);
+    secrets.rotate_keys(runtime);
+    Ok(secrets)
+}
+
+fn environment(text: &str) -> Result<String, String> {
+    if is_token(text) {
+        return Ok(text.to_owned());
+    }
+    let most = limits::POOL_NAME_BYTES;
+    Err(format!("an environment's name consists of 1 to {most} letters, digits, `-` and `_`"))
+}
+
+fn rotation(text: &str) -> Result<Duration, String> {
+    let rotation = duration(text)?;
+    // A minute is what the shortest-lived reader of the keys needs; past a year nobody rotates.
+    if (Duration::from_secs(60)..=Duration::from_secs(366 * 24 * 3_600)).contains(&rotation) {
+        Ok(rotation)
+    } else {
+        Err("a key signs from 1m to a year".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{environment, rotation};
+
+    #[test]
+    fn names_and_durations_that_make_no_sense_are_refused() {
+        assert!(environment("production-eu_1").is_ok());
+        for text in ["", "a/b", "..", "a b", "{x}"] {
+            assert!(environment(text).is_err(), "{text}");
+        }
+        assert!(rotation("24h").is_ok() && rotation("1m").is_ok());
+        assert!(rotation("59s").is_err() && rotation("10000h").is_err());
+    }
+}

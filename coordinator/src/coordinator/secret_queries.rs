@@ -1,0 +1,86 @@
+//! What the rest of the world can ask about secrets, which is never a value.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::handle::blocking;
+use super::{Coordinator, CoordinatorError};
+use crate::audit::AuditLine;
+use crate::clock;
+use crate::policy::{NotPermitted, Policy};
+use crate::secrets::{SecretUses, Secrets, SecretsError};
+
+impl Coordinator {
+    /// The secrets that current definitions declare, and who uses them.
+    ///
+    /// # Errors
+    /// When the coordinator is stopping.
+    pub async fn secrets(&self) -> Result<Vec<SecretUses>, CoordinatorError> {
+        let router = self.runtime.router.clone();
+        blocking(move || router.secrets.uses(&router.catalog)).await
+    }
+
+    /// Which environment's secrets tasks get.
+    #[must_use]
+    pub fn environment(&self) -> &Arc<str> {
+        &self.own_secrets().environment
+    }
+
+    /// The policy that is in force.
+    #[must_use]
+    pub fn secret_policy(&self) -> Arc<Policy> {
+        self.own_secrets().policies.current()
+    }
+
+    /// Replaces the policy, durably; with `expected`, only when that is the tag of the present one.
+    /// Gives the policy, and what current definitions declare and lose by it.
+    ///
+    /// # Errors
+    /// As [`Secrets::replace`].
+    pub async fn set_secret_policy(
+        &self,
+        text: String,
+        expected: Option<String>,
+    ) -> Result<(Arc<Policy>, Vec<NotPermitted>), CoordinatorError> {
+        let policy = self.own_secrets().replace(text, expected).await?;
+        let router = self.runtime.router.clone();
+        let refused = move || {
+            let plans = router.catalog.all().into_iter().map(|it| router.catalog.plan(&it.digest));
+            plans.flatten().filter_map(|it| router.secrets.check(&it).err()).collect()
+        };
+        Ok((policy, blocking(refused).await?))
+    }
+
+    /// The last of what was done with secrets, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the trail cannot be read.
+    pub async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, CoordinatorError> {
+        let secrets = self.own_secrets().clone();
+        let lines = blocking(move || secrets.audit.last(limit)).await?;
+        Ok(lines.map_err(SecretsError::from)?)
+    }
+
+    /// Audit events that are not on disk yet.
+    #[must_use]
+    pub fn audit_waiting(&self) -> usize {
+        self.own_secrets().audit.waiting()
+    }
+
+    /// The public keys of identities, as a JWKS.
+    #[must_use]
+    pub fn identity_keys(&self) -> Json {
+        self.own_secrets().identity.published(clock::now())
+    }
+
+    /// Where those keys are, and what identities look like.
+    #[must_use]
+    pub fn identity_discovery(&self) -> Json {
+        self.own_secrets().identity.discovery()
+    }
+
+    fn own_secrets(&self) -> &Arc<Secrets> {
+        &self.runtime.router.secrets
+    }
+}

@@ -1,0 +1,62 @@
+//! Publishes audit events that are on disk, each until `JetStream` has acknowledged it or the process
+//! ends. The file is the truth: what does not get out is there.
+
+use std::time::Duration;
+
+use async_nats::jetstream::message::PublishMessage;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use windlass_proto::limits;
+
+use super::context::BusContext;
+use super::stream::{Purpose, StreamStatus};
+use crate::audit::AuditLine;
+
+/// Events published together.
+const BATCH: usize = 64;
+
+/// Publishes until the coordinator drops its end.
+pub(super) async fn run(context: BusContext, mut lines: mpsc::Receiver<AuditLine>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while lines.recv_many(&mut batch, BATCH).await > 0 {
+        let all: FuturesUnordered<_> = batch.drain(..).map(|it| publish(&context, it)).collect();
+        all.collect::<()>().await;
+    }
+}
+
+/// Publishes one event; gives up where the bus has no streams.
+async fn publish(context: &BusContext, line: AuditLine) {
+    let mut pause = Duration::from_millis(50);
+    // Strings and numbers: this cannot fail.
+    let payload = serde_json::to_vec(&line).unwrap_or_default();
+    let namespace = line.event.task.as_ref().map(|it| &*it.workflow.namespace);
+    let subject = context.prefix.audit(namespace);
+    loop {
+        if context.streams.settled(Purpose::Audit).await == StreamStatus::Off {
+            return;
+        }
+        let mut link = context.bus.link();
+        // What is published while there is no connection would wait in the client, out of our sight.
+        if link.wait_for(|it| it.up).await.is_err() {
+            return;
+        }
+        let message = PublishMessage::build()
+            .message_id(line.event.id.to_string())
+            .header("content-type", "application/json")
+            .payload(payload.clone().into());
+        let sent = match context.jetstream.send_publish(subject.clone(), message).await {
+            Ok(sent) => sent.await,
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(_) => return context.counts.audited.one(),
+            Err(error) => {
+                tracing::debug!(%error, "publishing an audit event failed; retrying");
+                context.streams.recheck();
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(limits::BUS_TIMEOUT_MS));
+    }
+}

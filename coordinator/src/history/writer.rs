@@ -1,0 +1,219 @@
+//! Facts in words, with the names of tasks.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use windlass_proto::id::FrameId;
+use windlass_proto::limits;
+use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use crate::coordinator::HistoryEntry;
+use crate::engine::{self, Body, Fact, Instance, TimerPurpose};
+use crate::view::reference;
+
+/// Tells facts while following the state they lead to, until a page is full.
+pub(super) struct HistoryWriter<'p> {
+    plan: &'p Plan,
+    pub(super) instance: Instance,
+    pub(super) page: Page,
+}
+
+/// The entries of a page, and what it may hold.
+pub(super) struct Page {
+    /// Sequence number of the first fact that is told.
+    from: u64,
+    /// How many entries it may hold.
+    limit: usize,
+    pub(super) entries: Vec<HistoryEntry>,
+    /// Bytes of their values.
+    bytes: u64,
+}
+
+impl Page {
+    /// At most `limit` entries, at least one, of the facts from sequence number `from` on.
+    pub(super) fn new(from: u64, limit: usize) -> Self {
+        Self { from, limit: limit.max(1), entries: Vec::new(), bytes: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= self.limit || self.bytes >= limits::HISTORY_BYTES
+    }
+}
+
+impl<'p> HistoryWriter<'p> {
+    pub(super) fn new(plan: &'p Plan, instance: Instance, page: Page) -> Self {
+        Self { plan, instance, page }
+    }
+
+    /// Takes the next fact. Breaks when the page is full: the state is then the one after that fact.
+    pub(super) fn write(&mut self, at: Timestamp, fact: &Fact) -> ControlFlow<()> {
+        let sequence = self.instance.sequence;
+        let told = sequence >= self.page.from;
+        let before = if told { self.entry(sequence, at, fact, false) } else { None };
+        self.instance.evolve(at, fact);
+        self.instance.changes = Default::default();
+        if !told {
+            return ControlFlow::Continue(());
+        }
+        if let Some(entry) = before.or_else(|| self.entry(sequence, at, fact, true)) {
+            self.page.bytes = self.page.bytes.saturating_add(entry.data.weight());
+            self.page.entries.push(entry);
+            if self.page.is_full() {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// One fact in words. Facts that open something can be told only after they are applied.
+    fn entry(
+        &self,
+        sequence: u64,
+        at: Timestamp,
+        fact: &Fact,
+        applied: bool,
+    ) -> Option<HistoryEntry> {
+        let opens = matches!(fact, Fact::TaskOpened { .. });
+        if opens != applied {
+            return None;
+        }
+        let (event, frame, data) = describe(fact, &self.instance)?;
+        let (task, name) = match frame {
+            Some(frame) => self.locate(frame),
+            None => (None, None),
+        };
+        let (task, name) = match fact {
+            Fact::TaskSkipped { parent, task, .. } => {
+                let task = self.plan.task(*task);
+                let reference = engine::reference(self.plan, &self.instance, *parent, task);
+                (Some(reference), Some(task.name.clone()))
+            }
+            _ => (task, name),
+        };
+        let data = Value::object(data);
+        let sent = match fact {
+            Fact::Dispatched { frame, delivery } => Some((*frame, *delivery)),
+            _ => None,
+        };
+        Some(HistoryEntry { sequence, at, event, task, name, data, sent })
+    }
+
+    /// Takes note of the deliveries that are over by now: nobody needs to be asked where they are.
+    pub(super) fn forget_ended(&mut self) {
+        for entry in &mut self.page.entries {
+            entry.sent.take_if(|(frame, delivery)| {
+                let body = self.instance.frames.get(frame).map(|it| &it.body);
+                !matches!(body, Some(Body::Dispatched { delivery: live }) if live == delivery)
+            });
+        }
+    }
+
+    fn locate(&self, frame: FrameId) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        let index = self.instance.frames.get(&frame).and_then(|it| it.task);
+        let name = index.map(|index| self.plan.task(index).name.clone());
+        let task = name.is_some().then(|| reference(self.plan, &self.instance, frame));
+        (task, name)
+    }
+}
+
+type Told = (&'static str, Option<FrameId>, Vec<(&'static str, Value)>);
+
+/// A fact in words: the event, the task, the details. `None` for steps only the engine cares for.
+fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
+    let int = |it: u32| Value::Int(i64::from(it));
+    let time = |it: Timestamp| Value::from(it.to_rfc3339());
+    let at = Some::<FrameId>;
+    let told = match fact {
+        Fact::Started { input, .. } => ("instance.started", None, vec![("input", input.clone())]),
+        Fact::Completed(output) => ("instance.completed", None, vec![("output", output.clone())]),
+        Fact::Faulted(problem) => ("instance.faulted", None, vec![("error", problem.to_value())]),
+        Fact::Cancelled(reason) => {
+            let reason = reason.clone().map_or(Value::Null, Value::from);
+            ("instance.cancelled", None, vec![("reason", reason)])
+        }
+        Fact::Suspended => ("instance.suspended", None, Vec::new()),
+        Fact::Quarantined(reason) => {
+            ("instance.quarantined", None, vec![("reason", Value::from(reason.clone()))])
+        }
+        Fact::Resumed => ("instance.resumed", None, Vec::new()),
+        Fact::TaskOpened { .. } => {
+            let frame = FrameId(instance.next_frame.saturating_sub(1));
+            let input = instance.frames.get(&frame).map(|it| it.raw.clone()).unwrap_or_default();
+            ("task.started", at(frame), vec![("input", input)])
+        }
+        Fact::TaskSkipped { .. } => ("task.skipped", None, Vec::new()),
+        Fact::Dispatched { frame, delivery } => {
+            ("task.scheduled", at(*frame), vec![("delivery", int(*delivery))])
+        }
+        Fact::DeliveryLost { frame, blamed, worker, reason } => {
+            let delivery = instance.frames.get(frame).map_or(0, |it| it.delivery);
+            let mut data = vec![("delivery", int(delivery)), ("blamed", Value::Bool(*blamed))];
+            data.extend(worker.clone().map(|it| ("worker", Value::from(it))));
+            data.extend(reason.map(|it| ("reason", Value::from(it.to_string()))));
+            ("task.lost", at(*frame), data)
+        }
+        Fact::SecretsUsed { frame, secrets } => {
+            let used = secrets.iter().map(|it| Value::from(it.to_string())).collect();
+            ("task.secrets", at(*frame), vec![("secrets", Value::array(used))])
+        }
+        Fact::TaskCompleted { frame, output, .. } => {
+            let input = || instance.frames.get(frame).map(|it| it.input.clone());
+            let output = output.clone().or_else(input).unwrap_or_default();
+            ("task.completed", at(*frame), vec![("output", output)])
+        }
+        Fact::TaskFaulted { frame, problem } => {
+            ("task.faulted", at(*frame), vec![("error", problem.to_value())])
+        }
+        Fact::RetryScheduled { frame, problem, due, .. } => {
+            let data = vec![("error", problem.to_value()), ("due", time(*due))];
+            ("task.retried", at(*frame), data)
+        }
+        Fact::Caught { frame, problem, .. } => {
+            ("task.caught", at(*frame), vec![("error", problem.to_value())])
+        }
+        Fact::TimerSet { frame, purpose: TimerPurpose::Wait, due } => {
+            ("task.waiting", at(*frame), vec![("until", time(*due))])
+        }
+        Fact::Iterated { frame, index } => {
+            ("task.iterated", at(*frame), vec![("index", int(*index))])
+        }
+        Fact::Emitted { frame, event } => {
+            ("task.emitted", at(*frame), vec![("event", event.envelope().clone())])
+        }
+        Fact::Subscribed { frame, .. } => ("task.listening", at(*frame), Vec::new()),
+        Fact::EventConsumed { frame, item, .. } => {
+            ("task.consumed", at(*frame), vec![("event", item.clone().unwrap_or_default())])
+        }
+        Fact::ChildStarted { frame, child, .. } => {
+            ("task.child", at(*frame), vec![("child", Value::from(child.to_string()))])
+        }
+        Fact::ChildAbandoned { .. }
+        | Fact::ChildGone { .. }
+        | Fact::InputTransformed(_)
+        | Fact::TaskInput { .. }
+        | Fact::EvaluationRequested { .. }
+        | Fact::LoopBegan { .. }
+        | Fact::Forked { .. }
+        | Fact::ContextMerged { .. }
+        | Fact::BranchFaulted { .. }
+        | Fact::SequenceBegan { .. }
+        | Fact::AttemptBegan { .. }
+        | Fact::TimerSet { .. }
+        | Fact::TimerFired { .. }
+        | Fact::ItemBegan { .. }
+        | Fact::ItemEnded { .. }
+        | Fact::ListenClosed { .. }
+        | Fact::ExtensionsBegan { .. }
+        | Fact::ExtensionBegan { .. }
+        | Fact::ExtensionsEnded { .. }
+        | Fact::Yielded(_)
+        | Fact::Continued => return None,
+    };
+    Some(told)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,261 @@
+//! What facts have to tell of an instance: its lifecycle.
+//!
+//! Facts name tasks by their frames, and frames that a decision closes are gone after it. So an
+//! instance in memory keeps what is told of its open frames.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use windlass_proto::id::FrameId;
+use windlass_proto::plan::{FunctionTarget, Kind, Plan, Task};
+use windlass_proto::problem::Problem;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use super::release::Release;
+use crate::engine::{Body, Fact, Instance};
+use crate::events::lifecycle::{Change, Level, LifecycleEvent, What};
+
+/// Begins the pointers of tasks in extensions, which stand apart from what they extend.
+const EXTENSIONS: &str = "/use/extensions/";
+
+/// What is told of the open frames of an instance.
+#[derive(Default)]
+pub(super) struct Open {
+    /// Their tasks, where tasks are told of.
+    tasks: BTreeMap<FrameId, Name>,
+    /// True while some of these have a fault.
+    blamed: bool,
+    /// Correlation keys of those that listen.
+    keys: BTreeMap<FrameId, BTreeMap<Arc<str>, Value>>,
+}
+
+struct Name {
+    parent: FrameId,
+    reference: Arc<str>,
+    /// Comes before the pointers of the tasks inside: the call sites of functions.
+    prefix: Arc<str>,
+    /// True for the body of a function.
+    silent: bool,
+    /// Why the flow left it without an end of its own.
+    fault: Option<Problem>,
+}
+
+impl Name {
+    /// Nothing for the body of a function: it has the pointer of its call, which is told of.
+    fn told(self, change: Change) -> Option<(Arc<str>, Change)> {
+        (!self.silent).then_some((self.reference, change))
+    }
+
+    /// What is told of a task that the flow left without an end of its own.
+    fn left(mut self) -> Option<(Arc<str>, Change)> {
+        let change = self.fault.take().map_or(Change::Cancelled, Change::Faulted);
+        self.told(change)
+    }
+}
+
+impl Open {
+    /// The open frames of an instance that was read from the journal.
+    pub(super) fn of(level: Level, plan: &Plan, instance: &Instance) -> Self {
+        let mut open = Self::default();
+        // A frame's number is greater than its parent's.
+        for (id, frame) in &instance.frames {
+            if let (Level::Task, Some(task)) = (level, frame.task) {
+                open.open(*id, frame.parent, plan.task(task));
+            }
+            if let Body::Listening(listening) = &frame.body {
+                open.keys.insert(*id, listening.correlations.clone());
+            }
+        }
+        open
+    }
+
+    /// What a fact has to tell of the workflow.
+    fn workflow(&mut self, fact: &Fact) -> Option<What> {
+        match fact {
+            Fact::Started { .. } => Some(What::Started),
+            Fact::Suspended | Fact::Quarantined(_) => Some(What::Suspended),
+            Fact::Resumed => Some(What::Resumed),
+            Fact::Subscribed { frame, expectations } => {
+                self.keys.insert(*frame, expectations.iter().cloned().collect());
+                Some(What::CorrelationStarted)
+            }
+            Fact::EventConsumed { frame, last, correlations, .. } => {
+                let keys = self.keys.get_mut(frame)?;
+                keys.extend(correlations.iter().cloned());
+                let keys = last.then(|| self.keys.remove(frame)).flatten();
+                keys.map(What::CorrelationCompleted)
+            }
+            Fact::ListenClosed { frame } => self.keys.remove(frame).map(What::CorrelationCompleted),
+            Fact::Completed(output) => Some(What::Completed(output.clone())),
+            Fact::Faulted(problem) => Some(What::Faulted(problem.clone())),
+            Fact::Cancelled(_) => Some(What::Cancelled),
+            _ => None,
+        }
+    }
+
+    /// Opens a task; its pointer, if it is to be told of.
+    fn open(&mut self, id: FrameId, parent: FrameId, task: &Task) -> Option<Arc<str>> {
+        let above = self.tasks.get(&parent).map(|it| it.prefix.clone());
+        let reference = self.reference(parent, task);
+        let is_call = matches!(&task.kind, Kind::Function(call)
+            if matches!(call.target, FunctionTarget::Defined(_)));
+        let prefix = if is_call { reference.clone() } else { above.unwrap_or_default() };
+        let silent = task.reference.is_empty();
+        let name = Name { parent, reference: reference.clone(), prefix, silent, fault: None };
+        self.tasks.insert(id, name);
+        (!silent).then_some(reference)
+    }
+
+    /// The pointer of a task inside the frame `parent`.
+    fn reference(&self, parent: FrameId, task: &Task) -> Arc<str> {
+        match self.tasks.get(&parent) {
+            Some(above) if !above.prefix.is_empty() && !task.reference.starts_with(EXTENSIONS) => {
+                format!("{}{}", above.prefix, task.reference).into()
+            }
+            _ => task.reference.clone(),
+        }
+    }
+
+    /// Closes a task, and what it has left open inside.
+    fn close(&mut self, id: FrameId, change: Change) -> Vec<(Arc<str>, Change)> {
+        let mut told = self.empty(id);
+        told.extend(self.tasks.remove(&id).and_then(|it| it.told(change)));
+        told
+    }
+
+    /// Closes what is open inside a task, innermost first.
+    fn empty(&mut self, id: FrameId) -> Vec<(Arc<str>, Change)> {
+        let mut inside = BTreeSet::new();
+        // A frame's number is greater than its parent's, so one pass in order finds them all.
+        for (child, name) in self.tasks.range(FrameId(id.0.saturating_add(1))..) {
+            if name.parent == id || inside.contains(&name.parent) {
+                inside.insert(*child);
+            }
+        }
+        let names = inside.into_iter().rev().filter_map(|id| self.tasks.remove(&id));
+        names.filter_map(Name::left).collect()
+    }
+
+    /// A task failed: whatever around it closes with it, closes for that reason.
+    fn blame(&mut self, id: FrameId, problem: &Problem) {
+        self.blamed = true;
+        let mut next = self.tasks.get(&id).map(|it| it.parent);
+        while let Some(name) = next.and_then(|id| self.tasks.get_mut(&id)) {
+            name.fault = Some(problem.clone());
+            next = Some(name.parent);
+        }
+    }
+
+    /// Takes out the frames that are not open any more, innermost first, and what became of them.
+    fn gone(&mut self, instance: &Instance) -> Vec<(Arc<str>, Change)> {
+        let mut told = Vec::new();
+        // All open frames but the root are among the tasks: as many as that, and none is gone.
+        if self.tasks.len() >= instance.frames.len().max(1) {
+            let is_gone = |id: &FrameId| !instance.frames.contains_key(id);
+            let gone: Vec<_> = self.tasks.keys().rev().copied().filter(is_gone).collect();
+            for name in gone.into_iter().filter_map(|id| self.tasks.remove(&id)) {
+                told.extend(name.left());
+            }
+        }
+        if std::mem::take(&mut self.blamed) {
+            // What was caught is no reason for a later end.
+            self.tasks.values_mut().for_each(|name| name.fault = None);
+        }
+        told
+    }
+}
+
+/// What is told of one decision.
+pub(super) struct Announcer<'a> {
+    pub(super) level: Level,
+    pub(super) plan: &'a Arc<Plan>,
+    /// The state the facts have led to.
+    pub(super) instance: &'a Instance,
+    pub(super) at: Timestamp,
+}
+
+impl Announcer<'_> {
+    /// Adds what `facts`, the latest of the instance, have to tell.
+    pub(super) fn announce(&self, facts: &[Fact], open: &mut Open, releases: &mut Vec<Release>) {
+        let first = self.instance.sequence.saturating_sub(facts.len() as u64);
+        let tasks = self.level == Level::Task;
+        let mut next = self.first_opened(facts);
+        for (sequence, fact) in (first..).zip(facts) {
+            let what = open.workflow(fact);
+            let mut told = Vec::new();
+            if tasks {
+                told = self.task(fact, open, &mut next);
+                if ends(fact) || sequence + 1 == self.instance.sequence {
+                    told.append(&mut open.gone(self.instance));
+                }
+            }
+            // What became of tasks comes before the end of their workflow, and after its start.
+            let (before, after) = if ends(fact) { (told, Vec::new()) } else { (Vec::new(), told) };
+            let mut number = 0;
+            let mut push = |what: What| {
+                let of_task = matches!(what, What::Task(..));
+                number += u32::from(of_task);
+                releases.push(self.event(sequence, if of_task { number } else { 0 }, what));
+            };
+            before.into_iter().for_each(|(task, change)| push(What::Task(task, change)));
+            what.into_iter().for_each(&mut push);
+            after.into_iter().for_each(|(task, change)| push(What::Task(task, change)));
+        }
+        open.keys.retain(|frame, _| self.instance.frames.contains_key(frame));
+    }
+
+    /// The number of the first frame that `facts` open.
+    fn first_opened(&self, facts: &[Fact]) -> FrameId {
+        let opened = facts.iter().filter(|it| matches!(it, Fact::TaskOpened { .. })).count();
+        let opened = u32::try_from(opened).unwrap_or(u32::MAX);
+        FrameId(self.instance.next_frame.saturating_sub(opened))
+    }
+
+    fn event(&self, sequence: u64, number: u32, what: What) -> Release {
+        let (instance, plan, at) = (self.instance.id, self.plan.clone(), self.at);
+        Release::Lifecycle(Box::new(LifecycleEvent { instance, plan, sequence, number, at, what }))
+    }
+
+    /// What a fact has to tell of tasks.
+    fn task(&self, fact: &Fact, open: &mut Open, next: &mut FrameId) -> Vec<(Arc<str>, Change)> {
+        match fact {
+            Fact::TaskOpened { parent, task, .. } => {
+                let id = *next;
+                *next = FrameId(id.0.saturating_add(1));
+                let reference = open.open(id, *parent, self.plan.task(*task));
+                let told = |it: Arc<str>| [(it.clone(), Change::Created), (it, Change::Started)];
+                reference.into_iter().flat_map(told).collect()
+            }
+            Fact::TaskSkipped { frame: Some(frame), .. } => open.close(*frame, Change::Skipped),
+            Fact::TaskSkipped { parent, task, frame: None, .. } => {
+                let task = self.plan.task(*task);
+                if task.reference.is_empty() {
+                    return Vec::new();
+                }
+                let it = open.reference(*parent, task);
+                vec![(it.clone(), Change::Created), (it, Change::Skipped)]
+            }
+            Fact::TaskCompleted { frame, output, .. } => {
+                open.close(*frame, Change::Completed(output.clone()))
+            }
+            Fact::TaskFaulted { frame, problem } => {
+                open.blame(*frame, problem);
+                open.close(*frame, Change::Faulted(problem.clone()))
+            }
+            Fact::Caught { frame, .. }
+            | Fact::RetryScheduled { frame, .. }
+            | Fact::EvaluationRequested { frame, .. } => open.empty(*frame),
+            Fact::AttemptBegan { frame, attempt } if *attempt > 1 => {
+                let name = open.tasks.get(frame).filter(|it| !it.silent);
+                name.map(|it| (it.reference.clone(), Change::Retried)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// True for the end of a workflow.
+fn ends(fact: &Fact) -> bool {
+    matches!(fact, Fact::Completed(_) | Fact::Faulted(_) | Fact::Cancelled(_))
+}

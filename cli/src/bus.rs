@@ -9,7 +9,8 @@ use windlass_worker::fleet::bus::BusOptions;
 #[derive(clap::Args)]
 #[command(next_help_heading = "NATS")]
 pub(crate) struct Nats {
-    /// The servers, separated by commas: nats://, tls://, ws:// or wss:// [env: WINDLASS_NATS] [default: nats://127.0.0.1:4222]
+    /// The servers, separated by commas: nats://, tls://, ws:// or wss:// [env: WINDLASS_NATS]
+    /// [default: nats://127.0.0.1:4222]
     // Not by clap's own means: a URL with a password was taken out of the environment.
     #[arg(long = "nats", value_name = "URL")]
     url: Option<String>,

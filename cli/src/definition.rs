@@ -20,8 +20,9 @@ pub(crate) struct Checked {
     pub(crate) runs_processes: bool,
 }
 
-/// Reads a file and shows what was found about it, warnings too: who runs it from a script or reads a log
-/// is warned of the same. The last line of standard error is the problem document, where there is one.
+/// Reads a file and shows what was found about it, warnings too: who runs it from a script or reads
+/// a log is warned of the same. The last line of standard error is the problem document, where
+/// there is one.
 ///
 /// # Errors
 /// When the file cannot be read or the definition has errors.

@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Raises the soft limit of open files to the hard one, as far as the system allows. Soft limits are
-/// low for the sake of old programs; every connection, file and process takes one.
+/// Raises the soft limit of open files to the hard one, as far as the system allows. Soft limits
+/// are low for the sake of old programs; every connection, file and process takes one.
 pub(crate) fn raise() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {

@@ -32,8 +32,8 @@ use crate::secret_options::SecretArgs;
 /// groups that share an fdatasync smaller.
 pub(crate) const PARTITIONS: u16 = 2;
 
-/// Processes that tasks may run here unless the options say otherwise: they are one's own, on one's own
-/// machine.
+/// Processes that tasks may run here unless the options say otherwise: they are one's own, on one's
+/// own machine.
 pub(crate) const ALLOWED: &[Allow] = &[Allow::Shell, Allow::Script];
 
 /// What to put together.

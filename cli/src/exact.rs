@@ -1,8 +1,8 @@
 //! Answers of a server with every digit of their numbers, at any depth that data can have.
 //!
-//! serde's values would round integers beyond 64 bits, refuse some, and nest 128 levels only. So the
-//! digits go through them as texts with a mark, which is taken off when they are printed. The mark is
-//! another one in each process: no data can bring it along.
+//! serde's values would round integers beyond 64 bits, refuse some, and nest 128 levels only. So
+//! the digits go through them as texts with a mark, which is taken off when they are printed. The
+//! mark is another one in each process: no data can bring it along.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;

@@ -161,8 +161,8 @@ impl Again {
         self.since.is_some()
     }
 
-    /// Waits a moment where the request may be answered later; gives the error back where it cannot, and
-    /// when the deadline is over, or without one [`API_RECONNECT_MS`] after the first.
+    /// Waits a moment where the request may be answered later; gives the error back where it
+    /// cannot, and when the deadline is over, or without one [`API_RECONNECT_MS`] after the first.
     async fn pause(&mut self, error: CliError, deadline: Option<Instant>) -> Result<(), CliError> {
         if !error.passes() {
             return Err(error);

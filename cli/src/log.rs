@@ -6,8 +6,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// What is logged unless `WINDLASS_LOG` says otherwise: warnings, which workers come and go, and what
-/// workflows log.
+/// What is logged unless `WINDLASS_LOG` says otherwise: warnings, which workers come and go, and
+/// what workflows log.
 const USUAL: &str = "warn,windlass_coordinator::fleet=info,windlass_worker::perform::function=info";
 
 /// Starts logging; `WINDLASS_LOG=info` or `windlass_worker=debug` shows more than warnings.
@@ -29,8 +29,8 @@ pub(crate) fn start() {
         .try_init();
 }
 
-/// Libraries trace headers and frames, and secrets with them: whatever `WINDLASS_LOG` says, they are
-/// heard only where they have something to say to everybody.
+/// Libraries trace headers and frames, and secrets with them: whatever `WINDLASS_LOG` says, they
+/// are heard only where they have something to say to everybody.
 fn is_ours_or_important(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("windlass") || *metadata.level() <= Level::INFO
 }

@@ -1,8 +1,8 @@
 //! The `windlass` binary: reads arguments, calls the libraries, prints.
 //!
 //! Standard output carries data only; everything for people goes to standard error. Exit codes: 0
-//! done, 1 faulted, cancelled or refused, 2 bad usage or definition, 3 not ended or not known to have,
-//! 130 interrupted.
+//! done, 1 faulted, cancelled or refused, 2 bad usage or definition, 3 not ended or not known to
+//! have, 130 interrupted.
 
 mod arguments;
 mod bus;

@@ -15,8 +15,8 @@ const UNKNOWN: u64 = 2 << 30;
 /// How much memory instances may take.
 #[derive(clap::Args, Default)]
 pub(crate) struct MemoryOptions {
-    /// Memory that instances may take, such as 512MiB or 2GiB; past three quarters of it starts get 429
-    /// [default: a quarter of what the machine, the container and ulimit -v allow]
+    /// Memory that instances may take, such as 512MiB or 2GiB; past three quarters of it starts get
+    /// 429 [default: a quarter of what the machine, the container and ulimit -v allow]
     #[arg(long, env = "WINDLASS_MEMORY_BUDGET", value_name = "SIZE", value_parser = size)]
     memory_budget: Option<u64>,
 }
@@ -60,7 +60,8 @@ fn of_machine(text: &str) -> Option<u64> {
     kibibytes.checked_mul(1 << 10)
 }
 
-/// The lowest limit of the control groups in `/proc/self/cgroup`, of either version, and those above.
+/// The lowest limit of the control groups in `/proc/self/cgroup`, of either version, and those
+/// above.
 fn of_groups(text: &str, root: &Path) -> Option<u64> {
     let mut lowest: Option<u64> = None;
     for line in text.lines() {

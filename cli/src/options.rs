@@ -59,8 +59,8 @@ pub(crate) enum Allow {
 #[derive(Args, Default)]
 #[command(next_help_heading = "Worker")]
 pub(crate) struct WorkerOptions {
-    /// Tasks that may run as processes of this machine: shell, script, both separated by a comma, or
-    /// none [default: shell,script for `run` and `dev`, none for `worker`]
+    /// Tasks that may run as processes of this machine: shell, script, both separated by a comma,
+    /// or none [default: shell,script for `run` and `dev`, none for `worker`]
     #[arg(long, env = "WINDLASS_ALLOW", value_name = "KIND", value_delimiter = ',')]
     pub(crate) allow: Vec<Allow>,
     /// Who they run as: a name, UID or UID:GID. Only root can choose; a root `worker` that is not
@@ -83,8 +83,9 @@ pub(crate) struct WorkerOptions {
     /// Trust the certificates in a PEM file, beside the system's
     #[arg(long = "ca-file", value_name = "FILE")]
     pub(crate) ca_files: Vec<PathBuf>,
-    /// A host that does nothing twice for one Idempotency-Key, `*.example.com` for all below a domain:
-    /// calls to it whose connection closes without an answer are made once more, whatever their method
+    /// A host that does nothing twice for one Idempotency-Key, `*.example.com` for all below a
+    /// domain: calls to it whose connection closes without an answer are made once more, whatever
+    /// their method
     #[arg(
         long = "idempotent-host",
         env = "WINDLASS_IDEMPOTENT_HOSTS",

@@ -30,8 +30,8 @@ pub(crate) struct ServeOptions {
 /// How many connections the API keeps open.
 #[derive(Clone, Copy, clap::Args)]
 pub(crate) struct ConnectionOptions {
-    /// Connections of the API open at once, as far as the limit of open files allows; past it idle ones
-    /// are closed, the oldest first
+    /// Connections of the API open at once, as far as the limit of open files allows; past it idle
+    /// ones are closed, the oldest first
     #[arg(long, env = "WINDLASS_MAX_CONNECTIONS", default_value_t = limits::API_CONNECTIONS,
         value_name = "NUMBER")]
     pub(crate) max_connections: usize,
@@ -50,8 +50,8 @@ impl ConnectionOptions {
 /// How many instances that others have started may be open.
 #[derive(Clone, Copy, clap::Args)]
 pub(crate) struct QuotaOptions {
-    /// Open instances of those that one root has started, directly or through others; past it starts of
-    /// children wait, and fail after a minute
+    /// Open instances of those that one root has started, directly or through others; past it
+    /// starts of children wait, and fail after a minute
     #[arg(long, env = "WINDLASS_MAX_ROOT_STARTS", default_value_t = limits::ROOT_STARTS,
         value_name = "NUMBER")]
     max_root_starts: usize,

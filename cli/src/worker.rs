@@ -11,8 +11,8 @@ use windlass_worker::{
 use crate::error::CliError;
 use crate::options::WorkerOptions;
 
-/// Describes the worker; plans and processes are for the caller to add. `files` is the directory below which
-/// `file:` resources are read.
+/// Describes the worker; plans and processes are for the caller to add. `files` is the directory
+/// below which `file:` resources are read.
 ///
 /// # Errors
 /// When secrets cannot be read from where the options say.

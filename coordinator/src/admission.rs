@@ -1,9 +1,9 @@
 //! Which instances may start: quotas for those that other instances start, and what operators have
 //! suspended.
 //!
-//! An instance is counted with its namespace and with its root, the instance at the top of the chain
-//! of starts that led to it, from when it is admitted until it ends. Starts that come from outside are
-//! not counted: whoever sends them is told to wait by 429.
+//! An instance is counted with its namespace and with its root, the instance at the top of the
+//! chain of starts that led to it, from when it is admitted until it ends. Starts that come from
+//! outside are not counted: whoever sends them is told to wait by 429.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -77,8 +77,8 @@ impl fmt::Debug for AuditLog {
 pub type Publish = tokio::sync::mpsc::Sender<AuditLine>;
 
 impl AuditLog {
-    /// Opens the trail that is kept at `place`; without one nothing is kept. What is on disk goes to
-    /// `publish` as well, as long as there is room. Blocking.
+    /// Opens the trail that is kept at `place`; without one nothing is kept. What is on disk goes
+    /// to `publish` as well, as long as there is room. Blocking.
     ///
     /// # Errors
     /// When the file cannot be opened.

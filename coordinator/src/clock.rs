@@ -1,9 +1,9 @@
 //! The one place that reads clocks.
 //!
-//! Due times are times of day, since they are kept across restarts; but a clock of the machine that is
-//! set must neither hold timers nor fire them early. So what happens to instances goes by a clock of
-//! the process: it begins with the time of day, runs at the rate of the machine's uptime, and where the
-//! two differ draws near to the time of day by a hundredth of the time that passes.
+//! Due times are times of day, since they are kept across restarts; but a clock of the machine that
+//! is set must neither hold timers nor fire them early. So what happens to instances goes by a
+//! clock of the process: it begins with the time of day, runs at the rate of the machine's uptime,
+//! and where the two differ draws near to the time of day by a hundredth of the time that passes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,8 +31,8 @@ fn time_of_day() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Time since the machine was started, with the time it slept: a wait of an hour is over when a laptop
-/// has slept for two.
+/// Time since the machine was started, with the time it slept: a wait of an hour is over when a
+/// laptop has slept for two.
 pub(crate) fn uptime() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
@@ -43,8 +43,8 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What part of the time that passes may be used to draw near to the time of day: timers are early or
-/// late by a hundredth at most, and an hour is made up for in four days.
+/// What part of the time that passes may be used to draw near to the time of day: timers are early
+/// or late by a hundredth at most, and an hour is made up for in four days.
 const SLEW: u32 = 100;
 
 struct Steady {

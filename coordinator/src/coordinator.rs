@@ -54,8 +54,8 @@ pub struct Options {
     /// Bytes that instances may take of the process's memory; past it starts are refused, and tasks
     /// fail that would add much. No bound of their own unless given.
     pub memory: Option<u64>,
-    /// Where to keep which instance is worked on, so that one which ends the process again and again is
-    /// set aside: the data directory, which is this process's alone.
+    /// Where to keep which instance is worked on, so that one which ends the process again and
+    /// again is set aside: the data directory, which is this process's alone.
     pub data_dir: Option<PathBuf>,
     /// How many instances that others have started may be open at once.
     pub quotas: StartQuotas,
@@ -119,8 +119,8 @@ pub struct Start {
     pub idempotency_key: Option<String>,
     /// Labels to keep with the instance.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
-    /// Its priority, from 0 to [`windlass_proto::limits::HIGHEST_PRIORITY`], which children inherit:
-    /// of the tasks that wait for a worker, those of the highest go first. `None` for
+    /// Its priority, from 0 to [`windlass_proto::limits::HIGHEST_PRIORITY`], which children
+    /// inherit: of the tasks that wait for a worker, those of the highest go first. `None` for
     /// [`windlass_proto::limits::DEFAULT_PRIORITY`]; a higher one counts as the highest.
     pub priority: Option<u8>,
 }

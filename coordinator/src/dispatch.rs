@@ -1,7 +1,7 @@
 //! Tasks on their way to workers, and reports on their way back.
 //!
-//! [`Queue`] is all that partitions know of workers. In one process it hands assignments straight to
-//! a worker; over NATS it is [`crate::fleet`], which leaves the decisions to [`dispatcher`]: who
+//! [`Queue`] is all that partitions know of workers. In one process it hands assignments straight
+//! to a worker; over NATS it is [`crate::fleet`], which leaves the decisions to [`dispatcher`]: who
 //! takes what, from the [`backlog`], and what is lost.
 
 pub mod backlog;
@@ -25,9 +25,9 @@ pub trait Queue: Send + Sync + 'static {
     fn send(&self, assignment: Assignment);
 
     /// Hands over an assignment that was sent before the coordinator restarted, under the delivery
-    /// number it had then. A worker that has survived the restart may hold it still, so a queue whose
-    /// workers do must not send it to another one before it counts as lost. Where the workers have
-    /// ended with the last coordinator nobody holds it, and it is sent. Must not block.
+    /// number it had then. A worker that has survived the restart may hold it still, so a queue
+    /// whose workers do must not send it to another one before it counts as lost. Where the workers
+    /// have ended with the last coordinator nobody holds it, and it is sent. Must not block.
     fn recover(&self, assignment: Assignment) {
         self.send(assignment);
     }

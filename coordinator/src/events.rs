@@ -10,8 +10,8 @@
 //!
 //! [`stream_manager`] makes the streams and looks after them.
 //!
-//! **Invariant:** nothing here is the truth. All streams can be deleted at any time: what was emitted
-//! and not acknowledged is open in the journal, and is published again.
+//! **Invariant:** nothing here is the truth. All streams can be deleted at any time: what was
+//! emitted and not acknowledged is open in the journal, and is published again.
 
 mod audit_publisher;
 mod context;
@@ -51,8 +51,8 @@ use stream_manager::StreamManager;
 pub struct EventOptions {
     /// The first token of every subject.
     pub prefix: Prefix,
-    /// What this coordinator is called on the bus: letters and digits, the same over restarts, another
-    /// one for every journal.
+    /// What this coordinator is called on the bus: letters and digits, the same over restarts,
+    /// another one for every journal.
     pub origin: String,
     /// Replicas of streams that are made, from 1 to [`limits::STREAM_REPLICAS`].
     pub replicas: u8,

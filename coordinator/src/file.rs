@@ -30,10 +30,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// The bits of a mode that are about others than the owner.
 const OTHERS: u32 = 0o077;
 
-/// Makes a folder that only its owner may enter, whatever the mask of this process. One that is there
-/// is closed to others if it is empty or has `mark` in it, and with it the files that `mark` makes
-/// ours: it may have been made by a version that did not, and any other folder, such as `.` or `/tmp`,
-/// is not ours to close. What belongs to somebody else stays as it is. Blocking.
+/// Makes a folder that only its owner may enter, whatever the mask of this process. One that is
+/// there is closed to others if it is empty or has `mark` in it, and with it the files that `mark`
+/// makes ours: it may have been made by a version that did not, and any other folder, such as `.`
+/// or `/tmp`, is not ours to close. What belongs to somebody else stays as it is. Blocking.
 ///
 /// # Errors
 /// When it cannot be made or read.

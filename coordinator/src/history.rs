@@ -1,8 +1,8 @@
 //! An instance's history for people, read in pages.
 //!
-//! Facts do not repeat what is known of the tasks they are about, so telling them takes the state they
-//! lead to. A page does not fold all facts before it: it goes on from a state that an earlier page has
-//! left ([`States`]), or from the instance's latest snapshot.
+//! Facts do not repeat what is known of the tasks they are about, so telling them takes the state
+//! they lead to. A page does not fold all facts before it: it goes on from a state that an earlier
+//! page has left ([`States`]), or from the instance's latest snapshot.
 
 mod states;
 mod writer;

@@ -131,8 +131,8 @@ impl IdentityIssuer {
         Ok(true)
     }
 
-    /// A token that says that `task` may read what `subject` names, from `now` for at most a minute,
-    /// and not beyond the task's deadline.
+    /// A token that says that `task` may read what `subject` names, from `now` for at most a
+    /// minute, and not beyond the task's deadline.
     #[must_use]
     pub fn sign(&self, subject: &Subject, task: &Task<'_>, now: Timestamp) -> IdentityToken {
         let claims = claims::claims(&self.options, subject, task, now);

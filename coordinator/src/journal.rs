@@ -56,8 +56,8 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged or of an unknown format.
     fn load(&self, instance: InstanceId) -> Result<Option<StoredInstance>, JournalError>;
 
-    /// The latest snapshot of an instance, with the sequence number of the first fact after it; none where
-    /// that is beyond `until`.
+    /// The latest snapshot of an instance, with the sequence number of the first fact after it;
+    /// none where that is beyond `until`.
     ///
     /// # Errors
     /// When the record is damaged or of an unknown format.
@@ -164,8 +164,8 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged.
     fn suspended(&self) -> Result<Vec<(Suspended, Timestamp)>, JournalError>;
 
-    /// Removes instances that ended before `before`, at most `limit`; returns how many went. One call
-    /// does bounded work and the next one goes on where it stopped: call it now and then.
+    /// Removes instances that ended before `before`, at most `limit`; returns how many went. One
+    /// call does bounded work and the next one goes on where it stopped: call it now and then.
     ///
     /// # Errors
     /// When the store cannot write.
@@ -177,8 +177,8 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store cannot write.
     fn next_epoch(&self) -> Result<u64, JournalError>;
 
-    /// Forgets keys of [`Commit::seen`] whose time was over before `now`; returns how many. One call
-    /// does bounded work: call it now and then.
+    /// Forgets keys of [`Commit::seen`] whose time was over before `now`; returns how many. One
+    /// call does bounded work: call it now and then.
     ///
     /// # Errors
     /// When the store cannot write.
@@ -197,14 +197,15 @@ pub trait Journal: Send + Sync + 'static {
         Err(JournalError::Backup("this journal has no backup".to_owned()))
     }
 
-    /// Whether its disk has room. Who decides what would have to be written asks first: a write that
-    /// fails for want of room is the end of the journal until it is opened again.
+    /// Whether its disk has room. Who decides what would have to be written asks first: a write
+    /// that fails for want of room is the end of the journal until it is opened again.
     fn room(&self) -> Room {
         Room { paused: false, reserve: true, free_bytes: None }
     }
 
-    /// Adds up what is really stored and compares it with what ought to be, once after each opening and
-    /// while commits go on: at most `limit` records a call. True once all was found to be there.
+    /// Adds up what is really stored and compares it with what ought to be, once after each opening
+    /// and while commits go on: at most `limit` records a call. True once all was found to be
+    /// there.
     ///
     /// # Errors
     /// [`JournalError::Lost`] when something is missing, others when the store cannot be read.
@@ -236,7 +237,8 @@ pub struct Commit {
     pub subscribed: Vec<Subscription>,
     /// Subscriptions to remove.
     pub unsubscribed: Vec<(InstanceId, FrameId)>,
-    /// Keys to remember (events consumed, by source and id; idempotency keys), until the time given.
+    /// Keys to remember (events consumed, by source and id; idempotency keys), until the time
+    /// given.
     pub seen: Vec<(Arc<[u8]>, Timestamp)>,
 }
 
@@ -291,8 +293,8 @@ pub struct Head {
     pub labels: Vec<(Arc<str>, Arc<str>)>,
     /// The instance that runs it as a child.
     pub parent: Option<InstanceId>,
-    /// The instance at the top of the chain of starts, for a child. Journals from before it was kept
-    /// lack it.
+    /// The instance at the top of the chain of starts, for a child. Journals from before it was
+    /// kept lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<InstanceId>,
     /// The output, once completed; left out when over 64 KiB (the facts have it).
@@ -381,7 +383,8 @@ pub struct Room {
 /// What a check of the whole journal found.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CheckReport {
-    /// Records read: those of the store's bookkeeping, of the ring and parts of large values among them.
+    /// Records read: those of the store's bookkeeping, of the ring and parts of large values among
+    /// them.
     pub stored: u64,
     /// Instances seen.
     pub instances: u64,

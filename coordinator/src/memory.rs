@@ -1,8 +1,8 @@
 //! How much memory instances may take: all of them, and those of one namespace.
 //!
-//! What is counted: what instances in memory hold, what waits for a partition, and what waits for the
-//! disk. Near the budget, starts are refused; at it, tasks fail that would add much. One namespace may
-//! take half of the budget, so that whoever fills it leaves room for the others.
+//! What is counted: what instances in memory hold, what waits for a partition, and what waits for
+//! the disk. Near the budget, starts are refused; at it, tasks fail that would add much. One
+//! namespace may take half of the budget, so that whoever fills it leaves room for the others.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,8 +122,8 @@ impl Charge {
         self.bytes
     }
 
-    /// Bytes an instance that holds `held` may hold, as much as is left for it. A small one may go on:
-    /// it did not fill the budget.
+    /// Bytes an instance that holds `held` may hold, as much as is left for it. A small one may go
+    /// on: it did not fill the budget.
     #[must_use]
     pub fn allowance(&self, held: u64) -> u64 {
         let budget = self.memory.budget;

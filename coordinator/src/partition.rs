@@ -208,8 +208,8 @@ impl Partition {
         Ok(batch)
     }
 
-    /// Takes messages that only ask, or that operators get out of a full disk with; what waits in line
-    /// goes on waiting, and no timer fires. For as long as nothing else can be written.
+    /// Takes messages that only ask, or that operators get out of a full disk with; what waits in
+    /// line goes on waiting, and no timer fires. For as long as nothing else can be written.
     ///
     /// # Errors
     /// As for [`Partition::turn`].
@@ -272,8 +272,8 @@ impl Partition {
         self.residents.len()
     }
 
-    /// The state of an instance, if it is in memory: for the simulation, which compares it with what
-    /// the journal adds up to.
+    /// The state of an instance, if it is in memory: for the simulation, which compares it with
+    /// what the journal adds up to.
     #[must_use]
     pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
         self.residents.get(id).map(|resident| &resident.instance)

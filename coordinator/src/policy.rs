@@ -12,7 +12,8 @@
 //! namespaces = { dev = "expose" }
 //! ```
 //!
-//! **Invariant:** what no rule allows is refused. Without a policy there is one rule that allows all.
+//! **Invariant:** what no rule allows is refused. Without a policy there is one rule that allows
+//! all.
 
 mod glob;
 mod store;

@@ -1,14 +1,14 @@
-//! Which instance each partition works on, kept where it survives the end of the process: one that the
-//! process ended over again and again is set aside, so that the others go on.
+//! Which instance each partition works on, kept where it survives the end of the process: one that
+//! the process ended over again and again is set aside, so that the others go on.
 //!
 //! The file `working` of the data directory is written before each decision and not synced: it must
-//! survive an abort or a kill, not a power cut. An orderly stop removes it. A start that finds it counts
-//! a death for each instance named, and keeps the counts in `deaths`; an instance that is not named
-//! again is forgotten, and so is one that has come further since.
+//! survive an abort or a kill, not a power cut. An orderly stop removes it. A start that finds it
+//! counts a death for each instance named, and keeps the counts in `deaths`; an instance that is
+//! not named again is forgotten, and so is one that has come further since.
 //!
-//! A partition has one slot for the instance it works on, and more for all that its turn is likely to
-//! work on. After a death only the first is used, so that the next death names the one; before the
-//! first, a write for each instance would be a quarter of what a partition does.
+//! A partition has one slot for the instance it works on, and more for all that its turn is likely
+//! to work on. After a death only the first is used, so that the next death names the one; before
+//! the first, a write for each instance would be a quarter of what a partition does.
 //!
 //! ```text
 //! partition: { the one | up to TURN_MESSAGES of its turn }      a slot: id: 16 | facts: u64 | room: 8
@@ -47,8 +47,8 @@ pub struct Quarantine {
     directory: PathBuf,
     working: Option<File>,
     deaths: HashMap<InstanceId, Deaths>,
-    /// The partition that works on an instance which was named before: one at a time, so that the next
-    /// death names the one.
+    /// The partition that works on an instance which was named before: one at a time, so that the
+    /// next death names the one.
     suspect: Mutex<Option<PartitionId>>,
     free: Condvar,
     /// Instances set aside since the start.

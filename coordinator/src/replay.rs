@@ -1,4 +1,5 @@
-//! Whether the facts in a journal follow from one another, instance by instance: for `windlass fsck`.
+//! Whether the facts in a journal follow from one another, instance by instance: for `windlass
+//! fsck`.
 
 use std::path::Path;
 

@@ -31,8 +31,8 @@ pub struct SecretsOptions {
     pub environment: Arc<str>,
     /// Who signs, for whom.
     pub identity: IdentityOptions,
-    /// Whether the signing keys are kept in the data directory. Where tasks run as this process's user
-    /// they could read them there: kept in memory only, they are new at each start.
+    /// Whether the signing keys are kept in the data directory. Where tasks run as this process's
+    /// user they could read them there: kept in memory only, they are new at each start.
     pub keep_keys: bool,
     /// A policy that an operator keeps; else the coordinator keeps one.
     pub policy: Option<PathBuf>,

@@ -1,9 +1,9 @@
 //! Runs test files in the format of jq's own through the expression engine, and counts.
 //!
 //! `cargo run -p windlass-proto --example jq_suite -- [-v] FILE…`, where a `FILE` is for example
-//! `tests/jq.test` of a checkout of jq. A group is a program, its input and its outputs, each on a line; a
-//! program runs as `set: {x: '${ [PROGRAM] }'}` does. A group under `%%FAIL` passes when the program
-//! is refused. With `-v`, each group that does not pass is shown.
+//! `tests/jq.test` of a checkout of jq. A group is a program, its input and its outputs, each on a
+//! line; a program runs as `set: {x: '${ [PROGRAM] }'}` does. A group under `%%FAIL` passes when
+//! the program is refused. With `-v`, each group that does not pass is shown.
 
 #![allow(clippy::print_stdout)]
 

@@ -24,8 +24,8 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 const OPTIONAL: [&str; 4] = ["datacontenttype", "dataschema", "subject", "time"];
 
 impl CloudEvent {
-    /// Checks the attributes of CloudEvents 1.0: `specversion` is `1.0`, `id`, `source` and `type` are
-    /// strings that are not empty; `time` is one of RFC 3339, `subject`, `dataschema` and
+    /// Checks the attributes of CloudEvents 1.0: `specversion` is `1.0`, `id`, `source` and `type`
+    /// are strings that are not empty; `time` is one of RFC 3339, `subject`, `dataschema` and
     /// `datacontenttype` are strings, where they are there.
     ///
     /// # Errors

@@ -127,8 +127,8 @@ pub fn load_function(name: &str, text: &str, options: &Options) -> Loaded {
     Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
 }
 
-/// Reads YAML 1.2 or JSON that is no definition, such as an OpenAPI description, within the limits of
-/// definitions.
+/// Reads YAML 1.2 or JSON that is no definition, such as an OpenAPI description, within the limits
+/// of definitions.
 ///
 /// # Errors
 /// When the text is neither; the message may quote it.

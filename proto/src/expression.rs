@@ -96,8 +96,8 @@ pub trait Scope {
     fn variable(&self, name: &str) -> Value;
 }
 
-/// Steps that all evaluations of this thread have taken so far: the difference of two answers is what
-/// lies between them.
+/// Steps that all evaluations of this thread have taken so far: the difference of two answers is
+/// what lies between them.
 #[must_use]
 pub fn steps_taken() -> u64 {
     meter::total()

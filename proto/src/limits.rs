@@ -6,8 +6,8 @@ mod secrets;
 pub use api::*;
 pub use secrets::*;
 
-/// Bytes of the texts whose compiled form a coordinator keeps at hand; others are compiled again when
-/// needed. A schema in a text was seen to take 43 times its size.
+/// Bytes of the texts whose compiled form a coordinator keeps at hand; others are compiled again
+/// when needed. A schema in a text was seen to take 43 times its size.
 pub const CATALOG_PLAN_TEXT_BYTES: usize = 8 << 20;
 
 /// Bytes of a definition's text. The largest published example is under 10 KiB; a megabyte leaves
@@ -25,7 +25,8 @@ pub const DEFINITION_NODES: usize = 200_000;
 /// tasks inside, in keys and in headers.
 pub const NAME_BYTES: usize = 128;
 
-/// Errors, and warnings, reported about one definition: nobody reads more, and some mistakes repeat on every line.
+/// Errors, and warnings, reported about one definition: nobody reads more, and some mistakes repeat
+/// on every line.
 pub const DEFINITION_FINDINGS: usize = 100;
 
 /// Steps of one evaluation of an expression: a few tens of milliseconds on one core.
@@ -41,12 +42,12 @@ pub const EXPRESSION_BYTES: usize = 64 << 10;
 /// longer is a mistake in a unit.
 pub const LONGEST_DURATION_MS: u64 = 100 * 365 * 24 * 3_600_000;
 
-/// The largest `multiplier` of an exponential backoff: from a millisecond, four retries take it past any
-/// wait that is meant.
+/// The largest `multiplier` of an exponential backoff: from a millisecond, four retries take it
+/// past any wait that is meant.
 pub const BACKOFF_MULTIPLIER: f64 = 1_000.0;
 
-/// Steps of one check of a value against a schema: 10 ms on one core, which a turn of a partition and
-/// a thread of the API may be held up.
+/// Steps of one check of a value against a schema: 10 ms on one core, which a turn of a partition
+/// and a thread of the API may be held up.
 pub const SCHEMA_STEPS: u64 = 1_000_000;
 
 /// Steps of one such check by a worker, which does it on a thread of its own: the largest payload,
@@ -87,32 +88,34 @@ pub const VALUE_DEPTH: u32 = 256;
 /// can carry without starving others.
 pub const PAYLOAD_BYTES: usize = 16 << 20;
 
-/// Bytes one instance may hold (inputs, outputs and context of what is open; what several tasks share
-/// counts once), unless its process has less to spare: four of the largest payloads.
+/// Bytes one instance may hold (inputs, outputs and context of what is open; what several tasks
+/// share counts once), unless its process has less to spare: four of the largest payloads.
 pub const INSTANCE_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
 
-/// Bytes an instance may hold however little memory there is to spare: what fills a process is large.
+/// Bytes an instance may hold however little memory there is to spare: what fills a process is
+/// large.
 pub const INSTANCE_FLOOR_BYTES: u64 = 256 << 10;
 
-/// Bytes that waiting instances may keep in memory in one partition; beyond it those that are not small
-/// are read from the journal when something happens to them.
+/// Bytes that waiting instances may keep in memory in one partition; beyond it those that are not
+/// small are read from the journal when something happens to them.
 pub const WAITING_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
 
-/// Bytes of commits that wait for the disk at most, over all partitions; one that is larger goes alone.
+/// Bytes of commits that wait for the disk at most, over all partitions; one that is larger goes
+/// alone.
 pub const COMMIT_QUEUE_BYTES: usize = 4 << 20;
 
-/// Times in a row that the process may end while it works on one instance before that is set aside: two
-/// may be chance.
+/// Times in a row that the process may end while it works on one instance before that is set aside:
+/// two may be chance.
 pub const QUARANTINE_DEATHS: u32 = 3;
 
-/// Bytes of memory that instances may take at least, whatever a machine has: fewer would not let one of
-/// the largest through.
+/// Bytes of memory that instances may take at least, whatever a machine has: fewer would not let
+/// one of the largest through.
 pub const MEMORY_LEAST: u64 = 2 * INSTANCE_BYTES;
 
-/// Bytes of values in the facts of one turn of an instance before others get theirs, and in what one
-/// turn of a partition reads or writes: some ten milliseconds of a slow disk, for which all that was
-/// decided meanwhile waits. The step that goes beyond it is still taken, with a payload as large as
-/// one may be.
+/// Bytes of values in the facts of one turn of an instance before others get theirs, and in what
+/// one turn of a partition reads or writes: some ten milliseconds of a slow disk, for which all
+/// that was decided meanwhile waits. The step that goes beyond it is still taken, with a payload as
+/// large as one may be.
 pub const TURN_BYTES: u64 = 1 << 20;
 
 /// Messages one turn takes at most: enough to share one fdatasync among many, few enough that
@@ -164,8 +167,8 @@ pub const ROUTE_EQUALITIES: usize = 8;
 /// attribute `5` is a number or the text `5`.
 pub const ROUTE_SPELLINGS: usize = 4;
 
-/// Bytes of a text, and of the keys that lead to it, by which a filter is found: longer ones are compared
-/// when an event has come.
+/// Bytes of a text, and of the keys that lead to it, by which a filter is found: longer ones are
+/// compared when an event has come.
 pub const ROUTE_BYTES: usize = 1 << 10;
 
 /// Entries of the index for one listening task; one with more is found by the types of its events.
@@ -174,8 +177,8 @@ pub const ROUTES: usize = 256;
 /// What looking up one kind of filter costs, in steps.
 pub const ROUTE_COST: u64 = 10;
 
-/// Instances that may be open at once of those that one root has started, directly or through others,
-/// unless configured: a hundred megabytes of them.
+/// Instances that may be open at once of those that one root has started, directly or through
+/// others, unless configured: a hundred megabytes of them.
 pub const ROOT_STARTS: usize = 10_000;
 
 /// Instances that may be open at once in one namespace of those that other instances have started,
@@ -198,8 +201,8 @@ pub const CANCELLED_ROOTS: usize = 10_000;
 /// Milliseconds between two looks whether children that wait can start.
 pub const PARKED_AGAIN_MS: u64 = 50;
 
-/// Instances above one, awaited or not, as a workflow may go on as a new instance of itself: as many as
-/// a history may have facts.
+/// Instances above one, awaited or not, as a workflow may go on as a new instance of itself: as
+/// many as a history may have facts.
 pub const GENERATIONS: u32 = 1_000_000;
 
 /// Messages of one namespace that may wait in one partition before starts in it are refused; events
@@ -280,22 +283,23 @@ pub const BACKUP_BEHIND_BYTES: usize = 64 << 20;
 /// instances of five steps, then took 101 MB.
 pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 
-/// Bytes free on the journal's disk below which nothing new is taken up: what is under way, and what
-/// other programs write meanwhile, needs some.
+/// Bytes free on the journal's disk below which nothing new is taken up: what is under way, and
+/// what other programs write meanwhile, needs some.
 pub const DISK_LOW_BYTES: u64 = 64 << 20;
 
 /// Bytes free from which work goes on after that: more, so that it does not stop again at once.
 pub const DISK_AGAIN_BYTES: u64 = 96 << 20;
 
-/// Bytes past its end that the journal keeps for itself, filled up again at half: a disk that others fill
-/// at one stroke must still take what is being committed at that moment, and what operators do about it.
+/// Bytes past its end that the journal keeps for itself, filled up again at half: a disk that
+/// others fill at one stroke must still take what is being committed at that moment, and what
+/// operators do about it.
 pub const DISK_RESERVED_BYTES: u64 = 32 << 20;
 
 /// Bytes of that reserve which operators' requests leave: what was under way may still need them.
 pub const DISK_RESERVE_LEFT_BYTES: u64 = 8 << 20;
 
-/// Operators' requests that a partition takes at a time while the disk is full, each time waiting until
-/// they are durable: a few hundred KiB, so that the reserve is never overdrawn.
+/// Operators' requests that a partition takes at a time while the disk is full, each time waiting
+/// until they are durable: a few hundred KiB, so that the reserve is never overdrawn.
 pub const OPERATED_AT_ONCE: usize = 64;
 
 /// Milliseconds between looks at the free space of the journal's disk.
@@ -315,8 +319,8 @@ pub const VERIFY_AT_ONCE: usize = 1_000;
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
 
-/// Bindings of variables and filters that definitions which call themselves with filters as arguments may
-/// stack up: the list of them is dropped by recursion, on what is left of the stack.
+/// Bindings of variables and filters that definitions which call themselves with filters as
+/// arguments may stack up: the list of them is dropped by recursion, on what is left of the stack.
 pub const RECURSION_BINDINGS: usize = 4_000;
 
 /// Bytes of machine stack one evaluation may use: half of what a thread of the runtime has.
@@ -328,8 +332,8 @@ pub const PATH_LENGTH: u32 = 1_000;
 /// Bytes of a compiled regular expression, and of its cache: room for several Unicode classes.
 pub const REGEX_BYTES: usize = 512 << 10;
 
-/// Bytes of a text that a pattern with look-around or back-references is searched for in: its time grows
-/// with the square of that.
+/// Bytes of a text that a pattern with look-around or back-references is searched for in: its time
+/// grows with the square of that.
 pub const BACKTRACKING_TEXT_BYTES: usize = 16 << 10;
 
 /// Times one search for such a pattern may go back: once for each byte of the text, and besides.
@@ -384,20 +388,21 @@ pub const RESOURCE_FRESH_MS: u64 = 60_000;
 /// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
 pub const IDLE_CONNECTIONS: usize = 64;
 
-/// Milliseconds a connection to one host may be idle before it is closed: less than the 5 s after which
-/// common servers (uvicorn, Node.js) close theirs, so that few requests meet a server that hangs up.
+/// Milliseconds a connection to one host may be idle before it is closed: less than the 5 s after
+/// which common servers (uvicorn, Node.js) close theirs, so that few requests meet a server that
+/// hangs up.
 pub const IDLE_CONNECTION_MS: u64 = 4_000;
 
-/// Connections that are remembered because they have carried an answer: as many as a busy worker has
-/// open within [`IDLE_CONNECTION_MS`].
+/// Connections that are remembered because they have carried an answer: as many as a busy worker
+/// has open within [`IDLE_CONNECTION_MS`].
 pub const KNOWN_CONNECTIONS: usize = 10_000;
 
 /// Bytes of one message between coordinator and worker: an assignment carries an input and the
 /// variables its expressions name, each of them one payload at most.
 pub const MESSAGE_BYTES: usize = 4 * PAYLOAD_BYTES;
 
-/// Bytes of one packed report: what a payload of the largest size takes, sealed or not, and an error's
-/// text. A worker reports an error in place of a larger one, which no message would hold.
+/// Bytes of one packed report: what a payload of the largest size takes, sealed or not, and an
+/// error's text. A worker reports an error in place of a larger one, which no message would hold.
 pub const REPORT_BYTES: usize = 2 * PAYLOAD_BYTES;
 
 /// Bytes of one frame of such a message on the bus, less where the server allows less: large enough
@@ -420,17 +425,18 @@ pub const LEASE_MS: u64 = 6_000;
 /// Beats of a worker within one lease: one may be lost, one late.
 pub const BEATS_PER_LEASE: u64 = 3;
 
-/// Parts of a lease a coordinator looks around in at least. When it did not for longer, it was itself
-/// away, as a stopped process or a sleeping machine is, and what it did not hear says nothing.
+/// Parts of a lease a coordinator looks around in at least. When it did not for longer, it was
+/// itself away, as a stopped process or a sleeping machine is, and what it did not hear says
+/// nothing.
 pub const LOOKS_PER_LEASE: u64 = 3;
 
-/// How often in a row the end of a silence of most workers gives all of them another lease. Past it one
-/// worker that beats late would keep those that have died alive.
+/// How often in a row the end of a silence of most workers gives all of them another lease. Past it
+/// one worker that beats late would keep those that have died alive.
 pub const GRACE_PERIODS: u32 = 3;
 
-/// Leases after which what the only worker held is lost though nobody has been heard since it was given
-/// up: long enough that a connection that stands still has been found out, short enough that a task that
-/// takes down all workers one by one is given up though none is left.
+/// Leases after which what the only worker held is lost though nobody has been heard since it was
+/// given up: long enough that a connection that stands still has been found out, short enough that
+/// a task that takes down all workers one by one is given up though none is left.
 pub const LONELY_LEASES: u64 = 3;
 
 /// Milliseconds one request over the bus may take.
@@ -450,28 +456,28 @@ pub const CACHED_PLANS: usize = 1_000;
 /// configured.
 pub const DRAIN_MS: u64 = 30_000;
 
-/// Workers lost over one visit of a task before it is suspected of being the reason, and is given to
-/// workers that have few other suspects, and in the end none.
+/// Workers lost over one visit of a task before it is suspected of being the reason, and is given
+/// to workers that have few other suspects, and in the end none.
 pub const SUSPECT_LOSSES: u32 = 2;
 
-/// Workers that may be lost while they hold one visit of a task, unless configured. Past it the task itself is the
-/// likely cause, and sending it again would take down one worker after another; fewer would blame
-/// the task for a bad night of the machines.
+/// Workers that may be lost while they hold one visit of a task, unless configured. Past it the
+/// task itself is the likely cause, and sending it again would take down one worker after another;
+/// fewer would blame the task for a bad night of the machines.
 pub const DELIVERIES_LOST: u32 = 5;
 
-/// Milliseconds before a task is sent again that was lost a second time without anybody's death; each
-/// further pause is twice as long. The first time it is sent again at once.
+/// Milliseconds before a task is sent again that was lost a second time without anybody's death;
+/// each further pause is twice as long. The first time it is sent again at once.
 pub const REDELIVERY_BACKOFF_MS: u64 = 250;
 
-/// The longest such pause, in milliseconds: a loop of hours is some hundred entries of the journal, and
-/// who repairs the worker does not wait long.
+/// The longest such pause, in milliseconds: a loop of hours is some hundred entries of the journal,
+/// and who repairs the worker does not wait long.
 pub const REDELIVERY_BACKOFF_MOST_MS: u64 = 30_000;
 
 /// Milliseconds after which such a loss is forgotten: several of the longest pauses.
 pub const REDELIVERY_MEMORY_MS: u64 = 600_000;
 
-/// Times that workers may hand back one visit of a task in a row before it fails: with the pauses a third
-/// of an hour, in which workers can be replaced, after which none will ever take it.
+/// Times that workers may hand back one visit of a task in a row before it fails: with the pauses a
+/// third of an hour, in which workers can be replaced, after which none will ever take it.
 pub const HANDED_BACK: u32 = 50;
 
 /// Registrations under an identity that has a session, let in without a question: a connection that
@@ -491,12 +497,13 @@ pub const DEFAULT_PRIORITY: u8 = 5;
 /// Bytes of the name of a pool of workers: it stands in keys, metrics and lists.
 pub const POOL_NAME_BYTES: usize = 64;
 
-/// Bytes the stream of events keeps, unless an operator changes it: a quarter of a million events of a
-/// kilobyte. JetStream sets the space of all streams aside at once, so this has to fit small servers.
+/// Bytes the stream of events keeps, unless an operator changes it: a quarter of a million events
+/// of a kilobyte. JetStream sets the space of all streams aside at once, so this has to fit small
+/// servers.
 pub const EVENTS_BYTES: i64 = 256 << 20;
 
-/// Milliseconds the stream of events keeps one: as long as a coordinator remembers what it consumed,
-/// so that a consumer made anew may go through all of it and nothing is consumed twice.
+/// Milliseconds the stream of events keeps one: as long as a coordinator remembers what it
+/// consumed, so that a consumer made anew may go through all of it and nothing is consumed twice.
 pub const EVENTS_AGE_MS: u64 = 24 * 3_600_000;
 
 /// Bytes the stream of lifecycle events keeps. They are a copy: the journal has the history.
@@ -521,8 +528,8 @@ pub const DUPLICATE_WINDOW_MS: u64 = 120_000;
 /// Replicas of a stream, at most: what JetStream allows.
 pub const STREAM_REPLICAS: u8 = 5;
 
-/// Events from the bus that are decided on at once, and asked for at once: enough to share one write
-/// of the journal.
+/// Events from the bus that are decided on at once, and asked for at once: enough to share one
+/// write of the journal.
 pub const EVENT_INTAKE: usize = 256;
 
 /// Bytes of events asked for at once; one of the largest fits.
@@ -545,8 +552,8 @@ pub const EMIT_WINDOW: usize = 256;
 /// Bytes of emitted events published and not yet acknowledged; a larger one goes alone.
 pub const EMIT_WINDOW_BYTES: usize = 32 << 20;
 
-/// Emitted events beyond [`EMIT_QUEUE`] from which starts are refused: the bus is away for long, and
-/// every instance that waits for it stays in memory.
+/// Emitted events beyond [`EMIT_QUEUE`] from which starts are refused: the bus is away for long,
+/// and every instance that waits for it stays in memory.
 pub const EMIT_DEFERRED: usize = 100_000;
 
 /// Lifecycle events that wait to be published; those beyond are dropped and counted.
@@ -555,8 +562,8 @@ pub const LIFECYCLE_QUEUE: usize = 50_000;
 /// Lifecycle events published before JetStream is asked whether it has them.
 pub const LIFECYCLE_BATCH: usize = 512;
 
-/// Bytes of an output that a lifecycle event carries; a larger one is only referred to. Intermediaries
-/// need not forward CloudEvents of more than 64 KiB.
+/// Bytes of an output that a lifecycle event carries; a larger one is only referred to.
+/// Intermediaries need not forward CloudEvents of more than 64 KiB.
 pub const LIFECYCLE_OUTPUT_BYTES: u64 = 48 << 10;
 
 /// Milliseconds between two looks at the streams.

@@ -36,8 +36,8 @@ use crate::wire::subject::is_token;
 /// The pool of workers that takes what names no other.
 pub const DEFAULT_POOL: &str = "default";
 
-/// True for what a pool of workers can be called: 1 to [`POOL_NAME_BYTES`](crate::limits::POOL_NAME_BYTES) letters, digits, dashes and
-/// underscores.
+/// True for what a pool of workers can be called: 1 to
+/// [`POOL_NAME_BYTES`](crate::limits::POOL_NAME_BYTES) letters, digits, dashes and underscores.
 #[must_use]
 pub fn is_pool_name(name: &str) -> bool {
     is_token(name)
@@ -126,8 +126,8 @@ pub struct Task {
     pub then: Flow,
     /// `metadata`; null when absent.
     pub metadata: Value,
-    /// The pool of workers that what a worker does for this task must go to: `metadata.windlass.pool`
-    /// of the task, else of the document; `None` for the default pool.
+    /// The pool of workers that what a worker does for this task must go to:
+    /// `metadata.windlass.pool` of the task, else of the document; `None` for the default pool.
     pub pool: Option<Arc<str>>,
     /// What the task does.
     pub kind: Kind,

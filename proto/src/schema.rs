@@ -1,8 +1,8 @@
 //! JSON Schema for `input.schema`, `output.schema`, `export.schema`.
 //!
-//! Whoever writes a schema decides what checking a value costs, so both are bounded: [`size`] measures
-//! a document before it is compiled, and [`node`] charges every look at a value to the meter of
-//! expressions, which ends the check when its steps, its bytes or the stack are spent.
+//! Whoever writes a schema decides what checking a value costs, so both are bounded: [`size`]
+//! measures a document before it is compiled, and [`node`] charges every look at a value to the
+//! meter of expressions, which ends the check when its steps, its bytes or the stack are spent.
 
 mod node;
 mod size;
@@ -69,8 +69,9 @@ impl Schema {
     /// Compiles `document`.
     ///
     /// # Errors
-    /// When it is not a JSON Schema, refers outside itself, or is beyond [`limits::SCHEMA_EXPANDED`],
-    /// [`limits::SCHEMA_DEPTH`], [`limits::SCHEMA_PARTS`] or [`limits::SCHEMA_PATTERN_STATES`].
+    /// When it is not a JSON Schema, refers outside itself, or is beyond
+    /// [`limits::SCHEMA_EXPANDED`], [`limits::SCHEMA_DEPTH`], [`limits::SCHEMA_PARTS`] or
+    /// [`limits::SCHEMA_PATTERN_STATES`].
     pub fn compile(document: &Value) -> Result<Self, SchemaError> {
         if document.depth() > limits::VALUE_DEPTH.min(limits::SCHEMA_NESTING) {
             let most = limits::SCHEMA_NESTING;
@@ -95,8 +96,8 @@ impl Schema {
         Ok(Self { compiled: Arc::new(Compiled::Usable { validator, prices, size }) })
     }
 
-    /// A schema that stands for one that can no longer be used, because `reason`, in a definition that
-    /// was accepted when it could: it accepts no value, and says why.
+    /// A schema that stands for one that can no longer be used, because `reason`, in a definition
+    /// that was accepted when it could: it accepts no value, and says why.
     #[must_use]
     pub fn unusable(reason: String) -> Self {
         Self { compiled: Arc::new(Compiled::Unusable(reason)) }

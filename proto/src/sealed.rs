@@ -11,8 +11,8 @@ use crate::value::Value;
 /// What people and programs outside see in the place of a secret.
 pub const SHOWN: &str = "«sealed»";
 
-/// The encrypted form of a value that contains a secret. It says where it was sealed, which is bound
-/// to the ciphertext: it opens only for tasks of the same namespace.
+/// The encrypted form of a value that contains a secret. It says where it was sealed, which is
+/// bound to the ciphertext: it opens only for tasks of the same namespace.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sealed {
     /// Which key opens it, as the sealer calls it.
@@ -99,7 +99,8 @@ impl Value {
         }
     }
 
-    /// The same value with what `replace` gives for each sealed one inside, in the order of the data.
+    /// The same value with what `replace` gives for each sealed one inside, in the order of the
+    /// data.
     #[must_use]
     pub fn map_sealed(self, replace: &mut dyn FnMut(Arc<Sealed>) -> Self) -> Self {
         match self {

@@ -15,19 +15,19 @@ pub struct SecretName(pub Arc<str>);
 pub const NO_SECRET: &str = "-";
 
 impl SecretName {
-    /// True for a name that can stand in a slot: a claim from which a store fills in the paths of its
-    /// policies. What has none needs a place and a policy of its own.
+    /// True for a name that can stand in a slot: a claim from which a store fills in the paths of
+    /// its policies. What has none needs a place and a policy of its own.
     ///
-    /// Vault and OpenBao refuse *every* request with a token whose claims hold `*`, `+` or `/` where a
-    /// policy has a place for them.
+    /// Vault and OpenBao refuse *every* request with a token whose claims hold `*`, `+` or `/`
+    /// where a policy has a place for them.
     #[must_use]
     pub fn has_slot(&self) -> bool {
         is_part_of_a_path(&self.0) && &*self.0 != NO_SECRET
     }
 }
 
-/// True for text that is one part of a path and nothing else, whatever reads it: a policy, a template or
-/// a URL.
+/// True for text that is one part of a path and nothing else, whatever reads it: a policy, a
+/// template or a URL.
 #[must_use]
 pub fn is_part_of_a_path(text: &str) -> bool {
     !text.is_empty()

@@ -51,8 +51,8 @@ impl Timestamp {
     }
 }
 
-/// True for a date and time in the form of RFC 3339, `2026-01-31T12:00:00.5+01:00`, which is there in the
-/// calendar. A leap second is.
+/// True for a date and time in the form of RFC 3339, `2026-01-31T12:00:00.5+01:00`, which is there
+/// in the calendar. A leap second is.
 #[must_use]
 pub fn is_rfc3339(text: &str) -> bool {
     // The parser reads other forms of ISO 8601 as well.

@@ -47,8 +47,8 @@ pub enum Value {
     Array(Arc<Array>),
     /// An object.
     Object(Arc<Object>),
-    /// A string or number that contains a secret, as only workers can read it. Whoever shows it shows
-    /// [`crate::sealed::SHOWN`]; an expression that looks into it is ended (see
+    /// A string or number that contains a secret, as only workers can read it. Whoever shows it
+    /// shows [`crate::sealed::SHOWN`]; an expression that looks into it is ended (see
     /// [`crate::expression::EvaluationError::sealed`]).
     Sealed(Arc<Sealed>),
 }

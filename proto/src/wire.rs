@@ -35,8 +35,9 @@ use crate::value::Value;
 
 /// Which delivery of which attempt of which visit: a report must name the live one to be accepted.
 ///
-/// Instance, frame and delivery are what tells keys apart. Partition and epoch say whose it was when
-/// it was sent: after a restart the same delivery, still held by a worker, is known under a new epoch.
+/// Instance, frame and delivery are what tells keys apart. Partition and epoch say whose it was
+/// when it was sent: after a restart the same delivery, still held by a worker, is known under a
+/// new epoch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AssignmentKey {
     /// The instance.
@@ -117,8 +118,8 @@ impl Assignment {
         self.input.has_sealed() || self.variables.iter().any(|(_, value)| value.has_sealed())
     }
 
-    /// The key a side effect carries so that its receiver can tell repeats: stable over attempts and
-    /// deliveries, new for every visit.
+    /// The key a side effect carries so that its receiver can tell repeats: stable over attempts
+    /// and deliveries, new for every visit.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         Self::idempotency_key_of(self.key.instance, &self.reference, self.visit)
@@ -140,8 +141,8 @@ pub enum Work {
     Evaluate(Field),
 }
 
-/// An expression field that the coordinator cannot evaluate itself: it names a secret, or looks into a
-/// sealed value.
+/// An expression field that the coordinator cannot evaluate itself: it names a secret, or looks
+/// into a sealed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Field {
     /// `if`

@@ -56,8 +56,8 @@ impl Case {
         Some(Self { random, load, name, time, begun: Instant::now(), faults: 0 })
     }
 
-    /// A coordinator and workers straight on one bus, with the short lease. Workers die here far more
-    /// often than a task could be blamed for.
+    /// A coordinator and workers straight on one bus, with the short lease. Workers die here far
+    /// more often than a task could be blamed for.
     fn layout(url: &str, workers: usize) -> Layout {
         let lease = format!("{}s", LEASE.as_secs());
         Layout::on(url, workers)

@@ -189,7 +189,8 @@ fn unlike(values: &Value, schema: &Value, path: &str, wrong: &mut Vec<String>) {
     }
 }
 
-/// Runs without Helm: each default is one that the schema takes, and each value is one that is there.
+/// Runs without Helm: each default is one that the schema takes, and each value is one that is
+/// there.
 #[test]
 fn values_schema_templates_and_table_of_the_chart_agree() {
     let read = |name: &str| {

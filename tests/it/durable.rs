@@ -16,8 +16,8 @@ use crate::support::until::{SOON, until};
 use trace::{Kind, Trace};
 
 /// Marks in the data, each first known at one step of the flow: what carries it was written then.
-// Records are packed, so what repeats four bytes of what stands before it cannot be searched for: no
-// mark has a part of another one.
+// Records are packed, so what repeats four bytes of what stands before it cannot be searched for:
+// no mark has a part of another one.
 const STARTED: &str = "given-to-the-start-5521";
 const COMPUTED: &str = "mark-of-the-set-7093";
 const REPLIED: &str = "answered-by-stub-8817";

@@ -1,6 +1,6 @@
-//! Workers in other languages that do what others' workers do: what cannot be read, handed back, taken
-//! or stopped, over a bus that loses. No instance may hang, nothing may be sent again and again, and no
-//! place may be lost.
+//! Workers in other languages that do what others' workers do: what cannot be read, handed back,
+//! taken or stopped, over a bus that loses. No instance may hang, nothing may be sent again and
+//! again, and no place may be lost.
 
 mod loops;
 mod ugly;
@@ -23,8 +23,8 @@ const PACKAGES: [&str; 3] = ["msgpack==1.2.4", "nats-py==2.16.0", "pynacl==1.6.2
 /// A short lease, so that what is lost is found out soon.
 const LEASE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// How long a call may take on a bad bus: of the words that begin and end it, each can get lost a few
-/// times in a row, and is said again only after seconds.
+/// How long a call may take on a bad bus: of the words that begin and end it, each can get lost a
+/// few times in a row, and is said again only after seconds.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// What a worker is written in.
@@ -142,8 +142,8 @@ impl Stage {
         line.unwrap_or_else(|| panic!("no {name} in {text}")).trim().parse().unwrap()
     }
 
-    /// Asserts that so many places of the only worker are free: as many calls that do not end are there
-    /// at once.
+    /// Asserts that so many places of the only worker are free: as many calls that do not end are
+    /// there at once.
     async fn has_places(&self, places: usize) {
         let _ = std::fs::remove_file(self.folder.path().join("open"));
         let mut started = Vec::new();

@@ -47,7 +47,8 @@ fn mutate(name: &str, corpus: &[Vec<u8>], words: &[&str], entry: fn(&[u8])) {
     println!("mutate {name}: {count} inputs");
 }
 
-/// Where the input at work is kept: what is there after an abort, which no test can catch, broke it.
+/// Where the input at work is kept: what is there after an abort, which no test can catch, broke
+/// it.
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mutate-{name}"))
 }

@@ -1,4 +1,5 @@
-//! Secrets over the whole product: where they come from, who may read which, and that they stay there.
+//! Secrets over the whole product: where they come from, who may read which, and that they stay
+//! there.
 
 mod audit;
 mod canary;

@@ -1,5 +1,5 @@
-//! Servers of other makes, as they come: what they compress, redirect, ask for and describe is what a
-//! workflow must cope with.
+//! Servers of other makes, as they come: what they compress, redirect, ask for and describe is what
+//! a workflow must cope with.
 
 mod apache;
 mod fastapi;
@@ -60,7 +60,8 @@ struct Server {
 }
 
 impl Server {
-    /// Starts the command that `prepare` makes for a port and a folder; it listens when this returns.
+    /// Starts the command that `prepare` makes for a port and a folder; it listens when this
+    /// returns.
     async fn start(prepare: impl Fn(u16, &Path) -> Command) -> Self {
         for _ in 0..TRIES {
             let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,8 @@ use windlass_proto::wire::Assignment;
 
 /// Takes audit events to where they are kept. Must not block.
 ///
-/// An attempt reserves places before it does anything with secrets, so that what it does can be told.
+/// An attempt reserves places before it does anything with secrets, so that what it does can be
+/// told.
 pub trait AuditSink: Send + Sync {
     /// Takes one event for which no place was reserved.
     fn record(&self, event: AuditEvent);
@@ -24,8 +25,8 @@ pub trait AuditSink: Send + Sync {
         self.record(event);
     }
 
-    /// Waits until there is room for this many events, and keeps it for them. Who came first is first.
-    /// Dropping the future gives up the wait.
+    /// Waits until there is room for this many events, and keeps it for them. Who came first is
+    /// first. Dropping the future gives up the wait.
     fn reserve(&self, _places: usize) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
@@ -74,8 +75,8 @@ impl AuditRoom {
         self.free.add_permits(places);
     }
 
-    /// True from when somebody had to wait until nobody does and half of all is free: the time to take
-    /// on nothing more.
+    /// True from when somebody had to wait until nobody does and half of all is free: the time to
+    /// take on nothing more.
     #[must_use]
     pub fn is_short(&self) -> bool {
         let short = self.short.load(Ordering::Relaxed)
@@ -162,9 +163,9 @@ impl AttemptAudit {
         Self { places, task, environment, traceparent: assignment.traceparent.clone() }
     }
 
-    /// Waits until there is room for this many events of the attempt. To be done once, before it does
-    /// anything with secrets: attempts that waited in the middle of their work could wait for one
-    /// another.
+    /// Waits until there is room for this many events of the attempt. To be done once, before it
+    /// does anything with secrets: attempts that waited in the middle of their work could wait for
+    /// one another.
     pub async fn reserve(&self, places: usize) {
         self.places.sink.reserve(places).await;
         self.places.left.fetch_add(places, Ordering::Relaxed);

@@ -5,8 +5,8 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 /// Bytes in which XML or HTML says what charset it has.
 const DECLARATION: usize = 1024;
 
-/// The text of a body with this `Content-Type`: in its charset, in that of its byte order mark or its
-/// XML or HTML, else in UTF-8.
+/// The text of a body with this `Content-Type`: in its charset, in that of its byte order mark or
+/// its XML or HTML, else in UTF-8.
 ///
 /// # Errors
 /// Why it cannot be read: an unknown charset, or bytes that are none of it.
@@ -18,7 +18,8 @@ pub(crate) fn text(content_type: &str, body: &[u8]) -> Result<String, String> {
     decode(label.map_or(Ok(UTF_8), |label| known(&label))?, body)
 }
 
-/// The text of a JSON body. JSON is UTF-8 whatever its `Content-Type` says, but some servers mean it.
+/// The text of a JSON body. JSON is UTF-8 whatever its `Content-Type` says, but some servers mean
+/// it.
 ///
 /// # Errors
 /// As [`text`].

@@ -44,9 +44,9 @@ pub(crate) fn shown(url: &Url) -> String {
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// Sends `request` and reads the response, at most `most` bytes of body. Once more over a new connection
-/// where one that was used before closed without an answer, and the call may be repeated: see
-/// [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts).
+/// Sends `request` and reads the response, at most `most` bytes of body. Once more over a new
+/// connection where one that was used before closed without an answer, and the call may be
+/// repeated: see [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts).
 ///
 /// # Errors
 /// A communication problem when there is no complete response.

@@ -6,8 +6,8 @@
 //!    └─────────┘ what is held is kept and shown to the next session
 //! ```
 //!
-//! **Invariant:** a report is repeated until the coordinator has answered it; an answer means that it
-//! is on disk there, or not wanted. So is an audit event, which is always wanted.
+//! **Invariant:** a report is repeated until the coordinator has answered it; an answer means that
+//! it is on disk there, or not wanted. So is an audit event, which is always wanted.
 
 mod environment;
 mod health;
@@ -57,8 +57,8 @@ pub struct FleetOptions {
     pub name: String,
     /// Assignments it takes at once; at most [`limits::WORKER_CONCURRENCY`].
     pub concurrency: u32,
-    /// How long it may take to finish what it works on when it is told to stop; what is left then is
-    /// handed back.
+    /// How long it may take to finish what it works on when it is told to stop; what is left then
+    /// is handed back.
     pub drain: Duration,
     /// Where `/healthz`, `/readyz` and `/metrics` are served, if anywhere.
     pub health: Option<SocketAddr>,
@@ -116,9 +116,9 @@ pub enum Event {
 }
 
 impl Builder {
-    /// Makes the worker and serves a fleet with it until SIGTERM or SIGINT, then drains: all that the
-    /// main function of a worker has to do after [`guard_process`](crate::guard_process). What happens
-    /// to it goes to the log.
+    /// Makes the worker and serves a fleet with it until SIGTERM or SIGINT, then drains: all that
+    /// the main function of a worker has to do after [`guard_process`](crate::guard_process). What
+    /// happens to it goes to the log.
     ///
     /// ```no_run
     /// # use windlass_worker::{Call, Worker, fleet::FleetOptions};
@@ -145,8 +145,8 @@ impl Builder {
     /// or bus that cannot be reached is waited for.
     ///
     /// # Errors
-    /// When the worker cannot be set up, the bus refuses the credentials, or the coordinator refuses
-    /// the worker.
+    /// When the worker cannot be set up, the bus refuses the credentials, or the coordinator
+    /// refuses the worker.
     pub async fn serve(
         self,
         options: FleetOptions,
@@ -203,7 +203,8 @@ impl Builder {
             store_seen: None,
         };
         // On a thread of the pool, where the connection and the tasks run too. From the thread that
-        // blocks on the whole runtime, as `main` does, every message would wake another thread twice.
+        // blocks on the whole runtime, as `main` does, every message would wake another thread
+        // twice.
         let work = tokio::spawn(async move {
             let worked = member.work(stop, notify).await;
             member.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;

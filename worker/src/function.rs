@@ -57,10 +57,10 @@ pub struct Function {
 impl Function {
     /// A function of this name.
     ///
-    /// Its input is the evaluated `with` of the task, or the task's input where there is none: any type
-    /// that serde reads. Input that does not fit ends the task with a validation error and never
-    /// reaches the handler. The output is any type that serde writes. For both, [`Value`] is what
-    /// arrived, as it is.
+    /// Its input is the evaluated `with` of the task, or the task's input where there is none: any
+    /// type that serde reads. Input that does not fit ends the task with a validation error and
+    /// never reaches the handler. The output is any type that serde writes. For both, [`Value`] is
+    /// what arrived, as it is.
     ///
     /// The handler's future is dropped at the task's deadline and when the result is not wanted any
     /// more. A handler that blocks its thread blocks others: use `tokio::task::spawn_blocking`.
@@ -90,8 +90,8 @@ impl Function {
         self
     }
 
-    /// In place of a function that has this name already: one of the default catalog (`echo`, `log`,
-    /// …), or one that was added before.
+    /// In place of a function that has this name already: one of the default catalog (`echo`,
+    /// `log`, …), or one that was added before.
     #[must_use]
     pub fn replacing(mut self) -> Self {
         self.replaces = true;

@@ -1,5 +1,5 @@
-//! What a process that holds secrets must not show or leave behind: its environment, its memory, core
-//! dumps, files that others read, messages of panics.
+//! What a process that holds secrets must not show or leave behind: its environment, its memory,
+//! core dumps, files that others read, messages of panics.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write as _;
@@ -15,8 +15,8 @@ use crate::{handover, supervise};
 /// Set by [`guard_process`]: the mask for the files of tasks, which is what this process was given.
 static GUARDED: OnceLock<Mode> = OnceLock::new();
 
-/// Guards a process that holds secrets. It must be the **first thing in `main`**, before threads and
-/// files: the program may begin again here, or be a supervisor of a task and never return.
+/// Guards a process that holds secrets. It must be the **first thing in `main`**, before threads
+/// and files: the program may begin again here, or be a supervisor of a task and never return.
 ///
 /// - Credentials in the environment and on the command line are taken out of sight: see
 ///   [`variable`](crate::variable) and [`arguments`](crate::arguments).

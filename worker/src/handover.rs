@@ -1,10 +1,10 @@
-//! Takes credentials out of the environment and the command line of this process, where `/proc` shows
-//! them to every process of the same user for as long as it lives.
+//! Takes credentials out of the environment and the command line of this process, where `/proc`
+//! shows them to every process of the same user for as long as it lives.
 //!
 //! What a process was started with cannot be wiped from within by safe code: removing a variable
-//! leaves its text where the kernel put it. So the process executes its own program once more, under
-//! the same id, without them, and hands them to itself in an anonymous file that only it has open.
-//! Whoever asks for a variable asks here.
+//! leaves its text where the kernel put it. So the process executes its own program once more,
+//! under the same id, without them, and hands them to itself in an anonymous file that only it has
+//! open. Whoever asks for a variable asks here.
 
 mod sensitive;
 
@@ -77,8 +77,8 @@ pub fn arguments() -> Vec<OsString> {
     }
 }
 
-/// Takes out of sight what is sensitive. Does not return where there is something: the program begins
-/// again, and finds it taken.
+/// Takes out of sight what is sensitive. Does not return where there is something: the program
+/// begins again, and finds it taken.
 ///
 /// # Errors
 /// When it cannot be done; everything is as it was then.
@@ -105,7 +105,8 @@ fn place() -> Option<i32> {
     (process == std::process::id().to_string()).then(|| number.parse().ok())?
 }
 
-/// Executes this program again without what is sensitive; returns where there is nothing, or it fails.
+/// Executes this program again without what is sensitive; returns where there is nothing, or it
+/// fails.
 fn hand_over() -> io::Result<()> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let shown: Vec<OsString> = sensitive::without_credentials(&arguments);
@@ -138,7 +139,8 @@ fn hand_over() -> io::Result<()> {
     Err(again.exec())
 }
 
-/// The program that runs: by its name where it is still there, so that lists of processes show that.
+/// The program that runs: by its name where it is still there, so that lists of processes show
+/// that.
 fn program() -> io::Result<std::path::PathBuf> {
     let program = std::env::current_exe()?;
     Ok(if program.exists() { program } else { "/proc/self/exe".into() })

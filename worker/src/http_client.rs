@@ -26,9 +26,10 @@ pub struct HttpOptions {
     pub ca_files: Vec<PathBuf>,
     /// Hosts that may be called, `*.example.com` for all below a domain; empty allows all.
     pub allow: Vec<String>,
-    /// Hosts that do nothing twice for one `Idempotency-Key`, `*.example.com` for all below a domain: a
-    /// call to one of them is repeated once when a connection that was used before closes without an
-    /// answer, whatever its method. Other calls are if their method is idempotent (RFC 9110).
+    /// Hosts that do nothing twice for one `Idempotency-Key`, `*.example.com` for all below a
+    /// domain: a call to one of them is repeated once when a connection that was used before closes
+    /// without an answer, whatever its method. Other calls are if their method is idempotent (RFC
+    /// 9110).
     pub idempotent_hosts: Vec<String>,
     /// Whether the proxies named by the environment (`HTTPS_PROXY`, `NO_PROXY`, …) are used.
     pub environment_proxies: bool,

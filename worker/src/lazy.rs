@@ -1,5 +1,5 @@
-//! A JSON text of which only what is looked at is read: descriptions of interfaces have megabytes, and
-//! a call needs a few places of them.
+//! A JSON text of which only what is looked at is read: descriptions of interfaces have megabytes,
+//! and a call needs a few places of them.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};

@@ -86,7 +86,8 @@ pub(crate) async fn perform(
     let late = || timed_out(assignment, limit);
     let mut result = bounded(attempt.run(), Some(limit), cancelled, late).await;
     if let Ok(value) = result {
-        // What was done was done: the time that a task without a deadline has is not that of its result.
+        // What was done was done: the time that a task without a deadline has is not that of its
+        // result.
         let limit = time_left(assignment);
         result = bounded(attempt.protect(value), limit, cancelled, late).await;
     }
@@ -98,8 +99,8 @@ pub(crate) async fn perform(
     Ended::Reported(result, attempt.used)
 }
 
-/// Runs `work` until it ends, the time `limit` is over, if there is one, or it is cancelled; a panic
-/// becomes a problem.
+/// Runs `work` until it ends, the time `limit` is over, if there is one, or it is cancelled; a
+/// panic becomes a problem.
 async fn bounded<T>(
     work: impl Future<Output = Result<T, Problem>>,
     limit: Option<Duration>,
@@ -193,7 +194,8 @@ impl Attempt<'_> {
             self.validate(schema, raw, "input").await?;
         }
         let input = self.transform_input()?;
-        // What it gives is sealed once, at the very end: `output.as` works on the values themselves.
+        // What it gives is sealed once, at the very end: `output.as` works on the values
+        // themselves.
         let output = self.perform_definition(input).await?;
         let output = match &task.output.transform {
             Some(transform) => {

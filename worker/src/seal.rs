@@ -1,13 +1,13 @@
 //! What was read as a secret does not leave this process in the clear.
 //!
-//! [`Seal`] knows the secrets of one attempt: those it has read, and those in the sealed values it has
-//! opened. A secret is recognised as it stands and in the common encodings (see `forms`, `unescape`). What a
-//! program changes beyond that (reversed, split, hashed) cannot be recognised; ARCHITECTURE.md says so
-//! plainly.
+//! [`Seal`] knows the secrets of one attempt: those it has read, and those in the sealed values it
+//! has opened. A secret is recognised as it stands and in the common encodings (see `forms`,
+//! `unescape`). What a program changes beyond that (reversed, split, hashed) cannot be recognised;
+//! ARCHITECTURE.md says so plainly.
 //!
-//! Data is sealed: each string or number with a secret in it becomes ciphertext that a later task can
-//! open. What only people read (errors, logs) gets a text in its place, and so do keys of objects,
-//! which have to be text.
+//! Data is sealed: each string or number with a secret in it becomes ciphertext that a later task
+//! can open. What only people read (errors, logs) gets a text in its place, and so do keys of
+//! objects, which have to be text.
 
 mod content;
 mod forms;
@@ -67,7 +67,8 @@ impl Seal {
         self.known.is_empty()
     }
 
-    /// Adds all texts and numbers inside `value`. True when one of them is too short to be searched for.
+    /// Adds all texts and numbers inside `value`. True when one of them is too short to be searched
+    /// for.
     pub(crate) fn add_value(&mut self, value: &Value) -> bool {
         match value {
             Value::Null | Value::Bool(_) | Value::Sealed(_) => false,

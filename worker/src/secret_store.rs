@@ -180,8 +180,8 @@ impl SecretValue {
     }
 }
 
-/// What tells leases apart in audit events without being one: the first 16 hexadecimal digits of the
-/// SHA-256 of a lease's id or of a token's accessor.
+/// What tells leases apart in audit events without being one: the first 16 hexadecimal digits of
+/// the SHA-256 of a lease's id or of a token's accessor.
 #[must_use]
 pub fn lease_hash(id: &str) -> Arc<str> {
     let digest = Sha256::digest(id.as_bytes());
@@ -218,8 +218,8 @@ pub enum SecretError {
 
 /// Where the secrets of attempts come from.
 pub trait SecretSource: Send + Sync {
-    /// What one attempt holds, for as long as it runs. Nothing is asked of the store yet: most tasks
-    /// need no secret.
+    /// What one attempt holds, for as long as it runs. Nothing is asked of the store yet: most
+    /// tasks need no secret.
     fn session(&self, context: SecretContext) -> Box<dyn SecretSession>;
 
     /// What the clock of the store showed last, where that is known.
@@ -237,8 +237,8 @@ pub struct StoreClock {
     pub seen: Instant,
 }
 
-/// What one attempt holds of a store. Implementations bound their own waiting; what takes longer than
-/// [`windlass_proto::limits::SECRET_TIMEOUT_MS`] counts as unavailable.
+/// What one attempt holds of a store. Implementations bound their own waiting; what takes longer
+/// than [`windlass_proto::limits::SECRET_TIMEOUT_MS`] counts as unavailable.
 pub trait SecretSession: Send + Sync {
     /// Reads the current version of a secret. A second read asks the store again.
     ///
@@ -248,8 +248,8 @@ pub trait SecretSession: Send + Sync {
         name: &'a SecretName,
     ) -> BoxFuture<'a, Result<SecretValue, SecretError>>;
 
-    /// Encrypts texts for other workers of the same namespace, in one request, and tells the audit of
-    /// it; the result has their order.
+    /// Encrypts texts for other workers of the same namespace, in one request, and tells the audit
+    /// of it; the result has their order.
     fn seal<'a>(
         &'a mut self,
         texts: &'a [Zeroizing<Vec<u8>>],
@@ -258,8 +258,9 @@ pub trait SecretSession: Send + Sync {
     /// Decrypts what was sealed for tasks of this namespace, in one request, and tells the audit of
     /// it; the result has its order.
     ///
-    /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace, and
-    /// with [`SecretError::OtherKey`] for what was sealed with a key that this worker does not have.
+    /// The future fails with [`SecretError::Forbidden`] for what was sealed in another namespace,
+    /// and with [`SecretError::OtherKey`] for what was sealed with a key that this worker does not
+    /// have.
     fn open<'a>(
         &'a mut self,
         sealed: &'a [Sealed],

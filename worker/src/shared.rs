@@ -1,4 +1,5 @@
-//! What all attempts of a worker share: functions, connections, caches, and where secrets come from.
+//! What all attempts of a worker share: functions, connections, caches, and where secrets come
+//! from.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,12 +1,12 @@
 //! The process between a worker and a task's program: it ends the program and everything that came
 //! of it when the task ends, and when the worker does.
 //!
-//! A process group is not enough for that: whoever calls `setsid` leaves it, and nobody tells a group
-//! that the worker was killed. So the worker starts its own program once more, which becomes the
-//! parent of whatever loses its own (`PR_SET_CHILD_SUBREAPER`), watches the worker through a pidfd,
-//! and does not end before it has no descendants left. It is a small process without the worker's
-//! memory: it knows what the task's program knows. A program of the worker's own user can kill it;
-//! then the worker does the same (`orphans`).
+//! A process group is not enough for that: whoever calls `setsid` leaves it, and nobody tells a
+//! group that the worker was killed. So the worker starts its own program once more, which becomes
+//! the parent of whatever loses its own (`PR_SET_CHILD_SUBREAPER`), watches the worker through a
+//! pidfd, and does not end before it has no descendants left. It is a small process without the
+//! worker's memory: it knows what the task's program knows. A program of the worker's own user can
+//! kill it; then the worker does the same (`orphans`).
 //!
 //! ```text
 //!  worker ──> supervisor ──> program ──> …
@@ -70,8 +70,8 @@ pub(crate) fn serve_if_asked() {
 
 /// Runs the program to its end; gives the exit code.
 fn supervise(order: &Order) -> std::io::Result<i32> {
-    // Nothing of the task can join the worker's session, and nobody makes it end in another way than by
-    // a signal.
+    // Nothing of the task can join the worker's session, and nobody makes it end in another way
+    // than by a signal.
     setsid()?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_child_subreaper(Some(getpid()))?;
@@ -126,8 +126,8 @@ async fn attend(order: &Order, worker: OwnedFd) -> std::io::Result<i32> {
     Ok(code)
 }
 
-/// Waits for the end of a process. A file descriptor of one becomes readable then, of which a thread
-/// waits: it lives as long as this process.
+/// Waits for the end of a process. A file descriptor of one becomes readable then, of which a
+/// thread waits: it lives as long as this process.
 async fn end_of(process: OwnedFd) {
     let (sender, ended) = tokio::sync::oneshot::channel::<()>();
     std::thread::spawn(move || {
@@ -182,8 +182,8 @@ fn reap(program: Option<Pid>) -> Reaped {
     }
 }
 
-/// Kills all descendants, those that appear meanwhile as well. What cannot be killed, because it waits
-/// for a broken disk or became another user, is left after [`limits::PROCESS_GRACE_MS`].
+/// Kills all descendants, those that appear meanwhile as well. What cannot be killed, because it
+/// waits for a broken disk or became another user, is left after [`limits::PROCESS_GRACE_MS`].
 async fn end_all() {
     let most = Instant::now() + Duration::from_millis(limits::PROCESS_GRACE_MS);
     let mut killed = HashSet::new();

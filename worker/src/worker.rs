@@ -61,8 +61,8 @@ impl Worker {
         }
     }
 
-    /// As [`Self::perform`], but gives the assignment back untouched when it waited so long for room for
-    /// audit events that its grant should be made anew.
+    /// As [`Self::perform`], but gives the assignment back untouched when it waited so long for
+    /// room for audit events that its grant should be made anew.
     ///
     /// # Errors
     /// When there was no room; nothing was done then.
@@ -77,8 +77,8 @@ impl Worker {
         }
     }
 
-    /// Waits until what tasks held of secrets has been given back, `most` at longest: for the end of
-    /// the process.
+    /// Waits until what tasks held of secrets has been given back, `most` at longest: for the end
+    /// of the process.
     pub async fn released(&self, most: Duration) {
         self.shared.releases.close();
         // What is not given back ends by itself.

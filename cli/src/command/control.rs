@@ -30,8 +30,8 @@ pub(crate) struct CancelArgs {
     remote: Remote,
 }
 
-/// Suspend an instance: nothing new is started until it is resumed. Or suspend all starts of a workflow
-/// or a namespace.
+/// Suspend an instance: nothing new is started until it is resumed. Or suspend all starts of a
+/// workflow or a namespace.
 ///
 /// Starts of what is suspended get 409; instances that start it as a child wait. What runs goes on.
 #[derive(clap::Args)]

@@ -101,8 +101,8 @@ struct EventArgs {
     #[arg(long, env = "WINDLASS_NATS_REPLICAS", default_value_t = 1, value_name = "NUMBER",
         value_parser = clap::value_parser!(u8).range(1..=i64::from(limits::STREAM_REPLICAS)))]
     nats_replicas: u8,
-    /// The JetStream domain that has the streams: where the servers are leaf nodes without JetStream of
-    /// their own, that of their hub
+    /// The JetStream domain that has the streams: where the servers are leaf nodes without
+    /// JetStream of their own, that of their hub
     #[arg(long, env = "WINDLASS_NATS_DOMAIN", value_name = "NAME", value_parser = domain)]
     nats_domain: Option<String>,
 }

@@ -75,8 +75,8 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     if invalid == 0 { Ok(()) } else { Err(CliError::Definition) }
 }
 
-/// The files that were named, and those in the directories that were. Names that begin with a dot and
-/// links to directories are passed over.
+/// The files that were named, and those in the directories that were. Names that begin with a dot
+/// and links to directories are passed over.
 fn all(named: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
     let mut all = Vec::new();
     for path in named {

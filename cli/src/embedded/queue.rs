@@ -30,7 +30,8 @@ struct Shared {
 }
 
 impl EmbeddedQueue {
-    /// A queue to `worker`, whose tasks run on `runtime` and may do with secrets what `granter` says.
+    /// A queue to `worker`, whose tasks run on `runtime` and may do with secrets what `granter`
+    /// says.
     pub(super) fn new(
         worker: Worker,
         granter: Granter,

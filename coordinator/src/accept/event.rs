@@ -32,9 +32,9 @@ pub(super) struct EventsAccepted {
 ///
 /// Takes the structured mode (`application/cloudevents+json`), batches
 /// (`application/cloudevents-batch+json`) and the binary mode (`ce-` headers). `specversion`, `id`,
-/// `source` and `type` must be there; a `time` must be one of RFC 3339. Answers once every consumption
-/// is durable. An event with the source and id of an earlier one is a repeat, whatever its
-/// `time` says. In binary mode, JSON that is a string without its quotes is taken as text.
+/// `source` and `type` must be there; a `time` must be one of RFC 3339. Answers once every
+/// consumption is durable. An event with the source and id of an earlier one is a repeat, whatever
+/// its `time` says. In binary mode, JSON that is a string without its quotes is taken as text.
 #[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "publishEvents",
     request_body(content = Object, content_type = "application/cloudevents+json",
         description = "One event; an array of at most 1000 as a batch",
@@ -68,8 +68,8 @@ pub(super) async fn publish(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// All events of a request, or none when one of them is wrong; and whether its data was a JSON string
-/// without its quotes.
+/// All events of a request, or none when one of them is wrong; and whether its data was a JSON
+/// string without its quotes.
 fn read(
     headers: &HeaderMap,
     media_type: &str,

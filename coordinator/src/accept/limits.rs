@@ -28,8 +28,8 @@ impl ConnectionLimits {
         Self { all, client: self.client.min(all / 4 * 3) }
     }
 
-    /// What a budget of the API is where there may be so many connections: `share` of them at most, so
-    /// that all budgets together leave room for others.
+    /// What a budget of the API is where there may be so many connections: `share` of them at most,
+    /// so that all budgets together leave room for others.
     pub(super) fn within(self, budget: usize, share: usize) -> usize {
         budget.min(self.all / share).max(1)
     }

@@ -36,8 +36,8 @@ struct Received {
     budget: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// Reads the body of a request before it is handled, so that one on its way takes no room among those
-/// that are handled.
+/// Reads the body of a request before it is handled, so that one on its way takes no room among
+/// those that are handled.
 pub(super) async fn receive(api: &Api, request: Request) -> Result<Request, ApiProblem> {
     let (mut parts, body) = request.into_parts();
     if body.is_end_stream() {
@@ -71,8 +71,8 @@ impl FromRequest<Api> for Payload {
     }
 }
 
-/// Reads a body, reserving memory as it comes: who announces much and sends little holds little. Where
-/// there is none, `shed` ends another one that is on its way.
+/// Reads a body, reserving memory as it comes: who announces much and sends little holds little.
+/// Where there is none, `shed` ends another one that is on its way.
 async fn read(
     body: Body,
     bodies: &Arc<Semaphore>,

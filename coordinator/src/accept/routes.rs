@@ -10,7 +10,8 @@ use super::{
 };
 use crate::coordinator::Coordinator;
 
-/// The API of `coordinator`, to be mounted or served; [`serve`](super::serve()) does all there is to it.
+/// The API of `coordinator`, to be mounted or served; [`serve`](super::serve()) does all there is
+/// to it.
 pub fn router(coordinator: Coordinator) -> Router {
     routes(state::Api::new(coordinator, ConnectionLimits::default()))
 }

@@ -113,8 +113,8 @@ pub(super) async fn policy(State(api): State<Api>) -> Response {
 
 /// Replaces the policy.
 ///
-/// It counts from the next task on. With `If-Match`, it is replaced only when nobody else has done so
-/// since its text was read.
+/// It counts from the next task on. With `If-Match`, it is replaced only when nobody else has done
+/// so since its text was read.
 #[utoipa::path(put, path = "/v1/secrets/policy", tag = "secrets", operation_id = "setSecretPolicy",
     params(("If-Match" = Option<String>, Header, description = "The `ETag` of the policy to replace")),
     request_body(description = "The policy, at most 1 MiB", content(

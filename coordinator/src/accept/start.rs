@@ -78,9 +78,9 @@ pub(super) struct StartResponse {
 /// Starts an instance.
 ///
 /// Answers once the start is durable: 202 with the id, or, with `wait`, 200 with the outcome when
-/// it came in time. When too many wait, who has waited longest is told 202 before its time. A repeat,
-/// by `Idempotency-Key` or by `id`, starts nothing and answers for the instance that exists, with
-/// `repeated` true; with another workflow or input it is refused.
+/// it came in time. When too many wait, who has waited longest is told 202 before its time. A
+/// repeat, by `Idempotency-Key` or by `id`, starts nothing and answers for the instance that
+/// exists, with `repeated` true; with another workflow or input it is refused.
 #[utoipa::path(post, path = "/v1/instances", tag = "instances", operation_id = "startInstance", request_body = StartRequest,
     params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
             example = "30s"),

@@ -116,8 +116,8 @@ pub(super) async fn resume_namespace(
 
 /// Suspends a workflow in all its versions: it is not started until it is resumed.
 ///
-/// Durable. Requests to start it get 409 (WL0525); instances that start it as a child wait. What runs
-/// goes on.
+/// Durable. Requests to start it get 409 (WL0525); instances that start it as a child wait. What
+/// runs goes on.
 #[utoipa::path(post, path = "/v1/workflows/{namespace}/{name}/suspend", tag = "operation",
     operation_id = "suspendWorkflow",
     params(("namespace" = String, Path, description = "`document.namespace`"),
@@ -151,8 +151,8 @@ pub(super) async fn resume_workflow(
 
 /// Cancels an instance and all that it has started, directly or through others.
 ///
-/// None of them starts another one any more. Answers when all are cancelled; goes on without whoever
-/// asked, and after a restart.
+/// None of them starts another one any more. Answers when all are cancelled; goes on without
+/// whoever asked, and after a restart.
 #[utoipa::path(post, path = "/v1/roots/{id}/cancel", tag = "operation", operation_id = "cancelRoot",
     params(("id" = String, Path, description = "The instance's id")),
     request_body(content = Option<CancelRequest>),

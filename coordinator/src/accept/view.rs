@@ -184,7 +184,8 @@ pub struct Instance {
     /// `$context`
     #[schema(value_type = serde_json::Value)]
     pub context: Value,
-    /// Its priority, from 0 to 9: of the tasks that wait for a worker, those of the highest go first.
+    /// Its priority, from 0 to 9: of the tasks that wait for a worker, those of the highest go
+    /// first.
     pub priority: u8,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
@@ -198,8 +199,8 @@ pub struct OpenTask {
     pub reference: String,
     /// Its name.
     pub name: String,
-    /// What it does: `waiting for time`, `waiting for events`, `at worker w-1`, `waiting for a worker
-    /// (there is none in pool gpu)`, …
+    /// What it does: `waiting for time`, `waiting for events`, `at worker w-1`, `waiting for a
+    /// worker (there is none in pool gpu)`, …
     pub state: String,
     /// Since when, in RFC 3339.
     pub since: String,

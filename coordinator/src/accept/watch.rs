@@ -23,8 +23,9 @@ use crate::coordinator::CoordinatorError;
 ///
 /// Every history entry comes as one event: `id` is its sequence number, `event` what happened,
 /// `data` the entry. The last event is `end`, with where the instance stands as data; close the
-/// connection then. After a break, `Last-Event-ID` continues behind the last entry seen; whoever has
-/// seen `end` and asks again, as an EventSource does by itself, is told by a 204 that nothing follows.
+/// connection then. After a break, `Last-Event-ID` continues behind the last entry seen; whoever
+/// has seen `end` and asks again, as an EventSource does by itself, is told by a 204 that nothing
+/// follows.
 #[utoipa::path(get, path = "/v1/instances/{id}/watch", tag = "instances", operation_id = "watchInstance",
     params(("id" = String, Path, description = "The instance's id"),
         ("from" = Option<u64>, Query, description = "First sequence number, by default 0"),

@@ -143,7 +143,8 @@ impl Writer {
     }
 }
 
-/// Adds an event to `bytes` as one line. One that is too long loses what tells least; none of ours is.
+/// Adds an event to `bytes` as one line. One that is too long loses what tells least; none of ours
+/// is.
 fn line(event: AuditEvent, bytes: &mut Vec<u8>) -> Option<AuditLine> {
     let mut line = AuditLine { time: event.at.to_rfc3339(), event };
     for attempt in 0..2 {

@@ -147,8 +147,8 @@ fn instance_id(start: &Start) -> InstanceId {
     }
 }
 
-/// Whether a start repeats the one that had its id before. The version counts where the caller names
-/// one: a higher one may have been deployed between two sendings of one request.
+/// Whether a start repeats the one that had its id before. The version counts where the caller
+/// names one: a higher one may have been deployed between two sendings of one request.
 fn same(id: InstanceId, asked: &WorkflowRef, earlier: &Earlier) -> Result<(), CoordinatorError> {
     let WorkflowId { namespace, name, version } = &earlier.workflow;
     let versions = asked.version.as_deref().filter(|it| *it != "latest");
@@ -164,8 +164,8 @@ fn same(id: InstanceId, asked: &WorkflowRef, earlier: &Earlier) -> Result<(), Co
 }
 
 /// The workflow's input schema is checked before anything is accepted, so that the caller learns at
-/// once; the engine checks again for starts that come another way. What takes long is done where nobody
-/// waits for the thread.
+/// once; the engine checks again for starts that come another way. What takes long is done where
+/// nobody waits for the thread.
 async fn check_input(plan: &Plan, input: &Value) -> Result<(), CoordinatorError> {
     let size = usize::try_from(input.weight()).unwrap_or(usize::MAX);
     if size > limits::PAYLOAD_BYTES {

@@ -39,8 +39,8 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Coordinator {
     /// Opens a coordinator on a journal and takes up what was left open. `downstream` gets the
-    /// definitions and the way back for reports, and gives the way to the workers, and that of events
-    /// where they leave the process.
+    /// definitions and the way back for reports, and gives the way to the workers, and that of
+    /// events where they leave the process.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -174,8 +174,8 @@ impl Coordinator {
         view.map(|it| *it).ok_or(CoordinatorError::UnknownInstance(id))
     }
 
-    /// Says of the open tasks of an instance which worker has each, or what each waits for. What the
-    /// fleet does not tell stays as it is.
+    /// Says of the open tasks of an instance which worker has each, or what each waits for. What
+    /// the fleet does not tell stays as it is.
     pub async fn locate(&self, view: &mut InstanceView) {
         let sent = |task: &OpenTask| Some(self.key_of(view.id, task.sent?));
         let keys: Vec<_> = view.open.iter().filter_map(sent).collect();
@@ -205,8 +205,8 @@ impl Coordinator {
         Ok(blocking(move || journal.list(&filter, cursor, limit)).await??)
     }
 
-    /// What happened to an instance: entries from sequence number `from` on, at most `limit`, and fewer
-    /// where their values are large ([`limits::HISTORY_BYTES`]).
+    /// What happened to an instance: entries from sequence number `from` on, at most `limit`, and
+    /// fewer where their values are large ([`limits::HISTORY_BYTES`]).
     ///
     /// # Errors
     /// When there is no such instance, or the journal cannot be read.
@@ -272,8 +272,8 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Ends an instance; what it has at workers is told to stop. One that is cancelled already stays
-    /// so: whoever sends the request again has what was asked for.
+    /// Ends an instance; what it has at workers is told to stop. One that is cancelled already
+    /// stays so: whoever sends the request again has what was asked for.
     ///
     /// # Errors
     /// When there is no such instance, or it has completed or faulted.
@@ -407,7 +407,8 @@ impl Coordinator {
         Self::has_room(room, !room.paused)
     }
 
-    /// What operators get out of a full disk with goes into the journal's reserve, until it is used up.
+    /// What operators get out of a full disk with goes into the journal's reserve, until it is used
+    /// up.
     pub(super) fn needs_reserve(&self) -> Result<(), CoordinatorError> {
         let room = self.disk_room();
         Self::has_room(room, room.reserve)

@@ -50,8 +50,8 @@ impl Coordinator {
         self.runtime.admission.all()
     }
 
-    /// Instances that others have started and that are open, as far as they are counted; and filters of
-    /// events that took too many steps.
+    /// Instances that others have started and that are open, as far as they are counted; and
+    /// filters of events that took too many steps.
     #[must_use]
     pub fn admission_counts(&self) -> (usize, u64) {
         (self.runtime.admission.counts().0, self.runtime.filters.count())
@@ -63,9 +63,9 @@ impl Coordinator {
         MisfitSource::ALL.map(|found| (found, self.runtime.misfits.count(found)))
     }
 
-    /// Cancels an instance and everything it has started, directly or through others, and keeps them
-    /// from starting more; returns how many were cancelled. It goes on when nobody waits for it any
-    /// more, and after a restart.
+    /// Cancels an instance and everything it has started, directly or through others, and keeps
+    /// them from starting more; returns how many were cancelled. It goes on when nobody waits for
+    /// it any more, and after a restart.
     ///
     /// # Errors
     /// When there is no such instance, or another one has started it.

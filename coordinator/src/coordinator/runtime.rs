@@ -259,8 +259,8 @@ impl Runtime {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// True when too many messages of a namespace wait already, or too many events for `None`, or too
-    /// many in all.
+    /// True when too many messages of a namespace wait already, or too many events for `None`, or
+    /// too many in all.
     pub(super) fn is_overloaded(&self, namespace: Option<&str>) -> bool {
         self.router.inboxes.iter().any(|inbox| {
             inbox.depth() > limits::INBOX_TOTAL || inbox.waiting(namespace) > limits::INBOX_DEPTH

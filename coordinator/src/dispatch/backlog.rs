@@ -1,9 +1,9 @@
 //! Assignments that wait for a worker: who is next.
 //!
-//! A *lane* is what a worker can take or not: a pool and a capability. Within a lane, namespaces take
-//! turns, so that one with a million tasks delays another by one task at most; within a namespace, a
-//! higher priority goes first, then the older one. Assignments whose workers were lost more than once
-//! stand apart: see [`Backlog::pop_suspect`].
+//! A *lane* is what a worker can take or not: a pool and a capability. Within a lane, namespaces
+//! take turns, so that one with a million tasks delays another by one task at most; within a
+//! namespace, a higher priority goes first, then the older one. Assignments whose workers were lost
+//! more than once stand apart: see [`Backlog::pop_suspect`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

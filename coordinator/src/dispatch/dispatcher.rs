@@ -101,8 +101,8 @@ impl Dispatcher {
         self.backlog.push(lane, assignment, now);
     }
 
-    /// An assignment from before the coordinator started: a worker that still holds it has a lease's
-    /// time to say so, from when any worker is heard.
+    /// An assignment from before the coordinator started: a worker that still holds it has a
+    /// lease's time to say so, from when any worker is heard.
     pub fn recover(&mut self, lane: Lane, assignment: Assignment, now: Timestamp) {
         let key = assignment.key.clone();
         let flight = InFlight {
@@ -202,8 +202,8 @@ impl Dispatcher {
         self.failure_detector.look(now);
     }
 
-    /// A worker says that it holds an assignment. False when nobody wants it any more, and nothing here
-    /// counts it.
+    /// A worker says that it holds an assignment. False when nobody wants it any more, and nothing
+    /// here counts it.
     fn holds(
         &mut self,
         session: SessionId,
@@ -242,9 +242,9 @@ impl Dispatcher {
         }
     }
 
-    /// What was sent, must have arrived, and is not held, is lost. Time alone says nothing: where no
-    /// frame gets through, they may all lie somewhere and arrive yet. A worker that hears nothing for
-    /// a lease takes a new session, in which it shows what did.
+    /// What was sent, must have arrived, and is not held, is lost. Time alone says nothing: where
+    /// no frame gets through, they may all lie somewhere and arrive yet. A worker that hears
+    /// nothing for a lease takes a new session, in which it shows what did.
     fn reconcile(&mut self, session: SessionId, beat: &Beat, orders: &mut Vec<Order>) {
         let Some(member) = self.members.get(&session) else { return };
         let held: HashSet<&AssignmentKey> = beat.held.iter().map(|it| &it.key).collect();
@@ -291,8 +291,8 @@ impl Dispatcher {
         keys.iter().for_each(|key| self.lose(key, Loss::Unlucky, unsent, orders));
     }
 
-    /// Ends what has been silent for a lease, where that is not our own deafness. To be called a few
-    /// times in each lease, after everything that lies there has been heard.
+    /// Ends what has been silent for a lease, where that is not our own deafness. To be called a
+    /// few times in each lease, after everything that lies there has been heard.
     pub fn tick(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
         self.look(now);
         self.redeliveries.sweep(now);
@@ -495,8 +495,8 @@ impl Dispatcher {
         orders.push(Order::Dismiss(session, why));
     }
 
-    /// Ends a session of a worker that cannot be heard, and neither can any other: what it was sent is
-    /// orphaned. `suspect` when its worker may have died of that.
+    /// Ends a session of a worker that cannot be heard, and neither can any other: what it was sent
+    /// is orphaned. `suspect` when its worker may have died of that.
     fn abandon(
         &mut self,
         session: SessionId,

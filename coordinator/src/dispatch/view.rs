@@ -13,8 +13,8 @@ pub struct FleetView {
     pub totals: Totals,
     /// True while there is a connection to NATS.
     pub connected: bool,
-    /// By how many milliseconds the clock of a store of secrets is ahead of ours, negative when it is
-    /// behind: the worst that workers see; none where they see none.
+    /// By how many milliseconds the clock of a store of secrets is ahead of ours, negative when it
+    /// is behind: the worst that workers see; none where they see none.
     pub store_ahead_ms: Option<i64>,
 }
 

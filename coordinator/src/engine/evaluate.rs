@@ -1,8 +1,8 @@
 //! Expressions: here where that is possible, at a worker where it is not.
 //!
 //! The coordinator has no secret and can open nothing that is sealed. An expression that names a
-//! secret, or looks into a sealed value while it is evaluated, is asked of a worker if it stands in a
-//! field that a worker may evaluate alone; anywhere else it is an error.
+//! secret, or looks into a sealed value while it is evaluated, is asked of a worker if it stands in
+//! a field that a worker may evaluate alone; anywhere else it is an error.
 
 use windlass_proto::expression::{Budget, EvaluationError, Program, Template, UriTemplate};
 use windlass_proto::id::FrameId;

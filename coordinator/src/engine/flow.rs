@@ -254,8 +254,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A worker gave the transformed output of a task. It transformed the input as well and kept it to
-    /// itself; where `export.as` names `$input`, it is made again.
+    /// A worker gave the transformed output of a task. It transformed the input as well and kept it
+    /// to itself; where `export.as` names `$input`, it is made again.
     pub(super) fn performed(&mut self, id: FrameId, output: Value) {
         let Some((frame, task)) = self.visit(id) else { return self.misfit("performed", id) };
         let mut named = false;

@@ -218,8 +218,8 @@ impl<'a> Turn<'a> {
         Ok(Some(delay))
     }
 
-    /// The delay before retry number `retry` (from 1): backoff, then jitter on top; no longer than any
-    /// duration, however it grows.
+    /// The delay before retry number `retry` (from 1): backoff, then jitter on top; no longer than
+    /// any duration, however it grows.
     fn backoff(&self, id: FrameId, policy: &Retry, retry: u32) -> Result<u64, Problem> {
         let base = match &policy.delay {
             Some(delay) => self.duration(delay, id)?,

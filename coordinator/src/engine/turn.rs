@@ -140,9 +140,9 @@ pub fn offer(
 /// What must be done again after a restart: everything open that something outside works for.
 ///
 /// What is at a worker keeps its delivery number, so nothing of it is journaled: a worker that has
-/// survived the restart still holds a valid assignment. That a delivery is performed by one worker at
-/// a time is for the queue to see to. The one in this process has died with it, and sends again; one
-/// with workers elsewhere sends again what no worker claims, as the delivery was lost then.
+/// survived the restart still holds a valid assignment. That a delivery is performed by one worker
+/// at a time is for the queue to see to. The one in this process has died with it, and sends again;
+/// one with workers elsewhere sends again what no worker claims, as the delivery was lost then.
 #[must_use]
 pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
     let mut turn = Turn::new(plan, state, at);
@@ -323,8 +323,8 @@ impl<'a> Turn<'a> {
         self.budget == 0 || self.bytes >= limits::TURN_BYTES
     }
 
-    /// Takes back what this turn would have asked for a visit that the same turn closed: what nobody
-    /// has heard of need not be cancelled. True when there was something.
+    /// Takes back what this turn would have asked for a visit that the same turn closed: what
+    /// nobody has heard of need not be cancelled. True when there was something.
     fn withdraw(&mut self, closed: FrameId) -> bool {
         let before = self.effects.len();
         self.effects.retain(|effect| match effect {

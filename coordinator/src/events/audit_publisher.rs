@@ -1,5 +1,5 @@
-//! Publishes audit events that are on disk, each until `JetStream` has acknowledged it or the process
-//! ends. The file is the truth: what does not get out is there.
+//! Publishes audit events that are on disk, each until `JetStream` has acknowledged it or the
+//! process ends. The file is the truth: what does not get out is there.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ async fn publish(context: &BusContext, line: AuditLine) {
             return;
         }
         let mut link = context.bus.link();
-        // What is published while there is no connection would wait in the client, out of our sight.
+        // What is published while there is no connection would wait in the client, out of our
+        // sight.
         if link.wait_for(|it| it.up).await.is_err() {
             return;
         }

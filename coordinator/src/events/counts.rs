@@ -30,7 +30,8 @@ counts! {
     malformed,
     /// Events that came back from the bus to the coordinator that had sent them.
     own,
-    /// Events whose data was declared to be JSON and was a string without its quotes: taken as text.
+    /// Events whose data was declared to be JSON and was a string without its quotes: taken as
+    /// text.
     unquoted,
     /// Events put off because there was too much work.
     delayed,

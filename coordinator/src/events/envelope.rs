@@ -91,8 +91,9 @@ fn is_text(media_type: &str) -> bool {
         || TEXTS.contains(&media_type)
 }
 
-/// Data that is declared to be JSON; true beside it for a string without its quotes. SDKs send strings
-/// so: what is no JSON is text then, unless it begins as JSON does, since that was meant to be some.
+/// Data that is declared to be JSON; true beside it for a string without its quotes. SDKs send
+/// strings so: what is no JSON is text then, unless it begins as JSON does, since that was meant to
+/// be some.
 fn json(body: &[u8]) -> Result<(Value, bool), String> {
     let error = match Value::from_json_bytes(body) {
         Ok(data) => return Ok((data, false)),

@@ -56,8 +56,8 @@ pub enum StreamStatus {
 
 /// The stream for a purpose, as it is made.
 ///
-/// Limits, not interest or a work queue: other programs read the same events. The oldest are dropped
-/// when it is full, since refusing new ones would stop every workflow that emits.
+/// Limits, not interest or a work queue: other programs read the same events. The oldest are
+/// dropped when it is full, since refusing new ones would stop every workflow that emits.
 pub(super) fn wanted(prefix: &Prefix, purpose: Purpose, replicas: u8) -> Config {
     let (subject, bytes, age) = match purpose {
         Purpose::Events => (prefix.all_events(), limits::EVENTS_BYTES, limits::EVENTS_AGE_MS),

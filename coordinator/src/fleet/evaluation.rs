@@ -1,9 +1,9 @@
-//! Function calls for workers that cannot evaluate expressions: written in another language, they get
-//! evaluated arguments and give a raw result; what a worker of ours does around the call is done
-//! here.
+//! Function calls for workers that cannot evaluate expressions: written in another language, they
+//! get evaluated arguments and give a raw result; what a worker of ours does around the call is
+//! done here.
 //!
-//! Only tasks that name no secret, give the function nothing that is sealed and need no document from
-//! elsewhere can go this way: the coordinator can read none of it.
+//! Only tasks that name no secret, give the function nothing that is sealed and need no document
+//! from elsewhere can go this way: the coordinator can read none of it.
 
 use std::sync::Arc;
 

@@ -14,8 +14,8 @@ use windlass_proto::wire::subject::is_token;
 
 use crate::dispatch::dispatcher::{Admission, Profile};
 
-/// Registrations looked at in a second: each costs a Diffie-Hellman exchange, and anybody on the bus
-/// can ask for one.
+/// Registrations looked at in a second: each costs a Diffie-Hellman exchange, and anybody on the
+/// bus can ask for one.
 const A_SECOND: u32 = 500;
 
 /// Bytes of an identity or a version.

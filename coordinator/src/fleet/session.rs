@@ -26,7 +26,8 @@ pub(super) struct WorkerSession {
     pub(super) identity: Arc<str>,
     /// True while audit events of its worker are on their way to the disk.
     pub(super) auditing: bool,
-    /// By how many milliseconds the clock of its store of secrets is ahead of ours, where it said so.
+    /// By how many milliseconds the clock of its store of secrets is ahead of ours, where it said
+    /// so.
     pub(super) store_ahead_ms: Option<i64>,
     pub(super) out: ToWorker,
     /// Assignments of the next message, which are packed when it goes.

@@ -121,8 +121,8 @@ pub(super) struct Sessions {
     closing: Option<oneshot::Sender<()>>,
 }
 
-/// Time that never goes back or jumps: leases must not depend on the wall clock. It goes on while the
-/// machine sleeps, so that the dispatcher sees that nobody looked.
+/// Time that never goes back or jumps: leases must not depend on the wall clock. It goes on while
+/// the machine sleeps, so that the dispatcher sees that nobody looked.
 struct Steady {
     wall: Timestamp,
     began: Duration,
@@ -177,7 +177,8 @@ impl Sessions {
 
     /// Works until the coordinator drops its end.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
-        // A worker that joined before would show what it holds to somebody who does not know it yet.
+        // A worker that joined before would show what it holds to somebody who does not know it
+        // yet.
         while !self.recovered && self.closing.is_none() {
             match inbox.recv().await {
                 Some(command) => self.handle_command(command),
@@ -288,7 +289,8 @@ impl Sessions {
         }
     }
 
-    /// What a worker must have to take an assignment; an answer of our own where it cannot be known.
+    /// What a worker must have to take an assignment; an answer of our own where it cannot be
+    /// known.
     fn lane(&mut self, assignment: &Assignment) -> Option<Lane> {
         let plan = self.plan(assignment);
         let Some(task) = plan.as_ref().and_then(|it| it.tasks.get(assignment.task.0 as usize))

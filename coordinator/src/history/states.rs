@@ -1,7 +1,7 @@
 //! States that pages of histories have left, for the pages that follow them.
 //!
-//! Bounded in number, in bytes and by instance: the one that was used longest ago leaves first. Losing
-//! one costs time only, as all of them follow from the facts.
+//! Bounded in number, in bytes and by instance: the one that was used longest ago leaves first.
+//! Losing one costs time only, as all of them follow from the facts.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

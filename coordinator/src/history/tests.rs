@@ -41,8 +41,8 @@ impl Stage {
         Self { journal, catalog, plan }
     }
 
-    /// Runs an instance until so many iterations have ended; after every `snapshots` of them, the state is
-    /// written.
+    /// Runs an instance until so many iterations have ended; after every `snapshots` of them, the
+    /// state is written.
     fn run(&self, id: InstanceId, at: Timestamp, iterations: i64, snapshots: i64) -> Instance {
         let items = (0..ITERATIONS).map(Value::Int).collect();
         let input = Value::object([("items", Value::array(items))]);

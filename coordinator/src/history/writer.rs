@@ -47,7 +47,8 @@ impl<'p> HistoryWriter<'p> {
         Self { plan, instance, page }
     }
 
-    /// Takes the next fact. Breaks when the page is full: the state is then the one after that fact.
+    /// Takes the next fact. Breaks when the page is full: the state is then the one after that
+    /// fact.
     pub(super) fn write(&mut self, at: Timestamp, fact: &Fact) -> ControlFlow<()> {
         let sequence = self.instance.sequence;
         let told = sequence >= self.page.from;

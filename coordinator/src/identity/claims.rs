@@ -112,8 +112,8 @@ pub(super) fn claims(
     Json::Object(all).to_string().into_bytes()
 }
 
-/// When a token ends. Times in tokens are whole seconds; one that ends before it begins would be of no
-/// use to a task that has a moment left, so it lasts a second at least.
+/// When a token ends. Times in tokens are whole seconds; one that ends before it begins would be of
+/// no use to a task that has a moment left, so it lasts a second at least.
 fn expiry(begins: u64, deadline: Option<Timestamp>) -> u64 {
     let most = begins.saturating_add(limits::IDENTITY_LIFE_S);
     let deadline = deadline.map_or(most, |it| it.0 / 1_000);

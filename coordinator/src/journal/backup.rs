@@ -74,8 +74,8 @@ impl Capture {
         Some(made)
     }
 
-    /// Notes changes that were made. Not before: a record that is read in between would be older than
-    /// what the stream holds already, and stand after it.
+    /// Notes changes that were made. Not before: a record that is read in between would be older
+    /// than what the stream holds already, and stand after it.
     pub(super) fn note(&self, made: Made) {
         if let Some(captured) = &mut *lock(&self.0) {
             if captured.changes.len() > BACKUP_BEHIND_BYTES {

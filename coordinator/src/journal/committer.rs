@@ -83,8 +83,8 @@ impl Drop for Pending {
 }
 
 impl Committer {
-    /// Starts the thread. `queue_bound` commits, at least one, may wait; then [`CommitterHandle::submit`]
-    /// blocks.
+    /// Starts the thread. `queue_bound` commits, at least one, may wait; then
+    /// [`CommitterHandle::submit`] blocks.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -109,9 +109,10 @@ impl Committer {
 }
 
 impl CommitterHandle {
-    /// Hands over a commit; blocks while the queue is full, by number or by bytes. `on_durable` runs on the committer's
-    /// thread, in the order of submission, and must not block or call `submit`. It gets an error
-    /// when the journal failed, now or earlier, or when the committer is closed.
+    /// Hands over a commit; blocks while the queue is full, by number or by bytes. `on_durable`
+    /// runs on the committer's thread, in the order of submission, and must not block or call
+    /// `submit`. It gets an error when the journal failed, now or earlier, or when the committer is
+    /// closed.
     pub fn submit(&self, commit: Commit, on_durable: OnDurable) {
         let pending = Pending(Some(on_durable));
         if !self.closed.load(Ordering::Acquire) {

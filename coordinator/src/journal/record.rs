@@ -5,9 +5,9 @@
 //! ```
 //!
 //! The checksum also covers the key, so that a record found under another's key is not believed.
-//! A body over [`PART_BYTES`] goes on in parts, each a record of its own. What is behind the checksum is
-//! packed (an LZ4 block) in format 2, and as it is in format 1, which is all that versions before the
-//! packing read and wrote.
+//! A body over [`PART_BYTES`] goes on in parts, each a record of its own. What is behind the
+//! checksum is packed (an LZ4 block) in format 2, and as it is in format 1, which is all that
+//! versions before the packing read and wrote.
 
 use std::borrow::Cow;
 

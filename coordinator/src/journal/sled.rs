@@ -57,8 +57,8 @@ impl SledJournal {
     }
 }
 
-/// Makes a journal in `directory`, which must not exist or be empty, from a backup; returns how many
-/// changes it held. What fails halfway leaves `directory` as it was.
+/// Makes a journal in `directory`, which must not exist or be empty, from a backup; returns how
+/// many changes it held. What fails halfway leaves `directory` as it was.
 ///
 /// # Errors
 /// [`JournalError::Backup`] when the backup is damaged or `directory` is taken, others when the
@@ -120,7 +120,8 @@ fn named(error: JournalError, directory: &Path) -> JournalError {
     }
 }
 
-/// What is in a copy, and what it lacks of what is known. The copy must live longer than the journal.
+/// What is in a copy, and what it lacks of what is known. The copy must live longer than the
+/// journal.
 fn look_at(
     copy: Copy,
     known: Result<Option<JournalPosition>, String>,
@@ -143,8 +144,8 @@ fn look_at(
     })
 }
 
-/// What is to be said of a journal whose witness is not there, or cannot be read for the `damage`; nothing
-/// where there never was one: a journal of an earlier version, or one that was being made.
+/// What is to be said of a journal whose witness is not there, or cannot be read for the `damage`;
+/// nothing where there never was one: a journal of an earlier version, or one that was being made.
 fn without_witness(
     journal: &Store<Sled>,
     damage: Option<&str>,
@@ -246,8 +247,8 @@ impl Sled {
 
     /// Makes all changes or none; not durable yet.
     fn change(&self, mut changes: Vec<Change>) -> Result<(), JournalError> {
-        // One change is all or nothing by itself. A batch costs a second write, and the waits with it:
-        // most of what a single step of a single workflow takes.
+        // One change is all or nothing by itself. A batch costs a second write, and the waits with
+        // it: most of what a single step of a single workflow takes.
         if changes.len() == 1
             && let Some(Change { space, key, value }) = changes.pop()
         {

@@ -97,8 +97,8 @@ impl<O: Ordered> Store<O> {
         Self::expecting(ordered, partitions, &Expected::default())
     }
 
-    /// The journal in `ordered`, which must hold what is expected of it; `partitions` counts when it
-    /// is new. Nothing is written to one that lacks something.
+    /// The journal in `ordered`, which must hold what is expected of it; `partitions` counts when
+    /// it is new. Nothing is written to one that lacks something.
     pub(super) fn expecting(
         ordered: O,
         partitions: u16,

@@ -24,8 +24,8 @@ impl Resident {
 }
 
 impl Partition {
-    /// Refuses a child that there is no memory for: its parent gets an error that it can catch. True
-    /// when it was.
+    /// Refuses a child that there is no memory for: its parent gets an error that it can catch.
+    /// True when it was.
     pub(super) fn refuse_child(&self, batch: &mut Batch, start: &NewInstance) -> bool {
         let Some(parent) = start.parent else { return false };
         let namespace = &start.plan.id.namespace;

@@ -1,9 +1,9 @@
 //! Events: to the instances that wait for them, each event once.
 //!
 //! An event that many listen for is offered in slices, so that others get their turn between them.
-//! Events keep their order: the next one waits until this one has been offered to all. What has been
-//! consumed of an event that is offered in slices is remembered by instance, so that after a crash,
-//! when it comes again, it goes on with the others.
+//! Events keep their order: the next one waits until this one has been offered to all. What has
+//! been consumed of an event that is offered in slices is remembered by instance, so that after a
+//! crash, when it comes again, it goes on with the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;

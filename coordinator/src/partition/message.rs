@@ -142,8 +142,8 @@ pub struct Earlier {
     pub same_input: bool,
 }
 
-/// What became of a worker's report, once that is durable. Whichever it is, the worker can forget the
-/// assignment.
+/// What became of a worker's report, once that is durable. Whichever it is, the worker can forget
+/// the assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The instance took it.

@@ -66,8 +66,8 @@ impl Parked {
 }
 
 impl Partition {
-    /// Whether an instance that does not exist yet may be created now. One that may not is parked, or
-    /// its parent is told that it never will be.
+    /// Whether an instance that does not exist yet may be created now. One that may not is parked,
+    /// or its parent is told that it never will be.
     pub(super) fn admits(&mut self, batch: &mut Batch, start: NewInstance) -> Option<NewInstance> {
         let Some(parent) = start.parent else { return Some(start) };
         if self.parked.starts.contains_key(&start.id) {

@@ -1,5 +1,5 @@
-//! What waits while the journal's disk is full: all that could lead to something being written, but for
-//! what operators do about it.
+//! What waits while the journal's disk is full: all that could lead to something being written, but
+//! for what operators do about it.
 
 use std::collections::{HashSet, VecDeque};
 

@@ -12,8 +12,8 @@ use crate::engine::Input;
 use crate::journal::{JournalError, TimerKey};
 use crate::quarantine::Verdict;
 
-/// True for what an operator may do with an instance that is set aside. All else follows again from its
-/// state once it is resumed, but events: those pass it by.
+/// True for what an operator may do with an instance that is set aside. All else follows again from
+/// its state once it is resumed, but events: those pass it by.
 pub(super) fn reaches(input: &Input) -> bool {
     matches!(input, Input::Cancel { .. } | Input::Suspend | Input::Resume)
 }

@@ -21,8 +21,8 @@ impl Reporter {
     }
 
     /// Hands over a worker's report. Whether it is accepted, the instance decides:
-    /// [`Queue::settled`](crate::dispatch::Queue::settled) tells. Without such an answer, as when the coordinator stops, nothing is
-    /// known of it, and the report may be repeated.
+    /// [`Queue::settled`](crate::dispatch::Queue::settled) tells. Without such an answer, as when
+    /// the coordinator stops, nothing is known of it, and the report may be repeated.
     pub fn report(&self, report: Report) {
         self.send(report.key.instance, Message::Reported(report));
     }

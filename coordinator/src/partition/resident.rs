@@ -20,16 +20,16 @@ use crate::view;
 /// to them. A waiting instance takes a few KiB.
 const KEPT: usize = 20_000;
 
-/// Facts after which a snapshot is taken, so that loading never folds much more than this, unless the
-/// snapshot would be larger than they are: a state that is large and hardly changes is not written
-/// again and again.
+/// Facts after which a snapshot is taken, so that loading never folds much more than this, unless
+/// the snapshot would be larger than they are: a state that is large and hardly changes is not
+/// written again and again.
 const SNAPSHOT_FACTS: u64 = 1_000;
 
 /// Bytes of facts after which a snapshot is taken, for the same reason and with the same exception.
 const SNAPSHOT_BEHIND: u64 = 2 * limits::PAYLOAD_BYTES as u64;
 
-/// Bytes of a snapshot, in which what is shared stands as often as it is held; of a larger state none is
-/// taken, its facts are fewer.
+/// Bytes of a snapshot, in which what is shared stands as often as it is held; of a larger state
+/// none is taken, its facts are fewer.
 const SNAPSHOT_BYTES: u64 = 2 * limits::INSTANCE_BYTES;
 
 /// Bytes below which a waiting instance stays for its number alone.
@@ -59,7 +59,8 @@ pub(super) struct Resident {
     pub(super) charge: Charge,
     /// Bytes of facts since the latest snapshot.
     behind: u64,
-    /// Bytes of facts before which no snapshot is made: what the latest one took, or would have taken.
+    /// Bytes of facts before which no snapshot is made: what the latest one took, or would have
+    /// taken.
     worth: u64,
 }
 
@@ -121,8 +122,8 @@ impl Resident {
         announcer.announce(facts, self.open.get_or_insert_default(), releases);
     }
 
-    /// Takes note of what is open, before the first decision that is to be told of. Nothing is in an
-    /// instance that has just been created: its first decision opens it all.
+    /// Takes note of what is open, before the first decision that is to be told of. Nothing is in
+    /// an instance that has just been created: its first decision opens it all.
     pub(super) fn note(&mut self, level: Level) {
         if self.open.is_none() {
             self.open = Some(Open::of(level, &self.plan, &self.instance));
@@ -210,8 +211,8 @@ fn status_of(instance: &Instance) -> (Status, bool) {
     (instance.status(), instance.quarantine.is_some())
 }
 
-/// The state that snapshot and facts add up to, and how many facts the snapshot covers. What does not
-/// fit is among the changes of the state.
+/// The state that snapshot and facts add up to, and how many facts the snapshot covers. What does
+/// not fit is among the changes of the state.
 pub(crate) fn fold(
     id: InstanceId,
     stored: &StoredInstance,
@@ -251,8 +252,8 @@ pub(super) struct Residents {
     kept_bytes: u64,
     /// Bytes that all hold.
     bytes: u64,
-    /// Waiting ones that are not small, the one that waits longest first. Some may have gone on since,
-    /// and stand here again.
+    /// Waiting ones that are not small, the one that waits longest first. Some may have gone on
+    /// since, and stand here again.
     large: VecDeque<InstanceId>,
     /// Instances that have ended, with the batch that says so: dropped once it is durable.
     retired: VecDeque<(InstanceId, u64)>,
@@ -373,8 +374,8 @@ impl Residents {
         }
     }
 
-    /// Drops waiting instances that are not small while all together hold too much, the one that nothing
-    /// has happened to for longest first.
+    /// Drops waiting instances that are not small while all together hold too much, the one that
+    /// nothing has happened to for longest first.
     fn evict_large(&mut self, durable: u64) {
         let mut looked_at = self.large.len();
         while (self.bytes > self.kept_bytes || self.large.len() > 2 * self.all.len())

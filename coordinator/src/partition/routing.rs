@@ -1,7 +1,7 @@
 //! Which waiting instances an event can concern, known without loading them.
 //!
-//! Routes of one type that look at the same places in an envelope are a group. An event is looked up
-//! once in each group that its type leads to, whatever the number of those that wait.
+//! Routes of one type that look at the same places in an envelope are a group. An event is looked
+//! up once in each group that its type leads to, whatever the number of those that wait.
 
 mod group;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The way to the bus: one connection to NATS, with the credentials and certificates that coordinator
-//! and worker are given in the same words.
+//! The way to the bus: one connection to NATS, with the credentials and certificates that
+//! coordinator and worker are given in the same words.
 //!
 //! **Invariant:** nothing here knows what travels over it; that is `windlass_proto::wire`.
 
@@ -16,9 +16,9 @@ use windlass_proto::limits;
 /// Where NATS is, and how to be let in.
 #[derive(Clone, Debug, Default)]
 pub struct BusOptions {
-    /// One URL or several, separated by commas: `nats://host:4222`, `tls://…`, `ws://…` and `wss://…`
-    /// for the WebSockets of servers; either all are of WebSockets or none is. One may carry
-    /// `user:password@` or `token@`, which all servers are shown.
+    /// One URL or several, separated by commas: `nats://host:4222`, `tls://…`, `ws://…` and
+    /// `wss://…` for the WebSockets of servers; either all are of WebSockets or none is. One may
+    /// carry `user:password@` or `token@`, which all servers are shown.
     pub url: String,
     /// What the server shows of this connection.
     pub name: String,
@@ -28,8 +28,8 @@ pub struct BusOptions {
     pub nkey: Option<PathBuf>,
     /// Certificates to trust beside the system's, PEM.
     pub ca: Option<PathBuf>,
-    /// Begin with the handshake of TLS, as servers with `handshake_first` want it, instead of waiting
-    /// for what they say first.
+    /// Begin with the handshake of TLS, as servers with `handshake_first` want it, instead of
+    /// waiting for what they say first.
     pub tls_first: bool,
     /// The certificate and key this client shows, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,

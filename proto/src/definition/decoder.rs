@@ -77,7 +77,8 @@ impl Decoder<'_> {
         self.findings.error(code, place, message, hint);
     }
 
-    /// An error; in a text that was accepted by an earlier version, a warning. False where it is one.
+    /// An error; in a text that was accepted by an earlier version, a warning. False where it is
+    /// one.
     pub(super) fn error_unless_accepted(
         &mut self,
         code: &'static str,

@@ -126,8 +126,8 @@ impl Decoder<'_> {
         }
     }
 
-    /// Names in the braces of a URI that likely are no properties of the input: they would expand to
-    /// nothing, and so call another URL.
+    /// Names in the braces of a URI that likely are no properties of the input: they would expand
+    /// to nothing, and so call another URL.
     pub(super) fn check_braces(&mut self, node: &Node, text: &str) {
         for (at, name, is_label) in UriTemplate::names_in(text) {
             let is_segment = text.get(..at).is_some_and(|before| before.ends_with(['/', '=']));

@@ -101,7 +101,8 @@ impl Decoder<'_> {
         (!refused).then(|| number.map_or(2.0, |it| it.max(1.0)))
     }
 
-    /// `maxDelay`, in milliseconds; no limit where the text was accepted by a version that ignored it.
+    /// `maxDelay`, in milliseconds; no limit where the text was accepted by a version that ignored
+    /// it.
     fn longest_delay(&mut self, node: &Node) -> Option<Option<u64>> {
         let error = match parse(&node.value()) {
             Ok(longest) => return Some(Some(longest.0)),

@@ -124,7 +124,8 @@ impl Library {
         all.chain(self.natives.keys().copied()).filter(|(name, _)| !name.starts_with('_'))
     }
 
-    /// The definitions reachable from `calls`, in the order of the library, and the natives' places.
+    /// The definitions reachable from `calls`, in the order of the library, and the natives'
+    /// places.
     fn reachable<'s>(&self, calls: &[(&str, usize)]) -> (Vec<Def<&'s str>>, Vec<usize>) {
         let mut wanted = vec![false; self.definitions.len()];
         let mut natives = Vec::new();
@@ -162,8 +163,8 @@ pub(crate) enum Unresolved {
     Other,
 }
 
-/// The name of the program among the definitions: what the loader is given is a call of it, so that the
-/// program may be a syntax tree that no text has.
+/// The name of the program among the definitions: what the loader is given is a call of it, so that
+/// the program may be a syntax tree that no text has.
 const PROGRAM: &str = "_program";
 
 /// Compiles `term`, whose global variables are known; `text` is where its names are from.

@@ -1,5 +1,6 @@
-//! Equalities that must hold for a program to be true, so that whoever waits for an input can be found
-//! by what it holds: `.order == $input.order and .total > 5` is not true unless `.order` is that.
+//! Equalities that must hold for a program to be true, so that whoever waits for an input can be
+//! found by what it holds: `.order == $input.order and .total > 5` is not true unless `.order` is
+//! that.
 //!
 //! Only what surely holds is found; a program that is not understood has none.
 //!

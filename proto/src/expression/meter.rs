@@ -2,8 +2,8 @@
 //!
 //! jaq knows no budget of its own. Each of its terms looks up its code through data of ours
 //! ([`super::engine::Metered`]), and all it does with values goes through our value type: both
-//! charge this meter. Where a hook cannot return an error the stack is unwound with [`Spent`], which
-//! [`run`] catches; no panic hook runs and nothing is printed.
+//! charge this meter. Where a hook cannot return an error the stack is unwound with [`Spent`],
+//! which [`run`] catches; no panic hook runs and nothing is printed.
 //!
 //! **Invariant:** nothing charges while the stack unwinds (no `Drop` here or in values does).
 
@@ -46,7 +46,8 @@ struct Meter {
     weight: Cell<u64>,
     /// The address below which the stack must not grow.
     floor: Cell<usize>,
-    /// Steps along null a path may still take: its length, for what the depth of data does not bound.
+    /// Steps along null a path may still take: its length, for what the depth of data does not
+    /// bound.
     path: Cell<u32>,
     now: Cell<u64>,
     blind: Cell<bool>,
@@ -129,8 +130,8 @@ pub(crate) fn check(weight: u64, depth: u32) {
     });
 }
 
-/// Ends the evaluation, if one runs: it looked into a sealed value. No `try` of the program can catch
-/// that, so that it cannot take another way here than where the value can be opened.
+/// Ends the evaluation, if one runs: it looked into a sealed value. No `try` of the program can
+/// catch that, so that it cannot take another way here than where the value can be opened.
 pub(crate) fn touch() {
     METER.with(|meter| {
         if meter.armed.get() {
@@ -230,7 +231,8 @@ pub(crate) fn run<T>(budget: Budget, blind: bool, body: impl FnOnce() -> T) -> R
         meter.armed.set(true);
     });
     let armed = Armed;
-    // What the body owns is dropped while unwinding; nothing it leaves half-done is looked at again.
+    // What the body owns is dropped while unwinding; nothing it leaves half-done is looked at
+    // again.
     let result = catch_unwind(AssertUnwindSafe(body));
     let result = result.map_err(|payload| match payload.downcast_ref::<Spent>() {
         Some(spent) => Stop::Spent(*spent),

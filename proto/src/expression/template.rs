@@ -86,8 +86,8 @@ impl Template {
     /// The data with its expressions evaluated on `input`.
     ///
     /// # Errors
-    /// When one of them cannot be evaluated, the result is too large to keep, or a sealed value stands
-    /// inside a text.
+    /// When one of them cannot be evaluated, the result is too large to keep, or a sealed value
+    /// stands inside a text.
     pub fn evaluate(
         &self,
         input: &Value,

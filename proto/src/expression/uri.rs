@@ -1,7 +1,7 @@
 //! URI templates (RFC 6570) in text the author wrote.
 //!
-//! The specification asks for simple expansion of strings, numbers and booleans; the other operators
-//! and modifiers of RFC 6570 are there besides.
+//! The specification asks for simple expansion of strings, numbers and booleans; the other
+//! operators and modifiers of RFC 6570 are there besides.
 
 mod braces;
 mod encode;
@@ -53,8 +53,8 @@ impl UriTemplate {
     /// Compiles the expressions inside `text`, and looks at its braces.
     ///
     /// # Errors
-    /// When one of the expressions is not jq, or braces hold what RFC 6570 does not know: it would be
-    /// another URI than the author means.
+    /// When one of the expressions is not jq, or braces hold what RFC 6570 does not know: it would
+    /// be another URI than the author means.
     pub fn compile(text: &str, names: &Names) -> Result<Self, UriError> {
         let uri = Self::compile_known(text, names).map_err(UriError::Expression)?;
         walk(text, &mut |_, _| {}).map_err(UriError::Template)?;
@@ -70,15 +70,15 @@ impl UriTemplate {
     }
 
     /// The URI for `input`: a name takes the top-level property of that name, percent-encoded;
-    /// missing and null give nothing. What `${ … }` gives inside a text is percent-encoded too where it
-    /// comes after the authority, unless the expression uses `@uri` and so encodes by itself. A URI that
-    /// is one expression is taken as it is.
+    /// missing and null give nothing. What `${ … }` gives inside a text is percent-encoded too
+    /// where it comes after the authority, unless the expression uses `@uri` and so encodes by
+    /// itself. A URI that is one expression is taken as it is.
     ///
     /// # Errors
-    /// When an expression fails, a property in a plain `{name}` is neither string, number nor boolean,
-    /// one elsewhere nests deeper than a list or an object of those, an expression gives none of these
-    /// before the query (or no string, where it is the whole URI), what is put into the URI is sealed,
-    /// or it would call another host or path.
+    /// When an expression fails, a property in a plain `{name}` is neither string, number nor
+    /// boolean, one elsewhere nests deeper than a list or an object of those, an expression gives
+    /// none of these before the query (or no string, where it is the whole URI), what is put into
+    /// the URI is sealed, or it would call another host or path.
     pub fn expand(
         &self,
         input: &Value,
@@ -88,9 +88,9 @@ impl UriTemplate {
         self.fill(input, scope, budget, Missing::Nothing)
     }
 
-    /// Like [`Self::expand`], but braces for whose names `input` has no property stay as they are, and
-    /// so does what `${ … }` gives: for the types of errors, where braces may be meant literally, and
-    /// which nobody calls.
+    /// Like [`Self::expand`], but braces for whose names `input` has no property stay as they are,
+    /// and so does what `${ … }` gives: for the types of errors, where braces may be meant
+    /// literally, and which nobody calls.
     ///
     /// # Errors
     /// As [`Self::expand`].
@@ -103,8 +103,8 @@ impl UriTemplate {
         self.fill(input, scope, budget, Missing::Itself)
     }
 
-    /// The names in the braces of `text`, each with where its braces begin, and true where they have the
-    /// operator `.`, as in `{.name}`; none of those behind what is no template.
+    /// The names in the braces of `text`, each with where its braces begin, and true where they
+    /// have the operator `.`, as in `{.name}`; none of those behind what is no template.
     #[must_use]
     pub fn names_in(text: &str) -> Vec<(usize, &str, bool)> {
         let mut found = Vec::new();

@@ -9,15 +9,15 @@ pub const API_WAIT_MS: u64 = 60_000;
 /// Milliseconds one API request may take in all: the longest wait, and time to read and answer.
 pub const API_REQUEST_MS: u64 = 75_000;
 
-/// Milliseconds that a command without a deadline looks for a server that it has lost: longer than a
-/// restart that reads a large journal.
+/// Milliseconds that a command without a deadline looks for a server that it has lost: longer than
+/// a restart that reads a large journal.
 pub const API_RECONNECT_MS: u64 = 300_000;
 
 /// Milliseconds between two looks for a server at most: a person at a terminal sees it come back.
 pub const API_RECONNECT_PAUSE_MS: u64 = 2_000;
 
-/// API requests handled at once, without those that wait, watch or operate; past it the answer is 429,
-/// while memory still has room.
+/// API requests handled at once, without those that wait, watch or operate; past it the answer is
+/// 429, while memory still has room.
 pub const API_REQUESTS: usize = 1_024;
 
 /// Callers of the API that wait for an outcome at once. Past it the one that has waited longest is
@@ -28,8 +28,8 @@ pub const API_WAITS: usize = 2_048;
 /// once. They have room of their own, as they are what helps when all other room is taken.
 pub const API_OPERATORS: usize = 256;
 
-/// Connections of the API open at once, unless configured; fewer where the process may not open that
-/// many descriptors. Each takes some ten kilobytes.
+/// Connections of the API open at once, unless configured; fewer where the process may not open
+/// that many descriptors. Each takes some ten kilobytes.
 pub const API_CONNECTIONS: usize = 8_192;
 
 /// Connections of one client address, unless configured: three quarters of all, as one address may
@@ -42,16 +42,16 @@ pub const API_HEAD_MS: u64 = 10_000;
 /// Milliseconds the body of a request may take: the largest one at two megabits a second.
 pub const API_BODY_MS: u64 = 70_000;
 
-/// Milliseconds without a byte after which a body counts as one that does not come, where connections
-/// are short.
+/// Milliseconds without a byte after which a body counts as one that does not come, where
+/// connections are short.
 pub const API_UNMOVED_MS: u64 = 1_000;
 
-/// Milliseconds a connection stays open without a request. Pools of clients commonly keep one for 90 s,
-/// and see that it was closed.
+/// Milliseconds a connection stays open without a request. Pools of clients commonly keep one for
+/// 90 s, and see that it was closed.
 pub const API_IDLE_MS: u64 = 75_000;
 
-/// Bytes of answers that are on their way to clients who may be slow, all together; past it large ones
-/// are refused with 429. Room for 16 of the largest payloads.
+/// Bytes of answers that are on their way to clients who may be slow, all together; past it large
+/// ones are refused with 429. Room for 16 of the largest payloads.
 pub const API_ANSWERS_BYTES: u64 = 16 * PAYLOAD_BYTES as u64;
 
 /// Bytes of an answer that counts as large: smaller ones are bounded by the number of connections.
@@ -70,8 +70,8 @@ pub const API_ACCEPT_PAUSE_MS: u64 = 50;
 /// Milliseconds a body waits for memory that others hold before the answer is 429.
 pub const API_BODY_ROOM_MS: u64 = 2_000;
 
-/// Descriptors kept for all but connections of the API, at least and at most; a quarter of what there
-/// are in between: the journal, the bus, workers' connections and processes.
+/// Descriptors kept for all but connections of the API, at least and at most; a quarter of what
+/// there are in between: the journal, the bus, workers' connections and processes.
 pub const RESERVED_DESCRIPTORS: (usize, usize) = (64, 4_096);
 
 /// Bytes of request bodies held at once, over all requests: sixteen of the largest.
@@ -87,16 +87,16 @@ pub const API_KEEP_ALIVE_MS: u64 = 15_000;
 /// Milliseconds that requests under way may take to end when the server stops.
 pub const API_DRAIN_MS: u64 = 10_000;
 
-/// Bytes of values after which a page of a history ends: a page is held in memory by the server and by
-/// who reads it.
+/// Bytes of values after which a page of a history ends: a page is held in memory by the server and
+/// by who reads it.
 pub const HISTORY_BYTES: u64 = 4 << 20;
 
-/// Facts that a page of a history reads over without a thought: about a millisecond. To spare more, states
-/// are kept, and snapshots read.
+/// Facts that a page of a history reads over without a thought: about a millisecond. To spare more,
+/// states are kept, and snapshots read.
 pub const HISTORY_STATE_FACTS: u64 = 1_000;
 
-/// States that pages of histories leave for the pages after them: one for each of that many who read a
-/// long history at the same time.
+/// States that pages of histories leave for the pages after them: one for each of that many who
+/// read a long history at the same time.
 pub const HISTORY_STATES: usize = 64;
 
 /// Of those, states of one instance: where a few readers of it stand.
@@ -111,6 +111,6 @@ pub const API_PAGE: usize = 1_000;
 /// Events of one batch: they are decided one after the other within one request.
 pub const API_EVENT_BATCH: usize = 1_000;
 
-/// Events of one batch that are handed over before any of them is waited for: they share a write of the
-/// journal, and events of others need not wait for the whole batch.
+/// Events of one batch that are handed over before any of them is waited for: they share a write of
+/// the journal, and events of others need not wait for the whole batch.
 pub const API_EVENTS_TOGETHER: usize = 64;

@@ -2,12 +2,13 @@
 
 use super::SECRET_BYTES;
 
-/// Milliseconds one request to Vault may take, unless configured: a read takes two or three, and the
-/// login and the read of a secret together must fit into [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS).
+/// Milliseconds one request to Vault may take, unless configured: a read takes two or three, and
+/// the login and the read of a secret together must fit into
+/// [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS).
 pub const VAULT_TIMEOUT_MS: u64 = 5_000;
 
-/// Requests a worker has open at Vault at once, unless configured: what one Vault serves well from a
-/// whole fleet.
+/// Requests a worker has open at Vault at once, unless configured: what one Vault serves well from
+/// a whole fleet.
 pub const VAULT_CONCURRENCY: usize = 32;
 
 /// Requests a worker sends to Vault in a second, unless configured.
@@ -17,15 +18,16 @@ pub const VAULT_REQUESTS_PER_SECOND: u32 = 500;
 /// hold up tasks that could fail or be retried.
 pub const VAULT_FAILURES: u32 = 5;
 
-/// Milliseconds Vault is left alone after the first such row; the time doubles with every probe that
-/// fails.
+/// Milliseconds Vault is left alone after the first such row; the time doubles with every probe
+/// that fails.
 pub const VAULT_PAUSE_MS: u64 = 500;
 
-/// Milliseconds Vault is left alone at most where it asks for that: it is noticed soon when it is back.
+/// Milliseconds Vault is left alone at most where it asks for that: it is noticed soon when it is
+/// back.
 pub const VAULT_LONGEST_PAUSE_MS: u64 = 30_000;
 
-/// Milliseconds Vault is left alone at most where it does not answer: results that wait to be sealed
-/// have a token of a minute, and one probe of a worker is no load.
+/// Milliseconds Vault is left alone at most where it does not answer: results that wait to be
+/// sealed have a token of a minute, and one probe of a worker is no load.
 pub const VAULT_LONGEST_PROBE_MS: u64 = 8_000;
 
 /// Bytes of an answer of Vault: a batch of encryption of the largest payload, in base64.
@@ -41,8 +43,8 @@ pub const SECRET_CACHE_MS: u64 = 300_000;
 /// Secrets in that cache.
 pub const CACHED_SECRETS: usize = 1_000;
 
-/// Milliseconds by which a lease may outlive the deadline of its task before it is shortened: a worker
-/// that dies leaves no more behind, and most leases need no request for this.
+/// Milliseconds by which a lease may outlive the deadline of its task before it is shortened: a
+/// worker that dies leaves no more behind, and most leases need no request for this.
 pub const LEASE_OVERHANG_MS: u64 = 60_000;
 
 /// Secrets one task may reach: each has a slot of its own in the identity that a store's rules are
@@ -53,13 +55,14 @@ pub const SECRETS_PER_TASK: usize = 16;
 /// use to whoever finds it later.
 pub const IDENTITY_LIFE_S: u64 = 60;
 
-/// Seconds by which the clocks of the coordinator and a store of secrets may differ: what an identity
-/// says of its beginning is so much early, and a store that `windlass secret setup` sets up takes one so
-/// much before and after its time. Machines without a time service are off by this within weeks.
+/// Seconds by which the clocks of the coordinator and a store of secrets may differ: what an
+/// identity says of its beginning is so much early, and a store that `windlass secret setup` sets
+/// up takes one so much before and after its time. Machines without a time service are off by this
+/// within weeks.
 pub const IDENTITY_LEEWAY_S: u64 = 30;
 
-/// Milliseconds after which identities are signed with the next key, unless configured. A stolen key
-/// is of no use for longer, and the next one has been published all that time.
+/// Milliseconds after which identities are signed with the next key, unless configured. A stolen
+/// key is of no use for longer, and the next one has been published all that time.
 pub const IDENTITY_ROTATION_MS: u64 = 24 * 3_600_000;
 
 /// Milliseconds a key is published after the last identity it signed: far longer than one lasts, so
@@ -73,8 +76,8 @@ pub const IDENTITY_RETIRED: usize = 60;
 /// Milliseconds between two looks whether it is time for the next key.
 pub const IDENTITY_LOOK_MS: u64 = 30_000;
 
-/// Seconds that readers may keep the published keys: the next one is there for much longer before it
-/// signs, and a reader that does not know a key asks anyway.
+/// Seconds that readers may keep the published keys: the next one is there for much longer before
+/// it signs, and a reader that does not know a key asks anyway.
 pub const IDENTITY_CACHE_S: u64 = 300;
 
 /// Bytes of a policy of secrets: thousands of rules.
@@ -96,28 +99,29 @@ pub const AUDIT_BATCH: usize = 256;
 /// further attempts wait and it takes no more work: four batches, so that one is always ready.
 pub const AUDIT_OUTBOX: usize = 1_024;
 
-/// Audit events that a worker holds for its coordinator in all: what attempts that have read already
-/// still tell comes on top of [`AUDIT_OUTBOX`], some events for each of [`WORKER_CONCURRENCY`](super::WORKER_CONCURRENCY). Some
-/// 30 MB; those beyond are lost, and the log says so.
+/// Audit events that a worker holds for its coordinator in all: what attempts that have read
+/// already still tell comes on top of [`AUDIT_OUTBOX`], some events for each of
+/// [`WORKER_CONCURRENCY`](super::WORKER_CONCURRENCY). Some 30 MB; those beyond are lost, and the
+/// log says so.
 pub const AUDIT_OUTBOX_MOST: usize = 1 << 16;
 
-/// Milliseconds an attempt waits for room for what it will do with secrets before it is handed back:
-/// its identity is good for a minute only, and has to be fresh when it is used.
+/// Milliseconds an attempt waits for room for what it will do with secrets before it is handed
+/// back: its identity is good for a minute only, and has to be fresh when it is used.
 pub const AUDIT_WAIT_MS: u64 = 30_000;
 
 /// Milliseconds between two changes of whether a worker takes more work, as far as that depends on
 /// room for audit events: each is a message that lists all it holds.
 pub const AUDIT_TURN_MS: u64 = 100;
 
-/// Milliseconds until a result that cannot be sealed now is tried again for the first time; the pause
-/// doubles from then on.
+/// Milliseconds until a result that cannot be sealed now is tried again for the first time; the
+/// pause doubles from then on.
 pub const SEAL_AGAIN_MS: u64 = 250;
 
 /// Milliseconds of the longest such pause: the store is asked by one probe for all while it fails.
 pub const SEAL_LONGEST_PAUSE_MS: u64 = 4_000;
 
-/// Milliseconds for which a result that cannot be sealed is kept where neither the task nor the token
-/// it is sealed with has an end.
+/// Milliseconds for which a result that cannot be sealed is kept where neither the task nor the
+/// token it is sealed with has an end.
 pub const SEAL_MS: u64 = 300_000;
 
 /// Bytes of one audit event as a line of the file: all its texts are short.
@@ -129,15 +133,15 @@ pub const AUDIT_FILE_BYTES: u64 = 64 << 20;
 /// Full files of audit events that are kept beside the current one: half a gigabyte in all.
 pub const AUDIT_FILES: u32 = 8;
 
-/// Audit events whose ids are remembered, to tell repeats: workers repeat what was not acknowledged,
-/// one batch each.
+/// Audit events whose ids are remembered, to tell repeats: workers repeat what was not
+/// acknowledged, one batch each.
 pub const AUDIT_REMEMBERED: usize = 1 << 16;
 
 /// Audit events that wait to be published; those beyond are in the file only.
 pub const AUDIT_PUBLISH_QUEUE: usize = 10_000;
 
-/// Milliseconds an audit event of the coordinator's own may take to be on disk before the request it
-/// belongs to fails.
+/// Milliseconds an audit event of the coordinator's own may take to be on disk before the request
+/// it belongs to fails.
 pub const AUDIT_KEEP_MS: u64 = 10_000;
 
 /// Milliseconds after which audit events that could not be written are tried again.
@@ -147,12 +151,12 @@ pub const AUDIT_AGAIN_MS: u64 = 500;
 /// everything; a warning says that such a secret is not protected.
 pub const SECRET_SHORTEST_BYTES: usize = 3;
 
-/// Bytes of a line of a secret that is searched for by itself: the lines of a key are of 64, shorter
-/// ones are often words that other texts have as well.
+/// Bytes of a line of a secret that is searched for by itself: the lines of a key are of 64,
+/// shorter ones are often words that other texts have as well.
 pub const SECRET_LINE_BYTES: usize = 16;
 
-/// Bytes of the beginning by which a long secret is recognised: by chance no other text has as many in
-/// common, and what is searched for stays small, however large secrets are.
+/// Bytes of the beginning by which a long secret is recognised: by chance no other text has as many
+/// in common, and what is searched for stays small, however large secrets are.
 pub const SECRET_HEAD_BYTES: usize = 128;
 
 /// Names of secrets that are remembered because a warning about them was given: one is enough.
@@ -162,8 +166,9 @@ pub const SECRET_WARNINGS: usize = 1_000;
 /// a request or two to the store. What is left then ends by itself.
 pub const RELEASE_MS: u64 = 5_000;
 
-/// Milliseconds one read of a store may take unless configured: stores answer within tens, and a task
-/// has to be told of one that hangs before [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS) is over.
+/// Milliseconds one read of a store may take unless configured: stores answer within tens, and a
+/// task has to be told of one that hangs before [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS) is
+/// over.
 pub const STORE_TIMEOUT_MS: u64 = 5_000;
 
 /// Bytes of a store's answer: a secret of [`SECRET_BYTES`] in base64, and what is around it.
@@ -179,11 +184,11 @@ pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
 /// else that needs a thread waits when there are none left.
 pub const FILE_READS: usize = 16;
 
-/// Texts that the results of one task are searched for: the parts of its secrets, and the sealed values
-/// in its input that do not plainly contain one. Each is looked for in dozens of encodings, which takes
-/// memory.
+/// Texts that the results of one task are searched for: the parts of its secrets, and the sealed
+/// values in its input that do not plainly contain one. Each is looked for in dozens of encodings,
+/// which takes memory.
 pub const SECRET_TEXTS: usize = 1_000;
 
-/// Texts up to which lines of a secret are searched for by themselves: the longest keys and chains of
-/// certificates fit. Lines must not take the room of other secrets.
+/// Texts up to which lines of a secret are searched for by themselves: the longest keys and chains
+/// of certificates fit. Lines must not take the room of other secrets.
 pub const SECRET_LINES: usize = SECRET_TEXTS / 2;

@@ -1,5 +1,5 @@
-//! What a worker needs for a task: the secrets that its expressions and its authentication name, and
-//! whether it looks at its input.
+//! What a worker needs for a task: the secrets that its expressions and its authentication name,
+//! and whether it looks at its input.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

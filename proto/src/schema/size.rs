@@ -2,8 +2,8 @@
 //!
 //! A place of a value meets a schema and all that applies at the same place: the targets of `$ref`,
 //! the members of `allOf`, and so on. A reference counts for all it leads to, as it is checked anew
-//! each time; so a few lines can double the count with each. What a schema has for places further down
-//! (`properties`, `items`) is counted for those.
+//! each time; so a few lines can double the count with each. What a schema has for places further
+//! down (`properties`, `items`) is counted for those.
 
 use std::collections::HashMap;
 
@@ -380,8 +380,8 @@ fn automaton(pattern: &str) -> Result<usize, String> {
     }
 }
 
-/// Keywords for which the library reads each text from end to end, and what that costs, in the states
-/// of an automaton that would take as long: a text that is JSON becomes a value of its own.
+/// Keywords for which the library reads each text from end to end, and what that costs, in the
+/// states of an automaton that would take as long: a text that is JSON becomes a value of its own.
 const READ_WHOLE: [(&str, u64); 3] =
     [("contentMediaType", 24), ("contentEncoding", 4), ("format", 3)];
 

@@ -3,8 +3,8 @@
 //! Integers beyond 64 bits keep their digits on the way out and through MessagePack. Read through
 //! serde's JSON they are rounded before they arrive here: [`Value::from_json`] keeps them.
 //!
-//! A sealed value is whole in MessagePack alone, which only coordinators and workers exchange. In JSON
-//! it is a text that says so; none is ever made from JSON, so nobody outside can slip one in.
+//! A sealed value is whole in MessagePack alone, which only coordinators and workers exchange. In
+//! JSON it is a text that says so; none is ever made from JSON, so nobody outside can slip one in.
 
 use std::cell::Cell;
 use std::fmt;
@@ -39,8 +39,8 @@ impl Serialize for Value {
                     Err(_) => serializer.serialize_f64(f64::NAN),
                 }
             }
-            // Values have no bytes of their own, so in MessagePack bytes are such a number's digits,
-            // or a sealed value.
+            // Values have no bytes of their own, so in MessagePack bytes are such a number's
+            // digits, or a sealed value.
             Self::Big(it) => serializer.serialize_bytes(it.as_bytes()),
             Self::Sealed(_) if serializer.is_human_readable() => serializer.serialize_str(SHOWN),
             Self::Sealed(it) => {
@@ -76,8 +76,8 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// Reads a member that is a value as [`Value::from_json`] does, for `deserialize_with`. Only serde's JSON
-/// can read it.
+/// Reads a member that is a value as [`Value::from_json`] does, for `deserialize_with`. Only
+/// serde's JSON can read it.
 ///
 /// # Errors
 /// When it is not JSON to [`Value::from_json`].

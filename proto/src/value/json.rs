@@ -24,13 +24,14 @@ impl Value {
     /// Integers of up to a thousand digits keep them. A repeated key keeps its last value.
     ///
     /// # Errors
-    /// When the text is not JSON, nests deeper than [`limits::VALUE_DEPTH`], or has a number such as
-    /// `1e999`, for which there is no value.
+    /// When the text is not JSON, nests deeper than [`limits::VALUE_DEPTH`], or has a number such
+    /// as `1e999`, for which there is no value.
     pub fn from_json(text: &str) -> Result<Self, JsonError> {
         Self::from_json_within(text, limits::VALUE_DEPTH)
     }
 
-    /// [`Self::from_json`] for documents that have such values inside: they may nest so many levels.
+    /// [`Self::from_json`] for documents that have such values inside: they may nest so many
+    /// levels.
     ///
     /// # Errors
     /// Likewise.

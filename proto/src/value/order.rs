@@ -73,7 +73,8 @@ impl PartialEq for Value {
                 a == b
             }
             (Self::Big(a), Self::Big(b)) => a == b,
-            // Two encryptions of one value differ: outside of evaluations this may miss equal values.
+            // Two encryptions of one value differ: outside of evaluations this may miss equal
+            // values.
             (Self::Sealed(_), _) | (_, Self::Sealed(_)) => {
                 if self.is_close_to_sealed(other) {
                     meter::touch();

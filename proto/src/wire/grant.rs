@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::secret::SecretName;
 
-/// What one delivery of a task may do with secrets. It is made when the delivery is sent, so that its
-/// token is fresh, and is never stored.
+/// What one delivery of a task may do with secrets. It is made when the delivery is sent, so that
+/// its token is fresh, and is never stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// Which environment's secrets: `production`, `test`, …

@@ -164,7 +164,8 @@ impl Joining {
 /// A registration as the coordinator reads it.
 pub struct Applicant {
     cipher: SalsaBox,
-    /// What the worker says of itself, or why that cannot be read; its enrolment is not checked yet.
+    /// What the worker says of itself, or why that cannot be read; its enrolment is not checked
+    /// yet.
     pub introduction: Result<Introduction, MessageError>,
     /// The protocol to speak; none when there is none in common.
     pub protocol: Option<u16>,

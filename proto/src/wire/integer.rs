@@ -1,7 +1,7 @@
 //! Whole numbers, also as languages without integers write them.
 //!
-//! JavaScript has one type of number, and its MessagePack libraries write what does not fit 32 bits as a
-//! float. In a key that is still the number meant.
+//! JavaScript has one type of number, and its MessagePack libraries write what does not fit 32 bits
+//! as a float. In a key that is still the number meant.
 
 use std::fmt;
 use std::marker::PhantomData;

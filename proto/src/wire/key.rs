@@ -1,8 +1,9 @@
 //! Keys of the task path: what a coordinator is, and what lets a worker join it.
 //!
-//! A coordinator has one secret of 32 bytes. Its X25519 public key is pinned in the configuration of
-//! every worker, together with an *enrolment*: a secret, derived for one pool or for any, without
-//! which a client of the bus cannot register. Both travel as one line of text, the worker key.
+//! A coordinator has one secret of 32 bytes. Its X25519 public key is pinned in the configuration
+//! of every worker, together with an *enrolment*: a secret, derived for one pool or for any,
+//! without which a client of the bus cannot register. Both travel as one line of text, the worker
+//! key.
 
 use std::fmt;
 

@@ -1,11 +1,11 @@
 //! What the two ends of a session say: MessagePack maps with named fields.
 //!
-//! What is an author's or a function's own (assignments, arguments, outcomes) is [`Packed`]: it can be
-//! unreadable without spoiling the message.
+//! What is an author's or a function's own (assignments, arguments, outcomes) is [`Packed`]: it can
+//! be unreadable without spoiling the message.
 //!
 //! A field that the reader does not know is skipped and one that is missing takes its default, so
-//! that fields can be added within a protocol. A message carries everything its sender has to say at
-//! that moment: under load that makes few large messages, at rest small ones without delay.
+//! that fields can be added within a protocol. A message carries everything its sender has to say
+//! at that moment: under load that makes few large messages, at rest small ones without delay.
 
 use std::sync::Arc;
 
@@ -52,8 +52,8 @@ pub struct ToWorker {
 pub struct Sent {
     /// Which delivery this is.
     pub key: AssignmentKey,
-    /// The task, an [`Assignment`](super::Assignment). Its `deadline` is by the coordinator's clock; see
-    /// [`Sent::remaining_ms`].
+    /// The task, an [`Assignment`](super::Assignment). Its `deadline` is by the coordinator's
+    /// clock; see [`Sent::remaining_ms`].
     pub assignment: Packed,
     /// Proves that this worker was given it.
     pub token: ByteBuf,

@@ -35,8 +35,8 @@ impl Outcome {
         Packed::of(self)
     }
 
-    /// Reads what a worker of this project packed, or another one. What cannot be read is the error of the task:
-    /// it was performed, and to do it again would give the same.
+    /// Reads what a worker of this project packed, or another one. What cannot be read is the error
+    /// of the task: it was performed, and to do it again would give the same.
     #[must_use]
     pub fn unpack(packed: &Packed) -> Self {
         match packed.read::<Said>() {
@@ -51,8 +51,8 @@ impl Outcome {
         }
     }
 
-    /// The same for a worker that knows nothing of jq: NaN and the infinities are no values to it, and
-    /// would become null or a huge number in silence.
+    /// The same for a worker that knows nothing of jq: NaN and the infinities are no values to it,
+    /// and would become null or a huge number in silence.
     #[must_use]
     pub fn finite(mut self) -> Self {
         if let Ok(value) = &self.result

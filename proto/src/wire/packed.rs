@@ -1,8 +1,8 @@
 //! A part of a message that is read by itself: MessagePack inside a bin.
 //!
-//! What a function takes and gives is the author's and can be anything, or nothing that can be read.
-//! Packed, it spoils only itself: the message around it says which delivery it belongs to, so that
-//! the delivery can be answered.
+//! What a function takes and gives is the author's and can be anything, or nothing that can be
+//! read. Packed, it spoils only itself: the message around it says which delivery it belongs to, so
+//! that the delivery can be answered.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Messages as earlier versions wrote them, in `proto/tests/recorded`: they must be read for as long as
-//! their protocol is spoken. `WINDLASS_RECORD=1` writes those that are not there.
+//! Messages as earlier versions wrote them, in `proto/tests/recorded`: they must be read for as
+//! long as their protocol is spoken. `WINDLASS_RECORD=1` writes those that are not there.
 
 mod samples;
 mod tree;

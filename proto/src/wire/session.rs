@@ -1,10 +1,11 @@
 //! A session between one worker and the coordinator: numbered, encrypted, in both directions.
 //!
-//! A frame on the bus is `counter (8 bytes, big-endian) ‖ NaCl box`. The box is made with the key both
-//! sides share and the nonce `session id without its last byte (15) ‖ direction (1) ‖ counter (8)`;
-//! inside it, the first byte says whether this fragment begins a message (1) and whether it ends one
-//! (2), the rest is the fragment. Counters only grow, so a frame that was recorded and is sent again is refused; the
-//! session id is the coordinator's random choice, so are frames of another session.
+//! A frame on the bus is `counter (8 bytes, big-endian) ‖ NaCl box`. The box is made with the key
+//! both sides share and the nonce `session id without its last byte (15) ‖ direction (1) ‖ counter
+//! (8)`; inside it, the first byte says whether this fragment begins a message (1) and whether it
+//! ends one (2), the rest is the fragment. Counters only grow, so a frame that was recorded and is
+//! sent again is refused; the session id is the coordinator's random choice, so are frames of
+//! another session.
 
 use std::fmt;
 use std::str::FromStr;

@@ -130,8 +130,8 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= PREFIX_BYTES && text.bytes().all(fits)
 }
 
-/// A namespace as one token: those the specification allows are one already. No two namespaces share a
-/// subject, whose rights are given by it, so a dot becomes `%2E`.
+/// A namespace as one token: those the specification allows are one already. No two namespaces
+/// share a subject, whose rights are given by it, so a dot becomes `%2E`.
 fn token(namespace: &str) -> String {
     let mut token = String::with_capacity(namespace.len());
     for byte in namespace.bytes() {

@@ -1,8 +1,8 @@
 //! A message of a worker that is too large to be taken: what can be read of its beginning.
 //!
 //! Dropped in silence, what it reports would be sent again for ever, and its tasks would never end.
-//! So the reports before the cut are taken as they are, and the one that does not fit even alone can
-//! be answered by its key and token, which come before its outcome.
+//! So the reports before the cut are taken as they are, and the one that does not fit even alone
+//! can be answered by its key and token, which come before its outcome.
 
 use std::fmt;
 

@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::definition;
 use crate::support::dev::Dev;
 
-/// A server whose patience with a connection is over when the second request comes: it reads that, and
-/// hangs up.
+/// A server whose patience with a connection is over when the second request comes: it reads that,
+/// and hangs up.
 struct Impatient {
     address: SocketAddr,
     /// Method and `Idempotency-Key` of all that came.

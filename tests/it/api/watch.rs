@@ -60,8 +60,8 @@ async fn a_watch_tells_the_history_as_it_happens_and_then_the_end() {
     let rest = read(rest).await;
     assert_eq!(rest.first().and_then(|it| it.id), entries[2].id, "it goes on behind the last");
 
-    // Who broke off before the end gets it; who has seen it, as an EventSource that connects anew has,
-    // is told that nothing follows.
+    // Who broke off before the end gets it; who has seen it, as an EventSource that connects anew
+    // has, is told that nothing follows.
     let last = entries.last().unwrap().id.unwrap();
     let rest = read(dev.api.request(Method::GET, &path).header("last-event-id", last)).await;
     assert_eq!(rest.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["end"]);

@@ -94,8 +94,8 @@ async fn the_disk_of_the_coordinator_is_full() {
     assert!(!log.contains("WL0708"), "the journal failed:\n{log}");
 }
 
-/// Cancelling and suspending are how one gets out of it: they go on, in the journal's reserve, and what
-/// they did is there after a restart.
+/// Cancelling and suspending are how one gets out of it: they go on, in the journal's reserve, and
+/// what they did is there after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_can_act_on_a_full_disk() {
     let nats = Nats::start().await;

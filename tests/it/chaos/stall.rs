@@ -1,6 +1,7 @@
 //! Stalls: what stands between coordinator and workers stops for longer than a lease, or the
 //! coordinator itself does, and nobody has died. Each call that was under way is made once, and no
-//! worker is blamed. `--max-losses` is as it comes, and there are more stalls than it allows deaths.
+//! worker is blamed. `--max-losses` is as it comes, and there are more stalls than it allows
+//! deaths.
 
 use std::time::Duration;
 

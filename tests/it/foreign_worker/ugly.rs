@@ -62,7 +62,8 @@ const PACKED: [(&str, &str, &str); 17] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_no_message_holds_ends_its_task() {
-    // While this worker encrypts so much it says nothing, however long a busy machine takes over it.
+    // While this worker encrypts so much it says nothing, however long a busy machine takes over
+    // it.
     let mut stage = Stage::leasing(Language::Python, "120s").await;
     stage.worker(&[]).await;
     let too_many = limits::MESSAGE_BYTES;

@@ -12,8 +12,8 @@ use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
 use crate::support::until::{SOON, until};
 
-/// A program that starts one which has left its session, has lost its parent, and does not listen to
-/// SIGTERM; `more` is done once that is there. Its number is in `file` then.
+/// A program that starts one which has left its session, has lost its parent, and does not listen
+/// to SIGTERM; `more` is done once that is there. Its number is in `file` then.
 fn leaves(file: &Path, more: &str) -> String {
     let file = file.display();
     shell(&format!(
@@ -81,7 +81,8 @@ async fn what_left_its_session_ends_with_the_task() {
     goes(&left).await;
 }
 
-/// A program of the worker's own user can kill its supervisor; what that was parent of ends all the same.
+/// A program of the worker's own user can kill its supervisor; what that was parent of ends all the
+/// same.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_left_its_session_ends_with_a_task_that_killed_its_supervisor() {
     let folder = open_folder();

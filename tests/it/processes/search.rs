@@ -35,8 +35,8 @@ fn values() -> Vec<(&'static str, Value)> {
     variables.chain([("argument", json!(ARGUMENT)), ("nats", json!(PASSWORD))]).collect()
 }
 
-/// Reads what the program can reach, once in a shell and once in Python; the secrets are there for those
-/// who may have them.
+/// Reads what the program can reach, once in a shell and once in Python; the secrets are there for
+/// those who may have them.
 fn workflow(folder: &Path, data: &Path, memory: bool) -> String {
     let shell = format!(
         "w=$(cut -d' ' -f4 /proc/$PPID/stat)\n\
@@ -119,7 +119,8 @@ async fn programs_of_a_fleet_find_no_credential_not_even_in_memory() {
     let (shell, script) = search(&fleet.api, &fleet.data(), true).await;
     let mut values = values();
     values.push(("the worker's key", json!(fleet.key)));
-    // Of the same user the data directory can be read, which is why they should not be on one machine.
+    // Of the same user the data directory can be read, which is why they should not be on one
+    // machine.
     if getuid().is_root() {
         let key = std::fs::read_to_string(fleet.data().join("coordinator.key")).unwrap();
         values.push(("the coordinator's key", json!(key.trim())));

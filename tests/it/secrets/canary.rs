@@ -1,5 +1,5 @@
-//! Unlikely secrets go through everything a task can do, and fail at; then everything that could keep
-//! or show one is searched, raw and in every usual encoding.
+//! Unlikely secrets go through everything a task can do, and fail at; then everything that could
+//! keep or show one is searched, raw and in every usual encoding.
 
 mod workflow;
 

@@ -8,7 +8,8 @@ use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, until};
 use crate::support::{faketime, skip};
 
-/// The outcome of a task with a secret where the coordinator's clock is off by so much, and the house.
+/// The outcome of a task with a secret where the coordinator's clock is off by so much, and the
+/// house.
 async fn with_offset(offset: &'static str) -> (Value, House) {
     let stub = Stub::http(|_| Reply::Json(200, json!({"paid": true}))).await;
     let clock = Some(offset);

@@ -14,8 +14,8 @@ use crate::support::until::{SOON, until};
 const CONFIG: &str =
     "[vault.secret.orders-db]\nengine = \"database\"\nmount = \"database\"\npath = \"readonly\"\n";
 
-/// Seconds after which a credential that nobody renews is gone: enough for a slow machine to renew it
-/// in time.
+/// Seconds after which a credential that nobody renews is gone: enough for a slow machine to renew
+/// it in time.
 const TTL: u64 = 8;
 
 async fn house(postgres: &Postgres) -> House {

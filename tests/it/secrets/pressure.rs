@@ -17,8 +17,8 @@ use crate::support::until::{SOON, moment, until};
 /// How long the coordinator stays away.
 const AWAY: Duration = Duration::from_secs(3);
 
-/// Workflows of the load and secrets of each task: together far more events than a worker's outbox has
-/// room for. `WINDLASS_PRESSURE_INSTANCES` and `WINDLASS_PRESSURE_SECRETS` make it another one.
+/// Workflows of the load and secrets of each task: together far more events than a worker's outbox
+/// has room for. `WINDLASS_PRESSURE_INSTANCES` and `WINDLASS_PRESSURE_SECRETS` make it another one.
 fn load() -> (usize, usize) {
     let number = |name: &str, usual| {
         std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual)

@@ -1,5 +1,5 @@
-//! Secrets of AWS Secrets Manager, against moto, which plays AWS; what moto cannot do is played by a
-//! stub.
+//! Secrets of AWS Secrets Manager, against moto, which plays AWS; what moto cannot do is played by
+//! a stub.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Secrets of Azure Key Vault, against a stand-in for it, for the metadata service and for Entra ID.
+//! Secrets of Azure Key Vault, against a stand-in for it, for the metadata service and for Entra
+//! ID.
 
 use std::sync::Arc;
 

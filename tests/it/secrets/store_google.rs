@@ -1,5 +1,5 @@
-//! Secrets of Google's Secret Manager, against a stand-in for it, for the metadata server and for the
-//! server of tokens.
+//! Secrets of Google's Secret Manager, against a stand-in for it, for the metadata server and for
+//! the server of tokens.
 
 use std::sync::Arc;
 

@@ -219,7 +219,8 @@ impl Setup {
                 "serviceaccount": {"name": "worker", "uid": "1-2-3"},
             },
         });
-        // The kinds of keys that clusters have; whether it is the cluster's is the cluster's to say.
+        // The kinds of keys that clusters have; whether it is the cluster's is the cluster's to
+        // say.
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let signer = EncodingKey::from_ec_der(pair.serialized_der());
         jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &signer).unwrap()
@@ -273,8 +274,8 @@ impl Setup {
         self.bao.write("pki/roles/web", role).await;
     }
 
-    /// Mounts an engine that makes users of a broker, for which a stub stands, with leases of so long;
-    /// gives what a worker has to know.
+    /// Mounts an engine that makes users of a broker, for which a stub stands, with leases of so
+    /// long; gives what a worker has to know.
     pub(super) async fn broker(&self, broker: &Stub, ttl: &str) -> &'static str {
         self.bao.write("sys/mounts/rabbitmq", json!({"type": "rabbitmq"})).await;
         let connection = json!({

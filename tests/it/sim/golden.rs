@@ -2,9 +2,9 @@
 //!
 //! The files lie in `golden/`. A change of the state alone (a new field, say) needs
 //! `WINDLASS_GOLDEN=states`, which leaves the recorded facts and snapshots as they are and writes
-//! down what they add up to now. `WINDLASS_GOLDEN=write` records the latest file anew, with the facts of
-//! this version. Once a version is released, the facts it wrote stay for ever: a change of format
-//! then gets a file of its own beside the old ones.
+//! down what they add up to now. `WINDLASS_GOLDEN=write` records the latest file anew, with the
+//! facts of this version. Once a version is released, the facts it wrote stay for ever: a change of
+//! format then gets a file of its own beside the old ones.
 //!
 //! - `facts-1.json`: before instances had priorities and deliveries could be lost.
 //! - `facts-2.json`: with both, before uses of secrets were kept.

@@ -1,4 +1,5 @@
-//! Faults the simulation has found: in partitions, each alone and by hand; in itself, by their seeds.
+//! Faults the simulation has found: in partitions, each alone and by hand; in itself, by their
+//! seeds.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -157,7 +158,8 @@ fn a_timer_far_ahead_fires_though_nothing_else_happens_after_a_restart() {
     assert_eq!(bench.status(ID), Status::Completed);
 }
 
-/// The turn that looks further ahead sets a timer there, and is not durable when the next one comes.
+/// The turn that looks further ahead sets a timer there, and is not durable when the next one
+/// comes.
 #[test]
 fn a_timer_set_while_the_partition_looks_further_ahead_is_not_missed() {
     let mut bench = Bench::new();

@@ -41,8 +41,9 @@ fn cargo_build(package: &str, more: &[&str]) -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // What cargo says of this test's package would make build scripts that look at it run again, and
-    // half of the dependencies be built again, here and at the next build of who runs the tests.
+    // What cargo says of this test's package would make build scripts that look at it run again,
+    // and half of the dependencies be built again, here and at the next build of who runs the
+    // tests.
     for (name, _) in std::env::vars_os() {
         let said = name
             .to_str()

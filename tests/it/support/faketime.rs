@@ -24,8 +24,8 @@ pub(crate) fn wrap(role: &mut Role, offset: &str) {
     role.variables.push(("DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()));
 }
 
-/// faketime leaves shared memory behind when it is killed, and does not start where an earlier process
-/// of the same number has left some.
+/// faketime leaves shared memory behind when it is killed, and does not start where an earlier
+/// process of the same number has left some.
 pub(crate) fn forget_the_dead() {
     for path in paths::files(Path::new("/dev/shm")) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -147,7 +147,8 @@ impl Fleet {
         self.api.moved(&address);
     }
 
-    /// SIGKILL to the coordinator, then a start on the same directory; it listens when this returns.
+    /// SIGKILL to the coordinator, then a start on the same directory; it listens when this
+    /// returns.
     pub(crate) async fn restart_coordinator(&mut self) {
         self.coordinator.kill().await;
         self.coordinator.launch();

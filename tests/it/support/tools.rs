@@ -108,8 +108,8 @@ pub(crate) async fn python(packages: &[&str]) -> PathBuf {
     folder.join("bin").join("python")
 }
 
-/// The folder that has in `node_modules` what the `package.json` in `folder` pins, for the `node` on the
-/// PATH.
+/// The folder that has in `node_modules` what the `package.json` in `folder` pins, for the `node`
+/// on the PATH.
 ///
 /// # Panics
 /// When it cannot be installed; the message says what to do.
@@ -124,8 +124,8 @@ pub(crate) async fn node_modules(folder: &Path) -> PathBuf {
     })
 }
 
-/// The folder that packages of Debian were unpacked to, which is to them what `/` is to installed ones;
-/// none where there is no `apt-get`.
+/// The folder that packages of Debian were unpacked to, which is to them what `/` is to installed
+/// ones; none where there is no `apt-get`.
 ///
 /// # Panics
 /// When there is one and it cannot fetch them; the message says what to do.

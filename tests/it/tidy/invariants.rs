@@ -1,5 +1,5 @@
-//! The **Invariant:** lines of modules that say what they do not name, do not call or do not change.
-//! What must hold while the program runs is asserted there.
+//! The **Invariant:** lines of modules that say what they do not name, do not call or do not
+//! change. What must hold while the program runs is asserted there.
 
 use super::{body, lines, none, product};
 

@@ -1,4 +1,5 @@
-//! What an orchestrator of containers asks a worker: does it live, is it ready, how much does it do.
+//! What an orchestrator of containers asks a worker: does it live, is it ready, how much does it
+//! do.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -231,8 +231,8 @@ impl Held {
         released
     }
 
-    /// What a beat says is held. What is cancelled is among it until it has ended: it takes the place of
-    /// another one as long.
+    /// What a beat says is held. What is cancelled is among it until it has ended: it takes the
+    /// place of another one as long.
     pub(super) fn list(&self) -> Vec<message::Held> {
         let held = self.all.iter();
         held.map(|(key, it)| message::Held { key: key.clone(), token: it.token.clone() }).collect()

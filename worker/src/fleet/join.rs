@@ -25,8 +25,8 @@ impl Member {
         let mut pause = Duration::from_millis(50);
         let mut said = false;
         loop {
-            // With nothing in hand there is nothing to wait for; otherwise reports are worth the time
-            // that draining may take.
+            // With nothing in hand there is nothing to wait for; otherwise reports are worth the
+            // time that draining may take.
             if self.drained_by.is_some_and(|by| self.is_drained() || Instant::now() >= by) {
                 return Ok(None);
             }
@@ -86,8 +86,8 @@ impl Member {
     }
 }
 
-/// Why there was no answer. To a key that it does not know a coordinator says nothing: whoever listens
-/// would learn which ones it does.
+/// Why there was no answer. To a key that it does not know a coordinator says nothing: whoever
+/// listens would learn which ones it does.
 fn unanswered(error: &RequestError) -> String {
     match error.kind() {
         RequestErrorKind::NoResponders => "no coordinator listens on this bus".to_owned(),

@@ -1,8 +1,8 @@
 //! Audit events on their way to the coordinator: kept until they are on disk there.
 //!
-//! One batch is under way at a time, always from the first event that was not acknowledged, so that a
-//! lost message leaves no gap. Attempts that find no room wait for it, and the worker takes nothing
-//! more while one does; what is under way already may still tell how it ends.
+//! One batch is under way at a time, always from the first event that was not acknowledged, so that
+//! a lost message leaves no gap. Attempts that find no room wait for it, and the worker takes
+//! nothing more while one does; what is under way already may still tell how it ends.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

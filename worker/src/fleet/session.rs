@@ -361,8 +361,8 @@ impl Member {
         self.bus.is_up() && session.heard.elapsed() > lease
     }
 
-    /// When to say that it takes more work, or takes none, as the outbox of audit events has room for it;
-    /// none when that was said.
+    /// When to say that it takes more work, or takes none, as the outbox of audit events has room
+    /// for it; none when that was said.
     fn turn(&self, session: &Session) -> Option<Instant> {
         (self.outbox.is_short() != session.short).then_some(session.next_turn)
     }
@@ -390,8 +390,8 @@ impl Member {
         self.health.holds(self.held.len());
     }
 
-    /// What the clock of the store of secrets showed, unless that was said: how long ago it was is known
-    /// for moments only, as machines sleep.
+    /// What the clock of the store of secrets showed, unless that was said: how long ago it was is
+    /// known for moments only, as machines sleep.
     fn store_time(&mut self) -> Option<StoreTime> {
         let clock = self.worker.store_clock()?;
         if self.store_seen.replace(clock.seen) == Some(clock.seen) {

@@ -4,9 +4,9 @@ use std::future::Future;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Is done at the next SIGTERM or SIGINT. Signals count from the call of this function on; until then,
-/// and for a signal the system does not tell of, the process ends at once. Must be called inside a
-/// tokio runtime.
+/// Is done at the next SIGTERM or SIGINT. Signals count from the call of this function on; until
+/// then, and for a signal the system does not tell of, the process ends at once. Must be called
+/// inside a tokio runtime.
 pub fn until_signal() -> impl Future<Output = ()> + Send {
     let (terminate, interrupt) =
         (listen(SignalKind::terminate(), "SIGTERM"), listen(SignalKind::interrupt(), "SIGINT"));

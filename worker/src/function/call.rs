@@ -89,8 +89,8 @@ impl Call {
     }
 
     /// Returns when the result is not wanted any more: the task was cancelled or its time is over,
-    /// the worker gives up, or the handler has ended or stalled. The handler itself is dropped then;
-    /// this is for what it has begun elsewhere, such as threads and other tasks.
+    /// the worker gives up, or the handler has ended or stalled. The handler itself is dropped
+    /// then; this is for what it has begun elsewhere, such as threads and other tasks.
     pub async fn cancelled(&self) {
         self.0.cancelled.cancelled().await;
     }

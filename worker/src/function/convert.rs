@@ -55,8 +55,8 @@ pub(super) fn write<O: Serialize + 'static>(output: O, name: &str) -> Result<Val
     Value::from_json(&text).map_err(|error| failed(&error))
 }
 
-/// NaN or an infinity in what is to be written, if there is one. Looks for it in MessagePack, which has
-/// words for them; what cannot be written so was not written as null either.
+/// NaN or an infinity in what is to be written, if there is one. Looks for it in MessagePack, which
+/// has words for them; what cannot be written so was not written as null either.
 fn not_finite(given: &impl Serialize) -> Option<f64> {
     let mut bytes = Vec::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_human_readable();

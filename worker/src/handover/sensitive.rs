@@ -30,7 +30,8 @@ const VARIABLES: &[(Name, When)] = &[
     // An operator's right at the store of secrets.
     (Name::Exact("VAULT_TOKEN"), When::Always),
     (Name::Exact("BAO_TOKEN"), When::Always),
-    // The worker's own rights at the clouds' stores. The key's id is not secret, but of no use alone.
+    // The worker's own rights at the clouds' stores. The key's id is not secret, but of no use
+    // alone.
     (Name::Exact("AWS_SECRET_ACCESS_KEY"), When::Always),
     (Name::Exact("AWS_SESSION_TOKEN"), When::Always),
     (Name::Exact("AZURE_CLIENT_SECRET"), When::Always),

@@ -1,5 +1,5 @@
-//! The proxies that the environment names, those with a password in their URL as well: they were taken
-//! out of the environment, where the HTTP client looks by itself.
+//! The proxies that the environment names, those with a password in their URL as well: they were
+//! taken out of the environment, where the HTTP client looks by itself.
 
 use std::sync::OnceLock;
 

@@ -1,8 +1,8 @@
 //! Which connections have carried an answer before.
 //!
-//! A server may close an idle connection at the very moment a request is sent over it. Then the request
-//! was not looked at, and may be sent again; on a connection that is fresh the same failure means that
-//! the server did not want it, or died of it.
+//! A server may close an idle connection at the very moment a request is sent over it. Then the
+//! request was not looked at, and may be sent again; on a connection that is fresh the same failure
+//! means that the server did not want it, or died of it.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -36,8 +36,8 @@ impl Connections {
         }
     }
 
-    /// True for the failure of a request over a connection that had carried an answer before, and was
-    /// closed before the head of the next one was complete.
+    /// True for the failure of a request over a connection that had carried an answer before, and
+    /// was closed before the head of the next one was complete.
     pub(crate) fn was_closed_while_idle(&self, error: &reqwest::Error) -> bool {
         let mut source = error.source();
         let mut ends = None;
@@ -73,8 +73,8 @@ fn ends_in(extensions: &Extensions) -> Option<Ends> {
     extensions.get::<HttpInfo>().map(|it| (it.local_addr(), it.remote_addr()))
 }
 
-/// False for a connection that was closed here meanwhile; the ends may be another one's by now. There
-/// is some room for a clock that ticks in between.
+/// False for a connection that was closed here meanwhile; the ends may be another one's by now.
+/// There is some room for a clock that ticks in between.
 fn is_fresh(since: Instant, now: Instant) -> bool {
     now.duration_since(since) < Duration::from_millis(limits::IDLE_CONNECTION_MS + 1_000)
 }

@@ -12,8 +12,9 @@ use crate::charset;
 use crate::media::{is_json, media_type};
 
 /// The bytes of `content`, and the content type where the author set none: strings are sent as
-/// text, anything else as JSON, unless the content type asks for a form. Null is no body. With a content
-/// type that is neither JSON nor a form, an object with nothing but `base64` is the bytes it encodes.
+/// text, anything else as JSON, unless the content type asks for a form. Null is no body. With a
+/// content type that is neither JSON nor a form, an object with nothing but `base64` is the bytes
+/// it encodes.
 pub(super) fn encode(content: &Value, headers: &mut HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
     if content.is_null() {
         return Ok(None);
@@ -75,8 +76,8 @@ pub(super) fn form(content: &Value) -> Result<String, Problem> {
     Ok(url.query().unwrap_or_default().to_owned())
 }
 
-/// `multipart/form-data`: a member is a field, or a file where it is an object with `content` (text)
-/// or `base64`, and `filename`, `contentType`; bytes without a name have that of the field.
+/// `multipart/form-data`: a member is a field, or a file where it is an object with `content`
+/// (text) or `base64`, and `filename`, `contentType`; bytes without a name have that of the field.
 fn multipart(content: &Value) -> Result<(Vec<u8>, HeaderValue), Problem> {
     let boundary = format!("windlass-{}", uuid::Uuid::new_v4().simple());
     let mut out = Vec::new();

@@ -12,9 +12,10 @@ use crate::attempt::Attempt;
 impl Attempt<'_> {
     /// The value of `field`, with the assignment's input as `.`.
     ///
-    /// `if` gives a boolean. The definition gives: of `set`, `emit`, `for.in`, `wait`, `call` what it
-    /// evaluates to; of `raise` and `run.workflow` an object of its parts; of `switch` the position
-    /// of the first case that applies, or null. An absent field gives the input, as its default.
+    /// `if` gives a boolean. The definition gives: of `set`, `emit`, `for.in`, `wait`, `call` what
+    /// it evaluates to; of `raise` and `run.workflow` an object of its parts; of `switch` the
+    /// position of the first case that applies, or null. An absent field gives the input, as its
+    /// default.
     pub(super) async fn evaluate_field(&mut self, field: Field) -> Result<Value, Problem> {
         self.read_secrets().await?;
         let task = self.task;

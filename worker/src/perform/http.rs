@@ -63,8 +63,8 @@ impl Attempt<'_> {
     }
 }
 
-/// True when a server did not accept who asked, be it the one called or one that gives access tokens:
-/// the credentials may have been replaced since they were read.
+/// True when a server did not accept who asked, be it the one called or one that gives access
+/// tokens: the credentials may have been replaced since they were read.
 pub(super) fn refused(done: &Result<Exchange, Problem>) -> bool {
     match done {
         Ok(done) => {

@@ -84,7 +84,8 @@ fn headers(headers: &HeaderMap) -> Value {
         let value = if is_credential(name) {
             Value::from(SHOWN)
         } else if name == SET_COOKIE {
-            // A date in it has a comma, so it cannot be told from the next one once they are joined.
+            // A date in it has a comma, so it cannot be told from the next one once they are
+            // joined.
             Value::array(texts.map(Value::from).collect())
         } else {
             Value::from(texts.collect::<Vec<_>>().join(", "))

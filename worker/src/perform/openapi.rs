@@ -86,8 +86,8 @@ fn refused(operation: &Operation, why: &str) -> Problem {
     Problem::new(Standard::Configuration, detail)
 }
 
-/// The request of the operation `id` with the parameters `given`, and whether `token` is in it: where the
-/// operation takes a key and nothing else, that is what the token is.
+/// The request of the operation `id` with the parameters `given`, and whether `token` is in it:
+/// where the operation takes a key and nothing else, that is what the token is.
 fn assemble(
     documents: &Documents,
     id: &str,
@@ -149,8 +149,8 @@ struct Parts {
 impl Parts {
     /// Takes the operation's parameters out of `left`; gives those that went by their plain name.
     ///
-    /// Where several places have a parameter of one name, the plain name is that of the path, or else of
-    /// the first, and of all that cannot do without; `query.id` is the one at that place.
+    /// Where several places have a parameter of one name, the plain name is that of the path, or
+    /// else of the first, and of all that cannot do without; `query.id` is the one at that place.
     fn take_parameters(
         &mut self,
         operation: &Operation,
@@ -195,8 +195,8 @@ impl Parts {
         Ok(plain)
     }
 
-    /// Takes keys by the names of their schemes out of `left`, or `token` as the key; true when the token
-    /// was taken.
+    /// Takes keys by the names of their schemes out of `left`, or `token` as the key; true when the
+    /// token was taken.
     fn take_keys(
         &mut self,
         documents: &Documents,
@@ -272,8 +272,8 @@ impl Parts {
     }
 }
 
-/// Refuses parameters that would call another operation: an empty one, as in `/items/`, and `..`, which URLs
-/// resolve even where it is encoded. All else in a parameter stays in its segment.
+/// Refuses parameters that would call another operation: an empty one, as in `/items/`, and `..`,
+/// which URLs resolve even where it is encoded. All else in a parameter stays in its segment.
 fn check_path(operation: &Operation, path: &str) -> Result<(), Problem> {
     for (written, filled) in operation.path.split('/').zip(path.split('/')) {
         if written.contains('{') && matches!(filled, "" | "." | "..") {

@@ -1,7 +1,8 @@
-//! Runs one process of a task, under a supervisor that ends it and all it has started with the task.
+//! Runs one process of a task, under a supervisor that ends it and all it has started with the
+//! task.
 //!
-//! Where the worker is not guarded ([`crate::guard_process`]) there is no supervisor, and the process
-//! is the leader of a group that is killed: what leaves the group is left.
+//! Where the worker is not guarded ([`crate::guard_process`]) there is no supervisor, and the
+//! process is the leader of a group that is killed: what leaves the group is left.
 //!
 //! The environment is not inherited: a process gets `PATH`, the locale (`LANG`, `LC_ALL`, `TZ`),
 //! `HOME=/nonexistent` so that nothing of the worker's user is found or left behind, and what the
@@ -212,8 +213,8 @@ impl Attempt<'_> {
     }
 }
 
-/// The program, as the child of a supervisor. That it is there is looked for here, so that who asks for
-/// it is told so, and not by an exit code.
+/// The program, as the child of a supervisor. That it is there is looked for here, so that who asks
+/// for it is told so, and not by an exit code.
 fn supervised(
     invocation: &Invocation,
     mask: Mode,

@@ -157,8 +157,8 @@ impl Attempt<'_> {
     }
 }
 
-/// The cookies of one exchange: what a server sets goes along with what the server, or the next one it
-/// redirects to, is asked then. They are forgotten with the exchange.
+/// The cookies of one exchange: what a server sets goes along with what the server, or the next one
+/// it redirects to, is asked then. They are forgotten with the exchange.
 struct Cookies {
     /// What the author gave for the origin that was called.
     own: Vec<String>,

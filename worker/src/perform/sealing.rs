@@ -21,7 +21,8 @@ use crate::seal::Content;
 use crate::secret_store::{SecretError, jittered};
 
 impl Attempt<'_> {
-    /// Opens what is sealed in the input and the variables, in one request, if this work looks at them.
+    /// Opens what is sealed in the input and the variables, in one request, if this work looks at
+    /// them.
     pub(super) async fn open(&mut self) -> Result<(), Problem> {
         if !self.opens() {
             return Ok(());
@@ -86,8 +87,8 @@ impl Attempt<'_> {
         })
     }
 
-    /// What may be reported of `value`: where it contains a secret, that is as the namespace's policy
-    /// says.
+    /// What may be reported of `value`: where it contains a secret, that is as the namespace's
+    /// policy says.
     pub(super) async fn protect(&mut self, value: Value) -> Result<Value, Problem> {
         let value = self.protected(value).await?;
         if value.weight() > limits::PAYLOAD_BYTES as u64 {
@@ -145,8 +146,8 @@ impl Attempt<'_> {
         sealed.map_err(|error| sealing_problem("sealed", &error))
     }
 
-    /// Seals, and tries again for as long as the store is away: what was done for the result may not be
-    /// done twice. Ends with what the attempt holds of the store, if not with the task.
+    /// Seals, and tries again for as long as the store is away: what was done for the result may
+    /// not be done twice. Ends with what the attempt holds of the store, if not with the task.
     async fn seal_until_it_works(
         &mut self,
         texts: &[Zeroizing<Vec<u8>>],

@@ -14,7 +14,8 @@ use crate::attempt::Attempt;
 use crate::audit::AttemptAudit;
 use crate::secret_store::{SecretContext, SecretError, SecretSession, SecretValue};
 
-/// Events of an attempt until it has read its secrets: its login, and that it opened what was sealed.
+/// Events of an attempt until it has read its secrets: its login, and that it opened what was
+/// sealed.
 const EVENTS_OF_AN_ATTEMPT: usize = 2;
 
 /// Events of one read: that it was asked for, and what came of it.

@@ -46,8 +46,9 @@ impl TaskUser {
 impl FromStr for TaskUser {
     type Err = TaskUserError;
 
-    /// Reads `NAME`, `UID` or `UID:GID`. Names are those of `/etc/passwd` and of no directory service; a
-    /// number that stands there gets its group, another one the group of the same number.
+    /// Reads `NAME`, `UID` or `UID:GID`. Names are those of `/etc/passwd` and of no directory
+    /// service; a number that stands there gets its group, another one the group of the same
+    /// number.
     fn from_str(text: &str) -> Result<Self, TaskUserError> {
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         parse(text, &passwd).ok_or_else(|| TaskUserError(text.to_owned()))

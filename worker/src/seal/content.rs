@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
-/// A string or number of a result, and the secrets that were found in it: whoever opens the value must
-/// recognise those as well, not only the value as a whole.
+/// A string or number of a result, and the secrets that were found in it: whoever opens the value
+/// must recognise those as well, not only the value as a whole.
 ///
 /// Workers of different versions read one another's: fields may be added, none may change.
 #[derive(Serialize, Deserialize)]

@@ -1,9 +1,9 @@
 //! The forms in which a secret is recognised.
 //!
-//! What encodes a text turns each character, or each three bytes, into something of its own, so that
-//! the form of a secret's beginning is the beginning of its form. Only base64 and base32 depend on what
-//! stands before the secret: there are three and five forms of them, of which only what no neighbour
-//! touches counts. Escapes are no forms: they are undone (see `unescape`).
+//! What encodes a text turns each character, or each three bytes, into something of its own, so
+//! that the form of a secret's beginning is the beginning of its form. Only base64 and base32
+//! depend on what stands before the secret: there are three and five forms of them, of which only
+//! what no neighbour touches counts. Escapes are no forms: they are undone (see `unescape`).
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,8 @@ pub(super) enum Form {
     Plain,
     /// As it is, and `+` for spaces: so do forms of web pages.
     Plus,
-    /// Base64 after as many bytes beyond a multiple of three; in the alphabet for URLs or the other.
+    /// Base64 after as many bytes beyond a multiple of three; in the alphabet for URLs or the
+    /// other.
     Base64(usize, bool),
     /// Base32 after as many bytes beyond a multiple of five.
     Base32(usize),

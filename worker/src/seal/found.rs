@@ -102,8 +102,8 @@ impl Seal {
         }
     }
 
-    /// What has to be encrypted of what was found, and what is already: a value that was opened and is
-    /// given on as it was.
+    /// What has to be encrypted of what was found, and what is already: a value that was opened and
+    /// is given on as it was.
     pub(crate) fn contents(&self, found: &Found) -> (Vec<Content>, Replacements) {
         let mut replacements = Replacements::default();
         let mut contents = Vec::new();
@@ -124,9 +124,9 @@ impl Seal {
         (contents, replacements)
     }
 
-    /// The texts to recognise where something is opened in which these were found. A line goes without
-    /// saying where its secret is there, and so does a sealed value where the secrets in it are: it
-    /// would grow with every task that it passes.
+    /// The texts to recognise where something is opened in which these were found. A line goes
+    /// without saying where its secret is there, and so does a sealed value where the secrets in it
+    /// are: it would grow with every task that it passes.
     fn inner(&self, found: &[usize]) -> Vec<Zeroizing<String>> {
         let mut wanted: Vec<usize> = Vec::new();
         for place in found {

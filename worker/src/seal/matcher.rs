@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 use super::forms::Form;
 use super::unescape::each_reading;
 
-/// Finds secrets in one pass over a text, however many there are and however large they are: of a long
-/// one its beginning is looked for.
+/// Finds secrets in one pass over a text, however many there are and however large they are: of a
+/// long one its beginning is looked for.
 ///
-/// There are two automata. One tells whether there is a secret at all: it skips over most of a text at
-/// the speed of memory, fifty times as fast as the other, which tells which ones and where. That is
-/// rarely wanted to know, and made only then. Both keep what they look for in memory of their own, which
-/// is not wiped.
+/// There are two automata. One tells whether there is a secret at all: it skips over most of a text
+/// at the speed of memory, fifty times as fast as the other, which tells which ones and where. That
+/// is rarely wanted to know, and made only then. Both keep what they look for in memory of their
+/// own, which is not wiped.
 pub(super) struct Matcher {
     /// None if it could not be made: then everything counts as a secret.
     any: Option<AhoCorasick>,

@@ -1,10 +1,10 @@
-//! What a text says once its escapes are undone: those of JSON and of programming languages, of URLs,
-//! and of HTML and XML.
+//! What a text says once its escapes are undone: those of JSON and of programming languages, of
+//! URLs, and of HTML and XML.
 //!
-//! Which characters an encoder escapes, and how, is up to the encoder; so escapes are undone and the
-//! secret itself is looked for, instead of looking for every way to write it. A mark in front of a
-//! secret can belong to it or not: where marks of several kinds are in a text, each kind is undone by
-//! itself as well as all at once.
+//! Which characters an encoder escapes, and how, is up to the encoder; so escapes are undone and
+//! the secret itself is looked for, instead of looking for every way to write it. A mark in front
+//! of a secret can belong to it or not: where marks of several kinds are in a text, each kind is
+//! undone by itself as well as all at once.
 
 /// Escapes that are undone together.
 #[derive(Clone, Copy)]
@@ -23,7 +23,8 @@ const ROUNDS: usize = 3;
 /// A text without escapes.
 pub(super) struct Reading {
     pub(super) bytes: Vec<u8>,
-    /// For each round, the places from which on the bytes are those from a place in the text before.
+    /// For each round, the places from which on the bytes are those from a place in the text
+    /// before.
     rounds: Vec<Places>,
 }
 
@@ -41,8 +42,8 @@ impl Reading {
     }
 }
 
-/// Shows `visit` each reading of `text` that differs from it, until it says that it has seen enough.
-/// Places are kept where they are `placed`: they take memory.
+/// Shows `visit` each reading of `text` that differs from it, until it says that it has seen
+/// enough. Places are kept where they are `placed`: they take memory.
 pub(super) fn each_reading(text: &str, placed: bool, mut visit: impl FnMut(&Reading) -> bool) {
     let has = |mark: char| text.contains(mark);
     let none = Kinds { backslash: false, percent: false, ampersand: false };

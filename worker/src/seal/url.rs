@@ -1,9 +1,9 @@
 //! What a URL library makes of a text with a secret in it.
 //!
-//! A URL is not kept as it was written: hosts become small letters, Punycode or four numbers, percent
-//! codes capital, dots in paths are walked, tabs and line breaks dropped, users and passwords encoded
-//! anew. So when a URL is made of a text, whatever part of it came of a part with a secret in it counts
-//! as that secret from then on.
+//! A URL is not kept as it was written: hosts become small letters, Punycode or four numbers,
+//! percent codes capital, dots in paths are walked, tabs and line breaks dropped, users and
+//! passwords encoded anew. So when a URL is made of a text, whatever part of it came of a part with
+//! a secret in it counts as that secret from then on.
 
 use reqwest::Url;
 use windlass_proto::limits;
@@ -26,8 +26,8 @@ fn cut<'a>(text: &'a str, marks: &[char]) -> (&'a str, &'a str) {
 }
 
 impl<'a> Written<'a> {
-    /// Reads it as generously as the library does: backslashes are slashes, of which there may be any
-    /// number.
+    /// Reads it as generously as the library does: backslashes are slashes, of which there may be
+    /// any number.
     fn of(text: &'a str) -> Self {
         let (rest, fragment) = cut(text, &['#']);
         let (rest, query) = cut(rest, &['?']);

@@ -67,13 +67,14 @@ fn usual_path() -> String {
     "{environment}/{namespace}/{name}".to_owned()
 }
 
-/// Reads the versions with the label `AWSCURRENT`; those that are JSON objects are structures, others
-/// texts, or base64 where they are binary.
+/// Reads the versions with the label `AWSCURRENT`; those that are JSON objects are structures,
+/// others texts, or base64 where they are binary.
 ///
 /// Credentials come from where AWS puts them: the environment, a profile, the web identity of a pod
 /// (IRSA), the container (ECS, EKS Pod Identity), the machine (instance metadata, version 2). They
-/// need `secretsmanager:GetSecretValue`, and `kms:Decrypt` where a key of one's own is used. Proxies
-/// that the environment names are not used: without a way to the internet there are VPC endpoints.
+/// need `secretsmanager:GetSecretValue`, and `kms:Decrypt` where a key of one's own is used.
+/// Proxies that the environment names are not used: without a way to the internet there are VPC
+/// endpoints.
 pub struct AwsSecrets {
     /// Made at the first read, as finding region and credentials may take requests.
     client: OnceCell<Client>,
@@ -81,8 +82,8 @@ pub struct AwsSecrets {
     places: Places,
 }
 
-/// The credentials of the environment, where they were taken out of it: the library looks there first
-/// of all, and would not find them.
+/// The credentials of the environment, where they were taken out of it: the library looks there
+/// first of all, and would not find them.
 fn taken_credentials() -> Option<Credentials> {
     let text = |name| crate::variable(name)?.into_string().ok().filter(|it| !it.is_empty());
     if std::env::var_os("AWS_SECRET_ACCESS_KEY").is_some() {

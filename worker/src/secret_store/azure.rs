@@ -29,8 +29,8 @@ const API_VERSION: &str = "7.4";
 pub struct AzureConfig {
     /// The vault, `https://NAME.vault.azure.net`.
     pub vault: String,
-    /// Whom tokens are for; by default what the vault's host names, `https://vault.azure.net` in the
-    /// public cloud.
+    /// Whom tokens are for; by default what the vault's host names, `https://vault.azure.net` in
+    /// the public cloud.
     #[serde(default)]
     pub resource: Option<String>,
     /// How the worker proves who it is; by default with the workload identity that the pod's
@@ -56,8 +56,8 @@ fn usual_path() -> String {
     "{environment}--{namespace}--{name}".to_owned()
 }
 
-/// Reads the current versions of a vault's secrets; those of the content type `application/json` are
-/// structures.
+/// Reads the current versions of a vault's secrets; those of the content type `application/json`
+/// are structures.
 ///
 /// The identity needs the role `Key Vault Secrets User`, or the access policy `get`. A secret that
 /// is disabled, or is not valid yet or any more, counts as forbidden, as the vault says.

@@ -29,7 +29,8 @@ pub struct SecretsConfig {
     pub store: StoreKind,
     /// How Vault is used: there when that is the store.
     pub vault: Option<VaultConfig>,
-    /// The file with the key that stores other than Vault seal with; none makes a key of this process.
+    /// The file with the key that stores other than Vault seal with; none makes a key of this
+    /// process.
     pub sealing_key_file: Option<PathBuf>,
     stores: Stores,
     folder: PathBuf,
@@ -123,12 +124,12 @@ struct Sealing {
 }
 
 impl SecretsConfig {
-    /// Reads a file. Relative paths in it start at its folder; `VAULT_ADDR` stands in for an address
-    /// that it does not give.
+    /// Reads a file. Relative paths in it start at its folder; `VAULT_ADDR` stands in for an
+    /// address that it does not give.
     ///
     /// # Errors
-    /// When the file cannot be read, is larger than [`limits::SECRET_BYTES`], is no TOML, or says what
-    /// nobody understands.
+    /// When the file cannot be read, is larger than [`limits::SECRET_BYTES`], is no TOML, or says
+    /// what nobody understands.
     pub fn load(path: &Path) -> Result<Self, SecretsConfigError> {
         let unreadable =
             |reason: String| SecretsConfigError::Unreadable { path: path.to_owned(), reason };

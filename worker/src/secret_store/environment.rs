@@ -14,8 +14,8 @@ pub struct EnvironmentConfig {}
 
 /// The secret `api-key` is the variable `WINDLASS_SECRET_API_KEY`; for development.
 ///
-/// Every workflow of every namespace may read all of them, whatever the environment it runs in, they
-/// never change while the process lives, and whoever may look at the process sees them.
+/// Every workflow of every namespace may read all of them, whatever the environment it runs in,
+/// they never change while the process lives, and whoever may look at the process sees them.
 pub struct EnvironmentSecrets(DevelopmentSecrets);
 
 impl EnvironmentSecrets {

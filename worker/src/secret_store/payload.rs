@@ -20,8 +20,8 @@ pub(super) fn text(mut text: Zeroizing<String>) -> SecretData {
     SecretData::Text(std::mem::take(&mut text))
 }
 
-/// The structure that a text holds when it is a JSON object, as consoles and command lines of clouds
-/// write secrets of several fields; else the text.
+/// The structure that a text holds when it is a JSON object, as consoles and command lines of
+/// clouds write secrets of several fields; else the text.
 #[cfg(any(feature = "aws", feature = "google"))]
 pub(super) fn object_or_text(plain: Zeroizing<String>) -> SecretData {
     let looks = plain.trim_start().starts_with('{');

@@ -20,8 +20,8 @@ const KEY_BYTES: usize = 32;
 /// Bytes of a nonce: so many that random ones do not repeat.
 const NONCE_BYTES: usize = 24;
 
-/// What seals values where the store of secrets does not: XChaCha20-Poly1305 with one key, under which
-/// namespace and instance are bound to each value.
+/// What seals values where the store of secrets does not: XChaCha20-Poly1305 with one key, under
+/// which namespace and instance are bound to each value.
 pub struct SealingKey {
     name: Arc<str>,
     cipher: XChaCha20Poly1305,
@@ -46,7 +46,8 @@ pub enum SealingKeyError {
 }
 
 impl SealingKey {
-    /// A key that only this process has: what it seals, no other can open, and nobody after its end.
+    /// A key that only this process has: what it seals, no other can open, and nobody after its
+    /// end.
     #[must_use]
     pub fn of_this_process() -> Self {
         let name = format!("process-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);

@@ -3,14 +3,14 @@
 //! With the `jwt` method each attempt logs in with the identity that the coordinator signed for its
 //! task, at the first need, and gives its token back when it ends: Vault itself decides what each
 //! workflow reads, and its audit log says which task did. The other methods are for setups without
-//! that, and each gives something away: `approle` and `kubernetes` share one token among all attempts
-//! of a worker, so that Vault sees the worker and permits every workflow what the worker may;
-//! `kubernetes` needs no credential of ours, `approle` a secret id in a file; `token` is a token that
-//! somebody else made, which nobody replaces when it ends.
+//! that, and each gives something away: `approle` and `kubernetes` share one token among all
+//! attempts of a worker, so that Vault sees the worker and permits every workflow what the worker
+//! may; `kubernetes` needs no credential of ours, `approle` a secret id in a file; `token` is a
+//! token that somebody else made, which nobody replaces when it ends.
 //!
 //! **Invariant:** no token, lease id or path of Vault is in a message, a span or an audit event.
-//! Values, tokens, requests and answers are wiped when dropped; what the libraries for TLS, HTTP and
-//! logins copy on the way is not.
+//! Values, tokens, requests and answers are wiped when dropped; what the libraries for TLS, HTTP
+//! and logins copy on the way is not.
 
 mod cache;
 mod call;

@@ -42,8 +42,8 @@ pub(super) fn all() -> Vec<Seen> {
     numbers.filter_map(stat).collect()
 }
 
-/// What the text of `/proc/…/stat` says. A process that seems to have ended counts: its other threads
-/// may run.
+/// What the text of `/proc/…/stat` says. A process that seems to have ended counts: its other
+/// threads may run.
 fn seen(id: Pid, stat: &str) -> Option<Seen> {
     // What stands in parentheses is the program's name, and may be anything.
     let (_, rest) = stat.rsplit_once(") ")?;

@@ -1,10 +1,10 @@
 //! What is left when a program kills its own supervisor, which it can where it runs as the worker's
 //! user.
 //!
-//! The worker is a subreaper too: it becomes the parent of what the supervisor had. Supervisors lead
-//! sessions of their own, so nothing of a task can join the worker's, and a child of the worker in
-//! another session that is no supervisor can only be such an orphan. Children that libraries of the
-//! worker start are in its session.
+//! The worker is a subreaper too: it becomes the parent of what the supervisor had. Supervisors
+//! lead sessions of their own, so nothing of a task can join the worker's, and a child of the
+//! worker in another session that is no supervisor can only be such an orphan. Children that
+//! libraries of the worker start are in its session.
 
 use std::collections::HashSet;
 use std::process::ExitStatus;

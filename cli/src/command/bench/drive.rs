@@ -71,7 +71,8 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
     Ok(Measured { elapsed, latencies, usage, memory, pages: None })
 }
 
-/// Runs the workflows, then measures reading the whole history of each: latencies are those of pages.
+/// Runs the workflows, then measures reading the whole history of each: latencies are those of
+/// pages.
 async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliError> {
     let mut ids = Vec::new();
     for _ in 0..load.workflows {

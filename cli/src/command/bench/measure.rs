@@ -51,7 +51,8 @@ impl Usage {
     }
 }
 
-/// Bytes written to the disk that a directory is on; file systems without one of their own have none.
+/// Bytes written to the disk that a directory is on; file systems without one of their own have
+/// none.
 fn device_of(directory: &Path) -> Option<u64> {
     let device = fs::metadata(directory).ok()?.dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));

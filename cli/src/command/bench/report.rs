@@ -40,8 +40,8 @@ struct History {
     last_page_ms: f64,
 }
 
-/// From start to end of a workflow, or from an event to the answer that it is consumed, as the caller
-/// sees it.
+/// From start to end of a workflow, or from an event to the answer that it is consumed, as the
+/// caller sees it.
 #[derive(Debug, Serialize)]
 struct Latency {
     p50: f64,

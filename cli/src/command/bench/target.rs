@@ -101,7 +101,8 @@ impl Target {
         }
     }
 
-    /// Reads one page of a workflow's history: how many entries it has, and where the next one begins.
+    /// Reads one page of a workflow's history: how many entries it has, and where the next one
+    /// begins.
     pub(super) async fn page(&self, id: &str, from: u64) -> Result<(usize, Option<u64>), CliError> {
         match self {
             Self::Local(local) => {

@@ -19,8 +19,8 @@ use crate::{output, signal};
 
 use super::OTHER_TEXT;
 
-/// Deploys the definitions, runs the first one and prints its output; cancels it when it takes longer
-/// than `timeout`, or at a signal.
+/// Deploys the definitions, runs the first one and prints its output; cancels it when it takes
+/// longer than `timeout`, or at a signal.
 pub(super) async fn run(
     remote: &Remote,
     definitions: Vec<Checked>,

@@ -1,4 +1,5 @@
-//! `windlass secret setup vault`: what Vault must have for tasks to log in, each with its own rights.
+//! `windlass secret setup vault`: what Vault must have for tasks to log in, each with its own
+//! rights.
 
 mod apply;
 mod layout;
@@ -69,7 +70,8 @@ struct VaultArgs {
     /// How long a task may keep its rights by renewing them
     #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = duration)]
     longest: Duration,
-    /// Tokens that Vault does not keep: cheaper, and not to be given back before their minute is over
+    /// Tokens that Vault does not keep: cheaper, and not to be given back before their minute is
+    /// over
     #[arg(long)]
     batch_tokens: bool,
 }

@@ -168,7 +168,8 @@ impl Open {
         self.sockets.len() >= most && unproven() >= most
     }
 
-    /// The one that is missed least; of several, the one that has been at what it is at for longest.
+    /// The one that is missed least; of several, the one that has been at what it is at for
+    /// longest.
     fn least(&self, fits: impl Fn(&Socket) -> bool) -> Option<u64> {
         let open = self.sockets.iter().filter(|(_, socket)| fits(socket));
         let ranked = open

@@ -1,14 +1,14 @@
-//! Whether workers are silent, or the coordinator cannot hear: a worker is judged by its silence only
-//! while there is reason to believe that it would have been heard.
+//! Whether workers are silent, or the coordinator cannot hear: a worker is judged by its silence
+//! only while there is reason to believe that it would have been heard.
 //!
 //! It would not have been
 //! - while this process did not look: it was stopped, starved, or its machine slept;
 //! - while the bus was away, which who owns it tells with [`FailureDetector::begin_again`];
-//! - while most workers fell silent at once. Then judgement is held, until they speak again or a lease
-//!   has passed.
+//! - while most workers fell silent at once. Then judgement is held, until they speak again or a
+//!   lease has passed.
 //!
-//! After each of these every worker has a whole lease to be heard, and until all have been, no loss is
-//! blamed on what a worker held.
+//! After each of these every worker has a whole lease to be heard, and until all have been, no loss
+//! is blamed on what a worker held.
 
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
@@ -77,8 +77,8 @@ impl FailureDetector {
         self.unsettled = true;
     }
 
-    /// Milliseconds that something has not happened, `last` being when it last did, as far as it would
-    /// have been noticed.
+    /// Milliseconds that something has not happened, `last` being when it last did, as far as it
+    /// would have been noticed.
     pub(super) fn silence(&self, last: Timestamp, now: Timestamp) -> u64 {
         now.since(last.max(self.since))
     }

@@ -1,9 +1,9 @@
 //! Processes that share an identity, and would take each other's session away for ever.
 //!
-//! A process that registers anew has left its session, which is silent from then on. Where one under
-//! the same identity still beats, another process has it. A few registrations are let in all the same,
-//! as the last words of a session may still be on their way; past them whoever is there stays, and who
-//! asks waits until it is silent.
+//! A process that registers anew has left its session, which is silent from then on. Where one
+//! under the same identity still beats, another process has it. A few registrations are let in all
+//! the same, as the last words of a session may still be on their way; past them whoever is there
+//! stays, and who asks waits until it is silent.
 
 use std::collections::HashMap;
 use std::sync::Arc;

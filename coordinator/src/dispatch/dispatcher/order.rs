@@ -10,7 +10,8 @@ use crate::engine::{DeliveryLoss, LossReason};
 /// Something to do for who keeps the sessions.
 #[derive(Debug)]
 pub enum Order {
-    /// Send an assignment, then say with [`Dispatcher::sent`](super::Dispatcher::sent) in which frame it went.
+    /// Send an assignment, then say with [`Dispatcher::sent`](super::Dispatcher::sent) in which
+    /// frame it went.
     Send(SessionId, Box<Assignment>),
     /// Tell a worker that an assignment is not wanted any more.
     Cancel(SessionId, AssignmentKey),
@@ -18,8 +19,8 @@ pub enum Order {
     Lost(AssignmentKey, DeliveryLoss),
     /// Fail a task: workers have handed it back so often. Names the last of them.
     GiveUp(AssignmentKey, u32, Arc<str>),
-    /// Nothing, but that a task was lost once more and rests for so many milliseconds: at which worker, and
-    /// how often so far.
+    /// Nothing, but that a task was lost once more and rests for so many milliseconds: at which
+    /// worker, and how often so far.
     Delayed(Arc<str>, AssignmentKey, u32, u64),
     /// Forget a session, which has ended for this reason.
     Dismiss(SessionId, Departure),

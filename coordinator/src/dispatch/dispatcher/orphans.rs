@@ -2,11 +2,12 @@
 //! coordinator, or of workers that fell silent together.
 //!
 //! Whoever holds one shows it and goes on. One is given up when somebody has been heard, and nobody
-//! has shown it for a lease since. While nobody is heard at all it is kept: there is no one to do it
-//! again, and the one who has it may only be cut off. Unless it may have ended the only worker there
-//! was: that must come to an end though no other worker ever comes.
+//! has shown it for a lease since. While nobody is heard at all it is kept: there is no one to do
+//! it again, and the one who has it may only be cut off. Unless it may have ended the only worker
+//! there was: that must come to an end though no other worker ever comes.
 //!
-//! What is lost and rests before it is sent again is here too: whoever shows it after all may have it.
+//! What is lost and rests before it is sent again is here too: whoever shows it after all may have
+//! it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

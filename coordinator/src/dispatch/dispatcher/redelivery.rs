@@ -1,7 +1,7 @@
 //! Deliveries that came to nothing without anybody's death: handed back, not taken, or lost with a
-//! session. The first of a visit is sent again at once; after that each pause is twice as long. Without
-//! that, a worker that hands a task back the moment it gets it would be given it thousands of times a
-//! second, and each time is journaled.
+//! session. The first of a visit is sent again at once; after that each pause is twice as long.
+//! Without that, a worker that hands a task back the moment it gets it would be given it thousands
+//! of times a second, and each time is journaled.
 
 use std::collections::HashMap;
 
@@ -65,8 +65,8 @@ impl Redeliveries {
         self.visits.remove(&(key.instance, key.frame));
     }
 
-    /// Forgets what is long past: a task that one worker after another hands back as they are replaced
-    /// begins anew each time.
+    /// Forgets what is long past: a task that one worker after another hands back as they are
+    /// replaced begins anew each time.
     pub(super) fn sweep(&mut self, now: Timestamp) {
         if now.since(self.swept) > limits::REDELIVERY_MEMORY_MS / 10 {
             self.swept = now;

@@ -119,10 +119,10 @@ impl Member {
         (self.profile.concurrency as usize).saturating_sub(self.in_flight.len() + self.unwanted)
     }
 
-    /// True when it can take a suspect with which so many workers were lost: the more there were, the
-    /// fewer other suspects may be there, and in the end none. When such a worker is lost again, few
-    /// or none of the innocent were with it; and after a bad night of a whole fleet, work still goes on
-    /// by the dozen.
+    /// True when it can take a suspect with which so many workers were lost: the more there were,
+    /// the fewer other suspects may be there, and in the end none. When such a worker is lost
+    /// again, few or none of the innocent were with it; and after a bad night of a whole fleet,
+    /// work still goes on by the dozen.
     pub(super) fn takes_suspect(&self, losses: u32) -> bool {
         let most = self.suspects.keys().next_back().copied().unwrap_or_default().max(losses);
         let company = (self.profile.concurrency.checked_shr(2 * most).unwrap_or(0) as usize).max(1);

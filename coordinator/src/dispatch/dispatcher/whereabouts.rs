@@ -13,7 +13,8 @@ use crate::dispatch::backlog::Lane;
 pub enum Whereabouts {
     /// A worker performs it, or it is on its way there.
     At(Arc<str>),
-    /// A worker may hold it that has not been heard yet: since a restart, or a stall of the network.
+    /// A worker may hold it that has not been heard yet: since a restart, or a stall of the
+    /// network.
     Unheard,
     /// It waits for a worker.
     Waiting(Lane, WaitReason),

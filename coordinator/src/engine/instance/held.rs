@@ -1,4 +1,5 @@
-//! What an instance holds, in bytes: kept up to date as it changes, so that no turn walks the state.
+//! What an instance holds, in bytes: kept up to date as it changes, so that no turn walks the
+//! state.
 //!
 //! Values are shared: the input of a workflow is also what its first task gets, and is one piece of
 //! memory. So a value of some size counts once, however many hold it, and small ones count each

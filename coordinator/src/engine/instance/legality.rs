@@ -2,8 +2,8 @@
 //!
 //! The instance as a whole stands somewhere ([`Phase`]), and each visit of a task does something
 //! ([`Doing`]). A row says where the instance may stand when a fact comes, which visit the fact is
-//! about, what that may be doing, what it does then, and what else must hold: a timer that is set, a
-//! branch that is there.
+//! about, what that may be doing, what it does then, and what else must hold: a timer that is set,
+//! a branch that is there.
 //!
 //! A new kind of fact does not compile before it has a row.
 

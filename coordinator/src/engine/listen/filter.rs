@@ -4,8 +4,9 @@
 //! any sign of one beside the dot; an object for `data` must be contained in it. `${ … }` is
 //! evaluated on the attribute (on the data for `data`): a boolean decides, anything else must
 //! equal it. An expression that fails does not match: a foreign event must not end an instance. Nor
-//! does one that looks into a sealed value of an event, which no worker is asked to open for that, nor
-//! one that takes more steps than its share: one event is offered to many, and must reach them all.
+//! does one that looks into a sealed value of an event, which no worker is asked to open for that,
+//! nor one that takes more steps than its share: one event is offered to many, and must reach them
+//! all.
 
 use std::sync::Arc;
 
@@ -70,8 +71,8 @@ impl Turn<'_> {
         Some(fixed)
     }
 
-    /// Evaluates something for a filter, within the steps that filters have left; what takes more gives
-    /// nothing.
+    /// Evaluates something for a filter, within the steps that filters have left; what takes more
+    /// gives nothing.
     fn bounded<T>(&self, evaluate: impl FnOnce(Budget) -> Option<T>) -> Option<T> {
         let steps = self.filtering.get();
         let before = steps_taken();
@@ -85,8 +86,8 @@ impl Turn<'_> {
         value
     }
 
-    /// Whether a text matches a pattern as a whole. Making one takes time by its size, so large ones
-    /// cost many steps.
+    /// Whether a text matches a pattern as a whole. Making one takes time by its size, so large
+    /// ones cost many steps.
     fn matches_whole(&self, text: &str, pattern: &str) -> bool {
         /// Bytes a compiled pattern may take: far more than filters need, far less than hurts.
         const COMPILED_BYTES: usize = 256 << 10;

@@ -1,10 +1,10 @@
 //! Which events can concern a listening visit, said so that they are found by what they hold.
 //!
-//! Each filter gives a route: the type of event it asks for, the places in the envelope that must be
-//! equal to something, and a digest of what they must be equal to. A route leaves out only events that
-//! surely do not match; those that take it are still held against the filter. What it rests on does not
-//! change while the visit listens, but for the context and correlations that an event fixes: evolving
-//! names the visits for which these change (`Changes::subscribed`).
+//! Each filter gives a route: the type of event it asks for, the places in the envelope that must
+//! be equal to something, and a digest of what they must be equal to. A route leaves out only
+//! events that surely do not match; those that take it are still held against the filter. What it
+//! rests on does not change while the visit listens, but for the context and correlations that an
+//! event fixes: evolving names the visits for which these change (`Changes::subscribed`).
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use super::strategies;
 use crate::engine::instance::{Body, Instance, Listening};
 use crate::engine::scope::{FrameScope, Locals};
 
-/// Which events can concern a listening visit: what the partition routes by. It is kept in the journal,
-/// so that no instance is read to find out.
+/// Which events can concern a listening visit: what the partition routes by. It is kept in the
+/// journal, so that no instance is read to find out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Interest {
     /// Events of these types: as written before there were routes.
@@ -249,7 +249,8 @@ impl Reader<'_> {
         Some(Value::from(text))
     }
 
-    /// The value of what does not depend on the event, where it stays the same while the visit listens.
+    /// The value of what does not depend on the event, where it stays the same while the visit
+    /// listens.
     fn value(&self, operand: &Operand) -> Option<Value> {
         if let Operand::Variable(name, _) = operand {
             let own = self.listen.each.as_ref();

@@ -39,8 +39,8 @@ impl Turn<'_> {
         self.effect(Effect::StartChild { parent, child, workflow, input });
     }
 
-    /// What a child knows of its parent. Those who do not wait do not count for its depth: a workflow may
-    /// go on as a new instance of itself many times.
+    /// What a child knows of its parent. Those who do not wait do not count for its depth: a
+    /// workflow may go on as a new instance of itself many times.
     pub(in crate::engine) fn parent_of_child(&self, frame: FrameId, waits: bool) -> Parent {
         let above = self.state.parent.filter(|parent| parent.waits).map_or(0, |it| it.depth);
         let depth = if waits { above.saturating_add(1) } else { 0 };

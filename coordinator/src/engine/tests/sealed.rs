@@ -1,5 +1,5 @@
-//! Sealed values flow through an instance unchanged; an expression that looks into one is asked of a
-//! worker where it can be, and is a clear error where it cannot.
+//! Sealed values flow through an instance unchanged; an expression that looks into one is asked of
+//! a worker where it can be, and is a clear error where it cannot.
 
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Field, Work};

@@ -1,4 +1,5 @@
-//! Expressions that name a secret are evaluated by a worker, wherever they stand (§3 of the design).
+//! Expressions that name a secret are evaluated by a worker, wherever they stand (§3 of the
+//! design).
 
 use windlass_proto::id::FrameId;
 use windlass_proto::problem::Standard;

@@ -117,8 +117,8 @@ impl Sessions {
         }
     }
 
-    /// A message is larger than any may be. The reports in it that are whole count, and the one that
-    /// does not fit even alone ends its task: it would come again for ever.
+    /// A message is larger than any may be. The reports in it that are whole count, and the one
+    /// that does not fit even alone ends its task: it would come again for ever.
     fn too_large(&mut self, session: SessionId, beginning: &[u8], worker: &str) {
         self.totals.unreadable += 1;
         if self.complaints.admits() {
@@ -190,8 +190,8 @@ impl Sessions {
         self.reporter.report(Report { key, result, secrets });
     }
 
-    /// What a worker did with secrets. It says one batch at a time, from the first event that was not
-    /// acknowledged, so the last number of a batch covers all before it.
+    /// What a worker did with secrets. It says one batch at a time, from the first event that was
+    /// not acknowledged, so the last number of a batch covers all before it.
     fn audit(&mut self, session: SessionId, said: Vec<Audited>) {
         let Some(last) = said.last().map(|it| it.number) else { return };
         let Some(peer) = self.sessions.get_mut(&session) else { return };

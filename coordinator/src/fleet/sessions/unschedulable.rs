@@ -12,8 +12,8 @@ use crate::dispatch::backlog::Lane;
 pub(super) struct Unschedulable(BTreeMap<Lane, (Timestamp, bool)>);
 
 impl Unschedulable {
-    /// Tells of each of `lanes` that was there for longer than `patience`, once: workers that start or
-    /// restart are soon back.
+    /// Tells of each of `lanes` that was there for longer than `patience`, once: workers that start
+    /// or restart are soon back.
     pub(super) fn look(&mut self, lanes: &[Lane], now: Timestamp, patience: Duration) {
         for lane in self.due(lanes, now, patience) {
             tracing::warn!(

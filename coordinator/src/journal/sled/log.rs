@@ -5,8 +5,9 @@
 //! message: CRC-32: u32 | kind: u8 | length: varint | number of the segment: varint | page: varint | body
 //! ```
 //!
-//! sled takes the first message that fails its checksum for the end of the log (or of its segment) and
-//! clears what follows. What follows is sound when a bit has flipped, and then there is something to save.
+//! sled takes the first message that fails its checksum for the end of the log (or of its segment)
+//! and clears what follows. What follows is sound when a bit has flipped, and then there is
+//! something to save.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -36,7 +37,8 @@ enum Found {
     Nothing,
 }
 
-/// True when the log holds sound messages behind damaged ones, which sled would clear when it opens it.
+/// True when the log holds sound messages behind damaged ones, which sled would clear when it opens
+/// it.
 pub(super) fn is_torn(directory: &Path) -> io::Result<bool> {
     let file = File::open(directory.join(LOG))?;
     let from = last_snapshot(directory)? / SEGMENT as u64;
@@ -57,7 +59,8 @@ pub(super) fn is_torn(directory: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Writes over damaged messages in a copy of a log, so that sled passes over them; returns how many.
+/// Writes over damaged messages in a copy of a log, so that sled passes over them; returns how
+/// many.
 pub(super) fn mend(directory: &Path) -> io::Result<u64> {
     let file = OpenOptions::new().read(true).write(true).open(directory.join(LOG))?;
     let mut mended = 0;

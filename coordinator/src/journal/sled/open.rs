@@ -54,7 +54,8 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     crate::file::private_folder(directory, LOCK).map_err(unusable)?;
     let lock = lock(directory)?;
     let (known, position, damage) = known(directory)?;
-    // sled writes its settings with its first log: one that lost both log and witness still has them.
+    // sled writes its settings with its first log: one that lost both log and witness still has
+    // them.
     let had_one = known || directory.join(SETTINGS).exists();
     if had_one && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
         return Err(super::without_log(directory));
@@ -64,7 +65,8 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     }
     let expected = Expected { position, missing: options.missing };
     let (path, settings) = (directory.to_owned(), *options);
-    // Whatever is read of a damaged store may panic or never end, so all of it is under the deadline.
+    // Whatever is read of a damaged store may panic or never end, so all of it is under the
+    // deadline.
     let mut journal = in_time(directory, options.deadline, move || {
         let journal =
             Store::expecting(store(&path, &settings, lock)?, settings.partitions, &expected)?;
@@ -86,8 +88,9 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     Ok(journal)
 }
 
-/// sled clears what follows a message that it cannot read. Where sound ones follow, a copy shows whether
-/// it belongs to what was durable or to a group that was cut off, before the journal itself is touched.
+/// sled clears what follows a message that it cannot read. Where sound ones follow, a copy shows
+/// whether it belongs to what was durable or to a group that was cut off, before the journal itself
+/// is touched.
 fn refuse_torn(directory: &Path, position: Option<&JournalPosition>) -> Result<(), JournalError> {
     let unusable = |error: io::Error| disk::error(directory, &error);
     if !directory.join(LOG).exists() || !log::is_torn(directory).map_err(unusable)? {
@@ -106,9 +109,9 @@ fn refuse_torn(directory: &Path, position: Option<&JournalPosition>) -> Result<(
     }
 }
 
-/// Whether there ever was a journal, how far it had come as far as its witness can be read, and why it
-/// cannot. Whether there must be one is known by the journal itself: one that was being made when the
-/// machine went down may have an empty one.
+/// Whether there ever was a journal, how far it had come as far as its witness can be read, and why
+/// it cannot. Whether there must be one is known by the journal itself: one that was being made
+/// when the machine went down may have an empty one.
 fn known(
     directory: &Path,
 ) -> Result<(bool, Option<JournalPosition>, Option<String>), JournalError> {

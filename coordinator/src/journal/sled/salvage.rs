@@ -35,8 +35,8 @@ const NAMED: usize = 1_000;
 pub struct SalvageReport {
     /// Instances saved whole.
     pub instances: u64,
-    /// Records saved: fewer than were stored, as facts in the ring are put together and bookkeeping is
-    /// made anew.
+    /// Records saved: fewer than were stored, as facts in the ring are put together and bookkeeping
+    /// is made anew.
     pub saved: u64,
     /// Definitions saved.
     pub definitions: u64,

@@ -3,7 +3,8 @@
 //! sled takes a record that fails its checksum for the end of its log, and drops what follows; only
 //! something outside of it can tell. The witness is written after each group of commits is durable,
 //! and never before, so that the journal is always there or further. It reaches the disk some
-//! milliseconds later: the end of the process loses nothing of it, the end of the machine that much.
+//! milliseconds later: the end of the process loses nothing of it, the end of the machine that
+//! much.
 //!
 //! ```text
 //! two slots of the same size: "windlass" | length: u32 | CRC-32: u32 | body

@@ -49,8 +49,8 @@ impl<O: Ordered> Store<O> {
             }
             due = facts.sequence.saturating_add(u64::from(facts.count));
         }
-        // One that starts just now may show its head first: what was written before it is looked for
-        // again.
+        // One that starts just now may show its head first: what was written before it is looked
+        // for again.
         if snapshot.is_none()
             && facts.is_empty()
             && self.read_head(instance)?.is_some()

@@ -125,8 +125,8 @@ pub(in super::super) fn in_slot(key: &[u8], value: &[u8]) -> Vec<InstanceId> {
     slot.map_or_else(Vec::new, |it| it.facts.into_iter().map(|(instance, ..)| instance).collect())
 }
 
-/// What was in memory when the journal was last open. With `gaps`, what is left of it when slots are
-/// missing.
+/// What was in memory when the journal was last open. With `gaps`, what is left of it when slots
+/// are missing.
 pub(super) fn recover<O: Ordered>(store: &Store<O>, gaps: bool) -> Result<Recent, JournalError> {
     let mut recent = Recent::default();
     for number in 0..store.partitions {

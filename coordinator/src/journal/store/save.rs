@@ -84,8 +84,8 @@ impl<O: Ordered> Store<O> {
         changes.chunks(1_000).try_for_each(|changes| self.write(changes.to_vec()))
     }
 
-    /// Removes names of definitions that are not whole, and those themselves; returns how many names
-    /// are left.
+    /// Removes names of definitions that are not whole, and those themselves; returns how many
+    /// names are left.
     pub(in super::super) fn prune_definitions(&self) -> Result<u64, JournalError> {
         let space = Space::Common;
         let (mut left, mut gone) = (0, Vec::new());

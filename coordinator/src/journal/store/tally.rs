@@ -1,9 +1,9 @@
 //! What the journal ought to hold: counts and a digest of each space, changed with every batch.
 //!
 //! The digest is the sum of one number a record, so that it is kept up without reading anything but
-//! the record that is replaced, and can be made again from all records in any order. The number comes
-//! from the record's own checksum, which covers key and body. The slots of the ring are left out:
-//! their positions tell by themselves when one is missing or old.
+//! the record that is replaced, and can be made again from all records in any order. The number
+//! comes from the record's own checksum, which covers key and body. The slots of the ring are left
+//! out: their positions tell by themselves when one is missing or old.
 //!
 //! ```text
 //! { commits | records | instances: varints | digest: u64 }…        the common space, then partitions

@@ -7,8 +7,8 @@ use super::Resident;
 use crate::engine::{Body, Fact, Input, create, decide};
 use crate::memory::Memory;
 
-/// What a loop of as many iterations writes, when its input has so many items: for each turn the bytes of
-/// facts, and those of a snapshot.
+/// What a loop of as many iterations writes, when its input has so many items: for each turn the
+/// bytes of facts, and those of a snapshot.
 fn written(iterations: usize, items: i64) -> Vec<(usize, Option<usize>)> {
     let text = "document: {dsl: '1.0.3', namespace: n, name: w, version: '1.0.0'}\n\
         do: [{all: {for: {each: item, in: '${ .items }'}, do: [{step: {call: work}}]}}]\n";

@@ -90,7 +90,8 @@ impl Compat<'_> {
         }
     }
 
-    /// `uri` or `url` and `authentication` beside `method` of an HTTP call, instead of inside `endpoint`.
+    /// `uri` or `url` and `authentication` beside `method` of an HTTP call, instead of inside
+    /// `endpoint`.
     pub(super) fn with_uri(&mut self, with: &mut Node) {
         let words = [("uri", codes::WITH_URI), ("url", codes::URL_FOR_URI)];
         let given = words.iter().find(|(word, _)| with.get(word).is_some());

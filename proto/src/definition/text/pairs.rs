@@ -1,12 +1,13 @@
-//! Surrogate pairs of JSON in double-quoted scalars of YAML, which has no such escapes: `"\ud83d\ude00"`.
+//! Surrogate pairs of JSON in double-quoted scalars of YAML, which has no such escapes:
+//! `"\ud83d\ude00"`.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 /// Characters of a pair.
 const PAIR: usize = 12;
 
-/// The same text with the pairs in double-quoted scalars joined; `None` when there are none, or it is
-/// no YAML for other reasons. In other scalars a backslash is a backslash.
+/// The same text with the pairs in double-quoted scalars joined; `None` when there are none, or it
+/// is no YAML for other reasons. In other scalars a backslash is a backslash.
 pub(super) fn joined(text: &str) -> Option<String> {
     // First with letters in their place, for the places of the quoted scalars.
     let mut lettered = String::with_capacity(text.len());

@@ -38,7 +38,8 @@ fn is_identifier(name: &str) -> bool {
     name.chars().all(is_name) && !name.starts_with(|it: char| it.is_ascii_digit())
 }
 
-/// The name of a secrets argument at `at`, where a `$` stands, and where the name after its dot starts.
+/// The name of a secrets argument at `at`, where a `$` stands, and where the name after its dot
+/// starts.
 pub(crate) fn reference(text: &str, at: usize) -> Option<(&str, usize)> {
     let rest = text.get(at + 1..)?;
     let spelling = rest.get(..rest.find(|it| !is_name(it))?)?;

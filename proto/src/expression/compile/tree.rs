@@ -5,8 +5,8 @@
 //! - `E as A ?// B | F` tries `F` with the variables of `A`, and on an error with those of `B`.
 //! - Of `E + F` with several outputs each, those of `E` change first, in texts likewise.
 //! - `P |= F`, where `F` may take away what is at several places `P`, finds all places first.
-//! - A definition with filters as arguments counts how deeply it calls itself: each level makes a list
-//!   of bindings longer, and the engine drops such lists by recursion.
+//! - A definition with filters as arguments counts how deeply it calls itself: each level makes a
+//!   list of bindings longer, and the engine drops such lists by recursion.
 //!
 //! Names made here cannot be written in jq.
 //!
@@ -53,7 +53,8 @@ struct Rewriting<'s> {
     arena: &'s Arena,
     /// Levels a definition with filters as arguments may call itself.
     deepest: &'s str,
-    /// Definitions and arguments in force: name, arity, and whether the depth is an argument as well.
+    /// Definitions and arguments in force: name, arity, and whether the depth is an argument as
+    /// well.
     filters: Vec<(&'s str, usize, bool)>,
     /// True inside of a definition that counts.
     is_counted: bool,
@@ -350,8 +351,8 @@ fn null<'s>() -> Tree<'s> {
     Term::Path(Box::new(Term::Arr(None)), Path(vec![first]))
 }
 
-/// `body` with the variables of the first of `patterns` that [`VALUE`] fits and that no error comes of.
-/// The variables of the others are null.
+/// `body` with the variables of the first of `patterns` that [`VALUE`] fits and that no error comes
+/// of. The variables of the others are null.
 fn alternating<'s>(patterns: &[Pattern<&'s str>], body: Tree<'s>) -> Tree<'s> {
     let mut names = Vec::new();
     patterns.iter().for_each(|it| variables(it, &mut names));

@@ -1,7 +1,7 @@
 //! Patterns with look-around or back-references, which no automaton finds.
 //!
-//! A search may take exponential time, so it is bounded by how often it goes back, and what that may
-//! cost is charged before.
+//! A search may take exponential time, so it is bounded by how often it goes back, and what that
+//! may cost is charged before.
 
 use std::ops::Range;
 

@@ -43,8 +43,8 @@ fn timestamp(value: &Value) -> Result<Timestamp, Error<Value>> {
     Timestamp::from_microsecond((seconds * 1e6).floor() as i64).map_err(|_| out_of_range())
 }
 
-/// Seconds since 1970, or an array of year, month from 0, day, hours, minutes, seconds, of which those
-/// left out at the end are 0; `asked` is who wants it.
+/// Seconds since 1970, or an array of year, month from 0, day, hours, minutes, seconds, of which
+/// those left out at the end are 0; `asked` is who wants it.
 fn moment(value: &Value, asked: &str) -> Result<Zoned, Error<Value>> {
     let Some(parts) = value.as_array() else {
         return Ok(timestamp(value)?.to_zoned(TimeZone::UTC));

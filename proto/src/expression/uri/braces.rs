@@ -1,7 +1,7 @@
 //! What stands in a pair of braces: an operator, names, and how their values are written.
 //!
-//! RFC 6570 has the table of operators in appendix A. Names are taken verbatim, as the specification
-//! of the DSL asks, and may hold dashes and letters of any language besides.
+//! RFC 6570 has the table of operators in appendix A. Names are taken verbatim, as the
+//! specification of the DSL asks, and may hold dashes and letters of any language besides.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Data inside a literal URI: behind the authority it is percent-encoded, so that no sign in it
 //! separates anything, and before that it may not bring what ends an authority.
 //!
-//! Encoding cannot help with `.` and `..`, which URLs resolve even where they are encoded: data that
-//! makes a segment of the path one of these is refused.
+//! Encoding cannot help with `.` and `..`, which URLs resolve even where they are encoded: data
+//! that makes a segment of the path one of these is refused.
 
 use std::ops::Range;
 
@@ -89,8 +89,8 @@ impl Assembly {
         Ok(self.uri)
     }
 
-    /// The authority as the author wrote it, data in it being what it may; empty where there is none, or
-    /// where data began it.
+    /// The authority as the author wrote it, data in it being what it may; empty where there is
+    /// none, or where data began it.
     fn authority(&self) -> Range<usize> {
         let written = |at: usize| !self.data.iter().any(|data| data.contains(&at));
         let scheme = self.uri.find("://").filter(|at| {

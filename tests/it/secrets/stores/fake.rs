@@ -1,5 +1,5 @@
-//! A stand-in for the services that cannot be had here, by their public interface: each store's test
-//! says what its answers look like.
+//! A stand-in for the services that cannot be had here, by their public interface: each store's
+//! test says what its answers look like.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -35,8 +35,8 @@ impl Item {
         matches!(self, Self::Asked(Ask::Post | Ask::Strange | Ask::Look(_)))
     }
 
-    /// True when a worker has this delivery, or has reported on it. A report of a later term than the
-    /// coordinator's is another coordinator's: it answers nothing here.
+    /// True when a worker has this delivery, or has reported on it. A report of a later term than
+    /// the coordinator's is another coordinator's: it answers nothing here.
     fn is_about(&self, wanted: Delivery, term: u64) -> bool {
         match self {
             Self::Assigned(assignment, _) => delivery(&assignment.key) == wanted,
@@ -175,8 +175,8 @@ impl Run<'_> {
         }
     }
 
-    /// A worker ends, gives an assignment back, or only seems to have ended. The last loss that makes
-    /// a task fail is left to tasks that are to blame.
+    /// A worker ends, gives an assignment back, or only seems to have ended. The last loss that
+    /// makes a task fail is left to tasks that are to blame.
     fn die(&mut self, report: Report, losses: u32) {
         let blamed = losses + 1 < DELIVERIES_LOST && self.random.bool();
         self.tell(|| format!("the worker with {:?} is lost, blamed: {blamed}", report.key));

@@ -1,7 +1,7 @@
 //! Unpacking packages of Debian into a folder of their own.
 //!
-//! `apt-get download` and `dpkg -x` need no rights, start no service and leave the machine as it is. What
-//! the packages depend on and the machine has not comes with them.
+//! `apt-get download` and `dpkg -x` need no rights, start no service and leave the machine as it
+//! is. What the packages depend on and the machine has not comes with them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use tokio::process::Command;
 
 use super::install::{make, run};
 
-/// Unpacks `packages`, unless they are there already; gives the folder, which is to them what `/` is
-/// to an installed package.
+/// Unpacks `packages`, unless they are there already; gives the folder, which is to them what `/`
+/// is to an installed package.
 pub(super) async fn install(packages: &[&str]) -> Result<PathBuf, String> {
     make(&format!("apt-{}", packages.join("+")), async |scratch, target| {
         let failed = |error: std::io::Error| format!("{}: {error}", scratch.display());
-        // The machine's lists of packages may be missing or old, and only root renews them: then with
-        // lists of our own.
+        // The machine's lists of packages may be missing or old, and only root renews them: then
+        // with lists of our own.
         if fetch(scratch, packages, &[]).await.is_err() {
             let own = own_lists(scratch).map_err(failed)?;
             run(Command::new("apt-get").args(&own).args(["-qq", "update"])).await?;

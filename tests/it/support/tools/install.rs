@@ -31,8 +31,8 @@ pub(super) async fn install(requirements: &[String]) -> Result<PathBuf, String> 
     .await
 }
 
-/// The folder `name` of the tools, made by `fill` unless it is there already: that gets a folder for
-/// what it throws away, and the path to make.
+/// The folder `name` of the tools, made by `fill` unless it is there already: that gets a folder
+/// for what it throws away, and the path to make.
 pub(super) async fn make(
     name: &str,
     fill: impl AsyncFnOnce(&Path, &Path) -> Result<(), String>,

@@ -1,5 +1,5 @@
-//! Packages of npm: those that a `package.json` pins, installed into a folder of their own, or one file
-//! of one.
+//! Packages of npm: those that a `package.json` pins, installed into a folder of their own, or one
+//! file of one.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 use super::install::{make, run};
 
-/// Installs what the `package.json` in `folder` names, unless that is there already; gives the folder
-/// that has it in `node_modules`.
+/// Installs what the `package.json` in `folder` names, unless that is there already; gives the
+/// folder that has it in `node_modules`.
 pub(super) async fn install(folder: &Path) -> Result<PathBuf, String> {
     let manifest = folder.join("package.json");
     let text = std::fs::read_to_string(&manifest)
@@ -24,8 +24,8 @@ pub(super) async fn install(folder: &Path) -> Result<PathBuf, String> {
     .await
 }
 
-/// Fetches one file of `package`, given as `name@version`, unless it is there already: of a package so
-/// large that unpacking it whole would cost more than the file is worth.
+/// Fetches one file of `package`, given as `name@version`, unless it is there already: of a package
+/// so large that unpacking it whole would cost more than the file is worth.
 pub(super) async fn file(package: &str, file: &str) -> Result<PathBuf, String> {
     let name = format!("npm-{}", package.trim_start_matches('@').replace(['/', '@'], "-"));
     let place = make(&name, async |scratch, target| {

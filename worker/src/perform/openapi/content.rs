@@ -13,8 +13,8 @@ use crate::media::media_type;
 /// What a file is sent as whose type nobody says.
 const BYTES: &str = "application/octet-stream";
 
-/// The body: the form, the parameter that stands for the body, or the parameters that are `left`, with
-/// those of the path and elsewhere that the body cannot do without (`shared`).
+/// The body: the form, the parameter that stands for the body, or the parameters that are `left`,
+/// with those of the path and elsewhere that the body cannot do without (`shared`).
 pub(super) fn content(
     documents: &Documents,
     operation: &Operation,
@@ -58,7 +58,8 @@ fn find(
     body.schema.as_ref().map_or(Ok(None), |schema| documents.property(schema, name))
 }
 
-/// True when the parameter `name` is the whole body, and not a property of it that has the same name.
+/// True when the parameter `name` is the whole body, and not a property of it that has the same
+/// name.
 fn is_whole(
     documents: &Documents,
     body: &Body,

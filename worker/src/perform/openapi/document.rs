@@ -80,8 +80,8 @@ pub(super) struct Parameter {
 
 /// The body of an operation.
 pub(super) struct Body {
-    /// The name of the one parameter that is the whole body; none for the form of Swagger 2.0, whose
-    /// fields are parameters.
+    /// The name of the one parameter that is the whole body; none for the form of Swagger 2.0,
+    /// whose fields are parameters.
     pub(super) name: Option<String>,
     pub(super) content_type: String,
     pub(super) required: bool,

@@ -158,8 +158,8 @@ impl Attempt<'_> {
         }
         let own = documents.url().cloned();
         let own = own.ok_or_else(|| configuration("there is no document"))?;
-        // A document from elsewhere does not reach into the worker's files, and who gave credentials
-        // gave them for the one origin.
+        // A document from elsewhere does not reach into the worker's files, and who gave
+        // credentials gave them for the one origin.
         let is_web = |url: &Url| matches!(url.scheme(), "http" | "https");
         if is_web(&own) && !is_web(&url) {
             let detail =

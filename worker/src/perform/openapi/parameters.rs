@@ -98,8 +98,9 @@ pub(super) fn in_query(parameter: &Parameter, value: &Value, query: &mut Vec<Str
     }
 }
 
-/// Shows the texts inside of `value` to `each`, with names such as `name[key][0]`. What the specification
-/// leaves open, objects in objects and lists, is written as most who use the style do.
+/// Shows the texts inside of `value` to `each`, with names such as `name[key][0]`. What the
+/// specification leaves open, objects in objects and lists, is written as most who use the style
+/// do.
 pub(super) fn deep(
     name: &str,
     value: &Value,

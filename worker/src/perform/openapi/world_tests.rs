@@ -1,4 +1,5 @@
-//! What descriptions of real services have: many files, keys, forms, names that stand in several places.
+//! What descriptions of real services have: many files, keys, forms, names that stand in several
+//! places.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::SocketAddr;

@@ -11,9 +11,9 @@ use windlass_proto::limits;
 
 use crate::supervise::orphans::{self, Supervisor};
 
-/// A running process that leads its own group, or the supervisor of one. Dropping it asks the group to
-/// end, and kills it when it has not ended after [`limits::PROCESS_GRACE_MS`]; a supervisor does the
-/// same with all that came of its program, and so gets longer.
+/// A running process that leads its own group, or the supervisor of one. Dropping it asks the group
+/// to end, and kills it when it has not ended after [`limits::PROCESS_GRACE_MS`]; a supervisor does
+/// the same with all that came of its program, and so gets longer.
 pub(super) struct Group {
     child: Option<Child>,
     leader: Option<Pid>,
@@ -43,8 +43,8 @@ impl Group {
         }
     }
 
-    /// Waits for the end of the process itself, and of all that a supervisor left; what else is in the
-    /// group is then killed on drop.
+    /// Waits for the end of the process itself, and of all that a supervisor left; what else is in
+    /// the group is then killed on drop.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let Some(child) = &mut self.child else {
             return Err(io::Error::other("it was given up"));
@@ -62,8 +62,8 @@ impl Group {
     }
 }
 
-/// Sends `signal` to a group, or to a supervisor that does not lead one yet. An error means that nobody
-/// is left.
+/// Sends `signal` to a group, or to a supervisor that does not lead one yet. An error means that
+/// nobody is left.
 fn signal(child: Option<&Child>, leader: Option<Pid>, signal: Signal) {
     let Some(leader) = leader else { return };
     // Once it was waited for, its number may be another's.

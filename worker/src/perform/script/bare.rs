@@ -3,8 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The code with blanks for comments and for what stands in quotes; lines and quotes stay. Good enough
-/// to look for words: where a `/` may be either, what comes before it decides.
+/// The code with blanks for comments and for what stands in quotes; lines and quotes stay. Good
+/// enough to look for words: where a `/` may be either, what comes before it decides.
 pub(super) fn bare(code: &str) -> String {
     Bare { out: String::with_capacity(code.len()), rest: code.chars().peekable(), nesting: vec![] }
         .run()

@@ -13,7 +13,8 @@ use crate::perform::process::{Ended, Invocation};
 pub(super) enum Shape {
     /// As an ECMAScript module.
     Module,
-    /// As the body of an async function in CommonJS: it uses `require` and neither imports nor exports.
+    /// As the body of an async function in CommonJS: it uses `require` and neither imports nor
+    /// exports.
     CommonJs,
     /// As the body of a function in a module; what it returns is written to standard output, a
     /// string as it is and anything else as JSON.

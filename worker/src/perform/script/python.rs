@@ -7,8 +7,8 @@ use super::{ARGUMENTS, Prepared, directory, write};
 use crate::attempt::Attempt;
 use crate::perform::process::Invocation;
 
-/// Makes named arguments variables of the script, which runs as the main module. Its lines keep their
-/// numbers, and `sys.argv` is what it would be without this.
+/// Makes named arguments variables of the script, which runs as the main module. Its lines keep
+/// their numbers, and `sys.argv` is what it would be without this.
 const PRELUDE: &str = "\
 def script():
     import json, os, sys

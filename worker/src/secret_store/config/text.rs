@@ -1,4 +1,5 @@
-//! Reading files of configuration, and saying what is wrong with them without showing what they hold.
+//! Reading files of configuration, and saying what is wrong with them without showing what they
+//! hold.
 
 use std::path::Path;
 

@@ -109,15 +109,15 @@ impl PathConfig {
         &self.mount
     }
 
-    /// The path below the mount, with `{environment}`, `{namespace}`, `{workflow}` and `{name}` where
-    /// it differs by task.
+    /// The path below the mount, with `{environment}`, `{namespace}`, `{workflow}` and `{name}`
+    /// where it differs by task.
     #[must_use]
     pub fn path(&self) -> String {
         self.path.to_string()
     }
 
-    /// The path of the secret `name` for tasks of `workflow`; none when a name in it is more than one
-    /// part of a path, or a pattern.
+    /// The path of the secret `name` for tasks of `workflow`; none when a name in it is more than
+    /// one part of a path, or a pattern.
     #[must_use]
     pub fn path_of(&self, environment: &str, workflow: &WorkflowId, name: &str) -> Option<String> {
         self.path.expand(environment, workflow, name).map(|it| it.0)

@@ -54,8 +54,8 @@ impl Claims {
         self.iat.unwrap_or_default().saturating_add(limits::IDENTITY_LEEWAY_S)
     }
 
-    /// Why it is not good at `store`, a time of the store's clock in seconds, `age` after it was signed;
-    /// none when it is.
+    /// Why it is not good at `store`, a time of the store's clock in seconds, `age` after it was
+    /// signed; none when it is.
     fn out_of_time(&self, age: Duration, store: u64) -> Option<String> {
         let coordinator = self.signed().saturating_add(age.as_secs());
         let begins = self.nbf.max(self.iat).unwrap_or_default();
@@ -106,8 +106,8 @@ impl Inner {
                 Failure::Missing => unavailable("the way to log in to it does not exist"),
                 // The worker's own credentials say nothing about the workflow.
                 _ if !self.own_tokens() => unavailable("it refuses this worker"),
-                // Asked only now: with the tolerance of the role it may have been good. Another delivery
-                // of the task has a fresh one.
+                // Asked only now: with the tolerance of the role it may have been good. Another
+                // delivery of the task has a fresh one.
                 _ => match self.out_of_time(context) {
                     Some(reason) => SecretError::Unavailable(reason),
                     None => SecretError::Forbidden,
@@ -126,8 +126,8 @@ impl Inner {
         Ok(Arc::new(token))
     }
 
-    /// Logs in with what proves who this is; again for a while when the store cannot fetch the keys to
-    /// check it with, as the coordinator starts within seconds.
+    /// Logs in with what proves who this is; again for a while when the store cannot fetch the keys
+    /// to check it with, as the coordinator starts within seconds.
     async fn show_identity(
         &self,
         auth: &VaultAuth,
@@ -147,7 +147,8 @@ impl Inner {
         }
     }
 
-    /// Why the store's clock makes an identity useless that it has just refused; none when it does not.
+    /// Why the store's clock makes an identity useless that it has just refused; none when it does
+    /// not.
     fn out_of_time(&self, context: &SecretContext) -> Option<String> {
         let claims = context.identity().and_then(Claims::of)?;
         let age = context.began.elapsed();
@@ -225,7 +226,8 @@ impl Inner {
         })
     }
 
-    /// The token that all attempts share: had once, renewed as it is used, had anew when it has ended.
+    /// The token that all attempts share: had once, renewed as it is used, had anew when it has
+    /// ended.
     pub(super) async fn shared_token(
         &self,
         context: &SecretContext,

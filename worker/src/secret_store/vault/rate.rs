@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Gives out moments to send at, evenly spaced, a second's worth of them at once after a quiet time.
+/// Gives out moments to send at, evenly spaced, a second's worth of them at once after a quiet
+/// time.
 pub(super) struct Rate {
     gap: Duration,
     /// When all that was given out is used up.

@@ -1,5 +1,5 @@
-//! Sealing with Vault's transit engine: its keys never leave it, and the coordinator has no right to
-//! use them.
+//! Sealing with Vault's transit engine: its keys never leave it, and the coordinator has no right
+//! to use them.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What a Vault must have so that every attempt of a task can read its own secrets and no others.
 //!
 //! A policy is a text with places to fill in, and Vault fills them from what a token's JWT claimed
-//! (`identity.entity.aliases.<accessor>.metadata`). Those are texts and no lists, so a JWT names its
-//! secrets in numbered slots, and the policy has a stanza for each.
+//! (`identity.entity.aliases.<accessor>.metadata`). Those are texts and no lists, so a JWT names
+//! its secrets in numbered slots, and the policy has a stanza for each.
 
 use serde_json::{Value as Json, json};
 use windlass_proto::id::Digest;
@@ -126,8 +126,8 @@ impl Layout {
     }
 }
 
-/// A name that stands for `secret` in paths: itself, where it can be, and else with a hash, so that no
-/// two are the same.
+/// A name that stands for `secret` in paths: itself, where it can be, and else with a hash, so that
+/// no two are the same.
 fn plain(secret: &str) -> String {
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
     if !secret.is_empty() && secret.chars().all(is_plain) {

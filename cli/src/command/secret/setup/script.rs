@@ -2,8 +2,8 @@
 
 use super::layout::Layout;
 
-/// A script for `sh` that makes what `layout` says, in a namespace of the store where one is given, with
-/// the command line of Vault or OpenBao. Run twice, it changes nothing the second time.
+/// A script for `sh` that makes what `layout` says, in a namespace of the store where one is given,
+/// with the command line of Vault or OpenBao. Run twice, it changes nothing the second time.
 pub(super) fn script(layout: &Layout, namespace: Option<&str>) -> String {
     let Layout { auth, config, role: (role, definition), transit, policies, groups } = layout;
     let mut text = String::from(

@@ -10,8 +10,8 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use super::{Bench, LEASE, Order, lost, profile, session, task};
 use crate::dispatch::dispatcher::Admission;
 
-/// Lets worker 1 get rid of everything it is sent, in one way or another, for so long; the bench has
-/// then how often the task was sent, and whether it failed.
+/// Lets worker 1 get rid of everything it is sent, in one way or another, for so long; the bench
+/// has then how often the task was sent, and whether it failed.
 fn rid(
     bench: &mut Bench,
     for_ms: u64,

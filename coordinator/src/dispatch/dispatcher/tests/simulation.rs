@@ -1,5 +1,5 @@
-//! Dispatcher and workers on a virtual clock, by seeds: pauses of either side, ways that stand still
-//! for all in both directions or in one. Performances are counted, not only outcomes.
+//! Dispatcher and workers on a virtual clock, by seeds: pauses of either side, ways that stand
+//! still for all in both directions or in one. Performances are counted, not only outcomes.
 
 mod sessions;
 mod worker;
@@ -130,8 +130,8 @@ impl World {
     }
 }
 
-/// Runs one seed; `single` lets single workers die and stand still too. Gives how many tasks were not
-/// excused by that.
+/// Runs one seed; `single` lets single workers die and stand still too. Gives how many tasks were
+/// not excused by that.
 fn run(seed: u64, single: bool) -> usize {
     let mut world = World::new(seed);
     world.passes(LEASE / 2);

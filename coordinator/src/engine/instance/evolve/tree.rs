@@ -32,8 +32,8 @@ impl Instance {
         }
     }
 
-    /// Replaces the context that tasks of this frame see. What listens below it may compare events with
-    /// the context; in one branch such frames are all above the task that changes it.
+    /// Replaces the context that tasks of this frame see. What listens below it may compare events
+    /// with the context; in one branch such frames are all above the task that changes it.
     pub(super) fn set_context(&mut self, mut id: FrameId, context: Value) {
         while let Some(frame) = self.frames.get_mut(&id) {
             if let Body::Listening(listening) = frame.body.doing()

@@ -205,7 +205,8 @@ impl Chance {
         format!("{name}: {{listen: {{to: {to}}}{foreach}}}")
     }
 
-    /// A definition whose tasks listen: alone, one after the other, in branches, in a loop, in a `try`.
+    /// A definition whose tasks listen: alone, one after the other, in branches, in a loop, in a
+    /// `try`.
     pub(super) fn definition(&mut self) -> String {
         let before = "{b: {set: '${ $workflow.input }', export: {as: '.'}}}";
         let tasks = match self.0.u32(0..5) {

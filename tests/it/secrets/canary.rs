@@ -3,10 +3,13 @@
 
 mod workflow;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use windlass_coordinator::journal::sled::{Missing, Options, SledJournal};
+use windlass_coordinator::journal::{Filter, Journal};
 
 use super::house::{House, Wishes};
 use crate::support::command::windlass;
@@ -151,6 +154,8 @@ impl Places {
                 all.push((file.display().to_string(), std::fs::read(&file).unwrap()));
             }
         }
+        // Its records are packed, which may split what they hold.
+        all.push(("the journal, unpacked".to_owned(), unpacked(house.fleet.data())));
         Self(all)
     }
 
@@ -161,6 +166,35 @@ impl Places {
             .filter(|(_, names)| !names.is_empty())
             .map(|(place, names)| format!("{place}: {names:?}"))
             .collect()
+    }
+}
+
+/// What a journal holds of all its instances: a copy, as it is in use.
+fn unpacked(data: &Path) -> Vec<u8> {
+    let copy = tempfile::tempdir().unwrap();
+    for file in paths::files(data) {
+        let to = copy.path().join(file.strip_prefix(data).unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(&file, to).unwrap();
+    }
+    // It may have been written while it was copied.
+    let options = Options { missing: Missing::Accept, ..Options::default() };
+    let journal = SledJournal::open(copy.path(), &options).unwrap();
+    let (mut bytes, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = journal.list(&Filter::default(), cursor, 100).unwrap();
+        for (id, head) in &page.items {
+            bytes.extend(serde_json::to_vec(head).unwrap());
+            bytes.extend(
+                journal.facts(*id, 0, usize::MAX).unwrap().into_iter().flat_map(|it| it.facts),
+            );
+            let snapshot = journal.snapshot(*id, u64::MAX).unwrap();
+            bytes.extend(snapshot.into_iter().flat_map(|(_, state)| state));
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return bytes;
+        }
     }
 }
 
@@ -244,9 +278,15 @@ async fn no_secret_is_anywhere_but_where_it_was_sent_to() {
     house.fleet.joins(0, 1).await;
     let places = Places::of(&house, &tap, &format!("http://{health}"), &ids).await;
     let shown = places.with(&needle).join("\n");
-    for place in
-        ["the bus", "GET /v1/instances/", "windlass show", "windlass history", "/data/", ".blk"]
-    {
+    for place in [
+        "the bus",
+        "GET /v1/instances/",
+        "windlass show",
+        "windlass history",
+        "/data/",
+        ".blk",
+        "the journal, unpacked",
+    ] {
         assert!(shown.contains(place), "the planted value is not seen in {place}:\n{shown}");
     }
     let logs = house.fleet.stderr();

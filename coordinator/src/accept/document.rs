@@ -101,7 +101,7 @@ mod tests {
     fn every_route_is_described() {
         let document = serde_json::to_value(Document::openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        let source = include_str!("../accept.rs");
+        let source = include_str!("routes.rs");
         let routes: Vec<_> =
             source.split(".route(\"").skip(1).filter_map(|it| it.split('"').next()).collect();
         for route in &routes {

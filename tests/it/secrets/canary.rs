@@ -155,7 +155,7 @@ impl Places {
             }
         }
         // Its records are packed, which may split what they hold.
-        all.push(("the journal, unpacked".to_owned(), unpacked(house.fleet.data())));
+        all.push(("the journal, unpacked".to_owned(), unpacked(&house.fleet.data())));
         Self(all)
     }
 

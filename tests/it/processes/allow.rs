@@ -15,7 +15,7 @@ async fn a_shell_task_waits_for_a_worker_that_may_run_it_and_the_log_says_so() {
     let mut fleet = Fleet::with(layout).await;
     let workflow = fleet.api.deploy(&definition("waits", &shell("echo done"))).await;
     let id = fleet.api.start(&workflow, &json!({})).await;
-    let said = |line: &str| line.contains("that does `shell`").then(|| line.to_owned());
+    let said = |line: &str| line.contains("offers `shell`").then(|| line.to_owned());
     let log = fleet.coordinator.lines();
     let line = within(SOON, "the warning", log.find(said)).await.expect("it goes on");
     assert!(line.contains("pool `default`") && line.contains("--allow shell"), "{line}");

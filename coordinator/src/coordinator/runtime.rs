@@ -187,7 +187,7 @@ impl Runtime {
             memory: memory.clone(),
         });
         let runtime = Self {
-            router: router.clone(),
+            router,
             journal: journal.clone(),
             committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
@@ -215,17 +215,26 @@ impl Runtime {
             filters,
             misfits,
         };
+        runtime.start_owners(&shared, mailboxes)?;
+        Ok(runtime)
+    }
+
+    fn start_owners(
+        &self,
+        shared: &PartitionContext,
+        mailboxes: Vec<Mailbox>,
+    ) -> Result<(), JournalError> {
         for (partition, mailbox) in (0u16..).zip(mailboxes) {
             let context = OwnerContext {
-                target: router.clone(),
-                committer: runtime.committer.clone(),
-                stopping: runtime.stopping.clone(),
-                failed: runtime.on_failure(),
+                target: self.router.clone(),
+                committer: self.committer.clone(),
+                stopping: self.stopping.clone(),
+                failed: self.on_failure(),
             };
             let owner = Owner::start(PartitionId(partition), shared.clone(), mailbox, context)?;
-            runtime.owners.lock().unwrap_or_else(|it| it.into_inner()).push(owner);
+            self.owners.lock().unwrap_or_else(|it| it.into_inner()).push(owner);
         }
-        Ok(runtime)
+        Ok(())
     }
 
     /// What a failing journal leads to: everything stops, as memory and disk may differ now.

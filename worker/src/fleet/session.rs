@@ -140,13 +140,7 @@ impl Member {
                 }
                 Ok(()) = link.changed() => {
                     let up = link.borrow_and_update().up;
-                    session.heard = Instant::now();
-                    if up {
-                        // What was on its way when the connection broke may be lost.
-                        self.held.begin_again();
-                        self.outbox.begin_again();
-                    }
-                    self.beat(&mut session);
+                    self.link_changed(up, &mut session);
                 }
                 () = &mut stop, if self.drained_by.is_none() => {
                     notify(Event::Draining);
@@ -171,6 +165,16 @@ impl Member {
         };
         self.health.left();
         end
+    }
+
+    fn link_changed(&mut self, up: bool, session: &mut Session) {
+        session.heard = Instant::now();
+        if up {
+            // What was on its way when the connection broke may be lost.
+            self.held.begin_again();
+            self.outbox.begin_again();
+        }
+        self.beat(session);
     }
 
     fn session(&self, joined: Joined) -> Session {

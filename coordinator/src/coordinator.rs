@@ -16,15 +16,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
-use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
+use windlass_proto::id::{Digest, InstanceId, WorkflowId};
 use windlass_proto::limits::SUSPENSIONS;
 use windlass_proto::problem::Problem;
-use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
 use crate::events::Outbox;
+pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
 use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
@@ -143,34 +143,6 @@ pub enum Outcome {
     Faulted(Problem),
     /// By an operator.
     Cancelled,
-}
-
-/// A page of an instance's history.
-#[derive(Clone, Debug)]
-pub struct HistoryPage {
-    /// The entries, oldest first.
-    pub entries: Vec<HistoryEntry>,
-    /// Where the next page begins; none when this one was not full.
-    pub next: Option<u64>,
-}
-
-/// One line of an instance's history.
-#[derive(Clone, Debug, Serialize)]
-pub struct HistoryEntry {
-    /// Sequence number of the fact.
-    pub sequence: u64,
-    /// When it was decided.
-    pub at: Timestamp,
-    /// What happened: `instance.started`, `task.started`, `task.completed`, …
-    pub event: &'static str,
-    /// JSON pointer of the task concerned.
-    pub task: Option<Arc<str>>,
-    /// Name of the task concerned.
-    pub name: Option<Arc<str>>,
-    /// Details: input, output, error, attempt, …
-    pub data: Value,
-    /// The visit, and which sending of it, where it was sent to a worker and is not over yet.
-    pub sent: Option<(FrameId, u32)>,
 }
 
 /// What became of an event.

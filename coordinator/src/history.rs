@@ -7,16 +7,48 @@
 mod states;
 mod writer;
 
-use windlass_proto::id::InstanceId;
+use std::sync::Arc;
+
+use serde::Serialize;
+use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
 
 use crate::catalog::Catalog;
-use crate::coordinator::HistoryPage;
 use crate::engine::{FactError, Instance, decode};
 use crate::journal::{Head, Journal, JournalError, StoredFacts};
 use states::Place;
 pub(crate) use states::States;
 use writer::{HistoryWriter, Page};
+
+/// A page of an instance's history.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    /// The entries, oldest first.
+    pub entries: Vec<HistoryEntry>,
+    /// Where the next page begins; none when this one was not full.
+    pub next: Option<u64>,
+}
+
+/// One line of an instance's history.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryEntry {
+    /// Sequence number of the fact.
+    pub sequence: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened: `instance.started`, `task.started`, `task.completed`, …
+    pub event: &'static str,
+    /// JSON pointer of the task concerned.
+    pub task: Option<Arc<str>>,
+    /// Name of the task concerned.
+    pub name: Option<Arc<str>>,
+    /// Details: input, output, error, attempt, …
+    pub data: Value,
+    /// The visit, and which sending of it, where it was sent to a worker and is not over yet.
+    pub sent: Option<(FrameId, u32)>,
+}
 
 /// Reads histories.
 pub(crate) struct Reader<'r> {

@@ -10,8 +10,8 @@ use windlass_proto::value::Value;
 
 use super::{Place, Reader, States};
 use crate::catalog::Catalog;
-use crate::coordinator::HistoryEntry;
 use crate::engine::{Body, Fact, Input, Instance, Journaled, create, decide, encode};
+use crate::history::HistoryEntry;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{Commit, Head, InstanceWrite, Journal};
 use crate::view;

@@ -9,7 +9,7 @@ use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use crate::coordinator::HistoryEntry;
+use super::HistoryEntry;
 use crate::engine::{self, Body, Fact, Instance, TimerPurpose};
 use crate::view::reference;
 

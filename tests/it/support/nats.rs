@@ -23,6 +23,9 @@ const START: Duration = Duration::from_secs(30);
 /// How often another port is tried when one was taken in the moment between.
 const TRIES: usize = 5;
 
+/// How long a request waits for its answer before it is made anew.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// The path of `nats-server`, installed on first use.
 pub(crate) async fn binary() -> std::path::PathBuf {
     tools::program(&tools::NATS_SERVER).await
@@ -169,8 +172,13 @@ impl Nats {
 
     /// Names of all streams.
     pub(crate) async fn streams(&self) -> Vec<String> {
-        let mut bus = Bus::connect(self.port).await;
-        let answer = bus.request("$JS.API.STREAM.NAMES", "").await;
+        // A node that has just joined a cluster may take a request and not answer it.
+        let answer = until(SOON, "the names of streams", || async {
+            let mut bus = Bus::connect(self.port).await;
+            let asked = bus.request("$JS.API.STREAM.NAMES", "");
+            tokio::time::timeout(ANSWER, asked).await.ok()
+        })
+        .await;
         let names = answer["streams"].as_array().cloned().unwrap_or_default();
         names.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
     }

@@ -82,12 +82,9 @@ fn name(index: usize) -> String {
     format!("node-{index}")
 }
 
-/// How long a request of the test waits for its answer before it is made anew.
-const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
-
 #[tokio::test]
 async fn a_cluster_finds_another_leader_when_one_is_killed() {
-    use super::Bus;
+    use super::{ANSWER, Bus};
 
     let mut cluster = Cluster::start().await;
     let stream = r#"{"name": "THREE", "subjects": ["three"], "num_replicas": 3}"#;

@@ -236,6 +236,21 @@ mod tests {
     /// The document of all codes, from the root.
     const DOCUMENT: &str = "../docs/errors.md";
 
+    /// Lines of at most 120 characters.
+    fn wrapped(body: &str) -> String {
+        let (mut text, mut width) = (String::new(), 0);
+        for word in body.split_whitespace() {
+            let length = word.chars().count();
+            let fits = width > 0 && width + 1 + length <= 120;
+            if width > 0 {
+                text.push(if fits { ' ' } else { '\n' });
+            }
+            text.push_str(word);
+            width = if fits { width + 1 + length } else { length };
+        }
+        text + "\n"
+    }
+
     /// `WINDLASS_DOCS=write cargo test -p windlass code` writes it anew.
     #[test]
     fn the_document_of_codes_is_what_explain_says() {
@@ -245,8 +260,11 @@ mod tests {
             .to_owned();
         for (code, _) in all() {
             let said = explain(code).unwrap();
-            let (title, body) = said.split_once("\n\n").unwrap();
-            text += &format!("\n## {title}\n\n{}\n", body.trim_end());
+            let (head, body) = said.split_once("\n\n").unwrap();
+            let (code, title) = head.split_once(": ").unwrap();
+            // An explanation of a finding begins with its title.
+            let title = if body.starts_with(title) { String::new() } else { format!("{title}. ") };
+            text += &format!("\n## {code}\n\n{}", wrapped(&format!("{title}{body}")));
         }
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
         if std::env::var("WINDLASS_DOCS").is_ok_and(|it| it == "write") {

@@ -46,7 +46,7 @@ fn product() -> impl Iterator<Item = Source> {
 }
 
 /// The text before a file's own unit tests.
-fn body(text: &str) -> &str {
+pub(crate) fn body(text: &str) -> &str {
     text.find("#[cfg(test)]\nmod ")
         .or(text.find("#[cfg(test)]\n#[allow"))
         .map_or(text, |at| &text[..at])

@@ -9,8 +9,9 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) id: Pid,
-    pub(super) parent: Pid,
-    /// None where it has the number of no process: the system's own have none.
+    /// None for the first process, and where the parent is outside the PID namespace.
+    pub(super) parent: Option<Pid>,
+    /// None for the system's own, and where the leader is outside the PID namespace.
     pub(super) session: Option<Pid>,
 }
 
@@ -36,8 +37,9 @@ pub(super) fn all() -> Vec<Seen> {
     let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
     let numbers = all.filter_map(|it| it.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let stat = |number: i32| {
-        let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-        seen(Pid::from_raw(number)?, &stat)
+        // Its name may be no text.
+        let stat = fs::read(format!("/proc/{number}/stat")).ok()?;
+        seen(Pid::from_raw(number)?, &String::from_utf8_lossy(&stat))
     };
     numbers.filter_map(stat).collect()
 }
@@ -48,14 +50,16 @@ fn seen(id: Pid, stat: &str) -> Option<Seen> {
     // What stands in parentheses is the program's name, and may be anything.
     let (_, rest) = stat.rsplit_once(") ")?;
     let number = |at: usize| Pid::from_raw(rest.split(' ').nth(at)?.parse().ok()?);
-    Some(Seen { id, parent: number(1)?, session: number(3) })
+    Some(Seen { id, parent: number(1), session: number(3) })
 }
 
 /// The descendants of `root`.
 fn of(root: Pid, all: &[Seen]) -> Vec<Pid> {
     let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for process in all {
-        children.entry(process.parent).or_default().push(process.id);
+        if let Some(parent) = process.parent {
+            children.entry(parent).or_default().push(process.id);
+        }
     }
     let mut found = Vec::new();
     let mut next = vec![root];
@@ -79,12 +83,13 @@ mod tests {
     fn a_name_does_not_confuse_who_the_parent_is() {
         let id = |it: i32| Pid::from_raw(it).unwrap();
         let process = |parent, session| {
-            Some(Seen { id: id(7), parent: id(parent), session: Pid::from_raw(session) })
+            let (parent, session) = (Pid::from_raw(parent), Pid::from_raw(session));
+            Some(Seen { id: id(7), parent, session })
         };
         assert_eq!(seen(id(7), "7 (sh) S 5 8 9 0"), process(5, 9));
         assert_eq!(seen(id(7), "7 (a) R 1 (b) ) S 6 8 9 0"), process(6, 9));
         assert_eq!(seen(id(7), "7 (kthread) S 2 0 0 0"), process(2, 0));
-        assert_eq!(seen(id(1), "1 (init) S 0 1 1 0"), None);
+        assert_eq!(seen(id(7), "7 (entered) S 0 8 0 0"), process(0, 0));
         assert_eq!(seen(id(7), "7 (sh"), None);
     }
 
@@ -92,7 +97,11 @@ mod tests {
     fn descendants_are_found_at_any_depth() {
         let id = |it: i32| Pid::from_raw(it).unwrap();
         let all = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5)];
-        let all = all.map(|(it, parent)| Seen { id: id(it), parent: id(parent), session: None });
+        let all = all.map(|(it, parent)| Seen {
+            id: id(it),
+            parent: Pid::from_raw(parent),
+            session: None,
+        });
         let mut found = of(id(2), &all);
         found.sort_unstable_by_key(|it| it.as_raw_nonzero());
         assert_eq!(found, [id(3), id(4)]);

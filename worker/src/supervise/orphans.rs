@@ -11,7 +11,7 @@ use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, getpid, getsid, set_child_subreaper, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use windlass_proto::limits;
@@ -71,7 +71,7 @@ fn end_some(killed: &mut HashSet<Pid>) -> bool {
     let none = HashSet::new();
     let supervisors = supervisors.as_ref().unwrap_or(&none);
     let all = descendants::all();
-    let found = orphans(getpid(), getsid(None).ok(), supervisors, &all);
+    let found = orphans(getpid(), supervisors, &all);
     for orphan in &found {
         descendants::kill_below(*orphan, &all, killed);
         if killed.insert(*orphan) {
@@ -84,15 +84,14 @@ fn end_some(killed: &mut HashSet<Pid>) -> bool {
     !found.is_empty()
 }
 
-/// The children of `worker` that only a supervisor can have left.
-fn orphans(
-    worker: Pid,
-    session: Option<Pid>,
-    supervisors: &HashSet<Pid>,
-    all: &[Seen],
-) -> Vec<Pid> {
-    let is_orphan =
-        |it: &&Seen| it.parent == worker && it.session != session && !supervisors.contains(&it.id);
+/// The children of `worker` that only a supervisor can have left. The worker's own session may have
+/// no number: in a PID namespace that it was put into from outside, its leader is not seen.
+fn orphans(worker: Pid, supervisors: &HashSet<Pid>, all: &[Seen]) -> Vec<Pid> {
+    let Some(own) = all.iter().find(|it| it.id == worker) else { return Vec::new() };
+    let session = own.session;
+    let is_orphan = |it: &&Seen| {
+        it.parent == Some(worker) && it.session != session && !supervisors.contains(&it.id)
+    };
     all.iter().filter(is_orphan).map(|it| it.id).collect()
 }
 
@@ -115,22 +114,29 @@ mod tests {
         let id = |it: i32| Pid::from_raw(it).unwrap();
         let process = |it, parent, session| Seen {
             id: id(it),
-            parent: id(parent),
+            parent: Pid::from_raw(parent),
             session: Pid::from_raw(session),
         };
-        let all = [
-            process(10, 1, 9),
+        // The second is none: its leader is outside the PID namespace.
+        for session in [9, 0] {
+            let all = processes(session, process);
+            let supervisors = HashSet::from([id(11)]);
+            assert_eq!(orphans(id(10), &supervisors, &all), [id(15), id(16)]);
+        }
+    }
+
+    fn processes(session: i32, process: impl Fn(i32, i32, i32) -> Seen) -> [Seen; 7] {
+        [
+            process(10, 0, session),
             // A supervisor, and its program.
             process(11, 10, 11),
             process(12, 11, 11),
             // What a library started.
-            process(13, 10, 9),
+            process(13, 10, session),
             // Left by a supervisor of session 14, and by itself.
             process(15, 10, 14),
             process(16, 10, 16),
             process(17, 16, 16),
-        ];
-        let supervisors = HashSet::from([id(11)]);
-        assert_eq!(orphans(id(10), Some(id(9)), &supervisors, &all), [id(15), id(16)]);
+        ]
     }
 }

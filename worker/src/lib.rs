@@ -41,19 +41,19 @@ pub use handover::{arguments, variable, variables};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
 pub use processes::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
 #[cfg(feature = "aws")]
-pub use secret_store::{AwsConfig, AwsSecrets};
+pub use secret_store::{AwsConfig, AwsSecrets, AwsSettings};
 #[cfg(feature = "azure")]
-pub use secret_store::{AzureAuth, AzureConfig, AzureSecrets};
+pub use secret_store::{AzureAuth, AzureConfig, AzureSecrets, AzureSettings};
 pub use secret_store::{
     DevelopmentSecrets, DevelopmentSecretsError, EnvironmentConfig, EnvironmentSecrets,
-    FileSecrets, FilesConfig, KubernetesConfig, KubernetesSecrets, PathConfig, PlaceConfig,
-    SealingKey, SealingKeyError, SecretContext, SecretData, SecretError, SecretSession,
-    SecretSource, SecretStore, SecretValue, SecretsConfig, SecretsConfigError, StoreClock,
-    StoreError, StoreKind, VaultAuth, VaultConfig, VaultEngine, VaultSecrets, WorkerAccess,
-    lease_hash,
+    FileSecrets, FilesConfig, FilesSettings, KubernetesConfig, KubernetesSecrets,
+    KubernetesSettings, PathConfig, PlaceConfig, SealingKey, SealingKeyError, SecretContext,
+    SecretData, SecretError, SecretSession, SecretSource, SecretStore, SecretValue, SecretsConfig,
+    SecretsConfigError, SharedSettings, StoreClock, StoreConfig, StoreError, StoreKind,
+    StoreSettings, VaultAuth, VaultConfig, VaultEngine, VaultSecrets, WorkerAccess, lease_hash,
 };
 #[cfg(feature = "google")]
-pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets};
+pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets, GoogleSettings};
 pub use shared::PlanSource;
 pub use tokio_util::sync::CancellationToken;
 pub use windlass_proto::problem::{Problem, Standard};

@@ -12,6 +12,7 @@ mod files;
 mod google;
 mod kubernetes;
 mod payload;
+mod places;
 mod remote;
 mod sealer;
 mod setup;
@@ -34,20 +35,20 @@ use windlass_proto::wire::Grant;
 use zeroize::{Zeroize, Zeroizing};
 
 #[cfg(feature = "aws")]
-pub use aws::{AwsConfig, AwsSecrets};
+pub use aws::{AwsConfig, AwsSecrets, AwsSettings};
 #[cfg(feature = "azure")]
-pub use azure::{AzureAuth, AzureConfig, AzureSecrets};
+pub use azure::{AzureAuth, AzureConfig, AzureSecrets, AzureSettings};
 pub use config::{
     PathConfig, SecretsConfig, SecretsConfigError, StoreKind, VaultAuth, VaultConfig, VaultEngine,
 };
 pub use environment::{EnvironmentConfig, EnvironmentSecrets};
-pub use files::{FileSecrets, FilesConfig};
+pub use files::{FileSecrets, FilesConfig, FilesSettings};
 #[cfg(feature = "google")]
-pub use google::{GoogleAuth, GoogleConfig, GoogleSecrets};
-pub use kubernetes::{KubernetesConfig, KubernetesSecrets};
+pub use google::{GoogleAuth, GoogleConfig, GoogleSecrets, GoogleSettings};
+pub use kubernetes::{KubernetesConfig, KubernetesSecrets, KubernetesSettings};
+pub use places::PlaceConfig;
 pub use sealer::{SealingKey, SealingKeyError};
-pub use setup::StoreError;
-pub use template::PlaceConfig;
+pub use setup::{SharedSettings, StoreConfig, StoreError, StoreSettings};
 pub use vault::VaultSecrets;
 pub use worker_access::WorkerAccess;
 

@@ -1,6 +1,5 @@
 //! Secrets of AWS Secrets Manager.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,8 +23,8 @@ use tokio::sync::OnceCell;
 use windlass_proto::secret::{Secret, SecretName};
 use zeroize::Zeroizing;
 
-use super::setup::{self, StoreError};
-use super::template::{PlaceConfig, Places, Rule};
+use super::places::{Places, Rule};
+use super::setup::{StoreConfig, StoreError, StoreSettings};
 use super::{SecretContext, SecretError, SecretStore, SecretValue, payload, remote};
 
 /// Tries of one request within its time: the second is for connections that were closed while idle.
@@ -33,9 +32,12 @@ use super::{SecretContext, SecretError, SecretStore, SecretValue, payload, remot
 const TRIES: u32 = 2;
 
 /// The section `[aws]`.
+pub type AwsConfig = StoreConfig<AwsSettings>;
+
+/// What only the section `[aws]` has.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
-pub struct AwsConfig {
+pub struct AwsSettings {
     /// The region; by default that of `AWS_REGION`, of the profile or of the machine.
     #[serde(default)]
     pub region: Option<String>,
@@ -49,22 +51,11 @@ pub struct AwsConfig {
     /// `default`.
     #[serde(default)]
     pub profile: Option<String>,
-    /// Names or ARNs of secrets; by default `{environment}/{namespace}/{name}`.
-    #[serde(default = "usual_path")]
-    pub path: String,
-    /// The field to take of every secret; by default all of them.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// Secrets with a place of their own.
-    #[serde(default)]
-    pub secret: BTreeMap<String, PlaceConfig>,
-    /// What one read may take, 5 s by default.
-    #[serde(default = "setup::usual_timeout", deserialize_with = "setup::timeout")]
-    pub timeout: Duration,
 }
 
-fn usual_path() -> String {
-    "{environment}/{namespace}/{name}".to_owned()
+impl StoreSettings for AwsSettings {
+    /// Names or ARNs of secrets; by default `{environment}/{namespace}/{name}`.
+    const USUAL_PATH: &str = "{environment}/{namespace}/{name}";
 }
 
 /// Reads the versions with the label `AWSCURRENT`; those that are JSON objects are structures,
@@ -78,7 +69,8 @@ fn usual_path() -> String {
 pub struct AwsSecrets {
     /// Made at the first read, as finding region and credentials may take requests.
     client: OnceCell<Client>,
-    config: AwsConfig,
+    config: AwsSettings,
+    timeout: Duration,
     places: Places,
 }
 
@@ -98,7 +90,7 @@ impl AwsSecrets {
     ///
     /// # Errors
     /// When the settings mean nothing.
-    pub fn new(config: AwsConfig) -> Result<Self, StoreError> {
+    pub fn new(StoreConfig { own: config, shared }: AwsConfig) -> Result<Self, StoreError> {
         if let Some(endpoint) = &config.endpoint {
             let url = remote::base("aws.endpoint", endpoint)?;
             remote::warn_of_plain_http("aws.endpoint", &url);
@@ -108,11 +100,11 @@ impl AwsSecrets {
             allowed: |it| it.is_ascii_alphanumeric() || "/_+=.@-:".contains(it),
             longest: 2_048,
         };
-        let places = Places::new(&config.path, config.field.as_deref(), &config.secret, rule)?;
+        let places = shared.places(rule)?;
         if let Some(file) = &config.credentials_file {
             std::fs::File::open(file).map_err(|error| StoreError::file(file, error))?;
         }
-        Ok(Self { client: OnceCell::new(), config, places })
+        Ok(Self { client: OnceCell::new(), config, timeout: shared.timeout, places })
     }
 
     async fn connect(&self) -> Client {
@@ -120,7 +112,7 @@ impl AwsSecrets {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
-        let timeouts = TimeoutConfig::builder().operation_timeout(config.timeout).build();
+        let timeouts = TimeoutConfig::builder().operation_timeout(self.timeout).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .timeout_config(timeouts)
@@ -181,7 +173,7 @@ impl SecretStore for AwsSecrets {
         name: &'a SecretName,
         context: &'a SecretContext,
     ) -> BoxFuture<'a, Result<SecretValue, SecretError>> {
-        Box::pin(remote::bounded(self.config.timeout, self.find(name, context)))
+        Box::pin(remote::bounded(self.timeout, self.find(name, context)))
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod credential;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,9 +10,9 @@ use serde::Deserialize;
 use windlass_proto::secret::{Secret, SecretName};
 use zeroize::Zeroizing;
 
+use super::places::{Places, Rule};
 use super::remote::{self, Bearer, Remote, Way};
-use super::setup::{self, StoreError};
-use super::template::{PlaceConfig, Places, Rule};
+use super::setup::{StoreConfig, StoreError, StoreSettings};
 use super::{SecretContext, SecretError, SecretStore, SecretValue, payload};
 
 use credential::Credential;
@@ -24,9 +23,12 @@ pub use credential::AzureAuth;
 const API_VERSION: &str = "7.4";
 
 /// The section `[azure]`.
+pub type AzureConfig = StoreConfig<AzureSettings>;
+
+/// What only the section `[azure]` has.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
-pub struct AzureConfig {
+pub struct AzureSettings {
     /// The vault, `https://NAME.vault.azure.net`.
     pub vault: String,
     /// Whom tokens are for; by default what the vault's host names, `https://vault.azure.net` in
@@ -37,23 +39,12 @@ pub struct AzureConfig {
     /// environment names, else with the machine's managed identity.
     #[serde(default)]
     pub auth: Option<AzureAuth>,
-    /// Names of secrets; by default `{environment}--{namespace}--{name}`, as a vault's names have
-    /// letters, digits and hyphens only.
-    #[serde(default = "usual_path")]
-    pub path: String,
-    /// The field to take of every secret; by default all of them.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// Secrets with a place of their own.
-    #[serde(default)]
-    pub secret: BTreeMap<String, PlaceConfig>,
-    /// What one read may take, 5 s by default.
-    #[serde(default = "setup::usual_timeout", deserialize_with = "setup::timeout")]
-    pub timeout: Duration,
 }
 
-fn usual_path() -> String {
-    "{environment}--{namespace}--{name}".to_owned()
+impl StoreSettings for AzureSettings {
+    /// Names of secrets; by default `{environment}--{namespace}--{name}`, as a vault's names have
+    /// letters, digits and hyphens only.
+    const USUAL_PATH: &str = "{environment}--{namespace}--{name}";
 }
 
 /// Reads the current versions of a vault's secrets; those of the content type `application/json`
@@ -74,16 +65,16 @@ impl AzureSecrets {
     ///
     /// # Errors
     /// When the settings mean nothing or are not complete.
-    pub fn new(config: AzureConfig) -> Result<Self, StoreError> {
+    pub fn new(StoreConfig { own: config, shared }: AzureConfig) -> Result<Self, StoreError> {
         let vault = remote::base("azure.vault", &config.vault)?;
         remote::warn_of_plain_http("azure.vault", &vault);
         let resource = config.resource.unwrap_or_else(|| resource_of(&vault));
         let rule = Rule { allowed: |it| it.is_ascii_alphanumeric() || it == '-', longest: 127 };
-        let places = Places::new(&config.path, config.field.as_deref(), &config.secret, rule)?;
+        let places = shared.places(rule)?;
         let remote = Remote::new(Way::Public, None)?;
         let auth = config.auth.unwrap_or_else(AzureAuth::usual);
         let bearer = Bearer::new(Credential::new(auth, resource, remote.clone())?);
-        Ok(Self { remote, bearer, vault, places, timeout: config.timeout })
+        Ok(Self { remote, bearer, vault, places, timeout: shared.timeout })
     }
 
     async fn find(

@@ -1,8 +1,8 @@
 //! The worker's secrets configuration, `secrets.toml`: which store, how to get in, which secret is
 //! where.
 
+mod path;
 mod stores;
-mod template;
 pub(crate) mod text;
 mod vault;
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Table;
 use windlass_proto::limits;
 
-pub(crate) use template::{Mapped, Template, safe};
+pub(super) use path::{Mapped, PathTemplate, safe};
 pub use vault::{PathConfig, VaultAuth, VaultConfig, VaultEngine};
 
 use self::stores::Stores;

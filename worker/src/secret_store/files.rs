@@ -1,6 +1,5 @@
 //! Secrets in files, as Kubernetes, Docker and agents of other stores mount them.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +12,8 @@ use windlass_proto::limits;
 use windlass_proto::secret::SecretName;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::setup::{self, StoreError};
-use super::template::{PlaceConfig, Places, Rule};
+use super::places::{Places, Rule};
+use super::setup::{StoreConfig, StoreError, StoreSettings};
 use super::{SecretContext, SecretData, SecretError, SecretStore, SecretValue, payload, remote};
 use crate::document;
 
@@ -25,27 +24,19 @@ const STRUCTURES: [&str; 3] = ["json", "yaml", "yml"];
 const DATA: &str = "..data";
 
 /// The section `[files]`.
+pub type FilesConfig = StoreConfig<FilesSettings>;
+
+/// What only the section `[files]` has.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
-pub struct FilesConfig {
+pub struct FilesSettings {
     /// The directory below which all secrets are.
     pub directory: PathBuf,
-    /// The place of a secret below it; by default `{environment}/{namespace}/{name}`.
-    #[serde(default = "usual_path")]
-    pub path: String,
-    /// The key to take of every secret; by default all of them.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// Secrets with a place of their own.
-    #[serde(default)]
-    pub secret: BTreeMap<String, PlaceConfig>,
-    /// What one read may take, 5 s by default: the files may be on another machine.
-    #[serde(default = "setup::usual_timeout", deserialize_with = "setup::timeout")]
-    pub timeout: Duration,
 }
 
-fn usual_path() -> String {
-    "{environment}/{namespace}/{name}".to_owned()
+impl StoreSettings for FilesSettings {
+    /// The place of a secret below it; by default `{environment}/{namespace}/{name}`.
+    const USUAL_PATH: &str = "{environment}/{namespace}/{name}";
 }
 
 /// Reads files anew each time.
@@ -65,10 +56,10 @@ impl FileSecrets {
     ///
     /// # Errors
     /// When a path is no template.
-    pub fn new(config: FilesConfig) -> Result<Self, StoreError> {
+    pub fn new(StoreConfig { own: config, shared }: FilesConfig) -> Result<Self, StoreError> {
         let rule = Rule { allowed: |it| !it.is_control() && it != '\\', longest: 1024 };
-        let places = Places::new(&config.path, config.field.as_deref(), &config.secret, rule)?;
-        let (directory, timeout) = (config.directory.into(), config.timeout);
+        let places = shared.places(rule)?;
+        let (directory, timeout) = (config.directory.into(), shared.timeout);
         let reads = Arc::new(Semaphore::new(limits::FILE_READS));
         Ok(Self { directory, places, timeout, reads })
     }

@@ -2,7 +2,6 @@
 
 mod credential;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,9 +12,9 @@ use serde::Deserialize;
 use windlass_proto::secret::{Secret, SecretName};
 use zeroize::Zeroizing;
 
+use super::places::{Places, Rule};
 use super::remote::{self, Answer, Bearer, Remote, Way};
-use super::setup::{self, StoreError};
-use super::template::{PlaceConfig, Places, Rule};
+use super::setup::{StoreConfig, StoreError, StoreSettings};
 use super::{SecretContext, SecretError, SecretStore, SecretValue, payload};
 
 use credential::Credential;
@@ -23,9 +22,12 @@ use credential::Credential;
 pub use credential::GoogleAuth;
 
 /// The section `[google]`.
+pub type GoogleConfig = StoreConfig<GoogleSettings>;
+
+/// What only the section `[google]` has.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
-pub struct GoogleConfig {
+pub struct GoogleSettings {
     /// The project, by id or number, of secrets whose path names none.
     pub project: String,
     /// The service, `https://secretmanager.googleapis.com` by default.
@@ -35,23 +37,12 @@ pub struct GoogleConfig {
     /// `GOOGLE_APPLICATION_CREDENTIALS` names, else with the machine's service account.
     #[serde(default)]
     pub auth: Option<GoogleAuth>,
-    /// Names of secrets, as `NAME` or `PROJECT/NAME`; by default
-    /// `{environment}__{namespace}__{name}`, as names have letters, digits, `-` and `_` only.
-    #[serde(default = "usual_path")]
-    pub path: String,
-    /// The field to take of every secret; by default all of them.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// Secrets with a place of their own.
-    #[serde(default)]
-    pub secret: BTreeMap<String, PlaceConfig>,
-    /// What one read may take, 5 s by default.
-    #[serde(default = "setup::usual_timeout", deserialize_with = "setup::timeout")]
-    pub timeout: Duration,
 }
 
-fn usual_path() -> String {
-    "{environment}__{namespace}__{name}".to_owned()
+impl StoreSettings for GoogleSettings {
+    /// Names of secrets, as `NAME` or `PROJECT/NAME`; by default
+    /// `{environment}__{namespace}__{name}`, as names have letters, digits, `-` and `_` only.
+    const USUAL_PATH: &str = "{environment}__{namespace}__{name}";
 }
 
 /// Reads the latest versions; those that are JSON objects are structures, others texts, or base64
@@ -72,7 +63,7 @@ impl GoogleSecrets {
     ///
     /// # Errors
     /// When the settings mean nothing, or the key file cannot be used.
-    pub fn new(config: GoogleConfig) -> Result<Self, StoreError> {
+    pub fn new(StoreConfig { own: config, shared }: GoogleConfig) -> Result<Self, StoreError> {
         let endpoint = config.endpoint.as_deref();
         let endpoint = endpoint.unwrap_or("https://secretmanager.googleapis.com");
         let endpoint = remote::base("google.endpoint", endpoint)?;
@@ -84,11 +75,11 @@ impl GoogleSecrets {
             allowed: |it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '/'),
             longest: 30 + 1 + 255,
         };
-        let places = Places::new(&config.path, config.field.as_deref(), &config.secret, rule)?;
+        let places = shared.places(rule)?;
         let remote = Remote::new(Way::Public, None)?;
         let auth = config.auth.unwrap_or_else(GoogleAuth::usual);
         let bearer = Bearer::new(Credential::new(auth, remote.clone())?);
-        let (project, timeout) = (config.project, config.timeout);
+        let (project, timeout) = (config.project, shared.timeout);
         Ok(Self { remote, bearer, endpoint, project, places, timeout })
     }
 

@@ -1,6 +1,5 @@
 //! Secrets of a Kubernetes cluster, read with the service account of the worker's pod.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,18 +12,21 @@ use serde::Deserialize;
 use windlass_proto::secret::{Secret, SecretName};
 use zeroize::Zeroizing;
 
+use super::places::{Places, Rule};
 use super::remote::{self, Bearer, Remote, Token, TokenSource, Way};
-use super::setup::{self, StoreError, variable};
-use super::template::{PlaceConfig, Places, Rule};
+use super::setup::{StoreConfig, StoreError, StoreSettings, variable};
 use super::{SecretContext, SecretData, SecretError, SecretStore, SecretValue, payload};
 
 /// Where a pod finds what it needs to speak to the cluster.
 const POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// The section `[kubernetes]`. All of it has defaults inside a pod.
+/// The section `[kubernetes]`.
+pub type KubernetesConfig = StoreConfig<KubernetesSettings>;
+
+/// What only the section `[kubernetes]` has. All of it has defaults inside a pod.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
-pub struct KubernetesConfig {
+pub struct KubernetesSettings {
     /// The API server, `https://HOST:PORT`; by default the one that the pod's environment names.
     #[serde(default)]
     pub address: Option<String>,
@@ -38,23 +40,12 @@ pub struct KubernetesConfig {
     /// The cluster's namespace of secrets whose path names none; by default the pod's.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// Names of secrets, as `NAME` or `NAMESPACE/NAME` in the cluster's sense; by default
-    /// `{environment}.{namespace}.{name}`.
-    #[serde(default = "usual_path")]
-    pub path: String,
-    /// The key to take of every secret; by default all of them.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// Secrets with a place of their own.
-    #[serde(default)]
-    pub secret: BTreeMap<String, PlaceConfig>,
-    /// What one read may take, 5 s by default.
-    #[serde(default = "setup::usual_timeout", deserialize_with = "setup::timeout")]
-    pub timeout: Duration,
 }
 
-fn usual_path() -> String {
-    "{environment}.{namespace}.{name}".to_owned()
+impl StoreSettings for KubernetesSettings {
+    /// Names of secrets, as `NAME` or `NAMESPACE/NAME` in the cluster's sense; by default
+    /// `{environment}.{namespace}.{name}`.
+    const USUAL_PATH: &str = "{environment}.{namespace}.{name}";
 }
 
 /// Reads the API's `secrets`.
@@ -75,7 +66,7 @@ impl KubernetesSecrets {
     ///
     /// # Errors
     /// When the settings mean nothing, or lack what only a pod has.
-    pub fn new(config: KubernetesConfig) -> Result<Self, StoreError> {
+    pub fn new(StoreConfig { own: config, shared }: KubernetesConfig) -> Result<Self, StoreError> {
         let address = match config.address {
             Some(address) => address,
             None => address_in_pod(variable).ok_or_else(|| {
@@ -94,7 +85,7 @@ impl KubernetesSecrets {
             return Err(StoreError::setting("kubernetes.namespace", "is no name of a namespace"));
         }
         let rule = Rule { allowed: allowed_in_path, longest: 63 + 1 + 253 };
-        let places = Places::new(&config.path, config.field.as_deref(), &config.secret, rule)?;
+        let places = shared.places(rule)?;
         let token_file = config.token_file.unwrap_or_else(|| Path::new(POD).join("token"));
         Ok(Self {
             remote: Remote::new(Way::Direct, ca_file.as_deref())?,
@@ -102,7 +93,7 @@ impl KubernetesSecrets {
             address,
             namespace,
             places,
-            timeout: config.timeout,
+            timeout: shared.timeout,
         })
     }
 

@@ -1,10 +1,84 @@
 //! What the settings of all stores share.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use windlass_proto::limits;
+
+use super::places::{PlaceConfig, Places, Rule};
+
+/// The section of a store that keeps secrets in places: what is its own, and what all such stores
+/// have.
+#[derive(Clone, Debug)]
+pub struct StoreConfig<S> {
+    /// What only this store has.
+    pub own: S,
+    /// What all of them have.
+    pub shared: SharedSettings,
+}
+
+/// What the section of one store has besides [`SharedSettings`].
+pub trait StoreSettings: DeserializeOwned {
+    /// The `path` where the section names none.
+    const USUAL_PATH: &str;
+}
+
+/// What all stores that keep secrets in places can be told.
+#[derive(Clone, Debug)]
+pub struct SharedSettings {
+    /// Where secrets are, with `{environment}`, `{namespace}`, `{workflow}` and `{name}` in it; by
+    /// default [`StoreSettings::USUAL_PATH`].
+    pub path: String,
+    /// The field to take of every secret; by default all of them.
+    pub field: Option<String>,
+    /// Secrets with a place of their own.
+    pub secret: BTreeMap<String, PlaceConfig>,
+    /// What one read may take, 5 s by default.
+    pub timeout: Duration,
+}
+
+impl SharedSettings {
+    /// The places of all secrets in a store whose names follow `rule`.
+    ///
+    /// # Errors
+    /// When a path means nothing, or nothing to this store.
+    pub(super) fn places(&self, rule: Rule) -> Result<Places, StoreError> {
+        Places::new(&self.path, self.field.as_deref(), &self.secret, rule)
+    }
+}
+
+impl<'de, S: StoreSettings> Deserialize<'de> for StoreConfig<S> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        /// The derived reader of a flattened structure cannot refuse what it does not know; that of
+        /// the store's own part does.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case", expecting = "a table")]
+        struct Section {
+            path: Option<String>,
+            field: Option<String>,
+            #[serde(default)]
+            secret: BTreeMap<String, PlaceConfig>,
+            #[serde(default = "usual_timeout", deserialize_with = "timeout")]
+            timeout: Duration,
+            #[serde(flatten)]
+            own: Map<String, Value>,
+        }
+
+        let Section { path, field, secret, timeout, own } = Section::deserialize(from)?;
+        let own = S::deserialize(Value::Object(own)).map_err(|error| {
+            let message = error.to_string();
+            let unknown = message.starts_with("unknown field");
+            let shared = if unknown { " (or `path`, `field`, `secret`, `timeout`)" } else { "" };
+            de::Error::custom(format!("{message}{shared}"))
+        })?;
+        let path = path.unwrap_or_else(|| S::USUAL_PATH.to_owned());
+        Ok(Self { own, shared: SharedSettings { path, field, secret, timeout } })
+    }
+}
 
 /// Why a store could not be set up. The messages name settings and files of the worker, no secret.
 #[derive(Debug, thiserror::Error)]
@@ -64,23 +138,61 @@ pub(super) fn variable(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::time::Duration;
 
-    #[derive(serde::Deserialize)]
-    struct Section {
-        #[serde(default = "super::usual_timeout", deserialize_with = "super::timeout")]
-        timeout: Duration,
+    use serde_json::json;
+
+    use super::{StoreConfig, StoreSettings};
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+    struct Own {
+        shelf_mark: u8,
+        #[allow(dead_code)]
+        floor: Option<u8>,
+    }
+
+    impl StoreSettings for Own {
+        const USUAL_PATH: &str = "{name}";
+    }
+
+    fn read(section: serde_json::Value) -> Result<StoreConfig<Own>, String> {
+        serde_json::from_value(section).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_section_has_its_own_settings_and_those_of_all() {
+        let StoreConfig { own, shared } = read(json!({"shelf-mark": 3})).unwrap();
+        assert_eq!((own.shelf_mark, &*shared.path, shared.field), (3, "{name}", None));
+        assert_eq!(shared.timeout, Duration::from_secs(5));
+        let given = json!({"shelf-mark": 3, "path": "x/{name}", "field": "f",
+            "secret": {"db": {"path": "own"}}});
+        let StoreConfig { shared, .. } = read(given).unwrap();
+        assert_eq!((&*shared.path, shared.field.as_deref()), ("x/{name}", Some("f")));
+        assert_eq!(shared.secret["db"].path, "own");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused_with_all_there_is() {
+        let error = read(json!({"shelf-mark": 3, "pathh": "x"})).unwrap_err();
+        for name in ["pathh", "shelf-mark", "floor", "`path`", "timeout"] {
+            assert!(error.contains(name), "{name}: {error}");
+        }
+        let error = read(json!({})).unwrap_err();
+        assert!(error.contains("missing field `shelf-mark`") && !error.contains("timeout"));
     }
 
     #[test]
     fn timeouts_are_positive_and_bounded() {
-        let read = |text: &str| serde_json::from_str::<Section>(text).map(|it| it.timeout).ok();
-        assert_eq!(read("{}"), Some(Duration::from_secs(5)));
-        assert_eq!(read(r#"{"timeout":"250ms"}"#), Some(Duration::from_millis(250)));
-        assert_eq!(read(r#"{"timeout":"10s"}"#), Some(Duration::from_secs(10)));
+        let read = |text: &str| {
+            read(json!({"shelf-mark": 0, "timeout": text})).map(|it| it.shared.timeout).ok()
+        };
+        assert_eq!(read("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(read("10s"), Some(Duration::from_secs(10)));
         for text in ["0s", "-1s", "11s", "5", "soon", ""] {
-            assert_eq!(read(&format!(r#"{{"timeout":"{text}"}}"#)), None, "{text}");
+            assert_eq!(read(text), None, "{text}");
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{SecretsConfig, Template, VaultAuth, VaultEngine};
+use super::{PathTemplate, SecretsConfig, VaultAuth, VaultEngine};
 use crate::DevelopmentSecrets;
+use crate::secret_store::template::Values;
 use crate::testing::secret_context;
 
 fn parse(text: &str) -> Result<SecretsConfig, String> {
@@ -26,7 +27,7 @@ fn what_is_not_said_has_a_default() {
     assert_eq!((config.cache, config.ca_file, config.namespace), (Duration::ZERO, None, None));
     assert_eq!(config.auth, VaultAuth::Jwt { mount: "windlass".into(), role: "task".into() });
     assert_eq!((config.paths.engine, &*config.paths.mount), (VaultEngine::Kv2, "secret"));
-    assert_eq!(config.paths.path, Template::path("{environment}/{namespace}/{name}").unwrap());
+    assert_eq!(config.paths.path, PathTemplate::path("{environment}/{namespace}/{name}").unwrap());
     assert_eq!(config.transit_mount, "transit");
 
     let path = Path::new("secrets.toml");
@@ -114,7 +115,7 @@ fn mistakes_are_named_with_their_place() {
     }
     for (more, expected) in [
         ("[vault.paths]\npath = \"fixed\"", "must have a {name}"),
-        ("[vault.paths]\npath = \"{name}/{stage}\"", "braces enclose environment"),
+        ("[vault.paths]\npath = \"{name}/{stage}\"", "{workflow} and {name} only"),
         ("[vault.paths]\npath = \"../{name}\"", "is not a path"),
         ("[vault.paths]\npath = \"a//{name}\"", "is not a path"),
         ("[vault.paths]\npath = \"a*/{name}\"", "characters that no path may have"),
@@ -149,16 +150,17 @@ fn stores_that_are_not_here_say_so() {
 
 #[test]
 fn nothing_in_a_definition_can_leave_its_part_of_a_path() {
-    let template = Template::path("/{environment}/{namespace}/w-{workflow}/{name}/").unwrap();
+    let template = PathTemplate::path("/{environment}/{namespace}/w-{workflow}/{name}/").unwrap();
+    let mapped = |context: &_, name: &str| template.expand(Values::of(context, name));
     let mut context = secret_context();
-    let mapped = template.mapped(&context, "api.key-1_x").unwrap();
-    assert_eq!(mapped.0, "default/test/w-test/api.key-1_x");
+    let found = mapped(&context, "api.key-1_x").unwrap();
+    assert_eq!(found.0, "default/test/w-test/api.key-1_x");
     for name in [
         "", ".", "..", "a/b", "../x", "a..b", "a\nb", "a\0", "*", "a+", "{name}", "a%2fb", "a?b",
         "a#b", "a\\b", " a", "a ",
     ] {
-        assert_eq!(template.mapped(&context, name), None, "{name:?}");
+        assert_eq!(mapped(&context, name), None, "{name:?}");
     }
     context.workflow.namespace = "a/b".into();
-    assert_eq!(template.mapped(&context, "key"), None);
+    assert_eq!(mapped(&context, "key"), None);
 }

@@ -10,7 +10,8 @@ use windlass_proto::duration::typed;
 use windlass_proto::id::WorkflowId;
 use windlass_proto::limits;
 
-use super::template::Template;
+use super::path::PathTemplate;
+use crate::secret_store::template::Values;
 
 /// How Vault is used.
 #[derive(Clone, Debug)]
@@ -91,7 +92,7 @@ pub enum VaultAuth {
 pub struct PathConfig {
     pub(crate) engine: VaultEngine,
     pub(crate) mount: String,
-    pub(crate) path: Template,
+    pub(in crate::secret_store) path: PathTemplate,
     pub(crate) field: Option<String>,
     pub(crate) pki: Option<Pki>,
 }
@@ -120,15 +121,15 @@ impl PathConfig {
     /// one part of a path, or a pattern.
     #[must_use]
     pub fn path_of(&self, environment: &str, workflow: &WorkflowId, name: &str) -> Option<String> {
-        self.path.expand(environment, workflow, name).map(|it| it.0)
+        self.path.expand(Values { environment, workflow, name }).map(|it| it.0)
     }
 }
 
 /// What is asked of the engine that issues certificates.
 #[derive(Clone, Debug)]
 pub(crate) struct Pki {
-    pub(crate) common_name: Template,
-    pub(crate) alt_names: Option<Template>,
+    pub(in crate::secret_store) common_name: PathTemplate,
+    pub(in crate::secret_store) alt_names: Option<PathTemplate>,
     pub(crate) ttl: Option<Duration>,
 }
 
@@ -272,8 +273,8 @@ impl Paths {
         }
         let pki = match (engine, self.common_name) {
             (VaultEngine::Pki, Some(name)) => Some(Pki {
-                common_name: Template::parse(&name)?,
-                alt_names: self.alt_names.as_deref().map(Template::parse).transpose()?,
+                common_name: PathTemplate::parse(&name)?,
+                alt_names: self.alt_names.as_deref().map(PathTemplate::parse).transpose()?,
                 ttl: self.ttl,
             }),
             (VaultEngine::Pki, None) => {
@@ -288,7 +289,7 @@ impl Paths {
         Ok(PathConfig {
             engine,
             mount: mount(self.mount.as_deref().unwrap_or(default_mount))?,
-            path: Template::path(path)?,
+            path: PathTemplate::path(path)?,
             field: self.field,
             pki,
         })
@@ -301,7 +302,7 @@ fn mount(text: &str) -> Result<String, String> {
     if trimmed.contains(['{', '}']) {
         return Err(format!("{text:?} is not the path of a mount"));
     }
-    Template::path(trimmed).map(|_| trimmed.to_owned())
+    PathTemplate::path(trimmed).map(|_| trimmed.to_owned())
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

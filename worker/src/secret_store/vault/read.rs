@@ -13,7 +13,8 @@ use super::cache::Key;
 use super::call::{Answer, Call, Failure, Versioned, WipedData, seconds, whole_seconds};
 use super::login::Claims;
 use super::token::{HeldLease, Life, Token};
-use crate::secret_store::config::{Mapped, PathConfig, VaultAuth, VaultEngine};
+use crate::secret_store::config::{Mapped, PathConfig, PathTemplate, VaultAuth, VaultEngine};
+use crate::secret_store::template::Values;
 use crate::secret_store::{SecretContext, SecretData, SecretError, SecretValue};
 
 impl Attempt {
@@ -30,7 +31,8 @@ impl Attempt {
         }
         let config = own.unwrap_or(&inner.config.paths);
         // Nor what could be more than a part of a path.
-        let path = config.path.mapped(&self.context, &name.0).ok_or(SecretError::Forbidden)?;
+        let path =
+            config.path.expand(Values::of(&self.context, &name.0)).ok_or(SecretError::Forbidden)?;
         let first = self.read.insert(name.clone());
         let key = self.cache_key(config, &path);
         if let Some(found) = key.as_ref().filter(|_| first).and_then(|key| inner.cache.get(key)) {
@@ -169,8 +171,7 @@ fn certificate(
     name: &SecretName,
 ) -> Option<GenerateCertificateRequest> {
     let pki = config.pki.as_ref()?;
-    let mapped =
-        |it: &crate::secret_store::config::Template| it.mapped(context, &name.0).map(|it| it.0);
+    let mapped = |it: &PathTemplate| it.expand(Values::of(context, &name.0)).map(|it| it.0);
     Some(GenerateCertificateRequest {
         mount: config.mount.clone(),
         role: role.to_owned(),

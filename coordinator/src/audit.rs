@@ -188,21 +188,7 @@ pub(crate) fn own(
     success: bool,
     more: impl FnOnce(&mut AuditEvent),
 ) -> AuditEvent {
-    let mut event = AuditEvent {
-        id: Uuid::now_v7(),
-        at: clock::now(),
-        action,
-        success,
-        task: None,
-        worker: None,
-        secret: None,
-        version: None,
-        environment: None,
-        lease: None,
-        request: None,
-        traceparent: None,
-        detail: None,
-    };
+    let mut event = AuditEvent::new(Uuid::now_v7(), clock::now(), action, success);
     more(&mut event);
     event
 }

@@ -51,6 +51,28 @@ pub struct AuditEvent {
     pub detail: Option<Arc<str>>,
 }
 
+impl AuditEvent {
+    /// What was done, or was not, and when; all else is for the caller to add.
+    #[must_use]
+    pub fn new(id: Uuid, at: Timestamp, action: AuditAction, success: bool) -> Self {
+        Self {
+            id,
+            at,
+            action,
+            success,
+            task: None,
+            worker: None,
+            secret: None,
+            version: None,
+            environment: None,
+            lease: None,
+            request: None,
+            traceparent: None,
+            detail: None,
+        }
+    }
+}
+
 /// The task on whose behalf something was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use windlass_proto::audit::{AuditAction, AuditEvent, AuditTask};
-use windlass_proto::time::Timestamp;
 use windlass_proto::wire::Assignment;
+
+use crate::clock;
 
 /// Takes audit events to where they are kept. Must not block.
 ///
@@ -178,22 +178,10 @@ impl AttemptAudit {
 
     /// Records that `action` was done, or was not; `more` adds what is known of it.
     pub fn record(&self, action: AuditAction, success: bool, more: impl FnOnce(&mut AuditEvent)) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut event = AuditEvent {
-            id: Uuid::now_v7(),
-            at: Timestamp(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)),
-            action,
-            success,
-            task: Some(self.task.clone()),
-            worker: None,
-            secret: None,
-            version: None,
-            environment: self.environment.clone(),
-            lease: None,
-            request: None,
-            traceparent: self.traceparent.clone(),
-            detail: None,
-        };
+        let mut event = AuditEvent::new(Uuid::now_v7(), clock::now(), action, success);
+        event.task = Some(self.task.clone());
+        event.environment = self.environment.clone();
+        event.traceparent = self.traceparent.clone();
         more(&mut event);
         if self.places.take() {
             self.places.sink.record_reserved(event);

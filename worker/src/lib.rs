@@ -12,6 +12,7 @@ mod audit;
 mod authentication;
 mod cache;
 mod charset;
+mod clock;
 mod document;
 mod error;
 mod exchange;

@@ -18,7 +18,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::OnceLock;
 use std::task::Poll;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, Work};
 
 use crate::attempt::Attempt;
+use crate::clock;
 use crate::scope::TaskScope;
 use crate::seal::Seal;
 use crate::shared::Shared;
@@ -139,8 +140,7 @@ async fn bounded<T>(
 
 /// The time until the task's deadline; none where it has none.
 fn time_left(assignment: &Assignment) -> Option<Duration> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Some(Duration::from_millis(assignment.deadline?.0).saturating_sub(now))
+    assignment.deadline.map(clock::until)
 }
 
 /// The time the task may take from now.

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use futures_util::future::BoxFuture;
@@ -22,6 +21,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Work};
 
 use crate::audit::{AttemptAudit, NoAudit};
+use crate::clock;
 use crate::{
     Builder, CancellationToken, HttpOptions, PlanSource, ProcessOptions, SecretContext, SecretData,
     SecretError, SecretStore, SecretValue, Worker,
@@ -170,8 +170,7 @@ pub(crate) fn secret_context() -> SecretContext {
 
 /// Milliseconds from now.
 pub(crate) fn in_ms(milliseconds: u64) -> Timestamp {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp(u64::try_from(now.as_millis()).unwrap() + milliseconds)
+    clock::now().plus(milliseconds)
 }
 
 /// A store that holds what a test gives it.

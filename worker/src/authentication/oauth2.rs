@@ -15,6 +15,7 @@ use super::settings::{Settings, from_secret};
 use super::token::TokenRequest;
 use super::{Authorization, basic};
 use crate::attempt::Attempt;
+use crate::clock;
 use crate::exchange::parse_url;
 
 /// Seconds a client assertion is good for: the time of one request, with room for clocks that
@@ -222,7 +223,7 @@ pub(super) fn signed_assertion(
     secret: &str,
     audience: &str,
 ) -> Result<[(&'static str, Zeroizing<String>); 3], Problem> {
-    let now = jiff::Timestamp::now().as_second();
+    let now = i64::try_from(clock::time_of_day().as_secs()).unwrap_or(i64::MAX);
     let claims = Claims {
         iss: id,
         sub: id,

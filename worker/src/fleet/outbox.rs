@@ -159,21 +159,8 @@ mod tests {
     use crate::audit::AuditSink as _;
 
     fn event(number: usize) -> AuditEvent {
-        AuditEvent {
-            id: Uuid::from_u128(number as u128),
-            at: Timestamp(0),
-            action: AuditAction::Granted,
-            success: true,
-            task: None,
-            worker: None,
-            secret: None,
-            version: None,
-            environment: None,
-            lease: None,
-            request: None,
-            traceparent: None,
-            detail: None,
-        }
+        let id = Uuid::from_u128(number as u128);
+        AuditEvent::new(id, Timestamp(0), AuditAction::Granted, true)
     }
 
     fn numbers(outbox: &Outbox, now: Instant) -> Vec<u64> {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use async_nats::{Message, Subject, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -15,7 +15,6 @@ use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::problem::{Problem, Standard};
-use windlass_proto::time::Timestamp;
 use windlass_proto::wire::hello::{Joined, Welcome};
 use windlass_proto::wire::message::{
     Beat, Definition, Sent, StoreTime, ToCoordinator, ToWorker, decode, encode,
@@ -27,6 +26,7 @@ use super::held::{Finished, Held};
 use super::outbox::Outbox;
 use super::plans::{Plans, compile};
 use super::{Event, FleetOptions, health};
+use crate::clock;
 use crate::worker::Worker;
 
 /// Frames or ended tasks dealt with before what follows from them is said.
@@ -280,7 +280,7 @@ impl Member {
             }
         };
         // The deadline came by the coordinator's clock; this machine's may be minutes off.
-        assignment.deadline = remaining_ms.map(|left| local_now().plus(left));
+        assignment.deadline = remaining_ms.map(|left| clock::now().plus(left));
         if self.plans.has(&assignment.digest) {
             self.perform(assignment, token);
         } else {
@@ -470,9 +470,4 @@ async fn at(moment: Option<Instant>) {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
         None => std::future::pending().await,
     }
-}
-
-fn local_now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -25,7 +25,7 @@ mod transit;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -47,6 +47,7 @@ use self::login::Claims;
 use self::token::{Life, Token};
 use super::config::{SecretsConfigError, VaultConfig};
 use super::{SecretContext, SecretError, SecretSession, SecretSource, SecretValue, StoreClock};
+use crate::clock;
 
 /// A Vault that attempts read secrets from. They share its connections and its bounds.
 pub struct VaultSecrets {
@@ -104,8 +105,7 @@ impl SecretSource for VaultSecrets {
 
 /// The moment of a wall-clock time; none when it is too far off to count.
 fn instant(at: Timestamp) -> Option<Instant> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Instant::now().checked_add(Duration::from_millis(at.0).saturating_sub(now))
+    Instant::now().checked_add(clock::until(at))
 }
 
 /// What one attempt holds of Vault.

@@ -1,7 +1,6 @@
 //! How a worker proves to Google who it is.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::secret_store::SecretError;
 use crate::secret_store::remote::{self, Remote, Token, TokenSource, Way};
 use crate::secret_store::setup::{StoreError, variable};
@@ -131,7 +131,7 @@ impl TokenSource for Credential {
 
 /// Where to ask, and what proves who asks.
 fn signed(file: &Path, text: &str) -> Result<(Url, Zeroizing<String>), SecretError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = clock::time_of_day().as_secs();
     let made = Key::parse(text).and_then(|key| Ok((key.url()?, key.assertion(now)?)));
     made.map_err(|reason| {
         tracing::warn!(file = %file.display(), "cannot use the key of a service account: {reason}");

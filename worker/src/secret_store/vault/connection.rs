@@ -1,7 +1,7 @@
 //! Requests to Vault, within bounds: so many at once, so many a second, none while it fails.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::call::{Answer, Call, Failure};
 use super::circuit_breaker::CircuitBreaker;
 use super::rate::Rate;
+use crate::clock;
 use crate::secret_store::StoreClock;
 use crate::secret_store::config::{SecretsConfigError, VaultConfig};
 
@@ -255,7 +256,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    SystemTime::from(at).duration_since(SystemTime::now()).ok()
+    let at = Duration::try_from(at.duration_since(jiff::Timestamp::UNIX_EPOCH)).ok()?;
+    at.checked_sub(clock::time_of_day())
 }
 
 #[cfg(test)]

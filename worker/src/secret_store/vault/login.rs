@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,6 +22,7 @@ use super::call::{Answer, Auth, Call, Failure, Wiped, seconds, whole_seconds};
 use super::connection::KEYS_AWAY;
 use super::token::{Life, Token};
 use crate::audit::AttemptAudit;
+use crate::clock;
 use crate::secret_store::config::{VaultAuth, text};
 use crate::secret_store::{SecretContext, SecretError, jittered};
 
@@ -83,8 +84,7 @@ impl Claims {
     }
 
     fn expired(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.exp.is_some_and(|it| it <= now)
+        self.exp.is_some_and(|it| it <= clock::time_of_day().as_secs())
     }
 }
 

@@ -20,7 +20,6 @@ mod retry;
 mod reusable;
 mod schedule;
 mod source;
-mod suggest;
 mod task;
 mod text;
 mod unsatisfiable;
@@ -107,23 +106,6 @@ pub fn load(text: &str, options: &Options) -> Loaded {
     compat::normalise(&mut root, &mut findings, options);
     let decoder = decoder::Decoder::new(body, findings, options);
     let (plan, decoder) = decoder.workflow(&root, Digest::of(text));
-    Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
-}
-
-/// Loads the definition of one function, as a catalog holds it: a task.
-///
-/// The plan has no tasks of its own but [`Plan::functions`] with `name`; nothing the calling
-/// workflow defines in `use` can be referred to.
-#[must_use]
-pub fn load_function(name: &str, text: &str, options: &Options) -> Loaded {
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut findings = findings::Findings::new(options.strict);
-    let Some(mut root) = text::parse(body, &mut findings) else {
-        return Loaded { plan: None, diagnostics: findings.finish() };
-    };
-    compat::normalise_function(&mut root, &mut findings);
-    let decoder = decoder::Decoder::new(body, findings, options);
-    let (plan, decoder) = decoder.catalog_function(name, &root, Digest::of(text));
     Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
 }
 

@@ -18,6 +18,7 @@ pub mod problem;
 pub mod schema;
 pub mod sealed;
 pub mod secret;
+mod suggest;
 pub mod time;
 pub mod value;
 pub mod wire;

@@ -4,51 +4,46 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::stream::StreamStatus;
 
-/// Declares the counters once: as they are counted and as they are shown.
+/// Declares the counters once: as they are counted, as they are shown, and as Prometheus calls them.
 macro_rules! counts {
-    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+    ($($name:ident = $family:literal, $help:literal;)*) => {
         /// Counters, as they grow.
         #[derive(Default)]
         pub(super) struct Counts { $(pub(super) $name: Count,)* }
 
         /// Totals of the events over the bus.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Totals { $($(#[doc = $doc])* pub $name: u64,)* }
+        pub struct Totals { $(#[doc = $help] pub $name: u64,)* }
 
         impl Counts {
             pub(super) fn totals(&self) -> Totals {
                 Totals { $($name: self.$name.0.load(Ordering::Relaxed),)* }
             }
         }
+
+        impl Totals {
+            /// Each with its name and its help as a metric.
+            pub(crate) fn families(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$(($family, $help, self.$name),)*].into_iter()
+            }
+        }
     };
 }
 
 counts! {
-    /// Events taken from the bus: what came of them is durable.
-    received,
-    /// Events that were none, and will not be sent again.
-    malformed,
-    /// Events that came back from the bus to the coordinator that had sent them.
-    own,
-    /// Events whose data was declared to be JSON and was a string without its quotes: taken as
-    /// text.
-    unquoted,
-    /// Events put off because there was too much work.
-    delayed,
-    /// Emitted events that JetStream has acknowledged.
-    emitted,
-    /// Further tries to publish an emitted event.
-    retried,
-    /// Emitted events that can never be published.
-    refused,
-    /// Emitted events that found the queue full, and were taken up later.
-    deferred,
-    /// Lifecycle events published.
-    told,
-    /// Lifecycle events given up: the queue was full, or JetStream did not have them.
-    dropped,
-    /// Audit events that JetStream has acknowledged.
-    audited,
+    received = "windlass_bus_events_received_total", "Events taken from the bus.";
+    malformed = "windlass_bus_events_malformed_total", "Messages dropped: no CloudEvents.";
+    unquoted = "windlass_bus_events_unquoted_total",
+        "Events taken whose data was a JSON string without its quotes.";
+    own = "windlass_bus_events_own_total", "Events that came back to their sender.";
+    delayed = "windlass_bus_events_delayed_total", "Events put off: too much work.";
+    emitted = "windlass_bus_events_emitted_total", "Emitted events acknowledged.";
+    retried = "windlass_bus_events_retried_total", "Further tries to publish one.";
+    refused = "windlass_bus_events_refused_total", "Emitted events too large to publish.";
+    deferred = "windlass_bus_events_deferred_total", "Emitted events that found no room.";
+    told = "windlass_lifecycle_events_total", "Lifecycle events published.";
+    dropped = "windlass_lifecycle_events_dropped_total", "Lifecycle events given up.";
+    audited = "windlass_audit_events_published_total", "Audit events published.";
 }
 
 /// One counter.

@@ -37,11 +37,6 @@ pub(super) fn normalise(root: &mut Node, findings: &mut Findings, options: &Opti
     compat.workflow(root);
 }
 
-/// Rewrites a function of a catalog: one task.
-pub(super) fn normalise_function(root: &mut Node, findings: &mut Findings) {
-    Compat { findings, own_function: false, namespace: None, mapped_arguments: false }.task(root);
-}
-
 struct Compat<'f> {
     findings: &'f mut Findings,
     /// `use.functions` has a function that is called `function`.

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::findings::Findings;
+use super::misplaced;
 use super::node::{Data, Mapping, Node, Place};
 use super::source::Source;
 use super::{Options, Severity, codes};
-use super::{misplaced, suggest};
 use crate::expression::Names;
 use crate::plan::{Authentication, Duration, Endpoint, Raise, Retry, Task, TaskIx};
 use crate::secret::SecretName;
+use crate::suggest;
 use crate::value::Value;
 
 /// The parts of `use`, ready to be referred to. A `None` was defined, but with an error.

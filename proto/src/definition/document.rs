@@ -7,9 +7,8 @@ use super::codes;
 use super::decoder::{Decoder, optional};
 use super::lints::OUTSIDE_TASKS;
 use super::node::{Data, Node};
-use super::task::{Position, Siblings};
 use crate::id::{Digest, WorkflowId};
-use crate::plan::{Extension, Input, Output, Plan};
+use crate::plan::{Extension, Plan};
 use crate::value::Value;
 
 const ROOT: &[&str] =
@@ -32,43 +31,6 @@ impl Decoder<'_> {
     /// The whole workflow; `None` when anything was refused.
     pub(super) fn workflow(mut self, root: &Node, digest: Digest) -> (Option<Plan>, Self) {
         let plan = self.plan(root, digest);
-        (plan.filter(|_| !self.findings.has_errors()), self)
-    }
-
-    /// A plan that holds one function and nothing else.
-    pub(super) fn catalog_function(
-        mut self,
-        name: &str,
-        root: &Node,
-        digest: Digest,
-    ) -> (Option<Plan>, Self) {
-        let index = self.reserve();
-        self.extended = true;
-        let position = Position { pointer: "", siblings: Siblings::Alone };
-        let name: Arc<str> = name.into();
-        self.task(index, &name, root, position);
-        self.assign_pools(None);
-        let tasks: Option<Vec<_>> = std::mem::take(&mut self.tasks).into_iter().collect();
-        let plan = tasks.map(|tasks| Plan {
-            id: WorkflowId { namespace: "".into(), name: name.clone(), version: "".into() },
-            digest,
-            title: None,
-            summary: None,
-            tags: Value::Null,
-            metadata: Value::Null,
-            definition: root.value(),
-            tasks,
-            root: [].into(),
-            input: Input::default(),
-            output: Output::default(),
-            timeout: None,
-            secrets: Vec::new(),
-            authentications: BTreeMap::new(),
-            functions: BTreeMap::from([(name, index)]),
-            catalogs: BTreeMap::new(),
-            extensions: Vec::new(),
-            schedule: None,
-        });
         (plan.filter(|_| !self.findings.has_errors()), self)
     }
 

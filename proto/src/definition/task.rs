@@ -20,9 +20,9 @@ use super::codes;
 use super::decoder::{Decoder, optional};
 use super::lints::{BEFORE_INPUT, INSIDE};
 use super::node::{Mapping, Node, Place, escape};
-use super::suggest;
 use crate::limits;
 use crate::plan::{Export, Flow, Kind, Task, TaskIx, TaskList};
+use crate::suggest;
 use crate::value::Value;
 
 /// Where a task stands.

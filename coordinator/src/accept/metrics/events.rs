@@ -1,7 +1,7 @@
 //! What events over the bus have to say to Prometheus.
 
 use super::text::Text;
-use crate::events::{EventsView, StreamStatus, Totals};
+use crate::events::{EventsView, StreamStatus};
 
 /// Adds the families of events over the bus.
 pub(super) fn add(text: &mut Text, view: &EventsView) {
@@ -14,38 +14,7 @@ pub(super) fn add(text: &mut Text, view: &EventsView) {
     text.family("windlass_stream_ready", "gauge", help, &ready);
     let help = "Emitted events that JetStream has not acknowledged.";
     text.single("windlass_bus_events_waiting", "gauge", help, view.waiting as u64);
-    let Totals {
-        received,
-        malformed,
-        unquoted,
-        own,
-        delayed,
-        emitted,
-        retried,
-        refused,
-        deferred,
-        told,
-        dropped,
-        audited,
-    } = view.totals;
-    for (name, help, value) in [
-        ("windlass_bus_events_received_total", "Events taken from the bus.", received),
-        ("windlass_bus_events_malformed_total", "Messages dropped: no CloudEvents.", malformed),
-        (
-            "windlass_bus_events_unquoted_total",
-            "Events taken whose data was a JSON string without its quotes.",
-            unquoted,
-        ),
-        ("windlass_bus_events_own_total", "Events that came back to their sender.", own),
-        ("windlass_bus_events_delayed_total", "Events put off: too much work.", delayed),
-        ("windlass_bus_events_emitted_total", "Emitted events acknowledged.", emitted),
-        ("windlass_bus_events_retried_total", "Further tries to publish one.", retried),
-        ("windlass_bus_events_refused_total", "Emitted events too large to publish.", refused),
-        ("windlass_bus_events_deferred_total", "Emitted events that found no room.", deferred),
-        ("windlass_lifecycle_events_total", "Lifecycle events published.", told),
-        ("windlass_lifecycle_events_dropped_total", "Lifecycle events given up.", dropped),
-        ("windlass_audit_events_published_total", "Audit events published.", audited),
-    ] {
+    for (name, help, value) in view.totals.families() {
         text.single(name, "counter", help, value);
     }
 }

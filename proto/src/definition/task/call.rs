@@ -6,10 +6,10 @@ use super::Position;
 use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::{Data, Node};
-use crate::definition::suggest;
 use crate::definition::{PROTOCOL_CALLS, STANDARD_FUNCTIONS};
 use crate::expression::Template;
 use crate::plan::{FunctionCall, FunctionTarget, HttpCall, HttpOutput, Kind};
+use crate::suggest;
 use crate::value::Value;
 
 pub(super) const OUTPUTS: &[(&str, HttpOutput)] = &[

@@ -389,20 +389,6 @@ fn functions_are_found_where_they_are() {
 }
 
 #[test]
-fn a_function_of_a_catalog_loads_alone() {
-    let text = "input: { schema: { document: { type: object } } }\nrun:\n  script: { language: python, code: x, arguments: { level: '${ .level }' } }\n";
-    let loaded = crate::definition::load_function("log", text, &Default::default());
-    let codes: Vec<_> = loaded.diagnostics.iter().map(|it| it.code).collect();
-    assert_eq!(codes, ["WL0209"]);
-    let plan = loaded.plan.unwrap();
-    let task = plan.task(plan.functions["log"]);
-    assert_eq!((&*task.name, &*task.reference), ("log", ""));
-    assert!(matches!(&task.kind, Kind::Script(it) if it.arguments.is_some()));
-    let found = crate::definition::load_function("log", "run: {}\nthen: x", &Default::default());
-    assert!(found.plan.is_none() && found.diagnostics.len() == 2);
-}
-
-#[test]
 fn processes() {
     let plan = plan(
         "do:\n  - c: { run: { container: { image: i, name: '${ .n }', command: 'echo ${HOME}', environment: { A: 1 }, arguments: [ a ], lifetime: { cleanup: eventually, after: PT1M }, pullPolicy: always }, await: false } }\n  \

@@ -13,6 +13,7 @@ use crate::expression::engine::library;
 use crate::expression::scan::{Note, scan};
 use crate::expression::{Names, SyntaxError};
 use crate::limits;
+use crate::suggest::nearest;
 
 fn error(message: String, range: Range<usize>, hint: Option<&str>) -> SyntaxError {
     SyntaxError { message, offset: range.start, length: range.len(), hint: hint.map(str::to_owned) }
@@ -238,31 +239,4 @@ fn begins_value(text: &str, range: &Range<usize>) -> bool {
 /// The error when the engine refuses what was checked before.
 pub(super) fn unexpected(text: &str) -> SyntaxError {
     error("this is not a jq expression".to_owned(), 0..text.len(), None)
-}
-
-/// The name most like `name`, if any is like it at all.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let name: String = name.chars().take(40).collect();
-    let allowed = 1 + name.len() / 4;
-    let scored = known.map(|it| (distance(&name.to_lowercase(), &it.to_lowercase()), it));
-    scored.filter(|(score, _)| *score <= allowed).min_by_key(|(score, _)| *score).map(|it| it.1)
-}
-
-/// How many letters must change, come or go to turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
-            let best = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

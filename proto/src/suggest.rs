@@ -1,7 +1,7 @@
-//! Did you mean …?
+//! Did you mean …? For names in definitions and in expressions.
 
 /// The candidate nearest to `word`, when one is near enough to be what was meant.
-pub(super) fn nearest<'c>(
+pub(crate) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
@@ -18,14 +18,14 @@ pub(super) fn nearest<'c>(
         .into_iter()
         .take(MOST)
         .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
 /// A hint naming the nearest candidate, or the candidates themselves when they are few.
-pub(super) fn hint<'c>(
+pub(crate) fn hint<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str> + Clone,
 ) -> String {
@@ -38,34 +38,6 @@ pub(super) fn hint<'c>(
         return String::new();
     }
     format!("known here: {}", listed.join(", "))
-}
-
-/// Edits to get from one to the other: insert, delete, replace, swap two neighbours.
-fn distance(left: &str, right: &str) -> usize {
-    let left: Vec<char> = left.chars().collect();
-    let right: Vec<char> = right.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=right.len()).collect();
-    for (row, &a) in left.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, &b) in right.iter().enumerate() {
-            let at =
-                |cells: &[usize], index: usize| cells.get(index).copied().unwrap_or(usize::MAX - 1);
-            let mut best = (at(&above, column + 1) + 1)
-                .min(at(&current, column) + 1)
-                .min(at(&above, column) + usize::from(a != b));
-            let swapped = row > 0
-                && column > 0
-                && right.get(column - 1) == Some(&a)
-                && left.get(row - 1) == Some(&b);
-            if swapped {
-                best = best.min(at(&before, column - 1) + 1);
-            }
-            current.push(best);
-        }
-        before = std::mem::replace(&mut above, current);
-    }
-    above.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value as Json;
-use windlass_proto::limits::{API_REQUEST_MS, CONNECT_TIMEOUT_MS};
+use windlass_proto::limits::{self, API_REQUEST_MS, CONNECT_TIMEOUT_MS};
 
 use crate::code::{BROKEN_OFF, NOT_UNDERSTOOD, UNREACHABLE};
 use crate::error::CliError;
 use crate::exact;
 use crate::options::Remote;
-
-/// Bytes of an answer that are read: several of the largest payloads, as a history may hold.
-const ANSWER_BYTES: usize = 256 << 20;
 
 /// A client of one server.
 pub(crate) struct Client {
@@ -120,7 +117,7 @@ impl Client {
 
 async fn read(response: Response) -> Result<Json, CliError> {
     let status = response.status();
-    let bytes = bytes(response, ANSWER_BYTES).await?;
+    let bytes = bytes(response, limits::CLIENT_ANSWER_BYTES).await?;
     let not_json = |error: &dyn std::fmt::Display| {
         let detail = format!("the answer (status {status}) is not JSON: {error}");
         CliError::coded(&NOT_UNDERSTOOD, &detail)

@@ -28,10 +28,6 @@ use crate::memory::MemoryOptions;
 use crate::options::{Allow, JournalOptions, WorkerOptions};
 use crate::secret_options::SecretArgs;
 
-/// Partitions of a new journal: one process has little use for more, and each more makes the
-/// groups that share an fdatasync smaller.
-pub(crate) const PARTITIONS: u16 = 2;
-
 /// Processes that tasks may run here unless the options say otherwise: they are one's own, on one's
 /// own machine.
 pub(crate) const ALLOWED: &[Allow] = &[Allow::Shell, Allow::Script];
@@ -172,10 +168,11 @@ fn open_journal(
     journal: JournalOptions,
 ) -> Result<Arc<dyn Journal>, StartError> {
     let Some(directory) = data_dir else {
-        return Ok(Arc::new(MemoryJournal::in_memory(PARTITIONS)?));
+        return Ok(Arc::new(MemoryJournal::in_memory(limits::NEW_PARTITIONS)?));
     };
     let missing = journal.missing();
-    let options = sled::Options { partitions: PARTITIONS, missing, ..sled::Options::default() };
+    let options =
+        sled::Options { partitions: limits::NEW_PARTITIONS, missing, ..sled::Options::default() };
     Ok(Arc::new(SledJournal::open(directory, &options)?))
 }
 

@@ -9,11 +9,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Number, Value as Json};
 use uuid::Uuid;
-use windlass_proto::limits::VALUE_DEPTH;
+use windlass_proto::limits::{self, VALUE_DEPTH};
 use windlass_proto::value::{JsonError, Value};
-
-/// Levels that answers put around data.
-const AROUND: u32 = 16;
 
 fn mark() -> &'static str {
     static MARK: OnceLock<String> = OnceLock::new();
@@ -25,7 +22,7 @@ fn mark() -> &'static str {
 /// # Errors
 /// When it is not JSON, or nests deeper than data in an answer can.
 pub(crate) fn read(text: &str) -> Result<Json, JsonError> {
-    Value::from_json_within(text, VALUE_DEPTH + AROUND).map(convert)
+    Value::from_json_within(text, VALUE_DEPTH + limits::ANSWER_LEVELS).map(convert)
 }
 
 fn convert(value: Value) -> Json {

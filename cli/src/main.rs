@@ -32,11 +32,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use windlass_proto::limits;
 
 use crate::arguments::Arguments;
-
-/// What threads may take to end when all is done.
-const SHUTDOWN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // Any command may hold a secret for a moment.
@@ -57,6 +55,6 @@ fn main() -> ExitCode {
         Err(error) => error.report(),
     };
     // What still blocks a thread, such as a read of standard input, is no reason to stay.
-    runtime.shutdown_timeout(SHUTDOWN);
+    runtime.shutdown_timeout(Duration::from_millis(limits::THREADS_END_MS));
     code
 }

@@ -6,12 +6,6 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, getrlimit};
 use windlass_proto::limits;
 
-/// The share of what the process may have: what instances hold is also written, sent and worked on.
-const SHARE: u64 = 4;
-
-/// What a machine of which nothing is known is taken to have.
-const UNKNOWN: u64 = 2 << 30;
-
 /// How much memory instances may take.
 #[derive(clap::Args, Default)]
 pub(crate) struct MemoryOptions {
@@ -24,7 +18,8 @@ pub(crate) struct MemoryOptions {
 impl MemoryOptions {
     /// Bytes that instances may take.
     pub(crate) fn budget(&self) -> u64 {
-        let of_machine = || available().unwrap_or(UNKNOWN) / SHARE;
+        let of_machine =
+            || available().unwrap_or(limits::MEMORY_UNKNOWN_BYTES) / limits::MEMORY_SHARE;
         self.memory_budget.unwrap_or_else(of_machine).max(limits::MEMORY_LEAST)
     }
 }

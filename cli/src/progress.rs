@@ -6,17 +6,9 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, OpenTask};
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 
 use crate::output::printable;
-
-/// Tasks shown at once: a screen holds no more.
-const LINES: usize = 20;
-
-/// History entries skipped at once.
-const ENTRIES: usize = 1_000;
-
-/// The least time between two looks: eyes see no more, and the engine has better things to do.
-const PACE: Duration = Duration::from_millis(100);
 
 /// Shows what `id` does until it has ended, or for ever. Does nothing when standard error is not a
 /// terminal. Never fails: progress is no reason to stop.
@@ -31,7 +23,7 @@ pub(crate) async fn follow(coordinator: &Coordinator, id: InstanceId) {
             tracing::debug!(%error, "progress ends");
             return std::future::pending().await;
         }
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(Duration::from_millis(limits::PROGRESS_PACE_MS)).await;
     }
 }
 
@@ -43,7 +35,7 @@ async fn look(
 ) -> Result<(), CoordinatorError> {
     let view = coordinator.show(id).await?;
     lines.show(&view.open);
-    let entries = coordinator.history(id, *next, ENTRIES).await?.entries;
+    let entries = coordinator.history(id, *next, limits::PROGRESS_ENTRIES).await?.entries;
     match entries.last() {
         Some(last) => *next = last.sequence.saturating_add(1),
         // Durations are redrawn by the lines themselves.
@@ -68,13 +60,13 @@ impl Lines {
     }
 
     fn show(&mut self, open: &[OpenTask]) {
-        let shown = open.get(..LINES).unwrap_or(open);
+        let shown = open.get(..limits::PROGRESS_TASKS).unwrap_or(open);
         for (_, bar) in self.bars.drain(shown.len().min(self.bars.len())..) {
             bar.finish_and_clear();
         }
         while self.bars.len() < shown.len() {
             let bar = self.screen.add(ProgressBar::new_spinner().with_style(self.style.clone()));
-            bar.enable_steady_tick(PACE);
+            bar.enable_steady_tick(Duration::from_millis(limits::PROGRESS_PACE_MS));
             self.bars.push((u64::MAX, bar));
         }
         for ((since, bar), task) in self.bars.iter_mut().zip(shown) {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 /// The time of day now: for what others compare with their clocks.
@@ -43,10 +44,6 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What part of the time that passes may be used to draw near to the time of day: timers are early
-/// or late by a hundredth at most, and an hour is made up for in four days.
-const SLEW: u32 = 100;
-
 struct Steady {
     time: Duration,
     /// When that was.
@@ -58,7 +55,7 @@ impl Steady {
     fn pass(&mut self, wall: Duration, uptime: Duration) -> Duration {
         let passed = uptime.saturating_sub(self.uptime);
         self.uptime = self.uptime.max(uptime);
-        let (time, most) = (self.time + passed, passed / SLEW);
+        let (time, most) = (self.time + passed, passed / limits::CLOCK_SLEW);
         self.time = wall.clamp(time - most, time + most);
         self.time
     }

@@ -112,18 +112,16 @@ impl Reader<'_> {
 
     /// Tells the facts that follow; true when the page is full.
     fn fill(&self, id: InstanceId, writer: &mut HistoryWriter<'_>) -> Result<bool, JournalError> {
-        /// Records read at once: each may hold one of the largest payloads.
-        const RECORDS: usize = 8;
         loop {
             let next = writer.instance.sequence;
-            let records = self.journal.facts(id, next, RECORDS)?;
+            let records = self.journal.facts(id, next, limits::FACT_RECORDS)?;
             for stored in &records {
                 if write_record(id, stored, writer)? {
                     return Ok(true);
                 }
             }
             // A record that does not lead on would be read for ever.
-            if records.len() < RECORDS || writer.instance.sequence == next {
+            if records.len() < limits::FACT_RECORDS || writer.instance.sequence == next {
                 return Ok(false);
             }
         }

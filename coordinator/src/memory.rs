@@ -10,12 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use windlass_proto::limits;
 
-/// Counts are rounded up to this, so that most changes of an instance change no shared counter.
-const GRAIN: u64 = 4 << 10;
-
-/// Bytes from which on what waits is counted: less is not worth a shared counter.
-const COUNTED_BYTES: u64 = 16 << 10;
-
 /// The budget, and what is taken of it.
 pub struct Memory {
     budget: u64,
@@ -90,7 +84,7 @@ impl Memory {
 
     /// What waits somewhere, whoever it is of, where it is much.
     pub fn waiting_if_large(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
-        (bytes >= COUNTED_BYTES).then(|| self.waiting(bytes))
+        (bytes >= limits::MEMORY_COUNTED_BYTES).then(|| self.waiting(bytes))
     }
 
     /// What waits somewhere, whoever it is of.
@@ -104,7 +98,8 @@ impl Memory {
 impl Charge {
     /// Changes what is taken.
     pub fn set(&mut self, bytes: u64) {
-        let bytes = bytes.div_ceil(GRAIN).saturating_mul(GRAIN);
+        let bytes =
+            bytes.div_ceil(limits::MEMORY_GRAIN_BYTES).saturating_mul(limits::MEMORY_GRAIN_BYTES);
         let counters = [Some(&self.memory.used), self.namespace.as_deref()];
         for counter in counters.into_iter().flatten() {
             if bytes > self.bytes {

@@ -24,7 +24,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
-use windlass_proto::limits::{QUARANTINE_DEATHS, TURN_MESSAGES, TURN_STEPS};
+use windlass_proto::limits::{self, QUARANTINE_DEATHS, TURN_MESSAGES, TURN_STEPS};
 
 const WORKING: &str = "working";
 const DEATHS: &str = "deaths";
@@ -34,9 +34,6 @@ const SLOT: usize = 32;
 
 /// Slots of a partition.
 const SLOTS: usize = 1 + TURN_MESSAGES;
-
-/// Instances that are each worth a line of the log when the process starts.
-const NAMED_IN_LOG: usize = 8;
 
 /// Facts of an instance that is not loaded yet.
 pub(crate) const UNREAD: u64 = u64::MAX;
@@ -87,11 +84,13 @@ impl Quarantine {
         };
         write(directory, &deaths)?;
         let working = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
-        for (instance, deaths) in deaths.iter().take(NAMED_IN_LOG) {
+        for (instance, deaths) in deaths.iter().take(limits::QUARANTINE_NAMED) {
             tracing::warn!(%instance, deaths = deaths.count,
                 "the process ended while it worked on this instance");
         }
-        if let Some(others) = deaths.len().checked_sub(NAMED_IN_LOG).filter(|it| *it > 0) {
+        if let Some(others) =
+            deaths.len().checked_sub(limits::QUARANTINE_NAMED).filter(|it| *it > 0)
+        {
             tracing::warn!(others, "the process may have ended over one of these as well");
         }
         Ok(Self {

@@ -4,13 +4,11 @@
 use std::path::Path;
 
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 
 use crate::engine::{Instance, decode};
 use crate::journal::sled::check_directory_and;
 use crate::journal::{CheckReport, Filter, Journal, JournalError};
-
-/// Lines that a report has at most.
-const LINES: usize = 1_000;
 
 /// Checks the journal in `directory` record by record, then applies the facts of each instance from
 /// the first one on; [`CheckReport::misfits`] has what they do not allow.
@@ -30,17 +28,15 @@ pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
 
 /// One line for each instance with facts that cannot be where they are.
 fn follow_all(journal: &dyn Journal, lines: &mut Vec<String>) -> Result<(), JournalError> {
-    /// Instances listed at once.
-    const PAGE: usize = 256;
     let mut cursor = None;
     loop {
-        let page = journal.list(&Filter::default(), cursor, PAGE)?;
+        let page = journal.list(&Filter::default(), cursor, limits::REPLAY_PAGE)?;
         for (id, _) in page.items {
             // One that cannot be read is damage.
             let Ok(instance) = follow(journal, id) else { continue };
             let misfits = &instance.changes.misfits;
             if let Some(first) = misfits.first().first()
-                && lines.len() < LINES
+                && lines.len() < limits::REPLAY_LINES
             {
                 lines.push(format!(
                     "instance {id}: {} misfits, the first: {first}",
@@ -57,12 +53,10 @@ fn follow_all(journal: &dyn Journal, lines: &mut Vec<String>) -> Result<(), Jour
 
 /// The state that all facts of an instance add up to, snapshots left aside.
 fn follow(journal: &dyn Journal, id: InstanceId) -> Result<Instance, JournalError> {
-    /// Records read at once: each may hold one of the largest payloads.
-    const RECORDS: usize = 8;
     let mut instance = Instance::not_started(id);
     let mut next = 0;
     loop {
-        let records = journal.facts(id, next, RECORDS)?;
+        let records = journal.facts(id, next, limits::FACT_RECORDS)?;
         for stored in &records {
             next = stored.sequence + u64::from(stored.count);
             let turns = decode(&stored.facts)
@@ -74,7 +68,7 @@ fn follow(journal: &dyn Journal, id: InstanceId) -> Result<Instance, JournalErro
             instance.changes = Default::default();
             instance.changes.misfits = misfits;
         }
-        if records.len() < RECORDS {
+        if records.len() < limits::FACT_RECORDS {
             return Ok(instance);
         }
     }

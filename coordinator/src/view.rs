@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
@@ -87,10 +88,8 @@ pub(crate) fn head(instance: &Instance) -> Head {
 
 /// Tasks that are running or waiting now, outermost first.
 fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
-    /// A view is for people: nobody reads more, and a wide fork has thousands.
-    const SHOWN: usize = 200;
     let mut open = Vec::new();
-    for (id, frame) in instance.frames.iter().take(SHOWN) {
+    for (id, frame) in instance.frames.iter().take(limits::VIEW_TASKS) {
         let Some(index) = frame.task else { continue };
         let timers = instance.timers.values().filter(|timer| timer.frame == *id);
         let until = match frame.body {

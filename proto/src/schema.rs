@@ -62,9 +62,6 @@ pub enum Unfit {
     TooCostly(String),
 }
 
-/// Places that are listed where a value is refused.
-const SHOWN: usize = 5;
-
 impl Schema {
     /// Compiles `document`.
     ///
@@ -150,7 +147,7 @@ impl Schema {
         let places = metered(steps, || {
             let mut errors = validator.iter_errors(node);
             let mut places: Vec<String> =
-                errors.by_ref().take(SHOWN).map(|it| shown(&it)).collect();
+                errors.by_ref().take(limits::SCHEMA_PLACES_SHOWN).map(|it| shown(&it)).collect();
             if errors.next().is_some() {
                 places.push("and more".to_owned());
             }
@@ -177,9 +174,8 @@ fn metered<T>(steps: u64, body: impl FnOnce() -> T) -> Result<T, Stop> {
 
 /// An error without the value it is about.
 fn shown(error: &ValidationError<'_>) -> String {
-    const CHARACTERS: usize = 300;
     let short = |text: String| -> String {
-        match text.char_indices().nth(CHARACTERS) {
+        match text.char_indices().nth(limits::SCHEMA_ERROR_CHARACTERS) {
             Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
             None => text,
         }

@@ -1,23 +1,21 @@
 //! Did you mean …? For names in definitions and in expressions.
 
+use crate::limits;
+
 /// The candidate nearest to `word`, when one is near enough to be what was meant.
 pub(crate) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
-    // Longer words are no typing errors, and the distance costs their product.
-    const LONGEST: usize = 80;
-    // So many names are generated, and not misspelt.
-    const MOST: usize = 500;
-    if word.len() > LONGEST {
+    if word.len() > limits::SUGGESTION_BYTES {
         return None;
     }
     let lower = word.to_lowercase();
     let allowed = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .take(MOST)
-        .filter(|candidate| candidate.len() <= LONGEST)
+        .take(limits::SUGGESTION_CANDIDATES)
+        .filter(|candidate| candidate.len() <= limits::SUGGESTION_BYTES)
         .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
@@ -29,12 +27,15 @@ pub(crate) fn hint<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str> + Clone,
 ) -> String {
-    const FEW: usize = 12;
     if let Some(meant) = nearest(word, candidates.clone()) {
         return format!("did you mean `{meant}`?");
     }
-    let listed: Vec<_> = candidates.into_iter().take(FEW + 1).map(|it| format!("`{it}`")).collect();
-    if listed.is_empty() || listed.len() > FEW {
+    let listed: Vec<_> = candidates
+        .into_iter()
+        .take(limits::SUGGESTION_LISTED + 1)
+        .map(|it| format!("`{it}`"))
+        .collect();
+    if listed.is_empty() || listed.len() > limits::SUGGESTION_LISTED {
         return String::new();
     }
     format!("known here: {}", listed.join(", "))

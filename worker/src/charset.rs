@@ -1,9 +1,7 @@
 //! Text from bytes and back, in the charset that is declared: whole, or a reason why not.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
-
-/// Bytes in which XML or HTML says what charset it has.
-const DECLARATION: usize = 1024;
+use windlass_proto::limits;
 
 /// The text of a body with this `Content-Type`: in its charset, in that of its byte order mark or
 /// its XML or HTML, else in UTF-8.
@@ -64,7 +62,7 @@ fn charset(content_type: &str) -> Option<String> {
 /// What XML or HTML says of itself.
 fn declared(content_type: &str, body: &[u8]) -> Option<String> {
     let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let start = &body[..body.len().min(DECLARATION)];
+    let start = &body[..body.len().min(limits::CHARSET_DECLARATION_BYTES)];
     let start = String::from_utf8_lossy(start).to_ascii_lowercase();
     let rest = if media == "text/html" {
         start.split_once("<meta")?.1.split_once("charset=")?.1

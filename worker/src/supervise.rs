@@ -45,9 +45,6 @@ const LOST: i32 = 125;
 const NOT_STARTED: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
-/// Between two looks for descendants that do not go.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// Is a supervisor, and never returns, where this process was started as one.
 pub(crate) fn serve_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
@@ -189,7 +186,7 @@ async fn end_all() {
     let mut killed = HashSet::new();
     while !matches!(reap(None), Reaped::None) && Instant::now() < most {
         if !descendants::kill(&mut killed) {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(Duration::from_millis(limits::DESCENDANTS_LOOK_MS)).await;
         }
     }
 }

@@ -22,7 +22,7 @@ use super::dev::DAY;
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::definition;
-use crate::embedded::{PARTITIONS, StartError};
+use crate::embedded::StartError;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, duration};
@@ -145,9 +145,6 @@ fn lease(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How long a start waits for NATS before it goes on without.
-const CONNECT: Duration = Duration::from_secs(2);
-
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     match args.command {
@@ -178,7 +175,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     };
     let bus = Bus::connect(&args.nats.options("windlass coordinator")).await;
     let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
-    if !bus.ready(CONNECT).await {
+    if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {
         output::message("NATS cannot be reached yet; workers can join as soon as it can");
     }
     if Fleet::is_led(&bus, &fleet.prefix).await {
@@ -193,7 +190,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let quotas = args.quotas.quotas();
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
     let missing = args.data.journal.missing();
-    let settings = sled::Options { partitions: PARTITIONS, missing, ..sled::Options::default() };
+    let settings =
+        sled::Options { partitions: limits::NEW_PARTITIONS, missing, ..sled::Options::default() };
     let options = Options {
         retention,
         losses: Some(args.max_losses),

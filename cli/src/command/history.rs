@@ -1,6 +1,7 @@
 //! `windlass history`.
 
 use serde_json::Value as Json;
+use windlass_proto::limits;
 
 use crate::client::Client;
 use crate::error::CliError;
@@ -50,14 +51,13 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
 
 /// An entry as a row; data is cut to what a line can show.
 pub(super) fn row(entry: &Json) -> Vec<String> {
-    const WIDTH: usize = 60;
     let text = |value: &Json| value.as_str().unwrap_or("").to_owned();
     let data = match &entry["data"] {
         Json::Null => String::new(),
         data => data.to_string(),
     };
-    let cut = data.chars().count() > WIDTH;
-    let mut shown: String = data.chars().take(WIDTH).collect();
+    let cut = data.chars().count() > limits::HISTORY_DATA_CHARACTERS;
+    let mut shown: String = data.chars().take(limits::HISTORY_DATA_CHARACTERS).collect();
     if cut {
         shown.push('…');
     }

@@ -12,6 +12,7 @@ use windlass_coordinator::coordinator::{
 };
 use windlass_coordinator::identity::IdentityOptions;
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 use windlass_proto::value::Value;
 
 use crate::code::{CANCELLED, TIMED_OUT};
@@ -69,12 +70,6 @@ const NAMES: Uuid = Uuid::from_u128(0x6f1c_2a5e_93b7_4d0a_8e41_57c8_d2b9_3a60);
 /// What is said of an instance that an earlier text of the same version was started from.
 const OTHER_TEXT: &str = "it was started from another text of the definition and keeps to that one: a change \
                           of what runs needs another --id, and deserves another version";
-
-/// One look for the outcome; a bound, as every wait has.
-const LOOK: Duration = Duration::from_secs(60);
-
-/// What an instance may take to end once cancelled.
-const CANCELLING: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
@@ -214,7 +209,9 @@ fn timed_out_error(id: &str, timeout: Duration) -> CliError {
 
 async fn outcome(coordinator: &Coordinator, id: InstanceId) -> Result<Outcome, CoordinatorError> {
     loop {
-        if let Some(outcome) = coordinator.wait(id, LOOK).await? {
+        if let Some(outcome) =
+            coordinator.wait(id, Duration::from_millis(limits::OUTCOME_LOOK_MS)).await?
+        {
             return Ok(outcome);
         }
     }
@@ -238,7 +235,7 @@ async fn cancel(coordinator: &Coordinator, id: InstanceId, reason: &str) -> Resu
             Ok(()) | Err(CoordinatorError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
-        coordinator.wait(id, CANCELLING).await.map(|_| ())
+        coordinator.wait(id, Duration::from_millis(limits::CANCELLING_MS)).await.map(|_| ())
     };
     tokio::select! {
         cancelled = cancelled => Ok(cancelled?),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde_json::Value as Json;
-use windlass_proto::limits::{API_KEEP_ALIVE_MS, PAYLOAD_BYTES};
+use windlass_proto::limits::{self, PAYLOAD_BYTES};
 
 use super::history::row;
 use crate::client::Client;
@@ -33,12 +33,6 @@ pub(crate) struct Args {
     remote: Remote,
 }
 
-/// Connections that break off in a row before the command gives up.
-const RETRIES: u32 = 5;
-
-/// Silence after which a connection counts as broken: the server sends comments more often.
-const SILENCE: Duration = Duration::from_millis(3 * API_KEEP_ALIVE_MS);
-
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
@@ -57,7 +51,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
             Err(error) => tracing::info!(?error, "the connection broke off"),
         }
         failures = if next == before { failures + 1 } else { 1 };
-        if failures > RETRIES {
+        if failures > limits::WATCH_RETRIES {
             return Err(CliError::coded(&UNREACHABLE, "the connection breaks off again and again"));
         }
         // Doubling, so that a server that restarts is not hammered.
@@ -99,7 +93,11 @@ async fn follow(
 
 /// The next bytes; nothing when the connection ended, broke off, or fell silent.
 async fn chunk(response: &mut Response) -> Option<Vec<u8>> {
-    tokio::time::timeout(SILENCE, response.chunk()).await.ok()?.ok()?.map(|it| it.to_vec())
+    tokio::time::timeout(Duration::from_millis(limits::WATCH_SILENCE_MS), response.chunk())
+        .await
+        .ok()?
+        .ok()?
+        .map(|it| it.to_vec())
 }
 
 /// Reads server-sent events from pieces.

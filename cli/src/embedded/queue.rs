@@ -8,12 +8,9 @@ use tokio::sync::Semaphore;
 use windlass_coordinator::clock;
 use windlass_coordinator::dispatch::{Queue, Reporter};
 use windlass_coordinator::secrets::Granter;
+use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 use windlass_worker::{CancellationToken, Worker};
-
-/// Assignments performed at once: beyond this they wait their turn, so that a wide fork does not
-/// open thousands of connections or processes together.
-const CONCURRENCY: usize = 512;
 
 /// Hands assignments to a worker in the same process.
 pub(super) struct EmbeddedQueue {
@@ -38,7 +35,7 @@ impl EmbeddedQueue {
         reporter: Reporter,
         runtime: Handle,
     ) -> Self {
-        let permits = Semaphore::new(CONCURRENCY);
+        let permits = Semaphore::new(limits::EMBEDDED_CONCURRENCY);
         let running = Mutex::new(HashMap::new());
         Self { shared: Arc::new(Shared { worker, granter, reporter, permits, running }), runtime }
     }

@@ -11,16 +11,10 @@ use axum::http::header;
 use axum::response::Response;
 use futures_util::stream;
 use tokio::sync::Semaphore;
-use windlass_proto::limits::{API_ANSWERS_BYTES, API_LARGE_ANSWER_BYTES};
+use windlass_proto::limits::{self, API_ANSWERS_BYTES, API_LARGE_ANSWER_BYTES};
 
 use super::problem::ApiProblem;
 use crate::code::Code;
-
-/// Bytes of a permit: their number has to fit into 32 bits.
-const UNIT: u64 = 1 << 10;
-
-/// Bytes handed to the connection at a time; it asks for more when it has sent most of them.
-const PIECE: usize = 64 << 10;
 
 /// The memory there is for large answers.
 #[derive(Clone)]
@@ -28,7 +22,8 @@ pub(super) struct Answers(Arc<Semaphore>);
 
 impl Answers {
     pub(super) fn new(bytes: u64) -> Self {
-        let units = usize::try_from(bytes / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
+        let units =
+            usize::try_from(bytes / limits::PERMIT_BYTES as u64).unwrap_or(Semaphore::MAX_PERMITS);
         Self(Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))))
     }
 
@@ -39,7 +34,7 @@ impl Answers {
         if size <= API_LARGE_ANSWER_BYTES {
             return Ok(response);
         }
-        let units = u32::try_from(size.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let units = u32::try_from(size.div_ceil(limits::PERMIT_BYTES as u64)).unwrap_or(u32::MAX);
         let Ok(permit) = self.0.clone().try_acquire_many_owned(units) else {
             let wait = Duration::from_secs(1);
             return Err(ApiProblem::overloaded("too many large answers are on their way", wait));
@@ -49,7 +44,7 @@ impl Answers {
         let whole = whole.map_err(|error| ApiProblem::new(Code::TimedOut, error.to_string()))?;
         parts.headers.insert(header::CONTENT_LENGTH, size.into());
         let pieces = stream::unfold((whole, permit), |(mut rest, permit)| async move {
-            let piece = rest.split_to(rest.len().min(PIECE));
+            let piece = rest.split_to(rest.len().min(limits::API_PIECE_BYTES));
             (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), (rest, permit)))
         });
         Ok(Response::from_parts(parts, Body::from_stream(pieces)))

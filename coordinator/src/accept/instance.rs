@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
@@ -15,9 +16,6 @@ use super::room::Room;
 use super::state::Api;
 use super::view::{Instance, Instances, Standing};
 use crate::journal::{Filter, Status};
-
-/// Characters of a reason that are kept.
-const REASON_CHARS: usize = 1_000;
 
 /// Lists instances, newest first.
 ///
@@ -150,7 +148,7 @@ pub(super) struct CancelRequest {
 impl CancelRequest {
     /// Why, as it is kept.
     pub(super) fn reason(self) -> Option<String> {
-        self.reason.map(|it| it.chars().take(REASON_CHARS).collect())
+        self.reason.map(|it| it.chars().take(limits::REASON_CHARACTERS).collect())
     }
 }
 

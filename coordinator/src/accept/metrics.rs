@@ -11,14 +11,12 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use windlass_proto::limits;
 
 use super::problem::ApiProblem;
 use super::state::Api;
 use crate::code::Code;
 use crate::journal::Filter;
-
-/// How long the journal may take to show that it answers.
-const READY: Duration = Duration::from_secs(2);
 
 /// Counters for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operation", operation_id = "getMetrics",
@@ -82,9 +80,10 @@ pub(super) async fn ready(
     State(api): State<Api>,
 ) -> Result<(StatusCode, &'static str), ApiProblem> {
     let probe = api.coordinator.list(Filter::default(), None, 1);
-    match tokio::time::timeout(READY, probe).await {
+    let most = Duration::from_millis(limits::API_READY_MS);
+    match tokio::time::timeout(most, probe).await {
         Ok(Ok(_)) => Ok((StatusCode::OK, "ready\n")),
         Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(ApiProblem::new(Code::JournalFailed, format!("no answer within {READY:?}"))),
+        Err(_) => Err(ApiProblem::new(Code::JournalFailed, format!("no answer within {most:?}"))),
     }
 }

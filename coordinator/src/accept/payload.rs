@@ -11,12 +11,12 @@ use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use windlass_proto::limits::{API_BODY_MS, API_BODY_ROOM_MS, PAYLOAD_BYTES, VALUE_DEPTH};
+use windlass_proto::limits::{self, API_BODY_MS, API_BODY_ROOM_MS, PAYLOAD_BYTES, VALUE_DEPTH};
 use windlass_proto::value::Value;
 
 use super::problem::ApiProblem;
 use super::serve::sockets::{Phase, Socket};
-use super::state::{Api, BODY_PERMIT_BYTES};
+use super::state::Api;
 use crate::code::Code;
 use crate::events::envelope::is_json;
 
@@ -88,7 +88,7 @@ async fn read(
         if bytes.len() + chunk.len() > PAYLOAD_BYTES {
             return Err(too_large());
         }
-        let permits = u32::try_from(chunk.len().div_ceil(BODY_PERMIT_BYTES)).unwrap_or(u32::MAX);
+        let permits = u32::try_from(chunk.len().div_ceil(limits::PERMIT_BYTES)).unwrap_or(u32::MAX);
         let more = room(bodies, permits, &shed).await.ok_or_else(|| {
             ApiProblem::overloaded("too many large requests are under way", Duration::from_secs(1))
         })?;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use windlass_proto::definition::Diagnostic;
+use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
 use crate::code::Code;
@@ -17,9 +18,6 @@ use crate::coordinator::CoordinatorError;
 use crate::journal::JournalError;
 use crate::policy::ReplaceError;
 use crate::secrets::SecretsError;
-
-/// What callers are told to wait while the disk is full: people have to do something about it.
-const ROOM_AGAIN: Duration = Duration::from_secs(10);
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -143,7 +141,8 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::OutOfMemory(_, wait) => Self::overloaded(&detail, wait),
             CoordinatorError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
             CoordinatorError::Journal(error) => Self {
-                retry_after: matches!(error, JournalError::NoRoom { .. }).then_some(ROOM_AGAIN),
+                retry_after: matches!(error, JournalError::NoRoom { .. })
+                    .then_some(Duration::from_millis(limits::ROOM_AGAIN_MS)),
                 ..Self::new(Code::of_journal(&error), detail)
             },
             CoordinatorError::Stopping => Self {

@@ -8,17 +8,11 @@ use percent_encoding::percent_decode_str;
 
 use windlass_proto::duration::typed;
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
+use windlass_proto::limits::{self, API_PAGE, API_WAIT_MS};
 use windlass_proto::time::Timestamp;
 
 use super::problem::ApiProblem;
 use crate::code::Code;
-
-/// Pairs of one query at most: more are a mistake or an attack.
-const PAIRS: usize = 128;
-
-/// Entries of a page when the caller does not say.
-const PAGE: usize = 100;
 
 /// The pairs of a query, in their order. Handlers take what they know and then call
 /// [`Query::finish`], which refuses the rest.
@@ -31,7 +25,7 @@ impl Query {
     fn parse(text: &str) -> Result<Self, ApiProblem> {
         let mut pairs = Vec::new();
         for pair in text.split('&').filter(|it| !it.is_empty()) {
-            if pairs.len() == PAIRS {
+            if pairs.len() == limits::API_QUERY_PAIRS {
                 return Err(ApiProblem::new(Code::BadParameter, "the query is too long"));
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -76,7 +70,7 @@ impl Query {
             Ok(limit @ 1..) => Ok(limit.min(API_PAGE)),
             _ => Err(format!("must be a number from 1 to {API_PAGE}")),
         })?;
-        Ok(limit.unwrap_or(PAGE))
+        Ok(limit.unwrap_or(limits::API_PAGE_USUAL))
     }
 
     /// A moment in RFC 3339.

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{
-    API_BODY_BYTES, API_OPERATORS, API_REQUESTS, API_WAITS, API_WATCHERS,
+    self, API_BODY_BYTES, API_OPERATORS, API_REQUESTS, API_WAITS, API_WATCHERS,
 };
 
 use super::answer::Answers;
@@ -16,9 +16,6 @@ use super::metrics::counters::Counters;
 use super::room::{Budget, Room};
 use super::serve::sockets::{Sockets, Waits};
 use crate::coordinator::{Coordinator, CoordinatorError, Outcome};
-
-/// Bytes of one permit of the body budget: a semaphore counts to 2^29 on small machines.
-pub(super) const BODY_PERMIT_BYTES: usize = 1024;
 
 /// State of the API; cheap to clone.
 #[derive(Clone)]
@@ -37,7 +34,7 @@ pub(super) struct Api {
     pub(super) watchers: Budget,
     /// Connections.
     pub(super) sockets: Arc<Sockets>,
-    /// Memory for bodies, in [`BODY_PERMIT_BYTES`].
+    /// Memory for bodies, in [`limits::PERMIT_BYTES`].
     pub(super) bodies: Arc<Semaphore>,
     /// Memory for large answers on their way.
     pub(super) answers: Answers,
@@ -58,7 +55,7 @@ impl Api {
             waits: Arc::new(Waits::new(limits.within(API_WAITS, 4))),
             watchers: Budget::new(limits.within(API_WATCHERS, 8)),
             sockets: Arc::new(Sockets::new(limits)),
-            bodies: Arc::new(Semaphore::new(API_BODY_BYTES / BODY_PERMIT_BYTES)),
+            bodies: Arc::new(Semaphore::new(API_BODY_BYTES / limits::PERMIT_BYTES)),
             closing: Arc::new(watch::Sender::new(false)),
         }
     }

@@ -127,11 +127,10 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 
 /// Bytes up to the end of the last whole line.
 fn whole(mut file: &File) -> io::Result<u64> {
-    const BLOCK: u64 = limits::AUDIT_EVENT_BYTES as u64;
     let mut end = file.metadata()?.len();
     // What a crash leaves behind the last line need not be short.
     while end > 0 {
-        let from = end.saturating_sub(BLOCK);
+        let from = end.saturating_sub(limits::AUDIT_EVENT_BYTES as u64);
         file.seek(SeekFrom::Start(from))?;
         let mut block = Vec::new();
         file.take(end - from).read_to_end(&mut block)?;
@@ -174,12 +173,11 @@ fn backwards(path: &Path, visit: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()
 
 /// As [`backwards`], in one file, a block at a time; false when no more is wanted.
 fn backwards_in(file: &mut File, visit: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<bool> {
-    const BLOCK: u64 = 256 << 10;
     let mut end = file.metadata()?.len();
     // The begin of a line that ends in a later block.
     let mut rest = Vec::new();
     while end > 0 {
-        let from = end.saturating_sub(BLOCK);
+        let from = end.saturating_sub(limits::AUDIT_BLOCK_BYTES);
         file.seek(SeekFrom::Start(from))?;
         let mut block = vec![0; usize::try_from(end - from).unwrap_or(0)];
         file.read_exact(&mut block)?;

@@ -15,9 +15,6 @@ use super::file::AuditFile;
 use super::{AuditLine, Publish};
 use crate::clock;
 
-/// Messages that share one write to disk.
-const GROUP: usize = 256;
-
 /// Events to be written.
 pub(super) struct Message {
     pub(super) events: Vec<AuditEvent>,
@@ -59,7 +56,7 @@ impl Writer {
         self.publish_again();
         while let Ok(first) = inbox.recv() {
             let group: Vec<_> =
-                std::iter::once(first).chain(inbox.try_iter().take(GROUP)).collect();
+                std::iter::once(first).chain(inbox.try_iter().take(limits::AUDIT_GROUP)).collect();
             if !self.write(group) {
                 return;
             }

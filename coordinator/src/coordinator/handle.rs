@@ -30,12 +30,8 @@ use crate::journal::{
 use crate::partition::{Done, EventTicket, Message, Refusal, ReleaseTarget, Watch};
 use crate::secrets::SecretsError;
 
-/// How long an answer from a partition may take. It needs a turn and a commit; a disk that takes
-/// longer than this is as good as gone.
-const ANSWER: Duration = Duration::from_secs(30);
-
 /// What callers are told to wait when too much work is open.
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(limits::RETRY_AFTER_MS);
 
 impl Coordinator {
     /// Opens a coordinator on a journal and takes up what was left open. `downstream` gets the
@@ -445,7 +441,7 @@ impl Coordinator {
     }
 
     async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, CoordinatorError> {
-        match timeout(ANSWER, answer).await {
+        match timeout(Duration::from_millis(limits::PARTITION_ANSWER_MS), answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(self.stopped()),
             Err(_) => Err(CoordinatorError::Overloaded(RETRY_AFTER)),

@@ -5,19 +5,11 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use crate::clock;
 use crate::journal::{Journal, JournalError};
-
-/// How often it is looked for what can go. Nobody notices a minute on a time of days.
-const INTERVAL: Duration = Duration::from_secs(60);
-
-/// Instances removed in one go: commits wait meanwhile, so few enough to take milliseconds.
-const AT_ONCE: usize = 200;
-
-/// Goes in one round at most: about what a busy minute adds, many times over.
-const ROUNDS: usize = 5_000;
 
 /// Starts to forget; ends when the sender is dropped. Without `keep`, instances stay for ever.
 pub(super) fn start(
@@ -26,7 +18,9 @@ pub(super) fn start(
 ) -> Result<Sender<()>, JournalError> {
     let (sender, receiver) = mpsc::channel();
     let run = move || {
-        while receiver.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        while receiver.recv_timeout(Duration::from_millis(limits::RETENTION_MS))
+            == Err(RecvTimeoutError::Timeout)
+        {
             // Removing writes too; it frees room within the journal only.
             if journal.room().paused {
                 continue;
@@ -57,8 +51,8 @@ fn forget(
     let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
     let before = Timestamp(now.0.saturating_sub(keep));
     let mut gone = 0;
-    for _ in 0..ROUNDS {
-        let went = journal.retain(before, AT_ONCE)?;
+    for _ in 0..limits::RETENTION_GOES {
+        let went = journal.retain(before, limits::RETENTION_INSTANCES)?;
         gone += went;
         if went == 0 || stopped() {
             break;

@@ -28,9 +28,6 @@ use crate::partition::{
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
 
-/// Batches that wait for the committer at most: with this many the partitions wait for the disk.
-const COMMIT_QUEUE: usize = 16;
-
 /// A running coordinator.
 pub(super) struct Runtime {
     pub(super) router: Arc<Router>,
@@ -189,7 +186,7 @@ impl Runtime {
         let runtime = Self {
             router,
             journal: journal.clone(),
-            committer: Committer::start(journal.clone(), COMMIT_QUEUE)?,
+            committer: Committer::start(journal.clone(), limits::COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
             retention: Mutex::new(Some(retention)),
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),

@@ -5,12 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use windlass_proto::limits::VERIFY_AT_ONCE;
+use windlass_proto::limits::{self, VERIFY_AT_ONCE};
 
 use crate::journal::{Journal, JournalError};
-
-/// Time left to commits between two steps.
-const PAUSE: Duration = Duration::from_micros(200);
 
 /// Starts to add up; `failed` is called when something is missing.
 pub(super) fn start(
@@ -29,7 +26,7 @@ pub(super) fn start(
                     tracing::info!("journal verification passed");
                     return;
                 }
-                Ok(false) => thread::sleep(PAUSE),
+                Ok(false) => thread::sleep(Duration::from_micros(limits::VERIFY_PAUSE_US)),
                 Err(error) => return failed(error.to_string()),
             }
         }

@@ -16,7 +16,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use super::backlog_counts::BacklogCounts;
 
 /// Priorities: 0 to 9.
-const LEVELS: usize = 10;
+const LEVELS: usize = limits::HIGHEST_PRIORITY as usize + 1;
 
 /// What a worker must have to take an assignment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -381,11 +381,9 @@ impl Dispatcher {
     /// The worker for the next assignment of a lane: the one with most room of a few, so that work
     /// spreads. Workers that turn out to have none leave the ring until they have.
     fn pick(&mut self, lane: &Lane, suspicion: Option<u32>) -> Option<SessionId> {
-        /// How many with room are compared.
-        const COMPARED: usize = 8;
         let mut best: Option<(usize, SessionId)> = None;
         let (mut compared, mut looked) = (0, self.turns.len());
-        while looked > 0 && compared < COMPARED {
+        while looked > 0 && compared < limits::WORKERS_COMPARED {
             looked -= 1;
             let Some(session) = self.turns.pop_front() else { break };
             let Some(member) = self.members.get_mut(&session) else { continue };

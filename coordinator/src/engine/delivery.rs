@@ -65,15 +65,11 @@ impl Turn<'_> {
     /// Takes note of the secrets that a report names: those that the definition declares, each
     /// version once, however long the worker makes the list.
     fn used(&mut self, id: FrameId, mut secrets: Vec<SecretUse>) {
-        /// Versions of one visit that are kept: all secrets, each read again after it was replaced.
-        const MOST: usize = 2 * limits::SECRETS_PER_TASK;
-        /// Bytes of a version's name.
-        const VERSION: usize = 128;
         let declared = &self.plan.secrets;
-        secrets.truncate(MOST);
+        secrets.truncate(limits::SECRET_USES);
         secrets.retain(|it| {
             let version = it.version.as_ref().map_or(0, |it| it.len());
-            declared.contains(&it.name) && version <= VERSION
+            declared.contains(&it.name) && version <= limits::SECRET_VERSION_BYTES
         });
         if !secrets.is_empty() {
             self.record(Fact::SecretsUsed { frame: id, secrets });

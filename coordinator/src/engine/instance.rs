@@ -18,8 +18,8 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
+pub(super) use held::FRAME_BYTES;
 pub use held::Held;
-pub(super) use held::{FRAME_BYTES, SHARED_BYTES};
 pub use legality::{Doing, Phase};
 
 use super::fact::TimerPurpose;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use windlass_proto::id::FrameId;
+use windlass_proto::limits;
 use windlass_proto::plan::{Kind, Task};
 
 use super::instance::{Body, Doing, Frame, Phase};
@@ -55,9 +56,6 @@ pub struct Misfits {
 }
 
 impl Misfits {
-    /// How many are kept: the first ones say what went wrong, those after them follow from it.
-    const KEPT: usize = 4;
-
     /// How many there were.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -72,7 +70,7 @@ impl Misfits {
 
     pub(super) fn add(&mut self, misfit: Misfit) {
         self.count = self.count.saturating_add(1);
-        if self.first.len() < Self::KEPT {
+        if self.first.len() < limits::MISFITS_KEPT {
             self.first.push(misfit);
         }
     }

@@ -1,10 +1,11 @@
 //! How much an instance may hold: a task that would add more than there is room for fails before
 //! anything is kept of it, so that a `try` can catch that, and recovery never meets it.
 
+use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use super::instance::{FRAME_BYTES, SHARED_BYTES};
+use super::instance::FRAME_BYTES;
 use super::turn::Turn;
 
 impl Turn<'_> {
@@ -12,7 +13,7 @@ impl Turn<'_> {
     /// bound must still be caught.
     pub(super) fn room_for(&self, values: &[&Value]) -> Result<(), Problem> {
         let wanted = self.state.held.with(values.iter().copied());
-        if wanted < self.state.held.bytes().saturating_add(SHARED_BYTES) {
+        if wanted < self.state.held.bytes().saturating_add(limits::SHARED_BYTES) {
             return Ok(());
         }
         self.room(wanted)

@@ -13,13 +13,10 @@ use super::context::BusContext;
 use super::stream::{Purpose, StreamStatus};
 use crate::audit::AuditLine;
 
-/// Events published together.
-const BATCH: usize = 64;
-
 /// Publishes until the coordinator drops its end.
 pub(super) async fn run(context: BusContext, mut lines: mpsc::Receiver<AuditLine>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while lines.recv_many(&mut batch, BATCH).await > 0 {
+    let mut batch = Vec::with_capacity(limits::AUDIT_PUBLISH_BATCH);
+    while lines.recv_many(&mut batch, limits::AUDIT_PUBLISH_BATCH).await > 0 {
         let all: FuturesUnordered<_> = batch.drain(..).map(|it| publish(&context, it)).collect();
         all.collect::<()>().await;
     }

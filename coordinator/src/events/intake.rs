@@ -17,9 +17,6 @@ use super::envelope;
 use super::stream::{Purpose, StreamStatus};
 use crate::code::Code;
 
-/// Bytes of a problem that a log line shows: some of it may be the sender's.
-const SHOWN: usize = 300;
-
 /// Who decides on the events that come.
 pub trait EventConsumer: Clone + Send + Sync + 'static {
     /// Hands an event to all partitions, here and now; the answer comes once what came of it is
@@ -205,7 +202,7 @@ fn answer(result: Result<(), NotTaken>) -> Option<AckKind> {
 }
 
 fn complain(message: &Message, problem: &str) {
-    let problem: String = problem.chars().take(SHOWN).collect();
+    let problem: String = problem.chars().take(limits::EVENT_PROBLEM_BYTES).collect();
     let sequence = message.info().map_or(0, |info| info.stream_sequence);
     tracing::warn!(
         code = Code::NotACloudEvent.code(),

@@ -22,12 +22,6 @@ use super::outbox::{Deferred, lock};
 use super::stream::{Purpose, StreamStatus};
 use crate::partition::{Done, Emitted, Reporter, identity};
 
-/// Bytes one permit of the window stands for.
-const PERMIT_BYTES: usize = 1 << 10;
-
-/// Deferred emissions asked for again at once.
-const AGAIN: usize = 256;
-
 /// Publishes until the coordinator drops its end.
 pub(super) async fn run(
     context: BusContext,
@@ -35,7 +29,7 @@ pub(super) async fn run(
     mut emitted: mpsc::Receiver<Emitted>,
     deferred: Deferred,
 ) {
-    let window = Arc::new(Semaphore::new(limits::EMIT_WINDOW_BYTES / PERMIT_BYTES));
+    let window = Arc::new(Semaphore::new(limits::EMIT_WINDOW_BYTES / limits::PERMIT_BYTES));
     let mut under_way = FuturesUnordered::new();
     let mut ticks = interval(Duration::from_millis(200));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -51,7 +45,7 @@ pub(super) async fn run(
         // Half empty, so that what is asked for does not find it full again.
         if emitted.len() < limits::EMIT_QUEUE / 2 {
             let mut deferred = lock(&deferred);
-            for _ in 0..AGAIN {
+            for _ in 0..limits::EMIT_AGAIN {
                 let Some((instance, frame)) = deferred.pop_first() else { break };
                 reporter.emit_again(instance, frame);
             }
@@ -151,9 +145,9 @@ async fn attempt(context: &BusContext, emitted: &Emitted, window: &Arc<Semaphore
 
 /// A share of the bytes that may be under way; all of them for what is larger.
 async fn room(window: &Arc<Semaphore>, weight: u64) -> Option<OwnedSemaphorePermit> {
-    let all = limits::EMIT_WINDOW_BYTES / PERMIT_BYTES;
+    let all = limits::EMIT_WINDOW_BYTES / limits::PERMIT_BYTES;
     let weight = usize::try_from(weight).unwrap_or(usize::MAX);
-    let permits = weight.div_ceil(PERMIT_BYTES).clamp(1, all);
+    let permits = weight.div_ceil(limits::PERMIT_BYTES).clamp(1, all);
     window.clone().acquire_many_owned(u32::try_from(permits).ok()?).await.ok()
 }
 

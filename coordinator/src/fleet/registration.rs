@@ -14,16 +14,6 @@ use windlass_proto::wire::subject::is_token;
 
 use crate::dispatch::dispatcher::{Admission, Profile};
 
-/// Registrations looked at in a second: each costs a Diffie-Hellman exchange, and anybody on the
-/// bus can ask for one.
-const A_SECOND: u32 = 500;
-
-/// Bytes of an identity or a version.
-const NAME_BYTES: usize = 128;
-
-/// Capabilities of one worker.
-const CAPABILITIES: usize = 1_000;
-
 /// A registration that was looked at.
 pub(super) struct Registration {
     /// What to answer; nothing where its identity is another's and it has to wait.
@@ -101,18 +91,19 @@ fn welcome(
 fn oddity(introduction: &Introduction) -> Option<String> {
     let Introduction { identity, version, pool, capabilities, .. } = introduction;
     let plain = |text: &Arc<str>| {
-        (1..=NAME_BYTES).contains(&text.len()) && text.chars().all(|it| it.is_ascii_graphic())
+        (1..=limits::WORKER_NAME_BYTES).contains(&text.len())
+            && text.chars().all(|it| it.is_ascii_graphic())
     };
     if !plain(identity) || !plain(version) {
-        return Some(format!(
-            "identity and version consist of 1 to {NAME_BYTES} printable characters"
-        ));
+        let most = limits::WORKER_NAME_BYTES;
+        return Some(format!("identity and version consist of 1 to {most} printable characters"));
     }
     if !is_token(pool) {
         return Some("the name of a pool consists of letters, digits, `-` and `_`".to_owned());
     }
-    if capabilities.len() > CAPABILITIES {
-        return Some(format!("more than {CAPABILITIES} capabilities"));
+    if capabilities.len() > limits::WORKER_CAPABILITIES {
+        let most = limits::WORKER_CAPABILITIES;
+        return Some(format!("more than {most} capabilities"));
     }
     None
 }
@@ -143,7 +134,7 @@ pub(super) struct Throttle {
 impl Throttle {
     /// For registrations.
     pub(super) fn registrations() -> Self {
-        Self::new(A_SECOND)
+        Self::new(limits::REGISTRATIONS_A_SECOND)
     }
 
     /// At most `most` in a second.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_nats::Subject;
 use serde_bytes::ByteBuf;
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::wire::message::{Call, MessageError, Sent, ToWorker, encode};
 use windlass_proto::wire::packed::Packed;
@@ -11,9 +12,6 @@ use windlass_proto::wire::session::Channel;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use crate::secrets::Granter;
-
-/// Bytes of assignments that one message carries at most, unless a single one is larger.
-const MESSAGE_WEIGHT: u64 = 4 << 20;
 
 /// A session with one worker.
 pub(super) struct WorkerSession {
@@ -100,14 +98,14 @@ impl WorkerSession {
     pub(super) fn assign(&mut self, unsent: Unsent) -> bool {
         self.weight += weight(&unsent.assignment);
         self.assignments.push(unsent);
-        self.weight >= MESSAGE_WEIGHT
+        self.weight >= limits::MESSAGE_WEIGHT
     }
 
     /// Adds a call; true when the message should go before more is added.
     pub(super) fn call(&mut self, call: Call) -> bool {
         self.weight += call.arguments.len() as u64;
         self.out.calls.push(call);
-        self.weight >= MESSAGE_WEIGHT
+        self.weight >= limits::MESSAGE_WEIGHT
     }
 
     /// Seals what is to be said.

@@ -35,19 +35,6 @@ use crate::dispatch::dispatcher::{Departure, Dispatcher, Order, Whereabouts};
 use crate::dispatch::{FleetView, Reporter, Totals, Verdict};
 use crate::secrets::{Granter, Secrets};
 
-/// Commands and frames dealt with before what follows from them is said: enough to share messages,
-/// few enough that nobody waits long.
-const ROUND: usize = 512;
-
-/// Frames of sessions that are not known, answered in a second.
-const UNKNOWN_SESSIONS_A_SECOND: u32 = 200;
-
-/// Complaints about frames and registrations logged in a second.
-const COMPLAINTS_A_SECOND: u32 = 5;
-
-/// How often it is complained that two workers share an identity.
-const CONTEST_COMPLAINT: Duration = Duration::from_secs(10);
-
 /// What the session task is told from inside the coordinator.
 pub(super) enum Command {
     /// A new assignment.
@@ -164,12 +151,12 @@ impl Sessions {
             totals: Totals::default(),
             clock: Steady { wall: clock::now(), began: clock::uptime() },
             registrations: Throttle::registrations(),
-            unknown_sessions: Throttle::new(UNKNOWN_SESSIONS_A_SECOND),
-            complaints: Throttle::new(COMPLAINTS_A_SECOND),
+            unknown_sessions: Throttle::new(limits::UNKNOWN_SESSIONS_A_SECOND),
+            complaints: Throttle::new(limits::FLEET_COMPLAINTS_A_SECOND),
             missing: HashSet::new(),
             unschedulable: Unschedulable::default(),
-            contests: Throttle::once_in(CONTEST_COMPLAINT),
-            skews: Throttle::once_in(skew::COMPLAINT),
+            contests: Throttle::once_in(Duration::from_millis(limits::CONTEST_COMPLAINT_MS)),
+            skews: Throttle::once_in(Duration::from_millis(limits::SKEW_COMPLAINT_MS)),
             recovered: false,
             closing: None,
         }
@@ -196,13 +183,13 @@ impl Sessions {
             return;
         };
         let mut link = self.bus.link();
-        let mut commands = Vec::with_capacity(ROUND);
+        let mut commands = Vec::with_capacity(limits::FLEET_ROUND);
         let mut ticks =
             interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.closing.is_none() {
             tokio::select! {
-                taken = inbox.recv_many(&mut commands, ROUND) => {
+                taken = inbox.recv_many(&mut commands, limits::FLEET_ROUND) => {
                     if taken == 0 {
                         return;
                     }
@@ -229,7 +216,8 @@ impl Sessions {
             self.execute_orders().await;
         }
         // Who closes waits no longer than this.
-        let _ = tokio::time::timeout(PUBLISH, client.flush()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(limits::BUS_TIMEOUT_MS), client.flush())
+            .await;
         if let Some(reply) = self.closing.take() {
             let _ = reply.send(());
         }
@@ -240,7 +228,7 @@ impl Sessions {
         if let Some(first) = first {
             self.receive(&first);
         }
-        for _ in 1..ROUND {
+        for _ in 1..limits::FLEET_ROUND {
             let Some(Some(frame)) = frames.next().now_or_never() else { return };
             self.receive(&frame);
         }
@@ -349,6 +337,3 @@ impl Sessions {
 fn remaining_ms(deadline: Option<Timestamp>) -> Option<u64> {
     deadline.map(|deadline| deadline.since(clock::steady()))
 }
-
-/// How long one frame may wait for room towards the bus.
-const PUBLISH: Duration = Duration::from_millis(limits::BUS_TIMEOUT_MS);

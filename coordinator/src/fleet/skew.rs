@@ -1,13 +1,8 @@
 //! How far the clocks of stores of secrets are from ours, as far as that matters to identities.
 
-use std::time::Duration;
-
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::wire::message::StoreTime;
-
-/// How often a clock that is off is complained of.
-pub(super) const COMPLAINT: Duration = Duration::from_secs(600);
 
 /// By how many milliseconds the store's clock is ahead of ours, which shows `now`.
 pub(super) fn ahead_ms(store: StoreTime, now: Timestamp) -> i64 {

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::sync::Mutex;
 
 use windlass_proto::id::PartitionId;
-use windlass_proto::limits::BACKUP_BEHIND_BYTES;
+use windlass_proto::limits::{self, BACKUP_BEHIND_BYTES};
 
 use super::ordered::Ordered;
 use super::record::{self, push_varint, read_varint};
@@ -24,16 +24,6 @@ use super::{Journal, JournalError, keys};
 
 const MAGIC: &[u8] = b"windlass journal\n";
 const FORMAT: u8 = 1;
-
-/// Records read at a time.
-const PAGE: usize = 256;
-
-/// Bytes of one frame that a reader accepts: a page of records, or of one group of commits, is
-/// far smaller.
-const FRAME_BYTES: usize = 256 << 20;
-
-/// Changes applied at a time when restoring.
-const BATCH_CHANGES: usize = 1_000;
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +123,7 @@ pub(super) fn backup<O: Ordered>(
     for space in std::iter::once(Space::Common).chain(partitions) {
         let mut from = Vec::new();
         loop {
-            let page = store.entries(space, &from, &[0xff], Order::Up, PAGE)?;
+            let page = store.entries(space, &from, &[0xff], Order::Up, limits::BACKUP_PAGE)?;
             let mut frame = Vec::new();
             for (key, value) in &page {
                 report.changes += 1;
@@ -182,7 +172,7 @@ pub(super) fn restore<O: Ordered>(ordered: &O, reader: &mut dyn Read) -> Result<
             changes.push(change);
             rest = after;
             count += 1;
-            if changes.len() >= BATCH_CHANGES {
+            if changes.len() >= limits::RESTORE_CHANGES {
                 ordered.write(std::mem::take(&mut changes))?;
             }
         }
@@ -265,7 +255,7 @@ fn read_frame(reader: &mut dyn Read) -> Result<Option<Vec<u8>>, JournalError> {
     if length == 0 {
         return Ok(None);
     }
-    if length > FRAME_BYTES {
+    if length > limits::BACKUP_FRAME_BYTES {
         return Err(unusable("a frame is too large"));
     }
     let mut frame = Vec::new();

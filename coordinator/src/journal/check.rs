@@ -1,20 +1,12 @@
 //! Reading and checking every record.
 
 use windlass_proto::id::{Digest, InstanceId, PartitionId};
+use windlass_proto::limits;
 
 use super::ordered::Ordered;
 use super::space::{Order, Space};
 use super::store::{Store, check_ring, in_slot, stored_head};
 use super::{CheckReport, Journal, JournalError, head, keys, record};
-
-/// Lines of damage kept: more would not help anyone.
-const LINES: usize = 1_000;
-
-/// Instances named that are gone.
-const GONE: usize = 1_000;
-
-/// Records read at a time.
-const PAGE: usize = 512;
 
 /// Checks all; commits wait meanwhile, so that what belongs together is seen together.
 pub(super) fn check<O: Ordered>(store: &Store<O>) -> Result<CheckReport, JournalError> {
@@ -39,7 +31,7 @@ impl<O: Ordered> Check<'_, O> {
     fn space(&mut self, space: Space) -> Result<(), JournalError> {
         let mut from = Vec::new();
         loop {
-            let page = self.store.entries(space, &from, &[0xff], Order::Up, PAGE)?;
+            let page = self.store.entries(space, &from, &[0xff], Order::Up, limits::CHECK_PAGE)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             from = keys::next(last.clone());
             for (key, value) in &page {
@@ -55,7 +47,7 @@ impl<O: Ordered> Check<'_, O> {
     }
 
     fn damage(&mut self, line: String) {
-        if self.report.damage.len() < LINES {
+        if self.report.damage.len() < limits::CHECK_LINES {
             self.report.damage.push(line);
         }
     }
@@ -129,7 +121,7 @@ impl<O: Ordered> Check<'_, O> {
     }
 
     fn gone(&mut self, instance: InstanceId) {
-        if self.report.lost_instances.len() < GONE {
+        if self.report.lost_instances.len() < limits::CHECK_GONE {
             self.report.lost_instances.insert(instance);
         }
     }

@@ -3,15 +3,12 @@
 use std::collections::VecDeque;
 
 use windlass_proto::id::{InstanceId, PartitionId};
-use windlass_proto::limits::LIST_SCAN;
+use windlass_proto::limits::{self, LIST_SCAN};
 
 use super::ordered::Ordered;
 use super::space::{Order, Space};
 use super::store::{Store, stored_head};
 use super::{Filter, Journal, JournalError, Page, head, keys, record};
-
-/// Heads read ahead of one partition at a time.
-const READ_AHEAD: usize = 128;
 
 /// A partition's heads, greatest id first.
 struct Source {
@@ -56,7 +53,7 @@ pub(super) fn list<O: Ordered>(
             exhausted: false,
         })
         .collect();
-    let ahead = (limit / sources.len().max(1)).saturating_add(2).clamp(8, READ_AHEAD);
+    let ahead = (limit / sources.len().max(1)).saturating_add(2).clamp(8, limits::LIST_READ_AHEAD);
     let mut page = Page::default();
     let mut last = cursor;
     for _ in 0..LIST_SCAN {

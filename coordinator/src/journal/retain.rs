@@ -3,19 +3,13 @@
 use std::ops::ControlFlow;
 
 use windlass_proto::id::{InstanceId, PartitionId};
-use windlass_proto::limits::RETENTION_SCAN;
+use windlass_proto::limits::{self, RETENTION_SCAN};
 use windlass_proto::time::Timestamp;
 
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space};
 use super::store::{Store, lock, settle_all, stored_head};
 use super::{Journal, JournalError, head, keys, record};
-
-/// Changes of one batch.
-const BATCH_CHANGES: usize = 1_000;
-
-/// Instances removed at a time while commits wait.
-const EXCLUSIVE_INSTANCES: usize = 100;
 
 /// Where the next call goes on.
 #[derive(Debug, Default)]
@@ -44,7 +38,7 @@ pub(super) fn retain<O: Ordered>(
         Ok(head.and_then(|head| head.ended_at()).is_some_and(|at| at < before))
     };
     walk(store, &mut progress.heads, keys::HEAD, limit, &over, &mut |space, found| {
-        for found in found.chunks(EXCLUSIVE_INSTANCES) {
+        for found in found.chunks(limits::RETENTION_EXCLUSIVE) {
             let _exclusive = store.exclusive();
             // Else the ring would bring back what is removed here.
             settle_all(store)?;
@@ -71,7 +65,7 @@ pub(super) fn forget<O: Ordered>(store: &Store<O>, now: Timestamp) -> Result<usi
         Ok(u64::from_be_bytes(until) < now.0)
     };
     walk(store, &mut progress.seen, keys::SEEN, RETENTION_SCAN, &over, &mut |space, found| {
-        for found in found.chunks(BATCH_CHANGES) {
+        for found in found.chunks(limits::RETENTION_CHANGES) {
             let _exclusive = store.exclusive();
             let remove = |key: &Vec<u8>| Change { space, key: key.clone(), value: None };
             store.write(found.iter().map(remove).collect())?;
@@ -150,7 +144,7 @@ fn remove<O: Ordered>(
         loop {
             let mut rest = None;
             store.ordered.scan(space, &from, &end, Order::Up, &mut |key, _| {
-                if changes.len() >= BATCH_CHANGES {
+                if changes.len() >= limits::RETENTION_CHANGES {
                     rest = Some(key.to_vec());
                     return Ok(ControlFlow::Break(()));
                 }

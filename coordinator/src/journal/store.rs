@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use super::backup::{BackupReport, Capture};
@@ -44,10 +45,6 @@ pub(super) use ring::{check_ring, in_slot};
 pub(super) use suspended::decode as suspended;
 pub use tally::JournalPosition;
 pub(super) use tally::Tally;
-
-/// How often a large record that changes while it is read is read again. Large records change with
-/// a commit of their instance, so the second time nearly always succeeds.
-const READ_ATTEMPTS: usize = 16;
 
 /// The journal over the store `O`.
 pub struct Store<O> {
@@ -204,7 +201,7 @@ impl<O: Ordered> Store<O> {
         key: &[u8],
         mut value: Vec<u8>,
     ) -> Result<Option<Vec<u8>>, JournalError> {
-        for _ in 0..READ_ATTEMPTS {
+        for _ in 0..limits::READ_ATTEMPTS {
             let error = match self.assemble(space, key, &value) {
                 Err(error @ JournalError::Damaged(_)) => error,
                 done => return done.map(Some),

@@ -4,11 +4,6 @@ use super::node::{Place, Pointers};
 use super::{Diagnostic, Severity};
 use crate::limits;
 
-/// Characters of a message or hint; they quote the definition, which may hold anything.
-const MESSAGE: usize = 400;
-/// Characters of a pointer.
-const POINTER: usize = 4_000;
-
 /// Collects what is found, errors and warnings each up to a limit, each thing once.
 #[derive(Default)]
 pub(super) struct Findings {
@@ -87,7 +82,7 @@ impl Findings {
         } else {
             1
         };
-        let message = shown(&message, MESSAGE);
+        let message = shown(&message, limits::FINDING_CHARACTERS);
         // What an alias repeats is found at the same place again.
         let known = self.list.iter().any(|it| {
             it.code == code && it.line == line && it.column == column && it.message == message
@@ -102,8 +97,8 @@ impl Findings {
             line,
             column,
             length,
-            pointer: shown(&self.pointers.pointer(place.id), POINTER),
-            hint: (!hint.is_empty()).then(|| shown(hint, MESSAGE)),
+            pointer: shown(&self.pointers.pointer(place.id), limits::FINDING_POINTER_CHARACTERS),
+            hint: (!hint.is_empty()).then(|| shown(hint, limits::FINDING_CHARACTERS)),
         });
     }
 

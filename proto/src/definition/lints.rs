@@ -4,6 +4,7 @@ use super::decoder::Decoder;
 use super::node::{Data, Node};
 use super::{Severity, codes};
 use crate::expression::{Lint, Names, Program, Truth, UriTemplate, is_secrets};
+use crate::limits;
 use crate::value::Value;
 
 /// Arguments that are null where a task's `if` and `input.from` are evaluated.
@@ -12,9 +13,6 @@ pub(super) const BEFORE_INPUT: &[&str] = &["input", "output", "authorization"];
 pub(super) const INSIDE: &[&str] = &["output"];
 /// … where `input.from` and `output.as` of a workflow are.
 pub(super) const OUTSIDE_TASKS: &[&str] = &["input", "output", "task", "authorization"];
-
-/// Longer texts are texts.
-const LONGEST: usize = 400;
 
 impl Decoder<'_> {
     /// Runs `decode` for a place where these arguments are null.
@@ -180,7 +178,7 @@ impl Decoder<'_> {
 /// The expression that a text looks like.
 fn meant<'t>(text: &'t str, names: &Names) -> Option<&'t str> {
     let text = text.trim();
-    if text.len() > LONGEST || text.contains("${") || text.contains('\n') {
+    if text.len() > limits::LINT_TEXT_CHARACTERS || text.contains("${") || text.contains('\n') {
         return None;
     }
     // jq has no such call, but people write it.

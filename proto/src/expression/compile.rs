@@ -119,22 +119,16 @@ fn with_stack(
 ) -> Result<Compiled, SyntaxError> {
     let tokens = Lexer::new(&text.text).lex();
     let levels = tokens.as_deref().map_or(0, check::levels);
-    if levels <= SHALLOW || levels > limits::EXPRESSION_LEVELS {
+    if levels <= limits::COMPILE_SHALLOW_LEVELS || levels > limits::EXPRESSION_LEVELS {
         return compile_rewritten(source, text, names);
     }
     std::thread::scope(|scope| {
         let compile = || compile_rewritten(source, text, names);
-        let thread = std::thread::Builder::new().stack_size(COMPILE_STACK_BYTES);
+        let thread = std::thread::Builder::new().stack_size(limits::COMPILE_STACK_BYTES);
         let result = thread.spawn_scoped(scope, compile).ok().and_then(|it| it.join().ok());
         result.unwrap_or_else(|| Err(check::unexpected(&text.text)))
     })
 }
-
-/// Levels of a program that any thread's stack suffices for: some 10 KiB each at worst.
-const SHALLOW: usize = 50;
-
-/// Stack for [`limits::EXPRESSION_LEVELS`] levels of some 10 KiB.
-const COMPILE_STACK_BYTES: usize = 16 << 20;
 
 fn compile_rewritten(
     source: &str,

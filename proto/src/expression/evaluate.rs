@@ -106,13 +106,10 @@ fn message(error: jaq_core::Error<Value>) -> String {
         return "it raises an error".to_owned();
     }
     match error.into_val() {
-        Value::String(text) => text.chars().take(MESSAGE_CHARACTERS).collect(),
+        Value::String(text) => text.chars().take(limits::EXPRESSION_ERROR_CHARACTERS).collect(),
         other => other.to_string(),
     }
 }
-
-/// Characters of an error's message that are kept.
-const MESSAGE_CHARACTERS: usize = 1000;
 
 fn fit(program: &Compiled, value: Value) -> Result<Value, EvaluationError> {
     if value.weight() > limits::PAYLOAD_BYTES as u64 {
@@ -147,9 +144,8 @@ fn error(program: &Compiled, what: &str, input: Option<&Value>) -> EvaluationErr
 
 /// The program, or its beginning.
 pub(super) fn excerpt(program: &Compiled) -> String {
-    const SHOWN: usize = 200;
     let source = program.source.trim();
-    let short: String = source.chars().take(SHOWN).collect();
+    let short: String = source.chars().take(limits::EXPRESSION_SHOWN_CHARACTERS).collect();
     let dots = if short.len() < source.len() { "…" } else { "" };
     format!("{short}{dots}")
 }

@@ -114,3 +114,35 @@ pub const API_EVENT_BATCH: usize = 1_000;
 /// Events of one batch that are handed over before any of them is waited for: they share a write of
 /// the journal, and events of others need not wait for the whole batch.
 pub const API_EVENTS_TOGETHER: usize = 64;
+
+/// Milliseconds that callers are told to wait when too much work is open.
+pub const RETRY_AFTER_MS: u64 = 1_000;
+
+/// Tasks that the view of an instance shows: a view is for people. Nobody reads more, and a wide
+/// fork has thousands.
+pub const VIEW_TASKS: usize = 200;
+
+/// Bytes that one permit of a budget of bytes stands for: a semaphore counts to 2^29 on small
+/// machines, and takes permits by a number of 32 bits.
+pub const PERMIT_BYTES: usize = 1 << 10;
+
+/// Bytes of an answer handed to the connection at a time; it asks for more when it has sent most of
+/// them.
+pub const API_PIECE_BYTES: usize = 64 << 10;
+
+/// Milliseconds that callers are told to wait while the disk is full: people have to do something
+/// about it.
+pub const ROOM_AGAIN_MS: u64 = 10_000;
+
+/// Pairs of the query of one request at most: more are a mistake or an attack.
+pub const API_QUERY_PAIRS: usize = 128;
+
+/// Entries of a page where the caller does not say.
+pub const API_PAGE_USUAL: usize = 100;
+
+/// Characters of an operator's reason that are kept.
+pub const REASON_CHARACTERS: usize = 1_000;
+
+/// Milliseconds that the journal may take to show that it answers before the server counts as not
+/// ready.
+pub const API_READY_MS: u64 = 2_000;

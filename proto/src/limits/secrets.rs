@@ -1,10 +1,7 @@
 //! Bounds of secrets, their stores, identities of tasks and the audit trail.
 
-use super::SECRET_BYTES;
-
 /// Milliseconds one request to Vault may take, unless configured: a read takes two or three, and
-/// the login and the read of a secret together must fit into
-/// [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS).
+/// the login and the read of a secret together must fit into [`SECRET_TIMEOUT_MS`].
 pub const VAULT_TIMEOUT_MS: u64 = 5_000;
 
 /// Requests a worker has open at Vault at once, unless configured: what one Vault serves well from
@@ -167,7 +164,7 @@ pub const SECRET_WARNINGS: usize = 1_000;
 pub const RELEASE_MS: u64 = 5_000;
 
 /// Milliseconds one read of a store may take unless configured: stores answer within tens, and a
-/// task has to be told of one that hangs before [`SECRET_TIMEOUT_MS`](super::SECRET_TIMEOUT_MS) is
+/// task has to be told of one that hangs before [`SECRET_TIMEOUT_MS`] is
 /// over.
 pub const STORE_TIMEOUT_MS: u64 = 5_000;
 
@@ -192,3 +189,53 @@ pub const SECRET_TEXTS: usize = 1_000;
 /// Texts up to which lines of a secret are searched for by themselves: the longest keys and chains
 /// of certificates fit. Lines must not take the room of other secrets.
 pub const SECRET_LINES: usize = SECRET_TEXTS / 2;
+
+/// Milliseconds one read of a secret may take, so that a store that hangs becomes an error.
+pub const SECRET_TIMEOUT_MS: u64 = 10_000;
+
+/// Bytes of the text of one secret or of a file of secrets: certificates and key files fit.
+pub const SECRET_BYTES: usize = 1 << 20;
+
+/// Bytes the audit stream keeps.
+pub const AUDIT_BYTES: i64 = 64 << 20;
+
+/// Milliseconds the audit stream keeps an event: time enough for whoever archives them.
+pub const AUDIT_AGE_MS: u64 = 30 * 24 * 3_600_000;
+
+/// Audit events published together.
+pub const AUDIT_PUBLISH_BATCH: usize = 64;
+
+/// Milliseconds that one request of `windlass secret setup` and `check` to Vault may take.
+pub const SETUP_REQUEST_MS: u64 = 30_000;
+
+/// Seconds that a task's token of Vault lives unless it is renewed: what a killed worker held ends
+/// after that.
+pub const TASK_TOKEN_S: u64 = 60;
+
+/// Versions of secrets of one visit that are kept: all secrets, each read again after it was
+/// replaced.
+pub const SECRET_USES: usize = 2 * SECRETS_PER_TASK;
+
+/// Bytes of the name of a version of a secret.
+pub const SECRET_VERSION_BYTES: usize = 128;
+
+/// Messages of audit events that share one write to disk.
+pub const AUDIT_GROUP: usize = 256;
+
+/// Tries of one request to AWS within its time: the second is for connections that were closed
+/// while idle. What fails longer is for the workflow's own retry.
+pub const AWS_TRIES: u32 = 2;
+
+/// Seconds that a signed request to Google for a token is good for: what the service allows at
+/// most.
+pub const GOOGLE_ASSERTION_S: u64 = 3_600;
+
+/// Times that giving something back to a store is tried.
+pub const RELEASE_TRIES: u32 = 3;
+
+/// Times that what was undone of escapes is looked at again: texts in JSON in JSON have their
+/// escapes escaped.
+pub const UNESCAPE_ROUNDS: usize = 3;
+
+/// Bytes of the file of audit events read at a time, from its end on.
+pub const AUDIT_BLOCK_BYTES: u64 = 256 << 10;

@@ -100,9 +100,6 @@ impl Value {
     }
 }
 
-/// Characters of an integer that keeps its digits; longer ones are rounded like any other number.
-const BIG_DIGITS: usize = 1024;
-
 /// Charges the meter for each byte.
 struct Charged(String);
 
@@ -437,7 +434,7 @@ impl Reader<'_> {
 impl Value {
     /// A number from its text, which must be one.
     pub(crate) fn parse_number(text: &str, integer: bool) -> Self {
-        if integer && text.len() <= BIG_DIGITS {
+        if integer && text.len() <= limits::INTEGER_CHARACTERS {
             text.parse().map_or_else(|_| Self::Big(text.into()), Self::Int)
         } else {
             Self::Float(text.parse().unwrap_or(f64::NAN))

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::message::MessageError;
 use super::packed::Packed;
+use crate::limits;
 use crate::problem::{Problem, Standard};
 use crate::secret::SecretUse;
 use crate::value::Value;
@@ -128,9 +129,7 @@ fn shown(value: &Value) -> String {
 
 /// The beginning of a text.
 fn cut(text: &str) -> String {
-    /// Characters shown.
-    const MOST: usize = 200;
-    text.chars().take(MOST).collect()
+    text.chars().take(limits::CLAIM_SHOWN_CHARACTERS).collect()
 }
 
 #[cfg(test)]

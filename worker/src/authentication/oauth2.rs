@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use windlass_proto::limits;
 use windlass_proto::plan::{ClientAuthentication, Grant, OAuth2};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretName;
@@ -17,10 +18,6 @@ use super::{Authorization, basic};
 use crate::attempt::Attempt;
 use crate::clock;
 use crate::exchange::parse_url;
-
-/// Seconds a client assertion is good for: the time of one request, with room for clocks that
-/// differ.
-const ASSERTION_SECONDS: i64 = 300;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -230,7 +227,7 @@ pub(super) fn signed_assertion(
         aud: audience,
         jti: uuid::Uuid::new_v4().to_string(),
         iat: now,
-        exp: now + ASSERTION_SECONDS,
+        exp: now + limits::CLIENT_ASSERTION_S,
     };
     let key = EncodingKey::from_secret(secret.as_bytes());
     let assertion = encode(&Header::default(), &claims, &key).map_err(|error| {

@@ -19,9 +19,6 @@ use crate::exchange::{Request, Response, send, shown};
 use crate::media::content_type;
 use crate::token_cache::AccessToken;
 
-/// Seconds a token is kept whose server does not say how long it lives.
-const UNKNOWN_LIFETIME: u64 = 60;
-
 type Parameter = (&'static str, Zeroizing<String>);
 
 /// What to ask a token endpoint.
@@ -119,7 +116,7 @@ impl TokenRequest {
             Some(value) => value.as_i64().and_then(|it| u64::try_from(it).ok()),
             None => None,
         };
-        let lifetime = Duration::from_secs(seconds.unwrap_or(UNKNOWN_LIFETIME));
+        let lifetime = Duration::from_secs(seconds.unwrap_or(limits::TOKEN_LIFE_S));
         let value = Arc::new(Secret::new(value.to_owned()));
         Ok((AccessToken { scheme, value }, lifetime))
     }

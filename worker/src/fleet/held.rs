@@ -14,9 +14,6 @@ use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
-/// The longest a report waits before it is sent again.
-const LONGEST: Duration = Duration::from_secs(8);
-
 /// Everything held.
 #[derive(Default)]
 pub(super) struct Held {
@@ -184,7 +181,10 @@ impl Held {
                 && let Some((sent, wait)) = reported.sent
                 && now.duration_since(sent) >= wait
             {
-                reported.sent = Some((now, (wait * 2).min(LONGEST)));
+                reported.sent = Some((
+                    now,
+                    (wait * 2).min(Duration::from_millis(limits::REPORT_PAUSE_MOST_MS)),
+                ));
                 overdue.push(reported.to_report(key.clone(), token));
             }
         }

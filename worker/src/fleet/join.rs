@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_nats::{RequestError, RequestErrorKind};
 use serde_bytes::ByteBuf;
+use windlass_proto::limits;
 use windlass_proto::wire::hello::{HelloError, Introduction, Joined, introduce};
 
 use super::session::Member;
 use super::{Event, FleetError};
-
-/// The longest pause between two attempts.
-const LONGEST: Duration = Duration::from_secs(2);
 
 impl Member {
     /// Registers; none when the worker is told to stop meanwhile.
@@ -58,7 +56,7 @@ impl Member {
                     notify(Event::Draining);
                 }
             }
-            pause = (pause * 2).min(LONGEST);
+            pause = (pause * 2).min(Duration::from_millis(limits::JOIN_PAUSE_MOST_MS));
         }
     }
 

@@ -16,9 +16,6 @@ use windlass_proto::wire::message::Audited;
 
 use crate::audit::{AuditRoom, AuditSink};
 
-/// How long a batch waits for its acknowledgement before it is sent again.
-const AGAIN: Duration = Duration::from_millis(limits::REPORT_AGAIN_MS);
-
 /// See the module. Numbers go on over sessions: they are of the worker's life.
 pub(super) struct Outbox {
     inner: Mutex<Inner>,
@@ -107,7 +104,9 @@ impl Outbox {
     /// What is to be sent now.
     pub(super) fn batch(&self, now: Instant) -> Vec<Audited> {
         let mut inner = self.inner();
-        let under_way = inner.sent.is_some_and(|at| now.duration_since(at) < AGAIN);
+        let under_way = inner.sent.is_some_and(|at| {
+            now.duration_since(at) < Duration::from_millis(limits::REPORT_AGAIN_MS)
+        });
         if under_way || inner.waiting.is_empty() {
             return Vec::new();
         }
@@ -147,7 +146,7 @@ impl Outbox {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use futures_util::FutureExt as _;
     use uuid::Uuid;
@@ -155,7 +154,7 @@ mod tests {
     use windlass_proto::limits;
     use windlass_proto::time::Timestamp;
 
-    use super::{AGAIN, Outbox};
+    use super::Outbox;
     use crate::audit::AuditSink as _;
 
     fn event(number: usize) -> AuditEvent {
@@ -176,13 +175,19 @@ mod tests {
         assert_eq!(numbers(&outbox, now), [1, 2]);
         outbox.record(event(3));
         assert!(numbers(&outbox, now).is_empty(), "one at a time");
-        assert_eq!(numbers(&outbox, now + AGAIN), [1, 2, 3]);
+        assert_eq!(
+            numbers(&outbox, now + Duration::from_millis(limits::REPORT_AGAIN_MS)),
+            [1, 2, 3]
+        );
         outbox.settle(2);
-        assert_eq!(numbers(&outbox, now + AGAIN), [3]);
+        assert_eq!(numbers(&outbox, now + Duration::from_millis(limits::REPORT_AGAIN_MS)), [3]);
         outbox.settle(1);
-        assert!(numbers(&outbox, now + AGAIN).is_empty(), "a late answer to the first");
+        assert!(
+            numbers(&outbox, now + Duration::from_millis(limits::REPORT_AGAIN_MS)).is_empty(),
+            "a late answer to the first"
+        );
         outbox.begin_again();
-        assert_eq!(numbers(&outbox, now + AGAIN), [3]);
+        assert_eq!(numbers(&outbox, now + Duration::from_millis(limits::REPORT_AGAIN_MS)), [3]);
         outbox.settle(3);
         assert!(outbox.is_empty());
     }

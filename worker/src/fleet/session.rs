@@ -29,15 +29,6 @@ use super::{Event, FleetOptions, health};
 use crate::clock;
 use crate::worker::Worker;
 
-/// Frames or ended tasks dealt with before what follows from them is said.
-const ROUND: usize = 256;
-
-/// Bytes of reports that one message carries at most, unless a single one is larger.
-const MESSAGE_WEIGHT: u64 = 4 << 20;
-
-/// How long a worker that leaves waits for answers to its last reports.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-
 /// A worker's stay with a coordinator, over all its sessions.
 pub(super) struct Member {
     pub(super) worker: Worker,
@@ -111,7 +102,7 @@ impl Member {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut session = self.session(joined);
         let mut link = self.bus.link();
-        let mut inner = Vec::with_capacity(ROUND);
+        let mut inner = Vec::with_capacity(limits::WORKER_ROUND);
         self.held.begin_again();
         self.outbox.begin_again();
         self.health.joined();
@@ -126,7 +117,7 @@ impl Member {
                     }
                     None => break End::Lost,
                 },
-                _ = self.inbox.recv_many(&mut inner, ROUND) => {
+                _ = self.inbox.recv_many(&mut inner, limits::WORKER_ROUND) => {
                     inner.drain(..).for_each(|it| self.ended(it, &mut session));
                 }
                 () = self.outbox.ready() => {}
@@ -153,7 +144,7 @@ impl Member {
                         break End::Left;
                     }
                     // What is reported already gets a moment to be answered.
-                    (self.gave_up, self.drained_by) = (true, Some(Instant::now() + LAST_WORDS));
+                    (self.gave_up, self.drained_by) = (true, Some(Instant::now() + Duration::from_millis(limits::LAST_WORDS_MS)));
                     session.out.released.extend(self.held.give_up());
                 }
             }
@@ -206,7 +197,7 @@ impl Member {
         session: &mut Session,
     ) -> bool {
         let mut next = first.or_else(|| frames.next().now_or_never().flatten());
-        for _ in 0..ROUND {
+        for _ in 0..limits::WORKER_ROUND {
             let Some(frame) = next else { return false };
             if frame.payload.is_empty() {
                 return true;
@@ -414,7 +405,7 @@ impl Member {
         let mut again = std::mem::take(&mut session.out.reports).into_iter();
         loop {
             let mut weight = 0;
-            while weight < MESSAGE_WEIGHT
+            while weight < limits::MESSAGE_WEIGHT
                 && let Some(report) = again.next().or_else(|| self.held.next_report())
             {
                 weight += report.outcome.len() as u64;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
 /// Why a function failed: made by `?` from any error. A [`Problem`] is kept as it is, anything else
@@ -74,11 +75,9 @@ impl<E: Error + Send + Sync + 'static> From<E> for FunctionError {
 
 /// An error and its sources, as far as they say more than what contains them.
 fn with_sources(error: &(dyn Error + 'static)) -> String {
-    /// Sources of sources: more are a circle.
-    const SOURCES: usize = 16;
     let mut text = error.to_string();
     let mut next = error.source();
-    for _ in 0..SOURCES {
+    for _ in 0..limits::ERROR_SOURCES {
         let Some(source) = next else { break };
         let more = source.to_string();
         if !text.contains(&more) {

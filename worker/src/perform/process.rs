@@ -51,9 +51,6 @@ pub(super) struct Ended {
     pub(super) stderr: Vec<u8>,
 }
 
-/// Milliseconds that output may still arrive after a process and its group are gone.
-const LAST_OUTPUT_MS: u64 = 1_000;
-
 /// Why a program cannot be started that is not there.
 const MISSING: &str = "this worker does not have it";
 
@@ -80,7 +77,7 @@ impl Attempt<'_> {
             status = group.wait() => {
                 // What the process left running must not keep its output open.
                 group.kill();
-                let rest = Duration::from_millis(LAST_OUTPUT_MS);
+                let rest = Duration::from_millis(limits::PROCESS_LAST_OUTPUT_MS);
                 let output = tokio::time::timeout(rest, &mut exchange).await;
                 let output = output.unwrap_or_else(|_| Ok((Vec::new(), Vec::new())))?;
                 (status, output)

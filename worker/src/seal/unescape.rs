@@ -6,6 +6,8 @@
 //! of a secret can belong to it or not: where marks of several kinds are in a text, each kind is
 //! undone by itself as well as all at once.
 
+use windlass_proto::limits;
+
 /// Escapes that are undone together.
 #[derive(Clone, Copy)]
 struct Kinds {
@@ -16,9 +18,6 @@ struct Kinds {
     /// `&quot;`, `&#39;`, `&#x27;`
     ampersand: bool,
 }
-
-/// How often what was undone is looked at again: texts in JSON in JSON have their escapes escaped.
-const ROUNDS: usize = 3;
 
 /// A text without escapes.
 pub(super) struct Reading {
@@ -59,7 +58,7 @@ pub(super) fn each_reading(text: &str, placed: bool, mut visit: impl FnMut(&Read
     for kinds in single.chain((count > 0).then_some(all)) {
         let Some((bytes, places)) = undo(text.as_bytes(), kinds, placed) else { continue };
         let mut reading = Reading { bytes, rounds: vec![places] };
-        for _ in 1..ROUNDS {
+        for _ in 1..limits::UNESCAPE_ROUNDS {
             if visit(&reading) {
                 return;
             }

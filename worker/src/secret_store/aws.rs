@@ -20,16 +20,13 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
+use windlass_proto::limits;
 use windlass_proto::secret::{Secret, SecretName};
 use zeroize::Zeroizing;
 
 use super::places::{Places, Rule};
 use super::setup::{StoreConfig, StoreError, StoreSettings};
 use super::{SecretContext, SecretError, SecretStore, SecretValue, payload, remote};
-
-/// Tries of one request within its time: the second is for connections that were closed while idle.
-/// What fails longer is for the workflow's own retry.
-const TRIES: u32 = 2;
 
 /// The section `[aws]`.
 pub type AwsConfig = StoreConfig<AwsSettings>;
@@ -116,7 +113,7 @@ impl AwsSecrets {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(TRIES));
+            .retry_config(RetryConfig::standard().with_max_attempts(limits::AWS_TRIES));
         if let Some(region) = &config.region {
             loader = loader.region(Region::new(region.clone()));
         }

@@ -16,8 +16,8 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use windlass_proto::limits;
 
+use super::LOST;
 use super::descendants::{self, Seen};
-use super::{LOOK, LOST};
 
 /// The supervisors that run.
 static SUPERVISORS: Mutex<Option<HashSet<Pid>>> = Mutex::new(None);
@@ -61,7 +61,7 @@ pub(crate) async fn end_all() {
         if !end_some(&mut killed) {
             return;
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(Duration::from_millis(limits::DESCENDANTS_LOOK_MS)).await;
     }
 }
 

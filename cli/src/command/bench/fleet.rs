@@ -19,7 +19,6 @@ use windlass_proto::wire::subject::Prefix;
 use windlass_worker::fleet::bus::{Bus, BusOptions};
 
 use crate::code::NOT_STARTED;
-use crate::embedded::PARTITIONS;
 use crate::error::CliError;
 
 /// How long NATS and the workers may take to be there.
@@ -47,7 +46,8 @@ impl FleetBench {
         let fleet = FleetOptions { prefix: prefix.clone(), key, lease, backlog: usize::MAX };
         let (directory, runtime) = (directory.to_owned(), Handle::current());
         let open = move || {
-            let settings = sled::Options { partitions: PARTITIONS, ..sled::Options::default() };
+            let settings =
+                sled::Options { partitions: limits::NEW_PARTITIONS, ..sled::Options::default() };
             let journal = Arc::new(SledJournal::open(&directory, &settings)?);
             let secrets = Secrets::open(SecretsOptions::default(), None)
                 .map_err(|error| JournalError::Store(error.to_string()))?;

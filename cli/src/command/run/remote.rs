@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 use windlass_proto::value::Value;
 
-use super::{CANCELLING, timed_out_error};
+use super::timed_out_error;
 use crate::client::Client;
 use crate::code::{CANCELLED, TIMED_OUT};
 use crate::command::deploy;
@@ -83,7 +84,9 @@ async fn tell_other_text(client: &Client, answer: &Json, digest: &Json) -> Resul
 async fn cancel(client: &Client, answer: &Json) -> Result<(), CliError> {
     let id = answer["id"].as_str().unwrap_or_default();
     let request = client.request(Method::POST, &["v1", "instances", id, "cancel"]).json(&json!({}));
-    match tokio::time::timeout(CANCELLING, client.send(request)).await {
+    match tokio::time::timeout(Duration::from_millis(limits::CANCELLING_MS), client.send(request))
+        .await
+    {
         // It may have ended in this moment, which is as good.
         Ok(Ok(_) | Err(CliError::Problem(_))) => Ok(()),
         Ok(Err(error)) => Err(error),

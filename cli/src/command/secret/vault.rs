@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
+use windlass_proto::limits;
 use windlass_worker::VaultConfig;
 use zeroize::Zeroizing;
 
 use crate::client::chain;
 use crate::code::{VAULT_REFUSED, VAULT_UNREACHABLE};
 use crate::error::CliError;
-
-/// How long one request may take.
-const REQUEST: Duration = Duration::from_secs(30);
 
 /// A Vault, and an operator's right to change it.
 pub(super) struct Vault {
@@ -48,7 +46,9 @@ impl Vault {
     ) -> Result<Self, CliError> {
         // An error means that the process has a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder().timeout(REQUEST).no_proxy();
+        let mut builder = reqwest::Client::builder()
+            .timeout(Duration::from_millis(limits::SETUP_REQUEST_MS))
+            .no_proxy();
         if let Some(path) = ca {
             let unusable = |error: &dyn std::fmt::Display| {
                 CliError::Usage(format!("the certificates in {}: {error}", path.display()))

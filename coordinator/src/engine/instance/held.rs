@@ -7,13 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use windlass_proto::limits;
 use windlass_proto::problem::Problem;
 use windlass_proto::value::Value;
 
 use super::{Body, Branch, Ending, Frame, Instance};
-
-/// Bytes from which on it is worth knowing whether a value is held already.
-pub(in crate::engine) const SHARED_BYTES: u64 = 512;
 
 /// Bytes a visit of a task takes beside its values.
 pub(in crate::engine) const FRAME_BYTES: u64 = 512;
@@ -123,7 +121,7 @@ impl Held {
 
 /// Where a value lies, if it is large enough to look.
 fn address(value: &Value) -> Option<usize> {
-    if value.weight() < SHARED_BYTES { None } else { value.address() }
+    if value.weight() < limits::SHARED_BYTES { None } else { value.address() }
 }
 
 /// Bytes of the texts of an error.
@@ -222,21 +220,17 @@ impl Instance {
 
     /// Makes equal large values one again: written out and read back, each holder has its own.
     pub(super) fn share(&mut self) {
-        /// Bytes from which on it is worth comparing.
-        const LARGE: u64 = 64 << 10;
-        /// Different values a value is compared with at most.
-        const LOOKED_AT: usize = 8;
         let mut seen: Vec<Value> = Vec::new();
         self.each_part(&mut |part| {
             let Part::Value(value) = part else { return };
-            if value.weight() < LARGE {
+            if value.weight() < limits::SHARED_LARGE_BYTES {
                 return;
             }
             let found = seen.iter().find(|it| it.weight() == value.weight() && *it == &*value);
             match found {
                 Some(same) => *value = same.clone(),
                 None => {
-                    if seen.len() == LOOKED_AT {
+                    if seen.len() == limits::SHARED_COMPARED {
                         seen.remove(0);
                     }
                     seen.push(value.clone());

@@ -89,10 +89,10 @@ impl Turn<'_> {
     /// Whether a text matches a pattern as a whole. Making one takes time by its size, so large
     /// ones cost many steps.
     fn matches_whole(&self, text: &str, pattern: &str) -> bool {
-        /// Bytes a compiled pattern may take: far more than filters need, far less than hurts.
-        const COMPILED_BYTES: usize = 256 << 10;
         let (cheap, dear) = limits::PATTERN_COSTS;
-        for (bytes, cost) in [(limits::PATTERN_BYTES_CHEAP, cheap), (COMPILED_BYTES, dear)] {
+        for (bytes, cost) in
+            [(limits::PATTERN_BYTES_CHEAP, cheap), (limits::PATTERN_BYTES_MOST, dear)]
+        {
             let left = self.filtering.get().checked_sub(cost);
             let Some(left) = left else {
                 self.too_dear.set(self.too_dear.get().saturating_add(1));

@@ -1,6 +1,7 @@
 //! What workers are told: orders become messages, messages become frames.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::Subject;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::{PUBLISH, Sessions, remaining_ms};
+use super::{Sessions, remaining_ms};
 use crate::clock;
 use crate::dispatch::dispatcher::{Departure, Order};
 use crate::fleet::evaluation;
@@ -191,7 +192,7 @@ impl Sessions {
     /// False when the bus does not take it.
     pub(super) async fn publish(&self, subject: Subject, frame: Vec<u8>) -> bool {
         let publish = self.bus.client.publish(subject, Bytes::from(frame));
-        match tokio::time::timeout(PUBLISH, publish).await {
+        match tokio::time::timeout(Duration::from_millis(limits::BUS_TIMEOUT_MS), publish).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => tracing::warn!(%error, "publishing to NATS failed"),
             Err(_) => tracing::warn!("publishing to NATS timed out"),

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use windlass_proto::limits::{JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
+use windlass_proto::limits::{self, JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
 
 use super::super::store::{Expected, JournalPosition, Missing, Store};
 use super::super::{JournalError, Loss, disk};
@@ -182,10 +182,8 @@ fn remove_unfinished_snapshots(directory: &Path) -> io::Result<()> {
 /// A store that was closed in this process lets go of its file a moment later, when its last thread
 /// ends. Other processes were kept out by our own lock before, so waiting that moment is safe.
 fn open_when_free(directory: &Path, config: &::sled::Config) -> Result<::sled::Db, JournalError> {
-    const PAUSE: Duration = Duration::from_millis(10);
-    const TRIES: usize = 200;
     let mut reason = String::new();
-    for _ in 0..TRIES {
+    for _ in 0..limits::STORE_CLOSING_TRIES {
         match config.open() {
             Ok(db) => return Ok(db),
             Err(error) => reason = error.to_string(),
@@ -193,7 +191,7 @@ fn open_when_free(directory: &Path, config: &::sled::Config) -> Result<::sled::D
         if !reason.contains("could not acquire lock") {
             break;
         }
-        thread::sleep(PAUSE);
+        thread::sleep(Duration::from_millis(limits::STORE_CLOSING_PAUSE_MS));
     }
     Err(unopenable(directory, reason))
 }

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits;
 
 use super::super::ordered::Ordered;
 use super::super::space::{Change, Order, Space};
@@ -20,15 +21,6 @@ use super::super::{Journal, JournalError, disk, keys, record};
 use super::copy::Copy;
 use super::open::{self, Options, in_time};
 use super::{Sled, SledJournal, log, witness};
-
-/// Records written at a time.
-const BATCH: usize = 1_000;
-
-/// Halvings of a range that cannot be read, to find what can within it.
-const DEPTH: u32 = 8;
-
-/// Instances named in a report.
-const NAMED: usize = 1_000;
 
 /// What was saved.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -97,7 +89,7 @@ pub fn salvage(directory: &Path, to: &Path) -> Result<SalvageReport, JournalErro
         report = in_time(directory, options.deadline, move || {
             let target = open::empty(&target, &options)?;
             let mut sweep = Sweep { source: &source, target: &target, batch: Vec::new(), report };
-            sweep.range(Vec::new(), vec![0xff; 32], DEPTH)?;
+            sweep.range(Vec::new(), vec![0xff; 32], limits::SALVAGE_HALVINGS)?;
             sweep.write()?;
             Ok(sweep.report)
         })?;
@@ -180,7 +172,7 @@ impl Sweep<'_> {
         } else if space != Space::Common || ![keys::TALLY, keys::WITNESSED].contains(&key) {
             let (key, value) = (key.to_vec(), Some(value.to_vec()));
             self.batch.push(Change { space, key, value });
-            if self.batch.len() >= BATCH {
+            if self.batch.len() >= limits::SALVAGE_RECORDS {
                 self.write()?;
             }
         }
@@ -233,7 +225,7 @@ fn keep_whole(journal: &SledJournal, report: &mut SalvageReport) -> Result<(), J
                 && !whole.contains(&owner)
             {
                 gone.push(Change { space, key: key.to_vec(), value: None });
-                if report.incomplete.len() < NAMED {
+                if report.incomplete.len() < limits::SALVAGE_NAMED {
                     report.incomplete.insert(owner);
                 }
             }

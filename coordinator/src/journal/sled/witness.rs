@@ -21,7 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use windlass_proto::limits::WITNESS_SYNC_MS;
+use windlass_proto::limits::{self, WITNESS_SYNC_MS};
 
 use super::super::record::{push_varint, read_varint};
 use super::super::store::{JournalPosition, Tally, lock};
@@ -39,9 +39,6 @@ const HEADER: usize = 16;
 const PAGE: usize = 4 << 10;
 /// Bytes of one partition's part of a body, at most.
 const SUM_BYTES: usize = 40;
-/// Bytes that are read at most: that of 65,536 partitions.
-const FILE_BYTES: u64 = 8 << 20;
-
 /// What the file says.
 pub(super) fn read(directory: &Path) -> io::Result<Option<JournalPosition>> {
     use std::io::Read as _;
@@ -50,7 +47,7 @@ pub(super) fn read(directory: &Path) -> io::Result<Option<JournalPosition>> {
         file => file?,
     };
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES).read_to_end(&mut bytes)?;
+    file.take(limits::WITNESS_BYTES).read_to_end(&mut bytes)?;
     let (first, second) = bytes.split_at(bytes.len() / 2);
     let newest = [first, second].into_iter().filter_map(parse).max_by_key(|(number, _)| *number);
     newest

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use super::super::ordered::Ordered;
@@ -12,8 +13,8 @@ use super::super::{
     Head, JournalError, Snapshot, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys,
     record,
 };
+use super::Store;
 use super::recent::{Entry, Recent};
-use super::{READ_ATTEMPTS, Store};
 
 /// Splits the body of a head's record: the head, and the facts of an instance that ended. `body`
 /// may lack its end.
@@ -86,7 +87,7 @@ impl<O: Ordered> Store<O> {
         limit: usize,
     ) -> Result<Vec<StoredFacts>, JournalError> {
         let mut entries = Vec::new();
-        for _ in 0..READ_ATTEMPTS {
+        for _ in 0..limits::READ_ATTEMPTS {
             let known;
             (entries, known) = self.gather_facts(instance, from, limit)?;
             // What lies behind the limit was not looked for everywhere.

@@ -13,9 +13,6 @@ use crate::expression::meter;
 use crate::limits;
 use crate::value::Value;
 
-/// Instructions of a compiled pattern: more than people write, and built in no time.
-const INSTRUCTIONS: usize = 10_000;
-
 /// A compiled pattern.
 pub(super) struct Backtracking(Regex);
 
@@ -35,7 +32,7 @@ impl Backtracking {
             .backtrack_limit(limits::BACKTRACKS)
             .delegate_size_limit(limits::REGEX_BYTES)
             .delegate_dfa_size_limit(limits::REGEX_BYTES)
-            .max_prog_size(INSTRUCTIONS)
+            .max_prog_size(limits::BACKTRACKING_INSTRUCTIONS)
             .build()
             .map(Self)
             .map_err(|error| error.to_string())

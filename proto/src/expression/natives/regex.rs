@@ -104,9 +104,6 @@ thread_local! {
     static RECENT: RefCell<Vec<Rc<Compiled>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many compiled expressions a thread keeps: a program rarely uses more in its loops.
-const KEPT: usize = 8;
-
 fn compile(pattern: &Value, flags: Flags) -> Result<Rc<Compiled>, Error<Value>> {
     let pattern = text(pattern, "a regular expression")?;
     // Whether it finds all matches or some does not matter to the automaton.
@@ -131,7 +128,7 @@ fn compile(pattern: &Value, flags: Flags) -> Result<Rc<Compiled>, Error<Value>> 
     let compiled = Rc::new(compiled);
     RECENT.with(|recent| {
         let mut recent = recent.borrow_mut();
-        if recent.len() == KEPT {
+        if recent.len() == limits::REGEX_KEPT {
             recent.remove(0);
         }
         recent.push(Rc::clone(&compiled));

@@ -10,6 +10,7 @@ use jiff::{Timestamp, Zoned};
 use super::text::text;
 use crate::expression::engine::Jq;
 use crate::expression::meter;
+use crate::limits;
 use crate::value::Value;
 
 pub(super) fn all() -> Vec<Fun<Jq>> {
@@ -117,16 +118,13 @@ fn strftime(value: &Value, format: &Value, asked: &str) -> ValR<Value> {
     let format = format.as_str().ok_or_else(refuse)?;
     meter::step(format.len() as u64);
     meter::bytes(format.len().saturating_mul(8));
-    if format.len() > FORMAT_BYTES {
+    if format.len() > limits::DATE_FORMAT_BYTES {
         return Err(Error::str("the format of a date is too long"));
     }
     strtime::format(format, &moment(value, asked)?)
         .map(Value::charged_text)
         .map_err(|error| Error::str(format_args!("{format:?} is not a format of dates: {error}")))
 }
-
-/// Bytes of a date's format, so that padding in it cannot build large texts.
-const FORMAT_BYTES: usize = 1024;
 
 fn strptime(value: &Value, format: &Value) -> ValR<Value> {
     let date = text(value, "read as a date")?;

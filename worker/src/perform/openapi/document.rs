@@ -1,5 +1,6 @@
 //! Finds an operation in a description and reads what a request needs of it.
 
+use windlass_proto::limits;
 use windlass_proto::problem::Problem;
 use windlass_proto::value::{Members, Value};
 
@@ -9,9 +10,6 @@ use crate::lazy::Lazy;
 use crate::media;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-
-/// Ids of operations that a message shows.
-const SHOWN: usize = 20;
 
 /// One operation.
 pub(super) struct Operation {
@@ -152,7 +150,7 @@ impl Documents {
                 }
             }
         }
-        known.truncate(SHOWN);
+        known.truncate(limits::OPENAPI_SHOWN);
         let known = known.join(", ");
         let mut detail = format!("the document has no operation {id}; it has: {known}");
         if let Some((path, problem)) = trouble {

@@ -12,9 +12,6 @@ use crate::attempt::Attempt;
 use crate::document::Fetched;
 use crate::lazy::Lazy;
 
-/// References followed from one place: more than that is a circle.
-const REFERENCES: usize = 16;
-
 /// The documents of a call; the first is the description itself.
 pub(super) struct Documents {
     all: Vec<Fetched>,
@@ -105,7 +102,7 @@ impl Documents {
     /// `part`, or what its `$ref` leads to.
     pub(super) fn resolve(&self, part: Located) -> Result<Located, Trouble> {
         let mut part = part;
-        for _ in 0..REFERENCES {
+        for _ in 0..limits::OPENAPI_REFERENCES {
             let Some(reference) = part.text("$ref") else { return Ok(part) };
             part = self.follow(part.document, reference)?;
         }

@@ -1,11 +1,9 @@
 //! What a schema says of the properties of a body.
 
+use windlass_proto::limits;
 use windlass_proto::value::Value;
 
 use super::documents::{Documents, Located, Trouble};
-
-/// Parts of a schema (`allOf`, references, …) that are looked at for one property.
-const PARTS: usize = 256;
 
 /// A property of a body, as far as a request has to know.
 pub(super) struct Property {
@@ -23,7 +21,7 @@ impl Documents {
         let mut required = false;
         let mut found = None;
         let mut parts = vec![(schema.clone(), true)];
-        for _ in 0..PARTS {
+        for _ in 0..limits::OPENAPI_SCHEMA_PARTS {
             let Some((part, always)) = parts.pop() else { break };
             let part = match self.resolve(part) {
                 Ok(part) => part,

@@ -11,6 +11,7 @@ use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
+use windlass_proto::limits;
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -24,9 +25,6 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const METADATA: &str = "http://metadata.google.internal";
 /// Where tokens come from when a key file does not say.
 const TOKENS: &str = "https://oauth2.googleapis.com/token";
-/// Seconds that a signed request for a token is good for: what the service allows at most.
-const ASSERTION_SECONDS: u64 = 3_600;
-
 /// The section `[google.auth]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
@@ -173,7 +171,7 @@ impl Key {
             "scope": SCOPE,
             "aud": self.token_uri.as_deref().unwrap_or(TOKENS),
             "iat": now,
-            "exp": now + ASSERTION_SECONDS,
+            "exp": now + limits::GOOGLE_ASSERTION_S,
         });
         let encode = |it: &[u8]| URL_SAFE_NO_PAD.encode(it);
         let mut token = Zeroizing::new(format!(

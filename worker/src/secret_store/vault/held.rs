@@ -17,9 +17,6 @@ use super::call::{Call, Failure, seconds, whole_seconds};
 use super::token::{HeldLease, Life, Token};
 use crate::secret_store::SecretContext;
 
-/// How often giving something back is tried.
-const TRIES: u32 = 3;
-
 /// What is held.
 #[derive(Default)]
 pub(super) struct Held {
@@ -188,7 +185,7 @@ impl Inner {
     }
 
     async fn revoke(&self, call: impl Fn() -> Option<Call>, token: &Token) -> bool {
-        for number in 0..TRIES {
+        for number in 0..limits::RELEASE_TRIES {
             let Some(call) = call() else { return false };
             match self.connection.send::<IgnoredAny>(call, Some(token.expose())).await {
                 Ok(_) => return true,

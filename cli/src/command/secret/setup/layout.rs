@@ -11,9 +11,6 @@ use windlass_proto::limits;
 /// Stands for the accessor of the JWT mount, which Vault makes when the mount is enabled.
 pub(super) const ACCESSOR: &str = "${ACCESSOR}";
 
-/// Seconds a task's token lives unless it is renewed: what a killed worker held ends after that.
-const TOKEN_SECONDS: u64 = 60;
-
 /// How Vault knows a JWT for genuine.
 #[derive(Debug)]
 pub(super) enum Trust {
@@ -172,7 +169,7 @@ fn role(wanted: &Wanted) -> Json {
         "token_type": kind,
         "token_policies": [TASK],
         "token_no_default_policy": true,
-        "token_ttl": TOKEN_SECONDS,
+        "token_ttl": limits::TASK_TOKEN_S,
         "token_max_ttl": wanted.longest,
     });
     if !wanted.environments.is_empty() {

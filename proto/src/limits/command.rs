@@ -1,0 +1,40 @@
+//! Bounds of the command line.
+
+use super::API_KEEP_ALIVE_MS;
+
+/// Tasks that the progress of an instance shows at once: a screen holds no more.
+pub const PROGRESS_TASKS: usize = 20;
+
+/// History entries that the progress of an instance skips at once.
+pub const PROGRESS_ENTRIES: usize = 1_000;
+
+/// Milliseconds between two looks at the progress of an instance at least: eyes see no more, and
+/// the engine has better things to do.
+pub const PROGRESS_PACE_MS: u64 = 100;
+
+/// Bytes of an answer of the API that a command reads: several of the largest payloads, as a
+/// history may hold.
+pub const CLIENT_ANSWER_BYTES: usize = 256 << 20;
+
+/// Characters of the data of an entry in a printed history: what a line can show.
+pub const HISTORY_DATA_CHARACTERS: usize = 60;
+
+/// Milliseconds of one look for the outcome of an instance; then the next begins: every wait has a
+/// bound.
+pub const OUTCOME_LOOK_MS: u64 = 60_000;
+
+/// Milliseconds that an instance may take to end once `windlass run` has cancelled it.
+pub const CANCELLING_MS: u64 = 10_000;
+
+/// Connections of a watch that break off in a row before the command gives up.
+pub const WATCH_RETRIES: u32 = 5;
+
+/// Milliseconds of silence after which the connection of a watch counts as broken: the server sends
+/// comments more often.
+pub const WATCH_SILENCE_MS: u64 = 3 * API_KEEP_ALIVE_MS;
+
+/// Milliseconds that threads may take to end when all is done.
+pub const THREADS_END_MS: u64 = 1_000;
+
+/// Levels that answers of the API put around data.
+pub const ANSWER_LEVELS: u32 = 16;

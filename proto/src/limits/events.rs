@@ -1,0 +1,78 @@
+//! Bounds of events over the bus.
+
+/// Bytes the stream of events keeps, unless an operator changes it: a quarter of a million events
+/// of a kilobyte. JetStream sets the space of all streams aside at once, so this has to fit small
+/// servers.
+pub const EVENTS_BYTES: i64 = 256 << 20;
+
+/// Milliseconds the stream of events keeps one: as long as a coordinator remembers what it
+/// consumed, so that a consumer made anew may go through all of it and nothing is consumed twice.
+pub const EVENTS_AGE_MS: u64 = 24 * 3_600_000;
+
+/// Bytes the stream of lifecycle events keeps. They are a copy: the journal has the history.
+pub const LIFECYCLE_BYTES: i64 = 128 << 20;
+
+/// Milliseconds the stream of lifecycle events keeps one: a consumer may be away for a weekend.
+pub const LIFECYCLE_AGE_MS: u64 = 3 * 24 * 3_600_000;
+
+/// Bytes of one message of a stream: the largest payload, and room for its envelope.
+pub const EVENT_MESSAGE_BYTES: i32 = 17 << 20;
+
+/// Milliseconds within which a stream drops what was published twice. Far longer than one try of a
+/// publication takes; the index of ids costs the server memory.
+pub const DUPLICATE_WINDOW_MS: u64 = 120_000;
+
+/// Replicas of a stream, at most: what JetStream allows.
+pub const STREAM_REPLICAS: u8 = 5;
+
+/// Events from the bus that are decided on at once, and asked for at once: enough to share one
+/// write of the journal.
+pub const EVENT_INTAKE: usize = 256;
+
+/// Bytes of events asked for at once; one of the largest fits.
+pub const EVENT_INTAKE_BYTES: usize = 32 << 20;
+
+/// Milliseconds after which an event is offered again that came while there was too much work.
+pub const EVENT_AGAIN_MS: u64 = 1_000;
+
+/// Milliseconds after which the bus sends an event again that was not acknowledged: longer than a
+/// decision on it may take.
+pub const EVENT_ACK_MS: u64 = 60_000;
+
+/// Emitted events that wait for their turn to be published; of those beyond only the place in the
+/// journal is remembered.
+pub const EMIT_QUEUE: usize = 10_000;
+
+/// Emitted events published and not yet acknowledged.
+pub const EMIT_WINDOW: usize = 256;
+
+/// Bytes of emitted events published and not yet acknowledged; a larger one goes alone.
+pub const EMIT_WINDOW_BYTES: usize = 32 << 20;
+
+/// Emitted events beyond [`EMIT_QUEUE`] from which starts are refused: the bus is away for long,
+/// and every instance that waits for it stays in memory.
+pub const EMIT_DEFERRED: usize = 100_000;
+
+/// Lifecycle events that wait to be published; those beyond are dropped and counted.
+pub const LIFECYCLE_QUEUE: usize = 50_000;
+
+/// Lifecycle events published before JetStream is asked whether it has them.
+pub const LIFECYCLE_BATCH: usize = 512;
+
+/// Bytes of an output that a lifecycle event carries; a larger one is only referred to.
+/// Intermediaries need not forward CloudEvents of more than 64 KiB.
+pub const LIFECYCLE_OUTPUT_BYTES: u64 = 48 << 10;
+
+/// Milliseconds between two looks at the streams.
+pub const STREAMS_CHECK_MS: u64 = 10_000;
+
+/// Milliseconds a consumed event is remembered, so that a repeat of it is dropped: a day, longer
+/// than any sender retries.
+pub const EVENT_REMEMBERED_MS: u64 = 24 * 3_600_000;
+
+/// Bytes of what is wrong with an event that a line of the log shows: some of it may be the
+/// sender's.
+pub const EVENT_PROBLEM_BYTES: usize = 300;
+
+/// Emitted events beyond [`EMIT_QUEUE`] that are asked for again at once.
+pub const EMIT_AGAIN: usize = 256;

@@ -1,0 +1,144 @@
+//! Bounds of the journal: commits, disk, retention, backups, checks.
+
+/// Bytes of commits that wait for the disk at most, over all partitions; one that is larger goes
+/// alone.
+pub const COMMIT_QUEUE_BYTES: usize = 4 << 20;
+
+/// Records that one write of the journal takes together: beyond some hundred a group only gets
+/// slower, not cheaper.
+pub const GROUP_RECORDS: usize = 256;
+
+/// Bytes of facts and snapshots after which a group of commits takes no more: a few milliseconds
+/// of writing. A single commit may be larger.
+pub const GROUP_BYTES: usize = 1 << 20;
+
+/// Instances one call of a list looks at: some tens of milliseconds. A filter that matches little
+/// takes several calls.
+pub const LIST_SCAN: usize = 20_000;
+
+/// Records one round of retention looks at, so that a large journal is gone through in many short
+/// rounds.
+pub const RETENTION_SCAN: usize = 50_000;
+
+/// Bytes of changes that wait for a backup to take them: a backup that falls behind this far fails,
+/// commits never wait for it.
+pub const BACKUP_BEHIND_BYTES: usize = 64 << 20;
+
+/// Bytes of pages the journal keeps in memory by default: a process that only wrote, 300,000
+/// instances of five steps, then took 101 MB.
+pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
+
+/// Bytes free on the journal's disk below which nothing new is taken up: what is under way, and
+/// what other programs write meanwhile, needs some.
+pub const DISK_LOW_BYTES: u64 = 64 << 20;
+
+/// Bytes free from which work goes on after that: more, so that it does not stop again at once.
+pub const DISK_AGAIN_BYTES: u64 = 96 << 20;
+
+/// Bytes past its end that the journal keeps for itself, filled up again at half: a disk that
+/// others fill at one stroke must still take what is being committed at that moment, and what
+/// operators do about it.
+pub const DISK_RESERVED_BYTES: u64 = 32 << 20;
+
+/// Bytes of that reserve which operators' requests leave: what was under way may still need them.
+pub const DISK_RESERVE_LEFT_BYTES: u64 = 8 << 20;
+
+/// Operators' requests that a partition takes at a time while the disk is full, each time waiting
+/// until they are durable: a few hundred KiB, so that the reserve is never overdrawn.
+pub const OPERATED_AT_ONCE: usize = 64;
+
+/// Milliseconds between looks at the free space of the journal's disk.
+pub const DISK_LOOK_MS: u64 = 20;
+
+/// Milliseconds by which what the journal's witness says may reach the disk later than the journal:
+/// what a machine that loses its power may lose of the proof that nothing was lost.
+pub const WITNESS_SYNC_MS: u64 = 50;
+
+/// Records up to which a journal is added up before it counts as open, to see that none is missing:
+/// some hundred milliseconds. A larger one is added up while work goes on already.
+pub const VERIFY_AT_OPEN_RECORDS: u64 = 100_000;
+
+/// Records that are added up at a time while commits wait: a millisecond or so.
+pub const VERIFY_AT_ONCE: usize = 1_000;
+
+/// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
+pub const JOURNAL_OPEN_MS: u64 = 300_000;
+
+/// Batches that wait for the committer at most: with this many the partitions wait for the disk.
+pub const COMMIT_QUEUE: usize = 16;
+
+/// Microseconds left to commits between two steps of adding a journal up.
+pub const VERIFY_PAUSE_US: u64 = 200;
+
+/// Milliseconds between two looks for what retention can remove. Nobody notices a minute on a time
+/// of days.
+pub const RETENTION_MS: u64 = 60_000;
+
+/// Instances that retention removes in one go: commits wait meanwhile, so few enough to take
+/// milliseconds.
+pub const RETENTION_INSTANCES: usize = 200;
+
+/// Such goes in one round at most: about what a busy minute adds, many times over.
+pub const RETENTION_GOES: usize = 5_000;
+
+/// Changes that retention writes in one batch.
+pub const RETENTION_CHANGES: usize = 1_000;
+
+/// Instances that retention removes at a time while commits wait.
+pub const RETENTION_EXCLUSIVE: usize = 100;
+
+/// Records that a backup reads at a time.
+pub const BACKUP_PAGE: usize = 256;
+
+/// Bytes of one frame of a backup that a reader accepts: a page of records, or of one group of
+/// commits, is far smaller.
+pub const BACKUP_FRAME_BYTES: usize = 256 << 20;
+
+/// Changes applied at a time when a backup is restored.
+pub const RESTORE_CHANGES: usize = 1_000;
+
+/// Heads that a list reads ahead of one partition at a time.
+pub const LIST_READ_AHEAD: usize = 128;
+
+/// Times that a large record which changes while it is read is read again. Large records change
+/// with a commit of their instance, so the second time nearly always succeeds.
+pub const READ_ATTEMPTS: usize = 16;
+
+/// Milliseconds between two tries to open a store that this process has just closed.
+pub const STORE_CLOSING_PAUSE_MS: u64 = 10;
+
+/// Such tries: two seconds, for a thread that ends.
+pub const STORE_CLOSING_TRIES: usize = 200;
+
+/// Bytes of the journal's witness that are read at most: that of 65,536 partitions.
+pub const WITNESS_BYTES: u64 = 8 << 20;
+
+/// Records that salvaging writes at a time.
+pub const SALVAGE_RECORDS: usize = 1_000;
+
+/// Halvings of a range that cannot be read, to find what can within it.
+pub const SALVAGE_HALVINGS: u32 = 8;
+
+/// Instances named in a report of what was salvaged.
+pub const SALVAGE_NAMED: usize = 1_000;
+
+/// Lines of damage that a check of a journal keeps: more would not help anyone.
+pub const CHECK_LINES: usize = 1_000;
+
+/// Instances that are gone which such a check names.
+pub const CHECK_GONE: usize = 1_000;
+
+/// Records that such a check reads at a time.
+pub const CHECK_PAGE: usize = 512;
+
+/// Records of facts read at once: each may hold one of the largest payloads.
+pub const FACT_RECORDS: usize = 8;
+
+/// Lines of a report of impossible facts at most.
+pub const REPLAY_LINES: usize = 1_000;
+
+/// Instances that such a report lists at once.
+pub const REPLAY_PAGE: usize = 256;
+
+/// Milliseconds between two looks of a partition for room while the disk is full.
+pub const DISK_LOOK_AGAIN_MS: u64 = 100;

@@ -1,0 +1,90 @@
+//! Bounds of what workers do: calls, processes, fetched documents.
+
+/// Bytes of an HTTP response a call reads.
+pub const RESPONSE_BYTES: usize = 10 << 20;
+
+/// Bytes of standard output or standard error kept of a process.
+pub const PROCESS_OUTPUT_BYTES: usize = 4 << 20;
+
+/// Milliseconds to establish a connection.
+pub const CONNECT_TIMEOUT_MS: u64 = 10_000;
+
+/// Milliseconds a call may take where the task sets no timeout.
+pub const CALL_TIMEOUT_MS: u64 = 300_000;
+
+/// Redirects followed by one call, as browsers and curl bound them.
+pub const REDIRECTS: usize = 10;
+
+/// Milliseconds a process may run where the task sets no timeout: long batch work fits, a forgotten
+/// process does not stay for ever.
+pub const PROCESS_TIMEOUT_MS: u64 = 3_600_000;
+
+/// Milliseconds between asking a process to end and killing it.
+pub const PROCESS_GRACE_MS: u64 = 5_000;
+
+/// Bytes of a response body or of standard error that an error's detail shows.
+pub const EXCERPT_BYTES: usize = 512;
+
+/// Access tokens a worker keeps: one for each policy and set of credentials in use.
+pub const CACHED_TOKENS: usize = 1_000;
+
+/// Milliseconds before its expiry from which an access token is not used any more.
+pub const TOKEN_SKEW_MS: u64 = 30_000;
+
+/// Bytes of a document (schema, OpenAPI description, script) fetched from elsewhere.
+pub const RESOURCE_BYTES: usize = 4 << 20;
+
+/// Bytes of a description of an interface (OpenAPI): GitHub's has 13 MB. It is not parsed whole.
+pub const OPENAPI_BYTES: usize = 64 << 20;
+
+/// Documents that one description of an interface may refer to, as far as a call needs them.
+pub const OPENAPI_DOCUMENTS: usize = 64;
+
+/// Bytes of fetched documents a worker keeps, all together.
+pub const CACHED_RESOURCE_BYTES: usize = 256 << 20;
+
+/// Fetched documents a worker keeps.
+pub const CACHED_RESOURCES: usize = 64;
+
+/// Milliseconds a fetched document is used before it is asked for again.
+pub const RESOURCE_FRESH_MS: u64 = 60_000;
+
+/// Idle connections kept to one host: what a busy worker reuses, without hoarding descriptors.
+pub const IDLE_CONNECTIONS: usize = 64;
+
+/// Milliseconds a connection to one host may be idle before it is closed: less than the 5 s after
+/// which common servers (uvicorn, Node.js) close theirs, so that few requests meet a server that
+/// hangs up.
+pub const IDLE_CONNECTION_MS: u64 = 4_000;
+
+/// Connections that are remembered because they have carried an answer: as many as a busy worker
+/// has open within [`IDLE_CONNECTION_MS`].
+pub const KNOWN_CONNECTIONS: usize = 10_000;
+
+/// Milliseconds between two looks for descendants of a task's program that do not go.
+pub const DESCENDANTS_LOOK_MS: u64 = 10;
+
+/// Milliseconds that output may still arrive after a process and its group are gone.
+pub const PROCESS_LAST_OUTPUT_MS: u64 = 1_000;
+
+/// Ids of operations that a message shows.
+pub const OPENAPI_SHOWN: usize = 20;
+
+/// Parts of a schema (`allOf`, references, …) that are looked at for one property.
+pub const OPENAPI_SCHEMA_PARTS: usize = 256;
+
+/// References followed from one place of a description: more than that is a circle.
+pub const OPENAPI_REFERENCES: usize = 16;
+
+/// Bytes at the beginning of XML or HTML in which it says what charset it has.
+pub const CHARSET_DECLARATION_BYTES: usize = 1_024;
+
+/// Sources of sources of a function's error that are told: more are a circle.
+pub const ERROR_SOURCES: usize = 16;
+
+/// Seconds a client assertion is good for: the time of one request, with room for clocks that
+/// differ.
+pub const CLIENT_ASSERTION_S: i64 = 300;
+
+/// Seconds that an access token is kept whose server does not say how long it lives.
+pub const TOKEN_LIFE_S: u64 = 60;

@@ -1,12 +1,12 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
-mod begin;
 mod bus_events;
 mod handle;
 mod operate;
 mod retention;
 mod runtime;
 mod secret_queries;
+mod start;
 mod verify;
 
 use std::path::PathBuf;

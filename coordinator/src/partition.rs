@@ -9,11 +9,13 @@
 
 mod batch;
 mod budget;
+mod decide;
+mod effects;
 mod events;
 mod filters;
-mod instances;
 mod lanes;
 mod lifecycle;
+mod load;
 mod message;
 mod misfits;
 mod owner;
@@ -25,8 +27,10 @@ mod reporter;
 mod reports;
 mod resident;
 mod routing;
+mod start;
 mod take;
 mod timers;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -162,8 +166,7 @@ impl Partition {
         now: Timestamp,
         after: Option<InstanceId>,
     ) -> Result<(Batch, Option<InstanceId>), JournalError> {
-        const PAGE: usize = 128;
-        let hot = self.shared.journal.hot(self.id, after, PAGE)?;
+        let hot = self.shared.journal.hot(self.id, after, limits::RECOVERY_PAGE)?;
         let mut batch = self.batch(now);
         if after.is_none() {
             self.set_aside(&mut batch)?;
@@ -177,7 +180,7 @@ impl Partition {
                 break;
             }
         }
-        let all = last == hot.last().copied() && hot.len() < PAGE;
+        let all = last == hot.last().copied() && hot.len() < limits::RECOVERY_PAGE;
         let next = if all { None } else { last };
         if next.is_none() {
             batch.releases.push(Release::Recovered);

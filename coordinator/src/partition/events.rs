@@ -12,7 +12,7 @@ use sha2::Digest as _;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits::{
-    EVENT_STEPS, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, ROUTE_COST, TURN_COST,
+    self, EVENT_STEPS, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, ROUTE_COST, TURN_COST,
 };
 
 use super::message::EventTicket;
@@ -21,10 +21,6 @@ use super::{Batch, Partition};
 use crate::engine::{self, Body};
 use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
-
-/// How long a consumed event is remembered, so that a repeat of it is dropped: a day, longer than
-/// any sender retries.
-const REMEMBERED_MS: u64 = 24 * 3_600_000;
 
 /// An event that is being offered.
 pub(super) struct Offer {
@@ -110,7 +106,7 @@ impl Partition {
 
     fn remember(&mut self, batch: &mut Batch, key: Arc<[u8]>) {
         self.seen.insert(key.clone(), batch.number);
-        batch.commit.seen.push((key, batch.now.plus(REMEMBERED_MS)));
+        batch.commit.seen.push((key, batch.now.plus(limits::EVENT_REMEMBERED_MS)));
     }
 
     /// Offers an event to one instance; true when it consumed it.

@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windlass_proto::id::{InstanceId, WorkflowId};
-
-/// One in so many is told of in the log: whoever can start such a workflow must not fill it.
-const TOLD: u64 = 1_000;
+use windlass_proto::limits;
 
 /// What all partitions have seen of them.
 #[derive(Debug, Default)]
@@ -17,7 +15,9 @@ impl Filters {
     /// Filters of an instance took too many steps, so that it did not get an event.
     pub(super) fn too_dear(&self, of: &WorkflowId, id: InstanceId, kind: &str, count: u32) {
         let before = self.too_dear.fetch_add(u64::from(count), Ordering::Relaxed);
-        if before == 0 || before / TOLD != (before + u64::from(count)) / TOLD {
+        if before == 0
+            || before / limits::FILTERS_TOLD != (before + u64::from(count)) / limits::FILTERS_TOLD
+        {
             tracing::warn!(
                 workflow = %of,
                 instance = %id,

@@ -3,12 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 
 use crate::engine::{MisfitKind, Misfits};
-
-/// So many are told of in the log, of each kind; then one in as many. Each is a defect, but an
-/// instance that meets one may go on to meet it without end.
-const TOLD: u64 = 100;
 
 /// What a misfit was, for the metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +80,7 @@ impl MisfitCounts {
 
     fn add(&self, id: InstanceId, found: MisfitSource, count: u64, what: &dyn std::fmt::Display) {
         let before = self.0[found as usize].fetch_add(count, Ordering::Relaxed);
-        if before < TOLD || before.is_multiple_of(TOLD) {
+        if before < limits::MISFITS_TOLD || before.is_multiple_of(limits::MISFITS_TOLD) {
             tracing::error!(
                 instance = %id,
                 kind = found.word(),

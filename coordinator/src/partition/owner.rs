@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use windlass_proto::id::PartitionId;
-use windlass_proto::limits::{INBOX_TAKEN, TURN_MESSAGES};
+use windlass_proto::limits::{self, INBOX_TAKEN, TURN_MESSAGES};
 use windlass_proto::time::Timestamp;
 
 use super::paused::PausedMessages;
@@ -91,9 +91,6 @@ pub fn mailbox(memory: Arc<Memory>) -> (Inbox, Mailbox) {
     (inbox, Mailbox { receiver, depth, waiting })
 }
 
-/// How often it is looked for room while the disk is full.
-const LOOK_AGAIN_MS: u64 = 100;
-
 /// A partition on its thread.
 pub struct Owner {
     thread: JoinHandle<()>,
@@ -162,7 +159,7 @@ fn run(
     let (mut paused_messages, mut paused) = (PausedMessages::default(), false);
     while !context.stopping.load(Ordering::Acquire) {
         let wake = match (paused, paused_messages.is_empty()) {
-            (true, _) => Timestamp(clock::steady().0.saturating_add(LOOK_AGAIN_MS)),
+            (true, _) => Timestamp(clock::steady().0.saturating_add(limits::DISK_LOOK_AGAIN_MS)),
             (false, false) => Timestamp(0),
             (false, true) => partition.next_wake(),
         };
@@ -188,9 +185,7 @@ fn run(
 /// Waits for a message or until `wake`, then takes what else is there. False when nobody can send
 /// any more.
 fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bool {
-    /// So that a journal's failure is noticed.
-    const LONGEST_MS: u64 = 500;
-    let patience = Duration::from_millis(wake.since(clock::steady()).min(LONGEST_MS));
+    let patience = Duration::from_millis(wake.since(clock::steady()).min(limits::INBOX_WAIT_MS));
     match mailbox.receiver.recv_timeout(patience) {
         // From now on it takes the memory of its instance, or of its place in line.
         Ok(Delivery::Message(message, _charge)) => messages.push(message),

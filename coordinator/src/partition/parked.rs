@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use windlass_proto::id::InstanceId;
-use windlass_proto::limits::{PARKED, PARKED_AGAIN_MS, PARKED_MS};
+use windlass_proto::limits::{self, PARKED, PARKED_AGAIN_MS, PARKED_MS};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 
@@ -17,9 +17,6 @@ use super::{Batch, Partition};
 use crate::admission::Admitted;
 use crate::engine::{ChildOutcome, Input, Parent};
 use crate::journal::JournalError;
-
-/// Parked starts admitted in one turn at most, of each namespace and root.
-const AT_ONCE: usize = 64;
 
 /// Who shares quotas: a namespace and a root.
 type Sharers = (Arc<str>, InstanceId);
@@ -105,7 +102,7 @@ impl Partition {
     }
 
     fn admit_row(&mut self, batch: &mut Batch, sharers: &Sharers) -> Result<(), JournalError> {
-        for _ in 0..AT_ONCE {
+        for _ in 0..limits::PARKED_AT_ONCE {
             let Some(row) = self.parked.rows.get_mut(sharers) else { return Ok(()) };
             let Some(id) = row.front().copied() else { return Ok(()) };
             let Some((start, until)) = self.parked.starts.get(&id) else {

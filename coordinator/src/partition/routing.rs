@@ -12,13 +12,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::limits;
 
 use crate::engine::{Interest, Key};
 use crate::journal::{Journal, JournalError};
 use group::Groups;
-
-/// Subscriptions read from the journal at once.
-const PAGE: usize = 4_096;
 
 type Visit = (InstanceId, FrameId);
 
@@ -57,8 +55,8 @@ impl Routing {
         let mut routing = Self::default();
         let mut after = None;
         loop {
-            let page = journal.subscriptions(partition, after, PAGE)?;
-            let full = page.len() == PAGE;
+            let page = journal.subscriptions(partition, after, limits::SUBSCRIPTION_PAGE)?;
+            let full = page.len() == limits::SUBSCRIPTION_PAGE;
             for (instance, frame, bytes) in page {
                 let interest = rmp_serde::from_slice(&bytes).map_err(|error| {
                     JournalError::Damaged(format!("subscription of {instance}: {error}"))

@@ -1,4 +1,7 @@
-//! Messages come in: what a turn has room for is decided on, the rest waits in line.
+//! Messages come in: what a turn has room for goes to where its kind is dealt with, the rest waits
+//! in line.
+
+use std::sync::Arc;
 
 use windlass_proto::expression::steps_taken;
 use windlass_proto::id::InstanceId;
@@ -6,7 +9,9 @@ use windlass_proto::limits::{MESSAGE_COST, TURN_COST, TURN_MESSAGES};
 
 use super::lanes::{Item, Lane};
 use super::message::Message;
+use super::release::Release;
 use super::{Batch, Partition};
+use crate::engine::Input;
 use crate::journal::JournalError;
 
 impl Partition {
@@ -59,6 +64,41 @@ impl Partition {
         let spent = steps_taken().wrapping_sub(before).max(self.cost - cost);
         self.cost = cost + spent + MESSAGE_COST;
         Ok(())
+    }
+
+    /// Hands a message to where its kind is dealt with.
+    pub(super) fn take(&mut self, batch: &mut Batch, message: Message) -> Result<(), JournalError> {
+        match message {
+            Message::Start(start) => self.start(batch, *start),
+            Message::Input { instance, input, reply } => {
+                let answer = self.input(batch, instance, input)?;
+                if let Some(reply) = reply {
+                    batch.releases.push(Release::Answered(reply, answer));
+                }
+                Ok(())
+            }
+            Message::Reported(report) => self.reported(batch, report),
+            Message::Lost { key, loss } => self.lost(batch, &key, loss),
+            Message::CancelChild { parent, child } => {
+                self.parked.remove(child);
+                let reason = Some(Arc::from("the parent workflow does not wait for it any more"));
+                // Refused, it has ended already or was never started: all the same to the parent.
+                let _ = self.input(batch, child, Input::Cancel { reason })?;
+                let gone = Input::ChildGone { child };
+                batch.releases.push(Release::Tell(parent, gone));
+                Ok(())
+            }
+            Message::Event(ticket) => self.event(batch, ticket),
+            Message::EmitAgain { instance, frame } => self.emit_again(batch, instance, frame),
+            Message::Show { instance, reply } => {
+                let view = self
+                    .load(instance)?
+                    .map(|it| Box::new(crate::view::view(&it.plan, &it.instance)));
+                batch.releases.push(Release::Shown(reply, view));
+                Ok(())
+            }
+            Message::Watch { instance, watch } => self.watch(batch, instance, watch),
+        }
     }
 
     /// Where a message waits, and among whose messages it keeps its place.

@@ -2,19 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use windlass_proto::expression::steps_taken;
 use windlass_proto::id::PartitionId;
+use windlass_proto::limits::{self, MESSAGE_COST, TURN_COST};
 use windlass_proto::time::Timestamp;
 
+use super::message::Refusal;
+use super::{Batch, Partition};
+use crate::engine::{Input, Rejection};
 use crate::journal::{Journal, JournalError, TimerKey};
-
-/// How far ahead timers are held in memory.
-const HORIZON_MS: u64 = 60_000;
-
-/// How long to wait before looking again whether a batch is durable.
-const AGAIN_MS: u64 = 10;
-
-/// Timers read from the journal at once.
-const PAGE: usize = 4_096;
 
 /// Timers that are due soon.
 pub(super) struct Timers {
@@ -41,7 +37,7 @@ impl Timers {
         partition: PartitionId,
         now: Timestamp,
     ) -> Result<Self, JournalError> {
-        let horizon = now.plus(HORIZON_MS);
+        let horizon = now.plus(limits::TIMER_HORIZON_MS);
         let mut timers = Self { soon: BTreeSet::new(), horizon, unread: None };
         timers.read(journal, partition, Timestamp(0))?;
         Ok(timers)
@@ -68,7 +64,7 @@ impl Timers {
     pub(super) fn next_wake(&self) -> Timestamp {
         let reading = match self.unread {
             Some(unread) => unread.from.max(unread.again),
-            None => Timestamp(self.horizon.0.saturating_sub(HORIZON_MS / 2)),
+            None => Timestamp(self.horizon.0.saturating_sub(limits::TIMER_HORIZON_MS / 2)),
         };
         self.soon.first().map_or(reading, |first| first.due.min(reading))
     }
@@ -85,16 +81,16 @@ impl Timers {
     ) -> Result<(), JournalError> {
         if let Some(unread) = &mut self.unread {
             if durable < unread.batch {
-                unread.again = now.plus(AGAIN_MS);
+                unread.again = now.plus(limits::TIMER_AGAIN_MS);
                 return Ok(());
             }
             let from = unread.from;
             self.unread = None;
             self.read(journal, partition, from)?;
-        } else if self.horizon.since(now) <= HORIZON_MS / 2 {
-            let (from, again) = (self.horizon, now.plus(AGAIN_MS));
+        } else if self.horizon.since(now) <= limits::TIMER_HORIZON_MS / 2 {
+            let (from, again) = (self.horizon, now.plus(limits::TIMER_AGAIN_MS));
             self.unread = Some(Unread { from, batch: submitted, again });
-            self.horizon = now.plus(HORIZON_MS);
+            self.horizon = now.plus(limits::TIMER_HORIZON_MS);
         }
         Ok(())
     }
@@ -112,13 +108,39 @@ impl Timers {
             timer: 0,
         });
         loop {
-            let page = journal.timers(partition, after, self.horizon, PAGE)?;
-            let full = page.len() == PAGE;
+            let page = journal.timers(partition, after, self.horizon, limits::TIMER_PAGE)?;
+            let full = page.len() == limits::TIMER_PAGE;
             after = page.last().copied();
             self.soon.extend(page);
             if !full {
                 return Ok(());
             }
         }
+    }
+}
+
+impl Partition {
+    /// Fires the timers that are due.
+    pub(super) fn fire_timers(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        // As much again as messages may cost: neither keeps the other waiting.
+        let most = self.cost + TURN_COST;
+        for _ in 0..limits::TURN_TIMERS {
+            if self.cost >= most || batch.is_full() {
+                break;
+            }
+            let Some(key) = self.timers.take_due(batch.now) else { break };
+            let before = steps_taken();
+            let fired = Input::TimerFired { timer: key.timer };
+            match self.input(batch, key.instance, fired)? {
+                Ok(()) => {}
+                // The timer was cleared by something else; its index entry goes with that.
+                Err(Refusal::Rejected(Rejection::Stale | Rejection::Ended, _)) => {}
+                // It is set again when the instance goes on.
+                Err(Refusal::Quarantined) => {}
+                Err(_) => batch.commit.timers_cleared.push(key),
+            }
+            self.cost += steps_taken().wrapping_sub(before) + MESSAGE_COST;
+        }
+        Ok(())
     }
 }

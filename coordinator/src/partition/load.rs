@@ -1,0 +1,43 @@
+//! The instance that something happens to, from memory or from the journal.
+
+use std::sync::Arc;
+
+use windlass_proto::id::{Digest, InstanceId};
+use windlass_proto::plan::Plan;
+
+use super::{Partition, Resident};
+use crate::journal::JournalError;
+use crate::quarantine::UNREAD;
+
+impl Partition {
+    /// The instance, from memory or from the journal.
+    pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
+        let quarantine = &self.shared.quarantine;
+        let named = self.named.contains(&id);
+        let is_read = self.residents.get(id).is_none();
+        if is_read && !named {
+            quarantine.begin(self.id, id, UNREAD);
+        }
+        let catalog = &self.shared.catalog;
+        let plan_of = |digest: &Digest| plan_of(catalog, digest);
+        let mut loaded =
+            self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
+        if let Some(resident) = &mut loaded {
+            if !named {
+                quarantine.begin(self.id, id, resident.instance.sequence);
+            }
+            if is_read {
+                let misfits = std::mem::take(&mut resident.instance.changes.misfits);
+                self.shared.misfits.replayed(id, &misfits);
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+/// The definition an instance is pinned to.
+fn plan_of(catalog: &crate::catalog::Catalog, digest: &Digest) -> Result<Arc<Plan>, JournalError> {
+    catalog.plan(digest).ok_or_else(|| {
+        JournalError::Damaged(format!("the definition {digest} of an instance is missing"))
+    })
+}

@@ -1,0 +1,92 @@
+//! Starts: whether there is such an instance already, whether it may start, and who is told.
+
+use windlass_proto::id::InstanceId;
+
+use super::message::{Earlier, NewInstance, StartReply, Watch};
+use super::release::Release;
+use super::{Batch, Partition, Resident};
+use crate::engine::{self, ChildOutcome, Ending, Input, Parent};
+use crate::journal::JournalError;
+
+impl Partition {
+    /// Starts an instance, unless there is one of its id or it may not start now.
+    pub(super) fn start(
+        &mut self,
+        batch: &mut Batch,
+        start: NewInstance,
+    ) -> Result<(), JournalError> {
+        if let Some(resident) = self.load(start.id)? {
+            let workflow = resident.plan.id.clone();
+            // Only requests are told: the input of a child is a function of its parent.
+            let same_input = start.reply.is_none() || resident.instance.input == start.input;
+            return self.started(batch, start, Some(Earlier { workflow, same_input }));
+        }
+        if self.refuse_child(batch, &start) {
+            return Ok(());
+        }
+        match self.admits(batch, start) {
+            Some(start) => self.create(batch, start),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates an instance that has been admitted.
+    pub(super) fn create(
+        &mut self,
+        batch: &mut Batch,
+        mut start: NewInstance,
+    ) -> Result<(), JournalError> {
+        let (id, now, plan) = (start.id, batch.now, start.plan.clone());
+        let (input, labels) = (std::mem::take(&mut start.input), std::mem::take(&mut start.labels));
+        let (parent, priority) = (start.parent, start.priority);
+        let (instance, decision) = engine::create(&plan, id, now, input, parent, labels, priority);
+        let charge = self.shared.memory.of_instance(&plan.id.namespace);
+        self.residents.insert(Resident::new(instance, plan, charge));
+        self.apply(batch, id, decision)?;
+        self.started(batch, start, None)
+    }
+
+    /// Tells who asked for it of an instance that there is.
+    fn started(
+        &mut self,
+        batch: &mut Batch,
+        start: NewInstance,
+        earlier: Option<Earlier>,
+    ) -> Result<(), JournalError> {
+        let (id, repeated) = (start.id, earlier.is_some());
+        if let Some(reply) = start.reply {
+            batch.releases.push(Release::Started(reply, StartReply { earlier }));
+        }
+        if let Some(ended) = start.ended {
+            self.watch(batch, id, Watch::End(ended))?;
+        }
+        match start.parent {
+            Some(parent) if !parent.waits => {
+                let accepted = Input::ChildAccepted { frame: parent.frame };
+                batch.releases.push(Release::Tell(parent.instance, accepted));
+            }
+            Some(parent) if repeated => self.answer_parent(batch, id, parent)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A parent asks again for a child that may have ended while nobody listened.
+    fn answer_parent(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        parent: Parent,
+    ) -> Result<(), JournalError> {
+        let ending = self.load(id)?.and_then(|it| it.instance.ending.clone());
+        let outcome = match ending {
+            None => return Ok(()),
+            Some(Ending::Completed(output)) => ChildOutcome::Completed(output),
+            Some(Ending::Faulted(problem)) => ChildOutcome::Faulted(problem),
+            Some(Ending::Cancelled(_)) => ChildOutcome::Cancelled(id),
+        };
+        let input = Input::ChildEnded { frame: parent.frame, outcome };
+        batch.releases.push(Release::Tell(parent.instance, input));
+        Ok(())
+    }
+}

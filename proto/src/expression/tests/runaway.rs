@@ -1,4 +1,7 @@
-//! Programs that would run for ever, or take all memory or stack, end with an error.
+//! Programs that take more steps, bytes, nesting or stack than they may end with an error.
+//!
+//! All of them end by themselves, a little beyond a bound: jq alone runs each within a second or
+//! so, on the stack of a thread. Budgets are small, so that little is needed to go beyond them.
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +12,7 @@ use super::{Budget, NOW, Program, Value, Variables, names};
 /// What the threads of the runtime have.
 const STACK: usize = 2 << 20;
 
-/// Generous for a debug build on a busy machine; without a budget these would never end.
+/// Generous for a debug build on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Compiles and runs `program` on a small stack; gives the result or what went wrong.
@@ -30,10 +33,14 @@ fn outcome_within(program: &str, budget: Budget) -> Result<Value, String> {
     receive.recv_timeout(DEADLINE).expect("it neither ended nor survived")
 }
 
+/// A hundredth of the usual budget: ten thousand steps, two thirds of a MiB.
+fn small() -> Budget {
+    let usual = Budget::at(NOW);
+    Budget { steps: usual.steps / 100, bytes: usual.bytes / 100, ..usual }
+}
+
 fn outcome(program: &str) -> Result<Value, String> {
-    // A tenth of the usual steps: the programs below would take any number of them.
-    let steps = Budget::at(NOW).steps / 10;
-    outcome_within(program, Budget { steps, ..Budget::at(NOW) })
+    outcome_within(program, small())
 }
 
 fn assert_stopped(programs: &[&str], reason: &str) {
@@ -43,30 +50,36 @@ fn assert_stopped(programs: &[&str], reason: &str) {
     }
 }
 
+/// With a tenth of the usual steps, for what takes some to come to its bound.
+fn outcome_in_time(program: &str) -> Result<Value, String> {
+    let usual = Budget::at(NOW);
+    outcome_within(program, Budget { steps: usual.steps / 10, ..usual })
+}
+
 #[test]
-fn endless_loops_run_out_of_steps() {
+fn long_loops_run_out_of_steps() {
     assert_stopped(
         &[
-            "[range(1e12)]",
-            "[repeat(.)]",
-            "last(range(infinite))",
-            "until(false; .)",
-            "[while(true; .)]",
-            "[recurse(.; true)]",
-            "[recurse(if . == null then 1 else . + 1 end)]",
-            "first(repeat(empty))",
-            "isempty(repeat(empty))",
-            "label $f | repeat(.)",
-            "[range(0; 1; 0)]",
-            "[range(1; 1e9; 1e-9)]",
-            "limit(1e12; range(1e12)) | empty",
-            "any(range(1e12); false)",
-            "try repeat(.) catch .",
-            "input_line_number | until(. < 0; . + 1)",
-            "{} | until(.a == 1e9; .a += 1)",
-            "def f: until(false; .); [1] | map(f)",
-            "[limit(1e9; repeat(\"x\"))]",
-            "last(path(recurse(.a)))",
+            "[range(2e4)]",
+            "[limit(2e4; repeat(.))]",
+            "last(range(2e4))",
+            "0 | until(. == 2e4; . + 1)",
+            "[0 | while(. < 2e4; . + 1)]",
+            "[limit(2e4; recurse(.; true))]",
+            "[limit(2e4; recurse(if . == null then 1 else . + 1 end))]",
+            "first(range(2e4) | empty)",
+            "isempty(range(2e4) | empty)",
+            "label $f | range(2e4) | empty",
+            "[range(0; 1; 5e-5)]",
+            "[range(1; 3; 1e-4)]",
+            "limit(3e4; range(2e4)) | empty",
+            "any(range(2e4); false)",
+            "try (range(2e4) | empty) catch .",
+            "input_line_number | until(. == 2e4; . + 1)",
+            "{} | until(.a == 2e4; .a += 1)",
+            "def f: until(. == 2e4; . + 1); [1] | map(f)",
+            "[limit(2e4; repeat(\"x\"))]",
+            "last(path(range(2e4) as $i | .a))",
         ],
         "steps",
     );
@@ -74,7 +87,7 @@ fn endless_loops_run_out_of_steps() {
 
 #[test]
 fn the_usual_budget_ends_loops_too() {
-    let error = outcome_within("[repeat(.)]", Budget::at(NOW)).unwrap_err();
+    let error = outcome_within("last(range(1e6 + 10))", Budget::at(NOW)).unwrap_err();
     assert!(error.contains("takes more than") && error.contains("steps"), "{error}");
 }
 
@@ -82,66 +95,67 @@ fn the_usual_budget_ends_loops_too() {
 fn growth_beyond_measure_is_stopped() {
     assert_stopped(
         &[
-            "\"x\" * 2e9",
-            "try (\"x\" * 2e9) catch \"caught\"",
-            "[range(1e6)] | map([range(1e6)])",
-            "\"x\" * 1e7 | @base64 | @base64 | @base64 | @base64",
-            "[range(30) | [range(10)]] | combinations",
-            "[range(10)] | [combinations(10)]",
-            "([range(1e4)]) as $a | $a | contains($a)",
-            "\"a\" * 1e5 as $a | [$a | indices(\"a\" * 5e4)]",
-            "[foreach range(1e6) as $i ([]; . + [$i])]",
-            "reduce range(1e6) as $i (\"\"; . + \"x\")",
-            "[limit(1e6; repeat([range(1000)]))]",
-            "\"%Y\" * 1e6 as $f | 0 | strftime($f)",
-            "[range(1e6)] | implode",
-            "\"x\" * 6e7 | explode",
-            "reduce range(30) as $i ([1]; . + .)",
-            "reduce range(64) as $i (\"x\"; . + .)",
+            "\"x\" * 1e6",
+            "try (\"x\" * 1e6) catch \"caught\"",
+            "[range(300)] | map([range(300)])",
+            "\"x\" * 4e5 | @base64 | @base64 | @base64 | @base64",
+            "[range(5) | [range(10)]] | combinations",
+            "[range(10)] | [combinations(4)]",
+            "([range(1e3)]) as $a | $a | contains($a)",
+            "\"a\" * 4e4 as $a | [$a | indices(\"a\" * 2e4)]",
+            "[foreach range(500) as $i ([]; . + [$i])]",
+            "reduce range(5e3) as $i (\"\"; . + \"x\")",
+            "[limit(1e3; repeat([range(100)]))]",
+            "\"%Y\" * 1e5 as $f | 0 | strftime($f)",
+            "[range(5e4)] | implode",
+            "\"x\" * 1e5 | explode",
+            "reduce range(17) as $i ([1]; . + .)",
+            "reduce range(20) as $i (\"x\"; . + .)",
         ],
-        "takes more than",
+        // Steps or bytes.
+        "s more than",
     );
     assert_stopped(
         &[
-            "reduce range(40) as $i (1; [., .]) | tojson",
-            "reduce range(40) as $i (1; {a: ., b: .}) == 1",
-            ".[5e8] = 1",
-            "[1] | .[500000000] = 1",
-            "setpath([\"a\", 5e8]; 1)",
-            "\"x\" * 1e6 as $x | [limit(100; repeat($x))] | add",
-            "{a: \"x\" * 1e7} | [limit(100; repeat(.))] | tojson",
+            "reduce range(17) as $i (1; [., .]) | tojson",
+            "reduce range(17) as $i (1; {a: ., b: .}) == 1",
+            ".[1e5] = 1",
+            "[1] | .[100000] = 1",
+            "setpath([\"a\", 1e5]; 1)",
+            "\"x\" * 1e5 as $x | [limit(20; repeat($x))] | add",
+            "{a: \"x\" * 1e5} | [limit(20; repeat(.))] | tojson",
         ],
         "bytes",
     );
 }
 
 #[test]
-fn nesting_without_end_is_stopped() {
+fn nesting_beyond_the_limit_is_stopped() {
     assert_stopped(
         &[
-            "reduce range(1e5) as $i (1; [.])",
-            "reduce range(1e5) as $i (1; {a: .}) | tojson",
-            "def deeper: [.]; [limit(1000; 1 | recurse(deeper))] | last",
+            "reduce range(260) as $i (1; [.])",
+            "reduce range(260) as $i (1; {a: .}) | tojson",
+            "def deeper: [.]; [limit(260; 1 | recurse(deeper))] | last",
         ],
         "nests data deeper",
     );
     assert_stopped(
         &[
-            "setpath([range(1e4) | \"a\"]; 1)",
-            "(reduce range(1e5) as $i (.; .[0])) |= 1",
-            "getpath([range(1e4) | \"a\"]) |= 1",
+            "setpath([range(260) | \"a\"]; 1)",
+            "(reduce range(260) as $i (.; .[0])) |= 1",
+            "getpath([range(260) | \"a\"]) |= 1",
         ],
         "nest",
     );
-    assert_stopped(
-        &[
-            "path(getpath([range(3000) | tostring]))",
-            "path(limit(1; skip(1e4; repeat(.[0:]))))",
-            "path(last(limit(5000; recurse(.a))))",
-        ],
-        "a path is longer",
-    );
-    assert_stopped(&["\"[\" * 100000 | fromjson"], "nested too deeply");
+    for program in [
+        "path(getpath([range(1100) | tostring]))",
+        "path(limit(1; skip(1100; repeat(.[0:]))))",
+        "path(last(limit(1100; recurse(.a))))",
+    ] {
+        let error = outcome_in_time(program).expect_err(program);
+        assert!(error.contains("a path is longer"), "{program}: {error}");
+    }
+    assert_stopped(&["\"[\" * 260 | fromjson"], "nested too deeply");
 }
 
 #[test]
@@ -192,41 +206,44 @@ fn definitions_may_call_themselves_as_often_as_the_budget_allows() {
         ("[def f: ., (if . < 3 then . + 1 | f else empty end); 0 | path(f)?] | length", "1"),
     ] {
         let result = Value::from_json(result).unwrap();
-        assert_eq!(outcome(program), Ok(result), "{program}");
+        assert_eq!(outcome_in_time(program), Ok(result), "{program}");
     }
 }
 
+/// Programs that recurse `N` levels deep, and end.
+const RECURSIONS: [&str; 20] = [
+    "def f: if . > 0 then . - 1 | f else . end; N | f",
+    "def f: if . > 0 then (. - 1 | f), 0 else . end; [N | f] | length",
+    "def f: if . > 0 then 1 + (. - 1 | f) else . end; N | f",
+    "def f(g): if . > 0 then . - 1 | f(g | g) else . end; N | f(.)",
+    "def f(g): if . > 0 then . - 1 | f(g) else . end; N | f(.)",
+    "def f(g): if . > 0 then g | f(g) else . end; N | f(. - 1)",
+    "def f(g): if . > 0 then g | f(g | .) else . end; N | f(. - 1)",
+    "def f(g): if . > 0 then . as $a | . as $b | . as $c | . - 1 | f(g | $a) else . end; N | f(.)",
+    "def f(g): if . > 0 then . - 1 | (def h(i): f(g | i); h(g)) else . end; N | f(.)",
+    "def f(g): if . > 0 then . - 1 | label $x | f(g), break $x else . end; N | f(.)",
+    "def f: if . > 0 then . - 1 | (def g: f; g) else . end; N | f",
+    "def f: if . > 0 then try (. - 1 | f) catch . else . end; N | f",
+    "def f: if . > 0 then (. - 1 | f)? else . end; N | f",
+    "def f: if . > 0 then [. - 1 | f] else . end; N | f",
+    "def f: if . > 0 then . as $x | $x - 1 | f else . end; N | f",
+    "def f: if . > 0 then reduce (. - 1 | f) as $x (0; 1) else . end; N | f",
+    "def f($n): if $n > 0 then .a | f($n - 1) else . end; path(f(N))",
+    "def f($n): if $n > 0 then .a | f($n - 1) else . end; null | f(N) |= 1",
+    "def f(g; $n): if $n > 0 then g | f(.a; $n - 1) else . end; null | f(.; N) |= 1",
+    "def r(f; $n): if $n > 0 then f | r(f; $n - 1) else . end; 0 | r(r(. + 1; 2); N)",
+];
+
 #[test]
-fn recursion_without_end_is_stopped_before_the_stack_is() {
-    for program in [
-        "def f: f; f",
-        "def f: f, f; f",
-        "def f: 1 + f; f",
-        "def f(g): f(g | g); f(.)",
-        "def f(g): f(g); f(.)",
-        "def f(g): . + 1 | f(g); 0 | f(.)",
-        "def f(g): g | f(g | . + 1); 0 | f(.)",
-        "def f(g): . as $a | . as $b | . as $c | . as [$d, $e] | f(g | $a); [] | f(.)",
-        "def f(g): def h(i): f(g | i); h(g); f(.)",
-        "def f(g): label $x | f(g), break $x; f(.)",
-        "def f: def g: f; g; f",
-        "def f: try f catch f; f",
-        "def f: f?; f",
-        "def f: [f]; f",
-        "def f: . as $x | f; f",
-        "def f: . as [$x] ?// $x | f; f",
-        "def f: (., .) | f; f",
-        "def f: ., (f | [.]); f",
-        "def f: reduce f as $x (0; 1); f",
-        "def f: .a | f; path(f)",
-        "def f: .a | f; f |= 1",
-        "def f(g): g | f(.a); f(.) |= 1",
-        "[1] | map(def f: [f]; f)",
-        "def r(f): f | r(f); def s: r(r(s)); s",
-    ] {
-        let error = outcome(program).expect_err(program);
-        let reasons = ["steps", "nest too deeply", "bytes", "deeper than", "a path is longer"];
-        assert!(reasons.iter().any(|it| error.contains(it)), "{program}: {error}");
+fn deep_recursion_is_stopped_before_the_stack_ends() {
+    for recursion in RECURSIONS {
+        let at = |levels: u32| outcome_in_time(&recursion.replace('N', &levels.to_string()));
+        assert!(at(8).is_ok(), "{recursion}: {:?}", at(8));
+        // The first depth beyond a bound is at most twice as deep as one within it.
+        let stopped = (4..18).find_map(|bits| at(1 << bits).err()).expect(recursion);
+        let reasons =
+            ["steps", "nest too deeply", "bytes", "deeper than", "nest", "a path is longer"];
+        assert!(reasons.iter().any(|it| stopped.contains(it)), "{recursion}: {stopped}");
     }
 }
 
@@ -249,32 +266,39 @@ fn long_texts_are_one_part() {
 
 #[test]
 fn programs_that_nest_too_deeply_are_refused_before_parsing() {
-    let many = |text: &str| text.repeat(20_000);
+    let around = |before: &str, inner: &str, after: &str| {
+        let levels = crate::limits::EXPRESSION_DEPTH + 1;
+        format!("{}{inner}{}", before.repeat(levels), after.repeat(levels))
+    };
     for program in [
-        many("("),
-        many("["),
-        format!("{}1{}", "[".repeat(1000), "]".repeat(1000)),
-        many("{a:"),
-        many("\"\\("),
-        format!("{}1", many("- ")),
-        format!("{}1", many("try ")),
-        format!("{}1", many("if . then ")),
-        format!("{}1", many(". as $x | ")),
-        format!("{}.", many(". | ")),
-        format!("{}1", many("1 + ")),
-        format!("{}1", many("1, ")),
-        format!("{}1", many("reduce ")),
-        format!("{}1", many("def f: ")),
-        format!("{}1", many("label $x | ")),
-        many(".a"),
-        many("[0]"),
-        many("?"),
+        around("(", "1", ")"),
+        around("[", "1", "]"),
+        around("{a:", "1", "}"),
+        around("\"\\(", "1", ")\""),
+        around("(", "", ""),
+    ] {
+        let error = outcome(&program).expect_err(&program);
+        assert!(error.contains("brackets nest deeper than 64"), "{program}: {error}");
+    }
+    let chained = |before: &str, count: usize, last: &str| {
+        let levels = crate::limits::EXPRESSION_LEVELS + 1;
+        format!("{}{last}", before.repeat(levels * count))
+    };
+    for program in [
+        chained("- ", 1, "1"),
+        chained("try ", 1, "1"),
+        chained(". as $x | ", 1, "1"),
+        chained(". | ", 1, "."),
+        chained("1 + ", 1, "1"),
+        chained("1, ", 1, "1"),
+        chained("def f: 1; ", 1, "1"),
+        chained("label $x | ", 1, "1"),
+        // Three steps of a path take what an operator takes.
+        chained(".a", 3, ""),
     ] {
         let short: String = program.chars().take(20).collect();
-        // Longer texts than allowed are refused for their length; shorten to just below it.
-        let program: String = program.chars().take(60_000).collect();
         let error = outcome(&program).expect_err(&short);
-        assert!(!error.contains("longer than"), "{short}: {error}");
+        assert!(error.contains("more than 400 operators"), "{short}: {error}");
     }
 }
 
@@ -308,45 +332,47 @@ fn programs_as_deep_as_allowed_compile_and_run_or_say_why_not() {
 fn regular_expressions_cannot_run_away() {
     assert_stopped(
         &[
-            "\"a\" * 2e4 | [match(\"a.*b|a\"; \"g\")] | length",
-            "\"é\" * 1e5 | test(\"\\\\ba.{30}c\\\\b\")",
-            "\"a\" * 1e6 | gsub(\"a\"; \"bb\")",
+            "\"a\" * 1e4 | [match(\"a.*b|a\"; \"g\")] | length",
+            "\"é\" * 1e4 | test(\"\\\\ba.{30}c\\\\b\")",
+            "\"a\" * 1e4 | gsub(\"a\"; \"bb\")",
         ],
         "steps",
     );
     assert_stopped(
         &[
-            "\"x\" | test(\"((a{1000}){1000}){1000}\")",
-            "\"x\" | test(\"(\\\\w{1000}){50}\")",
-            "\"x\" | test(\"(\" * 1000)",
+            // Compiled, these take some megabytes.
+            "\"x\" | test(\"(a{300}){300}\")",
+            "\"x\" | test(\"\\\\w{400}\")",
+            "\"x\" | test(\"(\")",
             "\"x\" | test(\"(?=a\")",
-            "\"x\" | test(\"(?=\" * 100)",
+            "\"x\" | test(\"(?=\")",
         ],
         "not a regular expression",
     );
     // What an automaton cannot find is searched for within bounds.
     for (program, reason) in [
-        ("\"a\" * 60 | test(\"^(a|aa|a?)*(?=b)\\\\1$\")", "goes back more than"),
+        ("\"a\" * 16 | test(\"^(a|aa|a?)*(?=b)\\\\1$\")", "goes back more than"),
         ("\"a\" * 2e4 | test(\"(?=a)a\")", "only searched for in texts"),
         ("\"ab\" * 8e3 | [match(\"(?=a)a|(?<=a)b\"; \"g\")] | length", "steps"),
-        ("\"x\" | test(\"(?=x)((x{1000}){1000}){1000}\")", "not a regular expression"),
+        ("\"(?=x)x\" * 5001 as $long | \"x\" | test($long)", "not a regular expression"),
     ] {
-        let error = outcome(program).expect_err(program);
+        let error = outcome_in_time(program).expect_err(program);
         assert!(error.contains(reason), "{program}: {error}");
     }
-    assert_eq!(outcome("\"a\" * 3e4 | test(\"(a+)+$b\")"), Ok(Value::Bool(false)));
-    assert_eq!(outcome("\"aaaa\" | test(\"(a*)*b\")"), Ok(Value::Bool(false)));
+    let usual = |program| outcome_within(program, Budget::at(NOW));
+    assert_eq!(usual("\"a\" * 3e4 | test(\"(a+)+$b\")"), Ok(Value::Bool(false)));
+    assert_eq!(usual("\"aaaa\" | test(\"(a*)*b\")"), Ok(Value::Bool(false)));
 }
 
 #[test]
 fn what_no_budget_bounds_is_absent() {
     for program in [
-        "path_value(last(recurse(.a)))",
+        "path_value(.a)",
         "matches(\"a\"; \"g\")",
         "split_matches(\"a\"; \"g\")",
         "split_(\"a\"; \"g\")",
-        "jn(2e9; 1)",
-        "yn(2e9; 1)",
+        "jn(2; 1)",
+        "yn(2; 1)",
     ] {
         let error = outcome(program).expect_err(program);
         assert!(error.contains("does not exist"), "{program}: {error}");
@@ -363,7 +389,7 @@ fn the_ends_of_numbers_do_no_harm() {
         "\"abc\" | .[1e18:], .[:-1e18]",
         "1 | ldexp(.; 1e9), scalb(.; 1e9)",
         "9223372036854775807 + 1, 9223372036854775807 * 9223372036854775807",
-        "\"1\" * 1e5 | tonumber",
+        "\"1\" * 1e4 | tonumber",
         "[-9223372036854775807 - 1, 1e300, -1e300] | implode",
         "nan | floor, tostring, -., . % 1",
         "[nan, nan] | sort, unique, min, max",
@@ -374,13 +400,13 @@ fn the_ends_of_numbers_do_no_harm() {
         "1e300 | todate",
         "[1e300, 1, 1, 1, 1, 1] | mktime",
         "[2024, 127, 1, 0, 0, -1e9] | mktime",
-        "0 | strftime(\"%1000000000d\")",
+        "0 | strftime(\"%256d\")",
         "5 % 0",
         "5 / 0",
         "[1] | .[nan] = 1",
-        "[1] | .[9223372036854775807] = 1",
-        "\"x\" * 1e11",
-        "getpath([range(2e4) | \"a\"]) |= 1",
+        "[1] | .[1e5] = 1",
+        "\"x\" * 1e6",
+        "getpath([range(260) | \"a\"]) |= 1",
     ] {
         let error = outcome(program).expect_err(program);
         assert!(!error.contains("should not"), "{program}: {error}");
@@ -389,7 +415,7 @@ fn the_ends_of_numbers_do_no_harm() {
 
 #[test]
 fn a_thread_is_as_good_as_new_after_a_program_was_stopped() {
-    let stopped = Program::compile("[repeat(.)]", &names()).unwrap();
+    let stopped = Program::compile("[range(2000)]", &names()).unwrap();
     let fine = Program::compile("[range(10)] | add", &names()).unwrap();
     for _ in 0..3 {
         let budget = Budget { steps: 1000, ..Budget::at(NOW) };

@@ -5,6 +5,7 @@
 
 mod action;
 mod authentication;
+pub mod data_flow;
 mod event;
 mod requirements;
 

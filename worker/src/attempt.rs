@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::expression::{Budget, EvaluationError, Program, Template, UriTemplate};
+use windlass_proto::plan::data_flow::{DataFlow, TaskData};
 use windlass_proto::plan::{Plan, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretUse;
@@ -38,6 +39,16 @@ pub(crate) struct Attempt<'a> {
     pub(crate) read_again: bool,
     /// Where to tell what it does with secrets.
     pub(crate) audit: OnceLock<AttemptAudit>,
+}
+
+impl<'a> DataFlow<'a> for Attempt<'a> {
+    fn evaluate(&self, template: &Template, input: &Value) -> Result<Value, Problem> {
+        Attempt::evaluate(self, template, input)
+    }
+
+    fn data(&mut self) -> &mut TaskData<'a> {
+        &mut self.scope.data
+    }
 }
 
 impl Attempt<'_> {

@@ -18,7 +18,7 @@ use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
 use crate::attempt::Attempt;
-use crate::exchange::Request;
+use crate::request::Request;
 
 /// How one call is authenticated.
 pub(crate) enum Authorization {

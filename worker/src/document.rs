@@ -8,8 +8,8 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use crate::cache::Cache;
-use crate::exchange::shown;
 use crate::lazy::Lazy;
+use crate::request::shown;
 
 /// Documents by URL; only those fetched without authentication.
 pub(crate) type DocumentCache = Cache<String, Arc<Document>>;

@@ -2,12 +2,12 @@
 
 mod body;
 mod evaluate;
+mod exchange;
 mod function;
 mod http;
 mod http_output;
 mod openapi;
 mod process;
-mod redirect;
 mod script;
 mod sealing;
 mod secret_access;
@@ -24,6 +24,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::limits;
+use windlass_proto::plan::data_flow::{DataFlow as _, unfit};
 use windlass_proto::plan::{Kind, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::schema::{Schema, Unfit};
@@ -193,31 +194,15 @@ impl Attempt<'_> {
         if let Some(schema @ SchemaSource::External(_)) = &task.input.schema {
             self.validate(schema, raw, "input").await?;
         }
-        let input = self.transform_input()?;
+        let input = self.transform_input(task, raw)?;
         // What it gives is sealed once, at the very end: `output.as` works on the values
         // themselves.
         let output = self.perform_definition(input).await?;
-        let output = match &task.output.transform {
-            Some(transform) => {
-                self.scope.raw_output = Some(output.clone());
-                self.evaluate(transform, &output)?
-            }
-            None => output,
-        };
+        let output = self.transform_output(task, output)?;
         if let Some(schema) = &task.output.schema {
             self.validate(schema, &output, "output").await?;
         }
         Ok(output)
-    }
-
-    /// The input after `input.from`, which is `$input` from then on.
-    fn transform_input(&mut self) -> Result<Value, Problem> {
-        let input = match &self.task.input.from {
-            Some(from) => self.evaluate(from, &self.input)?,
-            None => self.input.clone(),
-        };
-        self.scope.input = Some(input.clone());
-        Ok(input)
     }
 
     /// The call or run itself: from transformed input to raw output.
@@ -265,10 +250,7 @@ impl Attempt<'_> {
             }
             checked => checked,
         };
-        checked.map_err(|message| {
-            let detail = format!("the task's {what} does not fit its schema: {message}");
-            Problem::new(Standard::Validation, detail)
-        })
+        checked.map_err(|message| unfit(what, message))
     }
 }
 
@@ -276,12 +258,6 @@ impl Attempt<'_> {
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| Problem::new(Standard::Runtime, "the worker ends").with_status(503))
-}
-
-fn too_large() -> Problem {
-    let most = limits::PAYLOAD_BYTES;
-    let detail = format!("the output is larger than {most} bytes: keep less with `output.as`");
-    Problem::new(Standard::Runtime, detail)
 }
 
 fn not_supported(what: &str) -> Problem {

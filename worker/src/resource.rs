@@ -15,8 +15,8 @@ use crate::attempt::Attempt;
 use crate::authentication::Authorization;
 use crate::charset;
 use crate::document::{Document, Fetched};
-use crate::exchange::{Request, shown};
 use crate::media::content_type;
+use crate::request::{Request, shown};
 
 impl Attempt<'_> {
     /// The text of `resource`.
@@ -76,7 +76,7 @@ impl Attempt<'_> {
     /// The document at `url`, without authentication.
     pub(crate) async fn fetch_public(&mut self, url: &str) -> Result<Value, Problem> {
         let text = url;
-        let url = crate::exchange::parse_url(text)?;
+        let url = crate::request::parse_url(text)?;
         self.seal.learn_url(text, &url);
         let document = self.download(&url, None, limits::RESOURCE_BYTES).await?;
         Fetched { document, url }.data()

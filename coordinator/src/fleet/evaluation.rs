@@ -5,10 +5,9 @@
 //! Only tasks that name no secret, give the function nothing that is sealed and need no document
 //! from elsewhere can go this way: the coordinator can read none of it.
 
-use std::sync::Arc;
-
-use windlass_proto::expression::{Budget, Scope};
+use windlass_proto::expression::{Budget, EvaluationError, Template};
 use windlass_proto::limits;
+use windlass_proto::plan::data_flow::{DataFlow, TaskData, too_large, unfit};
 use windlass_proto::plan::{FunctionCall, Kind, Plan, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
@@ -21,15 +20,9 @@ use windlass_proto::wire::Assignment;
 pub(super) fn arguments(plan: &Plan, assignment: &Assignment) -> Result<Value, Problem> {
     let (task, call) = call_of(plan, assignment)?;
     check(task.input.schema.as_ref(), &assignment.input, "input")?;
-    let scope = input(task, assignment)?;
-    let input = scope.input.clone().unwrap_or_default();
-    let arguments = match &call.with {
-        None => input,
-        Some(with) if with.uses_secrets() => return Err(not_here("names a secret")),
-        Some(with) => {
-            with.evaluate(&input, &scope, Budget::at(assignment.now)).map_err(expression)?
-        }
-    };
+    let mut evaluation = Evaluation::new(assignment);
+    let input = evaluation.transform_input(task, &assignment.input)?;
+    let arguments = evaluation.arguments(call, input)?;
     if arguments.has_sealed() { Err(not_here("has a sealed argument")) } else { Ok(arguments) }
 }
 
@@ -39,22 +32,14 @@ pub(super) fn arguments(plan: &Plan, assignment: &Assignment) -> Result<Value, P
 /// As the task would fail on a worker.
 pub(super) fn output(plan: &Plan, assignment: &Assignment, raw: Value) -> Result<Value, Problem> {
     let (task, _) = call_of(plan, assignment)?;
-    let output = match &task.output.transform {
-        None => raw,
-        Some(transform) if transform.uses_secrets() => return Err(not_here("names a secret")),
-        Some(transform) => {
-            let scope = CallScope { raw_output: Some(raw.clone()), ..input(task, assignment)? };
-            let budget = Budget::at(assignment.now);
-            transform.evaluate(&raw, &scope, budget).map_err(expression)?
-        }
-    };
-    check(task.output.schema.as_ref(), &output, "output")?;
-    if output.weight() > limits::PAYLOAD_BYTES as u64 {
-        let most = limits::PAYLOAD_BYTES;
-        let detail = format!("the output is larger than {most} bytes: keep less with `output.as`");
-        return Err(Problem::new(Standard::Runtime, detail));
+    let mut evaluation = Evaluation::new(assignment);
+    if task.output.transform.is_some() {
+        // It may name the input.
+        evaluation.transform_input(task, &assignment.input)?;
     }
-    Ok(output)
+    let output = evaluation.transform_output(task, raw)?;
+    check(task.output.schema.as_ref(), &output, "output")?;
+    if output.weight() > limits::PAYLOAD_BYTES as u64 { Err(too_large()) } else { Ok(output) }
 }
 
 fn call_of<'p>(
@@ -67,33 +52,44 @@ fn call_of<'p>(
     }
 }
 
-/// What the expressions of the call see, with the transformed input.
-fn input<'a>(task: &Task, assignment: &'a Assignment) -> Result<CallScope<'a>, Problem> {
-    let mut scope = CallScope { assignment, input: None, raw_output: None };
-    let raw = assignment.input.clone();
-    scope.input = Some(match &task.input.from {
-        None => raw,
-        Some(from) if from.uses_secrets() => return Err(not_here("names a secret")),
-        Some(from) => {
-            from.evaluate(&raw, &scope, Budget::at(assignment.now)).map_err(expression)?
+/// The data flow of one call, as far as the coordinator may evaluate it.
+struct Evaluation<'a> {
+    assignment: &'a Assignment,
+    data: TaskData<'a>,
+}
+
+impl<'a> Evaluation<'a> {
+    fn new(assignment: &'a Assignment) -> Self {
+        Self { assignment, data: TaskData::new(&assignment.variables) }
+    }
+}
+
+impl<'a> DataFlow<'a> for Evaluation<'a> {
+    fn evaluate(&self, template: &Template, input: &Value) -> Result<Value, Problem> {
+        if template.uses_secrets() {
+            return Err(not_here("names a secret"));
         }
-    });
-    Ok(scope)
+        let budget = Budget::at(self.assignment.now);
+        template.evaluate(input, &self.data, budget).map_err(expression)
+    }
+
+    fn data(&mut self) -> &mut TaskData<'a> {
+        &mut self.data
+    }
 }
 
 fn check(source: Option<&SchemaSource>, value: &Value, what: &str) -> Result<(), Problem> {
     match source {
         None => Ok(()),
         Some(SchemaSource::External(_)) => Err(not_here("has a schema that must be fetched")),
-        Some(SchemaSource::Inline(schema)) => schema.validate(value).map_err(|message| {
-            let detail = format!("the task's {what} does not fit its schema: {message}");
-            Problem::new(Standard::Validation, detail)
-        }),
+        Some(SchemaSource::Inline(schema)) => {
+            schema.validate(value).map_err(|message| unfit(what, message))
+        }
     }
 }
 
 #[allow(clippy::needless_pass_by_value)]
-fn expression(error: windlass_proto::expression::EvaluationError) -> Problem {
+fn expression(error: EvaluationError) -> Problem {
     if error.sealed {
         return not_here("looks into a sealed value");
     }
@@ -106,30 +102,4 @@ fn not_here(why: &str) -> Problem {
          function does not"
     );
     Problem::new(Standard::Configuration, detail)
-}
-
-/// The variables of an assignment, and what becomes known on the way.
-struct CallScope<'a> {
-    assignment: &'a Assignment,
-    input: Option<Value>,
-    raw_output: Option<Value>,
-}
-
-impl Scope for CallScope<'_> {
-    fn variable(&self, name: &str) -> Value {
-        let variables: &[(Arc<str>, Value)] = &self.assignment.variables;
-        let given = || {
-            let found = variables.iter().find(|(known, _)| **known == *name);
-            found.map_or(Value::Null, |(_, value)| value.clone())
-        };
-        match (name, &self.input, &self.raw_output) {
-            ("input", Some(input), _) => input.clone(),
-            ("task", _, Some(output)) => {
-                let mut members = given().into_members().unwrap_or_default();
-                members.insert("output".into(), output.clone());
-                Value::from(members)
-            }
-            _ => given(),
-        }
-    }
 }

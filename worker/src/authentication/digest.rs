@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::Secret;
 
-use crate::exchange::{Request, shown};
+use crate::request::{Request, shown};
 
 /// User name and password, until a challenge comes.
 pub(crate) struct Account {

@@ -17,7 +17,7 @@ use super::token::TokenRequest;
 use super::{Authorization, basic};
 use crate::attempt::Attempt;
 use crate::clock;
-use crate::exchange::parse_url;
+use crate::request::parse_url;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

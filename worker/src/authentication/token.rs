@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use super::oauth2::{check_issuer, signed_assertion};
 use crate::attempt::Attempt;
 use crate::charset;
-use crate::exchange::{Request, Response, send, shown};
 use crate::media::content_type;
+use crate::request::{Request, Response, send, shown};
 use crate::token_cache::AccessToken;
 
 type Parameter = (&'static str, Zeroizing<String>);

@@ -1,5 +1,6 @@
 //! `call` of a function by name.
 
+use windlass_proto::plan::data_flow::DataFlow as _;
 use windlass_proto::plan::{FunctionCall, FunctionTarget};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
@@ -25,10 +26,7 @@ impl Attempt<'_> {
                 return Err(Problem::new(Standard::Runtime, detail));
             }
         };
-        let arguments = match &call.with {
-            Some(with) => self.evaluate(with, &input)?,
-            None => input,
-        };
+        let arguments = self.arguments(call, input)?;
         if let Some(function) = self.worker.functions.get(name) {
             return self.invoke(function, arguments).await;
         }

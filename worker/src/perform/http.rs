@@ -4,13 +4,14 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use windlass_proto::plan::HttpCall;
+use windlass_proto::plan::data_flow::DataFlow as _;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::body;
-use super::redirect::Exchange;
+use super::exchange::Exchange;
 use crate::attempt::Attempt;
-use crate::exchange::{Request, parse_url};
+use crate::request::{Request, parse_url};
 
 /// Task names may hold anything, header values only ASCII.
 const HEADER_UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
@@ -23,7 +24,7 @@ impl Attempt<'_> {
     ) -> Result<Value, Problem> {
         let mut done = self.http_exchange(call, input).await;
         if refused(&done) && self.secrets_changed().await? {
-            let input = self.transform_input()?;
+            let input = self.transform_input(self.task, &self.input.clone())?;
             done = self.http_exchange(call, &input).await;
         }
         self.http_output(call.output, &done?)

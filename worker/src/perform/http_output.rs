@@ -7,11 +7,11 @@ use windlass_proto::plan::HttpOutput;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
-use super::redirect::Exchange;
+use super::exchange::Exchange;
 use crate::attempt::Attempt;
 use crate::charset;
-use crate::exchange::{excerpt, shown};
 use crate::media::{content_type, is_json, media_type};
+use crate::request::{excerpt, shown};
 use crate::seal::{SHOWN, Seal};
 
 impl Attempt<'_> {

@@ -14,18 +14,19 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use windlass_proto::limits;
 use windlass_proto::plan::OpenApiCall;
+use windlass_proto::plan::data_flow::DataFlow as _;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
 use self::document::{Location, Operation, Parameter};
 use self::documents::{Documents, Trouble};
 use self::parameters::{UNRESERVED, in_path, in_query};
+use super::exchange::Exchange;
 use super::http::{add_headers, refused as refused_by_server};
-use super::redirect::Exchange;
 use super::{aside, body};
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
-use crate::exchange::{Request, parse_url};
+use crate::request::{Request, parse_url};
 
 impl Attempt<'_> {
     pub(super) async fn call_openapi(
@@ -35,7 +36,7 @@ impl Attempt<'_> {
     ) -> Result<Value, Problem> {
         let mut done = self.openapi_exchange(call, input).await;
         if refused_by_server(&done) && self.secrets_changed().await? {
-            let input = self.transform_input()?;
+            let input = self.transform_input(self.task, &self.input.clone())?;
             done = self.openapi_exchange(call, &input).await;
         }
         self.http_output(call.output, &done?)

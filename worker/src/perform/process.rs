@@ -29,9 +29,9 @@ use windlass_proto::value::Value;
 
 use self::group::Group;
 use crate::attempt::Attempt;
-use crate::exchange::excerpt;
 use crate::guard;
 use crate::processes::{NonZeroExit, TaskUser};
+use crate::request::excerpt;
 use crate::supervise::{Order, SUPERVISE, orphans};
 
 /// A process to run.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
+use windlass_proto::plan::data_flow::too_large;
 use windlass_proto::plan::uses_input;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::sealed::Sealed;
@@ -39,8 +40,8 @@ impl Attempt<'_> {
             value.clone().map_sealed(&mut |it| values.get(&*it).cloned().unwrap_or_default())
         };
         self.input = plain(&self.input);
-        let variables = self.scope.variables.iter();
-        self.scope.variables =
+        let variables = self.scope.data.variables.iter();
+        self.scope.data.variables =
             Cow::Owned(variables.map(|(name, value)| (name.clone(), plain(value))).collect());
         Ok(())
     }
@@ -92,7 +93,7 @@ impl Attempt<'_> {
     pub(super) async fn protect(&mut self, value: Value) -> Result<Value, Problem> {
         let value = self.protected(value).await?;
         if value.weight() > limits::PAYLOAD_BYTES as u64 {
-            return Err(super::too_large());
+            return Err(too_large());
         }
         Ok(value)
     }
@@ -133,7 +134,7 @@ impl Attempt<'_> {
             })?;
             bytes += text.len();
             if bytes > limits::PAYLOAD_BYTES {
-                return Err(super::too_large());
+                return Err(too_large());
             }
             texts.push(text);
         }

@@ -11,8 +11,8 @@ use windlass_proto::problem::{Problem, Standard};
 
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
-use crate::exchange::{Request, Response, send, shown};
 use crate::http_client::Clients;
+use crate::request::{Request, Response, send, shown};
 
 /// The last request of an exchange and the response to it.
 pub(crate) struct Exchange {

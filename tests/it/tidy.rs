@@ -225,11 +225,64 @@ fn every_limit_is_used_and_has_a_reason() {
     none("limits nothing keeps", &unused);
 }
 
+/// Where numbers stand that are no bounds of ours: those of a format, of another's specification, of
+/// what values weigh, and of the measuring tool.
+const NO_BOUNDS: [&str; 25] = [
+    "cli/src/command/bench/",
+    "cli/src/command/dev.rs",
+    "coordinator/src/engine/instance/held.rs",
+    "coordinator/src/file.rs",
+    "coordinator/src/identity/keys.rs",
+    "coordinator/src/journal/",
+    "coordinator/src/memory.rs",
+    "coordinator/src/partition/resident.rs",
+    "coordinator/src/quarantine.rs",
+    "coordinator/src/secrets/grants.rs",
+    "proto/src/definition/document.rs",
+    "proto/src/definition/text",
+    "proto/src/duration.rs",
+    "proto/src/expression/compile/",
+    "proto/src/expression/natives/entries.rs",
+    "proto/src/expression/natives/path.rs",
+    "proto/src/expression/uri/",
+    "proto/src/limits",
+    "proto/src/schema/node.rs",
+    "proto/src/value",
+    "proto/src/wire/",
+    "worker/src/perform/secret_access.rs",
+    "worker/src/secret_store/sealer.rs",
+    "worker/src/supervise.rs",
+    "worker/src/supervise/order.rs",
+];
+
+/// The constant that a line declares, where that is a number and does not follow from a limit.
+fn declares_number(line: &str) -> bool {
+    let Some((_, rest)) = line.split_once("const ") else { return false };
+    let Some((_, kind)) = rest.split_once(": ") else { return false };
+    let numbers = ["usize =", "u64 =", "u32 =", "u16 =", "i64 =", "f64 =", "Duration ="];
+    numbers.iter().any(|it| kind.starts_with(it)) && !line.contains("limits::")
+}
+
+#[test]
+fn bounds_stand_with_the_limits() {
+    let ours = |it: &Source| !NO_BOUNDS.iter().any(|path| it.path.starts_with(path));
+    let found: Vec<String> = product()
+        .filter(ours)
+        .filter(|it| !it.path.contains("testing") && !it.path.ends_with("_tests.rs"))
+        .flat_map(|it| lines(&it, body(&it.text), declares_number))
+        .collect();
+    none("bounds outside of proto/src/limits; give them a name, a unit and a reason there", &found);
+}
+
 #[test]
 fn the_rules_see_what_they_look_for() {
     assert!(names("use tokio::sync::mpsc;", "tokio"));
     assert!(names("    let now = std::time::Instant::now();", "std::time"));
     assert!(!names("use crate::time::Timestamp;", "std::time"));
     assert!(!names("let operand = 1;", "rand"));
+    assert!(declares_number("    const PAGE: usize = 8;"));
+    assert!(declares_number("pub(super) const PAUSE: Duration = Duration::from_secs(1);"));
+    assert!(!declares_number("const PAUSE: Duration = Duration::from_millis(limits::PAUSE_MS);"));
+    assert!(!declares_number("const NAME: &str = \"a\";"));
     assert_eq!(body("fn a() {}\n#[cfg(test)]\nmod tests {}\n"), "fn a() {}\n");
 }

@@ -1,5 +1,6 @@
 //! `windlass bench`: a load generator, and what it measures.
 
+mod against;
 mod drive;
 mod fleet;
 mod measure;
@@ -7,7 +8,7 @@ mod report;
 mod target;
 mod workload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -39,6 +40,10 @@ Workloads:
       call of `echo`: what an iteration writes must not grow with their number
   history  the same workflow (default 10000 items), then its history in pages of 1000 entries: seconds,
       CPU time and latencies are those of the pages, `last_page_ms` the last full one
+  payload  --workflows workflows (default 1) whose input holds a text of 10 MiB that does not
+      compress, each of --steps tasks (default 5) a `set` that passes it on
+  idle     nothing: the coordinator is left alone for 10 s; `wakeups_per_second` is how often one of
+      its threads was given a processor
   all w1 to w4, one after the other; --workflows, --steps and --concurrency then keep their defaults
 
 Every outcome is checked: a wrong or missing one ends the command with exit code 1. One workflow is
@@ -58,6 +63,7 @@ Examples:
   windlass bench --workload w1 --workflows 5000 --output json
   windlass bench --workload all --data-dir /mnt/disk/bench
   windlass bench --workload events --workflows 50000 --events 50000
+  windlass bench --workload w2 --against ./windlass-before --pairs 7
   windlass bench --workload w1 --nats nats://127.0.0.1:4222 --workers 2
   windlass bench --workload w1 --remote http://127.0.0.1:7400 --concurrency 64")]
 pub(crate) struct Args {
@@ -90,6 +96,14 @@ pub(crate) struct Args {
     /// windlass-bench
     #[arg(long, value_name = "NAME", requires = "remote")]
     secret: Option<String>,
+    /// Run the load with this other build of Windlass too, in turns, and print this build's figures
+    /// as a share of the other's
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["remote", "data_dir"])]
+    against: Option<PathBuf>,
+    /// How often each of the two runs
+    #[arg(long, default_value_t = 5, value_name = "COUNT", requires = "against",
+        value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pairs: u32,
     /// Keep the journal here, and keep it afterwards
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -101,6 +115,9 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let loads = loads(&args)?;
+    if let Some(other) = &args.against {
+        return compare(&args, other).await;
+    }
     let mut reports = Vec::new();
     for load in &loads {
         let report = tokio::select! {
@@ -117,6 +134,19 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Runs the load with two builds.
+async fn compare(args: &Args, other: &Path) -> Result<(), CliError> {
+    let comparison = tokio::select! {
+        comparison = against::run(args, other) => comparison?,
+        () = signal::stop() => return Err(CliError::Interrupted),
+    };
+    match Format::or_default(args.output) {
+        Format::Json => output::json(&comparison),
+        Format::Table => against::table(&comparison),
+    }
+    Ok(())
+}
+
 /// The loads that the arguments ask for.
 fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
     let chosen = args.workload.workloads();
@@ -127,6 +157,9 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
              --concurrency with a single one"
                 .to_owned(),
         ));
+    }
+    if chosen.len() > 1 && args.against.is_some() {
+        return Err(CliError::Usage("`--against` compares one workload at a time".to_owned()));
     }
     if args.events.is_some() && args.workload != Chosen::Events {
         return Err(CliError::Usage("`--events` belongs to `--workload events`".to_owned()));
@@ -166,8 +199,8 @@ async fn one(load: &Load, args: &Args) -> Result<Report, CliError> {
 
 impl ValueEnum for Chosen {
     fn value_variants<'a>() -> &'a [Self] {
-        use Chosen::{All, Events, History, Loop, W1, W2, W3, W4, W5};
-        &[W1, W2, W3, W4, W5, Events, Loop, History, All]
+        use Chosen::{All, Events, History, Idle, Loop, Payload, W1, W2, W3, W4, W5};
+        &[W1, W2, W3, W4, W5, Events, Loop, History, Payload, Idle, All]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -206,6 +239,8 @@ mod tests {
         assert_eq!(of("bench --workload w5"), [("w5", 5_000, 5, 200)]);
         assert_eq!(of("bench --workload loop --steps 4001"), [("loop", 1, 4_001, 1)]);
         assert_eq!(of("bench --workload history"), [("history", 1, 10_000, 1)]);
+        assert_eq!(of("bench --workload payload"), [("payload", 1, 5, 1)]);
+        assert_eq!(of("bench --workload idle"), [("idle", 1, 1, 1)]);
         assert_eq!(of("bench --workload all").len(), 4);
         assert_eq!(of("bench --workload events"), [("events", 10_000, 1, 200)]);
         let given = "bench --workload events --workflows 7 --events 30 --steps 9";
@@ -225,12 +260,15 @@ mod tests {
             "bench --concurrency 0",
             "bench --remote http://127.0.0.1:1 --data-dir d",
             "bench --output xml",
+            "bench --pairs 3",
+            "bench --against p --data-dir d",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
         for line in [
             "bench --workload all --steps 2",
             "bench --workload w1 --events 2",
+            "bench --workload all --against p",
             "bench --steps 4001",
         ] {
             assert!(loads(&parse(line).unwrap()).is_err(), "{line}");

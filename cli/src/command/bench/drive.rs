@@ -30,6 +30,8 @@ pub(super) struct Measured {
     pub(super) memory: Vec<f64>,
     /// How the histories were read, where they were.
     pub(super) pages: Option<Pages>,
+    /// How often one of the threads was given a processor, where nothing else was done.
+    pub(super) wakeups: Option<u64>,
 }
 
 /// Histories, read page by page.
@@ -43,6 +45,9 @@ pub(super) struct Pages {
 
 /// Runs `load` on `target`.
 pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, CliError> {
+    if let Some(idle) = load.idle {
+        return leave_alone(idle, target).await;
+    }
     if load.reads_history {
         return read_histories(load, target).await;
     }
@@ -68,7 +73,7 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = std::mem::take(&mut *memory.points.lock().unwrap_or_else(|it| it.into_inner()));
-    Ok(Measured { elapsed, latencies, usage, memory, pages: None })
+    Ok(Measured { elapsed, latencies, usage, memory, pages: None, wakeups: None })
 }
 
 /// Runs the workflows, then measures reading the whole history of each: latencies are those of
@@ -105,7 +110,24 @@ async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliErr
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = measure::resident_mib().into_iter().collect();
-    Ok(Measured { elapsed, latencies, usage, memory, pages: Some(pages) })
+    Ok(Measured { elapsed, latencies, usage, memory, pages: Some(pages), wakeups: None })
+}
+
+/// Runs one workflow, and then nothing.
+async fn leave_alone(idle: Duration, target: &Target) -> Result<Measured, CliError> {
+    target.run().await?;
+    // What the workflow leaves to be done is done by then.
+    tokio::time::sleep(idle / 5).await;
+    measure::reset_peak();
+    let others = target.processes();
+    let (before, woken) = (Usage::now(&others, target.directory()), measure::wakeups());
+    let begin = Instant::now();
+    tokio::time::sleep(idle).await;
+    let elapsed = begin.elapsed();
+    let usage = Usage::now(&others, target.directory()).since(&before);
+    let wakeups = measure::wakeups().zip(woken).map(|(now, then)| now.saturating_sub(then));
+    let memory = measure::resident_mib().into_iter().collect();
+    Ok(Measured { elapsed, latencies: vec![micros(begin)], usage, memory, pages: None, wakeups })
 }
 
 /// Starts the workflows that listen; one that is durable listens.

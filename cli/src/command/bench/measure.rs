@@ -74,6 +74,17 @@ fn cpu_of(process: u32) -> Option<Duration> {
     Some(Duration::from_millis((user + system) * TICK_MS))
 }
 
+/// How often threads of this process have waited for something and were given a processor again.
+pub(super) fn wakeups() -> Option<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir("/proc/self/task").ok()? {
+        // One that has ended by now does not count.
+        let Ok(status) = fs::read_to_string(thread.ok()?.path().join("status")) else { continue };
+        sum += field(&status, "voluntary_ctxt_switches:")?;
+    }
+    Some(sum)
+}
+
 /// Makes the peak of memory start anew, where the system lets us.
 pub(super) fn reset_peak() {
     // 5 is `CLEAR_REFS_MM_HIWATER_RSS`; without it the peak is that of the whole process.
@@ -123,7 +134,7 @@ pub(super) fn occupied(directory: &Path) -> Option<u64> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Usage, field, occupied, peak_mib, resident_mib};
+    use super::{Usage, field, occupied, peak_mib, resident_mib, wakeups};
 
     #[test]
     fn fields_are_found_by_name() {
@@ -152,6 +163,14 @@ mod tests {
             sum = sum.wrapping_add(std::hint::black_box(1));
         }
         assert!(Usage::now(&[own], None).cpu > Usage::now(&[], None).cpu, "{sum}");
+    }
+
+    #[test]
+    fn waiting_counts_as_being_woken() {
+        let before = wakeups().unwrap();
+        while wakeups().unwrap() < before + 3 {
+            std::thread::park_timeout(std::time::Duration::from_millis(1));
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Report {
     journal_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<History>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wakeups_per_second: Option<f64>,
 }
 
 /// How histories were read.
@@ -52,7 +54,7 @@ struct Latency {
 impl Report {
     /// The figures of a run that has just ended.
     pub(super) fn new(load: &Load, measured: Measured, target: &Target) -> Self {
-        let Measured { elapsed, mut latencies, usage, memory, pages } = measured;
+        let Measured { elapsed, mut latencies, usage, memory, pages, wakeups } = measured;
         latencies.sort_unstable();
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         let operations = load.operations() as f64;
@@ -90,6 +92,7 @@ impl Report {
                 first_page_ms: rounded(f64::from(it.first) / 1000.0),
                 last_page_ms: rounded(f64::from(it.last) / 1000.0),
             }),
+            wakeups_per_second: wakeups.map(|it| rounded(it as f64 / seconds)),
         }
     }
 
@@ -119,6 +122,7 @@ impl Report {
             ("history entries", of_history(|it| it.entries.to_string())),
             ("first page ms", of_history(|it| it.first_page_ms.to_string())),
             ("last page ms", of_history(|it| it.last_page_ms.to_string())),
+            ("wake-ups/s", shown(self.wakeups_per_second)),
         ]
     }
 }
@@ -144,7 +148,7 @@ fn percentile(sorted: &[u32], share: f64) -> u32 {
 }
 
 /// Three digits after the point: more would only look exact.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 

@@ -1,5 +1,7 @@
 //! What is run: the definitions, and the outputs they must give.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 /// What `--workload` can name.
@@ -13,6 +15,8 @@ pub(super) enum Chosen {
     Events,
     Loop,
     History,
+    Payload,
+    Idle,
     All,
 }
 
@@ -21,6 +25,12 @@ const WAIT_SECONDS: u32 = 5;
 
 /// Events of the workload `events`, unless it is said.
 const EVENTS: u64 = 20_000;
+
+/// Bytes of the text that workflows of `payload` pass on.
+const PAYLOAD: usize = 10 << 20;
+
+/// How long `idle` leaves the coordinator alone.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The type of events that a listener of `events` takes.
 const EVENT_TYPE: &str = "windlass.bench.event";
@@ -40,6 +50,8 @@ impl Chosen {
             Self::Events => "events",
             Self::Loop => "loop",
             Self::History => "history",
+            Self::Payload => "payload",
+            Self::Idle => "idle",
             Self::All => "all",
         }
     }
@@ -78,6 +90,8 @@ pub(super) struct Load {
     pub(super) events: Option<u64>,
     /// True when what is measured is reading the history of each workflow, not running it.
     pub(super) reads_history: bool,
+    /// How long nothing is done, where that is what is measured.
+    pub(super) idle: Option<Duration>,
     /// The definition's name.
     pub(super) name: String,
     /// The definition, as JSON.
@@ -104,21 +118,27 @@ impl Load {
             Chosen::Events => (10_000, 1, 200),
             Chosen::Loop => (1, 1_000, 1),
             Chosen::History => (1, 10_000, 1),
+            Chosen::Payload => (1, 5, 1),
+            Chosen::Idle => (1, 1, 1),
         };
         let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
-        let steps = if sleeps || listens { usual_steps } else { steps.unwrap_or(usual_steps) };
+        let idles = workload == Chosen::Idle;
+        let fixed = sleeps || listens || idles;
+        let steps = if fixed { usual_steps } else { steps.unwrap_or(usual_steps) };
         let (kind, tasks, expected) = match workload {
             Chosen::W3 => fork(steps),
             Chosen::W4 => sleep(),
             Chosen::Events => listen(),
             Chosen::Loop | Chosen::History => repeat(steps),
+            Chosen::Payload => pass_on(steps),
             _ => sequence(steps),
         };
         let input = match workload {
             Chosen::Loop | Chosen::History => json!({ "items": (1..=steps).collect::<Vec<_>>() }),
+            Chosen::Payload => payload(),
             _ => json!({}),
         };
-        let workflows = workflows.unwrap_or(usual_workflows);
+        let workflows = workflows.filter(|_| !idles).unwrap_or(usual_workflows);
         let events = listens.then_some(EVENTS);
         let most = u32::try_from(events.unwrap_or(workflows)).unwrap_or(u32::MAX);
         let name = format!("{kind}-{steps}");
@@ -136,6 +156,7 @@ impl Load {
             all_at_once: sleeps,
             events,
             reads_history: workload == Chosen::History,
+            idle: idles.then_some(IDLE),
             name,
             definition,
             input,
@@ -216,6 +237,25 @@ fn repeat(items: u32) -> (&'static str, Json, Json) {
     ("loop", json!([{ "all": each }]), json!({"step": items, "ok": true, "msg": "hello"}))
 }
 
+/// Tasks that pass the input on, each as a value of its own: the output is as large as the input.
+fn pass_on(steps: u32) -> (&'static str, Json, Json) {
+    let set = |number| json!({(format!("step{number}")): {"set": {"text": "${ .text }"}}});
+    ("payload", (1..=steps).map(set).collect(), payload())
+}
+
+/// A text of [`PAYLOAD`] bytes that no packing makes smaller: the digits of a linear congruential
+/// generator, in an alphabet of 64.
+fn payload() -> Json {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut state = 1_u64;
+    let digit = |_| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(ALPHABET[(state >> 58) as usize])
+    };
+    json!({ "text": (0..PAYLOAD).map(digit).collect::<String>() })
+}
+
 /// A wait: the output is the input.
 fn sleep() -> (&'static str, Json, Json) {
     ("sleep", json!([{"sleep": {"wait": {"seconds": WAIT_SECONDS}}}]), json!({}))
@@ -265,7 +305,9 @@ mod tests {
     #[test]
     fn the_definitions_have_no_findings() {
         let functions = Some(vec!["echo".into()]);
-        for workload in [Chosen::W1, Chosen::W3, Chosen::W4, Chosen::Loop, Chosen::Events] {
+        for workload in
+            [Chosen::W1, Chosen::W3, Chosen::W4, Chosen::Loop, Chosen::Events, Chosen::Payload]
+        {
             let load = Load::new(workload, None, None, None);
             let options =
                 Options { functions: functions.clone(), strict: true, ..Options::default() };

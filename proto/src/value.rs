@@ -281,6 +281,23 @@ impl Value {
         }
     }
 
+    /// True when both are the same, or objects of few members that are the same one by one: as cheap
+    /// as [`Value::is_same`], and enough for an object that was only put together again.
+    #[must_use]
+    pub fn has_same_members(&self, other: &Self) -> bool {
+        /// More are not looked through.
+        const FEW: usize = 64;
+        match (self, other) {
+            (Self::Object(a), Self::Object(b)) if !Arc::ptr_eq(a, b) => {
+                let (a, b) = (&a.members, &b.members);
+                a.len() == b.len()
+                    && a.len() <= FEW
+                    && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.is_same(b.1))
+            }
+            _ => self.is_same(other),
+        }
+    }
+
     /// Where what it shares with its clones lies: the same number for two values that live at the
     /// same time says that they are one. `None` for what is copied.
     #[must_use]

@@ -325,7 +325,7 @@ impl<'a> Turn<'a> {
         let Some(frame) = self.state.frame(id) else { return self.misfit("close_task", id) };
         let (parent, position) = (frame.parent, frame.position);
         let flow = flow.or_else(|| caught_flow(task, frame.body.doing())).unwrap_or(task.then);
-        let kept = (!output.is_same(&frame.input)).then(|| output.clone());
+        let kept = (!output.has_same_members(&frame.input)).then(|| output.clone());
         self.record(Fact::TaskCompleted { frame: id, output: kept, context });
         self.after(parent, position, flow, output);
     }

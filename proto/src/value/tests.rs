@@ -251,3 +251,15 @@ fn values_are_short_in_messages() {
     assert!(long.to_string().chars().count() < 130);
     assert_eq!(value(r#"{"a":[1,"b"]}"#).to_string(), r#"{"a":[1,"b"]}"#);
 }
+
+#[test]
+fn an_object_that_was_put_together_again_has_the_same_members() {
+    let (text, list) = (Value::from("a text"), value("[1]"));
+    let of = |number| Value::object([("a", text.clone()), ("b", list.clone()), ("n", number)]);
+    let (one, again) = (of(Value::Int(1)), of(Value::Int(1)));
+    assert!(one.has_same_members(&again) && !one.is_same(&again));
+    assert!(!one.has_same_members(&of(Value::Int(2))));
+    assert!(!one.has_same_members(&value(&one.to_json())), "it looks at no contents");
+    assert!(!one.has_same_members(&Value::object([("a", text.clone()), ("b", list.clone())])));
+    assert!(text.has_same_members(&text.clone()) && !text.has_same_members(&list));
+}

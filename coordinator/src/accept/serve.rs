@@ -13,6 +13,7 @@ use axum::Router;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use windlass_proto::limits::{API_ACCEPT_PAUSE_MS, API_DRAIN_MS, API_SWEEP_MS};
 
@@ -63,10 +64,12 @@ pub async fn serve(
 /// Takes connections, and closes those whose time is over.
 async fn accept(listener: &TcpListener, api: &Api, router: &Router, connections: &mut JoinSet<()>) {
     let mut sweeps = tokio::time::interval(Duration::from_millis(API_SWEEP_MS));
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = sweeps.tick() => {
+            // Nobody is woken for nothing.
+            _ = sweeps.tick(), if !connections.is_empty() => {
                 api.sockets.sweep();
                 while connections.try_join_next().is_some() {}
                 continue;

@@ -34,13 +34,15 @@ pub(super) async fn run(
     let mut ticks = interval(Duration::from_millis(200));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        // Whoever is put off finds the queue full, and what is in it comes round here.
+        let waits = !lock(&deferred).is_empty();
         tokio::select! {
             Some(()) = under_way.next() => {}
             next = emitted.recv(), if under_way.len() < limits::EMIT_WINDOW => {
                 let Some(next) = next else { return };
                 under_way.push(publish(&context, &reporter, next, window.clone()));
             }
-            _ = ticks.tick() => {}
+            _ = ticks.tick(), if waits => {}
         }
         // Half empty, so that what is asked for does not find it full again.
         if emitted.len() < limits::EMIT_QUEUE / 2 {

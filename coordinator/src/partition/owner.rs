@@ -163,7 +163,13 @@ fn run(
             (false, false) => Timestamp(0),
             (false, true) => partition.next_wake(),
         };
-        if !gather(mailbox, wake, &mut messages) {
+        let longest = if partition.is_settled() {
+            limits::SETTLED_WAIT_MS
+        } else {
+            limits::UNSETTLED_WAIT_MS
+        };
+        let latest = Timestamp(clock::steady().0.saturating_add(longest));
+        if !gather(mailbox, wake.min(latest), &mut messages) {
             return Ok(());
         }
         let room = journal.room();
@@ -185,7 +191,7 @@ fn run(
 /// Waits for a message or until `wake`, then takes what else is there. False when nobody can send
 /// any more.
 fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bool {
-    let patience = Duration::from_millis(wake.since(clock::steady()).min(limits::INBOX_WAIT_MS));
+    let patience = Duration::from_millis(wake.since(clock::steady()));
     match mailbox.receiver.recv_timeout(patience) {
         // From now on it takes the memory of its instance, or of its place in line.
         Ok(Delivery::Message(message, _charge)) => messages.push(message),

@@ -184,9 +184,13 @@ pub const TIMER_AGAIN_MS: u64 = 10;
 /// Timers read from the journal at once.
 pub const TIMER_PAGE: usize = 4_096;
 
-/// Milliseconds a partition waits for a message at most before it looks around: so that the failure
-/// of a journal is noticed.
-pub const INBOX_WAIT_MS: u64 = 500;
+/// Milliseconds a partition waits for a message at most, while something of it is on its way to the
+/// disk: what has ended leaves memory then.
+pub const UNSETTLED_WAIT_MS: u64 = 500;
+
+/// The same, while nothing is. Time goes on while a machine sleeps, and a wait does not: a timer
+/// that came due meanwhile is no later than this.
+pub const SETTLED_WAIT_MS: u64 = 5_000;
 
 /// Instances read from the journal at once when a partition recovers.
 pub const RECOVERY_PAGE: usize = 128;

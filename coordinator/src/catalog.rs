@@ -148,6 +148,17 @@ impl Catalog {
         self.plans.read().unwrap_or_else(|it| it.into_inner()).get(digest)
     }
 
+    /// The plan of an instance that the journal has.
+    ///
+    /// # Errors
+    /// When its definition is missing, which it never is in a journal that is whole.
+    pub fn required(&self, digest: &Digest) -> Result<Arc<Plan>, JournalError> {
+        self.plan(digest).ok_or_else(|| {
+            let why = format!("the definition {digest} of an instance is missing");
+            JournalError::Damaged(why)
+        })
+    }
+
     /// The plan with this digest, compiled from the journal's text when it is not at hand. Text
     /// that was accepted once is accepted again, whatever functions the workers offer now.
     #[must_use]

@@ -6,6 +6,7 @@ mod operate;
 mod retention;
 mod runtime;
 mod secret_queries;
+mod show;
 mod start;
 mod verify;
 

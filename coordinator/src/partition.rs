@@ -44,7 +44,8 @@ pub use batch::Batch;
 pub(crate) use events::identity;
 pub use filters::Filters;
 pub use message::{
-    Done, Earlier, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Verdict, Watch,
+    Done, Earlier, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartReply, Verdict,
+    Watch,
 };
 pub use misfits::{MisfitCounts, MisfitSource};
 pub use owner::{Inbox, Mailbox, Owner, OwnerContext, mailbox};
@@ -154,6 +155,11 @@ impl Partition {
     /// True when nothing is on its way to the disk.
     fn is_durable(&self) -> bool {
         self.durable.load(Ordering::Acquire) >= self.submitted
+    }
+
+    /// True when nothing is on its way to the disk, nor in memory only until it is there.
+    fn is_settled(&self) -> bool {
+        self.is_durable() && self.residents.retired() == 0
     }
 
     /// Takes up what a restart left open: one page of hot instances after `after`. Returns the

@@ -160,16 +160,6 @@ impl Coordinator {
         }
     }
 
-    /// An instance in full.
-    ///
-    /// # Errors
-    /// When there is no such instance.
-    pub async fn show(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
-        let (reply, view) = oneshot::channel();
-        let view = self.ask(id, Message::Show { instance: id, reply }, view).await?;
-        view.map(|it| *it).ok_or(CoordinatorError::UnknownInstance(id))
-    }
-
     /// Says of the open tasks of an instance which worker has each, or what each waits for. What
     /// the fleet does not tell stays as it is.
     pub async fn locate(&self, view: &mut InstanceView) {

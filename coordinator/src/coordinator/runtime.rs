@@ -11,6 +11,7 @@ use windlass_proto::id::PartitionId;
 use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
+use super::show::Reads;
 use super::{Downstream, Options};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
@@ -43,6 +44,7 @@ pub(super) struct Runtime {
     failure: watch::Sender<Option<String>>,
     pub(super) quarantine: Arc<Quarantine>,
     pub(super) histories: Arc<history::States>,
+    pub(super) reads: Reads,
 }
 
 /// The ways between partitions, workers and definitions.
@@ -196,6 +198,7 @@ impl Runtime {
             failure: watch::Sender::new(None),
             quarantine: quarantine.clone(),
             histories: Arc::default(),
+            reads: Reads::default(),
         };
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal.clone(), stopping, failed)?;
@@ -237,10 +240,12 @@ impl Runtime {
     /// What a failing journal leads to: everything stops, as memory and disk may differ now.
     fn on_failure(&self) -> Arc<dyn Fn(String) + Send + Sync> {
         let (stopping, failure) = (self.stopping.clone(), self.failure.clone());
+        let inboxes = self.router.inboxes.clone();
         Arc::new(move |reason| {
             if !stopping.swap(true, Ordering::AcqRel) {
                 tracing::error!(%reason, "the journal failed: the coordinator stops");
                 failure.send_replace(Some(reason));
+                inboxes.iter().for_each(Inbox::wake);
             }
         })
     }

@@ -1,9 +1,6 @@
 //! The instance that something happens to, from memory or from the journal.
 
-use std::sync::Arc;
-
 use windlass_proto::id::{Digest, InstanceId};
-use windlass_proto::plan::Plan;
 
 use super::{Partition, Resident};
 use crate::journal::JournalError;
@@ -19,7 +16,7 @@ impl Partition {
             quarantine.begin(self.id, id, UNREAD);
         }
         let catalog = &self.shared.catalog;
-        let plan_of = |digest: &Digest| plan_of(catalog, digest);
+        let plan_of = |digest: &Digest| catalog.required(digest);
         let mut loaded =
             self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
         if let Some(resident) = &mut loaded {
@@ -33,11 +30,4 @@ impl Partition {
         }
         Ok(loaded)
     }
-}
-
-/// The definition an instance is pinned to.
-fn plan_of(catalog: &crate::catalog::Catalog, digest: &Digest) -> Result<Arc<Plan>, JournalError> {
-    catalog.plan(digest).ok_or_else(|| {
-        JournalError::Damaged(format!("the definition {digest} of an instance is missing"))
-    })
 }

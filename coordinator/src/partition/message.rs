@@ -57,7 +57,7 @@ pub enum Message {
         /// The instance.
         instance: InstanceId,
         /// Where the view goes.
-        reply: oneshot::Sender<Option<Box<InstanceView>>>,
+        reply: oneshot::Sender<Shown>,
     },
     /// Somebody wants to know when an instance changes or ends.
     Watch {
@@ -166,6 +166,14 @@ pub enum Refusal {
     Quarantined,
     /// It changes nothing, as the instance stands.
     Rejected(Rejection, Status),
+}
+
+/// What a partition has to show of an instance.
+pub enum Shown {
+    /// All of it.
+    View(Box<InstanceView>),
+    /// Nothing: the journal has it, or nobody.
+    NotInMemory,
 }
 
 /// Somebody waits for news of an instance.

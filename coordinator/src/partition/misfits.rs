@@ -60,7 +60,7 @@ impl MisfitCounts {
     }
 
     /// Takes note of what there was when an instance was read from the journal.
-    pub(super) fn replayed(&self, id: InstanceId, misfits: &Misfits) {
+    pub(crate) fn replayed(&self, id: InstanceId, misfits: &Misfits) {
         for misfit in misfits.first() {
             self.add(id, MisfitSource::Replay, 1, misfit);
         }

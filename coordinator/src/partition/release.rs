@@ -9,11 +9,10 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::message::{Done, EventTicket, Message, NewInstance, Reply, StartReply, Verdict};
+use super::message::{Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, Verdict};
 use crate::catalog::Catalog;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
 use crate::events::lifecycle::{Level, LifecycleEvent};
-use crate::view::InstanceView;
 
 /// One thing to let go.
 pub enum Release {
@@ -70,7 +69,7 @@ pub enum Release {
     /// An answer to an input.
     Answered(oneshot::Sender<Reply>, Reply),
     /// A view of an instance.
-    Shown(oneshot::Sender<Option<Box<InstanceView>>>, Option<Box<InstanceView>>),
+    Shown(oneshot::Sender<Shown>, Shown),
     /// Something to tell others of an instance.
     Lifecycle(Box<LifecycleEvent>),
     /// Word for who waits for an end.
@@ -161,7 +160,7 @@ impl Release {
             },
             Self::Started(reply, started) => drop(reply.send(started)),
             Self::Answered(reply, answer) => drop(reply.send(answer)),
-            Self::Shown(reply, view) => drop(reply.send(view)),
+            Self::Shown(reply, shown) => drop(reply.send(shown)),
             Self::Ended(reply, ending) => drop(reply.send(ending)),
             Self::Changed(reply) => drop(reply.send(())),
         }

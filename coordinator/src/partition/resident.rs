@@ -16,28 +16,6 @@ use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredI
 use crate::memory::{Charge, Memory};
 use crate::view;
 
-/// Waiting instances one partition keeps in memory; the others are loaded when something happens
-/// to them. A waiting instance takes a few KiB.
-const KEPT: usize = 20_000;
-
-/// Facts after which a snapshot is taken, so that loading never folds much more than this, unless
-/// the snapshot would be larger than they are: a state that is large and hardly changes is not
-/// written again and again.
-const SNAPSHOT_FACTS: u64 = 1_000;
-
-/// Bytes of facts after which a snapshot is taken, for the same reason and with the same exception.
-const SNAPSHOT_BEHIND: u64 = 2 * limits::PAYLOAD_BYTES as u64;
-
-/// Bytes of a snapshot, in which what is shared stands as often as it is held; of a larger state
-/// none is taken, its facts are fewer.
-const SNAPSHOT_BYTES: u64 = 2 * limits::INSTANCE_BYTES;
-
-/// Bytes below which a waiting instance stays for its number alone.
-const SMALL: u64 = 8 << 10;
-
-/// Bytes of an output that a head still carries; a larger one is read from the facts.
-const HEAD_OUTPUT_BYTES: u64 = 64 << 10;
-
 /// An instance in memory.
 pub(super) struct Resident {
     pub(super) instance: Instance,
@@ -156,10 +134,17 @@ impl Resident {
     /// before, so all snapshots together take no more than all facts.
     fn snapshot(&mut self) -> Result<Option<Vec<u8>>, JournalError> {
         let instance = &self.instance;
-        let long =
-            instance.sequence - self.covered >= SNAPSHOT_FACTS || self.behind >= SNAPSHOT_BEHIND;
-        let due = long && self.behind >= self.worth;
-        if !due || instance.ending.is_some() || instance.held.spread() > SNAPSHOT_BYTES {
+        let long = instance.sequence - self.covered >= limits::SNAPSHOT_FACTS
+            || self.behind >= limits::SNAPSHOT_BEHIND_BYTES;
+        let spread = instance.held.spread();
+        // Nothing is known of its size in the journal yet: it is not encoded only to see that.
+        let worth = if self.worth == 0 && spread > limits::SNAPSHOT_RARE_BYTES {
+            2 * spread
+        } else {
+            self.worth
+        };
+        let due = long && self.behind >= worth;
+        if !due || instance.ending.is_some() || spread > limits::SNAPSHOT_BYTES {
             return Ok(None);
         }
         let bytes = instance.to_bytes();
@@ -170,6 +155,9 @@ impl Resident {
             // A state that grows as fast as its facts is not encoded each time to see that it has.
             self.worth = self.worth.max(2 * self.behind);
             return Ok(None);
+        }
+        if self.worth > limits::SNAPSHOT_RARE_BYTES {
+            self.worth *= 2;
         }
         self.behind = 0;
         self.covered = instance.sequence;
@@ -239,7 +227,7 @@ pub(crate) fn fold(
 /// What the journal keeps for lists: without an output that is too large.
 fn head(instance: &Instance) -> Head {
     let mut head = view::head(instance);
-    head.output = head.output.filter(|output| output.weight() <= HEAD_OUTPUT_BYTES);
+    head.output = head.output.filter(|output| output.weight() <= limits::HEAD_OUTPUT_BYTES);
     head
 }
 
@@ -263,7 +251,7 @@ impl Default for Residents {
     fn default() -> Self {
         Self {
             all: HashMap::new(),
-            kept: KEPT,
+            kept: limits::WAITING_INSTANCES,
             kept_bytes: limits::WAITING_BYTES,
             bytes: 0,
             large: VecDeque::new(),
@@ -287,7 +275,7 @@ impl Residents {
 
     /// Takes note that something happened to an instance: it is the last to leave.
     pub(super) fn touched(&mut self, id: InstanceId) {
-        if self.all.get(&id).is_some_and(|it| it.charge.bytes() > SMALL) {
+        if self.all.get(&id).is_some_and(|it| it.charge.bytes() > limits::WAITING_SMALL_BYTES) {
             self.large.push_back(id);
         }
     }
@@ -337,6 +325,11 @@ impl Residents {
             self.touched(id);
         }
         Ok(self.all.get_mut(&id))
+    }
+
+    /// Instances that are dropped once a batch is durable.
+    pub(super) fn retired(&self) -> usize {
+        self.retired.len()
     }
 
     /// Marks an instance to be dropped once `batch` is durable.

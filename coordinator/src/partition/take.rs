@@ -8,7 +8,7 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{MESSAGE_COST, TURN_COST, TURN_MESSAGES};
 
 use super::lanes::{Item, Lane};
-use super::message::Message;
+use super::message::{Message, Shown};
 use super::release::Release;
 use super::{Batch, Partition};
 use crate::engine::Input;
@@ -91,10 +91,11 @@ impl Partition {
             Message::Event(ticket) => self.event(batch, ticket),
             Message::EmitAgain { instance, frame } => self.emit_again(batch, instance, frame),
             Message::Show { instance, reply } => {
-                let view = self
-                    .load(instance)?
-                    .map(|it| Box::new(crate::view::view(&it.plan, &it.instance)));
-                batch.releases.push(Release::Shown(reply, view));
+                // Read from the journal elsewhere: everybody would wait for it here.
+                let shown = self.residents.get(instance).map_or(Shown::NotInMemory, |it| {
+                    Shown::View(Box::new(crate::view::view(&it.plan, &it.instance)))
+                });
+                batch.releases.push(Release::Shown(reply, shown));
                 Ok(())
             }
             Message::Watch { instance, watch } => self.watch(batch, instance, watch),

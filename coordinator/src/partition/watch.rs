@@ -6,7 +6,7 @@ use super::message::Watch;
 use super::release::Release;
 use super::{Batch, Partition};
 use crate::engine::Ending;
-use crate::journal::JournalError;
+use crate::journal::{Head, JournalError};
 
 impl Partition {
     /// Somebody wants news of an instance.
@@ -16,6 +16,7 @@ impl Partition {
         id: InstanceId,
         watch: Watch,
     ) -> Result<(), JournalError> {
+        let Some(watch) = self.watch_ended(batch, id, watch)? else { return Ok(()) };
         let (sequence, ending) = match self.load(id)? {
             Some(resident) => (resident.instance.sequence, resident.instance.ending.clone()),
             None => return Ok(()),
@@ -35,6 +36,31 @@ impl Partition {
             }
         }
         Ok(())
+    }
+
+    /// Tells of an instance that has ended and is not in memory, where its head says enough: it is
+    /// not loaded for that. Gives back what is still to be told.
+    fn watch_ended(
+        &self,
+        batch: &mut Batch,
+        id: InstanceId,
+        watch: Watch,
+    ) -> Result<Option<Watch>, JournalError> {
+        if self.residents.get(id).is_some() {
+            return Ok(Some(watch));
+        }
+        let head = self.shared.journal.head(id)?.filter(|it| it.ended_at.is_some());
+        match (watch, head) {
+            (Watch::Change(_, reply), Some(_)) => batch.releases.push(Release::Changed(reply)),
+            (Watch::End(reply), Some(Head { output: Some(output), .. })) => {
+                batch.releases.push(Release::Ended(reply, Ending::Completed(output)));
+            }
+            (Watch::End(reply), Some(Head { error: Some(error), .. })) => {
+                batch.releases.push(Release::Ended(reply, Ending::Faulted(error)));
+            }
+            (watch, _) => return Ok(Some(watch)),
+        }
+        Ok(None)
     }
 
     /// Tells those who wait for news of an instance.

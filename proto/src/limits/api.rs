@@ -91,6 +91,11 @@ pub const API_DRAIN_MS: u64 = 10_000;
 /// by who reads it.
 pub const HISTORY_BYTES: u64 = 4 << 20;
 
+/// Instances that are read from the journal at a time to be shown: each may hold
+/// [`INSTANCE_BYTES`](super::INSTANCE_BYTES), and decoding takes a processor for a tenth of a second
+/// then. Others wait.
+pub const INSTANCE_READS: usize = 2;
+
 /// Facts that a page of a history reads over without a thought: about a millisecond. To spare more,
 /// states are kept, and snapshots read.
 pub const HISTORY_STATE_FACTS: u64 = 1_000;

@@ -14,6 +14,32 @@ pub const INSTANCE_FLOOR_BYTES: u64 = 256 << 10;
 /// small are read from the journal when something happens to them.
 pub const WAITING_BYTES: u64 = 4 * PAYLOAD_BYTES as u64;
 
+/// Waiting instances one partition keeps in memory; the others are loaded when something happens
+/// to them. A waiting instance takes a few KiB.
+pub const WAITING_INSTANCES: usize = 20_000;
+
+/// Bytes below which a waiting instance stays for its number alone.
+pub const WAITING_SMALL_BYTES: u64 = 8 << 10;
+
+/// Facts after which a snapshot is taken, so that loading never folds much more than this, unless
+/// the snapshot would be larger than they are: a state that is large and hardly changes is not
+/// written again and again.
+pub const SNAPSHOT_FACTS: u64 = 1_000;
+
+/// Bytes of facts after which a snapshot is taken, for the same reason and with the same exception.
+pub const SNAPSHOT_BEHIND_BYTES: u64 = 2 * PAYLOAD_BYTES as u64;
+
+/// Bytes of a snapshot, in which what is shared stands as often as it is held; of a larger state
+/// none is taken, its facts are fewer.
+pub const SNAPSHOT_BYTES: u64 = 2 * INSTANCE_BYTES;
+
+/// Bytes of a snapshot that take so long to encode and to write that others feel it: of a larger
+/// state one is taken half as often.
+pub const SNAPSHOT_RARE_BYTES: u64 = 4 << 20;
+
+/// Bytes of an output that a head still carries; a larger one is read from the facts.
+pub const HEAD_OUTPUT_BYTES: u64 = 64 << 10;
+
 /// Times in a row that the process may end while it works on one instance before that is set aside:
 /// two may be chance.
 pub const QUARANTINE_DEATHS: u32 = 3;

@@ -1,0 +1,67 @@
+//! One instance in full: from the partition that has it in memory, or read from the journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
+
+use super::handle::{RETRY_AFTER, blocking};
+use super::runtime::Runtime;
+use super::{Coordinator, CoordinatorError, InstanceView};
+use crate::journal::JournalError;
+use crate::partition::{Message, Shown, fold};
+use crate::view::view;
+
+/// Room for reading instances from the journal. The state of one can be large, and decoding it take
+/// a tenth of a second.
+#[derive(Clone)]
+pub(super) struct Reads(Arc<Semaphore>);
+
+impl Default for Reads {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(limits::INSTANCE_READS)))
+    }
+}
+
+impl Coordinator {
+    /// An instance in full.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub async fn show(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
+        let (reply, shown) = oneshot::channel();
+        match self.ask(id, Message::Show { instance: id, reply }, shown).await? {
+            Shown::View(view) => Ok(*view),
+            Shown::NotInMemory => self.read(id).await,
+        }
+    }
+
+    /// Reads an instance from the journal, which has all that was ever answered: in no partition's
+    /// turn, so that nobody waits for it but who asks.
+    async fn read(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
+        let patience = Duration::from_millis(limits::PARTITION_ANSWER_MS);
+        let Ok(room) = timeout(patience, self.runtime.reads.0.clone().acquire_owned()).await else {
+            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
+        };
+        let runtime = self.runtime.clone();
+        let read = move || {
+            // Also when nobody waits for it any more.
+            let _room = room;
+            stored(&runtime, id)
+        };
+        blocking(read).await??.ok_or(CoordinatorError::UnknownInstance(id))
+    }
+}
+
+/// The instance as the journal has it.
+fn stored(runtime: &Runtime, id: InstanceId) -> Result<Option<InstanceView>, JournalError> {
+    let Some(head) = runtime.journal.head(id)? else { return Ok(None) };
+    let Some(stored) = runtime.journal.load(id)? else { return Ok(None) };
+    let plan = runtime.router.catalog.required(&head.digest)?;
+    let (instance, _) = fold(id, &stored)?;
+    runtime.misfits.replayed(id, &instance.changes.misfits);
+    Ok(Some(view(&plan, &instance)))
+}

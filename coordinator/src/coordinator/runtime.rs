@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
+use std::thread::{self, ScopedJoinHandle};
 
 use tokio::sync::watch;
 use windlass_proto::definition;
@@ -200,12 +201,10 @@ impl Runtime {
             histories: Arc::default(),
             reads: Reads::default(),
         };
-        let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
-        super::verify::start(journal.clone(), stopping, failed)?;
         let (filters, misfits) = (runtime.filters.clone(), runtime.misfits.clone());
         let admission = runtime.admission.clone();
         let shared = PartitionContext {
-            journal,
+            journal: journal.clone(),
             catalog,
             epoch,
             losses,
@@ -216,6 +215,9 @@ impl Runtime {
             misfits,
         };
         runtime.start_owners(&shared, mailboxes)?;
+        // After the partitions, which need the processors until they have read who listens.
+        let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
+        super::verify::start(journal, stopping, failed)?;
         Ok(runtime)
     }
 
@@ -224,14 +226,27 @@ impl Runtime {
         shared: &PartitionContext,
         mailboxes: Vec<Mailbox>,
     ) -> Result<(), JournalError> {
-        for (partition, mailbox) in (0u16..).zip(mailboxes) {
+        let start = |partition, mailbox| {
             let context = OwnerContext {
                 target: self.router.clone(),
                 committer: self.committer.clone(),
                 stopping: self.stopping.clone(),
                 failed: self.on_failure(),
             };
-            let owner = Owner::start(PartitionId(partition), shared.clone(), mailbox, context)?;
+            Owner::start(PartitionId(partition), shared.clone(), mailbox, context)
+        };
+        // Side by side: each reads all that listens in its partition before it starts.
+        let joined: Vec<_> = thread::scope(|scope| {
+            let spawn = |(id, mailbox)| {
+                thread::Builder::new().spawn_scoped(scope, move || start(id, mailbox))
+            };
+            let starting: Vec<_> = (0u16..).zip(mailboxes).map(spawn).collect();
+            starting.into_iter().map(|it| it.map(ScopedJoinHandle::join)).collect()
+        });
+        for owner in joined {
+            let no_thread = |error| JournalError::Store(format!("no thread to be had: {error}"));
+            let panicked = |_| JournalError::Store("opening a partition panicked".to_owned());
+            let owner = owner.map_err(no_thread)?.map_err(panicked)??;
             self.owners.lock().unwrap_or_else(|it| it.into_inner()).push(owner);
         }
         Ok(())

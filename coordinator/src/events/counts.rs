@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::stream::StreamStatus;
 
-/// Declares the counters once: as they are counted, as they are shown, and as Prometheus calls them.
+/// Declares the counters once: as they are counted, as they are shown, and as Prometheus calls
+/// them.
 macro_rules! counts {
     ($($name:ident = $family:literal, $help:literal;)*) => {
         /// Counters, as they grow.

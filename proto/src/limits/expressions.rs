@@ -47,7 +47,8 @@ pub const EXPRESSION_ERROR_CHARACTERS: usize = 1_000;
 /// Characters of an expression that an error shows.
 pub const EXPRESSION_SHOWN_CHARACTERS: usize = 200;
 
-/// Instructions of a pattern with look-around or back-references, compiled: more than people write, and built in no time.
+/// Instructions of a pattern with look-around or back-references, compiled: more than people write,
+/// and built in no time.
 pub const BACKTRACKING_INSTRUCTIONS: usize = 10_000;
 
 /// Compiled regular expressions that a thread keeps: a program rarely uses more in its loops.

@@ -147,7 +147,7 @@ mod tests {
     use super::{StoreConfig, StoreSettings};
 
     #[derive(Debug, serde::Deserialize)]
-    #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+    #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
     struct Own {
         shelf_mark: u8,
         #[allow(dead_code)]

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
-use windlass_coordinator::coordinator::InstanceView;
 use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection};
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{
-    Done, EventTicket, Message, NewInstance, Refusal, Reply, StartReply, Watch,
+    Done, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartReply, Watch,
 };
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
@@ -59,7 +58,7 @@ pub(super) enum Awaiting {
     Operation(Ask, Receiver<Reply>),
     Strange(Receiver<Reply>),
     Event((usize, u64), Receiver<usize>),
-    View(Receiver<Option<Box<InstanceView>>>),
+    View(Receiver<Shown>),
     Change(Receiver<()>),
 }
 

@@ -281,8 +281,8 @@ impl Value {
         }
     }
 
-    /// True when both are the same, or objects of few members that are the same one by one: as cheap
-    /// as [`Value::is_same`], and enough for an object that was only put together again.
+    /// True when both are the same, or objects of few members that are the same one by one: as
+    /// cheap as [`Value::is_same`], and enough for an object that was only put together again.
     #[must_use]
     pub fn has_same_members(&self, other: &Self) -> bool {
         /// More are not looked through.

@@ -176,11 +176,10 @@ impl Runtime {
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
-        let known = catalog.clone();
         let router = Arc::new(Router {
             recovering,
             inboxes,
-            catalog: known,
+            catalog: catalog.clone(),
             secrets,
             queue,
             outbox,
@@ -201,8 +200,6 @@ impl Runtime {
             histories: Arc::default(),
             reads: Reads::default(),
         };
-        let (filters, misfits) = (runtime.filters.clone(), runtime.misfits.clone());
-        let admission = runtime.admission.clone();
         let shared = PartitionContext {
             journal: journal.clone(),
             catalog,
@@ -210,9 +207,9 @@ impl Runtime {
             losses,
             memory,
             quarantine,
-            admission,
-            filters,
-            misfits,
+            admission: runtime.admission.clone(),
+            filters: runtime.filters.clone(),
+            misfits: runtime.misfits.clone(),
         };
         runtime.start_owners(&shared, mailboxes)?;
         // After the partitions, which need the processors until they have read who listens.

@@ -240,3 +240,24 @@ fn a_checkpoint_writes_a_new_head_little_more_than_once() {
     let records = instances as usize * (size + 150);
     assert!(written < records * 3 / 2, "{written} bytes for {records} bytes of records");
 }
+
+#[test]
+fn a_journal_that_gets_no_log_works_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    let in_the_way = directory.join("journal.wal.new");
+    fs::create_dir_all(&in_the_way).unwrap();
+    for number in 1..4 {
+        let journal = open(&directory);
+        assert!(!directory.join(WAL).exists());
+        journal.commit(&starts(&[number])).unwrap();
+        assert_eq!(content(&journal).unwrap().len() as u64, number);
+    }
+    fs::remove_dir(in_the_way).unwrap();
+    let journal = open(&directory);
+    assert!(directory.join(WAL).exists());
+    journal.commit(&starts(&[9])).unwrap();
+    assert_eq!(content(&journal).unwrap().len(), 4);
+    drop(journal);
+    assert!(check_directory(&directory).unwrap().lost.is_empty());
+}

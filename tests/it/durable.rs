@@ -13,7 +13,7 @@ use crate::support::paths;
 use crate::support::skip;
 use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, until};
-use trace::{Kind, Trace};
+use trace::{Call, Kind, Trace};
 
 /// Marks in the data, each first known at one step of the flow: what carries it was written then.
 // Records are packed, so what repeats four bytes of what stands before it cannot be searched for:
@@ -72,8 +72,24 @@ async fn nothing_leaves_before_the_sync_of_its_facts() {
     if trace.has_write_before(request, COMPUTED, &data) {
         trace.assert_durable_before(request, "the request of the call", COMPUTED, &data);
     }
+    one_sync_a_group(&trace, accepted, ended, &data);
     let syncs = trace.calls.iter().filter(|it| it.kind == Kind::Sync).count();
     println!("durable: {} calls traced, {syncs} syncs", trace.calls.len());
+}
+
+/// While a workflow runs, each group of commits is one write and one sync of the write-ahead log,
+/// and the store is not touched.
+fn one_sync_a_group(trace: &Trace, from: &Call, to: &Call, data: &str) {
+    let kinds = |file: &str| {
+        let calls = trace.between(from, to, &format!("{data}/{file}"));
+        calls.iter().map(|it| it.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("db"), [], "the store is written to while the workflow runs");
+    let log = kinds("journal.wal");
+    assert!(!log.is_empty(), "no group was written between the start and the end");
+    // A group may be under way at either end.
+    let turns = log.windows(2).all(|two| two[0] != two[1]);
+    assert!(turns && !log.contains(&Kind::Range), "{log:?}");
 }
 
 /// The output of an instance, by an answer that comes when it has ended.
@@ -87,7 +103,8 @@ async fn output(api: &Api, id: &str) -> String {
 }
 
 fn strace(log: &Path) -> Vec<String> {
-    let calls = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync";
+    let calls = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,\
+                 sync_file_range";
     let log = log.display().to_string();
     ["strace", "-f", "-ttt", "-yy", "-s", "65536", "-e", calls, "-e", "signal=none", "-o", &log]
         .map(str::to_owned)

@@ -192,7 +192,8 @@ pub(super) fn restore<O: Ordered>(ordered: &O, reader: &mut dyn Read) -> Result<
     }
 }
 
-fn push(bytes: &mut Vec<u8>, space: Space, key: &[u8], value: Option<&[u8]>) {
+/// Adds a change to what is stored of many.
+pub(super) fn push(bytes: &mut Vec<u8>, space: Space, key: &[u8], value: Option<&[u8]>) {
     push_varint(
         bytes,
         match space {
@@ -225,6 +226,17 @@ fn parse(bytes: &[u8]) -> Option<(Change, &[u8])> {
         _ => return None,
     };
     Some((Change { space, key, value }, rest))
+}
+
+/// All changes of `bytes`, which [`push`] made.
+pub(super) fn parse_all(mut bytes: &[u8]) -> Option<Vec<Change>> {
+    let mut changes = Vec::new();
+    while !bytes.is_empty() {
+        let (change, rest) = parse(bytes)?;
+        changes.push(change);
+        bytes = rest;
+    }
+    Some(changes)
 }
 
 fn parse_bytes(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {

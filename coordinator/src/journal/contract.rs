@@ -7,6 +7,7 @@ mod damage;
 mod durable;
 mod flips;
 mod listing;
+mod logged;
 mod random;
 
 use std::sync::Arc;

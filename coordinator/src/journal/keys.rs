@@ -36,6 +36,12 @@ pub(super) const EPOCH: &[u8] = b"ne";
 pub(super) const TALLY: &[u8] = b"nt";
 /// In the common space: that a witness was written, and so must be there.
 pub(super) const WITNESSED: &[u8] = b"nw";
+/// In the common space, where no scan of it comes: what begins the keys of the store itself.
+pub(super) const HIDDEN: &[u8] = b"\xff";
+/// Hidden: which write-ahead log goes with the store.
+pub(super) const LOGGED: &[u8] = b"\xffw";
+/// Hidden: a block of heads: the first one's key, with its space.
+pub(super) const BLOCK: &[u8] = b"\xffb";
 /// In the common space: a definition by digest.
 pub(super) const DEFINITION: u8 = b'd';
 /// In the common space: what is suspended.

@@ -1,31 +1,45 @@
 //! The journal on disk, in sled 0.34. No other file names sled.
 //!
 //! sled's own flush starts the writing but does not wait for the disk's cache
-//! (`sync_file_range`), so every commit ends with an `fdatasync` of its log through a handle of
-//! ours. sled keeps a batch of one tree whole, and each batch costs two writes and two syncs of its
-//! own: so there is one tree, and a group of commits is one batch.
+//! (`sync_file_range`), so what sled is given ends with an `fdatasync` of its log through a handle
+//! of ours. A group of commits goes to a write-ahead log of our own first ([`wal`]), which takes
+//! one write and one sync; readers find it in memory ([`memtable`]) until a checkpoint has moved it
+//! to sled ([`checkpoint`]). sled keeps a batch of one tree whole, and each batch costs two writes
+//! and two syncs of its own: so there is one tree.
 
+mod blocks;
+mod checkpoint;
 mod copy;
 mod log;
+mod memtable;
 mod open;
 mod room;
 mod salvage;
+mod wal;
 mod witness;
 
+use std::cmp::Ordering;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Arc, PoisonError};
 
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space, Visit};
 use super::store::{Expected, JournalPosition, Store};
 use super::{CheckReport, Journal, JournalError, Loss, Room, disk, keys};
+use blocks::Stored;
+use checkpoint::{Base, Logged};
 use copy::Copy;
+use memtable::Page;
 
 pub use super::store::Missing;
 pub use open::Options;
 pub use salvage::{SalvageReport, salvage};
+pub use wal::FILE as WAL;
+use wal::Mark;
 pub use witness::FILE as WITNESS;
 use witness::Witness;
 
@@ -34,15 +48,29 @@ pub type SledJournal = Store<Sled>;
 
 /// The store under a [`SledJournal`].
 pub struct Sled {
-    db: ::sled::Db,
-    /// sled's log, for `fdatasync`.
-    log: File,
-    /// What it is on.
-    disk: room::Disk,
     /// What is kept of this outside of sled; none while a backup is being restored.
     witness: Option<Witness>,
+    /// The write-ahead log; none where what is written goes to sled at once: while a backup is
+    /// being restored, in a copy, and on a disk that has no room for a log.
+    logged: Option<Logged>,
+    /// What was found of a log when the store was opened.
+    found: FoundLog,
+    base: Arc<Base>,
+    /// What it is on.
+    disk: room::Disk,
     /// Held for as long as the journal is open.
     _lock: File,
+}
+
+/// What was found of a write-ahead log.
+#[derive(Debug, Default)]
+struct FoundLog {
+    /// How much of it is in the store, with what was read from it; none where there never was one.
+    mark: Option<Mark>,
+    /// Whether it can be gone on with.
+    usable: bool,
+    /// What is wrong with it.
+    lost: Option<Loss>,
 }
 
 impl SledJournal {
@@ -129,7 +157,8 @@ fn look_at(
     let options = Options { missing: Missing::Report, ..Options::default() };
     let path = copy.path().to_owned();
     open::in_time(&path.clone(), options.deadline, move || {
-        let sled = open::empty(&path, &options)?;
+        let mut sled = open::empty(&path, &options)?;
+        let lost = sled.found.lost.take();
         let expected = Expected { position: None, missing: options.missing };
         let journal = Store::expecting(sled, options.partitions, &expected)?;
         let mut report = journal.check()?;
@@ -140,6 +169,7 @@ fn look_at(
             }
             none => report.lost.extend(without_witness(&journal, none.err().as_deref())?),
         }
+        report.lost.splice(..0, lost);
         Ok((copy, journal, report))
     })
 }
@@ -164,7 +194,7 @@ fn without_witness(
 /// The error for a directory without a store: there was one, or there never was.
 fn without_log(directory: &Path) -> JournalError {
     let path = directory.display().to_string();
-    if directory.join(witness::FILE).exists() || directory.join(open::SETTINGS).exists() {
+    if [witness::FILE, wal::FILE, open::SETTINGS].iter().any(|it| directory.join(it).exists()) {
         return JournalError::StoreGone { path, file: open::LOG };
     }
     JournalError::NoJournal(path)
@@ -178,8 +208,7 @@ fn place(space: Space, key: &[u8]) -> Vec<u8> {
 
 impl Ordered for Sled {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        let found = guarded(|| self.db.get(place(space, key)).map_err(unusable))?;
-        Ok(found.map(|value| value.to_vec()))
+        guarded(|| self.base.get(&place(space, key)))
     }
 
     fn scan(
@@ -200,15 +229,17 @@ impl Ordered for Sled {
     }
 
     fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
-        guarded(|| {
-            self.change(changes)?;
-            self.db.flush().map_err(unusable)?;
-            self.log.sync_data().map_err(|error| disk::error(Path::new("the journal"), &error))
+        guarded(|| match &self.logged {
+            Some(logged) => logged.write(changes),
+            None => {
+                self.base.settle(self.found.mark)?;
+                self.base.apply(changes)
+            }
         })
     }
 
     fn room(&self) -> Room {
-        self.disk.look(&self.log)
+        self.disk.look(&self.base.log)
     }
 
     fn witness(&self, position: &JournalPosition) {
@@ -227,47 +258,75 @@ impl Sled {
         order: Order,
         visit: &mut Visit<'_>,
     ) -> Result<(), JournalError> {
-        if from >= to {
-            return Ok(());
-        }
-        guarded(|| {
-            let mut entries = self.db.range(from..to);
-            while let Some(entry) = match order {
-                Order::Up => entries.next(),
-                Order::Down => entries.next_back(),
-            } {
-                let (key, value) = entry.map_err(unusable)?;
-                if visit(&key, &value)?.is_break() {
-                    break;
-                }
+        let (mut low, mut high) = (from.to_vec(), to.to_vec());
+        while low < high {
+            let memtable = self.base.memtable.read().unwrap_or_else(PoisonError::into_inner);
+            let page = memtable.page(&low, &high, order);
+            drop(memtable);
+            // What has left the memtable by now is in sled, so sled is asked only now. Where there
+            // are more pages, this one ends with its last key.
+            let last = page.changes.last().filter(|_| page.more).map(|(key, _)| key.clone());
+            let (from, to) = match (&last, order) {
+                (None, _) => (low.clone(), high.clone()),
+                (Some(last), Order::Up) => (low.clone(), keys::next(last.clone())),
+                (Some(last), Order::Down) => (last.clone(), high.clone()),
+            };
+            let done = guarded(|| self.merged(page, (&from, &to), order, visit))?;
+            if done.is_break() || last.is_none() {
+                break;
             }
-            Ok(())
-        })
+            match order {
+                Order::Up => low = to,
+                Order::Down => high = from,
+            }
+        }
+        Ok(())
     }
 
-    /// Makes all changes or none; not durable yet.
-    fn change(&self, mut changes: Vec<Change>) -> Result<(), JournalError> {
-        // One change is all or nothing by itself. A batch costs a second write, and the waits with
-        // it: most of what a single step of a single workflow takes.
-        if changes.len() == 1
-            && let Some(Change { space, key, value }) = changes.pop()
-        {
-            let place = place(space, &key);
-            let changed = match value {
-                Some(value) => self.db.insert(place, value),
-                None => self.db.remove(place),
+    /// Shows what sled has between two keys, as a page of the memtable changes it.
+    fn merged(
+        &self,
+        page: Page,
+        (from, to): (&[u8], &[u8]),
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, JournalError> {
+        let mut waiting = page.changes.into_iter().peekable();
+        let mut stored = Stored::between(&self.base.db, from, to, order)?;
+        let mut entry = stored.next()?;
+        loop {
+            let place = match (&entry, waiting.peek()) {
+                (None, None) => return Ok(ControlFlow::Continue(())),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((key, _)), Some((changed, _))) => match order {
+                    Order::Up => key[..].cmp(changed),
+                    Order::Down => changed[..].cmp(key),
+                },
             };
-            return changed.map(drop).map_err(unusable);
-        }
-        let mut batch = ::sled::Batch::default();
-        for Change { space, key, value } in changes {
-            let place = place(space, &key);
-            match value {
-                Some(value) => batch.insert(place, value),
-                None => batch.remove(place),
+            if place != Ordering::Greater
+                && let Some((key, value)) = entry.take()
+            {
+                // What a change replaces is not shown, nor a placeholder.
+                let shown = match place {
+                    Ordering::Less if value.is_empty() => self.base.held(&key)?,
+                    Ordering::Less => Some(value),
+                    _ => None,
+                };
+                if let Some(value) = shown
+                    && visit(&key, &value)?.is_break()
+                {
+                    return Ok(ControlFlow::Break(()));
+                }
+                entry = stored.next()?;
+            }
+            if place != Ordering::Less
+                && let Some((key, Some(value))) = waiting.next()
+                && visit(&key, &value)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
             }
         }
-        self.db.apply_batch(batch).map_err(unusable)
     }
 }
 
@@ -290,3 +349,7 @@ fn unusable(error: ::sled::Error) -> JournalError {
         error => JournalError::Store(error.to_string()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

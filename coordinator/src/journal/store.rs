@@ -41,7 +41,7 @@ use verify::Verification;
 
 pub(super) use commit::settle_all;
 pub(super) use read::stored_head;
-pub(super) use ring::{check_ring, in_slot};
+pub(super) use ring::{check_ring, in_slot, slot_positions};
 pub(super) use suspended::decode as suspended;
 pub use tally::JournalPosition;
 pub(super) use tally::Tally;

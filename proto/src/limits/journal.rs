@@ -50,6 +50,15 @@ pub const OPERATED_AT_ONCE: usize = 64;
 /// Milliseconds between looks at the free space of the journal's disk.
 pub const DISK_LOOK_MS: u64 = 20;
 
+/// Bytes of each half of the journal's write-ahead log. One half gathers what is written while the
+/// other one is moved to the store: under full load, a third of a second's. What waits in both must
+/// fit, as the store writes it, into what is left of [`DISK_RESERVED_BYTES`].
+pub const JOURNAL_WAL_HALF_BYTES: usize = 2 << 20;
+
+/// Bytes of a group of commits beyond which it goes to the store at once: it would be written
+/// twice, and what it gathers is enough for one write.
+pub const JOURNAL_WAL_GROUP_BYTES: usize = 256 << 10;
+
 /// Milliseconds by which what the journal's witness says may reach the disk later than the journal:
 /// what a machine that loses its power may lose of the proof that nothing was lost.
 pub const WITNESS_SYNC_MS: u64 = 50;

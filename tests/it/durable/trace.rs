@@ -10,6 +10,8 @@ pub(crate) enum Kind {
     Write,
     /// Waits until a file is on disk.
     Sync,
+    /// Waits until a part of a file is written, which is not yet on disk for sure.
+    Range,
 }
 
 /// One system call. Times are positions in the trace: a call that another thread interrupted has
@@ -79,7 +81,11 @@ impl Trace {
             }
             let Some((name, rest)) = rest.split_once('(') else { continue };
             let Some((target, rest)) = descriptor(rest) else { continue };
-            let kind = if name.ends_with("sync") { Kind::Sync } else { Kind::Write };
+            let kind = match name {
+                "sync_file_range" => Kind::Range,
+                _ if name.ends_with("sync") => Kind::Sync,
+                _ => Kind::Write,
+            };
             let ended = if rest.ends_with("<unfinished ...>") {
                 open.insert((thread, name), calls.len());
                 None
@@ -96,6 +102,12 @@ impl Trace {
     pub(crate) fn first(&self, what: &str, fits: impl Fn(&Call) -> bool) -> &Call {
         let found = self.calls.iter().find(|it| fits(it));
         found.unwrap_or_else(|| panic!("{what} is not in the trace of {} calls", self.calls.len()))
+    }
+
+    /// Calls for the file at `path` between two others.
+    pub(crate) fn between(&self, from: &Call, to: &Call, path: &str) -> Vec<&Call> {
+        let within = |it: &&Call| it.begun > from.begun && it.begun < to.begun;
+        self.calls.iter().filter(within).filter(|it| it.target == path).collect()
     }
 
     /// The first write of `mark` to a file below `data`, with its path, before `leaving` began.
@@ -164,5 +176,9 @@ fn a_trace_is_read_and_judged() {
     });
     assert!(judged.is_err(), "an answer before the sync must be found");
     assert!(!trace.has_write_before(late, "OTHER", "/d"));
+    let kinds =
+        |from, to| trace.between(from, to, "/d/db").iter().map(|it| it.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&trace.calls[0], late), [Kind::Sync]);
+    assert_eq!(kinds(early, late), []);
     assert!(trace.first("out", |it| it.sends_to("71")).ended.is_none());
 }

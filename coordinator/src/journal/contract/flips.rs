@@ -25,16 +25,29 @@ use crate::journal::Status;
 const FLIPS: u64 = 30;
 const SEED: u64 = 20_260_101;
 
-/// Every third part of what is tried goes to a journal of so many instances.
-const SIZES: [u64; 3] = [20, 200, 1_500];
+/// What is tried goes in turn to journals of so many instances, closed or as a process that was
+/// killed leaves them: then much is in the write-ahead log alone.
+const JOURNALS: [(u64, Left); 5] = [
+    (20, Left::Closed),
+    (20, Left::Open),
+    (200, Left::Closed),
+    (1_500, Left::Closed),
+    (700, Left::Open),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Closed,
+    Open,
+}
 
 /// How long a damaged journal may take to open.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -43,12 +56,19 @@ impl Random {
 }
 
 /// All that a journal tells.
-type Content = BTreeMap<InstanceId, (Head, StoredInstance, Vec<TimerKey>)>;
+pub(super) type Content = BTreeMap<InstanceId, (Head, StoredInstance, Vec<TimerKey>)>;
 
 /// Instances of all kinds: some ended, some with much in them, some that wait; a few commits at a
 /// time, and closed twice on the way.
 fn make(directory: &Path, instances: u64) {
+    drop(made(directory, instances));
+}
+
+/// The same, still open.
+fn made(directory: &Path, instances: u64) -> SledJournal {
+    let mut open = None;
     for (session, step) in (0..3).zip([instances / 2, instances / 4, instances]) {
+        drop(open.take());
         let journal = SledJournal::open(directory, &small()).unwrap();
         let definition = StoredDefinition {
             id: head("w", Status::Running, 1).workflow,
@@ -66,14 +86,16 @@ fn make(directory: &Path, instances: u64) {
             journal.commit(&starts(numbers)).unwrap();
             journal.commit(&goes_on(numbers)).unwrap();
         }
+        open = Some(journal);
     }
+    open.unwrap()
 }
 
 fn of_partition(instance: InstanceId, write: InstanceWrite) -> Commit {
     Commit { partition: instance.partition(4), writes: vec![write], ..Commit::default() }
 }
 
-fn starts(numbers: &[u64]) -> Vec<Commit> {
+pub(super) fn starts(numbers: &[u64]) -> Vec<Commit> {
     let one = |number: &u64| {
         let instance = id(*number, (*number % 4) as u16);
         let mut commit = of_partition(instance, start(instance, *number));
@@ -83,7 +105,7 @@ fn starts(numbers: &[u64]) -> Vec<Commit> {
     numbers.iter().map(one).collect()
 }
 
-fn goes_on(numbers: &[u64]) -> Vec<Commit> {
+pub(super) fn goes_on(numbers: &[u64]) -> Vec<Commit> {
     let mut commits = Vec::new();
     for number in numbers {
         let instance = id(*number, (*number % 4) as u16);
@@ -106,7 +128,7 @@ fn goes_on(numbers: &[u64]) -> Vec<Commit> {
     commits
 }
 
-fn content(journal: &SledJournal) -> Result<Content, JournalError> {
+pub(super) fn content(journal: &SledJournal) -> Result<Content, JournalError> {
     let mut content = Content::new();
     let mut timers: BTreeMap<InstanceId, Vec<TimerKey>> = BTreeMap::new();
     for partition in 0..4 {
@@ -130,10 +152,10 @@ fn content(journal: &SledJournal) -> Result<Content, JournalError> {
     }
 }
 
-struct Files(Vec<(String, Vec<u8>)>);
+pub(super) struct Files(pub(super) Vec<(String, Vec<u8>)>);
 
 impl Files {
-    fn of(directory: &Path) -> Self {
+    pub(super) fn of(directory: &Path) -> Self {
         let mut files = Vec::new();
         for entry in fs::read_dir(directory).unwrap() {
             let entry = entry.unwrap();
@@ -146,7 +168,7 @@ impl Files {
         Self(files)
     }
 
-    fn put(&self, directory: &Path) {
+    pub(super) fn put(&self, directory: &Path) {
         let _ = fs::remove_dir_all(directory);
         fs::create_dir_all(directory).unwrap();
         for (name, bytes) in &self.0 {
@@ -155,11 +177,14 @@ impl Files {
     }
 
     /// Damages one of the files; says how.
-    fn damage(&mut self, random: &mut Random) -> String {
-        // Nearly always the log: it is nearly all there is.
-        let log = self.0.iter().position(|(name, _)| name == "db").unwrap();
-        let which =
-            if random.below(10) == 0 { random.below(self.0.len() as u64) } else { log as u64 };
+    fn damage(&mut self, random: &mut Random, left: Left) -> String {
+        // Nearly always what holds nearly all there is.
+        let named = |sought: &str| self.0.iter().position(|(name, _)| name == sought).unwrap();
+        let which = match random.below(10) {
+            0 => random.below(self.0.len() as u64),
+            1..=5 if left == Left::Open => named("journal.wal") as u64,
+            _ => named("db") as u64,
+        };
         let (name, bytes) = &mut self.0[which as usize];
         let used = bytes.iter().rposition(|it| *it != 0).unwrap_or(0) as u64 + 1;
         let at = random.below(used);
@@ -193,21 +218,23 @@ fn number(name: &str, default: u64) -> u64 {
 fn what_a_disk_loses_is_named() {
     let (flips, seed) = (number("WINDLASS_FLIPS", FLIPS), number("WINDLASS_FLIPS_SEED", SEED));
     let folder = tempfile::tempdir().unwrap();
-    let journals = SIZES.map(|size| {
-        let directory = folder.path().join(format!("of-{size}"));
-        make(&directory, size);
-        let files = Files::of(&directory);
-        let journal = SledJournal::open(&directory, &small()).unwrap();
+    let journals = JOURNALS.map(|(size, left)| {
+        let directory = folder.path().join(format!("of-{size}-{left:?}"));
+        let journal = made(&directory, size);
         let content = content(&journal).unwrap();
         assert_eq!(content.len() as u64, size);
-        (files, content)
+        if left == Left::Closed {
+            drop(journal);
+            return (Files::of(&directory), content, left);
+        }
+        (Files::of(&directory), content, left)
     });
     let mut counts = Counts::default();
     for flip in 0..flips {
-        let (files, content) = &journals[(flip % 3) as usize];
+        let (files, content, left) = &journals[(flip % journals.len() as u64) as usize];
         let mut random = Random((seed + flip).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut damaged = Files(files.0.clone());
-        let how = format!("{flip}: {}", damaged.damage(&mut random));
+        let how = format!("{flip}: {}", damaged.damage(&mut random, *left));
         try_one(&folder.path().join("tried"), &damaged, content, &how, &mut counts, flip % 4 == 0);
     }
     println!("{flips} flips and cuts from seed {seed}: silent 0, {counts:?}");

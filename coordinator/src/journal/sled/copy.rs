@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{JournalError, disk};
 use super::open::LOG;
+use super::wal;
 
 /// Its name, in the directory that has room for it.
 const FOLDER: &str = "journal.scratch";
@@ -31,7 +32,7 @@ impl Copy {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let text = name.to_string_lossy();
-            if text == LOG || text == "conf" || text.starts_with("snap.") {
+            if [LOG, "conf", wal::FILE].contains(&&*text) || text.starts_with("snap.") {
                 fs::copy(entry.path(), folder.join(&name)).map_err(failed)?;
             }
         }

@@ -5,18 +5,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use windlass_proto::limits::{self, JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
 
+use super::super::space::{Change, Space};
 use super::super::store::{Expected, JournalPosition, Missing, Store};
-use super::super::{JournalError, Loss, disk};
+use super::super::{JournalError, Loss, disk, keys};
+use super::checkpoint::{Base, Logged, marking};
 use super::copy::Copy;
+use super::wal::{self, Mark, Wal};
 use super::witness::{self, Witness};
-use super::{Sled, SledJournal, log, room};
+use super::{FoundLog, Sled, SledJournal, guarded, log, room};
 
 /// sled's log within the directory.
 pub(super) const LOG: &str = "db";
@@ -56,7 +59,7 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     let (known, position, damage) = known(directory)?;
     // sled writes its settings with its first log: one that lost both log and witness still has
     // them.
-    let had_one = known || directory.join(SETTINGS).exists();
+    let had_one = known || [SETTINGS, wal::FILE].iter().any(|it| directory.join(it).exists());
     if had_one && options.missing == Missing::Refuse && !directory.join(LOG).exists() {
         return Err(super::without_log(directory));
     }
@@ -68,8 +71,13 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     // Whatever is read of a damaged store may panic or never end, so all of it is under the
     // deadline.
     let mut journal = in_time(directory, options.deadline, move || {
-        let journal =
-            Store::expecting(store(&path, &settings, lock)?, settings.partitions, &expected)?;
+        let mut store = store(&path, &settings, lock)?;
+        if let Some(lost) = store.found.lost.take()
+            && expected.missing == Missing::Refuse
+        {
+            return Err(JournalError::Lost(vec![lost]));
+        }
+        let journal = Store::expecting(store, settings.partitions, &expected)?;
         if expected.position.is_none() && expected.missing == Missing::Refuse {
             let lost = super::without_witness(&journal, damage.as_deref())?;
             if let Some(lost) = lost {
@@ -82,6 +90,7 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
         }
         Ok(journal)
     })?;
+    journal.ordered.start_log(directory)?;
     let witness = Witness::start(directory, &journal.position()).map_err(unusable)?;
     journal.mark_witnessed()?;
     journal.ordered.witness = Some(witness);
@@ -143,7 +152,67 @@ fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, Journa
     let db = open_when_free(directory, &config)?;
     let log = OpenOptions::new().write(true).open(directory.join(LOG)).map_err(unusable)?;
     sync_directories(directory).map_err(unusable)?;
-    Ok(Sled { db, log, disk: room::Disk::new(directory), witness: None, _lock: lock })
+    let base = Base { db, log, memtable: RwLock::default() };
+    let found = read_log(directory, &base)?;
+    let (base, disk) = (Arc::new(base), room::Disk::new(directory));
+    Ok(Sled { witness: None, logged: None, found, base, disk, _lock: lock })
+}
+
+/// Reads what the write-ahead log has and the store does not, into the memtable.
+fn read_log(directory: &Path, base: &Base) -> Result<FoundLog, JournalError> {
+    let file = directory.join(wal::FILE);
+    // sled may give up on a damaged page: what else can be read of it may still be saved.
+    let mark = match guarded(|| base.mark()) {
+        Ok(mark) => mark,
+        Err(error) => {
+            return Ok(FoundLog {
+                lost: Some(lost(&format!("cannot be used: {error}"))),
+                ..FoundLog::default()
+            });
+        }
+    };
+    let found = wal::read(directory, mark).map_err(|error| disk::error(&file, &error))?;
+    base.memtable_mut().add(found.changes);
+    let lost = found.damage.map(|damage| lost(&damage));
+    let mark = mark.map(|mark| Mark { sequence: found.sequence, ..mark });
+    Ok(FoundLog { mark, usable: found.usable, lost })
+}
+
+fn lost(damage: &str) -> Loss {
+    Loss { what: format!("its write-ahead log, {}, {damage}", wal::FILE), ..Loss::default() }
+}
+
+impl Sled {
+    /// Begins to write ahead: to the log that was found, or to a new one.
+    pub(super) fn start_log(&mut self, directory: &Path) -> Result<(), JournalError> {
+        let file = directory.join(wal::FILE);
+        let failed = |error: io::Error| disk::error(&file, &error);
+        let FoundLog { mark, usable, .. } = self.found;
+        self.base.settle(mark)?;
+        let mark = match mark.filter(|_| usable) {
+            Some(mark) => mark,
+            None => {
+                let identity = uuid::Uuid::new_v4().as_u64_pair().0;
+                if let Err(error) = wal::make(directory, identity) {
+                    return self.without_log(&file, &error);
+                }
+                let mark = Mark { identity, sequence: mark.map_or(0, |it| it.sequence) };
+                self.base.apply(marking(mark))?;
+                mark
+            }
+        };
+        let wal = Wal::open(directory, mark).map_err(failed)?;
+        self.logged = Some(Logged::start(self.base.clone(), wal).map_err(failed)?);
+        Ok(())
+    }
+
+    /// Goes on without a log, which no later opening then asks for.
+    fn without_log(&self, file: &Path, error: &io::Error) -> Result<(), JournalError> {
+        tracing::warn!(%error, file = %file.display(), "the journal goes on without a write-ahead \
+            log, and is slower for it");
+        let (space, key) = (Space::Common, keys::LOGGED.to_vec());
+        self.base.apply(vec![Change { space, key, value: None }])
+    }
 }
 
 /// Two processes in one directory would destroy it.

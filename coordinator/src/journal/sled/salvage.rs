@@ -84,12 +84,14 @@ pub fn salvage(directory: &Path, to: &Path) -> Result<SalvageReport, JournalErro
         let copy = Copy::take(directory, unfinished)?;
         report.passed_over = log::mend(copy.path()).map_err(unusable)?;
         let source = readable(&copy)?;
+        report.damaged += u64::from(source.found.lost.is_some());
         let (target, options) = (unfinished.to_owned(), Options::default());
         // Whatever is read of a damaged store may never end.
         report = in_time(directory, options.deadline, move || {
             let target = open::empty(&target, &options)?;
             let mut sweep = Sweep { source: &source, target: &target, batch: Vec::new(), report };
             sweep.range(Vec::new(), vec![0xff; 32], limits::SALVAGE_HALVINGS)?;
+            sweep.waiting()?;
             sweep.write()?;
             Ok(sweep.report)
         })?;
@@ -160,6 +162,16 @@ impl Sweep<'_> {
         }
         self.range(low, middle.clone(), depth - 1)?;
         self.range(middle, high, depth - 1)
+    }
+
+    /// Saves what sled was still to get, whatever can be read around it.
+    fn waiting(&mut self) -> Result<(), JournalError> {
+        for (place, value) in self.source.base.all_waiting() {
+            if let Some(value) = value {
+                let _always = self.take(&place, &value)?;
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, place: &[u8], value: &[u8]) -> Result<ControlFlow<()>, JournalError> {

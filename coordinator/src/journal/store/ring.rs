@@ -119,6 +119,16 @@ pub(in super::super) fn check_ring(key: &[u8], value: &[u8]) -> Result<(), Journ
     if key.len() == 3 { Slot::read(key, value).map(|_| ()) } else { Ok(()) }
 }
 
+/// The position of a slot, and the oldest that was needed when it was written; none for any other
+/// record.
+pub(in super::super) fn slot_positions(key: &[u8], value: &[u8]) -> Option<(u64, u64)> {
+    let is_slot = key.len() == 3 && key.first() == Some(&keys::RING);
+    let body = is_slot.then(|| record::open(key, value).ok()).flatten()?.first;
+    let (position, rest) = read_varint(&body)?;
+    let (back, _) = read_varint(rest)?;
+    Some((position, position.checked_sub(back)?))
+}
+
 /// The instances that a slot has facts of.
 pub(in super::super) fn in_slot(key: &[u8], value: &[u8]) -> Vec<InstanceId> {
     let slot = if key.len() == 3 { Slot::read(key, value).ok().flatten() } else { None };

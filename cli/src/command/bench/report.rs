@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::drive::Measured;
 use super::measure;
 use super::target::Target;
-use super::workload::Load;
+use super::workload::{Load, Login, Tokens, Way};
 use crate::output;
 
 /// The figures of one run.
@@ -29,6 +29,17 @@ pub(super) struct Report {
     journal_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<History>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secrets: Option<Secrets>,
+}
+
+/// How attempts got at their secrets, and what that cost.
+#[derive(Debug, Serialize)]
+struct Secrets {
+    login: Login,
+    tokens: Tokens,
+    attempts_per_second: f64,
+    store_cpu_ms_per_attempt: Option<f64>,
 }
 
 /// How histories were read.
@@ -52,7 +63,7 @@ struct Latency {
 impl Report {
     /// The figures of a run that has just ended.
     pub(super) fn new(load: &Load, measured: Measured, target: &Target) -> Self {
-        let Measured { elapsed, mut latencies, usage, memory, pages } = measured;
+        let Measured { elapsed, mut latencies, usage, store_cpu, memory, pages } = measured;
         latencies.sort_unstable();
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         let operations = load.operations() as f64;
@@ -90,6 +101,13 @@ impl Report {
                 first_page_ms: rounded(f64::from(it.first) / 1000.0),
                 last_page_ms: rounded(f64::from(it.last) / 1000.0),
             }),
+            secrets: load.secrets.map(|Way { login, tokens }| Secrets {
+                login,
+                tokens,
+                attempts_per_second: rounded(steps / seconds),
+                store_cpu_ms_per_attempt: store_cpu
+                    .map(|it| rounded(it.as_secs_f64() * 1000.0 / steps)),
+            }),
         }
     }
 
@@ -100,6 +118,8 @@ impl Report {
         let Latency { p50, p99, max } = self.latency_ms;
         let of_history =
             |of: fn(&History) -> String| self.history.as_ref().map_or_else(unknown, of);
+        let of_secrets =
+            |of: fn(&Secrets) -> String| self.secrets.as_ref().map_or_else(unknown, of);
         vec![
             ("workflows", self.workflows.to_string()),
             ("steps", self.steps.to_string()),
@@ -119,8 +139,22 @@ impl Report {
             ("history entries", of_history(|it| it.entries.to_string())),
             ("first page ms", of_history(|it| it.first_page_ms.to_string())),
             ("last page ms", of_history(|it| it.last_page_ms.to_string())),
+            ("login", of_secrets(|it| word(it.login))),
+            ("tokens", of_secrets(|it| word(it.tokens))),
+            ("attempts/s", of_secrets(|it| it.attempts_per_second.to_string())),
+            (
+                "store CPU ms/attempt",
+                of_secrets(|it| {
+                    it.store_cpu_ms_per_attempt.map_or("-".to_owned(), |it| it.to_string())
+                }),
+            ),
         ]
     }
+}
+
+/// As the command line calls it.
+fn word(value: impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Prints reports side by side.

@@ -16,7 +16,7 @@ use crate::error::CliError;
 const REQUEST: Duration = Duration::from_secs(30);
 
 /// A Vault, and an operator's right to change it.
-pub(super) struct Vault {
+pub(crate) struct Vault {
     http: reqwest::Client,
     address: String,
     namespace: Option<String>,
@@ -40,7 +40,11 @@ impl Vault {
         Self::new(config.address.as_str(), namespace, ca, token)
     }
 
-    fn new(
+    /// The Vault at `address`, with a token.
+    ///
+    /// # Errors
+    /// When the certificates cannot be used.
+    pub(crate) fn new(
         address: &str,
         namespace: Option<&str>,
         ca: Option<&Path>,
@@ -78,7 +82,7 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,

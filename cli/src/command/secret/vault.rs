@@ -21,6 +21,8 @@ pub(crate) struct Vault {
     address: String,
     namespace: Option<String>,
     token: Zeroizing<String>,
+    /// Whether nothing is said of what is done.
+    pub(super) quiet: bool,
 }
 
 impl Vault {
@@ -64,7 +66,13 @@ impl Vault {
         }
         let http = builder.build().map_err(|error| CliError::Usage(error.to_string()))?;
         let address = address.trim_end_matches('/').to_owned();
-        Ok(Self { http, address, namespace: namespace.map(str::to_owned), token })
+        let namespace = namespace.map(str::to_owned);
+        Ok(Self { http, address, namespace, token, quiet: false })
+    }
+
+    /// The same, which says nothing of what it does.
+    pub(crate) fn quietly(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// What is at `path`; none when nothing is.

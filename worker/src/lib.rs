@@ -49,8 +49,8 @@ pub use secret_store::{
     FileSecrets, FilesConfig, KubernetesConfig, KubernetesSecrets, PathConfig, PlaceConfig,
     SealingKey, SealingKeyError, SecretContext, SecretData, SecretError, SecretSession,
     SecretSource, SecretStore, SecretValue, SecretsConfig, SecretsConfigError, StoreClock,
-    StoreError, StoreKind, VaultAuth, VaultConfig, VaultEngine, VaultSecrets, WorkerAccess,
-    lease_hash,
+    StoreError, StoreKind, VaultAuth, VaultConfig, VaultEngine, VaultLogin, VaultLogins,
+    VaultSecrets, WorkerAccess, lease_hash,
 };
 #[cfg(feature = "google")]
 pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets};

@@ -142,7 +142,7 @@ impl Store {
     }
 
     fn vault(&self) -> Result<Vault, CliError> {
-        Vault::new(&self.address, None, None, self.token.clone())
+        Vault::new(&self.address, None, None, self.token.clone()).map(Vault::quietly)
     }
 
     /// The workers' secrets.toml.

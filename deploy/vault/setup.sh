@@ -19,9 +19,46 @@ ACCESSOR=$("$VAULT" read -field=accessor sys/auth/windlass)
 }
 END
 
+"$VAULT" policy write windlass-task-1 - <<END
+# What a task of Windlass may do: read the secrets its JWT names, seal and open values of
+# its namespace.
+path "secret/data/{{identity.entity.aliases.${ACCESSOR}.metadata.environment}}/{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}/{{identity.entity.aliases.${ACCESSOR}.metadata.secret_0}}" {
+  capabilities = ["read"]
+}
+path "transit/encrypt/windlass-{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}" {
+  capabilities = ["create", "update"]
+}
+path "transit/decrypt/windlass-{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}" {
+  capabilities = ["update"]
+}
+END
+
+"$VAULT" policy write windlass-task-4 - <<END
+# What a task of Windlass may do: read the secrets its JWT names, seal and open values of
+# its namespace.
+path "secret/data/{{identity.entity.aliases.${ACCESSOR}.metadata.environment}}/{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}/{{identity.entity.aliases.${ACCESSOR}.metadata.secret_0}}" {
+  capabilities = ["read"]
+}
+path "secret/data/{{identity.entity.aliases.${ACCESSOR}.metadata.environment}}/{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}/{{identity.entity.aliases.${ACCESSOR}.metadata.secret_1}}" {
+  capabilities = ["read"]
+}
+path "secret/data/{{identity.entity.aliases.${ACCESSOR}.metadata.environment}}/{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}/{{identity.entity.aliases.${ACCESSOR}.metadata.secret_2}}" {
+  capabilities = ["read"]
+}
+path "secret/data/{{identity.entity.aliases.${ACCESSOR}.metadata.environment}}/{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}/{{identity.entity.aliases.${ACCESSOR}.metadata.secret_3}}" {
+  capabilities = ["read"]
+}
+path "transit/encrypt/windlass-{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}" {
+  capabilities = ["create", "update"]
+}
+path "transit/decrypt/windlass-{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}" {
+  capabilities = ["update"]
+}
+END
+
 "$VAULT" policy write windlass-task - <<END
 # What a task of Windlass may do: read the secrets its JWT names, seal and open values of
-# its namespace, and give its token back.
+# its namespace.
 path "secret/data/{{identity.entity.aliases.${ACCESSOR}.metadata.environment}}/{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}/{{identity.entity.aliases.${ACCESSOR}.metadata.secret_0}}" {
   capabilities = ["read"]
 }
@@ -76,6 +113,11 @@ path "transit/encrypt/windlass-{{identity.entity.aliases.${ACCESSOR}.metadata.na
 path "transit/decrypt/windlass-{{identity.entity.aliases.${ACCESSOR}.metadata.namespace}}" {
   capabilities = ["update"]
 }
+END
+
+"$VAULT" policy write windlass-own - <<END
+# What every task of Windlass may do: look at its token, renew it and what it leased, and
+# give it back.
 path "auth/token/lookup-self" {
   capabilities = ["read", "update"]
 }
@@ -87,6 +129,77 @@ path "auth/token/revoke-self" {
 }
 path "sys/leases/renew" {
   capabilities = ["update"]
+}
+END
+
+"$VAULT" write auth/windlass/role/task-1 - <<'END'
+{
+  "role_type": "jwt",
+  "user_claim": "sub",
+  "bound_audiences": [
+    "windlass"
+  ],
+  "claim_mappings": {
+    "windlass_namespace": "namespace",
+    "windlass_workflow": "workflow",
+    "windlass_version": "version",
+    "windlass_environment": "environment",
+    "windlass_secret_0": "secret_0"
+  },
+  "groups_claim": "windlass_secrets",
+  "clock_skew_leeway": 30,
+  "expiration_leeway": 30,
+  "not_before_leeway": 30,
+  "token_type": "service",
+  "token_policies": [
+    "windlass-task-1",
+    "windlass-own"
+  ],
+  "token_no_default_policy": true,
+  "token_ttl": 60,
+  "token_max_ttl": 86400,
+  "bound_claims": {
+    "windlass_slots": [
+      "1"
+    ]
+  }
+}
+END
+
+"$VAULT" write auth/windlass/role/task-4 - <<'END'
+{
+  "role_type": "jwt",
+  "user_claim": "sub",
+  "bound_audiences": [
+    "windlass"
+  ],
+  "claim_mappings": {
+    "windlass_namespace": "namespace",
+    "windlass_workflow": "workflow",
+    "windlass_version": "version",
+    "windlass_environment": "environment",
+    "windlass_secret_0": "secret_0",
+    "windlass_secret_1": "secret_1",
+    "windlass_secret_2": "secret_2",
+    "windlass_secret_3": "secret_3"
+  },
+  "groups_claim": "windlass_secrets",
+  "clock_skew_leeway": 30,
+  "expiration_leeway": 30,
+  "not_before_leeway": 30,
+  "token_type": "service",
+  "token_policies": [
+    "windlass-task-4",
+    "windlass-own"
+  ],
+  "token_no_default_policy": true,
+  "token_ttl": 60,
+  "token_max_ttl": 86400,
+  "bound_claims": {
+    "windlass_slots": [
+      "4"
+    ]
+  }
 }
 END
 
@@ -125,7 +238,8 @@ END
   "not_before_leeway": 30,
   "token_type": "service",
   "token_policies": [
-    "windlass-task"
+    "windlass-task",
+    "windlass-own"
   ],
   "token_no_default_policy": true,
   "token_ttl": 60,

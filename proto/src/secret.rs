@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::limits;
+
 /// Name of a secret, as `use.secrets` declares it. Safe to log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -23,6 +25,25 @@ impl SecretName {
     #[must_use]
     pub fn has_slot(&self) -> bool {
         is_part_of_a_path(&self.0) && &*self.0 != NO_SECRET
+    }
+}
+
+/// How many slots the identity of a task with these secrets fills, rounded up to what roles are
+/// made for: one of [`limits::SECRET_SLOTS`].
+#[must_use]
+pub fn slots(secrets: &[SecretName]) -> usize {
+    let needed = secrets.iter().filter(|it| it.has_slot()).count();
+    let fits = limits::SECRET_SLOTS.into_iter().find(|it| *it >= needed);
+    fits.unwrap_or(limits::SECRETS_PER_TASK)
+}
+
+/// What a store calls the variant of `name`, a role or a policy, for identities with that many
+/// slots. That with all of them is `name` itself: it is for every task.
+#[must_use]
+pub fn name_for_slots(name: &str, slots: usize) -> String {
+    match slots {
+        limits::SECRETS_PER_TASK => name.to_owned(),
+        fewer => format!("{name}-{fewer}"),
     }
 }
 
@@ -91,7 +112,19 @@ impl<T: Zeroize> Secret<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::SecretName;
+    use super::{SecretName, name_for_slots, slots};
+
+    #[test]
+    fn slots_are_counted_in_the_sizes_of_roles() {
+        let of = |count: usize| {
+            let names: Vec<_> = (0..count).map(|it| SecretName(format!("s{it}").into())).collect();
+            slots(&names)
+        };
+        assert_eq!([0, 1, 2, 4, 5, 16, 17].map(of), [1, 1, 4, 4, 16, 16, 16]);
+        let without = ["team+db", "team/db", "good"].map(|it| SecretName(it.into()));
+        assert_eq!(slots(&without), 1, "a name without a slot needs none");
+        assert_eq!([1, 4, 16].map(|it| name_for_slots("task", it)), ["task-1", "task-4", "task"]);
+    }
 
     #[test]
     fn names_that_a_store_takes_for_more_than_a_name_have_no_slot() {

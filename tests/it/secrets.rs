@@ -15,6 +15,7 @@ mod rights;
 mod sealing;
 mod seed_vault;
 mod setup;
+mod shared_login;
 mod slots;
 mod store_aws;
 mod store_azure;
@@ -31,6 +32,7 @@ mod vault_login;
 mod vault_run;
 mod vault_seal;
 mod vault_setup;
+mod vault_shared;
 
 use crate::support::fleet::Fleet;
 

@@ -51,7 +51,8 @@ pub use secret_store::{
     KubernetesSettings, PathConfig, PlaceConfig, SealingKey, SealingKeyError, SecretContext,
     SecretData, SecretError, SecretSession, SecretSource, SecretStore, SecretValue, SecretsConfig,
     SecretsConfigError, SharedSettings, StoreClock, StoreConfig, StoreError, StoreKind,
-    StoreSettings, VaultAuth, VaultConfig, VaultEngine, VaultSecrets, WorkerAccess, lease_hash,
+    StoreSettings, VaultAuth, VaultConfig, VaultEngine, VaultLogin, VaultLogins, VaultSecrets,
+    WorkerAccess, lease_hash,
 };
 #[cfg(feature = "google")]
 pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets, GoogleSettings};

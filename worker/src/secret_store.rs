@@ -40,6 +40,7 @@ pub use aws::{AwsConfig, AwsSecrets, AwsSettings};
 pub use azure::{AzureAuth, AzureConfig, AzureSecrets, AzureSettings};
 pub use config::{
     PathConfig, SecretsConfig, SecretsConfigError, StoreKind, VaultAuth, VaultConfig, VaultEngine,
+    VaultLogin, VaultLogins,
 };
 pub use environment::{EnvironmentConfig, EnvironmentSecrets};
 pub use files::{FileSecrets, FilesConfig, FilesSettings};
@@ -179,6 +180,17 @@ impl SecretValue {
     pub fn new(data: SecretData) -> Self {
         Self { data: Secret::new(data), version: None, request: None, lease: None }
     }
+
+    /// A copy, which is wiped like the original.
+    pub(crate) fn duplicate(&self) -> Self {
+        let Self { data, version, request, lease } = self;
+        Self {
+            data: Secret::new(data.expose().duplicate()),
+            version: version.clone(),
+            request: request.clone(),
+            lease: lease.clone(),
+        }
+    }
 }
 
 /// What tells leases apart in audit events without being one: the first 16 hexadecimal digits of
@@ -222,6 +234,17 @@ pub trait SecretSource: Send + Sync {
     /// What one attempt holds, for as long as it runs. Nothing is asked of the store yet: most
     /// tasks need no secret.
     fn session(&self, context: SecretContext) -> Box<dyn SecretSession>;
+
+    /// No attempt begins any more: gives back what attempts share as soon as none uses it, and
+    /// waits for that. Begins when it is polled first.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// True when nothing that attempts share is still to be given back.
+    fn holds_nothing(&self) -> bool {
+        true
+    }
 
     /// What the clock of the store showed last, where that is known.
     fn clock(&self) -> Option<StoreClock> {

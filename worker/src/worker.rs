@@ -81,8 +81,18 @@ impl Worker {
     /// of the process.
     pub async fn released(&self, most: Duration) {
         self.shared.releases.close();
+        let released = async {
+            self.shared.releases.wait().await;
+            self.shared.secrets.close().await;
+        };
         // What is not given back ends by itself.
-        let _ = tokio::time::timeout(most, self.shared.releases.wait()).await;
+        let _ = tokio::time::timeout(most, released).await;
+    }
+
+    /// Gives back what tasks share of secrets as soon as none uses it: no more are taken.
+    pub(crate) fn give_back_shared(&self) {
+        let shared = self.shared.clone();
+        self.shared.releases.spawn(async move { shared.secrets.close().await });
     }
 
     /// What the clock of its store of secrets showed last.
@@ -92,7 +102,7 @@ impl Worker {
 
     /// True when nothing that tasks held of secrets is still to be given back.
     pub(crate) fn holds_no_secret_session(&self) -> bool {
-        self.shared.releases.is_empty()
+        self.shared.releases.is_empty() && self.shared.secrets.holds_nothing()
     }
 
     /// Names of the functions this worker has, in alphabetical order.

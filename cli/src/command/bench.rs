@@ -5,6 +5,7 @@ mod drive;
 mod fleet;
 mod measure;
 mod report;
+mod store;
 mod target;
 mod workload;
 
@@ -18,7 +19,7 @@ use crate::output::{self, Format};
 use crate::signal;
 use report::Report;
 use target::Workers;
-use workload::{Chosen, Load};
+use workload::{Chosen, Load, Login, Tokens, Way};
 
 /// Measure throughput and latency.
 #[derive(clap::Args)]
@@ -44,6 +45,11 @@ Workloads:
       compress, each of --steps tasks (default 5) a `set` that passes it on
   idle     nothing: the coordinator is left alone for 10 s; `wakeups_per_second` is how often one of
       its threads was given a processor
+  secrets  w1 with 400 workflows, 64 at a time, whose every step reads a secret from an OpenBao or Vault
+      that is started for it (`bao` or `vault` on the PATH; its storage on disk, its audit log on):
+      once for each way to log in (--login) and kind of token (--tokens), on a fresh store each.
+      `attempts_per_second` are steps; `store_cpu_ms_per_attempt` is what one costs the store.
+      --concurrency 1 gives the latency of a workflow of --steps such steps
   all w1 to w4, one after the other; --workflows, --steps and --concurrency then keep their defaults
 
 Every outcome is checked: a wrong or missing one ends the command with exit code 1. One workflow is
@@ -64,6 +70,7 @@ Examples:
   windlass bench --workload all --data-dir /mnt/disk/bench
   windlass bench --workload events --workflows 50000 --events 50000
   windlass bench --workload w2 --against ./windlass-before --pairs 7
+  windlass bench --workload secrets --login shared
   windlass bench --workload w1 --nats nats://127.0.0.1:4222 --workers 2
   windlass bench --workload w1 --remote http://127.0.0.1:7400 --concurrency 64")]
 pub(crate) struct Args {
@@ -104,6 +111,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5, value_name = "COUNT", requires = "against",
         value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pairs: u32,
+    /// Who logs in at the store, of the workload `secrets`: measure this way only
+    #[arg(long, value_enum)]
+    login: Option<Login>,
+    /// What a login gives, of the workload `secrets`: measure this way only
+    #[arg(long, value_enum)]
+    tokens: Option<Tokens>,
     /// Keep the journal here, and keep it afterwards
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -115,6 +128,11 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let loads = loads(&args)?;
+    if args.against.is_some() && loads.len() > 1 {
+        let text = "`--against` compares one load: one workload, and of `secrets` with --login and \
+                    --tokens one way";
+        return Err(CliError::Usage(text.to_owned()));
+    }
     if let Some(other) = &args.against {
         return compare(&args, other).await;
     }
@@ -158,11 +176,23 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
                 .to_owned(),
         ));
     }
-    if chosen.len() > 1 && args.against.is_some() {
-        return Err(CliError::Usage("`--against` compares one workload at a time".to_owned()));
-    }
     if args.events.is_some() && args.workload != Chosen::Events {
         return Err(CliError::Usage("`--events` belongs to `--workload events`".to_owned()));
+    }
+    let is_of_secrets = args.login.is_some() || args.tokens.is_some();
+    let ways = Way::all(args.login, args.tokens);
+    if args.workload == Chosen::Secrets {
+        let elsewhere = args.remote.is_some() || args.nats.is_some();
+        if elsewhere || (args.data_dir.is_some() && ways.len() > 1) {
+            return Err(CliError::Usage(
+                "`--workload secrets` runs in this process, each way on a journal of its own: \
+                 neither --remote nor --nats, and --data-dir with --login and --tokens only"
+                    .to_owned(),
+            ));
+        }
+    } else if is_of_secrets {
+        let text = "`--login` and `--tokens` belong to `--workload secrets`";
+        return Err(CliError::Usage(text.to_owned()));
     }
     let most = chosen.iter().map(|it| it.most_steps()).min();
     if let Some((steps, most)) = args.steps.zip(most).filter(|(steps, most)| steps > most) {
@@ -179,6 +209,10 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
             None => load,
         }
     };
+    if args.workload == Chosen::Secrets {
+        let load = || Load::new(Chosen::Secrets, args.workflows, args.steps, args.concurrency);
+        return Ok(ways.into_iter().map(|way| load().reading_from_a_store(way)).collect());
+    }
     Ok(chosen.iter().map(load).collect())
 }
 
@@ -199,8 +233,8 @@ async fn one(load: &Load, args: &Args) -> Result<Report, CliError> {
 
 impl ValueEnum for Chosen {
     fn value_variants<'a>() -> &'a [Self] {
-        use Chosen::{All, Events, History, Idle, Loop, Payload, W1, W2, W3, W4, W5};
-        &[W1, W2, W3, W4, W5, Events, Loop, History, Payload, Idle, All]
+        use Chosen::{All, Events, History, Idle, Loop, Payload, Secrets, W1, W2, W3, W4, W5};
+        &[W1, W2, W3, W4, W5, Events, Loop, History, Payload, Idle, Secrets, All]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -241,6 +275,8 @@ mod tests {
         assert_eq!(of("bench --workload history"), [("history", 1, 10_000, 1)]);
         assert_eq!(of("bench --workload payload"), [("payload", 1, 5, 1)]);
         assert_eq!(of("bench --workload idle"), [("idle", 1, 1, 1)]);
+        assert_eq!(of("bench --workload secrets"), [("secrets", 400, 5, 64); 4]);
+        assert_eq!(of("bench --workload secrets --login shared").len(), 2);
         assert_eq!(of("bench --workload all").len(), 4);
         assert_eq!(of("bench --workload events"), [("events", 10_000, 1, 200)]);
         let given = "bench --workload events --workflows 7 --events 30 --steps 9";
@@ -268,8 +304,11 @@ mod tests {
         for line in [
             "bench --workload all --steps 2",
             "bench --workload w1 --events 2",
-            "bench --workload all --against p",
             "bench --steps 4001",
+            "bench --login shared",
+            "bench --workload w2 --tokens batch",
+            "bench --workload secrets --remote http://127.0.0.1:1",
+            "bench --workload secrets --data-dir d --login shared",
         ] {
             assert!(loads(&parse(line).unwrap()).is_err(), "{line}");
         }

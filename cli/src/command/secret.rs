@@ -4,8 +4,8 @@ mod check;
 mod existence;
 mod list;
 mod policy;
-mod setup;
-mod vault;
+pub(crate) mod setup;
+pub(crate) mod vault;
 
 use crate::error::CliError;
 

@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::limits;
-use windlass_proto::secret::{NO_SECRET, SecretName};
+use windlass_proto::secret::{NO_SECRET, SecretName, slots};
 use windlass_proto::time::Timestamp;
 
 use super::IdentityOptions;
 
 /// The claims that every token has, the slots of secrets apart.
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 16] = [
     "iss",
     "aud",
     "sub",
@@ -29,6 +29,7 @@ pub(super) const NAMES: [&str; 15] = [
     "windlass_attempt",
     "windlass_environment",
     "windlass_secrets",
+    "windlass_slots",
 ];
 
 /// What a task may do, whichever run of it: everything that the rules of a store may depend on.
@@ -103,10 +104,12 @@ pub(super) fn claims(
     say("windlass_environment", (*subject.environment).into());
     let all_names = subject.secrets.iter().map(|it| Json::from(&*it.0));
     say("windlass_secrets", all_names.collect());
+    // So that nobody can use it with a role that leaves some of them out.
+    say("windlass_slots", slots(&subject.secrets).to_string().into());
     // Others would spoil them: see `has_slot`. Who claims them is in a group that may read them.
     let names = subject.secrets.iter().filter(|it| it.has_slot()).map(|it| &*it.0);
-    let slots = names.chain(std::iter::repeat(NO_SECRET)).take(limits::SECRETS_PER_TASK);
-    for (slot, name) in slots.enumerate() {
+    let all_slots = names.chain(std::iter::repeat(NO_SECRET)).take(limits::SECRETS_PER_TASK);
+    for (slot, name) in all_slots.enumerate() {
         say(&format!("windlass_secret_{slot}"), name.into());
     }
     Json::Object(all).to_string().into_bytes()

@@ -68,6 +68,7 @@ fn a_token_says_who_the_task_is_and_the_published_keys_verify_it() {
         ("windlass_secret_1", "db"),
         ("windlass_secret_2", "-"),
         ("windlass_secret_15", "-"),
+        ("windlass_slots", "4"),
     ] {
         assert_eq!(claims[name], expected, "{name}");
     }

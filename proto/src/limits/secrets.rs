@@ -4,12 +4,14 @@
 /// the login and the read of a secret together must fit into [`SECRET_TIMEOUT_MS`].
 pub const VAULT_TIMEOUT_MS: u64 = 5_000;
 
-/// Requests a worker has open at Vault at once, unless configured: what one Vault serves well from
-/// a whole fleet.
-pub const VAULT_CONCURRENCY: usize = 32;
+/// Requests a worker has open at Vault at once, unless configured: a login and its return wait for
+/// the store's disk several times each, and what waits together is written together. One Vault
+/// serves so many well from a whole fleet.
+pub const VAULT_CONCURRENCY: usize = 64;
 
-/// Requests a worker sends to Vault in a second, unless configured.
-pub const VAULT_REQUESTS_PER_SECOND: u32 = 500;
+/// Requests a worker sends to Vault in a second, unless configured: what one core of it answers, so
+/// that a worker gone wild does not take all of a store from others.
+pub const VAULT_REQUESTS_PER_SECOND: u32 = 2_000;
 
 /// Failures in a row after which Vault is left alone for a while: fewer would be chance, more would
 /// hold up tasks that could fail or be retried.
@@ -44,9 +46,26 @@ pub const CACHED_SECRETS: usize = 1_000;
 /// worker that dies leaves no more behind, and most leases need no request for this.
 pub const LEASE_OVERHANG_MS: u64 = 60_000;
 
+/// Milliseconds for which attempts with the same rights may begin to use a login they share: what
+/// the store's operator takes away from logins to come is gone for all that begin later than this,
+/// as it is when one attempt takes a minute.
+pub const SHARED_LOGIN_MS: u64 = 60_000;
+
+/// Milliseconds after which a shared login that no attempt uses is given back: loops and sequences
+/// of tasks come again within less, and rights do not outlive the last task by more.
+pub const SHARED_LOGIN_IDLE_MS: u64 = 5_000;
+
+/// Milliseconds for which a worker logs in with the role for all slots after the store did not take
+/// that for a few: it was set up before there were any, and may be set up anew.
+pub const SECRET_ROLES_MS: u64 = 300_000;
+
 /// Secrets one task may reach: each has a slot of its own in the identity that a store's rules are
 /// written for, and every slot makes each login longer.
 pub const SECRETS_PER_TASK: usize = 16;
+
+/// Slots that the roles of a store are made for: at each request the store fills in a rule for
+/// every slot there is, and most tasks read one secret or a few.
+pub const SECRET_SLOTS: [usize; 3] = [1, 4, SECRETS_PER_TASK];
 
 /// Seconds the identity of a task lasts: it is used once, right after it was sent, and may be of no
 /// use to whoever finds it later.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use windlass_coordinator::journal::sled::{Missing, Options, SledJournal};
 use windlass_coordinator::journal::{Filter, Journal};
 
-use super::house::{House, Wishes};
+use super::house::{House, SHARED, Wishes};
 use crate::support::command::windlass;
 use crate::support::leak::Needles;
 use crate::support::stub::{Reply, Seen, Stub};
@@ -209,6 +209,16 @@ async fn run_through(house: &House, name: &str, servers: &Servers) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_anywhere_but_where_it_was_sent_to() {
+    search_for_canaries("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_anywhere_else_where_logins_are_shared() {
+    search_for_canaries(SHARED).await;
+}
+
+/// With further lines of `[vault]` in the worker's configuration.
+async fn search_for_canaries(vault: &str) {
     let stub = Stub::http(echo).await;
     let servers =
         Servers { echo: stub.url(""), closed: format!("http://127.0.0.1:{}", ports::free()) };
@@ -229,6 +239,7 @@ async fn no_secret_is_anywhere_but_where_it_was_sent_to() {
         trace: true,
         core_dumps: true,
         temporary: Some(temporary.path().to_owned()),
+        vault: vault.to_owned(),
         ..Wishes::default()
     })
     .await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::house::{House, Wishes};
+use super::house::{House, SHARED, Wishes};
 use crate::support::client::workflow;
 use crate::support::postgres::{ADMIN, PASSWORD, Postgres};
 use crate::support::stub::{Reply, Stub};
@@ -18,9 +18,10 @@ const CONFIG: &str =
 /// it in time.
 const TTL: u64 = 8;
 
-async fn house(postgres: &Postgres) -> House {
-    let config = CONFIG.to_owned();
-    let house = House::with(Wishes { workers: 1, config, ..Wishes::default() }).await;
+/// With further lines of `[vault]`.
+async fn house(postgres: &Postgres, vault: &str) -> House {
+    let (config, vault) = (CONFIG.to_owned(), vault.to_owned());
+    let house = House::with(Wishes { workers: 1, config, vault, ..Wishes::default() }).await;
     house.bao.write("sys/mounts/database", json!({"type": "database"})).await;
     let connection = format!(
         "postgresql://{{{{username}}}}:{{{{password}}}}@{}/postgres?sslmode=disable",
@@ -67,7 +68,7 @@ async fn credential(stub: &Stub) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_works_while_its_task_runs_however_long_and_is_gone_after() {
     let postgres = Postgres::start().await;
-    let house = house(&postgres).await;
+    let house = house(&postgres, "").await;
     let (open, gate) = tokio::sync::watch::channel(false);
     let stub = Stub::http(move |_| {
         Reply::Gated(gate.clone(), Box::new(Reply::Json(200, json!({"rows": 3}))))
@@ -99,7 +100,7 @@ async fn a_credential_works_while_its_task_runs_however_long_and_is_gone_after()
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_worker_held_is_gone_after_its_time() {
     let postgres = Postgres::start().await;
-    let mut house = house(&postgres).await;
+    let mut house = house(&postgres, "").await;
     let stub = Stub::http(|_| Reply::Never).await;
     let text = calling(&stub.url("/query"));
     house.fleet.api.deploy(&text).await;
@@ -112,8 +113,17 @@ async fn what_a_killed_worker_held_is_gone_after_its_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_is_given_back_when_its_task_is_cancelled_or_its_worker_drains() {
+    is_given_back("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_is_of_one_attempt_and_goes_with_it_where_logins_are_shared() {
+    is_given_back(SHARED).await;
+}
+
+async fn is_given_back(vault: &str) {
     let postgres = Postgres::start().await;
-    let mut house = house(&postgres).await;
+    let mut house = house(&postgres, vault).await;
     let stub = Stub::http(|_| Reply::Never).await;
     let text = calling(&stub.url("/query"));
     house.fleet.api.deploy(&text).await;

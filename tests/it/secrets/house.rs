@@ -10,6 +10,8 @@ use crate::support::nats::Nats;
 
 /// The environment the coordinator works for.
 pub(super) const ENVIRONMENT: &str = "production";
+/// Lets attempts with the same rights share a login, in `[vault]`.
+pub(super) const SHARED: &str = "login = \"shared\"";
 /// What its JWTs say of where they come from.
 const ISSUER: &str = "windlass-of-the-test";
 
@@ -30,6 +32,8 @@ pub(super) struct Wishes {
     pub(super) coordinator: Vec<String>,
     /// Further flags of every worker.
     pub(super) worker: Vec<String>,
+    /// Further lines of `[vault]` in secrets.toml.
+    pub(super) vault: String,
     /// Further text of secrets.toml: tables.
     pub(super) config: String,
     /// Further flags of `windlass secret setup vault`.
@@ -57,8 +61,9 @@ impl House {
         let config = tempfile::tempdir().unwrap();
         let file = config.path().join("secrets.toml");
         let text = format!(
-            "store = \"vault\"\n[vault]\naddress = \"{}\"\n[vault.auth]\nmethod = \"jwt\"\n{}\n",
+            "store = \"vault\"\n[vault]\naddress = \"{}\"\n{}\n[vault.auth]\nmethod = \"jwt\"\n{}\n",
             bao.address(),
+            wishes.vault,
             wishes.config
         );
         std::fs::write(&file, text).unwrap();

@@ -32,7 +32,11 @@ fn jwt(sent: &Given) -> String {
 
 /// Logs in; the token, or the status of the refusal.
 async fn login(house: &House, jwt: &str) -> Result<String, u16> {
-    let body = json!({"role": "task", "jwt": jwt});
+    login_as(house, "task", jwt).await
+}
+
+async fn login_as(house: &House, role: &str, jwt: &str) -> Result<String, u16> {
+    let body = json!({"role": role, "jwt": jwt});
     let answer = house.bao.anonymous(Method::POST, "auth/windlass/login", &body).await;
     match answer.status.is_success() {
         true => Ok(answer.body["auth"]["client_token"].as_str().unwrap().to_owned()),
@@ -83,6 +87,12 @@ async fn an_attempt_reads_its_own_secrets_and_no_others() {
         let status = status(&house, &token, path).await;
         assert!(matches!(status, 400 | 403 | 404), "{path}: {status}");
     }
+    // A role of fewer slots would take those of an identity that has more from all tokens of its
+    // tasks: it is for identities of as many.
+    let narrow = login_as(&house, "task-1", &jwt(&sent)).await.unwrap();
+    assert_eq!(self::status(&house, &narrow, "secret/data/production/acme/orders-key").await, 200);
+    assert_eq!(self::status(&house, &narrow, "secret/data/production/acme/bills-key").await, 403);
+    assert_eq!(login_as(&house, "task-4", &jwt(&sent)).await, Err(400));
     // Nor may it write what it may read, or make itself another token.
     for (path, body) in [
         ("secret/data/production/acme/orders-key", json!({"data": {"value": "x"}})),

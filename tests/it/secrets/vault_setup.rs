@@ -30,6 +30,7 @@ path "secret/data/@environment/@namespace/@secret_0" { capabilities = ["read"] }
 path "secret/data/@environment/@namespace/@secret_1" { capabilities = ["read"] }
 path "transit/encrypt/windlass-@namespace" { capabilities = ["create", "update"] }
 path "transit/decrypt/windlass-@namespace" { capabilities = ["update"] }
+path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
 path "sys/leases/renew" { capabilities = ["update"] }
@@ -125,7 +126,9 @@ impl Setup {
             "token_ttl": "60s",
         });
         all.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
-        bao.write("auth/windlass/role/task", all).await;
+        for name in ["task", "task-1", "task-4"] {
+            bao.write(&format!("auth/windlass/role/{name}"), all.clone()).await;
+        }
         let signer = EncodingKey::from_ed_der(pair.serialized_der());
         Self { bao, told: Arc::default(), folder: tempfile::tempdir().unwrap(), signer }
     }

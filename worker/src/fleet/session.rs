@@ -135,6 +135,7 @@ impl Member {
                 }
                 () = &mut stop, if self.drained_by.is_none() => {
                     notify(Event::Draining);
+                    self.worker.give_back_shared();
                     self.drained_by = Some(Instant::now() + self.options.drain);
                     self.beat(&mut session);
                 }

@@ -1,6 +1,7 @@
 //! The worker's secrets configuration, `secrets.toml`: which store, how to get in, which secret is
 //! where.
 
+mod logins;
 mod path;
 mod stores;
 pub(crate) mod text;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use toml::Table;
 use windlass_proto::limits;
 
+pub use logins::{VaultLogin, VaultLogins};
 pub(super) use path::{Mapped, PathTemplate, safe};
 pub use vault::{PathConfig, VaultAuth, VaultConfig, VaultEngine};
 

@@ -2,11 +2,12 @@
 //!
 //! With the `jwt` method each attempt logs in with the identity that the coordinator signed for its
 //! task, at the first need, and gives its token back when it ends: Vault itself decides what each
-//! workflow reads, and its audit log says which task did. The other methods are for setups without
-//! that, and each gives something away: `approle` and `kubernetes` share one token among all
-//! attempts of a worker, so that Vault sees the worker and permits every workflow what the worker
-//! may; `kubernetes` needs no credential of ours, `approle` a secret id in a file; `token` is a
-//! token that somebody else made, which nobody replaces when it ends.
+//! workflow reads, and its audit log says which task did. Where the configuration says so, attempts
+//! with the same rights share a login (see [`shared_login`]). The other methods are for setups
+//! without that, and each gives something away: `approle` and `kubernetes` share one token among
+//! all attempts of a worker, so that Vault sees the worker and permits every workflow what the
+//! worker may; `kubernetes` needs no credential of ours, `approle` a secret id in a file; `token`
+//! is a token that somebody else made, which nobody replaces when it ends.
 //!
 //! **Invariant:** no token, lease id or path of Vault is in a message, a span or an audit event.
 //! Values, tokens, requests and answers are wiped when dropped; what the libraries for TLS, HTTP
@@ -20,10 +21,11 @@ mod held;
 mod login;
 mod rate;
 mod read;
+mod shared_login;
 mod token;
 mod transit;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +45,9 @@ use self::cache::SecretCache;
 use self::call::{Answer, Call, Failure};
 use self::connection::Connection;
 use self::held::{Held, keep};
-use self::login::Claims;
+use self::login::{Claims, Roles};
+use self::read::ReadTogether;
+use self::shared_login::{LoginUse, Rights, SharedLogins};
 use self::token::{Life, Token};
 use super::config::{SecretsConfigError, VaultConfig};
 use super::{SecretContext, SecretError, SecretSession, SecretSource, SecretValue, StoreClock};
@@ -60,6 +64,9 @@ struct Inner {
     connection: Connection,
     /// The token of methods that know the worker only.
     shared: Mutex<Option<Arc<Token>>>,
+    /// Those of attempts with the same rights.
+    logins: SharedLogins,
+    roles: Roles,
     cache: SecretCache,
 }
 
@@ -74,7 +81,8 @@ impl VaultSecrets {
         }
         let connection = Connection::new(&config)?;
         let cache = SecretCache::new(config.cache);
-        let inner = Inner { config, connection, shared: Mutex::new(None), cache };
+        let (shared, logins, roles) = Default::default();
+        let inner = Inner { config, connection, shared, logins, roles, cache };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -89,14 +97,25 @@ impl SecretSource for VaultSecrets {
         self.inner.connection.clock()
     }
 
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.inner.logins.close())
+    }
+
+    fn holds_nothing(&self) -> bool {
+        self.inner.logins.is_empty()
+    }
+
     fn session(&self, context: SecretContext) -> Box<dyn SecretSession> {
         let deadline = context.deadline.and_then(instant);
         Box::new(Attempt {
             inner: self.inner.clone(),
+            access: self.inner.access(&context),
+            login: None,
             deadline,
             held: Arc::default(),
             renewal: None,
             read: HashSet::new(),
+            together: HashMap::new(),
             told_away: false,
             context,
         })
@@ -108,25 +127,68 @@ fn instant(at: Timestamp) -> Option<Instant> {
     Instant::now().checked_add(clock::until(at))
 }
 
+/// Whose token an attempt asks with.
+enum Access {
+    /// That of the worker: the method knows no tasks.
+    Worker,
+    /// Its own.
+    Own,
+    /// That of all attempts with these rights.
+    Shared(Rights),
+}
+
+impl Inner {
+    fn access(&self, context: &SecretContext) -> Access {
+        if !self.own_tokens() {
+            return Access::Worker;
+        }
+        let secrets = context.grant.as_ref().map_or(&[][..], |it| &it.secrets);
+        let shares = self.config.shares_login(&context.workflow.namespace, secrets);
+        let rights = shares.then(|| Rights::of(context)).flatten();
+        rights.map_or(Access::Own, Access::Shared)
+    }
+}
+
 /// What one attempt holds of Vault.
 struct Attempt {
     inner: Arc<Inner>,
     context: SecretContext,
+    access: Access,
+    /// The login it shares, where it does.
+    login: Option<LoginUse>,
     deadline: Option<Instant>,
     held: Arc<Held>,
     /// Renews what is held.
     renewal: Option<AbortHandle>,
     /// What it has read: a second read must not come from the cache.
     read: HashSet<SecretName>,
+    /// What was read for one secret and is another's as well.
+    together: HashMap<(String, String), ReadTogether>,
     /// Whether it was told that a result could not be sealed now: that is tried again and again.
     told_away: bool,
 }
 
 impl Attempt {
-    /// A token to ask with: this attempt's own, or the shared one.
-    async fn token(&self) -> Result<Arc<Token>, SecretError> {
-        if !self.inner.own_tokens() {
-            return self.inner.shared_token(&self.context).await;
+    /// The token it has: its own, or that of the login it shares.
+    fn held_token(&self) -> Option<Arc<Token>> {
+        match &self.login {
+            Some(login) => Some(login.token().clone()),
+            None => self.held.token(),
+        }
+    }
+
+    /// A token to ask with: this attempt's own, or a shared one.
+    async fn token(&mut self) -> Result<Arc<Token>, SecretError> {
+        match &self.access {
+            Access::Worker => return self.inner.shared_token(&self.context).await,
+            Access::Shared(rights) => {
+                if let Some(login) = self.login.as_ref().filter(|it| !it.token().life().ended()) {
+                    return Ok(login.token().clone());
+                }
+                let login = self.inner.join_login(rights, &self.context).await?;
+                return Ok(self.login.insert(login).token().clone());
+            }
+            Access::Own => {}
         }
         // One that has ended is replaced for as long as the identity is good.
         if let Some(token) = self.held.token().filter(|it| !it.life().ended()) {
@@ -150,12 +212,12 @@ impl Attempt {
         long.then(|| deadline.saturating_duration_since(Instant::now()) + overhang / 2)
     }
 
-    /// Asks with a token; once more with a new one when the shared one is not known any more.
+    /// Asks with a token; once more with a new one when a shared one is not known any more.
     async fn ask<T: DeserializeOwned>(
         &mut self,
         call: impl Fn() -> Option<Call> + Send + Sync,
     ) -> Result<(Answer<T>, Arc<Token>), Failure> {
-        let mut again = !self.inner.own_tokens();
+        let mut again = !matches!(self.access, Access::Own);
         loop {
             let token = self.token().await.map_err(|error| match error {
                 SecretError::Unavailable(reason) | SecretError::Refused(reason) => {
@@ -170,8 +232,15 @@ impl Attempt {
             let answer = self.inner.connection.send(made, Some(token.expose())).await;
             match answer {
                 Err(Failure::Forbidden) if std::mem::take(&mut again) => {
-                    if !self.inner.shared_token_is_gone(&token).await {
+                    let gone = match &self.login {
+                        Some(_) => self.inner.is_gone(&token).await,
+                        None => self.inner.shared_token_is_gone(&token).await,
+                    };
+                    if !gone {
                         return Err(Failure::Forbidden);
+                    }
+                    if let Some(login) = self.login.take() {
+                        login.retire();
                     }
                 }
                 answer => return answer.map(|it| (it, token)),
@@ -224,13 +293,13 @@ impl SecretSession for Attempt {
     }
 
     fn ends(&self) -> Option<Instant> {
-        if !self.inner.own_tokens() {
+        if matches!(self.access, Access::Worker) {
             return None;
         }
         // Another token can be had for as long as the identity is good.
         let identity = self.context.identity().and_then(Claims::of);
         let identity = self.context.began + identity.map(|it| it.life()).unwrap_or_default();
-        match self.held.token() {
+        match self.held_token() {
             Some(token) => token.life().ends.map(|it| it.max(identity)),
             None => Some(identity),
         }

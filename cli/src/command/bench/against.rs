@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 
+use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::process::Command;
@@ -16,7 +17,7 @@ use crate::error::CliError;
 use crate::output;
 
 /// The figures of a report that are compared, where both builds give them.
-const FIGURES: [&str; 13] = [
+const FIGURES: [&str; 15] = [
     "/seconds",
     "/workflows_per_second",
     "/events_per_second",
@@ -30,6 +31,8 @@ const FIGURES: [&str; 13] = [
     "/journal_bytes",
     "/history/entries_per_second",
     "/wakeups_per_second",
+    "/secrets/attempts_per_second",
+    "/secrets/store_cpu_ms_per_attempt",
 ];
 
 /// What the pairs gave.
@@ -91,6 +94,9 @@ fn arguments(args: &Args) -> Vec<OsString> {
     add("--events", args.events.map(|it| it.to_string()));
     add("--steps", args.steps.map(|it| it.to_string()));
     add("--concurrency", args.concurrency.map(|it| it.to_string()));
+    let word = |it: Option<clap::builder::PossibleValue>| it.map(|it| it.get_name().to_owned());
+    add("--login", word(args.login.as_ref().and_then(ValueEnum::to_possible_value)));
+    add("--tokens", word(args.tokens.as_ref().and_then(ValueEnum::to_possible_value)));
     add("--nats", args.nats.clone());
     add("--workers", args.nats.as_ref().map(|_| args.workers.to_string()));
     line

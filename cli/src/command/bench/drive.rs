@@ -26,6 +26,8 @@ pub(super) struct Measured {
     pub(super) latencies: Vec<u32>,
     /// What this process used meanwhile.
     pub(super) usage: Usage,
+    /// What the store of secrets used meanwhile.
+    pub(super) store_cpu: Option<Duration>,
     /// MiB of memory in use after each tenth of the workflows.
     pub(super) memory: Vec<f64>,
     /// How the histories were read, where they were.
@@ -58,22 +60,22 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
     }
     measure::reset_peak();
     let memory = Arc::new(Memory { every: load.operations().div_ceil(10), ..Memory::default() });
-    let others = target.processes();
-    let before = Usage::now(&others, target.directory());
+    let (before, store) = (target.usage(), target.store_cpu());
     let begin = Instant::now();
     let latencies = match target.server().filter(|_| load.all_at_once) {
         Some(server) => started_then_ended(load, &server).await?,
         None => one_after_the_other(load, target, &memory).await?,
     };
     let elapsed = begin.elapsed();
-    let usage = Usage::now(&others, target.directory()).since(&before);
+    let usage = target.usage().since(&before);
+    let store_cpu = target.store_cpu().zip(store).map(|(now, then)| now.saturating_sub(then));
     if latencies.len() as u64 != load.operations() {
         let what = if load.events.is_some() { "events were consumed" } else { "workflows ended" };
         let detail = format!("only {} of {} {what}", latencies.len(), load.operations());
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = std::mem::take(&mut *memory.points.lock().unwrap_or_else(|it| it.into_inner()));
-    Ok(Measured { elapsed, latencies, usage, memory, pages: None, wakeups: None })
+    Ok(Measured { elapsed, latencies, usage, store_cpu, memory, pages: None, wakeups: None })
 }
 
 /// Runs the workflows, then measures reading the whole history of each: latencies are those of
@@ -84,9 +86,7 @@ async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliErr
         ids.push(target.run().await?);
     }
     measure::reset_peak();
-    let others = target.processes();
-    let before = Usage::now(&others, target.directory());
-    let begin = Instant::now();
+    let (before, begin) = (target.usage(), Instant::now());
     let (mut latencies, mut pages) = (Vec::new(), Pages::default());
     for id in &ids {
         let (mut from, first) = (Some(0), latencies.len());
@@ -102,15 +102,15 @@ async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliErr
         }
         pages.first = latencies.get(first).copied().unwrap_or_default();
     }
-    let (elapsed, usage) =
-        (begin.elapsed(), Usage::now(&others, target.directory()).since(&before));
+    let (elapsed, usage) = (begin.elapsed(), target.usage().since(&before));
     // Of each step it is told at least when it began, was scheduled and completed.
     if pages.entries < 3 * load.workflows * u64::from(load.steps) {
         let detail = format!("the histories have only {} entries", pages.entries);
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = measure::resident_mib().into_iter().collect();
-    Ok(Measured { elapsed, latencies, usage, memory, pages: Some(pages), wakeups: None })
+    let pages = Some(pages);
+    Ok(Measured { elapsed, latencies, usage, store_cpu: None, memory, pages, wakeups: None })
 }
 
 /// Runs one workflow, and then nothing.
@@ -119,15 +119,15 @@ async fn leave_alone(idle: Duration, target: &Target) -> Result<Measured, CliErr
     // What the workflow leaves to be done is done by then.
     tokio::time::sleep(idle / 5).await;
     measure::reset_peak();
-    let others = target.processes();
-    let (before, woken) = (Usage::now(&others, target.directory()), measure::wakeups());
+    let (before, woken) = (target.usage(), measure::wakeups());
     let begin = Instant::now();
     tokio::time::sleep(idle).await;
     let elapsed = begin.elapsed();
-    let usage = Usage::now(&others, target.directory()).since(&before);
+    let usage = target.usage().since(&before);
     let wakeups = measure::wakeups().zip(woken).map(|(now, then)| now.saturating_sub(then));
     let memory = measure::resident_mib().into_iter().collect();
-    Ok(Measured { elapsed, latencies: vec![micros(begin)], usage, memory, pages: None, wakeups })
+    let latencies = vec![micros(begin)];
+    Ok(Measured { elapsed, latencies, usage, store_cpu: None, memory, pages: None, wakeups })
 }
 
 /// Starts the workflows that listen; one that is durable listens.

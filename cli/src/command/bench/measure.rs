@@ -62,7 +62,7 @@ fn device_of(directory: &Path) -> Option<u64> {
 }
 
 /// CPU time of another process: user and system.
-fn cpu_of(process: u32) -> Option<Duration> {
+pub(super) fn cpu_of(process: u32) -> Option<Duration> {
     /// Milliseconds of what the system counts in: 100 a second, on every Linux of today.
     const TICK_MS: u64 = 10;
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

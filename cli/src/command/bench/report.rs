@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::drive::Measured;
 use super::measure;
 use super::target::Target;
-use super::workload::Load;
+use super::workload::{Load, Login, Tokens, Way};
 use crate::output;
 
 /// The figures of one run.
@@ -31,6 +31,17 @@ pub(super) struct Report {
     history: Option<History>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wakeups_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secrets: Option<Secrets>,
+}
+
+/// How attempts got at their secrets, and what that cost.
+#[derive(Debug, Serialize)]
+struct Secrets {
+    login: Login,
+    tokens: Tokens,
+    attempts_per_second: f64,
+    store_cpu_ms_per_attempt: Option<f64>,
 }
 
 /// How histories were read.
@@ -54,7 +65,8 @@ struct Latency {
 impl Report {
     /// The figures of a run that has just ended.
     pub(super) fn new(load: &Load, measured: Measured, target: &Target) -> Self {
-        let Measured { elapsed, mut latencies, usage, memory, pages, wakeups } = measured;
+        let Measured { elapsed, mut latencies, usage, store_cpu, memory, pages, wakeups } =
+            measured;
         latencies.sort_unstable();
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         let operations = load.operations() as f64;
@@ -93,6 +105,13 @@ impl Report {
                 last_page_ms: rounded(f64::from(it.last) / 1000.0),
             }),
             wakeups_per_second: wakeups.map(|it| rounded(it as f64 / seconds)),
+            secrets: load.secrets.map(|Way { login, tokens }| Secrets {
+                login,
+                tokens,
+                attempts_per_second: rounded(steps / seconds),
+                store_cpu_ms_per_attempt: store_cpu
+                    .map(|it| rounded(it.as_secs_f64() * 1000.0 / steps)),
+            }),
         }
     }
 
@@ -103,6 +122,8 @@ impl Report {
         let Latency { p50, p99, max } = self.latency_ms;
         let of_history =
             |of: fn(&History) -> String| self.history.as_ref().map_or_else(unknown, of);
+        let of_secrets =
+            |of: fn(&Secrets) -> String| self.secrets.as_ref().map_or_else(unknown, of);
         vec![
             ("workflows", self.workflows.to_string()),
             ("steps", self.steps.to_string()),
@@ -123,8 +144,22 @@ impl Report {
             ("first page ms", of_history(|it| it.first_page_ms.to_string())),
             ("last page ms", of_history(|it| it.last_page_ms.to_string())),
             ("wake-ups/s", shown(self.wakeups_per_second)),
+            ("login", of_secrets(|it| word(it.login))),
+            ("tokens", of_secrets(|it| word(it.tokens))),
+            ("attempts/s", of_secrets(|it| it.attempts_per_second.to_string())),
+            (
+                "store CPU ms/attempt",
+                of_secrets(|it| {
+                    it.store_cpu_ms_per_attempt.map_or("-".to_owned(), |it| it.to_string())
+                }),
+            ),
         ]
     }
+}
+
+/// As the command line calls it.
+fn word(value: impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Prints reports side by side.

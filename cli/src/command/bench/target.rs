@@ -17,6 +17,8 @@ use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::value::Value;
 
 use super::fleet::FleetBench;
+use super::measure::{self, Usage};
+use super::store::Store;
 use super::workload::{self, Load};
 use crate::client::Client;
 use crate::code::{BENCH_FAILED, NOT_STARTED};
@@ -46,6 +48,8 @@ pub(super) struct Local {
     directory: PathBuf,
     start: Start,
     expected: Value,
+    /// Where its worker finds secrets.
+    store: Option<Store>,
     /// Removed when dropped.
     _temporary: Option<TempDir>,
 }
@@ -163,13 +167,26 @@ impl Target {
     }
 
     /// The processes of its workers, where they are not in this one.
-    pub(super) fn processes(&self) -> Vec<u32> {
+    fn processes(&self) -> Vec<u32> {
         match self {
             Self::Local(local) => match &local.system {
                 System::Embedded(_) => Vec::new(),
                 System::Fleet(fleet) => fleet.processes(),
             },
             Self::Server(_) => Vec::new(),
+        }
+    }
+
+    /// What it has used until now.
+    pub(super) fn usage(&self) -> Usage {
+        Usage::now(&self.processes(), self.directory())
+    }
+
+    /// CPU time of the store of secrets until now, where there is one to measure.
+    pub(super) fn store_cpu(&self) -> Option<Duration> {
+        match self {
+            Self::Local(local) => measure::cpu_of(local.store.as_ref()?.process()?),
+            Self::Server(_) => None,
         }
     }
 
@@ -201,6 +218,10 @@ impl Local {
                 (temporary.path().to_owned(), Some(temporary))
             }
         };
+        let store = match &load.secrets {
+            Some(way) => Some(Store::start(way).await?),
+            None => None,
+        };
         let (system, coordinator) = match workers {
             Some(Workers { nats, count }) => {
                 let fleet = FleetBench::open(&directory, nats, count).await?;
@@ -208,7 +229,8 @@ impl Local {
                 (System::Fleet(fleet), coordinator)
             }
             None => {
-                let worker = WorkerOptions::default();
+                let secrets_config = store.as_ref().map(Store::workers_config);
+                let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
                 let (journal, quotas, secrets, identity, memory) = Default::default();
                 let options = EmbeddedOptions {
@@ -227,6 +249,9 @@ impl Local {
                 (System::Embedded(embedded), coordinator)
             }
         };
+        if let Some(store) = &store {
+            store.admit(&coordinator.identity_keys()).await?;
+        }
         let deployed = coordinator.deploy(load.definition.to_string()).await?;
         let workflow = WorkflowRef {
             namespace: deployed.workflow.namespace.to_string(),
@@ -244,7 +269,7 @@ impl Local {
             priority: None,
         };
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
-        Ok(Self { system, coordinator, directory, start, expected, _temporary: temporary })
+        Ok(Self { system, coordinator, directory, start, expected, store, _temporary: temporary })
     }
 
     async fn listen(&self, number: u64) -> Result<(), CliError> {

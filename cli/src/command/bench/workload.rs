@@ -17,6 +17,7 @@ pub(super) enum Chosen {
     History,
     Payload,
     Idle,
+    Secrets,
     All,
 }
 
@@ -36,7 +37,51 @@ const IDLE: Duration = Duration::from_secs(10);
 const EVENT_TYPE: &str = "windlass.bench.event";
 
 /// The namespace of the definitions, so that nobody takes them for their own on a server.
-const NAMESPACE: &str = "windlass-bench";
+pub(super) const NAMESPACE: &str = "windlass-bench";
+
+/// The secret that each step of `secrets` reads.
+pub(super) const SECRET: &str = "bench-key";
+
+/// How the attempts of `secrets` get at theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) login: Login,
+    pub(super) tokens: Tokens,
+}
+
+/// Who logs in at the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Login {
+    /// Each attempt
+    Attempt,
+    /// Attempts with the same rights together
+    Shared,
+}
+
+/// What a login gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tokens {
+    /// Tokens that the store keeps, and that are given back
+    Service,
+    /// Tokens that it does not keep: they end by themselves
+    Batch,
+}
+
+impl Way {
+    /// All ways, or those that fit what was asked for.
+    pub(super) fn all(login: Option<Login>, tokens: Option<Tokens>) -> Vec<Self> {
+        let ways = [Login::Attempt, Login::Shared].into_iter().flat_map(|login| {
+            [Tokens::Service, Tokens::Batch].map(|tokens| Self { login, tokens })
+        });
+        let fits = |it: &Self| {
+            login.is_none_or(|login| login == it.login)
+                && tokens.is_none_or(|tokens| tokens == it.tokens)
+        };
+        ways.filter(fits).collect()
+    }
+}
 
 impl Chosen {
     /// The word on the command line.
@@ -52,6 +97,7 @@ impl Chosen {
             Self::History => "history",
             Self::Payload => "payload",
             Self::Idle => "idle",
+            Self::Secrets => "secrets",
             Self::All => "all",
         }
     }
@@ -92,6 +138,8 @@ pub(super) struct Load {
     pub(super) reads_history: bool,
     /// How long nothing is done, where that is what is measured.
     pub(super) idle: Option<Duration>,
+    /// How each step gets at a secret, where what is measured is the store it is in.
+    pub(super) secrets: Option<Way>,
     /// The definition's name.
     pub(super) name: String,
     /// The definition, as JSON.
@@ -120,6 +168,7 @@ impl Load {
             Chosen::History => (1, 10_000, 1),
             Chosen::Payload => (1, 5, 1),
             Chosen::Idle => (1, 1, 1),
+            Chosen::Secrets => (400, 5, 64),
         };
         let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
         let idles = workload == Chosen::Idle;
@@ -157,6 +206,7 @@ impl Load {
             events,
             reads_history: workload == Chosen::History,
             idle: idles.then_some(IDLE),
+            secrets: None,
             name,
             definition,
             input,
@@ -172,6 +222,11 @@ impl Load {
         let there = json!(format!("${{ $secrets[\"{secret}\"] != null }}"));
         replace(&mut self.definition["do"], &json!(true), &there);
         self
+    }
+
+    /// The same, with a secret of a store of its own that each task reads in this way.
+    pub(super) fn reading_from_a_store(self, way: Way) -> Self {
+        Self { secrets: Some(way), ..self.reading(SECRET) }
     }
 
     /// The same with so many events, where there are any.
@@ -291,7 +346,7 @@ pub(super) fn event(run: &str, number: u64, listener: u64) -> Json {
 mod tests {
     use windlass_proto::definition::{self, Options};
 
-    use super::{Chosen, Load};
+    use super::{Chosen, Load, Login, SECRET, Tokens, Way};
 
     #[test]
     fn a_secret_is_read_by_every_task() {
@@ -300,6 +355,18 @@ mod tests {
         assert_eq!(text.matches("$secrets[\\\"bench-key\\\"] != null").count(), 3, "{text}");
         assert!(!load.expected.to_string().contains("secrets"));
         assert!(definition::load(&text, &Options::default()).plan.is_some());
+    }
+
+    #[test]
+    fn a_store_is_measured_in_each_way_or_in_those_asked_for() {
+        assert_eq!(Way::all(None, None).len(), 4);
+        let shared = Way::all(Some(Login::Shared), None);
+        assert!(shared.len() == 2 && shared.iter().all(|it| it.login == Login::Shared));
+        let one = Way { login: Login::Attempt, tokens: Tokens::Batch };
+        assert_eq!(Way::all(Some(Login::Attempt), Some(Tokens::Batch)), [one]);
+        let load = Load::new(Chosen::Secrets, None, None, None).reading_from_a_store(one);
+        assert_eq!(load.secrets, Some(one));
+        assert!(load.definition["use"]["secrets"][0] == SECRET);
     }
 
     #[test]

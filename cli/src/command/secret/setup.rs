@@ -8,6 +8,7 @@ mod script;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use windlass_coordinator::identity::IdentityOptions;
 use windlass_proto::secret::SecretName;
 use windlass_worker::{PathConfig, SecretsConfig, VaultAuth, VaultConfig, VaultEngine};
 
@@ -86,6 +87,33 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         return Ok(());
     }
     Vault::of(&config)?.apply(&layout).await
+}
+
+/// Sets `vault` up for the tasks of one coordinator: that of `issuer`, with public keys in these
+/// files.
+///
+/// # Errors
+/// When Vault refuses something or does not answer, or a file cannot be read.
+pub(crate) async fn set_up(
+    vault: &Vault,
+    config: &VaultConfig,
+    issuer: String,
+    public_keys: Vec<PathBuf>,
+    batch_tokens: bool,
+) -> Result<(), CliError> {
+    let args = VaultArgs {
+        apply: true,
+        secrets_config: None,
+        address: None,
+        issuer,
+        audience: IdentityOptions::default().audience,
+        jwks_url: None,
+        public_keys,
+        environments: Vec::new(),
+        longest: Duration::from_secs(24 * 3600),
+        batch_tokens,
+    };
+    vault.apply(&Layout::of(&wanted(&args, config)?)).await
 }
 
 /// What the workers' configuration says of Vault, or what it says by default.

@@ -14,11 +14,13 @@ use crate::code::{VAULT_REFUSED, VAULT_UNREACHABLE};
 use crate::error::CliError;
 
 /// A Vault, and an operator's right to change it.
-pub(super) struct Vault {
+pub(crate) struct Vault {
     http: reqwest::Client,
     address: String,
     namespace: Option<String>,
     token: Zeroizing<String>,
+    /// Whether nothing is said of what is done.
+    pub(super) quiet: bool,
 }
 
 impl Vault {
@@ -38,7 +40,11 @@ impl Vault {
         Self::new(config.address.as_str(), namespace, ca, token)
     }
 
-    fn new(
+    /// The Vault at `address`, with a token.
+    ///
+    /// # Errors
+    /// When the certificates cannot be used.
+    pub(crate) fn new(
         address: &str,
         namespace: Option<&str>,
         ca: Option<&Path>,
@@ -60,7 +66,13 @@ impl Vault {
         }
         let http = builder.build().map_err(|error| CliError::Usage(error.to_string()))?;
         let address = address.trim_end_matches('/').to_owned();
-        Ok(Self { http, address, namespace: namespace.map(str::to_owned), token })
+        let namespace = namespace.map(str::to_owned);
+        Ok(Self { http, address, namespace, token, quiet: false })
+    }
+
+    /// The same, which says nothing of what it does.
+    pub(crate) fn quietly(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// What is at `path`; none when nothing is.
@@ -78,7 +90,7 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use windlass_proto::secret::SecretName;
+
 use super::{PathTemplate, SecretsConfig, VaultAuth, VaultEngine};
 use crate::DevelopmentSecrets;
 use crate::secret_store::template::Values;
@@ -23,7 +25,7 @@ fn vault(more: &str) -> Result<SecretsConfig, String> {
 fn what_is_not_said_has_a_default() {
     let config = vault(AUTH).unwrap().vault.unwrap();
     assert_eq!(config.timeout, Duration::from_secs(5));
-    assert_eq!((config.concurrency, config.requests_per_second), (32, 500));
+    assert_eq!((config.concurrency, config.requests_per_second), (64, 2_000));
     assert_eq!((config.cache, config.ca_file, config.namespace), (Duration::ZERO, None, None));
     assert_eq!(config.auth, VaultAuth::Jwt { mount: "windlass".into(), role: "task".into() });
     assert_eq!((config.paths.engine, &*config.paths.mount), (VaultEngine::Kv2, "secret"));
@@ -163,4 +165,46 @@ fn nothing_in_a_definition_can_leave_its_part_of_a_path() {
     }
     context.workflow.namespace = "a/b".into();
     assert_eq!(mapped(&context, "key"), None);
+}
+
+#[test]
+fn a_login_is_shared_when_all_that_may_be_read_with_it_says_so() {
+    let shares = |more: &str, namespace: &str, secrets: &[&str]| {
+        let text = format!("address = \"http://vault\"\n{more}\n[vault.auth]\nmethod = \"jwt\"\n");
+        let text = format!(
+            "store = \"vault\"\n[vault]\n{text}[vault.secret.db]\nengine = \"database\"\npath = \"ro\"\n"
+        );
+        let config = parse(&text).unwrap().vault.unwrap();
+        let names: Vec<_> = secrets.iter().map(|it| SecretName((*it).into())).collect();
+        config.shares_login(namespace, &names)
+    };
+    assert!(!shares("", "shop", &["key"]), "each attempt for itself, unless it is said");
+    let all = "login = \"shared\"";
+    assert!(shares(all, "shop", &["key", "other"]) && shares(all, "shop", &[]));
+    assert!(!shares(all, "shop", &["key", "db"]), "what is leased ends with its attempt");
+    let some = "namespace-logins = { shop = \"shared\" }\nsecret-logins = { key = \"attempt\", open = \
+                \"shared\" }";
+    assert!(shares(some, "shop", &["other"]) && shares(some, "shop", &[]));
+    assert!(!shares(some, "shop", &["key"]) && !shares(some, "shop", &["open", "key"]));
+    assert!(shares(some, "evil", &["open"]) && !shares(some, "evil", &["open", "other"]));
+    let but = "login = \"shared\"\nnamespace-logins = { bank = \"attempt\" }";
+    assert!(shares(but, "shop", &["key"]) && !shares(but, "bank", &["key"]));
+}
+
+#[test]
+fn what_cannot_be_shared_is_refused() {
+    for (vault, more, expected) in [
+        ("login = \"shared\"", "[vault.auth]\nmethod = \"token\"\ntoken-file = \"t\"", "`jwt`"),
+        (
+            "secret-logins = { db = \"shared\" }",
+            "[vault.auth]\nmethod = \"jwt\"\n[vault.secret.db]\nengine = \"database\"\npath = \"ro\"",
+            "the login for the secret \"db\"",
+        ),
+        ("login = \"often\"", "[vault.auth]\nmethod = \"jwt\"", "unknown variant"),
+    ] {
+        let text =
+            format!("store = \"vault\"\n[vault]\naddress = \"http://vault\"\n{vault}\n{more}\n");
+        let error = parse(&text).err().unwrap_or_default();
+        assert!(error.contains(expected), "{vault}: {error}");
+    }
 }

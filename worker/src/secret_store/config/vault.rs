@@ -10,6 +10,7 @@ use windlass_proto::duration::typed;
 use windlass_proto::id::WorkflowId;
 use windlass_proto::limits;
 
+use super::logins::{VaultLogin, VaultLogins};
 use super::path::PathTemplate;
 use crate::secret_store::template::Values;
 
@@ -32,6 +33,8 @@ pub struct VaultConfig {
     pub cache: Duration,
     /// How tasks get in.
     pub auth: VaultAuth,
+    /// Which of them do so together.
+    pub logins: VaultLogins,
     /// Where secrets are that have no entry of their own.
     pub paths: PathConfig,
     /// Where certain secrets are.
@@ -163,6 +166,12 @@ pub(super) struct Section {
     cache: Duration,
     auth: VaultAuth,
     #[serde(default)]
+    login: VaultLogin,
+    #[serde(default)]
+    namespace_logins: BTreeMap<String, VaultLogin>,
+    #[serde(default)]
+    secret_logins: BTreeMap<String, VaultLogin>,
+    #[serde(default)]
     paths: Paths,
     #[serde(default)]
     secret: BTreeMap<String, Paths>,
@@ -225,7 +234,12 @@ impl Section {
             Ok::<_, String>((name.to_owned(), paths.checked(false).map_err(of)?))
         };
         let secrets = self.secret.into_iter().map(|(name, paths)| one(&name, paths));
-        Ok(VaultConfig {
+        let logins = VaultLogins {
+            worker: self.login,
+            namespaces: self.namespace_logins,
+            secrets: self.secret_logins,
+        };
+        let config = VaultConfig {
             address,
             namespace: self.namespace,
             ca_file: self.ca_file.map(|it| folder.join(it)),
@@ -234,10 +248,13 @@ impl Section {
             requests_per_second: self.requests_per_second,
             cache: self.cache,
             auth: self.auth.checked(folder)?,
+            logins,
             paths: self.paths.checked(true).map_err(|reason| format!("[vault.paths]: {reason}"))?,
             secrets: secrets.collect::<Result<_, _>>()?,
             transit_mount: mount(&self.transit.mount)?,
-        })
+        };
+        config.logins.check(&config)?;
+        Ok(config)
     }
 }
 

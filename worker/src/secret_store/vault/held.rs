@@ -184,7 +184,7 @@ impl Inner {
         }
     }
 
-    async fn revoke(&self, call: impl Fn() -> Option<Call>, token: &Token) -> bool {
+    pub(super) async fn revoke(&self, call: impl Fn() -> Option<Call>, token: &Token) -> bool {
         for number in 0..limits::RELEASE_TRIES {
             let Some(call) = call() else { return false };
             match self.connection.send::<IgnoredAny>(call, Some(token.expose())).await {

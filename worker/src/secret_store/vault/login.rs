@@ -1,7 +1,7 @@
 //! Getting a token: with the task's own identity, or with what the worker has.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
 use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
+use windlass_proto::secret;
 use windlass_proto::wire::IdentityToken;
 use zeroize::Zeroizing;
 
@@ -88,6 +89,27 @@ impl Claims {
     }
 }
 
+/// Whether the store has roles for tasks with few secrets.
+#[derive(Default)]
+pub(super) struct Roles(Mutex<Option<Instant>>);
+
+impl Roles {
+    /// True for a while after they were found missing.
+    fn are_missing(&self) -> bool {
+        let missing = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.is_some_and(|it| it.elapsed() < Duration::from_millis(limits::SECRET_ROLES_MS))
+    }
+
+    fn found_missing(&self) {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now()).is_none() {
+            tracing::warn!(
+                "the vault has no roles for tasks with few secrets, which would cost it less: run \
+                 `windlass secret setup vault` once more"
+            );
+        }
+    }
+}
+
 impl Inner {
     /// True when each attempt has a token of its own, which ends with it.
     pub(super) fn own_tokens(&self) -> bool {
@@ -98,7 +120,7 @@ impl Inner {
     pub(super) async fn log_in(&self, context: &SecretContext) -> Result<Arc<Token>, SecretError> {
         let answer = match &self.config.auth {
             VaultAuth::Token { token_file } => self.take_over(token_file).await,
-            other => self.show_identity(other, context).await?,
+            other => self.show_as_narrow(other, context).await?,
         };
         let answer = answer.map_err(|failure| {
             let error = match failure {
@@ -118,12 +140,34 @@ impl Inner {
         let Answer { auth: Some(auth), request_id, .. } = answer else {
             return Err(refused(context, unavailable("its login gave no token")));
         };
-        let token = Token::new(auth);
+        let token = Token::new(auth, request_id);
         context.audit.record(AuditAction::Login, true, |event| {
             event.lease = Some(token.hash.clone());
-            event.request = Some(request_id);
+            event.request = Some(token.request.clone());
         });
         Ok(Arc::new(token))
+    }
+
+    /// Logs in with the role for as few slots as the task needs; with that for all where the store
+    /// does not have it.
+    async fn show_as_narrow(
+        &self,
+        auth: &VaultAuth,
+        context: &SecretContext,
+    ) -> Result<Result<Answer<()>, Failure>, SecretError> {
+        let all = limits::SECRETS_PER_TASK;
+        let granted = context.grant.as_ref().map_or(&[][..], |it| &it.secrets);
+        let slots = if self.roles.are_missing() { all } else { secret::slots(granted) };
+        let answer = self.show_identity(auth, context, slots).await?;
+        let refused = matches!(answer, Err(Failure::Refused(_)));
+        if !refused || slots == all || !self.own_tokens() {
+            return Ok(answer);
+        }
+        let again = self.show_identity(auth, context, all).await?;
+        if again.is_ok() {
+            self.roles.found_missing();
+        }
+        Ok(again)
     }
 
     /// Logs in with what proves who this is; again for a while when the store cannot fetch the keys
@@ -132,11 +176,13 @@ impl Inner {
         &self,
         auth: &VaultAuth,
         context: &SecretContext,
+        slots: usize,
     ) -> Result<Result<Answer<()>, Failure>, SecretError> {
         // So that who waits for it is told the reason.
         let until = Instant::now() + Duration::from_millis(limits::SECRET_TIMEOUT_MS * 3 / 4);
         loop {
-            let call = self.login_call(auth, context).map_err(|error| refused(context, error))?;
+            let call =
+                self.login_call(auth, context, slots).map_err(|error| refused(context, error))?;
             let answer = self.connection.send::<()>(call, None).await;
             let pause = jittered(Duration::from_millis(limits::VAULT_PAUSE_MS));
             let away = matches!(&answer, Err(Failure::Unavailable(reason)) if reason == KEYS_AWAY);
@@ -160,7 +206,12 @@ impl Inner {
         }
     }
 
-    fn login_call(&self, auth: &VaultAuth, context: &SecretContext) -> Result<Call, SecretError> {
+    fn login_call(
+        &self,
+        auth: &VaultAuth,
+        context: &SecretContext,
+        slots: usize,
+    ) -> Result<Call, SecretError> {
         let call = match auth {
             VaultAuth::Jwt { mount, role } => {
                 let identity = context
@@ -169,7 +220,7 @@ impl Inner {
                 Call::of(&JWTLoginRequest {
                     mount: mount.clone(),
                     jwt: identity.expose().to_owned(),
-                    role: Some(role.clone()),
+                    role: Some(secret::name_for_slots(role, slots)),
                 })
             }
             VaultAuth::AppRole { mount, role_id, secret_id_file } => {
@@ -253,11 +304,16 @@ impl Inner {
         Ok(token)
     }
 
-    /// True when Vault does not know the shared `token` any more; it is forgotten then.
-    pub(super) async fn shared_token_is_gone(&self, token: &Arc<Token>) -> bool {
+    /// True when Vault does not know `token` any more.
+    pub(super) async fn is_gone(&self, token: &Token) -> bool {
         let Some(call) = Call::of(&LookupTokenSelfRequest {}) else { return false };
         let looked = self.connection.send::<serde::de::IgnoredAny>(call, Some(token.expose()));
-        if looked.await.err() != Some(Failure::Forbidden) {
+        looked.await.err() == Some(Failure::Forbidden)
+    }
+
+    /// True when Vault does not know the worker's `token` any more; it is forgotten then.
+    pub(super) async fn shared_token_is_gone(&self, token: &Arc<Token>) -> bool {
+        if !self.is_gone(token).await {
             return false;
         }
         let Ok(mut shared) = timeout(self.config.timeout, self.shared.lock()).await else {

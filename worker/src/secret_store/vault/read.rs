@@ -1,12 +1,13 @@
 //! Reading a secret from the engine that has it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use vaultrs::api::database::requests::GenerateCredentialsRequest;
 use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 use vaultrs::api::pki::requests::GenerateCertificateRequest;
-use windlass_proto::secret::SecretName;
+use windlass_proto::secret::{Secret, SecretName};
 
 use super::Attempt;
 use super::cache::Key;
@@ -38,7 +39,11 @@ impl Attempt {
         if let Some(found) = key.as_ref().filter(|_| first).and_then(|key| inner.cache.get(key)) {
             return Ok(found);
         }
-        let value = self.fetch(config, path, name).await.map_err(|failure| match failure {
+        let read = match self.read_with_another(config, &path, name) {
+            Some(found) => value(config, found),
+            None => self.fetch(config, path, name).await,
+        };
+        let value = read.map_err(|failure| match failure {
             Failure::Missing => SecretError::Missing,
             Failure::Forbidden => SecretError::Forbidden,
             Failure::Refused(code) => SecretError::Refused(format!(
@@ -71,14 +76,66 @@ impl Attempt {
         Some(Key { scope, path, field: config.field.clone() })
     }
 
+    /// What was read for another secret of this attempt that is at the same path; what is made for
+    /// each request is then made once. None where the store is to be asked.
+    fn read_with_another(
+        &mut self,
+        config: &PathConfig,
+        path: &Mapped,
+        name: &SecretName,
+    ) -> Option<SecretValue> {
+        let at = (config.mount.clone(), path.0.clone());
+        let found = self.together.get_mut(&at)?;
+        if !found.others.remove(name) {
+            return None;
+        }
+        let value = found.value.duplicate();
+        if found.others.is_empty() {
+            self.together.remove(&at);
+        }
+        Some(value)
+    }
+
+    /// The other secrets of this attempt that one request for `name` reads too.
+    fn others_at(&self, config: &PathConfig, path: &str, name: &SecretName) -> HashSet<SecretName> {
+        // What a certificate is for differs by name.
+        if config.engine == VaultEngine::Pki {
+            return HashSet::new();
+        }
+        let same = |it: &&SecretName| {
+            let Some(other) = self.inner.config.secrets.get(&*it.0) else { return false };
+            let same = other.engine == config.engine && other.mount == config.mount;
+            let there = other.path.expand(Values::of(&self.context, &it.0));
+            same && there.is_some_and(|it| it.0 == path)
+        };
+        let granted = self.context.grant.iter().flat_map(|it| &it.secrets);
+        granted.filter(|it| *it != name).filter(same).cloned().collect()
+    }
+
     async fn fetch(
         &mut self,
         config: &PathConfig,
         path: Mapped,
         name: &SecretName,
     ) -> Result<SecretValue, Failure> {
+        let others = self.others_at(config, &path.0, name);
+        let at = (config.mount.clone(), path.0.clone());
+        let whole = self.ask_for(config, path.0, name).await?;
+        if !others.is_empty() {
+            let value = whole.duplicate();
+            self.together.insert(at, ReadTogether { value, others });
+        }
+        value(config, whole)
+    }
+
+    /// All that is at `path`.
+    async fn ask_for(
+        &mut self,
+        config: &PathConfig,
+        path: String,
+        name: &SecretName,
+    ) -> Result<SecretValue, Failure> {
         let mount = || config.mount.clone();
-        let path = path.0;
         match config.engine {
             VaultEngine::Kv2 => {
                 let call = || {
@@ -89,23 +146,23 @@ impl Attempt {
                 let versioned = answer.data.ok_or(Failure::Missing)?;
                 let data = versioned.data.ok_or(Failure::Missing)?;
                 let version = versioned.metadata.version.to_string();
-                value(config, data, Some(version.into()), answer.request_id, &token)
+                Ok(read(data, Some(version.into()), answer.request_id, &token))
             }
             VaultEngine::Kv1 => {
                 let call = || Call::of(&GetSecretRequest { mount: mount(), path: path.clone() });
                 let (answer, token) = self.ask::<WipedData>(call).await?;
                 let data = answer.data.ok_or(Failure::Missing)?;
-                value(config, data, None, answer.request_id, &token)
+                Ok(read(data, None, answer.request_id, &token))
             }
             VaultEngine::Database => {
                 let call =
                     || Call::of(&GenerateCredentialsRequest { mount: mount(), name: path.clone() });
-                self.issued(config, call).await
+                self.issued(call).await
             }
             VaultEngine::Pki => {
                 let request = certificate(config, &path, &self.context, name);
                 let request = request.ok_or(Failure::Forbidden)?;
-                self.issued(config, || Call::of(&request)).await
+                self.issued(|| Call::of(&request)).await
             }
         }
     }
@@ -113,7 +170,6 @@ impl Attempt {
     /// Reads what an engine makes for this attempt alone, and holds the lease it comes with.
     async fn issued(
         &mut self,
-        config: &PathConfig,
         call: impl Fn() -> Option<Call> + Send + Sync,
     ) -> Result<SecretValue, Failure> {
         let (answer, token) = self.ask::<WipedData>(call).await?;
@@ -132,36 +188,49 @@ impl Attempt {
             self.keep_alive();
         }
         let data = data.ok_or(Failure::Missing)?;
-        let mut value = value(config, data, None, request_id, &token)?;
+        let mut value = read(data, None, request_id, &token);
         value.lease = lease;
         Ok(value)
     }
 }
 
-/// A secret as it was read; only one field of it where that is configured.
-fn value(
-    config: &PathConfig,
+/// What one request has read for several secrets.
+pub(super) struct ReadTogether {
+    value: SecretValue,
+    /// Those that have not got it yet.
+    others: HashSet<SecretName>,
+}
+
+/// All of what was read.
+fn read(
     data: WipedData,
     version: Option<Arc<str>>,
     request: Arc<str>,
     token: &Token,
-) -> Result<SecretValue, Failure> {
-    let mut data = zeroize::Zeroizing::new(data.take());
+) -> SecretValue {
+    let mut value = SecretValue::new(data.take());
+    value.version = version;
+    value.request = (!request.is_empty()).then_some(request);
+    // The token's life bounds how long a value may be used that has no lease of its own.
+    value.lease = Some(token.hash.clone());
+    value
+}
+
+/// A secret of what was read: all of it, or one field where that is configured.
+fn value(config: &PathConfig, whole: SecretValue) -> Result<SecretValue, Failure> {
+    if config.field.is_none() {
+        return Ok(whole);
+    }
+    let mut data = zeroize::Zeroizing::new(whole.data.expose().duplicate());
     let taken = match (&config.field, &mut *data) {
-        (None, data) => std::mem::replace(data, SecretData::List(Vec::new())),
         (Some(field), SecretData::Map(entries)) => {
             let entry = entries.iter_mut().find(|(key, _)| key == field);
             let (_, value) = entry.ok_or(Failure::Missing)?;
             std::mem::replace(value, SecretData::List(Vec::new()))
         }
-        (Some(_), _) => return Err(Failure::Missing),
+        _ => return Err(Failure::Missing),
     };
-    let mut value = SecretValue::new(taken);
-    value.version = version;
-    value.request = (!request.is_empty()).then_some(request);
-    // The token's life bounds how long a value may be used that has no lease of its own.
-    value.lease = Some(token.hash.clone());
-    Ok(value)
+    Ok(SecretValue { data: Secret::new(taken), ..whole })
 }
 
 fn certificate(

@@ -15,6 +15,8 @@ pub(super) struct Token {
     text: Zeroizing<String>,
     /// What audit events call it.
     pub(super) hash: Arc<str>,
+    /// The id of the request that gave it, which the store's own log shows too.
+    pub(super) request: Arc<str>,
     /// Batch tokens are nowhere stored: they can be neither renewed nor revoked.
     pub(super) batch: bool,
     life: Mutex<Life>,
@@ -70,12 +72,13 @@ impl Life {
 }
 
 impl Token {
-    pub(super) fn new(auth: Auth) -> Self {
+    pub(super) fn new(auth: Auth, request: Arc<str>) -> Self {
         let life = Life::new(seconds(auth.lease_duration), auth.renewable);
         let batch = auth.token_type == "batch";
         // A batch token has no accessor.
         let id = if auth.accessor.0.is_empty() { &auth.client_token.0 } else { &auth.accessor.0 };
-        Self { hash: lease_hash(id), text: auth.client_token.0, batch, life: Mutex::new(life) }
+        let (hash, text) = (lease_hash(id), auth.client_token.0);
+        Self { text, hash, request, batch, life: Mutex::new(life) }
     }
 
     /// The token itself. Whoever calls this answers for where it goes.

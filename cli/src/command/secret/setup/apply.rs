@@ -22,7 +22,7 @@ impl Vault {
     /// When Vault refuses something or does not answer: what was made stays, and the command can be
     /// repeated.
     pub(super) async fn apply(&self, layout: &Layout) -> Result<(), CliError> {
-        let Layout { auth, config, role: (role, definition), transit, policies, groups } = layout;
+        let Layout { auth, config, roles, transit, policies, groups } = layout;
         self.mount("auth", auth, "jwt").await?;
         self.mount("mounts", transit, "transit").await?;
         let mount = self.read(&format!("sys/auth/{auth}")).await?.unwrap_or_default();
@@ -34,7 +34,9 @@ impl Vault {
             let policy = json!({ "policy": text.replace(ACCESSOR, accessor) });
             self.write(&format!("sys/policies/acl/{name}"), &policy).await?;
         }
-        self.write(&format!("auth/{auth}/role/{role}"), definition).await?;
+        for (role, definition) in roles {
+            self.write(&format!("auth/{auth}/role/{role}"), definition).await?;
+        }
         for group in groups {
             self.group(group, accessor).await?;
         }
@@ -48,11 +50,11 @@ impl Vault {
             if mount["type"] != kind {
                 return Err(failed(&format!("{path}/ is a {} mount, not {kind}", mount["type"])));
             }
-            print_outcome(&shown, &Outcome::Unchanged);
+            self.told(&shown, &Outcome::Unchanged);
             return Ok(());
         }
         self.send(Method::POST, &at, Some(&json!({ "type": kind }))).await?;
-        print_outcome(&shown, &Outcome::Made);
+        self.told(&shown, &Outcome::Made);
         Ok(())
     }
 
@@ -67,7 +69,7 @@ impl Vault {
         if !matches!(outcome, Outcome::Unchanged) {
             self.send(Method::POST, path, Some(wanted)).await?;
         }
-        print_outcome(path, &outcome);
+        self.told(path, &outcome);
         Ok(())
     }
 
@@ -79,7 +81,7 @@ impl Vault {
         let alias = &made["alias"];
         let shown = format!("members of {}", group.name);
         if alias["name"] == group.secret.as_str() && alias["mount_accessor"] == accessor {
-            print_outcome(&shown, &Outcome::Unchanged);
+            self.told(&shown, &Outcome::Unchanged);
             return Ok(());
         }
         let body = json!({
@@ -88,8 +90,19 @@ impl Vault {
             "canonical_id": made["id"],
         });
         self.send(Method::POST, "identity/group-alias", Some(&body)).await?;
-        print_outcome(&shown, &Outcome::Made);
+        self.told(&shown, &Outcome::Made);
         Ok(())
+    }
+
+    fn told(&self, what: &str, outcome: &Outcome) {
+        let word = match outcome {
+            Outcome::Made => "made",
+            Outcome::Changed => "changed",
+            Outcome::Unchanged => "unchanged",
+        };
+        if !self.quiet {
+            output::message(&format!("{word} {what}"));
+        }
     }
 }
 
@@ -104,15 +117,6 @@ fn holds(present: &Json, wanted: &Json) -> bool {
 
 fn same_size(present: &Json, wanted: &Json) -> bool {
     present.as_object().map(serde_json::Map::len) == wanted.as_object().map(serde_json::Map::len)
-}
-
-fn print_outcome(what: &str, outcome: &Outcome) {
-    let word = match outcome {
-        Outcome::Made => "made",
-        Outcome::Changed => "changed",
-        Outcome::Unchanged => "unchanged",
-    };
-    output::message(&format!("{word} {what}"));
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! A policy is a text with places to fill in, and Vault fills them from what a token's JWT claimed
 //! (`identity.entity.aliases.<accessor>.metadata`). Those are texts and no lists, so a JWT names
-//! its secrets in numbered slots, and the policy has a stanza for each.
+//! its secrets in numbered slots, and the policy has a stanza for each. Vault reads it and fills
+//! all of them in at every request, so there are roles and policies with few slots for tasks with
+//! few secrets, and what has no places stands in a policy of its own, which Vault reads once.
 
 use serde_json::{Value as Json, json};
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
+use windlass_proto::secret::name_for_slots;
 
 /// Stands for the accessor of the JWT mount, which Vault makes when the mount is enabled.
 pub(super) const ACCESSOR: &str = "${ACCESSOR}";
@@ -79,8 +82,8 @@ pub(super) struct Layout {
     pub(super) auth: String,
     /// Its configuration.
     pub(super) config: Json,
-    /// Name and definition of the role.
-    pub(super) role: (String, Json),
+    /// Name and definition of each role: one for each number of slots.
+    pub(super) roles: Vec<(String, Json)>,
     /// Where sealed values are encrypted.
     pub(super) transit: String,
     /// Name and text of each policy, with [`ACCESSOR`] where the accessor belongs.
@@ -99,13 +102,19 @@ pub(super) struct Group {
     pub(super) secret: String,
 }
 
-/// The policy of every task.
+/// The policy of tasks with the most secrets; see [`name_for_slots`].
 const TASK: &str = "windlass-task";
+
+/// The policy of what every task may do with its own token, the same for all.
+const OWN: &str = "windlass-own";
 
 impl Layout {
     /// What Vault must have for `wanted`.
     pub(super) fn of(wanted: &Wanted) -> Self {
-        let mut policies = vec![(TASK.to_owned(), task_policy(wanted))];
+        let task_policy = |slots| (name_for_slots(TASK, slots), task_policy(wanted, slots));
+        let mut policies: Vec<_> = limits::SECRET_SLOTS.map(task_policy).into();
+        policies.push((OWN.to_owned(), own_policy()));
+        let role = |slots| (name_for_slots(&wanted.role, slots), role(wanted, slots));
         let mut groups = Vec::new();
         for (secret, place) in &wanted.others {
             let name = format!("windlass-secret-{}", plain(secret));
@@ -115,7 +124,7 @@ impl Layout {
         Self {
             auth: wanted.auth.clone(),
             config: config(wanted),
-            role: (wanted.role.clone(), role(wanted)),
+            roles: limits::SECRET_SLOTS.map(role).into(),
             transit: wanted.transit.clone(),
             policies,
             groups,
@@ -148,12 +157,12 @@ fn config(wanted: &Wanted) -> Json {
     config
 }
 
-fn role(wanted: &Wanted) -> Json {
+fn role(wanted: &Wanted, slots: usize) -> Json {
     let mut claims = serde_json::Map::new();
     for name in ["namespace", "workflow", "version", "environment"] {
         claims.insert(format!("windlass_{name}"), json!(name));
     }
-    for slot in 0..limits::SECRETS_PER_TASK {
+    for slot in 0..slots {
         claims.insert(format!("windlass_secret_{slot}"), json!(format!("secret_{slot}")));
     }
     let kind = if wanted.batch { "batch" } else { "service" };
@@ -167,29 +176,46 @@ fn role(wanted: &Wanted) -> Json {
         "expiration_leeway": limits::IDENTITY_LEEWAY_S,
         "not_before_leeway": limits::IDENTITY_LEEWAY_S,
         "token_type": kind,
-        "token_policies": [TASK],
+        "token_policies": [name_for_slots(TASK, slots), OWN],
         "token_no_default_policy": true,
         "token_ttl": limits::TASK_TOKEN_S,
         "token_max_ttl": wanted.longest,
     });
+    let mut bound = serde_json::Map::new();
     if !wanted.environments.is_empty() {
-        role["bound_claims"] = json!({ "windlass_environment": wanted.environments });
+        bound.insert("windlass_environment".to_owned(), json!(wanted.environments));
+    }
+    // What Vault keeps of the claims it keeps by `sub`: a login that left some out would take them
+    // from all tokens of the same tasks.
+    if slots < limits::SECRETS_PER_TASK {
+        bound.insert("windlass_slots".to_owned(), json!([slots.to_string()]));
+    }
+    if !bound.is_empty() {
+        role["bound_claims"] = Json::Object(bound);
     }
     role
 }
 
-fn task_policy(wanted: &Wanted) -> String {
+fn task_policy(wanted: &Wanted, slots: usize) -> String {
     let mut text = String::from(
         "# What a task of Windlass may do: read the secrets its JWT names, seal and open values of\n\
-         # its namespace, and give its token back.\n",
+         # its namespace.\n",
     );
-    for slot in 0..limits::SECRETS_PER_TASK {
+    for slot in 0..slots {
         text.push_str(&stanza(&wanted.default, &claimed(&format!("secret_{slot}"))));
     }
     let (transit, namespace) = (&wanted.transit, claimed("namespace"));
     // The first value that is sealed in a namespace makes its key.
     text.push_str(&rule(&format!("{transit}/encrypt/windlass-{namespace}"), &["create", "update"]));
     text.push_str(&rule(&format!("{transit}/decrypt/windlass-{namespace}"), &["update"]));
+    text
+}
+
+fn own_policy() -> String {
+    let mut text = String::from(
+        "# What every task of Windlass may do: look at its token, renew it and what it leased, and\n\
+         # give it back.\n",
+    );
     for own in ["auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self"] {
         text.push_str(&rule(own, &["read", "update"]));
     }
@@ -253,8 +279,13 @@ mod tests {
     #[test]
     fn a_policy_has_a_place_for_each_secret_of_a_task() {
         let layout = Layout::of(&wanted());
-        let (name, text) = &layout.policies[0];
-        assert_eq!(name, "windlass-task");
+        let names: Vec<&str> = layout.policies.iter().map(|it| it.0.as_str()).take(3).collect();
+        assert_eq!(names, ["windlass-task-1", "windlass-task-4", "windlass-task"]);
+        let slots = |text: &str| text.matches("metadata.secret_").count();
+        assert_eq!([0, 1, 2].map(|it: usize| slots(&layout.policies[it].1)), [1, 4, 16]);
+        let (own, text) = &layout.policies[3];
+        assert!(own == "windlass-own" && !text.contains("{{"), "it is read once: {text}");
+        let text = &layout.policies[2].1;
         let data = |slot: &str| {
             let claim = |name: &str| {
                 format!("{{{{identity.entity.aliases.${{ACCESSOR}}.metadata.{name}}}}}")
@@ -274,13 +305,13 @@ mod tests {
     #[test]
     fn a_secret_of_another_place_has_a_group_that_claims_make_members_of() {
         let layout = Layout::of(&wanted());
-        let (name, text) = &layout.policies[1];
+        let (name, text) = &layout.policies[4];
         assert_eq!(name, "windlass-secret-orders-db");
         assert!(text.starts_with("path \"database/creds/{{identity.entity"), "{text}");
         assert!(text.contains("metadata.namespace}}-ro\""), "{text}");
         let group = Group { name: name.clone(), secret: "orders-db".to_owned() };
         assert_eq!(layout.groups, [group]);
-        assert_eq!(layout.role.1["groups_claim"], "windlass_secrets");
+        assert!(layout.roles.iter().all(|it| it.1["groups_claim"] == "windlass_secrets"));
     }
 
     #[test]
@@ -297,7 +328,18 @@ mod tests {
 
     #[test]
     fn a_role_lives_short_and_believes_one_audience_and_environment() {
-        let (_, role) = Layout::of(&wanted()).role;
+        let roles = Layout::of(&wanted()).roles;
+        let names: Vec<&str> = roles.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(names, ["task-1", "task-4", "task"]);
+        for (role, slots) in roles.iter().zip([Some("1"), Some("4"), None]) {
+            let bound = &role.1["bound_claims"];
+            assert_eq!(bound["windlass_slots"][0].as_str(), slots, "{}", role.0);
+            assert_eq!(bound["windlass_environment"], serde_json::json!(["production"]));
+        }
+        let policies = serde_json::json!(["windlass-task-1", "windlass-own"]);
+        assert_eq!(roles[0].1["token_policies"], policies);
+        assert!(roles[0].1["claim_mappings"]["windlass_secret_1"].is_null());
+        let (_, role) = &roles[2];
         assert_eq!(role["token_ttl"], 60);
         for leeway in ["clock_skew_leeway", "expiration_leeway", "not_before_leeway"] {
             assert_eq!(role[leeway], 30, "{leeway}");
@@ -323,7 +365,7 @@ mod tests {
         ] {
             let others = vec![("key".to_owned(), place(engine, "m", "a/{name}"))];
             let layout = Layout::of(&Wanted { others, ..wanted() });
-            assert!(layout.policies[1].1.starts_with(path), "{}", layout.policies[1].1);
+            assert!(layout.policies[4].1.starts_with(path), "{}", layout.policies[4].1);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::layout::Layout;
 /// A script for `sh` that makes what `layout` says, in a namespace of the store where one is given,
 /// with the command line of Vault or OpenBao. Run twice, it changes nothing the second time.
 pub(super) fn script(layout: &Layout, namespace: Option<&str>) -> String {
-    let Layout { auth, config, role: (role, definition), transit, policies, groups } = layout;
+    let Layout { auth, config, roles, transit, policies, groups } = layout;
     let mut text = String::from(
         "#!/bin/sh\n# Lets tasks of Windlass log in at Vault or OpenBao, each with rights of its own.\n\
          # Needs VAULT_ADDR and a VAULT_TOKEN that may do this; VAULT=bao for OpenBao.\n\
@@ -28,7 +28,9 @@ pub(super) fn script(layout: &Layout, namespace: Option<&str>) -> String {
     for (name, policy) in policies {
         text.push_str(&format!("\"$VAULT\" policy write {name} - <<END\n{policy}END\n\n"));
     }
-    text.push_str(&write(&format!("auth/{auth}/role/{role}"), &pretty(definition)));
+    for (role, definition) in roles {
+        text.push_str(&write(&format!("auth/{auth}/role/{role}"), &pretty(definition)));
+    }
     for group in groups {
         let (name, secret) = (&group.name, quoted(&group.secret));
         text.push_str(&format!(

@@ -132,6 +132,12 @@ impl Dispatcher {
 
     /// Whether somebody may join under this identity: not while another process has it.
     pub fn admits(&mut self, identity: &Arc<str>, now: Timestamp) -> Admission {
+        self.look(now);
+        // Whoever could not be heard asks anew, perhaps more than once, and its last words from
+        // before have only just arrived.
+        if self.failure_detector.has_just_begun(now) {
+            return Admission::Welcome;
+        }
         let named =
             self.members.iter().filter(|(_, it)| it.ready && it.profile.identity == *identity);
         let sessions = named.map(|(id, it)| CurrentSession { session: *id, heard_at: it.heard_at });

@@ -77,6 +77,11 @@ impl FailureDetector {
         self.unsettled = true;
     }
 
+    /// True for the first lease after nobody could be heard.
+    pub(super) fn has_just_begun(&self, now: Timestamp) -> bool {
+        self.since != Timestamp::default() && now.since(self.since) <= self.lease_ms
+    }
+
     /// Milliseconds that something has not happened, `last` being when it last did, as far as it
     /// would have been noticed.
     pub(super) fn silence(&self, last: Timestamp, now: Timestamp) -> u64 {

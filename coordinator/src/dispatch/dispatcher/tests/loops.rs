@@ -174,6 +174,25 @@ fn the_second_of_two_processes_with_one_identity_is_kept_out() {
 }
 
 #[test]
+fn who_registers_anew_after_stalls_of_the_coordinator_is_nobody_else() {
+    let (mut bench, name) = (Bench::new(), Arc::from("a"));
+    bench.joins(1, "a", 1, 0);
+    let mut at = 0;
+    for stall in 0..4 * limits::TAKEOVERS {
+        at += 2 * LEASE;
+        // A last beat of the session it has left lay there, and so did more than one registration.
+        if stall % 2 == 0 {
+            bench.beats(1, 1, 0, &[], at);
+        }
+        for _ in 0..3 {
+            let admission = bench.dispatcher.admits(&name, Timestamp(at));
+            assert_eq!(admission, Admission::Welcome, "stall {stall}");
+        }
+        bench.beats(1, 1, 0, &[], at);
+    }
+}
+
+#[test]
 fn a_process_that_registers_often_is_let_in_as_its_session_is_silent() {
     let (mut bench, name) = (Bench::new(), Arc::from("a"));
     let (mut at, mut number) = (0, 0);

@@ -155,9 +155,30 @@ pub(super) fn table(comparison: &Comparison) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use clap::Parser;
     use serde_json::json;
 
-    use super::{Pair, figure, median};
+    use super::{Args, Pair, arguments, figure, median};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn both_builds_are_given_the_same_load() {
+        let given = "bench --workload secrets --workflows 30 --steps 2 --login shared --tokens batch \
+                     --against other --pairs 9";
+        let line = Line::try_parse_from(given.split_whitespace()).unwrap();
+        assert_eq!(
+            arguments(&line.args).join(" ".as_ref()).to_str(),
+            Some(
+                "bench --output json --workload secrets --workflows 30 --steps 2 --login shared \
+                 --tokens batch"
+            )
+        );
+    }
 
     #[test]
     fn medians_are_of_all_values() {

@@ -92,8 +92,7 @@ pub const API_DRAIN_MS: u64 = 10_000;
 pub const HISTORY_BYTES: u64 = 4 << 20;
 
 /// Instances that are read from the journal at a time to be shown: each may hold
-/// [`INSTANCE_BYTES`](super::INSTANCE_BYTES), and decoding then takes a processor for a tenth of a
-/// second. Others wait.
+/// [`INSTANCE_BYTES`], and decoding then takes a processor for a tenth of a second. Others wait.
 pub const INSTANCE_READS: usize = 2;
 
 /// Facts that a page of a history reads over without a thought: about a millisecond. To spare more,

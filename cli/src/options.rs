@@ -21,10 +21,10 @@ pub(crate) struct Remote {
 /// The variable that names the server.
 const URL_VARIABLE: &str = "WINDLASS_URL";
 
-/// Where `windlass dev` and `windlass coordinator` listen unless describe_processes.
+/// Where `windlass dev` and `windlass coordinator` listen unless told otherwise.
 const LOCAL_URL: &str = "http://127.0.0.1:7400";
 
-/// The server of commands that are describe_processes none.
+/// The server of commands that are told none.
 pub(crate) fn usual_url() -> String {
     std::env::var(URL_VARIABLE).unwrap_or_else(|_| LOCAL_URL.to_owned())
 }
@@ -64,7 +64,7 @@ pub(crate) struct WorkerOptions {
     #[arg(long, env = "WINDLASS_ALLOW", value_name = "KIND", value_delimiter = ',')]
     pub(crate) allow: Vec<Allow>,
     /// Who they run as: a name, UID or UID:GID. Only root can choose; a root `worker` that is not
-    /// describe_processes takes nobody, `run` and `dev` their own user
+    /// told takes nobody, `run` and `dev` their own user
     #[arg(long, env = "WINDLASS_TASK_USER", value_name = "USER")]
     pub(crate) task_user: Option<TaskUser>,
     /// A secret, for development: shows in process lists for a moment, so prefer --secrets-file
@@ -118,7 +118,7 @@ impl WorkerOptions {
     }
 }
 
-/// What people are describe_processes of the processes that tasks may run; nothing where there are
+/// What people are told of the processes that tasks may run; nothing where there are
 /// none.
 pub(crate) fn describe_processes(processes: &ProcessOptions) -> Option<String> {
     let kinds = match (processes.shell, processes.script) {

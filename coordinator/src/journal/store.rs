@@ -123,12 +123,19 @@ impl<O: Ordered> Store<O> {
         let tallied = tally.is_some();
         store.tally = Mutex::new(tally.unwrap_or_else(|| Tally::of_nothing(store.partitions)));
         store.recent = RwLock::new(ring::recover(&store, expected.missing != Missing::Refuse)?);
-        if let Some(witness) = &expected.position
-            && expected.missing == Missing::Refuse
-        {
+        if let Some(witness) = &expected.position {
             let lost = store.position().missing_from(witness);
-            if !lost.is_empty() {
+            if expected.missing == Missing::Refuse && !lost.is_empty() {
                 return Err(JournalError::Lost(lost));
+            }
+            for it in &lost {
+                let (loss, records, instances) = (&*it.what, it.records, it.instances);
+                tracing::warn!(
+                    loss,
+                    records,
+                    instances,
+                    "going on without what the journal has lost"
+                );
             }
         }
         if stored.is_none() {

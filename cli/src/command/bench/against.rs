@@ -105,11 +105,13 @@ fn arguments(args: &Args) -> Vec<OsString> {
 /// One run: the report that the build prints.
 async fn one(build: &Path, arguments: &[OsString]) -> Result<Json, CliError> {
     let mut command = Command::new(build);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let ended = command.output().await;
     let ended = ended.map_err(|error| broken(&format!("{}: {error}", build.display())))?;
     if !ended.status.success() {
-        return Err(broken(&format!("{} ended with {}", build.display(), ended.status)));
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let why = format!("{} ended with {}: {}", build.display(), ended.status, said.trim());
+        return Err(broken(&why));
     }
     serde_json::from_slice(&ended.stdout)
         .map_err(|error| broken(&format!("{} printed no report: {error}", build.display())))

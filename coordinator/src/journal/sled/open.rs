@@ -72,10 +72,11 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     // deadline.
     let mut journal = in_time(directory, options.deadline, move || {
         let mut store = store(&path, &settings, lock)?;
-        if let Some(lost) = store.found.lost.take()
-            && expected.missing == Missing::Refuse
-        {
-            return Err(JournalError::Lost(vec![lost]));
+        if let Some(lost) = store.found.lost.take() {
+            if expected.missing == Missing::Refuse {
+                return Err(JournalError::Lost(vec![lost]));
+            }
+            tracing::warn!(loss = lost.what, "going on without what the journal has lost");
         }
         let journal = Store::expecting(store, settings.partitions, &expected)?;
         if expected.position.is_none() && expected.missing == Missing::Refuse {
@@ -234,14 +235,16 @@ pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
 }
 
 /// A process that ends while sled writes a snapshot leaves a file that sled then refuses to open
-/// for ever. The snapshot is only a shortcut: the log holds everything.
+/// for ever, and so does a log that is gone. The snapshot is only a shortcut: the log holds
+/// everything.
 fn remove_unfinished_snapshots(directory: &Path) -> io::Result<()> {
+    let orphaned = !directory.join(LOG).exists();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            tracing::warn!(file = %name, "removing an unfinished snapshot of the journal");
+        if name.starts_with("snap.") && (orphaned || name.ends_with(".generating")) {
+            tracing::warn!(file = %name, "removing a snapshot of the journal that is of no use");
             fs::remove_file(entry.path())?;
         }
     }

@@ -101,11 +101,13 @@ pub(super) fn read(directory: &Path, mark: Option<Mark>) -> io::Result<Found> {
         }
         // It was being made when the process ended.
         (None, _, _) => Found::default(),
-        (Some(_), Some(bytes), Some(Ok(_))) if bytes.len() != BLOCK + 2 * HALF => {
-            Found::damaged(sequence, "is cut off")
-        }
         (Some(mark), Some(bytes), Some(Ok(identity))) if identity == mark.identity => {
-            after(frames(&bytes, identity), sequence)
+            let found = after(frames(&bytes, identity), sequence);
+            // What is there of it counts.
+            match bytes.len() == BLOCK + 2 * HALF {
+                true => found,
+                false => Found { usable: false, damage: Some("is cut off".to_owned()), ..found },
+            }
         }
         (Some(_), Some(_), Some(Ok(_))) => Found::damaged(sequence, "belongs to another journal"),
         (Some(_), Some(_), Some(Err(why))) => Found::damaged(sequence, why),

@@ -433,7 +433,12 @@ impl Coordinator {
     async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, CoordinatorError> {
         match timeout(Duration::from_millis(limits::PARTITION_ANSWER_MS), answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(self.stopped()),
+            Ok(Err(_)) if self.runtime.is_stopping() => Err(self.stopped()),
+            // The disk filled up on its way: nothing was decided.
+            Ok(Err(_)) => {
+                self.needs_room()?;
+                Err(CoordinatorError::Overloaded(RETRY_AFTER))
+            }
             Err(_) => Err(CoordinatorError::Overloaded(RETRY_AFTER)),
         }
     }

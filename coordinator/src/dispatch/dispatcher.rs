@@ -135,7 +135,7 @@ impl Dispatcher {
         self.look(now);
         // Whoever could not be heard asks anew, perhaps more than once, and its last words from
         // before have only just arrived.
-        if self.failure_detector.has_just_begun(now) {
+        if self.failure_detector.is_just_back(now) {
             return Admission::Welcome;
         }
         let named =

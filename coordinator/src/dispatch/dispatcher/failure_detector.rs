@@ -42,6 +42,8 @@ pub(super) struct FailureDetector {
     looked_at: Option<Timestamp>,
     /// Silence before this moment says nothing.
     since: Timestamp,
+    /// When this process, or the bus, was last away for a while and came back.
+    back_at: Option<Timestamp>,
     /// Since when judgement is held because most are silent.
     held_at: Option<Timestamp>,
     /// How often in a row the end of a common silence has given everybody another lease.
@@ -53,7 +55,15 @@ pub(super) struct FailureDetector {
 impl FailureDetector {
     pub(super) fn new(lease_ms: u64) -> Self {
         let since = Timestamp::default();
-        Self { lease_ms, looked_at: None, since, held_at: None, grace_periods: 0, unsettled: false }
+        Self {
+            lease_ms,
+            looked_at: None,
+            since,
+            back_at: None,
+            held_at: None,
+            grace_periods: 0,
+            unsettled: false,
+        }
     }
 
     /// True while judgement is held.
@@ -72,14 +82,20 @@ impl FailureDetector {
 
     /// Every lease begins anew: before this moment nobody could be heard.
     pub(super) fn begin_again(&mut self, now: Timestamp) {
+        self.back_at = Some(now);
+        self.restart(now);
+    }
+
+    fn restart(&mut self, now: Timestamp) {
         self.since = self.since.max(now);
         self.held_at = None;
         self.unsettled = true;
     }
 
-    /// True for the first lease after nobody could be heard.
-    pub(super) fn has_just_begun(&self, now: Timestamp) -> bool {
-        self.since != Timestamp::default() && now.since(self.since) <= self.lease_ms
+    /// True for the first lease after this process, or the bus, was away. Silence of most says less:
+    /// whose session is taken over falls silent too.
+    pub(super) fn is_just_back(&self, now: Timestamp) -> bool {
+        self.back_at.is_some_and(|at| now.since(at) <= self.lease_ms)
     }
 
     /// Milliseconds that something has not happened, `last` being when it last did, as far as it
@@ -143,7 +159,7 @@ impl FailureDetector {
             return false;
         }
         self.grace_periods += 1;
-        self.begin_again(now);
+        self.restart(now);
         true
     }
 

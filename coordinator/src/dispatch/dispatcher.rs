@@ -135,15 +135,15 @@ impl Dispatcher {
         self.look(now);
         // Whoever could not be heard asks anew, perhaps more than once, and its last words from
         // before have only just arrived.
-        if self.failure_detector.is_just_back(now) {
-            return Admission::Welcome;
-        }
+        let back_at = self.failure_detector.just_back(now);
         let named =
             self.members.iter().filter(|(_, it)| it.ready && it.profile.identity == *identity);
         let sessions = named.map(|(id, it)| CurrentSession { session: *id, heard_at: it.heard_at });
         match sessions.max_by_key(|it| it.heard_at) {
             None => Admission::Welcome,
-            Some(current) => self.identity_conflicts.ask(identity, current, self.lease_ms, now),
+            Some(current) => {
+                self.identity_conflicts.ask(identity, current, self.lease_ms, now, back_at)
+            }
         }
     }
 

@@ -89,6 +89,10 @@ pub const HANDED_BACK: u32 = 50;
 /// breaks three times in a minute is nobody else's.
 pub const TAKEOVERS: u32 = 3;
 
+/// The same, for a lease after the coordinator or the bus was away: all that a worker asked
+/// meanwhile lies there.
+pub const TAKEOVERS_WHEN_BACK: u32 = 16;
+
 /// Milliseconds without one after which they are forgotten.
 pub const TAKEOVER_MEMORY_MS: u64 = 60_000;
 

@@ -92,10 +92,9 @@ impl FailureDetector {
         self.unsettled = true;
     }
 
-    /// True for the first lease after this process, or the bus, was away. Silence of most says less:
-    /// whose session is taken over falls silent too.
-    pub(super) fn is_just_back(&self, now: Timestamp) -> bool {
-        self.back_at.is_some_and(|at| now.since(at) <= self.lease_ms)
+    /// When this process, or the bus, came back from being away, for a lease after that.
+    pub(super) fn just_back(&self, now: Timestamp) -> Option<Timestamp> {
+        self.back_at.filter(|at| now.since(*at) <= self.lease_ms)
     }
 
     /// Milliseconds that something has not happened, `last` being when it last did, as far as it

@@ -43,21 +43,28 @@ struct IdentityConflict {
 pub(super) struct IdentityConflicts(HashMap<Arc<str>, IdentityConflict>);
 
 impl IdentityConflicts {
-    /// Somebody asks to join under an identity that has a session.
+    /// Somebody asks to join under an identity that has a session. `back_at` is when this process
+    /// or the bus came back, where that was within the last lease.
     pub(super) fn ask(
         &mut self,
         identity: &Arc<str>,
         current: CurrentSession,
         lease_ms: u64,
         now: Timestamp,
+        back_at: Option<Timestamp>,
     ) -> Admission {
         self.0.retain(|_, it| now.since(it.last) <= limits::TAKEOVER_MEMORY_MS);
         let new = IdentityConflict { takeovers: 0, last: now, kept: None };
         let conflict = self.0.entry(identity.clone()).or_insert(new);
+        // What was counted before nobody could be heard says nothing.
+        if back_at.is_some_and(|at| conflict.last < at) {
+            conflict.takeovers = 0;
+        }
         conflict.last = now;
         conflict.takeovers = conflict.takeovers.saturating_add(1);
         let silence = now.since(current.heard_at);
-        if conflict.takeovers <= limits::TAKEOVERS || silence > lease_ms / 2 {
+        let most = if back_at.is_some() { limits::TAKEOVERS_WHEN_BACK } else { limits::TAKEOVERS };
+        if conflict.takeovers <= most || silence > lease_ms / 2 {
             conflict.kept = None;
             return Admission::Welcome;
         }

@@ -255,7 +255,7 @@ mod tests {
         args: Args,
     }
 
-    fn parse(line: &str) -> Result<Args, clap::Error> {
+    pub(super) fn parse(line: &str) -> Result<Args, clap::Error> {
         Line::try_parse_from(line.split_whitespace()).map(|it| it.args)
     }
 

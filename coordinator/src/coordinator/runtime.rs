@@ -6,13 +6,12 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ScopedJoinHandle};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use windlass_proto::definition;
 use windlass_proto::id::PartitionId;
 use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::show::Reads;
 use super::{Downstream, Options};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
@@ -45,7 +44,8 @@ pub(super) struct Runtime {
     failure: watch::Sender<Option<String>>,
     pub(super) quarantine: Arc<Quarantine>,
     pub(super) histories: Arc<history::States>,
-    pub(super) reads: Reads,
+    /// Room for reading instances from the journal to show them.
+    pub(super) reads: Arc<Semaphore>,
 }
 
 /// The ways between partitions, workers and definitions.
@@ -198,7 +198,7 @@ impl Runtime {
             failure: watch::Sender::new(None),
             quarantine: quarantine.clone(),
             histories: Arc::default(),
-            reads: Reads::default(),
+            reads: Arc::new(Semaphore::new(limits::INSTANCE_READS)),
         };
         let shared = PartitionContext {
             journal: journal.clone(),

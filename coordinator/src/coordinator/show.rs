@@ -1,9 +1,8 @@
 //! One instance in full: from the partition that has it in memory, or read from the journal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
@@ -14,17 +13,6 @@ use super::{Coordinator, CoordinatorError, InstanceView};
 use crate::journal::JournalError;
 use crate::partition::{Message, Shown, fold};
 use crate::view::view;
-
-/// Room for reading instances from the journal. The state of one can be large, and decoding it take
-/// a tenth of a second.
-#[derive(Clone)]
-pub(super) struct Reads(Arc<Semaphore>);
-
-impl Default for Reads {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(limits::INSTANCE_READS)))
-    }
-}
 
 impl Coordinator {
     /// An instance in full.
@@ -43,7 +31,7 @@ impl Coordinator {
     /// turn, so that nobody waits for it but who asks.
     async fn read(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
         let patience = Duration::from_millis(limits::PARTITION_ANSWER_MS);
-        let Ok(room) = timeout(patience, self.runtime.reads.0.clone().acquire_owned()).await else {
+        let Ok(room) = timeout(patience, self.runtime.reads.clone().acquire_owned()).await else {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         };
         let runtime = self.runtime.clone();

@@ -23,6 +23,18 @@ use super::{
     Commit, Filter, Head, InstanceWrite, Journal, Status, StoredDefinition, StoredFacts, TimerKey,
 };
 
+/// Numbers that a seed gives again.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound.max(1)
+    }
+}
+
 /// A journal with four partitions, and what keeps its directory.
 struct Made {
     journal: Arc<dyn Journal>,

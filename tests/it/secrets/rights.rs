@@ -1,7 +1,5 @@
 //! What a task may read, and what everybody else may not: asked of OpenBao itself.
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
@@ -222,12 +220,7 @@ async fn each_attempt_logs_in_once_gives_its_token_back_and_leaves_nothing_behin
     assert_eq!(house.bao.list("auth/token/accessors").await.len(), 1);
     assert_eq!(house.bao.list("identity/entity/id").await.len(), 2);
     // The log of the store and ours meet by the id of the request.
-    let requests: BTreeSet<String> = house
-        .bao
-        .audit_log()
-        .iter()
-        .filter_map(|it| Some(it["request"]["id"].as_str()?.to_owned()))
-        .collect();
+    let requests = house.bao.request_ids();
     let granted = until(SOON, "all grants on disk", || async {
         let file = house.fleet.data().join("audit.jsonl");
         let ours = std::fs::read_to_string(file).unwrap_or_default();

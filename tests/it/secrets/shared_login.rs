@@ -87,12 +87,7 @@ async fn attempts_share_the_login_of_their_rights_and_each_tells_of_its_own() {
     .await;
     assert_eq!(house.bao.list("auth/token/accessors").await.len(), 1);
 
-    let known: BTreeSet<String> = house
-        .bao
-        .audit_log()
-        .iter()
-        .filter_map(|it| Some(it["request"]["id"].as_str()?.to_owned()))
-        .collect();
+    let known = house.bao.request_ids();
     let granted = until(SOON, "all grants on disk", || async {
         let granted = events(&house, "secret.granted");
         (granted.len() == 2 * RUNS).then_some(granted)

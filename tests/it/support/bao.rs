@@ -1,5 +1,6 @@
 //! Real OpenBao servers, which speak Vault's protocol.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -222,6 +223,12 @@ audit "file" "to-file" {{
         // The last line may be half written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The ids of the requests in its audit log, which audit events of ours name.
+    pub(crate) fn request_ids(&self) -> BTreeSet<String> {
+        let id = |it: &Value| Some(it["request"]["id"].as_str()?.to_owned());
+        self.audit_log().iter().filter_map(id).collect()
     }
 
     /// Closes the store: requests get 503 until [`Self::unseal`].

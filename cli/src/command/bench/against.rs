@@ -5,13 +5,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 
-use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::process::Command;
 
 use super::Args;
-use super::report::rounded;
+use super::report::{rounded, word};
 use crate::code::BENCH_FAILED;
 use crate::error::CliError;
 use crate::output;
@@ -94,9 +93,8 @@ fn arguments(args: &Args) -> Vec<OsString> {
     add("--events", args.events.map(|it| it.to_string()));
     add("--steps", args.steps.map(|it| it.to_string()));
     add("--concurrency", args.concurrency.map(|it| it.to_string()));
-    let word = |it: Option<clap::builder::PossibleValue>| it.map(|it| it.get_name().to_owned());
-    add("--login", word(args.login.as_ref().and_then(ValueEnum::to_possible_value)));
-    add("--tokens", word(args.tokens.as_ref().and_then(ValueEnum::to_possible_value)));
+    add("--login", args.login.map(word));
+    add("--tokens", args.tokens.map(word));
     add("--nats", args.nats.clone());
     add("--workers", args.nats.as_ref().map(|_| args.workers.to_string()));
     line
@@ -157,24 +155,17 @@ pub(super) fn table(comparison: &Comparison) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::Parser;
     use serde_json::json;
 
-    use super::{Args, Pair, arguments, figure, median};
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
+    use super::super::tests::parse;
+    use super::{Pair, arguments, figure, median};
 
     #[test]
     fn both_builds_are_given_the_same_load() {
         let given = "bench --workload secrets --workflows 30 --steps 2 --login shared --tokens batch \
                      --against other --pairs 9";
-        let line = Line::try_parse_from(given.split_whitespace()).unwrap();
         assert_eq!(
-            arguments(&line.args).join(" ".as_ref()).to_str(),
+            arguments(&parse(given).unwrap()).join(" ".as_ref()).to_str(),
             Some(
                 "bench --output json --workload secrets --workflows 30 --steps 2 --login shared \
                  --tokens batch"

@@ -158,7 +158,7 @@ impl Report {
 }
 
 /// As the command line calls it.
-fn word(value: impl clap::ValueEnum) -> String {
+pub(super) fn word(value: impl clap::ValueEnum) -> String {
     value.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default()
 }
 

@@ -18,7 +18,7 @@ use super::super::{
     Commit, Filter, Head, InstanceWrite, Journal, JournalError, StoredDefinition, StoredInstance,
     TimerKey, keys,
 };
-use super::{head, id, small, start, write};
+use super::{Random, head, id, small, start, write};
 use crate::journal::Status;
 
 /// Tried when nothing else is said: half a minute of a slow machine at most.
@@ -43,17 +43,6 @@ enum Left {
 
 /// How long a damaged journal may take to open.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound.max(1)
-    }
-}
 
 /// All that a journal tells.
 pub(super) type Content = BTreeMap<InstanceId, (Head, StoredInstance, Vec<TimerKey>)>;

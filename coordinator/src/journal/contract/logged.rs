@@ -149,7 +149,7 @@ fn fill(journal: &SledJournal, from: u64, bytes: usize, large: bool) -> u64 {
 }
 
 fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut random = super::flips::Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = super::Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     (0..size).map(|_| random.below(256) as u8).collect()
 }
 

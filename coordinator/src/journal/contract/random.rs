@@ -7,7 +7,7 @@ use windlass_proto::time::Timestamp;
 
 use super::super::memory::{CrashPoint, MemoryJournal};
 use super::super::{Filter, Head, InstanceWrite, Journal, Status, StoredFacts};
-use super::{commit, head, id};
+use super::{Random, commit, head, id};
 
 /// What the journal should say.
 #[derive(Default)]
@@ -21,17 +21,6 @@ struct Instance {
     head: Option<Head>,
     hot: bool,
     snapshot: Option<(u64, Vec<u8>)>,
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
 }
 
 impl Instance {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use windlass_proto::id::PartitionId;
 
+use super::super::contract::Random;
 use super::super::keys;
 use super::super::ordered::Ordered as _;
 use super::super::space::{Change, Order, Space};
@@ -17,16 +18,7 @@ type Model = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
 const SPACES: [Space; 3] =
     [Space::Common, Space::Partition(PartitionId(0)), Space::Partition(PartitionId(1))];
 
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
     fn key(&mut self) -> (Space, Vec<u8>) {
         let space = SPACES[self.below(3) as usize];
         let kind = [keys::HEAD, keys::HEAD, keys::HEAD, keys::TIMER][self.below(4) as usize];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use toml::Table;
 use windlass_proto::limits;
 
 use super::places::{PlaceConfig, Places, Rule};
@@ -53,10 +53,10 @@ impl SharedSettings {
 
 impl<'de, S: StoreSettings> Deserialize<'de> for StoreConfig<S> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        /// The derived reader of a flattened structure cannot refuse what it does not know; that of
-        /// the store's own part does.
+        const SHARED: [&str; 4] = ["path", "field", "secret", "timeout"];
+
         #[derive(Deserialize)]
-        #[serde(rename_all = "kebab-case", expecting = "a table")]
+        #[serde(expecting = "a table")]
         struct Section {
             path: Option<String>,
             field: Option<String>,
@@ -64,16 +64,19 @@ impl<'de, S: StoreSettings> Deserialize<'de> for StoreConfig<S> {
             secret: BTreeMap<String, PlaceConfig>,
             #[serde(default = "usual_timeout", deserialize_with = "timeout")]
             timeout: Duration,
-            #[serde(flatten)]
-            own: Map<String, Value>,
         }
 
-        let Section { path, field, secret, timeout, own } = Section::deserialize(from)?;
-        let own = S::deserialize(Value::Object(own)).map_err(|error| {
-            let message = error.to_string();
-            let unknown = message.starts_with("unknown field");
-            let shared = if unknown { " (or `path`, `field`, `secret`, `timeout`)" } else { "" };
-            de::Error::custom(format!("{message}{shared}"))
+        // Two tables and not one that is flattened: the reader of such a one neither refuses what
+        // it does not know nor says where something is wrong.
+        let mut own = Table::deserialize(from)?;
+        let shared: Table = SHARED.iter().filter_map(|it| own.remove_entry(*it)).collect();
+        let Section { path, field, secret, timeout } =
+            shared.try_into().map_err(de::Error::custom)?;
+        let own = own.try_into().map_err(|error: toml::de::Error| {
+            let unknown = error.message().starts_with("unknown field");
+            let also =
+                if unknown { format!(" (or `{}`)", SHARED.join("`, `")) } else { String::new() };
+            de::Error::custom(format!("{}{also}", error.to_string().trim_end()))
         })?;
         let path = path.unwrap_or_else(|| S::USUAL_PATH.to_owned());
         Ok(Self { own, shared: SharedSettings { path, field, secret, timeout } })
@@ -180,6 +183,10 @@ mod tests {
         for name in ["pathh", "shelf-mark", "floor", "`path`", "timeout"] {
             assert!(error.contains(name), "{name}: {error}");
         }
+        let error = read(json!({"shelf-mark": "three"})).unwrap_err();
+        assert!(error.contains("in `shelf-mark`"), "{error}");
+        let error = read(json!({"shelf-mark": 3, "field": 4})).unwrap_err();
+        assert!(error.contains("in `field`"), "{error}");
         let error = read(json!({})).unwrap_err();
         assert!(error.contains("missing field `shelf-mark`") && !error.contains("timeout"));
     }

@@ -10,6 +10,21 @@ use windlass_proto::plan::{Kind, Task};
 use crate::error::CliError;
 use crate::{input, output};
 
+/// What to do with definitions that ask for what this version cannot do.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct Support {
+    /// Take definitions with parts that this version cannot do, such as `call: grpc`: tasks of that
+    /// kind wait until a worker offers it
+    #[arg(long)]
+    pub(crate) allow_unsupported: bool,
+}
+
+impl Support {
+    fn options(self) -> Options {
+        Options { refuse_unsupported: !self.allow_unsupported, ..Options::default() }
+    }
+}
+
 /// A file with a definition that has no error.
 pub(crate) struct Checked {
     /// Its text.
@@ -26,16 +41,16 @@ pub(crate) struct Checked {
 ///
 /// # Errors
 /// When the file cannot be read or the definition has errors.
-pub(crate) fn check(path: &Path) -> Result<Checked, CliError> {
-    check_with(path, &Options::default())
+pub(crate) fn check(path: &Path, support: Support) -> Result<Checked, CliError> {
+    check_with(path, &support.options())
 }
 
 /// As [`check`], for a run on the spot: the workflow needs no version.
 ///
 /// # Errors
 /// As [`check`].
-pub(crate) fn check_here(path: &Path) -> Result<Checked, CliError> {
-    check_with(path, &Options { unversioned: true, ..Options::default() })
+pub(crate) fn check_here(path: &Path, support: Support) -> Result<Checked, CliError> {
+    check_with(path, &Options { unversioned: true, ..support.options() })
 }
 
 fn check_with(path: &Path, options: &Options) -> Result<Checked, CliError> {

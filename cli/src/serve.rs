@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use windlass_coordinator::accept::{self, ConnectionLimits, Exposure};
 use windlass_coordinator::admission::StartQuotas;
+use windlass_coordinator::catalog::Unsupported;
 use windlass_coordinator::coordinator::Coordinator;
 use windlass_proto::limits;
 
@@ -118,14 +119,14 @@ impl Bound {
         format!("http://{}", self.address)
     }
 
-    /// Deploys the definitions and serves until a signal comes or the journal fails.
+    /// Deploys the definitions, checked before, and serves until a signal comes or the journal fails.
     pub(crate) async fn serve(
         self,
         coordinator: &Coordinator,
         definitions: Vec<Checked>,
     ) -> Result<(), CliError> {
         for definition in definitions {
-            let deployed = coordinator.deploy(definition.text).await?;
+            let deployed = coordinator.deploy(definition.text, Unsupported::Allow).await?;
             let word = if deployed.changed { "deployed" } else { "unchanged" };
             output::message(&format!("{word} {}", deployed.workflow));
         }

@@ -30,6 +30,15 @@ struct Known {
     current: HashMap<(Arc<str>, Arc<str>), BTreeMap<Version, StoredDefinition>>,
 }
 
+/// What happens to a definition with parts that this version cannot do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported {
+    /// It is refused.
+    Refuse,
+    /// It is taken, with a warning.
+    Allow,
+}
+
 /// What became of a deployment.
 pub struct Deployment {
     /// The definition.
@@ -71,17 +80,21 @@ impl Catalog {
         Ok(Self { journal, options, known: RwLock::new(known), plans })
     }
 
-    /// Checks a definition and makes it current for its id, durably, if `permit` agrees.
+    /// Checks a definition and makes it current for its id, durably, if `permit` agrees. What
+    /// this version cannot do is refused, unless `unsupported` allows it.
     ///
     /// # Errors
     /// When it has errors or is not permitted, or the journal cannot be written.
     pub fn deploy(
         &self,
         text: &str,
+        unsupported: Unsupported,
         now: Timestamp,
         permit: impl FnOnce(&Plan) -> Result<(), NotPermitted>,
     ) -> Result<Deployment, Refused> {
-        let Loaded { plan, diagnostics } = definition::load(text, &self.options);
+        let refuse_unsupported = unsupported == Unsupported::Refuse;
+        let options = definition::Options { refuse_unsupported, ..self.options.clone() };
+        let Loaded { plan, diagnostics } = definition::load(text, &options);
         let has_errors = diagnostics.iter().any(|it| it.severity == Severity::Error);
         let Some(plan) = plan.filter(|_| !has_errors) else {
             return Err(Refused::Invalid(diagnostics));

@@ -23,6 +23,7 @@ mod source;
 mod task;
 mod text;
 mod unsatisfiable;
+mod unsupported;
 
 use std::sync::Arc;
 
@@ -93,6 +94,9 @@ pub struct Options {
     /// The text was accepted before, maybe by a version that refused less: what instances may run
     /// with is only a warning now. A schema that is refused refuses every value instead.
     pub accepted: bool,
+    /// What the specification has and this version cannot do is an error, not a warning: for
+    /// definitions that are about to be run.
+    pub refuse_unsupported: bool,
 }
 
 /// Loads a definition, YAML 1.2 or JSON, and reports everything found.
@@ -100,6 +104,7 @@ pub struct Options {
 pub fn load(text: &str, options: &Options) -> Loaded {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut findings = findings::Findings::new(options.strict);
+    findings.refuse_unsupported = options.refuse_unsupported || options.strict;
     let Some(mut root) = text::parse(body, &mut findings) else {
         return Loaded { plan: None, diagnostics: findings.finish() };
     };

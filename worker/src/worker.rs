@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use windlass_proto::limits;
-use windlass_proto::wire::capability::{BUILT_IN, Capability};
+use windlass_proto::wire::capability::{BUILT_IN, Capability, UNSUPPORTED};
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
@@ -123,7 +123,7 @@ impl Worker {
         let allowed = |it: &&&str| match **it {
             "shell" => self.shared.processes.shell,
             "script" => self.shared.processes.script,
-            _ => true,
+            other => !UNSUPPORTED.contains(&other),
         };
         let built_in = BUILT_IN.iter().filter(allowed).map(|it| Arc::from(*it));
         built_in.chain(names.map(function)).collect()

@@ -21,7 +21,7 @@ use windlass_worker::fleet::bus::Bus;
 use super::dev::DAY;
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
-use crate::definition;
+use crate::definition::{self, Support};
 use crate::embedded::StartError;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
@@ -58,6 +58,8 @@ struct RunArgs {
     /// A further definition to deploy; may be repeated
     #[arg(long = "with", value_name = "FILE")]
     with: Vec<PathBuf>,
+    #[command(flatten)]
+    support: Support,
     #[command(flatten)]
     data: DataOptions,
     /// A worker that is silent for so long is taken for dead, and its tasks are sent again
@@ -156,7 +158,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
 async fn lead(args: RunArgs) -> Result<(), CliError> {
     args.serve.exposure()?;
     let files: Vec<_> =
-        args.files.iter().chain(&args.with).map(|it| definition::check(it)).collect();
+        args.files.iter().chain(&args.with).map(|it| definition::check(it, args.support)).collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
     let key = crate::key::coordinator(&args.data.key_file())?;

@@ -7,9 +7,10 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::Value as Json;
 
 use crate::client::Client;
+use crate::definition::{self, Support};
 use crate::error::CliError;
 use crate::options::Remote;
-use crate::{definition, output};
+use crate::output;
 
 /// Deploy definitions to a server.
 #[derive(clap::Args)]
@@ -20,26 +21,35 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
+    support: Support,
+    #[command(flatten)]
     remote: Remote,
 }
 
 /// Sends one definition; gives the server's answer.
-pub(super) async fn send(client: &Client, text: String) -> Result<Json, CliError> {
-    let request = client
-        .request(Method::POST, &["v1", "workflows"])
-        .header(CONTENT_TYPE, "application/yaml")
-        .body(text);
+pub(super) async fn send(
+    client: &Client,
+    text: String,
+    support: Support,
+) -> Result<Json, CliError> {
+    let request = client.request(Method::POST, &["v1", "workflows"]);
+    // Said only where it matters: servers of before do not know it.
+    let request = match support.allow_unsupported {
+        true => request.query(&[("allowUnsupported", true)]),
+        false => request,
+    };
+    let request = request.header(CONTENT_TYPE, "application/yaml").body(text);
     client.send(request).await.map(|(_, answer)| answer)
 }
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
-    let checked: Vec<_> = args.files.iter().map(|it| definition::check(it)).collect();
+    let checked: Vec<_> = args.files.iter().map(|it| definition::check(it, args.support)).collect();
     let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut deployed = Vec::new();
     for definition in checked {
-        let answer = send(&client, definition.text).await?;
+        let answer = send(&client, definition.text, args.support).await?;
         let id = &definition.id;
         output::message(&if answer["replaced"] == true {
             format!(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::definition;
+use crate::definition::{self, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
@@ -23,6 +23,8 @@ pub(crate) struct Args {
     /// A further definition to deploy; may be repeated
     #[arg(long = "with", value_name = "FILE")]
     with: Vec<PathBuf>,
+    #[command(flatten)]
+    support: Support,
     /// Where the journal is kept
     #[arg(long, env = "WINDLASS_DATA_DIR", default_value = "./.windlass", value_name = "DIR")]
     data_dir: PathBuf,
@@ -51,8 +53,12 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     args.serve.exposure()?;
-    let files: Vec<_> =
-        args.files.iter().chain(&args.with).map(|it| definition::check_here(it)).collect();
+    let files: Vec<_> = args
+        .files
+        .iter()
+        .chain(&args.with)
+        .map(|it| definition::check_here(it, args.support))
+        .collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
     let options = EmbeddedOptions {

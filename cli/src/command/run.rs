@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use windlass_coordinator::admission::StartQuotas;
+use windlass_coordinator::catalog::Unsupported;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Deployed, Outcome, Start, Started, WorkflowRef,
 };
@@ -16,7 +17,7 @@ use windlass_proto::limits;
 use windlass_proto::value::Value;
 
 use crate::code::{CANCELLED, TIMED_OUT};
-use crate::definition::{self, Checked};
+use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
@@ -42,6 +43,8 @@ pub(crate) struct Args {
     /// A further definition that it runs as a child; may be repeated
     #[arg(long = "with", value_name = "FILE")]
     with: Vec<PathBuf>,
+    #[command(flatten)]
+    support: Support,
     /// Keep the journal here; without it nothing is kept
     #[arg(long, value_name = "DIR", group = "place")]
     data_dir: Option<PathBuf>,
@@ -75,8 +78,8 @@ const OTHER_TEXT: &str = "it was started from another text of the definition and
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     // A server keeps versions apart; what runs here and now needs none.
     let check = if args.remote.is_some() { definition::check } else { definition::check_here };
-    let main = check(&args.file)?;
-    let with: Vec<_> = args.with.iter().map(|it| check(it)).collect();
+    let main = check(&args.file, args.support)?;
+    let with: Vec<_> = args.with.iter().map(|it| check(it, args.support)).collect();
     let with = with.into_iter().collect::<Result<Vec<_>, _>>()?;
     let value = match &args.input {
         Some(argument) => input::read("--input", argument)?,
@@ -86,7 +89,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     if let Some(url) = args.remote {
         let url = url.unwrap_or_else(usual_url);
         let definitions = std::iter::once(main).chain(with).collect();
-        return remote::run(&Remote { url }, definitions, value, id, args.timeout).await;
+        let (remote, support) = (Remote { url }, args.support);
+        return remote::run(&remote, definitions, support, value, id, args.timeout).await;
     }
     let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
     let files = files.map(Path::to_owned);
@@ -132,7 +136,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Deploys the definitions and starts the instance, or finds it again.
+/// Deploys the definitions, which were checked when they were read, and starts the instance, or
+/// finds it again.
 async fn start(
     coordinator: &Coordinator,
     main: Checked,
@@ -141,9 +146,9 @@ async fn start(
     id: Option<InstanceId>,
 ) -> Result<Started, CliError> {
     for definition in with {
-        coordinator.deploy(definition.text).await?;
+        coordinator.deploy(definition.text, Unsupported::Allow).await?;
     }
-    let deployed = coordinator.deploy(main.text).await?;
+    let deployed = coordinator.deploy(main.text, Unsupported::Allow).await?;
     let workflow = WorkflowRef {
         namespace: deployed.workflow.namespace.to_string(),
         name: deployed.workflow.name.to_string(),

@@ -9,17 +9,20 @@ use windlass_proto::limits::DEFINITION_BYTES;
 
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
-use super::query::Segments;
+use super::query::{Query, Segments};
 use super::state::Api;
 use super::view::{Definitions, Deployed};
+use crate::catalog::Unsupported;
 use crate::code::Code;
 use crate::coordinator::WorkflowRef;
 
 /// Deploys a definition.
 ///
 /// The text becomes the current definition of its namespace, name and version; instances that run
-/// keep the text they were started with. Deploying the same text again changes nothing.
+/// keep the text they were started with. Deploying the same text again changes nothing. What this
+/// version cannot do is refused, unless `allowUnsupported` is true.
 #[utoipa::path(post, path = "/v1/workflows", tag = "workflows", operation_id = "deployWorkflow",
+    params(("allowUnsupported" = Option<bool>, Query, description = "Take a definition with parts that this version cannot do (WL0160)")),
     request_body(description = "The definition, YAML or JSON, at most 1 MiB", content(
         (Object = "application/json", example = json!({
             "document": {"dsl": "1.0.3", "namespace": "examples", "name": "greet", "version": "1.0.0"},
@@ -32,8 +35,12 @@ use crate::coordinator::WorkflowRef;
         (status = 413, description = "Payload too large (WL0507)", body = ProblemBody)))]
 pub(super) async fn deploy(
     State(api): State<Api>,
+    mut query: Query,
     payload: Payload,
 ) -> Result<Response, ApiProblem> {
+    let allowed = query.parsed("allowUnsupported", str::parse::<bool>)?.unwrap_or(false);
+    query.finish()?;
+    let unsupported = if allowed { Unsupported::Allow } else { Unsupported::Refuse };
     if payload.bytes.len() > DEFINITION_BYTES {
         let detail = format!("the definition is more than the limit of {DEFINITION_BYTES} bytes");
         return Err(ApiProblem::new(Code::TooLarge, detail));
@@ -46,7 +53,7 @@ pub(super) async fn deploy(
     }
     let text = std::str::from_utf8(&payload.bytes)
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("not UTF-8: {error}")))?;
-    let deployed = Deployed::from(api.coordinator.deploy(text.to_owned()).await?);
+    let deployed = Deployed::from(api.coordinator.deploy(text.to_owned(), unsupported).await?);
     let status = if deployed.changed { StatusCode::CREATED } else { StatusCode::OK };
     let it = &deployed.workflow;
     let location = format!("/v1/workflows/{}/{}/{}", it.namespace, it.name, it.version);

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
+use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::AssignmentKey;
@@ -17,7 +18,7 @@ use super::{
     Coordinator, CoordinatorError, Deployed, Downstream, EventReceipt, HistoryPage, InstanceView,
     OpenTask, Options, Outcome, WorkflowRef,
 };
-use crate::catalog::{Catalog, Refused};
+use crate::catalog::{Catalog, Refused, Unsupported};
 use crate::clock;
 use crate::dispatch::FleetView;
 use crate::dispatch::{Reporter, Whereabouts};
@@ -69,15 +70,22 @@ impl Coordinator {
         self.runtime.failed().await
     }
 
-    /// Checks a definition and makes it current.
+    /// Checks a definition and makes it current; see [`Unsupported`] for what this version cannot
+    /// do.
     ///
     /// # Errors
     /// When it has errors, declares secrets that it has no right to, or cannot be kept.
-    pub async fn deploy(&self, text: String) -> Result<Deployed, CoordinatorError> {
+    pub async fn deploy(
+        &self,
+        text: String,
+        unsupported: Unsupported,
+    ) -> Result<Deployed, CoordinatorError> {
         self.needs_room()?;
         let router = self.runtime.router.clone();
-        let deploy =
-            move || router.catalog.deploy(&text, clock::now(), |plan| router.secrets.check(plan));
+        let deploy = move || {
+            let permit = |plan: &Plan| router.secrets.check(plan);
+            router.catalog.deploy(&text, unsupported, clock::now(), permit)
+        };
         let deployed = blocking(deploy).await?;
         match deployed {
             Ok(it) => Ok(Deployed {

@@ -166,7 +166,7 @@ impl Runtime {
             functions: options.functions,
             strict: options.strict,
             unversioned: options.unversioned,
-            accepted: false,
+            ..definition::Options::default()
         };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;

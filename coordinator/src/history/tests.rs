@@ -9,7 +9,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::{Place, Reader, States};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Unsupported};
 use crate::engine::{Body, Fact, Input, Instance, Journaled, create, decide, encode};
 use crate::history::HistoryEntry;
 use crate::journal::memory::MemoryJournal;
@@ -36,7 +36,7 @@ impl Stage {
         let catalog = Catalog::open(journal.clone(), options).unwrap();
         let text = "document: {dsl: '1.0.3', namespace: n, name: w, version: '1.0.0'}\n\
             do: [{all: {for: {each: item, in: '${ .items }'}, do: [{step: {call: work}}]}}]\n";
-        let deployed = catalog.deploy(text, AT, |_| Ok(())).ok().unwrap();
+        let deployed = catalog.deploy(text, Unsupported::Allow, AT, |_| Ok(())).ok().unwrap();
         let plan = catalog.plan(&deployed.digest).unwrap();
         Self { journal, catalog, plan }
     }

@@ -12,7 +12,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Field, Sealing, Work};
 
 use super::{Granter, Secrets, SecretsOptions};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Unsupported};
 use crate::journal::memory::MemoryJournal;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -31,7 +31,7 @@ fn office(body: &str) -> Office {
     let text = format!(
         "document: {{dsl: '1.0.3', namespace: acme, name: order, version: '1.0.0'}}\n{body}"
     );
-    let deployed = catalog.deploy(&text, NOW, |_| Ok(())).ok().unwrap();
+    let deployed = catalog.deploy(&text, Unsupported::Allow, NOW, |_| Ok(())).ok().unwrap();
     let secrets = Arc::new(Secrets::open(SecretsOptions::default(), None).unwrap());
     let granter = Granter::new(secrets.clone(), catalog.clone());
     Office { secrets, catalog, granter, digest: deployed.digest }

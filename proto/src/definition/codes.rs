@@ -96,6 +96,9 @@ LISTEN_WITHOUT_END "WL0152" "A `listen` that no event can end: all of its filter
 Correct the filter, write an `until` that some event makes true, or give the task a `timeout`."
 LITERAL_EXPRESSION "WL0153" "A property that is taken as it is written holds `${ }`: `operationId`, names of services and methods, and the `code` of scripts. It is not evaluated there. \
 Scripts get data by `arguments`, `environment` and `stdin`; between operations a `switch` can choose."
+UNSUPPORTED "WL0160" "The specification has it, and this version of Windlass cannot do it yet: calls by gRPC, AsyncAPI, A2A and MCP, containers, functions of catalogs \
+other than the default one, `schedule`, and schemas at another place for what the coordinator runs itself. `validate` warns, `validate --strict`, `deploy`, `run` and `dev` refuse it; \
+`--allow-unsupported` takes the definition all the same, and a task of that kind then waits until a worker offers it."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \
@@ -176,7 +179,8 @@ BAD_EXPRESSION "WL0401" "A runtime expression is not valid jq, or names a variab
 so put the whole expression in single quotes: `if: '.status == \"sold\"'`. Variables of `for`, `catch` and `foreach` exist only inside these tasks."
 EXPRESSION_LANGUAGE "WL0402" "`evaluate.language` names a language other than `jq`. Windlass evaluates jq."
 LOOSE_MODE "WL0403" "`evaluate.mode` is `loose`. Windlass evaluates as in `strict` mode: properties that are expressions always, data only inside \
-`${ }`. Put expressions in data into `${ }`."
+`${ }`. Put expressions in data into `${ }`. As with all that this version cannot do, `validate` warns, and `validate --strict`, `deploy`, `run` and `dev` refuse it \
+without `--allow-unsupported`."
 ALWAYS_NULL "WL0410" "An expression names an argument that is null where it stands: `$input` in `if` and `input.from` (the input is `.` there), `$output` anywhere but in `export.as` \
 and in tasks of extensions (in `output.as` the output is `.`), `$task` and `$authorization` outside of tasks."
 LIKE_EXPRESSION "WL0411" "A text in data looks like an expression: `.count + 1`, `$context.x`, `now()`. In data only what stands in `${ }` is evaluated: write `${ .count + 1 }`. \

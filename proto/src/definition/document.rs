@@ -52,6 +52,7 @@ impl Decoder<'_> {
             optional(root.get("input"), |node| decoder.input(node))
         });
         let timeout = optional(root.get("timeout"), |node| self.timeout(node));
+        self.check_schemas(root, &["input", "output"]);
         let schedule = optional(root.get("schedule"), |node| self.schedule(node));
         let tasks =
             self.required(root, "do", "a workflow").and_then(|node| self.task_list(node, "/do"));
@@ -199,8 +200,8 @@ impl Decoder<'_> {
                 self.choice(mode, "`evaluate.mode`", &[("strict", false), ("loose", true)])?;
             if loose {
                 let message = "expressions are evaluated as in `strict` mode";
-                let hint = "put expressions inside data into `${ }`";
-                self.warning(codes::LOOSE_MODE, mode.place, message, hint);
+                let hint = "put expressions inside data into `${ }`, and leave `mode` out";
+                self.findings.unsupported(codes::LOOSE_MODE, mode.place, message, hint);
             }
         }
         Some(())

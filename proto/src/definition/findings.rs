@@ -12,6 +12,8 @@ pub(super) struct Findings {
     pub(super) pointers: Pointers,
     /// Deviations are errors.
     pub(super) strict: bool,
+    /// What cannot be done here is an error.
+    pub(super) refuse_unsupported: bool,
     errors: bool,
 }
 
@@ -60,6 +62,18 @@ impl Findings {
         hint: &str,
     ) {
         let severity = if self.strict { Severity::Error } else { Severity::Warning };
+        self.add(severity, code, place, message.into(), hint);
+    }
+
+    /// Something right by the specification that this version cannot do.
+    pub(super) fn unsupported(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        hint: &str,
+    ) {
+        let severity = if self.refuse_unsupported { Severity::Error } else { Severity::Warning };
         self.add(severity, code, place, message.into(), hint);
     }
 

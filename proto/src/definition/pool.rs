@@ -11,8 +11,10 @@ use crate::plan::{DEFAULT_POOL, is_pool_name};
 impl Decoder<'_> {
     /// The pool that `metadata` names, where it names one.
     pub(super) fn pool(&mut self, metadata: Option<&Node>) -> Option<Option<Arc<str>>> {
-        let named = metadata.and_then(|node| node.get("windlass")?.get("pool"));
-        let Some(node) = named else { return Some(None) };
+        let Some(own) = metadata.and_then(|node| node.get("windlass")) else { return Some(None) };
+        // What is meant for us and not known would be passed over in silence otherwise.
+        self.closed(own, "`metadata.windlass`", &["pool"])?;
+        let Some(node) = own.get("pool") else { return Some(None) };
         if let Some(name) = node.as_str().filter(|name| is_pool_name(name)) {
             return Some(Some(name.into()));
         }

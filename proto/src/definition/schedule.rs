@@ -11,6 +11,8 @@ use crate::plan::Schedule;
 impl Decoder<'_> {
     pub(super) fn schedule(&mut self, node: &Node) -> Option<Schedule> {
         self.closed(node, "`schedule`", &["every", "cron", "after", "on", "read"])?;
+        let hint = "start it by `windlass start`, from a scheduler of your own or on an event";
+        self.unsupported(node.place, "starting a workflow by `schedule`", hint);
         let every = optional(node.get("every"), |node| self.duration(node, "`every`"));
         let cron = optional(node.get("cron"), |node| self.cron(node));
         let after = optional(node.get("after"), |node| self.duration(node, "`after`"));

@@ -20,6 +20,7 @@ use super::codes;
 use super::decoder::{Decoder, optional};
 use super::lints::{BEFORE_INPUT, INSIDE};
 use super::node::{Mapping, Node, Place, escape};
+use super::unsupported::is_for_workers;
 use crate::limits;
 use crate::plan::{Export, Flow, Kind, Task, TaskIx, TaskList};
 use crate::suggest;
@@ -249,6 +250,11 @@ impl Decoder<'_> {
         let (input, output) = (input?.unwrap_or_default(), output?.unwrap_or_default());
         let export: Export = export?.unwrap_or_default();
         let kind: Kind = kind?;
+        let local: &[&str] = match is_for_workers(&kind) {
+            true => &["export"],
+            false => &["input", "output", "export"],
+        };
+        self.check_schemas(node, local);
         let variables = variables::of(&kind, &input, &output);
         Some(Task {
             index,

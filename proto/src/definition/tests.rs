@@ -21,9 +21,10 @@ fn loaded(rest: &str) -> Loaded {
     load(&format!("{DOCUMENT}{rest}"), &Options::default())
 }
 
-/// The plan of a workflow in which nothing is found.
+/// The plan of a workflow in which nothing is found, beside what this version cannot do.
 fn plan(rest: &str) -> Arc<Plan> {
-    let Loaded { plan, diagnostics } = loaded(rest);
+    let Loaded { plan, mut diagnostics } = loaded(rest);
+    diagnostics.retain(|it| !matches!(it.code, "WL0160" | "WL0403"));
     assert!(diagnostics.is_empty(), "{diagnostics:#?}");
     plan.unwrap()
 }

@@ -8,8 +8,7 @@ use crate::expression::Template;
 use crate::plan::{FunctionCall, FunctionTarget, Kind, Task};
 use crate::value::Value;
 
-/// What every worker of this project offers beside its functions. Kinds that it knows but cannot
-/// perform are among them: better a clear error than a task that waits for ever.
+/// What workers of this project can offer beside their functions.
 pub const BUILT_IN: &[&str] = &[
     "a2a",
     "asyncapi",
@@ -22,6 +21,10 @@ pub const BUILT_IN: &[&str] = &[
     "script",
     "shell",
 ];
+
+/// Of these, what no worker of this version performs, and so none offers: definitions that need it
+/// are refused unless somebody wants them all the same, and then their tasks say why they wait.
+pub const UNSUPPORTED: &[&str] = &["a2a", "asyncapi", "container", "grpc", "mcp"];
 
 /// How the name of a function is announced.
 const FUNCTION: &str = "function:";

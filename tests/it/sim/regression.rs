@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 use windlass_coordinator::admission::{Admission, StartQuotas};
-use windlass_coordinator::catalog::Catalog;
+use windlass_coordinator::catalog::{Catalog, Unsupported};
 use windlass_coordinator::engine::{Fact, Input, Journaled, encode};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Commit, InstanceWrite, Journal, Status};
@@ -112,7 +112,12 @@ impl Bench {
             "document: {{dsl: '1.0.3', namespace: {namespace}, name: {name}, version: '1.0.0'}}"
         );
         let text = format!("{document}\n{body}");
-        let deployed = self.shared.catalog.deploy(&text, self.now, |_| Ok(())).ok().unwrap();
+        let deployed = self
+            .shared
+            .catalog
+            .deploy(&text, Unsupported::Refuse, self.now, |_| Ok(()))
+            .ok()
+            .unwrap();
         self.shared.catalog.plan(&deployed.digest).unwrap()
     }
 

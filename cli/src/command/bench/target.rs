@@ -9,6 +9,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
+use windlass_coordinator::catalog::Unsupported;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef,
 };
@@ -252,7 +253,7 @@ impl Local {
         if let Some(store) = &store {
             store.admit(&coordinator.identity_keys()).await?;
         }
-        let deployed = coordinator.deploy(load.definition.to_string()).await?;
+        let deployed = coordinator.deploy(load.definition.to_string(), Unsupported::Refuse).await?;
         let workflow = WorkflowRef {
             namespace: deployed.workflow.namespace.to_string(),
             name: deployed.workflow.name.to_string(),

@@ -12,7 +12,7 @@ use super::timed_out_error;
 use crate::client::Client;
 use crate::code::{CANCELLED, TIMED_OUT};
 use crate::command::deploy;
-use crate::definition::Checked;
+use crate::definition::{Checked, Support};
 use crate::error::CliError;
 use crate::instance::{self, Begun, Body};
 use crate::options::Remote;
@@ -25,6 +25,7 @@ use super::OTHER_TEXT;
 pub(super) async fn run(
     remote: &Remote,
     definitions: Vec<Checked>,
+    support: Support,
     input: Value,
     id: Option<InstanceId>,
     timeout: Option<Duration>,
@@ -34,7 +35,7 @@ pub(super) async fn run(
     // Children first: the workflow that runs them may need them at once.
     let mut digest = Json::Null;
     for definition in definitions.into_iter().rev() {
-        digest = deploy::send(&client, definition.text).await?["digest"].take();
+        digest = deploy::send(&client, definition.text, support).await?["digest"].take();
     }
     let mut body = json!({
         "workflow": {"namespace": main.namespace, "name": main.name, "version": main.version},

@@ -17,7 +17,7 @@ use windlass_worker::SecretsConfig;
 use super::existence::Store;
 use crate::client::Client;
 use crate::code::{NOT_UNDERSTOOD, SECRET_MISSING};
-use crate::definition;
+use crate::definition::{self, Support};
 use crate::error::CliError;
 use crate::options::Remote;
 use crate::output::{self, Format};
@@ -79,9 +79,12 @@ impl Finding {
     }
 }
 
+/// Which secrets may be read does not depend on what can be performed.
+const ANY: Support = Support { allow_unsupported: true };
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let checked: Vec<_> = args.files.iter().map(|it| definition::check(it)).collect();
+    let checked: Vec<_> = args.files.iter().map(|it| definition::check(it, ANY)).collect();
     let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
     let store = args.secrets_config.as_deref().map(store).transpose()?;
     let client = Client::new(&args.remote)?;

@@ -28,6 +28,10 @@ impl Decoder<'_> {
         if !PROTOCOL_CALLS.contains(&&*name) {
             return self.function_call(node, call, &name);
         }
+        if !matches!(&*name, "http" | "openapi") {
+            let hint = "a worker's function can make the call, see docs/fleet.md";
+            self.unsupported(call.place, &format!("`call: {name}`"), hint);
+        }
         let with = self.required(node, "with", &format!("`call: {name}`"))?;
         match &*name {
             "http" => self.http(with).map(|it| Kind::Http(Box::new(it))),
@@ -98,6 +102,10 @@ impl Decoder<'_> {
             self.data(with)
         });
         let target = self.function_target(call, name);
+        if let Some(FunctionTarget::Cataloged(name)) = &target {
+            let what = format!("fetching the function `{name}`");
+            self.unsupported(call.place, &what, "copy it into `use.functions`");
+        }
         Some(Kind::Function(FunctionCall { target: target?, with: with? }))
     }
 
@@ -144,8 +152,10 @@ impl Decoder<'_> {
         let known =
             functions.chain(offered.iter().map(|it| &**it)).chain(PROTOCOL_CALLS.iter().copied());
         let meant = suggest::nearest(bare, known);
+        // A name so near to a protocol's is no function's.
+        let misspelt = meant.is_some_and(|meant| PROTOCOL_CALLS.contains(&meant));
         let meant = meant.map(|meant| format!("did you mean `{meant}`?"));
-        if self.registered.is_some() {
+        if self.registered.is_some() || misspelt {
             let message = format!("there is no function `{name}`");
             let hint = meant.unwrap_or_else(|| "define it in `use.functions`".into());
             self.error(codes::NO_FUNCTION, call.place, message, &hint);

@@ -62,6 +62,7 @@ impl Decoder<'_> {
     /// `foreach` of a `listen` or of an AsyncAPI subscription.
     pub(super) fn subscription(&mut self, node: &Node, pointer: &str) -> Option<Subscription> {
         self.closed(node, "`foreach`", &["item", "at", "do", "output", "export"])?;
+        self.check_schemas(node, &["output", "export"]);
         let item = self.variable(node.get("item"), "`foreach.item`", "item");
         let at = self.variable(node.get("at"), "`foreach.at`", "index");
         let (body, output, export) = self.bound(&[item.clone(), at.clone()], |decoder| {

@@ -48,9 +48,12 @@ impl Decoder<'_> {
         let process = run.get(word)?;
         let (wait, output) = (wait.unwrap_or(true), output.flatten().unwrap_or_default());
         match *word {
-            "container" => self
-                .container(process)
-                .map(|with| Kind::Container(Box::new(Container { with, wait, output }))),
+            "container" => {
+                let hint = "`run: shell` can start one where the worker has an engine";
+                self.unsupported(process.place, "`run: container`", hint);
+                let with = self.container(process);
+                with.map(|with| Kind::Container(Box::new(Container { with, wait, output })))
+            }
             "script" => self.script(process, wait, output),
             "shell" => self.shell(process, wait, output),
             _ => self.sub_workflow(process, wait, output),

@@ -253,7 +253,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0303", "do:\n  - a: { try: [], catch: { retry: §x } }\n", "there is no retry policy `x`"),
     ("WL0304", "timeout: §PT5S\ndo: []\n", "there is no timeout `PT5S`"),
     ("WL0305", "do:\n  - a: { raise: { error: §x } }\n", "there is no error `x`"),
-    ("WL0307", "do:\n  - a: { call: §htpp }\n", "the function `htpp` is not defined here"),
+    ("WL0307", "do:\n  - a: { call: §charge }\n", "the function `charge` is not defined here"),
     ("WL0308", "do:\n  - a: { call: §'f:1.0.0@x' }\n", "there is no catalog `x`"),
     (
         "WL0309",
@@ -281,6 +281,38 @@ const CASES: &[(&str, &str, &str)] = &[
         "WL0403",
         "evaluate: { mode: §loose }\ndo: []\n",
         "expressions are evaluated as in `strict` mode",
+    ),
+    ("WL0160", "schedule: §{ after: PT1H }\ndo: []\n", "starting a workflow by `schedule`"),
+    (
+        "WL0160",
+        "do:\n  - a: { run: { container: §{ image: alpine } } }\n",
+        "`run: container` cannot be done by this version",
+    ),
+    (
+        "WL0160",
+        "do:\n  - a: { call: §mcp, with: { method: tools/list, transport: { http: { endpoint: http://a } } } }\n",
+        "`call: mcp` cannot be done by this version",
+    ),
+    (
+        "WL0160",
+        "use: { catalogs: { c: { endpoint: http://a } } }\ndo:\n  - a: { call: §f:1.0.0@c }\n",
+        "fetching the function `f:1.0.0@c` cannot be done",
+    ),
+    (
+        "WL0160",
+        "input: { schema: { resource: §{ endpoint: http://a } } }\ndo: []\n",
+        "a schema at another place in `input` here cannot be done",
+    ),
+    (
+        "WL0160",
+        "do:\n  - a: { set: { x: 1 }, output: { schema: { resource: §{ endpoint: http://a } } } }\n",
+        "a schema at another place in `output` here",
+    ),
+    ("WL0306", "do:\n  - a: { call: §htpp, with: {} }\n", "there is no function `htpp`"),
+    (
+        "WL0122",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { §pol: x } } }\ndo: []\n",
+        "`metadata.windlass` has no property `pol`",
     ),
     (
         "WL0410",
@@ -363,7 +395,7 @@ const CASES: &[(&str, &str, &str)] = &[
 ];
 
 /// Codes that other tests of this module or of `text` and `deviations` give.
-const ELSEWHERE: &[&str] = &["WL0101", "WL0103", "WL0104", "WL0110", "WL0144", "WL0306"];
+const ELSEWHERE: &[&str] = &["WL0101", "WL0103", "WL0104", "WL0110", "WL0144"];
 
 fn check(code: &str, text: &str, message: &str) {
     let full = if text.trim_start_matches('§').starts_with("document") {
@@ -379,7 +411,7 @@ fn check(code: &str, text: &str, message: &str) {
     let found = found.unwrap_or_else(|| panic!("{code} {text}\n{diagnostics:#?}"));
     assert_eq!((found.line, found.column), (line, column), "{text}\n{found:#?}");
     assert!(
-        diagnostics.iter().all(|it| it.line == line || it.code == "WL0120"),
+        diagnostics.iter().all(|it| it.line == line || matches!(it.code, "WL0120" | "WL0160")),
         "{diagnostics:#?}"
     );
     let refused = diagnostics.iter().any(|it| it.severity == crate::definition::Severity::Error);
@@ -479,4 +511,24 @@ fn all_findings_are_collected() {
     .diagnostics;
     let codes: Vec<_> = found.iter().map(|it| it.code).collect();
     assert_eq!(codes, ["WL0121", "WL0122", "WL0120", "WL0129", "WL0301", "WL0133"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_where_that_is_asked_for() {
+    let text =
+        format!("{DOCUMENT}schedule: {{ after: PT1H }}\nevaluate: {{ mode: loose }}\ndo: []\n");
+    let strict = Options { strict: true, ..Options::default() };
+    let deployed = Options { refuse_unsupported: true, ..Options::default() };
+    for (options, accepted) in [(Options::default(), true), (strict, false), (deployed, false)] {
+        let Loaded { plan, diagnostics } = load(&text, &options);
+        assert_eq!(plan.is_some(), accepted, "{options:?}");
+        let codes: Vec<_> = diagnostics.iter().map(|it| it.code).collect();
+        assert_eq!(codes, ["WL0160", "WL0403"], "{options:?}");
+    }
+    let external = format!(
+        "{DOCUMENT}do:\n  - a: {{ run: {{ shell: {{ command: ls }} }}, \
+         output: {{ schema: {{ resource: {{ endpoint: http://a }} }} }} }}\n"
+    );
+    let done = load(&external, &Options { refuse_unsupported: true, ..Options::default() });
+    assert!(done.plan.is_some(), "{:#?}", done.diagnostics);
 }

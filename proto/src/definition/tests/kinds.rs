@@ -359,7 +359,8 @@ fn functions_are_found_where_they_are() {
          do:\n  - a: { call: twice }\n  - b: { call: 'f:1.0.0@mine' }\n  - c: { call: 'https://a@b/function.yaml' }\n  \
          - d: { call: 'log:1.0.0@default' }\n  - e: { call: mine, with: { m: '${ $context.x }' } }\n",
     );
-    assert_eq!(found.iter().map(|it| it.code).collect::<Vec<_>>(), ["WL0307"]);
+    let codes: Vec<_> = found.iter().map(|it| it.code).collect();
+    assert_eq!(codes, ["WL0160", "WL0160", "WL0307"]);
     let target = |at: usize| match &plan.task(plan.root[at]).kind {
         Kind::Function(call) => &call.target,
         other => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 use windlass_coordinator::admission::{Admission, StartQuotas};
-use windlass_coordinator::catalog::Catalog;
+use windlass_coordinator::catalog::{Catalog, Unsupported};
 use windlass_coordinator::journal::memory::{CrashPoint, MemoryJournal};
 use windlass_coordinator::journal::{Commit, Filter, Journal};
 use windlass_coordinator::partition::{Partition, PartitionContext};
@@ -39,7 +39,7 @@ impl<'s> Run<'s> {
         let catalog = Arc::new(Catalog::open(journal.clone(), options()).unwrap());
         for text in &texts {
             if let Err(windlass_coordinator::catalog::Refused::Invalid(found)) =
-                catalog.deploy(text, Timestamp(BEGINNING), |_| Ok(()))
+                catalog.deploy(text, Unsupported::Refuse, Timestamp(BEGINNING), |_| Ok(()))
             {
                 panic!("a generated definition is refused: {found:#?}\n{text}");
             }

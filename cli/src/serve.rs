@@ -119,7 +119,8 @@ impl Bound {
         format!("http://{}", self.address)
     }
 
-    /// Deploys the definitions, checked before, and serves until a signal comes or the journal fails.
+    /// Deploys the definitions, which were checked before, and serves until a signal comes or the
+    /// journal fails.
     pub(crate) async fn serve(
         self,
         coordinator: &Coordinator,

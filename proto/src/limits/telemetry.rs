@@ -1,0 +1,42 @@
+//! Bounds of telemetry: what waits to be exported, and how long an export may take.
+
+/// Bytes of a `tracestate` that are passed on: what W3C Trace Context asks for at least.
+pub const TRACESTATE_BYTES: usize = 512;
+
+/// Spans that wait for their export unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise; more are dropped
+/// and counted. A few seconds of a busy coordinator, and at about a kibibyte each not much memory.
+pub const SPANS_QUEUED: usize = 16_384;
+
+/// Log records that wait for their export unless `OTEL_BLRP_MAX_QUEUE_SIZE` says otherwise; more are
+/// dropped and counted.
+pub const LOGS_QUEUED: usize = 16_384;
+
+/// Spans or log records of one export unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` or
+/// `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` says otherwise: about a megabyte, which collectors take.
+pub const EXPORT_BATCH: usize = 1_024;
+
+/// Milliseconds between two exports of spans and log records where fewer wait than one export takes,
+/// unless `OTEL_BSP_SCHEDULE_DELAY` or `OTEL_BLRP_SCHEDULE_DELAY` says otherwise.
+pub const EXPORT_DELAY_MS: u64 = 2_000;
+
+/// Milliseconds of one export, with its repetitions, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says
+/// otherwise.
+pub const EXPORT_TIMEOUT_MS: u64 = 10_000;
+
+/// Milliseconds between two exports of metrics unless `OTEL_METRIC_EXPORT_INTERVAL` says otherwise.
+pub const METRIC_EXPORT_INTERVAL_MS: u64 = 60_000;
+
+/// Milliseconds that a process which ends waits for its last exports.
+pub const TELEMETRY_SHUTDOWN_MS: u64 = 5_000;
+
+/// Bytes of a collector's answer that are read: it says no more than how many items it refused, and
+/// why.
+pub const EXPORT_ANSWER_BYTES: usize = 65_536;
+
+/// Visits of an instance that get a span: the first ones. What comes after them is counted by the
+/// span of the visit around it, so that a loop of ten thousand rounds is no trace of ten thousand
+/// spans.
+pub const SPANS_PER_INSTANCE: u32 = 1_000;
+
+/// Events that a span has at most, and links; further ones are counted in it.
+pub const SPAN_EVENTS: usize = 32;

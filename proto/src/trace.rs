@@ -6,9 +6,7 @@
 mod derive;
 mod state;
 
-pub use derive::{
-    is_within_ratio, span_of_delivery, span_of_instance, span_of_visit, trace_of,
-};
+pub use derive::{is_within_ratio, span_of_delivery, span_of_instance, span_of_visit, trace_of};
 
 use std::fmt;
 use std::str::FromStr;
@@ -102,8 +100,10 @@ pub struct TraceContext {
 
 /// A `traceparent` is not what W3C Trace Context says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write VERSION-TRACE-SPAN-FLAGS in lower-case hexadecimal, such as \
-         00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+#[error(
+    "write VERSION-TRACE-SPAN-FLAGS in lower-case hexadecimal, such as \
+         00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+)]
 pub struct TraceparentError;
 
 impl TraceContext {

@@ -13,8 +13,11 @@ const PART_BYTES: usize = 256;
 /// The members of a list that is valid, as many of the first as there is room for. Nothing where the
 /// list is not valid or empty.
 pub(super) fn read(text: &str) -> Option<Arc<str>> {
-    let members: Vec<_> =
-        text.split(',').map(|it| it.trim_matches([' ', '\t'])).filter(|it| !it.is_empty()).collect();
+    let members: Vec<_> = text
+        .split(',')
+        .map(|it| it.trim_matches([' ', '\t']))
+        .filter(|it| !it.is_empty())
+        .collect();
     if members.len() > MEMBERS || !members.iter().all(|it| is_member(it)) {
         return None;
     }

@@ -77,7 +77,9 @@ fn ids_follow_from_what_they_are_of() {
 #[test]
 fn a_ratio_takes_its_share_though_ids_begin_with_the_time() {
     let ids = |of: u128| (0..10_000_u128).map(move |it| TraceId::new((of << 80) | (it << 22)));
-    for (ratio, least, most) in [(0.0, 0, 0), (0.01, 60, 140), (0.5, 4_800, 5_200), (1.0, 10_000, 10_000)] {
+    for (ratio, least, most) in
+        [(0.0, 0, 0), (0.01, 60, 140), (0.5, 4_800, 5_200), (1.0, 10_000, 10_000)]
+    {
         let taken = ids(0x0190_c2f1_8f9a).filter(|it| is_within_ratio(*it, ratio)).count();
         assert!((least..=most).contains(&taken), "{ratio}: {taken}");
     }

@@ -60,6 +60,7 @@ use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
+use crate::trace::Tracer;
 use lanes::Lanes;
 use parked::Parked;
 use resident::{Resident, Residents};
@@ -87,6 +88,8 @@ pub struct PartitionContext {
     pub filters: Arc<Filters>,
     /// What cannot be, and was met all the same.
     pub misfits: Arc<MisfitCounts>,
+    /// Which instances are recorded, where traces are on.
+    pub tracer: Option<Tracer>,
 }
 
 /// A share of the instances.

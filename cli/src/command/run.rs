@@ -149,8 +149,15 @@ async fn start(
         name: deployed.workflow.name.to_string(),
         version: Some(deployed.workflow.version.to_string()),
     };
-    let start =
-        Start { workflow, input, id, idempotency_key: None, labels: Vec::new(), priority: None };
+    let start = Start {
+        workflow,
+        input,
+        id,
+        idempotency_key: None,
+        labels: Vec::new(),
+        priority: None,
+        trace: None,
+    };
     let started = coordinator.start(start).await?;
     if started.repeated {
         tell_repeat(coordinator, started.id, &deployed).await?;

@@ -19,6 +19,7 @@ use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
 use super::room::Room;
 use super::state::Api;
+use super::trace::trace;
 use super::view::Standing;
 use crate::code::Code;
 use crate::coordinator::{Start, WorkflowRef};
@@ -105,6 +106,7 @@ pub(super) async fn start(
     let wait = query.wait()?;
     query.finish()?;
     let idempotency_key = idempotency_key(&payload.headers)?;
+    let trace = trace(&payload.headers);
     let request: StartRequest = payload.json()?;
     // The body's memory is free for others while this one waits.
     drop(payload);
@@ -116,6 +118,7 @@ pub(super) async fn start(
         idempotency_key,
         labels: labels(request.labels)?,
         priority: request.priority.map(priority).transpose()?,
+        trace,
     };
     let started = api.coordinator.start(start).await?;
     api.metrics.start(started.repeated);

@@ -8,9 +8,10 @@ use std::thread::{self, ScopedJoinHandle};
 
 use tokio::sync::{Semaphore, watch};
 use windlass_proto::definition;
-use windlass_proto::id::PartitionId;
+use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
+use windlass_telemetry::FinishedSpan;
 
 use super::{Downstream, Options};
 use crate::admission::Admission;
@@ -28,6 +29,7 @@ use crate::partition::{
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
+use crate::trace::{Teller, Tracer};
 
 /// A running coordinator.
 pub(super) struct Runtime {
@@ -58,6 +60,8 @@ pub(super) struct Router {
     pub(super) memory: Arc<Memory>,
     queue: Arc<dyn Queue>,
     outbox: Option<Arc<Outbox>>,
+    /// Where spans go, where traces are on.
+    tracer: Option<(Tracer, Teller)>,
 }
 
 impl Router {
@@ -128,6 +132,18 @@ impl ReleaseTarget for Router {
         }
     }
 
+    fn trace(&self, spans: Vec<FinishedSpan>) {
+        if let Some((tracer, _)) = &self.tracer {
+            tracer.record(spans);
+        }
+    }
+
+    fn tell_trace(&self, instance: InstanceId) {
+        if let Some((_, teller)) = &self.tracer {
+            teller.tell(instance);
+        }
+    }
+
     fn has_bus(&self) -> bool {
         self.outbox.is_some()
     }
@@ -162,6 +178,7 @@ impl Runtime {
         let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
+        let tracer = options.tracer;
         let options = definition::Options {
             functions: options.functions,
             strict: options.strict,
@@ -176,6 +193,8 @@ impl Runtime {
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
+        let teller = tracer.clone().map(|it| Teller::start(it, journal.clone(), catalog.clone()));
+        let teller = teller.transpose()?;
         let router = Arc::new(Router {
             recovering,
             inboxes,
@@ -183,6 +202,7 @@ impl Runtime {
             secrets,
             queue,
             outbox,
+            tracer: tracer.clone().zip(teller),
             memory: memory.clone(),
         });
         let runtime = Self {
@@ -210,6 +230,7 @@ impl Runtime {
             admission: runtime.admission.clone(),
             filters: runtime.filters.clone(),
             misfits: runtime.misfits.clone(),
+            tracer,
         };
         runtime.start_owners(&shared, mailboxes)?;
         // After the partitions, which need the processors until they have read who listens.
@@ -300,6 +321,9 @@ impl Runtime {
             owner.join();
         }
         self.committer.close();
+        if let Some((_, teller)) = &self.router.tracer {
+            teller.close();
+        }
         self.router.secrets.audit.flush();
         self.quarantine.close();
     }

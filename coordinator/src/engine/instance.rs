@@ -15,6 +15,7 @@ use windlass_proto::limits;
 use windlass_proto::plan::{Flow, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
@@ -77,6 +78,10 @@ pub struct Instance {
     /// Why it is suspended, where the process did it. Snapshots from before there was that lack it.
     #[serde(default)]
     pub quarantine: Option<Arc<str>>,
+    /// The trace it was started in, where there was one: its caller's, or that of the visit which
+    /// runs it as a child. Absent from older snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
@@ -113,6 +118,25 @@ impl Parent {
     #[must_use]
     pub fn root(&self) -> InstanceId {
         self.root.unwrap_or(self.instance)
+    }
+}
+
+/// Where an instance comes from, and what it was started with beside its input.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The instance that runs it as a child.
+    pub parent: Option<Parent>,
+    /// Labels.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Its priority, 0 to 9.
+    pub priority: u8,
+    /// The trace it was started in, where there was one.
+    pub trace: Option<TraceContext>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { parent: None, labels: Vec::new(), priority: default_priority(), trace: None }
     }
 }
 
@@ -498,6 +522,7 @@ impl Instance {
             outstanding: 0,
             priority: default_priority(),
             quarantine: None,
+            trace: None,
             changes: Changes::default(),
             held: Held::default(),
             allowance: allowance(),

@@ -9,6 +9,7 @@ use super::{Batch, Partition};
 use crate::engine::{self, Decision, Input, interest};
 use crate::events::lifecycle::Level;
 use crate::journal::{JournalError, TimerKey};
+use crate::trace::Passing;
 
 impl Partition {
     /// Lets the engine decide on an input.
@@ -97,6 +98,9 @@ impl Partition {
         if self.lifecycle != Level::Off {
             resident.announce(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
         }
+        if let Some(tracer) = &self.shared.tracer {
+            resident.trace(tracer, batch.now, &decision.facts, &mut batch.releases);
+        }
         if !decision.facts.is_empty() {
             let (first, bytes) = resident.keep(batch.now, decision.facts)?;
             batch.bytes += bytes;
@@ -109,12 +113,15 @@ impl Partition {
         self.index(batch, id)?;
         // Nothing drops an instance in the middle of a turn.
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        if decision.effects.is_empty() {
+            return Ok(());
+        }
         let sender = Sender {
+            passing: Passing::of(self.shared.tracer.as_ref(), &resident.instance),
             partition: self.id,
             epoch: self.shared.epoch,
             plan: &resident.plan,
-            instance: id,
-            priority: resident.instance.priority,
+            instance: &resident.instance,
         };
         for effect in decision.effects {
             sender.send(batch, effect);

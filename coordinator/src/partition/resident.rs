@@ -8,12 +8,14 @@ use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
+use super::PartitionContext;
 use super::lifecycle::{Announcer, Open};
 use super::release::Release;
 use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
-use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
-use crate::memory::{Charge, Memory};
+use crate::journal::{Head, InstanceWrite, JournalError, Status, StoredInstance};
+use crate::memory::Charge;
+use crate::trace::{Decided, Recorder, Tracer};
 use crate::view;
 
 /// An instance in memory.
@@ -33,6 +35,8 @@ pub(super) struct Resident {
     covered: u64,
     /// What is told of its open tasks, where something is.
     open: Option<Open>,
+    /// What of it goes on, where its trace is recorded.
+    recorder: Option<Box<Recorder>>,
     /// What it takes of the memory.
     pub(super) charge: Charge,
     /// Bytes of facts since the latest snapshot.
@@ -55,6 +59,7 @@ impl Resident {
             hot: false,
             covered: 0,
             open: None,
+            recorder: None,
             charge,
             behind: 0,
             worth: 0,
@@ -67,8 +72,15 @@ impl Resident {
         plan: Arc<Plan>,
         charge: Charge,
         stored: &StoredInstance,
+        tracer: Option<&Tracer>,
     ) -> Result<Self, JournalError> {
         let (instance, covered) = fold(id, stored)?;
+        let recorder = match tracer {
+            Some(tracer) if instance.ending.is_none() && tracer.records(&instance) => {
+                Some(Box::new(Recorder::restore(&plan, id, stored)?))
+            }
+            _ => None,
+        };
         let behind = stored.facts.iter().map(|it| it.facts.len() as u64).sum();
         let worth = stored.snapshot.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64);
         let (status, hot) = (Some(status_of(&instance)), instance.is_hot());
@@ -82,6 +94,7 @@ impl Resident {
             hot,
             covered,
             open: None,
+            recorder,
             charge,
             behind,
             worth,
@@ -98,6 +111,32 @@ impl Resident {
     ) {
         let announcer = Announcer { level, plan: &self.plan, instance: &self.instance, at };
         announcer.announce(facts, self.open.get_or_insert_default(), releases);
+    }
+
+    /// Adds the spans that the facts of one decision end; they are part of the state already.
+    pub(super) fn trace(
+        &mut self,
+        tracer: &Tracer,
+        at: Timestamp,
+        facts: &[Fact],
+        releases: &mut Vec<Release>,
+    ) {
+        let begins = matches!(facts.first(), Some(Fact::Started { .. }));
+        if begins && tracer.records(&self.instance) {
+            self.recorder = Some(Box::new(Recorder::new()));
+        }
+        let Some(recorder) = &mut self.recorder else {
+            let faults = facts.iter().any(|it| matches!(it, Fact::Faulted(_)));
+            if faults && tracer.tells_of_faults() {
+                releases.push(Release::TellTrace(self.instance.id));
+            }
+            return;
+        };
+        let decided = Decided { plan: &self.plan, instance: &self.instance, at };
+        let spans = recorder.take(&decided, facts);
+        if !spans.is_empty() {
+            releases.push(Release::Spans(spans));
+        }
     }
 
     /// Takes note of what is open, before the first decision that is to be told of. Nothing is in
@@ -306,16 +345,15 @@ impl Residents {
     pub(super) fn load(
         &mut self,
         id: InstanceId,
-        journal: &dyn Journal,
-        memory: &Arc<Memory>,
-        plan_of: impl FnOnce(&windlass_proto::id::Digest) -> Result<Arc<Plan>, JournalError>,
+        shared: &PartitionContext,
     ) -> Result<Option<&mut Resident>, JournalError> {
+        let PartitionContext { journal, memory, catalog, tracer, .. } = shared;
         if !self.all.contains_key(&id) {
             let Some(head) = journal.head(id)? else { return Ok(None) };
             let Some(stored) = journal.load(id)? else { return Ok(None) };
-            let plan = plan_of(&head.digest)?;
+            let plan = catalog.required(&head.digest)?;
             let charge = memory.of_instance(&head.workflow.namespace);
-            let resident = Resident::restore(id, plan, charge, &stored)?;
+            let resident = Resident::restore(id, plan, charge, &stored, tracer.as_ref())?;
             if resident.instance.ending.is_some() {
                 self.retired.push_back((id, 0));
             }

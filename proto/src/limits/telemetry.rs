@@ -38,5 +38,8 @@ pub const EXPORT_ANSWER_BYTES: usize = 65_536;
 /// spans.
 pub const SPANS_PER_INSTANCE: u32 = 1_000;
 
+/// Instances that wait to be told from their journal, since they faulted and were not recorded.
+pub const TOLD_QUEUED: usize = 1_024;
+
 /// Events that a span has at most, and links; further ones are counted in it.
 pub const SPAN_EVENTS: usize = 32;

@@ -56,6 +56,11 @@ impl SpanQueue {
         }
     }
 
+    /// Counts what cannot be told as dropped.
+    pub(crate) fn missed(&self) {
+        self.counts.traces.miss();
+    }
+
     /// Exports what waits, and takes nothing more. Blocks, at most for `within`.
     pub(crate) fn close(&self, within: Duration) -> OTelSdkResult {
         self.processor.shutdown_with_timeout(within)

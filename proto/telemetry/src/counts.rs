@@ -30,7 +30,7 @@ pub struct SignalTotals {
     pub queued: u64,
     /// A collector has taken them.
     pub exported: u64,
-    /// Found no room among those that wait.
+    /// Found no room among those that wait, or could not be told.
     pub dropped: u64,
     /// A collector refused them and took others of the same export.
     pub rejected: u64,
@@ -61,6 +61,11 @@ impl SignalCounts {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         has_room
+    }
+
+    /// An item never came as far as the queue.
+    pub(crate) fn miss(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Items leave the queue for a collector.

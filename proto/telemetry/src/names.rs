@@ -57,17 +57,17 @@ attributes! {
     INSTANCE_STATUS "windlass.instance.status" "string" "workflow" "how it ended: completed, faulted, cancelled"
     INSTANCE_PRIORITY "windlass.instance.priority" "int" "workflow" "its priority, 0 to 9"
     INSTANCE_VISITS "windlass.instance.visits" "int" "workflow" "how many visits of tasks it had"
-    INSTANCE_UNTRACED "windlass.instance.visits.untraced" "int" "workflow"
-        "how many of them have no span, because there were too many"
     TASK_REFERENCE "windlass.task.reference" "string" "task, deliver"
         "the JSON pointer of the task, the call sites of functions included"
     TASK_NAME "windlass.task.name" "string" "task, deliver" "the name of the task"
-    TASK_KIND "windlass.task.kind" "string" "task" "call, do, emit, for, fork, listen, raise, run, set, switch, try, wait"
+    TASK_KIND "windlass.task.kind" "string" "task" "`set`, `call http`, `run script` and so on"
     TASK_VISIT "windlass.task.visit" "int" "task, deliver" "the number of the visit in its instance"
     TASK_STATUS "windlass.task.status" "string" "task" "how it ended: completed, faulted, cancelled, skipped"
-    TASK_INSIDE "windlass.task.visits.untraced" "int" "task"
-        "how many visits inside, at any depth, have no span, because there were too many"
-    ITERATIONS "windlass.task.iterations" "int" "task" "how often a `for` went round"
+    UNTRACED "windlass.visits.untraced" "int" "workflow, task"
+        "how many visits inside have no span, because there were too many"
+    UNTRACED_DURATIONS "windlass.visits.untraced.durations" "int[]" "workflow, task"
+        "how many of them lasted up to 10 ms, 100 ms, 1 s, 10 s, 1 min, 10 min, 1 h, and longer"
+    ITERATIONS "windlass.task.iterations" "int" "task" "how often a `for`, or a `foreach` of `listen`, went round"
     ATTEMPTS "windlass.task.attempts" "int" "task" "how often a `try` began"
     DELIVERY "windlass.delivery" "int" "deliver" "which sending of the visit, from 1"
     WORK "windlass.work" "string" "deliver" "perform, or evaluate for an expression that needs a worker"
@@ -86,6 +86,18 @@ attributes! {
 
 /// An attempt of a `try` begins after one that failed: an event of its span.
 pub const RETRY: &str = "retry";
+
+/// An attempt of a `try` has failed, and the next one is due later: an event of its span.
+pub const RETRY_SCHEDULED: &str = "retry scheduled";
+
+/// The instance was suspended: an event of its span.
+pub const SUSPENDED: &str = "suspended";
+
+/// The instance was set aside, because the process ended over it: an event of its span.
+pub const QUARANTINED: &str = "quarantined";
+
+/// The instance was resumed: an event of its span.
+pub const RESUMED: &str = "resumed";
 
 /// A `try` has caught an error: an event of its span.
 pub const CAUGHT: &str = "caught";

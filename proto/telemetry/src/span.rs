@@ -67,6 +67,11 @@ impl Spans {
         Self { queue, scope: Arc::new(scope) }
     }
 
+    /// Counts what cannot be told as dropped.
+    pub fn missed(&self) {
+        self.queue.missed();
+    }
+
     /// Takes a span; never blocks. Where there is no room it is dropped and counted.
     pub fn record(&self, span: FinishedSpan) {
         self.queue.push(data(span, &self.scope));

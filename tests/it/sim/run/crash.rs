@@ -115,6 +115,7 @@ impl<'s> Run<'s> {
                 admission: admission.clone(),
                 filters: Arc::default(),
                 misfits: self.misfits.clone(),
+                tracer: None,
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {

@@ -95,6 +95,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
     let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
     let options = EmbeddedOptions {
+        tracer: None,
         data_dir,
         journal,
         worker,

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use percent_encoding::percent_decode;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits;
+use windlass_proto::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use windlass_proto::value::{Members, Value};
 
 /// Begins the name of a header that is an attribute.
@@ -70,6 +71,13 @@ pub(super) fn read(
         return Err(format!("it is nested deeper than {} levels", limits::VALUE_DEPTH));
     }
     let event = CloudEvent::from_value(value).map_err(|error| error.to_string())?;
+    let header = |of: &str| named.iter().find(|(name, _)| name == of).map(|it| it.1);
+    // What the event says of itself wins over what carried it.
+    let trace = header(TRACEPARENT).map(|it| TraceContext::parse(it, header(TRACESTATE)));
+    let event = match trace {
+        Some(Ok(trace)) => event.in_trace(&trace),
+        _ => event,
+    };
     Ok((event, unquoted))
 }
 

@@ -96,7 +96,8 @@ impl Partition {
             return Ok(());
         };
         if self.lifecycle != Level::Off {
-            resident.announce(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
+            let told = (self.lifecycle, self.shared.tracer.as_ref());
+            resident.announce(told, batch.now, &decision.facts, &mut batch.releases);
         }
         if let Some(tracer) = &self.shared.tracer {
             resident.trace(tracer, batch.now, &decision.facts, &mut batch.releases);

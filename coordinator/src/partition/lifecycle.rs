@@ -10,6 +10,7 @@ use windlass_proto::id::FrameId;
 use windlass_proto::plan::{Plan, Task};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 
 use super::release::Release;
@@ -152,6 +153,8 @@ pub(super) struct Announcer<'a> {
     /// The state the facts have led to.
     pub(super) instance: &'a Instance,
     pub(super) at: Timestamp,
+    /// The trace of the instance, where there is one.
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl Announcer<'_> {
@@ -193,7 +196,9 @@ impl Announcer<'_> {
 
     fn event(&self, sequence: u64, number: u32, what: What) -> Release {
         let (instance, plan, at) = (self.instance.id, self.plan.clone(), self.at);
-        Release::Lifecycle(Box::new(LifecycleEvent { instance, plan, sequence, number, at, what }))
+        let trace = self.trace.clone();
+        let event = LifecycleEvent { instance, plan, sequence, number, at, trace, what };
+        Release::Lifecycle(Box::new(event))
     }
 
     /// What a fact has to tell of tasks.

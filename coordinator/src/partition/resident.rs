@@ -15,7 +15,7 @@ use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encod
 use crate::events::lifecycle::Level;
 use crate::journal::{Head, InstanceWrite, JournalError, Status, StoredInstance};
 use crate::memory::Charge;
-use crate::trace::{Decided, Recorder, Tracer};
+use crate::trace::{Decided, Passing, Recorder, Tracer};
 use crate::view;
 
 /// An instance in memory.
@@ -104,12 +104,14 @@ impl Resident {
     /// Adds what the facts of one decision have to tell; they are part of the state already.
     pub(super) fn announce(
         &mut self,
-        level: Level,
+        (level, tracer): (Level, Option<&Tracer>),
         at: Timestamp,
         facts: &[Fact],
         releases: &mut Vec<Release>,
     ) {
-        let announcer = Announcer { level, plan: &self.plan, instance: &self.instance, at };
+        let (plan, instance) = (&self.plan, &self.instance);
+        let trace = Passing::of(tracer, instance).map(Passing::instance);
+        let announcer = Announcer { level, plan, instance, at, trace };
         announcer.announce(facts, self.open.get_or_insert_default(), releases);
     }
 

@@ -32,6 +32,11 @@ impl Passing {
         }
     }
 
+    /// The context of the instance.
+    pub(crate) fn instance(self) -> TraceContext {
+        self.base
+    }
+
     /// The context for a worker that takes a delivery.
     pub(crate) fn delivery(&self, frame: FrameId, delivery: u32, of: &Instance) -> TraceContext {
         match self.recorded {

@@ -234,6 +234,7 @@ impl Local {
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
                 let (journal, quotas, secrets, identity, memory) = Default::default();
                 let options = EmbeddedOptions {
+                    tracer: None,
                     data_dir,
                     journal,
                     worker,
@@ -267,6 +268,7 @@ impl Local {
             idempotency_key: None,
             labels: Vec::new(),
             priority: None,
+            trace: None,
         };
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
         Ok(Self { system, coordinator, directory, start, expected, store, _temporary: temporary })

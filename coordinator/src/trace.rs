@@ -1,26 +1,34 @@
 //! Traces of instances: one an instance, however long it lives.
 //!
 //! Spans are told when they are over, from the facts that end them ([`Recorder`]); their ids are
-//! functions of instance, visit and delivery, so that whoever tells one tells the same. `history`
-//! tells those of an instance once more, or for the first time, from its journal.
+//! functions of instance, visit and delivery, so that whoever tells one tells the same. [`Teller`]
+//! tells those of an instance from its journal, once more or for the first time.
 
 mod delivery;
 mod finish;
 mod history;
+mod ledger;
 mod notes;
 mod passing;
 mod pointer;
 mod recorder;
+mod teller;
 mod visit;
 
-pub(crate) use history::Teller;
+use ledger::{Ledger, Told};
 pub(crate) use passing::Passing;
 pub(crate) use pointer::Pointer;
 pub(crate) use recorder::{Decided, Recorder};
+pub(crate) use teller::Teller;
 
-use windlass_proto::trace::{TraceContext, TraceId, span_of_instance, trace_of};
+use std::path::Path;
+use std::sync::Arc;
+
+use windlass_proto::time::Timestamp;
+use windlass_proto::trace::{TraceId, trace_of};
 use windlass_telemetry::{FinishedSpan, Sampler, Spans};
 
+use crate::clock;
 use crate::engine::Instance;
 
 /// Which instances are recorded, and where their spans go. Cheap to clone.
@@ -59,21 +67,27 @@ impl Tracer {
     }
 }
 
+/// What an earlier process has told, and when this one begins; from now on what this one tells is
+/// kept in the data directory. None where nothing is kept.
+pub(crate) fn earlier(tracer: &Tracer, data_dir: Option<&Path>) -> Option<(Told, Timestamp)> {
+    let (data_dir, began) = (data_dir?, clock::steady());
+    match Ledger::open(data_dir, began) {
+        Ok((ledger, told)) => {
+            tracer.spans.acknowledge(Arc::new(ledger));
+            Some((told, began))
+        }
+        Err(error) => {
+            let directory = data_dir.display();
+            tracing::warn!(%directory, %error, "spans that a crash loses will not be told again");
+            None
+        }
+    }
+}
+
 /// The trace of an instance: its caller's, or one of its own. A child has one of its own.
 pub(crate) fn trace_id(instance: &Instance) -> TraceId {
     match (&instance.trace, instance.parent) {
         (Some(trace), None) => trace.trace_id,
         _ => trace_of(instance.id),
-    }
-}
-
-/// The context of an instance's first span.
-fn context(instance: &Instance, sampled: bool) -> TraceContext {
-    let caller = instance.trace.as_ref().filter(|_| instance.parent.is_none());
-    TraceContext {
-        trace_id: trace_id(instance),
-        span_id: span_of_instance(instance.id),
-        sampled,
-        state: caller.and_then(|it| it.state.clone()),
     }
 }

@@ -29,7 +29,7 @@ use crate::partition::{
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
-use crate::trace::{Teller, Tracer};
+use crate::trace::{self, Teller, Tracer};
 
 /// A running coordinator.
 pub(super) struct Runtime {
@@ -178,7 +178,7 @@ impl Runtime {
         let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
-        let tracer = options.tracer;
+        let (tracer, data_dir) = (options.tracer, options.data_dir);
         let options = definition::Options {
             functions: options.functions,
             strict: options.strict,
@@ -193,7 +193,10 @@ impl Runtime {
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
-        let teller = tracer.clone().map(|it| Teller::start(it, journal.clone(), catalog.clone()));
+        let teller = tracer.clone().map(|tracer| {
+            let earlier = trace::earlier(&tracer, data_dir.as_deref());
+            Teller::start(tracer, journal.clone(), catalog.clone(), earlier)
+        });
         let teller = teller.transpose()?;
         let router = Arc::new(Router {
             recovering,

@@ -19,7 +19,7 @@ pub(super) struct Sender<'s> {
     pub(super) plan: &'s Arc<Plan>,
     pub(super) instance: &'s Instance,
     /// What goes along of its trace.
-    pub(super) passing: Option<Passing>,
+    pub(super) passing: Option<Passing<'s>>,
 }
 
 impl Sender<'_> {
@@ -58,7 +58,8 @@ impl Sender<'_> {
                     traceparent: self
                         .passing
                         .as_ref()
-                        .map(|it| it.delivery(frame, delivery, self.instance).traceparent().into()),
+                        .and_then(|it| it.delivery(frame, delivery))
+                        .map(|it| it.traceparent().into()),
                     pool: self.plan.task(task).pool.clone(),
                     priority: self.instance.priority,
                     losses,
@@ -71,13 +72,13 @@ impl Sender<'_> {
             }
             Effect::Publish { frame, event } => {
                 let namespace = self.plan.id.namespace.clone();
-                let event = in_trace(event, self.passing.as_ref(), frame, self.instance);
+                let event = in_trace(event, self.passing.as_ref(), frame);
                 Release::Publish { instance: self.instance.id, frame, event, namespace }
             }
             Effect::StartChild { parent, child, workflow, input } => {
                 let priority = self.instance.priority;
                 let trace = self.passing.as_ref();
-                let trace = trace.and_then(|it| it.child(parent.frame, self.instance));
+                let trace = trace.and_then(|it| it.child(parent.frame));
                 Release::StartChild { parent, child, workflow, input, priority, trace }
             }
             Effect::CancelChild { child } => {
@@ -99,10 +100,9 @@ pub(super) fn in_trace(
     event: Arc<CloudEvent>,
     passing: Option<&Passing>,
     frame: FrameId,
-    instance: &Instance,
 ) -> Arc<CloudEvent> {
-    match passing {
-        Some(passing) => Arc::new(event.in_trace(&passing.visit(frame, instance))),
+    match passing.and_then(|it| it.visit(frame)) {
+        Some(trace) => Arc::new(event.in_trace(&trace)),
         None => event,
     }
 }

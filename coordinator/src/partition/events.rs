@@ -162,7 +162,7 @@ impl Partition {
         if let Some(Body::Publishing { event }) = body {
             let passing = Passing::of(tracer.as_ref(), &resident.instance);
             let event = Arc::new(event.clone());
-            let event = in_trace(event, passing.as_ref(), frame, &resident.instance);
+            let event = in_trace(event, passing.as_ref(), frame);
             let namespace = resident.plan.id.namespace.clone();
             batch.releases.push(Release::Publish { instance, frame, event, namespace });
         }

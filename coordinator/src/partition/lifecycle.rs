@@ -10,13 +10,12 @@ use windlass_proto::id::FrameId;
 use windlass_proto::plan::{Plan, Task};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
-use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 
 use super::release::Release;
 use crate::engine::{Body, Fact, Instance};
 use crate::events::lifecycle::{Change, Level, LifecycleEvent, What};
-use crate::trace::Pointer;
+use crate::trace::{Passing, Pointer};
 
 /// What is told of the open frames of an instance.
 #[derive(Default)]
@@ -153,8 +152,8 @@ pub(super) struct Announcer<'a> {
     /// The state the facts have led to.
     pub(super) instance: &'a Instance,
     pub(super) at: Timestamp,
-    /// The trace of the instance, where there is one.
-    pub(super) trace: Option<TraceContext>,
+    /// What goes along of its trace.
+    pub(super) passing: Option<Passing<'a>>,
 }
 
 impl Announcer<'_> {
@@ -196,7 +195,7 @@ impl Announcer<'_> {
 
     fn event(&self, sequence: u64, number: u32, what: What) -> Release {
         let (instance, plan, at) = (self.instance.id, self.plan.clone(), self.at);
-        let trace = self.trace.clone();
+        let trace = self.passing.as_ref().and_then(Passing::instance);
         let event = LifecycleEvent { instance, plan, sequence, number, at, trace, what };
         Release::Lifecycle(Box::new(event))
     }

@@ -110,8 +110,8 @@ impl Resident {
         releases: &mut Vec<Release>,
     ) {
         let (plan, instance) = (&self.plan, &self.instance);
-        let trace = Passing::of(tracer, instance).map(Passing::instance);
-        let announcer = Announcer { level, plan, instance, at, trace };
+        let passing = Passing::of(tracer, instance);
+        let announcer = Announcer { level, plan, instance, at, passing };
         announcer.announce(facts, self.open.get_or_insert_default(), releases);
     }
 
@@ -125,7 +125,7 @@ impl Resident {
     ) {
         let begins = matches!(facts.first(), Some(Fact::Started { .. }));
         if begins && tracer.records(&self.instance) {
-            self.recorder = Some(Box::new(Recorder::new()));
+            self.recorder = Some(Box::new(Recorder::new(self.instance.id)));
         }
         let Some(recorder) = &mut self.recorder else {
             let faults = facts.iter().any(|it| matches!(it, Fact::Faulted(_)));

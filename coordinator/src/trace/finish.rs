@@ -21,13 +21,15 @@ use crate::engine::LossReason;
 /// Makes spans of what ends with one decision.
 pub(super) struct Finisher<'f> {
     decided: &'f Decided<'f>,
+    id: Arc<str>,
     trace: TraceId,
     pub(super) spans: Vec<FinishedSpan>,
 }
 
 impl<'f> Finisher<'f> {
-    pub(super) fn new(decided: &'f Decided<'f>) -> Self {
-        Self { decided, trace: trace_id(decided.instance), spans: Vec::new() }
+    pub(super) fn new(decided: &'f Decided<'f>, id: &Arc<str>) -> Self {
+        let trace = trace_id(decided.instance);
+        Self { decided, id: id.clone(), trace, spans: Vec::new() }
     }
 
     /// When what ends, ends.
@@ -179,9 +181,9 @@ impl<'f> Finisher<'f> {
     }
 
     fn common(&self) -> Vec<KeyValue> {
-        let Decided { plan, instance, .. } = self.decided;
+        let plan = self.decided.plan;
         vec![
-            KeyValue::new(names::INSTANCE_ID, instance.id.to_string()),
+            KeyValue::new(names::INSTANCE_ID, self.id.clone()),
             KeyValue::new(names::WORKFLOW_NAMESPACE, plan.id.namespace.clone()),
             KeyValue::new(names::WORKFLOW_NAME, plan.id.name.clone()),
         ]

@@ -5,6 +5,7 @@
 //! its history; so both tell the same spans.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
@@ -31,6 +32,8 @@ pub(crate) struct Recorder {
     next: u32,
     /// True while some of these have a fault.
     blamed: bool,
+    /// The id of the instance, as attributes have it.
+    id: Arc<str>,
 }
 
 /// What is told of facts that were decided together.
@@ -44,13 +47,13 @@ pub(crate) struct Decided<'d> {
 
 impl Recorder {
     /// Of an instance that begins with its next facts.
-    pub(crate) fn new() -> Self {
-        Self { open: BTreeMap::new(), next: 1, blamed: false }
+    pub(crate) fn new(id: InstanceId) -> Self {
+        Self { open: BTreeMap::new(), next: 1, blamed: false, id: id.to_string().into() }
     }
 
     /// Of an instance that was read from a snapshot: what happened before is not known.
     pub(crate) fn of(plan: &Plan, instance: &Instance) -> Self {
-        let mut recorder = Self { next: instance.next_frame, ..Self::new() };
+        let mut recorder = Self { next: instance.next_frame, ..Self::new(instance.id) };
         recorder.begin(instance.started_at);
         // A frame's number is greater than its parent's.
         for (id, frame) in &instance.frames {
@@ -71,7 +74,7 @@ impl Recorder {
         stored: &StoredInstance,
     ) -> Result<Self, JournalError> {
         let (mut instance, mut recorder) = match &stored.snapshot {
-            None => (Instance::not_started(id), Self::new()),
+            None => (Instance::not_started(id), Self::new(id)),
             Some((_, bytes)) => {
                 let instance = Instance::from_bytes(bytes).map_err(|error| damaged(id, &error))?;
                 let recorder = Self::of(plan, &instance);
@@ -88,7 +91,7 @@ impl Recorder {
 
     /// Takes the next facts; gives the spans that they end.
     pub(crate) fn take(&mut self, decided: &Decided, facts: &[Fact]) -> Vec<FinishedSpan> {
-        let mut finisher = Finisher::new(decided);
+        let mut finisher = Finisher::new(decided, &self.id);
         for fact in facts {
             if let Some(frame) = answered(fact) {
                 self.answered(frame, &mut finisher);

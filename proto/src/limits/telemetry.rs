@@ -41,5 +41,23 @@ pub const SPANS_PER_INSTANCE: u32 = 1_000;
 /// Instances that wait to be told from their journal, since they faulted and were not recorded.
 pub const TOLD_QUEUED: usize = 1_024;
 
+/// Ids of spans that a collector has taken in one of two files, which are written in turn: half a
+/// mebibyte, and seconds of a busy coordinator.
+pub const TOLD_IDS: usize = 65_536;
+
+/// Milliseconds that a span may take from its end to its collector, to be known as told after a
+/// crash when the files had to be changed meanwhile; later ones are told twice.
+pub const TOLD_LATE_MS: u64 = 10_000;
+
+/// Instances that are told again from their journal after a crash, the newest first: a bound on how
+/// long that keeps the disk busy.
+pub const TOLD_AGAIN: usize = 10_000;
+
+/// Instances that are looked at for that.
+pub const TOLD_AGAIN_SCAN: usize = 100_000;
+
+/// How many of these are listed at once.
+pub const TOLD_AGAIN_PAGE: usize = 200;
+
 /// Events that a span has at most, and links; further ones are counted in it.
 pub const SPAN_EVENTS: usize = 32;

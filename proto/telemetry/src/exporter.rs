@@ -16,6 +16,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use reqwest::Certificate;
 use tokio::runtime::Handle;
 
+use crate::acknowledged::Listener;
 use crate::client::ExportClient;
 use crate::counts::TelemetryCounts;
 use crate::settings::{Destination, Protocol, Signal};
@@ -26,12 +27,14 @@ use crate::start::TelemetryError;
 pub struct CountedExporter<E> {
     exporter: E,
     counts: Arc<TelemetryCounts>,
+    told: Listener,
 }
 
 /// What exporters are made with.
 pub(crate) struct Exporters {
     pub(crate) runtime: Handle,
     pub(crate) counts: Arc<TelemetryCounts>,
+    pub(crate) told: Listener,
 }
 
 /// The builders of all signals have the same methods and no trait in common.
@@ -76,7 +79,8 @@ macro_rules! build {
             }
         };
         let failed = |error: ExporterBuildError| TelemetryError::exporter(signal, &error);
-        CountedExporter { exporter: exporter.map_err(failed)?, counts: $self.counts.clone() }
+        let (counts, told) = ($self.counts.clone(), $self.told.clone());
+        CountedExporter { exporter: exporter.map_err(failed)?, counts, told }
     }};
 }
 
@@ -155,7 +159,11 @@ impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
         let (counts, items) = (&self.counts.traces, batch.len() as u64);
         counts.leave(items);
         let before = counts.totals().rejected;
+        let ids = self.told.ids(&batch);
         let result = self.exporter.export(batch).await;
+        if result.is_ok() {
+            self.told.tell(&ids);
+        }
         // There is one export at a time, so what was refused meanwhile was of this one.
         let rejected = counts.totals().rejected - before;
         counts.settle(items.saturating_sub(rejected), result.is_ok());

@@ -7,6 +7,7 @@
 //! **Invariant:** nobody who hands something over waits for a collector: what finds no room is
 //! dropped and counted.
 
+mod acknowledged;
 mod batch;
 mod client;
 mod counts;
@@ -17,6 +18,7 @@ mod settings;
 mod span;
 mod start;
 
+pub use acknowledged::Acknowledged;
 pub use counts::{SignalCounts, SignalTotals, TelemetryCounts};
 pub use exporter::CountedExporter;
 pub use opentelemetry;

@@ -84,6 +84,9 @@ attributes! {
     ATTEMPT "windlass.attempt" "int" "event retry" "the attempt that begins"
 }
 
+/// The scope of the spans that follow from facts.
+pub const SCOPE: &str = "windlass.coordinator";
+
 /// An attempt of a `try` begins after one that failed: an event of its span.
 pub const RETRY: &str = "retry";
 
@@ -124,3 +127,7 @@ pub const SPANS: &[SpanName] = &[
                   to its loss",
     },
 ];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

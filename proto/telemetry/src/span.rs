@@ -10,7 +10,9 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{SpanId, TraceContext, TraceId};
 
+use crate::acknowledged::{Acknowledged, Listener};
 use crate::batch::SpanQueue;
+use crate::names;
 
 /// A span that is over.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,14 +59,20 @@ pub struct SpanNote {
 pub struct Spans {
     queue: SpanQueue,
     scope: Arc<InstrumentationScope>,
+    told: Listener,
 }
 
 impl Spans {
-    pub(crate) fn new(queue: SpanQueue) -> Self {
-        let scope = InstrumentationScope::builder("windlass")
+    pub(crate) fn new(queue: SpanQueue, told: Listener) -> Self {
+        let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
-        Self { queue, scope: Arc::new(scope) }
+        Self { queue, scope: Arc::new(scope), told }
+    }
+
+    /// Says who wants to know which of these spans a collector has taken. Only the first counts.
+    pub fn acknowledge(&self, wants: Arc<dyn Acknowledged>) {
+        self.told.set(wants);
     }
 
     /// Counts what cannot be told as dropped.

@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
 use windlass_proto::limits;
 
+use crate::acknowledged::Listener;
 use crate::batch::{LogQueue, SpanQueue};
 use crate::counts::TelemetryCounts;
 use crate::exporter::{CountedExporter, Exporters};
@@ -96,7 +97,9 @@ impl Telemetry {
     ) -> Result<Self, TelemetryError> {
         let counts = Arc::new(TelemetryCounts::default());
         let resource = resource(settings, role, environment);
-        let exporters = Exporters { runtime: runtime.clone(), counts: counts.clone() };
+        let told = Listener::default();
+        let exporters =
+            Exporters { runtime: runtime.clone(), counts: counts.clone(), told: told.clone() };
         let spans = settings.traces.as_ref().map(|to| {
             let exporter = exporters.spans(to)?;
             let queue = SpanQueue::new(exporter, settings.spans, &resource, counts.clone());
@@ -104,7 +107,7 @@ impl Telemetry {
                 .with_span_processor(queue.clone())
                 .with_resource(resource.clone())
                 .build();
-            Ok((queue.clone(), Spans::new(queue), provider))
+            Ok((queue.clone(), Spans::new(queue, told.clone()), provider))
         });
         let logs = settings.logs.as_ref().map(|to| {
             let queue = LogQueue::new(exporters.logs(to)?, settings.records, counts.clone());
@@ -165,7 +168,8 @@ impl Telemetry {
         TelemetryError,
     > {
         let Some((to, interval)) = &self.metrics else { return Ok(None) };
-        let exporters = Exporters { runtime: self.runtime.clone(), counts: self.counts.clone() };
+        let (runtime, counts) = (self.runtime.clone(), self.counts.clone());
+        let exporters = Exporters { runtime, counts, told: Listener::default() };
         Ok(Some((exporters.metrics(to, temporality)?, *interval)))
     }
 

@@ -1,0 +1,3 @@
+//! What leaves by OpenTelemetry's protocol, received by a collector that is not ours.
+
+mod traces;

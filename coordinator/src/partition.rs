@@ -39,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
+use windlass_telemetry::Sampler;
 
 pub use batch::Batch;
 pub(crate) use events::identity;
@@ -60,7 +61,6 @@ use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
-use crate::trace::Tracer;
 use lanes::Lanes;
 use parked::Parked;
 use resident::{Resident, Residents};
@@ -89,7 +89,7 @@ pub struct PartitionContext {
     /// What cannot be, and was met all the same.
     pub misfits: Arc<MisfitCounts>,
     /// Which instances are recorded, where traces are on.
-    pub tracer: Option<Tracer>,
+    pub sampler: Option<Sampler>,
 }
 
 /// A share of the instances.

@@ -24,12 +24,16 @@ pub(crate) use teller::Teller;
 use std::path::Path;
 use std::sync::Arc;
 
+use windlass_proto::id::InstanceId;
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{TraceId, trace_of};
 use windlass_telemetry::{FinishedSpan, Sampler, Spans};
 
+use crate::catalog::Catalog;
 use crate::clock;
 use crate::engine::Instance;
+use crate::journal::{Journal, JournalError};
+use history::History;
 
 /// Which instances are recorded, and where their spans go. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -45,26 +49,25 @@ impl Tracer {
         Self { spans, sampler }
     }
 
-    /// Whether an instance is recorded. Those that others have started are where the one at the top
-    /// is, so that what the links between them lead to is there.
-    pub(crate) fn records(&self, instance: &Instance) -> bool {
-        let top = instance.parent.map_or(instance.id, |it| it.root());
-        let trace = match (&instance.trace, instance.parent) {
-            (Some(trace), None) => trace.trace_id,
-            _ => trace_of(top),
-        };
-        self.sampler.is_sampled(trace, instance.trace.as_ref())
-    }
-
-    /// Whether instances that fault are told of although they were not recorded.
-    pub(crate) fn tells_of_faults(&self) -> bool {
-        self.sampler.tells_of_faults()
+    /// Which instances are recorded.
+    pub(crate) fn sampler(&self) -> Sampler {
+        self.sampler
     }
 
     /// Takes spans that are over.
     pub(crate) fn record(&self, spans: Vec<FinishedSpan>) {
         spans.into_iter().for_each(|it| self.spans.record(it));
     }
+}
+
+/// Whether an instance is recorded. Those that others have started are where the one at the top is,
+/// so that what the links between them lead to is there.
+pub(crate) fn is_recorded(sampler: Sampler, instance: &Instance) -> bool {
+    let trace = match (&instance.trace, instance.parent) {
+        (Some(trace), None) => trace.trace_id,
+        (_, parent) => trace_of(parent.map_or(instance.id, |it| it.root())),
+    };
+    sampler.is_sampled(trace, instance.trace.as_ref())
 }
 
 /// What an earlier process has told, and when this one begins; from now on what this one tells is
@@ -82,6 +85,20 @@ pub(crate) fn earlier(tracer: &Tracer, data_dir: Option<&Path>) -> Option<(Told,
             None
         }
     }
+}
+
+/// The spans of an instance that are over, from its journal; none of one that is neither recorded
+/// nor has faulted.
+///
+/// # Errors
+/// When the journal cannot be read, or its facts do not belong there.
+pub fn told(
+    sampler: Sampler,
+    journal: &dyn Journal,
+    catalog: &Catalog,
+    instance: InstanceId,
+) -> Result<Vec<FinishedSpan>, JournalError> {
+    History { sampler, journal, catalog }.spans(instance)
 }
 
 /// The trace of an instance: its caller's, or one of its own. A child has one of its own.

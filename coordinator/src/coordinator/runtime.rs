@@ -179,6 +179,7 @@ impl Runtime {
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let (tracer, data_dir) = (options.tracer, options.data_dir);
+        let sampler = tracer.as_ref().map(Tracer::sampler);
         let options = definition::Options {
             functions: options.functions,
             strict: options.strict,
@@ -205,7 +206,7 @@ impl Runtime {
             secrets,
             queue,
             outbox,
-            tracer: tracer.clone().zip(teller),
+            tracer: tracer.zip(teller),
             memory: memory.clone(),
         });
         let runtime = Self {
@@ -233,7 +234,7 @@ impl Runtime {
             admission: runtime.admission.clone(),
             filters: runtime.filters.clone(),
             misfits: runtime.misfits.clone(),
-            tracer,
+            sampler,
         };
         runtime.start_owners(&shared, mailboxes)?;
         // After the partitions, which need the processors until they have read who listens.

@@ -96,11 +96,11 @@ impl Partition {
             return Ok(());
         };
         if self.lifecycle != Level::Off {
-            let told = (self.lifecycle, self.shared.tracer.as_ref());
+            let told = (self.lifecycle, self.shared.sampler);
             resident.announce(told, batch.now, &decision.facts, &mut batch.releases);
         }
-        if let Some(tracer) = &self.shared.tracer {
-            resident.trace(tracer, batch.now, &decision.facts, &mut batch.releases);
+        if let Some(sampler) = self.shared.sampler {
+            resident.trace(sampler, batch.now, &decision.facts, &mut batch.releases);
         }
         if !decision.facts.is_empty() {
             let (first, bytes) = resident.keep(batch.now, decision.facts)?;
@@ -118,7 +118,7 @@ impl Partition {
             return Ok(());
         }
         let sender = Sender {
-            passing: Passing::of(self.shared.tracer.as_ref(), &resident.instance),
+            passing: Passing::of(self.shared.sampler, &resident.instance),
             partition: self.id,
             epoch: self.shared.epoch,
             plan: &resident.plan,

@@ -156,11 +156,11 @@ impl Partition {
         instance: InstanceId,
         frame: FrameId,
     ) -> Result<(), JournalError> {
-        let tracer = self.shared.tracer.clone();
+        let sampler = self.shared.sampler;
         let Some(resident) = self.load(instance)? else { return Ok(()) };
         let body = resident.instance.frames.get(&frame).map(|it| &it.body);
         if let Some(Body::Publishing { event }) = body {
-            let passing = Passing::of(tracer.as_ref(), &resident.instance);
+            let passing = Passing::of(sampler, &resident.instance);
             let event = Arc::new(event.clone());
             let event = in_trace(event, passing.as_ref(), frame);
             let namespace = resident.plan.id.namespace.clone();

@@ -7,6 +7,7 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
+use windlass_telemetry::Sampler;
 
 use super::PartitionContext;
 use super::lifecycle::{Announcer, Open};
@@ -15,7 +16,7 @@ use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encod
 use crate::events::lifecycle::Level;
 use crate::journal::{Head, InstanceWrite, JournalError, Status, StoredInstance};
 use crate::memory::Charge;
-use crate::trace::{Decided, Passing, Recorder, Tracer};
+use crate::trace::{Decided, Passing, Recorder, is_recorded};
 use crate::view;
 
 /// An instance in memory.
@@ -72,11 +73,11 @@ impl Resident {
         plan: Arc<Plan>,
         charge: Charge,
         stored: &StoredInstance,
-        tracer: Option<&Tracer>,
+        sampler: Option<Sampler>,
     ) -> Result<Self, JournalError> {
         let (instance, covered) = fold(id, stored)?;
-        let recorder = match tracer {
-            Some(tracer) if instance.ending.is_none() && tracer.records(&instance) => {
+        let recorder = match sampler {
+            Some(sampler) if instance.ending.is_none() && is_recorded(sampler, &instance) => {
                 Some(Box::new(Recorder::restore(&plan, id, stored)?))
             }
             _ => None,
@@ -104,13 +105,13 @@ impl Resident {
     /// Adds what the facts of one decision have to tell; they are part of the state already.
     pub(super) fn announce(
         &mut self,
-        (level, tracer): (Level, Option<&Tracer>),
+        (level, sampler): (Level, Option<Sampler>),
         at: Timestamp,
         facts: &[Fact],
         releases: &mut Vec<Release>,
     ) {
         let (plan, instance) = (&self.plan, &self.instance);
-        let passing = Passing::of(tracer, instance);
+        let passing = Passing::of(sampler, instance);
         let announcer = Announcer { level, plan, instance, at, passing };
         announcer.announce(facts, self.open.get_or_insert_default(), releases);
     }
@@ -118,18 +119,18 @@ impl Resident {
     /// Adds the spans that the facts of one decision end; they are part of the state already.
     pub(super) fn trace(
         &mut self,
-        tracer: &Tracer,
+        sampler: Sampler,
         at: Timestamp,
         facts: &[Fact],
         releases: &mut Vec<Release>,
     ) {
         let begins = matches!(facts.first(), Some(Fact::Started { .. }));
-        if begins && tracer.records(&self.instance) {
+        if begins && is_recorded(sampler, &self.instance) {
             self.recorder = Some(Box::new(Recorder::new(self.instance.id)));
         }
         let Some(recorder) = &mut self.recorder else {
             let faults = facts.iter().any(|it| matches!(it, Fact::Faulted(_)));
-            if faults && tracer.tells_of_faults() {
+            if faults && sampler.tells_of_faults() {
                 releases.push(Release::TellTrace(self.instance.id));
             }
             return;
@@ -349,13 +350,13 @@ impl Residents {
         id: InstanceId,
         shared: &PartitionContext,
     ) -> Result<Option<&mut Resident>, JournalError> {
-        let PartitionContext { journal, memory, catalog, tracer, .. } = shared;
+        let PartitionContext { journal, memory, catalog, sampler, .. } = shared;
         if !self.all.contains_key(&id) {
             let Some(head) = journal.head(id)? else { return Ok(None) };
             let Some(stored) = journal.load(id)? else { return Ok(None) };
             let plan = catalog.required(&head.digest)?;
             let charge = memory.of_instance(&head.workflow.namespace);
-            let resident = Resident::restore(id, plan, charge, &stored, tracer.as_ref())?;
+            let resident = Resident::restore(id, plan, charge, &stored, *sampler)?;
             if resident.instance.ending.is_some() {
                 self.retired.push_back((id, 0));
             }

@@ -3,9 +3,9 @@
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
-use windlass_telemetry::FinishedSpan;
+use windlass_telemetry::{FinishedSpan, Sampler};
 
-use super::Tracer;
+use super::is_recorded;
 use super::recorder::{Decided, Recorder};
 use crate::catalog::Catalog;
 use crate::engine::{Fact, FactError, Instance, decode};
@@ -13,7 +13,7 @@ use crate::journal::{Journal, JournalError, Status, StoredFacts};
 
 /// Reads instances once more.
 pub(super) struct History<'h> {
-    pub(super) tracer: &'h Tracer,
+    pub(super) sampler: Sampler,
     pub(super) journal: &'h dyn Journal,
     pub(super) catalog: &'h Catalog,
 }
@@ -27,7 +27,7 @@ impl History<'_> {
     pub(super) fn spans(&self, id: InstanceId) -> Result<Vec<FinishedSpan>, JournalError> {
         // It may have been removed meanwhile.
         let Some(head) = self.journal.head(id)? else { return Ok(Vec::new()) };
-        let faulted = head.status == Status::Faulted && self.tracer.tells_of_faults();
+        let faulted = head.status == Status::Faulted && self.sampler.tells_of_faults();
         let plan = self.catalog.required(&head.digest)?;
         let (mut instance, mut recorder) = (Instance::not_started(id), Recorder::new(id));
         let mut spans = Vec::new();
@@ -41,7 +41,7 @@ impl History<'_> {
                     spans.append(&mut recorder.take(decided, facts));
                 })?;
             }
-            if !faulted && !self.tracer.records(&instance) {
+            if !faulted && !is_recorded(self.sampler, &instance) {
                 return Ok(Vec::new());
             }
             // A record that does not lead on would be read for ever.

@@ -4,8 +4,9 @@ use windlass_proto::id::FrameId;
 use windlass_proto::trace::{
     SpanId, TraceContext, span_of_delivery, span_of_instance, span_of_visit,
 };
+use windlass_telemetry::Sampler;
 
-use super::{Tracer, trace_id};
+use super::{is_recorded, trace_id};
 use crate::engine::Instance;
 
 /// What is passed on of the trace of an instance.
@@ -19,8 +20,8 @@ pub(crate) struct Passing<'p> {
 impl<'p> Passing<'p> {
     /// Nothing where nobody traces and there was no caller who does: a context of ours that says it
     /// is not recorded would keep others from recording theirs.
-    pub(crate) fn of(tracer: Option<&Tracer>, instance: &'p Instance) -> Option<Self> {
-        let recorded = tracer.map(|it| it.records(instance));
+    pub(crate) fn of(sampler: Option<Sampler>, instance: &'p Instance) -> Option<Self> {
+        let recorded = sampler.map(|it| is_recorded(it, instance));
         (recorded.is_some() || instance.trace.is_some()).then_some(Self { instance, recorded })
     }
 

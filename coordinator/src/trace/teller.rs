@@ -36,13 +36,15 @@ impl Teller {
         earlier: Option<(Told, Timestamp)>,
     ) -> Result<Self, JournalError> {
         let (sender, receiver) = sync_channel(limits::TOLD_QUEUED);
-        let told = tracer.clone();
+        let spans = tracer.clone();
         let run = move || {
-            let history = History { tracer: &told, journal: &*journal, catalog: &catalog };
+            let sampler = spans.sampler;
+            let history = History { sampler, journal: &*journal, catalog: &catalog };
+            let telling = Telling { tracer: &spans, history };
             if let Some((told, began)) = earlier {
-                history.tell_again(&told, began, &receiver);
+                telling.again(&told, began, &receiver);
             }
-            receiver.iter().for_each(|instance| history.tell(instance));
+            receiver.iter().for_each(|instance| telling.tell(instance));
         };
         let thread = thread::Builder::new()
             .name("traces".to_owned())
@@ -69,10 +71,16 @@ impl Teller {
     }
 }
 
-impl History<'_> {
+/// What the thread works with.
+struct Telling<'t> {
+    tracer: &'t Tracer,
+    history: History<'t>,
+}
+
+impl Telling<'_> {
     /// Tells all spans of an instance.
     fn tell(&self, instance: InstanceId) {
-        match self.spans(instance) {
+        match self.history.spans(instance) {
             Ok(spans) => self.tracer.record(spans),
             Err(error) => self.failed(instance, &error),
         }
@@ -80,12 +88,15 @@ impl History<'_> {
 
     /// Tells what ended before this process began and no collector has taken. What is in line
     /// meanwhile is told in between.
-    fn tell_again(&self, told: &Told, began: Timestamp, line: &Receiver<InstanceId>) {
+    fn again(&self, told: &Told, began: Timestamp, line: &Receiver<InstanceId>) {
         let (mut looked_at, mut left, mut cursor) = (0, limits::TOLD_AGAIN, None);
         while looked_at < limits::TOLD_AGAIN_SCAN && left > 0 {
             line.try_iter().for_each(|instance| self.tell(instance));
-            let page = match self.journal.list(&Filter::default(), cursor, limits::TOLD_AGAIN_PAGE)
-            {
+            let page = match self.history.journal.list(
+                &Filter::default(),
+                cursor,
+                limits::TOLD_AGAIN_PAGE,
+            ) {
                 Ok(page) => page,
                 Err(error) => {
                     tracing::warn!(%error, "traces of before the start cannot be told");
@@ -100,7 +111,7 @@ impl History<'_> {
                 .filter(|(_, head)| head.started_at < began && is_concerned(head.ended_at));
             for (instance, _) in concerned.take(left) {
                 left -= 1;
-                match self.spans(*instance) {
+                match self.history.spans(*instance) {
                     Ok(spans) => {
                         let missing = spans.into_iter().filter(|it| {
                             (told.since..began).contains(&it.end)

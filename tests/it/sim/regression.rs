@@ -52,7 +52,7 @@ impl Bench {
             admission: Arc::new(admission),
             filters: Arc::default(),
             misfits: Arc::default(),
-            tracer: None,
+            sampler: None,
         };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();

@@ -15,6 +15,7 @@ use windlass_coordinator::coordinator::{
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::value::Value;
+use windlass_telemetry::{Role, Telemetry};
 
 use super::fleet::FleetBench;
 use super::measure::{self, Usage};
@@ -25,6 +26,7 @@ use crate::code::{BENCH_FAILED, NOT_STARTED};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::{Remote, WorkerOptions};
+use crate::telemetry::{self, TelemetryArgs};
 
 /// The longest that a workflow may take: the deepest queue is worked off sooner.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -50,6 +52,7 @@ pub(super) struct Local {
     expected: Value,
     /// Where its worker finds secrets.
     store: Option<Store>,
+    telemetry: Option<Telemetry>,
     /// Removed when dropped.
     _temporary: Option<TempDir>,
 }
@@ -197,6 +200,7 @@ impl Target {
                 System::Embedded(embedded) => embedded.close().await,
                 System::Fleet(fleet) => fleet.close().await,
             }
+            telemetry::end(local.telemetry).await;
         }
     }
 }
@@ -222,9 +226,12 @@ impl Local {
             Some(way) => Some(Store::start(way).await?),
             None => None,
         };
+        // As the variables say: what it costs is one of the things to measure.
+        let telemetry = TelemetryArgs::default().start(Role::Coordinator, None)?;
         let (system, coordinator) = match workers {
             Some(Workers { nats, count }) => {
-                let fleet = FleetBench::open(&directory, nats, count).await?;
+                let tracer = telemetry::tracer(telemetry.as_ref());
+                let fleet = FleetBench::open(&directory, nats, count, tracer).await?;
                 let coordinator = fleet.coordinator.clone();
                 (System::Fleet(fleet), coordinator)
             }
@@ -234,7 +241,7 @@ impl Local {
                 let (data_dir, files, retention) = (Some(directory.clone()), None, None);
                 let (journal, quotas, secrets, identity, memory) = Default::default();
                 let options = EmbeddedOptions {
-                    tracer: None,
+                    tracer: telemetry::tracer(telemetry.as_ref()),
                     data_dir,
                     journal,
                     worker,
@@ -271,7 +278,8 @@ impl Local {
             trace: None,
         };
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
-        Ok(Self { system, coordinator, directory, start, expected, store, _temporary: temporary })
+        let _temporary = temporary;
+        Ok(Self { system, coordinator, directory, start, expected, store, telemetry, _temporary })
     }
 
     async fn listen(&self, number: u64) -> Result<(), CliError> {

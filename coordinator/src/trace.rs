@@ -25,7 +25,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use windlass_proto::id::InstanceId;
-use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{TraceId, trace_of};
 use windlass_telemetry::{FinishedSpan, Sampler, Spans};
 
@@ -54,6 +53,33 @@ impl Tracer {
         self.sampler
     }
 
+    /// Starts what tells instances from their journal. Which spans a collector takes is kept in the
+    /// data directory, and what an earlier process was kept from telling is told.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(
+        self,
+        data_dir: Option<&Path>,
+        journal: &Arc<dyn Journal>,
+        catalog: &Arc<Catalog>,
+    ) -> Result<(Self, Teller), JournalError> {
+        let began = clock::steady();
+        let earlier = data_dir.and_then(|directory| match Ledger::open(directory, began) {
+            Ok((ledger, told)) => {
+                self.spans.acknowledge(Arc::new(ledger));
+                Some((told, began))
+            }
+            Err(error) => {
+                let directory = directory.display();
+                tracing::warn!(%directory, %error, "what a crash loses will not be told again");
+                None
+            }
+        });
+        let teller = Teller::start(self.clone(), journal.clone(), catalog.clone(), earlier)?;
+        Ok((self, teller))
+    }
+
     /// Takes spans that are over.
     pub(crate) fn record(&self, spans: Vec<FinishedSpan>) {
         spans.into_iter().for_each(|it| self.spans.record(it));
@@ -68,23 +94,6 @@ pub(crate) fn is_recorded(sampler: Sampler, instance: &Instance) -> bool {
         (_, parent) => trace_of(parent.map_or(instance.id, |it| it.root())),
     };
     sampler.is_sampled(trace, instance.trace.as_ref())
-}
-
-/// What an earlier process has told, and when this one begins; from now on what this one tells is
-/// kept in the data directory. None where nothing is kept.
-pub(crate) fn earlier(tracer: &Tracer, data_dir: Option<&Path>) -> Option<(Told, Timestamp)> {
-    let (data_dir, began) = (data_dir?, clock::steady());
-    match Ledger::open(data_dir, began) {
-        Ok((ledger, told)) => {
-            tracer.spans.acknowledge(Arc::new(ledger));
-            Some((told, began))
-        }
-        Err(error) => {
-            let directory = data_dir.display();
-            tracing::warn!(%directory, %error, "spans that a crash loses will not be told again");
-            None
-        }
-    }
 }
 
 /// The spans of an instance that are over, from its journal; none of one that is neither recorded

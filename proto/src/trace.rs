@@ -107,8 +107,8 @@ pub struct TraceContext {
 pub struct TraceparentError;
 
 impl TraceContext {
-    /// Reads a `traceparent`, and the `tracestate` that came with it. A state that cannot be read is
-    /// left out, as the standard wants it.
+    /// Reads a `traceparent`, and the `tracestate` that came with it. A state that cannot be read
+    /// is left out, as the standard wants it.
     ///
     /// # Errors
     /// When the `traceparent` is not what the standard says.

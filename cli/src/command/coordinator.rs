@@ -177,8 +177,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         lease: args.lease,
         backlog: args.max_backlog,
     };
-    let environment = Some(args.secrets.environment.as_str());
-    let telemetry = args.telemetry.start(Role::Coordinator, environment)?;
+    let telemetry = args.telemetry.start(Role::Coordinator, Some(&args.secrets.environment))?;
     let bus = Bus::connect(&args.nats.options("windlass coordinator")).await;
     let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
     if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {

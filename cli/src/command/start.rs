@@ -34,7 +34,8 @@ pub(crate) struct Args {
     /// From 0 to 9: of the tasks that wait for a worker, those of the highest go first [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
     priority: Option<u8>,
-    /// The trace it is started in, as W3C Trace Context writes it: a recorded instance is part of it
+    /// The trace it is started in, as W3C Trace Context writes it: what is recorded of it is part
+    /// of that trace
     #[arg(long, value_name = "TRACEPARENT", value_parser = trace)]
     traceparent: Option<TraceContext>,
     #[command(flatten)]

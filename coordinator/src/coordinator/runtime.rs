@@ -29,7 +29,7 @@ use crate::partition::{
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
-use crate::trace::{self, Teller, Tracer};
+use crate::trace::{Teller, Tracer};
 
 /// A running coordinator.
 pub(super) struct Runtime {
@@ -169,16 +169,13 @@ impl Runtime {
         options: Options,
         downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
-        let secrets = match options.secrets {
-            Some(secrets) => secrets,
-            None => Arc::new(in_memory()?),
-        };
+        let secrets = options.secrets.map_or_else(in_memory, Ok)?;
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
-        let (tracer, data_dir) = (options.tracer, options.data_dir);
+        let Options { tracer, data_dir, .. } = options;
         let sampler = tracer.as_ref().map(Tracer::sampler);
         let options = definition::Options {
             functions: options.functions,
@@ -188,17 +185,12 @@ impl Runtime {
         };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
-        let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
-            (0..journal.partitions()).map(|_| mailbox(memory.clone())).unzip();
-        let inboxes: Arc<[Inbox]> = inboxes.into();
+        let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
-        let teller = tracer.clone().map(|tracer| {
-            let earlier = trace::earlier(&tracer, data_dir.as_deref());
-            Teller::start(tracer, journal.clone(), catalog.clone(), earlier)
-        });
-        let teller = teller.transpose()?;
+        let tell = |it: Tracer| it.start(data_dir.as_deref(), &journal, &catalog);
+        let tracer = tracer.map(tell).transpose()?;
         let router = Arc::new(Router {
             recovering,
             inboxes,
@@ -206,7 +198,7 @@ impl Runtime {
             secrets,
             queue,
             outbox,
-            tracer: tracer.zip(teller),
+            tracer,
             memory: memory.clone(),
         });
         let runtime = Self {
@@ -333,6 +325,12 @@ impl Runtime {
     }
 }
 
+fn boxes(partitions: u16, memory: &Arc<Memory>) -> (Arc<[Inbox]>, Vec<Mailbox>) {
+    let boxes = (0..partitions).map(|_| mailbox(memory.clone()));
+    let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) = boxes.unzip();
+    (inboxes.into(), mailboxes)
+}
+
 fn quarantine(directory: Option<&Path>) -> Result<Quarantine, JournalError> {
     let Some(directory) = directory else { return Ok(Quarantine::default()) };
     Quarantine::open(directory)
@@ -340,7 +338,8 @@ fn quarantine(directory: Option<&Path>) -> Result<Quarantine, JournalError> {
 }
 
 /// For a coordinator that was told nothing of secrets.
-fn in_memory() -> Result<Secrets, JournalError> {
+fn in_memory() -> Result<Arc<Secrets>, JournalError> {
     Secrets::open(SecretsOptions::default(), None)
+        .map(Arc::new)
         .map_err(|error| JournalError::Store(error.to_string()))
 }

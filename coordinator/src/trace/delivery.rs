@@ -17,8 +17,8 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// The one that is open in a frame that was read from a snapshot, which does not say when it was
-    /// sent: its visit's begin is close for the first.
+    /// The one that is open in a frame that was read from a snapshot, which does not say when it
+    /// was sent: its visit's begin is close for the first.
     pub(super) fn of(frame: &Frame) -> Option<Self> {
         let (number, evaluates) = match &frame.body {
             Body::Dispatched { delivery } => (*delivery, false),

@@ -1,9 +1,9 @@
-//! Which spans a collector has taken, so that after a crash those that it has not are told again and
-//! the others are not.
+//! Which spans a collector has taken, so that after a crash those that it has not are told again
+//! and the others are not.
 //!
 //! Two files in turn in the data directory; each begins with the time since which it knows, and has
-//! the ids of spans after it. They are written to the page cache only: a process that is killed loses
-//! nothing, and a machine that is loses a few seconds, which are then told twice.
+//! the ids of spans after it. They are written to the page cache only: a process that is killed
+//! loses nothing, and a machine that is loses a few seconds, which are then told twice.
 //!
 //! ```text
 //! number of the file: u64 | since, in milliseconds: u64 | id of a span: u64 | …
@@ -19,12 +19,6 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::SpanId;
 use windlass_telemetry::Acknowledged;
-
-/// Bytes before the ids.
-const HEADER: usize = 16;
-
-/// Bytes of an id.
-const ID: usize = 8;
 
 /// Keeps which spans a collector has taken.
 #[derive(Debug)]
@@ -73,7 +67,7 @@ impl Ledger {
                 let path = path(directory, last.number);
                 let file = OpenOptions::new().append(true).open(&path)?;
                 // A part of an id at the end would shift all after it.
-                file.set_len((HEADER + last.ids.len() * ID) as u64)?;
+                file.set_len(((2 + last.ids.len()) * size_of::<u64>()) as u64)?;
                 Open { file, number: last.number, ids: last.ids.len(), latest: now }
             }
         };
@@ -138,7 +132,7 @@ fn read(path: &Path) -> io::Result<Option<Found>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut numbers = bytes.chunks_exact(ID).filter_map(|it| it.try_into().ok());
+    let mut numbers = bytes.chunks_exact(size_of::<u64>()).filter_map(|it| it.try_into().ok());
     let mut next = || numbers.next().map(u64::from_be_bytes);
     let (Some(number), Some(since)) = (next(), next()) else { return Ok(None) };
     let ids = std::iter::from_fn(next).collect();

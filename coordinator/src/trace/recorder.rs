@@ -1,8 +1,8 @@
 //! Follows an instance by its facts, and tells the spans that end.
 //!
 //! Facts name visits by their frames, and frames that a decision closes are gone after it. So what
-//! is open is kept here while its instance is in memory. The same code follows the live instance and
-//! its history; so both tell the same spans.
+//! is open is kept here while its instance is in memory. The same code follows the live instance
+//! and its history; so both tell the same spans.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

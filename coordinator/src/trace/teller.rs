@@ -1,8 +1,8 @@
 //! Tells traces from the journal: of instances that fault and were not recorded, and after a crash
 //! what a collector has not taken.
 //!
-//! On a thread of its own: whoever decides on instances does not wait for it. What finds no place in
-//! line is not told, and counted as dropped.
+//! On a thread of its own: whoever decides on instances does not wait for it. What finds no place
+//! in line is not told, and counted as dropped.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};

@@ -3,20 +3,32 @@
 /// Bytes of a `tracestate` that are passed on: what W3C Trace Context asks for at least.
 pub const TRACESTATE_BYTES: usize = 512;
 
-/// Spans that wait for their export unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise; more are dropped
-/// and counted. A few seconds of a busy coordinator, and at about a kibibyte each not much memory.
+/// Members of a `tracestate` at most, as the standard has it.
+pub const TRACESTATE_MEMBERS: usize = 32;
+
+/// Bytes of a key, and of a value, in a `tracestate` at most, as the standard has it.
+pub const TRACESTATE_PART_BYTES: usize = 256;
+
+/// The largest queue of spans or log records that may be asked for: some gigabytes.
+pub const TELEMETRY_QUEUE_MOST: usize = 4_000_000;
+
+/// The longest time in milliseconds that variables of telemetry may ask for: a day.
+pub const TELEMETRY_TIME_MOST_MS: u64 = 86_400_000;
+
+/// Spans that wait for their export unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise; more are
+/// dropped and counted. A few seconds of a busy coordinator, at about a kibibyte each.
 pub const SPANS_QUEUED: usize = 16_384;
 
-/// Log records that wait for their export unless `OTEL_BLRP_MAX_QUEUE_SIZE` says otherwise; more are
-/// dropped and counted.
+/// Log records that wait for their export unless `OTEL_BLRP_MAX_QUEUE_SIZE` says otherwise; more
+/// are dropped and counted.
 pub const LOGS_QUEUED: usize = 16_384;
 
 /// Spans or log records of one export unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` or
 /// `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` says otherwise: about a megabyte, which collectors take.
 pub const EXPORT_BATCH: usize = 1_024;
 
-/// Milliseconds between two exports of spans and log records where fewer wait than one export takes,
-/// unless `OTEL_BSP_SCHEDULE_DELAY` or `OTEL_BLRP_SCHEDULE_DELAY` says otherwise.
+/// Milliseconds between two exports of spans and log records where fewer wait than one export
+/// takes, unless `OTEL_BSP_SCHEDULE_DELAY` or `OTEL_BLRP_SCHEDULE_DELAY` says otherwise.
 pub const EXPORT_DELAY_MS: u64 = 2_000;
 
 /// Milliseconds of one export, with its repetitions, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says

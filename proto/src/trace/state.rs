@@ -2,23 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::limits::TRACESTATE_BYTES;
+use crate::limits::{TRACESTATE_BYTES, TRACESTATE_MEMBERS, TRACESTATE_PART_BYTES};
 
-/// Members of a list at most, as the standard has it.
-const MEMBERS: usize = 32;
-
-/// Bytes of a key, and of a value, at most, as the standard has it.
-const PART_BYTES: usize = 256;
-
-/// The members of a list that is valid, as many of the first as there is room for. Nothing where the
-/// list is not valid or empty.
+/// The members of a list that is valid, as many of the first as there is room for. Nothing where
+/// the list is not valid or empty.
 pub(super) fn read(text: &str) -> Option<Arc<str>> {
     let members: Vec<_> = text
         .split(',')
         .map(|it| it.trim_matches([' ', '\t']))
         .filter(|it| !it.is_empty())
         .collect();
-    if members.len() > MEMBERS || !members.iter().all(|it| is_member(it)) {
+    if members.len() > TRACESTATE_MEMBERS || !members.iter().all(|it| is_member(it)) {
         return None;
     }
     let mut kept = String::new();
@@ -38,8 +32,8 @@ fn is_member(text: &str) -> bool {
     let Some((key, value)) = text.split_once('=') else { return false };
     let is_key = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"_-*/@".contains(&it);
     let begins = |it: &u8| it.is_ascii_lowercase() || it.is_ascii_digit();
-    key.len() <= PART_BYTES
-        && value.len() <= PART_BYTES
+    key.len() <= TRACESTATE_PART_BYTES
+        && value.len() <= TRACESTATE_PART_BYTES
         && key.as_bytes().first().is_some_and(begins)
         && key.bytes().all(is_key)
         && !value.is_empty()

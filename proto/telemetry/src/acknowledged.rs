@@ -9,7 +9,8 @@ use windlass_proto::trace::SpanId;
 
 use crate::names;
 
-/// Wants to know which of the spans that were handed over by [`crate::Spans`] a collector has taken.
+/// Wants to know which of the spans that were handed over by [`crate::Spans`] a collector has
+/// taken.
 pub trait Acknowledged: std::fmt::Debug + Send + Sync {
     /// A collector has taken these: their ids, and when they ended. Called on the thread that
     /// exports, one export at a time.

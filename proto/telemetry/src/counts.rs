@@ -26,7 +26,7 @@ pub struct SignalCounts {
 /// What became of the items of one signal, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalTotals {
-    /// Wait for their export now.
+    /// Wait for their export now, or are under way.
     pub queued: u64,
     /// A collector has taken them.
     pub exported: u64,
@@ -68,7 +68,7 @@ impl SignalCounts {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Items leave the queue for a collector.
+    /// Items are not waited for any more.
     pub(crate) fn leave(&self, items: u64) {
         self.queued.fetch_sub(items, Ordering::Relaxed);
     }

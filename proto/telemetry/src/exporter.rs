@@ -157,7 +157,6 @@ mod grpc {
 impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let (counts, items) = (&self.counts.traces, batch.len() as u64);
-        counts.leave(items);
         let before = counts.totals().rejected;
         let ids = self.told.ids(&batch);
         let result = self.exporter.export(batch).await;
@@ -167,6 +166,7 @@ impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
         // There is one export at a time, so what was refused meanwhile was of this one.
         let rejected = counts.totals().rejected - before;
         counts.settle(items.saturating_sub(rejected), result.is_ok());
+        counts.leave(items);
         result
     }
 
@@ -186,11 +186,11 @@ impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
 impl<E: LogExporter> LogExporter for CountedExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let (counts, items) = (&self.counts.logs, batch.iter().count() as u64);
-        counts.leave(items);
         let before = counts.totals().rejected;
         let result = self.exporter.export(batch).await;
         let rejected = counts.totals().rejected - before;
         counts.settle(items.saturating_sub(rejected), result.is_ok());
+        counts.leave(items);
         result
     }
 

@@ -1,7 +1,7 @@
 //! Telemetry of a process to an OpenTelemetry backend, over OTLP: off unless an endpoint is set.
 //!
-//! [`Settings`] reads what the standard variables and the options say, [`Telemetry`] starts and ends
-//! the exports, [`Spans`] takes spans with ids and times of the caller's, [`TelemetryCounts`] says
+//! [`Settings`] reads what the standard variables and the options say, [`Telemetry`] starts and
+//! ends the exports, [`Spans`] takes spans with ids and times of the caller's, [`TelemetryCounts`] says
 //! what became of everything. [`names`] has the names of spans and attributes.
 //!
 //! **Invariant:** nobody who hands something over waits for a collector: what finds no room is

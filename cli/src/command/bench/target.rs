@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef,
 };
+use windlass_coordinator::trace::Tracer;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::value::Value;
@@ -228,34 +229,14 @@ impl Local {
         };
         // As the variables say: what it costs is one of the things to measure.
         let telemetry = TelemetryArgs::default().start(Role::Coordinator, None)?;
+        let tracer = telemetry::tracer(telemetry.as_ref());
         let (system, coordinator) = match workers {
             Some(Workers { nats, count }) => {
-                let tracer = telemetry::tracer(telemetry.as_ref());
                 let fleet = FleetBench::open(&directory, nats, count, tracer).await?;
                 let coordinator = fleet.coordinator.clone();
                 (System::Fleet(fleet), coordinator)
             }
-            None => {
-                let secrets_config = store.as_ref().map(Store::workers_config);
-                let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
-                let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-                let (journal, quotas, secrets, identity, memory) = Default::default();
-                let options = EmbeddedOptions {
-                    tracer: telemetry::tracer(telemetry.as_ref()),
-                    data_dir,
-                    journal,
-                    worker,
-                    files,
-                    retention,
-                    quotas,
-                    secrets,
-                    identity,
-                    memory,
-                };
-                let embedded = embedded::open(options).await?;
-                let coordinator = embedded.coordinator.clone();
-                (System::Embedded(embedded), coordinator)
-            }
+            None => embedded(&directory, store.as_ref(), tracer).await?,
         };
         if let Some(store) = &store {
             store.admit(&coordinator.identity_keys()).await?;
@@ -309,6 +290,33 @@ impl Local {
             None => Err(wrong(&format!("it had not ended after {} s", PATIENCE.as_secs()))),
         }
     }
+}
+
+/// A coordinator with its worker in this process.
+async fn embedded(
+    directory: &Path,
+    store: Option<&Store>,
+    tracer: Option<Tracer>,
+) -> Result<(System, Coordinator), CliError> {
+    let secrets_config = store.map(Store::workers_config);
+    let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
+    let (data_dir, files, retention) = (Some(directory.to_owned()), None, None);
+    let (journal, quotas, secrets, identity, memory) = Default::default();
+    let options = EmbeddedOptions {
+        data_dir,
+        journal,
+        worker,
+        files,
+        retention,
+        quotas,
+        secrets,
+        identity,
+        memory,
+        tracer,
+    };
+    let embedded = embedded::open(options).await?;
+    let coordinator = embedded.coordinator.clone();
+    Ok((System::Embedded(embedded), coordinator))
 }
 
 /// Runs a workflow.

@@ -33,8 +33,7 @@ impl Instance {
     fn apply(&mut self, at: Timestamp, fact: &Fact) {
         match fact {
             Fact::Started { workflow, digest, input, parent, labels, priority, trace } => {
-                self.pinned(workflow, digest, *parent);
-                self.trace.clone_from(trace);
+                self.pinned(workflow, digest, (*parent, trace.as_ref()));
                 self.started(at, input, labels, *priority);
             }
             Fact::InputTransformed(value) => self.input_transformed(value),

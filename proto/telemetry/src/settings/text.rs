@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use windlass_proto::limits::{TELEMETRY_QUEUE_MOST, TELEMETRY_TIME_MOST_MS};
 
 use super::SettingsError;
 
@@ -17,25 +18,20 @@ impl Variables<'_> {
     /// A number of items, at least one.
     pub(super) fn count(&self, name: &str, usual: usize) -> Result<usize, SettingsError> {
         let Some(text) = self.get(name) else { return Ok(usual) };
-        let count = text.parse().ok().filter(|it| (1..=MOST_ITEMS).contains(it));
-        count.ok_or_else(|| error(name, &format!("write a number from 1 to {MOST_ITEMS}")))
+        let count = text.parse().ok().filter(|it| (1..=TELEMETRY_QUEUE_MOST).contains(it));
+        count
+            .ok_or_else(|| error(name, &format!("write a number from 1 to {TELEMETRY_QUEUE_MOST}")))
     }
 
     /// A time in milliseconds, at least one.
     pub(super) fn milliseconds(&self, name: &str, usual: u64) -> Result<Duration, SettingsError> {
         let Some(text) = self.get(name) else { return Ok(Duration::from_millis(usual)) };
-        let number = text.parse().ok().filter(|it| (1..=MOST_MILLISECONDS).contains(it));
+        let number = text.parse().ok().filter(|it| (1..=TELEMETRY_TIME_MOST_MS).contains(it));
         number.map(Duration::from_millis).ok_or_else(|| {
-            error(name, &format!("write milliseconds, a number from 1 to {MOST_MILLISECONDS}"))
+            error(name, &format!("write milliseconds, a number from 1 to {TELEMETRY_TIME_MOST_MS}"))
         })
     }
 }
-
-/// The largest queue: some gigabytes.
-const MOST_ITEMS: usize = 4_000_000;
-
-/// The longest time: a day.
-const MOST_MILLISECONDS: u64 = 86_400_000;
 
 /// `name=value` separated by commas, percent-encoded, as headers and attributes are written.
 pub(super) fn pairs(

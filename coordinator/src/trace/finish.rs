@@ -77,8 +77,8 @@ impl<'f> Finisher<'f> {
         });
     }
 
-    /// A visit is over, inside that of the frame `parent`.
-    pub(super) fn visit(&mut self, id: FrameId, parent: FrameId, visit: Visit, end: End) {
+    /// A visit is over.
+    pub(super) fn visit(&mut self, id: FrameId, visit: Visit, end: End) {
         let Some(task) = visit.task.map(|it| self.decided.plan.task(it)) else { return };
         let mut attributes = self.of_task(id, &visit, task);
         attributes.extend([
@@ -102,7 +102,7 @@ impl<'f> Finisher<'f> {
         self.spans.push(FinishedSpan {
             trace_id: self.trace,
             span_id: self.span(id),
-            parent: Some(self.span(parent)),
+            parent: Some(self.span(visit.parent)),
             name: format!("task {}", task.name).into(),
             kind: if emits { SpanKind::Producer } else { SpanKind::Internal },
             start: visit.began,

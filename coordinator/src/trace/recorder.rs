@@ -34,6 +34,9 @@ pub(crate) struct Recorder {
     blamed: bool,
     /// The id of the instance, as attributes have it.
     id: Arc<str>,
+    /// The latest time known: a clock that was set back would end visits before they began, and
+    /// those around them before those inside.
+    now: Timestamp,
 }
 
 /// What is told of facts that were decided together.
@@ -48,7 +51,13 @@ pub(crate) struct Decided<'d> {
 impl Recorder {
     /// Of an instance that begins with its next facts.
     pub(crate) fn new(id: InstanceId) -> Self {
-        Self { open: BTreeMap::new(), next: 1, blamed: false, id: id.to_string().into() }
+        Self {
+            open: BTreeMap::new(),
+            next: 1,
+            blamed: false,
+            id: id.to_string().into(),
+            now: Timestamp(0),
+        }
     }
 
     /// Of an instance that was read from a snapshot: what happened before is not known.
@@ -91,6 +100,8 @@ impl Recorder {
 
     /// Takes the next facts; gives the spans that they end.
     pub(crate) fn take(&mut self, decided: &Decided, facts: &[Fact]) -> Vec<FinishedSpan> {
+        self.now = self.now.max(decided.at);
+        let decided = &Decided { at: self.now, ..*decided };
         let mut finisher = Finisher::new(decided, &self.id);
         for fact in facts {
             if let Some(frame) = answered(fact) {
@@ -107,6 +118,7 @@ impl Recorder {
     }
 
     fn begin(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
         let pointer = Pointer { reference: "".into(), prefix: "".into(), silent: false };
         self.open.insert(ROOT, Visit::new(ROOT, None, pointer, at));
     }
@@ -216,6 +228,7 @@ impl Recorder {
     }
 
     fn open(&mut self, plan: &Plan, id: FrameId, parent: FrameId, task: TaskIx, at: Timestamp) {
+        self.now = self.now.max(at);
         let above = self.open.get(&parent).filter(|it| it.task.is_some());
         let pointer = Pointer::of(above.map(|it| &it.pointer), plan.task(task));
         let mut visit = Visit::new(parent, Some(task), pointer, at);
@@ -283,18 +296,7 @@ impl Recorder {
             finisher.abandoned(id, &visit, delivery);
         }
         let end = end.unwrap_or_else(|| visit.left());
-        if !visit.pointer.silent {
-            let parent = self.spanned(visit.parent);
-            finisher.visit(id, parent, visit, end);
-        }
-    }
-
-    /// The nearest visit from `id` outwards that has a span of its own.
-    fn spanned(&self, mut id: FrameId) -> FrameId {
-        while let Some(visit) = self.open.get(&id).filter(|it| it.pointer.silent) {
-            id = visit.parent;
-        }
-        id
+        finisher.visit(id, visit, end);
     }
 
     /// A visit failed: whatever around it closes with it, closes for that reason.

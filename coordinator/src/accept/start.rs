@@ -86,7 +86,10 @@ pub(super) struct StartResponse {
     params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
             example = "30s"),
         ("Idempotency-Key" = Option<String>, Header, example = "order-4711",
-            description = "Makes repeats of this request start one instance only")),
+            description = "Makes repeats of this request start one instance only"),
+        ("traceparent" = Option<String>, Header,
+            example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            description = "The trace it is started in (W3C Trace Context); see docs/telemetry.md")),
     responses(
         (status = 202, description = "Started; `Location` names it", body = StartResponse),
         (status = 200, description = "Started and ended", body = StartResponse),

@@ -194,6 +194,23 @@ mod tests {
     }
 
     #[test]
+    fn a_header_says_of_the_trace_unless_the_event_does() {
+        let parent =
+            |span: u8| format!("00-0af7651916cd43dd8448eb211c80319c-00000000000000{span:02x}-01");
+        let (carried, own) = (parent(1), parent(2));
+        let headers = headers(&[("Traceparent", &carried), ("tracestate", "a=1")]);
+        let event = read(Some(&headers), EVENT.as_bytes()).unwrap();
+        let trace = event.trace().unwrap();
+        assert_eq!((trace.traceparent(), trace.state.as_deref()), (carried, Some("a=1")));
+        let text = EVENT.replace("\"data\"", &format!("\"traceparent\":\"{own}\",\"data\""));
+        let event = read(Some(&headers), text.as_bytes()).unwrap();
+        assert_eq!(event.trace().unwrap().traceparent(), own);
+        let wrong = super::tests::headers(&[("traceparent", "00-1-2-01")]);
+        let event = read(Some(&wrong), EVENT.as_bytes()).unwrap();
+        assert_eq!(event.envelope().to_json(), EVENT, "as if there were none");
+    }
+
+    #[test]
     fn a_json_string_may_lack_its_quotes_and_nothing_else() {
         let read = |body: &str| {
             let read = binary(std::iter::empty(), "application/json", body.as_bytes());

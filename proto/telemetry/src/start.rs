@@ -44,7 +44,7 @@ pub struct Telemetry {
     counts: Arc<TelemetryCounts>,
     resource: Resource,
     sampler: Sampler,
-    spans: Option<(SpanQueue, Spans, SdkTracerProvider)>,
+    spans: Option<(Spans, SdkTracerProvider)>,
     logs: Option<SdkLoggerProvider>,
     metrics: Option<(Destination, Duration)>,
     runtime: Handle,
@@ -107,7 +107,7 @@ impl Telemetry {
                 .with_span_processor(queue.clone())
                 .with_resource(resource.clone())
                 .build();
-            Ok((queue.clone(), Spans::new(queue, told.clone()), provider))
+            Ok((Spans::new(queue, told.clone()), provider))
         });
         let logs = settings.logs.as_ref().map(|to| {
             let queue = LogQueue::new(exporters.logs(to)?, settings.records, counts.clone());
@@ -135,7 +135,7 @@ impl Telemetry {
     /// Where spans go whose ids the caller knows; none where traces are off.
     #[must_use]
     pub fn spans(&self) -> Option<Spans> {
-        self.spans.as_ref().map(|(_, spans, _)| spans.clone())
+        self.spans.as_ref().map(|(spans, _)| spans.clone())
     }
 
     /// Which traces are recorded.
@@ -147,7 +147,7 @@ impl Telemetry {
     /// Makes spans by the SDK, into the same queue; none where traces are off.
     #[must_use]
     pub fn tracer_provider(&self) -> Option<SdkTracerProvider> {
-        self.spans.as_ref().map(|(_, _, provider)| provider.clone())
+        self.spans.as_ref().map(|(_, provider)| provider.clone())
     }
 
     /// Takes log records; none where logs are off.
@@ -184,8 +184,11 @@ impl Telemetry {
     pub async fn shutdown(self) {
         let within = Duration::from_millis(limits::TELEMETRY_SHUTDOWN_MS);
         let Self { spans, logs, counts, .. } = self;
-        // On threads of their own: each blocks, and neither is to wait for the other.
-        let spans = spans.map(|(queue, ..)| std::thread::spawn(move || drop(queue.close(within))));
+        // On threads of their own: each blocks, and neither is to wait for the other. By their
+        // providers, which would end them once more when they are dropped.
+        let spans = spans.map(|(_, provider)| {
+            std::thread::spawn(move || drop(provider.shutdown_with_timeout(within)))
+        });
         let logs =
             logs.map(|it| std::thread::spawn(move || drop(it.shutdown_with_timeout(within))));
         let joined = tokio::task::spawn_blocking(move || {

@@ -7,16 +7,16 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::client::Api;
-use crate::support::command::windlass_under;
+use crate::support::command::{windlass, windlass_under};
 use crate::support::dev::Dev;
 use crate::support::otlp::{Collector, Receiver, SeenSpan};
 use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, until};
 
 /// A caller's trace.
-const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+pub(super) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 /// The span of the caller that starts an instance.
-const CALLER: &str = "b7ad6b7169203331";
+pub(super) const CALLER: &str = "b7ad6b7169203331";
 
 fn flags(url: &str) -> Vec<String> {
     vec!["--otlp-endpoint".to_owned(), url.to_owned()]
@@ -34,12 +34,12 @@ async fn run(api: &Api, name: &str, traceparent: Option<&str>) -> String {
     answer["id"].as_str().unwrap().to_owned()
 }
 
-fn definition(name: &str, body: &str) -> String {
+pub(super) fn definition(name: &str, body: &str) -> String {
     format!("document: {{dsl: '1.0.3', namespace: t, name: {name}, version: '1.0.0'}}\n{body}\n")
 }
 
 /// Asserts that spans make one tree below `root`, none twice, each within its parent.
-fn connected(spans: &[SeenSpan], root: &str) {
+pub(super) fn connected(spans: &[SeenSpan], root: &str) {
     let ids: BTreeSet<_> = spans.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids.len(), spans.len(), "one came twice: {spans:#?}");
     let by_id: BTreeMap<_, _> = spans.iter().map(|it| (it.id.as_str(), it)).collect();
@@ -54,7 +54,12 @@ fn connected(spans: &[SeenSpan], root: &str) {
     }
 }
 
-fn named<'s>(spans: &'s [SeenSpan], name: &str) -> Vec<&'s SeenSpan> {
+/// Those of the coordinator; workers tell theirs inside them.
+pub(super) fn ours(spans: Vec<SeenSpan>) -> Vec<SeenSpan> {
+    spans.into_iter().filter(|it| it.attributes.contains_key("windlass.workflow.name")).collect()
+}
+
+pub(super) fn named<'s>(spans: &'s [SeenSpan], name: &str) -> Vec<&'s SeenSpan> {
     spans.iter().filter(|it| it.name == name).collect()
 }
 
@@ -82,11 +87,7 @@ async fn a_start_with_a_traceparent_is_one_connected_trace() {
     let id = run(&dev.api, "parent", Some(&format!("00-{TRACE}-{CALLER}-01"))).await;
 
     let spans = receiver.trace(TRACE, "workflow t/parent").await;
-    let ours: Vec<_> = spans
-        .iter()
-        .filter(|it| it.attributes.contains_key("windlass.instance.id"))
-        .cloned()
-        .collect();
+    let ours = ours(spans.clone());
     connected(&ours, CALLER);
     let root = named(&ours, "workflow t/parent")[0];
     assert_eq!((root.parent.as_str(), root.kind), (CALLER, 2), "a server's span: {root:?}");
@@ -217,11 +218,7 @@ async fn a_restart_goes_on_with_the_same_trace() {
     stop(&mut dev).await;
     let spans: Vec<_> =
         receiver.spans().into_iter().filter(|it| spans[0].trace == it.trace).collect();
-    let ours: Vec<_> = spans
-        .iter()
-        .filter(|it| it.attributes.contains_key("windlass.instance.id"))
-        .cloned()
-        .collect();
+    let ours = ours(spans.clone());
     connected(&ours, CALLER);
     for name in
         ["workflow t/slow", "task first", "task inside", "task slow", "deliver slow", "task last"]
@@ -323,4 +320,45 @@ async fn what_makes_no_sense_is_said_at_the_start() {
     let output = windlass_under(&variables, &["dev", "--bind", "127.0.0.1:0"]).await.exits(1);
     assert!(output.stderr.contains("WL0717"), "{output:?}");
     assert!(output.stderr.contains("OTEL_TRACES_SAMPLER"), "{output:?}");
+}
+
+#[tokio::test]
+async fn without_telemetry_a_callers_trace_is_passed_on_as_it_came() {
+    let stub = Stub::http(|_| Reply::Json(200, json!({"ok": true}))).await;
+    let dev = Dev::start().await;
+    let body = "do: [{heard: {listen: {to: {one: {with: {type: t.told}}}, read: envelope}}}]";
+    dev.api.deploy_text(&definition("hears", body)).await.ok();
+    let body = format!(
+        "do:\n- fetch: {{call: http, with: {{method: get, endpoint: '{}'}}}}\n\
+         - told: {{emit: {{event: {{with: {{source: 'https://x.example', type: t.told}}}}}}}}",
+        stub.url("/x")
+    );
+    dev.api.deploy_text(&definition("tells", &body)).await.ok();
+    let hears = json!({"workflow": {"namespace": "t", "name": "hears"}});
+    let sent = format!("00-{TRACE}-{CALLER}-00");
+    for traceparent in [Some(sent.as_str()), None] {
+        let started = dev.api.post("/v1/instances", &hears).await.ok();
+        let id = started["id"].as_str().unwrap();
+        dev.api.reaches(id, "waiting").await;
+        run(&dev.api, "tells", traceparent).await;
+        let output = dev.api.ends(id).await;
+        let event = &output["output"][0];
+        assert_eq!(event.get("traceparent").and_then(Value::as_str), traceparent, "{output}");
+        assert_eq!(stub.seen().last().unwrap().header("traceparent"), traceparent);
+    }
+}
+
+#[tokio::test]
+async fn a_start_by_the_command_line_takes_a_traceparent() {
+    let receiver = Receiver::start().await;
+    let dev = Dev::with(&flags(&receiver.url())).await;
+    dev.api.deploy_text(&definition("good", "do: [{a: {set: {a: 1}}}]")).await.ok();
+    let traceparent = format!("00-{TRACE}-{CALLER}-01");
+    let url = dev.api.base();
+    let start = ["start", "t/good", "--wait", "60s", "--url", &url, "--traceparent", &traceparent];
+    windlass(&start).await.exits(0);
+    let spans = receiver.trace(TRACE, "workflow t/good").await;
+    assert_eq!(named(&spans, "workflow t/good")[0].parent, CALLER);
+    let refused = ["start", "t/good", "--url", &url, "--traceparent", "00-1-2-01"];
+    windlass(&refused).await.exits(2);
 }

@@ -115,6 +115,18 @@ pub(crate) const FACTS_MISFIT: Code = Code {
                   `windlass history`, cancel those that do not go on, and report the lines.",
 };
 
+/// Telemetry cannot be started.
+pub(crate) const TELEMETRY_NOT_STARTED: Code = Code {
+    code: "WL0717",
+    status: 500,
+    title: "Telemetry not started",
+    explanation: "A variable or an option says something of traces, metrics or logs that cannot be \
+                  done; `detail` names it and says what to write. docs/telemetry.md has all of them. \
+                  Nothing is sent, and nothing of this is read, unless --otlp-endpoint or \
+                  OTEL_EXPORTER_OTLP_ENDPOINT (or that of one signal) names a collector, or where \
+                  OTEL_SDK_DISABLED is true.",
+};
+
 /// The store of secrets did not do what an operator asked.
 pub(crate) const VAULT_REFUSED: Code = Code {
     code: "WL0710",
@@ -173,7 +185,7 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 15] = [
+const ALL: [&Code; 16] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -183,6 +195,7 @@ const ALL: [&Code; 15] = [
     &NOT_STARTED,
     &JOURNAL_DAMAGED,
     &FACTS_MISFIT,
+    &TELEMETRY_NOT_STARTED,
     &JOURNAL_SALVAGED,
     &BENCH_FAILED,
     &JOURNAL_FAILED,

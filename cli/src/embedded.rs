@@ -16,6 +16,7 @@ use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::journal::{Journal, JournalError};
 use windlass_coordinator::secrets::{Granter, Secrets, SecretsError, SecretsOptions};
+use windlass_coordinator::trace::Tracer;
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
@@ -52,6 +53,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) identity: IdentityOptions,
     /// How much memory instances may take.
     pub(crate) memory: MemoryOptions,
+    /// Which instances are recorded, where traces are on.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// Coordinator, queue and worker, running.
@@ -126,6 +129,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         secrets,
         identity,
         memory,
+        tracer,
     } = options;
     let mut secrets = secrets.options(data_dir.as_deref(), identity);
     // Tasks run here, and usually as the same user.
@@ -151,6 +155,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         quotas,
         memory: Some(memory.budget()),
         data_dir,
+        tracer,
         ..Options::default()
     };
     let start = move || {

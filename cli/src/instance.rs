@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
 use uuid::Uuid;
 use windlass_proto::limits::{API_RECONNECT_MS, API_RECONNECT_PAUSE_MS, API_WAIT_MS};
+use windlass_proto::trace::{TRACEPARENT, TraceContext};
 use windlass_proto::value::Value;
 
 use crate::client::Client;
@@ -31,6 +32,15 @@ pub(crate) enum Begun {
     Before,
 }
 
+/// What is sent along with a start.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct With<'w> {
+    /// Makes repeats start one instance only.
+    pub(crate) key: Option<&'w str>,
+    /// The trace it is started in.
+    pub(crate) trace: Option<&'w TraceContext>,
+}
+
 /// Starts an instance and waits at most `wait` for its end; gives where it stands then.
 ///
 /// # Errors
@@ -38,12 +48,12 @@ pub(crate) enum Begun {
 pub(crate) async fn run(
     client: &Client,
     body: Body,
-    key: Option<&str>,
+    with: With<'_>,
     wait: Option<Duration>,
 ) -> Result<(Begun, Json), CliError> {
     // Read before the request: the clock of the wait starts with it.
     let deadline = wait.map(|wait| Instant::now() + wait);
-    let (begun, mut answer) = start(client, body, key, deadline).await?;
+    let (begun, mut answer) = start(client, body, with, deadline).await?;
     if deadline.is_some() && !is_final(&answer) {
         follow(client, &mut answer, deadline).await?;
     }
@@ -58,9 +68,10 @@ pub(crate) async fn run(
 pub(crate) async fn start(
     client: &Client,
     mut body: Body,
-    key: Option<&str>,
+    with: With<'_>,
     deadline: Option<Instant>,
 ) -> Result<(Begun, Json), CliError> {
+    let With { key, trace } = with;
     if key.is_none() && body.body.get("id").is_none() {
         body.body["id"] = Uuid::now_v7().to_string().into();
     }
@@ -73,6 +84,9 @@ pub(crate) async fn start(
         }
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
+        }
+        if let Some(trace) = trace {
+            request = request.header(TRACEPARENT, trace.traceparent());
         }
         match client.send(request).await {
             // A repeat after a break is most likely of the request before it.

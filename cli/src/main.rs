@@ -26,6 +26,7 @@ mod progress;
 mod secret_options;
 mod serve;
 mod signal;
+mod telemetry;
 mod worker;
 
 use std::process::ExitCode;

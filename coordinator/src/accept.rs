@@ -27,6 +27,7 @@ mod serve;
 mod start;
 mod state;
 mod suspension;
+mod trace;
 pub mod view;
 mod watch;
 mod worker;

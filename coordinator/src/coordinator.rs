@@ -20,6 +20,7 @@ use windlass_proto::definition::Diagnostic;
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
 use windlass_proto::limits::SUSPENSIONS;
 use windlass_proto::problem::Problem;
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 
 use crate::admission::{StartQuotas, Suspended};
@@ -29,6 +30,7 @@ pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
 use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
+use crate::trace::Tracer;
 pub use crate::view::{InstanceView, OpenTask};
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
@@ -62,6 +64,8 @@ pub struct Options {
     pub quotas: StartQuotas,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
     pub secrets: Option<Arc<Secrets>>,
+    /// Which instances are recorded, and where their spans go; none unless given.
+    pub tracer: Option<Tracer>,
 }
 
 /// Where what leaves the coordinator goes.
@@ -124,6 +128,8 @@ pub struct Start {
     /// inherit: of the tasks that wait for a worker, those of the highest go first. `None` for
     /// [`windlass_proto::limits::DEFAULT_PRIORITY`]; a higher one counts as the highest.
     pub priority: Option<u8>,
+    /// The trace it is started in, where the caller has one.
+    pub trace: Option<TraceContext>,
 }
 
 /// An accepted start.

@@ -33,4 +33,5 @@ pub mod quarantine;
 pub mod replay;
 pub mod secrets;
 pub mod status;
+pub mod trace;
 pub mod view;

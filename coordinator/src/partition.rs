@@ -39,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
+use windlass_telemetry::Sampler;
 
 pub use batch::Batch;
 pub(crate) use events::identity;
@@ -87,6 +88,8 @@ pub struct PartitionContext {
     pub filters: Arc<Filters>,
     /// What cannot be, and was met all the same.
     pub misfits: Arc<MisfitCounts>,
+    /// Which instances are recorded, where traces are on.
+    pub sampler: Option<Sampler>,
 }
 
 /// A share of the instances.

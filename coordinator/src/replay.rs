@@ -94,6 +94,7 @@ mod tests {
             parent: None,
             labels: Vec::new(),
             priority: 5,
+            trace: None,
         }
     }
 

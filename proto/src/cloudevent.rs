@@ -3,9 +3,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time;
+use crate::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use crate::value::Value;
 
 /// A CloudEvent in structured form: its attributes and `data`, as one object.
@@ -83,6 +86,27 @@ impl CloudEvent {
     #[must_use]
     pub fn kind(&self) -> &str {
         self.text("type")
+    }
+
+    /// The trace it was sent in, as the extension for distributed tracing has it.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        let state = Some(self.text(TRACESTATE)).filter(|it| !it.is_empty());
+        TraceContext::parse(self.text(TRACEPARENT), state).ok()
+    }
+
+    /// The same event, sent in a trace; unchanged where it says of one already.
+    #[must_use]
+    pub fn in_trace(&self, trace: &TraceContext) -> Self {
+        let Some(object) = self.0.as_object() else { return self.clone() };
+        if object.contains_key(TRACEPARENT) {
+            return self.clone();
+        }
+        let mut pairs: Vec<(Arc<str>, Value)> =
+            object.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        pairs.push((TRACEPARENT.into(), Value::from(trace.traceparent())));
+        pairs.extend(trace.state.clone().map(|it| (TRACESTATE.into(), Value::from(it))));
+        Self(Value::object(pairs))
     }
 
     /// `data`; null when absent.

@@ -20,5 +20,6 @@ pub mod sealed;
 pub mod secret;
 mod suggest;
 pub mod time;
+pub mod trace;
 pub mod value;
 pub mod wire;

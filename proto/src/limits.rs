@@ -15,6 +15,7 @@ mod listening;
 mod schemas;
 mod secrets;
 mod tasks;
+mod telemetry;
 
 pub use api::*;
 pub use command::*;
@@ -28,3 +29,4 @@ pub use listening::*;
 pub use schemas::*;
 pub use secrets::*;
 pub use tasks::*;
+pub use telemetry::*;

@@ -34,4 +34,5 @@ mod seed;
 mod servers;
 mod sim;
 mod structure;
+mod telemetry;
 mod tidy;

@@ -9,7 +9,7 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use windlass_coordinator::engine::{self, Journaled};
+use windlass_coordinator::engine::{self, Journaled, Origin};
 use windlass_proto::definition::{self, Options};
 use windlass_proto::id::InstanceId;
 use windlass_proto::time::Timestamp;
@@ -258,7 +258,7 @@ fn journal_records_survive_mutation() {
         let Some(plan) = definition::load(&text, &Options::default()).plan else { continue };
         let (id, at) = (InstanceId(uuid::Uuid::from_u128(7)), Timestamp::default());
         let input = Value::from("input");
-        let (state, decision) = engine::create(&plan, id, at, input, None, Vec::new(), 5);
+        let (state, decision) = engine::create(&plan, id, at, input, Origin::default());
         let mut entry = Vec::new();
         engine::encode(&Journaled { at, facts: decision.facts }, &mut entry).unwrap();
         corpus.push(state.to_bytes().unwrap());

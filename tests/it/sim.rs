@@ -14,6 +14,7 @@ mod oracle;
 mod outside;
 mod regression;
 mod run;
+mod traces;
 mod turns;
 mod worker;
 

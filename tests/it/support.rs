@@ -10,6 +10,7 @@ pub(crate) mod fleet;
 pub(crate) mod json;
 pub(crate) mod leak;
 pub(crate) mod nats;
+pub(crate) mod otlp;
 pub(crate) mod paths;
 pub(crate) mod ports;
 pub(crate) mod postgres;

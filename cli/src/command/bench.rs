@@ -63,7 +63,8 @@ pieces (ext4 since Linux 6.16) whole pieces, of which the disk sees the changed 
 `disk_bytes_per_1000_steps` is what the disk was told to write meanwhile, by all processes, where the
 directory has a disk (null on overlays and tmpfs). `journal_bytes` what the journal
 occupies in the end. With --nats, CPU time includes that of the workers, not that of NATS. `rss_mib_at` is the memory in use after each tenth of the workflows. With
---remote these are null: measure them at the server.
+--remote these are null: measure them at the server. OTEL_EXPORTER_OTLP_ENDPOINT and the variables beside it
+switch telemetry on here too, so that its cost can be measured.
 
 Examples:
   windlass bench --workload w1 --workflows 5000 --output json

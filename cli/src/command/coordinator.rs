@@ -16,6 +16,7 @@ use windlass_coordinator::fleet::{Fleet, FleetOptions};
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::secrets::SecretsOptions;
 use windlass_proto::limits;
+use windlass_telemetry::Role;
 use windlass_worker::fleet::bus::Bus;
 
 use super::dev::DAY;
@@ -28,6 +29,7 @@ use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, duration};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
+use crate::telemetry::{self, TelemetryArgs};
 use crate::{output, signal};
 
 /// Run the coordinator of a fleet: it keeps every fact and sends tasks to workers over NATS.
@@ -91,6 +93,8 @@ struct RunArgs {
     secrets: SecretArgs,
     #[command(flatten)]
     task_identity: IdentityArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
 }
 
 /// What is told over the bus, and how it is kept there.
@@ -175,6 +179,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         lease: args.lease,
         backlog: args.max_backlog,
     };
+    let telemetry = args.telemetry.start(Role::Coordinator, Some(&args.secrets.environment))?;
     let bus = Bus::connect(&args.nats.options("windlass coordinator")).await;
     let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
     if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {
@@ -200,6 +205,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         quotas,
         memory: Some(args.memory.budget()),
         data_dir: Some(data_dir.clone()),
+        tracer: telemetry::tracer(telemetry.as_ref()),
         ..Options::default()
     };
     let identity = args.task_identity.options(&bound.url());
@@ -213,8 +219,12 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
     let served = bound.serve(&coordinator, definitions).await;
+    let closed = async {
+        close(coordinator).await;
+        telemetry::end(telemetry).await;
+    };
     tokio::select! {
-        () = close(coordinator) => {}
+        () = closed => {}
         () = signal::stop() => return Err(CliError::Interrupted),
     }
     served

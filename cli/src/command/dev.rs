@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use windlass_telemetry::Role;
+
 use crate::definition::{self, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
@@ -10,6 +12,7 @@ use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, WorkerOptions, describe_processes};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
+use crate::telemetry::{self, TelemetryArgs};
 use crate::{output, signal};
 
 /// Run everything in one process: API, coordinator, worker.
@@ -45,6 +48,8 @@ pub(crate) struct Args {
     secrets: SecretArgs,
     #[command(flatten)]
     identity: IdentityArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
 }
 
 /// What retention counts in.
@@ -61,6 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         .collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
+    let telemetry = args.telemetry.start(Role::Embedded, Some(&args.secrets.environment))?;
     let options = EmbeddedOptions {
         data_dir: Some(args.data_dir),
         journal: args.journal,
@@ -71,6 +77,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),
         memory: args.memory,
+        tracer: telemetry::tracer(telemetry.as_ref()),
     };
     let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
     let embedded = embedded::open(options).await?;
@@ -78,8 +85,12 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         output::message(&text);
     }
     let served = bound.serve(&embedded.coordinator, definitions).await;
+    let closed = async {
+        embedded.close().await;
+        telemetry::end(telemetry).await;
+    };
     tokio::select! {
-        () = embedded.close() => {}
+        () = closed => {}
         () = signal::stop() => return Err(CliError::Interrupted),
     }
     served

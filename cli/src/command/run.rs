@@ -99,6 +99,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
     let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
     let options = EmbeddedOptions {
+        tracer: None,
         data_dir,
         journal,
         worker,
@@ -154,8 +155,15 @@ async fn start(
         name: deployed.workflow.name.to_string(),
         version: Some(deployed.workflow.version.to_string()),
     };
-    let start =
-        Start { workflow, input, id, idempotency_key: None, labels: Vec::new(), priority: None };
+    let start = Start {
+        workflow,
+        input,
+        id,
+        idempotency_key: None,
+        labels: Vec::new(),
+        priority: None,
+        trace: None,
+    };
     let started = coordinator.start(start).await?;
     if started.repeated {
         tell_repeat(coordinator, started.id, &deployed).await?;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
+use windlass_proto::trace::{TraceContext, TraceparentError};
 
 use crate::client::Client;
 use crate::error::CliError;
-use crate::instance::{self, Begun, Body};
+use crate::instance::{self, Begun, Body, With};
 use crate::options::{Remote, duration, label};
 use crate::{input, output};
 
@@ -33,8 +34,16 @@ pub(crate) struct Args {
     /// From 0 to 9: of the tasks that wait for a worker, those of the highest go first [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
     priority: Option<u8>,
+    /// The trace it is started in, as W3C Trace Context writes it: what is recorded of it is part
+    /// of that trace
+    #[arg(long, value_name = "TRACEPARENT", value_parser = trace)]
+    traceparent: Option<TraceContext>,
     #[command(flatten)]
     remote: Remote,
+}
+
+fn trace(text: &str) -> Result<TraceContext, String> {
+    text.parse().map_err(|error: TraceparentError| error.to_string())
 }
 
 /// Which workflow to start.
@@ -78,8 +87,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         body["priority"] = priority.into();
     }
     let body = Body { body, input };
-    let key = args.idempotency_key.as_deref();
-    let (begun, answer) = instance::run(&client, body, key, args.wait).await?;
+    let (key, trace) = (args.idempotency_key.as_deref(), args.traceparent.as_ref());
+    let with = With { key, trace };
+    let (begun, answer) = instance::run(&client, body, with, args.wait).await?;
     if begun == Begun::Before {
         output::message("an earlier request had started it");
     }

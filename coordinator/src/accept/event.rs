@@ -15,6 +15,7 @@ use windlass_proto::value::Value;
 use super::payload::{Payload, check_depth, value};
 use super::problem::{ApiProblem, ProblemBody};
 use super::state::Api;
+use super::trace::trace;
 use crate::code::Code;
 use crate::events::envelope::{self, Binary};
 
@@ -49,7 +50,11 @@ pub(super) async fn publish(
     State(api): State<Api>,
     payload: Payload,
 ) -> Result<(StatusCode, Json<EventsAccepted>), ApiProblem> {
-    let (events, unquoted) = read(&payload.headers, &payload.media_type(), &payload.bytes)?;
+    let (mut events, unquoted) = read(&payload.headers, &payload.media_type(), &payload.bytes)?;
+    if let Some(trace) = trace(&payload.headers) {
+        // What an event says of itself wins over what carried it.
+        events.iter_mut().for_each(|it| *it = it.in_trace(&trace));
+    }
     api.metrics.unquoted(unquoted);
     drop(payload);
     let mut answer = EventsAccepted { accepted: 0, consumed: 0 };

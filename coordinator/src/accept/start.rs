@@ -19,6 +19,7 @@ use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
 use super::room::Room;
 use super::state::Api;
+use super::trace::trace;
 use super::view::Standing;
 use crate::code::Code;
 use crate::coordinator::{Start, WorkflowRef};
@@ -85,7 +86,10 @@ pub(super) struct StartResponse {
     params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
             example = "30s"),
         ("Idempotency-Key" = Option<String>, Header, example = "order-4711",
-            description = "Makes repeats of this request start one instance only")),
+            description = "Makes repeats of this request start one instance only"),
+        ("traceparent" = Option<String>, Header,
+            example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            description = "The trace it is started in (W3C Trace Context); see docs/telemetry.md")),
     responses(
         (status = 202, description = "Started; `Location` names it", body = StartResponse),
         (status = 200, description = "Started and ended", body = StartResponse),
@@ -105,6 +109,7 @@ pub(super) async fn start(
     let wait = query.wait()?;
     query.finish()?;
     let idempotency_key = idempotency_key(&payload.headers)?;
+    let trace = trace(&payload.headers);
     let request: StartRequest = payload.json()?;
     // The body's memory is free for others while this one waits.
     drop(payload);
@@ -116,6 +121,7 @@ pub(super) async fn start(
         idempotency_key,
         labels: labels(request.labels)?,
         priority: request.priority.map(priority).transpose()?,
+        trace,
     };
     let started = api.coordinator.start(start).await?;
     api.metrics.start(started.repeated);

@@ -8,9 +8,10 @@ use std::thread::{self, ScopedJoinHandle};
 
 use tokio::sync::{Semaphore, watch};
 use windlass_proto::definition;
-use windlass_proto::id::PartitionId;
+use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::wire::{Assignment, AssignmentKey};
+use windlass_telemetry::FinishedSpan;
 
 use super::{Downstream, Options};
 use crate::admission::Admission;
@@ -28,6 +29,7 @@ use crate::partition::{
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
+use crate::trace::{Teller, Tracer};
 
 /// A running coordinator.
 pub(super) struct Runtime {
@@ -58,6 +60,8 @@ pub(super) struct Router {
     pub(super) memory: Arc<Memory>,
     queue: Arc<dyn Queue>,
     outbox: Option<Arc<Outbox>>,
+    /// Where spans go, where traces are on.
+    tracer: Option<(Tracer, Teller)>,
 }
 
 impl Router {
@@ -128,6 +132,18 @@ impl ReleaseTarget for Router {
         }
     }
 
+    fn trace(&self, spans: Vec<FinishedSpan>) {
+        if let Some((tracer, _)) = &self.tracer {
+            tracer.record(spans);
+        }
+    }
+
+    fn tell_trace(&self, instance: InstanceId) {
+        if let Some((_, teller)) = &self.tracer {
+            teller.tell(instance);
+        }
+    }
+
     fn has_bus(&self) -> bool {
         self.outbox.is_some()
     }
@@ -153,15 +169,14 @@ impl Runtime {
         options: Options,
         downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
-        let secrets = match options.secrets {
-            Some(secrets) => secrets,
-            None => Arc::new(in_memory()?),
-        };
+        let secrets = options.secrets.map_or_else(in_memory, Ok)?;
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let quotas = options.quotas;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
+        let Options { tracer, data_dir, .. } = options;
+        let sampler = tracer.as_ref().map(Tracer::sampler);
         let options = definition::Options {
             functions: options.functions,
             strict: options.strict,
@@ -170,12 +185,12 @@ impl Runtime {
         };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
         let epoch = journal.next_epoch()?;
-        let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
-            (0..journal.partitions()).map(|_| mailbox(memory.clone())).unzip();
-        let inboxes: Arc<[Inbox]> = inboxes.into();
+        let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
         let recovering = AtomicUsize::new(inboxes.len());
+        let tell = |it: Tracer| it.start(data_dir.as_deref(), &journal, &catalog);
+        let tracer = tracer.map(tell).transpose()?;
         let router = Arc::new(Router {
             recovering,
             inboxes,
@@ -183,6 +198,7 @@ impl Runtime {
             secrets,
             queue,
             outbox,
+            tracer,
             memory: memory.clone(),
         });
         let runtime = Self {
@@ -210,6 +226,7 @@ impl Runtime {
             admission: runtime.admission.clone(),
             filters: runtime.filters.clone(),
             misfits: runtime.misfits.clone(),
+            sampler,
         };
         runtime.start_owners(&shared, mailboxes)?;
         // After the partitions, which need the processors until they have read who listens.
@@ -300,9 +317,18 @@ impl Runtime {
             owner.join();
         }
         self.committer.close();
+        if let Some((_, teller)) = &self.router.tracer {
+            teller.close();
+        }
         self.router.secrets.audit.flush();
         self.quarantine.close();
     }
+}
+
+fn boxes(partitions: u16, memory: &Arc<Memory>) -> (Arc<[Inbox]>, Vec<Mailbox>) {
+    let boxes = (0..partitions).map(|_| mailbox(memory.clone()));
+    let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) = boxes.unzip();
+    (inboxes.into(), mailboxes)
 }
 
 fn quarantine(directory: Option<&Path>) -> Result<Quarantine, JournalError> {
@@ -312,7 +338,8 @@ fn quarantine(directory: Option<&Path>) -> Result<Quarantine, JournalError> {
 }
 
 /// For a coordinator that was told nothing of secrets.
-fn in_memory() -> Result<Secrets, JournalError> {
+fn in_memory() -> Result<Arc<Secrets>, JournalError> {
     Secrets::open(SecretsOptions::default(), None)
+        .map(Arc::new)
         .map_err(|error| JournalError::Store(error.to_string()))
 }

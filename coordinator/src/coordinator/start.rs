@@ -79,6 +79,7 @@ impl Coordinator {
                 .unwrap_or(limits::DEFAULT_PRIORITY)
                 .min(limits::HIGHEST_PRIORITY),
             parent: None,
+            trace: start.trace,
             reply: Some(reply),
             ended,
         };

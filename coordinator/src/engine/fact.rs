@@ -12,6 +12,7 @@ use windlass_proto::plan::{Flow, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::secret::SecretUse;
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
@@ -37,6 +38,9 @@ pub enum Fact {
         /// Its priority, 0 to 9. Journals from before there were priorities lack it.
         #[serde(default = "super::instance::default_priority")]
         priority: u8,
+        /// The trace it was started in, where there was one. Absent from older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace: Option<TraceContext>,
     },
     /// `input.from` of the workflow gave this.
     #[serde(rename = "I")]
@@ -266,6 +270,9 @@ pub enum Fact {
         correlations: Vec<(Arc<str>, Value)>,
         /// True when the `listen` wants no further events.
         last: bool,
+        /// The trace it was sent in, where it says so. Absent from older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace: Option<TraceContext>,
     },
     /// `foreach` of a `listen` begins with the next event.
     #[serde(rename = "g")]

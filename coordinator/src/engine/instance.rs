@@ -3,6 +3,7 @@
 mod evolve;
 mod held;
 mod legality;
+mod origin;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,12 +16,14 @@ use windlass_proto::limits;
 use windlass_proto::plan::{Flow, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
 pub(super) use held::FRAME_BYTES;
 pub use held::Held;
 pub use legality::{Doing, Phase};
+pub use origin::{Origin, Parent};
 
 use super::fact::TimerPurpose;
 use super::misfit::Misfits;
@@ -77,6 +80,10 @@ pub struct Instance {
     /// Why it is suspended, where the process did it. Snapshots from before there was that lack it.
     #[serde(default)]
     pub quarantine: Option<Arc<str>>,
+    /// The trace it was started in, where there was one: its caller's, or that of the visit which
+    /// runs it as a child. Absent from older snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
@@ -87,33 +94,6 @@ pub struct Instance {
     /// of the state.
     #[serde(skip, default = "allowance")]
     pub allowance: u64,
-}
-
-/// The parent of a child instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parent {
-    /// The parent.
-    pub instance: InstanceId,
-    /// The visit of its `run.workflow`.
-    pub frame: FrameId,
-    /// Whether it waits for the end.
-    pub waits: bool,
-    /// How many instances above wait for this one, one through the other.
-    pub depth: u32,
-    /// The instance at the top of the chain of starts. Journals from before it was kept lack it.
-    #[serde(default)]
-    pub root: Option<InstanceId>,
-    /// How many instances are above, awaited or not.
-    #[serde(default)]
-    pub generation: u32,
-}
-
-impl Parent {
-    /// The instance at the top of the chain of starts, as far as it is known.
-    #[must_use]
-    pub fn root(&self) -> InstanceId {
-        self.root.unwrap_or(self.instance)
-    }
 }
 
 /// How an instance ended.
@@ -498,6 +478,7 @@ impl Instance {
             outstanding: 0,
             priority: default_priority(),
             quarantine: None,
+            trace: None,
             changes: Changes::default(),
             held: Held::default(),
             allowance: allowance(),

@@ -106,7 +106,8 @@ impl<'a> Turn<'a> {
         {
             let last = is_satisfied(until, &state.until_matched, filter);
             let (frame, item) = (id, None);
-            self.record(Fact::EventConsumed { frame, filter, item, correlations, last });
+            let trace = event.trace();
+            self.record(Fact::EventConsumed { frame, filter, item, correlations, last, trace });
             if last {
                 self.steps.push_back(Step::NextItem { frame });
             }
@@ -124,7 +125,8 @@ impl<'a> Turn<'a> {
             return self.fail(id, problem);
         }
         let (frame, item) = (id, Some(item));
-        self.record(Fact::EventConsumed { frame, filter, item, correlations, last });
+        let trace = event.trace();
+        self.record(Fact::EventConsumed { frame, filter, item, correlations, last, trace });
         self.steps.push_back(Step::NextItem { frame });
     }
 

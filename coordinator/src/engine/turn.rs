@@ -22,7 +22,7 @@ use super::admit::{admit, is_due};
 use super::effect::Effect;
 use super::fact::Fact;
 use super::input::{ChildOutcome, Input, Rejection};
-use super::instance::{Body, Ending, Frame, Instance, Parent, Step};
+use super::instance::{Body, Ending, Frame, Instance, Origin, Parent, Step};
 use super::scope::reference;
 
 /// What one input led to.
@@ -67,10 +67,9 @@ pub fn create(
     id: InstanceId,
     at: Timestamp,
     input: Value,
-    parent: Option<Parent>,
-    labels: Vec<(Arc<str>, Arc<str>)>,
-    priority: u8,
+    origin: Origin,
 ) -> (Instance, Decision) {
+    let Origin { parent, labels, priority, trace } = origin;
     let mut state = Instance::not_started(id);
     let mut turn = Turn::new(plan, &mut state, at);
     turn.record(Fact::Started {
@@ -80,6 +79,7 @@ pub fn create(
         parent,
         labels,
         priority,
+        trace,
     });
     turn.begin_workflow();
     let decision = turn.finish();

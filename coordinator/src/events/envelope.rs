@@ -5,6 +5,7 @@ use base64::Engine as _;
 use percent_encoding::percent_decode;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits;
+use windlass_proto::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use windlass_proto::value::{Members, Value};
 
 /// Begins the name of a header that is an attribute.
@@ -70,6 +71,13 @@ pub(super) fn read(
         return Err(format!("it is nested deeper than {} levels", limits::VALUE_DEPTH));
     }
     let event = CloudEvent::from_value(value).map_err(|error| error.to_string())?;
+    let header = |of: &str| named.iter().find(|(name, _)| name == of).map(|it| it.1);
+    // What the event says of itself wins over what carried it.
+    let trace = header(TRACEPARENT).map(|it| TraceContext::parse(it, header(TRACESTATE)));
+    let event = match trace {
+        Some(Ok(trace)) => event.in_trace(&trace),
+        _ => event,
+    };
     Ok((event, unquoted))
 }
 
@@ -183,6 +191,23 @@ mod tests {
         assert!(event.envelope().get("nats-msg-id").is_none());
         headers.insert("ce-datacontenttype", "text/plain");
         assert_eq!(read(Some(&headers), b"hi").unwrap().data().to_json(), "\"hi\"");
+    }
+
+    #[test]
+    fn a_header_says_of_the_trace_unless_the_event_does() {
+        let parent =
+            |span: u8| format!("00-0af7651916cd43dd8448eb211c80319c-00000000000000{span:02x}-01");
+        let (carried, own) = (parent(1), parent(2));
+        let headers = headers(&[("Traceparent", &carried), ("tracestate", "a=1")]);
+        let event = read(Some(&headers), EVENT.as_bytes()).unwrap();
+        let trace = event.trace().unwrap();
+        assert_eq!((trace.traceparent(), trace.state.as_deref()), (carried, Some("a=1")));
+        let text = EVENT.replace("\"data\"", &format!("\"traceparent\":\"{own}\",\"data\""));
+        let event = read(Some(&headers), text.as_bytes()).unwrap();
+        assert_eq!(event.trace().unwrap().traceparent(), own);
+        let wrong = super::tests::headers(&[("traceparent", "00-1-2-01")]);
+        let event = read(Some(&wrong), EVENT.as_bytes()).unwrap();
+        assert_eq!(event.envelope().to_json(), EVENT, "as if there were none");
     }
 
     #[test]

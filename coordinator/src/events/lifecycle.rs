@@ -12,6 +12,7 @@ use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use windlass_proto::value::{Members, Value};
 
 /// What is told of workflows.
@@ -56,6 +57,8 @@ pub struct LifecycleEvent {
     pub number: u32,
     /// When it was decided.
     pub at: Timestamp,
+    /// The trace of the instance, where there is one.
+    pub trace: Option<TraceContext>,
     /// What.
     pub what: What,
 }
@@ -145,6 +148,11 @@ impl LifecycleEvent {
         }
         if matches!(&self.what, What::Task(_, Change::Skipped)) {
             event.insert("skipped".into(), Value::Bool(true));
+        }
+        if let Some(trace) = &self.trace {
+            event.insert(TRACEPARENT.into(), trace.traceparent().into());
+            let state = trace.state.clone();
+            event.extend(state.map(|it| (TRACESTATE.into(), Value::from(it))));
         }
         event.insert("data".into(), data.into());
         (id, Value::from(event).to_json())

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::trace::{TRACEPARENT, TRACESTATE};
 
 use super::context::{BusContext, ORIGIN};
 use super::outbox::{Deferred, lock};
@@ -117,11 +118,17 @@ async fn attempt(context: &BusContext, emitted: &Emitted, window: &Arc<Semaphore
         return Outcome::Again;
     };
     let subject = context.prefix.event(&emitted.namespace);
-    let message = PublishMessage::build()
+    let mut message = PublishMessage::build()
         .message_id(hex(&identity(event)))
         .header("content-type", "application/cloudevents+json")
         .header(ORIGIN, &*context.origin)
         .payload(event.envelope().to_json().into());
+    if let Some(trace) = event.trace() {
+        message = message.header(TRACEPARENT, trace.traceparent());
+        if let Some(state) = &trace.state {
+            message = message.header(TRACESTATE, &**state);
+        }
+    }
     let sent = match context.jetstream.send_publish(subject, message).await {
         Ok(sent) => sent.await,
         Err(error) => Err(error),

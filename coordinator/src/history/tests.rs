@@ -10,7 +10,7 @@ use windlass_proto::value::Value;
 
 use super::{Place, Reader, States};
 use crate::catalog::{Catalog, Unsupported};
-use crate::engine::{Body, Fact, Input, Instance, Journaled, create, decide, encode};
+use crate::engine::{Body, Fact, Input, Instance, Journaled, Origin, create, decide, encode};
 use crate::history::HistoryEntry;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{Commit, Head, InstanceWrite, Journal};
@@ -46,7 +46,7 @@ impl Stage {
     fn run(&self, id: InstanceId, at: Timestamp, iterations: i64, snapshots: i64) -> Instance {
         let items = (0..ITERATIONS).map(Value::Int).collect();
         let input = Value::object([("items", Value::array(items))]);
-        let (mut state, begun) = create(&self.plan, id, at, input, None, Vec::new(), 5);
+        let (mut state, begun) = create(&self.plan, id, at, input, Origin::default());
         self.commit(&state, at, begun.facts, false);
         for number in 1..=iterations {
             let open = state.frames.iter().find_map(|(frame, it)| match it.body {

@@ -9,6 +9,7 @@ use super::{Batch, Partition};
 use crate::engine::{self, Decision, Input, interest};
 use crate::events::lifecycle::Level;
 use crate::journal::{JournalError, TimerKey};
+use crate::trace::Passing;
 
 impl Partition {
     /// Lets the engine decide on an input.
@@ -95,7 +96,11 @@ impl Partition {
             return Ok(());
         };
         if self.lifecycle != Level::Off {
-            resident.announce(self.lifecycle, batch.now, &decision.facts, &mut batch.releases);
+            let told = (self.lifecycle, self.shared.sampler);
+            resident.announce(told, batch.now, &decision.facts, &mut batch.releases);
+        }
+        if let Some(sampler) = self.shared.sampler {
+            resident.trace(sampler, batch.now, &decision.facts, &mut batch.releases);
         }
         if !decision.facts.is_empty() {
             let (first, bytes) = resident.keep(batch.now, decision.facts)?;
@@ -109,12 +114,15 @@ impl Partition {
         self.index(batch, id)?;
         // Nothing drops an instance in the middle of a turn.
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
+        if decision.effects.is_empty() {
+            return Ok(());
+        }
         let sender = Sender {
+            passing: Passing::of(self.shared.sampler, &resident.instance),
             partition: self.id,
             epoch: self.shared.epoch,
             plan: &resident.plan,
-            instance: id,
-            priority: resident.instance.priority,
+            instance: &resident.instance,
         };
         for effect in decision.effects {
             sender.send(batch, effect);

@@ -2,26 +2,29 @@
 
 use std::sync::Arc;
 
-use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{FrameId, PartitionId};
 use windlass_proto::plan::Plan;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::Batch;
 use super::release::Release;
-use crate::engine::{Effect, Input};
+use crate::engine::{Effect, Input, Instance};
+use crate::trace::Passing;
 
 /// Turns the engine's effects into releases.
 pub(super) struct Sender<'s> {
     pub(super) partition: PartitionId,
     pub(super) epoch: u64,
     pub(super) plan: &'s Arc<Plan>,
-    pub(super) instance: InstanceId,
-    pub(super) priority: u8,
+    pub(super) instance: &'s Instance,
+    /// What goes along of its trace.
+    pub(super) passing: Option<Passing<'s>>,
 }
 
 impl Sender<'_> {
     fn key(&self, frame: FrameId, delivery: u32) -> AssignmentKey {
-        let (instance, partition, epoch) = (self.instance, self.partition, self.epoch);
+        let (instance, partition, epoch) = (self.instance.id, self.partition, self.epoch);
         AssignmentKey { instance, frame, delivery, partition, epoch }
     }
 
@@ -52,9 +55,13 @@ impl Sender<'_> {
                     variables,
                     now: batch.now,
                     deadline,
-                    traceparent: None,
+                    traceparent: self
+                        .passing
+                        .as_ref()
+                        .and_then(|it| it.delivery(frame, delivery))
+                        .map(|it| it.traceparent().into()),
                     pool: self.plan.task(task).pool.clone(),
-                    priority: self.priority,
+                    priority: self.instance.priority,
                     losses,
                     grant: None,
                 };
@@ -65,19 +72,37 @@ impl Sender<'_> {
             }
             Effect::Publish { frame, event } => {
                 let namespace = self.plan.id.namespace.clone();
-                Release::Publish { instance: self.instance, frame, event, namespace }
+                let event = in_trace(event, self.passing.as_ref(), frame);
+                Release::Publish { instance: self.instance.id, frame, event, namespace }
             }
             Effect::StartChild { parent, child, workflow, input } => {
-                Release::StartChild { parent, child, workflow, input, priority: self.priority }
+                let priority = self.instance.priority;
+                let trace = self.passing.as_ref();
+                let trace = trace.and_then(|it| it.child(parent.frame));
+                Release::StartChild { parent, child, workflow, input, priority, trace }
             }
-            Effect::CancelChild { child } => Release::CancelChild { parent: self.instance, child },
+            Effect::CancelChild { child } => {
+                Release::CancelChild { parent: self.instance.id, child }
+            }
             Effect::NotifyParent { parent, frame, outcome } => {
                 Release::Tell(parent, Input::ChildEnded { frame, outcome })
             }
-            Effect::Yield => Release::Tell(self.instance, Input::Continue),
+            Effect::Yield => Release::Tell(self.instance.id, Input::Continue),
             // Watchers are told when the batch is sealed.
             Effect::Ended(_) => return,
         };
         batch.releases.push(release);
+    }
+}
+
+/// An event as it leaves: it says of the trace of the visit that emits it.
+pub(super) fn in_trace(
+    event: Arc<CloudEvent>,
+    passing: Option<&Passing>,
+    frame: FrameId,
+) -> Arc<CloudEvent> {
+    match passing.and_then(|it| it.visit(frame)) {
+        Some(trace) => Arc::new(event.in_trace(&trace)),
+        None => event,
     }
 }

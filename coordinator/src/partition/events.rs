@@ -15,12 +15,14 @@ use windlass_proto::limits::{
     self, EVENT_STEPS, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, ROUTE_COST, TURN_COST,
 };
 
+use super::effects::in_trace;
 use super::message::EventTicket;
 use super::release::Release;
 use super::{Batch, Partition};
 use crate::engine::{self, Body};
 use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
+use crate::trace::Passing;
 
 /// An event that is being offered.
 pub(super) struct Offer {
@@ -154,10 +156,13 @@ impl Partition {
         instance: InstanceId,
         frame: FrameId,
     ) -> Result<(), JournalError> {
+        let sampler = self.shared.sampler;
         let Some(resident) = self.load(instance)? else { return Ok(()) };
         let body = resident.instance.frames.get(&frame).map(|it| &it.body);
         if let Some(Body::Publishing { event }) = body {
+            let passing = Passing::of(sampler, &resident.instance);
             let event = Arc::new(event.clone());
+            let event = in_trace(event, passing.as_ref(), frame);
             let namespace = resident.plan.id.namespace.clone();
             batch.releases.push(Release::Publish { instance, frame, event, namespace });
         }

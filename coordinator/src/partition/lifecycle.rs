@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_proto::id::FrameId;
-use windlass_proto::plan::{FunctionTarget, Kind, Plan, Task};
+use windlass_proto::plan::{Plan, Task};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -15,9 +15,7 @@ use windlass_proto::value::Value;
 use super::release::Release;
 use crate::engine::{Body, Fact, Instance};
 use crate::events::lifecycle::{Change, Level, LifecycleEvent, What};
-
-/// Begins the pointers of tasks in extensions, which stand apart from what they extend.
-const EXTENSIONS: &str = "/use/extensions/";
+use crate::trace::{Passing, Pointer};
 
 /// What is told of the open frames of an instance.
 #[derive(Default)]
@@ -32,11 +30,7 @@ pub(super) struct Open {
 
 struct Name {
     parent: FrameId,
-    reference: Arc<str>,
-    /// Comes before the pointers of the tasks inside: the call sites of functions.
-    prefix: Arc<str>,
-    /// True for the body of a function.
-    silent: bool,
+    pointer: Pointer,
     /// Why the flow left it without an end of its own.
     fault: Option<Problem>,
 }
@@ -44,7 +38,7 @@ struct Name {
 impl Name {
     /// Nothing for the body of a function: it has the pointer of its call, which is told of.
     fn told(self, change: Change) -> Option<(Arc<str>, Change)> {
-        (!self.silent).then_some((self.reference, change))
+        (!self.pointer.silent).then_some((self.pointer.reference, change))
     }
 
     /// What is told of a task that the flow left without an end of its own.
@@ -96,25 +90,10 @@ impl Open {
 
     /// Opens a task; its pointer, if it is to be told of.
     fn open(&mut self, id: FrameId, parent: FrameId, task: &Task) -> Option<Arc<str>> {
-        let above = self.tasks.get(&parent).map(|it| it.prefix.clone());
-        let reference = self.reference(parent, task);
-        let is_call = matches!(&task.kind, Kind::Function(call)
-            if matches!(call.target, FunctionTarget::Defined(_)));
-        let prefix = if is_call { reference.clone() } else { above.unwrap_or_default() };
-        let silent = task.reference.is_empty();
-        let name = Name { parent, reference: reference.clone(), prefix, silent, fault: None };
-        self.tasks.insert(id, name);
-        (!silent).then_some(reference)
-    }
-
-    /// The pointer of a task inside the frame `parent`.
-    fn reference(&self, parent: FrameId, task: &Task) -> Arc<str> {
-        match self.tasks.get(&parent) {
-            Some(above) if !above.prefix.is_empty() && !task.reference.starts_with(EXTENSIONS) => {
-                format!("{}{}", above.prefix, task.reference).into()
-            }
-            _ => task.reference.clone(),
-        }
+        let pointer = Pointer::of(self.tasks.get(&parent).map(|it| &it.pointer), task);
+        let told = (!pointer.silent).then(|| pointer.reference.clone());
+        self.tasks.insert(id, Name { parent, pointer, fault: None });
+        told
     }
 
     /// Closes a task, and what it has left open inside.
@@ -173,6 +152,8 @@ pub(super) struct Announcer<'a> {
     /// The state the facts have led to.
     pub(super) instance: &'a Instance,
     pub(super) at: Timestamp,
+    /// What goes along of its trace.
+    pub(super) passing: Option<Passing<'a>>,
 }
 
 impl Announcer<'_> {
@@ -214,7 +195,9 @@ impl Announcer<'_> {
 
     fn event(&self, sequence: u64, number: u32, what: What) -> Release {
         let (instance, plan, at) = (self.instance.id, self.plan.clone(), self.at);
-        Release::Lifecycle(Box::new(LifecycleEvent { instance, plan, sequence, number, at, what }))
+        let trace = self.passing.as_ref().and_then(Passing::instance);
+        let event = LifecycleEvent { instance, plan, sequence, number, at, trace, what };
+        Release::Lifecycle(Box::new(event))
     }
 
     /// What a fact has to tell of tasks.
@@ -233,7 +216,8 @@ impl Announcer<'_> {
                 if task.reference.is_empty() {
                     return Vec::new();
                 }
-                let it = open.reference(*parent, task);
+                let above = open.tasks.get(parent).map(|it| &it.pointer);
+                let it = Pointer::reference(above, task);
                 vec![(it.clone(), Change::Created), (it, Change::Skipped)]
             }
             Fact::TaskCompleted { frame, output, .. } => {
@@ -247,8 +231,9 @@ impl Announcer<'_> {
             | Fact::RetryScheduled { frame, .. }
             | Fact::EvaluationRequested { frame, .. } => open.empty(*frame),
             Fact::AttemptBegan { frame, attempt } if *attempt > 1 => {
-                let name = open.tasks.get(frame).filter(|it| !it.silent);
-                name.map(|it| (it.reference.clone(), Change::Retried)).into_iter().collect()
+                let pointer = open.tasks.get(frame).map(|it| &it.pointer);
+                let told = pointer.filter(|it| !it.silent);
+                told.map(|it| (it.reference.clone(), Change::Retried)).into_iter().collect()
             }
             _ => Vec::new(),
         }

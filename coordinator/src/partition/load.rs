@@ -1,6 +1,6 @@
 //! The instance that something happens to, from memory or from the journal.
 
-use windlass_proto::id::{Digest, InstanceId};
+use windlass_proto::id::InstanceId;
 
 use super::{Partition, Resident};
 use crate::journal::JournalError;
@@ -15,10 +15,7 @@ impl Partition {
         if is_read && !named {
             quarantine.begin(self.id, id, UNREAD);
         }
-        let catalog = &self.shared.catalog;
-        let plan_of = |digest: &Digest| catalog.required(digest);
-        let mut loaded =
-            self.residents.load(id, &*self.shared.journal, &self.shared.memory, plan_of)?;
+        let mut loaded = self.residents.load(id, &self.shared)?;
         if let Some(resident) = &mut loaded {
             if !named {
                 quarantine.begin(self.id, id, resident.instance.sequence);

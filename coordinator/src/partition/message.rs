@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::plan::Plan;
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
@@ -82,6 +83,8 @@ pub struct NewInstance {
     pub priority: u8,
     /// The parent, for a child.
     pub parent: Option<Parent>,
+    /// The trace it is started in, where there is one.
+    pub trace: Option<TraceContext>,
     /// Told once it is durable.
     pub reply: Option<oneshot::Sender<StartReply>>,
     /// Told when it has ended.

@@ -6,8 +6,10 @@ use tokio::sync::oneshot;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey};
+use windlass_telemetry::FinishedSpan;
 
 use super::message::{Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, Verdict};
 use crate::catalog::Catalog;
@@ -43,6 +45,8 @@ pub enum Release {
         input: Value,
         /// Its priority: its parent's.
         priority: u8,
+        /// The trace it is started in, where that does not follow from its parent.
+        trace: Option<TraceContext>,
     },
     /// A child to end.
     CancelChild {
@@ -72,6 +76,10 @@ pub enum Release {
     Shown(oneshot::Sender<Shown>, Shown),
     /// Something to tell others of an instance.
     Lifecycle(Box<LifecycleEvent>),
+    /// Spans that are over.
+    Spans(Vec<FinishedSpan>),
+    /// An instance that has faulted and was not recorded: its trace is told from its journal.
+    TellTrace(InstanceId),
     /// Word for who waits for an end.
     Ended(oneshot::Sender<Ending>, Ending),
     /// Word for who waits for a change.
@@ -113,6 +121,10 @@ pub trait ReleaseTarget: Send + Sync {
     }
     /// Hands over what happened to an instance. Never blocks.
     fn announce(&self, _news: LifecycleEvent) {}
+    /// Takes spans that are over. Never blocks.
+    fn trace(&self, _spans: Vec<FinishedSpan>) {}
+    /// Tells the trace of an instance from its journal. Never blocks.
+    fn tell_trace(&self, _instance: InstanceId) {}
     /// True where emitted events also go to a bus, which stamps each of them too.
     fn has_bus(&self) -> bool {
         false
@@ -130,8 +142,8 @@ impl Release {
             Self::Cancel(key) => target.cancel(key),
             Self::Settled(key, verdict) => target.settled(&key, verdict),
             Self::Tell(instance, input) => send_input(target, instance, input),
-            Self::StartChild { parent, child, workflow, input, priority } => {
-                start_child(target, parent, child, &workflow, input, priority);
+            Self::StartChild { parent, child, workflow, input, priority, trace } => {
+                start_child(target, parent, child, &workflow, (input, priority, trace));
             }
             Self::CancelChild { parent, child } => {
                 let partition = child.partition(target.partitions());
@@ -150,6 +162,8 @@ impl Release {
                     target.publish(Emitted { ticket, namespace, instance, frame });
                 }
             }
+            Self::Spans(spans) => target.trace(spans),
+            Self::TellTrace(instance) => target.tell_trace(instance),
             Self::Lifecycle(lifecycle) => target.announce(*lifecycle),
             Self::Stamp(ticket, consumed) => match ticket.stamp(consumed) {
                 Some((Done::Caller(caller), consumed)) => drop(caller.send(consumed)),
@@ -177,8 +191,7 @@ fn start_child(
     parent: Parent,
     id: InstanceId,
     [namespace, name, version]: &[Arc<str>; 3],
-    input: Value,
-    priority: u8,
+    (input, priority, trace): (Value, u8, Option<TraceContext>),
 ) {
     match target.catalog().find(namespace, name, Some(version)) {
         Some(plan) => {
@@ -189,6 +202,7 @@ fn start_child(
                 labels: Vec::new(),
                 priority,
                 parent: Some(parent),
+                trace,
                 reply: None,
                 ended: None,
             };

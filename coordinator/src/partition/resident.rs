@@ -7,13 +7,16 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
+use windlass_telemetry::Sampler;
 
+use super::PartitionContext;
 use super::lifecycle::{Announcer, Open};
 use super::release::Release;
 use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
-use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
-use crate::memory::{Charge, Memory};
+use crate::journal::{Head, InstanceWrite, JournalError, Status, StoredInstance};
+use crate::memory::Charge;
+use crate::trace::{Decided, Passing, Recorder, is_recorded};
 use crate::view;
 
 /// An instance in memory.
@@ -33,6 +36,8 @@ pub(super) struct Resident {
     covered: u64,
     /// What is told of its open tasks, where something is.
     open: Option<Open>,
+    /// What of it goes on, where its trace is recorded.
+    recorder: Option<Box<Recorder>>,
     /// What it takes of the memory.
     pub(super) charge: Charge,
     /// Bytes of facts since the latest snapshot.
@@ -55,6 +60,7 @@ impl Resident {
             hot: false,
             covered: 0,
             open: None,
+            recorder: None,
             charge,
             behind: 0,
             worth: 0,
@@ -67,8 +73,15 @@ impl Resident {
         plan: Arc<Plan>,
         charge: Charge,
         stored: &StoredInstance,
+        sampler: Option<Sampler>,
     ) -> Result<Self, JournalError> {
         let (instance, covered) = fold(id, stored)?;
+        let recorder = match sampler {
+            Some(sampler) if instance.ending.is_none() && is_recorded(sampler, &instance) => {
+                Some(Box::new(Recorder::restore(&plan, id, stored)?))
+            }
+            _ => None,
+        };
         let behind = stored.facts.iter().map(|it| it.facts.len() as u64).sum();
         let worth = stored.snapshot.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64);
         let (status, hot) = (Some(status_of(&instance)), instance.is_hot());
@@ -82,6 +95,7 @@ impl Resident {
             hot,
             covered,
             open: None,
+            recorder,
             charge,
             behind,
             worth,
@@ -91,13 +105,41 @@ impl Resident {
     /// Adds what the facts of one decision have to tell; they are part of the state already.
     pub(super) fn announce(
         &mut self,
-        level: Level,
+        (level, sampler): (Level, Option<Sampler>),
         at: Timestamp,
         facts: &[Fact],
         releases: &mut Vec<Release>,
     ) {
-        let announcer = Announcer { level, plan: &self.plan, instance: &self.instance, at };
+        let (plan, instance) = (&self.plan, &self.instance);
+        let passing = Passing::of(sampler, instance);
+        let announcer = Announcer { level, plan, instance, at, passing };
         announcer.announce(facts, self.open.get_or_insert_default(), releases);
+    }
+
+    /// Adds the spans that the facts of one decision end; they are part of the state already.
+    pub(super) fn trace(
+        &mut self,
+        sampler: Sampler,
+        at: Timestamp,
+        facts: &[Fact],
+        releases: &mut Vec<Release>,
+    ) {
+        let begins = matches!(facts.first(), Some(Fact::Started { .. }));
+        if begins && is_recorded(sampler, &self.instance) {
+            self.recorder = Some(Box::new(Recorder::new(self.instance.id)));
+        }
+        let Some(recorder) = &mut self.recorder else {
+            let faults = facts.iter().any(|it| matches!(it, Fact::Faulted(_)));
+            if faults && sampler.tells_of_faults() {
+                releases.push(Release::TellTrace(self.instance.id));
+            }
+            return;
+        };
+        let decided = Decided { plan: &self.plan, instance: &self.instance, at };
+        let spans = recorder.take(&decided, facts);
+        if !spans.is_empty() {
+            releases.push(Release::Spans(spans));
+        }
     }
 
     /// Takes note of what is open, before the first decision that is to be told of. Nothing is in
@@ -306,16 +348,15 @@ impl Residents {
     pub(super) fn load(
         &mut self,
         id: InstanceId,
-        journal: &dyn Journal,
-        memory: &Arc<Memory>,
-        plan_of: impl FnOnce(&windlass_proto::id::Digest) -> Result<Arc<Plan>, JournalError>,
+        shared: &PartitionContext,
     ) -> Result<Option<&mut Resident>, JournalError> {
+        let PartitionContext { journal, memory, catalog, sampler, .. } = shared;
         if !self.all.contains_key(&id) {
             let Some(head) = journal.head(id)? else { return Ok(None) };
             let Some(stored) = journal.load(id)? else { return Ok(None) };
-            let plan = plan_of(&head.digest)?;
+            let plan = catalog.required(&head.digest)?;
             let charge = memory.of_instance(&head.workflow.namespace);
-            let resident = Resident::restore(id, plan, charge, &stored)?;
+            let resident = Resident::restore(id, plan, charge, &stored, *sampler)?;
             if resident.instance.ending.is_some() {
                 self.retired.push_back((id, 0));
             }

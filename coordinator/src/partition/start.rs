@@ -5,7 +5,7 @@ use windlass_proto::id::InstanceId;
 use super::message::{Earlier, NewInstance, StartReply, Watch};
 use super::release::Release;
 use super::{Batch, Partition, Resident};
-use crate::engine::{self, ChildOutcome, Ending, Input, Parent};
+use crate::engine::{self, ChildOutcome, Ending, Input, Origin, Parent};
 use crate::journal::JournalError;
 
 impl Partition {
@@ -38,8 +38,9 @@ impl Partition {
     ) -> Result<(), JournalError> {
         let (id, now, plan) = (start.id, batch.now, start.plan.clone());
         let (input, labels) = (std::mem::take(&mut start.input), std::mem::take(&mut start.labels));
-        let (parent, priority) = (start.parent, start.priority);
-        let (instance, decision) = engine::create(&plan, id, now, input, parent, labels, priority);
+        let (parent, priority, trace) = (start.parent, start.priority, start.trace.take());
+        let origin = Origin { parent, labels, priority, trace };
+        let (instance, decision) = engine::create(&plan, id, now, input, origin);
         let charge = self.shared.memory.of_instance(&plan.id.namespace);
         self.residents.insert(Resident::new(instance, plan, charge));
         self.apply(batch, id, decision)?;

@@ -16,6 +16,7 @@ use windlass_proto::value::Value;
 use super::coverage;
 use super::oracle::{self, Failure};
 use super::run::Run;
+use super::traces;
 
 /// How much later than due a timer may fire while the coordinator is up: the time that turns and
 /// commits take in a run.
@@ -154,6 +155,7 @@ pub(super) fn end(run: &mut Run<'_>) {
         assert_same(&state.to_bytes().unwrap(), &restore(id, &stored).unwrap(), "at the end");
         states.insert(id, state);
     }
+    traces::check(run, &instances(&journal));
     for client in &run.clients {
         let state = states.get(&client.id).unwrap_or_else(|| panic!("{} is lost", client.id));
         let ending = state.ending.as_ref().unwrap();

@@ -7,12 +7,17 @@ use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::partition::{Message, ReleaseTarget, Verdict};
 use windlass_proto::id::PartitionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
+use windlass_telemetry::FinishedSpan;
 
 /// One life of the coordinator's surroundings; a crash ends it, with all messages in it.
 pub(super) struct Outside {
     catalog: Arc<Catalog>,
     state: Mutex<State>,
+    told: Told,
 }
+
+/// Spans that have left the partitions, in all lives.
+pub(super) type Told = Arc<Mutex<Vec<FinishedSpan>>>;
 
 /// What has come out of the partitions.
 #[derive(Default)]
@@ -24,10 +29,10 @@ pub(super) struct State {
 }
 
 impl Outside {
-    pub(super) fn new(catalog: Arc<Catalog>, partitions: usize) -> Self {
+    pub(super) fn new(catalog: Arc<Catalog>, partitions: usize, told: Told) -> Self {
         let inboxes = (0..partitions).map(|_| VecDeque::new()).collect();
         let state = State { inboxes, ..State::default() };
-        Self { catalog, state: Mutex::new(state) }
+        Self { catalog, state: Mutex::new(state), told }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -59,6 +64,10 @@ impl ReleaseTarget for Outside {
 
     fn dispatch(&self, assignment: Assignment, recovered: bool) {
         self.state().dispatched.push((assignment, recovered));
+    }
+
+    fn trace(&self, mut spans: Vec<FinishedSpan>) {
+        self.told.lock().unwrap().append(&mut spans);
     }
 
     fn cancel(&self, key: AssignmentKey) {

@@ -52,6 +52,7 @@ impl Bench {
             admission: Arc::new(admission),
             filters: Arc::default(),
             misfits: Arc::default(),
+            sampler: None,
         };
         let now = Timestamp(1_750_000_000_000);
         let partition = Partition::open(PartitionId(0), shared.clone(), now).unwrap();
@@ -127,7 +128,8 @@ impl Bench {
         let plan = self.plan(&format!("w{milliseconds}"), &body);
         let (input, labels) = (Value::empty_object(), Vec::new());
         let (priority, parent, reply, ended) = (5, None, None, None);
-        let start = NewInstance { id, plan, input, labels, priority, parent, reply, ended };
+        let start =
+            NewInstance { id, plan, input, labels, priority, parent, trace: None, reply, ended };
         Message::Start(Box::new(start))
     }
 

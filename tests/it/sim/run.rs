@@ -34,7 +34,7 @@ use windlass_proto::wire::{AssignmentKey, Report};
 use super::check::{self, Captured, Outage};
 use super::coverage::{self, Coverage};
 use super::model::Workflow;
-use super::outside::{Outside, State};
+use super::outside::{Outside, State, Told};
 use clients::{Awaiting, Client};
 use network::Item;
 
@@ -124,6 +124,8 @@ pub(super) struct Run<'s> {
     pub(super) workflows: Vec<Workflow>,
     pub(super) journal: Arc<MemoryJournal>,
     pub(super) outside: Arc<Outside>,
+    /// Spans that have left.
+    pub(super) told: Told,
     partitions: Vec<Partition>,
     submitted: VecDeque<Submitted>,
     schedule: BTreeMap<(u64, u64), Item>,

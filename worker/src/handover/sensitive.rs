@@ -35,6 +35,11 @@ const VARIABLES: &[(Name, When)] = &[
     (Name::Exact("AWS_SECRET_ACCESS_KEY"), When::Always),
     (Name::Exact("AWS_SESSION_TOKEN"), When::Always),
     (Name::Exact("AZURE_CLIENT_SECRET"), When::Always),
+    // Collectors of telemetry that ask who sends.
+    (Name::Exact("OTEL_EXPORTER_OTLP_HEADERS"), When::Always),
+    (Name::Exact("OTEL_EXPORTER_OTLP_TRACES_HEADERS"), When::Always),
+    (Name::Exact("OTEL_EXPORTER_OTLP_METRICS_HEADERS"), When::Always),
+    (Name::Exact("OTEL_EXPORTER_OTLP_LOGS_HEADERS"), When::Always),
     // Proxies that ask for a password have it in the URL.
     (Name::Exact("HTTP_PROXY"), When::WithUserInfo),
     (Name::Exact("http_proxy"), When::WithUserInfo),
@@ -129,6 +134,8 @@ mod tests {
             ("WINDLASS_WORKER_KEY", "x"),
             ("VAULT_TOKEN", "x"),
             ("AWS_SESSION_TOKEN", "x"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=x"),
+            ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "authorization=x"),
             ("WINDLASS_NATS", "nats://me:secret@a:4222"),
             ("WINDLASS_NATS", "nats://a:4222,nats://token@b:4222"),
             ("https_proxy", "http://me:secret@proxy:3128"),

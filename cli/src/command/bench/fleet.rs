@@ -13,6 +13,7 @@ use windlass_coordinator::fleet::{Fleet, FleetOptions};
 use windlass_coordinator::journal::JournalError;
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::secrets::{Secrets, SecretsOptions};
+use windlass_coordinator::trace::Tracer;
 use windlass_proto::limits;
 use windlass_proto::wire::key::CoordinatorKey;
 use windlass_proto::wire::subject::Prefix;
@@ -32,7 +33,12 @@ pub(super) struct FleetBench {
 
 impl FleetBench {
     /// Starts it on a journal in `directory`, under a name of its own on the bus.
-    pub(super) async fn open(directory: &Path, url: &str, workers: u32) -> Result<Self, CliError> {
+    pub(super) async fn open(
+        directory: &Path,
+        url: &str,
+        workers: u32,
+        tracer: Option<Tracer>,
+    ) -> Result<Self, CliError> {
         let name = format!("bench-{}", uuid::Uuid::new_v4().simple());
         let prefix: Prefix = name.parse().map_err(|error| failed(&error))?;
         let key = CoordinatorKey::generate();
@@ -52,7 +58,7 @@ impl FleetBench {
             let secrets = Secrets::open(SecretsOptions::default(), None)
                 .map_err(|error| JournalError::Store(error.to_string()))?;
             let secrets = Arc::new(secrets);
-            let options = Options { secrets: Some(secrets.clone()), ..Options::default() };
+            let options = Options { secrets: Some(secrets.clone()), tracer, ..Options::default() };
             Coordinator::open(journal, options, |catalog, reporter| {
                 let catalog = catalog.clone();
                 Arc::new(Fleet::open(bus, fleet, catalog, &secrets, reporter, &runtime))

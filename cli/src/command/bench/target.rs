@@ -13,9 +13,11 @@ use windlass_coordinator::catalog::Unsupported;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef,
 };
+use windlass_coordinator::trace::Tracer;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::value::Value;
+use windlass_telemetry::{Role, Telemetry};
 
 use super::fleet::FleetBench;
 use super::measure::{self, Usage};
@@ -26,6 +28,7 @@ use crate::code::{BENCH_FAILED, NOT_STARTED};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::{Remote, WorkerOptions};
+use crate::telemetry::{self, TelemetryArgs};
 
 /// The longest that a workflow may take: the deepest queue is worked off sooner.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -51,6 +54,7 @@ pub(super) struct Local {
     expected: Value,
     /// Where its worker finds secrets.
     store: Option<Store>,
+    telemetry: Option<Telemetry>,
     /// Removed when dropped.
     _temporary: Option<TempDir>,
 }
@@ -198,6 +202,7 @@ impl Target {
                 System::Embedded(embedded) => embedded.close().await,
                 System::Fleet(fleet) => fleet.close().await,
             }
+            telemetry::end(local.telemetry).await;
         }
     }
 }
@@ -223,32 +228,16 @@ impl Local {
             Some(way) => Some(Store::start(way).await?),
             None => None,
         };
+        // As the variables say: what it costs is one of the things to measure.
+        let telemetry = TelemetryArgs::default().start(Role::Coordinator, None)?;
+        let tracer = telemetry::tracer(telemetry.as_ref());
         let (system, coordinator) = match workers {
             Some(Workers { nats, count }) => {
-                let fleet = FleetBench::open(&directory, nats, count).await?;
+                let fleet = FleetBench::open(&directory, nats, count, tracer).await?;
                 let coordinator = fleet.coordinator.clone();
                 (System::Fleet(fleet), coordinator)
             }
-            None => {
-                let secrets_config = store.as_ref().map(Store::workers_config);
-                let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
-                let (data_dir, files, retention) = (Some(directory.clone()), None, None);
-                let (journal, quotas, secrets, identity, memory) = Default::default();
-                let options = EmbeddedOptions {
-                    data_dir,
-                    journal,
-                    worker,
-                    files,
-                    retention,
-                    quotas,
-                    secrets,
-                    identity,
-                    memory,
-                };
-                let embedded = embedded::open(options).await?;
-                let coordinator = embedded.coordinator.clone();
-                (System::Embedded(embedded), coordinator)
-            }
+            None => embedded(&directory, store.as_ref(), tracer).await?,
         };
         if let Some(store) = &store {
             store.admit(&coordinator.identity_keys()).await?;
@@ -268,9 +257,11 @@ impl Local {
             idempotency_key: None,
             labels: Vec::new(),
             priority: None,
+            trace: None,
         };
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
-        Ok(Self { system, coordinator, directory, start, expected, store, _temporary: temporary })
+        let _temporary = temporary;
+        Ok(Self { system, coordinator, directory, start, expected, store, telemetry, _temporary })
     }
 
     async fn listen(&self, number: u64) -> Result<(), CliError> {
@@ -300,6 +291,33 @@ impl Local {
             None => Err(wrong(&format!("it had not ended after {} s", PATIENCE.as_secs()))),
         }
     }
+}
+
+/// A coordinator with its worker in this process.
+async fn embedded(
+    directory: &Path,
+    store: Option<&Store>,
+    tracer: Option<Tracer>,
+) -> Result<(System, Coordinator), CliError> {
+    let secrets_config = store.map(Store::workers_config);
+    let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
+    let (data_dir, files, retention) = (Some(directory.to_owned()), None, None);
+    let (journal, quotas, secrets, identity, memory) = Default::default();
+    let options = EmbeddedOptions {
+        data_dir,
+        journal,
+        worker,
+        files,
+        retention,
+        quotas,
+        secrets,
+        identity,
+        memory,
+        tracer,
+    };
+    let embedded = embedded::open(options).await?;
+    let coordinator = embedded.coordinator.clone();
+    Ok((System::Embedded(embedded), coordinator))
 }
 
 /// Runs a workflow.

@@ -14,7 +14,7 @@ use crate::code::{CANCELLED, TIMED_OUT};
 use crate::command::deploy;
 use crate::definition::{Checked, Support};
 use crate::error::CliError;
-use crate::instance::{self, Begun, Body};
+use crate::instance::{self, Begun, Body, With};
 use crate::options::Remote;
 use crate::{output, signal};
 
@@ -44,7 +44,7 @@ pub(super) async fn run(
         body["id"] = id.to_string().into();
     }
     let body = Body { body, input: Some(input) };
-    let (begun, mut answer) = instance::start(&client, body, None, None).await?;
+    let (begun, mut answer) = instance::start(&client, body, With::default(), None).await?;
     if begun == Begun::Before {
         output::message("it was started before; what is shown is that run");
         tell_other_text(&client, &answer, &digest).await?;

@@ -32,8 +32,8 @@ impl Instance {
 
     fn apply(&mut self, at: Timestamp, fact: &Fact) {
         match fact {
-            Fact::Started { workflow, digest, input, parent, labels, priority } => {
-                self.pinned(workflow, digest, *parent);
+            Fact::Started { workflow, digest, input, parent, labels, priority, trace } => {
+                self.pinned(workflow, digest, (*parent, trace.as_ref()));
                 self.started(at, input, labels, *priority);
             }
             Fact::InputTransformed(value) => self.input_transformed(value),
@@ -90,7 +90,7 @@ impl Instance {
             }
             Fact::Caught { frame, clause, problem } => self.caught(*frame, *clause, problem),
             Fact::Subscribed { frame, expectations } => self.subscribed(*frame, expectations),
-            Fact::EventConsumed { frame, filter, item, correlations, last } => {
+            Fact::EventConsumed { frame, filter, item, correlations, last, .. } => {
                 self.event_consumed(*frame, (*filter, item.as_ref()), correlations, *last);
             }
             Fact::ItemBegan { frame } => self.item_began(*frame),

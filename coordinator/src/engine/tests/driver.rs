@@ -16,7 +16,7 @@ use windlass_proto::value::Value;
 use super::worker::{self, Job};
 use super::{json, shown};
 use crate::engine::{
-    Body, ChildOutcome, Decision, Effect, Ending, Fact, Input, Instance, Journaled, Parent,
+    Body, ChildOutcome, Decision, Effect, Ending, Fact, Input, Instance, Journaled, Origin, Parent,
     Rejection, create, decide, decode, encode, recover,
 };
 
@@ -193,9 +193,7 @@ impl Run {
             self.state.id,
             self.at,
             self.input.clone(),
-            self.parent,
-            Vec::new(),
-            5,
+            Origin { parent: self.parent, ..Origin::default() },
         );
         self.state = state;
         self.keep(decision);

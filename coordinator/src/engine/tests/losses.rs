@@ -8,7 +8,7 @@ use windlass_proto::wire::{Field, Work};
 
 use super::driver::{Answer, Run};
 use crate::engine::{
-    DeliveryLoss, Effect, Fact, Input, Rejection, create, decide, decode, encode, recover,
+    DeliveryLoss, Effect, Fact, Input, Origin, Rejection, create, decide, decode, encode, recover,
 };
 use crate::engine::{Instance, Journaled};
 use crate::status::Status;
@@ -166,8 +166,8 @@ fn losses_are_known_after_a_crash_and_the_delivery_stays_the_same() {
 #[test]
 fn the_priority_goes_with_the_instance() {
     let run = Run::of("do: [{a: {call: work}}]");
-    let (mut state, decision) =
-        create(&run.plan, run.state.id, run.at, Value::Null, None, Vec::new(), 8);
+    let origin = Origin { priority: 8, ..Origin::default() };
+    let (mut state, decision) = create(&run.plan, run.state.id, run.at, Value::Null, origin);
     let mut entry = Vec::new();
     encode(&Journaled { at: run.at, facts: decision.facts }, &mut entry).unwrap();
     let mut folded = Instance::not_started(run.state.id);

@@ -4,7 +4,7 @@ use windlass_proto::limits;
 use windlass_proto::value::Value;
 
 use super::driver::{Run, START, definition, plan};
-use crate::engine::{Decision, Effect, Fact, Input, Instance, create, decide};
+use crate::engine::{Decision, Effect, Fact, Input, Instance, Origin, create, decide};
 
 /// Bytes of the texts that tasks make here: eight fit into an instance.
 const LARGE: usize = 8 << 20;
@@ -81,7 +81,7 @@ fn a_large_value_that_many_share_counts_once() {
 fn turns(body: &str, most: usize) -> Vec<Decision> {
     let plan = plan(&definition(body));
     let id = Instance::not_started(Run::of(body).state.id).id;
-    let (mut state, first) = create(&plan, id, START, Value::empty_object(), None, Vec::new(), 5);
+    let (mut state, first) = create(&plan, id, START, Value::empty_object(), Origin::default());
     let mut decisions = vec![first];
     while decisions.len() < most
         && decisions.last().is_some_and(|it| it.effects.contains(&Effect::Yield))

@@ -5,7 +5,7 @@ use windlass_proto::problem::Standard;
 use windlass_proto::value::Value;
 
 use super::driver::{Answer, Run, problem};
-use crate::engine::{Effect, Ending, Fact, Input, Rejection, create, decide};
+use crate::engine::{Effect, Ending, Fact, Input, Origin, Rejection, create, decide};
 use crate::status::Status;
 
 fn cancel() -> Input {
@@ -218,8 +218,8 @@ output: {as: '[., $context]'}";
 fn a_result_and_its_effects_are_a_function_of_what_came_in() {
     let run = Run::of("do: [{a: {call: work}}]");
     let id = run.state.id;
-    let new =
-        || create(&run.plan, id, run.at, Value::Int(1), None, vec![("k".into(), "v".into())], 5);
+    let origin = || Origin { labels: vec![("k".into(), "v".into())], ..Origin::default() };
+    let new = || create(&run.plan, id, run.at, Value::Int(1), origin());
     let ((mut state, first), (_, second)) = (new(), new());
     assert_eq!(first, second);
     assert_eq!(state.labels.len(), 1);

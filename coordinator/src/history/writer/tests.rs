@@ -5,7 +5,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::{HistoryWriter, Page};
-use crate::engine::{DeliveryLoss, Fact, Input, Instance, LossReason, create, decide};
+use crate::engine::{DeliveryLoss, Fact, Input, Instance, LossReason, Origin, create, decide};
 
 fn tell_all(writer: &mut HistoryWriter<'_>, facts: Vec<Fact>) {
     for fact in facts {
@@ -20,7 +20,7 @@ fn a_lost_delivery_is_told_with_its_number_and_the_next_one_after_it() {
     let functions = Some(vec!["work".into()]);
     let plan = load(text, &Options { functions, ..Options::default() }).plan.unwrap();
     let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
-    let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
+    let (mut state, begun) = create(&plan, id, at, Value::Null, Origin::default());
     let (worker, reason) = (Some("a-1".into()), Some(LossReason::Silent));
     let loss = DeliveryLoss { blamed: true, worker, reason };
     let lost = Input::Lost { frame: FrameId(1), delivery: 1, loss, most: 5 };
@@ -57,7 +57,7 @@ fn secrets_are_told_with_their_versions() {
     let functions = Some(vec!["work".into()]);
     let plan = load(text, &Options { functions, ..Options::default() }).plan.unwrap();
     let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
-    let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
+    let (mut state, begun) = create(&plan, id, at, Value::Null, Origin::default());
     let name = SecretName("api-key".into());
     let secrets = vec![SecretUse { name, version: Some("7".into()) }];
     let (frame, result) = (FrameId(1), Ok(Value::Null));

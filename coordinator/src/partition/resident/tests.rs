@@ -4,7 +4,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::Resident;
-use crate::engine::{Body, Fact, Input, create, decide};
+use crate::engine::{Body, Fact, Input, Origin, create, decide};
 use crate::memory::Memory;
 
 /// What a loop of as many iterations writes, when its input has so many items: for each turn the
@@ -16,7 +16,7 @@ fn written(iterations: usize, items: i64) -> Vec<(usize, Option<usize>)> {
     let plan = load(text, &Options { functions, ..Options::default() }).plan.unwrap();
     let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1));
     let input = Value::object([("items", Value::array((0..items).map(Value::Int).collect()))]);
-    let (state, begun) = create(&plan, id, at, input, None, Vec::new(), 5);
+    let (state, begun) = create(&plan, id, at, input, Origin::default());
     let charge = Memory::new(u64::MAX).of_instance(&"n".into());
     let mut resident = Resident::new(state, plan.clone(), charge);
     let turn = |resident: &mut Resident, facts: Vec<Fact>| {

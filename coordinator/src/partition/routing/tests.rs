@@ -13,7 +13,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::Routing;
-use crate::engine::{Input, Instance, Interest, Key, Route, create, decide, interest};
+use crate::engine::{Input, Instance, Interest, Key, Origin, Route, create, decide, interest};
 use chance::Chance;
 
 const AT: Timestamp = Timestamp(1_767_225_600_000);
@@ -33,7 +33,7 @@ fn json(text: &str) -> Value {
 /// An instance whose input is the input and the context of what listens.
 fn started(plan: &Plan, number: u128, input: Value) -> Instance {
     let id = InstanceId(Uuid::from_u128(number));
-    create(plan, id, AT, input, None, Vec::new(), 5).0
+    create(plan, id, AT, input, Origin::default()).0
 }
 
 /// Takes what a decision changed into the index, as the partition does.

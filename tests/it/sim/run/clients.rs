@@ -143,6 +143,7 @@ impl Run<'_> {
             labels: vec![("client".into(), number.to_string().into())],
             priority: 5,
             parent: None,
+            trace: None,
             reply: Some(reply),
             ended: Some(ended),
         };

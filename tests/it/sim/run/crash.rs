@@ -13,11 +13,12 @@ use windlass_proto::definition;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
+use windlass_telemetry::Sampler;
 
 use super::super::check::{self, Captured, Outage};
 use super::super::coverage::Coverage;
 use super::super::generate;
-use super::super::outside::Outside;
+use super::super::outside::{Outside, Told};
 use super::clients::Client;
 use super::network::Item;
 use super::{BEGINNING, Knobs, Run, Story};
@@ -58,6 +59,7 @@ impl<'s> Run<'s> {
         let crashes: HashSet<u32> = (0..crashes).map(|_| random.u32(1..50)).collect();
         let kills = [0, 1, 8][random.usize(0..3)];
         let kills = (0..kills).map(|_| random.u32(1..400)).collect();
+        let told = Told::default();
         let mut run = Self {
             story,
             coverage: Coverage::default(),
@@ -70,7 +72,7 @@ impl<'s> Run<'s> {
             commits: 0,
             epoch: 0,
             workflows,
-            outside: Arc::new(Outside::new(catalog, usize::from(partitions))),
+            outside: Arc::new(Outside::new(catalog, usize::from(partitions), told.clone())),
             journal,
             partitions: Vec::new(),
             submitted: VecDeque::new(),
@@ -88,6 +90,7 @@ impl<'s> Run<'s> {
             reports: HashSet::new(),
             accepted: HashSet::new(),
             posted: Vec::new(),
+            told,
             misfits: Arc::default(),
             random,
         };
@@ -115,6 +118,7 @@ impl<'s> Run<'s> {
                 admission: admission.clone(),
                 filters: Arc::default(),
                 misfits: self.misfits.clone(),
+                sampler: Some(Sampler::default()),
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {
@@ -182,7 +186,7 @@ impl<'s> Run<'s> {
             false => self.outside.shared_catalog(),
         };
         let partitions = usize::from(self.journal.partitions());
-        self.outside = Arc::new(Outside::new(catalog, partitions));
+        self.outside = Arc::new(Outside::new(catalog, partitions, self.told.clone()));
         let late: Vec<(u64, u64)> = self.schedule.range(..(self.now, 0)).map(|it| *it.0).collect();
         for at in late {
             let to_coordinator = matches!(self.schedule[&at], Item::Reported(_));

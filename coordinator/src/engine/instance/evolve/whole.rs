@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use windlass_proto::id::{Digest, WorkflowId};
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 
 use crate::engine::instance::held::{Part, problem_bytes};
@@ -15,11 +16,12 @@ impl Instance {
         &mut self,
         workflow: &WorkflowId,
         digest: &Digest,
-        parent: Option<Parent>,
+        (parent, trace): (Option<Parent>, Option<&TraceContext>),
     ) {
         self.workflow = workflow.clone();
         self.digest = digest.clone();
         self.parent = parent;
+        self.trace = trace.cloned();
     }
 
     pub(super) fn started(

@@ -1,0 +1,55 @@
+//! Where an instance comes from.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::trace::TraceContext;
+
+use super::default_priority;
+
+/// The parent of a child instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The parent.
+    pub instance: InstanceId,
+    /// The visit of its `run.workflow`.
+    pub frame: FrameId,
+    /// Whether it waits for the end.
+    pub waits: bool,
+    /// How many instances above wait for this one, one through the other.
+    pub depth: u32,
+    /// The instance at the top of the chain of starts. Journals from before it was kept lack it.
+    #[serde(default)]
+    pub root: Option<InstanceId>,
+    /// How many instances are above, awaited or not.
+    #[serde(default)]
+    pub generation: u32,
+}
+
+impl Parent {
+    /// The instance at the top of the chain of starts, as far as it is known.
+    #[must_use]
+    pub fn root(&self) -> InstanceId {
+        self.root.unwrap_or(self.instance)
+    }
+}
+
+/// Where an instance comes from, and what it was started with beside its input.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The instance that runs it as a child.
+    pub parent: Option<Parent>,
+    /// Labels.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Its priority, 0 to 9.
+    pub priority: u8,
+    /// The trace it was started in, where there was one.
+    pub trace: Option<TraceContext>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { parent: None, labels: Vec::new(), priority: default_priority(), trace: None }
+    }
+}

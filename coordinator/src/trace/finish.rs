@@ -1,0 +1,257 @@
+//! Makes spans of what is over.
+
+use std::sync::Arc;
+
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::{Array, KeyValue, Value};
+use windlass_proto::id::FrameId;
+use windlass_proto::plan::{Kind, Task};
+use windlass_proto::time::Timestamp;
+use windlass_proto::trace::{
+    SpanId, TraceContext, TraceId, span_of_delivery, span_of_instance, span_of_visit, trace_of,
+};
+use windlass_telemetry::{FinishedSpan, names, opentelemetry};
+
+use super::delivery::Delivery;
+use super::recorder::Decided;
+use super::trace_id;
+use super::visit::{End, Fault, Visit};
+use crate::engine::LossReason;
+
+/// Makes spans of what ends with one decision.
+pub(super) struct Finisher<'f> {
+    decided: &'f Decided<'f>,
+    id: Arc<str>,
+    trace: TraceId,
+    pub(super) spans: Vec<FinishedSpan>,
+}
+
+impl<'f> Finisher<'f> {
+    pub(super) fn new(decided: &'f Decided<'f>, id: &Arc<str>) -> Self {
+        let trace = trace_id(decided.instance);
+        Self { decided, id: id.clone(), trace, spans: Vec::new() }
+    }
+
+    /// When what ends, ends.
+    pub(super) fn at(&self) -> Timestamp {
+        self.decided.at
+    }
+
+    /// The instance is over.
+    pub(super) fn instance(&mut self, visit: Visit, end: End) {
+        let Decided { plan, instance, .. } = self.decided;
+        let caller = instance.trace.as_ref().filter(|_| instance.parent.is_none());
+        let mut attributes = self.common();
+        attributes.extend([
+            KeyValue::new(names::WORKFLOW_VERSION, plan.id.version.clone()),
+            KeyValue::new(names::INSTANCE_STATUS, end.name()),
+            KeyValue::new(names::INSTANCE_PRIORITY, i64::from(instance.priority)),
+            KeyValue::new(names::INSTANCE_VISITS, i64::from(instance.next_frame) - 1),
+        ]);
+        attributes.extend(untraced(&visit));
+        let mut links = visit.notes.links;
+        links.extend(instance.parent.map(|parent| match &instance.trace {
+            Some(visit) => visit.clone(),
+            None => TraceContext {
+                trace_id: trace_of(parent.instance),
+                span_id: span_of_visit(parent.instance, parent.frame),
+                sampled: true,
+                state: None,
+            },
+        }));
+        let (status, failed) = outcome(&end);
+        attributes.extend(failed);
+        self.spans.push(FinishedSpan {
+            trace_id: self.trace,
+            span_id: span_of_instance(instance.id),
+            parent: caller.map(|it| it.span_id),
+            name: format!("workflow {}/{}", plan.id.namespace, plan.id.name).into(),
+            kind: if caller.is_some() { SpanKind::Server } else { SpanKind::Internal },
+            start: visit.began,
+            end: self.decided.at,
+            status,
+            attributes,
+            events: visit.notes.events,
+            dropped_events: visit.notes.dropped,
+            links,
+        });
+    }
+
+    /// A visit is over.
+    pub(super) fn visit(&mut self, id: FrameId, visit: Visit, end: End) {
+        let Some(task) = visit.task.map(|it| self.decided.plan.task(it)) else { return };
+        let mut attributes = self.of_task(id, &visit, task);
+        attributes.extend([
+            KeyValue::new(names::TASK_KIND, kind(task)),
+            KeyValue::new(names::TASK_STATUS, end.name()),
+        ]);
+        attributes.extend(untraced(&visit));
+        if let Some(more) = visit.more {
+            let numbers = [(names::ITERATIONS, more.iterations), (names::ATTEMPTS, more.attempts)];
+            let numbers = numbers.into_iter().filter(|(_, it)| *it > 0);
+            attributes.extend(numbers.map(|(name, it)| KeyValue::new(name, i64::from(it))));
+            attributes.extend(more.child.map(|it| KeyValue::new(names::CHILD, it.to_string())));
+            if let Some((event, kind)) = more.event {
+                attributes.push(KeyValue::new(names::EVENT_ID, event));
+                attributes.push(KeyValue::new(names::EVENT_TYPE, kind));
+            }
+        }
+        let (status, failed) = outcome(&end);
+        attributes.extend(failed);
+        let emits = matches!(task.kind, Kind::Emit(_));
+        self.spans.push(FinishedSpan {
+            trace_id: self.trace,
+            span_id: self.span(id),
+            parent: Some(self.span(visit.parent)),
+            name: format!("task {}", task.name).into(),
+            kind: if emits { SpanKind::Producer } else { SpanKind::Internal },
+            start: visit.began,
+            end: self.decided.at,
+            status,
+            attributes,
+            events: visit.notes.events,
+            dropped_events: visit.notes.dropped,
+            links: visit.notes.links,
+        });
+    }
+
+    /// A worker has answered.
+    pub(super) fn reported(&mut self, id: FrameId, visit: &Visit, delivery: Delivery) {
+        self.delivery(id, visit, delivery, Vec::new());
+    }
+
+    /// Nobody waits for a worker's answer any more.
+    pub(super) fn abandoned(&mut self, id: FrameId, visit: &Visit, delivery: Delivery) {
+        let cancelled = KeyValue::new(names::TASK_STATUS, End::Cancelled.name());
+        self.delivery(id, visit, delivery, vec![cancelled]);
+    }
+
+    /// No worker will answer.
+    pub(super) fn lost(
+        &mut self,
+        id: FrameId,
+        visit: &Visit,
+        delivery: Delivery,
+        worker: Option<Arc<str>>,
+        reason: Option<LossReason>,
+    ) {
+        let mut more = vec![KeyValue::new(names::LOST, true)];
+        more.extend(worker.map(|it| KeyValue::new(names::WORKER, it)));
+        more.extend(reason.map(|it| KeyValue::new(names::LOSS_REASON, it.to_string())));
+        self.delivery(id, visit, delivery, more);
+        if let Some(span) = self.spans.last_mut() {
+            span.status = Status::error("");
+        }
+    }
+
+    fn delivery(&mut self, id: FrameId, visit: &Visit, of: Delivery, more: Vec<KeyValue>) {
+        let Some(task) = visit.task.map(|it| self.decided.plan.task(it)) else { return };
+        if !visit.traced {
+            return;
+        }
+        let mut attributes = self.of_task(id, visit, task);
+        let work = if of.evaluates { "evaluate" } else { "perform" };
+        attributes.extend([
+            KeyValue::new(names::DELIVERY, i64::from(of.number)),
+            KeyValue::new(names::WORK, work),
+        ]);
+        attributes.extend(task.pool.clone().map(|it| KeyValue::new(names::POOL, it)));
+        attributes.extend(more);
+        self.spans.push(FinishedSpan {
+            trace_id: self.trace,
+            span_id: span_of_delivery(self.decided.instance.id, id, of.number),
+            parent: Some(self.span(id)),
+            name: format!("deliver {}", task.name).into(),
+            kind: SpanKind::Producer,
+            start: of.sent,
+            end: self.decided.at,
+            status: Status::Unset,
+            attributes,
+            events: Vec::new(),
+            dropped_events: 0,
+            links: Vec::new(),
+        });
+    }
+
+    fn span(&self, frame: FrameId) -> SpanId {
+        match frame {
+            FrameId(0) => span_of_instance(self.decided.instance.id),
+            frame => span_of_visit(self.decided.instance.id, frame),
+        }
+    }
+
+    fn common(&self) -> Vec<KeyValue> {
+        let plan = self.decided.plan;
+        vec![
+            KeyValue::new(names::INSTANCE_ID, self.id.clone()),
+            KeyValue::new(names::WORKFLOW_NAMESPACE, plan.id.namespace.clone()),
+            KeyValue::new(names::WORKFLOW_NAME, plan.id.name.clone()),
+        ]
+    }
+
+    fn of_task(&self, id: FrameId, visit: &Visit, task: &Task) -> Vec<KeyValue> {
+        let mut attributes = self.common();
+        attributes.extend([
+            KeyValue::new(names::TASK_REFERENCE, visit.pointer.reference.clone()),
+            KeyValue::new(names::TASK_NAME, task.name.clone()),
+            KeyValue::new(names::TASK_VISIT, i64::from(id.0)),
+        ]);
+        attributes
+    }
+}
+
+/// What an attempt of a `try` is told with.
+pub(super) fn attempt(number: u32) -> Vec<KeyValue> {
+    vec![KeyValue::new(names::ATTEMPT, i64::from(number))]
+}
+
+/// What an error is told with.
+pub(super) fn failed(fault: &Fault) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new(names::ERROR_TYPE, fault.kind.clone()),
+        KeyValue::new(names::ERROR_STATUS, i64::from(fault.status)),
+    ]
+}
+
+fn outcome(end: &End) -> (Status, Vec<KeyValue>) {
+    match end {
+        // The description would be the error's title, which may hold data.
+        End::Faulted(fault) => (Status::error(""), failed(fault)),
+        End::Completed | End::Cancelled | End::Skipped => (Status::Unset, Vec::new()),
+    }
+}
+
+fn untraced(visit: &Visit) -> Vec<KeyValue> {
+    let Some(untraced) = &visit.untraced else { return Vec::new() };
+    let durations = untraced.durations.iter().map(|it| i64::from(*it)).collect();
+    vec![
+        KeyValue::new(names::UNTRACED, i64::from(untraced.count)),
+        KeyValue::new(names::UNTRACED_DURATIONS, Value::Array(Array::I64(durations))),
+    ]
+}
+
+fn kind(task: &Task) -> &'static str {
+    match &task.kind {
+        Kind::Do(_) => "do",
+        Kind::Set(_) => "set",
+        Kind::Switch(_) => "switch",
+        Kind::For(_) => "for",
+        Kind::Fork(_) => "fork",
+        Kind::Try(_) => "try",
+        Kind::Raise(_) => "raise",
+        Kind::Wait(_) => "wait",
+        Kind::Emit(_) => "emit",
+        Kind::Listen(_) => "listen",
+        Kind::Http(_) => "call http",
+        Kind::OpenApi(_) => "call openapi",
+        Kind::Grpc(_) => "call grpc",
+        Kind::AsyncApi(_) => "call asyncapi",
+        Kind::A2a(_) => "call a2a",
+        Kind::Mcp(_) => "call mcp",
+        Kind::Function(_) => "call function",
+        Kind::Container(_) => "run container",
+        Kind::Script(_) => "run script",
+        Kind::Shell(_) => "run shell",
+        Kind::Workflow(_) => "run workflow",
+    }
+}

@@ -1,0 +1,136 @@
+//! Tells traces from the journal: of instances that fault and were not recorded, and after a crash
+//! what a collector has not taken.
+//!
+//! On a thread of its own: whoever decides on instances does not wait for it. What finds no place
+//! in line is not told, and counted as dropped.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
+
+use super::history::History;
+use super::{Told, Tracer};
+use crate::catalog::Catalog;
+use crate::journal::{Filter, Journal, JournalError};
+
+/// Tells instances from their journal.
+pub(crate) struct Teller {
+    sender: Mutex<Option<SyncSender<InstanceId>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    tracer: Tracer,
+}
+
+impl Teller {
+    /// Starts the thread. `earlier` is what an earlier process has told, and when this one began.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    pub(crate) fn start(
+        tracer: Tracer,
+        journal: Arc<dyn Journal>,
+        catalog: Arc<Catalog>,
+        earlier: Option<(Told, Timestamp)>,
+    ) -> Result<Self, JournalError> {
+        let (sender, receiver) = sync_channel(limits::TOLD_QUEUED);
+        let spans = tracer.clone();
+        let run = move || {
+            let sampler = spans.sampler;
+            let history = History { sampler, journal: &*journal, catalog: &catalog };
+            let telling = Telling { tracer: &spans, history };
+            if let Some((told, began)) = earlier {
+                telling.again(&told, began, &receiver);
+            }
+            receiver.iter().for_each(|instance| telling.tell(instance));
+        };
+        let thread = thread::Builder::new()
+            .name("traces".to_owned())
+            .spawn(run)
+            .map_err(|error| JournalError::Store(format!("no thread to be had: {error}")))?;
+        let (sender, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
+        Ok(Self { sender, thread, tracer })
+    }
+
+    /// Puts an instance in line; never blocks.
+    pub(crate) fn tell(&self, instance: InstanceId) {
+        let sender = self.sender.lock().unwrap_or_else(|it| it.into_inner());
+        if sender.as_ref().is_none_or(|it| it.try_send(instance).is_err()) {
+            self.tracer.spans.missed();
+        }
+    }
+
+    /// Tells what is in line, and ends. Blocking.
+    pub(crate) fn close(&self) {
+        drop(self.sender.lock().unwrap_or_else(|it| it.into_inner()).take());
+        let thread = self.thread.lock().unwrap_or_else(|it| it.into_inner()).take();
+        // A panic there was reported by it.
+        thread.into_iter().for_each(|it| drop(it.join()));
+    }
+}
+
+/// What the thread works with.
+struct Telling<'t> {
+    tracer: &'t Tracer,
+    history: History<'t>,
+}
+
+impl Telling<'_> {
+    /// Tells all spans of an instance.
+    fn tell(&self, instance: InstanceId) {
+        match self.history.spans(instance) {
+            Ok(spans) => self.tracer.record(spans),
+            Err(error) => self.failed(instance, &error),
+        }
+    }
+
+    /// Tells what ended before this process began and no collector has taken. What is in line
+    /// meanwhile is told in between.
+    fn again(&self, told: &Told, began: Timestamp, line: &Receiver<InstanceId>) {
+        let (mut looked_at, mut left, mut cursor) = (0, limits::TOLD_AGAIN, None);
+        while looked_at < limits::TOLD_AGAIN_SCAN && left > 0 {
+            line.try_iter().for_each(|instance| self.tell(instance));
+            let page = match self.history.journal.list(
+                &Filter::default(),
+                cursor,
+                limits::TOLD_AGAIN_PAGE,
+            ) {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::warn!(%error, "traces of before the start cannot be told");
+                    return;
+                }
+            };
+            looked_at += page.items.len();
+            let is_concerned = |ended: Option<Timestamp>| ended.is_none_or(|it| it >= told.since);
+            let concerned = page
+                .items
+                .iter()
+                .filter(|(_, head)| head.started_at < began && is_concerned(head.ended_at));
+            for (instance, _) in concerned.take(left) {
+                left -= 1;
+                match self.history.spans(*instance) {
+                    Ok(spans) => {
+                        let missing = spans.into_iter().filter(|it| {
+                            (told.since..began).contains(&it.end)
+                                && !told.spans.contains(&it.span_id.number())
+                        });
+                        self.tracer.record(missing.collect());
+                    }
+                    Err(error) => self.failed(*instance, &error),
+                }
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn failed(&self, instance: InstanceId, error: &JournalError) {
+        tracing::warn!(%instance, %error, "the trace of an instance cannot be told");
+        self.tracer.spans.missed();
+    }
+}

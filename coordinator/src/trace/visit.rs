@@ -1,0 +1,126 @@
+//! What is known of a visit while it goes on.
+
+use std::sync::Arc;
+
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::plan::TaskIx;
+use windlass_proto::problem::Problem;
+use windlass_proto::time::Timestamp;
+
+use super::delivery::Delivery;
+use super::notes::Notes;
+use super::pointer::Pointer;
+
+/// A visit that goes on; with that of the root frame, the instance itself.
+pub(super) struct Visit {
+    pub(super) parent: FrameId,
+    /// None for the root.
+    pub(super) task: Option<TaskIx>,
+    pub(super) pointer: Pointer,
+    pub(super) began: Timestamp,
+    /// False for one that gets no span: there are too many.
+    pub(super) traced: bool,
+    /// What of it is at a worker.
+    pub(super) delivery: Option<Delivery>,
+    /// Why the flow left it without an end of its own.
+    pub(super) fault: Option<Fault>,
+    pub(super) notes: Notes,
+    pub(super) more: Option<Box<More>>,
+    /// What is inside and gets no span.
+    pub(super) untraced: Option<Box<Untraced>>,
+}
+
+/// What few visits have.
+#[derive(Default)]
+pub(super) struct More {
+    pub(super) iterations: u32,
+    pub(super) attempts: u32,
+    pub(super) child: Option<InstanceId>,
+    /// Id and type of an event.
+    pub(super) event: Option<(String, String)>,
+}
+
+/// Visits that get no span.
+#[derive(Default)]
+pub(super) struct Untraced {
+    pub(super) count: u32,
+    /// How many lasted no longer than each of [`DURATIONS_MS`], and longer than all.
+    pub(super) durations: [u32; DURATIONS_MS.len() + 1],
+}
+
+/// The bounds that the durations of visits without spans are counted by, in milliseconds.
+const DURATIONS_MS: [u64; 7] = [10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000];
+
+/// An error as far as it is told: its detail may hold data.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) kind: Arc<str>,
+    pub(super) status: u16,
+}
+
+/// How a visit ended.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    Completed,
+    Faulted(Fault),
+    Cancelled,
+    Skipped,
+}
+
+impl From<&Problem> for Fault {
+    fn from(problem: &Problem) -> Self {
+        Self { kind: problem.kind.clone(), status: problem.status }
+    }
+}
+
+impl Visit {
+    pub(super) fn new(
+        parent: FrameId,
+        task: Option<TaskIx>,
+        pointer: Pointer,
+        began: Timestamp,
+    ) -> Self {
+        Self {
+            parent,
+            task,
+            pointer,
+            began,
+            traced: true,
+            delivery: None,
+            fault: None,
+            notes: Notes::default(),
+            more: None,
+            untraced: None,
+        }
+    }
+
+    pub(super) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// How it ended where the flow left it without an end of its own.
+    pub(super) fn left(&mut self) -> End {
+        self.fault.take().map_or(End::Cancelled, End::Faulted)
+    }
+}
+
+impl Untraced {
+    /// Counts one that is over.
+    pub(super) fn ended(&mut self, milliseconds: u64) {
+        let place = DURATIONS_MS.iter().take_while(|it| **it < milliseconds).count();
+        if let Some(count) = self.durations.get_mut(place) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+impl End {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Faulted(_) => "faulted",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+}

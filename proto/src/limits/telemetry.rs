@@ -1,0 +1,75 @@
+//! Bounds of telemetry: what waits to be exported, and how long an export may take.
+
+/// Bytes of a `tracestate` that are passed on: what W3C Trace Context asks for at least.
+pub const TRACESTATE_BYTES: usize = 512;
+
+/// Members of a `tracestate` at most, as the standard has it.
+pub const TRACESTATE_MEMBERS: usize = 32;
+
+/// Bytes of a key, and of a value, in a `tracestate` at most, as the standard has it.
+pub const TRACESTATE_PART_BYTES: usize = 256;
+
+/// The largest queue of spans or log records that may be asked for: some gigabytes.
+pub const TELEMETRY_QUEUE_MOST: usize = 4_000_000;
+
+/// The longest time in milliseconds that variables of telemetry may ask for: a day.
+pub const TELEMETRY_TIME_MOST_MS: u64 = 86_400_000;
+
+/// Spans that wait for their export unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise; more are
+/// dropped and counted. A few seconds of a busy coordinator, at about a kibibyte each.
+pub const SPANS_QUEUED: usize = 16_384;
+
+/// Log records that wait for their export unless `OTEL_BLRP_MAX_QUEUE_SIZE` says otherwise; more
+/// are dropped and counted.
+pub const LOGS_QUEUED: usize = 16_384;
+
+/// Spans or log records of one export unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` or
+/// `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` says otherwise: about a megabyte, which collectors take.
+pub const EXPORT_BATCH: usize = 1_024;
+
+/// Milliseconds between two exports of spans and log records where fewer wait than one export
+/// takes, unless `OTEL_BSP_SCHEDULE_DELAY` or `OTEL_BLRP_SCHEDULE_DELAY` says otherwise.
+pub const EXPORT_DELAY_MS: u64 = 2_000;
+
+/// Milliseconds of one export, with its repetitions, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says
+/// otherwise.
+pub const EXPORT_TIMEOUT_MS: u64 = 10_000;
+
+/// Milliseconds between two exports of metrics unless `OTEL_METRIC_EXPORT_INTERVAL` says otherwise.
+pub const METRIC_EXPORT_INTERVAL_MS: u64 = 60_000;
+
+/// Milliseconds that a process which ends waits for its last exports.
+pub const TELEMETRY_SHUTDOWN_MS: u64 = 5_000;
+
+/// Bytes of a collector's answer that are read: it says no more than how many items it refused, and
+/// why.
+pub const EXPORT_ANSWER_BYTES: usize = 65_536;
+
+/// Visits of an instance that get a span: the first ones. What comes after them is counted by the
+/// span of the visit around it, so that a loop of ten thousand rounds is no trace of ten thousand
+/// spans.
+pub const SPANS_PER_INSTANCE: u32 = 1_000;
+
+/// Instances that wait to be told from their journal, since they faulted and were not recorded.
+pub const TOLD_QUEUED: usize = 1_024;
+
+/// Ids of spans that a collector has taken in one of two files, which are written in turn: half a
+/// mebibyte, and seconds of a busy coordinator.
+pub const TOLD_IDS: usize = 65_536;
+
+/// Milliseconds that a span may take from its end to its collector, to be known as told after a
+/// crash when the files had to be changed meanwhile; later ones are told twice.
+pub const TOLD_LATE_MS: u64 = 10_000;
+
+/// Instances that are told again from their journal after a crash, the newest first: a bound on how
+/// long that keeps the disk busy.
+pub const TOLD_AGAIN: usize = 10_000;
+
+/// Instances that are looked at for that.
+pub const TOLD_AGAIN_SCAN: usize = 100_000;
+
+/// How many of these are listed at once.
+pub const TOLD_AGAIN_PAGE: usize = 200;
+
+/// Events that a span has at most, and links; further ones are counted in it.
+pub const SPAN_EVENTS: usize = 32;

@@ -1,0 +1,122 @@
+//! Queues of spans and log records before their export, which count what finds no room.
+//!
+//! The SDK's own queues drop in silence; so how many wait is counted outside of them, and none is
+//! handed over for which there is no room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
+
+use crate::counts::TelemetryCounts;
+use crate::settings::Batching;
+
+/// Spans before their export.
+#[derive(Clone, Debug)]
+pub(crate) struct SpanQueue {
+    // Set once, before the first clone: the resource.
+    processor: Arc<BatchSpanProcessor>,
+    counts: Arc<TelemetryCounts>,
+    bound: u64,
+}
+
+/// Log records before their export.
+#[derive(Debug)]
+pub(crate) struct LogQueue {
+    processor: BatchLogProcessor,
+    counts: Arc<TelemetryCounts>,
+    bound: u64,
+}
+
+impl SpanQueue {
+    pub(crate) fn new(
+        exporter: impl opentelemetry_sdk::trace::SpanExporter + 'static,
+        batching: Batching,
+        resource: &Resource,
+        counts: Arc<TelemetryCounts>,
+    ) -> Self {
+        let config = opentelemetry_sdk::trace::BatchConfigBuilder::default()
+            .with_max_queue_size(batching.queue)
+            .with_max_export_batch_size(batching.export)
+            .with_scheduled_delay(batching.delay)
+            .build();
+        let mut processor = BatchSpanProcessor::new(exporter, config);
+        processor.set_resource(resource);
+        Self { processor: Arc::new(processor), counts, bound: batching.queue as u64 }
+    }
+
+    /// Takes a span that is over, if there is room.
+    pub(crate) fn push(&self, span: SpanData) {
+        if self.counts.traces.enter(self.bound) {
+            self.processor.on_end(span);
+        }
+    }
+
+    /// Counts what cannot be told as dropped.
+    pub(crate) fn missed(&self) {
+        self.counts.traces.miss();
+    }
+
+    /// Exports what waits, and takes nothing more. Blocks, at most for `within`.
+    pub(crate) fn close(&self, within: Duration) -> OTelSdkResult {
+        self.processor.shutdown_with_timeout(within)
+    }
+}
+
+impl SpanProcessor for SpanQueue {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.push(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.processor.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.close(timeout)
+    }
+}
+
+impl LogQueue {
+    pub(crate) fn new(
+        exporter: impl opentelemetry_sdk::logs::LogExporter + 'static,
+        batching: Batching,
+        counts: Arc<TelemetryCounts>,
+    ) -> Self {
+        let config = opentelemetry_sdk::logs::BatchConfigBuilder::default()
+            .with_max_queue_size(batching.queue)
+            .with_max_export_batch_size(batching.export)
+            .with_scheduled_delay(batching.delay)
+            .build();
+        let processor = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
+        Self { processor, counts, bound: batching.queue as u64 }
+    }
+}
+
+impl LogProcessor for LogQueue {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        if self.counts.logs.enter(self.bound) {
+            self.processor.emit(record, scope);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.processor.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.processor.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.processor.set_resource(resource);
+    }
+}

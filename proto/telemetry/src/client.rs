@@ -1,0 +1,99 @@
+//! The HTTP client of exporters.
+//!
+//! Exporters run on threads without a reactor and believe whatever client they are given: redirects
+//! followed with a GET count as success, and what a collector refused of an export is only logged.
+//! So this client sends on the runtime, follows nothing, reads bounded answers and counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use reqwest::Certificate;
+use reqwest::redirect::Policy;
+use tokio::runtime::Handle;
+use windlass_proto::limits;
+
+use crate::counts::TelemetryCounts;
+use crate::settings::Signal;
+
+/// Sends exports of one signal.
+#[derive(Debug)]
+pub(crate) struct ExportClient {
+    client: reqwest::Client,
+    runtime: Handle,
+    signal: Signal,
+    counts: Arc<TelemetryCounts>,
+}
+
+/// A collector's answer is longer than any should be.
+#[derive(Debug, thiserror::Error)]
+#[error("the collector's answer has more than {} bytes", limits::EXPORT_ANSWER_BYTES)]
+struct LongAnswer;
+
+impl ExportClient {
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub(crate) fn new(
+        signal: Signal,
+        timeout: Duration,
+        roots: Vec<Certificate>,
+        runtime: Handle,
+        counts: Arc<TelemetryCounts>,
+    ) -> Result<Self, reqwest::Error> {
+        // An error means that the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = || {
+            reqwest::Client::builder()
+                .redirect(Policy::none())
+                .timeout(timeout)
+                .referer(false)
+                .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+        };
+        // Certificates that are named stand in for the system's, as the standard wants it; a system
+        // that has none is no reason to fail where no TLS is asked for.
+        let client = match roots.is_empty() {
+            true => base().build().or_else(|_| base().tls_certs_only([]).build())?,
+            false => base().tls_certs_only(roots).build()?,
+        };
+        Ok(Self { client, runtime, signal, counts })
+    }
+}
+
+#[async_trait]
+impl HttpClient for ExportClient {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        let response = self.runtime.spawn(send(client, request)).await??;
+        if response.status().is_success() {
+            // The answers of all signals look the same: how many items were refused, and why.
+            let answer = ExportTraceServiceResponse::decode(response.body().clone());
+            let partial = answer.ok().and_then(|it| it.partial_success);
+            let rejected = partial.map_or(0, |it| u64::try_from(it.rejected_spans).unwrap_or(0));
+            self.signal.counts(&self.counts).reject(rejected);
+        }
+        Ok(response)
+    }
+}
+
+async fn send(
+    client: reqwest::Client,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, HttpError> {
+    let mut answer = client.execute(reqwest::Request::try_from(request)?).await?;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > limits::EXPORT_ANSWER_BYTES {
+            return Err(LongAnswer.into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut response = Response::new(body.freeze());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    Ok(response)
+}

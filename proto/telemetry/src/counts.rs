@@ -1,0 +1,86 @@
+//! What became of spans, log records and exports of metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of the items of all signals.
+#[derive(Debug, Default)]
+pub struct TelemetryCounts {
+    /// Spans.
+    pub traces: SignalCounts,
+    /// Log records.
+    pub logs: SignalCounts,
+    /// Exports of all metrics, each one item; what is rejected of one is counted in data points.
+    pub metrics: SignalCounts,
+}
+
+/// What became of the items of one signal.
+#[derive(Debug, Default)]
+pub struct SignalCounts {
+    queued: AtomicU64,
+    exported: AtomicU64,
+    dropped: AtomicU64,
+    rejected: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What became of the items of one signal, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalTotals {
+    /// Wait for their export now, or are under way.
+    pub queued: u64,
+    /// A collector has taken them.
+    pub exported: u64,
+    /// Found no room among those that wait, or could not be told.
+    pub dropped: u64,
+    /// A collector refused them and took others of the same export.
+    pub rejected: u64,
+    /// Their export failed: no collector answered in time, or it refused all.
+    pub failed: u64,
+}
+
+impl SignalCounts {
+    /// What became of the items so far.
+    #[must_use]
+    pub fn totals(&self) -> SignalTotals {
+        let of = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        SignalTotals {
+            queued: of(&self.queued),
+            exported: of(&self.exported),
+            dropped: of(&self.dropped),
+            rejected: of(&self.rejected),
+            failed: of(&self.failed),
+        }
+    }
+
+    /// Makes room for an item among at most `bound` that wait; false where there is none, and then
+    /// it counts as dropped.
+    pub(crate) fn enter(&self, bound: u64) -> bool {
+        let has_room = self.queued.fetch_add(1, Ordering::Relaxed) < bound;
+        if !has_room {
+            self.queued.fetch_sub(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// An item never came as far as the queue.
+    pub(crate) fn miss(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Items are not waited for any more.
+    pub(crate) fn leave(&self, items: u64) {
+        self.queued.fetch_sub(items, Ordering::Relaxed);
+    }
+
+    /// A collector refused some of an export.
+    pub(crate) fn reject(&self, items: u64) {
+        self.rejected.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// An export of so many is over.
+    pub(crate) fn settle(&self, items: u64, is_ok: bool) {
+        let counter = if is_ok { &self.exported } else { &self.failed };
+        counter.fetch_add(items, Ordering::Relaxed);
+    }
+}

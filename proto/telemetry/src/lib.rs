@@ -1,0 +1,30 @@
+//! Telemetry of a process to an OpenTelemetry backend, over OTLP: off unless an endpoint is set.
+//!
+//! [`Settings`] reads what the standard variables and the options say, [`Telemetry`] starts and
+//! ends the exports, [`Spans`] takes spans with ids and times of the caller's, [`TelemetryCounts`] says
+//! what became of everything. [`names`] has the names of spans and attributes.
+//!
+//! **Invariant:** nobody who hands something over waits for a collector: what finds no room is
+//! dropped and counted.
+
+mod acknowledged;
+mod batch;
+mod client;
+mod counts;
+mod exporter;
+pub mod names;
+mod resource;
+mod settings;
+mod span;
+mod start;
+
+pub use acknowledged::Acknowledged;
+pub use counts::{SignalCounts, SignalTotals, TelemetryCounts};
+pub use exporter::CountedExporter;
+pub use opentelemetry;
+pub use opentelemetry_sdk;
+pub use settings::{
+    Destination, Flags, Headers, Protocol, Root, Sampler, Settings, SettingsError, Signal,
+};
+pub use span::{FinishedSpan, SpanNote, Spans};
+pub use start::{Role, Telemetry, TelemetryError};

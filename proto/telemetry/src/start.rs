@@ -1,0 +1,214 @@
+//! Starts telemetry, and ends it within a bound.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::Handle;
+use windlass_proto::limits;
+
+use crate::acknowledged::Listener;
+use crate::batch::{LogQueue, SpanQueue};
+use crate::counts::TelemetryCounts;
+use crate::exporter::{CountedExporter, Exporters};
+use crate::resource::resource;
+use crate::settings::{Destination, Sampler, Settings, Signal};
+use crate::span::Spans;
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Keeps instances and decides on them.
+    Coordinator,
+    /// Performs tasks.
+    Worker,
+    /// Both in one.
+    Embedded,
+}
+
+/// Telemetry cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the exporter of {signal} cannot be made: {reason}")]
+pub struct TelemetryError {
+    signal: &'static str,
+    reason: String,
+}
+
+/// Telemetry of a process, running.
+#[derive(Debug)]
+pub struct Telemetry {
+    counts: Arc<TelemetryCounts>,
+    resource: Resource,
+    sampler: Sampler,
+    spans: Option<(Spans, SdkTracerProvider)>,
+    logs: Option<SdkLoggerProvider>,
+    metrics: Option<(Destination, Duration)>,
+    runtime: Handle,
+}
+
+impl Role {
+    /// `service.name` unless another is given.
+    #[must_use]
+    pub fn service(self) -> &'static str {
+        match self {
+            Self::Coordinator => "windlass-coordinator",
+            Self::Worker => "windlass-worker",
+            Self::Embedded => "windlass",
+        }
+    }
+
+    /// `windlass.role`
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Coordinator => "coordinator",
+            Self::Worker => "worker",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+impl TelemetryError {
+    pub(crate) fn exporter(signal: Signal, reason: &dyn fmt::Display) -> Self {
+        let signal = match signal {
+            Signal::Traces => "spans",
+            Signal::Metrics => "metrics",
+            Signal::Logs => "log records",
+        };
+        Self { signal, reason: reason.to_string() }
+    }
+}
+
+impl Telemetry {
+    /// Starts what the settings switch on, on the runtime of the caller. `environment` is
+    /// `deployment.environment.name`.
+    ///
+    /// # Errors
+    /// When an exporter cannot be made of the settings.
+    pub fn start(
+        settings: &Settings,
+        role: Role,
+        environment: Option<&str>,
+        runtime: &Handle,
+    ) -> Result<Self, TelemetryError> {
+        let counts = Arc::new(TelemetryCounts::default());
+        let resource = resource(settings, role, environment);
+        let told = Listener::default();
+        let exporters =
+            Exporters { runtime: runtime.clone(), counts: counts.clone(), told: told.clone() };
+        let spans = settings.traces.as_ref().map(|to| {
+            let exporter = exporters.spans(to)?;
+            let queue = SpanQueue::new(exporter, settings.spans, &resource, counts.clone());
+            let provider = SdkTracerProvider::builder()
+                .with_span_processor(queue.clone())
+                .with_resource(resource.clone())
+                .build();
+            Ok((Spans::new(queue, told.clone()), provider))
+        });
+        let logs = settings.logs.as_ref().map(|to| {
+            let queue = LogQueue::new(exporters.logs(to)?, settings.records, counts.clone());
+            let builder = SdkLoggerProvider::builder().with_log_processor(queue);
+            Ok(builder.with_resource(resource.clone()).build())
+        });
+        let metrics = settings.metrics.clone().map(|to| (to, settings.metric_interval));
+        Ok(Self {
+            counts,
+            resource,
+            sampler: settings.sampler,
+            spans: spans.transpose()?,
+            logs: logs.transpose()?,
+            metrics,
+            runtime: runtime.clone(),
+        })
+    }
+
+    /// What became of everything so far.
+    #[must_use]
+    pub fn counts(&self) -> Arc<TelemetryCounts> {
+        self.counts.clone()
+    }
+
+    /// Where spans go whose ids the caller knows; none where traces are off.
+    #[must_use]
+    pub fn spans(&self) -> Option<Spans> {
+        self.spans.as_ref().map(|(spans, _)| spans.clone())
+    }
+
+    /// Which traces are recorded.
+    #[must_use]
+    pub fn sampler(&self) -> Sampler {
+        self.sampler
+    }
+
+    /// Makes spans by the SDK, into the same queue; none where traces are off.
+    #[must_use]
+    pub fn tracer_provider(&self) -> Option<SdkTracerProvider> {
+        self.spans.as_ref().map(|(_, provider)| provider.clone())
+    }
+
+    /// Takes log records; none where logs are off.
+    #[must_use]
+    pub fn logger_provider(&self) -> Option<SdkLoggerProvider> {
+        self.logs.clone()
+    }
+
+    /// An exporter of metrics, and how often it is to be used; none where metrics are off.
+    ///
+    /// # Errors
+    /// When it cannot be made of the settings.
+    pub fn metric_exporter(
+        &self,
+        temporality: Temporality,
+    ) -> Result<
+        Option<(CountedExporter<opentelemetry_otlp::MetricExporter>, Duration)>,
+        TelemetryError,
+    > {
+        let Some((to, interval)) = &self.metrics else { return Ok(None) };
+        let (runtime, counts) = (self.runtime.clone(), self.counts.clone());
+        let exporters = Exporters { runtime, counts, told: Listener::default() };
+        Ok(Some((exporters.metrics(to, temporality)?, *interval)))
+    }
+
+    /// Who sends: for the provider of metrics.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// Exports what waits and ends, within [`limits::TELEMETRY_SHUTDOWN_MS`], whatever the
+    /// collector does. Says what could not be exported.
+    pub async fn shutdown(self) {
+        let within = Duration::from_millis(limits::TELEMETRY_SHUTDOWN_MS);
+        let Self { spans, logs, counts, .. } = self;
+        // On threads of their own: each blocks, and neither is to wait for the other. By their
+        // providers, which would end them once more when they are dropped.
+        let spans = spans.map(|(_, provider)| {
+            std::thread::spawn(move || drop(provider.shutdown_with_timeout(within)))
+        });
+        let logs =
+            logs.map(|it| std::thread::spawn(move || drop(it.shutdown_with_timeout(within))));
+        let joined = tokio::task::spawn_blocking(move || {
+            // A panic in one of them was reported by it.
+            [spans, logs].into_iter().flatten().for_each(|it| drop(it.join()));
+        });
+        let is_done = tokio::time::timeout(within, joined).await.is_ok();
+        for (what, counts) in [("spans", &counts.traces), ("log records", &counts.logs)] {
+            let it = counts.totals();
+            let lost = it.dropped + it.rejected + it.failed + it.queued;
+            if lost > 0 || !is_done {
+                tracing::warn!(
+                    what,
+                    dropped = it.dropped,
+                    rejected = it.rejected,
+                    failed = it.failed,
+                    unsent = it.queued,
+                    "not all telemetry has reached the collector"
+                );
+            }
+        }
+    }
+}

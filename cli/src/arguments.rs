@@ -1,12 +1,15 @@
 //! The command line, top level.
 
 use clap::{Parser, Subcommand};
+use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, run,
+    audit, bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, log, run,
     secret, show, start, validate, version, watch, worker,
 };
 use crate::error::CliError;
+use crate::log::LogFormat;
+use crate::telemetry::{NOTHING, Told};
 
 /// Runs Serverless Workflow definitions, durably.
 #[derive(Parser)]
@@ -58,6 +61,8 @@ pub(crate) enum Command {
     Secret(secret::Args),
     /// Show what was done with secrets
     Audit(audit::Args),
+    /// Show or change what a coordinator logs while it runs
+    Log(log::Args),
     /// Explain the code of an error or a finding
     Explain(explain::Args),
     /// Check the journal in a data directory
@@ -69,6 +74,24 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// How it logs.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        self.told().map(|it| it.options.log.log_format).unwrap_or_default()
+    }
+
+    /// What is told of it, and how, where it lasts.
+    pub(crate) fn told(&self) -> Option<Told<'_>> {
+        Some(match self {
+            Self::Run(args) => args.told(),
+            Self::Dev(args) => args.told(),
+            Self::Coordinator(args) => args.told()?,
+            Self::Worker(args) => args.told()?,
+            // What telemetry costs is one of the things to measure.
+            Self::Bench(_) => Told { role: Role::Embedded, options: &NOTHING, environment: None },
+            _ => return None,
+        })
+    }
+
     /// Does what was asked.
     pub(crate) async fn run(self) -> Result<(), CliError> {
         match self {
@@ -89,6 +112,7 @@ impl Command {
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,
             Self::Audit(args) => audit::run(args).await,
+            Self::Log(args) => log::run(args).await,
             Self::Explain(args) => explain::run(&args),
             Self::Fsck(args) => fsck::run(&args),
             Self::Bench(args) => bench::run(args).await,
@@ -140,6 +164,13 @@ mod tests {
             "windlass resume --namespace ns --url http://h:1",
             "windlass event send --file e.json",
             "windlass version",
+            "windlass log level",
+            "windlass log level warn,windlass_worker=debug --url http://h:1",
+            "windlass log level --reset",
+            "windlass run a.yaml --log-format json",
+            "windlass dev --log-format text",
+            "windlass worker --log-format json",
+            "windlass coordinator --log-format json",
             "windlass coordinator --nats nats://a,nats://b --lease 2s a.yaml",
             "windlass coordinator key --pool gpu",
             "windlass worker --key wk1_x --concurrency 4 --health 127.0.0.1:0",
@@ -180,6 +211,9 @@ mod tests {
             "windlass resume 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --namespace a",
             "windlass list --output xml",
             "windlass event send",
+            "windlass log",
+            "windlass log level info --reset",
+            "windlass dev --log-format xml",
             "windlass event send {} --file e.json",
             "windlass secret",
             "windlass secret check",

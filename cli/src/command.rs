@@ -11,6 +11,7 @@ pub(crate) mod explain;
 pub(crate) mod fsck;
 pub(crate) mod history;
 pub(crate) mod list;
+pub(crate) mod log;
 pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod show;

@@ -155,6 +155,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         quotas,
         memory: Some(memory.budget()),
         data_dir,
+        log: crate::log::control(),
         tracer,
         ..Options::default()
     };

@@ -1,36 +1,94 @@
-//! Logs: to standard error, filtered by `WINDLASS_LOG`.
+//! Logs: lines on standard error, filtered by `WINDLASS_LOG`, and by what operators say later.
+
+mod directives;
+mod export;
+mod format;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Registry, reload};
+use windlass_coordinator::log::{BadDirectives, LogControl};
+
+use crate::telemetry;
+
+pub(crate) use format::{LogFormat, LogOptions};
 
 /// What is logged unless `WINDLASS_LOG` says otherwise: warnings, which workers come and go, and
 /// what workflows log.
 const USUAL: &str = "warn,windlass_coordinator::fleet=info,windlass_worker::perform::function=info";
 
-/// Starts logging; `WINDLASS_LOG=info` or `windlass_worker=debug` shows more than warnings.
-pub(crate) fn start() {
+/// What changes the filter of this process.
+static CONTROL: OnceLock<Arc<Control>> = OnceLock::new();
+
+/// Starts logging, and what telemetry exports of it; `WINDLASS_LOG=info` or `windlass_worker=debug` shows more than warnings.
+pub(crate) fn start(format: LogFormat) {
     let directives = std::env::var("WINDLASS_LOG").unwrap_or_default();
-    let chosen = if directives.is_empty() { USUAL } else { &directives };
-    let filter = EnvFilter::try_new(chosen).unwrap_or_else(|error| {
+    let chosen = if directives.is_empty() { USUAL } else { directives.as_str() };
+    let read = directives::read(chosen).map(|filter| (filter, chosen));
+    let (filter, chosen) = read.unwrap_or_else(|error| {
         crate::output::message(&format!("WINDLASS_LOG is ignored: {error}"));
-        EnvFilter::new(USUAL)
+        (EnvFilter::new(USUAL), USUAL)
     });
-    let lines = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    // An error means that a subscriber is set already, which is as good.
-    let _ = tracing_subscriber::registry()
-        .with(filter)
-        .with(filter_fn(is_ours_or_important))
+    let (filter, handle) = reload::Layer::new(filter);
+    // Lines are of events: what spans say of a task goes to traces.
+    let is_line = filter_fn(|it| it.is_event() && is_ours_or_important(it));
+    let lines = format::lines(format).with_filter(is_line.and(filter));
+    let subscriber = tracing_subscriber::registry()
         .with(lines)
-        .try_init();
+        .with(telemetry::with(export::spans))
+        .with(telemetry::with(export::records));
+    crate::output::messages_as_json(format == LogFormat::Json);
+    // An error means that a subscriber is set already, which is as good.
+    if subscriber.try_init().is_ok() {
+        let initial = chosen.to_owned();
+        let current = Mutex::new(initial.clone());
+        // Nobody else sets it.
+        let _ = CONTROL.set(Arc::new(Control { handle, initial, current }));
+    }
 }
 
-/// Libraries trace headers and frames, and secrets with them: whatever `WINDLASS_LOG` says, they
-/// are heard only where they have something to say to everybody.
+/// What changes the logs of this process.
+pub(crate) fn control() -> Option<Arc<dyn LogControl>> {
+    CONTROL.get().map(|it| Arc::clone(it) as Arc<dyn LogControl>)
+}
+
+/// Libraries trace headers and frames, and secrets with them: whatever anybody asks for, they are
+/// heard only where they have something to say to everybody.
 fn is_ours_or_important(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("windlass") || *metadata.level() <= Level::INFO
+}
+
+/// The filter of this process, which can be replaced.
+#[derive(Debug)]
+struct Control {
+    handle: reload::Handle<EnvFilter, Registry>,
+    initial: String,
+    current: Mutex<String>,
+}
+
+impl LogControl for Control {
+    fn current(&self) -> String {
+        // A panic elsewhere cannot leave a text half changed.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn initial(&self) -> String {
+        self.initial.clone()
+    }
+
+    fn check(&self, directives: &str) -> Result<(), BadDirectives> {
+        directives::read(directives).map(drop)
+    }
+
+    fn set(&self, directives: &str) -> Result<(), BadDirectives> {
+        let filter = directives::read(directives)?;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        self.handle.reload(filter).map_err(|_| BadDirectives::Fixed)?;
+        directives.clone_into(&mut current);
+        Ok(())
+    }
 }

@@ -42,8 +42,6 @@ fn main() -> ExitCode {
     windlass_worker::guard_process();
     // Bad usage ends here, with 2; so do --help and --version, with 0.
     let arguments = Arguments::parse_from(windlass_worker::arguments());
-    log::start();
-    descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -51,10 +49,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(error) = telemetry::start(&arguments.command, runtime.handle()) {
+        return error.report();
+    }
+    // Once, with all that takes what is logged.
+    log::start(arguments.command.log_format());
+    descriptors::raise();
     let code = match runtime.block_on(arguments.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
     };
+    runtime.block_on(telemetry::end());
     // What still blocks a thread, such as a read of standard input, is no reason to stay.
     runtime.shutdown_timeout(Duration::from_millis(limits::THREADS_END_MS));
     code

@@ -1,9 +1,11 @@
 //! Standard output for data, standard error for people. The only file that writes to either.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use serde::Serialize;
+use windlass_coordinator::clock;
 
 use crate::exact;
 
@@ -43,9 +45,25 @@ pub(crate) fn text_line(text: &str) {
     let _ = out.flush();
 }
 
+/// True where standard error is for programs: one JSON object a line.
+static MESSAGES_AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Messages are lines of the log, where that is JSON.
+pub(crate) fn messages_as_json(chosen: bool) {
+    MESSAGES_AS_JSON.store(chosen, Ordering::Relaxed);
+}
+
 /// Tells people something.
 pub(crate) fn message(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "windlass: {text}");
+    if !MESSAGES_AS_JSON.load(Ordering::Relaxed) {
+        let _ = writeln!(io::stderr().lock(), "windlass: {text}");
+        return;
+    }
+    let line = serde_json::json!({
+        "timestamp": clock::now().to_rfc3339(), "level": "INFO", "target": "windlass",
+        "message": text,
+    });
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Shows people text as it is, such as a rendered finding.

@@ -63,6 +63,7 @@ impl SecretArgs {
             identity,
             keep_keys: true,
             policy: self.secret_policy,
+            records: crate::telemetry::audit_records(),
         }
     }
 }

@@ -1,16 +1,22 @@
-//! Telemetry of a process that serves: what options and variables say of it, its start and its end.
+//! Telemetry of a process that lasts: what options and variables say of it, its start and its end.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 use windlass_coordinator::trace::Tracer;
-use windlass_telemetry::{Flags, Role, Settings, Telemetry};
+use windlass_telemetry::{AuditRecords, Flags, Role, Settings, Telemetry};
 
+use crate::arguments::Command;
 use crate::code::TELEMETRY_NOT_STARTED;
 use crate::error::CliError;
+use crate::log::{LogFormat, LogOptions};
 
-/// Where telemetry goes; the standard variables (`OTEL_*`) say the rest.
+/// Where telemetry goes, and how logs are written; the standard variables (`OTEL_*`) say the rest.
 #[derive(clap::Args, Clone, Default)]
 #[command(next_help_heading = "Telemetry")]
-pub(crate) struct TelemetryArgs {
+pub(crate) struct TelemetryOptions {
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
     /// Send traces, metrics and logs to this OpenTelemetry collector; off unless this or
     /// OTEL_EXPORTER_OTLP_ENDPOINT names one. OTEL_* variables say more: see docs/telemetry.md
     #[arg(long, value_name = "URL")]
@@ -24,41 +30,75 @@ pub(crate) struct TelemetryArgs {
     trace_ratio: Option<f64>,
 }
 
-impl TelemetryArgs {
-    /// Starts telemetry; none where nothing is switched on. Within a runtime.
-    ///
-    /// # Errors
-    /// When options or variables make no sense.
-    pub(crate) fn start(
-        self,
-        role: Role,
-        environment: Option<&str>,
-    ) -> Result<Option<Telemetry>, CliError> {
-        let Self { otlp_endpoint, otlp_protocol, trace_ratio } = self;
-        let flags = Flags { endpoint: otlp_endpoint, protocol: otlp_protocol, ratio: trace_ratio };
-        // Headers may be credentials, which are taken out of the environment.
-        let variable = |name: &str| windlass_worker::variable(name)?.into_string().ok();
-        let failed = |error: &dyn std::fmt::Display| {
-            CliError::coded(&TELEMETRY_NOT_STARTED, &error.to_string())
-        };
-        let settings = Settings::read(&variable, &flags).map_err(|error| failed(&error))?;
-        if settings.is_off() {
-            return Ok(None);
-        }
-        let started = Telemetry::start(&settings, role, environment, &Handle::current());
-        started.map(Some).map_err(|error| failed(&error))
+/// What is asked for where there are no options.
+pub(crate) static NOTHING: TelemetryOptions = TelemetryOptions {
+    log: LogOptions { log_format: LogFormat::Text },
+    otlp_endpoint: None,
+    otlp_protocol: None,
+    trace_ratio: None,
+};
+
+/// What is told of a command, and how.
+pub(crate) struct Told<'a> {
+    /// What the process is.
+    pub(crate) role: Role,
+    /// What was asked for.
+    pub(crate) options: &'a TelemetryOptions,
+    /// The environment it works for, where it knows that.
+    pub(crate) environment: Option<&'a str>,
+}
+
+/// The telemetry of this process, from before its log until all else has ended.
+static RUNNING: Mutex<Option<Telemetry>> = Mutex::new(None);
+
+/// Starts what options and variables switch on for `command`; nothing for commands that end soon.
+/// Before the log, of which it is a part.
+///
+/// # Errors
+/// When options or variables make no sense.
+pub(crate) fn start(command: &Command, runtime: &Handle) -> Result<(), CliError> {
+    let Some(Told { role, options, environment }) = command.told() else { return Ok(()) };
+    let flags = Flags {
+        endpoint: options.otlp_endpoint.clone(),
+        protocol: options.otlp_protocol.clone(),
+        ratio: options.trace_ratio,
+    };
+    // Headers may be credentials, which are taken out of the environment.
+    let variable = |name: &str| windlass_worker::variable(name)?.into_string().ok();
+    let failed =
+        |error: &dyn std::fmt::Display| CliError::coded(&TELEMETRY_NOT_STARTED, &error.to_string());
+    let settings = Settings::read(&variable, &flags).map_err(|error| failed(&error))?;
+    if !settings.is_off() {
+        let started = Telemetry::start(&settings, role, environment, runtime);
+        *running() = Some(started.map_err(|error| failed(&error))?);
     }
+    Ok(())
+}
+
+/// What `look` makes of the telemetry of this process; none where nothing is switched on.
+pub(crate) fn with<T>(look: impl FnOnce(&Telemetry) -> Option<T>) -> Option<T> {
+    running().as_ref().and_then(look)
 }
 
 /// Which instances are recorded, and where their spans go; none where traces are off.
-pub(crate) fn tracer(telemetry: Option<&Telemetry>) -> Option<Tracer> {
-    let telemetry = telemetry?;
-    Some(Tracer::new(telemetry.spans()?, telemetry.sampler()))
+pub(crate) fn tracer() -> Option<Tracer> {
+    with(|it| Some(Tracer::new(it.spans()?, it.sampler())))
+}
+
+/// Tells the collector of audit events; none where log records are off.
+pub(crate) fn audit_records() -> Option<AuditRecords> {
+    with(|it| it.logger_provider().as_ref().map(AuditRecords::new))
 }
 
 /// Exports what waits, and ends; last of all, within seconds.
-pub(crate) async fn end(telemetry: Option<Telemetry>) {
-    if let Some(telemetry) = telemetry {
+pub(crate) async fn end() {
+    let ended = running().take();
+    if let Some(telemetry) = ended {
         telemetry.shutdown().await;
     }
+}
+
+fn running() -> MutexGuard<'static, Option<Telemetry>> {
+    // A panic elsewhere cannot leave it half started.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,6 +16,7 @@ mod history;
 mod identity;
 mod instance;
 mod limits;
+mod log;
 mod metrics;
 mod payload;
 mod problem;

@@ -1,4 +1,5 @@
-//! What was done with secrets, kept: a file of JSON lines, the truth, and a stream that copies it.
+//! What was done with secrets, kept: a file of JSON lines, the truth, and a stream that copies it;
+//! so do log records of a collector, where there is one.
 //!
 //! ```text
 //!  workers ──> fleet ─┐
@@ -25,10 +26,12 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 use windlass_proto::audit::{AuditAction, AuditEvent};
 use windlass_proto::limits;
+use windlass_proto::trace::{SpanId, TraceContext, TraceId};
+use windlass_telemetry::AuditRecords;
 
 use crate::clock;
 use file::{AuditFile, Sizes};
-use writer::{Message, Writer};
+use writer::{Copies, Message, Writer};
 
 /// Why the audit trail cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -78,19 +81,19 @@ pub type Publish = tokio::sync::mpsc::Sender<AuditLine>;
 
 impl AuditLog {
     /// Opens the trail that is kept at `place`; without one nothing is kept. What is on disk goes
-    /// to `publish` as well, as long as there is room. Blocking.
+    /// to `publish` and `records` as well, as long as there is room. Blocking.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(place: Option<PathBuf>, publish: Option<Publish>) -> Result<Self, AuditError> {
-        Self::sized(place, publish, Sizes::default())
-    }
-
-    fn sized(
+    pub fn open(
         place: Option<PathBuf>,
         publish: Option<Publish>,
-        sizes: Sizes,
+        records: Option<AuditRecords>,
     ) -> Result<Self, AuditError> {
+        Self::sized(place, Copies { publish, records }, Sizes::default())
+    }
+
+    fn sized(place: Option<PathBuf>, copies: Copies, sizes: Sizes) -> Result<Self, AuditError> {
         let opened = place.as_ref().map(|path| {
             AuditFile::open(path, sizes)
                 .map_err(|error| AuditError::File { path: path.clone(), error })
@@ -98,7 +101,7 @@ impl AuditLog {
         let file = opened.transpose()?;
         let (messages, inbox) = mpsc::channel();
         let (waiting, stopping) = (Arc::default(), Arc::default());
-        let writer = Writer::new(file, publish, Arc::clone(&waiting), Arc::clone(&stopping));
+        let writer = Writer::new(file, copies, Arc::clone(&waiting), Arc::clone(&stopping));
         let thread = std::thread::Builder::new().name("windlass-audit".to_owned());
         if let Err(error) = thread.spawn(move || writer.run(&inbox)) {
             return Err(AuditError::File { path: place.unwrap_or_default(), error });
@@ -182,15 +185,26 @@ impl Drop for AuditLog {
     }
 }
 
-/// An event of the coordinator's own; `more` adds what is known of it.
+/// An event of the coordinator's own; `more` adds what is known of it. It is of the trace of the
+/// request that is answered; without one, of one of its own that nobody records, so that it can be
+/// told from others.
 pub(crate) fn own(
     action: AuditAction,
     success: bool,
     more: impl FnOnce(&mut AuditEvent),
 ) -> AuditEvent {
     let mut event = AuditEvent::new(Uuid::now_v7(), clock::now(), action, success);
+    event.traceparent =
+        Some(windlass_telemetry::current().unwrap_or_else(apart).traceparent().into());
     more(&mut event);
     event
+}
+
+/// A trace of its own.
+fn apart() -> TraceContext {
+    let (trace_id, span_id) = (Uuid::new_v4().as_u128(), Uuid::new_v4().as_u64_pair().0);
+    let (trace_id, span_id) = (TraceId::new(trace_id), SpanId::new(span_id));
+    TraceContext { trace_id, span_id, sampled: false, state: None }
 }
 
 #[cfg(test)]

@@ -169,6 +169,16 @@ codes! {
          started. Take another id or key for another piece of work; for the same one, send what was \
          sent first: `windlass show ID` has its input. A version counts where the request names \
          one. `windlass run --id NAME` makes the id from the name.";
+    /// What is to be logged cannot be read.
+    BadLogDirectives = "WL0527", 400, "Invalid log directives",
+        "What is logged is said by a level (off, error, warn, info, debug, trace) for all, and others \
+         for modules, separated by commas: `warn,windlass_coordinator::fleet=debug`. One of them \
+         cannot be read, so all stayed as it was: a misspelt level would be taken for the name of a \
+         module, and nothing else logged. `windlass log level` shows what is in force.";
+    /// The log of the process cannot be changed.
+    LogFixed = "WL0528", 409, "Log level cannot be changed",
+        "The process was set up without a log that can be changed while it runs. Set WINDLASS_LOG \
+         and start it again.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -2,6 +2,7 @@
 
 mod bus_events;
 mod handle;
+mod log;
 mod operate;
 mod retention;
 mod runtime;
@@ -28,6 +29,7 @@ use crate::dispatch::Queue;
 use crate::events::Outbox;
 pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
+use crate::log::{BadDirectives, LogControl};
 use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
 use crate::trace::Tracer;
@@ -64,6 +66,8 @@ pub struct Options {
     pub quotas: StartQuotas,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
     pub secrets: Option<Arc<Secrets>>,
+    /// How what this process logs is changed while it runs, where it can be.
+    pub log: Option<Arc<dyn LogControl>>,
     /// Which instances are recorded, and where their spans go; none unless given.
     pub tracer: Option<Tracer>,
 }
@@ -171,6 +175,9 @@ pub enum CoordinatorError {
     /// What concerns secrets cannot be read or kept.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// What is to be logged cannot be read, or not be changed.
+    #[error("{0}")]
+    LogDirectives(#[from] BadDirectives),
     /// No such workflow.
     #[error("no workflow {0} is deployed")]
     UnknownWorkflow(String),

@@ -26,6 +26,7 @@ pub mod fleet;
 pub mod history;
 pub mod identity;
 pub mod journal;
+pub mod log;
 pub mod memory;
 pub mod partition;
 pub mod policy;

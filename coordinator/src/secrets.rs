@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
+use windlass_telemetry::AuditRecords;
 
 pub use grants::Granter;
 pub use uses::{SecretUses, UsedBy};
@@ -36,6 +37,8 @@ pub struct SecretsOptions {
     pub keep_keys: bool,
     /// A policy that an operator keeps; else the coordinator keeps one.
     pub policy: Option<PathBuf>,
+    /// Tells a collector of audit events, where there is one.
+    pub records: Option<AuditRecords>,
 }
 
 impl Default for SecretsOptions {
@@ -46,6 +49,7 @@ impl Default for SecretsOptions {
             identity: IdentityOptions::default(),
             keep_keys: true,
             policy: None,
+            records: None,
         }
     }
 }
@@ -84,14 +88,15 @@ impl Secrets {
     /// # Errors
     /// When a file cannot be used.
     pub fn open(options: SecretsOptions, publish: Option<Publish>) -> Result<Self, SecretsError> {
-        let SecretsOptions { data_dir, environment, identity, keep_keys, policy } = options;
+        let SecretsOptions { data_dir, environment, identity, keep_keys, policy, records } =
+            options;
         let place = |name: &str| data_dir.as_ref().map(|it| it.join(name));
         let keys = place("identity.json").filter(|_| keep_keys);
         Ok(Self {
             environment,
             identity: IdentityIssuer::open(keys, identity, clock::now())?,
             policies: Policies::open(policy, place("secret-policy.toml"))?,
-            audit: AuditLog::open(place("audit.jsonl"), publish)?,
+            audit: AuditLog::open(place("audit.jsonl"), publish, records)?,
         })
     }
 

@@ -128,6 +128,9 @@ pub enum AuditAction {
     /// The policy of who may read what was replaced.
     #[serde(rename = "secret.policy.changed")]
     PolicyChanged,
+    /// What the coordinator logs was changed while it runs.
+    #[serde(rename = "log.changed")]
+    LogChanged,
     /// A workflow was not deployed, because it names a secret it has no right to.
     #[serde(rename = "definition.refused")]
     DeploymentRefused,

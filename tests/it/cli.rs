@@ -3,6 +3,7 @@
 pub(crate) mod bad;
 mod client;
 mod damage;
+mod logs;
 mod resume;
 mod terminal;
 mod validate;

@@ -8,6 +8,7 @@ mod database;
 mod hand;
 mod house;
 mod identity;
+mod observed;
 mod outage;
 mod policy;
 mod pressure;

@@ -17,6 +17,7 @@ use crate::scope::TaskScope;
 use crate::seal::Seal;
 use crate::secret_store::SecretSession;
 use crate::shared::Shared;
+use crate::trace;
 
 /// One delivery of one task, while it is performed.
 pub(crate) struct Attempt<'a> {
@@ -57,7 +58,9 @@ impl Attempt<'_> {
         if let Template::Constant(value) = template {
             return Ok(value.clone());
         }
-        template.evaluate(input, &self.scope, self.budget()).map_err(expression_problem)
+        trace::expression(|| {
+            template.evaluate(input, &self.scope, self.budget()).map_err(expression_problem)
+        })
     }
 
     /// [`Self::evaluate`] for a field that may be absent.
@@ -74,7 +77,9 @@ impl Attempt<'_> {
         program: &Program,
         input: &Value,
     ) -> Result<Value, Problem> {
-        program.evaluate(input.clone(), &self.scope, self.budget()).map_err(expression_problem)
+        trace::expression(|| {
+            program.evaluate(input.clone(), &self.scope, self.budget()).map_err(expression_problem)
+        })
     }
 
     pub(crate) fn expand(&self, uri: &UriTemplate, input: &Value) -> Result<String, Problem> {

@@ -10,6 +10,7 @@ use windlass_proto::audit::{AuditAction, AuditEvent, AuditTask};
 use windlass_proto::wire::Assignment;
 
 use crate::clock;
+use crate::trace::current_traceparent;
 
 /// Takes audit events to where they are kept. Must not block.
 ///
@@ -160,7 +161,9 @@ impl AttemptAudit {
         };
         let environment = assignment.grant.as_ref().map(|grant| grant.environment.clone());
         let places = Arc::new(Places { sink, left: AtomicUsize::new(0) });
-        Self { places, task, environment, traceparent: assignment.traceparent.clone() }
+        let traceparent =
+            current_traceparent().map(Arc::from).or_else(|| assignment.traceparent.clone());
+        Self { places, task, environment, traceparent }
     }
 
     /// Waits until there is room for this many events of the attempt. To be done once, before it
@@ -181,7 +184,9 @@ impl AttemptAudit {
         let mut event = AuditEvent::new(Uuid::now_v7(), clock::now(), action, success);
         event.task = Some(self.task.clone());
         event.environment = self.environment.clone();
-        event.traceparent = self.traceparent.clone();
+        // What is done later, as a renewal, is done for the attempt.
+        let now = current_traceparent().map(Arc::from);
+        event.traceparent = now.or_else(|| self.traceparent.clone());
         more(&mut event);
         if self.places.take() {
             self.places.sink.record_reserved(event);

@@ -32,6 +32,7 @@ mod secret_store;
 mod shared;
 mod supervise;
 mod token_cache;
+mod trace;
 mod worker;
 
 pub use audit::{AttemptAudit, AuditRoom, AuditSink};
@@ -58,6 +59,7 @@ pub use secret_store::{
 pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets, GoogleSettings};
 pub use shared::PlanSource;
 pub use tokio_util::sync::CancellationToken;
+pub use trace::TRACE_TARGET;
 pub use windlass_proto::problem::{Problem, Standard};
 pub use windlass_proto::value::Value;
 pub use worker::{Builder, Worker};

@@ -9,6 +9,8 @@ use windlass_proto::problem::{Problem, Standard};
 
 use crate::http_client::Clients;
 use crate::http_client::reuse::ends_of;
+use crate::seal::Seal;
+use crate::trace::{self, HttpSpan};
 
 /// A request, ready to send (again).
 pub(crate) struct Request {
@@ -46,7 +48,8 @@ pub(crate) fn shown(url: &Url) -> String {
 
 /// Sends `request` and reads the response, at most `most` bytes of body. Once more over a new
 /// connection where one that was used before closed without an answer, and the call may be
-/// repeated: see [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts).
+/// repeated: see [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts). Inside a
+/// traced attempt each of both is a span, which tells no host that `seal` finds a secret in.
 ///
 /// # Errors
 /// A communication problem when there is no complete response.
@@ -54,20 +57,31 @@ pub(crate) async fn send(
     clients: &Clients,
     request: &Request,
     most: usize,
+    seal: &Seal,
 ) -> Result<Response, Problem> {
+    let address = trace::address(&request.url, |host| !seal.found_in(host));
+    let span = |resent| HttpSpan::new(&request.method, address, resent);
+    let mut sent = span(0);
     let failed = |error: reqwest::Error| failure(&request.method, &request.url, &error);
-    let mut response = match start(clients, request, false)?.await {
+    let mut response = match start(clients, request, false, &sent)?.await {
         Ok(response) => response,
         Err(error) => {
+            sent.failed(&error);
             let keyed = request.headers.contains_key("idempotency-key");
             let repeatable = clients.may_repeat(&request.method, &request.url, keyed);
             // Asked in any case, as it forgets the connection.
             if !clients.connections.was_closed_while_idle(&error) || !repeatable {
                 return Err(failed(error));
             }
-            start(clients, request, true)?.await.map_err(failed)?
+            drop(sent);
+            sent = span(1);
+            start(clients, request, true, &sent)?.await.map_err(|error| {
+                sent.failed(&error);
+                failed(error)
+            })?
         }
     };
+    sent.answered(response.status());
     let ends = ends_of(&response);
     let too_large = || {
         let what = shown(&request.url);
@@ -79,7 +93,11 @@ pub(crate) async fn send(
         return Err(too_large());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+    let broken = |error: reqwest::Error| {
+        sent.failed(&error);
+        failed(error)
+    };
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
         if body.len() + chunk.len() > most {
             return Err(too_large());
         }
@@ -94,6 +112,7 @@ fn start(
     clients: &Clients,
     request: &Request,
     fresh: bool,
+    span: &HttpSpan,
 ) -> Result<impl Future<Output = reqwest::Result<reqwest::Response>> + use<>, Problem> {
     let route = clients.route(&request.url, fresh)?;
     let mut headers = request.headers.clone();
@@ -105,6 +124,7 @@ fn start(
         // RFC 9110, 8.6: a method that goes with content says that there is none.
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
+    span.inject(&mut headers);
     let mut builder = route.client.request(request.method.clone(), route.url).headers(headers);
     if let Some(body) = &request.body {
         builder = builder.body(body.clone());

@@ -23,6 +23,7 @@ use crate::secret_store::{
     DevelopmentSecrets, SecretSource, SecretStore, StoreClock, WorkerAccess,
 };
 use crate::shared::{NoPlans, PlanSource, Shared, Warnings};
+use crate::trace::Traced;
 
 /// Performs assignments. Cheap to clone; clones share connections and caches.
 #[derive(Clone)]
@@ -71,8 +72,22 @@ impl Worker {
         assignment: Assignment,
         cancelled: CancellationToken,
     ) -> Result<Report, Box<Assignment>> {
-        match perform(&self.shared, &assignment, &cancelled).await {
-            Ended::Reported(result, secrets) => Ok(Report { key: assignment.key, result, secrets }),
+        let traced = Traced::attempt(&assignment);
+        self.try_perform_traced(assignment, cancelled, traced).await
+    }
+
+    /// As [`Self::try_perform`], with the span of the attempt, which ends with the last clone.
+    pub(crate) async fn try_perform_traced(
+        &self,
+        assignment: Assignment,
+        cancelled: CancellationToken,
+        traced: Traced,
+    ) -> Result<Report, Box<Assignment>> {
+        match traced.follow(perform(&self.shared, &assignment, &cancelled)).await {
+            Ended::Reported(result, secrets) => {
+                traced.ended(&result);
+                Ok(Report { key: assignment.key, result, secrets })
+            }
             Ended::NotBegun => Err(Box::new(assignment)),
         }
     }

@@ -29,7 +29,7 @@ use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, duration};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
-use crate::telemetry::{self, TelemetryArgs};
+use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::{output, signal};
 
 /// Run the coordinator of a fleet: it keeps every fact and sends tasks to workers over NATS.
@@ -44,6 +44,16 @@ pub(crate) struct Args {
     command: Option<Command>,
     #[command(flatten)]
     run: RunArgs,
+}
+
+impl Args {
+    /// What is told of it, and how; nothing of commands that end soon.
+    pub(crate) fn told(&self) -> Option<Told<'_>> {
+        let options = &self.run.telemetry;
+        let environment = Some(self.run.secrets.environment.as_str());
+        let told = Told { role: Role::Coordinator, options, environment };
+        self.command.is_none().then_some(told)
+    }
 }
 
 #[derive(clap::Subcommand)]
@@ -94,7 +104,7 @@ struct RunArgs {
     #[command(flatten)]
     task_identity: IdentityArgs,
     #[command(flatten)]
-    telemetry: TelemetryArgs,
+    telemetry: TelemetryOptions,
 }
 
 /// What is told over the bus, and how it is kept there.
@@ -179,7 +189,6 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         lease: args.lease,
         backlog: args.max_backlog,
     };
-    let telemetry = args.telemetry.start(Role::Coordinator, Some(&args.secrets.environment))?;
     let bus = Bus::connect(&args.nats.options("windlass coordinator")).await;
     let bus = bus.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
     if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {
@@ -205,7 +214,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         quotas,
         memory: Some(args.memory.budget()),
         data_dir: Some(data_dir.clone()),
-        tracer: telemetry::tracer(telemetry.as_ref()),
+        log: crate::log::control(),
+        tracer: telemetry::tracer(),
         ..Options::default()
     };
     let identity = args.task_identity.options(&bound.url());
@@ -219,12 +229,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
     let served = bound.serve(&coordinator, definitions).await;
-    let closed = async {
-        close(coordinator).await;
-        telemetry::end(telemetry).await;
-    };
     tokio::select! {
-        () = closed => {}
+        () = close(coordinator) => {}
         () = signal::stop() => return Err(CliError::Interrupted),
     }
     served

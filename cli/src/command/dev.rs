@@ -12,7 +12,7 @@ use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, WorkerOptions, describe_processes};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
-use crate::telemetry::{self, TelemetryArgs};
+use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::{output, signal};
 
 /// Run everything in one process: API, coordinator, worker.
@@ -49,7 +49,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     identity: IdentityArgs,
     #[command(flatten)]
-    telemetry: TelemetryArgs,
+    telemetry: TelemetryOptions,
+}
+
+impl Args {
+    /// What is told of it, and how.
+    pub(crate) fn told(&self) -> Told<'_> {
+        let environment = Some(self.secrets.environment.as_str());
+        Told { role: Role::Embedded, options: &self.telemetry, environment }
+    }
 }
 
 /// What retention counts in.
@@ -66,7 +74,6 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         .collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
-    let telemetry = args.telemetry.start(Role::Embedded, Some(&args.secrets.environment))?;
     let options = EmbeddedOptions {
         data_dir: Some(args.data_dir),
         journal: args.journal,
@@ -77,7 +84,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),
         memory: args.memory,
-        tracer: telemetry::tracer(telemetry.as_ref()),
+        tracer: telemetry::tracer(),
     };
     let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
     let embedded = embedded::open(options).await?;
@@ -85,12 +92,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         output::message(&text);
     }
     let served = bound.serve(&embedded.coordinator, definitions).await;
-    let closed = async {
-        embedded.close().await;
-        telemetry::end(telemetry).await;
-    };
     tokio::select! {
-        () = closed => {}
+        () = embedded.close() => {}
         () = signal::stop() => return Err(CliError::Interrupted),
     }
     served

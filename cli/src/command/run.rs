@@ -15,6 +15,7 @@ use windlass_coordinator::identity::IdentityOptions;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::value::Value;
+use windlass_telemetry::Role;
 
 use crate::code::{CANCELLED, TIMED_OUT};
 use crate::definition::{self, Checked, Support};
@@ -25,6 +26,7 @@ use crate::options::{
     JournalOptions, Remote, WorkerOptions, describe_processes, duration, usual_url,
 };
 use crate::secret_options::SecretArgs;
+use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::{input, output, progress, signal};
 
 /// Run one workflow here and now, and print its output.
@@ -65,6 +67,16 @@ pub(crate) struct Args {
     worker: WorkerOptions,
     #[command(flatten)]
     secrets: SecretArgs,
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
+}
+
+impl Args {
+    /// What is told of it, and how.
+    pub(crate) fn told(&self) -> Told<'_> {
+        let environment = Some(self.secrets.environment.as_str());
+        Told { role: Role::Embedded, options: &self.telemetry, environment }
+    }
 }
 
 /// The namespace of ids made from names (`--id`): fixed for ever, or a rerun would start anew.
@@ -99,7 +111,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
     let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
     let options = EmbeddedOptions {
-        tracer: None,
+        tracer: telemetry::tracer(),
         data_dir,
         journal,
         worker,

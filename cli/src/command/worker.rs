@@ -9,6 +9,7 @@ use std::time::Duration;
 use windlass_proto::limits;
 use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::wire::key::WorkerKey;
+use windlass_telemetry::Role;
 use windlass_worker::fleet::bus::Bus;
 use windlass_worker::fleet::{Event, FleetError, FleetOptions, host_name};
 use windlass_worker::{TaskUser, Worker};
@@ -17,6 +18,7 @@ use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
 use crate::options::{WorkerOptions, describe_processes, duration};
+use crate::telemetry::{TelemetryOptions, Told};
 use crate::{output, signal};
 
 /// Run a worker of a fleet: it takes tasks over NATS, performs them, and keeps nothing.
@@ -33,6 +35,16 @@ pub(crate) struct Args {
     command: Option<Command>,
     #[command(flatten)]
     run: RunArgs,
+}
+
+impl Args {
+    /// What is told of it, and how; nothing of commands that end soon.
+    pub(crate) fn told(&self) -> Option<Told<'_>> {
+        let options = &self.run.telemetry;
+        let environment = None;
+        let told = Told { role: Role::Worker, options, environment };
+        self.command.is_none().then_some(told)
+    }
 }
 
 #[derive(clap::Subcommand)]
@@ -77,6 +89,8 @@ struct RunArgs {
     nats: Nats,
     #[command(flatten)]
     worker: WorkerOptions,
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
 }
 
 /// Runs the command.

@@ -42,6 +42,8 @@ use utoipa::{Modify, OpenApi};
         super::secret::policy,
         super::secret::set_policy,
         super::audit::list,
+        super::log::show,
+        super::log::set,
         super::identity::keys,
         super::identity::configuration,
         super::metrics::metrics,
@@ -54,7 +56,7 @@ use utoipa::{Modify, OpenApi};
         (name = "instances", description = "Runs of workflows"),
         (name = "events", description = "CloudEvents that instances listen for"),
         (name = "secrets", description = "Who may read which, and what was done; never a value"),
-        (name = "operation", description = "Health and metrics"),
+        (name = "operation", description = "Health, metrics and logs"),
     )
 )]
 struct Document;

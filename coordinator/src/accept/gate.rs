@@ -13,6 +13,7 @@ use super::payload;
 use super::problem::ApiProblem;
 use super::room::{Budget, Room};
 use super::state::Api;
+use super::trace::trace;
 use crate::code::Code;
 
 /// Bounds how many requests of all kinds but the operators' run, and how long each may take.
@@ -51,7 +52,10 @@ async fn handle(
     let room = Room::of(permit);
     request.extensions_mut().insert(room.clone());
     let limit = Duration::from_millis(API_REQUEST_MS);
-    let answered = tokio::time::timeout(limit, next.run(request)).await;
+    // What is logged and kept in the audit trail meanwhile is of the caller's trace.
+    let trace = trace(request.headers());
+    let answered = windlass_telemetry::within(trace.as_ref(), next.run(request));
+    let answered = tokio::time::timeout(limit, answered).await;
     room.leave();
     let answer = answered
         .map_err(|_| ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")))?;

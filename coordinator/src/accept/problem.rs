@@ -16,6 +16,7 @@ use windlass_proto::problem::{Problem, Standard};
 use crate::code::Code;
 use crate::coordinator::CoordinatorError;
 use crate::journal::JournalError;
+use crate::log::BadDirectives;
 use crate::policy::ReplaceError;
 use crate::secrets::SecretsError;
 
@@ -125,6 +126,10 @@ impl From<CoordinatorError> for ApiProblem {
                 let cause = Some(Box::new(cause.at(&Arc::from("/use/secrets"))));
                 Self { cause, ..Self::new(Code::SecretNotPermitted, detail) }
             }
+            CoordinatorError::LogDirectives(BadDirectives::Fixed) => {
+                Self::new(Code::LogFixed, detail)
+            }
+            CoordinatorError::LogDirectives(_) => Self::new(Code::BadLogDirectives, detail),
             CoordinatorError::Secrets(error) => Self::new(code_of(&error), detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),

@@ -5,7 +5,7 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    audit, document, event, gate, history, identity, instance, metrics, secret, start, state,
+    audit, document, event, gate, history, identity, instance, log, metrics, secret, start, state,
     suspension, watch, worker, workflow,
 };
 use crate::coordinator::Coordinator;
@@ -29,6 +29,7 @@ fn operation() -> Router<state::Api> {
         .route("/v1/workflows/{namespace}/{name}/suspend", post(suspension::suspend_workflow))
         .route("/v1/workflows/{namespace}/{name}/resume", post(suspension::resume_workflow))
         .route("/v1/roots/{id}/cancel", post(suspension::cancel_root))
+        .route("/v1/log", get(log::show).put(log::set))
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(metrics::ready))
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use windlass_proto::audit::{AuditAction, AuditEvent};
 
 use super::file::Sizes;
+use super::writer::Copies;
 use super::{AuditError, AuditLog, own};
 
 fn event(number: u128) -> AuditEvent {
@@ -16,7 +17,7 @@ fn event(number: u128) -> AuditEvent {
 }
 
 fn open(path: &Path) -> AuditLog {
-    AuditLog::open(Some(path.to_owned()), None).unwrap()
+    AuditLog::open(Some(path.to_owned()), None, None).unwrap()
 }
 
 fn ids(log: &AuditLog, limit: usize) -> Vec<u128> {
@@ -70,7 +71,7 @@ async fn half_a_line_is_removed_and_whole_ones_stay() {
 async fn full_files_move_on_and_the_oldest_goes() {
     let (folder, path) = place();
     let sizes = Sizes { bytes: 2_000, files: 2 };
-    let log = AuditLog::sized(Some(path.clone()), None, sizes).unwrap();
+    let log = AuditLog::sized(Some(path.clone()), Copies::default(), sizes).unwrap();
     for number in 1..=60 {
         log.kept(vec![event(number)]).await.unwrap();
     }
@@ -84,7 +85,7 @@ async fn full_files_move_on_and_the_oldest_goes() {
     assert_eq!(found, expected, "the newest, over all files, in order");
     drop(log);
     // A repeat of what is in a full file is still known.
-    let log = AuditLog::sized(Some(path), None, sizes).unwrap();
+    let log = AuditLog::sized(Some(path), Copies::default(), sizes).unwrap();
     log.kept(vec![event(found[found.len() - 1])]).await.unwrap();
     assert_eq!(ids(&log, 1_000), found);
 }
@@ -111,7 +112,7 @@ fn what_cannot_be_written_is_not_acknowledged_until_it_can() {
     std::fs::create_dir(&inner).unwrap();
     let path = inner.join("audit.jsonl");
     let sizes = Sizes { bytes: 1, files: 1 };
-    let log = AuditLog::sized(Some(path.clone()), None, sizes).unwrap();
+    let log = AuditLog::sized(Some(path.clone()), Copies::default(), sizes).unwrap();
     let (done, acknowledged) = std::sync::mpsc::channel();
     let keep = |events: Vec<AuditEvent>| {
         let done = done.clone();
@@ -132,7 +133,7 @@ fn what_cannot_be_written_is_not_acknowledged_until_it_can() {
 #[test]
 fn a_trail_without_a_folder_is_an_error() {
     let (folder, _) = place();
-    let missing = AuditLog::open(Some(folder.path().join("no/audit.jsonl")), None);
+    let missing = AuditLog::open(Some(folder.path().join("no/audit.jsonl")), None, None);
     assert!(matches!(missing, Err(AuditError::File { .. })));
 }
 
@@ -161,7 +162,7 @@ async fn what_may_not_have_been_published_is_published_again_after_a_restart() {
     let (_folder, path) = place();
     let open = || {
         let (publish, published) = tokio::sync::mpsc::channel(3);
-        (AuditLog::open(Some(path.clone()), Some(publish)).unwrap(), published)
+        (AuditLog::open(Some(path.clone()), Some(publish), None).unwrap(), published)
     };
     let (log, mut published) = open();
     let mut old = event(1);

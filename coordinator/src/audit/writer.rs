@@ -10,6 +10,7 @@ use uuid::Uuid;
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
+use windlass_telemetry::AuditRecords;
 
 use super::file::AuditFile;
 use super::{AuditLine, Publish};
@@ -22,11 +23,18 @@ pub(super) struct Message {
     pub(super) done: Box<dyn FnOnce() + Send>,
 }
 
+/// Where events go beside the file.
+#[derive(Default)]
+pub(super) struct Copies {
+    pub(super) publish: Option<Publish>,
+    pub(super) records: Option<AuditRecords>,
+}
+
 /// See the module.
 pub(super) struct Writer {
     /// None keeps nothing.
     file: Option<AuditFile>,
-    publish: Option<Publish>,
+    copies: Copies,
     waiting: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
     known: HashSet<Uuid>,
@@ -39,12 +47,12 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         file: Option<AuditFile>,
-        publish: Option<Publish>,
+        copies: Copies,
         waiting: Arc<AtomicUsize>,
         stopping: Arc<AtomicBool>,
     ) -> Self {
         let (known, order) = Default::default();
-        Self { file, publish, waiting, stopping, known, order, overflowed: false }
+        Self { file, copies, waiting, stopping, known, order, overflowed: false }
     }
 
     /// Writes until the other end is gone.
@@ -67,7 +75,7 @@ impl Writer {
     fn publish_again(&mut self) {
         // Half the time for which the stream knows what it has.
         let since = clock::now().0.saturating_sub(limits::DUPLICATE_WINDOW_MS / 2);
-        if self.publish.is_some()
+        if self.copies.publish.is_some()
             && let Some(file) = &self.file
         {
             let lines = file.lines_since(Timestamp(since));
@@ -94,7 +102,12 @@ impl Writer {
         }
         self.waiting.fetch_sub(count, Ordering::Relaxed);
         dones.into_iter().for_each(|done| done());
-        lines.into_iter().for_each(|line| self.publish(line));
+        for line in lines {
+            if let Some(records) = &self.copies.records {
+                records.tell(&line.event);
+            }
+            self.publish(line);
+        }
         true
     }
 
@@ -118,7 +131,7 @@ impl Writer {
     }
 
     fn publish(&mut self, line: AuditLine) {
-        let Some(publish) = &self.publish else { return };
+        let Some(publish) = &self.copies.publish else { return };
         let full = publish.try_send(line).is_err();
         if full && !self.overflowed {
             tracing::warn!("audit events not published, queue full: the file has them");

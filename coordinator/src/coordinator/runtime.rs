@@ -22,6 +22,7 @@ use crate::events::{EventsView, Outbox};
 use crate::history;
 use crate::journal::committer::{Committer, CommitterHandle};
 use crate::journal::{Journal, JournalError};
+use crate::log::LogControl;
 use crate::memory::Memory;
 use crate::partition::{
     Emitted, Filters, Inbox, Mailbox, Message, MisfitCounts, Owner, OwnerContext, PartitionContext,
@@ -42,6 +43,7 @@ pub(super) struct Runtime {
     pub(super) admission: Arc<Admission>,
     pub(super) filters: Arc<Filters>,
     pub(super) misfits: Arc<MisfitCounts>,
+    pub(super) log: Option<Arc<dyn LogControl>>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
     pub(super) quarantine: Arc<Quarantine>,
@@ -172,7 +174,7 @@ impl Runtime {
         let secrets = options.secrets.map_or_else(in_memory, Ok)?;
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
-        let quotas = options.quotas;
+        let (quotas, log) = (options.quotas, options.log);
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let Options { tracer, data_dir, .. } = options;
@@ -210,6 +212,7 @@ impl Runtime {
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),
             filters: Arc::default(),
             misfits: Arc::default(),
+            log,
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
             quarantine: quarantine.clone(),

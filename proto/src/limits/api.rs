@@ -24,9 +24,13 @@ pub const API_REQUESTS: usize = 1_024;
 /// told that there is none yet: nobody who waits keeps others from it.
 pub const API_WAITS: usize = 2_048;
 
-/// Requests of probes and operators (show, cancel, suspend, resume, metrics, readiness) handled at
-/// once. They have room of their own, as they are what helps when all other room is taken.
+/// Requests of probes and operators (show, cancel, suspend, resume, log, metrics, readiness) handled
+/// at once. They have room of their own, as they are what helps when all other room is taken.
 pub const API_OPERATORS: usize = 256;
+
+/// Bytes of the directives that say what is logged: some twenty modules, and little enough for an
+/// audit event that tells of two of them.
+pub const LOG_DIRECTIVES_BYTES: usize = 2_048;
 
 /// Connections of the API open at once, unless configured; fewer where the process may not open
 /// that many descriptors. Each takes some ten kilobytes.

@@ -8,9 +8,11 @@
 //! dropped and counted.
 
 mod acknowledged;
+mod audit;
 mod batch;
 mod client;
 mod counts;
+mod current;
 mod exporter;
 pub mod names;
 mod resource;
@@ -19,7 +21,9 @@ mod span;
 mod start;
 
 pub use acknowledged::Acknowledged;
+pub use audit::AuditRecords;
 pub use counts::{SignalCounts, SignalTotals, TelemetryCounts};
+pub use current::{current, within};
 pub use exporter::CountedExporter;
 pub use opentelemetry;
 pub use opentelemetry_sdk;

@@ -43,6 +43,9 @@ macro_rules! attributes {
     };
 }
 
+// After the macro, which it uses.
+pub mod worker;
+
 attributes! {
     SERVICE_NAME "service.name" "string" "resource"
         "`windlass-coordinator`, `windlass-worker` or `windlass`, unless another is given"
@@ -50,18 +53,18 @@ attributes! {
     SERVICE_INSTANCE_ID "service.instance.id" "string" "resource" "one process, from its start to its end"
     DEPLOYMENT_ENVIRONMENT_NAME "deployment.environment.name" "string" "resource" "`--environment`"
     ROLE "windlass.role" "string" "resource" "`coordinator`, `worker`, or `embedded` for both in one"
-    INSTANCE_ID "windlass.instance.id" "string" "workflow, task, deliver" "the instance"
-    WORKFLOW_NAMESPACE "windlass.workflow.namespace" "string" "workflow, task, deliver" "`document.namespace`"
-    WORKFLOW_NAME "windlass.workflow.name" "string" "workflow, task, deliver" "`document.name`"
-    WORKFLOW_VERSION "windlass.workflow.version" "string" "workflow" "`document.version`"
+    INSTANCE_ID "windlass.instance.id" "string" "workflow, task, deliver, attempt, audit" "the instance"
+    WORKFLOW_NAMESPACE "windlass.workflow.namespace" "string" "workflow, task, deliver, attempt, audit" "`document.namespace`"
+    WORKFLOW_NAME "windlass.workflow.name" "string" "workflow, task, deliver, attempt, audit" "`document.name`"
+    WORKFLOW_VERSION "windlass.workflow.version" "string" "workflow, audit" "`document.version`"
     INSTANCE_STATUS "windlass.instance.status" "string" "workflow" "how it ended: completed, faulted, cancelled"
     INSTANCE_PRIORITY "windlass.instance.priority" "int" "workflow" "its priority, 0 to 9"
     INSTANCE_VISITS "windlass.instance.visits" "int" "workflow" "how many visits of tasks it had"
-    TASK_REFERENCE "windlass.task.reference" "string" "task, deliver"
+    TASK_REFERENCE "windlass.task.reference" "string" "task, deliver, attempt, audit"
         "the JSON pointer of the task, the call sites of functions included"
-    TASK_NAME "windlass.task.name" "string" "task, deliver" "the name of the task"
+    TASK_NAME "windlass.task.name" "string" "task, deliver, attempt" "the name of the task"
     TASK_KIND "windlass.task.kind" "string" "task" "`set`, `call http`, `run script` and so on"
-    TASK_VISIT "windlass.task.visit" "int" "task, deliver" "the number of the visit in its instance"
+    TASK_VISIT "windlass.task.visit" "int" "task, deliver, attempt, audit" "the number of the visit in its instance"
     TASK_STATUS "windlass.task.status" "string" "task" "how it ended: completed, faulted, cancelled, skipped"
     UNTRACED "windlass.visits.untraced" "int" "workflow, task"
         "how many visits inside have no span, because there were too many"
@@ -69,13 +72,13 @@ attributes! {
         "how many of them lasted up to 10 ms, 100 ms, 1 s, 10 s, 1 min, 10 min, 1 h, and longer"
     ITERATIONS "windlass.task.iterations" "int" "task" "how often a `for`, or a `foreach` of `listen`, went round"
     ATTEMPTS "windlass.task.attempts" "int" "task" "how often a `try` began"
-    DELIVERY "windlass.delivery" "int" "deliver" "which sending of the visit, from 1"
-    WORK "windlass.work" "string" "deliver" "perform, or evaluate for an expression that needs a worker"
+    DELIVERY "windlass.delivery" "int" "deliver, attempt, audit" "which sending of the visit, from 1"
+    WORK "windlass.work" "string" "deliver, attempt" "perform, or evaluate for an expression that needs a worker"
     LOST "windlass.lost" "boolean" "deliver" "true where no worker answered: it was lost, or gave it back"
     LOSS_REASON "windlass.lost.reason" "string" "deliver" "why it was lost"
-    WORKER "windlass.worker" "string" "deliver" "the worker that was lost"
+    WORKER "windlass.worker" "string" "deliver, audit" "the worker: of a delivery the one that was lost"
     POOL "windlass.pool" "string" "deliver" "the pool whose workers may take it"
-    ERROR_TYPE "error.type" "string" "workflow, task, deliver"
+    ERROR_TYPE "error.type" "string" "workflow, task, deliver, all of workers"
         "the type of the error; its detail is not told"
     ERROR_STATUS "windlass.error.status" "int" "workflow, task" "the status of the error"
     CHILD "windlass.child.id" "string" "task" "the instance that a `run.workflow` started"

@@ -14,6 +14,7 @@ use windlass_coordinator::journal::{Filter, Journal};
 use super::house::{House, SHARED, Wishes};
 use crate::support::command::windlass;
 use crate::support::leak::Needles;
+use crate::support::otlp::{Collector, Receiver, SeenSpan};
 use crate::support::stub::{Reply, Seen, Stub};
 use crate::support::until::{SOON, until};
 use crate::support::{paths, ports};
@@ -114,7 +115,13 @@ impl Tap {
 struct Places(Vec<(String, Vec<u8>)>);
 
 impl Places {
-    async fn of(house: &House, tap: &Tap, health: &str, ids: &[String]) -> Self {
+    async fn of(
+        house: &House,
+        tap: &Tap,
+        receiver: &Receiver,
+        health: &str,
+        ids: &[String],
+    ) -> Self {
         let api = &house.fleet.api;
         let mut all = vec![
             ("the bus".to_owned(), tap.bytes()),
@@ -156,6 +163,7 @@ impl Places {
         }
         // Its records are packed, which may split what they hold.
         all.push(("the journal, unpacked".to_owned(), unpacked(&house.fleet.data())));
+        all.push(("the collector".to_owned(), receiver.bytes()));
         Self(all)
     }
 
@@ -227,6 +235,10 @@ async fn search_for_canaries(vault: &str) {
     let rules = "[[allow]]\n[sealing]\nnamespaces = {open = \"expose\"}\n";
     std::fs::write(policy.path(), rules).unwrap();
     let temporary = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start().await;
+    let collector = Collector::before(&receiver).await;
+    let mut variables = collector.variables();
+    variables.push(("WINDLASS_OTLP_LOG".to_owned(), "trace".to_owned()));
     let mut house = House::with(Wishes {
         workers: 1,
         worker: ["--health", &health, "--allow", "shell,script"].map(str::to_owned).into(),
@@ -236,6 +248,7 @@ async fn search_for_canaries(vault: &str) {
             "--lifecycle".to_owned(),
             "task".to_owned(),
         ],
+        variables,
         trace: true,
         core_dumps: true,
         temporary: Some(temporary.path().to_owned()),
@@ -287,7 +300,8 @@ async fn search_for_canaries(vault: &str) {
     house.fleet.workers[0].terminate().await;
     house.fleet.workers[0].launch();
     house.fleet.joins(0, 1).await;
-    let places = Places::of(&house, &tap, &format!("http://{health}"), &ids).await;
+    passed_on(&receiver, &ids).await;
+    let places = Places::of(&house, &tap, &receiver, &format!("http://{health}"), &ids).await;
     let shown = places.with(&needle).join("\n");
     for place in [
         "the bus",
@@ -301,7 +315,7 @@ async fn search_for_canaries(vault: &str) {
         assert!(shown.contains(place), "the planted value is not seen in {place}:\n{shown}");
     }
     let logs = house.fleet.stderr();
-    for mark in ["log-marker", "INFO", "«sealed»"] {
+    for mark in ["log-marker", "INFO", "«sealed»", " trace_id="] {
         assert!(logs.contains(mark), "the logs do not hold {mark}");
     }
 
@@ -318,6 +332,32 @@ async fn search_for_canaries(vault: &str) {
         plain.absent_from(&file.display().to_string(), &std::fs::read(&file).unwrap());
     }
     house.fleet.assert_sound();
+}
+
+/// Waits until a collector has passed on what was told of all instances; then it is a place as any
+/// other.
+async fn passed_on(receiver: &Receiver, ids: &[String]) {
+    let spans = until(SOON, "spans of all instances, of both sides", || async {
+        let spans = receiver.spans();
+        let has = |name: &str, id: &String| {
+            let of = |it: &&SeenSpan| it.attributes.get("windlass.instance.id") == Some(&json!(id));
+            spans.iter().filter(of).any(|it| it.name.starts_with(name))
+        };
+        let all = ids.iter().all(|id| has("workflow ", id) && has("attempt ", id));
+        all.then_some(spans)
+    })
+    .await;
+    for name in ["lease", "seal", "POST", "attempt echo_body_itself"] {
+        assert!(spans.iter().any(|it| it.name == name), "no span {name} was passed on");
+    }
+    let records = receiver.records();
+    for event in ["windlass.secret.granted", "windlass.secret.sealed"] {
+        assert!(records.iter().any(|it| it.event == event), "no event {event} was passed on");
+    }
+    for text in ["log-marker", "«sealed»", "the vault answered"] {
+        let says = |it: &Value| it.as_str().is_some_and(|it| it.contains(text));
+        assert!(records.iter().any(|it| says(&it.body)), "no line {text} was passed on");
+    }
 }
 
 /// No process of ours leaves its memory in a file when it dies.

@@ -38,6 +38,8 @@ pub(super) struct Wishes {
     pub(super) config: String,
     /// Further flags of `windlass secret setup vault`.
     pub(super) setup: Vec<String>,
+    /// Further variables of all processes.
+    pub(super) variables: Vec<(String, String)>,
     /// Whether all processes log everything they can.
     pub(super) trace: bool,
     /// Whether all processes are started with core dumps on, as far as this machine lets them.
@@ -75,6 +77,7 @@ impl House {
         layout.coordinator_flags.extend(wishes.coordinator);
         let mut fleet = Fleet::prepare(layout).await;
         for role in fleet.workers.iter_mut().chain([&mut fleet.coordinator]) {
+            role.variables.extend(wishes.variables.iter().cloned());
             if wishes.trace {
                 role.variables.push(("WINDLASS_LOG".to_owned(), "trace".to_owned()));
             }

@@ -10,8 +10,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, status::StatusCode as Outcome};
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -50,6 +52,21 @@ pub(crate) struct SeenSpan {
     pub(crate) links: Vec<(String, String)>,
     /// Who sent it.
     pub(crate) resource: BTreeMap<String, Value>,
+}
+
+/// A log record as the receiver got it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SeenRecord {
+    /// The trace that it is of, in hexadecimal; empty for none.
+    pub(crate) trace: String,
+    /// The span in which it was written, in hexadecimal.
+    pub(crate) span: String,
+    /// The name of the event.
+    pub(crate) event: String,
+    /// What it says.
+    pub(crate) body: Value,
+    /// What is known of it.
+    pub(crate) attributes: BTreeMap<String, Value>,
 }
 
 /// A request as the receiver got it.
@@ -96,6 +113,20 @@ impl Receiver {
         let traces = exports.iter().filter(|it| it.path == "/v1/traces");
         let requests = traces.map(|it| ExportTraceServiceRequest::decode(&*it.body).unwrap());
         requests.flat_map(|it| it.resource_spans).flat_map(|it| seen(&it)).collect()
+    }
+
+    /// All log records it got so far.
+    pub(crate) fn records(&self) -> Vec<SeenRecord> {
+        let exports = self.exports();
+        let logs = exports.iter().filter(|it| it.path == "/v1/logs");
+        let requests = logs.map(|it| ExportLogsServiceRequest::decode(&*it.body).unwrap());
+        let scopes = requests.flat_map(|it| it.resource_logs).flat_map(|it| it.scope_logs);
+        scopes.flat_map(|it| it.log_records).map(|it| seen_record(&it)).collect()
+    }
+
+    /// All bytes it got so far, those of compressed requests unpacked.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.exports().into_iter().flat_map(|it| it.body).collect()
     }
 
     /// The spans of a trace, once the one with this name is among them.
@@ -151,6 +182,16 @@ fn seen_span(span: &Span, resource: BTreeMap<String, Value>) -> SeenSpan {
         events: span.events.iter().map(|it| it.name.clone()).collect(),
         links: span.links.iter().map(|it| (hex(&it.trace_id), hex(&it.span_id))).collect(),
         resource,
+    }
+}
+
+fn seen_record(record: &LogRecord) -> SeenRecord {
+    SeenRecord {
+        trace: hex(&record.trace_id),
+        span: hex(&record.span_id),
+        event: record.event_name.clone(),
+        body: value(record.body.as_ref().and_then(|it| it.value.as_ref())),
+        attributes: attributes(&record.attributes),
     }
 }
 
@@ -210,6 +251,18 @@ impl Collector {
             }
         }
         panic!("the collector did not listen on any of {TRIES} pairs of free ports")
+    }
+
+    /// Variables of processes that export all there is to it, soon.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.http()),
+            ("OTEL_TRACES_SAMPLER", "always_on".to_owned()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned()),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "100".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
     }
 
     /// Where it takes OTLP over HTTP, for `--otlp-endpoint`.

@@ -127,10 +127,11 @@ impl Lines {
         self.text.lock().unwrap().clone()
     }
 
-    /// What follows `prefix` on the first line that starts with it; `None` when the stream ended
-    /// without one.
+    /// What follows `prefix` on the first line that starts with it, messages as lines of JSON
+    /// included; `None` when the stream ended without one.
     pub(crate) async fn after(&self, prefix: &str) -> Option<String> {
-        self.find(|line| line.strip_prefix(prefix).map(|rest| rest.trim().to_owned())).await
+        let rest = |line: &str| line.strip_prefix(prefix).map(|rest| rest.trim().to_owned());
+        self.find(|line| rest(line).or_else(|| rest(&message(line)?))).await
     }
 
     /// What `look` makes of the first line it makes anything of; `None` when the stream ended
@@ -156,4 +157,12 @@ impl Lines {
         let mut count = self.count.clone();
         while count.changed().await.is_ok() {}
     }
+}
+
+/// The message that a line of JSON is, as it would be without `--log-format json`.
+fn message(line: &str) -> Option<String> {
+    let line: serde_json::Value =
+        line.starts_with('{').then(|| serde_json::from_str(line).ok())??;
+    let text = line["message"].as_str().filter(|_| line["target"] == "windlass")?;
+    Some(format!("windlass: {text}"))
 }

@@ -128,7 +128,8 @@ impl Attempt<'_> {
         &mut self,
         request: &TokenRequest,
     ) -> Result<AccessToken, Problem> {
-        let sent = send(&self.worker.clients, &request.to_http()?, limits::RESOURCE_BYTES).await;
+        let (clients, http) = (&self.worker.clients, request.to_http()?);
+        let sent = send(clients, &http, limits::RESOURCE_BYTES, &self.seal).await;
         let response = sent.map_err(|problem| {
             // What configuration forbids stays that; everything else is a token not had.
             if problem.status == Standard::Authorization.status() {

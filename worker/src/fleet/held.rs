@@ -14,6 +14,8 @@ use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
+use crate::trace::Reporting;
+
 /// Everything held.
 #[derive(Default)]
 pub(super) struct Held {
@@ -44,6 +46,8 @@ struct Reported {
     outcome: Packed,
     /// When it was last sent, and how long to wait for an answer; none while it is queued.
     sent: Option<(Instant, Duration)>,
+    /// Until it is sent for the first time.
+    reporting: Option<Reporting>,
 }
 
 impl Reported {
@@ -139,7 +143,7 @@ impl Held {
     }
 
     /// A task has ended.
-    pub(super) fn finish(&mut self, report: Report) -> Finished {
+    pub(super) fn finish(&mut self, report: Report, reporting: Reporting) -> Finished {
         let Report { key, result, secrets } = report;
         let Some(holding) = self.all.get_mut(&key) else { return Finished::Forgotten };
         if matches!(holding.stage, Stage::Cancelled) {
@@ -147,7 +151,8 @@ impl Held {
             return Finished::Release;
         }
         let outcome = pack(Outcome { result, secrets });
-        holding.stage = Stage::Reported(Box::new(Reported { outcome, sent: None }));
+        let reporting = Some(reporting);
+        holding.stage = Stage::Reported(Box::new(Reported { outcome, sent: None, reporting }));
         self.queued.push_back(key);
         Finished::Report
     }
@@ -166,6 +171,7 @@ impl Held {
                 self.all.get_mut(&key)
             {
                 reported.sent = Some((Instant::now(), again));
+                reported.reporting = None;
                 self.unanswered += reported.weight();
                 return Some(reported.to_report(key, token));
             }

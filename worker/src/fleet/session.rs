@@ -27,6 +27,7 @@ use super::outbox::Outbox;
 use super::plans::{Plans, compile};
 use super::{Event, FleetOptions, health};
 use crate::clock;
+use crate::trace::{Reporting, Traced};
 use crate::worker::Worker;
 
 /// A worker's stay with a coordinator, over all its sessions.
@@ -54,7 +55,7 @@ pub(super) struct Member {
 /// What its own tasks tell.
 pub(super) enum Inner {
     /// A task has ended.
-    Done(Report),
+    Done(Report, Reporting),
     /// A task was not begun, as there was no room for what it would have to tell.
     NotBegun(AssignmentKey),
     /// A definition was compiled, or cannot be.
@@ -288,15 +289,18 @@ impl Member {
         let problem = Problem::new(Standard::Runtime, detail).with_status(503);
         self.held.perform(key.clone(), token);
         // The receiver lives as long as the worker serves.
-        let _ = self.events.send(Inner::Done(Report::new(key, Err(problem))));
+        let report = Report::new(key, Err(problem));
+        let _ = self.events.send(Inner::Done(report, Reporting::untraced()));
     }
 
     fn perform(&mut self, assignment: Assignment, token: ByteBuf) {
         let cancelled = self.held.perform(assignment.key.clone(), token);
         let (worker, events) = (self.worker.clone(), self.events.clone());
         tokio::spawn(async move {
-            let ended = match worker.try_perform(assignment, cancelled).await {
-                Ok(report) => Inner::Done(report),
+            let traced = Traced::attempt(&assignment);
+            let performed = worker.try_perform_traced(assignment, cancelled, traced.clone());
+            let ended = match performed.await {
+                Ok(report) => Inner::Done(report, traced.report()),
                 Err(assignment) => Inner::NotBegun(assignment.key),
             };
             // The receiver lives as long as the worker serves.
@@ -315,9 +319,9 @@ impl Member {
 
     fn ended(&mut self, inner: Inner, session: &mut Session) {
         match inner {
-            Inner::Done(report) => {
+            Inner::Done(report, reporting) => {
                 let key = report.key.clone();
-                match self.held.finish(report) {
+                match self.held.finish(report, reporting) {
                     Finished::Report => self.health.performed(),
                     Finished::Release => session.out.released.push(key),
                     Finished::Forgotten => {}

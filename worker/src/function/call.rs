@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::wire::Assignment;
 
+use crate::trace::current_traceparent;
+
 /// One call of a function. Cheap to clone.
 #[derive(Clone)]
 pub struct Call(Arc<Inner>);
@@ -36,7 +38,7 @@ impl Call {
             reference: assignment.reference.clone(),
             visit: assignment.visit,
             deadline,
-            traceparent: assignment.traceparent.clone(),
+            traceparent: current_traceparent().map(Arc::from).or(assignment.traceparent.clone()),
             cancelled: cancelled.child_token(),
             begun: Instant::now(),
             beat: AtomicU64::new(0),
@@ -76,7 +78,7 @@ impl Call {
         self.0.deadline
     }
 
-    /// W3C trace context of the task, when there is one.
+    /// W3C trace context of this call, when there is one: what it does elsewhere belongs to it.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
         self.0.traceparent.as_deref()

@@ -13,6 +13,7 @@ use crate::attempt::Attempt;
 use crate::authentication::Authorization;
 use crate::http_client::Clients;
 use crate::request::{Request, Response, send, shown};
+use crate::seal::Seal;
 
 /// The last request of an exchange and the response to it.
 pub(crate) struct Exchange {
@@ -126,12 +127,12 @@ impl Attempt<'_> {
     ) -> Result<Response, Problem> {
         let clients = &self.worker.clients;
         let Some(authorization) = authorization else {
-            return cookies.send(clients, request).await;
+            return cookies.send(clients, request, &self.seal).await;
         };
         if let Some(header) = authorization.header()? {
             request.headers.insert(AUTHORIZATION, header);
         }
-        let response = cookies.send(clients, request).await?;
+        let response = cookies.send(clients, request, &self.seal).await?;
         if response.status != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -140,7 +141,7 @@ impl Attempt<'_> {
         match self.answer(authorization, request, &challenges).await? {
             Some(header) => {
                 request.headers.insert(AUTHORIZATION, header);
-                let response = cookies.send(clients, request).await?;
+                let response = cookies.send(clients, request, &self.seal).await?;
                 if matches!(authorization, Authorization::Digest(_)) {
                     // The answer was good for this request only.
                     request.headers.remove(AUTHORIZATION);
@@ -179,11 +180,12 @@ impl Cookies {
         &mut self,
         clients: &Clients,
         request: &mut Request,
+        seal: &Seal,
     ) -> Result<Response, Problem> {
         if self.any_set {
             self.write(request);
         }
-        let response = send(clients, request, self.most).await?;
+        let response = send(clients, request, self.most, seal).await?;
         let mut set = response.headers.get_all(SET_COOKIE).iter().peekable();
         if set.peek().is_some() {
             self.set.set_cookies(&mut set, &request.url);

@@ -12,6 +12,7 @@ use super::body;
 use super::exchange::Exchange;
 use crate::attempt::Attempt;
 use crate::request::{Request, parse_url};
+use crate::trace;
 
 /// Task names may hold anything, header values only ASCII.
 const HEADER_UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
@@ -55,7 +56,8 @@ impl Attempt<'_> {
     pub(super) fn add_own_headers(&self, headers: &mut HeaderMap) {
         let key = self.assignment.idempotency_key();
         let key = utf8_percent_encode(&key, HEADER_UNSAFE).to_string();
-        let parent = self.assignment.traceparent.as_deref();
+        // Where this attempt is traced, each request carries a context of its own.
+        let parent = self.assignment.traceparent.as_deref().filter(|_| !trace::is_traced());
         for (name, value) in [("idempotency-key", Some(key.as_str())), ("traceparent", parent)] {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
                 headers.entry(HeaderName::from_static(name)).or_insert(value);

@@ -20,6 +20,7 @@ use super::secret_access::in_time;
 use crate::attempt::Attempt;
 use crate::seal::Content;
 use crate::secret_store::{SecretError, jittered};
+use crate::trace;
 
 impl Attempt<'_> {
     /// Opens what is sealed in the input and the variables, in one request, if this work looks at
@@ -29,7 +30,7 @@ impl Attempt<'_> {
             return Ok(());
         }
         let sealed = self.sealed();
-        let opened = Box::pin(self.open_all(&sealed)).await?;
+        let opened = trace::open(sealed.len(), Box::pin(self.open_all(&sealed))).await?;
         let mut values: HashMap<Sealed, Value> = HashMap::new();
         for (sealed, content) in sealed.into_iter().zip(opened) {
             self.seal.add_content(&content, Arc::new(sealed.clone()));
@@ -119,7 +120,8 @@ impl Attempt<'_> {
         }
         let (contents, mut replacements) = self.seal.contents(&found);
         if !contents.is_empty() {
-            let sealed = Box::pin(self.seal_all(&contents)).await?;
+            let sealing = Box::pin(self.seal_all(&contents));
+            let sealed = trace::seal(contents.len(), sealing).await?;
             replacements.add(&contents, sealed);
         }
         Ok(self.seal.replace(value, &found, &replacements))

@@ -13,6 +13,7 @@ use windlass_proto::value::Value;
 use crate::attempt::Attempt;
 use crate::audit::AttemptAudit;
 use crate::secret_store::{SecretContext, SecretError, SecretSession, SecretValue};
+use crate::trace;
 
 /// Events of an attempt until it has read its secrets: its login, and that it opened what was
 /// sealed.
@@ -66,7 +67,8 @@ impl Attempt<'_> {
         }
         let patience = Duration::from_millis(limits::AUDIT_WAIT_MS);
         let reserved = self.audit().reserve(EVENTS_OF_AN_ATTEMPT + reads * EVENTS_OF_A_READ);
-        Ok(tokio::time::timeout(patience, reserved).await.is_ok())
+        let waited = trace::intake(tokio::time::timeout(patience, reserved)).await;
+        Ok(waited.is_ok())
     }
 
     async fn read_secret(&mut self, name: SecretName) -> Result<(), Problem> {
@@ -123,6 +125,10 @@ impl Attempt<'_> {
 
     /// Reads a secret from the store, and tells of it.
     async fn ask_for(&mut self, name: &SecretName) -> Result<SecretValue, SecretError> {
+        trace::lease(&name.0, Box::pin(self.ask(name))).await
+    }
+
+    async fn ask(&mut self, name: &SecretName) -> Result<SecretValue, SecretError> {
         let audit = self.audit().clone();
         audit.record(AuditAction::Requested, true, |event| event.secret = Some(name.clone()));
         let read = in_time(self.secret_session().read(name)).await;

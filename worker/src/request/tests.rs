@@ -12,6 +12,7 @@ use windlass_proto::problem::Problem;
 use super::{Request, send};
 use crate::HttpOptions;
 use crate::http_client::Clients;
+use crate::seal::Seal;
 use crate::testing::no_proxy;
 
 /// How a server leaves a request unanswered.
@@ -73,7 +74,8 @@ impl Server {
         let url = format!("http://{}/it", self.address).parse().unwrap();
         // More than the server reads at once.
         let body = Some(vec![b'x'; 100_000]).filter(|_| method != Method::GET);
-        let response = send(clients, &Request { method, url, headers, body }, 100).await?;
+        let response =
+            send(clients, &Request { method, url, headers, body }, 100, &Seal::default()).await?;
         assert_eq!(response.body, b"ok");
         Ok(())
     }

@@ -17,7 +17,6 @@ use windlass_coordinator::trace::Tracer;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
 use windlass_proto::value::Value;
-use windlass_telemetry::{Role, Telemetry};
 
 use super::fleet::FleetBench;
 use super::measure::{self, Usage};
@@ -28,7 +27,7 @@ use crate::code::{BENCH_FAILED, NOT_STARTED};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::{Remote, WorkerOptions};
-use crate::telemetry::{self, TelemetryArgs};
+use crate::telemetry;
 
 /// The longest that a workflow may take: the deepest queue is worked off sooner.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -54,7 +53,6 @@ pub(super) struct Local {
     expected: Value,
     /// Where its worker finds secrets.
     store: Option<Store>,
-    telemetry: Option<Telemetry>,
     /// Removed when dropped.
     _temporary: Option<TempDir>,
 }
@@ -202,7 +200,6 @@ impl Target {
                 System::Embedded(embedded) => embedded.close().await,
                 System::Fleet(fleet) => fleet.close().await,
             }
-            telemetry::end(local.telemetry).await;
         }
     }
 }
@@ -229,8 +226,7 @@ impl Local {
             None => None,
         };
         // As the variables say: what it costs is one of the things to measure.
-        let telemetry = TelemetryArgs::default().start(Role::Coordinator, None)?;
-        let tracer = telemetry::tracer(telemetry.as_ref());
+        let tracer = telemetry::tracer();
         let (system, coordinator) = match workers {
             Some(Workers { nats, count }) => {
                 let fleet = FleetBench::open(&directory, nats, count, tracer).await?;
@@ -261,7 +257,7 @@ impl Local {
         };
         let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
         let _temporary = temporary;
-        Ok(Self { system, coordinator, directory, start, expected, store, telemetry, _temporary })
+        Ok(Self { system, coordinator, directory, start, expected, store, _temporary })
     }
 
     async fn listen(&self, number: u64) -> Result<(), CliError> {

@@ -8,11 +8,11 @@ const MARK: &str = "<!-- made by WINDLASS_DOCS=write cargo test -p windlass-tele
 
 fn tables() -> String {
     let mut text = "\n## Spans\n\n| name | kind | by | what |\n|---|---|---|---|\n".to_owned();
-    for SpanName { name, kind, by, meaning } in SPANS {
+    for SpanName { name, kind, by, meaning } in SPANS.iter().chain(worker::SPANS) {
         text += &format!("| `{name}` | {kind} | {by} | {meaning} |\n");
     }
     text += "\n## Attributes\n\n| name | type | of | what |\n|---|---|---|---|\n";
-    for Attribute { name, kind, on, meaning } in ATTRIBUTES {
+    for Attribute { name, kind, on, meaning } in ATTRIBUTES.iter().chain(worker::ATTRIBUTES) {
         text += &format!("| `{name}` | {kind} | {on} | {meaning} |\n");
     }
     text
@@ -34,8 +34,9 @@ fn the_document_has_all_names() {
 
 #[test]
 fn names_are_unique_and_ours_begin_with_windlass() {
-    let names: BTreeSet<_> = ATTRIBUTES.iter().map(|it| it.name).collect();
-    assert_eq!(names.len(), ATTRIBUTES.len());
+    let all = || ATTRIBUTES.iter().chain(worker::ATTRIBUTES);
+    let names: BTreeSet<_> = all().map(|it| it.name).collect();
+    assert_eq!(names.len(), all().count());
     let of_others =
         ["service.", "deployment.", "error.", "cloudevents.", "http.", "server.", "url."];
     for name in names {

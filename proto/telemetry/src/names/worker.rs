@@ -1,0 +1,76 @@
+//! What workers say of their spans, and what is said of audit events.
+
+use super::{Attribute, SpanName};
+
+attributes! {
+    CALL_KIND "windlass.call.kind" "string" "call"
+        "http, openapi, function, shell, script and the like"
+    SECRET_NAME "windlass.secret.name" "string" "lease, audit" "the name of the secret"
+    SEALED_VALUES "windlass.sealed.values" "int" "open, seal" "how many values are opened or sealed"
+    HTTP_METHOD "http.request.method" "string" "GET, POST, …" "the method; `_OTHER` for uncommon ones"
+    HTTP_RESENT "http.request.resend_count" "int" "GET, POST, …"
+        "1 for a request that is sent again because its connection had been closed"
+    HTTP_STATUS "http.response.status_code" "int" "GET, POST, …" "the status of the response"
+    SERVER_ADDRESS "server.address" "string" "GET, POST, …"
+        "the host, unless a secret is in its name"
+    SERVER_PORT "server.port" "int" "GET, POST, …" "the port"
+    URL_SCHEME "url.scheme" "string" "GET, POST, …" "http or https"
+    AUDIT_ID "windlass.audit.id" "string" "audit" "the id of the event, the same as in `audit.jsonl`"
+    AUDIT_SUCCESS "windlass.audit.success" "boolean" "audit" "false for what was refused or failed"
+    SECRET_VERSION "windlass.secret.version" "string" "audit" "the version of the secret"
+    LEASE "windlass.lease" "string" "audit" "tells leases apart: a hash of the lease's id"
+    STORE_REQUEST "windlass.store.request" "string" "audit" "the store's own id of the request"
+}
+
+/// All kinds of spans of workers.
+pub const SPANS: &[SpanName] = &[
+    SpanName {
+        name: "attempt NAME",
+        kind: "consumer",
+        by: "worker",
+        meaning: "one attempt at a delivery, from its begin until its report is sent, inside `deliver`",
+    },
+    SpanName {
+        name: "intake",
+        kind: "internal",
+        by: "worker",
+        meaning: "the wait for room in the audit trail, before secrets are used",
+    },
+    SpanName {
+        name: "lease",
+        kind: "internal",
+        by: "worker",
+        meaning: "reading one secret, the login to the store included",
+    },
+    SpanName {
+        name: "expression",
+        kind: "internal",
+        by: "worker",
+        meaning: "evaluating one expression, or one structure with several in it",
+    },
+    SpanName {
+        name: "call",
+        kind: "internal",
+        by: "worker",
+        meaning: "the call or run of the task, with all its requests",
+    },
+    SpanName {
+        name: "GET, POST, … or HTTP",
+        kind: "client",
+        by: "worker",
+        meaning: "one HTTP request, from its begin to the end of the response's body; each redirect \
+                  and each repetition is one of its own",
+    },
+    SpanName {
+        name: "open, seal",
+        kind: "internal",
+        by: "worker",
+        meaning: "opening sealed values of the input, sealing secrets of the result",
+    },
+    SpanName {
+        name: "report",
+        kind: "internal",
+        by: "worker",
+        meaning: "from the end of the work until its report is sent to the coordinator",
+    },
+];

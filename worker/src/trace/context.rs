@@ -1,0 +1,66 @@
+//! Trace contexts in and out of texts.
+
+use opentelemetry::Context;
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use windlass_proto::trace::{self, TRACEPARENT, TRACESTATE, TraceContext};
+
+/// The context that a `traceparent` from elsewhere names; none of what cannot be read.
+pub(super) fn remote(traceparent: &str) -> Option<Context> {
+    let context = TraceContext::parse(traceparent, None).ok()?;
+    let flags = if context.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let (trace, span) = (context.trace_id.number(), context.span_id.number());
+    let span = SpanContext::new(
+        TraceId::from(trace),
+        SpanId::from(span),
+        flags,
+        true,
+        TraceState::default(),
+    );
+    Some(Context::new().with_remote_span_context(span))
+}
+
+pub(super) fn is_sampled(context: &Context) -> bool {
+    context.span().span_context().is_sampled()
+}
+
+/// The `traceparent` of what is being done now, where that is known.
+pub(crate) fn current_traceparent() -> Option<String> {
+    Context::map_current(traceparent)
+}
+
+/// Puts the context of `span` among `headers`, unless the author has put one there.
+pub(crate) fn inject(span: &Span, headers: &mut HeaderMap) {
+    let (parent, state) =
+        (HeaderName::from_static(TRACEPARENT), HeaderName::from_static(TRACESTATE));
+    if headers.contains_key(&parent) {
+        return;
+    }
+    let context = span.context();
+    let value = traceparent(&context).and_then(|it| HeaderValue::try_from(it).ok());
+    if let Some(value) = value {
+        headers.insert(parent, value);
+        let vendors = context.span().span_context().trace_state().header();
+        if let Some(value) = HeaderValue::try_from(vendors).ok().filter(|it| !it.is_empty()) {
+            headers.entry(state).or_insert(value);
+        }
+    }
+}
+
+fn traceparent(context: &Context) -> Option<String> {
+    let span = context.span();
+    let context = span.span_context();
+    context.is_valid().then(|| {
+        let context = TraceContext {
+            trace_id: trace::TraceId::new(u128::from_be_bytes(context.trace_id().to_bytes())),
+            span_id: trace::SpanId::new(u64::from_be_bytes(context.span_id().to_bytes())),
+            sampled: context.is_sampled(),
+            state: None,
+        };
+        context.traceparent()
+    })
+}

@@ -120,12 +120,13 @@ impl Bound {
     }
 
     /// Deploys the definitions, which were checked before, and serves until a signal comes or the
-    /// journal fails.
+    /// journal fails. Metrics are pushed meanwhile, where telemetry is on.
     pub(crate) async fn serve(
         self,
         coordinator: &Coordinator,
         definitions: Vec<Checked>,
     ) -> Result<(), CliError> {
+        let export = crate::telemetry::export()?;
         for definition in definitions {
             let deployed = coordinator.deploy(definition.text, Unsupported::Allow).await?;
             let word = if deployed.changed { "deployed" } else { "unchanged" };
@@ -133,7 +134,8 @@ impl Bound {
         }
         let Self { listener, address, exposure, limits } = self;
         output::message(&format!("listening on http://{address}"));
-        let served = accept::serve(listener, coordinator.clone(), exposure, limits, signal::stop());
+        let coordinated = coordinator.clone();
+        let served = accept::serve(listener, coordinated, exposure, limits, export, signal::stop());
         let served = tokio::select! {
             served = served => served,
             reason = coordinator.failed() => {

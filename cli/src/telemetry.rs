@@ -1,10 +1,15 @@
 //! Telemetry of a process that lasts: what options and variables say of it, its start and its end.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use windlass_coordinator::accept::Export;
 use windlass_coordinator::trace::Tracer;
-use windlass_telemetry::{AuditRecords, Flags, Role, Settings, Telemetry};
+use windlass_telemetry::{
+    AuditRecords, Flags, MetricPush, Role, Settings, Telemetry, TelemetryError,
+};
+use windlass_worker::Builder;
 
 use crate::arguments::Command;
 use crate::code::TELEMETRY_NOT_STARTED;
@@ -88,6 +93,55 @@ pub(crate) fn tracer() -> Option<Tracer> {
 /// Tells the collector of audit events; none where log records are off.
 pub(crate) fn audit_records() -> Option<AuditRecords> {
     with(|it| it.logger_provider().as_ref().map(AuditRecords::new))
+}
+
+/// What a server tells and pushes of telemetry; none where it is off.
+///
+/// # Errors
+/// When there can be no way to the collector.
+pub(crate) fn export() -> Result<Option<Export>, CliError> {
+    let running = running();
+    let Some(telemetry) = &*running else { return Ok(None) };
+    let pusher = telemetry.metric_pusher();
+    let failed =
+        |error: TelemetryError| CliError::coded(&TELEMETRY_NOT_STARTED, &error.to_string());
+    Ok(Some(Export { counts: telemetry.counts(), pusher: pusher.map_err(failed)? }))
+}
+
+/// The push of a worker's metrics, once there is one.
+#[derive(Clone, Default)]
+pub(crate) struct WorkerPush(Arc<Mutex<Option<MetricPush>>>);
+
+impl WorkerPush {
+    fn slot(&self) -> MutexGuard<'_, Option<MetricPush>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pushes once more, and ends.
+    pub(crate) async fn finish(self) {
+        let push = self.slot().take();
+        if let Some(push) = push {
+            push.finish().await;
+        }
+    }
+}
+
+/// Has the metrics of a worker pushed, and tells among them what became of telemetry; does nothing
+/// where that is off.
+///
+/// # Errors
+/// When there can be no way to the collector.
+pub(crate) fn observe(builder: Builder) -> Result<(Builder, WorkerPush), CliError> {
+    let push = WorkerPush::default();
+    let Some(Export { counts, pusher }) = export()? else { return Ok((builder, push)) };
+    let builder = builder.measuring(move |snapshot| counts.measured(snapshot));
+    let Some(pusher) = pusher else { return Ok((builder, push)) };
+    let started = push.clone();
+    let builder = builder.observed(move |source| {
+        let source = move || -> BoxFuture<'static, _> { Box::pin(std::future::ready(source())) };
+        *started.slot() = Some(pusher.start(Arc::new(source)));
+    });
+    Ok((builder, push))
 }
 
 /// Exports what waits, and ends; last of all, within seconds.

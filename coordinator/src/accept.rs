@@ -37,4 +37,4 @@ mod workflow;
 pub use limits::ConnectionLimits;
 pub use problem::ApiProblem;
 pub use routes::router;
-pub use serve::{Exposure, serve};
+pub use serve::{Export, Exposure, serve};

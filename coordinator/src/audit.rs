@@ -19,19 +19,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 use windlass_proto::audit::{AuditAction, AuditEvent};
 use windlass_proto::limits;
+use windlass_proto::metric::{Histogram, Snapshot, table};
 use windlass_proto::trace::{SpanId, TraceContext, TraceId};
 use windlass_telemetry::AuditRecords;
 
 use crate::clock;
 use file::{AuditFile, Sizes};
-use writer::{Copies, Message, Writer};
+use writer::{Copies, Message, Shared, Writer};
 
 /// Why the audit trail cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,8 @@ pub struct AuditLog {
     /// Events that are not on disk.
     waiting: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
+    /// How long events wait for the disk.
+    written: Arc<Histogram>,
 }
 
 impl fmt::Debug for AuditLog {
@@ -101,12 +104,18 @@ impl AuditLog {
         let file = opened.transpose()?;
         let (messages, inbox) = mpsc::channel();
         let (waiting, stopping) = (Arc::default(), Arc::default());
-        let writer = Writer::new(file, copies, Arc::clone(&waiting), Arc::clone(&stopping));
+        let written = Arc::new(Histogram::of(&table::events::AUDIT_LAG));
+        let shared = Shared {
+            waiting: Arc::clone(&waiting),
+            stopping: Arc::clone(&stopping),
+            written: Arc::clone(&written),
+        };
+        let writer = Writer::new(file, copies, shared);
         let thread = std::thread::Builder::new().name("windlass-audit".to_owned());
         if let Err(error) = thread.spawn(move || writer.run(&inbox)) {
             return Err(AuditError::File { path: place.unwrap_or_default(), error });
         }
-        Ok(Self { place, messages, waiting, stopping })
+        Ok(Self { place, messages, waiting, stopping, written })
     }
 
     /// False while so many events wait for the disk that nothing more should be done with secrets.
@@ -121,6 +130,12 @@ impl AuditLog {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Adds what there is to tell of the trail.
+    pub fn measured(&self, snapshot: &mut Snapshot) {
+        snapshot.add(&table::events::AUDIT_WAITING, self.waiting());
+        snapshot.add(&table::events::AUDIT_LAG, &*self.written);
+    }
+
     /// Takes events, and calls `done` once they are on disk; never when that cannot be. Does not
     /// block.
     pub fn keep(&self, events: Vec<AuditEvent>, done: impl FnOnce() + Send + 'static) {
@@ -131,7 +146,7 @@ impl AuditLog {
             tracing::error!(events = events.len(), "audit events dropped: queue full");
             return;
         }
-        let message = Message { events, done: Box::new(done) };
+        let message = Message { events, since: Instant::now(), done: Box::new(done) };
         // The thread ends only after this end has.
         let _ = self.messages.send(message);
     }

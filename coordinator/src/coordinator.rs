@@ -3,6 +3,7 @@
 mod bus_events;
 mod handle;
 mod log;
+mod measured;
 mod operate;
 mod retention;
 mod runtime;

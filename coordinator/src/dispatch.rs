@@ -12,6 +12,7 @@ pub(crate) mod testing;
 mod view;
 
 use futures_util::future::BoxFuture;
+use windlass_proto::metric::Snapshot;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 pub use self::dispatcher::Whereabouts;
@@ -53,6 +54,9 @@ pub trait Queue: Send + Sync + 'static {
     fn view(&self) -> BoxFuture<'_, Option<FleetView>> {
         Box::pin(async { None })
     }
+
+    /// Adds what there is to tell of the worker, where that is in this process.
+    fn measured(&self, _snapshot: &mut Snapshot) {}
 
     /// Where assignments are, in the order of `keys`; nothing of those that are not known, and no
     /// answer at all where the worker is in this process or the fleet does not answer in time.

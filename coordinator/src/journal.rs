@@ -28,6 +28,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
+use windlass_proto::metric::Snapshot as Metrics;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
@@ -201,6 +202,11 @@ pub trait Journal: Send + Sync + 'static {
     /// that fails for want of room is the end of the journal until it is opened again.
     fn room(&self) -> Room {
         Room { paused: false, reserve: true, free_bytes: None }
+    }
+
+    /// Adds what there is to tell of itself.
+    fn measured(&self, metrics: &mut Metrics) {
+        let _ = metrics;
     }
 
     /// Adds up what is really stored and compares it with what ought to be, once after each opening

@@ -9,6 +9,7 @@
 
 mod batch;
 mod budget;
+mod counts;
 mod decide;
 mod effects;
 mod events;
@@ -42,6 +43,7 @@ use windlass_proto::time::Timestamp;
 use windlass_telemetry::Sampler;
 
 pub use batch::Batch;
+pub use counts::InstanceCounts;
 pub(crate) use events::identity;
 pub use filters::Filters;
 pub use message::{
@@ -88,6 +90,8 @@ pub struct PartitionContext {
     pub filters: Arc<Filters>,
     /// What cannot be, and was met all the same.
     pub misfits: Arc<MisfitCounts>,
+    /// What is counted of instances.
+    pub counts: Arc<InstanceCounts>,
     /// Which instances are recorded, where traces are on.
     pub sampler: Option<Sampler>,
 }

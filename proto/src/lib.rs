@@ -13,6 +13,7 @@ pub mod duration;
 pub mod expression;
 pub mod id;
 pub mod limits;
+pub mod metric;
 pub mod plan;
 pub mod problem;
 pub mod schema;

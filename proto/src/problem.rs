@@ -35,7 +35,8 @@ pub enum Standard {
 }
 
 impl Standard {
-    const ALL: [Self; 8] = [
+    /// All there are.
+    pub const ALL: [Self; 8] = [
         Self::Configuration,
         Self::Validation,
         Self::Expression,

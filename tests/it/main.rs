@@ -25,6 +25,7 @@ mod hostile;
 mod language;
 mod load;
 mod mutate;
+mod observe;
 mod processes;
 mod protocol;
 mod python_worker;

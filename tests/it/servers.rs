@@ -22,11 +22,11 @@ use crate::support::{ports, skip, tools};
 const TRIES: usize = 5;
 
 /// A server's programs and libraries, unpacked.
-struct Unpacked(PathBuf);
+pub(crate) struct Unpacked(PathBuf);
 
 impl Unpacked {
     /// These packages of Debian; none, and a word about it, where there are none to be had.
-    async fn get(test: &str, packages: &[&str]) -> Option<Self> {
+    pub(crate) async fn get(test: &str, packages: &[&str]) -> Option<Self> {
         let root = tools::debian(packages).await.map(Self);
         if root.is_none() {
             skip(test, "there is no apt-get to fetch the server with", "servers");
@@ -40,7 +40,7 @@ impl Unpacked {
     }
 
     /// A program in it, which finds its libraries.
-    fn command(&self, path: &str) -> Command {
+    pub(crate) fn command(&self, path: &str) -> Command {
         let of = |folder: &str| std::fs::read_dir(self.0.join(folder)).into_iter().flatten();
         let folders = ["usr/lib", "lib"].into_iter().flat_map(of).map(|it| it.unwrap().path());
         let mut libraries: Vec<PathBuf> = folders.filter(|it| it.is_dir()).collect();

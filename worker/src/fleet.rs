@@ -166,7 +166,7 @@ impl Builder {
     /// # Errors
     /// As [`Builder::serve`].
     pub async fn serve_on(
-        self,
+        mut self,
         bus: Bus,
         options: FleetOptions,
         stop: impl Future<Output = ()> + Send + 'static,
@@ -175,10 +175,22 @@ impl Builder {
         let plans = Arc::new(Plans::default());
         // Whatever was set: audit events of a fleet are its coordinator's to keep.
         let outbox = Arc::new(Outbox::default());
+        let (more, observer) = (self.more.clone(), self.observer.take());
         let worker = self.plans(plans.clone()).audit(outbox.clone()).build()?;
         let health = Arc::new(health::State::default());
+        let measured = health::Measured {
+            state: health.clone(),
+            worker: worker.clone(),
+            outbox: outbox.clone(),
+            bus: bus.clone(),
+            more,
+        };
+        if let Some(observer) = observer {
+            let measured = measured.clone();
+            observer(Arc::new(move || measured.snapshot()));
+        }
         let _served = match options.health {
-            Some(address) => Some(health::serve(address, health.clone(), bus.clone()).await?),
+            Some(address) => Some(health::serve(address, measured.clone()).await?),
             None => None,
         };
         let capabilities = worker.capabilities();

@@ -13,6 +13,7 @@ mod authentication;
 mod cache;
 mod charset;
 mod clock;
+mod counts;
 mod document;
 mod error;
 pub mod fleet;
@@ -60,9 +61,10 @@ pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets, GoogleSettings};
 pub use shared::PlanSource;
 pub use tokio_util::sync::CancellationToken;
 pub use trace::TRACE_TARGET;
+pub use windlass_proto::metric::Snapshot;
 pub use windlass_proto::problem::{Problem, Standard};
 pub use windlass_proto::value::Value;
-pub use worker::{Builder, Worker};
+pub use worker::{Builder, MetricSource, Worker};
 
 #[cfg(test)]
 mod testing;

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::limits;
 use windlass_proto::plan::data_flow::{DataFlow as _, unfit};
-use windlass_proto::plan::{Kind, SchemaSource, Task};
+use windlass_proto::plan::{Kind, Plan, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::schema::{Schema, Unfit};
 use windlass_proto::secret::SecretUse;
@@ -34,6 +34,7 @@ use windlass_proto::wire::{Assignment, Work};
 
 use crate::attempt::Attempt;
 use crate::clock;
+use crate::counts::Outcome;
 use crate::scope::TaskScope;
 use crate::seal::Seal;
 use crate::shared::Shared;
@@ -62,9 +63,28 @@ pub(crate) async fn perform(
         let detail = format!("{} has no task {}", assignment.workflow, assignment.task.0);
         return failed(Problem::new(Standard::Runtime, detail));
     };
+    let began = Instant::now();
+    let ended = attempt(worker, &plan, task, assignment, cancelled).await;
+    let outcome = match &ended {
+        Ended::Reported(Ok(_), _) => Outcome::Completed,
+        Ended::Reported(Err(_), _) => Outcome::Faulted,
+        Ended::NotBegun => Outcome::Returned,
+    };
+    worker.counts.attempted(task, &assignment.work, outcome, began.elapsed());
+    ended
+}
+
+async fn attempt(
+    worker: &Shared,
+    plan: &Plan,
+    task: &Task,
+    assignment: &Assignment,
+    cancelled: &CancellationToken,
+) -> Ended {
+    let failed = |problem| Ended::Reported(Err(problem), Vec::new());
     let mut attempt = Attempt {
         worker,
-        plan: &plan,
+        plan,
         task,
         assignment,
         cancelled,

@@ -10,6 +10,7 @@ use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 
 use crate::audit::AuditSink;
+use crate::counts::Counts;
 use crate::document::DocumentCache;
 use crate::function::Functions;
 use crate::http_client::Clients;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) tokens: TokenCache,
     pub(crate) documents: DocumentCache,
     pub(crate) warnings: Warnings,
+    pub(crate) counts: Counts,
 }
 
 /// The secrets about which a warning was given.

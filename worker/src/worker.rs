@@ -9,11 +9,13 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use windlass_proto::limits;
+use windlass_proto::metric::Snapshot;
 use windlass_proto::wire::capability::{BUILT_IN, Capability, UNSUPPORTED};
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
 use crate::cache::Cache;
+use crate::counts::Counts;
 use crate::error::WorkerError;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
@@ -43,6 +45,8 @@ impl Worker {
             audit: Arc::new(NoAudit),
             http: HttpOptions::default(),
             processes: ProcessOptions::default(),
+            more: Arc::new(|_| ()),
+            observer: None,
         }
     }
 
@@ -120,6 +124,11 @@ impl Worker {
         self.shared.releases.is_empty() && self.shared.secrets.holds_nothing()
     }
 
+    /// Adds what there is to tell of attempts and secrets, for monitoring.
+    pub fn measured(&self, snapshot: &mut Snapshot) {
+        self.shared.counts.measured(snapshot);
+    }
+
     /// Names of the functions this worker has, in alphabetical order.
     #[must_use]
     pub fn function_names(&self) -> Vec<Arc<str>> {
@@ -145,6 +154,12 @@ impl Worker {
     }
 }
 
+/// Gives what there is to tell of a worker at the moment.
+pub type MetricSource = Arc<dyn Fn() -> Snapshot + Send + Sync>;
+
+/// Adds what there is to tell of something.
+pub(crate) type Measure = Arc<dyn Fn(&mut Snapshot) + Send + Sync>;
+
 /// Describes a worker.
 pub struct Builder {
     functions: Functions,
@@ -154,6 +169,10 @@ pub struct Builder {
     audit: Arc<dyn AuditSink>,
     http: HttpOptions,
     processes: ProcessOptions,
+    /// Who measures what else there is to tell.
+    pub(crate) more: Measure,
+    /// Who is given what the worker tells.
+    pub(crate) observer: Option<Box<dyn FnOnce(MetricSource) + Send>>,
 }
 
 impl Builder {
@@ -242,6 +261,21 @@ impl Builder {
         self
     }
 
+    /// Adds what `measure` tells to the metrics of a worker of a fleet.
+    #[must_use]
+    pub fn measuring(mut self, measure: impl Fn(&mut Snapshot) + Send + Sync + 'static) -> Self {
+        self.more = Arc::new(measure);
+        self
+    }
+
+    /// Gives `observer` the metrics of a worker of a fleet once it is set up: for who pushes them,
+    /// where `/metrics` is not enough.
+    #[must_use]
+    pub fn observed(mut self, observer: impl FnOnce(MetricSource) + Send + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
     /// Makes the worker.
     ///
     /// # Errors
@@ -259,6 +293,7 @@ impl Builder {
             tokens: Cache::new(limits::CACHED_TOKENS),
             documents: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
             warnings: Warnings::default(),
+            counts: Counts::default(),
         };
         Ok(Worker { shared: Arc::new(shared) })
     }

@@ -18,7 +18,7 @@ use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
 use crate::options::{WorkerOptions, describe_processes, duration};
-use crate::telemetry::{TelemetryOptions, Told};
+use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::{output, signal};
 
 /// Run a worker of a fleet: it takes tasks over NATS, performs them, and keeps nothing.
@@ -127,12 +127,14 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
         output::message(&text);
     }
     let builder = crate::worker::builder(args.worker, None)?.processes(processes);
+    let (builder, push) = telemetry::observe(builder)?;
     let tell = |event| match event {
         Event::Joined(session) => output::message(&format!("joined as {session}")),
         Event::Lost => output::message("the session is gone; joining again"),
         Event::Draining => output::message("stopping; finishing what runs"),
     };
     let stopped = builder.serve(options, signal::stop(), tell).await;
+    push.finish().await;
     stopped.map_err(|error| match error {
         FleetError::Worker(_) => CliError::Usage(error.to_string()),
         _ => CliError::coded(&NOT_STARTED, &error.to_string()),

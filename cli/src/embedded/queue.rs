@@ -9,6 +9,7 @@ use windlass_coordinator::clock;
 use windlass_coordinator::dispatch::{Queue, Reporter};
 use windlass_coordinator::secrets::Granter;
 use windlass_proto::limits;
+use windlass_proto::metric::Snapshot;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 use windlass_worker::{CancellationToken, Worker};
 
@@ -47,6 +48,10 @@ impl Queue for EmbeddedQueue {
         let token = CancellationToken::new();
         shared.running().insert(assignment.key.clone(), token.clone());
         self.runtime.spawn(async move { shared.perform(assignment, token).await });
+    }
+
+    fn measured(&self, snapshot: &mut Snapshot) {
+        self.shared.worker.measured(snapshot);
     }
 
     fn cancel(&self, key: AssignmentKey) {

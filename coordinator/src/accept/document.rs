@@ -61,6 +61,11 @@ use utoipa::{Modify, OpenApi};
 )]
 struct Document;
 
+/// The templates of all routes.
+pub(super) fn routes() -> Vec<String> {
+    Document::openapi().paths.paths.into_keys().collect()
+}
+
 /// Gives errors their media type, which the handlers need not repeat.
 struct ProblemType;
 

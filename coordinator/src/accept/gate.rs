@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -44,6 +44,7 @@ async fn handle(
     next: Next,
 ) -> Result<Response, ApiProblem> {
     // First, so that bodies on their way take no room.
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let mut request = payload::receive(api, request).await?;
     let Some(permit) = budget.take() else {
         let wait = Duration::from_secs(1);
@@ -57,8 +58,11 @@ async fn handle(
     let answered = windlass_telemetry::within(trace.as_ref(), next.run(request));
     let answered = tokio::time::timeout(limit, answered).await;
     room.leave();
-    let answer = answered
-        .map_err(|_| ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")))?;
+    let answer = answered.unwrap_or_else(|_| {
+        ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")).into_response()
+    });
+    let route = route.as_ref().map(MatchedPath::as_str);
+    api.metrics.took(route, answer.status().as_u16(), room.took());
     api.answers.pass(answer).await
 }
 

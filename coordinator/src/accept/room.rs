@@ -1,6 +1,7 @@
 //! The room that requests take while they are handled.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -29,15 +30,29 @@ impl Budget {
 
 /// The room that a request takes while it is handled; a handler that only waits gives it back.
 #[derive(Clone)]
-pub(super) struct Room(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(super) struct Room(Arc<Held>);
+
+struct Held {
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    since: Instant,
+    /// How long it was held.
+    took: OnceLock<Duration>,
+}
 
 impl Room {
     pub(super) fn of(permit: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(Mutex::new(Some(permit))))
+        let permit = Mutex::new(Some(permit));
+        Self(Arc::new(Held { permit, since: Instant::now(), took: OnceLock::new() }))
     }
 
     /// Gives it back: what follows is waiting.
     pub(super) fn leave(&self) {
-        drop(self.0.lock().unwrap_or_else(|it| it.into_inner()).take());
+        self.took();
+        drop(self.0.permit.lock().unwrap_or_else(|it| it.into_inner()).take());
+    }
+
+    /// How long it was held: the time that the request took, without what it waited after that.
+    pub(super) fn took(&self) -> Duration {
+        *self.0.took.get_or_init(|| self.0.since.elapsed())
     }
 }

@@ -13,7 +13,7 @@ use crate::coordinator::Coordinator;
 /// The API of `coordinator`, to be mounted or served; [`serve`](super::serve()) does all there is
 /// to it.
 pub fn router(coordinator: Coordinator) -> Router {
-    routes(state::Api::new(coordinator, ConnectionLimits::default()))
+    routes(state::Api::new(coordinator, ConnectionLimits::default(), None))
 }
 
 /// What probes and operators ask for: it helps when there is no room for anything else.

@@ -7,6 +7,7 @@ mod connection;
 pub(super) mod sockets;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,10 +17,11 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use windlass_proto::limits::{API_ACCEPT_PAUSE_MS, API_DRAIN_MS, API_SWEEP_MS};
+use windlass_telemetry::{MetricPusher, TelemetryCounts};
 
 use super::limits::ConnectionLimits;
 use super::state::Api;
-use super::{gate, routes};
+use super::{gate, metrics, routes};
 use crate::coordinator::Coordinator;
 
 /// Who can reach the server.
@@ -31,7 +33,17 @@ pub enum Exposure {
     Network,
 }
 
+/// What is told and pushed of telemetry.
+#[derive(Debug)]
+pub struct Export {
+    /// What became of spans, log records and metrics.
+    pub counts: Arc<TelemetryCounts>,
+    /// Sends metrics; none where that is off.
+    pub pusher: Option<MetricPusher>,
+}
+
 /// Serves the API until `stop` completes, then lets requests under way end, for a bounded time.
+/// What `/metrics` tells is pushed meanwhile, where `export` says so.
 ///
 /// # Errors
 /// None today: a listener that fails is tried again.
@@ -40,9 +52,12 @@ pub async fn serve(
     coordinator: Coordinator,
     exposure: Exposure,
     limits: ConnectionLimits,
+    export: Option<Export>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let api = Api::new(coordinator, limits.within_descriptors());
+    let (counts, pusher) = export.map(|it| (it.counts, it.pusher)).unzip();
+    let api = Api::new(coordinator, limits.within_descriptors(), counts);
+    let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));
     let mut router = routes::routes(api.clone());
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
@@ -57,6 +72,9 @@ pub async fn serve(
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(Duration::from_millis(API_DRAIN_MS), drained).await.is_err() {
         tracing::warn!("shutdown timed out with requests in progress");
+    }
+    if let Some(push) = push {
+        push.finish().await;
     }
     Ok(())
 }

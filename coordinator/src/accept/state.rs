@@ -10,7 +10,10 @@ use windlass_proto::limits::{
     self, API_BODY_BYTES, API_OPERATORS, API_REQUESTS, API_WAITS, API_WATCHERS,
 };
 
+use windlass_telemetry::TelemetryCounts;
+
 use super::answer::Answers;
+use super::document;
 use super::limits::ConnectionLimits;
 use super::metrics::counters::Counters;
 use super::room::{Budget, Room};
@@ -22,6 +25,8 @@ use crate::coordinator::{Coordinator, CoordinatorError, Outcome};
 pub(super) struct Api {
     /// Who answers.
     pub(super) coordinator: Coordinator,
+    /// What became of telemetry, where that is on.
+    pub(super) telemetry: Option<Arc<TelemetryCounts>>,
     /// Counters of the API itself.
     pub(super) metrics: Arc<Counters>,
     /// Requests that may run.
@@ -45,10 +50,15 @@ pub(super) struct Api {
 impl Api {
     /// The budgets together take little more than half of the connections, so that there is always
     /// one for a request that none of them counts, or that can be refused in words.
-    pub(super) fn new(coordinator: Coordinator, limits: ConnectionLimits) -> Self {
+    pub(super) fn new(
+        coordinator: Coordinator,
+        limits: ConnectionLimits,
+        telemetry: Option<Arc<TelemetryCounts>>,
+    ) -> Self {
         Self {
             coordinator,
-            metrics: Arc::new(Counters::new()),
+            telemetry,
+            metrics: Arc::new(Counters::new(document::routes())),
             answers: Answers::default(),
             requests: Budget::new(limits.within(API_REQUESTS, 8)),
             operators: Budget::new(limits.within(API_OPERATORS, 16)),

@@ -4,11 +4,12 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use windlass_proto::audit::AuditEvent;
 use windlass_proto::limits;
+use windlass_proto::metric::Histogram;
 use windlass_proto::time::Timestamp;
 use windlass_telemetry::AuditRecords;
 
@@ -19,8 +20,20 @@ use crate::clock;
 /// Events to be written.
 pub(super) struct Message {
     pub(super) events: Vec<AuditEvent>,
+    /// Since when they wait.
+    pub(super) since: Instant,
     /// Called once they are on disk.
     pub(super) done: Box<dyn FnOnce() + Send>,
+}
+
+/// What the thread shares with who hands over events.
+pub(super) struct Shared {
+    /// Events that are not on disk.
+    pub(super) waiting: Arc<AtomicUsize>,
+    /// Set when it is to end.
+    pub(super) stopping: Arc<AtomicBool>,
+    /// How long events waited for the disk.
+    pub(super) written: Arc<Histogram>,
 }
 
 /// Where events go beside the file.
@@ -35,8 +48,7 @@ pub(super) struct Writer {
     /// None keeps nothing.
     file: Option<AuditFile>,
     copies: Copies,
-    waiting: Arc<AtomicUsize>,
-    stopping: Arc<AtomicBool>,
+    shared: Shared,
     known: HashSet<Uuid>,
     /// Those known, the oldest first.
     order: VecDeque<Uuid>,
@@ -45,14 +57,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        file: Option<AuditFile>,
-        copies: Copies,
-        waiting: Arc<AtomicUsize>,
-        stopping: Arc<AtomicBool>,
-    ) -> Self {
+    pub(super) fn new(file: Option<AuditFile>, copies: Copies, shared: Shared) -> Self {
         let (known, order) = Default::default();
-        Self { file, copies, waiting, stopping, known, order, overflowed: false }
+        Self { file, copies, shared, known, order, overflowed: false }
     }
 
     /// Writes until the other end is gone.
@@ -86,8 +93,10 @@ impl Writer {
     /// False when it is to end before all is written.
     fn write(&mut self, group: Vec<Message>) -> bool {
         let (mut bytes, mut lines, mut dones, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        for Message { events, done } in group {
+        let mut handed_over = Vec::with_capacity(group.len());
+        for Message { events, since, done } in group {
             count += events.len();
+            handed_over.push(since);
             dones.push(done);
             for event in events {
                 if self.is_new(event.id)
@@ -100,7 +109,8 @@ impl Writer {
         if !self.append(&bytes) {
             return false;
         }
-        self.waiting.fetch_sub(count, Ordering::Relaxed);
+        self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
+        handed_over.iter().for_each(|since| self.shared.written.time(since.elapsed()));
         dones.into_iter().for_each(|done| done());
         for line in lines {
             if let Some(records) = &self.copies.records {
@@ -119,7 +129,7 @@ impl Writer {
             if !std::mem::replace(&mut said, true) {
                 tracing::error!(%error, "writing audit events failed; retrying");
             }
-            if self.stopping.load(Ordering::Relaxed) {
+            if self.shared.stopping.load(Ordering::Relaxed) {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(limits::AUDIT_AGAIN_MS));

@@ -137,18 +137,6 @@ impl Coordinator {
             .ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
     }
 
-    /// Bytes that instances take of the memory, and how many they may take.
-    #[must_use]
-    pub fn memory(&self) -> (u64, u64) {
-        (self.runtime.router.memory.used(), self.runtime.router.memory.budget())
-    }
-
-    /// Instances set aside since the start, because the process had ended over them.
-    #[must_use]
-    pub fn quarantined(&self) -> u64 {
-        self.runtime.quarantine.aside()
-    }
-
     /// How an instance ended, or `None` when it has not within `patience`.
     ///
     /// # Errors
@@ -390,8 +378,7 @@ impl Coordinator {
     }
 
     /// How much room the journal has.
-    #[must_use]
-    pub fn disk_room(&self) -> Room {
+    fn disk_room(&self) -> Room {
         self.runtime.journal.room()
     }
 

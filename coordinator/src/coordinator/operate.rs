@@ -10,7 +10,6 @@ use super::{Coordinator, CoordinatorError};
 use crate::admission::{Outcome, Suspended};
 use crate::clock;
 use crate::journal::{Filter, Status};
-use crate::partition::MisfitSource;
 
 /// Why what began with a cancelled root is cancelled.
 const REASON: &str = "the instance that it began with was cancelled with all that it started";
@@ -48,19 +47,6 @@ impl Coordinator {
     #[must_use]
     pub fn suspended_starts(&self) -> Vec<(Suspended, Timestamp)> {
         self.runtime.admission.all()
-    }
-
-    /// Instances that others have started and that are open, as far as they are counted; and
-    /// filters of events that took too many steps.
-    #[must_use]
-    pub fn admission_counts(&self) -> (usize, u64) {
-        (self.runtime.admission.counts().0, self.runtime.filters.count())
-    }
-
-    /// How often something was met that cannot be, by what it was.
-    #[must_use]
-    pub fn misfits(&self) -> [(MisfitSource, u64); MisfitSource::ALL.len()] {
-        MisfitSource::ALL.map(|found| (found, self.runtime.misfits.count(found)))
     }
 
     /// Cancels an instance and everything it has started, directly or through others, and keeps

@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use windlass_proto::definition;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
+use windlass_proto::metric::Snapshot;
 use windlass_proto::wire::{Assignment, AssignmentKey};
-use windlass_telemetry::FinishedSpan;
+use windlass_telemetry::{FinishedSpan, Sampler};
 
 use super::{Downstream, Options};
 use crate::admission::Admission;
@@ -25,8 +27,8 @@ use crate::journal::{Journal, JournalError};
 use crate::log::LogControl;
 use crate::memory::Memory;
 use crate::partition::{
-    Emitted, Filters, Inbox, Mailbox, Message, MisfitCounts, Owner, OwnerContext, PartitionContext,
-    ReleaseTarget, Reporter, Verdict, mailbox,
+    Emitted, Filters, Inbox, InstanceCounts, Mailbox, Message, MisfitCounts, Owner, OwnerContext,
+    PartitionContext, ReleaseTarget, Reporter, Verdict, mailbox,
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
@@ -36,13 +38,14 @@ use crate::trace::{Teller, Tracer};
 pub(super) struct Runtime {
     pub(super) router: Arc<Router>,
     pub(super) journal: Arc<dyn Journal>,
-    committer: CommitterHandle,
+    pub(super) committer: CommitterHandle,
     owners: Mutex<Vec<Owner>>,
     /// Dropped to end what removes old instances.
     retention: Mutex<Option<Sender<()>>>,
     pub(super) admission: Arc<Admission>,
     pub(super) filters: Arc<Filters>,
     pub(super) misfits: Arc<MisfitCounts>,
+    pub(super) counts: Arc<InstanceCounts>,
     pub(super) log: Option<Arc<dyn LogControl>>,
     stopping: Arc<AtomicBool>,
     failure: watch::Sender<Option<String>>,
@@ -56,6 +59,9 @@ pub(super) struct Runtime {
 pub(super) struct Router {
     /// Partitions that have not yet dispatched again what was open before a restart.
     recovering: AtomicUsize,
+    began: Instant,
+    /// How long that took; none while it goes on.
+    pub(super) recovered_in: OnceLock<Duration>,
     pub(super) inboxes: Arc<[Inbox]>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) secrets: Arc<Secrets>,
@@ -88,6 +94,11 @@ impl Router {
         self.outbox.as_ref().map(|it| it.view())
     }
 
+    /// Adds what the queue has to tell of itself.
+    pub(super) fn measured(&self, snapshot: &mut Snapshot) {
+        self.queue.measured(snapshot);
+    }
+
     /// Tells the workers that the coordinator ends.
     pub(super) async fn close(&self) {
         self.queue.close().await;
@@ -112,6 +123,8 @@ impl ReleaseTarget for Router {
 
     fn recovered(&self) {
         if self.recovering.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // The last one sets it, once.
+            let _ = self.recovered_in.set(self.began.elapsed());
             self.queue.recovered();
         }
     }
@@ -171,6 +184,7 @@ impl Runtime {
         options: Options,
         downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
+        let began = Instant::now();
         let secrets = options.secrets.map_or_else(in_memory, Ok)?;
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
@@ -195,13 +209,15 @@ impl Runtime {
         let tracer = tracer.map(tell).transpose()?;
         let router = Arc::new(Router {
             recovering,
+            began,
+            recovered_in: OnceLock::new(),
             inboxes,
-            catalog: catalog.clone(),
+            catalog,
             secrets,
             queue,
             outbox,
             tracer,
-            memory: memory.clone(),
+            memory,
         });
         let runtime = Self {
             router,
@@ -212,30 +228,37 @@ impl Runtime {
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),
             filters: Arc::default(),
             misfits: Arc::default(),
+            counts: Arc::default(),
             log,
             stopping: Arc::new(AtomicBool::new(false)),
             failure: watch::Sender::new(None),
-            quarantine: quarantine.clone(),
+            quarantine,
             histories: Arc::default(),
             reads: Arc::new(Semaphore::new(limits::INSTANCE_READS)),
         };
-        let shared = PartitionContext {
-            journal: journal.clone(),
-            catalog,
-            epoch,
-            losses,
-            memory,
-            quarantine,
-            admission: runtime.admission.clone(),
-            filters: runtime.filters.clone(),
-            misfits: runtime.misfits.clone(),
-            sampler,
-        };
+        let shared = runtime.shared(epoch, losses, sampler);
         runtime.start_owners(&shared, mailboxes)?;
         // After the partitions, which need the processors until they have read who listens.
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal, stopping, failed)?;
         Ok(runtime)
+    }
+
+    /// What all partitions share.
+    fn shared(&self, epoch: u64, losses: u32, sampler: Option<Sampler>) -> PartitionContext {
+        PartitionContext {
+            journal: self.journal.clone(),
+            catalog: self.router.catalog.clone(),
+            epoch,
+            losses,
+            memory: self.router.memory.clone(),
+            quarantine: self.quarantine.clone(),
+            admission: self.admission.clone(),
+            filters: self.filters.clone(),
+            misfits: self.misfits.clone(),
+            counts: self.counts.clone(),
+            sampler,
+        }
     }
 
     fn start_owners(

@@ -62,12 +62,6 @@ impl Coordinator {
         Ok(lines.map_err(SecretsError::from)?)
     }
 
-    /// Audit events that are not on disk yet.
-    #[must_use]
-    pub fn audit_waiting(&self) -> usize {
-        self.own_secrets().audit.waiting()
-    }
-
     /// The public keys of identities, as a JWKS.
     #[must_use]
     pub fn identity_keys(&self) -> Json {

@@ -23,6 +23,7 @@ mod order;
 mod orphans;
 mod redelivery;
 mod roster;
+mod times;
 mod whereabouts;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -34,7 +35,7 @@ use windlass_proto::wire::message::{Beat, Held};
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
-use super::backlog::{Backlog, Lane};
+use super::backlog::{Backlog, Lane, Waiting};
 use super::backlog_counts::BacklogCounts;
 use crate::engine::{DeliveryLoss, LossReason};
 pub use depths::Depths;
@@ -46,6 +47,8 @@ use orphans::{Orphan, Orphans};
 use redelivery::{Loss, Redeliveries};
 use roster::Member;
 pub use roster::{Profile, WorkerView};
+pub use times::LaneView;
+use times::{LaneTimes, Times};
 pub use whereabouts::Whereabouts;
 
 /// An assignment at a worker.
@@ -58,6 +61,9 @@ struct InFlight {
     bytes: u64,
     losses: u32,
     cancelled: bool,
+    /// When it was sent; none of one from before the coordinator started.
+    sent_at: Option<Timestamp>,
+    times: Arc<LaneTimes>,
     /// Kept where the report of it is still to be transformed here.
     assignment: Option<Arc<Assignment>>,
 }
@@ -70,6 +76,7 @@ pub struct Dispatcher {
     orphans: Orphans,
     redeliveries: Redeliveries,
     identity_conflicts: IdentityConflicts,
+    times: Times,
     /// The latest time that was told.
     now: Timestamp,
     in_flight: HashMap<AssignmentKey, InFlight>,
@@ -89,6 +96,7 @@ impl Dispatcher {
             orphans: Orphans::default(),
             redeliveries: Redeliveries::default(),
             identity_conflicts: IdentityConflicts::default(),
+            times: Times::default(),
             now: Timestamp::default(),
             in_flight: HashMap::new(),
             members: HashMap::new(),
@@ -107,6 +115,8 @@ impl Dispatcher {
         let key = assignment.key.clone();
         let flight = InFlight {
             session: SessionId([0; 16]),
+            sent_at: None,
+            times: self.times.of(&lane),
             lane,
             frame: Some(0),
             bytes: assignment.input.weight(),
@@ -272,6 +282,9 @@ impl Dispatcher {
             return flight.assignment;
         }
         let flight = self.untrack(key)?;
+        if let Some(sent_at) = flight.sent_at {
+            flight.times.ran.milliseconds(self.now.since(sent_at));
+        }
         self.turn(flight.session);
         flight.assignment
     }
@@ -363,24 +376,19 @@ impl Dispatcher {
             if let Some(session) = self.pick(lane, Some(losses))
                 && let Some(waiting) = self.backlog.pop_suspect(lane, losses)
             {
-                self.send(session, lane, waiting.assignment, orders);
+                self.send(session, lane, waiting, orders);
                 return true;
             }
         }
         let Some(session) = self.pick(lane, None) else { return false };
         let Some(waiting) = self.backlog.pop(lane) else { return false };
-        self.send(session, lane, waiting.assignment, orders);
+        self.send(session, lane, waiting, orders);
         true
     }
 
-    fn send(
-        &mut self,
-        session: SessionId,
-        lane: &Lane,
-        assignment: Assignment,
-        orders: &mut Vec<Order>,
-    ) {
-        self.track(session, lane.clone(), &assignment);
+    fn send(&mut self, session: SessionId, lane: &Lane, waiting: Waiting, orders: &mut Vec<Order>) {
+        let Waiting { assignment, since, .. } = waiting;
+        self.track(session, lane.clone(), &assignment, since);
         orders.push(Order::Send(session, Box::new(assignment)));
     }
 
@@ -412,14 +420,17 @@ impl Dispatcher {
     }
 
     /// Takes note that an assignment goes to a worker.
-    fn track(&mut self, session: SessionId, lane: Lane, assignment: &Assignment) {
+    fn track(&mut self, session: SessionId, lane: Lane, assignment: &Assignment, since: Timestamp) {
+        let (times, sent_at) = (self.times.of(&lane), Some(self.now));
         let Some(member) = self.members.get_mut(&session) else { return };
         let key = assignment.key.clone();
         let (bytes, losses) = (assignment.input.weight(), assignment.losses);
         member.add(key.clone(), bytes, losses);
+        times.waited.milliseconds(self.now.since(since));
         let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment.clone()));
         let (frame, cancelled) = (None, false);
-        let flight = InFlight { session, lane, frame, bytes, losses, cancelled, assignment };
+        let flight =
+            InFlight { session, lane, frame, bytes, losses, cancelled, sent_at, times, assignment };
         self.in_flight.insert(key, flight);
     }
 

@@ -1,6 +1,6 @@
 //! What there is to see of the workers and of what waits for them.
 
-use super::dispatcher::{Depths, WorkerView};
+use super::dispatcher::{Depths, LaneView, WorkerView};
 
 /// What there is of a fleet, for people and scalers.
 #[derive(Clone, Debug)]
@@ -11,8 +11,12 @@ pub struct FleetView {
     pub depths: Depths,
     /// What has happened since the start.
     pub totals: Totals,
+    /// How long assignments waited and took.
+    pub times: Vec<LaneView>,
     /// True while there is a connection to NATS.
     pub connected: bool,
+    /// Connections to NATS after the first one.
+    pub reconnects: u64,
     /// By how many milliseconds the clock of a store of secrets is ahead of ours, negative when it
     /// is behind: the worst that workers see; none where they see none.
     pub store_ahead_ms: Option<i64>,

@@ -2,15 +2,20 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use windlass_proto::metric::table::events as table;
+use windlass_proto::metric::{Distribution, Family, Histogram};
+
 use super::stream::StreamStatus;
 
-/// Declares the counters once: as they are counted, as they are shown, and as Prometheus calls
-/// them.
+/// Declares the counters once: as they are counted, as they are shown, and their families.
 macro_rules! counts {
-    ($($name:ident = $family:literal, $help:literal;)*) => {
+    ($($name:ident = $family:expr, $help:literal;)*) => {
         /// Counters, as they grow.
         #[derive(Default)]
-        pub(super) struct Counts { $(pub(super) $name: Count,)* }
+        pub(super) struct Counts {
+            $(pub(super) $name: Count,)*
+            pub(super) age: Age,
+        }
 
         /// Totals of the events over the bus.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,28 +28,36 @@ macro_rules! counts {
         }
 
         impl Totals {
-            /// Each with its name and its help as a metric.
-            pub(crate) fn families(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-                [$(($family, $help, self.$name),)*].into_iter()
+            /// Each with its family.
+            pub(crate) fn families(&self) -> impl Iterator<Item = (&'static Family, u64)> {
+                [$((&$family, self.$name),)*].into_iter()
             }
         }
     };
 }
 
 counts! {
-    received = "windlass_bus_events_received_total", "Events taken from the bus.";
-    malformed = "windlass_bus_events_malformed_total", "Messages dropped: no CloudEvents.";
-    unquoted = "windlass_bus_events_unquoted_total",
-        "Events taken whose data was a JSON string without its quotes.";
-    own = "windlass_bus_events_own_total", "Events that came back to their sender.";
-    delayed = "windlass_bus_events_delayed_total", "Events put off: too much work.";
-    emitted = "windlass_bus_events_emitted_total", "Emitted events acknowledged.";
-    retried = "windlass_bus_events_retried_total", "Further tries to publish one.";
-    refused = "windlass_bus_events_refused_total", "Emitted events too large to publish.";
-    deferred = "windlass_bus_events_deferred_total", "Emitted events that found no room.";
-    told = "windlass_lifecycle_events_total", "Lifecycle events published.";
-    dropped = "windlass_lifecycle_events_dropped_total", "Lifecycle events given up.";
-    audited = "windlass_audit_events_published_total", "Audit events published.";
+    received = table::RECEIVED, "Events taken from the bus.";
+    malformed = table::MALFORMED, "Messages dropped: no CloudEvents.";
+    unquoted = table::UNQUOTED, "Events taken whose data was a JSON string without its quotes.";
+    own = table::OWN, "Events that came back to their sender.";
+    delayed = table::DELAYED, "Events put off: too much work.";
+    emitted = table::EMITTED, "Emitted events acknowledged.";
+    retried = table::RETRIED, "Further tries to publish one.";
+    refused = table::REFUSED, "Emitted events too large to publish.";
+    deferred = table::DEFERRED, "Emitted events that found no room.";
+    told = table::LIFECYCLE, "Lifecycle events published.";
+    dropped = table::LIFECYCLE_DROPPED, "Lifecycle events given up.";
+    audited = table::AUDIT_PUBLISHED, "Audit events published.";
+}
+
+/// How old events are once they are durable here.
+pub(super) struct Age(pub(super) Histogram);
+
+impl Default for Age {
+    fn default() -> Self {
+        Self(Histogram::of(&table::INTAKE))
+    }
 }
 
 /// One counter.
@@ -70,4 +83,6 @@ pub struct EventsView {
     pub streams: Vec<(&'static str, StreamStatus)>,
     /// Emitted events that are not acknowledged yet.
     pub waiting: usize,
+    /// How old events from the bus were once they were durable.
+    pub age: Distribution,
 }

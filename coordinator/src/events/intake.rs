@@ -11,10 +11,12 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 
 use super::context::{BusContext, ORIGIN};
 use super::envelope;
 use super::stream::{Purpose, StreamStatus};
+use crate::clock;
 use crate::code::Code;
 
 /// Who decides on the events that come.
@@ -180,7 +182,14 @@ where
     };
     match kind {
         AckKind::Nak(_) => counts.delayed.one(),
-        AckKind::Ack => counts.received.one(),
+        AckKind::Ack => {
+            counts.received.one();
+            if let Ok(info) = message.info() {
+                let published = info.published.unix_timestamp_nanos() / 1_000_000;
+                let published = Timestamp(u64::try_from(published).unwrap_or(u64::MAX));
+                counts.age.0.milliseconds(clock::now().since(published));
+            }
+        }
         _ => {}
     }
     // An answer that gets lost is one more delivery, and nothing is consumed twice.

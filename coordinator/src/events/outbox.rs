@@ -81,6 +81,7 @@ impl Outbox {
             totals: self.context.counts.totals(),
             streams: Purpose::ALL.map(status).to_vec(),
             waiting: queued + lock(&self.deferred).len(),
+            age: self.context.counts.age.0.distribution(),
         }
     }
 }

@@ -255,7 +255,9 @@ impl Sessions {
                     workers: self.dispatcher.workers(self.clock.now()),
                     depths: self.dispatcher.depths(self.clock.now()),
                     totals: self.totals,
+                    times: self.dispatcher.times(),
                     connected: self.bus.is_up(),
+                    reconnects: self.bus.reconnects(),
                     store_ahead_ms: skew::worst(
                         self.sessions.values().filter_map(|it| it.store_ahead_ms),
                     ),

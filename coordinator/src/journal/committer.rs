@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use windlass_proto::limits::{COMMIT_QUEUE_BYTES, GROUP_BYTES, GROUP_RECORDS};
+use windlass_proto::metric::{Histogram, Snapshot, table};
 
 use super::{Commit, InstanceWrite, Journal, JournalError};
 
@@ -26,7 +28,37 @@ pub struct CommitterHandle {
     sender: SyncSender<Message>,
     closed: Arc<AtomicBool>,
     queued: Arc<Queued>,
+    groups: Arc<Groups>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What groups of commits were like.
+struct Groups {
+    took: Histogram,
+    commits: Histogram,
+    instances: Histogram,
+    bytes: Histogram,
+}
+
+impl Groups {
+    fn new() -> Self {
+        Self {
+            took: Histogram::of(&table::journal::COMMIT),
+            commits: Histogram::of(&table::journal::GROUP),
+            instances: Histogram::of(&table::journal::GROUP_RECORDS),
+            bytes: Histogram::of(&table::journal::GROUP_BYTES),
+        }
+    }
+
+    /// Counts a group that was written.
+    fn wrote(&self, commits: &[Commit], began: Instant) {
+        self.took.time(began.elapsed());
+        self.commits.number(commits.len() as u64);
+        let instances: usize = commits.iter().map(|it| it.writes.len()).sum();
+        self.instances.number(instances as u64);
+        let bytes: usize = commits.iter().map(weight).sum();
+        self.bytes.number(bytes as u64);
+    }
 }
 
 /// Bytes of the commits that wait or are being written.
@@ -94,15 +126,17 @@ impl Committer {
     ) -> Result<CommitterHandle, JournalError> {
         let (sender, receiver) = mpsc::sync_channel(queue_bound.max(1));
         let queued = Arc::new(Queued::default());
-        let leaving = queued.clone();
+        let groups = Arc::new(Groups::new());
+        let (leaving, counted) = (queued.clone(), groups.clone());
         let thread = thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&*journal, &receiver, &leaving))
+            .spawn(move || run(&*journal, &receiver, &leaving, &counted))
             .map_err(|error| JournalError::Store(format!("no thread to write: {error}")))?;
         Ok(CommitterHandle {
             sender,
             closed: Arc::default(),
             queued,
+            groups,
             thread: Arc::new(Mutex::new(Some(thread))),
         })
     }
@@ -125,6 +159,14 @@ impl CommitterHandle {
         }
     }
 
+    /// Adds what there is to tell of groups.
+    pub fn measured(&self, snapshot: &mut Snapshot) {
+        snapshot.add(&table::journal::COMMIT, &self.groups.took);
+        snapshot.add(&table::journal::GROUP, &self.groups.commits);
+        snapshot.add(&table::journal::GROUP_RECORDS, &self.groups.instances);
+        snapshot.add(&table::journal::GROUP_BYTES, &self.groups.bytes);
+    }
+
     /// Writes what was submitted before, then ends the thread and waits for it.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -139,7 +181,7 @@ impl CommitterHandle {
     }
 }
 
-fn run(journal: &dyn Journal, receiver: &Receiver<Message>, queued: &Queued) {
+fn run(journal: &dyn Journal, receiver: &Receiver<Message>, queued: &Queued, groups: &Groups) {
     let mut failed: Option<Arc<JournalError>> = None;
     let mut commits = Vec::new();
     let mut pending = Vec::new();
@@ -147,7 +189,9 @@ fn run(journal: &dyn Journal, receiver: &Receiver<Message>, queued: &Queued) {
     while open {
         open = gather(receiver, &mut commits, &mut pending);
         if failed.is_none() && !commits.is_empty() {
+            let began = Instant::now();
             failed = write(journal, &commits).err().map(Arc::new);
+            groups.wrote(&commits, began);
         }
         queued.leave(commits.drain(..).map(|commit| weight(&commit)).sum());
         for pending in pending.drain(..) {

@@ -1,5 +1,7 @@
 //! What an ordered store must offer for a journal to be kept in it.
 
+use windlass_proto::metric::Snapshot;
+
 use super::space::{Change, Order, Space, Visit};
 use super::store::JournalPosition;
 use super::{JournalError, Room};
@@ -36,6 +38,11 @@ pub trait Ordered: Send + Sync + 'static {
     /// Whether there is room to write.
     fn room(&self) -> Room {
         Room { paused: false, reserve: true, free_bytes: None }
+    }
+
+    /// Adds what there is to tell of the store itself.
+    fn measured(&self, snapshot: &mut Snapshot) {
+        let _ = snapshot;
     }
 
     /// Told, after each write that is durable, how far the journal has come: what is kept of this

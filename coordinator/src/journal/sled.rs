@@ -25,6 +25,9 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use windlass_proto::metric::{Histogram, Snapshot, table};
 
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space, Visit};
@@ -58,6 +61,10 @@ pub struct Sled {
     base: Arc<Base>,
     /// What it is on.
     disk: room::Disk,
+    /// How long the write-ahead log took to write and to sync.
+    synced: Arc<Histogram>,
+    /// How long it took to open.
+    opened_in: Duration,
     /// Held for as long as the journal is open.
     _lock: File,
 }
@@ -240,6 +247,17 @@ impl Ordered for Sled {
 
     fn room(&self) -> Room {
         self.disk.look(&self.base.log)
+    }
+
+    fn measured(&self, snapshot: &mut Snapshot) {
+        let length = |file: &File| file.metadata().map_or(0, |it| it.len());
+        let log = length(&self.base.log);
+        snapshot.labelled(&table::journal::SIZE, ["log"], log);
+        if self.logged.is_some() {
+            snapshot.labelled(&table::journal::SIZE, ["wal"], wal::BYTES);
+            snapshot.add(&table::journal::SYNC, &*self.synced);
+        }
+        snapshot.add(&table::journal::OPENING, self.opened_in.as_secs_f64());
     }
 
     fn witness(&self, position: &JournalPosition) {

@@ -26,6 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::limits;
+use windlass_proto::metric::Snapshot as Metrics;
 use windlass_proto::time::Timestamp;
 
 use super::backup::{BackupReport, Capture};
@@ -454,6 +455,10 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn room(&self) -> Room {
         self.ordered.room()
+    }
+
+    fn measured(&self, metrics: &mut Metrics) {
+        self.ordered.measured(metrics);
     }
 
     fn verify(&self, limit: usize) -> Result<bool, JournalError> {

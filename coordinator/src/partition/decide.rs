@@ -103,6 +103,10 @@ impl Partition {
             resident.trace(sampler, batch.now, &decision.facts, &mut batch.releases);
         }
         if !decision.facts.is_empty() {
+            let counts = &self.shared.counts;
+            let of_workflow = resident.counts.get_or_insert_with(|| counts.of(&resident.plan));
+            let traced = resident.recorder.is_some();
+            counts.note(of_workflow, &resident.instance, batch.now, &decision.facts, traced);
             let (first, bytes) = resident.keep(batch.now, decision.facts)?;
             batch.bytes += bytes;
             if first {

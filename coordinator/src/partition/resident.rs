@@ -10,6 +10,7 @@ use windlass_proto::time::Timestamp;
 use windlass_telemetry::Sampler;
 
 use super::PartitionContext;
+use super::counts::WorkflowCounts;
 use super::lifecycle::{Announcer, Open};
 use super::release::Release;
 use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encode};
@@ -37,9 +38,11 @@ pub(super) struct Resident {
     /// What is told of its open tasks, where something is.
     open: Option<Open>,
     /// What of it goes on, where its trace is recorded.
-    recorder: Option<Box<Recorder>>,
+    pub(super) recorder: Option<Box<Recorder>>,
     /// What it takes of the memory.
     pub(super) charge: Charge,
+    /// What is counted of its workflow; none before anything was decided on it.
+    pub(super) counts: Option<Arc<WorkflowCounts>>,
     /// Bytes of facts since the latest snapshot.
     behind: u64,
     /// Bytes of facts before which no snapshot is made: what the latest one took, or would have
@@ -62,6 +65,7 @@ impl Resident {
             open: None,
             recorder: None,
             charge,
+            counts: None,
             behind: 0,
             worth: 0,
         }
@@ -97,6 +101,7 @@ impl Resident {
             open: None,
             recorder,
             charge,
+            counts: None,
             behind,
             worth,
         })

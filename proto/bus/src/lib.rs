@@ -115,6 +115,12 @@ impl Bus {
         self.client.connection_state() == State::Connected
     }
 
+    /// Connections after the first one.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.link.borrow().times.saturating_sub(1)
+    }
+
     /// Tells of every change of the connection.
     #[must_use]
     pub fn link(&self) -> watch::Receiver<Link> {

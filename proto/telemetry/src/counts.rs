@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use windlass_proto::metric::Snapshot;
+use windlass_proto::metric::table::process as table;
+
 /// What became of the items of all signals.
 #[derive(Debug, Default)]
 pub struct TelemetryCounts {
@@ -36,6 +39,25 @@ pub struct SignalTotals {
     pub rejected: u64,
     /// Their export failed: no collector answered in time, or it refused all.
     pub failed: u64,
+}
+
+impl TelemetryCounts {
+    /// Adds what became of everything, for monitoring.
+    pub fn measured(&self, snapshot: &mut Snapshot) {
+        let signals = [("traces", &self.traces), ("logs", &self.logs), ("metrics", &self.metrics)];
+        for (signal, counts) in signals {
+            let it = counts.totals();
+            for (outcome, count) in [
+                ("exported", it.exported),
+                ("dropped", it.dropped),
+                ("rejected", it.rejected),
+                ("failed", it.failed),
+            ] {
+                snapshot.labelled(&table::TELEMETRY, [signal, outcome], count);
+            }
+            snapshot.labelled(&table::TELEMETRY_WAITING, [signal], it.queued);
+        }
+    }
 }
 
 impl SignalCounts {

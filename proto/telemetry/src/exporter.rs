@@ -9,9 +9,6 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
-use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use reqwest::Certificate;
 use tokio::runtime::Handle;
@@ -24,7 +21,7 @@ use crate::start::TelemetryError;
 
 /// An exporter of one signal that counts.
 #[derive(Debug)]
-pub struct CountedExporter<E> {
+pub(crate) struct CountedExporter<E> {
     exporter: E,
     counts: Arc<TelemetryCounts>,
     told: Listener,
@@ -99,17 +96,11 @@ impl Exporters {
         Ok(build!(self, opentelemetry_otlp::LogExporter::builder(), Signal::Logs, to))
     }
 
-    pub(crate) fn metrics(
+    pub(crate) fn client(
         &self,
+        signal: Signal,
         to: &Destination,
-        temporality: Temporality,
-    ) -> Result<CountedExporter<opentelemetry_otlp::MetricExporter>, TelemetryError> {
-        let builder =
-            || opentelemetry_otlp::MetricExporter::builder().with_temporality(temporality);
-        Ok(build!(self, builder(), Signal::Metrics, to))
-    }
-
-    fn client(&self, signal: Signal, to: &Destination) -> Result<ExportClient, TelemetryError> {
+    ) -> Result<ExportClient, TelemetryError> {
         let roots = match &to.certificate {
             None => Vec::new(),
             Some(pem) => Certificate::from_pem_bundle(pem)
@@ -123,13 +114,13 @@ impl Exporters {
 
 /// What gRPC has its own words for.
 #[cfg(feature = "otlp-grpc")]
-mod grpc {
+pub(crate) mod grpc {
     use tonic::metadata::{MetadataKey, MetadataMap};
     use tonic::transport::{Certificate, ClientTlsConfig};
 
     use super::{Destination, Signal, TelemetryError};
 
-    pub(super) fn metadata(to: &Destination) -> Result<MetadataMap, TelemetryError> {
+    pub(crate) fn metadata(to: &Destination) -> Result<MetadataMap, TelemetryError> {
         let mut metadata = MetadataMap::new();
         for (name, value) in to.headers.iter() {
             let name = MetadataKey::from_bytes(name.to_ascii_lowercase().as_bytes());
@@ -142,7 +133,7 @@ mod grpc {
         Ok(metadata)
     }
 
-    pub(super) fn tls(to: &Destination) -> Result<Option<ClientTlsConfig>, TelemetryError> {
+    pub(crate) fn tls(to: &Destination) -> Result<Option<ClientTlsConfig>, TelemetryError> {
         if !to.endpoint.starts_with("https:") {
             return Ok(None);
         }
@@ -200,25 +191,5 @@ impl<E: LogExporter> LogExporter for CountedExporter<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
-    }
-}
-
-impl<E: PushMetricExporter> PushMetricExporter for CountedExporter<E> {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let result = self.exporter.export(metrics).await;
-        self.counts.metrics.settle(1, result.is_ok());
-        result
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self) -> Temporality {
-        self.exporter.temporality()
     }
 }

@@ -14,7 +14,11 @@ mod client;
 mod counts;
 mod current;
 mod exporter;
+#[cfg(feature = "otlp-grpc")]
+mod grpc;
 pub mod names;
+mod otlp;
+mod push;
 mod resource;
 mod settings;
 mod span;
@@ -24,9 +28,9 @@ pub use acknowledged::Acknowledged;
 pub use audit::AuditRecords;
 pub use counts::{SignalCounts, SignalTotals, TelemetryCounts};
 pub use current::{current, within};
-pub use exporter::CountedExporter;
 pub use opentelemetry;
 pub use opentelemetry_sdk;
+pub use push::{MetricPush, MetricPusher, MetricSource};
 pub use settings::{
     Destination, Flags, Headers, Protocol, Root, Sampler, Settings, SettingsError, Signal,
 };

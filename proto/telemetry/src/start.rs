@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
 use windlass_proto::limits;
@@ -14,9 +13,10 @@ use windlass_proto::limits;
 use crate::acknowledged::Listener;
 use crate::batch::{LogQueue, SpanQueue};
 use crate::counts::TelemetryCounts;
-use crate::exporter::{CountedExporter, Exporters};
+use crate::exporter::Exporters;
+use crate::push::{MetricPusher, Way};
 use crate::resource::resource;
-use crate::settings::{Destination, Sampler, Settings, Signal};
+use crate::settings::{Destination, Protocol, Sampler, Settings, Signal};
 use crate::span::Spans;
 
 /// What a process does.
@@ -156,27 +156,22 @@ impl Telemetry {
         self.logs.clone()
     }
 
-    /// An exporter of metrics, and how often it is to be used; none where metrics are off.
+    /// What pushes metrics, once it has a source; none where metrics are off. To be called on a
+    /// runtime.
     ///
     /// # Errors
-    /// When it cannot be made of the settings.
-    pub fn metric_exporter(
-        &self,
-        temporality: Temporality,
-    ) -> Result<
-        Option<(CountedExporter<opentelemetry_otlp::MetricExporter>, Duration)>,
-        TelemetryError,
-    > {
-        let Some((to, interval)) = &self.metrics else { return Ok(None) };
+    /// When a way to the collector cannot be made of the settings.
+    pub fn metric_pusher(&self) -> Result<Option<MetricPusher>, TelemetryError> {
+        let Some((to, interval)) = self.metrics.clone() else { return Ok(None) };
         let (runtime, counts) = (self.runtime.clone(), self.counts.clone());
         let exporters = Exporters { runtime, counts, told: Listener::default() };
-        Ok(Some((exporters.metrics(to, temporality)?, *interval)))
-    }
-
-    /// Who sends: for the provider of metrics.
-    #[must_use]
-    pub fn resource(&self) -> &Resource {
-        &self.resource
+        let way = match to.protocol {
+            Protocol::Http => Way::Http(Box::new(exporters.client(Signal::Metrics, &to)?)),
+            #[cfg(feature = "otlp-grpc")]
+            Protocol::Grpc => Way::Grpc(Box::new(crate::grpc::MetricClient::new(&to)?)),
+        };
+        let (resource, counts) = (self.resource.clone(), self.counts.clone());
+        Ok(Some(MetricPusher { way, to, interval, resource, counts }))
     }
 
     /// Exports what waits and ends, within [`limits::TELEMETRY_SHUTDOWN_MS`], whatever the

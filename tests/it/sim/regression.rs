@@ -52,6 +52,7 @@ impl Bench {
             admission: Arc::new(admission),
             filters: Arc::default(),
             misfits: Arc::default(),
+            counts: Arc::default(),
             sampler: None,
         };
         let now = Timestamp(1_750_000_000_000);

@@ -86,6 +86,11 @@ impl Outbox {
         self.told.notify_one();
     }
 
+    /// Events that the coordinator has not acknowledged.
+    pub(super) fn waiting(&self) -> usize {
+        self.inner().waiting.len()
+    }
+
     /// Waits until there may be something to send.
     pub(super) async fn ready(&self) {
         self.told.notified().await;

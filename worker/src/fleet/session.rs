@@ -221,9 +221,13 @@ impl Member {
                     session.heard = Instant::now();
                     self.take(said, session);
                 }
-                Err(error) => tracing::warn!(%error, "malformed message from the coordinator"),
+                Err(error) => {
+                    self.health.refused();
+                    tracing::warn!(%error, "malformed message from the coordinator");
+                }
             },
             Err(error) => {
+                self.health.refused();
                 // Anybody on the bus can cause it: said once a session.
                 let first = !std::mem::replace(&mut session.complained, true);
                 if first {
@@ -374,11 +378,12 @@ impl Member {
         session.next_turn = Instant::now() + Duration::from_millis(limits::AUDIT_TURN_MS);
         let leaving = self.drained_by.is_some();
         let store = self.store_time();
+        let concurrency = if leaving || session.short { 0 } else { self.options.concurrency };
         session.out.beat = Some(Beat {
             number: session.beats,
             seen: session.channel.received(),
             held: self.held.list(),
-            concurrency: if leaving || session.short { 0 } else { self.options.concurrency },
+            concurrency,
             leaving,
             goodbye: false,
             store,
@@ -387,7 +392,7 @@ impl Member {
         if self.bus.is_up() {
             session.out.reports.extend(self.held.overdue(Instant::now()));
         }
-        self.health.holds(self.held.len());
+        self.health.beat(self.held.len(), concurrency);
     }
 
     /// What the clock of the store of secrets showed, unless that was said: how long ago it was is

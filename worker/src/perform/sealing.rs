@@ -80,6 +80,9 @@ impl Attempt<'_> {
             return Err(Problem::new(Standard::Authorization, detail));
         }
         let texts = in_time(self.secret_session().open(sealed)).await;
+        let counts = &self.worker.counts;
+        let counter = if texts.is_ok() { &counts.opened } else { &counts.not_opened };
+        counter.add(sealed.len() as u64);
         let texts = texts.map_err(|error| sealing_problem("opened", &error))?;
         let contents =
             texts.iter().map(|text| Content::from_bytes(text)).collect::<Option<Vec<_>>>();
@@ -107,10 +110,12 @@ impl Attempt<'_> {
         let policy = self.assignment.grant.as_ref().map_or(Sealing::default(), |it| it.sealing);
         match policy {
             Sealing::Expose => {
+                self.worker.counts.exposed.one();
                 self.audit().record(AuditAction::Exposed, true, |_| ());
                 return Ok(value);
             }
             Sealing::Refuse => {
+                self.worker.counts.refused.one();
                 self.audit().record(AuditAction::Refused, true, |_| ());
                 let detail =
                     "the result contains a secret, which the policy of this namespace refuses";
@@ -146,6 +151,9 @@ impl Attempt<'_> {
                 SecretError::Unavailable("it sealed another number of values than asked".into())
             })
         });
+        let counts = &self.worker.counts;
+        let counter = if sealed.is_ok() { &counts.sealed } else { &counts.not_sealed };
+        counter.add(contents.len() as u64);
         sealed.map_err(|error| sealing_problem("sealed", &error))
     }
 

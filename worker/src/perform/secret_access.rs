@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
 use windlass_proto::plan::ReachableSecrets;
@@ -131,7 +132,9 @@ impl Attempt<'_> {
     async fn ask(&mut self, name: &SecretName) -> Result<SecretValue, SecretError> {
         let audit = self.audit().clone();
         audit.record(AuditAction::Requested, true, |event| event.secret = Some(name.clone()));
+        let asked = Instant::now();
         let read = in_time(self.secret_session().read(name)).await;
+        self.worker.counts.read(&read, asked.elapsed());
         match &read {
             Ok(secret) => audit.record(AuditAction::Granted, true, |event| {
                 event.secret = Some(name.clone());

@@ -1,105 +1,137 @@
 //! What the API counts of itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use super::text::Text;
+use windlass_proto::metric::table::{api as table, process};
+use windlass_proto::metric::{Counter, Histogram, OTHER, Snapshot};
+
+/// The classes of answers: 1xx to 5xx.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Counters of the API. Labels have few, fixed values, so that their number is bounded.
 pub(in crate::accept) struct Counters {
     started: Instant,
-    answers: [AtomicU64; 5],
-    starts: AtomicU64,
-    repeats: AtomicU64,
-    events: AtomicU64,
-    unquoted: AtomicU64,
+    answers: [Counter; CLASSES.len()],
+    /// How long answers took, by the template of their route.
+    routes: HashMap<String, Route>,
+    /// Of what leads nowhere.
+    elsewhere: Route,
+    starts: Counter,
+    repeats: Counter,
+    events: Counter,
+    unquoted: Counter,
 }
 
+/// Times by class of answer; most classes never come.
+type Route = [OnceLock<Histogram>; CLASSES.len()];
+
 impl Counters {
-    pub(in crate::accept) fn new() -> Self {
+    /// With these templates of routes.
+    pub(in crate::accept) fn new(routes: impl IntoIterator<Item = String>) -> Self {
+        let (starts, repeats, events, unquoted) = Default::default();
         Self {
             started: Instant::now(),
             answers: Default::default(),
-            starts: AtomicU64::new(0),
-            repeats: AtomicU64::new(0),
-            events: AtomicU64::new(0),
-            unquoted: AtomicU64::new(0),
+            routes: routes.into_iter().map(|it| (it, Route::default())).collect(),
+            elsewhere: Route::default(),
+            starts,
+            repeats,
+            events,
+            unquoted,
         }
     }
 
     /// Counts an answer.
     pub(in crate::accept) fn answered(&self, status: u16) {
-        let class = usize::from(status / 100).saturating_sub(1);
-        if let Some(counter) = self.answers.get(class) {
-            counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(counter) = self.answers.get(class(status)) {
+            counter.one();
+        }
+    }
+
+    /// Counts how long an answer took, to a request that matched the template `route`.
+    pub(in crate::accept) fn took(&self, route: Option<&str>, status: u16, time: Duration) {
+        let route = route.and_then(|it| self.routes.get(it)).unwrap_or(&self.elsewhere);
+        if let Some(histogram) = route.get(class(status)) {
+            histogram.get_or_init(|| Histogram::of(&table::REQUEST_SECONDS)).time(time);
         }
     }
 
     /// Counts an accepted start.
     pub(in crate::accept) fn start(&self, repeated: bool) {
         let counter = if repeated { &self.repeats } else { &self.starts };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.one();
     }
 
     /// Counts accepted events.
     pub(in crate::accept) fn event(&self) {
-        self.events.fetch_add(1, Ordering::Relaxed);
+        self.events.one();
     }
 
     /// Counts an event whose data was a JSON string without its quotes.
     pub(in crate::accept) fn unquoted(&self, unquoted: bool) {
-        self.unquoted.fetch_add(u64::from(unquoted), Ordering::Relaxed);
+        self.unquoted.add(u64::from(unquoted));
     }
 
-    /// The Prometheus text format.
-    pub(super) fn render(&self, requests: usize, watchers: usize) -> Text {
-        let mut text = Text::default();
-        let version = env!("CARGO_PKG_VERSION");
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let info = [(format!("{{version=\"{version}\"}}"), "1".to_owned())];
-        text.family("windlass_build_info", "gauge", "The version that runs.", &info);
-        let uptime = [(String::new(), format!("{:.3}", self.started.elapsed().as_secs_f64()))];
-        text.family("windlass_uptime_seconds", "gauge", "Seconds since the start.", &uptime);
-        let answers: Vec<_> = (1..)
-            .zip(&self.answers)
-            .map(|(class, counter)| {
-                (format!("{{class=\"{class}xx\"}}"), count(counter).to_string())
-            })
-            .collect();
-        text.family("windlass_http_requests_total", "counter", "Requests answered.", &answers);
-        let name = "windlass_http_requests_in_flight";
-        text.single(name, "gauge", "Requests under way.", requests as u64);
-        let help = "Clients that watch an instance.";
-        text.single("windlass_http_watchers", "gauge", help, watchers as u64);
-        let help = "Starts accepted through the API.";
-        text.single("windlass_starts_total", "counter", help, count(&self.starts));
-        let help = "Starts that repeated an earlier one.";
-        text.single("windlass_starts_repeated_total", "counter", help, count(&self.repeats));
-        let help = "Events accepted through the API.";
-        text.single("windlass_events_total", "counter", help, count(&self.events));
-        let help = "Events through the API whose data was a JSON string without its quotes.";
-        text.single("windlass_events_unquoted_total", "counter", help, count(&self.unquoted));
-        text
+    /// What there is to tell, with what others know.
+    pub(super) fn measured(&self, requests: usize, watchers: usize) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        snapshot.labelled(&process::BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1_u64);
+        snapshot.add(&process::UPTIME, self.started.elapsed().as_secs_f64());
+        for (class, count) in CLASSES.into_iter().zip(&self.answers) {
+            snapshot.labelled(&table::REQUESTS, [class], count);
+        }
+        snapshot.add(&table::IN_FLIGHT, requests);
+        snapshot.add(&table::WATCHERS, watchers);
+        snapshot.add(&table::STARTS, &self.starts);
+        snapshot.add(&table::STARTS_REPEATED, &self.repeats);
+        snapshot.add(&table::EVENTS, &self.events);
+        snapshot.add(&table::EVENTS_UNQUOTED, &self.unquoted);
+        let mut routes: Vec<(&str, &Route)> =
+            self.routes.iter().map(|(template, times)| (&**template, times)).collect();
+        routes.sort_by_key(|it| it.0);
+        for (template, times) in routes.into_iter().chain([(OTHER, &self.elsewhere)]) {
+            for (class, times) in CLASSES.into_iter().zip(times) {
+                if let Some(times) = times.get() {
+                    snapshot.labelled(&table::REQUEST_SECONDS, [template, class], times);
+                }
+            }
+        }
+        snapshot
     }
+}
+
+/// The place of a status among the classes.
+fn class(status: u16) -> usize {
+    usize::from(status / 100).wrapping_sub(1)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use windlass_proto::metric::text::Format;
+
     use super::Counters;
 
     #[test]
-    fn every_family_has_help_type_and_samples() {
-        let metrics = Counters::new();
-        metrics.answered(204);
-        metrics.answered(999);
-        metrics.start(false);
-        let text = metrics.render(3, 0).0;
-        assert!(text.contains("windlass_http_requests_total{class=\"2xx\"} 1\n"));
-        assert!(text.contains("windlass_http_requests_in_flight 3\n"));
-        assert!(text.contains("windlass_starts_total 1\n"));
-        for line in text.lines().filter(|it| it.starts_with("# TYPE")) {
-            let name = line.split(' ').nth(2).unwrap_or("");
-            assert!(text.lines().any(|it| it.starts_with(name)), "{line}");
+    fn answers_are_counted_by_class_and_route() {
+        let counters = Counters::new(["/v1/instances/{id}".to_owned()]);
+        counters.answered(204);
+        counters.answered(999);
+        counters.start(false);
+        counters.took(Some("/v1/instances/{id}"), 200, Duration::from_millis(3));
+        counters.took(None, 404, Duration::from_millis(3));
+        let text = Format::Prometheus.write(&counters.measured(3, 0));
+        for line in [
+            "windlass_http_requests_total{class=\"2xx\"} 1\n",
+            "windlass_http_requests_in_flight 3\n",
+            "windlass_starts_total 1\n",
+            "_duration_seconds_count{route=\"/v1/instances/{id}\",class=\"2xx\"} 1\n",
+            "_duration_seconds_count{route=\"_other\",class=\"4xx\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
         }
     }
 }

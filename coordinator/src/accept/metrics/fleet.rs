@@ -1,97 +1,68 @@
 //! What a fleet has to say to Prometheus, and to those who scale by it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use windlass_proto::metric::table::{fleet as table, process};
+use windlass_proto::metric::{Measured, Snapshot};
 use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::time::Timestamp;
 
-use super::text::Text;
 use crate::dispatch::dispatcher::Depths;
 use crate::dispatch::{FleetView, Totals};
 
 /// Adds the families of a fleet. Every pool with a worker or an assignment has one sample in each
 /// family by pool, the default pool always: a scaler must tell "nothing" from "unknown".
-pub(super) fn add(text: &mut Text, view: &FleetView, now: Timestamp) {
-    let FleetView { workers, depths, totals, connected, store_ahead_ms } = view;
+pub(super) fn add(snapshot: &mut Snapshot, view: &FleetView, now: Timestamp) {
+    let FleetView { workers, depths, totals, times, connected, reconnects, store_ahead_ms } = view;
     let mut pools: BTreeSet<Arc<str>> = workers.iter().map(|it| it.pool.clone()).collect();
     pools.insert(Arc::from(DEFAULT_POOL));
     pools.extend(depths.in_flight.keys().cloned());
     pools.extend(depths.waiting.keys().map(|lane| lane.pool.clone()));
-    let by_pool = |value: &dyn Fn(&str) -> String| -> Vec<(String, String)> {
-        pools.iter().map(|pool| (format!("{{pool=\"{pool}\"}}"), value(pool))).collect()
-    };
-    let waiting = by_pool(&|pool| waiting(depths, pool).to_string());
-    text.family("windlass_assignments_waiting", "gauge", "Assignments without a worker.", &waiting);
-    let flying = |pool: &str| depths.in_flight.get(pool).copied().unwrap_or_default().to_string();
-    let help = "Assignments at workers.";
-    text.family("windlass_assignments_in_flight", "gauge", help, &by_pool(&flying));
-    let age = by_pool(&|pool| format!("{:.3}", oldest(depths, pool, now)));
-    let help = "Age of the oldest assignment without a worker.";
-    text.family("windlass_assignments_oldest_seconds", "gauge", help, &age);
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    workers.iter().for_each(|it| *counts.entry(&it.pool).or_default() += 1);
-    let registered = by_pool(&|pool| counts.get(pool).copied().unwrap_or_default().to_string());
-    text.family("windlass_workers", "gauge", "Registered workers.", &registered);
-    let room = by_pool(&|pool| {
-        let of_pool = workers.iter().filter(|it| &*it.pool == pool);
-        of_pool.map(|it| it.concurrency as usize).sum::<usize>().to_string()
-    });
-    text.family("windlass_workers_concurrency", "gauge", "Assignments they take at once.", &room);
-    text.single(
-        "windlass_bus_connected",
-        "gauge",
-        "1 while NATS is connected.",
-        u64::from(*connected),
-    );
-    let seconds = |ms: &i64| {
-        let (sign, ms) = (if *ms < 0 { "-" } else { "" }, ms.unsigned_abs());
-        format!("{sign}{}.{:03}", ms / 1_000, ms % 1_000)
-    };
-    let ahead: Vec<_> = store_ahead_ms.iter().map(|it| (String::new(), seconds(it))).collect();
-    if !ahead.is_empty() {
-        let help = "By how much the clock of a store of secrets is ahead of the coordinator's.";
-        text.family("windlass_secret_store_clock_ahead_seconds", "gauge", help, &ahead);
+    for pool in pools {
+        let mut by_pool = |family, value: Measured| {
+            snapshot.labelled(family, [pool.clone()], value);
+        };
+        by_pool(&table::WAITING, waiting(depths, &pool).into());
+        by_pool(&table::OLDEST, oldest(depths, &pool, now).into());
+        let flying = depths.in_flight.get(&pool).copied().unwrap_or_default();
+        by_pool(&table::IN_FLIGHT, flying.into());
+        let of_pool = || workers.iter().filter(|it| it.pool == pool);
+        by_pool(&table::WORKERS, of_pool().count().into());
+        let room: u64 = of_pool().map(|it| u64::from(it.concurrency)).sum();
+        by_pool(&table::CONCURRENCY, room.into());
     }
-    add_totals(text, totals);
+    for times in times {
+        let labels = || times.labels.iter().cloned();
+        snapshot.labelled(&table::SCHEDULE_TO_START, labels(), times.waited.clone());
+        snapshot.labelled(&table::RUN, labels(), times.ran.clone());
+    }
+    snapshot.add(&process::BUS_CONNECTED, *connected);
+    snapshot.add(&process::BUS_RECONNECTS, *reconnects);
+    if let Some(ahead) = store_ahead_ms {
+        // Milliseconds between two clocks fit a float's digits.
+        #[allow(clippy::cast_precision_loss)]
+        snapshot.add(&table::CLOCK_AHEAD, *ahead as f64 / 1_000.0);
+    }
+    add_totals(snapshot, totals);
 }
 
-fn add_totals(text: &mut Text, totals: &Totals) {
-    for (name, help, value) in [
-        ("windlass_assignments_sent_total", "Assignments sent to workers.", totals.sent),
-        (
-            "windlass_reports_accepted_total",
-            "Reports that became part of an instance.",
-            totals.accepted,
-        ),
-        ("windlass_reports_stale_total", "Reports too late or for nothing.", totals.stale),
-        ("windlass_assignments_lost_total", "Deliveries given up and sent again.", totals.lost),
-        ("windlass_leases_expired_total", "Of these: the worker was silent.", totals.expired),
-        ("windlass_workers_joined_total", "Registrations accepted.", totals.joined),
-        ("windlass_workers_refused_total", "Registrations refused.", totals.refused),
-        (
-            "windlass_registrations_foreign_total",
-            "Registrations not made for this coordinator's key, left without an answer.",
-            totals.foreign,
-        ),
-        (
-            "windlass_messages_unreadable_total",
-            "Messages of workers that could not be read.",
-            totals.unreadable,
-        ),
-        (
-            "windlass_losses_delayed_total",
-            "Deliveries given up that are sent again after a pause: it had happened before.",
-            totals.delayed,
-        ),
-        (
-            "windlass_registrations_contested_total",
-            "Registrations under the identity of another worker, not let in.",
-            totals.contested,
-        ),
-        ("windlass_frames_refused_total", "Frames and reports not authentic.", totals.forged),
+fn add_totals(snapshot: &mut Snapshot, totals: &Totals) {
+    for (family, value) in [
+        (&table::SENT, totals.sent),
+        (&table::REPORTS_ACCEPTED, totals.accepted),
+        (&table::REPORTS_STALE, totals.stale),
+        (&table::LOST, totals.lost),
+        (&table::EXPIRED, totals.expired),
+        (&table::DELAYED, totals.delayed),
+        (&table::JOINED, totals.joined),
+        (&table::REFUSED, totals.refused),
+        (&table::FOREIGN, totals.foreign),
+        (&table::CONTESTED, totals.contested),
+        (&table::UNREADABLE, totals.unreadable),
+        (&table::FRAMES_REFUSED, totals.forged),
     ] {
-        text.single(name, "counter", help, value);
+        snapshot.add(family, value);
     }
 }
 
@@ -110,10 +81,11 @@ fn oldest(depths: &Depths, pool: &str, now: Timestamp) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use windlass_proto::metric::Snapshot;
+    use windlass_proto::metric::text::Format;
     use windlass_proto::time::Timestamp;
     use windlass_proto::wire::capability::Capability;
 
-    use super::super::text::Text;
     use super::add;
     use crate::dispatch::FleetView;
     use crate::dispatch::backlog::Lane;
@@ -123,15 +95,17 @@ mod tests {
             workers: Vec::new(),
             depths: Default::default(),
             totals: Default::default(),
+            times: Vec::new(),
             connected: true,
+            reconnects: 0,
             store_ahead_ms: None,
         }
     }
 
     fn rendered(view: &FleetView) -> String {
-        let mut text = Text::default();
-        add(&mut text, view, Timestamp(5_000));
-        text.0
+        let mut snapshot = Snapshot::default();
+        add(&mut snapshot, view, Timestamp(5_000));
+        Format::Prometheus.write(&snapshot)
     }
 
     #[test]
@@ -146,7 +120,7 @@ mod tests {
         let name = "windlass_secret_store_clock_ahead_seconds";
         assert!(!rendered(&view()).contains(name));
         let text = rendered(&FleetView { store_ahead_ms: Some(-8_250), ..view() });
-        assert!(text.contains(&format!("{name} -8.250\n")), "{text}");
+        assert!(text.contains(&format!("{name} -8.25\n")), "{text}");
     }
 
     #[test]
@@ -158,6 +132,6 @@ mod tests {
         }
         let text = rendered(&view);
         assert!(text.contains("windlass_assignments_waiting{pool=\"gpu\"} 5\n"));
-        assert!(text.contains("windlass_assignments_oldest_seconds{pool=\"gpu\"} 1.500\n"));
+        assert!(text.contains("windlass_assignments_oldest_seconds{pool=\"gpu\"} 1.5\n"));
     }
 }

@@ -180,6 +180,7 @@ impl Sessions {
             outcome = outcome.finite();
         }
         let Outcome { mut result, secrets } = outcome;
+        self.dispatcher.passes(self.clock.now());
         if let Some(assignment) = self.dispatcher.reported(&key)
             && needs_evaluation
             && let Some(plan) = self.plan(&assignment)

@@ -23,6 +23,7 @@ impl Sessions {
     /// Does what follows from what was heard, and says it.
     pub(super) async fn execute_orders(&mut self) {
         if self.bus.is_up() && self.closing.is_none() {
+            self.dispatcher.passes(self.clock.now());
             self.dispatcher.assign(&mut self.orders);
         }
         for order in std::mem::take(&mut self.orders) {

@@ -7,10 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use windlass_proto::limits::{self, JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
+use windlass_proto::metric::{Histogram, table};
 
 use super::super::space::{Change, Space};
 use super::super::store::{Expected, JournalPosition, Missing, Store};
@@ -53,6 +54,7 @@ impl Default for Options {
 
 /// Opens a journal that holds what its witness has seen of it.
 pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal, JournalError> {
+    let began = Instant::now();
     let unusable = |error: io::Error| disk::error(directory, &error);
     crate::file::private_folder(directory, LOCK).map_err(unusable)?;
     let lock = lock(directory)?;
@@ -95,6 +97,7 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     let witness = Witness::start(directory, &journal.position()).map_err(unusable)?;
     journal.mark_witnessed()?;
     journal.ordered.witness = Some(witness);
+    journal.ordered.opened_in = began.elapsed();
     Ok(journal)
 }
 
@@ -156,7 +159,9 @@ fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, Journa
     let base = Base { db, log, memtable: RwLock::default() };
     let found = read_log(directory, &base)?;
     let (base, disk) = (Arc::new(base), room::Disk::new(directory));
-    Ok(Sled { witness: None, logged: None, found, base, disk, _lock: lock })
+    let synced = Arc::new(Histogram::of(&table::journal::SYNC));
+    let (witness, logged, opened_in) = Default::default();
+    Ok(Sled { witness, logged, found, base, disk, synced, opened_in, _lock: lock })
 }
 
 /// Reads what the write-ahead log has and the store does not, into the memtable.
@@ -202,7 +207,7 @@ impl Sled {
                 mark
             }
         };
-        let wal = Wal::open(directory, mark).map_err(failed)?;
+        let wal = Wal::open(directory, mark, self.synced.clone()).map_err(failed)?;
         self.logged = Some(Logged::start(self.base.clone(), wal).map_err(failed)?);
         Ok(())
     }

@@ -20,9 +20,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::fs::OFlags;
 use windlass_proto::limits::JOURNAL_WAL_HALF_BYTES;
+use windlass_proto::metric::Histogram;
 
 use super::super::backup;
 use super::super::space::Change;
@@ -44,6 +47,8 @@ const HEADER: usize = 22;
 /// What is written in one go by the disk; also what writing past the page cache asks for.
 const BLOCK: usize = 4 << 10;
 const HALF: usize = JOURNAL_WAL_HALF_BYTES;
+/// Bytes of the file.
+pub(super) const BYTES: usize = BLOCK + 2 * HALF;
 
 /// Which log goes with a store, and the last of its frames that the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +109,7 @@ pub(super) fn read(directory: &Path, mark: Option<Mark>) -> io::Result<Found> {
         (Some(mark), Some(bytes), Some(Ok(identity))) if identity == mark.identity => {
             let found = after(frames(&bytes, identity), sequence);
             // What is there of it counts.
-            match bytes.len() == BLOCK + 2 * HALF {
+            match bytes.len() == BYTES {
                 true => found,
                 false => Found { usable: false, damage: Some("is cut off".to_owned()), ..found },
             }
@@ -212,7 +217,7 @@ pub(super) fn make(directory: &Path, identity: u64) -> io::Result<()> {
     let file =
         OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
     // Blocks that are only reserved cost as much as new ones when they are first written.
-    file.write_all_at(&vec![0; BLOCK + 2 * HALF], 0)?;
+    file.write_all_at(&vec![0; BYTES], 0)?;
     file.write_all_at(&first_block(identity), 0)?;
     file.sync_all()?;
     fs::rename(&unfinished, directory.join(FILE))?;
@@ -227,6 +232,8 @@ pub(super) struct Wal {
     half: usize,
     used: usize,
     block: Block,
+    /// How long writing and syncing takes.
+    synced: Arc<Histogram>,
 }
 
 /// Bytes that begin where the system can hand them to the disk as they are.
@@ -251,9 +258,9 @@ impl Block {
 
 impl Wal {
     /// Goes on with a log all of whose frames are in the store.
-    pub(super) fn open(directory: &Path, mark: Mark) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path, mark: Mark, synced: Arc<Histogram>) -> io::Result<Self> {
         let file = open_direct(&directory.join(FILE), mark.identity)?;
-        Ok(Self { file, mark, half: 0, used: 0, block: Block::default() })
+        Ok(Self { file, mark, half: 0, used: 0, block: Block::default(), synced })
     }
 
     /// The last frame.
@@ -304,8 +311,10 @@ impl Wal {
         let crc = checksum(self.mark.identity, &blocks[14..HEADER + body.len()]);
         blocks[10..14].copy_from_slice(&crc.to_le_bytes());
         let at = (BLOCK + self.half * HALF + self.used) as u64;
+        let began = Instant::now();
         self.file.write_all_at(blocks, at)?;
         self.file.sync_data()?;
+        self.synced.time(began.elapsed());
         self.used += size;
         self.mark.sequence = sequence;
         Ok(())

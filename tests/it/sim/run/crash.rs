@@ -118,6 +118,7 @@ impl<'s> Run<'s> {
                 admission: admission.clone(),
                 filters: Arc::default(),
                 misfits: self.misfits.clone(),
+                counts: Arc::default(),
                 sampler: Some(Sampler::default()),
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();

@@ -1,0 +1,169 @@
+//! Pushes metrics to a collector, at intervals and once more at the end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::future::BoxFuture;
+use opentelemetry_http::HttpClient as _;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use prost::Message as _;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use windlass_proto::limits;
+use windlass_proto::metric::Snapshot;
+
+use crate::client::ExportClient;
+use crate::counts::TelemetryCounts;
+use crate::otlp::Sender;
+use crate::settings::Destination;
+
+/// Where metrics come from.
+pub type MetricSource = Arc<dyn Fn() -> BoxFuture<'static, Snapshot> + Send + Sync>;
+
+/// Metrics on their way; they end when this is dropped.
+#[derive(Debug)]
+pub struct MetricPush {
+    stop: oneshot::Sender<()>,
+    pushing: JoinHandle<()>,
+}
+
+/// How exports reach a collector.
+pub(crate) enum Way {
+    /// OTLP over HTTP.
+    Http(Box<ExportClient>),
+    /// OTLP over gRPC.
+    #[cfg(feature = "otlp-grpc")]
+    Grpc(Box<crate::grpc::MetricClient>),
+}
+
+/// Pushes metrics, once it has a source of them.
+pub struct MetricPusher {
+    pub(crate) way: Way,
+    pub(crate) to: Destination,
+    pub(crate) interval: Duration,
+    pub(crate) resource: opentelemetry_sdk::Resource,
+    pub(crate) counts: Arc<TelemetryCounts>,
+}
+
+/// An export was not taken.
+#[derive(Debug)]
+struct NotTaken(String);
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl MetricPush {
+    /// Pushes once more, and ends, within [`limits::METRICS_LAST_PUSH_MS`]: the process waits for
+    /// it.
+    pub async fn finish(self) {
+        drop(self.stop);
+        let late = self.pushing.abort_handle();
+        let within = Duration::from_millis(limits::METRICS_LAST_PUSH_MS);
+        // A panic there was reported by it.
+        if tokio::time::timeout(within, self.pushing).await.is_err() {
+            late.abort();
+        }
+    }
+}
+
+impl fmt::Debug for MetricPusher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricPusher").field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+impl MetricPusher {
+    /// Pushes what `source` tells of, from now on. To be called on a runtime.
+    #[must_use]
+    pub fn start(self, source: MetricSource) -> MetricPush {
+        let (stop, stopped) = oneshot::channel();
+        let pushing = tokio::spawn(self.run(source, stopped));
+        MetricPush { stop, pushing }
+    }
+
+    async fn run(self, source: MetricSource, mut stopped: oneshot::Receiver<()>) {
+        let resource = Resource {
+            attributes: ResourceAttributesWithSchema::from(&self.resource).attributes.0,
+            ..Resource::default()
+        };
+        let sender = Sender { resource, start: SystemTime::now() };
+        let mut ticks = tokio::time::interval(self.interval);
+        // An export that takes long delays the next one: there is never more than one.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut goes_on, mut told) = (true, false);
+        // The first tick is at once, when there is nothing to tell.
+        ticks.tick().await;
+        while goes_on {
+            goes_on = tokio::select! {
+                _ = ticks.tick() => true,
+                // Its end is dropped, whether in order or not.
+                _ = &mut stopped => false,
+            };
+            let export = sender.export(&source().await, SystemTime::now());
+            let sent = tokio::time::timeout(self.to.timeout, self.send(export)).await;
+            let result = sent.unwrap_or_else(|_| Err(NotTaken("no answer in time".to_owned())));
+            self.counts.metrics.settle(1, result.is_ok());
+            match (result, told) {
+                (Err(error), false) => tracing::warn!(%error, "metrics do not reach the collector"),
+                (Ok(()), true) => tracing::info!("metrics reach the collector again"),
+                (Err(_), true) => continue,
+                (Ok(()), false) => continue,
+            }
+            told = !told;
+        }
+    }
+
+    async fn send(&self, export: ExportMetricsServiceRequest) -> Result<(), NotTaken> {
+        match &self.way {
+            Way::Http(client) => self.post(client, &export).await,
+            #[cfg(feature = "otlp-grpc")]
+            Way::Grpc(client) => {
+                let rejected =
+                    client.export(export).await.map_err(|it| NotTaken(it.to_string()))?;
+                self.counts.metrics.reject(rejected);
+                Ok(())
+            }
+        }
+    }
+
+    async fn post(
+        &self,
+        client: &ExportClient,
+        export: &ExportMetricsServiceRequest,
+    ) -> Result<(), NotTaken> {
+        let failed = |it: &dyn fmt::Display| NotTaken(it.to_string());
+        let mut request = http::Request::post(&self.to.endpoint)
+            .header(http::header::CONTENT_TYPE, "application/x-protobuf");
+        for (name, value) in self.to.headers.iter() {
+            request = request.header(name, value);
+        }
+        let mut body = export.encode_to_vec();
+        if self.to.gzip {
+            request = request.header(http::header::CONTENT_ENCODING, "gzip");
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            std::io::Write::write_all(&mut encoder, &body).map_err(|it| failed(&it))?;
+            body = encoder.finish().map_err(|it| failed(&it))?;
+        }
+        let request = request.body(Bytes::from(body)).map_err(|it| failed(&it))?;
+        let answer = client.send_bytes(request).await.map_err(|it| failed(&it))?;
+        // What cannot be sent again is sent anew at the next interval: counts go on.
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        Err(NotTaken(format!("the collector answered {}", answer.status())))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

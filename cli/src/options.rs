@@ -73,7 +73,8 @@ pub(crate) struct WorkerOptions {
     /// A YAML or JSON map of secrets; WINDLASS_SECRET_NAME variables are read as well
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets_file: Option<PathBuf>,
-    /// Where secrets come from, in TOML: a vault, a cluster, a cloud; see README
+    /// Where secrets come from, in TOML: a vault, a cluster, a cloud; see
+    /// docs/secrets.md
     #[arg(long, env = "WINDLASS_SECRETS_CONFIG", value_name = "FILE",
         conflicts_with_all = ["secrets", "secrets_file"])]
     pub(crate) secrets_config: Option<PathBuf>,

@@ -104,6 +104,8 @@ impl Catalog {
         let current = self.read(|known| known.current_of(&id));
         let changed = current.as_ref() != Some(&digest);
         if changed {
+            // What is deployed already needs none: a restart with its definitions finds it so.
+            self.journal.room().needed().map_err(Refused::Journal)?;
             let stored = StoredDefinition {
                 id: id.clone(),
                 digest: digest.clone(),

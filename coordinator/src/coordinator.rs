@@ -199,7 +199,7 @@ pub enum CoordinatorError {
         workflow: WorkflowId,
     },
     /// The instance is not in a state that allows this.
-    #[error("instance {id} is {status:?}: {action} is not possible")]
+    #[error("instance {id} is {}: {action} is not possible", .status.word())]
     Conflict {
         /// The instance.
         id: InstanceId,

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
+use windlass_proto::limits;
 use windlass_proto::metric::Snapshot as Metrics;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
@@ -386,6 +387,22 @@ pub struct Room {
     pub free_bytes: Option<u64>,
 }
 
+impl Room {
+    /// What has to be written is refused before anything is decided, while there is no room.
+    ///
+    /// # Errors
+    /// [`JournalError::NoRoom`] while it is paused.
+    pub fn needed(self) -> Result<(), JournalError> {
+        if self.paused { Err(self.refusal()) } else { Ok(()) }
+    }
+
+    /// The error for what there is no room for.
+    pub(crate) fn refusal(self) -> JournalError {
+        let free_mib = self.free_bytes.unwrap_or_default() >> 20;
+        JournalError::NoRoom { free_mib, again_mib: limits::DISK_AGAIN_BYTES >> 20 }
+    }
+}
+
 /// What a check of the whole journal found.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CheckReport {
@@ -410,14 +427,15 @@ pub struct CheckReport {
 pub struct Loss {
     /// The partition; absent for what belongs to none.
     pub partition: Option<PartitionId>,
-    /// The last commit of which everything is there, as far as that can be told.
-    pub from_commit: u64,
-    /// How many commits are missing after that; 0 when older records went.
-    pub commits: u64,
-    /// How many records are missing, in all.
-    pub records: u64,
-    /// How many instances are missing.
-    pub instances: u64,
+    /// The last commit of which everything is there; none where that is not known.
+    pub from_commit: Option<u64>,
+    /// How many commits are missing after that; 0 when older records went, none where it is not
+    /// known.
+    pub commits: Option<u64>,
+    /// How many records are missing, in all; none where that is not known.
+    pub records: Option<u64>,
+    /// How many instances are missing; none where that is not known.
+    pub instances: Option<u64>,
     /// The same in words.
     pub what: String,
 }

@@ -8,6 +8,7 @@ mod lists;
 mod numbers;
 mod problems;
 mod schemas;
+mod sdks;
 mod starts;
 mod watch;
 

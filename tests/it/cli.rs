@@ -1,6 +1,7 @@
 //! The command line: exit codes, what is on which output, bad input.
 
 pub(crate) mod bad;
+mod bench;
 mod client;
 mod damage;
 mod logs;
@@ -105,6 +106,7 @@ async fn help_version_and_explanations_are_data() {
         (vec!["--help"], "validate"),
         (vec!["--version"], env!("CARGO_PKG_VERSION")),
         (vec!["run", "--help"], "--data-dir"),
+        (vec!["dev", "--help"], "docs/secrets.md"),
         (vec!["--help"], "3 not ended"),
         (vec!["cancel", "--help"], "windlass cancel [OPTIONS] --root <ID>"),
         (vec!["explain", "WL0503"], "No such instance"),

@@ -37,3 +37,4 @@ mod sim;
 mod structure;
 mod telemetry;
 mod tidy;
+mod uri_templates;

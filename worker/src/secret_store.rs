@@ -218,6 +218,12 @@ pub enum SecretError {
     /// The store refuses it to this workflow.
     #[error("the secret store does not permit this workflow to read it")]
     Forbidden,
+    /// The store does not let this task in: that is no matter of the one secret.
+    #[error(
+        "the secret store refuses the login of the task: it is set up for another issuer, audience, \
+         environment or key than this coordinator's, or not at all (`windlass secret setup`)"
+    )]
+    LoginRefused,
     /// The store did not answer, or not usefully; trying again may help.
     #[error("the secret store is unavailable: {0}")]
     Unavailable(String),

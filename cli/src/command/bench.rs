@@ -10,15 +10,18 @@ mod target;
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use windlass_proto::limits;
 
 use crate::error::CliError;
 use crate::output::{self, Format};
 use crate::signal;
 use report::Report;
-use target::Workers;
+use target::{Target, Workers};
 use workload::{Chosen, Load, Login, Tokens, Way};
 
 /// Measure throughput and latency.
@@ -44,7 +47,8 @@ Workloads:
   payload  --workflows workflows (default 1) whose input holds a text of 10 MiB that does not
       compress, each of --steps tasks (default 5) a `set` that passes it on
   idle     nothing: the coordinator is left alone for 10 s; `wakeups_per_second` is how often one of
-      its threads was given a processor
+      its threads was given a processor, `cpu_seconds` what they took of it; figures of workflows
+      and steps are null, as there are none
   secrets  w1 with 400 workflows, 64 at a time, whose every step reads a secret from an OpenBao or Vault
       that is started for it (`bao` or `vault` on the PATH; its storage on disk, its audit log on):
       once for each way to log in (--login) and kind of token (--tokens), on a fresh store each.
@@ -138,12 +142,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         return compare(&args, other).await;
     }
     let mut reports = Vec::new();
+    let mut stop = pin!(signal::stop());
     for load in &loads {
-        let report = tokio::select! {
-            report = one(load, &args) => report?,
-            () = signal::stop() => return Err(CliError::Interrupted),
-        };
-        reports.push(report);
+        reports.push(one(load, &args, stop.as_mut()).await?);
     }
     match (Format::or_default(args.output), &*reports) {
         (Format::Json, [report]) => output::json(report),
@@ -155,10 +156,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
 
 /// Runs the load with two builds.
 async fn compare(args: &Args, other: &Path) -> Result<(), CliError> {
-    let comparison = tokio::select! {
-        comparison = against::run(args, other) => comparison?,
-        () = signal::stop() => return Err(CliError::Interrupted),
-    };
+    let comparison = against::run(args, other).await?;
     match Format::or_default(args.output) {
         Format::Json => output::json(&comparison),
         Format::Table => against::table(&comparison),
@@ -180,6 +178,7 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
     if args.events.is_some() && args.workload != Chosen::Events {
         return Err(CliError::Usage("`--events` belongs to `--workload events`".to_owned()));
     }
+    refuse_meaningless(args)?;
     let is_of_secrets = args.login.is_some() || args.tokens.is_some();
     let ways = Way::all(args.login, args.tokens);
     if args.workload == Chosen::Secrets {
@@ -217,19 +216,61 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
     Ok(chosen.iter().map(load).collect())
 }
 
-/// Runs one load on a fresh target.
-async fn one(load: &Load, args: &Args) -> Result<Report, CliError> {
+/// Refuses numbers that the workload does not have.
+fn refuse_meaningless(args: &Args) -> Result<(), CliError> {
+    let idles = args.workload == Chosen::Idle;
+    let one_step = idles || matches!(args.workload, Chosen::W4 | Chosen::Events);
+    let given = [
+        ("--workflows", args.workflows.is_some() && idles),
+        ("--steps", args.steps.is_some() && one_step),
+        ("--concurrency", args.concurrency.is_some() && idles),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let word = args.workload.word();
+            Err(CliError::Usage(format!("`{name}` means nothing to `--workload {word}`")))
+        }
+    }
+}
+
+/// Runs one load on a fresh target, which is closed at `stop` as well: only then is its directory
+/// gone for good.
+async fn one(
+    load: &Load,
+    args: &Args,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<Report, CliError> {
     let workers = args.nats.as_deref().map(|nats| Workers { nats, count: args.workers });
     let (remote, data_dir) = (args.remote.as_deref(), args.data_dir.as_deref());
-    let target = target::open(load, remote, data_dir, workers).await?;
+    let mut opening = pin!(target::open(load, remote, data_dir, workers));
+    let (target, stopped) = tokio::select! {
+        target = &mut opening => (target?, false),
+        () = stop.as_mut() => (opening.await?, true),
+    };
     let target = Arc::new(target);
-    let measured = drive::run(load, &target).await;
+    let measured = tokio::select! {
+        biased;
+        () = stop, if !stopped => Err(CliError::Interrupted),
+        measured = drive::run(load, &target), if !stopped => measured,
+        else => Err(CliError::Interrupted),
+    };
     let report = measured.map(|it| Report::new(load, it, &target));
-    // All tasks have ended by now, so nobody else holds it.
-    if let Ok(target) = Arc::try_unwrap(target) {
-        target.close().await;
-    }
+    close(target).await;
     report
+}
+
+/// Closes a target once nobody else holds it: tasks that were broken off let go of it in a moment.
+async fn close(mut target: Arc<Target>) {
+    let end = Instant::now() + Duration::from_millis(limits::THREADS_END_MS);
+    loop {
+        target = match Arc::try_unwrap(target) {
+            Ok(target) => return target.close().await,
+            Err(_) if Instant::now() > end => return,
+            Err(target) => target,
+        };
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 impl ValueEnum for Chosen {
@@ -280,11 +321,11 @@ mod tests {
         assert_eq!(of("bench --workload secrets --login shared").len(), 2);
         assert_eq!(of("bench --workload all").len(), 4);
         assert_eq!(of("bench --workload events"), [("events", 10_000, 1, 200)]);
-        let given = "bench --workload events --workflows 7 --events 30 --steps 9";
+        let given = "bench --workload events --workflows 7 --events 30";
         assert_eq!(of(given), [("events", 7, 1, 30)]);
         let given = "bench --workload w1 --workflows 70 --steps 3 --concurrency 100";
         assert_eq!(of(given), [("w1", 70, 3, 70)], "no more at once than there are");
-        assert_eq!(of("bench --workload w4 --workflows 30 --steps 2"), [("w4", 30, 1, 30)]);
+        assert_eq!(of("bench --workload w4 --workflows 30"), [("w4", 30, 1, 30)]);
     }
 
     #[test]
@@ -307,6 +348,11 @@ mod tests {
             "bench --workload w1 --events 2",
             "bench --steps 4001",
             "bench --login shared",
+            "bench --workload idle --workflows 2",
+            "bench --workload idle --steps 2",
+            "bench --workload idle --concurrency 2",
+            "bench --workload w4 --steps 2",
+            "bench --workload events --steps 2",
             "bench --workload w2 --tokens batch",
             "bench --workload secrets --remote http://127.0.0.1:1",
             "bench --workload secrets --data-dir d --login shared",

@@ -1,12 +1,12 @@
 //! `windlass cancel`, `suspend`, `resume`.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::client::Client;
 use crate::error::CliError;
 use crate::options::Remote;
-use crate::output;
+use crate::output::{self, Format};
 
 /// Cancel an instance, or all that a root has started.
 #[derive(clap::Args)]
@@ -43,6 +43,9 @@ pub(crate) struct SuspendArgs {
     /// List what is suspended of workflows and namespaces
     #[arg(long, group = "what")]
     list: bool,
+    /// How to print that list: columns on a terminal, JSON elsewhere
+    #[arg(long, value_enum)]
+    output: Option<Format>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -106,12 +109,26 @@ pub(crate) async fn cancel(args: CancelArgs) -> Result<(), CliError> {
 
 /// Runs `suspend`.
 pub(crate) async fn suspend(args: SuspendArgs) -> Result<(), CliError> {
+    if args.output.is_some() && !args.list {
+        return Err(CliError::Usage("`--output` belongs to `--list`".to_owned()));
+    }
     if args.list {
         let client = Client::new(&args.remote)?;
-        output::json(&client.get(&["v1", "suspensions"], &[]).await?);
+        let all = client.get(&["v1", "suspensions"], &[]).await?;
+        if Format::or_default(args.output) == Format::Json {
+            output::json(&all);
+            return Ok(());
+        }
+        let rows: Vec<_> = all["items"].as_array().into_iter().flatten().map(row).collect();
+        output::table(&["NAMESPACE", "WORKFLOW", "ROOT", "SINCE"], &rows);
         return Ok(());
     }
     args.of.order(&args.remote, "suspend").await
+}
+
+fn row(item: &Json) -> Vec<String> {
+    let text = |name: &str| item[name].as_str().unwrap_or("").to_owned();
+    ["namespace", "name", "root", "since"].map(text).into()
 }
 
 /// Runs `resume`.
@@ -119,7 +136,7 @@ pub(crate) async fn resume(args: ResumeArgs) -> Result<(), CliError> {
     args.of.order(&args.remote, "resume").await
 }
 
-async fn order(remote: &Remote, path: &[&str], body: &serde_json::Value) -> Result<(), CliError> {
+async fn order(remote: &Remote, path: &[&str], body: &Json) -> Result<(), CliError> {
     let client = Client::new(remote)?;
     let request = client.request(Method::POST, path).json(body);
     let (_, standing) = client.send(request).await?;

@@ -15,7 +15,7 @@ use crate::output;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass fsck .windlass\n  \
     windlass fsck .windlass --salvage saved\n\n\
-    `stored` counts the records in the store, those of its own bookkeeping and parts of large values \
+    What `lost` gives as null is not known. `stored` counts the records in the store, those of its own bookkeeping and parts of large values \
     among them; `saved` counts those that --salvage wrote into the new journal, where there are fewer.\n\n\
     Each record is read, then the history of each instance is followed: `misfits` lists those whose \
     facts cannot be where they are.\n\n\
@@ -76,14 +76,23 @@ fn save(args: &Args, to: &std::path::Path) -> Result<(), CliError> {
         "only the journal is saved: copy the other files (keys, policy, audit trail) beside it, or \
          workers will not know this coordinator",
     );
+    if report.missing.is_none() {
+        output::message(&format!("{WITNESS} cannot be read: what may be missing cannot be seen"));
+    }
     if report.is_all() {
         return Ok(());
     }
-    let missing: u64 = report.missing.values().sum();
+    let missing = match &report.missing {
+        Some(missing) => {
+            let missing: u64 = missing.values().sum();
+            format!("{missing} that the journal's witness knows of are missing")
+        }
+        None => "how many are missing nobody knows, as there is no witness".to_owned(),
+    };
     let places = report.damaged + report.passed_over + report.unreadable;
     let detail = format!(
-        "{} instances are saved in {}; {missing} that the journal's witness knows of are missing, \
-         parts were found of {}; damaged places passed over: {places}",
+        "{} instances are saved in {}; {missing}; parts were found of {}; damaged places passed \
+         over: {places}",
         report.instances,
         to.display(),
         report.incomplete.len()

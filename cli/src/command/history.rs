@@ -56,13 +56,18 @@ pub(super) fn row(entry: &Json) -> Vec<String> {
         Json::Null => String::new(),
         data => data.to_string(),
     };
-    let cut = data.chars().count() > limits::HISTORY_DATA_CHARACTERS;
-    let mut shown: String = data.chars().take(limits::HISTORY_DATA_CHARACTERS).collect();
-    if cut {
-        shown.push('…');
-    }
+    let shown = cut(&data);
     let sequence = entry["sequence"].to_string();
     vec![sequence, text(&entry["at"]), text(&entry["event"]), text(&entry["task"]), shown]
+}
+
+/// The text of data, cut to what a line can show.
+pub(super) fn cut(data: &str) -> String {
+    let mut shown: String = data.chars().take(limits::HISTORY_DATA_CHARACTERS).collect();
+    if shown.len() < data.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]

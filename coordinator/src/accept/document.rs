@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use axum::http::header;
 use axum::response::IntoResponse;
-use utoipa::openapi::{OpenApi as Contents, RefOr};
+use utoipa::openapi::{Content, OpenApi as Contents, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
 
 /// The document.
 #[derive(OpenApi)]
 #[openapi(
-    modifiers(&ProblemType),
+    modifiers(&DiskFull, &ProblemType),
     info(
         title = "Windlass",
         description = "Durable orchestration of Serverless Workflow definitions. Errors are \
@@ -64,6 +64,21 @@ struct Document;
 /// The templates of all routes.
 pub(super) fn routes() -> Vec<String> {
     Document::openapi().paths.paths.into_keys().collect()
+}
+
+/// Adds what each operation answers that has something to write: all of them are POST, and all go
+/// through the journal.
+struct DiskFull;
+
+impl Modify for DiskFull {
+    fn modify(&self, contents: &mut Contents) {
+        for operation in contents.paths.paths.values_mut().filter_map(|it| it.post.as_mut()) {
+            let mut response = Response::new("The journal's disk is full (WL0608)");
+            let body = Content::new(Some(Ref::from_schema_name("Problem")));
+            response.content.insert("application/json".to_owned(), RefOr::T(body));
+            operation.responses.responses.insert("507".to_owned(), RefOr::T(response));
+        }
+    }
 }
 
 /// Gives errors their media type, which the handlers need not repeat.
@@ -134,6 +149,34 @@ mod tests {
         let refused = &document["paths"]["/v1/instances"]["post"]["responses"]["404"]["content"];
         assert!(refused["application/problem+json"].is_object());
         assert!(refused["application/json"].is_null());
+    }
+
+    /// All that writes to the journal, and nothing that only reads.
+    #[test]
+    fn operations_that_need_room_say_that_the_disk_may_be_full() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let operations = document["paths"].as_object().unwrap().values();
+        let operations = operations.flat_map(|it| it.as_object().unwrap().values());
+        let full = operations.filter(|it| it["responses"]["507"].is_object());
+        let mut full: Vec<_> = full.map(|it| it["operationId"].as_str().unwrap()).collect();
+        full.sort_unstable();
+        let expected = [
+            "cancelInstance",
+            "cancelRoot",
+            "deployWorkflow",
+            "publishEvents",
+            "resumeInstance",
+            "resumeNamespace",
+            "resumeWorkflow",
+            "startInstance",
+            "suspendInstance",
+            "suspendNamespace",
+            "suspendWorkflow",
+        ];
+        assert_eq!(full, expected);
+        let answer = &document["paths"]["/v1/workflows"]["post"]["responses"]["507"];
+        let schema = &answer["content"]["application/problem+json"]["schema"]["$ref"];
+        assert_eq!(schema, "#/components/schemas/Problem", "{answer}");
     }
 
     #[test]

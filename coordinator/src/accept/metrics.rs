@@ -66,9 +66,15 @@ pub(super) async fn healthy() -> &'static str {
     "ok\n"
 }
 
+const READY_AND_FULL: &str = "ready, but the disk is full: nothing new is taken up\n";
+
 /// Tells whether requests can be served: the journal answers.
+///
+/// 200 on a full disk as well, and the text says so: reads are served all the same, and who would
+/// take it out of service for that would make them impossible.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(
-    (status = 200, description = "It takes requests", body = String, example = "ready\n"),
+    (status = 200, description = "It takes requests", body = String,
+        example = "ready\n"),
     (status = 503, description = "It does not", body = super::problem::ProblemBody)))]
 pub(super) async fn ready(
     State(api): State<Api>,
@@ -76,6 +82,7 @@ pub(super) async fn ready(
     let probe = api.coordinator.list(Filter::default(), None, 1);
     let most = Duration::from_millis(limits::API_READY_MS);
     match tokio::time::timeout(most, probe).await {
+        Ok(Ok(_)) if api.coordinator.disk_room().paused => Ok((StatusCode::OK, READY_AND_FULL)),
         Ok(Ok(_)) => Ok((StatusCode::OK, "ready\n")),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(ApiProblem::new(Code::JournalFailed, format!("no answer within {most:?}"))),

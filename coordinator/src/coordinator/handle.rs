@@ -80,7 +80,6 @@ impl Coordinator {
         text: String,
         unsupported: Unsupported,
     ) -> Result<Deployed, CoordinatorError> {
-        self.needs_room()?;
         let router = self.runtime.router.clone();
         let deploy = move || {
             let permit = |plan: &Plan| router.secrets.check(plan);
@@ -384,23 +383,14 @@ impl Coordinator {
 
     /// What would have to be written is refused before anything is decided, while there is no room.
     pub(super) fn needs_room(&self) -> Result<(), CoordinatorError> {
-        let room = self.disk_room();
-        Self::has_room(room, !room.paused)
+        Ok(self.disk_room().needed()?)
     }
 
     /// What operators get out of a full disk with goes into the journal's reserve, until it is used
     /// up.
     pub(super) fn needs_reserve(&self) -> Result<(), CoordinatorError> {
         let room = self.disk_room();
-        Self::has_room(room, room.reserve)
-    }
-
-    fn has_room(room: Room, enough: bool) -> Result<(), CoordinatorError> {
-        if enough {
-            return Ok(());
-        }
-        let free_mib = room.free_bytes.unwrap_or_default() >> 20;
-        Err(JournalError::NoRoom { free_mib, again_mib: limits::DISK_AGAIN_BYTES >> 20 }.into())
+        if room.reserve { Ok(()) } else { Err(room.refusal().into()) }
     }
 
     fn partition(&self, id: InstanceId) -> PartitionId {

@@ -26,6 +26,10 @@ pub const OUTCOME_LOOK_MS: u64 = 60_000;
 /// Milliseconds that an instance may take to end once `windlass run` has cancelled it.
 pub const CANCELLING_MS: u64 = 10_000;
 
+/// Milliseconds that a build which `windlass bench --against` runs may take to end once it is told
+/// to: it closes its journal and removes it.
+pub const BENCH_ENDING_MS: u64 = 20_000;
+
 /// Connections of a watch that break off in a row before the command gives up.
 pub const WATCH_RETRIES: u32 = 5;
 

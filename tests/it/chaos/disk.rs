@@ -140,6 +140,10 @@ async fn operators_can_act_on_a_full_disk() {
         let answer = post(path.clone()).await;
         assert!(answer.status.is_success(), "{path}: {answer:?}");
     }
+    // Who would take it out of service for that would make reads impossible.
+    let ready = api.get("/readyz").await;
+    assert_eq!(ready.status.as_u16(), 200, "{ready:?}");
+    assert!(ready.body.as_str().unwrap().contains("the disk is full"), "{ready:?}");
     // What makes work go on waits for room.
     for path in
         [format!("/v1/instances/{}/resume", sleepers[0]), "/v1/namespaces/load/resume".to_owned()]
@@ -159,11 +163,23 @@ async fn operators_can_act_on_a_full_disk() {
     holds().await;
     let log = fleet.coordinator.stderr();
     assert!(!log.contains("WL0708"), "the journal failed:\n{log}");
+    // A start needs room too, and finds it in the reserve.
+    fleet.restart_coordinator().await;
+    holds().await;
+    assert_eq!(api.deploy(SLEEPER).await, sleeper, "what is deployed already needs no room");
+    let changed = SLEEPER.replace("PT1H", "PT2H");
+    assert_eq!(api.deploy_text(&changed).await.problem(507)["code"], json!("WL0608"));
+    assert!(start(api, &sleeper, "").await.is_some_and(|it| it.status.as_u16() == 507));
+    let resumed = post(format!("/v1/instances/{}/cancel", sleepers[0])).await;
+    assert!(resumed.status.is_success(), "operators act after a restart as well: {resumed:?}");
     fleet.coordinator.kill().await;
     disk.free();
     fleet.coordinator.launch();
     fleet.ready().await;
-    holds().await;
+    assert_eq!(api.show(&sleepers[0]).await["status"], json!("cancelled"));
+    assert_eq!(api.show(&root).await["status"], json!("cancelled"));
+    let ready = api.get("/readyz").await;
+    assert_eq!(ready.body.as_str(), Some("ready\n"), "{ready:?}");
 }
 
 /// A start that finds the disk full or read-only says so, and not that anything is damaged.

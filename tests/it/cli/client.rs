@@ -41,6 +41,10 @@ async fn the_road_of_the_listen_example() {
     assert!(lines.iter().any(|it| it["event"] == "task.completed"), "{watched:?}");
     let shown = at(&dev, &["show", &id]).await.exits(0).json();
     assert_eq!(shown["output"], json!({"order": "A-17", "paid": 12}));
+    let shown = at(&dev, &["show", &id, "--output", "table"]).await.exits(0);
+    let row = |name: &str| shown.stdout.lines().find(|it| it.starts_with(name)).map(str::to_owned);
+    assert!(row("workflow").is_some_and(|it| it.ends_with("examples/listen:1.0.0")), "{shown:?}");
+    assert!(row("output").is_some_and(|it| it.contains("A-17")), "{shown:?}");
     let list = at(&dev, &["list", "--status", "completed", "--name", "listen"]).await.exits(0);
     assert!(list.stdout.contains(&id), "{list:?}");
     let table = at(&dev, &["list", "--output", "table"]).await.exits(0);
@@ -64,13 +68,23 @@ async fn orders_and_outcomes_have_their_exit_codes() {
     assert_eq!(at(&dev, &["show", id]).await.exits(0).json()["priority"], 9);
     at(&dev, &["start", "cli/long", "--priority", "10"]).await.exits(2);
     at(&dev, &["suspend", id]).await.exits(0);
+    let refused = at(&dev, &["suspend", id, "--output", "table"]).await;
+    assert_eq!(refused.code, Some(2), "columns are for `--list`: {refused:?}");
     at(&dev, &["resume", id]).await.exits(0);
+    at(&dev, &["suspend", "--workflow", "cli/fails"]).await.exits(0);
+    let list = at(&dev, &["suspend", "--list", "--output", "table"]).await.exits(0);
+    let row = list.stdout.lines().nth(1).unwrap_or_default().split_whitespace();
+    assert_eq!(row.take(2).collect::<Vec<_>>(), ["cli", "fails"], "{list:?}");
+    at(&dev, &["resume", "--workflow", "cli/fails"]).await.exits(0);
     for _ in 0..2 {
         let cancelled = at(&dev, &["cancel", id, "--reason", "enough"]).await.exits(0).json();
         assert_eq!(cancelled["status"], "cancelled", "a second one changes nothing");
     }
     let refused = at(&dev, &["resume", id]).await.exits(1);
-    assert_eq!(problem(&refused)["code"], "WL0505");
+    let problem_of = problem(&refused);
+    assert_eq!(problem_of["code"], "WL0505");
+    let detail = problem_of["detail"].as_str().unwrap();
+    assert!(detail.contains("is cancelled: "), "as everywhere else: {detail}");
     let watched = at(&dev, &["watch", id]).await;
     assert_eq!(watched.code, Some(1), "a cancelled instance: {watched:?}");
 

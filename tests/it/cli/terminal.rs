@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{definition, file};
-use crate::support::command::windlass;
-use crate::support::dev::Dev;
-use crate::support::paths;
-use crate::support::terminal::{Screen, windlass_on_terminal};
+use rustix::process::Signal;
 
-/// Commands that serve until they are told to stop; the fleet and `dev` tests start them.
+use super::{definition, file};
+use crate::support::command::{windlass, windlass_in};
+use crate::support::dev::Dev;
+use crate::support::nats::Nats;
+use crate::support::paths;
+use crate::support::terminal::{OnTerminal, Screen, on_terminal, windlass_on_terminal};
+
+/// Commands that serve until they are told to stop.
 const SERVERS: [&str; 3] = ["dev", "coordinator", "worker"];
 
 /// What a command on a terminal must never show.
@@ -19,13 +22,25 @@ fn check(arguments: &[&str], screen: &Screen) {
     }
 }
 
-/// The names of all commands, as `windlass --help` lists them.
+/// All commands, as the help of each lists those below it.
 async fn commands() -> BTreeSet<String> {
-    let help = windlass(&["--help"]).await.exits(0).stdout;
-    let listed = help.lines().skip_while(|it| *it != "Commands:").skip(1);
-    let listed = listed.take_while(|it| !it.is_empty());
-    let names = listed.filter_map(|it| it.split_whitespace().next().map(str::to_owned));
-    names.filter(|it| it != "help").collect()
+    let (mut all, mut to_ask) = (BTreeSet::new(), vec![String::new()]);
+    while let Some(command) = to_ask.pop() {
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let help = windlass(&words).await.exits(0).stdout;
+        let listed = help.lines().skip_while(|it| *it != "Commands:").skip(1);
+        let listed = listed.take_while(|it| !it.is_empty());
+        let names = listed.filter_map(|it| it.split_whitespace().next());
+        let below: Vec<_> = names.filter(|it| *it != "help").collect();
+        let below = below.iter().map(|it| format!("{command} {it}").trim().to_owned());
+        let before = to_ask.len();
+        to_ask.extend(below);
+        // What has others below it does something by itself only where it serves.
+        if to_ask.len() == before || SERVERS.contains(&&*command) {
+            all.insert(command);
+        }
+    }
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,6 +50,10 @@ async fn each_command_once() {
     let (folder, path) = file(definition("shown", "  - a: { wait: PT1H }"));
     let journal = folder.path().join("journal").display().to_string();
     let hello = paths::example("hello.yaml").display().to_string();
+    let policy = folder.path().join("policy.toml").display().to_string();
+    let permits = windlass(&["secret", "policy", "show", "--url", &url]).await.exits(0).stdout;
+    std::fs::write(&policy, permits).unwrap();
+    let data = folder.path().join("data").display().to_string();
     dev.api.deploy(&std::fs::read_to_string(&path).unwrap()).await;
     let started = windlass(&["start", "cli/shown", "--url", &url]).await.exits(0).json();
     let id = started["id"].as_str().unwrap();
@@ -60,21 +79,66 @@ async fn each_command_once() {
         (on_server(&["watch", id]), 1),
         (on_server(&["event", "send", event]), 0),
         (on_server(&["secret", "list"]), 0),
+        (on_server(&["secret", "check", &hello]), 0),
+        (on_server(&["secret", "policy", "show"]), 0),
+        (on_server(&["secret", "policy", "set", &policy]), 0),
+        (here(&["secret", "setup", "vault"]), 0),
+        (on_server(&["worker", "list"]), 0),
+        (here(&["coordinator", "key", "--data-dir", &data]), 0),
         (on_server(&["audit"]), 0),
         (here(&["explain", "WL0501"]), 0),
         (here(&["fsck", &journal]), 0),
         (here(&["bench", "--workflows", "5"]), 0),
         (here(&["version"]), 0),
     ];
+    // The test below this one runs them.
     let mut seen: BTreeSet<String> = SERVERS.into_iter().map(str::to_owned).collect();
+    let all = commands().await;
     for (words, code) in &lines {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let screen = windlass_on_terminal(folder.path(), &words).await;
         check(&words, &screen);
         assert_eq!(screen.code, Some(*code), "{words:?}: {screen:?}");
-        seen.insert(words[0].to_owned());
+        let mut names = (1..=words.len()).map(|count| words[..count].join(" "));
+        seen.insert(names.rfind(|it| all.contains(it)).expect("it is a command"));
     }
-    assert_eq!(seen, commands().await, "each command is tried on a terminal");
+    assert_eq!(seen, all, "each command is tried on a terminal");
+}
+
+/// Ends a server as Ctrl-C does; gives what it wrote.
+async fn interrupted(server: OnTerminal, arguments: &[&str]) -> String {
+    server.signal(Signal::INT);
+    let screen = server.ends().await;
+    check(arguments, &screen);
+    assert_eq!(screen.code, Some(0), "{arguments:?}: {screen:?}");
+    screen.text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_server_once() {
+    let nats = Nats::start().await;
+    let (url, folder) = (nats.url(), tempfile::tempdir().unwrap());
+    let hello = paths::example("hello.yaml").display().to_string();
+    let dev = ["dev", &hello, "--bind", "127.0.0.1:0", "--data-dir", "dev"];
+    let server = on_terminal(folder.path(), &[], &dev);
+    server.shows("listening on http://127.0.0.1:").await;
+    let text = interrupted(server, &dev).await;
+    assert!(text.contains("deployed examples/hello"), "{text}");
+
+    let key = windlass_in(folder.path(), &["coordinator", "key", "--data-dir", "data"]).await;
+    let key = key.exits(0).stdout.trim().to_owned();
+    let coordinator =
+        ["coordinator", "--bind", "127.0.0.1:0", "--data-dir", "data", "--nats", &url];
+    let serves = on_terminal(folder.path(), &[], &coordinator);
+    serves.shows("listening on http://127.0.0.1:").await;
+    let worker = ["worker", "--nats", &url, "--name", "hand"];
+    let works = on_terminal(folder.path(), &[("WINDLASS_WORKER_KEY", &key)], &worker);
+    works.shows("joined as ").await;
+    serves.shows("worker registered").await;
+    interrupted(works, &worker).await;
+    serves.shows("worker deregistered").await;
+    let text = interrupted(serves, &coordinator).await;
+    assert!(text.contains("\u{1b}["), "logs have colours here: {text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,14 @@ async fn a_setup_that_is_done_again_changes_only_what_differs() {
     let refused = windlass_under(&[("VAULT_TOKEN", "s.nobody")], &apply).await.exits(1);
     assert!(refused.stderr.contains("WL0710") && refused.stderr.contains("403"), "{refused:?}");
 
+    // The keys are fetched when the store is told of them, so the coordinator has to be there.
+    let nobody = ["--issuer", "http://127.0.0.1:1"];
+    let early = [&apply[..], &nobody].concat();
+    let early = windlass_under(&[("VAULT_TOKEN", house.bao.root_token())], &early).await.exits(1);
+    for part in ["WL0710", "http://127.0.0.1:1/.well-known/jwks.json", "Start the coordinator"] {
+        assert!(early.stderr.contains(part), "{part}: {early:?}");
+    }
+
     // What is not there refuses nothing, and what is no Vault neither.
     let other = Stub::http(|_| Reply::Text(404, "<html>no such page</html>".to_owned())).await;
     for (address, what) in [("http://127.0.0.1:1", "onnection refused"), (&other.url(""), "404")] {

@@ -40,7 +40,7 @@ async fn an_attempt_logs_in_once_when_it_needs_to_and_leaves_no_token() {
 }
 
 #[tokio::test]
-async fn an_identity_that_the_store_refuses_is_forbidden() {
+async fn an_identity_that_the_store_refuses_is_told_as_such() {
     let setup = Setup::start().await;
     let source = setup.source("");
     let task = task();
@@ -48,7 +48,7 @@ async fn an_identity_that_the_store_refuses_is_forbidden() {
     let stranger = Setup::start().await;
     let forged = stranger.identity(&task, Duration::from_secs(60));
     let mut session = source.session(setup.context(&task, forged));
-    assert_eq!(read(&mut *session, "key").await.err(), Some(SecretError::Forbidden));
+    assert_eq!(read(&mut *session, "key").await.err(), Some(SecretError::LoginRefused));
     let told = setup.told.of(AuditAction::Login);
     assert!(!told[0].success && told[0].detail.is_some());
 

@@ -4,15 +4,18 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use super::binary;
-use super::until::{SOON, within};
+use super::until::{SOON, until, within};
 
 /// What a command wrote on its terminal, standard output and standard error as one.
 #[derive(Debug)]
@@ -23,8 +26,53 @@ pub(crate) struct Screen {
     pub(crate) text: String,
 }
 
+/// A command that has a terminal.
+pub(crate) struct OnTerminal {
+    child: Child,
+    written: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl OnTerminal {
+    /// Waits until it has written this.
+    pub(crate) async fn shows(&self, text: &str) {
+        until(SOON, &format!("`{text}` on a terminal"), async || {
+            let shown = self.text();
+            assert!(!self.reader.is_finished() || shown.contains(text), "it has ended:\n{shown}");
+            shown.contains(text).then_some(())
+        })
+        .await;
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.child.id().expect("it runs");
+        kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ends(mut self) -> Screen {
+        let status = within(SOON, "the end of a command", self.child.wait()).await.unwrap();
+        within(SOON, "the end of the terminal", &mut self.reader).await.unwrap();
+        Screen { code: status.code(), text: self.text() }
+    }
+}
+
 /// Runs `windlass` with these arguments in `folder`, its input and outputs a terminal of 80 by 24.
 pub(crate) async fn windlass_on_terminal(folder: &Path, arguments: &[&str]) -> Screen {
+    on_terminal(folder, &[], arguments).ends().await
+}
+
+/// Starts the same, with these variables.
+pub(crate) fn on_terminal(
+    folder: &Path,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+) -> OnTerminal {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -37,27 +85,26 @@ pub(crate) async fn windlass_on_terminal(folder: &Path, arguments: &[&str]) -> S
     let mut command = Command::new(binary::windlass());
     command.current_dir(folder).args(arguments).process_group(0).kill_on_drop(true);
     command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end());
-    let mut child = command.spawn().unwrap();
+    let child = command.envs(variables.iter().copied()).spawn().unwrap();
     // The terminal is over when nobody holds this end any more.
     drop((command, slave));
-    let screen = tokio::task::spawn_blocking(move || read(File::from(master)));
-    let status = within(SOON, "the end of a command", child.wait()).await.unwrap();
-    let text = within(SOON, "the end of the terminal", screen).await.unwrap();
-    Screen { code: status.code(), text }
+    let written = Arc::default();
+    let to = Arc::clone(&written);
+    let reader = tokio::task::spawn_blocking(move || read(File::from(master), &to));
+    OnTerminal { child, written, reader }
 }
 
-/// All that is written to a terminal until nobody holds its other end.
-fn read(mut terminal: File) -> String {
-    let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+/// Reads what is written to a terminal until nobody holds its other end.
+fn read(mut terminal: File, to: &Mutex<Vec<u8>>) {
+    let mut part = [0; 4096];
     loop {
         match terminal.read(&mut part) {
             Ok(0) => break,
-            Ok(count) => bytes.extend_from_slice(&part[..count]),
+            Ok(count) => to.lock().unwrap().extend_from_slice(&part[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // So Linux says that the other end was closed.
             Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => break,
             Err(error) => panic!("the terminal cannot be read: {error}"),
         }
     }
-    String::from_utf8(bytes).unwrap()
 }

@@ -40,10 +40,11 @@ struct Servers {
     asked: Seen,
 }
 
-/// What a server that compresses, and writes a byte order mark, says.
-fn zipped_token() -> Vec<u8> {
+/// What a server that compresses, and writes a byte order mark, says; with so much room behind it.
+fn zipped_token(room: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all("\u{feff}{\"access_token\":\"packed\"}".as_bytes()).unwrap();
+    encoder.write_all(&vec![b' '; room]).unwrap();
     encoder.finish().unwrap()
 }
 
@@ -100,7 +101,16 @@ async fn servers(token: &'static str) -> Servers {
         )
         .route(
             "/zipped/oauth2/token",
-            post(|| async { ([("content-encoding", "gzip")], zipped_token()) }),
+            post(|| async { ([("content-encoding", "gzip")], zipped_token(0)) }),
+        )
+        .route(
+            "/endless/oauth2/token",
+            post(|| async {
+                (
+                    [("content-encoding", "gzip")],
+                    zipped_token(windlass_proto::limits::RESOURCE_BYTES),
+                )
+            }),
         )
         // Takes every token but the first.
         .route(
@@ -428,13 +438,19 @@ async fn discovery_finds_the_token_endpoint() {
 #[tokio::test]
 async fn a_token_may_come_compressed() {
     let servers = servers("token-").await;
-    let mut policy = policy(servers.address);
-    let authority = format!("http://{}/zipped", servers.address);
-    policy.authority = UriTemplate { template: text(&authority) };
-    let oauth2 = Authentication::OAuth2(Box::new(policy));
     let uri = format!("http://{}/api", servers.address);
-    let worker = worker(oauth2, &uri, vec![("key", Value::from("s3cret-key"))]);
-    assert_eq!(perform(&worker).await, Ok(Value::from("Bearer …")));
+    let at = |folder: &str| {
+        let mut policy = policy(servers.address);
+        let authority = format!("http://{}/{folder}", servers.address);
+        policy.authority = UriTemplate { template: text(&authority) };
+        let oauth2 = Authentication::OAuth2(Box::new(policy));
+        worker(oauth2, &uri, vec![("key", Value::from("s3cret-key"))])
+    };
+    assert_eq!(perform(&at("zipped")).await, Ok(Value::from("Bearer …")));
+    // The bound counts what comes out.
+    let problem = perform(&at("endless")).await.unwrap_err();
+    assert_eq!(kind_of(&problem), ("authentication".into(), 401));
+    assert!(problem.detail.unwrap().contains("larger than"));
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ fn sealing_problem(done: &str, error: &SecretError) -> Problem {
             );
             Problem::new(Standard::Authorization, detail)
         }
+        SecretError::LoginRefused => Problem::new(Standard::Authorization, detail),
         SecretError::Unavailable(_) | SecretError::Refused(_) => {
             Problem::new(Standard::Runtime, detail).with_status(503)
         }

@@ -203,7 +203,7 @@ pub(super) async fn in_time<T>(
 fn secret_problem(name: &SecretName, error: &SecretError) -> Problem {
     let detail = format!("the secret {name} cannot be read: {error}");
     match error {
-        SecretError::Missing | SecretError::Forbidden => {
+        SecretError::Missing | SecretError::Forbidden | SecretError::LoginRefused => {
             Problem::new(Standard::Authorization, detail)
         }
         SecretError::Unavailable(_) | SecretError::Refused(_) => {

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use windlass_proto::limits;
 use windlass_proto::plan::{
     ExternalResource, FunctionCall, FunctionTarget, Kind, SchemaSource, Task,
 };
@@ -77,10 +78,15 @@ async fn documents_may_be_compressed_and_in_another_charset() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(schema.as_bytes()).unwrap();
     let zipped = encoder.finish().unwrap();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(schema.as_bytes()).unwrap();
+    encoder.write_all(&vec![b' '; limits::RESOURCE_BYTES]).unwrap();
+    let large = encoder.finish().unwrap();
     let latin: &[u8] = b"required: [ \"\xe9\" ]\n";
     let marked = format!("\u{feff}{schema}");
     let router = Router::new()
         .route("/zipped", get(|| async { ([("content-encoding", "gzip")], zipped) }))
+        .route("/large", get(|| async { ([("content-encoding", "gzip")], large) }))
         .route(
             "/latin",
             get(move || async move { ([("content-type", "text/yaml; charset=latin1")], latin) }),
@@ -96,6 +102,9 @@ async fn documents_may_be_compressed_and_in_another_charset() {
     }
     let problem = perform(&worker(&format!("http://{server}/broken"), no_proxy()), "{}").await;
     assert!(problem.unwrap_err().detail.unwrap().contains("it is not UTF-8"));
+    // The bound counts what comes out.
+    let problem = perform(&worker(&format!("http://{server}/large"), no_proxy()), "{}").await;
+    assert!(problem.unwrap_err().detail.unwrap().contains("is larger than"));
 }
 
 #[tokio::test]

@@ -223,6 +223,7 @@ impl Attempt {
                 SecretError::Unavailable(reason) | SecretError::Refused(reason) => {
                     Failure::Unavailable(reason)
                 }
+                SecretError::LoginRefused => Failure::LoginRefused,
                 SecretError::Forbidden | SecretError::Missing | SecretError::OtherKey(_) => {
                     Failure::Forbidden
                 }

@@ -3,17 +3,21 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::process::Stdio;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::process::Command;
+use windlass_proto::limits;
 
 use super::Args;
 use super::report::{rounded, word};
 use crate::code::BENCH_FAILED;
 use crate::error::CliError;
-use crate::output;
+use crate::{output, signal};
 
 /// The figures of a report that are compared, where both builds give them.
 const FIGURES: [&str; 15] = [
@@ -63,15 +67,17 @@ struct Figure {
 pub(super) async fn run(args: &Args, other: &Path) -> Result<Comparison, CliError> {
     let this = std::env::current_exe().map_err(|error| broken(&error.to_string()))?;
     let arguments = arguments(args);
+    let mut stop = pin!(signal::stop());
+    let mut run = async |build: &Path| one(build, &arguments, stop.as_mut()).await;
     let mut pairs = Vec::new();
     for number in 0..args.pairs {
         // Who comes second finds the disk as the first has left it, so they take turns in that.
         let (this, other) = if number % 2 == 0 {
-            let this = one(&this, &arguments).await?;
-            (this, one(other, &arguments).await?)
+            let this = run(&this).await?;
+            (this, run(other).await?)
         } else {
-            let other = one(other, &arguments).await?;
-            (one(&this, &arguments).await?, other)
+            let other = run(other).await?;
+            (run(&this).await?, other)
         };
         pairs.push(Pair { this, other });
     }
@@ -100,12 +106,31 @@ fn arguments(args: &Args) -> Vec<OsString> {
     line
 }
 
-/// One run: the report that the build prints.
-async fn one(build: &Path, arguments: &[OsString]) -> Result<Json, CliError> {
+/// One run: the report that the build prints. At `stop` the build is told to end, and given time to
+/// take away the journal that it has in a temporary directory.
+async fn one(
+    build: &Path,
+    arguments: &[OsString],
+    stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<Json, CliError> {
+    let failed = |error: std::io::Error| broken(&format!("{}: {error}", build.display()));
     let mut command = Command::new(build);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let ended = command.output().await;
-    let ended = ended.map_err(|error| broken(&format!("{}: {error}", build.display())))?;
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.kill_on_drop(true).spawn().map_err(failed)?;
+    let id = child.id();
+    let mut output = pin!(child.wait_with_output());
+    let ended = tokio::select! {
+        ended = &mut output => ended.map_err(failed)?,
+        () = stop => {
+            // Of a terminal's Ctrl-C it has heard already; once more does no harm.
+            if let Some(id) = id.and_then(|it| Pid::from_raw(it.try_into().ok()?)) {
+                let _ = kill_process(id, Signal::TERM);
+            }
+            let most = Duration::from_millis(limits::BENCH_ENDING_MS);
+            let _ = tokio::time::timeout(most, output).await;
+            return Err(CliError::Interrupted);
+        }
+    };
     if !ended.status.success() {
         let said = String::from_utf8_lossy(&ended.stderr);
         let why = format!("{} ended with {}: {}", build.display(), ended.status, said.trim());

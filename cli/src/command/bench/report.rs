@@ -19,8 +19,10 @@ pub(super) struct Report {
     workflows_per_second: Option<f64>,
     events: Option<u64>,
     events_per_second: Option<f64>,
-    steps_per_second: f64,
-    latency_ms: Latency,
+    steps_per_second: Option<f64>,
+    latency_ms: Option<Latency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_seconds: Option<f64>,
     cpu_seconds_per_1000_steps: Option<f64>,
     peak_rss_mib: Option<f64>,
     rss_mib_at: Option<Vec<f64>>,
@@ -72,7 +74,10 @@ impl Report {
         let operations = load.operations() as f64;
         let steps = operations * f64::from(load.steps);
         let local = target.directory();
-        let bytes = |of: Option<u64>| of.map(|it| it as f64 / steps * 1000.0).map(rounded);
+        // Nothing is done where the coordinator is left alone, so nothing can be by step.
+        let busy = load.idle.is_none();
+        let by_step = |value: f64| Some(rounded(value / steps * 1000.0)).filter(|_| busy);
+        let bytes = |of: Option<u64>| of.and_then(|it| by_step(it as f64));
         let here = |value: Option<f64>| value.filter(|_| local.is_some());
         let milliseconds = |share| rounded(f64::from(percentile(&latencies, share)) / 1000.0);
         Self {
@@ -82,17 +87,17 @@ impl Report {
             concurrency: load.concurrency,
             seconds: rounded(seconds),
             workflows_per_second: Some(rounded(operations / seconds))
-                .filter(|_| load.events.is_none()),
+                .filter(|_| busy && load.events.is_none()),
             events: load.events,
             events_per_second: load.events.map(|_| rounded(operations / seconds)),
-            steps_per_second: rounded(steps / seconds),
-            latency_ms: Latency {
+            steps_per_second: Some(rounded(steps / seconds)).filter(|_| busy),
+            latency_ms: busy.then(|| Latency {
                 p50: milliseconds(0.50),
                 p99: milliseconds(0.99),
                 max: milliseconds(1.0),
-            },
-            cpu_seconds_per_1000_steps: here(Some(usage.cpu.as_secs_f64() / steps * 1000.0))
-                .map(rounded),
+            }),
+            cpu_seconds: here(Some(rounded(usage.cpu.as_secs_f64()))).filter(|_| !busy),
+            cpu_seconds_per_1000_steps: here(by_step(usage.cpu.as_secs_f64())),
             peak_rss_mib: here(measure::peak_mib()).map(rounded),
             rss_mib_at: local.map(|_| memory.into_iter().map(rounded).collect()),
             bytes_per_1000_steps: here(bytes(usage.written)),
@@ -119,7 +124,7 @@ impl Report {
     fn rows(&self) -> Vec<(&'static str, String)> {
         let unknown = || "-".to_owned();
         let shown = |value: Option<f64>| value.map_or_else(unknown, |it| it.to_string());
-        let Latency { p50, p99, max } = self.latency_ms;
+        let latency = |of: fn(&Latency) -> f64| self.latency_ms.as_ref().map(of);
         let of_history =
             |of: fn(&History) -> String| self.history.as_ref().map_or_else(unknown, of);
         let of_secrets =
@@ -131,10 +136,11 @@ impl Report {
             ("seconds", self.seconds.to_string()),
             ("workflows/s", shown(self.workflows_per_second)),
             ("events/s", shown(self.events_per_second)),
-            ("steps/s", self.steps_per_second.to_string()),
-            ("p50 ms", p50.to_string()),
-            ("p99 ms", p99.to_string()),
-            ("max ms", max.to_string()),
+            ("steps/s", shown(self.steps_per_second)),
+            ("p50 ms", shown(latency(|it| it.p50))),
+            ("p99 ms", shown(latency(|it| it.p99))),
+            ("max ms", shown(latency(|it| it.max))),
+            ("CPU s", shown(self.cpu_seconds)),
             ("CPU s/1000 steps", shown(self.cpu_seconds_per_1000_steps)),
             ("peak MiB", shown(self.peak_rss_mib)),
             ("bytes/1000 steps", shown(self.bytes_per_1000_steps)),

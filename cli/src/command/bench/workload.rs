@@ -172,8 +172,7 @@ impl Load {
         };
         let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
         let idles = workload == Chosen::Idle;
-        let fixed = sleeps || listens || idles;
-        let steps = if fixed { usual_steps } else { steps.unwrap_or(usual_steps) };
+        let steps = steps.unwrap_or(usual_steps);
         let (kind, tasks, expected) = match workload {
             Chosen::W3 => fork(steps),
             Chosen::W4 => sleep(),
@@ -187,7 +186,7 @@ impl Load {
             Chosen::Payload => payload(),
             _ => json!({}),
         };
-        let workflows = workflows.filter(|_| !idles).unwrap_or(usual_workflows);
+        let workflows = workflows.unwrap_or(usual_workflows);
         let events = listens.then_some(EVENTS);
         let most = u32::try_from(events.unwrap_or(workflows)).unwrap_or(u32::MAX);
         let name = format!("{kind}-{steps}");

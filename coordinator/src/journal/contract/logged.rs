@@ -132,6 +132,57 @@ fn a_torn_end_of_the_log_is_no_loss_and_a_damaged_write_is() {
     assert!(refused(&copy, &mixed, "another journal").is_empty());
 }
 
+/// A start says all that `fsck` says, and what is not known is not counted as nothing.
+#[test]
+fn without_its_log_all_that_is_missing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (directory, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let journal = open(&directory);
+    journal.commit(&starts(&[1, 2, 3])).unwrap();
+    let killed = Files::of(&directory);
+    drop(journal);
+    let gone = Files(killed.0.into_iter().filter(|it| it.0 != WAL).collect());
+    gone.put(&copy);
+    let found = check_directory(&copy).unwrap().lost;
+    let error = SledJournal::open(&copy, &small()).map(drop).unwrap_err();
+    let JournalError::Lost(told) = &error else { panic!("{error}") };
+    assert_eq!(*told, found, "{error}");
+    assert!(error.to_string().contains("partition 1 ends at commit 0 of 1"), "{error}");
+    assert_eq!((told[0].records, told[0].instances), (None, None), "nobody knows: {told:?}");
+    let json = serde_json::to_value(&told[0]).unwrap();
+    assert!(json["records"].is_null() && json["from_commit"].is_null(), "{json}");
+    let counted: u64 = told.iter().filter_map(|it| it.instances).sum();
+    assert_eq!(counted, 3, "{told:?}");
+}
+
+/// The log is whole: where sled's file is not, that is what is said.
+#[test]
+fn a_damaged_store_is_not_taken_for_a_damaged_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (directory, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let journal = open(&directory);
+    for number in 1..60 {
+        journal.commit(&starts(&[number])).unwrap();
+        journal.commit(&goes_on(&[number])).unwrap();
+    }
+    drop(journal);
+    let closed = Files::of(&directory);
+    let store = file(&closed, LOG);
+    let used = store.iter().rposition(|it| *it != 0).unwrap() + 1;
+    let mut refusals = 0;
+    for part in 0..40 {
+        let mut damaged = store.to_vec();
+        damaged[used * part / 40..used * (part + 1) / 40].fill(0xa5);
+        with(&closed, &[(LOG, &damaged)]).put(&copy);
+        let Err(error) = SledJournal::open(&copy, &small()) else { continue };
+        let said = error.to_string();
+        let blamed = said.contains("its write-ahead log") && !said.contains("the store, db,");
+        assert!(!blamed, "part {part}: {said}");
+        refusals += u32::from(said.contains("store, db,"));
+    }
+    assert!(refusals > 0, "no damage was found with the log beside it");
+}
+
 /// Writes so many bytes, some of them at once where `large` says so: too many for the log.
 fn fill(journal: &SledJournal, from: u64, bytes: usize, large: bool) -> u64 {
     let (mut number, mut written) = (from, 0);

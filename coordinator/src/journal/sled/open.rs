@@ -76,7 +76,9 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
         let mut store = store(&path, &settings, lock)?;
         if let Some(lost) = store.found.lost.take() {
             if expected.missing == Missing::Refuse {
-                return Err(JournalError::Lost(vec![lost]));
+                drop(store);
+                let known = damage.map_or(Ok(expected.position), Err);
+                return Err(JournalError::Lost(lost_in_all(&path, lost, known)));
             }
             tracing::warn!(loss = lost.what, "going on without what the journal has lost");
         }
@@ -122,6 +124,20 @@ fn refuse_torn(directory: &Path, position: Option<&JournalPosition>) -> Result<(
     }
 }
 
+/// What a journal lacks beside this, as `fsck` tells it: a copy shows it, and nothing is written to
+/// the journal itself.
+fn lost_in_all(
+    directory: &Path,
+    lost: Loss,
+    known: Result<Option<JournalPosition>, String>,
+) -> Vec<Loss> {
+    let looked = Copy::take(directory, directory).and_then(|copy| super::look_at(copy, known));
+    match looked {
+        Ok((_copy, _journal, report)) if !report.lost.is_empty() => report.lost,
+        _ => vec![lost],
+    }
+}
+
 /// Whether there ever was a journal, how far it had come as far as its witness can be read, and why
 /// it cannot. Whether there must be one is known by the journal itself: one that was being made
 /// when the machine went down may have an empty one.
@@ -149,6 +165,7 @@ pub(super) fn empty(directory: &Path, options: &Options) -> Result<Sled, Journal
 fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, JournalError> {
     let unusable = |error: io::Error| disk::error(directory, &error);
     remove_unfinished_snapshots(directory).map_err(unusable)?;
+    room::release(directory).map_err(unusable)?;
     let config = ::sled::Config::new()
         .path(directory)
         .cache_capacity(options.cache_bytes)
@@ -171,10 +188,13 @@ fn read_log(directory: &Path, base: &Base) -> Result<FoundLog, JournalError> {
     let mark = match guarded(|| base.mark()) {
         Ok(mark) => mark,
         Err(error) => {
-            return Ok(FoundLog {
-                lost: Some(lost(&format!("cannot be used: {error}"))),
-                ..FoundLog::default()
-            });
+            let why = match error {
+                JournalError::Damaged(why) => why,
+                other => other.to_string(),
+            };
+            let what = format!("its store, {LOG}, cannot be read: {why}");
+            let lost = Some(Loss { what, ..Loss::default() });
+            return Ok(FoundLog { lost, ..FoundLog::default() });
         }
     };
     let found = wal::read(directory, mark).map_err(|error| disk::error(&file, &error))?;

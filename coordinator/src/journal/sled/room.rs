@@ -3,7 +3,8 @@
 //! sled does not go on after a write that fails for want of room, so it must not come to that: what
 //! is under way when the disk fills up goes to blocks that belong to the log already, past its end.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -16,6 +17,27 @@ use windlass_proto::limits::{
 
 use super::super::Room;
 use super::super::store::lock;
+use super::open::LOG;
+
+/// Gives what the log keeps past its end to the opening of the store, where the disk has nothing
+/// else for it: sled writes a summary of its log then, and what is there can be read at least.
+pub(super) fn release(directory: &Path) -> io::Result<()> {
+    let log = match OpenOptions::new().write(true).open(directory.join(LOG)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let length = log.metadata()?.len();
+    if free(&log).is_some_and(|free| free < DISK_RESERVE_LEFT_BYTES) {
+        // Even to the length that it has, this frees what is past it.
+        log.set_len(length)?;
+    }
+    Ok(())
+}
+
+/// Bytes that a file's disk has left, where it tells.
+fn free(file: &File) -> Option<u64> {
+    fstatvfs(file).ok().map(|it| it.f_bavail.saturating_mul(it.f_frsize))
+}
 
 /// Looks at the file system of a directory.
 pub(super) struct Disk {
@@ -48,10 +70,13 @@ impl Disk {
             return seen.room;
         }
         seen.at = Some(Instant::now());
-        let free = fstatvfs(log).ok().map(|it| it.f_bavail.saturating_mul(it.f_frsize));
+        let free = free(log);
         let was = seen.room.paused;
         let enough = if was { DISK_AGAIN_BYTES } else { DISK_LOW_BYTES };
         let low = free.is_some_and(|free| free < enough);
+        if low && seen.reserved == 0 {
+            seen.reserve_what_is_left(log, free.unwrap_or_default());
+        }
         let paused = low || !seen.reserve(log);
         let reserve = !paused || seen.has_reserve(log, free);
         seen.room = Room { paused, reserve, free_bytes: free };
@@ -96,6 +121,19 @@ impl Seen {
                 self.reserved = length.saturating_add(DISK_RESERVED_BYTES);
                 true
             }
+        }
+    }
+
+    /// Keeps less than a whole reserve on a disk that was full before the start, for what operators
+    /// do about that: opening took some of what was kept. Never more than there is, as what is
+    /// refused for want of room may be given by half.
+    fn reserve_what_is_left(&mut self, log: &File, free: u64) {
+        let Ok(length) = log.metadata().map(|it| it.len()) else { return };
+        let sizes = [DISK_RESERVED_BYTES, DISK_RESERVED_BYTES / 4 * 3, DISK_RESERVED_BYTES / 2];
+        if let Some(bytes) = sizes.into_iter().find(|it| *it <= free)
+            && fallocate(log, FallocateFlags::KEEP_SIZE, length, bytes).is_ok()
+        {
+            (self.promised, self.reserved) = (true, length.saturating_add(bytes));
         }
     }
 

@@ -40,8 +40,9 @@ pub struct SalvageReport {
     pub unreadable: u64,
     /// Instances of which something was found and not all; they were left out. At most a thousand.
     pub incomplete: BTreeSet<InstanceId>,
-    /// Instances in each partition that the witness knows of and that were not saved.
-    pub missing: BTreeMap<PartitionId, u64>,
+    /// Instances in each partition that the witness knows of and that were not saved; none where
+    /// there is no witness that can be read, and nobody knows.
+    pub missing: Option<BTreeMap<PartitionId, u64>>,
 }
 
 impl SalvageReport {
@@ -53,7 +54,7 @@ impl SalvageReport {
             && *passed_over == 0
             && *unreadable == 0
             && incomplete.is_empty()
-            && missing.is_empty()
+            && missing.as_ref().is_none_or(BTreeMap::is_empty)
     }
 }
 
@@ -99,9 +100,7 @@ pub fn salvage(directory: &Path, to: &Path) -> Result<SalvageReport, JournalErro
     let options = Options { missing: Missing::Accept, ..Options::default() };
     let journal = SledJournal::open(unfinished, &options)?;
     keep_whole(&journal, &mut report)?;
-    if let Some(known) = known {
-        report.missing = journal.fewer_than(&known);
-    }
+    report.missing = known.map(|it| journal.fewer_than(&it));
     drop(journal);
     fs::rename(unfinished, to).map_err(unusable)?;
     open::sync_parent(to).map_err(unusable)?;

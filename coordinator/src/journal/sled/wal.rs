@@ -102,7 +102,10 @@ pub(super) fn read(directory: &Path, mark: Option<Mark>) -> io::Result<Found> {
     let sequence = mark.map_or(0, |it| it.sequence);
     Ok(match (mark, bytes, known) {
         (None, Some(bytes), Some(Ok(identity))) if !frames(&bytes, identity).is_empty() => {
-            Found::damaged(0, "belongs to another journal")
+            Found::damaged(
+                0,
+                "belongs to another journal, or the store, db, is damaged: it knows of no log",
+            )
         }
         // It was being made when the process ended.
         (None, _, _) => Found::default(),

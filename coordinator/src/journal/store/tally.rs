@@ -177,10 +177,10 @@ fn loss(space: Space, due: &Sum, found: &Sum, from: u64) -> Loss {
     }
     Loss {
         partition,
-        from_commit: from,
-        commits,
-        records: due.records.saturating_sub(found.records),
-        instances: due.instances.saturating_sub(found.instances),
+        from_commit: Some(from),
+        commits: Some(commits),
+        records: Some(due.records.saturating_sub(found.records)),
+        instances: Some(due.instances.saturating_sub(found.instances)),
         what,
     }
 }
@@ -283,8 +283,9 @@ mod tests {
         assert!(witness.missing_from(&witness).is_empty());
         assert!(position(8, &[one], 4).missing_from(&witness).is_empty());
         let behind = position(5, &[one], 3).missing_from(&witness);
-        assert_eq!((behind.len(), behind[0].from_commit, behind[0].commits), (1, 5, 2));
-        assert_eq!((behind[0].partition, behind[0].instances), (Some(PartitionId(1)), 1));
+        let counts = (behind[0].from_commit, behind[0].commits);
+        assert_eq!((behind.len(), counts), (1, (Some(5), Some(2))));
+        assert_eq!((behind[0].partition, behind[0].instances), (Some(PartitionId(1)), Some(1)));
         assert!(behind[0].what.contains("partition 1 ends at commit 5 of 7"), "{behind:?}");
         assert_eq!(position(7, &[one], 3).missing_from(&witness).len(), 1);
         assert_eq!(position(7, &[one, two], 2).missing_from(&witness).len(), 1);

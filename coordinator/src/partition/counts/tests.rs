@@ -8,7 +8,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::InstanceCounts;
-use crate::engine::{Input, create, decide};
+use crate::engine::{Input, Origin, create, decide};
 
 /// What is counted of instances that raise these errors, complete where there is none, and are
 /// cancelled where it is empty; each takes three seconds.
@@ -28,7 +28,7 @@ fn counted(errors: &[Option<&str>]) -> String {
         );
         let plan = load(&text, &Options::default()).plan.unwrap();
         let (id, at) = (InstanceId(uuid::Uuid::nil()), Timestamp(1_000));
-        let (mut state, begun) = create(&plan, id, at, Value::Null, None, Vec::new(), 5);
+        let (mut state, begun) = create(&plan, id, at, Value::Null, Origin::default());
         let of_workflow = counts.of(&plan);
         counts.note(&of_workflow, &state, at, &begun.facts, true);
         let input = match error {

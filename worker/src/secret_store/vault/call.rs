@@ -173,6 +173,8 @@ pub(super) enum Failure {
     Missing,
     /// 403.
     Forbidden,
+    /// No token to ask with: the login was refused.
+    LoginRefused,
     /// Another 4xx: the request is not one Vault takes.
     Refused(u16),
     /// No answer, or one that says to come again.

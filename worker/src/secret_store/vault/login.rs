@@ -132,7 +132,7 @@ impl Inner {
                 // delivery of the task has a fresh one.
                 _ => match self.out_of_time(context) {
                     Some(reason) => SecretError::Unavailable(reason),
-                    None => SecretError::Forbidden,
+                    None => SecretError::LoginRefused,
                 },
             };
             refused(context, error)

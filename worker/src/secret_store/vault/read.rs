@@ -46,6 +46,7 @@ impl Attempt {
         let value = read.map_err(|failure| match failure {
             Failure::Missing => SecretError::Missing,
             Failure::Forbidden => SecretError::Forbidden,
+            Failure::LoginRefused => SecretError::LoginRefused,
             Failure::Refused(code) => SecretError::Refused(format!(
                 "it answered {code}: the worker's secrets configuration does not fit it"
             )),

@@ -140,6 +140,7 @@ impl Attempt {
             Failure::Refused(code) if verb == "encrypt" => {
                 SecretError::Refused(format!("it answered {code} to a request to encrypt"))
             }
+            Failure::LoginRefused => SecretError::LoginRefused,
             Failure::Forbidden | Failure::Refused(_) => SecretError::Forbidden,
         })?;
         let results = answer.data.map(|it| it.batch_results).unwrap_or_default();

@@ -29,7 +29,8 @@ impl Vault {
         let Some(accessor) = mount["accessor"].as_str() else {
             return Err(failed(&format!("auth/{auth} has no accessor")));
         };
-        self.write(&format!("auth/{auth}/config"), config).await?;
+        let trusted = self.write(&format!("auth/{auth}/config"), config).await;
+        trusted.map_err(|error| without_keys(error, config))?;
         for (name, text) in policies {
             let policy = json!({ "policy": text.replace(ACCESSOR, accessor) });
             self.write(&format!("sys/policies/acl/{name}"), &policy).await?;
@@ -104,6 +105,29 @@ impl Vault {
             output::message(&format!("{word} {what}"));
         }
     }
+}
+
+/// Vault fetches the keys as it is told where they are, and says little when it cannot: what is
+/// meant stands before that.
+fn without_keys(error: CliError, config: &Json) -> CliError {
+    let url = config["jwks_url"].as_str();
+    match (error, url) {
+        (CliError::Problem(problem), Some(url)) if told_of_keys(&problem) => {
+            let said = problem["detail"].as_str().unwrap_or_default();
+            failed(&format!(
+                "the store cannot fetch the coordinator's public keys from {url}. Start the \
+                 coordinator first, at an --issuer that the store reaches; or say where it reaches \
+                 them with --jwks-url, or hand them over with --public-key. The store said: {said}"
+            ))
+        }
+        (error, _) => error,
+    }
+}
+
+/// True for the answers of Vault and OpenBao to an address of keys that they cannot read from.
+fn told_of_keys(problem: &Json) -> bool {
+    let said = problem["detail"].as_str().unwrap_or_default().to_lowercase();
+    ["jwks", "keyset", "key set"].iter().any(|word| said.contains(word))
 }
 
 /// True when everything wanted is there as wanted; what Vault adds by itself does not count.

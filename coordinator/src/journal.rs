@@ -35,6 +35,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use crate::admission::Suspended;
+use crate::pieces::Pieces;
 
 pub use crate::status::Status;
 pub use backup::BackupReport;
@@ -263,7 +264,7 @@ pub struct InstanceWrite {
     /// How many facts `facts` holds.
     pub count: u32,
     /// The facts, encoded by the engine; stored as one value.
-    pub facts: Vec<u8>,
+    pub facts: Pieces,
     /// The head to write: when the instance starts, ends, or changes its status.
     pub head: Option<Head>,
     /// Whether the instance is now in the hot index; `None` leaves it as it is.

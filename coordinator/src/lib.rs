@@ -29,6 +29,7 @@ pub mod journal;
 pub mod log;
 pub mod memory;
 pub mod partition;
+pub mod pieces;
 pub mod policy;
 pub mod quarantine;
 pub mod replay;

@@ -109,7 +109,7 @@ mod tests {
             instance: id,
             sequence: 0,
             count,
-            facts: entry,
+            facts: entry.into(),
             head,
             hot: None,
             snapshot: None,

@@ -78,7 +78,7 @@ impl Counts {
         let at = match answer {
             Ok(_) => 0,
             Err(SecretError::Missing) => 1,
-            Err(SecretError::Forbidden) => 2,
+            Err(SecretError::Forbidden | SecretError::LoginRefused) => 2,
             Err(SecretError::Unavailable(_)) => 3,
             Err(SecretError::Refused(_)) => 4,
             Err(SecretError::OtherKey(_)) => 5,

@@ -258,6 +258,7 @@ fn store_error(error: &SecretError) -> &'static str {
     match error {
         SecretError::Missing => "missing",
         SecretError::Forbidden => "forbidden",
+        SecretError::LoginRefused => "login_refused",
         SecretError::Unavailable(_) => "unavailable",
         SecretError::Refused(_) => "refused",
         SecretError::OtherKey(_) => "other_key",

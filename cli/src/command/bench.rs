@@ -45,7 +45,8 @@ Workloads:
   history  the same workflow (default 10000 items), then its history in pages of 1000 entries: seconds,
       CPU time and latencies are those of the pages, `last_page_ms` the last full one
   payload  --workflows workflows (default 1) whose input holds a text of 10 MiB that does not
-      compress, each of --steps tasks (default 5) a `set` that passes it on
+      compress, each of --steps tasks (default 5) a `set` that passes it on; the load generator
+      shares that text with the workflows, and so takes no memory for it that they would not
   idle     nothing: the coordinator is left alone for 10 s; `wakeups_per_second` is how often one of
       its threads was given a processor, `cpu_seconds` what they took of it; figures of workflows
       and steps are null, as there are none

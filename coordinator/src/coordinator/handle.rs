@@ -377,7 +377,7 @@ impl Coordinator {
     }
 
     /// How much room the journal has.
-    fn disk_room(&self) -> Room {
+    pub(crate) fn disk_room(&self) -> Room {
         self.runtime.journal.room()
     }
 

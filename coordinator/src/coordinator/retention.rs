@@ -91,7 +91,7 @@ mod tests {
             instance: InstanceId(uuid::Uuid::from_u128(id)),
             sequence: 0,
             count: 1,
-            facts: vec![1],
+            facts: vec![1].into(),
             head: Some(head),
             hot: None,
             snapshot: None,

@@ -2,6 +2,7 @@
 //!
 //! Names of variants are short because every step of every workflow writes some.
 
+use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -369,6 +370,9 @@ pub enum Fact {
     /// It ended with an output.
     #[serde(rename = "D")]
     Completed(Value),
+    /// It ended with the output of its last task, which the state has: the value of its own list.
+    #[serde(rename = "V")]
+    CompletedUnchanged,
     /// It ended with an error.
     #[serde(rename = "X")]
     Faulted(Problem),
@@ -381,8 +385,13 @@ impl Fact {
     /// Approximate bytes of the values in it.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        let of = |value: &Option<Value>| value.as_ref().map_or(0, Value::weight);
-        let named = |values: &[(Arc<str>, Value)]| values.iter().map(|it| it.1.weight()).sum();
+        let mut weight = 0;
+        self.each_value(&mut |value| weight += value.weight());
+        weight
+    }
+
+    /// Shows the values in it.
+    pub fn each_value<'f>(&'f self, see: &mut dyn FnMut(&'f Value)) {
         match self {
             Self::Started { input: value, .. }
             | Self::InputTransformed(value)
@@ -392,13 +401,24 @@ impl Fact {
             | Self::ContextMerged { context: value, .. }
             | Self::ChildStarted { input: value, .. }
             | Self::ExtensionsBegan { value, .. }
-            | Self::Completed(value) => value.weight(),
-            Self::TaskOpened { raw: value, .. } | Self::SequenceBegan { value, .. } => of(value),
-            Self::TaskCompleted { output, context, .. } => of(output) + of(context),
-            Self::ItemEnded { output, context, .. } => output.weight() + of(context),
-            Self::Emitted { event, .. } => event.envelope().weight(),
-            Self::Subscribed { expectations, .. } => named(expectations),
-            Self::EventConsumed { item, correlations, .. } => of(item) + named(correlations),
+            | Self::Completed(value) => see(value),
+            Self::TaskOpened { raw: value, .. } | Self::SequenceBegan { value, .. } => {
+                value.iter().for_each(see);
+            }
+            Self::TaskCompleted { output, context, .. } => {
+                output.iter().chain(context).for_each(see);
+            }
+            Self::ItemEnded { output, context, .. } => {
+                see(output);
+                context.iter().for_each(see);
+            }
+            Self::Emitted { event, .. } => see(event.envelope()),
+            Self::Subscribed { expectations, .. } => {
+                expectations.iter().for_each(|(_, value)| see(value));
+            }
+            Self::EventConsumed { item, correlations, .. } => {
+                item.iter().chain(correlations.iter().map(|it| &it.1)).for_each(see);
+            }
             Self::TaskSkipped { .. }
             | Self::Dispatched { .. }
             | Self::DeliveryLost { .. }
@@ -423,8 +443,9 @@ impl Fact {
             | Self::Suspended
             | Self::Quarantined(_)
             | Self::Resumed
+            | Self::CompletedUnchanged
             | Self::Faulted(_)
-            | Self::Cancelled(_) => 0,
+            | Self::Cancelled(_) => {}
         }
     }
 }
@@ -464,7 +485,7 @@ pub struct FactError(pub String);
 ///
 /// # Errors
 /// Never for facts the engine makes; the encoder's signature allows it.
-pub fn encode(turn: &Journaled, entry: &mut Vec<u8>) -> Result<(), FactError> {
+pub fn encode(turn: &Journaled, entry: &mut impl io::Write) -> Result<(), FactError> {
     rmp_serde::encode::write(entry, turn).map_err(|error| FactError(error.to_string()))
 }
 

@@ -533,6 +533,13 @@ impl Instance {
         Ok(instance.counted())
     }
 
+    /// What the latest task of the workflow's own list gave: the workflow's output, unless
+    /// something transforms it.
+    #[must_use]
+    pub fn last_output(&self) -> Value {
+        self.raw_for_child(ROOT)
+    }
+
     /// The frame, if it is open.
     pub(super) fn frame(&self, id: FrameId) -> Option<&Frame> {
         self.frames.get(&id)

@@ -394,6 +394,10 @@ impl<'a> Turn<'a> {
     /// Ends the instance.
     pub(super) fn end(&mut self, ending: Ending) {
         self.record(match ending.clone() {
+            // It may be large, and the facts have it already.
+            Ending::Completed(output) if output.has_same_members(&self.state.last_output()) => {
+                Fact::CompletedUnchanged
+            }
             Ending::Completed(output) => Fact::Completed(output),
             Ending::Faulted(problem) => Fact::Faulted(problem),
             Ending::Cancelled(reason) => Fact::Cancelled(reason),

@@ -72,7 +72,7 @@ impl Stage {
             instance: state.id,
             sequence,
             count,
-            facts: entry,
+            facts: entry.into(),
             head,
             hot: None,
             snapshot,

@@ -129,6 +129,9 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
     let told = match fact {
         Fact::Started { input, .. } => ("instance.started", None, vec![("input", input.clone())]),
         Fact::Completed(output) => ("instance.completed", None, vec![("output", output.clone())]),
+        Fact::CompletedUnchanged => {
+            ("instance.completed", None, vec![("output", instance.last_output())])
+        }
         Fact::Faulted(problem) => ("instance.faulted", None, vec![("error", problem.to_value())]),
         Fact::Cancelled(reason) => {
             let reason = reason.clone().map_or(Value::Null, Value::from);

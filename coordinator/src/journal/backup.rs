@@ -192,6 +192,13 @@ pub(super) fn restore<O: Ordered>(ordered: &O, reader: &mut dyn Read) -> Result<
     }
 }
 
+/// Bytes that a change takes there, or a few more.
+pub(super) fn size_at_most(change: &Change) -> usize {
+    /// Of three numbers, at the longest.
+    const NUMBERS: usize = 24;
+    NUMBERS + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
+}
+
 /// Adds a change to what is stored of many.
 pub(super) fn push(bytes: &mut Vec<u8>, space: Space, key: &[u8], value: Option<&[u8]>) {
     push_varint(

@@ -96,7 +96,7 @@ fn write(instance: InstanceId, sequence: u64, facts: &[u8]) -> InstanceWrite {
         instance,
         sequence,
         count: 1,
-        facts: facts.to_vec(),
+        facts: facts.to_vec().into(),
         head: None,
         hot: None,
         snapshot: None,

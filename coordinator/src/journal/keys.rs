@@ -40,6 +40,8 @@ pub(super) const WITNESSED: &[u8] = b"nw";
 pub(super) const HIDDEN: &[u8] = b"\xff";
 /// Hidden: which write-ahead log goes with the store.
 pub(super) const LOGGED: &[u8] = b"\xffw";
+/// Hidden: what went to the store ahead of a group that is being written.
+pub(super) const AHEAD: &[u8] = b"\xffa";
 /// Hidden: a block of heads: the first one's key, with its space.
 pub(super) const BLOCK: &[u8] = b"\xffb";
 /// In the common space: a definition by digest.

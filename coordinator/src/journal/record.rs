@@ -33,23 +33,55 @@ const PACK_GAIN: usize = 8;
 /// stay below its limit of 128 KiB.
 pub(super) const PART_BYTES: usize = 6 << 10;
 
-/// Adds the record with this body under `key`, in parts when it is large.
-pub(super) fn put(changes: &mut Vec<Change>, space: Space, key: Vec<u8>, head: &[u8], tail: &[u8]) {
-    let length = head.len() + tail.len();
+/// Adds the record with this body under `key`, in parts when it is large. The body comes in pieces:
+/// a large one is not put together only to be cut up again.
+pub(super) fn put(changes: &mut Vec<Change>, space: Space, key: Vec<u8>, body: &[&[u8]]) {
+    let length = size(body);
     if length <= PART_BYTES {
-        let value = seal(&key, length, head, tail);
+        let value = seal(&key, length, body);
         changes.push(Change { space, key, value: Some(value) });
         return;
     }
-    let body = [head, tail].concat();
-    let (first, rest) = body.split_at(PART_BYTES);
-    let value = seal(&key, length, first, &[]);
-    for (number, part) in (0_u32..).zip(rest.chunks(PART_BYTES)) {
+    changes.reserve(1 + parts(length));
+    let mut rest = Rest { pieces: body, used: 0 };
+    let value = seal(&key, length, &rest.part());
+    for number in (0_u32..).take(parts(length)) {
         let key = keys::part(&key, number);
-        let value = seal(&key, part.len(), part, &[]);
+        let part = rest.part();
+        let value = seal(&key, size(&part), &part);
         changes.push(Change { space, key, value: Some(value) });
     }
     changes.push(Change { space, key, value: Some(value) });
+}
+
+/// Bytes of a body in pieces.
+pub(super) fn size(pieces: &[&[u8]]) -> usize {
+    pieces.iter().map(|it| it.len()).sum()
+}
+
+/// What is left of a body that is cut into parts.
+struct Rest<'a> {
+    pieces: &'a [&'a [u8]],
+    /// Bytes of the first piece that were taken.
+    used: usize,
+}
+
+impl<'a> Rest<'a> {
+    /// The next part, in pieces.
+    fn part(&mut self) -> Vec<&'a [u8]> {
+        let (mut part, mut room) = (Vec::with_capacity(2), PART_BYTES);
+        while let Some((first, rest)) = self.pieces.split_first().filter(|_| room > 0) {
+            let left = first.get(self.used..).unwrap_or_default();
+            let (taken, after) = left.split_at(left.len().min(room));
+            part.push(taken);
+            room -= taken.len();
+            self.used += taken.len();
+            if after.is_empty() {
+                (self.pieces, self.used) = (rest, 0);
+            }
+        }
+        part
+    }
 }
 
 /// How many parts follow the first one of a body of `length` bytes.
@@ -91,7 +123,7 @@ pub(super) fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<Opened<'a>, Journa
     let Some((length, crc, stored)) = header else {
         return Err(damaged(key, "is cut short"));
     };
-    if checksum(key, length, stored, &[]) != crc {
+    if checksum(key, length, &[stored]) != crc {
         return Err(damaged(key, "fails its checksum"));
     }
     let size = length.min(PART_BYTES);
@@ -107,39 +139,40 @@ pub(super) fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<Opened<'a>, Journa
     Ok(Opened { length, first })
 }
 
-fn seal(key: &[u8], length: usize, head: &[u8], tail: &[u8]) -> Vec<u8> {
-    match pack(head, tail) {
-        Some(packed) => seal_as(PACKED, key, length, &packed, &[]),
-        None => seal_as(PLAIN, key, length, head, tail),
+fn seal(key: &[u8], length: usize, body: &[&[u8]]) -> Vec<u8> {
+    match pack(body) {
+        Some(packed) => seal_as(PACKED, key, length, &[&packed]),
+        None => seal_as(PLAIN, key, length, body),
     }
 }
 
 /// A body, packed, where that makes it smaller.
-fn pack(head: &[u8], tail: &[u8]) -> Option<Vec<u8>> {
-    let size = head.len() + tail.len();
+fn pack(body: &[&[u8]]) -> Option<Vec<u8>> {
+    let size = size(body);
     if size < PACK_LEAST {
         return None;
     }
-    let packed = block::compress(&[head, tail].concat());
+    let packed = match body {
+        [one] => block::compress(one),
+        pieces => block::compress(&pieces.concat()),
+    };
     (packed.len() + size / PACK_GAIN <= size).then_some(packed)
 }
 
-fn seal_as(format: u8, key: &[u8], length: usize, head: &[u8], tail: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(16 + head.len() + tail.len());
+fn seal_as(format: u8, key: &[u8], length: usize, body: &[&[u8]]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(16 + size(body));
     value.push(format);
     push_varint(&mut value, length as u64);
-    value.extend_from_slice(&checksum(key, length, head, tail).to_le_bytes());
-    value.extend_from_slice(head);
-    value.extend_from_slice(tail);
+    value.extend_from_slice(&checksum(key, length, body).to_le_bytes());
+    body.iter().for_each(|it| value.extend_from_slice(it));
     value
 }
 
-fn checksum(key: &[u8], length: usize, head: &[u8], tail: &[u8]) -> u32 {
+fn checksum(key: &[u8], length: usize, body: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&(length as u64).to_le_bytes());
     hasher.update(key);
-    hasher.update(head);
-    hasher.update(tail);
+    body.iter().for_each(|it| hasher.update(it));
     hasher.finalize()
 }
 
@@ -177,7 +210,7 @@ mod tests {
 
     fn sealed(body: &[u8]) -> Vec<u8> {
         let mut changes = Vec::new();
-        put(&mut changes, Space::Common, b"key".to_vec(), body, &[]);
+        put(&mut changes, Space::Common, b"key".to_vec(), &[body]);
         changes.pop().unwrap().value.unwrap()
     }
 
@@ -220,7 +253,7 @@ mod tests {
     fn records_of_the_format_before_are_read() {
         let body = b"some facts ".repeat(40);
         let mut before = vec![1, 0xb8, 0x03];
-        before.extend(checksum(b"key", body.len(), &body, &[]).to_le_bytes());
+        before.extend(checksum(b"key", body.len(), &[&body]).to_le_bytes());
         before.extend(&body);
         let opened = open(b"key", &before).unwrap();
         assert_eq!((opened.length, &*opened.first), (440, &*body));
@@ -230,7 +263,7 @@ mod tests {
     fn a_packed_body_of_another_length_is_damaged() {
         let packed = lz4_flex::block::compress(&[7; 300]);
         for length in [299, 301, 7_000] {
-            let value = seal_as(PACKED, b"key", length, &packed, &[]);
+            let value = seal_as(PACKED, b"key", length, &[&packed]);
             assert!(matches!(open(b"key", &value), Err(JournalError::Damaged(_))), "{length}");
         }
     }
@@ -253,7 +286,7 @@ mod tests {
     #[test]
     fn a_large_body_goes_on_in_parts() {
         let mut changes = Vec::new();
-        put(&mut changes, Space::Common, b"key".to_vec(), b"count", &vec![7; 3 * PART_BYTES]);
+        put(&mut changes, Space::Common, b"key".to_vec(), &[b"count", &vec![7; 3 * PART_BYTES]]);
         assert_eq!(changes.len(), 4);
         let first = changes.pop().unwrap();
         let opened = open(&first.key, first.value.as_deref().unwrap()).unwrap();

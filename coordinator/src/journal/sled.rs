@@ -7,6 +7,7 @@
 //! to sled ([`checkpoint`]). sled keeps a batch of one tree whole, and each batch costs two writes
 //! and two syncs of its own: so there is one tree.
 
+mod ahead;
 mod blocks;
 mod checkpoint;
 mod copy;

@@ -165,7 +165,7 @@ impl<O: Ordered> Store<O> {
             tally.go_on_from(&witness.tally);
         }
         let mut changes = Vec::new();
-        record::put(&mut changes, Space::Common, keys::TALLY.to_vec(), &tally.encode(), &[]);
+        record::put(&mut changes, Space::Common, keys::TALLY.to_vec(), &[&tally.encode()]);
         self.ordered.write(changes)?;
         *lock(&self.tally) = tally;
         Ok(())
@@ -183,7 +183,7 @@ impl<O: Ordered> Store<O> {
         }
         let mut changes = Vec::new();
         let one = 1_u64.to_be_bytes();
-        record::put(&mut changes, Space::Common, keys::WITNESSED.to_vec(), &one, &[]);
+        record::put(&mut changes, Space::Common, keys::WITNESSED.to_vec(), &[&one]);
         self.ordered.write(changes)
     }
 
@@ -321,7 +321,7 @@ impl<O: Ordered> Store<O> {
 
     fn put_number(&self, key: &[u8], number: u64) -> Result<(), JournalError> {
         let mut changes = Vec::new();
-        record::put(&mut changes, Space::Common, key.to_vec(), &number.to_be_bytes(), &[]);
+        record::put(&mut changes, Space::Common, key.to_vec(), &[&number.to_be_bytes()]);
         self.write(changes)
     }
 

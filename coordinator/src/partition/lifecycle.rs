@@ -13,7 +13,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::release::Release;
-use crate::engine::{Body, Fact, Instance};
+use crate::engine::{Body, Ending, Fact, Instance};
 use crate::events::lifecycle::{Change, Level, LifecycleEvent, What};
 use crate::trace::{Passing, Pointer};
 
@@ -64,8 +64,8 @@ impl Open {
         open
     }
 
-    /// What a fact has to tell of the workflow.
-    fn workflow(&mut self, fact: &Fact) -> Option<What> {
+    /// What a fact has to tell of the workflow; `instance` is the state it has led to.
+    fn workflow(&mut self, fact: &Fact, instance: &Instance) -> Option<What> {
         match fact {
             Fact::Started { .. } => Some(What::Started),
             Fact::Suspended | Fact::Quarantined(_) => Some(What::Suspended),
@@ -81,7 +81,10 @@ impl Open {
                 keys.map(What::CorrelationCompleted)
             }
             Fact::ListenClosed { frame } => self.keys.remove(frame).map(What::CorrelationCompleted),
-            Fact::Completed(output) => Some(What::Completed(output.clone())),
+            Fact::Completed(_) | Fact::CompletedUnchanged => match &instance.ending {
+                Some(Ending::Completed(output)) => Some(What::Completed(output.clone())),
+                _ => None,
+            },
             Fact::Faulted(problem) => Some(What::Faulted(problem.clone())),
             Fact::Cancelled(_) => Some(What::Cancelled),
             _ => None,
@@ -163,7 +166,7 @@ impl Announcer<'_> {
         let tasks = self.level == Level::Task;
         let mut next = self.first_opened(facts);
         for (sequence, fact) in (first..).zip(facts) {
-            let what = open.workflow(fact);
+            let what = open.workflow(fact, self.instance);
             let mut told = Vec::new();
             if tasks {
                 told = self.task(fact, open, &mut next);
@@ -242,5 +245,6 @@ impl Announcer<'_> {
 
 /// True for the end of a workflow.
 fn ends(fact: &Fact) -> bool {
-    matches!(fact, Fact::Completed(_) | Fact::Faulted(_) | Fact::Cancelled(_))
+    use Fact::{Cancelled, Completed, CompletedUnchanged, Faulted};
+    matches!(fact, Completed(_) | CompletedUnchanged | Faulted(_) | Cancelled(_))
 }

@@ -17,6 +17,7 @@ use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encod
 use crate::events::lifecycle::Level;
 use crate::journal::{Head, InstanceWrite, JournalError, Status, StoredInstance};
 use crate::memory::Charge;
+use crate::pieces::PieceWriter;
 use crate::trace::{Decided, Passing, Recorder, is_recorded};
 use crate::view;
 
@@ -25,7 +26,7 @@ pub(super) struct Resident {
     pub(super) instance: Instance,
     pub(super) plan: Arc<Plan>,
     /// New facts of the turn in progress, encoded.
-    entry: Vec<u8>,
+    entry: PieceWriter,
     /// How many they are.
     count: u32,
     /// Number of the last batch that has facts of it.
@@ -56,7 +57,7 @@ impl Resident {
         Self {
             instance,
             plan,
-            entry: Vec::new(),
+            entry: PieceWriter::default(),
             count: 0,
             written: 0,
             status: None,
@@ -92,7 +93,7 @@ impl Resident {
         Ok(Self {
             instance,
             plan,
-            entry: Vec::new(),
+            entry: PieceWriter::default(),
             count: 0,
             written: 0,
             status,
@@ -164,6 +165,7 @@ impl Resident {
     ) -> Result<(bool, u64), JournalError> {
         let first = self.count == 0;
         let before = self.entry.len();
+        facts.iter().for_each(|fact| fact.each_value(&mut |value| self.entry.share(value)));
         self.count += u32::try_from(facts.len()).unwrap_or(u32::MAX);
         encode(&Journaled { at, facts }, &mut self.entry)
             .map_err(|error| JournalError::Store(error.to_string()))?;
@@ -222,7 +224,7 @@ impl Resident {
             instance: instance.id,
             sequence: instance.sequence - u64::from(self.count),
             count: self.count,
-            facts: std::mem::take(&mut self.entry),
+            facts: self.entry.take(),
             head,
             hot: changed,
             snapshot,

@@ -59,6 +59,18 @@ pub const JOURNAL_WAL_HALF_BYTES: usize = 2 << 20;
 /// twice, and what it gathers is enough for one write.
 pub const JOURNAL_WAL_GROUP_BYTES: usize = 256 << 10;
 
+/// Bytes of a text in facts from which on it is not copied on its way to the journal: less is not
+/// worth an allocation and a search.
+pub const FACT_TEXT_SHARED_BYTES: usize = 64 << 10;
+
+/// Bytes of encoded facts that lie in one piece, roughly: one that grew without bound would be
+/// moved as it does.
+pub const FACT_PIECE_BYTES: usize = 64 << 10;
+
+/// Bytes of a larger group that the store is given before it has to write them: it would keep all
+/// of it in memory a second time.
+pub const JOURNAL_AHEAD_BYTES: usize = 1 << 20;
+
 /// Milliseconds by which what the journal's witness says may reach the disk later than the journal:
 /// what a machine that loses its power may lose of the proof that nothing was lost.
 pub const WITNESS_SYNC_MS: u64 = 50;
@@ -72,6 +84,14 @@ pub const VERIFY_AT_ONCE: usize = 1_000;
 
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
+
+/// Bytes of a commit up to which a partition that has nothing else to do writes them by itself, if
+/// nothing else is being written: a sync then takes no longer than an empty one.
+pub const COMMITTED_BY_OWNER_BYTES: usize = 64 << 10;
+
+/// Commits in a row that had no company, after which a partition writes its own: under load, where
+/// groups are what makes commits cheap, so many rarely come to be.
+pub const COMMITS_ALONE: usize = 16;
 
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
 pub const COMMIT_QUEUE: usize = 16;

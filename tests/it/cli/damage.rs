@@ -70,7 +70,7 @@ async fn fsck_shows_an_instance_whose_history_does_not_add_up() {
         let again = engine::Fact::Completed(Value::Null);
         let turn = engine::Journaled { at: Timestamp(1), facts: vec![again] };
         engine::encode(&turn, &mut facts).unwrap();
-        let (count, head, hot, snapshot) = (1, None, None, None);
+        let (count, facts, head, hot, snapshot) = (1, facts.into(), None, None, None);
         let write = InstanceWrite { instance: id, sequence, count, facts, head, hot, snapshot };
         let partition = id.partition(journal.partitions());
         let commit = Commit { partition, writes: vec![write], ..Commit::default() };

@@ -270,7 +270,10 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                 run.coverage.note("input Published");
             }
             Fact::Resumed => suspended = Some(*at),
-            Fact::Completed(_) | Fact::Faulted(_) | Fact::Cancelled(_) => endings += 1,
+            Fact::Completed(_)
+            | Fact::CompletedUnchanged
+            | Fact::Faulted(_)
+            | Fact::Cancelled(_) => endings += 1,
             _ => {}
         }
     }

@@ -51,6 +51,7 @@ const ALL: &[&str] = &[
     "fact Suspended",
     "fact Resumed",
     "fact Completed",
+    "fact CompletedUnchanged",
     "fact Faulted",
     "fact Cancelled",
     "timer Wait",
@@ -176,6 +177,7 @@ pub(super) fn fact(fact: &Fact) -> &'static str {
         Fact::Suspended | Fact::Quarantined(_) => "fact Suspended",
         Fact::Resumed => "fact Resumed",
         Fact::Completed(_) => "fact Completed",
+        Fact::CompletedUnchanged => "fact CompletedUnchanged",
         Fact::Faulted(_) => "fact Faulted",
         Fact::Cancelled(_) => "fact Cancelled",
     }

@@ -215,7 +215,7 @@ fn a_history_that_does_not_add_up_is_counted_when_it_is_read_and_goes_on() {
     let sequence = u64::from(batch.commit.writes[0].count);
     bench.commit(batch);
     let (head, hot, snapshot) = (None, None, None);
-    let (count, facts) = (1, entry);
+    let (count, facts) = (1, entry.into());
     let write = InstanceWrite { instance: ID, sequence, count, facts, head, hot, snapshot };
     let commit = Commit { writes: vec![write], ..Commit::default() };
     bench.shared.journal.commit(&[commit]).unwrap();

@@ -286,7 +286,7 @@ impl<'s> Run<'s> {
             assert!(same, "what was refused changes {id}");
         }
         let writes = batch.commit.writes.iter();
-        let facts = writes.map(|it| (it.instance, it.sequence, it.facts.clone())).collect();
+        let facts = writes.map(|it| (it.instance, it.sequence, it.facts.clone().into())).collect();
         self.tell_facts(format!("turn of {number}, {count} messages"), facts);
         self.submit(number, batch);
     }

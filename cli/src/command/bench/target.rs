@@ -244,8 +244,7 @@ impl Local {
             name: deployed.workflow.name.to_string(),
             version: Some(deployed.workflow.version.to_string()),
         };
-        // JSON is a value, whatever it holds.
-        let input = serde_json::from_value(load.input.clone()).unwrap_or_default();
+        let input = load.input.clone();
         let start = Start {
             workflow,
             input,
@@ -255,9 +254,8 @@ impl Local {
             priority: None,
             trace: None,
         };
-        let expected = serde_json::from_value(load.expected.clone()).unwrap_or_default();
-        let _temporary = temporary;
-        Ok(Self { system, coordinator, directory, start, expected, store, _temporary })
+        let expected = load.expected.clone();
+        Ok(Self { system, coordinator, directory, start, expected, store, _temporary: temporary })
     }
 
     async fn listen(&self, number: u64) -> Result<(), CliError> {
@@ -353,7 +351,7 @@ impl Server {
         let workflow = json!({"namespace": load.namespace(), "name": load.name});
         let start = json!({ "workflow": workflow, "input": load.input });
         let name = uuid::Uuid::new_v4().to_string();
-        Ok(Self { client, start, expected: load.expected.clone(), name })
+        Ok(Self { client, start, expected: json!(load.expected), name })
     }
 
     /// Starts a workflow, and waits at most `wait` for its end; tries again while there is too much

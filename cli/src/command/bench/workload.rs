@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use windlass_proto::value::Value;
 
 /// What `--workload` can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +146,10 @@ pub(super) struct Load {
     /// The definition, as JSON.
     pub(super) definition: Json,
     /// What each workflow is started with.
-    pub(super) input: Json,
-    /// What each workflow must give.
-    pub(super) expected: Json,
+    pub(super) input: Value,
+    /// What each workflow must give. Shares with `input` what is the same: the load generator's
+    /// memory counts too.
+    pub(super) expected: Value,
 }
 
 impl Load {
@@ -173,6 +175,13 @@ impl Load {
         let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
         let idles = workload == Chosen::Idle;
         let steps = steps.unwrap_or(usual_steps);
+        let input = match workload {
+            Chosen::Loop | Chosen::History => {
+                value(json!({ "items": (1..=steps).collect::<Vec<_>>() }))
+            }
+            Chosen::Payload => payload(),
+            _ => Value::empty_object(),
+        };
         let (kind, tasks, expected) = match workload {
             Chosen::W3 => fork(steps),
             Chosen::W4 => sleep(),
@@ -181,11 +190,8 @@ impl Load {
             Chosen::Payload => pass_on(steps),
             _ => sequence(steps),
         };
-        let input = match workload {
-            Chosen::Loop | Chosen::History => json!({ "items": (1..=steps).collect::<Vec<_>>() }),
-            Chosen::Payload => payload(),
-            _ => json!({}),
-        };
+        // Passed on, it is what came in.
+        let expected = expected.map_or_else(|| input.clone(), value);
         let workflows = workflows.unwrap_or(usual_workflows);
         let events = listens.then_some(EVENTS);
         let most = u32::try_from(events.unwrap_or(workflows)).unwrap_or(u32::MAX);
@@ -272,34 +278,42 @@ fn echo(number: u32) -> Json {
     json!({(format!("step{number}")): {"call": "echo", "with": argument(number)}})
 }
 
+/// The kind of a workflow, its tasks, and the output, where that is not the input.
+type Made = (&'static str, Json, Option<Json>);
+
 /// Steps one after the other: the output is the last one's.
-fn sequence(steps: u32) -> (&'static str, Json, Json) {
-    ("steps", (1..=steps).map(echo).collect(), argument(steps))
+fn sequence(steps: u32) -> Made {
+    ("steps", (1..=steps).map(echo).collect(), Some(argument(steps)))
 }
 
 /// Branches side by side: the output is an array of theirs.
-fn fork(branches: u32) -> (&'static str, Json, Json) {
+fn fork(branches: u32) -> Made {
     let all: Json = (1..=branches).map(echo).collect();
     let tasks = json!([{"all": {"fork": {"compete": false, "branches": all}}}]);
-    ("fork", tasks, (1..=branches).map(argument).collect())
+    ("fork", tasks, Some((1..=branches).map(argument).collect()))
 }
 
 /// A step for each item of the input: the output is the last one's.
-fn repeat(items: u32) -> (&'static str, Json, Json) {
+fn repeat(items: u32) -> Made {
     let step = json!({"step": {"call": "echo", "with": {"step": "${ $item }", "ok": true, "msg": "hello"}}});
     let each = json!({"for": {"each": "item", "in": "${ .items }"}, "do": [step]});
-    ("loop", json!([{ "all": each }]), json!({"step": items, "ok": true, "msg": "hello"}))
+    let last = json!({"step": items, "ok": true, "msg": "hello"});
+    ("loop", json!([{ "all": each }]), Some(last))
 }
 
 /// Tasks that pass the input on, each as a value of its own: the output is as large as the input.
-fn pass_on(steps: u32) -> (&'static str, Json, Json) {
+fn pass_on(steps: u32) -> Made {
     let set = |number| json!({(format!("step{number}")): {"set": {"text": "${ .text }"}}});
-    ("payload", (1..=steps).map(set).collect(), payload())
+    ("payload", (1..=steps).map(set).collect(), None)
+}
+
+fn value(json: Json) -> Value {
+    serde_json::from_value(json).unwrap_or_default()
 }
 
 /// A text of [`PAYLOAD`] bytes that no packing makes smaller: the digits of a linear congruential
 /// generator, in an alphabet of 64.
-fn payload() -> Json {
+fn payload() -> Value {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut state = 1_u64;
     let digit = |_| {
@@ -307,16 +321,16 @@ fn payload() -> Json {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         char::from(ALPHABET[(state >> 58) as usize])
     };
-    json!({ "text": (0..PAYLOAD).map(digit).collect::<String>() })
+    Value::object([("text", Value::from((0..PAYLOAD).map(digit).collect::<String>()))])
 }
 
 /// A wait: the output is the input.
-fn sleep() -> (&'static str, Json, Json) {
-    ("sleep", json!([{"sleep": {"wait": {"seconds": WAIT_SECONDS}}}]), json!({}))
+fn sleep() -> Made {
+    ("sleep", json!([{"sleep": {"wait": {"seconds": WAIT_SECONDS}}}]), None)
 }
 
 /// Takes the events for one listener, as long as they come.
-fn listen() -> (&'static str, Json, Json) {
+fn listen() -> Made {
     let own = "${ .listener == $input.listener }";
     let tasks = json!([{"listen": {
         "listen": {"to": {
@@ -325,7 +339,7 @@ fn listen() -> (&'static str, Json, Json) {
         }},
         "foreach": {"output": {"as": "${ null }"}},
     }}]);
-    ("listen", tasks, json!([]))
+    ("listen", tasks, Some(json!([])))
 }
 
 /// The input of the listener with this number.

@@ -43,6 +43,7 @@ impl Instance {
             Fact::Quarantined(reason) => self.quarantined(reason),
             Fact::Resumed => self.resumed(),
             Fact::Completed(output) => self.end(at, Ending::Completed(output.clone())),
+            Fact::CompletedUnchanged => self.completed_unchanged(at),
             Fact::Faulted(problem) => self.end(at, Ending::Faulted(problem.clone())),
             Fact::Cancelled(reason) => self.end(at, Ending::Cancelled(reason.clone())),
             Fact::ChildAbandoned { child } => drop(self.abandoned.insert(*child)),
@@ -59,8 +60,7 @@ impl Instance {
                 self.evaluating(*frame, (*field, value), *delivery, *flow);
             }
             Fact::DeliveryLost { frame, blamed, .. } => self.lost(*frame, *blamed),
-            // For those who read the history.
-            Fact::SecretsUsed { .. } => {}
+            Fact::SecretsUsed { .. } => {} // For those who read the history.
             Fact::TaskCompleted { frame, output, context } => {
                 self.complete(*frame, output.clone(), context.clone());
             }

@@ -161,6 +161,7 @@ table! {
     Quarantined { .. }             OPEN, if |it| it.quarantine.is_none(), -> Suspended;
     Resumed { .. }                 SUSPENDED, -> Active;
     Completed { .. }               OPEN: (&ROOT) ROOTED => Closes, -> Ended;
+    CompletedUnchanged { .. }      OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     Faulted { .. }                 OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     Cancelled { .. }               OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     Yielded { .. }                 OPEN;

@@ -47,13 +47,13 @@ fn what_is_too_much_can_be_caught_and_the_instance_goes_on() {
 }
 
 #[test]
-fn a_large_value_that_is_passed_on_is_written_where_it_comes_in_and_goes_out() {
+fn a_large_value_that_is_passed_on_is_written_where_it_comes_in_only() {
     let steps: Vec<_> =
         (0..5).map(|it| format!("{{s{it}: {{set: {{text: '${{ .text }}'}}}}}}")).collect();
     let input = Value::object([("text", Value::from("x".repeat(1 << 20)))]);
     let run = Run::of(&format!("do: [{}]", steps.join(", "))).value(input.clone()).go();
     let large: Vec<_> = run.facts.iter().filter(|it| it.weight() > 1 << 20).collect();
-    assert!(matches!(*large, [Fact::Started { .. }, Fact::Completed(_)]), "{} facts", large.len());
+    assert!(matches!(*large, [Fact::Started { .. }]), "{} facts", large.len());
     assert_eq!(run.output(), input.to_json());
 }
 

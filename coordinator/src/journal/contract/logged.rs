@@ -249,6 +249,65 @@ fn a_checkpoint_that_is_cut_off_is_made_again() {
     }
 }
 
+/// Blocks of sled's log that were written.
+fn used(files: &Files) -> usize {
+    file(files, LOG).chunks(BLOCK).filter(|it| it.iter().any(|it| *it != 0)).count() * BLOCK
+}
+
+#[test]
+fn a_large_value_is_written_little_more_than_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    let journal = open(&directory);
+    journal.commit(&starts(&[1])).unwrap();
+    let (instance, facts) = (id(1, 1), noise(1, 8 << 20));
+    let before = used(&Files::of(&directory));
+    journal.commit(&[commit(vec![write(instance, 1, &facts)])]).unwrap();
+    let written = used(&Files::of(&directory)) - before;
+    assert!(written < facts.len() * 9 / 8, "{written} bytes for {}", facts.len());
+    assert!(journal.facts(instance, 1, 1).unwrap()[0].facts == facts);
+}
+
+/// Parts of a large value are put into sled before the record that they belong to.
+#[test]
+fn a_large_value_that_is_cut_off_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (directory, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let journal = open(&directory);
+    journal.commit(&starts(&[1, 2])).unwrap();
+    // Large itself, so that all before it is in sled.
+    let large = |sequence| vec![commit(vec![write(id(2, 2), sequence, &noise(sequence, 3 << 20))])];
+    journal.commit(&large(1)).unwrap();
+    let (early, before) = (Files::of(&directory), content(&journal).unwrap());
+    journal.commit(&large(2)).unwrap();
+    let (late, after) = (Files::of(&directory), content(&journal).unwrap());
+    drop(journal);
+    let (log, old) = (file(&late, LOG), file(&early, LOG));
+    let from = log.iter().zip(old).position(|(late, early)| late != early).unwrap_or(old.len());
+    let to = log.iter().rposition(|it| *it != 0).unwrap() + 1;
+    let mut taken_back = 0;
+    for cut in (0..=12).map(|it| from + (to - from) * it / 12) {
+        // Where the log was shorter, nothing was written yet.
+        let rest = old.get(cut..).unwrap_or_default();
+        let cut_off = [&log[..cut], rest, &vec![0; log.len() - cut - rest.len()]].concat();
+        // Nobody heard of it.
+        let files = with(&late, &[(LOG, &cut_off), (WITNESS, file(&early, WITNESS))]);
+        let found = opened(&copy, &files).unwrap();
+        assert!(found == before || found == after, "cut at {cut} of {from} to {to}");
+        taken_back += usize::from(found == before);
+        // Opened once more, and from here on.
+        let journal = open(&copy);
+        assert_eq!(journal.check().unwrap().damage, Vec::<String>::new());
+        let next = if found == before { 2 } else { 3 };
+        journal.commit(&large(next)).unwrap();
+        assert!(journal.facts(id(2, 2), next, 1).unwrap()[0].facts == noise(next, 3 << 20));
+        drop(journal);
+        let report = check_directory(&copy).unwrap();
+        assert!(report.damage.is_empty() && report.lost.is_empty(), "{report:?}");
+    }
+    assert!(taken_back > 6, "{taken_back} of 13");
+}
+
 #[test]
 fn a_journal_without_a_log_gets_one() {
     let folder = tempfile::tempdir().unwrap();
@@ -271,9 +330,6 @@ fn a_checkpoint_writes_a_new_head_little_more_than_once() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("data");
     let journal = open(&directory);
-    let used = |files: &Files| {
-        file(files, LOG).chunks(BLOCK).filter(|it| it.iter().any(|it| *it != 0)).count() * BLOCK
-    };
     let before = used(&Files::of(&directory));
     let (instances, size) = (4_000, 400);
     for numbers in (0..instances).collect::<Vec<u64>>().chunks(40) {

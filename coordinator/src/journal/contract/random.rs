@@ -37,7 +37,7 @@ impl Instance {
             self.facts.push(StoredFacts {
                 sequence: write.sequence,
                 count: write.count,
-                facts: write.facts.clone(),
+                facts: write.facts.clone().into(),
             });
         }
         if let Some(head) = &write.head {
@@ -73,7 +73,7 @@ fn random_write(random: &mut Random, instance: InstanceId, state: &Instance) -> 
         instance,
         sequence: state.next(),
         count: if bare { 0 } else { 1 + random.below(3) as u32 },
-        facts: if bare { Vec::new() } else { vec![filler; size as usize] },
+        facts: vec![filler; if bare { 0 } else { size as usize }].into(),
         head: status.map(|status| head("w", status, 1)),
         hot: match random.below(6) {
             _ if starts => Some(true),

@@ -5,6 +5,7 @@
 //! read from the log again. So a checkpoint need not be atomic: whatever sled has of it, the frames
 //! of the log put the same values there once more.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -28,6 +29,10 @@ use super::{guarded, place, unusable};
 /// Who meets a placeholder asks the memtable; what a process that ended leaves of them is written
 /// over from the log, and where that is lost they stand for nothing.
 const PLACEHELD_BYTES: usize = 64;
+
+/// Placeholders of a large batch after which sled has to write: with each eighth of them it may
+/// move a page with all its values.
+const PLACES_AT_ONCE: usize = 128;
 
 /// sled, and what is in front of it.
 pub(super) struct Base {
@@ -114,7 +119,11 @@ impl Base {
         self.db.apply_batch(batch).map_err(unusable)
     }
 
-    fn put(&self, place: impl AsRef<[u8]>, value: Option<&[u8]>) -> Result<(), JournalError> {
+    pub(super) fn put(
+        &self,
+        place: impl AsRef<[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), JournalError> {
         let changed = match value {
             Some(value) => self.db.insert(place, value),
             None => self.db.remove(place),
@@ -122,7 +131,34 @@ impl Base {
         changed.map(drop).map_err(unusable)
     }
 
-    fn sync(&self) -> Result<(), JournalError> {
+    /// Puts a placeholder where a value is to be under a new key.
+    fn hold_place(&self, place: &[u8], value: &[u8]) -> Result<(), JournalError> {
+        if value.len() < PLACEHELD_BYTES || self.db.contains_key(place).map_err(unusable)? {
+            return Ok(());
+        }
+        self.put(place, Some(&[]))
+    }
+
+    /// Puts placeholders for all new keys of a batch that is made next. In the order of the keys,
+    /// so that pages are divided evenly and their values then fit into them without another
+    /// division. sled moves pages meanwhile to get segments free, and is made to write them before
+    /// it holds many.
+    fn hold_places(&self, changes: &[Change]) -> Result<(), JournalError> {
+        let values = changes.iter().filter_map(|it| {
+            let value = it.value.as_deref()?;
+            Some((place(it.space, &it.key), value))
+        });
+        let values: BTreeMap<_, _> = values.collect();
+        for (number, (place, value)) in values.iter().enumerate() {
+            self.hold_place(place, value)?;
+            if number % PLACES_AT_ONCE == PLACES_AT_ONCE - 1 {
+                self.db.flush().map_err(unusable)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<(), JournalError> {
         self.db.flush().map_err(unusable)?;
         self.log.sync_data().map_err(|error| disk::error(Path::new("the journal"), &error))
     }
@@ -163,11 +199,7 @@ impl Base {
         heads.close();
         let made = heads.single.iter().chain(&heads.blocks);
         puts.extend(made.map(|(place, value)| (place.as_slice(), value.as_slice())));
-        for (place, value) in &puts {
-            if value.len() >= PLACEHELD_BYTES && !self.db.contains_key(place).map_err(unusable)? {
-                self.put(place, Some(&[]))?;
-            }
-        }
+        puts.iter().try_for_each(|(place, value)| self.hold_place(place, value))?;
         for (place, value) in puts {
             self.put(place, Some(value))?;
         }
@@ -184,7 +216,7 @@ impl Base {
             self.memtable_mut().seal();
             self.checkpoint(mark)?;
         }
-        Ok(())
+        self.drop_note()
     }
 }
 
@@ -206,7 +238,7 @@ fn oldest_slot(table: &Table) -> u64 {
 /// The change that says which log goes with the store, and how much of it the store has.
 pub(super) fn marking(mark: Mark) -> Vec<Change> {
     let mut changes = Vec::new();
-    record::put(&mut changes, Space::Common, keys::LOGGED.to_vec(), &mark.encode(), &[]);
+    record::put(&mut changes, Space::Common, keys::LOGGED.to_vec(), &[&mark.encode()]);
     changes
 }
 
@@ -248,13 +280,14 @@ impl Logged {
 
     /// Makes all changes or none, durably.
     pub(super) fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
-        let mut body = Vec::with_capacity(8 << 10);
+        let size: usize = changes.iter().map(backup::size_at_most).sum();
+        let mut wal = lock(&self.wal);
+        if size > JOURNAL_WAL_GROUP_BYTES {
+            return self.write_past(&mut wal, changes);
+        }
+        let mut body = Vec::with_capacity(size);
         for Change { space, key, value } in &changes {
             backup::push(&mut body, *space, key, value.as_deref());
-        }
-        let mut wal = lock(&self.wal);
-        if body.len() > JOURNAL_WAL_GROUP_BYTES {
-            return self.write_past(&mut wal, changes);
         }
         if !wal.has_room(body.len()) {
             self.hand_over(wal.mark())?;
@@ -270,7 +303,9 @@ impl Logged {
         self.hand_over(wal.mark())?;
         drop(self.progress.idle()?);
         changes.extend(marking(wal.next_mark()));
-        self.base.apply(changes)?;
+        self.base.hold_places(&changes)?;
+        let rest = self.base.put_ahead(changes)?;
+        self.base.apply(rest)?;
         wal.skip();
         Ok(())
     }

@@ -185,7 +185,7 @@ fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, Journa
 fn read_log(directory: &Path, base: &Base) -> Result<FoundLog, JournalError> {
     let file = directory.join(wal::FILE);
     // sled may give up on a damaged page: what else can be read of it may still be saved.
-    let mark = match guarded(|| base.mark()) {
+    let mark = match guarded(|| base.take_back().and_then(|()| base.mark())) {
         Ok(mark) => mark,
         Err(error) => {
             let why = match error {

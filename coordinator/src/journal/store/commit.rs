@@ -12,6 +12,7 @@ use super::super::{Commit, Head, InstanceWrite, JournalError, head, keys, record
 use super::Store;
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
+use crate::pieces::Pieces;
 
 /// Bytes of one instance's facts that wait in memory; then they go under a key of their own, in
 /// one part.
@@ -135,19 +136,19 @@ impl<'a, O: Ordered> Group<'a, O> {
             self.add_write(commit.partition, write)?;
         }
         for timer in &commit.timers_set {
-            record::put(&mut self.changes, space, keys::timer(timer), &[], &[]);
+            record::put(&mut self.changes, space, keys::timer(timer), &[]);
         }
         for timer in &commit.timers_cleared {
             self.changes.push(Change { space, key: keys::timer(timer), value: None });
         }
         for (instance, frame, data) in &commit.subscribed {
-            self.replace(space, keys::subscription(*instance, *frame), Some((data, &[])))?;
+            self.replace(space, keys::subscription(*instance, *frame), Some(&[data]))?;
         }
         for (instance, frame) in &commit.unsubscribed {
             self.replace(space, keys::subscription(*instance, *frame), None)?;
         }
         for (key, until) in &commit.seen {
-            record::put(&mut self.changes, space, keys::seen(key), &until.0.to_be_bytes(), &[]);
+            record::put(&mut self.changes, space, keys::seen(key), &[&until.0.to_be_bytes()]);
         }
         Ok(())
     }
@@ -171,11 +172,11 @@ impl<'a, O: Ordered> Group<'a, O> {
         if let Some(snapshot) = &write.snapshot {
             let after = sequence.saturating_add(u64::from(count)).to_be_bytes();
             let key = keys::of_instance(keys::SNAPSHOT, instance);
-            self.replace(space, key, Some((&after, snapshot)))?;
+            self.replace(space, key, Some(&[&after, snapshot]))?;
         }
         let mut entry = None;
         if count > 0 {
-            let it = Entry { sequence, count, facts: write.facts.as_slice().into() };
+            let it = Entry { sequence, count, facts: kept(&write.facts) };
             self.pending(instance).get_or_insert_with(|| Pending::from(NOWHERE)).push(it.clone());
             entry = Some(it);
         }
@@ -245,7 +246,7 @@ impl<'a, O: Ordered> Group<'a, O> {
         let place = (partition, instance);
         let key = keys::of_instance(keys::HOT, instance);
         if self.hot.get(&place).copied().unwrap_or_else(|| self.recent.hot.contains(&place)) {
-            record::put(&mut self.changes, space, key, &[], &[]);
+            record::put(&mut self.changes, space, key, &[]);
         } else {
             self.changes.push(Change { space, key, value: None });
         }
@@ -255,7 +256,8 @@ impl<'a, O: Ordered> Group<'a, O> {
         if let Some(first) = entries.first() {
             let space = self.store.space_of(instance);
             let key = keys::facts(instance, first.sequence);
-            record::put(&mut self.changes, space, key, &Entry::encode(entries), &[]);
+            let starts = Entry::starts(entries);
+            record::put(&mut self.changes, space, key, &Entry::pieces(&starts, entries));
         }
     }
 
@@ -281,12 +283,14 @@ impl<'a, O: Ordered> Group<'a, O> {
         let mut start = Vec::with_capacity(head.len() + 2);
         push_varint(&mut start, head.len() as u64);
         start.extend_from_slice(&head);
-        let tail = Entry::encode(&facts);
+        let of_facts = Entry::starts(&facts);
+        let mut body = vec![start.as_slice()];
+        body.extend(Entry::pieces(&of_facts, &facts));
         if starts {
-            self.lengths.insert(key.clone(), start.len() + tail.len());
-            record::put(&mut self.changes, space, key, &start, &tail);
+            self.lengths.insert(key.clone(), record::size(&body));
+            record::put(&mut self.changes, space, key, &body);
         } else {
-            self.replace(space, key, Some((&start, &tail)))?;
+            self.replace(space, key, Some(&body))?;
         }
         self.beside_heads.insert(instance, facts);
         Ok(())
@@ -297,7 +301,7 @@ impl<'a, O: Ordered> Group<'a, O> {
         &mut self,
         space: Space,
         key: Vec<u8>,
-        body: Option<(&[u8], &[u8])>,
+        body: Option<&[&[u8]]>,
     ) -> Result<(), JournalError> {
         let old = match self.lengths.get(&key) {
             Some(length) => *length,
@@ -309,10 +313,10 @@ impl<'a, O: Ordered> Group<'a, O> {
         for number in (0_u32..).take(record::parts(old)) {
             self.changes.push(Change { space, key: keys::part(&key, number), value: None });
         }
-        let length = body.map_or(0, |(start, tail)| start.len() + tail.len());
+        let length = body.map_or(0, record::size);
         self.lengths.insert(key.clone(), length);
         match body {
-            Some((start, tail)) => record::put(&mut self.changes, space, key, start, tail),
+            Some(body) => record::put(&mut self.changes, space, key, body),
             None => self.changes.push(Change { space, key, value: None }),
         }
         Ok(())
@@ -376,6 +380,12 @@ impl<'a, O: Ordered> Group<'a, O> {
         }
         (recent.order.len(), None)
     }
+}
+
+/// Facts as they wait in memory. Large ones go to the store at once, and are not copied for that;
+/// small ones take no more than they need.
+fn kept(facts: &Pieces) -> Pieces {
+    if facts.len() > RING_ENTRY_BYTES { facts.clone() } else { facts.copied() }
 }
 
 fn refused(instance: InstanceId, why: &str) -> JournalError {

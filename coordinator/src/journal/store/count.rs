@@ -67,7 +67,7 @@ impl<O: Ordered> Store<O> {
                 sum.commits = sum.commits.saturating_add(1);
             }
         }
-        record::put(changes, Space::Common, keys::TALLY.to_vec(), &tally.encode(), &[]);
+        record::put(changes, Space::Common, keys::TALLY.to_vec(), &[&tally.encode()]);
         Ok(Some(Counted { tally, verification }))
     }
 }

@@ -25,9 +25,9 @@ impl<O: Ordered> Store<O> {
                 changes.push(Change { space, key: keys::part(&key, number), value: None });
             }
         }
-        record::put(&mut changes, space, key, &body, &[]);
+        record::put(&mut changes, space, key, &[&body]);
         let digest = definition.digest.0.as_bytes();
-        record::put(&mut changes, space, keys::current(&definition.id), digest, &[]);
+        record::put(&mut changes, space, keys::current(&definition.id), &[digest]);
         self.write(changes)
     }
 

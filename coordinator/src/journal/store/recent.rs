@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
-use std::sync::Arc;
 
 use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
 
 use super::super::StoredFacts;
 use super::super::record::{push_varint, read_varint};
+use crate::pieces::Pieces;
 
 /// What the ring holds that the store does not, and the hot index.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ pub(in super::super) struct Entry {
     pub(in super::super) sequence: u64,
     /// How many there are.
     pub(in super::super) count: u32,
-    pub(in super::super) facts: Arc<[u8]>,
+    pub(in super::super) facts: Pieces,
 }
 
 impl Recent {
@@ -89,10 +89,15 @@ impl Entry {
     }
 
     pub(super) fn push_to(&self, bytes: &mut Vec<u8>) {
+        self.push_start(bytes);
+        self.facts.iter().for_each(|it| bytes.extend_from_slice(it));
+    }
+
+    /// What stands before the facts.
+    fn push_start(&self, bytes: &mut Vec<u8>) {
         push_varint(bytes, self.sequence);
         push_varint(bytes, u64::from(self.count));
         push_varint(bytes, self.facts.len() as u64);
-        bytes.extend_from_slice(&self.facts);
     }
 
     pub(super) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
@@ -100,7 +105,10 @@ impl Entry {
         let (count, rest) = read_varint(rest)?;
         let (length, rest) = read_varint(rest)?;
         let (facts, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        Some((Self { sequence, count: u32::try_from(count).ok()?, facts: facts.into() }, rest))
+        Some((
+            Self { sequence, count: u32::try_from(count).ok()?, facts: facts.to_vec().into() },
+            rest,
+        ))
     }
 
     /// All of `bytes`.
@@ -114,19 +122,28 @@ impl Entry {
         Some(entries)
     }
 
-    /// Entries one after the other.
-    pub(super) fn encode(entries: &[Self]) -> Vec<u8> {
-        let size: usize = entries.iter().map(|entry| entry.facts.len() + 8).sum();
-        let mut bytes = Vec::with_capacity(size);
-        for entry in entries {
-            entry.push_to(&mut bytes);
-        }
-        bytes
+    /// What stands before the facts of each entry.
+    pub(super) fn starts(entries: &[Self]) -> Vec<Vec<u8>> {
+        let start = |entry: &Self| {
+            let mut bytes = Vec::with_capacity(8);
+            entry.push_start(&mut bytes);
+            bytes
+        };
+        entries.iter().map(start).collect()
+    }
+
+    /// Entries one after the other, in pieces.
+    pub(super) fn pieces<'a>(starts: &'a [Vec<u8>], entries: &'a [Self]) -> Vec<&'a [u8]> {
+        let pairs = starts.iter().zip(entries);
+        let body = |(start, entry): (&'a Vec<u8>, &'a Self)| {
+            std::iter::once(start.as_slice()).chain(entry.facts.iter())
+        };
+        pairs.flat_map(body).collect()
     }
 }
 
 impl From<Entry> for StoredFacts {
     fn from(entry: Entry) -> Self {
-        Self { sequence: entry.sequence, count: entry.count, facts: entry.facts.to_vec() }
+        Self { sequence: entry.sequence, count: entry.count, facts: entry.facts.into() }
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn put_slot(changes: &mut Vec<Change>, position: u64, oldest: u64, fa
     let mut start = Vec::with_capacity(20);
     push_varint(&mut start, position);
     push_varint(&mut start, position.saturating_sub(oldest));
-    record::put(changes, Space::Common, key, &start, facts);
+    record::put(changes, Space::Common, key, &[&start, facts]);
 }
 
 fn make_ahead(changes: &mut Vec<Change>, first: u16) {
@@ -75,9 +75,9 @@ fn make_ahead(changes: &mut Vec<Change>, first: u16) {
         for spacer in 1..=SPACERS {
             let mut key = slot.clone();
             key.push(spacer);
-            record::put(changes, Space::Common, key, &[], &[]);
+            record::put(changes, Space::Common, key, &[]);
         }
-        record::put(changes, Space::Common, slot, &[], &[]);
+        record::put(changes, Space::Common, slot, &[]);
     }
 }
 

@@ -28,7 +28,7 @@ impl<O: Ordered> Store<O> {
         match since {
             Some(_) => {
                 let body = encode(&(what, since))?;
-                record::put(&mut changes, Space::Common, key, &body, &[]);
+                record::put(&mut changes, Space::Common, key, &[&body]);
             }
             None => changes.push(Change { space: Space::Common, key, value: None }),
         }

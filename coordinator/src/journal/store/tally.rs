@@ -235,7 +235,7 @@ mod tests {
 
     fn value(key: &[u8], body: &[u8]) -> Vec<u8> {
         let mut changes = Vec::new();
-        record::put(&mut changes, SPACE, key.to_vec(), body, &[]);
+        record::put(&mut changes, SPACE, key.to_vec(), &[body]);
         changes.pop().unwrap().value.unwrap()
     }
 

@@ -54,6 +54,11 @@ impl Instance {
         self.quarantine = None;
     }
 
+    pub(super) fn completed_unchanged(&mut self, at: Timestamp) {
+        let output = self.last_output();
+        self.end(at, Ending::Completed(output));
+    }
+
     /// It is over: nothing of it goes on.
     pub(super) fn end(&mut self, at: Timestamp, ending: Ending) {
         self.close(ROOT);

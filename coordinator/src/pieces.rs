@@ -1,0 +1,204 @@
+//! Bytes in pieces: what facts are encoded into, so that a large text in them is not copied but
+//! shared with the value that it belongs to.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use windlass_proto::limits::{FACT_PIECE_BYTES, FACT_TEXT_SHARED_BYTES};
+use windlass_proto::value::Value;
+
+/// Bytes in pieces; cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pieces {
+    pieces: Vec<Bytes>,
+    length: usize,
+}
+
+impl Pieces {
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// True when there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The pieces, none of them empty.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(|it| &**it)
+    }
+
+    /// A copy in one piece, which takes no more memory than its bytes.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let mut bytes = Vec::with_capacity(self.length);
+        self.iter().for_each(|it| bytes.extend_from_slice(it));
+        bytes.into()
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        if !piece.is_empty() {
+            self.pieces.push(piece);
+        }
+    }
+}
+
+impl From<Vec<u8>> for Pieces {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut pieces = Self::default();
+        pieces.push(bytes.into());
+        pieces
+    }
+}
+
+impl From<Pieces> for Vec<u8> {
+    fn from(mut pieces: Pieces) -> Self {
+        match (pieces.pieces.pop(), pieces.pieces.as_slice()) {
+            (Some(one), []) => one.into(),
+            (last, rest) => {
+                let mut bytes = Self::with_capacity(pieces.length);
+                rest.iter().chain(&last).for_each(|it| bytes.extend_from_slice(it));
+                bytes
+            }
+        }
+    }
+}
+
+/// Writes [`Pieces`].
+#[derive(Debug, Default)]
+pub struct PieceWriter {
+    pieces: Pieces,
+    last: Vec<u8>,
+    texts: Vec<Arc<str>>,
+}
+
+/// A text as the owner of its bytes.
+struct Text(Arc<str>);
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl PieceWriter {
+    /// How many bytes were written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pieces.len() + self.last.len()
+    }
+
+    /// True when nothing was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Has the texts of a value shared that are worth it, wherever they are written.
+    pub fn share(&mut self, value: &Value) {
+        if value.weight() < FACT_TEXT_SHARED_BYTES as u64 {
+            return;
+        }
+        match value {
+            Value::String(text) => self.texts.push(text.clone()),
+            Value::Array(_) => value.as_array().into_iter().flatten().for_each(|it| self.share(it)),
+            Value::Object(_) => {
+                let members = value.as_object().into_iter().flat_map(|it| it.values());
+                members.for_each(|it| self.share(it));
+            }
+            // Sealed values and numbers are written otherwise than they are kept.
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Big(_)
+            | Value::Sealed(_) => {}
+        }
+    }
+
+    /// What was written; begins anew.
+    pub fn take(&mut self) -> Pieces {
+        self.close();
+        self.texts.clear();
+        std::mem::take(&mut self.pieces)
+    }
+
+    fn close(&mut self) {
+        self.pieces.push(std::mem::take(&mut self.last).into());
+    }
+}
+
+impl io::Write for PieceWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Encoders hand over a text as it is; one that did not would only have it copied.
+        let is_it = |text: &&Arc<str>| std::ptr::eq(text.as_bytes(), bytes);
+        let large = bytes.len() >= FACT_TEXT_SHARED_BYTES;
+        match self.texts.iter().filter(|_| large).find(is_it).cloned() {
+            Some(text) => {
+                self.close();
+                self.pieces.push(Bytes::from_owner(Text(text)));
+            }
+            None => self.last.extend_from_slice(bytes),
+        }
+        if self.last.len() >= FACT_PIECE_BYTES {
+            self.close();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write as _;
+
+    use windlass_proto::value::Value;
+
+    use super::{FACT_PIECE_BYTES, FACT_TEXT_SHARED_BYTES, PieceWriter};
+
+    #[test]
+    fn a_large_text_is_shared_and_the_rest_is_copied() {
+        let (large, small) =
+            (Value::from("x".repeat(FACT_TEXT_SHARED_BYTES)), Value::from("y".repeat(9)));
+        let all = Value::object([
+            ("a", large.clone()),
+            ("b", small),
+            ("c", Value::array(vec![Value::Null, large.clone()])),
+        ]);
+        let mut writer = PieceWriter::default();
+        writer.write_all(b"before").unwrap();
+        writer.share(&all);
+        rmp_serde::encode::write(&mut writer, &all).unwrap();
+        let written = writer.len();
+        let pieces = writer.take();
+        assert!(writer.is_empty() && written == pieces.len());
+        let address = large.address().unwrap();
+        // An `Arc` has its counts before the text.
+        let shared = pieces.iter().filter(|it| it.as_ptr().addr() - address < 64);
+        assert_eq!(shared.count(), 2);
+        let due = [&b"before"[..], &rmp_serde::to_vec(&all).unwrap()].concat();
+        assert_eq!((pieces.len(), pieces.copied()), (due.len(), due.clone().into()));
+        assert_eq!(Vec::from(pieces), due);
+    }
+
+    #[test]
+    fn pieces_are_bounded_and_none_is_empty() {
+        let mut writer = PieceWriter::default();
+        assert!(writer.take().is_empty());
+        (0..3 * FACT_PIECE_BYTES / 1_000).for_each(|_| writer.write_all(&[8; 1_000]).unwrap());
+        let pieces = writer.take();
+        assert!(pieces.iter().all(|it| !it.is_empty() && it.len() < FACT_PIECE_BYTES + 1_000));
+        assert!(pieces.iter().count() > 2);
+        assert_eq!(Vec::from(pieces), vec![8; 3 * FACT_PIECE_BYTES / 1_000 * 1_000]);
+    }
+}

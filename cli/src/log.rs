@@ -12,8 +12,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 use windlass_coordinator::log::{BadDirectives, LogControl};
-
-use crate::telemetry;
+use windlass_telemetry::Telemetry;
 
 pub(crate) use format::{LogFormat, LogOptions};
 
@@ -24,8 +23,9 @@ const USUAL: &str = "warn,windlass_coordinator::fleet=info,windlass_worker::perf
 /// What changes the filter of this process.
 static CONTROL: OnceLock<Arc<Control>> = OnceLock::new();
 
-/// Starts logging, and what telemetry exports of it; `WINDLASS_LOG=info` or `windlass_worker=debug` shows more than warnings.
-pub(crate) fn start(format: LogFormat) {
+/// Starts logging, and what telemetry exports of it; `WINDLASS_LOG=info` or
+/// `windlass_worker=debug` shows more than warnings.
+pub(crate) fn start(format: LogFormat, telemetry: Option<&Telemetry>) {
     let directives = std::env::var("WINDLASS_LOG").unwrap_or_default();
     let chosen = if directives.is_empty() { USUAL } else { directives.as_str() };
     let read = directives::read(chosen).map(|filter| (filter, chosen));
@@ -39,8 +39,8 @@ pub(crate) fn start(format: LogFormat) {
     let lines = format::lines(format).with_filter(is_line.and(filter));
     let subscriber = tracing_subscriber::registry()
         .with(lines)
-        .with(telemetry::with(export::spans))
-        .with(telemetry::with(export::records));
+        .with(telemetry.and_then(export::spans))
+        .with(telemetry.and_then(export::records));
     crate::output::messages_as_json(format == LogFormat::Json);
     // An error means that a subscriber is set already, which is as good.
     if subscriber.try_init().is_ok() {

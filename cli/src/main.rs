@@ -49,11 +49,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = telemetry::start(&arguments.command, runtime.handle()) {
+    if let Err(error) = telemetry::start(arguments.command.told(), runtime.handle()) {
         return error.report();
     }
     // Once, with all that takes what is logged.
-    log::start(arguments.command.log_format());
+    telemetry::with(|it| log::start(arguments.command.log_format(), it));
     descriptors::raise();
     let code = match runtime.block_on(arguments.command.run()) {
         Ok(()) => ExitCode::SUCCESS,

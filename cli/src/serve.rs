@@ -133,9 +133,10 @@ impl Bound {
             output::message(&format!("{word} {}", deployed.workflow));
         }
         let Self { listener, address, exposure, limits } = self;
+        let stop = signal::stop();
         output::message(&format!("listening on http://{address}"));
         let coordinated = coordinator.clone();
-        let served = accept::serve(listener, coordinated, exposure, limits, export, signal::stop());
+        let served = accept::serve(listener, coordinated, exposure, limits, export, stop);
         let served = tokio::select! {
             served = served => served,
             reason = coordinator.failed() => {

@@ -1,26 +1,29 @@
 //! Ctrl-C and SIGTERM.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
 
-/// Returns at the next SIGINT or SIGTERM. Create it early: signals before the first poll are lost.
-pub(crate) async fn stop() {
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM will end the process at once");
-            return interrupt().await;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Returns at the next SIGINT or SIGTERM that comes after the call: who says that it serves calls
+/// this first, as before it such a signal ends the process at once.
+pub(crate) fn stop() -> impl Future<Output = ()> + use<> {
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    async move {
+        tokio::select! {
+            () = received(terminate, "SIGTERM") => {}
+            () = received(interrupt, "SIGINT") => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        () = interrupt() => {}
     }
 }
 
-/// Returns at the next SIGINT; never when the system refuses to tell.
-async fn interrupt() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "SIGINT will end the process at once");
-        std::future::pending::<()>().await;
+/// Returns at the signal; never when the system refuses to tell.
+async fn received(signal: io::Result<Signal>, name: &str) {
+    match signal {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(error) => {
+            tracing::warn!(%error, "{name} will end the process at once");
+            std::future::pending::<()>().await;
+        }
     }
 }

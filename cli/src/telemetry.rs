@@ -11,7 +11,6 @@ use windlass_telemetry::{
 };
 use windlass_worker::Builder;
 
-use crate::arguments::Command;
 use crate::code::TELEMETRY_NOT_STARTED;
 use crate::error::CliError;
 use crate::log::{LogFormat, LogOptions};
@@ -56,13 +55,13 @@ pub(crate) struct Told<'a> {
 /// The telemetry of this process, from before its log until all else has ended.
 static RUNNING: Mutex<Option<Telemetry>> = Mutex::new(None);
 
-/// Starts what options and variables switch on for `command`; nothing for commands that end soon.
-/// Before the log, of which it is a part.
+/// Starts what options and variables switch on; nothing for commands of which nothing is told.
+/// Before the log, which is exported too.
 ///
 /// # Errors
 /// When options or variables make no sense.
-pub(crate) fn start(command: &Command, runtime: &Handle) -> Result<(), CliError> {
-    let Some(Told { role, options, environment }) = command.told() else { return Ok(()) };
+pub(crate) fn start(told: Option<Told<'_>>, runtime: &Handle) -> Result<(), CliError> {
+    let Some(Told { role, options, environment }) = told else { return Ok(()) };
     let flags = Flags {
         endpoint: options.otlp_endpoint.clone(),
         protocol: options.otlp_protocol.clone(),
@@ -80,19 +79,19 @@ pub(crate) fn start(command: &Command, runtime: &Handle) -> Result<(), CliError>
     Ok(())
 }
 
-/// What `look` makes of the telemetry of this process; none where nothing is switched on.
-pub(crate) fn with<T>(look: impl FnOnce(&Telemetry) -> Option<T>) -> Option<T> {
-    running().as_ref().and_then(look)
+/// What `look` makes of the telemetry of this process; there is none where nothing is switched on.
+pub(crate) fn with<T>(look: impl FnOnce(Option<&Telemetry>) -> T) -> T {
+    look(running().as_ref())
 }
 
 /// Which instances are recorded, and where their spans go; none where traces are off.
 pub(crate) fn tracer() -> Option<Tracer> {
-    with(|it| Some(Tracer::new(it.spans()?, it.sampler())))
+    with(|it| Some(Tracer::new(it?.spans()?, it?.sampler())))
 }
 
 /// Tells the collector of audit events; none where log records are off.
 pub(crate) fn audit_records() -> Option<AuditRecords> {
-    with(|it| it.logger_provider().as_ref().map(AuditRecords::new))
+    with(|it| it?.logger_provider().as_ref().map(AuditRecords::new))
 }
 
 /// What a server tells and pushes of telemetry; none where it is off.

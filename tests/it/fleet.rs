@@ -5,6 +5,7 @@ mod bus;
 mod credentials;
 mod failover;
 mod health;
+mod logs;
 mod poison;
 mod rogue;
 mod size;

@@ -14,7 +14,7 @@ use windlass_worker::fleet::bus::{Bus, BusOptions};
 
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
-use crate::support::until::{SOON, until, within};
+use crate::support::until::{SOON, until};
 
 /// Asks a coordinator to be let in with these protocols; gives the one it chose.
 async fn offer(bus: &Bus, key: &str, protocols: &[u16]) -> Result<u16, HelloError> {
@@ -29,8 +29,12 @@ async fn offer(bus: &Bus, key: &str, protocols: &[u16]) -> Result<u16, HelloErro
     };
     let (hello, joining) = introduce(&WorkerKey::parse(key).unwrap(), introduction)?;
     let hello = Hello { protocols: protocols.to_vec(), ..decode(&hello)? };
-    let asked = bus.client.request(Prefix::default().hello(), encode(&hello)?.into());
-    let answer = within(SOON, "the answer to a registration", asked).await.unwrap();
+    let hello = encode(&hello)?;
+    // The API listens before the coordinator has subscribed.
+    let answer = until(SOON, "the answer to a registration", || async {
+        bus.client.request(Prefix::default().hello(), hello.clone().into()).await.ok()
+    })
+    .await;
     Ok(joining.finish(&answer.payload)?.welcome.protocol)
 }
 
@@ -73,8 +77,12 @@ async fn an_introduction_that_cannot_be_read_is_refused_with_why() {
             nonce: ByteBuf::from(nonce.to_vec()),
             sealed: ByteBuf::from(cipher.encrypt((&nonce).into(), &plain[..]).unwrap()),
         };
-        let asked = client.request(Prefix::default().hello(), encode(&hello).unwrap().into());
-        let answer = within(SOON, "the refusal", asked).await.unwrap();
+        // The API listens before the coordinator has subscribed.
+        let answer = until(SOON, "the refusal", || async {
+            let hello = encode(&hello).unwrap().into();
+            client.request(Prefix::default().hello(), hello).await.ok()
+        })
+        .await;
         let answer: Answer = decode(&answer.payload).unwrap();
         let nonce: [u8; 24] = answer.nonce.as_slice().try_into().unwrap();
         let opened = cipher.decrypt((&nonce).into(), answer.sealed.as_slice()).unwrap();

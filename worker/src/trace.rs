@@ -8,9 +8,9 @@
 //!                                          └─ report      waits to be sent
 //! ```
 //!
-//! They are `tracing` spans, which `tracing-opentelemetry` exports where the process has that layer;
-//! the subscriber tells them by [`TRACE_TARGET`]. Without it, or where the trace is not sampled, none
-//! is made, and what came as trace context goes out as it is.
+//! They are `tracing` spans, which `tracing-opentelemetry` exports where the process has that
+//! layer; the subscriber tells them by [`TRACE_TARGET`]. Without it, or where the trace is not
+//! sampled, none is made, and what came as trace context goes out as it is.
 //!
 //! **Invariant:** all that spans say is in this file and `trace/http`: no body, query, user info,
 //! path, value of a header, expression, value of a secret or answer of a store.
@@ -238,7 +238,7 @@ fn attempt_span(assignment: &Assignment) -> Span {
         windlass.workflow.name = &*workflow.name,
         windlass.task.name = task,
         windlass.task.reference = &**reference,
-        windlass.task.visit = int(assignment.visit),
+        windlass.task.visit = int(key.frame.0),
         windlass.delivery = int(key.delivery),
         windlass.work = match assignment.work {
             Work::Perform => "perform",

@@ -14,17 +14,18 @@ pub(super) fn read(directives: &str) -> Result<EnvFilter, BadDirectives> {
     if directives.len() > limits::LOG_DIRECTIVES_BYTES {
         return Err(BadDirectives::TooLong(directives.len()));
     }
-    let mut any = false;
-    for directive in directives.split(',').map(str::trim).filter(|it| !it.is_empty()) {
-        any = true;
+    let each: Vec<_> = directives.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
+    for directive in &each {
         check(directive).map_err(|reason| unreadable(directive, reason))?;
     }
-    if !any {
+    if each.is_empty() {
         return Err(unreadable(directives, "name a level, such as `info`, or `off`"));
     }
+    // The library takes no spaces.
+    let directives = each.join(",");
     // Patterns of values would be run on everything that is said.
     let builder = EnvFilter::builder().with_regex(false);
-    builder.parse(directives).map_err(|error| unreadable(directives, &error.to_string()))
+    builder.parse(&directives).map_err(|error| unreadable(&directives, &error.to_string()))
 }
 
 fn unreadable(directive: &str, reason: &str) -> BadDirectives {

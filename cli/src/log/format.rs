@@ -16,8 +16,8 @@ use windlass_telemetry::current;
 #[derive(clap::Args, Clone, Copy, Default)]
 pub(crate) struct LogOptions {
     /// How lines of the log are written, on standard error: for people, or one JSON object a line.
-    /// WINDLASS_LOG says what is logged: `info`, `warn,windlass_worker=debug`; WINDLASS_OTLP_LOG the
-    /// same of what a collector gets [default there: info]
+    /// WINDLASS_LOG says what is logged: `info`, `warn,windlass_worker=debug`; WINDLASS_OTLP_LOG
+    /// the same of what a collector gets [default there: info]
     #[arg(long, env = "WINDLASS_LOG_FORMAT", value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
 }

@@ -22,7 +22,7 @@ pub(super) struct Log {
 
 /// What is to be logged.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that may have directives")]
 #[schema(example = json!({"directives": "warn,windlass_coordinator::fleet=debug"}))]
 pub(super) struct LogRequest {
     /// Levels, by module where there is one; null for what the process began with.

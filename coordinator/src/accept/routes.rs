@@ -13,7 +13,12 @@ use crate::coordinator::Coordinator;
 /// The API of `coordinator`, to be mounted or served; [`serve`](super::serve()) does all there is
 /// to it.
 pub fn router(coordinator: Coordinator) -> Router {
-    routes(state::Api::new(coordinator, ConnectionLimits::default(), None))
+    routes(state::Api::new(coordinator, ConnectionLimits::default(), None, templates()))
+}
+
+/// The templates of all routes.
+pub(super) fn templates() -> Vec<String> {
+    document::routes()
 }
 
 /// What probes and operators ask for: it helps when there is no room for anything else.

@@ -56,7 +56,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (counts, pusher) = export.map(|it| (it.counts, it.pusher)).unzip();
-    let api = Api::new(coordinator, limits.within_descriptors(), counts);
+    let api = Api::new(coordinator, limits.within_descriptors(), counts, routes::templates());
     let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));
     let mut router = routes::routes(api.clone());
     if exposure == Exposure::Loopback {

@@ -13,7 +13,6 @@ use windlass_proto::limits::{
 use windlass_telemetry::TelemetryCounts;
 
 use super::answer::Answers;
-use super::document;
 use super::limits::ConnectionLimits;
 use super::metrics::counters::Counters;
 use super::room::{Budget, Room};
@@ -48,17 +47,20 @@ pub(super) struct Api {
 }
 
 impl Api {
+    /// `routes` are the templates of all that may be asked for.
+    ///
     /// The budgets together take little more than half of the connections, so that there is always
     /// one for a request that none of them counts, or that can be refused in words.
     pub(super) fn new(
         coordinator: Coordinator,
         limits: ConnectionLimits,
         telemetry: Option<Arc<TelemetryCounts>>,
+        routes: Vec<String>,
     ) -> Self {
         Self {
             coordinator,
             telemetry,
-            metrics: Arc::new(Counters::new(document::routes())),
+            metrics: Arc::new(Counters::new(routes)),
             answers: Answers::default(),
             requests: Budget::new(limits.within(API_REQUESTS, 8)),
             operators: Budget::new(limits.within(API_OPERATORS, 16)),

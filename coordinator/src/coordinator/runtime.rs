@@ -204,11 +204,10 @@ impl Runtime {
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
-        let recovering = AtomicUsize::new(inboxes.len());
         let tell = |it: Tracer| it.start(data_dir.as_deref(), &journal, &catalog);
         let tracer = tracer.map(tell).transpose()?;
         let router = Arc::new(Router {
-            recovering,
+            recovering: AtomicUsize::new(inboxes.len()),
             began,
             recovered_in: OnceLock::new(),
             inboxes,

@@ -382,6 +382,15 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// True for the end of the instance.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Completed(_) | Self::CompletedUnchanged | Self::Faulted(_) | Self::Cancelled(_)
+        )
+    }
+
     /// Approximate bytes of the values in it.
     #[must_use]
     pub fn weight(&self) -> u64 {

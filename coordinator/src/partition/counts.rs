@@ -106,12 +106,12 @@ impl InstanceCounts {
                 Fact::EventConsumed { .. } => self.consumed.one(),
                 Fact::Emitted { .. } => self.emitted.one(),
                 Fact::DeliveryLost { reason, .. } => self.lost(*reason),
-                Fact::Completed(_) => workflow.completed.one(),
+                Fact::Completed(_) | Fact::CompletedUnchanged => workflow.completed.one(),
                 Fact::Faulted(problem) => workflow.faulted(problem),
                 Fact::Cancelled(_) => workflow.cancelled.one(),
                 _ => {}
             }
-            if matches!(fact, Fact::Completed(_) | Fact::Faulted(_) | Fact::Cancelled(_)) {
+            if fact.is_end() {
                 let traced = traced.then(|| Traced {
                     trace: trace_id(instance).number(),
                     span: span_of_instance(instance.id).number(),

@@ -170,12 +170,13 @@ impl Announcer<'_> {
             let mut told = Vec::new();
             if tasks {
                 told = self.task(fact, open, &mut next);
-                if ends(fact) || sequence + 1 == self.instance.sequence {
+                if fact.is_end() || sequence + 1 == self.instance.sequence {
                     told.append(&mut open.gone(self.instance));
                 }
             }
             // What became of tasks comes before the end of their workflow, and after its start.
-            let (before, after) = if ends(fact) { (told, Vec::new()) } else { (Vec::new(), told) };
+            let (before, after) =
+                if fact.is_end() { (told, Vec::new()) } else { (Vec::new(), told) };
             let mut number = 0;
             let mut push = |what: What| {
                 let of_task = matches!(what, What::Task(..));
@@ -241,10 +242,4 @@ impl Announcer<'_> {
             _ => Vec::new(),
         }
     }
-}
-
-/// True for the end of a workflow.
-fn ends(fact: &Fact) -> bool {
-    use Fact::{Cancelled, Completed, CompletedUnchanged, Faulted};
-    matches!(fact, Completed(_) | CompletedUnchanged | Faulted(_) | Cancelled(_))
 }

@@ -127,7 +127,7 @@ impl Recorder {
     fn whole(&mut self, decided: &Decided, fact: &Fact, finisher: &mut Finisher) {
         let end = match fact {
             Fact::Started { .. } => return self.begin(decided.at),
-            Fact::Completed(_) => End::Completed,
+            Fact::Completed(_) | Fact::CompletedUnchanged => End::Completed,
             Fact::Faulted(problem) => End::Faulted(Fault::from(problem)),
             Fact::Cancelled(_) => End::Cancelled,
             _ => return,

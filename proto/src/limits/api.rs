@@ -24,8 +24,9 @@ pub const API_REQUESTS: usize = 1_024;
 /// told that there is none yet: nobody who waits keeps others from it.
 pub const API_WAITS: usize = 2_048;
 
-/// Requests of probes and operators (show, cancel, suspend, resume, log, metrics, readiness) handled
-/// at once. They have room of their own, as they are what helps when all other room is taken.
+/// Requests of probes and operators (show, cancel, suspend, resume, log, metrics, readiness) that
+/// are handled at once. They have room of their own, as they are what helps when all other room is
+/// taken.
 pub const API_OPERATORS: usize = 256;
 
 /// Bytes of the directives that say what is logged: some twenty modules, and little enough for an

@@ -59,7 +59,7 @@ fn describe(event: &AuditEvent, record: &mut SdkLogRecord) {
         add(names::WORKFLOW_NAME, workflow.name.to_string().into());
         add(names::WORKFLOW_VERSION, workflow.version.to_string().into());
         add(names::TASK_REFERENCE, task.to_string().into());
-        add(names::TASK_VISIT, i64::try_from(*visit).unwrap_or(i64::MAX).into());
+        add(worker::AUDIT_VISIT, visit.to_string().into());
         add(names::DELIVERY, i64::from(*delivery).into());
     }
     let secret = secret.as_ref().map(|it| &it.0);

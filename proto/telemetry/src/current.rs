@@ -43,15 +43,17 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use windlass_proto::trace::TraceContext;
+
     use super::{current, within};
 
     #[test]
     fn what_is_done_for_a_trace_knows_it_and_nothing_after_it_does() {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let trace = text.parse().ok();
+        let trace: Option<TraceContext> = text.parse().ok();
         let mut known = pin!(within(trace.as_ref(), async { current() }));
         let known = known.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert_eq!(known, Poll::Ready(trace));
+        assert_eq!(known, Poll::Ready(trace.clone()));
         assert_eq!(current(), None);
         let mut none = pin!(within(None, ready(())));
         assert!(none.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());

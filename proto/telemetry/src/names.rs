@@ -64,7 +64,7 @@ attributes! {
         "the JSON pointer of the task, the call sites of functions included"
     TASK_NAME "windlass.task.name" "string" "task, deliver, attempt" "the name of the task"
     TASK_KIND "windlass.task.kind" "string" "task" "`set`, `call http`, `run script` and so on"
-    TASK_VISIT "windlass.task.visit" "int" "task, deliver, attempt, audit" "the number of the visit in its instance"
+    TASK_VISIT "windlass.task.visit" "int" "task, deliver, attempt" "the number of the visit in its instance"
     TASK_STATUS "windlass.task.status" "string" "task" "how it ended: completed, faulted, cancelled, skipped"
     UNTRACED "windlass.visits.untraced" "int" "workflow, task"
         "how many visits inside have no span, because there were too many"

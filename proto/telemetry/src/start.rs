@@ -207,3 +207,7 @@ impl Telemetry {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

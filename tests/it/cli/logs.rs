@@ -54,12 +54,6 @@ async fn what_is_logged_changes_while_it_runs_and_is_audited() {
     assert!(is_heard(&dev, &workflow, "heard").await);
     let told = windlass(&["log", "level", "debgu", "--url", &url]).await.exits(1);
     assert!(told.stderr.contains("WL0527"), "{told:?}");
-    // Whatever is asked for, libraries say nothing below INFO: there are headers in it.
-    for line in lines(&dev).iter().filter(|it| it["level"] == "DEBUG" || it["level"] == "TRACE") {
-        let target = line["target"].as_str().unwrap_or_default();
-        assert!(target.starts_with("windlass"), "{line}");
-    }
-
     let audit = dev.api.get("/v1/audit").await.ok();
     let changes: Vec<_> = audit["items"].as_array().unwrap().iter().rev().collect();
     let details: Vec<_> = changes.iter().map(|it| it["detail"].clone()).collect();

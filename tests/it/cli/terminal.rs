@@ -71,6 +71,7 @@ async fn each_command_once() {
         (on_server(&["deploy", &hello]), 0),
         (on_server(&["start", "examples/hello", "--wait", "30s"]), 0),
         (on_server(&["list"]), 0),
+        (on_server(&["log", "level", "info"]), 0),
         (on_server(&["show", id]), 0),
         (on_server(&["history", id]), 0),
         (on_server(&["suspend", id]), 0),

@@ -48,12 +48,6 @@ async fn a_store_that_hangs_is_left_alone_after_a_few_tries() {
     }
     assert!(reasons[..5].iter().all(|it| it.contains("did not answer")), "{reasons:?}");
     assert!(reasons[5..].iter().any(|it| it.contains("is asked again in")), "{reasons:?}");
-    // While it is left alone, failing takes no time.
-    let begun = Instant::now();
-    let reason = unavailable(read(&mut *session, "key").await);
-    if reason.contains("is asked again in") {
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    }
     setup.bao.cont();
     recovers(&mut *session).await;
 }

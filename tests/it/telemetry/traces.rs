@@ -56,7 +56,10 @@ pub(super) fn connected(spans: &[SeenSpan], root: &str) {
 
 /// Those of the coordinator; workers tell theirs inside them.
 pub(super) fn ours(spans: Vec<SeenSpan>) -> Vec<SeenSpan> {
-    spans.into_iter().filter(|it| it.attributes.contains_key("windlass.workflow.name")).collect()
+    let is_ours = |it: &SeenSpan| {
+        ["workflow ", "task ", "deliver "].iter().any(|kind| it.name.starts_with(kind))
+    };
+    spans.into_iter().filter(is_ours).collect()
 }
 
 pub(super) fn named<'s>(spans: &'s [SeenSpan], name: &str) -> Vec<&'s SeenSpan> {

@@ -12,7 +12,6 @@ use super::super::{Commit, Head, InstanceWrite, JournalError, head, keys, record
 use super::Store;
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
-use crate::pieces::Pieces;
 
 /// Bytes of one instance's facts that wait in memory; then they go under a key of their own, in
 /// one part.
@@ -176,7 +175,7 @@ impl<'a, O: Ordered> Group<'a, O> {
         }
         let mut entry = None;
         if count > 0 {
-            let it = Entry { sequence, count, facts: kept(&write.facts) };
+            let it = Entry { sequence, count, facts: write.facts.clone() };
             self.pending(instance).get_or_insert_with(|| Pending::from(NOWHERE)).push(it.clone());
             entry = Some(it);
         }
@@ -380,12 +379,6 @@ impl<'a, O: Ordered> Group<'a, O> {
         }
         (recent.order.len(), None)
     }
-}
-
-/// Facts as they wait in memory. Large ones go to the store at once, and are not copied for that;
-/// small ones take no more than they need.
-fn kept(facts: &Pieces) -> Pieces {
-    if facts.len() > RING_ENTRY_BYTES { facts.clone() } else { facts.copied() }
 }
 
 fn refused(instance: InstanceId, why: &str) -> JournalError {

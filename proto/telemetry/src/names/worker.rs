@@ -16,6 +16,8 @@ attributes! {
     SERVER_PORT "server.port" "int" "GET, POST, …" "the port"
     URL_SCHEME "url.scheme" "string" "GET, POST, …" "http or https"
     AUDIT_ID "windlass.audit.id" "string" "audit" "the id of the event, the same as in `audit.jsonl`"
+    AUDIT_VISIT "windlass.audit.visit" "string" "audit"
+        "which visit of the task, as `audit.jsonl` has it: a number that a retried `try` repeats"
     AUDIT_SUCCESS "windlass.audit.success" "boolean" "audit" "false for what was refused or failed"
     SECRET_VERSION "windlass.secret.version" "string" "audit" "the version of the secret"
     LEASE "windlass.lease" "string" "audit" "tells leases apart: a hash of the lease's id"

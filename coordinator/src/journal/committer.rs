@@ -1,20 +1,16 @@
 //! Group commit: one thread writes for all partitions.
 //!
 //! While one group is being synced, the next one gathers in the queue; an empty queue never waits
-//! for company. Where commits come one at a time, there is none to wait for: then a partition that
-//! has nothing else to do writes by itself, as handing over to another thread and waking it costs
-//! about as much as deciding. As soon as two meet, the thread writes again, and groups them.
+//! for company.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use windlass_proto::limits::{
-    COMMIT_QUEUE_BYTES, COMMITS_ALONE, COMMITTED_BY_OWNER_BYTES, GROUP_BYTES, GROUP_RECORDS,
-};
+use windlass_proto::limits::{COMMIT_QUEUE_BYTES, GROUP_BYTES, GROUP_RECORDS};
 use windlass_proto::metric::{Histogram, Snapshot, table};
 
 use super::{Commit, InstanceWrite, Journal, JournalError};
@@ -32,7 +28,7 @@ pub struct CommitterHandle {
     sender: SyncSender<Message>,
     closed: Arc<AtomicBool>,
     queued: Arc<Queued>,
-    writer: Arc<Writer>,
+    groups: Arc<Groups>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -54,13 +50,12 @@ impl Groups {
         }
     }
 
-    /// Counts a group that was written.
-    fn wrote(&self, commits: &[Commit], began: Instant) {
+    /// Counts a group that was written, of so many bytes.
+    fn wrote(&self, commits: &[Commit], bytes: usize, began: Instant) {
         self.took.time(began.elapsed());
         self.commits.number(commits.len() as u64);
         let instances: usize = commits.iter().map(|it| it.writes.len()).sum();
         self.instances.number(instances as u64);
-        let bytes: usize = commits.iter().map(weight).sum();
         self.bytes.number(bytes as u64);
     }
 }
@@ -84,42 +79,6 @@ impl Queued {
     fn leave(&self, bytes: usize) {
         *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
         self.fewer.notify_all();
-    }
-}
-
-/// Writes, for the committer's thread and for a partition in its place.
-struct Writer {
-    journal: Arc<dyn Journal>,
-    /// Commits that were submitted and are not answered yet.
-    open: AtomicUsize,
-    /// Commits in a row that were written alone.
-    alone: AtomicUsize,
-    /// Why nothing more is written.
-    failed: OnceLock<Arc<JournalError>>,
-    /// What is told of what was written.
-    groups: Groups,
-}
-
-impl Writer {
-    /// Writes commits, unless a write failed before; why it did, if it did.
-    fn write(&self, commits: &[Commit]) -> Option<Arc<JournalError>> {
-        if self.failed.get().is_none() && !commits.is_empty() {
-            let began = Instant::now();
-            if let Err(error) = write(&*self.journal, commits) {
-                // Only one of two that fail at the same time is told of.
-                let _ = self.failed.set(Arc::new(error));
-            }
-            self.groups.wrote(commits, began);
-        }
-        self.failed.get().cloned()
-    }
-
-    /// Counts a group that is written.
-    fn count(&self, commits: &[Commit]) {
-        match commits {
-            [one] if one.writes.len() <= 1 => drop(self.alone.fetch_add(1, Ordering::Relaxed)),
-            _ => self.alone.store(0, Ordering::Relaxed),
-        }
     }
 }
 
@@ -166,24 +125,17 @@ impl Committer {
     ) -> Result<CommitterHandle, JournalError> {
         let (sender, receiver) = mpsc::sync_channel(queue_bound.max(1));
         let queued = Arc::new(Queued::default());
-        let leaving = queued.clone();
-        let writer = Arc::new(Writer {
-            journal,
-            open: 0.into(),
-            alone: 0.into(),
-            failed: OnceLock::new(),
-            groups: Groups::new(),
-        });
-        let writing = writer.clone();
+        let groups = Arc::new(Groups::new());
+        let (leaving, counted) = (queued.clone(), groups.clone());
         let thread = thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&writing, &receiver, &leaving))
+            .spawn(move || run(&*journal, &receiver, &leaving, &counted))
             .map_err(|error| JournalError::Store(format!("no thread to write: {error}")))?;
         Ok(CommitterHandle {
             sender,
             closed: Arc::default(),
             queued,
-            writer,
+            groups,
             thread: Arc::new(Mutex::new(Some(thread))),
         })
     }
@@ -199,10 +151,8 @@ impl CommitterHandle {
         if !self.closed.load(Ordering::Acquire) {
             let bytes = weight(&commit);
             self.queued.enter(bytes);
-            self.writer.open.fetch_add(1, Ordering::AcqRel);
             // What cannot be sent any more is dropped, and so answered.
             if self.sender.send(Message::Commit(commit, pending)).is_err() {
-                self.writer.open.fetch_sub(1, Ordering::AcqRel);
                 self.queued.leave(bytes);
             }
         }
@@ -210,35 +160,10 @@ impl CommitterHandle {
 
     /// Adds what there is to tell of groups.
     pub fn measured(&self, snapshot: &mut Snapshot) {
-        snapshot.add(&table::journal::COMMIT, &self.writer.groups.took);
-        snapshot.add(&table::journal::GROUP, &self.writer.groups.commits);
-        snapshot.add(&table::journal::GROUP_RECORDS, &self.writer.groups.instances);
-        snapshot.add(&table::journal::GROUP_BYTES, &self.writer.groups.bytes);
-    }
-
-    /// [`CommitterHandle::submit`] for who has nothing to do until the commit is durable: where no
-    /// other is open, nor was for a while, and it is small, it is written here and now, and
-    /// `on_durable` runs on this thread.
-    pub fn submit_idle(&self, commit: Commit, on_durable: OnDurable) {
-        let Writer { open, alone, .. } = &*self.writer;
-        if self.closed.load(Ordering::Acquire)
-            || alone.load(Ordering::Relaxed) < COMMITS_ALONE
-            || weight(&commit) > COMMITTED_BY_OWNER_BYTES
-        {
-            return self.submit(commit, on_durable);
-        }
-        if open.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            alone.store(0, Ordering::Relaxed);
-            return self.submit(commit, on_durable);
-        }
-        // What others submit meanwhile goes to the thread, which waits for the journal.
-        let commits = [commit];
-        let failed = self.writer.write(&commits);
-        self.writer.count(&commits);
-        Pending(Some(on_durable)).answer(failed.as_ref());
-        if open.fetch_sub(1, Ordering::AcqRel) > 1 {
-            alone.store(0, Ordering::Relaxed);
-        }
+        snapshot.add(&table::journal::COMMIT, &self.groups.took);
+        snapshot.add(&table::journal::GROUP, &self.groups.commits);
+        snapshot.add(&table::journal::GROUP_RECORDS, &self.groups.instances);
+        snapshot.add(&table::journal::GROUP_BYTES, &self.groups.bytes);
     }
 
     /// Writes what was submitted before, then ends the thread and waits for it.
@@ -255,18 +180,23 @@ impl CommitterHandle {
     }
 }
 
-fn run(writer: &Writer, receiver: &Receiver<Message>, queued: &Queued) {
+fn run(journal: &dyn Journal, receiver: &Receiver<Message>, queued: &Queued, groups: &Groups) {
+    let mut failed: Option<Arc<JournalError>> = None;
     let mut commits = Vec::new();
     let mut pending = Vec::new();
     let mut open = true;
     while open {
         open = gather(receiver, &mut commits, &mut pending);
-        let failed = writer.write(&commits);
-        writer.count(&commits);
-        queued.leave(commits.drain(..).map(|commit| weight(&commit)).sum());
+        let bytes = commits.iter().map(weight).sum();
+        if failed.is_none() && !commits.is_empty() {
+            let began = Instant::now();
+            failed = write(journal, &commits).err().map(Arc::new);
+            groups.wrote(&commits, bytes, began);
+        }
+        commits.clear();
+        queued.leave(bytes);
         for pending in pending.drain(..) {
             pending.answer(failed.as_ref());
-            writer.open.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -335,7 +265,7 @@ mod tests {
     use super::super::memory::{CrashPoint, MemoryJournal};
     use super::super::sled::{Options, SledJournal};
     use super::super::{Commit, InstanceWrite, Journal, JournalError};
-    use super::{COMMITS_ALONE, COMMITTED_BY_OWNER_BYTES, Committer, CommitterHandle, Ordering};
+    use super::{Committer, CommitterHandle};
 
     const PARTITIONS: u16 = 4;
 
@@ -427,83 +357,6 @@ mod tests {
         assert_eq!(journal.facts(instance(2), 0, 1000).unwrap().len(), 500);
         let (_, late) = next(&submit(&handle, 2, 500..501));
         assert!(late.unwrap_err().to_string().contains("closed"));
-        handle.close();
-    }
-
-    #[test]
-    fn an_idle_partition_writes_by_itself_unless_others_have_to_write() {
-        let journal = Arc::new(MemoryJournal::in_memory(PARTITIONS).unwrap());
-        let handle = Committer::start(journal.clone(), 8).unwrap();
-        let (sender, answers) = mpsc::channel();
-        let answer = || {
-            let sender = sender.clone();
-            move |result: Result<(), Arc<JournalError>>| {
-                sender.send((thread::current().id(), result.is_ok())).unwrap();
-            }
-        };
-        let idle = |partition, sequence| {
-            handle.submit_idle(commit(partition, sequence), Box::new(answer()));
-        };
-        let mut next = 0;
-        let until_alone = |next: &mut u64| {
-            handle.writer.alone.store(0, Ordering::Relaxed);
-            for _ in 0..COMMITS_ALONE {
-                idle(1, *next);
-                let (thread, result) = answers.recv_timeout(Duration::from_secs(30)).unwrap();
-                assert!(result && thread != thread::current().id(), "others may come at once");
-                *next += 1;
-                // It is open until it is answered, and told of before.
-                while handle.writer.open.load(Ordering::Acquire) > 0 {
-                    thread::yield_now();
-                }
-            }
-        };
-        until_alone(&mut next);
-        idle(1, next);
-        assert_eq!(answers.try_recv().unwrap(), (thread::current().id(), true));
-        let facts = journal.facts(instance(1), 0, 99).unwrap();
-        assert_eq!(facts.len() as u64, next + 1, "durable before it is told");
-        // The thread is held in the callback: its commit is open.
-        let (entered, inside) = mpsc::channel();
-        let (release, hold) = mpsc::channel::<()>();
-        let held = move |_| {
-            entered.send(()).unwrap();
-            hold.recv_timeout(Duration::from_secs(30)).unwrap();
-        };
-        handle.submit(commit(1, next + 1), Box::new(held));
-        inside.recv_timeout(Duration::from_secs(30)).unwrap();
-        idle(1, next + 2);
-        assert!(answers.try_recv().is_err(), "it comes after what was submitted before");
-        release.send(()).unwrap();
-        let (thread, result) = answers.recv_timeout(Duration::from_secs(30)).unwrap();
-        assert!(result && thread != thread::current().id());
-        // Two have met, so others may again.
-        next += 3;
-        until_alone(&mut next);
-        // A large one would keep the partition too long.
-        let mut large = commit(2, 0);
-        large.writes[0].facts = vec![7; COMMITTED_BY_OWNER_BYTES + 1].into();
-        handle.submit_idle(large, Box::new(answer()));
-        assert_ne!(
-            answers.recv_timeout(Duration::from_secs(30)).unwrap().0,
-            thread::current().id()
-        );
-        handle.close();
-        idle(1, next);
-        assert!(!answers.try_recv().unwrap().1, "refused once it is closed");
-    }
-
-    #[test]
-    fn after_an_idle_partition_failed_to_write_nobody_writes() {
-        let journal = Arc::new(MemoryJournal::in_memory(PARTITIONS).unwrap());
-        let handle = Committer::start(journal.clone(), 8).unwrap();
-        handle.writer.alone.store(COMMITS_ALONE, Ordering::Relaxed);
-        journal.crash_at(0, CrashPoint::BeforeWrite);
-        let (sender, answers) = mpsc::channel();
-        handle.submit_idle(commit(0, 0), Box::new(move |result| sender.send(result).unwrap()));
-        assert!(answers.try_recv().unwrap().is_err());
-        let (_, result) = next(&submit(&handle, 1, 0..1));
-        assert!(result.unwrap_err().to_string().contains("crashed as arranged"));
         handle.close();
     }
 

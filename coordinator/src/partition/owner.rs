@@ -149,7 +149,7 @@ fn run(
     let mut after = None;
     loop {
         let (batch, next) = partition.recover(clock::steady(), after)?;
-        submit(&partition, batch, context, false);
+        submit(&partition, batch, context);
         after = next;
         if after.is_none() {
             break;
@@ -183,7 +183,7 @@ fn run(
             partition.turn(clock::steady(), &mut messages)?
         };
         mailbox.waits(&partition);
-        submit(&partition, batch, context, mailbox.is_empty());
+        submit(&partition, batch, context);
     }
     Ok(())
 }
@@ -209,12 +209,6 @@ fn gather(mailbox: &Mailbox, wake: Timestamp, messages: &mut Vec<Message>) -> bo
 }
 
 impl Mailbox {
-    /// True when no message waits, neither here nor in the partition.
-    fn is_empty(&self) -> bool {
-        let waiting = self.waiting.read().unwrap_or_else(|it| it.into_inner());
-        self.depth.load(Ordering::Relaxed) == 0 && waiting.is_empty()
-    }
-
     /// Publishes what waits in line in the partition.
     fn waits(&self, partition: &Partition) {
         let now = partition.waiting();
@@ -225,9 +219,8 @@ impl Mailbox {
     }
 }
 
-/// Hands a batch to the committer; its releases go once it is durable. `is_idle` says that the
-/// partition has nothing else to decide.
-fn submit(partition: &Partition, batch: Batch, context: &OwnerContext, is_idle: bool) {
+/// Hands a batch to the committer; its releases go once it is durable.
+fn submit(partition: &Partition, batch: Batch, context: &OwnerContext) {
     if batch.is_empty() {
         return;
     }
@@ -246,8 +239,5 @@ fn submit(partition: &Partition, batch: Batch, context: &OwnerContext, is_idle: 
         // Replies are dropped: whoever waits learns that the coordinator has stopped.
         Err(error) => failed(error.to_string()),
     };
-    match is_idle {
-        true => context.committer.submit_idle(commit, Box::new(on_durable)),
-        false => context.committer.submit(commit, Box::new(on_durable)),
-    }
+    context.committer.submit(commit, Box::new(on_durable));
 }

@@ -85,14 +85,6 @@ pub const VERIFY_AT_ONCE: usize = 1_000;
 /// Milliseconds a journal may take to open by default. One of 3 GB that was not closed took 7 s.
 pub const JOURNAL_OPEN_MS: u64 = 300_000;
 
-/// Bytes of a commit up to which a partition that has nothing else to do writes them by itself, if
-/// nothing else is being written: a sync then takes no longer than an empty one.
-pub const COMMITTED_BY_OWNER_BYTES: usize = 64 << 10;
-
-/// Commits in a row that had no company, after which a partition writes its own: under load, where
-/// groups are what makes commits cheap, so many rarely come to be.
-pub const COMMITS_ALONE: usize = 16;
-
 /// Batches that wait for the committer at most: with this many the partitions wait for the disk.
 pub const COMMIT_QUEUE: usize = 16;
 

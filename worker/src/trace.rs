@@ -72,8 +72,9 @@ impl Traced {
     pub(crate) fn follow<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         // Combinators: an `async fn` would keep room for `work` twice.
         match &self.context {
-            Some(context) => Either::Left(work.with_context(context.clone())),
-            None => Either::Right(work.instrument(self.span.clone())),
+            Some(context) => Either::Left(Either::Left(work.with_context(context.clone()))),
+            None if self.span.is_none() => Either::Right(work),
+            None => Either::Left(Either::Right(work.instrument(self.span.clone()))),
         }
     }
 

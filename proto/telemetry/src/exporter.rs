@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::acknowledged::Listener;
 use crate::client::ExportClient;
-use crate::counts::TelemetryCounts;
+use crate::counts::{SignalCounts, TelemetryCounts};
 use crate::settings::{Destination, Protocol, Signal};
 use crate::start::TelemetryError;
 
@@ -145,20 +145,32 @@ pub(crate) mod grpc {
     }
 }
 
+/// Counts what becomes of so many items that are exported; of a signal there is one export at a
+/// time, so what was refused meanwhile was of this one.
+async fn counted(
+    counts: &SignalCounts,
+    items: u64,
+    export: impl Future<Output = OTelSdkResult>,
+) -> OTelSdkResult {
+    let before = counts.totals().rejected;
+    let result = export.await;
+    let rejected = counts.totals().rejected - before;
+    counts.settle(items.saturating_sub(rejected), result.is_ok());
+    counts.leave(items);
+    result
+}
+
 impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let (counts, items) = (&self.counts.traces, batch.len() as u64);
-        let before = counts.totals().rejected;
-        let ids = self.told.ids(&batch);
-        let result = self.exporter.export(batch).await;
-        if result.is_ok() {
-            self.told.tell(&ids);
-        }
-        // There is one export at a time, so what was refused meanwhile was of this one.
-        let rejected = counts.totals().rejected - before;
-        counts.settle(items.saturating_sub(rejected), result.is_ok());
-        counts.leave(items);
-        result
+        let (items, ids) = (batch.len() as u64, self.told.ids(&batch));
+        let exported = async {
+            let result = self.exporter.export(batch).await;
+            if result.is_ok() {
+                self.told.tell(&ids);
+            }
+            result
+        };
+        counted(&self.counts.traces, items, exported).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -176,13 +188,8 @@ impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
 
 impl<E: LogExporter> LogExporter for CountedExporter<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let (counts, items) = (&self.counts.logs, batch.iter().count() as u64);
-        let before = counts.totals().rejected;
-        let result = self.exporter.export(batch).await;
-        let rejected = counts.totals().rejected - before;
-        counts.settle(items.saturating_sub(rejected), result.is_ok());
-        counts.leave(items);
-        result
+        let items = batch.iter().count() as u64;
+        counted(&self.counts.logs, items, self.exporter.export(batch)).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

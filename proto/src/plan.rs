@@ -318,6 +318,34 @@ impl Kind {
             Self::Container(_) | Self::Script(_) | Self::Shell(_) | Self::Workflow(_) => "run",
         }
     }
+
+    /// What it calls or runs, in the words of definitions; none where it does neither.
+    #[must_use]
+    pub fn detail(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Http(_) => "http",
+            Self::OpenApi(_) => "openapi",
+            Self::Grpc(_) => "grpc",
+            Self::AsyncApi(_) => "asyncapi",
+            Self::A2a(_) => "a2a",
+            Self::Mcp(_) => "mcp",
+            Self::Function(_) => "function",
+            Self::Container(_) => "container",
+            Self::Script(_) => "script",
+            Self::Shell(_) => "shell",
+            Self::Workflow(_) => "workflow",
+            Self::Do(_)
+            | Self::Set(_)
+            | Self::Switch(_)
+            | Self::For(_)
+            | Self::Fork(_)
+            | Self::Try(_)
+            | Self::Raise(_)
+            | Self::Wait(_)
+            | Self::Emit(_)
+            | Self::Listen(_) => return None,
+        })
+    }
 }
 
 /// A case of `switch`.

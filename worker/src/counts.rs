@@ -7,7 +7,7 @@ use windlass_proto::metric::table::worker as table;
 use windlass_proto::metric::{Counter, Histogram, Snapshot};
 use windlass_proto::plan::Task;
 use windlass_proto::wire::Work;
-use windlass_proto::wire::capability::{BUILT_IN, Capability};
+use windlass_proto::wire::capability::{BUILT_IN, Capability, FUNCTION_KIND};
 
 use crate::secret_store::SecretError;
 
@@ -26,9 +26,6 @@ const OUTCOMES: [&str; 3] = ["completed", "faulted", "returned"];
 
 /// What comes of reading a secret.
 const READS: [&str; 6] = ["read", "missing", "forbidden", "unavailable", "refused", "other_key"];
-
-/// What functions count as, beside [`BUILT_IN`].
-const FUNCTION: &str = "function";
 
 /// What all attempts of a worker count.
 #[derive(Debug)]
@@ -64,12 +61,10 @@ impl Default for Counts {
 impl Counts {
     /// Counts an attempt at `work` on a task.
     pub(crate) fn attempted(&self, task: &Task, work: &Work, outcome: Outcome, time: Duration) {
-        let kind = match Capability::needed(task, work) {
-            Capability::BuiltIn(kind) => BUILT_IN.iter().position(|it| *it == kind),
-            Capability::Function(_) => None,
-        };
+        let kind = Capability::needed(task, work).kind();
+        let at = BUILT_IN.iter().position(|it| *it == kind);
         let [built_in @ .., function] = &self.attempts;
-        let of_kind = kind.and_then(|kind| built_in.get(kind)).unwrap_or(function);
+        let of_kind = at.and_then(|at| built_in.get(at)).unwrap_or(function);
         of_kind[outcome as usize].get_or_init(|| Histogram::of(&table::ATTEMPT)).time(time);
     }
 
@@ -88,7 +83,7 @@ impl Counts {
 
     /// Adds what there is to tell.
     pub(crate) fn measured(&self, snapshot: &mut Snapshot) {
-        let kinds = BUILT_IN.iter().copied().chain([FUNCTION]);
+        let kinds = BUILT_IN.iter().copied().chain([FUNCTION_KIND]);
         for (kind, of_kind) in kinds.zip(&self.attempts) {
             for (outcome, times) in OUTCOMES.into_iter().zip(of_kind) {
                 if let Some(times) = times.get() {

@@ -218,7 +218,8 @@ impl Attempt<'_> {
         let input = self.transform_input(task, raw)?;
         // What it gives is sealed once, at the very end: `output.as` works on the values
         // themselves.
-        let output = trace::call(call_kind(&task.kind), self.perform_definition(input)).await?;
+        let kind = task.kind.detail().unwrap_or_else(|| task.kind.word());
+        let output = trace::call(kind, self.perform_definition(input)).await?;
         let output = self.transform_output(task, output)?;
         if let Some(schema) = &task.output.schema {
             self.validate(schema, &output, "output").await?;
@@ -272,23 +273,6 @@ impl Attempt<'_> {
             checked => checked,
         };
         checked.map_err(|message| unfit(what, message))
-    }
-}
-
-/// What a task calls or runs, in the words of definitions.
-fn call_kind(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Function(_) => "function",
-        Kind::Http(_) => "http",
-        Kind::OpenApi(_) => "openapi",
-        Kind::Grpc(_) => "grpc",
-        Kind::AsyncApi(_) => "asyncapi",
-        Kind::A2a(_) => "a2a",
-        Kind::Mcp(_) => "mcp",
-        Kind::Shell(_) => "shell",
-        Kind::Script(_) => "script",
-        Kind::Container(_) => "container",
-        other => other.word(),
     }
 }
 

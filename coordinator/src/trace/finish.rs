@@ -1,5 +1,6 @@
 //! Makes spans of what is over.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use opentelemetry::trace::{SpanKind, Status};
@@ -230,28 +231,8 @@ fn untraced(visit: &Visit) -> Vec<KeyValue> {
     ]
 }
 
-fn kind(task: &Task) -> &'static str {
-    match &task.kind {
-        Kind::Do(_) => "do",
-        Kind::Set(_) => "set",
-        Kind::Switch(_) => "switch",
-        Kind::For(_) => "for",
-        Kind::Fork(_) => "fork",
-        Kind::Try(_) => "try",
-        Kind::Raise(_) => "raise",
-        Kind::Wait(_) => "wait",
-        Kind::Emit(_) => "emit",
-        Kind::Listen(_) => "listen",
-        Kind::Http(_) => "call http",
-        Kind::OpenApi(_) => "call openapi",
-        Kind::Grpc(_) => "call grpc",
-        Kind::AsyncApi(_) => "call asyncapi",
-        Kind::A2a(_) => "call a2a",
-        Kind::Mcp(_) => "call mcp",
-        Kind::Function(_) => "call function",
-        Kind::Container(_) => "run container",
-        Kind::Script(_) => "run script",
-        Kind::Shell(_) => "run shell",
-        Kind::Workflow(_) => "run workflow",
-    }
+/// `set`, `call http`, `run script` and so on.
+fn kind(task: &Task) -> Cow<'static, str> {
+    let word = task.kind.word();
+    task.kind.detail().map_or(word.into(), |detail| format!("{word} {detail}").into())
 }

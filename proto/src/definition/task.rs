@@ -20,11 +20,11 @@ use super::codes;
 use super::decoder::{Decoder, optional};
 use super::lints::{BEFORE_INPUT, INSIDE};
 use super::node::{Mapping, Node, Place, escape};
-use super::unsupported::is_for_workers;
 use crate::limits;
 use crate::plan::{Export, Flow, Kind, Task, TaskIx, TaskList};
 use crate::suggest;
 use crate::value::Value;
+use crate::wire::capability::Capability;
 
 /// Where a task stands.
 #[derive(Clone, Copy)]
@@ -250,9 +250,9 @@ impl Decoder<'_> {
         let (input, output) = (input?.unwrap_or_default(), output?.unwrap_or_default());
         let export: Export = export?.unwrap_or_default();
         let kind: Kind = kind?;
-        let local: &[&str] = match is_for_workers(&kind) {
-            true => &["export"],
-            false => &["input", "output", "export"],
+        let local: &[&str] = match Capability::performing(&kind) {
+            Some(_) => &["export"],
+            None => &["input", "output", "export"],
         };
         self.check_schemas(node, local);
         let variables = variables::of(&kind, &input, &output);

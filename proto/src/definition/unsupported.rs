@@ -4,7 +4,7 @@
 use super::codes;
 use super::decoder::Decoder;
 use super::node::{Node, Place};
-use crate::plan::{FunctionTarget, Kind};
+use crate::wire::capability::UNSUPPORTED;
 
 impl Decoder<'_> {
     /// `what` is right by the specification, and nothing here performs it. An error where that is
@@ -12,6 +12,13 @@ impl Decoder<'_> {
     pub(super) fn unsupported(&mut self, place: Place, what: &str, hint: &str) {
         let message = format!("{what} cannot be done by this version");
         self.findings.unsupported(codes::UNSUPPORTED, place, message, hint);
+    }
+
+    /// As [`Decoder::unsupported`], where no worker performs tasks of the kind `word`.
+    pub(super) fn check_kind(&mut self, word: &str, place: Place, what: &str, hint: &str) {
+        if UNSUPPORTED.contains(&word) {
+            self.unsupported(place, what, hint);
+        }
     }
 
     /// `input` and `output` of what the coordinator runs itself: it fetches nothing.
@@ -25,32 +32,5 @@ impl Decoder<'_> {
                 self.unsupported(resource.place, &what, hint);
             }
         }
-    }
-}
-
-/// True for what a worker performs from its input to its output.
-pub(super) fn is_for_workers(kind: &Kind) -> bool {
-    match kind {
-        Kind::Http(_)
-        | Kind::OpenApi(_)
-        | Kind::Grpc(_)
-        | Kind::AsyncApi(_)
-        | Kind::A2a(_)
-        | Kind::Mcp(_)
-        | Kind::Shell(_)
-        | Kind::Script(_)
-        | Kind::Container(_) => true,
-        Kind::Function(call) => matches!(call.target, FunctionTarget::Registered(_)),
-        Kind::Do(_)
-        | Kind::Set(_)
-        | Kind::Switch(_)
-        | Kind::For(_)
-        | Kind::Fork(_)
-        | Kind::Try(_)
-        | Kind::Raise(_)
-        | Kind::Wait(_)
-        | Kind::Emit(_)
-        | Kind::Listen(_)
-        | Kind::Workflow(_) => false,
     }
 }

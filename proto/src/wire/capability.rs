@@ -26,6 +26,9 @@ pub const BUILT_IN: &[&str] = &[
 /// are refused unless somebody wants them all the same, and then their tasks say why they wait.
 pub const UNSUPPORTED: &[&str] = &["a2a", "asyncapi", "container", "grpc", "mcp"];
 
+/// What functions are counted as, beside [`BUILT_IN`].
+pub const FUNCTION_KIND: &str = "function";
+
 /// How the name of a function is announced.
 const FUNCTION: &str = "function:";
 
@@ -48,41 +51,40 @@ impl Capability {
         }
     }
 
+    /// What it is counted as: one of [`BUILT_IN`], or [`FUNCTION_KIND`] for functions of all names.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BuiltIn(name) => name,
+            Self::Function(_) => FUNCTION_KIND,
+        }
+    }
+
     /// What `work` on `task` needs.
     #[must_use]
     pub fn needed(task: &Task, work: &Work) -> Self {
-        if matches!(work, Work::Evaluate(_)) {
-            return Self::BuiltIn("evaluate");
-        }
-        Self::BuiltIn(match &task.kind {
-            Kind::A2a(_) => "a2a",
-            Kind::AsyncApi(_) => "asyncapi",
-            Kind::Container(_) => "container",
-            Kind::Grpc(_) => "grpc",
-            Kind::Http(_) => "http",
-            Kind::Mcp(_) => "mcp",
-            Kind::OpenApi(_) => "openapi",
-            Kind::Script(_) => "script",
-            Kind::Shell(_) => "shell",
-            Kind::Function(call) => match &call.target {
+        let performing = match work {
+            Work::Perform => Self::performing(&task.kind),
+            Work::Evaluate(_) => None,
+        };
+        performing.unwrap_or(Self::BuiltIn("evaluate"))
+    }
+
+    /// What performing a task of this kind needs, from its input to its output; none where the
+    /// coordinator runs it itself.
+    #[must_use]
+    pub fn performing(kind: &Kind) -> Option<Self> {
+        if let Kind::Function(call) = kind {
+            return match &call.target {
                 FunctionTarget::Registered(name) => {
-                    return Self::Function(called(call).unwrap_or_else(|| name.clone()));
+                    Some(Self::Function(called(call).unwrap_or_else(|| name.clone())))
                 }
-                FunctionTarget::Defined(_) | FunctionTarget::Cataloged(_) => "evaluate",
-            },
-            // The coordinator runs these itself.
-            Kind::Do(_)
-            | Kind::Set(_)
-            | Kind::Switch(_)
-            | Kind::For(_)
-            | Kind::Fork(_)
-            | Kind::Try(_)
-            | Kind::Raise(_)
-            | Kind::Wait(_)
-            | Kind::Emit(_)
-            | Kind::Listen(_)
-            | Kind::Workflow(_) => "evaluate",
-        })
+                FunctionTarget::Defined(_) | FunctionTarget::Cataloged(_) => None,
+            };
+        }
+        // The coordinator starts workflows itself.
+        let name = kind.detail()?;
+        BUILT_IN.iter().find(|it| **it == name).map(|it| Self::BuiltIn(it))
     }
 }
 

@@ -7,7 +7,6 @@ use windlass_proto::limits;
 use windlass_proto::metric::table::fleet as table;
 use windlass_proto::metric::{Distribution, Histogram, Series};
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::capability::Capability;
 
 use super::Dispatcher;
 use crate::dispatch::backlog::Lane;
@@ -69,11 +68,7 @@ impl Times {
         if let Some(times) = self.lanes.get(lane) {
             return times.clone();
         }
-        let kind = match lane.capability {
-            Capability::BuiltIn(kind) => kind,
-            Capability::Function(_) => "function",
-        };
-        let times = self.all.get([&lane.pool, &Arc::from(kind)]);
+        let times = self.all.get([&lane.pool, &Arc::from(lane.capability.kind())]);
         if self.lanes.len() < limits::METRIC_LANES {
             self.lanes.insert(lane.clone(), times.clone());
         }

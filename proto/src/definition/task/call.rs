@@ -28,10 +28,8 @@ impl Decoder<'_> {
         if !PROTOCOL_CALLS.contains(&&*name) {
             return self.function_call(node, call, &name);
         }
-        if !matches!(&*name, "http" | "openapi") {
-            let hint = "a worker's function can make the call, see docs/fleet.md";
-            self.unsupported(call.place, &format!("`call: {name}`"), hint);
-        }
+        let hint = "a worker's function can make the call, see docs/fleet.md";
+        self.check_kind(&name, call.place, &format!("`call: {name}`"), hint);
         let with = self.required(node, "with", &format!("`call: {name}`"))?;
         match &*name {
             "http" => self.http(with).map(|it| Kind::Http(Box::new(it))),

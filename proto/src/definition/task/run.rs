@@ -50,7 +50,7 @@ impl Decoder<'_> {
         match *word {
             "container" => {
                 let hint = "`run: shell` can start one where the worker has an engine";
-                self.unsupported(process.place, "`run: container`", hint);
+                self.check_kind("container", process.place, "`run: container`", hint);
                 let with = self.container(process);
                 with.map(|with| Kind::Container(Box::new(Container { with, wait, output })))
             }

@@ -11,9 +11,10 @@ use windlass_proto::value::Value;
 /// Bytes in pieces; cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pieces {
-    /// The first one, which is the only one of most.
-    first: Bytes,
-    more: Vec<Bytes>,
+    /// The first one, which is the only one of most: it is copied to where its count of owners is,
+    /// in one allocation of the right size.
+    first: Arc<[u8]>,
+    more: Option<Arc<[Bytes]>>,
     length: usize,
 }
 
@@ -32,43 +33,38 @@ impl Pieces {
 
     /// The pieces, none of them empty.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let all = std::iter::once(&self.first).chain(&self.more);
-        all.map(|it| &**it).filter(|it| !it.is_empty())
-    }
-
-    fn push(&mut self, piece: Bytes) {
-        self.length += piece.len();
-        if self.first.is_empty() {
-            self.first = piece;
-        } else if !piece.is_empty() {
-            self.more.push(piece);
-        }
+        let more = self.more.iter().flat_map(|it| it.iter()).map(|it| &**it);
+        std::iter::once(&*self.first).chain(more).filter(|it| !it.is_empty())
     }
 }
 
 impl From<Vec<u8>> for Pieces {
     fn from(bytes: Vec<u8>) -> Self {
-        let mut pieces = Self::default();
-        pieces.push(bytes.into());
-        pieces
+        let length = bytes.len();
+        if length < FACT_TEXT_SHARED_BYTES {
+            return Self { first: bytes.into(), more: None, length };
+        }
+        Self { first: Arc::default(), more: Some(Arc::from([bytes.into()])), length }
     }
 }
 
 impl From<Pieces> for Vec<u8> {
     fn from(pieces: Pieces) -> Self {
-        if pieces.more.is_empty() {
-            return pieces.first.into();
-        }
         let mut bytes = Self::with_capacity(pieces.length);
         pieces.iter().for_each(|it| bytes.extend_from_slice(it));
         bytes
     }
 }
 
+/// What the facts of most turns take: room for them is made at once.
+const USUAL_BYTES: usize = 256;
+
 /// Writes [`Pieces`].
 #[derive(Debug, Default)]
 pub struct PieceWriter {
-    pieces: Pieces,
+    closed: Vec<Bytes>,
+    /// Bytes of all that are closed.
+    length: usize,
     last: Vec<u8>,
     texts: Vec<Arc<str>>,
 }
@@ -86,7 +82,7 @@ impl PieceWriter {
     /// How many bytes were written.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pieces.len() + self.last.len()
+        self.length + self.last.len()
     }
 
     /// True when nothing was.
@@ -117,15 +113,41 @@ impl PieceWriter {
         }
     }
 
-    /// What was written; begins anew.
-    pub fn take(&mut self) -> Pieces {
-        self.close();
-        self.texts.clear();
-        std::mem::take(&mut self.pieces)
+    /// Where a little is written, far less than a piece may have: encoders write to this fastest.
+    pub fn small(&mut self) -> &mut Vec<u8> {
+        if self.last.len() >= FACT_PIECE_BYTES {
+            self.close();
+        }
+        if self.last.is_empty() {
+            self.last.reserve(USUAL_BYTES);
+        }
+        &mut self.last
     }
 
+    /// What was written; begins anew.
+    pub fn take(&mut self) -> Pieces {
+        self.texts.clear();
+        let last = std::mem::take(&mut self.last);
+        if self.closed.is_empty() {
+            return Pieces { length: last.len(), first: last.into(), more: None };
+        }
+        self.push(last.into());
+        let more = std::mem::take(&mut self.closed);
+        let length = std::mem::take(&mut self.length);
+        Pieces { first: Arc::default(), more: Some(more.into()), length }
+    }
+
+    /// What comes is a piece of its own.
     fn close(&mut self) {
-        self.pieces.push(std::mem::take(&mut self.last).into());
+        let last = std::mem::take(&mut self.last);
+        self.push(last.into());
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        if !piece.is_empty() {
+            self.closed.push(piece);
+        }
     }
 }
 
@@ -147,7 +169,7 @@ impl io::Write for PieceWriter {
         match self.texts.iter().filter(|_| large).find(is_it).cloned() {
             Some(text) => {
                 self.close();
-                self.pieces.push(Bytes::from_owner(Text(text)));
+                self.push(Bytes::from_owner(Text(text)));
             }
             None => self.last.extend_from_slice(bytes),
         }

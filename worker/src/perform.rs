@@ -15,7 +15,7 @@ mod shell;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub(crate) async fn perform(
         return failed(Problem::new(Standard::Runtime, detail));
     };
     let began = Instant::now();
-    let ended = attempt(worker, &plan, task, assignment, cancelled).await;
+    let ended = attempt(worker, &plan, task, assignment, cancelled, began).await;
     let outcome = match &ended {
         Ended::Reported(Ok(_), _) => Outcome::Completed,
         Ended::Reported(Err(_), _) => Outcome::Faulted,
@@ -80,6 +80,7 @@ async fn attempt(
     task: &Task,
     assignment: &Assignment,
     cancelled: &CancellationToken,
+    began: Instant,
 ) -> Ended {
     let failed = |problem| Ended::Reported(Err(problem), Vec::new());
     let mut attempt = Attempt {
@@ -88,7 +89,7 @@ async fn attempt(
         task,
         assignment,
         cancelled,
-        began: Instant::now(),
+        began,
         input: assignment.input.clone(),
         scope: TaskScope::new(&assignment.variables),
         seal: Seal::default(),
@@ -99,7 +100,7 @@ async fn attempt(
     };
     let limit = time_limit(assignment, task);
     if !limit.is_zero() {
-        let (room, left) = (attempt.make_room(), time_left(assignment));
+        let (room, left) = (pin!(attempt.make_room()), time_left(assignment));
         match bounded(room, left, cancelled, || no_room_in_time(assignment)).await {
             Ok(true) => {}
             Ok(false) => return Ended::NotBegun,
@@ -107,12 +108,15 @@ async fn attempt(
         }
     }
     let late = || timed_out(assignment, limit);
-    let mut result = bounded(attempt.run(), Some(limit), cancelled, late).await;
+    let mut result = {
+        let run = pin!(attempt.run());
+        bounded(run, Some(limit), cancelled, late).await
+    };
     if let Ok(value) = result {
         // What was done was done: the time that a task without a deadline has is not that of its
         // result.
-        let limit = time_left(assignment);
-        result = bounded(attempt.protect(value), limit, cancelled, late).await;
+        let (protect, limit) = (pin!(attempt.protect(value)), time_left(assignment));
+        result = bounded(protect, limit, cancelled, late).await;
     }
     let result = result.map_err(|problem| attempt.seal.problem(problem));
     if let Some(session) = attempt.secret_session.take() {
@@ -124,8 +128,11 @@ async fn attempt(
 
 /// Runs `work` until it ends, the time `limit` is over, if there is one, or it is cancelled; a
 /// panic becomes a problem.
-async fn bounded<T>(
-    work: impl Future<Output = Result<T, Problem>>,
+///
+/// It is pinned by who calls: a future that is passed by value takes its room twice in that of
+/// its caller, and all of it is copied when an attempt is spawned.
+async fn bounded<T, W: Future<Output = Result<T, Problem>>>(
+    work: Pin<&mut W>,
     limit: Option<Duration>,
     cancelled: &CancellationToken,
     late: impl Fn() -> Problem,
@@ -219,7 +226,10 @@ impl Attempt<'_> {
         // What it gives is sealed once, at the very end: `output.as` works on the values
         // themselves.
         let kind = task.kind.detail().unwrap_or_else(|| task.kind.word());
-        let output = trace::call(kind, self.perform_definition(input)).await?;
+        let output = {
+            let performed = pin!(self.perform_definition(input));
+            trace::call(kind, performed).await?
+        };
         let output = self.transform_output(task, output)?;
         if let Some(schema) = &task.output.schema {
             self.validate(schema, &output, "output").await?;

@@ -19,6 +19,7 @@ mod context;
 mod http;
 
 use std::future::Future;
+use std::pin::Pin;
 
 use futures_util::future::{Either, FutureExt as _};
 use opentelemetry::Context;
@@ -69,8 +70,10 @@ impl Traced {
     }
 
     /// Does `work` within it.
-    pub(crate) fn follow<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
-        // Combinators: an `async fn` would keep room for `work` twice.
+    pub(crate) fn follow<'a, F: Future>(
+        &self,
+        work: Pin<&'a mut F>,
+    ) -> impl Future<Output = F::Output> + use<'a, F> {
         match &self.context {
             Some(context) => Either::Left(Either::Left(work.with_context(context.clone()))),
             None if self.span.is_none() => Either::Right(work),
@@ -128,12 +131,15 @@ fn within<T, E, F: Future<Output = Result<T, E>>>(
     error: fn(&E) -> &'static str,
     work: F,
 ) -> impl Future<Output = F::Output> {
+    if span.is_none() {
+        return Either::Right(work);
+    }
     let ended = span.clone();
-    work.instrument(span).inspect(move |result| {
+    Either::Left(work.instrument(span).inspect(move |result| {
         if let Err(why) = result {
             failed(&ended, error(why));
         }
-    })
+    }))
 }
 
 /// Waiting for room in the audit trail, or until it takes too long.

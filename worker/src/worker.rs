@@ -1,6 +1,7 @@
 //! A worker as the rest of the world holds it.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +88,12 @@ impl Worker {
         cancelled: CancellationToken,
         traced: Traced,
     ) -> Result<Report, Box<Assignment>> {
-        match traced.follow(perform(&self.shared, &assignment, &cancelled)).await {
+        // Pinned: what is moved into another future takes its room in this one twice.
+        let ended = {
+            let performed = pin!(perform(&self.shared, &assignment, &cancelled));
+            traced.follow(performed).await
+        };
+        match ended {
             Ended::Reported(result, secrets) => {
                 traced.ended(&result);
                 Ok(Report { key: assignment.key, result, secrets })

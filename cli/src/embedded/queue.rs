@@ -47,7 +47,7 @@ impl Queue for EmbeddedQueue {
         let shared = self.shared.clone();
         let token = CancellationToken::new();
         shared.running().insert(assignment.key.clone(), token.clone());
-        self.runtime.spawn(async move { shared.perform(assignment, token).await });
+        self.runtime.spawn(shared.perform(assignment, token));
     }
 
     fn measured(&self, snapshot: &mut Snapshot) {
@@ -62,7 +62,7 @@ impl Queue for EmbeddedQueue {
 }
 
 impl Shared {
-    async fn perform(&self, mut assignment: Assignment, token: CancellationToken) {
+    async fn perform(self: Arc<Self>, mut assignment: Assignment, token: CancellationToken) {
         let key = assignment.key.clone();
         // The semaphore is never closed; without a permit nothing is lost but the bound.
         let permit = self.permits.acquire().await.ok();

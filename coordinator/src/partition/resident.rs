@@ -165,10 +165,16 @@ impl Resident {
     ) -> Result<(bool, u64), JournalError> {
         let first = self.count == 0;
         let before = self.entry.len();
-        facts.iter().for_each(|fact| fact.each_value(&mut |value| self.entry.share(value)));
+        let mut weight = 0;
+        facts.iter().for_each(|fact| fact.each_value(&mut |value| weight += value.weight()));
         self.count += u32::try_from(facts.len()).unwrap_or(u32::MAX);
-        encode(&Journaled { at, facts }, &mut self.entry)
-            .map_err(|error| JournalError::Store(error.to_string()))?;
+        let encoded = if weight < limits::FACT_TEXT_SHARED_BYTES as u64 {
+            encode(&Journaled { at, facts }, self.entry.small())
+        } else {
+            facts.iter().for_each(|fact| fact.each_value(&mut |value| self.entry.share(value)));
+            encode(&Journaled { at, facts }, &mut self.entry)
+        };
+        encoded.map_err(|error| JournalError::Store(error.to_string()))?;
         let bytes = (self.entry.len() - before) as u64;
         self.behind += bytes;
         Ok((first, bytes))

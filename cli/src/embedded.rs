@@ -31,7 +31,7 @@ use crate::secret_options::SecretArgs;
 
 /// Processes that tasks may run here unless the options say otherwise: they are one's own, on one's
 /// own machine.
-pub(crate) const ALLOWED: &[Allow] = &[Allow::Shell, Allow::Script];
+pub(crate) const ALLOWED: &[Allow] = &[Allow::Shell, Allow::Script, Allow::Mcp];
 
 /// What to put together.
 pub(crate) struct EmbeddedOptions {

@@ -51,7 +51,10 @@ pub(crate) enum Allow {
     Shell,
     /// `run: script`
     Script,
-    /// Neither.
+    /// `call: mcp` of servers that are programs
+    #[value(name = "mcp.stdio")]
+    Mcp,
+    /// None of them.
     None,
 }
 
@@ -59,8 +62,9 @@ pub(crate) enum Allow {
 #[derive(Args, Default)]
 #[command(next_help_heading = "Worker")]
 pub(crate) struct WorkerOptions {
-    /// Tasks that may run as processes of this machine: shell, script, both separated by a comma,
-    /// or none [default: shell,script for `run` and `dev`, none for `worker`]
+    /// Tasks that may run as processes of this machine: shell, script, mcp.stdio (MCP servers that
+    /// are programs), separated by commas, or none [default: all for `run` and `dev`, none for
+    /// `worker`]
     #[arg(long, env = "WINDLASS_ALLOW", value_name = "KIND", value_delimiter = ',')]
     pub(crate) allow: Vec<Allow>,
     /// Who they run as: a name, UID or UID:GID. Only root can choose; a root `worker` that is not
@@ -114,19 +118,21 @@ impl WorkerOptions {
             }
             user => user,
         };
-        let (shell, script) = (has(Allow::Shell), has(Allow::Script));
-        Ok(ProcessOptions { shell, script, user, ..ProcessOptions::default() })
+        let (shell, script, mcp) = (has(Allow::Shell), has(Allow::Script), has(Allow::Mcp));
+        Ok(ProcessOptions { shell, script, mcp, user, ..ProcessOptions::default() })
     }
 }
 
 /// What people are told of the processes that tasks may run; nothing where there are
 /// none.
 pub(crate) fn describe_processes(processes: &ProcessOptions) -> Option<String> {
-    let kinds = match (processes.shell, processes.script) {
-        (true, true) => "shell and script",
-        (true, false) => "shell",
-        (false, true) => "script",
-        (false, false) => return None,
+    let all =
+        [("shell", processes.shell), ("script", processes.script), ("mcp.stdio", processes.mcp)];
+    let kinds: Vec<_> = all.into_iter().filter(|(_, allowed)| *allowed).map(|it| it.0).collect();
+    let kinds = match &kinds[..] {
+        [] => return None,
+        [one] => (*one).to_owned(),
+        [head @ .., last] => format!("{} and {last}", head.join(", ")),
     };
     let user = match processes.user {
         Some(user) => format!("as user {} of group {}", user.user, user.group),

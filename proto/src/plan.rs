@@ -7,6 +7,7 @@ mod action;
 mod authentication;
 pub mod data_flow;
 mod event;
+mod mcp;
 mod requirements;
 
 use std::collections::BTreeMap;
@@ -16,13 +17,14 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{
     A2aCall, Argument, AsyncApiCall, AsyncApiSubscription, Consume, Container, ExternalResource,
-    FunctionCall, FunctionTarget, GrpcCall, HttpCall, HttpOutput, McpCall, OpenApiCall, Return,
-    Script, ScriptBody, Shell, SubWorkflow,
+    FunctionCall, FunctionTarget, GrpcCall, HttpCall, HttpOutput, OpenApiCall, Return, Script,
+    ScriptBody, Shell, SubWorkflow,
 };
 pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
     Token,
 };
+pub use mcp::{McpCall, McpTransport, McpVersion};
 pub use requirements::{ReachableSecrets, uses_input};
 
 pub use event::{Correlation, EventFilter, Listen, ReadAs, Strategy, Subscription, Until};

@@ -69,6 +69,33 @@ async fn http_fetches() {
 }
 
 #[tokio::test]
+async fn mcp_asks_a_tool() {
+    let host = "mcp.example.com";
+    let stub = Stub::https(&[host], |seen| {
+        assert_eq!(seen.header("authorization"), Some("Bearer t0ken-of-the-weather"));
+        let asked: Value = serde_json::from_str(&seen.body).unwrap();
+        let result = match seen.header("mcp-method") {
+            Some("server/discover") => json!({"supportedVersions": ["2026-07-28"]}),
+            Some("tools/call") if seen.header("mcp-name") == Some("forecast") => {
+                let city = &asked["params"]["arguments"]["city"];
+                let text = json!({"city": city, "wind": 7}).to_string();
+                json!({"content": [{"type": "text", "text": text}]})
+            }
+            _ => return Reply::Text(404, "no such thing".into()),
+        };
+        Reply::Json(200, json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
+    })
+    .await;
+    let mut flags = stub.flags(&[host]);
+    let more = ["--secret", "weather-token=t0ken-of-the-weather", "--input", r#"{"city": "Kiel"}"#];
+    flags.extend(more.map(str::to_owned));
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let got = output_of("mcp.yaml", &flags).await;
+    assert_eq!(got, json!({"city": "Kiel", "wind": 7}));
+    assert_eq!(stub.count("/mcp"), 2);
+}
+
+#[tokio::test]
 async fn retry_tries_four_times_then_falls_back() {
     let host = "quotes.example.com";
     let stub = Stub::https(&[host], |_| Reply::Text(503, "busy".into())).await;

@@ -5,6 +5,7 @@ mod apache;
 mod fastapi;
 mod github;
 mod lighttpd;
+mod mcp;
 mod nginx;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod exchange;
 mod function;
 mod http;
 mod http_output;
+mod mcp;
 mod openapi;
 mod process;
 mod script;
@@ -244,12 +245,12 @@ impl Attempt<'_> {
             // Boxed, so that a call of a function does not carry the room of all others.
             Kind::Http(call) => Box::pin(self.call_http(call, &input)).await,
             Kind::OpenApi(call) => Box::pin(self.call_openapi(call, &input)).await,
+            Kind::Mcp(call) => Box::pin(self.call_mcp(call, &input)).await,
             Kind::Shell(shell) => Box::pin(self.run_shell(shell, input)).await,
             Kind::Script(script) => Box::pin(self.run_script(script, input)).await,
             Kind::Grpc(_) => Err(not_supported("call: grpc")),
             Kind::AsyncApi(_) => Err(not_supported("call: asyncapi")),
             Kind::A2a(_) => Err(not_supported("call: a2a")),
-            Kind::Mcp(_) => Err(not_supported("call: mcp")),
             Kind::Container(_) => Err(not_supported("run: container")),
             other => Err(Problem::new(
                 Standard::Runtime,

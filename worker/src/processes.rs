@@ -14,6 +14,9 @@ pub struct ProcessOptions {
     pub shell: bool,
     /// Whether `run.script` is allowed: off by default, for the same reason.
     pub script: bool,
+    /// Whether MCP servers may be started as programs (`transport.stdio`): off by default, for the
+    /// same reason.
+    pub mcp: bool,
     /// Who processes run as, which only root can choose; the worker's own user when absent, so that
     /// they can do what it can.
     pub user: Option<TaskUser>,
@@ -32,6 +35,7 @@ impl Default for ProcessOptions {
         Self {
             shell: false,
             script: false,
+            mcp: false,
             user: None,
             node: "node".into(),
             python: "python3".into(),

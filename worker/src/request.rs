@@ -1,6 +1,7 @@
 //! One HTTP request and its response: bounded, without redirects, with errors that say what to do.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
@@ -27,6 +28,26 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
+/// How much of a response is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    /// Bytes of its body; a larger one is an error.
+    pub(crate) most: usize,
+    /// Tells whether what is there is enough: for streams that servers leave open. None reads to
+    /// the end.
+    pub(crate) is_enough: Option<IsEnough>,
+}
+
+/// Looks at the head of a response, its body so far, and where the latest part of that begins.
+pub(crate) type IsEnough = fn(&HeaderMap, &[u8], usize) -> bool;
+
+impl Extent {
+    /// All of a body of at most `most` bytes.
+    pub(crate) fn all(most: usize) -> Self {
+        Self { most, is_enough: None }
+    }
+}
+
 /// Reads `text` as an absolute HTTP URL.
 pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
     let refused = |reason: String| {
@@ -46,7 +67,7 @@ pub(crate) fn shown(url: &Url) -> String {
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// Sends `request` and reads the response, at most `most` bytes of body. Once more over a new
+/// Sends `request` and reads as much of the response as `extent` says. Once more over a new
 /// connection where one that was used before closed without an answer, and the call may be
 /// repeated: see [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts). Inside a
 /// traced attempt each of both is a span, which tells no host that `seal` finds a secret in.
@@ -56,9 +77,10 @@ pub(crate) fn shown(url: &Url) -> String {
 pub(crate) async fn send(
     clients: &Clients,
     request: &Request,
-    most: usize,
+    extent: Extent,
     seal: &Seal,
 ) -> Result<Response, Problem> {
+    let most = extent.most;
     let address = trace::address(&request.url, |host| !seal.found_in(host));
     let span = |resent| HttpSpan::new(&request.method, address, resent);
     let mut sent = span(0);
@@ -101,10 +123,46 @@ pub(crate) async fn send(
         if body.len() + chunk.len() > most {
             return Err(too_large());
         }
+        let latest = body.len();
         body.extend_from_slice(&chunk);
+        if extent.is_enough.is_some_and(|it| it(response.headers(), &body, latest)) {
+            // Closed with what may still come: it carries no other request.
+            return Ok(complete(&response, body));
+        }
     }
     clients.connections.answered(ends);
-    Ok(Response { status: response.status(), headers: response.headers().clone(), body })
+    Ok(complete(&response, body))
+}
+
+fn complete(response: &reqwest::Response, body: Vec<u8>) -> Response {
+    Response { status: response.status(), headers: response.headers().clone(), body }
+}
+
+/// A request to be sent by somebody who does not wait for the answer, and who sends it.
+pub(crate) struct Errand {
+    client: reqwest::Client,
+    request: reqwest::Request,
+}
+
+impl Errand {
+    /// Makes `request` ready; it is subject to the same rules as [`send`].
+    pub(crate) fn new(clients: &Clients, request: Request) -> Result<Self, Problem> {
+        let Request { method, url, mut headers, body } = request;
+        let route = clients.route(&url, false)?;
+        if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
+            headers.entry(HOST).or_insert(host);
+        }
+        let builder = route.client.request(method.clone(), route.url).headers(headers);
+        let built = builder.body(body.unwrap_or_default()).build();
+        let request = built.map_err(|error| failure(&method, &url, &error))?;
+        Ok(Self { client: route.client.clone(), request })
+    }
+
+    /// Sends it; what is answered does not matter.
+    pub(crate) async fn run(self) {
+        let most = Duration::from_millis(limits::ERRAND_MS);
+        let _ = tokio::time::timeout(most, self.client.execute(self.request)).await;
+    }
 }
 
 /// Sends `request`; what it gives is done when the head of the response is there.

@@ -16,7 +16,7 @@ use crate::authentication::Authorization;
 use crate::charset;
 use crate::document::{Document, Fetched};
 use crate::media::content_type;
-use crate::request::{Request, shown};
+use crate::request::{Extent, Request, shown};
 
 impl Attempt<'_> {
     /// The text of `resource`.
@@ -100,7 +100,7 @@ impl Attempt<'_> {
             headers: HeaderMap::new(),
             body: None,
         };
-        let done = self.exchange_within(request, authorization, true, most).await?;
+        let done = self.exchange_within(request, authorization, true, Extent::all(most)).await?;
         let status = done.response.status;
         if !status.is_success() {
             let detail = format!("the resource {} answered {status}", shown(url));

@@ -10,6 +10,7 @@ use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 
 use crate::audit::AuditSink;
+use crate::cache::Cache;
 use crate::counts::Counts;
 use crate::document::DocumentCache;
 use crate::function::Functions;
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) processes: ProcessOptions,
     pub(crate) tokens: TokenCache,
     pub(crate) documents: DocumentCache,
+    /// Digests of the URLs of MCP servers that are known to keep no sessions.
+    pub(crate) stateless_mcp: Cache<Digest, ()>,
     pub(crate) warnings: Warnings,
     pub(crate) counts: Counts,
 }

@@ -189,9 +189,9 @@ impl SecretStore for Given {
     }
 }
 
-/// Processes, of both kinds.
+/// Processes, of all kinds.
 pub(crate) fn allowed() -> ProcessOptions {
-    ProcessOptions { shell: true, script: true, ..ProcessOptions::default() }
+    ProcessOptions { shell: true, script: true, mcp: true, ..ProcessOptions::default() }
 }
 
 /// A worker's description with these secrets, and no proxy.

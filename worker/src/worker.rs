@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use windlass_proto::limits;
 use windlass_proto::metric::Snapshot;
-use windlass_proto::wire::capability::{BUILT_IN, Capability, UNSUPPORTED};
+use windlass_proto::wire::capability::{BUILT_IN, Capability, MCP_STDIO, UNSUPPORTED};
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
@@ -153,6 +153,7 @@ impl Worker {
         let allowed = |it: &&&str| match **it {
             "shell" => self.shared.processes.shell,
             "script" => self.shared.processes.script,
+            MCP_STDIO => self.shared.processes.mcp,
             other => !UNSUPPORTED.contains(&other),
         };
         let built_in = BUILT_IN.iter().filter(allowed).map(|it| Arc::from(*it));
@@ -298,6 +299,7 @@ impl Builder {
             processes: self.processes,
             tokens: Cache::new(limits::CACHED_TOKENS),
             documents: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
+            stateless_mcp: Cache::new(limits::KNOWN_MCP_SERVERS),
             warnings: Warnings::default(),
             counts: Counts::default(),
         };

@@ -88,3 +88,43 @@ pub const CLIENT_ASSERTION_S: i64 = 300;
 
 /// Seconds that an access token is kept whose server does not say how long it lives.
 pub const TOKEN_LIFE_S: u64 = 60;
+
+/// Milliseconds for a message to a server of which no answer is awaited: that a call is over.
+pub const ERRAND_MS: u64 = 5_000;
+
+/// MCP servers that a worker remembers to keep no sessions: one for each endpoint in use.
+pub const KNOWN_MCP_SERVERS: usize = 1_000;
+
+/// Milliseconds that is remembered: a server that is replaced by an older one is asked anew after.
+pub const MCP_SERVER_KNOWN_MS: u64 = 300_000;
+
+/// Milliseconds that an MCP server over stdio has to say whether it keeps sessions before it is
+/// taken for one that is silent until there is one. It may still say so later: it may have to be
+/// fetched first.
+pub const MCP_DISCOVER_MS: u64 = 10_000;
+
+/// Milliseconds that an MCP server over stdio has to end by itself when its input is closed.
+pub const MCP_END_MS: u64 = 2_000;
+
+/// Messages to an MCP server over stdio that it has not read: a call has a handful, the rest are
+/// answers to what the server asks, which it may do without reading any.
+pub const MCP_UNREAD_MESSAGES: usize = 64;
+
+/// Bytes of the standard error of an MCP server that are kept, its last ones.
+pub const MCP_STDERR_BYTES: usize = 8 << 10;
+
+/// Milliseconds between two connections to an event stream that ends before it has the answer,
+/// where the server does not say, and the bounds of what it may say.
+pub const STREAM_AGAIN_MS: u64 = 1_000;
+
+/// The least such time, so that a server cannot make a worker ask without pause.
+pub const STREAM_AGAIN_LEAST_MS: u64 = 100;
+
+/// The most such time.
+pub const STREAM_AGAIN_MOST_MS: u64 = 60_000;
+
+/// Pages of the list of tools that are asked for to find one.
+pub const MCP_TOOL_PAGES: usize = 100;
+
+/// Levels of a tool's arguments that are looked through for what is repeated in headers.
+pub const MCP_PARAMETER_LEVELS: usize = 16;

@@ -122,25 +122,6 @@ pub struct A2aCall {
     pub parameters: Option<Template>,
 }
 
-/// `call: mcp`
-#[derive(Debug)]
-pub struct McpCall {
-    /// `protocolVersion`
-    pub protocol_version: Arc<str>,
-    /// `method`
-    pub method: Arc<str>,
-    /// `parameters`
-    pub parameters: Option<Template>,
-    /// `timeout`
-    pub timeout: Option<Duration>,
-    /// `transport`, checked in form only.
-    pub transport: Template,
-    /// `transport.http.endpoint`, when that is the transport.
-    pub endpoint: Option<Endpoint>,
-    /// `client`, checked in form only.
-    pub client: Option<Template>,
-}
-
 /// `call` of a function by name.
 #[derive(Debug)]
 pub struct FunctionCall {

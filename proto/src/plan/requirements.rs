@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    Authentication, Credentials, Endpoint, ExternalResource, Kind, OAuth2, SchemaSource,
-    ScriptBody, Task, Token,
+    Authentication, Credentials, Endpoint, ExternalResource, Kind, McpCall, McpTransport, OAuth2,
+    SchemaSource, ScriptBody, Task, Token,
 };
 use crate::expression::{Program, Template};
 use crate::secret::SecretName;
@@ -162,6 +162,7 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
             visit(Part::Template(&it.command));
             templates([it.stdin.as_ref(), it.arguments.as_ref(), it.environment.as_ref()], visit);
         }
+        Kind::Mcp(it) => mcp(it, visit),
         Kind::Workflow(it) => {
             [&it.namespace, &it.name, &it.version]
                 .into_iter()
@@ -178,8 +179,23 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
         | Kind::Grpc(_)
         | Kind::AsyncApi(_)
         | Kind::A2a(_)
-        | Kind::Mcp(_)
         | Kind::Container(_) => {}
+    }
+}
+
+fn mcp<'a>(call: &'a McpCall, visit: Visit<'_, 'a>) {
+    templates([call.parameters.as_ref(), call.client.as_ref()], visit);
+    if let Some(super::Duration::Computed(template)) = &call.timeout {
+        visit(Part::Template(template));
+    }
+    match &call.transport {
+        McpTransport::Http { endpoint: server, headers } => {
+            endpoint(server, visit);
+            optional(headers.as_ref(), visit);
+        }
+        McpTransport::Stdio { command, arguments, environment } => {
+            templates([Some(command), arguments.as_ref(), environment.as_ref()], visit);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Work;
 use crate::expression::Template;
-use crate::plan::{FunctionCall, FunctionTarget, Kind, Task};
+use crate::plan::{FunctionCall, FunctionTarget, Kind, McpTransport, Task};
 use crate::value::Value;
 
 /// What workers of this project can offer beside their functions.
@@ -17,6 +17,7 @@ pub const BUILT_IN: &[&str] = &[
     "grpc",
     "http",
     "mcp",
+    MCP_STDIO,
     "openapi",
     "script",
     "shell",
@@ -24,7 +25,10 @@ pub const BUILT_IN: &[&str] = &[
 
 /// Of these, what no worker of this version performs, and so none offers: definitions that need it
 /// are refused unless somebody wants them all the same, and then their tasks say why they wait.
-pub const UNSUPPORTED: &[&str] = &["a2a", "asyncapi", "container", "grpc", "mcp"];
+pub const UNSUPPORTED: &[&str] = &["a2a", "asyncapi", "container", "grpc"];
+
+/// Calls of MCP servers that are programs of the worker's machine, which not every worker runs.
+pub const MCP_STDIO: &str = "mcp.stdio";
 
 /// What functions are counted as, beside [`BUILT_IN`].
 pub const FUNCTION_KIND: &str = "function";
@@ -83,7 +87,10 @@ impl Capability {
             };
         }
         // The coordinator starts workflows itself.
-        let name = kind.detail()?;
+        let name = match kind {
+            Kind::Mcp(call) if matches!(call.transport, McpTransport::Stdio { .. }) => MCP_STDIO,
+            _ => kind.detail()?,
+        };
         BUILT_IN.iter().find(|it| **it == name).map(|it| Self::BuiltIn(it))
     }
 }

@@ -40,7 +40,11 @@ async fn a_shell_task_waits_for_a_worker_that_may_run_it_and_the_log_says_so() {
 async fn dev_runs_programs_and_says_so_unless_it_is_told_not_to() {
     let task = definition("here", &shell("echo done"));
     let dev = Dev::start().await;
-    assert!(dev.stderr().contains("shell and script tasks are allowed"), "{}", dev.stderr());
+    assert!(
+        dev.stderr().contains("shell, script and mcp.stdio tasks are allowed"),
+        "{}",
+        dev.stderr()
+    );
     let workflow = dev.api.deploy(&task).await;
     assert_eq!(dev.api.run(&workflow, &json!({})).await["status"], "completed");
 

@@ -70,8 +70,24 @@ fn echo(seen: &Seen) -> Reply {
         }
         "/digest" => Reply::Json(401, body),
         "/openapi.json" => Reply::Json(200, openapi()),
+        "/mcp" => mcp(&all, seen),
         _ => Reply::Json(200, body),
     }
+}
+
+/// A server of MCP that tells what it was asked, in either era of the protocol.
+fn mcp(all: &str, seen: &Seen) -> Reply {
+    let asked: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+    let result = match asked["method"].as_str() {
+        Some("server/discover") => json!({"supportedVersions": ["2026-07-28"]}),
+        Some("initialize") => json!({"protocolVersion": "2025-06-18"}),
+        Some("tools/call") => json!({
+            "content": [{"type": "text", "text": json!({"all": all}).to_string()}],
+            "isError": seen.query.contains("fail"),
+        }),
+        _ => return Reply::Text(202, String::new()),
+    };
+    Reply::Json(200, json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
 }
 
 fn openapi() -> Value {
@@ -241,7 +257,9 @@ async fn search_for_canaries(vault: &str) {
     variables.push(("WINDLASS_OTLP_LOG".to_owned(), "trace".to_owned()));
     let mut house = House::with(Wishes {
         workers: 1,
-        worker: ["--health", &health, "--allow", "shell,script"].map(str::to_owned).into(),
+        worker: ["--health", &health, "--allow", "shell,script,mcp.stdio"]
+            .map(str::to_owned)
+            .into(),
         coordinator: vec![
             "--secret-policy".to_owned(),
             policy.path().display().to_string(),
@@ -278,6 +296,15 @@ async fn search_for_canaries(vault: &str) {
     }
     let again = stub.seen().iter().filter(|it| it.path == "/again").count();
     assert!(again >= 2 * canaries.len(), "{again} sealed values were used again");
+
+    let told = stub.seen();
+    let mcp = told.iter().filter(|it| it.path == "/mcp" && it.body.contains("tools/call"));
+    assert!(mcp.count() >= 2 * canaries.len(), "MCP servers were asked");
+    for id in &ids {
+        let view = house.fleet.api.show(id).await;
+        let program = &view["output"]["mcp_program"]["echo"]["params"];
+        assert!(program["arguments"].is_object(), "an MCP program was asked: {}", view["output"]);
+    }
 
     // A namespace in which secrets are let through shows that the search looks everywhere.
     let planted = json!("planted-8c1fD0v3");

@@ -16,7 +16,7 @@ use super::oauth2::{check_issuer, signed_assertion};
 use crate::attempt::Attempt;
 use crate::charset;
 use crate::media::content_type;
-use crate::request::{Request, Response, send, shown};
+use crate::request::{Extent, Request, Response, send, shown};
 use crate::token_cache::AccessToken;
 
 type Parameter = (&'static str, Zeroizing<String>);
@@ -129,7 +129,7 @@ impl Attempt<'_> {
         request: &TokenRequest,
     ) -> Result<AccessToken, Problem> {
         let (clients, http) = (&self.worker.clients, request.to_http()?);
-        let sent = send(clients, &http, limits::RESOURCE_BYTES, &self.seal).await;
+        let sent = send(clients, &http, Extent::all(limits::RESOURCE_BYTES), &self.seal).await;
         let response = sent.map_err(|problem| {
             // What configuration forbids stays that; everything else is a token not had.
             if problem.status == Standard::Authorization.status() {

@@ -12,7 +12,7 @@ use windlass_proto::problem::{Problem, Standard};
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
 use crate::http_client::Clients;
-use crate::request::{Request, Response, send, shown};
+use crate::request::{Extent, Request, Response, send, shown};
 use crate::seal::Seal;
 
 /// The last request of an exchange and the response to it.
@@ -31,18 +31,19 @@ impl Attempt<'_> {
         authorization: Option<Authorization>,
         redirects: bool,
     ) -> Result<Exchange, Problem> {
-        self.exchange_within(request, authorization, redirects, limits::RESPONSE_BYTES).await
+        let all = Extent::all(limits::RESPONSE_BYTES);
+        self.exchange_within(request, authorization, redirects, all).await
     }
 
-    /// [`Self::exchange`] of which the response has at most `most` bytes.
+    /// [`Self::exchange`] of which as much of the response is read as `extent` says.
     pub(crate) async fn exchange_within(
         &mut self,
         mut request: Request,
         mut authorization: Option<Authorization>,
         redirects: bool,
-        most: usize,
+        extent: Extent,
     ) -> Result<Exchange, Problem> {
-        let mut cookies = Cookies::new(&request, most);
+        let mut cookies = Cookies::new(&request, extent);
         for _ in 0..=limits::REDIRECTS {
             let response =
                 self.send_authorized(&mut request, authorization.as_mut(), &mut cookies).await?;
@@ -165,15 +166,15 @@ struct Cookies {
     own: Vec<String>,
     set: Jar,
     any_set: bool,
-    /// Bytes of a response.
-    most: usize,
+    /// What is read of a response.
+    extent: Extent,
 }
 
 impl Cookies {
-    fn new(request: &Request, most: usize) -> Self {
+    fn new(request: &Request, extent: Extent) -> Self {
         let own = request.headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
         let own = own.flat_map(|it| it.split(';')).map(|it| it.trim().to_owned());
-        Self { own: own.collect(), set: Jar::default(), any_set: false, most }
+        Self { own: own.collect(), set: Jar::default(), any_set: false, extent }
     }
 
     async fn send(
@@ -185,7 +186,7 @@ impl Cookies {
         if self.any_set {
             self.write(request);
         }
-        let response = send(clients, request, self.most, seal).await?;
+        let response = send(clients, request, self.extent, seal).await?;
         let mut set = response.headers.get_all(SET_COOKIE).iter().peekable();
         if set.peek().is_some() {
             self.set.set_cookies(&mut set, &request.url);

@@ -27,7 +27,7 @@ use windlass_proto::plan::Return;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use self::group::Group;
+pub(in crate::perform) use self::group::Group;
 use crate::attempt::Attempt;
 use crate::guard;
 use crate::processes::{NonZeroExit, TaskUser};
@@ -108,7 +108,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    fn spawn(&self, invocation: Invocation, captured: bool) -> Result<Group, Problem> {
+    /// Starts `invocation`, and collects what it writes where that is `captured`.
+    pub(super) fn spawn(&self, invocation: Invocation, captured: bool) -> Result<Group, Problem> {
         let output = || if captured { Stdio::piped() } else { Stdio::null() };
         let program = invocation.program.display();
         let refused =
@@ -297,12 +298,12 @@ async fn collect(pipe: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Proble
 }
 
 /// The exit code, as shells count: 128 and the signal where one ended the process.
-fn code_of(status: ExitStatus) -> i32 {
+pub(super) fn code_of(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }
 
 /// The end of what a process wrote: its last words usually say why it failed.
-fn tail_of(text: &str) -> String {
+pub(super) fn tail_of(text: &str) -> String {
     let text = text.trim();
     let from = text.len().saturating_sub(limits::EXCERPT_BYTES);
     let start = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);

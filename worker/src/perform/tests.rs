@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use windlass_proto::expression::{Names, Program, UriTemplate};
 use windlass_proto::plan::{
-    Case, Duration, ExternalResource, Flow, FunctionCall, FunctionTarget, Kind, McpCall, Raise,
+    A2aCall, Case, Duration, ExternalResource, Flow, FunctionCall, FunctionTarget, Kind, Raise,
     SchemaSource, Task,
 };
 use windlass_proto::value::Value;
@@ -123,16 +123,9 @@ async fn a_schema_elsewhere_is_fetched() {
 
 #[tokio::test]
 async fn what_a_worker_cannot_do_is_said() {
-    let mcp = McpCall {
-        protocol_version: "2025-06-18".into(),
-        method: "tools/list".into(),
-        parameters: None,
-        timeout: None,
-        transport: template("{}"),
-        endpoint: None,
-        client: None,
-    };
-    let problem = perform(Kind::Mcp(Box::new(mcp)), Value::Null).await.unwrap_err();
+    let call =
+        A2aCall { agent_card: None, server: None, method: "message/send".into(), parameters: None };
+    let problem = perform(Kind::A2a(Box::new(call)), Value::Null).await.unwrap_err();
     assert_eq!(kind_of(&problem), ("configuration".into(), 400));
 
     let report = Worker::builder().build().unwrap();

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use windlass_proto::problem::Problem;
 
-use super::{Request, send};
+use super::{Extent, Request, send};
 use crate::HttpOptions;
 use crate::http_client::Clients;
 use crate::seal::Seal;
@@ -74,8 +74,13 @@ impl Server {
         let url = format!("http://{}/it", self.address).parse().unwrap();
         // More than the server reads at once.
         let body = Some(vec![b'x'; 100_000]).filter(|_| method != Method::GET);
-        let response =
-            send(clients, &Request { method, url, headers, body }, 100, &Seal::default()).await?;
+        let response = send(
+            clients,
+            &Request { method, url, headers, body },
+            Extent::all(100),
+            &Seal::default(),
+        )
+        .await?;
         assert_eq!(response.body, b"ok");
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `call` of OpenAPI, gRPC, AsyncAPI, A2A and MCP.
+//! `call` of OpenAPI, gRPC, AsyncAPI and A2A.
 
 use std::sync::Arc;
 
@@ -8,9 +8,7 @@ use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::{Data, Node};
 use crate::expression::Template;
-use crate::plan::{
-    A2aCall, AsyncApiCall, AsyncApiSubscription, Consume, GrpcCall, McpCall, OpenApiCall,
-};
+use crate::plan::{A2aCall, AsyncApiCall, AsyncApiSubscription, Consume, GrpcCall, OpenApiCall};
 use crate::value::Value;
 
 const A2A_METHODS: &[(&str, ())] = &[
@@ -26,19 +24,6 @@ const A2A_METHODS: &[(&str, ())] = &[
     ("tasks/pushNotificationConfig/delete", ()),
     ("agent/getAuthenticatedExtendedCard", ()),
 ];
-
-const MCP_METHODS: &[(&str, ())] = &[
-    ("tools/list", ()),
-    ("tools/call", ()),
-    ("prompts/list", ()),
-    ("prompts/get", ()),
-    ("resources/list", ()),
-    ("resources/read", ()),
-    ("resources/templates/list", ()),
-];
-
-/// The MCP version spoken where the definition names none.
-const MCP_VERSION: &str = "2025-06-18";
 
 const ASYNCAPI_PROTOCOLS: &[(&str, ())] = &[
     ("amqp", ()),
@@ -212,7 +197,7 @@ impl Decoder<'_> {
         Some(AsyncApiSubscription { filter: filter?, consume, duration: time?, each: each? })
     }
 
-    fn exactly_one(&mut self, node: &Node, what: &str, keys: &[&str]) {
+    pub(super) fn exactly_one(&mut self, node: &Node, what: &str, keys: &[&str]) {
         let given = keys.iter().filter(|key| node.get(key).is_some()).count();
         if given != 1 {
             let listed: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
@@ -240,7 +225,7 @@ impl Decoder<'_> {
         })
     }
 
-    fn protocol_method(
+    pub(super) fn protocol_method(
         &mut self,
         node: &Node,
         what: &str,
@@ -252,7 +237,7 @@ impl Decoder<'_> {
     }
 
     /// A mapping, or an expression that gives one.
-    fn parameters(&mut self, node: &Node) -> Option<Option<Template>> {
+    pub(super) fn parameters(&mut self, node: &Node) -> Option<Option<Template>> {
         let Some(parameters) = node.get("parameters") else { return Some(None) };
         match &parameters.data {
             Data::Mapping(_) => self.data(parameters).map(Some),
@@ -261,42 +246,5 @@ impl Decoder<'_> {
             }
             _ => self.wrong(parameters, "`parameters`", "a mapping or an expression"),
         }
-    }
-
-    pub(super) fn mcp(&mut self, node: &Node) -> Option<McpCall> {
-        let what = "the `with` of an MCP call";
-        let known = ["protocolVersion", "method", "parameters", "timeout", "transport", "client"];
-        self.open(node, what, &known)?;
-        let version =
-            optional(node.get("protocolVersion"), |it| self.string(it, "`protocolVersion`"));
-        let method = self.protocol_method(node, what, MCP_METHODS);
-        let parameters = self.parameters(node);
-        let timeout = optional(node.get("timeout"), |it| self.duration(it, "`timeout`"));
-        let client = optional(node.get("client"), |it| {
-            self.open(it, "`client`", &["name", "version", "description"])?;
-            self.template(it)
-        });
-        let transport = self.required(node, "transport", what)?;
-        self.open(transport, "`transport`", &["http", "stdio", "options"])?;
-        self.exactly_one(transport, "`transport`", &["http", "stdio"]);
-        let endpoint = optional(transport.get("http"), |http| {
-            self.open(http, "`http`", &["endpoint", "headers"])?;
-            let endpoint = self.required(http, "endpoint", "`http`")?;
-            self.endpoint(endpoint, "`endpoint`")
-        });
-        if let Some(stdio) = transport.get("stdio") {
-            self.open(stdio, "`stdio`", &["command", "arguments", "environment"])?;
-            self.required(stdio, "command", "`stdio`")?;
-            optional(stdio.get("arguments"), |it| self.strings(it, "`arguments`"))?;
-        }
-        Some(McpCall {
-            protocol_version: version?.unwrap_or_else(|| MCP_VERSION.into()),
-            method: method?,
-            parameters: parameters?,
-            timeout: timeout?,
-            transport: self.template(transport)?,
-            endpoint: endpoint?,
-            client: client?,
-        })
     }
 }

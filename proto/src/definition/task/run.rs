@@ -112,7 +112,7 @@ impl Decoder<'_> {
     }
 
     /// `arguments`: a list of strings, or (accepted) a mapping.
-    fn arguments(&mut self, node: &Node) -> Option<Option<Template>> {
+    pub(super) fn arguments(&mut self, node: &Node) -> Option<Option<Template>> {
         let Some(arguments) = node.get("arguments") else { return Some(None) };
         match &arguments.data {
             Data::Sequence(items) => {
@@ -127,7 +127,7 @@ impl Decoder<'_> {
         self.template(arguments).map(Some)
     }
 
-    fn environment(&mut self, node: &Node) -> Option<Option<Template>> {
+    pub(super) fn environment(&mut self, node: &Node) -> Option<Option<Template>> {
         let Some(environment) = node.get("environment") else { return Some(None) };
         let computed = environment.as_str().is_some_and(|text| text.contains("${"));
         if !computed {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::expression::Template;
 use crate::plan::{
     AsyncApiCall, Authentication, Consume, Credentials, Duration, Endpoint, FunctionTarget, Input,
-    Kind, OAuth2, Output, ScriptBody, Token,
+    Kind, McpCall, McpTransport, OAuth2, Output, ScriptBody, Token,
 };
 
 /// Names in `input.from`, the definition and `output.as`, sorted, without repeats; none for tasks
@@ -51,13 +51,7 @@ impl Names {
                 call.server.iter().for_each(|server| self.endpoint(server));
                 self.optional(call.parameters.as_ref());
             }
-            Kind::Mcp(call) => {
-                self.optional(call.parameters.as_ref());
-                self.duration(call.timeout.as_ref());
-                self.template(&call.transport);
-                call.endpoint.iter().for_each(|endpoint| self.endpoint(endpoint));
-                self.optional(call.client.as_ref());
-            }
+            Kind::Mcp(call) => self.mcp(call),
             Kind::Function(call) => {
                 if matches!(call.target, FunctionTarget::Registered(_)) {
                     self.optional(call.with.as_ref());
@@ -104,6 +98,23 @@ impl Names {
                 self.0.extend(program.variables().iter().cloned());
             }
             Consume::Amount(_) => {}
+        }
+    }
+
+    fn mcp(&mut self, call: &McpCall) {
+        self.optional(call.parameters.as_ref());
+        self.duration(call.timeout.as_ref());
+        self.optional(call.client.as_ref());
+        match &call.transport {
+            McpTransport::Http { endpoint, headers } => {
+                self.endpoint(endpoint);
+                self.optional(headers.as_ref());
+            }
+            McpTransport::Stdio { command, arguments, environment } => {
+                self.template(command);
+                self.optional(arguments.as_ref());
+                self.optional(environment.as_ref());
+            }
         }
     }
 

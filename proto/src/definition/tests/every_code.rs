@@ -290,8 +290,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "WL0160",
-        "do:\n  - a: { call: §mcp, with: { method: tools/list, transport: { http: { endpoint: http://a } } } }\n",
-        "`call: mcp` cannot be done by this version",
+        "do:\n  - a: { call: mcp, with: { protocolVersion: §2020-01-01, method: tools/list, transport: { http: { endpoint: http://a } } } }\n",
+        "MCP of the version `2020-01-01` cannot be done by this version",
     ),
     (
         "WL0160",

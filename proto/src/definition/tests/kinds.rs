@@ -5,8 +5,8 @@ use crate::definition::{Loaded, Options, load};
 use crate::expression::Template;
 use crate::plan::{
     Authentication, Backoff, ClientAuthentication, Consume, Credentials, Duration, Flow,
-    FunctionTarget, Grant, HttpOutput, Kind, ReadAs, Return, SchemaSource, ScriptBody, Strategy,
-    Token, Until,
+    FunctionTarget, Grant, HttpOutput, Kind, McpTransport, McpVersion, ReadAs, Return,
+    SchemaSource, ScriptBody, Strategy, Token, Until,
 };
 use crate::value::Value;
 
@@ -331,7 +331,8 @@ fn the_other_protocols() {
          - a: { call: asyncapi, with: { document: { endpoint: http://a }, operation: op, message: { payload: { a: '${ .a }' } } } }\n  \
          - s: { call: asyncapi, with: { document: { endpoint: http://a }, channel: c, subscription: { filter: '.x', consume: { amount: 3, for: PT1S }, foreach: { item: m, do: [ d: { set: { x: '${ $m }' } } ] } } } }\n  \
          - b: { call: a2a, with: { method: message/send, server: http://a, parameters: { a: 1 } } }\n  \
-         - m: { call: mcp, with: { method: tools/call, transport: { http: { endpoint: 'http://a/{x}', headers: { H: v } } }, timeout: PT1S, client: { name: n, version: v } } }\n",
+         - m: { call: mcp, with: { method: tools/call, transport: { http: { endpoint: 'http://a/{x}', headers: { H: v } } }, timeout: PT1S, client: { name: n, version: v } } }\n  \
+         - p: { call: mcp, with: { method: tools/list, protocolVersion: '2025-06-18', transport: { stdio: { command: x, arguments: [a], environment: { E: v } } } } }\n",
     );
     let Kind::OpenApi(call) = kind_of(&plan) else { panic!() };
     assert_eq!((&*call.operation, call.output), ("op", HttpOutput::Raw));
@@ -347,8 +348,12 @@ fn the_other_protocols() {
     assert_eq!(&*plan.task(body).reference, "/do/3/s/with/subscription/foreach/do/0/d");
     assert!(matches!(task(4), Kind::A2a(call) if &*call.method == "message/send"));
     let Kind::Mcp(call) = task(5) else { panic!() };
-    assert_eq!(&*call.protocol_version, "2025-06-18");
-    assert!(call.endpoint.is_some() && call.client.is_some() && call.timeout.is_some());
+    assert!(call.version.is_none() && call.client.is_some() && call.timeout.is_some());
+    assert!(matches!(call.transport, McpTransport::Http { headers: Some(_), .. }));
+    let Kind::Mcp(call) = task(6) else { panic!() };
+    assert_eq!(call.version, Some(McpVersion::V2025_06));
+    let McpTransport::Stdio { arguments, environment, .. } = &call.transport else { panic!() };
+    assert!(arguments.is_some() && environment.is_some());
 }
 
 #[test]

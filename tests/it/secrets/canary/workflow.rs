@@ -67,6 +67,26 @@ const TASKS: &[(&str, &str)] = &[
         "call: openapi\nwith: {document: {endpoint: 'ECHO/openapi.json'}, operationId: echo, parameters: {it: '${ S | tostring }'}}",
     ),
     (
+        "mcp",
+        "call: mcp\nwith: {method: tools/call, parameters: {name: it, arguments: {it: '${ S }'}}, transport: {http: {endpoint: {uri: 'ECHO/mcp', authentication: {bearer: {token: '${ S | tostring }'}}}, headers: {x-it: '${ S | tostring | @uri }'}}}}",
+    ),
+    (
+        "mcp_failed",
+        "call: mcp\nwith: {method: tools/call, parameters: {name: '${ S | tostring }'}, transport: {http: {endpoint: 'ECHO/mcp?fail=yes'}}}",
+    ),
+    (
+        "mcp_older",
+        "call: mcp\nwith: {protocolVersion: '2025-06-18', method: tools/call, parameters: {name: it, arguments: {it: '${ S }'}}, client: {name: '${ S | tostring }', version: v}, transport: {http: {endpoint: 'ECHO/mcp'}}}",
+    ),
+    (
+        "mcp_program",
+        "call: mcp\nwith: {method: tools/call, parameters: {name: it, arguments: {it: '${ S }'}}, transport: {stdio: {command: sh, arguments: ['-c', 'read -r a; echo ''{\"id\":1,\"result\":{\"supportedVersions\":[\"2026-07-28\"]}}''; read -r b; printf \"%s\" \"$IT\" \"$b\" >&2; printf ''{\"id\":3,\"result\":{\"content\":[],\"echo\":%s}}\\n'' \"$b\"', '${ S | tostring }'], environment: {IT: '${ S | tostring }'}}}}",
+    ),
+    (
+        "mcp_program_dies",
+        "call: mcp\nwith: {method: tools/list, transport: {stdio: {command: sh, arguments: ['-c', 'read -r a; printf \"%s\" \"$IT\" >&2; exit 3'], environment: {IT: '${ S | tostring }'}}}}",
+    ),
+    (
         "shell",
         "run: {shell: {command: 'printf \"%s\" \"$IT\"; printf \"%s\" \"$IT\" | base64 -w0 >&2', environment: {IT: '${ S | tostring }'}}, return: all}",
     ),

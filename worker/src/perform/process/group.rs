@@ -14,7 +14,7 @@ use crate::supervise::orphans::{self, Supervisor};
 /// A running process that leads its own group, or the supervisor of one. Dropping it asks the group
 /// to end, and kills it when it has not ended after [`limits::PROCESS_GRACE_MS`]; a supervisor does
 /// the same with all that came of its program, and so gets longer.
-pub(super) struct Group {
+pub(in crate::perform) struct Group {
     child: Option<Child>,
     leader: Option<Pid>,
     /// That the process is a supervisor, where it is one.
@@ -34,7 +34,7 @@ impl Group {
     }
 
     /// The process's ends of its pipes.
-    pub(super) fn take_pipes(
+    pub(in crate::perform) fn take_pipes(
         &mut self,
     ) -> (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>) {
         match &mut self.child {
@@ -45,7 +45,7 @@ impl Group {
 
     /// Waits for the end of the process itself, and of all that a supervisor left; what else is in
     /// the group is then killed on drop.
-    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(in crate::perform) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let Some(child) = &mut self.child else {
             return Err(io::Error::other("it was given up"));
         };

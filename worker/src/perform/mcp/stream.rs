@@ -1,0 +1,84 @@
+//! Event streams (`text/event-stream`), as far as one answer needs them.
+
+use reqwest::header::HeaderMap;
+use windlass_proto::value::Value;
+
+use super::message::Reply;
+use crate::media::{content_type, media_type};
+
+/// What a stream has told so far.
+#[derive(Default)]
+pub(super) struct Told {
+    /// The answer.
+    pub(super) reply: Option<Reply>,
+    /// The id of the last event, to go on after it.
+    pub(super) last: Option<String>,
+    /// Milliseconds to wait before that.
+    pub(super) pause: Option<u64>,
+}
+
+/// True for a response that is a stream of events.
+pub(super) fn is_stream(headers: &HeaderMap) -> bool {
+    media_type(&content_type(headers)) == "text/event-stream"
+}
+
+/// True when an answer is in a stream, of which what begins at `latest` is new.
+pub(super) fn has_answer(headers: &HeaderMap, body: &[u8], latest: usize) -> bool {
+    // The end of an event may have come in two parts.
+    let settled = latest.saturating_sub(3);
+    let (old, new) = body.split_at_checked(settled).unwrap_or((body, &[]));
+    if !is_stream(headers) || end_of_event(new).is_none() {
+        return false;
+    }
+    // From the event on that was not complete before.
+    let mut start = 0;
+    for size in [2, 4] {
+        let ends = |it: &[u8]| matches!(it, b"\n\n" | b"\r\r" | b"\r\n\r\n");
+        if let Some(at) = old.windows(size).rposition(ends) {
+            start = start.max(at + size);
+        }
+    }
+    read(body.get(start..).unwrap_or_default()).reply.is_some()
+}
+
+/// Where the first event in `bytes` ends.
+fn end_of_event(bytes: &[u8]) -> Option<usize> {
+    let at = |end: &[u8]| bytes.windows(end.len()).position(|it| it == end);
+    [at(b"\n\n"), at(b"\r\r"), at(b"\r\n\r\n")].into_iter().flatten().min()
+}
+
+/// Reads the events of a stream up to an answer; an event that is cut off does not count.
+pub(super) fn read(body: &[u8]) -> Told {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+    let mut told = Told::default();
+    let mut data = String::new();
+    for line in text.split_inclusive('\n') {
+        let Some(line) = line.strip_suffix('\n') else { break };
+        if line.is_empty() {
+            let message = Value::from_json(&std::mem::take(&mut data));
+            told.reply = message.ok().and_then(|it| Some(Reply::in_message(&it)?.1));
+            if told.reply.is_some() {
+                break;
+            }
+            continue;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => {
+                if !data.is_empty() {
+                    data.push('\n');
+                }
+                data.push_str(value);
+            }
+            "id" => told.last = Some(value.to_owned()).filter(|it| !it.is_empty()),
+            "retry" => told.pause = value.parse().ok().or(told.pause),
+            _ => {}
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use super::{has_answer, read};
+use crate::perform::mcp::message::Reply;
+use crate::testing::json;
+
+fn of_type(kind: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))])
+}
+
+const STREAM: &str = ": hello\n\nid: 7\nretry: 250\ndata:\n\n\
+    event: message\ndata: {\"method\": \"notifications/progress\"}\n\n\
+    id: 8\ndata: {\"id\": 3,\ndata: \"result\": {\"é\": 1}}\n\nid: 9\ndata: later\n\n";
+
+#[test]
+fn an_answer_is_found_in_lines_of_any_end() {
+    for end in ["\n", "\r\n", "\r"] {
+        let told = read(STREAM.replace('\n', end).as_bytes());
+        let Some(Reply::Result(result)) = told.reply else { panic!("{end:?}") };
+        assert_eq!(result, json(r#"{"é": 1}"#));
+        assert_eq!((told.last.as_deref(), told.pause), (Some("8"), Some(250)));
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_tells_where_to_go_on() {
+    let cut = STREAM.find("}}").unwrap_or_default();
+    let told = read(&STREAM.as_bytes()[..cut]);
+    assert!(told.reply.is_none());
+    assert_eq!((told.last.as_deref(), told.pause), (Some("8"), Some(250)));
+    assert!(read(b"").last.is_none());
+}
+
+#[test]
+fn a_stream_is_read_no_further_than_the_answer_wherever_it_is_cut() {
+    let headers = of_type("text/event-stream; charset=utf-8");
+    for end in ["\n", "\r\n", "\r"] {
+        let stream = STREAM.replace('\n', end);
+        let after = stream.find("id: 9").unwrap_or_default();
+        for size in 1..40 {
+            let ends = (size..stream.len()).step_by(size).chain([stream.len()]);
+            let mut parts = std::iter::once(0).chain(ends.clone()).zip(ends);
+            let is_enough = |(from, to): &(usize, usize)| {
+                has_answer(&headers, &stream.as_bytes()[..*to], *from)
+            };
+            let (_, seen) = parts.find(is_enough).unwrap_or_default();
+            assert!(seen >= after - 1 && seen < after + size, "{end:?} in parts of {size}: {seen}");
+        }
+    }
+    assert!(!has_answer(&of_type("application/json"), STREAM.as_bytes(), 0));
+}

@@ -13,7 +13,7 @@ use crate::{input, output};
 /// What to do with definitions that ask for what this version cannot do.
 #[derive(Clone, Copy, clap::Args)]
 pub(crate) struct Support {
-    /// Take definitions with parts that this version cannot do, such as `call: grpc`: tasks of that
+    /// Take definitions with parts that this version cannot do, such as `call: mcp`: tasks of that
     /// kind wait until a worker offers it
     #[arg(long)]
     pub(crate) allow_unsupported: bool,

@@ -21,6 +21,7 @@ mod durable;
 mod examples;
 mod fleet;
 mod foreign_worker;
+mod grpc;
 mod hostile;
 mod language;
 mod load;

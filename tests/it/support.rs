@@ -7,6 +7,7 @@ pub(crate) mod command;
 pub(crate) mod dev;
 pub(crate) mod faketime;
 pub(crate) mod fleet;
+pub(crate) mod grpc;
 pub(crate) mod json;
 pub(crate) mod leak;
 pub(crate) mod nats;

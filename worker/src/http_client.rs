@@ -115,12 +115,31 @@ pub(crate) struct Clients {
     pub(crate) connections: Connections,
 }
 
-/// A client that keeps connections for the next request, and one that makes a new one for each.
+/// A client that keeps connections for the next request, one that makes a new one for each, and
+/// those that speak gRPC, without TLS and with it.
 #[derive(Default)]
 struct Slots {
     keeping: OnceLock<Client>,
     fresh: OnceLock<Client>,
+    grpc: OnceLock<Client>,
+    grpc_tls: OnceLock<Client>,
 }
+
+impl Slots {
+    fn http(&self, fresh: bool) -> Slot<'_> {
+        match fresh {
+            false => (&self.keeping, limits::IDLE_CONNECTIONS),
+            true => (&self.fresh, 0),
+        }
+    }
+
+    fn grpc(&self, tls: bool) -> Slot<'_> {
+        (if tls { &self.grpc_tls } else { &self.grpc }, limits::IDLE_CONNECTIONS)
+    }
+}
+
+/// Where a client is kept, and how many idle connections it keeps to one host.
+type Slot<'a> = (&'a OnceLock<Client>, usize);
 
 impl Clients {
     pub(crate) fn new(options: HttpOptions) -> Result<Self, WorkerError> {
@@ -155,15 +174,47 @@ impl Clients {
         let overrides = self.options.resolve.iter().zip(&self.overridden);
         for (resolve, slot) in overrides {
             if resolve.host == host && Some(resolve.port) == port {
-                let client = self.client(slot, fresh, |builder| {
+                let client = self.client(slot.http(fresh), |builder| {
                     // HTTP/2 would send the rewritten port as the authority.
                     builder.no_proxy().http1_only().resolve(host, resolve.address)
                 })?;
                 return Ok(rewritten(client, url, resolve));
             }
         }
-        let client = self.client(&self.general, fresh, |builder| {
+        let client = self.client(self.general.http(fresh), |builder| {
             let use_them = self.options.environment_proxies;
+            if use_them { proxy::from_environment(builder) } else { builder.no_proxy() }
+        })?;
+        Ok(Route { client, url: url.clone(), host: None })
+    }
+
+    /// The way to `url` by HTTP/2 alone, without the codings that HTTP has for contents.
+    pub(crate) fn route_grpc(&self, url: &Url) -> Result<Route<'_>, Problem> {
+        let host = url.host_str().unwrap_or_default();
+        self.permit(host)?;
+        let (port, tls) = (url.port_or_known_default(), url.scheme() == "https");
+        let plain = |builder: ClientBuilder| {
+            builder
+                .http2_prior_knowledge()
+                .http2_initial_stream_window_size(limits::GRPC_STREAM_WINDOW_BYTES)
+                .http2_initial_connection_window_size(limits::GRPC_CONNECTION_WINDOW_BYTES)
+                .no_gzip()
+                .no_deflate()
+                .no_brotli()
+                .no_zstd()
+        };
+        for (resolve, slots) in self.options.resolve.iter().zip(&self.overridden) {
+            if resolve.host == host && Some(resolve.port) == port {
+                let client = self.client(slots.grpc(tls), |builder| {
+                    plain(builder).no_proxy().resolve(host, resolve.address)
+                })?;
+                return Ok(rewritten(client, url, resolve));
+            }
+        }
+        let client = self.client(self.general.grpc(tls), |builder| {
+            // A proxy takes requests without TLS to pass them on, and speaks HTTP/1.1 for it.
+            let use_them = tls && self.options.environment_proxies;
+            let builder = plain(builder);
             if use_them { proxy::from_environment(builder) } else { builder.no_proxy() }
         })?;
         Ok(Route { client, url: url.clone(), host: None })
@@ -187,15 +238,12 @@ impl Clients {
 
     fn client<'a>(
         &self,
-        slots: &'a Slots,
-        fresh: bool,
+        (slot, kept): Slot<'a>,
         adapt: impl Fn(ClientBuilder) -> ClientBuilder,
     ) -> Result<&'a Client, Problem> {
-        let slot = if fresh { &slots.fresh } else { &slots.keeping };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let kept = if fresh { 0 } else { limits::IDLE_CONNECTIONS };
         let base = || {
             adapt(Client::builder())
                 .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))

@@ -25,6 +25,7 @@ mod lazy;
 mod media;
 mod perform;
 mod processes;
+mod protobuf;
 mod request;
 mod resource;
 mod scope;

@@ -4,6 +4,7 @@ mod body;
 mod evaluate;
 mod exchange;
 mod function;
+mod grpc;
 mod http;
 mod http_output;
 mod mcp;
@@ -248,7 +249,7 @@ impl Attempt<'_> {
             Kind::Mcp(call) => Box::pin(self.call_mcp(call, &input)).await,
             Kind::Shell(shell) => Box::pin(self.run_shell(shell, input)).await,
             Kind::Script(script) => Box::pin(self.run_script(script, input)).await,
-            Kind::Grpc(_) => Err(not_supported("call: grpc")),
+            Kind::Grpc(call) => Box::pin(self.call_grpc(call, &input)).await,
             Kind::AsyncApi(_) => Err(not_supported("call: asyncapi")),
             Kind::A2a(_) => Err(not_supported("call: a2a")),
             Kind::Container(_) => Err(not_supported("run: container")),

@@ -197,7 +197,7 @@ fn failure(method: &Method, url: &Url, error: &reqwest::Error) -> Problem {
 }
 
 /// Why there was no response, in words that help.
-fn cause(url: &Url, error: &reqwest::Error) -> String {
+pub(crate) fn cause(url: &Url, error: &reqwest::Error) -> String {
     let host = url.host_str().unwrap_or_default();
     let mut innermost = String::new();
     let mut source = error.source();

@@ -16,6 +16,7 @@ use crate::document::DocumentCache;
 use crate::function::Functions;
 use crate::http_client::Clients;
 use crate::processes::ProcessOptions;
+use crate::protobuf::ProtoCache;
 use crate::secret_store::SecretSource;
 use crate::token_cache::TokenCache;
 
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) documents: DocumentCache,
     /// Digests of the URLs of MCP servers that are known to keep no sessions.
     pub(crate) stateless_mcp: Cache<Digest, ()>,
+    pub(crate) protos: ProtoCache,
     pub(crate) warnings: Warnings,
     pub(crate) counts: Counts,
 }

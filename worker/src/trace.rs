@@ -3,7 +3,8 @@
 //! ```text
 //!  deliver (the coordinator's) ── attempt ─┬─ intake      waits for room in the audit trail
 //!                                          ├─ lease       reads one secret
-//!                                          ├─ call ── GET, POST, …   one request each
+//!                                          ├─ call ─┬─ GET, POST, …          one request each
+//!                                          │        └─ package.Service/Method  one call by gRPC
 //!                                          ├─ expression, open, seal
 //!                                          └─ report      waits to be sent
 //! ```
@@ -12,11 +13,12 @@
 //! layer; the subscriber tells them by [`TRACE_TARGET`]. Without it, or where the trace is not
 //! sampled, none is made, and what came as trace context goes out as it is.
 //!
-//! **Invariant:** all that spans say is in this file and `trace/http`: no body, query, user info,
-//! path, value of a header, expression, value of a secret or answer of a store.
+//! **Invariant:** all that spans say is in this file, `trace/http` and `trace/rpc`: no body, query,
+//! user info, path, value of a header, expression, value of a secret or answer of a store.
 
 mod context;
 mod http;
+mod rpc;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +35,7 @@ use windlass_proto::wire::{Assignment, Work};
 
 pub(crate) use context::{current_traceparent, inject};
 pub(crate) use http::{HttpSpan, address};
+pub(crate) use rpc::RpcSpan;
 
 use crate::secret_store::SecretError;
 

@@ -300,6 +300,7 @@ impl Builder {
             tokens: Cache::new(limits::CACHED_TOKENS),
             documents: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
             stateless_mcp: Cache::new(limits::KNOWN_MCP_SERVERS),
+            protos: Cache::weighing(limits::CACHED_PROTOS, limits::CACHED_PROTO_BYTES),
             warnings: Warnings::default(),
             counts: Counts::default(),
         };

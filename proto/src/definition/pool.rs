@@ -1,19 +1,24 @@
-//! `metadata.windlass.pool`: which workers a task goes to.
+//! `metadata.windlass`: which workers a task goes to, and how its call goes out.
 
 use std::sync::Arc;
 
 use super::codes;
-use super::decoder::Decoder;
+use super::decoder::{Decoder, optional};
 use super::node::Node;
 use crate::limits::POOL_NAME_BYTES;
 use crate::plan::{DEFAULT_POOL, is_pool_name};
 
 impl Decoder<'_> {
-    /// The pool that `metadata` names, where it names one.
-    pub(super) fn pool(&mut self, metadata: Option<&Node>) -> Option<Option<Arc<str>>> {
+    /// The pool that `metadata` names, where it names one. `call` is what the task calls.
+    pub(super) fn pool(
+        &mut self,
+        metadata: Option<&Node>,
+        call: Option<&str>,
+    ) -> Option<Option<Arc<str>>> {
         let Some(own) = metadata.and_then(|node| node.get("windlass")) else { return Some(None) };
+        let known: &[&str] = if call == Some("grpc") { &["pool", "tls"] } else { &["pool"] };
         // What is meant for us and not known would be passed over in silence otherwise.
-        self.closed(own, "`metadata.windlass`", &["pool"])?;
+        self.closed(own, "`metadata.windlass`", known)?;
         let Some(node) = own.get("pool") else { return Some(None) };
         if let Some(name) = node.as_str().filter(|name| is_pool_name(name)) {
             return Some(Some(name.into()));
@@ -27,6 +32,14 @@ impl Decoder<'_> {
         );
         self.error(codes::BAD_POOL, node.place, message, &hint);
         None
+    }
+
+    /// Whether `metadata` has a call go out with TLS, where it says so.
+    pub(super) fn tls(&mut self, metadata: Option<&Node>) -> Option<Option<bool>> {
+        let own = metadata.and_then(|node| node.get("windlass"));
+        optional(own.and_then(|node| node.get("tls")), |node| {
+            self.boolean(node, "`metadata.windlass.tls`")
+        })
     }
 
     /// Gives every task its pool: its own, else the document's.

@@ -70,6 +70,8 @@ pub struct GrpcCall {
     pub method: Arc<str>,
     /// `arguments`
     pub arguments: Option<Template>,
+    /// `metadata.windlass.tls` of the task: whether TLS is spoken, where the port does not tell.
+    pub tls: Option<bool>,
 }
 
 /// `call: asyncapi`

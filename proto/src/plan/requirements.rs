@@ -151,6 +151,11 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
             optional(it.parameters.as_ref(), visit);
             it.authentication.iter().for_each(|it| authentication(it, visit));
         }
+        Kind::Grpc(it) => {
+            resource(&it.proto, visit);
+            optional(it.arguments.as_ref(), visit);
+            it.authentication.iter().for_each(|it| authentication(it, visit));
+        }
         Kind::Function(it) => optional(it.with.as_ref(), visit),
         Kind::Script(it) => {
             if let ScriptBody::External(source) = &it.body {
@@ -176,7 +181,6 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
         | Kind::Try(_)
         | Kind::Listen(_)
         | Kind::Wait(super::Duration::Fixed(_))
-        | Kind::Grpc(_)
         | Kind::AsyncApi(_)
         | Kind::A2a(_)
         | Kind::Container(_) => {}

@@ -13,6 +13,7 @@ use windlass_coordinator::journal::{Filter, Journal};
 
 use super::house::{House, SHARED, Wishes};
 use crate::support::command::windlass;
+use crate::support::grpc::Server;
 use crate::support::leak::Needles;
 use crate::support::otlp::{Collector, Receiver, SeenSpan};
 use crate::support::stub::{Reply, Seen, Stub};
@@ -71,6 +72,7 @@ fn echo(seen: &Seen) -> Reply {
         "/digest" => Reply::Json(401, body),
         "/openapi.json" => Reply::Json(200, openapi()),
         "/mcp" => mcp(&all, seen),
+        "/echo.proto" => Reply::Raw(200, "text/plain", PROTO.as_bytes().to_vec()),
         _ => Reply::Json(200, body),
     }
 }
@@ -89,6 +91,11 @@ fn mcp(all: &str, seen: &Seen) -> Reply {
     };
     Reply::Json(200, json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
 }
+
+/// What of the gRPC server's service is called.
+const PROTO: &str = "syntax = \"proto3\"; package acme.echo.v1; \
+    service Echo { rpc Say(Words) returns (Words); rpc Fail(Failure) returns (Words); } \
+    message Words { string text = 1; } message Failure { int32 status = 1; string message = 2; }";
 
 fn openapi() -> Value {
     let parameter = json!({"name": "it", "in": "query", "schema": {"type": "string"}});
@@ -244,8 +251,12 @@ async fn no_secret_is_anywhere_else_where_logins_are_shared() {
 /// With further lines of `[vault]` in the worker's configuration.
 async fn search_for_canaries(vault: &str) {
     let stub = Stub::http(echo).await;
-    let servers =
-        Servers { echo: stub.url(""), closed: format!("http://127.0.0.1:{}", ports::free()) };
+    let grpc = Server::start().await;
+    let servers = Servers {
+        echo: stub.url(""),
+        closed: format!("http://127.0.0.1:{}", ports::free()),
+        grpc: grpc.port,
+    };
     let health = format!("127.0.0.1:{}", ports::free());
     let policy = tempfile::NamedTempFile::new().unwrap();
     let rules = "[[allow]]\n[sealing]\nnamespaces = {open = \"expose\"}\n";
@@ -294,6 +305,8 @@ async fn search_for_canaries(vault: &str) {
             "{name} was never sent: {arrived:?}"
         );
     }
+    assert!(grpc.told_now("call", "Say").len() > canaries.len(), "gRPC was called");
+    assert!(grpc.told_now("call", "Fail").len() >= canaries.len(), "gRPC was called");
     let again = stub.seen().iter().filter(|it| it.path == "/again").count();
     assert!(again >= 2 * canaries.len(), "{again} sealed values were used again");
 

@@ -34,7 +34,7 @@ impl Decoder<'_> {
         match &*name {
             "http" => self.http(with).map(|it| Kind::Http(Box::new(it))),
             "openapi" => self.openapi(with).map(|it| Kind::OpenApi(Box::new(it))),
-            "grpc" => self.grpc(with).map(|it| Kind::Grpc(Box::new(it))),
+            "grpc" => self.grpc(with, node.get("metadata")).map(|it| Kind::Grpc(Box::new(it))),
             "asyncapi" => self.asyncapi(with, position).map(|it| Kind::AsyncApi(Box::new(it))),
             "a2a" => self.a2a(with).map(|it| Kind::A2a(Box::new(it))),
             _ => self.mcp(with).map(|it| Kind::Mcp(Box::new(it))),

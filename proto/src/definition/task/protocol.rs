@@ -73,7 +73,8 @@ impl Decoder<'_> {
         })
     }
 
-    pub(super) fn grpc(&mut self, node: &Node) -> Option<GrpcCall> {
+    /// `metadata` is that of the task.
+    pub(super) fn grpc(&mut self, node: &Node, metadata: Option<&Node>) -> Option<GrpcCall> {
         let what = "the `with` of a gRPC call";
         self.closed(node, what, &["proto", "service", "method", "arguments"])?;
         let proto = self.required(node, "proto", what).and_then(|it| self.resource(it));
@@ -92,6 +93,7 @@ impl Decoder<'_> {
         });
         let authentication =
             optional(service.get("authentication"), |it| self.referable_authentication(it));
+        let tls = self.tls(metadata);
         Some(GrpcCall {
             proto: proto?,
             service: name?,
@@ -100,6 +102,7 @@ impl Decoder<'_> {
             authentication: authentication?,
             method: method?,
             arguments: arguments?,
+            tls: tls?,
         })
     }
 

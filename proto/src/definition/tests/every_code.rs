@@ -311,6 +311,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0306", "do:\n  - a: { call: §htpp, with: {} }\n", "there is no function `htpp`"),
     (
         "WL0122",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { §tls: true } } }\n",
+        "`metadata.windlass` has no property `tls`",
+    ),
+    (
+        "WL0122",
         "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { §pol: x } } }\ndo: []\n",
         "`metadata.windlass` has no property `pol`",
     ),

@@ -327,7 +327,7 @@ fn authentications_are_resolved() {
 fn the_other_protocols() {
     let plan = plan(
         "do:\n  - o: { call: openapi, with: { document: { endpoint: http://a }, operationId: op, parameters: { a: '${ .a }' }, output: raw } }\n  \
-         - g: { call: grpc, with: { proto: { endpoint: file://a }, service: { name: S, host: h, port: 5 }, method: m, arguments: { a: 1 } } }\n  \
+         - g: { call: grpc, with: { proto: { endpoint: file://a }, service: { name: S, host: h, port: 5 }, method: m, arguments: { a: 1 } }, metadata: { windlass: { tls: true } } }\n  \
          - a: { call: asyncapi, with: { document: { endpoint: http://a }, operation: op, message: { payload: { a: '${ .a }' } } } }\n  \
          - s: { call: asyncapi, with: { document: { endpoint: http://a }, channel: c, subscription: { filter: '.x', consume: { amount: 3, for: PT1S }, foreach: { item: m, do: [ d: { set: { x: '${ $m }' } } ] } } } }\n  \
          - b: { call: a2a, with: { method: message/send, server: http://a, parameters: { a: 1 } } }\n  \
@@ -339,6 +339,7 @@ fn the_other_protocols() {
     let task = |at: usize| &plan.task(plan.root[at]).kind;
     let Kind::Grpc(call) = task(1) else { panic!() };
     assert_eq!((&*call.service, &*call.host, call.port, &*call.method), ("S", "h", Some(5), "m"));
+    assert_eq!(call.tls, Some(true));
     assert!(matches!(task(2), Kind::AsyncApi(call) if call.subscription.is_none()));
     let Kind::AsyncApi(call) = task(3) else { panic!() };
     let subscription = call.subscription.as_ref().unwrap();

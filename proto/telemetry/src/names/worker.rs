@@ -4,16 +4,20 @@ use super::{Attribute, SpanName};
 
 attributes! {
     CALL_KIND "windlass.call.kind" "string" "call"
-        "http, openapi, function, shell, script and the like"
+        "http, openapi, grpc, mcp, function, shell, script and the like"
     SECRET_NAME "windlass.secret.name" "string" "lease, audit" "the name of the secret"
     SEALED_VALUES "windlass.sealed.values" "int" "open, seal" "how many values are opened or sealed"
     HTTP_METHOD "http.request.method" "string" "GET, POST, …" "the method; `_OTHER` for uncommon ones"
     HTTP_RESENT "http.request.resend_count" "int" "GET, POST, …"
         "1 for a request that is sent again because its connection had been closed"
     HTTP_STATUS "http.response.status_code" "int" "GET, POST, …" "the status of the response"
-    SERVER_ADDRESS "server.address" "string" "GET, POST, …"
+    RPC_SYSTEM "rpc.system.name" "string" "PACKAGE.SERVICE/METHOD" "grpc"
+    RPC_METHOD "rpc.method" "string" "PACKAGE.SERVICE/METHOD" "the method with its service"
+    RPC_STATUS "rpc.response.status_code" "string" "PACKAGE.SERVICE/METHOD"
+        "the status: `OK`, `NOT_FOUND` and so on; `UNAVAILABLE` where there was no answer"
+    SERVER_ADDRESS "server.address" "string" "GET, POST, …, PACKAGE.SERVICE/METHOD"
         "the host, unless a secret is in its name"
-    SERVER_PORT "server.port" "int" "GET, POST, …" "the port"
+    SERVER_PORT "server.port" "int" "GET, POST, …, PACKAGE.SERVICE/METHOD" "the port"
     URL_SCHEME "url.scheme" "string" "GET, POST, …" "http or https"
     AUDIT_ID "windlass.audit.id" "string" "audit" "the id of the event, the same as in `audit.jsonl`"
     AUDIT_VISIT "windlass.audit.visit" "string" "audit"
@@ -62,6 +66,12 @@ pub const SPANS: &[SpanName] = &[
         by: "worker",
         meaning: "one HTTP request, from its begin to the end of the response's body; each redirect \
                   and each repetition is one of its own",
+    },
+    SpanName {
+        name: "PACKAGE.SERVICE/METHOD",
+        kind: "client",
+        by: "worker",
+        meaning: "one call by gRPC, to the end of its answer; one with a new token is one of its own",
     },
     SpanName {
         name: "open, seal",

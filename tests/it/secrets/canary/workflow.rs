@@ -6,6 +6,8 @@ pub(super) struct Servers {
     pub(super) echo: String,
     /// Nobody listens here.
     pub(super) closed: String,
+    /// The port of a gRPC server that answers with what it was sent.
+    pub(super) grpc: u64,
 }
 
 /// Tasks with `S` in the place of the secret: each is tried, and its error kept.
@@ -87,6 +89,22 @@ const TASKS: &[(&str, &str)] = &[
         "call: mcp\nwith: {method: tools/list, transport: {stdio: {command: sh, arguments: ['-c', 'read -r a; printf \"%s\" \"$IT\" >&2; exit 3'], environment: {IT: '${ S | tostring }'}}}}",
     ),
     (
+        "grpc",
+        "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Say, arguments: {text: '${ S | tostring }'}}",
+    ),
+    (
+        "grpc_refused",
+        "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Fail, arguments: {status: 3, message: '${ S | tostring }'}}",
+    ),
+    (
+        "grpc_bearer",
+        "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC, authentication: {bearer: {token: '${ S | tostring }'}}}, method: Say, arguments: {text: denied}}",
+    ),
+    (
+        "grpc_wrong",
+        "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Fail, arguments: {status: '${ S | tostring }'}}",
+    ),
+    (
         "shell",
         "run: {shell: {command: 'printf \"%s\" \"$IT\"; printf \"%s\" \"$IT\" | base64 -w0 >&2', environment: {IT: '${ S | tostring }'}}, return: all}",
     ),
@@ -153,7 +171,8 @@ do:
         let body = body
             .replace("NAME", name)
             .replace("ECHO", &servers.echo)
-            .replace("CLOSED", &servers.closed);
+            .replace("CLOSED", &servers.closed)
+            .replace("RPC", &servers.grpc.to_string());
         let secret = format!("$secrets[\"{name}\"]");
         // `S` alone is the secret; letters around it make other words.
         let body: String = body

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -17,6 +18,9 @@ use crate::testing::{
     Given, assignment, builder, endpoint, json, kind_of, perform, plan, source, task, template,
 };
 use crate::{CancellationToken, Worker};
+
+/// A part of a body.
+type Part = Result<Bytes, std::io::Error>;
 
 /// A server, and what it was asked so far.
 struct Fake {
@@ -58,6 +62,16 @@ impl Fake {
 
     async fn asked(&self, version: Option<McpVersion>) -> Result<Value, Problem> {
         perform(Kind::Mcp(Box::new(self.call(version))), Value::Null).await
+    }
+
+    /// Waits until it was asked this.
+    async fn is_asked(&self, what: &str) {
+        let asked = async {
+            while !self.seen.lock().unwrap().iter().any(|it| it == what) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asked).await.expect(what);
     }
 
     /// What it was asked since it was asked last for that, without what nobody waits for.
@@ -117,7 +131,7 @@ async fn a_stream_that_stays_open_is_left_when_the_answer_is_there() {
         let event = "data: {\"method\": \"notifications/progress\"}\n\n\
                      data: {\"id\": 3, \"result\": {\"a\": 1}}\n\n";
         let (first, second) = event.split_at(70);
-        let bytes = |it: &'static str| Ok::<_, std::io::Error>(Bytes::from_static(it.as_bytes()));
+        let bytes = |it: &'static str| -> Part { Ok(Bytes::from_static(it.as_bytes())) };
         let parts = [first, second].map(bytes);
         let open = futures_util::stream::iter(parts).chain(futures_util::stream::pending());
         stream(Body::from_stream(open))
@@ -247,4 +261,31 @@ async fn who_is_refused_is_told_the_status() {
         assert!(problem.detail.as_deref().unwrap().contains("not you, not now"), "{problem:?}");
         assert_eq!(fake.seen(), ["POST server/discover"], "nothing else is tried");
     }
+}
+
+#[tokio::test]
+async fn a_server_with_a_session_is_told_that_nobody_waits_and_that_it_is_over() {
+    let fake = Fake::new(|headers, message| {
+        let never = || stream(Body::from_stream(futures_util::stream::pending::<Part>()));
+        if method(message) == "notifications/cancelled" {
+            let request = message.get("params").and_then(|it| it.get("requestId")?.as_i64());
+            assert_eq!(request, Some(3));
+            return StatusCode::ACCEPTED.into_response();
+        }
+        in_session(headers, message, never)
+    })
+    .await;
+    let plan = plan(task(Kind::Mcp(Box::new(fake.call(Some(McpVersion::V2025_06))))));
+    let worker: Worker = builder(Given(Vec::new())).plans(source(Arc::new(plan))).build().unwrap();
+    let cancelled = CancellationToken::new();
+    let performed = tokio::spawn({
+        let cancelled = cancelled.clone();
+        async move { worker.perform(assignment(Value::Null), cancelled).await.result }
+    });
+    fake.is_asked("POST tools/call").await;
+    cancelled.cancel();
+    let problem = performed.await.unwrap().unwrap_err();
+    assert_eq!(problem.detail.as_deref(), Some("the task was cancelled"));
+    fake.is_asked("POST notifications/cancelled").await;
+    fake.is_asked("DELETE").await;
 }

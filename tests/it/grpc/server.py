@@ -1,0 +1,97 @@
+"""A gRPC server of grpcio, which tells each call and its end on its standard output."""
+
+import json
+import sys
+import threading
+from concurrent import futures
+
+import grpc
+
+PACKAGE = "acme/echo/v1/echo.proto"
+
+
+def tell(**what):
+    print(json.dumps(what), flush=True)
+
+
+def codes():
+    return {code.value[0]: code for code in grpc.StatusCode}
+
+
+def main(folder, certificate=None, key=None):
+    sys.path.insert(0, folder)
+    types, services = grpc.protos_and_services(PACKAGE)
+
+    class Echo(services.EchoServicer):
+        waited = False
+
+        def begin(self, method, context):
+            metadata = [[key, str(value)] for key, value in context.invocation_metadata()]
+            left = context.time_remaining()
+            # An endless deadline comes as a huge number.
+            left = left if left is not None and left < 1e9 else None
+            tell(event="call", method=method, metadata=metadata, left=left)
+
+        def Say(self, request, context):
+            self.begin("Say", context)
+            if request.text == "denied":
+                token = dict(context.invocation_metadata()).get("authorization")
+                if token != "Bearer g00d-token":
+                    context.abort(grpc.StatusCode.UNAUTHENTICATED, f"not with {token}")
+            return request
+
+        def All(self, request, context):
+            self.begin("All", context)
+            return request
+
+        def Fail(self, request, context):
+            self.begin("Fail", context)
+            context.abort(codes()[request.status], request.message)
+
+        def Wait(self, request, context):
+            ended = threading.Event()
+            context.add_callback(ended.set)
+            self.begin("Wait", context)
+            if request.text == "once" and self.waited:
+                return request
+            self.waited = True
+            ended.wait()
+            tell(event="end", method="Wait", text=request.text)
+            return request
+
+        def Fill(self, request, context):
+            self.begin("Fill", context)
+            return types.Words(text="x" * request.upTo)
+
+        def Count(self, request, context):
+            self.begin("Count", context)
+            for value in range(request.upTo):
+                yield types.Number(value=value)
+            if request.status:
+                context.abort(codes()[request.status], "enough")
+
+        def Sum(self, requests, context):
+            self.begin("Sum", context)
+            return types.Number(value=sum(it.value for it in requests))
+
+        def Chat(self, requests, context):
+            self.begin("Chat", context)
+            for request in requests:
+                yield types.Words(text=request.text.upper())
+
+    server = grpc.server(
+        futures.ThreadPoolExecutor(32), options=[("grpc.max_send_message_length", -1)]
+    )
+    services.add_EchoServicer_to_server(Echo(), server)
+    if certificate:
+        with open(certificate, "rb") as chain, open(key, "rb") as private:
+            credentials = grpc.ssl_server_credentials([(private.read(), chain.read())])
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    tell(event="listening", port=port)
+    server.wait_for_termination()
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,172 @@
+//! `call: grpc`: the `.proto` file compiled, the arguments made messages of it, the call, and what
+//! came back made data.
+
+mod exchange;
+mod files;
+mod places;
+mod status;
+mod transport;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
+use reqwest::Url;
+use windlass_proto::limits;
+use windlass_proto::plan::GrpcCall;
+use windlass_proto::plan::data_flow::DataFlow as _;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::value::Value;
+
+use super::aside;
+use crate::attempt::Attempt;
+use crate::protobuf::{Decoded, decode, encode};
+
+/// What is called, and where.
+struct Target {
+    url: Url,
+    host: String,
+    port: u16,
+    method: MethodDescriptor,
+}
+
+impl Target {
+    /// For messages.
+    fn shown(&self) -> String {
+        format!("{} at {}:{}", self.name(), self.host, self.port)
+    }
+
+    /// `package.Service/Method`
+    fn name(&self) -> String {
+        format!("{}/{}", self.method.parent_service().full_name(), self.method.name())
+    }
+}
+
+impl Attempt<'_> {
+    pub(super) async fn call_grpc(
+        &mut self,
+        call: &GrpcCall,
+        input: &Value,
+    ) -> Result<Value, Problem> {
+        let done = self.grpc_call(call, input).await;
+        if refused(&done) && self.secrets_changed().await? {
+            let input = self.transform_input(self.task, &self.input.clone())?;
+            return self.grpc_call(call, &input).await;
+        }
+        done
+    }
+
+    async fn grpc_call(&mut self, call: &GrpcCall, input: &Value) -> Result<Value, Problem> {
+        let types = self.types(&call.proto, input).await?;
+        let target = target(call, &types)?;
+        let authorization = self.authorize(call.authentication.as_deref(), input).await?;
+        let arguments = self.evaluate_optional(call.arguments.as_ref(), input)?;
+        let requests = requests(&target.method, arguments.unwrap_or_default()).await?;
+        let answers = self.grpc_exchange(&target, authorization, requests).await?;
+        let (kind, is_list) = (target.method.output(), target.method.is_server_streaming());
+        let read = guarded(move || {
+            answers.iter().map(|it| decode(kind.clone(), it)).collect::<Result<Vec<_>, _>>()
+        });
+        let read = read.await?.map_err(|why| {
+            let detail = format!("the answer of {} cannot be read: {why}", target.shown());
+            Problem::new(Standard::Communication, detail)
+        })?;
+        let mut values = Vec::with_capacity(read.len());
+        for Decoded { value, raw } in read {
+            // Where a secret is in them, their base64 may not tell.
+            let searched = if self.seal.is_empty() { &[][..] } else { &raw[..] };
+            for bytes in searched {
+                self.seal.encoded(bytes);
+            }
+            values.push(value);
+        }
+        match is_list {
+            true => Ok(Value::array(values)),
+            false => Ok(values.pop().unwrap_or_default()),
+        }
+    }
+}
+
+/// True when a server did not accept who asked: see [`super::http::refused`].
+fn refused(done: &Result<Value, Problem>) -> bool {
+    let Err(problem) = done else { return false };
+    match Standard::parse(&problem.kind) {
+        Some(Standard::Authentication) => true,
+        Some(Standard::Communication) => matches!(problem.status, 401 | 403),
+        _ => false,
+    }
+}
+
+fn configuration(detail: impl Into<std::sync::Arc<str>>) -> Problem {
+    Problem::new(Standard::Configuration, detail)
+}
+
+/// The method that is called, and where.
+fn target(call: &GrpcCall, types: &DescriptorPool) -> Result<Target, Problem> {
+    let service = service(&call.service, types)?;
+    let method = service.methods().find(|it| it.name() == &*call.method).ok_or_else(|| {
+        let known = listed(service.methods().map(|it| it.name().to_owned()));
+        let name = service.full_name();
+        configuration(format!("the service {name} has no method {}; it has: {known}", call.method))
+    })?;
+    // Without a port it is that of HTTPS, where TLS is spoken unless the definition says otherwise.
+    let (host, port) = (call.host.to_string(), call.port.unwrap_or(443));
+    let scheme = if call.tls.unwrap_or(port == 443) { "https" } else { "http" };
+    let url = Url::parse(&format!("{scheme}://{host}:{port}/"))
+        .map_err(|error| configuration(format!("the host {host} cannot be called: {error}")))?;
+    Ok(Target { url, host, port, method })
+}
+
+/// The service of this name, or the only one whose last part it is.
+fn service(name: &str, types: &DescriptorPool) -> Result<ServiceDescriptor, Problem> {
+    let short = || {
+        let mut found = types.services().filter(|it| it.name() == name);
+        found.next().filter(|_| found.next().is_none())
+    };
+    types.get_service_by_name(name).or_else(short).ok_or_else(|| {
+        let known = listed(types.services().map(|it| it.full_name().to_owned()));
+        configuration(format!("the .proto file has no service {name}; it has: {known}"))
+    })
+}
+
+/// Names for messages.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let mut names: Vec<_> = names.take(limits::GRPC_SHOWN + 1).collect();
+    if names.len() > limits::GRPC_SHOWN {
+        names[limits::GRPC_SHOWN] = "…".to_owned();
+    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// The messages to send: one, or of a method that takes a stream one for each element.
+async fn requests(method: &MethodDescriptor, arguments: Value) -> Result<Vec<Vec<u8>>, Problem> {
+    let values = match arguments {
+        Value::Null if method.is_client_streaming() => Vec::new(),
+        Value::Null => vec![Value::empty_object()],
+        Value::Array(_) if method.is_client_streaming() => {
+            arguments.into_elements().unwrap_or_default()
+        }
+        one => vec![one],
+    };
+    let kind = method.input();
+    let name = kind.full_name().to_owned();
+    let written = guarded(move || {
+        values.iter().map(|it| encode(kind.clone(), it)).collect::<Result<Vec<_>, _>>()
+    });
+    written.await?.map_err(|why| {
+        let detail = format!("the arguments are no message {name}: {why}");
+        Problem::new(Standard::Validation, detail)
+    })
+}
+
+/// Does what leads through the libraries that know types at run time: on a thread that no other
+/// task waits for, and so that a panic in them is an error.
+async fn guarded<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let done = aside(move || catch_unwind(AssertUnwindSafe(work))).await?;
+    done.map_err(|_| {
+        let detail = "the types of the .proto file, or a message of them, cannot be handled: what \
+                      compiles and reads them has failed";
+        configuration(detail)
+    })
+}

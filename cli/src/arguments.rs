@@ -5,7 +5,7 @@ use windlass_telemetry::Role;
 
 use crate::command::{
     audit, bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, log, run,
-    secret, show, start, validate, version, watch, worker,
+    schedule, secret, show, start, validate, version, watch, worker,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Suspend(control::SuspendArgs),
     /// Resume a suspended instance, workflow or namespace
     Resume(control::ResumeArgs),
+    /// See and change schedules, or start what they start
+    Schedule(schedule::Args),
     /// Send events to the instances that listen
     Event(event::Args),
     /// See who uses which secrets, say who may, and set a store up
@@ -109,6 +111,7 @@ impl Command {
             Self::Cancel(args) => control::cancel(args).await,
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
+            Self::Schedule(args) => schedule::run(args).await,
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,
             Self::Audit(args) => audit::run(args).await,

@@ -13,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod show;
 pub(crate) mod start;

@@ -55,6 +55,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) memory: MemoryOptions,
     /// Which instances are recorded, where traces are on.
     pub(crate) tracer: Option<Tracer>,
+    /// Leave schedules alone.
+    pub(crate) unscheduled: bool,
 }
 
 /// Coordinator, queue and worker, running.
@@ -130,6 +132,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         identity,
         memory,
         tracer,
+        unscheduled,
     } = options;
     let mut secrets = secrets.options(data_dir.as_deref(), identity);
     // Tasks run here, and usually as the same user.
@@ -157,6 +160,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         data_dir,
         log: crate::log::control(),
         tracer,
+        unscheduled,
         ..Options::default()
     };
     let start = move || {

@@ -23,6 +23,8 @@ mod problem;
 mod query;
 mod room;
 mod routes;
+mod schedule;
+mod schedule_view;
 mod secret;
 mod serve;
 mod start;

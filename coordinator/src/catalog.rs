@@ -139,10 +139,7 @@ impl Catalog {
         self.read(|known| {
             let versions = known.current.get(&(namespace.into(), name.into()))?;
             match version {
-                None | Some("latest") => {
-                    let released = versions.iter().rev().find(|(it, _)| it.pre.is_empty());
-                    released.or_else(|| versions.iter().next_back()).map(|(_, it)| it.clone())
-                }
+                None | Some("latest") => latest(versions).cloned(),
                 Some(version) => versions.get(&read_version(version)?).cloned(),
             }
         })
@@ -155,6 +152,12 @@ impl Catalog {
             self.read(|known| known.current.values().flat_map(BTreeMap::values).cloned().collect());
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
+    }
+
+    /// The definition that a start without a version finds, of every workflow.
+    #[must_use]
+    pub fn latest(&self) -> Vec<StoredDefinition> {
+        self.read(|known| known.current.values().filter_map(latest).cloned().collect())
     }
 
     /// The plan with this digest, if it is compiled already.
@@ -218,6 +221,12 @@ impl Catalog {
     fn write<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
         change(&mut self.known.write().unwrap_or_else(|it| it.into_inner()))
     }
+}
+
+/// The highest version; a pre-release only when there is nothing else.
+fn latest(versions: &BTreeMap<Version, StoredDefinition>) -> Option<&StoredDefinition> {
+    let released = versions.iter().rev().find(|(it, _)| it.pre.is_empty());
+    released.or_else(|| versions.iter().next_back()).map(|(_, it)| it)
 }
 
 /// A version as a workflow may be asked for: in whole, or as short as it may be written.

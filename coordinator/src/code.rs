@@ -179,6 +179,10 @@ codes! {
     LogFixed = "WL0528", 409, "Log level cannot be changed",
         "The process was set up without a log that can be changed while it runs. Set WINDLASS_LOG \
          and start it again.";
+    /// No such schedule.
+    UnknownSchedule = "WL0529", 404, "No such schedule",
+        "The workflow has no schedule: it is not deployed, or its highest version has neither `every` \
+         nor `cron` nor `after` in `schedule`. `windlass schedule list` shows those there are.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

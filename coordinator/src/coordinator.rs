@@ -7,6 +7,7 @@ mod measured;
 mod operate;
 mod retention;
 mod runtime;
+mod schedules;
 mod secret_queries;
 mod show;
 mod start;
@@ -63,6 +64,8 @@ pub struct Options {
     /// Where to keep which instance is worked on, so that one which ends the process again and
     /// again is set aside: the data directory, which is this process's alone.
     pub data_dir: Option<PathBuf>,
+    /// Leave schedules alone: for a process that runs one workflow because somebody asked.
+    pub unscheduled: bool,
     /// How many instances that others have started may be open at once.
     pub quotas: StartQuotas,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
@@ -89,6 +92,7 @@ impl<Q: Queue> From<Arc<Q>> for Downstream {
 }
 
 pub use handle::restore;
+pub use schedules::{SchedulePage, ScheduleView};
 
 /// A definition that was accepted.
 #[derive(Clone, Debug, Serialize)]
@@ -182,6 +186,9 @@ pub enum CoordinatorError {
     /// No such workflow.
     #[error("no workflow {0} is deployed")]
     UnknownWorkflow(String),
+    /// No such schedule.
+    #[error("the workflow {0} has no schedule")]
+    UnknownSchedule(String),
     /// No such instance.
     #[error("no instance {0}")]
     UnknownInstance(InstanceId),

@@ -36,6 +36,7 @@ use windlass_proto::value::Value;
 
 use crate::admission::Suspended;
 use crate::pieces::Pieces;
+use crate::schedule::ScheduleId;
 
 pub use crate::status::Status;
 pub use backup::BackupReport;
@@ -129,6 +130,29 @@ pub trait Journal: Send + Sync + 'static {
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
     ) -> Result<Vec<Subscription>, JournalError>;
+
+    /// The states of schedules of a partition, in pages: at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn schedules(
+        &self,
+        partition: PartitionId,
+        after: Option<ScheduleId>,
+        limit: usize,
+    ) -> Result<Vec<(ScheduleId, Vec<u8>)>, JournalError>;
+
+    /// The state of one schedule.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    fn schedule(&self, schedule: ScheduleId) -> Result<Option<Vec<u8>>, JournalError>;
+
+    /// What is kept of a schedule's due times, in order of their places.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn occurrences(&self, schedule: ScheduleId) -> Result<Vec<Vec<u8>>, JournalError>;
 
     /// True when `partition` has recorded `key` by [`Commit::seen`] and not yet forgotten it.
     ///
@@ -248,6 +272,17 @@ pub struct Commit {
     /// Keys to remember (events consumed, by source and id; idempotency keys), until the time
     /// given.
     pub seen: Vec<(Arc<[u8]>, Timestamp)>,
+    /// What is new of schedules.
+    pub schedules: Vec<ScheduleWrite>,
+}
+
+/// Something new of a schedule, opaque here.
+#[derive(Debug)]
+pub enum ScheduleWrite {
+    /// Its state; `None` when it is gone, with all that is kept of it.
+    State(ScheduleId, Option<Vec<u8>>),
+    /// What became of a due time, at its place, where an older one may be.
+    Occurrence(ScheduleId, u8, Vec<u8>),
 }
 
 /// What waits for events, and what the partition keeps of it: opaque here.

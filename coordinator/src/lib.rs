@@ -33,6 +33,7 @@ pub mod pieces;
 pub mod policy;
 pub mod quarantine;
 pub mod replay;
+pub mod schedule;
 pub mod secrets;
 pub mod status;
 pub mod trace;

@@ -28,6 +28,7 @@ mod reporter;
 mod reports;
 mod resident;
 mod routing;
+mod schedules;
 mod start;
 mod take;
 mod timers;
@@ -55,10 +56,11 @@ pub use owner::{Inbox, Mailbox, Owner, OwnerContext, mailbox};
 pub use release::{Emitted, Release, ReleaseTarget};
 pub use reporter::Reporter;
 pub(crate) use resident::fold;
+pub use schedules::{ScheduleAction, ScheduleAnswer, ScheduleOrder};
 
 use crate::admission::Admission;
 use crate::catalog::Catalog;
-use crate::engine::Instance;
+use crate::engine::{Ending, Instance};
 use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
@@ -67,6 +69,7 @@ use lanes::Lanes;
 use parked::Parked;
 use resident::{Resident, Residents};
 use routing::Routing;
+use schedules::Schedules;
 use timers::Timers;
 
 /// What a partition shares with others.
@@ -103,6 +106,7 @@ pub struct Partition {
     residents: Residents,
     timers: Timers,
     routing: Routing,
+    schedules: Schedules,
     watches: HashMap<InstanceId, Vec<Watch>>,
     /// Batches handed over so far.
     submitted: u64,
@@ -134,6 +138,7 @@ impl Partition {
         now: Timestamp,
     ) -> Result<Self, JournalError> {
         let routing = Routing::load(&*shared.journal, id)?;
+        let schedules = Schedules::load(&*shared.journal, id)?;
         let timers = Timers::load(&*shared.journal, id, now)?;
         Ok(Self {
             id,
@@ -141,6 +146,7 @@ impl Partition {
             residents: Residents::default(),
             timers,
             routing,
+            schedules,
             watches: HashMap::new(),
             submitted: 0,
             durable: Arc::new(AtomicU64::new(0)),
@@ -183,6 +189,7 @@ impl Partition {
         let mut batch = self.batch(now);
         if after.is_none() {
             self.set_aside(&mut batch)?;
+            self.sync_schedules()?;
         }
         let mut read = 0;
         let mut last = None;
@@ -216,6 +223,7 @@ impl Partition {
         self.take_all(&mut batch, messages)?;
         self.admit_parked(&mut batch)?;
         self.fire_timers(&mut batch)?;
+        self.fire_schedules(&mut batch)?;
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
         self.residents.evict(durable);
@@ -254,6 +262,11 @@ impl Partition {
         self.lifecycle = lifecycle;
     }
 
+    /// Chooses whether workflows start by their schedules; they do unless this is called.
+    pub fn set_scheduled(&mut self, scheduled: bool) {
+        self.schedules.enable(scheduled);
+    }
+
     /// What instances may take of the process's memory.
     pub(crate) fn memory(&self) -> &Arc<Memory> {
         &self.shared.memory
@@ -267,7 +280,8 @@ impl Partition {
             return Timestamp(0);
         }
         let timers = self.timers.next_wake();
-        self.parked.next_wake().map_or(timers, |it| it.min(timers))
+        let others = [self.parked.next_wake(), self.schedules.next_wake()];
+        others.into_iter().flatten().fold(timers, Timestamp::min)
     }
 
     /// Messages that wait in line, by namespace; events as `None`.
@@ -304,6 +318,7 @@ impl Partition {
     fn seal(&mut self, mut batch: Batch) -> Result<Batch, JournalError> {
         self.shared.quarantine.end(self.id);
         self.named.clear();
+        let mut over = Vec::new();
         for id in std::mem::take(&mut batch.touched) {
             let Some(resident) = self.residents.get_mut(id) else { continue };
             let write = resident.write(batch.number)?;
@@ -313,7 +328,8 @@ impl Partition {
             batch.commit.writes.push(write);
             self.tell_watchers(&mut batch, id, sequence, ended.as_ref());
             match ended {
-                Some(_) => {
+                Some(ending) => {
+                    over.push((id, matches!(ending, Ending::Cancelled(_))));
                     if let Some(parent) = parent {
                         self.shared.admission.leave(id, parent.root(), &namespace);
                     }
@@ -322,6 +338,8 @@ impl Partition {
                 None => self.residents.touched(id),
             }
         }
+        self.tell_schedules(over, batch.now)?;
+        self.keep_schedules(&mut batch)?;
         if batch.is_empty() {
             // Nobody commits it, so its number must not be waited for.
             self.submitted -= 1;

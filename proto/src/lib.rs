@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod cloudevent;
+pub mod cron;
 pub mod definition;
 pub mod duration;
 pub mod expression;

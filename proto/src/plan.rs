@@ -9,6 +9,7 @@ pub mod data_flow;
 mod event;
 mod mcp;
 mod requirements;
+mod schedule;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use authentication::{
 };
 pub use mcp::{McpCall, McpTransport, McpVersion};
 pub use requirements::{ReachableSecrets, uses_input};
+pub use schedule::{Overlap, Schedule};
 
 pub use event::{Correlation, EventFilter, Listen, ReadAs, Strategy, Subscription, Until};
 
@@ -493,21 +495,6 @@ impl Raise {
     pub fn uses_secrets(&self) -> bool {
         self.parts().any(Template::uses_secrets)
     }
-}
-
-/// `schedule`
-#[derive(Debug, Default)]
-pub struct Schedule {
-    /// `every`
-    pub every: Option<Duration>,
-    /// `cron`
-    pub cron: Option<Arc<str>>,
-    /// `after`
-    pub after: Option<Duration>,
-    /// `on`
-    pub on: Option<Strategy>,
-    /// `read`
-    pub read: Option<ReadAs>,
 }
 
 /// An extension: tasks run before and after others.

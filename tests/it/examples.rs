@@ -32,6 +32,19 @@ async fn hello_greets() {
 }
 
 #[tokio::test]
+async fn nightly_report_says_when_it_is_due() {
+    let report = output_of("nightly-report.yaml", &[]).await;
+    assert!(report["made"].as_str().unwrap().ends_with('Z'), "{report}");
+    let dev = Dev::start().await;
+    dev.api.deploy(&std::fs::read_to_string(paths::example("nightly-report.yaml")).unwrap()).await;
+    let schedule = dev.api.get("/v1/schedules/examples/nightly-report").await.ok();
+    for next in schedule["next"].as_array().unwrap() {
+        let at = next["at"].as_str().unwrap();
+        assert!(["T00:30:00", "T01:30:00", "T01:00:00"].iter().any(|it| at.contains(it)), "{at}");
+    }
+}
+
+#[tokio::test]
 async fn fork_joins_its_branches() {
     let got = output_of("fork.yaml", &["--input", r#"{"items": [3, 4]}"#]).await;
     assert_eq!(got, json!({"sum": 7, "count": 2}));

@@ -31,6 +31,7 @@ mod processes;
 mod protocol;
 mod python_worker;
 mod rust_worker;
+mod schedules;
 mod secrets;
 mod seed;
 mod servers;

@@ -75,7 +75,8 @@ struct Of {
     namespace: Option<String>,
 }
 
-fn workflow(text: &str) -> Result<(String, String), String> {
+/// Reads `NAMESPACE/NAME`.
+pub(super) fn workflow(text: &str) -> Result<(String, String), String> {
     match text.split_once('/') {
         Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
             Ok((namespace.to_owned(), name.to_owned()))

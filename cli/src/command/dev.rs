@@ -84,6 +84,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),
         memory: args.memory,
+        unscheduled: false,
         tracer: telemetry::tracer(),
     };
     let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);

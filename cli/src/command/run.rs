@@ -121,6 +121,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         secrets,
         identity,
         memory,
+        // One workflow runs, as somebody asks for it.
+        unscheduled: true,
     };
     let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
     if let Some(text) =

@@ -36,6 +36,12 @@ use utoipa::{Modify, OpenApi};
         super::suspension::suspend_workflow,
         super::suspension::resume_workflow,
         super::suspension::cancel_root,
+        super::schedule::list,
+        super::schedule::show,
+        super::schedule::pause,
+        super::schedule::resume,
+        super::schedule::trigger,
+        super::schedule::backfill,
         super::event::publish,
         super::worker::list,
         super::secret::list,
@@ -54,6 +60,7 @@ use utoipa::{Modify, OpenApi};
     tags(
         (name = "workflows", description = "Definitions"),
         (name = "instances", description = "Runs of workflows"),
+        (name = "schedules", description = "Starts by the clock"),
         (name = "events", description = "CloudEvents that instances listen for"),
         (name = "secrets", description = "Who may read which, and what was done; never a value"),
         (name = "operation", description = "Health, metrics and logs"),
@@ -161,17 +168,21 @@ mod tests {
         let mut full: Vec<_> = full.map(|it| it["operationId"].as_str().unwrap()).collect();
         full.sort_unstable();
         let expected = [
+            "backfillSchedule",
             "cancelInstance",
             "cancelRoot",
             "deployWorkflow",
+            "pauseSchedule",
             "publishEvents",
             "resumeInstance",
             "resumeNamespace",
+            "resumeSchedule",
             "resumeWorkflow",
             "startInstance",
             "suspendInstance",
             "suspendNamespace",
             "suspendWorkflow",
+            "triggerSchedule",
         ];
         assert_eq!(full, expected);
         let answer = &document["paths"]["/v1/workflows"]["post"]["responses"]["507"];

@@ -131,6 +131,7 @@ impl From<CoordinatorError> for ApiProblem {
             }
             CoordinatorError::LogDirectives(_) => Self::new(Code::BadLogDirectives, detail),
             CoordinatorError::Secrets(error) => Self::new(code_of(&error), detail),
+            CoordinatorError::UnknownSchedule(_) => Self::new(Code::UnknownSchedule, detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
             CoordinatorError::InvalidInput(problem) => {

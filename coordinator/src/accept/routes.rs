@@ -5,8 +5,8 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    audit, document, event, gate, history, identity, instance, log, metrics, secret, start, state,
-    suspension, watch, worker, workflow,
+    audit, document, event, gate, history, identity, instance, log, metrics, schedule, secret,
+    start, state, suspension, watch, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 
@@ -34,6 +34,8 @@ fn operation() -> Router<state::Api> {
         .route("/v1/workflows/{namespace}/{name}/suspend", post(suspension::suspend_workflow))
         .route("/v1/workflows/{namespace}/{name}/resume", post(suspension::resume_workflow))
         .route("/v1/roots/{id}/cancel", post(suspension::cancel_root))
+        .route("/v1/schedules/{namespace}/{name}/pause", post(schedule::pause))
+        .route("/v1/schedules/{namespace}/{name}/resume", post(schedule::resume))
         .route("/v1/log", get(log::show).put(log::set))
         .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(metrics::ready))
@@ -49,6 +51,10 @@ pub(super) fn routes(api: state::Api) -> Router {
         .route("/v1/instances/{id}/output", get(instance::output))
         .route("/v1/instances/{id}/history", get(history::history))
         .route("/v1/instances/{id}/watch", get(watch::watch))
+        .route("/v1/schedules", get(schedule::list))
+        .route("/v1/schedules/{namespace}/{name}", get(schedule::show))
+        .route("/v1/schedules/{namespace}/{name}/trigger", post(schedule::trigger))
+        .route("/v1/schedules/{namespace}/{name}/backfill", post(schedule::backfill))
         .route("/v1/events", post(event::publish))
         .route("/v1/workers", get(worker::list))
         .route("/v1/secrets", get(secret::list))

@@ -86,6 +86,11 @@ impl Coordinator {
             router.catalog.deploy(&text, unsupported, clock::now(), permit)
         };
         let deployed = blocking(deploy).await?;
+        if let Ok(it) = &deployed
+            && it.changed
+        {
+            self.sync_schedule(&it.id.namespace, &it.id.name).await?;
+        }
         match deployed {
             Ok(it) => Ok(Deployed {
                 workflow: it.id,
@@ -412,6 +417,20 @@ impl Coordinator {
         answer: oneshot::Receiver<T>,
     ) -> Result<T, CoordinatorError> {
         self.send(id, message)?;
+        self.answered(answer).await
+    }
+
+    /// Asks a partition for something that is about no instance.
+    pub(super) async fn ask_partition<T>(
+        &self,
+        partition: PartitionId,
+        message: Message,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, CoordinatorError> {
+        if self.runtime.is_stopping() {
+            return Err(self.stopped());
+        }
+        self.runtime.router.send(partition, message);
         self.answered(answer).await
     }
 

@@ -66,6 +66,8 @@ pub(super) struct Router {
     pub(super) catalog: Arc<Catalog>,
     pub(super) secrets: Arc<Secrets>,
     pub(super) memory: Arc<Memory>,
+    /// Whether workflows start by their schedules.
+    fires_schedules: bool,
     queue: Arc<dyn Queue>,
     outbox: Option<Arc<Outbox>>,
     /// Where spans go, where traces are on.
@@ -119,6 +121,10 @@ impl ReleaseTarget for Router {
             true => self.queue.recover(assignment),
             false => self.queue.send(assignment),
         }
+    }
+
+    fn fires_schedules(&self) -> bool {
+        self.fires_schedules
     }
 
     fn recovered(&self) {
@@ -189,6 +195,7 @@ impl Runtime {
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let (quotas, log) = (options.quotas, options.log);
+        let fires_schedules = !options.unscheduled;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let Options { tracer, data_dir, .. } = options;
@@ -213,6 +220,7 @@ impl Runtime {
             inboxes,
             catalog,
             secrets,
+            fires_schedules,
             queue,
             outbox,
             tracer,

@@ -96,6 +96,17 @@ impl<O: Ordered> Check<'_, O> {
                 let instance = keys::timer_of(key)?.instance;
                 self.owned(space, key, instance, "a timer")
             }
+            (Space::Partition(_), keys::SCHEDULE) => {
+                keys::schedule_of(key)?;
+                rmp_serde::from_slice::<crate::schedule::State>(&body)
+                    .map(drop)
+                    .map_err(|_| record::damaged(key, "is no schedule"))
+            }
+            (Space::Partition(_), keys::OCCURRENCE) => {
+                rmp_serde::from_slice::<crate::schedule::Kept>(&body)
+                    .map(drop)
+                    .map_err(|_| record::damaged(key, "is no due time of a schedule"))
+            }
             (Space::Partition(_), keys::SEEN) => {
                 if body.len() == 8 {
                     Ok(())

@@ -8,6 +8,7 @@ use windlass_proto::time::Timestamp;
 
 use super::space::Space;
 use super::{JournalError, TimerKey};
+use crate::schedule::ScheduleId;
 
 /// Facts of an instance: id, sequence number of the first.
 pub(super) const FACTS: u8 = b'f';
@@ -23,6 +24,10 @@ pub(super) const SUBSCRIPTION: u8 = b's';
 pub(super) const TIMER: u8 = b't';
 /// A key to remember.
 pub(super) const SEEN: u8 = b'e';
+/// The state of a schedule: id.
+pub(super) const SCHEDULE: u8 = b'q';
+/// What became of a due time of a schedule: id, place.
+pub(super) const OCCURRENCE: u8 = b'u';
 /// A later part of a large record: the record's key, number of the part.
 pub(super) const PART: u8 = b'c';
 
@@ -125,6 +130,25 @@ pub(super) fn timers_from(due: Timestamp) -> Vec<u8> {
     let mut key = vec![TIMER];
     key.extend_from_slice(&due.0.to_be_bytes());
     key
+}
+
+pub(super) fn schedule(schedule: ScheduleId) -> Vec<u8> {
+    [&[SCHEDULE], schedule.0.as_slice()].concat()
+}
+
+pub(super) fn occurrence(schedule: ScheduleId, place: u8) -> Vec<u8> {
+    [&[OCCURRENCE], schedule.0.as_slice(), &[place]].concat()
+}
+
+/// What all keys of occurrences of a schedule start with.
+pub(super) fn occurrences(schedule: ScheduleId) -> Vec<u8> {
+    [&[OCCURRENCE], schedule.0.as_slice()].concat()
+}
+
+/// The schedule of a key made by [`schedule`].
+pub(super) fn schedule_of(key: &[u8]) -> Result<ScheduleId, JournalError> {
+    let id = key.get(1..).and_then(|it| <[u8; 16]>::try_from(it).ok());
+    id.map(ScheduleId).ok_or_else(|| malformed(key))
 }
 
 pub(super) fn seen(seen: &[u8]) -> Vec<u8> {

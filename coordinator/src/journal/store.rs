@@ -15,6 +15,7 @@ mod read;
 mod recent;
 mod ring;
 mod save;
+mod schedule;
 mod suspended;
 mod tally;
 mod verify;
@@ -37,6 +38,7 @@ use super::{
     StoredDefinition, StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
 };
 use crate::admission::Suspended;
+use crate::schedule::ScheduleId;
 use recent::Recent;
 use verify::Verification;
 
@@ -400,6 +402,23 @@ impl<O: Ordered> Journal for Store<O> {
         limit: usize,
     ) -> Result<Vec<Subscription>, JournalError> {
         self.read_subscriptions(partition, after, limit)
+    }
+
+    fn schedules(
+        &self,
+        partition: PartitionId,
+        after: Option<ScheduleId>,
+        limit: usize,
+    ) -> Result<Vec<(ScheduleId, Vec<u8>)>, JournalError> {
+        self.read_schedules(partition, after, limit)
+    }
+
+    fn schedule(&self, schedule: ScheduleId) -> Result<Option<Vec<u8>>, JournalError> {
+        self.read_schedule(schedule)
+    }
+
+    fn occurrences(&self, schedule: ScheduleId) -> Result<Vec<Vec<u8>>, JournalError> {
+        self.read_occurrences(schedule)
     }
 
     fn has_seen(&self, partition: PartitionId, key: &[u8]) -> Result<bool, JournalError> {

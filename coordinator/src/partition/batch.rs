@@ -50,5 +50,6 @@ impl Batch {
             && commit.subscribed.is_empty()
             && commit.unsubscribed.is_empty()
             && commit.seen.is_empty()
+            && commit.schedules.is_empty()
     }
 }

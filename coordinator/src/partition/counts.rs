@@ -3,6 +3,8 @@
 //! Counted as it is decided, a moment before it is durable: if that fails the process ends, and
 //! its counters with it.
 
+mod schedules;
+
 use std::sync::Arc;
 
 use windlass_proto::limits;
@@ -26,6 +28,7 @@ pub struct InstanceCounts {
     losses: [Counter; REASONS.len()],
     consumed: Counter,
     emitted: Counter,
+    pub(super) schedules: schedules::ScheduleCounts,
 }
 
 /// What is counted of the instances of one workflow.
@@ -75,6 +78,7 @@ impl Default for InstanceCounts {
             losses: Default::default(),
             consumed: Counter::default(),
             emitted: Counter::default(),
+            schedules: schedules::ScheduleCounts::default(),
         }
     }
 }
@@ -163,6 +167,7 @@ impl InstanceCounts {
         }
         snapshot.add(&table::EVENTS_CONSUMED, &self.consumed);
         snapshot.add(&table::EVENTS_EMITTED, &self.emitted);
+        self.schedules.measured(snapshot);
     }
 }
 

@@ -11,6 +11,7 @@ use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
+use super::schedules::ScheduleOrder;
 use crate::engine::{ChildOutcome, DeliveryLoss, Ending, Input, Parent, Rejection};
 use crate::journal::Status;
 use crate::view::InstanceView;
@@ -60,6 +61,8 @@ pub enum Message {
         /// Where the view goes.
         reply: oneshot::Sender<Shown>,
     },
+    /// Something to do to a schedule.
+    Schedule(ScheduleOrder),
     /// Somebody wants to know when an instance changes or ends.
     Watch {
         /// The instance.
@@ -104,7 +107,7 @@ impl Message {
             | Self::EmitAgain { instance, .. }
             | Self::Show { instance, .. }
             | Self::Watch { instance, .. } => Some(*instance),
-            Self::Event(_) => None,
+            Self::Event(_) | Self::Schedule(_) => None,
         }
     }
 
@@ -120,6 +123,7 @@ impl Message {
             },
             Self::Input { .. }
             | Self::Event(_)
+            | Self::Schedule(_)
             | Self::Lost { .. }
             | Self::CancelChild { .. }
             | Self::EmitAgain { .. }

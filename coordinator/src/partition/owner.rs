@@ -122,6 +122,7 @@ impl Owner {
         let journal = shared.journal.clone();
         let mut partition = Partition::open(id, shared, clock::steady())?;
         partition.set_lifecycle(context.target.lifecycle());
+        partition.set_scheduled(context.target.fires_schedules());
         let thread = thread::Builder::new()
             .name(format!("partition-{}", id.0))
             .spawn(move || {

@@ -12,6 +12,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use windlass_telemetry::FinishedSpan;
 
 use super::message::{Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, Verdict};
+use super::schedules::ScheduleAnswer;
 use crate::catalog::Catalog;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
 use crate::events::lifecycle::{Level, LifecycleEvent};
@@ -72,6 +73,8 @@ pub enum Release {
     Started(oneshot::Sender<StartReply>, StartReply),
     /// An answer to an input.
     Answered(oneshot::Sender<Reply>, Reply),
+    /// An answer to who does something to a schedule.
+    Scheduled(oneshot::Sender<ScheduleAnswer>, ScheduleAnswer),
     /// A view of an instance.
     Shown(oneshot::Sender<Shown>, Shown),
     /// Something to tell others of an instance.
@@ -115,6 +118,10 @@ pub trait ReleaseTarget: Send + Sync {
     fn settled(&self, key: &AssignmentKey, verdict: Verdict);
     /// Hands a message to a partition. Never blocks.
     fn send(&self, partition: PartitionId, message: Message);
+    /// False where workflows are not to start by their schedules.
+    fn fires_schedules(&self) -> bool {
+        true
+    }
     /// What is to be told of workflows and their tasks.
     fn lifecycle(&self) -> Level {
         Level::Off
@@ -174,6 +181,7 @@ impl Release {
             },
             Self::Started(reply, started) => drop(reply.send(started)),
             Self::Answered(reply, answer) => drop(reply.send(answer)),
+            Self::Scheduled(reply, answer) => drop(reply.send(answer)),
             Self::Shown(reply, shown) => drop(reply.send(shown)),
             Self::Ended(reply, ending) => drop(reply.send(ending)),
             Self::Changed(reply) => drop(reply.send(())),

@@ -98,12 +98,16 @@ impl Partition {
                 batch.releases.push(Release::Shown(reply, shown));
                 Ok(())
             }
+            Message::Schedule(order) => self.order(batch, order),
             Message::Watch { instance, watch } => self.watch(batch, instance, watch),
         }
     }
 
     /// Where a message waits, and among whose messages it keeps its place.
     fn lane(&self, message: &Message) -> (Lane, Option<InstanceId>) {
+        if let Message::Schedule(_) = message {
+            return (Lane::Operators, None);
+        }
         let Some(instance) = message.instance() else { return (Lane::Events, None) };
         let known = || match message {
             Message::Start(start) => Some(Lane::Namespace(start.plan.id.namespace.clone())),

@@ -53,7 +53,7 @@ impl Decoder<'_> {
         });
         let timeout = optional(root.get("timeout"), |node| self.timeout(node));
         self.check_schemas(root, &["input", "output"]);
-        let schedule = optional(root.get("schedule"), |node| self.schedule(node));
+        let schedule = self.schedule(root);
         let tasks =
             self.required(root, "do", "a workflow").and_then(|node| self.task_list(node, "/do"));
         let output = self.where_null(OUTSIDE_TASKS, |decoder| {
@@ -108,7 +108,7 @@ impl Decoder<'_> {
         let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
         let tags = self.metadata_named(node.get("tags"), "`tags`");
         let metadata = self.metadata(node.get("metadata"));
-        let pool = self.pool(node.get("metadata"), None);
+        let pool = self.pool(node.get("metadata"), &["pool", "schedule"]);
         Some(Document {
             id: WorkflowId { namespace: namespace?, name: name?, version: version?.0 },
             title: title?,

@@ -9,14 +9,13 @@ use crate::limits::POOL_NAME_BYTES;
 use crate::plan::{DEFAULT_POOL, is_pool_name};
 
 impl Decoder<'_> {
-    /// The pool that `metadata` names, where it names one. `call` is what the task calls.
+    /// The pool that `metadata` names, where it names one; `known` is all it may have of ours.
     pub(super) fn pool(
         &mut self,
         metadata: Option<&Node>,
-        call: Option<&str>,
+        known: &[&str],
     ) -> Option<Option<Arc<str>>> {
         let Some(own) = metadata.and_then(|node| node.get("windlass")) else { return Some(None) };
-        let known: &[&str] = if call == Some("grpc") { &["pool", "tls"] } else { &["pool"] };
         // What is meant for us and not known would be passed over in silence otherwise.
         self.closed(own, "`metadata.windlass`", known)?;
         let Some(node) = own.get("pool") else { return Some(None) };

@@ -1,42 +1,131 @@
-//! `schedule`
-
-use std::sync::Arc;
+//! `schedule`, and `metadata.windlass.schedule` of the document, which says how.
 
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::Node;
 use super::task::READS;
-use crate::plan::Schedule;
+use crate::cron::{Cron, Zone};
+use crate::limits::{SCHEDULE_EVERY_MS, SCHEDULE_JITTER_MS};
+use crate::plan::{Duration, Overlap, Schedule};
+
+/// What `metadata.windlass.schedule` may hold.
+const OPTIONS: &[&str] = &["timezone", "overlap", "catchUp", "jitter"];
+
+/// What the document says of its schedule.
+#[derive(Debug)]
+struct Options {
+    zone: Zone,
+    overlap: Overlap,
+    catch_up: Option<u64>,
+    jitter: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { zone: Zone::utc(), overlap: Overlap::default(), catch_up: None, jitter: 0 }
+    }
+}
 
 impl Decoder<'_> {
-    pub(super) fn schedule(&mut self, node: &Node) -> Option<Schedule> {
+    /// `schedule` of a workflow, with what its document says of it.
+    pub(super) fn schedule(&mut self, root: &Node) -> Option<Option<Schedule>> {
+        let own = root.get("document").and_then(|it| it.get("metadata"));
+        let own = own.and_then(|it| it.get("windlass")).and_then(|it| it.get("schedule"));
+        let Some(node) = root.get("schedule") else {
+            if let Some(own) = own {
+                let message = "`metadata.windlass.schedule` needs a `schedule`";
+                self.error(codes::CONFLICT, own.place, message, "remove it, or add `schedule`");
+            }
+            return Some(None);
+        };
+        let options = optional(own, |own| self.schedule_options(own));
         self.closed(node, "`schedule`", &["every", "cron", "after", "on", "read"])?;
-        let hint = "start it by `windlass start`, from a scheduler of your own or on an event";
-        self.unsupported(node.place, "starting a workflow by `schedule`", hint);
-        let every = optional(node.get("every"), |node| self.duration(node, "`every`"));
-        let cron = optional(node.get("cron"), |node| self.cron(node));
-        let after = optional(node.get("after"), |node| self.duration(node, "`after`"));
-        let on = optional(node.get("on"), |node| self.strategy(node, "`schedule.on`"));
+        let zone = options.as_ref().and_then(Option::as_ref).map(|it| it.zone.clone());
+        let every = optional(node.get("every"), |node| self.every(node));
+        let cron = optional(node.get("cron"), |node| self.cron(node, zone));
+        let after = optional(node.get("after"), |node| self.fixed(node, "`after`"));
+        let on = optional(node.get("on"), |on| {
+            let hint = "listen for the event in a workflow that starts it by `run: workflow`";
+            self.unsupported(on.place, "starting a workflow by `schedule.on`", hint);
+            self.strategy(on, "`schedule.on`")
+        });
         let read = optional(node.get("read"), |node| self.choice(node, "`read`", READS));
         if let Some(read) = node.get("read").filter(|_| node.get("on").is_none()) {
             let message = "`schedule.read` needs `schedule.on`";
             self.error(codes::CONFLICT, read.place, message, "remove it, or add `on`");
         }
-        Some(Schedule { every: every?, cron: cron?, after: after?, on: on?, read: read? })
+        let Options { overlap, catch_up, jitter, .. } = options?.unwrap_or_default();
+        let (every, cron, after) = (every?.flatten(), cron?.flatten(), after?.flatten());
+        let (on, read) = (on?, read?);
+        Some(Some(Schedule { every, cron, after, on, read, overlap, catch_up, jitter }))
     }
 
-    /// Five fields, or six or seven with seconds and year; the scheduler reads them.
-    fn cron(&mut self, node: &Node) -> Option<Arc<str>> {
-        let text = self.string(node, "`cron`")?;
-        let fields = text.split_whitespace().count();
-        let field = |c: char| c.is_ascii_alphanumeric() || "*/,-?#".contains(c) || c == ' ';
-        let known = text.starts_with('@') && fields == 1;
-        if known || ((5..=7).contains(&fields) && text.chars().all(field)) {
-            return Some(text);
+    fn schedule_options(&mut self, node: &Node) -> Option<Options> {
+        self.closed(node, "`metadata.windlass.schedule`", OPTIONS)?;
+        let zone = optional(node.get("timezone"), |node| self.zone(node));
+        let words = Overlap::WORDS;
+        let overlap = optional(node.get("overlap"), |node| self.choice(node, "`overlap`", words));
+        let catch_up = optional(node.get("catchUp"), |node| self.fixed(node, "`catchUp`"));
+        let jitter = optional(node.get("jitter"), |node| {
+            let jitter = self.fixed(node, "`jitter`")?;
+            if jitter.is_some_and(|it| it > SCHEDULE_JITTER_MS) {
+                let message = "`jitter` is longer than a day";
+                self.error(codes::OUT_OF_RANGE, node.place, message, "write `PT10M`");
+                return None;
+            }
+            Some(jitter)
+        });
+        Some(Options {
+            zone: zone?.unwrap_or_else(Zone::utc),
+            overlap: overlap?.unwrap_or_default(),
+            catch_up: catch_up?.flatten(),
+            jitter: jitter?.flatten().unwrap_or_default(),
+        })
+    }
+
+    fn zone(&mut self, node: &Node) -> Option<Zone> {
+        let name = self.string(node, "`timezone`")?;
+        if let Some(zone) = Zone::named(&name) {
+            return Some(zone);
         }
-        let message = format!("`{text}` is not a cron expression");
-        let hint = "five fields: minute, hour, day of month, month, day of week; as in `0 0 * * *`";
+        let message = format!("there is no time zone `{name}`");
+        let hint = "a name of the IANA database, as in `Europe/Berlin`";
         self.error(codes::BAD_PATTERN, node.place, message, hint);
         None
+    }
+
+    /// Nothing can be evaluated before there is an instance. `None` within for what cannot be done.
+    fn fixed(&mut self, node: &Node, what: &str) -> Option<Option<u64>> {
+        match self.duration(node, what)? {
+            Duration::Fixed(milliseconds) => Some(Some(milliseconds)),
+            Duration::Computed(_) => {
+                let hint = "write the duration itself: `PT5M`, or `minutes: 5`";
+                self.unsupported(node.place, &format!("an expression in {what} here"), hint);
+                Some(None)
+            }
+        }
+    }
+
+    fn every(&mut self, node: &Node) -> Option<Option<u64>> {
+        let every = self.fixed(node, "`every`")?;
+        if every.is_none_or(|it| it >= SCHEDULE_EVERY_MS) {
+            return Some(every);
+        }
+        let message = format!("`every` is shorter than {SCHEDULE_EVERY_MS} ms");
+        let hint = "what is done more often is a `for` with a `wait`";
+        let refused = self.error_unless_accepted(codes::OUT_OF_RANGE, node.place, message, hint);
+        (!refused).then_some(None)
+    }
+
+    fn cron(&mut self, node: &Node, zone: Option<Zone>) -> Option<Option<Cron>> {
+        let text = self.string(node, "`cron`")?;
+        let error = match Cron::parse(&text, zone.unwrap_or_else(Zone::utc)) {
+            Ok(cron) => return Some(Some(cron)),
+            Err(error) => error,
+        };
+        let message = format!("`{text}` is not a cron expression: {error}");
+        let hint = "five fields: minute, hour, day of month, month, day of week; as in `0 0 * * *`";
+        let refused = self.error_unless_accepted(codes::BAD_PATTERN, node.place, message, hint);
+        (!refused).then_some(None)
     }
 }

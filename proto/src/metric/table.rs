@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod instances;
 pub mod journal;
 pub mod process;
+pub mod schedules;
 pub mod worker;
 
 use super::family::Family;
@@ -29,6 +30,7 @@ pub const PARTS: &[Part] = &[
     process::PART,
     api::PART,
     instances::PART,
+    schedules::PART,
     fleet::PART,
     events::PART,
     journal::PART,
@@ -63,7 +65,15 @@ pub const LABELS: &[(&str, &str)] = &[
     ("signal", "A kind of telemetry: `traces`, `logs`, `metrics`."),
     ("status", "How an instance ended: `completed`, `faulted`, `cancelled`."),
     ("stream", "A stream of JetStream: `events`, `lifecycle`, `audit`."),
+    (
+        "trigger",
+        "What made a start due: `every`, `cron`, `after`, or an operator by `manual` and `backfill`.",
+    ),
     ("version", "The version that runs."),
+    (
+        "why",
+        "Why a due time was skipped: `missed`, `paused`, `suspended`, `overlap`, `superseded`, `quarantined`.",
+    ),
     ("workflow", "The name of a workflow; `_other` for all workflows beyond the first 200."),
 ];
 

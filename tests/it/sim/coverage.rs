@@ -225,6 +225,7 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::Stamp(..) => "release Stamp",
         Release::Started(..) => "release Started",
         Release::Answered(..) => "release Answered",
+        Release::Scheduled(..) => "release Scheduled",
         Release::Shown(..) => "release Shown",
         Release::Ended(..) => "release Ended",
         Release::Changed(_) => "release Changed",

@@ -307,6 +307,7 @@ async fn embedded(
         secrets,
         identity,
         memory,
+        unscheduled: true,
         tracer,
     };
     let embedded = embedded::open(options).await?;

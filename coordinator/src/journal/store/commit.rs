@@ -8,7 +8,7 @@ use windlass_proto::id::{InstanceId, PartitionId};
 use super::super::ordered::Ordered;
 use super::super::record::push_varint;
 use super::super::space::{Change, Space};
-use super::super::{Commit, Head, InstanceWrite, JournalError, head, keys, record};
+use super::super::{Commit, Head, InstanceWrite, JournalError, ScheduleWrite, head, keys, record};
 use super::Store;
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
@@ -149,7 +149,29 @@ impl<'a, O: Ordered> Group<'a, O> {
         for (key, until) in &commit.seen {
             record::put(&mut self.changes, space, keys::seen(key), &[&until.0.to_be_bytes()]);
         }
-        Ok(())
+        commit.schedules.iter().try_for_each(|write| self.add_schedule(space, write))
+    }
+
+    fn add_schedule(&mut self, space: Space, write: &ScheduleWrite) -> Result<(), JournalError> {
+        match write {
+            ScheduleWrite::Occurrence(schedule, place, occurrence) => {
+                self.replace(space, keys::occurrence(*schedule, *place), Some(&[occurrence]))
+            }
+            ScheduleWrite::State(schedule, Some(state)) => {
+                self.replace(space, keys::schedule(*schedule), Some(&[state]))
+            }
+            ScheduleWrite::State(schedule, None) => {
+                self.replace(space, keys::schedule(*schedule), None)?;
+                for place in 0..=u8::MAX {
+                    let key = keys::occurrence(*schedule, place);
+                    let is_new = self.lengths.contains_key(&key);
+                    if is_new || self.store.ordered.get(space, &key)?.is_some() {
+                        self.replace(space, key, None)?;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     fn add_write(

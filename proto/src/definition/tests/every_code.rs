@@ -282,7 +282,33 @@ const CASES: &[(&str, &str, &str)] = &[
         "evaluate: { mode: §loose }\ndo: []\n",
         "expressions are evaluated as in `strict` mode",
     ),
-    ("WL0160", "schedule: §{ after: PT1H }\ndo: []\n", "starting a workflow by `schedule`"),
+    (
+        "WL0160",
+        "schedule: { on: §{ one: { with: { type: t } } } }\ndo: []\n",
+        "starting a workflow by `schedule.on`",
+    ),
+    ("WL0160", "schedule: { after: §'${ .x }' }\ndo: []\n", "an expression in `after` here"),
+    (
+        "WL0126",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { schedule: §{ overlap: skip } } } }\ndo: []\n",
+        "`metadata.windlass.schedule` needs a `schedule`",
+    ),
+    (
+        "WL0124",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { schedule: { overlap: §never } } } }\nschedule: { every: PT1M }\ndo: []\n",
+        "`overlap` cannot be `never`",
+    ),
+    (
+        "WL0125",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { schedule: { timezone: §Europe/Atlantis } } } }\nschedule: { every: PT1M }\ndo: []\n",
+        "there is no time zone `Europe/Atlantis`",
+    ),
+    (
+        "WL0138",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { schedule: { jitter: §P2D } } } }\nschedule: { every: PT1M }\ndo: []\n",
+        "`jitter` is longer than a day",
+    ),
+    ("WL0138", "schedule: { every: §PT0S }\ndo: []\n", "`every` is shorter than 100 ms"),
     (
         "WL0160",
         "do:\n  - a: { run: { container: §{ image: alpine } } }\n",
@@ -520,8 +546,9 @@ fn all_findings_are_collected() {
 
 #[test]
 fn what_cannot_be_done_is_refused_where_that_is_asked_for() {
-    let text =
-        format!("{DOCUMENT}schedule: {{ after: PT1H }}\nevaluate: {{ mode: loose }}\ndo: []\n");
+    let text = format!(
+        "{DOCUMENT}schedule: {{ on: {{ one: {{ with: {{ type: t }} }} }} }}\nevaluate: {{ mode: loose }}\ndo: []\n"
+    );
     let strict = Options { strict: true, ..Options::default() };
     let deployed = Options { refuse_unsupported: true, ..Options::default() };
     for (options, accepted) in [(Options::default(), true), (strict, false), (deployed, false)] {

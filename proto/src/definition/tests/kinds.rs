@@ -1,6 +1,7 @@
 //! What each kind of task, and each part beside tasks, becomes.
 
 use super::{DOCUMENT, first, kind_of, loaded, plan, references, warned};
+use crate::cron::Cron;
 use crate::definition::{Loaded, Options, load};
 use crate::expression::Template;
 use crate::plan::{
@@ -37,9 +38,9 @@ fn the_document_and_what_stands_beside_it() {
     assert!(matches!(&plan.output.transform, Some(Template::Object(it)) if it.len() == 1));
     assert!(matches!(plan.timeout, Some(Duration::Fixed(60_000))));
     let schedule = plan.schedule.as_ref().unwrap();
-    assert!(matches!(schedule.every, Some(Duration::Fixed(3_600_000))));
-    assert!(matches!(schedule.after, Some(Duration::Fixed(1_000))));
-    assert_eq!(schedule.cron.as_deref(), Some("0 0 * * *"));
+    assert_eq!(schedule.every, Some(3_600_000));
+    assert_eq!(schedule.after, Some(1_000));
+    assert_eq!(schedule.cron.as_ref().map(Cron::text), Some("0 0 * * *"));
     assert!(matches!(schedule.on, Some(Strategy::One(_))));
     assert_eq!(schedule.read, Some(ReadAs::Raw));
     assert_eq!(

@@ -263,7 +263,7 @@ impl Run<'_> {
             Message::Reported(report) => report.key.instance,
             Message::Lost { key, .. } => key.instance,
             Message::CancelChild { child, .. } => *child,
-            Message::Event(_) => panic!("events go to all partitions"),
+            Message::Event(_) | Message::Schedule(_) => panic!("not for an instance"),
         };
         let partition = instance.partition(partitions);
         state.inboxes[usize::from(partition.0)].push_back(message);

@@ -1,0 +1,239 @@
+//! Schedules: what there is, what is due and was, and what operators do about it.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits;
+use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
+
+use super::handle::blocking;
+use super::{Coordinator, CoordinatorError};
+use crate::catalog::Catalog;
+use crate::journal::{Journal, JournalError};
+use crate::partition::{Message, ScheduleAction, ScheduleAnswer, ScheduleOrder};
+use crate::schedule::{Due, Kept, Occurrence, ScheduleId, State, next_times};
+
+/// A schedule as people see it.
+#[derive(Debug)]
+pub struct ScheduleView {
+    /// Its state.
+    pub state: State,
+    /// The definition it is of.
+    pub plan: Arc<Plan>,
+    /// The next due times, as far as the calendar knows them.
+    pub next: Vec<Due>,
+    /// What became of the last ones, the latest first; only where one schedule is asked for.
+    pub past: Vec<Occurrence>,
+}
+
+/// A page of schedules.
+#[derive(Debug)]
+pub struct SchedulePage {
+    /// The schedules, in the order of their ids.
+    pub items: Vec<ScheduleView>,
+    /// Where the next page starts; absent at the end.
+    pub next: Option<ScheduleId>,
+}
+
+impl Coordinator {
+    /// Schedules, of one namespace or of all, at most `limit` after `cursor`.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn schedules(
+        &self,
+        namespace: Option<String>,
+        cursor: Option<ScheduleId>,
+        limit: usize,
+    ) -> Result<SchedulePage, CoordinatorError> {
+        let (journal, catalog) = (self.runtime.journal.clone(), self.catalog());
+        let read = move || {
+            let namespace = namespace.as_deref();
+            let (found, next) = page(&*journal, namespace, cursor, limit)?;
+            let items = found.into_iter().map(|state| view(&catalog, state, Vec::new()));
+            Ok(SchedulePage { items: items.collect::<Result<_, JournalError>>()?, next })
+        };
+        blocking(read).await?
+    }
+
+    /// One schedule, with what became of its last due times.
+    ///
+    /// # Errors
+    /// When there is none, or the journal cannot be read.
+    pub async fn schedule(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<ScheduleView, CoordinatorError> {
+        let (journal, catalog) = (self.runtime.journal.clone(), self.catalog());
+        let id = ScheduleId::of(namespace, name);
+        let unknown = unknown(namespace, name);
+        let read = move || {
+            let Some(state) = journal.schedule(id)? else { return Err(unknown) };
+            let mut past = journal
+                .occurrences(id)?
+                .iter()
+                .map(|it| decode::<Kept>(it))
+                .collect::<Result<Vec<_>, _>>()?;
+            past.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+            let past = past.into_iter().map(|it| it.1).collect();
+            Ok(view(&catalog, decode(&state)?, past)?)
+        };
+        blocking(read).await?
+    }
+
+    /// Pauses a schedule: nothing of it starts by itself. Durable; pausing again changes the
+    /// reason.
+    ///
+    /// # Errors
+    /// When there is none, or that cannot be kept.
+    pub async fn pause_schedule(
+        &self,
+        namespace: &str,
+        name: &str,
+        reason: Option<String>,
+    ) -> Result<(), CoordinatorError> {
+        let action = ScheduleAction::Pause(reason.map(Arc::from));
+        self.order(namespace, name, action).await.map(drop)
+    }
+
+    /// Lets a schedule go on; what was due meanwhile is skipped.
+    ///
+    /// # Errors
+    /// As [`Coordinator::pause_schedule`].
+    pub async fn resume_schedule(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), CoordinatorError> {
+        self.order(namespace, name, ScheduleAction::Resume).await.map(drop)
+    }
+
+    /// Starts an instance of a schedule at once, paused or not.
+    ///
+    /// # Errors
+    /// As [`Coordinator::pause_schedule`], and when starts of the workflow are suspended.
+    pub async fn trigger_schedule(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<InstanceId, CoordinatorError> {
+        self.starts(namespace, name)?;
+        match self.order(namespace, name, ScheduleAction::Trigger).await? {
+            ScheduleAnswer::Started(instance) => Ok(instance),
+            ScheduleAnswer::Done(_) | ScheduleAnswer::Unknown => Err(unknown(namespace, name)),
+        }
+    }
+
+    /// Starts what a schedule would have started from one time to another, at most
+    /// [`limits::SCHEDULE_CATCH_UP`] instances; returns how many were started. The same time again
+    /// is the same instance.
+    ///
+    /// # Errors
+    /// As [`Coordinator::trigger_schedule`].
+    pub async fn backfill_schedule(
+        &self,
+        namespace: &str,
+        name: &str,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<usize, CoordinatorError> {
+        self.starts(namespace, name)?;
+        match self.order(namespace, name, ScheduleAction::Backfill(from, to)).await? {
+            ScheduleAnswer::Done(count) => Ok(count),
+            ScheduleAnswer::Started(_) | ScheduleAnswer::Unknown => Err(unknown(namespace, name)),
+        }
+    }
+
+    /// Has a schedule follow the definition that is deployed now.
+    pub(super) async fn sync_schedule(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), CoordinatorError> {
+        self.order(namespace, name, ScheduleAction::Sync).await.map(drop)
+    }
+
+    fn starts(&self, namespace: &str, name: &str) -> Result<(), CoordinatorError> {
+        match self.runtime.admission.suspended(namespace, name) {
+            Some(suspended) => Err(CoordinatorError::Suspended(suspended)),
+            None => Ok(()),
+        }
+    }
+
+    async fn order(
+        &self,
+        namespace: &str,
+        name: &str,
+        action: ScheduleAction,
+    ) -> Result<ScheduleAnswer, CoordinatorError> {
+        self.needs_room()?;
+        let (reply, answer) = oneshot::channel();
+        let order = ScheduleOrder { namespace: namespace.into(), name: name.into(), action, reply };
+        let partition = order.schedule().partition(self.runtime.journal.partitions());
+        match self.ask_partition(partition, Message::Schedule(order), answer).await? {
+            ScheduleAnswer::Unknown => Err(unknown(namespace, name)),
+            answer => Ok(answer),
+        }
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        self.runtime.router.catalog.clone()
+    }
+}
+
+fn unknown(namespace: &str, name: &str) -> CoordinatorError {
+    CoordinatorError::UnknownSchedule(format!("{namespace}/{name}"))
+}
+
+/// States of schedules, one partition after the other, and the last one of a full page.
+fn page(
+    journal: &dyn Journal,
+    namespace: Option<&str>,
+    cursor: Option<ScheduleId>,
+    limit: usize,
+) -> Result<(Vec<State>, Option<ScheduleId>), JournalError> {
+    let partitions = journal.partitions();
+    let (first, mut after) = (cursor.map_or(0, |it| it.partition(partitions).0), cursor);
+    let mut found = Vec::new();
+    for partition in first..partitions {
+        loop {
+            let page = journal.schedules(PartitionId(partition), after.take(), limit)?;
+            for (id, bytes) in &page {
+                let state: State = decode(bytes)?;
+                if namespace.is_none_or(|it| it == &*state.workflow.namespace) {
+                    found.push(state);
+                    if found.len() == limit {
+                        return Ok((found, Some(*id)));
+                    }
+                }
+            }
+            if page.len() < limit {
+                break;
+            }
+            after = page.last().map(|it| it.0);
+        }
+    }
+    Ok((found, None))
+}
+
+fn view(
+    catalog: &Catalog,
+    state: State,
+    past: Vec<Occurrence>,
+) -> Result<ScheduleView, JournalError> {
+    let plan = catalog.required(&state.digest)?;
+    let next = match &plan.schedule {
+        Some(schedule) if state.paused.is_none() => {
+            next_times(&state, schedule, limits::SCHEDULE_NEXT)
+        }
+        _ => Vec::new(),
+    };
+    Ok(ScheduleView { state, plan, next, past })
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, JournalError> {
+    rmp_serde::from_slice(bytes)
+        .map_err(|error| JournalError::Damaged(format!("a schedule does not decode: {error}")))
+}

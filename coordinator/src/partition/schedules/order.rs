@@ -1,0 +1,126 @@
+//! What operators do to a schedule.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use windlass_proto::id::InstanceId;
+use windlass_proto::time::Timestamp;
+
+use super::{Batch, Partition, ScheduleId};
+use crate::journal::JournalError;
+use crate::partition::release::Release;
+use crate::schedule::{Due, Trigger};
+
+/// Something to do to the schedule of a workflow.
+pub struct ScheduleOrder {
+    /// `document.namespace`
+    pub namespace: Arc<str>,
+    /// `document.name`
+    pub name: Arc<str>,
+    /// What.
+    pub action: ScheduleAction,
+    /// Told once it is durable.
+    pub reply: oneshot::Sender<ScheduleAnswer>,
+}
+
+/// What to do.
+pub enum ScheduleAction {
+    /// Look at the definition that is deployed now.
+    Sync,
+    /// Pause it, for a reason.
+    Pause(Option<Arc<str>>),
+    /// Let it go on.
+    Resume,
+    /// Start an instance at once.
+    Trigger,
+    /// Start what was due from one time to another.
+    Backfill(Timestamp, Timestamp),
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleAnswer {
+    /// There is no such schedule.
+    Unknown,
+    /// It is done; how many due times were started or wait, where that was asked for.
+    Done(usize),
+    /// An instance was started.
+    Started(InstanceId),
+}
+
+impl ScheduleOrder {
+    /// The schedule it is for.
+    #[must_use]
+    pub fn schedule(&self) -> ScheduleId {
+        ScheduleId::of(&self.namespace, &self.name)
+    }
+}
+
+impl Partition {
+    /// Carries out an order.
+    pub(in crate::partition) fn order(
+        &mut self,
+        batch: &mut Batch,
+        order: ScheduleOrder,
+    ) -> Result<(), JournalError> {
+        let id = order.schedule();
+        let ScheduleOrder { namespace, name, action, reply } = order;
+        let answer = match action {
+            ScheduleAction::Sync => {
+                self.sync_schedule(&namespace, &name)?;
+                ScheduleAnswer::Done(0)
+            }
+            action => self.change_schedule(batch, id, action)?,
+        };
+        batch.releases.push(Release::Scheduled(reply, answer));
+        Ok(())
+    }
+
+    fn change_schedule(
+        &mut self,
+        batch: &mut Batch,
+        id: ScheduleId,
+        action: ScheduleAction,
+    ) -> Result<ScheduleAnswer, JournalError> {
+        let Some(digest) = self.schedules.all.get(&id).map(|it| it.state.digest.clone()) else {
+            return Ok(ScheduleAnswer::Unknown);
+        };
+        let plan = self.shared.catalog.required(&digest)?;
+        let (Some(schedule), Some(mut state)) = (&plan.schedule, self.schedules.take(id)) else {
+            return Ok(ScheduleAnswer::Unknown);
+        };
+        let mut answer = ScheduleAnswer::Done(0);
+        let turn = match action {
+            ScheduleAction::Pause(reason) => {
+                state.pause(reason, batch.now);
+                Default::default()
+            }
+            ScheduleAction::Resume => state.resume(schedule, batch.now).1,
+            ScheduleAction::Trigger => {
+                let due = self.unused(id, batch.now)?;
+                let partitions = self.shared.journal.partitions();
+                answer = ScheduleAnswer::Started(due.instance(id, partitions));
+                state.trigger(schedule, due)
+            }
+            ScheduleAction::Backfill(from, to) => {
+                let turn = state.backfill(schedule, from, to);
+                answer = ScheduleAnswer::Done(turn.starts.len());
+                turn
+            }
+            ScheduleAction::Sync => Default::default(),
+        };
+        self.follow(batch, id, (&mut state, &plan), turn)?;
+        self.schedules.put(id, state, None);
+        Ok(answer)
+    }
+
+    /// A time from `now` on for which nobody has triggered the schedule.
+    fn unused(&mut self, id: ScheduleId, now: Timestamp) -> Result<Due, JournalError> {
+        let partitions = self.shared.journal.partitions();
+        let mut due = Due { at: now, trigger: Trigger::Manual };
+        while self.load(due.instance(id, partitions))?.is_some() {
+            due.at = due.at.plus(1);
+        }
+        Ok(due)
+    }
+}

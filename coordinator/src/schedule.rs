@@ -1,0 +1,106 @@
+//! Schedules: which starts are due, and what becomes of each due time.
+//!
+//! Pure bookkeeping: given a schedule's state and the time, what starts, what is skipped and when
+//! to look again. The partition that owns a schedule keeps its state (`partition/schedules`) and
+//! commits it together with the starts that follow from it, so each due time is fired or skipped
+//! once, whatever crashes.
+//!
+//! **Invariant:** what is here names no clock, no journal and no randomness.
+
+mod due;
+mod occurrence;
+mod overlap;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use due::next_times;
+pub use occurrence::{Kept, Occurrence, Outcome, Trigger, Why};
+pub use state::{Pause, State};
+
+use sha2::Digest as _;
+use uuid::Uuid;
+use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::time::Timestamp;
+
+/// A schedule: that of all versions of one workflow, of which the latest one's counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScheduleId(pub [u8; 16]);
+
+impl ScheduleId {
+    /// The schedule of a workflow.
+    #[must_use]
+    pub fn of(namespace: &str, name: &str) -> Self {
+        let mut hash = sha2::Sha256::new();
+        hash.update(namespace.as_bytes());
+        hash.update([0]);
+        hash.update(name.as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        Self(id)
+    }
+
+    /// The partition that owns it, among `partitions` (at least one).
+    #[must_use]
+    pub fn partition(self, partitions: u16) -> PartitionId {
+        PartitionId(u16::from_be_bytes([self.0[14], self.0[15]]) % partitions.max(1))
+    }
+
+    /// How much later than others it starts, of `jitter` milliseconds: always as much, so that its
+    /// own starts keep their distance.
+    #[must_use]
+    pub fn delay(self, jitter: u64) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]).checked_rem(jitter).unwrap_or(0)
+    }
+}
+
+/// One start that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Due {
+    /// When.
+    pub at: Timestamp,
+    /// What made it due.
+    pub trigger: Trigger,
+}
+
+impl Due {
+    /// The instance that it starts: the same one whenever it is asked for, in the partition of its
+    /// schedule, and with the due time in front, as lists are in order of ids.
+    #[must_use]
+    pub fn instance(self, schedule: ScheduleId, partitions: u16) -> InstanceId {
+        let mut hash = sha2::Sha256::new();
+        hash.update(schedule.0);
+        hash.update(self.at.0.to_be_bytes());
+        hash.update([self.trigger as u8]);
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        id[..6].copy_from_slice(&self.at.0.to_be_bytes()[2..]);
+        id[6] = id[6] & 0x0f | 0x70;
+        id[8] = id[8] & 0x3f | 0x80;
+        let (tail, wanted) = (u16::from_be_bytes([id[14], id[15]]), schedule.partition(partitions));
+        let partitions = partitions.max(1);
+        // Rounded down it may be too near the end for the last partitions.
+        let low = tail - tail % partitions;
+        let low = if low.checked_add(wanted.0).is_some() { low } else { low - partitions };
+        id[14..].copy_from_slice(&(low + wanted.0).to_be_bytes());
+        InstanceId(Uuid::from_bytes(id))
+    }
+}
+
+/// What follows for a schedule from the time, from an instance's end or from an operator.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Instances to start.
+    pub starts: Vec<Due>,
+    /// Instances to cancel.
+    pub cancels: Vec<InstanceId>,
+    /// What is known of due times now.
+    pub occurrences: Vec<Occurrence>,
+}
+
+impl Turn {
+    fn skip(&mut self, due: Due, why: Why) {
+        self.occurrences.push(Occurrence { due, until: None, outcome: Outcome::Skipped(why) });
+    }
+}

@@ -193,7 +193,7 @@ mod tests {
             "windlass coordinator key --pool gpu",
             "windlass worker --key wk1_x --concurrency 4 --health 127.0.0.1:0",
             "windlass worker list --output json",
-            "windlass worker --allow shell,script --task-user 65534 --idempotent-host a,*.b.example",
+            "windlass worker --allow shell,script --task-user 65534 --idempotent-host a,*.b.example --trace-url-path c",
             "windlass dev --allow none",
             "windlass secret setup vault --environment production --batch-tokens",
             "windlass audit --limit 5 --output json",

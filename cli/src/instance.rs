@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
 use uuid::Uuid;
 use windlass_proto::limits::{API_RECONNECT_MS, API_RECONNECT_PAUSE_MS, API_WAIT_MS};
-use windlass_proto::trace::{TRACEPARENT, TraceContext};
+use windlass_proto::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use windlass_proto::value::Value;
 
 use crate::client::Client;
@@ -87,6 +87,9 @@ pub(crate) async fn start(
         }
         if let Some(trace) = trace {
             request = request.header(TRACEPARENT, trace.traceparent());
+            if let Some(state) = &trace.state {
+                request = request.header(TRACESTATE, &**state);
+            }
         }
         match client.send(request).await {
             // A repeat after a break is most likely of the request before it.

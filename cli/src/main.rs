@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = telemetry::start(arguments.command.told(), runtime.handle()) {
+    if let Err(error) = telemetry::start(arguments.command.told()) {
         return error.report();
     }
     // Once, with all that takes what is logged.

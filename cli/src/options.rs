@@ -98,6 +98,15 @@ pub(crate) struct WorkerOptions {
         value_delimiter = ','
     )]
     pub(crate) idempotent_hosts: Vec<String>,
+    /// A host whose paths are told in spans of HTTP requests, `*.example.com` for all below a
+    /// domain; others' are not, as paths may hold what is nobody's business
+    #[arg(
+        long = "trace-url-path",
+        env = "WINDLASS_TRACE_URL_PATHS",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) traced_paths: Vec<String>,
 }
 
 impl WorkerOptions {

@@ -1,9 +1,9 @@
 //! Telemetry of a process that lasts: what options and variables say of it, its start and its end.
 
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 use windlass_coordinator::accept::Export;
 use windlass_coordinator::trace::Tracer;
 use windlass_telemetry::{
@@ -60,7 +60,7 @@ static RUNNING: Mutex<Option<Telemetry>> = Mutex::new(None);
 ///
 /// # Errors
 /// When options or variables make no sense.
-pub(crate) fn start(told: Option<Told<'_>>, runtime: &Handle) -> Result<(), CliError> {
+pub(crate) fn start(told: Option<Told<'_>>) -> Result<(), CliError> {
     let Some(Told { role, options, environment }) = told else { return Ok(()) };
     let flags = Flags {
         endpoint: options.otlp_endpoint.clone(),
@@ -68,12 +68,14 @@ pub(crate) fn start(told: Option<Told<'_>>, runtime: &Handle) -> Result<(), CliE
         ratio: options.trace_ratio,
     };
     // Headers may be credentials, which are taken out of the environment.
-    let variable = |name: &str| windlass_worker::variable(name)?.into_string().ok();
+    // What is no text is read as one that is refused, where it means anything.
+    let text = |it: OsString| it.to_string_lossy().into_owned();
+    let variable = |name: &str| windlass_worker::variable(name).map(text);
     let failed =
         |error: &dyn std::fmt::Display| CliError::coded(&TELEMETRY_NOT_STARTED, &error.to_string());
     let settings = Settings::read(&variable, &flags).map_err(|error| failed(&error))?;
     if !settings.is_off() {
-        let started = Telemetry::start(&settings, role, environment, runtime);
+        let started = Telemetry::start(&settings, role, environment);
         *running() = Some(started.map_err(|error| failed(&error))?);
     }
     Ok(())

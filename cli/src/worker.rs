@@ -28,6 +28,7 @@ pub(crate) fn builder(options: WorkerOptions, files: Option<PathBuf>) -> Result<
         resolve: options.resolve,
         ca_files: options.ca_files,
         idempotent_hosts: options.idempotent_hosts,
+        traced_paths: options.traced_paths,
         files,
         ..HttpOptions::default()
     };

@@ -7,6 +7,7 @@ mod derive;
 mod state;
 
 pub use derive::{is_within_ratio, span_of_delivery, span_of_instance, span_of_visit, trace_of};
+pub use state::read as tracestate;
 
 use std::fmt;
 use std::str::FromStr;

@@ -99,6 +99,9 @@ pub struct Assignment {
     pub deadline: Option<Timestamp>,
     /// W3C trace context.
     pub traceparent: Option<Arc<str>>,
+    /// What vendors have added to it, as the caller gave it; none without a `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<Arc<str>>,
     /// Which pool of workers must take it; `None` for [`crate::plan::DEFAULT_POOL`].
     pub pool: Option<Arc<str>>,
     /// The instance's priority, 0 to 9: among assignments that wait, the highest goes first.

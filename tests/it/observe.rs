@@ -1,5 +1,6 @@
 //! Metrics: the table, what processes show, and what `deploy/observe` makes of it.
 
+mod collector;
 mod dashboards;
 mod push;
 mod queries;

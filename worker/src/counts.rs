@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use windlass_proto::metric::table::worker as table;
-use windlass_proto::metric::{Counter, Histogram, Snapshot};
+use windlass_proto::metric::{Counter, Histogram, Snapshot, Traced};
 use windlass_proto::plan::Task;
 use windlass_proto::wire::Work;
 use windlass_proto::wire::capability::{BUILT_IN, Capability, FUNCTION_KIND};
@@ -59,13 +59,20 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Counts an attempt at `work` on a task.
-    pub(crate) fn attempted(&self, task: &Task, work: &Work, outcome: Outcome, time: Duration) {
+    /// Counts an attempt at `work` on a task, that was made within the span `traced`.
+    pub(crate) fn attempted(
+        &self,
+        (task, work): (&Task, &Work),
+        outcome: Outcome,
+        time: Duration,
+        traced: Option<Traced>,
+    ) {
         let kind = Capability::needed(task, work).kind();
         let at = BUILT_IN.iter().position(|it| *it == kind);
         let [built_in @ .., function] = &self.attempts;
         let of_kind = at.and_then(|at| built_in.get(at)).unwrap_or(function);
-        of_kind[outcome as usize].get_or_init(|| Histogram::of(&table::ATTEMPT)).time(time);
+        let times = of_kind[outcome as usize].get_or_init(|| Histogram::of(&table::ATTEMPT));
+        times.traced_time(time, traced);
     }
 
     /// Counts that a store was asked for a secret, and what it answered.

@@ -31,6 +31,9 @@ pub struct HttpOptions {
     /// without an answer, whatever its method. Other calls are if their method is idempotent (RFC
     /// 9110).
     pub idempotent_hosts: Vec<String>,
+    /// Hosts whose paths spans may tell, `*.example.com` for all below a domain: paths hold ids of
+    /// people and keys of others.
+    pub traced_paths: Vec<String>,
     /// Whether the proxies named by the environment (`HTTPS_PROXY`, `NO_PROXY`, …) are used.
     pub environment_proxies: bool,
     /// Directory below which `file:` resources are read; none refuses them all.
@@ -44,6 +47,7 @@ impl Default for HttpOptions {
             ca_files: Vec::new(),
             allow: Vec::new(),
             idempotent_hosts: Vec::new(),
+            traced_paths: Vec::new(),
             environment_proxies: true,
             files: None,
         }
@@ -224,6 +228,11 @@ impl Clients {
     pub(crate) fn may_repeat(&self, method: &Method, url: &Url, keyed: bool) -> bool {
         let host = url.host_str().unwrap_or_default();
         method.is_idempotent() || (keyed && is_among(host, &self.options.idempotent_hosts))
+    }
+
+    /// True where spans may tell the path of a URL.
+    pub(crate) fn tells_path(&self, url: &Url) -> bool {
+        url.host_str().is_some_and(|host| is_among(host, &self.options.traced_paths))
     }
 
     fn permit(&self, host: &str) -> Result<(), Problem> {

@@ -72,7 +72,8 @@ pub(crate) async fn perform(
         Ended::Reported(Err(_), _) => Outcome::Faulted,
         Ended::NotBegun => Outcome::Returned,
     };
-    worker.counts.attempted(task, &assignment.work, outcome, began.elapsed());
+    let done = (task, &assignment.work);
+    worker.counts.attempted(done, outcome, began.elapsed(), trace::current_traced());
     ended
 }
 

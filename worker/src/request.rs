@@ -70,7 +70,8 @@ pub(crate) fn shown(url: &Url) -> String {
 /// Sends `request` and reads as much of the response as `extent` says. Once more over a new
 /// connection where one that was used before closed without an answer, and the call may be
 /// repeated: see [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts). Inside a
-/// traced attempt each of both is a span, which tells no host that `seal` finds a secret in.
+/// traced attempt each of both is a span, which tells no host and no path with a secret in it that
+/// `seal` knows.
 ///
 /// # Errors
 /// A communication problem when there is no complete response.
@@ -81,7 +82,8 @@ pub(crate) async fn send(
     seal: &Seal,
 ) -> Result<Response, Problem> {
     let most = extent.most;
-    let address = trace::address(&request.url, |host| !seal.found_in(host));
+    let address =
+        trace::address(&request.url, clients.tells_path(&request.url), |it| !seal.found_in(it));
     let span = |resent| HttpSpan::new(&request.method, address, resent);
     let mut sent = span(0);
     let failed = |error: reqwest::Error| failure(&request.method, &request.url, &error);

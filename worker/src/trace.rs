@@ -14,7 +14,7 @@
 //! sampled, none is made, and what came as trace context goes out as it is.
 //!
 //! **Invariant:** all that spans say is in this file, `trace/http` and `trace/rpc`: no body, query,
-//! user info, path, value of a header, expression, value of a secret or answer of a store.
+//! user info, value of a header, expression, value of a secret or answer of a store.
 
 mod context;
 mod http;
@@ -33,7 +33,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::wire::{Assignment, Work};
 
-pub(crate) use context::{current_traceparent, inject};
+pub(crate) use context::{current_traced, current_traceparent, inject};
 pub(crate) use http::{HttpSpan, address};
 pub(crate) use rpc::RpcSpan;
 
@@ -59,7 +59,9 @@ pub(crate) struct Traced {
 impl Traced {
     /// The attempt at a delivery, where its trace is sampled and somebody takes spans.
     pub(crate) fn attempt(assignment: &Assignment) -> Self {
-        let Some(remote) = assignment.traceparent.as_deref().and_then(context::remote) else {
+        let state = assignment.tracestate.as_deref();
+        let remote = assignment.traceparent.as_deref().and_then(|it| context::remote(it, state));
+        let Some(remote) = remote else {
             return Self { span: Span::none(), context: None };
         };
         if context::is_sampled(&remote) {

@@ -1,9 +1,10 @@
 //! `windlass start`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use windlass_proto::trace::{TraceContext, TraceparentError};
+use windlass_proto::trace::{TraceContext, TraceparentError, tracestate};
 
 use crate::client::Client;
 use crate::error::CliError;
@@ -38,12 +39,19 @@ pub(crate) struct Args {
     /// of that trace
     #[arg(long, value_name = "TRACEPARENT", value_parser = trace)]
     traceparent: Option<TraceContext>,
+    /// What vendors have added to that trace: it is passed on with it
+    #[arg(long, value_name = "TRACESTATE", requires = "traceparent", value_parser = state)]
+    tracestate: Option<Arc<str>>,
     #[command(flatten)]
     remote: Remote,
 }
 
 fn trace(text: &str) -> Result<TraceContext, String> {
     text.parse().map_err(|error: TraceparentError| error.to_string())
+}
+
+fn state(text: &str) -> Result<Arc<str>, String> {
+    tracestate(text).ok_or_else(|| "write NAME=VALUE,NAME=VALUE".to_owned())
 }
 
 /// Which workflow to start.
@@ -87,7 +95,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         body["priority"] = priority.into();
     }
     let body = Body { body, input };
-    let (key, trace) = (args.idempotency_key.as_deref(), args.traceparent.as_ref());
+    let trace = args.traceparent.map(|it| TraceContext { state: args.tracestate, ..it });
+    let (key, trace) = (args.idempotency_key.as_deref(), trace.as_ref());
     let with = With { key, trace };
     let (begun, answer) = instance::run(&client, body, with, args.wait).await?;
     if begun == Begun::Before {

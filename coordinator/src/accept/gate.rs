@@ -8,12 +8,14 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use windlass_proto::limits::API_REQUEST_MS;
+use windlass_proto::metric::Traced;
 
 use super::payload;
 use super::problem::ApiProblem;
 use super::room::{Budget, Room};
 use super::state::Api;
-use super::trace::trace;
+use super::trace::{Began, trace};
+use crate::clock;
 use crate::code::Code;
 
 /// Bounds how many requests of all kinds but the operators' run, and how long each may take.
@@ -62,7 +64,11 @@ async fn handle(
         ApiProblem::new(Code::TimedOut, format!("no answer within {limit:?}")).into_response()
     });
     let route = route.as_ref().map(MatchedPath::as_str);
-    api.metrics.took(route, answer.status().as_u16(), room.took());
+    // The caller's trace where that is recorded, else that of what the request began.
+    let began = answer.extensions().get::<Began>().map(|it| &it.0);
+    let now = clock::now();
+    let traced = [trace.as_ref(), began].into_iter().flatten().find_map(|it| Traced::of(it, now));
+    api.metrics.took(route, answer.status().as_u16(), room.took(), traced);
     api.answers.pass(answer).await
 }
 

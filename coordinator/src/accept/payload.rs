@@ -130,13 +130,17 @@ impl Payload {
         media_type.trim().to_ascii_lowercase()
     }
 
-    /// The body as JSON.
+    /// The body as JSON, which is an object.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiProblem> {
         if !is_json(&self.media_type()) {
             return Err(ApiProblem::new(
                 Code::UnsupportedMediaType,
                 "send the body as application/json",
             ));
+        }
+        // A structure is read from an array as well, by the order of its members: nobody means it.
+        if self.bytes.iter().find(|it| !it.is_ascii_whitespace()) == Some(&b'[') {
+            return Err(ApiProblem::new(Code::BadBody, "the body: write an object, not an array"));
         }
         parse(&self.bytes)
     }

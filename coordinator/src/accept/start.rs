@@ -19,7 +19,7 @@ use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
 use super::room::Room;
 use super::state::Api;
-use super::trace::trace;
+use super::trace::{Began, trace};
 use super::view::Standing;
 use crate::code::Code;
 use crate::coordinator::{Start, WorkflowRef};
@@ -123,8 +123,10 @@ pub(super) async fn start(
         priority: request.priority.map(priority).transpose()?,
         trace,
     };
+    let caller = start.trace.clone();
     let started = api.coordinator.start(start).await?;
     api.metrics.start(started.repeated);
+    let began = api.coordinator.span_of(&started, caller.as_ref()).map(Began);
     let id = started.id;
     let outcome = match wait {
         Some(wait) => api.outcome(&room, id, wait).await?,
@@ -140,7 +142,11 @@ pub(super) async fn start(
         }
     };
     let body = StartResponse { standing, repeated: started.repeated };
-    Ok((status, location, Json(body)).into_response())
+    let mut response = (status, location, Json(body)).into_response();
+    if let Some(began) = began {
+        response.extensions_mut().insert(began);
+    }
+    Ok(response)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiProblem> {

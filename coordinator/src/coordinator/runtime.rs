@@ -75,6 +75,11 @@ pub(super) struct Router {
 }
 
 impl Router {
+    /// Which instances are recorded; none where nobody traces.
+    pub(super) fn sampler(&self) -> Option<Sampler> {
+        self.tracer.as_ref().map(|(tracer, _)| tracer.sampler())
+    }
+
     /// False when so much of a namespace waits for workers, or so many events for the bus, that no
     /// more should be started in it.
     pub(super) fn admits(&self, namespace: &str) -> bool {

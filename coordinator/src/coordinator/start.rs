@@ -11,6 +11,7 @@ use windlass_proto::limits;
 use windlass_proto::plan::{Plan, SchemaSource};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::schema::Unfit;
+use windlass_proto::trace::{TraceContext, span_of_instance, trace_of};
 use windlass_proto::value::Value;
 
 use super::handle::{RETRY_AFTER, blocking, outcome, shown};
@@ -28,6 +29,18 @@ impl Coordinator {
     /// another workflow or input was started under the same id or key.
     pub async fn start(&self, start: Start) -> Result<Started, CoordinatorError> {
         self.begin(start, None).await
+    }
+
+    /// The span of an instance that was started without a caller's trace; none where nobody traces.
+    pub(crate) fn span_of(
+        &self,
+        started: &Started,
+        caller: Option<&TraceContext>,
+    ) -> Option<TraceContext> {
+        let sampler = self.runtime.router.sampler().filter(|_| caller.is_none())?;
+        let (trace_id, span_id) = (trace_of(started.id), span_of_instance(started.id));
+        let sampled = sampler.is_sampled(trace_id, None);
+        Some(TraceContext { trace_id, span_id, sampled, state: None })
     }
 
     /// Starts an instance and waits for its end, at most `patience`.

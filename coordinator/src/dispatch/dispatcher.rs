@@ -19,6 +19,7 @@
 mod depths;
 mod failure_detector;
 mod identity_conflicts;
+mod in_flight;
 mod order;
 mod orphans;
 mod redelivery;
@@ -42,31 +43,15 @@ pub use depths::Depths;
 use failure_detector::{FailureDetector, Judgement};
 pub use identity_conflicts::Admission;
 use identity_conflicts::{CurrentSession, IdentityConflicts};
+use in_flight::InFlight;
 pub use order::{Departure, Order};
 use orphans::{Orphan, Orphans};
 use redelivery::{Loss, Redeliveries};
 use roster::Member;
 pub use roster::{Profile, WorkerView};
 pub use times::LaneView;
-use times::{LaneTimes, Times};
+use times::Times;
 pub use whereabouts::Whereabouts;
-
-/// An assignment at a worker.
-struct InFlight {
-    /// Its session; an old one while it is orphaned.
-    session: SessionId,
-    lane: Lane,
-    /// Counter of the frame it went in; none until it was sent.
-    frame: Option<u64>,
-    bytes: u64,
-    losses: u32,
-    cancelled: bool,
-    /// When it was sent; none of one from before the coordinator started.
-    sent_at: Option<Timestamp>,
-    times: Arc<LaneTimes>,
-    /// Kept where the report of it is still to be transformed here.
-    assignment: Option<Arc<Assignment>>,
-}
 
 /// See the module.
 pub struct Dispatcher {
@@ -117,6 +102,7 @@ impl Dispatcher {
             session: SessionId([0; 16]),
             sent_at: None,
             times: self.times.of(&lane),
+            traced: None,
             lane,
             frame: Some(0),
             bytes: assignment.input.weight(),
@@ -282,9 +268,7 @@ impl Dispatcher {
             return flight.assignment;
         }
         let flight = self.untrack(key)?;
-        if let Some(sent_at) = flight.sent_at {
-            flight.times.ran.milliseconds(self.now.since(sent_at));
-        }
+        flight.answered(self.now);
         self.turn(flight.session);
         flight.assignment
     }
@@ -426,11 +410,20 @@ impl Dispatcher {
         let key = assignment.key.clone();
         let (bytes, losses) = (assignment.input.weight(), assignment.losses);
         member.add(key.clone(), bytes, losses);
-        times.waited.milliseconds(self.now.since(since));
-        let assignment = (!member.profile.evaluates).then(|| Arc::new(assignment.clone()));
-        let (frame, cancelled) = (None, false);
-        let flight =
-            InFlight { session, lane, frame, bytes, losses, cancelled, sent_at, times, assignment };
+        let kept = (!member.profile.evaluates).then(|| Arc::new(assignment.clone()));
+        let flight = InFlight {
+            session,
+            lane,
+            frame: None,
+            bytes,
+            losses,
+            cancelled: false,
+            sent_at,
+            times,
+            traced: in_flight::traced(assignment, self.now),
+            assignment: kept,
+        };
+        flight.sent(self.now.since(since));
         self.in_flight.insert(key, flight);
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn assignment(number: u128, namespace: &str, priority: u8, losses: u3
         now: Timestamp(0),
         deadline: None,
         traceparent: None,
+        tracestate: None,
         pool: None,
         priority,
         losses,

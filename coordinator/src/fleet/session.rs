@@ -156,5 +156,6 @@ pub(super) fn call(
         idempotency_key: assignment.idempotency_key(),
         remaining_ms,
         traceparent: assignment.traceparent.clone(),
+        tracestate: assignment.tracestate.clone(),
     }
 }

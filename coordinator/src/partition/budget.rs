@@ -15,10 +15,12 @@ impl Resident {
         self.instance.allowance = self.charge.allowance(held);
     }
 
-    /// Counts what the instance holds; returns what it held before and what it holds now.
+    /// Counts what the instance holds, with what is kept to tell of it; returns what it held before
+    /// and what it holds now.
     pub(super) fn count(&mut self) -> (u64, u64) {
         let before = self.charge.bytes();
-        self.charge.set(self.instance.held.bytes());
+        let recorded = self.recorder.as_ref().map_or(0, |it| it.bytes());
+        self.charge.set(self.instance.held.bytes().saturating_add(recorded));
         (before, self.charge.bytes())
     }
 }

@@ -43,6 +43,7 @@ impl Sender<'_> {
                 losses,
                 recovered,
             } => {
+                let trace = self.passing.as_ref().and_then(|it| it.delivery(frame, delivery));
                 let assignment = Assignment {
                     key: self.key(frame, delivery),
                     workflow: self.plan.id.clone(),
@@ -55,11 +56,8 @@ impl Sender<'_> {
                     variables,
                     now: batch.now,
                     deadline,
-                    traceparent: self
-                        .passing
-                        .as_ref()
-                        .and_then(|it| it.delivery(frame, delivery))
-                        .map(|it| it.traceparent().into()),
+                    traceparent: trace.as_ref().map(|it| it.traceparent().into()),
+                    tracestate: trace.and_then(|it| it.state),
                     pool: self.plan.task(task).pool.clone(),
                     priority: self.instance.priority,
                     losses,

@@ -59,6 +59,7 @@ impl Office {
             now: NOW,
             deadline: None,
             traceparent: None,
+            tracestate: None,
             pool: None,
             priority: 5,
             losses: 0,

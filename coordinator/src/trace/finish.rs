@@ -70,6 +70,8 @@ impl<'f> Finisher<'f> {
             kind: if caller.is_some() { SpanKind::Server } else { SpanKind::Internal },
             start: visit.began,
             end: self.decided.at,
+            encloses: visit.encloses,
+            state: self.state(),
             status,
             attributes,
             events: visit.notes.events,
@@ -108,6 +110,8 @@ impl<'f> Finisher<'f> {
             kind: if emits { SpanKind::Producer } else { SpanKind::Internal },
             start: visit.began,
             end: self.decided.at,
+            encloses: visit.encloses,
+            state: self.state(),
             status,
             attributes,
             events: visit.notes.events,
@@ -166,12 +170,20 @@ impl<'f> Finisher<'f> {
             kind: SpanKind::Producer,
             start: of.sent,
             end: self.decided.at,
+            encloses: visit.encloses,
+            state: self.state(),
             status: Status::Unset,
             attributes,
             events: Vec::new(),
             dropped_events: 0,
             links: Vec::new(),
         });
+    }
+
+    /// What vendors have added to the caller's trace, where it is that one.
+    fn state(&self) -> Option<Arc<str>> {
+        let instance = self.decided.instance;
+        instance.trace.as_ref().filter(|_| instance.parent.is_none())?.state.clone()
     }
 
     fn span(&self, frame: FrameId) -> SpanId {

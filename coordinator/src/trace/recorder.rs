@@ -12,7 +12,7 @@ use windlass_proto::limits;
 use windlass_proto::plan::{Plan, TaskIx};
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{TraceContext, span_of_instance, trace_of};
-use windlass_telemetry::{FinishedSpan, names};
+use windlass_telemetry::{FinishedSpan, names, shortened};
 
 use super::delivery::{Delivery, answered};
 use super::finish::{Finisher, attempt, failed};
@@ -30,6 +30,8 @@ pub(crate) struct Recorder {
     open: BTreeMap<FrameId, Visit>,
     /// The number of the next frame.
     next: u32,
+    /// Bytes that these take.
+    bytes: u64,
     /// True while some of these have a fault.
     blamed: bool,
     /// The id of the instance, as attributes have it.
@@ -54,6 +56,7 @@ impl Recorder {
         Self {
             open: BTreeMap::new(),
             next: 1,
+            bytes: 0,
             blamed: false,
             id: id.to_string().into(),
             now: Timestamp(0),
@@ -73,6 +76,8 @@ impl Recorder {
                 }
             }
         }
+        // Workers may have had to do with all of these before.
+        recorder.open.values_mut().for_each(|it| it.encloses = true);
         recorder
     }
 
@@ -117,10 +122,15 @@ impl Recorder {
         finisher.spans
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn begin(&mut self, at: Timestamp) {
         self.now = self.now.max(at);
         let pointer = Pointer { reference: "".into(), prefix: "".into(), silent: false };
-        self.open.insert(ROOT, Visit::new(ROOT, None, pointer, at));
+        self.insert(ROOT, Visit::new(ROOT, None, pointer, at));
     }
 
     /// Begins and ends of the instance.
@@ -133,10 +143,11 @@ impl Recorder {
             _ => return,
         };
         self.empty(ROOT, finisher);
-        if let Some(root) = self.open.remove(&ROOT) {
+        if let Some(root) = self.remove(ROOT) {
             finisher.instance(root, end);
         }
         self.open.clear();
+        self.bytes = 0;
     }
 
     /// Begins and ends of visits.
@@ -192,6 +203,7 @@ impl Recorder {
             _ => return,
         };
         let Some(visit) = self.open.get_mut(&frame).filter(|it| it.traced) else { return };
+        let before = visit.weight();
         match fact {
             Fact::AttemptBegan { attempt: number, .. } => {
                 visit.more().attempts = *number;
@@ -217,7 +229,8 @@ impl Recorder {
                 visit.notes.link(to);
             }
             Fact::Emitted { event, .. } => {
-                visit.more().event = Some((event.id().to_owned(), event.kind().to_owned()));
+                let (id, kind) = (shortened(event.id()), shortened(event.kind()));
+                visit.more().event = Some((id.into_owned(), kind.into_owned()));
             }
             Fact::EventConsumed { trace: Some(trace), .. } => visit.notes.link(trace.clone()),
             Fact::Suspended => visit.notes.add(names::SUSPENDED, at, Vec::new()),
@@ -225,6 +238,7 @@ impl Recorder {
             Fact::Resumed => visit.notes.add(names::RESUMED, at, Vec::new()),
             _ => {}
         }
+        self.bytes = (self.bytes + visit.weight()).saturating_sub(before);
     }
 
     fn open(&mut self, plan: &Plan, id: FrameId, parent: FrameId, task: TaskIx, at: Timestamp) {
@@ -239,7 +253,18 @@ impl Recorder {
             let untraced = around.untraced.get_or_insert_default();
             untraced.count = untraced.count.saturating_add(1);
         }
+        self.insert(id, visit);
+    }
+
+    fn insert(&mut self, id: FrameId, visit: Visit) {
+        self.bytes += visit.weight();
         self.open.insert(id, visit);
+    }
+
+    fn remove(&mut self, id: FrameId) -> Option<Visit> {
+        let visit = self.open.remove(&id)?;
+        self.bytes = self.bytes.saturating_sub(visit.weight());
+        Some(visit)
     }
 
     /// The nearest visit that has a span, from `id` outwards.
@@ -253,6 +278,14 @@ impl Recorder {
     fn sent(&mut self, frame: FrameId, number: u32, evaluates: bool, sent: Timestamp) {
         if let Some(visit) = self.open.get_mut(&frame) {
             visit.delivery = Some(Delivery { number, sent, evaluates });
+        }
+        let mut next = Some(frame);
+        while let Some(id) = next
+            && let Some(visit) = self.open.get_mut(&id)
+            && !visit.encloses
+        {
+            visit.encloses = true;
+            next = (id != ROOT).then_some(visit.parent);
         }
     }
 
@@ -284,7 +317,7 @@ impl Recorder {
 
     /// Ends one visit, as the flow left it where it has no end of its own.
     fn end(&mut self, id: FrameId, end: Option<End>, finisher: &mut Finisher) {
-        let Some(mut visit) = self.open.remove(&id) else { return };
+        let Some(mut visit) = self.remove(id) else { return };
         if !visit.traced {
             let lasted = finisher.at().since(visit.began);
             if let Some(around) = self.traced_around(visit.parent) {

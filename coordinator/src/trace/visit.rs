@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
 use windlass_proto::plan::TaskIx;
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::TraceContext;
 
 use super::delivery::Delivery;
 use super::notes::Notes;
@@ -20,6 +22,8 @@ pub(super) struct Visit {
     pub(super) began: Timestamp,
     /// False for one that gets no span: there are too many.
     pub(super) traced: bool,
+    /// True once a worker has had to do with it, or with what is inside.
+    pub(super) encloses: bool,
     /// What of it is at a worker.
     pub(super) delivery: Option<Delivery>,
     /// Why the flow left it without an end of its own.
@@ -86,12 +90,25 @@ impl Visit {
             pointer,
             began,
             traced: true,
+            encloses: false,
             delivery: None,
             fault: None,
             notes: Notes::default(),
             more: None,
             untraced: None,
         }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> u64 {
+        let event = self.more.as_ref().and_then(|it| it.event.as_ref());
+        let event = event.map_or(0, |(id, kind)| id.len() + kind.len());
+        let noted = self.notes.events.len() * limits::RECORDED_NOTE_BYTES
+            + self.notes.links.len() * size_of::<TraceContext>();
+        // Of a visit inside a function the pointer is its own.
+        let pointer = self.pointer.prefix.len() + self.pointer.reference.len();
+        let pointer = if self.pointer.prefix.is_empty() { 0 } else { pointer };
+        limits::RECORDED_VISIT_BYTES + (event + noted + pointer) as u64
     }
 
     pub(super) fn more(&mut self) -> &mut More {

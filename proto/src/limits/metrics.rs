@@ -4,8 +4,8 @@
 /// as `_other`. A workflow takes some 3 KB of memory and 40 samples.
 pub const METRIC_WORKFLOWS: usize = 200;
 
-/// Pairs of pool and kind of task that have series of their own; the others are counted together
-/// as `_other`.
+/// Pools, and pairs of pool and kind of task, that have series of their own; the others are counted
+/// together as `_other`.
 pub const METRIC_POOLS: usize = 100;
 
 /// Lanes (pool, and kind of task or function) whose series are remembered: the others are looked up

@@ -9,6 +9,10 @@ pub const TRACESTATE_MEMBERS: usize = 32;
 /// Bytes of a key, and of a value, in a `tracestate` at most, as the standard has it.
 pub const TRACESTATE_PART_BYTES: usize = 256;
 
+/// Bytes of a member of a `tracestate` from which it is the first to go where there is no room for
+/// all, as the standard has it.
+pub const TRACESTATE_LONG_MEMBER_BYTES: usize = 128;
+
 /// The largest queue of spans or log records that may be asked for: some gigabytes.
 pub const TELEMETRY_QUEUE_MOST: usize = 4_000_000;
 
@@ -40,6 +44,14 @@ pub const METRIC_EXPORT_INTERVAL_MS: u64 = 60_000;
 
 /// Milliseconds that a process which ends waits for its last exports.
 pub const TELEMETRY_SHUTDOWN_MS: u64 = 5_000;
+
+/// Milliseconds before an export over gRPC that failed is made again, doubled each time: half of
+/// what the SDK's exporters take at first, as nothing is added by chance.
+pub const EXPORT_RETRY_MS: u64 = 500;
+
+/// Bytes of a PEM file with certificates or a key for exports: all authorities of a system together
+/// take a quarter of that.
+pub const EXPORT_PEM_BYTES: usize = 1 << 20;
 
 /// Bytes of a collector's answer that are read: it says no more than how many items it refused, and
 /// why.
@@ -73,3 +85,18 @@ pub const TOLD_AGAIN_PAGE: usize = 200;
 
 /// Events that a span has at most, and links; further ones are counted in it.
 pub const SPAN_EVENTS: usize = 32;
+
+/// Bytes of a text in a span at most, be it a name or an attribute: what is longer is cut. Names of
+/// tasks have no bound of their own, and a queue full of long ones is to take no more than some
+/// tens of mebibytes.
+pub const SPAN_TEXT_BYTES: usize = 1_024;
+
+/// Bytes of a log record's text at most as it is exported: what is longer is cut.
+pub const RECORD_TEXT_BYTES: usize = 8_192;
+
+/// Bytes that a visit counts as while it goes on and is recorded: what is known of it, its place in
+/// a tree, and boxes that few have.
+pub const RECORDED_VISIT_BYTES: u64 = 512;
+
+/// Bytes that something which happened within a visit counts as.
+pub const RECORDED_NOTE_BYTES: usize = 256;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::family::{Buckets, Family, Kind};
 use crate::limits;
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// Buckets between two powers of two: a bucket is a fifth wider than the one before it. That is
 /// scale 2 of OTLP's exponential histograms.
@@ -55,6 +56,15 @@ pub struct Traced {
     pub at: Timestamp,
 }
 
+impl Traced {
+    /// The span of a context, where its trace is recorded: others lead nowhere.
+    #[must_use]
+    pub fn of(context: &TraceContext, at: Timestamp) -> Option<Self> {
+        let (trace, span) = (context.trace_id.number(), context.span_id.number());
+        context.sampled.then_some(Self { trace, span, at })
+    }
+}
+
 impl Histogram {
     /// One that has counted nothing, with the buckets of `family`, which has to be of histograms.
     #[must_use]
@@ -83,7 +93,11 @@ impl Histogram {
 
     /// Counts a time of milliseconds of what was traced, if it was.
     pub fn traced_milliseconds(&self, milliseconds: u64, traced: Option<Traced>) {
-        let time = Duration::from_millis(milliseconds);
+        self.traced_time(Duration::from_millis(milliseconds), traced);
+    }
+
+    /// Counts a time of what was traced, if it was.
+    pub fn traced_time(&self, time: Duration, traced: Option<Traced>) {
         self.time(time);
         if let Some(traced) = traced {
             self.exemplify(Exemplar { traced, value: time.as_secs_f64() });

@@ -53,7 +53,7 @@ pub const LABELS: &[(&str, &str)] = &[
     ("namespace", "The namespace of a workflow; `_other` for all workflows beyond the first 200."),
     ("outcome", "What came of it."),
     ("part", "A file of the journal: `log` (sled) or `wal` (the write-ahead log)."),
-    ("pool", "The pool of workers; `_other` beyond a bound in histograms."),
+    ("pool", "The pool of workers; `_other` for all pools beyond the first 100."),
     (
         "reason",
         "Why a delivery was lost: `silent`, `left`, `handed_back`, `not_held`, `not_sent`, `not_shown`.",

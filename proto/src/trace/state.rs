@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::limits::{TRACESTATE_BYTES, TRACESTATE_MEMBERS, TRACESTATE_PART_BYTES};
+use crate::limits::{
+    TRACESTATE_BYTES, TRACESTATE_LONG_MEMBER_BYTES, TRACESTATE_MEMBERS, TRACESTATE_PART_BYTES,
+};
 
-/// The members of a list that is valid, as many of the first as there is room for. Nothing where
-/// the list is not valid or empty.
-pub(super) fn read(text: &str) -> Option<Arc<str>> {
-    let members: Vec<_> = text
+/// The members of a list that is valid, as many as there is room for: where there are too many
+/// bytes, members that are long go first and then the last ones, as the standard has it. Nothing
+/// where the list is not valid or empty.
+#[must_use]
+pub fn read(text: &str) -> Option<Arc<str>> {
+    let mut members: Vec<_> = text
         .split(',')
         .map(|it| it.trim_matches([' ', '\t']))
         .filter(|it| !it.is_empty())
@@ -15,17 +19,14 @@ pub(super) fn read(text: &str) -> Option<Arc<str>> {
     if members.len() > TRACESTATE_MEMBERS || !members.iter().all(|it| is_member(it)) {
         return None;
     }
-    let mut kept = String::new();
-    for member in members {
-        if kept.len() + 1 + member.len() > TRACESTATE_BYTES {
-            break;
-        }
-        if !kept.is_empty() {
-            kept.push(',');
-        }
-        kept.push_str(member);
+    let is_too_long = |members: &[&str]| {
+        members.iter().map(|it| it.len() + 1).sum::<usize>() > TRACESTATE_BYTES + 1
+    };
+    while is_too_long(&members) {
+        let long = members.iter().rposition(|it| it.len() > TRACESTATE_LONG_MEMBER_BYTES);
+        members.remove(long.unwrap_or(members.len() - 1));
     }
-    (!kept.is_empty()).then(|| kept.into())
+    (!members.is_empty()).then(|| members.join(",").into())
 }
 
 fn is_member(text: &str) -> bool {

@@ -50,6 +50,10 @@ fn a_tracestate_is_kept_as_far_as_there_is_room() {
         (0..count).map(|it| format!("k{it}={}", "v".repeat(96))).collect::<Vec<_>>().join(",")
     };
     assert_eq!(state(&long(20)).as_deref(), Some(&*long(5)));
+    let one = format!("{},big={},last=1", long(4), "v".repeat(140));
+    assert_eq!(state(&one).as_deref(), Some(&*format!("{},last=1", long(4))), "long ones first");
+    let exact = format!("a={},b={}", "v".repeat(253), "v".repeat(254));
+    assert_eq!((exact.len(), state(&exact).as_deref()), (512, Some(&*exact)));
     assert_eq!(state(&long(33)), None, "more members than there may be");
 }
 

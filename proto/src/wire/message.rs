@@ -85,6 +85,9 @@ pub struct Call {
     /// W3C trace context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Arc<str>>,
+    /// What vendors have added to it, as the caller gave it; none without a `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<Arc<str>>,
 }
 
 /// What became of a report.

@@ -135,6 +135,18 @@ fn fields_that_are_not_known_are_skipped() {
     unknown_fields_are_skipped::<ToCoordinator>("to_coordinator");
 }
 
+#[test]
+fn what_vendors_add_to_a_trace_travels_with_it() {
+    let state = Some("rojo=00f067aa0ba902b7".into());
+    let assignment = Assignment { tracestate: state.clone(), ..samples::assignment() };
+    let read: Assignment = decode(&encode(&assignment).unwrap()).unwrap();
+    assert_eq!(read.tracestate, state);
+    let mut message = samples::to_worker();
+    message.calls[0].tracestate = state.clone();
+    let read: ToWorker = decode(&encode(&message).unwrap()).unwrap();
+    assert_eq!(read.calls[0].tracestate, state);
+}
+
 /// The fields without which a message is read, as `map.field`.
 fn optional<T: DeserializeOwned + Serialize>(name: &str) -> Vec<String> {
     let tree: Tree = decode(&recorded(name)).unwrap();

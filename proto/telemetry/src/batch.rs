@@ -14,6 +14,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor
 
 use crate::counts::TelemetryCounts;
 use crate::settings::Batching;
+use crate::shorten;
 
 /// Spans before their export.
 #[derive(Clone, Debug)]
@@ -50,8 +51,9 @@ impl SpanQueue {
     }
 
     /// Takes a span that is over, if there is room.
-    pub(crate) fn push(&self, span: SpanData) {
+    pub(crate) fn push(&self, mut span: SpanData) {
         if self.counts.traces.enter(self.bound) {
+            shorten::span(&mut span);
             self.processor.on_end(span);
         }
     }
@@ -104,6 +106,7 @@ impl LogQueue {
 impl LogProcessor for LogQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if self.counts.logs.enter(self.bound) {
+            shorten::record(record);
             self.processor.emit(record, scope);
         }
     }

@@ -5,7 +5,6 @@
 //! So this client sends on the runtime, follows nothing, reads bounded answers and counts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -13,13 +12,13 @@ use http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
-use reqwest::Certificate;
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Identity};
 use tokio::runtime::Handle;
 use windlass_proto::limits;
 
 use crate::counts::TelemetryCounts;
-use crate::settings::Signal;
+use crate::settings::{ClientIdentity, Destination, Signal};
 
 /// Sends exports of one signal.
 #[derive(Debug)]
@@ -37,22 +36,30 @@ struct LongAnswer;
 
 impl ExportClient {
     /// # Errors
-    /// When TLS cannot be set up.
+    /// When TLS cannot be set up with what the destination says.
     pub(crate) fn new(
         signal: Signal,
-        timeout: Duration,
-        roots: Vec<Certificate>,
+        to: &Destination,
         runtime: Handle,
         counts: Arc<TelemetryCounts>,
     ) -> Result<Self, reqwest::Error> {
         // An error means that the process has a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let roots = to.tls.roots.as_deref().map(Certificate::from_pem_bundle).transpose()?;
+        let roots = roots.unwrap_or_default();
+        let both = |it: &ClientIdentity| [&*it.certificate, b"\n", &*it.key].concat();
+        let identity =
+            to.tls.client.as_ref().map(|it| Identity::from_pem(&both(it))).transpose()?;
         let base = || {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder()
                 .redirect(Policy::none())
-                .timeout(timeout)
+                .timeout(to.timeout)
                 .referer(false)
-                .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+                .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")));
+            match &identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
+            }
         };
         // Certificates that are named stand in for the system's, as the standard wants it; a system
         // that has none is no reason to fail where no TLS is asked for.
@@ -97,3 +104,7 @@ async fn send(
     *response.headers_mut() = answer.headers().clone();
     Ok(response)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

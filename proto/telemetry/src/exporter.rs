@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_otlp::{
-    Compression, ExporterBuildError, WithExportConfig as _, WithHttpConfig as _,
-};
+use opentelemetry_otlp::{Compression, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use reqwest::Certificate;
 use tokio::runtime::Handle;
 
 use crate::acknowledged::Listener;
@@ -34,50 +31,40 @@ pub(crate) struct Exporters {
     pub(crate) told: Listener,
 }
 
+/// A way to export spans.
+#[derive(Debug)]
+pub(crate) enum SpanWay {
+    Http(opentelemetry_otlp::SpanExporter),
+    #[cfg(feature = "otlp-grpc")]
+    Grpc(crate::grpc::GrpcSpans),
+}
+
+/// A way to export log records.
+#[derive(Debug)]
+pub(crate) enum LogWay {
+    Http(opentelemetry_otlp::LogExporter),
+    #[cfg(feature = "otlp-grpc")]
+    Grpc(crate::grpc::GrpcLogs),
+}
+
 /// The builders of all signals have the same methods and no trait in common.
-macro_rules! build {
+macro_rules! over_http {
     ($self:ident, $builder:expr, $signal:expr, $to:expr) => {{
         let (signal, to) = ($signal, $to);
-        let exporter = match to.protocol {
-            Protocol::Http => {
-                let client = $self.client(signal, to)?;
-                let headers = to.headers.iter().cloned().collect();
-                let builder = $builder
-                    .with_http()
-                    .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-                    .with_endpoint(to.endpoint.as_str())
-                    .with_timeout(to.timeout)
-                    .with_headers(headers)
-                    .with_http_client(client);
-                let builder = match to.gzip {
-                    true => builder.with_compression(Compression::Gzip),
-                    false => builder,
-                };
-                builder.build()
-            }
-            #[cfg(feature = "otlp-grpc")]
-            Protocol::Grpc => {
-                use opentelemetry_otlp::WithTonicConfig as _;
-                let _inside = $self.runtime.enter();
-                let builder = $builder
-                    .with_tonic()
-                    .with_endpoint(to.endpoint.as_str())
-                    .with_timeout(to.timeout)
-                    .with_metadata(crate::exporter::grpc::metadata(to)?);
-                let builder = match crate::exporter::grpc::tls(to)? {
-                    Some(tls) => builder.with_tls_config(tls),
-                    None => builder,
-                };
-                let builder = match to.gzip {
-                    true => builder.with_compression(Compression::Gzip),
-                    false => builder,
-                };
-                builder.build()
-            }
+        let client = $self.client(signal, to)?;
+        let headers = to.headers.iter().cloned().collect();
+        let builder = $builder
+            .with_http()
+            .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+            .with_endpoint(to.endpoint.as_str())
+            .with_timeout(to.timeout)
+            .with_headers(headers)
+            .with_http_client(client);
+        let builder = match to.gzip {
+            true => builder.with_compression(Compression::Gzip),
+            false => builder,
         };
-        let failed = |error: ExporterBuildError| TelemetryError::exporter(signal, &error);
-        let (counts, told) = ($self.counts.clone(), $self.told.clone());
-        CountedExporter { exporter: exporter.map_err(failed)?, counts, told }
+        builder.build().map_err(|error| TelemetryError::exporter(signal, &error))?
     }};
 }
 
@@ -85,15 +72,32 @@ impl Exporters {
     pub(crate) fn spans(
         &self,
         to: &Destination,
-    ) -> Result<CountedExporter<opentelemetry_otlp::SpanExporter>, TelemetryError> {
-        Ok(build!(self, opentelemetry_otlp::SpanExporter::builder(), Signal::Traces, to))
+    ) -> Result<CountedExporter<SpanWay>, TelemetryError> {
+        let exporter = match to.protocol {
+            Protocol::Http => {
+                let builder = opentelemetry_otlp::SpanExporter::builder();
+                SpanWay::Http(over_http!(self, builder, Signal::Traces, to))
+            }
+            #[cfg(feature = "otlp-grpc")]
+            Protocol::Grpc => {
+                SpanWay::Grpc(crate::grpc::GrpcSpans::new(self.grpc(Signal::Traces, to)?))
+            }
+        };
+        Ok(self.counted(exporter))
     }
 
-    pub(crate) fn logs(
-        &self,
-        to: &Destination,
-    ) -> Result<CountedExporter<opentelemetry_otlp::LogExporter>, TelemetryError> {
-        Ok(build!(self, opentelemetry_otlp::LogExporter::builder(), Signal::Logs, to))
+    pub(crate) fn logs(&self, to: &Destination) -> Result<CountedExporter<LogWay>, TelemetryError> {
+        let exporter = match to.protocol {
+            Protocol::Http => {
+                let builder = opentelemetry_otlp::LogExporter::builder();
+                LogWay::Http(over_http!(self, builder, Signal::Logs, to))
+            }
+            #[cfg(feature = "otlp-grpc")]
+            Protocol::Grpc => {
+                LogWay::Grpc(crate::grpc::GrpcLogs::new(self.grpc(Signal::Logs, to)?))
+            }
+        };
+        Ok(self.counted(exporter))
     }
 
     pub(crate) fn client(
@@ -101,47 +105,73 @@ impl Exporters {
         signal: Signal,
         to: &Destination,
     ) -> Result<ExportClient, TelemetryError> {
-        let roots = match &to.certificate {
-            None => Vec::new(),
-            Some(pem) => Certificate::from_pem_bundle(pem)
-                .map_err(|error| TelemetryError::exporter(signal, &error))?,
-        };
-        let (runtime, counts) = (self.runtime.clone(), self.counts.clone());
-        ExportClient::new(signal, to.timeout, roots, runtime, counts)
+        ExportClient::new(signal, to, self.runtime.clone(), self.counts.clone())
             .map_err(|error| TelemetryError::exporter(signal, &error))
+    }
+
+    #[cfg(feature = "otlp-grpc")]
+    pub(crate) fn grpc(
+        &self,
+        signal: Signal,
+        to: &Destination,
+    ) -> Result<crate::grpc::GrpcWay, TelemetryError> {
+        crate::grpc::GrpcWay::new(signal, to, self.runtime.clone(), self.counts.clone())
+    }
+
+    fn counted<E>(&self, exporter: E) -> CountedExporter<E> {
+        CountedExporter { exporter, counts: self.counts.clone(), told: self.told.clone() }
     }
 }
 
-/// What gRPC has its own words for.
-#[cfg(feature = "otlp-grpc")]
-pub(crate) mod grpc {
-    use tonic::metadata::{MetadataKey, MetadataMap};
-    use tonic::transport::{Certificate, ClientTlsConfig};
-
-    use super::{Destination, Signal, TelemetryError};
-
-    pub(crate) fn metadata(to: &Destination) -> Result<MetadataMap, TelemetryError> {
-        let mut metadata = MetadataMap::new();
-        for (name, value) in to.headers.iter() {
-            let name = MetadataKey::from_bytes(name.to_ascii_lowercase().as_bytes());
-            let (Ok(name), Ok(value)) = (name, value.parse()) else {
-                let text = "a header has characters that none may have";
-                return Err(TelemetryError::exporter(Signal::Traces, &text));
-            };
-            metadata.insert(name, value);
+impl SpanExporter for SpanWay {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        match self {
+            Self::Http(exporter) => exporter.export(batch).await,
+            #[cfg(feature = "otlp-grpc")]
+            Self::Grpc(exporter) => exporter.export(batch).await,
         }
-        Ok(metadata)
     }
 
-    pub(crate) fn tls(to: &Destination) -> Result<Option<ClientTlsConfig>, TelemetryError> {
-        if !to.endpoint.starts_with("https:") {
-            return Ok(None);
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Self::Http(exporter) => exporter.shutdown_with_timeout(timeout),
+            #[cfg(feature = "otlp-grpc")]
+            Self::Grpc(exporter) => exporter.shutdown_with_timeout(timeout),
         }
-        let tls = ClientTlsConfig::new();
-        Ok(Some(match &to.certificate {
-            Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
-            None => tls.with_native_roots(),
-        }))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        match self {
+            Self::Http(exporter) => exporter.set_resource(resource),
+            #[cfg(feature = "otlp-grpc")]
+            Self::Grpc(exporter) => exporter.set_resource(resource),
+        }
+    }
+}
+
+impl LogExporter for LogWay {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        match self {
+            Self::Http(exporter) => exporter.export(batch).await,
+            #[cfg(feature = "otlp-grpc")]
+            Self::Grpc(exporter) => exporter.export(batch).await,
+        }
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Self::Http(exporter) => exporter.shutdown_with_timeout(timeout),
+            #[cfg(feature = "otlp-grpc")]
+            Self::Grpc(exporter) => exporter.shutdown_with_timeout(timeout),
+        }
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        match self {
+            Self::Http(exporter) => exporter.set_resource(resource),
+            #[cfg(feature = "otlp-grpc")]
+            Self::Grpc(exporter) => exporter.set_resource(resource),
+        }
     }
 }
 

@@ -1,48 +1,150 @@
-//! Exports of metrics over gRPC.
+//! Exports over gRPC, by clients of our own: the SDK's exporters take for success what a collector
+//! has refused of an export.
 
+mod exporters;
+mod retry;
+
+pub(crate) use exporters::{GrpcLogs, GrpcSpans};
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use tokio::runtime::Handle;
 use tonic::codec::CompressionEncoding;
-use tonic::metadata::MetadataMap;
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::{MetadataKey, MetadataMap};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 use windlass_proto::limits;
 
-use crate::exporter;
+use crate::counts::TelemetryCounts;
 use crate::settings::{Destination, Signal};
 use crate::start::TelemetryError;
 
-/// A client of a collector.
-pub(crate) struct MetricClient {
-    client: MetricsServiceClient<Channel>,
+/// A way to a collector. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct GrpcWay {
+    channel: Channel,
     metadata: MetadataMap,
+    timeout: std::time::Duration,
+    gzip: bool,
+    signal: Signal,
+    counts: Arc<TelemetryCounts>,
+    runtime: Handle,
 }
 
-impl MetricClient {
-    /// One that connects when it has something to send, and again after that. To be called on a
-    /// runtime.
-    pub(crate) fn new(to: &Destination) -> Result<Self, TelemetryError> {
-        let failed = |it: &dyn std::fmt::Display| TelemetryError::exporter(Signal::Metrics, it);
+/// Sends a request by a client of its service, until it is taken or the time is over, and counts
+/// what of it was refused. All services have the same methods and no trait in common.
+macro_rules! send {
+    ($way:expr, $client:ident, $request:expr, $rejected:ident) => {{
+        let (way, request) = ($way.clone(), $request);
+        // Exporters run on threads without a reactor.
+        let sent = $way.runtime.spawn(async move {
+            let client = $client::new(way.channel.clone())
+                .max_decoding_message_size(limits::EXPORT_ANSWER_BYTES);
+            let client = match way.gzip {
+                true => client.send_compressed(CompressionEncoding::Gzip),
+                false => client,
+            };
+            retry::until_taken(way.timeout, || {
+                let (mut client, request) = (client.clone(), way.request(request.clone()));
+                async move { client.export(request).await }
+            })
+            .await
+        });
+        let answer = sent.await.map_err(|it| Status::internal(it.to_string()))??;
+        let rejected = answer.into_inner().partial_success.map_or(0, |it| it.$rejected);
+        $way.signal.counts(&$way.counts).reject(u64::try_from(rejected).unwrap_or(0));
+        Ok(())
+    }};
+}
+
+impl GrpcWay {
+    /// One that connects when there is something to send, and again after that.
+    pub(crate) fn new(
+        signal: Signal,
+        to: &Destination,
+        runtime: Handle,
+        counts: Arc<TelemetryCounts>,
+    ) -> Result<Self, TelemetryError> {
+        let failed = |it: &dyn std::error::Error| TelemetryError::exporter(signal, &whole(it));
+        // An error means that the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let endpoint = Endpoint::from_shared(to.endpoint.clone()).map_err(|it| failed(&it))?;
-        let mut endpoint = endpoint.timeout(to.timeout).connect_timeout(to.timeout);
-        if let Some(tls) = exporter::grpc::tls(to)? {
+        let mut endpoint = endpoint.connect_timeout(to.timeout);
+        if let Some(tls) = tls(to) {
             endpoint = endpoint.tls_config(tls).map_err(|it| failed(&it))?;
         }
-        let client = MetricsServiceClient::new(endpoint.connect_lazy())
-            .max_decoding_message_size(limits::EXPORT_ANSWER_BYTES);
-        let client = match to.gzip {
-            true => client.send_compressed(CompressionEncoding::Gzip),
-            false => client,
-        };
-        Ok(Self { client, metadata: exporter::grpc::metadata(to)? })
+        let inside = runtime.enter();
+        let channel = endpoint.connect_lazy();
+        drop(inside);
+        let (metadata, timeout, gzip) = (metadata(signal, to)?, to.timeout, to.gzip);
+        Ok(Self { channel, metadata, timeout, gzip, signal, counts, runtime })
     }
 
-    /// Sends an export; gives how many of its data points were refused.
-    pub(crate) async fn export(&self, export: ExportMetricsServiceRequest) -> Result<u64, Status> {
-        let mut request = Request::new(export);
+    /// Sends metrics; what of them was refused is counted.
+    pub(crate) async fn metrics(&self, request: ExportMetricsServiceRequest) -> Result<(), Status> {
+        send!(self, MetricsServiceClient, request, rejected_data_points)
+    }
+
+    async fn spans(&self, request: ExportTraceServiceRequest) -> Result<(), Status> {
+        send!(self, TraceServiceClient, request, rejected_spans)
+    }
+
+    async fn logs(&self, request: ExportLogsServiceRequest) -> Result<(), Status> {
+        send!(self, LogsServiceClient, request, rejected_log_records)
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
-        let answer = self.client.clone().export(request).await?.into_inner();
-        let rejected = answer.partial_success.map_or(0, |it| it.rejected_data_points);
-        Ok(u64::try_from(rejected).unwrap_or(0))
+        request
     }
 }
+
+fn metadata(signal: Signal, to: &Destination) -> Result<MetadataMap, TelemetryError> {
+    let mut metadata = MetadataMap::new();
+    for (name, value) in to.headers.iter() {
+        let name = MetadataKey::from_bytes(name.to_ascii_lowercase().as_bytes());
+        let (Ok(name), Ok(value)) = (name, value.parse()) else {
+            let text = "a header has a name or a value that gRPC does not take";
+            return Err(TelemetryError::exporter(signal, &text));
+        };
+        metadata.insert(name, value);
+    }
+    Ok(metadata)
+}
+
+fn tls(to: &Destination) -> Option<ClientTlsConfig> {
+    let scheme = to.endpoint.split_once(':')?.0;
+    if !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let tls = match &to.tls.roots {
+        Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    Some(match &to.tls.client {
+        Some(it) => tls.identity(Identity::from_pem(&it.certificate, &it.key)),
+        None => tls,
+    })
+}
+
+/// An error with what it stands on: its own text says as good as nothing.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

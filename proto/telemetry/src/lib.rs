@@ -21,8 +21,12 @@ mod otlp;
 mod push;
 mod resource;
 mod settings;
+mod shorten;
 mod span;
 mod start;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
 
 pub use acknowledged::Acknowledged;
 pub use audit::AuditRecords;
@@ -32,7 +36,9 @@ pub use opentelemetry;
 pub use opentelemetry_sdk;
 pub use push::{MetricPush, MetricPusher, MetricSource};
 pub use settings::{
-    Destination, Flags, Headers, Protocol, Root, Sampler, Settings, SettingsError, Signal,
+    ClientIdentity, Destination, Flags, Headers, Protocol, Root, Sampler, Settings, SettingsError,
+    Signal, Tls,
 };
+pub use shorten::shortened;
 pub use span::{FinishedSpan, SpanNote, Spans};
 pub use start::{Role, Telemetry, TelemetryError};

@@ -40,7 +40,7 @@ pub(crate) enum Way {
     Http(Box<ExportClient>),
     /// OTLP over gRPC.
     #[cfg(feature = "otlp-grpc")]
-    Grpc(Box<crate::grpc::MetricClient>),
+    Grpc(Box<crate::grpc::GrpcWay>),
 }
 
 /// Pushes metrics, once it has a source of them.
@@ -127,12 +127,7 @@ impl MetricPusher {
         match &self.way {
             Way::Http(client) => self.post(client, &export).await,
             #[cfg(feature = "otlp-grpc")]
-            Way::Grpc(client) => {
-                let rejected =
-                    client.export(export).await.map_err(|it| NotTaken(it.to_string()))?;
-                self.counts.metrics.reject(rejected);
-                Ok(())
-            }
+            Way::Grpc(way) => way.metrics(export).await.map_err(|it| NotTaken(it.to_string())),
         }
     }
 

@@ -3,12 +3,14 @@
 mod destination;
 mod sampler;
 mod text;
+mod tls;
 
 use std::time::Duration;
 
 pub use destination::{Destination, Headers, Protocol, Signal};
 pub use sampler::{Root, Sampler};
 use text::Variables;
+pub use tls::{ClientIdentity, Tls};
 use windlass_proto::limits;
 
 /// What telemetry leaves this process, and how.

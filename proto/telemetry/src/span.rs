@@ -31,6 +31,11 @@ pub struct FinishedSpan {
     pub start: Timestamp,
     /// When it ended.
     pub end: Timestamp,
+    /// True where spans are inside whose times are finer than these: it is told as ending with the
+    /// last moment of its last millisecond, so that they end inside it.
+    pub encloses: bool,
+    /// What vendors have added to its trace.
+    pub state: Option<Arc<str>>,
     /// Whether it went well, where that is known.
     pub status: Status,
     /// What is known of it.
@@ -89,7 +94,7 @@ impl Spans {
 fn data(span: FinishedSpan, scope: &InstrumentationScope) -> SpanData {
     let links = span.links.into_iter().map(|it| {
         let flags = if it.sampled { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
-        Link::new(context(it.trace_id, it.span_id, flags), Vec::new(), 0)
+        Link::new(context(it.trace_id, it.span_id, flags, it.state), Vec::new(), 0)
     });
     let notes = span.events.into_iter();
     let notes = notes.map(|it| Event::new(it.name, time(it.at), it.attributes, 0));
@@ -98,8 +103,10 @@ fn data(span: FinishedSpan, scope: &InstrumentationScope) -> SpanData {
     events.events = notes.collect();
     events.dropped_count = span.dropped_events;
     linked.links = links.collect();
+    // The last moment of a millisecond, from its begin.
+    let rest = Duration::from_nanos(if span.encloses { 999_999 } else { 0 });
     SpanData {
-        span_context: context(span.trace_id, span.span_id, TraceFlags::SAMPLED),
+        span_context: context(span.trace_id, span.span_id, TraceFlags::SAMPLED, span.state),
         parent_span_id: span
             .parent
             .map_or(opentelemetry::SpanId::INVALID, |it| opentelemetry::SpanId::from(it.number())),
@@ -108,7 +115,7 @@ fn data(span: FinishedSpan, scope: &InstrumentationScope) -> SpanData {
         name: span.name,
         start_time: time(span.start),
         // A clock that was set back makes no span of negative length.
-        end_time: time(span.end.max(span.start)),
+        end_time: time(span.end.max(span.start)) + rest,
         attributes: span.attributes,
         dropped_attributes_count: 0,
         events,
@@ -118,11 +125,59 @@ fn data(span: FinishedSpan, scope: &InstrumentationScope) -> SpanData {
     }
 }
 
-fn context(trace: TraceId, span: SpanId, flags: TraceFlags) -> SpanContext {
+fn context(
+    trace: TraceId,
+    span: SpanId,
+    flags: TraceFlags,
+    state: Option<Arc<str>>,
+) -> SpanContext {
     let (trace, span) = (trace.number(), span.number());
-    SpanContext::new(trace.into(), span.into(), flags, false, TraceState::NONE)
+    let state = state.and_then(|it| it.parse().ok()).unwrap_or(TraceState::NONE);
+    SpanContext::new(trace.into(), span.into(), flags, false, state)
 }
 
 fn time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(at.0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::{SpanKind, Status};
+    use windlass_proto::time::Timestamp;
+    use windlass_proto::trace::{SpanId, TraceId};
+
+    use super::{FinishedSpan, data};
+
+    #[test]
+    fn what_encloses_finer_times_ends_with_its_millisecond() {
+        let scope = InstrumentationScope::builder("test").build();
+        let ends = |encloses: bool, end: u64| {
+            let span = FinishedSpan {
+                trace_id: TraceId::new(1),
+                span_id: SpanId::new(2),
+                parent: None,
+                name: "a".into(),
+                kind: SpanKind::Internal,
+                start: Timestamp(5),
+                end: Timestamp(end),
+                encloses,
+                state: Some("a=1".into()),
+                status: Status::Unset,
+                attributes: Vec::new(),
+                events: Vec::new(),
+                dropped_events: 0,
+                links: Vec::new(),
+            };
+            let data = data(span, &scope);
+            assert_eq!(data.span_context.trace_state().header(), "a=1");
+            data.end_time.duration_since(SystemTime::UNIX_EPOCH).unwrap()
+        };
+        assert_eq!(ends(false, 7), Duration::from_millis(7));
+        assert_eq!(ends(true, 7), Duration::from_nanos(7_999_999));
+        assert_eq!(ends(false, 3), Duration::from_millis(5), "a clock that was set back");
+    }
 }

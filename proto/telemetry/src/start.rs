@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use windlass_proto::limits;
 
 use crate::acknowledged::Listener;
@@ -48,6 +48,37 @@ pub struct Telemetry {
     logs: Option<SdkLoggerProvider>,
     metrics: Option<(Destination, Duration)>,
     runtime: Handle,
+    /// The last to be dropped.
+    _apart: Apart,
+}
+
+/// A thread that does nothing but export: a collector that keeps whoever hears it busy, keeps no
+/// workflow waiting.
+#[derive(Debug)]
+struct Apart(Option<Runtime>);
+
+impl Apart {
+    fn start() -> Result<(Self, Handle), TelemetryError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("telemetry")
+            .enable_all()
+            .build();
+        let failed =
+            |it: std::io::Error| TelemetryError { signal: "telemetry", reason: it.to_string() };
+        let runtime = runtime.map_err(failed)?;
+        let handle = runtime.handle().clone();
+        Ok((Self(Some(runtime)), handle))
+    }
+}
+
+impl Drop for Apart {
+    /// Without waiting for what a collector still keeps busy.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Role {
@@ -84,17 +115,17 @@ impl TelemetryError {
 }
 
 impl Telemetry {
-    /// Starts what the settings switch on, on the runtime of the caller. `environment` is
+    /// Starts what the settings switch on, on a thread of its own. `environment` is
     /// `deployment.environment.name`.
     ///
     /// # Errors
-    /// When an exporter cannot be made of the settings.
+    /// When an exporter cannot be made of the settings, or the system gives no thread.
     pub fn start(
         settings: &Settings,
         role: Role,
         environment: Option<&str>,
-        runtime: &Handle,
     ) -> Result<Self, TelemetryError> {
+        let (apart, runtime) = Apart::start()?;
         let counts = Arc::new(TelemetryCounts::default());
         let resource = resource(settings, role, environment);
         let told = Listener::default();
@@ -122,7 +153,8 @@ impl Telemetry {
             spans: spans.transpose()?,
             logs: logs.transpose()?,
             metrics,
-            runtime: runtime.clone(),
+            runtime,
+            _apart: apart,
         })
     }
 
@@ -168,16 +200,18 @@ impl Telemetry {
         let way = match to.protocol {
             Protocol::Http => Way::Http(Box::new(exporters.client(Signal::Metrics, &to)?)),
             #[cfg(feature = "otlp-grpc")]
-            Protocol::Grpc => Way::Grpc(Box::new(crate::grpc::MetricClient::new(&to)?)),
+            Protocol::Grpc => Way::Grpc(Box::new(exporters.grpc(Signal::Metrics, &to)?)),
         };
         let (resource, counts) = (self.resource.clone(), self.counts.clone());
         Ok(Some(MetricPusher { way, to, interval, resource, counts }))
     }
 
-    /// Exports what waits and ends, within [`limits::TELEMETRY_SHUTDOWN_MS`], whatever the
-    /// collector does. Says what could not be exported.
+    /// Exports what waits and ends, whatever the collector does: within
+    /// [`limits::TELEMETRY_SHUTDOWN_MS`], with the last push of metrics that comes before. Says what
+    /// could not be exported.
     pub async fn shutdown(self) {
-        let within = Duration::from_millis(limits::TELEMETRY_SHUTDOWN_MS);
+        let within = limits::TELEMETRY_SHUTDOWN_MS - limits::METRICS_LAST_PUSH_MS;
+        let within = Duration::from_millis(within);
         let Self { spans, logs, counts, .. } = self;
         // On threads of their own: each blocks, and neither is to wait for the other. By their
         // providers, which would end them once more when they are dropped.

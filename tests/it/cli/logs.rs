@@ -61,6 +61,13 @@ async fn what_is_logged_changes_while_it_runs_and_is_audited() {
     assert_eq!(details, [json!(format!("from {usual} to error")), json!("from error to trace")]);
     assert!(changes.iter().all(|it| it["action"] == "log.changed" && it["success"] == true));
 
+    // An array is read as the structure whose members it has in order, if it is let.
+    for nonsense in [json!([]), json!(["warn"]), json!("warn"), json!({"directives": 7})] {
+        let request = dev.api.request(Method::PUT, "/v1/log").json(&nonsense);
+        let answer = Api::send(request).await.unwrap();
+        assert_eq!(answer.status, 400, "{nonsense}: {answer:?}");
+    }
+
     windlass(&["log", "level", "--reset", "--url", &url]).await.exits(0);
     assert_eq!(dev.api.get("/v1/log").await.ok()["directives"], usual);
     put(&dev, json!("off")).await.ok();

@@ -7,15 +7,24 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ExponentialHistogramDataPoint, Metric, metric, number_data_point,
 };
 use prost::Message as _;
+use reqwest::Method;
 use serde_json::json;
 use windlass_proto::metric::table;
 
 use super::{samples, shown};
+use crate::support::client::Api;
 use crate::support::dev::Dev;
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
 use crate::support::otlp::{Collector, Receiver};
 use crate::support::until::{SOON, until};
+
+/// A caller's trace.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
+}
 
 /// The metrics of the latest export, by name, with the service that sent them.
 fn latest(receiver: &Receiver) -> Option<(String, BTreeMap<String, Metric>)> {
@@ -97,6 +106,9 @@ fn check(metrics: &BTreeMap<String, Metric>) {
     assert!(point.sum.is_some_and(|it| it > 0.0), "{point:?}");
     let exemplar = point.exemplars.first().expect("a trace to look at");
     assert!(exemplar.trace_id.iter().any(|it| *it > 0) && exemplar.trace_id.len() == 16);
+    let requests = spread(metrics, "windlass_http_request_duration_seconds");
+    let started = requests.iter().filter(|it| !it.exemplars.is_empty());
+    assert!(started.count() > 0, "the answer to a start leads to the instance: {requests:#?}");
     assert!(!spread(metrics, "windlass_journal_commit_duration_seconds").is_empty());
 }
 
@@ -127,13 +139,26 @@ async fn a_collector_gets_what_a_worker_measures() {
     fleet.start_all().await;
     let text = "document: { dsl: '1.0.3', namespace: seen, name: shell, version: '1.0.0' }\n\
                 do: [{ one: { run: { shell: { command: 'true' } } } }]\n";
-    fleet.api.run(&fleet.api.deploy(text).await, &json!({})).await;
+    fleet.api.deploy(text).await;
+    let body = json!({"workflow": {"namespace": "seen", "name": "shell"}});
+    let request = fleet.api.request(Method::POST, "/v1/instances?wait=60s").json(&body);
+    let traceparent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let ended = Api::send(request.header("traceparent", traceparent)).await.unwrap().ok();
+    assert_eq!(ended["status"], "completed");
     until(SOON, "the attempt in an export", || async {
         let (service, metrics) = latest(&receiver)?;
         assert!(service.contains("windlass-worker"), "{service}");
         let attempts = spread(&metrics, "windlass_worker_attempt_duration_seconds");
-        (attempts.first()?.count == 1).then_some(())
+        let attempt = attempts.first().filter(|it| it.count == 1)?;
+        let traces: Vec<_> = attempt.exemplars.iter().map(|it| hex(&it.trace_id)).collect();
+        assert_eq!(traces, [TRACE]);
+        Some(())
     })
     .await;
+    let text = shown(&fleet.api, "application/openmetrics-text").await;
+    for of in ["windlass_task_run_seconds", "windlass_http_request_duration_seconds"] {
+        let leads = |it: &str| it.starts_with(&format!("{of}_bucket")) && it.contains(TRACE);
+        assert!(text.lines().any(leads), "{of}: {text}");
+    }
     fleet.assert_sound();
 }

@@ -266,11 +266,11 @@ async fn search_for_canaries(vault: &str) {
     let collector = Collector::before(&receiver).await;
     let mut variables = collector.variables();
     variables.push(("WINDLASS_OTLP_LOG".to_owned(), "trace".to_owned()));
+    let allowed = "shell,script,mcp.stdio";
+    let flags = ["--health", &health, "--allow", allowed, "--trace-url-path", "127.0.0.1"];
     let mut house = House::with(Wishes {
         workers: 1,
-        worker: ["--health", &health, "--allow", "shell,script,mcp.stdio"]
-            .map(str::to_owned)
-            .into(),
+        worker: flags.map(str::to_owned).into(),
         coordinator: vec![
             "--secret-policy".to_owned(),
             policy.path().display().to_string(),

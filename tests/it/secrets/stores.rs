@@ -120,6 +120,7 @@ pub(crate) fn context(environment: &str) -> SecretContext {
         now: Timestamp(1_700_000_000_000),
         deadline: None,
         traceparent: None,
+        tracestate: None,
         pool: None,
         priority: windlass_proto::limits::DEFAULT_PRIORITY,
         losses: 0,

@@ -341,6 +341,7 @@ fn assignment(task: &Task, grant: Grant) -> Assignment {
         now: Timestamp(0),
         deadline: task.time.map(|it| Timestamp(at(it))),
         traceparent: None,
+        tracestate: None,
         pool: None,
         priority: limits::DEFAULT_PRIORITY,
         losses: 0,

@@ -1,5 +1,6 @@
 //! One call of the command line.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::Value;
@@ -47,13 +48,13 @@ pub(crate) async fn windlass_in<S: AsRef<str>>(folder: &Path, arguments: &[S]) -
 }
 
 /// Runs `windlass` with these variables and arguments in the workspace's root.
-pub(crate) async fn windlass_under<S: AsRef<str>>(
-    variables: &[(&str, &str)],
+pub(crate) async fn windlass_under<S: AsRef<str>, V: AsRef<OsStr>>(
+    variables: &[(&str, V)],
     arguments: &[S],
 ) -> Output {
     let mut command = Command::new(binary::windlass());
     command.current_dir(paths::root()).args(arguments.iter().map(AsRef::as_ref));
-    command.envs(variables.iter().copied());
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     finish(Process::spawn(command)).await
 }
 

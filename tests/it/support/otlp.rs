@@ -36,6 +36,8 @@ pub(crate) struct SeenSpan {
     pub(crate) parent: String,
     /// What it is called.
     pub(crate) name: String,
+    /// What vendors have added to its trace.
+    pub(crate) state: String,
     /// `SPAN_KIND_…` as a number.
     pub(crate) kind: i32,
     /// Nanoseconds since the epoch.
@@ -174,6 +176,7 @@ fn seen_span(span: &Span, resource: BTreeMap<String, Value>) -> SeenSpan {
         id: hex(&span.span_id),
         parent: hex(&span.parent_span_id),
         name: span.name.clone(),
+        state: span.trace_state.clone(),
         kind: span.kind,
         start: span.start_time_unix_nano,
         end: span.end_time_unix_nano,

@@ -1,6 +1,8 @@
 //! Traces of instances.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use reqwest::Method;
 use rustix::process::Signal;
@@ -323,6 +325,10 @@ async fn what_makes_no_sense_is_said_at_the_start() {
     let output = windlass_under(&variables, &["dev", "--bind", "127.0.0.1:0"]).await.exits(1);
     assert!(output.stderr.contains("WL0717"), "{output:?}");
     assert!(output.stderr.contains("OTEL_TRACES_SAMPLER"), "{output:?}");
+    // What is no text is not as if it had not been set.
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", OsStr::from_bytes(b"http://127.0.0.1\xff:9"))];
+    let output = windlass_under(&variables, &["dev", "--bind", "127.0.0.1:0"]).await.exits(1);
+    assert!(output.stderr.contains("OTEL_EXPORTER_OTLP_ENDPOINT: write a URL"), "{output:?}");
 }
 
 #[tokio::test]
@@ -351,6 +357,43 @@ async fn without_telemetry_a_callers_trace_is_passed_on_as_it_came() {
     }
 }
 
+/// What vendors add to a trace goes where the trace goes, whoever takes spans meanwhile.
+#[tokio::test]
+async fn what_vendors_add_to_a_trace_goes_on_with_it() {
+    let stub = Stub::http(|_| Reply::Json(200, json!({"ok": true}))).await;
+    let receiver = Receiver::start().await;
+    let hears = "do: [{heard: {listen: {to: {one: {with: {type: t.told}}}, read: envelope}}}]";
+    let tells = format!(
+        "do:\n- fetch: {{call: http, with: {{method: get, endpoint: '{}'}}}}\n\
+         - told: {{emit: {{event: {{with: {{source: 'https://x.example', type: t.told}}}}}}}}",
+        stub.url("/x")
+    );
+    let start = json!({"workflow": {"namespace": "t", "name": "tells"}});
+    for flags in [Vec::new(), flags(&receiver.url())] {
+        let dev = Dev::with(&flags).await;
+        dev.api.deploy_text(&definition("hears", hears)).await.ok();
+        dev.api.deploy_text(&definition("tells", &tells)).await.ok();
+        for (state, kept) in [(" rojo=1,, a@b=2 ", Some("rojo=1,a@b=2")), ("Rojo=1", None)] {
+            let body = json!({"workflow": {"namespace": "t", "name": "hears"}});
+            let started = dev.api.post("/v1/instances", &body).await.ok();
+            let id = started["id"].as_str().unwrap();
+            dev.api.reaches(id, "waiting").await;
+            let request = dev.api.request(Method::POST, "/v1/instances?wait=60s").json(&start);
+            let request = request.header("traceparent", format!("00-{TRACE}-{CALLER}-01"));
+            Api::send(request.header("tracestate", state)).await.unwrap().ok();
+            assert_eq!(stub.seen().last().unwrap().header("tracestate"), kept, "{flags:?}");
+            let output = dev.api.ends(id).await;
+            let event = &output["output"][0];
+            assert_eq!(event.get("tracestate").and_then(Value::as_str), kept, "{output}");
+        }
+        if !flags.is_empty() {
+            let spans = receiver.trace(TRACE, "workflow t/tells").await;
+            let states: BTreeSet<_> = spans.iter().map(|it| it.state.as_str()).collect();
+            assert!(states.contains("rojo=1,a@b=2"), "{states:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_start_by_the_command_line_takes_a_traceparent() {
     let receiver = Receiver::start().await;
@@ -359,9 +402,12 @@ async fn a_start_by_the_command_line_takes_a_traceparent() {
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     let url = dev.api.base();
     let start = ["start", "t/good", "--wait", "60s", "--url", &url, "--traceparent", &traceparent];
-    windlass(&start).await.exits(0);
+    let state = ["--tracestate", "a=1"];
+    windlass(&[&start[..], &state].concat()).await.exits(0);
     let spans = receiver.trace(TRACE, "workflow t/good").await;
-    assert_eq!(named(&spans, "workflow t/good")[0].parent, CALLER);
+    let span = named(&spans, "workflow t/good")[0];
+    assert_eq!((span.parent.as_str(), span.state.as_str()), (CALLER, "a=1"));
+    windlass(&[&start[..], &["--tracestate", "A"]].concat()).await.exits(2);
     let refused = ["start", "t/good", "--url", &url, "--traceparent", "00-1-2-01"];
     windlass(&refused).await.exits(2);
 }

@@ -23,6 +23,7 @@ struct Inner {
     visit: u64,
     deadline: Option<SystemTime>,
     traceparent: Option<Arc<str>>,
+    tracestate: Option<Arc<str>>,
     cancelled: CancellationToken,
     begun: Instant,
     /// Milliseconds from `begun` to the last sign of life.
@@ -39,6 +40,7 @@ impl Call {
             visit: assignment.visit,
             deadline,
             traceparent: current_traceparent().map(Arc::from).or(assignment.traceparent.clone()),
+            tracestate: assignment.tracestate.clone(),
             cancelled: cancelled.child_token(),
             begun: Instant::now(),
             beat: AtomicU64::new(0),
@@ -82,6 +84,12 @@ impl Call {
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
         self.0.traceparent.as_deref()
+    }
+
+    /// What vendors have added to that context, to be passed on with it.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<&str> {
+        self.0.tracestate.as_deref()
     }
 
     /// Says that the handler makes progress; see [`super::Function::stall`].

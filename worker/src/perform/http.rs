@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode, Url};
 use windlass_proto::plan::HttpCall;
 use windlass_proto::plan::data_flow::DataFlow as _;
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::trace::{TRACEPARENT, TRACESTATE};
 use windlass_proto::value::Value;
 
 use super::body;
@@ -58,7 +59,12 @@ impl Attempt<'_> {
         let key = utf8_percent_encode(&key, HEADER_UNSAFE).to_string();
         // Where this attempt is traced, each request carries a context of its own.
         let parent = self.assignment.traceparent.as_deref().filter(|_| !trace::is_traced());
-        for (name, value) in [("idempotency-key", Some(key.as_str())), ("traceparent", parent)] {
+        // What vendors say is of the caller's trace: it goes with no other.
+        let state = self.assignment.tracestate.as_deref();
+        let state = state.filter(|_| !headers.contains_key(TRACEPARENT));
+        for (name, value) in
+            [("idempotency-key", Some(key.as_str())), (TRACEPARENT, parent), (TRACESTATE, state)]
+        {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
                 headers.entry(HeaderName::from_static(name)).or_insert(value);
             }

@@ -1,26 +1,23 @@
 //! Trace contexts in and out of texts.
 
 use opentelemetry::Context;
-use opentelemetry::trace::{
-    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use windlass_proto::metric::Traced;
 use windlass_proto::trace::{self, TRACEPARENT, TRACESTATE, TraceContext};
 
-/// The context that a `traceparent` from elsewhere names; none of what cannot be read.
-pub(super) fn remote(traceparent: &str) -> Option<Context> {
-    let context = TraceContext::parse(traceparent, None).ok()?;
+use crate::clock;
+
+/// The context that a `traceparent` from elsewhere names, with the `tracestate` that came with it;
+/// none of what cannot be read.
+pub(super) fn remote(traceparent: &str, tracestate: Option<&str>) -> Option<Context> {
+    let context = TraceContext::parse(traceparent, tracestate).ok()?;
     let flags = if context.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
     let (trace, span) = (context.trace_id.number(), context.span_id.number());
-    let span = SpanContext::new(
-        TraceId::from(trace),
-        SpanId::from(span),
-        flags,
-        true,
-        TraceState::default(),
-    );
+    let state = context.state.and_then(|it| it.parse().ok()).unwrap_or_default();
+    let span = SpanContext::new(TraceId::from(trace), SpanId::from(span), flags, true, state);
     Some(Context::new().with_remote_span_context(span))
 }
 
@@ -31,6 +28,12 @@ pub(super) fn is_sampled(context: &Context) -> bool {
 /// The `traceparent` of what is being done now, where that is known.
 pub(crate) fn current_traceparent() -> Option<String> {
     Context::map_current(traceparent)
+}
+
+/// The span of what is being done now, where its trace is recorded.
+pub(crate) fn current_traced() -> Option<Traced> {
+    let context: TraceContext = current_traceparent()?.parse().ok()?;
+    Traced::of(&context, clock::now())
 }
 
 /// Puts the context of `span` among `headers`, unless the author has put one there.

@@ -1,6 +1,7 @@
 //! The span of one HTTP request, by OpenTelemetry's conventions for HTTP clients.
 //!
-//! Without `url.full`, which they want: a path holds ids of people, a query holds tokens.
+//! Without `url.full`, which they want: a path holds ids of people, a query holds tokens. The path
+//! alone is told of hosts that an option names.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
@@ -15,12 +16,16 @@ pub(crate) struct Address<'a> {
     scheme: &'a str,
     host: Option<&'a str>,
     port: Option<u16>,
+    path: Option<&'a str>,
 }
 
-/// Where `url` leads; without a host that must not be `told`, as a secret is in it.
-pub(crate) fn address(url: &Url, told: impl FnOnce(&str) -> bool) -> Address<'_> {
-    let host = url.host_str().filter(|host| !super::is_traced() || told(host));
-    Address { scheme: url.scheme(), host, port: url.port_or_known_default() }
+/// Where `url` leads, with its path where that is `wanted`; without what must not be `told`, as a
+/// secret is in it.
+pub(crate) fn address(url: &Url, wanted: bool, told: impl Fn(&str) -> bool) -> Address<'_> {
+    let told = |it: &&str| !super::is_traced() || told(it);
+    let path = Some(url.path()).filter(|it| wanted && told(it));
+    let (scheme, host) = (url.scheme(), url.host_str().filter(told));
+    Address { scheme, host, port: url.port_or_known_default(), path }
 }
 
 /// The span of one request that is sent; it ends when this is dropped.
@@ -45,6 +50,7 @@ impl HttpSpan {
                 server.address = address.host,
                 server.port = address.port.map(i64::from),
                 url.scheme = address.scheme,
+                url.path = address.path,
                 error.type = Empty,
                 otel.status_code = Empty,
             );

@@ -19,18 +19,22 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use windlass_proto::definition::{Options, load};
 use windlass_proto::plan::Plan;
+use windlass_proto::problem::Problem;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Assignment;
 
 use super::TRACE_TARGET;
-use crate::testing::{Given, assignment, builder, json, serve, source};
-use crate::{Call, CancellationToken, FunctionError};
+use crate::testing::{Given, assignment, builder, json, no_proxy, serve, source};
+use crate::{Builder, Call, CancellationToken, FunctionError, HttpOptions};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// The traceparents that a server has seen, by path.
-type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
+/// What vendors have added to the caller's trace.
+const STATE: &str = "a@b@c=1,2rojo=00f067aa0ba902b7";
+
+/// The traceparents and tracestates that a server has seen, by path.
+type Seen = Arc<Mutex<Vec<(String, Option<String>, Option<String>)>>>;
 
 /// Answers `/moved` with a redirect to `/last`, and `/fails` with 503.
 async fn server() -> (SocketAddr, Seen) {
@@ -38,8 +42,9 @@ async fn server() -> (SocketAddr, Seen) {
     let keep = |path: &'static str| {
         let seen = seen.clone();
         move |headers: HeaderMap| {
-            let parent = headers.get("traceparent").map(|it| it.to_str().unwrap().to_owned());
-            seen.lock().unwrap().push((path.to_owned(), parent));
+            let header = |name: &str| headers.get(name).map(|it| it.to_str().unwrap().to_owned());
+            let (parent, state) = (header("traceparent"), header("tracestate"));
+            seen.lock().unwrap().push((path.to_owned(), parent, state));
             std::future::ready(())
         }
     };
@@ -103,14 +108,21 @@ fn plan(task: &str) -> Arc<Plan> {
 fn given(flags: &str) -> Assignment {
     let mut given = assignment(json(r#"{"host": "x", "word": "c4nary-input"}"#));
     given.traceparent = Some(format!("00-{TRACE}-{PARENT}-{flags}").into());
+    given.tracestate = Some(STATE.into());
     given
 }
 
 /// Performs `task`; a function `tell` gives the trace context of its call.
-async fn perform(
+async fn perform(task: &str, given: Assignment) -> Result<Value, Problem> {
+    perform_by(|it| it, task, given).await
+}
+
+/// The same by a worker that `changed` describes.
+async fn perform_by(
+    changed: impl FnOnce(Builder) -> Builder,
     task: &str,
     mut given: Assignment,
-) -> Result<Value, windlass_proto::problem::Problem> {
+) -> Result<Value, Problem> {
     let tell = |_: Value, call: Call| async move {
         Ok::<_, FunctionError>(call.traceparent().map(str::to_owned))
     };
@@ -118,7 +130,7 @@ async fn perform(
     given.task = plan.tasks.iter().find(|it| it.kind.is_dispatched()).unwrap().index;
     let secrets = Given(vec![("key", Ok(Value::from("c4nary-secret")))]);
     let builder = builder(secrets).function("tell", tell).plans(source(plan));
-    builder.build().unwrap().perform(given, CancellationToken::new()).await.result
+    changed(builder).build().unwrap().perform(given, CancellationToken::new()).await.result
 }
 
 fn named<'a>(spans: &'a [SpanData], name: &str) -> &'a SpanData {
@@ -151,7 +163,8 @@ async fn an_attempt_is_a_tree_below_its_delivery_and_each_request_a_span() {
     let requests: Vec<_> = spans.iter().filter(|it| it.name == "GET").collect();
     assert_eq!(requests.len(), 2, "the redirect is a request of its own");
     let seen = seen.lock().unwrap().clone();
-    for (request, (path, parent)) in requests.iter().zip(&seen) {
+    for (request, (path, parent, state)) in requests.iter().zip(&seen) {
+        assert_eq!(state.as_deref(), Some(STATE), "{path}");
         assert_eq!((request.parent_span_id, &request.span_kind), (call, &SpanKind::Client));
         let context = format!("00-{TRACE}-{}-01", request.span_context.span_id());
         assert_eq!(parent.as_deref(), Some(context.as_str()), "{path}");
@@ -165,6 +178,31 @@ async fn an_attempt_is_a_tree_below_its_delivery_and_each_request_a_span() {
     assert!(spans.iter().all(|it| it.end_time <= attempt.end_time), "{spans:#?}");
     assert!(spans.iter().all(|it| it.events.is_empty()));
     assert!(!format!("{spans:?}").contains("c4nary"), "{spans:#?}");
+}
+
+#[tokio::test]
+async fn a_path_is_told_of_hosts_that_are_named_and_never_a_secret() {
+    let (server, _) = server().await;
+    let call = |path: &str| {
+        format!(
+            "{{call: http, with: {{method: get, endpoint: '${{ \"http://{server}/{path}\" }}', \
+             output: raw, redirect: true}}}}"
+        )
+    };
+    for (hosts, path, told) in [
+        (vec!["127.0.0.1"], "last", Some("/last")),
+        (vec!["127.0.0.1"], "moved/\" + $secrets.key + \"?a=b", None),
+        (vec!["*.example.com", "127.0.0.2"], "last", None),
+    ] {
+        let (exporter, _guard) = exported();
+        let traced_paths = hosts.iter().map(|it| (*it).to_owned()).collect();
+        let http = HttpOptions { traced_paths, ..no_proxy() };
+        perform_by(|it| it.http(http), &call(path), given("01")).await.unwrap();
+        let spans = exporter.get_finished_spans().unwrap();
+        let first = named(&spans, "GET");
+        assert_eq!(attribute(first, "url.path").as_deref(), told, "{hosts:?}");
+        assert!(!format!("{spans:?}").contains("c4nary"), "{spans:#?}");
+    }
 }
 
 /// All attributes that spans have are in the table of the documentation.
@@ -218,12 +256,14 @@ async fn what_is_not_sampled_makes_no_span_and_goes_out_as_it_came() {
     let task = format!("{{call: http, with: {{method: get, endpoint: 'http://{server}/last'}}}}");
     perform(&task, given("00")).await.unwrap();
     let as_it_came = format!("00-{TRACE}-{PARENT}-00");
-    assert_eq!(seen.lock().unwrap().pop().unwrap().1, Some(as_it_came.clone()));
+    let (_, parent, state) = seen.lock().unwrap().pop().unwrap();
+    assert_eq!((parent, state.as_deref()), (Some(as_it_came.clone()), Some(STATE)));
     assert_eq!(perform("{call: tell}", given("00")).await.unwrap().as_str(), Some(&*as_it_came));
     let mut none = given("00");
-    none.traceparent = None;
+    (none.traceparent, none.tracestate) = (None, None);
     perform(&task, none).await.unwrap();
-    assert_eq!(seen.lock().unwrap().pop().unwrap().1, None);
+    let (_, parent, state) = seen.lock().unwrap().pop().unwrap();
+    assert_eq!((parent, state), (None, None));
     assert!(exporter.get_finished_spans().unwrap().is_empty());
 }
 
@@ -245,5 +285,6 @@ async fn the_author_may_say_otherwise() {
         "{{call: http, with: {{method: get, endpoint: 'http://{server}/last', headers: {{traceparent: '{own}'}}}}}}"
     );
     perform(&task, given("01")).await.unwrap();
-    assert_eq!(seen.lock().unwrap().pop().unwrap().1, Some(own));
+    let (_, parent, state) = seen.lock().unwrap().pop().unwrap();
+    assert_eq!((parent, state), (Some(own), None), "vendors speak of the caller's trace");
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use windlass_proto::metric::table::{api as table, process};
-use windlass_proto::metric::{Counter, Histogram, OTHER, Snapshot};
+use windlass_proto::metric::{Counter, Histogram, OTHER, Snapshot, Traced};
 
 /// The classes of answers: 1xx to 5xx.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -50,11 +50,19 @@ impl Counters {
         }
     }
 
-    /// Counts how long an answer took, to a request that matched the template `route`.
-    pub(in crate::accept) fn took(&self, route: Option<&str>, status: u16, time: Duration) {
+    /// Counts how long an answer took, to a request that matched the template `route`; `traced` is
+    /// the span that it was done in, if it is recorded.
+    pub(in crate::accept) fn took(
+        &self,
+        route: Option<&str>,
+        status: u16,
+        time: Duration,
+        traced: Option<Traced>,
+    ) {
         let route = route.and_then(|it| self.routes.get(it)).unwrap_or(&self.elsewhere);
         if let Some(histogram) = route.get(class(status)) {
-            histogram.get_or_init(|| Histogram::of(&table::REQUEST_SECONDS)).time(time);
+            let histogram = histogram.get_or_init(|| Histogram::of(&table::REQUEST_SECONDS));
+            histogram.traced_time(time, traced);
         }
     }
 
@@ -111,7 +119,9 @@ fn class(status: u16) -> usize {
 mod tests {
     use std::time::Duration;
 
+    use windlass_proto::metric::Traced;
     use windlass_proto::metric::text::Format;
+    use windlass_proto::time::Timestamp;
 
     use super::Counters;
 
@@ -121,8 +131,9 @@ mod tests {
         counters.answered(204);
         counters.answered(999);
         counters.start(false);
-        counters.took(Some("/v1/instances/{id}"), 200, Duration::from_millis(3));
-        counters.took(None, 404, Duration::from_millis(3));
+        let traced = Traced { trace: 7, span: 9, at: Timestamp(1_500) };
+        counters.took(Some("/v1/instances/{id}"), 200, Duration::from_millis(3), Some(traced));
+        counters.took(None, 404, Duration::from_millis(3), None);
         let text = Format::Prometheus.write(&counters.measured(3, 0));
         for line in [
             "windlass_http_requests_total{class=\"2xx\"} 1\n",
@@ -133,5 +144,9 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }
+        let text = Format::OpenMetrics.write(&counters.measured(3, 0));
+        let exemplars: Vec<_> = text.lines().filter(|it| it.contains(" # {trace_id")).collect();
+        let [line] = exemplars[..] else { panic!("{text}") };
+        assert!(line.contains("span_id=\"0000000000000009\"} 0.003 1.500"), "{line}");
     }
 }

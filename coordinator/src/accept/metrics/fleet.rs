@@ -1,36 +1,30 @@
 //! What a fleet has to say to Prometheus, and to those who scale by it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use windlass_proto::limits;
 use windlass_proto::metric::table::{fleet as table, process};
-use windlass_proto::metric::{Measured, Snapshot};
+use windlass_proto::metric::{Measured, OTHER, Snapshot};
 use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::time::Timestamp;
 
-use crate::dispatch::dispatcher::Depths;
 use crate::dispatch::{FleetView, Totals};
 
 /// Adds the families of a fleet. Every pool with a worker or an assignment has one sample in each
-/// family by pool, the default pool always: a scaler must tell "nothing" from "unknown".
+/// family by pool, the default pool always: a scaler must tell "nothing" from "unknown". Who writes
+/// definitions names pools, so beyond [`limits::METRIC_POOLS`] all others are one.
 pub(super) fn add(snapshot: &mut Snapshot, view: &FleetView, now: Timestamp) {
-    let FleetView { workers, depths, totals, times, connected, reconnects, store_ahead_ms } = view;
-    let mut pools: BTreeSet<Arc<str>> = workers.iter().map(|it| it.pool.clone()).collect();
-    pools.insert(Arc::from(DEFAULT_POOL));
-    pools.extend(depths.in_flight.keys().cloned());
-    pools.extend(depths.waiting.keys().map(|lane| lane.pool.clone()));
-    for pool in pools {
+    let FleetView { totals, times, connected, reconnects, store_ahead_ms, .. } = view;
+    for (pool, of_pool) in pools(view) {
         let mut by_pool = |family, value: Measured| {
             snapshot.labelled(family, [pool.clone()], value);
         };
-        by_pool(&table::WAITING, waiting(depths, &pool).into());
-        by_pool(&table::OLDEST, oldest(depths, &pool, now).into());
-        let flying = depths.in_flight.get(&pool).copied().unwrap_or_default();
-        by_pool(&table::IN_FLIGHT, flying.into());
-        let of_pool = || workers.iter().filter(|it| it.pool == pool);
-        by_pool(&table::WORKERS, of_pool().count().into());
-        let room: u64 = of_pool().map(|it| u64::from(it.concurrency)).sum();
-        by_pool(&table::CONCURRENCY, room.into());
+        by_pool(&table::WAITING, of_pool.waiting.into());
+        by_pool(&table::OLDEST, seconds(of_pool.oldest, now).into());
+        by_pool(&table::IN_FLIGHT, of_pool.in_flight.into());
+        by_pool(&table::WORKERS, of_pool.workers.into());
+        by_pool(&table::CONCURRENCY, of_pool.concurrency.into());
     }
     for times in times {
         let labels = || times.labels.iter().cloned();
@@ -66,21 +60,52 @@ fn add_totals(snapshot: &mut Snapshot, totals: &Totals) {
     }
 }
 
-fn waiting(depths: &Depths, pool: &str) -> usize {
-    let of_pool = depths.waiting.iter().filter(|(lane, _)| &*lane.pool == pool);
-    of_pool.map(|(_, (count, _))| count).sum()
+/// What there is of one pool.
+#[derive(Default)]
+struct OfPool {
+    waiting: usize,
+    /// Since when the oldest waits.
+    oldest: Option<Timestamp>,
+    in_flight: usize,
+    workers: usize,
+    concurrency: u64,
 }
 
-fn oldest(depths: &Depths, pool: &str, now: Timestamp) -> f64 {
-    let of_pool = depths.waiting.iter().filter(|(lane, _)| &*lane.pool == pool);
-    let oldest = of_pool.map(|(_, (_, since))| *since).min();
+/// The pools by name: those with workers before others, where there are too many.
+fn pools(view: &FleetView) -> BTreeMap<Arc<str>, OfPool> {
+    let mut pools = BTreeMap::from([(Arc::from(DEFAULT_POOL), OfPool::default())]);
+    for worker in &view.workers {
+        let of = of_pool(&mut pools, &worker.pool);
+        of.workers += 1;
+        of.concurrency += u64::from(worker.concurrency);
+    }
+    for (pool, count) in &view.depths.in_flight {
+        of_pool(&mut pools, pool).in_flight += count;
+    }
+    for (lane, (count, since)) in &view.depths.waiting {
+        let of = of_pool(&mut pools, &lane.pool);
+        of.waiting += count;
+        of.oldest = Some(of.oldest.map_or(*since, |it| it.min(*since)));
+    }
+    pools
+}
+
+fn of_pool<'p>(pools: &'p mut BTreeMap<Arc<str>, OfPool>, name: &Arc<str>) -> &'p mut OfPool {
+    let is_one_too_many = pools.len() >= limits::METRIC_POOLS && !pools.contains_key(name);
+    pools.entry(if is_one_too_many { Arc::from(OTHER) } else { name.clone() }).or_default()
+}
+
+fn seconds(since: Option<Timestamp>, now: Timestamp) -> f64 {
     // Milliseconds of an age fit a float's digits.
     #[allow(clippy::cast_precision_loss)]
-    oldest.map_or(0.0, |since| now.since(since) as f64 / 1_000.0)
+    since.map_or(0.0, |since| now.since(since) as f64 / 1_000.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use windlass_proto::limits;
     use windlass_proto::metric::Snapshot;
     use windlass_proto::metric::text::Format;
     use windlass_proto::time::Timestamp;
@@ -113,6 +138,26 @@ mod tests {
         let text = rendered(&view());
         assert!(text.contains("windlass_assignments_waiting{pool=\"default\"} 0\n"));
         assert!(text.contains("windlass_assignments_in_flight{pool=\"default\"} 0\n"));
+    }
+
+    #[test]
+    fn pools_beyond_the_bound_are_told_together() {
+        let mut view = view();
+        for number in 0..1_000 {
+            let pool: Arc<str> = format!("p{number:04}").into();
+            let lane = Lane { pool, capability: Capability::BuiltIn("http") };
+            view.depths.waiting.insert(lane, (2, Timestamp(number)));
+        }
+        let text = rendered(&view);
+        let samples = text.lines().filter(|it| it.starts_with("windlass_assignments_waiting{"));
+        assert_eq!(samples.count(), limits::METRIC_POOLS + 1);
+        let other = 2 * (1_000 - (limits::METRIC_POOLS - 1));
+        let line = format!("windlass_assignments_waiting{{pool=\"_other\"}} {other}\n");
+        assert!(text.contains(&line), "{text}");
+        // The oldest of them: that with the lowest number.
+        let oldest = 5.0 - (limits::METRIC_POOLS - 1) as f64 / 1_000.0;
+        let line = format!("windlass_assignments_oldest_seconds{{pool=\"_other\"}} {oldest:?}\n");
+        assert!(text.contains(&line), "{text}");
     }
 
     #[test]

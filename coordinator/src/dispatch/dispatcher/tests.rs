@@ -161,6 +161,29 @@ fn work_goes_to_workers_with_room_and_ability() {
 }
 
 #[test]
+fn times_lead_to_the_span_of_a_delivery_that_is_recorded() {
+    let mut bench = Bench::new();
+    bench.joins(1, "a", 2, 0);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    for (number, flags) in [(1, "01"), (2, "00")] {
+        let mut task = task(number);
+        task.traceparent = Some(format!("00-{trace}-00000000000000{number:02x}-{flags}").into());
+        bench.submits(task);
+    }
+    bench.dispatcher.passes(Timestamp(50));
+    let sent = bench.assigns();
+    bench.dispatcher.passes(Timestamp(450));
+    sent.iter().for_each(|(_, key)| drop(bench.dispatcher.reported(key)));
+    let times = bench.dispatcher.times().remove(0);
+    for (spread, value, at) in [(&times.waited, 0.05, 50), (&times.ran, 0.4, 450)] {
+        let [exemplar] = &spread.exemplars[..] else { panic!("{spread:?}") };
+        assert_eq!((exemplar.value, exemplar.traced.span), (value, 1));
+        assert_eq!(format!("{:032x}", exemplar.traced.trace), trace);
+        assert_eq!((spread.count(), exemplar.traced.at), (2, Timestamp(at)));
+    }
+}
+
+#[test]
 fn a_worker_that_has_not_beaten_gets_nothing() {
     let mut bench = Bench::new();
     bench.joins(1, "a", 1, 0);

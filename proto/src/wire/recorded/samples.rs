@@ -157,6 +157,7 @@ pub(super) fn assignment() -> Assignment {
         now: Timestamp(1_700_000_000_000),
         deadline: Some(Timestamp(1_700_000_060_000)),
         traceparent: Some(traceparent().into()),
+        tracestate: None,
         pool: Some("gpu".into()),
         priority: 9,
         losses: 2,
@@ -182,6 +183,7 @@ pub(super) fn to_worker() -> ToWorker {
         idempotency_key: assignment().idempotency_key(),
         remaining_ms: Some(60_000),
         traceparent: Some(traceparent().into()),
+        tracestate: None,
     };
     ToWorker {
         assignments: vec![sent(assignment()), sent(evaluate)],

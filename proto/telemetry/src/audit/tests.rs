@@ -52,8 +52,7 @@ async fn what_finds_no_room_is_dropped_and_counted() {
         _ => None,
     };
     let settings = Settings::read(&variable, &Flags::default()).unwrap();
-    let runtime = tokio::runtime::Handle::current();
-    let telemetry = Telemetry::start(&settings, Role::Coordinator, None, &runtime).unwrap();
+    let telemetry = Telemetry::start(&settings, Role::Coordinator, None).unwrap();
     let records = AuditRecords::new(&telemetry.logger_provider().unwrap());
     let event = AuditEvent::new(Uuid::nil(), Timestamp(0), AuditAction::Granted, true);
     (0..1_000).for_each(|_| records.tell(&event));

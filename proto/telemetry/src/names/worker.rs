@@ -19,6 +19,8 @@ attributes! {
         "the host, unless a secret is in its name"
     SERVER_PORT "server.port" "int" "GET, POST, …, PACKAGE.SERVICE/METHOD" "the port"
     URL_SCHEME "url.scheme" "string" "GET, POST, …" "http or https"
+    URL_PATH "url.path" "string" "GET, POST, …"
+        "the path, of hosts that `--trace-url-path` names and unless a secret is in it"
     AUDIT_ID "windlass.audit.id" "string" "audit" "the id of the event, the same as in `audit.jsonl`"
     AUDIT_VISIT "windlass.audit.visit" "string" "audit"
         "which visit of the task, as `audit.jsonl` has it: a number that a retried `try` repeats"

@@ -12,7 +12,7 @@ use windlass_proto::metric::table::journal;
 use super::{MetricPusher, Way};
 use crate::client::ExportClient;
 use crate::counts::{SignalTotals, TelemetryCounts};
-use crate::settings::{Destination, Headers, Protocol, Signal};
+use crate::settings::{Destination, Headers, Protocol, Signal, Tls};
 
 /// A collector that gives this answer to everything, and none where it is empty; its URL.
 async fn collector(answer: &'static str) -> String {
@@ -37,11 +37,9 @@ async fn collector(answer: &'static str) -> String {
 async fn exported(endpoint: String) -> SignalTotals {
     let counts = Arc::new(TelemetryCounts::default());
     let timeout = Duration::from_millis(100);
-    let client =
-        ExportClient::new(Signal::Metrics, timeout, Vec::new(), Handle::current(), counts.clone());
-    let (headers, certificate) = (Headers::default(), None);
-    let protocol = Protocol::Http;
-    let to = Destination { endpoint, protocol, headers, timeout, gzip: false, certificate };
+    let (headers, tls, protocol) = (Headers::default(), Tls::default(), Protocol::Http);
+    let to = Destination { endpoint, protocol, headers, timeout, gzip: false, tls };
+    let client = ExportClient::new(Signal::Metrics, &to, Handle::current(), counts.clone());
     let pusher = MetricPusher {
         way: Way::Http(Box::new(client.unwrap())),
         to,

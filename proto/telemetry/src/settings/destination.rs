@@ -4,9 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use http::Uri;
+use reqwest::Url;
 use windlass_proto::limits;
 
 use super::text::{self, Variables, error};
+use super::tls::Tls;
 use super::{Flags, SettingsError};
 use crate::counts::{SignalCounts, TelemetryCounts};
 
@@ -34,8 +36,8 @@ pub struct Destination {
     pub timeout: Duration,
     /// Whether exports are compressed.
     pub gzip: bool,
-    /// Certificates, as PEM, that the collector's must lead to; none takes the system's.
-    pub certificate: Option<Vec<u8>>,
+    /// Whom to trust, and what to show.
+    pub tls: Tls,
 }
 
 /// What a collector is spoken to with.
@@ -129,13 +131,13 @@ impl Destination {
                 _ => return Err(error(&name, "write `gzip` or `none`")),
             },
         };
-        let (headers, certificate) = (lookup.headers()?, lookup.certificate()?);
-        Ok(Some(Self { endpoint, protocol, headers, timeout, gzip, certificate }))
+        let (headers, tls) = (lookup.headers()?, Tls::read(&lookup)?);
+        Ok(Some(Self { endpoint, protocol, headers, timeout, gzip, tls }))
     }
 }
 
 /// What is said of one signal: its own variable wins over that of all.
-struct Lookup<'l> {
+pub(super) struct Lookup<'l> {
     variables: &'l Variables<'l>,
     signal: Signal,
 }
@@ -147,7 +149,7 @@ impl Lookup<'_> {
     }
 
     /// The variable that counts, and what it says.
-    fn named(&self, of: &str) -> Option<(String, String)> {
+    pub(super) fn named(&self, of: &str) -> Option<(String, String)> {
         let mut names = self.names(of).into_iter();
         names.find_map(|name| self.variables.get(&name).map(|it| (name, it)))
     }
@@ -193,13 +195,6 @@ impl Lookup<'_> {
         }
         Err(error(&all, "a name or a value has characters that no header may have"))
     }
-
-    fn certificate(&self) -> Result<Option<Vec<u8>>, SettingsError> {
-        let Some((name, path)) = self.named("CERTIFICATE") else { return Ok(None) };
-        let read = std::fs::read(&path);
-        let failed = |it: std::io::Error| error(&name, &format!("{path} cannot be read: {it}"));
-        read.map(Some).map_err(failed)
-    }
 }
 
 /// A URL that exports can be sent to.
@@ -207,7 +202,12 @@ fn checked(endpoint: &str, name: &str) -> Result<String, SettingsError> {
     let wrong = || error(name, "write a URL, such as http://localhost:4318");
     let uri: Uri = endpoint.parse().map_err(|_| wrong())?;
     let authority = uri.authority().ok_or_else(wrong)?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
+    // The two readers of URLs differ: the one takes ports that there are not, the other mends what
+    // is wrong.
+    let url = Url::parse(endpoint).map_err(|_| wrong())?;
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    let has_more = url.query().is_some() || url.fragment().is_some();
+    if !is_http || has_more || uri.host().is_none_or(str::is_empty) {
         return Err(wrong());
     }
     if authority.as_str().contains('@') {

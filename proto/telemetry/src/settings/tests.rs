@@ -80,6 +80,11 @@ fn a_variable_that_cannot_be_used_is_named() {
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://c"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:99999"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/#a"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/?a=b"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://\u{fffd}"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@c"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),

@@ -45,7 +45,7 @@ fn started(address: SocketAddr, more: &[(&str, &str)]) -> Telemetry {
     };
     let flags = Flags { endpoint: Some(format!("http://{address}")), ..Flags::default() };
     let settings = Settings::read(&variable, &flags).unwrap();
-    Telemetry::start(&settings, Role::Embedded, None, &Handle::current()).unwrap()
+    Telemetry::start(&settings, Role::Embedded, None).unwrap()
 }
 
 fn span(number: u64) -> FinishedSpan {
@@ -57,6 +57,8 @@ fn span(number: u64) -> FinishedSpan {
         kind: SpanKind::Internal,
         start: Timestamp(2),
         end: Timestamp(1),
+        encloses: false,
+        state: None,
         status: Status::Unset,
         attributes: Vec::new(),
         events: Vec::new(),
@@ -99,4 +101,30 @@ async fn what_finds_no_room_is_dropped_and_counted() {
     let totals = counts.traces.totals();
     assert_eq!(totals.exported, 0);
     assert_eq!(totals.queued + totals.failed, 4);
+}
+
+/// What exports has a thread of its own: neither waits for the other.
+#[tokio::test]
+async fn exports_go_on_while_the_runtime_of_the_process_is_busy() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (seen, exports) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut read = vec![0; 1 << 16];
+            while stream.read(&mut read).is_ok_and(|it| it > 0) {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                if stream.write_all(answer).is_err() || seen.send(()).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let telemetry = started(address, &[("OTEL_BSP_SCHEDULE_DELAY", "1")]);
+    telemetry.spans().unwrap().record(span(1));
+    // Nothing else is done on this thread meanwhile.
+    let within = std::time::Duration::from_secs(60);
+    assert_eq!(exports.recv_timeout(within), Ok(()));
+    telemetry.shutdown().await;
 }

@@ -1,0 +1,77 @@
+//! What a collector that asks for certificates gets to see.
+
+use std::sync::Arc;
+
+use opentelemetry_sdk::trace::SpanExporter as _;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::acknowledged::Listener;
+use crate::counts::TelemetryCounts;
+use crate::exporter::Exporters;
+use crate::settings::{ClientIdentity, Protocol, Tls};
+use crate::testing::{Certificates, certificates, destination, span};
+
+/// A server that takes everything from those who show a certificate of the authority; its URL.
+async fn collector(all: &Certificates) -> String {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(all.authority.as_bytes()).unwrap()).unwrap();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+    let (certificate, key) = &all.server;
+    let config = ServerConfig::builder()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut read = vec![0; 1 << 16];
+                while stream.read(&mut read).await.is_ok_and(|it| it > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    if stream.write_all(answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("https://{address}/v1/traces")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_asks_gets_the_certificate_of_the_client() {
+    let all = certificates();
+    let url = collector(&all).await;
+    let (certificate, key) = &all.client;
+    let client =
+        ClientIdentity { certificate: certificate.clone().into(), key: key.clone().into() };
+    for (client, taken) in [(Some(client), true), (None, false)] {
+        let tls = Tls { roots: Some(all.authority.clone().into()), client };
+        let mut to = destination(url.clone(), Protocol::Http, tls);
+        if !taken {
+            to.timeout = std::time::Duration::from_secs(1);
+        }
+        let counts = Arc::new(TelemetryCounts::default());
+        let (runtime, told) = (Handle::current(), Listener::default());
+        let exporters = Exporters { runtime, counts, told };
+        exporters.counts.traces.enter(9);
+        let exporter = exporters.spans(&to).unwrap();
+        let result = exporter.export(vec![span()]).await;
+        assert_eq!(result.is_ok(), taken, "{result:?}");
+    }
+}

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use windlass_proto::limits::{FACT_PIECE_BYTES, FACT_TEXT_SHARED_BYTES};
+use windlass_proto::limits::{FACT_PIECE_BYTES, FACT_TEXT_SHARED_BYTES, FACT_USUAL_BYTES};
 use windlass_proto::value::Value;
 
 /// Bytes in pieces; cheap to clone.
@@ -55,9 +55,6 @@ impl From<Pieces> for Vec<u8> {
         bytes
     }
 }
-
-/// What the facts of most turns take: room for them is made at once.
-const USUAL_BYTES: usize = 256;
 
 /// Writes [`Pieces`].
 #[derive(Debug, Default)]
@@ -119,7 +116,7 @@ impl PieceWriter {
             self.close();
         }
         if self.last.is_empty() {
-            self.last.reserve(USUAL_BYTES);
+            self.last.reserve(FACT_USUAL_BYTES);
         }
         &mut self.last
     }

@@ -229,10 +229,8 @@ impl Attempt<'_> {
         // What it gives is sealed once, at the very end: `output.as` works on the values
         // themselves.
         let kind = task.kind.detail().unwrap_or_else(|| task.kind.word());
-        let output = {
-            let performed = pin!(self.perform_definition(input));
-            trace::call(kind, performed).await?
-        };
+        // By value: what is dropped in the middle ends its spans from the inside out.
+        let output = trace::call(kind, self.perform_definition(input)).await?;
         let output = self.transform_output(task, output)?;
         if let Some(schema) = &task.output.schema {
             self.validate(schema, &output, "output").await?;

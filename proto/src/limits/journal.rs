@@ -67,6 +67,9 @@ pub const FACT_TEXT_SHARED_BYTES: usize = 64 << 10;
 /// moved as it does.
 pub const FACT_PIECE_BYTES: usize = 64 << 10;
 
+/// Bytes that the facts of most turns take: room for them is made at once.
+pub const FACT_USUAL_BYTES: usize = 256;
+
 /// Bytes of a larger group that the store is given before it has to write them: it would keep all
 /// of it in memory a second time.
 pub const JOURNAL_AHEAD_BYTES: usize = 1 << 20;

@@ -6,7 +6,7 @@ mod retry;
 
 pub(crate) use exporters::{GrpcLogs, GrpcSpans};
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
@@ -16,9 +16,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use tokio::runtime::Handle;
 use tonic::codec::CompressionEncoding;
-use tonic::metadata::{MetadataKey, MetadataMap};
+use tonic::metadata::{AsciiMetadataValue, MetadataKey, MetadataMap};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use windlass_proto::limits;
 
 use crate::counts::TelemetryCounts;
@@ -28,7 +28,10 @@ use crate::start::TelemetryError;
 /// A way to a collector. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct GrpcWay {
-    channel: Channel,
+    endpoint: Arc<Endpoint>,
+    /// Replaced when it has not answered in time: a connection whose other end is gone, or one
+    /// that never came about, would be waited for by all that come after.
+    channel: Arc<Mutex<Channel>>,
     metadata: MetadataMap,
     timeout: std::time::Duration,
     gzip: bool,
@@ -44,17 +47,21 @@ macro_rules! send {
         let (way, request) = ($way.clone(), $request);
         // Exporters run on threads without a reactor.
         let sent = $way.runtime.spawn(async move {
-            let client = $client::new(way.channel.clone())
-                .max_decoding_message_size(limits::EXPORT_ANSWER_BYTES);
+            let client =
+                $client::new(way.channel()).max_decoding_message_size(limits::EXPORT_ANSWER_BYTES);
             let client = match way.gzip {
                 true => client.send_compressed(CompressionEncoding::Gzip),
                 false => client,
             };
-            retry::until_taken(way.timeout, || {
+            let sent = retry::until_taken(way.timeout, || {
                 let (mut client, request) = (client.clone(), way.request(request.clone()));
                 async move { client.export(request).await }
             })
-            .await
+            .await;
+            if sent.as_ref().is_err_and(|it| it.code() == Code::DeadlineExceeded) {
+                way.connect_anew();
+            }
+            sent
         });
         let answer = sent.await.map_err(|it| Status::internal(it.to_string()))??;
         let rejected = answer.into_inner().partial_success.map_or(0, |it| it.$rejected);
@@ -82,8 +89,19 @@ impl GrpcWay {
         let inside = runtime.enter();
         let channel = endpoint.connect_lazy();
         drop(inside);
+        let (endpoint, channel) = (Arc::new(endpoint), Arc::new(Mutex::new(channel)));
         let (metadata, timeout, gzip) = (metadata(signal, to)?, to.timeout, to.gzip);
-        Ok(Self { channel, metadata, timeout, gzip, signal, counts, runtime })
+        Ok(Self { endpoint, channel, metadata, timeout, gzip, signal, counts, runtime })
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Leaves the connection there is. Must be called inside the runtime.
+    fn connect_anew(&self) {
+        let anew = self.endpoint.connect_lazy();
+        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = anew;
     }
 
     /// Sends metrics; what of them was refused is counted.
@@ -110,10 +128,12 @@ fn metadata(signal: Signal, to: &Destination) -> Result<MetadataMap, TelemetryEr
     let mut metadata = MetadataMap::new();
     for (name, value) in to.headers.iter() {
         let name = MetadataKey::from_bytes(name.to_ascii_lowercase().as_bytes());
-        let (Ok(name), Ok(value)) = (name, value.parse()) else {
+        let (Ok(name), Ok(mut value)) = (name, value.parse::<AsciiMetadataValue>()) else {
             let text = "a header has a name or a value that gRPC does not take";
             return Err(TelemetryError::exporter(signal, &text));
         };
+        // It may be a credential, which nothing shows then.
+        value.set_sensitive(true);
         metadata.insert(name, value);
     }
     Ok(metadata)
@@ -128,6 +148,8 @@ fn tls(to: &Destination) -> Option<ClientTlsConfig> {
         Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
         None => ClientTlsConfig::new().with_native_roots(),
     };
+    // Without it a handshake has no end.
+    let tls = tls.timeout(to.timeout);
     Some(match &to.tls.client {
         Some(it) => tls.identity(Identity::from_pem(&it.certificate, &it.key)),
         None => tls,

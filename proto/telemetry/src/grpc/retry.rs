@@ -21,10 +21,8 @@ pub(super) async fn until_taken<T, F: Future<Output = Result<T, Status>>>(
             Err(error) => error,
         };
         let Some(asked) = may_retry(&error) else { return Err(error) };
-        let next = Instant::now() + asked.max(pause);
-        if next >= until {
-            return Err(error);
-        }
+        let next = Instant::now().checked_add(asked.max(pause));
+        let Some(next) = next.filter(|it| *it < until) else { return Err(error) };
         sleep_until(next).await;
         pause *= 2;
     }

@@ -33,10 +33,12 @@ async fn collector(answer: &'static str) -> String {
     format!("http://{address}/v1/metrics")
 }
 
-/// What became of exports to this URL, once some were.
-async fn exported(endpoint: String) -> SignalTotals {
+/// For those that fail.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// What became of exports to this URL, once some were, which have so much time each.
+async fn exported(endpoint: String, timeout: Duration) -> SignalTotals {
     let counts = Arc::new(TelemetryCounts::default());
-    let timeout = Duration::from_millis(100);
     let (headers, tls, protocol) = (Headers::default(), Tls::default(), Protocol::Http);
     let to = Destination { endpoint, protocol, headers, timeout, gzip: false, tls };
     let client = ExportClient::new(Signal::Metrics, &to, Handle::current(), counts.clone());
@@ -67,7 +69,7 @@ async fn exported(endpoint: String) -> SignalTotals {
 #[tokio::test]
 async fn what_is_taken_counts_as_exported() {
     let url = collector("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let it = exported(url).await;
+    let it = exported(url, Duration::from_secs(60)).await;
     assert!(it.exported > 2 && it.failed == 0 && it.rejected == 0, "{it:?}");
 }
 
@@ -80,9 +82,9 @@ async fn what_is_refused_redirected_or_not_answered_counts_as_failed() {
         "HTTP/1.1 307 Elsewhere\r\nlocation: /v1/other\r\ncontent-length: 0\r\n\r\n",
         "this is no HTTP\r\n\r\n",
     ] {
-        let it = exported(collector(answer).await).await;
+        let it = exported(collector(answer).await, SHORT).await;
         assert!(it.exported == 0 && it.failed > 2, "{answer:?}: {it:?}");
     }
-    let nobody = exported("http://127.0.0.1:1/v1/metrics".to_owned()).await;
+    let nobody = exported("http://127.0.0.1:1/v1/metrics".to_owned(), SHORT).await;
     assert!(nobody.exported == 0 && nobody.failed > 2, "{nobody:?}");
 }

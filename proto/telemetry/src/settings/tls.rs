@@ -113,8 +113,11 @@ fn file(name: &str, path: &str) -> Result<Vec<u8>, SettingsError> {
             false => Ok(pem),
         });
     read.map_err(|it| {
+        // The file itself in the place of its path is a common mistake, and may be a key.
+        let shown =
+            if path.contains("-----BEGIN") || path.contains('\n') { "what is given" } else { path };
         let reason = format!(
-            "{path} cannot be read: {it}; write the path of a PEM file that this process may read"
+            "{shown} cannot be read: {it}; write the path of a PEM file that this process may read"
         );
         error(name, &reason)
     })

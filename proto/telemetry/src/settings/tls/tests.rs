@@ -88,3 +88,14 @@ fn what_cannot_be_read_is_named_with_what_to_do() {
         assert!(error.reason.contains(says), "{pairs:?}: {error}");
     }
 }
+
+#[test]
+fn a_key_in_the_place_of_its_path_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cert"), certificates().client.0).unwrap();
+    let [_, certificate, key] = ALL;
+    let given = "-----BEGIN PRIVATE KEY-----\nc4nary\n";
+    let error = read(folder.path(), &[(certificate, "@cert"), (key, given)]).unwrap_err();
+    assert_eq!(error.variable, key);
+    assert!(!error.to_string().contains("c4nary"), "{error}");
+}

@@ -189,7 +189,7 @@ impl Partition {
         let mut batch = self.batch(now);
         if after.is_none() {
             self.set_aside(&mut batch)?;
-            self.sync_schedules()?;
+            self.sync_schedules(now)?;
         }
         let mut read = 0;
         let mut last = None;

@@ -86,10 +86,13 @@ impl Coordinator {
             router.catalog.deploy(&text, unsupported, clock::now(), permit)
         };
         let deployed = blocking(deploy).await?;
-        if let Ok(it) = &deployed
-            && it.changed
-        {
-            self.sync_schedule(&it.id.namespace, &it.id.name).await?;
+        if let Ok(it) = &deployed {
+            // Also of what was deployed already: who asked the first time may have gone before.
+            match self.sync_schedule(&it.id.namespace, &it.id.name).await {
+                // It waits for its partition, which is busy; the definition is deployed.
+                Ok(()) | Err(CoordinatorError::Overloaded(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         match deployed {
             Ok(it) => Ok(Deployed {

@@ -116,6 +116,15 @@ impl Schedules {
         self.all.insert(id, Box::new(Held { state, wake }));
         self.changed.insert(id);
     }
+
+    /// Puts a schedule in as it was, to be looked at not before `earliest`.
+    fn put_back(&mut self, id: ScheduleId, state: State, earliest: Option<Timestamp>) {
+        let known = self.changed.contains(&id);
+        self.put(id, state, earliest);
+        if !known {
+            self.changed.remove(&id);
+        }
+    }
 }
 
 impl Partition {
@@ -148,15 +157,16 @@ impl Partition {
         };
         let (namespace, name) = (&state.workflow.namespace, &state.workflow.name);
         if self.shared.memory.admit(namespace, 0).is_err() {
-            let known = self.schedules.changed.contains(&id);
-            self.schedules.put(id, state, again);
-            if !known {
-                self.schedules.changed.remove(&id);
-            }
+            self.schedules.put_back(id, state, again);
             return Ok(());
         }
         let held = self.shared.admission.suspended(namespace, name).is_some();
         let turn = state.due(schedule, batch.now, held);
+        if held && turn == Turn::default() {
+            // What waits for the end of a suspension is looked at each second, and not written.
+            self.schedules.put_back(id, state, again);
+            return Ok(());
+        }
         self.follow(batch, id, (&mut state, &plan), turn)?;
         // What is held, or more than one turn takes, comes again.
         self.schedules.put(id, state, if held { again } else { None });

@@ -19,6 +19,14 @@ impl State {
             Overlap::BufferAll if self.waiting() < SCHEDULE_WAITING => self.wait(due),
             Overlap::BufferOne | Overlap::BufferAll => turn.skip(due, Why::Overlap),
             Overlap::Cancel => {
+                // What was to start with this turn has not: it need not be cancelled.
+                for former in std::mem::take(&mut turn.starts) {
+                    turn.skip(former, Why::Superseded);
+                }
+                if self.running().is_empty() && self.waiting() == 0 {
+                    turn.starts.push(due);
+                    return;
+                }
                 let busy = self.busy.get_or_insert_default();
                 for former in busy.waiting.drain(..) {
                     turn.skip(former, Why::Superseded);

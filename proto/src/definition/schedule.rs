@@ -41,9 +41,9 @@ impl Decoder<'_> {
         let options = optional(own, |own| self.schedule_options(own));
         self.closed(node, "`schedule`", &["every", "cron", "after", "on", "read"])?;
         let zone = options.as_ref().and_then(Option::as_ref).map(|it| it.zone.clone());
-        let every = optional(node.get("every"), |node| self.every(node));
+        let every = optional(node.get("every"), |node| self.interval(node, "`every`"));
         let cron = optional(node.get("cron"), |node| self.cron(node, zone));
-        let after = optional(node.get("after"), |node| self.fixed(node, "`after`"));
+        let after = optional(node.get("after"), |node| self.interval(node, "`after`"));
         let on = optional(node.get("on"), |on| {
             let hint = "listen for the event in a workflow that starts it by `run: workflow`";
             self.unsupported(on.place, "starting a workflow by `schedule.on`", hint);
@@ -106,12 +106,12 @@ impl Decoder<'_> {
         }
     }
 
-    fn every(&mut self, node: &Node) -> Option<Option<u64>> {
-        let every = self.fixed(node, "`every`")?;
-        if every.is_none_or(|it| it >= SCHEDULE_EVERY_MS) {
-            return Some(every);
+    fn interval(&mut self, node: &Node, what: &str) -> Option<Option<u64>> {
+        let interval = self.fixed(node, what)?;
+        if interval.is_none_or(|it| it >= SCHEDULE_EVERY_MS) {
+            return Some(interval);
         }
-        let message = format!("`every` is shorter than {SCHEDULE_EVERY_MS} ms");
+        let message = format!("{what} is shorter than {SCHEDULE_EVERY_MS} ms");
         let hint = "what is done more often is a `for` with a `wait`";
         let refused = self.error_unless_accepted(codes::OUT_OF_RANGE, node.place, message, hint);
         (!refused).then_some(None)

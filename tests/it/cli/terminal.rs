@@ -15,6 +15,27 @@ use crate::support::terminal::{OnTerminal, Screen, on_terminal, windlass_on_term
 /// Commands that serve until they are told to stop.
 const SERVERS: [&str; 3] = ["dev", "coordinator", "worker"];
 
+/// A workflow with a schedule.
+const NIGHTLY: &str = "examples/nightly-report";
+
+/// What operators do about its schedule.
+const ON_SCHEDULES: [&[&str]; 6] = [
+    &["schedule", "list"],
+    &["schedule", "show", NIGHTLY],
+    &["schedule", "pause", NIGHTLY, "--reason", "it is day"],
+    &["schedule", "resume", NIGHTLY],
+    &["schedule", "trigger", NIGHTLY],
+    &[
+        "schedule",
+        "backfill",
+        NIGHTLY,
+        "--from",
+        "2026-01-05T00:00:00Z",
+        "--to",
+        "2026-01-06T00:00:00Z",
+    ],
+];
+
 /// What a command on a terminal must never show.
 fn check(arguments: &[&str], screen: &Screen) {
     for wrong in ["panicked", "feature is required", "RUST_BACKTRACE"] {
@@ -55,6 +76,8 @@ async fn each_command_once() {
     std::fs::write(&policy, permits).unwrap();
     let data = folder.path().join("data").display().to_string();
     dev.api.deploy(&std::fs::read_to_string(&path).unwrap()).await;
+    let report = paths::example("nightly-report.yaml").display().to_string();
+    windlass(&["deploy", &report, "--url", &url]).await.exits(0);
     let started = windlass(&["start", "cli/shown", "--url", &url]).await.exits(0).json();
     let id = started["id"].as_str().unwrap();
     windlass(&["run", &hello, "--data-dir", &journal, "--id", "a"]).await.exits(0);
@@ -95,7 +118,8 @@ async fn each_command_once() {
     // The test below this one runs them.
     let mut seen: BTreeSet<String> = SERVERS.into_iter().map(str::to_owned).collect();
     let all = commands().await;
-    for (words, code) in &lines {
+    let on_schedules = ON_SCHEDULES.map(|it| (on_server(it), 0));
+    for (words, code) in lines.iter().chain(&on_schedules) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let screen = windlass_on_terminal(folder.path(), &words).await;
         check(&words, &screen);

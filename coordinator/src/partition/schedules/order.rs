@@ -103,7 +103,8 @@ impl Partition {
                 state.trigger(schedule, due)
             }
             ScheduleAction::Backfill(from, to) => {
-                let turn = state.backfill(schedule, from, to);
+                // What comes later is not to be made up for: it would start again when it is due.
+                let turn = state.backfill(schedule, from, to.min(batch.now));
                 answer = ScheduleAnswer::Done(turn.starts.len());
                 turn
             }

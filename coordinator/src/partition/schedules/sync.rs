@@ -1,6 +1,9 @@
 //! Which definitions have schedules: what is deployed decides, whatever was known before.
 
+use std::collections::HashSet;
+
 use windlass_proto::plan::Schedule;
+use windlass_proto::time::Timestamp;
 
 use super::{Partition, ScheduleId};
 use crate::journal::{JournalError, StoredDefinition};
@@ -8,13 +11,36 @@ use crate::schedule::State;
 
 impl Partition {
     /// Compares all schedules with the definitions, once after a start: a crash may have come
-    /// between the two.
-    pub(in crate::partition) fn sync_schedules(&mut self) -> Result<(), JournalError> {
+    /// between the two. What a damaged journal has lost, definitions or instances, is not waited
+    /// for.
+    pub(in crate::partition) fn sync_schedules(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
         let partitions = self.shared.journal.partitions();
         let latest = self.shared.catalog.latest().into_iter();
-        let own = latest.filter(|stored| of(stored).partition(partitions) == self.id);
-        for stored in own.collect::<Vec<_>>() {
-            self.sync(&stored)?;
+        let own: Vec<_> =
+            latest.filter(|stored| of(stored).partition(partitions) == self.id).collect();
+        for stored in &own {
+            self.sync(stored)?;
+        }
+        let defined: HashSet<ScheduleId> = own.iter().map(of).collect();
+        for id in self.schedules.all.keys().copied().collect::<Vec<_>>() {
+            if defined.contains(&id) {
+                continue;
+            }
+            if let Some(State { workflow, .. }) = self.schedules.take(id) {
+                tracing::warn!(%workflow, "the definition of a schedule is missing; it is removed");
+                self.schedules.changed.insert(id);
+            }
+        }
+        for instance in self.schedules.running.keys().copied().collect::<Vec<_>>() {
+            let head = self.shared.journal.head(instance)?;
+            if head.is_some_and(|head| !head.status.is_final()) {
+                continue;
+            }
+            tracing::warn!(%instance, "an instance that a schedule has started is missing");
+            self.tell_schedules(vec![(instance, false)], now)?;
         }
         Ok(())
     }

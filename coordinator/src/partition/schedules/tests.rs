@@ -11,11 +11,11 @@ use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 
 use super::{ScheduleAction, ScheduleAnswer, ScheduleOrder};
-use crate::admission::Admission;
+use crate::admission::{Admission, Suspended};
 use crate::catalog::{Catalog, Unsupported};
 use crate::engine::Input;
 use crate::journal::memory::{CrashPoint, MemoryJournal};
-use crate::journal::{Filter, Journal, JournalError};
+use crate::journal::{Commit, Filter, Journal, JournalError, ScheduleWrite};
 use crate::partition::{Message, Partition, PartitionContext};
 use crate::schedule::{Kept, Outcome, ScheduleId, State};
 
@@ -279,4 +279,42 @@ fn where_schedules_are_left_alone_nothing_starts() {
     world.partition.set_scheduled(false);
     world.until(SINCE + 10_000);
     assert_eq!(world.instances().len(), 0);
+}
+
+#[test]
+fn what_a_damaged_journal_has_lost_is_not_waited_for() {
+    let mut world = World::new("{ every: PT1M }", "{ overlap: skip }", QUICK);
+    let (timed, gone) = (ScheduleId::of("test", "timed"), ScheduleId::of("test", "gone"));
+    let mut state = world.state();
+    let of_nothing = rmp_serde::to_vec(&state).unwrap();
+    state.busy.get_or_insert_default().running.push(InstanceId(uuid::Uuid::max()));
+    let waiting = rmp_serde::to_vec(&state).unwrap();
+    let states = [(timed, waiting), (gone, of_nothing)];
+    let schedules = states.map(|(id, bytes)| ScheduleWrite::State(id, Some(bytes))).into();
+    world.journal.commit(&[Commit { schedules, ..Default::default() }]).unwrap();
+    world.restart();
+    assert_eq!(world.state().busy, None);
+    assert_eq!(world.journal.schedule(gone).unwrap(), None);
+    world.until(SINCE + 60_000);
+    assert_eq!(world.instances().len(), 1);
+}
+
+#[test]
+fn what_waits_for_the_end_of_a_suspension_is_not_written_again_and_again() {
+    let mut world = World::new("{ after: PT1M }", "{}", QUICK);
+    let admission = world.partition.shared.admission.clone();
+    admission.suspend(Suspended::Namespace("test".into()), Timestamp(SINCE)).unwrap();
+    for second in 0..5 {
+        let now = SINCE + second * 1_000;
+        let batch = world.partition.turn(Timestamp(now), &mut Vec::new()).unwrap();
+        assert!(batch.is_empty(), "second {second}");
+    }
+    assert_eq!(world.instances().len(), 0);
+}
+
+#[test]
+fn what_is_to_come_is_not_made_up_for() {
+    let mut world = World::new("{ every: PT1M }", "{}", QUICK);
+    let backfill = ScheduleAction::Backfill(Timestamp(SINCE + 1), Timestamp(SINCE + 600_000));
+    assert_eq!(world.order(backfill), ScheduleAnswer::Done(0));
 }

@@ -248,3 +248,13 @@ fn instances_belong_to_the_partition_of_their_schedule() {
         }
     }
 }
+
+#[test]
+fn of_times_due_at_once_only_the_last_starts_where_the_next_one_cancels() {
+    let mut world = World::new("{ every: PT1M }", "{ overlap: cancel, catchUp: PT10M }", NOON);
+    assert_eq!(world.look("2026-01-01T12:03:30Z"), 1);
+    assert_eq!(world.due(), ["2026-01-01T12:03:00Z"]);
+    assert!(world.cancelled.is_empty());
+    assert!(world.skipped().iter().all(|it| it.2 == Why::Superseded));
+    assert_eq!(world.skipped().len(), 2);
+}

@@ -309,6 +309,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "`jitter` is longer than a day",
     ),
     ("WL0138", "schedule: { every: §PT0S }\ndo: []\n", "`every` is shorter than 100 ms"),
+    ("WL0138", "schedule: { after: §PT0.099S }\ndo: []\n", "`after` is shorter than 100 ms"),
     (
         "WL0160",
         "do:\n  - a: { run: { container: §{ image: alpine } } }\n",

@@ -10,6 +10,7 @@
 //! objects, which have to be text.
 
 mod content;
+mod encoded;
 mod forms;
 mod found;
 mod matcher;
@@ -32,6 +33,7 @@ use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
 pub(crate) use content::Content;
+pub(crate) use encoded::{Hidden, Search};
 use found::{Leaf, leaf};
 use matcher::Matcher;
 
@@ -40,7 +42,7 @@ use matcher::Matcher;
 pub(crate) struct Seal {
     known: Vec<Known>,
     /// Made when it is needed, from all that is known then.
-    matcher: OnceLock<Matcher>,
+    matcher: OnceLock<Arc<Matcher>>,
     /// Sealed values that were opened, by what is in them: they need not be sealed twice.
     opened: HashMap<Leaf, Arc<Sealed>>,
 }
@@ -133,14 +135,23 @@ impl Seal {
     /// `bytes` in base64, which counts as a secret where there is one in `bytes`: there it can be
     /// written in a way that its base64 does not tell.
     pub(crate) fn encoded(&mut self, bytes: &[u8]) -> String {
-        let text = STANDARD.encode(bytes);
-        if !self.is_empty() {
-            let inner = self.matcher().found(&String::from_utf8_lossy(bytes));
-            if !inner.is_empty() {
-                self.learn(&text, Origin::Sealed(inner));
-            }
+        if let Some(search) = self.bytes_search() {
+            self.learn_hidden(search.hidden(&[bytes]));
         }
-        text
+        STANDARD.encode(bytes)
+    }
+
+    /// Searches bytes, many of them and on any thread, for what is known now; none where there is
+    /// nothing to look for.
+    pub(crate) fn bytes_search(&self) -> Option<Search> {
+        (!self.is_empty()).then(|| Search::new(self.matcher().clone()))
+    }
+
+    /// Adds what a [`Search`] of this seal has found, which may make it overfull.
+    pub(crate) fn learn_hidden(&mut self, all: Vec<Hidden>) {
+        for Hidden { text, secrets } in all {
+            self.learn(&text, Origin::Sealed(secrets));
+        }
     }
 
     /// The number of a text, which is new or known.
@@ -153,8 +164,9 @@ impl Seal {
         self.known.len() - 1
     }
 
-    fn matcher(&self) -> &Matcher {
-        self.matcher.get_or_init(|| Matcher::new(self.known.iter().map(|it| it.text.as_str())))
+    fn matcher(&self) -> &Arc<Matcher> {
+        let texts = || self.known.iter().map(|it| it.text.as_str());
+        self.matcher.get_or_init(|| Arc::new(Matcher::new(texts())))
     }
 
     /// True when a secret is in `text`.

@@ -21,6 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) response: Response,
     /// Whether redirects were followed, so that one left over is no error.
     pub(crate) redirects: bool,
+    /// Whether one of them led to another origin, be it back as well.
+    pub(crate) strayed: bool,
 }
 
 impl Attempt<'_> {
@@ -44,15 +46,17 @@ impl Attempt<'_> {
         extent: Extent,
     ) -> Result<Exchange, Problem> {
         let mut cookies = Cookies::new(&request, extent);
+        let mut strayed = false;
         for _ in 0..=limits::REDIRECTS {
             let response =
                 self.send_authorized(&mut request, authorization.as_mut(), &mut cookies).await?;
             let Some(location) = redirects.then(|| location(&response)).flatten() else {
-                return Ok(Exchange { request, response, redirects });
+                return Ok(Exchange { request, response, redirects, strayed });
             };
             let origin = request.url.origin();
             self.redirect(&mut request, response.status, &location)?;
             if request.url.origin() != origin {
+                strayed = true;
                 authorization = None;
                 cookies.own.clear();
                 self.drop_credentials(&mut request)?;
@@ -97,6 +101,10 @@ impl Attempt<'_> {
     /// Takes out of `request` what must not reach another origin.
     fn drop_credentials(&self, request: &mut Request) -> Result<(), Problem> {
         for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+            request.headers.remove(name);
+        }
+        // Who has the id of a session can speak in it.
+        for name in ["mcp-session-id", "last-event-id"] {
             request.headers.remove(name);
         }
         let holds_secret =

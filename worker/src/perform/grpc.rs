@@ -9,7 +9,8 @@ mod transport;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
+use bytes::Bytes;
+use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
 use reqwest::Url;
 use windlass_proto::limits;
 use windlass_proto::plan::GrpcCall;
@@ -20,6 +21,7 @@ use windlass_proto::value::Value;
 use super::aside;
 use crate::attempt::Attempt;
 use crate::protobuf::{Decoded, decode, encode};
+use crate::seal::{Hidden, Search};
 
 /// What is called, and where.
 struct Target {
@@ -63,22 +65,14 @@ impl Attempt<'_> {
         let requests = requests(&target.method, arguments.unwrap_or_default()).await?;
         let answers = self.grpc_exchange(&target, authorization, requests).await?;
         let (kind, is_list) = (target.method.output(), target.method.is_server_streaming());
-        let read = guarded(move || {
-            answers.iter().map(|it| decode(kind.clone(), it)).collect::<Result<Vec<_>, _>>()
-        });
-        let read = read.await?.map_err(|why| {
+        let search = self.seal.bytes_search();
+        let read = guarded(move || read(&kind, &answers, search.as_ref()));
+        let (mut values, hidden) = read.await?.map_err(|why| {
             let detail = format!("the answer of {} cannot be read: {why}", target.shown());
             Problem::new(Standard::Communication, detail)
         })?;
-        let mut values = Vec::with_capacity(read.len());
-        for Decoded { value, raw } in read {
-            // Where a secret is in them, their base64 may not tell.
-            let searched = if self.seal.is_empty() { &[][..] } else { &raw[..] };
-            for bytes in searched {
-                self.seal.encoded(bytes);
-            }
-            values.push(value);
-        }
+        self.seal.learn_hidden(hidden);
+        self.within_bounds()?;
         match is_list {
             true => Ok(Value::array(values)),
             false => Ok(values.pop().unwrap_or_default()),
@@ -156,6 +150,25 @@ async fn requests(method: &MethodDescriptor, arguments: Value) -> Result<Vec<Vec
         let detail = format!("the arguments are no message {name}: {why}");
         Problem::new(Standard::Validation, detail)
     })
+}
+
+/// What the answers stand for, all together within what an output may have; and the bytes in them
+/// that have a secret, which their base64 may not tell.
+fn read(
+    kind: &MessageDescriptor,
+    answers: &[Bytes],
+    search: Option<&Search>,
+) -> Result<(Vec<Value>, Vec<Hidden>), String> {
+    let mut left = limits::PAYLOAD_BYTES;
+    let (mut values, mut searched) = (Vec::with_capacity(answers.len()), Vec::new());
+    for answer in answers {
+        let Decoded { value, raw } = decode(kind.clone(), answer, &mut left)?;
+        values.push(value);
+        if search.is_some() {
+            searched.extend(raw);
+        }
+    }
+    Ok((values, search.map(|it| it.hidden(&searched)).unwrap_or_default()))
 }
 
 /// Does what leads through the libraries that know types at run time: on a thread that no other

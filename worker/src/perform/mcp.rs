@@ -16,6 +16,7 @@ mod http;
 mod message;
 mod output;
 mod parameters;
+mod problems;
 mod stdio;
 mod stream;
 mod terms;
@@ -28,6 +29,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
 use self::message::{Ask, Reply};
+use self::problems::{as_runtime, is_refusal};
 use crate::attempt::Attempt;
 use crate::trace;
 
@@ -108,24 +110,6 @@ impl Attempt<'_> {
         let (method, version) = (call.method.clone(), call.version);
         Ok(Ask { method, parameters, client, traceparent, version })
     }
-}
-
-/// True for the problem of a server that did not accept who asked.
-fn is_refusal(problem: &Problem) -> bool {
-    match Standard::parse(&problem.kind) {
-        Some(Standard::Authentication) => true,
-        Some(Standard::Runtime) => matches!(problem.status, 401 | 403),
-        _ => false,
-    }
-}
-
-/// The specification has one type of error for calls of MCP that fail, whatever it was.
-fn as_runtime(problem: Problem) -> Problem {
-    if Standard::parse(&problem.kind) != Some(Standard::Communication) {
-        return problem;
-    }
-    let detail = problem.detail.unwrap_or_default();
-    Problem::new(Standard::Runtime, detail.to_string()).with_status(problem.status)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub(super) fn check(text: &str) -> Result<usize, String> {
     while let [first, after @ ..] = rest {
         rest = match first {
             b'/' if after.first() == Some(&b'/') => line(after),
+            // Skipped like a comment by the compiler too, which refuses it only afterwards.
+            b'#' => line(after),
             b'/' if after.first() == Some(&b'*') => comment(&after[1..]),
             b'"' | b'\'' => string(*first, after),
             it if is_of_word(*it) => {

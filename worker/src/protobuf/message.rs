@@ -33,19 +33,23 @@ pub(crate) struct Decoded {
     pub(crate) raw: Vec<Bytes>,
 }
 
-/// The data that the bytes of a message stand for.
+/// The data that the bytes of a message stand for, of which the JSON takes its bytes from `left`.
 ///
 /// # Errors
 /// Why it cannot be told.
-pub(crate) fn decode(kind: MessageDescriptor, bytes: &[u8]) -> Result<Decoded, String> {
+pub(crate) fn decode(
+    kind: MessageDescriptor,
+    bytes: &[u8],
+    left: &mut usize,
+) -> Result<Decoded, String> {
     let message = DynamicMessage::decode(kind, bytes).map_err(|error| error.to_string())?;
     let mut raw = Vec::new();
     look(&message, 0, &mut raw)?;
-    let mut out = Bounded(Vec::new());
+    let mut out = Bounded { written: Vec::new(), left };
     let mut to = serde_json::Serializer::new(&mut out);
     let options = SerializeOptions::new();
     message.serialize_with_options(&mut to, &options).map_err(|error| reason(&error))?;
-    let value = Value::from_json_bytes(&out.0).map_err(|error| error.to_string())?;
+    let value = Value::from_json_bytes(&out.written).map_err(|error| error.to_string())?;
     Ok(Decoded { value, raw })
 }
 
@@ -58,16 +62,20 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// Takes as much as an output may have.
-struct Bounded(Vec<u8>);
+/// Takes as much as is left of what an output may have.
+struct Bounded<'l> {
+    written: Vec<u8>,
+    left: &'l mut usize,
+}
 
-impl io::Write for Bounded {
+impl io::Write for Bounded<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > limits::PAYLOAD_BYTES {
+        let Some(left) = self.left.checked_sub(bytes.len()) else {
             let most = limits::PAYLOAD_BYTES >> 20;
             return Err(io::Error::other(format!("it has more than {most} MiB as JSON")));
-        }
-        self.0.extend_from_slice(bytes);
+        };
+        *self.left = left;
+        self.written.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

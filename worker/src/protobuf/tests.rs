@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 use prost_reflect::prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, Value as Field};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value as Field};
 use windlass_proto::limits;
 use windlass_proto::value::Value;
 
-use super::{Source, compile, decode, encode, is_bundled};
+use super::{Decoded, Source, compile, encode, is_bundled};
 use crate::testing::json;
 
 const HEAD: &str = "syntax = \"proto3\"; package p;";
@@ -17,6 +17,11 @@ fn pool(text: &str) -> Result<DescriptorPool, String> {
 /// Why a file is refused.
 fn refusal(text: &str) -> String {
     pool(text).map(|_| ()).unwrap_err()
+}
+
+/// What one message stands for.
+fn decode(kind: MessageDescriptor, bytes: &[u8]) -> Result<Decoded, String> {
+    super::decode(kind, bytes, &mut { limits::PAYLOAD_BYTES })
 }
 
 fn nested(levels: usize) -> String {
@@ -63,6 +68,12 @@ fn a_file_stays_within_bounds_before_it_is_compiled() {
     // Within what the compiler takes as well: messages may be nested less than brackets are.
     assert!(pool(&nested(20)).is_ok());
     assert!(refusal(&nested(limits::PROTO_LEVELS + 1)).contains("levels deep"));
+    // The end of a message in a comment is none.
+    for comment in ["#}", "// }", "/* } */"] {
+        let levels = format!("message M {{ {comment}\n").repeat(limits::PROTO_LEVELS + 1);
+        let told = refusal(&format!("{HEAD} {levels}"));
+        assert!(told.contains("levels deep"), "{comment}: {told}");
+    }
     // Comments and texts are not counted, whatever is in them.
     let brackets = "{[(<".repeat(limits::PROTO_LEVELS);
     let quoted = format!(
@@ -125,6 +136,11 @@ fn an_answer_stays_within_bounds() {
     list.extend(vec![0_u8; 1 << 16]);
     let told = decode(pool.get_message_by_name("p.M").unwrap(), &list).map(|_| ()).unwrap_err();
     assert!(told.contains("MiB as JSON"), "{told}");
+    // All messages of an answer share what there is.
+    let kind = pool.get_message_by_name("p.M").unwrap();
+    let mut left = 5;
+    let mut empty = || super::decode(kind.clone(), &[], &mut left).is_ok();
+    assert_eq!([empty(), empty(), empty()], [true, true, false], "two bytes each");
 }
 
 #[test]

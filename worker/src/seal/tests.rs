@@ -3,6 +3,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::sealed::Sealed;
 use windlass_proto::value::Value;
@@ -215,6 +216,30 @@ fn bytes_that_are_encoded_are_searched_before() {
     assert_eq!(contents(&seal, &Value::from(text.as_str())), [format!("\"{text}\": {CANARY}")]);
     let other = seal.encoded(b"nothing");
     assert!(!seal.found_in(&other));
+}
+
+#[test]
+fn many_bytes_are_searched_at_once_and_learned_within_bounds() {
+    assert!(Seal::default().bytes_search().is_none());
+    let mut seal = seal();
+    let body = |n: usize| format!("{n:05} {CANARY}").into_bytes();
+    let search = seal.bytes_search().unwrap();
+    // Each counts once, however often it is there.
+    let mut all = vec![body(1); limits::SECRET_TEXTS + 10];
+    all.extend([body(2), b"nothing".to_vec()]);
+    let hidden = search.hidden(&all);
+    assert_eq!(hidden.len(), 2);
+    seal.learn_hidden(hidden);
+    assert!(!seal.is_overfull());
+    for number in [1, 2] {
+        let text = STANDARD.encode(body(number));
+        assert_eq!(contents(&seal, &Value::from(text.as_str())), [format!("\"{text}\": {CANARY}")]);
+    }
+    let all: Vec<_> = (0..limits::SECRET_TEXTS + 10).map(body).collect();
+    let hidden = search.hidden(&all);
+    assert_eq!(hidden.len(), limits::SECRET_TEXTS + 1);
+    seal.learn_hidden(hidden);
+    assert!(seal.is_overfull());
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::message::{
     Ask, HEADERS_DIFFER, LIST_TOOLS, OPENING, Reply, UNSUPPORTED_VERSION, cancelled, initialized,
 };
 use super::parameters;
+use super::problems::without_refusal;
 use super::stream::{self, Told};
 use super::terms::{agreed, is_stateless, wants_stateless};
 use crate::attempt::Attempt;
@@ -30,13 +31,20 @@ const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The end of the key of a request that is sent once more because nothing was done for it.
+const REPEATED: &str = "-2";
 
 /// Where a server is, and what each request to it carries.
 struct Server<'c> {
     endpoint: &'c Endpoint,
     url: Url,
     headers: HeaderMap,
+    /// What goes with the request itself alone: whoever does nothing twice for one key would answer
+    /// all messages of the call with the first answer.
+    key: Option<HeaderValue>,
     input: &'c Value,
 }
 
@@ -78,28 +86,29 @@ impl Attempt<'_> {
             add_headers(&mut own, &given)?;
         }
         self.add_own_headers(&mut own);
+        let key = own.remove(KEY);
         let place = Digest::of(url.as_str());
-        let server = Server { endpoint, url, headers: own, input };
+        let mut server = Server { endpoint, url, headers: own, key, input };
         let known = &self.worker.stateless_mcp;
         if ask.version.is_none() && known.get(&place).is_some() {
-            let answer = self.mcp_request(&server, ask, &Terms::Stateless).await?;
+            let answer = self.mcp_request(&mut server, ask, &Terms::Stateless).await?;
             if !is_not_understood(&answer) {
                 return self.mcp_answered(&server, answer);
             }
             // Another server is there now.
             known.remove(&place);
         }
-        let terms = self.mcp_terms(&server, ask).await?;
+        let terms = self.mcp_terms(&mut server, ask).await?;
         if matches!(terms, Terms::Stateless) {
             let until = Instant::now() + Duration::from_millis(limits::MCP_SERVER_KNOWN_MS);
             self.worker.stateless_mcp.put(place, (), until);
         }
-        let answer = self.mcp_request(&server, ask, &terms).await?;
+        let answer = self.mcp_request(&mut server, ask, &terms).await?;
         self.mcp_answered(&server, answer)
     }
 
     /// Finds out how the server is spoken to.
-    async fn mcp_terms(&mut self, server: &Server<'_>, ask: &Ask) -> Result<Terms, Problem> {
+    async fn mcp_terms(&mut self, server: &mut Server<'_>, ask: &Ask) -> Result<Terms, Problem> {
         let first = ask.version.unwrap_or(McpVersion::NEWEST);
         if first.is_stateless() {
             if self.mcp_discover(server, ask).await? {
@@ -123,7 +132,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn mcp_discover(&mut self, server: &Server<'_>, ask: &Ask) -> Result<bool, Problem> {
+    async fn mcp_discover(&mut self, server: &mut Server<'_>, ask: &Ask) -> Result<bool, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert(VERSION, HeaderValue::from_static(McpVersion::NEWEST.as_str()));
         headers.insert(METHOD, HeaderValue::from_static("server/discover"));
@@ -134,7 +143,7 @@ impl Attempt<'_> {
     /// Opens a session; gives what was answered instead where the server did not.
     async fn mcp_initialize(
         &mut self,
-        server: &Server<'_>,
+        server: &mut Server<'_>,
         ask: &Ask,
         version: McpVersion,
     ) -> Result<Result<Terms, Answer>, Problem> {
@@ -152,22 +161,25 @@ impl Attempt<'_> {
     /// for the answer any more, the server is told so.
     async fn mcp_request(
         &mut self,
-        server: &Server<'_>,
+        server: &mut Server<'_>,
         ask: &Ask,
         terms: &Terms,
     ) -> Result<Answer, Problem> {
         let mut headers = terms.headers(ask)?;
         if !matches!(terms, Terms::Session { .. }) {
             let message = ask.stateless();
-            let answer = self.mcp_post(server, headers.clone(), &message).await?;
+            let keyed = server.keyed(&headers, "");
+            let answer = self.mcp_post(server, keyed, &message).await?;
             let Some(more) = self.mcp_parameters(server, ask, &answer).await? else {
                 return Ok(answer);
             };
             headers.extend(more);
-            return self.mcp_post(server, headers, &message).await;
+            let keyed = server.keyed(&headers, REPEATED);
+            return self.mcp_post(server, keyed, &message).await;
         }
         let mut leave = self.mcp_leave(server, &headers).await?;
-        let mut answer = self.mcp_post(server, headers.clone(), &ask.in_session()).await?;
+        let keyed = server.keyed(&headers, "");
+        let mut answer = self.mcp_post(server, keyed, &ask.in_session()).await?;
         while let (None, Some(Told { last: Some(last), pause, .. })) = (&answer.reply, &answer.rest)
         {
             let pause = pause.unwrap_or(limits::STREAM_AGAIN_MS);
@@ -175,7 +187,8 @@ impl Attempt<'_> {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let mut headers = headers.clone();
             headers.insert(LAST_EVENT, value_of(last)?);
-            answer = self.mcp_send(server, Method::GET, headers, None).await?;
+            let rest = self.mcp_send(server, Method::GET, headers, None).await;
+            answer = rest.map_err(without_refusal)?;
         }
         leave.cancel = None;
         Ok(answer)
@@ -184,7 +197,7 @@ impl Attempt<'_> {
     /// The arguments that the server has missed among the headers, where it did nothing for that.
     async fn mcp_parameters(
         &mut self,
-        server: &Server<'_>,
+        server: &mut Server<'_>,
         ask: &Ask,
         answer: &Answer,
     ) -> Result<Option<HeaderMap>, Problem> {
@@ -222,7 +235,7 @@ impl Attempt<'_> {
 
     async fn mcp_post(
         &mut self,
-        server: &Server<'_>,
+        server: &mut Server<'_>,
         headers: HeaderMap,
         message: &Value,
     ) -> Result<Answer, Problem> {
@@ -236,21 +249,27 @@ impl Attempt<'_> {
     /// Where the server refuses who asks, or cannot answer at the moment.
     async fn mcp_send(
         &mut self,
-        server: &Server<'_>,
+        server: &mut Server<'_>,
         method: Method,
         headers: HeaderMap,
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Problem> {
-        let request = server.request(method, headers, body);
+        let request = server.request(method.clone(), headers, body);
         let authentication = server.endpoint.authentication.as_deref();
         let authorization = self.authorize(authentication, server.input).await?;
         let extent = Extent { most: limits::RESPONSE_BYTES, is_enough: Some(stream::has_answer) };
         let done = self.exchange_within(request, authorization, true, extent).await?;
+        if !done.strayed && done.request.method == method {
+            // What comes next of this call goes straight there.
+            server.url = done.request.url;
+        }
         let answer = Answer::of(done.response);
         let status = answer.status.as_u16();
         // All of these say nothing about the protocol.
         let is_final = matches!(status, 300..=399 | 401 | 403 | 407 | 408 | 429 | 500..);
-        if is_final && answer.reply.is_none() {
+        // Whatever is in the body, who asks may have to be another, or to wait.
+        let is_refused = matches!(status, 401 | 403 | 407 | 429 | 503);
+        if is_refused || is_final && answer.reply.is_none() {
             return Err(self.mcp_unanswered(server, answer));
         }
         Ok(answer)
@@ -311,6 +330,16 @@ impl Attempt<'_> {
 }
 
 impl Server<'_> {
+    /// `headers` with the key that all deliveries of the request itself have, and `suffix`.
+    fn keyed(&self, headers: &HeaderMap, suffix: &str) -> HeaderMap {
+        let mut keyed = headers.clone();
+        let key = self.key.as_ref().map(|it| [it.as_bytes(), suffix.as_bytes()].concat());
+        if let Some(key) = key.and_then(|it| HeaderValue::from_bytes(&it).ok()) {
+            keyed.insert(KEY, key);
+        }
+        keyed
+    }
+
     fn request(&self, method: Method, protocol: HeaderMap, body: Option<Vec<u8>>) -> Request {
         let mut headers = self.headers.clone();
         headers.extend(protocol);

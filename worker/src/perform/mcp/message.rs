@@ -164,8 +164,9 @@ impl Reply {
     fn of(message: &Value) -> Option<(Option<i64>, Self)> {
         let reply = match (message.get("result"), message.get("error")) {
             (Some(result), _) => Self::Result(result.clone()),
+            // What is in the way of a server has errors of its own in JSON, without such a code.
             (None, Some(error)) => Self::Error(RpcError {
-                code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
+                code: error.get("code")?.as_i64()?,
                 message: error.get("message").map(Value::to_text).unwrap_or_default(),
                 data: error.get("data").filter(|it| !it.is_null()).cloned(),
             }),

@@ -55,7 +55,7 @@ impl Attempt<'_> {
         })
     }
 
-    /// Starts `program`, asks it, and ends it.
+    /// Starts `program`, asks it, and has it end.
     pub(super) async fn mcp_over_stdio(
         &self,
         ask: &Ask,
@@ -63,10 +63,8 @@ impl Attempt<'_> {
     ) -> Result<Reply, Problem> {
         let mut server = Server::new(self.spawn(program, true)?);
         match server.converse(ask).await {
-            Ok(reply) => {
-                server.end().await;
-                Ok(reply)
-            }
+            // It ends when it is dropped, and the task need not wait for that.
+            Ok(reply) => Ok(reply),
             Err(Trouble::Told(problem)) => Err(problem),
             Err(Trouble::Refused(error)) => Ok(Reply::Error(error)),
             Err(Trouble::Overfull) => {
@@ -196,7 +194,11 @@ impl Server {
                 (_, Reply::Error(error)) => {
                     if !was_asked {
                         self.say(ask.discover());
-                        if is_stateless(Some(&self.reply(&[OPENING]).await?.1))? {
+                        let limit = Duration::from_millis(limits::MCP_DISCOVER_MS);
+                        let asked = tokio::time::timeout(limit, self.reply(&[OPENING])).await;
+                        if let Ok(Ok((_, reply))) = asked
+                            && is_stateless(Some(&reply))?
+                        {
                             return Ok(true);
                         }
                     }

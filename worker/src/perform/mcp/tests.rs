@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::any;
 use futures_util::StreamExt as _;
 use windlass_proto::plan::{Kind, McpCall, McpTransport, McpVersion};
@@ -41,7 +41,13 @@ impl Fake {
             into.lock().unwrap().push(format!("{method} {name}").trim().to_owned());
             std::future::ready(answer(&headers, &message))
         };
-        let address = crate::testing::serve(Router::new().route("/mcp", any(handler))).await;
+        let into = seen.clone();
+        let moved = move || {
+            into.lock().unwrap().push("moved".to_owned());
+            std::future::ready(Redirect::temporary("/mcp"))
+        };
+        let router = Router::new().route("/mcp", any(handler)).route("/moved", any(moved));
+        let address = crate::testing::serve(router).await;
         Self { address, seen }
     }
 
@@ -92,6 +98,10 @@ fn answered(message: &Value, key: &str, value: &str) -> Response {
 fn method(message: &Value) -> &str {
     message.get("method").and_then(Value::as_str).unwrap_or_default()
 }
+
+const TOOLS: &str = r#"{"tools": [{"name": "it", "inputSchema": {
+    "type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}}
+}}]}"#;
 
 const DISCOVERED: &str = r#"{"supportedVersions": ["2026-07-28"]}"#;
 
@@ -254,13 +264,91 @@ async fn a_version_falls_back_once_and_then_it_is_said() {
 
 #[tokio::test]
 async fn who_is_refused_is_told_the_status() {
-    for status in [StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE] {
-        let fake = Fake::new(move |_, _| (status, "not you, not now").into_response()).await;
+    let is_json = [("content-type", "application/json")];
+    let told = r#"{"error": {"code": -32000, "message": "not you, not now"}}"#;
+    for (status, body) in [
+        (StatusCode::UNAUTHORIZED, "not you, not now"),
+        (StatusCode::UNAUTHORIZED, told),
+        (StatusCode::SERVICE_UNAVAILABLE, "not you, not now"),
+        (StatusCode::SERVICE_UNAVAILABLE, told),
+        (StatusCode::BAD_GATEWAY, r#"{"error": "not you, not now"}"#),
+    ] {
+        let fake = Fake::new(move |_, _| (status, is_json, body).into_response()).await;
         let problem = fake.asked(None).await.unwrap_err();
         assert_eq!(kind_of(&problem), ("runtime".into(), status.as_u16()));
         assert!(problem.detail.as_deref().unwrap().contains("not you, not now"), "{problem:?}");
         assert_eq!(fake.seen(), ["POST server/discover"], "nothing else is tried");
     }
+}
+
+#[tokio::test]
+async fn only_the_request_itself_has_the_key_and_its_repeat_another() {
+    let keys: Arc<Mutex<Vec<String>>> = Arc::default();
+    let asked = async |version, headers: Option<&str>, is_older: bool| {
+        let into = keys.clone();
+        let fake = Fake::new(move |headers, message| {
+            let key = headers.get("idempotency-key").map(|it| it.to_str().unwrap().to_owned());
+            let entry = key.map(|it| format!("{} {it}", method(message)));
+            into.lock().unwrap().extend(entry);
+            if is_older {
+                return in_session(headers, message, || answered(message, "result", "{}"));
+            }
+            if method(message) == "tools/list" {
+                return stateless(message, TOOLS);
+            }
+            if method(message) == "tools/call" && !headers.contains_key("mcp-param-a") {
+                let error = r#"{"code": -32020, "message": "a header is missing"}"#;
+                return (StatusCode::BAD_REQUEST, answered(message, "error", error))
+                    .into_response();
+            }
+            stateless(message, "{}")
+        })
+        .await;
+        let mut call = fake.call(version);
+        call.parameters = Some(template(r#"{"name": "it", "arguments": {"a": "b"}}"#));
+        let McpTransport::Http { headers: given, .. } = &mut call.transport else { panic!() };
+        *given = headers.map(template);
+        assert_eq!(perform(Kind::Mcp(Box::new(call)), Value::Null).await, Ok(json("{}")));
+        fake.is_asked("POST tools/call").await;
+        std::mem::take(&mut *keys.lock().unwrap())
+    };
+    let key = crate::testing::assignment(Value::Null).idempotency_key();
+    let own = asked(None, None, false).await;
+    let call = format!("tools/call {key}");
+    assert_eq!(own, [call.clone(), format!("{call}-2")]);
+    let given = Some(r#"{"Idempotency-Key": "mine"}"#);
+    assert_eq!(asked(None, given, false).await, ["tools/call mine", "tools/call mine-2"]);
+    assert_eq!(asked(Some(McpVersion::V2025_06), given, true).await, ["tools/call mine"]);
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_once_for_all_messages_of_a_call() {
+    let fake = Fake::new(|headers, message| {
+        in_session(headers, message, || answered(message, "result", "{}"))
+    })
+    .await;
+    let mut call = fake.call(Some(McpVersion::V2025_06));
+    let McpTransport::Http { endpoint: at, .. } = &mut call.transport else { panic!() };
+    **at = endpoint(&format!("http://{}/moved", fake.address), None);
+    assert_eq!(perform(Kind::Mcp(Box::new(call)), Value::Null).await, Ok(json("{}")));
+    fake.is_asked("DELETE").await;
+    let opening = ["POST initialize", "POST notifications/initialized", "POST tools/call"];
+    assert_eq!(fake.seen(), [&["moved"], &opening[..]].concat());
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_rest_of_an_answer_is_none_of_the_request() {
+    let fake = Fake::new(|headers, message| {
+        in_session(headers, message, || match method(message) {
+            "" => StatusCode::FORBIDDEN.into_response(),
+            _ => stream(Body::from("id: 1\nretry: 100\ndata:\n\n")),
+        })
+    })
+    .await;
+    let problem = fake.asked(Some(McpVersion::V2025_11)).await.unwrap_err();
+    assert_eq!(kind_of(&problem), ("runtime".into(), 500));
+    assert!(problem.detail.as_deref().unwrap().contains("403"), "{problem:?}");
+    assert_eq!(fake.seen().iter().filter(|it| *it == "POST tools/call").count(), 1);
 }
 
 #[tokio::test]

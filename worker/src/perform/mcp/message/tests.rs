@@ -67,7 +67,8 @@ fn replies_are_found_among_other_messages() {
     let error = r#"{"id": null, "error": {"code": -32600, "message": "no", "data": null}}"#;
     let Some((None, Reply::Error(error))) = Reply::in_message(&json(error)) else { panic!() };
     assert_eq!((error.code, &*error.message, error.data), (-32_600, "no", None));
-    for other in ["{}", "1", "[]", r#"{"id": 1, "method": "ping"}"#] {
+    let errors = [r#"{"error": "no"}"#, r#"{"error": {"code": "no"}}"#, r#"{"error": {}}"#];
+    for other in ["{}", "1", "[]", r#"{"id": 1, "method": "ping"}"#].into_iter().chain(errors) {
         assert!(Reply::in_message(&json(other)).is_none(), "{other}");
     }
 }

@@ -91,6 +91,8 @@ impl Coordinator {
             match self.sync_schedule(&it.id.namespace, &it.id.name).await {
                 // It waits for its partition, which is busy; the definition is deployed.
                 Ok(()) | Err(CoordinatorError::Overloaded(_)) => {}
+                // What is deployed already needs no room, nor anything else.
+                Err(_) if !it.changed => {}
                 Err(error) => return Err(error),
             }
         }

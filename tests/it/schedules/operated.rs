@@ -69,15 +69,13 @@ async fn what_overlaps_is_skipped_and_the_rest_follows_the_end() {
     dev.api.deploy(&scheduled("skips", "1.0.0", every, "{ overlap: skip }", WAITS)).await;
     dev.api.deploy(&scheduled("buffers", "1.0.0", every, "{ overlap: buffer-one }", WAITS)).await;
     dev.api.deploy(&scheduled("cancels", "1.0.0", every, "{ overlap: cancel }", WAITS)).await;
-    let skips = until(SOON, "skipped due times", || async {
+    // On a machine that stands still for a while, some are missed.
+    let skips = until(SOON, "a due time that is skipped for the open one", || async {
         let view = schedule(&dev.api, "skips").await;
-        (view["skipped"].as_u64().unwrap() >= 2).then_some(view)
+        past(&view, "skipped").iter().any(|it| it["why"] == "overlap").then_some(view)
     })
     .await;
-    assert_eq!(
-        (&skips["fired"], &past(&skips, "skipped")[0]["why"]),
-        (&json!(1), &json!("overlap"))
-    );
+    assert_eq!(skips["fired"], 1);
     let buffers = until(SOON, "one that waits", || async {
         let view = schedule(&dev.api, "buffers").await;
         (view["waiting"] == 1).then_some(view)

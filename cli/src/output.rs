@@ -32,6 +32,24 @@ pub(crate) fn json(document: &impl Serialize) {
     text_line(&text);
 }
 
+/// Writes a page of a list as its server gave it, or as a table of a row for each item, and tells
+/// people how to go on.
+pub(crate) fn page(
+    page: &serde_json::Value,
+    chosen: Option<Format>,
+    headings: &[&str],
+    row: impl FnMut(&serde_json::Value) -> Vec<String>,
+) {
+    if Format::or_default(chosen) == Format::Json {
+        return json(page);
+    }
+    let rows: Vec<_> = page["items"].as_array().into_iter().flatten().map(row).collect();
+    table(headings, &rows);
+    if let Some(next) = page["next"].as_str() {
+        message(&format!("there are more: --cursor {next}"));
+    }
+}
+
 /// Writes one line of JSON: for streams.
 pub(crate) fn json_line(document: &impl Serialize) {
     text_line(&render(document, false));

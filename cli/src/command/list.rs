@@ -67,15 +67,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     query.extend(args.statuses.into_iter().map(|it| ("status", it)));
     query.extend(args.labels.into_iter().map(|(name, value)| ("label", format!("{name}={value}"))));
     let page = client.get(&["v1", "instances"], &query).await?;
-    if Format::or_default(args.output) == Format::Json {
-        output::json(&page);
-        return Ok(());
-    }
-    let rows: Vec<_> = page["items"].as_array().into_iter().flatten().map(row).collect();
-    output::table(&["ID", "WORKFLOW", "STATUS", "STARTED", "ENDED", "LABELS"], &rows);
-    if let Some(next) = page["next"].as_str() {
-        output::message(&format!("there are more: --cursor {next}"));
-    }
+    let headings = &["ID", "WORKFLOW", "STATUS", "STARTED", "ENDED", "LABELS"];
+    output::page(&page, args.output, headings, row);
     Ok(())
 }
 

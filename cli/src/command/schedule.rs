@@ -133,6 +133,9 @@ async fn order(remote: &Remote, of: &Of, action: &str, body: &Json) -> Result<()
     Ok(())
 }
 
+/// What [`row`] gives of a schedule.
+const HEADINGS: &[&str] = &["WORKFLOW", "SCHEDULE", "NEXT", "FIRED", "SKIPPED", "STATE"];
+
 async fn list(args: ListArgs) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
     let mut query = vec![("limit", args.limit.to_string())];
@@ -140,15 +143,7 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
         query.extend(value.map(|it| (name, it)));
     }
     let page = client.get(&["v1", "schedules"], &query).await?;
-    if Format::or_default(args.output) == Format::Json {
-        output::json(&page);
-        return Ok(());
-    }
-    let rows: Vec<_> = page["items"].as_array().into_iter().flatten().map(row).collect();
-    output::table(&["WORKFLOW", "SCHEDULE", "NEXT", "FIRED", "SKIPPED", "STATE"], &rows);
-    if let Some(next) = page["next"].as_str() {
-        output::message(&format!("there are more: --cursor {next}"));
-    }
+    output::page(&page, args.output, HEADINGS, row);
     Ok(())
 }
 
@@ -160,10 +155,7 @@ async fn show(args: ShowArgs) -> Result<(), CliError> {
         output::json(&schedule);
         return Ok(());
     }
-    output::table(
-        &["WORKFLOW", "SCHEDULE", "NEXT", "FIRED", "SKIPPED", "STATE"],
-        &[row(&schedule)],
-    );
+    output::table(HEADINGS, &[row(&schedule)]);
     let times = |name: &str| schedule[name].as_array().cloned().unwrap_or_default();
     let next = times("next").into_iter().rev().map(|it| time(&it, "due"));
     let past = times("past").into_iter().map(|it| {

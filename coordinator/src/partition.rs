@@ -329,7 +329,9 @@ impl Partition {
             self.tell_watchers(&mut batch, id, sequence, ended.as_ref());
             match ended {
                 Some(ending) => {
-                    over.push((id, matches!(ending, Ending::Cancelled(_))));
+                    if self.schedules.follows(id) {
+                        over.push((id, matches!(ending, Ending::Cancelled(_))));
+                    }
                     if let Some(parent) = parent {
                         self.shared.admission.leave(id, parent.root(), &namespace);
                     }

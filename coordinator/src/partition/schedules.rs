@@ -88,6 +88,11 @@ impl Schedules {
         first.map(|(at, _)| *at)
     }
 
+    /// True where the end of an instance matters to a schedule.
+    pub(super) fn follows(&self, instance: InstanceId) -> bool {
+        self.running.contains_key(&instance)
+    }
+
     pub(super) fn enable(&mut self, enabled: bool) {
         self.enabled = enabled;
     }

@@ -129,7 +129,7 @@ pub trait Journal: Send + Sync + 'static {
         partition: PartitionId,
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
-    ) -> Result<Vec<Subscription>, JournalError>;
+    ) -> Result<Vec<StoredSubscription>, JournalError>;
 
     /// The states of schedules of a partition, in pages: at most `limit`, after `after`.
     ///
@@ -287,6 +287,9 @@ pub enum ScheduleWrite {
 
 /// What waits for events, and what the partition keeps of it: opaque here.
 pub type Subscription = (InstanceId, FrameId, Arc<[u8]>);
+
+/// A subscription as it is read.
+pub type StoredSubscription = (InstanceId, FrameId, Vec<u8>);
 
 /// New facts of one instance.
 #[derive(Debug)]

@@ -35,7 +35,8 @@ use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
     CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, Snapshot,
-    StoredDefinition, StoredFacts, StoredInstance, Subscription, TimerKey, keys, record, retain,
+    StoredDefinition, StoredFacts, StoredInstance, StoredSubscription, TimerKey, keys, record,
+    retain,
 };
 use crate::admission::Suspended;
 use crate::schedule::ScheduleId;
@@ -400,7 +401,7 @@ impl<O: Ordered> Journal for Store<O> {
         partition: PartitionId,
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
-    ) -> Result<Vec<Subscription>, JournalError> {
+    ) -> Result<Vec<StoredSubscription>, JournalError> {
         self.read_subscriptions(partition, after, limit)
     }
 

@@ -8,13 +8,13 @@ mod group;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, hash_map};
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::limits;
 
-use crate::engine::{Interest, Key};
+use crate::engine::{Interest, Key, Route};
 use crate::journal::{Journal, JournalError};
 use group::Groups;
 
@@ -30,7 +30,13 @@ pub(super) struct Routing {
     /// Who waits for what an entry stands for.
     waiting: HashMap<Entry, Visits>,
     /// The entries of each visit.
-    entries: HashMap<Visit, Box<[Entry]>>,
+    entries: HashMap<Visit, Entries>,
+}
+
+/// What a visit waits for: mostly one.
+enum Entries {
+    One(Entry),
+    Several(Box<[Entry]>),
 }
 
 /// Those that wait for the same: mostly one.
@@ -72,29 +78,37 @@ impl Routing {
 
     /// Takes up what a visit wants, in place of what it wanted before; false when that is the same.
     pub(super) fn insert(&mut self, visit: Visit, interest: Interest) -> bool {
-        let routes = interest.into_routes();
-        let entries: Box<[Entry]> =
-            routes.into_iter().map(|route| (self.groups.enter(&route), route.digest)).collect();
-        if self.entries.get(&visit).is_some_and(|before| *before == entries) {
-            entries.iter().for_each(|(group, _)| self.groups.leave(*group));
-            return false;
-        }
-        self.remove(visit);
-        for entry in &entries {
-            match self.waiting.get_mut(entry) {
-                None => _ = self.waiting.insert(*entry, Visits::One(visit)),
-                Some(visits) => visits.add(visit),
+        let entries = Entries::of(&interest.into_routes(), &mut self.groups);
+        for entry in entries.all() {
+            match self.waiting.entry(*entry) {
+                hash_map::Entry::Vacant(it) => _ = it.insert(Visits::One(visit)),
+                hash_map::Entry::Occupied(mut it) => it.get_mut().add(visit),
             }
         }
-        self.entries.insert(visit, entries);
-        true
+        // Each visit's entries once in all: most visits are new here, so nothing is looked up first.
+        let (before, now) = match self.entries.entry(visit) {
+            hash_map::Entry::Vacant(it) => {
+                it.insert(entries);
+                return true;
+            }
+            hash_map::Entry::Occupied(it) => {
+                let now = it.into_mut();
+                (std::mem::replace(now, entries), now)
+            }
+        };
+        for entry in before.all() {
+            self.groups.leave(entry.0);
+            if !now.all().contains(entry) {
+                leave(&mut self.waiting, entry, visit);
+            }
+        }
+        before.all() != now.all()
     }
 
     pub(super) fn remove(&mut self, visit: Visit) {
-        for entry in self.entries.remove(&visit).into_iter().flatten() {
-            if self.waiting.get_mut(&entry).is_some_and(|visits| visits.take(visit)) {
-                self.waiting.remove(&entry);
-            }
+        let Some(entries) = self.entries.remove(&visit) else { return };
+        for entry in entries.all() {
+            leave(&mut self.waiting, entry, visit);
             self.groups.leave(entry.0);
         }
     }
@@ -123,9 +137,34 @@ impl Routing {
     }
 }
 
+impl Entries {
+    fn of(routes: &[Route], groups: &mut Groups) -> Self {
+        let mut entry = |route: &Route| (groups.enter(route), route.digest);
+        match routes {
+            [only] => Self::One(entry(only)),
+            several => Self::Several(several.iter().map(entry).collect()),
+        }
+    }
+
+    fn all(&self) -> &[Entry] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Several(several) => several,
+        }
+    }
+}
+
+/// A visit waits for this no more.
+fn leave(waiting: &mut HashMap<Entry, Visits>, entry: &Entry, visit: Visit) {
+    if waiting.get_mut(entry).is_some_and(|visits| visits.take(visit)) {
+        waiting.remove(entry);
+    }
+}
+
 impl Visits {
     fn add(&mut self, visit: Visit) {
         match self {
+            Self::One(only) if *only == visit => {}
             Self::One(only) => *self = Self::Several(BTreeSet::from([*only, visit])),
             Self::Several(visits) => _ = visits.insert(visit),
         }

@@ -1,5 +1,6 @@
 //! Reading: what is recent, and what the store has.
 
+use std::ops::ControlFlow;
 use std::sync::PoisonError;
 
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
@@ -10,8 +11,8 @@ use super::super::ordered::Ordered;
 use super::super::record::{damaged, read_varint};
 use super::super::space::{Order, Space};
 use super::super::{
-    Head, JournalError, Snapshot, StoredFacts, StoredInstance, Subscription, TimerKey, head, keys,
-    record,
+    Head, JournalError, Snapshot, StoredFacts, StoredInstance, StoredSubscription, TimerKey, head,
+    keys, record,
 };
 use super::Store;
 use super::recent::{Entry, Recent};
@@ -206,18 +207,41 @@ impl<O: Ordered> Store<O> {
         partition: PartitionId,
         after: Option<(InstanceId, FrameId)>,
         limit: usize,
-    ) -> Result<Vec<Subscription>, JournalError> {
+    ) -> Result<Vec<StoredSubscription>, JournalError> {
         let from = after.map_or_else(
             || vec![keys::SUBSCRIPTION],
             |(instance, frame)| keys::next(keys::subscription(instance, frame)),
         );
         let space = Space::Partition(partition);
         let end = keys::end_of(&[keys::SUBSCRIPTION]);
-        let mut subscriptions = Vec::new();
-        for (key, value) in self.entries(space, &from, &end, Order::Up, limit)? {
-            let (instance, frame) = keys::subscription_of(&key)?;
-            if let Some(body) = self.whole(space, &key, value)? {
-                subscriptions.push((instance, frame, body.into()));
+        let (mut subscriptions, mut in_parts) = (Vec::new(), Vec::new());
+        if limit == 0 || from >= end {
+            return Ok(subscriptions);
+        }
+        // A start reads all there are: a record is copied once. What is in parts is read afterwards,
+        // as a scan may hold what reading another record waits for.
+        self.ordered.scan(space, &from, &end, Order::Up, &mut |key, value| {
+            let (instance, frame) = keys::subscription_of(key)?;
+            let opened = record::open(key, value)?;
+            let body = match opened.parts() {
+                0 => opened.first.into_owned(),
+                _ => {
+                    in_parts.push((subscriptions.len(), key.to_vec()));
+                    value.to_vec()
+                }
+            };
+            subscriptions.push((instance, frame, body));
+            Ok(match subscriptions.len() < limit {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })
+        })?;
+        // From the last one, so that those before keep their places.
+        for (place, key) in in_parts.into_iter().rev() {
+            let Some((_, _, body)) = subscriptions.get_mut(place) else { continue };
+            match self.whole(space, &key, std::mem::take(body))? {
+                Some(whole) => *body = whole,
+                None => _ = subscriptions.remove(place),
             }
         }
         Ok(subscriptions)

@@ -12,6 +12,7 @@ use windlass_proto::value::Value;
 
 use crate::engine::{self, Body, Ending, Instance};
 use crate::journal::Head;
+use crate::trace::trace_id;
 
 /// An instance in full.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +28,8 @@ pub struct InstanceView {
     pub context: Value,
     /// Its priority, 0 to 9.
     pub priority: u8,
+    /// The trace that its spans are of, whether they are recorded or not: 32 hexadecimal digits.
+    pub trace: String,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
 }
@@ -60,6 +63,7 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         input: instance.input.clone(),
         context: instance.context.clone(),
         priority: instance.priority,
+        trace: trace_id(instance).to_string(),
         open: open_tasks(plan, instance),
     }
 }

@@ -197,7 +197,7 @@ impl Builder {
         // Bounded by the assignments held, which the coordinator bounds by the concurrency.
         let (events, inbox) = mpsc::unbounded_channel();
         let random = uuid::Uuid::new_v4().simple().to_string();
-        let identity = format!("{}-{}", options.name, &random[..8]);
+        let identity = Arc::from(format!("{}-{}", options.name, &random[..8]));
         let mut member = Member {
             worker,
             plans,

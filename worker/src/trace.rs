@@ -57,15 +57,16 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
-    /// The attempt at a delivery, where its trace is sampled and somebody takes spans.
-    pub(crate) fn attempt(assignment: &Assignment) -> Self {
+    /// The attempt at a delivery by `worker`, as the fleet knows it, where its trace is sampled and
+    /// somebody takes spans.
+    pub(crate) fn attempt(assignment: &Assignment, worker: Option<&str>) -> Self {
         let state = assignment.tracestate.as_deref();
         let remote = assignment.traceparent.as_deref().and_then(|it| context::remote(it, state));
         let Some(remote) = remote else {
             return Self { span: Span::none(), context: None };
         };
         if context::is_sampled(&remote) {
-            let span = attempt_span(assignment);
+            let span = attempt_span(assignment, worker);
             // An error means that nobody exports spans here.
             if !span.is_disabled() && span.set_parent(remote.clone()).is_ok() {
                 return Self { span, context: None };
@@ -234,7 +235,7 @@ fn failed(span: &Span, kind: &str) {
     span.record("error.type", kind);
 }
 
-fn attempt_span(assignment: &Assignment) -> Span {
+fn attempt_span(assignment: &Assignment, worker: Option<&str>) -> Span {
     let Assignment { workflow, key, reference, .. } = assignment;
     let task = reference.rsplit('/').next().unwrap_or_default();
     // Of a JSON pointer.
@@ -252,6 +253,7 @@ fn attempt_span(assignment: &Assignment) -> Span {
         windlass.task.reference = &**reference,
         windlass.task.visit = int(key.frame.0),
         windlass.delivery = int(key.delivery),
+        windlass.worker = worker,
         windlass.work = match assignment.work {
             Work::Perform => "perform",
             Work::Evaluate(_) => "evaluate",

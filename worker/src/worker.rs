@@ -77,7 +77,7 @@ impl Worker {
         assignment: Assignment,
         cancelled: CancellationToken,
     ) -> Result<Report, Box<Assignment>> {
-        let traced = Traced::attempt(&assignment);
+        let traced = Traced::attempt(&assignment, None);
         self.try_perform_traced(assignment, cancelled, traced).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry::{Array, KeyValue, Value};
 use windlass_proto::id::FrameId;
-use windlass_proto::plan::{Kind, Task};
+use windlass_proto::plan::{DEFAULT_POOL, Kind, Task};
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{
     SpanId, TraceContext, TraceId, span_of_delivery, span_of_instance, span_of_visit, trace_of,
@@ -38,8 +38,8 @@ impl<'f> Finisher<'f> {
         self.decided.at
     }
 
-    /// The instance is over.
-    pub(super) fn instance(&mut self, visit: Visit, end: End) {
+    /// The instance is over; where it faulted, because of the task at `failed`.
+    pub(super) fn instance(&mut self, visit: Visit, end: End, failed: Option<Arc<str>>) {
         let Decided { plan, instance, .. } = self.decided;
         let caller = instance.trace.as_ref().filter(|_| instance.parent.is_none());
         let mut attributes = self.common();
@@ -49,6 +49,13 @@ impl<'f> Finisher<'f> {
             KeyValue::new(names::INSTANCE_PRIORITY, i64::from(instance.priority)),
             KeyValue::new(names::INSTANCE_VISITS, i64::from(instance.next_frame) - 1),
         ]);
+        let labels = instance.labels.iter();
+        attributes
+            .extend(labels.map(|(key, value)| KeyValue::new(names::label(key), value.clone())));
+        if let End::Faulted(_) = end {
+            // Its own span may be one too many.
+            attributes.extend(failed.map(|it| KeyValue::new(names::TASK_REFERENCE, it)));
+        }
         attributes.extend(untraced(&visit));
         let mut links = visit.notes.links;
         links.extend(instance.parent.map(|parent| match &instance.trace {
@@ -160,7 +167,8 @@ impl<'f> Finisher<'f> {
             KeyValue::new(names::DELIVERY, i64::from(of.number)),
             KeyValue::new(names::WORK, work),
         ]);
-        attributes.extend(task.pool.clone().map(|it| KeyValue::new(names::POOL, it)));
+        let pool = task.pool.clone().unwrap_or_else(|| DEFAULT_POOL.into());
+        attributes.push(KeyValue::new(names::POOL, pool));
         attributes.extend(more);
         self.spans.push(FinishedSpan {
             trace_id: self.trace,

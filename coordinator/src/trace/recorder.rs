@@ -34,6 +34,8 @@ pub(crate) struct Recorder {
     bytes: u64,
     /// True while some of these have a fault.
     blamed: bool,
+    /// The task that has failed and that nothing has caught yet.
+    failed: Option<Arc<str>>,
     /// The id of the instance, as attributes have it.
     id: Arc<str>,
     /// The latest time known: a clock that was set back would end visits before they began, and
@@ -58,6 +60,7 @@ impl Recorder {
             next: 1,
             bytes: 0,
             blamed: false,
+            failed: None,
             id: id.to_string().into(),
             now: Timestamp(0),
         }
@@ -144,7 +147,7 @@ impl Recorder {
         };
         self.empty(ROOT, finisher);
         if let Some(root) = self.remove(ROOT) {
-            finisher.instance(root, end);
+            finisher.instance(root, end, self.failed.take());
         }
         self.open.clear();
         self.bytes = 0;
@@ -182,6 +185,7 @@ impl Recorder {
                 self.close(*frame, End::Faulted(fault), finisher);
             }
             Fact::Caught { frame, .. } | Fact::RetryScheduled { frame, .. } => {
+                self.failed = None;
                 self.empty(*frame, finisher);
             }
             _ => {}
@@ -335,7 +339,11 @@ impl Recorder {
     /// A visit failed: whatever around it closes with it, closes for that reason.
     fn blame(&mut self, id: FrameId, fault: &Fault) {
         self.blamed = true;
-        let mut next = self.open.get(&id).map(|it| it.parent);
+        let failed = self.open.get(&id);
+        if self.failed.is_none() {
+            self.failed = failed.map(|it| it.pointer.reference.clone());
+        }
+        let mut next = failed.map(|it| it.parent);
         while let Some(id) = next.filter(|it| *it != ROOT)
             && let Some(visit) = self.open.get_mut(&id)
         {

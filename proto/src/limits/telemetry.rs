@@ -100,3 +100,17 @@ pub const RECORDED_VISIT_BYTES: u64 = 512;
 
 /// Bytes that something which happened within a visit counts as.
 pub const RECORDED_NOTE_BYTES: usize = 256;
+
+/// Milliseconds before the log says again that telemetry does not reach its collector, for another
+/// reason than before, or that a collector refuses some of it.
+pub const EXPORT_TOLD_AGAIN_MS: u64 = 60_000;
+
+/// Characters of a collector's reason that the log repeats.
+pub const EXPORT_REASON_CHARS: usize = 256;
+
+/// Milliseconds before an export that no collector took is made again, doubled each time up to
+/// [`EXPORT_AGAIN_MOST_MS`]: what waits behind it has room meanwhile.
+pub const EXPORT_AGAIN_MS: u64 = 1_000;
+
+/// Milliseconds at most between two tries of such an export.
+pub const EXPORT_AGAIN_MOST_MS: u64 = 15_000;

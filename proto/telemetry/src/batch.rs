@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor
 
 use crate::counts::TelemetryCounts;
 use crate::settings::Batching;
-use crate::shorten;
+use crate::{record, shorten};
 
 /// Spans before their export.
 #[derive(Clone, Debug)]
@@ -47,6 +47,7 @@ impl SpanQueue {
             .build();
         let mut processor = BatchSpanProcessor::new(exporter, config);
         processor.set_resource(resource);
+        counts.traces.set_bound(batching.queue as u64);
         Self { processor: Arc::new(processor), counts, bound: batching.queue as u64 }
     }
 
@@ -65,6 +66,7 @@ impl SpanQueue {
 
     /// Exports what waits, and takes nothing more. Blocks, at most for `within`.
     pub(crate) fn close(&self, within: Duration) -> OTelSdkResult {
+        self.counts.traces.close();
         self.processor.shutdown_with_timeout(within)
     }
 }
@@ -99,6 +101,7 @@ impl LogQueue {
             .with_scheduled_delay(batching.delay)
             .build();
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
+        counts.logs.set_bound(batching.queue as u64);
         Self { processor, counts, bound: batching.queue as u64 }
     }
 }
@@ -106,6 +109,7 @@ impl LogQueue {
 impl LogProcessor for LogQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if self.counts.logs.enter(self.bound) {
+            record::complete(record);
             shorten::record(record);
             self.processor.emit(record, scope);
         }
@@ -116,6 +120,7 @@ impl LogProcessor for LogQueue {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.counts.logs.close();
         self.processor.shutdown_with_timeout(timeout)
     }
 

@@ -2,9 +2,11 @@
 //!
 //! Exporters run on threads without a reactor and believe whatever client they are given: redirects
 //! followed with a GET count as success, and what a collector refused of an export is only logged.
-//! So this client sends on the runtime, follows nothing, reads bounded answers and counts.
+//! So this client sends on the runtime, follows nothing, reads bounded answers and counts. What no
+//! collector takes for now it keeps and sends again, for as long as what comes after it has room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -18,6 +20,7 @@ use tokio::runtime::Handle;
 use windlass_proto::limits;
 
 use crate::counts::TelemetryCounts;
+use crate::reach::{Cause, whole};
 use crate::settings::{ClientIdentity, Destination, Signal};
 
 /// Sends exports of one signal.
@@ -74,14 +77,39 @@ impl ExportClient {
 #[async_trait]
 impl HttpClient for ExportClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let client = self.client.clone();
-        let response = self.runtime.spawn(send(client, request)).await??;
+        let (client, counts, signal) = (self.client.clone(), self.counts.clone(), self.signal);
+        let sent = self.runtime.spawn(async move {
+            let counts = signal.counts(&counts);
+            let mut again = Duration::from_millis(limits::EXPORT_AGAIN_MS);
+            loop {
+                let result = send(client.clone(), request.clone()).await;
+                let cause = match &result {
+                    Ok(response) if response.status().is_success() => {
+                        counts.reach.answered();
+                        return result;
+                    }
+                    Ok(response) => Cause::status(response.status()),
+                    Err(error) => {
+                        Cause { is_passing: !error.is::<LongAnswer>(), reason: whole(&**error) }
+                    }
+                };
+                counts.reach.failed(cause);
+                // Metrics are sent anew, with what was counted meanwhile.
+                if signal == Signal::Metrics || !counts.can_keep() || !counts.reach.settle(false) {
+                    return result;
+                }
+                counts.pause(again).await;
+                again = (again * 2).min(Duration::from_millis(limits::EXPORT_AGAIN_MOST_MS));
+            }
+        });
+        let response = sent.await??;
         if response.status().is_success() {
             // The answers of all signals look the same: how many items were refused, and why.
             let answer = ExportTraceServiceResponse::decode(response.body().clone());
-            let partial = answer.ok().and_then(|it| it.partial_success);
-            let rejected = partial.map_or(0, |it| u64::try_from(it.rejected_spans).unwrap_or(0));
-            self.signal.counts(&self.counts).reject(rejected);
+            if let Some(partial) = answer.ok().and_then(|it| it.partial_success) {
+                let items = u64::try_from(partial.rejected_spans).unwrap_or(0);
+                self.signal.counts(&self.counts).reject(items, &partial.error_message);
+            }
         }
         Ok(response)
     }

@@ -1,9 +1,14 @@
 //! What became of spans, log records and exports of metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use windlass_proto::metric::Snapshot;
 use windlass_proto::metric::table::process as table;
+
+use crate::reach::Reach;
 
 /// What became of the items of all signals.
 #[derive(Debug, Default)]
@@ -24,6 +29,11 @@ pub struct SignalCounts {
     dropped: AtomicU64,
     rejected: AtomicU64,
     failed: AtomicU64,
+    /// How many may wait; 0 where nothing does.
+    bound: AtomicU64,
+    closing: watch::Sender<bool>,
+    /// Whether they arrive.
+    pub(crate) reach: Reach,
 }
 
 /// What became of the items of one signal, at one moment.
@@ -85,6 +95,29 @@ impl SignalCounts {
         has_room
     }
 
+    /// From now on so many may wait.
+    pub(crate) fn set_bound(&self, bound: u64) {
+        self.bound.store(bound, Ordering::Relaxed);
+    }
+
+    /// True while an export that failed can be kept for later: what comes after it has room yet,
+    /// and nobody waits for the end.
+    pub(crate) fn can_keep(&self) -> bool {
+        let bound = self.bound.load(Ordering::Relaxed);
+        !*self.closing.borrow() && self.queued.load(Ordering::Relaxed) < bound - bound / 4
+    }
+
+    /// Nothing is kept for later any more.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Waits for so long, or until nothing is kept any more.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        let mut closing = self.closing.subscribe();
+        let _ = tokio::time::timeout(pause, closing.wait_for(|it| *it)).await;
+    }
+
     /// An item never came as far as the queue.
     pub(crate) fn miss(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -95,9 +128,12 @@ impl SignalCounts {
         self.queued.fetch_sub(items, Ordering::Relaxed);
     }
 
-    /// A collector refused some of an export.
-    pub(crate) fn reject(&self, items: u64) {
+    /// A collector took an export but for so many items, or has something to say of it.
+    pub(crate) fn reject(&self, items: u64, reason: &str) {
         self.rejected.fetch_add(items, Ordering::Relaxed);
+        if items > 0 || !reason.is_empty() {
+            self.reach.refused(items, reason);
+        }
     }
 
     /// An export of so many is over.

@@ -186,6 +186,7 @@ async fn counted(
     let result = export.await;
     let rejected = counts.totals().rejected - before;
     counts.settle(items.saturating_sub(rejected), result.is_ok());
+    counts.reach.settle(result.is_ok());
     counts.leave(items);
     result
 }

@@ -7,6 +7,7 @@ mod retry;
 pub(crate) use exporters::{GrpcLogs, GrpcSpans};
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
@@ -22,6 +23,7 @@ use tonic::{Code, Request, Status};
 use windlass_proto::limits;
 
 use crate::counts::TelemetryCounts;
+use crate::reach::{Cause, whole};
 use crate::settings::{Destination, Signal};
 use crate::start::TelemetryError;
 
@@ -33,7 +35,7 @@ pub(crate) struct GrpcWay {
     /// that never came about, would be waited for by all that come after.
     channel: Arc<Mutex<Channel>>,
     metadata: MetadataMap,
-    timeout: std::time::Duration,
+    timeout: Duration,
     gzip: bool,
     signal: Signal,
     counts: Arc<TelemetryCounts>,
@@ -47,25 +49,42 @@ macro_rules! send {
         let (way, request) = ($way.clone(), $request);
         // Exporters run on threads without a reactor.
         let sent = $way.runtime.spawn(async move {
-            let client =
-                $client::new(way.channel()).max_decoding_message_size(limits::EXPORT_ANSWER_BYTES);
-            let client = match way.gzip {
-                true => client.send_compressed(CompressionEncoding::Gzip),
-                false => client,
-            };
-            let sent = retry::until_taken(way.timeout, || {
-                let (mut client, request) = (client.clone(), way.request(request.clone()));
-                async move { client.export(request).await }
-            })
-            .await;
-            if sent.as_ref().is_err_and(|it| it.code() == Code::DeadlineExceeded) {
-                way.connect_anew();
+            let counts = way.signal.counts(&way.counts);
+            let mut again = Duration::from_millis(limits::EXPORT_AGAIN_MS);
+            loop {
+                let client = $client::new(way.channel())
+                    .max_decoding_message_size(limits::EXPORT_ANSWER_BYTES);
+                let client = match way.gzip {
+                    true => client.send_compressed(CompressionEncoding::Gzip),
+                    false => client,
+                };
+                let sent = retry::until_taken(way.timeout, || {
+                    let (mut client, request) = (client.clone(), way.request(request.clone()));
+                    async move { client.export(request).await }
+                })
+                .await;
+                let Err(status) = &sent else {
+                    counts.reach.answered();
+                    return sent;
+                };
+                if status.code() == Code::DeadlineExceeded {
+                    way.connect_anew();
+                }
+                counts.reach.failed(cause(status));
+                // Metrics are sent anew, with what was counted meanwhile.
+                let is_kept = way.signal != Signal::Metrics && counts.can_keep();
+                if !is_kept || !counts.reach.settle(false) {
+                    return sent;
+                }
+                counts.pause(again).await;
+                again = (again * 2).min(Duration::from_millis(limits::EXPORT_AGAIN_MOST_MS));
             }
-            sent
         });
         let answer = sent.await.map_err(|it| Status::internal(it.to_string()))??;
-        let rejected = answer.into_inner().partial_success.map_or(0, |it| it.$rejected);
-        $way.signal.counts(&$way.counts).reject(u64::try_from(rejected).unwrap_or(0));
+        if let Some(partial) = answer.into_inner().partial_success {
+            let items = u64::try_from(partial.$rejected).unwrap_or(0);
+            $way.signal.counts(&$way.counts).reject(items, &partial.error_message);
+        }
         Ok(())
     }};
 }
@@ -124,6 +143,16 @@ impl GrpcWay {
     }
 }
 
+/// Why a request failed: what the collector says, or what kept it from being asked.
+fn cause(status: &Status) -> Cause {
+    let is_passing = retry::may_retry(status).is_some();
+    let reason = match std::error::Error::source(status) {
+        Some(source) => whole(source),
+        None => format!("the collector answered {:?}: {}", status.code(), status.message()),
+    };
+    Cause { reason, is_passing }
+}
+
 fn metadata(signal: Signal, to: &Destination) -> Result<MetadataMap, TelemetryError> {
     let mut metadata = MetadataMap::new();
     for (name, value) in to.headers.iter() {
@@ -154,17 +183,6 @@ fn tls(to: &Destination) -> Option<ClientTlsConfig> {
         Some(it) => tls.identity(Identity::from_pem(&it.certificate, &it.key)),
         None => tls,
     })
-}
-
-/// An error with what it stands on: its own text says as good as nothing.
-fn whole(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

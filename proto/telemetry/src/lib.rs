@@ -19,6 +19,8 @@ mod grpc;
 pub mod names;
 mod otlp;
 mod push;
+mod reach;
+mod record;
 mod resource;
 mod settings;
 mod shorten;

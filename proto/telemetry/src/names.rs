@@ -60,8 +60,8 @@ attributes! {
     INSTANCE_STATUS "windlass.instance.status" "string" "workflow" "how it ended: completed, faulted, cancelled"
     INSTANCE_PRIORITY "windlass.instance.priority" "int" "workflow" "its priority, 0 to 9"
     INSTANCE_VISITS "windlass.instance.visits" "int" "workflow" "how many visits of tasks it had"
-    TASK_REFERENCE "windlass.task.reference" "string" "task, deliver, attempt, audit"
-        "the JSON pointer of the task, the call sites of functions included"
+    TASK_REFERENCE "windlass.task.reference" "string" "workflow, task, deliver, attempt, audit"
+        "the JSON pointer of the task, the call sites of functions included; of an instance that faulted, the task that did"
     TASK_NAME "windlass.task.name" "string" "task, deliver, attempt" "the name of the task"
     TASK_KIND "windlass.task.kind" "string" "task" "`set`, `call http`, `run script` and so on"
     TASK_VISIT "windlass.task.visit" "int" "task, deliver, attempt" "the number of the visit in its instance"
@@ -76,15 +76,23 @@ attributes! {
     WORK "windlass.work" "string" "deliver, attempt" "perform, or evaluate for an expression that needs a worker"
     LOST "windlass.lost" "boolean" "deliver" "true where no worker answered: it was lost, or gave it back"
     LOSS_REASON "windlass.lost.reason" "string" "deliver" "why it was lost"
-    WORKER "windlass.worker" "string" "deliver, audit" "the worker: of a delivery the one that was lost"
+    WORKER "windlass.worker" "string" "attempt, deliver, audit"
+        "the worker, as `windlass worker list` names it: of a delivery the one that was lost"
+    LABEL "windlass.label.KEY" "string" "workflow" "a label of the instance: one for each"
     POOL "windlass.pool" "string" "deliver" "the pool whose workers may take it"
     ERROR_TYPE "error.type" "string" "workflow, task, deliver, all of workers"
-        "the type of the error; its detail is not told"
+        "the type of the error: its URI, of workers its last part; of requests the status. Its detail is not told"
     ERROR_STATUS "windlass.error.status" "int" "workflow, task" "the status of the error"
     CHILD "windlass.child.id" "string" "task" "the instance that a `run.workflow` started"
     EVENT_ID "cloudevents.event_id" "string" "task" "the `id` of an event that was emitted"
     EVENT_TYPE "cloudevents.event_type" "string" "task" "the `type` of an event that was emitted"
     ATTEMPT "windlass.attempt" "int" "event retry" "the attempt that begins"
+}
+
+/// The attribute for a label of this key; see [`LABEL`].
+#[must_use]
+pub fn label(key: &str) -> String {
+    format!("{}{key}", LABEL.trim_end_matches("KEY"))
 }
 
 /// The scope of the spans that follow from facts.

@@ -1,5 +1,6 @@
 //! Pushes metrics to a collector, at intervals and once more at the end.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,6 +23,7 @@ use windlass_proto::metric::Snapshot;
 use crate::client::ExportClient;
 use crate::counts::TelemetryCounts;
 use crate::otlp::Sender;
+use crate::reach::{Cause, whole};
 use crate::settings::Destination;
 
 /// Where metrics come from.
@@ -50,16 +52,6 @@ pub struct MetricPusher {
     pub(crate) interval: Duration,
     pub(crate) resource: opentelemetry_sdk::Resource,
     pub(crate) counts: Arc<TelemetryCounts>,
-}
-
-/// An export was not taken.
-#[derive(Debug)]
-struct NotTaken(String);
-
-impl fmt::Display for NotTaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl MetricPush {
@@ -100,7 +92,7 @@ impl MetricPusher {
         let mut ticks = tokio::time::interval(self.interval);
         // An export that takes long delays the next one: there is never more than one.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut goes_on, mut told) = (true, false);
+        let mut goes_on = true;
         // The first tick is at once, when there is nothing to tell.
         ticks.tick().await;
         while goes_on {
@@ -111,32 +103,38 @@ impl MetricPusher {
             };
             let export = sender.export(&source().await, SystemTime::now());
             let sent = tokio::time::timeout(self.to.timeout, self.send(export)).await;
-            let result = sent.unwrap_or_else(|_| Err(NotTaken("no answer in time".to_owned())));
-            self.counts.metrics.settle(1, result.is_ok());
-            match (result, told) {
-                (Err(error), false) => tracing::warn!(%error, "metrics do not reach the collector"),
-                (Ok(()), true) => tracing::info!("metrics reach the collector again"),
-                (Err(_), true) => continue,
-                (Ok(()), false) => continue,
-            }
-            told = !told;
+            let is_ok = sent.unwrap_or_else(|_| {
+                let late = Cause::passing("no answer in time".to_owned());
+                self.counts.metrics.reach.failed(late);
+                false
+            });
+            self.counts.metrics.settle(1, is_ok);
+            self.counts.metrics.reach.settle(is_ok);
         }
     }
 
-    async fn send(&self, export: ExportMetricsServiceRequest) -> Result<(), NotTaken> {
+    /// True when they were taken; the way has noted why where they were not.
+    async fn send(&self, export: ExportMetricsServiceRequest) -> bool {
         match &self.way {
-            Way::Http(client) => self.post(client, &export).await,
+            Way::Http(client) => match self.request(&export) {
+                Ok(request) => {
+                    client.send_bytes(request).await.is_ok_and(|it| it.status().is_success())
+                }
+                Err(error) => {
+                    let reason = whole(&*error);
+                    self.counts.metrics.reach.failed(Cause { reason, is_passing: false });
+                    false
+                }
+            },
             #[cfg(feature = "otlp-grpc")]
-            Way::Grpc(way) => way.metrics(export).await.map_err(|it| NotTaken(it.to_string())),
+            Way::Grpc(way) => way.metrics(export).await.is_ok(),
         }
     }
 
-    async fn post(
+    fn request(
         &self,
-        client: &ExportClient,
         export: &ExportMetricsServiceRequest,
-    ) -> Result<(), NotTaken> {
-        let failed = |it: &dyn fmt::Display| NotTaken(it.to_string());
+    ) -> Result<http::Request<Bytes>, Box<dyn Error + Send + Sync>> {
         let mut request = http::Request::post(&self.to.endpoint)
             .header(http::header::CONTENT_TYPE, "application/x-protobuf");
         for (name, value) in self.to.headers.iter() {
@@ -146,16 +144,10 @@ impl MetricPusher {
         if self.to.gzip {
             request = request.header(http::header::CONTENT_ENCODING, "gzip");
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            std::io::Write::write_all(&mut encoder, &body).map_err(|it| failed(&it))?;
-            body = encoder.finish().map_err(|it| failed(&it))?;
+            std::io::Write::write_all(&mut encoder, &body)?;
+            body = encoder.finish()?;
         }
-        let request = request.body(Bytes::from(body)).map_err(|it| failed(&it))?;
-        let answer = client.send_bytes(request).await.map_err(|it| failed(&it))?;
-        // What cannot be sent again is sent anew at the next interval: counts go on.
-        if answer.status().is_success() {
-            return Ok(());
-        }
-        Err(NotTaken(format!("the collector answered {}", answer.status())))
+        Ok(request.body(Bytes::from(body))?)
     }
 }
 

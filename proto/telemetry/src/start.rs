@@ -129,6 +129,15 @@ impl Telemetry {
         let counts = Arc::new(TelemetryCounts::default());
         let resource = resource(settings, role, environment);
         let told = Listener::default();
+        for (signal, name, to) in [
+            (Signal::Traces, "traces", &settings.traces),
+            (Signal::Metrics, "metrics", &settings.metrics),
+            (Signal::Logs, "logs", &settings.logs),
+        ] {
+            if let Some(to) = to {
+                signal.counts(&counts).reach.name(name, &to.endpoint);
+            }
+        }
         let exporters =
             Exporters { runtime: runtime.clone(), counts: counts.clone(), told: told.clone() };
         let spans = settings.traces.as_ref().map(|to| {
@@ -225,12 +234,15 @@ impl Telemetry {
             [spans, logs].into_iter().flatten().for_each(|it| drop(it.join()));
         });
         let is_done = tokio::time::timeout(within, joined).await.is_ok();
-        for (what, counts) in [("spans", &counts.traces), ("log records", &counts.logs)] {
-            let it = counts.totals();
+        // Both before anything is said of them, which would be a log record too many.
+        let signals = [("spans", &counts.traces), ("log records", &counts.logs)];
+        for (what, counts, it) in signals.map(|(what, counts)| (what, counts, counts.totals())) {
             let lost = it.dropped + it.rejected + it.failed + it.queued;
             if lost > 0 || !is_done {
                 tracing::warn!(
                     what,
+                    endpoint = counts.reach.endpoint(),
+                    reason = counts.reach.cause().unwrap_or_default(),
                     dropped = it.dropped,
                     rejected = it.rejected,
                     failed = it.failed,

@@ -65,7 +65,7 @@ impl Member {
         let introduction = Introduction {
             enrolment: ByteBuf::new(),
             pool: Arc::from(&*options.pool),
-            identity: Arc::from(&*self.identity),
+            identity: self.identity.clone(),
             version: Arc::from(env!("CARGO_PKG_VERSION")),
             capabilities: self.capabilities.clone(),
             concurrency: options.concurrency,

@@ -42,7 +42,7 @@ pub(super) struct Member {
     pub(super) inbox: mpsc::UnboundedReceiver<Inner>,
     pub(super) health: Arc<health::State>,
     pub(super) capabilities: Vec<Arc<str>>,
-    pub(super) identity: String,
+    pub(super) identity: Arc<str>,
     pub(super) options: FleetOptions,
     /// When it gives up what it works on; none until it is told to stop.
     pub(super) drained_by: Option<Instant>,
@@ -300,8 +300,9 @@ impl Member {
     fn perform(&mut self, assignment: Assignment, token: ByteBuf) {
         let cancelled = self.held.perform(assignment.key.clone(), token);
         let (worker, events) = (self.worker.clone(), self.events.clone());
+        let identity = self.identity.clone();
         tokio::spawn(async move {
-            let traced = Traced::attempt(&assignment);
+            let traced = Traced::attempt(&assignment, Some(&identity));
             let performed = worker.try_perform_traced(assignment, cancelled, traced.clone());
             let ended = match performed.await {
                 Ok(report) => Inner::Done(report, traced.report()),

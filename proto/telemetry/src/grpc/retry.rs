@@ -29,7 +29,7 @@ pub(super) async fn until_taken<T, F: Future<Output = Result<T, Status>>>(
 }
 
 /// How long to wait at least before an export is made again; none where that is no use.
-fn may_retry(status: &Status) -> Option<Duration> {
+pub(super) fn may_retry(status: &Status) -> Option<Duration> {
     let asked = status.get_details_retry_info().and_then(|it| it.retry_delay);
     match status.code() {
         Code::Cancelled

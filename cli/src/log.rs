@@ -16,9 +16,10 @@ use windlass_telemetry::Telemetry;
 
 pub(crate) use format::{LogFormat, LogOptions};
 
-/// What is logged unless `WINDLASS_LOG` says otherwise: warnings, which workers come and go, and
-/// what workflows log.
-const USUAL: &str = "warn,windlass_coordinator::fleet=info,windlass_worker::perform::function=info";
+/// What is logged unless `WINDLASS_LOG` says otherwise: warnings, which workers come and go, that
+/// the collector is reached again, and what workflows log.
+const USUAL: &str = "warn,windlass_coordinator::fleet=info,windlass_telemetry=info,\
+                     windlass_worker::perform::function=info";
 
 /// What changes the filter of this process.
 static CONTROL: OnceLock<Arc<Control>> = OnceLock::new();
@@ -26,6 +27,7 @@ static CONTROL: OnceLock<Arc<Control>> = OnceLock::new();
 /// Starts logging, and what telemetry exports of it; `WINDLASS_LOG=info` or
 /// `windlass_worker=debug` shows more than warnings.
 pub(crate) fn start(format: LogFormat, telemetry: Option<&Telemetry>) {
+    crate::output::messages_as_json(format == LogFormat::Json);
     let directives = std::env::var("WINDLASS_LOG").unwrap_or_default();
     let chosen = if directives.is_empty() { USUAL } else { directives.as_str() };
     let read = directives::read(chosen).map(|filter| (filter, chosen));
@@ -41,7 +43,6 @@ pub(crate) fn start(format: LogFormat, telemetry: Option<&Telemetry>) {
         .with(lines)
         .with(telemetry.and_then(export::spans))
         .with(telemetry.and_then(export::records));
-    crate::output::messages_as_json(format == LogFormat::Json);
     // An error means that a subscriber is set already, which is as good.
     if subscriber.try_init().is_ok() {
         let initial = chosen.to_owned();

@@ -19,6 +19,7 @@ mod lifecycle;
 mod load;
 mod message;
 mod misfits;
+mod outcome;
 mod owner;
 mod parked;
 mod paused;

@@ -41,7 +41,7 @@ impl Args {
     /// What is told of it, and how; nothing of commands that end soon.
     pub(crate) fn told(&self) -> Option<Told<'_>> {
         let options = &self.run.telemetry;
-        let environment = None;
+        let environment = self.run.environment.as_deref();
         let told = Told { role: Role::Worker, options, environment };
         self.command.is_none().then_some(told)
     }
@@ -55,6 +55,10 @@ enum Command {
 
 #[derive(clap::Args)]
 struct RunArgs {
+    /// What its telemetry says that it works for (`deployment.environment.name`), such as the
+    /// coordinator's --environment
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
     /// What lets it join, as `windlass coordinator key` prints it: shows in process lists for a
     /// moment, so prefer --key-file [env: WINDLASS_WORKER_KEY]
     // Not by clap's own means: it was taken out of the environment.

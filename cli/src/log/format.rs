@@ -57,12 +57,38 @@ impl<'writer> FormatFields<'writer> for Traced {
         mut writer: Writer<'writer>,
         fields: R,
     ) -> fmt::Result {
-        DefaultFields::new().format_fields(writer.by_ref(), fields)?;
+        DefaultFields::new().format_fields(Writer::new(&mut OneLine(&mut writer)), fields)?;
         match current() {
             Some(it) => write!(writer, " trace_id={} span_id={}", it.trace_id, it.span_id),
             None => Ok(()),
         }
     }
+}
+
+/// Writes what may hold data so that it stays within its line, whatever is in it: nobody whose data
+/// is logged writes lines of their own, colours them, or turns the order of what is shown.
+struct OneLine<'w, W>(&'w mut W);
+
+impl<W: fmt::Write> fmt::Write for OneLine<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let breaks = |it: char| it.is_control() || is_order(it);
+        let mut rest = text;
+        while let Some(at) = rest.find(breaks) {
+            let (before, after) = rest.split_at(at);
+            self.0.write_str(before)?;
+            let mut after = after.chars();
+            if let Some(it) = after.next() {
+                write!(self.0, "{}", it.escape_default())?;
+            }
+            rest = after.as_str();
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// True for characters that break lines, or change the direction of what follows (UAX 9, UAX 14).
+fn is_order(it: char) -> bool {
+    matches!(it, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A line as one JSON object, with the ids as its last members.
@@ -86,5 +112,22 @@ where
         };
         let (trace, span) = (it.trace_id, it.span_id);
         writeln!(writer, "{open},\"trace_id\":\"{trace}\",\"span_id\":\"{span}\"}}")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::OneLine;
+
+    #[test]
+    fn what_is_logged_stays_within_its_line() {
+        let mut written = String::new();
+        let line = "a\n2026 ERROR b\r\u{202e}c\u{9b}31m\u{2028}d\u{1b}[3mä\t.";
+        OneLine(&mut written).write_str(line).unwrap();
+        let one = "a\\n2026 ERROR b\\r\\u{202e}c\\u{9b}31m\\u{2028}d\\u{1b}[3mä\\t.";
+        assert_eq!(written, one);
     }
 }

@@ -5,7 +5,7 @@ use windlass_proto::id::InstanceId;
 use super::effects::Sender;
 use super::message::{Refusal, Reply};
 use super::quarantine::reaches;
-use super::{Batch, Partition};
+use super::{Batch, Partition, outcome};
 use crate::engine::{self, Decision, Input, interest};
 use crate::events::lifecycle::Level;
 use crate::journal::{JournalError, TimerKey};
@@ -106,6 +106,7 @@ impl Partition {
             let counts = &self.shared.counts;
             let of_workflow = resident.counts.get_or_insert_with(|| counts.of(&resident.plan));
             let traced = resident.recorder.is_some();
+            outcome::log(&resident.plan, &resident.instance, &decision.facts);
             counts.note(of_workflow, &resident.instance, batch.now, &decision.facts, traced);
             let (first, bytes) = resident.keep(batch.now, decision.facts)?;
             batch.bytes += bytes;

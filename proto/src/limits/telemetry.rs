@@ -28,8 +28,9 @@ pub const SPANS_QUEUED: usize = 16_384;
 pub const LOGS_QUEUED: usize = 16_384;
 
 /// Spans or log records of one export unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` or
-/// `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` says otherwise: about a megabyte, which collectors take.
-pub const EXPORT_BATCH: usize = 1_024;
+/// `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` says otherwise: the standard's own number. Mostly half a
+/// megabyte, and seldom more than the four that collectors take over gRPC.
+pub const EXPORT_BATCH: usize = 512;
 
 /// Milliseconds between two exports of spans and log records where fewer wait than one export
 /// takes, unless `OTEL_BSP_SCHEDULE_DELAY` or `OTEL_BLRP_SCHEDULE_DELAY` says otherwise.

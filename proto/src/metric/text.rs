@@ -20,12 +20,30 @@ pub enum Format {
     OpenMetrics,
 }
 
+/// How welcome a media type is, in thousandths: 0 where it is not named.
+fn quality(accept: &str, media: &str) -> u16 {
+    let of = |member: &str| {
+        let mut parts = member.split(';').map(str::trim);
+        parts.next().filter(|it| it.eq_ignore_ascii_case(media))?;
+        let quality = parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
+        let Some(quality) = quality else { return Some(1_000) };
+        let quality = quality.trim().parse::<f32>().ok().filter(|it| (0.0..=1.0).contains(it))?;
+        // Of 0 to 1.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Some((quality * 1_000.0) as u16)
+    };
+    accept.split(',').filter_map(of).max().unwrap_or(0)
+}
+
 impl Format {
     /// The one for who sends this `Accept`.
     #[must_use]
     pub fn wanted(accept: Option<&str>) -> Self {
-        match accept {
-            Some(accept) if accept.contains("application/openmetrics-text") => Self::OpenMetrics,
+        // Where both are as welcome, the one that can do more.
+        let wants = |media: &str| quality(accept.unwrap_or_default(), media);
+        match wants("application/openmetrics-text") {
+            0 => Self::Prometheus,
+            wanted if wanted >= wants("text/plain") => Self::OpenMetrics,
             _ => Self::Prometheus,
         }
     }
@@ -169,6 +187,26 @@ mod tests {
         labels: &[],
         help: "Of a test.",
     };
+
+    #[test]
+    fn the_format_is_what_the_client_likes_best() {
+        let open = "application/openmetrics-text; version=1.0.0";
+        for (accept, wanted) in [
+            (None, Format::Prometheus),
+            (Some("*/*".to_owned()), Format::Prometheus),
+            (Some("text/plain".to_owned()), Format::Prometheus),
+            (Some(open.to_owned()), Format::OpenMetrics),
+            (
+                Some(format!("{open};q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1")),
+                Format::OpenMetrics,
+            ),
+            (Some(format!("text/plain;q=1.0,{open};q=0.1")), Format::Prometheus),
+            (Some(format!("{open};q=0,text/plain")), Format::Prometheus),
+            (Some(format!("{open};q=x")), Format::Prometheus),
+        ] {
+            assert_eq!(Format::wanted(accept.as_deref()), wanted, "{accept:?}");
+        }
+    }
 
     fn snapshot() -> Snapshot {
         let mut snapshot = Snapshot::default();

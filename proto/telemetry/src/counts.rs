@@ -31,6 +31,8 @@ pub struct SignalCounts {
     failed: AtomicU64,
     /// How many may wait; 0 where nothing does.
     bound: AtomicU64,
+    /// Items of the export that is under way.
+    under_way: AtomicU64,
     closing: watch::Sender<bool>,
     /// Whether they arrive.
     pub(crate) reach: Reach,
@@ -130,10 +132,17 @@ impl SignalCounts {
 
     /// A collector took an export but for so many items, or has something to say of it.
     pub(crate) fn reject(&self, items: u64, reason: &str) {
+        // Whatever it says, it cannot have refused more than it was sent.
+        let items = items.min(self.under_way.load(Ordering::Relaxed));
         self.rejected.fetch_add(items, Ordering::Relaxed);
         if items > 0 || !reason.is_empty() {
             self.reach.refused(items, reason);
         }
+    }
+
+    /// An export of so many begins; of a signal there is one at a time.
+    pub(crate) fn begin(&self, items: u64) {
+        self.under_way.store(items, Ordering::Relaxed);
     }
 
     /// An export of so many is over.

@@ -183,6 +183,7 @@ async fn counted(
     export: impl Future<Output = OTelSdkResult>,
 ) -> OTelSdkResult {
     let before = counts.totals().rejected;
+    counts.begin(items);
     let result = export.await;
     let rejected = counts.totals().rejected - before;
     counts.settle(items.saturating_sub(rejected), result.is_ok());

@@ -10,8 +10,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge,
-    Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, exemplar, metric,
-    number_data_point,
+    Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+    exemplar, metric, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use windlass_proto::metric::{Distribution, Entry, Family, Kind, Measured, Sample, Snapshot};
@@ -22,6 +22,8 @@ pub(crate) struct Sender {
     pub(crate) resource: Resource,
     /// Since when is counted.
     pub(crate) start: SystemTime,
+    /// Whether histograms have explicit buckets in place of exponential ones.
+    pub(crate) explicit_buckets: bool,
 }
 
 impl Sender {
@@ -31,7 +33,9 @@ impl Sender {
         snapshot: &Snapshot,
         now: SystemTime,
     ) -> ExportMetricsServiceRequest {
-        let span = Span { start: nanoseconds(self.start), now: nanoseconds(now) };
+        let explicit_buckets = self.explicit_buckets;
+        let (start, now) = (nanoseconds(self.start), nanoseconds(now));
+        let span = Span { start, now, explicit_buckets };
         let scope = InstrumentationScope {
             name: "windlass".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -56,10 +60,11 @@ fn nanoseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Since when, and until when, in nanoseconds of Unix time.
+/// Since when, and until when, in nanoseconds of Unix time; and how histograms are told.
 struct Span {
     start: u64,
     now: u64,
+    explicit_buckets: bool,
 }
 
 impl Span {
@@ -74,6 +79,10 @@ impl Span {
                 is_monotonic: true,
             }),
             Kind::Gauge => metric::Data::Gauge(Gauge { data_points: numbers() }),
+            Kind::Histogram(_) if self.explicit_buckets => metric::Data::Histogram(Histogram {
+                data_points: samples.iter().filter_map(|it| self.explicit(family, it)).collect(),
+                aggregation_temporality,
+            }),
             Kind::Histogram(_) => metric::Data::ExponentialHistogram(ExponentialHistogram {
                 data_points: samples.iter().filter_map(|it| self.spread(family, it)).collect(),
                 aggregation_temporality,
@@ -104,6 +113,25 @@ impl Span {
             value: Some(value),
             ..NumberDataPoint::default()
         }
+    }
+
+    /// With the buckets that Prometheus is told.
+    fn explicit(&self, family: &Family, sample: &Sample) -> Option<HistogramDataPoint> {
+        let Measured::Spread(spread) = &sample.value else { return None };
+        let (explicit_bounds, below): (Vec<f64>, Vec<u64>) = spread.cumulative().unzip();
+        let all = below.iter().copied().chain([spread.count()]);
+        let before = [0].into_iter().chain(below.iter().copied());
+        Some(HistogramDataPoint {
+            attributes: attributes(family, sample),
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.now,
+            count: spread.count(),
+            sum: Some(spread.sum),
+            bucket_counts: all.zip(before).map(|(to, from)| to.saturating_sub(from)).collect(),
+            explicit_bounds,
+            exemplars: exemplars(spread),
+            ..HistogramDataPoint::default()
+        })
     }
 
     fn spread(&self, family: &Family, sample: &Sample) -> Option<ExponentialHistogramDataPoint> {

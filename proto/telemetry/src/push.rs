@@ -50,6 +50,7 @@ pub struct MetricPusher {
     pub(crate) way: Way,
     pub(crate) to: Destination,
     pub(crate) interval: Duration,
+    pub(crate) explicit_buckets: bool,
     pub(crate) resource: opentelemetry_sdk::Resource,
     pub(crate) counts: Arc<TelemetryCounts>,
 }
@@ -88,7 +89,8 @@ impl MetricPusher {
             attributes: ResourceAttributesWithSchema::from(&self.resource).attributes.0,
             ..Resource::default()
         };
-        let sender = Sender { resource, start: SystemTime::now() };
+        let explicit_buckets = self.explicit_buckets;
+        let sender = Sender { resource, start: SystemTime::now(), explicit_buckets };
         let mut ticks = tokio::time::interval(self.interval);
         // An export that takes long delays the next one: there is never more than one.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -101,7 +103,10 @@ impl MetricPusher {
                 // Its end is dropped, whether in order or not.
                 _ = &mut stopped => false,
             };
-            let export = sender.export(&source().await, SystemTime::now());
+            let snapshot = source().await;
+            let points = snapshot.entries().iter().map(|it| it.samples.len() as u64).sum();
+            self.counts.metrics.begin(points);
+            let export = sender.export(&snapshot, SystemTime::now());
             let sent = tokio::time::timeout(self.to.timeout, self.send(export)).await;
             let is_ok = sent.unwrap_or_else(|_| {
                 let late = Cause::passing("no answer in time".to_owned());

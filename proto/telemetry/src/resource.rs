@@ -20,6 +20,7 @@ pub(crate) fn resource(settings: &Settings, role: Role, environment: Option<&str
         .map(|(name, value)| KeyValue::new(Key::from(name.clone()), value.clone()))
         .collect();
     let service = settings.service_name.clone().or_else(|| said(names::SERVICE_NAME));
+    let service = service.filter(|it| !it.is_empty());
     let service = service.unwrap_or_else(|| role.service().to_owned());
     attributes.push(KeyValue::new(names::SERVICE_NAME, service));
     let mut known = vec![

@@ -30,6 +30,8 @@ pub struct Settings {
     pub attributes: Vec<(String, String)>,
     /// How often metrics are sent.
     pub metric_interval: Duration,
+    /// Whether histograms have the buckets that Prometheus is told, in place of exponential ones.
+    pub explicit_buckets: bool,
     pub(crate) spans: Batching,
     pub(crate) records: Batching,
 }
@@ -88,6 +90,7 @@ impl Settings {
         if traces.is_none() && metrics.is_none() && logs.is_none() {
             return Ok(Self::off());
         }
+        check_fixed(&variables)?;
         let interval = variables
             .milliseconds("OTEL_METRIC_EXPORT_INTERVAL", limits::METRIC_EXPORT_INTERVAL_MS);
         Ok(Self {
@@ -99,6 +102,7 @@ impl Settings {
             service_name: variables.get("OTEL_SERVICE_NAME"),
             attributes: text::pairs(&variables, "OTEL_RESOURCE_ATTRIBUTES")?,
             metric_interval: interval?,
+            explicit_buckets: explicit_buckets(&variables)?,
             spans: Batching::read(&variables, "OTEL_BSP", limits::SPANS_QUEUED)?,
             records: Batching::read(&variables, "OTEL_BLRP", limits::LOGS_QUEUED)?,
         })
@@ -120,6 +124,7 @@ impl Settings {
             service_name: None,
             attributes: Vec::new(),
             metric_interval: Duration::from_millis(limits::METRIC_EXPORT_INTERVAL_MS),
+            explicit_buckets: false,
             spans: batching(limits::SPANS_QUEUED),
             records: batching(limits::LOGS_QUEUED),
         }
@@ -130,6 +135,43 @@ impl Settings {
     pub fn is_off(&self) -> bool {
         self.traces.is_none() && self.metrics.is_none() && self.logs.is_none()
     }
+}
+
+/// Says how histograms are exported.
+const AGGREGATION: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+
+fn explicit_buckets(variables: &Variables) -> Result<bool, SettingsError> {
+    match variables.get(AGGREGATION).as_deref() {
+        None | Some("base2_exponential_bucket_histogram") => Ok(false),
+        Some("explicit_bucket_histogram") => Ok(true),
+        Some(_) => Err(text::error(
+            AGGREGATION,
+            "write explicit_bucket_histogram or base2_exponential_bucket_histogram",
+        )),
+    }
+}
+
+/// Standard variables that ask for what is not done here, with what is done.
+const FIXED: [(&str, &str, &str); 2] = [
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        "cumulative",
+        "metrics are cumulative; a collector can make deltas of them",
+    ),
+    ("OTEL_PROPAGATORS", "tracecontext", "W3C Trace Context is what goes in and out"),
+];
+
+/// Refuses what would be passed over in silence.
+fn check_fixed(variables: &Variables) -> Result<(), SettingsError> {
+    for (name, value, reason) in FIXED {
+        // Baggage goes nowhere, and is among the usual propagators.
+        let fits =
+            |text: &str| text.split(',').map(str::trim).all(|it| it == value || it == "baggage");
+        if variables.get(name).is_some_and(|it| !fits(&it)) {
+            return Err(text::error(name, &format!("write {value}, or nothing: {reason}")));
+        }
+    }
+    Ok(())
 }
 
 impl Batching {

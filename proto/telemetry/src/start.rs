@@ -46,7 +46,7 @@ pub struct Telemetry {
     sampler: Sampler,
     spans: Option<(Spans, SdkTracerProvider)>,
     logs: Option<SdkLoggerProvider>,
-    metrics: Option<(Destination, Duration)>,
+    metrics: Option<(Destination, Duration, bool)>,
     runtime: Handle,
     /// The last to be dropped.
     _apart: Apart,
@@ -154,7 +154,8 @@ impl Telemetry {
             let builder = SdkLoggerProvider::builder().with_log_processor(queue);
             Ok(builder.with_resource(resource.clone()).build())
         });
-        let metrics = settings.metrics.clone().map(|to| (to, settings.metric_interval));
+        let metrics = settings.metrics.clone();
+        let metrics = metrics.map(|to| (to, settings.metric_interval, settings.explicit_buckets));
         Ok(Self {
             counts,
             resource,
@@ -203,7 +204,7 @@ impl Telemetry {
     /// # Errors
     /// When a way to the collector cannot be made of the settings.
     pub fn metric_pusher(&self) -> Result<Option<MetricPusher>, TelemetryError> {
-        let Some((to, interval)) = self.metrics.clone() else { return Ok(None) };
+        let Some((to, interval, explicit_buckets)) = self.metrics.clone() else { return Ok(None) };
         let (runtime, counts) = (self.runtime.clone(), self.counts.clone());
         let exporters = Exporters { runtime, counts, told: Listener::default() };
         let way = match to.protocol {
@@ -212,7 +213,7 @@ impl Telemetry {
             Protocol::Grpc => Way::Grpc(Box::new(exporters.grpc(Signal::Metrics, &to)?)),
         };
         let (resource, counts) = (self.resource.clone(), self.counts.clone());
-        Ok(Some(MetricPusher { way, to, interval, resource, counts }))
+        Ok(Some(MetricPusher { way, to, interval, explicit_buckets, resource, counts }))
     }
 
     /// Exports what waits and ends, whatever the collector does: within

@@ -40,6 +40,8 @@ pub(super) fn may_retry(status: &Status) -> Option<Duration> {
         | Code::DataLoss => Some(asked.unwrap_or_default()),
         // A collector says so where it will have room again.
         Code::ResourceExhausted => asked,
+        // No answer at all: the connection broke, or the stream was reset.
+        Code::Unknown => std::error::Error::source(status).map(|_| Duration::ZERO),
         _ => None,
     }
 }

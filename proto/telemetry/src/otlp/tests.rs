@@ -11,8 +11,12 @@ use windlass_proto::time::Timestamp;
 use super::Sender;
 
 fn exported(snapshot: &Snapshot) -> Vec<Metric> {
+    sent(snapshot, false)
+}
+
+fn sent(snapshot: &Snapshot, explicit_buckets: bool) -> Vec<Metric> {
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-    let sender = Sender { resource: Resource::default(), start };
+    let sender = Sender { resource: Resource::default(), start, explicit_buckets };
     let mut export = sender.export(snapshot, start + Duration::from_secs(1));
     export.resource_metrics.remove(0).scope_metrics.remove(0).metrics
 }
@@ -77,4 +81,20 @@ fn counters_gauges_labels_units_and_exemplars_are_there() {
     let exemplar = &data.data_points[0].exemplars[0];
     assert_eq!(exemplar.trace_id, 0xab_u128.to_be_bytes());
     assert_eq!(exemplar.span_id, 0xc_u64.to_be_bytes());
+}
+
+#[test]
+fn histograms_have_the_buckets_of_prometheus_where_that_is_asked_for() {
+    let histogram = Histogram::of(&instances::DURATION);
+    [1, 300, 300, 9_000_000_000].into_iter().for_each(|it| histogram.milliseconds(it));
+    let mut snapshot = Snapshot::default();
+    snapshot.labelled(&instances::DURATION, ["shop", "order"], &histogram);
+    let metric = sent(&snapshot, true).remove(0);
+    let Some(metric::Data::Histogram(data)) = metric.data else { panic!("{metric:?}") };
+    let point = &data.data_points[0];
+    assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
+    assert_eq!((point.count, point.bucket_counts.iter().sum::<u64>()), (4, 4));
+    assert_eq!(point.bucket_counts.last(), Some(&1), "beyond all bounds");
+    let bucket = point.explicit_bounds.iter().position(|bound| 0.3 <= *bound).unwrap();
+    assert_eq!(point.bucket_counts[bucket], 2, "{point:?}");
 }

@@ -46,6 +46,7 @@ async fn exported(endpoint: String, timeout: Duration) -> SignalTotals {
         way: Way::Http(Box::new(client.unwrap())),
         to,
         interval: Duration::from_millis(10),
+        explicit_buckets: false,
         resource: opentelemetry_sdk::Resource::builder_empty().build(),
         counts: counts.clone(),
     };

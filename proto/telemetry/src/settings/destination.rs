@@ -181,20 +181,46 @@ impl Lookup<'_> {
 
     fn headers(&self) -> Result<Headers, SettingsError> {
         let [own, all] = self.names("HEADERS");
-        let mut headers = text::pairs(self.variables, &all)?;
-        for (name, value) in text::pairs(self.variables, &own)? {
+        let mut headers = header_pairs(self.variables, &all)?;
+        for (name, value) in header_pairs(self.variables, &own)? {
             headers.retain(|(it, _)| !it.eq_ignore_ascii_case(&name));
             headers.push((name, value));
         }
-        let fits = |(name, value): &(String, String)| {
-            http::HeaderName::from_bytes(name.as_bytes()).is_ok()
-                && http::HeaderValue::from_str(value).is_ok()
-        };
-        if headers.iter().all(fits) {
-            return Ok(Headers(headers));
-        }
-        Err(error(&all, "a name or a value has characters that no header may have"))
+        Ok(Headers(headers))
     }
+}
+
+/// Headers that say how an export is sent, and so are not for others to set.
+const RESERVED: [&str; 9] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The headers that one variable names.
+fn header_pairs(
+    variables: &Variables,
+    variable: &str,
+) -> Result<Vec<(String, String)>, SettingsError> {
+    let pairs = text::pairs(variables, variable)?;
+    for (name, value) in &pairs {
+        let is_name = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+        if !is_name || http::HeaderValue::from_str(value).is_err() {
+            let text = "a name or a value has characters that no header may have";
+            return Err(error(variable, text));
+        }
+        if RESERVED.iter().any(|it| name.eq_ignore_ascii_case(it)) {
+            let text = format!("`{}` is set by each export itself", name.to_ascii_lowercase());
+            return Err(error(variable, &text));
+        }
+    }
+    Ok(pairs)
 }
 
 /// A URL that exports can be sent to.

@@ -43,7 +43,6 @@ impl Sampler {
             let share = share(ratio).ok_or_else(|| wrong("--trace-ratio"))?;
             return Ok(Self { follows_parent: true, root: Root::Share(share) });
         }
-        let Some(name) = variables.get(SAMPLER) else { return Ok(Self::default()) };
         let ratio = || match variables.get(ARGUMENT) {
             None => Ok(Root::Share(1.0)),
             Some(text) => {
@@ -51,7 +50,9 @@ impl Sampler {
                 ratio.map(Root::Share).ok_or_else(|| wrong(ARGUMENT))
             }
         };
-        let (follows_parent, root) = match &*name {
+        // Without a name it is the one that takes an argument.
+        let name = variables.get(SAMPLER);
+        let (follows_parent, root) = match name.as_deref().unwrap_or("parentbased_traceidratio") {
             "always_on" => (false, Root::All),
             "always_off" => (false, Root::None),
             "traceidratio" => (false, ratio()?),

@@ -89,6 +89,13 @@ fn a_variable_that_cannot_be_used_is_named() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=hunter2%0a"),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a b=c"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Content-Type=text/plain"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "content-length=5"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=%zz"),
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "some"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2s"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere"),
@@ -127,6 +134,7 @@ fn samplers_follow_the_parent_where_they_are_told_to() {
         ("parentbased_always_off", "", false, true, false),
         ("parentbased_traceidratio", "0", false, true, false),
         ("parentbased_traceidratio", "", true, true, false),
+        ("", "0", false, true, false),
     ] {
         let pairs =
             [ENDPOINT, ("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)];

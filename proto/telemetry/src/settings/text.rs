@@ -42,12 +42,23 @@ pub(super) fn pairs(
     let members = text.split(',').map(str::trim).filter(|it| !it.is_empty());
     let pair = |member: &str| {
         let (key, value) = member.split_once('=')?;
-        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-        let key = key.trim();
-        (!key.is_empty()).then(|| (key.to_owned(), value.into_owned()))
+        let (key, value) = (decoded(key.trim())?, decoded(value.trim())?);
+        (!key.is_empty()).then_some((key, value))
     };
     let wrong = || error(name, "write NAME=VALUE, several separated by commas, percent-encoded");
     members.map(|it| pair(it).ok_or_else(wrong)).collect()
+}
+
+/// A text without its percent-encoding; none for a percent sign that begins nothing.
+fn decoded(text: &str) -> Option<String> {
+    let is_digit = |it: Option<&u8>| it.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = text.as_bytes();
+    let begins_nothing =
+        |(at, _): (usize, &u8)| !is_digit(bytes.get(at + 1)) || !is_digit(bytes.get(at + 2));
+    if bytes.iter().enumerate().filter(|(_, it)| **it == b'%').any(begins_nothing) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok().map(Into::into)
 }
 
 pub(super) fn error(variable: &str, reason: &str) -> SettingsError {

@@ -21,7 +21,7 @@ use windlass_proto::audit::AuditEvent;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
-use windlass_worker::{AuditRoom, AuditSink, PlanSource, Worker};
+use windlass_worker::{AuditRoom, AuditSink, Egress, PlanSource, Worker};
 
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
@@ -143,7 +143,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         room: Arc::new(AuditRoom::new(limits::AUDIT_OUTBOX)),
     });
     let processes = worker.processes(ALLOWED)?;
-    let worker = crate::worker::builder(worker, files)?
+    let worker = crate::worker::builder(worker, files, Egress::unrestricted())?
         .processes(processes)
         .plans(definitions.clone())
         .audit(definitions.clone())

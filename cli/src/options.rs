@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use windlass_coordinator::journal::sled::Missing;
 use windlass_proto::duration::typed;
-use windlass_worker::{ProcessOptions, Resolve, TaskUser};
+use windlass_worker::{Egress, EgressRule, ProcessOptions, Resolve, TaskUser};
 
 use crate::error::CliError;
 
@@ -85,6 +85,29 @@ pub(crate) struct WorkerOptions {
     /// Connect elsewhere for a host and port, as curl has it
     #[arg(long, value_name = "HOST:PORT:ADDR[:PORT]")]
     pub(crate) resolve: Vec<Resolve>,
+    /// Let tasks call a network (10.0.0.0/8), an address, a host (db.internal:5432, *.internal) or
+    /// everything (*); may be repeated. A `worker` calls addresses of the internet, and no others
+    /// unless this allows them; `run` and `dev` call everything
+    #[arg(
+        long = "egress-allow",
+        env = "WINDLASS_EGRESS_ALLOW",
+        value_name = "CIDR|HOST[:PORT]",
+        value_delimiter = ','
+    )]
+    pub(crate) egress_allow: Vec<EgressRule>,
+    /// Refuse calls to what this names, whatever --egress-allow says; * refuses all that it does
+    /// not allow
+    #[arg(
+        long = "egress-deny",
+        env = "WINDLASS_EGRESS_DENY",
+        value_name = "CIDR|HOST[:PORT]",
+        value_delimiter = ','
+    )]
+    pub(crate) egress_deny: Vec<EgressRule>,
+    /// Leave it to the proxy of HTTPS_PROXY and HTTP_PROXY which names may be called: it looks them
+    /// up, so it has to refuse private addresses. Without it --egress-allow has to allow them
+    #[arg(long, env = "WINDLASS_EGRESS_TRUST_PROXY")]
+    pub(crate) egress_trust_proxy: bool,
     /// Trust the certificates in a PEM file, beside the system's
     #[arg(long = "ca-file", value_name = "FILE")]
     pub(crate) ca_files: Vec<PathBuf>,
@@ -110,6 +133,21 @@ pub(crate) struct WorkerOptions {
 }
 
 impl WorkerOptions {
+    /// What tasks may call; `usual` where the options say nothing of it.
+    ///
+    /// # Errors
+    /// When the options contradict each other.
+    pub(crate) fn egress(&self, usual: Egress) -> Result<Egress, CliError> {
+        let (allow, deny) = (&self.egress_allow, &self.egress_deny);
+        if allow.contains(&EgressRule::Any) && deny.contains(&EgressRule::Any) {
+            let text = "--egress-allow * and --egress-deny * contradict each other";
+            return Err(CliError::Usage(text.to_owned()));
+        }
+        let allowed = allow.iter().cloned().fold(usual, Egress::allow);
+        let egress = deny.iter().cloned().fold(allowed, Egress::deny);
+        Ok(egress.trust_proxy(self.egress_trust_proxy))
+    }
+
     /// Which processes tasks may run, and as whom; `usual` where the options do not say.
     ///
     /// # Errors
@@ -151,6 +189,16 @@ pub(crate) fn describe_processes(processes: &ProcessOptions) -> Option<String> {
         None => "as this process's user".to_owned(),
     };
     Some(format!("{kinds} tasks are allowed and run {user}; --allow none refuses them"))
+}
+
+/// What people are told of the addresses that tasks may call.
+pub(crate) fn describe_egress(egress: &Egress) -> String {
+    if egress.is_unrestricted() {
+        return "tasks may call every address, those of this machine and its networks as well; \
+                --egress-deny refuses some"
+            .to_owned();
+    }
+    format!("tasks may call {egress}")
 }
 
 /// Reads `30s`, `2m`, `PT30S`, …

@@ -4,19 +4,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use windlass_worker::{
-    Builder, DevelopmentSecrets, DevelopmentSecretsError, HttpOptions, SecretsConfig, Worker,
-    WorkerAccess,
+    Builder, DevelopmentSecrets, DevelopmentSecretsError, Egress, HttpOptions, SecretsConfig,
+    Worker, WorkerAccess,
 };
 
 use crate::error::CliError;
 use crate::options::WorkerOptions;
 
 /// Describes the worker; plans and processes are for the caller to add. `files` is the directory
-/// below which `file:` resources are read.
+/// below which `file:` resources are read, `usual` what tasks may call where the options say
+/// nothing of it.
 ///
 /// # Errors
-/// When secrets cannot be read from where the options say.
-pub(crate) fn builder(options: WorkerOptions, files: Option<PathBuf>) -> Result<Builder, CliError> {
+/// When secrets cannot be read from where the options say, or the options contradict each other.
+pub(crate) fn builder(
+    options: WorkerOptions,
+    files: Option<PathBuf>,
+    usual: Egress,
+) -> Result<Builder, CliError> {
+    let egress = options.egress(usual)?;
     let given = secrets(&options).map_err(|error| CliError::Usage(error.to_string()))?;
     let secrets = match &options.secrets_config {
         Some(path) => SecretsConfig::load(path)
@@ -27,6 +33,7 @@ pub(crate) fn builder(options: WorkerOptions, files: Option<PathBuf>) -> Result<
     let http = HttpOptions {
         resolve: options.resolve,
         ca_files: options.ca_files,
+        egress,
         idempotent_hosts: options.idempotent_hosts,
         traced_paths: options.traced_paths,
         files,
@@ -48,7 +55,7 @@ fn secrets(options: &WorkerOptions) -> Result<DevelopmentSecrets, DevelopmentSec
 
 #[cfg(test)]
 mod tests {
-    use super::{CliError, WorkerOptions, builder};
+    use super::{CliError, Egress, WorkerOptions, builder};
 
     #[test]
     fn a_configuration_that_is_wrong_stops_the_start() {
@@ -56,7 +63,7 @@ mod tests {
         let path = folder.path().join("secrets.toml");
         std::fs::write(&path, "store = \"volt\"\n").unwrap();
         let options = WorkerOptions { secrets_config: Some(path), ..WorkerOptions::default() };
-        let refused = builder(options, None).err();
+        let refused = builder(options, None, Egress::public()).err();
         assert!(
             matches!(refused, Some(CliError::Usage(text)) if text.contains("secrets.toml:1:9"))
         );
@@ -66,7 +73,7 @@ mod tests {
     fn a_secret_without_a_name_is_refused_and_not_repeated() {
         let options =
             WorkerOptions { secrets: vec!["hunter2".to_owned()], ..WorkerOptions::default() };
-        let refused = builder(options, None).err();
+        let refused = builder(options, None, Egress::public()).err();
         assert!(matches!(refused, Some(CliError::Usage(text)) if !text.contains("hunter2")));
     }
 }

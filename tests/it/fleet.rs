@@ -3,6 +3,7 @@
 mod backlog;
 mod bus;
 mod credentials;
+mod egress;
 mod failover;
 mod health;
 mod logs;

@@ -7,6 +7,7 @@ mod github;
 mod lighttpd;
 mod mcp;
 mod nginx;
+mod oidc;
 
 use std::path::{Path, PathBuf};
 

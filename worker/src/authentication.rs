@@ -1,7 +1,9 @@
 //! Authenticates the calls of a task.
 
+mod assertion;
 mod basic;
 mod bearer;
+mod certificate;
 mod digest;
 mod oauth2;
 mod oidc;
@@ -18,7 +20,9 @@ use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
 use crate::attempt::Attempt;
+use crate::http_client::identity::ClientIdentity;
 use crate::request::Request;
+use crate::token_cache::AccessToken;
 
 /// How one call is authenticated.
 pub(crate) enum Authorization {
@@ -29,14 +33,14 @@ pub(crate) enum Authorization {
         /// What follows the scheme.
         parameter: Arc<Secret<String>>,
     },
+    /// Shown in TLS, where no header is.
+    Certificate(ClientIdentity),
     /// Known once the server has sent its challenge.
     Digest(digest::Account),
     /// A token of an authorization server, which can be asked for another one.
     Token {
-        /// The scheme, `Bearer` nearly always.
-        scheme: Arc<str>,
         /// The access token.
-        parameter: Arc<Secret<String>>,
+        token: AccessToken,
         /// How it was had; taken when it has been asked for a second time.
         source: Option<Box<token::TokenRequest>>,
     },
@@ -47,8 +51,16 @@ impl Authorization {
     pub(crate) fn header(&self) -> Result<Option<HeaderValue>, Problem> {
         match self {
             Self::Header { scheme, parameter } => header(scheme, parameter.expose()).map(Some),
-            Self::Token { scheme, parameter, .. } => header(scheme, parameter.expose()).map(Some),
-            Self::Digest(_) => Ok(None),
+            Self::Token { token, .. } => header(&token.scheme, token.value.expose()).map(Some),
+            Self::Digest(_) | Self::Certificate(_) => Ok(None),
+        }
+    }
+
+    /// What is shown in TLS.
+    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
+        match self {
+            Self::Certificate(identity) => Some(identity),
+            Self::Header { .. } | Self::Digest(_) | Self::Token { .. } => None,
         }
     }
 }
@@ -77,11 +89,12 @@ impl Attempt<'_> {
             Authentication::Oidc(policy) => self.oidc(policy, input).await?,
             Authentication::OAuth2FromSecret(name) => self.oauth2_from_secret(name).await?,
             Authentication::OidcFromSecret(name) => self.oidc_from_secret(name).await?,
+            Authentication::Certificate(name) => self.certificate(name)?,
         };
         match &authorization {
             Authorization::Header { scheme, parameter } => self.bind(scheme, parameter.expose()),
-            Authorization::Token { scheme, parameter, .. } => self.bind(scheme, parameter.expose()),
-            Authorization::Digest(_) => {}
+            Authorization::Token { token, .. } => self.bind(&token.scheme, token.value.expose()),
+            Authorization::Digest(_) | Authorization::Certificate(_) => {}
         }
         Ok(Some(authorization))
     }
@@ -95,20 +108,17 @@ impl Attempt<'_> {
         challenges: &[HeaderValue],
     ) -> Result<Option<HeaderValue>, Problem> {
         match authorization {
-            Authorization::Header { .. } => Ok(None),
+            Authorization::Header { .. } | Authorization::Certificate(_) => Ok(None),
             Authorization::Digest(account) => {
                 let answer = account.answer(request, challenges)?;
                 self.bind("Digest", &answer);
                 header("Digest", &answer).map(Some)
             }
-            Authorization::Token { scheme, parameter, source } => {
+            Authorization::Token { token, source } => {
                 let Some(source) = source.take() else { return Ok(None) };
-                self.worker.tokens.remove(source.key());
-                let token = self.fetch_token(&source).await?;
-                *scheme = token.scheme;
-                *parameter = token.value;
-                self.bind(scheme, parameter.expose());
-                header(scheme, parameter.expose()).map(Some)
+                *token = self.access_token(&source, Some(token)).await?;
+                self.bind(&token.scheme, token.value.expose());
+                header(&token.scheme, token.value.expose()).map(Some)
             }
         }
     }

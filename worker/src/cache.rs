@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 /// Values that are used until their time is over. Holds at most `capacity` of them: the one that
 /// ends first makes room.
@@ -43,6 +44,16 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         (entry.until > Instant::now()).then(|| entry.value.clone())
     }
 
+    /// The value of `key`, fresh or not, if it is still there.
+    pub(crate) fn stale<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(key).map(|entry| entry.value.clone())
+    }
+
     /// Keeps `value` until `until`.
     pub(crate) fn put(&self, key: K, value: V, until: Instant) {
         self.put_weighing(key, value, until, 0);
@@ -76,7 +87,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::Cache;
 
@@ -85,7 +98,7 @@ mod tests {
         let cache = Cache::new(2);
         let now = Instant::now();
         cache.put("past", 1, now);
-        assert_eq!(cache.get("past"), None);
+        assert_eq!((cache.get("past"), cache.stale("past")), (None, Some(1)));
         cache.put("soon", 2, now + Duration::from_secs(60));
         cache.put("late", 3, now + Duration::from_secs(120));
         assert_eq!((cache.get("soon"), cache.get("late")), (Some(2), Some(3)));

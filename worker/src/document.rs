@@ -3,6 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use reqwest::Url;
+use reqwest::header::{
+    ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+};
 use windlass_proto::definition;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
@@ -14,16 +17,39 @@ use crate::request::shown;
 /// Documents by URL; only those fetched without authentication.
 pub(crate) type DocumentCache = Cache<String, Arc<Document>>;
 
+/// What a server tells a document from its next version by.
+#[derive(Default)]
+pub(crate) struct Validators {
+    tag: Option<HeaderValue>,
+    modified: Option<HeaderValue>,
+}
+
+impl Validators {
+    /// Those of a response.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let find = |name| headers.get(name).cloned();
+        Self { tag: find(ETAG), modified: find(LAST_MODIFIED) }
+    }
+
+    /// The headers of a request that is answered with 304 as long as the document is the same.
+    pub(crate) fn conditions(&self) -> HeaderMap {
+        let both = [(IF_NONE_MATCH, &self.tag), (IF_MODIFIED_SINCE, &self.modified)];
+        let given = both.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        given.collect()
+    }
+}
+
 /// A document, parsed when it is first asked for as data.
 pub(crate) struct Document {
     text: String,
+    pub(crate) validators: Validators,
     data: OnceLock<Result<Value, String>>,
     tree: OnceLock<Result<Tree, String>>,
 }
 
 impl Document {
-    pub(crate) fn new(text: String) -> Self {
-        Self { text, data: OnceLock::new(), tree: OnceLock::new() }
+    pub(crate) fn new(text: String, validators: Validators) -> Self {
+        Self { text, validators, data: OnceLock::new(), tree: OnceLock::new() }
     }
 
     /// As it stands.

@@ -1,31 +1,43 @@
 //! The HTTP clients of a worker: certificates, name overrides, which hosts may be called.
 
+pub(crate) mod identity;
 pub(crate) mod proxy;
+mod resolve;
 pub(crate) mod reuse;
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Method, Url};
+use tokio::time::Instant;
+use windlass_proto::id::Digest;
 use windlass_proto::limits;
+use windlass_proto::metric::table::worker as table;
+use windlass_proto::metric::{Counter, Snapshot};
 use windlass_proto::problem::{Problem, Standard};
 
+use self::identity::ClientIdentity;
+use self::proxy::Proxies;
+pub use self::resolve::{Resolve, ResolveError};
 use self::reuse::Connections;
+use crate::cache::Cache;
+use crate::egress::{Egress, Lookup, Named, REASONS, Refusal};
 use crate::error::WorkerError;
+use crate::seal::Seal;
 
 /// How a worker calls others over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// Where the connections for certain hosts and ports really go.
+    /// Where the connections for certain hosts and ports really go. What they name may be called,
+    /// unless a rule of `egress` refuses it.
     pub resolve: Vec<Resolve>,
     /// PEM files of certificates to trust beside the platform's.
     pub ca_files: Vec<PathBuf>,
-    /// Hosts that may be called, `*.example.com` for all below a domain; empty allows all.
-    pub allow: Vec<String>,
+    /// What may be called.
+    pub egress: Egress,
     /// Hosts that do nothing twice for one `Idempotency-Key`, `*.example.com` for all below a
     /// domain: a call to one of them is repeated once when a connection that was used before closes
     /// without an answer, whatever its method. Other calls are if their method is idempotent (RFC
@@ -45,7 +57,7 @@ impl Default for HttpOptions {
         Self {
             resolve: Vec::new(),
             ca_files: Vec::new(),
-            allow: Vec::new(),
+            egress: Egress::unrestricted(),
             idempotent_hosts: Vec::new(),
             traced_paths: Vec::new(),
             environment_proxies: true,
@@ -54,96 +66,62 @@ impl Default for HttpOptions {
     }
 }
 
-/// `HOST:PORT:ADDRESS[:PORT]`, as curl writes it: connections for a host and port go to an address.
-/// Certificates, the `Host` header and everything reported keep the host's own name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolve {
-    host: String,
-    port: u16,
-    address: SocketAddr,
-}
-
-/// The text is not of the form `HOST:PORT:ADDRESS[:PORT]`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not of the form HOST:PORT:ADDRESS[:PORT], such as example.com:443:127.0.0.1:8443"
-)]
-pub struct ResolveError(pub String);
-
-impl FromStr for Resolve {
-    type Err = ResolveError;
-
-    fn from_str(text: &str) -> Result<Self, ResolveError> {
-        parse_resolve(text).ok_or_else(|| ResolveError(text.to_owned()))
-    }
-}
-
-fn parse_resolve(text: &str) -> Option<Resolve> {
-    let (host, rest) = text.split_once(':')?;
-    let (port, target) = rest.split_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    let address = match target.parse::<IpAddr>() {
-        Ok(address) => SocketAddr::new(address, port),
-        Err(_) => match target.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-            Some(address) => SocketAddr::new(address.parse().ok()?, port),
-            None => target.parse().ok()?,
-        },
-    };
-    (!host.is_empty()).then(|| Resolve { host: host.to_ascii_lowercase(), port, address })
-}
-
-impl fmt::Display for Resolve {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.host, self.port, self.address)
-    }
-}
-
 /// How to send to one URL.
-pub(crate) struct Route<'a> {
-    pub(crate) client: &'a Client,
+pub(crate) struct Route {
+    pub(crate) client: Client,
     /// The URL to give to the client.
     pub(crate) url: Url,
     /// The `Host` header, where the URL given to the client has another port.
     pub(crate) host: Option<String>,
 }
 
-/// One client for all hosts, and one for each override: a client's resolver sees names without
-/// ports, so one client could not tell two ports of a host apart. Made when first used, as reading
-/// the platform's certificates takes a while.
+/// A client for each [`Way`], made when it is first used, as reading the platform's certificates
+/// takes a while.
 pub(crate) struct Clients {
     options: HttpOptions,
+    egress: Arc<Egress>,
+    proxies: Proxies,
     roots: Vec<Certificate>,
-    general: Slots,
-    overridden: Vec<Slots>,
+    made: Mutex<HashMap<Way, Client>>,
+    /// Those that show something of themselves in TLS, for a while: secrets are replaced.
+    identified: Cache<(Way, Digest), Client>,
+    /// Calls that were refused, by reason.
+    refused: [Counter; REASONS.len()],
     /// Those that have carried an answer.
     pub(crate) connections: Connections,
 }
 
-/// A client that keeps connections for the next request, one that makes a new one for each, and
-/// those that speak gRPC, without TLS and with it.
-#[derive(Default)]
-struct Slots {
-    keeping: OnceLock<Client>,
-    fresh: OnceLock<Client>,
-    grpc: OnceLock<Client>,
-    grpc_tls: OnceLock<Client>,
+/// What a client is for. Its resolver sees names without ports and without what rules say of them,
+/// so that one client could not tell them apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Way {
+    protocol: Protocol,
+    target: Target,
 }
 
-impl Slots {
-    fn http(&self, fresh: bool) -> Slot<'_> {
-        match fresh {
-            false => (&self.keeping, limits::IDLE_CONNECTIONS),
-            true => (&self.fresh, 0),
-        }
-    }
-
-    fn grpc(&self, tls: bool) -> Slot<'_> {
-        (if tls { &self.grpc_tls } else { &self.grpc }, limits::IDLE_CONNECTIONS)
-    }
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Protocol {
+    /// HTTP, over connections that are kept for the next request.
+    Http,
+    /// HTTP, over a new connection for each request.
+    HttpFresh,
+    /// HTTP/2 alone, without the codings that HTTP has for contents.
+    Grpc,
+    /// The same with TLS.
+    GrpcTls,
 }
 
-/// Where a client is kept, and how many idle connections it keeps to one host.
-type Slot<'a> = (&'a OnceLock<Client>, usize);
+/// Where a client connects to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Target {
+    /// The address of an override, by its place.
+    Override(usize),
+    /// What a name stands for; the port where rules of egress care for it.
+    Direct(Named, Option<u16>),
+    /// A proxy of the environment.
+    Proxy,
+}
 
 impl Clients {
     pub(crate) fn new(options: HttpOptions) -> Result<Self, WorkerError> {
@@ -161,67 +139,98 @@ impl Clients {
             }
             roots.extend(found);
         }
-        let overridden = options.resolve.iter().map(|_| Slots::default()).collect();
-        let (general, connections) = (Slots::default(), Connections::default());
-        Ok(Self { options, roots, general, overridden, connections })
+        let egress = Arc::new(options.egress.clone());
+        let proxies =
+            if options.environment_proxies { Proxies::of_environment() } else { Proxies::none() };
+        let (made, refused, connections) = Default::default();
+        let identified = Cache::new(limits::CLIENT_IDENTITIES);
+        Ok(Self { options, egress, proxies, roots, made, identified, refused, connections })
     }
 
     pub(crate) fn options(&self) -> &HttpOptions {
         &self.options
     }
 
-    /// The way to `url`, over a new connection if it has to be `fresh`.
-    pub(crate) fn route(&self, url: &Url, fresh: bool) -> Result<Route<'_>, Problem> {
-        let host = url.host_str().unwrap_or_default();
-        self.permit(host)?;
-        let port = url.port_or_known_default();
-        let overrides = self.options.resolve.iter().zip(&self.overridden);
-        for (resolve, slot) in overrides {
-            if resolve.host == host && Some(resolve.port) == port {
-                let client = self.client(slot.http(fresh), |builder| {
-                    // HTTP/2 would send the rewritten port as the authority.
-                    builder.no_proxy().http1_only().resolve(host, resolve.address)
-                })?;
-                return Ok(rewritten(client, url, resolve));
-            }
+    /// The way to `url`, by `protocol`, on which `identity` is shown.
+    pub(crate) fn route(
+        &self,
+        url: &Url,
+        protocol: Protocol,
+        identity: Option<&ClientIdentity>,
+        seal: &Seal,
+    ) -> Result<Route, Problem> {
+        if identity.is_some() && url.scheme() != "https" {
+            let detail = "`certificate` is shown in TLS: the endpoint has to begin with https";
+            return Err(Problem::new(Standard::Configuration, detail));
         }
-        let client = self.client(self.general.http(fresh), |builder| {
-            let use_them = self.options.environment_proxies;
-            if use_them { proxy::from_environment(builder) } else { builder.no_proxy() }
-        })?;
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let refused = |refusal: Refusal| self.refusal(&refusal, seal);
+        let given = self.options.resolve.iter().position(|it| it.is_for(host, port));
+        if let Some((index, resolve)) =
+            given.and_then(|it| Some((it, self.options.resolve.get(it)?)))
+        {
+            self.egress.overridden(host, resolve.address.ip(), port).map_err(refused)?;
+            let way = Way { protocol, target: Target::Override(index) };
+            let client = self.client(way, identity)?;
+            let (url, host) = resolve.rewrite(url);
+            return Ok(Route { client, url, host });
+        }
+        // A proxy takes requests without TLS to pass them on, and speaks HTTP/1.1 for it.
+        let target = if protocol != Protocol::Grpc && self.proxies.take(url) {
+            self.egress.proxied(host, port).map_err(refused)?;
+            Target::Proxy
+        } else {
+            let named = self.egress.host(host, port).map_err(refused)?;
+            Target::Direct(named, self.egress.cares_for(port).then_some(port))
+        };
+        let client = self.client(Way { protocol, target }, identity)?;
         Ok(Route { client, url: url.clone(), host: None })
     }
 
-    /// The way to `url` by HTTP/2 alone, without the codings that HTTP has for contents.
-    pub(crate) fn route_grpc(&self, url: &Url) -> Result<Route<'_>, Problem> {
-        let host = url.host_str().unwrap_or_default();
-        self.permit(host)?;
-        let (port, tls) = (url.port_or_known_default(), url.scheme() == "https");
-        let plain = |builder: ClientBuilder| {
-            builder
-                .http2_prior_knowledge()
-                .http2_initial_stream_window_size(limits::GRPC_STREAM_WINDOW_BYTES)
-                .http2_initial_connection_window_size(limits::GRPC_CONNECTION_WINDOW_BYTES)
-                .no_gzip()
-                .no_deflate()
-                .no_brotli()
-                .no_zstd()
-        };
-        for (resolve, slots) in self.options.resolve.iter().zip(&self.overridden) {
-            if resolve.host == host && Some(resolve.port) == port {
-                let client = self.client(slots.grpc(tls), |builder| {
-                    plain(builder).no_proxy().resolve(host, resolve.address)
-                })?;
-                return Ok(rewritten(client, url, resolve));
-            }
+    /// The addresses of a host that may be called: for protocols that make their own connections.
+    /// They must connect to one of these and look nothing up again.
+    ///
+    /// # Errors
+    /// Authorization where none may be called; communication where the name cannot be resolved.
+    #[cfg_attr(not(test), expect(dead_code, reason = "all protocols are HTTP so far"))]
+    pub(crate) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+        seal: &Seal,
+    ) -> Result<Vec<SocketAddr>, Problem> {
+        let given = self.options.resolve.iter().find(|it| it.is_for(host, port));
+        if let Some(resolve) = given {
+            let checked = self.egress.overridden(host, resolve.address.ip(), port);
+            checked.map_err(|refusal| self.refusal(&refusal, seal))?;
+            return Ok(vec![resolve.address]);
         }
-        let client = self.client(self.general.grpc(tls), |builder| {
-            // A proxy takes requests without TLS to pass them on, and speaks HTTP/1.1 for it.
-            let use_them = tls && self.options.environment_proxies;
-            let builder = plain(builder);
-            if use_them { proxy::from_environment(builder) } else { builder.no_proxy() }
+        let found = self.egress.addresses(host, port).await.map_err(|error| {
+            let detail = format!("the name {host} cannot be resolved");
+            Refusal::of(&*error).map_or_else(
+                || Problem::new(Standard::Communication, detail),
+                |refusal| self.refusal(refusal, seal),
+            )
         })?;
-        Ok(Route { client, url: url.clone(), host: None })
+        Ok(found)
+    }
+
+    /// The problem of a call that may not be made. Counted, and logged for the operator.
+    pub(crate) fn refusal(&self, refusal: &Refusal, seal: &Seal) -> Problem {
+        self.refused[refusal.index()].one();
+        let problem = refusal.problem();
+        let address = refusal.address.map(tracing::field::display);
+        let host = seal.text(refusal.host());
+        tracing::warn!(host, address, reason = refusal.word(), "the egress policy refused a call");
+        problem
+    }
+
+    /// Adds what there is to tell.
+    pub(crate) fn measured(&self, snapshot: &mut Snapshot) {
+        for (reason, count) in REASONS.into_iter().zip(&self.refused) {
+            snapshot.labelled(&table::EGRESS_REFUSED, [reason], count);
+        }
     }
 
     /// True for a call that may be made once more when nobody knows whether it was received.
@@ -235,41 +244,97 @@ impl Clients {
         url.host_str().is_some_and(|host| is_among(host, &self.options.traced_paths))
     }
 
-    fn permit(&self, host: &str) -> Result<(), Problem> {
-        let allow = &self.options.allow;
-        let permitted = allow.is_empty() || is_among(host, allow);
-        if permitted {
-            return Ok(());
-        }
-        let detail = format!("this worker's configuration does not allow calls to the host {host}");
-        Err(Problem::new(Standard::Authorization, detail))
-    }
-
-    fn client<'a>(
-        &self,
-        (slot, kept): Slot<'a>,
-        adapt: impl Fn(ClientBuilder) -> ClientBuilder,
-    ) -> Result<&'a Client, Problem> {
-        if let Some(client) = slot.get() {
+    fn client(&self, way: Way, identity: Option<&ClientIdentity>) -> Result<Client, Problem> {
+        let Some(identity) = identity else { return self.anonymous(way) };
+        let key = (way, identity.digest());
+        if let Some(client) = self.identified.get(&key) {
             return Ok(client);
         }
-        let base = || {
-            adapt(Client::builder())
-                .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(Duration::from_millis(limits::CONNECT_TIMEOUT_MS))
-                .pool_max_idle_per_host(kept)
-                .pool_idle_timeout(Duration::from_millis(limits::IDLE_CONNECTION_MS))
-        };
-        let built = base()
-            .tls_certs_merge(self.roots.iter().cloned())
-            .build()
-            // A machine without certificates can still call plain HTTP and what `ca_files` trusts.
-            .or_else(|_| base().tls_certs_only(self.roots.iter().cloned()).build());
-        let client = built.map_err(|error| {
+        let client =
+            self.build(|| self.builder(way).identity(identity.tls())).map_err(|error| {
+                let detail =
+                    format!("the certificate and the key of the secret do not fit: {error}");
+                Problem::new(Standard::Configuration, detail)
+            })?;
+        let until = Instant::now() + Duration::from_millis(limits::CLIENT_IDENTITY_MS);
+        self.identified.put(key, client.clone(), until);
+        Ok(client)
+    }
+
+    fn anonymous(&self, way: Way) -> Result<Client, Problem> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = made.get(&way) {
+            return Ok(client.clone());
+        }
+        let client = self.build(|| self.builder(way)).map_err(|error| {
             Problem::new(Standard::Runtime, format!("the worker cannot set up HTTP: {error}"))
         })?;
-        Ok(slot.get_or_init(|| client))
+        made.insert(way, client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
+        let roots = || self.roots.iter().cloned();
+        builder()
+            .tls_certs_merge(roots())
+            .build()
+            // A machine without certificates can still call plain HTTP and what `ca_files` trusts.
+            .or_else(|_| builder().tls_certs_only(roots()).build())
+    }
+
+    fn builder(&self, way: Way) -> ClientBuilder {
+        let builder = Client::builder()
+            .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_millis(limits::CONNECT_TIMEOUT_MS))
+            .pool_idle_timeout(Duration::from_millis(limits::IDLE_CONNECTION_MS));
+        let kept = if way.protocol == Protocol::HttpFresh { 0 } else { limits::IDLE_CONNECTIONS };
+        let builder = way.protocol.set(builder.pool_max_idle_per_host(kept));
+        let lookup = |port, named, proxies| {
+            let egress = self.egress.clone();
+            Arc::new(Lookup { egress, port, named, proxies })
+        };
+        match way.target {
+            Target::Override(index) => match self.options.resolve.get(index) {
+                Some(resolve) => {
+                    // HTTP/2 would send the rewritten port as the authority.
+                    let is_http = matches!(way.protocol, Protocol::Http | Protocol::HttpFresh);
+                    let builder = if is_http { builder.http1_only() } else { builder };
+                    builder.no_proxy().resolve(&resolve.host, resolve.address)
+                }
+                None => builder.no_proxy(),
+            },
+            Target::Direct(named, port) => {
+                let builder = builder.no_proxy();
+                if self.egress.is_unrestricted() {
+                    return builder;
+                }
+                builder.dns_resolver(lookup(port, named, Vec::new()))
+            }
+            Target::Proxy => {
+                let builder = proxy::from_environment(builder);
+                if self.egress.is_unrestricted() {
+                    return builder;
+                }
+                builder.dns_resolver(lookup(None, Named::Unknown, self.proxies.hosts.clone()))
+            }
+        }
+    }
+}
+
+impl Protocol {
+    fn set(self, builder: ClientBuilder) -> ClientBuilder {
+        match self {
+            Self::Http | Self::HttpFresh => builder,
+            Self::Grpc | Self::GrpcTls => builder
+                .http2_prior_knowledge()
+                .http2_initial_stream_window_size(limits::GRPC_STREAM_WINDOW_BYTES)
+                .http2_initial_connection_window_size(limits::GRPC_CONNECTION_WINDOW_BYTES)
+                .no_gzip()
+                .no_deflate()
+                .no_brotli()
+                .no_zstd(),
+        }
     }
 }
 
@@ -281,49 +346,4 @@ fn is_among(host: &str, patterns: &[String]) -> bool {
         }
         None => pattern.eq_ignore_ascii_case(host),
     })
-}
-
-/// The route of an override. A resolver's port only counts where the URL names none, so a URL that
-/// names one gets the target's instead.
-fn rewritten<'a>(client: &'a Client, url: &Url, resolve: &Resolve) -> Route<'a> {
-    let mut target = url.clone();
-    if url.port().is_none() || target.set_port(Some(resolve.address.port())).is_err() {
-        return Route { client, url: url.clone(), host: None };
-    }
-    Route { client, url: target, host: Some(format!("{}:{}", resolve.host, resolve.port)) }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::{Clients, HttpOptions, Resolve};
-
-    #[test]
-    fn the_forms_of_curl_are_read() {
-        for (text, expected) in [
-            ("Example.com:443:127.0.0.1", "example.com:443:127.0.0.1:443"),
-            ("example.com:443:127.0.0.1:8443", "example.com:443:127.0.0.1:8443"),
-            ("example.com:80:::1", "example.com:80:[::1]:80"),
-            ("example.com:80:[::1]", "example.com:80:[::1]:80"),
-            ("example.com:80:[::1]:81", "example.com:80:[::1]:81"),
-        ] {
-            assert_eq!(text.parse::<Resolve>().unwrap().to_string(), expected);
-        }
-        for text in ["", "example.com", "example.com:443", ":1:127.0.0.1", "a:b:127.0.0.1", "a:1:b"]
-        {
-            assert!(text.parse::<Resolve>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn only_allowed_hosts_are_called() {
-        let allow = vec!["api.example.com".to_owned(), "*.internal".to_owned()];
-        let clients = Clients::new(HttpOptions { allow, ..HttpOptions::default() }).unwrap();
-        for host in ["api.example.com", "a.internal", "a.b.internal"] {
-            assert_eq!(clients.permit(host), Ok(()), "{host}");
-        }
-        for host in ["example.com", "internal", ".internal", "evilinternal", "127.0.0.1"] {
-            assert_eq!(clients.permit(host).unwrap_err().status, 403, "{host}");
-        }
-    }
 }

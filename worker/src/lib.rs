@@ -15,6 +15,7 @@ mod charset;
 mod clock;
 mod counts;
 mod document;
+mod egress;
 mod error;
 pub mod fleet;
 mod function;
@@ -38,6 +39,7 @@ mod trace;
 mod worker;
 
 pub use audit::{AttemptAudit, AuditRoom, AuditSink};
+pub use egress::{Egress, EgressRule, EgressRuleError};
 pub use error::WorkerError;
 pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;

@@ -10,6 +10,7 @@ mod http_output;
 mod mcp;
 mod openapi;
 mod process;
+mod records;
 mod script;
 mod sealing;
 mod secret_access;
@@ -303,3 +304,6 @@ mod tests;
 
 #[cfg(test)]
 mod definition_tests;
+
+#[cfg(test)]
+mod egress_tests;

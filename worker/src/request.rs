@@ -8,8 +8,10 @@ use reqwest::{Method, StatusCode, Url};
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
-use crate::http_client::Clients;
+use crate::egress::Refusal;
+use crate::http_client::identity::ClientIdentity;
 use crate::http_client::reuse::ends_of;
+use crate::http_client::{Clients, Protocol};
 use crate::seal::Seal;
 use crate::trace::{self, HttpSpan};
 
@@ -19,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Vec<u8>>,
+    /// What is shown in TLS.
+    pub(crate) identity: Option<ClientIdentity>,
 }
 
 /// A response, read in full.
@@ -86,8 +90,11 @@ pub(crate) async fn send(
         trace::address(&request.url, clients.tells_path(&request.url), |it| !seal.found_in(it));
     let span = |resent| HttpSpan::new(&request.method, address, resent);
     let mut sent = span(0);
-    let failed = |error: reqwest::Error| failure(&request.method, &request.url, &error);
-    let mut response = match start(clients, request, false, &sent)?.await {
+    let failed = |error: reqwest::Error| match Refusal::of(&error) {
+        Some(refusal) => clients.refusal(refusal, seal),
+        None => failure(&request.method, &request.url, &error),
+    };
+    let mut response = match start(clients, request, Protocol::Http, &sent, seal)?.await {
         Ok(response) => response,
         Err(error) => {
             sent.failed(&error);
@@ -99,7 +106,7 @@ pub(crate) async fn send(
             }
             drop(sent);
             sent = span(1);
-            start(clients, request, true, &sent)?.await.map_err(|error| {
+            start(clients, request, Protocol::HttpFresh, &sent, seal)?.await.map_err(|error| {
                 sent.failed(&error);
                 failed(error)
             })?
@@ -148,16 +155,16 @@ pub(crate) struct Errand {
 
 impl Errand {
     /// Makes `request` ready; it is subject to the same rules as [`send`].
-    pub(crate) fn new(clients: &Clients, request: Request) -> Result<Self, Problem> {
-        let Request { method, url, mut headers, body } = request;
-        let route = clients.route(&url, false)?;
+    pub(crate) fn new(clients: &Clients, request: Request, seal: &Seal) -> Result<Self, Problem> {
+        let Request { method, url, mut headers, body, identity } = request;
+        let route = clients.route(&url, Protocol::Http, identity.as_ref(), seal)?;
         if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
             headers.entry(HOST).or_insert(host);
         }
         let builder = route.client.request(method.clone(), route.url).headers(headers);
         let built = builder.body(body.unwrap_or_default()).build();
         let request = built.map_err(|error| failure(&method, &url, &error))?;
-        Ok(Self { client: route.client.clone(), request })
+        Ok(Self { client: route.client, request })
     }
 
     /// Sends it; what is answered does not matter.
@@ -171,10 +178,11 @@ impl Errand {
 fn start(
     clients: &Clients,
     request: &Request,
-    fresh: bool,
+    protocol: Protocol,
     span: &HttpSpan,
+    seal: &Seal,
 ) -> Result<impl Future<Output = reqwest::Result<reqwest::Response>> + use<>, Problem> {
-    let route = clients.route(&request.url, fresh)?;
+    let route = clients.route(&request.url, protocol, request.identity.as_ref(), seal)?;
     let mut headers = request.headers.clone();
     if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
         headers.entry(HOST).or_insert(host);

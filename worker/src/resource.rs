@@ -2,10 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
+use tokio::time::Instant;
 use windlass_proto::limits;
 use windlass_proto::plan::ExternalResource;
 use windlass_proto::problem::{Problem, Standard};
@@ -14,9 +14,9 @@ use windlass_proto::value::Value;
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
 use crate::charset;
-use crate::document::{Document, Fetched};
+use crate::document::{Document, Fetched, Validators};
 use crate::media::content_type;
-use crate::request::{Extent, Request, shown};
+use crate::request::{Extent, Request, Response, shown};
 
 impl Attempt<'_> {
     /// The text of `resource`.
@@ -94,21 +94,17 @@ impl Attempt<'_> {
             fit(document.text().len(), most, &shown(url))?;
             return Ok(document);
         }
-        let request = Request {
-            method: Method::GET,
-            url: url.clone(),
-            headers: HeaderMap::new(),
-            body: None,
-        };
+        let stale = shared.then(|| self.worker.documents.stale(url.as_str())).flatten();
+        let headers = stale.as_ref().map(|it| it.validators.conditions()).unwrap_or_default();
+        let (method, url) = (Method::GET, url.clone());
+        let request = Request { method, url: url.clone(), headers, body: None, identity: None };
         let done = self.exchange_within(request, authorization, true, Extent::all(most)).await?;
         let status = done.response.status;
-        if !status.is_success() {
-            let detail = format!("the resource {} answered {status}", shown(url));
-            let problem = Problem::new(Standard::Communication, detail);
-            return Err(problem.with_status(status.as_u16()));
-        }
-        let kind = content_type(&done.response.headers);
-        let document = text_of(&done.response.body, &kind, most, &shown(url))?;
+        let document = match stale.filter(|_| status == StatusCode::NOT_MODIFIED) {
+            Some(document) => document,
+            None => read(&done.response, most, &shown(&url))?,
+        };
+        fit(document.text().len(), most, &shown(&url))?;
         if shared {
             let until = Instant::now() + Duration::from_millis(limits::RESOURCE_FRESH_MS);
             let weight = document.text().len();
@@ -134,7 +130,7 @@ impl Attempt<'_> {
             return Err(failed(format!("it is larger than {most} bytes")));
         }
         let bytes = tokio::fs::read(&path).await.map_err(|it| failed(it.to_string()))?;
-        text_of(&bytes, "", most, &name)
+        text_of(&bytes, "", Validators::default(), most, &name)
     }
 }
 
@@ -160,9 +156,22 @@ fn fit(length: usize, most: usize, what: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The document in a response.
+fn read(response: &Response, most: usize, what: &str) -> Result<Arc<Document>, Problem> {
+    let status = response.status;
+    if !status.is_success() {
+        let detail = format!("the resource {what} answered {status}");
+        let problem = Problem::new(Standard::Communication, detail);
+        return Err(problem.with_status(status.as_u16()));
+    }
+    let validators = Validators::of(&response.headers);
+    text_of(&response.body, &content_type(&response.headers), validators, most, what)
+}
+
 fn text_of(
     bytes: &[u8],
     content_type: &str,
+    validators: Validators,
     most: usize,
     what: &str,
 ) -> Result<Arc<Document>, Problem> {
@@ -170,7 +179,7 @@ fn text_of(
     let text = charset::text(content_type, bytes).map_err(|why| {
         Problem::new(Standard::Communication, format!("the resource {what} cannot be read: {why}"))
     })?;
-    Ok(Arc::new(Document::new(text)))
+    Ok(Arc::new(Document::new(text, validators)))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::secret_store::{
     DevelopmentSecrets, SecretSource, SecretStore, StoreClock, WorkerAccess,
 };
 use crate::shared::{NoPlans, PlanSource, Shared, Warnings};
+use crate::token_cache::TokenCache;
 use crate::trace::Traced;
 
 /// Performs assignments. Cheap to clone; clones share connections and caches.
@@ -133,6 +134,7 @@ impl Worker {
     /// Adds what there is to tell of attempts and secrets, for monitoring.
     pub fn measured(&self, snapshot: &mut Snapshot) {
         self.shared.counts.measured(snapshot);
+        self.shared.clients.measured(snapshot);
     }
 
     /// Names of the functions this worker has, in alphabetical order.
@@ -297,7 +299,7 @@ impl Builder {
             releases: TaskTracker::new(),
             clients: Clients::new(self.http)?,
             processes: self.processes,
-            tokens: Cache::new(limits::CACHED_TOKENS),
+            tokens: TokenCache::new(),
             documents: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
             stateless_mcp: Cache::new(limits::KNOWN_MCP_SERVERS),
             protos: Cache::weighing(limits::CACHED_PROTOS, limits::CACHED_PROTO_BYTES),

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use windlass_telemetry::Role;
+use windlass_worker::Egress;
 
 use crate::definition::{self, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, WorkerOptions, describe_processes};
+use crate::options::{JournalOptions, WorkerOptions, describe_egress, describe_processes};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
@@ -88,10 +89,12 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         tracer: telemetry::tracer(),
     };
     let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
+    let reach = describe_egress(&options.worker.egress(Egress::unrestricted())?);
     let embedded = embedded::open(options).await?;
     if let Some(text) = told {
         output::message(&text);
     }
+    output::message(&reach);
     let served = bound.serve(&embedded.coordinator, definitions).await;
     tokio::select! {
         () = embedded.close() => {}

@@ -12,12 +12,12 @@ use windlass_proto::wire::key::WorkerKey;
 use windlass_telemetry::Role;
 use windlass_worker::fleet::bus::Bus;
 use windlass_worker::fleet::{Event, FleetError, FleetOptions, host_name};
-use windlass_worker::{TaskUser, Worker};
+use windlass_worker::{Egress, TaskUser, Worker};
 
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
-use crate::options::{WorkerOptions, describe_processes, duration};
+use crate::options::{WorkerOptions, describe_egress, describe_processes, duration};
 use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::{output, signal};
 
@@ -28,6 +28,8 @@ use crate::{output, signal};
     after_help = "Example:\n  windlass worker --nats nats://127.0.0.1:4222 --key-file worker.key\n\n\
                   --allow shell,script lets tasks run programs here; without it they wait for \
                   another worker.\n\
+                  --egress-allow lets tasks call private addresses; without it they reach the \
+                  internet alone.\n\
                   SIGTERM drains: what runs is finished, at most --drain long, the rest handed back."
 )]
 pub(crate) struct Args {
@@ -130,7 +132,8 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
     if let Some(text) = describe_processes(&processes) {
         output::message(&text);
     }
-    let builder = crate::worker::builder(args.worker, None)?.processes(processes);
+    output::message(&describe_egress(&args.worker.egress(Egress::public())?));
+    let builder = crate::worker::builder(args.worker, None, Egress::public())?.processes(processes);
     let (builder, push) = telemetry::observe(builder)?;
     let tell = |event| match event {
         Event::Joined(session) => output::message(&format!("joined as {session}")),

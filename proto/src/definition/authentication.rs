@@ -9,7 +9,8 @@ use crate::plan::{
 };
 use crate::secret::SecretName;
 
-const SCHEMES: &[&str] = &["basic", "bearer", "digest", "oauth2", "oidc"];
+/// The specification names `certificate` and says nothing of it: it is a secret's, here.
+const SCHEMES: &[&str] = &["basic", "bearer", "digest", "oauth2", "oidc", "certificate"];
 
 const GRANTS: &[(&str, Grant)] = &[
     ("authorization_code", Grant::AuthorizationCode),
@@ -53,7 +54,7 @@ impl Decoder<'_> {
         let mut schemes = members.iter().filter(|(key, _)| SCHEMES.contains(&&***key));
         let Some((scheme, member)) = schemes.next() else {
             let message = "an authentication needs a scheme";
-            let hint = "one of `basic`, `bearer`, `digest`, `oauth2`, `oidc`";
+            let hint = "one of `basic`, `bearer`, `digest`, `oauth2`, `oidc`, `certificate`";
             self.error(codes::CONFLICT, node.place, message, hint);
             return None;
         };
@@ -66,6 +67,11 @@ impl Decoder<'_> {
             "basic" => self.credentials(node, "`basic`").map(Authentication::Basic),
             "digest" => self.credentials(node, "`digest`").map(Authentication::Digest),
             "bearer" => self.token(node).map(Authentication::Bearer),
+            "certificate" => {
+                // Without `use` there is nothing it could be.
+                self.required(node, "use", "`certificate`")?;
+                self.used_secret(node, "`certificate`")?.map(Authentication::Certificate)
+            }
             "oidc" => match self.used_secret(node, "`oidc`")? {
                 Some(secret) => Some(Authentication::OidcFromSecret(secret)),
                 None => self.oauth2(node, false).map(|it| Authentication::Oidc(Box::new(it))),

@@ -3,6 +3,9 @@
 /// Bytes of an HTTP response a call reads.
 pub const RESPONSE_BYTES: usize = 10 << 20;
 
+/// Values in a body of many (JSON Lines, event streams): each takes more memory than its two bytes.
+pub const RESPONSE_RECORDS: usize = 100_000;
+
 /// Bytes of standard output or standard error kept of a process.
 pub const PROCESS_OUTPUT_BYTES: usize = 4 << 20;
 
@@ -30,6 +33,22 @@ pub const CACHED_TOKENS: usize = 1_000;
 
 /// Milliseconds before its expiry from which an access token is not used any more.
 pub const TOKEN_SKEW_MS: u64 = 30_000;
+
+/// The part of the time an access token is used, at its end, in which a new one is asked for: one
+/// that is slow to come, or does not, holds nobody up.
+pub const TOKEN_RENEWAL_PART: u32 = 5;
+
+/// Milliseconds before somebody tries again to replace an access token that is still good.
+pub const TOKEN_RETRY_MS: u64 = 10_000;
+
+/// Milliseconds an access token is kept at most, whatever its lifetime.
+pub const ACCESS_TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
+
+/// HTTP clients that show a certificate, which a worker keeps: one for each certificate in use.
+pub const CLIENT_IDENTITIES: usize = 64;
+
+/// Milliseconds such a client is kept before it is made anew.
+pub const CLIENT_IDENTITY_MS: u64 = 600_000;
 
 /// Bytes of a document (schema, OpenAPI description, script) fetched from elsewhere.
 pub const RESOURCE_BYTES: usize = 4 << 20;

@@ -31,6 +31,8 @@ pub enum Authentication {
     OAuth2FromSecret(SecretName),
     /// `oidc: { use: secret }`
     OidcFromSecret(SecretName),
+    /// `certificate: { use: secret }`: the secret holds what the client shows in TLS.
+    Certificate(SecretName),
 }
 
 /// User name and password.

@@ -225,7 +225,8 @@ fn authentication<'a>(policy: &'a Authentication, visit: Visit<'_, 'a>) {
         Authentication::Bearer(Token::Inline(token)) => visit(Part::Template(token)),
         Authentication::Bearer(Token::Secret(name))
         | Authentication::OAuth2FromSecret(name)
-        | Authentication::OidcFromSecret(name) => visit(Part::Secret(name)),
+        | Authentication::OidcFromSecret(name)
+        | Authentication::Certificate(name) => visit(Part::Secret(name)),
         Authentication::OAuth2(policy) | Authentication::Oidc(policy) => oauth2(policy, visit),
     }
 }

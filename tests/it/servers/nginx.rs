@@ -1,9 +1,12 @@
 //! nginx.
 
-use serde_json::json;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::{Server, Unpacked, calls, document};
 use crate::support::dev::Dev;
+use crate::support::tls;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_is_understood() {
@@ -56,4 +59,99 @@ async fn nginx_is_understood() {
     assert_eq!(got["cookies"]["headers"]["set-cookie"], set);
     assert_eq!(server.logged("/gzip/document gzip", 2).await.len(), 2);
     assert_eq!(server.logged("/br/document br", 1).await.len(), 1);
+}
+
+/// Calls `CALL` with what a secret holds shown in TLS.
+fn shows(call: &str, secret: &str) -> String {
+    format!(
+        "document: {{ dsl: '1.0.3', namespace: servers, name: shows, version: '1.0.0' }}\n\
+         use:\n  secrets: [ours, kubernetes, theirs, broken, half]\n  authentications:\n    \
+         shown: {{ certificate: {{ use: {secret} }} }}\ndo:\n- call:\n    {call}\n"
+    )
+}
+
+/// The secrets of a worker: a certificate of the server's authority in two forms, one of another
+/// authority, and what is none.
+fn secrets(ours: &(String, String)) -> Value {
+    let theirs = tls::certificates(&["localhost"]).client;
+    json!({
+        "ours": {"certificate": ours.0, "private_key": ours.1, "ca_chain": []},
+        "kubernetes": {"tls.crt": ours.0, "tls.key": ours.1},
+        "theirs": {"certificate": theirs.0, "key": theirs.1},
+        "broken": {"certificate": ours.0, "key": theirs.1},
+        "half": {"certificate": ours.0},
+    })
+}
+
+fn configured(folder: &Path, port: u16, made: &tls::Certificates) -> std::path::PathBuf {
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("server.pem", &made.server.0);
+    write("server.key", &made.server.1);
+    write("ca.pem", &made.authority);
+    let description = json!({
+        "openapi": "3.0.3", "info": {"title": "a", "version": "1"},
+        "servers": [{"url": format!("https://localhost:{port}")}],
+        "paths": {"/only": {"get": {"operationId": "only", "responses": {"200": {"description": "a"}}}}},
+    });
+    write("files/openapi.json", &description.to_string());
+    let configuration = include_str!("nginx/tls.conf")
+        .replace("FOLDER", &folder.display().to_string())
+        .replace("PORT", &port.to_string());
+    write("nginx.conf", &configuration);
+    folder.join("nginx.conf")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_lets_in_who_shows_a_certificate() {
+    let name = "nginx_lets_in_who_shows_a_certificate";
+    let Some(unpacked) = Unpacked::get(name, &["nginx"]).await else { return };
+    let made = tls::certificates(&["localhost", "127.0.0.1"]);
+    let server = Server::start(|port, folder| {
+        let file = configured(folder, port, &made);
+        let mut command = unpacked.command("usr/sbin/nginx");
+        command.args(["-e", "stderr", "-p"]).arg(folder).arg("-c").arg(file);
+        command
+    })
+    .await;
+    let (folder, base) =
+        (tempfile::tempdir().unwrap(), format!("https://localhost:{}", server.port));
+    let file = folder.path().join("secrets.json");
+    std::fs::write(&file, secrets(&made.client).to_string()).unwrap();
+    let authority = server.folder.path().join("ca.pem").display().to_string();
+    let flags = ["--ca-file", &authority, "--secrets-file", &file.display().to_string()];
+    let dev = Dev::with(&flags.map(str::to_owned)).await;
+    let count = std::cell::Cell::new(0);
+    let run = async |call: &str, secret: &str| {
+        count.set(count.get() + 1);
+        let text = shows(&call.replace("BASE", &base), secret);
+        let text = text.replace("name: shows", &format!("name: shows-{}", count.get()));
+        dev.api.run(&dev.api.deploy(&text).await, &json!({})).await
+    };
+    let get = |path: &str| {
+        format!(
+            "call: http\n    with: {{ method: get, redirect: true, endpoint: {{ uri: \
+             'BASE/{path}', authentication: {{ use: shown }} }} }}"
+        )
+    };
+    for secret in ["ours", "kubernetes"] {
+        let view = run(&get("only"), secret).await;
+        assert_eq!(view["output"], "let in", "{secret}: {view}");
+    }
+    let described = "call: openapi\n    with: { operationId: only, authentication: { use: shown }, \
+                     document: { endpoint: { uri: 'BASE/openapi.json', authentication: { use: \
+                     shown } } } }";
+    assert_eq!(run(described, "ours").await["output"], "let in");
+    assert_eq!(run(&get("who"), "theirs").await["error"]["status"], 400);
+    // Another origin is not shown it.
+    assert_eq!(run(&get("away"), "ours").await["output"], "NONE");
+    assert_eq!(server.logged("GET /away SUCCESS", 1).await.len(), 1);
+    for (secret, part) in [
+        ("broken", "the certificate and the key of the secret do not fit"),
+        ("half", "the secret half has no `key`, which `certificate` needs"),
+    ] {
+        let error = run(&get("only"), secret).await["error"].clone();
+        let detail = error["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(part) && !detail.contains("PRIVATE KEY"), "{error}");
+        assert_eq!(error["status"], 400, "{error}");
+    }
 }

@@ -120,6 +120,8 @@ impl Fleet {
         let mut role = Role::new("a worker", arguments);
         // As operators should: a command line can be read by everyone on the machine.
         role.variables.push(("WINDLASS_WORKER_KEY".to_owned(), self.key.clone()));
+        // The servers that tests call are on this machine.
+        role.variables.push(("WINDLASS_EGRESS_ALLOW".to_owned(), "127.0.0.0/8,::1".to_owned()));
         self.workers.push(role);
         self.workers.len() - 1
     }

@@ -2,24 +2,19 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{EncodingKey, Header, encode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
-use windlass_proto::limits;
 use windlass_proto::plan::{ClientAuthentication, Grant, OAuth2};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretName;
 use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
+use super::assertion::{ASSERTION_TYPE, Signer, With, is_key};
 use super::settings::{Settings, from_secret};
 use super::token::TokenRequest;
 use super::{Authorization, basic};
 use crate::attempt::Attempt;
-use crate::clock;
 use crate::request::parse_url;
-
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Attempt<'_> {
     pub(super) async fn oauth2(
@@ -49,15 +44,8 @@ impl Attempt<'_> {
     ) -> Result<Authorization, Problem> {
         self.seal.learn_url(url, &parse_url(url)?);
         let request = request(settings, url)?;
-        let token = match self.worker.tokens.get(request.key()) {
-            Some(token) => token,
-            None => self.fetch_token(&request).await?,
-        };
-        Ok(Authorization::Token {
-            scheme: token.scheme,
-            parameter: token.value,
-            source: Some(Box::new(request)),
-        })
+        let token = self.access_token(&request, None).await?;
+        Ok(Authorization::Token { token, source: Some(Box::new(request)) })
     }
 }
 
@@ -84,7 +72,13 @@ fn request(settings: Settings, url: &str) -> Result<TokenRequest, Problem> {
     }
     // Assertions differ every time, so the key of the cache is made before they are.
     let mut identity = parameters.0.clone();
-    for part in [&settings.client_id, &settings.client_secret, &settings.client_assertion] {
+    let parts = [
+        &settings.client_id,
+        &settings.client_secret,
+        &settings.client_assertion,
+        &settings.client_key,
+    ];
+    for part in parts {
         let part = part.as_deref().map(String::as_str).unwrap_or_default();
         identity.push(("client", Zeroizing::new(part.to_owned())));
     }
@@ -93,10 +87,7 @@ fn request(settings: Settings, url: &str) -> Result<TokenRequest, Problem> {
         url,
         parameters.0,
         basic,
-        settings
-            .client_id
-            .filter(|_| settings.client_authentication == ClientAuthentication::SecretJwt)
-            .zip(settings.client_secret),
+        signer(&settings)?,
         settings.json_request,
         settings.issuers,
         &identity,
@@ -161,6 +152,31 @@ fn grant(settings: &Settings, parameters: &mut Parameters) -> Result<(), Problem
     Ok(())
 }
 
+/// Who signs assertions for the client, where somebody does: a key may stand where an assertion is
+/// expected, which the language has no other place for.
+fn signer(settings: &Settings) -> Result<Option<Signer>, Problem> {
+    let client = || settings.client_id.clone().ok_or_else(|| needed("client_id"));
+    let with = match settings.client_authentication {
+        ClientAuthentication::SecretJwt => {
+            With::Secret(settings.client_secret.clone().ok_or_else(|| needed("client_secret"))?)
+        }
+        ClientAuthentication::PrivateKeyJwt => match key(settings) {
+            Some(key) => With::Key(key.clone(), settings.client_key_id.clone()),
+            None => return Ok(None),
+        },
+        ClientAuthentication::Basic | ClientAuthentication::Post | ClientAuthentication::None => {
+            return Ok(None);
+        }
+    };
+    Ok(Some(Signer { client: client()?, with }))
+}
+
+/// The private key of a client.
+fn key(settings: &Settings) -> Option<&Zeroizing<String>> {
+    let assertion = settings.client_assertion.as_ref().filter(|it| is_key(it));
+    settings.client_key.as_ref().or(assertion)
+}
+
 /// Says who the client is; gives the parameter of a `Basic` header where that is how.
 fn client(
     settings: &Settings,
@@ -183,10 +199,9 @@ fn client(
                 }
             }
         }
-        ClientAuthentication::SecretJwt => {
-            id.ok_or_else(|| needed("client_id"))?;
-            secret.ok_or_else(|| needed("client_secret"))?;
-        }
+        // The signer says all there is to say.
+        ClientAuthentication::SecretJwt => {}
+        ClientAuthentication::PrivateKeyJwt if key(settings).is_some() => {}
         ClientAuthentication::PrivateKeyJwt => {
             if let Some(id) = id {
                 parameters.add("client_id", id);
@@ -201,43 +216,6 @@ fn client(
         }
     }
     Ok(None)
-}
-
-/// The claims of a client assertion, RFC 7523.
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    jti: String,
-    iat: i64,
-    exp: i64,
-}
-
-/// The parameters of an assertion that the client signs with its secret.
-pub(super) fn signed_assertion(
-    id: &str,
-    secret: &str,
-    audience: &str,
-) -> Result<[(&'static str, Zeroizing<String>); 3], Problem> {
-    let now = i64::try_from(clock::time_of_day().as_secs()).unwrap_or(i64::MAX);
-    let claims = Claims {
-        iss: id,
-        sub: id,
-        aud: audience,
-        jti: uuid::Uuid::new_v4().to_string(),
-        iat: now,
-        exp: now + limits::CLIENT_ASSERTION_S,
-    };
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    let assertion = encode(&Header::default(), &claims, &key).map_err(|error| {
-        Problem::new(Standard::Authentication, format!("cannot sign the client assertion: {error}"))
-    })?;
-    Ok([
-        ("client_id", Zeroizing::new(id.to_owned())),
-        ("client_assertion_type", Zeroizing::new(ASSERTION_TYPE.to_owned())),
-        ("client_assertion", Zeroizing::new(assertion)),
-    ])
 }
 
 /// Checks that a JWT was issued by one of `issuers`; a token that is no JWT says nothing.

@@ -18,7 +18,11 @@ pub(super) struct Settings {
     pub(super) grant: Grant,
     pub(super) client_id: Option<Text>,
     pub(super) client_secret: Option<Text>,
+    /// An assertion that somebody else has signed, or the key to sign with.
     pub(super) client_assertion: Option<Text>,
+    /// The key to sign assertions with, and its name: only a secret has them.
+    pub(super) client_key: Option<Text>,
+    pub(super) client_key_id: Option<String>,
     pub(super) client_authentication: ClientAuthentication,
     pub(super) json_request: bool,
     pub(super) issuers: Vec<String>,
@@ -63,6 +67,8 @@ impl Attempt<'_> {
             client_id: text(policy.client_id.as_ref())?,
             client_secret: text(policy.client_secret.as_ref())?,
             client_assertion: text(policy.client_assertion.as_ref())?,
+            client_key: None,
+            client_key_id: None,
             client_authentication: policy.client_authentication,
             json_request: policy.json_request,
             issuers: texts(&policy.issuers)?,
@@ -168,6 +174,8 @@ pub(super) fn from_secret(
         client_id: properties.text(&["client", "id"]),
         client_secret: properties.text(&["client", "secret"]),
         client_assertion: properties.text(&["client", "assertion"]),
+        client_key: properties.text(&["client", "key"]),
+        client_key_id: properties.plain(&["client", "keyId"]),
         client_authentication: properties.client_authentication()?,
         json_request: properties.plain(&["request", "encoding"]).as_deref()
             == Some("application/json"),

@@ -1,7 +1,7 @@
 //! Access tokens: asked for, checked, kept until shortly before they expire.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
@@ -12,12 +12,13 @@ use windlass_proto::secret::Secret;
 use windlass_proto::value::{Members, Value};
 use zeroize::Zeroizing;
 
-use super::oauth2::{check_issuer, signed_assertion};
+use super::assertion::Signer;
+use super::oauth2::check_issuer;
 use crate::attempt::Attempt;
 use crate::charset;
 use crate::media::content_type;
 use crate::request::{Extent, Request, Response, send, shown};
-use crate::token_cache::AccessToken;
+use crate::token_cache::{AccessToken, Found, failed};
 
 type Parameter = (&'static str, Zeroizing<String>);
 
@@ -26,8 +27,8 @@ pub(crate) struct TokenRequest {
     url: Url,
     parameters: Vec<Parameter>,
     basic: Option<Zeroizing<String>>,
-    /// Id and secret of a client that signs an assertion for every request.
-    signer: Option<(Zeroizing<String>, Zeroizing<String>)>,
+    /// Who signs an assertion for every request.
+    signer: Option<Signer>,
     json: bool,
     issuers: Vec<String>,
     key: [u8; 32],
@@ -38,7 +39,7 @@ impl TokenRequest {
         url: Url,
         parameters: Vec<Parameter>,
         basic: Option<Zeroizing<String>>,
-        signer: Option<(Zeroizing<String>, Zeroizing<String>)>,
+        signer: Option<Signer>,
         json: bool,
         issuers: Vec<String>,
         identity: &[Parameter],
@@ -71,8 +72,8 @@ impl TokenRequest {
             headers.insert(AUTHORIZATION, super::header("Basic", parameter)?);
         }
         let mut parameters = self.parameters.clone();
-        if let Some((id, secret)) = &self.signer {
-            parameters.extend(signed_assertion(id, secret, self.url.as_str())?);
+        if let Some(signer) = &self.signer {
+            parameters.extend(signer.parameters(self.url.as_str())?);
         }
         let (kind, body) = if self.json {
             ("application/json", json_body(&parameters))
@@ -85,6 +86,7 @@ impl TokenRequest {
             url: self.url.clone(),
             headers,
             body: Some(body.into_bytes()),
+            identity: None,
         })
     }
 
@@ -123,11 +125,31 @@ impl TokenRequest {
 }
 
 impl Attempt<'_> {
-    /// Asks for a token and keeps it.
-    pub(super) async fn fetch_token(
+    /// A token that is kept, or a new one: of all attempts of this worker that need the same at the
+    /// same time, one asks for it. `refused` is one that the called server did not take.
+    pub(super) async fn access_token(
         &mut self,
         request: &TokenRequest,
+        refused: Option<&AccessToken>,
     ) -> Result<AccessToken, Problem> {
+        let tokens = &self.worker.tokens;
+        match tokens.find(request.key(), refused).await? {
+            Found::Fresh(token) => Ok(token),
+            Found::Ageing(token, _turn) => {
+                Ok(self.fetch_token(request).await.unwrap_or_else(|_| {
+                    tokens.put_off(*request.key());
+                    token
+                }))
+            }
+            Found::Nothing(mut turn) => {
+                let fetched = self.fetch_token(request).await;
+                fetched.inspect_err(|problem| failed(&mut turn, problem))
+            }
+        }
+    }
+
+    /// Asks for a token and keeps it.
+    async fn fetch_token(&mut self, request: &TokenRequest) -> Result<AccessToken, Problem> {
         let (clients, http) = (&self.worker.clients, request.to_http()?);
         let sent = send(clients, &http, Extent::all(limits::RESOURCE_BYTES), &self.seal).await;
         let response = sent.map_err(|problem| {
@@ -138,11 +160,7 @@ impl Attempt<'_> {
             request.refused(problem.detail.as_deref().unwrap_or_default())
         })?;
         let (token, lifetime) = request.read(&response)?;
-        let usable = lifetime.saturating_sub(Duration::from_millis(limits::TOKEN_SKEW_MS));
-        // A lifetime beyond what the clock can hold is kept for as long as asked for at most.
-        let longest = Duration::from_secs(24 * 3600);
-        let until = Instant::now() + usable.min(longest);
-        self.worker.tokens.put(*request.key(), token.clone(), until);
+        self.worker.tokens.keep(*request.key(), token.clone(), lifetime);
         self.seal.add(token.value.expose());
         Ok(token)
     }

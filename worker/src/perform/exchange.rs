@@ -45,6 +45,7 @@ impl Attempt<'_> {
         redirects: bool,
         extent: Extent,
     ) -> Result<Exchange, Problem> {
+        request.identity = authorization.as_ref().and_then(Authorization::identity).cloned();
         let mut cookies = Cookies::new(&request, extent);
         let mut strayed = false;
         for _ in 0..=limits::REDIRECTS {
@@ -100,6 +101,7 @@ impl Attempt<'_> {
 
     /// Takes out of `request` what must not reach another origin.
     fn drop_credentials(&self, request: &mut Request) -> Result<(), Problem> {
+        request.identity = None;
         for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
             request.headers.remove(name);
         }

@@ -49,7 +49,7 @@ impl Attempt<'_> {
         let content = self.evaluate_optional(call.body.as_ref(), input)?.unwrap_or_default();
         let body = body::encode(&content, &mut headers)?;
         self.add_own_headers(&mut headers);
-        let request = Request { method, url, headers, body };
+        let request = Request { method, url, headers, body, identity: None };
         self.exchange(request, authorization, call.redirect).await
     }
 

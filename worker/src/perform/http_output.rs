@@ -8,6 +8,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
 use super::exchange::Exchange;
+use super::records::Records;
 use crate::attempt::Attempt;
 use crate::charset;
 use crate::media::{content_type, is_json, media_type};
@@ -110,8 +111,8 @@ fn coding(headers: &HeaderMap) -> Option<String> {
     is_encoded.then(|| codings.join(", "))
 }
 
-/// The body by its content type: JSON as data, text as a string, anything else in base64; an empty
-/// body is null.
+/// The body by its content type: JSON as data, JSON Lines and event streams as a list, text as a
+/// string, anything else in base64; an empty body is null.
 fn content(headers: &HeaderMap, body: &[u8], seal: &mut Seal) -> Result<Value, Problem> {
     if body.is_empty() {
         return Ok(Value::Null);
@@ -133,6 +134,14 @@ fn content(headers: &HeaderMap, body: &[u8], seal: &mut Seal) -> Result<Value, P
         let text = charset::json(&content_type, body).map_err(&broken)?;
         return Value::from_json(&text).map_err(|error| broken(error.to_string()));
     }
+    if let Some(records) = Records::of(&media) {
+        let read = charset::json(&content_type, body).and_then(|text| records.read(&text));
+        return read.map_err(|why| {
+            let detail =
+                format!("the response is no {media}: {why}; `output: raw` gives the bytes");
+            Problem::new(Standard::Communication, detail)
+        });
+    }
     let declared_text = media.starts_with("text/")
         || media.ends_with("+xml")
         || media.ends_with("+yaml")
@@ -142,7 +151,6 @@ fn content(headers: &HeaderMap, body: &[u8], seal: &mut Seal) -> Result<Value, P
                 | "application/yaml"
                 | "application/x-yaml"
                 | "application/javascript"
-                | "application/x-ndjson"
                 | "application/x-www-form-urlencoded"
         );
     if declared_text {

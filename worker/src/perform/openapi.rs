@@ -134,7 +134,7 @@ fn assemble(
     let method = Method::from_bytes(operation.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| refused(operation, "its method is none of HTTP"))?;
     let body = body::encode(&content.unwrap_or_default(), &mut headers)?;
-    Ok((Request { method, url, headers, body }, is_authorized))
+    Ok((Request { method, url, headers, body, identity: None }, is_authorized))
 }
 
 /// Where parameters have gone so far.

@@ -76,7 +76,7 @@ impl Server {
         let body = Some(vec![b'x'; 100_000]).filter(|_| method != Method::GET);
         let response = send(
             clients,
-            &Request { method, url, headers, body },
+            &Request { method, url, headers, body, identity: None },
             Extent::all(100),
             &Seal::default(),
         )

@@ -3,9 +3,11 @@
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -70,6 +72,33 @@ async fn a_document_is_fetched_once_while_it_is_fresh() {
     assert_eq!(count.load(Ordering::SeqCst), 1);
     let gone = worker(&format!("http://{server}/gone"), no_proxy());
     assert_eq!(kind_of(&perform(&gone, "{}").await.unwrap_err()), ("communication".into(), 410));
+}
+
+#[tokio::test]
+async fn a_document_that_is_the_same_is_not_sent_again() {
+    let (asked, sent) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (asked.clone(), sent.clone());
+    let schema = move |headers: HeaderMap| async move {
+        // The second version comes with the third question.
+        let version = if counts.0.fetch_add(1, Ordering::SeqCst) < 2 { "\"1\"" } else { "\"2\"" };
+        let has = |name: &str, value| headers.get(name).is_some_and(|it| it == value);
+        if has("if-none-match", version) && has("if-modified-since", "yesterday") {
+            return StatusCode::NOT_MODIFIED.into_response();
+        }
+        counts.1.fetch_add(1, Ordering::SeqCst);
+        ([("etag", version), ("last-modified", "yesterday")], r#"{"required":["a"]}"#)
+            .into_response()
+    };
+    let server = serve(Router::new().route("/schema.json", get(schema))).await;
+    let fetching = worker(&format!("http://{server}/schema.json"), no_proxy());
+    for (questions, answers) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+        assert_eq!(perform(&fetching, r#"{"a":1}"#).await, Ok(json(r#"{"a":1}"#)));
+        assert_eq!(asked.load(Ordering::SeqCst), questions);
+        assert_eq!(sent.load(Ordering::SeqCst), answers);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_millis(limits::RESOURCE_FRESH_MS)).await;
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]

@@ -152,7 +152,8 @@ impl Names {
             Authentication::OAuth2(oauth2) | Authentication::Oidc(oauth2) => self.oauth2(oauth2),
             Authentication::Bearer(Token::Secret(_))
             | Authentication::OAuth2FromSecret(_)
-            | Authentication::OidcFromSecret(_) => {}
+            | Authentication::OidcFromSecret(_)
+            | Authentication::Certificate(_) => {}
         }
     }
 

@@ -20,6 +20,9 @@ families! {
         "Values that contained a secret, as results left the worker: sealed, failed, refused, exposed.";
     OPENED: Counter, "windlass_worker_values_opened_total" ["outcome"]
         "Sealed values that tasks looked at: opened, failed.";
+    EGRESS_REFUSED: Counter, "windlass_worker_egress_refused_total" ["reason"]
+        "Calls that the egress policy refused: loopback, link_local, private, multicast, unspecified, reserved, \
+         metadata, denied, not_allowed, proxy.";
     FRAMES_REFUSED: Counter, "windlass_worker_frames_refused_total" []
         "Frames from the bus that were not the coordinator's, or could not be read.";
     AUDIT_WAITING: Gauge, "windlass_worker_audit_events_waiting" []

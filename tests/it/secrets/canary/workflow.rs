@@ -65,6 +65,14 @@ const TASKS: &[(&str, &str)] = &[
         "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {oauth2: {authority: 'ECHO', grant: client_credentials, client: {id: me, secret: '${ S | tostring }'}}}}}",
     ),
     (
+        "assertion",
+        "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {oauth2: {authority: 'ECHO', grant: client_credentials, client: {id: me, authentication: private_key_jwt, assertion: '${ S | tostring }'}}}}}",
+    ),
+    (
+        "out_of_reach",
+        "call: http\nwith: {method: get, endpoint: '${ \"http://10.11.12.13/\" + (S | tostring | @uri) }', headers: {x-it: '${ S | tostring | @uri }'}}",
+    ),
+    (
         "openapi",
         "call: openapi\nwith: {document: {endpoint: 'ECHO/openapi.json'}, operationId: echo, parameters: {it: '${ S | tostring }'}}",
     ),

@@ -19,6 +19,8 @@ use super::transport::{Raw, Transport};
 use super::{Target, configuration};
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
+use crate::http_client::Protocol;
+use crate::http_client::identity::ClientIdentity;
 use crate::perform::time_limit;
 use crate::request::Request;
 use crate::trace::RpcSpan;
@@ -33,16 +35,17 @@ impl Attempt<'_> {
         requests: Vec<Vec<u8>>,
     ) -> Result<Vec<Bytes>, Problem> {
         let requests: Vec<Bytes> = requests.into_iter().map(Bytes::from).collect();
+        let identity = authorization.as_ref().and_then(Authorization::identity).cloned();
         let header = match &authorization {
             None => None,
             Some(Authorization::Digest(_)) => {
                 let detail = "`digest` answers a challenge of HTTP, which gRPC does not have: use \
-                              `basic`, `bearer`, `oauth2` or `oidc`";
+                              `basic`, `bearer`, `oauth2`, `oidc` or `certificate`";
                 return Err(configuration(detail));
             }
             Some(authorization) => authorization.header()?,
         };
-        let failure = match self.grpc_once(target, header, &requests).await? {
+        let failure = match self.grpc_once(target, header, identity.as_ref(), &requests).await? {
             Ok(answers) => return Ok(answers),
             Err(failure) => failure,
         };
@@ -50,19 +53,29 @@ impl Attempt<'_> {
             && let Some(authorization) = &mut authorization
         {
             let (method, url) = (Method::POST, target.url.clone());
-            let asked = Request { method, url, headers: HeaderMap::new(), body: None };
+            let asked =
+                Request { method, url, headers: HeaderMap::new(), body: None, identity: None };
             if let Some(header) = self.answer(authorization, &asked, &[]).await? {
-                let again = self.grpc_once(target, Some(header), &requests).await?;
-                return again.map_err(|failure| failure.problem(target, &self.seal));
+                let again =
+                    self.grpc_once(target, Some(header), identity.as_ref(), &requests).await?;
+                return again.map_err(|failure| self.grpc_problem(target, &failure));
             }
         }
-        Err(failure.problem(target, &self.seal))
+        Err(self.grpc_problem(target, &failure))
+    }
+
+    fn grpc_problem(&self, target: &Target, failure: &Failure) -> Problem {
+        match failure {
+            Failure::Refused(refusal) => self.worker.clients.refusal(refusal, &self.seal),
+            failure => failure.problem(target, &self.seal),
+        }
     }
 
     async fn grpc_once(
         &mut self,
         target: &Target,
         header: Option<HeaderValue>,
+        identity: Option<&ClientIdentity>,
         requests: &[Bytes],
     ) -> Result<Result<Vec<Bytes>, Failure>, Problem> {
         let mut headers = HeaderMap::new();
@@ -73,7 +86,7 @@ impl Attempt<'_> {
         let span = RpcSpan::new(&target.name(), &target.host, target.port);
         span.inject(&mut headers);
         let left = self.grpc_time_left();
-        let called = converse(self, target, headers, left, requests).await?;
+        let called = converse(self, target, (headers, identity), left, requests).await?;
         match &called {
             Ok(_) => span.ended(super::status::word(Code::Ok)),
             Err(failure) => span.failed(failure.word()),
@@ -102,15 +115,16 @@ impl Attempt<'_> {
 async fn converse(
     attempt: &Attempt<'_>,
     target: &Target,
-    headers: HeaderMap,
+    (headers, identity): (HeaderMap, Option<&ClientIdentity>),
     left: Duration,
     requests: &[Bytes],
 ) -> Result<Result<Vec<Bytes>, Failure>, Problem> {
-    let route = attempt.worker.clients.route_grpc(&target.url)?;
+    let protocol = if target.url.scheme() == "https" { Protocol::GrpcTls } else { Protocol::Grpc };
+    let route = attempt.worker.clients.route(&target.url, protocol, identity, &attempt.seal)?;
     let impossible = |_| configuration(format!("{} cannot be called", target.shown()));
     let path = PathAndQuery::try_from(format!("/{}", target.name())).map_err(impossible)?;
     let origin = Uri::try_from(route.url.as_str()).map_err(impossible)?;
-    let client = Transport(route.client.clone());
+    let client = Transport(route.client);
     let mut grpc =
         Grpc::with_origin(client, origin).max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
     let mut request = tonic::Request::new(stream::iter(requests.to_vec()));

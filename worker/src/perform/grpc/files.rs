@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prost_reflect::DescriptorPool;
 use reqwest::Url;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use windlass_proto::limits;
 use windlass_proto::plan::ExternalResource;
 use windlass_proto::problem::{Problem, Standard};

@@ -6,6 +6,7 @@ use windlass_proto::problem::{Problem, Standard};
 
 use super::Target;
 use super::transport::Broken;
+use crate::egress::Refusal;
 use crate::request::{cause, excerpt};
 use crate::seal::Seal;
 
@@ -53,6 +54,8 @@ pub(super) enum Failure {
     Status(Status),
     /// There is no answer, or not all of it.
     Broken(String),
+    /// The egress policy does not allow it.
+    Refused(Refusal),
     /// More than is read.
     TooLarge(String),
 }
@@ -63,6 +66,9 @@ impl Failure {
         let broken = source.and_then(|it| it.downcast_ref::<Broken>()).map(|it| &it.0);
         let broken = broken.or_else(|| source.and_then(|it| it.downcast_ref::<reqwest::Error>()));
         if let Some(error) = broken {
+            if let Some(refusal) = Refusal::of(error) {
+                return Self::Refused(refusal.clone());
+            }
             return Self::Broken(cause(&target.url, error));
         }
         if source.is_some() {
@@ -81,6 +87,7 @@ impl Failure {
         match self {
             Self::Status(status) => word(status.code()),
             Self::Broken(_) => "UNAVAILABLE",
+            Self::Refused(_) => "PERMISSION_DENIED",
             Self::TooLarge(_) => "RESOURCE_EXHAUSTED",
         }
     }
@@ -105,6 +112,7 @@ impl Failure {
                 }
                 Problem::new(Standard::Communication, detail).with_status(http(code))
             }
+            Self::Refused(refusal) => refusal.problem(),
             Self::Broken(why) => {
                 let detail = format!("{what} failed: {why}");
                 Problem::new(Standard::Communication, detail).with_status(503)

@@ -1,12 +1,13 @@
 //! MCP over streamable HTTP: each message is a POST, which is answered by JSON or by a stream of
 //! events.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
+use tokio::time::Instant;
 use windlass_proto::expression::Template;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
@@ -22,6 +23,7 @@ use super::problems::without_refusal;
 use super::stream::{self, Told};
 use super::terms::{agreed, is_stateless, wants_stateless};
 use crate::attempt::Attempt;
+use crate::authentication::Authorization;
 use crate::charset;
 use crate::media::content_type;
 use crate::perform::http::add_headers;
@@ -312,19 +314,24 @@ impl Attempt<'_> {
     ) -> Result<Leave, Problem> {
         let mut headers = headers.clone();
         let authentication = server.endpoint.authentication.as_deref();
-        if let Some(authorization) = self.authorize(authentication, server.input).await?
-            && let Some(header) = authorization.header()?
+        let authorization = self.authorize(authentication, server.input).await?;
+        if let Some(header) =
+            authorization.as_ref().map(Authorization::header).transpose()?.flatten()
         {
             headers.insert(AUTHORIZATION, header);
         }
+        let request = |method, headers, body| {
+            let identity = authorization.as_ref().and_then(Authorization::identity).cloned();
+            Request { identity, ..server.request(method, headers, body) }
+        };
         let clients = &self.worker.clients;
         let body = cancelled().to_json().into_bytes();
-        let cancel = server.request(Method::POST, headers.clone(), Some(body));
+        let cancel = request(Method::POST, headers.clone(), Some(body));
         let has_session = headers.contains_key(SESSION);
-        let end = has_session.then(|| server.request(Method::DELETE, headers, None));
+        let end = has_session.then(|| request(Method::DELETE, headers, None));
         Ok(Leave {
-            cancel: Some(Errand::new(clients, cancel)?),
-            end: end.map(|it| Errand::new(clients, it)).transpose()?,
+            cancel: Some(Errand::new(clients, cancel, &self.seal)?),
+            end: end.map(|it| Errand::new(clients, it, &self.seal)).transpose()?,
         })
     }
 }
@@ -352,7 +359,7 @@ impl Server<'_> {
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Request { method, url: self.url.clone(), headers, body }
+        Request { method, url: self.url.clone(), headers, body, identity: None }
     }
 }
 

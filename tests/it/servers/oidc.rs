@@ -1,0 +1,133 @@
+//! oidc-provider, an authorization server for Node.js: each way in which a client proves who it is.
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::Server;
+use crate::support::client::Api;
+use crate::support::dev::Dev;
+use crate::support::{paths, tools};
+
+/// What the server and its clients share.
+const SECRET: &str = "c4nary-of-a-client-that-is-long-enough";
+
+/// Starts the server; the private keys of clients are in its folder.
+async fn start() -> Server {
+    let source = paths::root().join("tests/it/servers/oidc");
+    let packages = tools::node_modules(&source).await.join("node_modules");
+    Server::start(|port, folder| {
+        // Beside its packages, where it looks for them.
+        std::os::unix::fs::symlink(&packages, folder.join("node_modules")).unwrap();
+        std::fs::copy(source.join("server.mjs"), folder.join("server.mjs")).unwrap();
+        let mut command = Command::new("node");
+        command.arg(folder.join("server.mjs")).arg(port.to_string()).arg(folder);
+        command
+    })
+    .await
+}
+
+/// The secrets of a worker that acts for the clients of `server`.
+fn secrets(server: &Server) -> Value {
+    let key = |name: &str| {
+        std::fs::read_to_string(server.folder.path().join(format!("{name}.pem"))).unwrap()
+    };
+    let whole = |client: Value| {
+        json!({
+            "authority": server.url(), "endpoints": {"token": "/token"},
+            "grant": "client_credentials", "scopes": ["read"], "client": client,
+        })
+    };
+    json!({
+        "shared": SECRET,
+        "keys": {"rsa": key("rsa"), "p256": key("p256"), "ed25519": key("ed25519")},
+        "whole": whole(json!({
+            "id": "ed25519", "key": key("ed25519"), "keyId": "ed25519",
+            "authentication": "private_key_jwt",
+        })),
+    })
+}
+
+struct Calls<'a> {
+    api: &'a Api,
+    base: String,
+    made: usize,
+}
+
+impl Calls<'_> {
+    /// What the interface of the server knows of who calls it with `policy`; the problem where it
+    /// was not called.
+    async fn with(&mut self, policy: &str) -> Value {
+        self.made += 1;
+        let (base, made) = (&self.base, self.made);
+        let policy = policy.replace("BASE", base);
+        let text = format!(
+            "document: {{ dsl: '1.0.3', namespace: oidc, name: call-{made}, version: '1.0.0' }}\n\
+             use: {{ secrets: [shared, keys, whole] }}\ndo:\n- call:\n    call: http\n    with: {{ \
+             method: get, endpoint: {{ uri: '{base}/api', authentication: {policy} }} }}\n"
+        );
+        let view = self.api.run(&self.api.deploy(&text).await, &json!({})).await;
+        let is_done = view["status"] == "completed";
+        view[if is_done { "output" } else { "error" }].clone()
+    }
+
+    /// As [`Self::with`], of a client that gets a token for what it is allowed itself.
+    async fn as_client(&mut self, id: &str, method: &str, proof: &str) -> Value {
+        let policy = format!(
+            "{{ oauth2: {{ authority: BASE, endpoints: {{ token: /token }}, grant: \
+             client_credentials, scopes: [read], client: {{ id: {id}, authentication: {method}, \
+             {proof} }} }} }}"
+        );
+        self.with(&policy).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_provider_takes_each_proof_of_a_client() {
+    let server = start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets.json");
+    std::fs::write(&file, secrets(&server).to_string()).unwrap();
+    let dev = Dev::with(&["--secrets-file".to_owned(), file.display().to_string()]).await;
+    let mut calls = Calls { api: &dev.api, base: server.url(), made: 0 };
+
+    let shared = "secret: '${ $secrets.shared }'";
+    for (id, method) in [
+        ("basic", "client_secret_basic"),
+        ("post", "client_secret_post"),
+        ("secret-jwt", "client_secret_jwt"),
+    ] {
+        let got = calls.as_client(id, method, shared).await;
+        assert_eq!(got, json!({"client": id, "scope": "read"}));
+    }
+    for id in ["rsa", "p256", "ed25519"] {
+        let key = format!("assertion: '${{ $secrets.keys.{id} }}'");
+        let got = calls.as_client(id, "private_key_jwt", &key).await;
+        assert_eq!(got, json!({"client": id, "scope": "read"}));
+    }
+    // What is in a secret is not shown, be it the name of the client.
+    let sealed = json!({"client": "«sealed»", "scope": "«sealed»"});
+    assert_eq!(calls.with("{ oauth2: { use: whole } }").await, sealed);
+    let discovered = "{ oidc: { authority: BASE, grant: client_credentials, scopes: [write], \
+                      client: { id: post, secret: '${ $secrets.shared }' } } }";
+    assert_eq!(calls.with(discovered).await, json!({"client": "post", "scope": "write"}));
+
+    // The key of another client, and a scope that nobody has.
+    let wrong = "assertion: '${ $secrets.keys.rsa }'";
+    let error = calls.as_client("p256", "private_key_jwt", wrong).await;
+    let kind = error["type"].as_str().unwrap_or_default();
+    assert!(kind.ends_with("/authentication") && error["status"] == 401, "{error}");
+    let detail = error["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("invalid_client") && !detail.contains("BEGIN"), "{error}");
+
+    let asked = Api::new(&server.url()).get("/asked").await.body;
+    for _ in 0..2 {
+        calls.as_client("basic", "client_secret_basic", shared).await;
+    }
+    assert_eq!(Api::new(&server.url()).get("/asked").await.body, asked, "tokens are kept");
+    let exchanged = "{ oauth2: { authority: BASE, endpoints: { token: /token }, grant: \
+                     'urn:ietf:params:oauth:grant-type:token-exchange', client: { id: post, secret: \
+                     '${ $secrets.shared }' }, subject: { token: unknown, type: \
+                     'urn:ietf:params:oauth:token-type:access_token' } } }";
+    let error = calls.with(exchanged).await;
+    assert!(error["detail"].as_str().unwrap_or_default().contains("invalid_grant"), "{error}");
+}

@@ -1,5 +1,7 @@
 //! Every file of `examples/` does what its first line says.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::support::command::{windlass, windlass_in, windlass_under};
@@ -106,6 +108,46 @@ async fn mcp_asks_a_tool() {
     let got = output_of("mcp.yaml", &flags).await;
     assert_eq!(got, json!({"city": "Kiel", "wind": 7}));
     assert_eq!(stub.count("/mcp"), 2);
+}
+
+#[tokio::test]
+async fn a2a_has_a_report_written() {
+    let host = "agent.example.com";
+    let looks = AtomicUsize::new(0);
+    let stub = Stub::https(&[host], move |seen| {
+        assert_eq!(seen.header("authorization"), Some("Bearer t0ken-of-the-agent"));
+        if seen.method == "GET" {
+            let interface =
+                json!({"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"});
+            return Reply::Json(200, json!({"supportedInterfaces": [interface]}));
+        }
+        let asked: Value = serde_json::from_str(&seen.body).unwrap();
+        let task = |state: &str| json!({"id": "t1", "status": {"state": state}});
+        let result = match asked["method"].as_str() {
+            Some("SendMessage") => {
+                assert_eq!(asked["params"]["configuration"], json!({"returnImmediately": true}));
+                json!({"task": task("TASK_STATE_SUBMITTED")})
+            }
+            Some("GetTask") if looks.fetch_add(1, Ordering::Relaxed) == 0 => {
+                task("TASK_STATE_WORKING")
+            }
+            Some("GetTask") => {
+                let mut task = task("TASK_STATE_COMPLETED");
+                task["artifacts"] = json!([{"parts": [{"text": "a good Q2"}]}]);
+                task
+            }
+            _ => return Reply::Text(404, "no such thing".into()),
+        };
+        Reply::Json(200, json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
+    })
+    .await;
+    let mut flags = stub.flags(&[host]);
+    let more = ["--secret", "agent-token=t0ken-of-the-agent", "--input", r#"{"quarter": "Q2"}"#];
+    flags.extend(more.map(str::to_owned));
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let got = output_of("a2a.yaml", &flags).await;
+    assert_eq!(got, json!({"report": "a good Q2"}));
+    assert_eq!(stub.count("/rpc"), 3);
 }
 
 #[tokio::test]

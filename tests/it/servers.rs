@@ -1,6 +1,7 @@
 //! Servers of other makes, as they come: what they compress, redirect, ask for and describe is what
 //! a workflow must cope with.
 
+mod a2a;
 mod apache;
 mod fastapi;
 mod github;
@@ -8,6 +9,7 @@ mod lighttpd;
 mod mcp;
 mod nginx;
 mod oidc;
+mod tries;
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! Performs one assignment: input, call or run, output. Never panics, always within its time.
 
+mod a2a;
 mod body;
 mod evaluate;
 mod exchange;
@@ -7,6 +8,7 @@ mod function;
 mod grpc;
 mod http;
 mod http_output;
+mod json_rpc;
 mod mcp;
 mod openapi;
 mod process;
@@ -247,11 +249,11 @@ impl Attempt<'_> {
             Kind::Http(call) => Box::pin(self.call_http(call, &input)).await,
             Kind::OpenApi(call) => Box::pin(self.call_openapi(call, &input)).await,
             Kind::Mcp(call) => Box::pin(self.call_mcp(call, &input)).await,
+            Kind::A2a(call) => Box::pin(self.call_a2a(call, &input)).await,
             Kind::Shell(shell) => Box::pin(self.run_shell(shell, input)).await,
             Kind::Script(script) => Box::pin(self.run_script(script, input)).await,
             Kind::Grpc(call) => Box::pin(self.call_grpc(call, &input)).await,
             Kind::AsyncApi(_) => Err(not_supported("call: asyncapi")),
-            Kind::A2a(_) => Err(not_supported("call: a2a")),
             Kind::Container(_) => Err(not_supported("run: container")),
             other => Err(Problem::new(
                 Standard::Runtime,

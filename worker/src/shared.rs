@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) plans: Arc<dyn PlanSource>,
     pub(crate) secrets: Arc<dyn SecretSource>,
     pub(crate) audit: Arc<dyn AuditSink>,
-    /// Leases that are being given back.
+    /// Leases that are being given back, and servers that are being told that a call is over.
     pub(crate) releases: TaskTracker,
     pub(crate) clients: Clients,
     pub(crate) processes: ProcessOptions,
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) documents: DocumentCache,
     /// Digests of the URLs of MCP servers that are known to keep no sessions.
     pub(crate) stateless_mcp: Cache<Digest, ()>,
+    /// Digests of the URLs of A2A agents that are known to speak the version 0.3.
+    pub(crate) older_agents: Cache<Digest, ()>,
     pub(crate) protos: ProtoCache,
     pub(crate) warnings: Warnings,
     pub(crate) counts: Counts,

@@ -103,8 +103,8 @@ impl Worker {
         }
     }
 
-    /// Waits until what tasks held of secrets has been given back, `most` at longest: for the end
-    /// of the process.
+    /// Waits until what tasks held of secrets has been given back, and servers with sessions know
+    /// that those are over, `most` at longest: for the end of the process.
     pub async fn released(&self, most: Duration) {
         self.shared.releases.close();
         let released = async {
@@ -302,6 +302,7 @@ impl Builder {
             tokens: TokenCache::new(),
             documents: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
             stateless_mcp: Cache::new(limits::KNOWN_MCP_SERVERS),
+            older_agents: Cache::new(limits::KNOWN_A2A_AGENTS),
             protos: Cache::weighing(limits::CACHED_PROTOS, limits::CACHED_PROTO_BYTES),
             warnings: Warnings::default(),
             counts: Counts::default(),

@@ -147,3 +147,20 @@ pub const MCP_TOOL_PAGES: usize = 100;
 
 /// Levels of a tool's arguments that are looked through for what is repeated in headers.
 pub const MCP_PARAMETER_LEVELS: usize = 16;
+
+/// A2A agents that a worker remembers to speak an older version, of those called without a card.
+pub const KNOWN_A2A_AGENTS: usize = 1_000;
+
+/// Milliseconds that is remembered: until then a newer one that has taken its place is asked in
+/// vain first.
+pub const A2A_AGENT_KNOWN_MS: u64 = 300_000;
+
+/// Milliseconds between two looks at a task that another delivery has begun.
+pub const A2A_POLL_MS: u64 = 1_000;
+
+/// Tasks of an agent that are listed at a time to find one: what it gives when nobody asks for a
+/// number.
+pub const A2A_TASK_PAGE: i64 = 50;
+
+/// Pages of them, the latest first: one that is not among them is long over.
+pub const A2A_TASK_PAGES: usize = 20;

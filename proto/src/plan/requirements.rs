@@ -168,6 +168,14 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
             templates([it.stdin.as_ref(), it.arguments.as_ref(), it.environment.as_ref()], visit);
         }
         Kind::Mcp(it) => mcp(it, visit),
+        Kind::A2a(it) => {
+            match (&it.agent_card, &it.server) {
+                (Some(card), _) => resource(card, visit),
+                // Only without a card it is looked at.
+                (None, server) => server.iter().for_each(|it| endpoint(it, visit)),
+            }
+            optional(it.parameters.as_ref(), visit);
+        }
         Kind::Workflow(it) => {
             [&it.namespace, &it.name, &it.version]
                 .into_iter()
@@ -182,7 +190,6 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
         | Kind::Listen(_)
         | Kind::Wait(super::Duration::Fixed(_))
         | Kind::AsyncApi(_)
-        | Kind::A2a(_)
         | Kind::Container(_) => {}
     }
 }

@@ -72,6 +72,8 @@ fn echo(seen: &Seen) -> Reply {
         "/digest" => Reply::Json(401, body),
         "/openapi.json" => Reply::Json(200, openapi()),
         "/mcp" => mcp(&all, seen),
+        "/agent-card" => Reply::Json(200, json!({"url": format!("/a2a?{}", seen.query)})),
+        "/a2a" => a2a(&all, seen),
         "/echo.proto" => Reply::Raw(200, "text/plain", PROTO.as_bytes().to_vec()),
         _ => Reply::Json(200, body),
     }
@@ -90,6 +92,25 @@ fn mcp(all: &str, seen: &Seen) -> Reply {
         _ => return Reply::Text(202, String::new()),
     };
     Reply::Json(200, json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
+}
+
+/// An agent of A2A that tells what it was asked: at once, in a stream, and as an error.
+fn a2a(all: &str, seen: &Seen) -> Reply {
+    let asked: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+    let answer = |key: &str, value: Value| json!({"jsonrpc": "2.0", "id": 1, key: value});
+    let said = json!({"kind": "message", "parts": [{"kind": "text", "text": all}]});
+    match asked["method"].as_str() {
+        Some("message/stream") => {
+            let event = format!("data: {}\n\n", answer("result", said));
+            Reply::Raw(200, "text/event-stream", event.repeat(2).into_bytes())
+        }
+        Some("SendMessage") if seen.query.contains("fail") => {
+            let error = json!({"code": -32603, "message": all, "data": {"all": all}});
+            Reply::Json(200, answer("error", error))
+        }
+        Some("SendMessage" | "message/send") => Reply::Json(200, answer("result", said)),
+        _ => Reply::Text(401, all.to_owned()),
+    }
 }
 
 /// What of the gRPC server's service is called.
@@ -313,6 +334,9 @@ async fn search_for_canaries(vault: &str) {
     let told = stub.seen();
     let mcp = told.iter().filter(|it| it.path == "/mcp" && it.body.contains("tools/call"));
     assert!(mcp.count() >= 2 * canaries.len(), "MCP servers were asked");
+    let a2a = told.iter().filter(|it| it.path == "/a2a").count();
+    // One secret has lines, so it can be no bearer token.
+    assert!(a2a >= 5 * canaries.len() - 1, "A2A agents were asked {a2a} times");
     for id in &ids {
         let view = house.fleet.api.show(id).await;
         let program = &view["output"]["mcp_program"]["echo"]["params"];

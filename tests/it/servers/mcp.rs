@@ -6,21 +6,17 @@ mod http;
 mod stdio;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::Server;
+use super::tries::{self, assert_failed};
 use crate::support::client::Api;
-use crate::support::until::until;
 use crate::support::{paths, tools};
 
 /// Both, and what the first version without sessions is to them.
 const SDKS: [&str; 2] = ["mcp==2.3.0", "mcp==1.30.0"];
-
-/// How long a workflow may take that starts a Python for each of its calls, on a loaded machine.
-const LONG: Duration = Duration::from_secs(600);
 
 /// The server's program.
 fn program() -> PathBuf {
@@ -59,36 +55,22 @@ fn tool(name: &str, arguments: Value) -> Value {
     json!({"method": "tools/call", "parameters": {"name": name, "arguments": arguments}})
 }
 
-/// The text of a workflow that makes these calls of `transport`, one after the other. Its output
-/// has what each gave, or its error, by name.
+/// The text of a workflow that makes these calls of `transport`; see [`tries::workflow`].
 fn workflow(name: &str, transport: &Value, calls: &[(&str, Value)]) -> String {
-    let mut text = format!(
-        "document: {{ dsl: '1.0.3', namespace: servers, name: {name}, version: '1.0.0' }}\n\
-         output: {{ as: $context }}\ndo:\n"
-    );
-    for (name, with) in calls {
-        let mut with = with.clone();
-        with["transport"] = transport.clone();
-        text.push_str(&format!(
-            "- {name}:\n    try:\n    - it: {{call: mcp, with: {with}}}\n    \
-             catch:\n      as: e\n      do:\n      - caught: {{set: {{error: '${{ $e }}'}}}}\n    \
-             export: {{as: '${{ ($context // {{}}) + {{{name}: .}} }}'}}\n"
-        ));
-    }
-    text
+    tries::workflow("mcp", name, &of(transport, calls))
 }
 
-/// Runs [`workflow`]; gives what each call gave.
+/// Makes these calls of `transport`; gives what each gave.
 async fn outcomes(api: &Api, name: &str, transport: &Value, calls: &[(&str, Value)]) -> Value {
-    let text = workflow(name, transport, calls);
-    let id = api.start(&api.deploy(&text).await, &json!({})).await;
-    let view = until(LONG, "the end of all calls", async || {
-        let view = api.show(&id).await;
-        (view["status"] != "running").then_some(view)
-    });
-    let view = view.await;
-    assert_eq!(view["status"], "completed", "{view}");
-    view["output"].clone()
+    tries::outcomes(api, "mcp", name, &of(transport, calls)).await
+}
+
+fn of<'c>(transport: &Value, calls: &[(&'c str, Value)]) -> Vec<(&'c str, Value)> {
+    let mut calls = calls.to_vec();
+    for (_, with) in &mut calls {
+        with["transport"] = transport.clone();
+    }
+    calls
 }
 
 fn read(uri: &str) -> Value {
@@ -119,12 +101,4 @@ fn assert_some(got: &Value) {
     assert_failed(got, "refused", "the tool failed: Error executing tool refuses: no wind");
     assert_failed(got, "unknown", "Unknown tool: no such tool");
     assert_failed(got, "missing", "answered resources/read with the error ");
-}
-
-/// The call `name` failed with this in the detail of its error.
-fn assert_failed(got: &Value, name: &str, detail: &str) {
-    let error = &got[name]["error"];
-    assert!(error["type"].as_str().unwrap().ends_with("/errors/runtime"), "{name}: {got}");
-    assert_eq!(error["status"], 500, "{name}: {error}");
-    assert!(error["detail"].as_str().unwrap().contains(detail), "{name}: {error}");
 }

@@ -16,9 +16,7 @@ mod http;
 mod message;
 mod output;
 mod parameters;
-mod problems;
 mod stdio;
-mod stream;
 mod terms;
 
 use std::time::Duration;
@@ -28,10 +26,15 @@ use windlass_proto::plan::{self, McpCall, McpTransport};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
-use self::message::{Ask, Reply};
-use self::problems::{as_runtime, is_refusal};
+use self::message::Ask;
+use super::json_rpc::answer::Peer;
+use super::json_rpc::message::Reply;
+use super::json_rpc::problems::{as_runtime, is_refusal};
 use crate::attempt::Attempt;
 use crate::trace;
+
+/// Who answers a call.
+const SERVER: Peer = Peer("MCP server");
 
 impl Attempt<'_> {
     pub(super) async fn call_mcp(

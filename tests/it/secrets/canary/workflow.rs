@@ -97,6 +97,26 @@ const TASKS: &[(&str, &str)] = &[
         "call: mcp\nwith: {method: tools/list, transport: {stdio: {command: sh, arguments: ['-c', 'read -r a; printf \"%s\" \"$IT\" >&2; exit 3'], environment: {IT: '${ S | tostring }'}}}}",
     ),
     (
+        "a2a",
+        "call: a2a\nwith: {method: message/send, server: {uri: 'ECHO/a2a', authentication: {bearer: {token: '${ S | tostring }'}}}, parameters: {message: {parts: [{kind: text, text: '${ S | tostring }'}], metadata: {it: '${ S }'}}}}",
+    ),
+    (
+        "a2a_failed",
+        "call: a2a\nwith: {method: message/send, server: 'ECHO/a2a?fail=yes', parameters: {message: {messageId: '${ S | tostring }', parts: []}}}",
+    ),
+    (
+        "a2a_refused",
+        "call: a2a\nwith: {method: tasks/get, server: 'ECHO/a2a', parameters: {id: '${ S | tostring }'}}",
+    ),
+    (
+        "a2a_by_card",
+        "call: a2a\nwith: {method: message/send, agentCard: {endpoint: {uri: 'ECHO/agent-card', authentication: {basic: {username: me, password: '${ S | tostring }'}}}}, parameters: {message: {parts: [{kind: text, text: '${ S | tostring }'}]}}}",
+    ),
+    (
+        "a2a_stream",
+        "call: a2a\nwith: {method: message/stream, agentCard: {endpoint: '${ \"ECHO/agent-card?it=\" + (S | tostring | @uri) }'}, parameters: '${ {message: {parts: [{kind: \"data\", data: {it: S}}]}} }'}",
+    ),
+    (
         "grpc",
         "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Say, arguments: {text: '${ S | tostring }'}}",
     ),

@@ -5,22 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{LONG, SDKS, at, http, started, tool, workflow};
+use super::super::tries::{LONG, noted};
+use super::{SDKS, at, http, started, tool, workflow};
 use crate::support::client::Api;
 use crate::support::dev::Dev;
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
 use crate::support::until::{SOON, until};
-
-/// The lines of the log in `folder` that begin with `start`, once there are as many as `count`.
-async fn noted(folder: &Path, start: &str, count: usize) -> Vec<String> {
-    until(SOON, "a line in the log of a server", async || {
-        let text = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        let lines: Vec<_> = text.lines().filter(|it| it.starts_with(start)).collect();
-        (lines.len() >= count).then(|| lines.into_iter().map(str::to_owned).collect())
-    })
-    .await
-}
 
 /// Waits until the process is gone that says in `line` which one it is.
 async fn goes(line: &str) {

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{SDKS, assert_failed, assert_some, at, http, outcomes, read, some, tool};
+use super::super::tries::assert_failed;
+use super::{SDKS, assert_some, at, http, outcomes, read, some, tool};
 use crate::support::dev::Dev;
 
 #[tokio::test(flavor = "multi_thread")]

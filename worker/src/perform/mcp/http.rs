@@ -6,8 +6,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use windlass_proto::expression::Template;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
@@ -16,18 +17,18 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::message::{
-    Ask, HEADERS_DIFFER, LIST_TOOLS, OPENING, Reply, UNSUPPORTED_VERSION, cancelled, initialized,
+    Ask, HEADERS_DIFFER, LIST_TOOLS, OPENING, UNSUPPORTED_VERSION, cancelled, initialized,
 };
-use super::parameters;
-use super::problems::without_refusal;
-use super::stream::{self, Told};
 use super::terms::{agreed, is_stateless, wants_stateless};
+use super::{SERVER, parameters};
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
-use crate::charset;
-use crate::media::content_type;
 use crate::perform::http::add_headers;
-use crate::request::{Errand, Extent, Request, Response, parse_url, shown};
+use crate::perform::json_rpc::answer::Answer;
+use crate::perform::json_rpc::message::{INVALID_REQUEST, Reply};
+use crate::perform::json_rpc::problems::without_refusal;
+use crate::perform::json_rpc::stream::{self, Told};
+use crate::request::{Errand, Extent, Request, parse_url};
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -58,17 +59,6 @@ enum Terms {
     Stateless,
     /// In a session.
     Session { version: McpVersion, id: Option<HeaderValue> },
-}
-
-/// What came back for a message.
-struct Answer {
-    status: StatusCode,
-    session: Option<HeaderValue>,
-    reply: Option<Reply>,
-    /// The end of a stream that broke off before the reply.
-    rest: Option<Told>,
-    /// What was there in place of a reply.
-    body: Vec<u8>,
 }
 
 impl Attempt<'_> {
@@ -117,19 +107,19 @@ impl Attempt<'_> {
                 return Ok(Terms::Stateless);
             }
             let opened = self.mcp_initialize(server, ask, McpVersion::NEWEST_WITH_SESSION).await?;
-            return opened.map_err(|answer| self.mcp_unanswered(server, answer));
+            return opened.map_err(|answer| self.rpc_unanswered(SERVER, &server.url, &answer));
         }
         match self.mcp_initialize(server, ask, first).await? {
             Ok(terms) => Ok(terms),
             Err(answer) => {
-                let stateless = match &answer.reply {
+                let stateless = match answer.reply() {
                     Some(Reply::Error(error)) if wants_stateless(error) => true,
                     _ => self.mcp_discover(server, ask).await?,
                 };
                 if stateless {
                     return Ok(Terms::Stateless);
                 }
-                Err(self.mcp_unanswered(server, answer))
+                Err(self.rpc_unanswered(SERVER, &server.url, &answer))
             }
         }
     }
@@ -139,7 +129,7 @@ impl Attempt<'_> {
         headers.insert(VERSION, HeaderValue::from_static(McpVersion::NEWEST.as_str()));
         headers.insert(METHOD, HeaderValue::from_static("server/discover"));
         let answer = self.mcp_post(server, headers, &ask.discover()).await?;
-        is_stateless(answer.reply.as_ref())
+        is_stateless(answer.reply())
     }
 
     /// Opens a session; gives what was answered instead where the server did not.
@@ -152,8 +142,9 @@ impl Attempt<'_> {
         let message = ask.initialize(OPENING, version);
         let headers = Terms::Open.headers(ask)?;
         let answer = self.mcp_post(server, headers, &message).await?;
-        let Some(Reply::Result(result)) = &answer.reply else { return Ok(Err(answer)) };
-        let terms = Terms::Session { version: agreed(result)?, id: answer.session };
+        let Some(Reply::Result(result)) = answer.reply() else { return Ok(Err(answer)) };
+        let terms =
+            Terms::Session { version: agreed(result)?, id: answer.headers.get(SESSION).cloned() };
         let headers = terms.headers(ask)?;
         self.mcp_post(server, headers, &initialized()).await?;
         Ok(Ok(terms))
@@ -182,7 +173,8 @@ impl Attempt<'_> {
         let mut leave = self.mcp_leave(server, &headers).await?;
         let keyed = server.keyed(&headers, "");
         let mut answer = self.mcp_post(server, keyed, &ask.in_session()).await?;
-        while let (None, Some(Told { last: Some(last), pause, .. })) = (&answer.reply, &answer.rest)
+        while let (None, Some(Told { last: Some(last), pause, .. })) =
+            (answer.reply(), &answer.rest)
         {
             let pause = pause.unwrap_or(limits::STREAM_AGAIN_MS);
             let pause = pause.clamp(limits::STREAM_AGAIN_LEAST_MS, limits::STREAM_AGAIN_MOST_MS);
@@ -203,7 +195,7 @@ impl Attempt<'_> {
         ask: &Ask,
         answer: &Answer,
     ) -> Result<Option<HeaderMap>, Problem> {
-        let misses = matches!(&answer.reply, Some(Reply::Error(it)) if it.code == HEADERS_DIFFER);
+        let misses = matches!(answer.reply(), Some(Reply::Error(it)) if it.code == HEADERS_DIFFER);
         let (true, "tools/call", Some(name)) = (misses, &*ask.method, ask.name()) else {
             return Ok(None);
         };
@@ -214,7 +206,7 @@ impl Attempt<'_> {
         for _ in 0..limits::MCP_TOOL_PAGES {
             let message = ask.list_tools(cursor);
             let answer = self.mcp_post(server, headers.clone(), &message).await?;
-            let Some(Reply::Result(page)) = answer.reply else { return Ok(None) };
+            let Some(Reply::Result(page)) = answer.reply() else { return Ok(None) };
             let mut tools = page.get("tools").and_then(Value::as_array).unwrap_or_default().iter();
             let is_it = |it: &&Value| it.get("name").and_then(Value::as_str) == Some(name);
             if let Some(tool) = tools.find(is_it) {
@@ -265,45 +257,16 @@ impl Attempt<'_> {
             // What comes next of this call goes straight there.
             server.url = done.request.url;
         }
-        let answer = Answer::of(done.response);
-        let status = answer.status.as_u16();
-        // All of these say nothing about the protocol.
-        let is_final = matches!(status, 300..=399 | 401 | 403 | 407 | 408 | 429 | 500..);
-        // Whatever is in the body, who asks may have to be another, or to wait.
-        let is_refused = matches!(status, 401 | 403 | 407 | 429 | 503);
-        if is_refused || is_final && answer.reply.is_none() {
-            return Err(self.mcp_unanswered(server, answer));
+        let answer = Answer::of(done.response, |_| true);
+        if answer.is_refusal() {
+            return Err(self.rpc_unanswered(SERVER, &server.url, &answer));
         }
         Ok(answer)
     }
 
     fn mcp_answered(&self, server: &Server<'_>, mut answer: Answer) -> Result<Reply, Problem> {
-        answer.reply.take().ok_or_else(|| self.mcp_unanswered(server, answer))
-    }
-
-    /// The problem of a response that is no answer.
-    fn mcp_unanswered(&self, server: &Server<'_>, answer: Answer) -> Problem {
-        let status = answer.status;
-        let place = shown(&server.url);
-        let text = match &answer.reply {
-            Some(Reply::Error(error)) => format!("{}: {}", error.code, error.message),
-            _ => String::from_utf8_lossy(&answer.body).into_owned(),
-        };
-        let said = self.mcp_text(&text);
-        let mut detail = if answer.rest.is_some() {
-            format!("the stream of {place} ended before the MCP server answered")
-        } else {
-            format!("{place} answered {status}, which is no answer of an MCP server")
-        };
-        if !said.is_empty() && answer.rest.is_none() {
-            detail.push_str(&format!(": {said}"));
-        }
-        let problem = Problem::new(Standard::Runtime, detail);
-        if status.is_client_error() || status.is_server_error() {
-            problem.with_status(status.as_u16())
-        } else {
-            problem
-        }
+        let reply = answer.replies.pop();
+        reply.ok_or_else(|| self.rpc_unanswered(SERVER, &server.url, &answer))
     }
 
     /// What is said to the server at the end of a session.
@@ -332,6 +295,7 @@ impl Attempt<'_> {
         Ok(Leave {
             cancel: Some(Errand::new(clients, cancel, &self.seal)?),
             end: end.map(|it| Errand::new(clients, it, &self.seal)).transpose()?,
+            farewells: self.worker.releases.clone(),
         })
     }
 }
@@ -387,35 +351,16 @@ impl Terms {
     }
 }
 
-impl Answer {
-    fn of(response: Response) -> Self {
-        let Response { status, headers, body } = response;
-        let session = headers.get(SESSION).cloned();
-        let mut answer = Self { status, session, reply: None, rest: None, body: Vec::new() };
-        if stream::is_stream(&headers) {
-            let mut told = stream::read(&body);
-            answer.reply = told.reply.take();
-            answer.rest = answer.reply.is_none().then_some(told);
-            return answer;
-        }
-        let message = charset::json(&content_type(&headers), &body).ok();
-        let message = message.and_then(|text| Value::from_json(&text).ok());
-        answer.reply = message.and_then(|it| Reply::in_message(&it)).map(|(_, reply)| reply);
-        answer.body = body;
-        answer
-    }
-}
-
 /// True for an answer that only a server gives which does not know messages without a session: it
 /// did nothing.
 fn is_not_understood(answer: &Answer) -> bool {
     let refused = matches!(answer.status.as_u16(), 400 | 404 | 405 | 406 | 415 | 422);
-    match &answer.reply {
+    match answer.reply() {
         None => refused,
         Some(Reply::Error(error)) => match error.code {
             UNSUPPORTED_VERSION => true,
             // A request that is none, and what implementations call a lost session.
-            -32_600 | -32_700 | -32_000 | -32_001 => refused,
+            INVALID_REQUEST | -32_700 | -32_000 | -32_001 => refused,
             _ => false,
         },
         Some(Reply::Result(_)) => false,
@@ -446,6 +391,8 @@ struct Leave {
     cancel: Option<Errand>,
     /// That the session is over.
     end: Option<Errand>,
+    /// What the end of the process waits for.
+    farewells: TaskTracker,
 }
 
 impl Drop for Leave {
@@ -453,11 +400,12 @@ impl Drop for Leave {
         let (cancel, end) = (self.cancel.take(), self.end.take());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         // The call does not wait for it.
-        runtime.spawn(async move {
+        let said = async move {
             for errand in [cancel, end].into_iter().flatten() {
                 errand.run().await;
             }
-        });
+        };
+        self.farewells.spawn_on(said, &runtime);
     }
 }
 

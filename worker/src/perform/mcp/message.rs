@@ -5,6 +5,8 @@ use std::sync::Arc;
 use windlass_proto::plan::McpVersion;
 use windlass_proto::value::{Members, Value};
 
+use crate::perform::json_rpc::message::{METHOD_NOT_FOUND, request};
+
 /// What is asked of a server.
 pub(super) struct Ask {
     pub(super) method: Arc<str>,
@@ -100,15 +102,6 @@ impl Ask {
     }
 }
 
-fn request(id: i64, method: &str, parameters: Value) -> Value {
-    Value::object([
-        ("jsonrpc", Value::from("2.0")),
-        ("id", Value::Int(id)),
-        ("method", Value::from(method)),
-        ("params", parameters),
-    ])
-}
-
 /// The session can begin.
 pub(super) fn initialized() -> Value {
     notification("notifications/initialized", None)
@@ -134,49 +127,9 @@ pub(super) fn answer_to(message: &Value) -> Option<Value> {
         ("result", Value::empty_object())
     } else {
         let why = Value::from(format!("this client does not do {method}"));
-        ("error", Value::object([("code", Value::Int(-32_601)), ("message", why)]))
+        ("error", Value::object([("code", Value::Int(METHOD_NOT_FOUND)), ("message", why)]))
     };
     Some(Value::object([("jsonrpc", Value::from("2.0")), ("id", id.clone()), outcome]))
-}
-
-/// What a server answers to a request.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Result(Value),
-    Error(RpcError),
-}
-
-/// The error of an answer.
-#[derive(Debug)]
-pub(super) struct RpcError {
-    pub(super) code: i64,
-    pub(super) message: String,
-    pub(super) data: Option<Value>,
-}
-
-impl Reply {
-    /// The first answer in `message`, which may be a batch of messages, and what it answers.
-    pub(super) fn in_message(message: &Value) -> Option<(Option<i64>, Self)> {
-        let all = message.as_array().unwrap_or(std::slice::from_ref(message));
-        all.iter().find_map(Self::of)
-    }
-
-    fn of(message: &Value) -> Option<(Option<i64>, Self)> {
-        let reply = match (message.get("result"), message.get("error")) {
-            (Some(result), _) => Self::Result(result.clone()),
-            // What is in the way of a server has errors of its own in JSON, without such a code.
-            (None, Some(error)) => Self::Error(RpcError {
-                code: error.get("code")?.as_i64()?,
-                message: error.get("message").map(Value::to_text).unwrap_or_default(),
-                data: error.get("data").filter(|it| !it.is_null()).cloned(),
-            }),
-            (None, None) => return None,
-        };
-        let id = message.get("id");
-        // Some write numbers as texts.
-        let id = id.and_then(|it| it.as_i64().or_else(|| it.as_str()?.parse().ok()));
-        Some((id, reply))
-    }
 }
 
 #[cfg(test)]

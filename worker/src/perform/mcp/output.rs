@@ -3,9 +3,9 @@
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use super::message::{Reply, RpcError};
+use super::SERVER;
 use crate::attempt::Attempt;
-use crate::request::excerpt;
+use crate::perform::json_rpc::message::Reply;
 
 /// A result of a tool as data.
 const STRUCTURED: &str = "structuredContent";
@@ -19,7 +19,7 @@ impl Attempt<'_> {
     pub(super) fn mcp_output(&self, method: &str, reply: Reply) -> Result<Value, Problem> {
         let result = match reply {
             Reply::Result(result) => result,
-            Reply::Error(error) => return Err(self.mcp_error(method, &error)),
+            Reply::Error(error) => return Err(self.rpc_error(SERVER, method, &error)),
         };
         if result.as_object().is_none() {
             let detail = format!("the MCP server answered {method} with no object");
@@ -35,7 +35,7 @@ impl Attempt<'_> {
                 return Err(Problem::new(Standard::Runtime, detail));
             }
             Some(other) => {
-                let other = self.mcp_text(other);
+                let other = self.rpc_text(other);
                 let detail = format!("the MCP server gave a result of the unknown type {other:?}");
                 return Err(Problem::new(Standard::Runtime, detail));
             }
@@ -45,35 +45,13 @@ impl Attempt<'_> {
         }
         if result.get("isError") == Some(&Value::Bool(true)) {
             let said = texts(&result).collect::<Vec<_>>().join("\n");
-            let detail = match self.mcp_text(&said) {
+            let detail = match self.rpc_text(&said) {
                 said if said.is_empty() => "the tool failed, and does not say why".to_owned(),
                 said => format!("the tool failed: {said}"),
             };
             return Err(Problem::new(Standard::Runtime, detail));
         }
         Ok(structured(result))
-    }
-
-    /// The problem of an error that the server answered.
-    fn mcp_error(&self, method: &str, error: &RpcError) -> Problem {
-        let RpcError { code, message, data } = error;
-        let mut detail = format!(
-            "the MCP server answered {method} with the error {code}: {}",
-            self.mcp_text(message)
-        );
-        if let Some(data) = data {
-            let data = self.mcp_text(&data.to_text());
-            if !data.is_empty() {
-                detail.push_str(&format!(" ({data})"));
-            }
-        }
-        Problem::new(Standard::Runtime, detail)
-    }
-
-    /// A text of a server for an error's detail. Sealed before it is cut: half of a secret would
-    /// not be recognised.
-    pub(super) fn mcp_text(&self, text: &str) -> String {
-        excerpt(self.seal.text(text).as_bytes())
     }
 }
 

@@ -16,11 +16,10 @@ use windlass_proto::plan::McpVersion;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use super::message::{
-    Ask, OPENING, OPENING_AGAIN, REQUEST, Reply, RpcError, answer_to, cancelled, initialized,
-};
+use super::message::{Ask, OPENING, OPENING_AGAIN, REQUEST, answer_to, cancelled, initialized};
 use super::terms::{agreed, is_stateless, wants_stateless};
 use crate::attempt::Attempt;
+use crate::perform::json_rpc::message::{Reply, RpcError};
 use crate::perform::process::{Group, Invocation, arguments_of, code_of, tail_of};
 
 impl Attempt<'_> {

@@ -4,7 +4,8 @@ use windlass_proto::plan::McpVersion;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use super::message::{Reply, RpcError, UNSUPPORTED_VERSION};
+use super::message::UNSUPPORTED_VERSION;
+use crate::perform::json_rpc::message::{Reply, RpcError};
 
 /// True where the reply to `server/discover` says that there are no sessions; false where the
 /// server is to be asked by `initialize`.

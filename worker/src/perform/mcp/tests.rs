@@ -377,3 +377,17 @@ async fn a_server_with_a_session_is_told_that_nobody_waits_and_that_it_is_over()
     fake.is_asked("POST notifications/cancelled").await;
     fake.is_asked("DELETE").await;
 }
+
+#[tokio::test]
+async fn the_end_of_the_process_waits_until_servers_know_that_sessions_are_over() {
+    let fake = Fake::new(|headers, message| {
+        in_session(headers, message, || answered(message, "result", "{}"))
+    })
+    .await;
+    let plan = plan(task(Kind::Mcp(Box::new(fake.call(Some(McpVersion::V2025_06))))));
+    let worker: Worker = builder(Given(Vec::new())).plans(source(Arc::new(plan))).build().unwrap();
+    let done = worker.perform(assignment(Value::Null), CancellationToken::new()).await;
+    assert_eq!(done.result, Ok(json("{}")));
+    worker.released(Duration::from_secs(60)).await;
+    assert_eq!(fake.seen.lock().unwrap().last().map(String::as_str), Some("DELETE"));
+}

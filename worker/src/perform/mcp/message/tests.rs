@@ -1,7 +1,7 @@
 use windlass_proto::plan::McpVersion;
 use windlass_proto::value::Value;
 
-use super::{Ask, Reply, answer_to, cancelled};
+use super::{Ask, answer_to, cancelled};
 use crate::testing::json;
 
 fn ask(method: &str, parameters: &str) -> Ask {
@@ -56,21 +56,6 @@ fn only_what_has_a_name_is_named() {
     assert_eq!(ask("resources/read", r#"{"uri": "a://b", "name": "n"}"#).name(), Some("a://b"));
     assert_eq!(ask("tools/list", r#"{"name": "add"}"#).name(), None);
     assert_eq!(ask("tools/call", r#"{"name": 1}"#).name(), None);
-}
-
-#[test]
-fn replies_are_found_among_other_messages() {
-    let batch = r#"[{"method": "notifications/message", "params": {}},
-                    {"id": "3", "result": {"a": 1}}, {"id": 4, "result": {}}]"#;
-    let found = Reply::in_message(&json(batch));
-    assert!(matches!(found, Some((Some(3), Reply::Result(it))) if it == json(r#"{"a": 1}"#)));
-    let error = r#"{"id": null, "error": {"code": -32600, "message": "no", "data": null}}"#;
-    let Some((None, Reply::Error(error))) = Reply::in_message(&json(error)) else { panic!() };
-    assert_eq!((error.code, &*error.message, error.data), (-32_600, "no", None));
-    let errors = [r#"{"error": "no"}"#, r#"{"error": {"code": "no"}}"#, r#"{"error": {}}"#];
-    for other in ["{}", "1", "[]", r#"{"id": 1, "method": "ping"}"#].into_iter().chain(errors) {
-        assert!(Reply::in_message(&json(other)).is_none(), "{other}");
-    }
 }
 
 #[test]

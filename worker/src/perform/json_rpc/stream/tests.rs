@@ -1,7 +1,7 @@
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::{has_answer, read};
-use crate::perform::mcp::message::Reply;
+use crate::perform::json_rpc::message::Reply;
 use crate::testing::json;
 
 fn of_type(kind: &'static str) -> HeaderMap {
@@ -15,9 +15,9 @@ const STREAM: &str = ": hello\n\nid: 7\nretry: 250\ndata:\n\n\
 #[test]
 fn an_answer_is_found_in_lines_of_any_end() {
     for end in ["\n", "\r\n", "\r"] {
-        let told = read(STREAM.replace('\n', end).as_bytes());
-        let Some(Reply::Result(result)) = told.reply else { panic!("{end:?}") };
-        assert_eq!(result, json(r#"{"é": 1}"#));
+        let told = read(STREAM.replace('\n', end).as_bytes(), |_| true);
+        let [Reply::Result(result)] = &*told.replies else { panic!("{end:?}") };
+        assert_eq!(*result, json(r#"{"é": 1}"#));
         assert_eq!((told.last.as_deref(), told.pause), (Some("8"), Some(250)));
     }
 }
@@ -25,10 +25,10 @@ fn an_answer_is_found_in_lines_of_any_end() {
 #[test]
 fn a_stream_that_breaks_off_tells_where_to_go_on() {
     let cut = STREAM.find("}}").unwrap_or_default();
-    let told = read(&STREAM.as_bytes()[..cut]);
-    assert!(told.reply.is_none());
+    let told = read(&STREAM.as_bytes()[..cut], |_| true);
+    assert!(told.replies.is_empty());
     assert_eq!((told.last.as_deref(), told.pause), (Some("8"), Some(250)));
-    assert!(read(b"").last.is_none());
+    assert!(read(b"", |_| true).last.is_none());
 }
 
 #[test]

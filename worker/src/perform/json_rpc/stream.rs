@@ -1,4 +1,4 @@
-//! Event streams (`text/event-stream`), as far as one answer needs them.
+//! Event streams (`text/event-stream`), as far as the answers to one request need them.
 
 use reqwest::header::HeaderMap;
 use windlass_proto::value::Value;
@@ -8,22 +8,32 @@ use crate::media::{content_type, media_type};
 
 /// What a stream has told so far.
 #[derive(Default)]
-pub(super) struct Told {
-    /// The answer.
-    pub(super) reply: Option<Reply>,
+pub(in crate::perform) struct Told {
+    /// The answers.
+    pub(super) replies: Vec<Reply>,
     /// The id of the last event, to go on after it.
-    pub(super) last: Option<String>,
+    pub(in crate::perform) last: Option<String>,
     /// Milliseconds to wait before that.
-    pub(super) pause: Option<u64>,
+    pub(in crate::perform) pause: Option<u64>,
 }
 
 /// True for a response that is a stream of events.
-pub(super) fn is_stream(headers: &HeaderMap) -> bool {
+pub(in crate::perform) fn is_stream(headers: &HeaderMap) -> bool {
     media_type(&content_type(headers)) == "text/event-stream"
 }
 
 /// True when an answer is in a stream, of which what begins at `latest` is new.
-pub(super) fn has_answer(headers: &HeaderMap, body: &[u8], latest: usize) -> bool {
+pub(in crate::perform) fn has_answer(headers: &HeaderMap, body: &[u8], latest: usize) -> bool {
+    holds(headers, body, latest, |_| true)
+}
+
+/// True when a stream, of which what begins at `latest` is new, has now an answer that `is_it`.
+pub(in crate::perform) fn holds(
+    headers: &HeaderMap,
+    body: &[u8],
+    latest: usize,
+    is_it: impl Fn(&Reply) -> bool,
+) -> bool {
     // The end of an event may have come in two parts.
     let settled = latest.saturating_sub(3);
     let (old, new) = body.split_at_checked(settled).unwrap_or((body, &[]));
@@ -38,7 +48,7 @@ pub(super) fn has_answer(headers: &HeaderMap, body: &[u8], latest: usize) -> boo
             start = start.max(at + size);
         }
     }
-    read(body.get(start..).unwrap_or_default()).reply.is_some()
+    read(body.get(start..).unwrap_or_default(), &is_it).replies.last().is_some_and(is_it)
 }
 
 /// Where the first event in `bytes` ends.
@@ -47,8 +57,9 @@ fn end_of_event(bytes: &[u8]) -> Option<usize> {
     [at(b"\n\n"), at(b"\r\r"), at(b"\r\n\r\n")].into_iter().flatten().min()
 }
 
-/// Reads the events of a stream up to an answer; an event that is cut off does not count.
-pub(super) fn read(body: &[u8]) -> Told {
+/// Reads the events of a stream up to the answer that `is_last`; an event that is cut off does not
+/// count.
+pub(super) fn read(body: &[u8], is_last: impl Fn(&Reply) -> bool) -> Told {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut told = Told::default();
@@ -57,8 +68,9 @@ pub(super) fn read(body: &[u8]) -> Told {
         let Some(line) = line.strip_suffix('\n') else { break };
         if line.is_empty() {
             let message = Value::from_json(&std::mem::take(&mut data));
-            told.reply = message.ok().and_then(|it| Some(Reply::in_message(&it)?.1));
-            if told.reply.is_some() {
+            let reply = message.ok().and_then(|it| Some(Reply::in_message(&it)?.1));
+            told.replies.extend(reply);
+            if told.replies.last().is_some_and(&is_last) {
                 break;
             }
             continue;

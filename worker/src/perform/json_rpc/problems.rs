@@ -1,9 +1,9 @@
-//! What the problems of calls of MCP servers say.
+//! What the problems of calls say.
 
 use windlass_proto::problem::{Problem, Standard};
 
 /// True for the problem of a server that did not accept who asked.
-pub(super) fn is_refusal(problem: &Problem) -> bool {
+pub(in crate::perform) fn is_refusal(problem: &Problem) -> bool {
     match Standard::parse(&problem.kind) {
         Some(Standard::Authentication) => true,
         Some(Standard::Runtime) => matches!(problem.status, 401 | 403),
@@ -11,8 +11,8 @@ pub(super) fn is_refusal(problem: &Problem) -> bool {
     }
 }
 
-/// The specification has one type of error for calls of MCP that fail, whatever it was.
-pub(super) fn as_runtime(problem: Problem) -> Problem {
+/// The specification has one type of error for calls of MCP and of A2A that fail, whatever it was.
+pub(in crate::perform) fn as_runtime(problem: Problem) -> Problem {
     if Standard::parse(&problem.kind) != Some(Standard::Communication) {
         return problem;
     }
@@ -22,7 +22,7 @@ pub(super) fn as_runtime(problem: Problem) -> Problem {
 
 /// A problem on the way to the rest of an answer: the request itself was accepted, so that it is
 /// not to be made again with other secrets.
-pub(super) fn without_refusal(problem: Problem) -> Problem {
+pub(in crate::perform) fn without_refusal(problem: Problem) -> Problem {
     if !is_refusal(&as_runtime(problem.clone())) {
         return problem;
     }

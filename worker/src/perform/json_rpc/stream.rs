@@ -3,7 +3,7 @@
 use reqwest::header::HeaderMap;
 use windlass_proto::value::Value;
 
-use super::message::Reply;
+use super::message::{METHOD_NOT_FOUND, Reply, RpcError};
 use crate::media::{content_type, media_type};
 
 /// What a stream has told so far.
@@ -68,8 +68,7 @@ pub(super) fn read(body: &[u8], is_last: impl Fn(&Reply) -> bool) -> Told {
         let Some(line) = line.strip_suffix('\n') else { break };
         if line.is_empty() {
             let message = Value::from_json(&std::mem::take(&mut data));
-            let reply = message.ok().and_then(|it| Some(Reply::in_message(&it)?.1));
-            told.replies.extend(reply);
+            told.replies.extend(message.ok().and_then(|it| reply(&it)));
             if told.replies.last().is_some_and(&is_last) {
                 break;
             }
@@ -90,6 +89,23 @@ pub(super) fn read(body: &[u8], is_last: impl Fn(&Reply) -> bool) -> Told {
         }
     }
     told
+}
+
+/// The answer in a message; a request of the server's own stands for one, as it waits for somebody
+/// who is not here. That it is there still needs no answer.
+fn reply(message: &Value) -> Option<Reply> {
+    if let Some((_, reply)) = Reply::in_message(message) {
+        return Some(reply);
+    }
+    let method = message.get("method")?.as_str().filter(|it| *it != "ping")?;
+    message.get("id").filter(|it| !it.is_null())?;
+    Some(Reply::Error(RpcError {
+        code: METHOD_NOT_FOUND,
+        message: format!(
+            "it asks for {method} before it answers, and nobody is here who does that"
+        ),
+        data: None,
+    }))
 }
 
 #[cfg(test)]

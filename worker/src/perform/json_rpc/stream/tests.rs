@@ -49,3 +49,13 @@ fn a_stream_is_read_no_further_than_the_answer_wherever_it_is_cut() {
     }
     assert!(!has_answer(&of_type("application/json"), STREAM.as_bytes(), 0));
 }
+
+#[test]
+fn a_server_that_asks_back_is_not_waited_for() {
+    let asks = "data: {\"id\": 0, \"method\": \"ping\"}\n\n\
+        data: {\"id\": 1, \"method\": \"elicitation/create\", \"params\": {}}\n\n";
+    let told = read(asks.as_bytes(), |_| true);
+    let [Reply::Error(error)] = &*told.replies else { panic!("{:?}", told.replies) };
+    assert!(error.message.contains("elicitation/create"), "{}", error.message);
+    assert!(has_answer(&of_type("text/event-stream"), asks.as_bytes(), 0));
+}

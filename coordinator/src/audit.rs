@@ -219,7 +219,7 @@ pub(crate) fn own(
 fn apart() -> TraceContext {
     let (trace_id, span_id) = (Uuid::new_v4().as_u128(), Uuid::new_v4().as_u64_pair().0);
     let (trace_id, span_id) = (TraceId::new(trace_id), SpanId::new(span_id));
-    TraceContext { trace_id, span_id, sampled: false, state: None }
+    TraceContext { trace_id, span_id, sampled: false, random: false, state: None }
 }
 
 #[cfg(test)]

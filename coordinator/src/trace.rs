@@ -8,6 +8,7 @@ mod delivery;
 mod finish;
 mod history;
 mod ledger;
+mod lives;
 mod notes;
 mod passing;
 mod pointer;
@@ -24,7 +25,8 @@ pub(crate) use teller::Teller;
 use std::path::Path;
 use std::sync::Arc;
 
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::limits;
 use windlass_proto::trace::{TraceId, trace_of};
 use windlass_telemetry::{FinishedSpan, Sampler, Spans};
 
@@ -33,6 +35,9 @@ use crate::clock;
 use crate::engine::Instance;
 use crate::journal::{Journal, JournalError};
 use history::History;
+
+/// The frame of the instance itself.
+const ROOT: FrameId = FrameId(0);
 
 /// Which instances are recorded, and where their spans go. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,19 +70,25 @@ impl Tracer {
         catalog: &Arc<Catalog>,
     ) -> Result<(Self, Teller), JournalError> {
         let began = clock::steady();
-        let earlier = data_dir.and_then(|directory| match Ledger::open(directory, began) {
-            Ok((ledger, told)) => {
-                self.spans.acknowledge(Arc::new(ledger));
-                Some((told, began))
-            }
-            Err(error) => {
-                let directory = directory.display();
-                tracing::warn!(%directory, %error, "what a crash loses will not be told again");
-                None
-            }
-        });
+        let earlier =
+            data_dir.and_then(|directory| match Ledger::open(directory, began, self.sampler) {
+                Ok((ledger, told)) => {
+                    self.spans.acknowledge(Arc::new(ledger));
+                    Some(told)
+                }
+                Err(error) => {
+                    let directory = directory.display();
+                    tracing::warn!(%directory, %error, "what a crash loses will not be told again");
+                    None
+                }
+            });
         let teller = Teller::start(self.clone(), journal.clone(), catalog.clone(), earlier)?;
         Ok((self, teller))
+    }
+
+    /// Takes note that this process records nothing, so that none tells of it later as if it had.
+    pub(crate) fn off(data_dir: &Path) {
+        ledger::off(data_dir, clock::steady());
     }
 
     /// Takes spans that are over.
@@ -107,7 +118,12 @@ pub fn told(
     catalog: &Catalog,
     instance: InstanceId,
 ) -> Result<Vec<FinishedSpan>, JournalError> {
-    History { sampler, journal, catalog }.spans(instance)
+    History { sampler, journal, catalog }.spans(instance, None)
+}
+
+/// Whether a visit has a span: the first ones of an instance have.
+pub(crate) fn is_traced(frame: FrameId) -> bool {
+    frame.0 <= limits::SPANS_PER_INSTANCE
 }
 
 /// The trace of an instance: its caller's, or one of its own. A child has one of its own.

@@ -7,7 +7,7 @@ mod derive;
 mod state;
 
 pub use derive::{is_within_ratio, span_of_delivery, span_of_instance, span_of_visit, trace_of};
-pub use state::read as tracestate;
+pub use state::{members as tracestate_members, read as tracestate};
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,10 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const TRACESTATE: &str = "tracestate";
 
 /// The flag of a trace that is recorded.
-const SAMPLED: u8 = 1;
+pub const SAMPLED: u8 = 1;
+
+/// The flag of a trace whose id is random, of level 2 of the standard.
+const RANDOM: u8 = 2;
 
 /// Identity of a trace; never zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,6 +97,9 @@ pub struct TraceContext {
     pub span_id: SpanId,
     /// Whether the trace is recorded.
     pub sampled: bool,
+    /// Whether whoever began the trace says that its id is random, so that shares may be taken by
+    /// it. It goes on as it came: nobody else knows.
+    pub random: bool,
     /// What vendors have added, as `tracestate` has it; at most
     /// [`crate::limits::TRACESTATE_BYTES`].
     pub state: Option<Arc<str>>,
@@ -124,6 +130,19 @@ impl TraceContext {
         self.to_string()
     }
 
+    /// The flags of the `traceparent`: those that this version knows, the others are zero.
+    #[must_use]
+    pub fn flags(&self) -> u8 {
+        (SAMPLED * u8::from(self.sampled)) | (RANDOM * u8::from(self.random))
+    }
+
+    /// A context without a state, with the flags that this version knows.
+    #[must_use]
+    pub fn of(trace_id: TraceId, span_id: SpanId, flags: u8) -> Self {
+        let (sampled, random) = (flags & SAMPLED != 0, flags & RANDOM != 0);
+        Self { trace_id, span_id, sampled, random, state: None }
+    }
+
     /// The context of another span in the same trace.
     #[must_use]
     pub fn at(&self, span_id: SpanId) -> Self {
@@ -133,7 +152,7 @@ impl TraceContext {
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags())
     }
 }
 
@@ -166,8 +185,7 @@ impl FromStr for TraceContext {
         if !fits || trace == 0 || span == 0 {
             return Err(TraceparentError);
         }
-        let sampled = flags & SAMPLED != 0;
-        Ok(Self { trace_id: TraceId(trace), span_id: SpanId(span), sampled, state: None })
+        Ok(Self::of(TraceId(trace), SpanId(span), flags))
     }
 }
 

@@ -216,7 +216,11 @@ impl Runtime {
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
-        let tell = |it: Tracer| it.start(data_dir.as_deref(), &journal, &catalog);
+        let data_dir = data_dir.as_deref();
+        if let (None, Some(directory)) = (&tracer, data_dir) {
+            Tracer::off(directory);
+        }
+        let tell = |it: Tracer| it.start(data_dir, &journal, &catalog);
         let tracer = tracer.map(tell).transpose()?;
         let router = Arc::new(Router {
             recovering: AtomicUsize::new(inboxes.len()),

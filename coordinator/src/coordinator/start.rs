@@ -40,7 +40,7 @@ impl Coordinator {
         let sampler = self.runtime.router.sampler().filter(|_| caller.is_none())?;
         let (trace_id, span_id) = (trace_of(started.id), span_of_instance(started.id));
         let sampled = sampler.is_sampled(trace_id, None);
-        Some(TraceContext { trace_id, span_id, sampled, state: None })
+        Some(TraceContext { trace_id, span_id, sampled, random: false, state: None })
     }
 
     /// Starts an instance and waits for its end, at most `patience`.

@@ -398,7 +398,7 @@ impl Step {
 impl Body {
     /// What the visit is doing, or was doing before one of its expressions went to a worker or an
     /// extension took over.
-    pub(super) fn doing(&self) -> &Self {
+    pub(crate) fn doing(&self) -> &Self {
         match self {
             Self::Evaluating { before, .. } | Self::Extending { before, .. } => before,
             other => other,

@@ -15,7 +15,7 @@ use super::lifecycle::{Announcer, Open};
 use super::release::Release;
 use crate::engine::{Changes, Fact, FactError, Instance, Journaled, decode, encode};
 use crate::events::lifecycle::Level;
-use crate::journal::{Head, InstanceWrite, JournalError, Status, StoredInstance};
+use crate::journal::{Head, InstanceWrite, Journal, JournalError, Status, StoredInstance};
 use crate::memory::Charge;
 use crate::pieces::PieceWriter;
 use crate::trace::{Decided, Passing, Recorder, is_recorded};
@@ -79,11 +79,12 @@ impl Resident {
         charge: Charge,
         stored: &StoredInstance,
         sampler: Option<Sampler>,
+        journal: &dyn Journal,
     ) -> Result<Self, JournalError> {
         let (instance, covered) = fold(id, stored)?;
         let recorder = match sampler {
             Some(sampler) if instance.ending.is_none() && is_recorded(sampler, &instance) => {
-                Some(Box::new(Recorder::restore(&plan, id, stored)?))
+                Some(Box::new(Recorder::restore(&plan, id, stored, journal)?))
             }
             _ => None,
         };
@@ -369,7 +370,7 @@ impl Residents {
             let Some(stored) = journal.load(id)? else { return Ok(None) };
             let plan = catalog.required(&head.digest)?;
             let charge = memory.of_instance(&head.workflow.namespace);
-            let resident = Resident::restore(id, plan, charge, &stored, *sampler)?;
+            let resident = Resident::restore(id, plan, charge, &stored, *sampler, &**journal)?;
             if resident.instance.ending.is_some() {
                 self.retired.push_back((id, 0));
             }

@@ -9,15 +9,16 @@ use windlass_proto::id::FrameId;
 use windlass_proto::plan::{DEFAULT_POOL, Kind, Task};
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{
-    SpanId, TraceContext, TraceId, span_of_delivery, span_of_instance, span_of_visit, trace_of,
+    SAMPLED, SpanId, TraceContext, TraceId, span_of_delivery, span_of_instance, span_of_visit,
+    trace_of,
 };
-use windlass_telemetry::{FinishedSpan, names, opentelemetry};
+use windlass_telemetry::{FinishedSpan, SpanLink, names, opentelemetry, shortened};
 
 use super::delivery::Delivery;
 use super::recorder::Decided;
-use super::trace_id;
 use super::visit::{End, Fault, Visit};
-use crate::engine::LossReason;
+use super::{is_traced, trace_id};
+use crate::engine::{LossReason, Parent};
 
 /// Makes spans of what ends with one decision.
 pub(super) struct Finisher<'f> {
@@ -41,7 +42,7 @@ impl<'f> Finisher<'f> {
     /// The instance is over; where it faulted, because of the task at `failed`.
     pub(super) fn instance(&mut self, visit: Visit, end: End, failed: Option<Arc<str>>) {
         let Decided { plan, instance, .. } = self.decided;
-        let caller = instance.trace.as_ref().filter(|_| instance.parent.is_none());
+        let caller = self.caller();
         let mut attributes = self.common();
         attributes.extend([
             KeyValue::new(names::WORKFLOW_VERSION, plan.id.version.clone()),
@@ -58,14 +59,9 @@ impl<'f> Finisher<'f> {
         }
         attributes.extend(untraced(&visit));
         let mut links = visit.notes.links;
-        links.extend(instance.parent.map(|parent| match &instance.trace {
-            Some(visit) => visit.clone(),
-            None => TraceContext {
-                trace_id: trace_of(parent.instance),
-                span_id: span_of_visit(parent.instance, parent.frame),
-                sampled: true,
-                state: None,
-            },
+        links.extend(instance.parent.map(|parent| {
+            let to = instance.trace.clone().unwrap_or_else(|| started_by(parent));
+            SpanLink { to, is_remote: false }
         }));
         let (status, failed) = outcome(&end);
         attributes.extend(failed);
@@ -73,17 +69,20 @@ impl<'f> Finisher<'f> {
             trace_id: self.trace,
             span_id: span_of_instance(instance.id),
             parent: caller.map(|it| it.span_id),
+            is_parent_remote: caller.is_some(),
             name: format!("workflow {}/{}", plan.id.namespace, plan.id.name).into(),
             kind: if caller.is_some() { SpanKind::Server } else { SpanKind::Internal },
             start: visit.began,
             end: self.decided.at,
             encloses: visit.encloses,
-            state: self.state(),
+            state: self.caller().and_then(|it| it.state.clone()),
+            random: self.caller().is_some_and(|it| it.random),
             status,
             attributes,
             events: visit.notes.events,
             dropped_events: visit.notes.dropped,
             links,
+            dropped_links: visit.notes.dropped_links,
         });
     }
 
@@ -113,17 +112,20 @@ impl<'f> Finisher<'f> {
             trace_id: self.trace,
             span_id: self.span(id),
             parent: Some(self.span(visit.parent)),
-            name: format!("task {}", task.name).into(),
+            is_parent_remote: false,
+            name: format!("task {}", shortened(&task.name)).into(),
             kind: if emits { SpanKind::Producer } else { SpanKind::Internal },
             start: visit.began,
             end: self.decided.at,
             encloses: visit.encloses,
-            state: self.state(),
+            state: self.caller().and_then(|it| it.state.clone()),
+            random: self.caller().is_some_and(|it| it.random),
             status,
             attributes,
             events: visit.notes.events,
             dropped_events: visit.notes.dropped,
             links: visit.notes.links,
+            dropped_links: visit.notes.dropped_links,
         });
     }
 
@@ -174,24 +176,27 @@ impl<'f> Finisher<'f> {
             trace_id: self.trace,
             span_id: span_of_delivery(self.decided.instance.id, id, of.number),
             parent: Some(self.span(id)),
-            name: format!("deliver {}", task.name).into(),
+            is_parent_remote: false,
+            name: format!("deliver {}", shortened(&task.name)).into(),
             kind: SpanKind::Producer,
             start: of.sent,
             end: self.decided.at,
             encloses: visit.encloses,
-            state: self.state(),
+            state: self.caller().and_then(|it| it.state.clone()),
+            random: self.caller().is_some_and(|it| it.random),
             status: Status::Unset,
             attributes,
             events: Vec::new(),
             dropped_events: 0,
             links: Vec::new(),
+            dropped_links: 0,
         });
     }
 
-    /// What vendors have added to the caller's trace, where it is that one.
-    fn state(&self) -> Option<Arc<str>> {
+    /// Where in the caller's trace it was started, where it is that one.
+    fn caller(&self) -> Option<&'f TraceContext> {
         let instance = self.decided.instance;
-        instance.trace.as_ref().filter(|_| instance.parent.is_none())?.state.clone()
+        instance.trace.as_ref().filter(|_| instance.parent.is_none())
     }
 
     fn span(&self, frame: FrameId) -> SpanId {
@@ -219,6 +224,15 @@ impl<'f> Finisher<'f> {
         ]);
         attributes
     }
+}
+
+/// The visit that has started a child; the instance around it where the visit has no span.
+fn started_by(parent: Parent) -> TraceContext {
+    let Parent { instance, frame, .. } = parent;
+    let span =
+        if is_traced(frame) { span_of_visit(instance, frame) } else { span_of_instance(instance) };
+    // Children are recorded where their parents are.
+    TraceContext::of(trace_of(instance), span, SAMPLED)
 }
 
 /// What an attempt of a `try` is told with.

@@ -6,6 +6,7 @@ use windlass_proto::plan::Plan;
 use windlass_telemetry::{FinishedSpan, Sampler};
 
 use super::is_recorded;
+use super::lives::Life;
 use super::recorder::{Decided, Recorder};
 use crate::catalog::Catalog;
 use crate::engine::{Fact, FactError, Instance, decode};
@@ -20,14 +21,20 @@ pub(super) struct History<'h> {
 
 impl History<'_> {
     /// All spans of an instance that are over; none of one that is neither recorded nor has
-    /// faulted.
+    /// faulted: within a life, where it is given.
     ///
     /// # Errors
     /// When the journal cannot be read, or its facts do not belong there.
-    pub(super) fn spans(&self, id: InstanceId) -> Result<Vec<FinishedSpan>, JournalError> {
+    pub(super) fn spans(
+        &self,
+        id: InstanceId,
+        within: Option<&Life>,
+    ) -> Result<Vec<FinishedSpan>, JournalError> {
         // It may have been removed meanwhile.
         let Some(head) = self.journal.head(id)? else { return Ok(Vec::new()) };
-        let faulted = head.status == Status::Faulted && self.sampler.tells_of_faults();
+        let is_within = |life: &Life| head.ended_at.is_some_and(|it| life.has(it));
+        let faulted = head.status == Status::Faulted && within.is_none_or(is_within);
+        let faulted = faulted && self.sampler.tells_of_faults();
         let plan = self.catalog.required(&head.digest)?;
         let (mut instance, mut recorder) = (Instance::not_started(id), Recorder::new(id));
         let mut spans = Vec::new();

@@ -18,7 +18,10 @@ use std::sync::Mutex;
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::SpanId;
-use windlass_telemetry::Acknowledged;
+use windlass_telemetry::{Acknowledged, Sampler};
+
+use super::lives::{Life, Lives};
+use crate::clock;
 
 /// Keeps which spans a collector has taken.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Ledger {
     directory: PathBuf,
     /// None once it could not be written.
     open: Mutex<Option<Open>>,
+    /// None once the process has ended.
+    lives: Mutex<Option<Lives>>,
 }
 
 /// The file that is written to.
@@ -38,22 +43,26 @@ struct Open {
     latest: Timestamp,
 }
 
-/// What an earlier process has told.
+/// What earlier processes have told, of which not all of what they recorded may have been taken.
 #[derive(Debug)]
 pub(crate) struct Told {
-    /// Whatever ended before this was told, or is given up.
-    pub(crate) since: Timestamp,
+    /// These processes; whatever ended before they began was told, or is given up.
+    pub(crate) lives: Vec<Life>,
     /// What was told that ended later.
     pub(crate) spans: HashSet<u64>,
 }
 
 impl Ledger {
-    /// Goes on with what is in the directory; and what that says. `now` is since when there is
-    /// something to say where there is nothing yet.
+    /// Goes on with what is in the directory; and what that says. `now` is when this process began,
+    /// which records what `sampler` takes.
     ///
     /// # Errors
     /// When the files cannot be read or made.
-    pub(crate) fn open(directory: &Path, now: Timestamp) -> io::Result<(Self, Told)> {
+    pub(crate) fn open(
+        directory: &Path,
+        now: Timestamp,
+        sampler: Sampler,
+    ) -> io::Result<(Self, Told)> {
         let mut found: Vec<_> = [0, 1]
             .iter()
             .filter_map(|slot| read(&path(directory, *slot)).transpose())
@@ -71,8 +80,12 @@ impl Ledger {
                 Open { file, number: last.number, ids: last.ids.len(), latest: now }
             }
         };
-        let ledger = Self { directory: directory.to_owned(), open: Mutex::new(Some(open)) };
-        Ok((ledger, Told { since, spans }))
+        let (own, mut lives) = Lives::begin(directory, now, sampler)?;
+        lives.iter_mut().for_each(|it| it.began = it.began.max(since));
+        lives.retain(|it| it.ended.is_none_or(|ended| it.began < ended));
+        let (open, own) = (Mutex::new(Some(open)), Mutex::new(Some(own)));
+        let ledger = Self { directory: directory.to_owned(), open, lives: own };
+        Ok((ledger, Told { lives, spans }))
     }
 }
 
@@ -87,6 +100,23 @@ impl Acknowledged for Ledger {
                 tracing::warn!(%directory, %error, "spans may be told twice after a crash");
             }
         }
+    }
+
+    fn ended(&self, has_all: bool) {
+        let lives = self.lives.lock().unwrap_or_else(|it| it.into_inner()).take();
+        let ended = lives.map_or(Ok(()), |it| it.end(clock::steady(), has_all));
+        if let Err(error) = ended {
+            let directory = self.directory.display();
+            tracing::warn!(%directory, %error, "spans may be told twice after the next start");
+        }
+    }
+}
+
+/// Where nothing is recorded: what is in the directory is of earlier processes.
+pub(super) fn off(directory: &Path, now: Timestamp) {
+    if let Err(error) = Lives::off(directory, now) {
+        let directory = directory.display();
+        tracing::warn!(%directory, %error, "spans of now may be told later, as if recorded");
     }
 }
 
@@ -145,9 +175,9 @@ mod tests {
     use windlass_proto::limits;
     use windlass_proto::time::Timestamp;
     use windlass_proto::trace::SpanId;
-    use windlass_telemetry::Acknowledged as _;
+    use windlass_telemetry::{Acknowledged as _, Sampler};
 
-    use super::Ledger;
+    use super::{Ledger, Told};
 
     const BEGIN: Timestamp = Timestamp(1_000_000);
 
@@ -155,11 +185,20 @@ mod tests {
         ids.map(|id| (SpanId::new(id), BEGIN.plus(id))).collect()
     }
 
+    fn open(folder: &tempfile::TempDir, at: Timestamp) -> (Ledger, Told) {
+        Ledger::open(folder.path(), at, Sampler::default()).unwrap()
+    }
+
+    /// Since when the process that crashed last was to tell.
+    fn since(told: &Told) -> Option<Timestamp> {
+        told.lives.first().map(|it| it.began)
+    }
+
     #[test]
     fn what_was_taken_is_known_after_a_crash_and_no_more() {
         let folder = tempfile::tempdir().unwrap();
-        let (ledger, told) = Ledger::open(folder.path(), BEGIN).unwrap();
-        assert_eq!((told.since, told.spans.len()), (BEGIN, 0));
+        let (ledger, told) = open(&folder, BEGIN);
+        assert_eq!((since(&told), told.spans.len()), (None, 0));
         ledger.acknowledged(&spans(1..4));
         drop(ledger);
         // The process ended while it wrote an id.
@@ -167,27 +206,32 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.extend([1, 2, 3]);
         std::fs::write(&path, bytes).unwrap();
-        let (ledger, told) = Ledger::open(folder.path(), BEGIN.plus(9)).unwrap();
-        assert_eq!(told.since, BEGIN);
+        let (ledger, told) = open(&folder, BEGIN.plus(9));
+        assert_eq!(since(&told), Some(BEGIN));
         assert_eq!(told.spans, [1, 2, 3].into());
         ledger.acknowledged(&spans(7..8));
-        let (_, told) = Ledger::open(folder.path(), BEGIN.plus(9)).unwrap();
+        let (ledger, told) = open(&folder, BEGIN.plus(10));
         assert_eq!(told.spans, [1, 2, 3, 7].into());
+        assert_eq!(told.lives.len(), 2);
+        ledger.ended(true);
+        let (_, told) = open(&folder, BEGIN.plus(20));
+        assert_eq!(told.lives, [], "an end in order");
     }
 
     #[test]
     fn two_files_hold_the_latest_however_many_are_told() {
         let folder = tempfile::tempdir().unwrap();
-        let (ledger, _) = Ledger::open(folder.path(), BEGIN).unwrap();
+        let (ledger, _) = open(&folder, BEGIN);
         let many = limits::TOLD_IDS as u64;
         for round in 0..4 {
             ledger.acknowledged(&spans(1 + round * many..1 + (round + 1) * many));
         }
         ledger.acknowledged(&spans(5 * many..5 * many + 1));
-        let (_, told) = Ledger::open(folder.path(), BEGIN).unwrap();
+        let later = BEGIN.plus(10 * many);
+        let (_, told) = open(&folder, later);
         assert_eq!(told.spans.len() as u64, many + 1, "the last file, and the one before");
         assert!(told.spans.contains(&(4 * many)) && !told.spans.contains(&many));
         // Whatever the file before them knew ended before this, or is told twice.
-        assert_eq!(told.since, Timestamp(BEGIN.0 + 3 * many - limits::TOLD_LATE_MS));
+        assert_eq!(since(&told), Some(Timestamp(BEGIN.0 + 3 * many - limits::TOLD_LATE_MS)));
     }
 }

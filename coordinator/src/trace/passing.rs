@@ -6,7 +6,7 @@ use windlass_proto::trace::{
 };
 use windlass_telemetry::Sampler;
 
-use super::{is_recorded, trace_id};
+use super::{ROOT, is_recorded, is_traced, trace_id};
 use crate::engine::Instance;
 
 /// What is passed on of the trace of an instance.
@@ -30,14 +30,20 @@ impl<'p> Passing<'p> {
         self.at(|id| span_of_instance(id.id))
     }
 
-    /// The context for a worker that takes a delivery.
+    /// The context for a worker that takes a delivery. Of a visit without a span it is that of the
+    /// visit around, which is not recorded there: nor does the worker tell of what it does.
     pub(crate) fn delivery(&self, frame: FrameId, delivery: u32) -> Option<TraceContext> {
-        self.at(|it| span_of_delivery(it.id, frame, delivery))
+        if is_traced(frame) {
+            return self.at(|it| span_of_delivery(it.id, frame, delivery));
+        }
+        let around = self.visit(frame)?;
+        let sampled = around.sampled && self.recorded.is_none();
+        Some(TraceContext { sampled, ..around })
     }
 
-    /// The context of a visit, for an event that it emits.
+    /// The context of a visit, for an event that it emits: that of the nearest with a span.
     pub(crate) fn visit(&self, frame: FrameId) -> Option<TraceContext> {
-        self.at(|it| span_of_visit(it.id, frame))
+        self.at(|it| span_around(it, frame))
     }
 
     /// The context for a child, where it does not follow from the ids of its parents: where a
@@ -53,7 +59,22 @@ impl<'p> Passing<'p> {
             trace_id: trace_id(self.instance),
             span_id: span(self.instance),
             sampled,
+            random: caller.is_some_and(|it| it.random),
             state: caller.and_then(|it| it.state.clone()),
         })
     }
 }
+
+/// The span of a visit, or of the nearest around it that has one.
+fn span_around(instance: &Instance, mut frame: FrameId) -> SpanId {
+    while !is_traced(frame) {
+        let around = instance.frames.get(&frame).map_or(ROOT, |it| it.parent);
+        // A frame's number is greater than its parent's.
+        frame = if around < frame { around } else { ROOT };
+    }
+    if frame == ROOT { span_of_instance(instance.id) } else { span_of_visit(instance.id, frame) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -4,26 +4,22 @@
 //! is open is kept here while its instance is in memory. The same code follows the live instance
 //! and its history; so both tell the same spans.
 
+mod restore;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_proto::id::{FrameId, InstanceId};
-use windlass_proto::limits;
 use windlass_proto::plan::{Plan, TaskIx};
 use windlass_proto::time::Timestamp;
-use windlass_proto::trace::{TraceContext, span_of_instance, trace_of};
-use windlass_telemetry::{FinishedSpan, names, shortened};
+use windlass_telemetry::{FinishedSpan, names};
 
 use super::delivery::{Delivery, answered};
 use super::finish::{Finisher, attempt, failed};
-use super::history::{damaged, follow};
 use super::pointer::Pointer;
 use super::visit::{End, Fault, Visit};
+use super::{ROOT, is_traced};
 use crate::engine::{Fact, Instance};
-use crate::journal::{JournalError, StoredInstance};
-
-/// The frame of the instance itself.
-const ROOT: FrameId = FrameId(0);
 
 /// The visits of an instance that go on.
 pub(crate) struct Recorder {
@@ -66,46 +62,6 @@ impl Recorder {
         }
     }
 
-    /// Of an instance that was read from a snapshot: what happened before is not known.
-    pub(crate) fn of(plan: &Plan, instance: &Instance) -> Self {
-        let mut recorder = Self { next: instance.next_frame, ..Self::new(instance.id) };
-        recorder.begin(instance.started_at);
-        // A frame's number is greater than its parent's.
-        for (id, frame) in &instance.frames {
-            if let Some(task) = frame.task {
-                recorder.open(plan, *id, frame.parent, task, frame.started_at);
-                if let Some(visit) = recorder.open.get_mut(id) {
-                    visit.delivery = Delivery::of(frame);
-                }
-            }
-        }
-        // Workers may have had to do with all of these before.
-        recorder.open.values_mut().for_each(|it| it.encloses = true);
-        recorder
-    }
-
-    /// Of an instance that was read from the journal: the spans that ended before were told.
-    pub(crate) fn restore(
-        plan: &Plan,
-        id: InstanceId,
-        stored: &StoredInstance,
-    ) -> Result<Self, JournalError> {
-        let (mut instance, mut recorder) = match &stored.snapshot {
-            None => (Instance::not_started(id), Self::new(id)),
-            Some((_, bytes)) => {
-                let instance = Instance::from_bytes(bytes).map_err(|error| damaged(id, &error))?;
-                let recorder = Self::of(plan, &instance);
-                (instance, recorder)
-            }
-        };
-        for stored in &stored.facts {
-            follow(plan, &mut instance, stored, |decided, facts| {
-                recorder.take(decided, facts);
-            })?;
-        }
-        Ok(recorder)
-    }
-
     /// Takes the next facts; gives the spans that they end.
     pub(crate) fn take(&mut self, decided: &Decided, facts: &[Fact]) -> Vec<FinishedSpan> {
         self.now = self.now.max(decided.at);
@@ -116,7 +72,7 @@ impl Recorder {
                 self.answered(frame, &mut finisher);
             }
             self.task(decided, fact, &mut finisher);
-            self.note(decided.at, fact);
+            self.note(decided, fact);
             self.whole(decided, fact, &mut finisher);
         }
         if decided.instance.ending.is_none() {
@@ -193,7 +149,8 @@ impl Recorder {
     }
 
     /// What happens within visits, and within the instance.
-    fn note(&mut self, at: Timestamp, fact: &Fact) {
+    fn note(&mut self, decided: &Decided, fact: &Fact) {
+        let at = decided.at;
         let frame = match fact {
             Fact::AttemptBegan { frame, .. }
             | Fact::RetryScheduled { frame, .. }
@@ -222,21 +179,18 @@ impl Recorder {
                 visit.notes.add(names::CAUGHT, at, failed(&problem.into()));
             }
             Fact::Iterated { index, .. } => visit.more().iterations = index.saturating_add(1),
-            Fact::ItemBegan { .. } => {
+            // Without `foreach` nothing goes round.
+            Fact::ItemBegan { .. } if visit.is_foreach(decided.plan) => {
                 let more = visit.more();
                 more.iterations = more.iterations.saturating_add(1);
             }
             Fact::ChildStarted { child, .. } => {
-                visit.more().child = Some(*child);
-                let (trace_id, span_id) = (trace_of(*child), span_of_instance(*child));
-                let to = TraceContext { trace_id, span_id, sampled: true, state: None };
-                visit.notes.link(to);
+                visit.started(*child);
             }
-            Fact::Emitted { event, .. } => {
-                let (id, kind) = (shortened(event.id()), shortened(event.kind()));
-                visit.more().event = Some((id.into_owned(), kind.into_owned()));
+            Fact::Emitted { event, .. } => visit.emitted(event),
+            Fact::EventConsumed { trace: Some(trace), .. } => {
+                visit.notes.link(trace.clone(), true);
             }
-            Fact::EventConsumed { trace: Some(trace), .. } => visit.notes.link(trace.clone()),
             Fact::Suspended => visit.notes.add(names::SUSPENDED, at, Vec::new()),
             Fact::Quarantined(_) => visit.notes.add(names::QUARANTINED, at, Vec::new()),
             Fact::Resumed => visit.notes.add(names::RESUMED, at, Vec::new()),
@@ -250,7 +204,7 @@ impl Recorder {
         let above = self.open.get(&parent).filter(|it| it.task.is_some());
         let pointer = Pointer::of(above.map(|it| &it.pointer), plan.task(task));
         let mut visit = Visit::new(parent, Some(task), pointer, at);
-        visit.traced = id.0 <= limits::SPANS_PER_INSTANCE;
+        visit.traced = is_traced(id);
         if !visit.traced
             && let Some(around) = self.traced_around(parent)
         {
@@ -366,3 +320,7 @@ impl Recorder {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

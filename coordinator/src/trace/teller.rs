@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
-use windlass_proto::time::Timestamp;
+use windlass_telemetry::FinishedSpan;
 
 use super::history::History;
+use super::lives::Life;
 use super::{Told, Tracer};
 use crate::catalog::Catalog;
 use crate::journal::{Filter, Journal, JournalError};
@@ -25,7 +26,7 @@ pub(crate) struct Teller {
 }
 
 impl Teller {
-    /// Starts the thread. `earlier` is what an earlier process has told, and when this one began.
+    /// Starts the thread. `earlier` is what earlier processes have told.
     ///
     /// # Errors
     /// When the system gives none.
@@ -33,7 +34,7 @@ impl Teller {
         tracer: Tracer,
         journal: Arc<dyn Journal>,
         catalog: Arc<Catalog>,
-        earlier: Option<(Told, Timestamp)>,
+        earlier: Option<Told>,
     ) -> Result<Self, JournalError> {
         let (sender, receiver) = sync_channel(limits::TOLD_QUEUED);
         let spans = tracer.clone();
@@ -41,8 +42,8 @@ impl Teller {
             let sampler = spans.sampler;
             let history = History { sampler, journal: &*journal, catalog: &catalog };
             let telling = Telling { tracer: &spans, history };
-            if let Some((told, began)) = earlier {
-                telling.again(&told, began, &receiver);
+            if let Some(told) = earlier {
+                telling.again(&told, &receiver);
             }
             receiver.iter().for_each(|instance| telling.tell(instance));
         };
@@ -80,15 +81,18 @@ struct Telling<'t> {
 impl Telling<'_> {
     /// Tells all spans of an instance.
     fn tell(&self, instance: InstanceId) {
-        match self.history.spans(instance) {
+        match self.history.spans(instance, None) {
             Ok(spans) => self.tracer.record(spans),
             Err(error) => self.failed(instance, &error),
         }
     }
 
-    /// Tells what ended before this process began and no collector has taken. What is in line
-    /// meanwhile is told in between.
-    fn again(&self, told: &Told, began: Timestamp, line: &Receiver<InstanceId>) {
+    /// Tells what ended in earlier processes, was recorded by them, and no collector has taken.
+    /// What is in line meanwhile is told in between.
+    fn again(&self, told: &Told, line: &Receiver<InstanceId>) {
+        if told.lives.is_empty() {
+            return;
+        }
         let (mut looked_at, mut left, mut cursor) = (0, limits::TOLD_AGAIN, None);
         while looked_at < limits::TOLD_AGAIN_SCAN && left > 0 {
             line.try_iter().for_each(|instance| self.tell(instance));
@@ -104,28 +108,33 @@ impl Telling<'_> {
                 }
             };
             looked_at += page.items.len();
-            let is_concerned = |ended: Option<Timestamp>| ended.is_none_or(|it| it >= told.since);
-            let concerned = page
-                .items
-                .iter()
-                .filter(|(_, head)| head.started_at < began && is_concerned(head.ended_at));
-            for (instance, _) in concerned.take(left) {
-                left -= 1;
-                match self.history.spans(*instance) {
-                    Ok(spans) => {
-                        let missing = spans.into_iter().filter(|it| {
-                            (told.since..began).contains(&it.end)
-                                && !told.spans.contains(&it.span_id.number())
-                        });
-                        self.tracer.record(missing.collect());
-                    }
-                    Err(error) => self.failed(*instance, &error),
+            for (instance, head) in &page.items {
+                let is_met = |it: &&Life| it.meets(head.started_at, head.ended_at);
+                let mut lives = told.lives.iter().filter(is_met).peekable();
+                if lives.peek().is_none() || left == 0 {
+                    continue;
                 }
+                left -= 1;
+                lives.for_each(|life| self.rest(*instance, life, told));
             }
             cursor = page.next;
             if cursor.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Tells what of an instance ended in one earlier process and no collector has taken.
+    fn rest(&self, instance: InstanceId, life: &Life, told: &Told) {
+        let history = History { sampler: life.sampler, ..self.history };
+        match history.spans(instance, Some(life)) {
+            Ok(spans) => {
+                let is_missing = |it: &FinishedSpan| {
+                    life.has(it.end) && !told.spans.contains(&it.span_id.number())
+                };
+                self.tracer.record(spans.into_iter().filter(is_missing).collect());
+            }
+            Err(error) => self.failed(instance, &error),
         }
     }
 

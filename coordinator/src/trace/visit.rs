@@ -1,13 +1,16 @@
 //! What is known of a visit while it goes on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
-use windlass_proto::plan::TaskIx;
+use windlass_proto::plan::{Kind, Plan, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
-use windlass_proto::trace::TraceContext;
+use windlass_proto::trace::{SAMPLED, TraceContext, span_of_instance, trace_of};
+use windlass_telemetry::shortened;
 
 use super::delivery::Delivery;
 use super::notes::Notes;
@@ -55,7 +58,8 @@ pub(super) struct Untraced {
 /// The bounds that the durations of visits without spans are counted by, in milliseconds.
 const DURATIONS_MS: [u64; 7] = [10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000];
 
-/// An error as far as it is told: its detail may hold data.
+/// An error as far as it is told: its detail may hold data. Its type is cut, since a visit keeps
+/// that of each of its events.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) kind: Arc<str>,
@@ -73,7 +77,11 @@ pub(super) enum End {
 
 impl From<&Problem> for Fault {
     fn from(problem: &Problem) -> Self {
-        Self { kind: problem.kind.clone(), status: problem.status }
+        let kind = match shortened(&problem.kind) {
+            Cow::Borrowed(_) => problem.kind.clone(),
+            Cow::Owned(cut) => cut.into(),
+        };
+        Self { kind, status: problem.status }
     }
 }
 
@@ -103,16 +111,34 @@ impl Visit {
     pub(super) fn weight(&self) -> u64 {
         let event = self.more.as_ref().and_then(|it| it.event.as_ref());
         let event = event.map_or(0, |(id, kind)| id.len() + kind.len());
-        let noted = self.notes.events.len() * limits::RECORDED_NOTE_BYTES
-            + self.notes.links.len() * size_of::<TraceContext>();
         // Of a visit inside a function the pointer is its own.
         let pointer = self.pointer.prefix.len() + self.pointer.reference.len();
         let pointer = if self.pointer.prefix.is_empty() { 0 } else { pointer };
-        limits::RECORDED_VISIT_BYTES + (event + noted + pointer) as u64
+        limits::RECORDED_VISIT_BYTES + (event + self.notes.bytes() + pointer) as u64
     }
 
     pub(super) fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
+    }
+
+    /// True for a `listen` with `foreach`.
+    pub(super) fn is_foreach(&self, plan: &Plan) -> bool {
+        let kind = self.task.map(|it| &plan.task(it).kind);
+        matches!(kind, Some(Kind::Listen(listen)) if listen.each.is_some())
+    }
+
+    /// It has started a child, which is a trace of its own.
+    pub(super) fn started(&mut self, child: InstanceId) {
+        self.more().child = Some(child);
+        // Children are recorded where their parents are.
+        let to = TraceContext::of(trace_of(child), span_of_instance(child), SAMPLED);
+        self.notes.link(to, false);
+    }
+
+    /// It emits an event.
+    pub(super) fn emitted(&mut self, event: &CloudEvent) {
+        let (id, kind) = (shortened(event.id()), shortened(event.kind()));
+        self.more().event = Some((id.into_owned(), kind.into_owned()));
     }
 
     /// How it ended where the flow left it without an end of its own.

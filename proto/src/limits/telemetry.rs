@@ -84,6 +84,16 @@ pub const TOLD_AGAIN_SCAN: usize = 100_000;
 /// How many of these are listed at once.
 pub const TOLD_AGAIN_PAGE: usize = 200;
 
+/// Processes of which is known that they recorded and did not end in order, the latest ones.
+pub const TOLD_LIVES: usize = 16;
+
+/// Facts before its latest snapshot that are read again for the trace of an instance which comes
+/// back into memory: a trace of more of them goes on with what the state says. Some milliseconds.
+pub const RETRACED_FACTS: u64 = 10_000;
+
+/// Bytes of such facts, for the same reason.
+pub const RETRACED_BYTES: usize = 1 << 20;
+
 /// Events that a span has at most, and links; further ones are counted in it.
 pub const SPAN_EVENTS: usize = 32;
 

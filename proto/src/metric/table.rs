@@ -56,8 +56,8 @@ pub const LABELS: &[(&str, &str)] = &[
     ("pool", "The pool of workers; `_other` for all pools beyond the first 100."),
     (
         "reason",
-        "Why a delivery was lost: `silent`, `left`, `handed_back`, `not_held`, `not_sent`, `not_shown`; why the egress \
-         policy refused a call.",
+        "Why a delivery was lost: `silent`, `left`, `handed_back`, `not_held`, `not_sent`, `not_shown`, `unknown`; \
+         why the egress policy refused a call.",
     ),
     (
         "route",

@@ -6,9 +6,9 @@ use crate::limits::{
     TRACESTATE_BYTES, TRACESTATE_LONG_MEMBER_BYTES, TRACESTATE_MEMBERS, TRACESTATE_PART_BYTES,
 };
 
-/// The members of a list that is valid, as many as there is room for: where there are too many
-/// bytes, members that are long go first and then the last ones, as the standard has it. Nothing
-/// where the list is not valid or empty.
+/// The members of a list that are valid by the grammar of level 2, as many as there is room for:
+/// where there are too many bytes, members that are long go first and then the last ones, as the
+/// standard has it. Nothing where none is left, or where there are more members than there may be.
 #[must_use]
 pub fn read(text: &str) -> Option<Arc<str>> {
     let mut members: Vec<_> = text
@@ -16,9 +16,10 @@ pub fn read(text: &str) -> Option<Arc<str>> {
         .map(|it| it.trim_matches([' ', '\t']))
         .filter(|it| !it.is_empty())
         .collect();
-    if members.len() > TRACESTATE_MEMBERS || !members.iter().all(|it| is_member(it)) {
+    if members.len() > TRACESTATE_MEMBERS {
         return None;
     }
+    members.retain(|it| is_member(it));
     let is_too_long = |members: &[&str]| {
         members.iter().map(|it| it.len() + 1).sum::<usize>() > TRACESTATE_BYTES + 1
     };
@@ -27,6 +28,11 @@ pub fn read(text: &str) -> Option<Arc<str>> {
         members.remove(long.unwrap_or(members.len() - 1));
     }
     (!members.is_empty()).then(|| members.join(",").into())
+}
+
+/// Key and value of each member of a list that was [`read`].
+pub fn members(state: &str) -> impl Iterator<Item = (&str, &str)> {
+    state.split(',').filter_map(|it| it.split_once('='))
 }
 
 fn is_member(text: &str) -> bool {

@@ -16,8 +16,12 @@ fn a_traceparent_is_read_as_the_standard_says() {
     assert_eq!(read.span_id.number(), 0xb7ad_6b71_6920_3331);
     assert!(read.sampled);
     assert_eq!(read.traceparent(), PARENT);
-    let unsampled = TraceContext::parse(&PARENT.replace("-01", "-02"), None).unwrap();
-    assert!(!unsampled.sampled, "another flag");
+    // Known flags go on as they came, and those that only later versions know are cleared.
+    for (flags, kept) in [("00", "00"), ("02", "02"), ("03", "03"), ("fd", "01"), ("ff", "03")] {
+        let read = TraceContext::parse(&PARENT.replace("-01", &format!("-{flags}")), None).unwrap();
+        assert_eq!(read.traceparent(), PARENT.replace("-01", &format!("-{kept}")));
+        assert_eq!((read.sampled, read.random), (kept.ends_with(['1', '3']), kept >= "02"));
+    }
     let later = format!("{}-more", PARENT.replace("00-", "42-"));
     assert_eq!(TraceContext::parse(&later, None).unwrap().traceparent(), PARENT);
     for wrong in [
@@ -43,8 +47,14 @@ fn a_traceparent_is_read_as_the_standard_says() {
 fn a_tracestate_is_kept_as_far_as_there_is_room() {
     let state = |text: &str| TraceContext::parse(PARENT, Some(text)).unwrap().state;
     assert_eq!(state("a=1, b@c/d=x y ,").as_deref(), Some("a=1,b@c/d=x y"));
-    for wrong in ["", "a", "A=1", "=1", "a=", "a=b=c", "a=\u{7f}", "a=ä"] {
+    // All that the grammar of level 2 allows in a key.
+    let keys = format!("t@{}=1,a@b@c=2,2=3,a_-*/@=4", "x".repeat(20));
+    assert_eq!(state(&keys).as_deref(), Some(&*keys));
+    let long_key = format!("{}=1", "k".repeat(257));
+    for wrong in ["", "a", "A=1", "=1", "a=", "a=b=c", "a=\u{7f}", "a=ä", "@a=1", "_=1", &long_key]
+    {
         assert_eq!(state(wrong), None, "{wrong}");
+        assert_eq!(state(&format!("x=1,{wrong},y=2")).as_deref(), Some("x=1,y=2"), "{wrong}");
     }
     let long = |count: usize| {
         (0..count).map(|it| format!("k{it}={}", "v".repeat(96))).collect::<Vec<_>>().join(",")

@@ -15,6 +15,10 @@ pub trait Acknowledged: std::fmt::Debug + Send + Sync {
     /// A collector has taken these: their ids, and when they ended. Called on the thread that
     /// exports, one export at a time.
     fn acknowledged(&self, spans: &[(SpanId, Timestamp)]);
+
+    /// The process ends in order and tells nothing more; whether collectors have taken, or refused,
+    /// all that waited.
+    fn ended(&self, has_all: bool);
 }
 
 /// Who wants to know, if anybody.
@@ -25,6 +29,13 @@ impl Listener {
     /// Only the first one counts.
     pub(crate) fn set(&self, wants: Arc<dyn Acknowledged>) {
         let _ = self.0.set(wants);
+    }
+
+    /// The exports are over.
+    pub(crate) fn ended(&self, has_all: bool) {
+        if let Some(wants) = self.0.get() {
+            wants.ended(has_all);
+        }
     }
 
     /// What is to be told of spans once they are taken.

@@ -36,9 +36,9 @@ impl AuditRecords {
         record.set_severity_number(severity);
         record.set_severity_text(severity.name());
         let context = event.traceparent.as_deref().and_then(|it| it.parse::<TraceContext>().ok());
-        if let Some(TraceContext { trace_id, span_id, sampled, .. }) = context {
-            let flags = if sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-            let (trace, span) = (trace_id.number(), span_id.number());
+        if let Some(context) = context {
+            let flags = TraceFlags::new(context.flags());
+            let (trace, span) = (context.trace_id.number(), context.span_id.number());
             record.set_trace_context(TraceId::from(trace), SpanId::from(span), Some(flags));
         }
         describe(event, &mut record);

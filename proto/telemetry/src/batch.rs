@@ -3,7 +3,7 @@
 //! The SDK's own queues drop in silence; so how many wait is counted outside of them, and none is
 //! handed over for which there is no room.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::{Context, InstrumentationScope};
@@ -12,6 +12,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
+use crate::acknowledged::Listener;
 use crate::counts::TelemetryCounts;
 use crate::settings::Batching;
 use crate::{record, shorten};
@@ -23,6 +24,8 @@ pub(crate) struct SpanQueue {
     processor: Arc<BatchSpanProcessor>,
     counts: Arc<TelemetryCounts>,
     bound: u64,
+    /// Who wants to know of the end.
+    ends: Arc<OnceLock<Listener>>,
 }
 
 /// Log records before their export.
@@ -48,13 +51,21 @@ impl SpanQueue {
         let mut processor = BatchSpanProcessor::new(exporter, config);
         processor.set_resource(resource);
         counts.traces.set_bound(batching.queue as u64);
-        Self { processor: Arc::new(processor), counts, bound: batching.queue as u64 }
+        let (processor, bound) = (Arc::new(processor), batching.queue as u64);
+        Self { processor, counts, bound, ends: Arc::default() }
+    }
+
+    /// Says who wants to know of the end. Only the first counts.
+    pub(crate) fn tell_end(&self, to: Listener) {
+        let _ = self.ends.set(to);
     }
 
     /// Takes a span that is over, if there is room.
     pub(crate) fn push(&self, mut span: SpanData) {
         if self.counts.traces.enter(self.bound) {
             shorten::span(&mut span);
+            // A clock that was set back makes no span of negative length.
+            span.end_time = span.end_time.max(span.start_time);
             self.processor.on_end(span);
         }
     }
@@ -67,7 +78,13 @@ impl SpanQueue {
     /// Exports what waits, and takes nothing more. Blocks, at most for `within`.
     pub(crate) fn close(&self, within: Duration) -> OTelSdkResult {
         self.counts.traces.close();
-        self.processor.shutdown_with_timeout(within)
+        let failed = self.counts.traces.totals().failed;
+        let closed = self.processor.shutdown_with_timeout(within);
+        let after = self.counts.traces.totals();
+        if let Some(listener) = self.ends.get() {
+            listener.ended(closed.is_ok() && after.queued == 0 && after.failed == failed);
+        }
+        closed
     }
 }
 
@@ -126,5 +143,38 @@ impl LogProcessor for LogQueue {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.processor.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use opentelemetry_sdk::Resource;
+    use opentelemetry_sdk::trace::{InMemorySpanExporterBuilder, SpanProcessor as _};
+
+    use super::SpanQueue;
+    use crate::settings::Batching;
+
+    /// As the SDK makes them where the clock was set back meanwhile.
+    #[test]
+    fn no_span_ends_before_it_began() {
+        let exporter = InMemorySpanExporterBuilder::new().build();
+        let batching = Batching { queue: 8, export: 8, delay: Duration::from_secs(60) };
+        let queue = SpanQueue::new(
+            exporter.clone(),
+            batching,
+            &Resource::builder().build(),
+            Arc::default(),
+        );
+        let began = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let mut span = crate::testing::span();
+        (span.start_time, span.end_time) = (began, began - Duration::from_secs(50));
+        queue.on_end(span);
+        assert!(queue.force_flush().is_ok());
+        let spans = exporter.get_finished_spans().unwrap_or_default();
+        let times: Vec<_> = spans.iter().map(|it| (it.start_time, it.end_time)).collect();
+        assert_eq!(times, [(began, began)]);
     }
 }

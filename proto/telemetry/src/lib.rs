@@ -42,5 +42,5 @@ pub use settings::{
     Signal, Tls,
 };
 pub use shorten::shortened;
-pub use span::{FinishedSpan, SpanNote, Spans};
+pub use span::{FinishedSpan, SpanLink, SpanNote, Spans};
 pub use start::{Role, Telemetry, TelemetryError};

@@ -3,6 +3,7 @@
 //! The SDK's meters keep each histogram behind a lock, give no exemplars, and take nothing that was
 //! counted elsewhere; so what the registry has counted is written here, as it is.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -19,23 +20,29 @@ use windlass_proto::metric::{Distribution, Entry, Family, Kind, Measured, Sample
 /// What metrics are sent with.
 pub(crate) struct Sender {
     /// Who sends.
-    pub(crate) resource: Resource,
-    /// Since when is counted.
-    pub(crate) start: SystemTime,
+    resource: Resource,
+    /// Since when is counted, in nanoseconds of Unix time.
+    start: AtomicU64,
     /// Whether histograms have explicit buckets in place of exponential ones.
-    pub(crate) explicit_buckets: bool,
+    explicit_buckets: bool,
 }
 
 impl Sender {
+    /// Of what is counted from `start` on.
+    pub(crate) fn new(resource: Resource, start: SystemTime, explicit_buckets: bool) -> Self {
+        Self { resource, start: nanoseconds(start).into(), explicit_buckets }
+    }
+
     /// The export of what was counted until `now`.
     pub(crate) fn export(
         &self,
         snapshot: &Snapshot,
         now: SystemTime,
     ) -> ExportMetricsServiceRequest {
-        let explicit_buckets = self.explicit_buckets;
-        let (start, now) = (nanoseconds(self.start), nanoseconds(now));
-        let span = Span { start, now, explicit_buckets };
+        let now = nanoseconds(now);
+        // Where the clock was set back to before the start, that is when it began by this clock.
+        let start = self.start.fetch_min(now, Ordering::Relaxed).min(now);
+        let span = Span { start, now, explicit_buckets: self.explicit_buckets };
         let scope = InstrumentationScope {
             name: "windlass".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

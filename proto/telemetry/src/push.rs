@@ -89,8 +89,7 @@ impl MetricPusher {
             attributes: ResourceAttributesWithSchema::from(&self.resource).attributes.0,
             ..Resource::default()
         };
-        let explicit_buckets = self.explicit_buckets;
-        let sender = Sender { resource, start: SystemTime::now(), explicit_buckets };
+        let sender = Sender::new(resource, SystemTime::now(), self.explicit_buckets);
         let mut ticks = tokio::time::interval(self.interval);
         // An export that takes long delays the next one: there is never more than one.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

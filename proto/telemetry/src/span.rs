@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::{Event, Link, SpanContext, SpanKind, Status, TraceFlags, TraceState};
+use opentelemetry::trace::{Event, Link, SpanKind, Status};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use windlass_proto::time::Timestamp;
@@ -12,6 +12,7 @@ use windlass_proto::trace::{SpanId, TraceContext, TraceId};
 
 use crate::acknowledged::{Acknowledged, Listener};
 use crate::batch::SpanQueue;
+use crate::current::span_context;
 use crate::names;
 
 /// A span that is over.
@@ -23,6 +24,8 @@ pub struct FinishedSpan {
     pub span_id: SpanId,
     /// The span it is part of; none for the first of a trace.
     pub parent: Option<SpanId>,
+    /// True where another program has the parent.
+    pub is_parent_remote: bool,
     /// What it is called: few different names for many spans.
     pub name: Cow<'static, str>,
     /// What it is to those around it.
@@ -36,6 +39,8 @@ pub struct FinishedSpan {
     pub encloses: bool,
     /// What vendors have added to its trace.
     pub state: Option<Arc<str>>,
+    /// Whether the id of its trace is said to be random.
+    pub random: bool,
     /// Whether it went well, where that is known.
     pub status: Status,
     /// What is known of it.
@@ -45,7 +50,18 @@ pub struct FinishedSpan {
     /// Events that found no room.
     pub dropped_events: u32,
     /// Spans that it has to do with and is no part of.
-    pub links: Vec<TraceContext>,
+    pub links: Vec<SpanLink>,
+    /// Links that found no room.
+    pub dropped_links: u32,
+}
+
+/// A span of another trace that a span has to do with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanLink {
+    /// Which.
+    pub to: TraceContext,
+    /// True where a message from outside has named it.
+    pub is_remote: bool,
 }
 
 /// Something that happened within a span.
@@ -72,6 +88,7 @@ impl Spans {
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
+        queue.tell_end(told.clone());
         Self { queue, scope: Arc::new(scope), told }
     }
 
@@ -92,10 +109,8 @@ impl Spans {
 }
 
 fn data(span: FinishedSpan, scope: &InstrumentationScope) -> SpanData {
-    let links = span.links.into_iter().map(|it| {
-        let flags = if it.sampled { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
-        Link::new(context(it.trace_id, it.span_id, flags, it.state), Vec::new(), 0)
-    });
+    let links = span.links.into_iter();
+    let links = links.map(|it| Link::new(span_context(&it.to, it.is_remote), Vec::new(), 0));
     let notes = span.events.into_iter();
     let notes = notes.map(|it| Event::new(it.name, time(it.at), it.attributes, 0));
     // Neither has a constructor with content.
@@ -103,14 +118,22 @@ fn data(span: FinishedSpan, scope: &InstrumentationScope) -> SpanData {
     events.events = notes.collect();
     events.dropped_count = span.dropped_events;
     linked.links = links.collect();
+    linked.dropped_count = span.dropped_links;
+    let own = TraceContext {
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        sampled: true,
+        random: span.random,
+        state: span.state,
+    };
     // The last moment of a millisecond, from its begin.
     let rest = Duration::from_nanos(if span.encloses { 999_999 } else { 0 });
     SpanData {
-        span_context: context(span.trace_id, span.span_id, TraceFlags::SAMPLED, span.state),
+        span_context: span_context(&own, false),
         parent_span_id: span
             .parent
             .map_or(opentelemetry::SpanId::INVALID, |it| opentelemetry::SpanId::from(it.number())),
-        parent_span_is_remote: false,
+        parent_span_is_remote: span.is_parent_remote,
         span_kind: span.kind,
         name: span.name,
         start_time: time(span.start),
@@ -125,17 +148,6 @@ fn data(span: FinishedSpan, scope: &InstrumentationScope) -> SpanData {
     }
 }
 
-fn context(
-    trace: TraceId,
-    span: SpanId,
-    flags: TraceFlags,
-    state: Option<Arc<str>>,
-) -> SpanContext {
-    let (trace, span) = (trace.number(), span.number());
-    let state = state.and_then(|it| it.parse().ok()).unwrap_or(TraceState::NONE);
-    SpanContext::new(trace.into(), span.into(), flags, false, state)
-}
-
 fn time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(at.0)
 }
@@ -147,37 +159,68 @@ mod tests {
 
     use opentelemetry::InstrumentationScope;
     use opentelemetry::trace::{SpanKind, Status};
+    use opentelemetry_proto::tonic::trace::v1::Span;
     use windlass_proto::time::Timestamp;
-    use windlass_proto::trace::{SpanId, TraceId};
+    use windlass_proto::trace::{SpanId, TraceContext, TraceId};
 
-    use super::{FinishedSpan, data};
+    use super::{FinishedSpan, SpanLink, data};
+
+    fn span(start: u64, end: u64) -> FinishedSpan {
+        FinishedSpan {
+            trace_id: TraceId::new(1),
+            span_id: SpanId::new(2),
+            parent: None,
+            is_parent_remote: false,
+            name: "a".into(),
+            kind: SpanKind::Internal,
+            start: Timestamp(start),
+            end: Timestamp(end),
+            encloses: false,
+            state: Some("a=1".into()),
+            random: false,
+            status: Status::Unset,
+            attributes: Vec::new(),
+            events: Vec::new(),
+            dropped_events: 0,
+            links: Vec::new(),
+            dropped_links: 0,
+        }
+    }
+
+    fn scope() -> InstrumentationScope {
+        InstrumentationScope::builder("test").build()
+    }
 
     #[test]
     fn what_encloses_finer_times_ends_with_its_millisecond() {
-        let scope = InstrumentationScope::builder("test").build();
         let ends = |encloses: bool, end: u64| {
-            let span = FinishedSpan {
-                trace_id: TraceId::new(1),
-                span_id: SpanId::new(2),
-                parent: None,
-                name: "a".into(),
-                kind: SpanKind::Internal,
-                start: Timestamp(5),
-                end: Timestamp(end),
-                encloses,
-                state: Some("a=1".into()),
-                status: Status::Unset,
-                attributes: Vec::new(),
-                events: Vec::new(),
-                dropped_events: 0,
-                links: Vec::new(),
-            };
-            let data = data(span, &scope);
+            let data = data(FinishedSpan { encloses, ..span(5, end) }, &scope());
             assert_eq!(data.span_context.trace_state().header(), "a=1");
             data.end_time.duration_since(SystemTime::UNIX_EPOCH).unwrap()
         };
         assert_eq!(ends(false, 7), Duration::from_millis(7));
         assert_eq!(ends(true, 7), Duration::from_nanos(7_999_999));
         assert_eq!(ends(false, 3), Duration::from_millis(5), "a clock that was set back");
+    }
+
+    /// The flags as OTLP has them: 0x100 says that it is known whether it is remote, 0x200 that it
+    /// is.
+    #[test]
+    fn flags_say_what_came_from_elsewhere() {
+        let to: TraceContext =
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+        let link = |is_remote| SpanLink { to: to.clone(), is_remote };
+        let told = FinishedSpan {
+            parent: Some(SpanId::new(3)),
+            is_parent_remote: true,
+            random: true,
+            links: vec![link(true), link(false)],
+            dropped_links: 7,
+            ..span(5, 7)
+        };
+        let told = Span::from(data(told, &scope()));
+        let links: Vec<_> = told.links.iter().map(|it| it.flags).collect();
+        assert_eq!((told.flags, links, told.dropped_links_count), (0x303, vec![0x301, 0x101], 7));
+        assert_eq!(Span::from(data(span(5, 7), &scope())).flags, 0x101);
     }
 }

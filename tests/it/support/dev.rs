@@ -59,6 +59,11 @@ impl Dev {
         &self.data
     }
 
+    /// From the next start on it has these flags beside `--bind` and `--data-dir`.
+    pub(crate) fn flags(&mut self, flags: &[String]) {
+        self.flags = flags.to_vec();
+    }
+
     /// Starts the process on the same directory; it is not yet ready when this returns.
     pub(crate) fn launch(&mut self) {
         let binary = binary::windlass();

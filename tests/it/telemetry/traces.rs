@@ -183,10 +183,14 @@ async fn what_faults_is_told_whole_though_it_was_not_sampled() {
 #[tokio::test]
 async fn a_long_loop_is_a_bounded_number_of_spans() {
     let receiver = Receiver::start().await;
+    let stub = Stub::http(|_| Reply::Json(200, json!({}))).await;
     let dev = Dev::with(&flags(&receiver.url())).await;
-    let body =
-        "do: [{all: {for: {each: i, in: '${ [range(0; 1500)] }'}, do: [{one: {set: {a: 1}}}]}}]";
-    dev.api.deploy_text(&definition("loop", body)).await.ok();
+    let body = format!(
+        "do:\n- all: {{for: {{each: i, in: '${{ [range(0; 1500)] }}'}}, do: [{{one: {{set: {{a: 1}}}}}}]}}\n\
+         - last: {{call: http, with: {{method: get, endpoint: '{}'}}}}",
+        stub.url("/x")
+    );
+    dev.api.deploy_text(&definition("loop", &body)).await.ok();
     let id = run(&dev.api, "loop", None).await;
     let spans = receiver.trace(&id, "workflow t/loop").await;
     connected(&spans, "");
@@ -198,7 +202,13 @@ async fn a_long_loop_is_a_bounded_number_of_spans() {
     let counted: i64 = durations.iter().filter_map(Value::as_i64).sum();
     assert_eq!((durations.len(), counted), (8, 501));
     let root = named(&spans, "workflow t/loop")[0];
-    assert_eq!(root.attributes["windlass.instance.visits"], json!(1501));
+    assert_eq!(root.attributes["windlass.instance.visits"], json!(1502));
+    assert_eq!(root.attributes["windlass.visits.untraced"], json!(1), "{root:?}");
+    // Nor has a worker's attempt a span; whoever is called learns of the one around.
+    assert!(!spans.iter().any(|it| it.name.ends_with(" last")), "{spans:#?}");
+    let seen = stub.seen().pop().unwrap();
+    let around = format!("00-{}-{}-00", root.trace, root.id);
+    assert_eq!(seen.header("traceparent"), Some(around.as_str()));
 }
 
 #[tokio::test]
@@ -267,6 +277,35 @@ async fn what_a_crash_kept_from_the_collector_is_told_after_it() {
     for instance in [&early, &late] {
         assert_eq!(of(&receiver.spans(), instance).len(), 4);
     }
+}
+
+#[tokio::test]
+async fn what_ran_without_telemetry_is_not_told_later() {
+    let receiver = Receiver::start().await;
+    // Nothing is sent before a crash.
+    let wrapper = ["env", "OTEL_BSP_SCHEDULE_DELAY=600000"].map(str::to_owned);
+    let on = flags(&receiver.url());
+    let mut dev = Dev::wrapped(&wrapper, &on).await;
+    dev.api.deploy_text(&definition("one", "do: [{a: {set: {a: 1}}}]")).await.ok();
+    let recorded = run(&dev.api, "one", None).await;
+    dev.flags(&[]);
+    dev.restart().await;
+    let quiet = run(&dev.api, "one", None).await;
+    dev.flags(&on);
+    dev.restart().await;
+    stop(&mut dev).await;
+    assert_eq!(of(&receiver.spans(), &recorded).len(), 2, "a crash kept it from the collector");
+    assert_eq!(of(&receiver.spans(), &quiet), Vec::new(), "nobody asked for it");
+    // Nor is what a smaller share has left out.
+    dev.flags(&[on.clone(), ["--trace-ratio", "0"].map(str::to_owned).to_vec()].concat());
+    dev.launch();
+    dev.ready().await;
+    let left_out = run(&dev.api, "one", None).await;
+    dev.flags(&on);
+    dev.restart().await;
+    stop(&mut dev).await;
+    assert_eq!(of(&receiver.spans(), &left_out), Vec::new());
+    assert_eq!(of(&receiver.spans(), &recorded).len(), 2, "and what was told is not told again");
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! Trace contexts in and out of texts.
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId};
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use windlass_proto::metric::Traced;
-use windlass_proto::trace::{self, TRACEPARENT, TRACESTATE, TraceContext};
+use windlass_proto::trace::{self, TRACEPARENT, TRACESTATE, TraceContext, tracestate_members};
 
 use crate::clock;
 
@@ -14,11 +16,17 @@ use crate::clock;
 /// none of what cannot be read.
 pub(super) fn remote(traceparent: &str, tracestate: Option<&str>) -> Option<Context> {
     let context = TraceContext::parse(traceparent, tracestate).ok()?;
-    let flags = if context.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let flags = TraceFlags::new(context.flags());
     let (trace, span) = (context.trace_id.number(), context.span_id.number());
-    let state = context.state.and_then(|it| it.parse().ok()).unwrap_or_default();
+    let state = context.state.as_deref().map_or(TraceState::NONE, vendors);
     let span = SpanContext::new(TraceId::from(trace), SpanId::from(span), flags, true, state);
     Some(Context::new().with_remote_span_context(span))
+}
+
+/// What vendors have added, as far as the SDK takes it: it takes fewer keys than the standard has.
+fn vendors(state: &str) -> TraceState {
+    let is_taken = |it: &(&str, &str)| TraceState::from_key_value([*it]).is_ok();
+    TraceState::from_key_value(tracestate_members(state).filter(is_taken)).unwrap_or_default()
 }
 
 pub(super) fn is_sampled(context: &Context) -> bool {
@@ -58,12 +66,8 @@ fn traceparent(context: &Context) -> Option<String> {
     let span = context.span();
     let context = span.span_context();
     context.is_valid().then(|| {
-        let context = TraceContext {
-            trace_id: trace::TraceId::new(u128::from_be_bytes(context.trace_id().to_bytes())),
-            span_id: trace::SpanId::new(u64::from_be_bytes(context.span_id().to_bytes())),
-            sampled: context.is_sampled(),
-            state: None,
-        };
-        context.traceparent()
+        let trace = trace::TraceId::new(u128::from_be_bytes(context.trace_id().to_bytes()));
+        let span = trace::SpanId::new(u64::from_be_bytes(context.span_id().to_bytes()));
+        TraceContext::of(trace, span, context.trace_flags().to_u8()).traceparent()
     })
 }

@@ -243,10 +243,11 @@ async fn spans_say_nothing_but_what_is_in_the_table() {
 #[tokio::test]
 async fn functions_get_the_context_of_their_call() {
     let (exporter, _guard) = exported();
-    let told = perform("{call: tell}", given("01")).await.unwrap();
+    let told = perform("{call: tell}", given("03")).await.unwrap();
     let spans = exporter.get_finished_spans().unwrap();
     let call = named(&spans, "call").span_context.span_id();
-    assert_eq!(told.as_str(), Some(format!("00-{TRACE}-{call}-01").as_str()));
+    // The flag of an id that is random goes on as it came.
+    assert_eq!(told.as_str(), Some(format!("00-{TRACE}-{call}-03").as_str()));
 }
 
 #[tokio::test]

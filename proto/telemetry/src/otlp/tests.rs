@@ -16,7 +16,7 @@ fn exported(snapshot: &Snapshot) -> Vec<Metric> {
 
 fn sent(snapshot: &Snapshot, explicit_buckets: bool) -> Vec<Metric> {
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-    let sender = Sender { resource: Resource::default(), start, explicit_buckets };
+    let sender = Sender::new(Resource::default(), start, explicit_buckets);
     let mut export = sender.export(snapshot, start + Duration::from_secs(1));
     export.resource_metrics.remove(0).scope_metrics.remove(0).metrics
 }
@@ -81,6 +81,22 @@ fn counters_gauges_labels_units_and_exemplars_are_there() {
     let exemplar = &data.data_points[0].exemplars[0];
     assert_eq!(exemplar.trace_id, 0xab_u128.to_be_bytes());
     assert_eq!(exemplar.span_id, 0xc_u64.to_be_bytes());
+}
+
+#[test]
+fn no_point_begins_after_its_time_though_the_clock_is_set_back() {
+    let second = |count| SystemTime::UNIX_EPOCH + Duration::from_secs(count);
+    let sender = Sender::new(Resource::default(), second(100), false);
+    let mut snapshot = Snapshot::default();
+    snapshot.labelled(&instances::STARTED, ["shop", "order"], 7_u64);
+    let times = [100, 110, 40, 50, 120].map(|at| {
+        let mut export = sender.export(&snapshot, second(at));
+        let metric = export.resource_metrics.remove(0).scope_metrics.remove(0).metrics.remove(0);
+        let Some(metric::Data::Sum(sum)) = &metric.data else { panic!("{metric:?}") };
+        let point = &sum.data_points[0];
+        [point.start_time_unix_nano, point.time_unix_nano].map(|it| it / 1_000_000_000)
+    });
+    assert_eq!(times, [[100, 100], [100, 110], [40, 40], [40, 50], [40, 120]]);
 }
 
 #[test]

@@ -53,17 +53,20 @@ fn span(number: u64) -> FinishedSpan {
         trace_id: TraceId::new(1),
         span_id: SpanId::new(number),
         parent: None,
+        is_parent_remote: false,
         name: "a span".into(),
         kind: SpanKind::Internal,
         start: Timestamp(2),
         end: Timestamp(1),
         encloses: false,
         state: None,
+        random: false,
         status: Status::Unset,
         attributes: Vec::new(),
         events: Vec::new(),
         dropped_events: 0,
         links: Vec::new(),
+        dropped_links: 0,
     }
 }
 

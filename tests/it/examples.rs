@@ -110,6 +110,50 @@ async fn mcp_asks_a_tool() {
     assert_eq!(stub.count("/mcp"), 2);
 }
 
+/// What the shop of `asyncapi.yaml` says of itself.
+const SHOP: &str = "
+asyncapi: 3.0.0
+info: { title: Shop, version: 1.0.0 }
+servers: { web: { host: shop.example.com, protocol: https } }
+channels:
+  orders: { address: /orders, messages: { order: { contentType: application/json } } }
+  answers: { address: /answers, messages: { answer: { contentType: application/json } } }
+operations:
+  placeOrder: { action: receive, channel: { $ref: '#/channels/orders' } }
+  orderAnswered: { action: send, channel: { $ref: '#/channels/answers' } }
+";
+
+#[tokio::test]
+async fn asyncapi_places_an_order_and_takes_the_answers() {
+    let host = "shop.example.com";
+    let stub = Stub::https(&[host], |seen| {
+        if seen.path == "/asyncapi.yaml" {
+            return Reply::Raw(200, "application/yaml", SHOP.as_bytes().to_vec());
+        }
+        assert_eq!(seen.header("authorization"), Some("Bearer t0ken-of-the-shop"));
+        let answers = [("A-17", "packed"), ("A-18", "lost"), ("A-17", "shipped"), ("A-17", "x")];
+        let answers = answers
+            .map(|(order, state)| format!("data: {}\n\n", json!({"order": order, "state": state})));
+        match (seen.method.as_str(), seen.path.as_str()) {
+            ("POST", "/orders") if seen.header("x-order") == Some("A-17") => {
+                assert_eq!(seen.body, "{\"item\":\"rope\"}");
+                Reply::Json(202, json!({}))
+            }
+            ("GET", "/answers") => {
+                Reply::Raw(200, "text/event-stream", answers.concat().into_bytes())
+            }
+            _ => Reply::Text(404, "no such thing".into()),
+        }
+    })
+    .await;
+    let mut flags = stub.flags(&[host]);
+    let more = ["--secret", "shop-token=t0ken-of-the-shop", "--input", r#"{"item": "rope"}"#];
+    flags.extend(more.map(str::to_owned));
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    assert_eq!(output_of("asyncapi.yaml", &flags).await, json!(["packed", "shipped"]));
+    assert_eq!(stub.count("/orders"), 1);
+}
+
 #[tokio::test]
 async fn a2a_has_a_report_written() {
     let host = "agent.example.com";

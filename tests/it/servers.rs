@@ -3,6 +3,7 @@
 
 mod a2a;
 mod apache;
+mod asyncapi;
 mod fastapi;
 mod github;
 mod lighttpd;

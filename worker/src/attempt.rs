@@ -1,12 +1,13 @@
 //! One attempt at a task: what it works on, and its expressions.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::expression::{Budget, EvaluationError, Program, Template, UriTemplate};
 use windlass_proto::plan::data_flow::{DataFlow, TaskData};
-use windlass_proto::plan::{Plan, Task};
+use windlass_proto::plan::{self, Plan, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
@@ -89,6 +90,24 @@ impl Attempt<'_> {
     /// Like [`Self::expand`], for the type of an error: a `{name}` without a property stays.
     pub(crate) fn expand_known(&self, uri: &UriTemplate, input: &Value) -> Result<String, Problem> {
         uri.expand_known(input, &self.scope, self.budget()).map_err(expression_problem)
+    }
+
+    /// A duration that may be absent.
+    pub(crate) fn optional_duration(
+        &self,
+        duration: Option<&plan::Duration>,
+        input: &Value,
+    ) -> Result<Option<Duration>, Problem> {
+        let milliseconds = match duration {
+            None => return Ok(None),
+            Some(plan::Duration::Fixed(milliseconds)) => *milliseconds,
+            Some(plan::Duration::Computed(template)) => {
+                let value = self.evaluate(template, input)?;
+                let parsed = windlass_proto::duration::parse(&value);
+                parsed.map_err(|it| Problem::new(Standard::Expression, it.to_string()))?.0
+            }
+        };
+        Ok(Some(Duration::from_millis(milliseconds)))
     }
 
     fn budget(&self) -> Budget {

@@ -1,5 +1,6 @@
 //! The HTTP clients of a worker: certificates, name overrides, which hosts may be called.
 
+pub(crate) mod connect;
 pub(crate) mod identity;
 pub(crate) mod proxy;
 mod resolve;
@@ -19,6 +20,7 @@ use windlass_proto::metric::table::worker as table;
 use windlass_proto::metric::{Counter, Snapshot};
 use windlass_proto::problem::{Problem, Standard};
 
+use self::connect::Trust;
 use self::identity::ClientIdentity;
 use self::proxy::Proxies;
 pub use self::resolve::{Resolve, ResolveError};
@@ -89,6 +91,8 @@ pub(crate) struct Clients {
     refused: [Counter; REASONS.len()],
     /// Those that have carried an answer.
     pub(crate) connections: Connections,
+    /// What connections that are not HTTP check certificates with.
+    pub(crate) trust: Trust,
 }
 
 /// What a client is for. Its resolver sees names without ports and without what rules say of them,
@@ -142,9 +146,9 @@ impl Clients {
         let egress = Arc::new(options.egress.clone());
         let proxies =
             if options.environment_proxies { Proxies::of_environment() } else { Proxies::none() };
-        let (made, refused, connections) = Default::default();
+        let (made, refused, connections, trust) = Default::default();
         let identified = Cache::new(limits::CLIENT_IDENTITIES);
-        Ok(Self { options, egress, proxies, roots, made, identified, refused, connections })
+        Ok(Self { options, egress, proxies, roots, made, identified, refused, connections, trust })
     }
 
     pub(crate) fn options(&self) -> &HttpOptions {
@@ -193,7 +197,6 @@ impl Clients {
     ///
     /// # Errors
     /// Authorization where none may be called; communication where the name cannot be resolved.
-    #[cfg_attr(not(test), expect(dead_code, reason = "all protocols are HTTP so far"))]
     pub(crate) async fn addresses(
         &self,
         host: &str,

@@ -1,7 +1,9 @@
 //! Performs one assignment: input, call or run, output. Never panics, always within its time.
 
 mod a2a;
+mod asyncapi;
 mod body;
+mod documents;
 mod evaluate;
 mod exchange;
 mod function;
@@ -30,7 +32,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_proto::limits;
 use windlass_proto::plan::data_flow::{DataFlow as _, unfit};
-use windlass_proto::plan::{Kind, Plan, SchemaSource, Task};
+use windlass_proto::plan::{self, AsyncApiCall, Kind, Plan, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::schema::{Schema, Unfit};
 use windlass_proto::secret::SecretUse;
@@ -183,9 +185,18 @@ fn time_limit(assignment: &Assignment, task: &Task) -> Duration {
     time_left(assignment).unwrap_or_else(|| {
         Duration::from_millis(match task.kind {
             Kind::Container(_) | Kind::Script(_) | Kind::Shell(_) => limits::PROCESS_TIMEOUT_MS,
+            Kind::AsyncApi(ref call) => listening(call).saturating_add(limits::CALL_TIMEOUT_MS),
             _ => limits::CALL_TIMEOUT_MS,
         })
     })
+}
+
+/// Milliseconds in which a call takes messages, where its definition says that.
+fn listening(call: &AsyncApiCall) -> u64 {
+    match call.subscription.as_ref().and_then(|it| it.duration.as_ref()) {
+        Some(plan::Duration::Fixed(milliseconds)) => *milliseconds,
+        _ => 0,
+    }
 }
 
 fn timed_out(assignment: &Assignment, limit: Duration) -> Problem {
@@ -253,7 +264,7 @@ impl Attempt<'_> {
             Kind::Shell(shell) => Box::pin(self.run_shell(shell, input)).await,
             Kind::Script(script) => Box::pin(self.run_script(script, input)).await,
             Kind::Grpc(call) => Box::pin(self.call_grpc(call, &input)).await,
-            Kind::AsyncApi(_) => Err(not_supported("call: asyncapi")),
+            Kind::AsyncApi(call) => Box::pin(self.call_asyncapi(call, input)).await,
             Kind::Container(_) => Err(not_supported("run: container")),
             other => Err(Problem::new(
                 Standard::Runtime,

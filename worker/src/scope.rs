@@ -23,6 +23,17 @@ impl<'a> TaskScope<'a> {
     }
 }
 
+impl TaskScope<'_> {
+    /// Makes `name` stand for `value`, whatever it stood for.
+    pub(crate) fn bind(&mut self, name: &Arc<str>, value: Value) {
+        let variables = self.data.variables.to_mut();
+        match variables.iter_mut().find(|(known, _)| known == name) {
+            Some((_, bound)) => *bound = value,
+            None => variables.push((name.clone(), value)),
+        }
+    }
+}
+
 impl Scope for TaskScope<'_> {
     fn variable(&self, name: &str) -> Value {
         match name {

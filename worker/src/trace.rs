@@ -4,7 +4,8 @@
 //!  deliver (the coordinator's) ── attempt ─┬─ intake      waits for room in the audit trail
 //!                                          ├─ lease       reads one secret
 //!                                          ├─ call ─┬─ GET, POST, …          one request each
-//!                                          │        └─ package.Service/Method  one call by gRPC
+//!                                          │        ├─ package.Service/Method  one call by gRPC
+//!                                          │        └─ send, receive …   one exchange of messages
 //!                                          ├─ expression, open, seal
 //!                                          └─ report      waits to be sent
 //! ```
@@ -13,11 +14,13 @@
 //! layer; the subscriber tells them by [`TRACE_TARGET`]. Without it, or where the trace is not
 //! sampled, none is made, and what came as trace context goes out as it is.
 //!
-//! **Invariant:** all that spans say is in this file, `trace/http` and `trace/rpc`: no body, query,
-//! user info, value of a header, expression, value of a secret or answer of a store.
+//! **Invariant:** all that spans say is in this file, `trace/http`, `trace/messaging` and
+//! `trace/rpc`: no body, query, user info, value of a header, expression, value of a secret or
+//! answer of a store.
 
 mod context;
 mod http;
+mod messaging;
 mod rpc;
 
 use std::future::Future;
@@ -35,6 +38,7 @@ use windlass_proto::wire::{Assignment, Work};
 
 pub(crate) use context::{current_traced, current_traceparent, inject};
 pub(crate) use http::{HttpSpan, address};
+pub(crate) use messaging::{Destination, Messaging, MessagingSpan};
 pub(crate) use rpc::RpcSpan;
 
 use crate::secret_store::SecretError;

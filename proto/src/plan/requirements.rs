@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    Authentication, Credentials, Endpoint, ExternalResource, Kind, McpCall, McpTransport, OAuth2,
-    SchemaSource, ScriptBody, Task, Token,
+    AsyncApiCall, Authentication, Consume, Credentials, Endpoint, ExternalResource, Kind, McpCall,
+    McpTransport, OAuth2, SchemaSource, ScriptBody, Task, Token,
 };
 use crate::expression::{Program, Template};
 use crate::secret::SecretName;
@@ -156,6 +156,7 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
             optional(it.arguments.as_ref(), visit);
             it.authentication.iter().for_each(|it| authentication(it, visit));
         }
+        Kind::AsyncApi(it) => asyncapi(it, visit),
         Kind::Function(it) => optional(it.with.as_ref(), visit),
         Kind::Script(it) => {
             if let ScriptBody::External(source) = &it.body {
@@ -189,9 +190,24 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
         | Kind::Try(_)
         | Kind::Listen(_)
         | Kind::Wait(super::Duration::Fixed(_))
-        | Kind::AsyncApi(_)
         | Kind::Container(_) => {}
     }
+}
+
+fn asyncapi<'a>(call: &'a AsyncApiCall, visit: Visit<'_, 'a>) {
+    resource(&call.document, visit);
+    visit(Part::Template(&call.with));
+    call.authentication.iter().for_each(|it| authentication(it, visit));
+    let Some(subscription) = &call.subscription else { return };
+    subscription.filter.iter().for_each(|it| visit(Part::Program(it)));
+    if let Consume::While(program) | Consume::Until(program) = &subscription.consume {
+        visit(Part::Program(program));
+    }
+    if let Some(super::Duration::Computed(template)) = &subscription.duration {
+        visit(Part::Template(template));
+    }
+    let each = subscription.each.as_ref().and_then(|it| it.output.transform.as_ref());
+    optional(each, visit);
 }
 
 fn mcp<'a>(call: &'a McpCall, visit: Visit<'_, 'a>) {

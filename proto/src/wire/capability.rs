@@ -25,7 +25,7 @@ pub const BUILT_IN: &[&str] = &[
 
 /// Of these, what no worker of this version performs, and so none offers: definitions that need it
 /// are refused unless somebody wants them all the same, and then their tasks say why they wait.
-pub const UNSUPPORTED: &[&str] = &["asyncapi", "container"];
+pub const UNSUPPORTED: &[&str] = &["container"];
 
 /// Calls of MCP servers that are programs of the worker's machine, which not every worker runs.
 pub const MCP_STDIO: &str = "mcp.stdio";

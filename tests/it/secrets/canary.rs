@@ -15,6 +15,7 @@ use super::house::{House, SHARED, Wishes};
 use crate::support::command::windlass;
 use crate::support::grpc::Server;
 use crate::support::leak::Needles;
+use crate::support::nats::Nats;
 use crate::support::otlp::{Collector, Receiver, SeenSpan};
 use crate::support::stub::{Reply, Seen, Stub};
 use crate::support::until::{SOON, until};
@@ -74,6 +75,11 @@ fn echo(seen: &Seen) -> Reply {
         "/mcp" => mcp(&all, seen),
         "/agent-card" => Reply::Json(200, json!({"url": format!("/a2a?{}", seen.query)})),
         "/a2a" => a2a(&all, seen),
+        "/asyncapi.json" => Reply::Json(200, asyncapi(seen)),
+        path if path.starts_with("/heard/") => {
+            let event = format!("data: {body}\n\n");
+            Reply::Raw(200, "text/event-stream", event.into_bytes())
+        }
         "/echo.proto" => Reply::Raw(200, "text/plain", PROTO.as_bytes().to_vec()),
         _ => Reply::Json(200, body),
     }
@@ -117,6 +123,29 @@ fn a2a(all: &str, seen: &Seen) -> Reply {
 const PROTO: &str = "syntax = \"proto3\"; package acme.echo.v1; \
     service Echo { rpc Say(Words) returns (Words); rpc Fail(Failure) returns (Words); } \
     message Words { string text = 1; } message Failure { int32 status = 1; string message = 2; }";
+
+/// A description of this server, of one of NATS and of one that is not there.
+fn asyncapi(seen: &Seen) -> Value {
+    let own = seen.header("host").unwrap_or_default();
+    let server = |host: &str, protocol: &str| json!({"host": host, "protocol": protocol, "variables": {"port": {"default": "1"}}});
+    let operation = |address: &str, server: &str| {
+        let servers = [json!({"$ref": format!("#/servers/{server}")})];
+        json!({"action": "send", "channel": {"address": address, "servers": servers}})
+    };
+    json!({
+        "asyncapi": "3.0.0", "info": {"title": "echo", "version": "1"},
+        "servers": {
+            "web": server(own, "http"), "socket": server(own, "ws"),
+            "bus": server("127.0.0.1:{port}", "nats"),
+            "broker": server("127.0.0.1:{port}", "mqtt5"),
+        },
+        "operations": {
+            "say": operation("/echo/{it}", "web"), "hear": operation("/heard/{it}", "web"),
+            "talk": operation("/echo/{it}", "socket"), "tell": operation("canary.it", "bus"),
+            "measure": operation("a/{it}", "broker"),
+        },
+    })
+}
 
 fn openapi() -> Value {
     let parameter = json!({"name": "it", "in": "query", "schema": {"type": "string"}});
@@ -273,10 +302,15 @@ async fn no_secret_is_anywhere_else_where_logins_are_shared() {
 async fn search_for_canaries(vault: &str) {
     let stub = Stub::http(echo).await;
     let grpc = Server::start().await;
+    // Not the bus of the fleet, on which none of it may be.
+    let messages = Nats::start().await;
+    let received = Tap::on(&messages.url()).await;
     let servers = Servers {
         echo: stub.url(""),
         closed: format!("http://127.0.0.1:{}", ports::free()),
         grpc: grpc.port,
+        bus: messages.port(),
+        dead: ports::free(),
     };
     let health = format!("127.0.0.1:{}", ports::free());
     let policy = tempfile::NamedTempFile::new().unwrap();
@@ -331,7 +365,16 @@ async fn search_for_canaries(vault: &str) {
     let again = stub.seen().iter().filter(|it| it.path == "/again").count();
     assert!(again >= 2 * canaries.len(), "{again} sealed values were used again");
 
+    let received = plain.found_in(&received.bytes());
+    for (name, _) in canaries.iter().skip(1) {
+        let arrived = received.iter().any(|it| it.starts_with(name));
+        assert!(arrived, "{name} was never published: {received:?}");
+    }
     let told = stub.seen();
+    for path in ["/echo/", "/heard/"] {
+        let asked = told.iter().filter(|it| it.path.starts_with(path)).count();
+        assert!(asked >= canaries.len(), "{path} was asked {asked} times by AsyncAPI");
+    }
     let mcp = told.iter().filter(|it| it.path == "/mcp" && it.body.contains("tools/call"));
     assert!(mcp.count() >= 2 * canaries.len(), "MCP servers were asked");
     let a2a = told.iter().filter(|it| it.path == "/a2a").count();

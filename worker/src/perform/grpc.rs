@@ -19,6 +19,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::aside;
+use super::http::was_refused;
 use crate::attempt::Attempt;
 use crate::protobuf::{Decoded, decode, encode};
 use crate::seal::{Hidden, Search};
@@ -50,7 +51,7 @@ impl Attempt<'_> {
         input: &Value,
     ) -> Result<Value, Problem> {
         let done = self.grpc_call(call, input).await;
-        if refused(&done) && self.secrets_changed().await? {
+        if was_refused(&done) && self.secrets_changed().await? {
             let input = self.transform_input(self.task, &self.input.clone())?;
             return self.grpc_call(call, &input).await;
         }
@@ -77,16 +78,6 @@ impl Attempt<'_> {
             true => Ok(Value::array(values)),
             false => Ok(values.pop().unwrap_or_default()),
         }
-    }
-}
-
-/// True when a server did not accept who asked: see [`super::http::refused`].
-fn refused(done: &Result<Value, Problem>) -> bool {
-    let Err(problem) = done else { return false };
-    match Standard::parse(&problem.kind) {
-        Some(Standard::Authentication) => true,
-        Some(Standard::Communication) => matches!(problem.status, 401 | 403),
-        _ => false,
     }
 }
 

@@ -83,6 +83,16 @@ pub(super) fn refused(done: &Result<Exchange, Problem>) -> bool {
     }
 }
 
+/// [`refused`] for calls that have no response of HTTP.
+pub(super) fn was_refused(done: &Result<Value, Problem>) -> bool {
+    let Err(problem) = done else { return false };
+    match Standard::parse(&problem.kind) {
+        Some(Standard::Authentication) => true,
+        Some(Standard::Communication) => matches!(problem.status, 401 | 403),
+        _ => false,
+    }
+}
+
 fn parse_method(value: &Value) -> Result<Method, Problem> {
     let name = value.as_str().unwrap_or_default().to_ascii_uppercase();
     Method::from_bytes(name.as_bytes()).map_err(|_| {

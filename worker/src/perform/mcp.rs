@@ -19,10 +19,8 @@ mod parameters;
 mod stdio;
 mod terms;
 
-use std::time::Duration;
-
 use windlass_proto::plan::data_flow::DataFlow as _;
-use windlass_proto::plan::{self, McpCall, McpTransport};
+use windlass_proto::plan::{McpCall, McpTransport};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
@@ -42,7 +40,7 @@ impl Attempt<'_> {
         call: &McpCall,
         input: &Value,
     ) -> Result<Value, Problem> {
-        let Some(limit) = self.mcp_timeout(call, input)? else {
+        let Some(limit) = self.optional_duration(call.timeout.as_ref(), input)? else {
             return self.ask_mcp(call, input).await.map_err(as_runtime);
         };
         let asked = tokio::time::timeout(limit, self.ask_mcp(call, input)).await;
@@ -50,20 +48,6 @@ impl Attempt<'_> {
             let detail = format!("the MCP call did not end within {} ms", limit.as_millis());
             Err(Problem::new(Standard::Timeout, detail))
         })
-    }
-
-    /// `timeout`
-    fn mcp_timeout(&self, call: &McpCall, input: &Value) -> Result<Option<Duration>, Problem> {
-        let milliseconds = match &call.timeout {
-            None => return Ok(None),
-            Some(plan::Duration::Fixed(milliseconds)) => *milliseconds,
-            Some(plan::Duration::Computed(template)) => {
-                let value = self.evaluate(template, input)?;
-                let parsed = windlass_proto::duration::parse(&value);
-                parsed.map_err(|it| Problem::new(Standard::Expression, it.to_string()))?.0
-            }
-        };
-        Ok(Some(Duration::from_millis(milliseconds)))
     }
 
     /// Asks, and once more where the server refused a secret that has changed since it was read.

@@ -2,7 +2,6 @@
 
 mod content;
 mod document;
-mod documents;
 mod parameters;
 mod schema;
 mod security;
@@ -19,8 +18,8 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
 use self::document::{Location, Operation, Parameter};
-use self::documents::{Documents, Trouble};
 use self::parameters::{UNRESERVED, in_path, in_query};
+use super::documents::{Documents, Trouble};
 use super::exchange::Exchange;
 use super::http::{add_headers, refused as refused_by_server};
 use super::{aside, body};

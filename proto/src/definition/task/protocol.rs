@@ -47,6 +47,9 @@ const ASYNCAPI_PROTOCOLS: &[(&str, ())] = &[
     ("ws", ()),
 ];
 
+/// Those of [`ASYNCAPI_PROTOCOLS`] that workers speak.
+const SPOKEN_PROTOCOLS: &[&str] = &["http", "mqtt", "mqtt5", "nats", "ws"];
+
 impl Decoder<'_> {
     pub(super) fn openapi(&mut self, node: &Node) -> Option<OpenApiCall> {
         let what = "the `with` of an OpenAPI call";
@@ -147,7 +150,7 @@ impl Decoder<'_> {
         for key in ["channel", "operation"] {
             optional(node.get(key), |it| self.string(it, &format!("`{key}`")))?;
         }
-        optional(node.get("protocol"), |it| self.choice(it, "`protocol`", ASYNCAPI_PROTOCOLS))?;
+        optional(node.get("protocol"), |it| self.asyncapi_protocol(it))?;
         if let Some(server) = node.get("server") {
             self.closed(server, "`server`", &["name", "variables"])?;
             self.required(server, "name", "`server`")?;
@@ -173,6 +176,29 @@ impl Decoder<'_> {
         })
     }
 
+    /// A protocol that the specification names; a finding where no worker speaks it.
+    fn asyncapi_protocol(&mut self, node: &Node) -> Option<()> {
+        self.choice(node, "`protocol`", ASYNCAPI_PROTOCOLS)?;
+        let word = node.as_str().unwrap_or_default();
+        if !SPOKEN_PROTOCOLS.contains(&word) {
+            let hint = format!("workers speak {}", SPOKEN_PROTOCOLS.join(", "));
+            self.unsupported(node.place, &format!("the protocol `{word}` of AsyncAPI"), &hint);
+        }
+        Some(())
+    }
+
+    /// What of `foreach` is the coordinator's to do: a worker has the messages.
+    fn check_asyncapi_each(&mut self, node: &Node) {
+        let hint = "give what is needed of each message with `foreach.output.as`, and do the rest \
+                    in a `for` over the task's output";
+        for key in ["do", "export"] {
+            if let Some(part) = node.get(key) {
+                let what = format!("`foreach.{key}` of an AsyncAPI subscription");
+                self.unsupported(part.place, &what, hint);
+            }
+        }
+    }
+
     fn asyncapi_subscription(
         &mut self,
         node: &Node,
@@ -181,7 +207,10 @@ impl Decoder<'_> {
         let what = "`subscription`";
         self.closed(node, what, &["filter", "consume", "foreach"])?;
         let filter = self.condition_at(node, "filter");
-        let each = optional(node.get("foreach"), |it| self.subscription(it, pointer));
+        let each = optional(node.get("foreach"), |it| {
+            self.check_asyncapi_each(it);
+            self.subscription(it, pointer)
+        });
         let consume = self.required(node, "consume", what)?;
         self.closed(consume, "`consume`", &["for", "amount", "while", "until"])?;
         let time = optional(consume.get("for"), |it| self.duration(it, "`consume.for`"));

@@ -99,6 +99,7 @@ impl Names {
             }
             Consume::Amount(_) => {}
         }
+        self.optional(subscription.each.as_ref().and_then(|it| it.output.transform.as_ref()));
     }
 
     fn mcp(&mut self, call: &McpCall) {

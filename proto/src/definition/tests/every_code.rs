@@ -322,6 +322,21 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "WL0160",
+        "do:\n  - a: { call: asyncapi, with: { document: { endpoint: http://a }, operation: o, protocol: §kafka, message: {} } }\n",
+        "the protocol `kafka` of AsyncAPI cannot be done by this version",
+    ),
+    (
+        "WL0160",
+        "do:\n  - a: { call: asyncapi, with: { document: { endpoint: http://a }, operation: o, subscription: { consume: { amount: 1 }, foreach: { do: §[ b: { set: { x: 1 } } ] } } } }\n",
+        "`foreach.do` of an AsyncAPI subscription cannot be done by this version",
+    ),
+    (
+        "WL0160",
+        "do:\n  - a: { call: asyncapi, with: { document: { endpoint: http://a }, operation: o, subscription: { consume: { amount: 1 }, foreach: { export: §{ as: '${ . }' } } } } }\n",
+        "`foreach.export` of an AsyncAPI subscription cannot be done by this version",
+    ),
+    (
+        "WL0160",
         "use: { catalogs: { c: { endpoint: http://a } } }\ndo:\n  - a: { call: §f:1.0.0@c }\n",
         "fetching the function `f:1.0.0@c` cannot be done",
     ),

@@ -37,8 +37,17 @@ fn names_are_unique_and_ours_begin_with_windlass() {
     let all = || ATTRIBUTES.iter().chain(worker::ATTRIBUTES);
     let names: BTreeSet<_> = all().map(|it| it.name).collect();
     assert_eq!(names.len(), all().count());
-    let of_others =
-        ["service.", "deployment.", "error.", "cloudevents.", "http.", "rpc.", "server.", "url."];
+    let of_others = [
+        "service.",
+        "deployment.",
+        "error.",
+        "cloudevents.",
+        "http.",
+        "messaging.",
+        "rpc.",
+        "server.",
+        "url.",
+    ];
     for name in names {
         let known =
             name.starts_with("windlass.") || of_others.iter().any(|it| name.starts_with(it));

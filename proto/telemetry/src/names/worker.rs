@@ -4,7 +4,7 @@ use super::{Attribute, SpanName};
 
 attributes! {
     CALL_KIND "windlass.call.kind" "string" "call"
-        "http, openapi, grpc, mcp, function, shell, script and the like"
+        "http, openapi, grpc, asyncapi, mcp, function, shell, script and the like"
     SECRET_NAME "windlass.secret.name" "string" "lease, audit" "the name of the secret"
     SEALED_VALUES "windlass.sealed.values" "int" "open, seal" "how many values are opened or sealed"
     HTTP_METHOD "http.request.method" "string" "GET, POST, …" "the method; `_OTHER` for uncommon ones"
@@ -15,9 +15,17 @@ attributes! {
     RPC_METHOD "rpc.method" "string" "PACKAGE.SERVICE/METHOD" "the method with its service"
     RPC_STATUS "rpc.response.status_code" "string" "PACKAGE.SERVICE/METHOD"
         "the status: `OK`, `NOT_FOUND` and so on; `UNAVAILABLE` where there was no answer"
-    SERVER_ADDRESS "server.address" "string" "GET, POST, …, PACKAGE.SERVICE/METHOD"
+    MESSAGING_SYSTEM "messaging.system" "string" "send …, receive …" "nats, mqtt, websocket or http"
+    MESSAGING_OPERATION "messaging.operation.name" "string" "send …, receive …" "send or receive"
+    MESSAGING_TYPE "messaging.operation.type" "string" "send …, receive …" "send or receive"
+    MESSAGING_TEMPLATE "messaging.destination.template" "string" "send …, receive …"
+        "the address of the channel as the description has it, parameters not filled in"
+    MESSAGING_COUNT "messaging.batch.message_count" "int" "receive …" "how many messages were taken"
+    SERVER_ADDRESS "server.address" "string"
+        "GET, POST, …, PACKAGE.SERVICE/METHOD, send …, receive …"
         "the host, unless a secret is in its name"
-    SERVER_PORT "server.port" "int" "GET, POST, …, PACKAGE.SERVICE/METHOD" "the port"
+    SERVER_PORT "server.port" "int" "GET, POST, …, PACKAGE.SERVICE/METHOD, send …, receive …"
+        "the port"
     URL_SCHEME "url.scheme" "string" "GET, POST, …" "http or https"
     URL_PATH "url.path" "string" "GET, POST, …"
         "the path, of hosts that `--trace-url-path` names and unless a secret is in it"
@@ -74,6 +82,12 @@ pub const SPANS: &[SpanName] = &[
         kind: "client",
         by: "worker",
         meaning: "one call by gRPC, to the end of its answer; one with a new token is one of its own",
+    },
+    SpanName {
+        name: "send ADDRESS, receive ADDRESS",
+        kind: "producer, consumer",
+        by: "worker",
+        meaning: "one message that is published over NATS, MQTT or WebSocket, or one subscription",
     },
     SpanName {
         name: "open, seal",

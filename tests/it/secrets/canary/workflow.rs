@@ -8,6 +8,10 @@ pub(super) struct Servers {
     pub(super) closed: String,
     /// The port of a gRPC server that answers with what it was sent.
     pub(super) grpc: u64,
+    /// The port of a NATS server that is not the fleet's.
+    pub(super) bus: u16,
+    /// A port at which nobody listens.
+    pub(super) dead: u16,
 }
 
 /// Tasks with `S` in the place of the secret: each is tried, and its error kept.
@@ -133,6 +137,34 @@ const TASKS: &[(&str, &str)] = &[
         "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Fail, arguments: {status: '${ S | tostring }'}}",
     ),
     (
+        "asyncapi",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: say, server: {name: web, variables: {it: '${ S | tostring }'}}, message: {payload: {it: '${ S }'}, headers: {x-it: '${ S | tostring | @uri }'}}}",
+    ),
+    (
+        "asyncapi_bearer",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: say, server: {name: web, variables: {it: x}}, message: {payload: {}}, authentication: {bearer: {token: '${ S | tostring }'}}}",
+    ),
+    (
+        "asyncapi_heard",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: hear, server: {name: web, variables: {it: '${ S | tostring }'}}, subscription: {filter: '${ .payload != S }', consume: {while: '${ .payload == S }'}, foreach: {output: {as: '${ {it: S, more: .} }'}}}}",
+    ),
+    (
+        "asyncapi_nats",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: tell, server: {name: bus, variables: {port: BUS}}, message: {payload: {it: '${ S }'}, headers: {x-it: '${ S | tostring | @uri }'}}, authentication: {basic: {username: me, password: '${ S | tostring }'}}}",
+    ),
+    (
+        "asyncapi_refused",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: measure, server: {name: broker, variables: {port: DEAD, it: '${ S | tostring | @uri }'}}, message: {payload: {it: '${ S }'}}, authentication: {basic: {username: '${ S | tostring }', password: '${ S | tostring }'}}}",
+    ),
+    (
+        "asyncapi_talk",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: talk, server: {name: socket, variables: {it: '${ S | tostring }'}}, message: {payload: {it: '${ S }'}, headers: {x-it: '${ S | tostring | @uri }'}}}",
+    ),
+    (
+        "asyncapi_wrong",
+        "call: asyncapi\nwith: {document: {endpoint: 'ECHO/asyncapi.json'}, operation: tell, server: {name: bus, variables: {port: '${ S | tostring }'}}, message: {payload: {}}}",
+    ),
+    (
         "shell",
         "run: {shell: {command: 'printf \"%s\" \"$IT\"; printf \"%s\" \"$IT\" | base64 -w0 >&2', environment: {IT: '${ S | tostring }'}}, return: all}",
     ),
@@ -200,7 +232,9 @@ do:
             .replace("NAME", name)
             .replace("ECHO", &servers.echo)
             .replace("CLOSED", &servers.closed)
-            .replace("RPC", &servers.grpc.to_string());
+            .replace("RPC", &servers.grpc.to_string())
+            .replace("BUS", &servers.bus.to_string())
+            .replace("DEAD", &servers.dead.to_string());
         let secret = format!("$secrets[\"{name}\"]");
         // `S` alone is the secret; letters around it make other words.
         let body: String = body

@@ -5,10 +5,10 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
 use super::document::{Body, Operation};
-use super::documents::{Documents, Located, Trouble};
 use super::parameters::deep;
 use super::refused;
 use crate::media::media_type;
+use crate::perform::documents::{Documents, Located, Trouble};
 
 /// What a file is sent as whose type nobody says.
 const BYTES: &str = "application/octet-stream";

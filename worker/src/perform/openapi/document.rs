@@ -4,10 +4,10 @@ use windlass_proto::limits;
 use windlass_proto::problem::Problem;
 use windlass_proto::value::{Members, Value};
 
-use super::documents::{Documents, Located, Trouble, configuration};
 use super::security::{self, ApiKey};
 use crate::lazy::Lazy;
 use crate::media;
+use crate::perform::documents::{Documents, Located, Trouble, configuration};
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 

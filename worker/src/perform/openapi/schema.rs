@@ -3,7 +3,7 @@
 use windlass_proto::limits;
 use windlass_proto::value::Value;
 
-use super::documents::{Documents, Located, Trouble};
+use crate::perform::documents::{Documents, Located, Trouble};
 
 /// A property of a body, as far as a request has to know.
 pub(super) struct Property {

@@ -6,7 +6,7 @@ use windlass_proto::problem::Problem;
 use windlass_proto::value::{Members, Value};
 
 use super::document::Location;
-use super::documents::{Documents, Located, Trouble};
+use crate::perform::documents::{Documents, Located, Trouble};
 
 /// A key by which the caller is known.
 pub(super) struct ApiKey {

@@ -1,0 +1,30 @@
+//! Bounds of messages that tasks publish and subscribe to.
+
+use super::{PAYLOAD_BYTES, RESPONSE_BYTES};
+
+/// Bytes of one message that a subscription takes: as much as one answer of HTTP.
+pub const SUBSCRIBED_MESSAGE_BYTES: usize = RESPONSE_BYTES;
+
+/// Bytes that the messages of one subscription come to as data: they are the task's output.
+pub const SUBSCRIBED_BYTES: u64 = PAYLOAD_BYTES as u64;
+
+/// Seconds after which a client of MQTT or NATS that has said nothing asks for a sign of life, or
+/// gives up where the last one was not answered. Brokers give up on a client after half as much
+/// again (MQTT) or after four minutes (NATS).
+pub const KEEP_ALIVE_S: u16 = 30;
+
+/// Bytes of one line of the protocol of NATS: the longest is what a server says of itself and of
+/// the others of its cluster.
+pub const NATS_LINE_BYTES: usize = 1 << 20;
+
+/// Bytes of the headers of one message of NATS.
+pub const NATS_HEADER_BYTES: usize = 1 << 20;
+
+/// Bytes of a text in a packet of MQTT: its length is written in two bytes.
+pub const MQTT_TEXT_BYTES: usize = u16::MAX as usize;
+
+/// Milliseconds that saying goodbye to a server may take, whatever the server does.
+pub const GOODBYE_MS: u64 = 1_000;
+
+/// Names of operations, channels or servers that a message shows.
+pub const ASYNCAPI_SHOWN: usize = 20;

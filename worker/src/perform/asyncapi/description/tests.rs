@@ -5,7 +5,7 @@ use std::sync::Arc;
 use windlass_proto::value::{Members, Value};
 
 use super::{Operation, Wanted, operation};
-use crate::document::{Document, Fetched};
+use crate::document::{Document, Fetched, Validators};
 use crate::http_client::connect::Peer;
 use crate::perform::asyncapi::server::Protocol;
 use crate::perform::documents::{Documents, Trouble};
@@ -14,7 +14,7 @@ const VERSION_2: &str = include_str!("../../../../../tests/it/servers/asyncapi/v
 const VERSION_3: &str = include_str!("../../../../../tests/it/servers/asyncapi/version_3.yaml");
 
 fn described(text: &str, wanted: &Wanted) -> Result<Operation, String> {
-    let document = Arc::new(Document::new(text.to_owned()));
+    let document = Arc::new(Document::new(text.to_owned(), Validators::default()));
     let url = "https://example.com/asyncapi.yaml".parse().unwrap();
     let documents = Documents::new(Fetched { document, url });
     operation(&documents, wanted).map_err(|trouble| match trouble {

@@ -1,6 +1,6 @@
 //! Files of definitions: read, checked, findings shown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use windlass_proto::definition::{self, Diagnostic, Options, Severity};
 use windlass_proto::id::WorkflowId;
@@ -13,7 +13,7 @@ use crate::{input, output};
 /// What to do with definitions that ask for what this version cannot do.
 #[derive(Clone, Copy, clap::Args)]
 pub(crate) struct Support {
-    /// Take definitions with parts that this version cannot do, such as `call: mcp`: tasks of that
+    /// Take definitions with parts that this version cannot do, such as containers: tasks of that
     /// kind wait until a worker offers it
     #[arg(long)]
     pub(crate) allow_unsupported: bool,
@@ -31,6 +31,8 @@ pub(crate) struct Checked {
     pub(crate) text: String,
     /// Its identity.
     pub(crate) id: WorkflowId,
+    /// The directory of the file.
+    pub(crate) folder: PathBuf,
     /// Whether a task of it runs a process of this machine.
     pub(crate) runs_processes: bool,
 }
@@ -61,7 +63,11 @@ fn check_with(path: &Path, options: &Options) -> Result<Checked, CliError> {
         Some(plan) if !has_error(&loaded.diagnostics) => {
             let is_process = |it: &Task| matches!(it.kind, Kind::Shell(_) | Kind::Script(_));
             let runs_processes = plan.tasks.iter().any(is_process);
-            Ok(Checked { text, id: plan.id.clone(), runs_processes })
+            let folder = match path.parent() {
+                Some(folder) if folder != Path::new("") => folder,
+                _ => Path::new("."),
+            };
+            Ok(Checked { text, id: plan.id.clone(), folder: folder.to_owned(), runs_processes })
         }
         _ => Err(CliError::Definition),
     }

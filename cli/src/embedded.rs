@@ -28,6 +28,7 @@ use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{Allow, JournalOptions, WorkerOptions};
 use crate::secret_options::SecretArgs;
+use crate::worker::Files;
 
 /// Processes that tasks may run here unless the options say otherwise: they are one's own, on one's
 /// own machine.
@@ -41,8 +42,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) journal: JournalOptions,
     /// What the worker may do and knows.
     pub(crate) worker: WorkerOptions,
-    /// Directory below which `file:` resources are read.
-    pub(crate) files: Option<PathBuf>,
+    /// Where `file:` resources are read.
+    pub(crate) files: Files,
     /// How long ended instances are kept; none keeps them for ever.
     pub(crate) retention: Option<Duration>,
     /// How many instances that others have started may be open.

@@ -1,25 +1,44 @@
 //! The embedded worker, as the command line describes it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use windlass_proto::id::WorkflowId;
 use windlass_worker::{
     Builder, DevelopmentSecrets, DevelopmentSecretsError, Egress, HttpOptions, SecretsConfig,
     Worker, WorkerAccess,
 };
 
+use crate::definition::Checked;
 use crate::error::CliError;
 use crate::options::WorkerOptions;
 
-/// Describes the worker; plans and processes are for the caller to add. `files` is the directory
-/// below which `file:` resources are read, `usual` what tasks may call where the options say
-/// nothing of it.
+/// Where `file:` resources are read, which a worker of a fleet does nowhere.
+#[derive(Default)]
+pub(crate) struct Files {
+    /// The directory of the file that holds a definition.
+    pub(crate) beside: HashMap<WorkflowId, PathBuf>,
+    /// The directory for all others.
+    pub(crate) elsewhere: Option<PathBuf>,
+}
+
+impl Files {
+    /// Beside the files of `definitions`, and for others in the current directory.
+    pub(crate) fn beside<'a>(definitions: impl IntoIterator<Item = &'a Checked>) -> Self {
+        let folders = definitions.into_iter().map(|it| (it.id.clone(), it.folder.clone()));
+        Self { beside: folders.collect(), elsewhere: Some(PathBuf::from(".")) }
+    }
+}
+
+/// Describes the worker; plans and processes are for the caller to add. `usual` is what tasks may
+/// call where the options say nothing of it.
 ///
 /// # Errors
 /// When secrets cannot be read from where the options say, or the options contradict each other.
 pub(crate) fn builder(
     options: WorkerOptions,
-    files: Option<PathBuf>,
+    files: Files,
     usual: Egress,
 ) -> Result<Builder, CliError> {
     let egress = options.egress(usual)?;
@@ -36,7 +55,8 @@ pub(crate) fn builder(
         egress,
         idempotent_hosts: options.idempotent_hosts,
         traced_paths: options.traced_paths,
-        files,
+        files: files.elsewhere,
+        files_of: files.beside,
         ..HttpOptions::default()
     };
     Ok(Worker::builder().http(http).secret_source(secrets))
@@ -55,7 +75,7 @@ fn secrets(options: &WorkerOptions) -> Result<DevelopmentSecrets, DevelopmentSec
 
 #[cfg(test)]
 mod tests {
-    use super::{CliError, Egress, WorkerOptions, builder};
+    use super::{CliError, Egress, Files, WorkerOptions, builder};
 
     #[test]
     fn a_configuration_that_is_wrong_stops_the_start() {
@@ -63,7 +83,7 @@ mod tests {
         let path = folder.path().join("secrets.toml");
         std::fs::write(&path, "store = \"volt\"\n").unwrap();
         let options = WorkerOptions { secrets_config: Some(path), ..WorkerOptions::default() };
-        let refused = builder(options, None, Egress::public()).err();
+        let refused = builder(options, Files::default(), Egress::public()).err();
         assert!(
             matches!(refused, Some(CliError::Usage(text)) if text.contains("secrets.toml:1:9"))
         );
@@ -73,7 +93,7 @@ mod tests {
     fn a_secret_without_a_name_is_refused_and_not_repeated() {
         let options =
             WorkerOptions { secrets: vec!["hunter2".to_owned()], ..WorkerOptions::default() };
-        let refused = builder(options, None, Egress::public()).err();
+        let refused = builder(options, Files::default(), Egress::public()).err();
         assert!(matches!(refused, Some(CliError::Usage(text)) if !text.contains("hunter2")));
     }
 }

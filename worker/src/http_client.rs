@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Method, Url};
 use tokio::time::Instant;
-use windlass_proto::id::Digest;
+use windlass_proto::id::{Digest, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::metric::table::worker as table;
 use windlass_proto::metric::{Counter, Snapshot};
@@ -52,6 +52,8 @@ pub struct HttpOptions {
     pub environment_proxies: bool,
     /// Directory below which `file:` resources are read; none refuses them all.
     pub files: Option<PathBuf>,
+    /// Other directories for some definitions: that of the file which holds one.
+    pub files_of: HashMap<WorkflowId, PathBuf>,
 }
 
 impl Default for HttpOptions {
@@ -64,6 +66,7 @@ impl Default for HttpOptions {
             traced_paths: Vec::new(),
             environment_proxies: true,
             files: None,
+            files_of: HashMap::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod cache;
 mod charset;
 mod clock;
 mod counts;
+mod decimal;
 mod document;
 mod egress;
 mod error;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
+use rustls::CertificateError;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
@@ -248,9 +249,18 @@ fn tls_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return tls_error(error.get_ref()?);
     }
     let tls = error.downcast_ref::<rustls::Error>()?;
-    let hint = match tls {
-        rustls::Error::InvalidCertificate(_) => {
-            " (to trust a private authority, give its certificate to the worker)"
+    let rustls::Error::InvalidCertificate(why) = tls else { return Some(tls.to_string()) };
+    // What is wrong with a name or a date is wrong whoever is trusted.
+    let hint = match why {
+        CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+            " (it is that of an authority, which a server cannot show: let the authority sign one \
+             for the server, and start the worker with `--ca-file` and the authority's own)"
+        }
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::Other(_) => {
+            " (to trust a private authority, or a certificate that signed itself, start the worker \
+             with `--ca-file`)"
         }
         _ => "",
     };

@@ -37,7 +37,7 @@ impl Attempt<'_> {
     ) -> Result<Fetched, Problem> {
         let authentication = resource.endpoint.authentication.as_deref();
         let authorization = self.authorize(authentication, input).await?;
-        let text = self.expand(&resource.endpoint.uri, input)?;
+        let text = with_path(self.expand(&resource.endpoint.uri, input)?);
         let url = Url::parse(text.trim()).map_err(|error| {
             let detail = format!("the endpoint of a resource is not an absolute URI: {error}");
             Problem::new(Standard::Configuration, detail)
@@ -114,17 +114,26 @@ impl Attempt<'_> {
     }
 
     async fn read_file(&self, url: &Url, most: usize) -> Result<Arc<Document>, Problem> {
-        let Some(root) = &self.worker.clients.options().files else {
+        let options = self.worker.clients.options();
+        let Some(root) = options.files_of.get(&self.plan.id).or(options.files.as_ref()) else {
             let detail = "this worker's configuration does not allow `file:` resources";
             return Err(Problem::new(Standard::Authorization, detail));
         };
-        // `file://app/greet.proto`, as definitions write it, has `app` where a host belongs.
+        // What a document refers to may have its first folder where a host belongs.
         let name = format!("{}{}", url.host_str().unwrap_or_default(), url.path());
-        let name = percent_encoding::percent_decode_str(&name).decode_utf8_lossy().into_owned();
+        let name = percent_encoding::percent_decode_str(&name).decode_utf8_lossy();
+        let relative: PathBuf = Path::new(&*name)
+            .components()
+            .filter(|it| matches!(it, Component::Normal(_)))
+            .collect();
+        // Where it is looked for, so that nobody has to guess which directory is meant.
+        let root = tokio::fs::canonicalize(root).await.unwrap_or_else(|_| root.clone());
+        let wanted = root.join(relative);
+        let name = wanted.display().to_string();
         let failed = |why: String| {
             Problem::new(Standard::Communication, format!("cannot read the file {name}: {why}"))
         };
-        let path = below(root, &name).await.map_err(failed)?;
+        let path = below(&root, &wanted).await.map_err(failed)?;
         let length = tokio::fs::metadata(&path).await.map_err(|it| failed(it.to_string()))?.len();
         if length > most as u64 {
             return Err(failed(format!("it is larger than {most} bytes")));
@@ -134,13 +143,25 @@ impl Attempt<'_> {
     }
 }
 
-/// The real path of `name` under `root`; an error when links or dots lead out of it.
-async fn below(root: &Path, name: &str) -> Result<PathBuf, String> {
-    let relative: PathBuf =
-        Path::new(name).components().filter(|it| matches!(it, Component::Normal(_))).collect();
-    let root = tokio::fs::canonicalize(root).await.map_err(|error| error.to_string())?;
-    let path = tokio::fs::canonicalize(root.join(relative)).await.map_err(|it| it.to_string())?;
-    if path.starts_with(&root) {
+/// `file://app/greet.proto`, as definitions write it, with its first folder in the path and not
+/// where a host belongs: hosts have small letters alone.
+fn with_path(text: String) -> String {
+    let scheme = "file://";
+    let (start, rest) = match text.trim_start().split_at_checked(scheme.len()) {
+        Some((start, rest)) => (start, rest),
+        None => return text,
+    };
+    let is_host = rest.starts_with('/') || rest.starts_with("localhost/");
+    match start.eq_ignore_ascii_case(scheme) && !is_host {
+        true => format!("{scheme}/{rest}"),
+        false => text,
+    }
+}
+
+/// The real path of `wanted` under `root`; an error when links lead out of it.
+async fn below(root: &Path, wanted: &Path) -> Result<PathBuf, String> {
+    let path = tokio::fs::canonicalize(wanted).await.map_err(|it| it.to_string())?;
+    if path.starts_with(root) {
         Ok(path)
     } else {
         Err("it is outside the allowed directory".into())

@@ -32,6 +32,8 @@ use windlass_proto::sealed::Sealed;
 use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
+use crate::decimal::Decimal;
+
 pub(crate) use content::Content;
 pub(crate) use encoded::{Hidden, Search};
 use found::{Leaf, leaf};
@@ -43,6 +45,8 @@ pub(crate) struct Seal {
     known: Vec<Known>,
     /// Made when it is needed, from all that is known then.
     matcher: OnceLock<Arc<Matcher>>,
+    /// Likewise: the numbers among the texts, by what they are worth.
+    numbers: OnceLock<HashMap<Decimal, usize>>,
     /// Sealed values that were opened, by what is in them: they need not be sealed twice.
     opened: HashMap<Leaf, Arc<Sealed>>,
 }
@@ -160,6 +164,7 @@ impl Seal {
             return place;
         }
         self.matcher = OnceLock::new();
+        self.numbers = OnceLock::new();
         self.known.push(Known { text: Zeroizing::new(text.to_owned()), origin });
         self.known.len() - 1
     }
@@ -167,6 +172,29 @@ impl Seal {
     fn matcher(&self) -> &Arc<Matcher> {
         let texts = || self.known.iter().map(|it| it.text.as_str());
         self.matcher.get_or_init(|| Arc::new(Matcher::new(texts())))
+    }
+
+    /// The secret that is this number, however it was written, or whose double it is. A number is a
+    /// secret only as a whole: digits of one appear in many others.
+    fn number(&self, number: &Value) -> Option<usize> {
+        let numbers = self.numbers.get_or_init(|| {
+            let mut numbers = HashMap::new();
+            for (place, known) in self.known.iter().enumerate() {
+                let worth = [Decimal::parse(&known.text), Decimal::rounded(&known.text)];
+                // Zero is no secret, however long it is written.
+                for worth in worth.into_iter().flatten().filter(|it| !it.is_zero()) {
+                    numbers.entry(worth).or_insert(place);
+                }
+            }
+            numbers
+        });
+        if numbers.is_empty() {
+            return None;
+        }
+        let text = number.to_json();
+        // What is written in as few bytes is not searched for.
+        let worth = (text.len() >= limits::SECRET_SHORTEST_BYTES).then(|| Decimal::parse(&text));
+        numbers.get(&worth??).copied()
     }
 
     /// True when a secret is in `text`.

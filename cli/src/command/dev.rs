@@ -14,6 +14,7 @@ use crate::options::{JournalOptions, WorkerOptions, describe_egress, describe_pr
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
+use crate::worker::Files;
 use crate::{output, signal};
 
 /// Run everything in one process: API, coordinator, worker.
@@ -79,7 +80,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         data_dir: Some(args.data_dir),
         journal: args.journal,
         worker: args.worker,
-        files: Some(PathBuf::from(".")),
+        files: Files::beside(&definitions),
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
         quotas: args.quotas.quotas(),
         secrets: args.secrets,

@@ -2,7 +2,7 @@
 
 mod remote;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -27,6 +27,7 @@ use crate::options::{
 };
 use crate::secret_options::SecretArgs;
 use crate::telemetry::{self, TelemetryOptions, Told};
+use crate::worker::Files;
 use crate::{input, output, progress, signal};
 
 /// Run one workflow here and now, and print its output.
@@ -104,8 +105,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         let (remote, support) = (Remote { url }, args.support);
         return remote::run(&remote, definitions, support, value, id, args.timeout).await;
     }
-    let files = args.file.parent().map(|it| if it == Path::new("") { Path::new(".") } else { it });
-    let files = files.map(Path::to_owned);
+    let files = Files::beside(with.iter().chain([&main]));
     let (data_dir, journal) = (args.data_dir, args.journal);
     let (worker, retention) = (args.worker, None);
     let (secrets, identity) = (args.secrets, IdentityOptions::default());

@@ -19,6 +19,7 @@ use crate::code::NOT_STARTED;
 use crate::error::CliError;
 use crate::options::{WorkerOptions, describe_egress, describe_processes, duration};
 use crate::telemetry::{self, TelemetryOptions, Told};
+use crate::worker::Files;
 use crate::{output, signal};
 
 /// Run a worker of a fleet: it takes tasks over NATS, performs them, and keeps nothing.
@@ -133,7 +134,8 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
         output::message(&text);
     }
     output::message(&describe_egress(&args.worker.egress(Egress::public())?));
-    let builder = crate::worker::builder(args.worker, None, Egress::public())?.processes(processes);
+    let builder = crate::worker::builder(args.worker, Files::default(), Egress::public())?
+        .processes(processes);
     let (builder, push) = telemetry::observe(builder)?;
     let tell = |event| match event {
         Event::Joined(session) => output::message(&format!("joined as {session}")),

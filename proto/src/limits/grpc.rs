@@ -35,6 +35,10 @@ pub const CACHED_PROTO_MS: u64 = 3_600_000;
 /// Bytes of one message that a server sends: the most that gRPC takes unless it is told otherwise.
 pub const GRPC_MESSAGE_BYTES: usize = 4 << 20;
 
+/// Bytes of all messages that a call sends: what data may have. How large one message may be is for
+/// the server to say, which most do at 4 MiB.
+pub const GRPC_SENT_BYTES: usize = 16 << 20;
+
 /// Messages in the answer of one call: tiny ones weigh more as data than on the wire.
 pub const GRPC_MESSAGES: usize = 20_000;
 

@@ -175,6 +175,14 @@ pub const SECRET_LINE_BYTES: usize = 16;
 /// in common, and what is searched for stays small, however large secrets are.
 pub const SECRET_HEAD_BYTES: usize = 128;
 
+/// Digits of a number that is a secret up to which it is looked for in texts as other programs
+/// write it: with an exponent, or without; longer ones are texts.
+pub const SECRET_NUMBER_DIGITS: usize = 40;
+
+/// Digits of a number that is a secret from which it is looked for in texts with any exponent:
+/// fewer are at the beginning of many other numbers.
+pub const SECRET_MANTISSA_DIGITS: usize = 5;
+
 /// Names of secrets that are remembered because a warning about them was given: one is enough.
 pub const SECRET_WARNINGS: usize = 1_000;
 

@@ -57,13 +57,14 @@ async fn every_kind_of_value_goes_both_ways() {
         "large": 5, "huge": 6.0, "signed": "7", "small": "8", "raw": "AAH-_w", "mood": 2,
         "moods": [1, "MOOD_BUSY"], "int64_value": 9, "renamed": "r", "text": null,
         "single": "Infinity", "exact": "NaN", "doubleValue": 1, "at": "2026-11-29T23:30:00+01:00",
+        "fixed": "1e3", "floatValue": "NaN", "nothing": 0, "any": {},
     });
     let answer = run_on(&dev.api, "loose", &call, &loose).await;
     let canonical = json!({
         "large": "5", "huge": "6", "signed": "7", "small": 8, "raw": "AAH+/w==",
         "mood": "MOOD_BUSY", "moods": ["MOOD_CALM", "MOOD_BUSY"], "int64Value": "9",
         "otherName": "r", "single": "Infinity", "exact": "NaN", "doubleValue": 1.0,
-        "at": "2026-11-29T22:30:00Z",
+        "at": "2026-11-29T22:30:00Z", "fixed": "1000", "floatValue": "NaN", "any": {},
     });
     assert_eq!(output(&answer), &canonical);
 }

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use crate::support::command::windlass;
 use crate::support::dev::Dev;
-use crate::support::grpc::{PROTO, Server, ended, error, output, run};
+use crate::support::grpc::{PROTO, Server, definition, ended, error, output, run};
 use crate::support::paths;
 use crate::support::stub::{Reply, Stub};
 
@@ -14,6 +15,7 @@ pub(super) async fn serve() -> Stub {
         "/edition.proto" => text("edition = \"2023\";\nservice Echo { }"),
         "/broken.proto" => text("syntax = \"proto3\";\nservice Echo { rpc }"),
         "/lost.proto" => text("syntax = \"proto3\"; import \"no/such.proto\";"),
+        "/up.proto" => text("syntax = \"proto3\"; import \"../x.proto\";"),
         "/out.proto" => text("syntax = \"proto3\"; import \"%2e%2e/up.proto\";"),
         "/circle.proto" => text("syntax = \"proto3\"; import \"circle.proto\";"),
         "/deep.proto" => text(&format!("syntax = \"proto3\"; {}", "message M { ".repeat(60))),
@@ -43,7 +45,7 @@ async fn files_are_fetched_with_their_imports_and_compiled_once() {
     let (server, stub, dev) = (Server::start().await, serve().await, Dev::start().await);
     let call = server.call("Say", "{text: a}");
     let call = call.replace(PROTO, &stub.url("/acme/echo/v1/echo.proto"));
-    let workflow = dev.api.deploy(&crate::support::grpc::definition("fetched", &call)).await;
+    let workflow = dev.api.deploy(&definition("fetched", &call)).await;
     for _ in 0..3 {
         assert_eq!(output(&dev.api.run(&workflow, &json!({})).await), &json!({"text": "a"}));
     }
@@ -60,6 +62,7 @@ async fn what_cannot_be_compiled_or_is_not_there_is_said() {
         ("edition", "edition.proto", "it is written in an edition"),
         ("broken", "broken.proto", "broken.proto:2:"),
         ("lost", "lost.proto", "imports \"no/such.proto\": it is not at"),
+        ("up", "up.proto", "an import is a path below a folder that is searched, without `..`"),
         ("out", "out.proto", "an import is a path below"),
         ("circle", "circle.proto", "import cycle detected"),
         ("deep", "deep.proto", "nested more than 48 levels deep"),
@@ -78,9 +81,23 @@ async fn what_cannot_be_compiled_or_is_not_there_is_said() {
 
     for (name, method, arguments, kind, expected) in [
         ("method", "Shout", "{}", "configuration", "has no method Shout; it has: Say, All, Fail"),
-        ("unknown", "Say", "{words: a}", "validation", "no message acme.echo.v1.Words"),
-        ("wrong", "Count", "{upTo: much}", "validation", "no message acme.echo.v1.Range"),
-        ("list", "Say", "'${ [{}] }'", "validation", "no message acme.echo.v1.Words"),
+        (
+            "unknown",
+            "Say",
+            "{words: a}",
+            "validation",
+            "Words: .words is no field of acme.echo.v1.Words",
+        ),
+        (
+            "wrong",
+            "Count",
+            "{upTo: much}",
+            "validation",
+            "Range: .upTo must be an integer of 64 bits",
+        ),
+        ("list", "Say", "'${ [{}] }'", "validation", "Words: must be an object, not an array"),
+        ("element", "Sum", "'${ [{}, {value: []}] }'", "validation", "Number: [1].value must be"),
+        ("required", "All", "{paint: {color: RED}}", "validation", ".paint.name is missing"),
     ] {
         let (found, status, detail) =
             error(&run(&dev.api, name, &server.call(method, arguments)).await);
@@ -88,4 +105,29 @@ async fn what_cannot_be_compiled_or_is_not_there_is_said() {
         assert!(detail.contains(expected), "{name}: {detail}");
     }
     assert!(server.told_now("call", "Say").is_empty(), "nothing was sent");
+}
+
+/// With `run` as with `dev`: beside the definition, wherever the command is started; what is
+/// deployed otherwise has no file.
+#[tokio::test]
+async fn files_begin_in_the_folder_of_the_definition() {
+    let (server, folder) = (Server::start().await, tempfile::tempdir().unwrap());
+    let file = "syntax = \"proto3\"; package acme.echo.v1; import \"words.proto\"; \
+                service Echo { rpc Say(Words) returns (Words); }";
+    let words = "syntax = \"proto3\"; package acme.echo.v1; message Words { string text = 1; }";
+    std::fs::write(folder.path().join("Echo.proto"), file).unwrap();
+    std::fs::write(folder.path().join("words.proto"), words).unwrap();
+    let call = server.call("Say", "{text: a}").replace(PROTO, "file://Echo.proto");
+    let path = folder.path().join("beside.yaml").display().to_string();
+    std::fs::write(&path, definition("beside", &call)).unwrap();
+
+    let told = windlass(&["run", &path]).await.exits(0);
+    assert_eq!(told.json(), json!({"text": "a"}));
+    let dev = Dev::with(&[path]).await;
+    let beside = json!({"namespace": "rpc", "name": "beside", "version": "1.0.0"});
+    assert_eq!(output(&dev.api.run(&beside, &json!({})).await), &json!({"text": "a"}));
+    let (kind, _, detail) = error(&run(&dev.api, "elsewhere", &call).await);
+    assert_eq!(kind, "communication");
+    let expected = paths::root().canonicalize().unwrap().join("Echo.proto").display().to_string();
+    assert!(detail.contains(&format!("cannot read the file {expected}: ")), "{detail}");
 }

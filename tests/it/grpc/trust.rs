@@ -85,6 +85,14 @@ async fn a_secret_that_comes_back_is_sealed() {
     let told = output(&view).to_string();
     assert!(told.contains("«sealed»") && !told.contains("s3cret"), "{told}");
     assert!(!told.contains("czNjcmV0"), "{told}");
+    // As a double, and as bytes that are written in the other alphabet.
+    let flags = ["--secret", "pin=815162342", "--secret", "token=3q2-7_aBcDeF0123456789-_zz"];
+    let other = Dev::with(&flags.map(str::to_owned)).await;
+    let arguments = "{exact: '${ $secrets.pin | tonumber }', raw: '${ $secrets.token }'}";
+    let text =
+        with_secret("types", &server.call("All", arguments)).replace("[token]", "[token, pin]");
+    let view = other.api.run(&other.api.deploy(&text).await, &json!({})).await;
+    assert_eq!(output(&view), &json!({"exact": "«sealed»", "raw": "«sealed»"}));
     let fail = server.call("Fail", "{status: 3, message: 'no ${ $secrets.token } here'}");
     let (_, _, detail) = error(&run_with_secret(&dev, "fail", &fail).await);
     assert!(detail.contains("«sealed»") && !detail.contains("s3cret"), "{detail}");
@@ -122,14 +130,25 @@ async fn tls_is_spoken_where_the_port_or_the_definition_says_so() {
     let call = server.call("Say", &said("told"));
     let told = format!("{call}, metadata: {{windlass: {{tls: true}}}}");
     assert_eq!(output(&run(&dev.api, "told", &told).await), &json!({"text": "told"}));
-    let (kind, status, _) = error(&run(&dev.api, "plain", &call).await);
+    let (kind, status, detail) = error(&run(&dev.api, "plain", &call).await);
     assert_eq!((kind.as_str(), status), ("communication", 503));
+    assert!(detail.contains("try `metadata.windlass.tls: true`"), "{detail}");
 
     // Another authority's certificate is not trusted.
     let strict = Dev::start().await;
     let (kind, status, detail) = error(&run(&strict.api, "strict", &told).await);
     assert_eq!((kind.as_str(), status), ("communication", 503));
-    assert!(detail.contains("TLS: ") && detail.contains("trust a private authority"), "{detail}");
+    assert!(detail.contains("TLS: ") && detail.contains("`--ca-file`"), "{detail}");
+    // Whoever is trusted, a name is wrong.
+    let wrong = told.replace("host: localhost", "host: 127.0.0.1");
+    let (kind, status, detail) = error(&run(&dev.api, "wrong", &wrong).await);
+    assert_eq!((kind.as_str(), status), ("communication", 503));
+    assert!(detail.contains("not valid for name") && !detail.contains("--ca-file"), "{detail}");
+    // And the other way round.
+    let plain = Server::start().await;
+    let call = format!("{}, metadata: {{windlass: {{tls: true}}}}", plain.call("Say", "{}"));
+    let (_, _, detail) = error(&run(&dev.api, "no-tls", &call).await);
+    assert!(detail.contains("try `metadata.windlass.tls: false`"), "{detail}");
 }
 
 #[tokio::test]

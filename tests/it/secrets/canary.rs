@@ -41,6 +41,7 @@ fn canaries() -> Vec<(&'static str, Value)> {
             json!({
                 "username": "c4nary-user-Xw3", "password": "pa$$ c4nary/+=%41",
                 "nested": {"keys": ["c4nary-nested-77", 918_273_645_546_372_i64]},
+                "base64": "3q2-7_aBcDeF0123456789-_zz",
             }),
         ),
         ("looks-like-json", json!("{\"c4nary\": [\"inside-a-text\"]}")),
@@ -121,7 +122,9 @@ fn a2a(all: &str, seen: &Seen) -> Reply {
 
 /// What of the gRPC server's service is called.
 const PROTO: &str = "syntax = \"proto3\"; package acme.echo.v1; \
-    service Echo { rpc Say(Words) returns (Words); rpc Fail(Failure) returns (Words); } \
+    service Echo { rpc Say(Words) returns (Words); rpc Fail(Failure) returns (Words); \
+    rpc All(Everything) returns (Everything); } \
+    message Everything { double exact = 7; string text = 9; bytes raw = 10; } \
     message Words { string text = 1; } message Failure { int32 status = 1; string message = 2; }";
 
 /// A description of this server, of one of NATS and of one that is not there.
@@ -362,6 +365,7 @@ async fn search_for_canaries(vault: &str) {
     }
     assert!(grpc.told_now("call", "Say").len() > canaries.len(), "gRPC was called");
     assert!(grpc.told_now("call", "Fail").len() >= canaries.len(), "gRPC was called");
+    assert!(grpc.told_now("call", "All").len() >= canaries.len(), "numbers and bytes were sent");
     let again = stub.seen().iter().filter(|it| it.path == "/again").count();
     assert!(again >= 2 * canaries.len(), "{again} sealed values were used again");
 

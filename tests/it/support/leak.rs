@@ -85,6 +85,7 @@ fn encodings(value: &str) -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("raw", value.to_owned()),
         ("hex", hex.clone()),
+        ("base64 in the other alphabet", value.replace('-', "+").replace('_', "/")),
         ("HEX", hex.to_uppercase()),
         ("percent", utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()),
         ("json", json[1..json.len() - 1].to_owned()),

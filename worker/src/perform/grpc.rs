@@ -5,6 +5,8 @@ mod exchange;
 mod files;
 mod places;
 mod status;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,8 +23,8 @@ use windlass_proto::value::Value;
 use super::aside;
 use super::http::was_refused;
 use crate::attempt::Attempt;
-use crate::protobuf::{Decoded, decode, encode};
-use crate::seal::{Hidden, Search};
+use crate::protobuf::{Decoded, Mismatch, decode, encode, listed};
+use crate::seal::{Hidden, Seal, Search};
 
 /// What is called, and where.
 struct Target {
@@ -63,12 +65,13 @@ impl Attempt<'_> {
         let target = target(call, &types)?;
         let authorization = self.authorize(call.authentication.as_deref(), input).await?;
         let arguments = self.evaluate_optional(call.arguments.as_ref(), input)?;
-        let requests = requests(&target.method, arguments.unwrap_or_default()).await?;
+        let requests = requests(&target.method, arguments.unwrap_or_default(), &self.seal).await?;
         let answers = self.grpc_exchange(&target, authorization, requests).await?;
         let (kind, is_list) = (target.method.output(), target.method.is_server_streaming());
         let search = self.seal.bytes_search();
         let read = guarded(move || read(&kind, &answers, search.as_ref()));
-        let (mut values, hidden) = read.await?.map_err(|why| {
+        let (mut values, hidden) = read.await?.map_err(|wrong| {
+            let why = wrong.told(&self.seal);
             let detail = format!("the answer of {} cannot be read: {why}", target.shown());
             Problem::new(Standard::Communication, detail)
         })?;
@@ -103,44 +106,69 @@ fn target(call: &GrpcCall, types: &DescriptorPool) -> Result<Target, Problem> {
 
 /// The service of this name, or the only one whose last part it is.
 fn service(name: &str, types: &DescriptorPool) -> Result<ServiceDescriptor, Problem> {
-    let short = || {
-        let mut found = types.services().filter(|it| it.name() == name);
-        found.next().filter(|_| found.next().is_none())
-    };
-    types.get_service_by_name(name).or_else(short).ok_or_else(|| {
-        let known = listed(types.services().map(|it| it.full_name().to_owned()));
-        configuration(format!("the .proto file has no service {name}; it has: {known}"))
-    })
-}
-
-/// Names for messages.
-fn listed(names: impl Iterator<Item = String>) -> String {
-    let mut names: Vec<_> = names.take(limits::GRPC_SHOWN + 1).collect();
-    if names.len() > limits::GRPC_SHOWN {
-        names[limits::GRPC_SHOWN] = "…".to_owned();
+    if let Some(service) = types.get_service_by_name(name) {
+        return Ok(service);
     }
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    let mut found: Vec<_> = types.services().filter(|it| it.name() == name).collect();
+    let names = |all: &mut dyn Iterator<Item = ServiceDescriptor>| {
+        listed(all.map(|it| it.full_name().to_owned()))
+    };
+    match found.len() {
+        0 => {
+            let known = names(&mut types.services());
+            Err(configuration(format!("the .proto file has no service {name}; it has: {known}")))
+        }
+        1 => Ok(found.remove(0)),
+        _ => {
+            let known = names(&mut found.into_iter());
+            let detail = format!(
+                "the service {name} is ambiguous: write which one with its package: {known}"
+            );
+            Err(configuration(detail))
+        }
+    }
 }
 
 /// The messages to send: one, or of a method that takes a stream one for each element.
-async fn requests(method: &MethodDescriptor, arguments: Value) -> Result<Vec<Vec<u8>>, Problem> {
+async fn requests(
+    method: &MethodDescriptor,
+    arguments: Value,
+    seal: &Seal,
+) -> Result<Vec<Vec<u8>>, Problem> {
+    let is_stream = method.is_client_streaming() && matches!(arguments, Value::Array(_));
     let values = match arguments {
         Value::Null if method.is_client_streaming() => Vec::new(),
         Value::Null => vec![Value::empty_object()],
-        Value::Array(_) if method.is_client_streaming() => {
-            arguments.into_elements().unwrap_or_default()
-        }
+        Value::Array(_) if is_stream => arguments.into_elements().unwrap_or_default(),
         one => vec![one],
     };
     let kind = method.input();
     let name = kind.full_name().to_owned();
-    let written = guarded(move || {
-        values.iter().map(|it| encode(kind.clone(), it)).collect::<Result<Vec<_>, _>>()
-    });
-    written.await?.map_err(|why| {
+    let written = guarded(move || write(&kind, &values, is_stream));
+    written.await?.map_err(|wrong| {
+        let why = wrong.told(seal);
         let detail = format!("the arguments are no message {name}: {why}");
         Problem::new(Standard::Validation, detail)
     })
+}
+
+/// The bytes of the messages that `values` stand for.
+fn write(
+    kind: &MessageDescriptor,
+    values: &[Value],
+    is_stream: bool,
+) -> Result<Vec<Vec<u8>>, Mismatch> {
+    let (mut messages, mut bytes) = (Vec::with_capacity(values.len()), 0);
+    for (at, value) in values.iter().enumerate() {
+        let message = encode(kind, value).map_err(|it| if is_stream { it.at(at) } else { it })?;
+        bytes += message.len();
+        if bytes > limits::GRPC_SENT_BYTES {
+            let most = limits::GRPC_SENT_BYTES >> 20;
+            return Err(Mismatch::new(format!("together they have more than {most} MiB")));
+        }
+        messages.push(message);
+    }
+    Ok(messages)
 }
 
 /// What the answers stand for, all together within what an output may have; and the bytes in them
@@ -149,7 +177,7 @@ fn read(
     kind: &MessageDescriptor,
     answers: &[Bytes],
     search: Option<&Search>,
-) -> Result<(Vec<Value>, Vec<Hidden>), String> {
+) -> Result<(Vec<Value>, Vec<Hidden>), Mismatch> {
     let mut left = limits::PAYLOAD_BYTES;
     let (mut values, mut searched) = (Vec::with_capacity(answers.len()), Vec::new());
     for answer in answers {

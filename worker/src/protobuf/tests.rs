@@ -5,7 +5,8 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value as 
 use windlass_proto::limits;
 use windlass_proto::value::Value;
 
-use super::{Decoded, Source, compile, encode, is_bundled};
+use super::{Decoded, Source, compile, is_bundled};
+use crate::seal::Seal;
 use crate::testing::json;
 
 const HEAD: &str = "syntax = \"proto3\"; package p;";
@@ -21,7 +22,13 @@ fn refusal(text: &str) -> String {
 
 /// What one message stands for.
 fn decode(kind: MessageDescriptor, bytes: &[u8]) -> Result<Decoded, String> {
-    super::decode(kind, bytes, &mut { limits::PAYLOAD_BYTES })
+    let read = super::decode(kind, bytes, &mut { limits::PAYLOAD_BYTES });
+    read.map_err(|wrong| wrong.told(&Seal::default()))
+}
+
+/// The bytes of a message, or why there are none.
+fn encode(kind: &MessageDescriptor, value: &Value) -> Result<Vec<u8>, String> {
+    super::encode(kind, value).map_err(|wrong| wrong.told(&Seal::default()))
 }
 
 fn nested(levels: usize) -> String {
@@ -89,22 +96,185 @@ fn a_file_stays_within_bounds_before_it_is_compiled() {
     assert!(refusal(&text).contains("full names"), "{}", text.len());
 }
 
-#[test]
-fn what_is_no_message_is_told() {
-    let pool = pool(&format!("{HEAD} message M {{ int32 small = 1; M inner = 2; }}")).unwrap();
-    let kind = pool.get_message_by_name("p.M").unwrap();
-    for (value, expected) in [
-        (r#"{"big": 1}"#, "big"),
-        (r#"{"small": 4294967296}"#, "out of range"),
-        (r#"{"small": "x"}"#, "invalid"),
-        ("[]", "map"),
-    ] {
-        let told = encode(kind.clone(), &json(value)).unwrap_err();
-        assert!(told.contains(expected) && !told.contains("line"), "{value}: {told}");
+/// Messages of both syntaxes, with types that have a form of their own.
+const KINDS: &str = "
+    import \"google/protobuf/any.proto\"; import \"google/protobuf/duration.proto\";
+    import \"google/protobuf/struct.proto\"; import \"google/protobuf/timestamp.proto\";
+    import \"google/protobuf/wrappers.proto\"; import \"old.proto\";
+    message M {
+        int32 small = 1; M inner = 2; uint64 large = 3; float single = 4; bytes raw = 5;
+        Color color = 6; repeated M list = 7; map<int32, M> by_number = 8; bool flag = 9;
+        google.protobuf.NullValue nothing = 10; google.protobuf.Timestamp at = 11;
+        google.protobuf.Any any = 12; google.protobuf.Duration lasting = 13; p.old.Old old = 14;
+        google.protobuf.DoubleValue wrapped = 15;
+        oneof choice { string text = 16; int64 number = 17; }
+        google.protobuf.Value value = 18; map<string, Color> colors = 19; int64 wide = 20;
+        double exact = 21; repeated google.protobuf.Value values = 22;
     }
-    let deep = (0..200).fold(Value::empty_object(), |it, _| Value::object([("inner", it)]));
-    assert!(encode(kind.clone(), &deep).is_err());
+    enum Color { RED = 0; GREEN = 1; }";
+
+const OLD: &str = "syntax = \"proto2\"; package p.old; enum Kind { A = 5; } message Old { \
+                   required string name = 1; optional Kind kind = 2; extensions 100 to 199; } \
+                   extend Old { optional Old note = 100; }";
+
+fn kinds() -> MessageDescriptor {
+    let first = Source::parse("it.proto", &format!("{HEAD}{KINDS}")).unwrap();
+    let pool = compile(vec![first, Source::parse("old.proto", OLD).unwrap()]).unwrap();
+    pool.get_message_by_name("p.M").unwrap()
+}
+
+/// What comes back of a message that is `text`.
+fn echo(kind: &MessageDescriptor, text: &str) -> String {
+    decode(kind.clone(), &encode(kind, &json(text)).unwrap()).unwrap().value.to_json()
+}
+
+#[test]
+fn whatever_the_mapping_takes_is_taken() {
+    let kind = kinds();
+    for (given, back) in [
+        // Integers in whatever spelling, to the last digit.
+        (r#"{"small": 1e3}"#, r#"{"small":1000}"#),
+        (r#"{"small": 1.0, "wide": "1.0"}"#, r#"{"small":1,"wide":"1"}"#),
+        (r#"{"small": "1e3", "large": "-0"}"#, r#"{"small":1000}"#),
+        (r#"{"wide": "9007199254740993.0"}"#, r#"{"wide":"9007199254740993"}"#),
+        (r#"{"large": 18446744073709551615}"#, r#"{"large":"18446744073709551615"}"#),
+        (r#"{"color": 1.0, "colors": {"a": 0, "b": 7}}"#, ""),
+        (r#"{"color": 1.0}"#, r#"{"color":"GREEN"}"#),
+        (r#"{"single": "1e3", "exact": "-Infinity"}"#, r#"{"single":1000.0,"exact":"-Infinity"}"#),
+        (r#"{"raw": "-_8"}"#, r#"{"raw":"+/8="}"#),
+        // No value, where a type has that.
+        (r#"{"nothing": null}"#, "{}"),
+        (r#"{"nothing": "NULL_VALUE"}"#, "{}"),
+        (r#"{"nothing": 0, "value": null}"#, r#"{"value":null}"#),
+        (r#"{"values": [null, 1], "small": null, "list": null}"#, r#"{"values":[null,1.0]}"#),
+        (r#"{"any": {}}"#, r#"{"any":{}}"#),
+        (
+            r#"{"any": {"@type": "x/google.protobuf.Any", "value": {}}}"#,
+            r#"{"any":{"@type":"x/google.protobuf.Any","value":{}}}"#,
+        ),
+        (
+            r#"{"any": {"small": 1, "@type": "type.googleapis.com/p.M"}}"#,
+            r#"{"any":{"@type":"type.googleapis.com/p.M","small":1}}"#,
+        ),
+        (r#"{"wrapped": "NaN"}"#, r#"{"wrapped":"NaN"}"#),
+        (r#"{"wrapped": 0}"#, r#"{"wrapped":0.0}"#),
+        (
+            r#"{"any": {"@type": "x/google.protobuf.FloatValue", "value": "-Infinity"}}"#,
+            r#"{"any":{"@type":"x/google.protobuf.FloatValue","value":"-Infinity"}}"#,
+        ),
+        (r#"{"by_number": {"-1": {"small": 2}}}"#, r#"{"byNumber":{"-1":{"small":2}}}"#),
+        (
+            r#"{"old": {"name": "a", "[p.old.note]": {"name": "b", "kind": 5}}}"#,
+            r#"{"old":{"name":"a","[p.old.note]":{"name":"b","kind":"A"}}}"#,
+        ),
+        (r#"{"at": "2026-11-30T02:00:00.5+01:00"}"#, r#"{"at":"2026-11-30T01:00:00.500Z"}"#),
+        (r#"{"lasting": "-1.5s"}"#, r#"{"lasting":"-1.500s"}"#),
+    ] {
+        let told = echo(&kind, given);
+        // The order of a map is its own.
+        assert!(told == back || back.is_empty() && told.contains(r#""b":7"#), "{given}: {told}");
+    }
+}
+
+#[test]
+fn what_is_no_message_is_told_with_its_field() {
+    let kind = kinds();
+    for (value, expected) in [
+        ("[]", "must be an object, not an array"),
+        (r#"{"big": 1}"#, ".big is no field of p.M, which has: small, inner,"),
+        (r#"{"small": 4294967296}"#, ".small must be an integer of 32 bits, not 4294967296"),
+        (
+            r#"{"list": [{}, {"small": "x"}]}"#,
+            ".list[1].small must be an integer of 32 bits, not \"x\"",
+        ),
+        (r#"{"small": 1.5}"#, ".small must be an integer"),
+        (r#"{"large": -1}"#, ".large must be an integer of 64 bits without a sign, not -1"),
+        (r#"{"list": {}}"#, ".list must be an array, not an object"),
+        (r#"{"inner": {"flag": "true"}}"#, ".inner.flag must be `true` or `false`, not \"true\""),
+        (
+            r#"{"color": "BLUE"}"#,
+            ".color must be a value of p.Color, which has: RED, GREEN, not \"BLUE\"",
+        ),
+        (r#"{"old": {"name": "a", "kind": "BLUE"}}"#, ".old.kind must be a value of p.old.Kind"),
+        (r#"{"old": {}}"#, ".old.name is missing, which the type requires"),
+        (r#"{"old": {"name": null}}"#, ".old.name is missing"),
+        (
+            r#"{"old": {"name": "a", "[p.old.note]": {}}}"#,
+            r#".old["[p.old.note]"].name is missing"#,
+        ),
+        (r#"{"by_number": {"1.5": {}}}"#, r#".by_number["1.5"] is no integer"#),
+        (r#"{"by_number": {"1": {"small": []}}}"#, r#".by_number["1"].small must be"#),
+        (r#"{"raw": "not base64!"}"#, ".raw must be bytes in base64, not \"not base64!\""),
+        (r#"{"single": 1e39}"#, ".single must be a number in the range of `float`, not 1e+39"),
+        (r#"{"exact": "inf"}"#, ".exact must be a number"),
+        (r#"{"text": "a", "number": 1}"#, ".number cannot be given beside `text`"),
+        (r#"{"by_number": {"1": {}}, "byNumber": {"2": {}}}"#, ".byNumber is given twice"),
+        (r#"{"at": "2024-12-31T23:59:60Z"}"#, ".at must be a time without a leap second"),
+        (r#"{"at": "2024-12-31T23:59:59.1234567891Z"}"#, ".at must be a time of at most nanosec"),
+        (r#"{"at": 5}"#, ".at must be a google.protobuf.Timestamp: invalid type"),
+        (r#"{"lasting": "PT1S"}"#, ".lasting must be a google.protobuf.Duration"),
+        (
+            r#"{"list": [{"any": {"@type": "type.googleapis.com/acme.X"}}]}"#,
+            ".list[0].any is an Any of acme.X, which no .proto file of the call declares: import",
+        ),
+        (r#"{"any": {"small": 1}}"#, r#".any["@type"] must have the name of its type"#),
+        (r#"{"any": {"@type": "p.M"}}"#, r#".any["@type"] must have a slash"#),
+        (r#"{"any": {"@type": "x/p.M", "small": "x"}}"#, ".any.small must be an integer"),
+        (r#"{"any": {"@type": "x/p.old.Old"}}"#, ".any.name is missing"),
+        (r#"{"any": {"@type": "x/google.protobuf.Duration"}}"#, ".any.value is missing"),
+        (
+            r#"{"any": {"@type": "x/google.protobuf.Duration", "value": "1s", "more": 1}}"#,
+            ".any.more is no field of an Any",
+        ),
+    ] {
+        let told = encode(&kind, &json(value)).unwrap_err();
+        assert!(told.starts_with(expected) && !told.contains(" line "), "{value}: {told}");
+    }
+    let deep = (0..limits::GRPC_LEVELS)
+        .fold(Value::empty_object(), |it, _| Value::object([("inner", it)]));
+    assert!(
+        encode(&kind, &deep).unwrap_err().ends_with("is the message past 100 inside one another")
+    );
+    assert!(encode(&kind, deep.get("inner").unwrap()).is_ok());
     assert!(decode(kind, &[0x08]).is_err());
+}
+
+/// A value is cut only once no secret is in it.
+#[test]
+fn no_error_tells_a_secret() {
+    let secret = "t0p-s3cret".repeat(50);
+    let mut seal = Seal::default();
+    seal.add(&secret);
+    for value in [
+        Value::object([(
+            "small",
+            Value::from(format!("{}{secret}", "x".repeat(limits::EXCERPT_BYTES - 5))),
+        )]),
+        Value::object([(secret.as_str(), Value::from("x"))]),
+    ] {
+        let told = super::encode(&kinds(), &value).unwrap_err().told(&seal);
+        assert!(!told.contains("t0p"), "{told}");
+    }
+}
+
+#[test]
+fn what_would_be_read_as_something_else_is_refused() {
+    let kind = kinds();
+    // `lasting`: a second, and five nanoseconds less; `any`: of a type that nobody knows, and of
+    // none with something in it.
+    for (bytes, expected) in [
+        (
+            &b"\x6a\x0d\x08\x01\x10\xfb\xff\xff\xff\xff\xff\xff\xff\xff\x01"[..],
+            ".lasting is a Duration whose",
+        ),
+        (b"\x12\x07\x62\x05\x0a\x03x/Y", ".inner.any is an Any of Y, which no .proto file"),
+        (b"\x62\x03\x12\x01a", ".any is an Any that holds something and has no type"),
+    ] {
+        let told = decode(kind.clone(), bytes).map(|it| it.value.to_json()).unwrap_err();
+        assert!(told.starts_with(expected), "{told}");
+    }
+    let read = decode(kind, b"\x62\x00").unwrap();
+    assert_eq!(read.value.to_json(), r#"{"any":{}}"#);
 }
 
 #[test]
@@ -171,12 +341,12 @@ fn what_a_wrapper_holds_is_never_lost() {
     );
     let whole = wrapped("wrapped", Field::F64(0.5)).unwrap();
     assert_eq!(whole.value.to_json(), r#"{"wrapped":0.5,"raw":"AQI="}"#);
-    for (field, number) in [
-        ("wrapped", Field::F64(f64::NAN)),
-        ("wrapped", Field::F64(f64::NEG_INFINITY)),
-        ("single", Field::F32(f32::INFINITY)),
+    for (field, number, word) in [
+        ("wrapped", Field::F64(f64::NAN), "NaN"),
+        ("wrapped", Field::F64(f64::NEG_INFINITY), "-Infinity"),
+        ("single", Field::F32(f32::INFINITY), "Infinity"),
     ] {
-        let told = wrapped(field, number).map(|_| ()).unwrap_err();
-        assert!(told.contains("no finite number"), "{told}");
+        let told = wrapped(field, number).unwrap().value.to_json();
+        assert_eq!(told, format!(r#"{{"{field}":"{word}","raw":"AQI="}}"#));
     }
 }

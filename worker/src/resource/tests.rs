@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use windlass_proto::id::WorkflowId;
 use windlass_proto::limits;
 use windlass_proto::plan::{
     ExternalResource, FunctionCall, FunctionTarget, Kind, SchemaSource, Task,
@@ -147,7 +148,16 @@ async fn files_are_read_below_one_directory_only() {
     std::os::unix::fs::symlink(directory.path().join("outside.json"), root.join("link.json"))
         .unwrap();
     let options = || HttpOptions { files: Some(root.clone()), ..no_proxy() };
-    for uri in ["file://app/a%20b.json", "file:///app/a%20b.json"] {
+    std::fs::write(root.join("Beside.json"), r#"{"type":"number"}"#).unwrap();
+    for uri in [
+        "file://app/a%20b.json",
+        "file:///app/a%20b.json",
+        "file://localhost/app/a%20b.json",
+        // What stands where a host would is a name as any other.
+        "file://Beside.json",
+        "FILE://Beside.json",
+        "file:Beside.json",
+    ] {
         assert_eq!(perform(&worker(uri, options()), "1").await, Ok(Value::Int(1)), "{uri}");
         let problem = perform(&worker(uri, no_proxy()), "1").await.unwrap_err();
         assert_eq!(kind_of(&problem), ("authorization".into(), 403));
@@ -160,5 +170,20 @@ async fn files_are_read_below_one_directory_only() {
     ] {
         let problem = perform(&worker(uri, options()), "1").await.unwrap_err();
         assert_eq!(kind_of(&problem), ("communication".into(), 500), "{uri}");
+        let root = root.canonicalize().unwrap().display().to_string();
+        assert!(
+            problem.detail.unwrap().contains(&format!("cannot read the file {root}/")),
+            "{uri}"
+        );
     }
+    // The directory of one definition, and of no other.
+    let of = |id: WorkflowId| HttpOptions {
+        files: Some(directory.path().join("none")),
+        files_of: [(id, root.clone())].into(),
+        ..no_proxy()
+    };
+    let id = plan(checked("file://Beside.json")).id;
+    let other = WorkflowId { name: "other".into(), ..id.clone() };
+    assert!(perform(&worker("file://Beside.json", of(id)), "1").await.is_ok());
+    assert!(perform(&worker("file://Beside.json", of(other)), "1").await.is_err());
 }

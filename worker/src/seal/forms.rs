@@ -7,9 +7,15 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{
+    NO_PAD, STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD,
+};
+use base64::{Engine as _, alphabet};
 use data_encoding::BASE32;
+use windlass_proto::limits;
+
+use crate::decimal::Decimal;
 
 /// One way to write a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +35,24 @@ pub(super) enum Form {
     Lower,
     /// As the name of a host: in small letters, and Punycode where it is not of ASCII.
     Host,
+    /// Base64, which it is itself, in the alphabet for URLs or the other.
+    Alphabet(bool),
+    /// Likewise, written anew from its bytes: without padding, and without what an encoder other
+    /// than this one has left in the bits of its last character that count for nothing.
+    Recoded(bool),
+    /// A number, which it is itself, in digits alone; the nearest double, or as it is.
+    Digits(bool),
+    /// A number with an exponent, up to the letter in front of that, a capital or a small one; the
+    /// nearest double, or as it is.
+    Exponent(bool, bool),
 }
+
+// The beginning of a long secret is written anew as the whole is.
+const _: () = assert!(limits::SECRET_HEAD_BYTES.is_multiple_of(4));
+
+/// Reads base64 as generously as readers of it do.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
 
 impl Form {
     /// Every form, the plain one first.
@@ -41,6 +64,11 @@ impl Form {
             .chain((0..5).map(Self::Base32))
             .chain([false, true].map(Self::Hex))
             .chain([Self::Lower, Self::Host])
+            .chain([false, true].into_iter().flat_map(|it| {
+                [Self::Alphabet(it), Self::Recoded(it), Self::Digits(it)]
+                    .into_iter()
+                    .chain([false, true].map(|capital| Self::Exponent(it, capital)))
+            }))
     }
 
     /// `text` in this form.
@@ -58,8 +86,37 @@ impl Form {
             Self::Hex(upper) => hex(text.as_bytes(), upper),
             Self::Lower => lower(text),
             Self::Host => host(text),
+            Self::Alphabet(url) => in_alphabet(text, url),
+            Self::Recoded(url) => recoded(text, url).unwrap_or_else(|| text.to_owned()),
+            Self::Digits(rounded) => {
+                let digits = number(text, rounded).and_then(|it| it.plain());
+                digits.unwrap_or_else(|| text.to_owned())
+            }
+            Self::Exponent(rounded, capital) => {
+                let mantissa = number(text, rounded).and_then(|it| it.mantissa());
+                let letter = if capital { 'E' } else { 'e' };
+                mantissa.map_or_else(|| text.to_owned(), |it| format!("{it}{letter}"))
+            }
         }
     }
+}
+
+fn number(text: &str, rounded: bool) -> Option<Decimal> {
+    if rounded { Decimal::rounded(text) } else { Decimal::parse(text) }
+}
+
+fn in_alphabet(text: &str, url: bool) -> String {
+    if url {
+        text.replace('+', "-").replace('/', "_")
+    } else {
+        text.replace('-', "+").replace('_', "/")
+    }
+}
+
+/// None where `text` is not base64.
+fn recoded(text: &str, url: bool) -> Option<String> {
+    let bytes = BASE64.decode(in_alphabet(text.trim_end_matches('='), false)).ok()?;
+    Some(if url { URL_SAFE_NO_PAD.encode(bytes) } else { STANDARD_NO_PAD.encode(bytes) })
 }
 
 /// Character by character: what follows one must not change how it is written.
@@ -105,13 +162,36 @@ mod tests {
     #[test]
     fn the_form_of_a_beginning_is_the_beginning_of_the_form() {
         let text = "a/b+c <&>\"'é😀~!*(x)$;=:@,\\\n\t0123456789";
-        for form in Form::all() {
+        // What depends on the whole of a text is found by its beginning where that has full groups,
+        // as heads have; numbers are shorter than heads.
+        let by_character =
+            |it: &Form| !matches!(it, Form::Recoded(_) | Form::Digits(_) | Form::Exponent(..));
+        for form in Form::all().filter(by_character) {
             let whole = form.of(text);
             for (at, _) in text.char_indices() {
                 let head = form.of(&text[..at]);
                 assert!(whole.starts_with(&head), "{form:?}: {head} of {whole}");
             }
         }
+    }
+
+    #[test]
+    fn base64_and_numbers_are_written_anew() {
+        let all = |text: &str| Form::all().map(|form| form.of(text)).collect::<Vec<_>>();
+        for (text, written) in [
+            // Standard and for URLs; its last character has bits that decoders drop.
+            ("3q2-7_aBcDeF0123456789-_zz", "3q2+7/aBcDeF0123456789+/zw"),
+            ("3q2-7_aBcDeF0123456789-_zz", "3q2+7/aBcDeF0123456789+/zz"),
+            ("AAEC/w==", "AAEC_w"),
+            ("815162342", "8.15162342e"),
+            ("815162342", "8.15162342E"),
+            ("815162342.0", "815162342"),
+            ("12345678901234567890", "12345678901234567000"),
+        ] {
+            assert!(all(text).iter().any(|it| it == written), "{written} in {:#?}", all(text));
+        }
+        // The beginning of a secret is no form of it.
+        assert!(!all("admin1").iter().any(|it| it == "admin"));
     }
 
     #[test]

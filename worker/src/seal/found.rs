@@ -76,15 +76,8 @@ impl Seal {
                     found.add(value, || self.matcher().found(text));
                 }
             }
-            // A number is a secret only as a whole: digits of one appear in many others.
             Value::Int(_) | Value::Float(_) | Value::Big(_) => {
-                let numeric =
-                    |text: &str| text.starts_with(|it: char| it == '-' || it.is_ascii_digit());
-                if !self.known.iter().any(|it| numeric(&it.text)) {
-                    return;
-                }
-                let text = value.to_json();
-                if let Some(place) = self.known.iter().position(|it| *it.text == text) {
+                if let Some(place) = self.number(value) {
                     found.add(value, || vec![place]);
                 }
             }

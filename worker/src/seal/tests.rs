@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
@@ -10,6 +10,7 @@ use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
 use super::{Content, SHOWN, Seal};
+use crate::testing::json;
 
 const CANARY: &str = "s3cr3t/\"käny+ ?~>";
 
@@ -152,6 +153,70 @@ fn whole_strings_and_numbers_are_found_and_keys_are_made_unreadable() {
         seal.shown(value).to_json(),
         r#"{"«sealed»":["«sealed»",98765431],"other":"say «sealed»!","again":"say «sealed»!","text":"«sealed»"}"#
     );
+}
+
+/// What a type or a program makes of a number is the number.
+#[test]
+fn a_number_is_found_however_it_is_written() {
+    let mut seal = Seal::default();
+    seal.add_value(&json(r#"[815162342, -12.5, 1000, 123456789012345678901234, "4815162342"]"#));
+    for text in [
+        "815162342",
+        "815162342.0",
+        "8.15162342e8",
+        "-12.50",
+        "1e3",
+        // The nearest double.
+        "123456789012345678901234",
+        "1.2345678901234569e23",
+        "4815162342.0",
+    ] {
+        let value = json(text);
+        assert_eq!(contents(&seal, &value).len(), 1, "{text}");
+        assert_eq!(seal.shown(value), Value::from(SHOWN), "{text}");
+    }
+    // A single is another number, and so is each whose digits only begin as those of a secret do.
+    for text in
+        ["815162400.0", "815162343", "8151623420", "815162342.5", "12.5", "1001", "0", "-0.0"]
+    {
+        assert!(seal.find(&json(text)).is_empty(), "{text}");
+    }
+    for text in ["it is 815162342.0!", "8.15162342e+08", "8.15162342E8", "n=1.2345678901234569e+23"]
+    {
+        assert!(seal.found_in(text), "{text}");
+    }
+    // Whoever opens the float knows the secret in it.
+    let found = contents(&seal, &json("815162342.0"));
+    assert_eq!(found, ["815162342.0: 815162342"]);
+    let mut short = Seal::default();
+    short.add("1.0");
+    assert!(short.find(&json("1")).is_empty(), "too short to be searched for");
+}
+
+/// A field of bytes is read and written again: in the other alphabet, with padding.
+#[test]
+fn base64_is_found_in_both_alphabets_with_padding_or_without() {
+    const BYTES: &[u8] = b"\xfb\xff\xbf canary \xff\xee\xfe\x01";
+    let all = |bytes: &[u8]| {
+        let bare = [STANDARD_NO_PAD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)];
+        let [standard, url] = bare.clone();
+        [standard, url, STANDARD.encode(bytes), URL_SAFE.encode(bytes)]
+    };
+    for length in 4..BYTES.len() {
+        let bytes = &BYTES[..length];
+        for secret in all(bytes) {
+            let mut seal = Seal::default();
+            seal.add(&secret);
+            for text in all(bytes) {
+                assert_eq!(
+                    contents(&seal, &Value::from(text.as_str())).len(),
+                    1,
+                    "{secret}: {text}"
+                );
+            }
+            assert!(!seal.found_in(&STANDARD.encode(b"\xfb\xff other")), "{secret}");
+        }
+    }
 }
 
 #[test]

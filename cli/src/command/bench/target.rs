@@ -28,6 +28,7 @@ use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::options::{Remote, WorkerOptions};
 use crate::telemetry;
+use crate::worker::Files;
 
 /// The longest that a workflow may take: the deepest queue is worked off sooner.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -295,7 +296,7 @@ async fn embedded(
 ) -> Result<(System, Coordinator), CliError> {
     let secrets_config = store.map(Store::workers_config);
     let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
-    let (data_dir, files, retention) = (Some(directory.to_owned()), None, None);
+    let (data_dir, files, retention) = (Some(directory.to_owned()), Files::default(), None);
     let (journal, quotas, secrets, identity, memory) = Default::default();
     let options = EmbeddedOptions {
         data_dir,

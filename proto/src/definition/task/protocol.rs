@@ -83,7 +83,7 @@ impl Decoder<'_> {
         let proto = self.required(node, "proto", what).and_then(|it| self.resource(it));
         let method =
             self.required(node, "method", what).and_then(|it| self.name_as_written(it, "`method`"));
-        let arguments = optional(node.get("arguments"), |it| self.named_values(it, "`arguments`"));
+        let arguments = optional(node.get("arguments"), |it| self.messages(it));
         let service = self.required(node, "service", what)?;
         self.closed(service, "`service`", &["name", "host", "port", "authentication"])?;
         let name = self
@@ -107,6 +107,17 @@ impl Decoder<'_> {
             arguments: arguments?,
             tls: tls?,
         })
+    }
+
+    /// `arguments` of a gRPC call; a stream of messages only an expression can give.
+    fn messages(&mut self, node: &Node) -> Option<Template> {
+        if node.as_sequence().is_none() {
+            return self.named_values(node, "`arguments`");
+        }
+        let message = "`arguments` must be a mapping, or an expression that gives one, not a list";
+        let hint = "write the messages of a stream as one expression: `arguments: '${ [ … ] }'`";
+        self.error(codes::WRONG_TYPE, node.place, message, hint);
+        None
     }
 
     /// A name that is no expression.

@@ -20,6 +20,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0120", "do: []\n§timeout:\n", "`timeout` must be a mapping, not nothing"),
     (
         "WL0120",
+        "do:\n  - a: { call: grpc, with: { proto: { endpoint: file://a }, service: { name: S, host: h }, method: m, arguments: §[ {} ] } }\n",
+        "`arguments` must be a mapping, or an expression that gives one, not a list",
+    ),
+    (
+        "WL0120",
         "do:\n  - a: { fork: { branches: [], compete: §1 } }\n",
         "`compete` must be true or false",
     ),

@@ -125,6 +125,10 @@ const TASKS: &[(&str, &str)] = &[
         "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Say, arguments: {text: '${ S | tostring }'}}",
     ),
     (
+        "grpc_types",
+        "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: All, arguments: {exact: '${ [S | .. | numbers][0] }', raw: '${ [S | .. | strings | select(test(\"^[A-Za-z0-9_-]{24,}$\"))][0] | if . and length < 100 then . else null end }', text: '${ S | tostring }'}}",
+    ),
+    (
         "grpc_refused",
         "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Fail, arguments: {status: 3, message: '${ S | tostring }'}}",
     ),

@@ -133,7 +133,7 @@ async fn converse(
     let failed = |status: Status| Failure::new(target, status);
     let answer = match grpc.streaming(request, path, Raw).await {
         Ok(answer) => answer,
-        Err(status) => return Ok(Err(failed(status))),
+        Err(status) => return Ok(Err(Failure::unanswered(target, status))),
     };
     let mut answer = answer.into_inner();
     let (mut answers, mut bytes) = (Vec::new(), 0);

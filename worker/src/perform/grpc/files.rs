@@ -139,7 +139,9 @@ impl Attempt<'_> {
         }
         let tried: Vec<_> = places.iter().map(shown).collect();
         let tried = match tried.is_empty() {
-            true => "an import is a path below that of its importer".to_owned(),
+            true => "an import is a path below a folder that is searched, without `..`, as for \
+                     protoc: write it from the folder that both files are in"
+                .to_owned(),
             false => format!("it is not at {}", tried.join(", nor at ")),
         };
         let name = excerpt(name.as_bytes());

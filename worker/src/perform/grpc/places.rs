@@ -14,15 +14,6 @@ pub(super) fn places(base: &Url, package: &str, import: &str) -> Vec<Url> {
         return Vec::new();
     }
     let mut base = base.clone();
-    // `file://app/greet.proto`, as definitions write it, has a folder where a host belongs.
-    if base.scheme() == "file"
-        && let Some(folder) = base.host_str().map(str::to_owned)
-    {
-        let path = format!("/{folder}{}", base.path());
-        if base.set_host(None).is_ok() {
-            base.set_path(&path);
-        }
-    }
     base.set_query(None);
     base.set_fragment(None);
     let path = base.path().to_owned();
@@ -90,12 +81,6 @@ mod tests {
         ] {
             assert_eq!(told(base, package, import), expected, "{import}");
         }
-    }
-
-    #[test]
-    fn a_folder_in_the_place_of_a_host_is_a_folder() {
-        let found = told("file://acme/v1/orders.proto", "acme.v1", "acme/common.proto");
-        assert_eq!(found, ["file:///acme/v1/acme/common.proto", "file:///acme/common.proto"]);
     }
 
     #[test]

@@ -82,6 +82,24 @@ impl Failure {
         Self::Status(status)
     }
 
+    /// The same of a call to which nothing was answered: the server may have been spoken to in a
+    /// way that it does not know.
+    pub(super) fn unanswered(target: &Target, status: Status) -> Self {
+        let failure = Self::new(target, status);
+        let Self::Broken(why) = &failure else { return failure };
+        let hint = match target.url.scheme() {
+            "https" if why.contains("InvalidContentType") => {
+                "the server speaks no TLS at this port: try `metadata.windlass.tls: false`"
+            }
+            // How the HTTP/2 library tells of a server that answers with an alert, or hangs up.
+            "http" if why.contains("broken pipe") || why.contains("invalid size") => {
+                "where the server speaks TLS at this port, try `metadata.windlass.tls: true`"
+            }
+            _ => return failure,
+        };
+        Self::Broken(format!("{why} ({hint})"))
+    }
+
     /// The error's kind, for traces.
     pub(super) fn word(&self) -> &'static str {
         match self {

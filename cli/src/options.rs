@@ -198,7 +198,15 @@ pub(crate) fn describe_egress(egress: &Egress) -> String {
                 --egress-deny refuses some"
             .to_owned();
     }
-    format!("tasks may call {egress}")
+    let proxies = ["https_proxy", "http_proxy", "all_proxy"];
+    let is_set = |name: &str| windlass_worker::variable(name).is_some();
+    let proxied = proxies.iter().any(|it| is_set(it) || is_set(&it.to_ascii_uppercase()));
+    let note = if proxied && !egress.trusts_proxy() {
+        "; through the proxy only names that --egress-allow has (--egress-trust-proxy: all)"
+    } else {
+        ""
+    };
+    format!("tasks may call {egress}{note}")
 }
 
 /// Reads `30s`, `2m`, `PT30S`, …

@@ -104,6 +104,12 @@ impl Egress {
         self
     }
 
+    /// Whether a proxy is asked for names that no rule allows.
+    #[must_use]
+    pub fn trusts_proxy(&self) -> bool {
+        self.trusts_proxy
+    }
+
     /// True when nothing is refused.
     #[must_use]
     pub fn is_unrestricted(&self) -> bool {

@@ -103,6 +103,8 @@ async fn a_proxy_is_asked_for_names_only_where_it_is_trusted_or_they_are_allowed
     fleet.coordinator.launch();
     fleet.workers[0].launch();
     fleet.ready().await;
+    let log = fleet.workers[0].stderr();
+    assert!(log.contains("through the proxy only names that --egress-allow has"), "{log}");
     let workflow = fleet.api.deploy(CALLS).await;
     let reached = called(&fleet.api, &workflow, "http://allowed.test/").await;
     assert_eq!(reached, json!("reached"));

@@ -18,7 +18,7 @@ def codes():
     return {code.value[0]: code for code in grpc.StatusCode}
 
 
-def main(folder, certificate=None, key=None):
+def main(folder, certificate=None, key=None, authority=None):
     sys.path.insert(0, folder)
     types, services = grpc.protos_and_services(PACKAGE)
 
@@ -85,7 +85,10 @@ def main(folder, certificate=None, key=None):
     services.add_EchoServicer_to_server(Echo(), server)
     if certificate:
         with open(certificate, "rb") as chain, open(key, "rb") as private:
-            credentials = grpc.ssl_server_credentials([(private.read(), chain.read())])
+            pair = (private.read(), chain.read())
+        trusted = open(authority, "rb").read() if authority else None
+        # Clients have to show a certificate where there is an authority for them.
+        credentials = grpc.ssl_server_credentials([pair], trusted, authority is not None)
         port = server.add_secure_port("127.0.0.1:0", credentials)
     else:
         port = server.add_insecure_port("127.0.0.1:0")

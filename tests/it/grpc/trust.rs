@@ -105,6 +105,35 @@ async fn a_secret_that_comes_back_is_sealed() {
 }
 
 #[tokio::test]
+async fn a_server_that_asks_for_certificates_is_shown_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = tls::certificates(&["grpc.test"]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let secrets = json!({"token": {"certificate": made.client.0, "key": made.client.1}});
+    for (name, text) in [
+        ("ca.pem", &made.authority),
+        ("chain.pem", &made.server.0),
+        ("key.pem", &made.server.1),
+        ("secrets.json", &secrets.to_string()),
+    ] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let server = Server::with(&["chain.pem", "key.pem", "ca.pem"].map(path)).await;
+    let there = format!("grpc.test:443:127.0.0.1:{}", server.port);
+    let flags = ["--resolve", &there, "--ca-file", &path("ca.pem")].map(str::to_owned);
+    let secrets = ["--secrets-file".to_owned(), path("secrets.json")];
+    let dev = Dev::with(&[&flags[..], &secrets[..]].concat()).await;
+    let real = format!("host: localhost, port: {}", server.port);
+    let call =
+        |more: &str| server.call_with("Say", "{text: a}", more).replace(&real, "host: grpc.test");
+    let shown = call(", authentication: {certificate: {use: token}}");
+    let said = run_with_secret(&dev, "shown", &shown).await;
+    assert_eq!(output(&said), &json!({"text": "a"}));
+    let (kind, status, _) = error(&run(&dev.api, "nothing", &call("")).await);
+    assert_eq!((kind.as_str(), status), ("communication", 503));
+}
+
+#[tokio::test]
 async fn tls_is_spoken_where_the_port_or_the_definition_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let made = tls::certificates(&["grpc.test", "localhost"]);

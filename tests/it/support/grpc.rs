@@ -27,7 +27,8 @@ impl Server {
         Self::with(&[]).await
     }
 
-    /// With these arguments after the folder: certificate and key for TLS.
+    /// With these arguments after the folder: certificate and key for TLS, and the authority of the
+    /// certificates that clients have to show.
     pub(crate) async fn with(arguments: &[String]) -> Self {
         let mut command = Command::new(tools::python(&PACKAGES).await);
         let folder = paths::root().join("tests/it/grpc");

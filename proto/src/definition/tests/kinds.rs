@@ -298,7 +298,7 @@ fn authentications_are_resolved() {
         "use:\n  secrets: [ s ]\n  authentications:\n    basic: { basic: { username: u, password: '${ $secrets.s }' } }\n    \
          secret: { basic: { use: s } }\n    digest: { digest: { use: s } }\n    bearer: { bearer: { token: '${ .t }' } }\n    \
          oauth: { oauth2: { authority: http://a, grant: client_credentials, client: { id: i, secret: x, authentication: client_secret_basic }, scopes: [ a, b ], request: { encoding: application/json }, endpoints: { token: /t }, subject: { token: x, type: y } } }\n    \
-         oidc: { oidc: { use: s } }\n\
+         oidc: { oidc: { use: s } }\n    shown: { certificate: { use: s } }\n\
          do:\n  - a: { call: http, with: { method: get, endpoint: { uri: http://a, authentication: { use: oauth } } } }\n  \
          - b: { call: http, with: { method: get, endpoint: { uri: http://a, authentication: { bearer: { use: s } } } } }\n",
     );
@@ -310,6 +310,7 @@ fn authentications_are_resolved() {
     assert!(matches!(policy("digest"), Authentication::Digest(Credentials::Secret(_))));
     assert!(matches!(policy("bearer"), Authentication::Bearer(Token::Inline(_))));
     assert!(matches!(policy("oidc"), Authentication::OidcFromSecret(_)));
+    assert!(matches!(policy("shown"), Authentication::Certificate(it) if &*it.0 == "s"));
     let Kind::Http(call) = kind_of(&plan) else { panic!() };
     let Some(Authentication::OAuth2(it)) = call.endpoint.authentication.as_deref() else {
         panic!()

@@ -5,7 +5,7 @@ use windlass_telemetry::Role;
 
 use crate::command::{
     audit, bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, log, run,
-    schedule, secret, show, start, validate, version, watch, worker,
+    schedule, secret, show, start, validate, version, watch, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Suspend(control::SuspendArgs),
     /// Resume a suspended instance, workflow or namespace
     Resume(control::ResumeArgs),
+    /// See the definitions on a server, compare, retire and delete them
+    Workflow(workflow::Args),
     /// See and change schedules, or start what they start
     Schedule(schedule::Args),
     /// Send events to the instances that listen
@@ -111,6 +113,7 @@ impl Command {
             Self::Cancel(args) => control::cancel(args).await,
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
+            Self::Workflow(args) => workflow::run(args).await,
             Self::Schedule(args) => schedule::run(args).await,
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,

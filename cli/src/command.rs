@@ -21,3 +21,4 @@ pub(crate) mod validate;
 pub(crate) mod version;
 pub(crate) mod watch;
 pub(crate) mod worker;
+pub(crate) mod workflow;

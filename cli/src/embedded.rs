@@ -162,6 +162,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         log: crate::log::control(),
         tracer,
         unscheduled,
+        replaces: true,
         ..Options::default()
     };
     let start = move || {

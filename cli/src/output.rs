@@ -63,6 +63,14 @@ pub(crate) fn text_line(text: &str) {
     let _ = out.flush();
 }
 
+/// Writes text as it is, to be kept in a file.
+pub(crate) fn text(text: &str) {
+    let mut out = io::stdout().lock();
+    // A reader that went away is no failure of ours.
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
 /// True where standard error is for programs: one JSON object a line.
 static MESSAGES_AS_JSON: AtomicBool = AtomicBool::new(false);
 

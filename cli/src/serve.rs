@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
-use windlass_coordinator::accept::{self, ConnectionLimits, Exposure};
+use windlass_coordinator::accept::{self, ApiProblem, ConnectionLimits, Exposure};
 use windlass_coordinator::admission::StartQuotas;
-use windlass_coordinator::catalog::Unsupported;
-use windlass_coordinator::coordinator::Coordinator;
+use windlass_coordinator::catalog::{Acceptance, Unsupported};
+use windlass_coordinator::coordinator::{Coordinator, CoordinatorError};
 use windlass_proto::limits;
 
 use crate::code::{JOURNAL_FAILED, NOT_STARTED};
@@ -113,6 +113,9 @@ impl ServeOptions {
     }
 }
 
+/// Files that are given at the start were checked, and are replaced where that is allowed.
+const GIVEN: Acceptance = Acceptance { unsupported: Unsupported::Allow, replace: true };
+
 impl Bound {
     /// Where the API will be.
     pub(crate) fn url(&self) -> String {
@@ -128,9 +131,17 @@ impl Bound {
     ) -> Result<(), CliError> {
         let export = crate::telemetry::export()?;
         for definition in definitions {
-            let deployed = coordinator.deploy(definition.text, Unsupported::Allow).await?;
-            let word = if deployed.changed { "deployed" } else { "unchanged" };
-            output::message(&format!("{word} {}", deployed.workflow));
+            match coordinator.deploy(definition.text, GIVEN).await {
+                Ok(deployed) => {
+                    let word = if deployed.changed { "deployed" } else { "unchanged" };
+                    output::message(&format!("{word} {}", deployed.workflow));
+                }
+                // What is deployed goes on: to be down would help nobody.
+                Err(error @ CoordinatorError::VersionExists { .. }) => {
+                    output::problem(&ApiProblem::from(error).to_json());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         let Self { listener, address, exposure, limits } = self;
         let stop = signal::stop();

@@ -18,6 +18,7 @@ mod instance;
 mod limits;
 mod log;
 mod metrics;
+mod operator;
 mod payload;
 mod problem;
 mod query;

@@ -1,9 +1,10 @@
 //! Definitions: deployed text, compiled when needed, found by name or by digest.
 
+mod difference;
 mod plans;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use semver::Version;
 use windlass_proto::definition::{self, Diagnostic, Loaded, Severity};
@@ -12,6 +13,7 @@ use windlass_proto::limits::CATALOG_PLAN_TEXT_BYTES;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
+pub use self::difference::difference;
 use self::plans::Plans;
 use crate::journal::{Journal, JournalError, StoredDefinition};
 use crate::policy::NotPermitted;
@@ -22,6 +24,8 @@ pub struct Catalog {
     options: definition::Options,
     known: RwLock<Known>,
     plans: RwLock<Plans>,
+    /// Held by whoever changes what there is.
+    changes: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -31,12 +35,29 @@ struct Known {
 }
 
 /// What happens to a definition with parts that this version cannot do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unsupported {
     /// It is refused.
+    #[default]
     Refuse,
     /// It is taken, with a warning.
     Allow,
+}
+
+/// What is taken of a deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acceptance {
+    /// What this version cannot do.
+    pub unsupported: Unsupported,
+    /// True where the text takes the place of another one that the version has; else it is refused.
+    pub replace: bool,
+}
+
+impl From<Unsupported> for Acceptance {
+    /// A version keeps the text that it has.
+    fn from(unsupported: Unsupported) -> Self {
+        Self { unsupported, replace: false }
+    }
 }
 
 /// What became of a deployment.
@@ -59,6 +80,8 @@ pub enum Refused {
     Invalid(Vec<Diagnostic>),
     /// It declares secrets that it has no right to.
     NotPermitted(NotPermitted),
+    /// Its version has another text: how that differs from this one.
+    Exists(WorkflowId, String),
     /// The journal failed.
     Journal(JournalError),
 }
@@ -77,21 +100,23 @@ impl Catalog {
             known.remember(stored);
         }
         let plans = RwLock::new(Plans::new(CATALOG_PLAN_TEXT_BYTES));
-        Ok(Self { journal, options, known: RwLock::new(known), plans })
+        Ok(Self { journal, options, known: RwLock::new(known), plans, changes: Mutex::new(()) })
     }
 
     /// Checks a definition and makes it current for its id, durably, if `permit` agrees. What
-    /// this version cannot do is refused, unless `unsupported` allows it.
+    /// this version cannot do is refused, and so is another text than its version has, unless
+    /// `accepted` says otherwise.
     ///
     /// # Errors
-    /// When it has errors or is not permitted, or the journal cannot be written.
+    /// When it has errors, is not permitted or is another one, or the journal cannot be written.
     pub fn deploy(
         &self,
         text: &str,
-        unsupported: Unsupported,
+        accepted: impl Into<Acceptance>,
         now: Timestamp,
         permit: impl FnOnce(&Plan) -> Result<(), NotPermitted>,
     ) -> Result<Deployment, Refused> {
+        let Acceptance { unsupported, replace } = accepted.into();
         let refuse_unsupported = unsupported == Unsupported::Refuse;
         let options = definition::Options { refuse_unsupported, ..self.options.clone() };
         let Loaded { plan, diagnostics } = definition::load(text, &options);
@@ -101,9 +126,14 @@ impl Catalog {
         };
         permit(&plan).map_err(Refused::NotPermitted)?;
         let (id, digest) = (plan.id.clone(), plan.digest.clone());
+        // Of two texts for one version that come at once, one is the first.
+        let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.read(|known| known.current_of(&id));
-        let changed = current.as_ref() != Some(&digest);
+        let changed = current.as_ref().is_none_or(|it| it.digest != digest);
         if changed {
+            if let Some(current) = current.as_ref().filter(|_| !replace) {
+                return Err(Refused::Exists(id, difference(&current.text, text)));
+            }
             // What is deployed already needs none: a restart with its definitions finds it so.
             self.journal.room().needed().map_err(Refused::Journal)?;
             let stored = StoredDefinition {
@@ -111,6 +141,7 @@ impl Catalog {
                 digest: digest.clone(),
                 text: text.into(),
                 deployed_at: now,
+                retired_at: None,
             };
             self.journal.put_definition(&stored).map_err(Refused::Journal)?;
             self.write(|known| known.remember(stored));
@@ -120,15 +151,60 @@ impl Catalog {
         Ok(Deployment { id, digest, changed, replaced, diagnostics })
     }
 
-    /// The plan of a workflow; without a version, or with `latest`, of the highest one (a
-    /// pre-release only when there is nothing else).
-    #[must_use]
-    pub fn find(&self, namespace: &str, name: &str, version: Option<&str>) -> Option<Arc<Plan>> {
-        let digest = self.stored(namespace, name, version)?.digest;
-        self.plan(&digest)
+    /// Ends what is started of a version, or lets it be started again; gives it as it is now. None
+    /// when there is no such version.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn retire(
+        &self,
+        id: &WorkflowId,
+        retired_at: Option<Timestamp>,
+    ) -> Result<Option<StoredDefinition>, JournalError> {
+        let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = self.read(|known| known.current_of(id)) else { return Ok(None) };
+        if current.retired_at.is_some() == retired_at.is_some() {
+            return Ok(Some(current));
+        }
+        let stored = StoredDefinition { retired_at, ..current };
+        self.journal.put_definition(&stored)?;
+        self.write(|known| known.remember(stored.clone()));
+        Ok(Some(stored))
     }
 
-    /// The definition of a workflow as deployed; see [`Catalog::find`].
+    /// Forgets a version that is retired, when `unused` says that no instance has it; false when it
+    /// is not retired or not unused.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written.
+    pub fn remove(
+        &self,
+        id: &WorkflowId,
+        unused: impl FnOnce() -> Result<bool, JournalError>,
+    ) -> Result<bool, JournalError> {
+        let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = self.read(|known| known.current_of(id)) else { return Ok(false) };
+        if current.retired_at.is_none() || !unused()? {
+            return Ok(false);
+        }
+        self.journal.remove_definition(&current)?;
+        self.write(|known| known.forget(id));
+        Ok(true)
+    }
+
+    /// The plan of a workflow to start; without a version, or with `latest`, of the highest one (a
+    /// pre-release only when there is nothing else). None of a version that is retired.
+    #[must_use]
+    pub fn find(&self, namespace: &str, name: &str, version: Option<&str>) -> Option<Arc<Plan>> {
+        let stored = self.stored(namespace, name, version)?;
+        if stored.retired_at.is_some() {
+            return None;
+        }
+        self.plan(&stored.digest)
+    }
+
+    /// The definition of a workflow as deployed; see [`Catalog::find`]. One that is retired is the
+    /// highest only when all are.
     #[must_use]
     pub fn stored(
         &self,
@@ -223,10 +299,14 @@ impl Catalog {
     }
 }
 
-/// The highest version; a pre-release only when there is nothing else.
+/// The highest version; a pre-release only when there is nothing else, and one that is retired only
+/// when all are.
 fn latest(versions: &BTreeMap<Version, StoredDefinition>) -> Option<&StoredDefinition> {
-    let released = versions.iter().rev().find(|(it, _)| it.pre.is_empty());
-    released.or_else(|| versions.iter().next_back()).map(|(_, it)| it)
+    let rank = |version: &Version, it: &StoredDefinition| {
+        (it.retired_at.is_none(), version.pre.is_empty())
+    };
+    // Of those of one rank it gives the last, which is the highest.
+    versions.iter().max_by_key(|(version, it)| rank(version, it)).map(|(_, it)| it)
 }
 
 /// A version as a workflow may be asked for: in whole, or as short as it may be written.
@@ -243,10 +323,22 @@ impl Known {
         self.current.entry(key).or_default().insert(version, stored);
     }
 
-    fn current_of(&self, id: &WorkflowId) -> Option<Digest> {
-        let versions = self.current.get(&(id.namespace.clone(), id.name.clone()));
-        let version = Version::parse(&id.version).ok();
-        let current = versions.zip(version).and_then(|(versions, it)| versions.get(&it));
-        current.map(|stored| stored.digest.clone())
+    fn forget(&mut self, id: &WorkflowId) {
+        let (key, version) =
+            ((id.namespace.clone(), id.name.clone()), Version::parse(&id.version).ok());
+        if let (Some(versions), Some(version)) = (self.current.get_mut(&key), version) {
+            versions.remove(&version);
+            if versions.is_empty() {
+                self.current.remove(&key);
+            }
+        }
+    }
+
+    fn current_of(&self, id: &WorkflowId) -> Option<StoredDefinition> {
+        let versions = self.current.get(&(id.namespace.clone(), id.name.clone()))?;
+        versions.get(&Version::parse(&id.version).ok()?).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests;

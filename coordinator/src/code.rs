@@ -181,8 +181,26 @@ codes! {
          and start it again.";
     /// No such schedule.
     UnknownSchedule = "WL0529", 404, "No such schedule",
-        "The workflow has no schedule: it is not deployed, or its highest version has neither `every` \
-         nor `cron` nor `after` in `schedule`. `windlass schedule list` shows those there are.";
+        "The workflow has no schedule: it is not deployed, or its highest version has none of `every`, \
+         `cron`, `after` and `on` in `schedule`. `windlass schedule list` shows those there are.";
+    /// A version has another text.
+    VersionExists = "WL0540", 409, "Version has another text",
+        "A version of a workflow keeps its text, so that what runs can be told from its version: the \
+         one sent differs from the one that is deployed, and `difference` shows how. Raise \
+         `document.version`. Where definitions are being written, `windlass dev` and `run` take the \
+         file as it is, and `windlass deploy --replace` replaces it on a server that allows it: `dev`, \
+         or a coordinator with --allow-replace. Instances keep to the text they were started with.";
+    /// A version is retired.
+    Retired = "WL0541", 409, "Version is retired",
+        "An operator has retired this version: what runs of it goes on, and nothing new is started of \
+         it, neither by requests nor by other workflows nor by its schedule. `windlass workflow list` \
+         shows what there is; `windlass workflow restore NAMESPACE/NAME:VERSION` lets it be started \
+         again.";
+    /// A version cannot be deleted.
+    VersionInUse = "WL0542", 409, "Version is in use",
+        "Only a version that is retired and that no instance has can be deleted: the history of an \
+         instance, also of one that has ended, is read by its definition. Retire it, and delete it \
+         once retention has removed its instances (`windlass list --workflow NAMESPACE/NAME`).";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

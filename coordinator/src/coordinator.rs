@@ -1,10 +1,12 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
 mod bus_events;
+mod definitions;
 mod handle;
 mod log;
 mod measured;
 mod operate;
+mod operator;
 mod retention;
 mod runtime;
 mod schedules;
@@ -66,6 +68,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Leave schedules alone: for a process that runs one workflow because somebody asked.
     pub unscheduled: bool,
+    /// Versions may be given another text, when that is asked for: where they are being written.
+    pub replaces: bool,
     /// How many instances that others have started may be open at once.
     pub quotas: StartQuotas,
     /// Who may read which secrets; unless given, all may, and nothing is kept of it.
@@ -92,6 +96,7 @@ impl<Q: Queue> From<Arc<Q>> for Downstream {
 }
 
 pub use handle::restore;
+pub use operator::Operator;
 pub use schedules::{SchedulePage, ScheduleView};
 
 /// A definition that was accepted.
@@ -186,6 +191,22 @@ pub enum CoordinatorError {
     /// No such workflow.
     #[error("no workflow {0} is deployed")]
     UnknownWorkflow(String),
+    /// Its version has another text.
+    #[error("{id} is deployed with another text, and a version keeps its text: {}", hint(*.may_replace))]
+    VersionExists {
+        /// The workflow.
+        id: WorkflowId,
+        /// The lines that differ, from what is deployed to what is not.
+        difference: String,
+        /// Whether it may be replaced here.
+        may_replace: bool,
+    },
+    /// Nothing is started of this version any more.
+    #[error("{0} is retired: nothing new is started of it")]
+    Retired(WorkflowId),
+    /// A version cannot be deleted.
+    #[error("{0} cannot be deleted: {1}")]
+    VersionInUse(WorkflowId, &'static str),
     /// No such schedule.
     #[error("the workflow {0} has no schedule")]
     UnknownSchedule(String),
@@ -259,4 +280,12 @@ pub enum CoordinatorError {
     /// The coordinator is shutting down.
     #[error("the coordinator is shutting down")]
     Stopping,
+}
+
+/// What to do where a version has another text.
+fn hint(may_replace: bool) -> &'static str {
+    match may_replace {
+        true => "raise `document.version`, or ask to replace it",
+        false => "raise `document.version`",
+    }
 }

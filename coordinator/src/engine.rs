@@ -46,7 +46,8 @@ pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
 pub use input::{ChildOutcome, Input, Rejection};
 pub use instance::{
-    Body, Branch, Changes, Doing, Ending, Frame, Held, Instance, Origin, Parent, Phase, Step, Timer,
+    Body, Branch, Changes, Doing, Ending, Frame, Held, Instance, Listening, Origin, Parent, Phase,
+    Step, Timer,
 };
 pub use listen::{Interest, Key, Route, interest};
 pub use loss::{DeliveryLoss, LossReason};

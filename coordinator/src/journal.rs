@@ -166,6 +166,13 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store cannot write.
     fn put_definition(&self, definition: &StoredDefinition) -> Result<(), JournalError>;
 
+    /// Forgets a definition that no instance has, durably: its text, and that it is current for
+    /// its id.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn remove_definition(&self, definition: &StoredDefinition) -> Result<(), JournalError>;
+
     /// The text of the definition with this digest.
     ///
     /// # Errors
@@ -383,6 +390,9 @@ pub struct StoredDefinition {
     pub text: Arc<str>,
     /// When it was deployed.
     pub deployed_at: Timestamp,
+    /// Since when nothing new is started of it.
+    #[serde(default)]
+    pub retired_at: Option<Timestamp>,
 }
 
 /// Which instances to list: all conditions given must hold.

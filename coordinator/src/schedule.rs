@@ -8,6 +8,7 @@
 //! **Invariant:** what is here names no clock, no journal and no randomness.
 
 mod due;
+mod listener;
 mod occurrence;
 mod overlap;
 mod state;
@@ -15,12 +16,14 @@ mod state;
 mod tests;
 
 pub use due::next_times;
+pub use listener::{Given, Listener};
 pub use occurrence::{Kept, Occurrence, Outcome, Trigger, Why};
 pub use state::{Pause, State};
 
 use sha2::Digest as _;
 use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 
 /// A schedule: that of all versions of one workflow, of which the latest one's counts.
@@ -62,9 +65,18 @@ pub struct Due {
     pub at: Timestamp,
     /// What made it due.
     pub trigger: Trigger,
+    /// Which one of those that events made due, which may have the same time.
+    #[serde(default)]
+    pub number: u32,
 }
 
 impl Due {
+    /// A start that is due by the clock, or by an operator.
+    #[must_use]
+    pub fn at(at: Timestamp, trigger: Trigger) -> Self {
+        Self { at, trigger, number: 0 }
+    }
+
     /// The instance that it starts: the same one whenever it is asked for, in the partition of its
     /// schedule, and with the due time in front, as lists are in order of ids.
     #[must_use]
@@ -73,11 +85,12 @@ impl Due {
         hash.update(schedule.0);
         hash.update(self.at.0.to_be_bytes());
         hash.update([self.trigger as u8]);
+        if self.trigger == Trigger::On {
+            hash.update(self.number.to_be_bytes());
+        }
         let mut id = [0; 16];
         id.copy_from_slice(&hash.finalize()[..16]);
-        id[..6].copy_from_slice(&self.at.0.to_be_bytes()[2..]);
-        id[6] = id[6] & 0x0f | 0x70;
-        id[8] = id[8] & 0x3f | 0x80;
+        let mut id = InstanceId::at(self.at.0, id).0.into_bytes();
         let (tail, wanted) = (u16::from_be_bytes([id[14], id[15]]), schedule.partition(partitions));
         let partitions = partitions.max(1);
         // Rounded down it may be too near the end for the last partitions.
@@ -89,14 +102,18 @@ impl Due {
 }
 
 /// What follows for a schedule from the time, from an instance's end or from an operator.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Turn {
     /// Instances to start.
     pub starts: Vec<Due>,
+    /// What those of them get that events have started.
+    pub given: Vec<Given>,
     /// Instances to cancel.
     pub cancels: Vec<InstanceId>,
     /// What is known of due times now.
     pub occurrences: Vec<Occurrence>,
+    /// Why events were gathered in vain.
+    pub failed: Option<Problem>,
 }
 
 impl Turn {

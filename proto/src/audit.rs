@@ -40,7 +40,8 @@ pub struct AuditEvent {
     /// apart without being one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Arc<str>>,
-    /// The store's own id of the request, which its audit log shows too.
+    /// The store's own id of the request, which its audit log shows too; for what an operator asked
+    /// for, the id that the request came with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Arc<str>>,
     /// W3C trace context: trace and span id.
@@ -131,6 +132,12 @@ pub enum AuditAction {
     /// What the coordinator logs was changed while it runs.
     #[serde(rename = "log.changed")]
     LogChanged,
+    /// A schedule was paused, resumed, triggered or made up for.
+    #[serde(rename = "schedule.changed")]
+    ScheduleChanged,
+    /// A version of a workflow was retired, restored or deleted.
+    #[serde(rename = "definition.changed")]
+    DefinitionChanged,
     /// A workflow was not deployed, because it names a secret it has no right to.
     #[serde(rename = "definition.refused")]
     DeploymentRefused,

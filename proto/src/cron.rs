@@ -21,6 +21,8 @@ use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 pub use fields::CronError;
 
+use crate::expression::count_steps;
+use crate::limits::CALENDAR_COST;
 use crate::time::Timestamp;
 
 /// A time zone of the IANA database that comes with this version.
@@ -120,6 +122,7 @@ impl Cron {
     }
 
     fn matching(&self, after: DateTime, inclusive: bool) -> Option<DateTime> {
+        count_steps(CALENDAR_COST);
         self.times.find_next_occurrence(&after, inclusive).ok()
     }
 

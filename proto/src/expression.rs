@@ -88,6 +88,8 @@ pub struct Names {
     pub secrets: Vec<Arc<str>>,
     /// Names bound by `for.each`, `for.at`, `catch.as`, `foreach.item`, `foreach.at`, without `$`.
     pub bound: Vec<Arc<str>>,
+    /// Texts of data are evaluated without `${ }` as well: `evaluate.mode: loose`.
+    pub loose: bool,
 }
 
 /// Gives the variables a program names. Asked only for those it does name.
@@ -101,6 +103,11 @@ pub trait Scope {
 #[must_use]
 pub fn steps_taken() -> u64 {
     meter::total()
+}
+
+/// Counts other work among [`steps_taken`], so that it is part of what a turn costs.
+pub(crate) fn count_steps(steps: u64) {
+    meter::add(steps);
 }
 
 /// What bounds one evaluation.

@@ -66,6 +66,18 @@ impl InstanceId {
     }
 }
 
+impl InstanceId {
+    /// The id that these bytes give an instance of this time, in milliseconds since the epoch: a
+    /// UUID of version 7, whose first six bytes are the time, so that ids sort by it.
+    #[must_use]
+    pub fn at(milliseconds: u64, mut bytes: [u8; 16]) -> Self {
+        bytes[..6].copy_from_slice(&milliseconds.to_be_bytes()[2..]);
+        bytes[6] = bytes[6] & 0x0f | 0x70;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
 impl fmt::Debug for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

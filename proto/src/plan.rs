@@ -27,6 +27,7 @@ pub use authentication::{
 };
 pub use mcp::{McpCall, McpTransport, McpVersion};
 pub use requirements::{ReachableSecrets, uses_input};
+pub(crate) use schedule::listener;
 pub use schedule::{Overlap, Schedule};
 
 pub use event::{Correlation, EventFilter, Listen, ReadAs, Strategy, Subscription, Until};

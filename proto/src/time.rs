@@ -26,6 +26,14 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The moment that a text says, such as `2026-01-31T08:00:00Z`; one before the epoch counts as
+    /// the epoch. None for a text that says none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(u64::try_from(moment.as_millisecond()).unwrap_or(0)))
+    }
+
     /// RFC 3339 with milliseconds, in UTC.
     #[must_use]
     pub fn to_rfc3339(self) -> String {

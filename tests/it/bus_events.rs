@@ -151,6 +151,10 @@ async fn events_that_come_while_the_coordinator_is_away_are_not_lost() {
     let nats = Nats::start().await;
     let mut fleet = Fleet::start(&nats, 1).await;
     let bus = jetstream::new(client(&nats).await);
+    let scheduled = "document: { dsl: '1.0.3', namespace: rooms, name: starts, version: '1.0.0' }\n\
+                     schedule: { on: { one: { with: { type: com.example.reading } } }, read: data }\n\
+                     do:\n  - heard: { set: { got: '${ . }' } }\n";
+    fleet.api.deploy(scheduled).await;
     let north = listening(&fleet, "north", 2).await;
     publish(&bus, "windlass.event.rooms", &reading("1", "north", 1)).await;
     metric(&fleet, "windlass_bus_events_received_total", 1).await;
@@ -159,6 +163,14 @@ async fn events_that_come_while_the_coordinator_is_away_are_not_lost() {
     fleet.restart_coordinator().await;
     let ended = fleet.api.ends(&north).await;
     assert_eq!(ended["output"], json!({"values": [1, 2]}), "{ended}");
+    // Nor do those start fewer instances, or more.
+    let schedule = until(SOON, "two starts by events", || async {
+        let schedule = fleet.api.get("/v1/schedules/rooms/starts").await.ok();
+        (schedule["fired"] == 2).then_some(schedule)
+    })
+    .await;
+    let id = schedule["past"][0]["instance"].as_str().unwrap();
+    assert_eq!(fleet.api.ends(id).await["output"], json!({"got": [{"value": 2}]}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

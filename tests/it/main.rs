@@ -15,6 +15,7 @@ mod chaos;
 mod cli;
 mod crash;
 mod ctk;
+mod definitions;
 mod deploy;
 mod deviations;
 mod durable;

@@ -4,6 +4,7 @@
 //! `WINDLASS_SCHEDULE_CRONS` how many expressions are compared with other programs.
 
 mod crons;
+mod events;
 mod kills;
 mod operated;
 

@@ -34,7 +34,11 @@ pub(crate) fn json(text: &str) -> Value {
 
 /// A template of JSON text, with the secrets `key` and `login` and the variable `x`.
 pub(crate) fn template(text: &str) -> Template {
-    let names = Names { secrets: vec!["key".into(), "login".into()], bound: vec!["x".into()] };
+    let names = Names {
+        secrets: vec!["key".into(), "login".into()],
+        bound: vec!["x".into()],
+        loose: false,
+    };
     Template::compile(&json(text), &names).unwrap()
 }
 

@@ -86,6 +86,10 @@ struct RunArgs {
     #[arg(long, env = "WINDLASS_MAX_LOSSES", default_value_t = limits::DELIVERIES_LOST,
         value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     max_losses: u32,
+    /// Take another text for a version that is deployed, where a deployment asks for it
+    /// (`windlass deploy --replace`) and for the files given here
+    #[arg(long, env = "WINDLASS_ALLOW_REPLACE")]
+    allow_replace: bool,
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
@@ -212,6 +216,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         retention,
         losses: Some(args.max_losses),
         quotas,
+        replaces: args.allow_replace,
         memory: Some(args.memory.budget()),
         data_dir: Some(data_dir.clone()),
         log: crate::log::control(),

@@ -15,11 +15,16 @@ use crate::output;
 /// Deploy definitions to a server.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  windlass deploy order.yaml payment.yaml\n\n\
-                        All files are checked before the first is sent.")]
+                        All files are checked before the first is sent. A version keeps its text: \
+                        raise `document.version` with each change.")]
 pub(crate) struct Args {
     /// Definitions, YAML or JSON
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Replace another text of the same version, where the server allows it: `windlass dev`, or a
+    /// coordinator with --allow-replace
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     support: Support,
     #[command(flatten)]
@@ -31,6 +36,7 @@ pub(super) async fn send(
     client: &Client,
     text: String,
     support: Support,
+    replace: bool,
 ) -> Result<Json, CliError> {
     let request = client.request(Method::POST, &["v1", "workflows"]);
     // Said only where it matters: servers of before do not know it.
@@ -38,6 +44,7 @@ pub(super) async fn send(
         true => request.query(&[("allowUnsupported", true)]),
         false => request,
     };
+    let request = if replace { request.query(&[("replace", true)]) } else { request };
     let request = request.header(CONTENT_TYPE, "application/yaml").body(text);
     client.send(request).await.map(|(_, answer)| answer)
 }
@@ -49,7 +56,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut deployed = Vec::new();
     for definition in checked {
-        let answer = send(&client, definition.text, args.support).await?;
+        let answer = send(&client, definition.text, args.support, args.replace).await?;
         let id = &definition.id;
         output::message(&if answer["replaced"] == true {
             format!(

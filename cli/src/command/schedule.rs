@@ -178,7 +178,8 @@ fn row(item: &Json) -> Vec<String> {
     let every = item["everyMs"].as_u64().map(|it| format!("every {it} ms"));
     let after = item["afterMs"].as_u64().map(|it| format!("after {it} ms"));
     let cron = item["cron"].as_str().map(|it| format!("{it} ({})", text("timezone")));
-    let rules: Vec<_> = [every, cron, after].into_iter().flatten().collect();
+    let on = item["on"].is_object().then(|| "on events".to_owned());
+    let rules: Vec<_> = [every, cron, after, on].into_iter().flatten().collect();
     vec![
         format!("{}/{}:{}", text("namespace"), text("name"), text("version")),
         rules.join("; "),

@@ -54,15 +54,16 @@ fn state(text: &str) -> Result<Arc<str>, String> {
     tracestate(text).ok_or_else(|| "write NAME=VALUE,NAME=VALUE".to_owned())
 }
 
-/// Which workflow to start.
+/// A workflow, in one version or the latest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Workflow {
-    namespace: String,
-    name: String,
-    version: Option<String>,
+pub(super) struct Workflow {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) version: Option<String>,
 }
 
-fn workflow(text: &str) -> Result<Workflow, String> {
+/// Reads `NAMESPACE/NAME` or `NAMESPACE/NAME:VERSION`.
+pub(super) fn workflow(text: &str) -> Result<Workflow, String> {
     let (path, version) = match text.split_once(':') {
         Some((path, version)) => (path, Some(version.to_owned())),
         None => (text, None),

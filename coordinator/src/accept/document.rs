@@ -21,6 +21,11 @@ use utoipa::{Modify, OpenApi};
         super::workflow::list,
         super::workflow::latest,
         super::workflow::version,
+        super::workflow::diff,
+        super::workflow::retire,
+        super::workflow::restore,
+        super::workflow::delete,
+        super::workflow::by_digest,
         super::start::start,
         super::instance::list,
         super::instance::show,
@@ -73,13 +78,14 @@ pub(super) fn routes() -> Vec<String> {
     Document::openapi().paths.paths.into_keys().collect()
 }
 
-/// Adds what each operation answers that has something to write: all of them are POST, and all go
-/// through the journal.
+/// Adds what each operation answers that has something to write: all of them are POST or DELETE,
+/// and all go through the journal.
 struct DiskFull;
 
 impl Modify for DiskFull {
     fn modify(&self, contents: &mut Contents) {
-        for operation in contents.paths.paths.values_mut().filter_map(|it| it.post.as_mut()) {
+        let paths = contents.paths.paths.values_mut();
+        for operation in paths.flat_map(|it| [&mut it.post, &mut it.delete]).flatten() {
             let mut response = Response::new("The journal's disk is full (WL0608)");
             let body = Content::new(Some(Ref::from_schema_name("Problem")));
             response.content.insert("application/json".to_owned(), RefOr::T(body));
@@ -94,7 +100,8 @@ struct ProblemType;
 impl Modify for ProblemType {
     fn modify(&self, contents: &mut Contents) {
         for path in contents.paths.paths.values_mut() {
-            let operations = [&mut path.get, &mut path.post, &mut path.put].into_iter().flatten();
+            let operations = [&mut path.get, &mut path.post, &mut path.put, &mut path.delete];
+            let operations = operations.into_iter().flatten();
             for (status, response) in operations.flat_map(|it| &mut it.responses.responses) {
                 let RefOr::T(response) = response else { continue };
                 if !status.starts_with(['4', '5']) {
@@ -171,13 +178,16 @@ mod tests {
             "backfillSchedule",
             "cancelInstance",
             "cancelRoot",
+            "deleteWorkflow",
             "deployWorkflow",
             "pauseSchedule",
             "publishEvents",
+            "restoreWorkflow",
             "resumeInstance",
             "resumeNamespace",
             "resumeSchedule",
             "resumeWorkflow",
+            "retireWorkflow",
             "startInstance",
             "suspendInstance",
             "suspendNamespace",

@@ -27,6 +27,7 @@ pub struct ApiProblem {
     detail: String,
     diagnostics: Vec<Diagnostic>,
     cause: Option<Box<Problem>>,
+    difference: Option<String>,
     retry_after: Option<Duration>,
 }
 
@@ -56,6 +57,9 @@ pub(super) struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     cause: Option<Box<Problem>>,
+    /// How the definition differs from the one that is deployed, in the unified format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<String>,
 }
 
 impl ApiProblem {
@@ -67,6 +71,7 @@ impl ApiProblem {
             detail: detail.into(),
             diagnostics: Vec::new(),
             cause: None,
+            difference: None,
             retry_after: None,
         }
     }
@@ -110,6 +115,7 @@ impl ApiProblem {
             code: self.code.code(),
             diagnostics: self.diagnostics.clone(),
             cause: self.cause.clone(),
+            difference: self.difference.clone(),
         }
     }
 }
@@ -131,6 +137,11 @@ impl From<CoordinatorError> for ApiProblem {
             }
             CoordinatorError::LogDirectives(_) => Self::new(Code::BadLogDirectives, detail),
             CoordinatorError::Secrets(error) => Self::new(code_of(&error), detail),
+            CoordinatorError::VersionExists { difference, .. } => {
+                Self { difference: Some(difference), ..Self::new(Code::VersionExists, detail) }
+            }
+            CoordinatorError::Retired(_) => Self::new(Code::Retired, detail),
+            CoordinatorError::VersionInUse(..) => Self::new(Code::VersionInUse, detail),
             CoordinatorError::UnknownSchedule(_) => Self::new(Code::UnknownSchedule, detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),

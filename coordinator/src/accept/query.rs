@@ -76,10 +76,7 @@ impl Query {
     /// A moment in RFC 3339.
     pub(super) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, ApiProblem> {
         self.parsed(name, |text| {
-            let moment: jiff::Timestamp = text
-                .parse()
-                .map_err(|_| "must be a moment such as 2026-01-31T08:00:00Z".to_owned())?;
-            Ok::<_, String>(Timestamp(u64::try_from(moment.as_millisecond()).unwrap_or(0)))
+            Timestamp::parse(text).ok_or("must be a moment such as 2026-01-31T08:00:00Z")
         })
     }
 
@@ -174,8 +171,10 @@ mod tests {
 
     #[test]
     fn moments_are_rfc_3339() {
-        let mut query = Query::parse("at=1970-01-01T00:00:01.5%2B00:00&bad=yesterday").unwrap();
+        let text = "at=1970-01-01T00:00:01.5%2B00:00&bad=yesterday&before=1960-01-01T00:00:00Z";
+        let mut query = Query::parse(text).unwrap();
         assert_eq!(query.moment("at").unwrap(), Some(Timestamp(1500)));
+        assert_eq!(query.moment("before").unwrap(), Some(Timestamp(0)));
         assert!(query.moment("bad").is_err());
     }
 }

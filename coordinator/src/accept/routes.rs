@@ -46,7 +46,14 @@ pub(super) fn routes(api: state::Api) -> Router {
     Router::new()
         .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
         .route("/v1/workflows/{namespace}/{name}", get(workflow::latest))
-        .route("/v1/workflows/{namespace}/{name}/{version}", get(workflow::version))
+        .route(
+            "/v1/workflows/{namespace}/{name}/{version}",
+            get(workflow::version).delete(workflow::delete),
+        )
+        .route("/v1/workflows/{namespace}/{name}/{version}/diff", get(workflow::diff))
+        .route("/v1/workflows/{namespace}/{name}/{version}/retire", post(workflow::retire))
+        .route("/v1/workflows/{namespace}/{name}/{version}/restore", post(workflow::restore))
+        .route("/v1/definitions/{digest}", get(workflow::by_digest))
         .route("/v1/instances", post(start::start).get(instance::list))
         .route("/v1/instances/{id}/output", get(instance::output))
         .route("/v1/instances/{id}/history", get(history::history))

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use windlass_proto::limits::SCHEDULE_REASON_BYTES;
 use windlass_proto::time::Timestamp;
 
+use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{Query, Segments};
@@ -81,6 +82,7 @@ pub(super) async fn show(
 pub(super) async fn pause(
     State(api): State<Api>,
     Segments((namespace, name)): Segments<(String, String)>,
+    By(by): By,
     payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
     let reason = payload.json_or_default::<Pause>()?.reason;
@@ -88,7 +90,7 @@ pub(super) async fn pause(
         let detail = format!("`reason` is longer than {SCHEDULE_REASON_BYTES} bytes");
         return Err(ApiProblem::new(Code::BadBody, detail));
     }
-    api.coordinator.pause_schedule(&namespace, &name, reason).await?;
+    api.coordinator.pause_schedule(&namespace, &name, reason, by).await?;
     Ok(Json(Standing { namespace, name, paused: true }))
 }
 
@@ -102,8 +104,9 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     State(api): State<Api>,
     Segments((namespace, name)): Segments<(String, String)>,
+    By(by): By,
 ) -> Result<Json<Standing>, ApiProblem> {
-    api.coordinator.resume_schedule(&namespace, &name).await?;
+    api.coordinator.resume_schedule(&namespace, &name, by).await?;
     Ok(Json(Standing { namespace, name, paused: false }))
 }
 
@@ -118,27 +121,29 @@ pub(super) async fn resume(
 pub(super) async fn trigger(
     State(api): State<Api>,
     Segments((namespace, name)): Segments<(String, String)>,
+    By(by): By,
 ) -> Result<Json<Triggered>, ApiProblem> {
-    let id = api.coordinator.trigger_schedule(&namespace, &name).await?;
+    let id = api.coordinator.trigger_schedule(&namespace, &name, by).await?;
     Ok(Json(Triggered { id: id.to_string() }))
 }
 
 /// Starts what was due from one time to another.
 ///
-/// At most 1,000 instances; the overlap policy holds. A time that was made up for before is not
-/// started again.
+/// At most 1,000 instances, some at a time, as there is room for them; the overlap policy holds. A
+/// time that was made up for before is not started again.
 #[utoipa::path(post, path = "/v1/schedules/{namespace}/{name}/backfill", tag = "schedules",
     operation_id = "backfillSchedule",
     params(("namespace" = String, Path, description = "`document.namespace`"),
         ("name" = String, Path, description = "`document.name`")),
     request_body(content = Backfill),
-    responses((status = 200, description = "How many were started", body = Backfilled),
+    responses((status = 200, description = "How many due times were taken up", body = Backfilled),
         (status = 400, description = "The times are wrong (WL0510)", body = ProblemBody),
         (status = 404, description = "No such schedule (WL0529)", body = ProblemBody),
         (status = 409, description = "Starts are suspended (WL0525)", body = ProblemBody)))]
 pub(super) async fn backfill(
     State(api): State<Api>,
     Segments((namespace, name)): Segments<(String, String)>,
+    By(by): By,
     payload: Payload,
 ) -> Result<Json<Backfilled>, ApiProblem> {
     let Backfill { from, to } = payload.json()?;
@@ -146,14 +151,13 @@ pub(super) async fn backfill(
     if from > to {
         return Err(ApiProblem::new(Code::BadBody, "`from` is later than `to`"));
     }
-    let started = api.coordinator.backfill_schedule(&namespace, &name, (from, to)).await?;
+    let times = (from, to);
+    let started = api.coordinator.backfill_schedule(&namespace, &name, times, by).await?;
     Ok(Json(Backfilled { started }))
 }
 
 fn moment(name: &str, text: &str) -> Result<Timestamp, ApiProblem> {
-    let moment = text.parse::<jiff::Timestamp>().ok();
-    let moment = moment.and_then(|it| u64::try_from(it.as_millisecond()).ok());
-    moment.map(Timestamp).ok_or_else(|| {
+    Timestamp::parse(text).ok_or_else(|| {
         let detail = format!("`{name}` must be a moment such as 2026-01-31T08:00:00Z");
         ApiProblem::new(Code::BadBody, detail)
     })

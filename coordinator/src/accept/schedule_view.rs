@@ -39,6 +39,9 @@ pub(super) struct Schedule {
     /// `after`, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     after_ms: Option<u64>,
+    /// What it listens for by `on`; absent without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on: Option<Listening>,
     /// What happens when one is due while another one is open: `allow`, `skip`, `buffer-one`,
     /// `buffer-all`, `cancel`.
     overlap: &'static str,
@@ -62,6 +65,16 @@ pub(super) struct Schedule {
     next: Vec<NextTime>,
     /// What became of the last due times, at most a hundred, the latest first. Empty in lists.
     past: Vec<PastTime>,
+}
+
+/// Events that start instances.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Listening {
+    /// How many events are gathered for the next start.
+    gathered: usize,
+    /// Why it listens for nothing, where the definition is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
 }
 
 /// A pause.
@@ -91,12 +104,12 @@ pub(super) struct PastTime {
     /// How many a stretch has, where that was counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
-    /// `every`, `cron`, `after`, `manual` or `backfill`.
+    /// `every`, `cron`, `after`, `on`, `manual` or `backfill`.
     trigger: &'static str,
     /// `fired` or `skipped`.
     outcome: &'static str,
-    /// Why it was skipped: `missed`, `paused`, `suspended`, `overlap`, `superseded` or
-    /// `quarantined`.
+    /// Why it was skipped: `missed`, `paused`, `suspended`, `overlap`, `superseded`, `quarantined`
+    /// or `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'static str>,
     /// The instance that it started.
@@ -130,7 +143,8 @@ pub(super) struct Triggered {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"started": 30}))]
 pub(super) struct Backfilled {
-    /// How many instances were started at once; others may wait or be skipped, see `past`.
+    /// How many due times were taken up. They start as there is room for them; some may wait or be
+    /// skipped, see `past`.
     pub(super) started: usize,
 }
 
@@ -155,6 +169,10 @@ impl From<ScheduleView> for Schedule {
             cron: cron.map(|it| it.text().to_owned()),
             timezone: cron.map(|it| it.zone().name().to_owned()),
             after_ms: schedule.and_then(|it| it.after),
+            on: state.listener.as_ref().map(|it| Listening {
+                gathered: it.gathered(),
+                fault: it.fault().map(ToString::to_string),
+            }),
             overlap: schedule.map(|it| it.overlap).unwrap_or_default().word(),
             catch_up_ms: schedule.and_then(|it| it.catch_up),
             delay_ms: state.delay,

@@ -7,13 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use windlass_proto::definition::Diagnostic;
-use windlass_proto::id::{Digest, InstanceId, WorkflowId};
+use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use crate::coordinator::{self, Outcome};
-use crate::journal::{Head, Page};
+use crate::journal::{Head, Page, StoredDefinition};
 
 /// Identity of a definition.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -47,6 +47,23 @@ pub struct Definition {
     pub digest: String,
     /// When it was deployed, in RFC 3339.
     pub deployed_at: String,
+    /// Since when nothing new is started of it; absent while it is not retired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<String>,
+    /// True for the version that a start without one finds.
+    pub latest: bool,
+}
+
+impl Definition {
+    pub(super) fn new(stored: &StoredDefinition, latest: bool) -> Self {
+        Self {
+            workflow: (&stored.id).into(),
+            digest: stored.digest.to_string(),
+            deployed_at: stored.deployed_at.to_rfc3339(),
+            retired_at: stored.retired_at.map(Timestamp::to_rfc3339),
+            latest,
+        }
+    }
 }
 
 /// Definitions.
@@ -57,13 +74,8 @@ pub struct Definitions {
 }
 
 impl Definitions {
-    pub(super) fn new(items: Vec<(WorkflowId, Digest, Timestamp)>) -> Self {
-        let item = |(id, digest, at): (WorkflowId, Digest, Timestamp)| Definition {
-            workflow: (&id).into(),
-            digest: digest.to_string(),
-            deployed_at: at.to_rfc3339(),
-        };
-        Self { items: items.into_iter().map(item).collect() }
+    pub(super) fn new(items: Vec<(StoredDefinition, bool)>) -> Self {
+        Self { items: items.iter().map(|(it, latest)| Definition::new(it, *latest)).collect() }
     }
 }
 

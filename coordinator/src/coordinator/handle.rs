@@ -6,30 +6,24 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
+use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::limits;
-use windlass_proto::plan::Plan;
-use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::AssignmentKey;
 
 use super::runtime::Runtime;
 use super::{
-    Coordinator, CoordinatorError, Deployed, Downstream, EventReceipt, HistoryPage, InstanceView,
-    OpenTask, Options, Outcome, WorkflowRef,
+    Coordinator, CoordinatorError, Downstream, EventReceipt, HistoryPage, InstanceView, OpenTask,
+    Options, Outcome, WorkflowRef,
 };
-use crate::catalog::{Catalog, Refused, Unsupported};
-use crate::clock;
+use crate::catalog::Catalog;
 use crate::dispatch::FleetView;
 use crate::dispatch::{Reporter, Whereabouts};
 use crate::engine::{Ending, Input, Instance};
 use crate::events::EventsView;
 use crate::history;
-use crate::journal::{
-    Filter, Journal, JournalError, Page, Room, Status, StoredDefinition, StoredInstance,
-};
+use crate::journal::{Filter, Journal, JournalError, Page, Room, Status, StoredInstance};
 use crate::partition::{Done, EventTicket, Message, Refusal, ReleaseTarget, Watch};
-use crate::secrets::SecretsError;
 
 /// What callers are told to wait when too much work is open.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(limits::RETRY_AFTER_MS);
@@ -68,82 +62,6 @@ impl Coordinator {
     /// the process should end then, as what it holds in memory may differ from what is on disk.
     pub async fn failed(&self) -> String {
         self.runtime.failed().await
-    }
-
-    /// Checks a definition and makes it current; see [`Unsupported`] for what this version cannot
-    /// do.
-    ///
-    /// # Errors
-    /// When it has errors, declares secrets that it has no right to, or cannot be kept.
-    pub async fn deploy(
-        &self,
-        text: String,
-        unsupported: Unsupported,
-    ) -> Result<Deployed, CoordinatorError> {
-        let router = self.runtime.router.clone();
-        let deploy = move || {
-            let permit = |plan: &Plan| router.secrets.check(plan);
-            router.catalog.deploy(&text, unsupported, clock::now(), permit)
-        };
-        let deployed = blocking(deploy).await?;
-        if let Ok(it) = &deployed {
-            // Also of what was deployed already: who asked the first time may have gone before.
-            match self.sync_schedule(&it.id.namespace, &it.id.name).await {
-                // It waits for its partition, which is busy; the definition is deployed.
-                Ok(()) | Err(CoordinatorError::Overloaded(_)) => {}
-                // What is deployed already needs no room, nor anything else.
-                Err(_) if !it.changed => {}
-                Err(error) => return Err(error),
-            }
-        }
-        match deployed {
-            Ok(it) => Ok(Deployed {
-                workflow: it.id,
-                digest: it.digest,
-                changed: it.changed,
-                replaced: it.replaced,
-                diagnostics: it.diagnostics,
-            }),
-            Err(Refused::Invalid(diagnostics)) => {
-                Err(CoordinatorError::InvalidDefinition(diagnostics))
-            }
-            Err(Refused::NotPermitted(refused)) => {
-                self.runtime.router.secrets.refused(&refused).await.map_err(SecretsError::from)?;
-                Err(CoordinatorError::NotPermitted(refused))
-            }
-            Err(Refused::Journal(error)) => Err(error.into()),
-        }
-    }
-
-    /// The current definitions: id, digest, time of deployment.
-    ///
-    /// # Errors
-    /// None today.
-    pub async fn workflows(
-        &self,
-    ) -> Result<Vec<(WorkflowId, Digest, Timestamp)>, CoordinatorError> {
-        let all = self.runtime.router.catalog.all().into_iter();
-        Ok(all.map(|it| (it.id, it.digest, it.deployed_at)).collect())
-    }
-
-    /// A definition as it was deployed.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub async fn definition(&self, workflow: &WorkflowRef) -> Result<Arc<str>, CoordinatorError> {
-        self.stored(workflow).map(|it| it.text)
-    }
-
-    pub(super) fn stored(
-        &self,
-        workflow: &WorkflowRef,
-    ) -> Result<StoredDefinition, CoordinatorError> {
-        let WorkflowRef { namespace, name, version } = workflow;
-        self.runtime
-            .router
-            .catalog
-            .stored(namespace, name, version.as_deref())
-            .ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
     }
 
     /// How an instance ended, or `None` when it has not within `patience`.

@@ -36,6 +36,8 @@ use crate::trace::{Teller, Tracer};
 
 /// A running coordinator.
 pub(super) struct Runtime {
+    /// Versions may be given another text.
+    pub(super) replaces: bool,
     pub(super) router: Arc<Router>,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) committer: CommitterHandle,
@@ -201,6 +203,7 @@ impl Runtime {
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let (quotas, log) = (options.quotas, options.log);
         let fires_schedules = !options.unscheduled;
+        let replaces = options.replaces;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let Options { tracer, data_dir, .. } = options;
@@ -241,6 +244,7 @@ impl Runtime {
             committer: Committer::start(journal.clone(), limits::COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
             retention: Mutex::new(Some(retention)),
+            replaces,
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),
             filters: Arc::default(),
             misfits: Arc::default(),

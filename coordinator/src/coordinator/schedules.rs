@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use windlass_proto::audit::AuditAction;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
 use super::handle::blocking;
-use super::{Coordinator, CoordinatorError};
+use super::{Coordinator, CoordinatorError, Operator};
 use crate::catalog::Catalog;
 use crate::journal::{Journal, JournalError};
 use crate::partition::{Message, ScheduleAction, ScheduleAnswer, ScheduleOrder};
@@ -94,7 +95,10 @@ impl Coordinator {
         namespace: &str,
         name: &str,
         reason: Option<String>,
+        by: Operator,
     ) -> Result<(), CoordinatorError> {
+        let told = reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+        self.changes(namespace, name, format!("pause {namespace}/{name}{told}"), by).await?;
         let action = ScheduleAction::Pause(reason.map(Arc::from));
         self.order(namespace, name, action).await.map(drop)
     }
@@ -107,7 +111,9 @@ impl Coordinator {
         &self,
         namespace: &str,
         name: &str,
+        by: Operator,
     ) -> Result<(), CoordinatorError> {
+        self.changes(namespace, name, format!("resume {namespace}/{name}"), by).await?;
         self.order(namespace, name, ScheduleAction::Resume).await.map(drop)
     }
 
@@ -119,8 +125,10 @@ impl Coordinator {
         &self,
         namespace: &str,
         name: &str,
+        by: Operator,
     ) -> Result<InstanceId, CoordinatorError> {
         self.starts(namespace, name)?;
+        self.changes(namespace, name, format!("trigger {namespace}/{name}"), by).await?;
         match self.order(namespace, name, ScheduleAction::Trigger).await? {
             ScheduleAnswer::Started(instance) => Ok(instance),
             ScheduleAnswer::Done(_) | ScheduleAnswer::Unknown => Err(unknown(namespace, name)),
@@ -128,8 +136,8 @@ impl Coordinator {
     }
 
     /// Starts what a schedule would have started from one time to another, at most
-    /// [`limits::SCHEDULE_CATCH_UP`] instances; returns how many were started. The same time again
-    /// is the same instance.
+    /// [`limits::SCHEDULE_CATCH_UP`] instances, some in each turn; returns how many due times were
+    /// taken up. The same time again is the same instance.
     ///
     /// # Errors
     /// As [`Coordinator::trigger_schedule`].
@@ -138,8 +146,11 @@ impl Coordinator {
         namespace: &str,
         name: &str,
         (from, to): (Timestamp, Timestamp),
+        by: Operator,
     ) -> Result<usize, CoordinatorError> {
         self.starts(namespace, name)?;
+        let times = format!("from {} to {}", from.to_rfc3339(), to.to_rfc3339());
+        self.changes(namespace, name, format!("backfill {namespace}/{name} {times}"), by).await?;
         match self.order(namespace, name, ScheduleAction::Backfill(from, to)).await? {
             ScheduleAnswer::Done(count) => Ok(count),
             ScheduleAnswer::Started(_) | ScheduleAnswer::Unknown => Err(unknown(namespace, name)),
@@ -153,6 +164,21 @@ impl Coordinator {
         name: &str,
     ) -> Result<(), CoordinatorError> {
         self.order(namespace, name, ScheduleAction::Sync).await.map(drop)
+    }
+
+    /// Puts into the audit trail what an operator is about to do to a schedule that there is.
+    async fn changes(
+        &self,
+        namespace: &str,
+        name: &str,
+        detail: String,
+        by: Operator,
+    ) -> Result<(), CoordinatorError> {
+        let (journal, id) = (self.runtime.journal.clone(), ScheduleId::of(namespace, name));
+        if blocking(move || journal.schedule(id)).await??.is_none() {
+            return Err(unknown(namespace, name));
+        }
+        self.audited(AuditAction::ScheduleChanged, detail, by).await
     }
 
     fn starts(&self, namespace: &str, name: &str) -> Result<(), CoordinatorError> {

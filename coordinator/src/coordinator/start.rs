@@ -16,7 +16,6 @@ use windlass_proto::value::Value;
 
 use super::handle::{RETRY_AFTER, blocking, outcome, shown};
 use super::{Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef};
-use crate::admission::Suspended;
 use crate::engine::Ending;
 use crate::memory::Full;
 use crate::partition::{Earlier, Message, NewInstance, StartReply};
@@ -69,7 +68,7 @@ impl Coordinator {
         self.needs_room()?;
         let WorkflowRef { namespace, name, .. } = &start.workflow;
         if let Some(suspended) = self.runtime.admission.suspended(namespace, name) {
-            return self.repeats(&start, suspended).await;
+            return self.repeats(&start, CoordinatorError::Suspended(suspended)).await;
         }
         if self.runtime.is_overloaded(Some(namespace)) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
@@ -78,7 +77,12 @@ impl Coordinator {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
         self.room(&start.workflow.namespace, start.input.weight())?;
-        let plan = self.plan(&start.workflow).await?;
+        let plan = match self.plan(&start.workflow).await {
+            Err(retired @ CoordinatorError::Retired(_)) => {
+                return self.repeats(&start, retired).await;
+            }
+            plan => plan?,
+        };
         check_input(&plan, &start.input).await?;
         let id = instance_id(&start);
         let (reply, answer) = oneshot::channel();
@@ -121,6 +125,9 @@ impl Coordinator {
 
     async fn plan(&self, workflow: &WorkflowRef) -> Result<Arc<Plan>, CoordinatorError> {
         let stored = self.stored(workflow)?;
+        if stored.retired_at.is_some() {
+            return Err(CoordinatorError::Retired(stored.id));
+        }
         if let Some(plan) = self.runtime.router.catalog.at_hand(&stored.digest) {
             return Ok(plan);
         }
@@ -129,11 +136,11 @@ impl Coordinator {
         plan.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
     }
 
-    /// A start of what is suspended: refused, unless it repeats an earlier one.
+    /// A start of what nothing is started of now: refused, unless it repeats an earlier one.
     async fn repeats(
         &self,
         start: &Start,
-        suspended: Suspended,
+        refusal: CoordinatorError,
     ) -> Result<Started, CoordinatorError> {
         if start.id.is_some() || start.idempotency_key.is_some() {
             let id = instance_id(start);
@@ -144,7 +151,7 @@ impl Coordinator {
                 return Ok(Started { id, repeated: true });
             }
         }
-        Err(CoordinatorError::Suspended(suspended))
+        Err(refusal)
     }
 }
 

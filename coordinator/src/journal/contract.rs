@@ -340,6 +340,7 @@ fn definitions_are_found_by_digest_and_the_latest_is_current() {
             digest: Digest::of(text),
             text: text.into(),
             deployed_at: Timestamp(5),
+            retired_at: None,
         };
         let large = "x".repeat(300_000);
         let (a, b, c) = (definition("a", "first"), definition("a", &large), definition("c", "c"));

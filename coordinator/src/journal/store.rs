@@ -434,6 +434,10 @@ impl<O: Ordered> Journal for Store<O> {
         self.write_definition(definition)
     }
 
+    fn remove_definition(&self, definition: &StoredDefinition) -> Result<(), JournalError> {
+        self.erase_definition(definition)
+    }
+
     fn definition(&self, digest: &Digest) -> Result<Option<StoredDefinition>, JournalError> {
         self.read_definition(digest)
     }

@@ -22,6 +22,7 @@ use super::{Batch, Partition};
 use crate::engine::{self, Body};
 use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
+use crate::schedule::ScheduleId;
 use crate::trace::Passing;
 
 /// An event that is being offered.
@@ -119,6 +120,9 @@ impl Partition {
         id: InstanceId,
     ) -> Result<bool, JournalError> {
         let (now, level) = (batch.now, self.lifecycle);
+        if let Some(schedule) = self.schedules.listener(id) {
+            return self.offer_to_schedule(batch, offer, schedule);
+        }
         let loads = self.residents.get(id).is_none();
         let Some(resident) = self.load(id)? else { return Ok(false) };
         if level != Level::Off {
@@ -147,6 +151,28 @@ impl Partition {
                 Ok(false)
             }
         }
+    }
+
+    /// Offers an event to a schedule; true when it counts there.
+    fn offer_to_schedule(
+        &mut self,
+        batch: &mut Batch,
+        offer: &mut Offer,
+        id: ScheduleId,
+    ) -> Result<bool, JournalError> {
+        let Some(workflow) = self.schedules.workflow(id) else { return Ok(false) };
+        let used = offer.steps.entry(workflow.namespace.clone()).or_default();
+        let left = EVENT_STEPS.saturating_sub(*used).min(INSTANCE_FILTER_STEPS);
+        let event = &offer.ticket.event;
+        let before = windlass_proto::expression::steps_taken();
+        let (counts, filtered) = self.schedule_hears(batch, id, event, left)?;
+        let steps = windlass_proto::expression::steps_taken().wrapping_sub(before);
+        *used = used.saturating_add(filtered.steps);
+        self.cost += steps.max(filtered.steps) + MESSAGE_COST / 4;
+        if filtered.too_dear > 0 {
+            self.shared.filters.too_dear(&workflow, id.listener(), event.kind(), filtered.too_dear);
+        }
+        Ok(counts)
     }
 
     /// Lets an event go again that an instance has emitted and nobody has acknowledged.

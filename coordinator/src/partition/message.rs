@@ -63,6 +63,8 @@ pub enum Message {
     },
     /// Something to do to a schedule.
     Schedule(ScheduleOrder),
+    /// Somebody waits until all before it is durable.
+    Settle(oneshot::Sender<()>),
     /// Somebody wants to know when an instance changes or ends.
     Watch {
         /// The instance.
@@ -107,7 +109,7 @@ impl Message {
             | Self::EmitAgain { instance, .. }
             | Self::Show { instance, .. }
             | Self::Watch { instance, .. } => Some(*instance),
-            Self::Event(_) | Self::Schedule(_) => None,
+            Self::Event(_) | Self::Schedule(_) | Self::Settle(_) => None,
         }
     }
 
@@ -124,6 +126,7 @@ impl Message {
             Self::Input { .. }
             | Self::Event(_)
             | Self::Schedule(_)
+            | Self::Settle(_)
             | Self::Lost { .. }
             | Self::CancelChild { .. }
             | Self::EmitAgain { .. }

@@ -75,6 +75,8 @@ pub enum Release {
     Answered(oneshot::Sender<Reply>, Reply),
     /// An answer to who does something to a schedule.
     Scheduled(oneshot::Sender<ScheduleAnswer>, ScheduleAnswer),
+    /// All before it is durable.
+    Settle(oneshot::Sender<()>),
     /// A view of an instance.
     Shown(oneshot::Sender<Shown>, Shown),
     /// Something to tell others of an instance.
@@ -182,6 +184,7 @@ impl Release {
             Self::Started(reply, started) => drop(reply.send(started)),
             Self::Answered(reply, answer) => drop(reply.send(answer)),
             Self::Scheduled(reply, answer) => drop(reply.send(answer)),
+            Self::Settle(reply) => drop(reply.send(())),
             Self::Shown(reply, shown) => drop(reply.send(shown)),
             Self::Ended(reply, ending) => drop(reply.send(ending)),
             Self::Changed(reply) => drop(reply.send(())),

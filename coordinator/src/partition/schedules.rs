@@ -4,6 +4,7 @@
 //! a start, the due time it is for and the next one are one batch. So is the end of an instance
 //! with what its schedule makes of it.
 
+mod events;
 mod order;
 mod sync;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use super::{Batch, Partition};
 use crate::engine::Input;
 use crate::journal::{Journal, JournalError, ScheduleWrite};
 use crate::quarantine::Verdict;
-use crate::schedule::{Due, Occurrence, Outcome, ScheduleId, State, Turn, Why};
+use crate::schedule::{Due, Given, Occurrence, Outcome, ScheduleId, State, Turn, Why};
 
 pub use order::{ScheduleAction, ScheduleAnswer, ScheduleOrder};
 
@@ -93,6 +94,12 @@ impl Schedules {
         self.running.contains_key(&instance)
     }
 
+    /// The schedules that something is due of, as many as one turn looks at.
+    fn due(&self, now: Timestamp) -> Vec<ScheduleId> {
+        let due = self.ready.iter().take_while(|(at, _)| *at <= now);
+        due.take(limits::TURN_TIMERS).map(|(_, id)| *id).collect()
+    }
+
     pub(super) fn enable(&mut self, enabled: bool) {
         self.enabled = enabled;
     }
@@ -133,16 +140,16 @@ impl Schedules {
 }
 
 impl Partition {
-    /// Fires schedules that are due, as many as a turn has room for.
+    /// Fires schedules that are due, as many as a turn has room for, each once: what more is due of
+    /// one comes in the next turn, when the memory that its starts take is known.
     pub(super) fn fire_schedules(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         // As much again as messages and timers may cost.
         let most = self.cost + TURN_COST;
-        for _ in 0..limits::TURN_TIMERS {
+        if !self.schedules.enabled {
+            return Ok(());
+        }
+        for id in self.schedules.due(batch.now) {
             if self.cost >= most || batch.is_full() {
-                break;
-            }
-            let Some((at, id)) = self.schedules.ready.first().copied() else { break };
-            if !self.schedules.enabled || at > batch.now {
                 break;
             }
             let before = steps_taken();
@@ -186,7 +193,7 @@ impl Partition {
         (state, plan): (&mut State, &Arc<Plan>),
         turn: Turn,
     ) -> Result<(), JournalError> {
-        let Turn { starts, cancels, occurrences } = turn;
+        let Turn { starts, mut given, cancels, occurrences, failed: _ } = turn;
         for occurrence in occurrences {
             self.occurred(batch, id, state, occurrence)?;
         }
@@ -210,7 +217,9 @@ impl Partition {
             if let Some(schedule) = &plan.schedule {
                 state.started(schedule, instance);
             }
-            self.start(batch, of_schedule(instance, plan.clone(), due))?;
+            self.cost += MESSAGE_COST;
+            let given = given.extract_if(.., |it| it.due == due).next();
+            self.start(batch, of_schedule(instance, plan.clone(), due, given))?;
         }
         for instance in cancels {
             let input = Input::Cancel { reason: Some(CANCELLED.into()) };
@@ -265,18 +274,19 @@ impl Partition {
     }
 }
 
-/// The start of an instance by a schedule, which has no input to give.
-fn of_schedule(id: InstanceId, plan: Arc<Plan>, due: Due) -> NewInstance {
+/// The start of an instance by a schedule, which has no input to give but events.
+fn of_schedule(id: InstanceId, plan: Arc<Plan>, due: Due, given: Option<Given>) -> NewInstance {
     let labels =
         vec![(TRIGGER.into(), due.trigger.word().into()), (DUE.into(), due.at.to_rfc3339().into())];
+    let (input, trace) = given.map_or((Value::empty_object(), None), |it| (it.input, it.trace));
     NewInstance {
         id,
         plan,
-        input: Value::empty_object(),
+        input,
         labels,
         priority: DEFAULT_PRIORITY,
         parent: None,
-        trace: None,
+        trace,
         reply: None,
         ended: None,
     }

@@ -27,11 +27,15 @@ pub(super) fn after(
     match trigger {
         Trigger::Every => {
             let every = schedule.every?.max(1);
+            if at < since {
+                // By a clock that was ahead then: the multiples are the same before it.
+                return Some(Timestamp(since.0 - (since.0 - at.0 - 1) / every * every));
+            }
             let passed = at.since(since) / every;
             Some(since.plus(every.saturating_mul(passed.saturating_add(1))))
         }
         Trigger::Cron => schedule.cron.as_ref()?.next_after(at),
-        Trigger::After | Trigger::Manual | Trigger::Backfill => None,
+        Trigger::After | Trigger::Manual | Trigger::Backfill | Trigger::On => None,
     }
 }
 
@@ -39,13 +43,12 @@ pub(super) fn after(
 pub(super) fn last(
     schedule: &Schedule,
     trigger: Trigger,
-    since: Timestamp,
     (next, until): (Timestamp, Timestamp),
 ) -> Option<Timestamp> {
     match trigger {
         Trigger::Every => {
             let every = schedule.every?.max(1);
-            Some(since.plus(until.since(since) / every * every).max(next))
+            Some(next.plus(until.since(next) / every * every))
         }
         Trigger::Cron => {
             let cron = schedule.cron.as_ref()?;
@@ -55,7 +58,7 @@ pub(super) fn last(
                 None => Some(next),
             }
         }
-        Trigger::After | Trigger::Manual | Trigger::Backfill => Some(next),
+        Trigger::After | Trigger::Manual | Trigger::Backfill | Trigger::On => Some(next),
     }
 }
 
@@ -77,7 +80,7 @@ pub(super) fn split(
     since: Timestamp,
     (next, until): (Timestamp, Timestamp),
 ) -> Stretch {
-    let last = last(schedule, trigger, since, (next, until)).unwrap_or(next);
+    let last = last(schedule, trigger, (next, until)).unwrap_or(next);
     let window = schedule.catch_up.unwrap_or(0).max(SCHEDULE_GRACE_MS);
     let from = Timestamp(until.0.saturating_sub(window));
     let begin = match schedule.catch_up {
@@ -97,7 +100,7 @@ pub(super) fn split(
     let begin = newest(schedule, trigger, since, (begin, last));
     let missed = (next < begin).then(|| {
         let before = Timestamp(begin.0 - 1);
-        let last = self::last(schedule, trigger, since, (next, before)).unwrap_or(next);
+        let last = self::last(schedule, trigger, (next, before)).unwrap_or(next);
         stretch(schedule, trigger, (next, last), Why::Missed)
     });
     let (mut due, mut next) = (Vec::new(), Some(begin));
@@ -132,7 +135,7 @@ fn newest(
     }
     let before = |at: Timestamp| {
         let stretch = (begin, Timestamp(at.0.saturating_sub(1)));
-        self::last(schedule, trigger, since, stretch)
+        self::last(schedule, trigger, stretch)
     };
     let earlier = std::iter::successors(Some(last), |at| before(*at));
     earlier.take(usize::try_from(SCHEDULE_CATCH_UP).unwrap_or(1)).last().unwrap_or(last)
@@ -169,16 +172,6 @@ pub(super) fn between(
     let mut times = Vec::new();
     for trigger in [Trigger::Every, Trigger::Cron] {
         let mut at = Timestamp(from.0.saturating_sub(1));
-        if trigger == Trigger::Every && at < since {
-            // There were none before it was deployed; it is counted back from there.
-            let every = schedule.every.unwrap_or(1).max(1);
-            let back = since.since(from) / every * every;
-            let first = Timestamp(since.0 - back);
-            let own = std::iter::successors(Some(first), |at| Some(at.plus(every)));
-            let own = own.take_while(|at| *at <= to);
-            times.extend(schedule.every.map(|_| own.take(most)).into_iter().flatten());
-            continue;
-        }
         for _ in 0..most {
             let Some(next) = after(schedule, trigger, since, at).filter(|it| *it <= to) else {
                 break;
@@ -202,7 +195,7 @@ pub(super) fn stretch(
 ) -> Occurrence {
     let counted = || count(schedule, trigger, at, (at, last));
     let until = (at < last).then(|| (last, counted()));
-    Occurrence { due: Due { at, trigger }, until, outcome: Outcome::Skipped(why) }
+    Occurrence { due: Due::at(at, trigger), until, outcome: Outcome::Skipped(why) }
 }
 
 /// The next due times of a schedule, at most `most`, as they come.
@@ -213,7 +206,7 @@ pub fn next_times(state: &State, schedule: &Schedule, most: usize) -> Vec<Due> {
         let mut next = state.next[trigger as usize];
         for _ in 0..most {
             let Some(at) = next else { break };
-            times.push(Due { at, trigger });
+            times.push(Due::at(at, trigger));
             next = after(schedule, trigger, state.since, at);
         }
     }

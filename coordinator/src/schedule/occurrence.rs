@@ -19,11 +19,14 @@ pub enum Trigger {
     Manual,
     /// An operator, for a time that is over.
     Backfill,
+    /// `on`
+    On,
 }
 
 impl Trigger {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Every, Self::Cron, Self::After, Self::Manual, Self::Backfill];
+    pub const ALL: [Self; 6] =
+        [Self::Every, Self::Cron, Self::After, Self::Manual, Self::Backfill, Self::On];
 
     /// What it is called.
     #[must_use]
@@ -34,6 +37,7 @@ impl Trigger {
             Self::After => "after",
             Self::Manual => "manual",
             Self::Backfill => "backfill",
+            Self::On => "on",
         }
     }
 }
@@ -53,17 +57,20 @@ pub enum Why {
     Superseded,
     /// The process ended over its start, again and again.
     Quarantined,
+    /// Its events could not be gathered.
+    Failed,
 }
 
 impl Why {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Missed,
         Self::Paused,
         Self::Suspended,
         Self::Overlap,
         Self::Superseded,
         Self::Quarantined,
+        Self::Failed,
     ];
 
     /// What it is called.
@@ -76,6 +83,7 @@ impl Why {
             Self::Overlap => "overlap",
             Self::Superseded => "superseded",
             Self::Quarantined => "quarantined",
+            Self::Failed => "failed",
         }
     }
 }

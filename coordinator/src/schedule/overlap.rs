@@ -1,6 +1,6 @@
 //! What is due while an instance of the same schedule is open.
 
-use windlass_proto::limits::SCHEDULE_WAITING;
+use windlass_proto::limits::{SCHEDULE_EVENT_BYTES, SCHEDULE_WAITING};
 use windlass_proto::plan::{Overlap, Schedule};
 
 use super::{Due, State, Turn, Why};
@@ -15,8 +15,8 @@ impl State {
             _ if !open => turn.starts.push(due),
             Overlap::Allow => turn.starts.push(due),
             Overlap::Skip => turn.skip(due, Why::Overlap),
-            Overlap::BufferOne if self.waiting() == 0 => self.wait(due),
-            Overlap::BufferAll if self.waiting() < SCHEDULE_WAITING => self.wait(due),
+            Overlap::BufferOne if self.waiting() == 0 => self.wait(due, turn),
+            Overlap::BufferAll if self.waiting() < SCHEDULE_WAITING => self.wait(due, turn),
             Overlap::BufferOne | Overlap::BufferAll => turn.skip(due, Why::Overlap),
             Overlap::Cancel => {
                 // What was to start with this turn has not: it need not be cancelled.
@@ -28,6 +28,7 @@ impl State {
                     return;
                 }
                 let busy = self.busy.get_or_insert_default();
+                busy.given.clear();
                 for former in busy.waiting.drain(..) {
                     turn.skip(former, Why::Superseded);
                 }
@@ -36,18 +37,30 @@ impl State {
                         turn.cancels.push(*instance);
                     }
                 }
-                busy.waiting.push_back(due);
+                self.wait(due, turn);
             }
         }
     }
 
-    fn wait(&mut self, due: Due) {
-        self.busy.get_or_insert_default().waiting.push_back(due);
+    /// Has a start wait for an end, with the events that it is for where there is room for them.
+    fn wait(&mut self, due: Due, turn: &mut Turn) {
+        let busy = self.busy.get_or_insert_default();
+        if let Some(at) = turn.given.iter().position(|it| it.due == due) {
+            let given = turn.given.swap_remove(at);
+            let waiting: u64 = busy.given.iter().map(|it| it.input.weight()).sum();
+            if waiting.saturating_add(given.input.weight()) > SCHEDULE_EVENT_BYTES {
+                return turn.skip(due, Why::Overlap);
+            }
+            busy.given.push(given);
+        }
+        busy.waiting.push_back(due);
     }
 
     /// Starts the first one that waits, when nothing is open any more.
     pub(super) fn start_waiting(&mut self, turn: &mut Turn) {
         let Some(busy) = self.busy.as_mut().filter(|it| it.running.is_empty()) else { return };
-        turn.starts.extend(busy.waiting.pop_front());
+        let Some(due) = busy.waiting.pop_front() else { return };
+        turn.given.extend(busy.given.extract_if(.., |it| it.due == due));
+        turn.starts.push(due);
     }
 }

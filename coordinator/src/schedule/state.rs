@@ -1,16 +1,16 @@
 //! What is kept of a schedule.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
-use windlass_proto::limits::SCHEDULE_PAST;
-use windlass_proto::plan::Schedule;
+use windlass_proto::limits::{SCHEDULE_CATCH_UP, SCHEDULE_PAST, SCHEDULE_STARTS};
+use windlass_proto::plan::{Plan, Schedule};
 use windlass_proto::time::Timestamp;
 
 use super::due::{self, first};
-use super::{Due, Occurrence, Outcome, ScheduleId, Trigger, Turn, Why};
+use super::{Due, Given, Listener, Occurrence, Outcome, ScheduleId, Trigger, Turn, Why};
 
 /// A schedule's state: durable, changed only together with what follows from the change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,12 @@ pub struct State {
     pub skipped: u64,
     /// The number of the next occurrence.
     pub sequence: u64,
+    /// What listens for the events of `on`; absent without it.
+    #[serde(default)]
+    pub listener: Option<Box<Listener>>,
+    /// When due times were last reckoned.
+    #[serde(default)]
+    pub reckoned: Timestamp,
 }
 
 /// A pause.
@@ -47,12 +53,18 @@ pub struct Pause {
 }
 
 /// What is under way of a schedule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Busy {
     /// Its open instances, where their ends matter.
     pub running: Vec<InstanceId>,
     /// Starts that wait for their ends.
     pub waiting: VecDeque<Due>,
+    /// Due times to be made up for as turns have room for them.
+    #[serde(default)]
+    pub backfill: VecDeque<Due>,
+    /// What those of `waiting` get that events have started.
+    #[serde(default)]
+    pub given: Vec<Given>,
 }
 
 impl State {
@@ -80,7 +92,13 @@ impl State {
             fired: 0,
             skipped: 0,
             sequence: 0,
+            listener: None,
+            reckoned: since,
         };
+        let number =
+            former.as_ref().and_then(|it| it.listener.as_ref()).map_or(0, |it| it.number());
+        let listener = |plan: &Arc<Plan>| Listener::new(id, plan, since, number.wrapping_add(1));
+        state.listener = schedule.on.as_ref().map(|plan| Box::new(listener(plan)));
         if let Some(former) = former {
             let Self { paused, busy, fired, skipped, sequence, .. } = former;
             state = Self { paused, busy, fired, skipped, sequence, ..state };
@@ -114,6 +132,9 @@ impl State {
     /// When there is something to do next; none while it is paused or nothing is due any more.
     #[must_use]
     pub fn wake(&self) -> Option<Timestamp> {
+        if self.busy.as_ref().is_some_and(|it| !it.backfill.is_empty()) {
+            return Some(Timestamp(0));
+        }
         if self.paused.is_some() {
             return None;
         }
@@ -127,6 +148,10 @@ impl State {
     /// the workflow are suspended.
     pub fn due(&mut self, schedule: &Schedule, now: Timestamp, held: bool) -> Turn {
         let mut turn = Turn::default();
+        self.reckoned = now;
+        if !held {
+            self.make_up(schedule, &mut turn);
+        }
         if self.paused.is_some() {
             return turn;
         }
@@ -142,7 +167,7 @@ impl State {
                 (Trigger::After, true) => {}
                 (Trigger::After, false) => {
                     self.next[slot] = None;
-                    self.admit(schedule, Due { at: next, trigger }, &mut turn);
+                    self.admit(schedule, Due::at(next, trigger), &mut turn);
                 }
                 (_, true) => self.pass(schedule, trigger, (next, until), Why::Suspended, &mut turn),
                 (_, false) => self.fire(schedule, trigger, (next, until), &mut turn),
@@ -161,7 +186,7 @@ impl State {
         why: Why,
         turn: &mut Turn,
     ) {
-        let last = due::last(schedule, trigger, self.since, (next, until)).unwrap_or(next);
+        let last = due::last(schedule, trigger, (next, until)).unwrap_or(next);
         turn.occurrences.push(due::stretch(schedule, trigger, (next, last), why));
         self.next[trigger as usize] = due::after(schedule, trigger, self.since, last);
     }
@@ -177,7 +202,7 @@ impl State {
         let stretch = due::split(schedule, trigger, self.since, (next, until));
         turn.occurrences.extend(stretch.missed);
         for at in stretch.due {
-            self.admit(schedule, Due { at, trigger }, turn);
+            self.admit(schedule, Due::at(at, trigger), turn);
         }
         self.next[trigger as usize] = stretch.next;
     }
@@ -190,6 +215,7 @@ impl State {
         cancelled: bool,
         now: Timestamp,
     ) {
+        self.reckoned = now;
         let Some(busy) = &mut self.busy else { return };
         busy.running.retain(|it| *it != instance);
         let is_last = busy.running.is_empty();
@@ -231,15 +257,50 @@ impl State {
         turn
     }
 
-    /// Starts what was due from one time to another, at most as much as is made up for at once. It
-    /// goes by what happens to instances that overlap, as if it was due now.
-    pub fn backfill(&mut self, schedule: &Schedule, from: Timestamp, to: Timestamp) -> Turn {
-        let mut turn = Turn::default();
-        for at in due::between(schedule, self.since, (from, to)) {
-            self.admit(schedule, Due { at, trigger: Trigger::Backfill }, &mut turn);
+    /// Takes up what was due from one time to another, at most as much as is made up for at once:
+    /// it starts as turns have room for it, paused or not. Gives how many due times were taken up.
+    pub fn backfill(&mut self, schedule: &Schedule, from: Timestamp, to: Timestamp) -> usize {
+        let queue = &mut self.busy.get_or_insert_default().backfill;
+        let most = usize::try_from(SCHEDULE_CATCH_UP).unwrap_or(usize::MAX);
+        let room = most.saturating_sub(queue.len());
+        let before = queue.len();
+        let known: BTreeSet<Timestamp> = queue.iter().map(|it| it.at).collect();
+        let times = due::between(schedule, self.since, (from, to)).into_iter();
+        let new = times.filter(|at| !known.contains(at)).take(room);
+        queue.extend(new.map(|at| Due::at(at, Trigger::Backfill)));
+        let taken = queue.len() - before;
+        self.tidy();
+        taken
+    }
+
+    /// Starts what is made up for, as much as one turn takes. It goes by what happens to instances
+    /// that overlap, as if it was due now.
+    fn make_up(&mut self, schedule: &Schedule, turn: &mut Turn) {
+        for _ in 0..SCHEDULE_STARTS {
+            let next = self.busy.as_mut().and_then(|it| it.backfill.pop_front());
+            let Some(due) = next else { break };
+            self.admit(schedule, due, turn);
         }
         self.tidy();
-        turn
+    }
+
+    /// Brings due times near that a clock put off which was ahead; true when there were some.
+    pub fn mend(&mut self, schedule: &Schedule, now: Timestamp) -> bool {
+        let mut mended = false;
+        self.reckoned = now;
+        for trigger in [Trigger::Every, Trigger::Cron, Trigger::After] {
+            let latest = match trigger {
+                Trigger::After => schedule.after.map(|it| now.plus(it)),
+                _ => due::after(schedule, trigger, self.since, now),
+            };
+            let next = &mut self.next[trigger as usize];
+            if let (Some(far), Some(latest)) = (*next, latest)
+                && far > latest
+            {
+                (*next, mended) = (Some(latest), true);
+            }
+        }
+        mended
     }
 
     /// An instance is not there any more.
@@ -273,7 +334,9 @@ impl State {
 
     /// Drops what is empty: there may be a hundred thousand schedules at rest.
     pub(super) fn tidy(&mut self) {
-        if self.busy.as_ref().is_some_and(|it| it.running.is_empty() && it.waiting.is_empty()) {
+        let is_idle =
+            |it: &Busy| it.running.is_empty() && it.waiting.is_empty() && it.backfill.is_empty();
+        if self.busy.as_deref().is_some_and(is_idle) {
             self.busy = None;
         }
     }

@@ -1,6 +1,7 @@
 //! Schedules on virtual time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod events;
 mod policies;
 mod year;
 
@@ -10,6 +11,7 @@ use windlass_proto::definition::{Options, load};
 use windlass_proto::id::InstanceId;
 use windlass_proto::plan::{Plan, Schedule};
 use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
 
 use super::{Occurrence, Outcome, ScheduleId, State, Turn, Why};
 
@@ -39,6 +41,8 @@ struct World {
     started: BTreeMap<InstanceId, (Timestamp, Timestamp)>,
     cancelled: Vec<InstanceId>,
     past: Vec<Occurrence>,
+    /// What those got that events have started.
+    given: Vec<Value>,
 }
 
 impl World {
@@ -48,8 +52,8 @@ impl World {
         let definition = (plan.id.clone(), plan.digest.clone());
         let schedule = plan.schedule.as_ref().unwrap();
         let state = State::deployed(None, id, definition, schedule, at(since));
-        let (started, cancelled, past) = Default::default();
-        Self { plan, id, state, started, cancelled, past }
+        let (started, cancelled, past, given) = Default::default();
+        Self { plan, id, state, started, cancelled, past, given }
     }
 
     fn schedule(&self) -> std::sync::Arc<Plan> {
@@ -73,6 +77,7 @@ impl World {
             let outcome = Outcome::Fired(instance, now);
             self.past.push(Occurrence { due, until: None, outcome });
         }
+        self.given.extend(turn.given.into_iter().map(|it| it.input));
         self.past.extend(turn.occurrences);
         self.cancelled.extend(turn.cancels);
         count

@@ -158,3 +158,17 @@ fn zones_have_the_names_of_the_database() {
     assert!(Zone::named("../etc/passwd").is_none());
     assert_eq!(Zone::utc().name(), "UTC");
 }
+
+/// In Chile clocks go forward at midnight: the day begins at 01:00.
+#[test]
+fn a_day_may_begin_after_the_gap_at_midnight() {
+    let next = |text: &str, after: &str| times(text, "America/Santiago", after, 1).remove(0);
+    // On 6 September 2026 they go from 24:00 to 01:00, which is 04:00 in UTC.
+    for text in ["0 0 * * *", "@daily", "30 0 * * *", "0 0 6 9 *", "0 0 * * SUN", "0 1 * * *"] {
+        assert_eq!(next(text, "2026-09-05T12:00:00Z"), "2026-09-06T04:00Z", "{text}");
+    }
+    assert_eq!(next("0 0 * * *", "2026-09-06T04:00:00Z"), "2026-09-07T03:00Z", "and once");
+    // What follows the clock has nothing in the hour that is left out.
+    assert_eq!(next("*/20 0 * * *", "2026-09-05T12:00:00Z"), "2026-09-07T03:00Z");
+    assert_eq!(next("*/30 * * * *", "2026-09-06T03:30:00Z"), "2026-09-06T04:00Z");
+}

@@ -97,7 +97,7 @@ Correct the filter, write an `until` that some event makes true, or give the tas
 LITERAL_EXPRESSION "WL0153" "A property that is taken as it is written holds `${ }`: `operationId`, names of services and methods, and the `code` of scripts. It is not evaluated there. \
 Scripts get data by `arguments`, `environment` and `stdin`; between operations a `switch` can choose."
 UNSUPPORTED "WL0160" "The specification has it, and this version of Windlass cannot do it yet: parts of calls by AsyncAPI, versions of MCP, containers, functions of catalogs \
-other than the default one, `schedule.on`, and schemas at another place for what the coordinator runs itself. `validate` warns, `validate --strict`, `deploy`, `run` and `dev` refuse it; \
+other than the default one, and schemas at another place for what the coordinator runs itself. `validate` warns, `validate --strict`, `deploy`, `run` and `dev` refuse it; \
 `--allow-unsupported` takes the definition all the same, and a task of that kind then waits until a worker offers it."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
@@ -178,9 +178,9 @@ and `.` are always good."
 BAD_EXPRESSION "WL0401" "A runtime expression is not valid jq, or names a variable that nothing binds here. Strings in jq take double quotes, \
 so put the whole expression in single quotes: `if: '.status == \"sold\"'`. Variables of `for`, `catch` and `foreach` exist only inside these tasks."
 EXPRESSION_LANGUAGE "WL0402" "`evaluate.language` names a language other than `jq`. Windlass evaluates jq."
-LOOSE_MODE "WL0403" "`evaluate.mode` is `loose`. Windlass evaluates as in `strict` mode: properties that are expressions always, data only inside \
-`${ }`. Put expressions in data into `${ }`. As with all that this version cannot do, `validate` warns, and `validate --strict`, `deploy`, `run` and `dev` refuse it \
-without `--allow-unsupported`."
+LOOSE_TEXT "WL0403" "`evaluate.mode` is `loose`, so each text in data that is jq is evaluated, with and without `${ }`. This one looks as if it was not meant to be: \
+jq has functions of many words (`length`, `type`, `first`, `now`), and `2026-01-31` is a subtraction for it. Write `${ \"length\" }` for the text itself, or leave `mode` out \
+and put expressions into `${ }`."
 ALWAYS_NULL "WL0410" "An expression names an argument that is null where it stands: `$input` in `if` and `input.from` (the input is `.` there), `$output` anywhere but in `export.as` \
 and in tasks of extensions (in `output.as` the output is `.`), `$task` and `$authorization` outside of tasks."
 LIKE_EXPRESSION "WL0411" "A text in data looks like an expression: `.count + 1`, `$context.x`, `now()`. In data only what stands in `${ }` is evaluated: write `${ .count + 1 }`. \

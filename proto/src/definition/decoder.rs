@@ -41,6 +41,8 @@ pub(super) struct Decoder<'t> {
     pub(super) declared: HashSet<Arc<str>>,
     /// What expressions may name at the place being decoded.
     pub(super) names: Names,
+    /// `evaluate.mode` is `loose`.
+    pub(super) loose: bool,
     /// Of these, the arguments that are null at the place being decoded.
     pub(super) nulls: &'static [&'static str],
     /// The place being decoded is in a function or an extension.
@@ -60,6 +62,7 @@ impl<'t> Decoder<'t> {
             reusable: Reusable::default(),
             declared: HashSet::new(),
             names: Names::default(),
+            loose: false,
             nulls: &[],
             extended: false,
             tasks: Vec::new(),

@@ -8,7 +8,7 @@ use super::decoder::{Decoder, optional};
 use super::lints::OUTSIDE_TASKS;
 use super::node::{Data, Node};
 use crate::id::{Digest, WorkflowId};
-use crate::plan::{Extension, Plan};
+use crate::plan::{Extension, Plan, Schedule, listener};
 use crate::value::Value;
 
 const ROOT: &[&str] =
@@ -53,7 +53,7 @@ impl Decoder<'_> {
         });
         let timeout = optional(root.get("timeout"), |node| self.timeout(node));
         self.check_schemas(root, &["input", "output"]);
-        let schedule = self.schedule(root);
+        let schedule = self.where_null(OUTSIDE_TASKS, |decoder| decoder.schedule(root));
         let tasks =
             self.required(root, "do", "a workflow").and_then(|node| self.task_list(node, "/do"));
         let output = self.where_null(OUTSIDE_TASKS, |decoder| {
@@ -62,6 +62,11 @@ impl Decoder<'_> {
         let document = document?;
         self.assign_pools(document.pool.as_ref());
         let reusable = std::mem::take(&mut self.reusable);
+        let definition = root.value();
+        let schedule = schedule?.map(|(schedule, on)| {
+            let own = |it| listener(document.id.clone(), digest.clone(), definition.clone(), it);
+            Schedule { on: on.map(|it| Arc::new(own(it))), ..schedule }
+        });
         Some(Plan {
             id: document.id,
             digest,
@@ -69,7 +74,7 @@ impl Decoder<'_> {
             summary: document.summary,
             tags: document.tags,
             metadata: document.metadata,
-            definition: root.value(),
+            definition,
             root: tasks?,
             tasks: std::mem::take(&mut self.tasks).into_iter().collect::<Option<_>>()?,
             input: input?.unwrap_or_default(),
@@ -80,7 +85,7 @@ impl Decoder<'_> {
             functions: reusable.functions,
             catalogs: all(reusable.catalogs)?,
             extensions: extensions?,
-            schedule: schedule?,
+            schedule,
         })
     }
 
@@ -196,13 +201,8 @@ impl Decoder<'_> {
             }
         }
         if let Some(mode) = node.get("mode") {
-            let loose =
+            self.loose =
                 self.choice(mode, "`evaluate.mode`", &[("strict", false), ("loose", true)])?;
-            if loose {
-                let message = "expressions are evaluated as in `strict` mode";
-                let hint = "put expressions inside data into `${ }`, and leave `mode` out";
-                self.findings.unsupported(codes::LOOSE_MODE, mode.place, message, hint);
-            }
         }
         Some(())
     }

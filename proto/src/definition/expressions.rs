@@ -68,8 +68,26 @@ impl Decoder<'_> {
 
     /// Data whose strings may hold `${ … }`, where a text is seldom meant to look like jq.
     pub(super) fn data(&mut self, node: &Node) -> Option<Template> {
+        if self.loose {
+            return self.loosely(|decoder| decoder.template(node), node);
+        }
         self.check_texts(node);
         self.template(node)
+    }
+
+    /// Compiles data in which each text may be an expression, where the mode is loose.
+    fn loosely(
+        &mut self,
+        compile: impl FnOnce(&mut Self) -> Option<Template>,
+        node: &Node,
+    ) -> Option<Template> {
+        self.names.loose = self.loose;
+        let template = compile(self);
+        self.names.loose = false;
+        if let Some(template) = template.as_ref().filter(|_| self.loose) {
+            self.check_loose(node, template);
+        }
+        template
     }
 
     /// `key` of `node` as a template.
@@ -110,7 +128,8 @@ impl Decoder<'_> {
             template.each_program(&mut |program| self.check_program(node, program));
             return Some(template);
         }
-        self.compiled(node, Template::compile_expression_field)
+        let fields = |decoder: &mut Self| decoder.compiled(node, Template::compile);
+        self.loosely(fields, node)
     }
 
     /// A shell command: `${NAME}` is left to the shell.
@@ -240,7 +259,7 @@ impl Decoder<'_> {
         if text.contains("${") {
             return self.check_secrets(node, text, template.uses_secrets());
         }
-        if template.uses_secrets() {
+        if template.uses_secrets() && !self.names.loose {
             let message = "a secret is named outside of `${ }`";
             let hint = "the specification takes this for literal text: write \
                         `${ $secrets[\"name\"] }`, joined to other text with `+`";

@@ -3,7 +3,7 @@
 use super::decoder::Decoder;
 use super::node::{Data, Node};
 use super::{Severity, codes};
-use crate::expression::{Lint, Names, Program, Truth, UriTemplate, is_secrets};
+use crate::expression::{Lint, Names, Program, Template, Truth, UriTemplate, is_secrets};
 use crate::limits;
 use crate::value::Value;
 
@@ -124,6 +124,30 @@ impl Decoder<'_> {
         }
     }
 
+    /// Texts that are evaluated because the mode is loose, and look as if that was not meant.
+    pub(super) fn check_loose(&mut self, node: &Node, template: &Template) {
+        match (template, &node.data) {
+            (Template::Array(items), Data::Sequence(nodes)) => {
+                for (item, node) in items.iter().zip(nodes) {
+                    self.check_loose(node, item);
+                }
+            }
+            (Template::Object(members), Data::Mapping(nodes)) => {
+                for (key, member) in members.iter() {
+                    if let Some(found) = nodes.get(key) {
+                        self.check_loose(&found.node, member);
+                    }
+                }
+            }
+            (Template::Loose(_, text), _) if is_plain(text) => {
+                let message = format!("`{text}` is evaluated, as the mode is loose");
+                let hint = format!("to keep the text write `${{ \"{text}\" }}`");
+                self.warning(codes::LOOSE_TEXT, node.place, message, &hint);
+            }
+            _ => {}
+        }
+    }
+
     /// Names in the braces of a URI that likely are no properties of the input: they would expand
     /// to nothing, and so call another URL.
     pub(super) fn check_braces(&mut self, node: &Node, text: &str) {
@@ -197,6 +221,18 @@ fn meant<'t>(text: &'t str, names: &Names) -> Option<&'t str> {
         _ => false,
     };
     (likely && Program::compile(text, names).is_ok()).then_some(text)
+}
+
+/// True for one word, and for what has nothing but digits and signs, such as a date: jq has
+/// functions of many words, and calculates dates.
+fn is_plain(text: &str) -> bool {
+    let text = text.trim();
+    let is_word = text.chars().all(|it| it.is_ascii_alphabetic() || it == '_');
+    let is_constant = matches!(text, "true" | "false" | "null");
+    let is_number = text.parse::<f64>().is_ok();
+    let is_calculated = text.starts_with(|it: char| it.is_ascii_digit())
+        && text.chars().all(|it| it.is_ascii_digit() || "-/+*. ".contains(it));
+    (is_word && !is_constant) || (is_calculated && !is_number)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::node::Node;
 use super::task::READS;
 use crate::cron::{Cron, Zone};
 use crate::limits::{SCHEDULE_EVERY_MS, SCHEDULE_JITTER_MS};
-use crate::plan::{Duration, Overlap, Schedule};
+use crate::plan::{Duration, Listen, Overlap, ReadAs, Schedule, Strategy};
 
 /// What `metadata.windlass.schedule` may hold.
 const OPTIONS: &[&str] = &["timezone", "overlap", "catchUp", "jitter"];
@@ -27,8 +27,8 @@ impl Default for Options {
 }
 
 impl Decoder<'_> {
-    /// `schedule` of a workflow, with what its document says of it.
-    pub(super) fn schedule(&mut self, root: &Node) -> Option<Option<Schedule>> {
+    /// `schedule` of a workflow, with what its document says of it; and what it listens for.
+    pub(super) fn schedule(&mut self, root: &Node) -> Option<Option<(Schedule, Option<Listen>)>> {
         let own = root.get("document").and_then(|it| it.get("metadata"));
         let own = own.and_then(|it| it.get("windlass")).and_then(|it| it.get("schedule"));
         let Some(node) = root.get("schedule") else {
@@ -44,20 +44,39 @@ impl Decoder<'_> {
         let every = optional(node.get("every"), |node| self.interval(node, "`every`"));
         let cron = optional(node.get("cron"), |node| self.cron(node, zone));
         let after = optional(node.get("after"), |node| self.interval(node, "`after`"));
-        let on = optional(node.get("on"), |on| {
-            let hint = "listen for the event in a workflow that starts it by `run: workflow`";
-            self.unsupported(on.place, "starting a workflow by `schedule.on`", hint);
-            self.strategy(on, "`schedule.on`")
-        });
-        let read = optional(node.get("read"), |node| self.choice(node, "`read`", READS));
-        if let Some(read) = node.get("read").filter(|_| node.get("on").is_none()) {
-            let message = "`schedule.read` needs `schedule.on`";
-            self.error(codes::CONFLICT, read.place, message, "remove it, or add `on`");
-        }
+        let on = self.scheduled_events(node, root);
         let Options { overlap, catch_up, jitter, .. } = options?.unwrap_or_default();
         let (every, cron, after) = (every?.flatten(), cron?.flatten(), after?.flatten());
-        let (on, read) = (on?, read?);
-        Some(Some(Schedule { every, cron, after, on, read, overlap, catch_up, jitter }))
+        let schedule = Schedule { every, cron, after, on: None, overlap, catch_up, jitter };
+        Some(Some((schedule, on?)))
+    }
+
+    /// `on` and `read`: which events start an instance, and what it gets of them.
+    fn scheduled_events(&mut self, node: &Node, root: &Node) -> Option<Option<Listen>> {
+        let read = optional(node.get("read"), |node| self.choice(node, "`read`", READS));
+        let Some(on) = node.get("on") else {
+            if let Some(read) = node.get("read") {
+                let message = "`schedule.read` needs `schedule.on`";
+                self.error(codes::CONFLICT, read.place, message, "remove it, or add `on`");
+            }
+            return Some(None);
+        };
+        let strategy = self.strategy(on, "`schedule.on`")?;
+        self.check_listen(node, on, &strategy);
+        if matches!(&strategy, Strategy::All(filters) if filters.is_empty()) {
+            let hint = "name the events: nothing would start it, or everything";
+            let message = "`all` of `schedule.on` is empty".to_owned();
+            let refused = self.error_unless_accepted(codes::TOO_FEW, on.place, message, hint);
+            return (!refused).then_some(None);
+        }
+        if strategy.uses_secrets() {
+            let hint = "compare secrets in a task, where a worker reads them";
+            let message = "no secret can be read in `schedule.on`".to_owned();
+            let refused = self.error_unless_accepted(codes::CONFLICT, on.place, message, hint);
+            return (!refused).then_some(None);
+        }
+        let read = read?.unwrap_or_else(|| usual_read(root));
+        Some(Some(Listen { strategy, read, each: None }))
     }
 
     fn schedule_options(&mut self, node: &Node) -> Option<Options> {
@@ -127,5 +146,16 @@ impl Decoder<'_> {
         let hint = "five fields: minute, hour, day of month, month, day of week; as in `0 0 * * *`";
         let refused = self.error_unless_accepted(codes::BAD_PATTERN, node.place, message, hint);
         (!refused).then_some(None)
+    }
+}
+
+/// How events are read when the schedule does not say: up to DSL 1.0.3 there was no `read`, and
+/// what was started got whole events.
+fn usual_read(root: &Node) -> ReadAs {
+    let dsl = root.get("document").and_then(|it| it.get("dsl")).and_then(Node::as_str);
+    let dsl = dsl.and_then(|it| semver::Version::parse(it).ok());
+    match dsl {
+        Some(dsl) if dsl > semver::Version::new(1, 0, 3) => ReadAs::Data,
+        _ => ReadAs::Envelope,
     }
 }

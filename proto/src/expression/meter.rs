@@ -117,6 +117,11 @@ pub(crate) fn bytes(count: usize) {
     });
 }
 
+/// Counts work of this thread that no evaluation did.
+pub(crate) fn add(count: u64) {
+    METER.with(|meter| meter.total.set(meter.total.get().wrapping_add(count)));
+}
+
 /// Refuses a composite that is too heavy or too deep to go on with.
 #[inline]
 pub(crate) fn check(weight: u64, depth: u32) {

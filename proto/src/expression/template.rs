@@ -17,6 +17,8 @@ pub enum Template {
     Constant(Value),
     /// A string that is one expression: its value replaces the string.
     Expression(Program),
+    /// A string that is tried as an expression, and stays itself when that fails: in loose mode.
+    Loose(Program, Arc<str>),
     /// A string with expressions inside it: each is turned to text.
     Text(Arc<[Piece]>),
     /// An array of templates.
@@ -97,6 +99,11 @@ impl Template {
         match self {
             Self::Constant(value) => Ok(value.clone()),
             Self::Expression(program) => program.evaluate(input.clone(), scope, budget),
+            Self::Loose(program, text) => match program.evaluate(input.clone(), scope, budget) {
+                // Where what is sealed is opened, it can be evaluated.
+                Err(error) if !error.sealed => Ok(Value::String(text.clone())),
+                result => result,
+            },
             Self::Text(pieces) => {
                 let mut text = String::new();
                 for piece in &**pieces {
@@ -161,7 +168,7 @@ impl Template {
     pub fn each_program(&self, each: &mut dyn FnMut(&Program)) {
         match self {
             Self::Constant(_) => {}
-            Self::Expression(program) => each(program),
+            Self::Expression(program) | Self::Loose(program, _) => each(program),
             Self::Text(pieces) => {
                 for piece in &**pieces {
                     if let Piece::Expression(program) = piece {

@@ -29,6 +29,7 @@ fn names() -> Names {
     Names {
         secrets: ["api-key", "api-key-secret", "db", "token"].map(Arc::from).to_vec(),
         bound: vec!["item".into(), "$color".into()],
+        loose: false,
     }
 }
 

@@ -155,3 +155,6 @@ pub const REASON_CHARACTERS: usize = 1_000;
 /// Milliseconds that the journal may take to show that it answers before the server counts as not
 /// ready.
 pub const API_READY_MS: u64 = 2_000;
+
+/// Bytes of the id that a caller gives a request: kept in the audit trail with what it changed.
+pub const REQUEST_ID_BYTES: usize = 128;

@@ -62,3 +62,12 @@ pub const SUGGESTION_CANDIDATES: usize = 500;
 
 /// Names that are listed where none is near: a line of them.
 pub const SUGGESTION_LISTED: usize = 12;
+
+/// Bytes of the difference of two texts that is shown: more nobody reads.
+pub const DIFFERENCE_BYTES: usize = 32 << 10;
+
+/// Lines around what differs.
+pub const DIFFERENCE_CONTEXT: usize = 3;
+
+/// Milliseconds in which the shortest difference of two texts is looked for.
+pub const DIFFERENCE_MS: u64 = 200;

@@ -38,3 +38,10 @@ pub const SCHEDULE_REASON_BYTES: usize = 1_000;
 
 /// Due times of a stretch that are counted; the number of more is not told.
 pub const SCHEDULE_COUNTED: u64 = 10_000;
+
+/// What finding one time in the calendar costs, in steps of expressions: some microseconds.
+pub const CALENDAR_COST: u64 = 100;
+
+/// Bytes of the events that a schedule has gathered for its next start, and of those that wait in
+/// starts to come, each: its state is written anew with every event that counts.
+pub const SCHEDULE_EVENT_BYTES: u64 = 1 << 20;

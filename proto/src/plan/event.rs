@@ -68,6 +68,17 @@ impl Strategy {
             Self::All(filters) | Self::Any { filters, .. } => filters,
         }
     }
+
+    /// True when an expression in it names a secret.
+    #[must_use]
+    pub fn uses_secrets(&self) -> bool {
+        let until = match self {
+            Self::Any { until: Some(Until::Condition(condition)), .. } => condition.uses_secrets(),
+            Self::Any { until: Some(Until::Consumed(until)), .. } => until.uses_secrets(),
+            _ => false,
+        };
+        until || self.filters().iter().any(EventFilter::uses_secrets)
+    }
 }
 
 /// When `any` stops.
@@ -86,6 +97,15 @@ pub struct EventFilter {
     pub with: Vec<(Arc<str>, Template)>,
     /// `correlate`
     pub correlate: Vec<Correlation>,
+}
+
+impl EventFilter {
+    fn uses_secrets(&self) -> bool {
+        let compared = |it: &Correlation| {
+            it.from.uses_secrets() || it.expect.as_ref().is_some_and(Template::uses_secrets)
+        };
+        self.with.iter().any(|(_, it)| it.uses_secrets()) || self.correlate.iter().any(compared)
+    }
 }
 
 /// One correlation.

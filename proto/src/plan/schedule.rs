@@ -1,7 +1,12 @@
 //! `schedule`: when instances are started without anybody asking.
 
-use super::{ReadAs, Strategy};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Export, Flow, Input, Kind, Listen, Output, Plan, Task, TaskIx};
 use crate::cron::Cron;
+use crate::id::{Digest, WorkflowId};
+use crate::value::Value;
 
 /// `schedule`, and how `document.metadata.windlass.schedule` wants it done. All triggers that are
 /// given count.
@@ -13,10 +18,9 @@ pub struct Schedule {
     pub cron: Option<Cron>,
     /// `after`: milliseconds from the end of an instance to the next start.
     pub after: Option<u64>,
-    /// `on`
-    pub on: Option<Strategy>,
-    /// `read`
-    pub read: Option<ReadAs>,
+    /// `on` and `read`: a workflow of one task that listens, whose output is the input of what is
+    /// started.
+    pub on: Option<Arc<Plan>>,
     /// What happens when an instance is due while another one is open.
     pub overlap: Overlap,
     /// Milliseconds by which a start may be late and is made all the same; without them, of all
@@ -27,10 +31,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// True when something of it is due by time.
+    /// True when something starts instances.
     #[must_use]
-    pub fn is_timed(&self) -> bool {
-        self.every.is_some() || self.cron.is_some() || self.after.is_some()
+    pub fn is_active(&self) -> bool {
+        self.every.is_some() || self.cron.is_some() || self.after.is_some() || self.on.is_some()
     }
 
     /// True when ends of its instances matter to it.
@@ -70,5 +74,46 @@ impl Overlap {
     #[must_use]
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|it| it.1 == self).map_or("allow", |it| it.0)
+    }
+}
+
+/// The workflow that listens for what starts an instance of the workflow `id`.
+pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen: Listen) -> Plan {
+    let index = TaskIx(0);
+    let task = Task {
+        index,
+        name: "on".into(),
+        reference: "/schedule/on".into(),
+        definition: Value::Null,
+        condition: None,
+        input: Input::default(),
+        output: Output::default(),
+        export: Export::default(),
+        timeout: None,
+        then: Flow::Continue,
+        metadata: Value::Null,
+        pool: None,
+        kind: Kind::Listen(listen),
+        variables: [].into(),
+    };
+    Plan {
+        id,
+        digest,
+        title: None,
+        summary: None,
+        tags: Value::Null,
+        metadata: Value::Null,
+        definition,
+        tasks: vec![task],
+        root: [index].into(),
+        input: Input::default(),
+        output: Output::default(),
+        timeout: None,
+        secrets: Vec::new(),
+        authentications: BTreeMap::new(),
+        functions: BTreeMap::new(),
+        catalogs: BTreeMap::new(),
+        extensions: Vec::new(),
+        schedule: None,
     }
 }

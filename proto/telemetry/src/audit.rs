@@ -98,6 +98,8 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::Exposed => "windlass.secret.exposed",
         AuditAction::PolicyChanged => "windlass.secret.policy.changed",
         AuditAction::LogChanged => "windlass.log.changed",
+        AuditAction::ScheduleChanged => "windlass.schedule.changed",
+        AuditAction::DefinitionChanged => "windlass.definition.changed",
         AuditAction::DeploymentRefused => "windlass.definition.refused",
     }
 }

@@ -210,7 +210,8 @@ async fn a_version_is_chosen_and_a_running_instance_keeps_its_own() {
     let answer = dev.api.deploy_text(&text("1.0.0", "one")).await;
     assert_eq!((answer.status.as_u16(), &answer.body["changed"]), (200, &json!(false)));
     let id = dev.api.start(&first, &json!({})).await;
-    let answer = dev.api.deploy_text(&text("1.0.0", "changed")).await;
+    dev.api.deploy_text(&text("1.0.0", "changed")).await.problem(409);
+    let answer = dev.api.replace_text(&text("1.0.0", "changed")).await;
     assert_eq!((answer.status.as_u16(), &answer.body["changed"]), (201, &json!(true)));
     assert_eq!(dev.api.ends(&id).await["output"], json!({"word": "one"}));
     assert_eq!(dev.api.run(&first, &json!({})).await["output"], json!({"word": "changed"}));

@@ -167,7 +167,7 @@ async fn operators_can_act_on_a_full_disk() {
     fleet.restart_coordinator().await;
     holds().await;
     assert_eq!(api.deploy(SLEEPER).await, sleeper, "what is deployed already needs no room");
-    let changed = SLEEPER.replace("PT1H", "PT2H");
+    let changed = SLEEPER.replace("1.0.0", "1.0.1");
     assert_eq!(api.deploy_text(&changed).await.problem(507)["code"], json!("WL0608"));
     assert!(start(api, &sleeper, "").await.is_some_and(|it| it.status.as_u16() == 507));
     let resumed = post(format!("/v1/instances/{}/cancel", sleepers[0])).await;

@@ -239,7 +239,9 @@ async fn another_text_of_a_version_is_not_taken_in_silence() {
     let (_other, second) = file(definition("twice", "  - a: { set: { x: 2 } }"));
     let run = windlass(&["run", &first, "--id", "one", &remote]).await.exits(0);
     assert!(!run.stderr.contains("another text"), "{run:?}");
-    let deployed = at(&dev, &["deploy", &second]).await.exits(0);
+    let refused = at(&dev, &["deploy", &second]).await.exits(1);
+    assert!(refused.stderr.contains("WL0540"), "{refused:?}");
+    let deployed = at(&dev, &["deploy", "--replace", &second]).await.exits(0);
     assert!(deployed.stderr.contains("replaced"), "{deployed:?}");
     assert_eq!(deployed.json()[0]["replaced"], true, "{deployed:?}");
     let run = windlass(&["run", &second, "--id", "one", &remote]).await.exits(0);

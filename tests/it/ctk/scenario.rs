@@ -62,7 +62,7 @@ impl Scenario<'_> {
     }
 
     async fn deploy(&mut self, text: &str) -> Result<(), String> {
-        let answer = self.api.deploy_text(text).await;
+        let answer = self.api.replace_text(text).await;
         if !answer.status.is_success() {
             return Err(format!("refused with {}: {}", answer.status, answer.body));
         }

@@ -120,10 +120,18 @@ impl Api {
         Self::send(request.header("content-type", "application/yaml")).await.unwrap()
     }
 
-    /// Deploys a definition that must be accepted; gives `{namespace, name, version}`.
+    /// Deploys a definition that must be accepted, in place of another of its version where the
+    /// server allows that; gives `{namespace, name, version}`.
     pub(crate) async fn deploy(&self, text: &str) -> Value {
-        self.deploy_text(text).await.ok();
+        self.replace_text(text).await.ok();
         workflow(text)
+    }
+
+    /// POST of a definition's text, in place of another of its version where that is allowed.
+    pub(crate) async fn replace_text(&self, text: &str) -> Answer {
+        let request = self.request(Method::POST, "/v1/workflows").query(&[("replace", true)]);
+        let request = request.header("content-type", "application/yaml").body(text.to_owned());
+        Self::send(request).await.unwrap()
     }
 
     /// Starts and waits for the outcome.

@@ -58,7 +58,7 @@ async fn an_expression_that_fails_is_an_expression_problem() {
 
 #[tokio::test]
 async fn fields_that_name_a_secret_are_evaluated_for_the_coordinator() {
-    let names = Names { secrets: vec!["key".into()], bound: vec![] };
+    let names = Names { secrets: vec!["key".into()], bound: vec![], loose: false };
     let program = |text| Program::compile(text, &names).unwrap();
 
     let mut conditional = task(Kind::Do(Arc::from([])));

@@ -35,7 +35,7 @@ pub(super) async fn run(
     // Children first: the workflow that runs them may need them at once.
     let mut digest = Json::Null;
     for definition in definitions.into_iter().rev() {
-        digest = deploy::send(&client, definition.text, support).await?["digest"].take();
+        digest = deploy::send(&client, definition.text, support, true).await?["digest"].take();
     }
     let mut body = json!({
         "workflow": {"namespace": main.namespace, "name": main.name, "version": main.version},

@@ -134,7 +134,7 @@ impl Turn<'_> {
                 let member = attribute.get(key).cloned().unwrap_or_default();
                 self.attribute_matches(id, Place::Member, wanted, &member)
             }),
-            Template::Text(_) | Template::Array(_) | Template::Uri(_) => {
+            Template::Text(_) | Template::Array(_) | Template::Uri(_) | Template::Loose(..) => {
                 evaluate().is_some_and(|value| value == *attribute)
             }
         }

@@ -215,7 +215,7 @@ impl Reader<'_> {
                     found.add(at, &text, false);
                 }
             }
-            Template::Array(_) | Template::Uri(_) => {}
+            Template::Array(_) | Template::Uri(_) | Template::Loose(..) => {}
         }
     }
 

@@ -110,8 +110,5 @@ impl Turn<'_> {
 /// crash is told from a new one; its first bytes are the time, so that ids sort by start.
 fn child_id(parent: InstanceId, frame: FrameId, at: Timestamp) -> InstanceId {
     let name = [parent.0.as_bytes().as_slice(), &frame.0.to_be_bytes()].concat();
-    let mut bytes = Uuid::new_v5(&Uuid::NAMESPACE_OID, &name).into_bytes();
-    bytes[..6].copy_from_slice(&at.0.to_be_bytes()[2..]);
-    bytes[6] = (bytes[6] & 0x0f) | 0x70;
-    InstanceId(Uuid::from_bytes(bytes))
+    InstanceId::at(at.0, Uuid::new_v5(&Uuid::NAMESPACE_OID, &name).into_bytes())
 }

@@ -25,6 +25,7 @@ fn fill(journal: &dyn Journal) {
         digest: Digest::of("golden"),
         text: "golden".into(),
         deployed_at: Timestamp(1),
+        retired_at: None,
     };
     journal.put_definition(&definition).unwrap();
     journal.next_epoch().unwrap();

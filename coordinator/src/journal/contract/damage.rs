@@ -167,6 +167,7 @@ fn parts_and_definitions_must_fit_together() {
         digest: Digest::of("text"),
         text: "text".into(),
         deployed_at: Timestamp(1),
+        retired_at: None,
     };
     journal.put_definition(&definition).unwrap();
     assert_eq!(journal.check().unwrap().damage, Vec::<String>::new());

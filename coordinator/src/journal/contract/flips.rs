@@ -64,6 +64,7 @@ fn made(directory: &Path, instances: u64) -> SledJournal {
             digest: Digest::of("w"),
             text: "text ".repeat(2_000).into(),
             deployed_at: Timestamp(session),
+            retired_at: None,
         };
         journal.put_definition(&definition).unwrap();
         let numbers: Vec<u64> = match session {

@@ -20,15 +20,36 @@ impl<O: Ordered> Store<O> {
         let mut changes = Vec::new();
         let key = keys::definition(&definition.digest);
         // The same text deployed again differs in its time, and perhaps in its number of parts.
-        if let Some(value) = self.ordered.get(space, &key)? {
-            for number in (0_u32..).take(record::open(&key, &value)?.parts()) {
-                changes.push(Change { space, key: keys::part(&key, number), value: None });
-            }
-        }
+        self.erase_parts(&key, &mut changes)?;
         record::put(&mut changes, space, key, &[&body]);
         let digest = definition.digest.0.as_bytes();
         record::put(&mut changes, space, keys::current(&definition.id), &[digest]);
         self.write(changes)
+    }
+
+    pub(super) fn erase_definition(
+        &self,
+        definition: &StoredDefinition,
+    ) -> Result<(), JournalError> {
+        let _exclusive = self.exclusive();
+        let (space, key) = (Space::Common, keys::definition(&definition.digest));
+        let mut changes = Vec::new();
+        self.erase_parts(&key, &mut changes)?;
+        for key in [key, keys::current(&definition.id)] {
+            changes.push(Change { space, key, value: None });
+        }
+        self.write(changes)
+    }
+
+    /// Erases what of a definition's record is kept apart from it.
+    fn erase_parts(&self, key: &[u8], changes: &mut Vec<Change>) -> Result<(), JournalError> {
+        let space = Space::Common;
+        if let Some(value) = self.ordered.get(space, key)? {
+            for number in (0_u32..).take(record::open(key, &value)?.parts()) {
+                changes.push(Change { space, key: keys::part(key, number), value: None });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn read_definition(

@@ -42,7 +42,7 @@ pub enum ScheduleAction {
 pub enum ScheduleAnswer {
     /// There is no such schedule.
     Unknown,
-    /// It is done; how many due times were started or wait, where that was asked for.
+    /// It is done; how many due times were taken up, where that was asked for.
     Done(usize),
     /// An instance was started.
     Started(InstanceId),
@@ -104,9 +104,9 @@ impl Partition {
             }
             ScheduleAction::Backfill(from, to) => {
                 // What comes later is not to be made up for: it would start again when it is due.
-                let turn = state.backfill(schedule, from, to.min(batch.now));
-                answer = ScheduleAnswer::Done(turn.starts.len());
-                turn
+                let taken = state.backfill(schedule, from, to.min(batch.now));
+                answer = ScheduleAnswer::Done(taken);
+                Default::default()
             }
             ScheduleAction::Sync => Default::default(),
         };
@@ -118,7 +118,7 @@ impl Partition {
     /// A time from `now` on for which nobody has triggered the schedule.
     fn unused(&mut self, id: ScheduleId, now: Timestamp) -> Result<Due, JournalError> {
         let partitions = self.shared.journal.partitions();
-        let mut due = Due { at: now, trigger: Trigger::Manual };
+        let mut due = Due::at(now, Trigger::Manual);
         while self.load(due.instance(id, partitions))?.is_some() {
             due.at = due.at.plus(1);
         }

@@ -23,6 +23,7 @@ impl Partition {
             latest.filter(|stored| of(stored).partition(partitions) == self.id).collect();
         for stored in &own {
             self.sync(stored)?;
+            self.mend(of(stored), now)?;
         }
         let defined: HashSet<ScheduleId> = own.iter().map(of).collect();
         for id in self.schedules.all.keys().copied().collect::<Vec<_>>() {
@@ -53,18 +54,30 @@ impl Partition {
     ) -> Result<(), JournalError> {
         match self.shared.catalog.stored(namespace, name, None) {
             Some(stored) => self.sync(&stored),
-            None => Ok(()),
+            None => {
+                let id = ScheduleId::of(namespace, name);
+                if self.schedules.take(id).is_some() {
+                    self.schedules.changed.insert(id);
+                }
+                self.route(id)
+            }
         }
     }
 
     fn sync(&mut self, stored: &StoredDefinition) -> Result<(), JournalError> {
         let id = of(stored);
+        if stored.retired_at.is_some() {
+            if self.schedules.take(id).is_some() {
+                self.schedules.changed.insert(id);
+            }
+            return self.route(id);
+        }
         match self.schedules.all.get_mut(&id).map(|it| &mut it.state) {
             Some(known) if known.digest == stored.digest => {
                 // Read from the journal, it has its own copy of what the catalog has.
                 known.workflow.clone_from(&stored.id);
                 known.digest.clone_from(&stored.digest);
-                return Ok(());
+                return self.route(id);
             }
             // Most definitions have none, and are not compiled for that.
             None if !stored.text.contains("schedule") => return Ok(()),
@@ -72,15 +85,36 @@ impl Partition {
         }
         let plan = self.shared.catalog.required(&stored.digest)?;
         let former = self.schedules.take(id);
-        let Some(schedule) = plan.schedule.as_ref().filter(|it| Schedule::is_timed(it)) else {
+        let Some(schedule) = plan.schedule.as_ref().filter(|it| Schedule::is_active(it)) else {
             if former.is_some() {
                 self.schedules.changed.insert(id);
             }
-            return Ok(());
+            return self.route(id);
         };
         let definition = (stored.id.clone(), stored.digest.clone());
         let state = State::deployed(former, id, definition, schedule, stored.deployed_at);
         self.schedules.put(id, state, None);
+        self.route(id)
+    }
+
+    /// Takes back what a clock has put off that was ahead before this start.
+    fn mend(&mut self, id: ScheduleId, now: Timestamp) -> Result<(), JournalError> {
+        let ahead = self.schedules.all.get(&id).filter(|it| it.state.reckoned > now);
+        let Some(digest) = ahead.map(|it| it.state.digest.clone()) else { return Ok(()) };
+        let plan = self.shared.catalog.required(&digest)?;
+        let (Some(schedule), Some(mut state)) = (&plan.schedule, self.schedules.take(id)) else {
+            return Ok(());
+        };
+        let mended = state.mend(schedule, now);
+        if mended {
+            tracing::warn!(
+                workflow = %state.workflow,
+                "the clock was ahead: due times that it had put off are brought back"
+            );
+            self.schedules.put(id, state, None);
+        } else {
+            self.schedules.put_back(id, state, None);
+        }
         Ok(())
     }
 }

@@ -1,14 +1,17 @@
 //! A partition with schedules over a journal that crashes, on virtual time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
+use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::definition;
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits::SCHEDULE_STARTS;
 use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
 
 use super::{ScheduleAction, ScheduleAnswer, ScheduleOrder};
 use crate::admission::{Admission, Suspended};
@@ -16,7 +19,7 @@ use crate::catalog::{Catalog, Unsupported};
 use crate::engine::Input;
 use crate::journal::memory::{CrashPoint, MemoryJournal};
 use crate::journal::{Commit, Filter, Journal, JournalError, ScheduleWrite};
-use crate::partition::{Message, Partition, PartitionContext};
+use crate::partition::{Done, EventTicket, Message, Partition, PartitionContext, Release};
 use crate::schedule::{Kept, Outcome, ScheduleId, State};
 
 /// When everything is deployed, in milliseconds.
@@ -257,14 +260,114 @@ fn a_backfill_repeated_starts_nothing_again() {
     let stretch = || (Timestamp(SINCE - 600_000), Timestamp(SINCE - 60_000));
     let backfill = || ScheduleAction::Backfill(stretch().0, stretch().1);
     assert_eq!(world.order(backfill()), ScheduleAnswer::Done(10));
+    world.until(SINCE);
     world.order(backfill());
+    world.until(SINCE);
     assert_eq!((world.instances().len(), world.state().fired), (10, 10));
+}
+
+impl World {
+    /// Offers an event, as often as the process ends over it; how many times it counted at last.
+    fn event(&mut self, kind: &str, id: u64) -> usize {
+        let text = format!(
+            "{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"source\":\"s\",\"type\":\"{kind}\",\"data\":{id}}}"
+        );
+        let event = CloudEvent::from_value(Value::from_json(&text).unwrap()).unwrap();
+        let event = Arc::new(event);
+        loop {
+            let (done, _answer) = oneshot::channel();
+            let ticket = EventTicket::new(event.clone(), 1, Done::Caller(done));
+            let now = Timestamp(self.now);
+            let batch = self.partition.turn(now, &mut vec![Message::Event(ticket)]).unwrap();
+            let consumed = batch.releases.iter().find_map(|release| match release {
+                Release::Stamp(_, consumed) => Some(*consumed),
+                _ => None,
+            });
+            match self.commit(batch) {
+                Ok(()) => return consumed.unwrap(),
+                Err(_) => {
+                    self.crashes += 1;
+                    self.restart();
+                }
+            }
+        }
+    }
+
+    /// The inputs of all instances.
+    fn inputs(&mut self) -> BTreeSet<String> {
+        let ids: Vec<InstanceId> = self.instances().into_keys().collect();
+        let mut load = |id| self.partition.load(id).unwrap().unwrap().instance.input.to_json();
+        ids.into_iter().map(&mut load).collect()
+    }
+}
+
+#[test]
+fn events_start_one_instance_each_time_wherever_the_process_ends() {
+    let on = "{ on: { all: [{ with: { type: a } }, { with: { type: b } }] }, read: data }";
+    let mut world = World::new(on, "{}", QUICK);
+    for number in 0..40 {
+        world.now += 1;
+        for (kind, id) in [("a", 2 * number), ("b", 2 * number + 1)] {
+            world.journal.crash_at(0, POINTS[(id as usize / 2) % POINTS.len()]);
+            world.event(kind, id);
+            assert_eq!(world.event(kind, id), 0, "it is a repeat");
+        }
+    }
+    assert!(world.crashes >= 60, "{}", world.crashes);
+    let wanted = (0..40).map(|it| format!("[{},{}]", 2 * it, 2 * it + 1)).collect();
+    assert_eq!((world.inputs(), world.state().fired), (wanted, 40));
+    assert!(world.journal.check().unwrap().damage.is_empty());
+    world.partition.set_scheduled(false);
+    assert_eq!(world.event("a", 1_000), 0, "where schedules are left alone");
+}
+
+#[test]
+fn a_version_without_the_event_does_not_listen_any_more() {
+    let mut world = World::new("{ on: { one: { with: { type: a } } } }", "{}", QUICK);
+    assert_eq!(world.event("a", 1), 1);
+    world.deploy("2.0.0", "{ on: { one: { with: { type: b } } } }", "{}", QUICK);
+    world.order(ScheduleAction::Sync);
+    assert_eq!((world.event("a", 2), world.event("b", 3)), (0, 1));
+    world.deploy("3.0.0", "{}", "{}", QUICK);
+    world.order(ScheduleAction::Sync);
+    assert_eq!(world.event("b", 4), 0);
+    assert_eq!(world.instances().len(), 2);
+}
+
+#[test]
+fn what_a_clock_put_off_comes_back_at_the_next_start() {
+    let mut world = World::new("{ every: PT1M }", "{}", QUICK);
+    world.until(SINCE + 60_000);
+    world.until(SINCE + 200_000_000_000);
+    assert_eq!(world.instances().len(), 2);
+    world.now = SINCE + 90_000;
+    world.restart();
+    world.until(SINCE + 120_000);
+    let due = Timestamp(SINCE + 120_000).to_rfc3339();
+    assert!(world.instances().values().any(|it| *it == due), "{:?}", world.instances());
+}
+
+#[test]
+fn a_backfill_is_spread_over_turns() {
+    let mut world = World::new("{ every: PT1M }", "{}", QUICK);
+    let stretch = ScheduleAction::Backfill(Timestamp(SINCE - 60_000_000), Timestamp(SINCE));
+    assert_eq!(world.order(stretch), ScheduleAnswer::Done(1_000));
+    let after_one_turn = world.instances().len();
+    assert!(after_one_turn <= SCHEDULE_STARTS, "{after_one_turn} in one turn");
+    world.restart();
+    while world.partition.next_wake() == Timestamp(0) {
+        let before = world.instances().len();
+        let batch = world.partition.turn(Timestamp(world.now), &mut Vec::new()).unwrap();
+        world.commit(batch).unwrap();
+        assert!(world.instances().len() <= before + SCHEDULE_STARTS);
+    }
+    assert_eq!((world.instances().len(), world.state().fired), (1_000, 1_000));
 }
 
 #[test]
 fn a_schedule_at_rest_takes_little_memory() {
     // Beside it there are its places in a table and in the order of due times.
-    assert!(size_of::<super::Held>() <= 192, "{}", size_of::<super::Held>());
+    assert!(size_of::<super::Held>() <= 200, "{}", size_of::<super::Held>());
     let mut world = World::new("{ every: PT1S }", "{ overlap: skip }", QUICK);
     world.until(SINCE + 5_000);
     let state = &world.partition.schedules.all[&ScheduleId::of("test", "timed")].state;

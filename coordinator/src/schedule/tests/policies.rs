@@ -1,5 +1,7 @@
 //! What is missed, paused, held or overlaps.
 
+use windlass_proto::time::Timestamp;
+
 use super::super::{Due, ScheduleId, State, Trigger, Why};
 use super::{World, at, plan};
 
@@ -96,7 +98,7 @@ fn after_follows_the_end_and_stops_when_cancelled() {
     world.end(second, true, "2026-01-01T13:06:00Z");
     assert_eq!(world.state.wake(), None);
     // Started by hand it goes on.
-    let due = Due { at: at("2026-01-01T14:00:00Z"), trigger: Trigger::Manual };
+    let due = Due::at(at("2026-01-01T14:00:00Z"), Trigger::Manual);
     let turn = world.with(|state, schedule| state.trigger(schedule, due));
     world.commit(turn, due.at);
     let third = world.running()[0];
@@ -202,16 +204,55 @@ fn several_triggers_count_all() {
 fn what_was_due_before_can_be_made_up_for_once() {
     let mut world = World::new("{ cron: '0 0 * * *' }", "{}", NOON);
     let (from, to) = (at("2025-12-01T00:00:00Z"), at("2025-12-31T00:00:00Z"));
-    let turn = world.with(|state, schedule| state.backfill(schedule, from, to));
-    let again = world.with(|state, schedule| state.backfill(schedule, from, to));
-    assert_eq!(turn.starts, again.starts, "the same instances");
-    assert_eq!(world.commit(turn, at(NOON)), 31);
+    assert_eq!(world.with(|state, schedule| state.backfill(schedule, from, to)), 31);
+    assert_eq!(world.with(|state, schedule| state.backfill(schedule, from, to)), 0, "they wait");
+    assert_eq!(world.look(NOON), 31);
     let mut world = World::new("{ every: PT6H }", "{}", NOON);
     let (from, to) = (at("2025-12-31T13:00:00Z"), at("2026-01-01T18:00:00Z"));
-    let turn = world.with(|state, schedule| state.backfill(schedule, from, to));
-    world.commit(turn, at(NOON));
+    assert_eq!(world.with(|state, schedule| state.backfill(schedule, from, to)), 5);
+    world.look(NOON);
     assert_eq!(world.due()[0], "2025-12-31T18:00:00Z");
     assert_eq!(world.due().len(), 5);
+}
+
+#[test]
+fn what_is_made_up_for_starts_in_parts_also_during_a_pause() {
+    let mut world = World::new("{ every: PT1M }", "{}", NOON);
+    world.state.pause(None, at(NOON));
+    let (from, to) = (at("2025-12-31T00:00:00Z"), at(NOON));
+    let taken = world.with(|state, schedule| state.backfill(schedule, from, to));
+    assert_eq!(taken, 1_000, "no more at once");
+    for _ in 0..20 {
+        assert!(world.state.wake().is_some());
+        let turn = world.with(|state, schedule| state.due(schedule, at(NOON), false));
+        assert_eq!(world.commit(turn, at(NOON)), 50);
+    }
+    assert_eq!(world.state.wake(), None);
+    // While starts are suspended it waits.
+    world.with(|state, schedule| state.backfill(schedule, from, to));
+    assert_eq!(world.look_at(at(NOON), true), 0);
+    assert_eq!(world.state.wake(), Some(Timestamp(0)));
+}
+
+#[test]
+fn due_times_that_a_clock_put_off_come_back_with_it() {
+    let (ahead, back) = ("2031-05-01T00:00:30Z", "2026-01-01T12:10:30Z");
+    for schedule in ["{ every: PT1M }", "{ cron: '* * * * *' }"] {
+        let mut world = World::new(schedule, "{}", NOON);
+        world.look("2026-01-01T12:10:00Z");
+        world.look(ahead);
+        assert!(world.state.reckoned > at(back));
+        assert!(world.with(|state, schedule| state.mend(schedule, at(back))));
+        assert_eq!(world.state.wake(), Some(at("2026-01-01T12:11:00Z")), "{schedule}");
+        assert!(!world.with(|state, schedule| state.mend(schedule, at(back))));
+    }
+    // Deployed by that clock, its due times are counted back from there.
+    let mut world = World::new("{ every: PT1H }", "{}", ahead);
+    assert!(world.with(|state, schedule| state.mend(schedule, at(back))));
+    assert_eq!(world.state.wake(), Some(at("2026-01-01T13:00:30Z")));
+    let mut world = World::new("{ after: PT1H }", "{}", ahead);
+    assert!(world.with(|state, schedule| state.mend(schedule, at(back))));
+    assert_eq!(world.state.wake(), Some(at("2026-01-01T13:10:30Z")));
 }
 
 #[test]
@@ -238,7 +279,7 @@ fn instances_belong_to_the_partition_of_their_schedule() {
             let id = ScheduleId::of("test", &number.to_string());
             let mut seen = std::collections::BTreeSet::new();
             for trigger in Trigger::ALL {
-                let due = Due { at: at(NOON), trigger };
+                let due = Due::at(at(NOON), trigger);
                 let instance = due.instance(id, partitions);
                 assert_eq!(instance.partition(partitions), id.partition(partitions));
                 assert_eq!(instance.0.get_version_num(), 7);

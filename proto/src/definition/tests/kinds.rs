@@ -41,8 +41,11 @@ fn the_document_and_what_stands_beside_it() {
     assert_eq!(schedule.every, Some(3_600_000));
     assert_eq!(schedule.after, Some(1_000));
     assert_eq!(schedule.cron.as_ref().map(Cron::text), Some("0 0 * * *"));
-    assert!(matches!(schedule.on, Some(Strategy::One(_))));
-    assert_eq!(schedule.read, Some(ReadAs::Raw));
+    let on = schedule.on.as_ref().unwrap();
+    let Kind::Listen(listen) = &on.task(on.root[0]).kind else { panic!("{on:?}") };
+    assert!(matches!(listen.strategy, Strategy::One(_)));
+    assert_eq!(listen.read, ReadAs::Raw);
+    assert_eq!((&on.id, &on.definition), (&plan.id, &plan.definition));
     assert_eq!(
         plan.definition.get("document").unwrap().get("version").unwrap().as_str(),
         Some("1.0.0")

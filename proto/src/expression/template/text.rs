@@ -29,7 +29,14 @@ pub(in crate::expression) fn compile(
     };
     let lead = text.len() - text.trim_start().len();
     if scan::whole(text).is_some() && is_jq(lead) {
-        return Program::compile(text, names).map(Template::Expression);
+        let program = Program::compile(text, names)?;
+        return Ok(match names.loose {
+            true => Template::Loose(program, text.into()),
+            false => Template::Expression(program),
+        });
+    }
+    if let Some(program) = loose(text, names) {
+        return Ok(Template::Loose(program, text.into()));
     }
     let mut pieces = Pieces::default();
     let mut at = 0;
@@ -56,6 +63,16 @@ pub(in crate::expression) fn compile(
     }
     pieces.literal(text.get(at..).unwrap_or_default());
     Ok(pieces.finish())
+}
+
+/// A text without `${ }` as an expression, in loose mode. What is empty or a comment would be one
+/// that gives its input.
+fn loose(text: &str, names: &Names) -> Option<Program> {
+    let is_tried = names.loose && !text.contains("${") && !text.trim_start().starts_with('#');
+    if !is_tried || text.trim().is_empty() {
+        return None;
+    }
+    Program::compile(text, names).ok()
 }
 
 /// The name of a secret after the reference that starts at `at`.

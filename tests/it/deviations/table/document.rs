@@ -47,7 +47,7 @@ fn beside() -> Part {
             warned("an unknown property", "WL0123", Root, "outputs: {}"),
             refused("a property that is empty", "WL0120", Root, "timeout:"),
             refused("a duration as timeout", "WL0304", Root, "timeout: PT30S"),
-            warned("loose evaluation", "WL0403", Root, "evaluate: { mode: loose }"),
+            accepted("loose evaluation", Root, "evaluate: { mode: loose }"),
             refused("another language", "WL0402", Root, "evaluate: { language: js }"),
             refused(
                 "a cron expression of three fields",

@@ -7,6 +7,27 @@ use super::super::{Case, fails, gives, refuses};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         gives(
+            "loose-mode-evaluates-texts-and-keeps-those-that-fail",
+            "evaluate: { mode: loose }\ndo:\n  - a:\n      set:\n        sum: .x + 1\n        marked: '${ .x }'\n        words: Hello Ada\n        fails: .x.y\n        failed: '${ .x.y }'\n        empty: ''\n        comment: '# no input'\n        list: [ .x, x, 7 ]\n        text: '${ .x } and more'\n      output: { as: { all: ., plain: '${ \"length\" }' } }",
+            json!({"x": 1}),
+            json!({"all": {
+                "sum": 2, "marked": 1, "words": "Hello Ada", "fails": ".x.y", "failed": "${ .x.y }",
+                "empty": "", "comment": "# no input", "list": [1, "x", 7], "text": "1 and more",
+            }, "plain": "length"}),
+        ),
+        gives(
+            "loose-mode-in-what-a-worker-sends",
+            "evaluate: { mode: loose }\ndo:\n  - a:\n      call: http\n      with: { method: post, endpoint: BASE/echo, headers: { x-a: .x }, body: { sum: .x + 1, method: get } }\n      output: { as: '{ a: .headers[\"x-a\"], body: (.body | fromjson) }' }",
+            json!({"x": 1}),
+            json!({"a": "1", "body": {"sum": 2, "method": "get"}}),
+        ),
+        fails(
+            "loose-mode-is-not-for-conditions",
+            "evaluate: { mode: loose }\ndo:\n  - a: { if: .x.y, set: { z: 1 } }",
+            json!({"x": 1}),
+            json!({"type": "expression", "status": 400}),
+        ),
+        gives(
             "workflow-input-from",
             "input: { from: .inner }\ndo:\n  - a: { set: { got: '${ . }', raw: '${ $workflow.input }' } }",
             json!({"inner": {"x": 1}}),

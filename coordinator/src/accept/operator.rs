@@ -1,0 +1,33 @@
+//! What a request says of whoever sends it.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use windlass_proto::limits::REQUEST_ID_BYTES;
+
+use super::problem::ApiProblem;
+use crate::coordinator::Operator;
+
+/// Where callers put their own id of a request.
+const REQUEST_ID: &str = "x-request-id";
+
+/// The operator who asks for a change.
+pub(super) struct By(pub(super) Operator);
+
+impl<S: Sync> FromRequestParts<S> for By {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiProblem> {
+        let Some(value) = parts.headers.get(REQUEST_ID) else {
+            return Ok(Self(Operator::default()));
+        };
+        match value.to_str() {
+            Ok(text) if !text.is_empty() && text.len() <= REQUEST_ID_BYTES => {
+                Ok(Self(Operator { request: Some(text.into()) }))
+            }
+            _ => {
+                let reason = format!("must be 1 to {REQUEST_ID_BYTES} visible characters");
+                Err(ApiProblem::parameter(REQUEST_ID, reason))
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Definitions: deploying, reading, retiring and deleting them.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use windlass_proto::audit::AuditAction;
+use windlass_proto::id::{Digest, PartitionId, WorkflowId};
+use windlass_proto::plan::Plan;
+
+use super::handle::{blocking, shown};
+use super::operator::Operator;
+use super::{Coordinator, CoordinatorError, Deployed, WorkflowRef};
+use crate::catalog::{Acceptance, Refused};
+use crate::clock;
+use crate::journal::{Filter, Journal, StoredDefinition};
+use crate::partition::Message;
+use crate::secrets::SecretsError;
+
+impl Coordinator {
+    /// Checks a definition and makes it current; see [`Acceptance`] for what is taken. A version
+    /// keeps its text, unless this coordinator may replace it and is asked to.
+    ///
+    /// # Errors
+    /// When it has errors, declares secrets that it has no right to, its version has another text,
+    /// or it cannot be kept.
+    pub async fn deploy(
+        &self,
+        text: String,
+        accepted: impl Into<Acceptance>,
+    ) -> Result<Deployed, CoordinatorError> {
+        let accepted = accepted.into();
+        let may_replace = self.runtime.replaces;
+        let accepted = Acceptance { replace: accepted.replace && may_replace, ..accepted };
+        let router = self.runtime.router.clone();
+        let deploy = move || {
+            let permit = |plan: &Plan| router.secrets.check(plan);
+            router.catalog.deploy(&text, accepted, clock::now(), permit)
+        };
+        let deployed = match blocking(deploy).await? {
+            Ok(deployed) => deployed,
+            Err(Refused::Invalid(diagnostics)) => {
+                return Err(CoordinatorError::InvalidDefinition(diagnostics));
+            }
+            Err(Refused::NotPermitted(refused)) => {
+                self.runtime.router.secrets.refused(&refused).await.map_err(SecretsError::from)?;
+                return Err(CoordinatorError::NotPermitted(refused));
+            }
+            Err(Refused::Exists(id, difference)) => {
+                return Err(CoordinatorError::VersionExists { id, difference, may_replace });
+            }
+            Err(Refused::Journal(error)) => return Err(error.into()),
+        };
+        let it = &deployed;
+        if it.changed {
+            tracing::info!(workflow = %it.id, digest = %it.digest, replaced = it.replaced, "deployed");
+        }
+        // Also of what was deployed already: who asked the first time may have gone before.
+        match self.sync_schedule(&it.id.namespace, &it.id.name).await {
+            // It waits for its partition, which is busy; the definition is deployed.
+            Ok(()) | Err(CoordinatorError::Overloaded(_)) => {}
+            // What is deployed already needs no room, nor anything else.
+            Err(_) if !it.changed => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Deployed {
+            workflow: deployed.id,
+            digest: deployed.digest,
+            changed: deployed.changed,
+            replaced: deployed.replaced,
+            diagnostics: deployed.diagnostics,
+        })
+    }
+
+    /// The current definitions, each with whether a start without a version finds it.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn workflows(&self) -> Result<Vec<(StoredDefinition, bool)>, CoordinatorError> {
+        let all = self.runtime.router.catalog.all().into_iter();
+        let told = |it: StoredDefinition| {
+            let latest = self.is_latest(&it);
+            (it, latest)
+        };
+        Ok(all.map(told).collect())
+    }
+
+    fn is_latest(&self, stored: &StoredDefinition) -> bool {
+        let WorkflowId { namespace, name, .. } = &stored.id;
+        let latest = self.runtime.router.catalog.stored(namespace, name, None);
+        stored.retired_at.is_none() && latest.is_some_and(|it| it.id == stored.id)
+    }
+
+    /// A definition as it was deployed.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn definition(&self, workflow: &WorkflowRef) -> Result<Arc<str>, CoordinatorError> {
+        self.stored(workflow).map(|it| it.text)
+    }
+
+    /// The text with this digest: of what is deployed, and of what was and has an instance.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn text(&self, digest: Digest) -> Result<Arc<str>, CoordinatorError> {
+        let (catalog, wanted) = (self.runtime.router.catalog.clone(), digest.clone());
+        let text = blocking(move || catalog.text(&wanted)).await?;
+        text.ok_or_else(|| CoordinatorError::UnknownWorkflow(format!("with digest {digest}")))
+    }
+
+    /// Ends what is started of a version, by requests, by other workflows and by its schedule; what
+    /// runs goes on. Durable; again it changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such version, or that cannot be kept.
+    pub async fn retire(
+        &self,
+        workflow: &WorkflowRef,
+        by: Operator,
+    ) -> Result<(StoredDefinition, bool), CoordinatorError> {
+        self.set_retired(workflow, true, by).await
+    }
+
+    /// Lets a version be started again that was retired.
+    ///
+    /// # Errors
+    /// As [`Coordinator::retire`].
+    pub async fn restore_version(
+        &self,
+        workflow: &WorkflowRef,
+        by: Operator,
+    ) -> Result<(StoredDefinition, bool), CoordinatorError> {
+        self.set_retired(workflow, false, by).await
+    }
+
+    async fn set_retired(
+        &self,
+        workflow: &WorkflowRef,
+        retired: bool,
+        by: Operator,
+    ) -> Result<(StoredDefinition, bool), CoordinatorError> {
+        self.needs_room()?;
+        let id = self.stored(workflow)?.id;
+        let action = if retired { "retire" } else { "restore" };
+        self.audited(AuditAction::DefinitionChanged, format!("{action} {id}"), by).await?;
+        let (catalog, now) = (self.runtime.router.catalog.clone(), retired.then(clock::now));
+        let changed = blocking(move || catalog.retire(&id, now)).await??;
+        let changed = changed.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))?;
+        tracing::info!(workflow = %changed.id, retired, "a version changed");
+        self.sync_schedule(&changed.id.namespace, &changed.id.name).await?;
+        let latest = self.is_latest(&changed);
+        Ok((changed, latest))
+    }
+
+    /// Deletes a version that is retired and that no instance has, ended ones included.
+    ///
+    /// # Errors
+    /// When there is no such version, it is in use, or that cannot be kept.
+    pub async fn delete_version(
+        &self,
+        workflow: &WorkflowRef,
+        by: Operator,
+    ) -> Result<(), CoordinatorError> {
+        self.needs_room()?;
+        let stored = self.stored(workflow)?;
+        let id = stored.id;
+        if stored.retired_at.is_none() {
+            return Err(CoordinatorError::VersionInUse(id, "it is not retired"));
+        }
+        // What was to be started before is in the journal then.
+        self.settle().await?;
+        self.audited(AuditAction::DefinitionChanged, format!("delete {id}"), by).await?;
+        let (catalog, journal) =
+            (self.runtime.router.catalog.clone(), self.runtime.journal.clone());
+        let of = id.clone();
+        let removed = blocking(move || catalog.remove(&of, || is_unused(&*journal, &of))).await??;
+        if !removed {
+            return Err(CoordinatorError::VersionInUse(id, "instances have it, be they ended"));
+        }
+        tracing::info!(workflow = %id, "a version was deleted");
+        self.sync_schedule(&id.namespace, &id.name).await
+    }
+
+    /// Waits until all that partitions were told before is durable.
+    async fn settle(&self) -> Result<(), CoordinatorError> {
+        for partition in 0..self.runtime.journal.partitions() {
+            let (reply, settled) = oneshot::channel();
+            self.ask_partition(PartitionId(partition), Message::Settle(reply), settled).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn stored(
+        &self,
+        workflow: &WorkflowRef,
+    ) -> Result<StoredDefinition, CoordinatorError> {
+        let WorkflowRef { namespace, name, version } = workflow;
+        self.runtime
+            .router
+            .catalog
+            .stored(namespace, name, version.as_deref())
+            .ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))
+    }
+}
+
+/// True when no instance has this version.
+fn is_unused(journal: &dyn Journal, id: &WorkflowId) -> Result<bool, crate::journal::JournalError> {
+    let filter = Filter {
+        namespace: Some(id.namespace.to_string()),
+        name: Some(id.name.to_string()),
+        version: Some(id.version.to_string()),
+        ..Filter::default()
+    };
+    let page = journal.list(&filter, None, 1)?;
+    Ok(page.items.is_empty() && page.next.is_none())
+}

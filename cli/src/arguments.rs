@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, bench, control, coordinator, deploy, dev, event, explain, fsck, history, list, log, run,
-    schedule, secret, show, start, validate, version, watch, worker, workflow,
+    audit, bench, control, coordinator, deploy, dev, event, explain, fsck, function, history, list,
+    log, run, schedule, secret, show, start, validate, version, watch, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Resume(control::ResumeArgs),
     /// See the definitions on a server, compare, retire and delete them
     Workflow(workflow::Args),
+    /// See the functions of a server's default catalog, or publish one
+    Function(function::Args),
     /// See and change schedules, or start what they start
     Schedule(schedule::Args),
     /// Send events to the instances that listen
@@ -100,7 +102,7 @@ impl Command {
     pub(crate) async fn run(self) -> Result<(), CliError> {
         match self {
             Self::Run(args) => run::run(*args).await,
-            Self::Validate(args) => validate::run(&args),
+            Self::Validate(args) => validate::run(&args).await,
             Self::Dev(args) => dev::run(*args).await,
             Self::Coordinator(args) => coordinator::run(*args).await,
             Self::Worker(args) => worker::run(*args).await,
@@ -114,6 +116,7 @@ impl Command {
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
             Self::Workflow(args) => workflow::run(args).await,
+            Self::Function(args) => function::run(args).await,
             Self::Schedule(args) => schedule::run(args).await,
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,

@@ -9,6 +9,7 @@ pub(crate) mod dev;
 pub(crate) mod event;
 pub(crate) mod explain;
 pub(crate) mod fsck;
+pub(crate) mod function;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod log;

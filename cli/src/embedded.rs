@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Options};
+use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Options, WorkflowRef};
 use windlass_coordinator::identity::IdentityOptions;
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::sled::{self, SledJournal};
@@ -24,6 +24,7 @@ use windlass_proto::plan::Plan;
 use windlass_worker::{AuditRoom, AuditSink, Egress, PlanSource, Worker};
 
 use crate::code::NOT_STARTED;
+use crate::definition::Checked;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{Allow, JournalOptions, WorkerOptions};
@@ -231,13 +232,39 @@ impl From<StartError> for CliError {
 }
 
 impl Embedded {
+    /// Definitions with the functions of catalogs that they call; those that are deployed already
+    /// have theirs, and nobody is asked for them again.
+    ///
+    /// # Errors
+    /// When a function cannot be had; it was shown which.
+    pub(crate) async fn with_functions(
+        &self,
+        definitions: Vec<Checked>,
+    ) -> Result<Vec<Checked>, CliError> {
+        let mut ready = Vec::with_capacity(definitions.len());
+        for mut definition in definitions {
+            if definition.wants_functions {
+                let id = &definition.id;
+                let workflow = WorkflowRef {
+                    namespace: id.namespace.to_string(),
+                    name: id.name.to_string(),
+                    version: Some(id.version.to_string()),
+                };
+                let deployed = self.coordinator.definition(&workflow).await.ok();
+                if !definition.is_deployed_as(deployed.as_deref()) {
+                    definition = definition.with_functions(&self.worker).await?;
+                }
+            }
+            ready.push(definition);
+        }
+        Ok(ready)
+    }
+
     /// Stops worker and coordinator in an orderly way; what is open continues at the next start.
     pub(crate) async fn close(self) {
-        // First, so that what is told of it is still recorded.
+        // First, so that what is told of it is still recorded and audited.
         self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
         let coordinator = self.coordinator;
-        // That is audited, so it comes first.
-        self.worker.released(Duration::from_millis(limits::RELEASE_MS)).await;
         // Joining threads blocks; a panic in one of them was reported by it.
         let _ = tokio::task::spawn_blocking(move || coordinator.stop()).await;
     }

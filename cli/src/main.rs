@@ -15,6 +15,7 @@ mod embedded;
 mod error;
 mod exact;
 mod finding;
+mod functions;
 mod input;
 mod instance;
 mod key;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use windlass_coordinator::accept::{self, ApiProblem, ConnectionLimits, Exposure};
 use windlass_coordinator::admission::StartQuotas;
-use windlass_coordinator::catalog::{Acceptance, Unsupported};
+use windlass_coordinator::catalog::Acceptance;
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError};
 use windlass_proto::limits;
 
@@ -131,7 +131,9 @@ impl Bound {
     ) -> Result<(), CliError> {
         let export = crate::telemetry::export()?;
         for definition in definitions {
-            match coordinator.deploy(definition.text, GIVEN).await {
+            // Files that are given at the start were checked, and are replaced where that is allowed.
+            let accepted = Acceptance { unsupported: definition.unsupported, replace: true };
+            match coordinator.deploy(definition.text, accepted).await {
                 Ok(deployed) => {
                     let word = if deployed.changed { "deployed" } else { "unchanged" };
                     output::message(&format!("{word} {}", deployed.workflow));

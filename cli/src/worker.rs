@@ -29,6 +29,11 @@ impl Files {
         let folders = definitions.into_iter().map(|it| (it.id.clone(), it.folder.clone()));
         Self { beside: folders.collect(), elsewhere: Some(PathBuf::from(".")) }
     }
+
+    /// Below one directory.
+    pub(crate) fn below(directory: PathBuf) -> Self {
+        Self { beside: HashMap::new(), elsewhere: Some(directory) }
+    }
 }
 
 /// Describes the worker; plans and processes are for the caller to add. `usual` is what tasks may

@@ -11,6 +11,7 @@ mod answer;
 mod audit;
 mod document;
 mod event;
+mod function;
 mod gate;
 mod history;
 mod identity;

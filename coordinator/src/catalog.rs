@@ -1,8 +1,10 @@
 //! Definitions: deployed text, compiled when needed, found by name or by digest.
 
 mod difference;
+mod functions;
 mod plans;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -14,6 +16,7 @@ use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
 pub use self::difference::difference;
+pub use self::functions::{PublishRefused, Published, PublishedFunction};
 use self::plans::Plans;
 use crate::journal::{Journal, JournalError, StoredDefinition};
 use crate::policy::NotPermitted;
@@ -32,6 +35,8 @@ pub struct Catalog {
 struct Known {
     /// Namespace and name, then version: what a start by name finds.
     current: HashMap<(Arc<str>, Arc<str>), BTreeMap<Version, StoredDefinition>>,
+    /// The default catalog: functions by `name:version`.
+    functions: BTreeMap<Arc<str>, PublishedFunction>,
 }
 
 /// What happens to a definition with parts that this version cannot do.
@@ -97,7 +102,10 @@ impl Catalog {
     ) -> Result<Self, JournalError> {
         let mut known = Known::default();
         for stored in journal.definitions()? {
-            known.remember(stored);
+            match PublishedFunction::of(stored) {
+                Ok(function) => known.remember_function(function),
+                Err(definition) => known.remember(definition),
+            }
         }
         let plans = RwLock::new(Plans::new(CATALOG_PLAN_TEXT_BYTES));
         Ok(Self { journal, options, known: RwLock::new(known), plans, changes: Mutex::new(()) })
@@ -106,6 +114,9 @@ impl Catalog {
     /// Checks a definition and makes it current for its id, durably, if `permit` agrees. What
     /// this version cannot do is refused, and so is another text than its version has, unless
     /// `accepted` says otherwise.
+    ///
+    /// The functions of the default catalog that it calls are pinned to its text. A text that is
+    /// deployed already keeps the functions that it was deployed with.
     ///
     /// # Errors
     /// When it has errors, is not permitted or is another one, or the journal cannot be written.
@@ -119,7 +130,14 @@ impl Catalog {
         let Acceptance { unsupported, replace } = accepted.into();
         let refuse_unsupported = unsupported == Unsupported::Refuse;
         let options = definition::Options { refuse_unsupported, ..self.options.clone() };
-        let Loaded { plan, diagnostics } = definition::load(text, &options);
+        let (mut text, mut loaded) = (Cow::Borrowed(text), definition::load(text, &options));
+        if !loaded.wanted.is_empty() {
+            text = self.with_functions(&text);
+            let functions_pinned = refuse_unsupported;
+            let options = definition::Options { functions_pinned, ..options };
+            loaded = definition::load(&text, &options);
+        }
+        let (text, Loaded { plan, diagnostics, .. }) = (&*text, loaded);
         let has_errors = diagnostics.iter().any(|it| it.severity == Severity::Error);
         let Some(plan) = plan.filter(|_| !has_errors) else {
             return Err(Refused::Invalid(diagnostics));

@@ -183,6 +183,20 @@ codes! {
     UnknownSchedule = "WL0529", 404, "No such schedule",
         "The workflow has no schedule: it is not deployed, or its highest version has none of `every`, \
          `cron`, `after` and `on` in `schedule`. `windlass schedule list` shows those there are.";
+    /// The text is no function.
+    InvalidFunction = "WL0530", 400, "Invalid function",
+        "The text cannot be published as this function. It is one task, in YAML or JSON, as it would \
+         stand below a name in `do`; the functions of catalogs that it calls are published here \
+         before, and have no URL. Name and version are 1 to 128 letters, digits, `-`, `_`, `.` and \
+         `+`, the version a semantic one. `detail` says what is wrong. Nothing was stored.";
+    /// The version of a function has another text.
+    OtherFunction = "WL0531", 409, "Function already published",
+        "This version of the function was published with another text. Definitions were deployed \
+         with that one, so a version never changes: publish the new text as another version.";
+    /// No such function.
+    UnknownFunction = "WL0532", 404, "No such function",
+        "The default catalog of this server has no function of this name and version. `windlass \
+         function list` shows those there are.";
     /// A version has another text.
     VersionExists = "WL0540", 409, "Version has another text",
         "A version of a workflow keeps its text, so that what runs can be told from its version: the \

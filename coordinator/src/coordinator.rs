@@ -2,6 +2,7 @@
 
 mod bus_events;
 mod definitions;
+mod functions;
 mod handle;
 mod log;
 mod measured;
@@ -188,6 +189,15 @@ pub enum CoordinatorError {
     /// What is to be logged cannot be read, or not be changed.
     #[error("{0}")]
     LogDirectives(#[from] BadDirectives),
+    /// A function that cannot be published.
+    #[error("the function {0} is refused: {1}")]
+    InvalidFunction(String, String, Vec<Diagnostic>),
+    /// The function has another text.
+    #[error("the function {0} was published with another text, of the digest {1}")]
+    OtherFunction(String, Digest),
+    /// No such function.
+    #[error("the default catalog has no function {0}")]
+    UnknownFunction(String),
     /// No such workflow.
     #[error("no workflow {0} is deployed")]
     UnknownWorkflow(String),

@@ -1,6 +1,7 @@
 //! From the text of a definition to a [`Plan`].
 
 mod authentication;
+mod catalog;
 mod codes;
 mod compat;
 mod data_flow;
@@ -14,6 +15,7 @@ mod findings;
 mod lints;
 mod misplaced;
 mod node;
+pub mod pins;
 mod pool;
 mod render;
 mod retry;
@@ -31,6 +33,7 @@ use crate::id::Digest;
 use crate::plan::Plan;
 use crate::value::Value;
 
+pub use catalog::{Location, Wanted};
 pub use codes::{codes, explain};
 pub use compat::full_version;
 
@@ -72,6 +75,8 @@ pub struct Loaded {
     pub plan: Option<Arc<Plan>>,
     /// All findings, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// Functions of catalogs that it calls and that are not pinned to it: see [`pins`].
+    pub wanted: Vec<Wanted>,
 }
 
 /// What `call` means beside functions by name.
@@ -97,21 +102,45 @@ pub struct Options {
     /// What the specification has and this version cannot do is an error, not a warning: for
     /// definitions that are about to be run.
     pub refuse_unsupported: bool,
+    /// That a function of a catalog is not pinned to the text is an error, not a warning: for who
+    /// has asked everybody already.
+    pub functions_pinned: bool,
 }
 
 /// Loads a definition, YAML 1.2 or JSON, and reports everything found.
 #[must_use]
 pub fn load(text: &str, options: &Options) -> Loaded {
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut findings = findings::Findings::new(options.strict);
     findings.refuse_unsupported = options.refuse_unsupported || options.strict;
-    let Some(mut root) = text::parse(body, &mut findings) else {
-        return Loaded { plan: None, diagnostics: findings.finish() };
+    let refused = |findings: findings::Findings| Loaded {
+        plan: None,
+        diagnostics: findings.finish(),
+        wanted: Vec::new(),
+    };
+    if text::is_too_large(text, &mut findings) {
+        return refused(findings);
+    }
+    let (source, pins) = match pins::read(text) {
+        Ok(read) => read,
+        Err(why) => {
+            let message =
+                format!("the functions that are pinned to this text cannot be used: {why}");
+            let hint = "deploy the definition without what follows its end";
+            findings.error(codes::BAD_PINS, pins::place(text), message, hint);
+            return refused(findings);
+        }
+    };
+    let body = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let mut nodes = 0;
+    let Some(mut root) = text::parse_more(body, &mut findings, &mut nodes) else {
+        return refused(findings);
     };
     compat::normalise(&mut root, &mut findings, options);
-    let decoder = decoder::Decoder::new(body, findings, options);
-    let (plan, decoder) = decoder.workflow(&root, Digest::of(text));
-    Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish() }
+    let mut decoder = decoder::Decoder::new(body, findings, options);
+    decoder.cataloged = catalog::Cataloged::new(pins, nodes, options.functions_pinned);
+    let (plan, mut decoder) = decoder.workflow(&root, Digest::of(text));
+    let wanted = std::mem::take(&mut decoder.cataloged.wanted);
+    Loaded { plan: plan.map(Arc::new), diagnostics: decoder.findings.finish(), wanted }
 }
 
 /// Reads YAML 1.2 or JSON that is no definition, such as an OpenAPI description, within the limits

@@ -88,7 +88,8 @@ pub struct Plan {
     pub secrets: Vec<SecretName>,
     /// `use.authentications`.
     pub authentications: BTreeMap<Arc<str>, Arc<Authentication>>,
-    /// `use.functions`: name to task. Such a task's [`Task::reference`] starts at the function.
+    /// `use.functions`, by name, and functions of catalogs, by where they came from. Such a task's
+    /// [`Task::reference`] starts at the function.
     pub functions: BTreeMap<Arc<str>, TaskIx>,
     /// `use.catalogs`: name to endpoint.
     pub catalogs: BTreeMap<Arc<str>, Endpoint>,

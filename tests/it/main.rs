@@ -11,6 +11,7 @@ mod support;
 
 mod api;
 mod bus_events;
+mod catalogs;
 mod chaos;
 mod cli;
 mod crash;

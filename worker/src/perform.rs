@@ -6,6 +6,7 @@ mod body;
 mod documents;
 mod evaluate;
 mod exchange;
+mod fetch;
 mod function;
 mod grpc;
 mod http;
@@ -19,6 +20,8 @@ mod script;
 mod sealing;
 mod secret_access;
 mod shell;
+
+pub(crate) use self::fetch::fetch;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use windlass_proto::limits;
 use windlass_proto::metric::Snapshot;
+use windlass_proto::plan::{Authentication, Plan};
+use windlass_proto::problem::Problem;
 use windlass_proto::wire::capability::{BUILT_IN, Capability, MCP_STDIO, UNSUPPORTED};
 use windlass_proto::wire::{Assignment, Report};
 
@@ -20,7 +22,7 @@ use crate::counts::Counts;
 use crate::error::WorkerError;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
 use crate::http_client::{Clients, HttpOptions};
-use crate::perform::{Ended, perform};
+use crate::perform::{Ended, fetch, perform};
 use crate::processes::ProcessOptions;
 use crate::secret_store::{
     DevelopmentSecrets, SecretSource, SecretStore, StoreClock, WorkerAccess,
@@ -101,6 +103,21 @@ impl Worker {
             }
             Ended::NotBegun => Err(Box::new(assignment)),
         }
+    }
+
+    /// Fetches the text at `url`, of at most `most` bytes, on behalf of the workflow of `plan`,
+    /// with its secrets where `authentication` names any: for who deploys it. Retries nothing.
+    ///
+    /// # Errors
+    /// When it cannot be had within the time that a call has; no secret is in what is said of it.
+    pub async fn fetch(
+        &self,
+        plan: &Plan,
+        url: &str,
+        authentication: Option<Arc<Authentication>>,
+        most: usize,
+    ) -> Result<String, Problem> {
+        fetch(&self.shared, plan, url, authentication, most).await
     }
 
     /// Waits until what tasks held of secrets has been given back, and servers with sessions know

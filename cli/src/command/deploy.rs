@@ -5,18 +5,22 @@ use std::path::PathBuf;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value as Json;
+use windlass_proto::limits::DEFINITION_BYTES;
+use windlass_worker::Worker;
 
 use crate::client::Client;
-use crate::definition::{self, Support};
+use crate::definition::{self, Checked, Support};
 use crate::error::CliError;
+use crate::functions::FetchOptions;
 use crate::options::Remote;
 use crate::output;
 
 /// Deploy definitions to a server.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  windlass deploy order.yaml payment.yaml\n\n\
-                        All files are checked before the first is sent. A version keeps its text: \
-                        raise `document.version` with each change.")]
+                        All files are checked, and functions of catalogs fetched, before the first \
+                        is sent. A version keeps its text: raise `document.version` with each \
+                        change.")]
 pub(crate) struct Args {
     /// Definitions, YAML or JSON
     #[arg(required = true, value_name = "FILE")]
@@ -28,7 +32,29 @@ pub(crate) struct Args {
     #[command(flatten)]
     support: Support,
     #[command(flatten)]
+    fetch: FetchOptions,
+    #[command(flatten)]
     remote: Remote,
+}
+
+/// The definition with the functions of catalogs that it calls: those that it was deployed with, or
+/// what `worker` finds.
+pub(super) async fn with_functions(
+    client: &Client,
+    definition: Checked,
+    worker: &Worker,
+) -> Result<Checked, CliError> {
+    let id = &definition.id;
+    let path = ["v1", "workflows", &id.namespace, &id.name, &id.version];
+    let deployed = match client.text(&path, DEFINITION_BYTES).await {
+        Ok(text) => Some(text),
+        Err(CliError::Problem(problem)) if problem["status"] == 404 => None,
+        Err(error) => return Err(error),
+    };
+    if definition.is_deployed_as(deployed.as_deref()) {
+        return Ok(definition);
+    }
+    definition.with_functions(worker).await
 }
 
 /// Sends one definition; gives the server's answer.
@@ -54,8 +80,16 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
     let checked: Vec<_> = args.files.iter().map(|it| definition::check(it, args.support)).collect();
     let checked = checked.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut ready = Vec::new();
+    for (definition, file) in checked.into_iter().zip(&args.files) {
+        ready.push(if definition.wants_functions {
+            with_functions(&client, definition, &args.fetch.worker(file)?).await?
+        } else {
+            definition
+        });
+    }
     let mut deployed = Vec::new();
-    for definition in checked {
+    for definition in ready {
         let answer = send(&client, definition.text, args.support, args.replace).await?;
         let id = &definition.id;
         output::message(&if answer["replaced"] == true {

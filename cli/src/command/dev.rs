@@ -96,7 +96,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         output::message(&text);
     }
     output::message(&reach);
-    let served = bound.serve(&embedded.coordinator, definitions).await;
+    let served = match embedded.with_functions(definitions).await {
+        Ok(definitions) => bound.serve(&embedded.coordinator, definitions).await,
+        Err(error) => Err(error),
+    };
     tokio::select! {
         () = embedded.close() => {}
         () = signal::stop() => return Err(CliError::Interrupted),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use windlass_coordinator::admission::StartQuotas;
-use windlass_coordinator::catalog::{Acceptance, Unsupported};
+use windlass_coordinator::catalog::Acceptance;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Deployed, Outcome, Start, Started, WorkflowRef,
 };
@@ -16,6 +16,7 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::value::Value;
 use windlass_telemetry::Role;
+use windlass_worker::Egress;
 
 use crate::code::{CANCELLED, TIMED_OUT};
 use crate::definition::{self, Checked, Support};
@@ -28,7 +29,7 @@ use crate::options::{
 use crate::secret_options::SecretArgs;
 use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::worker::Files;
-use crate::{input, output, progress, signal};
+use crate::{input, output, progress, signal, worker};
 
 /// Run one workflow here and now, and print its output.
 #[derive(clap::Args)]
@@ -104,9 +105,13 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
     if let Some(url) = args.remote {
         let url = url.unwrap_or_else(usual_url);
+        let files = Files::beside(with.iter().chain([&main]));
         let definitions = std::iter::once(main).chain(with).collect();
         let (remote, support) = (Remote { url }, args.support);
-        return remote::run(&remote, definitions, support, value, id, args.timeout).await;
+        let worker = worker::builder(args.worker, files, Egress::unrestricted())?;
+        let worker = worker.build().map_err(|error| CliError::Usage(error.to_string()))?;
+        let by = (support, &worker);
+        return remote::run(&remote, definitions, by, value, id, args.timeout).await;
     }
     let files = Files::beside(with.iter().chain([&main]));
     let (data_dir, journal) = (args.data_dir, args.journal);
@@ -128,15 +133,16 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         unscheduled: true,
     };
     let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
-    if let Some(text) =
-        told.filter(|_| main.runs_processes || with.iter().any(|it| it.runs_processes))
-    {
-        output::message(&text);
-    }
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {
-        let started = start(coordinator, main, with, value, id).await?;
+        let definitions = std::iter::once(main).chain(with).collect();
+        let definitions = embedded.with_functions(definitions).await?;
+        let runs_processes = definitions.iter().any(|it| it.runs_processes);
+        if let Some(text) = told.filter(|_| runs_processes) {
+            output::message(&text);
+        }
+        let started = start(coordinator, definitions, value, id).await?;
         tokio::select! {
             ended = finish(coordinator, started.id, args.timeout) => ended,
             () = progress::follow(coordinator, started.id) => Err(CliError::Interrupted),
@@ -158,15 +164,18 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
 /// finds it again.
 async fn start(
     coordinator: &Coordinator,
-    main: Checked,
-    with: Vec<Checked>,
+    definitions: Vec<Checked>,
     input: Value,
     id: Option<InstanceId>,
 ) -> Result<Started, CliError> {
-    for definition in with {
-        coordinator.deploy(definition.text, HERE).await?;
+    // The first is the one to run; its children go before it.
+    let mut deployed = None;
+    for definition in definitions.into_iter().rev() {
+        // A file counts as it is: it was checked, and may have been edited since it was last run.
+        let accepted = Acceptance { unsupported: definition.unsupported, replace: true };
+        deployed = Some(coordinator.deploy(definition.text, accepted).await?);
     }
-    let deployed = coordinator.deploy(main.text, HERE).await?;
+    let Some(deployed) = deployed else { return Err(CliError::Definition) };
     let workflow = WorkflowRef {
         namespace: deployed.workflow.namespace.to_string(),
         name: deployed.workflow.name.to_string(),

@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use windlass_proto::definition::{self, Diagnostic, Options};
+use windlass_proto::definition::{self, Diagnostic, Options, Wanted};
 use windlass_proto::limits::DEFINITION_BYTES;
 
 use crate::error::CliError;
-use crate::{definition as files, input, output};
+use crate::functions::FetchOptions;
+use crate::{definition as files, functions, input, output};
 
 /// Check definitions and show every finding.
 #[derive(clap::Args)]
@@ -23,6 +24,12 @@ pub(crate) struct Args {
     /// Refuse what is accepted beside the specification
     #[arg(long)]
     strict: bool,
+    /// Fetch the functions of catalogs that the definitions call, and check them; those of `file:`
+    /// are read in any case
+    #[arg(long)]
+    online: bool,
+    #[command(flatten)]
+    fetch: FetchOptions,
     /// Findings as text on standard error, or as JSON on standard output
     #[arg(long, value_enum, default_value = "text")]
     output: Format,
@@ -45,12 +52,11 @@ struct Finding {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> Result<(), CliError> {
-    let options = Options { strict: args.strict, ..Options::default() };
+pub(crate) async fn run(args: &Args) -> Result<(), CliError> {
     let mut findings = Vec::new();
     let mut unreadable = None;
     for file in &all(&args.files)? {
-        match check(file, &options, args.output) {
+        match check(file, args).await {
             Ok(finding) => findings.push(finding),
             // The others are checked all the same.
             Err(error) => unreadable = Some(error),
@@ -117,18 +123,35 @@ fn below(directory: &Path, all: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn check(file: &Path, options: &Options, format: Format) -> Result<Finding, CliError> {
+async fn check(file: &Path, args: &Args) -> Result<Finding, CliError> {
     let text = input::file(file, DEFINITION_BYTES).inspect_err(|error| {
         if let CliError::Usage(text) = error {
             output::message(text);
         }
     });
     let text = text.map_err(|_| CliError::Definition)?;
-    let loaded = definition::load(&text, options);
-    if format == Format::Text {
-        files::show(file, &text, &loaded.diagnostics);
+    let options = Options { strict: args.strict, ..Options::default() };
+    let mut loaded = definition::load(&text, &options);
+    let meant = if args.online { functions::is_elsewhere } else { functions::is_file };
+    if loaded.wanted.iter().any(meant) {
+        let worker = args.fetch.worker(file)?;
+        match functions::pin(&worker, text.clone(), meant).await {
+            Ok(pinned) => loaded = definition::load(&pinned, &options),
+            Err(found) => {
+                let place = |it: &Diagnostic| (it.line, it.column);
+                // Each is told once: that it was not fetched, and why.
+                loaded.diagnostics.retain(|it| {
+                    it.code != Wanted::CODE || !found.iter().any(|f| place(f) == place(it))
+                });
+                loaded.diagnostics.extend(found);
+                loaded.diagnostics.sort_by_key(place);
+            }
+        }
     }
-    let valid = loaded.plan.is_some() && !files::has_error(&loaded.diagnostics);
     let diagnostics = loaded.diagnostics;
+    if args.output == Format::Text {
+        files::show(file, &text, &diagnostics);
+    }
+    let valid = loaded.plan.is_some() && !files::has_error(&diagnostics);
     Ok(Finding { file: file.display().to_string(), valid, diagnostics })
 }

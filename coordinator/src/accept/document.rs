@@ -26,6 +26,9 @@ use utoipa::{Modify, OpenApi};
         super::workflow::restore,
         super::workflow::delete,
         super::workflow::by_digest,
+        super::function::publish,
+        super::function::list,
+        super::function::show,
         super::start::start,
         super::instance::list,
         super::instance::show,
@@ -64,6 +67,7 @@ use utoipa::{Modify, OpenApi};
     ),
     tags(
         (name = "workflows", description = "Definitions"),
+        (name = "functions", description = "The default catalog: functions that definitions call"),
         (name = "instances", description = "Runs of workflows"),
         (name = "schedules", description = "Starts by the clock"),
         (name = "events", description = "CloudEvents that instances listen for"),

@@ -142,6 +142,11 @@ impl From<CoordinatorError> for ApiProblem {
             }
             CoordinatorError::Retired(_) => Self::new(Code::Retired, detail),
             CoordinatorError::VersionInUse(..) => Self::new(Code::VersionInUse, detail),
+            CoordinatorError::InvalidFunction(_, _, diagnostics) => {
+                Self { diagnostics, ..Self::new(Code::InvalidFunction, detail) }
+            }
+            CoordinatorError::OtherFunction(..) => Self::new(Code::OtherFunction, detail),
+            CoordinatorError::UnknownFunction(_) => Self::new(Code::UnknownFunction, detail),
             CoordinatorError::UnknownSchedule(_) => Self::new(Code::UnknownSchedule, detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),

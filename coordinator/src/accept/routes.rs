@@ -5,8 +5,8 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    audit, document, event, gate, history, identity, instance, log, metrics, schedule, secret,
-    start, state, suspension, watch, worker, workflow,
+    audit, document, event, function, gate, history, identity, instance, log, metrics, schedule,
+    secret, start, state, suspension, watch, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 
@@ -54,6 +54,8 @@ pub(super) fn routes(api: state::Api) -> Router {
         .route("/v1/workflows/{namespace}/{name}/{version}/retire", post(workflow::retire))
         .route("/v1/workflows/{namespace}/{name}/{version}/restore", post(workflow::restore))
         .route("/v1/definitions/{digest}", get(workflow::by_digest))
+        .route("/v1/functions", get(function::list))
+        .route("/v1/functions/{name}/{version}", post(function::publish).get(function::show))
         .route("/v1/instances", post(start::start).get(instance::list))
         .route("/v1/instances/{id}/output", get(instance::output))
         .route("/v1/instances/{id}/history", get(history::history))

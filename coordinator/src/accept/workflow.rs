@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use windlass_proto::definition::pins;
 use windlass_proto::id::Digest;
 use windlass_proto::limits::DEFINITION_BYTES;
 
@@ -227,7 +228,8 @@ async fn text(api: &Api, workflow: WorkflowRef) -> Result<Response, ApiProblem> 
 }
 
 fn shown(text: &str) -> Response {
-    let is_json = text.trim_start().starts_with('{');
+    // With functions that are pinned to it, it is JSON no more.
+    let is_json = text.trim_start().starts_with('{') && pins::source(text).len() == text.len();
     let kind = if is_json { "application/json" } else { "application/yaml" };
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text.to_owned()).into_response()
 }

@@ -88,8 +88,8 @@ impl<'a> Turn<'a> {
             FunctionTarget::Registered(_) => self.dispatch(id),
             FunctionTarget::Cataloged(name) => {
                 let detail = format!(
-                    "the function {name} comes from a catalog, which this version cannot fetch: \
-                     copy it into use.functions"
+                    "the function {name} of a catalog was not fetched when this was deployed: \
+                     deploy it with `windlass deploy`, in a new version"
                 );
                 self.fail(id, Problem::new(Standard::Configuration, detail));
             }

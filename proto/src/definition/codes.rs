@@ -96,8 +96,8 @@ LISTEN_WITHOUT_END "WL0152" "A `listen` that no event can end: all of its filter
 Correct the filter, write an `until` that some event makes true, or give the task a `timeout`."
 LITERAL_EXPRESSION "WL0153" "A property that is taken as it is written holds `${ }`: `operationId`, names of services and methods, and the `code` of scripts. It is not evaluated there. \
 Scripts get data by `arguments`, `environment` and `stdin`; between operations a `switch` can choose."
-UNSUPPORTED "WL0160" "The specification has it, and this version of Windlass cannot do it yet: parts of calls by AsyncAPI, versions of MCP, containers, functions of catalogs \
-other than the default one, and schemas at another place for what the coordinator runs itself. `validate` warns, `validate --strict`, `deploy`, `run` and `dev` refuse it; \
+UNSUPPORTED "WL0160" "The specification has it, and this version of Windlass cannot do it yet: parts of calls by AsyncAPI, versions of MCP, containers, \
+and schemas at another place for what the coordinator runs itself. `validate` warns, `validate --strict`, `deploy`, `run` and `dev` refuse it; \
 `--allow-unsupported` takes the definition all the same, and a task of that kind then waits until a worker offers it."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
@@ -175,6 +175,17 @@ begins or ends with a space, or holds `/`, `*`, `+`, `{`, `}`, `\\`, `%`, `?`, `
 so this one is found only where the workers' secrets.toml gives it a place of its own, `[vault.secret.\"team+db\"]` with a `path` without `{name}`, and \
 `windlass secret setup vault` was run with that file. Anywhere else the task that reads it fails with an authorization error (403). Letters, digits, `-`, `_` \
 and `.` are always good."
+BAD_FUNCTION_REFERENCE "WL0313" "`call` names a function of a catalog in a way that leads nowhere. It is `name:version@catalog`, with a catalog of `use.catalogs` or `default`; \
+`name:version@https://…` with the URL of a catalog; or the URL of a `function.yaml`. Names and versions are letters, digits, `-`, `_`, `.` and `+`. The endpoint of a catalog is \
+a URI without expressions, as functions are fetched when the definition is deployed and not when it runs."
+FUNCTION_NOT_FETCHED "WL0314" "A function of a catalog is not there. `windlass deploy`, `run`, `dev` and `validate --online` fetch the functions that a definition calls and pin \
+them to its text, so that what runs is what was deployed; functions of the default catalog are the server's (`windlass function list`). The message says which and why: \
+check the name, the version and the endpoint, and the rights of who deploys."
+BAD_FUNCTION "WL0315" "A function of a catalog is no task that can be used here. Its text is one task, as it would stand below a name in `do`. It sees `with` as its input, the default \
+catalog and the catalogs of the workflow; `use` of the workflow and its secrets are not its own, so pass what it needs by `with`. The message has the place in the function's text."
+TOO_MANY_FUNCTIONS "WL0316" "A definition calls more than 32 functions of catalogs, those that its functions call counted as well. Define some in `use.functions`, or split the workflow."
+BAD_PINS "WL0317" "What stands after the end of a definition, where functions of catalogs are pinned to it, is not what Windlass wrote there: it was edited or cut. \
+Deploy the definition itself; its functions are fetched again."
 BAD_EXPRESSION "WL0401" "A runtime expression is not valid jq, or names a variable that nothing binds here. Strings in jq take double quotes, \
 so put the whole expression in single quotes: `if: '.status == \"sold\"'`. Variables of `for`, `catch` and `foreach` exist only inside these tasks."
 EXPRESSION_LANGUAGE "WL0402" "`evaluate.language` names a language other than `jq`. Windlass evaluates jq."

@@ -37,6 +37,13 @@ pub(super) fn normalise(root: &mut Node, findings: &mut Findings, options: &Opti
     compat.workflow(root);
 }
 
+/// Rewrites the task of a function of a catalog.
+pub(super) fn normalise_function(root: &mut Node, findings: &mut Findings) {
+    let mut compat =
+        Compat { findings, own_function: false, namespace: None, mapped_arguments: false };
+    compat.task(root);
+}
+
 struct Compat<'f> {
     findings: &'f mut Findings,
     /// `use.functions` has a function that is called `function`.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::catalog::Cataloged;
 use super::findings::Findings;
 use super::misplaced;
 use super::node::{Data, Mapping, Node, Place};
@@ -47,6 +48,8 @@ pub(super) struct Decoder<'t> {
     pub(super) nulls: &'static [&'static str],
     /// The place being decoded is in a function or an extension.
     pub(super) extended: bool,
+    /// Functions of catalogs.
+    pub(super) cataloged: Cataloged,
     /// Every task, by its index; `None` until decoded.
     pub(super) tasks: Vec<Option<Task>>,
 }
@@ -65,6 +68,7 @@ impl<'t> Decoder<'t> {
             loose: false,
             nulls: &[],
             extended: false,
+            cataloged: Cataloged::default(),
             tasks: Vec::new(),
         }
     }

@@ -59,9 +59,11 @@ impl Decoder<'_> {
         let output = self.where_null(OUTSIDE_TASKS, |decoder| {
             optional(root.get("output"), |node| decoder.output(node))
         });
+        self.pinned_functions();
         let document = document?;
         self.assign_pools(document.pool.as_ref());
-        let reusable = std::mem::take(&mut self.reusable);
+        let mut reusable = std::mem::take(&mut self.reusable);
+        reusable.functions.extend(self.cataloged.take_compiled());
         let definition = root.value();
         let schedule = schedule?.map(|(schedule, on)| {
             let own = |it| listener(document.id.clone(), digest.clone(), definition.clone(), it);

@@ -259,17 +259,23 @@ impl Decoder<'_> {
         if text.contains("${") {
             return self.check_secrets(node, text, template.uses_secrets());
         }
-        if template.uses_secrets() && !self.names.loose {
-            let message = "a secret is named outside of `${ }`";
-            let hint = "the specification takes this for literal text: write \
-                        `${ $secrets[\"name\"] }`, joined to other text with `+`";
-            self.deviation(codes::BARE_SECRET, node.place, message, hint);
+        if template.uses_secrets() {
+            self.refuse_foreign_secrets(node);
+            if !self.names.loose {
+                let message = "a secret is named outside of `${ }`";
+                let hint = "the specification takes this for literal text: write \
+                            `${ $secrets[\"name\"] }`, joined to other text with `+`";
+                self.deviation(codes::BARE_SECRET, node.place, message, hint);
+            }
         }
         self.check_declared(node, text);
     }
 
     /// Looks at how the text of an expression names secrets.
     fn check_secrets(&mut self, node: &Node, text: &str, used: bool) {
+        if used {
+            self.refuse_foreign_secrets(node);
+        }
         let other = ["SECRETS", "SECRET", "secret"];
         let spelling = spellings(text).find(|(_, spelling)| other.contains(spelling));
         if let Some((at, spelling)) = spelling.filter(|_| used) {
@@ -279,6 +285,16 @@ impl Decoder<'_> {
             self.deviation(codes::SECRETS_SPELLING, place, message, hint);
         }
         self.check_declared(node, text);
+    }
+
+    /// A function of a catalog reads no secrets of who calls it.
+    fn refuse_foreign_secrets(&mut self, node: &Node) {
+        if self.cataloged.is_foreign() {
+            let message = "a function of a catalog has no secrets of its own";
+            let hint = "let the workflow pass what the function needs: `with: { token: '${ \
+                        $secrets.token }' }`";
+            self.error(codes::NO_SECRET, node.place, message, hint);
+        }
     }
 
     /// Warns of secrets that are named but not declared.

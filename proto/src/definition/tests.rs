@@ -1,6 +1,7 @@
 //! Tests of the loader as a whole.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod catalogs;
 mod deviations;
 mod every_code;
 mod kinds;
@@ -23,7 +24,7 @@ fn loaded(rest: &str) -> Loaded {
 
 /// The plan of a workflow in which nothing is found, beside what this version cannot do.
 fn plan(rest: &str) -> Arc<Plan> {
-    let Loaded { plan, mut diagnostics } = loaded(rest);
+    let Loaded { plan, mut diagnostics, .. } = loaded(rest);
     diagnostics.retain(|it| !matches!(it.code, "WL0160" | "WL0403"));
     assert!(diagnostics.is_empty(), "{diagnostics:#?}");
     plan.unwrap()
@@ -31,7 +32,7 @@ fn plan(rest: &str) -> Arc<Plan> {
 
 /// The plan and findings of a workflow with warnings only.
 fn warned(rest: &str) -> (Arc<Plan>, Vec<Diagnostic>) {
-    let Loaded { plan, diagnostics } = loaded(rest);
+    let Loaded { plan, diagnostics, .. } = loaded(rest);
     (plan.unwrap_or_else(|| panic!("{diagnostics:#?}")), diagnostics)
 }
 

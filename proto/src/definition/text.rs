@@ -21,17 +21,16 @@ const BYTES_A_NODE: usize = 32;
 
 /// Parses `text`; `None` when a finding says why not.
 pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
-    if text.len() > limits::DEFINITION_BYTES {
-        let message = format!(
-            "the definition has {} bytes, more than the {} allowed",
-            text.len(),
-            limits::DEFINITION_BYTES
-        );
-        let hint = "move schemas and scripts to external resources, or split the workflow";
-        findings.error(codes::TOO_LARGE, Place::default(), message, hint);
+    parse_more(text, findings, &mut 0)
+}
+
+/// As [`parse`], for a text that belongs to others, of which `nodes` were read before.
+pub(super) fn parse_more(text: &str, findings: &mut Findings, nodes: &mut usize) -> Option<Node> {
+    if is_too_large(text, findings) {
         return None;
     }
-    let mut builder = Builder::default();
+    let begun = || Builder { count: *nodes, ..Builder::default() };
+    let mut builder = begun();
     let mut outcome = builder.run(text);
     let rewrites: [fn(&str) -> Option<String>; 2] = [json::as_yaml, pairs::joined];
     for rewrite in rewrites {
@@ -39,12 +38,13 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
             break;
         }
         let Some(text) = rewrite(text) else { continue };
-        let mut again = Builder::default();
+        let mut again = begun();
         if again.run(&text).is_ok() {
             builder = again;
             outcome = Ok(());
         }
     }
+    *nodes = builder.count;
     findings.pointers = builder.pointers;
     for found in builder.duplicates.into_iter().chain(outcome.err()) {
         findings.error(found.code, found.place, found.message, &found.hint);
@@ -57,6 +57,21 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
         findings.error(codes::EMPTY, Place::default(), "the definition is empty", hint);
     }
     builder.root
+}
+
+/// True, with a finding, for a text that is not looked at.
+pub(super) fn is_too_large(text: &str, findings: &mut Findings) -> bool {
+    let too_large = text.len() > limits::DEFINITION_BYTES;
+    if too_large {
+        let message = format!(
+            "the definition has {} bytes, more than the {} allowed",
+            text.len(),
+            limits::DEFINITION_BYTES
+        );
+        let hint = "move schemas and scripts to external resources, or split the workflow";
+        findings.error(codes::TOO_LARGE, Place::default(), message, hint);
+    }
+    too_large
 }
 
 /// What is wrong with the text itself.

@@ -8,6 +8,24 @@ pub const CATALOG_PLAN_TEXT_BYTES: usize = 8 << 20;
 /// room for generated ones and keeps parsing well under a second.
 pub const DEFINITION_BYTES: usize = 1 << 20;
 
+/// Functions of catalogs that one definition calls, those that its functions call counted as well:
+/// each is a request to somebody when it is deployed.
+pub const PINNED_FUNCTIONS: usize = 32;
+
+/// Bytes of the text of a function of a catalog: it is one task. With the definition, all that are
+/// pinned to it have to fit into [`DEFINITION_BYTES`].
+pub const FUNCTION_BYTES: usize = 256 << 10;
+
+/// Bytes of the name of a function in a catalog, and of its version: they are parts of a path.
+pub const FUNCTION_NAME_BYTES: usize = 128;
+
+/// Bytes of the URL of a function: what servers take.
+pub const FUNCTION_URL_BYTES: usize = 2_048;
+
+/// Functions of the default catalog of a server, all versions counted: their names and digests are
+/// kept in memory.
+pub const PUBLISHED_FUNCTIONS: usize = 10_000;
+
 /// Levels of nesting of a definition: deeper ones come from mistakes or attacks.
 pub const DEFINITION_DEPTH: usize = 64;
 

@@ -136,11 +136,11 @@ pub struct FunctionCall {
 /// Where a called function is defined.
 #[derive(Debug)]
 pub enum FunctionTarget {
-    /// In `use.functions` of the same definition.
+    /// In `use.functions` of the same definition, or pinned to it.
     Defined(TaskIx),
     /// By name, in the worker: a user's Rust function or one of the default catalog.
     Registered(Arc<str>),
-    /// In a catalog, or at a URL: `name:version@catalog`.
+    /// In a catalog, or at a URL, and not pinned to the definition: it cannot be called.
     Cataloged(Arc<str>),
 }
 

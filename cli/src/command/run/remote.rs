@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::value::Value;
+use windlass_worker::Worker;
 
 use super::timed_out_error;
 use crate::client::Client;
@@ -20,23 +21,38 @@ use crate::{output, signal};
 
 use super::OTHER_TEXT;
 
+/// Deploys the definitions with the functions that the worker fetches for them; gives the digest of
+/// the first.
+async fn deploy_all(
+    client: &Client,
+    definitions: Vec<Checked>,
+    (support, worker): (Support, &Worker),
+) -> Result<Json, CliError> {
+    let mut digest = Json::Null;
+    // Children first: the workflow that runs them may need them at once.
+    for definition in definitions.into_iter().rev() {
+        let definition = match definition.wants_functions {
+            true => deploy::with_functions(client, definition, worker).await?,
+            false => definition,
+        };
+        digest = deploy::send(client, definition.text, support).await?["digest"].take();
+    }
+    Ok(digest)
+}
+
 /// Deploys the definitions, runs the first one and prints its output; cancels it when it takes
 /// longer than `timeout`, or at a signal.
 pub(super) async fn run(
     remote: &Remote,
     definitions: Vec<Checked>,
-    support: Support,
+    by: (Support, &Worker),
     input: Value,
     id: Option<InstanceId>,
     timeout: Option<Duration>,
 ) -> Result<(), CliError> {
     let client = Client::new(remote)?;
     let Some(main) = definitions.first().map(|it| it.id.clone()) else { return Ok(()) };
-    // Children first: the workflow that runs them may need them at once.
-    let mut digest = Json::Null;
-    for definition in definitions.into_iter().rev() {
-        digest = deploy::send(&client, definition.text, support, true).await?["digest"].take();
-    }
+    let digest = deploy_all(&client, definitions, by).await?;
     let mut body = json!({
         "workflow": {"namespace": main.namespace, "name": main.name, "version": main.version},
     });

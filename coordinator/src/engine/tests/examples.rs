@@ -106,7 +106,7 @@ const SPECIAL: &[Example] = &[
     example(
         "call-custom-function-cataloged",
         "{}",
-        End::Faults("configuration", "functions of catalogs are not fetched yet"),
+        End::Faults("configuration", "nobody has fetched its function"),
     ),
     example("call-http-query-headers-expressions", r#"{"searchQuery":"luke"}"#, End::Completes),
     example("call-http-query-parameters", r#"{"searchQuery":"luke"}"#, End::Completes),

@@ -108,7 +108,7 @@ output: {as: .n}",
         )
         .order("a f x b c g x"),
         fails(
-            "functions of catalogs are not there yet",
+            "what was not fetched cannot be called",
             "{}",
             "do: [{c: {call: https://example.com/functions/log/1.0.0/function.yaml}}]",
             ("configuration", 400, "/do/0/c"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Position;
+use crate::definition::catalog::{DEFAULT_CATALOG, Location};
 use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::{Data, Node};
@@ -17,9 +18,6 @@ pub(super) const OUTPUTS: &[(&str, HttpOutput)] = &[
     ("content", HttpOutput::Content),
     ("response", HttpOutput::Response),
 ];
-
-/// The catalog a runtime offers itself.
-const DEFAULT_CATALOG: &str = "default";
 
 impl Decoder<'_> {
     pub(super) fn call(&mut self, node: &Node, position: Position<'_>) -> Option<Kind> {
@@ -100,10 +98,6 @@ impl Decoder<'_> {
             self.data(with)
         });
         let target = self.function_target(call, name);
-        if let Some(FunctionTarget::Cataloged(name)) = &target {
-            let what = format!("fetching the function `{name}`");
-            self.unsupported(call.place, &what, "copy it into `use.functions`");
-        }
         Some(Kind::Function(FunctionCall { target: target?, with: with? }))
     }
 
@@ -112,15 +106,19 @@ impl Decoder<'_> {
             return Some(FunctionTarget::Defined(*index));
         }
         if name.contains("://") {
-            return Some(FunctionTarget::Cataloged(name.clone()));
+            let location = match in_place(name) {
+                Some((function, endpoint)) => Location::in_catalog(endpoint, function),
+                None => Location::at(name),
+            };
+            return self.cataloged(call, name, location, None);
         }
         let own_default = self.reusable.catalogs.contains_key(DEFAULT_CATALOG);
         match name.rsplit_once('@') {
             Some((function, DEFAULT_CATALOG)) if !own_default => {
                 self.registered(call, &function.into())
             }
-            Some((_, catalog)) if self.reusable.catalogs.contains_key(catalog) => {
-                Some(FunctionTarget::Cataloged(name.clone()))
+            Some((function, catalog)) if self.reusable.catalogs.contains_key(catalog) => {
+                self.in_catalog(call, name, function, catalog)
             }
             Some((_, catalog)) => {
                 let message = format!("there is no catalog `{catalog}` in `use.catalogs`");
@@ -130,7 +128,7 @@ impl Decoder<'_> {
                 None
             }
             None if own_default && name.contains(':') => {
-                Some(FunctionTarget::Cataloged(format!("{name}@{DEFAULT_CATALOG}").into()))
+                self.in_catalog(call, name, name, DEFAULT_CATALOG)
             }
             None => self.registered(call, name),
         }
@@ -145,6 +143,9 @@ impl Decoder<'_> {
         // Workers have one version of a function: its name is what they know it by.
         if STANDARD_FUNCTIONS.contains(&bare) || offered.iter().any(|it| **it == *bare) {
             return Some(FunctionTarget::Registered(bare.into()));
+        }
+        if name.contains(':') {
+            return self.cataloged(call, name, Location::of_default(name), None);
         }
         let functions = self.reusable.functions.keys().map(|key| &**key);
         let known =
@@ -164,4 +165,12 @@ impl Decoder<'_> {
         self.warning(codes::UNCHECKED_FUNCTION, call.place, message, &hint);
         Some(FunctionTarget::Registered(name.clone()))
     }
+}
+
+/// `name:version` and the URL of a catalog that stands in place: `name:version@https://…`. An `@`
+/// in a URL of a function comes after its scheme.
+fn in_place(name: &str) -> Option<(&str, &str)> {
+    let (scheme, _) = name.split_once("://")?;
+    let (function, _) = scheme.rsplit_once('@')?;
+    Some((function, name.get(function.len() + 1..)?))
 }

@@ -343,11 +343,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "WL0160",
-        "use: { catalogs: { c: { endpoint: http://a } } }\ndo:\n  - a: { call: §f:1.0.0@c }\n",
-        "fetching the function `f:1.0.0@c` cannot be done",
-    ),
-    (
-        "WL0160",
         "input: { schema: { resource: §{ endpoint: http://a } } }\ndo: []\n",
         "a schema at another place in `input` here cannot be done",
     ),
@@ -357,6 +352,33 @@ const CASES: &[(&str, &str, &str)] = &[
         "a schema at another place in `output` here",
     ),
     ("WL0306", "do:\n  - a: { call: §htpp, with: {} }\n", "there is no function `htpp`"),
+    (
+        "WL0313",
+        "use: { catalogs: { c: { endpoint: '${ .x }' } } }\ndo:\n  - a: { call: §f:1.0.0@c }\n",
+        "the endpoint of the catalog `c` is an expression",
+    ),
+    (
+        "WL0313",
+        "use: { catalogs: { c: { endpoint: http://a } } }\ndo:\n  - a: { call: §f:../x@c }\n",
+        "`../x` cannot be a name or version of a function",
+    ),
+    (
+        "WL0314",
+        "use: { catalogs: { c: { endpoint: http://a } } }\ndo:\n  - a: { call: §f:1.0.0@c }\n",
+        "the function `f:1.0.0@c` is not fetched here from http://a/functions/f/1.0.0/function.yaml",
+    ),
+    (
+        "WL0315",
+        "do:\n  - a: { call: §f:1.0.0 }\n--- # functions of catalogs, pinned when this was deployed\n\
+         [{\"function\": \"f:1.0.0@default\", \"text\": \"set: 1\", \"digest\": \
+         \"9c7cefe0b9245c0c1e08d25738e8de686261025d4c6372f0655569da449309b1\"}]\n",
+        "the function at f:1.0.0@default cannot be used: line 1, column 6: ",
+    ),
+    (
+        "WL0317",
+        "do: []\n§--- # functions of catalogs, pinned when this was deployed\n[]}\n",
+        "the functions that are pinned to this text cannot be used: ",
+    ),
     (
         "WL0122",
         "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { §tls: true } } }\n",
@@ -448,7 +470,7 @@ const CASES: &[(&str, &str, &str)] = &[
 ];
 
 /// Codes that other tests of this module or of `text` and `deviations` give.
-const ELSEWHERE: &[&str] = &["WL0101", "WL0103", "WL0104", "WL0110", "WL0144"];
+const ELSEWHERE: &[&str] = &["WL0101", "WL0103", "WL0104", "WL0110", "WL0144", "WL0316"];
 
 fn check(code: &str, text: &str, message: &str) {
     let full = if text.trim_start_matches('§').starts_with("document") {
@@ -459,7 +481,7 @@ fn check(code: &str, text: &str, message: &str) {
     let before = full.split('§').next().unwrap();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
-    let Loaded { plan, diagnostics } = load(&full.replace('§', ""), &Options::default());
+    let Loaded { plan, diagnostics, .. } = load(&full.replace('§', ""), &Options::default());
     let found = diagnostics.iter().find(|it| it.code == code && it.message.starts_with(message));
     let found = found.unwrap_or_else(|| panic!("{code} {text}\n{diagnostics:#?}"));
     assert_eq!((found.line, found.column), (line, column), "{text}\n{found:#?}");
@@ -572,7 +594,7 @@ fn what_cannot_be_done_is_refused_where_that_is_asked_for() {
     let strict = Options { strict: true, ..Options::default() };
     let deployed = Options { refuse_unsupported: true, ..Options::default() };
     for (options, accepted) in [(Options::default(), true), (strict, false), (deployed, false)] {
-        let Loaded { plan, diagnostics } = load(&text, &options);
+        let Loaded { plan, diagnostics, .. } = load(&text, &options);
         assert_eq!(plan.is_some(), accepted, "{options:?}");
         let codes: Vec<_> = diagnostics.iter().map(|it| it.code).collect();
         assert_eq!(codes, ["WL0160"], "{options:?}");

@@ -113,9 +113,6 @@ impl ServeOptions {
     }
 }
 
-/// Files that are given at the start were checked, and are replaced where that is allowed.
-const GIVEN: Acceptance = Acceptance { unsupported: Unsupported::Allow, replace: true };
-
 impl Bound {
     /// Where the API will be.
     pub(crate) fn url(&self) -> String {

@@ -47,7 +47,8 @@ async fn a_version_keeps_its_text_and_each_text_can_be_read() {
     // What runs keeps the text it was started with, which stays readable.
     let digest = first.body["digest"].as_str().unwrap();
     let read = dev.api.get(&format!("/v1/definitions/{digest}")).await;
-    assert_eq!((read.kind.as_str(), read.ok()), ("application/yaml", json!(waits)));
+    assert_eq!(read.kind, "application/yaml");
+    assert_eq!(read.ok(), json!(waits));
     dev.api.reaches(&running, "waiting").await;
     assert_eq!(dev.api.show(&running).await["digest"], digest);
     dev.api.get("/v1/definitions/none").await.problem(404);

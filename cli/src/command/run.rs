@@ -88,9 +88,6 @@ const NAMES: Uuid = Uuid::from_u128(0x6f1c_2a5e_93b7_4d0a_8e41_57c8_d2b9_3a60);
 const OTHER_TEXT: &str = "it was started from another text of the definition and keeps to that one: a change \
                           of what runs needs another --id, and deserves another version";
 
-/// A file counts as it is: it was checked, and may have been edited since it was last run.
-const HERE: Acceptance = Acceptance { unsupported: Unsupported::Allow, replace: true };
-
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     // A server keeps versions apart; what runs here and now needs none.

@@ -111,6 +111,7 @@ impl Catalog {
             digest: Digest::of(&format!("{reference}\n{text}")),
             text: text.into(),
             deployed_at: now,
+            retired_at: None,
         };
         self.journal.put_definition(&stored).map_err(PublishRefused::Journal)?;
         let function =

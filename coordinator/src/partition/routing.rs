@@ -85,7 +85,7 @@ impl Routing {
                 hash_map::Entry::Occupied(mut it) => it.get_mut().add(visit),
             }
         }
-        // Each visit's entries once in all: most visits are new here, so nothing is looked up first.
+        // Most visits are new here, so nothing is looked up first.
         let (before, now) = match self.entries.entry(visit) {
             hash_map::Entry::Vacant(it) => {
                 it.insert(entries);

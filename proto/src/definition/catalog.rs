@@ -22,7 +22,7 @@ use super::pins::Pins;
 use super::source::Source;
 use super::task::{Position, Siblings};
 use super::{Diagnostic, Severity, compat, text};
-use crate::expression::{Names, Template};
+use crate::expression::Template;
 use crate::limits;
 use crate::plan::{Authentication, Endpoint, FunctionTarget, TaskIx};
 use crate::value::Value;
@@ -239,7 +239,7 @@ impl Decoder<'_> {
         let catalogs = self.reusable.catalogs.clone();
         let scope = Reusable { catalogs, ..Reusable::default() };
         let reusable = mem::replace(&mut self.reusable, scope);
-        let names = mem::replace(&mut self.names, Names::default());
+        let names = mem::take(&mut self.names);
         let declared = mem::take(&mut self.declared);
         let findings = mem::replace(&mut self.findings, own);
         let source = mem::replace(&mut self.source, Source::new(""));

@@ -226,6 +226,7 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::Started(..) => "release Started",
         Release::Answered(..) => "release Answered",
         Release::Scheduled(..) => "release Scheduled",
+        Release::Settle(_) => "release Settle",
         Release::Shown(..) => "release Shown",
         Release::Ended(..) => "release Ended",
         Release::Changed(_) => "release Changed",

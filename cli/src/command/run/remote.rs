@@ -35,7 +35,7 @@ async fn deploy_all(
             true => deploy::with_functions(client, definition, worker).await?,
             false => definition,
         };
-        digest = deploy::send(client, definition.text, support).await?["digest"].take();
+        digest = deploy::send(client, definition.text, support, true).await?["digest"].take();
     }
     Ok(digest)
 }

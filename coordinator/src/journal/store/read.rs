@@ -218,8 +218,8 @@ impl<O: Ordered> Store<O> {
         if limit == 0 || from >= end {
             return Ok(subscriptions);
         }
-        // A start reads all there are: a record is copied once. What is in parts is read afterwards,
-        // as a scan may hold what reading another record waits for.
+        // A start reads all there are: a record is copied once. What is in parts is read later, as
+        // a scan may hold what reading another record waits for.
         self.ordered.scan(space, &from, &end, Order::Up, &mut |key, value| {
             let (instance, frame) = keys::subscription_of(key)?;
             let opened = record::open(key, value)?;

@@ -263,7 +263,9 @@ impl Run<'_> {
             Message::Reported(report) => report.key.instance,
             Message::Lost { key, .. } => key.instance,
             Message::CancelChild { child, .. } => *child,
-            Message::Event(_) | Message::Schedule(_) => panic!("not for an instance"),
+            Message::Event(_) | Message::Schedule(_) | Message::Settle(_) => {
+                panic!("not for an instance")
+            }
         };
         let partition = instance.partition(partitions);
         state.inboxes[usize::from(partition.0)].push_back(message);

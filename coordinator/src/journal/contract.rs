@@ -293,7 +293,7 @@ fn subscriptions_are_added_replaced_removed_and_paged() {
         };
         journal.commit(&[commit]).unwrap();
         assert_eq!(all().len(), 3);
-        assert_eq!(all()[2], (b, FrameId(1), vec![3; 100_000].into()));
+        assert_eq!(all()[2], (b, FrameId(1), vec![3; 100_000]));
         let page = journal.subscriptions(PartitionId(0), Some((a, FrameId(1))), 1).unwrap();
         assert_eq!(page, [(a, FrameId(300), b"two"[..].into())]);
         let change = Commit {

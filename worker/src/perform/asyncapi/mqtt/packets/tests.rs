@@ -62,7 +62,7 @@ fn what_does_not_fit_is_not_cut() {
 fn packets_that_are_too_large_are_refused_by_their_first_bytes() {
     // A PUBLISH of the longest length that can be written.
     let start = [0x30, 0xff, 0xff, 0xff, 0x7f];
-    assert!(268_435_455 > limits::SUBSCRIBED_MESSAGE_BYTES);
+    const { assert!(268_435_455 > limits::SUBSCRIBED_MESSAGE_BYTES) };
     for version in BOTH {
         let why = read(version, &mut BytesMut::from(&start[..])).err().unwrap();
         assert!(why.contains("larger than"), "{version:?}: {why}");

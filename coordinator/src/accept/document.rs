@@ -186,6 +186,7 @@ mod tests {
             "deployWorkflow",
             "pauseSchedule",
             "publishEvents",
+            "publishFunction",
             "restoreWorkflow",
             "resumeInstance",
             "resumeNamespace",

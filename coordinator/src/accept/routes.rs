@@ -43,13 +43,11 @@ fn operation() -> Router<state::Api> {
 
 pub(super) fn routes(api: state::Api) -> Router {
     let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
+    let version = get(workflow::version).delete(workflow::delete);
     Router::new()
         .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
         .route("/v1/workflows/{namespace}/{name}", get(workflow::latest))
-        .route(
-            "/v1/workflows/{namespace}/{name}/{version}",
-            get(workflow::version).delete(workflow::delete),
-        )
+        .route("/v1/workflows/{namespace}/{name}/{version}", version)
         .route("/v1/workflows/{namespace}/{name}/{version}/diff", get(workflow::diff))
         .route("/v1/workflows/{namespace}/{name}/{version}/retire", post(workflow::retire))
         .route("/v1/workflows/{namespace}/{name}/{version}/restore", post(workflow::restore))

@@ -185,7 +185,10 @@ impl Catalog {
         let joined = self.with_functions(&pins::join(&source, &pins)).into_owned();
         let options = definition::Options { functions_pinned: true, ..self.options.clone() };
         let loaded = definition::load(&joined, &options);
-        let wanted: Vec<_> = loaded.wanted.iter().map(|it| format!("`{}`", it.name)).collect();
+        let mut wanted: Vec<_> = loaded.wanted.iter().map(|it| format!("`{}`", it.name)).collect();
+        if self.calls_itself(name, version, text) {
+            wanted.push(format!("`{}`", reference(name, version)));
+        }
         if !wanted.is_empty() {
             let why = format!(
                 "it calls {}: functions of the default catalog call others of it, published \
@@ -197,6 +200,17 @@ impl Catalog {
         let errors = loaded.diagnostics.into_iter().filter(|it| it.severity == Severity::Error);
         let errors: Vec<_> = errors.collect();
         if errors.is_empty() { Ok(()) } else { Err(PublishRefused::Invalid(errors)) }
+    }
+
+    /// True for a function whose own text calls it: where it is looked at by its name, it finds
+    /// itself pinned; by another one, it does not.
+    fn calls_itself(&self, name: &str, version: &str, text: &str) -> bool {
+        let other = format!("not-{name}");
+        let key = Location::Default(reference(&other, version)).key();
+        let joined = pins::join(&caller(&other, version), &Pins::from([(key, text.into())]));
+        let own = Location::Default(reference(name, version)).key();
+        let wanted = definition::load(&joined, &self.options).wanted;
+        wanted.iter().any(|it| it.location.key() == own)
     }
 }
 

@@ -51,6 +51,11 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// Whose file is in which directory.
+    pub(crate) fn place(&self) -> (WorkflowId, PathBuf) {
+        (self.id.clone(), self.folder.clone())
+    }
+
     /// True when `deployed` is this definition, with the functions that were pinned to it then:
     /// they are not fetched again, as a version stays what it was.
     pub(crate) fn is_deployed_as(&self, deployed: Option<&str>) -> bool {

@@ -128,7 +128,7 @@ impl Bound {
     ) -> Result<(), CliError> {
         let export = crate::telemetry::export()?;
         for definition in definitions {
-            // Files that are given at the start were checked, and are replaced where that is allowed.
+            // Those that are given at the start were checked, and are replaced where they may be.
             let accepted = Acceptance { unsupported: definition.unsupported, replace: true };
             match coordinator.deploy(definition.text, accepted).await {
                 Ok(deployed) => {

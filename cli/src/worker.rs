@@ -10,7 +10,6 @@ use windlass_worker::{
     Worker, WorkerAccess,
 };
 
-use crate::definition::Checked;
 use crate::error::CliError;
 use crate::options::WorkerOptions;
 
@@ -24,10 +23,11 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Beside the files of `definitions`, and for others in the current directory.
-    pub(crate) fn beside<'a>(definitions: impl IntoIterator<Item = &'a Checked>) -> Self {
-        let folders = definitions.into_iter().map(|it| (it.id.clone(), it.folder.clone()));
-        Self { beside: folders.collect(), elsewhere: Some(PathBuf::from(".")) }
+    /// Beside the files of definitions, whose `folders` these are, and for others in the current
+    /// directory.
+    pub(crate) fn beside(folders: impl IntoIterator<Item = (WorkflowId, PathBuf)>) -> Self {
+        let beside = folders.into_iter().collect();
+        Self { beside, elsewhere: Some(PathBuf::from(".")) }
     }
 
     /// Below one directory.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use semver::Version;
 use windlass_proto::definition::{self, Diagnostic, Loaded, Severity};
-use windlass_proto::id::{Digest, WorkflowId};
+use windlass_proto::id::{Digest, InstanceId, WorkflowId};
 use windlass_proto::limits::CATALOG_PLAN_TEXT_BYTES;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
@@ -269,6 +269,13 @@ impl Catalog {
             let why = format!("the definition {digest} of an instance is missing");
             JournalError::Damaged(why)
         })
+    }
+
+    /// The plan of an instance that was started before; none where there is no such instance.
+    #[must_use]
+    pub fn plan_of(&self, instance: InstanceId) -> Option<Arc<Plan>> {
+        let head = self.journal.head(instance).ok().flatten()?;
+        self.plan(&head.digest)
     }
 
     /// The plan with this digest, compiled from the journal's text when it is not at hand. Text

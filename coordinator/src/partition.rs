@@ -39,6 +39,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::oneshot;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
@@ -120,6 +121,8 @@ pub struct Partition {
     lifecycle: Level,
     /// Messages that wait for their turn.
     lanes: Lanes,
+    /// Who wants to know when nothing waits in them any more.
+    settling: Vec<oneshot::Sender<()>>,
     /// Children whose start waits.
     parked: Parked,
     /// What the turn in progress has cost, in steps of expressions.
@@ -154,6 +157,7 @@ impl Partition {
             seen: HashMap::new(),
             lifecycle: Level::Off,
             lanes: Lanes::default(),
+            settling: Vec::new(),
             parked: Parked::default(),
             cost: 0,
             named: HashSet::new(),
@@ -225,6 +229,7 @@ impl Partition {
         self.admit_parked(&mut batch)?;
         self.fire_timers(&mut batch)?;
         self.fire_schedules(&mut batch)?;
+        self.settle(&mut batch);
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
         self.residents.evict(durable);
@@ -247,9 +252,19 @@ impl Partition {
         for message in messages.drain(..) {
             self.take(&mut batch, message)?;
         }
+        self.settle(&mut batch);
         let batch = self.seal(batch)?;
         self.residents.evict(self.durable.load(Ordering::Acquire));
         Ok(batch)
+    }
+
+    /// Answers who wants to know when nothing waits any more: what was sent before they asked may
+    /// wait in another line than they did.
+    fn settle(&mut self, batch: &mut Batch) {
+        self.settling.retain(|it| !it.is_closed());
+        if self.lanes.is_empty() {
+            batch.releases.extend(self.settling.drain(..).map(Release::Settle));
+        }
     }
 
     /// Changes how many waiting instances stay in memory; the others are read from the journal when

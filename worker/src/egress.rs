@@ -136,10 +136,13 @@ impl Egress {
 
     /// Decides about a host that a proxy looks up.
     pub(crate) fn proxied(&self, host: &str, port: u16) -> Result<(), Refusal> {
-        if self.host(host, port)? == Named::Allowed || self.usual == Usual::Everything {
+        if self.host(host, port)? == Named::Allowed {
             return Ok(());
         }
+        // Rules about addresses are for nothing where somebody else looks names up.
+        let sees_all = !self.deny.iter().any(EgressRule::is_about_addresses);
         match self.usual {
+            Usual::Everything if sees_all => Ok(()),
             Usual::Nothing => Err(Refusal::named(host, Reason::NotAllowed)),
             _ if self.trusts_proxy && !is_loopback_name(host) => Ok(()),
             _ => Err(Refusal::named(host, Reason::Proxy)),

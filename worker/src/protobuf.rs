@@ -19,7 +19,7 @@ use crate::document::Document;
 
 pub(crate) use message::{Decoded, decode, encode};
 pub(crate) use mismatch::Mismatch;
-pub(crate) use source::{Source, compile, is_bundled};
+pub(crate) use source::{IMPORT_PATH, Source, compile, is_bundled};
 
 /// Compiled files by the URL of the first.
 pub(crate) type ProtoCache = Cache<String, Arc<Compiled>>;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use windlass_telemetry::Role;
 use windlass_worker::Egress;
 
-use crate::definition::{self, Support};
+use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         data_dir: Some(args.data_dir),
         journal: args.journal,
         worker: args.worker,
-        files: Files::beside(&definitions),
+        files: Files::beside(definitions.iter().map(Checked::place)),
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
         quotas: args.quotas.quotas(),
         secrets: args.secrets,

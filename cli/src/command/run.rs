@@ -102,7 +102,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
     if let Some(url) = args.remote {
         let url = url.unwrap_or_else(usual_url);
-        let files = Files::beside(with.iter().chain([&main]));
+        let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
         let definitions = std::iter::once(main).chain(with).collect();
         let (remote, support) = (Remote { url }, args.support);
         let worker = worker::builder(args.worker, files, Egress::unrestricted())?;
@@ -110,7 +110,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         let by = (support, &worker);
         return remote::run(&remote, definitions, by, value, id, args.timeout).await;
     }
-    let files = Files::beside(with.iter().chain([&main]));
+    let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
     let (data_dir, journal) = (args.data_dir, args.journal);
     let (worker, retention) = (args.worker, None);
     let (secrets, identity) = (args.secrets, IdentityOptions::default());

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use semver::Version;
 use windlass_proto::definition::pins::{self, Pins};
@@ -90,6 +90,8 @@ impl Catalog {
     ) -> Result<Published, PublishRefused> {
         let reference = reference(name, version);
         let digest = Digest::of(text);
+        // Of two texts for one version that come at once, one is the first.
+        let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.function(name, version);
         if let Some(function) = known {
             let same = function.digest == digest;

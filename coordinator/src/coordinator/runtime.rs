@@ -201,9 +201,8 @@ impl Runtime {
         let secrets = options.secrets.map_or_else(in_memory, Ok)?;
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
-        let (quotas, log) = (options.quotas, options.log);
+        let (quotas, log, replaces) = (options.quotas, options.log, options.replaces);
         let fires_schedules = !options.unscheduled;
-        let replaces = options.replaces;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
         let retention = super::retention::start(journal.clone(), options.retention)?;
         let Options { tracer, data_dir, .. } = options;

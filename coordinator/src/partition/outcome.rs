@@ -1,9 +1,10 @@
 //! What becomes of instances, for the log: `info` where one faults, `debug` for all else.
 //!
-//! Said as it is decided, a moment before it is durable. Neither texts of errors nor data are in
-//! these lines: the history has them, for those who may read it.
+//! Said as it is decided, a moment before it is durable. Of errors these lines have the type, cut
+//! where it is long, and no text: the history has that, for those who may read it.
 
 use windlass_proto::plan::Plan;
+use windlass_telemetry::shortened;
 
 use crate::engine::{Fact, Instance};
 use crate::trace::trace_id;
@@ -29,11 +30,11 @@ fn line(plan: &Plan, instance: &Instance, fact: &Fact) {
     let instance = instance.id;
     match fact {
         Fact::Faulted(problem) => {
-            let (error, status) = (&*problem.kind, problem.status);
+            let (error, status) = (&*shortened(&problem.kind), problem.status);
             tracing::info!(target: TARGET, %instance, %workflow, error, status, %trace, "instance faulted");
         }
         Fact::RetryScheduled { problem, .. } => {
-            let (error, status) = (&*problem.kind, problem.status);
+            let (error, status) = (&*shortened(&problem.kind), problem.status);
             tracing::debug!(target: TARGET, %instance, %workflow, error, status, %trace, "retry scheduled");
         }
         Fact::Started { .. } => {

@@ -204,7 +204,10 @@ fn start_child(
     [namespace, name, version]: &[Arc<str>; 3],
     (input, priority, trace): (Value, u8, Option<TraceContext>),
 ) {
-    match target.catalog().find(namespace, name, Some(version)) {
+    let catalog = target.catalog();
+    // One that was started before goes on although its version was retired meanwhile.
+    let plan = catalog.find(namespace, name, Some(version)).or_else(|| catalog.plan_of(id));
+    match plan {
         Some(plan) => {
             let start = NewInstance {
                 id,

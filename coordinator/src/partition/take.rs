@@ -99,13 +99,8 @@ impl Partition {
                 Ok(())
             }
             Message::Schedule(order) => self.order(batch, order),
-            // What was sent before it may wait in another line.
-            Message::Settle(reply) if !self.lanes.is_empty() => {
-                self.lanes.push(Lane::Events, None, Item::Message(Message::Settle(reply), None));
-                Ok(())
-            }
             Message::Settle(reply) => {
-                batch.releases.push(Release::Settle(reply));
+                self.settling.push(reply);
                 Ok(())
             }
             Message::Watch { instance, watch } => self.watch(batch, instance, watch),

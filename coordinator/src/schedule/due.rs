@@ -1,7 +1,7 @@
 //! Due times: which come next, which are over, and which of those were missed.
 
 use windlass_proto::limits::{
-    SCHEDULE_CATCH_UP, SCHEDULE_COUNTED, SCHEDULE_GRACE_MS, SCHEDULE_STARTS,
+    SCHEDULE_CATCH_UP, SCHEDULE_COUNTED, SCHEDULE_GRACE_MS, SCHEDULE_LOOKED_AT, SCHEDULE_STARTS,
 };
 use windlass_proto::plan::Schedule;
 use windlass_proto::time::Timestamp;
@@ -162,27 +162,26 @@ fn count(
     Some(count)
 }
 
-/// The due times from `from` to `to`, at most as many as are made up for at once.
+/// The due times from `from` to `to` that are `wanted`, the first of them: at most as many as are
+/// made up for at once, of at most [`SCHEDULE_LOOKED_AT`].
 pub(super) fn between(
     schedule: &Schedule,
     since: Timestamp,
     (from, to): (Timestamp, Timestamp),
+    wanted: &mut dyn FnMut(Timestamp) -> bool,
 ) -> Vec<Timestamp> {
     let most = usize::try_from(SCHEDULE_CATCH_UP).unwrap_or(usize::MAX);
     let mut times = Vec::new();
-    for trigger in [Trigger::Every, Trigger::Cron] {
-        let mut at = Timestamp(from.0.saturating_sub(1));
-        for _ in 0..most {
-            let Some(next) = after(schedule, trigger, since, at).filter(|it| *it <= to) else {
-                break;
-            };
+    let mut at = Timestamp(from.0.saturating_sub(1));
+    for _ in 0..SCHEDULE_LOOKED_AT {
+        let next = [Trigger::Every, Trigger::Cron].map(|it| after(schedule, it, since, at));
+        let next = next.into_iter().flatten().min().filter(|it| *it <= to);
+        let Some(next) = next.filter(|_| times.len() < most) else { break };
+        if wanted(next) {
             times.push(next);
-            at = next;
         }
+        at = next;
     }
-    times.sort_unstable();
-    times.dedup();
-    times.truncate(most);
     times
 }
 

@@ -258,16 +258,22 @@ impl State {
     }
 
     /// Takes up what was due from one time to another, at most as much as is made up for at once:
-    /// it starts as turns have room for it, paused or not. Gives how many due times were taken up.
-    pub fn backfill(&mut self, schedule: &Schedule, from: Timestamp, to: Timestamp) -> usize {
+    /// it starts as turns have room for it, paused or not. What was `started` before, by whatever
+    /// made it due, is passed over. Gives how many due times were taken up.
+    pub fn backfill(
+        &mut self,
+        schedule: &Schedule,
+        (from, to): (Timestamp, Timestamp),
+        started: &mut dyn FnMut(Timestamp) -> bool,
+    ) -> usize {
         let queue = &mut self.busy.get_or_insert_default().backfill;
         let most = usize::try_from(SCHEDULE_CATCH_UP).unwrap_or(usize::MAX);
         let room = most.saturating_sub(queue.len());
         let before = queue.len();
         let known: BTreeSet<Timestamp> = queue.iter().map(|it| it.at).collect();
-        let times = due::between(schedule, self.since, (from, to)).into_iter();
-        let new = times.filter(|at| !known.contains(at)).take(room);
-        queue.extend(new.map(|at| Due::at(at, Trigger::Backfill)));
+        let mut wanted = |at| !known.contains(&at) && !started(at);
+        let times = due::between(schedule, self.since, (from, to), &mut wanted).into_iter();
+        queue.extend(times.take(room).map(|at| Due::at(at, Trigger::Backfill)));
         let taken = queue.len() - before;
         self.tidy();
         taken

@@ -93,6 +93,11 @@ impl Cataloged {
         Self { pins, nodes, required, ..Self::default() }
     }
 
+    /// True for a text to which nothing is pinned.
+    pub(super) fn is_without_pins(&self) -> bool {
+        self.pins.is_empty()
+    }
+
     /// The tasks of functions, by what they are pinned as.
     pub(super) fn take_compiled(&mut self) -> BTreeMap<Arc<str>, TaskIx> {
         mem::take(&mut self.compiled)
@@ -240,6 +245,8 @@ impl Decoder<'_> {
         let scope = Reusable { catalogs, ..Reusable::default() };
         let reusable = mem::replace(&mut self.reusable, scope);
         let names = mem::take(&mut self.names);
+        // How a text is read is its author's to say, and a function says nothing of it.
+        let loose = mem::take(&mut self.loose);
         let declared = mem::take(&mut self.declared);
         let findings = mem::replace(&mut self.findings, own);
         let source = mem::replace(&mut self.source, Source::new(""));
@@ -252,6 +259,7 @@ impl Decoder<'_> {
         self.source = source;
         let own = mem::replace(&mut self.findings, findings);
         self.declared = declared;
+        self.loose = loose;
         self.names = names;
         self.reusable = reusable;
         if own.has_errors() { Err(first_error(own)) } else { Ok(()) }

@@ -45,3 +45,7 @@ pub const CALENDAR_COST: u64 = 100;
 /// Bytes of the events that a schedule has gathered for its next start, and of those that wait in
 /// starts to come, each: its state is written anew with every event that counts.
 pub const SCHEDULE_EVENT_BYTES: u64 = 1 << 20;
+
+/// Due times that are looked at for what a backfill asks for: those that were started before are
+/// passed over, each at the cost of three look-ups in the journal.
+pub const SCHEDULE_LOOKED_AT: usize = 10_000;

@@ -164,3 +164,7 @@ pub const A2A_TASK_PAGE: i64 = 50;
 
 /// Pages of them, the latest first: one that is not among them is long over.
 pub const A2A_TASK_PAGES: usize = 20;
+
+/// Milliseconds that an authorization server has to answer a request for a token: all attempts that
+/// need the same one wait for it.
+pub const TOKEN_REQUEST_MS: u64 = 10_000;

@@ -206,8 +206,12 @@ fn asyncapi<'a>(call: &'a AsyncApiCall, visit: Visit<'_, 'a>) {
     if let Some(super::Duration::Computed(template)) = &subscription.duration {
         visit(Part::Template(template));
     }
-    let each = subscription.each.as_ref().and_then(|it| it.output.transform.as_ref());
-    optional(each, visit);
+    if let Some(each) = &subscription.each {
+        optional(each.output.transform.as_ref(), visit);
+        if let Some(SchemaSource::External(document)) = &each.output.schema {
+            resource(document, visit);
+        }
+    }
 }
 
 fn mcp<'a>(call: &'a McpCall, visit: Visit<'_, 'a>) {

@@ -36,6 +36,25 @@ const ON_SCHEDULES: [&[&str]; 6] = [
     ],
 ];
 
+/// A version of a workflow of which nothing was ever started.
+const UNUSED: &str = "cli/unused:1.0.0";
+
+/// What operators do about definitions and functions, of which `function` is one's text.
+fn on_definitions(function: &str) -> [Vec<&str>; 10] {
+    [
+        vec!["workflow", "list"],
+        vec!["workflow", "get", "cli/unused"],
+        vec!["workflow", "diff", UNUSED, UNUSED],
+        vec!["workflow", "retire", UNUSED],
+        vec!["workflow", "restore", UNUSED],
+        vec!["workflow", "retire", UNUSED],
+        vec!["workflow", "delete", UNUSED],
+        vec!["function", "publish", "greet:1.0.0", function],
+        vec!["function", "list"],
+        vec!["function", "show", "greet:1.0.0"],
+    ]
+}
+
 /// What a command on a terminal must never show.
 fn check(arguments: &[&str], screen: &Screen) {
     for wrong in ["panicked", "feature is required", "RUST_BACKTRACE"] {
@@ -78,6 +97,9 @@ async fn each_command_once() {
     dev.api.deploy(&std::fs::read_to_string(&path).unwrap()).await;
     let report = paths::example("nightly-report.yaml").display().to_string();
     windlass(&["deploy", &report, "--url", &url]).await.exits(0);
+    dev.api.deploy(&definition("unused", "  - a: { set: { x: 1 } }")).await;
+    let function = folder.path().join("function.yaml").display().to_string();
+    std::fs::write(&function, "set: { x: 1 }").unwrap();
     let started = windlass(&["start", "cli/shown", "--url", &url]).await.exits(0).json();
     let id = started["id"].as_str().unwrap();
     windlass(&["run", &hello, "--data-dir", &journal, "--id", "a"]).await.exits(0);
@@ -119,7 +141,8 @@ async fn each_command_once() {
     let mut seen: BTreeSet<String> = SERVERS.into_iter().map(str::to_owned).collect();
     let all = commands().await;
     let on_schedules = ON_SCHEDULES.map(|it| (on_server(it), 0));
-    for (words, code) in lines.iter().chain(&on_schedules) {
+    let on_definitions = on_definitions(&function).map(|it| (on_server(&it), 0));
+    for (words, code) in lines.iter().chain(&on_schedules).chain(&on_definitions) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let screen = windlass_on_terminal(folder.path(), &words).await;
         check(&words, &screen);

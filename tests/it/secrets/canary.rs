@@ -305,8 +305,8 @@ async fn no_secret_is_anywhere_else_where_logins_are_shared() {
 async fn search_for_canaries(vault: &str) {
     let stub = Stub::http(echo).await;
     let grpc = Server::start().await;
-    // Not the bus of the fleet, on which none of it may be.
-    let messages = Nats::start().await;
+    // Not the bus of the fleet, on which none of it may be. It reads passwords of any length.
+    let messages = Nats::with("max_control_line: 65536").await;
     let received = Tap::on(&messages.url()).await;
     let servers = Servers {
         echo: stub.url(""),

@@ -136,10 +136,9 @@ impl Attempt<'_> {
         match tokens.find(request.key(), refused).await? {
             Found::Fresh(token) => Ok(token),
             Found::Ageing(token, _turn) => {
-                Ok(self.fetch_token(request).await.unwrap_or_else(|_| {
-                    tokens.put_off(*request.key());
-                    token
-                }))
+                // Before it is asked for: who is cancelled meanwhile has asked as well.
+                tokens.put_off(*request.key());
+                Ok(self.fetch_token(request).await.unwrap_or(token))
             }
             Found::Nothing(mut turn) => {
                 let fetched = self.fetch_token(request).await;
@@ -151,7 +150,12 @@ impl Attempt<'_> {
     /// Asks for a token and keeps it.
     async fn fetch_token(&mut self, request: &TokenRequest) -> Result<AccessToken, Problem> {
         let (clients, http) = (&self.worker.clients, request.to_http()?);
-        let sent = send(clients, &http, Extent::all(limits::RESOURCE_BYTES), &self.seal).await;
+        let sent = send(clients, &http, Extent::all(limits::RESOURCE_BYTES), &self.seal);
+        // Others wait for it, so it has a time of its own.
+        let most = Duration::from_millis(limits::TOKEN_REQUEST_MS);
+        let sent = tokio::time::timeout(most, sent).await.map_err(|_| {
+            request.refused(&format!("no answer within {} ms", limits::TOKEN_REQUEST_MS))
+        })?;
         let response = sent.map_err(|problem| {
             // What configuration forbids stays that; everything else is a token not had.
             if problem.status == Standard::Authorization.status() {

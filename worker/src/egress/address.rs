@@ -5,21 +5,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::refusal::Reason;
 
 /// Where clouds tell a machine its credentials: the metadata services of AWS, Azure, Google,
-/// OpenStack and others, of Amazon ECS and EKS, Alibaba, Oracle, and Azure's host.
-const METADATA_V4: [Ipv4Addr; 6] = [
+/// OpenStack and others, of Amazon ECS and EKS, Alibaba, Oracle, Scaleway, Tencent, and Azure's
+/// host.
+const METADATA_V4: [Ipv4Addr; 8] = [
     Ipv4Addr::new(169, 254, 169, 254),
     Ipv4Addr::new(169, 254, 170, 2),
     Ipv4Addr::new(169, 254, 170, 23),
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(192, 0, 0, 192),
+    Ipv4Addr::new(169, 254, 42, 42),
+    Ipv4Addr::new(169, 254, 0, 23),
     Ipv4Addr::new(168, 63, 129, 16),
 ];
 
-/// The same over IPv6: AWS, Amazon EKS, Google.
-const METADATA_V6: [Ipv6Addr; 3] = [
+/// The same over IPv6: AWS, Amazon EKS, Google, Scaleway, OpenStack.
+const METADATA_V6: [Ipv6Addr; 5] = [
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
 ];
 
 /// True for the address of a service that tells machines of a cloud who they are.

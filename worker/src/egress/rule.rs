@@ -99,6 +99,11 @@ impl EgressRule {
         }
     }
 
+    /// True when it is about addresses, and not about names.
+    pub(super) fn is_about_addresses(&self) -> bool {
+        matches!(self, Self::Network(_) | Self::Address(..))
+    }
+
     /// True when it is about one address and no other.
     pub(super) fn is_one_address(&self) -> bool {
         match self {

@@ -279,8 +279,8 @@ fn double(value: &Value) -> Option<f64> {
     match value {
         #[allow(clippy::cast_precision_loss)]
         Value::Int(it) => Some(*it as f64),
-        Value::Float(it) => Some(*it),
-        Value::Big(digits) => digits.parse().ok(),
+        Value::Float(it) => Some(*it).filter(|it| it.is_finite()),
+        Value::Big(digits) => digits.parse().ok().filter(|it: &f64| it.is_finite()),
         Value::String(text) => match &**text {
             "NaN" => Some(f64::NAN),
             "Infinity" => Some(f64::INFINITY),

@@ -23,8 +23,12 @@ impl Source {
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
         let text = text.trim_start_matches('\u{feff}');
         let names = guard::check(text)?;
-        // Its short form does not tell the line.
-        let file = File::from_source(name, text).map_err(|error| format!("{error:?}"))?;
+        let file =
+            File::from_source(name, text).map_err(|error| match imports_from_above(text) {
+                true => IMPORT_PATH.to_owned(),
+                // Its short form does not tell the line.
+                false => format!("{error:?}"),
+            })?;
         Ok(Self { file, names })
     }
 
@@ -37,6 +41,23 @@ impl Source {
     pub(crate) fn package(&self) -> &str {
         self.file.file_descriptor_proto().package()
     }
+}
+
+/// What is wrong with an import that leads out of the folders that are searched.
+pub(crate) const IMPORT_PATH: &str = "an import is a path below a folder that is searched, without \
+                                      `..`, as for protoc: write it from the folder that both \
+                                      files are in";
+
+/// True where a file imports another one by a path that leads upwards or begins at the root: the
+/// parser has no words for it.
+fn imports_from_above(text: &str) -> bool {
+    text.split("import").skip(1).any(|rest| {
+        let mut quoted = rest.split(['"', '\'']);
+        let words = quoted.next().unwrap_or_default().trim();
+        let path = quoted.next().unwrap_or_default();
+        let is_import = matches!(words, "" | "public" | "weak" | "option");
+        is_import && (path.starts_with('/') || path.split('/').any(|it| it == ".."))
+    })
 }
 
 /// True for a file that every compiler brings along, such as `google/protobuf/any.proto`.

@@ -67,7 +67,7 @@ impl Partition {
         let ScheduleOrder { namespace, name, action, reply } = order;
         let answer = match action {
             ScheduleAction::Sync => {
-                self.sync_schedule(&namespace, &name)?;
+                self.sync_schedule(&namespace, &name, batch.now)?;
                 ScheduleAnswer::Done(0)
             }
             action => self.change_schedule(batch, id, action)?,
@@ -104,7 +104,18 @@ impl Partition {
             }
             ScheduleAction::Backfill(from, to) => {
                 // What comes later is not to be made up for: it would start again when it is due.
-                let taken = state.backfill(schedule, from, to.min(batch.now));
+                let mut failed = None;
+                let mut started = |at| {
+                    self.has_started(id, at).unwrap_or_else(|error| {
+                        failed = Some(error);
+                        true
+                    })
+                };
+                let stretch = (from, to.min(batch.now));
+                let taken = state.backfill(schedule, stretch, &mut started);
+                if let Some(error) = failed {
+                    return Err(error);
+                }
                 answer = ScheduleAnswer::Done(taken);
                 Default::default()
             }
@@ -113,6 +124,18 @@ impl Partition {
         self.follow(batch, id, (&mut state, &plan), turn)?;
         self.schedules.put(id, state, None);
         Ok(answer)
+    }
+
+    /// True when there is an instance that was started for this due time.
+    fn has_started(&self, id: ScheduleId, at: Timestamp) -> Result<bool, JournalError> {
+        let journal = &self.shared.journal;
+        for trigger in [Trigger::Every, Trigger::Cron, Trigger::Backfill] {
+            let instance = Due::at(at, trigger).instance(id, journal.partitions());
+            if self.residents.get(instance).is_some() || journal.head(instance)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A time from `now` on for which nobody has triggered the schedule.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use windlass_proto::limits;
 use windlass_proto::plan::Schedule;
 use windlass_proto::time::Timestamp;
 
@@ -22,7 +23,7 @@ impl Partition {
         let own: Vec<_> =
             latest.filter(|stored| of(stored).partition(partitions) == self.id).collect();
         for stored in &own {
-            self.sync(stored)?;
+            self.sync(stored, stored.deployed_at)?;
             self.mend(of(stored), now)?;
         }
         let defined: HashSet<ScheduleId> = own.iter().map(of).collect();
@@ -51,9 +52,14 @@ impl Partition {
         &mut self,
         namespace: &str,
         name: &str,
+        now: Timestamp,
     ) -> Result<(), JournalError> {
         match self.shared.catalog.stored(namespace, name, None) {
-            Some(stored) => self.sync(&stored),
+            Some(stored) => {
+                // One that was deployed long ago and counts again has missed nothing meanwhile.
+                let is_new = now.since(stored.deployed_at) < limits::SCHEDULE_GRACE_MS;
+                self.sync(&stored, if is_new { stored.deployed_at } else { now })
+            }
             None => {
                 let id = ScheduleId::of(namespace, name);
                 if self.schedules.take(id).is_some() {
@@ -64,7 +70,8 @@ impl Partition {
         }
     }
 
-    fn sync(&mut self, stored: &StoredDefinition) -> Result<(), JournalError> {
+    /// Compares the schedule with a definition that counts from `since` on.
+    fn sync(&mut self, stored: &StoredDefinition, since: Timestamp) -> Result<(), JournalError> {
         let id = of(stored);
         if stored.retired_at.is_some() {
             if self.schedules.take(id).is_some() {
@@ -92,7 +99,7 @@ impl Partition {
             return self.route(id);
         };
         let definition = (stored.id.clone(), stored.digest.clone());
-        let state = State::deployed(former, id, definition, schedule, stored.deployed_at);
+        let state = State::deployed(former, id, definition, schedule, since);
         self.schedules.put(id, state, None);
         self.route(id)
     }

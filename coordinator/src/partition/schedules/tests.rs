@@ -261,9 +261,29 @@ fn a_backfill_repeated_starts_nothing_again() {
     let backfill = || ScheduleAction::Backfill(stretch().0, stretch().1);
     assert_eq!(world.order(backfill()), ScheduleAnswer::Done(10));
     world.until(SINCE);
-    world.order(backfill());
+    assert_eq!(world.order(backfill()), ScheduleAnswer::Done(0));
     world.until(SINCE);
     assert_eq!((world.instances().len(), world.state().fired), (10, 10));
+    // What was started by the clock was started as well.
+    world.until(SINCE + 120_000);
+    let since = ScheduleAction::Backfill(Timestamp(SINCE - 60_000), Timestamp(SINCE + 120_000));
+    assert_eq!(world.order(since), ScheduleAnswer::Done(1), "the one at the deployment itself");
+}
+
+#[test]
+fn a_backfill_of_what_runs_does_not_cancel_it() {
+    let mut world = World::new("{ every: PT1M }", "{ overlap: cancel }", WAITS);
+    let stretch = || (Timestamp(SINCE - 60_000), Timestamp(SINCE - 60_000));
+    let backfill = || ScheduleAction::Backfill(stretch().0, stretch().1);
+    assert_eq!(world.order(backfill()), ScheduleAnswer::Done(1));
+    world.until(SINCE);
+    for _ in 0..2 {
+        assert_eq!(world.order(backfill()), ScheduleAnswer::Done(0));
+        world.until(SINCE);
+    }
+    let page = world.journal.list(&Filter::default(), None, 10).unwrap();
+    let statuses: Vec<_> = page.items.iter().map(|(_, head)| head.status).collect();
+    assert!(matches!(&*statuses, [only] if !only.is_final()), "{statuses:?}");
 }
 
 impl World {

@@ -204,12 +204,26 @@ fn several_triggers_count_all() {
 fn what_was_due_before_can_be_made_up_for_once() {
     let mut world = World::new("{ cron: '0 0 * * *' }", "{}", NOON);
     let (from, to) = (at("2025-12-01T00:00:00Z"), at("2025-12-31T00:00:00Z"));
-    assert_eq!(world.with(|state, schedule| state.backfill(schedule, from, to)), 31);
-    assert_eq!(world.with(|state, schedule| state.backfill(schedule, from, to)), 0, "they wait");
+    assert_eq!(
+        world.with(|state, schedule| state.backfill(schedule, (from, to), &mut |_| false)),
+        31
+    );
+    assert_eq!(
+        world.with(|state, schedule| state.backfill(schedule, (from, to), &mut |_| false)),
+        0,
+        "they wait"
+    );
     assert_eq!(world.look(NOON), 31);
+    let third = at("2025-12-03T00:00:00Z");
+    let mut first = |it| it <= third;
+    let taken = world.with(|state, schedule| state.backfill(schedule, (from, to), &mut first));
+    assert_eq!(taken, 28, "but for those that were started");
     let mut world = World::new("{ every: PT6H }", "{}", NOON);
     let (from, to) = (at("2025-12-31T13:00:00Z"), at("2026-01-01T18:00:00Z"));
-    assert_eq!(world.with(|state, schedule| state.backfill(schedule, from, to)), 5);
+    assert_eq!(
+        world.with(|state, schedule| state.backfill(schedule, (from, to), &mut |_| false)),
+        5
+    );
     world.look(NOON);
     assert_eq!(world.due()[0], "2025-12-31T18:00:00Z");
     assert_eq!(world.due().len(), 5);
@@ -220,7 +234,7 @@ fn what_is_made_up_for_starts_in_parts_also_during_a_pause() {
     let mut world = World::new("{ every: PT1M }", "{}", NOON);
     world.state.pause(None, at(NOON));
     let (from, to) = (at("2025-12-31T00:00:00Z"), at(NOON));
-    let taken = world.with(|state, schedule| state.backfill(schedule, from, to));
+    let taken = world.with(|state, schedule| state.backfill(schedule, (from, to), &mut |_| false));
     assert_eq!(taken, 1_000, "no more at once");
     for _ in 0..20 {
         assert!(world.state.wake().is_some());
@@ -229,7 +243,7 @@ fn what_is_made_up_for_starts_in_parts_also_during_a_pause() {
     }
     assert_eq!(world.state.wake(), None);
     // While starts are suspended it waits.
-    world.with(|state, schedule| state.backfill(schedule, from, to));
+    world.with(|state, schedule| state.backfill(schedule, (from, to), &mut |_| false));
     assert_eq!(world.look_at(at(NOON), true), 0);
     assert_eq!(world.state.wake(), Some(Timestamp(0)));
 }

@@ -144,7 +144,9 @@ impl Decoder<'_> {
         if STANDARD_FUNCTIONS.contains(&bare) || offered.iter().any(|it| **it == *bare) {
             return Some(FunctionTarget::Registered(bare.into()));
         }
-        if name.contains(':') {
+        // A text that was accepted when there were no such functions meant a worker's.
+        let is_older = self.accepted && self.cataloged.is_without_pins();
+        if name.contains(':') && !is_older {
             return self.cataloged(call, name, Location::of_default(name), None);
         }
         let functions = self.reusable.functions.keys().map(|key| &**key);

@@ -106,7 +106,7 @@ async fn the_task_of_an_agent_goes_on_when_nobody_waits_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_not_sent_again_when_its_worker_is_killed() {
     let nats = Nats::start().await;
-    let layout = Layout::on(&nats.url(), 1).coordinator(&["--lease", "1s"]);
+    let layout = Layout::on(&nats.url(), 1).coordinator(&["--lease", "5s"]);
     let mut fleet = Fleet::with(layout).await;
     for (at_work, sdk) in SDKS.iter().enumerate() {
         for method in ["message/send", "message/stream"] {

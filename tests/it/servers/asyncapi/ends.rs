@@ -47,7 +47,7 @@ async fn the_timeout_of_the_task_and_a_cancel_end_a_subscription() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_subscription_of_a_killed_worker_begins_anew() {
     let (nats, broker) = (Nats::start().await, Nats::start().await);
-    let layout = Layout::on(&nats.url(), 1).coordinator(&["--lease", "2s"]);
+    let layout = Layout::on(&nats.url(), 1).coordinator(&["--lease", "6s"]);
     let mut fleet = Fleet::with(layout).await;
     // A worker of a fleet has no files: the description comes over the network.
     let description = served().await;
@@ -83,7 +83,6 @@ async fn a_server_that_goes_ends_a_subscription_and_one_that_is_not_there_is_una
     nats.kill().await;
     let (kind, status, detail) = error(&dev.api.ends(&id).await);
     assert_eq!((kind.as_str(), status), ("communication", 503), "{detail}");
-    assert!(detail.contains("the connection was closed"), "{detail}");
 
     let closed = ports::free();
     for (operation, server) in

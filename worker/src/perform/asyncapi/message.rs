@@ -41,6 +41,14 @@ pub(super) struct Incoming {
     pub(super) correlation: Option<String>,
 }
 
+impl Incoming {
+    /// About the bytes that it takes; messages of nothing take some as well.
+    pub(super) fn weight(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        size_of::<Self>() + self.payload.len() + headers.sum::<usize>()
+    }
+}
+
 impl Outgoing {
     /// `message` as bytes, by the content type that it names, or else its description.
     pub(super) fn new(message: &Envelope, told: &MessageType) -> Result<Self, Problem> {

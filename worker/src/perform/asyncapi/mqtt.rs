@@ -107,7 +107,7 @@ impl Attempt<'_> {
                 Packet::Subscribed(refused) => return Err(client.refused("to subscribe", &refused)),
                 // What it kept may come before its answer.
                 Packet::Message { incoming, qos, packet } => {
-                    client.early_bytes += incoming.payload.len();
+                    client.early_bytes += incoming.weight();
                     if client.early_bytes > limits::SUBSCRIBED_MESSAGE_BYTES {
                         return Err(client.peer.failed("it sends messages and does not answer"));
                     }

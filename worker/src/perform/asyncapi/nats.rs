@@ -24,6 +24,7 @@ use super::message::{Incoming, Outgoing};
 use super::{Target, configuration};
 use crate::attempt::Attempt;
 use crate::http_client::connect::{Connection, Peer, told};
+use crate::request::excerpt;
 use crate::trace::{Messaging, MessagingSpan};
 
 /// The header by which a stream tells a message that comes twice.
@@ -147,7 +148,7 @@ impl Client {
                 Told::Pong => return Ok(()),
                 // The subscription stands, and its messages are on their way.
                 Told::Message(incoming) => {
-                    bytes += incoming.payload.len();
+                    bytes += incoming.weight();
                     if bytes > limits::SUBSCRIBED_MESSAGE_BYTES {
                         return Err(self.peer.failed("it sends messages and does not answer"));
                     }
@@ -202,7 +203,7 @@ impl Client {
             () if lower.contains("authorization") || lower.contains("authentication") => 401,
             () => 503,
         };
-        let detail = format!("{} refused: {why}", self.peer.shown());
+        let detail = format!("{} refused: {}", self.peer.shown(), excerpt(why.as_bytes()));
         Problem::new(Standard::Communication, detail).with_status(status)
     }
 }

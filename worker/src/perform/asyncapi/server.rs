@@ -216,7 +216,7 @@ impl Told<'_> {
         let (host, path) = if self.is_version_2 {
             let url = self.filled("url")?;
             let (scheme, rest) = url.split_once("://").unwrap_or(("", &url));
-            tls |= matches!(scheme, "https" | "mqtts" | "ssl" | "tls" | "wss");
+            tls |= scheme == "ssl" || Protocol::named(scheme).is_some_and(|(_, tls)| tls);
             let at = rest.find('/').unwrap_or(rest.len());
             (rest[..at].to_owned(), rest[at..].to_owned())
         } else {

@@ -153,19 +153,22 @@ impl Socket {
         let close = Message::close(Some(CloseCode::NORMAL_CLOSURE), "");
         self.stream.send(close).await.map_err(|error| self.failed(&error))?;
         let answered = async {
-            while let Some(Ok(message)) = self.stream.next().await {
-                if let Some((code, _)) = message.as_close() {
-                    return Some(code);
+            while let Some(message) = self.stream.next().await {
+                if let Some((code, _)) = message?.as_close() {
+                    return Ok(Some(code));
                 }
             }
-            None
+            Ok(None)
         };
         let most = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
         match tokio::time::timeout(most, answered).await {
             // Many servers only end the connection.
-            Ok(None | Some(CloseCode::NORMAL_CLOSURE | CloseCode::GOING_AWAY)) => Ok(()),
-            Ok(Some(CloseCode::NO_STATUS_RECEIVED)) => Ok(()),
-            Ok(Some(code)) => {
+            Ok(Ok(None | Some(CloseCode::NORMAL_CLOSURE | CloseCode::NO_STATUS_RECEIVED))) => {
+                Ok(())
+            }
+            // Whether it was read before the connection broke, nobody knows.
+            Ok(Err(error)) => Err(self.failed(&error)),
+            Ok(Ok(Some(code))) => {
                 let why = format!("the server has closed it ({}) on the message", u16::from(code));
                 Err(self.peer.failed(why))
             }

@@ -17,7 +17,7 @@ use super::places::places;
 use super::{configuration, guarded};
 use crate::attempt::Attempt;
 use crate::document::{Document, Fetched};
-use crate::protobuf::{Compiled, Source, compile, is_bundled};
+use crate::protobuf::{Compiled, IMPORT_PATH, Source, compile, is_bundled};
 use crate::request::{excerpt, shown};
 
 /// Compilations that run, of all workers in this process. One that nobody waits for any more runs
@@ -139,9 +139,7 @@ impl Attempt<'_> {
         }
         let tried: Vec<_> = places.iter().map(shown).collect();
         let tried = match tried.is_empty() {
-            true => "an import is a path below a folder that is searched, without `..`, as for \
-                     protoc: write it from the folder that both files are in"
-                .to_owned(),
+            true => IMPORT_PATH.to_owned(),
             false => format!("it is not at {}", tried.join(", nor at ")),
         };
         let name = excerpt(name.as_bytes());

@@ -60,6 +60,11 @@ pub(super) enum Failure {
     TooLarge(String),
 }
 
+/// How the HTTP libraries tell of a server that answers with an alert, or hangs up: which of these
+/// it is depends on who is first.
+const HUNG_UP: [&str; 5] =
+    ["broken pipe", "invalid size", "connection was not ready", "reset", "closed"];
+
 impl Failure {
     pub(super) fn new(target: &Target, status: Status) -> Self {
         let source = std::error::Error::source(&status);
@@ -91,8 +96,7 @@ impl Failure {
             "https" if why.contains("InvalidContentType") => {
                 "the server speaks no TLS at this port: try `metadata.windlass.tls: false`"
             }
-            // How the HTTP/2 library tells of a server that answers with an alert, or hangs up.
-            "http" if why.contains("broken pipe") || why.contains("invalid size") => {
+            "http" if HUNG_UP.iter().any(|it| why.contains(it)) => {
                 "where the server speaks TLS at this port, try `metadata.windlass.tls: true`"
             }
             _ => return failure,

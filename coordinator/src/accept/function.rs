@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,6 +12,7 @@ use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Segments;
 use super::state::Api;
+use super::workflow::shown;
 use crate::catalog::PublishedFunction;
 use crate::code::Code;
 
@@ -98,8 +99,5 @@ pub(super) async fn show(
     State(api): State<Api>,
     Segments((name, version)): Segments<(String, String)>,
 ) -> Result<Response, ApiProblem> {
-    let text = api.coordinator.function(&name, &version)?.text.to_string();
-    let is_json = text.trim_start().starts_with('{');
-    let kind = if is_json { "application/json" } else { "application/yaml" };
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response())
+    Ok(shown(&api.coordinator.function(&name, &version)?.text))
 }

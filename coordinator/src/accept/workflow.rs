@@ -227,7 +227,8 @@ async fn text(api: &Api, workflow: WorkflowRef) -> Result<Response, ApiProblem> 
     Ok(shown(&api.coordinator.definition(&workflow).await?))
 }
 
-fn shown(text: &str) -> Response {
+/// A text as it was sent here, by the media type that it has.
+pub(super) fn shown(text: &str) -> Response {
     // With functions that are pinned to it, it is JSON no more.
     let is_json = text.trim_start().starts_with('{') && pins::source(text).len() == text.len();
     let kind = if is_json { "application/json" } else { "application/yaml" };

@@ -6,7 +6,6 @@
 //! collector takes for now it keeps and sends again, for as long as what comes after it has room.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -20,6 +19,7 @@ use tokio::runtime::Handle;
 use windlass_proto::limits;
 
 use crate::counts::TelemetryCounts;
+use crate::keep;
 use crate::reach::{Cause, whole};
 use crate::settings::{ClientIdentity, Destination, Signal};
 
@@ -79,28 +79,8 @@ impl HttpClient for ExportClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (client, counts, signal) = (self.client.clone(), self.counts.clone(), self.signal);
         let sent = self.runtime.spawn(async move {
-            let counts = signal.counts(&counts);
-            let mut again = Duration::from_millis(limits::EXPORT_AGAIN_MS);
-            loop {
-                let result = send(client.clone(), request.clone()).await;
-                let cause = match &result {
-                    Ok(response) if response.status().is_success() => {
-                        counts.reach.answered();
-                        return result;
-                    }
-                    Ok(response) => Cause::status(response.status()),
-                    Err(error) => {
-                        Cause { is_passing: !error.is::<LongAnswer>(), reason: whole(&**error) }
-                    }
-                };
-                counts.reach.failed(cause);
-                // Metrics are sent anew, with what was counted meanwhile.
-                if signal == Signal::Metrics || !counts.can_keep() || !counts.reach.settle(false) {
-                    return result;
-                }
-                counts.pause(again).await;
-                again = (again * 2).min(Duration::from_millis(limits::EXPORT_AGAIN_MOST_MS));
-            }
+            let send = || send(client.clone(), request.clone());
+            keep::until_taken(signal, &counts, send, not_taken).await
         });
         let response = sent.await??;
         if response.status().is_success() {
@@ -112,6 +92,17 @@ impl HttpClient for ExportClient {
             }
         }
         Ok(response)
+    }
+}
+
+/// Why an export was not taken; nothing of one that was.
+fn not_taken(sent: &Result<Response<Bytes>, HttpError>) -> Option<Cause> {
+    match sent {
+        Ok(response) if response.status().is_success() => None,
+        Ok(response) => Some(Cause::status(response.status())),
+        Err(error) => {
+            Some(Cause { is_passing: !error.is::<LongAnswer>(), reason: whole(&**error) })
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use tonic::{Code, Request, Status};
 use windlass_proto::limits;
 
 use crate::counts::TelemetryCounts;
+use crate::keep;
 use crate::reach::{Cause, whole};
 use crate::settings::{Destination, Signal};
 use crate::start::TelemetryError;
@@ -49,9 +50,7 @@ macro_rules! send {
         let (way, request) = ($way.clone(), $request);
         // Exporters run on threads without a reactor.
         let sent = $way.runtime.spawn(async move {
-            let counts = way.signal.counts(&way.counts);
-            let mut again = Duration::from_millis(limits::EXPORT_AGAIN_MS);
-            loop {
+            let send = async || {
                 let client = $client::new(way.channel())
                     .max_decoding_message_size(limits::EXPORT_ANSWER_BYTES);
                 let client = match way.gzip {
@@ -63,22 +62,13 @@ macro_rules! send {
                     async move { client.export(request).await }
                 })
                 .await;
-                let Err(status) = &sent else {
-                    counts.reach.answered();
-                    return sent;
-                };
-                if status.code() == Code::DeadlineExceeded {
+                if sent.as_ref().is_err_and(|it| it.code() == Code::DeadlineExceeded) {
                     way.connect_anew();
                 }
-                counts.reach.failed(cause(status));
-                // Metrics are sent anew, with what was counted meanwhile.
-                let is_kept = way.signal != Signal::Metrics && counts.can_keep();
-                if !is_kept || !counts.reach.settle(false) {
-                    return sent;
-                }
-                counts.pause(again).await;
-                again = (again * 2).min(Duration::from_millis(limits::EXPORT_AGAIN_MOST_MS));
-            }
+                sent
+            };
+            let failed = |sent: &Result<_, Status>| sent.as_ref().err().map(cause);
+            keep::until_taken(way.signal, &way.counts, send, failed).await
         });
         let answer = sent.await.map_err(|it| Status::internal(it.to_string()))??;
         if let Some(partial) = answer.into_inner().partial_success {

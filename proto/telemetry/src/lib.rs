@@ -16,6 +16,7 @@ mod current;
 mod exporter;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
+mod keep;
 pub mod names;
 mod otlp;
 mod push;

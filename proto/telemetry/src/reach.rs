@@ -4,7 +4,6 @@
 //! each request, and who counts says at the end of the export whether it was taken.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -148,12 +147,6 @@ pub(crate) fn whole(error: &dyn Error) -> String {
         next = source.source();
     }
     text
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
 }
 
 #[cfg(test)]

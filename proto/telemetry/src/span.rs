@@ -158,33 +158,14 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{SpanKind, Status};
     use opentelemetry_proto::tonic::trace::v1::Span;
-    use windlass_proto::time::Timestamp;
-    use windlass_proto::trace::{SpanId, TraceContext, TraceId};
+    use windlass_proto::trace::{SpanId, TraceContext};
 
     use super::{FinishedSpan, SpanLink, data};
+    use crate::testing::finished_span;
 
     fn span(start: u64, end: u64) -> FinishedSpan {
-        FinishedSpan {
-            trace_id: TraceId::new(1),
-            span_id: SpanId::new(2),
-            parent: None,
-            is_parent_remote: false,
-            name: "a".into(),
-            kind: SpanKind::Internal,
-            start: Timestamp(start),
-            end: Timestamp(end),
-            encloses: false,
-            state: Some("a=1".into()),
-            random: false,
-            status: Status::Unset,
-            attributes: Vec::new(),
-            events: Vec::new(),
-            dropped_events: 0,
-            links: Vec::new(),
-            dropped_links: 0,
-        }
+        FinishedSpan { state: Some("a=1".into()), ..finished_span(start, end) }
     }
 
     fn scope() -> InstrumentationScope {

@@ -1,4 +1,4 @@
-//! What tests of exporters share: certificates, a destination, a span.
+//! What tests of exporters share: certificates, a destination, spans.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,8 +9,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
+use windlass_proto::time::Timestamp;
+use windlass_proto::trace::{SpanId, TraceId};
 
 use crate::settings::{Destination, Headers, Protocol, Tls};
+use crate::span::FinishedSpan;
 
 /// PEM texts of one authority: its certificate, and a certificate with its key for each.
 pub(crate) struct Certificates {
@@ -60,5 +63,28 @@ pub(crate) fn span() -> SpanData {
         links: SpanLinks::default(),
         status: Status::Unset,
         instrumentation_scope: InstrumentationScope::builder("test").build(),
+    }
+}
+
+/// A span as it is handed over, from one millisecond to another.
+pub(crate) fn finished_span(start: u64, end: u64) -> FinishedSpan {
+    FinishedSpan {
+        trace_id: TraceId::new(1),
+        span_id: SpanId::new(2),
+        parent: None,
+        is_parent_remote: false,
+        name: "a".into(),
+        kind: SpanKind::Internal,
+        start: Timestamp(start),
+        end: Timestamp(end),
+        encloses: false,
+        state: None,
+        random: false,
+        status: Status::Unset,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        dropped_events: 0,
+        links: Vec::new(),
+        dropped_links: 0,
     }
 }

@@ -1,19 +1,18 @@
 use std::net::SocketAddr;
 
-use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use windlass_proto::time::Timestamp;
-use windlass_proto::trace::{SpanId, TraceId};
+use windlass_proto::trace::SpanId;
 
 use super::*;
 use crate::counts::SignalTotals;
 use crate::settings::Flags;
 use crate::span::FinishedSpan;
+use crate::testing::finished_span;
 
 /// A collector that answers each request with these bytes; without any it never does.
 async fn collector(answer: Option<Vec<u8>>) -> SocketAddr {
@@ -49,25 +48,7 @@ fn started(address: SocketAddr, more: &[(&str, &str)]) -> Telemetry {
 }
 
 fn span(number: u64) -> FinishedSpan {
-    FinishedSpan {
-        trace_id: TraceId::new(1),
-        span_id: SpanId::new(number),
-        parent: None,
-        is_parent_remote: false,
-        name: "a span".into(),
-        kind: SpanKind::Internal,
-        start: Timestamp(2),
-        end: Timestamp(1),
-        encloses: false,
-        state: None,
-        random: false,
-        status: Status::Unset,
-        attributes: Vec::new(),
-        events: Vec::new(),
-        dropped_events: 0,
-        links: Vec::new(),
-        dropped_links: 0,
-    }
+    FinishedSpan { span_id: SpanId::new(number), ..finished_span(2, 1) }
 }
 
 /// What comes of three spans at a collector that answers so.

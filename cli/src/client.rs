@@ -1,5 +1,7 @@
 //! Talks to a server's API.
 
+mod certificate;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ impl Client {
         if base.scheme() == "http" {
             // Plain HTTP needs no certificates, and a machine without any is fine.
             builder = builder.tls_certs_only([]);
+        } else {
+            builder = certificate::apply(builder, &remote.certificates)?;
         }
         if is_loopback(&base) {
             // A proxy cannot reach this machine's own addresses.
@@ -107,6 +111,16 @@ impl Client {
 impl Client {
     /// What to try when no connection could be made.
     fn advice(&self, error: &reqwest::Error) -> &'static str {
+        if error.is_connect() && self.base.scheme() == "https" {
+            let why = chain(error);
+            if why.contains("UnknownIssuer") {
+                return ". --certificate-authority and WINDLASS_CERTIFICATE_AUTHORITY name the file \
+                        of the authority that its certificate is from";
+            }
+            if why.contains("InvalidContentType") {
+                return ". Does the server speak plain HTTP? Then the URL begins with http://";
+            }
+        }
         match (error.is_connect(), is_loopback(&self.base)) {
             (true, true) => ". Is a server running? `windlass dev` starts one",
             (true, false) => ". Is this the right URL? --url and WINDLASS_URL name the server",
@@ -170,7 +184,7 @@ mod tests {
     use crate::options::Remote;
 
     fn client(url: &str) -> Option<Client> {
-        Client::new(&Remote { url: url.to_owned() }).ok()
+        Client::new(&Remote { url: url.to_owned(), certificates: Default::default() }).ok()
     }
 
     #[test]

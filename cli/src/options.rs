@@ -16,7 +16,41 @@ pub(crate) struct Remote {
     /// The server's URL
     #[arg(long, env = URL_VARIABLE, default_value = LOCAL_URL, value_name = "URL")]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) certificates: Certificates,
 }
+
+impl Remote {
+    /// The server at a URL, with what the environment says of certificates.
+    pub(crate) fn at(url: String) -> Self {
+        let file = |name| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+        let certificates = Certificates {
+            certificate_authority: file(AUTHORITY_VARIABLE),
+            client_certificate: file(CERTIFICATE_VARIABLE),
+            client_key: file(KEY_VARIABLE),
+        };
+        Self { url, certificates }
+    }
+}
+
+/// Whom a server must be, and who asks it.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Certificates {
+    /// Trust a server with a certificate of these authorities, in PEM, instead of those that the
+    /// system knows
+    #[arg(long, env = AUTHORITY_VARIABLE, value_name = "FILE")]
+    pub(crate) certificate_authority: Option<PathBuf>,
+    /// Show the server this certificate, in PEM; its key may be in the same file
+    #[arg(long, env = CERTIFICATE_VARIABLE, value_name = "FILE")]
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, env = KEY_VARIABLE, value_name = "FILE", requires = "client_certificate")]
+    pub(crate) client_key: Option<PathBuf>,
+}
+
+const AUTHORITY_VARIABLE: &str = "WINDLASS_CERTIFICATE_AUTHORITY";
+const CERTIFICATE_VARIABLE: &str = "WINDLASS_CLIENT_CERTIFICATE";
+const KEY_VARIABLE: &str = "WINDLASS_CLIENT_KEY";
 
 /// The variable that names the server.
 const URL_VARIABLE: &str = "WINDLASS_URL";

@@ -1,9 +1,13 @@
 //! The API of a coordinator in this process: where it listens, and for how long.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use windlass_coordinator::accept::{self, ApiProblem, ConnectionLimits, Exposure};
+use windlass_coordinator::accept::{
+    self, ApiProblem, ConnectionLimits, Exposure, Listeners, Tls, TlsFiles,
+};
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError};
@@ -21,11 +25,46 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "WINDLASS_BIND", default_value = "127.0.0.1:7400", value_name = "ADDR:PORT",
         value_parser = address)]
     pub(crate) bind: SocketAddr,
-    /// Allow --bind to listen beyond this machine: whoever reaches it can run workflows
+    /// Allow --bind to listen beyond this machine without --tls-client-ca: whoever reaches it can
+    /// run workflows
     #[arg(long, env = "WINDLASS_ALLOW_REMOTE")]
     pub(crate) allow_remote: bool,
+    /// Serve health and metrics on a port of their own as well, in plain HTTP: /healthz, /readyz
+    /// and /metrics, which --bind then has no more
+    #[arg(long, env = "WINDLASS_ADMIN_BIND", value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) admin_bind: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
     #[command(flatten)]
     pub(crate) connections: ConnectionOptions,
+}
+
+/// What the API is secured with.
+#[derive(Clone, Default, clap::Args)]
+pub(crate) struct TlsOptions {
+    /// Serve the API by TLS with this certificate, in PEM, followed by those between it and its
+    /// authority; taken anew when the file changes
+    #[arg(long, env = "WINDLASS_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, env = "WINDLASS_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Let in only clients with a certificate of these authorities, in PEM
+    #[arg(long, env = "WINDLASS_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+}
+
+impl TlsOptions {
+    /// What handshakes are made with, if any.
+    fn open(&self) -> Result<Option<Arc<Tls>>, CliError> {
+        let (Some(certificate), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else {
+            return Ok(None);
+        };
+        let files = TlsFiles { certificate, key, client_authorities: self.tls_client_ca.clone() };
+        let refused =
+            |error| CliError::coded(&NOT_STARTED, &format!("TLS cannot be served: {error}"));
+        Tls::open(files).map(|it| Some(Arc::new(it))).map_err(refused)
+    }
 }
 
 /// How many connections the API keeps open.
@@ -71,9 +110,9 @@ impl QuotaOptions {
 
 /// A listener that is bound, and not served yet.
 pub(crate) struct Bound {
-    listener: TcpListener,
+    listeners: Listeners,
     address: SocketAddr,
-    exposure: Exposure,
+    admin: Option<SocketAddr>,
     limits: ConnectionLimits,
 }
 
@@ -92,12 +131,14 @@ impl ServeOptions {
         if bind.ip().is_loopback() {
             return Ok(Exposure::Loopback);
         }
-        if self.allow_remote {
+        // Whoever has a certificate was given it.
+        if self.allow_remote || self.tls.tls_client_ca.is_some() {
             return Ok(Exposure::Network);
         }
         Err(CliError::Usage(format!(
             "--bind {bind} listens beyond this machine, and Windlass asks nobody who they are: \
-             whoever reaches it can run workflows with your secrets. Add --allow-remote if you \
+             whoever reaches it can run workflows with your secrets. Let in only clients with a \
+             certificate (--tls-cert, --tls-key, --tls-client-ca), or add --allow-remote if you \
              mean it."
         )))
     }
@@ -106,17 +147,31 @@ impl ServeOptions {
     /// common mistake.
     pub(crate) async fn bind(&self) -> Result<Bound, CliError> {
         let exposure = self.exposure()?;
-        let failed = |error: std::io::Error| not_bound(self.bind, &error);
-        let listener = TcpListener::bind(self.bind).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Bound { listener, address, exposure, limits: self.connections.limits() })
+        let tls = self.tls.open()?;
+        let (api, address) = listen(self.bind).await?;
+        let admin = match self.admin_bind {
+            Some(it) => Some(listen(it).await?),
+            None => None,
+        };
+        let (admin, admin_address) = admin.unzip();
+        let listeners = Listeners { api, exposure, tls, admin };
+        let limits = self.connections.limits();
+        Ok(Bound { listeners, address, admin: admin_address, limits })
     }
+}
+
+async fn listen(bind: SocketAddr) -> Result<(TcpListener, SocketAddr), CliError> {
+    let failed = |error: std::io::Error| not_bound(bind, &error);
+    let listener = TcpListener::bind(bind).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 impl Bound {
     /// Where the API will be.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.listeners.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Deploys the definitions, which were checked before, and serves until a signal comes or the
@@ -142,11 +197,14 @@ impl Bound {
                 Err(error) => return Err(error.into()),
             }
         }
-        let Self { listener, address, exposure, limits } = self;
+        let url = self.url();
+        let Self { listeners, address, admin, limits } = self;
         let stop = signal::stop();
-        output::message(&format!("listening on http://{address}"));
-        let coordinated = coordinator.clone();
-        let served = accept::serve(listener, coordinated, exposure, limits, export, stop);
+        if let Some(admin) = admin {
+            output::message(&format!("health and metrics on http://{admin}"));
+        }
+        output::message(&format!("listening on {url}"));
+        let served = accept::serve(listeners, coordinator.clone(), limits, export, stop);
         let served = tokio::select! {
             served = served => served,
             reason = coordinator.failed() => {
@@ -173,7 +231,9 @@ mod tests {
         let check = |text: &str, allow_remote| {
             let bind = address(text).ok()?;
             let connections = ConnectionOptions { max_connections: 8, max_client_connections: 8 };
-            ServeOptions { bind, allow_remote, connections }.exposure().ok()
+            let (admin_bind, tls) = Default::default();
+            let options = ServeOptions { bind, allow_remote, admin_bind, tls, connections };
+            options.exposure().ok()
         };
         assert_eq!(check("127.0.0.1:0", false), Some(Exposure::Loopback));
         assert_eq!(check("localhost:7400", false), Some(Exposure::Loopback));

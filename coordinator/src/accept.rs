@@ -41,4 +41,4 @@ mod workflow;
 pub use limits::ConnectionLimits;
 pub use problem::ApiProblem;
 pub use routes::router;
-pub use serve::{Export, Exposure, serve};
+pub use serve::{Export, Exposure, Listeners, Tls, TlsError, TlsFiles, serve};

@@ -107,6 +107,11 @@ codes! {
     TimedOut = "WL0514", 503, "Request timed out",
         "The request was not finished in time. What it asked for may have happened: repeat a start \
          with the same `Idempotency-Key`, and look at the instance before repeating anything else.";
+    /// Plain HTTP where TLS is spoken.
+    PlainHttp = "WL0543", 400, "HTTPS required",
+        "The server speaks TLS and was asked in plain HTTP. Write https:// instead of http:// in \
+         `--url` or WINDLASS_URL, and name the authority of its certificate with \
+         `--certificate-authority` where it is not one that the system knows.";
     /// No such resource.
     UnknownPath = "WL0515", 404, "No such resource",
         "There is nothing at this path. /openapi.json lists what there is.";

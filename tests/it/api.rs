@@ -10,6 +10,7 @@ mod problems;
 mod schemas;
 mod sdks;
 mod starts;
+mod tls;
 mod watch;
 
 /// A definition of the namespace `api` with these tasks.

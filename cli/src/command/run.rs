@@ -104,7 +104,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         let url = url.unwrap_or_else(usual_url);
         let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
         let definitions = std::iter::once(main).chain(with).collect();
-        let (remote, support) = (Remote { url }, args.support);
+        let (remote, support) = (Remote::at(url), args.support);
         let worker = worker::builder(args.worker, files, Egress::unrestricted())?;
         let worker = worker.build().map_err(|error| CliError::Usage(error.to_string()))?;
         let by = (support, &worker);

@@ -1,7 +1,9 @@
 //! How many connections and requests there may be at once.
 
 use rustix::process::{Resource, getrlimit};
-use windlass_proto::limits::{API_CLIENT_CONNECTIONS, API_CONNECTIONS, RESERVED_DESCRIPTORS};
+use windlass_proto::limits::{
+    API_ADMIN_CONNECTIONS, API_CLIENT_CONNECTIONS, API_CONNECTIONS, RESERVED_DESCRIPTORS,
+};
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,11 @@ impl Default for ConnectionLimits {
 }
 
 impl ConnectionLimits {
+    /// Of the port for health and metrics: probes are few and short.
+    pub(super) fn admin() -> Self {
+        Self { all: API_ADMIN_CONNECTIONS, client: API_ADMIN_CONNECTIONS }
+    }
+
     /// No more than the process may open beside all else that it opens.
     pub(super) fn within_descriptors(self) -> Self {
         let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -13,7 +13,7 @@ use crate::coordinator::Coordinator;
 /// The API of `coordinator`, to be mounted or served; [`serve`](super::serve()) does all there is
 /// to it.
 pub fn router(coordinator: Coordinator) -> Router {
-    routes(state::Api::new(coordinator, ConnectionLimits::default(), None, templates()))
+    routes(state::Api::new(coordinator, ConnectionLimits::default(), None, templates()), true)
 }
 
 /// The templates of all routes.
@@ -37,12 +37,33 @@ fn operation() -> Router<state::Api> {
         .route("/v1/schedules/{namespace}/{name}/pause", post(schedule::pause))
         .route("/v1/schedules/{namespace}/{name}/resume", post(schedule::resume))
         .route("/v1/log", get(log::show).put(log::set))
-        .route("/metrics", get(metrics::metrics))
         .route("/readyz", get(metrics::ready))
 }
 
-pub(super) fn routes(api: state::Api) -> Router {
+/// What tells of everybody's work.
+fn scraped() -> Router<state::Api> {
+    Router::new().route("/metrics", get(metrics::metrics))
+}
+
+/// What the port for health and metrics has.
+pub(super) fn admin(api: state::Api) -> Router {
     let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
+    let ready = Router::new().route("/readyz", get(metrics::ready));
+    let healthy = Router::new().route("/healthz", get(metrics::healthy));
+    scraped()
+        .merge(ready)
+        .layer(operated)
+        .merge(healthy)
+        .fallback(gate::unknown_path)
+        .method_not_allowed_fallback(gate::unknown_method)
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(api)
+}
+
+/// What the API has; metrics only where they have no port of their own.
+pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
+    let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
+    let operation = if with_metrics { operation().merge(scraped()) } else { operation() };
     let version = get(workflow::version).delete(workflow::delete);
     Router::new()
         .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
@@ -68,7 +89,7 @@ pub(super) fn routes(api: state::Api) -> Router {
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
         .route("/v1/audit", get(audit::list))
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
-        .merge(operation().layer(operated))
+        .merge(operation.layer(operated))
         // Outside the bounds on purpose: a busy process is alive, its document never changes, and
         // without the keys no task could log in to a store.
         .route("/healthz", get(metrics::healthy))

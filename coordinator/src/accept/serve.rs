@@ -4,7 +4,9 @@
 //! unfinished makes room for what is new, and no phase of a connection lasts for ever.
 
 mod connection;
+mod handshake;
 pub(super) mod sockets;
+mod tls;
 
 use std::io;
 use std::sync::Arc;
@@ -19,6 +21,9 @@ use tokio::time::MissedTickBehavior;
 use windlass_proto::limits::{API_ACCEPT_PAUSE_MS, API_DRAIN_MS, API_SWEEP_MS};
 use windlass_telemetry::{MetricPusher, TelemetryCounts};
 
+pub use tls::{Tls, TlsError, TlsFiles};
+
+use self::sockets::Sockets;
 use super::limits::ConnectionLimits;
 use super::state::Api;
 use super::{gate, metrics, routes};
@@ -31,6 +36,19 @@ pub enum Exposure {
     Loopback,
     /// A network: whoever reaches it can command it.
     Network,
+}
+
+/// Where the API listens, and how.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the API.
+    pub api: TcpListener,
+    /// Who can reach it.
+    pub exposure: Exposure,
+    /// What its connections are secured with; plain HTTP without.
+    pub tls: Option<Arc<Tls>>,
+    /// A port for health and metrics, in plain HTTP. With it, the API's own has no metrics.
+    pub admin: Option<TcpListener>,
 }
 
 /// What is told and pushed of telemetry.
@@ -48,28 +66,39 @@ pub struct Export {
 /// # Errors
 /// None today: a listener that fails is tried again.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     coordinator: Coordinator,
-    exposure: Exposure,
     limits: ConnectionLimits,
     export: Option<Export>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let Listeners { api: listener, exposure, tls, admin } = listeners;
     let (counts, pusher) = export.map(|it| (it.counts, it.pusher)).unzip();
     let api = Api::new(coordinator, limits.within_descriptors(), counts, routes::templates());
     let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));
-    let mut router = routes::routes(api.clone());
+    let mut router = routes::routes(api.clone(), admin.is_none());
     if exposure == Exposure::Loopback {
         router = router.layer(axum::middleware::from_fn(gate::loopback_host));
     }
-    let mut connections = JoinSet::new();
+    let following = tls.clone();
+    let main = Door { listener, tls, router, sockets: api.sockets.clone() };
+    let sockets = Sockets::new(ConnectionLimits::admin().within_descriptors());
+    let router = routes::admin(api.clone());
+    let admin =
+        admin.map(|listener| Door { listener, tls: None, router, sockets: Arc::new(sockets) });
+    let (mut connections, mut probes) = (JoinSet::new(), JoinSet::new());
     tokio::select! {
-        () = accept(&listener, &api, &router, &mut connections) => {}
+        () = main.take(&api, &mut connections) => {}
+        () = optional(admin.as_ref().map(|it| it.take(&api, &mut probes))) => {}
+        () = optional(following.map(Tls::follow)) => {}
         () = stop => {}
     }
-    drop(listener);
+    drop((main, admin));
     api.close();
-    let drained = async { while connections.join_next().await.is_some() {} };
+    let drained = async {
+        while connections.join_next().await.is_some() {}
+        while probes.join_next().await.is_some() {}
+    };
     if tokio::time::timeout(Duration::from_millis(API_DRAIN_MS), drained).await.is_err() {
         tracing::warn!("shutdown timed out with requests in progress");
     }
@@ -79,42 +108,64 @@ pub async fn serve(
     Ok(())
 }
 
-/// Takes connections, and closes those whose time is over.
-async fn accept(listener: &TcpListener, api: &Api, router: &Router, connections: &mut JoinSet<()>) {
-    let mut sweeps = tokio::time::interval(Duration::from_millis(API_SWEEP_MS));
-    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            // Nobody is woken for nothing.
-            _ = sweeps.tick(), if !connections.is_empty() => {
-                api.sockets.sweep();
-                while connections.try_join_next().is_some() {}
+/// Never ends where there is nothing to do.
+async fn optional(work: Option<impl Future<Output = ()>>) {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A port that is listened on.
+struct Door {
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    sockets: Arc<Sockets>,
+}
+
+impl Door {
+    /// Takes connections, and closes those whose time is over. Does not end by itself.
+    async fn take(&self, api: &Api, connections: &mut JoinSet<()>) {
+        let mut sweeps = tokio::time::interval(Duration::from_millis(API_SWEEP_MS));
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                // Nobody is woken for nothing.
+                _ = sweeps.tick(), if !connections.is_empty() => {
+                    self.sockets.sweep();
+                    while connections.try_join_next().is_some() {}
+                    continue;
+                }
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                // That one is gone; the next one has nothing to do with it.
+                Err(error) if is_of_one(&error) => continue,
+                Err(error) => {
+                    // Most likely descriptors are short, so one connection makes room for the next.
+                    self.sockets.make_room();
+                    tracing::warn!(%error, "accepting a connection failed");
+                    tokio::time::sleep(Duration::from_millis(API_ACCEPT_PAUSE_MS)).await;
+                    continue;
+                }
+            };
+            // Without it an answer may only be a little later.
+            let _ = stream.set_nodelay(true);
+            let Some(place) = self.sockets.enter(address.ip()) else {
+                // Words would have to be said in TLS, which costs what is short.
+                if self.tls.is_none() {
+                    connections.spawn(refuse(stream));
+                }
                 continue;
-            }
-        };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
-            // That one is gone; the next one has nothing to do with it.
-            Err(error) if is_of_one(&error) => continue,
-            Err(error) => {
-                // Most likely descriptors are short, so one connection makes room for the next.
-                api.sockets.make_room();
-                tracing::warn!(%error, "accepting a connection failed");
-                tokio::time::sleep(Duration::from_millis(API_ACCEPT_PAUSE_MS)).await;
-                continue;
-            }
-        };
-        // Without it an answer may only be a little later.
-        let _ = stream.set_nodelay(true);
-        let Some(place) = api.sockets.enter(address.ip()) else {
-            connections.spawn(refuse(stream));
-            continue;
-        };
-        let (router, closing) = (router.clone(), api.clone());
-        connections.spawn(async move {
-            connection::serve(stream, place, router, closing.closed()).await;
-        });
+            };
+            let tls = self.tls.as_ref().map(|it| it.acceptor());
+            let (router, closing) = (self.router.clone(), api.clone());
+            connections.spawn(async move {
+                connection::serve(stream, tls, place, router, closing.closed()).await;
+            });
+        }
     }
 }
 

@@ -41,6 +41,13 @@ pub const API_CONNECTIONS: usize = 8_192;
 /// be a proxy or all of this machine.
 pub const API_CLIENT_CONNECTIONS: usize = API_CONNECTIONS / 4 * 3;
 
+/// Connections of the port for health and metrics: a few probes and scrapers, each for a moment.
+pub const API_ADMIN_CONNECTIONS: usize = 64;
+
+/// Milliseconds between two looks for changed TLS files. Certificates are renewed days before they
+/// end; a few seconds are for who waits for a new one to show.
+pub const API_TLS_RELOAD_MS: u64 = 2_000;
+
 /// Milliseconds the head of a request may take from its first byte: it is a few hundred bytes.
 pub const API_HEAD_MS: u64 = 10_000;
 

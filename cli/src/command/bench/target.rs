@@ -344,7 +344,7 @@ where
 
 impl Server {
     async fn open(load: &Load, url: &str) -> Result<Self, CliError> {
-        let client = Client::new(&Remote { url: url.to_owned() })?;
+        let client = Client::new(&Remote::at(url.to_owned()))?;
         let request = client
             .request(Method::POST, &["v1", "workflows"])
             .header(CONTENT_TYPE, "application/yaml")

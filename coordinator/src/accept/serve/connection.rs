@@ -15,18 +15,43 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
+use super::handshake;
 use super::sockets::{Phase, Place, Socket};
 
 /// Serves one connection until it ends, must end, or `stop` says that the server ends and its
 /// request, if it has one, is answered.
 pub(super) async fn serve(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     place: Place,
     router: Router,
     stop: impl Future<Output = ()>,
 ) {
     let socket = place.socket.clone();
+    let mut stop = pin!(stop);
+    let Some(acceptor) = tls else { return requests(stream, socket, router, stop).await };
+    // As bounded as the head of a request is, and as soon given up for others.
+    socket.enters(Phase::Head);
+    let secured = tokio::select! {
+        secured = handshake::secure(stream, acceptor) => secured,
+        () = socket.closed() => None,
+        () = stop.as_mut() => None,
+    };
+    if let Some(stream) = secured {
+        socket.enters(Phase::Idle);
+        requests(stream, socket, router, stop).await;
+    }
+}
+
+/// Answers the requests of a connection.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    socket: Arc<Socket>,
+    router: Router,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+) {
     let service = service_fn(|mut request: Request<Incoming>| {
         socket.enters(Phase::Working);
         request.extensions_mut().insert(socket.clone());
@@ -39,7 +64,7 @@ pub(super) async fn serve(
     });
     let watched = Watched { stream, socket: socket.clone() };
     let served = http1::Builder::new().serve_connection(TokioIo::new(watched), service);
-    let (mut served, mut stop) = (pin!(served), pin!(stop));
+    let mut served = pin!(served);
     let mut stopping = false;
     loop {
         tokio::select! {
@@ -94,12 +119,12 @@ impl HttpBody for Answer {
 }
 
 /// A stream that tells when a request begins, and when its client takes no more.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     socket: Arc<Socket>,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     fn written(&self, result: &Poll<io::Result<usize>>) {
         match (result, self.socket.phase()) {
             (Poll::Pending, Phase::Working) => self.socket.enters(Phase::Stalled),
@@ -109,7 +134,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -129,7 +154,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -4,6 +4,7 @@
 //! On a thread of its own: whoever decides on instances does not wait for it. What finds no place
 //! in line is not told, and counted as dropped.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -23,6 +24,8 @@ pub(crate) struct Teller {
     sender: Mutex<Option<SyncSender<InstanceId>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     tracer: Tracer,
+    /// What earlier processes left is not told any more: the next process has it to tell.
+    stops: Arc<AtomicBool>,
 }
 
 impl Teller {
@@ -38,10 +41,12 @@ impl Teller {
     ) -> Result<Self, JournalError> {
         let (sender, receiver) = sync_channel(limits::TOLD_QUEUED);
         let spans = tracer.clone();
+        let stops = Arc::new(AtomicBool::new(false));
+        let stopped = stops.clone();
         let run = move || {
             let sampler = spans.sampler;
             let history = History { sampler, journal: &*journal, catalog: &catalog };
-            let telling = Telling { tracer: &spans, history };
+            let telling = Telling { tracer: &spans, history, stopped: &stopped };
             if let Some(told) = earlier {
                 telling.again(&told, &receiver);
             }
@@ -52,7 +57,7 @@ impl Teller {
             .spawn(run)
             .map_err(|error| JournalError::Store(format!("no thread to be had: {error}")))?;
         let (sender, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
-        Ok(Self { sender, thread, tracer })
+        Ok(Self { sender, thread, tracer, stops })
     }
 
     /// Puts an instance in line; never blocks.
@@ -63,8 +68,10 @@ impl Teller {
         }
     }
 
-    /// Tells what is in line, and ends. Blocking.
+    /// Tells what is in line, and ends; what earlier processes left is told by the next one.
+    /// Blocking.
     pub(crate) fn close(&self) {
+        self.stops.store(true, Ordering::Release);
         drop(self.sender.lock().unwrap_or_else(|it| it.into_inner()).take());
         let thread = self.thread.lock().unwrap_or_else(|it| it.into_inner()).take();
         // A panic there was reported by it.
@@ -76,6 +83,7 @@ impl Teller {
 struct Telling<'t> {
     tracer: &'t Tracer,
     history: History<'t>,
+    stopped: &'t AtomicBool,
 }
 
 impl Telling<'_> {
@@ -109,6 +117,11 @@ impl Telling<'_> {
             };
             looked_at += page.items.len();
             for (instance, head) in &page.items {
+                if self.stopped.load(Ordering::Acquire) {
+                    // Counted, so that this process does not end as one whose spans are all told.
+                    self.tracer.spans.missed();
+                    return;
+                }
                 let is_met = |it: &&Life| it.meets(head.started_at, head.ended_at);
                 let mut lives = told.lives.iter().filter(is_met).peekable();
                 if lives.peek().is_none() || left == 0 {

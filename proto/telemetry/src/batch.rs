@@ -82,7 +82,9 @@ impl SpanQueue {
         let closed = self.processor.shutdown_with_timeout(within);
         let after = self.counts.traces.totals();
         if let Some(listener) = self.ends.get() {
-            listener.ended(closed.is_ok() && after.queued == 0 && after.failed == failed);
+            // What found no room is told after the next start, like what was lost with a crash.
+            let is_whole = after.queued == 0 && after.failed == failed && after.dropped == 0;
+            listener.ended(closed.is_ok() && is_whole);
         }
         closed
     }

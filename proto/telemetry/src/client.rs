@@ -99,9 +99,10 @@ impl HttpClient for ExportClient {
 fn not_taken(sent: &Result<Response<Bytes>, HttpError>) -> Option<Cause> {
     match sent {
         Ok(response) if response.status().is_success() => None,
-        Ok(response) => Some(Cause::status(response.status())),
+        Ok(response) => Some(Cause::status(response.status(), response.headers())),
         Err(error) => {
-            Some(Cause { is_passing: !error.is::<LongAnswer>(), reason: whole(&**error) })
+            let make = if error.is::<LongAnswer>() { Cause::lasting } else { Cause::passing };
+            Some(make(whole(&**error)))
         }
     }
 }

@@ -135,12 +135,13 @@ impl GrpcWay {
 
 /// Why a request failed: what the collector says, or what kept it from being asked.
 fn cause(status: &Status) -> Cause {
-    let is_passing = retry::may_retry(status).is_some();
+    let wait = retry::may_retry(status);
+    let is_passing = wait.is_some();
     let reason = match std::error::Error::source(status) {
         Some(source) => whole(source),
         None => format!("the collector answered {:?}: {}", status.code(), status.message()),
     };
-    Cause { reason, is_passing }
+    Cause { reason, is_passing, after: wait.filter(|it| !it.is_zero()) }
 }
 
 fn metadata(signal: Signal, to: &Destination) -> Result<MetadataMap, TelemetryError> {

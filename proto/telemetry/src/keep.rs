@@ -24,12 +24,14 @@ pub(crate) async fn until_taken<T, F: Future<Output = T>>(
             counts.reach.answered();
             return sent;
         };
+        let after =
+            cause.after.map(|it| it.min(Duration::from_millis(limits::EXPORT_AFTER_MOST_MS)));
         counts.reach.failed(cause);
         // Metrics are sent anew, with what was counted meanwhile.
         if signal == Signal::Metrics || !counts.can_keep() || !counts.reach.settle(false) {
             return sent;
         }
-        counts.pause(again).await;
+        counts.pause(after.unwrap_or(again)).await;
         again = (again * 2).min(Duration::from_millis(limits::EXPORT_AGAIN_MOST_MS));
     }
 }

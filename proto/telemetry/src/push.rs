@@ -126,7 +126,7 @@ impl MetricPusher {
                 }
                 Err(error) => {
                     let reason = whole(&*error);
-                    self.counts.metrics.reach.failed(Cause { reason, is_passing: false });
+                    self.counts.metrics.reach.failed(Cause::lasting(reason));
                     false
                 }
             },

@@ -7,7 +7,8 @@ use std::error::Error;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{StatusCode, Uri};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode, Uri};
 use windlass_proto::limits;
 
 /// Why a request to a collector failed.
@@ -16,6 +17,8 @@ pub(crate) struct Cause {
     pub(crate) reason: String,
     /// Whether the same request may be taken later.
     pub(crate) is_passing: bool,
+    /// How long the collector wants to be left alone, where it has said so.
+    pub(crate) after: Option<Duration>,
 }
 
 /// Whether a signal reaches its collector.
@@ -38,16 +41,31 @@ struct State {
 
 impl Cause {
     /// The collector answered with a status that is no success.
-    pub(crate) fn status(status: StatusCode) -> Self {
+    pub(crate) fn status(status: StatusCode, headers: &HeaderMap) -> Self {
         // Those that OTLP over HTTP has for "later".
         let is_passing = matches!(status.as_u16(), 429 | 502 | 503 | 504);
-        Self { reason: format!("the collector answered {status}"), is_passing }
+        let after = headers.get(RETRY_AFTER).and_then(|it| it.to_str().ok()).and_then(wait);
+        Self { reason: format!("the collector answered {status}"), is_passing, after }
     }
 
     /// There was no answer that could be read.
     pub(crate) fn passing(reason: String) -> Self {
-        Self { reason, is_passing: true }
+        Self { reason, is_passing: true, after: None }
     }
+
+    /// The same will not be taken later either.
+    pub(crate) fn lasting(reason: String) -> Self {
+        Self { reason, is_passing: false, after: None }
+    }
+}
+
+/// What a `Retry-After` says: seconds, or a time (RFC 9110, 10.2.3).
+fn wait(text: &str) -> Option<Duration> {
+    let seconds = text.trim().parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| {
+        let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
+        Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+    })
 }
 
 impl Reach {
@@ -79,11 +97,9 @@ impl Reach {
             return false;
         }
         // What fails without a request is no fault of the collector, and stays.
-        let cause = state.cause.clone().unwrap_or_else(|| Cause {
-            reason: "it could not be sent".to_owned(),
-            is_passing: false,
-        });
-        let Cause { reason, is_passing } = cause;
+        let cause = state.cause.clone();
+        let cause = cause.unwrap_or_else(|| Cause::lasting("it could not be sent".to_owned()));
+        let Cause { reason, is_passing, .. } = cause;
         let again = Duration::from_millis(limits::EXPORT_TOLD_AGAIN_MS);
         let is_known =
             state.told.as_ref().is_some_and(|(told, at)| *told == reason || at.elapsed() < again);
@@ -151,24 +167,36 @@ pub(crate) fn whole(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cause, Reach, StatusCode, shown};
+    use std::time::Duration;
+
+    use super::{Cause, HeaderMap, Reach, StatusCode, shown, wait};
 
     #[test]
     fn each_cause_is_told_once_and_what_may_pass_is_known() {
         let reach = Reach::default();
         reach.name("traces", "http://user:pass@collector:4318/v1/traces");
         assert_eq!(reach.endpoint(), "http://collector:4318/v1/traces");
-        reach.failed(Cause::status(StatusCode::SERVICE_UNAVAILABLE));
+        reach.failed(Cause::status(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new()));
         assert!(reach.settle(false), "503 passes");
         let said = reach.cause();
         assert_eq!(said.as_deref(), Some("the collector answered 503 Service Unavailable"));
         reach.answered();
         reach.settle(true);
         assert_eq!(reach.cause(), None);
-        reach.failed(Cause::status(StatusCode::UNAUTHORIZED));
+        reach.failed(Cause::status(StatusCode::UNAUTHORIZED, &HeaderMap::new()));
         assert!(!reach.settle(false), "401 stays");
         reach.answered();
         assert!(!reach.settle(false), "what failed after an answer was not sent at all");
+    }
+
+    #[test]
+    fn a_collector_says_how_long_it_wants_to_be_left_alone() {
+        assert_eq!(wait("120"), Some(Duration::from_secs(120)));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO), "it is over");
+        let later = wait("Sun, 06 Nov 2094 08:49:37 GMT").unwrap_or_default();
+        assert!(later > Duration::from_secs(3_600), "{later:?}");
+        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("-1"), None);
     }
 
     #[test]

@@ -49,6 +49,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - { name: WINDLASS_LOG, value: {{ .Values.log | quote }} }
 {{- end -}}
 
+{{/* Where telemetry of both roles goes. */}}
+{{- define "windlass.telemetryEnv" -}}
+{{- with .Values.telemetry.endpoint }}
+- { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }} }
+- { name: OTEL_EXPORTER_OTLP_PROTOCOL, value: {{ $.Values.telemetry.protocol | quote }} }
+- { name: OTEL_TRACES_SAMPLER_ARG, value: {{ $.Values.telemetry.sampled | quote }} }
+- name: POD_NAME
+  valueFrom: { fieldRef: { fieldPath: metadata.name } }
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: "k8s.pod.name=$(POD_NAME)"
+{{- with $.Values.telemetry.headersSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: { secretKeyRef: { name: {{ . }}, key: headers } }
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "windlass.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532

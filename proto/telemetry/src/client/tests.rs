@@ -1,6 +1,7 @@
 //! What a collector that asks for certificates gets to see.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::trace::SpanExporter as _;
 use rustls::pki_types::pem::PemObject as _;
@@ -74,4 +75,37 @@ async fn a_collector_that_asks_gets_the_certificate_of_the_client() {
         let result = exporter.export(vec![span()]).await;
         assert_eq!(result.is_ok(), taken, "{result:?}");
     }
+}
+
+/// A collector that is busy once, and says for how long; its URL, and how long it was left alone.
+async fn busy(answer: &'static [u8]) -> (String, tokio::sync::oneshot::Receiver<Duration>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (told, alone) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut read = vec![0; 1 << 16];
+        assert!(stream.read(&mut read).await.unwrap() > 0);
+        stream.write_all(answer).await.unwrap();
+        let since = Instant::now();
+        assert!(stream.read(&mut read).await.unwrap() > 0);
+        told.send(since.elapsed()).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    });
+    (format!("http://{address}/v1/traces"), alone)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_collector_is_left_alone_for_as_long_as_it_says() {
+    let answer = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n";
+    let (url, alone) = busy(answer).await;
+    let to = destination(url, Protocol::Http, Tls::default());
+    let counts = Arc::new(TelemetryCounts::default());
+    counts.traces.set_bound(1_000);
+    let (runtime, told) = (Handle::current(), Listener::default());
+    let exporter = Exporters { runtime, counts, told }.spans(&to).unwrap();
+    exporter.export(vec![span()]).await.unwrap();
+    // By itself it would have asked again after one second.
+    let alone = alone.await.unwrap();
+    assert!(alone >= Duration::from_secs(3), "{alone:?}");
 }

@@ -10,7 +10,7 @@ use windlass_coordinator::accept::{
 };
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
-use windlass_coordinator::coordinator::{Coordinator, CoordinatorError};
+use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Operator};
 use windlass_proto::limits;
 
 use crate::code::{JOURNAL_FAILED, NOT_STARTED};
@@ -185,7 +185,7 @@ impl Bound {
         for definition in definitions {
             // Those that are given at the start were checked, and are replaced where they may be.
             let accepted = Acceptance { unsupported: definition.unsupported, replace: true };
-            match coordinator.deploy(definition.text, accepted).await {
+            match coordinator.deploy(definition.text, accepted, Operator::default()).await {
                 Ok(deployed) => {
                     let word = if deployed.changed { "deployed" } else { "unchanged" };
                     output::message(&format!("{word} {}", deployed.workflow));

@@ -6,6 +6,7 @@ mod plans;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use semver::Version;
@@ -18,6 +19,7 @@ use windlass_proto::time::Timestamp;
 pub use self::difference::difference;
 pub use self::functions::{PublishRefused, Published, PublishedFunction};
 use self::plans::Plans;
+use crate::audit::AuditError;
 use crate::journal::{Journal, JournalError, StoredDefinition};
 use crate::policy::NotPermitted;
 
@@ -34,7 +36,7 @@ pub struct Catalog {
 #[derive(Default)]
 struct Known {
     /// Namespace and name, then version: what a start by name finds.
-    current: HashMap<(Arc<str>, Arc<str>), BTreeMap<Version, StoredDefinition>>,
+    current: HashMap<(Arc<str>, Arc<str>), BTreeMap<Version, Arc<StoredDefinition>>>,
     /// The default catalog: functions by `name:version`.
     functions: BTreeMap<Arc<str>, PublishedFunction>,
 }
@@ -89,6 +91,29 @@ pub enum Refused {
     Exists(WorkflowId, String),
     /// The journal failed.
     Journal(JournalError),
+    /// Nothing may change that the audit trail does not tell.
+    Untold(AuditError),
+}
+
+/// What is about to become of a version: which text it has, and which it gets.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    /// What is done: `deploy`, `replace`.
+    pub action: &'static str,
+    /// The version.
+    pub id: &'a WorkflowId,
+    /// The digest that it has, if it is there.
+    pub before: Option<&'a Digest>,
+    /// The digest that it gets, if it stays.
+    pub after: Option<&'a Digest>,
+}
+
+impl fmt::Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action, id, before, after } = self;
+        let digest = |it: &Option<&Digest>| it.map_or("none".to_owned(), ToString::to_string);
+        write!(f, "{action} {id}, digest {} -> {}", digest(before), digest(after))
+    }
 }
 
 impl Catalog {
@@ -127,6 +152,21 @@ impl Catalog {
         now: Timestamp,
         permit: impl FnOnce(&Plan) -> Result<(), NotPermitted>,
     ) -> Result<Deployment, Refused> {
+        self.deploy_told(text, accepted, now, permit, |_| Ok(()))
+    }
+
+    /// As [`Catalog::deploy`]; `tell` hears of a change before it is made.
+    ///
+    /// # Errors
+    /// As [`Catalog::deploy`], and when it cannot be told: then nothing has changed.
+    pub fn deploy_told(
+        &self,
+        text: &str,
+        accepted: impl Into<Acceptance>,
+        now: Timestamp,
+        permit: impl FnOnce(&Plan) -> Result<(), NotPermitted>,
+        tell: impl FnOnce(Change<'_>) -> Result<(), AuditError>,
+    ) -> Result<Deployment, Refused> {
         let Acceptance { unsupported, replace } = accepted.into();
         let refuse_unsupported = unsupported == Unsupported::Refuse;
         let options = definition::Options { refuse_unsupported, ..self.options.clone() };
@@ -154,6 +194,10 @@ impl Catalog {
             }
             // What is deployed already needs none: a restart with its definitions finds it so.
             self.journal.room().needed().map_err(Refused::Journal)?;
+            let before = current.as_ref().map(|it| &it.digest);
+            let action = if before.is_some() { "replace" } else { "deploy" };
+            tell(Change { action, id: &id, before, after: Some(&digest) })
+                .map_err(Refused::Untold)?;
             let stored = StoredDefinition {
                 id: id.clone(),
                 digest: digest.clone(),
@@ -233,17 +277,27 @@ impl Catalog {
         self.read(|known| {
             let versions = known.current.get(&(namespace.into(), name.into()))?;
             match version {
-                None | Some("latest") => latest(versions).cloned(),
-                Some(version) => versions.get(&read_version(version)?).cloned(),
+                None | Some("latest") => latest(versions).map(cloned),
+                Some(version) => versions.get(&read_version(version)?).map(cloned),
             }
+        })
+    }
+
+    /// The definition of a version with this digest, for who keeps it as long as it is current.
+    #[must_use]
+    pub fn shared(&self, id: &WorkflowId, digest: &Digest) -> Option<Arc<StoredDefinition>> {
+        self.read(|known| {
+            let versions = known.current.get(&(id.namespace.clone(), id.name.clone()))?;
+            let found = versions.get(&Version::parse(&id.version).ok()?)?;
+            (found.digest == *digest).then(|| found.clone())
         })
     }
 
     /// All current definitions, by name.
     #[must_use]
     pub fn all(&self) -> Vec<StoredDefinition> {
-        let mut all: Vec<_> =
-            self.read(|known| known.current.values().flat_map(BTreeMap::values).cloned().collect());
+        let mut all: Vec<_> = self
+            .read(|known| known.current.values().flat_map(BTreeMap::values).map(cloned).collect());
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
     }
@@ -251,7 +305,7 @@ impl Catalog {
     /// The definition that a start without a version finds, of every workflow.
     #[must_use]
     pub fn latest(&self) -> Vec<StoredDefinition> {
-        self.read(|known| known.current.values().filter_map(latest).cloned().collect())
+        self.read(|known| known.current.values().filter_map(latest).map(cloned).collect())
     }
 
     /// The plan with this digest, if it is compiled already.
@@ -326,12 +380,16 @@ impl Catalog {
 
 /// The highest version; a pre-release only when there is nothing else, and one that is retired only
 /// when all are.
-fn latest(versions: &BTreeMap<Version, StoredDefinition>) -> Option<&StoredDefinition> {
+fn latest(versions: &BTreeMap<Version, Arc<StoredDefinition>>) -> Option<&Arc<StoredDefinition>> {
     let rank = |version: &Version, it: &StoredDefinition| {
         (it.retired_at.is_none(), version.pre.is_empty())
     };
     // Of those of one rank it gives the last, which is the highest.
     versions.iter().max_by_key(|(version, it)| rank(version, it)).map(|(_, it)| it)
+}
+
+fn cloned(stored: &Arc<StoredDefinition>) -> StoredDefinition {
+    StoredDefinition::clone(stored)
 }
 
 /// A version as a workflow may be asked for: in whole, or as short as it may be written.
@@ -345,7 +403,7 @@ impl Known {
         // The loader lets only semantic versions through.
         let Ok(version) = Version::parse(&stored.id.version) else { return };
         let key = (stored.id.namespace.clone(), stored.id.name.clone());
-        self.current.entry(key).or_default().insert(version, stored);
+        self.current.entry(key).or_default().insert(version, Arc::new(stored));
     }
 
     fn forget(&mut self, id: &WorkflowId) {
@@ -361,7 +419,7 @@ impl Known {
 
     fn current_of(&self, id: &WorkflowId) -> Option<StoredDefinition> {
         let versions = self.current.get(&(id.namespace.clone(), id.name.clone()))?;
-        versions.get(&Version::parse(&id.version).ok()?).cloned()
+        versions.get(&Version::parse(&id.version).ok()?).map(cloned)
     }
 }
 

@@ -142,7 +142,7 @@ impl Partition {
         now: Timestamp,
     ) -> Result<Self, JournalError> {
         let routing = Routing::load(&*shared.journal, id)?;
-        let schedules = Schedules::load(&*shared.journal, id)?;
+        let schedules = Schedules::load(&*shared.journal, shared.catalog.clone(), id)?;
         let timers = Timers::load(&*shared.journal, id, now)?;
         Ok(Self {
             id,

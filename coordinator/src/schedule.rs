@@ -18,7 +18,7 @@ mod tests;
 pub use due::next_times;
 pub use listener::{Given, Listener};
 pub use occurrence::{Kept, Occurrence, Outcome, Trigger, Why};
-pub use state::{Pause, State};
+pub use state::{Busy, Pause, State};
 
 use sha2::Digest as _;
 use uuid::Uuid;

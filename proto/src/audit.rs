@@ -135,9 +135,13 @@ pub enum AuditAction {
     /// A schedule was paused, resumed, triggered or made up for.
     #[serde(rename = "schedule.changed")]
     ScheduleChanged,
-    /// A version of a workflow was retired, restored or deleted.
+    /// A version of a workflow was deployed, replaced, retired, restored or deleted; with the digest
+    /// of its text before and after.
     #[serde(rename = "definition.changed")]
     DefinitionChanged,
+    /// A function was published to the default catalog.
+    #[serde(rename = "function.published")]
+    FunctionPublished,
     /// A workflow was not deployed, because it names a secret it has no right to.
     #[serde(rename = "definition.refused")]
     DeploymentRefused,

@@ -132,33 +132,65 @@ async fn a_version_is_retired_and_deleted_when_nothing_needs_it() {
 #[tokio::test]
 async fn who_changed_what_is_in_the_audit_trail() {
     let dev = Dev::start().await;
-    dev.api.deploy(&text("1.0.0", QUICK)).await;
+    let order =
+        |method, path: &str| dev.api.request(method, path).header("x-request-id", "ticket-7");
     let send = async |path: &str, body: serde_json::Value| {
-        let request = dev.api.request(Method::POST, path).header("x-request-id", "ticket-7");
-        Api::send(request.json(&body)).await.unwrap()
+        Api::send(order(Method::POST, path).json(&body)).await.unwrap()
     };
+    let deploy = async |path: &str, text: &str| {
+        let request = order(Method::POST, path).header("content-type", "application/yaml");
+        let answer = Api::send(request.body(text.to_owned())).await.unwrap().ok();
+        answer["digest"].as_str().unwrap().to_owned()
+    };
+    let first = deploy("/v1/workflows", &text("1.0.0", QUICK)).await;
+    // The same again changes nothing, and so does what is refused.
+    deploy("/v1/workflows", &text("1.0.0", QUICK)).await;
+    dev.api.deploy_text(&text("1.0.0", "  - other: { set: { n: 2 } }\n")).await.problem(409);
+    let second =
+        deploy("/v1/workflows?replace=true", &text("1.0.0", "  - a: { set: { n: 3 } }\n")).await;
+    let function = deploy("/v1/functions/greet/1.0.0", "set: { hello: '${ .name }' }\n").await;
+    deploy("/v1/functions/greet/1.0.0", "set: { hello: '${ .name }' }\n").await;
     let reason = json!({"reason": "the shop is closed"});
     send("/v1/schedules/life/report/pause", reason).await.ok();
-    send("/v1/schedules/life/report/trigger", json!({})).await.ok();
-    send("/v1/workflows/life/report/1.0.0/retire", json!({})).await.ok();
+    let started = send("/v1/schedules/life/report/trigger", json!({})).await.ok();
+    dev.api.reaches(started["id"].as_str().unwrap(), "completed").await;
+    dev.api.deploy(&text("2.0.0", QUICK)).await;
+    for action in ["retire", "restore", "retire"] {
+        send(&format!("/v1/workflows/life/report/2.0.0/{action}"), json!({})).await.ok();
+    }
+    let deleted = order(Method::DELETE, "/v1/workflows/life/report/2.0.0");
+    Api::send(deleted).await.unwrap();
     send("/v1/schedules/life/none/pause", json!({})).await.problem(404);
-    let told = until(SOON, "three audit events", || async {
+    let told = until(SOON, "the audit events", || async {
         let lines = dev.api.get("/v1/audit").await.ok();
         let lines: Vec<_> = lines["items"]
             .as_array()?
             .iter()
             .map(|it| (it["action"].clone(), it["detail"].clone(), it["request"].clone()))
             .collect();
-        (lines.len() >= 3).then_some(lines)
+        (lines.len() >= 10).then_some(lines)
     })
     .await;
-    for (action, detail) in [
-        ("schedule.changed", "pause life/report: the shop is closed"),
-        ("schedule.changed", "trigger life/report"),
-        ("definition.changed", "retire life/report:1.0.0"),
-    ] {
+    let version = |action: &str, before: &str, after: &str| {
+        format!("{action} life/report:2.0.0, digest {before} -> {after}")
+    };
+    let third = told
+        .iter()
+        .find_map(|it| it.1.as_str()?.strip_prefix("deploy life/report:2.0.0, digest none -> "))
+        .unwrap();
+    let wanted = [
+        ("definition.changed", format!("deploy life/report:1.0.0, digest none -> {first}")),
+        ("definition.changed", format!("replace life/report:1.0.0, digest {first} -> {second}")),
+        ("function.published", format!("greet:1.0.0, digest none -> {function}")),
+        ("schedule.changed", "pause life/report: the shop is closed".to_owned()),
+        ("schedule.changed", "trigger life/report".to_owned()),
+        ("definition.changed", version("retire", third, third)),
+        ("definition.changed", version("restore", third, third)),
+        ("definition.changed", version("delete", third, "none")),
+    ];
+    for (action, detail) in wanted {
         let wanted = (json!(action), json!(detail), json!("ticket-7"));
         assert!(told.contains(&wanted), "{detail} is not in {told:?}");
     }
-    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told.len(), 10, "{told:?}");
 }

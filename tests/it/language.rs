@@ -48,6 +48,11 @@ fn refuses(name: &'static str, body: &'static str, code: &'static str) -> Case {
     Case { name, body, input: Value::Null, want: Want::Refusal(code) }
 }
 
+/// The names of all cases.
+pub(crate) fn names() -> Vec<&'static str> {
+    cases::all().into_iter().map(|it| it.name).collect()
+}
+
 /// Answers what the cases ask for.
 async fn serve() -> Stub {
     Stub::http(|seen| match seen.path.as_str() {

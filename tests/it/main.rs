@@ -14,6 +14,7 @@ mod bus_events;
 mod catalogs;
 mod chaos;
 mod cli;
+mod conformance;
 mod crash;
 mod ctk;
 mod definitions;

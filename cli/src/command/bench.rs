@@ -5,6 +5,7 @@ mod drive;
 mod fleet;
 mod measure;
 mod report;
+mod schedules;
 mod store;
 mod target;
 mod workload;
@@ -55,6 +56,11 @@ Workloads:
       once for each way to log in (--login) and kind of token (--tokens), on a fresh store each.
       `attempts_per_second` are steps; `store_cpu_ms_per_attempt` is what one costs the store.
       --concurrency 1 gives the latency of a workflow of --steps such steps
+  schedules  --workflows workflows (default 10000), each with a schedule that is due once, spread over
+      a second for each 1000 (5 s at least), and one task `set`. Latency is by how much each was
+      started late, `workflows_per_second` what was started from the first to the last;
+      `bytes_a_schedule` is the memory of a definition with a schedule beyond that of one without,
+      of which as many are deployed first
   all w1 to w4, one after the other; --workflows, --steps and --concurrency then keep their defaults
 
 Every outcome is checked: a wrong or missing one ends the command with exit code 1. One workflow is
@@ -180,10 +186,14 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
         return Err(CliError::Usage("`--events` belongs to `--workload events`".to_owned()));
     }
     refuse_meaningless(args)?;
+    let elsewhere = args.remote.is_some() || args.nats.is_some();
+    if args.workload == Chosen::Schedules && elsewhere {
+        let text = "`--workload schedules` runs in this process: neither --remote nor --nats";
+        return Err(CliError::Usage(text.to_owned()));
+    }
     let is_of_secrets = args.login.is_some() || args.tokens.is_some();
     let ways = Way::all(args.login, args.tokens);
     if args.workload == Chosen::Secrets {
-        let elsewhere = args.remote.is_some() || args.nats.is_some();
         if elsewhere || (args.data_dir.is_some() && ways.len() > 1) {
             return Err(CliError::Usage(
                 "`--workload secrets` runs in this process, each way on a journal of its own: \
@@ -220,7 +230,8 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
 /// Refuses numbers that the workload does not have.
 fn refuse_meaningless(args: &Args) -> Result<(), CliError> {
     let idles = args.workload == Chosen::Idle;
-    let one_step = idles || matches!(args.workload, Chosen::W4 | Chosen::Events);
+    let one_step =
+        idles || matches!(args.workload, Chosen::W4 | Chosen::Events | Chosen::Schedules);
     let given = [
         ("--workflows", args.workflows.is_some() && idles),
         ("--steps", args.steps.is_some() && one_step),
@@ -276,8 +287,9 @@ async fn close(mut target: Arc<Target>) {
 
 impl ValueEnum for Chosen {
     fn value_variants<'a>() -> &'a [Self] {
-        use Chosen::{All, Events, History, Idle, Loop, Payload, Secrets, W1, W2, W3, W4, W5};
-        &[W1, W2, W3, W4, W5, Events, Loop, History, Payload, Idle, Secrets, All]
+        use Chosen::{All, Events, History, Idle, Loop, Payload, Schedules, Secrets};
+        use Chosen::{W1, W2, W3, W4, W5};
+        &[W1, W2, W3, W4, W5, Events, Loop, History, Payload, Idle, Secrets, Schedules, All]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -318,6 +330,7 @@ mod tests {
         assert_eq!(of("bench --workload history"), [("history", 1, 10_000, 1)]);
         assert_eq!(of("bench --workload payload"), [("payload", 1, 5, 1)]);
         assert_eq!(of("bench --workload idle"), [("idle", 1, 1, 1)]);
+        assert_eq!(of("bench --workload schedules"), [("schedules", 10_000, 1, 200)]);
         assert_eq!(of("bench --workload secrets"), [("secrets", 400, 5, 64); 4]);
         assert_eq!(of("bench --workload secrets --login shared").len(), 2);
         assert_eq!(of("bench --workload all").len(), 4);
@@ -355,6 +368,8 @@ mod tests {
             "bench --workload w4 --steps 2",
             "bench --workload events --steps 2",
             "bench --workload w2 --tokens batch",
+            "bench --workload schedules --steps 2",
+            "bench --workload schedules --remote http://127.0.0.1:1",
             "bench --workload secrets --remote http://127.0.0.1:1",
             "bench --workload secrets --data-dir d --login shared",
         ] {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
 use windlass_coordinator::coordinator::{
-    Coordinator, CoordinatorError, Deployed, Outcome, Start, Started, WorkflowRef,
+    Coordinator, CoordinatorError, Deployed, Operator, Outcome, Start, Started, WorkflowRef,
 };
 use windlass_coordinator::identity::IdentityOptions;
 use windlass_proto::id::InstanceId;
@@ -170,7 +170,7 @@ async fn start(
     for definition in definitions.into_iter().rev() {
         // A file counts as it is: it was checked, and may have been edited since it was last run.
         let accepted = Acceptance { unsupported: definition.unsupported, replace: true };
-        deployed = Some(coordinator.deploy(definition.text, accepted).await?);
+        deployed = Some(coordinator.deploy(definition.text, accepted, Operator::default()).await?);
     }
     let Some(deployed) = deployed else { return Err(CliError::Definition) };
     let workflow = WorkflowRef {

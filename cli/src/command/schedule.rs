@@ -134,7 +134,8 @@ async fn order(remote: &Remote, of: &Of, action: &str, body: &Json) -> Result<()
 }
 
 /// What [`row`] gives of a schedule.
-const HEADINGS: &[&str] = &["WORKFLOW", "SCHEDULE", "NEXT", "FIRED", "SKIPPED", "STATE"];
+const HEADINGS: &[&str] =
+    &["WORKFLOW", "SCHEDULE", "NEXT", "LAST", "OUTCOME", "FIRED", "SKIPPED", "MISSED", "STATE"];
 
 async fn list(args: ListArgs) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
@@ -179,13 +180,21 @@ fn row(item: &Json) -> Vec<String> {
     let after = item["afterMs"].as_u64().map(|it| format!("after {it} ms"));
     let cron = item["cron"].as_str().map(|it| format!("{it} ({})", text("timezone")));
     let on = item["on"].is_object().then(|| "on events".to_owned());
+    let of_last = |name: &str| item["last"][name].as_str().unwrap_or("").to_owned();
+    let outcome = match of_last("why") {
+        why if why.is_empty() => of_last("outcome"),
+        why => format!("{}: {why}", of_last("outcome")),
+    };
     let rules: Vec<_> = [every, cron, after, on].into_iter().flatten().collect();
     vec![
         format!("{}/{}:{}", text("namespace"), text("name"), text("version")),
         rules.join("; "),
         item["next"][0]["at"].as_str().unwrap_or("").to_owned(),
+        of_last("at"),
+        outcome,
         number("fired"),
         number("skipped"),
+        number("missed"),
         state,
     ]
 }
@@ -209,9 +218,20 @@ mod tests {
         let item = serde_json::json!({
             "namespace": "a", "name": "b", "version": "1.0.0", "cron": "0 0 * * *",
             "timezone": "UTC", "next": [{"at": "t", "trigger": "cron"}], "fired": 2, "skipped": 1,
-            "paused": {"since": "s", "reason": "why"},
+            "missed": 1, "paused": {"since": "s", "reason": "why"},
+            "last": {"at": "l", "outcome": "skipped", "why": "missed"},
         });
-        let expected = ["a/b:1.0.0", "0 0 * * * (UTC)", "t", "2", "1", "paused: why"];
+        let expected = [
+            "a/b:1.0.0",
+            "0 0 * * * (UTC)",
+            "t",
+            "l",
+            "skipped: missed",
+            "2",
+            "1",
+            "1",
+            "paused: why",
+        ];
         assert_eq!(row(&item), expected);
         let past = serde_json::json!({
             "at": "t", "until": "u", "count": 3, "trigger": "every", "why": "missed",

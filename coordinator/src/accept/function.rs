@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use windlass_proto::limits::FUNCTION_BYTES;
 
+use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Segments;
@@ -65,6 +66,7 @@ impl From<&PublishedFunction> for Function {
 pub(super) async fn publish(
     State(api): State<Api>,
     Segments((name, version)): Segments<(String, String)>,
+    By(by): By,
     payload: Payload,
 ) -> Result<Response, ApiProblem> {
     if payload.bytes.len() > FUNCTION_BYTES {
@@ -73,7 +75,7 @@ pub(super) async fn publish(
     }
     let text = std::str::from_utf8(&payload.bytes)
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("not UTF-8: {error}")))?;
-    let published = api.coordinator.publish_function(&name, &version, text.to_owned()).await?;
+    let published = api.coordinator.publish_function(&name, &version, text.to_owned(), by).await?;
     let status = if published.new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/functions/{name}/{version}");
     let function = Function::from(&published.function);

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::coordinator::{SchedulePage, ScheduleView};
-use crate::schedule::{Due, Occurrence, Outcome, ScheduleId};
+use crate::schedule::{Due, Occurrence, Outcome, ScheduleId, Why};
 
 /// A page of schedules.
 #[derive(Serialize, ToSchema)]
@@ -63,6 +63,11 @@ pub(super) struct Schedule {
     skipped: u64,
     /// The next due times, at most five; none while it is paused.
     next: Vec<NextTime>,
+    /// How many of the due times in `past` were missed.
+    missed: u64,
+    /// What became of the last due time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<PastTime>,
     /// What became of the last due times, at most a hundred, the latest first. Empty in lists.
     past: Vec<PastTime>,
 }
@@ -150,7 +155,9 @@ pub(super) struct Backfilled {
 
 impl From<SchedulePage> for Schedules {
     fn from(page: SchedulePage) -> Self {
-        let items = page.items.into_iter().map(Schedule::from).collect();
+        // One has up to a hundred of them.
+        let short = |it| Schedule { past: Vec::new(), ..Schedule::from(it) };
+        let items = page.items.into_iter().map(short).collect();
         Self { items, next: page.next.map(|it| hex(&it)) }
     }
 }
@@ -160,6 +167,8 @@ impl From<ScheduleView> for Schedule {
         let ScheduleView { state, plan, next, past } = view;
         let schedule = plan.schedule.as_ref();
         let cron = schedule.and_then(|it| it.cron.as_ref());
+        let is_missed = |it: &&Occurrence| it.outcome == Outcome::Skipped(Why::Missed);
+        let missed = past.iter().filter(is_missed).map(Occurrence::count).sum();
         Self {
             namespace: state.workflow.namespace.to_string(),
             name: state.workflow.name.to_string(),
@@ -185,6 +194,8 @@ impl From<ScheduleView> for Schedule {
                 reason: it.reason.map(|it| it.to_string()),
             }),
             next: next.into_iter().map(NextTime::from).collect(),
+            missed,
+            last: past.first().copied().map(PastTime::from),
             past: past.into_iter().map(PastTime::from).collect(),
         }
     }

@@ -42,6 +42,7 @@ use crate::coordinator::WorkflowRef;
 pub(super) async fn deploy(
     State(api): State<Api>,
     mut query: Query,
+    By(by): By,
     payload: Payload,
 ) -> Result<Response, ApiProblem> {
     let allowed = query.parsed("allowUnsupported", str::parse::<bool>)?.unwrap_or(false);
@@ -61,7 +62,7 @@ pub(super) async fn deploy(
     }
     let text = std::str::from_utf8(&payload.bytes)
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("not UTF-8: {error}")))?;
-    let deployed = Deployed::from(api.coordinator.deploy(text.to_owned(), accepted).await?);
+    let deployed = Deployed::from(api.coordinator.deploy(text.to_owned(), accepted, by).await?);
     let status = if deployed.changed { StatusCode::CREATED } else { StatusCode::OK };
     let it = &deployed.workflow;
     let location = format!("/v1/workflows/{}/{}/{}", it.namespace, it.name, it.version);

@@ -15,6 +15,7 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use super::{Catalog, Known};
+use crate::audit::AuditError;
 use crate::journal::{JournalError, StoredDefinition};
 
 /// Where functions lie among definitions: not the name of a namespace.
@@ -53,6 +54,8 @@ pub enum PublishRefused {
     Full,
     /// The journal failed.
     Journal(JournalError),
+    /// Nothing may change that the audit trail does not tell.
+    Untold(AuditError),
 }
 
 impl PublishedFunction {
@@ -88,6 +91,21 @@ impl Catalog {
         text: &str,
         now: Timestamp,
     ) -> Result<Published, PublishRefused> {
+        self.publish_told(name, version, text, now, |_| Ok(()))
+    }
+
+    /// As [`Catalog::publish`]; `tell` hears of the digest before it is kept.
+    ///
+    /// # Errors
+    /// As [`Catalog::publish`], and when it cannot be told: then nothing is published.
+    pub fn publish_told(
+        &self,
+        name: &str,
+        version: &str,
+        text: &str,
+        now: Timestamp,
+        tell: impl FnOnce(&Digest) -> Result<(), AuditError>,
+    ) -> Result<Published, PublishRefused> {
         let reference = reference(name, version);
         let digest = Digest::of(text);
         // Of two texts for one version that come at once, one is the first.
@@ -103,6 +121,7 @@ impl Catalog {
             return Err(PublishRefused::Full);
         }
         self.journal.room().needed().map_err(PublishRefused::Journal)?;
+        tell(&digest).map_err(PublishRefused::Untold)?;
         let stored = StoredDefinition {
             id: WorkflowId {
                 namespace: NAMESPACE.into(),

@@ -40,9 +40,24 @@ impl Plans {
         let before = self.entries.insert(plan.digest.clone(), entry);
         self.bytes = self.bytes.saturating_add(bytes);
         self.bytes = self.bytes.saturating_sub(before.map_or(0, |it| it.bytes));
-        while self.bytes > self.most && self.entries.len() > 1 {
-            let oldest = self.entries.iter().min_by_key(|it| it.1.used.load(Ordering::Relaxed));
-            let Some(digest) = oldest.map(|(digest, _)| digest.clone()) else { return };
+        if self.bytes > self.most {
+            self.make_room();
+        }
+    }
+
+    /// Drops what was used longest ago, more than there has to be: finding it takes a look at all.
+    fn make_room(&mut self) {
+        let used = |(digest, entry): (&Digest, &Entry)| {
+            (entry.used.load(Ordering::Relaxed), digest.clone())
+        };
+        let mut oldest: Vec<_> = self.entries.iter().map(used).collect();
+        oldest.sort_unstable();
+        // The one used last stays.
+        oldest.pop();
+        for (_, digest) in oldest {
+            if self.bytes <= self.most / 8 * 7 {
+                return;
+            }
             let gone = self.entries.remove(&digest);
             self.bytes = self.bytes.saturating_sub(gone.map_or(0, |it| it.bytes));
         }

@@ -10,7 +10,7 @@ use windlass_proto::plan::Plan;
 use super::handle::{blocking, shown};
 use super::operator::Operator;
 use super::{Coordinator, CoordinatorError, Deployed, WorkflowRef};
-use crate::catalog::{Acceptance, Refused};
+use crate::catalog::{Acceptance, Change, Refused};
 use crate::clock;
 use crate::journal::{Filter, Journal, StoredDefinition};
 use crate::partition::Message;
@@ -18,7 +18,8 @@ use crate::secrets::SecretsError;
 
 impl Coordinator {
     /// Checks a definition and makes it current; see [`Acceptance`] for what is taken. A version
-    /// keeps its text, unless this coordinator may replace it and is asked to.
+    /// keeps its text, unless this coordinator may replace it and is asked to. What changes is in
+    /// the audit trail before it does.
     ///
     /// # Errors
     /// When it has errors, declares secrets that it has no right to, its version has another text,
@@ -27,14 +28,17 @@ impl Coordinator {
         &self,
         text: String,
         accepted: impl Into<Acceptance>,
+        by: Operator,
     ) -> Result<Deployed, CoordinatorError> {
+        let tell = self.teller(AuditAction::DefinitionChanged, by);
         let accepted = accepted.into();
         let may_replace = self.runtime.replaces;
         let accepted = Acceptance { replace: accepted.replace && may_replace, ..accepted };
         let router = self.runtime.router.clone();
         let deploy = move || {
             let permit = |plan: &Plan| router.secrets.check(plan);
-            router.catalog.deploy(&text, accepted, clock::now(), permit)
+            let tell = |change: Change<'_>| tell(change.to_string());
+            router.catalog.deploy_told(&text, accepted, clock::now(), permit, tell)
         };
         let deployed = match blocking(deploy).await? {
             Ok(deployed) => deployed,
@@ -49,6 +53,7 @@ impl Coordinator {
                 return Err(CoordinatorError::VersionExists { id, difference, may_replace });
             }
             Err(Refused::Journal(error)) => return Err(error.into()),
+            Err(Refused::Untold(error)) => return Err(SecretsError::from(error).into()),
         };
         let it = &deployed;
         if it.changed {
@@ -140,9 +145,11 @@ impl Coordinator {
         by: Operator,
     ) -> Result<(StoredDefinition, bool), CoordinatorError> {
         self.needs_room()?;
-        let id = self.stored(workflow)?.id;
+        let StoredDefinition { id, digest, .. } = self.stored(workflow)?;
         let action = if retired { "retire" } else { "restore" };
-        self.audited(AuditAction::DefinitionChanged, format!("{action} {id}"), by).await?;
+        let (before, after) = (Some(&digest), Some(&digest));
+        let change = Change { action, id: &id, before, after }.to_string();
+        self.audited(AuditAction::DefinitionChanged, change, by).await?;
         let (catalog, now) = (self.runtime.router.catalog.clone(), retired.then(clock::now));
         let changed = blocking(move || catalog.retire(&id, now)).await??;
         let changed = changed.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))?;
@@ -163,13 +170,15 @@ impl Coordinator {
     ) -> Result<(), CoordinatorError> {
         self.needs_room()?;
         let stored = self.stored(workflow)?;
-        let id = stored.id;
+        let id = stored.id.clone();
         if stored.retired_at.is_none() {
             return Err(CoordinatorError::VersionInUse(id, "it is not retired"));
         }
         // What was to be started before is in the journal then.
         self.settle().await?;
-        self.audited(AuditAction::DefinitionChanged, format!("delete {id}"), by).await?;
+        let change =
+            Change { action: "delete", id: &id, before: Some(&stored.digest), after: None };
+        self.audited(AuditAction::DefinitionChanged, change.to_string(), by).await?;
         let (catalog, journal) =
             (self.runtime.router.catalog.clone(), self.runtime.journal.clone());
         let of = id.clone();

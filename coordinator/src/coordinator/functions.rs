@@ -1,13 +1,17 @@
 //! The default catalog, for who asks the coordinator.
 
+use windlass_proto::audit::AuditAction;
+use windlass_proto::id::Digest;
+
 use super::handle::blocking;
-use super::{Coordinator, CoordinatorError};
+use super::{Coordinator, CoordinatorError, Operator};
 use crate::catalog::{PublishRefused, Published, PublishedFunction};
 use crate::clock;
+use crate::secrets::SecretsError;
 
 impl Coordinator {
     /// Publishes a function to the default catalog: `name` and `version`, which never change their
-    /// text.
+    /// text. It is in the audit trail before.
     ///
     /// # Errors
     /// When it is no function, exists with another text, or cannot be kept.
@@ -16,11 +20,15 @@ impl Coordinator {
         name: &str,
         version: &str,
         text: String,
+        by: Operator,
     ) -> Result<Published, CoordinatorError> {
         let router = self.runtime.router.clone();
         let (function, version) = (name.to_owned(), version.to_owned());
         let reference = format!("{name}:{version}");
-        let publish = move || router.catalog.publish(&function, &version, &text, clock::now());
+        let (tell, told) = (self.teller(AuditAction::FunctionPublished, by), reference.clone());
+        let tell = move |digest: &Digest| tell(format!("{told}, digest none -> {digest}"));
+        let publish =
+            move || router.catalog.publish_told(&function, &version, &text, clock::now(), tell);
         blocking(publish).await?.map_err(|refused| match refused {
             PublishRefused::Invalid(found) => {
                 let why = found.first().map(|it| it.message.clone()).unwrap_or_default();
@@ -35,6 +43,7 @@ impl Coordinator {
                 CoordinatorError::InvalidFunction(reference, why, Vec::new())
             }
             PublishRefused::Journal(error) => CoordinatorError::Journal(error),
+            PublishRefused::Untold(error) => SecretsError::from(error).into(),
         })
     }
 

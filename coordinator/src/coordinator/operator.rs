@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use windlass_proto::audit::AuditAction;
 
 use super::{Coordinator, CoordinatorError};
-use crate::audit;
+use crate::audit::{self, AuditError};
 use crate::secrets::SecretsError;
 
 /// What a request says of whoever sends it. Nobody is authenticated yet.
@@ -16,6 +17,22 @@ pub struct Operator {
 }
 
 impl Coordinator {
+    /// As [`Coordinator::audited`], for who may block: durable when it returns.
+    pub(super) fn teller(
+        &self,
+        action: AuditAction,
+        by: Operator,
+    ) -> impl FnOnce(String) -> Result<(), AuditError> + use<> {
+        let (router, handle) = (self.runtime.router.clone(), Handle::current());
+        move |detail| {
+            let event = audit::own(action, true, |event| {
+                event.detail = Some(detail.into());
+                event.request = by.request;
+            });
+            handle.block_on(router.secrets.audit.kept(vec![event]))
+        }
+    }
+
     /// Puts into the audit trail what an operator is about to do.
     pub(super) async fn audited(
         &self,

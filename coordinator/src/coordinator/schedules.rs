@@ -25,7 +25,7 @@ pub struct ScheduleView {
     pub plan: Arc<Plan>,
     /// The next due times, as far as the calendar knows them.
     pub next: Vec<Due>,
-    /// What became of the last ones, the latest first; only where one schedule is asked for.
+    /// What became of the last ones, the latest first.
     pub past: Vec<Occurrence>,
 }
 
@@ -53,7 +53,11 @@ impl Coordinator {
         let read = move || {
             let namespace = namespace.as_deref();
             let (found, next) = page(&*journal, namespace, cursor, limit)?;
-            let items = found.into_iter().map(|state| view(&catalog, state, Vec::new()));
+            let of = |it: &State| ScheduleId::of(&it.workflow.namespace, &it.workflow.name);
+            let items = found.into_iter().map(|state| {
+                let past = past(&*journal, of(&state))?;
+                view(&catalog, state, past)
+            });
             Ok(SchedulePage { items: items.collect::<Result<_, JournalError>>()?, next })
         };
         blocking(read).await?
@@ -73,13 +77,7 @@ impl Coordinator {
         let unknown = unknown(namespace, name);
         let read = move || {
             let Some(state) = journal.schedule(id)? else { return Err(unknown) };
-            let mut past = journal
-                .occurrences(id)?
-                .iter()
-                .map(|it| decode::<Kept>(it))
-                .collect::<Result<Vec<_>, _>>()?;
-            past.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-            let past = past.into_iter().map(|it| it.1).collect();
+            let past = past(&*journal, id)?;
             Ok(view(&catalog, decode(&state)?, past)?)
         };
         blocking(read).await?
@@ -242,6 +240,15 @@ fn page(
         }
     }
     Ok((found, None))
+}
+
+/// What became of the last due times, the latest first.
+fn past(journal: &dyn Journal, id: ScheduleId) -> Result<Vec<Occurrence>, JournalError> {
+    let kept = journal.occurrences(id)?;
+    let mut past =
+        kept.iter().map(|it| decode::<Kept>(it)).collect::<Result<Vec<_>, JournalError>>()?;
+    past.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    Ok(past.into_iter().map(|it| it.1).collect())
 }
 
 fn view(

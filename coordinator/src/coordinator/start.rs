@@ -85,6 +85,7 @@ impl Coordinator {
         };
         check_input(&plan, &start.input).await?;
         let id = instance_id(&start);
+        let workflow = plan.id.clone();
         let (reply, answer) = oneshot::channel();
         let new = NewInstance {
             id,
@@ -102,11 +103,12 @@ impl Coordinator {
         };
         let message = Message::Start(Box::new(new));
         match self.ask(id, message, answer).await? {
-            StartReply { earlier: Some(earlier) } => {
+            StartReply { retired: true, .. } => Err(CoordinatorError::Retired(workflow)),
+            StartReply { earlier: Some(earlier), .. } => {
                 same(id, &start.workflow, &earlier)?;
                 Ok(Started { id, repeated: true })
             }
-            StartReply { earlier: None } => Ok(Started { id, repeated: false }),
+            StartReply { earlier: None, .. } => Ok(Started { id, repeated: false }),
         }
     }
 

@@ -141,6 +141,8 @@ impl Message {
 pub struct StartReply {
     /// The start that had the id before; nothing where this is the first.
     pub earlier: Option<Earlier>,
+    /// True where there is none: its version was retired or deleted while it was on its way.
+    pub retired: bool,
 }
 
 /// The start that an instance was made by, compared to a later one under its id.

@@ -5,6 +5,7 @@
 //! with what its schedule makes of it.
 
 mod events;
+mod held;
 mod order;
 mod sync;
 #[cfg(test)]
@@ -22,8 +23,10 @@ use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+use self::held::Held;
 use super::message::{NewInstance, Refusal};
 use super::{Batch, Partition};
+use crate::catalog::Catalog;
 use crate::engine::Input;
 use crate::journal::{Journal, JournalError, ScheduleWrite};
 use crate::quarantine::Verdict;
@@ -44,6 +47,7 @@ const CANCELLED: &str = "the next instance of its schedule is due, which cancels
 pub(super) struct Schedules {
     /// False where definitions are not to start by themselves.
     enabled: bool,
+    catalog: Arc<Catalog>,
     all: HashMap<ScheduleId, Box<Held>>,
     ready: BTreeSet<(Timestamp, ScheduleId)>,
     /// Instances whose ends matter.
@@ -52,20 +56,15 @@ pub(super) struct Schedules {
     changed: BTreeSet<ScheduleId>,
 }
 
-/// A schedule, and when it is looked at next.
-struct Held {
-    state: State,
-    wake: Option<Timestamp>,
-}
-
 impl Schedules {
     /// Reads them.
     pub(super) fn load(
         journal: &dyn Journal,
+        catalog: Arc<Catalog>,
         partition: PartitionId,
     ) -> Result<Self, JournalError> {
         let (all, ready, running, changed) = Default::default();
-        let mut schedules = Self { enabled: true, all, ready, running, changed };
+        let mut schedules = Self { enabled: true, catalog, all, ready, running, changed };
         let mut after = None;
         loop {
             let page = journal.schedules(partition, after, SCHEDULE_PAGE)?;
@@ -106,8 +105,9 @@ impl Schedules {
 
     /// Takes a schedule out, to put it back changed.
     fn take(&mut self, id: ScheduleId) -> Option<State> {
-        let Held { state, wake } = *self.all.remove(&id)?;
-        if let Some(wake) = wake {
+        let held = self.all.remove(&id)?;
+        let state = held.state();
+        if let Some(wake) = held.wake() {
             self.ready.remove(&(wake, id));
         }
         for instance in state.running() {
@@ -125,7 +125,7 @@ impl Schedules {
         for instance in state.running() {
             self.running.insert(*instance, id);
         }
-        self.all.insert(id, Box::new(Held { state, wake }));
+        self.all.insert(id, Box::new(Held::new(state, wake, &self.catalog)));
         self.changed.insert(id);
     }
 
@@ -267,7 +267,7 @@ impl Partition {
     /// Takes the states that have changed into the batch.
     pub(super) fn keep_schedules(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
         for id in std::mem::take(&mut self.schedules.changed) {
-            let state = self.schedules.all.get(&id).map(|it| encode(&it.state)).transpose()?;
+            let state = self.schedules.all.get(&id).map(|it| encode(&it.state())).transpose()?;
             batch.commit.schedules.push(ScheduleWrite::State(id, state));
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Starts: whether there is such an instance already, whether it may start, and who is told.
 
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{InstanceId, WorkflowId};
 
 use super::message::{Earlier, NewInstance, StartReply, Watch};
 use super::release::Release;
@@ -21,6 +21,10 @@ impl Partition {
             let same_input = start.reply.is_none() || resident.instance.input == start.input;
             return self.started(batch, start, Some(Earlier { workflow, same_input }));
         }
+        let start = match self.refuse_retired(batch, start) {
+            Some(start) => start,
+            None => return Ok(()),
+        };
         if self.refuse_child(batch, &start) {
             return Ok(());
         }
@@ -28,6 +32,22 @@ impl Partition {
             Some(start) => self.create(batch, start),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a request whose version was retired while it was on its way here. Who deletes a
+    /// version waits until partitions have done what they were told before (`Message::Settle`), so
+    /// what starts later would have no definition.
+    fn refuse_retired(&self, batch: &mut Batch, mut start: NewInstance) -> Option<NewInstance> {
+        let WorkflowId { namespace, name, version } = &start.plan.id;
+        let stored = self.shared.catalog.stored(namespace, name, Some(version));
+        let is_current = stored.is_some_and(|it| it.retired_at.is_none());
+        if is_current || start.reply.is_none() {
+            return Some(start);
+        }
+        let reply = start.reply.take()?;
+        let retired = StartReply { earlier: None, retired: true };
+        batch.releases.push(Release::Started(reply, retired));
+        None
     }
 
     /// Creates an instance that has been admitted.
@@ -56,7 +76,7 @@ impl Partition {
     ) -> Result<(), JournalError> {
         let (id, repeated) = (start.id, earlier.is_some());
         if let Some(reply) = start.reply {
-            batch.releases.push(Release::Started(reply, StartReply { earlier }));
+            batch.releases.push(Release::Started(reply, StartReply { earlier, retired: false }));
         }
         if let Some(ended) = start.ended {
             self.watch(batch, id, Watch::End(ended))?;

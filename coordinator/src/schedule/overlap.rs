@@ -42,6 +42,17 @@ impl State {
         }
     }
 
+    /// Has starts wait that there is no memory for; they start one after the other when there is.
+    pub fn postpone(&mut self, turn: &mut Turn) {
+        for due in std::mem::take(&mut turn.starts) {
+            if self.waiting() < SCHEDULE_WAITING {
+                self.wait(due, turn);
+            } else {
+                turn.skip(due, Why::Overlap);
+            }
+        }
+    }
+
     /// Has a start wait for an end, with the events that it is for where there is room for them.
     fn wait(&mut self, due: Due, turn: &mut Turn) {
         let busy = self.busy.get_or_insert_default();

@@ -43,6 +43,8 @@ struct World {
     past: Vec<Occurrence>,
     /// What those got that events have started.
     given: Vec<Value>,
+    /// True while there is no memory for starts by events.
+    is_full: bool,
 }
 
 impl World {
@@ -52,8 +54,8 @@ impl World {
         let definition = (plan.id.clone(), plan.digest.clone());
         let schedule = plan.schedule.as_ref().unwrap();
         let state = State::deployed(None, id, definition, schedule, at(since));
-        let (started, cancelled, past, given) = Default::default();
-        Self { plan, id, state, started, cancelled, past, given }
+        let (started, cancelled, past, given, is_full) = Default::default();
+        Self { plan, id, state, started, cancelled, past, given, is_full }
     }
 
     fn schedule(&self) -> std::sync::Arc<Plan> {

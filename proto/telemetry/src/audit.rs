@@ -100,6 +100,7 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::LogChanged => "windlass.log.changed",
         AuditAction::ScheduleChanged => "windlass.schedule.changed",
         AuditAction::DefinitionChanged => "windlass.definition.changed",
+        AuditAction::FunctionPublished => "windlass.function.published",
         AuditAction::DeploymentRefused => "windlass.definition.refused",
     }
 }

@@ -97,6 +97,10 @@ do:
       branches:
       - slow: {wait: PT1H}
       - fast: {set: {won: true}}
+- again:
+    try:
+    - fails: {raise: {error: {type: https://e.example/y, status: 500}}}
+    catch: {retry: {limit: {attempt: {count: 1}}}, do: []}
 ";
     let workflow = fleet.api.deploy(text).await;
     let ended = fleet.api.run(&workflow, &json!({})).await;
@@ -127,6 +131,8 @@ do:
         "task.cancelled /do/3/race/fork/branches/0/slow",
         "task.completed /do/3/race/fork/branches/1/fast",
         "task.completed /do/3/race",
+        "task.retried /do/4/again",
+        "task.completed /do/4/again",
     ] {
         assert_eq!(has(text), 1, "{text}: {words:#?}");
     }

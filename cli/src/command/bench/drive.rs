@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use tokio::task::JoinSet;
 
 use super::measure::{self, Usage};
+use super::schedules::{self, Taken};
 use super::target::{Server, Target};
 use super::workload::Load;
 use crate::code::BENCH_FAILED;
@@ -34,6 +35,8 @@ pub(super) struct Measured {
     pub(super) pages: Option<Pages>,
     /// How often one of the threads was given a processor, where nothing else was done.
     pub(super) wakeups: Option<u64>,
+    /// What schedules took of the memory, where they started the workflows.
+    pub(super) taken: Option<Taken>,
 }
 
 /// Histories, read page by page.
@@ -49,6 +52,9 @@ pub(super) struct Pages {
 pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, CliError> {
     if let Some(idle) = load.idle {
         return leave_alone(idle, target).await;
+    }
+    if load.scheduled {
+        return fire(load, target).await;
     }
     if load.reads_history {
         return read_histories(load, target).await;
@@ -75,7 +81,16 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = std::mem::take(&mut *memory.points.lock().unwrap_or_else(|it| it.into_inner()));
-    Ok(Measured { elapsed, latencies, usage, store_cpu, memory, pages: None, wakeups: None })
+    Ok(Measured {
+        elapsed,
+        latencies,
+        usage,
+        store_cpu,
+        memory,
+        pages: None,
+        wakeups: None,
+        taken: None,
+    })
 }
 
 /// Runs the workflows, then measures reading the whole history of each: latencies are those of
@@ -110,7 +125,38 @@ async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliErr
     }
     let memory = measure::resident_mib().into_iter().collect();
     let pages = Some(pages);
-    Ok(Measured { elapsed, latencies, usage, store_cpu: None, memory, pages, wakeups: None })
+    Ok(Measured {
+        elapsed,
+        latencies,
+        usage,
+        store_cpu: None,
+        memory,
+        pages,
+        wakeups: None,
+        taken: None,
+    })
+}
+
+/// Has schedules start the workflows.
+async fn fire(load: &Load, target: &Target) -> Result<Measured, CliError> {
+    let Some(coordinator) = target.coordinator() else {
+        return Err(CliError::coded(&BENCH_FAILED, "schedules are measured in this process only"));
+    };
+    measure::reset_peak();
+    let before = target.usage();
+    let fired = schedules::run(load, coordinator).await?;
+    let usage = target.usage().since(&before);
+    let memory = measure::resident_mib().into_iter().collect();
+    Ok(Measured {
+        elapsed: fired.elapsed,
+        latencies: fired.lateness,
+        usage,
+        store_cpu: None,
+        memory,
+        pages: None,
+        wakeups: None,
+        taken: Some(fired.memory),
+    })
 }
 
 /// Runs one workflow, and then nothing.
@@ -127,7 +173,16 @@ async fn leave_alone(idle: Duration, target: &Target) -> Result<Measured, CliErr
     let wakeups = measure::wakeups().zip(woken).map(|(now, then)| now.saturating_sub(then));
     let memory = measure::resident_mib().into_iter().collect();
     let latencies = vec![micros(begin)];
-    Ok(Measured { elapsed, latencies, usage, store_cpu: None, memory, pages: None, wakeups })
+    Ok(Measured {
+        elapsed,
+        latencies,
+        usage,
+        store_cpu: None,
+        memory,
+        pages: None,
+        wakeups,
+        taken: None,
+    })
 }
 
 /// Starts the workflows that listen; one that is durable listens.
@@ -194,7 +249,11 @@ async fn started_then_ended(load: &Load, server: &Arc<Server>) -> Result<Vec<u32
 
 /// Does `work` for each number below `total`, by `tasks` tasks at the same time; the first failure
 /// ends it.
-async fn closed_loop<T, W, F>(total: u64, tasks: u32, work: W) -> Result<Vec<T>, CliError>
+pub(super) async fn closed_loop<T, W, F>(
+    total: u64,
+    tasks: u32,
+    work: W,
+) -> Result<Vec<T>, CliError>
 where
     T: Send + 'static,
     W: Fn(u64) -> F + Clone + Send + 'static,

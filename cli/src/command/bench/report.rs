@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::drive::Measured;
 use super::measure;
+use super::schedules::Taken;
 use super::target::Target;
 use super::workload::{Load, Login, Tokens, Way};
 use crate::output;
@@ -35,6 +36,8 @@ pub(super) struct Report {
     wakeups_per_second: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secrets: Option<Secrets>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedules: Option<Taken>,
 }
 
 /// How attempts got at their secrets, and what that cost.
@@ -67,7 +70,7 @@ struct Latency {
 impl Report {
     /// The figures of a run that has just ended.
     pub(super) fn new(load: &Load, measured: Measured, target: &Target) -> Self {
-        let Measured { elapsed, mut latencies, usage, store_cpu, memory, pages, wakeups } =
+        let Measured { elapsed, mut latencies, usage, store_cpu, memory, pages, wakeups, taken } =
             measured;
         latencies.sort_unstable();
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -117,6 +120,10 @@ impl Report {
                 store_cpu_ms_per_attempt: store_cpu
                     .map(|it| rounded(it.as_secs_f64() * 1000.0 / steps)),
             }),
+            schedules: taken.map(|it| Taken {
+                bytes_a_definition: it.bytes_a_definition.map(rounded),
+                bytes_a_schedule: it.bytes_a_schedule.map(rounded),
+            }),
         }
     }
 
@@ -150,6 +157,7 @@ impl Report {
             ("first page ms", of_history(|it| it.first_page_ms.to_string())),
             ("last page ms", of_history(|it| it.last_page_ms.to_string())),
             ("wake-ups/s", shown(self.wakeups_per_second)),
+            ("bytes/schedule", shown(self.schedules.and_then(|it| it.bytes_a_schedule))),
             ("login", of_secrets(|it| word(it.login))),
             ("tokens", of_secrets(|it| word(it.tokens))),
             ("attempts/s", of_secrets(|it| it.attempts_per_second.to_string())),

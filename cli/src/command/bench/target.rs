@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use windlass_coordinator::catalog::Unsupported;
 use windlass_coordinator::coordinator::{
-    Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef,
+    Coordinator, CoordinatorError, Operator, Outcome, Start, Started, WorkflowRef,
 };
 use windlass_coordinator::trace::Tracer;
 use windlass_proto::cloudevent::CloudEvent;
@@ -162,6 +162,14 @@ impl Target {
         }
     }
 
+    /// The coordinator, when it is in this process.
+    pub(super) fn coordinator(&self) -> Option<&Coordinator> {
+        match self {
+            Self::Local(local) => Some(&local.coordinator),
+            Self::Server(_) => None,
+        }
+    }
+
     /// Where the journal is, when it is here.
     pub(super) fn directory(&self) -> Option<&Path> {
         match self {
@@ -234,12 +242,14 @@ impl Local {
                 let coordinator = fleet.coordinator.clone();
                 (System::Fleet(fleet), coordinator)
             }
-            None => embedded(&directory, store.as_ref(), tracer).await?,
+            None => embedded(&directory, store.as_ref(), (tracer, load.scheduled)).await?,
         };
         if let Some(store) = &store {
             store.admit(&coordinator.identity_keys()).await?;
         }
-        let deployed = coordinator.deploy(load.definition.to_string(), Unsupported::Refuse).await?;
+        let deployed = coordinator
+            .deploy(load.definition.to_string(), Unsupported::Refuse, Operator::default())
+            .await?;
         let workflow = WorkflowRef {
             namespace: deployed.workflow.namespace.to_string(),
             name: deployed.workflow.name.to_string(),
@@ -292,7 +302,7 @@ impl Local {
 async fn embedded(
     directory: &Path,
     store: Option<&Store>,
-    tracer: Option<Tracer>,
+    (tracer, scheduled): (Option<Tracer>, bool),
 ) -> Result<(System, Coordinator), CliError> {
     let secrets_config = store.map(Store::workers_config);
     let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
@@ -308,7 +318,7 @@ async fn embedded(
         secrets,
         identity,
         memory,
-        unscheduled: true,
+        unscheduled: !scheduled,
         tracer,
     };
     let embedded = embedded::open(options).await?;

@@ -19,6 +19,7 @@ pub(super) enum Chosen {
     Payload,
     Idle,
     Secrets,
+    Schedules,
     All,
 }
 
@@ -99,6 +100,7 @@ impl Chosen {
             Self::Payload => "payload",
             Self::Idle => "idle",
             Self::Secrets => "secrets",
+            Self::Schedules => "schedules",
             Self::All => "all",
         }
     }
@@ -141,6 +143,8 @@ pub(super) struct Load {
     pub(super) idle: Option<Duration>,
     /// How each step gets at a secret, where what is measured is the store it is in.
     pub(super) secrets: Option<Way>,
+    /// True when they are started by schedules, one each.
+    pub(super) scheduled: bool,
     /// The definition's name.
     pub(super) name: String,
     /// The definition, as JSON.
@@ -171,6 +175,7 @@ impl Load {
             Chosen::Payload => (1, 5, 1),
             Chosen::Idle => (1, 1, 1),
             Chosen::Secrets => (400, 5, 64),
+            Chosen::Schedules => (10_000, 1, 200),
         };
         let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
         let idles = workload == Chosen::Idle;
@@ -188,6 +193,7 @@ impl Load {
             Chosen::Events => listen(),
             Chosen::Loop | Chosen::History => repeat(steps),
             Chosen::Payload => pass_on(steps),
+            Chosen::Schedules => done(),
             _ => sequence(steps),
         };
         // Passed on, it is what came in.
@@ -212,6 +218,7 @@ impl Load {
             reads_history: workload == Chosen::History,
             idle: idles.then_some(IDLE),
             secrets: None,
+            scheduled: workload == Chosen::Schedules,
             name,
             definition,
             input,
@@ -322,6 +329,11 @@ fn payload() -> Value {
         char::from(ALPHABET[(state >> 58) as usize])
     };
     Value::object([("text", Value::from((0..PAYLOAD).map(digit).collect::<String>()))])
+}
+
+/// Next to nothing, and no assignment.
+fn done() -> Made {
+    ("done", json!([{"done": {"set": {"ok": true}}}]), Some(json!({"ok": true})))
 }
 
 /// A wait: the output is the input.

@@ -41,6 +41,7 @@ fn refused(catalog: &Catalog, name: &str, text: &str) -> String {
         Err(PublishRefused::Unpublished(why)) => why,
         Err(PublishRefused::Exists(_)) => "exists".to_owned(),
         Err(PublishRefused::Full | PublishRefused::Journal(_)) => "no room".to_owned(),
+        Err(PublishRefused::Untold(error)) => error.to_string(),
         Ok(_) => panic!("{name} was published"),
     }
 }

@@ -2,6 +2,7 @@
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, WorkflowId};
+use windlass_proto::limits::SCHEDULE_AGAIN_MS;
 
 use super::{Batch, Partition, ScheduleId, Schedules};
 use crate::engine::Filtered;
@@ -19,7 +20,7 @@ impl Schedules {
 
     /// The workflow whose schedule it is.
     pub(in crate::partition) fn workflow(&self, id: ScheduleId) -> Option<WorkflowId> {
-        self.all.get(&id).map(|it| it.state.workflow.clone())
+        self.all.get(&id).map(|it| it.definition().id.clone())
     }
 }
 
@@ -36,14 +37,14 @@ impl Partition {
         let Some(held) = self.schedules.all.get(&id).filter(|_| self.schedules.enabled) else {
             return Ok(nothing);
         };
-        let plan = self.shared.catalog.required(&held.state.digest)?;
+        let plan = self.shared.catalog.required(held.digest())?;
         let (Some(schedule), Some(mut state)) = (&plan.schedule, self.schedules.take(id)) else {
             return Ok(nothing);
         };
         let workflow = &state.workflow;
         let held = self.shared.admission.suspended(&workflow.namespace, &workflow.name).is_some();
         let (turn, filtered) = state.hear(id, schedule, (event, batch.now), (steps, held));
-        let Some(turn) = turn else {
+        let Some(mut turn) = turn else {
             self.schedules.put_back(id, state, None);
             return Ok((false, filtered));
         };
@@ -54,8 +55,14 @@ impl Partition {
                 "the events for a start by `schedule.on` were gathered in vain"
             );
         }
+        let namespace = &state.workflow.namespace;
+        let is_full = !turn.starts.is_empty() && self.shared.memory.admit(namespace, 0).is_err();
+        if is_full {
+            state.postpone(&mut turn);
+        }
         self.follow(batch, id, (&mut state, &plan), turn)?;
-        self.schedules.put(id, state, None);
+        let again = is_full.then(|| batch.now.plus(SCHEDULE_AGAIN_MS));
+        self.schedules.put(id, state, again);
         self.route(id)?;
         Ok((true, filtered))
     }
@@ -63,20 +70,19 @@ impl Partition {
     /// Has a schedule found by the events that it listens for.
     pub(super) fn route(&mut self, id: ScheduleId) -> Result<(), JournalError> {
         let visit = (id.listener(), VISIT);
-        let state = self.schedules.all.get(&id).map(|it| &it.state);
-        let Some(state) = state.filter(|it| it.listener.is_some()) else {
+        let held = self.schedules.all.get(&id);
+        let Some((held, listener)) = held.and_then(|it| Some((it, it.listener()?))) else {
             self.routing.remove(visit);
             return Ok(());
         };
-        let plan = self.shared.catalog.required(&state.digest)?;
+        let plan = self.shared.catalog.required(held.digest())?;
         let on = plan.schedule.as_ref().and_then(|it| it.on.as_ref());
-        let listener = state.listener.as_ref();
-        match on.zip(listener).and_then(|(plan, listener)| listener.interest(plan)) {
+        match on.and_then(|plan| listener.interest(plan)) {
             Some(interest) => _ = self.routing.insert(visit, interest),
             None => self.routing.remove(visit),
         }
-        if let Some(problem) = listener.and_then(|it| it.fault()) {
-            tracing::warn!(workflow = %state.workflow, %problem, "`schedule.on` listens for nothing");
+        if let Some(problem) = listener.fault() {
+            tracing::warn!(workflow = %held.definition().id, %problem, "`schedule.on` listens for nothing");
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Partition {
         id: ScheduleId,
         action: ScheduleAction,
     ) -> Result<ScheduleAnswer, JournalError> {
-        let Some(digest) = self.schedules.all.get(&id).map(|it| it.state.digest.clone()) else {
+        let Some(digest) = self.schedules.all.get(&id).map(|it| it.digest().clone()) else {
             return Ok(ScheduleAnswer::Unknown);
         };
         let plan = self.shared.catalog.required(&digest)?;

@@ -79,11 +79,10 @@ impl Partition {
             }
             return self.route(id);
         }
-        match self.schedules.all.get_mut(&id).map(|it| &mut it.state) {
-            Some(known) if known.digest == stored.digest => {
-                // Read from the journal, it has its own copy of what the catalog has.
-                known.workflow.clone_from(&stored.id);
-                known.digest.clone_from(&stored.digest);
+        match self.schedules.all.get_mut(&id) {
+            Some(known) if *known.digest() == stored.digest => {
+                // It may have another copy of what the catalog has.
+                known.share(&self.schedules.catalog);
                 return self.route(id);
             }
             // Most definitions have none, and are not compiled for that.
@@ -106,8 +105,8 @@ impl Partition {
 
     /// Takes back what a clock has put off that was ahead before this start.
     fn mend(&mut self, id: ScheduleId, now: Timestamp) -> Result<(), JournalError> {
-        let ahead = self.schedules.all.get(&id).filter(|it| it.state.reckoned > now);
-        let Some(digest) = ahead.map(|it| it.state.digest.clone()) else { return Ok(()) };
+        let ahead = self.schedules.all.get(&id).filter(|it| it.reckoned() > now);
+        let Some(digest) = ahead.map(|it| it.digest().clone()) else { return Ok(()) };
         let plan = self.shared.catalog.required(&digest)?;
         let (Some(schedule), Some(mut state)) = (&plan.schedule, self.schedules.take(id)) else {
             return Ok(());

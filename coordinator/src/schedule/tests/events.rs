@@ -21,7 +21,10 @@ impl World {
         let heard = |state: &mut State, schedule: &_| {
             state.hear(id, schedule, (&event, at(NOON)), (1_000_000, held)).0
         };
-        let Some(turn) = self.with(heard) else { return false };
+        let Some(mut turn) = self.with(heard) else { return false };
+        if self.is_full {
+            self.state.postpone(&mut turn);
+        }
         self.commit(turn, at(NOON));
         // What is kept of it is all there is of it.
         let bytes = rmp_serde::to_vec(&self.state).unwrap();
@@ -155,6 +158,27 @@ fn a_start_that_waits_keeps_its_events() {
     }
     assert_eq!(world.state.waiting(), 1);
     assert_eq!(world.skipped().last().unwrap().2, Why::Overlap);
+}
+
+#[test]
+fn a_start_without_memory_waits_with_its_events() {
+    let on = "{ on: { one: { with: { type: a } } }, read: data }";
+    let mut world = World::new(on, "{}", NOON);
+    world.is_full = true;
+    for number in ["1", "2"] {
+        assert!(world.event("a", number, false), "it counts all the same");
+    }
+    assert_eq!((world.started.len(), world.state.waiting()), (0, 2));
+    assert_eq!(world.look(NOON), 2);
+    assert_eq!(
+        (world.inputs(), world.state.busy.is_none()),
+        (vec!["[1]".into(), "[2]".into()], true)
+    );
+    // No more than may wait.
+    for number in 0..1_001 {
+        world.event("a", &number.to_string(), false);
+    }
+    assert_eq!((world.state.waiting(), world.skipped().len()), (1_000, 1));
 }
 
 #[test]

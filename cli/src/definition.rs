@@ -15,8 +15,8 @@ use crate::{functions, input, output};
 /// What to do with definitions that ask for what this version cannot do.
 #[derive(Clone, Copy, clap::Args)]
 pub(crate) struct Support {
-    /// Take definitions with parts that this version cannot do, such as containers: tasks of that
-    /// kind wait until a worker offers it
+    /// Take definitions with parts that this version cannot do, such as protocols of AsyncAPI:
+    /// tasks of that kind wait until a worker offers it
     #[arg(long)]
     pub(crate) allow_unsupported: bool,
 }
@@ -126,7 +126,9 @@ fn check_with(path: &Path, support: Support, options: &Options) -> Result<Checke
 }
 
 fn runs_processes(plan: &Plan) -> bool {
-    plan.tasks.iter().any(|it| matches!(it.kind, Kind::Shell(_) | Kind::Script(_)))
+    plan.tasks
+        .iter()
+        .any(|it| matches!(it.kind, Kind::Container(_) | Kind::Shell(_) | Kind::Script(_)))
 }
 
 /// Shows findings to people.

@@ -33,7 +33,7 @@ use crate::worker::Files;
 
 /// Processes that tasks may run here unless the options say otherwise: they are one's own, on one's
 /// own machine.
-pub(crate) const ALLOWED: &[Allow] = &[Allow::Shell, Allow::Script, Allow::Mcp];
+pub(crate) const ALLOWED: &[Allow] = &[Allow::Shell, Allow::Script, Allow::Mcp, Allow::Container];
 
 /// What to put together.
 pub(crate) struct EmbeddedOptions {
@@ -151,6 +151,14 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .audit(definitions.clone())
         .build()
         .map_err(|error| CliError::Usage(error.to_string()))?;
+    let engine = worker.clone();
+    // Nobody waits for an engine that most definitions do not need.
+    tokio::spawn(async move {
+        if let Err(problem) = engine.find_engine().await {
+            let detail = problem.detail.as_deref().unwrap_or_default();
+            tracing::debug!(detail, "no engine of containers");
+        }
+    });
     let runtime = Handle::current();
     let hands = worker.clone();
     let options = Options {

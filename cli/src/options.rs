@@ -1,13 +1,16 @@
 //! Options that several commands share.
 
+mod containers;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use windlass_coordinator::journal::sled::Missing;
 use windlass_proto::duration::typed;
-use windlass_worker::{Egress, EgressRule, ProcessOptions, Resolve, TaskUser};
+use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Resolve, TaskUser};
 
+pub(crate) use self::containers::ContainerArgs;
 use crate::error::CliError;
 
 /// Which server to talk to.
@@ -88,6 +91,8 @@ pub(crate) enum Allow {
     /// `call: mcp` of servers that are programs
     #[value(name = "mcp.stdio")]
     Mcp,
+    /// `run: container`
+    Container,
     /// None of them.
     None,
 }
@@ -97,14 +102,16 @@ pub(crate) enum Allow {
 #[command(next_help_heading = "Worker")]
 pub(crate) struct WorkerOptions {
     /// Tasks that may run as processes of this machine: shell, script, mcp.stdio (MCP servers that
-    /// are programs), separated by commas, or none [default: all for `run` and `dev`, none for
-    /// `worker`]
+    /// are programs), container, separated by commas, or none [default: all for `run` and `dev`,
+    /// none for `worker`]
     #[arg(long, env = "WINDLASS_ALLOW", value_name = "KIND", value_delimiter = ',')]
     pub(crate) allow: Vec<Allow>,
     /// Who they run as: a name, UID or UID:GID. Only root can choose; a root `worker` that is not
     /// told takes nobody, `run` and `dev` their own user
     #[arg(long, env = "WINDLASS_TASK_USER", value_name = "USER")]
     pub(crate) task_user: Option<TaskUser>,
+    #[command(flatten)]
+    pub(crate) containers: ContainerArgs,
     /// A secret, for development: shows in process lists for a moment, so prefer --secrets-file
     #[arg(long = "secret", value_name = "NAME=VALUE")]
     pub(crate) secrets: Vec<String>,
@@ -200,18 +207,27 @@ impl WorkerOptions {
             user => user,
         };
         let (shell, script, mcp) = (has(Allow::Shell), has(Allow::Script), has(Allow::Mcp));
-        Ok(ProcessOptions { shell, script, mcp, user, ..ProcessOptions::default() })
+        let containers = match has(Allow::Container).then(|| self.containers.options()) {
+            // Nobody has asked for it.
+            Some(Err(_)) if self.allow.is_empty() => None,
+            given => given.transpose()?,
+        };
+        Ok(ProcessOptions { shell, script, mcp, containers, user, ..ProcessOptions::default() })
     }
 }
 
-/// What people are told of the processes that tasks may run; nothing where there are
-/// none.
+/// What people are told of the processes and the containers that tasks may run; nothing where there
+/// are none.
 pub(crate) fn describe_processes(processes: &ProcessOptions) -> Option<String> {
     let all =
         [("shell", processes.shell), ("script", processes.script), ("mcp.stdio", processes.mcp)];
     let kinds: Vec<_> = all.into_iter().filter(|(_, allowed)| *allowed).map(|it| it.0).collect();
+    let runs_none = all.iter().all(|(_, allowed)| !allowed);
+    // Who runs something else does not ask for an engine.
+    let told_of = |it: &&ContainerOptions| runs_none || it.engine.exists();
+    let containers = processes.containers.as_ref().filter(told_of).map(containers::describe);
     let kinds = match &kinds[..] {
-        [] => return None,
+        [] => return containers,
         [one] => (*one).to_owned(),
         [head @ .., last] => format!("{} and {last}", head.join(", ")),
     };
@@ -222,7 +238,8 @@ pub(crate) fn describe_processes(processes: &ProcessOptions) -> Option<String> {
         }
         None => "as this process's user".to_owned(),
     };
-    Some(format!("{kinds} tasks are allowed and run {user}; --allow none refuses them"))
+    let told = format!("{kinds} tasks are allowed and run {user}; --allow none refuses them");
+    Some(containers.map_or(told.clone(), |it| format!("{told}\nwindlass: {it}")))
 }
 
 /// What people are told of the addresses that tasks may call.
@@ -278,6 +295,9 @@ mod tests {
             assert_eq!(none.ok().and_then(|it| describe_processes(&it)), None);
         }
         assert!(options(&[Allow::None, Allow::Shell]).processes(&[]).is_err());
+        let containers = options(&[Allow::Container]).processes(&[]).unwrap();
+        assert!(containers.containers.is_some() && !containers.shell);
+        assert!(describe_processes(&containers).unwrap().starts_with("container tasks "));
         let other = TaskUser { user: 4_242, group: 4_242 };
         let options = WorkerOptions { task_user: Some(other), ..Default::default() };
         assert_eq!(options.processes(&both).is_ok(), TaskUser::is_root());

@@ -5,6 +5,7 @@
 
 mod api;
 mod command;
+mod containers;
 mod definitions;
 mod events;
 mod expressions;
@@ -23,6 +24,7 @@ mod telemetry;
 
 pub use api::*;
 pub use command::*;
+pub use containers::*;
 pub use definitions::*;
 pub use events::*;
 pub use expressions::*;

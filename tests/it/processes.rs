@@ -1,6 +1,7 @@
 //! Processes of tasks: what they can reach, who may run them, and that they end.
 
 mod allow;
+mod containers;
 mod descendants;
 mod files;
 mod search;

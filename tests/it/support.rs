@@ -13,6 +13,7 @@ pub(crate) mod leak;
 pub(crate) mod nats;
 pub(crate) mod otlp;
 pub(crate) mod paths;
+pub(crate) mod podman;
 pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod process;

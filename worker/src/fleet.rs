@@ -193,6 +193,10 @@ impl Builder {
             Some(address) => Some(health::serve(address, measured.clone()).await?),
             None => None,
         };
+        if let Err(problem) = worker.find_engine().await {
+            let detail = problem.detail.as_deref().unwrap_or_default();
+            tracing::warn!(detail, "tasks with containers are not taken");
+        }
         let capabilities = worker.capabilities();
         // Bounded by the assignments held, which the coordinator bounds by the concurrency.
         let (events, inbox) = mpsc::unbounded_channel();

@@ -13,6 +13,7 @@ mod authentication;
 mod cache;
 mod charset;
 mod clock;
+mod container;
 mod counts;
 mod decimal;
 mod document;
@@ -40,6 +41,9 @@ mod trace;
 mod worker;
 
 pub use audit::{AttemptAudit, AuditRoom, AuditSink};
+pub use container::{
+    ContainerOptions, ContainerVolume, ContainerVolumeError, EngineSocket, EngineSocketError,
+};
 pub use egress::{Egress, EgressRule, EgressRuleError};
 pub use error::WorkerError;
 pub use function::{Call, Function, FunctionError};

@@ -3,6 +3,8 @@
 mod a2a;
 mod asyncapi;
 mod body;
+#[cfg(feature = "containers")]
+mod container;
 mod documents;
 mod evaluate;
 mod exchange;
@@ -268,7 +270,13 @@ impl Attempt<'_> {
             Kind::Script(script) => Box::pin(self.run_script(script, input)).await,
             Kind::Grpc(call) => Box::pin(self.call_grpc(call, &input)).await,
             Kind::AsyncApi(call) => Box::pin(self.call_asyncapi(call, input)).await,
-            Kind::Container(_) => Err(not_supported("run: container")),
+            #[cfg(feature = "containers")]
+            Kind::Container(it) => Box::pin(self.run_container(it, input)).await,
+            #[cfg(not(feature = "containers"))]
+            Kind::Container(_) => {
+                let detail = "this worker was built without `run: container`";
+                Err(Problem::new(Standard::Configuration, detail))
+            }
             other => Err(Problem::new(
                 Standard::Runtime,
                 format!("a worker does not perform `{}` tasks", other.word()),
@@ -308,11 +316,6 @@ impl Attempt<'_> {
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| Problem::new(Standard::Runtime, "the worker ends").with_status(503))
-}
-
-fn not_supported(what: &str) -> Problem {
-    let detail = format!("`{what}` is not supported by this worker");
-    Problem::new(Standard::Configuration, detail)
 }
 
 #[cfg(test)]

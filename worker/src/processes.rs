@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 pub use user::{TaskUser, TaskUserError};
 
+use crate::container::ContainerOptions;
+
 /// Which processes a worker runs, and how.
 #[derive(Clone, Debug)]
 pub struct ProcessOptions {
@@ -17,6 +19,8 @@ pub struct ProcessOptions {
     /// Whether MCP servers may be started as programs (`transport.stdio`): off by default, for the
     /// same reason.
     pub mcp: bool,
+    /// Where containers (`run.container`) run; none by default, and then none are allowed.
+    pub containers: Option<ContainerOptions>,
     /// Who processes run as, which only root can choose; the worker's own user when absent, so that
     /// they can do what it can.
     pub user: Option<TaskUser>,
@@ -36,6 +40,7 @@ impl Default for ProcessOptions {
             shell: false,
             script: false,
             mcp: false,
+            containers: None,
             user: None,
             node: "node".into(),
             python: "python3".into(),

@@ -2,6 +2,7 @@
 //! from.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::task::TaskTracker;
@@ -11,6 +12,8 @@ use windlass_proto::plan::Plan;
 
 use crate::audit::AuditSink;
 use crate::cache::Cache;
+#[cfg(feature = "containers")]
+use crate::container::Containers;
 use crate::counts::Counts;
 use crate::document::DocumentCache;
 use crate::function::Functions;
@@ -47,6 +50,11 @@ pub(crate) struct Shared {
     pub(crate) releases: TaskTracker,
     pub(crate) clients: Clients,
     pub(crate) processes: ProcessOptions,
+    /// Whether an engine of containers answered when the worker began.
+    pub(crate) engine_answers: AtomicBool,
+    /// None where it runs none.
+    #[cfg(feature = "containers")]
+    pub(crate) containers: Option<Arc<Containers>>,
     pub(crate) tokens: TokenCache,
     pub(crate) documents: DocumentCache,
     /// Digests of the URLs of MCP servers that are known to keep no sessions.

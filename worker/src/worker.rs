@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,11 +14,13 @@ use windlass_proto::limits;
 use windlass_proto::metric::Snapshot;
 use windlass_proto::plan::{Authentication, Plan};
 use windlass_proto::problem::Problem;
-use windlass_proto::wire::capability::{BUILT_IN, Capability, MCP_STDIO, UNSUPPORTED};
+use windlass_proto::wire::capability::{BUILT_IN, CONTAINER, Capability, MCP_STDIO};
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
 use crate::cache::Cache;
+#[cfg(feature = "containers")]
+use crate::container::{ContainerError, Containers};
 use crate::counts::Counts;
 use crate::error::WorkerError;
 use crate::function::{BY_DATA, Call, Function, FunctionError, Functions};
@@ -127,9 +130,29 @@ impl Worker {
         let released = async {
             self.shared.releases.wait().await;
             self.shared.secrets.close().await;
+            #[cfg(feature = "containers")]
+            if let Some(containers) = &self.shared.containers {
+                containers.ended().await;
+            }
         };
         // What is not given back ends by itself.
         let _ = tokio::time::timeout(most, released).await;
+    }
+
+    /// Asks the engine of containers whether it is there, where tasks may run any, and from then on
+    /// removes containers whose worker is gone. Must be called inside a tokio runtime, once, before
+    /// a fleet is told what the worker offers; [`Builder::serve`] does.
+    ///
+    /// # Errors
+    /// What the engine lacks. Tasks that run containers fail then until it is there.
+    pub async fn find_engine(&self) -> Result<(), Problem> {
+        #[cfg(feature = "containers")]
+        if let Some(containers) = &self.shared.containers {
+            containers.sweep_regularly();
+            containers.answers().await.map_err(ContainerError::problem)?;
+            self.shared.engine_answers.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Gives back what tasks share of secrets as soon as none uses it: no more are taken.
@@ -173,7 +196,9 @@ impl Worker {
             "shell" => self.shared.processes.shell,
             "script" => self.shared.processes.script,
             MCP_STDIO => self.shared.processes.mcp,
-            other => !UNSUPPORTED.contains(&other),
+            // Here and now: what no engine runs would only fail.
+            CONTAINER => self.shared.engine_answers.load(Ordering::Relaxed),
+            _ => true,
         };
         let built_in = BUILT_IN.iter().filter(allowed).map(|it| Arc::from(*it));
         built_in.chain(names.map(function)).collect()
@@ -315,7 +340,10 @@ impl Builder {
             audit: self.audit,
             releases: TaskTracker::new(),
             clients: Clients::new(self.http)?,
+            #[cfg(feature = "containers")]
+            containers: self.processes.containers.clone().map(|it| Arc::new(Containers::new(it))),
             processes: self.processes,
+            engine_answers: AtomicBool::new(false),
             tokens: TokenCache::new(),
             documents: Cache::weighing(limits::CACHED_RESOURCES, limits::CACHED_RESOURCE_BYTES),
             stateless_mcp: Cache::new(limits::KNOWN_MCP_SERVERS),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::capability::{Capability, MCP_STDIO};
+use windlass_proto::wire::capability::{CONTAINER, Capability, MCP_STDIO};
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::backlog_counts::BacklogCounts;
@@ -32,7 +32,7 @@ impl Lane {
     #[must_use]
     pub fn allowed_by(&self) -> Option<&'static str> {
         match self.capability {
-            Capability::BuiltIn(kind @ ("shell" | "script" | MCP_STDIO)) => Some(kind),
+            Capability::BuiltIn(kind @ ("shell" | "script" | MCP_STDIO | CONTAINER)) => Some(kind),
             _ => None,
         }
     }

@@ -96,7 +96,7 @@ LISTEN_WITHOUT_END "WL0152" "A `listen` that no event can end: all of its filter
 Correct the filter, write an `until` that some event makes true, or give the task a `timeout`."
 LITERAL_EXPRESSION "WL0153" "A property that is taken as it is written holds `${ }`: `operationId`, names of services and methods, and the `code` of scripts. It is not evaluated there. \
 Scripts get data by `arguments`, `environment` and `stdin`; between operations a `switch` can choose."
-UNSUPPORTED "WL0160" "The specification has it, and this version of Windlass cannot do it yet: parts of calls by AsyncAPI, versions of MCP, containers, \
+UNSUPPORTED "WL0160" "The specification has it, and this version of Windlass cannot do it yet: parts of calls by AsyncAPI, versions of MCP, \
 and schemas at another place for what the coordinator runs itself. `validate` warns, `validate --strict`, `deploy`, `run` and `dev` refuse it; \
 `--allow-unsupported` takes the definition all the same, and a task of that kind then waits until a worker offers it."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."

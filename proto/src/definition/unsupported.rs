@@ -4,7 +4,6 @@
 use super::codes;
 use super::decoder::Decoder;
 use super::node::{Node, Place};
-use crate::wire::capability::UNSUPPORTED;
 
 impl Decoder<'_> {
     /// `what` is right by the specification, and nothing here performs it. An error where that is
@@ -12,13 +11,6 @@ impl Decoder<'_> {
     pub(super) fn unsupported(&mut self, place: Place, what: &str, hint: &str) {
         let message = format!("{what} cannot be done by this version");
         self.findings.unsupported(codes::UNSUPPORTED, place, message, hint);
-    }
-
-    /// As [`Decoder::unsupported`], where no worker performs tasks of the kind `word`.
-    pub(super) fn check_kind(&mut self, word: &str, place: Place, what: &str, hint: &str) {
-        if UNSUPPORTED.contains(&word) {
-            self.unsupported(place, what, hint);
-        }
     }
 
     /// `input` and `output` of what the coordinator runs itself: it fetches nothing.

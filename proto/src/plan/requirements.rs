@@ -183,14 +183,13 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
                 .for_each(|it| visit(Part::Template(it)));
             optional(it.input.as_ref(), visit);
         }
-        // Composites have no expression of their own here; the calls below are refused before
-        // anything of them is evaluated.
+        Kind::Container(it) => visit(Part::Template(&it.with)),
+        // Composites have no expression of their own here.
         Kind::Do(_)
         | Kind::Fork(_)
         | Kind::Try(_)
         | Kind::Listen(_)
-        | Kind::Wait(super::Duration::Fixed(_))
-        | Kind::Container(_) => {}
+        | Kind::Wait(super::Duration::Fixed(_)) => {}
     }
 }
 

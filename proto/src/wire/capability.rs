@@ -10,22 +10,12 @@ use crate::value::Value;
 
 /// What workers of this project can offer beside their functions.
 pub const BUILT_IN: &[&str] = &[
-    "a2a",
-    "asyncapi",
-    "container",
-    "evaluate",
-    "grpc",
-    "http",
-    "mcp",
-    MCP_STDIO,
-    "openapi",
-    "script",
-    "shell",
+    "a2a", "asyncapi", CONTAINER, "evaluate", "grpc", "http", "mcp", MCP_STDIO, "openapi",
+    "script", "shell",
 ];
 
-/// Of these, what no worker of this version performs, and so none offers: definitions that need it
-/// are refused unless somebody wants them all the same, and then their tasks say why they wait.
-pub const UNSUPPORTED: &[&str] = &["container"];
+/// Of these, what runs containers, which not every worker does.
+pub const CONTAINER: &str = "container";
 
 /// Calls of MCP servers that are programs of the worker's machine, which not every worker runs.
 pub const MCP_STDIO: &str = "mcp.stdio";

@@ -192,23 +192,28 @@ impl Attempt<'_> {
         input: &Value,
     ) -> Result<Vec<(String, String)>, Problem> {
         let Some(value) = self.evaluate_optional(template, input)? else { return Ok(Vec::new()) };
-        if value.is_null() {
-            return Ok(Vec::new());
-        }
-        let refused = |detail: String| Problem::new(Standard::Configuration, detail);
-        let members =
-            value.as_object().ok_or_else(|| refused("`environment` must be an object".into()))?;
-        let mut environment = Vec::with_capacity(members.len());
-        for (name, value) in members {
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(refused(format!("{name:?} cannot name an environment variable")));
-            }
-            if !value.is_null() {
-                environment.push((name.to_string(), value.to_text()));
-            }
-        }
-        Ok(environment)
+        environment_of(&value)
     }
+}
+
+/// `environment` of a process: values as text, null left out.
+pub(super) fn environment_of(value: &Value) -> Result<Vec<(String, String)>, Problem> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    let refused = |detail: String| Problem::new(Standard::Configuration, detail);
+    let members =
+        value.as_object().ok_or_else(|| refused("`environment` must be an object".into()))?;
+    let mut environment = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(refused(format!("{name:?} cannot name an environment variable")));
+        }
+        if !value.is_null() {
+            environment.push((name.to_string(), value.to_text()));
+        }
+    }
+    Ok(environment)
 }
 
 /// The program, as the child of a supervisor. That it is there is looked for here, so that who asks

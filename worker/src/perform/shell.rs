@@ -36,7 +36,7 @@ impl Attempt<'_> {
 }
 
 /// The command line: a command that uses no positional parameter gets all arguments at its end.
-fn with_arguments(command: &str, arguments: &[String]) -> String {
+pub(super) fn with_arguments(command: &str, arguments: &[String]) -> String {
     if arguments.is_empty() || uses_parameters(command) {
         return command.to_owned();
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use windlass_proto::expression::{Names, Program, UriTemplate};
 use windlass_proto::plan::{
-    Case, Container, Duration, ExternalResource, Flow, FunctionCall, FunctionTarget, Kind, Raise,
-    Return, SchemaSource, Task,
+    Case, Duration, ExternalResource, Flow, FunctionCall, FunctionTarget, Kind, Raise,
+    SchemaSource, Task,
 };
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Field, Work};
@@ -123,9 +123,8 @@ async fn a_schema_elsewhere_is_fetched() {
 
 #[tokio::test]
 async fn what_a_worker_cannot_do_is_said() {
-    let container = Container { with: template("{}"), wait: true, output: Return::Stdout };
-    let problem = perform(Kind::Container(Box::new(container)), Value::Null).await.unwrap_err();
-    assert_eq!(kind_of(&problem), ("configuration".into(), 400));
+    let problem = perform(Kind::Wait(Duration::Fixed(1)), Value::Null).await.unwrap_err();
+    assert_eq!(kind_of(&problem), ("runtime".into(), 500));
 
     let report = Worker::builder().build().unwrap();
     let report = report.perform(assignment(Value::Null), CancellationToken::new()).await;

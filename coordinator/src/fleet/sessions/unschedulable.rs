@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use windlass_proto::time::Timestamp;
+use windlass_proto::wire::capability::CONTAINER;
 
 use crate::dispatch::backlog::Lane;
 
@@ -42,6 +43,9 @@ impl Unschedulable {
 /// What a worker has to be told for it.
 fn hint(lane: &Lane) -> String {
     match lane.allowed_by() {
+        Some(CONTAINER) => {
+            format!("; `windlass worker --allow {CONTAINER}` takes them, where an engine answers")
+        }
         Some(kind) => {
             format!("; `windlass worker --allow {kind}` takes them, as programs of its machine")
         }

@@ -26,8 +26,6 @@ impl Decoder<'_> {
         if !PROTOCOL_CALLS.contains(&&*name) {
             return self.function_call(node, call, &name);
         }
-        let hint = "a worker's function can make the call, see docs/fleet.md";
-        self.check_kind(&name, call.place, &format!("`call: {name}`"), hint);
         let with = self.required(node, "with", &format!("`call: {name}`"))?;
         match &*name {
             "http" => self.http(with).map(|it| Kind::Http(Box::new(it))),

@@ -49,8 +49,6 @@ impl Decoder<'_> {
         let (wait, output) = (wait.unwrap_or(true), output.flatten().unwrap_or_default());
         match *word {
             "container" => {
-                let hint = "`run: shell` can start one where the worker has an engine";
-                self.check_kind("container", process.place, "`run: container`", hint);
                 let with = self.container(process);
                 with.map(|with| Kind::Container(Box::new(Container { with, wait, output })))
             }

@@ -318,11 +318,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0138", "schedule: { after: §PT0.099S }\ndo: []\n", "`after` is shorter than 100 ms"),
     (
         "WL0160",
-        "do:\n  - a: { run: { container: §{ image: alpine } } }\n",
-        "`run: container` cannot be done by this version",
-    ),
-    (
-        "WL0160",
         "do:\n  - a: { call: mcp, with: { protocolVersion: §2020-01-01, method: tools/list, transport: { http: { endpoint: http://a } } } }\n",
         "MCP of the version `2020-01-01` cannot be done by this version",
     ),

@@ -44,6 +44,12 @@ impl Nats {
         self.url.clone().or_else(named).unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned())
     }
 
+    /// The files with what lets it in.
+    pub(crate) fn credentials(&self) -> Vec<PathBuf> {
+        let all = [&self.nats_creds, &self.nats_nkey, &self.nats_key];
+        all.into_iter().flatten().cloned().collect()
+    }
+
     /// The options of a connection that the servers show as `name`.
     pub(crate) fn options(&self, name: &str) -> BusOptions {
         BusOptions {

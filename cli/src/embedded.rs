@@ -21,13 +21,14 @@ use windlass_proto::audit::AuditEvent;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
-use windlass_worker::{AuditRoom, AuditSink, Egress, PlanSource, Worker};
+use windlass_worker::{AuditRoom, AuditSink, Egress, PlanSource, SandboxMode, Worker};
 
 use crate::code::NOT_STARTED;
 use crate::definition::Checked;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{Allow, JournalOptions, WorkerOptions};
+use crate::options::{Allow, JournalOptions, WorkerOptions, describe_processes};
+use crate::processes::isolate;
 use crate::secret_options::SecretArgs;
 use crate::worker::Files;
 
@@ -66,6 +67,8 @@ pub(crate) struct Embedded {
     /// The handle to call.
     pub(crate) coordinator: Coordinator,
     worker: Worker,
+    /// What people are told of the processes that tasks may run; nothing where there are none.
+    pub(crate) processes: Option<String>,
 }
 
 /// What the worker has of the coordinator, which is made after it: definitions, straight from the
@@ -144,7 +147,11 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         secrets: OnceLock::new(),
         room: Arc::new(AuditRoom::new(limits::AUDIT_OUTBOX)),
     });
+    // They are one's own: what they write is to stay, here as on a machine without bubblewrap.
+    let hidden = data_dir.iter().cloned().collect();
     let processes = worker.processes(ALLOWED)?;
+    let processes = isolate(&worker, processes, SandboxMode::Off, hidden).await?;
+    let told = describe_processes(&processes);
     let worker = crate::worker::builder(worker, files, Egress::unrestricted())?
         .processes(processes)
         .plans(definitions.clone())
@@ -181,7 +188,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
     let started = tokio::task::spawn_blocking(start).await;
     let coordinator =
         started.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
-    Ok(Embedded { coordinator, worker })
+    Ok(Embedded { coordinator, worker, processes: told })
 }
 
 fn open_journal(

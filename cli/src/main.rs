@@ -23,6 +23,7 @@ mod log;
 mod memory;
 mod options;
 mod output;
+mod processes;
 mod progress;
 mod secret_options;
 mod serve;

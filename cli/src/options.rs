@@ -12,6 +12,7 @@ use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Reso
 
 pub(crate) use self::containers::ContainerArgs;
 use crate::error::CliError;
+use crate::processes::ProgramOptions;
 
 /// Which server to talk to.
 #[derive(Args)]
@@ -171,6 +172,8 @@ pub(crate) struct WorkerOptions {
         value_delimiter = ','
     )]
     pub(crate) traced_paths: Vec<String>,
+    #[command(flatten)]
+    pub(crate) programs: ProgramOptions,
 }
 
 impl WorkerOptions {
@@ -212,7 +215,9 @@ impl WorkerOptions {
             Some(Err(_)) if self.allow.is_empty() => None,
             given => given.transpose()?,
         };
-        Ok(ProcessOptions { shell, script, mcp, containers, user, ..ProcessOptions::default() })
+        let limits = self.programs.limits();
+        let others = ProcessOptions::default();
+        Ok(ProcessOptions { shell, script, mcp, containers, user, limits, ..others })
     }
 }
 
@@ -233,12 +238,15 @@ pub(crate) fn describe_processes(processes: &ProcessOptions) -> Option<String> {
     };
     let user = match processes.user {
         Some(user) => format!("as user {} of group {}", user.user, user.group),
-        None if TaskUser::is_root() => {
+        None if TaskUser::is_root() && processes.isolation.sandbox().is_none() => {
             "as root, who can read this process's memory (--task-user names another)".to_owned()
         }
         None => "as this process's user".to_owned(),
     };
-    let told = format!("{kinds} tasks are allowed and run {user}; --allow none refuses them");
+    let isolation = processes.describe_isolation();
+    let told = format!(
+        "{kinds} tasks are allowed and run {user}; isolation: {isolation}; --allow none refuses them"
+    );
     Some(containers.map_or(told.clone(), |it| format!("{told}\nwindlass: {it}")))
 }
 

@@ -4,6 +4,7 @@ mod allow;
 mod containers;
 mod descendants;
 mod files;
+mod sandbox;
 mod search;
 
 /// A workflow of one task, `task: …`.

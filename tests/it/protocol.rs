@@ -26,6 +26,7 @@ async fn offer(bus: &Bus, key: &str, protocols: &[u16]) -> Result<u16, HelloErro
         capabilities: vec!["http".into(), "function:later".into(), "telepathy".into()],
         concurrency: 1,
         evaluates: false,
+        isolation: None,
     };
     let (hello, joining) = introduce(&WorkerKey::parse(key).unwrap(), introduction)?;
     let hello = Hello { protocols: protocols.to_vec(), ..decode(&hello)? };

@@ -24,6 +24,7 @@ mod function;
 mod guard;
 mod handover;
 mod http_client;
+mod isolate;
 mod lazy;
 mod media;
 mod perform;
@@ -50,7 +51,10 @@ pub use function::{Call, Function, FunctionError};
 pub use guard::guard_process;
 pub use handover::{arguments, variable, variables};
 pub use http_client::{HttpOptions, Resolve, ResolveError};
-pub use processes::{NonZeroExit, ProcessOptions, TaskUser, TaskUserError};
+pub use processes::{
+    Isolation, NonZeroExit, ProcessLimits, ProcessOptions, Sandbox, SandboxError, SandboxMode,
+    SandboxNetwork, SandboxOptions, TaskUser, TaskUserError,
+};
 #[cfg(feature = "aws")]
 pub use secret_store::{AwsConfig, AwsSecrets, AwsSettings};
 #[cfg(feature = "azure")]

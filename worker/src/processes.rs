@@ -1,9 +1,13 @@
-//! Which processes a worker runs, and as whom.
+//! Which processes a worker runs, as whom, and how far they reach.
 
+mod limits;
+mod sandbox;
 mod user;
 
 use std::path::PathBuf;
 
+pub use limits::ProcessLimits;
+pub use sandbox::{Isolation, Sandbox, SandboxError, SandboxMode, SandboxNetwork, SandboxOptions};
 pub use user::{TaskUser, TaskUserError};
 
 use crate::container::ContainerOptions;
@@ -32,6 +36,20 @@ pub struct ProcessOptions {
     pub non_zero_exit: NonZeroExit,
     /// Where processes start; the worker's own directory when absent.
     pub directory: Option<PathBuf>,
+    /// What a process may use at most. Kept where the program is guarded
+    /// ([`guard_process`](crate::guard_process)).
+    pub limits: ProcessLimits,
+    /// What keeps them from the rest of the machine: nothing, unless [`Self::isolate`] has found
+    /// something.
+    pub isolation: Isolation,
+}
+
+impl ProcessOptions {
+    /// True when there is a kind of process that may be run.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.shell || self.script || self.mcp
+    }
 }
 
 impl Default for ProcessOptions {
@@ -46,6 +64,8 @@ impl Default for ProcessOptions {
             python: "python3".into(),
             non_zero_exit: NonZeroExit::default(),
             directory: None,
+            limits: ProcessLimits::default(),
+            isolation: Isolation::default(),
         }
     }
 }

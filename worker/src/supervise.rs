@@ -12,10 +12,14 @@
 //!  worker ──> supervisor ──> program ──> …
 //!    └ SIGTERM: ask, then kill   └ its end: kill what is left, exit with its code
 //! ```
+//!
+//! Where there is a sandbox, its maker stands between the supervisor and the program ([`sandbox`]).
 
+mod count;
 mod descendants;
 mod order;
 pub(crate) mod orphans;
+mod sandbox;
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Write as _};
@@ -34,10 +38,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use windlass_proto::limits;
 
-pub(crate) use order::Order;
+pub(crate) use order::{Order, carried};
+pub(crate) use sandbox::was_refused;
 
 /// The first argument of a supervisor.
-pub(crate) const SUPERVISE: &str = "--windlass-supervise";
+const SUPERVISE: &str = "--windlass-supervise";
 
 /// The exit code of a supervisor whose worker is gone, or that cannot do its work.
 const LOST: i32 = 125;
@@ -47,6 +52,7 @@ const NOT_FOUND: i32 = 127;
 
 /// Is a supervisor, and never returns, where this process was started as one.
 pub(crate) fn serve_if_asked() {
+    count::serve_if_asked();
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|it| it != SUPERVISE) {
         return;
@@ -55,7 +61,8 @@ pub(crate) fn serve_if_asked() {
     // On a thread of its own: this one may be a runtime's already.
     let supervised = std::thread::spawn(move || supervise(&order));
     let code = match supervised.join() {
-        Ok(Ok(code)) => code,
+        Ok(Ok(Some(code))) => code,
+        Ok(Ok(None)) => sandbox::refuse(),
         Ok(Err(error)) => {
             report(&format!("the task cannot be supervised: {error}"));
             LOST
@@ -65,8 +72,9 @@ pub(crate) fn serve_if_asked() {
     std::process::exit(code);
 }
 
-/// Runs the program to its end; gives the exit code.
-fn supervise(order: &Order) -> std::io::Result<i32> {
+/// Runs the program to its end; gives the exit code, and none where it was not started as there is
+/// no sandbox for it.
+fn supervise(order: &Order) -> std::io::Result<Option<i32>> {
     // Nothing of the task can join the worker's session, and nobody makes it end in another way
     // than by a signal.
     setsid()?;
@@ -74,7 +82,7 @@ fn supervise(order: &Order) -> std::io::Result<i32> {
     set_child_subreaper(Some(getpid()))?;
     let worker = pidfd_open(order.worker, PidfdFlags::NONBLOCK)?;
     if getppid() != Some(order.worker) {
-        return Ok(LOST);
+        return Ok(Some(LOST));
     }
     close_inherited();
     umask(order.mask);
@@ -82,22 +90,29 @@ fn supervise(order: &Order) -> std::io::Result<i32> {
     runtime.block_on(attend(order, worker))
 }
 
-async fn attend(order: &Order, worker: OwnedFd) -> std::io::Result<i32> {
+async fn attend(order: &Order, worker: OwnedFd) -> std::io::Result<Option<i32>> {
     let mut gone = std::pin::pin!(end_of(worker));
     // Both before the program starts, so that nothing is missed.
     let mut asked = signal(SignalKind::terminate())?;
     let mut children = signal(SignalKind::child())?;
-    let program = match start(order) {
+    let mut program = match start(order) {
         Ok(program) => program,
-        Err(error) => {
+        Err(error) if order.sandbox.is_empty() => {
             report(&format!("cannot start {}: {error}", order.program.display()));
             let found = error.kind() != ErrorKind::NotFound;
-            return Ok(if found { NOT_STARTED } else { NOT_FOUND });
+            return Ok(Some(if found { NOT_STARTED } else { NOT_FOUND }));
+        }
+        Err(error) => {
+            report(&format!("the sandbox: {error}"));
+            end_all().await;
+            return Ok(None);
         }
     };
+    let id = program.id;
+    let_go()?;
     let mut killed_at: Option<Instant> = None;
     let code = loop {
-        if let Reaped::Program(status) = reap(Some(program)) {
+        if let Reaped::Program(status) = reap(Some(id)) {
             break code_of(status);
         }
         let grace = async {
@@ -110,7 +125,7 @@ async fn attend(order: &Order, worker: OwnedFd) -> std::io::Result<i32> {
             _ = children.recv() => {}
             _ = asked.recv() => {
                 // An error means that nobody is left in the group.
-                let _ = kill_process_group(program, Signal::TERM);
+                let _ = kill_process_group(program.group(), Signal::TERM);
                 let grace = Duration::from_millis(limits::PROCESS_GRACE_MS);
                 killed_at.get_or_insert_with(|| Instant::now() + grace);
             }
@@ -120,7 +135,28 @@ async fn attend(order: &Order, worker: OwnedFd) -> std::io::Result<i32> {
         }
     };
     end_all().await;
-    Ok(code)
+    // Whoever was asked to end, or killed, did not end because there was no sandbox.
+    let refused = code == sandbox::FAILED && killed_at.is_none() && !program.has_run();
+    Ok((!refused).then_some(code))
+}
+
+/// What was started.
+struct Program {
+    /// The program, or what makes its sandbox.
+    id: Pid,
+    inside: Option<sandbox::Inside>,
+}
+
+impl Program {
+    /// The group that the program is in.
+    fn group(&self) -> Pid {
+        self.inside.as_ref().map_or(self.id, |it| it.first)
+    }
+
+    /// False when it surely was never started.
+    fn has_run(&mut self) -> bool {
+        self.inside.as_mut().is_none_or(sandbox::Inside::has_run)
+    }
 }
 
 /// Waits for the end of a process. A file descriptor of one becomes readable then, of which a
@@ -136,22 +172,44 @@ async fn end_of(process: OwnedFd) {
     let _ = ended.await;
 }
 
-/// Starts the program in a group of its own, and lets go of its input and output.
-fn start(order: &Order) -> std::io::Result<Pid> {
-    let mut command = Command::new(&order.program);
-    command.args(&order.arguments).process_group(0);
-    if let Some(user) = order.user {
+/// Starts the program in a group of its own.
+fn start(order: &Order) -> std::io::Result<Program> {
+    if order.user.is_some() {
         // What it could get by set-user-ID programs is what it was put under another user for.
         rustix::thread::set_no_new_privs(true)?;
-        command.gid(user.group).uid(user.user);
     }
-    let child = command.spawn()?;
-    // Whoever reads its output must see the end of it, and whoever feeds it that it does not read.
+    order.limits.apply()?;
+    let variables = order::variables();
+    if !order.sandbox.is_empty() {
+        let (child, inside) = sandbox::start(order, &variables)?;
+        return Ok(Program { id: child, inside: Some(inside) });
+    }
+    let mut command = Command::new(&order.program);
+    command.args(&order.arguments).env_clear().envs(variables);
+    let child = command_as(&mut command, order).spawn()?;
+    Ok(Program { id: id_of(child.id())?, inside: None })
+}
+
+/// Whoever reads the program's output must see the end of it, and whoever feeds it that it does not
+/// read.
+fn let_go() -> std::io::Result<()> {
     let nothing = std::fs::File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nothing)?;
     rustix::stdio::dup2_stdout(&nothing)?;
-    rustix::stdio::dup2_stderr(&nothing)?;
-    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    Ok(rustix::stdio::dup2_stderr(&nothing)?)
+}
+
+/// The command in a group of its own, as who the program runs as.
+fn command_as<'c>(command: &'c mut Command, order: &Order) -> &'c mut Command {
+    command.process_group(0);
+    if let Some(user) = order.user {
+        command.gid(user.group).uid(user.user);
+    }
+    command
+}
+
+fn id_of(child: u32) -> std::io::Result<Pid> {
+    let id = i32::try_from(child).ok().and_then(Pid::from_raw);
     id.ok_or_else(|| std::io::Error::other("it has no id"))
 }
 

@@ -183,6 +183,13 @@ impl Worker {
         self.shared.functions.names()
     }
 
+    /// What isolates the programs that it runs, where it runs any.
+    pub(crate) fn isolation(&self) -> Option<Arc<str>> {
+        let processes = &self.shared.processes;
+        let runs = processes.any() && !self.shared.only_functions;
+        runs.then(|| processes.describe_isolation().into())
+    }
+
     /// What it offers a fleet.
     pub(crate) fn capabilities(&self) -> Vec<Arc<str>> {
         let function = |name: Arc<str>| Arc::from(Capability::Function(name).to_string());

@@ -10,7 +10,7 @@ use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, WorkerOptions, describe_egress, describe_processes};
+use crate::options::{JournalOptions, WorkerOptions, describe_egress};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
@@ -89,11 +89,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         unscheduled: false,
         tracer: telemetry::tracer(),
     };
-    let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
     let reach = describe_egress(&options.worker.egress(Egress::unrestricted())?);
     let embedded = embedded::open(options).await?;
-    if let Some(text) = told {
-        output::message(&text);
+    if let Some(text) = &embedded.processes {
+        output::message(text);
     }
     output::message(&reach);
     let served = match embedded.with_functions(definitions).await {

@@ -23,9 +23,7 @@ use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{
-    JournalOptions, Remote, WorkerOptions, describe_processes, duration, usual_url,
-};
+use crate::options::{JournalOptions, Remote, WorkerOptions, duration, usual_url};
 use crate::secret_options::SecretArgs;
 use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::worker::Files;
@@ -129,15 +127,14 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         // One workflow runs, as somebody asks for it.
         unscheduled: true,
     };
-    let told = describe_processes(&options.worker.processes(embedded::ALLOWED)?);
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
     let ended = async {
         let definitions = std::iter::once(main).chain(with).collect();
         let definitions = embedded.with_functions(definitions).await?;
         let runs_processes = definitions.iter().any(|it| it.runs_processes);
-        if let Some(text) = told.filter(|_| runs_processes) {
-            output::message(&text);
+        if let Some(text) = embedded.processes.as_ref().filter(|_| runs_processes) {
+            output::message(text);
         }
         let started = start(coordinator, definitions, value, id).await?;
         tokio::select! {

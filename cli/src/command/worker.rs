@@ -12,12 +12,13 @@ use windlass_proto::wire::key::WorkerKey;
 use windlass_telemetry::Role;
 use windlass_worker::fleet::bus::Bus;
 use windlass_worker::fleet::{Event, FleetError, FleetOptions, host_name};
-use windlass_worker::{Egress, TaskUser, Worker};
+use windlass_worker::{Egress, SandboxMode, TaskUser, Worker};
 
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::error::CliError;
 use crate::options::{WorkerOptions, describe_egress, describe_processes, duration};
+use crate::processes::isolate;
 use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::worker::Files;
 use crate::{output, signal};
@@ -28,7 +29,8 @@ use crate::{output, signal};
     args_conflicts_with_subcommands = true,
     after_help = "Example:\n  windlass worker --nats nats://127.0.0.1:4222 --key-file worker.key\n\n\
                   --allow shell,script lets tasks run programs here; without it they wait for \
-                  another worker.\n\
+                  another worker. They run in a sandbox where this machine can make one\n\
+                  (--sandbox required: nowhere else).\n\
                   --egress-allow lets tasks call private addresses; without it they reach the \
                   internet alone.\n\
                   SIGTERM drains: what runs is finished, at most --drain long, the rest handed back."
@@ -130,6 +132,8 @@ async fn work(args: RunArgs) -> Result<(), CliError> {
         // They are other people's tasks.
         processes.user = Some(TaskUser::NOBODY);
     }
+    let keys = args.nats.credentials().into_iter().chain(args.key_file.clone()).collect();
+    let processes = isolate(&args.worker, processes, SandboxMode::Auto, keys).await?;
     if let Some(text) = describe_processes(&processes) {
         output::message(&text);
     }

@@ -120,7 +120,21 @@ fn profile(introduction: &Introduction) -> Profile {
         capabilities,
         concurrency: introduction.concurrency.min(limits::WORKER_CONCURRENCY),
         evaluates: introduction.evaluates,
+        isolation: introduction.isolation.as_deref().map(shown),
     }
+}
+
+/// As much of `text` as people are shown, on one line.
+fn shown(text: &str) -> Arc<str> {
+    let most = limits::WORKER_ISOLATION_BYTES;
+    let mut kept = String::new();
+    for sign in text.chars().filter(|it| !it.is_control()) {
+        if kept.len() + sign.len_utf8() > most {
+            break;
+        }
+        kept.push(sign);
+    }
+    kept.into()
 }
 
 /// Bounds how often something is done.

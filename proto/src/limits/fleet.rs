@@ -121,6 +121,9 @@ pub const WORKER_NAME_BYTES: usize = 128;
 /// Capabilities of one worker.
 pub const WORKER_CAPABILITIES: usize = 1_000;
 
+/// Bytes of what a worker says of how it isolates programs, for people.
+pub const WORKER_ISOLATION_BYTES: usize = 512;
+
 /// Commands and frames that a coordinator deals with before what follows from them is said: enough
 /// to share messages, few enough that nobody waits long.
 pub const FLEET_ROUND: usize = 512;

@@ -25,6 +25,47 @@ pub const PROCESS_TIMEOUT_MS: u64 = 3_600_000;
 /// Milliseconds between asking a process to end and killing it.
 pub const PROCESS_GRACE_MS: u64 = 5_000;
 
+/// Seconds of processor time that one process of a task may take unless the worker is told another
+/// number: as long as a task may take at most, so that it ends what its task has lost.
+pub const PROCESS_CPU_S: u64 = 3_600;
+
+/// Seconds between the signal that says that the processor time is over (SIGXCPU) and SIGKILL.
+pub const PROCESS_CPU_GRACE_S: u64 = 5;
+
+/// Bytes of memory of its own (`RLIMIT_DATA`) that one process of a task may have unless the worker
+/// is told another number: interpreters with large data fit, a leak does not take the machine.
+pub const PROCESS_MEMORY_BYTES: u64 = 2 << 30;
+
+/// The least of it: with less no interpreter starts, nor does what watches the process.
+pub const PROCESS_MEMORY_LEAST: u64 = 32 << 20;
+
+/// Processes and threads that one task may have in its sandbox unless the worker is told another
+/// number: builds and thread pools fit, a fork bomb does not.
+pub const PROCESS_COUNT: u64 = 256;
+
+/// Bytes of a file that a process of a task may write unless the worker is told another number.
+pub const PROCESS_FILE_BYTES: u64 = 1 << 30;
+
+/// Files that one process of a task may have open.
+pub const PROCESS_OPEN_FILES: u64 = 4_096;
+
+/// Bytes of the `/tmp` that one task has to itself in its sandbox, and of its `/var/tmp`: they are
+/// memory.
+pub const SANDBOX_TMP_BYTES: u64 = 256 << 20;
+
+/// Bytes of shared memory (`/dev/shm`) in a sandbox, as containers have.
+pub const SANDBOX_SHM_BYTES: u64 = 64 << 20;
+
+/// Bytes of the empty folders that stand in for hidden ones, which nothing is written to.
+pub const SANDBOX_HIDDEN_BYTES: u64 = 64 << 10;
+
+/// Milliseconds that a sandbox may take to be there: a start takes some, a machine that is busy
+/// with others more.
+pub const SANDBOX_START_MS: u64 = 10_000;
+
+/// Bytes of what the program that makes a sandbox says of how it went: it says a line or two.
+pub const SANDBOX_STATUS_BYTES: usize = 4_096;
+
 /// Bytes of a response body or of standard error that an error's detail shows.
 pub const EXCERPT_BYTES: usize = 512;
 

@@ -56,6 +56,10 @@ pub struct Introduction {
     /// arguments, never definitions.
     #[serde(default = "yes")]
     pub evaluates: bool,
+    /// What keeps the programs that it runs from the rest of its machine, for people; none where it
+    /// runs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Arc<str>>,
 }
 
 fn yes() -> bool {
@@ -261,6 +265,7 @@ mod tests {
             capabilities: vec!["http".into()],
             concurrency: 4,
             evaluates: true,
+            isolation: None,
         }
     }
 

@@ -39,6 +39,7 @@ fn introduction(identity: &str) -> Introduction {
         capabilities: vec!["http".into()],
         concurrency: 1,
         evaluates: true,
+        isolation: None,
     }
 }
 

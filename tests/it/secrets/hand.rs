@@ -47,6 +47,7 @@ impl Hand {
                 capabilities: vec!["http".into()],
                 concurrency: 8,
                 evaluates: true,
+                isolation: None,
             };
             let (hello, joining) = introduce(&key, introduction).unwrap();
             let asked = client.request(Prefix::default().hello(), hello.into());

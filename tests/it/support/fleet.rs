@@ -122,6 +122,8 @@ impl Fleet {
         role.variables.push(("WINDLASS_WORKER_KEY".to_owned(), self.key.clone()));
         // The servers that tests call are on this machine.
         role.variables.push(("WINDLASS_EGRESS_ALLOW".to_owned(), "127.0.0.0/8,::1".to_owned()));
+        // The same on machines with and without bubblewrap; who wants one says so by a flag.
+        role.variables.push(("WINDLASS_SANDBOX".to_owned(), "off".to_owned()));
         self.workers.push(role);
         self.workers.len() - 1
     }

@@ -70,6 +70,7 @@ impl Member {
             capabilities: self.capabilities.clone(),
             concurrency: options.concurrency,
             evaluates: true,
+            isolation: self.worker.isolation(),
         };
         let not_now = |error: &dyn std::fmt::Display| Refusal::NotNow(error.to_string());
         let (hello, joining) = introduce(&options.key, introduction).map_err(|it| not_now(&it))?;

@@ -2,7 +2,8 @@
 //! task.
 //!
 //! Where the worker is not guarded ([`crate::guard_process`]) there is no supervisor, and the
-//! process is the leader of a group that is killed: what leaves the group is left.
+//! process is the leader of a group that is killed: what leaves the group is left. Nor is there a
+//! sandbox or a limit then.
 //!
 //! The environment is not inherited: a process gets `PATH`, the locale (`LANG`, `LC_ALL`, `TZ`),
 //! `HOME=/nonexistent` so that nothing of the worker's user is found or left behind, and what the
@@ -10,6 +11,7 @@
 
 mod group;
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -30,9 +32,9 @@ use windlass_proto::value::Value;
 pub(in crate::perform) use self::group::Group;
 use crate::attempt::Attempt;
 use crate::guard;
-use crate::processes::{NonZeroExit, TaskUser};
+use crate::processes::{NonZeroExit, ProcessLimits, TaskUser};
 use crate::request::excerpt;
-use crate::supervise::{Order, SUPERVISE, orphans};
+use crate::supervise::{self, Order, orphans};
 
 /// A process to run.
 pub(super) struct Invocation {
@@ -86,6 +88,9 @@ impl Attempt<'_> {
         let status = status.map_err(|error| {
             Problem::new(Standard::Runtime, format!("the process was lost: {error}"))
         })?;
+        if let Some(problem) = self.refusal(status, &stderr) {
+            return Err(problem);
+        }
         Ok(Ended { code: code_of(status), stdout, stderr })
     }
 
@@ -101,8 +106,12 @@ impl Attempt<'_> {
                 group.wait().await
             };
             let most = Duration::from_millis(limits::PROCESS_TIMEOUT_MS);
-            if tokio::time::timeout(most, work).await.is_err() {
-                tracing::warn!("detached process killed: it ran too long");
+            match tokio::time::timeout(most, work).await {
+                Ok(Ok(status)) if supervise::was_refused(status) => {
+                    tracing::warn!("detached process not started: there is no sandbox for it");
+                }
+                Ok(_) => {}
+                Err(_) => tracing::warn!("detached process killed: it ran too long"),
             }
         });
         Ok(())
@@ -120,16 +129,14 @@ impl Attempt<'_> {
         }
         let mask = guard::mask_of_tasks();
         let mut command = match mask {
-            Some(mask) => supervised(&invocation, mask, user).map_err(refused)?,
+            Some(mask) => self.supervised(&invocation, mask).map_err(refused)?,
             None => alone(&invocation, user),
         };
-        command.args(&invocation.arguments).env_clear().env("HOME", "/nonexistent");
-        for name in INHERITED {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
+        command.env_clear();
+        for (name, value) in variables(&invocation) {
+            let name = if mask.is_some() { supervise::carried(&name) } else { name };
+            command.env(name, value);
         }
-        command.envs(invocation.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.worker.processes.directory {
             command.current_dir(directory);
         }
@@ -146,6 +153,43 @@ impl Attempt<'_> {
         Ok(Group::new(child, supervisor, invocation.files))
     }
 
+    /// The program, as the child of a supervisor. That it is there is looked for here, so that who
+    /// asks for it is told so, and not by an exit code.
+    fn supervised(&self, invocation: &Invocation, mask: Mode) -> Result<Command, String> {
+        let options = &self.worker.processes;
+        if !is_there(&invocation.program, &invocation.environment) {
+            return Err(MISSING.to_owned());
+        }
+        let mut sandbox = Vec::new();
+        if let Some(given) = options.isolation.sandbox() {
+            let own = || std::env::current_dir().unwrap_or_else(|_| "/".into());
+            let directory = options.directory.clone().unwrap_or_else(own);
+            sandbox = given.command(&directory, invocation.files.as_ref().map(TempDir::path));
+        }
+        let order = Order {
+            worker: getpid(),
+            mask,
+            user: options.user,
+            limits: options.limits,
+            sandbox,
+            program: invocation.program.clone(),
+            arguments: invocation.arguments.iter().map(OsString::from).collect(),
+        };
+        Ok(order.command().into())
+    }
+
+    /// The problem of a program that was not started as there is no sandbox for it: one of its own,
+    /// as trying again elsewhere may help.
+    pub(super) fn refusal(&self, status: ExitStatus, stderr: &[u8]) -> Option<Problem> {
+        if !supervise::was_refused(status) || self.worker.processes.isolation.sandbox().is_none() {
+            return None;
+        }
+        let tail = tail_of(&self.seal.text(&String::from_utf8_lossy(stderr)));
+        let detail = format!("the program was not started, as there is no sandbox for it: {tail}");
+        let problem = Problem::new(Standard::Runtime, detail).with_status(503);
+        Some(Problem { title: Some("Sandbox Error".into()), ..problem })
+    }
+
     /// What the task returns of an ended process.
     pub(super) fn process_output(&self, output: Return, ended: &Ended) -> Result<Value, Problem> {
         let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
@@ -153,7 +197,8 @@ impl Attempt<'_> {
             && self.worker.processes.non_zero_exit == NonZeroExit::Fail;
         if judged && ended.code != 0 {
             let tail = self.seal.text(&String::from_utf8_lossy(&ended.stderr));
-            let mut detail = format!("the process ended with exit code {}", ended.code);
+            let hint = ProcessLimits::hint(ended.code);
+            let mut detail = format!("the process ended with exit code {}{hint}", ended.code);
             let tail = tail_of(&tail);
             if !tail.is_empty() {
                 detail.push_str(": ");
@@ -216,26 +261,19 @@ pub(super) fn environment_of(value: &Value) -> Result<Vec<(String, String)>, Pro
     Ok(environment)
 }
 
-/// The program, as the child of a supervisor. That it is there is looked for here, so that who asks
-/// for it is told so, and not by an exit code.
-fn supervised(
-    invocation: &Invocation,
-    mask: Mode,
-    user: Option<TaskUser>,
-) -> Result<Command, String> {
-    if !is_there(&invocation.program, &invocation.environment) {
-        return Err(MISSING.to_owned());
-    }
-    // This very program, even where its file was replaced since.
-    let mut command = Command::new("/proc/self/exe");
-    let head = Order::head(getpid(), mask, user, &invocation.program);
-    command.arg0("windlass").arg(SUPERVISE).args(head);
-    Ok(command)
+/// The variables of a process.
+fn variables(invocation: &Invocation) -> Vec<(OsString, OsString)> {
+    let mut all = vec![("HOME".into(), "/nonexistent".into())];
+    let inherited = INHERITED.iter().filter_map(|it| Some((it.into(), std::env::var_os(it)?)));
+    all.extend(inherited);
+    all.extend(invocation.environment.iter().map(|(name, value)| (name.into(), value.into())));
+    all
 }
 
 /// The program itself.
 fn alone(invocation: &Invocation, user: Option<TaskUser>) -> Command {
     let mut command = Command::new(&invocation.program);
+    command.args(&invocation.arguments);
     if let Some(user) = user {
         command.gid(user.group).uid(user.user);
     }

@@ -1,5 +1,6 @@
 //! Who the processes of tasks run as.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -35,6 +36,18 @@ impl TaskUser {
     #[must_use]
     pub fn is_possible(self) -> bool {
         Self::is_root() || (geteuid().as_raw(), getegid().as_raw()) == (self.user, self.group)
+    }
+
+    /// True when this user may go through a folder, as its mode says: lists of further rights are
+    /// not looked at. Root is taken for anybody, as it is in a user namespace.
+    pub(crate) fn enters(self, folder: &Path) -> bool {
+        let Ok(folder) = std::fs::metadata(folder) else { return false };
+        let shift = match (folder.uid() == self.user, folder.gid() == self.group) {
+            (true, _) => 6,
+            (false, true) => 3,
+            (false, false) => 0,
+        };
+        (folder.mode() >> shift) & 1 == 1
     }
 
     /// Gives a file or a directory to this user.

@@ -178,6 +178,15 @@ impl SecretsConfig {
         Ok(Self { store: document.store, vault, sealing_key_file, stores, folder: folder.into() })
     }
 
+    /// The files and folders it names that hold credentials or secrets.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut found = self.stores.files(self.store, &self.folder);
+        found.extend(self.sealing_key_file.clone());
+        found.extend(self.vault.as_ref().and_then(|it| it.auth.file()));
+        found
+    }
+
     /// The source of secrets this describes; `development` is what the command line gives. Nothing
     /// is asked of the store yet.
     ///

@@ -28,7 +28,17 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     let rows: Vec<_> = answer["items"].as_array().into_iter().flatten().map(row).collect();
     output::table(
-        &["WORKER", "POOL", "STATE", "IN FLIGHT", "OF", "LAST SEEN", "VERSION", "CAPABILITIES"],
+        &[
+            "WORKER",
+            "POOL",
+            "STATE",
+            "IN FLIGHT",
+            "OF",
+            "LAST SEEN",
+            "VERSION",
+            "CAPABILITIES",
+            "ISOLATION",
+        ],
         &rows,
     );
     Ok(())
@@ -48,6 +58,7 @@ fn row(item: &Json) -> Vec<String> {
         format!("{} ms ago", number("silentMs")),
         text("version"),
         capabilities.join(","),
+        text("isolation"),
     ]
 }
 
@@ -57,11 +68,14 @@ mod tests {
 
     #[test]
     fn a_row_has_every_column() {
+        let isolation = "none: --sandbox off";
         let item = serde_json::json!({
             "identity": "a-1", "pool": "default", "state": "ready", "inFlight": 2,
             "concurrency": 4, "silentMs": 7, "version": "0.1.0", "capabilities": ["http", "shell"],
+            "isolation": isolation,
         });
-        let expected = ["a-1", "default", "ready", "2", "4", "7 ms ago", "0.1.0", "http,shell"];
+        let expected =
+            ["a-1", "default", "ready", "2", "4", "7 ms ago", "0.1.0", "http,shell", isolation];
         assert_eq!(row(&item), expected);
     }
 }

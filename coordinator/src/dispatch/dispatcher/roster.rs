@@ -29,6 +29,8 @@ pub struct Profile {
     pub concurrency: u32,
     /// False when arguments must be evaluated for it.
     pub evaluates: bool,
+    /// What it says of how it isolates the programs that it runs.
+    pub isolation: Option<Arc<str>>,
 }
 
 impl Profile {
@@ -66,6 +68,10 @@ pub struct WorkerView {
     pub joined_at: String,
     /// Milliseconds since it was last heard of.
     pub silent_ms: u64,
+    /// What isolates the programs that it runs, in its own words; absent where it runs none.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Arc<str>>,
 }
 
 /// A worker.
@@ -163,6 +169,7 @@ impl Member {
             in_flight: self.in_flight.len() + self.unwanted,
             joined_at: self.joined_at.to_rfc3339(),
             silent_ms: now.since(self.heard_at),
+            isolation: self.profile.isolation.clone(),
         }
     }
 }

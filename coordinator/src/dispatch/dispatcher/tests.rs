@@ -64,6 +64,7 @@ fn profile(identity: &str, concurrency: u32) -> Profile {
         capabilities: [Capability::BuiltIn("http")].into(),
         concurrency,
         evaluates: true,
+        isolation: None,
     }
 }
 

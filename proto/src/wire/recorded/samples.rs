@@ -63,6 +63,7 @@ pub(super) fn introduction() -> Introduction {
         capabilities: vec!["function:charge-card".into()],
         concurrency: 256,
         evaluates: false,
+        isolation: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`--allow mcp.stdio`). A message is a line. What else it writes to its output is passed over,
 //! and the end of its standard error is kept for the case that it dies.
 
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Take};
@@ -77,12 +78,16 @@ impl Attempt<'_> {
 
     /// The problem of a program that does not go on.
     async fn mcp_ended(&self, mut server: Server) -> Problem {
-        let ended = match server.end().await {
+        let status = server.end().await;
+        let said = server.last_words().await;
+        if let Some(problem) = status.and_then(|it| self.refusal(it, &said)) {
+            return problem;
+        }
+        let ended = match status.map(code_of) {
             Some(code) => format!("the MCP server ended with exit code {code}"),
             None => "the MCP server closed its output".to_owned(),
         };
-        let said = String::from_utf8_lossy(&server.last_words().await).into_owned();
-        let tail = tail_of(&self.seal.text(&said));
+        let tail = tail_of(&self.seal.text(&String::from_utf8_lossy(&said)));
         let colon = if tail.is_empty() { "" } else { ": " };
         Problem::new(Standard::Runtime, format!("{ended}, before it answered{colon}{tail}"))
     }
@@ -249,15 +254,15 @@ impl Server {
         }
     }
 
-    /// Closes its input, and waits for it to end by itself; else it is made to. Gives its exit
-    /// code, where it ended in time.
-    async fn end(&mut self) -> Option<i32> {
+    /// Closes its input, and waits for it to end by itself; else it is made to. Gives how it ended,
+    /// where that was in time.
+    async fn end(&mut self) -> Option<ExitStatus> {
         self.is_asked = false;
         self.messages = None;
         let mut group = self.group.take()?;
         let most = Duration::from_millis(limits::MCP_END_MS);
         let ended = tokio::time::timeout(most, group.wait()).await;
-        ended.ok()?.ok().map(code_of)
+        ended.ok()?.ok()
     }
 
     /// The end of what it wrote to its standard error.

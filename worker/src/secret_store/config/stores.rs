@@ -1,6 +1,6 @@
 //! The sections of the stores that need no login by attempt.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -41,6 +41,15 @@ impl Stores {
         section.clone().unwrap_or_default()
     }
 
+    /// Files and folders that hold credentials or secrets, as the section of `kind` names them.
+    pub(super) fn files(&self, kind: StoreKind, folder: &Path) -> Vec<PathBuf> {
+        let mut section = self.section(kind);
+        rooted(&mut section, folder);
+        let mut found = Vec::new();
+        named(&section, &mut found);
+        found
+    }
+
     /// The store of this kind; none where that is no store of this build. Relative paths start at
     /// `folder`.
     pub(super) fn open(
@@ -79,6 +88,19 @@ fn rooted(section: &mut Table, folder: &Path) {
                 *path = folder.join(&*path).display().to_string();
             }
             Value::Table(inner) => rooted(inner, folder),
+            _ => {}
+        }
+    }
+}
+
+/// Collects the paths of a section, except those of certificates, which are no secret.
+fn named(section: &Table, found: &mut Vec<PathBuf>) {
+    for (key, value) in section {
+        match value {
+            Value::String(path) if PATHS.contains(&key.as_str()) && key != "ca-file" => {
+                found.push(path.into());
+            }
+            Value::Table(inner) => named(inner, found),
             _ => {}
         }
     }

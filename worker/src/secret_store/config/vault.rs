@@ -90,6 +90,18 @@ pub enum VaultAuth {
     },
 }
 
+impl VaultAuth {
+    /// The file with the credential, where there is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Jwt { .. } => None,
+            Self::AppRole { secret_id_file: file, .. }
+            | Self::Kubernetes { token_file: file, .. }
+            | Self::Token { token_file: file } => Some(file.clone()),
+        }
+    }
+}
+
 /// Where a secret is.
 #[derive(Clone, Debug)]
 pub struct PathConfig {

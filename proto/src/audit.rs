@@ -135,8 +135,8 @@ pub enum AuditAction {
     /// A schedule was paused, resumed, triggered or made up for.
     #[serde(rename = "schedule.changed")]
     ScheduleChanged,
-    /// A version of a workflow was deployed, replaced, retired, restored or deleted; with the digest
-    /// of its text before and after.
+    /// A version of a workflow was deployed, replaced, retired, restored or deleted; with the
+    /// digest of its text before and after.
     #[serde(rename = "definition.changed")]
     DefinitionChanged,
     /// A function was published to the default catalog.

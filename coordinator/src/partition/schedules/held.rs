@@ -12,7 +12,7 @@ use crate::journal::StoredDefinition;
 use crate::schedule::{Busy, Listener, Pause, State};
 
 /// Stands for a time that never comes.
-const NEVER: u64 = u64::MAX;
+const NEVER: Timestamp = Timestamp(u64::MAX);
 
 /// The state of a schedule, and when it is looked at next.
 pub(super) struct Held {
@@ -122,9 +122,9 @@ impl Held {
 }
 
 fn number(time: Option<Timestamp>) -> u64 {
-    time.map_or(NEVER, |it| it.0)
+    time.unwrap_or(NEVER).0
 }
 
 fn time(number: u64) -> Option<Timestamp> {
-    (number != NEVER).then_some(Timestamp(number))
+    (number != NEVER.0).then_some(Timestamp(number))
 }

@@ -386,8 +386,8 @@ fn a_backfill_is_spread_over_turns() {
 
 #[test]
 fn a_schedule_at_rest_takes_little_memory() {
-    // A place in a table, at most 8/7 of what it holds and at worst twice that, and one in the order
-    // of due times, whose leaves are two thirds full.
+    // A place in a table, which is half empty at worst, and one in the order of due times, whose
+    // leaves are two thirds full.
     let (table, order) = (2 * (16 + 8 + 1), 24 * 3 / 2);
     let held = size_of::<super::Held>() + 16;
     assert!(held + table + order <= 200, "{held} {table} {order}");

@@ -1,8 +1,8 @@
 //! Finds out what keeps processes of tasks from the rest of this machine.
 //!
 //! That `bwrap` is there says little: the kernel, the container or a security module may refuse it
-//! what it needs. So a program is run in a sandbox exactly as tasks' programs are, before the worker
-//! says what it can do.
+//! what it needs. So a program is run in a sandbox exactly as tasks' programs are, before the
+//! worker says what it can do.
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};

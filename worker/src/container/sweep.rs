@@ -112,10 +112,11 @@ mod tests {
             assert!(goes(&worker, "running", past, Some("never")), "{worker}");
         }
         // What has ended and is kept.
+        let (until_soon, until_past) = (soon.to_string(), past.to_string());
         for state in ["exited", "stopped", "dead"] {
             assert!(!goes(&me.label(), state, past, Some("never")), "{state}");
-            assert!(!goes(&me.label(), state, past, Some(&soon.to_string())), "{state}");
-            assert!(goes(&me.label(), state, past, Some(&past.to_string())), "{state}");
+            assert!(!goes(&me.label(), state, past, Some(&until_soon)), "{state}");
+            assert!(goes(&me.label(), state, past, Some(&until_past)), "{state}");
             assert!(goes(&me.label(), state, past, Some("nonsense")), "{state}");
         }
         // Not ours at all.

@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::{Places, SandboxOptions};

@@ -1,6 +1,6 @@
 //! Data flow, expressions and secrets.
 
-use super::{Row, deviates, works};
+use super::{Row, deviates, not, works};
 
 pub(super) const FLOW: &[Row] = &[
     works(
@@ -40,6 +40,11 @@ pub(super) const FLOW: &[Row] = &[
         &["case workflow-output-as", "case output-as-also-when-ended-early"],
     ),
     works("`output.schema` of the workflow", &["case workflow-output-schema"]),
+    not(
+        "`schema.resource` of what the coordinator does itself, such as `set`",
+        "write the schema inline, as `document`",
+        &["definition::tests::every_code::every_finding_stands_at_its_place"],
+    ),
     works(
         "JSON Schema of all drafts, 2020-12 without `$schema`; another format is refused",
         &[

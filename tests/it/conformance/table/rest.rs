@@ -1,6 +1,6 @@
 //! Processes, timeouts, errors, authentication, resources, extensions and catalogs.
 
-use super::{Row, deviates, not, works};
+use super::{Row, deviates, works};
 
 pub(super) const RUN: &[Row] = &[
     works(
@@ -67,10 +67,19 @@ pub(super) const RUN: &[Row] = &[
         ],
     ),
     works("`workflow` that is not there is `configuration`", &["case a-child-that-is-not-there"]),
-    not(
-        "`container`",
-        "start the program by `shell` on a worker that has it",
-        &["definition::tests::every_code::what_cannot_be_done_is_refused_where_that_is_asked_for"],
+    works(
+        "`container`: every field, exit codes, pull policies, cleaning up",
+        &[
+            "processes::containers::containers_give_what_their_task_returns_and_may_do_little",
+            "processes::containers::containers_that_fail_say_why_and_secrets_stay_in_them",
+        ],
+    ),
+    works(
+        "No container outlives its task, and none is given to a worker without an engine",
+        &[
+            "processes::containers::no_container_outlives_its_task",
+            "processes::containers::a_worker_whose_engine_is_away_takes_no_containers",
+        ],
     ),
 ];
 

@@ -177,6 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn bad_usage_of_processes_is_told_from_good() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        for line in [
+            "windlass worker --sandbox required --sandbox-network none --sandbox-writable a,b --sandbox-readable c",
+            "windlass dev --process-memory 512MiB --process-cpu 60s --process-count 9 --process-file-size 1MiB",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
+        }
+        for line in ["windlass worker --sandbox sometimes", "windlass worker --process-memory 1KiB"]
+        {
+            let error = parse(line).err();
+            assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");
+        }
+    }
+
+    #[test]
     fn bad_usage_is_told_from_good() {
         let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
         for line in [
@@ -202,8 +218,6 @@ mod tests {
             "windlass worker --allow shell,script --task-user 65534 --idempotent-host a,*.b.example --trace-url-path c",
             "windlass worker --egress-allow 10.0.0.0/8,[::1]:8080 --egress-allow *.a:443 --egress-deny b",
             "windlass dev --allow none",
-            "windlass worker --sandbox required --sandbox-network none --sandbox-writable a,b --sandbox-readable c",
-            "windlass dev --process-memory 512MiB --process-cpu 60s --process-count 9 --process-file-size 1MiB",
             "windlass secret setup vault --environment production --batch-tokens",
             "windlass audit --limit 5 --output json",
             "windlass secret list --output table",
@@ -225,8 +239,6 @@ mod tests {
             "windlass worker --bus a.b",
             "windlass worker --allow everything",
             "windlass worker --task-user no-such-user",
-            "windlass worker --sandbox sometimes",
-            "windlass worker --process-memory 1KiB",
             "windlass worker --egress-allow 10.0.0.0/33",
             "windlass run a.yaml --id order-1",
             "windlass run a.yaml --remote --data-dir d",

@@ -27,8 +27,8 @@ use crate::code::NOT_STARTED;
 use crate::definition::Checked;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
+use crate::options::isolate;
 use crate::options::{Allow, JournalOptions, WorkerOptions, describe_processes};
-use crate::processes::isolate;
 use crate::secret_options::SecretArgs;
 use crate::worker::Files;
 

@@ -23,7 +23,6 @@ mod log;
 mod memory;
 mod options;
 mod output;
-mod processes;
 mod progress;
 mod secret_options;
 mod serve;

@@ -1,6 +1,7 @@
 //! Options that several commands share.
 
 mod containers;
+mod programs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use windlass_proto::duration::typed;
 use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Resolve, TaskUser};
 
 pub(crate) use self::containers::ContainerArgs;
+use self::programs::ProgramOptions;
+pub(crate) use self::programs::isolate;
 use crate::error::CliError;
-use crate::processes::ProgramOptions;
 
 /// Which server to talk to.
 #[derive(Args)]

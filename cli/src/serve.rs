@@ -30,7 +30,8 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "WINDLASS_ALLOW_REMOTE")]
     pub(crate) allow_remote: bool,
     /// Serve health and metrics on a port of their own as well, in plain HTTP: /healthz, /readyz
-    /// and /metrics, which --bind then has no more
+    /// and /metrics, which --bind then has no more. Whoever reaches it reads names of namespaces
+    /// and workflows
     #[arg(long, env = "WINDLASS_ADMIN_BIND", value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) admin_bind: Option<SocketAddr>,
     #[command(flatten)]

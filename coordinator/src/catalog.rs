@@ -33,10 +33,13 @@ pub struct Catalog {
     changes: Mutex<()>,
 }
 
+/// The versions of a workflow.
+type Versions = BTreeMap<Version, Arc<StoredDefinition>>;
+
 #[derive(Default)]
 struct Known {
     /// Namespace and name, then version: what a start by name finds.
-    current: HashMap<(Arc<str>, Arc<str>), BTreeMap<Version, Arc<StoredDefinition>>>,
+    current: HashMap<(Arc<str>, Arc<str>), Versions>,
     /// The default catalog: functions by `name:version`.
     functions: BTreeMap<Arc<str>, PublishedFunction>,
 }

@@ -173,7 +173,8 @@ fn unlike(values: &Value, schema: &Value, path: &str, wrong: &mut Vec<String>) {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    if schema["type"].as_str().is_some_and(|it| it != kind) {
+    let is_another = |it: &str| it != kind && !(it == "number" && kind == "integer");
+    if schema["type"].as_str().is_some_and(is_another) {
         wrong.push(format!("{path} is no {}", schema["type"]));
     }
     let (Some(members), Some(known)) = (values.as_object(), schema["properties"].as_object())
@@ -201,16 +202,18 @@ fn values_schema_templates_and_table_of_the_chart_agree() {
     let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
     let mut wrong = Vec::new();
     unlike(&values, &schema, "values", &mut wrong);
-    let nats = schema["properties"]["nats"]["properties"].as_object().unwrap();
     let table = read("README.md");
     let all: String = ["_helpers.tpl", "coordinator.yaml", "worker.yaml"]
         .map(|it| read(&format!("templates/{it}")))
         .concat();
-    for key in nats.keys() {
-        let told = |it: &str, form: String| (!it.contains(&form)).then_some(form);
-        wrong.extend((values["nats"].get(key).is_none()).then(|| format!("no default of {key}")));
-        wrong.extend(told(&all, format!(".Values.nats.{key}")));
-        wrong.extend(told(&table, format!("`nats.{key}`")));
+    for group in ["nats", "telemetry"] {
+        for key in schema["properties"][group]["properties"].as_object().unwrap().keys() {
+            let told = |it: &str, form: String| (!it.contains(&form)).then_some(form);
+            let default = values[group].get(key);
+            wrong.extend(default.is_none().then(|| format!("no default of {group}.{key}")));
+            wrong.extend(told(&all, format!(".Values.{group}.{key}")));
+            wrong.extend(told(&table, format!("`{group}.{key}`")));
+        }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -178,12 +178,12 @@ fn start(order: &Order) -> std::io::Result<Program> {
         // What it could get by set-user-ID programs is what it was put under another user for.
         rustix::thread::set_no_new_privs(true)?;
     }
-    order.limits.apply()?;
     let variables = order::variables();
     if !order.sandbox.is_empty() {
         let (child, inside) = sandbox::start(order, &variables)?;
         return Ok(Program { id: child, inside: Some(inside) });
     }
+    order.limits.apply()?;
     let mut command = Command::new(&order.program);
     command.args(&order.arguments).env_clear().envs(variables);
     let child = command_as(&mut command, order).spawn()?;

@@ -130,10 +130,15 @@ impl Worker {
         let released = async {
             self.shared.releases.wait().await;
             self.shared.secrets.close().await;
-            #[cfg(feature = "containers")]
-            if let Some(containers) = &self.shared.containers {
-                containers.ended().await;
-            }
+        };
+        #[cfg(feature = "containers")]
+        let released = async {
+            let containers = async {
+                if let Some(containers) = &self.shared.containers {
+                    containers.ended().await;
+                }
+            };
+            tokio::join!(released, containers);
         };
         // What is not given back ends by itself.
         let _ = tokio::time::timeout(most, released).await;

@@ -84,6 +84,11 @@ pub async fn serve(
     let main = Door { listener, tls, router, sockets: api.sockets.clone() };
     let sockets = Sockets::new(ConnectionLimits::admin().within_descriptors());
     let router = routes::admin(api.clone());
+    let is_local = |it: &TcpListener| it.local_addr().is_ok_and(|it| it.ip().is_loopback());
+    let router = match admin.as_ref().is_some_and(is_local) {
+        true => router.layer(axum::middleware::from_fn(gate::loopback_host)),
+        false => router,
+    };
     let admin =
         admin.map(|listener| Door { listener, tls: None, router, sockets: Arc::new(sockets) });
     let (mut connections, mut probes) = (JoinSet::new(), JoinSet::new());

@@ -145,7 +145,13 @@ impl Coordinator {
         by: Operator,
     ) -> Result<(StoredDefinition, bool), CoordinatorError> {
         self.needs_room()?;
-        let StoredDefinition { id, digest, .. } = self.stored(workflow)?;
+        let stored = self.stored(workflow)?;
+        if stored.retired_at.is_some() == retired {
+            // Nothing happens, so there is nothing to be told of.
+            let latest = self.is_latest(&stored);
+            return Ok((stored, latest));
+        }
+        let StoredDefinition { id, digest, .. } = stored;
         let action = if retired { "retire" } else { "restore" };
         let (before, after) = (Some(&digest), Some(&digest));
         let change = Change { action, id: &id, before, after }.to_string();
@@ -174,8 +180,14 @@ impl Coordinator {
         if stored.retired_at.is_none() {
             return Err(CoordinatorError::VersionInUse(id, "it is not retired"));
         }
-        // What was to be started before is in the journal then.
+        // What was to be started before is in the journal then: what partitions tell each other
+        // comes with the first, and is taken in with the second.
         self.settle().await?;
+        self.settle().await?;
+        let (journal, of) = (self.runtime.journal.clone(), id.clone());
+        if !blocking(move || is_unused(&*journal, &of)).await?? {
+            return Err(CoordinatorError::VersionInUse(id, "instances have it, be they ended"));
+        }
         let change =
             Change { action: "delete", id: &id, before: Some(&stored.digest), after: None };
         self.audited(AuditAction::DefinitionChanged, change.to_string(), by).await?;

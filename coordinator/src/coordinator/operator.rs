@@ -24,11 +24,10 @@ impl Coordinator {
         by: Operator,
     ) -> impl FnOnce(String) -> Result<(), AuditError> + use<> {
         let (router, handle) = (self.runtime.router.clone(), Handle::current());
+        // Made here, where the caller's trace is known.
+        let mut event = audit::own(action, true, |event| event.request = by.request);
         move |detail| {
-            let event = audit::own(action, true, |event| {
-                event.detail = Some(detail.into());
-                event.request = by.request;
-            });
+            event.detail = Some(detail.into());
             handle.block_on(router.secrets.audit.kept(vec![event]))
         }
     }

@@ -106,10 +106,10 @@ impl Schedules {
     /// Takes a schedule out, to put it back changed.
     fn take(&mut self, id: ScheduleId) -> Option<State> {
         let held = self.all.remove(&id)?;
-        let state = held.state();
         if let Some(wake) = held.wake() {
             self.ready.remove(&(wake, id));
         }
+        let state = held.into_state();
         for instance in state.running() {
             self.running.remove(instance);
         }

@@ -50,7 +50,7 @@ impl Teller {
             if let Some(told) = earlier {
                 telling.again(&told, &receiver);
             }
-            receiver.iter().for_each(|instance| telling.tell(instance));
+            receiver.iter().for_each(|instance| telling.tell_or_miss(instance));
         };
         let thread = thread::Builder::new()
             .name("traces".to_owned())
@@ -68,8 +68,8 @@ impl Teller {
         }
     }
 
-    /// Tells what is in line, and ends; what earlier processes left is told by the next one.
-    /// Blocking.
+    /// Ends: what is in line or was left by earlier processes is not told any more, and counts as
+    /// dropped, so that the next process tells it. Blocking, for as long as one instance takes.
     pub(crate) fn close(&self) {
         self.stops.store(true, Ordering::Release);
         drop(self.sender.lock().unwrap_or_else(|it| it.into_inner()).take());
@@ -87,6 +87,14 @@ struct Telling<'t> {
 }
 
 impl Telling<'_> {
+    /// Tells an instance, unless the end is waited for.
+    fn tell_or_miss(&self, instance: InstanceId) {
+        match self.stopped.load(Ordering::Acquire) {
+            true => self.tracer.spans.missed(),
+            false => self.tell(instance),
+        }
+    }
+
     /// Tells all spans of an instance.
     fn tell(&self, instance: InstanceId) {
         match self.history.spans(instance, None) {

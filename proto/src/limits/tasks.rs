@@ -26,15 +26,15 @@ pub const PROCESS_TIMEOUT_MS: u64 = 3_600_000;
 pub const PROCESS_GRACE_MS: u64 = 5_000;
 
 /// Seconds of processor time that one process of a task may take unless the worker is told another
-/// number: as long as a task may take at most, so that it ends what its task has lost.
-pub const PROCESS_CPU_S: u64 = 3_600;
+/// number: those of all its threads add up, so it is far more than a task takes that does not spin.
+pub const PROCESS_CPU_S: u64 = 86_400;
 
 /// Seconds between the signal that says that the processor time is over (SIGXCPU) and SIGKILL.
 pub const PROCESS_CPU_GRACE_S: u64 = 5;
 
 /// Bytes of memory of its own (`RLIMIT_DATA`) that one process of a task may have unless the worker
 /// is told another number: interpreters with large data fit, a leak does not take the machine.
-pub const PROCESS_MEMORY_BYTES: u64 = 2 << 30;
+pub const PROCESS_MEMORY_BYTES: u64 = 4 << 30;
 
 /// The least of it: with less no interpreter starts, nor does what watches the process.
 pub const PROCESS_MEMORY_LEAST: u64 = 32 << 20;
@@ -43,8 +43,12 @@ pub const PROCESS_MEMORY_LEAST: u64 = 32 << 20;
 /// number: builds and thread pools fit, a fork bomb does not.
 pub const PROCESS_COUNT: u64 = 256;
 
-/// Bytes of a file that a process of a task may write unless the worker is told another number.
-pub const PROCESS_FILE_BYTES: u64 = 1 << 30;
+/// Bytes of a file that a process of a task may write unless the worker is told another number: an
+/// archive fits, an endless log does not.
+pub const PROCESS_FILE_BYTES: u64 = 16 << 30;
+
+/// The least of it: what makes a sandbox writes its own options.
+pub const PROCESS_FILE_LEAST: u64 = 64 << 10;
 
 /// Files that one process of a task may have open.
 pub const PROCESS_OPEN_FILES: u64 = 4_096;

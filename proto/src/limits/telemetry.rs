@@ -123,9 +123,6 @@ pub const EXPORT_REASON_CHARS: usize = 256;
 /// [`EXPORT_AGAIN_MOST_MS`]: what waits behind it has room meanwhile.
 pub const EXPORT_AGAIN_MS: u64 = 1_000;
 
-/// Milliseconds at most between two tries of such an export.
+/// Milliseconds at most between two tries of such an export, also where a collector asks for more:
+/// what comes meanwhile has to find room.
 pub const EXPORT_AGAIN_MOST_MS: u64 = 15_000;
-
-/// Milliseconds at most that a collector's `Retry-After` is followed: one that asks for more is
-/// asked again after them, as what is kept meanwhile takes the room of what comes.
-pub const EXPORT_AFTER_MOST_MS: u64 = 60_000;

@@ -24,14 +24,15 @@ pub(crate) async fn until_taken<T, F: Future<Output = T>>(
             counts.reach.answered();
             return sent;
         };
-        let after =
-            cause.after.map(|it| it.min(Duration::from_millis(limits::EXPORT_AFTER_MOST_MS)));
+        // As long as it says, but not less than our own pause, nor so long that the queue fills.
+        let most = Duration::from_millis(limits::EXPORT_AGAIN_MOST_MS);
+        let pause = cause.after.map_or(again, |it| it.clamp(again, most));
         counts.reach.failed(cause);
         // Metrics are sent anew, with what was counted meanwhile.
         if signal == Signal::Metrics || !counts.can_keep() || !counts.reach.settle(false) {
             return sent;
         }
-        counts.pause(after.unwrap_or(again)).await;
+        counts.pause(pause).await;
         again = (again * 2).min(Duration::from_millis(limits::EXPORT_AGAIN_MOST_MS));
     }
 }

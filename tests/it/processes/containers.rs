@@ -167,8 +167,11 @@ async fn no_container_outlives_its_task() {
     // A killed worker leaves one, which the next removes: that of a task that is over.
     let workflow = fleet.api.deploy(&container("left", sleeps, "")).await;
     let id = fleet.api.start(&workflow, &json!({})).await;
-    let left = podman.has(1).await;
-    assert!(left[0].starts_with("running left-"), "{left:?}");
+    let left = until(SOON, "a container that runs", || async {
+        let all = podman.containers().await;
+        (all.len() == 1 && all[0].starts_with("running left-")).then_some(all)
+    })
+    .await;
     fleet.workers[0].kill().await;
     fleet.api.post(&format!("/v1/instances/{id}/cancel"), &json!({})).await.ok();
     assert_eq!(podman.containers().await, left);

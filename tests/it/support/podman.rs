@@ -92,7 +92,7 @@ impl Podman {
         let mut list = command(self.folder.path(), self.runtime);
         list.args(["ps", "--all", "--format", "{{.State}} {{.Names}}"]);
         let output = run(list).await.unwrap();
-        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+        String::from_utf8_lossy(&output.stdout).lines().map(state_and_name).collect()
     }
 
     /// Waits until this many containers are there.
@@ -103,6 +103,14 @@ impl Podman {
         })
         .await
     }
+}
+
+/// Versions of Podman say the state in a word, or in more: "Exited (0) 2 seconds ago".
+fn state_and_name(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let (state, name) = (words.next().unwrap_or_default(), words.next_back().unwrap_or_default());
+    let state = if state == "Up" { "running".to_owned() } else { state.to_lowercase() };
+    format!("{state} {name}")
 }
 
 impl Drop for Podman {

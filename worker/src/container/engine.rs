@@ -7,7 +7,8 @@ use std::time::Duration;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ImageConfig};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RemoveContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, KillContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::StreamExt as _;
@@ -126,6 +127,10 @@ impl Engine {
 
     /// Ends a container at once, and removes it with what it has written; it may be gone already.
     pub(super) async fn remove(&self, id: &str) -> Result<(), ContainerError> {
+        // Podman would ask it to end, and wait, before it removes it. One that does not run cannot
+        // be killed, and what else may be wrong shows when it is removed.
+        let kill = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+        let _ = within(self.docker.kill_container(id, Some(kill))).await;
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match within(self.docker.remove_container(id, Some(options))).await? {
             Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),

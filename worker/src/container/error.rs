@@ -48,6 +48,22 @@ pub(crate) enum ContainerError {
 }
 
 impl ContainerError {
+    /// Its name, which holds nothing that a task has evaluated.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Away(_) => "away",
+            Self::Slow => "slow",
+            Self::NoImage(_) => "no image",
+            Self::Pull { .. } => "not pulled",
+            Self::NameTaken(_) => "name taken",
+            Self::Refused(_) => "refused",
+            Self::Lost(_) => "lost",
+            Self::TooMuchOutput => "too much output",
+            Self::Late => "late",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// As its task faults.
     pub(crate) fn problem(self) -> Problem {
         let detail = self.to_string();

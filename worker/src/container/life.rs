@@ -24,8 +24,10 @@ pub(crate) struct Containers {
     pub(super) owner: Owner,
     /// Attempts that somebody here looks after.
     held: Mutex<BTreeSet<String>>,
-    /// What is being removed or run for a task that is waited for.
+    /// What is being removed or run.
     running: TaskTracker,
+    /// Ends them all.
+    all: CancellationToken,
 }
 
 /// A container that was ordered; it is ended when this is dropped, unless it was let go.
@@ -61,13 +63,14 @@ fn lost() -> ContainerError {
 impl Containers {
     pub(crate) fn new(options: ContainerOptions) -> Self {
         let (held, running) = (Mutex::default(), TaskTracker::new());
-        Self { options, owner: Owner::new(), held, running }
+        Self { options, owner: Owner::new(), held, running, all: CancellationToken::new() }
     }
 
     /// Makes what `order` says, on a task of its own: what is asked of the engine is not left
     /// halfway when nobody waits for it any more. Its output is thrown away unless `kept`.
     pub(crate) fn order(self: &Arc<Self>, order: Order, kept: bool) -> Ordered {
-        let cancelled = CancellationToken::new();
+        // Given up by whoever waits, or with the worker.
+        let cancelled = self.all.child_token();
         let guard = cancelled.clone().drop_guard();
         let (ended_here, ended) = oneshot::channel();
         let (started_here, started) = oneshot::channel();
@@ -75,21 +78,18 @@ impl Containers {
         let work = async move {
             let result = containers.run(order, kept, &cancelled, started_here).await;
             if let (Err(error), true) = (&result, ended_here.is_closed()) {
-                tracing::debug!(%error, "container of a task that is over");
+                // Its words may hold what the task has evaluated.
+                tracing::debug!(kind = error.kind(), "container of a task that is over");
             }
             let _ = ended_here.send(result);
         };
-        if kept {
-            self.running.spawn(work);
-        } else {
-            // The end of the worker does not wait for it.
-            tokio::spawn(work);
-        }
+        self.running.spawn(work);
         Ordered { guard, started, ended }
     }
 
-    /// Waits until no container runs for a task that is waited for.
+    /// Ends all containers, those that nobody waits for as well: whoever would look after them ends.
     pub(crate) async fn ended(&self) {
+        self.all.cancel();
         self.running.close();
         self.running.wait().await;
     }

@@ -3,6 +3,9 @@
 
 use std::fs;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 /// A process, by the machine's start, its namespace of processes, its number and its own start: a
 /// number that is given out again has another start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,13 @@ impl Owner {
             return None;
         }
         let (id, start) = process.split_once(',')?;
-        Some(started(id.parse().ok()?).is_none_or(|it| it != start))
+        let id: u32 = id.parse().ok()?;
+        match test_kill_process(Pid::from_raw(id.try_into().ok()?)?) {
+            Err(Errno::SRCH) => Some(true),
+            // Another user's, whom `/proc` may hide from this one.
+            Err(_) => None,
+            Ok(()) => Some(started(id).is_none_or(|it| it != start)),
+        }
     }
 }
 

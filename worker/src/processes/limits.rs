@@ -42,8 +42,10 @@ impl ProcessLimits {
         let cpu = self.cpu.as_secs();
         lower(Resource::Cpu, cpu, cpu.saturating_add(limits::PROCESS_CPU_GRACE_S))?;
         lower(Resource::Data, self.memory, self.memory)?;
-        lower(Resource::Fsize, self.file, self.file)?;
-        lower(Resource::Nofile, limits::PROCESS_OPEN_FILES, limits::PROCESS_OPEN_FILES)
+        let file = self.file.max(limits::PROCESS_FILE_LEAST);
+        lower(Resource::Fsize, file, file)?;
+        // A program that knows that it needs more may raise it.
+        lower(Resource::Nofile, limits::PROCESS_OPEN_FILES, u64::MAX)
     }
 
     /// What a supervisor is told.

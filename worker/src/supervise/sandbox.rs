@@ -78,6 +78,8 @@ pub(super) fn start(order: &Order, variables: &[(OsString, OsString)]) -> Result
     let (mut status, teller) = pipe()?;
     let (gate, mut opener) = pipe()?;
     let options = options(words, variables)?;
+    // After these are written, which are no file of the task's.
+    order.limits.apply()?;
     let mut command = Command::new(program);
     for (option, descriptor) in [
         ("--args", options.as_fd()),

@@ -62,7 +62,16 @@ impl Held {
 
     /// The state.
     pub(super) fn state(&self) -> State {
-        let more = self.more.as_deref().cloned();
+        self.with(self.more.as_deref().cloned())
+    }
+
+    /// The state, for who changes it.
+    pub(super) fn into_state(mut self) -> State {
+        let more = self.more.take().map(|it| *it);
+        self.with(more)
+    }
+
+    fn with(&self, more: Option<More>) -> State {
         let (paused, busy, listener) =
             more.map_or((None, None, None), |it| (it.paused, it.busy, it.listener));
         State {

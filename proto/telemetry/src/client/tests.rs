@@ -78,7 +78,7 @@ async fn a_collector_that_asks_gets_the_certificate_of_the_client() {
 }
 
 /// A collector that is busy once, and says for how long; its URL, and how long it was left alone.
-async fn busy(answer: &'static [u8]) -> (String, tokio::sync::oneshot::Receiver<Duration>) {
+async fn busy(answer: String) -> (String, tokio::sync::oneshot::Receiver<Duration>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (told, alone) = tokio::sync::oneshot::channel();
@@ -86,8 +86,9 @@ async fn busy(answer: &'static [u8]) -> (String, tokio::sync::oneshot::Receiver<
         let mut stream = listener.accept().await.unwrap().0;
         let mut read = vec![0; 1 << 16];
         assert!(stream.read(&mut read).await.unwrap() > 0);
-        stream.write_all(answer).await.unwrap();
+        // Before, as the other side counts from when it has read it.
         let since = Instant::now();
+        stream.write_all(answer.as_bytes()).await.unwrap();
         assert!(stream.read(&mut read).await.unwrap() > 0);
         told.send(since.elapsed()).unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
@@ -97,7 +98,18 @@ async fn busy(answer: &'static [u8]) -> (String, tokio::sync::oneshot::Receiver<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_collector_is_left_alone_for_as_long_as_it_says() {
-    let answer = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n";
+    // By itself it asks again after one second, and no sooner, whatever the collector says.
+    for (asked, at_least) in [("3", 3), ("0", 1), ("Sun, 06 Nov 1994 08:49:37 GMT", 1)] {
+        let alone = left_alone(asked).await;
+        assert!(alone >= Duration::from_secs(at_least), "{asked}: {alone:?}");
+    }
+}
+
+/// How long a collector is left alone that asks for it with a `Retry-After`.
+async fn left_alone(asked: &str) -> Duration {
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: {asked}\r\ncontent-length: 0\r\n\r\n"
+    );
     let (url, alone) = busy(answer).await;
     let to = destination(url, Protocol::Http, Tls::default());
     let counts = Arc::new(TelemetryCounts::default());
@@ -105,7 +117,5 @@ async fn a_busy_collector_is_left_alone_for_as_long_as_it_says() {
     let (runtime, told) = (Handle::current(), Listener::default());
     let exporter = Exporters { runtime, counts, told }.spans(&to).unwrap();
     exporter.export(vec![span()]).await.unwrap();
-    // By itself it would have asked again after one second.
-    let alone = alone.await.unwrap();
-    assert!(alone >= Duration::from_secs(3), "{alone:?}");
+    alone.await.unwrap()
 }

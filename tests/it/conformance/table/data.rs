@@ -1,6 +1,6 @@
 //! Data flow, expressions and secrets.
 
-use super::{Row, deviates, not, works};
+use super::{Row, not, works};
 
 pub(super) const FLOW: &[Row] = &[
     works(
@@ -53,9 +53,8 @@ pub(super) const FLOW: &[Row] = &[
             "deviations::every_deviation_has_the_outcome_and_the_hint_it_should",
         ],
     ),
-    deviates(
-        "Schemas at another place (`resource`)",
-        "for calls and processes only; of what the coordinator runs itself it is refused (WL0160)",
+    works(
+        "`schema.resource` of calls and processes: schemas at another place",
         &[
             "perform::tests::a_schema_elsewhere_is_fetched",
             "definition::tests::every_code::what_cannot_be_done_is_refused_where_that_is_asked_for",

@@ -68,7 +68,7 @@ pub(super) const RUN: &[Row] = &[
     ),
     works("`workflow` that is not there is `configuration`", &["case a-child-that-is-not-there"]),
     works(
-        "`container`: every field, exit codes, pull policies, cleaning up",
+        "`container`, in Docker or Podman: what it gives, exit codes, pull policies, cleaning up",
         &[
             "processes::containers::containers_give_what_their_task_returns_and_may_do_little",
             "processes::containers::containers_that_fail_say_why_and_secrets_stay_in_them",

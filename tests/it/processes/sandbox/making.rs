@@ -31,7 +31,7 @@ async fn where_there_is_none_it_says_so_and_limits_hold_all_the_same() {
     let dev = Dev::wrapped(&with, &flags).await;
     let told = dev.stderr();
     assert!(told.contains("isolation: none: bubblewrap (bwrap) is not installed"), "{told}");
-    assert!(told.contains("limits(cpu=3600s,memory=2GiB,file=1MiB)"), "{told}");
+    assert!(told.contains("limits(cpu=86400s,memory=4GiB,file=1MiB)"), "{told}");
 }
 
 /// What an author gives a program is the program's alone: in the supervisor it would be carried out

@@ -16,7 +16,8 @@ use crate::processes::TaskUser;
 
 /// Folders that are others' business: homes, the sockets and secrets of daemons and containers, and
 /// where the files of `deploy` keep keys and data.
-const PRIVATE: [&str; 5] = ["/home", "/root", "/run", "/etc/windlass", "/var/lib/windlass"];
+const PRIVATE: [&str; 6] =
+    ["/home", "/root", "/run", "/var/run", "/etc/windlass", "/var/lib/windlass"];
 
 /// Folders of which a task gets its own.
 const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];

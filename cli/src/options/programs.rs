@@ -9,8 +9,8 @@ use windlass_worker::{
     ProcessLimits, ProcessOptions, SandboxMode, SandboxNetwork, SandboxOptions, SecretsConfig,
 };
 
+use super::{WorkerOptions, duration};
 use crate::error::CliError;
-use crate::options::{WorkerOptions, duration};
 
 /// Whether programs run in a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -67,17 +67,17 @@ pub(crate) struct ProgramOptions {
         value_delimiter = ','
     )]
     sandbox_readable: Vec<PathBuf>,
-    /// Memory that one process may have for itself, such as 512MiB [default: 2GiB]
+    /// Memory that one process may have for itself, such as 512MiB [default: 4GiB]
     #[arg(long, env = "WINDLASS_PROCESS_MEMORY", value_name = "SIZE", value_parser = memory)]
     process_memory: Option<u64>,
-    /// Processor time of one process, such as 60s [default: 1h]
+    /// Processor time of one process, such as 60s [default: 24h]
     #[arg(long, env = "WINDLASS_PROCESS_CPU", value_name = "DURATION", value_parser = seconds)]
     process_cpu: Option<Duration>,
     /// Processes and threads of one task; kept in a sandbox alone [default: 256]
     #[arg(long, env = "WINDLASS_PROCESS_COUNT", value_name = "NUMBER",
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000_000))]
     process_count: Option<u64>,
-    /// Size of a file that one process may write [default: 1GiB]
+    /// Size of a file that one process may write [default: 16GiB]
     #[arg(long, env = "WINDLASS_PROCESS_FILE_SIZE", value_name = "SIZE", value_parser = size)]
     process_file_size: Option<u64>,
 }
@@ -133,6 +133,8 @@ pub(crate) async fn isolate(
         hidden.extend(SecretsConfig::load(path).iter().flat_map(SecretsConfig::files));
     }
     hidden.extend(FILES.iter().filter_map(|it| windlass_worker::variable(it).map(PathBuf::from)));
+    // Whoever speaks to the engine is root of its machine.
+    hidden.extend(processes.containers.iter().map(|it| it.engine.path().to_owned()));
     let sandbox = options.programs.sandbox(usual, hidden);
     processes.isolate(&sandbox).await.map_err(|error| CliError::Usage(error.to_string()))
 }

@@ -42,6 +42,9 @@ pub(crate) enum ContainerError {
     /// Its time is over.
     #[error("the container did not end in time")]
     Late,
+    /// The worker ends before its task does.
+    #[error("the worker ends")]
+    Ending,
     /// Its task is over.
     #[error("the task was cancelled")]
     Cancelled,
@@ -60,6 +63,7 @@ impl ContainerError {
             Self::Lost(_) => "lost",
             Self::TooMuchOutput => "too much output",
             Self::Late => "late",
+            Self::Ending => "ending",
             Self::Cancelled => "cancelled",
         }
     }

@@ -41,17 +41,21 @@ impl Ordered {
     /// Waits for its end.
     pub(crate) async fn end(self) -> Result<Exited, ContainerError> {
         let _guard = self.guard;
-        self.ended.await.unwrap_or_else(|_| Err(lost()))
+        match self.ended.await.unwrap_or_else(|_| Err(lost())) {
+            // The task has not failed: it begins again with the next worker, and until this one is
+            // gone nobody may be told otherwise.
+            Err(ContainerError::Ending) => std::future::pending().await,
+            ended => ended,
+        }
     }
 
     /// Waits for its start, and lets it run on.
-    pub(crate) async fn start(self) -> Result<(), ContainerError> {
-        let (guard, ended) = (self.guard, self.ended);
-        if self.started.await.is_err() {
+    pub(crate) async fn start(mut self) -> Result<(), ContainerError> {
+        if (&mut self.started).await.is_err() {
             // It ended without.
-            return ended.await.unwrap_or_else(|_| Err(lost())).map(|_| ());
+            return self.end().await.map(drop);
         }
-        guard.disarm();
+        self.guard.disarm();
         Ok(())
     }
 }
@@ -87,7 +91,7 @@ impl Containers {
         Ordered { guard, started, ended }
     }
 
-    /// Ends all containers, those that nobody waits for as well: whoever would look after them ends.
+    /// Ends all containers, those that nobody waits for as well: who would look after them ends.
     pub(crate) async fn ended(&self) {
         self.all.cancel();
         self.running.close();
@@ -103,7 +107,7 @@ impl Containers {
     ) -> Result<Exited, ContainerError> {
         let prepared = tokio::select! {
             prepared = timeout(clock::until(order.deadline), self.prepare(&order)) => prepared,
-            () = cancelled.cancelled() => return Err(ContainerError::Cancelled),
+            () = cancelled.cancelled() => return Err(self.why_cancelled()),
         };
         let (engine, image) = prepared.map_err(|_| ContainerError::Late)??;
         let held = Held::new(self.clone(), order.attempt.clone());
@@ -124,7 +128,7 @@ impl Containers {
             ran = timeout(left, engine.exchange(&id, stdin, kept, started)) => {
                 ran.unwrap_or(Err(ContainerError::Late))
             }
-            () = cancelled.cancelled() => Err(ContainerError::Cancelled),
+            () = cancelled.cancelled() => Err(self.why_cancelled()),
         };
         match (&result, order.cleanup) {
             (Ok(_), Cleanup::Never) => {}
@@ -138,6 +142,10 @@ impl Containers {
             _ => self.remove(&engine, &id).await,
         }
         result
+    }
+
+    fn why_cancelled(&self) -> ContainerError {
+        if self.all.is_cancelled() { ContainerError::Ending } else { ContainerError::Cancelled }
     }
 
     /// Finds the engine, ends what is left of earlier deliveries, and has the image.

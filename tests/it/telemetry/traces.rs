@@ -233,6 +233,14 @@ async fn a_restart_goes_on_with_the_same_trace() {
     until(SOON, "the call", || std::future::ready((stub.count("/slow") > 0).then_some(()))).await;
     // What has ended is with the receiver, so that it would come twice if it were told again.
     receiver.trace(TRACE, "task first").await;
+    // And it is known here: what is on its way when a process is killed may come twice.
+    until(SOON, "the answer of the collector", || async {
+        let metrics = dev.api.get("/metrics").await.body;
+        let taken = "windlass_telemetry_items_total{signal=\"traces\",outcome=\"exported\"}";
+        let mut lines = metrics.as_str().unwrap().lines();
+        lines.any(|it| it.starts_with(taken) && !it.ends_with(" 0")).then_some(())
+    })
+    .await;
     dev.restart().await;
     open.send_replace(true);
     let spans = receiver.trace(TRACE, "workflow t/slow").await;

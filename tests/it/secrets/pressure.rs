@@ -109,8 +109,10 @@ async fn assert_whole(house: &House, instances: usize, secrets: usize) {
     let events: Vec<Value> = until(SOON, "the whole trail", || async {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let whole = &text[..text.rfind('\n').map_or(0, |it| it + 1)];
+        let events = whole.lines().map(|it| serde_json::from_str(it).unwrap());
+        // That the workflow was deployed is told as well, and of no attempt.
         let events: Vec<Value> =
-            whole.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+            events.filter(|it: &Value| it["action"] != "definition.changed").collect();
         (events.len() >= expected).then_some(events)
     })
     .await;

@@ -1,6 +1,7 @@
 //! `run.container` with a real engine: what it gives, what it may do, and that no container
 //! outlives its task.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::definition;
@@ -191,6 +192,34 @@ async fn no_container_outlives_its_task() {
     .await;
     fleet.api.post(&format!("/v1/instances/{id}/cancel"), &json!({})).await.ok();
     podman.has(0).await;
+}
+
+/// Nor does the task fail: it begins again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_ends_with_a_worker_that_is_told_to() {
+    let Some(podman) = Podman::start("containers of a worker that ends").await else { return };
+    let mut dev = Dev::with(&flags(&podman, &[])).await;
+    let workflow = dev.api.deploy(&container("stopped", "command: 'sleep 36000'", "")).await;
+    let id = dev.api.start(&workflow, &json!({})).await;
+    let first = runs(&podman).await;
+    dev.process().signal(Signal::TERM);
+    assert!(dev.process().wait().await.success(), "{}", dev.stderr());
+    // At once: it was gone before the worker was.
+    assert_eq!(podman.containers().await, Vec::<String>::new());
+    dev.restart().await;
+    assert_ne!(runs(&podman).await, first);
+    assert_eq!(dev.api.show(&id).await["status"], "running");
+    dev.api.post(&format!("/v1/instances/{id}/cancel"), &json!({})).await.ok();
+    podman.has(0).await;
+}
+
+/// Waits until there is one container, which runs.
+async fn runs(podman: &Podman) -> Vec<String> {
+    until(SOON, "a container that runs", || async {
+        let all = podman.containers().await;
+        (all.len() == 1 && all[0].starts_with("running ")).then_some(all)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

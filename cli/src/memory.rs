@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, getrlimit};
 use windlass_proto::limits;
 
+use crate::options::of_units;
+
 /// How much memory instances may take.
 #[derive(clap::Args, Default)]
 pub(crate) struct MemoryOptions {
@@ -26,13 +28,8 @@ impl MemoryOptions {
 
 /// Reads `512MiB`, `2GiB`, …
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "write a number of MiB or GiB, such as 512MiB".to_owned();
-    let (number, unit) = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)]
-        .iter()
-        .find_map(|(unit, power)| Some((text.strip_suffix(unit)?, 1u64 << power)))
-        .ok_or_else(wrong)?;
-    let number: u64 = number.trim().parse().map_err(|_| wrong())?;
-    let size = number.checked_mul(unit).ok_or_else(wrong)?;
+    let size = of_units(text, &[("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)])
+        .ok_or("write a number of MiB or GiB, such as 512MiB")?;
     if size < limits::MEMORY_LEAST {
         return Err(format!("at least {} MiB", limits::MEMORY_LEAST >> 20));
     }

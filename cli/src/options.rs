@@ -2,6 +2,7 @@
 
 mod containers;
 mod programs;
+mod size;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Reso
 pub(crate) use self::containers::ContainerArgs;
 use self::programs::ProgramOptions;
 pub(crate) use self::programs::isolate;
+pub(crate) use self::size::of_units;
 use crate::error::CliError;
 
 /// Which server to talk to.

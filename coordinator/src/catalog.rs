@@ -101,7 +101,7 @@ pub enum Refused {
 /// What is about to become of a version: which text it has, and which it gets.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
-    /// What is done: `deploy`, `replace`.
+    /// What is done: `deploy`, `replace`, `retire`, `restore`, `delete`.
     pub action: &'static str,
     /// The version.
     pub id: &'a WorkflowId,
@@ -189,7 +189,7 @@ impl Catalog {
         let (id, digest) = (plan.id.clone(), plan.digest.clone());
         // Of two texts for one version that come at once, one is the first.
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = self.read(|known| known.current_of(&id));
+        let current = self.read(|known| known.current_of(&id).cloned());
         let changed = current.as_ref().is_none_or(|it| it.digest != digest);
         if changed {
             if let Some(current) = current.as_ref().filter(|_| !replace) {
@@ -227,7 +227,8 @@ impl Catalog {
         retired_at: Option<Timestamp>,
     ) -> Result<Option<StoredDefinition>, JournalError> {
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(current) = self.read(|known| known.current_of(id)) else { return Ok(None) };
+        let current = self.read(|known| known.current_of(id).map(cloned));
+        let Some(current) = current else { return Ok(None) };
         if current.retired_at.is_some() == retired_at.is_some() {
             return Ok(Some(current));
         }
@@ -238,20 +239,23 @@ impl Catalog {
     }
 
     /// Forgets a version that is retired, when `unused` says that no instance has it; false when it
-    /// is not retired or not unused.
+    /// is not retired or not unused. `tell` hears of it before it is gone.
     ///
     /// # Errors
-    /// When the journal cannot be read or written.
-    pub fn remove(
+    /// When the journal cannot be read or written, or it cannot be told: then it stays.
+    pub fn remove<E: From<JournalError>>(
         &self,
         id: &WorkflowId,
         unused: impl FnOnce() -> Result<bool, JournalError>,
-    ) -> Result<bool, JournalError> {
+        tell: impl FnOnce(Change<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(current) = self.read(|known| known.current_of(id)) else { return Ok(false) };
+        let current = self.read(|known| known.current_of(id).cloned());
+        let Some(current) = current else { return Ok(false) };
         if current.retired_at.is_none() || !unused()? {
             return Ok(false);
         }
+        tell(Change { action: "delete", id, before: Some(&current.digest), after: None })?;
         self.journal.remove_definition(&current)?;
         self.write(|known| known.forget(id));
         Ok(true)
@@ -290,8 +294,7 @@ impl Catalog {
     #[must_use]
     pub fn shared(&self, id: &WorkflowId, digest: &Digest) -> Option<Arc<StoredDefinition>> {
         self.read(|known| {
-            let versions = known.current.get(&(id.namespace.clone(), id.name.clone()))?;
-            let found = versions.get(&Version::parse(&id.version).ok()?)?;
+            let found = known.current_of(id)?;
             (found.digest == *digest).then(|| found.clone())
         })
     }
@@ -383,7 +386,7 @@ impl Catalog {
 
 /// The highest version; a pre-release only when there is nothing else, and one that is retired only
 /// when all are.
-fn latest(versions: &BTreeMap<Version, Arc<StoredDefinition>>) -> Option<&Arc<StoredDefinition>> {
+fn latest(versions: &Versions) -> Option<&Arc<StoredDefinition>> {
     let rank = |version: &Version, it: &StoredDefinition| {
         (it.retired_at.is_none(), version.pre.is_empty())
     };
@@ -420,9 +423,9 @@ impl Known {
         }
     }
 
-    fn current_of(&self, id: &WorkflowId) -> Option<StoredDefinition> {
+    fn current_of(&self, id: &WorkflowId) -> Option<&Arc<StoredDefinition>> {
         let versions = self.current.get(&(id.namespace.clone(), id.name.clone()))?;
-        versions.get(&Version::parse(&id.version).ok()?).map(cloned)
+        versions.get(&Version::parse(&id.version).ok()?)
     }
 }
 

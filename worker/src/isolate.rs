@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use rustix::fs::{Access, access};
 use rustix::process::getpid;
 use tokio::process::Command;
 use windlass_proto::limits;
 
 use crate::guard;
 use crate::processes::{
-    Isolation, ProcessOptions, Sandbox, SandboxError, SandboxMode, SandboxOptions,
+    Isolation, ProcessOptions, Sandbox, SandboxError, SandboxMode, SandboxOptions, is_executable,
 };
 use crate::supervise::{Order, carried};
 
@@ -128,6 +127,6 @@ fn on_path() -> Option<PathBuf> {
     let mut folders = std::env::split_paths(&path).filter(|it| it.is_absolute());
     folders.find_map(|it| {
         let program = it.join(PROGRAM);
-        (program.is_file() && access(&program, Access::EXEC_OK).is_ok()).then_some(program)
+        is_executable(&program).then_some(program)
     })
 }

@@ -4,7 +4,9 @@ mod limits;
 mod sandbox;
 mod user;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
 
 pub use limits::ProcessLimits;
 pub use sandbox::{Isolation, Sandbox, SandboxError, SandboxMode, SandboxNetwork, SandboxOptions};
@@ -79,4 +81,9 @@ pub enum NonZeroExit {
     Fail,
     /// Never an error.
     Ignore,
+}
+
+/// Whether it is a program that this process may run.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }

@@ -9,7 +9,7 @@ use windlass_worker::{
     ProcessLimits, ProcessOptions, SandboxMode, SandboxNetwork, SandboxOptions, SecretsConfig,
 };
 
-use super::{WorkerOptions, duration};
+use super::{WorkerOptions, duration, of_units};
 use crate::error::CliError;
 
 /// Whether programs run in a sandbox.
@@ -154,13 +154,8 @@ const FILES: [&str; 9] = [
 
 /// Reads `512MiB`, `2GiB`, …
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "write a number of KiB, MiB or GiB, such as 512MiB".to_owned();
-    let (number, unit) = [("KiB", 10), ("MiB", 20), ("GiB", 30)]
-        .iter()
-        .find_map(|(unit, power)| Some((text.strip_suffix(unit)?, 1u64 << power)))
-        .ok_or_else(wrong)?;
-    let number: u64 = number.trim().parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).filter(|it| *it > 0).ok_or_else(wrong)
+    let size = of_units(text, &[("KiB", 10), ("MiB", 20), ("GiB", 30)]).filter(|it| *it > 0);
+    Ok(size.ok_or("write a number of KiB, MiB or GiB, such as 512MiB")?)
 }
 
 fn memory(text: &str) -> Result<u64, String> {

@@ -20,6 +20,9 @@ use crate::log::BadDirectives;
 use crate::policy::ReplaceError;
 use crate::secrets::SecretsError;
 
+/// What problem documents are.
+const MEDIA_TYPE: &str = "application/problem+json";
+
 /// A request that was not done.
 #[derive(Debug)]
 pub struct ApiProblem {
@@ -104,6 +107,28 @@ impl ApiProblem {
     pub fn to_json(&self) -> serde_json::Value {
         // The document holds strings and numbers only: this cannot fail.
         serde_json::to_value(self.body()).unwrap_or_default()
+    }
+
+    /// The whole answer in HTTP/1.1, where a connection is not served: it ends with it.
+    pub(super) fn to_http(&self) -> String {
+        let body = self.to_json().to_string();
+        let wait = self.retry_seconds().map(|it| format!("retry-after: {it}\r\n"));
+        format!(
+            "HTTP/1.1 {}\r\n{}connection: close\r\ncontent-type: {MEDIA_TYPE}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.status(),
+            wait.unwrap_or_default(),
+            body.len()
+        )
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Whole seconds, at least one: a zero would invite a busy loop.
+    fn retry_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|it| (it.as_secs() + u64::from(it.subsec_nanos() > 0)).max(1))
     }
 
     fn body(&self) -> ProblemBody {
@@ -191,15 +216,11 @@ impl IntoResponse for ApiProblem {
         if self.code.status() >= 500 {
             tracing::warn!(code = self.code.code(), detail = %self.detail, "request failed");
         }
-        let status =
-            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.body())).into_response();
+        let mut response = (self.status(), Json(self.body())).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(wait) = self.retry_after {
-            // Whole seconds, at least one: a zero would invite a busy loop.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(seconds) = self.retry_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -37,7 +37,17 @@ fn operation() -> Router<state::Api> {
         .route("/v1/schedules/{namespace}/{name}/pause", post(schedule::pause))
         .route("/v1/schedules/{namespace}/{name}/resume", post(schedule::resume))
         .route("/v1/log", get(log::show).put(log::set))
-        .route("/readyz", get(metrics::ready))
+        .merge(readiness())
+}
+
+/// Whether there is any use in asking.
+fn readiness() -> Router<state::Api> {
+    Router::new().route("/readyz", get(metrics::ready))
+}
+
+/// Outside of all bounds, on purpose: a busy process is alive.
+fn health() -> Router<state::Api> {
+    Router::new().route("/healthz", get(metrics::healthy))
 }
 
 /// What tells of everybody's work.
@@ -48,14 +58,15 @@ fn scraped() -> Router<state::Api> {
 /// What the port for health and metrics has.
 pub(super) fn admin(api: state::Api) -> Router {
     let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
-    let ready = Router::new().route("/readyz", get(metrics::ready));
-    let healthy = Router::new().route("/healthz", get(metrics::healthy));
-    scraped()
-        .merge(ready)
-        .layer(operated)
-        .merge(healthy)
+    served(scraped().merge(readiness()).layer(operated).merge(health()), api)
+}
+
+/// With an answer to what there is not; bodies have bounds of their own.
+fn served(router: Router<state::Api>, api: state::Api) -> Router {
+    router
         .fallback(gate::unknown_path)
         .method_not_allowed_fallback(gate::unknown_method)
+        .layer(axum::middleware::from_fn(gate::same_origin))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(api)
 }
@@ -65,7 +76,7 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
     let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
     let operation = if with_metrics { operation().merge(scraped()) } else { operation() };
     let version = get(workflow::version).delete(workflow::delete);
-    Router::new()
+    let router = Router::new()
         .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
         .route("/v1/workflows/{namespace}/{name}", get(workflow::latest))
         .route("/v1/workflows/{namespace}/{name}/{version}", version)
@@ -90,15 +101,11 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/audit", get(audit::list))
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
         .merge(operation.layer(operated))
-        // Outside the bounds on purpose: a busy process is alive, its document never changes, and
-        // without the keys no task could log in to a store.
-        .route("/healthz", get(metrics::healthy))
+        .merge(health())
+        // Outside of them as well: the document never changes, and without the keys no task could
+        // log in to a store.
         .route("/openapi.json", get(document::openapi))
         .route("/.well-known/jwks.json", get(identity::keys))
-        .route("/.well-known/openid-configuration", get(identity::configuration))
-        .fallback(gate::unknown_path)
-        .method_not_allowed_fallback(gate::unknown_method)
-        .layer(axum::middleware::from_fn(gate::same_origin))
-        .layer(axum::extract::DefaultBodyLimit::disable())
-        .with_state(api)
+        .route("/.well-known/openid-configuration", get(identity::configuration));
+    served(router, api)
 }

@@ -25,6 +25,7 @@ pub use tls::{Tls, TlsError, TlsFiles};
 
 use self::sockets::Sockets;
 use super::limits::ConnectionLimits;
+use super::problem::ApiProblem;
 use super::state::Api;
 use super::{gate, metrics, routes};
 use crate::coordinator::Coordinator;
@@ -181,12 +182,8 @@ fn is_of_one(error: &io::Error) -> bool {
 
 /// Says why a connection is not served, to whoever reads it.
 async fn refuse(mut stream: TcpStream) {
-    const BODY: &str = r#"{"type":"urn:windlass:problem:WL0506","status":429,"title":"Overloaded","detail":"too many connections are open","code":"WL0506"}"#;
-    let answer = format!(
-        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\n\
-         content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{BODY}",
-        BODY.len()
-    );
+    let wait = Duration::from_secs(1);
+    let answer = ApiProblem::overloaded("too many connections are open", wait).to_http();
     let sent = stream.write_all(answer.as_bytes());
     // It fits into the socket's buffer, or nobody reads it.
     let _ = tokio::time::timeout(Duration::from_millis(API_ACCEPT_PAUSE_MS), sent).await;

@@ -7,9 +7,9 @@ use windlass_proto::definition::Options;
 use windlass_proto::id::WorkflowId;
 use windlass_proto::time::Timestamp;
 
-use super::{Acceptance, Catalog, Refused, Unsupported};
-use crate::journal::Journal;
+use super::{Acceptance, Catalog, Change, Refused, Unsupported};
 use crate::journal::memory::MemoryJournal;
+use crate::journal::{Journal, JournalError};
 
 const NOW: Timestamp = Timestamp(1_750_000_000_000);
 
@@ -23,6 +23,10 @@ fn text(version: &str, value: u32) -> String {
 fn id(version: &str) -> WorkflowId {
     let [namespace, name, version] = ["shop", "report", version].map(Arc::from);
     WorkflowId { namespace, name, version }
+}
+
+fn untold(_: Change<'_>) -> Result<(), JournalError> {
+    Ok(())
 }
 
 fn open(journal: &Arc<MemoryJournal>) -> Catalog {
@@ -95,12 +99,12 @@ fn only_what_is_retired_and_unused_is_removed() {
     let catalog = open(&journal);
     let long = format!("{}# {}\n", text("1.0.0", 1), "x".repeat(300_000));
     deploy(&catalog, &long, false).ok().unwrap();
-    assert!(!catalog.remove(&id("1.0.0"), || panic!("it is not retired")).unwrap());
+    assert!(!catalog.remove(&id("1.0.0"), || panic!("it is not retired"), untold).unwrap());
     catalog.retire(&id("1.0.0"), Some(NOW)).unwrap();
-    assert!(!catalog.remove(&id("1.0.0"), || Ok(false)).unwrap());
+    assert!(!catalog.remove(&id("1.0.0"), || Ok(false), untold).unwrap());
     let digest = catalog.stored("shop", "report", None).unwrap().digest;
-    assert!(catalog.remove(&id("1.0.0"), || Ok(true)).unwrap());
-    assert!(!catalog.remove(&id("1.0.0"), || Ok(true)).unwrap());
+    assert!(catalog.remove(&id("1.0.0"), || Ok(true), untold).unwrap());
+    assert!(!catalog.remove(&id("1.0.0"), || Ok(true), untold).unwrap());
     let reopened = open(&journal);
     for catalog in [&catalog, &reopened] {
         assert!(catalog.all().is_empty());

@@ -176,7 +176,7 @@ impl Coordinator {
     ) -> Result<(), CoordinatorError> {
         self.needs_room()?;
         let stored = self.stored(workflow)?;
-        let id = stored.id.clone();
+        let id = stored.id;
         if stored.retired_at.is_none() {
             return Err(CoordinatorError::VersionInUse(id, "it is not retired"));
         }
@@ -184,17 +184,15 @@ impl Coordinator {
         // comes with the first, and is taken in with the second.
         self.settle().await?;
         self.settle().await?;
-        let (journal, of) = (self.runtime.journal.clone(), id.clone());
-        if !blocking(move || is_unused(&*journal, &of)).await?? {
-            return Err(CoordinatorError::VersionInUse(id, "instances have it, be they ended"));
-        }
-        let change =
-            Change { action: "delete", id: &id, before: Some(&stored.digest), after: None };
-        self.audited(AuditAction::DefinitionChanged, change.to_string(), by).await?;
+        let tell = self.teller(AuditAction::DefinitionChanged, by);
+        let tell = move |change: Change<'_>| -> Result<(), CoordinatorError> {
+            Ok(tell(change.to_string()).map_err(SecretsError::from)?)
+        };
         let (catalog, journal) =
             (self.runtime.router.catalog.clone(), self.runtime.journal.clone());
         let of = id.clone();
-        let removed = blocking(move || catalog.remove(&of, || is_unused(&*journal, &of))).await??;
+        let remove = move || catalog.remove(&of, || is_unused(&*journal, &of), tell);
+        let removed = blocking(remove).await??;
         if !removed {
             return Err(CoordinatorError::VersionInUse(id, "instances have it, be they ended"));
         }

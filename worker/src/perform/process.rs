@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::fs::{Access, Mode, access};
+use rustix::fs::Mode;
 use rustix::process::getpid;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -32,7 +32,7 @@ use windlass_proto::value::Value;
 pub(in crate::perform) use self::group::Group;
 use crate::attempt::Attempt;
 use crate::guard;
-use crate::processes::{NonZeroExit, ProcessLimits, TaskUser};
+use crate::processes::{NonZeroExit, ProcessLimits, TaskUser, is_executable};
 use crate::request::excerpt;
 use crate::supervise::{self, Order, orphans};
 
@@ -290,15 +290,14 @@ fn hand_over(directory: &Path, user: TaskUser) -> std::io::Result<()> {
 
 /// True for a program that can be executed: a path, or a name in `PATH`.
 fn is_there(program: &Path, environment: &[(String, String)]) -> bool {
-    let executable = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     if program.components().count() > 1 {
-        return executable(program);
+        return is_executable(program);
     }
     let given = environment.iter().rev().find(|(name, _)| name == "PATH");
     let path = given.map(|(_, value)| value.into()).or_else(|| std::env::var_os("PATH"));
     // What the C library looks through where there is no PATH.
     let path = path.unwrap_or_else(|| "/bin:/usr/bin".into());
-    std::env::split_paths(&path).any(|it| executable(&it.join(program)))
+    std::env::split_paths(&path).any(|it| is_executable(&it.join(program)))
 }
 
 /// `arguments` of a process: an array in its order, an object as `--key value`; null is left out.

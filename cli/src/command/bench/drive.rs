@@ -39,6 +39,15 @@ pub(super) struct Measured {
     pub(super) taken: Option<Taken>,
 }
 
+impl Measured {
+    /// What was measured of all workloads; memory is what is in use now.
+    fn of(elapsed: Duration, latencies: Vec<u32>, usage: Usage) -> Self {
+        let memory = measure::resident_mib().into_iter().collect();
+        let (store_cpu, pages, wakeups, taken) = Default::default();
+        Self { elapsed, latencies, usage, store_cpu, memory, pages, wakeups, taken }
+    }
+}
+
 /// Histories, read page by page.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Pages {
@@ -81,16 +90,7 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
     let memory = std::mem::take(&mut *memory.points.lock().unwrap_or_else(|it| it.into_inner()));
-    Ok(Measured {
-        elapsed,
-        latencies,
-        usage,
-        store_cpu,
-        memory,
-        pages: None,
-        wakeups: None,
-        taken: None,
-    })
+    Ok(Measured { store_cpu, memory, ..Measured::of(elapsed, latencies, usage) })
 }
 
 /// Runs the workflows, then measures reading the whole history of each: latencies are those of
@@ -123,18 +123,7 @@ async fn read_histories(load: &Load, target: &Target) -> Result<Measured, CliErr
         let detail = format!("the histories have only {} entries", pages.entries);
         return Err(CliError::coded(&BENCH_FAILED, &detail));
     }
-    let memory = measure::resident_mib().into_iter().collect();
-    let pages = Some(pages);
-    Ok(Measured {
-        elapsed,
-        latencies,
-        usage,
-        store_cpu: None,
-        memory,
-        pages,
-        wakeups: None,
-        taken: None,
-    })
+    Ok(Measured { pages: Some(pages), ..Measured::of(elapsed, latencies, usage) })
 }
 
 /// Has schedules start the workflows.
@@ -146,17 +135,8 @@ async fn fire(load: &Load, target: &Target) -> Result<Measured, CliError> {
     let before = target.usage();
     let fired = schedules::run(load, coordinator).await?;
     let usage = target.usage().since(&before);
-    let memory = measure::resident_mib().into_iter().collect();
-    Ok(Measured {
-        elapsed: fired.elapsed,
-        latencies: fired.lateness,
-        usage,
-        store_cpu: None,
-        memory,
-        pages: None,
-        wakeups: None,
-        taken: Some(fired.memory),
-    })
+    let measured = Measured::of(fired.elapsed, fired.lateness, usage);
+    Ok(Measured { taken: Some(fired.memory), ..measured })
 }
 
 /// Runs one workflow, and then nothing.
@@ -171,18 +151,7 @@ async fn leave_alone(idle: Duration, target: &Target) -> Result<Measured, CliErr
     let elapsed = begin.elapsed();
     let usage = target.usage().since(&before);
     let wakeups = measure::wakeups().zip(woken).map(|(now, then)| now.saturating_sub(then));
-    let memory = measure::resident_mib().into_iter().collect();
-    let latencies = vec![micros(begin)];
-    Ok(Measured {
-        elapsed,
-        latencies,
-        usage,
-        store_cpu: None,
-        memory,
-        pages: None,
-        wakeups,
-        taken: None,
-    })
+    Ok(Measured { wakeups, ..Measured::of(elapsed, vec![micros(begin)], usage) })
 }
 
 /// Starts the workflows that listen; one that is durable listens.

@@ -8,6 +8,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use windlass_proto::limits::API_ACCEPT_PAUSE_MS;
 
+use crate::accept::problem::ApiProblem;
+use crate::code::Code;
+
 /// Begins TLS; nothing when that fails. It has no end of its own: the connection is in the phase
 /// of a head meanwhile, and ends with that.
 pub(super) async fn secure(
@@ -32,12 +35,8 @@ pub(super) async fn secure(
 
 /// Says to who speaks plain HTTP what is spoken here.
 async fn explain(mut stream: TcpStream) {
-    const BODY: &str = r#"{"type":"urn:windlass:problem:WL0543","status":400,"title":"HTTPS required","detail":"this server speaks TLS: write https:// instead of http://","code":"WL0543"}"#;
-    let answer = format!(
-        "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
-         content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{BODY}",
-        BODY.len()
-    );
+    let detail = "this server speaks TLS: write https:// instead of http://";
+    let answer = ApiProblem::new(Code::PlainHttp, detail).to_http();
     let told = async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;

@@ -4,8 +4,9 @@ use clap::{Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, bench, control, coordinator, deploy, dev, event, explain, fsck, function, history, list,
-    log, run, schedule, secret, show, start, validate, version, watch, worker, workflow,
+    audit, auth, bench, control, coordinator, deploy, dev, event, explain, fsck, function, history,
+    list, log, run, schedule, secret, show, start, token, validate, version, watch, worker,
+    workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -65,6 +66,10 @@ pub(crate) enum Command {
     Event(event::Args),
     /// See who uses which secrets, say who may, and set a store up
     Secret(secret::Args),
+    /// See who you are to a server, and what you may
+    Auth(auth::Args),
+    /// Make, list and revoke tokens that show a server who asks
+    Token(token::Args),
     /// Show what was done with secrets
     Audit(audit::Args),
     /// Show or change what a coordinator logs while it runs
@@ -121,6 +126,8 @@ impl Command {
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,
             Self::Audit(args) => audit::run(args).await,
+            Self::Auth(args) => auth::run(args).await,
+            Self::Token(args) => token::run(args).await,
             Self::Log(args) => log::run(args).await,
             Self::Explain(args) => explain::run(&args),
             Self::Fsck(args) => fsck::run(&args),

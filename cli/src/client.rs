@@ -1,10 +1,12 @@
 //! Talks to a server's API.
 
 mod certificate;
+mod token;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value as Json;
 use windlass_proto::limits::{self, API_REQUEST_MS, CONNECT_TIMEOUT_MS};
@@ -18,6 +20,8 @@ use crate::options::Remote;
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
+    /// The value of the `Authorization` header, where there is a token; marked as sensitive.
+    authorization: Option<HeaderValue>,
 }
 
 impl Client {
@@ -47,7 +51,8 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| refused(&chain(&error)))?;
-        Ok(Self { http, base })
+        let authorization = token::authorization(&remote.token, &base)?;
+        Ok(Self { http, base, authorization })
     }
 
     /// A request to `path`, whose segments are encoded.
@@ -57,7 +62,11 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        self.http.request(method, url)
+        let request = self.http.request(method, url);
+        match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value.clone()),
+            None => request,
+        }
     }
 
     /// The JSON at `path`.
@@ -103,7 +112,10 @@ impl Client {
         let status = response.status();
         match read(response).await? {
             problem @ Json::Object(_) => Err(CliError::Problem(Box::new(problem))),
-            _ => Err(CliError::coded(&NOT_UNDERSTOOD, &format!("status {status}, no problem"))),
+            _ => {
+                let detail = format!("status {status}, no problem{}", not_windlass(status));
+                Err(CliError::coded(&NOT_UNDERSTOOD, &detail))
+            }
         }
     }
 }
@@ -126,6 +138,17 @@ impl Client {
             (true, false) => ". Is this the right URL? --url and WINDLASS_URL name the server",
             (false, _) => "",
         }
+    }
+}
+
+/// Who gives an answer that Windlass would not.
+fn not_windlass(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            ": this is not Windlass, which says why. A proxy before it asks who you are"
+        }
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => ": a proxy on the way asks who you are",
+        _ => "",
     }
 }
 
@@ -184,7 +207,8 @@ mod tests {
     use crate::options::Remote;
 
     fn client(url: &str) -> Option<Client> {
-        Client::new(&Remote { url: url.to_owned(), certificates: Default::default() }).ok()
+        let (certificates, token) = Default::default();
+        Client::new(&Remote { url: url.to_owned(), certificates, token }).ok()
     }
 
     #[test]

@@ -127,6 +127,15 @@ pub(crate) const TELEMETRY_NOT_STARTED: Code = Code {
                   OTEL_SDK_DISABLED is true.",
 };
 
+/// Whoever asks may not.
+pub(crate) const NOT_PERMITTED: Code = Code {
+    code: "WL0718",
+    status: 403,
+    title: "Not permitted",
+    explanation: "`windlass auth can-i` asked whether you may do something, and you may not: no grant \
+                  of yours has the permission for that. `windlass auth whoami` shows your grants.",
+};
+
 /// The store of secrets did not do what an operator asked.
 pub(crate) const VAULT_REFUSED: Code = Code {
     code: "WL0710",
@@ -185,7 +194,7 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 16] = [
+const ALL: [&Code; 17] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -199,6 +208,7 @@ const ALL: [&Code; 16] = [
     &JOURNAL_SALVAGED,
     &BENCH_FAILED,
     &JOURNAL_FAILED,
+    &NOT_PERMITTED,
     &VAULT_REFUSED,
     &VAULT_UNREACHABLE,
     &SECRET_MISSING,

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod audit;
+pub(crate) mod auth;
 pub(crate) mod bench;
 pub(crate) mod control;
 pub(crate) mod coordinator;
@@ -18,6 +19,7 @@ pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod show;
 pub(crate) mod start;
+pub(crate) mod token;
 pub(crate) mod validate;
 pub(crate) mod version;
 pub(crate) mod watch;

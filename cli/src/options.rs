@@ -26,6 +26,8 @@ pub(crate) struct Remote {
     pub(crate) url: String,
     #[command(flatten)]
     pub(crate) certificates: Certificates,
+    #[command(flatten)]
+    pub(crate) token: TokenOptions,
 }
 
 impl Remote {
@@ -37,9 +39,21 @@ impl Remote {
             client_certificate: file(CERTIFICATE_VARIABLE),
             client_key: file(KEY_VARIABLE),
         };
-        Self { url, certificates }
+        let token = TokenOptions { token_file: file(TOKEN_FILE_VARIABLE) };
+        Self { url, certificates, token }
     }
 }
+
+/// What shows the server who asks.
+#[derive(Args, Clone, Default)]
+pub(crate) struct TokenOptions {
+    /// Show the server the token in this file; WINDLASS_TOKEN is the token itself
+    #[arg(long, env = TOKEN_FILE_VARIABLE, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// The variable that names a file with a token, as secrets are mounted.
+const TOKEN_FILE_VARIABLE: &str = "WINDLASS_TOKEN_FILE";
 
 /// Whom a server must be, and who asks it.
 #[derive(Args, Clone, Default)]

@@ -1,13 +1,14 @@
 //! The API of a coordinator in this process: where it listens, and for how long.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use windlass_coordinator::accept::{
     self, ApiProblem, ConnectionLimits, Exposure, Listeners, Tls, TlsFiles,
 };
+use windlass_coordinator::access::{self, Access, AccessError};
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Operator};
@@ -25,10 +26,14 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "WINDLASS_BIND", default_value = "127.0.0.1:7400", value_name = "ADDR:PORT",
         value_parser = address)]
     pub(crate) bind: SocketAddr,
-    /// Allow --bind to listen beyond this machine without --tls-client-ca: whoever reaches it can
-    /// run workflows
+    /// Allow --bind to listen beyond this machine in plain HTTP: something in front of it speaks TLS
     #[arg(long, env = "WINDLASS_ALLOW_REMOTE")]
     pub(crate) allow_remote: bool,
+    /// Ask everybody who they are, and let them do what this file grants them: tokens, identity
+    /// providers, roles, in TOML; taken anew when it changes. See docs/access.md. `none` asks nobody,
+    /// also beyond this machine: whoever reaches the port can run workflows
+    #[arg(long, env = "WINDLASS_AUTH", value_name = "FILE|none")]
+    pub(crate) auth: Option<PathBuf>,
     /// Serve health and metrics on a port of their own as well, in plain HTTP: /healthz, /readyz
     /// and /metrics, which --bind then has no more. Whoever reaches it reads names of namespaces
     /// and workflows
@@ -50,18 +55,20 @@ pub(crate) struct TlsOptions {
     /// The certificate's private key, in PEM
     #[arg(long, env = "WINDLASS_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Let in only clients with a certificate of these authorities, in PEM
+    /// Let in only clients with a certificate of these authorities, in PEM; with --auth, those with
+    /// a token as well
     #[arg(long, env = "WINDLASS_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_client_ca: Option<PathBuf>,
 }
 
 impl TlsOptions {
     /// What handshakes are made with, if any.
-    fn open(&self) -> Result<Option<Arc<Tls>>, CliError> {
+    fn open(&self, client_required: bool) -> Result<Option<Arc<Tls>>, CliError> {
         let (Some(certificate), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else {
             return Ok(None);
         };
-        let files = TlsFiles { certificate, key, client_authorities: self.tls_client_ca.clone() };
+        let client_authorities = self.tls_client_ca.clone();
+        let files = TlsFiles { certificate, key, client_authorities, client_required };
         let refused =
             |error| CliError::coded(&NOT_STARTED, &format!("TLS cannot be served: {error}"));
         Tls::open(files).map(|it| Some(Arc::new(it))).map_err(refused)
@@ -115,6 +122,7 @@ pub(crate) struct Bound {
     address: SocketAddr,
     admin: Option<SocketAddr>,
     limits: ConnectionLimits,
+    rules: Option<PathBuf>,
 }
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -132,32 +140,46 @@ impl ServeOptions {
         if bind.ip().is_loopback() {
             return Ok(Exposure::Loopback);
         }
+        let is_tls = self.tls.tls_cert.is_some();
         // Whoever has a certificate was given it.
-        if self.allow_remote || self.tls.tls_client_ca.is_some() {
+        let is_asked = self.auth.is_some() || self.tls.tls_client_ca.is_some();
+        if is_asked && (is_tls || self.allow_remote) {
             return Ok(Exposure::Network);
         }
-        Err(CliError::Usage(format!(
-            "--bind {bind} listens beyond this machine, and Windlass asks nobody who they are: \
-             whoever reaches it can run workflows with your secrets. Let in only clients with a \
-             certificate (--tls-cert, --tls-key, --tls-client-ca), or add --allow-remote if you \
-             mean it."
-        )))
+        let missing = match is_asked {
+            false => "nobody is asked who they are: whoever reaches it can run workflows with your \
+                      secrets. Say who may do what (--auth FILE, see docs/access.md), or let in only \
+                      clients with a certificate (--tls-cert, --tls-key, --tls-client-ca). Where \
+                      something in front of it asks, write --auth none",
+            true => "tokens would cross the network in plain HTTP. Serve it by TLS (--tls-cert, \
+                     --tls-key), or add --allow-remote where something in front of it does",
+        };
+        Err(CliError::Usage(format!("--bind {bind} listens beyond this machine, and {missing}")))
+    }
+
+    /// The file of who may do what, if everybody is asked who they are.
+    fn rules(&self) -> Option<&Path> {
+        self.auth.as_deref().filter(|it| *it != Path::new("none"))
     }
 
     /// Binds the address. To be done before the journal is opened: an address in use is the most
     /// common mistake.
     pub(crate) async fn bind(&self) -> Result<Bound, CliError> {
         let exposure = self.exposure()?;
-        let tls = self.tls.open()?;
+        if let Some(rules) = self.rules() {
+            // Before anything is opened: who writes one makes mistakes in it.
+            access::check(rules).map_err(|error| not_read(&error))?;
+        }
+        let tls = self.tls.open(self.rules().is_none())?;
         let (api, address) = listen(self.bind).await?;
         let admin = match self.admin_bind {
             Some(it) => Some(listen(it).await?),
             None => None,
         };
         let (admin, admin_address) = admin.unzip();
-        let listeners = Listeners { api, exposure, tls, admin };
-        let limits = self.connections.limits();
-        Ok(Bound { listeners, address, admin: admin_address, limits })
+        let listeners = Listeners { api, exposure, tls, access: None, admin };
+        let (limits, rules) = (self.connections.limits(), self.rules().map(Path::to_owned));
+        Ok(Bound { listeners, address, admin: admin_address, limits, rules })
     }
 }
 
@@ -181,7 +203,13 @@ impl Bound {
         self,
         coordinator: &Coordinator,
         definitions: Vec<Checked>,
+        data_dir: Option<&Path>,
     ) -> Result<(), CliError> {
+        let access = self.rules.clone().map(|rules| {
+            // The data directory is locked by now.
+            Access::open(rules, data_dir.map(|it| it.join("tokens.json"))).map(Arc::new)
+        });
+        let access = access.transpose().map_err(|error| not_read(&error))?;
         let export = crate::telemetry::export()?;
         for definition in definitions {
             // Those that are given at the start were checked, and are replaced where they may be.
@@ -199,7 +227,15 @@ impl Bound {
             }
         }
         let url = self.url();
-        let Self { listeners, address, admin, limits } = self;
+        let Self { listeners, address, admin, limits, .. } = self;
+        match &access {
+            Some(_) => output::message("everybody is asked who they are: see docs/access.md"),
+            None if listeners.exposure == Exposure::Network => {
+                output::message("nobody is asked who they are by the API itself");
+            }
+            None => {}
+        }
+        let listeners = Listeners { access, ..listeners };
         let stop = signal::stop();
         if let Some(admin) = admin {
             output::message(&format!("health and metrics on http://{admin}"));
@@ -217,6 +253,10 @@ impl Bound {
     }
 }
 
+fn not_read(error: &AccessError) -> CliError {
+    CliError::coded(&NOT_STARTED, &error.to_string())
+}
+
 fn not_bound(address: SocketAddr, error: &std::io::Error) -> CliError {
     CliError::coded(&NOT_STARTED, &format!("cannot listen on {address}: {error}"))
 }
@@ -225,22 +265,33 @@ fn not_bound(address: SocketAddr, error: &std::io::Error) -> CliError {
 mod tests {
     use windlass_coordinator::accept::Exposure;
 
-    use super::{ConnectionOptions, ServeOptions, address};
+    use super::{ConnectionOptions, ServeOptions, TlsOptions, address};
 
     #[test]
     fn other_machines_are_let_in_only_when_told() {
-        let check = |text: &str, allow_remote| {
+        let check = |text: &str, allow_remote, auth: Option<&str>, tls: TlsOptions| {
             let bind = address(text).ok()?;
             let connections = ConnectionOptions { max_connections: 8, max_client_connections: 8 };
-            let (admin_bind, tls) = Default::default();
-            let options = ServeOptions { bind, allow_remote, admin_bind, tls, connections };
+            let (admin_bind, auth) = (None, auth.map(Into::into));
+            let options = ServeOptions { bind, allow_remote, auth, admin_bind, tls, connections };
             options.exposure().ok()
         };
-        assert_eq!(check("127.0.0.1:0", false), Some(Exposure::Loopback));
-        assert_eq!(check("localhost:7400", false), Some(Exposure::Loopback));
-        assert_eq!(check("[::1]:7400", true), Some(Exposure::Loopback));
-        assert_eq!(check("0.0.0.0:7400", false), None);
-        assert_eq!(check("0.0.0.0:7400", true), Some(Exposure::Network));
+        let file = |name: &str| Some(name.into());
+        let plain = TlsOptions::default();
+        let tls = TlsOptions { tls_cert: file("c"), tls_key: file("k"), tls_client_ca: None };
+        let mutual = TlsOptions { tls_client_ca: file("ca"), ..tls.clone() };
+        for local in ["127.0.0.1:0", "localhost:7400", "[::1]:7400"] {
+            assert_eq!(check(local, false, None, plain.clone()), Some(Exposure::Loopback));
+        }
+        let remote = |allow_remote, auth, tls: &TlsOptions| {
+            check("0.0.0.0:7400", allow_remote, auth, tls.clone()).is_some()
+        };
+        // Who they are must be asked, and what they show must not be read by others.
+        assert!(!remote(false, None, &plain) && !remote(true, None, &plain));
+        assert!(!remote(false, None, &tls) && !remote(true, None, &tls));
+        assert!(!remote(false, Some("auth.toml"), &plain));
+        assert!(remote(true, Some("auth.toml"), &plain) && remote(false, Some("auth.toml"), &tls));
+        assert!(remote(false, None, &mutual) && remote(true, Some("none"), &plain));
         assert!(address("7400").is_err());
     }
 }

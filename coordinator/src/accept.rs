@@ -7,8 +7,11 @@
 //! **Invariant:** no handler reads the journal or the engine by itself; all go through
 //! [`Coordinator`](crate::coordinator::Coordinator).
 
+mod access;
 mod answer;
 mod audit;
+mod auth;
+mod denials;
 mod document;
 mod event;
 mod function;
@@ -25,6 +28,7 @@ mod problem;
 mod query;
 mod room;
 mod routes;
+mod rule;
 mod schedule;
 mod schedule_view;
 mod secret;
@@ -32,6 +36,7 @@ mod serve;
 mod start;
 mod state;
 mod suspension;
+mod token;
 mod trace;
 pub mod view;
 mod watch;

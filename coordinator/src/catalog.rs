@@ -19,6 +19,7 @@ use windlass_proto::time::Timestamp;
 pub use self::difference::difference;
 pub use self::functions::{PublishRefused, Published, PublishedFunction};
 use self::plans::Plans;
+use crate::access::Forbidden;
 use crate::audit::AuditError;
 use crate::journal::{Journal, JournalError, StoredDefinition};
 use crate::policy::NotPermitted;
@@ -88,6 +89,8 @@ pub struct Deployment {
 pub enum Refused {
     /// The definition has errors.
     Invalid(Vec<Diagnostic>),
+    /// Whoever deploys it may not.
+    Forbidden(Forbidden),
     /// It declares secrets that it has no right to.
     NotPermitted(NotPermitted),
     /// Its version has another text: how that differs from this one.
@@ -153,7 +156,7 @@ impl Catalog {
         text: &str,
         accepted: impl Into<Acceptance>,
         now: Timestamp,
-        permit: impl FnOnce(&Plan) -> Result<(), NotPermitted>,
+        permit: impl FnOnce(&Plan) -> Result<(), Refused>,
     ) -> Result<Deployment, Refused> {
         self.deploy_told(text, accepted, now, permit, |_| Ok(()))
     }
@@ -167,7 +170,7 @@ impl Catalog {
         text: &str,
         accepted: impl Into<Acceptance>,
         now: Timestamp,
-        permit: impl FnOnce(&Plan) -> Result<(), NotPermitted>,
+        permit: impl FnOnce(&Plan) -> Result<(), Refused>,
         tell: impl FnOnce(Change<'_>) -> Result<(), AuditError>,
     ) -> Result<Deployment, Refused> {
         let Acceptance { unsupported, replace } = accepted.into();
@@ -185,7 +188,7 @@ impl Catalog {
         let Some(plan) = plan.filter(|_| !has_errors) else {
             return Err(Refused::Invalid(diagnostics));
         };
-        permit(&plan).map_err(Refused::NotPermitted)?;
+        permit(&plan)?;
         let (id, digest) = (plan.id.clone(), plan.digest.clone());
         // Of two texts for one version that come at once, one is the first.
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -360,9 +363,9 @@ impl Catalog {
 
     /// The text with this digest, for a worker; none when there is no such definition.
     #[must_use]
-    pub fn text(&self, digest: &Digest) -> Option<Arc<str>> {
+    pub fn by_digest(&self, digest: &Digest) -> Option<StoredDefinition> {
         match self.journal.definition(digest) {
-            Ok(stored) => stored.map(|it| it.text),
+            Ok(stored) => stored,
             Err(error) => {
                 tracing::error!(%digest, %error, "reading a definition failed");
                 None

@@ -112,6 +112,32 @@ codes! {
         "The server speaks TLS and was asked in plain HTTP. Write https:// instead of http:// in \
          `--url` or WINDLASS_URL, and name the authority of its certificate with \
          `--certificate-authority` where it is not one that the system knows.";
+    /// Nobody knows who asks.
+    Unauthenticated = "WL0544", 401, "Authentication required",
+        "The server was started with --auth and asks everybody who they are: the request shows no \
+         token, or one that is not taken; `detail` says why. Send `Authorization: Bearer TOKEN`; the \
+         command line takes it from --token-file, WINDLASS_TOKEN or WINDLASS_TOKEN_FILE. `windlass \
+         token create` makes tokens, and `auth.toml` says which identity providers are trusted: see \
+         docs/access.md. Where a proxy stands before the server, it may be the proxy that asks.";
+    /// Somebody may not do it.
+    Forbidden = "WL0545", 403, "Permission denied",
+        "Whoever the token is of may not do this: no grant of theirs has the permission that `detail` \
+         names. `windlass auth whoami` shows who they are and what they are granted, `windlass auth \
+         can-i PERMISSION NAMESPACE/WORKFLOW` whether they may. Roles are granted in `auth.toml`, and \
+         with each token.";
+    /// A provider's keys cannot be had.
+    IssuerUnavailable = "WL0546", 503, "Identity provider unavailable",
+        "The token names an identity provider whose keys the server could not read, so it cannot be \
+         verified. The server's log says why. Keys that were read before count for a day. Send the \
+         request again after the seconds in `Retry-After`.";
+    /// No such token.
+    UnknownToken = "WL0547", 404, "No such token",
+        "No token has this id: it was revoked, or has ended and made room. `windlass token list` shows \
+         those there are; tokens that stand in `auth.toml` are ended there.";
+    /// Nobody is asked who they are.
+    AccessOpen = "WL0548", 409, "Authentication is off",
+        "The server asks nobody who they are, so it has no tokens: start it with --auth FILE. \
+         docs/access.md says what stands in the file.";
     /// No such resource.
     UnknownPath = "WL0515", 404, "No such resource",
         "There is nothing at this path. /openapi.json lists what there is.";

@@ -29,6 +29,7 @@ use windlass_proto::problem::Problem;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 
+use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
 use crate::events::Outbox;
@@ -180,6 +181,9 @@ pub enum CoordinatorError {
     /// The definition has errors.
     #[error("the definition has errors")]
     InvalidDefinition(Vec<Diagnostic>),
+    /// Whoever asks may not do it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// The definition declares secrets that it has no right to.
     #[error("{0}")]
     NotPermitted(NotPermitted),
@@ -290,6 +294,23 @@ pub enum CoordinatorError {
     /// The coordinator is shutting down.
     #[error("the coordinator is shutting down")]
     Stopping,
+}
+
+impl CoordinatorError {
+    /// There is no such workflow.
+    pub(crate) fn unknown_workflow(namespace: &str, name: &str, version: Option<&str>) -> Self {
+        Self::UnknownWorkflow(handle::named(namespace, name, version))
+    }
+
+    /// There is no definition with this digest.
+    pub(crate) fn unknown_digest(digest: &Digest) -> Self {
+        Self::UnknownWorkflow(format!("with digest {digest}"))
+    }
+
+    /// There is no such schedule.
+    pub(crate) fn unknown_schedule(namespace: &str, name: &str) -> Self {
+        schedules::unknown(namespace, name)
+    }
 }
 
 /// What to do where a version has another text.

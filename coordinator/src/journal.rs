@@ -34,6 +34,7 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+use crate::access::Visible;
 use crate::admission::Suspended;
 use crate::pieces::Pieces;
 use crate::schedule::ScheduleId;
@@ -414,6 +415,8 @@ pub struct Filter {
     pub labels: Vec<(String, String)>,
     /// Started by this instance, directly or through others.
     pub root: Option<InstanceId>,
+    /// Of workflows that whoever asks may see.
+    pub visible: Visible,
 }
 
 /// A page of a list.

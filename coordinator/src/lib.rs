@@ -12,6 +12,7 @@
 //! [`journal`].
 
 pub mod accept;
+pub mod access;
 pub mod admission;
 pub mod audit;
 pub mod catalog;
@@ -23,6 +24,7 @@ pub mod engine;
 pub mod events;
 pub(crate) mod file;
 pub mod fleet;
+pub(crate) mod glob;
 pub mod history;
 pub mod identity;
 pub mod journal;
@@ -31,6 +33,7 @@ pub mod memory;
 pub mod partition;
 pub mod pieces;
 pub mod policy;
+pub(crate) mod position;
 pub mod quarantine;
 pub mod replay;
 pub mod schedule;

@@ -15,7 +15,6 @@
 //! **Invariant:** what no rule allows is refused. Without a policy there is one rule that allows
 //! all.
 
-mod glob;
 mod store;
 
 use std::collections::BTreeMap;
@@ -32,7 +31,8 @@ use windlass_proto::wire::Sealing;
 
 pub use store::{Policies, ReplaceError};
 
-use glob::matches;
+use crate::glob::matches;
+use crate::position::Position;
 
 /// The policy where none was set.
 pub const DEFAULT: &str = "# No policy is set: every workflow may read the secrets it declares, and \
@@ -176,9 +176,7 @@ impl Rule {
 
 impl PolicyError {
     fn at(text: &str, offset: usize, reason: String) -> Self {
-        let before = text.get(..offset).unwrap_or("");
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let Position { line, column } = Position::of(text, offset);
         Self { line, column, reason }
     }
 }

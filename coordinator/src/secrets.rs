@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
-use windlass_proto::audit::AuditAction;
+use windlass_proto::audit::{AuditAction, AuditEvent};
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_telemetry::AuditRecords;
@@ -154,7 +154,7 @@ impl Secrets {
         self.audit.kept(secrets.map(event).collect()).await
     }
 
-    /// Replaces the policy; returns once that, and that it was done, is on disk.
+    /// Replaces the policy; returns once that, and that it was done by whoever signs, is on disk.
     ///
     /// # Errors
     /// As [`Policies::replace`]; when the change could not be kept in the trail.
@@ -162,6 +162,7 @@ impl Secrets {
         self: &Arc<Self>,
         text: String,
         expected: Option<String>,
+        sign: impl FnOnce(&mut AuditEvent),
     ) -> Result<Arc<Policy>, SecretsError> {
         let secrets = self.clone();
         let replace = move || secrets.policies.replace(&text, expected.as_deref());
@@ -176,6 +177,7 @@ impl Secrets {
         let event = audit::own(AuditAction::PolicyChanged, success, |event| {
             event.environment = Some(self.environment.clone());
             event.detail = Some(detail.into());
+            sign(event);
         });
         self.audit.kept(vec![event]).await?;
         Ok(replaced?)

@@ -44,6 +44,15 @@ pub struct AuditEvent {
     /// for, the id that the request came with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Arc<str>>,
+    /// Who did it, where they were asked who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<AuditActor>,
+    /// Where the request came from: an IP address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Arc<str>>,
+    /// The namespace that it is about, where it is about one and `task` does not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Arc<str>>,
     /// W3C trace context: trace and span id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Arc<str>>,
@@ -68,10 +77,25 @@ impl AuditEvent {
             environment: None,
             lease: None,
             request: None,
+            actor: None,
+            address: None,
+            namespace: None,
             traceparent: None,
             detail: None,
         }
     }
+}
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditActor {
+    /// Who says who they are: the name of an identity provider, `token` or `certificate`.
+    pub issuer: Arc<str>,
+    /// Who they are there.
+    pub subject: Arc<str>,
+    /// How they proved it: `jwt`, `token` or `certificate`.
+    pub method: Arc<str>,
 }
 
 /// The task on whose behalf something was done.
@@ -142,6 +166,33 @@ pub enum AuditAction {
     /// A function was published to the default catalog.
     #[serde(rename = "function.published")]
     FunctionPublished,
+    /// An instance was started by a request.
+    #[serde(rename = "instance.started")]
+    InstanceStarted,
+    /// An instance was cancelled, suspended or resumed.
+    #[serde(rename = "instance.changed")]
+    InstanceChanged,
+    /// Starts of a workflow or a namespace were suspended or resumed.
+    #[serde(rename = "starts.changed")]
+    StartsChanged,
+    /// Events were published by a request.
+    #[serde(rename = "events.published")]
+    EventsPublished,
+    /// A token of the server's own was made.
+    #[serde(rename = "token.created")]
+    TokenCreated,
+    /// A token of the server's own was revoked.
+    #[serde(rename = "token.revoked")]
+    TokenRevoked,
+    /// What says who may do what was read anew.
+    #[serde(rename = "access.changed")]
+    AccessChanged,
+    /// Somebody showed a token or a certificate that is not taken.
+    #[serde(rename = "access.failed")]
+    AuthenticationFailed,
+    /// Somebody may not do what they asked for.
+    #[serde(rename = "access.denied")]
+    AccessDenied,
     /// A workflow was not deployed, because it names a secret it has no right to.
     #[serde(rename = "definition.refused")]
     DeploymentRefused,

@@ -20,7 +20,7 @@ pub mod problem;
 pub mod schema;
 pub mod sealed;
 pub mod secret;
-mod suggest;
+pub mod suggest;
 pub mod time;
 pub mod trace;
 pub mod value;

@@ -3,6 +3,7 @@
 //! What is a number of a format (kinds of records, sizes of headers and keys) or of another's
 //! specification stands with that format.
 
+mod access;
 mod api;
 mod command;
 mod containers;
@@ -22,6 +23,7 @@ mod secrets;
 mod tasks;
 mod telemetry;
 
+pub use access::*;
 pub use api::*;
 pub use command::*;
 pub use containers::*;

@@ -3,7 +3,7 @@
 use crate::limits;
 
 /// The candidate nearest to `word`, when one is near enough to be what was meant.
-pub(crate) fn nearest<'c>(
+pub fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {

@@ -40,6 +40,9 @@ pub(crate) struct CancelArgs {
 pub(crate) struct SuspendArgs {
     #[command(flatten)]
     of: Of,
+    /// Kept in the audit trail
+    #[arg(long, conflicts_with = "list")]
+    reason: Option<String>,
     /// List what is suspended of workflows and namespaces
     #[arg(long, group = "what")]
     list: bool,
@@ -57,6 +60,9 @@ pub(crate) struct SuspendArgs {
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
     of: Of,
+    /// Kept in the audit trail
+    #[arg(long)]
+    reason: Option<String>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -87,7 +93,12 @@ pub(super) fn workflow(text: &str) -> Result<(String, String), String> {
 
 impl Of {
     /// Suspends or resumes it.
-    async fn order(&self, remote: &Remote, action: &str) -> Result<(), CliError> {
+    async fn order(
+        &self,
+        remote: &Remote,
+        action: &str,
+        reason: Option<&str>,
+    ) -> Result<(), CliError> {
         let path = match (&self.id, &self.workflow, &self.namespace) {
             (Some(id), ..) => vec!["v1", "instances", id, action],
             (_, Some((namespace, name)), _) => vec!["v1", "workflows", namespace, name, action],
@@ -95,7 +106,7 @@ impl Of {
             // The group is required.
             (None, None, None) => return Ok(()),
         };
-        order(remote, &path, &json!({})).await
+        order(remote, &path, &json!({"reason": reason})).await
     }
 }
 
@@ -124,7 +135,7 @@ pub(crate) async fn suspend(args: SuspendArgs) -> Result<(), CliError> {
         output::table(&["NAMESPACE", "WORKFLOW", "ROOT", "SINCE"], &rows);
         return Ok(());
     }
-    args.of.order(&args.remote, "suspend").await
+    args.of.order(&args.remote, "suspend", args.reason.as_deref()).await
 }
 
 fn row(item: &Json) -> Vec<String> {
@@ -134,7 +145,7 @@ fn row(item: &Json) -> Vec<String> {
 
 /// Runs `resume`.
 pub(crate) async fn resume(args: ResumeArgs) -> Result<(), CliError> {
-    args.of.order(&args.remote, "resume").await
+    args.of.order(&args.remote, "resume", args.reason.as_deref()).await
 }
 
 async fn order(remote: &Remote, path: &[&str], body: &Json) -> Result<(), CliError> {

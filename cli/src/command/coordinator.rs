@@ -209,6 +209,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
     let quotas = args.quotas.quotas();
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
+    let tokens = data_dir.clone();
     let missing = args.data.journal.missing();
     let settings =
         sled::Options { partitions: limits::NEW_PARTITIONS, missing, ..sled::Options::default() };
@@ -233,7 +234,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let opened = tokio::task::spawn_blocking(start).await;
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
-    let served = bound.serve(&coordinator, definitions).await;
+    let served = bound.serve(&coordinator, definitions, Some(&*tokens)).await;
     tokio::select! {
         () = close(coordinator) => {}
         () = signal::stop() => return Err(CliError::Interrupted),

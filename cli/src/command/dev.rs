@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
     let options = EmbeddedOptions {
-        data_dir: Some(args.data_dir),
+        data_dir: Some(args.data_dir.clone()),
         journal: args.journal,
         worker: args.worker,
         files: Files::beside(definitions.iter().map(Checked::place)),
@@ -96,7 +96,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
     output::message(&reach);
     let served = match embedded.with_functions(definitions).await {
-        Ok(definitions) => bound.serve(&embedded.coordinator, definitions).await,
+        Ok(definitions) => {
+            let data_dir = Some(&*args.data_dir);
+            bound.serve(&embedded.coordinator, definitions, data_dir).await
+        }
         Err(error) => Err(error),
     };
     tokio::select! {

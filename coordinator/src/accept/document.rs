@@ -56,6 +56,11 @@ use utoipa::{Modify, OpenApi};
         super::secret::policy,
         super::secret::set_policy,
         super::audit::list,
+        super::auth::whoami,
+        super::auth::can_i,
+        super::token::list,
+        super::token::create,
+        super::token::revoke,
         super::log::show,
         super::log::set,
         super::identity::keys,
@@ -72,6 +77,7 @@ use utoipa::{Modify, OpenApi};
         (name = "schedules", description = "Starts by the clock"),
         (name = "events", description = "CloudEvents that instances listen for"),
         (name = "secrets", description = "Who may read which, and what was done; never a value"),
+        (name = "access", description = "Who somebody is, and what they may"),
         (name = "operation", description = "Health, metrics and logs"),
     )
 )]
@@ -80,6 +86,23 @@ struct Document;
 /// The templates of all routes.
 pub(super) fn routes() -> Vec<String> {
     Document::openapi().paths.paths.into_keys().collect()
+}
+
+/// The method and the template of every operation.
+#[cfg(test)]
+pub(super) fn operations() -> Vec<(String, String)> {
+    let paths = Document::openapi().paths.paths.into_iter();
+    let operations = |(path, item): (String, utoipa::openapi::PathItem)| {
+        let all = [
+            ("GET", item.get.is_some()),
+            ("POST", item.post.is_some()),
+            ("PUT", item.put.is_some()),
+            ("DELETE", item.delete.is_some()),
+        ];
+        let there = all.into_iter().filter(|(_, is_there)| *is_there);
+        there.map(move |(method, _)| (method.to_owned(), path.clone())).collect::<Vec<_>>()
+    };
+    paths.flat_map(operations).collect()
 }
 
 /// Adds what each operation answers that has something to write: all of them are POST or DELETE,

@@ -1,5 +1,6 @@
 //! `POST /v1/events`: CloudEvents come in, one or many.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,10 +9,13 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use windlass_proto::audit::AuditAction;
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::limits::{API_EVENT_BATCH, API_EVENTS_TOGETHER};
+use windlass_proto::limits::{API_EVENT_BATCH, API_EVENTS_TOGETHER, AUDIT_EVENT_TYPES};
 use windlass_proto::value::Value;
 
+use super::access::Caller;
+use super::operator::By;
 use super::payload::{Payload, check_depth, value};
 use super::problem::{ApiProblem, ProblemBody};
 use super::state::Api;
@@ -48,15 +52,24 @@ pub(super) struct EventsAccepted {
         (status = 429, description = "Overloaded (WL0506)", body = ProblemBody)))]
 pub(super) async fn publish(
     State(api): State<Api>,
+    caller: Caller,
+    By(by): By,
     payload: Payload,
 ) -> Result<(StatusCode, Json<EventsAccepted>), ApiProblem> {
     let (mut events, unquoted) = read(&payload.headers, &payload.media_type(), &payload.bytes)?;
+    for event in &events {
+        caller.event(event.kind())?;
+    }
     if let Some(trace) = trace(&payload.headers) {
         // What an event says of itself wins over what carried it.
         events.iter_mut().for_each(|it| *it = it.in_trace(&trace));
     }
     api.metrics.unquoted(unquoted);
     drop(payload);
+    if by.is_known() {
+        let detail = published(&events);
+        api.coordinator.audited(AuditAction::EventsPublished, detail, &by).await?;
+    }
     let mut answer = EventsAccepted { accepted: 0, consumed: 0 };
     let mut events = events.into_iter().peekable();
     while events.peek().is_some() {
@@ -71,6 +84,14 @@ pub(super) async fn publish(
         }
     }
     Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// What the audit trail is told of events: how many, and the first types of them.
+fn published(events: &[CloudEvent]) -> String {
+    let types: BTreeSet<_> = events.iter().map(CloudEvent::kind).collect();
+    let first: Vec<_> = types.iter().take(AUDIT_EVENT_TYPES).copied().collect();
+    let more = if types.len() > first.len() { " and others" } else { "" };
+    format!("publish {} events of {}{more}", events.len(), first.join(", "))
 }
 
 /// All events of a request, or none when one of them is wrong; and whether its data was a JSON

@@ -6,15 +6,20 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use windlass_proto::audit::AuditAction;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 
+use super::access::Caller;
+use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
 use super::room::Room;
 use super::state::Api;
 use super::view::{Instance, Instances, Standing};
+use crate::access::Permission;
+use crate::coordinator::{CoordinatorError, Operator};
 use crate::journal::{Filter, Status};
 
 /// Lists instances, newest first.
@@ -39,11 +44,13 @@ use crate::journal::{Filter, Status};
         (status = 400, description = "A parameter is wrong (WL0511)", body = ProblemBody)))]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     mut query: Query,
 ) -> Result<Json<Instances>, ApiProblem> {
     let limit = query.limit()?;
     let cursor = query.parsed("cursor", str::parse::<InstanceId>)?;
-    let filter = filter(&mut query)?;
+    let visible = caller.visible(Permission::InstanceRead);
+    let filter = Filter { visible, ..filter(&mut query)? };
     query.finish()?;
     Ok(Json(api.coordinator.list(filter, cursor, limit).await?.into()))
 }
@@ -73,6 +80,7 @@ fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
         started_before: query.moment("startedBefore")?,
         labels,
         root: query.parsed("root", str::parse::<InstanceId>)?,
+        ..Filter::default()
     })
 }
 
@@ -136,16 +144,27 @@ pub(super) async fn output(
     })
 }
 
-/// Why an instance is cancelled.
+/// Why something is done.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object that may have reason")]
 #[schema(example = json!({"reason": "ordered twice"}))]
-pub(super) struct CancelRequest {
-    /// Kept in the history.
+pub(super) struct Reason {
+    /// Kept in the audit trail; of a cancellation in the history as well.
     reason: Option<String>,
 }
 
-impl CancelRequest {
+impl Reason {
+    /// What is about to be done, with why, for the audit trail.
+    pub(super) fn told(&self, what: String) -> String {
+        match &self.reason {
+            Some(reason) => {
+                let reason: String = reason.chars().take(limits::REASON_CHARACTERS).collect();
+                format!("{what}: {reason}")
+            }
+            None => what,
+        }
+    }
+
     /// Why, as it is kept.
     pub(super) fn reason(self) -> Option<String> {
         self.reason.map(|it| it.chars().take(limits::REASON_CHARACTERS).collect())
@@ -158,16 +177,18 @@ impl CancelRequest {
 /// already is answered as it stands.
 #[utoipa::path(post, path = "/v1/instances/{id}/cancel", tag = "instances", operation_id = "cancelInstance",
     params(("id" = String, Path, description = "The instance's id")),
-    request_body(content = Option<CancelRequest>),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "Where it stands now", body = Standing),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
         (status = 409, description = "It has completed or faulted already (WL0505)", body = ProblemBody)))]
 pub(super) async fn cancel(
     State(api): State<Api>,
     OfInstance(id): OfInstance,
+    By(by): By,
     payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
-    let request: CancelRequest = payload.json_or_default()?;
+    let request: Reason = payload.json_or_default()?;
+    told(&api, "cancel", id, &request, &by).await?;
     api.coordinator.cancel(id, request.reason()).await?;
     standing(&api, id).await
 }
@@ -175,13 +196,17 @@ pub(super) async fn cancel(
 /// Suspends an instance: no new task is started until it is resumed.
 #[utoipa::path(post, path = "/v1/instances/{id}/suspend", tag = "instances", operation_id = "suspendInstance",
     params(("id" = String, Path, description = "The instance's id")),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "Where it stands now", body = Standing),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
         (status = 409, description = "It cannot be suspended (WL0505)", body = ProblemBody)))]
 pub(super) async fn suspend(
     State(api): State<Api>,
     OfInstance(id): OfInstance,
+    By(by): By,
+    payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
+    told(&api, "suspend", id, &payload.json_or_default()?, &by).await?;
     api.coordinator.suspend(id).await?;
     standing(&api, id).await
 }
@@ -189,15 +214,34 @@ pub(super) async fn suspend(
 /// Resumes a suspended instance.
 #[utoipa::path(post, path = "/v1/instances/{id}/resume", tag = "instances", operation_id = "resumeInstance",
     params(("id" = String, Path, description = "The instance's id")),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "Where it stands now", body = Standing),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
         (status = 409, description = "It is not suspended (WL0505)", body = ProblemBody)))]
 pub(super) async fn resume(
     State(api): State<Api>,
     OfInstance(id): OfInstance,
+    By(by): By,
+    payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
+    told(&api, "resume", id, &payload.json_or_default()?, &by).await?;
     api.coordinator.resume(id).await?;
     standing(&api, id).await
+}
+
+/// Tells the audit trail what is about to be done with an instance.
+async fn told(
+    api: &Api,
+    what: &str,
+    id: InstanceId,
+    reason: &Reason,
+    by: &Operator,
+) -> Result<(), ApiProblem> {
+    let of = api.coordinator.workflow_of(id).await?;
+    let of = of.ok_or(CoordinatorError::UnknownInstance(id))?;
+    let detail = reason.told(format!("{what} {id} of {of}"));
+    let (action, namespace) = (AuditAction::InstanceChanged, Some(of.namespace));
+    Ok(api.coordinator.audited_in(action, namespace, detail, by).await?)
 }
 
 async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {

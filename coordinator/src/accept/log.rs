@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
@@ -53,8 +54,12 @@ pub(super) async fn show(State(api): State<Api>, query: Query) -> Result<Json<Lo
         (status = 409, description = "The log cannot be changed here (WL0528)", body = ProblemBody),
         (status = 503, description = "It cannot be kept in the audit trail (WL0523)",
             body = ProblemBody)))]
-pub(super) async fn set(State(api): State<Api>, payload: Payload) -> Result<Json<Log>, ApiProblem> {
+pub(super) async fn set(
+    State(api): State<Api>,
+    By(by): By,
+    payload: Payload,
+) -> Result<Json<Log>, ApiProblem> {
     let asked = payload.json::<LogRequest>()?.directives;
-    let (directives, initial) = api.coordinator.set_log_directives(asked).await?;
+    let (directives, initial) = api.coordinator.set_log_directives(asked, &by).await?;
     Ok(Json(Log { directives, initial }))
 }

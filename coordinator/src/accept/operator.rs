@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use windlass_proto::limits::REQUEST_ID_BYTES;
 
 use super::problem::ApiProblem;
+use crate::code::Code;
 use crate::coordinator::Operator;
 
 /// Where callers put their own id of a request.
@@ -17,12 +18,15 @@ impl<S: Sync> FromRequestParts<S> for By {
     type Rejection = ApiProblem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiProblem> {
-        let Some(value) = parts.headers.get(REQUEST_ID) else {
-            return Ok(Self(Operator::default()));
-        };
+        // Whoever sends a request was identified before.
+        let operator = parts.extensions.get::<Operator>().cloned();
+        let operator = operator.ok_or_else(|| {
+            ApiProblem::new(Code::Unauthenticated, "nobody was asked who they are")
+        })?;
+        let Some(value) = parts.headers.get(REQUEST_ID) else { return Ok(Self(operator)) };
         match value.to_str() {
             Ok(text) if !text.is_empty() && text.len() <= REQUEST_ID_BYTES => {
-                Ok(Self(Operator { request: Some(text.into()) }))
+                Ok(Self(Operator { request: Some(text.into()), ..operator }))
             }
             _ => {
                 let reason = format!("must be 1 to {REQUEST_ID_BYTES} visible characters");

@@ -32,6 +32,7 @@ pub struct ApiProblem {
     cause: Option<Box<Problem>>,
     difference: Option<String>,
     retry_after: Option<Duration>,
+    challenge: Option<&'static str>,
 }
 
 /// The body of every error.
@@ -76,7 +77,23 @@ impl ApiProblem {
             cause: None,
             difference: None,
             retry_after: None,
+            challenge: None,
         }
+    }
+
+    /// The same, with how to show who one is: `WWW-Authenticate`.
+    pub(super) fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
+    /// The same, to be tried again after `wait`.
+    pub(super) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// What happened this time.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// A bound on work in progress is reached; the caller may try again after `wait`.
@@ -152,6 +169,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::InvalidDefinition(diagnostics) => {
                 Self { diagnostics, ..Self::new(Code::InvalidDefinition, detail) }
             }
+            CoordinatorError::Forbidden(_) => Self::new(Code::Forbidden, detail),
             CoordinatorError::NotPermitted(_) => {
                 let cause = Problem::new(Standard::Authorization, detail.clone());
                 let cause = Some(Box::new(cause.at(&Arc::from("/use/secrets"))));
@@ -221,6 +239,9 @@ impl IntoResponse for ApiProblem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = self.retry_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

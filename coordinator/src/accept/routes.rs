@@ -5,15 +5,16 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    audit, document, event, function, gate, history, identity, instance, log, metrics, schedule,
-    secret, start, state, suspension, watch, worker, workflow,
+    access, audit, auth, document, event, function, gate, history, identity, instance, log, metrics, schedule,
+    secret, start, state, suspension, token, watch, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 
 /// The API of `coordinator`, to be mounted or served; [`serve`](super::serve()) does all there is
 /// to it.
 pub fn router(coordinator: Coordinator) -> Router {
-    routes(state::Api::new(coordinator, ConnectionLimits::default(), None, templates()), true)
+    let api = state::Api::new(coordinator, ConnectionLimits::default(), None, None, templates());
+    routes(api, true)
 }
 
 /// The templates of all routes.
@@ -99,6 +100,10 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/secrets", get(secret::list))
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
         .route("/v1/audit", get(audit::list))
+        .route("/v1/auth/whoami", get(auth::whoami))
+        .route("/v1/auth/can-i", get(auth::can_i))
+        .route("/v1/tokens", post(token::create).get(token::list))
+        .route("/v1/tokens/{id}", axum::routing::delete(token::revoke))
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
         .merge(operation.layer(operated))
         .merge(health())
@@ -106,6 +111,8 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         // log in to a store.
         .route("/openapi.json", get(document::openapi))
         .route("/.well-known/jwks.json", get(identity::keys))
-        .route("/.well-known/openid-configuration", get(identity::configuration));
+        .route("/.well-known/openid-configuration", get(identity::configuration))
+        // Who sends a request is known before anything more of it is read.
+        .layer(axum::middleware::from_fn_with_state(api.clone(), access::authorised));
     served(router, api)
 }

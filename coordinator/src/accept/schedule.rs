@@ -8,12 +8,14 @@ use utoipa::ToSchema;
 use windlass_proto::limits::SCHEDULE_REASON_BYTES;
 use windlass_proto::time::Timestamp;
 
+use super::access::Caller;
 use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{Query, Segments};
 use super::schedule_view::{Backfilled, Schedule, Schedules, Standing, Triggered, cursor};
 use super::state::Api;
+use crate::access::Permission;
 use crate::code::Code;
 
 /// Why a schedule is paused.
@@ -46,13 +48,15 @@ pub(super) struct Backfill {
         (status = 400, description = "A parameter is wrong (WL0511)", body = ProblemBody)))]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     mut query: Query,
 ) -> Result<Json<Schedules>, ApiProblem> {
     let limit = query.limit()?;
     let namespace = query.one("namespace")?;
     let cursor = query.parsed("cursor", cursor)?;
     query.finish()?;
-    Ok(Json(api.coordinator.schedules(namespace, cursor, limit).await?.into()))
+    let visible = caller.visible(Permission::ScheduleRead);
+    Ok(Json(api.coordinator.schedules(namespace, visible, cursor, limit).await?.into()))
 }
 
 /// One schedule, with its next due times and what became of the last ones.

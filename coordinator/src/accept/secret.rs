@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use windlass_proto::limits::POLICY_BYTES;
 
+use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
@@ -130,6 +131,7 @@ pub(super) async fn policy(State(api): State<Api>) -> Response {
         (status = 503, description = "It cannot be kept (WL0523)", body = ProblemBody)))]
 pub(super) async fn set_policy(
     State(api): State<Api>,
+    By(by): By,
     payload: Payload,
 ) -> Result<Response, ApiProblem> {
     if payload.bytes.len() > POLICY_BYTES {
@@ -144,7 +146,8 @@ pub(super) async fn set_policy(
     let expected = expected(&payload.headers)?;
     let text = std::str::from_utf8(&payload.bytes)
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("not UTF-8: {error}")))?;
-    let (policy, refused) = api.coordinator.set_secret_policy(text.to_owned(), expected).await?;
+    let text = text.to_owned();
+    let (policy, refused) = api.coordinator.set_secret_policy(text, expected, &by).await?;
     let set = PolicySet {
         tag: policy.tag().to_owned(),
         rules: policy.rules(),

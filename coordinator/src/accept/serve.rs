@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use windlass_proto::audit::AuditAction;
 use windlass_proto::limits::{API_ACCEPT_PAUSE_MS, API_DRAIN_MS, API_SWEEP_MS};
 use windlass_telemetry::{MetricPusher, TelemetryCounts};
 
@@ -28,7 +29,8 @@ use super::limits::ConnectionLimits;
 use super::problem::ApiProblem;
 use super::state::Api;
 use super::{gate, metrics, routes};
-use crate::coordinator::Coordinator;
+use crate::access::Access;
+use crate::coordinator::{Coordinator, Operator};
 
 /// Who can reach the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Listeners {
     pub exposure: Exposure,
     /// What its connections are secured with; plain HTTP without.
     pub tls: Option<Arc<Tls>>,
+    /// Who may do what; without it whoever reaches the API may do everything.
+    pub access: Option<Arc<Access>>,
     /// A port for health and metrics, in plain HTTP. With it, the API's own has no metrics.
     pub admin: Option<TcpListener>,
 }
@@ -73,9 +77,9 @@ pub async fn serve(
     export: Option<Export>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let Listeners { api: listener, exposure, tls, admin } = listeners;
+    let Listeners { api: listener, exposure, tls, access, admin } = listeners;
     let (counts, pusher) = export.map(|it| (it.counts, it.pusher)).unzip();
-    let api = Api::new(coordinator, limits.within_descriptors(), counts, routes::templates());
+    let api = Api::new(coordinator, limits.within_descriptors(), counts, access.clone(), routes::templates());
     let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));
     let mut router = routes::routes(api.clone(), admin.is_none());
     if exposure == Exposure::Loopback {
@@ -97,6 +101,7 @@ pub async fn serve(
         () = main.take(&api, &mut connections) => {}
         () = optional(admin.as_ref().map(|it| it.take(&api, &mut probes))) => {}
         () = optional(following.map(Tls::follow)) => {}
+        () = optional(access.map(|it| it.follow(|change| told(&api, change)))) => {}
         () = stop => {}
     }
     drop((main, admin));
@@ -112,6 +117,22 @@ pub async fn serve(
         push.finish().await;
     }
     Ok(())
+}
+
+/// Tells the audit trail that the rules of access change; false when it cannot be told.
+async fn told(api: &Api, change: Result<String, String>) -> bool {
+    let coordinator = &api.coordinator;
+    let (action, by) = (AuditAction::AccessChanged, Operator::default());
+    match change {
+        Ok(digest) => {
+            let detail = format!("read anew, digest {digest}");
+            coordinator.audited(action, detail, &by).await.is_ok()
+        }
+        Err(reason) => {
+            coordinator.refused(action, reason, &by);
+            true
+        }
+    }
 }
 
 /// Never ends where there is nothing to do.

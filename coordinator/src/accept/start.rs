@@ -14,6 +14,8 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{HIGHEST_PRIORITY, IDEMPOTENCY_KEY_BYTES, LABEL_BYTES, LABELS};
 use windlass_proto::value::Value;
 
+use super::access::Caller;
+use super::operator::By;
 use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
@@ -21,8 +23,9 @@ use super::room::Room;
 use super::state::Api;
 use super::trace::{Began, trace};
 use super::view::Standing;
+use crate::access::Permission;
 use crate::code::Code;
-use crate::coordinator::{Start, WorkflowRef};
+use crate::coordinator::{CoordinatorError, Start, WorkflowRef};
 
 /// A request to start an instance.
 #[derive(Deserialize, ToSchema)]
@@ -103,6 +106,8 @@ pub(super) struct StartResponse {
 pub(super) async fn start(
     State(api): State<Api>,
     Extension(room): Extension<Room>,
+    caller: Caller,
+    By(by): By,
     mut query: Query,
     payload: Payload,
 ) -> Result<Response, ApiProblem> {
@@ -114,6 +119,9 @@ pub(super) async fn start(
     // The body's memory is free for others while this one waits.
     drop(payload);
     let Selector { namespace, name, version } = request.workflow;
+    caller.workflow(Permission::InstanceStart, &namespace, &name, || {
+        CoordinatorError::unknown_workflow(&namespace, &name, version.as_deref())
+    })?;
     let start = Start {
         workflow: WorkflowRef { namespace, name, version },
         input: check_depth(request.input)?,
@@ -123,10 +131,11 @@ pub(super) async fn start(
         priority: request.priority.map(priority).transpose()?,
         trace,
     };
-    let caller = start.trace.clone();
-    let started = api.coordinator.start(start).await?;
+    let above = start.trace.clone();
+    let started = api.coordinator.start_by(start, &by).await;
+    let started = started.map_err(|error| caller_may_know(error, &caller))?;
     api.metrics.start(started.repeated);
-    let began = api.coordinator.span_of(&started, caller.as_ref()).map(Began);
+    let began = api.coordinator.span_of(&started, above.as_ref()).map(Began);
     let id = started.id;
     let outcome = match wait {
         Some(wait) => api.outcome(&room, id, wait).await?,
@@ -147,6 +156,20 @@ pub(super) async fn start(
         response.extensions_mut().insert(began);
     }
     Ok(response)
+}
+
+/// Leaves out of a refusal what its reader may not see: the workflow that has the id.
+fn caller_may_know(error: CoordinatorError, caller: &Caller) -> ApiProblem {
+    match error {
+        CoordinatorError::OtherStart { id, workflow, .. }
+            if !caller
+                .visible(Permission::InstanceRead)
+                .has(&workflow.namespace, &workflow.name) =>
+        {
+            ApiProblem::new(Code::OtherStart, format!("{id} is the id of another start"))
+        }
+        error => error.into(),
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiProblem> {

@@ -13,10 +13,12 @@ use windlass_proto::limits::{
 use windlass_telemetry::TelemetryCounts;
 
 use super::answer::Answers;
+use super::denials::Denials;
 use super::limits::ConnectionLimits;
 use super::metrics::counters::Counters;
 use super::room::{Budget, Room};
 use super::serve::sockets::{Sockets, Waits};
+use crate::access::{Access, Principal};
 use crate::coordinator::{Coordinator, CoordinatorError, Outcome};
 
 /// State of the API; cheap to clone.
@@ -26,6 +28,12 @@ pub(super) struct Api {
     pub(super) coordinator: Coordinator,
     /// What became of telemetry, where that is on.
     pub(super) telemetry: Option<Arc<TelemetryCounts>>,
+    /// Who may do what; without it anyone may everything.
+    pub(super) access: Option<Arc<Access>>,
+    /// Whoever asks where nobody is asked who they are.
+    pub(super) anyone: Arc<Principal>,
+    /// What the audit trail is told of those who were not let in.
+    pub(super) denials: Arc<Denials>,
     /// Counters of the API itself.
     pub(super) metrics: Arc<Counters>,
     /// Requests that may run.
@@ -55,11 +63,15 @@ impl Api {
         coordinator: Coordinator,
         limits: ConnectionLimits,
         telemetry: Option<Arc<TelemetryCounts>>,
+        access: Option<Arc<Access>>,
         routes: Vec<String>,
     ) -> Self {
         Self {
             coordinator,
             telemetry,
+            access,
+            anyone: Arc::new(Principal::anyone()),
+            denials: Arc::default(),
             metrics: Arc::new(Counters::new(routes)),
             answers: Answers::default(),
             requests: Budget::new(limits.within(API_REQUESTS, 8)),

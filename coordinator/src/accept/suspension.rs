@@ -1,16 +1,24 @@
 //! Suspending starts of definitions and namespaces, and cancelling what began with one instance.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::instance::CancelRequest;
+use windlass_proto::audit::AuditAction;
+
+use super::access::Caller;
+use super::instance::Reason;
+use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::OfInstance;
 use super::state::Api;
+use crate::access::{Permission, Visible};
 use crate::admission::Suspended;
+use crate::coordinator::Operator;
 
 /// Something whose starts are suspended.
 #[derive(Serialize, ToSchema)]
@@ -61,9 +69,30 @@ pub(super) struct Cancelled {
 /// Lists what is suspended.
 #[utoipa::path(get, path = "/v1/suspensions", tag = "operation", operation_id = "listSuspensions",
     responses((status = 200, description = "All suspensions", body = Suspensions)))]
-pub(super) async fn list(State(api): State<Api>) -> Json<Suspensions> {
-    let all = api.coordinator.suspended_starts().into_iter();
-    let items = all.map(|(what, since)| {
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+) -> Result<Json<Suspensions>, ApiProblem> {
+    let visible = caller.visible(Permission::WorkflowRead);
+    let mut all = api.coordinator.suspended_starts();
+    let mut roots = BTreeSet::new();
+    for (what, _) in &all {
+        let Suspended::Root(root) = what else { continue };
+        let of = api.coordinator.workflow_of(*root).await?;
+        // One that is gone belongs to nobody.
+        let is_visible = of.map_or(matches!(visible, Visible::All), |it| {
+            visible.has(&it.namespace, &it.name)
+        });
+        if is_visible {
+            roots.insert(*root);
+        }
+    }
+    all.retain(|(what, _)| match what {
+        Suspended::Namespace(namespace) => visible.has_namespace(namespace),
+        Suspended::Workflow(namespace, name) => visible.has(namespace, name),
+        Suspended::Root(root) => roots.contains(root),
+    });
+    let items = all.into_iter().map(|(what, since)| {
         let since = since.to_rfc3339();
         let text = |it: std::sync::Arc<str>| Some(it.to_string());
         match what {
@@ -78,7 +107,28 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Suspensions> {
             }
         }
     });
-    Json(Suspensions { items: items.collect() })
+    Ok(Json(Suspensions { items: items.collect() }))
+}
+
+/// Tells the audit trail what is about to be done.
+async fn told(
+    api: &Api,
+    what: &str,
+    of: &Suspended,
+    payload: &Payload,
+    by: &Operator,
+) -> Result<(), ApiProblem> {
+    let namespace = match of {
+        Suspended::Namespace(namespace) | Suspended::Workflow(namespace, _) => {
+            Some(namespace.clone())
+        }
+        Suspended::Root(root) => {
+            api.coordinator.workflow_of(*root).await?.map(|it| it.namespace)
+        }
+    };
+    let reason: Reason = payload.json_or_default()?;
+    let detail = reason.told(format!("{what} {of}"));
+    Ok(api.coordinator.audited_in(AuditAction::StartsChanged, namespace, detail, by).await?)
 }
 
 /// Suspends a namespace: none of its workflows is started until it is resumed.
@@ -88,13 +138,17 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Suspensions> {
 #[utoipa::path(post, path = "/v1/namespaces/{namespace}/suspend", tag = "operation",
     operation_id = "suspendNamespace",
     params(("namespace" = String, Path, description = "`document.namespace`")),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "Suspended", body = Done),
         (status = 409, description = "It is suspended already (WL0505)", body = ProblemBody)))]
 pub(super) async fn suspend_namespace(
     State(api): State<Api>,
     Path(namespace): Path<String>,
+    By(by): By,
+    payload: Payload,
 ) -> Result<Json<Done>, ApiProblem> {
     let what = Suspended::Namespace(namespace.as_str().into());
+    told(&api, "suspend starts of", &what, &payload, &by).await?;
     api.coordinator.suspend_starts(what).await?;
     Ok(Json(Done { suspended: true, namespace, name: None }))
 }
@@ -103,13 +157,17 @@ pub(super) async fn suspend_namespace(
 #[utoipa::path(post, path = "/v1/namespaces/{namespace}/resume", tag = "operation",
     operation_id = "resumeNamespace",
     params(("namespace" = String, Path, description = "`document.namespace`")),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "Resumed", body = Done),
         (status = 409, description = "It is not suspended (WL0505)", body = ProblemBody)))]
 pub(super) async fn resume_namespace(
     State(api): State<Api>,
     Path(namespace): Path<String>,
+    By(by): By,
+    payload: Payload,
 ) -> Result<Json<Done>, ApiProblem> {
     let what = Suspended::Namespace(namespace.as_str().into());
+    told(&api, "resume starts of", &what, &payload, &by).await?;
     api.coordinator.resume_starts(what).await?;
     Ok(Json(Done { suspended: false, namespace, name: None }))
 }
@@ -122,13 +180,17 @@ pub(super) async fn resume_namespace(
     operation_id = "suspendWorkflow",
     params(("namespace" = String, Path, description = "`document.namespace`"),
         ("name" = String, Path, description = "`document.name`")),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "Suspended", body = Done),
         (status = 409, description = "It is suspended already (WL0505)", body = ProblemBody)))]
 pub(super) async fn suspend_workflow(
     State(api): State<Api>,
     Path((namespace, name)): Path<(String, String)>,
+    By(by): By,
+    payload: Payload,
 ) -> Result<Json<Done>, ApiProblem> {
     let what = Suspended::Workflow(namespace.as_str().into(), name.as_str().into());
+    told(&api, "suspend starts of", &what, &payload, &by).await?;
     api.coordinator.suspend_starts(what).await?;
     Ok(Json(Done { suspended: true, namespace, name: Some(name) }))
 }
@@ -138,13 +200,17 @@ pub(super) async fn suspend_workflow(
     operation_id = "resumeWorkflow",
     params(("namespace" = String, Path, description = "`document.namespace`"),
         ("name" = String, Path, description = "`document.name`")),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "Resumed", body = Done),
         (status = 409, description = "It is not suspended (WL0505)", body = ProblemBody)))]
 pub(super) async fn resume_workflow(
     State(api): State<Api>,
     Path((namespace, name)): Path<(String, String)>,
+    By(by): By,
+    payload: Payload,
 ) -> Result<Json<Done>, ApiProblem> {
     let what = Suspended::Workflow(namespace.as_str().into(), name.as_str().into());
+    told(&api, "resume starts of", &what, &payload, &by).await?;
     api.coordinator.resume_starts(what).await?;
     Ok(Json(Done { suspended: false, namespace, name: Some(name) }))
 }
@@ -155,7 +221,7 @@ pub(super) async fn resume_workflow(
 /// whoever asked, and after a restart.
 #[utoipa::path(post, path = "/v1/roots/{id}/cancel", tag = "operation", operation_id = "cancelRoot",
     params(("id" = String, Path, description = "The instance's id")),
-    request_body(content = Option<CancelRequest>),
+    request_body(content = Option<Reason>),
     responses((status = 200, description = "How many", body = Cancelled),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
         (status = 409, description = "Another instance has started it (WL0505)",
@@ -163,9 +229,11 @@ pub(super) async fn resume_workflow(
 pub(super) async fn cancel_root(
     State(api): State<Api>,
     OfInstance(id): OfInstance,
+    By(by): By,
     payload: Payload,
 ) -> Result<Json<Cancelled>, ApiProblem> {
-    let reason = payload.json_or_default::<CancelRequest>()?.reason();
+    told(&api, "cancel all of", &Suspended::Root(id), &payload, &by).await?;
+    let reason = payload.json_or_default::<Reason>()?.reason();
     let cancelled = api.coordinator.cancel_root(id, reason).await?;
     Ok(Json(Cancelled { root: id.to_string(), cancelled }))
 }

@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{API_KEEP_ALIVE_MS, API_PAGE};
 
+use super::access::Caller;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
 use super::state::Api;
@@ -38,6 +39,7 @@ use crate::coordinator::CoordinatorError;
         (status = 429, description = "Too many watch (WL0506)", body = ProblemBody)))]
 pub(super) async fn watch(
     State(api): State<Api>,
+    caller: Caller,
     OfInstance(id): OfInstance,
     mut query: Query,
     headers: HeaderMap,
@@ -57,8 +59,8 @@ pub(super) async fn watch(
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let watch =
-        Watch { api, id, next: from, pending: VecDeque::new(), ended: false, _permit: permit };
+    let (pending, ended) = Default::default();
+    let watch = Watch { api, caller, id, next: from, pending, ended, _permit: permit };
     let interval = Duration::from_millis(API_KEEP_ALIVE_MS);
     Ok(Sse::new(watch.into_stream())
         .keep_alive(KeepAlive::new().interval(interval))
@@ -74,6 +76,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiProblem> {
 /// One client that watches.
 struct Watch {
     api: Api,
+    caller: Caller,
     id: InstanceId,
     /// Sequence number to continue from.
     next: u64,
@@ -94,10 +97,12 @@ impl Watch {
                 if watch.ended {
                     return None;
                 }
-                let closing = watch.api.clone();
+                let (closing, caller) = (watch.api.clone(), watch.caller.clone());
                 let filled = tokio::select! {
                     filled = watch.fill() => filled,
                     () = closing.closed() => return None,
+                    // Who comes back is asked who they are.
+                    () = caller.ended(&closing) => return None,
                 };
                 if let Err(error) = filled {
                     // The client sees the stream break off, and resumes when it can.

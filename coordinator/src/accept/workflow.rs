@@ -9,15 +9,17 @@ use windlass_proto::definition::pins;
 use windlass_proto::id::Digest;
 use windlass_proto::limits::DEFINITION_BYTES;
 
+use super::access::Caller;
 use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{Query, Segments};
 use super::state::Api;
 use super::view::{Definition, Definitions, Deployed};
+use crate::access::Permission;
 use crate::catalog::{Acceptance, Unsupported, difference};
 use crate::code::Code;
-use crate::coordinator::WorkflowRef;
+use crate::coordinator::{CoordinatorError, WorkflowRef};
 
 /// Deploys a definition.
 ///
@@ -85,13 +87,19 @@ fn is_text(media_type: &str) -> bool {
     responses((status = 200, description = "All of them", body = Definitions)))]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     mut query: Query,
 ) -> Result<Json<Definitions>, ApiProblem> {
     let (namespace, name) = (query.one("namespace")?, query.one("name")?);
     query.finish()?;
     let wanted = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|it| it == is);
     let mut items = api.coordinator.workflows().await?;
-    items.retain(|(it, _)| wanted(&namespace, &it.id.namespace) && wanted(&name, &it.id.name));
+    let visible = caller.visible(Permission::WorkflowRead);
+    items.retain(|(it, _)| {
+        wanted(&namespace, &it.id.namespace)
+            && wanted(&name, &it.id.name)
+            && visible.has(&it.id.namespace, &it.id.name)
+    });
     Ok(Json(Definitions::new(items)))
 }
 
@@ -218,10 +226,14 @@ pub(super) async fn diff(
         (status = 404, description = "No such workflow (WL0502)", body = ProblemBody)))]
 pub(super) async fn by_digest(
     State(api): State<Api>,
+    caller: Caller,
     Segments(digest): Segments<String>,
 ) -> Result<Response, ApiProblem> {
-    let text = api.coordinator.text(Digest(digest.to_ascii_lowercase().into())).await?;
-    Ok(shown(&text))
+    let digest = Digest(digest.to_ascii_lowercase().into());
+    let found = api.coordinator.by_digest(digest.clone()).await?;
+    let unknown = || CoordinatorError::unknown_digest(&digest);
+    caller.workflow(Permission::WorkflowRead, &found.id.namespace, &found.id.name, unknown)?;
+    Ok(shown(&found.text))
 }
 
 async fn text(api: &Api, workflow: WorkflowRef) -> Result<Response, ApiProblem> {

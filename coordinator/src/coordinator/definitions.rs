@@ -30,13 +30,16 @@ impl Coordinator {
         accepted: impl Into<Acceptance>,
         by: Operator,
     ) -> Result<Deployed, CoordinatorError> {
-        let tell = self.teller(AuditAction::DefinitionChanged, by);
+        let tell = self.teller(AuditAction::DefinitionChanged, &by);
         let accepted = accepted.into();
         let may_replace = self.runtime.replaces;
         let accepted = Acceptance { replace: accepted.replace && may_replace, ..accepted };
         let router = self.runtime.router.clone();
         let deploy = move || {
-            let permit = |plan: &Plan| router.secrets.check(plan);
+            let permit = |plan: &Plan| {
+                by.may_deploy(plan).map_err(Refused::Forbidden)?;
+                router.secrets.check(plan).map_err(Refused::NotPermitted)
+            };
             let tell = |change: Change<'_>| tell(change.to_string());
             router.catalog.deploy_told(&text, accepted, clock::now(), permit, tell)
         };
@@ -45,6 +48,7 @@ impl Coordinator {
             Err(Refused::Invalid(diagnostics)) => {
                 return Err(CoordinatorError::InvalidDefinition(diagnostics));
             }
+            Err(Refused::Forbidden(forbidden)) => return Err(forbidden.into()),
             Err(Refused::NotPermitted(refused)) => {
                 self.runtime.router.secrets.refused(&refused).await.map_err(SecretsError::from)?;
                 return Err(CoordinatorError::NotPermitted(refused));
@@ -103,14 +107,14 @@ impl Coordinator {
         self.stored(workflow).map(|it| it.text)
     }
 
-    /// The text with this digest: of what is deployed, and of what was and has an instance.
+    /// The definition with this digest: of what is deployed, and of what was and has an instance.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn text(&self, digest: Digest) -> Result<Arc<str>, CoordinatorError> {
+    pub async fn by_digest(&self, digest: Digest) -> Result<StoredDefinition, CoordinatorError> {
         let (catalog, wanted) = (self.runtime.router.catalog.clone(), digest.clone());
-        let text = blocking(move || catalog.text(&wanted)).await?;
-        text.ok_or_else(|| CoordinatorError::UnknownWorkflow(format!("with digest {digest}")))
+        let found = blocking(move || catalog.by_digest(&wanted)).await?;
+        found.ok_or_else(|| CoordinatorError::unknown_digest(&digest))
     }
 
     /// Ends what is started of a version, by requests, by other workflows and by its schedule; what
@@ -155,7 +159,7 @@ impl Coordinator {
         let action = if retired { "retire" } else { "restore" };
         let (before, after) = (Some(&digest), Some(&digest));
         let change = Change { action, id: &id, before, after }.to_string();
-        self.audited(AuditAction::DefinitionChanged, change, by).await?;
+        self.audited(AuditAction::DefinitionChanged, change, &by).await?;
         let (catalog, now) = (self.runtime.router.catalog.clone(), retired.then(clock::now));
         let changed = blocking(move || catalog.retire(&id, now)).await??;
         let changed = changed.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))?;
@@ -184,7 +188,7 @@ impl Coordinator {
         // comes with the first, and is taken in with the second.
         self.settle().await?;
         self.settle().await?;
-        let tell = self.teller(AuditAction::DefinitionChanged, by);
+        let tell = self.teller(AuditAction::DefinitionChanged, &by);
         let tell = move |change: Change<'_>| -> Result<(), CoordinatorError> {
             Ok(tell(change.to_string()).map_err(SecretsError::from)?)
         };

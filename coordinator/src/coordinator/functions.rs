@@ -25,7 +25,7 @@ impl Coordinator {
         let router = self.runtime.router.clone();
         let (function, version) = (name.to_owned(), version.to_owned());
         let reference = format!("{name}:{version}");
-        let (tell, told) = (self.teller(AuditAction::FunctionPublished, by), reference.clone());
+        let (tell, told) = (self.teller(AuditAction::FunctionPublished, &by), reference.clone());
         let tell = move |digest: &Digest| tell(format!("{told}, digest none -> {digest}"));
         let publish =
             move || router.catalog.publish_told(&function, &version, &text, clock::now(), tell);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::id::{FrameId, InstanceId, PartitionId};
+use windlass_proto::id::{FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::value::Value;
 use windlass_proto::wire::AssignmentKey;
@@ -98,6 +98,19 @@ impl Coordinator {
                 task.state = whereabouts.to_string();
             }
         }
+    }
+
+    /// The workflow of an instance, ended ones included; none when there is no such instance.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn workflow_of(
+        &self,
+        id: InstanceId,
+    ) -> Result<Option<WorkflowId>, CoordinatorError> {
+        let journal = self.runtime.journal.clone();
+        let head = blocking(move || journal.head(id)).await??;
+        Ok(head.map(|it| it.workflow))
     }
 
     /// Instances, newest first.
@@ -394,8 +407,12 @@ pub(super) fn outcome(ending: Ending) -> Outcome {
 }
 
 pub(super) fn shown(workflow: &WorkflowRef) -> String {
-    let version = workflow.version.as_deref().unwrap_or("latest");
-    format!("{}/{}:{version}", workflow.namespace, workflow.name)
+    named(&workflow.namespace, &workflow.name, workflow.version.as_deref())
+}
+
+/// The same, by its parts.
+pub(super) fn named(namespace: &str, name: &str, version: Option<&str>) -> String {
+    format!("{namespace}/{name}:{}", version.unwrap_or("latest"))
 }
 
 /// The state that a stored instance adds up to: for tools that look at a journal from outside.

@@ -2,10 +2,8 @@
 
 use windlass_proto::audit::AuditAction;
 
-use super::{Coordinator, CoordinatorError};
-use crate::audit;
+use super::{Coordinator, CoordinatorError, Operator};
 use crate::log::BadDirectives;
-use crate::secrets::SecretsError;
 
 impl Coordinator {
     /// What is logged now, and what was when the process began.
@@ -25,16 +23,13 @@ impl Coordinator {
     pub async fn set_log_directives(
         &self,
         directives: Option<String>,
+        by: &Operator,
     ) -> Result<(String, String), CoordinatorError> {
         let log = self.runtime.log.as_ref().ok_or(BadDirectives::Fixed)?;
         let directives = directives.unwrap_or_else(|| log.initial());
         log.check(&directives)?;
         let detail = format!("from {} to {directives}", log.current());
-        let event = audit::own(AuditAction::LogChanged, true, |event| {
-            event.detail = Some(detail.into());
-        });
-        let kept = self.runtime.router.secrets.audit.kept(vec![event]).await;
-        kept.map_err(SecretsError::from)?;
+        self.audited(AuditAction::LogChanged, detail, by).await?;
         log.set(&directives)?;
         self.log_directives()
     }

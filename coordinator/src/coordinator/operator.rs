@@ -1,19 +1,101 @@
 //! Who asks for what changes the coordinator, as far as the request says, and the trail of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use windlass_proto::audit::AuditAction;
+use windlass_proto::audit::{AuditAction, AuditActor, AuditEvent};
+use windlass_proto::expression::Template;
+use windlass_proto::plan::{Kind, Plan};
+use windlass_proto::wire::capability::Capability;
 
 use super::{Coordinator, CoordinatorError};
+use crate::access::{Forbidden, Method, Permission, Principal, Resource};
 use crate::audit::{self, AuditError};
 use crate::secrets::SecretsError;
 
-/// What a request says of whoever sends it. Nobody is authenticated yet.
+/// What a request says of whoever sends it. Nothing is what the server does by itself, which may
+/// everything.
 #[derive(Clone, Debug, Default)]
 pub struct Operator {
+    /// Who it is.
+    pub caller: Option<Arc<Principal>>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
     /// The caller's own id of the request: `X-Request-Id`.
     pub request: Option<Arc<str>>,
+}
+
+/// What runs as a process of the worker's machine.
+const PROCESSES: [&str; 4] = ["shell", "script", "container", "mcp.stdio"];
+
+impl Operator {
+    /// Says in an event who has done it.
+    pub(crate) fn sign(&self, event: &mut AuditEvent) {
+        event.request.clone_from(&self.request);
+        event.address = self.address.map(|it| it.to_string().into());
+        let known = self.caller.as_ref().filter(|_| self.is_known());
+        event.actor = known.map(|it| AuditActor {
+            issuer: it.issuer.clone(),
+            subject: it.subject.clone(),
+            method: it.method.word().into(),
+        });
+    }
+
+    /// True when they were asked who they are.
+    pub(crate) fn is_known(&self) -> bool {
+        self.caller.as_ref().is_some_and(|it| it.method != Method::None)
+    }
+
+    /// Refuses to deploy a definition that the caller may not deploy: because of where it belongs,
+    /// of the processes that it starts, or of what it starts elsewhere.
+    ///
+    /// # Errors
+    /// With the first permission that is missing.
+    pub(crate) fn may_deploy(&self, plan: &Plan) -> Result<(), Forbidden> {
+        let Some(caller) = &self.caller else { return Ok(()) };
+        let (namespace, name) = (&*plan.id.namespace, &*plan.id.name);
+        let own = Resource::Workflow(namespace, name);
+        let needs = |permission, of: Resource<'_>, shown: &str| {
+            let missing = || Forbidden { permission, of: shown.to_owned() };
+            caller.may(permission, of).then_some(()).ok_or_else(missing)
+        };
+        let shown = format!("{namespace}/{name}");
+        needs(Permission::WorkflowDeploy, own, &shown)?;
+        let is_process = |it: &Kind| {
+            Capability::performing(it).is_some_and(|it| PROCESSES.contains(&it.kind()))
+        };
+        if plan.tasks.iter().any(|it| is_process(&it.kind)) {
+            needs(Permission::ProcessDeploy, own, &shown)?;
+        }
+        for task in &plan.tasks {
+            let Kind::Workflow(child) = &task.kind else { continue };
+            match (constant(&child.namespace), constant(&child.name)) {
+                (Some(there), _) if there == namespace => {}
+                (Some(there), Some(name)) => {
+                    let of = Resource::Workflow(there, name);
+                    needs(Permission::InstanceStart, of, &format!("{there}/{name}"))?;
+                }
+                (Some(there), None) => {
+                    let of = Resource::Namespace(there);
+                    needs(Permission::InstanceStart, of, &format!("all of {there}"))?;
+                }
+                (None, _) => {
+                    let shown = "all namespaces, as an expression says which";
+                    needs(Permission::InstanceStart, Resource::Server, shown)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text that a template always gives.
+fn constant(template: &Template) -> Option<&str> {
+    match template {
+        Template::Constant(value) => value.as_str(),
+        _ => None,
+    }
 }
 
 impl Coordinator {
@@ -21,11 +103,11 @@ impl Coordinator {
     pub(super) fn teller(
         &self,
         action: AuditAction,
-        by: Operator,
+        by: &Operator,
     ) -> impl FnOnce(String) -> Result<(), AuditError> + use<> {
         let (router, handle) = (self.runtime.router.clone(), Handle::current());
         // Made here, where the caller's trace is known.
-        let mut event = audit::own(action, true, |event| event.request = by.request);
+        let mut event = audit::own(action, true, |event| by.sign(event));
         move |detail| {
             event.detail = Some(detail.into());
             handle.block_on(router.secrets.audit.kept(vec![event]))
@@ -33,17 +115,38 @@ impl Coordinator {
     }
 
     /// Puts into the audit trail what an operator is about to do.
-    pub(super) async fn audited(
+    pub(crate) async fn audited(
         &self,
         action: AuditAction,
         detail: String,
-        by: Operator,
+        by: &Operator,
+    ) -> Result<(), CoordinatorError> {
+        self.audited_in(action, None, detail, by).await
+    }
+
+    /// The same, of a namespace.
+    pub(crate) async fn audited_in(
+        &self,
+        action: AuditAction,
+        namespace: Option<Arc<str>>,
+        detail: String,
+        by: &Operator,
     ) -> Result<(), CoordinatorError> {
         let event = audit::own(action, true, |event| {
             event.detail = Some(detail.into());
-            event.request = by.request;
+            event.namespace = namespace;
+            by.sign(event);
         });
         let kept = self.runtime.router.secrets.audit.kept(vec![event]).await;
         Ok(kept.map_err(SecretsError::from)?)
+    }
+
+    /// Puts into the audit trail what somebody was refused; nobody waits for it.
+    pub(crate) fn refused(&self, action: AuditAction, detail: String, by: &Operator) {
+        let event = audit::own(action, false, |event| {
+            event.detail = Some(detail.into());
+            by.sign(event);
+        });
+        self.runtime.router.secrets.audit.record(event);
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use windlass_proto::audit::AuditAction;
-use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::id::{InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::time::Timestamp;
 
 use super::handle::blocking;
 use super::{Coordinator, CoordinatorError, Operator};
+use crate::access::Visible;
 use crate::catalog::Catalog;
 use crate::journal::{Journal, JournalError};
 use crate::partition::{Message, ScheduleAction, ScheduleAnswer, ScheduleOrder};
@@ -39,20 +40,24 @@ pub struct SchedulePage {
 }
 
 impl Coordinator {
-    /// Schedules, of one namespace or of all, at most `limit` after `cursor`.
+    /// Schedules that are `visible`, of one namespace or of all, at most `limit` after `cursor`.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub async fn schedules(
         &self,
         namespace: Option<String>,
+        visible: Visible,
         cursor: Option<ScheduleId>,
         limit: usize,
     ) -> Result<SchedulePage, CoordinatorError> {
         let (journal, catalog) = (self.runtime.journal.clone(), self.catalog());
         let read = move || {
-            let namespace = namespace.as_deref();
-            let (found, next) = page(&*journal, namespace, cursor, limit)?;
+            let wanted = |it: &WorkflowId| {
+                namespace.as_ref().is_none_or(|wanted| **wanted == *it.namespace)
+                    && visible.has(&it.namespace, &it.name)
+            };
+            let (found, next) = page(&*journal, wanted, cursor, limit)?;
             let of = |it: &State| ScheduleId::of(&it.workflow.namespace, &it.workflow.name);
             let items = found.into_iter().map(|state| {
                 let past = past(&*journal, of(&state))?;
@@ -176,7 +181,8 @@ impl Coordinator {
         if blocking(move || journal.schedule(id)).await??.is_none() {
             return Err(unknown(namespace, name));
         }
-        self.audited(AuditAction::ScheduleChanged, detail, by).await
+        let namespace = Some(namespace.into());
+        self.audited_in(AuditAction::ScheduleChanged, namespace, detail, &by).await
     }
 
     fn starts(&self, namespace: &str, name: &str) -> Result<(), CoordinatorError> {
@@ -207,14 +213,14 @@ impl Coordinator {
     }
 }
 
-fn unknown(namespace: &str, name: &str) -> CoordinatorError {
+pub(super) fn unknown(namespace: &str, name: &str) -> CoordinatorError {
     CoordinatorError::UnknownSchedule(format!("{namespace}/{name}"))
 }
 
 /// States of schedules, one partition after the other, and the last one of a full page.
 fn page(
     journal: &dyn Journal,
-    namespace: Option<&str>,
+    wanted: impl Fn(&WorkflowId) -> bool,
     cursor: Option<ScheduleId>,
     limit: usize,
 ) -> Result<(Vec<State>, Option<ScheduleId>), JournalError> {
@@ -226,7 +232,7 @@ fn page(
             let page = journal.schedules(PartitionId(partition), after.take(), limit)?;
             for (id, bytes) in &page {
                 let state: State = decode(bytes)?;
-                if namespace.is_none_or(|it| it == &*state.workflow.namespace) {
+                if wanted(&state.workflow) {
                     found.push(state);
                     if found.len() == limit {
                         return Ok((found, Some(*id)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::handle::blocking;
-use super::{Coordinator, CoordinatorError};
+use super::{Coordinator, CoordinatorError, Operator};
 use crate::audit::AuditLine;
 use crate::clock;
 use crate::policy::{NotPermitted, Policy};
@@ -42,8 +42,9 @@ impl Coordinator {
         &self,
         text: String,
         expected: Option<String>,
+        by: &Operator,
     ) -> Result<(Arc<Policy>, Vec<NotPermitted>), CoordinatorError> {
-        let policy = self.own_secrets().replace(text, expected).await?;
+        let policy = self.own_secrets().replace(text, expected, |event| by.sign(event)).await?;
         let router = self.runtime.router.clone();
         let refused = move || {
             let plans = router.catalog.all().into_iter().map(|it| router.catalog.plan(&it.digest));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
+use windlass_proto::audit::AuditAction;
 use windlass_proto::id::{InstanceId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::plan::{Plan, SchemaSource};
@@ -15,7 +16,7 @@ use windlass_proto::trace::{TraceContext, span_of_instance, trace_of};
 use windlass_proto::value::Value;
 
 use super::handle::{RETRY_AFTER, blocking, outcome, shown};
-use super::{Coordinator, CoordinatorError, Outcome, Start, Started, WorkflowRef};
+use super::{Coordinator, CoordinatorError, Operator, Outcome, Start, Started, WorkflowRef};
 use crate::engine::Ending;
 use crate::memory::Full;
 use crate::partition::{Earlier, Message, NewInstance, StartReply};
@@ -27,7 +28,16 @@ impl Coordinator {
     /// When the workflow is unknown, its input schema refuses the input, there is too much work, or
     /// another workflow or input was started under the same id or key.
     pub async fn start(&self, start: Start) -> Result<Started, CoordinatorError> {
-        self.begin(start, None).await
+        self.begin(start, None, None).await
+    }
+
+    /// The same for somebody who was asked who they are: that they start it is in the audit trail
+    /// before it is started.
+    ///
+    /// # Errors
+    /// As [`Coordinator::start`], and when the trail cannot be kept.
+    pub async fn start_by(&self, start: Start, by: &Operator) -> Result<Started, CoordinatorError> {
+        self.begin(start, by.is_known().then_some(by), None).await
     }
 
     /// The span of an instance that was started without a caller's trace; none where nobody traces.
@@ -52,7 +62,7 @@ impl Coordinator {
         patience: Duration,
     ) -> Result<(Started, Option<Outcome>), CoordinatorError> {
         let (ended, end) = oneshot::channel();
-        let started = self.begin(start, Some(ended)).await?;
+        let started = self.begin(start, None, Some(ended)).await?;
         match timeout(patience, end).await {
             Ok(Ok(ending)) => Ok((started, Some(outcome(ending)))),
             Ok(Err(_)) => Err(self.stopped()),
@@ -63,6 +73,7 @@ impl Coordinator {
     async fn begin(
         &self,
         start: Start,
+        by: Option<&Operator>,
         ended: Option<oneshot::Sender<Ending>>,
     ) -> Result<Started, CoordinatorError> {
         self.needs_room()?;
@@ -86,6 +97,11 @@ impl Coordinator {
         check_input(&plan, &start.input).await?;
         let id = instance_id(&start);
         let workflow = plan.id.clone();
+        if let Some(by) = by {
+            let (namespace, detail) = (workflow.namespace.clone(), format!("start {workflow} as {id}"));
+            let action = AuditAction::InstanceStarted;
+            self.audited_in(action, Some(namespace), detail, by).await?;
+        }
         let (reply, answer) = oneshot::channel();
         let new = NewInstance {
             id,

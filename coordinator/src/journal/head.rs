@@ -105,6 +105,7 @@ impl Partial<'_> {
         is(&filter.namespace, &head.workflow.namespace)
             && is(&filter.name, &head.workflow.name)
             && is(&filter.version, &head.workflow.version)
+            && filter.visible.has(&head.workflow.namespace, &head.workflow.name)
             && (filter.statuses.is_empty() || filter.statuses.contains(&head.status))
             && filter.started_after.is_none_or(|after| head.started_at >= after)
             && filter.started_before.is_none_or(|before| head.started_at < before)

@@ -69,10 +69,18 @@ fn describe(event: &AuditEvent, record: &mut SdkLogRecord) {
         (worker::SECRET_VERSION, version),
         (worker::LEASE, lease),
         (worker::STORE_REQUEST, request),
+        (worker::CLIENT_ADDRESS, &event.address),
     ] {
         if let Some(value) = value {
             add(key, value.to_string().into());
         }
+    }
+    if let Some(actor) = &event.actor {
+        add(worker::ACTOR_ISSUER, actor.issuer.to_string().into());
+        add(worker::ACTOR_SUBJECT, actor.subject.to_string().into());
+    }
+    if let (Some(namespace), None) = (&event.namespace, task) {
+        add(names::WORKFLOW_NAMESPACE, namespace.to_string().into());
     }
     if let Some(secret) = secret {
         add(worker::SECRET_NAME, secret.to_string().into());
@@ -101,6 +109,15 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::ScheduleChanged => "windlass.schedule.changed",
         AuditAction::DefinitionChanged => "windlass.definition.changed",
         AuditAction::FunctionPublished => "windlass.function.published",
+        AuditAction::InstanceStarted => "windlass.instance.started",
+        AuditAction::InstanceChanged => "windlass.instance.changed",
+        AuditAction::StartsChanged => "windlass.starts.changed",
+        AuditAction::EventsPublished => "windlass.events.published",
+        AuditAction::TokenCreated => "windlass.token.created",
+        AuditAction::TokenRevoked => "windlass.token.revoked",
+        AuditAction::AccessChanged => "windlass.access.changed",
+        AuditAction::AuthenticationFailed => "windlass.access.failed",
+        AuditAction::AccessDenied => "windlass.access.denied",
         AuditAction::DeploymentRefused => "windlass.definition.refused",
     }
 }

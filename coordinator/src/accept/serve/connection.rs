@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::handshake;
+use crate::access::ClientCertificate;
 use super::sockets::{Phase, Place, Socket};
 
 /// Serves one connection until it ends, must end, or `stop` says that the server ends and its
@@ -31,7 +32,7 @@ pub(super) async fn serve(
 ) {
     let socket = place.socket.clone();
     let mut stop = pin!(stop);
-    let Some(acceptor) = tls else { return requests(stream, socket, router, stop).await };
+    let Some(acceptor) = tls else { return requests(stream, socket, None, router, stop).await };
     // As bounded as the head of a request is, and as soon given up for others.
     socket.enters(Phase::Head);
     let secured = tokio::select! {
@@ -39,9 +40,9 @@ pub(super) async fn serve(
         () = socket.closed() => None,
         () = stop.as_mut() => None,
     };
-    if let Some(stream) = secured {
+    if let Some((stream, client)) = secured {
         socket.enters(Phase::Idle);
-        requests(stream, socket, router, stop).await;
+        requests(stream, socket, client, router, stop).await;
     }
 }
 
@@ -49,12 +50,16 @@ pub(super) async fn serve(
 async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     socket: Arc<Socket>,
+    client: Option<Arc<ClientCertificate>>,
     router: Router,
     mut stop: Pin<&mut impl Future<Output = ()>>,
 ) {
     let service = service_fn(|mut request: Request<Incoming>| {
         socket.enters(Phase::Working);
         request.extensions_mut().insert(socket.clone());
+        if let Some(client) = &client {
+            request.extensions_mut().insert(client.clone());
+        }
         let answer = TowerToHyperService::new(router.clone()).call(request.map(Body::new));
         let working = Working(socket.clone());
         async move {

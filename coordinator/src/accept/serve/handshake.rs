@@ -1,5 +1,6 @@
 //! The beginning of a connection of a server that speaks TLS.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,14 +10,18 @@ use tokio_rustls::server::TlsStream;
 use windlass_proto::limits::API_ACCEPT_PAUSE_MS;
 
 use crate::accept::problem::ApiProblem;
+use crate::access::ClientCertificate;
 use crate::code::Code;
+
+/// A connection that is secured, and who its client's certificate is of.
+pub(super) type Secured = (TlsStream<TcpStream>, Option<Arc<ClientCertificate>>);
 
 /// Begins TLS; nothing when that fails. It has no end of its own: the connection is in the phase
 /// of a head meanwhile, and ends with that.
 pub(super) async fn secure(
     stream: TcpStream,
     acceptor: TlsAcceptor,
-) -> Option<TlsStream<TcpStream>> {
+) -> Option<Secured> {
     let mut first = [0];
     if stream.peek(&mut first).await.ok()? == 1 && first[0].is_ascii_alphabetic() {
         // A record of TLS begins with a number of kind, which no letter is.
@@ -24,7 +29,12 @@ pub(super) async fn secure(
         return None;
     }
     match acceptor.accept(stream).await {
-        Ok(stream) => Some(stream),
+        Ok(stream) => {
+            let certificates = stream.get_ref().1.peer_certificates();
+            let first = certificates.and_then(|it| it.first());
+            let client = first.and_then(|it| ClientCertificate::read(it)).map(Arc::new);
+            Some((stream, client))
+        }
         Err(error) => {
             // Whoever connects causes it, as often as they like.
             tracing::debug!(%error, "TLS handshake failed");

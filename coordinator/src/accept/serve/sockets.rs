@@ -80,6 +80,11 @@ impl Socket {
         }
     }
 
+    /// Where the client is.
+    pub(in crate::accept) fn client(&self) -> IpAddr {
+        self.client
+    }
+
     pub(in crate::accept) fn phase(&self) -> Phase {
         let phase = usize::from(self.phase.load(Ordering::Acquire));
         Phase::ALL.get(phase).copied().unwrap_or(Phase::Working)

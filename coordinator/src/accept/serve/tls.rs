@@ -22,8 +22,10 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// The authorities whose client certificates are taken; with it, a client must have one.
+    /// The authorities whose client certificates are taken.
     pub client_authorities: Option<PathBuf>,
+    /// Whether a client must have one of them; else it may show who it is in another way.
+    pub client_required: bool,
 }
 
 /// Why TLS cannot be served with some files.
@@ -182,6 +184,10 @@ fn acceptor(files: &TlsFiles, material: &Material) -> Result<TlsAcceptor, TlsErr
         (Some(path), Some(pem)) => {
             let roots = Arc::new(authorities(path, pem)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+            let verifier = match files.client_required {
+                true => verifier,
+                false => verifier.allow_unauthenticated(),
+            };
             let verifier = verifier.build().map_err(|error| refused(path, &error))?;
             builder.with_client_cert_verifier(verifier)
         }

@@ -95,7 +95,7 @@ fn a_definition_keeps_the_functions_that_it_was_deployed_with() {
     catalog.publish("outer", "1.0.0", "do: [ i: { call: 'inner:1.0.0' } ]", NOW).ok().unwrap();
     let deployed = deploy(&catalog, &text).ok().unwrap();
     assert!(deployed.changed);
-    let stored = catalog.text(&deployed.digest).unwrap();
+    let stored = catalog.by_digest(&deployed.digest).unwrap().text;
     assert_eq!(pins::source(&stored), text);
     assert_eq!(pins::read(&stored).unwrap().1.len(), 2);
     // Another process compiles it from what it finds there, with nobody to ask.

@@ -153,7 +153,7 @@ impl Sessions {
         }
         if !said.wanted.is_empty() {
             let texts = said.wanted.into_iter().map(|digest| {
-                let text = self.catalog.text(&digest);
+                let text = self.catalog.by_digest(&digest).map(|it| it.text);
                 Definition { digest, text }
             });
             let texts: Vec<_> = texts.collect();

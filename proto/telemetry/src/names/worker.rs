@@ -36,6 +36,10 @@ attributes! {
     SECRET_VERSION "windlass.secret.version" "string" "audit" "the version of the secret"
     LEASE "windlass.lease" "string" "audit" "tells leases apart: a hash of the lease's id"
     STORE_REQUEST "windlass.store.request" "string" "audit" "the store's own id of the request"
+    ACTOR_ISSUER "windlass.actor.issuer" "string" "audit"
+        "who says who the actor is: an identity provider, `token` or `certificate`"
+    ACTOR_SUBJECT "windlass.actor.subject" "string" "audit" "who has done it, as the issuer calls them"
+    CLIENT_ADDRESS "client.address" "string" "audit" "where the request came from"
 }
 
 /// All kinds of spans of workers.

@@ -1,0 +1,111 @@
+//! What each route needs: a permission, and of what.
+//!
+//! **Invariant:** a route without a rule answers as if it were not there. A test holds the rules
+//! against the document of the API.
+
+use axum::http::Method;
+
+use crate::access::Permission::{self, *};
+
+/// What has to be allowed before a request is handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Nothing: probes, and what others must be able to read to trust this server.
+    Open,
+    /// To be somebody.
+    Known,
+    /// A permission for the whole server.
+    Server(Permission),
+    /// A permission somewhere: the handler narrows what it shows or does.
+    Somewhere(Permission),
+    /// A permission for `{namespace}`.
+    Namespace(Permission),
+    /// A permission for the workflow `{namespace}/{name}`.
+    Workflow(Permission),
+    /// A permission for the schedule of the workflow `{namespace}/{name}`.
+    Schedule(Permission),
+    /// A permission for the workflow of the instance `{id}`.
+    Instance(Permission),
+}
+
+use Rule::{Instance, Known, Namespace, Open, Schedule, Server, Somewhere, Workflow};
+
+/// The rules, by method and template.
+pub(super) const RULES: &[(Method, &str, Rule)] = &[
+    (Method::GET, "/healthz", Open),
+    (Method::GET, "/readyz", Open),
+    (Method::GET, "/openapi.json", Open),
+    (Method::GET, "/.well-known/jwks.json", Open),
+    (Method::GET, "/.well-known/openid-configuration", Open),
+    (Method::GET, "/metrics", Server(MetricsRead)),
+    (Method::GET, "/v1/auth/whoami", Known),
+    (Method::GET, "/v1/auth/can-i", Known),
+    (Method::GET, "/v1/tokens", Server(TokenManage)),
+    (Method::POST, "/v1/tokens", Server(TokenManage)),
+    (Method::DELETE, "/v1/tokens/{id}", Server(TokenManage)),
+    (Method::GET, "/v1/workflows", Somewhere(WorkflowRead)),
+    (Method::POST, "/v1/workflows", Somewhere(WorkflowDeploy)),
+    (Method::GET, "/v1/workflows/{namespace}/{name}", Workflow(WorkflowRead)),
+    (Method::GET, "/v1/workflows/{namespace}/{name}/{version}", Workflow(WorkflowRead)),
+    (Method::DELETE, "/v1/workflows/{namespace}/{name}/{version}", Workflow(WorkflowRetire)),
+    (Method::GET, "/v1/workflows/{namespace}/{name}/{version}/diff", Workflow(WorkflowRead)),
+    (Method::POST, "/v1/workflows/{namespace}/{name}/{version}/retire", Workflow(WorkflowRetire)),
+    (Method::POST, "/v1/workflows/{namespace}/{name}/{version}/restore", Workflow(WorkflowRetire)),
+    (Method::POST, "/v1/workflows/{namespace}/{name}/suspend", Workflow(WorkflowSuspend)),
+    (Method::POST, "/v1/workflows/{namespace}/{name}/resume", Workflow(WorkflowSuspend)),
+    (Method::POST, "/v1/namespaces/{namespace}/suspend", Namespace(WorkflowSuspend)),
+    (Method::POST, "/v1/namespaces/{namespace}/resume", Namespace(WorkflowSuspend)),
+    (Method::GET, "/v1/suspensions", Somewhere(WorkflowRead)),
+    (Method::GET, "/v1/definitions/{digest}", Somewhere(WorkflowRead)),
+    (Method::GET, "/v1/functions", Server(FunctionRead)),
+    (Method::GET, "/v1/functions/{name}/{version}", Server(FunctionRead)),
+    (Method::POST, "/v1/functions/{name}/{version}", Server(FunctionPublish)),
+    (Method::GET, "/v1/instances", Somewhere(InstanceRead)),
+    (Method::POST, "/v1/instances", Somewhere(InstanceStart)),
+    (Method::GET, "/v1/instances/{id}", Instance(InstanceRead)),
+    (Method::GET, "/v1/instances/{id}/output", Instance(InstanceRead)),
+    (Method::GET, "/v1/instances/{id}/history", Instance(InstanceRead)),
+    (Method::GET, "/v1/instances/{id}/watch", Instance(InstanceRead)),
+    (Method::POST, "/v1/instances/{id}/cancel", Instance(InstanceOperate)),
+    (Method::POST, "/v1/instances/{id}/suspend", Instance(InstanceOperate)),
+    (Method::POST, "/v1/instances/{id}/resume", Instance(InstanceOperate)),
+    (Method::POST, "/v1/roots/{id}/cancel", Instance(InstanceOperate)),
+    (Method::GET, "/v1/schedules", Somewhere(ScheduleRead)),
+    (Method::GET, "/v1/schedules/{namespace}/{name}", Schedule(ScheduleRead)),
+    (Method::POST, "/v1/schedules/{namespace}/{name}/pause", Schedule(ScheduleOperate)),
+    (Method::POST, "/v1/schedules/{namespace}/{name}/resume", Schedule(ScheduleOperate)),
+    (Method::POST, "/v1/schedules/{namespace}/{name}/trigger", Schedule(ScheduleOperate)),
+    (Method::POST, "/v1/schedules/{namespace}/{name}/backfill", Schedule(ScheduleOperate)),
+    (Method::POST, "/v1/events", Somewhere(EventPublish)),
+    (Method::GET, "/v1/workers", Server(WorkerRead)),
+    (Method::GET, "/v1/secrets", Server(SecretRead)),
+    (Method::GET, "/v1/secrets/policy", Server(SecretRead)),
+    (Method::PUT, "/v1/secrets/policy", Server(SecretPolicy)),
+    (Method::GET, "/v1/audit", Somewhere(AuditRead)),
+    (Method::GET, "/v1/log", Server(LogRead)),
+    (Method::PUT, "/v1/log", Server(LogWrite)),
+];
+
+/// The rule of a route; none where nothing is served. What may be got may be asked for its head.
+pub(super) fn rule(method: &Method, template: &str) -> Option<Rule> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let found = RULES.iter().find(|(of, at, _)| of == method && *at == template);
+    found.map(|it| it.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::RULES;
+    use crate::accept::document;
+
+    #[test]
+    fn every_route_has_a_rule_and_every_rule_a_route() {
+        let ruled: BTreeSet<_> =
+            RULES.iter().map(|(method, at, _)| (method.to_string(), (*at).to_owned())).collect();
+        assert_eq!(ruled.len(), RULES.len());
+        let served: BTreeSet<_> = document::operations().into_iter().collect();
+        assert_eq!(ruled, served);
+    }
+}

@@ -1,0 +1,207 @@
+//! The keys of an identity provider: asked for when they are first needed, and again when a token
+//! names one that is not known, or after a while.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::jwk::JwkSet;
+use reqwest::redirect::Policy;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use windlass_proto::limits;
+
+use super::rules::IssuerRule;
+use crate::access::is_secure;
+
+/// The keys of one provider.
+pub(super) struct Keys {
+    known: RwLock<Option<Known>>,
+    /// When it was asked last, with whatever outcome.
+    asked: Mutex<Option<Instant>>,
+    /// Held by who asks: the others wait for what that one is told.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Known {
+    keys: Arc<JwkSet>,
+    since: Instant,
+}
+
+/// Why a provider's keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeysError {
+    /// It does not answer, or with something else.
+    #[error("{url}: {reason}")]
+    Unanswered {
+        /// What was asked.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file that it is asked with cannot be used.
+    #[error("{0}")]
+    File(String),
+}
+
+/// The part of OpenID Connect's discovery document that matters here.
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Keys {
+    pub(super) fn new() -> Self {
+        let (known, asked, asking) = Default::default();
+        Self { known, asked, asking }
+    }
+
+    /// The keys, from memory while they have the one that is `wanted` and are not old. A provider
+    /// that does not answer leaves those it gave before, for a day.
+    pub(super) async fn get(
+        &self,
+        issuer: &IssuerRule,
+        wanted: impl Fn(&JwkSet) -> bool,
+    ) -> Result<Arc<JwkSet>, KeysError> {
+        let fresh = Duration::from_millis(limits::ACCESS_KEYS_MS);
+        if let Some(known) = self.known()
+            && known.since.elapsed() < fresh
+            && (wanted(&known.keys) || !self.may_ask())
+        {
+            return Ok(known.keys);
+        }
+        let _asking = self.asking.lock().await;
+        // Somebody else may have asked meanwhile, or just before.
+        let known = self.known();
+        let (current, last) = match &known {
+            Some(it) => (it.since.elapsed() < fresh && wanted(&it.keys), Some(it)),
+            None => (false, None),
+        };
+        let stale = Duration::from_millis(limits::ACCESS_KEYS_STALE_MS);
+        let usable = last.filter(|it| it.since.elapsed() < stale).map(|it| it.keys.clone());
+        if current || !self.may_ask() {
+            return usable.ok_or_else(|| KeysError::Unanswered {
+                url: issuer.url.to_string(),
+                reason: "it gave no keys a moment ago, and is asked again soon".to_owned(),
+            });
+        }
+        let asked = ask(issuer).await;
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        match asked {
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                let known = Known { keys: keys.clone(), since: Instant::now() };
+                *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+                Ok(keys)
+            }
+            Err(error) => {
+                tracing::warn!(issuer = %issuer.name, %error, "keys of the identity provider not read");
+                usable.ok_or(error)
+            }
+        }
+    }
+
+    fn known(&self) -> Option<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True unless it was asked just now.
+    fn may_ask(&self) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = Duration::from_millis(limits::ACCESS_KEYS_AGAIN_MS);
+        asked.is_none_or(|it| it.elapsed() >= pause)
+    }
+}
+
+/// Asks the provider.
+async fn ask(issuer: &IssuerRule) -> Result<JwkSet, KeysError> {
+    let client = client(issuer).await?;
+    let bearer = match &issuer.bearer_file {
+        None => None,
+        Some(path) => {
+            let read = tokio::fs::read_to_string(path).await;
+            let text =
+                read.map_err(|error| KeysError::File(format!("{}: {error}", path.display())))?;
+            Some(zeroize::Zeroizing::new(text.trim().to_owned()))
+        }
+    };
+    let bearer = bearer.as_ref().map(|it| it.as_str());
+    let place = match &issuer.keys {
+        Some(place) => place.clone(),
+        None => {
+            let url = format!(
+                "{}/.well-known/openid-configuration",
+                issuer.url.trim_end_matches('/')
+            );
+            let found: Discovery = get(&client, &url, bearer).await?;
+            let refused = |reason: String| Err(KeysError::Unanswered { url, reason });
+            if found.issuer != *issuer.url {
+                return refused(format!("it is the document of {}", found.issuer));
+            }
+            if !is_secure(&found.jwks_uri) {
+                return refused(format!("its keys are at {}, which is not HTTPS", found.jwks_uri));
+            }
+            found.jwks_uri
+        }
+    };
+    get(&client, &place, bearer).await
+}
+
+async fn client(issuer: &IssuerRule) -> Result<reqwest::Client, KeysError> {
+    // An error means that the process has a provider already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .timeout(Duration::from_millis(limits::ACCESS_FETCH_MS))
+        // Who it is was verified by its name.
+        .redirect(Policy::none())
+        .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = &issuer.authorities {
+        let refused = |reason: String| KeysError::File(format!("{}: {reason}", path.display()));
+        let pem = tokio::fs::read(path).await.map_err(|error| refused(error.to_string()))?;
+        let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+        if found.is_empty() {
+            return Err(refused("it has no certificate in PEM".to_owned()));
+        }
+        builder = builder.tls_certs_only(found);
+    }
+    builder.build().map_err(|error| KeysError::File(error.to_string()))
+}
+
+async fn get<T: DeserializeOwned>(
+    client: &reqwest::Client,
+    url: &str,
+    bearer: Option<&str>,
+) -> Result<T, KeysError> {
+    let failed = |reason: String| KeysError::Unanswered { url: url.to_owned(), reason };
+    let mut request = client.get(url);
+    if let Some(bearer) = bearer {
+        request = request.bearer_auth(bearer);
+    }
+    let sent = request.send().await;
+    let mut answer = sent.map_err(|error| failed(causes(&error.without_url())))?;
+    if !answer.status().is_success() {
+        return Err(failed(format!("it answered {}", answer.status())));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) =
+        answer.chunk().await.map_err(|error| failed(causes(&error.without_url())))?
+    {
+        if body.len() + chunk.len() > limits::ACCESS_FETCH_BYTES {
+            return Err(failed(format!("more than {} bytes", limits::ACCESS_FETCH_BYTES)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|error| failed(format!("not what was asked for: {error}")))
+}
+
+/// An error and what is behind it; the outermost alone says little.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

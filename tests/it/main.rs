@@ -9,6 +9,7 @@
 
 mod support;
 
+mod access;
 mod api;
 mod bus_events;
 mod catalogs;

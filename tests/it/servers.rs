@@ -9,7 +9,7 @@ mod github;
 mod lighttpd;
 mod mcp;
 mod nginx;
-mod oidc;
+pub(crate) mod oidc;
 mod tries;
 
 use std::path::{Path, PathBuf};
@@ -58,16 +58,16 @@ impl Unpacked {
 }
 
 /// A running server with a folder of its own, in which `log` has a line for each request.
-struct Server {
+pub(crate) struct Server {
     port: u16,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     process: Process,
 }
 
 impl Server {
     /// Starts the command that `prepare` makes for a port and a folder; it listens when this
     /// returns.
-    async fn start(prepare: impl Fn(u16, &Path) -> Command) -> Self {
+    pub(crate) async fn start(prepare: impl Fn(u16, &Path) -> Command) -> Self {
         for _ in 0..TRIES {
             let folder = tempfile::tempdir().unwrap();
             // Some give up their rights before they read what they serve.
@@ -95,8 +95,18 @@ impl Server {
         up.await
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What it has said so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.process.stderr().text()
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(&mut self) {
+        self.process.kill().await;
     }
 
     /// The lines of its log that hold `part`, once there are as many as `count`.

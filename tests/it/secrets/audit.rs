@@ -28,19 +28,15 @@ use crate::support::until::{SOON, moment, until};
 
 fn event(number: u64) -> Audited {
     let event = AuditEvent {
-        id: Uuid::from_u128(u128::from(number)),
-        at: Timestamp(number),
-        action: AuditAction::Granted,
-        success: true,
-        task: None,
         worker: Some("somebody else".into()),
         secret: Some(SecretName("api-key".into())),
         version: Some("7".into()),
-        environment: None,
-        lease: None,
-        request: None,
-        traceparent: None,
-        detail: None,
+        ..AuditEvent::new(
+            Uuid::from_u128(u128::from(number)),
+            Timestamp(number),
+            AuditAction::Granted,
+            true,
+        )
     };
     Audited { number, event }
 }

@@ -9,10 +9,10 @@ use crate::support::dev::Dev;
 use crate::support::{paths, tools};
 
 /// What the server and its clients share.
-const SECRET: &str = "c4nary-of-a-client-that-is-long-enough";
+pub(crate) const SECRET: &str = "c4nary-of-a-client-that-is-long-enough";
 
 /// Starts the server; the private keys of clients are in its folder.
-async fn start() -> Server {
+pub(crate) async fn start() -> Server {
     let source = paths::root().join("tests/it/servers/oidc");
     let packages = tools::node_modules(&source).await.join("node_modules");
     Server::start(|port, folder| {

@@ -46,6 +46,8 @@ impl Answer {
 pub(crate) struct Api {
     base: Arc<Mutex<String>>,
     http: reqwest::Client,
+    /// Shown with each request.
+    token: Option<String>,
 }
 
 impl Api {
@@ -60,6 +62,19 @@ impl Api {
         Self::with(base, |builder| builder.tls_certs_only([authority]))
     }
 
+    /// The same for a client that has a certificate and its key (PEM).
+    pub(crate) fn showing(base: &str, authority: &str, client: &(String, String)) -> Self {
+        let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
+        let identity = format!("{}{}", client.0, client.1);
+        let identity = reqwest::Identity::from_pem(identity.as_bytes()).unwrap();
+        Self::with(base, |builder| builder.tls_certs_only([authority]).identity(identity))
+    }
+
+    /// The same server, asked with a token.
+    pub(crate) fn bearing(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
     fn with(
         base: &str,
         adapt: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
@@ -70,7 +85,7 @@ impl Api {
             .timeout(SOON)
             .no_proxy();
         let http = adapt(builder).build().unwrap();
-        Self { base: Arc::new(Mutex::new(base.to_owned())), http }
+        Self { base: Arc::new(Mutex::new(base.to_owned())), http, token: None }
     }
 
     /// The server moved here.
@@ -85,7 +100,11 @@ impl Api {
 
     /// A request to build on; `path` starts with a slash.
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base()))
+        let request = self.http.request(method, format!("{}{path}", self.base()));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// Sends a request and reads its answer.

@@ -27,12 +27,22 @@ const provider = new Provider(issuer, {
   clients: [
     client('basic', 'client_secret_basic'),
     client('post', 'client_secret_post'),
+    client('viewing', 'client_secret_post'),
     client('secret-jwt', 'client_secret_jwt', { token_endpoint_auth_signing_alg: 'HS256' }),
     client('rsa', 'private_key_jwt', { ...own, token_endpoint_auth_signing_alg: 'RS256' }),
     client('p256', 'private_key_jwt', { ...own, token_endpoint_auth_signing_alg: 'ES256' }),
     client('ed25519', 'private_key_jwt', { ...own, token_endpoint_auth_signing_alg: 'EdDSA' }),
   ],
-  features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
+  features: {
+    clientCredentials: { enabled: true }, devInteractions: { enabled: false },
+    // Tokens for one server are signed, and say who they are for.
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_, audience) => ({
+        scope: 'read', audience, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
+      }),
+    },
+  },
   enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'RS256', 'ES256', 'EdDSA'] },
   scopes: ['read', 'write'],
   ttl: { ClientCredentials: 600 },

@@ -1,0 +1,226 @@
+//! Tokens of the server's own.
+
+use futures_util::StreamExt as _;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{Asking, greet, waits, wanted};
+use crate::support::client::Api;
+use crate::support::command::windlass_under;
+use crate::support::until::{SOON, until, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_made_listed_used_and_revoked() {
+    let asking = Asking::start("").await;
+    asking.root.deploy(&greet("shop")).await;
+    let url = asking.dev.api.base();
+    let as_root = [("WINDLASS_URL", &url), ("WINDLASS_TOKEN", &asking.admin)];
+    let flags = ["--role", "starter", "--namespace", "shop", "--expires", "1h", "--name", "ci"];
+    let made = windlass_under(&as_root, &[&["token", "create"], &flags[..]].concat()).await;
+    let made = made.exits(0);
+    let token = made.stdout.trim().to_owned();
+    assert!(token.starts_with("wlt_") && !made.stderr.contains(&token), "{made:?}");
+
+    let file = asking.folder.path().join("ci.token");
+    std::fs::write(&file, format!("{token}\n")).unwrap();
+    let file = file.display().to_string();
+    let as_ci = [("WINDLASS_URL", &url), ("WINDLASS_TOKEN_FILE", &file)];
+    windlass_under(&as_ci, &["start", "shop/greet", "--wait", "30s"]).await.exits(0);
+    windlass_under(&as_ci, &["auth", "can-i", "start", "shop/greet"]).await.exits(0);
+    let no = windlass_under(&as_ci, &["auth", "can-i", "cancel", "shop/greet"]).await;
+    assert_eq!(no.code, Some(1), "{no:?}");
+    let denied = windlass_under(&as_ci, &["token", "list"]).await.exits(1);
+    assert!(denied.stderr.contains("WL0545") && denied.stderr.contains("token.manage"));
+
+    let list = windlass_under(&as_root, &["token", "list"]).await.exits(0);
+    let listed = list.json()["items"][0].clone();
+    assert_eq!(listed["name"], "ci");
+    assert_eq!(listed["createdBy"], "token:root");
+    assert!(listed["lastUsedAt"].is_string(), "{listed}");
+    assert!(!list.stdout.contains(&token), "a list told the token");
+
+    let id = listed["id"].as_str().unwrap();
+    windlass_under(&as_root, &["token", "revoke", id]).await.exits(0);
+    let ended = windlass_under(&as_ci, &["list"]).await.exits(1);
+    assert!(ended.stderr.contains("WL0544"), "{ended:?}");
+    assert!(!asking.dev.stderr().contains(&token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_outlive_the_process_as_hashes() {
+    let mut asking = Asking::start("").await;
+    asking.root.deploy(&greet("shop")).await;
+    let token = asking.token("viewer", "shop").await;
+    let data = asking.dev.data().to_owned();
+    asking.dev.restart().await;
+    let ada = asking.dev.api.bearing(&token);
+    let listed = ada.get("/v1/workflows").await.ok();
+    assert_eq!(listed["items"][0]["namespace"], "shop");
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = if path.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+        let holds = bytes.windows(token.len()).any(|it| it == token.as_bytes());
+        assert!(!holds, "{} has the token", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_makes_a_token_that_may_more_than_they_do() {
+    let own = "[roles.tokens]\npermissions = [\"token.manage\", \"instance.read\", \"instance.start\"]\n";
+    let asking = Asking::start(own).await;
+    let some = asking.with_role("tokens", "*").await;
+    let grant = |role: &str| json!({"role": role, "namespaces": ["shop"]});
+    some.post("/v1/tokens", &wanted("fine", &[grant("starter")])).await.ok();
+    let refused = some.post("/v1/tokens", &wanted("more", &[grant("operator")])).await.problem(403);
+    assert!(refused["detail"].as_str().unwrap().contains("workflow.read"), "{refused}");
+    let twice = wanted("more", &[grant("starter"), grant("admin")]);
+    some.post("/v1/tokens", &twice).await.problem(403);
+    for (what, body) in [
+        ("a role", wanted("a", &[grant("amdin")])),
+        ("a name", wanted("", &[grant("starter")])),
+        ("grants", wanted("a", &[])),
+        ("patterns", wanted("a", &[json!({"role": "starter", "namespaces": []})])),
+        ("an end", json!({"name": "a", "grants": [grant("starter")], "expiresAt": "tomorrow"})),
+        ("a near end", {
+            let then = "2099-01-01T00:00:00Z";
+            json!({"name": "a", "grants": [grant("starter")], "expiresAt": then})
+        }),
+    ] {
+        let answer = asking.root.post("/v1/tokens", &body).await;
+        assert_eq!(answer.status, 400, "{what}: {}", answer.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_ends_with_the_token_that_it_was_begun_with() {
+    let asking = Asking::start("").await;
+    let workflow = asking.root.deploy(&waits("shop")).await;
+    let id = asking.root.start(&workflow, &json!({})).await;
+    let token = asking.token("viewer", "shop").await;
+    let ada = asking.dev.api.bearing(&token);
+    let request = ada.request(Method::GET, &format!("/v1/instances/{id}/watch"));
+    let watch = request.send().await.unwrap();
+    assert_eq!(watch.status(), 200);
+    let mut stream = watch.bytes_stream();
+    assert!(stream.next().await.unwrap().is_ok(), "the history so far");
+    let tokens = asking.root.get("/v1/tokens").await.ok();
+    let revoked = format!("/v1/tokens/{}", tokens["items"][0]["id"].as_str().unwrap());
+    let delete = asking.root.request(Method::DELETE, &revoked);
+    assert_eq!(Api::send(delete).await.unwrap().status, 204);
+    within(SOON, "the end of the watch", async {
+        while let Some(part) = stream.next().await {
+            // Keep-alives may come before the end, which breaks nothing off.
+            part.unwrap();
+        }
+    })
+    .await;
+    ada.get(&format!("/v1/instances/{id}")).await.problem(401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_counts_as_soon_as_it_is_changed() {
+    let asking = Asking::start("").await;
+    asking.root.deploy(&greet("shop")).await;
+    let token = windlass_coordinator::access::generate().unwrap().expose().clone();
+    let ada = asking.dev.api.bearing(&token);
+    ada.get("/v1/workflows").await.problem(401);
+    let grant = |role: &str| {
+        let hash = windlass_coordinator::access::sha256(&token);
+        format!(
+            "[[token]]\nname = \"ada\"\nsha256 = \"{hash}\"\n\
+             grants = [{{ role = \"{role}\", namespaces = [\"shop\"] }}]\n"
+        )
+    };
+    asking.rewrite(&grant("viewer"));
+    let comes = async |status: u16| {
+        until(SOON, "the changed file", async || {
+            (ada.get("/v1/workflows").await.status == status).then_some(())
+        })
+        .await;
+    };
+    comes(200).await;
+    // A mistake leaves the old one in force.
+    asking.rewrite(&grant("viewre"));
+    until(SOON, "a word on the mistake", async || {
+        let said = asking.dev.stderr();
+        (said.contains("access rules not reloaded") && said.contains("did you mean `viewer`"))
+            .then_some(())
+    })
+    .await;
+    comes(200).await;
+    asking.rewrite(&grant("publisher"));
+    comes(403).await;
+    asking.rewrite("");
+    comes(401).await;
+    let trail = asking.root.get("/v1/audit?limit=1000").await.ok().to_string();
+    assert!(trail.contains("access.changed"), "{trail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_is_told_with_who_did_it_before_it_happens() {
+    let asking = Asking::start("").await;
+    asking.root.deploy(&waits("shop")).await;
+    let ops = asking.with_role("operator", "shop").await;
+    let start = json!({"workflow": {"namespace": "shop", "name": "waits"}});
+    let id = ops.post("/v1/instances", &start).await.ok()["id"].as_str().unwrap().to_owned();
+    let order = |what: &str| format!("/v1/instances/{id}/{what}");
+    let reason = json!({"reason": "the till is closed"});
+    for what in ["suspend", "resume", "cancel"] {
+        ops.post(&order(what), &reason).await.ok();
+    }
+    ops.post("/v1/workflows/shop/waits/suspend", &reason).await.ok();
+    ops.get("/v1/tokens").await.problem(403);
+    asking.dev.api.bearing("wlt_guessed").get("/v1/instances").await.problem(401);
+    let told = until(SOON, "all of it in the trail", async || {
+        let trail = asking.root.get("/v1/audit?limit=1000").await.ok();
+        let items = trail["items"].as_array().unwrap().clone();
+        items.iter().any(|it| it["action"] == "access.failed").then_some(items)
+    })
+    .await;
+    let of = |action: &str| -> Vec<_> { told.iter().filter(|it| it["action"] == action).collect() };
+    let started = of("instance.started");
+    assert!(started.len() == 1 && started[0]["detail"].as_str().unwrap().contains(&id));
+    let changed = of("instance.changed");
+    assert_eq!(changed.len(), 3);
+    let closed = changed.iter().chain(&of("starts.changed")).cloned().cloned().collect::<Vec<_>>();
+    for event in closed.iter().chain(started.iter().copied()) {
+        let actor = json!({"issuer": "token", "subject": "operator", "method": "token"});
+        assert_eq!(event["actor"], actor, "{event}");
+        assert!(event["address"] == "127.0.0.1" && event["namespace"] == "shop", "{event}");
+    }
+    assert!(closed.iter().all(|it| it["detail"].as_str().unwrap().contains("till is closed")));
+    let denied = of("access.denied");
+    assert!(denied.len() == 1 && denied[0]["success"] == false, "{denied:?}");
+    assert_eq!(of("access.failed").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_and_foreign_workflows_are_deployed_by_who_may() {
+    let asking = Asking::start("").await;
+    asking.root.deploy(&greet("bank")).await;
+    let text = |task: &str| {
+        format!(
+            "document: {{ dsl: '1.0.3', namespace: shop, name: it, version: '1.0.0' }}\n\
+             do:\n- it: {{ {task} }}\n"
+        )
+    };
+    let author = asking.with_role("author", "shop").await;
+    let shell = text("run: { shell: { command: 'true' } }");
+    let refused = author.deploy_text(&shell).await.problem(403);
+    assert!(refused["detail"].as_str().unwrap().contains("workflow.deploy-processes"));
+    let theirs = "run: { workflow: { namespace: bank, name: greet, version: '1.0.0' } }";
+    let refused = author.deploy_text(&text(theirs)).await.problem(403);
+    assert!(refused["detail"].as_str().unwrap().contains("instance.start for bank/greet"));
+    author.deploy_text(&text("set: { a: 1 }")).await.ok();
+    let other = asking.with_role("process-author", "shop").await;
+    other.deploy_text(&shell.replace("name: it", "name: other")).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_nobody_has_no_tokens() {
+    let dev = crate::support::dev::Dev::start().await;
+    let refused = dev.api.get("/v1/tokens").await.problem(409);
+    assert_eq!(refused["code"], "WL0548");
+    let who = dev.api.get("/v1/auth/whoami").await.ok();
+    assert_eq!((&who["issuer"], &who["method"]), (&json!("anonymous"), &json!("none")));
+}

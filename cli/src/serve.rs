@@ -26,12 +26,13 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "WINDLASS_BIND", default_value = "127.0.0.1:7400", value_name = "ADDR:PORT",
         value_parser = address)]
     pub(crate) bind: SocketAddr,
-    /// Allow --bind to listen beyond this machine in plain HTTP: something in front of it speaks TLS
+    /// Allow --bind to listen beyond this machine in plain HTTP: something in front of it speaks
+    /// TLS
     #[arg(long, env = "WINDLASS_ALLOW_REMOTE")]
     pub(crate) allow_remote: bool,
     /// Ask everybody who they are, and let them do what this file grants them: tokens, identity
-    /// providers, roles, in TOML; taken anew when it changes. See docs/access.md. `none` asks nobody,
-    /// also beyond this machine: whoever reaches the port can run workflows
+    /// providers, roles, in TOML; taken anew when it changes. See docs/access.md. `none` asks
+    /// nobody, also beyond this machine: whoever reaches the port can run workflows
     #[arg(long, env = "WINDLASS_AUTH", value_name = "FILE|none")]
     pub(crate) auth: Option<PathBuf>,
     /// Serve health and metrics on a port of their own as well, in plain HTTP: /healthz, /readyz
@@ -147,12 +148,16 @@ impl ServeOptions {
             return Ok(Exposure::Network);
         }
         let missing = match is_asked {
-            false => "nobody is asked who they are: whoever reaches it can run workflows with your \
+            false => {
+                "nobody is asked who they are: whoever reaches it can run workflows with your \
                       secrets. Say who may do what (--auth FILE, see docs/access.md), or let in only \
                       clients with a certificate (--tls-cert, --tls-key, --tls-client-ca). Where \
-                      something in front of it asks, write --auth none",
-            true => "tokens would cross the network in plain HTTP. Serve it by TLS (--tls-cert, \
-                     --tls-key), or add --allow-remote where something in front of it does",
+                      something in front of it asks, write --auth none"
+            }
+            true => {
+                "tokens would cross the network in plain HTTP. Serve it by TLS (--tls-cert, \
+                     --tls-key), or add --allow-remote where something in front of it does"
+            }
         };
         Err(CliError::Usage(format!("--bind {bind} listens beyond this machine, and {missing}")))
     }

@@ -159,8 +159,7 @@ impl Access {
         let now = clock::now();
         let Some(bearer) = bearer else {
             let certificate = certificate.ok_or(Refusal::Missing)?;
-            let credential =
-                Credential { hash: None, certificate: Some(certificate.clone()) };
+            let credential = Credential { hash: None, certificate: Some(certificate.clone()) };
             return Ok((self.of_certificate(certificate)?, credential));
         };
         if bearer.len() > limits::ACCESS_CREDENTIAL_BYTES {
@@ -196,7 +195,8 @@ impl Access {
             .ok_or_else(|| Refusal::token("it is neither a token of this server nor a JWT"))?;
         let named = |it: &IssuerRule| *it.url == *url;
         let at = force.rules.issuers.iter().position(named).ok_or_else(unknown)?;
-        let (issuer, keys) = force.rules.issuers.get(at).zip(force.keys.get(at)).ok_or_else(unknown)?;
+        let (issuer, keys) =
+            force.rules.issuers.get(at).zip(force.keys.get(at)).ok_or_else(unknown)?;
         jwt::verify(bearer, issuer, keys, &force.rules, now).await
     }
 
@@ -250,8 +250,8 @@ impl Access {
         Ok(principal)
     }
 
-    /// Returns once a credential that was taken may count no longer: it was revoked or has ended, or
-    /// the rules have changed in what they grant its holder.
+    /// Returns once a credential that was taken may count no longer: it was revoked or has ended,
+    /// or the rules have changed in what they grant its holder.
     pub async fn ended(&self, credential: &Credential, principal: &Principal) {
         let mut looks = tokio::time::interval(Duration::from_millis(limits::ACCESS_WATCH_MS));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -417,8 +417,7 @@ fn read(place: &std::path::Path) -> Result<String, AccessError> {
 
 fn parse(place: &std::path::Path, text: &str) -> Result<Rules, AccessError> {
     let folder = place.parent().unwrap_or(std::path::Path::new(""));
-    Rules::parse(text, folder)
-        .map_err(|error| AccessError::Rules { path: place.to_owned(), error })
+    Rules::parse(text, folder).map_err(|error| AccessError::Rules { path: place.to_owned(), error })
 }
 
 fn digest(text: &str) -> [u8; 32] {

@@ -3,10 +3,7 @@
 use crate::limits;
 
 /// The candidate nearest to `word`, when one is near enough to be what was meant.
-pub fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > limits::SUGGESTION_BYTES {
         return None;
     }

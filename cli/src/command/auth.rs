@@ -12,8 +12,10 @@ use crate::output::{self, Format};
 
 /// See who you are to a server and what you may, or check the file that says so.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  windlass auth whoami\n  windlass auth can-i start shop/order\n  \
-                        windlass auth check auth.toml\n  windlass auth roles")]
+#[command(
+    after_help = "Examples:\n  windlass auth whoami\n  windlass auth can-i start shop/order\n  \
+                        windlass auth check auth.toml\n  windlass auth roles"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -75,8 +77,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         }
         Command::CanI(args) => can_i(args).await,
         Command::Check(args) => {
-            let rules = access::check(&args.file)
-                .map_err(|error| CliError::Usage(error.to_string()))?;
+            let rules =
+                access::check(&args.file).map_err(|error| CliError::Usage(error.to_string()))?;
             output::text_line(&rules.summary());
             Ok(())
         }

@@ -15,10 +15,12 @@ use crate::output::{self, Format};
 
 /// Make, list and revoke tokens: what shows a server who asks.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  windlass token create --name ci --role starter --namespace shop \
+#[command(
+    after_help = "Examples:\n  windlass token create --name ci --role starter --namespace shop \
                         --workflow order --expires 90d > ci.token\n  windlass token list\n  windlass \
                         token revoke 5f3a9c0e1b2d4c6f\n  windlass token new --role admin >> auth.toml\n\n\
-                        docs/access.md says what the roles allow.")]
+                        docs/access.md says what the roles allow."
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -186,8 +188,8 @@ async fn revoke(args: RevokeArgs) -> Result<(), CliError> {
 }
 
 fn new(args: &NewArgs) -> Result<(), CliError> {
-    let token = access::generate()
-        .map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
+    let token =
+        access::generate().map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))?;
     let name = args.name.as_ref().unwrap_or(&args.allowed.role);
     let grant = args.allowed.grant();
     // Texts and lists of JSON are those of TOML.

@@ -36,7 +36,8 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiProblem> {
         // Every route that asks for it is behind `authorised`.
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| ApiProblem::new(Code::Unauthenticated, "nobody was asked who they are"))
+        caller
+            .ok_or_else(|| ApiProblem::new(Code::Unauthenticated, "nobody was asked who they are"))
     }
 }
 
@@ -90,11 +91,7 @@ pub(super) fn forbidden(permission: Permission, of: &str) -> ApiProblem {
 }
 
 /// Lets a request through whose sender may do what it asks for.
-pub(super) async fn authorised(
-    State(api): State<Api>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn authorised(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match admit(&api, &mut parts).await {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
@@ -137,11 +134,7 @@ async fn admit(api: &Api, parts: &mut Parts) -> Result<(), Box<Refused>> {
     let address = parts.extensions.get::<Arc<Socket>>().map(|it| it.client());
     let caller = identify(api, parts, address).await?;
     parts.extensions.insert(caller.clone());
-    let operator = Operator {
-        caller: Some(caller.principal.clone()),
-        address,
-        request: None,
-    };
+    let operator = Operator { caller: Some(caller.principal.clone()), address, request: None };
     parts.extensions.insert(operator.clone());
     if caller.principal.method == crate::access::Method::None {
         return Ok(());
@@ -239,9 +232,8 @@ async fn check(
         Ok(segments) => segments,
         Err(_) => return Err(ApiProblem::new(Code::BadParameter, "the path is not UTF-8")),
     };
-    let segment = |name: &str| {
-        segments.iter().find(|(it, _)| *it == name).map_or("", |(_, value)| value)
-    };
+    let segment =
+        |name: &str| segments.iter().find(|(it, _)| *it == name).map_or("", |(_, value)| value);
     let (namespace, name) = (segment("namespace"), segment("name"));
     match rule {
         Rule::Open | Rule::Known => Ok(()),

@@ -116,7 +116,10 @@ pub(super) async fn can_i(
         (None, Some(namespace), None) => Resource::Namespace(namespace),
         (None, None, None) => Resource::Server,
         _ => {
-            return Err(ApiProblem::parameter("name", "goes with `namespace`, and neither with `type`"));
+            return Err(ApiProblem::parameter(
+                "name",
+                "goes with `namespace`, and neither with `type`",
+            ));
         }
     };
     let resource = match permission.scope() {

@@ -1,16 +1,16 @@
-//! What the audit trail is told of requests that were not let through: some in each minute, then how
-//! many more there were.
+//! What the audit trail is told of requests that were not let through: some in each minute, then
+//! how many more there were.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use windlass_proto::limits::ACCESS_REFUSALS_TOLD;
+use windlass_proto::limits::{ACCESS_REFUSALS_MS, ACCESS_REFUSALS_TOLD};
 
 use super::access::Denial;
 use crate::coordinator::{Coordinator, Operator};
 
-/// How long a minute is.
-const MINUTE: Duration = Duration::from_secs(60);
+/// For how long refusals are counted together.
+const MINUTE: Duration = Duration::from_millis(ACCESS_REFUSALS_MS);
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    access, audit, auth, document, event, function, gate, history, identity, instance, log, metrics, schedule,
-    secret, start, state, suspension, token, watch, worker, workflow,
+    access, audit, auth, document, event, function, gate, history, identity, instance, log,
+    metrics, schedule, secret, start, state, suspension, token, watch, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 

@@ -79,7 +79,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let Listeners { api: listener, exposure, tls, access, admin } = listeners;
     let (counts, pusher) = export.map(|it| (it.counts, it.pusher)).unzip();
-    let api = Api::new(coordinator, limits.within_descriptors(), counts, access.clone(), routes::templates());
+    let api = Api::new(
+        coordinator,
+        limits.within_descriptors(),
+        counts,
+        access.clone(),
+        routes::templates(),
+    );
     let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));
     let mut router = routes::routes(api.clone(), admin.is_none());
     if exposure == Exposure::Loopback {

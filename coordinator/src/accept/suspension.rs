@@ -80,9 +80,8 @@ pub(super) async fn list(
         let Suspended::Root(root) = what else { continue };
         let of = api.coordinator.workflow_of(*root).await?;
         // One that is gone belongs to nobody.
-        let is_visible = of.map_or(matches!(visible, Visible::All), |it| {
-            visible.has(&it.namespace, &it.name)
-        });
+        let is_visible =
+            of.map_or(matches!(visible, Visible::All), |it| visible.has(&it.namespace, &it.name));
         if is_visible {
             roots.insert(*root);
         }
@@ -122,9 +121,7 @@ async fn told(
         Suspended::Namespace(namespace) | Suspended::Workflow(namespace, _) => {
             Some(namespace.clone())
         }
-        Suspended::Root(root) => {
-            api.coordinator.workflow_of(*root).await?.map(|it| it.namespace)
-        }
+        Suspended::Root(root) => api.coordinator.workflow_of(*root).await?.map(|it| it.namespace),
     };
     let reason: Reason = payload.json_or_default()?;
     let detail = reason.told(format!("{what} {of}"));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,7 +25,11 @@ use crate::coordinator::CoordinatorError;
 
 /// A token that is to be made.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an object with name and grants")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an object with name and grants"
+)]
 #[schema(example = json!({"name": "ci", "expiresAt": "2027-01-31T08:00:00Z",
     "grants": [{"role": "starter", "namespaces": ["shop"], "workflows": ["order*"]}]}))]
 pub(super) struct TokenRequest {
@@ -149,9 +153,9 @@ pub(super) async fn revoke(
 }
 
 fn access(api: &Api) -> Result<&Arc<Access>, ApiProblem> {
-    api.access.as_ref().ok_or_else(|| {
-        ApiProblem::new(Code::AccessOpen, "this server was not started with --auth")
-    })
+    api.access
+        .as_ref()
+        .ok_or_else(|| ApiProblem::new(Code::AccessOpen, "this server was not started with --auth"))
 }
 
 /// What is asked for, if its maker may do all of it.

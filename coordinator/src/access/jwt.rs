@@ -67,18 +67,14 @@ fn candidates<'a>(keys: &'a JwkSet, header: &'a Header) -> impl Iterator<Item = 
         let common = &it.common;
         let signs = common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
         let named = header.kid.is_none() || common.key_id == header.kid;
-        let fits = common.key_algorithm.is_none_or(|it| it.to_string() == format!("{:?}", header.alg));
+        let fits =
+            common.key_algorithm.is_none_or(|it| it.to_string() == format!("{:?}", header.alg));
         signs && named && fits
     };
     keys.keys.iter().filter(move |it| signs(it))
 }
 
-fn claims(
-    token: &str,
-    key: &Jwk,
-    header: &Header,
-    issuer: &IssuerRule,
-) -> Result<Json, Refusal> {
+fn claims(token: &str, key: &Jwk, header: &Header, issuer: &IssuerRule) -> Result<Json, Refusal> {
     let key = DecodingKey::from_jwk(key)
         .map_err(|_| Refusal::token("its issuer's key is of a kind that is not taken"))?;
     let mut rules = Validation::new(header.alg);

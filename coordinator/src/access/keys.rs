@@ -130,10 +130,8 @@ async fn ask(issuer: &IssuerRule) -> Result<JwkSet, KeysError> {
     let place = match &issuer.keys {
         Some(place) => place.clone(),
         None => {
-            let url = format!(
-                "{}/.well-known/openid-configuration",
-                issuer.url.trim_end_matches('/')
-            );
+            let url =
+                format!("{}/.well-known/openid-configuration", issuer.url.trim_end_matches('/'));
             let found: Discovery = get(&client, &url, bearer).await?;
             let refused = |reason: String| Err(KeysError::Unanswered { url, reason });
             if found.issuer != *issuer.url {
@@ -192,7 +190,8 @@ async fn get<T: DeserializeOwned>(
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|error| failed(format!("not what was asked for: {error}")))
+    serde_json::from_slice(&body)
+        .map_err(|error| failed(format!("not what was asked for: {error}")))
 }
 
 /// An error and what is behind it; the outermost alone says little.

@@ -232,11 +232,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
         what: "says which workflow may read which secret, and sees what was done",
         permissions: &[Permission::SecretRead, Permission::SecretPolicy, Permission::AuditRead],
     },
-    BuiltIn {
-        name: "auditor",
-        what: "sees what was done",
-        permissions: &[Permission::AuditRead],
-    },
+    BuiltIn { name: "auditor", what: "sees what was done", permissions: &[Permission::AuditRead] },
     BuiltIn {
         name: "worker-admin",
         what: "sees the fleet: workers, metrics, logs",

@@ -377,7 +377,8 @@ mod tests {
             gives(&grant("author", &["bank"], &["*"], &["*"])),
             Some(Permission::WorkflowDeploy)
         );
-        let nothing = Grant { permissions: Permissions::default(), ..grant("viewer", &[], &[], &[]) };
+        let nothing =
+            Grant { permissions: Permissions::default(), ..grant("viewer", &[], &[], &[]) };
         assert_eq!(gives(&nothing), None);
     }
 

@@ -27,8 +27,8 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 pub(super) use self::issuer::IssuerRule;
-pub(in crate::access) use self::issuer::{CERTIFICATE, TOKEN};
 pub(crate) use self::issuer::is_secure;
+pub(in crate::access) use self::issuer::{CERTIFICATE, TOKEN};
 use super::permission::{BUILT_IN, Permissions};
 use super::principal::Grant;
 use crate::glob::matches;
@@ -139,8 +139,8 @@ impl Rules {
     /// Reads the file's text. Paths in it are below `folder`.
     ///
     /// # Errors
-    /// When it is too long, no TOML, has other fields, or a role, a pattern or a program in it makes
-    /// no sense.
+    /// When it is too long, no TOML, has other fields, or a role, a pattern or a program in it
+    /// makes no sense.
     pub fn parse(text: &str, folder: &std::path::Path) -> Result<Self, RulesError> {
         document::read(text, folder)
     }

@@ -19,9 +19,6 @@ use crate::file;
 /// What a token begins with, so that people and scanners of leaked secrets know one.
 pub const PREFIX: &str = "wlt_";
 
-/// Random bytes of a token: no list of guesses gets near it, so a plain hash keeps it.
-const BYTES: usize = 32;
-
 /// Why tokens cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
@@ -211,7 +208,7 @@ impl Tokens {
 /// # Errors
 /// When the system has no randomness.
 pub fn generate() -> Result<Secret<String>, TokensError> {
-    let mut bytes = zeroize::Zeroizing::new([0; BYTES]);
+    let mut bytes = zeroize::Zeroizing::new([0; limits::ACCESS_TOKEN_BYTES]);
     getrandom::fill(&mut *bytes).map_err(TokensError::Random)?;
     Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(*bytes))))
 }

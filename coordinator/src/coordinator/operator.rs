@@ -62,9 +62,8 @@ impl Operator {
         };
         let shown = format!("{namespace}/{name}");
         needs(Permission::WorkflowDeploy, own, &shown)?;
-        let is_process = |it: &Kind| {
-            Capability::performing(it).is_some_and(|it| PROCESSES.contains(&it.kind()))
-        };
+        let is_process =
+            |it: &Kind| Capability::performing(it).is_some_and(|it| PROCESSES.contains(&it.kind()));
         if plan.tasks.iter().any(|it| is_process(&it.kind)) {
             needs(Permission::ProcessDeploy, own, &shown)?;
         }

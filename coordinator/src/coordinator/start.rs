@@ -98,7 +98,8 @@ impl Coordinator {
         let id = instance_id(&start);
         let workflow = plan.id.clone();
         if let Some(by) = by {
-            let (namespace, detail) = (workflow.namespace.clone(), format!("start {workflow} as {id}"));
+            let (namespace, detail) =
+                (workflow.namespace.clone(), format!("start {workflow} as {id}"));
             let action = AuditAction::InstanceStarted;
             self.audited_in(action, Some(namespace), detail, by).await?;
         }

@@ -72,6 +72,12 @@ pub const ACCESS_LAST_USE_MS: u64 = 60_000;
 /// Milliseconds within which a watch ends whose token was revoked, or has ended.
 pub const ACCESS_WATCH_MS: u64 = 1_000;
 
+/// Milliseconds for which refusals are counted together.
+pub const ACCESS_REFUSALS_MS: u64 = 60_000;
+
+/// Random bytes of a token: no list of guesses gets near it, so that a plain hash keeps it.
+pub const ACCESS_TOKEN_BYTES: usize = 32;
+
 /// Failed authentications and denials that are told to the audit trail in a minute: past it they
 /// are counted and told together, so that whoever reaches the port does not fill the disk.
 pub const ACCESS_REFUSALS_TOLD: u64 = 120;

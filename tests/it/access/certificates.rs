@@ -19,7 +19,8 @@ async fn a_certificate_says_who_somebody_is_and_is_not_asked_of_others() {
         ("--tls-key", write("server.key", &made.server.1)),
         ("--tls-client-ca", write("ca.pem", &made.authority)),
     ];
-    let flags: Vec<_> = flags.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file]).collect();
+    let flags: Vec<_> =
+        flags.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file]).collect();
     let grant = "[[grant]]\nissuer = \"certificate\"\nsubjects = [\"CN=*\"]\nrole = \"viewer\"\n\
                  namespaces = [\"*\"]\n[certificates]\n";
     let asking = Asking::with(grant, &flags).await;

@@ -193,10 +193,8 @@ async fn a_new_key_is_asked_for_once_and_a_gone_provider_stops_nobody() {
     provider.publish(&[&new]);
     // The keys were asked for a moment ago; soon they are asked for again.
     let token = new.sign(&provider.claims("ada"));
-    until(SOON, "the new key", async || {
-        (ask(&asking, &token).await.status == 200).then_some(())
-    })
-    .await;
+    until(SOON, "the new key", async || (ask(&asking, &token).await.status == 200).then_some(()))
+        .await;
     assert_eq!(provider.asked(), 2);
     let unknown = Key::new("unknown");
     for _ in 0..20 {

@@ -325,9 +325,8 @@ async fn what_has_an_id_elsewhere_is_not_told_of() {
         Place::make(&asking.root, namespace).await;
     }
     let id = "0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e40";
-    let start = |namespace: &str| {
-        json!({"id": id, "workflow": {"namespace": namespace, "name": "greet"}})
-    };
+    let start =
+        |namespace: &str| json!({"id": id, "workflow": {"namespace": namespace, "name": "greet"}});
     asking.root.post("/v1/instances", &start("foreign")).await.ok();
     let ada = asking.with_role("starter", "own").await;
     let refused = ada.post("/v1/instances", &start("own")).await.problem(409);

@@ -66,7 +66,8 @@ async fn tokens_outlive_the_process_as_hashes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_makes_a_token_that_may_more_than_they_do() {
-    let own = "[roles.tokens]\npermissions = [\"token.manage\", \"instance.read\", \"instance.start\"]\n";
+    let own =
+        "[roles.tokens]\npermissions = [\"token.manage\", \"instance.read\", \"instance.start\"]\n";
     let asking = Asking::start(own).await;
     let some = asking.with_role("tokens", "*").await;
     let grant = |role: &str| json!({"role": role, "namespaces": ["shop"]});

@@ -108,6 +108,8 @@ async fn each_command_once() {
         words.extend(["--url".to_owned(), url.clone()]);
         words
     };
+    let rules = folder.path().join("auth.toml").display().to_string();
+    std::fs::write(&rules, "[certificates]\n").unwrap();
     let here = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let event = r#"{"type": "a", "source": "/b", "id": "c"}"#;
     let lines = [
@@ -132,6 +134,15 @@ async fn each_command_once() {
         (on_server(&["worker", "list"]), 0),
         (here(&["coordinator", "key", "--data-dir", &data]), 0),
         (on_server(&["audit"]), 0),
+        (on_server(&["auth", "whoami"]), 0),
+        (on_server(&["auth", "can-i", "start", "cli/shown"]), 0),
+        (here(&["auth", "check", &rules]), 0),
+        (here(&["auth", "roles"]), 0),
+        (here(&["token", "new", "--role", "viewer"]), 0),
+        // It asks nobody who they are, so it has no tokens.
+        (on_server(&["token", "create", "--role", "viewer"]), 1),
+        (on_server(&["token", "list"]), 1),
+        (on_server(&["token", "revoke", "none"]), 1),
         (here(&["explain", "WL0501"]), 0),
         (here(&["fsck", &journal]), 0),
         (here(&["bench", "--workflows", "5"]), 0),

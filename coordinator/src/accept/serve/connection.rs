@@ -18,8 +18,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::handshake;
-use crate::access::ClientCertificate;
 use super::sockets::{Phase, Place, Socket};
+use crate::access::ClientCertificate;
 
 /// Serves one connection until it ends, must end, or `stop` says that the server ends and its
 /// request, if it has one, is answered.

@@ -18,10 +18,7 @@ pub(super) type Secured = (TlsStream<TcpStream>, Option<Arc<ClientCertificate>>)
 
 /// Begins TLS; nothing when that fails. It has no end of its own: the connection is in the phase
 /// of a head meanwhile, and ends with that.
-pub(super) async fn secure(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-) -> Option<Secured> {
+pub(super) async fn secure(stream: TcpStream, acceptor: TlsAcceptor) -> Option<Secured> {
     let mut first = [0];
     if stream.peek(&mut first).await.ok()? == 1 && first[0].is_ascii_alphabetic() {
         // A record of TLS begins with a number of kind, which no letter is.

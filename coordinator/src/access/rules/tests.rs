@@ -10,7 +10,8 @@ fn read(text: &str) -> Result<Rules, RulesError> {
     Rules::parse(text, Path::new("/etc/windlass"))
 }
 
-const ISSUER: &str = "[[issuer]]\nname = \"corp\"\nurl = \"https://id.example\"\naudiences = [\"w\"]\n";
+const ISSUER: &str =
+    "[[issuer]]\nname = \"corp\"\nurl = \"https://id.example\"\naudiences = [\"w\"]\n";
 
 #[test]
 fn grants_are_for_those_of_one_issuer() {
@@ -45,10 +46,18 @@ fn what_makes_no_sense_is_refused_where_it_stands() {
         (ISSUER.replace("corp", "token"), 2, "another name"),
         (format!("{ISSUER}{grant}role = \"viewr\"\n"), 9, "did you mean `viewer`"),
         (format!("{grant}role = \"viewer\"\n"), 2, "no issuer is called `corp`"),
-        (format!("{ISSUER}{}", grant.replace("subjects = [\"ada\"]\n", "role = \"viewer\"\n")), 5, "`subjects` or `groups`"),
+        (
+            format!("{ISSUER}{}", grant.replace("subjects = [\"ada\"]\n", "role = \"viewer\"\n")),
+            5,
+            "`subjects` or `groups`",
+        ),
         (format!("{ISSUER}{grant}role = \"viewer\"\nworkflows = []\n"), 9, "`workflows`"),
         ("[roles.viewer]\npermissions = []\n".to_owned(), 1, "is there already"),
-        ("[roles.a]\npermissions = [\"instance.strat\"]\n".to_owned(), 2, "did you mean `instance.start`"),
+        (
+            "[roles.a]\npermissions = [\"instance.strat\"]\n".to_owned(),
+            2,
+            "did you mean `instance.start`",
+        ),
         ("[[token]]\nname = \"a\"\nsha256 = \"12\"\ngrants = []\n".to_owned(), 3, "64 hexadecimal"),
     ];
     for (text, line, words) in cases {

@@ -1,12 +1,12 @@
 //! The command line, top level.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, auth, bench, control, coordinator, deploy, dev, event, explain, fsck, function, history,
-    list, log, run, schedule, secret, show, start, token, validate, version, watch, worker,
-    workflow,
+    audit, auth, bench, config, control, coordinator, deploy, dev, event, explain, fsck, function,
+    history, list, log, run, schedule, secret, show, start, token, validate, version, watch,
+    worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Audit(audit::Args),
     /// Show or change what a coordinator logs while it runs
     Log(log::Args),
+    /// Check a configuration file, or show what it makes of a command
+    Config(config::Args),
     /// Explain the code of an error or a finding
     Explain(explain::Args),
     /// Check the journal in a data directory
@@ -129,6 +131,7 @@ impl Command {
             Self::Auth(args) => auth::run(args).await,
             Self::Token(args) => token::run(args).await,
             Self::Log(args) => log::run(args).await,
+            Self::Config(args) => config::run(args, Arguments::command()),
             Self::Explain(args) => explain::run(&args),
             Self::Fsck(args) => fsck::run(&args),
             Self::Bench(args) => bench::run(args).await,

@@ -9,6 +9,7 @@ mod bus;
 mod client;
 mod code;
 mod command;
+mod configuration;
 mod definition;
 mod descriptors;
 mod embedded;
@@ -33,7 +34,7 @@ mod worker;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use windlass_proto::limits;
 
 use crate::arguments::Arguments;
@@ -42,7 +43,12 @@ fn main() -> ExitCode {
     // Any command may hold a secret for a moment.
     windlass_worker::guard_process();
     // Bad usage ends here, with 2; so do --help and --version, with 0.
-    let arguments = Arguments::parse_from(windlass_worker::arguments());
+    let matches = configuration::parse(Arguments::command(), windlass_worker::arguments());
+    let arguments = match matches.map(|it| Arguments::from_arg_matches(&it)) {
+        Ok(Ok(arguments)) => arguments,
+        Ok(Err(error)) => error.exit(),
+        Err(error) => return error.report(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -3,6 +3,7 @@
 pub(crate) mod bad;
 mod bench;
 mod client;
+mod configuration;
 mod damage;
 mod logs;
 mod resume;

@@ -22,6 +22,7 @@ use windlass_worker::fleet::bus::Bus;
 use super::dev::DAY;
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
+use crate::configuration::ConfigOptions;
 use crate::definition::{self, Support};
 use crate::embedded::StartError;
 use crate::error::CliError;
@@ -64,6 +65,8 @@ enum Command {
 
 #[derive(clap::Args)]
 struct RunArgs {
+    #[command(flatten)]
+    config: ConfigOptions,
     /// Definitions to deploy at the start
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use windlass_telemetry::Role;
 use windlass_worker::Egress;
 
+use crate::configuration::ConfigOptions;
 use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
@@ -22,6 +23,8 @@ use crate::{output, signal};
 #[command(after_help = "Example:\n  windlass dev order.yaml --secrets-file dev-secrets.yaml\n\n\
                         Then: windlass start shop/order --wait 30s")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigOptions,
     /// Definitions to deploy at the start
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,

@@ -16,6 +16,7 @@ use windlass_worker::{Egress, SandboxMode, TaskUser, Worker};
 
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
+use crate::configuration::ConfigOptions;
 use crate::error::CliError;
 use crate::options::isolate;
 use crate::options::{WorkerOptions, describe_egress, describe_processes, duration};
@@ -60,6 +61,8 @@ enum Command {
 
 #[derive(clap::Args)]
 struct RunArgs {
+    #[command(flatten)]
+    config: ConfigOptions,
     /// What its telemetry says that it works for (`deployment.environment.name`), such as the
     /// coordinator's --environment
     #[arg(long, value_name = "NAME")]

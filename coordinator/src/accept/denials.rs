@@ -10,7 +10,9 @@ use super::access::Denial;
 use crate::coordinator::{Coordinator, Operator};
 
 /// For how long refusals are counted together.
-const MINUTE: Duration = Duration::from_millis(ACCESS_REFUSALS_MS);
+fn minute() -> Duration {
+    Duration::from_millis(ACCESS_REFUSALS_MS)
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -42,7 +44,7 @@ impl Denials {
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut untold = 0;
         let current = match &mut *minute {
-            Some(it) if now.duration_since(it.since) < MINUTE => it,
+            Some(it) if now.duration_since(it.since) < minute() => it,
             other => {
                 untold = other.as_ref().map_or(0, |it| it.untold);
                 other.insert(Minute { since: now, told: 0, untold: 0 })
@@ -63,7 +65,7 @@ mod tests {
 
     use windlass_proto::limits::ACCESS_REFUSALS_TOLD;
 
-    use super::{Denials, MINUTE};
+    use super::{Denials, minute};
 
     #[test]
     fn what_is_too_much_is_counted_and_told_later() {
@@ -73,7 +75,7 @@ mod tests {
         }
         assert_eq!(denials.count(now), (false, 0));
         assert_eq!(denials.count(now), (false, 0));
-        assert_eq!(denials.count(now + MINUTE), (true, 2));
-        assert_eq!(denials.count(now + MINUTE), (true, 0));
+        assert_eq!(denials.count(now + minute()), (true, 2));
+        assert_eq!(denials.count(now + minute()), (true, 0));
     }
 }

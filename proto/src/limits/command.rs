@@ -42,3 +42,6 @@ pub const THREADS_END_MS: u64 = 1_000;
 
 /// Levels that answers of the API put around data.
 pub const ANSWER_LEVELS: u32 = 16;
+
+/// Bytes of a configuration file: each option once.
+pub const CONFIGURATION_BYTES: usize = 1 << 20;

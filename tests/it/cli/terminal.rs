@@ -110,6 +110,8 @@ async fn each_command_once() {
     };
     let rules = folder.path().join("auth.toml").display().to_string();
     std::fs::write(&rules, "[certificates]\n").unwrap();
+    let options = folder.path().join("windlass.toml").display().to_string();
+    std::fs::write(&options, "[dev]\nretention-days = 1\n").unwrap();
     let here = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let event = r#"{"type": "a", "source": "/b", "id": "c"}"#;
     let lines = [
@@ -143,6 +145,8 @@ async fn each_command_once() {
         (on_server(&["token", "create", "--role", "viewer"]), 1),
         (on_server(&["token", "list"]), 1),
         (on_server(&["token", "revoke", "none"]), 1),
+        (here(&["config", "check", &options]), 0),
+        (here(&["config", "show", "dev", "--config", &options]), 0),
         (here(&["explain", "WL0501"]), 0),
         (here(&["fsck", &journal]), 0),
         (here(&["bench", "--workflows", "5"]), 0),

@@ -44,6 +44,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) journal: JournalOptions,
     /// What the worker may do and knows.
     pub(crate) worker: WorkerOptions,
+    /// Files that no task's program may read.
+    pub(crate) hidden: Vec<PathBuf>,
     /// Where `file:` resources are read.
     pub(crate) files: Files,
     /// How long ended instances are kept; none keeps them for ever.
@@ -137,6 +139,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         identity,
         memory,
         tracer,
+        hidden,
         unscheduled,
     } = options;
     let mut secrets = secrets.options(data_dir.as_deref(), identity);
@@ -148,7 +151,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         room: Arc::new(AuditRoom::new(limits::AUDIT_OUTBOX)),
     });
     // They are one's own: what they write is to stay, here as on a machine without bubblewrap.
-    let hidden = data_dir.iter().cloned().collect();
+    let hidden = data_dir.iter().cloned().chain(hidden).collect();
     let processes = worker.processes(ALLOWED)?;
     let processes = isolate(&worker, processes, SandboxMode::Off, hidden).await?;
     let told = describe_processes(&processes);

@@ -48,6 +48,12 @@ impl CliError {
         problem["code"].as_str().is_some_and(|it| passing.contains(&it))
     }
 
+    /// True when the server knows who asks, or wants to, and does not let them.
+    pub(crate) fn is_refused(&self) -> bool {
+        let Self::Problem(problem) = self else { return false };
+        matches!(problem["status"].as_u64(), Some(401 | 403 | 404))
+    }
+
     /// True when no connection could be made, so that nothing can have come of the request.
     pub(crate) fn never_sent(&self) -> bool {
         matches!(self, Self::Problem(problem) if problem["code"] == UNREACHABLE.code)

@@ -12,6 +12,7 @@ use windlass_coordinator::access::{self, Access, AccessError};
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Operator};
+use windlass_coordinator::policy::DEFAULT;
 use windlass_proto::limits;
 
 use crate::code::{JOURNAL_FAILED, NOT_STARTED};
@@ -124,6 +125,8 @@ pub(crate) struct Bound {
     admin: Option<SocketAddr>,
     limits: ConnectionLimits,
     rules: Option<PathBuf>,
+    /// True where only clients with a certificate are let in.
+    certified: bool,
 }
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -147,7 +150,12 @@ impl ServeOptions {
         if is_asked && (is_tls || self.allow_remote) {
             return Ok(Exposure::Network);
         }
+        let is_none = self.auth.as_deref() == Some(Path::new("none"));
         let missing = match is_asked {
+            true if is_none => {
+                "--auth none asks nobody who they are: add --allow-remote to say that \
+                                something before it does"
+            }
             false => {
                 "nobody is asked who they are: whoever reaches it can run workflows with your \
                       secrets. Say who may do what (--auth FILE, see docs/access.md), or let in only \
@@ -162,6 +170,21 @@ impl ServeOptions {
         Err(CliError::Usage(format!("--bind {bind} listens beyond this machine, and {missing}")))
     }
 
+    /// True when everybody is asked who they are.
+    pub(crate) fn asks(&self) -> bool {
+        self.rules().is_some()
+    }
+
+    /// Files that are nobody's business but this process's.
+    pub(crate) fn credentials(&self) -> Vec<PathBuf> {
+        [&self.tls.tls_key, &self.auth]
+            .into_iter()
+            .flatten()
+            .filter(|it| it.exists())
+            .cloned()
+            .collect()
+    }
+
     /// The file of who may do what, if everybody is asked who they are.
     fn rules(&self) -> Option<&Path> {
         self.auth.as_deref().filter(|it| *it != Path::new("none"))
@@ -173,7 +196,12 @@ impl ServeOptions {
         let exposure = self.exposure()?;
         if let Some(rules) = self.rules() {
             // Before anything is opened: who writes one makes mistakes in it.
-            access::check(rules).map_err(|error| not_read(&error))?;
+            let read = access::check(rules).map_err(|it| CliError::Usage(it.to_string()))?;
+            if read.certificates && self.tls.tls_client_ca.is_none() {
+                let text = "`[certificates]` takes certificates of an authority: name its file by \
+                            --tls-client-ca";
+                return Err(CliError::Usage(format!("{}: {text}", rules.display())));
+            }
         }
         let tls = self.tls.open(self.rules().is_none())?;
         let (api, address) = listen(self.bind).await?;
@@ -184,7 +212,8 @@ impl ServeOptions {
         let (admin, admin_address) = admin.unzip();
         let listeners = Listeners { api, exposure, tls, access: None, admin };
         let (limits, rules) = (self.connections.limits(), self.rules().map(Path::to_owned));
-        Ok(Bound { listeners, address, admin: admin_address, limits, rules })
+        let certified = self.tls.tls_client_ca.is_some() && rules.is_none();
+        Ok(Bound { listeners, address, admin: admin_address, limits, rules, certified })
     }
 }
 
@@ -232,10 +261,15 @@ impl Bound {
             }
         }
         let url = self.url();
-        let Self { listeners, address, admin, limits, .. } = self;
+        let Self { listeners, address, admin, limits, certified, .. } = self;
+        let has_policy = coordinator.secret_policy().text().as_ref() != DEFAULT;
         match &access {
-            Some(_) => output::message("everybody is asked who they are: see docs/access.md"),
-            None if listeners.exposure == Exposure::Network => {
+            Some(_) if has_policy => output::message("everybody is asked who they are"),
+            Some(_) => output::message(
+                "everybody is asked who they are. There is no policy of secrets: who may deploy \
+                 workflows may read every secret (`windlass secret policy set`)",
+            ),
+            None if listeners.exposure == Exposure::Network && !certified => {
                 output::message("nobody is asked who they are by the API itself");
             }
             None => {}

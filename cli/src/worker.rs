@@ -30,6 +30,11 @@ impl Files {
         Self { beside, elsewhere: Some(PathBuf::from(".")) }
     }
 
+    /// None: no task reads one.
+    pub(crate) fn none() -> Self {
+        Self { beside: HashMap::new(), elsewhere: None }
+    }
+
     /// Below one directory.
     pub(crate) fn below(directory: PathBuf) -> Self {
         Self { beside: HashMap::new(), elsewhere: Some(directory) }

@@ -374,6 +374,8 @@ impl Access {
             tracing::warn!(%error, "last use of tokens not written");
         }
         let text = match read(&self.place) {
+            // Somebody is about to write it: nobody means to lock everybody out.
+            Ok(text) if text.trim().is_empty() => return None,
             Ok(text) => text,
             // Between the removal of one file and the arrival of the next.
             Err(error) => {
@@ -417,7 +419,14 @@ fn read(place: &std::path::Path) -> Result<String, AccessError> {
 
 fn parse(place: &std::path::Path, text: &str) -> Result<Rules, AccessError> {
     let folder = place.parent().unwrap_or(std::path::Path::new(""));
-    Rules::parse(text, folder).map_err(|error| AccessError::Rules { path: place.to_owned(), error })
+    let rules = Rules::parse(text, folder)
+        .map_err(|error| AccessError::Rules { path: place.to_owned(), error })?;
+    let files = rules.issuers.iter().flat_map(|it| [&it.authorities, &it.bearer_file]);
+    for path in files.flatten() {
+        let failed = |error| AccessError::Unreadable { path: path.clone(), error };
+        std::fs::File::open(path).map_err(failed)?;
+    }
+    Ok(rules)
 }
 
 fn digest(text: &str) -> [u8; 32] {

@@ -245,7 +245,7 @@ codes! {
     VersionInUse = "WL0542", 409, "Version is in use",
         "Only a version that is retired and that no instance has can be deleted: the history of an \
          instance, also of one that has ended, is read by its definition. Retire it, and delete it \
-         once retention has removed its instances (`windlass list --workflow NAMESPACE/NAME`).";
+         once retention has removed its instances (`windlass list --namespace NAMESPACE --name NAME`).";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -78,6 +78,11 @@ impl ProcessOptions {
             return Ok(Err(("bubblewrap (bwrap) is not installed".to_owned(), INSTALL)));
         };
         let sandbox = Sandbox::new(program, options, self.user)?;
+        if self.probe(&sandbox).await.is_ok() {
+            return Ok(Ok(sandbox));
+        }
+        // One of before 0.8, or a kernel that refuses what it takes to forbid them.
+        let sandbox = sandbox.nested();
         Ok(match self.probe(&sandbox).await {
             Ok(()) => Ok(sandbox),
             Err(why) => Err((why, PERMIT)),

@@ -83,7 +83,12 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         data_dir: Some(args.data_dir.clone()),
         journal: args.journal,
         worker: args.worker,
-        files: Files::beside(definitions.iter().map(Checked::place)),
+        hidden: args.serve.credentials(),
+        // Who is asked who they are need not be who may read this machine's files.
+        files: match args.serve.asks() {
+            true => Files::none(),
+            false => Files::beside(definitions.iter().map(Checked::place)),
+        },
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
         quotas: args.quotas.quotas(),
         secrets: args.secrets,

@@ -118,6 +118,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         data_dir,
         journal,
         worker,
+        hidden: Vec::new(),
         files,
         retention,
         quotas,

@@ -48,6 +48,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
                 // The first connection tells whether server and instance exist at all.
                 return Err(error);
             }
+            // Asking again changes nothing of who may.
+            Err(error) if error.is_refused() => return Err(error),
             Err(error) => tracing::info!(?error, "the connection broke off"),
         }
         failures = if next == before { failures + 1 } else { 1 };

@@ -140,8 +140,9 @@ pub(crate) async fn isolate(
 }
 
 /// Variables that name files with credentials.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "WINDLASS_KEY_FILE",
+    "WINDLASS_TOKEN_FILE",
     "WINDLASS_NATS_CREDS",
     "WINDLASS_NATS_NKEY",
     "WINDLASS_NATS_KEY",

@@ -13,7 +13,7 @@ use windlass_proto::audit::AuditAction;
 use windlass_proto::id::InstanceId;
 
 use super::gate;
-use super::problem::ApiProblem;
+use super::problem::{self, ApiProblem};
 use super::rule::{Rule, rule};
 use super::serve::sockets::Socket;
 use super::state::Api;
@@ -70,7 +70,7 @@ impl Caller {
     ) -> Result<(), ApiProblem> {
         let checked = self.principal.check(permission, Resource::Workflow(namespace, name));
         checked.map_err(|denied| match denied {
-            Denied::Hidden => unknown().into(),
+            Denied::Hidden => ApiProblem::from(unknown()).denied(),
             Denied::Forbidden => forbidden(permission, &format!(" for {namespace}/{name}")),
         })
     }
@@ -87,18 +87,35 @@ impl Caller {
 
 /// A permission is missing.
 pub(super) fn forbidden(permission: Permission, of: &str) -> ApiProblem {
-    ApiProblem::new(Code::Forbidden, format!("this needs the permission {permission}{of}"))
+    let detail = format!("this needs the permission {permission}{of}");
+    ApiProblem::new(Code::Forbidden, detail).denied()
 }
 
 /// Lets a request through whose sender may do what it asks for.
 pub(super) async fn authorised(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match admit(&api, &mut parts).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(()) => {
+            let asked = format!("{} {}", parts.method, parts.uri.path());
+            let by = parts.extensions.get::<Operator>().cloned().unwrap_or_default();
+            let response = next.run(Request::from_parts(parts, body)).await;
+            // What only the body told, the handler refuses.
+            if let Some(problem::Denied(why)) = response.extensions().get() {
+                let detail = format!("{asked}: {why}");
+                let denial = Denial { action: AuditAction::AccessDenied, by, detail };
+                api.denials.tell(&api.coordinator, denial);
+            }
+            response
+        }
         Err(refused) => {
             let refused = *refused;
-            if let Some(denial) = refused.told {
-                api.denials.tell(&api.coordinator, denial);
+            match refused.told {
+                Some(denial) if denial.by.caller.is_some() => {
+                    api.denials.tell(&api.coordinator, denial);
+                }
+                // Who is nobody must not keep it from telling of others.
+                Some(failure) => api.failures.tell(&api.coordinator, failure),
+                None => {}
             }
             let response = refused.problem.into_response();
             api.metrics.answered(response.status().as_u16());
@@ -155,8 +172,12 @@ async fn identify(
     address: Option<IpAddr>,
 ) -> Result<Caller, Box<Refused>> {
     let Some(access) = &api.access else {
-        let (principal, credential) = (api.anyone.clone(), Credential::default());
-        return Ok(Caller { principal, credential });
+        let principal = match parts.extensions.get::<Arc<ClientCertificate>>() {
+            // Whoever has one may everything, and the trail says who it was.
+            Some(certificate) => Arc::new(Principal::certified(certificate)),
+            None => api.anyone.clone(),
+        };
+        return Ok(Caller { principal, credential: Credential::default() });
     };
     let refused = |refusal: Refusal| {
         let problem = unauthenticated(&refusal);

@@ -41,9 +41,9 @@ impl Denials {
 
     /// Whether one more is told, and how many of the last minute are told of now.
     fn count(&self, now: Instant) -> (bool, u64) {
-        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut untold = 0;
-        let current = match &mut *minute {
+        let current = match &mut *counted {
             Some(it) if now.duration_since(it.since) < minute() => it,
             other => {
                 untold = other.as_ref().map_or(0, |it| it.untold);

@@ -33,7 +33,13 @@ pub struct ApiProblem {
     difference: Option<String>,
     retry_after: Option<Duration>,
     challenge: Option<&'static str>,
+    /// True when whoever asks may not do it, whatever they are told.
+    denied: bool,
 }
+
+/// A request was not done because whoever sent it may not: why, for the audit trail.
+#[derive(Clone)]
+pub(super) struct Denied(pub(super) String);
 
 /// The body of every error.
 #[derive(Serialize, ToSchema)]
@@ -78,6 +84,7 @@ impl ApiProblem {
             difference: None,
             retry_after: None,
             challenge: None,
+            denied: false,
         }
     }
 
@@ -89,6 +96,11 @@ impl ApiProblem {
     /// The same, to be tried again after `wait`.
     pub(super) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
+    }
+
+    /// The same, of somebody who may not do it.
+    pub(super) fn denied(self) -> Self {
+        Self { denied: true, ..self }
     }
 
     /// What happened this time.
@@ -169,7 +181,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::InvalidDefinition(diagnostics) => {
                 Self { diagnostics, ..Self::new(Code::InvalidDefinition, detail) }
             }
-            CoordinatorError::Forbidden(_) => Self::new(Code::Forbidden, detail),
+            CoordinatorError::Forbidden(_) => Self::new(Code::Forbidden, detail).denied(),
             CoordinatorError::NotPermitted(_) => {
                 let cause = Problem::new(Standard::Authorization, detail.clone());
                 let cause = Some(Box::new(cause.at(&Arc::from("/use/secrets"))));
@@ -235,6 +247,9 @@ impl IntoResponse for ApiProblem {
             tracing::warn!(code = self.code.code(), detail = %self.detail, "request failed");
         }
         let mut response = (self.status(), Json(self.body())).into_response();
+        if self.denied {
+            response.extensions_mut().insert(Denied(self.detail.clone()));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = self.retry_seconds() {

@@ -122,6 +122,7 @@ pub(super) async fn start(
     caller.workflow(Permission::InstanceStart, &namespace, &name, || {
         CoordinatorError::unknown_workflow(&namespace, &name, version.as_deref())
     })?;
+    may_choose(request.id, &caller)?;
     let start = Start {
         workflow: WorkflowRef { namespace, name, version },
         input: check_depth(request.input)?,
@@ -156,6 +157,18 @@ pub(super) async fn start(
         response.extensions_mut().insert(began);
     }
     Ok(response)
+}
+
+/// Refuses ids that are made from keys (UUIDs of version 5) to who may not start everything: they
+/// could be those of others' keys, which they would learn of or take.
+fn may_choose(id: Option<InstanceId>, caller: &Caller) -> Result<(), ApiProblem> {
+    let is_of_key = id.is_some_and(|it| it.0.get_version_num() == 5);
+    if !is_of_key || caller.principal().may_everywhere(Permission::InstanceStart) {
+        return Ok(());
+    }
+    let detail = "`id` is a UUID made from a name, and could be that of another namespace: take a \
+                  random one (version 4 or 7), or send an Idempotency-Key";
+    Err(ApiProblem::new(Code::BadBody, detail))
 }
 
 /// Leaves out of a refusal what its reader may not see: the workflow that has the id.

@@ -32,8 +32,10 @@ pub(super) struct Api {
     pub(super) access: Option<Arc<Access>>,
     /// Whoever asks where nobody is asked who they are.
     pub(super) anyone: Arc<Principal>,
-    /// What the audit trail is told of those who were not let in.
+    /// What the audit trail is told of those who may not do what they asked for.
     pub(super) denials: Arc<Denials>,
+    /// What it is told of those who are nobody.
+    pub(super) failures: Arc<Denials>,
     /// Counters of the API itself.
     pub(super) metrics: Arc<Counters>,
     /// Requests that may run.
@@ -72,6 +74,7 @@ impl Api {
             access,
             anyone: Arc::new(Principal::anyone()),
             denials: Arc::default(),
+            failures: Arc::default(),
             metrics: Arc::new(Counters::new(routes)),
             answers: Answers::default(),
             requests: Budget::new(limits.within(API_REQUESTS, 8)),

@@ -183,7 +183,7 @@ fn read(access: &Access, request: TokenRequest, caller: &Caller) -> Result<NewTo
                 "the role {} gives {permission}, which you do not have everywhere it is for",
                 granted.role
             );
-            return Err(ApiProblem::new(Code::Forbidden, detail));
+            return Err(ApiProblem::new(Code::Forbidden, detail).denied());
         }
     }
     let now = clock::now();

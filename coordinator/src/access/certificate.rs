@@ -9,6 +9,8 @@ use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
 
+use crate::glob::matches as glob;
+
 /// `organizationName` of X.520.
 const ORGANISATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 
@@ -45,5 +47,63 @@ impl ClientCertificate {
             groups: organisations.collect(),
             fingerprint: Sha256::digest(der).into(),
         })
+    }
+}
+
+/// True when `pattern` fits a distinguished name, attribute by attribute: a `*` stays within one,
+/// so that what somebody is called says nothing of where they belong. A `*` alone at the end stands
+/// for all attributes that follow.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    let (patterns, names) = (attributes(pattern), attributes(name));
+    match patterns.split_last() {
+        Some((&"*", first)) => {
+            names.len() >= first.len() && first.iter().zip(&names).all(|(it, name)| glob(it, name))
+        }
+        _ => {
+            patterns.len() == names.len()
+                && patterns.iter().zip(&names).all(|(it, name)| glob(it, name))
+        }
+    }
+}
+
+/// The attributes of a name, whose values may have commas and plus signs behind a backslash.
+fn attributes(name: &str) -> Vec<&str> {
+    let (mut all, mut start, mut escaped) = (Vec::new(), 0, false);
+    for (at, sign) in name.char_indices() {
+        if !escaped && matches!(sign, ',' | '+') {
+            all.push(&name[start..at]);
+            start = at + 1;
+        }
+        escaped = !escaped && sign == '\\';
+    }
+    all.push(&name[start..]);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stays_within_an_attribute() {
+        for (pattern, name) in [
+            ("CN=ada", "CN=ada"),
+            ("CN=backup*", "CN=backup1"),
+            ("CN=*,O=admins", "CN=ada,O=admins"),
+            ("CN=ada,*", "CN=ada,O=ops,C=DE"),
+            ("*", "CN=ada,O=ops"),
+            ("CN=a\\,b", "CN=a\\,b"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("CN=*,O=admins", "CN=mallory\\,O=admins"),
+            ("CN=*,O=admins", "CN=mallory\\+x,O=admins\\,O=admins"),
+            ("CN=backup*", "CN=backup1,O=ops"),
+            ("CN=backup*", "O=ops,CN=backup1"),
+            ("CN=ada,O=*", "CN=ada"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
     }
 }

@@ -28,6 +28,13 @@ pub(super) fn issuer_of(token: &str) -> Option<String> {
     claims.get("iss")?.as_str().map(str::to_owned)
 }
 
+/// True when the header says that something of it must be understood (RFC 7515, 4.1.11).
+fn has_critical(token: &str) -> bool {
+    let header = token.split('.').next().and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
+    let header = header.and_then(|it| serde_json::from_slice::<Json>(&it).ok());
+    header.is_some_and(|it| it.get("crit").is_some())
+}
+
 /// Whoever a token is of.
 pub(super) async fn verify(
     token: &str,
@@ -39,6 +46,9 @@ pub(super) async fn verify(
     let header = decode_header(token).map_err(|_| Refusal::token("it is no signed JWT"))?;
     if !issuer.algorithms.contains(&header.alg) {
         return Err(Refusal::token("it is signed with an algorithm that is not taken"));
+    }
+    if has_critical(token) {
+        return Err(Refusal::token("it has a header that must be understood, and is not"));
     }
     let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
     if kind.is_some_and(|it| !TYPES.contains(&it.trim_start_matches("application/"))) {

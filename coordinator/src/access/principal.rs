@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use windlass_proto::time::Timestamp;
 
+use super::certificate::ClientCertificate;
 use super::permission::{Permission, Permissions, Scope};
 use crate::glob::matches;
 
@@ -225,6 +226,18 @@ impl Principal {
             grants: vec![Grant::everything()],
             granted_by_rules: 1,
             expires: None,
+        }
+    }
+
+    /// Whoever has a certificate where that is all that is asked: they may everything.
+    #[must_use]
+    pub fn certified(certificate: &ClientCertificate) -> Self {
+        Self {
+            issuer: "certificate".into(),
+            subject: certificate.subject.clone(),
+            method: Method::Certificate,
+            groups: certificate.groups.clone(),
+            ..Self::anyone()
         }
     }
 

@@ -29,6 +29,7 @@ use windlass_proto::time::Timestamp;
 pub(super) use self::issuer::IssuerRule;
 pub(crate) use self::issuer::is_secure;
 pub(in crate::access) use self::issuer::{CERTIFICATE, TOKEN};
+use super::certificate;
 use super::permission::{BUILT_IN, Permissions};
 use super::principal::Grant;
 use crate::glob::matches;
@@ -193,9 +194,13 @@ impl Rules {
     /// What somebody may by the file's grants.
     #[must_use]
     pub fn grants(&self, issuer: &str, subject: &str, groups: &[Arc<str>]) -> Vec<Grant> {
+        let fits = |pattern: &str| match issuer {
+            CERTIFICATE => certificate::matches(pattern, subject),
+            _ => matches(pattern, subject),
+        };
         let is_for = |it: &&GrantRule| {
             *it.issuer == *issuer
-                && (it.subjects.iter().any(|it| matches(it, subject))
+                && (it.subjects.iter().any(|it| fits(it))
                     || groups.iter().any(|group| it.groups.iter().any(|it| matches(it, group))))
         };
         self.grants.iter().filter(is_for).map(|it| it.grant.clone()).collect()

@@ -10,6 +10,7 @@ use windlass_proto::plan::Plan;
 use super::handle::{blocking, shown};
 use super::operator::Operator;
 use super::{Coordinator, CoordinatorError, Deployed, WorkflowRef};
+use crate::access::{Permission, Principal, Resource};
 use crate::catalog::{Acceptance, Change, Refused};
 use crate::clock;
 use crate::journal::{Filter, Journal, StoredDefinition};
@@ -31,6 +32,7 @@ impl Coordinator {
         by: Operator,
     ) -> Result<Deployed, CoordinatorError> {
         let tell = self.teller(AuditAction::DefinitionChanged, &by);
+        let caller = by.caller.clone();
         let accepted = accepted.into();
         let may_replace = self.runtime.replaces;
         let accepted = Acceptance { replace: accepted.replace && may_replace, ..accepted };
@@ -54,6 +56,10 @@ impl Coordinator {
                 return Err(CoordinatorError::NotPermitted(refused));
             }
             Err(Refused::Exists(id, difference)) => {
+                let of = Resource::Workflow(&id.namespace, &id.name);
+                let reads = |it: &Arc<Principal>| it.may(Permission::WorkflowRead, of);
+                let shown = caller.as_ref().is_none_or(reads);
+                let difference = if shown { difference } else { String::new() };
                 return Err(CoordinatorError::VersionExists { id, difference, may_replace });
             }
             Err(Refused::Journal(error)) => return Err(error.into()),

@@ -67,25 +67,40 @@ impl Operator {
         if plan.tasks.iter().any(|it| is_process(&it.kind)) {
             needs(Permission::ProcessDeploy, own, &shown)?;
         }
+        if plan.schedule.is_some() {
+            needs(Permission::InstanceStart, own, &format!("{shown}, which has a schedule"))?;
+        }
         for task in &plan.tasks {
             let Kind::Workflow(child) = &task.kind else { continue };
-            match (constant(&child.namespace), constant(&child.name)) {
-                (Some(there), _) if there == namespace => {}
-                (Some(there), Some(name)) => {
-                    let of = Resource::Workflow(there, name);
-                    needs(Permission::InstanceStart, of, &format!("{there}/{name}"))?;
-                }
-                (Some(there), None) => {
-                    let of = Resource::Namespace(there);
-                    needs(Permission::InstanceStart, of, &format!("all of {there}"))?;
-                }
-                (None, _) => {
-                    let shown = "all namespaces, as an expression says which";
-                    needs(Permission::InstanceStart, Resource::Server, shown)?;
-                }
-            }
+            let of = constant(&child.namespace).map(|there| (there, constant(&child.name)));
+            self.may_start(caller, namespace, of)?;
         }
         Ok(())
+    }
+}
+
+impl Operator {
+    /// Refuses what a workflow of `own` starts: a namespace and a name, where they are known
+    /// before.
+    fn may_start(
+        &self,
+        caller: &Principal,
+        own: &str,
+        child: Option<(&str, Option<&str>)>,
+    ) -> Result<(), Forbidden> {
+        let permission = Permission::InstanceStart;
+        let (resource, shown) = match child {
+            Some((there, Some(name))) => {
+                (Resource::Workflow(there, name), format!("{there}/{name}"))
+            }
+            Some((there, None)) => (Resource::Namespace(there), format!("all of {there}")),
+            None => (Resource::Server, "all namespaces, as an expression says which".to_owned()),
+        };
+        // Who may deploy it could as well put what it does here.
+        let is_own = child.is_some_and(|(there, _)| there == own)
+            && caller.may(Permission::WorkflowDeploy, resource);
+        let allowed = is_own || caller.may(permission, resource);
+        allowed.then_some(()).ok_or(Forbidden { permission, of: shown })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::value::Value;
 
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration: write 500ms, 30s, 2m, 1h30m or PT30S")]
+#[error("`{0}` is not a duration: write 500ms, 30s, 2m, 1h30m, 90d or PT30S")]
 pub struct NotADuration(pub String);
 
 /// Milliseconds of each unit, longest first: the order they must come in.

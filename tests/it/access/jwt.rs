@@ -152,6 +152,16 @@ async fn only_what_the_provider_has_signed_for_this_server_is_taken() {
         let header = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "typ": "JWT"}).to_string());
         format!("{header}.{}.", URL_SAFE_NO_PAD.encode(good.to_string()))
     };
+    let critical = {
+        // The library writes no such header: it is put together by hand, and signed.
+        let header = json!({"alg": "ES256", "kid": "one", "crit": ["more"], "more": 1});
+        let part = |it: &Value| URL_SAFE_NO_PAD.encode(it.to_string());
+        let message = format!("{}.{}", part(&header), part(&good));
+        let signer = EncodingKey::from_ec_der(&key.pair.serialize_der());
+        let signature =
+            jsonwebtoken::crypto::sign(message.as_bytes(), &signer, Algorithm::ES256).unwrap();
+        format!("{message}.{signature}")
+    };
     let mut bent = key.sign(&good);
     bent.pop();
     for (what, token) in [
@@ -168,6 +178,7 @@ async fn only_what_the_provider_has_signed_for_this_server_is_taken() {
         ("no subject", key.sign(&without("sub"))),
         ("a token for another use", key.sign_with(&typed("logout+jwt"), &good)),
         ("a nested token", key.sign_with(&typed("JWE"), &good)),
+        ("a header that must be understood", critical),
         ("too much", "x".repeat(20_000)),
     ] {
         let answer = ask(&asking, &token).await;

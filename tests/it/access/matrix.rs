@@ -324,6 +324,12 @@ async fn what_has_an_id_elsewhere_is_not_told_of() {
     for namespace in ["own", "foreign"] {
         Place::make(&asking.root, namespace).await;
     }
+    // An id that could be made from a key of theirs can be neither taken nor asked for.
+    let made = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, b"foreign/greet/order-99");
+    let starter = asking.with_role("starter", "own").await;
+    let taking = json!({"id": made, "workflow": {"namespace": "own", "name": "greet"}});
+    starter.post("/v1/instances", &taking).await.problem(400);
+    asking.root.post("/v1/instances", &taking).await.ok();
     let id = "0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e40";
     let start =
         |namespace: &str| json!({"id": id, "workflow": {"namespace": namespace, "name": "greet"}});

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Asking, greet, waits, wanted};
 use crate::support::client::Api;
-use crate::support::command::windlass_under;
+use crate::support::command::{finish, spawn, windlass_under};
 use crate::support::until::{SOON, until, within};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,10 +104,21 @@ async fn a_watch_ends_with_the_token_that_it_was_begun_with() {
     assert_eq!(watch.status(), 200);
     let mut stream = watch.bytes_stream();
     assert!(stream.next().await.unwrap().is_ok(), "the history so far");
+    let file = asking.folder.path().join("ada.token");
+    std::fs::write(&file, &token).unwrap();
+    let (url, file) = (asking.dev.api.base(), file.display().to_string());
+    let arguments = ["watch", &id, "--url", &url, "--token-file", &file];
+    let watching = spawn(asking.folder.path(), &arguments);
+    until(SOON, "the first line of the command", async || {
+        (!watching.stdout().text().is_empty()).then_some(())
+    })
+    .await;
     let tokens = asking.root.get("/v1/tokens").await.ok();
     let revoked = format!("/v1/tokens/{}", tokens["items"][0]["id"].as_str().unwrap());
     let delete = asking.root.request(Method::DELETE, &revoked);
     assert_eq!(Api::send(delete).await.unwrap().status, 204);
+    let told = within(SOON, "the end of the command", finish(watching)).await.exits(1);
+    assert!(told.stderr.contains("WL0544"), "{told:?}");
     within(SOON, "the end of the watch", async {
         while let Some(part) = stream.next().await {
             // Keep-alives may come before the end, which breaks nothing off.
@@ -215,6 +226,74 @@ async fn processes_and_foreign_workflows_are_deployed_by_who_may() {
     author.deploy_text(&text("set: { a: 1 }")).await.ok();
     let other = asking.with_role("process-author", "shop").await;
     other.deploy_text(&shell.replace("name: it", "name: other")).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_body_asks_for_in_vain_is_told_as_well() {
+    let asking = Asking::start("").await;
+    asking.root.deploy(&greet("bank")).await;
+    let author = asking.with_role("author", "shop").await;
+    let start = json!({"workflow": {"namespace": "bank", "name": "greet"}});
+    author.post("/v1/instances", &start).await.problem(404);
+    author.deploy_text(&greet("bank")).await.problem(403);
+    let managing = "[roles.managing]\npermissions = [\"token.manage\"]\n";
+    asking.rewrite(managing);
+    let manager = until(SOON, "the role", async || {
+        let grant = json!({"role": "managing", "namespaces": ["*"]});
+        let made = asking.root.post("/v1/tokens", &wanted("managing", &[grant])).await;
+        made.body["token"].as_str().map(|it| asking.dev.api.bearing(it))
+    })
+    .await;
+    let grant = json!({"role": "admin", "namespaces": ["*"]});
+    manager.post("/v1/tokens", &wanted("more", &[grant])).await.problem(403);
+    until(SOON, "each of them in the trail", async || {
+        let trail = asking.root.get("/v1/audit?limit=1000").await.ok();
+        let denied: Vec<_> = trail["items"].as_array().unwrap().iter().cloned().collect();
+        let denied: Vec<_> = denied.iter().filter(|it| it["action"] == "access.denied").collect();
+        let of = |what: &str| denied.iter().any(|it| it["detail"].as_str().unwrap().contains(what));
+        (of("POST /v1/instances: no workflow bank/greet")
+            && of("POST /v1/workflows: this needs the permission workflow.deploy")
+            && of("POST /v1/tokens: the role admin gives"))
+        .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_grant_is_not_widened_by_what_workflows_start() {
+    let asking = Asking::start("[roles.deploy]\npermissions = [\"workflow.deploy\"]\n").await;
+    asking.root.deploy(&greet("shop")).await;
+    let grant = json!({"role": "author", "namespaces": ["shop"], "workflows": ["x*"]});
+    let made = asking.root.post("/v1/tokens", &wanted("narrow", &[grant])).await.ok();
+    let narrow = asking.dev.api.bearing(made["token"].as_str().unwrap());
+    let text = |name: &str, child: &str| {
+        format!(
+            "document: {{ dsl: '1.0.3', namespace: shop, name: {name}, version: '1.0.0' }}\ndo:\n- \
+             it: {{ run: {{ workflow: {{ namespace: shop, name: {child}, version: '1.0.0' }} }} }}\n"
+        )
+    };
+    let refused = narrow.deploy_text(&text("x1", "greet")).await.problem(403);
+    assert!(refused["detail"].as_str().unwrap().contains("instance.start for shop/greet"));
+    narrow.deploy_text(&text("x1", "x2")).await.ok();
+    // Who may deploy alone starts nothing by a schedule, and reads no texts by a conflict.
+    let deploying = asking.with_role("deploy", "shop").await;
+    let scheduled = deploying.deploy_text(&super::tick("shop")).await.problem(403);
+    assert!(scheduled["detail"].as_str().unwrap().contains("instance.start"), "{scheduled}");
+    let other = greet("shop").replace("of: shop", "of: elsewhere");
+    let conflict = deploying.deploy_text(&other).await.problem(409);
+    assert!(!conflict.to_string().contains("of: shop"), "{conflict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_reads_no_files_for_tasks() {
+    let asking = Asking::start("").await;
+    let text = "document: { dsl: '1.0.3', namespace: shop, name: reads, version: '1.0.0' }\ndo:\n- \
+                it: { call: openapi, with: { document: { endpoint: 'file:///Cargo.toml' }, \
+                operationId: a } }\n";
+    let ended = asking.root.run(&asking.root.deploy(text).await, &json!({})).await;
+    assert_eq!(ended["status"], "faulted", "{ended}");
+    let detail = ended["error"]["detail"].as_str().unwrap();
+    assert!(!detail.contains("workspace") && !detail.contains("YAML"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

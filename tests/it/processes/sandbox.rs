@@ -97,6 +97,18 @@ async fn a_program_sees_its_own_and_changes_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_kernel_is_told_nothing_and_no_rights_come_back() {
+    let name = "the_kernel_is_told_nothing_and_no_rights_come_back";
+    let Some(world) = World::start(name).await else { return };
+    // Whoever the program is: root of the machine could change its settings otherwise.
+    let view = world.shell("grep ' /proc/sys ' /proc/self/mountinfo | cut -d' ' -f6").await;
+    assert!(told(&view).1.starts_with("ro,"), "{view}");
+    let view = world.shell("unshare --user --map-root-user true").await;
+    let (code, _, stderr) = told(&view);
+    assert!(code != 0 && stderr.contains("unshare"), "{view}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_program_is_what_it_is_elsewhere_within_its_limits() {
     let Some(world) = World::start("a_program_is_what_it_is_elsewhere_within_its_limits").await
     else {

@@ -121,6 +121,9 @@ pub struct Sandbox {
     network: SandboxNetwork,
     user: Option<TaskUser>,
     places: Places,
+    /// Whether programs may make user namespaces of their own in it: there they would have all
+    /// capabilities again, and memory that nothing bounds. bubblewrap forbids it from 0.8 on.
+    nested: bool,
 }
 
 impl Sandbox {
@@ -134,7 +137,12 @@ impl Sandbox {
         user: Option<TaskUser>,
     ) -> Result<Self, SandboxError> {
         let places = Places::new(options, user)?;
-        Ok(Self { program, network: options.network, user, places })
+        Ok(Self { program, network: options.network, user, places, nested: false })
+    }
+
+    /// The same for a bubblewrap that cannot forbid user namespaces in it.
+    pub(crate) fn nested(self) -> Self {
+        Self { nested: true, ..self }
     }
 
     /// True where the kernel counts the processes in it: it does not for root itself.
@@ -161,13 +169,18 @@ impl Sandbox {
             ]
             .map(OsString::from),
         );
+        if !self.nested {
+            all.push("--disable-userns".into());
+        }
         if self.network == SandboxNetwork::None {
             all.push("--unshare-net".into());
         }
         all.extend(words(&["--ro-bind", "/", "/", "--dev", "/dev"]));
         let shared = limits::SANDBOX_SHM_BYTES.to_string();
         all.extend(words(&["--size", &shared, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]));
-        all.extend(words(&["--proc", "/proc"]));
+        // What the kernel is told there holds for the whole machine, and it takes it from root of
+        // the machine, whatever namespace that is in.
+        all.extend(words(&["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]));
         self.places.arrange(directory, files, &mut all);
         all
     }
@@ -179,7 +192,8 @@ impl fmt::Display for Sandbox {
             SandboxNetwork::Host => "net=host",
             SandboxNetwork::None => "net",
         };
-        write!(f, "bubblewrap(user,pid,mount,ipc,uts,cgroup,{network})")
+        let user = if self.nested { "user(nested)" } else { "user" };
+        write!(f, "bubblewrap({user},pid,mount,ipc,uts,cgroup,{network})")
     }
 }
 

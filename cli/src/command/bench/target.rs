@@ -312,6 +312,7 @@ async fn embedded(
         data_dir,
         journal,
         worker,
+        hidden: Vec::new(),
         files,
         retention,
         quotas,

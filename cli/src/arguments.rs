@@ -5,7 +5,7 @@ use windlass_telemetry::Role;
 
 use crate::command::{
     audit, auth, bench, config, control, coordinator, deploy, dev, event, explain, fsck, function,
-    history, list, log, run, schedule, secret, show, start, token, validate, version, watch,
+    history, list, log, login, run, schedule, secret, show, start, token, validate, version, watch,
     worker, workflow,
 };
 use crate::error::CliError;
@@ -66,6 +66,10 @@ pub(crate) enum Command {
     Event(event::Args),
     /// See who uses which secrets, say who may, and set a store up
     Secret(secret::Args),
+    /// Get a token of the identity provider that a server trusts, and keep it for that server
+    Login(login::LoginArgs),
+    /// Forget the token that is kept for a server
+    Logout(login::LogoutArgs),
     /// See who you are to a server, and what you may
     Auth(auth::Args),
     /// Make, list and revoke tokens that show a server who asks
@@ -128,6 +132,8 @@ impl Command {
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,
             Self::Audit(args) => audit::run(args).await,
+            Self::Login(args) => login::login(args).await,
+            Self::Logout(args) => login::logout(&args),
             Self::Auth(args) => auth::run(args).await,
             Self::Token(args) => token::run(args).await,
             Self::Log(args) => log::run(args).await,

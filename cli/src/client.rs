@@ -6,6 +6,8 @@ mod token;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub(crate) use token::kept;
+
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value as Json;

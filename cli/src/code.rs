@@ -136,6 +136,17 @@ pub(crate) const NOT_PERMITTED: Code = Code {
                   of yours has the permission for that. `windlass auth whoami` shows your grants.",
 };
 
+/// Nobody could be logged in.
+pub(crate) const LOGIN_FAILED: Code = Code {
+    code: "WL0719",
+    status: 502,
+    title: "Login failed",
+    explanation: "`windlass login` got no token: `detail` has what the identity provider said. The \
+                  server names the provider and the public client that the command line is there \
+                  (`client` of an [[issuer]] in its auth.toml), which must be allowed the device \
+                  flow. Nothing was kept. WINDLASS_TOKEN and --token-file take tokens got elsewhere.",
+};
+
 /// The store of secrets did not do what an operator asked.
 pub(crate) const VAULT_REFUSED: Code = Code {
     code: "WL0710",
@@ -194,7 +205,7 @@ pub(crate) const SECRET_MISSING: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 17] = [
+const ALL: [&Code; 18] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -209,6 +220,7 @@ const ALL: [&Code; 17] = [
     &BENCH_FAILED,
     &JOURNAL_FAILED,
     &NOT_PERMITTED,
+    &LOGIN_FAILED,
     &VAULT_REFUSED,
     &VAULT_UNREACHABLE,
     &SECRET_MISSING,

@@ -15,6 +15,7 @@ pub(crate) mod function;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod log;
+pub(crate) mod login;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod secret;

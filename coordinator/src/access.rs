@@ -30,7 +30,7 @@ use windlass_proto::time::Timestamp;
 pub use certificate::ClientCertificate;
 pub use permission::{BUILT_IN, BuiltIn, Permission, Permissions, Scope};
 pub use principal::{Denied, Forbidden, Grant, Method, Principal, Resource, Visible};
-pub use rules::{Granted, Rules, RulesError};
+pub use rules::{Granted, Login, Rules, RulesError};
 pub use tokens::{NewToken, PREFIX, TokenRecord, TokensError, generate, sha256};
 
 use self::keys::Keys;
@@ -39,7 +39,7 @@ use self::rules::IssuerRule;
 use self::tokens::Tokens;
 use crate::clock;
 
-pub(crate) use rules::is_secure;
+pub use rules::is_secure;
 use rules::{CERTIFICATE, TOKEN};
 
 /// Why a file of rules cannot be used, or tokens not be kept.
@@ -140,6 +140,12 @@ impl Access {
     #[must_use]
     pub fn takes_certificates(&self) -> bool {
         self.in_force().rules.certificates
+    }
+
+    /// Where the command line may get tokens.
+    #[must_use]
+    pub fn logins(&self) -> Vec<Login> {
+        self.in_force().rules.issuers.iter().filter_map(|it| it.login.clone()).collect()
     }
 
     /// What the file says.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
@@ -16,16 +16,19 @@ use crate::options::TokenOptions;
 /// The variable that is a token.
 const VARIABLE: &str = "WINDLASS_TOKEN";
 
-/// The header with the token of the file that the options name, or else of the environment.
+/// The header with the token of the file that the options name, else of the environment, else of
+/// the last login.
 pub(super) fn authorization(
     options: &TokenOptions,
     server: &Url,
 ) -> Result<Option<HeaderValue>, CliError> {
-    let token = match &options.token_file {
-        Some(path) => read(path)?,
-        None => match std::env::var(VARIABLE) {
-            Ok(token) if !token.is_empty() => Zeroizing::new(token),
-            _ => return Ok(None),
+    let token = match (&options.token_file, std::env::var(VARIABLE)) {
+        (Some(path), _) if path.as_os_str().is_empty() => return Ok(None),
+        (Some(path), _) => read(path)?,
+        (None, Ok(token)) if !token.is_empty() => Zeroizing::new(token),
+        (None, _) => match kept(server).filter(|it| it.exists()) {
+            Some(path) => read(&path)?,
+            None => return Ok(None),
         },
     };
     if server.scheme() == "http" && !is_loopback(server) {
@@ -40,6 +43,18 @@ pub(super) fn authorization(
         .map_err(|_| CliError::Usage("a token is one line of visible characters".to_owned()))?;
     header.set_sensitive(true);
     Ok(Some(header))
+}
+
+/// Where `windlass login` keeps the token for a server: in the folder for configuration of who runs
+/// this.
+pub(crate) fn kept(server: &Url) -> Option<PathBuf> {
+    let folder =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
+    let base = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
+    let host = server.host_str()?.trim_start_matches('[').trim_end_matches(']').replace(':', ".");
+    let port = server.port_or_known_default()?;
+    let scheme = server.scheme();
+    Some(base.join("windlass").join("tokens").join(format!("{scheme}_{host}_{port}")))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {

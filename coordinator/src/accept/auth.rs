@@ -10,7 +10,7 @@ use super::access::Caller;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
 use super::state::Api;
-use crate::access::{Grant, Permission, Resource, Scope};
+use crate::access::{Grant, Login, Permission, Resource, Scope};
 
 /// Somebody, and what they are granted.
 #[derive(Serialize, ToSchema)]
@@ -70,6 +70,23 @@ pub(super) struct CanI {
     allowed: bool,
     /// The permission that was asked for.
     permission: &'static str,
+}
+
+/// Identity providers that give the command line tokens.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [{"name": "corp", "url": "https://id.example.com",
+    "client": "windlass-cli", "scopes": ["openid"]}]}))]
+pub(super) struct Providers {
+    /// Each with the public client and the scopes to ask it with.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Login>,
+}
+
+/// Where to get a token: who asks for that has none yet.
+#[utoipa::path(get, path = "/v1/auth/providers", tag = "access", operation_id = "listIdentityProviders",
+    responses((status = 200, description = "Those that the command line may ask", body = Providers)))]
+pub(super) async fn providers(State(api): State<Api>) -> Json<Providers> {
+    Json(Providers { items: api.access.as_ref().map(|it| it.logins()).unwrap_or_default() })
 }
 
 /// Who asks, and what they are granted.

@@ -56,6 +56,7 @@ use utoipa::{Modify, OpenApi};
         super::secret::policy,
         super::secret::set_policy,
         super::audit::list,
+        super::auth::providers,
         super::auth::whoami,
         super::auth::can_i,
         super::token::list,

@@ -38,6 +38,7 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/.well-known/jwks.json", Open),
     (Method::GET, "/.well-known/openid-configuration", Open),
     (Method::GET, "/metrics", Server(MetricsRead)),
+    (Method::GET, "/v1/auth/providers", Open),
     (Method::GET, "/v1/auth/whoami", Known),
     (Method::GET, "/v1/auth/can-i", Known),
     (Method::GET, "/v1/tokens", Server(TokenManage)),

@@ -27,7 +27,8 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 pub(super) use self::issuer::IssuerRule;
-pub(crate) use self::issuer::is_secure;
+pub use self::issuer::Login;
+pub use self::issuer::is_secure;
 pub(in crate::access) use self::issuer::{CERTIFICATE, TOKEN};
 use super::certificate;
 use super::permission::{BUILT_IN, Permissions};

@@ -84,3 +84,16 @@ pub const ACCESS_REFUSALS_TOLD: u64 = 120;
 
 /// Types of published events that an audit event names.
 pub const AUDIT_EVENT_TYPES: usize = 8;
+
+/// Bytes of what a provider answers the command line: a token, or why there is none.
+pub const LOGIN_ANSWER_BYTES: usize = 256 << 10;
+
+/// Milliseconds that a provider may take to answer the command line.
+pub const LOGIN_REQUEST_MS: u64 = 30_000;
+
+/// Seconds between two questions whether somebody has logged in, where the provider does not say,
+/// and by how much it is more when it says that this is too often (RFC 8628).
+pub const LOGIN_INTERVAL_S: u64 = 5;
+
+/// Seconds that somebody has to log in at most, whatever the provider says.
+pub const LOGIN_PATIENCE_S: u64 = 1_800;

@@ -54,6 +54,7 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("getOpenApi", (About::All, vec![])),
         ("getIdentityKeys", (About::All, vec![])),
         ("getIdentityConfiguration", (About::All, vec![])),
+        ("listIdentityProviders", (About::All, vec![])),
         ("whoAmI", (About::All, vec![])),
         ("canI", (About::All, vec![])),
         ("getMetrics", (About::Server, with(&["worker-admin"]))),
@@ -286,7 +287,8 @@ async fn every_operation_is_for_those_whose_role_has_it() {
             // Who shows nothing is asked who they are, whatever there is.
             let nobody = ask(&asking.dev.api).await;
             let is_open = template.starts_with("/.well-known")
-                || ["/healthz", "/readyz", "/openapi.json"].contains(&template.as_str());
+                || ["/healthz", "/readyz", "/openapi.json", "/v1/auth/providers"]
+                    .contains(&template.as_str());
             if is_open != (nobody.status != 401) {
                 wrong.push(format!("{operation} as nobody: {}", nobody.status));
             }

@@ -141,6 +141,8 @@ async fn each_command_once() {
         (here(&["auth", "check", &rules]), 0),
         (here(&["auth", "roles"]), 0),
         (here(&["token", "new", "--role", "viewer"]), 0),
+        (on_server(&["login"]), 1),
+        (on_server(&["logout"]), 0),
         // It asks nobody who they are, so it has no tokens.
         (on_server(&["token", "create", "--role", "viewer"]), 1),
         (on_server(&["token", "list"]), 1),

@@ -57,6 +57,9 @@ pub(super) struct IssuerTable {
     subject: Option<Spanned<String>>,
     groups: Option<Spanned<String>>,
     grants: Option<Spanned<String>>,
+    client: Option<String>,
+    scopes: Option<Vec<String>>,
+    resource: Option<String>,
 }
 
 impl IssuerTable {
@@ -88,6 +91,24 @@ pub(in crate::access) struct IssuerRule {
     pub groups: Option<Program>,
     /// What they may, from the claims: a list of grants as tokens have them.
     pub grants: Option<Program>,
+    /// How the command line gets a token of it, where it may.
+    pub login: Option<Login>,
+}
+
+/// What the command line asks a provider for.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Login {
+    /// The name of the issuer.
+    pub name: String,
+    /// Its URL.
+    pub url: String,
+    /// The public client that the provider knows the command line as.
+    pub client: String,
+    /// The scopes to ask for.
+    pub scopes: Vec<String>,
+    /// The resource that the token is for (RFC 8707), where the provider wants that said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
 }
 
 impl fmt::Debug for IssuerRule {
@@ -137,6 +158,13 @@ pub(super) fn read(
             .map_err(|error| refused(it.span().start, format!("not jq: {error}")))
     };
     let subject = Spanned::new(0..0, ".sub".to_owned());
+    let login = table.client.map(|client| Login {
+        name: name.clone(),
+        url: table.url.get_ref().clone(),
+        client,
+        scopes: table.scopes.unwrap_or_else(|| vec!["openid".to_owned()]),
+        resource: table.resource,
+    });
     Ok(IssuerRule {
         name: name.as_str().into(),
         url: table.url.get_ref().as_str().into(),
@@ -148,11 +176,13 @@ pub(super) fn read(
         subject: program(table.subject.as_ref().unwrap_or(&subject))?,
         groups: table.groups.as_ref().map(program).transpose()?,
         grants: table.grants.as_ref().map(program).transpose()?,
+        login,
     })
 }
 
 /// True for HTTPS, and for HTTP that stays on this machine.
-pub(crate) fn is_secure(url: &str) -> bool {
+#[must_use]
+pub fn is_secure(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
     let host = url.host_str().unwrap_or("").trim_start_matches('[').trim_end_matches(']');
     let local = host == "localhost"

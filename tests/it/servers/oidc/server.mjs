@@ -28,13 +28,19 @@ const provider = new Provider(issuer, {
     client('basic', 'client_secret_basic'),
     client('post', 'client_secret_post'),
     client('viewing', 'client_secret_post'),
+    client('windlass-cli', 'none', {
+      client_secret: undefined, application_type: 'native',
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
+    }),
     client('secret-jwt', 'client_secret_jwt', { token_endpoint_auth_signing_alg: 'HS256' }),
     client('rsa', 'private_key_jwt', { ...own, token_endpoint_auth_signing_alg: 'RS256' }),
     client('p256', 'private_key_jwt', { ...own, token_endpoint_auth_signing_alg: 'ES256' }),
     client('ed25519', 'private_key_jwt', { ...own, token_endpoint_auth_signing_alg: 'EdDSA' }),
   ],
   features: {
-    clientCredentials: { enabled: true }, devInteractions: { enabled: false },
+    clientCredentials: { enabled: true }, deviceFlow: { enabled: true },
+    // Whoever gives a name is who they say, as long as they give a password.
+    devInteractions: { enabled: true },
     // Tokens for one server are signed, and say who they are for.
     resourceIndicators: {
       enabled: true,

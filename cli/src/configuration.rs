@@ -114,6 +114,9 @@ impl Configuration {
             );
             return Err(self.refused(at, &reason));
         };
+        if long == "config" {
+            return Err(self.refused(at, "a file names no other one"));
+        }
         if CREDENTIALS.contains(&long.as_str()) {
             let reason = format!(
                 "`{key}` is a credential: name a file of its own ({long}-file, secrets-file)"

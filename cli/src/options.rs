@@ -222,6 +222,13 @@ impl WorkerOptions {
     /// # Errors
     /// When the options contradict each other, or this process cannot become the user.
     pub(crate) fn processes(&self, usual: &[Allow]) -> Result<ProcessOptions, CliError> {
+        // Clap does not see what a file says.
+        if self.secrets_config.is_some()
+            && (self.secrets_file.is_some() || !self.secrets.is_empty())
+        {
+            let text = "--secrets-config goes with neither --secrets-file nor --secret";
+            return Err(CliError::Usage(text.to_owned()));
+        }
         let allow = if self.allow.is_empty() { usual } else { &self.allow };
         let has = |it| allow.contains(&it);
         if has(Allow::None) && allow.len() > 1 {

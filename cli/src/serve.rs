@@ -52,18 +52,30 @@ pub(crate) struct ServeOptions {
 pub(crate) struct TlsOptions {
     /// Serve the API by TLS with this certificate, in PEM, followed by those between it and its
     /// authority; taken anew when the file changes
-    #[arg(long, env = "WINDLASS_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    // What goes together is held against each other below: clap does not see what a file says.
+    #[arg(long, env = "WINDLASS_TLS_CERT", value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// The certificate's private key, in PEM
-    #[arg(long, env = "WINDLASS_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "WINDLASS_TLS_KEY", value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Let in only clients with a certificate of these authorities, in PEM; with --auth, those with
     /// a token as well
-    #[arg(long, env = "WINDLASS_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "WINDLASS_TLS_CLIENT_CA", value_name = "FILE")]
     pub(crate) tls_client_ca: Option<PathBuf>,
 }
 
 impl TlsOptions {
+    /// Refuses a part without what it goes with: half of it would be plain HTTP.
+    fn whole(&self) -> Result<(), CliError> {
+        let missing = match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(_), Some(_), _) | (None, None, None) => return Ok(()),
+            (Some(_), None, _) => "--tls-cert needs --tls-key",
+            (None, Some(_), _) => "--tls-key needs --tls-cert",
+            (None, None, Some(_)) => "--tls-client-ca needs --tls-cert and --tls-key",
+        };
+        Err(CliError::Usage(missing.to_owned()))
+    }
+
     /// What handshakes are made with, if any.
     fn open(&self, client_required: bool) -> Result<Option<Arc<Tls>>, CliError> {
         let (Some(certificate), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else {
@@ -140,19 +152,20 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
 impl ServeOptions {
     /// Who can reach it; an error unless that was allowed.
     pub(crate) fn exposure(&self) -> Result<Exposure, CliError> {
+        self.tls.whole()?;
         let bind = self.bind;
         if bind.ip().is_loopback() {
             return Ok(Exposure::Loopback);
         }
         let is_tls = self.tls.tls_cert.is_some();
         // Whoever has a certificate was given it.
-        let is_asked = self.auth.is_some() || self.tls.tls_client_ca.is_some();
-        if is_asked && (is_tls || self.allow_remote) {
+        let is_asked = self.asks() || self.tls.tls_client_ca.is_some();
+        let is_none = self.auth.is_some() && !self.asks();
+        if is_asked && (is_tls || self.allow_remote) || is_none && self.allow_remote {
             return Ok(Exposure::Network);
         }
-        let is_none = self.auth.as_deref() == Some(Path::new("none"));
         let missing = match is_asked {
-            true if is_none => {
+            false if is_none => {
                 "--auth none asks nobody who they are: add --allow-remote to say that \
                                 something before it does"
             }
@@ -331,6 +344,13 @@ mod tests {
         assert!(!remote(false, Some("auth.toml"), &plain));
         assert!(remote(true, Some("auth.toml"), &plain) && remote(false, Some("auth.toml"), &tls));
         assert!(remote(false, None, &mutual) && remote(true, Some("none"), &plain));
+        assert!(!remote(false, Some("none"), &plain) && !remote(false, Some("none"), &tls));
+        // Half of TLS would be none.
+        let half = TlsOptions { tls_key: None, ..tls.clone() };
+        let lone = TlsOptions { tls_client_ca: file("ca"), ..plain.clone() };
+        for options in [half, lone] {
+            assert!(!remote(true, Some("auth.toml"), &options));
+        }
         assert!(address("7400").is_err());
     }
 }

@@ -17,7 +17,6 @@ mod rules;
 mod tokens;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -73,13 +72,8 @@ pub enum Refusal {
     Missing,
     /// What they show is not taken.
     Invalid(String),
-    /// What it says cannot be verified now.
-    Provider {
-        /// The provider.
-        issuer: Arc<str>,
-        /// Why it gave no keys.
-        reason: String,
-    },
+    /// What it says cannot be verified now: this provider gave no keys.
+    Provider(Arc<str>),
 }
 
 impl Refusal {
@@ -103,17 +97,18 @@ pub struct Access {
     rules: RwLock<Arc<InForce>>,
     tokens: Tokens,
     remembered: Remembered,
-    /// Counts what may have ended somebody's rights.
-    changes: AtomicU64,
     /// Of the file as it was looked at last, good or not.
     seen: Mutex<[u8; 32]>,
 }
+
+/// The digest of no file: whatever is read is another one.
+const UNREAD: [u8; 32] = [0; 32];
 
 /// A file that was read.
 struct InForce {
     rules: Rules,
     /// Keys of the issuers, in their order.
-    keys: Vec<Keys>,
+    keys: Vec<Arc<Keys>>,
 }
 
 impl std::fmt::Debug for Access {
@@ -130,16 +125,9 @@ impl Access {
     pub fn open(place: PathBuf, tokens: Option<PathBuf>) -> Result<Self, AccessError> {
         let text = read(&place)?;
         let rules = parse(&place, &text)?;
-        let rules = RwLock::new(Arc::new(InForce::new(rules)));
+        let rules = RwLock::new(Arc::new(InForce::new(rules, None)));
         let (tokens, seen) = (Tokens::open(tokens)?, Mutex::new(digest(&text)));
-        let (remembered, changes) = Default::default();
-        Ok(Self { place, rules, tokens, remembered, changes, seen })
-    }
-
-    /// True where certificates of clients say who they are.
-    #[must_use]
-    pub fn takes_certificates(&self) -> bool {
-        self.in_force().rules.certificates
+        Ok(Self { place, rules, tokens, remembered: Remembered::default(), seen })
     }
 
     /// Where the command line may get tokens.
@@ -177,12 +165,9 @@ impl Access {
             self.tokens.used(&hash, now);
             return Ok((principal, credential));
         }
-        // Whatever changes while it is verified makes it be verified again.
-        let before = self.changes.load(Ordering::Acquire);
+        let generation = self.remembered.generation();
         let principal = Arc::new(self.verify(bearer, &hash, now).await?);
-        if self.changes.load(Ordering::Acquire) == before {
-            self.remembered.put(hash, principal.clone(), now);
-        }
+        self.remembered.put(hash, principal.clone(), generation, now);
         Ok((principal, credential))
     }
 
@@ -199,7 +184,7 @@ impl Access {
         let unknown = || Refusal::token("its issuer is not known here");
         let url = jwt::issuer_of(bearer)
             .ok_or_else(|| Refusal::token("it is neither a token of this server nor a JWT"))?;
-        let named = |it: &IssuerRule| *it.url == *url;
+        let named = |it: &Arc<IssuerRule>| *it.url == *url;
         let at = force.rules.issuers.iter().position(named).ok_or_else(unknown)?;
         let (issuer, keys) =
             force.rules.issuers.get(at).zip(force.keys.get(at)).ok_or_else(unknown)?;
@@ -236,12 +221,13 @@ impl Access {
         if let Some(principal) = self.remembered.get(&certificate.fingerprint, now) {
             return Ok(principal);
         }
+        let generation = self.remembered.generation();
         let force = self.in_force();
         if !force.rules.certificates {
             let reason = "a client certificate does not say who you are here: show a token";
             return Err(Refusal::Invalid(reason.to_owned()));
         }
-        let ClientCertificate { subject, groups, fingerprint } = certificate;
+        let ClientCertificate { subject, groups, fingerprint, .. } = certificate;
         let grants = force.rules.grants(CERTIFICATE, subject, groups);
         let principal = Arc::new(Principal {
             issuer: CERTIFICATE.into(),
@@ -250,9 +236,9 @@ impl Access {
             groups: groups.clone(),
             granted_by_rules: grants.len(),
             grants,
-            expires: None,
+            expires: certificate.ends,
         });
-        self.remembered.put(*fingerprint, principal.clone(), now);
+        self.remembered.put(*fingerprint, principal.clone(), generation, now);
         Ok(principal)
     }
 
@@ -319,7 +305,7 @@ impl Access {
     /// When there is none, or that cannot be kept.
     pub fn revoke_token(&self, id: &str) -> Result<TokenRecord, TokensError> {
         let revoked = self.tokens.revoke(id);
-        self.changed();
+        self.remembered.clear();
         revoked
     }
 
@@ -327,12 +313,6 @@ impl Access {
     #[must_use]
     pub fn grant(&self, granted: &Granted) -> Option<Grant> {
         self.in_force().rules.grant(granted)
-    }
-
-    /// Forgets what was verified.
-    fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.remembered.clear();
     }
 
     /// Looks for a changed file, and writes down when tokens were used, until it is dropped.
@@ -356,7 +336,7 @@ impl Access {
                         self.replace(force);
                     } else {
                         // The next look finds it changed again.
-                        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = [0; 32];
+                        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = UNREAD;
                     }
                 }
                 Ok(Some(Err(error))) => {
@@ -370,7 +350,7 @@ impl Access {
 
     fn replace(&self, force: InForce) {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(force);
-        self.changed();
+        self.remembered.clear();
         tracing::info!(file = %self.place.display(), "access rules reloaded");
     }
 
@@ -383,9 +363,8 @@ impl Access {
             // Somebody is about to write it: nobody means to lock everybody out.
             Ok(text) if text.trim().is_empty() => return None,
             Ok(text) => text,
-            // Between the removal of one file and the arrival of the next.
             Err(error) => {
-                tracing::debug!(%error, "access rules could not be read");
+                self.unread(&error);
                 return None;
             }
         };
@@ -394,13 +373,35 @@ impl Access {
         if std::mem::replace(&mut *seen, new) == new {
             return None;
         }
-        Some(parse(&self.place, &text).map(|rules| (InForce::new(rules), new)))
+        let parsed = parse(&self.place, &text);
+        if let Err(AccessError::Unreadable { .. }) = parsed {
+            // A file that it names may be on its way: it is looked at again.
+            *seen = UNREAD;
+        }
+        drop(seen);
+        let before = self.in_force();
+        Some(parsed.map(|rules| (InForce::new(rules, Some(&before)), new)))
+    }
+
+    /// Says once that the file cannot be read.
+    fn unread(&self, error: &AccessError) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *seen, UNREAD) != UNREAD {
+            tracing::warn!(%error, "access rules cannot be read, the old ones stay");
+        }
     }
 }
 
 impl InForce {
-    fn new(rules: Rules) -> Self {
-        let keys = rules.issuers.iter().map(|_| Keys::new()).collect();
+    /// What was there before gives the keys of issuers that are the same: a provider that is away
+    /// while something else is changed stops nobody.
+    fn new(rules: Rules, before: Option<&Self>) -> Self {
+        let known = |issuer: &IssuerRule| {
+            let before = before?;
+            let same = before.rules.issuers.iter().position(|it| it.has_keys_of(issuer))?;
+            before.keys.get(same).cloned()
+        };
+        let keys = rules.issuers.iter().map(|it| known(it).unwrap_or_default()).collect();
         Self { rules, keys }
     }
 }

@@ -22,10 +22,11 @@ pub(super) fn authorization(
     options: &TokenOptions,
     server: &Url,
 ) -> Result<Option<HeaderValue>, CliError> {
-    let token = match (&options.token_file, std::env::var(VARIABLE)) {
+    let given = windlass_worker::variable(VARIABLE).and_then(|it| it.into_string().ok());
+    let token = match (&options.token_file, given) {
         (Some(path), _) if path.as_os_str().is_empty() => return Ok(None),
         (Some(path), _) => read(path)?,
-        (None, Ok(token)) if !token.is_empty() => Zeroizing::new(token),
+        (None, Some(token)) if !token.is_empty() => Zeroizing::new(token),
         (None, _) => match kept(server).filter(|it| it.exists()) {
             Some(path) => read(&path)?,
             None => return Ok(None),

@@ -12,11 +12,11 @@ use axum::response::{IntoResponse, Response};
 use windlass_proto::audit::AuditAction;
 use windlass_proto::id::InstanceId;
 
-use super::gate;
 use super::problem::{self, ApiProblem};
 use super::rule::{Rule, rule};
 use super::serve::sockets::Socket;
 use super::state::Api;
+use super::{gate, operator};
 use crate::access::{
     ClientCertificate, Credential, Denied, Permission, Principal, Refusal, Resource, Visible,
 };
@@ -151,17 +151,19 @@ async fn admit(api: &Api, parts: &mut Parts) -> Result<(), Box<Refused>> {
     let address = parts.extensions.get::<Arc<Socket>>().map(|it| it.client());
     let caller = identify(api, parts, address).await?;
     parts.extensions.insert(caller.clone());
-    let operator = Operator { caller: Some(caller.principal.clone()), address, request: None };
+    let request = operator::request_id(&parts.headers).ok().flatten();
+    let operator = Operator { caller: Some(caller.principal.clone()), address, request };
     parts.extensions.insert(operator.clone());
     if caller.principal.method == crate::access::Method::None {
         return Ok(());
     }
     let checked = check(api, rule, &caller, parts).await;
     checked.map_err(|problem| {
-        let path = parts.uri.path();
-        let detail = format!("{} {path}: {}", parts.method, problem.detail());
+        let detail = format!("{} {}: {}", parts.method, parts.uri.path(), problem.detail());
         let denial = Denial { action: AuditAction::AccessDenied, by: operator, detail };
-        Box::new(Refused { problem, told: Some(denial) })
+        // What is not there is not there for anybody.
+        let told = problem.is_denied().then_some(denial);
+        Box::new(Refused { problem, told })
     })
 }
 
@@ -181,7 +183,7 @@ async fn identify(
     };
     let refused = |refusal: Refusal| {
         let problem = unauthenticated(&refusal);
-        let told = (refusal != Refusal::Missing).then(|| Denial {
+        let told = matches!(refusal, Refusal::Invalid(_)).then(|| Denial {
             action: AuditAction::AuthenticationFailed,
             by: Operator { caller: None, address, request: None },
             detail: problem.detail().to_owned(),
@@ -218,9 +220,7 @@ fn unauthenticated(refusal: &Refusal) -> ApiProblem {
             .challenge("Bearer realm=\"windlass\""),
         Refusal::Invalid(reason) => ApiProblem::new(Code::Unauthenticated, reason.clone())
             .challenge("Bearer realm=\"windlass\", error=\"invalid_token\""),
-        Refusal::Provider { issuer, reason } => {
-            // Where its keys are is for who reads the log.
-            tracing::warn!(%issuer, reason, "a token could not be verified");
+        Refusal::Provider(issuer) => {
             let detail = format!("the keys of the issuer {issuer} cannot be had now");
             ApiProblem::new(Code::IssuerUnavailable, detail)
                 .retry_after(std::time::Duration::from_secs(5))

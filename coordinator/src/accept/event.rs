@@ -11,7 +11,9 @@ use utoipa::ToSchema;
 
 use windlass_proto::audit::AuditAction;
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::limits::{API_EVENT_BATCH, API_EVENTS_TOGETHER, AUDIT_EVENT_TYPES};
+use windlass_proto::limits::{
+    API_EVENT_BATCH, API_EVENTS_TOGETHER, AUDIT_EVENT_TYPES, AUDIT_PART_CHARACTERS,
+};
 use windlass_proto::value::Value;
 
 use super::access::Caller;
@@ -91,7 +93,8 @@ fn published(events: &[CloudEvent]) -> String {
     let types: BTreeSet<_> = events.iter().map(CloudEvent::kind).collect();
     let first: Vec<_> = types.iter().take(AUDIT_EVENT_TYPES).copied().collect();
     let more = if types.len() > first.len() { " and others" } else { "" };
-    format!("publish {} events of {}{more}", events.len(), first.join(", "))
+    let first: String = first.join(", ").chars().take(AUDIT_PART_CHARACTERS).collect();
+    format!("publish {} events of {first}{more}", events.len())
 }
 
 /// All events of a request, or none when one of them is wrong; and whether its data was a JSON

@@ -1,6 +1,9 @@
 //! What a request says of whoever sends it.
 
 use axum::extract::FromRequestParts;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use windlass_proto::limits::REQUEST_ID_BYTES;
 
@@ -23,15 +26,19 @@ impl<S: Sync> FromRequestParts<S> for By {
         let operator = operator.ok_or_else(|| {
             ApiProblem::new(Code::Unauthenticated, "nobody was asked who they are")
         })?;
-        let Some(value) = parts.headers.get(REQUEST_ID) else { return Ok(Self(operator)) };
-        match value.to_str() {
-            Ok(text) if !text.is_empty() && text.len() <= REQUEST_ID_BYTES => {
-                Ok(Self(Operator { request: Some(text.into()), ..operator }))
-            }
-            _ => {
-                let reason = format!("must be 1 to {REQUEST_ID_BYTES} visible characters");
-                Err(ApiProblem::parameter(REQUEST_ID, reason))
-            }
+        let request = request_id(&parts.headers)?;
+        Ok(Self(Operator { request, ..operator }))
+    }
+}
+
+/// The caller's own id of a request, if it has one.
+pub(super) fn request_id(headers: &HeaderMap) -> Result<Option<Arc<str>>, ApiProblem> {
+    let Some(value) = headers.get(REQUEST_ID) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if !text.is_empty() && text.len() <= REQUEST_ID_BYTES => Ok(Some(text.into())),
+        _ => {
+            let reason = format!("must be 1 to {REQUEST_ID_BYTES} visible characters");
+            Err(ApiProblem::parameter(REQUEST_ID, reason))
         }
     }
 }

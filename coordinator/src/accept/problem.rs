@@ -103,6 +103,11 @@ impl ApiProblem {
         Self { denied: true, ..self }
     }
 
+    /// True when whoever asks may not do it.
+    pub(super) fn is_denied(&self) -> bool {
+        self.denied
+    }
+
     /// What happened this time.
     pub(super) fn detail(&self) -> &str {
         &self.detail

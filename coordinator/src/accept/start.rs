@@ -159,16 +159,15 @@ pub(super) async fn start(
     Ok(response)
 }
 
-/// Refuses ids that are made from keys (UUIDs of version 5) to who may not start everything: they
-/// could be those of others' keys, which they would learn of or take.
+/// Refuses a chosen id to who may not start everything. Those of schedules, and of starts with a
+/// key, can be computed: who took one would learn of others' instances, or keep them from starting.
 fn may_choose(id: Option<InstanceId>, caller: &Caller) -> Result<(), ApiProblem> {
-    let is_of_key = id.is_some_and(|it| it.0.get_version_num() == 5);
-    if !is_of_key || caller.principal().may_everywhere(Permission::InstanceStart) {
+    if id.is_none() || caller.principal().may_everywhere(Permission::InstanceStart) {
         return Ok(());
     }
-    let detail = "`id` is a UUID made from a name, and could be that of another namespace: take a \
-                  random one (version 4 or 7), or send an Idempotency-Key";
-    Err(ApiProblem::new(Code::BadBody, detail))
+    let detail = "`id` could be that of an instance in another namespace, and needs the permission \
+                  instance.start everywhere: send an Idempotency-Key instead";
+    Err(ApiProblem::new(Code::Forbidden, detail).denied())
 }
 
 /// Leaves out of a refusal what its reader may not see: the workflow that has the id.

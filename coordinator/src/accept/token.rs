@@ -1,5 +1,6 @@
 //! `/v1/tokens`: tokens of the server's own.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use windlass_proto::audit::AuditAction;
-use windlass_proto::limits::{ACCESS_PATTERNS, ACCESS_TOKEN_LIFE_MS, ACCESS_TOKEN_NAME};
+use windlass_proto::limits::{
+    ACCESS_PATTERNS, ACCESS_TOKEN_LIFE_MS, ACCESS_TOKEN_NAME, AUDIT_PART_CHARACTERS,
+};
 use windlass_proto::time::Timestamp;
 
 use super::access::Caller;
@@ -196,11 +199,14 @@ fn read(access: &Access, request: TokenRequest, caller: &Caller) -> Result<NewTo
     Ok(NewToken { name, grants, expires_at: Some(ends) })
 }
 
+/// What the trail is told of grants: all roles, and of patterns as much as there is room for.
 fn shown(grants: &[Granted]) -> String {
-    let shown = |it: &Granted| {
-        format!("{} in {} of {}", it.role, it.namespaces.join(","), it.workflows.join(","))
-    };
-    grants.iter().map(shown).collect::<Vec<_>>().join("; ")
+    let cut = |text: String| -> String { text.chars().take(AUDIT_PART_CHARACTERS).collect() };
+    let roles: BTreeSet<_> = grants.iter().map(|it| &*it.role).collect();
+    let places: Vec<_> = grants.iter().flat_map(|it| it.namespaces.iter().cloned()).collect();
+    let names: Vec<_> = grants.iter().flat_map(|it| it.workflows.iter().cloned()).collect();
+    let roles = cut(roles.into_iter().collect::<Vec<_>>().join(","));
+    format!("{roles} in {} of {}", cut(places.join(",")), cut(names.join(",")))
 }
 
 async fn blocking<T: Send + 'static>(

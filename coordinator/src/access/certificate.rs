@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
@@ -21,8 +22,10 @@ pub struct ClientCertificate {
     pub subject: Arc<str>,
     /// The organisations in it, as Kubernetes takes them for groups.
     pub groups: Vec<Arc<str>>,
-    /// SHA-256 of it.
+    /// Tells it from others, and from every token.
     pub fingerprint: [u8; 32],
+    /// When it ends.
+    pub ends: Option<Timestamp>,
 }
 
 impl ClientCertificate {
@@ -42,10 +45,17 @@ impl ClientCertificate {
             let printable = || it.value.decode_as::<PrintableStringRef<'_>>();
             text.ok().or_else(|| printable().ok().map(|it| Arc::from(it.as_str())))
         });
+        let ends = certificate.tbs_certificate.validity.not_after.to_unix_duration();
+        let ends = u64::try_from(ends.as_millis()).ok().map(Timestamp);
         Some(Self {
             subject: subject.into(),
             groups: organisations.collect(),
-            fingerprint: Sha256::digest(der).into(),
+            fingerprint: Sha256::new()
+                .chain_update(b"certificate ")
+                .chain_update(der)
+                .finalize()
+                .into(),
+            ends,
         })
     }
 }

@@ -12,7 +12,7 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use super::keys::{Keys, KeysError};
+use super::keys::Keys;
 use super::principal::{Method, Principal};
 use super::rules::{Granted, IssuerRule, Rules};
 use super::{Refusal, clock_seconds};
@@ -38,8 +38,8 @@ fn has_critical(token: &str) -> bool {
 /// Whoever a token is of.
 pub(super) async fn verify(
     token: &str,
-    issuer: &IssuerRule,
-    keys: &Keys,
+    issuer: &Arc<IssuerRule>,
+    keys: &Arc<Keys>,
     rules: &Rules,
     now: Timestamp,
 ) -> Result<Principal, Refusal> {
@@ -55,12 +55,8 @@ pub(super) async fn verify(
         return Err(Refusal::token("its `typ` is that of a token for another use"));
     }
     let known = keys.get(issuer, |it| candidates(it, &header).next().is_some()).await;
-    let known = known.map_err(|error| Refusal::Provider {
-        issuer: issuer.name.clone(),
-        reason: match &error {
-            KeysError::Unanswered { .. } | KeysError::File(_) => error.to_string(),
-        },
-    })?;
+    // Why is in the log already.
+    let known = known.map_err(|_| Refusal::Provider(issuer.name.clone()))?;
     let mut refusal = Refusal::token("its issuer publishes no key that it is signed with");
     for key in candidates(&known, &header) {
         match claims(token, key, &header, issuer) {
@@ -141,7 +137,9 @@ fn principal(
         let told = told.iter().take(limits::ACCESS_PATTERNS).filter(|it| it.fault().is_none());
         grants.extend(told.filter_map(|it| rules.grant(it)));
     }
-    let expires = claims.get("exp").and_then(Json::as_f64).map(clock_seconds);
+    // As long as it is taken.
+    let skew = limits::ACCESS_CLOCK_SKEW_S as f64;
+    let expires = claims.get("exp").and_then(Json::as_f64).map(|it| clock_seconds(it + skew));
     let (issuer, subject, method) = (issuer.name.clone(), subject.into(), Method::Jwt);
     Ok(Principal { issuer, subject, method, groups, grants, granted_by_rules, expires })
 }

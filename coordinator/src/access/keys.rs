@@ -14,6 +14,7 @@ use super::rules::IssuerRule;
 use crate::access::is_secure;
 
 /// The keys of one provider.
+#[derive(Default)]
 pub(super) struct Keys {
     known: RwLock<Option<Known>>,
     /// When it was asked last, with whatever outcome.
@@ -44,6 +45,16 @@ pub(super) enum KeysError {
     File(String),
 }
 
+impl KeysError {
+    /// It was asked a moment ago.
+    fn again(issuer: &IssuerRule) -> Self {
+        Self::Unanswered {
+            url: issuer.url.to_string(),
+            reason: "it gave no keys a moment ago, and is asked again soon".to_owned(),
+        }
+    }
+}
+
 /// The part of OpenID Connect's discovery document that matters here.
 #[derive(Deserialize)]
 struct Discovery {
@@ -52,39 +63,40 @@ struct Discovery {
 }
 
 impl Keys {
-    pub(super) fn new() -> Self {
-        let (known, asked, asking) = Default::default();
-        Self { known, asked, asking }
-    }
-
     /// The keys, from memory while they have the one that is `wanted` and are not old. A provider
     /// that does not answer leaves those it gave before, for a day.
     pub(super) async fn get(
-        &self,
-        issuer: &IssuerRule,
+        self: &Arc<Self>,
+        issuer: &Arc<IssuerRule>,
         wanted: impl Fn(&JwkSet) -> bool,
     ) -> Result<Arc<JwkSet>, KeysError> {
         let fresh = Duration::from_millis(limits::ACCESS_KEYS_MS);
-        if let Some(known) = self.known()
-            && known.since.elapsed() < fresh
-            && (wanted(&known.keys) || !self.may_ask())
+        let stale = Duration::from_millis(limits::ACCESS_KEYS_STALE_MS);
+        let known = self.known().filter(|it| it.since.elapsed() < stale);
+        let fits = known.as_ref().is_some_and(|it| wanted(&it.keys));
+        let is_fresh = known.as_ref().is_some_and(|it| it.since.elapsed() < fresh);
+        if (fits && is_fresh || !self.may_ask())
+            && let Some(known) = known
         {
             return Ok(known.keys);
         }
+        // Who asked may go meanwhile: what is told is for all who come after.
+        let (keys, of) = (self.clone(), issuer.clone());
+        let asking = tokio::spawn(async move { keys.refresh(&of).await });
+        match known.filter(|_| fits) {
+            // Nobody waits for a provider whose keys are there.
+            Some(known) => Ok(known.keys),
+            None => asking.await.unwrap_or_else(|_| Err(KeysError::again(issuer))),
+        }
+    }
+
+    /// Asks the provider, unless somebody just did.
+    async fn refresh(&self, issuer: &IssuerRule) -> Result<Arc<JwkSet>, KeysError> {
         let _asking = self.asking.lock().await;
-        // Somebody else may have asked meanwhile, or just before.
-        let known = self.known();
-        let (current, last) = match &known {
-            Some(it) => (it.since.elapsed() < fresh && wanted(&it.keys), Some(it)),
-            None => (false, None),
-        };
         let stale = Duration::from_millis(limits::ACCESS_KEYS_STALE_MS);
-        let usable = last.filter(|it| it.since.elapsed() < stale).map(|it| it.keys.clone());
-        if current || !self.may_ask() {
-            return usable.ok_or_else(|| KeysError::Unanswered {
-                url: issuer.url.to_string(),
-                reason: "it gave no keys a moment ago, and is asked again soon".to_owned(),
-            });
+        let usable = self.known().filter(|it| it.since.elapsed() < stale).map(|it| it.keys);
+        if !self.may_ask() {
+            return usable.ok_or_else(|| KeysError::again(issuer));
         }
         let asked = ask(issuer).await;
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -96,7 +108,8 @@ impl Keys {
                 Ok(keys)
             }
             Err(error) => {
-                tracing::warn!(issuer = %issuer.name, %error, "keys of the identity provider not read");
+                let issuer = &issuer.name;
+                tracing::warn!(%issuer, %error, "keys of the identity provider not read");
                 usable.ok_or(error)
             }
         }

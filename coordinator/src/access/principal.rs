@@ -74,6 +74,7 @@ impl Grant {
     fn reaches(&self, scope: Scope, resource: Resource<'_>) -> bool {
         match (scope, resource) {
             (Scope::Shared, _) => true,
+            (Scope::Event, Resource::Server) => self.is_for_all() && has_star(&self.types),
             (Scope::Server, _) | (_, Resource::Server) => self.is_for_all(),
             (Scope::Event, Resource::Event(kind)) => self.is_for_all() && any(&self.types, kind),
             (Scope::Event, _) | (Scope::Workflow, Resource::Event(_)) => false,

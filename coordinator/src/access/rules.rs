@@ -61,7 +61,7 @@ pub struct Rules {
     /// Roles by name, those that are always there among them.
     pub roles: BTreeMap<Arc<str>, Permissions>,
     /// Identity providers.
-    pub(super) issuers: Vec<IssuerRule>,
+    pub(super) issuers: Vec<Arc<IssuerRule>>,
     /// Tokens by the SHA-256 of their text.
     pub tokens: HashMap<[u8; 32], GivenToken>,
     /// True where client certificates say who somebody is.

@@ -99,8 +99,15 @@ impl Tokens {
             Some(path) => read(path).map_err(|error| failed(path, error))?,
             None => Vec::new(),
         };
-        let keyed = records.into_iter().filter_map(|it| Some((unhex(&it.sha256)?, it)));
-        let kept = Kept { all: keyed.collect(), used: false };
+        let mut all = HashMap::new();
+        for record in records {
+            let Some(hash) = unhex(&record.sha256) else {
+                let error = io::Error::other(format!("the hash of {} is none", record.id));
+                return Err(failed(place.as_deref().unwrap_or(Path::new("")), error));
+            };
+            all.insert(hash, record);
+        }
+        let kept = Kept { all, used: false };
         Ok(Self { place, kept: Mutex::new(kept), writing: Mutex::default() })
     }
 
@@ -163,7 +170,10 @@ impl Tokens {
         }
         all.push(record.clone());
         self.write(&all)?;
-        self.kept().all.insert(sha256, record.clone());
+        let mut kept = self.kept();
+        kept.all.retain(|_, it| it.expires_at.is_none_or(|it| it > now));
+        kept.all.insert(sha256, record.clone());
+        drop(kept);
         Ok((token, record))
     }
 
@@ -178,7 +188,10 @@ impl Tokens {
         if let Some(hash) = unhex(&record.sha256) {
             self.kept().all.remove(&hash);
         }
-        self.write(&all)?;
+        self.write(&all).inspect_err(|_| {
+            // Until that is on disk it is tried again, with what is written down of uses.
+            self.kept().used = true;
+        })?;
         Ok(record)
     }
 
@@ -188,7 +201,7 @@ impl Tokens {
         if !std::mem::take(&mut self.kept().used) {
             return Ok(());
         }
-        self.write(&self.all())
+        self.write(&self.all()).inspect_err(|_| self.kept().used = true)
     }
 
     fn write(&self, all: &[TokenRecord]) -> Result<(), TokensError> {

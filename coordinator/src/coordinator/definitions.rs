@@ -42,7 +42,8 @@ impl Coordinator {
                 by.may_deploy(plan).map_err(Refused::Forbidden)?;
                 router.secrets.check(plan).map_err(Refused::NotPermitted)
             };
-            let tell = |change: Change<'_>| tell(change.to_string());
+            let tell =
+                |change: Change<'_>| tell(Some(change.id.namespace.clone()), change.to_string());
             router.catalog.deploy_told(&text, accepted, clock::now(), permit, tell)
         };
         let deployed = match blocking(deploy).await? {
@@ -165,7 +166,8 @@ impl Coordinator {
         let action = if retired { "retire" } else { "restore" };
         let (before, after) = (Some(&digest), Some(&digest));
         let change = Change { action, id: &id, before, after }.to_string();
-        self.audited(AuditAction::DefinitionChanged, change, &by).await?;
+        let namespace = Some(id.namespace.clone());
+        self.audited_in(AuditAction::DefinitionChanged, namespace, change, &by).await?;
         let (catalog, now) = (self.runtime.router.catalog.clone(), retired.then(clock::now));
         let changed = blocking(move || catalog.retire(&id, now)).await??;
         let changed = changed.ok_or_else(|| CoordinatorError::UnknownWorkflow(shown(workflow)))?;
@@ -196,7 +198,8 @@ impl Coordinator {
         self.settle().await?;
         let tell = self.teller(AuditAction::DefinitionChanged, &by);
         let tell = move |change: Change<'_>| -> Result<(), CoordinatorError> {
-            Ok(tell(change.to_string()).map_err(SecretsError::from)?)
+            let namespace = Some(change.id.namespace.clone());
+            Ok(tell(namespace, change.to_string()).map_err(SecretsError::from)?)
         };
         let (catalog, journal) =
             (self.runtime.router.catalog.clone(), self.runtime.journal.clone());

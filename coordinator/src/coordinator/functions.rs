@@ -26,7 +26,7 @@ impl Coordinator {
         let (function, version) = (name.to_owned(), version.to_owned());
         let reference = format!("{name}:{version}");
         let (tell, told) = (self.teller(AuditAction::FunctionPublished, &by), reference.clone());
-        let tell = move |digest: &Digest| tell(format!("{told}, digest none -> {digest}"));
+        let tell = move |digest: &Digest| tell(None, format!("{told}, digest none -> {digest}"));
         let publish =
             move || router.catalog.publish_told(&function, &version, &text, clock::now(), tell);
         blocking(publish).await?.map_err(|refused| match refused {

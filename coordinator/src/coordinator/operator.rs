@@ -73,35 +73,22 @@ impl Operator {
         for task in &plan.tasks {
             let Kind::Workflow(child) = &task.kind else { continue };
             let of = constant(&child.namespace).map(|there| (there, constant(&child.name)));
-            self.may_start(caller, namespace, of)?;
+            may_start(caller, of)?;
         }
         Ok(())
     }
 }
 
-impl Operator {
-    /// Refuses what a workflow of `own` starts: a namespace and a name, where they are known
-    /// before.
-    fn may_start(
-        &self,
-        caller: &Principal,
-        own: &str,
-        child: Option<(&str, Option<&str>)>,
-    ) -> Result<(), Forbidden> {
-        let permission = Permission::InstanceStart;
-        let (resource, shown) = match child {
-            Some((there, Some(name))) => {
-                (Resource::Workflow(there, name), format!("{there}/{name}"))
-            }
-            Some((there, None)) => (Resource::Namespace(there), format!("all of {there}")),
-            None => (Resource::Server, "all namespaces, as an expression says which".to_owned()),
-        };
-        // Who may deploy it could as well put what it does here.
-        let is_own = child.is_some_and(|(there, _)| there == own)
-            && caller.may(Permission::WorkflowDeploy, resource);
-        let allowed = is_own || caller.may(permission, resource);
-        allowed.then_some(()).ok_or(Forbidden { permission, of: shown })
-    }
+/// Refuses what a workflow starts: a namespace and a name, where they are known before.
+fn may_start(caller: &Principal, child: Option<(&str, Option<&str>)>) -> Result<(), Forbidden> {
+    let permission = Permission::InstanceStart;
+    let (resource, shown) = match child {
+        Some((there, Some(name))) => (Resource::Workflow(there, name), format!("{there}/{name}")),
+        Some((there, None)) => (Resource::Namespace(there), format!("all of {there}")),
+        None => (Resource::Server, "all namespaces, as an expression says which".to_owned()),
+    };
+    let allowed = caller.may(permission, resource);
+    allowed.then_some(()).ok_or(Forbidden { permission, of: shown })
 }
 
 /// The text that a template always gives.
@@ -118,11 +105,12 @@ impl Coordinator {
         &self,
         action: AuditAction,
         by: &Operator,
-    ) -> impl FnOnce(String) -> Result<(), AuditError> + use<> {
+    ) -> impl FnOnce(Option<Arc<str>>, String) -> Result<(), AuditError> + use<> {
         let (router, handle) = (self.runtime.router.clone(), Handle::current());
         // Made here, where the caller's trace is known.
         let mut event = audit::own(action, true, |event| by.sign(event));
-        move |detail| {
+        move |namespace, detail| {
+            event.namespace = namespace;
             event.detail = Some(detail.into());
             handle.block_on(router.secrets.audit.kept(vec![event]))
         }

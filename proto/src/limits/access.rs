@@ -97,3 +97,7 @@ pub const LOGIN_INTERVAL_S: u64 = 5;
 
 /// Seconds that somebody has to log in at most, whatever the provider says.
 pub const LOGIN_PATIENCE_S: u64 = 1_800;
+
+/// Characters of a part of an audit event that whoever acts chooses: three of them and what else is
+/// told fit into one.
+pub const AUDIT_PART_CHARACTERS: usize = 512;

@@ -25,6 +25,8 @@ const VARIABLES: &[(Name, When)] = &[
     (Name::Prefix("WINDLASS_SECRET_"), When::Always),
     // Lets whoever has it join the fleet and take its tasks.
     (Name::Exact("WINDLASS_WORKER_KEY"), When::Always),
+    // Shows a server who asks.
+    (Name::Exact("WINDLASS_TOKEN"), When::Always),
     // NATS takes user and password, or a token, in the URL.
     (Name::Exact("WINDLASS_NATS"), When::WithUserInfo),
     // An operator's right at the store of secrets.

@@ -76,7 +76,8 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Rules, RulesError> {
         RulesError::at(text, at, error.message())
     })?;
     let reader = Reader { text, folder: folder.to_owned(), roles: roles(text, document.roles)? };
-    for (name, count) in [("grants", document.grant.len()), ("tokens", document.token.len())] {
+    let (grants, tokens) = (document.grant.len(), document.token.len());
+    for (name, count) in [("grants", grants), ("tokens", tokens), ("roles", reader.roles.len())] {
         if count > limits::ACCESS_RULES {
             let most = limits::ACCESS_RULES;
             return Err(RulesError::at(text, 0, format!("it has more than {most} {name}")));
@@ -137,20 +138,20 @@ impl Reader<'_> {
         RulesError::at(self.text, at, reason)
     }
 
-    fn issuers(&self, tables: Vec<IssuerTable>) -> Result<Vec<IssuerRule>, RulesError> {
+    fn issuers(&self, tables: Vec<IssuerTable>) -> Result<Vec<Arc<IssuerRule>>, RulesError> {
         if tables.len() > limits::ACCESS_ISSUERS {
             let most = limits::ACCESS_ISSUERS;
             return Err(self.refused(0, format!("it has more than {most} issuers")));
         }
-        let mut issuers: Vec<IssuerRule> = Vec::new();
+        let mut issuers: Vec<Arc<IssuerRule>> = Vec::new();
         for table in tables {
             let at = table.at();
             let issuer = issuer::read(table, self.text, &self.folder)?;
-            let is_twice = |it: &IssuerRule| it.name == issuer.name || it.url == issuer.url;
+            let is_twice = |it: &Arc<IssuerRule>| it.name == issuer.name || it.url == issuer.url;
             if issuers.iter().any(is_twice) {
                 return Err(self.refused(at, "another issuer has this name or this URL"));
             }
-            issuers.push(issuer);
+            issuers.push(Arc::new(issuer));
         }
         Ok(issuers)
     }

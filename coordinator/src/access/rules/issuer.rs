@@ -111,6 +111,16 @@ pub struct Login {
     pub resource: Option<String>,
 }
 
+impl IssuerRule {
+    /// True when its keys are asked for where, and as, those of `other` are.
+    pub(in crate::access) fn has_keys_of(&self, other: &Self) -> bool {
+        let of = |it: &Self| {
+            (it.url.clone(), it.keys.clone(), it.authorities.clone(), it.bearer_file.clone())
+        };
+        of(self) == of(other)
+    }
+}
+
 impl fmt::Debug for IssuerRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IssuerRule").field("name", &self.name).finish_non_exhaustive()
@@ -138,7 +148,8 @@ pub(super) fn read(
             return Err(refused(url.span().start, reason.to_owned()));
         }
     }
-    if table.audiences.get_ref().iter().all(String::is_empty) {
+    let audiences = table.audiences.get_ref();
+    if audiences.is_empty() || audiences.iter().any(String::is_empty) {
         let reason = "`audiences` names this server, as its tokens' `aud` does: any other token of \
                       the provider would do without it";
         return Err(refused(table.audiences.span().start, reason.to_owned()));

@@ -80,3 +80,8 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end -}}
+
+{{- /* Whether metrics have a port of their own: where the API asks who somebody is, or speaks TLS. */ -}}
+{{- define "windlass.admin" -}}
+{{- if or .Values.coordinator.authSecret .Values.coordinator.tlsSecret }}true{{ end }}
+{{- end -}}

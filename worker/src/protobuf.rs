@@ -1,10 +1,12 @@
 //! Protocol Buffers whose types are known only while a worker runs: `.proto` files compiled, and
 //! messages from data and to data.
 
+mod descriptor;
 mod guard;
 mod message;
 mod mismatch;
 mod read;
+mod reflection;
 mod source;
 mod write;
 
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use prost_reflect::DescriptorPool;
 use reqwest::Url;
+use windlass_proto::id::Digest;
 use windlass_proto::limits;
 
 use crate::cache::Cache;
@@ -19,10 +22,14 @@ use crate::document::Document;
 
 pub(crate) use message::{Decoded, decode, encode};
 pub(crate) use mismatch::Mismatch;
+pub(crate) use reflection::{Gathering, Question, Refused, services};
 pub(crate) use source::{IMPORT_PATH, Source, compile, is_bundled};
 
 /// Compiled files by the URL of the first.
 pub(crate) type ProtoCache = Cache<String, Arc<Compiled>>;
+
+/// Types as servers told of them, by a digest of where, of what and by whom it was asked.
+pub(crate) type ReflectedCache = Cache<Digest, DescriptorPool>;
 
 /// What came of some `.proto` files.
 pub(crate) struct Compiled {

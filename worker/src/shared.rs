@@ -19,7 +19,7 @@ use crate::document::DocumentCache;
 use crate::function::Functions;
 use crate::http_client::Clients;
 use crate::processes::ProcessOptions;
-use crate::protobuf::ProtoCache;
+use crate::protobuf::{ProtoCache, ReflectedCache};
 use crate::secret_store::SecretSource;
 use crate::token_cache::TokenCache;
 
@@ -62,6 +62,7 @@ pub(crate) struct Shared {
     /// Digests of the URLs of A2A agents that are known to speak the version 0.3.
     pub(crate) older_agents: Cache<Digest, ()>,
     pub(crate) protos: ProtoCache,
+    pub(crate) reflected: ReflectedCache,
     pub(crate) warnings: Warnings,
     pub(crate) counts: Counts,
 }

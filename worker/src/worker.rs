@@ -361,6 +361,7 @@ impl Builder {
             stateless_mcp: Cache::new(limits::KNOWN_MCP_SERVERS),
             older_agents: Cache::new(limits::KNOWN_A2A_AGENTS),
             protos: Cache::weighing(limits::CACHED_PROTOS, limits::CACHED_PROTO_BYTES),
+            reflected: Cache::weighing(limits::CACHED_PROTOS, limits::CACHED_PROTO_BYTES),
             warnings: Warnings::default(),
             counts: Counts::default(),
         };

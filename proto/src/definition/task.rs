@@ -4,6 +4,7 @@ mod call;
 mod choose;
 mod composite;
 mod event;
+mod grpc;
 mod mcp;
 mod protocol;
 mod run;

@@ -32,6 +32,18 @@ pub const CACHED_PROTO_BYTES: usize = 8 << 20;
 /// Milliseconds that a compiled interface is kept; before each use its files are compared.
 pub const CACHED_PROTO_MS: u64 = 3_600_000;
 
+/// What the files that one server tells of may declare, all together (messages, fields, values,
+/// methods, options): two bytes of a file can take hundreds in memory. 3 MB of text, as the largest
+/// interfaces in use have, declare some 60,000.
+pub const REFLECTED_DECLARATIONS: usize = 1 << 17;
+
+/// Times that a server is asked for files that those it told of before import or use: what one asks
+/// for is asked for together, so it is the length of the longest chain of imports.
+pub const REFLECTION_ROUNDS: usize = 32;
+
+/// Milliseconds that types told by a server are kept: it does not say when it is another version's.
+pub const REFLECTED_MS: u64 = 300_000;
+
 /// Bytes of one message that a server sends: the most that gRPC takes unless it is told otherwise.
 pub const GRPC_MESSAGE_BYTES: usize = 4 << 20;
 

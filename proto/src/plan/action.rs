@@ -57,7 +57,7 @@ pub struct OpenApiCall {
 #[derive(Debug)]
 pub struct GrpcCall {
     /// `proto`
-    pub proto: ExternalResource,
+    pub types: GrpcTypes,
     /// `service.name`, fully qualified.
     pub service: Arc<str>,
     /// `service.host`
@@ -72,6 +72,18 @@ pub struct GrpcCall {
     pub arguments: Option<Template>,
     /// `metadata.windlass.tls` of the task: whether TLS is spoken, where the port does not tell.
     pub tls: Option<bool>,
+}
+
+/// The port of a gRPC service that names none: that of HTTPS.
+pub const GRPC_PORT: u16 = 443;
+
+/// Where the types of a gRPC call come from.
+#[derive(Debug)]
+pub enum GrpcTypes {
+    /// From a `.proto` file.
+    File(ExternalResource),
+    /// From the service itself, which tells of them: `grpc-reflection://HOST:PORT`.
+    Reflection,
 }
 
 /// `call: asyncapi`

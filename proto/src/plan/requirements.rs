@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    AsyncApiCall, Authentication, Consume, Credentials, Endpoint, ExternalResource, Kind, McpCall,
-    McpTransport, OAuth2, SchemaSource, ScriptBody, Task, Token,
+    AsyncApiCall, Authentication, Consume, Credentials, Endpoint, ExternalResource, GrpcTypes,
+    Kind, McpCall, McpTransport, OAuth2, SchemaSource, ScriptBody, Task, Token,
 };
 use crate::expression::{Program, Template};
 use crate::secret::SecretName;
@@ -152,7 +152,9 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
             it.authentication.iter().for_each(|it| authentication(it, visit));
         }
         Kind::Grpc(it) => {
-            resource(&it.proto, visit);
+            if let GrpcTypes::File(proto) = &it.types {
+                resource(proto, visit);
+            }
             optional(it.arguments.as_ref(), visit);
             it.authentication.iter().for_each(|it| authentication(it, visit));
         }

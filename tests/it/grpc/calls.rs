@@ -25,7 +25,7 @@ async fn a_message_goes_and_one_comes_back() {
 }
 
 /// A message with a value in each field, and nothing that JSON can write in two ways.
-fn everything() -> Value {
+pub(super) fn everything() -> Value {
     json!({
         "small": -7, "large": "-9223372036854775808", "huge": "18446744073709551615",
         "signed": "-5", "fixed": "7", "single": 0.1, "exact": -1.5e-300, "flag": true,

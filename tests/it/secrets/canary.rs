@@ -304,7 +304,7 @@ async fn no_secret_is_anywhere_else_where_logins_are_shared() {
 /// With further lines of `[vault]` in the worker's configuration.
 async fn search_for_canaries(vault: &str) {
     let stub = Stub::http(echo).await;
-    let grpc = Server::start().await;
+    let grpc = Server::with(&["--reflect", "--guarded"].map(str::to_owned)).await;
     // Not the bus of the fleet, on which none of it may be. It reads passwords of any length.
     let messages = Nats::with("max_control_line: 65536").await;
     let received = Tap::on(&messages.url()).await;
@@ -366,6 +366,8 @@ async fn search_for_canaries(vault: &str) {
     assert!(grpc.told_now("call", "Say").len() > canaries.len(), "gRPC was called");
     assert!(grpc.told_now("call", "Fail").len() >= canaries.len(), "gRPC was called");
     assert!(grpc.told_now("call", "All").len() >= canaries.len(), "numbers and bytes were sent");
+    let reflected = grpc.told_now("call", "ServerReflectionInfo").len();
+    assert!(reflected >= canaries.len() - 1, "{reflected} times gRPC was asked for its types");
     let again = stub.seen().iter().filter(|it| it.path == "/again").count();
     assert!(again >= 2 * canaries.len(), "{again} sealed values were used again");
 

@@ -1,4 +1,4 @@
-//! A gRPC server of another make: grpcio.
+//! gRPC servers of other makes: grpcio, and grpc-js.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::until::{SOON, until, within};
 use super::{paths, tools};
 
 /// What it needs; each of the same release.
-const PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-tools==1.85.1"];
+const PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-tools==1.85.1"];
 
 /// A first start compiles Python, on a loaded machine.
 const START: Duration = Duration::from_secs(60);
@@ -27,14 +27,28 @@ impl Server {
         Self::with(&[]).await
     }
 
-    /// With these arguments after the folder: certificate and key for TLS, and the authority of the
-    /// certificates that clients have to show.
+    /// With these arguments after the folder: `--reflect` to tell of its types, `--guarded` to tell
+    /// them for a token only; certificate and key for TLS, and the authority of the certificates
+    /// that clients have to show.
     pub(crate) async fn with(arguments: &[String]) -> Self {
         let mut command = Command::new(tools::python(&PACKAGES).await);
         let folder = paths::root().join("tests/it/grpc");
         command.arg(folder.join("server.py")).arg(folder.join("protos")).args(arguments);
         // It compiles its types beside nothing of ours.
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        Self::spawn(command).await
+    }
+
+    /// The same of Node.js, which tells of its types.
+    pub(crate) async fn of_node() -> Self {
+        let folder = paths::root().join("tests/it/grpc");
+        let packages = tools::node_modules(&folder.join("node")).await.join("node_modules");
+        let mut command = Command::new("node");
+        command.arg(folder.join("node/server.js")).arg(folder.join("protos")).arg(packages);
+        Self::spawn(command).await
+    }
+
+    async fn spawn(command: Command) -> Self {
         let process = Process::spawn(command);
         let port = process.stdout().find(|line| {
             let told: Value = serde_json::from_str(line).ok()?;
@@ -77,6 +91,17 @@ impl Server {
     /// A task that calls `method` with `arguments`, in YAML.
     pub(crate) fn call(&self, method: &str, arguments: &str) -> String {
         self.call_with(method, arguments, "")
+    }
+
+    /// A task that calls `method` with `arguments`, of which the server itself tells the types.
+    pub(crate) fn call_by_reflection(
+        &self,
+        method: &str,
+        arguments: &str,
+        service: &str,
+    ) -> String {
+        let there = format!("grpc-reflection://localhost:{}", self.port);
+        self.call_with(method, arguments, service).replace(PROTO, &there)
     }
 
     /// With more in `service`.

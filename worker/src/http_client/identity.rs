@@ -23,7 +23,7 @@ impl ClientIdentity {
     }
 
     /// Tells it from others.
-    pub(super) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         self.0.digest.clone()
     }
 

@@ -230,6 +230,7 @@ async fn every_kind_of_call_is_refused_and_counted() {
         format!("call: openapi\n    with: {{ document: {{ endpoint: '{url}' }}, operationId: a }}"),
         grpc("file:///a.proto"),
         grpc(&url),
+        grpc(&format!("grpc-reflection://127.0.0.1:{port}")),
         format!(
             "call: mcp\n    with: {{ method: tools/list, transport: {{ http: {{ endpoint: \
              '{url}' }} }} }}"

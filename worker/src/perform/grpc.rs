@@ -1,9 +1,10 @@
-//! `call: grpc`: the `.proto` file compiled, the arguments made messages of it, the call, and what
-//! came back made data.
+//! `call: grpc`: the `.proto` file compiled or the server asked for its types, the arguments made
+//! messages of them, the call, and what came back made data.
 
 mod exchange;
 mod files;
 mod places;
+mod reflection;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
 use reqwest::Url;
+use tokio::sync::Semaphore;
 use windlass_proto::limits;
-use windlass_proto::plan::GrpcCall;
 use windlass_proto::plan::data_flow::DataFlow as _;
+use windlass_proto::plan::{GRPC_PORT, GrpcCall, GrpcTypes};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
@@ -26,23 +28,47 @@ use crate::attempt::Attempt;
 use crate::protobuf::{Decoded, Mismatch, decode, encode, listed};
 use crate::seal::{Hidden, Seal, Search};
 
-/// What is called, and where.
-struct Target {
+/// Where a service is.
+#[derive(Clone)]
+struct Place {
     url: Url,
     host: String,
     port: u16,
-    method: MethodDescriptor,
+}
+
+impl Place {
+    fn of(call: &GrpcCall) -> Result<Self, Problem> {
+        let (host, port) = (call.host.to_string(), call.port.unwrap_or(GRPC_PORT));
+        let scheme = if call.tls.unwrap_or(port == GRPC_PORT) { "https" } else { "http" };
+        let url = Url::parse(&format!("{scheme}://{host}:{port}/"))
+            .map_err(|error| configuration(format!("the host {host} cannot be called: {error}")))?;
+        Ok(Self { url, host, port })
+    }
+
+    /// For messages.
+    fn shown(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+/// What is called, and where.
+struct Target {
+    place: Place,
+    /// `package.Service/Method`
+    name: String,
+    /// True where any number of messages may be answered.
+    is_stream: bool,
 }
 
 impl Target {
-    /// For messages.
-    fn shown(&self) -> String {
-        format!("{} at {}:{}", self.name(), self.host, self.port)
+    fn new(place: Place, method: &MethodDescriptor) -> Self {
+        let name = format!("{}/{}", method.parent_service().full_name(), method.name());
+        Self { place, name, is_stream: method.is_server_streaming() }
     }
 
-    /// `package.Service/Method`
-    fn name(&self) -> String {
-        format!("{}/{}", self.method.parent_service().full_name(), self.method.name())
+    /// For messages.
+    fn shown(&self) -> String {
+        format!("{} at {}", self.name, self.place.shown())
     }
 }
 
@@ -61,13 +87,26 @@ impl Attempt<'_> {
     }
 
     async fn grpc_call(&mut self, call: &GrpcCall, input: &Value) -> Result<Value, Problem> {
-        let types = self.types(&call.proto, input).await?;
-        let target = target(call, &types)?;
-        let authorization = self.authorize(call.authentication.as_deref(), input).await?;
+        let place = Place::of(call)?;
+        let (method, mut authorization) = match &call.types {
+            GrpcTypes::File(proto) => {
+                let types = self.types(proto, input).await?;
+                let method = method(&call.service, &call.method, &types, "the .proto file")?;
+                (method, self.authorize(call.authentication.as_deref(), input).await?)
+            }
+            GrpcTypes::Reflection => {
+                let authentication = call.authentication.as_deref();
+                let mut authorization = self.authorize(authentication, input).await?;
+                let method = self.reflected(call, &place, &mut authorization).await?;
+                (method, authorization)
+            }
+        };
+        let target = Target::new(place, &method);
         let arguments = self.evaluate_optional(call.arguments.as_ref(), input)?;
-        let requests = requests(&target.method, arguments.unwrap_or_default(), &self.seal).await?;
-        let answers = self.grpc_exchange(&target, authorization, requests).await?;
-        let (kind, is_list) = (target.method.output(), target.method.is_server_streaming());
+        let requests = requests(&method, arguments.unwrap_or_default(), &self.seal).await?;
+        let answers = self.grpc_exchange(&target, &mut authorization, requests).await?;
+        let answers = answers.map_err(|failure| self.grpc_problem(&target, &failure))?;
+        let kind = method.output();
         let search = self.seal.bytes_search();
         let read = guarded(move || read(&kind, &answers, search.as_ref()));
         let (mut values, hidden) = read.await?.map_err(|wrong| {
@@ -77,7 +116,7 @@ impl Attempt<'_> {
         })?;
         self.seal.learn_hidden(hidden);
         self.within_bounds()?;
-        match is_list {
+        match target.is_stream {
             true => Ok(Value::array(values)),
             false => Ok(values.pop().unwrap_or_default()),
         }
@@ -88,45 +127,50 @@ fn configuration(detail: impl Into<std::sync::Arc<str>>) -> Problem {
     Problem::new(Standard::Configuration, detail)
 }
 
-/// The method that is called, and where.
-fn target(call: &GrpcCall, types: &DescriptorPool) -> Result<Target, Problem> {
-    let service = service(&call.service, types)?;
-    let method = service.methods().find(|it| it.name() == &*call.method).ok_or_else(|| {
+/// The method that is called; `teller` is what told of the types.
+fn method(
+    service: &str,
+    method: &str,
+    types: &DescriptorPool,
+    teller: &str,
+) -> Result<MethodDescriptor, Problem> {
+    let service = self::service(service, types, teller)?;
+    service.methods().find(|it| it.name() == method).ok_or_else(|| {
         let known = listed(service.methods().map(|it| it.name().to_owned()));
         let name = service.full_name();
-        configuration(format!("the service {name} has no method {}; it has: {known}", call.method))
-    })?;
-    // Without a port it is that of HTTPS, where TLS is spoken unless the definition says otherwise.
-    let (host, port) = (call.host.to_string(), call.port.unwrap_or(443));
-    let scheme = if call.tls.unwrap_or(port == 443) { "https" } else { "http" };
-    let url = Url::parse(&format!("{scheme}://{host}:{port}/"))
-        .map_err(|error| configuration(format!("the host {host} cannot be called: {error}")))?;
-    Ok(Target { url, host, port, method })
+        configuration(format!("the service {name} has no method {method}; it has: {known}"))
+    })
 }
 
 /// The service of this name, or the only one whose last part it is.
-fn service(name: &str, types: &DescriptorPool) -> Result<ServiceDescriptor, Problem> {
+fn service(name: &str, types: &DescriptorPool, teller: &str) -> Result<ServiceDescriptor, Problem> {
     if let Some(service) = types.get_service_by_name(name) {
         return Ok(service);
     }
-    let mut found: Vec<_> = types.services().filter(|it| it.name() == name).collect();
-    let names = |all: &mut dyn Iterator<Item = ServiceDescriptor>| {
-        listed(all.map(|it| it.full_name().to_owned()))
-    };
-    match found.len() {
-        0 => {
-            let known = names(&mut types.services());
-            Err(configuration(format!("the .proto file has no service {name}; it has: {known}")))
-        }
-        1 => Ok(found.remove(0)),
-        _ => {
-            let known = names(&mut found.into_iter());
+    let found = full(name, types.services().map(|it| it.full_name().to_owned()).collect(), teller)?;
+    types.get_service_by_name(&found).ok_or_else(|| unknown(name, vec![found], teller))
+}
+
+/// The only one of `services` whose last part is `name`.
+fn full(name: &str, services: Vec<String>, teller: &str) -> Result<String, Problem> {
+    let mut found = services.iter().filter(|it| it.rsplit('.').next() == Some(name));
+    let (first, second) = (found.next(), found.next());
+    match (first, second) {
+        (None, _) => Err(unknown(name, services, teller)),
+        (Some(one), None) => Ok(one.clone()),
+        (Some(one), Some(other)) => {
+            let known = listed([one, other].into_iter().chain(found).cloned());
             let detail = format!(
                 "the service {name} is ambiguous: write which one with its package: {known}"
             );
             Err(configuration(detail))
         }
     }
+}
+
+fn unknown(name: &str, services: Vec<String>, teller: &str) -> Problem {
+    let known = listed(services.into_iter());
+    configuration(format!("{teller} has no service {name}; it has: {known}"))
 }
 
 /// The messages to send: one, or of a method that takes a stream one for each element.
@@ -190,6 +234,23 @@ fn read(
     Ok((values, search.map(|it| it.hidden(&searched)).unwrap_or_default()))
 }
 
+/// Compilations that run, of all workers in this process. One that nobody waits for any more runs
+/// to its end.
+static COMPILING: Semaphore = Semaphore::const_new(limits::PROTO_COMPILATIONS);
+
+/// [`guarded`] for what may keep a core busy, a few at a time.
+async fn compiling<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let permit = COMPILING.acquire().await;
+    guarded(move || {
+        let done = work();
+        drop(permit);
+        done
+    })
+    .await
+}
+
 /// Does what leads through the libraries that know types at run time: on a thread that no other
 /// task waits for, and so that a panic in them is an error.
 async fn guarded<T: Send + 'static>(
@@ -197,8 +258,8 @@ async fn guarded<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let done = aside(move || catch_unwind(AssertUnwindSafe(work))).await?;
     done.map_err(|_| {
-        let detail = "the types of the .proto file, or a message of them, cannot be handled: what \
-                      compiles and reads them has failed";
+        let detail = "the types of the call, or a message of them, cannot be handled: what compiles \
+                      and reads them has failed";
         configuration(detail)
     })
 }

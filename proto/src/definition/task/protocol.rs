@@ -1,4 +1,4 @@
-//! `call` of OpenAPI, gRPC, AsyncAPI and A2A.
+//! `call` of OpenAPI, AsyncAPI and A2A.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::{Data, Node};
 use crate::expression::Template;
-use crate::plan::{A2aCall, AsyncApiCall, AsyncApiSubscription, Consume, GrpcCall, OpenApiCall};
+use crate::plan::{A2aCall, AsyncApiCall, AsyncApiSubscription, Consume, OpenApiCall};
 use crate::value::Value;
 
 const A2A_METHODS: &[(&str, ())] = &[
@@ -76,68 +76,10 @@ impl Decoder<'_> {
         })
     }
 
-    /// `metadata` is that of the task.
-    pub(super) fn grpc(&mut self, node: &Node, metadata: Option<&Node>) -> Option<GrpcCall> {
-        let what = "the `with` of a gRPC call";
-        self.closed(node, what, &["proto", "service", "method", "arguments"])?;
-        let proto = self.required(node, "proto", what).and_then(|it| self.resource(it));
-        let method =
-            self.required(node, "method", what).and_then(|it| self.name_as_written(it, "`method`"));
-        let arguments = optional(node.get("arguments"), |it| self.messages(it));
-        let service = self.required(node, "service", what)?;
-        self.closed(service, "`service`", &["name", "host", "port", "authentication"])?;
-        let name = self
-            .required(service, "name", "`service`")
-            .and_then(|it| self.name_as_written(it, "`service.name`"));
-        let host = self.required(service, "host", "`service`").and_then(|it| self.host(it));
-        let port = optional(service.get("port"), |it| {
-            let port = self.integer(it, "`port`", 0..=i64::from(u16::MAX))?;
-            u16::try_from(port).ok()
-        });
-        let authentication =
-            optional(service.get("authentication"), |it| self.referable_authentication(it));
-        let tls = self.tls(metadata);
-        Some(GrpcCall {
-            proto: proto?,
-            service: name?,
-            host: host?,
-            port: port?,
-            authentication: authentication?,
-            method: method?,
-            arguments: arguments?,
-            tls: tls?,
-        })
-    }
-
-    /// `arguments` of a gRPC call; a stream of messages only an expression can give.
-    fn messages(&mut self, node: &Node) -> Option<Template> {
-        if node.as_sequence().is_none() {
-            return self.named_values(node, "`arguments`");
-        }
-        let message = "`arguments` must be a mapping, or an expression that gives one, not a list";
-        let hint = "write the messages of a stream as one expression: `arguments: '${ [ … ] }'`";
-        self.error(codes::WRONG_TYPE, node.place, message, hint);
-        None
-    }
-
     /// A name that is no expression.
-    fn name_as_written(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
+    pub(super) fn name_as_written(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
         self.check_literal(node, what);
         self.string(node, what)
-    }
-
-    fn host(&mut self, node: &Node) -> Option<Arc<str>> {
-        let host = self.string(node, "`service.host`")?;
-        let fits = host.len() <= 63
-            && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
-            && host.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && host.ends_with(|c: char| c.is_ascii_alphanumeric());
-        if fits {
-            return Some(host);
-        }
-        let message = format!("`{host}` is not a host name");
-        self.error(codes::BAD_PATTERN, node.place, message, "the port goes into `service.port`");
-        None
     }
 
     pub(super) fn asyncapi(&mut self, node: &Node, position: Position<'_>) -> Option<AsyncApiCall> {

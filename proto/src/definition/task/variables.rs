@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::expression::Template;
 use crate::plan::{
-    AsyncApiCall, Authentication, Consume, Credentials, Duration, Endpoint, FunctionTarget, Input,
-    Kind, McpCall, McpTransport, OAuth2, Output, ScriptBody, Token,
+    AsyncApiCall, Authentication, Consume, Credentials, Duration, Endpoint, FunctionTarget,
+    GrpcTypes, Input, Kind, McpCall, McpTransport, OAuth2, Output, ScriptBody, Token,
 };
 
 /// Names in `input.from`, the definition and `output.as`, sorted, without repeats; none for tasks
@@ -41,7 +41,9 @@ impl Names {
                 self.authentication(call.authentication.as_deref());
             }
             Kind::Grpc(call) => {
-                self.endpoint(&call.proto.endpoint);
+                if let GrpcTypes::File(proto) = &call.types {
+                    self.endpoint(&proto.endpoint);
+                }
                 self.optional(call.arguments.as_ref());
                 self.authentication(call.authentication.as_deref());
             }

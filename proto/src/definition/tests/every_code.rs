@@ -85,6 +85,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("WL0126", "do:\n  - a: { run: §{ await: true } }\n", "`run` needs one of"),
     (
         "WL0126",
+        "do:\n  - a: { call: grpc, with: { proto: { endpoint: §grpc-reflection://b:1 }, service: { name: S, host: a, port: 1 }, method: m } }\n",
+        "`grpc-reflection://b:1` is not where the service is",
+    ),
+    (
+        "WL0126",
         "input: { schema: §{ format: json } }\ndo: []\n",
         "a schema needs `document` or `resource`",
     ),

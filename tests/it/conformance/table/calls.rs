@@ -82,6 +82,15 @@ pub(super) const CALLS: &[Row] = &[
         ],
     ),
     works(
+        "`grpc`: types by server reflection (`grpc-reflection://HOST:PORT`), v1 and v1alpha; not in the specification",
+        &[
+            "grpc::reflection::the_types_of_grpcio_are_asked_for_and_kept",
+            "grpc::reflection::the_types_of_node_are_asked_for_and_mended",
+            "grpc::reflection::a_server_without_reflection_is_said_to_have_none",
+            "grpc::reflection::it_is_asked_as_the_service_is_called",
+        ],
+    ),
+    works(
         "`grpc`: unary and streaming methods, canonical JSON both ways",
         &[
             "grpc::calls::a_message_goes_and_one_comes_back",

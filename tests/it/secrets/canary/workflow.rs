@@ -137,6 +137,10 @@ const TASKS: &[(&str, &str)] = &[
         "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC, authentication: {bearer: {token: '${ S | tostring }'}}}, method: Say, arguments: {text: denied}}",
     ),
     (
+        "grpc_reflection",
+        "call: grpc\nwith: {proto: {endpoint: 'grpc-reflection://localhost:RPC'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC, authentication: {bearer: {token: '${ S | tostring }'}}}, method: Say, arguments: {text: '${ S | tostring }'}}",
+    ),
+    (
         "grpc_wrong",
         "call: grpc\nwith: {proto: {endpoint: 'ECHO/echo.proto'}, service: {name: acme.echo.v1.Echo, host: localhost, port: RPC}, method: Fail, arguments: {status: '${ S | tostring }'}}",
     ),

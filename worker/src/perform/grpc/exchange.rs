@@ -31,12 +31,12 @@ impl Attempt<'_> {
     pub(super) async fn grpc_exchange(
         &mut self,
         target: &Target,
-        mut authorization: Option<Authorization>,
+        authorization: &mut Option<Authorization>,
         requests: Vec<Vec<u8>>,
-    ) -> Result<Vec<Bytes>, Problem> {
+    ) -> Result<Result<Vec<Bytes>, Failure>, Problem> {
         let requests: Vec<Bytes> = requests.into_iter().map(Bytes::from).collect();
         let identity = authorization.as_ref().and_then(Authorization::identity).cloned();
-        let header = match &authorization {
+        let header = match authorization.as_ref() {
             None => None,
             Some(Authorization::Digest(_)) => {
                 let detail = "`digest` answers a challenge of HTTP, which gRPC does not have: use \
@@ -45,26 +45,21 @@ impl Attempt<'_> {
             }
             Some(authorization) => authorization.header()?,
         };
-        let failure = match self.grpc_once(target, header, identity.as_ref(), &requests).await? {
-            Ok(answers) => return Ok(answers),
-            Err(failure) => failure,
-        };
-        if failure.is(Code::Unauthenticated)
-            && let Some(authorization) = &mut authorization
+        let done = self.grpc_once(target, header, identity.as_ref(), &requests).await?;
+        if matches!(&done, Err(failure) if failure.is(Code::Unauthenticated))
+            && let Some(authorization) = authorization
         {
-            let (method, url) = (Method::POST, target.url.clone());
+            let (method, url) = (Method::POST, target.place.url.clone());
             let asked =
                 Request { method, url, headers: HeaderMap::new(), body: None, identity: None };
             if let Some(header) = self.answer(authorization, &asked, &[]).await? {
-                let again =
-                    self.grpc_once(target, Some(header), identity.as_ref(), &requests).await?;
-                return again.map_err(|failure| self.grpc_problem(target, &failure));
+                return self.grpc_once(target, Some(header), identity.as_ref(), &requests).await;
             }
         }
-        Err(self.grpc_problem(target, &failure))
+        Ok(done)
     }
 
-    fn grpc_problem(&self, target: &Target, failure: &Failure) -> Problem {
+    pub(super) fn grpc_problem(&self, target: &Target, failure: &Failure) -> Problem {
         match failure {
             Failure::Refused(refusal) => self.worker.clients.refusal(refusal, &self.seal),
             failure => failure.problem(target, &self.seal),
@@ -83,7 +78,7 @@ impl Attempt<'_> {
             headers.insert(AUTHORIZATION, header);
         }
         self.add_own_headers(&mut headers);
-        let span = RpcSpan::new(&target.name(), &target.host, target.port);
+        let span = RpcSpan::new(&target.name, &target.place.host, target.place.port);
         span.inject(&mut headers);
         let left = self.grpc_time_left();
         let called = converse(self, target, (headers, identity), left, requests).await?;
@@ -119,10 +114,12 @@ async fn converse(
     left: Duration,
     requests: &[Bytes],
 ) -> Result<Result<Vec<Bytes>, Failure>, Problem> {
-    let protocol = if target.url.scheme() == "https" { Protocol::GrpcTls } else { Protocol::Grpc };
-    let route = attempt.worker.clients.route(&target.url, protocol, identity, &attempt.seal)?;
+    let protocol =
+        if target.place.url.scheme() == "https" { Protocol::GrpcTls } else { Protocol::Grpc };
+    let route =
+        attempt.worker.clients.route(&target.place.url, protocol, identity, &attempt.seal)?;
     let impossible = |_| configuration(format!("{} cannot be called", target.shown()));
-    let path = PathAndQuery::try_from(format!("/{}", target.name())).map_err(impossible)?;
+    let path = PathAndQuery::try_from(format!("/{}", target.name)).map_err(impossible)?;
     let origin = Uri::try_from(route.url.as_str()).map_err(impossible)?;
     let client = Transport(route.client);
     let mut grpc =
@@ -151,7 +148,7 @@ async fn converse(
         }
         answers.push(message);
     }
-    if answers.len() != 1 && !target.method.is_server_streaming() {
+    if answers.len() != 1 && !target.is_stream {
         let detail = format!("{} answered {} messages, not one", target.shown(), answers.len());
         return Err(Problem::new(Standard::Communication, detail));
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use prost_reflect::DescriptorPool;
 use reqwest::Url;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use windlass_proto::limits;
 use windlass_proto::plan::ExternalResource;
@@ -14,15 +13,11 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::places::places;
-use super::{configuration, guarded};
+use super::{compiling, configuration};
 use crate::attempt::Attempt;
 use crate::document::{Document, Fetched};
 use crate::protobuf::{Compiled, IMPORT_PATH, Source, compile, is_bundled};
 use crate::request::{excerpt, shown};
-
-/// Compilations that run, of all workers in this process. One that nobody waits for any more runs
-/// to its end.
-static COMPILING: Semaphore = Semaphore::const_new(limits::PROTO_COMPILATIONS);
 
 /// Files of a call while they are gathered.
 struct Gathered {
@@ -183,13 +178,7 @@ async fn working<T: Send + 'static>(
     url: &Url,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, Problem> {
-    let permit = COMPILING.acquire().await;
-    let done = guarded(move || {
-        let done = work();
-        drop(permit);
-        done
-    });
-    done.await?.map_err(|why| {
+    compiling(work).await?.map_err(|why| {
         let why = excerpt(why.as_bytes());
         Problem::new(
             Standard::Configuration,

@@ -34,7 +34,7 @@ pub(crate) fn word(code: Code) -> &'static str {
 }
 
 /// The HTTP status nearest to one of gRPC.
-fn http(code: Code) -> u16 {
+pub(super) fn http(code: Code) -> u16 {
     match code {
         Code::InvalidArgument => 400,
         Code::Unauthenticated => 401,
@@ -74,7 +74,7 @@ impl Failure {
             if let Some(refusal) = Refusal::of(error) {
                 return Self::Refused(refusal.clone());
             }
-            return Self::Broken(cause(&target.url, error));
+            return Self::Broken(cause(&target.place.url, error));
         }
         if source.is_some() {
             return Self::Broken(status.message().to_owned());
@@ -92,7 +92,7 @@ impl Failure {
     pub(super) fn unanswered(target: &Target, status: Status) -> Self {
         let failure = Self::new(target, status);
         let Self::Broken(why) = &failure else { return failure };
-        let hint = match target.url.scheme() {
+        let hint = match target.place.url.scheme() {
             "https" if why.contains("InvalidContentType") => {
                 "the server speaks no TLS at this port: try `metadata.windlass.tls: false`"
             }

@@ -23,7 +23,8 @@ fn types() -> DescriptorPool {
 #[test]
 fn a_service_is_found_by_a_name_that_only_it_has() {
     let types = types();
-    let found = |name: &str| service(name, &types).map(|it| it.full_name().to_owned());
+    let found =
+        |name: &str| service(name, &types, "the .proto file").map(|it| it.full_name().to_owned());
     assert_eq!(found("Alone").unwrap(), "a.Alone");
     assert_eq!(found("b.Echo").unwrap(), "b.Echo");
     let told = |name: &str| found(name).unwrap_err().detail.unwrap();

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{
     A2aCall, Argument, AsyncApiCall, AsyncApiSubscription, Consume, Container, ExternalResource,
-    FunctionCall, FunctionTarget, GRPC_PORT, GrpcCall, GrpcTypes, HttpCall, HttpOutput,
-    OpenApiCall, Return, Script, ScriptBody, Shell, SubWorkflow,
+    FunctionCall, FunctionTarget, GrpcCall, GrpcTypes, HttpCall, HttpOutput, OpenApiCall, Return,
+    Script, ScriptBody, Shell, SubWorkflow,
 };
 pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,

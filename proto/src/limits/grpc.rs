@@ -67,6 +67,9 @@ pub const GRPC_STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// this; with this much one answer of the smallest frames waits for its window instead.
 pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 
+/// The port of a service that names none: that of HTTPS, so TLS is spoken there.
+pub const GRPC_PORT: u16 = 443;
+
 /// Names of services or methods that a message shows.
 pub const GRPC_SHOWN: usize = 20;
 

@@ -74,9 +74,6 @@ pub struct GrpcCall {
     pub tls: Option<bool>,
 }
 
-/// The port of a gRPC service that names none: that of HTTPS.
-pub const GRPC_PORT: u16 = 443;
-
 /// Where the types of a gRPC call come from.
 #[derive(Debug)]
 pub enum GrpcTypes {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    AsyncApiCall, Authentication, Consume, Credentials, Endpoint, ExternalResource, GrpcTypes,
-    Kind, McpCall, McpTransport, OAuth2, SchemaSource, ScriptBody, Task, Token,
+    AsyncApiCall, Authentication, Consume, Credentials, Endpoint, ExternalResource, GrpcCall,
+    GrpcTypes, Kind, McpCall, McpTransport, OAuth2, SchemaSource, ScriptBody, Task, Token,
 };
 use crate::expression::{Program, Template};
 use crate::secret::SecretName;
@@ -151,13 +151,7 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
             optional(it.parameters.as_ref(), visit);
             it.authentication.iter().for_each(|it| authentication(it, visit));
         }
-        Kind::Grpc(it) => {
-            if let GrpcTypes::File(proto) = &it.types {
-                resource(proto, visit);
-            }
-            optional(it.arguments.as_ref(), visit);
-            it.authentication.iter().for_each(|it| authentication(it, visit));
-        }
+        Kind::Grpc(it) => grpc(it, visit),
         Kind::AsyncApi(it) => asyncapi(it, visit),
         Kind::Function(it) => optional(it.with.as_ref(), visit),
         Kind::Script(it) => {
@@ -193,6 +187,14 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
         | Kind::Listen(_)
         | Kind::Wait(super::Duration::Fixed(_)) => {}
     }
+}
+
+fn grpc<'a>(call: &'a GrpcCall, visit: Visit<'_, 'a>) {
+    if let GrpcTypes::File(proto) = &call.types {
+        resource(proto, visit);
+    }
+    optional(call.arguments.as_ref(), visit);
+    call.authentication.iter().for_each(|it| authentication(it, visit));
 }
 
 fn asyncapi<'a>(call: &'a AsyncApiCall, visit: Visit<'_, 'a>) {

@@ -18,7 +18,7 @@ use reqwest::Url;
 use tokio::sync::Semaphore;
 use windlass_proto::limits;
 use windlass_proto::plan::data_flow::DataFlow as _;
-use windlass_proto::plan::{GRPC_PORT, GrpcCall, GrpcTypes};
+use windlass_proto::plan::{GrpcCall, GrpcTypes};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
@@ -38,8 +38,8 @@ struct Place {
 
 impl Place {
     fn of(call: &GrpcCall) -> Result<Self, Problem> {
-        let (host, port) = (call.host.to_string(), call.port.unwrap_or(GRPC_PORT));
-        let scheme = if call.tls.unwrap_or(port == GRPC_PORT) { "https" } else { "http" };
+        let (host, port) = (call.host.to_string(), call.port.unwrap_or(limits::GRPC_PORT));
+        let scheme = if call.tls.unwrap_or(port == limits::GRPC_PORT) { "https" } else { "http" };
         let url = Url::parse(&format!("{scheme}://{host}:{port}/"))
             .map_err(|error| configuration(format!("the host {host} cannot be called: {error}")))?;
         Ok(Self { url, host, port })

@@ -6,7 +6,8 @@ use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::Node;
 use crate::expression::Template;
-use crate::plan::{GRPC_PORT, GrpcCall, GrpcTypes};
+use crate::limits::GRPC_PORT;
+use crate::plan::{GrpcCall, GrpcTypes};
 
 /// The scheme of a `proto` that is asked of the service.
 const REFLECTION: &str = "grpc-reflection:";

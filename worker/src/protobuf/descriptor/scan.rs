@@ -1,6 +1,7 @@
 //! How much is in the bytes of a file, told before they are read: what two bytes can say takes
 //! hundreds in memory.
 
+use prost_reflect::prost::DecodeError;
 use prost_reflect::prost::encoding::{
     DecodeContext, WireType, decode_key, decode_varint, skip_field,
 };
@@ -37,69 +38,66 @@ fn inside(kind: Kind, number: u32) -> Option<Kind> {
     })
 }
 
-/// Where a file tells which place of its text says what.
-const SOURCE_CODE_INFO: u32 = 9;
-
 /// The bytes of a file without its comments and places. Takes the number of things in it from
 /// `left`.
 ///
 /// # Errors
 /// Why it is not read.
 pub(super) fn file(bytes: &[u8], left: &mut usize) -> Result<Vec<u8>, String> {
-    let mut kept = Vec::with_capacity(bytes.len());
-    fields(bytes, &mut |number, field, value| {
-        if number == SOURCE_CODE_INFO {
-            return Ok(());
+    let (mut kept, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    while !rest.is_empty() {
+        let field = next(&mut rest)?;
+        // Which place of its text says what.
+        if field.number != 9 {
+            kept.extend_from_slice(field.bytes);
+            count(Kind::File, &field, 0, left)?;
         }
-        kept.extend_from_slice(field);
-        one(Kind::File, number, value, 0, left)
-    })?;
+    }
     Ok(kept)
 }
 
-/// Counts the field `number` of a `kind`, with what is in it.
-fn one(
-    kind: Kind,
-    number: u32,
-    value: Option<&[u8]>,
-    levels: usize,
-    left: &mut usize,
-) -> Result<(), String> {
-    let inner = inside(kind, number);
-    if inner.is_some() || kind == Kind::Flat {
+/// Counts a field of a `kind`, with what is in it.
+fn count(kind: Kind, field: &Field<'_>, levels: usize, left: &mut usize) -> Result<(), String> {
+    let inner = inside(kind, field.number);
+    // Of what has a name, each part that it has once is no more.
+    if inner.is_some() || !matches!(kind, Kind::Item(_)) {
         *left = left.checked_sub(1).ok_or_else(|| {
             let most = limits::REFLECTED_DECLARATIONS;
             format!("with it there are more than {most} declarations")
         })?;
     }
-    let Some((inner, bytes)) = inner.zip(value) else { return Ok(()) };
+    let Some((inner, mut rest)) = inner.zip(field.value) else { return Ok(()) };
     if levels >= limits::PROTO_LEVELS {
         return Err(format!("it is nested more than {} levels deep", limits::PROTO_LEVELS));
     }
-    fields(bytes, &mut |number, _, value| one(inner, number, value, levels + 1, left))
-}
-
-/// Hands over each field of a message: its number, all its bytes, and what is in it where that has
-/// a length.
-fn fields(
-    mut rest: &[u8],
-    found: &mut dyn FnMut(u32, &[u8], Option<&[u8]>) -> Result<(), String>,
-) -> Result<(), String> {
-    let broken = |error: prost_reflect::prost::DecodeError| error.to_string();
     while !rest.is_empty() {
-        let whole = rest;
-        let (number, wire) = decode_key(&mut rest).map_err(broken)?;
-        let value = if wire == WireType::LengthDelimited {
-            let length = decode_varint(&mut rest).map_err(broken)?;
-            let length = usize::try_from(length).ok().filter(|it| *it <= rest.len());
-            let (value, after) = rest.split_at(length.ok_or("it ends before it is over")?);
-            rest = after;
-            Some(value)
-        } else {
-            skip_field(wire, number, &mut rest, DecodeContext::default()).map_err(broken)?;
-            None
-        };
-        found(number, &whole[..whole.len() - rest.len()], value)?;
+        count(inner, &next(&mut rest)?, levels + 1, left)?;
     }
     Ok(())
+}
+
+/// A field of a message.
+struct Field<'b> {
+    number: u32,
+    /// All of it.
+    bytes: &'b [u8],
+    /// What is in it, where that has a length.
+    value: Option<&'b [u8]>,
+}
+
+/// Takes the first field off `rest`.
+fn next<'b>(rest: &mut &'b [u8]) -> Result<Field<'b>, String> {
+    let broken = |error: DecodeError| error.to_string();
+    let whole = *rest;
+    let (number, wire) = decode_key(rest).map_err(broken)?;
+    let mut value = None;
+    if wire == WireType::LengthDelimited {
+        let length = decode_varint(rest).map_err(broken)?;
+        let length = usize::try_from(length).ok().filter(|it| *it <= rest.len());
+        let (inside, after) = rest.split_at(length.ok_or("it ends before it is over")?);
+        (value, *rest) = (Some(inside), after);
+    } else {
+        skip_field(wire, number, rest, DecodeContext::default()).map_err(broken)?;
+    }
+    Ok(Field { number, bytes: &whole[..whole.len() - rest.len()], value })
 }

@@ -169,12 +169,15 @@ pub struct Report {
     pub result: Result<Value, Problem>,
     /// The secrets that were read for it, each once per version.
     pub secrets: Vec<SecretUse>,
+    /// Milliseconds for which whoever was asked does not want to be asked again.
+    #[serde(default)]
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Report {
     /// A report of work that read no secret.
     #[must_use]
     pub fn new(key: AssignmentKey, result: Result<Value, Problem>) -> Self {
-        Self { key, result, secrets: Vec::new() }
+        Self { key, result, secrets: Vec::new(), retry_after_ms: None }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) used: Vec<SecretUse>,
     /// Whether it has read them again after a refusal.
     pub(crate) read_again: bool,
+    /// Milliseconds for which the server that it has failed on does not want to be asked again.
+    pub(crate) retry_after_ms: Option<u64>,
     /// Where to tell what it does with secrets.
     pub(crate) audit: OnceLock<AttemptAudit>,
 }

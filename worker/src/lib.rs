@@ -32,6 +32,7 @@ mod processes;
 mod protobuf;
 mod request;
 mod resource;
+mod retry_after;
 mod scope;
 mod seal;
 mod secret_store;

@@ -40,13 +40,13 @@ use windlass_proto::plan::data_flow::{DataFlow as _, unfit};
 use windlass_proto::plan::{self, AsyncApiCall, Kind, Plan, SchemaSource, Task};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::schema::{Schema, Unfit};
-use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
+use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::{Assignment, Work};
 
 use crate::attempt::Attempt;
 use crate::clock;
-use crate::counts::Outcome;
+use crate::counts;
 use crate::scope::TaskScope;
 use crate::seal::Seal;
 use crate::shared::Shared;
@@ -54,8 +54,8 @@ use crate::trace;
 
 /// How an attempt ended.
 pub(crate) enum Ended {
-    /// What is to be reported, and the secrets that were read for it.
-    Reported(Result<Value, Problem>, Vec<SecretUse>),
+    /// What is to be reported.
+    Reported(Outcome),
     /// It never began: there was no room for what it would have to tell.
     NotBegun,
 }
@@ -66,7 +66,7 @@ pub(crate) async fn perform(
     assignment: &Assignment,
     cancelled: &CancellationToken,
 ) -> Ended {
-    let failed = |problem| Ended::Reported(Err(problem), Vec::new());
+    let failed = |problem| Ended::Reported(Outcome::from(Err(problem)));
     let Some(plan) = worker.plans.plan(&assignment.digest) else {
         let detail = format!("the worker does not have the definition of {}", assignment.workflow);
         return failed(Problem::new(Standard::Runtime, detail).with_status(503));
@@ -78,9 +78,9 @@ pub(crate) async fn perform(
     let began = Instant::now();
     let ended = attempt(worker, &plan, task, assignment, cancelled, began).await;
     let outcome = match &ended {
-        Ended::Reported(Ok(_), _) => Outcome::Completed,
-        Ended::Reported(Err(_), _) => Outcome::Faulted,
-        Ended::NotBegun => Outcome::Returned,
+        Ended::Reported(Outcome { result: Ok(_), .. }) => counts::Outcome::Completed,
+        Ended::Reported(Outcome { result: Err(_), .. }) => counts::Outcome::Faulted,
+        Ended::NotBegun => counts::Outcome::Returned,
     };
     let done = (task, &assignment.work);
     worker.counts.attempted(done, outcome, began.elapsed(), trace::current_traced());
@@ -95,7 +95,7 @@ async fn attempt(
     cancelled: &CancellationToken,
     began: Instant,
 ) -> Ended {
-    let failed = |problem| Ended::Reported(Err(problem), Vec::new());
+    let failed = |problem| Ended::Reported(Outcome::from(Err(problem)));
     let mut attempt = Attempt {
         worker,
         plan,
@@ -109,6 +109,7 @@ async fn attempt(
         secret_session: None,
         used: Vec::new(),
         read_again: false,
+        retry_after_ms: None,
         audit: OnceLock::new(),
     };
     let limit = time_limit(assignment, task);
@@ -136,7 +137,8 @@ async fn attempt(
         // The report does not wait for it.
         worker.releases.spawn(session.release());
     }
-    Ended::Reported(result, attempt.used)
+    let retry_after_ms = attempt.retry_after_ms.filter(|_| result.is_err());
+    Ended::Reported(Outcome { result, secrets: attempt.used, retry_after_ms })
 }
 
 /// Runs `work` until it ends, the time `limit` is over, if there is one, or it is cancelled; a

@@ -15,6 +15,7 @@ use windlass_proto::metric::Snapshot;
 use windlass_proto::plan::{Authentication, Plan};
 use windlass_proto::problem::Problem;
 use windlass_proto::wire::capability::{BUILT_IN, CONTAINER, Capability, MCP_STDIO};
+use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::{Assignment, Report};
 
 use crate::audit::{AuditSink, NoAudit};
@@ -100,9 +101,9 @@ impl Worker {
             traced.follow(performed).await
         };
         match ended {
-            Ended::Reported(result, secrets) => {
+            Ended::Reported(Outcome { result, secrets, retry_after_ms }) => {
                 traced.ended(&result);
-                Ok(Report { key: assignment.key, result, secrets })
+                Ok(Report { key: assignment.key, result, secrets, retry_after_ms })
             }
             Ended::NotBegun => Err(Box::new(assignment)),
         }

@@ -23,6 +23,8 @@ pub enum Input {
         result: Result<Value, Problem>,
         /// The secrets that were read for it.
         secrets: Vec<SecretUse>,
+        /// Milliseconds for which whoever was asked does not want to be asked again.
+        retry_after_ms: Option<u64>,
     },
     /// An assignment will not be answered.
     Lost {

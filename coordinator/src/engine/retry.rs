@@ -218,8 +218,8 @@ impl<'a> Turn<'a> {
         Ok(Some(delay))
     }
 
-    /// The delay before retry number `retry` (from 1): backoff, then jitter on top; no longer than
-    /// any duration, however it grows.
+    /// The delay before retry number `retry` (from 1): backoff, or what whoever was asked wants
+    /// where that is longer, then jitter on top; no longer than any duration, however it grows.
     fn backoff(&self, id: FrameId, policy: &Retry, retry: u32) -> Result<u64, Problem> {
         let base = match &policy.delay {
             Some(delay) => self.duration(delay, id)?,
@@ -239,7 +239,9 @@ impl<'a> Turn<'a> {
                 grown.min(longest.unwrap_or(u64::MAX))
             }
         };
-        let delay = delay.min(limits::LONGEST_DURATION_MS);
+        // Jitter comes on top: many were told the same.
+        let asked = self.hold_back.min(limits::RETRY_AFTER_MOST_MS);
+        let delay = delay.max(asked).min(limits::LONGEST_DURATION_MS);
         let Some((from, to)) = &policy.jitter else { return Ok(delay) };
         let (from, to) = (self.duration(from, id)?, self.duration(to, id)?);
         let span = to.saturating_sub(from).saturating_add(1);

@@ -44,6 +44,9 @@ pub(super) struct Turn<'a> {
     pub(super) evaluated: Option<(FrameId, Field, Value)>,
     /// The visit whose worker or child has just answered: nothing works for it any more.
     pub(super) answered: Option<FrameId>,
+    /// Milliseconds for which whoever was asked for the visit that fails does not want to be asked
+    /// again.
+    pub(super) hold_back: u64,
     facts: Vec<Fact>,
     effects: Vec<Effect>,
     budget: u32,
@@ -187,6 +190,7 @@ impl<'a> Turn<'a> {
             steps: VecDeque::new(),
             evaluated: None,
             answered: None,
+            hold_back: 0,
             facts: Vec::new(),
             effects: Vec::new(),
             budget: limits::TURN_STEPS,
@@ -227,7 +231,12 @@ impl<'a> Turn<'a> {
     /// Applies an input that has been admitted.
     fn take(&mut self, input: Input) {
         match input {
-            Input::Reported { frame, result, secrets, .. } => self.reported(frame, result, secrets),
+            Input::Reported { frame, result, secrets, retry_after_ms, .. } => {
+                // Of an error that is on its way up now, and of no other in this turn.
+                self.hold_back = retry_after_ms.unwrap_or_default();
+                self.reported(frame, result, secrets);
+                self.hold_back = 0;
+            }
             Input::Lost { frame, loss, most, .. } => self.lost(frame, loss, most),
             Input::TimerFired { timer } => self.timer_fired(timer),
             Input::EventArrived(event) => self.event_arrived(&event),

@@ -55,7 +55,7 @@ impl Stage {
             });
             let (frame, delivery) = open.unwrap();
             let (result, secrets) = (Ok(Value::Int(number)), Vec::new());
-            let report = Input::Reported { frame, delivery, result, secrets };
+            let report = Input::Reported { frame, delivery, result, secrets, retry_after_ms: None };
             let facts = decide(&self.plan, &mut state, at, report).unwrap().facts;
             self.commit(&state, at, facts, number % snapshots == 0);
         }

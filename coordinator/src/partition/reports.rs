@@ -16,12 +16,12 @@ impl Partition {
         batch: &mut Batch,
         report: Report,
     ) -> Result<(), JournalError> {
-        let Report { key, result, secrets } = report;
+        let Report { key, result, secrets, retry_after_ms } = report;
         let verdict = if self.is_superseded(&key) {
             Verdict::Stale
         } else {
             let (frame, delivery) = (key.frame, key.delivery);
-            let input = Input::Reported { frame, delivery, result, secrets };
+            let input = Input::Reported { frame, delivery, result, secrets, retry_after_ms };
             match self.input(batch, key.instance, input)? {
                 Ok(()) => Verdict::Accepted,
                 Err(Refusal::Unknown) => Verdict::Unknown,

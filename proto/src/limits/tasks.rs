@@ -1,5 +1,9 @@
 //! Bounds of what workers do: calls, processes, fetched documents.
 
+/// Milliseconds that a `Retry-After` holds a retry back at most: what others say may not stop a
+/// workflow for days, and limits of services are mostly by the hour.
+pub const RETRY_AFTER_MOST_MS: u64 = 3_600_000;
+
 /// Bytes of an HTTP response a call reads.
 pub const RESPONSE_BYTES: usize = 10 << 20;
 

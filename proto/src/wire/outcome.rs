@@ -17,6 +17,9 @@ pub struct Outcome {
     /// The secrets that were read for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretUse>,
+    /// Milliseconds for which whoever was asked does not want to be asked again, as it says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 /// An outcome as it is read: an error can be anything.
@@ -25,6 +28,14 @@ struct Said {
     result: Result<Value, Value>,
     #[serde(default)]
     secrets: Vec<SecretUse>,
+    #[serde(default)]
+    retry_after_ms: Option<u64>,
+}
+
+impl From<Result<Value, Problem>> for Outcome {
+    fn from(result: Result<Value, Problem>) -> Self {
+        Self { result, secrets: Vec::new(), retry_after_ms: None }
+    }
 }
 
 impl Outcome {
@@ -41,13 +52,13 @@ impl Outcome {
     #[must_use]
     pub fn unpack(packed: &Packed) -> Self {
         match packed.read::<Said>() {
-            Ok(Said { result, secrets }) => {
+            Ok(Said { result, secrets, retry_after_ms }) => {
                 let result = result.map_err(|it| problem(&it).unwrap_or_else(|it| it));
-                Self { result, secrets }
+                Self { result, secrets, retry_after_ms }
             }
             Err(error) => {
                 let detail = format!("what the worker reported cannot be read: {error}");
-                Self { result: Err(Problem::new(Standard::Runtime, detail)), secrets: Vec::new() }
+                Self::from(Err(Problem::new(Standard::Runtime, detail)))
             }
         }
     }
@@ -150,17 +161,34 @@ mod tests {
 
     #[test]
     fn outcomes_survive_and_a_whole_float_is_a_status() {
-        let ok = Outcome { result: Ok(Value::from("x")), secrets: Vec::new() };
+        let ok = Outcome::from(Ok(Value::from("x")));
         assert_eq!(Outcome::unpack(&ok.pack().unwrap()).result, Ok(Value::from("x")));
         let problem =
             read(r#"{"result": {"Err": {"type": "a:b", "status": 409.0, "title": "T", "x": 1}}}"#);
         let problem = problem.unwrap_err();
         assert_eq!((&*problem.kind, problem.status, problem.detail), ("a:b", 409, None));
         let outcome = Outcome {
-            result: Err(Problem::new(super::Standard::Timeout, "late")),
-            secrets: Vec::new(),
+            retry_after_ms: Some(1_500),
+            ..Outcome::from(Err(Problem::new(super::Standard::Timeout, "late")))
         };
-        assert_eq!(Outcome::unpack(&outcome.pack().unwrap()).result, outcome.result);
+        let read = Outcome::unpack(&outcome.pack().unwrap());
+        assert_eq!((read.result, read.retry_after_ms), (outcome.result, Some(1_500)));
+        // As it was written before there was such a thing.
+        let older = Packed::of(&Value::from_json(r#"{"result": {"Ok": 1}}"#).unwrap()).unwrap();
+        assert_eq!(Outcome::unpack(&older).retry_after_ms, None);
+        assert!(
+            detail(
+                super::Outcome::unpack(
+                    &Packed::of(
+                        &Value::from_json(r#"{"result": {"Ok": 1}, "retry_after_ms": -1}"#)
+                            .unwrap()
+                    )
+                    .unwrap()
+                )
+                .result
+            )
+            .contains("cannot be read")
+        );
     }
 
     #[test]
@@ -220,10 +248,10 @@ mod tests {
     fn what_is_no_number_of_json_is_none() {
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let value = Value::object([("a", Value::array(vec![Value::Float(number)]))]);
-            let outcome = Outcome { result: Ok(value), secrets: Vec::new() };
+            let outcome = Outcome::from(Ok(value));
             assert!(detail(outcome.finite().result).contains(&number.to_string()));
         }
-        let fine = Outcome { result: Ok(Value::Float(0.5)), secrets: Vec::new() };
+        let fine = Outcome::from(Ok(Value::Float(0.5)));
         assert!(fine.finite().result.is_ok());
     }
 }

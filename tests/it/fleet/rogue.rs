@@ -120,7 +120,7 @@ async fn a_worker_cannot_report_what_it_was_not_given() {
         };
         for token in [vec![], vec![0; 16], vec![7; 32]] {
             let token = ByteBuf::from(token);
-            let outcome = Outcome { result: Ok(Value::from("forged")), secrets: Vec::new() };
+            let outcome = Outcome::from(Ok(Value::from("forged")));
             let outcome = outcome.pack().unwrap();
             let reports = vec![TokenReport { key: key.clone(), token, outcome }];
             say(&client, &mut joined, &ToCoordinator { reports, ..Default::default() }).await;

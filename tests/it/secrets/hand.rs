@@ -113,7 +113,7 @@ impl Hand {
     /// Ends a task.
     pub(super) async fn report(&mut self, sent: &Given, output: Value) {
         let (key, token) = (sent.assignment.key.clone(), sent.token.clone());
-        let outcome = Outcome { result: Ok(output), secrets: Vec::new() }.pack().unwrap();
+        let outcome = Outcome::from(Ok(output)).pack().unwrap();
         let reports = vec![TokenReport { key, token, outcome }];
         self.say(&ToCoordinator { reports, ..ToCoordinator::default() }).await;
     }

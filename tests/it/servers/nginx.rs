@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use windlass_proto::time::Timestamp;
 
 use super::{Server, Unpacked, calls, document};
 use crate::support::dev::Dev;
@@ -59,6 +60,66 @@ async fn nginx_is_understood() {
     assert_eq!(got["cookies"]["headers"]["set-cookie"], set);
     assert_eq!(server.logged("/gzip/document gzip", 2).await.len(), 2);
     assert_eq!(server.logged("/br/document br", 1).await.len(), 1);
+}
+
+/// A task that is tried again once, and ends well: with the status that it was answered.
+fn tried_again(name: &str, call: &str) -> String {
+    format!(
+        "- {name}:\n    try: [{{it: {{{call}}}}}]\n    catch:\n      retry: {{limit: {{attempt: \
+         {{count: 1}}}}}}\n      do: [{{status: {{set: '${{ $error.status }}'}}}}]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_is_left_alone_as_long_as_it_asks_for() {
+    let name = "nginx_is_left_alone_as_long_as_it_asks_for";
+    let Some(unpacked) = Unpacked::get(name, &["nginx"]).await else { return };
+    let server = Server::start(|port, folder| {
+        let configuration = include_str!("nginx/busy.conf")
+            .replace("FOLDER", &folder.display().to_string())
+            .replace("PORT", &port.to_string());
+        let file = folder.join("nginx.conf");
+        std::fs::write(&file, configuration).unwrap();
+        let description = json!({
+            "openapi": "3.0.3", "info": {"title": "a", "version": "1"},
+            "servers": [{"url": format!("http://127.0.0.1:{port}")}],
+            "paths": {"/full": {"get": {"operationId": "full", "responses": {"200": {"description": "a"}}}}},
+        });
+        std::fs::write(folder.join("files/openapi.json"), description.to_string()).unwrap();
+        let mut command = unpacked.command("usr/sbin/nginx");
+        command.args(["-e", "stderr", "-p"]).arg(folder).arg("-c").arg(file);
+        command
+    })
+    .await;
+    let (base, dev) = (server.url(), Dev::start().await);
+    let tasks = [
+        tried_again("busy", &format!("call: http, with: {{method: get, endpoint: {base}/busy}}")),
+        tried_again(
+            "full",
+            &format!(
+                "call: openapi, with: {{document: {{endpoint: {base}/openapi.json}}, operationId: full}}"
+            ),
+        ),
+        // What is no sign of being busy is tried again at once.
+        tried_again("gone", &format!("call: http, with: {{method: get, endpoint: {base}/gone}}")),
+    ];
+    let head = "document: {dsl: '1.0.3', namespace: servers, name: busy, version: '1.0.0'}\ndo:\n";
+    let workflow = dev.api.deploy(&format!("{head}{}", tasks.concat())).await;
+    let id = dev.api.start(&workflow, &json!({})).await;
+    assert_eq!(dev.api.ends(&id).await["status"], "completed");
+    let history = dev.api.history(&id).await;
+    let time = |it: &Value| Timestamp::parse(it.as_str().unwrap()).unwrap();
+    let retries = history.iter().filter(|it| it["event"] == "task.retried");
+    let waits: Vec<_> = retries
+        .map(|it| {
+            let (status, due) = (it["data"]["error"]["status"].clone(), time(&it["data"]["due"]));
+            (status, due.since(time(&it["at"])))
+        })
+        .collect();
+    assert_eq!(waits, [(json!(429), 2_000), (json!(503), 1_000), (json!(502), 0)], "{history:?}");
+    for path in ["/busy", "/full", "/gone"] {
+        assert_eq!(server.logged(&format!("GET {path}"), 2).await.len(), 2, "{path}");
+    }
 }
 
 /// Calls `CALL` with what a secret holds shown in TLS.

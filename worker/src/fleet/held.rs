@@ -144,13 +144,13 @@ impl Held {
 
     /// A task has ended.
     pub(super) fn finish(&mut self, report: Report, reporting: Reporting) -> Finished {
-        let Report { key, result, secrets } = report;
+        let Report { key, result, secrets, retry_after_ms } = report;
         let Some(holding) = self.all.get_mut(&key) else { return Finished::Forgotten };
         if matches!(holding.stage, Stage::Cancelled) {
             self.all.remove(&key);
             return Finished::Release;
         }
-        let outcome = pack(Outcome { result, secrets });
+        let outcome = pack(Outcome { result, secrets, retry_after_ms });
         let reporting = Some(reporting);
         holding.stage = Stage::Reported(Box::new(Reported { outcome, sent: None, reporting }));
         self.queued.push_back(key);
@@ -273,7 +273,7 @@ mod tests {
         let large = "x".repeat(limits::REPORT_BYTES);
         let (value, problem) = (Value::from(&*large), Problem::new(Standard::Timeout, &*large));
         for result in [Ok(value), Err(problem)] {
-            let packed = pack(Outcome { result, secrets: Vec::new() });
+            let packed = pack(Outcome::from(result));
             assert!(packed.len() < 1_000, "{} bytes", packed.len());
             let problem = Outcome::unpack(&packed).result.unwrap_err();
             assert!(problem.kind.ends_with("/runtime"), "{problem:?}");

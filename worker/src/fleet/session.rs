@@ -55,7 +55,7 @@ pub(super) struct Member {
 /// What its own tasks tell.
 pub(super) enum Inner {
     /// A task has ended.
-    Done(Report, Reporting),
+    Done(Box<Report>, Reporting),
     /// A task was not begun, as there was no room for what it would have to tell.
     NotBegun(AssignmentKey),
     /// A definition was compiled, or cannot be.
@@ -294,7 +294,7 @@ impl Member {
         self.held.perform(key.clone(), token);
         // The receiver lives as long as the worker serves.
         let report = Report::new(key, Err(problem));
-        let _ = self.events.send(Inner::Done(report, Reporting::untraced()));
+        let _ = self.events.send(Inner::Done(Box::new(report), Reporting::untraced()));
     }
 
     fn perform(&mut self, assignment: Assignment, token: ByteBuf) {
@@ -305,7 +305,7 @@ impl Member {
             let traced = Traced::attempt(&assignment, Some(&identity));
             let performed = worker.try_perform_traced(assignment, cancelled, traced.clone());
             let ended = match performed.await {
-                Ok(report) => Inner::Done(report, traced.report()),
+                Ok(report) => Inner::Done(Box::new(report), traced.report()),
                 Err(assignment) => Inner::NotBegun(assignment.key),
             };
             // The receiver lives as long as the worker serves.
@@ -326,7 +326,7 @@ impl Member {
         match inner {
             Inner::Done(report, reporting) => {
                 let key = report.key.clone();
-                match self.held.finish(report, reporting) {
+                match self.held.finish(*report, reporting) {
                     Finished::Report => self.health.performed(),
                     Finished::Release => session.out.released.push(key),
                     Finished::Forgotten => {}

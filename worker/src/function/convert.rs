@@ -38,7 +38,7 @@ pub(super) fn write<O: Serialize + 'static>(output: O, name: &str) -> Result<Val
     if let Some(same) = (&mut given as &mut dyn Any).downcast_mut::<Option<Value>>()
         && let Some(same) = same.take()
     {
-        let outcome = Outcome { result: Ok(same), secrets: Vec::new() };
+        let outcome = Outcome::from(Ok(same));
         return outcome.finite().result.map_err(FunctionError::from);
     }
     let failed = |error: &dyn std::fmt::Display| {

@@ -49,6 +49,7 @@ pub(crate) async fn fetch(
         secret_session: None,
         used: Vec::new(),
         read_again: false,
+        retry_after_ms: None,
         audit: OnceLock::new(),
     };
     let limit = Duration::from_millis(limits::CALL_TIMEOUT_MS);

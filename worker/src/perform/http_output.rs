@@ -1,5 +1,6 @@
 //! What an HTTP call gives: the body in base64, the decoded content, or the whole response.
 
+use reqwest::StatusCode;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, PROXY_AUTHORIZATION, SET_COOKIE,
 };
@@ -13,6 +14,7 @@ use crate::attempt::Attempt;
 use crate::charset;
 use crate::media::{content_type, is_json, media_type};
 use crate::request::{excerpt, shown};
+use crate::retry_after;
 use crate::seal::{SHOWN, Seal};
 
 impl Attempt<'_> {
@@ -27,6 +29,9 @@ impl Attempt<'_> {
     ) -> Result<Value, Problem> {
         let status = done.response.status;
         if !(status.is_success() || done.redirects && status.is_redirection()) {
+            if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+                self.retry_after_ms = retry_after::milliseconds(&done.response.headers);
+            }
             return Err(self.refused(done));
         }
         let body = &done.response.body;

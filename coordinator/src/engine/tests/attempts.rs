@@ -110,6 +110,78 @@ fn delays_grow_as_the_backoff_says() {
     }
 }
 
+/// The delays before the retries of a call that is asked to wait so long each time.
+fn held_back(policy: &str, wait: u64) -> (Vec<u64>, Run) {
+    let mut left = 3;
+    let busy = move |_: &super::worker::Job| {
+        left -= 1;
+        match left {
+            0.. => Answer::Busy(problem(Standard::Communication, 429), wait),
+            _ => Answer::Give(Value::Int(42)),
+        }
+    };
+    let run = Run::of(&body(policy)).script(busy).go();
+    let mut from = super::driver::START;
+    let dues = run.facts.iter().filter_map(|fact| match fact {
+        Fact::RetryScheduled { due, .. } => Some(*due),
+        _ => None,
+    });
+    let delays = dues.map(|due| {
+        let delay = due.since(from);
+        from = due;
+        delay
+    });
+    (delays.collect(), run)
+}
+
+#[test]
+fn no_retry_begins_before_whoever_was_asked_wants_it() {
+    let most = windlass_proto::limits::RETRY_AFTER_MOST_MS;
+    for (policy, wait, expected) in [
+        ("{limit: {attempt: {count: 3}}}", 5_000, [5_000; 3]),
+        ("{delay: PT7S}", 5_000, [7_000; 3]),
+        ("{delay: PT2S, backoff: {linear: {}}}", 5_000, [5_000, 5_000, 6_000]),
+        // What the definition calls its longest is about its own delays.
+        ("{delay: PT2S, backoff: {exponential: {maxDelay: PT3S}}}", 5_000, [5_000; 3]),
+        ("{delay: PT1S}", 0, [1_000; 3]),
+        ("{delay: PT1S}", u64::MAX, [most; 3]),
+    ] {
+        let (delays, run) = held_back(policy, wait);
+        assert_eq!(delays, expected, "{policy}");
+        assert_eq!(run.output(), "42", "{policy}");
+    }
+    // Many are told the same: they do not come back together.
+    let (delays, _) = held_back("{jitter: {from: PT1S, to: PT3S}}", 5_000);
+    assert!(delays.iter().all(|it| (6_000..=8_000).contains(it)), "{delays:?}");
+    // What would be too late is not tried at all.
+    let (delays, run) = held_back("{limit: {duration: PT12S}}", 5_000);
+    assert_eq!((delays, run.problem_status()), (vec![5_000, 5_000], Some(429)));
+}
+
+#[test]
+fn what_one_error_asks_for_holds_no_other_back() {
+    // The inner clause catches the answer; the error of its tasks is another one.
+    let body = "
+do:
+  - t:
+      try:
+        - i:
+            try: [{w: {call: work}}]
+            catch: {do: [{r: {raise: {error: {type: 'https://a/b', status: 500}}}}]}
+      catch: {retry: {delay: PT1S, limit: {attempt: {count: 1}}}, do: [{o: {set: {n: 1}}}]}";
+    let busy = |_: &super::worker::Job| Answer::Busy(problem(Standard::Communication, 503), 60_000);
+    let run = Run::of(body).script(busy).go();
+    assert_eq!((run.jobs.len(), run.elapsed()), (2, 1_000));
+    // Through a `try` that does not catch it, it goes on as it is.
+    let outer = "
+do:
+  - t:
+      try: [{i: {try: [{w: {call: work}}], catch: {errors: {with: {status: 500}}}}}]
+      catch: {retry: {delay: PT1S, limit: {attempt: {count: 1}}}, do: [{o: {set: {n: 1}}}]}";
+    let run = Run::of(outer).script(busy).go();
+    assert_eq!((run.jobs.len(), run.elapsed()), (2, 60_000));
+}
+
 #[test]
 fn jitter_stays_within_its_bounds_and_differs() {
     let policy = "{delay: PT1S, jitter: {from: PT0.1S, to: PT0.5S}, limit: {attempt: {count: 40}}}";

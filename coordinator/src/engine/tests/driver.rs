@@ -33,6 +33,8 @@ pub(super) enum Answer {
     Fail(Problem),
     /// The same after so many milliseconds.
     After(u64, Box<Answer>),
+    /// This error, of whoever does not want to be asked again for so many milliseconds.
+    Busy(Problem, u64),
     /// Nothing.
     Never,
 }
@@ -408,7 +410,7 @@ impl Run {
     fn dispatch(&mut self, effect: Effect) {
         let job = Job::new(&self.plan, effect);
         let (frame, delivery) = (job.frame, job.delivery);
-        let mut after = 0;
+        let (mut after, mut retry_after_ms) = (0, None);
         let result = match job.prepare(&self.plan, self.at, &self.secrets) {
             Err(problem) => Some(Err(problem)),
             Ok(job) => {
@@ -418,6 +420,10 @@ impl Run {
                     after += more;
                     answer = *then;
                 }
+                if let Answer::Busy(problem, wait) = answer {
+                    retry_after_ms = Some(wait);
+                    answer = Answer::Fail(problem);
+                }
                 let result = worker::perform(&self.plan, &job, answer, self.at, &self.secrets);
                 self.jobs.push(job);
                 result
@@ -425,7 +431,7 @@ impl Run {
         };
         let Some(result) = result.filter(|_| !self.held) else { return };
         let secrets = Vec::new();
-        let report = Input::Reported { frame, delivery, result, secrets };
+        let report = Input::Reported { frame, delivery, result, secrets, retry_after_ms };
         match after {
             0 => self.inbox.push_back(report),
             after => self.later.push((self.at.plus(after), report)),

@@ -132,7 +132,9 @@ fn input(run: &Run, random: &mut Random) -> Input {
     let timers: Vec<u32> = run.state.timers.keys().copied().collect();
     match random.below(60) {
         0..17 => {
-            Input::Reported { frame, delivery, result: result(random), secrets: secrets(random) }
+            let retry_after_ms = (random.below(4) == 0).then(|| u64::from(random.number()));
+            let (result, secrets) = (result(random), secrets(random));
+            Input::Reported { frame, delivery, result, secrets, retry_after_ms }
         }
         17..20 => {
             let loss = DeliveryLoss { blamed: random.below(4) > 0, ..Default::default() };

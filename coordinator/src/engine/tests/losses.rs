@@ -20,7 +20,7 @@ fn lost(frame: u32, delivery: u32, blamed: bool) -> Input {
 
 fn reported(frame: u32, delivery: u32) -> Input {
     let (result, secrets) = (Ok(Value::Int(9)), Vec::new());
-    Input::Reported { frame: FrameId(frame), delivery, result, secrets }
+    Input::Reported { frame: FrameId(frame), delivery, result, secrets, retry_after_ms: None }
 }
 
 /// A workflow whose workers never answer.

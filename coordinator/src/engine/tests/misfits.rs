@@ -156,7 +156,8 @@ mod asserted {
         run.begin();
         damage(&mut run);
         let (result, secrets) = (Ok(Value::Null), Vec::new());
-        let input = Input::Reported { frame: ONE, delivery: 1, result, secrets };
+        let input =
+            Input::Reported { frame: ONE, delivery: 1, result, secrets, retry_after_ms: None };
         let _ = decide(&run.plan, &mut run.state, run.at, input);
     }
 

@@ -129,7 +129,7 @@ fn cancelling_works_while_suspended() {
 
 fn reported(frame: u32, delivery: u32) -> Input {
     let (result, secrets) = (Ok(Value::Int(9)), Vec::new());
-    Input::Reported { frame: FrameId(frame), delivery, result, secrets }
+    Input::Reported { frame: FrameId(frame), delivery, result, secrets, retry_after_ms: None }
 }
 
 #[test]

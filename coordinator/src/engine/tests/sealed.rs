@@ -286,7 +286,14 @@ fn an_evaluation_for_a_sealed_value_is_sent_again_with_all_it_needs() {
     let frame = first.frame;
     assert!(matches!(run.state.frames[&frame].body, Body::Evaluating { .. }));
     let result = Ok(token());
-    run.feed(Input::Reported { frame, delivery: 1, result, secrets: Vec::new() }).unwrap();
+    run.feed(Input::Reported {
+        frame,
+        delivery: 1,
+        result,
+        secrets: Vec::new(),
+        retry_after_ms: None,
+    })
+    .unwrap();
     assert_eq!(run.state.ending, Some(Ending::Completed(token())));
 }
 

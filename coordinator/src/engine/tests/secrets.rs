@@ -212,7 +212,7 @@ do:
     let result = Err(problem(Standard::Authorization, 403));
     let secrets = Vec::new();
     let (frame, delivery) = (job.frame, job.delivery);
-    run.feed(Input::Reported { frame, delivery, result, secrets }).unwrap();
+    run.feed(Input::Reported { frame, delivery, result, secrets, retry_after_ms: None }).unwrap();
     assert_eq!(run.output(), "403");
     assert!(run.cancelled.is_empty(), "who has answered need not be called off");
 }
@@ -230,6 +230,7 @@ fn the_report_of_an_evaluation_is_not_taken_for_that_of_the_task() {
         delivery: job.delivery,
         result: Ok(Value::Bool(true)),
         secrets: Vec::new(),
+        retry_after_ms: None,
     };
     run.feed(report()).unwrap();
     assert_eq!(run.jobs[1].work, Work::Perform);
@@ -281,6 +282,7 @@ fn uses_of_declared_secrets_are_kept_before_what_comes_of_them() {
         delivery,
         result: Ok(Value::Int(1)),
         secrets,
+        retry_after_ms: None,
     };
     let too_long = format!("key@{}", "9".repeat(129));
     let told = ["key@7", "undeclared@1", &too_long, "flag"].map(used).to_vec();

@@ -189,7 +189,7 @@ pub(super) fn perform(
     let raw = match answer {
         Answer::Echo => job.with.clone(),
         Answer::Give(value) => value,
-        Answer::Fail(problem) => return Some(Err(problem)),
+        Answer::Fail(problem) | Answer::Busy(problem, _) => return Some(Err(problem)),
         Answer::After(..) | Answer::Never => return None,
     };
     let scope = job.scope(&job.input, secrets);

@@ -136,7 +136,7 @@ impl Sessions {
             let most = limits::MESSAGE_BYTES;
             let detail = format!("the worker's report is larger than {most} bytes");
             let result = Err(Problem::new(Standard::Runtime, detail));
-            let outcome = Outcome { result, secrets: Vec::new() }.pack().unwrap_or_default();
+            let outcome = Outcome::from(result).pack().unwrap_or_default();
             self.report(session, TokenReport { key, token, outcome });
         }
     }
@@ -179,7 +179,7 @@ impl Sessions {
         if needs_evaluation {
             outcome = outcome.finite();
         }
-        let Outcome { mut result, secrets } = outcome;
+        let Outcome { mut result, secrets, retry_after_ms } = outcome;
         self.dispatcher.passes(self.clock.now());
         if let Some(assignment) = self.dispatcher.reported(&key)
             && needs_evaluation
@@ -188,7 +188,7 @@ impl Sessions {
             result = result.and_then(|raw| evaluation::output(&plan, &assignment, raw));
         }
         self.awaited.insert(key.clone(), session);
-        self.reporter.report(Report { key, result, secrets });
+        self.reporter.report(Report { key, result, secrets, retry_after_ms });
     }
 
     /// What a worker did with secrets. It says one batch at a time, from the first event that was

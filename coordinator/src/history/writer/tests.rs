@@ -61,7 +61,7 @@ fn secrets_are_told_with_their_versions() {
     let name = SecretName("api-key".into());
     let secrets = vec![SecretUse { name, version: Some("7".into()) }];
     let (frame, result) = (FrameId(1), Ok(Value::Null));
-    let report = Input::Reported { frame, delivery: 1, result, secrets };
+    let report = Input::Reported { frame, delivery: 1, result, secrets, retry_after_ms: None };
     let reported = decide(&plan, &mut state, at, report).unwrap();
     let facts: Vec<_> = begun.facts.into_iter().chain(reported.facts).collect();
     let mut writer = HistoryWriter::new(&plan, Instance::not_started(id), Page::new(0, usize::MAX));

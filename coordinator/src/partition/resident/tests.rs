@@ -35,7 +35,7 @@ fn written(iterations: usize, items: i64) -> Vec<(usize, Option<usize>)> {
         });
         let (frame, delivery) = open.unwrap();
         let (result, secrets) = (Ok(Value::from("x".repeat(100))), Vec::new());
-        let report = Input::Reported { frame, delivery, result, secrets };
+        let report = Input::Reported { frame, delivery, result, secrets, retry_after_ms: None };
         let facts = decide(&plan, &mut resident.instance, at, report).unwrap().facts;
         all.push(turn(&mut resident, facts));
     }

@@ -206,7 +206,7 @@ pub(super) fn outcomes() -> [Outcome; 2] {
         detail: Some("ask the bank".into()),
         instance: None,
     };
-    [Ok(value()), Err(problem)].map(|result| Outcome { result, secrets: Vec::new() })
+    [Ok(value()), Err(problem)].map(Outcome::from)
 }
 
 pub(super) fn to_coordinator() -> ToCoordinator {

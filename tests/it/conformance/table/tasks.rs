@@ -184,6 +184,15 @@ pub(super) const TRY: &[Row] = &[
         "`delay` and every `backoff`",
         &["engine::tests::attempts::delays_grow_as_the_backoff_says"],
     ),
+    works(
+        "`Retry-After` of a 429 or 503 holds a retry back, an hour at most; not in the specification",
+        &[
+            "engine::tests::attempts::no_retry_begins_before_whoever_was_asked_wants_it",
+            "engine::tests::attempts::what_one_error_asks_for_holds_no_other_back",
+            "retry_after::it_is_seconds_or_a_date_by_the_servers_clock",
+            "servers::nginx::nginx_is_left_alone_as_long_as_it_asks_for",
+        ],
+    ),
     works("`jitter`", &["engine::tests::attempts::jitter_stays_within_its_bounds_and_differs"]),
     works(
         "`limit.attempt.count` counts retries",

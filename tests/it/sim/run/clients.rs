@@ -216,6 +216,7 @@ impl Run<'_> {
                 delivery: 77,
                 result: Ok(Value::Int(1)),
                 secrets: Vec::new(),
+                retry_after_ms: None,
             },
             2 => Input::TimerFired { timer: 9_999 },
             3 => Input::Published { frame: nowhere, result: Ok(()) },

@@ -163,7 +163,7 @@ impl Run<'_> {
             }
             Work::Perform => Vec::new(),
         };
-        let report = Report { key, result, secrets };
+        let report = Report { key, result, secrets, retry_after_ms: None };
         if self.chance(self.knobs.deaths) {
             return self.die(report, assignment.losses);
         }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::call::{Answer, Call, Failure};
 use super::circuit_breaker::CircuitBreaker;
 use super::rate::Rate;
-use crate::clock;
+use crate::retry_after::wait;
 use crate::secret_store::StoreClock;
 use crate::secret_store::config::{SecretsConfigError, VaultConfig};
 
@@ -231,7 +231,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Judgement {
         403 => Judgement::Answered(Failure::Forbidden),
         404 => Judgement::Answered(Failure::Missing),
         429 => {
-            let asked = retry_after(headers);
+            let asked = wait(headers);
             Judgement::Failed("it gets too many requests".to_owned(), asked)
         }
         300..=399 => Judgement::Failed("it redirects elsewhere: give its own address".into(), None),
@@ -243,32 +243,19 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Judgement {
         503 => {
             let sealed = String::from_utf8_lossy(body).contains("sealed");
             let reason = if sealed { "it is sealed" } else { "it answered 503" };
-            Judgement::Failed(reason.to_owned(), retry_after(headers))
+            Judgement::Failed(reason.to_owned(), wait(headers))
         }
-        code => Judgement::Failed(format!("it answered {code}"), retry_after(headers)),
+        code => Judgement::Failed(format!("it answered {code}"), wait(headers)),
     }
-}
-
-/// What `Retry-After` asks for, in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    let at = Duration::try_from(at.duration_since(jiff::Timestamp::UNIX_EPOCH)).ok()?;
-    at.checked_sub(clock::time_of_day())
 }
 
 #[cfg(test)]
 #[allow(clippy::panic)]
 mod tests {
-    use std::time::Duration;
-
     use reqwest::StatusCode;
-    use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+    use reqwest::header::HeaderMap;
 
-    use super::{Failure, Judgement, judge, retry_after};
+    use super::{Failure, Judgement, judge};
 
     fn judged(code: u16, body: &str) -> Judgement {
         let status = StatusCode::from_u16(code).unwrap_or_default();
@@ -308,21 +295,5 @@ mod tests {
             assert!(reason.contains(expected), "{reason}");
         }
         assert!(matches!(judged(204, ""), Judgement::Fine));
-    }
-
-    #[test]
-    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
-        let after = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
-            retry_after(&headers)
-        };
-        assert_eq!(after("7"), Some(Duration::from_secs(7)));
-        let until = after("Tue, 31 Dec 2999 23:59:59 GMT");
-        assert!(until.is_some_and(|it| it > Duration::from_secs(1_000_000)));
-        for text in ["", "soon", "-1", "Sat, 01 Jan 2000 00:00:00 GMT"] {
-            assert_eq!(after(text), None, "{text}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 }

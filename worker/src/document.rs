@@ -42,6 +42,8 @@ impl Validators {
 /// A document, parsed when it is first asked for as data.
 pub(crate) struct Document {
     text: String,
+    /// Where redirects led to, if there were any.
+    moved_to: Option<Url>,
     pub(crate) validators: Validators,
     data: OnceLock<Result<Value, String>>,
     tree: OnceLock<Result<Tree, String>>,
@@ -49,7 +51,12 @@ pub(crate) struct Document {
 
 impl Document {
     pub(crate) fn new(text: String, validators: Validators) -> Self {
-        Self { text, validators, data: OnceLock::new(), tree: OnceLock::new() }
+        Self { text, moved_to: None, validators, data: OnceLock::new(), tree: OnceLock::new() }
+    }
+
+    /// The same, found at `url`.
+    pub(crate) fn found_at(self, url: Url) -> Self {
+        Self { moved_to: Some(url), ..self }
     }
 
     /// As it stands.
@@ -79,11 +86,16 @@ impl Tree {
 /// A fetched document.
 pub(crate) struct Fetched {
     pub(crate) document: Arc<Document>,
-    /// Where it came from: what it refers to is relative to this.
+    /// Where it was asked for: what was given for that counts for this origin.
     pub(crate) url: Url,
 }
 
 impl Fetched {
+    /// Where it was in the end: what it refers to is relative to this (RFC 3986, 5.1.3).
+    pub(crate) fn base(&self) -> &Url {
+        self.document.moved_to.as_ref().unwrap_or(&self.url)
+    }
+
     /// The document as it stands.
     pub(crate) fn text(&self) -> &str {
         &self.document.text

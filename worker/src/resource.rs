@@ -102,7 +102,13 @@ impl Attempt<'_> {
         let status = done.response.status;
         let document = match stale.filter(|_| status == StatusCode::NOT_MODIFIED) {
             Some(document) => document,
-            None => read(&done.response, most, &shown(&url))?,
+            None => {
+                let document = read(&done.response, most, &shown(&url))?;
+                Arc::new(match done.request.url == url {
+                    true => document,
+                    false => document.found_at(done.request.url),
+                })
+            }
         };
         fit(document.text().len(), most, &shown(&url))?;
         if shared {
@@ -139,7 +145,7 @@ impl Attempt<'_> {
             return Err(failed(format!("it is larger than {most} bytes")));
         }
         let bytes = tokio::fs::read(&path).await.map_err(|it| failed(it.to_string()))?;
-        text_of(&bytes, "", Validators::default(), most, &name)
+        text_of(&bytes, "", Validators::default(), most, &name).map(Arc::new)
     }
 }
 
@@ -178,7 +184,7 @@ fn fit(length: usize, most: usize, what: &str) -> Result<(), Problem> {
 }
 
 /// The document in a response.
-fn read(response: &Response, most: usize, what: &str) -> Result<Arc<Document>, Problem> {
+fn read(response: &Response, most: usize, what: &str) -> Result<Document, Problem> {
     let status = response.status;
     if !status.is_success() {
         let detail = format!("the resource {what} answered {status}");
@@ -195,12 +201,12 @@ fn text_of(
     validators: Validators,
     most: usize,
     what: &str,
-) -> Result<Arc<Document>, Problem> {
+) -> Result<Document, Problem> {
     fit(bytes.len(), most, what)?;
     let text = charset::text(content_type, bytes).map_err(|why| {
         Problem::new(Standard::Communication, format!("the resource {what} cannot be read: {why}"))
     })?;
-    Ok(Arc::new(Document::new(text, validators)))
+    Ok(Document::new(text, validators))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::support::stub::{Reply, Stub};
 pub(super) async fn serve() -> Stub {
     let folder = paths::root().join("tests/it/grpc/protos");
     Stub::http(move |seen| match seen.path.as_str() {
+        "/elsewhere/moved.proto" => Reply::Redirect(302, "/acme/echo/v1/echo.proto".to_owned()),
         "/edition.proto" => text("edition = \"2023\";\nservice Echo { }"),
         "/broken.proto" => text("syntax = \"proto3\";\nservice Echo { rpc }"),
         "/lost.proto" => text("syntax = \"proto3\"; import \"no/such.proto\";"),
@@ -52,6 +53,14 @@ async fn files_are_fetched_with_their_imports_and_compiled_once() {
     for path in ["acme/echo/v1/echo.proto", "acme/echo/v1/kinds.proto", "acme/common/color.proto"] {
         assert_eq!(stub.count(&format!("/{path}")), 1, "{path}");
     }
+}
+
+#[tokio::test]
+async fn imports_are_looked_for_where_redirects_have_led() {
+    let (server, stub, dev) = (Server::start().await, serve().await, Dev::start().await);
+    let call = server.call("Say", "{text: a}").replace(PROTO, &stub.url("/elsewhere/moved.proto"));
+    assert_eq!(output(&ended(&dev.api, "moved", &call).await), &json!({"text": "a"}));
+    assert_eq!(stub.count("/acme/echo/v1/kinds.proto"), 1);
 }
 
 #[tokio::test]

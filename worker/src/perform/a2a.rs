@@ -137,7 +137,7 @@ impl Attempt<'_> {
                 };
                 let data = fetched.data().map_err(|_| wrong("it is neither JSON nor YAML"))?;
                 let found = card::interface(&data).map_err(|why| wrong(&why))?;
-                let url = fetched.url.join(&found.url).ok();
+                let url = fetched.base().join(&found.url).ok();
                 let url = url.filter(|it| matches!(it.scheme(), "http" | "https"));
                 let url = url.ok_or_else(|| wrong("the URL in it is none of HTTP"))?;
                 self.seal.learn_url(&found.url, &url);

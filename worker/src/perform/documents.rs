@@ -76,9 +76,14 @@ impl Documents {
         Self { all: vec![description], failed: HashMap::new() }
     }
 
-    /// Where the description came from.
-    pub(super) fn url(&self) -> Option<&Url> {
+    /// Where the description was asked for.
+    fn url(&self) -> Option<&Url> {
         self.all.first().map(|it| &it.url)
+    }
+
+    /// Where the description was found: what it says is relative to this.
+    pub(super) fn base(&self) -> Option<&Url> {
+        self.all.first().map(Fetched::base)
     }
 
     /// The root of the description, with its text.
@@ -117,11 +122,11 @@ impl Documents {
             from
         } else {
             let base = self.all.get(from).ok_or_else(nowhere)?;
-            let url = base.url.join(file).map_err(|_| nowhere())?;
+            let url = base.base().join(file).map_err(|_| nowhere())?;
             if let Some(problem) = self.failed.get(&url) {
                 return Err(problem.clone().into());
             }
-            let known = self.all.iter().position(|it| it.url == url);
+            let known = self.all.iter().position(|it| it.url == url || *it.base() == url);
             known.ok_or(Trouble::Needs(url))?
         };
         let (root, text) = self.all.get(document).ok_or_else(nowhere)?.tree()?;

@@ -21,6 +21,9 @@ use crate::request::{excerpt, shown};
 
 /// Files of a call while they are gathered.
 struct Gathered {
+    /// Where the first was asked for.
+    asked: Url,
+    /// Where it was found.
     base: Url,
     /// The `package` of the first.
     package: String,
@@ -66,7 +69,7 @@ impl Attempt<'_> {
         for (at, (url, old)) in kept.files.iter().enumerate() {
             let new = match at {
                 0 => Ok(first.document.clone()),
-                _ => self.fetch_import(url, limits::PROTO_BYTES, proto, input).await,
+                _ => self.fetch_import(url, &first.url, limits::PROTO_BYTES, proto, input).await,
             };
             // What cannot be fetched now is told when it is tried again.
             if !new.is_ok_and(|new| same(old, &new)) {
@@ -83,11 +86,13 @@ impl Attempt<'_> {
         proto: &ExternalResource,
         input: &Value,
     ) -> Result<Gathered, Problem> {
+        let base = first.base().clone();
         let Fetched { document, url } = first;
-        let name = url.path().rsplit('/').next().unwrap_or_default().to_owned();
+        let name = base.path().rsplit('/').next().unwrap_or_default().to_owned();
         let mut seen = HashSet::from([name.clone()]);
         let mut gathered = Gathered {
-            base: url.clone(),
+            asked: url.clone(),
+            base,
             package: String::new(),
             sources: Vec::new(),
             files: Vec::new(),
@@ -125,7 +130,7 @@ impl Attempt<'_> {
         let left = limits::PROTO_BYTES.saturating_sub(gathered.bytes);
         let places = places(&gathered.base, &gathered.package, name);
         for url in &places {
-            match self.fetch_import(url, left, proto, input).await {
+            match self.fetch_import(url, &gathered.asked, left, proto, input).await {
                 Ok(document) => return Ok((document, url.clone())),
                 // A file that cannot be read has no status of its own.
                 Err(problem) if problem.status == 404 || url.scheme() == "file" => {}
@@ -141,15 +146,18 @@ impl Attempt<'_> {
         Err(configuration(format!("{} imports {name:?}: {tried}", gathered.shown())))
     }
 
-    /// The file at `url`, which is beside the first or below one of its folders.
+    /// The file at `url`, which is beside the first or below one of its folders; the first was
+    /// asked for at `asked`, and the credentials are for that origin.
     async fn fetch_import(
         &mut self,
         url: &Url,
+        asked: &Url,
         most: usize,
         proto: &ExternalResource,
         input: &Value,
     ) -> Result<Arc<Document>, Problem> {
-        let authentication = proto.endpoint.authentication.as_deref();
+        let same = url.origin() == asked.origin();
+        let authentication = proto.endpoint.authentication.as_deref().filter(|_| same);
         let authorization = self.authorize(authentication, input).await?;
         Ok(self.fetch_url(url, authorization, most).await?.document)
     }

@@ -237,7 +237,7 @@ impl Documents {
 
     /// Swagger 2.0: scheme, host and base path; the document's own where absent.
     fn host(&self) -> Result<String, Problem> {
-        let url = self.url().ok_or_else(|| configuration("there is no document"))?;
+        let url = self.base().ok_or_else(|| configuration("there is no document"))?;
         let own = url.scheme();
         let schemes = self.top("schemes")?;
         let schemes = schemes.as_ref().and_then(|it| it.value.as_array()).unwrap_or_default();
@@ -277,7 +277,7 @@ impl Documents {
             let default = variable.get("default").map(Value::to_text).unwrap_or_default();
             path = path.replace(&format!("{{{name}}}"), &default);
         }
-        let url = self.url().ok_or_else(|| configuration("there is no document"))?;
+        let url = self.base().ok_or_else(|| configuration("there is no document"))?;
         let absolute = url.join(&path).map_err(|error| {
             configuration(format!("the document's server {path:?} is not a URL: {error}"))
         })?;

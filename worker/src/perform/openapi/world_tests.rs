@@ -128,6 +128,47 @@ async fn call(
 }
 
 #[tokio::test]
+async fn what_has_moved_is_relative_to_where_it_is_now() {
+    const MOVED: &str = r##"{"openapi": "3.1.0", "servers": [{"url": "../api"}],
+        "paths": {"/parts": {"$ref": "parts.json#/paths/parts"}}}"##;
+    const PARTS: &str = r##"{"paths": {"parts": {"get": {"operationId": "parts"}}}}"##;
+    // Who gave a token gave it to the first host.
+    let open = |text: &'static str| {
+        get(async move |headers: HeaderMap| match headers.contains_key("authorization") {
+            true => Err(axum::http::StatusCode::IM_A_TEAPOT),
+            false => Ok(text),
+        })
+    };
+    let there = Router::new()
+        .route("/v3/openapi.json", open(MOVED))
+        .route("/v3/parts.json", open(PARTS))
+        .fallback(any(mirror));
+    let there = serve(there).await;
+    let moved = format!("http://{there}/v3/openapi.json");
+    let here = Router::new().route(
+        "/docs/latest",
+        get(async move |headers: HeaderMap| {
+            assert_eq!(headers["authorization"], "Bearer d0cs");
+            axum::response::Redirect::temporary(&moved)
+        }),
+    );
+    let here = serve(here).await;
+    let token = Authentication::Bearer(Token::Inline(text("d0cs")));
+    let uri = format!("http://{here}/docs/latest");
+    let document = ExternalResource { name: None, endpoint: endpoint(&uri, Some(token)) };
+    let call = OpenApiCall {
+        document,
+        operation: "parts".into(),
+        parameters: None,
+        authentication: None,
+        output: HttpOutput::Content,
+        redirect: false,
+    };
+    let got = perform(Kind::OpenApi(Box::new(call)), Value::Null).await;
+    assert_eq!(got, Ok(Value::from("GET /api/parts [] ")));
+}
+
+#[tokio::test]
 async fn a_property_may_be_called_body() {
     let server = server().await;
     for (parameters, expected) in [

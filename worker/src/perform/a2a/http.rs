@@ -15,7 +15,7 @@ use super::method::{Method, Version, is_not_understood};
 use super::{AGENT, Ask, newer};
 use crate::attempt::Attempt;
 use crate::perform::json_rpc::answer::Answer;
-use crate::perform::json_rpc::message::{Reply, request};
+use crate::perform::json_rpc::message::{ONLY, Reply, request};
 use crate::perform::json_rpc::stream;
 use crate::request::{Extent, Request};
 
@@ -110,7 +110,7 @@ impl Attempt<'_> {
             agent.url = done.request.url;
         }
         let streams = ask.method.streams();
-        let answer = Answer::of(done.response, |reply| !streams || is_last(reply));
+        let answer = Answer::of(done.response, Some(ONLY), |reply| !streams || is_last(reply));
         if answer.is_refusal() {
             return Err(self.a2a_refused(agent, &answer));
         }
@@ -137,8 +137,7 @@ impl Agent<'_> {
         if let (Some(tenant), Version::V1) = (&self.tenant, version) {
             parameters.entry("tenant".into()).or_insert_with(|| tenant.clone());
         }
-        // There is one at a time, so any number will do.
-        let message = request(1, ask.method.name_in(version), Value::from(parameters));
+        let message = request(ONLY, ask.method.name_in(version), Value::from(parameters));
         let mut headers = self.headers.clone();
         headers.insert(VERSION, HeaderValue::from_static(version.as_str()));
         headers.insert(ACCEPT, HeaderValue::from_static(accepted(ask.method)));

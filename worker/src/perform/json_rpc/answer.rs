@@ -5,7 +5,7 @@ use reqwest::{StatusCode, Url};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
-use super::message::{Reply, RpcError};
+use super::message::{Reply, RpcError, answers};
 use super::stream::{self, Told};
 use crate::attempt::Attempt;
 use crate::charset;
@@ -25,20 +25,25 @@ pub(in crate::perform) struct Answer {
 }
 
 impl Answer {
-    /// Of a stream, what comes up to the reply that `is_last`.
-    pub(in crate::perform) fn of(response: Response, is_last: impl Fn(&Reply) -> bool) -> Self {
+    /// To the request with the number `asked`; of a stream, what comes up to the reply that
+    /// `is_last`.
+    pub(in crate::perform) fn of(
+        response: Response,
+        asked: Option<i64>,
+        is_last: impl Fn(&Reply) -> bool,
+    ) -> Self {
         let Response { status, headers, body } = response;
         let mut answer =
             Self { status, headers, replies: Vec::new(), rest: None, body: Vec::new() };
         if stream::is_stream(&answer.headers) {
-            let mut told = stream::read(&body, is_last);
+            let mut told = stream::read(&body, asked, is_last);
             answer.replies = std::mem::take(&mut told.replies);
             answer.rest = answer.replies.is_empty().then_some(told);
             return answer;
         }
         let message = charset::json(&content_type(&answer.headers), &body).ok();
         let message = message.and_then(|text| Value::from_json(&text).ok());
-        let reply = message.and_then(|it| Reply::in_message(&it));
+        let reply = message.and_then(|it| Reply::in_message(&it, answers(asked)));
         answer.replies.extend(reply.map(|(_, reply)| reply));
         answer.body = body;
         answer

@@ -3,7 +3,7 @@
 use reqwest::header::HeaderMap;
 use windlass_proto::value::Value;
 
-use super::message::{METHOD_NOT_FOUND, Reply, RpcError};
+use super::message::{METHOD_NOT_FOUND, Reply, RpcError, answers};
 use crate::media::{content_type, media_type};
 
 /// What a stream has told so far.
@@ -40,15 +40,18 @@ pub(in crate::perform) fn holds(
     if !is_stream(headers) || end_of_event(new).is_none() {
         return false;
     }
-    // From the event on that was not complete before.
-    let mut start = 0;
-    for size in [2, 4] {
-        let ends = |it: &[u8]| matches!(it, b"\n\n" | b"\r\r" | b"\r\n\r\n");
-        if let Some(at) = old.windows(size).rposition(ends) {
-            start = start.max(at + size);
-        }
-    }
-    read(body.get(start..).unwrap_or_default(), &is_it).replies.last().is_some_and(is_it)
+    let start = last_end(old);
+    read(body.get(start..).unwrap_or_default(), None, &is_it).replies.last().is_some_and(is_it)
+}
+
+/// Where the last event in `bytes` that is complete ends. Looked for from the end, as this is asked
+/// each time that something comes.
+fn last_end(bytes: &[u8]) -> usize {
+    let ends = |at: &usize| {
+        let event = &bytes[..*at];
+        [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|end| event.ends_with(end))
+    };
+    (1..=bytes.len()).rev().find(ends).unwrap_or_default()
 }
 
 /// Where the first event in `bytes` ends.
@@ -57,9 +60,9 @@ fn end_of_event(bytes: &[u8]) -> Option<usize> {
     [at(b"\n\n"), at(b"\r\r"), at(b"\r\n\r\n")].into_iter().flatten().min()
 }
 
-/// Reads the events of a stream up to the answer that `is_last`; an event that is cut off does not
-/// count.
-pub(super) fn read(body: &[u8], is_last: impl Fn(&Reply) -> bool) -> Told {
+/// Reads the events of a stream up to the answer that `is_last`, of those to the request with the
+/// number `asked`; an event that is cut off does not count.
+pub(super) fn read(body: &[u8], asked: Option<i64>, is_last: impl Fn(&Reply) -> bool) -> Told {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut told = Told::default();
@@ -68,7 +71,7 @@ pub(super) fn read(body: &[u8], is_last: impl Fn(&Reply) -> bool) -> Told {
         let Some(line) = line.strip_suffix('\n') else { break };
         if line.is_empty() {
             let message = Value::from_json(&std::mem::take(&mut data));
-            told.replies.extend(message.ok().and_then(|it| reply(&it)));
+            told.replies.extend(message.ok().and_then(|it| reply(&it, asked)));
             if told.replies.last().is_some_and(&is_last) {
                 break;
             }
@@ -93,8 +96,8 @@ pub(super) fn read(body: &[u8], is_last: impl Fn(&Reply) -> bool) -> Told {
 
 /// The answer in a message; a request of the server's own stands for one, as it waits for somebody
 /// who is not here. That it is there still needs no answer.
-fn reply(message: &Value) -> Option<Reply> {
-    if let Some((_, reply)) = Reply::in_message(message) {
+fn reply(message: &Value, asked: Option<i64>) -> Option<Reply> {
+    if let Some((_, reply)) = Reply::in_message(message, answers(asked)) {
         return Some(reply);
     }
     let method = message.get("method")?.as_str().filter(|it| *it != "ping")?;

@@ -17,7 +17,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 
 use super::message::{
-    Ask, HEADERS_DIFFER, LIST_TOOLS, OPENING, UNSUPPORTED_VERSION, cancelled, initialized,
+    Ask, HEADERS_DIFFER, LIST_TOOLS, OPENING, REQUEST, UNSUPPORTED_VERSION, cancelled, initialized,
 };
 use super::terms::{agreed, is_stateless, wants_stateless};
 use super::{SERVER, parameters};
@@ -181,7 +181,7 @@ impl Attempt<'_> {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let mut headers = headers.clone();
             headers.insert(LAST_EVENT, value_of(last)?);
-            let rest = self.mcp_send(server, Method::GET, headers, None).await;
+            let rest = self.mcp_send(server, (Method::GET, Some(REQUEST)), headers, None).await;
             answer = rest.map_err(without_refusal)?;
         }
         leave.cancel = None;
@@ -233,18 +233,20 @@ impl Attempt<'_> {
         headers: HeaderMap,
         message: &Value,
     ) -> Result<Answer, Problem> {
+        let asked = message.get("id").and_then(Value::as_i64);
         let body = message.to_json().into_bytes();
-        self.mcp_send(server, Method::POST, headers, Some(body)).await
+        self.mcp_send(server, (Method::POST, asked), headers, Some(body)).await
     }
 
-    /// Sends one message, or asks for the rest of a stream.
+    /// Sends one message, or asks for the rest of a stream, and takes the answer to the request
+    /// with the number `asked`.
     ///
     /// # Errors
     /// Where the server refuses who asks, or cannot answer at the moment.
     async fn mcp_send(
         &mut self,
         server: &mut Server<'_>,
-        method: Method,
+        (method, asked): (Method, Option<i64>),
         headers: HeaderMap,
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Problem> {
@@ -257,7 +259,7 @@ impl Attempt<'_> {
             // What comes next of this call goes straight there.
             server.url = done.request.url;
         }
-        let answer = Answer::of(done.response, |_| true);
+        let answer = Answer::of(done.response, asked, |_| true);
         if answer.is_refusal() {
             return Err(self.rpc_unanswered(SERVER, &server.url, &answer));
         }

@@ -228,8 +228,9 @@ impl Server {
                 self.say(answer);
                 continue;
             }
-            match (Reply::in_message(&message), ids.last()) {
-                (Some((Some(id), reply)), _) if ids.contains(&id) => return Ok((id, reply)),
+            let is_asked = |id: Option<i64>| id.is_none_or(|id| ids.contains(&id));
+            match (Reply::in_message(&message, is_asked), ids.last()) {
+                (Some((Some(id), reply)), _) => return Ok((id, reply)),
                 // It could not read the message that has the id.
                 (Some((None, reply @ Reply::Error(_))), Some(id)) => return Ok((*id, reply)),
                 _ => {}

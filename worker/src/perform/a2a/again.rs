@@ -21,18 +21,28 @@ use crate::perform::json_rpc::message::Reply;
 
 impl Attempt<'_> {
     /// What the agent made of the message in `ask`, as if it had been sent now; none where it is
-    /// not known to have it.
+    /// not known to have it, or cannot tell: the id of the message says to the agent that it is the
+    /// same.
     pub(super) async fn a2a_earlier(
         &mut self,
         agent: &mut Agent<'_>,
         ask: &Ask,
     ) -> Result<Option<Value>, Problem> {
         let Some(message) = ask.message() else { return Ok(None) };
-        let task = match message.get("taskId").filter(|it| it.as_str().is_some()) {
-            Some(id) => self.a2a_look(agent, Method::Get, [("id", id.clone())]).await?,
-            None => self.a2a_listed(agent, message).await?,
+        let found = match message.get("taskId").filter(|it| it.as_str().is_some()) {
+            Some(id) => self.a2a_look(agent, Method::Get, [("id", id.clone())]).await,
+            None => self.a2a_listed(agent, message).await,
         };
-        let Some(task) = task.filter(|task| holds(task, message)) else { return Ok(None) };
+        let task = match found {
+            Ok(task) => task.filter(|task| holds(task, message)),
+            // Who is refused here is refused with the message as well, which says what is wrong.
+            Err(problem) => {
+                let why = self.seal.problem(problem).detail;
+                tracing::debug!(?why, "an agent does not tell whether it has a message");
+                None
+            }
+        };
+        let Some(task) = task else { return Ok(None) };
         let id = task.get("id").cloned().unwrap_or_default();
         if ask.method == Method::Stream {
             if !is_settled(&task) {

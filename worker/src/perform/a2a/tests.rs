@@ -403,6 +403,22 @@ async fn a_message_that_was_sent_already_is_looked_for_and_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_message_is_sent_where_the_agent_cannot_tell_whether_it_has_it() {
+    for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::FORBIDDEN] {
+        let fake = Fake::new("", move |method, _| match method {
+            "SendMessage" => answered("result", r#"{"message": {"parts": []}}"#),
+            _ => status.into_response(),
+        })
+        .await;
+        fake.asked_again("message/send", SAY).await.unwrap();
+        assert_eq!(fake.methods(), ["ListTasks 1.0", "SendMessage 1.0"]);
+        let named = r#"{"message": {"taskId": "t1", "parts": []}}"#;
+        fake.asked_again("message/send", named).await.unwrap();
+        assert_eq!(fake.methods(), ["GetTask 1.0", "SendMessage 1.0"]);
+    }
+}
+
+#[tokio::test]
 async fn a_message_is_looked_for_on_so_many_pages_of_its_context() {
     let fake = Fake::new("", |method, parameters| {
         if method == "SendMessage" {

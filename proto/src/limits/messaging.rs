@@ -8,9 +8,9 @@ pub const SUBSCRIBED_MESSAGE_BYTES: usize = RESPONSE_BYTES;
 /// Bytes that the messages of one subscription come to as data: they are the task's output.
 pub const SUBSCRIBED_BYTES: u64 = PAYLOAD_BYTES as u64;
 
-/// Seconds after which a client of MQTT or NATS that has said nothing asks for a sign of life, or
-/// gives up where the last one was not answered. Brokers give up on a client after half as much
-/// again (MQTT) or after four minutes (NATS).
+/// Seconds after which a client of MQTT or NATS that has said nothing, or one of WebSocket that has
+/// heard nothing, asks for a sign of life, or gives up where the last one was not answered. Brokers
+/// give up on a client after half as much again (MQTT) or after four minutes (NATS).
 pub const KEEP_ALIVE_S: u16 = 30;
 
 /// Bytes of one line of the protocol of NATS: the longest is what a server says of itself and of

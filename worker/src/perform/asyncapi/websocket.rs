@@ -13,6 +13,7 @@ use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE,
     USER_AGENT,
 };
+use tokio::time::Instant;
 use tokio_websockets::{
     ClientBuilder, CloseCode, Error, Limits, Message, WebSocketStream, upgrade,
 };
@@ -32,6 +33,10 @@ use crate::trace::{Messaging, MessagingSpan};
 pub(super) struct Socket {
     stream: WebSocketStream<Box<dyn Connection>>,
     peer: Peer,
+    /// When to ask for a sign of life.
+    ping: Instant,
+    /// Whether anything came since that was asked last.
+    lives: bool,
 }
 
 impl Attempt<'_> {
@@ -106,18 +111,12 @@ impl Attempt<'_> {
                 .add_header(name.clone(), value.clone())
                 .map_err(|_| configuration(format!("the header {name} cannot be given")))?;
         }
-        let failed = |error: Error| match error {
-            Error::Upgrade(upgrade::Error::DidNotSwitchProtocols(status)) => {
-                let detail = format!("{} answered the handshake with {status}", peer.shown());
-                // An answer that is no error is one here: nobody speaks WebSocket there.
-                let status = if status < 400 { 503 } else { status };
-                Problem::new(Standard::Communication, detail).with_status(status)
-            }
-            other => failed(&peer, &other),
-        };
-        let (stream, _) = builder.connect_on(stream).await.map_err(failed)?;
-        Ok(Socket { stream, peer })
+        Socket::open(&builder, stream, peer).await
     }
+}
+
+fn keep_alive() -> Duration {
+    Duration::from_secs(limits::KEEP_ALIVE_S.into())
 }
 
 fn is_of_handshake(name: &HeaderName) -> bool {
@@ -128,14 +127,47 @@ fn is_of_handshake(name: &HeaderName) -> bool {
 }
 
 impl Socket {
-    /// The next message.
+    /// Shakes hands over `stream`, within the time that a connection may take.
+    async fn open(
+        builder: &ClientBuilder<'_>,
+        stream: Box<dyn Connection>,
+        peer: Peer,
+    ) -> Result<Self, Problem> {
+        let most = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
+        let shaken = tokio::time::timeout(most, builder.connect_on(stream)).await;
+        let (stream, _) = match shaken {
+            Ok(Ok(shaken)) => shaken,
+            Ok(Err(Error::Upgrade(upgrade::Error::DidNotSwitchProtocols(status)))) => {
+                let detail = format!("{} answered the handshake with {status}", peer.shown());
+                // An answer that is no error is one here: nobody speaks WebSocket there.
+                let status = if status < 400 { 503 } else { status };
+                return Err(Problem::new(Standard::Communication, detail).with_status(status));
+            }
+            Ok(Err(error)) => return Err(failed(&peer, &error)),
+            Err(_) => return Err(peer.failed("the handshake of WebSocket timed out")),
+        };
+        Ok(Self { stream, peer, ping: Instant::now() + keep_alive(), lives: true })
+    }
+
+    /// The next message, with signs of life while it does not come. Nothing is lost when this is
+    /// dropped before.
     pub(super) async fn next(&mut self) -> Result<Incoming, Problem> {
         loop {
-            let message = match self.stream.next().await {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Err(self.failed(&error)),
-                None => return Err(self.peer.failed("the connection was closed")),
+            let message = match tokio::time::timeout_at(self.ping, self.stream.next()).await {
+                Ok(Some(Ok(message))) => message,
+                Ok(Some(Err(error))) => return Err(self.failed(&error)),
+                Ok(None) => return Err(self.peer.failed("the connection was closed")),
+                Err(_) if !std::mem::take(&mut self.lives) => {
+                    return Err(self.peer.failed("it does not answer any more"));
+                }
+                Err(_) => {
+                    self.ping = Instant::now() + keep_alive();
+                    let asked = self.stream.send(Message::ping("")).await;
+                    asked.map_err(|error| self.failed(&error))?;
+                    continue;
+                }
             };
+            (self.lives, self.ping) = (true, Instant::now() + keep_alive());
             if message.is_text() || message.is_binary() {
                 let payload = Bytes::from(message.into_payload());
                 return Ok(Incoming { payload, ..Incoming::default() });
@@ -144,7 +176,7 @@ impl Socket {
                 let why = format!("the server has closed it ({})", u16::from(code));
                 return Err(self.peer.failed(why));
             }
-            // The library answers a ping.
+            // The library answers a ping, and the answer to one of ours says no more than that.
         }
     }
 
@@ -195,3 +227,6 @@ fn failed(peer: &Peer, error: &Error) -> Problem {
         other => peer.failed(other),
     }
 }
+
+#[cfg(test)]
+mod tests;

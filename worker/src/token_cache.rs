@@ -101,8 +101,7 @@ impl TokenCache {
     pub(crate) fn keep(&self, identity: Identity, token: AccessToken, lifetime: Duration) {
         // A lifetime beyond what the clock can hold is kept for as long as asked for at most.
         let longest = Duration::from_millis(limits::ACCESS_TOKEN_KEPT_MS);
-        let usable = lifetime.saturating_sub(Duration::from_millis(limits::TOKEN_SKEW_MS));
-        let usable = usable.min(longest);
+        let usable = usable(lifetime).min(longest);
         let now = Instant::now();
         let (until, early) = (now + usable, usable / limits::TOKEN_RENEWAL_PART);
         self.put(identity, Kept { token, until, renew_from: until - early });
@@ -133,6 +132,12 @@ impl TokenCache {
         all.insert(*identity, Arc::downgrade(&turns));
         turns
     }
+}
+
+/// The part of the life of a token in which it is used: it may be on its way for a while. Of one
+/// that lives no longer than that, half.
+pub(crate) fn usable(life: Duration) -> Duration {
+    life.saturating_sub(Duration::from_millis(limits::TOKEN_SKEW_MS).min(life / 2))
 }
 
 /// Tells those who wait for the turn that there is no token.

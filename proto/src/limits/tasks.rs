@@ -80,7 +80,8 @@ pub const EXCERPT_BYTES: usize = 512;
 /// Access tokens a worker keeps: one for each policy and set of credentials in use.
 pub const CACHED_TOKENS: usize = 1_000;
 
-/// Milliseconds before its expiry from which an access token is not used any more.
+/// Milliseconds before its expiry from which an access token is not used any more, or from the half
+/// of a life that is shorter than twice as long.
 pub const TOKEN_SKEW_MS: u64 = 30_000;
 
 /// The part of the time an access token is used, at its end, in which a new one is asked for: one

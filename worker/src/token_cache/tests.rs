@@ -9,7 +9,7 @@ use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::Secret;
 
-use super::{AccessToken, Found, TokenCache, failed};
+use super::{AccessToken, Found, TokenCache, failed, usable};
 
 const WHO: [u8; 32] = [7; 32];
 
@@ -104,6 +104,20 @@ async fn a_token_is_replaced_before_it_ends_by_one_while_others_use_it() {
     assert_eq!((kind, &*value), ('f', "two"));
     tokio::time::advance(usable).await;
     assert_eq!(found(&cache, None).await.0, 'n');
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_with_a_short_life_is_used_for_half_of_it() {
+    let cache = TokenCache::new();
+    cache.keep(WHO, token("short"), Duration::from_secs(20));
+    tokio::time::advance(Duration::from_secs(7)).await;
+    let (kind, value, _) = found(&cache, None).await;
+    assert_eq!((kind, &*value), ('f', "short"));
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert_eq!(found(&cache, None).await.0, 'n');
+    let skew = Duration::from_millis(limits::TOKEN_SKEW_MS);
+    assert_eq!(usable(skew * 2), skew);
+    assert_eq!((usable(skew * 3), usable(Duration::ZERO)), (skew * 2, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]

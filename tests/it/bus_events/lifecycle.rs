@@ -68,7 +68,20 @@ async fn workflows_are_told_of_as_the_specification_says() {
     fleet.api.post(&format!("/v1/instances/{id}/cancel"), &json!({})).await.ok();
     let (words, _) = told(&mut all, 3).await;
     assert_eq!(words[2], "workflow.cancelled", "{words:?}");
-    metric(&fleet, "windlass_lifecycle_events_total", 9).await;
+
+    let text = "document: {dsl: '1.0.3', namespace: rooms, name: broken, version: '1.0.0'}
+do:
+- breaks: {raise: {error: {type: 'https://e.example/x', status: 418, title: T, detail: D}}}
+";
+    let workflow = fleet.api.deploy(text).await;
+    let view = fleet.api.run(&workflow, &json!({})).await;
+    let (words, events) = told(&mut all, 2).await;
+    assert_eq!(words, ["workflow.started", "workflow.faulted"]);
+    let faulted = &events[1]["data"];
+    assert_eq!(faulted["error"], view["error"], "{faulted}");
+    assert_eq!(faulted["error"]["detail"], "D", "{faulted}");
+    assert_eq!(faulted["faultedAt"], events[1]["time"], "{faulted}");
+    metric(&fleet, "windlass_lifecycle_events_total", 11).await;
     metric(&fleet, "windlass_lifecycle_events_dropped_total", 0).await;
 }
 

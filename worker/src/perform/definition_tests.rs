@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{any, get, post};
 use windlass_proto::definition::{Options, load};
 use windlass_proto::plan::{Kind, Plan, TaskIx};
@@ -173,6 +173,34 @@ async fn processes_are_run_as_the_definition_says() {
     );
     let output = perform(script, r#"{"user":{"name":"a@b"}}"#, server).await;
     assert_eq!(output, Ok(json(r#"{"isValid":true,"text":"a@b"}"#)));
+}
+
+#[tokio::test]
+async fn a_script_is_fetched_with_the_credentials_of_its_endpoint() {
+    let router = Router::new().fallback(any(|headers: HeaderMap, uri: Uri| async move {
+        let header = headers.get("authorization").map(|it| it.to_str().unwrap());
+        let wanted = Some("Bearer c4nary-api-key-secret");
+        match (uri.path(), header == wanted) {
+            ("/greet.py", true) => Ok("print('Hello', name, end='')"),
+            ("/greet.js", true) => Ok("return `Hello ${name}`;"),
+            _ => Err(StatusCode::UNAUTHORIZED),
+        }
+    }));
+    let server = serve(router).await;
+    for (language, file) in [("python", "greet.py"), ("javascript", "greet.js")] {
+        let text = format!(
+            "do:\n- run:\n    run:\n      script:\n        language: {language}\n        \
+             arguments: {{ name: '${{ .user }}' }}\n        source:\n          endpoint:\n            \
+             uri: http://api.example.com/{file}\n            authentication: {{ bearer: {{ token: \
+             '${{ $secrets[\"api-key-secret\"] }}' }} }}\n"
+        );
+        let output = perform(plan(&text), r#"{"user":"Ada"}"#, server).await;
+        assert_eq!(output, Ok(Value::from("Hello Ada")), "{language}");
+    }
+    let text = "do:\n- run:\n    run:\n      script:\n        language: python\n        \
+                source: { endpoint: http://api.example.com/greet.py }\n";
+    let problem = perform(plan(text), "{}", server).await.unwrap_err();
+    assert_eq!(kind_of(&problem), ("communication".into(), 401));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::definition::{Loaded, Options, load};
 use crate::expression::Template;
 use crate::plan::{
     Authentication, Backoff, ClientAuthentication, Consume, Credentials, Duration, Flow,
-    FunctionTarget, Grant, HttpOutput, Kind, McpTransport, McpVersion, ReadAs, Return,
+    FunctionTarget, Grant, GrpcTypes, HttpOutput, Kind, McpTransport, McpVersion, ReadAs, Return,
     SchemaSource, ScriptBody, Strategy, Token, Until,
 };
 use crate::value::Value;
@@ -329,6 +329,24 @@ fn authentications_are_resolved() {
 }
 
 #[test]
+fn a_service_is_asked_for_its_types_at_its_own_host_and_port() {
+    let of = |endpoint: &str, port: &str| {
+        let text = format!(
+            "do:\n  - g: {{ call: grpc, with: {{ proto: {{ endpoint: '{endpoint}' }}, method: m, \
+             service: {{ name: S, host: h.test{port} }} }} }}\n"
+        );
+        let plan = plan(&text);
+        let Kind::Grpc(call) = kind_of(&plan) else { panic!() };
+        matches!(call.types, GrpcTypes::Reflection)
+    };
+    assert!(of("grpc-reflection://h.test", ""));
+    assert!(of("grpc-reflection://H.test:443/", ""));
+    assert!(of("grpc-reflection://h.test", ", port: 443"));
+    assert!(of("grpc-reflection://h.test:5", ", port: 5"));
+    assert!(!of("https://h.test/grpc-reflection://", ""));
+}
+
+#[test]
 fn the_other_protocols() {
     let plan = plan(
         "do:\n  - o: { call: openapi, with: { document: { endpoint: http://a }, operationId: op, parameters: { a: '${ .a }' }, output: raw } }\n  \
@@ -345,6 +363,7 @@ fn the_other_protocols() {
     let Kind::Grpc(call) = task(1) else { panic!() };
     assert_eq!((&*call.service, &*call.host, call.port, &*call.method), ("S", "h", Some(5), "m"));
     assert_eq!(call.tls, Some(true));
+    assert!(matches!(&call.types, GrpcTypes::File(_)));
     assert!(matches!(task(2), Kind::AsyncApi(call) if call.subscription.is_none()));
     let Kind::AsyncApi(call) = task(3) else { panic!() };
     let subscription = call.subscription.as_ref().unwrap();

@@ -66,6 +66,7 @@ pub(super) const CALLS: &[Row] = &[
         "`openapi`: references over files, bodies, security of the description",
         &[
             "perform::openapi::world_tests::what_is_in_other_files_is_fetched_when_it_is_needed",
+            "perform::openapi::world_tests::what_has_moved_is_relative_to_where_it_is_now",
             "perform::openapi::world_tests::forms_are_written_as_their_encoding_says",
             "perform::openapi::world_tests::keys_go_where_the_description_says",
         ],
@@ -78,6 +79,7 @@ pub(super) const CALLS: &[Row] = &[
         "`grpc`: proto2 and proto3 files, imports, compiled without protoc",
         &[
             "grpc::files::files_are_fetched_with_their_imports_and_compiled_once",
+            "grpc::files::imports_are_looked_for_where_redirects_have_led",
             "grpc::files::what_cannot_be_compiled_or_is_not_there_is_said",
         ],
     ),

@@ -37,7 +37,7 @@ pub(super) const RUN: &[Row] = &[
     ),
     works(
         "`script.source` from a resource",
-        &["perform::definition_tests::processes_are_run_as_the_definition_says"],
+        &["perform::definition_tests::a_script_is_fetched_with_the_credentials_of_its_endpoint"],
     ),
     works(
         "A program ends with its task and with its worker",

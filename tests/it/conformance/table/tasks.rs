@@ -23,7 +23,12 @@ pub(super) const ORDER: &[Row] = &[
     ),
     works(
         "`timeout` of a task, in place or by name, with retries and all inside",
-        &["case a-task-times-out", "case a-call-times-out", "case a-timeout-is-caught-outside"],
+        &[
+            "case a-task-times-out",
+            "case a-call-times-out",
+            "case a-timeout-is-caught-outside",
+            "case a-timeout-ends-the-retries-inside",
+        ],
     ),
     works("`metadata` of a task", &["definition::tests::kinds::the_common_properties_of_a_task"]),
     works(
@@ -147,6 +152,7 @@ pub(super) const TRY: &[Row] = &[
         "`errors.with` by every field; both families of types are one",
         &[
             "case catch-filters-by-every-field",
+            "case catch-filters-by-the-detail",
             "case catch-passes-other-errors-on",
             "case both-spellings-of-a-standard-type-are-one",
         ],

@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         gives(
             "catch-filters-by-every-field",
-            "do:\n  - t:\n      try: [ { a: { raise: { error: { type: 'https://x.example/e', status: 409, title: T } } } } ]\n      catch: { errors: { with: { type: 'https://x.example/e', status: 409, title: T, instance: /do/0/t/try/0/a } }, do: [ { c: { set: { type: '${ $error.type }', input: '${ .k }' } } } ] }",
+            "do:\n  - t:\n      try: [ { a: { raise: { error: { type: 'https://x.example/e', status: 409, title: T, detail: D } } } } ]\n      catch: { errors: { with: { type: 'https://x.example/e', status: 409, title: T, details: D, instance: /do/0/t/try/0/a } }, do: [ { c: { set: { type: '${ $error.type }', input: '${ .k }' } } } ] }",
             json!({"k": 1}),
             json!({"type": "https://x.example/e", "input": 1}),
         ),
@@ -23,6 +23,12 @@ pub(super) fn cases() -> Vec<Case> {
             "do:\n  - t:\n      try: [ { a: { raise: { error: { type: 'https://x.example/e', status: 409 } } } } ]\n      catch: { errors: { with: { status: 500 } }, do: [ { c: { set: { x: 1 } } } ] }",
             json!({}),
             json!({"status": 409}),
+        ),
+        fails(
+            "catch-filters-by-the-detail",
+            "do:\n  - t:\n      try: [ { a: { raise: { error: { type: 'https://x.example/e', status: 409, title: T, detail: D } } } } ]\n      catch: { errors: { with: { status: 409, details: other } }, do: [ { c: { set: { x: 1 } } } ] }",
+            json!({}),
+            json!({"status": 409, "detail": "D"}),
         ),
         gives(
             "both-spellings-of-a-standard-type-are-one",
@@ -83,6 +89,12 @@ pub(super) fn cases() -> Vec<Case> {
             "do:\n  - t:\n      try: [ { a: { do: [ { w: { wait: PT1H } } ], timeout: { after: PT0.05S } } } ]\n      catch: { errors: { with: { type: timeout } }, as: e, do: [ { c: { set: { at: '${ $e.instance }' } } } ] }",
             json!({}),
             json!({"at": "/do/0/t/try/0/a"}),
+        ),
+        fails(
+            "a-timeout-ends-the-retries-inside",
+            "do:\n  - a:\n      do: [ { t: { try: [ { f: { raise: { error: { type: 'https://x.example/e', status: 500 } } } } ], catch: { retry: { delay: PT0.01S } } } } ]\n      timeout: { after: { milliseconds: 80 } }",
+            json!({}),
+            json!({"type": "timeout", "status": 408, "instance": "/do/0/a"}),
         ),
         fails(
             "a-workflow-times-out-whatever-it-catches",

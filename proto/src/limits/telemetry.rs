@@ -99,7 +99,7 @@ pub const SPAN_EVENTS: usize = 32;
 
 /// Bytes of a text in a span at most, be it a name or an attribute: what is longer is cut. Names of
 /// tasks have no bound of their own, and a queue full of long ones is to take no more than some
-/// tens of mebibytes.
+/// tens of mebibytes. Attributes of log records are cut alike, as they say the same.
 pub const SPAN_TEXT_BYTES: usize = 1_024;
 
 /// Bytes of a log record's text at most as it is exported: what is longer is cut.

@@ -6,16 +6,17 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use opentelemetry::logs::{Logger as _, LoggerProvider as _};
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
 use crate::acknowledged::Listener;
 use crate::counts::TelemetryCounts;
 use crate::settings::Batching;
-use crate::{record, shorten};
+use crate::{names, record, shorten};
 
 /// Spans before their export.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct SpanQueue {
 #[derive(Debug)]
 pub(crate) struct LogQueue {
     processor: BatchLogProcessor,
+    /// A record without content: the SDK makes none but through a logger.
+    blank: SdkLogRecord,
     counts: Arc<TelemetryCounts>,
     bound: u64,
 }
@@ -121,7 +124,8 @@ impl LogQueue {
             .build();
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
         counts.logs.set_bound(batching.queue as u64);
-        Self { processor, counts, bound: batching.queue as u64 }
+        let blank = SdkLoggerProvider::builder().build().logger(names::SCOPE).create_log_record();
+        Self { processor, blank, counts, bound: batching.queue as u64 }
     }
 }
 
@@ -129,7 +133,7 @@ impl LogProcessor for LogQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if self.counts.logs.enter(self.bound) {
             record::complete(record);
-            shorten::record(record);
+            shorten::record(record, &self.blank);
             self.processor.emit(record, scope);
         }
     }

@@ -38,13 +38,50 @@ pub(crate) fn span(span: &mut SpanData) {
     }
 }
 
-/// Cuts the text of a log record.
-pub(crate) fn record(record: &mut SdkLogRecord) {
+/// Cuts what is long in a log record; `blank` is one without content.
+pub(crate) fn record(record: &mut SdkLogRecord, blank: &SdkLogRecord) {
     if let Some(AnyValue::String(text)) = record.body()
         && text.as_str().len() > limits::RECORD_TEXT_BYTES
     {
         let text = cut(text.as_str(), limits::RECORD_TEXT_BYTES).into_owned();
         record.set_body(text.into());
+    }
+    if record.attributes_iter().any(|(_, value)| shorter(value).is_some()) {
+        *record = with_short_attributes(record, blank);
+    }
+}
+
+/// The same with attributes that are cut, as the SDK lets nobody change those that are there.
+fn with_short_attributes(record: &SdkLogRecord, blank: &SdkLogRecord) -> SdkLogRecord {
+    let mut short = blank.clone();
+    record.event_name().into_iter().for_each(|it| short.set_event_name(it));
+    record.target().into_iter().for_each(|it| short.set_target(it.clone()));
+    record.timestamp().into_iter().for_each(|it| short.set_timestamp(it));
+    record.observed_timestamp().into_iter().for_each(|it| short.set_observed_timestamp(it));
+    record.severity_text().into_iter().for_each(|it| short.set_severity_text(it));
+    record.severity_number().into_iter().for_each(|it| short.set_severity_number(it));
+    record.body().into_iter().for_each(|it| short.set_body(it.clone()));
+    if let Some(of) = record.trace_context() {
+        short.set_trace_context(of.trace_id, of.span_id, of.trace_flags);
+    }
+    for (key, value) in record.attributes_iter() {
+        short.add_attribute(key.clone(), shorter(value).unwrap_or_else(|| value.clone()));
+    }
+    short
+}
+
+/// An attribute of a log record that is cut; none where it is short. Lists and maps are not among
+/// them: neither lines nor audit events have any.
+fn shorter(value: &AnyValue) -> Option<AnyValue> {
+    match value {
+        AnyValue::String(text) if text.as_str().len() > limits::SPAN_TEXT_BYTES => {
+            Some(shortened(text.as_str()).into_owned().into())
+        }
+        AnyValue::Bytes(bytes) => {
+            let cut = bytes.get(..limits::SPAN_TEXT_BYTES).filter(|it| it.len() < bytes.len())?;
+            Some(AnyValue::Bytes(Box::new(cut.to_vec())))
+        }
+        _ => None,
     }
 }
 
@@ -58,10 +95,16 @@ fn attribute(attribute: &mut KeyValue) {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::KeyValue;
+    use std::time::SystemTime;
+
+    use opentelemetry::logs::{
+        AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity,
+    };
+    use opentelemetry::{Key, KeyValue, TraceFlags};
+    use opentelemetry_sdk::logs::SdkLoggerProvider;
     use windlass_proto::limits;
 
-    use super::{shortened, span};
+    use super::{record, shortened, span};
 
     #[test]
     fn long_texts_are_cut_between_characters() {
@@ -79,5 +122,37 @@ mod tests {
         span(&mut long);
         assert!(long.name.len() <= limits::SPAN_TEXT_BYTES);
         assert_eq!(long.attributes[0].value.to_string(), long.name);
+    }
+    #[test]
+    fn all_texts_of_a_log_record_are_cut_and_the_rest_stays() {
+        let blank = SdkLoggerProvider::builder().build().logger("test").create_log_record();
+        let mut long = blank.clone();
+        long.set_event_name("windlass.secret.granted");
+        long.set_target("test");
+        long.set_timestamp(SystemTime::UNIX_EPOCH);
+        long.set_observed_timestamp(SystemTime::UNIX_EPOCH);
+        long.set_severity_text("WARN");
+        long.set_severity_number(Severity::Warn);
+        long.set_trace_context(7.into(), 9.into(), Some(TraceFlags::SAMPLED));
+        long.set_body("ä".repeat(1 << 20).into());
+        let mut short = long.clone();
+        short.set_body(format!("{}…", "ä".repeat(limits::RECORD_TEXT_BYTES / 2 - 2)).into());
+        // More than the SDK keeps in one place.
+        for number in 0..9 {
+            long.add_attribute(Key::new("text"), "é".repeat(limits::SPAN_TEXT_BYTES * 4));
+            short.add_attribute(
+                Key::new("text"),
+                format!("{}…", "é".repeat(limits::SPAN_TEXT_BYTES / 2 - 2)),
+            );
+            let bytes = |many: usize| AnyValue::Bytes(Box::new(vec![7; many]));
+            long.add_attribute(Key::new("bytes"), bytes(1 << 20));
+            short.add_attribute(Key::new("bytes"), bytes(limits::SPAN_TEXT_BYTES));
+            for it in [&mut long, &mut short] {
+                it.add_attribute(Key::new("number"), number);
+                it.add_attribute(Key::new("fits"), "x".repeat(limits::SPAN_TEXT_BYTES));
+            }
+        }
+        record(&mut long, &blank);
+        assert_eq!(long, short);
     }
 }

@@ -109,7 +109,8 @@ pub(crate) const FACTS_MISFIT: Code = Code {
     title: "Inconsistent instance history",
     explanation: "Every record of the journal can be read, but `windlass fsck` found facts that cannot \
                   be where they are: a task that ends and was never opened, say. `misfits` in its \
-                  output has a line for each instance. A defect of windlass has written them, or \
+                  output has a line for each instance, and for each workflow of which another number \
+                  of instances is open than the journal counts. A defect of windlass has written them, or \
                   something else has. The journal can be used: what does not fit is applied as far \
                   as it goes, and counted in windlass_engine_misfits_total. Look at the instances with \
                   `windlass history`, cancel those that do not go on, and report the lines.",

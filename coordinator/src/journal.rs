@@ -155,6 +155,17 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged.
     fn occurrences(&self, schedule: ScheduleId) -> Result<Vec<Vec<u8>>, JournalError>;
 
+    /// How many instances of a partition are open, by workflow, as its commits have said; those
+    /// with none are left out. None in a copy of a journal of an earlier version, which did not
+    /// count them.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn open_instances(
+        &self,
+        partition: PartitionId,
+    ) -> Result<Option<Vec<OpenInstances>>, JournalError>;
+
     /// True when `partition` has recorded `key` by [`Commit::seen`] and not yet forgotten it.
     ///
     /// # Errors
@@ -282,6 +293,20 @@ pub struct Commit {
     pub seen: Vec<(Arc<[u8]>, Timestamp)>,
     /// What is new of schedules.
     pub schedules: Vec<ScheduleWrite>,
+    /// How many instances are open now, of workflows where that has changed.
+    pub open: Vec<OpenInstances>,
+}
+
+/// How many instances of a workflow, whatever its version, have started in a partition and not
+/// ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenInstances {
+    /// `document.namespace`
+    pub namespace: Arc<str>,
+    /// `document.name`
+    pub name: Arc<str>,
+    /// How many.
+    pub count: u64,
 }
 
 /// Something new of a schedule, opaque here.
@@ -469,7 +494,8 @@ pub struct CheckReport {
     pub lost: Vec<Loss>,
     /// Instances that are gone, as far as something else still names them; at most a thousand.
     pub lost_instances: BTreeSet<InstanceId>,
-    /// One line for each instance whose facts do not follow from one another; at most a thousand.
+    /// One line for each instance whose facts do not follow from one another, and for each workflow
+    /// of which another number of instances is open than is counted; at most a thousand.
     /// Filled in by [`crate::replay`]: facts mean nothing to a journal.
     pub misfits: Vec<String>,
 }

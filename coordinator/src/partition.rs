@@ -67,6 +67,7 @@ use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
+use counts::OpenCounts;
 use lanes::Lanes;
 use parked::Parked;
 use resident::{Resident, Residents};
@@ -109,6 +110,8 @@ pub struct Partition {
     timers: Timers,
     routing: Routing,
     schedules: Schedules,
+    /// How many instances have not ended.
+    open: OpenCounts,
     watches: HashMap<InstanceId, Vec<Watch>>,
     /// Batches handed over so far.
     submitted: u64,
@@ -144,6 +147,7 @@ impl Partition {
         let routing = Routing::load(&*shared.journal, id)?;
         let schedules = Schedules::load(&*shared.journal, shared.catalog.clone(), id)?;
         let timers = Timers::load(&*shared.journal, id, now)?;
+        let open = OpenCounts::load(&*shared.journal, id, &shared.counts)?;
         Ok(Self {
             id,
             shared,
@@ -151,6 +155,7 @@ impl Partition {
             timers,
             routing,
             schedules,
+            open,
             watches: HashMap::new(),
             submitted: 0,
             durable: Arc::new(AtomicU64::new(0)),
@@ -337,7 +342,10 @@ impl Partition {
         let mut over = Vec::new();
         for id in std::mem::take(&mut batch.touched) {
             let Some(resident) = self.residents.get_mut(id) else { continue };
+            let was = resident.is_known_open();
             let write = resident.write(batch.number)?;
+            let open = (was, resident.is_known_open());
+            self.open.note(&resident.plan, &self.shared.counts, open);
             let (sequence, ended) = (resident.instance.sequence, resident.instance.ending.clone());
             let (parent, namespace) =
                 (resident.instance.parent, resident.plan.id.namespace.clone());
@@ -358,6 +366,7 @@ impl Partition {
         }
         self.tell_schedules(over, batch.now)?;
         self.keep_schedules(&mut batch)?;
+        self.open.keep(&mut batch.commit);
         if batch.is_empty() {
             // Nobody commits it, so its number must not be waited for.
             self.submitted -= 1;

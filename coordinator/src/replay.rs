@@ -1,9 +1,11 @@
-//! Whether the facts in a journal follow from one another, instance by instance: for `windlass
-//! fsck`.
+//! Whether the facts in a journal follow from one another, instance by instance, and as many are
+//! open as it counts: for `windlass fsck`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
 
 use crate::engine::{Instance, decode};
@@ -26,12 +28,21 @@ pub fn check_directory(directory: &Path) -> Result<CheckReport, JournalError> {
     })
 }
 
-/// One line for each instance with facts that cannot be where they are.
+/// Open instances by partition, namespace and name.
+type OpenInstances = BTreeMap<(PartitionId, Arc<str>, Arc<str>), u64>;
+
+/// One line for each instance with facts that cannot be where they are, and for each workflow of
+/// which another number is open than is counted.
 fn follow_all(journal: &dyn Journal, lines: &mut Vec<String>) -> Result<(), JournalError> {
-    let mut cursor = None;
+    let (mut cursor, mut open) = (None, OpenInstances::new());
     loop {
         let page = journal.list(&Filter::default(), cursor, limits::REPLAY_PAGE)?;
-        for (id, _) in page.items {
+        for (id, head) in page.items {
+            if !head.status.is_final() {
+                let workflow = head.workflow;
+                let partition = id.partition(journal.partitions());
+                *open.entry((partition, workflow.namespace, workflow.name)).or_default() += 1;
+            }
             // One that cannot be read is damage.
             let Ok(instance) = follow(journal, id) else { continue };
             let misfits = &instance.changes.misfits;
@@ -46,9 +57,35 @@ fn follow_all(journal: &dyn Journal, lines: &mut Vec<String>) -> Result<(), Jour
         }
         cursor = page.next;
         if cursor.is_none() {
-            return Ok(());
+            return compare(journal, &open, lines);
         }
     }
+}
+
+/// One line for each workflow of which another number is open than the journal counts.
+fn compare(
+    journal: &dyn Journal,
+    open: &OpenInstances,
+    lines: &mut Vec<String>,
+) -> Result<(), JournalError> {
+    let mut counted = OpenInstances::new();
+    for partition in (0..journal.partitions()).map(PartitionId) {
+        let Some(known) = journal.open_instances(partition)? else { return Ok(()) };
+        counted.extend(known.into_iter().map(|it| ((partition, it.namespace, it.name), it.count)));
+    }
+    let workflows: BTreeSet<_> = open.keys().chain(counted.keys()).collect();
+    for workflow in workflows {
+        let of = |it: &OpenInstances| it.get(workflow).copied().unwrap_or_default();
+        let (found, counted) = (of(open), of(&counted));
+        if found != counted && lines.len() < limits::REPLAY_LINES {
+            let (PartitionId(partition), namespace, name) = workflow;
+            lines.push(format!(
+                "partition {partition} has {found} open instances of {namespace}/{name} and counts \
+                 {counted}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The state that all facts of an instance add up to, snapshots left aside.
@@ -84,7 +121,7 @@ mod tests {
     use super::check_directory;
     use crate::engine::{Fact, Instance, Journaled, encode};
     use crate::journal::sled::{Options, SledJournal};
-    use crate::journal::{Commit, InstanceWrite, Journal};
+    use crate::journal::{Commit, InstanceWrite, Journal, OpenInstances};
 
     fn started() -> Fact {
         Fact::Started {
@@ -144,6 +181,30 @@ mod tests {
                 "instance {odd}: 2 misfits, the first: the fact Dispatched for visit 9, which is \
                  Closed, where the instance is Active"
             )
+        );
+    }
+    #[test]
+    fn a_count_that_is_not_how_many_are_open_is_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { cache_bytes: 8 << 20, ..Options::default() };
+        let journal = SledJournal::open(directory.path(), &options).unwrap();
+        let of =
+            |name: &str, count| OpenInstances { namespace: "n".into(), name: name.into(), count };
+        let id = InstanceId(uuid::Uuid::from_u128(4));
+        let commit = |open| {
+            let partition = id.partition(journal.partitions());
+            let writes = vec![written(id, vec![started()])];
+            Commit { partition, writes, open, ..Commit::default() }
+        };
+        journal.commit(&[commit(vec![of("w", 2), of("gone", 1)])]).unwrap();
+        drop(journal);
+        let report = check_directory(directory.path()).unwrap();
+        assert_eq!(
+            report.misfits,
+            [
+                "partition 0 has 0 open instances of n/gone and counts 1",
+                "partition 0 has 1 open instances of n/w and counts 2"
+            ]
         );
     }
 }

@@ -14,7 +14,7 @@ mod snapshot;
 pub mod table;
 pub mod text;
 
-pub use counter::Counter;
+pub use counter::{Counter, Gauge};
 pub use family::{Buckets, Family, Kind};
 pub use histogram::{Distribution, Exemplar, Histogram, Traced};
 pub use series::{OTHER, Series};

@@ -2,6 +2,7 @@
 
 mod collector;
 mod dashboards;
+mod open;
 mod push;
 mod queries;
 mod rules;

@@ -18,7 +18,8 @@ use crate::output;
     What `lost` gives as null is not known. `stored` counts the records in the store, those of its own bookkeeping and parts of large values \
     among them; `saved` counts those that --salvage wrote into the new journal, where there are fewer.\n\n\
     Each record is read, then the history of each instance is followed: `misfits` lists those whose \
-    facts cannot be where they are.\n\n\
+    facts cannot be where they are, and workflows of which another number of instances is open than is \
+    counted.\n\n\
     No windlass may have it open. A copy of the journal is looked at, within DIR, or within TO: so \
     much room is needed there.")]
 pub(crate) struct Args {
@@ -55,7 +56,7 @@ fn check(args: &Args) -> Result<(), CliError> {
         return Ok(());
     }
     if report.damage.is_empty() {
-        let detail = format!("{} instances", report.misfits.len());
+        let detail = format!("{} of instances and workflows", report.misfits.len());
         return Err(CliError::coded(&FACTS_MISFIT, &detail));
     }
     let detail = format!("{} damaged records", report.damage.len());

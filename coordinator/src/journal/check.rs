@@ -5,7 +5,7 @@ use windlass_proto::limits;
 
 use super::ordered::Ordered;
 use super::space::{Order, Space};
-use super::store::{Store, check_ring, in_slot, stored_head};
+use super::store::{Store, check_ring, in_slot, open_instances, stored_head};
 use super::{CheckReport, Journal, JournalError, head, keys, record};
 
 /// Checks all; commits wait meanwhile, so that what belongs together is seen together.
@@ -72,9 +72,14 @@ impl<O: Ordered> Check<'_, O> {
             (Space::Common, keys::SUSPENDED) => super::store::suspended(key, &body).map(|_| ()),
             (Space::Common, keys::CURRENT) => self.current(key, &body),
             (Space::Common, _)
-                if [keys::PARTITIONS, keys::EPOCH, keys::WITNESSED].contains(&key) =>
+                if [keys::PARTITIONS, keys::EPOCH, keys::WITNESSED, keys::COUNTED]
+                    .contains(&key) =>
             {
-                if body.len() == 8 { Ok(()) } else { Err(record::damaged(key, "is no number")) }
+                if body.len() == 8 {
+                    Ok(())
+                } else {
+                    Err(record::damaged(key, "is no number"))
+                }
             }
             // It was read when the journal opened.
             (Space::Common, _) if key == keys::TALLY => Ok(()),
@@ -107,13 +112,9 @@ impl<O: Ordered> Check<'_, O> {
                     .map(drop)
                     .map_err(|_| record::damaged(key, "is no due time of a schedule"))
             }
-            (Space::Partition(_), keys::SEEN) => {
-                if body.len() == 8 {
-                    Ok(())
-                } else {
-                    Err(record::damaged(key, "is no time"))
-                }
-            }
+            (Space::Partition(_), keys::OPEN) => open_instances(key, &body).map(drop),
+            (Space::Partition(_), keys::SEEN) if body.len() == 8 => Ok(()),
+            (Space::Partition(_), keys::SEEN) => Err(record::damaged(key, "is no time")),
             _ => Err(keys::malformed(key)),
         }
     }

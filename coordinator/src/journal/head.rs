@@ -97,6 +97,11 @@ impl Partial<'_> {
         self.head.ended_at
     }
 
+    /// The workflow, while the instance has not ended.
+    pub(super) fn open_of(&self) -> Option<&WorkflowId> {
+        (!self.head.status.is_final()).then_some(&self.head.workflow)
+    }
+
     /// True when all conditions given hold.
     pub(super) fn matches(&self, filter: &Filter) -> bool {
         let head = &self.head;

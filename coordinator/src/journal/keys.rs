@@ -28,6 +28,8 @@ pub(super) const SEEN: u8 = b'e';
 pub(super) const SCHEDULE: u8 = b'q';
 /// What became of a due time of a schedule: id, place.
 pub(super) const OCCURRENCE: u8 = b'u';
+/// How many instances of a workflow are open: namespace, name.
+pub(super) const OPEN: u8 = b'n';
 /// A later part of a large record: the record's key, number of the part.
 pub(super) const PART: u8 = b'c';
 
@@ -41,6 +43,8 @@ pub(super) const EPOCH: &[u8] = b"ne";
 pub(super) const TALLY: &[u8] = b"nt";
 /// In the common space: that a witness was written, and so must be there.
 pub(super) const WITNESSED: &[u8] = b"nw";
+/// In the common space: that open instances are counted.
+pub(super) const COUNTED: &[u8] = b"no";
 /// In the common space, where no scan of it comes: what begins the keys of the store itself.
 pub(super) const HIDDEN: &[u8] = b"\xff";
 /// Hidden: which write-ahead log goes with the store.
@@ -186,8 +190,23 @@ pub(super) fn definition(digest: &Digest) -> Vec<u8> {
 }
 
 pub(super) fn current(id: &WorkflowId) -> Vec<u8> {
-    let mut key = vec![CURRENT];
-    for word in [&id.namespace, &id.name, &id.version] {
+    of_words(CURRENT, &[&id.namespace, &id.name, &id.version])
+}
+
+pub(super) fn open_instances(namespace: &str, name: &str) -> Vec<u8> {
+    of_words(OPEN, &[namespace, name])
+}
+
+/// Namespace and name of a key made by [`open_instances`].
+pub(super) fn open_instances_of(key: &[u8]) -> Result<(&str, &str), JournalError> {
+    let text = key.get(1..).and_then(|it| std::str::from_utf8(it).ok());
+    let words = text.and_then(|it| it.strip_suffix('\0')?.split_once('\0'));
+    words.filter(|(_, name)| !name.contains('\0')).ok_or_else(|| malformed(key))
+}
+
+fn of_words(kind: u8, words: &[&str]) -> Vec<u8> {
+    let mut key = vec![kind];
+    for word in words {
         key.extend_from_slice(word.as_bytes());
         key.push(0);
     }
@@ -299,7 +318,7 @@ mod tests {
     use uuid::Uuid;
     use windlass_proto::id::InstanceId;
 
-    use super::{end_of, facts, facts_of};
+    use super::{end_of, facts, facts_of, open_instances, open_instances_of};
 
     #[test]
     fn sequence_numbers_keep_their_order_in_keys() {
@@ -309,6 +328,15 @@ mod tests {
         assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));
         for (key, number) in keys.iter().zip(numbers) {
             assert_eq!(facts_of(key).unwrap(), (id, number));
+        }
+    }
+
+    #[test]
+    fn a_workflow_comes_back_from_its_key() {
+        let key = open_instances("shop", "order");
+        assert_eq!(open_instances_of(&key).unwrap(), ("shop", "order"));
+        for wrong in [&key[..key.len() - 1], b"n", b"nshop\0", b"na\0b\0c\0", b"n\xff\0b\0"] {
+            assert!(open_instances_of(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -11,6 +11,7 @@
 mod commit;
 mod count;
 mod definition;
+mod open;
 mod read;
 mod recent;
 mod ring;
@@ -34,7 +35,7 @@ use super::backup::{BackupReport, Capture};
 use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
-    CheckReport, Commit, Filter, Head, Journal, JournalError, Page, Room, Snapshot,
+    CheckReport, Commit, Filter, Head, Journal, JournalError, OpenInstances, Page, Room, Snapshot,
     StoredDefinition, StoredFacts, StoredInstance, StoredSubscription, TimerKey, keys, record,
     retain,
 };
@@ -44,6 +45,7 @@ use recent::Recent;
 use verify::Verification;
 
 pub(super) use commit::settle_all;
+pub(super) use open::decode as open_instances;
 pub(super) use read::stored_head;
 pub(super) use ring::{check_ring, in_slot, slot_positions};
 pub(super) use suspended::decode as suspended;
@@ -148,6 +150,11 @@ impl<O: Ordered> Store<O> {
         // A journal of an earlier version has no tally, and what was lost is not asked for again.
         if expected.missing == Missing::Accept || (stored.is_some() && !tallied) {
             store.adopt(expected.position.as_ref())?;
+        }
+        // As one of an earlier version, which is not counted yet. What is looked at stays as it is.
+        let lost = expected.missing == Missing::Accept;
+        if expected.missing != Missing::Report && (lost || !store.is_counted()?) {
+            store.count_open()?;
         }
         store.verification = Mutex::new(Some(Verification::new(store.partitions)));
         Ok(store)
@@ -420,6 +427,13 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn occurrences(&self, schedule: ScheduleId) -> Result<Vec<Vec<u8>>, JournalError> {
         self.read_occurrences(schedule)
+    }
+
+    fn open_instances(
+        &self,
+        partition: PartitionId,
+    ) -> Result<Option<Vec<OpenInstances>>, JournalError> {
+        if self.is_counted()? { self.read_open(partition).map(Some) } else { Ok(None) }
     }
 
     fn has_seen(&self, partition: PartitionId, key: &[u8]) -> Result<bool, JournalError> {

@@ -51,5 +51,6 @@ impl Batch {
             && commit.unsubscribed.is_empty()
             && commit.seen.is_empty()
             && commit.schedules.is_empty()
+            && commit.open.is_empty()
     }
 }

@@ -3,13 +3,14 @@
 //! Counted as it is decided, a moment before it is durable: if that fails the process ends, and
 //! its counters with it.
 
+mod open;
 mod schedules;
 
 use std::sync::Arc;
 
 use windlass_proto::limits;
 use windlass_proto::metric::table::instances as table;
-use windlass_proto::metric::{Counter, Histogram, OTHER, Series, Snapshot, Traced};
+use windlass_proto::metric::{Counter, Gauge, Histogram, OTHER, Series, Snapshot, Traced};
 use windlass_proto::plan::Plan;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
@@ -17,6 +18,8 @@ use windlass_proto::trace::span_of_instance;
 
 use crate::engine::{Fact, Instance, LossReason};
 use crate::trace::trace_id;
+
+pub(super) use open::OpenCounts;
 
 /// What all partitions count of instances.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct InstanceCounts {
 #[derive(Debug)]
 pub(super) struct WorkflowCounts {
     started: Counter,
+    open: Gauge,
     completed: Counter,
     cancelled: Counter,
     /// By the standard type of the error; the last one for all other types.
@@ -54,6 +58,7 @@ impl WorkflowCounts {
     fn new() -> Self {
         Self {
             started: Counter::default(),
+            open: Gauge::default(),
             completed: Counter::default(),
             cancelled: Counter::default(),
             faulted: Default::default(),
@@ -144,6 +149,7 @@ impl InstanceCounts {
         for (labels, counts) in self.workflows.all() {
             let [namespace, name] = &labels;
             snapshot.labelled(&table::STARTED, labels.clone(), &counts.started);
+            snapshot.labelled(&table::OPEN, labels.clone(), counts.open.value());
             let kinds = Standard::ALL.map(Standard::suffix);
             let faulted = kinds.into_iter().chain([OTHER]).map(|kind| ("faulted", kind));
             let ended = faulted.zip(&counts.faulted).chain([

@@ -220,6 +220,11 @@ impl Resident {
         Ok(Some(bytes))
     }
 
+    /// True while the journal knows of it and not of its end.
+    pub(super) fn is_known_open(&self) -> bool {
+        self.status.is_some_and(|(status, _)| !status.is_final())
+    }
+
     /// Hands over the new facts, with the index entries that changed.
     pub(super) fn write(&mut self, batch: u64) -> Result<InstanceWrite, JournalError> {
         let snapshot = self.snapshot()?;

@@ -102,10 +102,14 @@ pub(super) fn instances(journal: &MemoryJournal) -> Vec<InstanceId> {
 pub(super) fn indexes(journal: &MemoryJournal, catalog: &Catalog) {
     let partitions = journal.partitions();
     let (mut timers, mut hot, mut listening) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let mut open = BTreeMap::new();
     for id in instances(journal) {
         let state = restore(id, &journal.load(id).unwrap().unwrap()).unwrap();
         let head = journal.head(id).unwrap().unwrap();
         assert_eq!(head.status, state.status(), "the head of {id} is not up to date");
+        if !head.status.is_final() {
+            *open.entry((id.partition(partitions), head.workflow.name.clone())).or_insert(0) += 1;
+        }
         let of = state.timers.iter();
         timers.extend(of.map(|(timer, it)| TimerKey { due: it.due, instance: id, timer: *timer }));
         if state.is_hot() {
@@ -129,6 +133,12 @@ pub(super) fn indexes(journal: &MemoryJournal, catalog: &Catalog) {
     let indexed: BTreeSet<InstanceId> =
         partitions().flat_map(|it| journal.hot(it, None, usize::MAX).unwrap()).collect();
     assert_eq!(indexed, hot, "the index of hot instances is not what is hot");
+    let counted = partitions().flat_map(|it| {
+        let all = journal.open_instances(it).unwrap().unwrap().into_iter();
+        all.map(move |open| ((it, open.name), open.count))
+    });
+    let counted: BTreeMap<_, u64> = counted.collect();
+    assert_eq!(counted, open, "the count of open instances is not how many are open");
     let subscriptions = partitions().flat_map(|it| {
         let all = journal.subscriptions(it, None, usize::MAX).unwrap();
         all.into_iter().map(|(id, frame, interest)| ((id, frame), interest.to_vec()))

@@ -180,7 +180,7 @@ impl Sweep<'_> {
         };
         if record::open(key, value).is_err() {
             self.report.damaged += 1;
-        } else if space != Space::Common || ![keys::TALLY, keys::WITNESSED].contains(&key) {
+        } else if !is_made_anew(space, key) {
             let (key, value) = (key.to_vec(), Some(value.to_vec()));
             self.batch.push(Change { space, key, value });
             if self.batch.len() >= limits::SALVAGE_RECORDS {
@@ -195,6 +195,14 @@ impl Sweep<'_> {
             true => Ok(()),
             false => self.target.write(std::mem::take(&mut self.batch)),
         }
+    }
+}
+
+/// True for bookkeeping that follows from the rest.
+fn is_made_anew(space: Space, key: &[u8]) -> bool {
+    match space {
+        Space::Common => [keys::TALLY, keys::WITNESSED, keys::COUNTED].contains(&key),
+        Space::Partition(_) => key.first() == Some(&keys::OPEN),
     }
 }
 
@@ -245,6 +253,7 @@ fn keep_whole(journal: &SledJournal, report: &mut SalvageReport) -> Result<(), J
         journal.remove_all(&gone)?;
     }
     report.instances = whole.len() as u64;
+    journal.count_open()?;
     report.saved = journal.records();
     report.definitions = journal.prune_definitions()?;
     Ok(())

@@ -9,9 +9,9 @@ use super::super::ordered::Ordered;
 use super::super::record::push_varint;
 use super::super::space::{Change, Space};
 use super::super::{Commit, Head, InstanceWrite, JournalError, ScheduleWrite, head, keys, record};
-use super::Store;
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
+use super::{Store, open};
 
 /// Bytes of one instance's facts that wait in memory; then they go under a key of their own, in
 /// one part.
@@ -148,6 +148,9 @@ impl<'a, O: Ordered> Group<'a, O> {
         }
         for (key, until) in &commit.seen {
             record::put(&mut self.changes, space, keys::seen(key), &[&until.0.to_be_bytes()]);
+        }
+        for counted in &commit.open {
+            open::put(&mut self.changes, space, counted);
         }
         commit.schedules.iter().try_for_each(|write| self.add_schedule(space, write))
     }

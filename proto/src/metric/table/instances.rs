@@ -8,6 +8,8 @@ families! {
     "Instances and tasks", "coordinator";
     STARTED: Counter, "windlass_instances_started_total" ["namespace", "workflow"]
         "Instances started, children too.";
+    OPEN: Gauge, "windlass_instances_open" ["namespace", "workflow"]
+        "Instances that have started and not ended, those that wait too and those from before a restart.";
     ENDED: Counter, "windlass_instances_ended_total" ["namespace", "workflow", "status", "error"]
         "Instances that have ended.";
     DURATION: Histogram(&Buckets::LONG), "windlass_instance_duration_seconds" ["namespace", "workflow"]

@@ -102,9 +102,9 @@ impl Acknowledged for Ledger {
         }
     }
 
-    fn ended(&self, has_all: bool) {
+    fn ended(&self, owed: Option<Timestamp>) {
         let lives = self.lives.lock().unwrap_or_else(|it| it.into_inner()).take();
-        let ended = lives.map_or(Ok(()), |it| it.end(clock::steady(), has_all));
+        let ended = lives.map_or(Ok(()), |it| it.end(clock::steady(), owed));
         if let Err(error) = ended {
             let directory = self.directory.display();
             tracing::warn!(%directory, %error, "spans may be told twice after the next start");
@@ -213,7 +213,7 @@ mod tests {
         let (ledger, told) = open(&folder, BEGIN.plus(10));
         assert_eq!(told.spans, [1, 2, 3, 7].into());
         assert_eq!(told.lives.len(), 2);
-        ledger.ended(true);
+        ledger.ended(None);
         let (_, told) = open(&folder, BEGIN.plus(20));
         assert_eq!(told.lives, [], "an end in order");
     }

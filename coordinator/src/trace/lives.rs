@@ -84,15 +84,16 @@ impl Lives {
         if lives.close(now) { lives.write() } else { Ok(()) }
     }
 
-    /// The process ends in order. Where a collector has all, nothing need be told again.
+    /// The process ends in order. What is owed to a collector ended at a given time or later, in
+    /// this process or in those before it whose spans it was to tell; where nothing is, nothing
+    /// need be told again.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn end(mut self, now: Timestamp, has_all: bool) -> io::Result<()> {
-        if has_all {
-            self.all.clear();
-        }
+    pub(crate) fn end(mut self, now: Timestamp, owed: Option<Timestamp>) -> io::Result<()> {
         self.close(now);
+        self.all.retain(|it| owed.is_some_and(|since| it.ended.is_none_or(|end| since < end)));
+        self.all.iter_mut().for_each(|it| it.began = it.began.max(owed.unwrap_or_default()));
         self.write()
     }
 
@@ -175,7 +176,7 @@ mod tests {
         };
         let (first, before) = begin(10, Root::Share(0.25));
         assert_eq!(before, [], "whatever ran before was not recorded");
-        first.end(Timestamp(20), true).unwrap();
+        first.end(Timestamp(20), None).unwrap();
         let (_, before) = begin(30, Root::Share(0.5));
         assert_eq!(before, [], "an end in order");
         // That one crashed; then there was one without telemetry, and one more of those.
@@ -188,10 +189,18 @@ mod tests {
         let (fourth, before) = begin(70, Root::None);
         assert_eq!(before, [crashed, life(60, 70, Root::All)]);
         // Its collector was away at its end.
-        fourth.end(Timestamp(80), false).unwrap();
+        fourth.end(Timestamp(80), Some(Timestamp(0))).unwrap();
         let (fifth, before) = begin(90, Root::All);
-        assert_eq!(before.last(), Some(&life(70, 80, Root::None)));
-        fifth.end(Timestamp(95), true).unwrap();
+        assert_eq!(before, [crashed, life(60, 70, Root::All), life(70, 80, Root::None)]);
+        // It has told those before, and lacked room for something later.
+        fifth.end(Timestamp(95), Some(Timestamp(91))).unwrap();
+        let (sixth, before) = begin(96, Root::All);
+        assert_eq!(before, [life(91, 95, Root::All)]);
+        // It lacked room for what one before it had left.
+        sixth.end(Timestamp(98), Some(Timestamp(93))).unwrap();
+        let (seventh, before) = begin(99, Root::All);
+        assert_eq!(before, [life(93, 95, Root::All), life(96, 98, Root::All)]);
+        seventh.end(Timestamp(99), None).unwrap();
         assert_eq!(begin(100, Root::All).1, []);
         for at in 0..100 {
             begin(200 + at, Root::All);

@@ -161,6 +161,10 @@ impl Telling<'_> {
 
     fn failed(&self, instance: InstanceId, error: &JournalError) {
         tracing::warn!(%instance, %error, "the trace of an instance cannot be told");
-        self.tracer.spans.missed();
+        self.tracer.spans.untold();
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Who wants to know which spans a collector has taken.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -16,9 +17,44 @@ pub trait Acknowledged: std::fmt::Debug + Send + Sync {
     /// exports, one export at a time.
     fn acknowledged(&self, spans: &[(SpanId, Timestamp)]);
 
-    /// The process ends in order and tells nothing more; whether collectors have taken, or refused,
-    /// all that waited.
-    fn ended(&self, has_all: bool);
+    /// The process ends in order and tells nothing more. What is owed to collectors ended at this
+    /// time or later; none where they have taken, or refused, all.
+    fn ended(&self, owed: Option<Timestamp>);
+}
+
+/// True for a span that was handed over by [`crate::Spans`]: whoever did can tell it again.
+pub(crate) fn is_ours(span: &SpanData) -> bool {
+    span.instrumentation_scope.name() == names::SCOPE
+}
+
+/// When a span ended.
+pub(crate) fn ended_at(span: &SpanData) -> Timestamp {
+    let end = span.end_time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(end.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Since when what ended is owed to collectors: what found no room, and who handed it over can tell
+/// again.
+#[derive(Debug)]
+pub(crate) struct Owed(AtomicU64);
+
+impl Default for Owed {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Owed {
+    /// Something that ended then is owed.
+    pub(crate) fn note(&self, ended: Timestamp) {
+        self.0.fetch_min(ended.0, Ordering::Relaxed);
+    }
+
+    /// The earliest end of what is; none where nothing is.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        let since = self.0.load(Ordering::Relaxed);
+        (since < u64::MAX).then_some(Timestamp(since))
+    }
 }
 
 /// Who wants to know, if anybody.
@@ -31,10 +67,10 @@ impl Listener {
         let _ = self.0.set(wants);
     }
 
-    /// The exports are over.
-    pub(crate) fn ended(&self, has_all: bool) {
+    /// The exports are over; what is owed ended at this time or later.
+    pub(crate) fn ended(&self, owed: Option<Timestamp>) {
         if let Some(wants) = self.0.get() {
-            wants.ended(has_all);
+            wants.ended(owed);
         }
     }
 
@@ -43,11 +79,10 @@ impl Listener {
         if self.0.get().is_none() {
             return Vec::new();
         }
-        let ours = spans.iter().filter(|it| it.instrumentation_scope.name() == names::SCOPE);
+        let ours = spans.iter().filter(|it| is_ours(it));
         ours.map(|it| {
             let id = u64::from_be_bytes(it.span_context.span_id().to_bytes());
-            let end = it.end_time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            (SpanId::new(id), Timestamp(u64::try_from(end.as_millis()).unwrap_or(u64::MAX)))
+            (SpanId::new(id), ended_at(it))
         })
         .collect()
     }

@@ -13,7 +13,9 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
-use crate::acknowledged::Listener;
+use windlass_proto::time::Timestamp;
+
+use crate::acknowledged::{Listener, Owed, ended_at, is_ours};
 use crate::counts::TelemetryCounts;
 use crate::settings::Batching;
 use crate::{names, record, shorten};
@@ -27,6 +29,7 @@ pub(crate) struct SpanQueue {
     bound: u64,
     /// Who wants to know of the end.
     ends: Arc<OnceLock<Listener>>,
+    owed: Arc<Owed>,
 }
 
 /// Log records before their export.
@@ -55,7 +58,7 @@ impl SpanQueue {
         processor.set_resource(resource);
         counts.traces.set_bound(batching.queue as u64);
         let (processor, bound) = (Arc::new(processor), batching.queue as u64);
-        Self { processor, counts, bound, ends: Arc::default() }
+        Self { processor, counts, bound, ends: Arc::default(), owed: Arc::default() }
     }
 
     /// Says who wants to know of the end. Only the first counts.
@@ -70,11 +73,20 @@ impl SpanQueue {
             // A clock that was set back makes no span of negative length.
             span.end_time = span.end_time.max(span.start_time);
             self.processor.on_end(span);
+        } else if is_ours(&span) {
+            self.owed.note(ended_at(&span));
         }
     }
 
-    /// Counts what cannot be told as dropped.
+    /// Counts as dropped what is not told now, and is owed.
     pub(crate) fn missed(&self) {
+        self.counts.traces.miss();
+        // It may be of any time.
+        self.owed.note(Timestamp(0));
+    }
+
+    /// Counts as dropped what cannot be told, now or later.
+    pub(crate) fn untold(&self) {
         self.counts.traces.miss();
     }
 
@@ -85,9 +97,10 @@ impl SpanQueue {
         let closed = self.processor.shutdown_with_timeout(within);
         let after = self.counts.traces.totals();
         if let Some(listener) = self.ends.get() {
-            // What found no room is told after the next start, like what was lost with a crash.
-            let is_whole = after.queued == 0 && after.failed == failed && after.dropped == 0;
-            listener.ended(closed.is_ok() && is_whole);
+            let has_rest = closed.is_ok() && after.queued == 0 && after.failed == failed;
+            // What found no room is told after the next start, like what was lost with a crash; of
+            // what was not taken in the end nobody knows when it ended.
+            listener.ended(if has_rest { self.owed.since() } else { Some(Timestamp(0)) });
         }
         closed
     }
@@ -153,15 +166,22 @@ impl LogProcessor for LogQueue {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
     use std::time::{Duration, SystemTime};
 
     use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::trace::{InMemorySpanExporterBuilder, SpanProcessor as _};
+    use windlass_proto::time::Timestamp;
+    use windlass_proto::trace::SpanId;
 
     use super::SpanQueue;
+    use crate::acknowledged::{Acknowledged, Listener};
+    use crate::counts::TelemetryCounts;
     use crate::settings::Batching;
+    use crate::span::Spans;
+    use crate::testing::finished_span;
 
     /// As the SDK makes them where the clock was set back meanwhile.
     #[test]
@@ -182,5 +202,48 @@ mod tests {
         let spans = exporter.get_finished_spans().unwrap_or_default();
         let times: Vec<_> = spans.iter().map(|it| (it.start_time, it.end_time)).collect();
         assert_eq!(times, [(began, began)]);
+    }
+    /// What was said to be owed at the end.
+    #[derive(Debug, Default)]
+    struct Heard(Mutex<Vec<Option<Timestamp>>>);
+
+    impl Acknowledged for Heard {
+        fn acknowledged(&self, _: &[(SpanId, Timestamp)]) {}
+
+        fn ended(&self, owed: Option<Timestamp>) {
+            self.0.lock().unwrap().push(owed);
+        }
+    }
+
+    #[test]
+    fn what_found_no_room_is_owed_since_the_first_of_it_ended() {
+        type Fill = fn(&Spans, &SpanQueue);
+        let cases: [(&str, Fill, Option<u64>); 5] = [
+            ("nothing is", |_, _| (), None),
+            (
+                "some is",
+                |it, _| [90, 50, 70].into_iter().for_each(|end| it.record(finished_span(1, end))),
+                Some(50),
+            ),
+            ("nobody tells a worker's again", |_, it| it.push(crate::testing::span()), None),
+            ("what cannot be read is not told later", |it, _| it.untold(), None),
+            ("what was left is of any time", |it, _| it.missed(), Some(0)),
+        ];
+        for (what, fill, owed) in cases {
+            let counts = Arc::<TelemetryCounts>::default();
+            let exporter = InMemorySpanExporterBuilder::new().build();
+            let batching = Batching { queue: 1, export: 1, delay: Duration::from_secs(60) };
+            let resource = Resource::builder().build();
+            let queue = SpanQueue::new(exporter, batching, &resource, counts.clone());
+            let spans = Spans::new(queue.clone(), Listener::default());
+            let heard = Arc::<Heard>::default();
+            spans.acknowledge(heard.clone());
+            // Another one waits meanwhile.
+            assert!(counts.traces.enter(1));
+            fill(&spans, &queue);
+            counts.traces.leave(1);
+            assert!(queue.close(Duration::from_secs(60)).is_ok());
+            assert_eq!(*heard.0.lock().unwrap(), [owed.map(Timestamp)], "{what}");
+        }
     }
 }

@@ -97,9 +97,14 @@ impl Spans {
         self.told.set(wants);
     }
 
-    /// Counts what cannot be told as dropped.
+    /// Counts as dropped what is not told now, and is to be told after the next start.
     pub fn missed(&self) {
         self.queue.missed();
+    }
+
+    /// Counts as dropped what cannot be told, now or later.
+    pub fn untold(&self) {
+        self.queue.untold();
     }
 
     /// Takes a span; never blocks. Where there is no room it is dropped and counted.

@@ -288,6 +288,39 @@ async fn what_a_crash_kept_from_the_collector_is_told_after_it() {
 }
 
 #[tokio::test]
+async fn what_found_no_room_is_told_by_the_processes_after_it_and_then_no_more() {
+    let receiver = Receiver::start().await;
+    // Nothing is sent before the end.
+    let small = ["env", "OTEL_BSP_SCHEDULE_DELAY=600000", "OTEL_BSP_MAX_QUEUE_SIZE=3"];
+    let wrapper = small.map(str::to_owned);
+    let mut dev = Dev::wrapped(&wrapper, &flags(&receiver.url())).await;
+    // One process tells no more than three.
+    let body = "do: [{a: {set: {a: 1}}}, {b: {do: [{c: {set: {a: 1}}}, {d: {set: {a: 1}}}]}}]";
+    dev.api.deploy_text(&definition("many", body)).await.ok();
+    let id = run(&dev.api, "many", None).await;
+    for _ in 0..3 {
+        stop(&mut dev).await;
+        let spans = of(&receiver.spans(), &id);
+        let ids: BTreeSet<_> = spans.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(spans.len(), ids.len(), "one came twice: {spans:#?}");
+        let lives = std::fs::read_to_string(dev.data().join("traces.lives")).unwrap();
+        assert_eq!(lives.is_empty(), spans.len() == 5, "{lives}");
+        dev.launch();
+        dev.ready().await;
+        // What is left is read from the journal, and waits.
+        let waits =
+            format!("windlass_telemetry_items_waiting{{signal=\"traces\"}} {}", 5 - ids.len());
+        until(SOON, "what is left", || async {
+            let metrics = dev.api.get("/metrics").await.body;
+            metrics.as_str().unwrap().lines().any(|it| it == waits).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(of(&receiver.spans(), &id).len(), 5);
+    connected(&of(&receiver.spans(), &id), "");
+}
+
+#[tokio::test]
 async fn what_ran_without_telemetry_is_not_told_later() {
     let receiver = Receiver::start().await;
     // Nothing is sent before a crash.

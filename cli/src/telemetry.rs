@@ -2,10 +2,14 @@
 
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use windlass_coordinator::accept::Export;
+use windlass_coordinator::coordinator::Coordinator;
 use windlass_coordinator::trace::Tracer;
+use windlass_proto::metric::Snapshot;
+use windlass_proto::metric::table::process;
 use windlass_telemetry::{
     AuditRecords, Flags, MetricPush, Role, Settings, Telemetry, TelemetryError,
 };
@@ -107,6 +111,25 @@ pub(crate) fn export() -> Result<Option<Export>, CliError> {
     let failed =
         |error: TelemetryError| CliError::coded(&TELEMETRY_NOT_STARTED, &error.to_string());
     Ok(Some(Export { counts: telemetry.counts(), pusher: pusher.map_err(failed)? }))
+}
+
+/// Has the metrics of a coordinator pushed that has no API to show them; none where that is off.
+///
+/// # Errors
+/// When there can be no way to the collector.
+pub(crate) fn push(coordinator: &Coordinator) -> Result<Option<MetricPush>, CliError> {
+    let Some(Export { counts, pusher }) = export()? else { return Ok(None) };
+    let Some(pusher) = pusher else { return Ok(None) };
+    let (coordinator, began) = (coordinator.clone(), Instant::now());
+    let source = move || -> BoxFuture<'static, _> {
+        let mut snapshot = Snapshot::default();
+        snapshot.labelled(&process::BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1_u64);
+        snapshot.add(&process::UPTIME, began.elapsed().as_secs_f64());
+        coordinator.measured(&mut snapshot);
+        counts.measured(&mut snapshot);
+        Box::pin(std::future::ready(snapshot))
+    };
+    Ok(Some(pusher.start(Arc::new(source))))
 }
 
 /// The push of a worker's metrics, once there is one.

@@ -15,12 +15,12 @@ use windlass_coordinator::identity::IdentityOptions;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::value::Value;
-use windlass_telemetry::Role;
+use windlass_telemetry::{MetricPush, Role};
 use windlass_worker::Egress;
 
 use crate::code::{CANCELLED, TIMED_OUT};
 use crate::definition::{self, Checked, Support};
-use crate::embedded::{self, EmbeddedOptions};
+use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{JournalOptions, Remote, WorkerOptions, duration, usual_url};
@@ -130,6 +130,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;
+    let push = telemetry::push(coordinator)?;
     let ended = async {
         let definitions = std::iter::once(main).chain(with).collect();
         let definitions = embedded.with_functions(definitions).await?;
@@ -147,12 +148,20 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     // Whatever came of it, the journal is closed in order; a second signal does not wait for that.
     if !matches!(ended, Err(CliError::Interrupted)) {
         tokio::select! {
-            () = embedded.close() => {}
+            () = close(embedded, push) => {}
             () = signal::stop() => return Err(CliError::Interrupted),
         }
     }
     output::json(&ended?);
     Ok(())
+}
+
+/// Tells what there was to count, which may all have come since the start, and ends in order.
+async fn close(embedded: Embedded, push: Option<MetricPush>) {
+    if let Some(push) = push {
+        push.finish().await;
+    }
+    embedded.close().await;
 }
 
 /// Deploys the definitions, which were checked when they were read, and starts the instance, or

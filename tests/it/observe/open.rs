@@ -35,10 +35,8 @@ async fn what_waits_counts_as_open_right_after_a_crash() {
             ids.push(id);
         }
     }
-    let all = [
-        "{namespace=\"seen\",workflow=\"hears\"} 1",
-        "{namespace=\"seen\",workflow=\"sleeps\"} 3",
-    ];
+    let all =
+        ["{namespace=\"seen\",workflow=\"hears\"} 1", "{namespace=\"seen\",workflow=\"sleeps\"} 3"];
     assert_eq!(open(&dev.api).await, all);
     dev.restart().await;
     assert_eq!(open(&dev.api).await, all);
@@ -47,10 +45,8 @@ async fn what_waits_counts_as_open_right_after_a_crash() {
         Api::send(cancel.json(&json!({}))).await.unwrap().ok();
         dev.api.ends(id).await;
     }
-    let rest = [
-        "{namespace=\"seen\",workflow=\"hears\"} 0",
-        "{namespace=\"seen\",workflow=\"sleeps\"} 1",
-    ];
+    let rest =
+        ["{namespace=\"seen\",workflow=\"hears\"} 0", "{namespace=\"seen\",workflow=\"sleeps\"} 1"];
     assert_eq!(open(&dev.api).await, rest);
     dev.restart().await;
     assert_eq!(open(&dev.api).await, rest[1..], "of one that has none there is nothing to tell");

@@ -13,6 +13,7 @@ use windlass_proto::metric::table;
 
 use super::{samples, shown};
 use crate::support::client::Api;
+use crate::support::command::windlass_under;
 use crate::support::dev::Dev;
 use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
@@ -89,6 +90,37 @@ async fn pushed(flags: &[&str], receiver: &Receiver) -> BTreeMap<String, Metric>
         assert!(metrics.contains_key(family), "{family} is shown and not pushed");
     }
     metrics
+}
+
+/// Of less than an interval, and of one that faults.
+#[tokio::test]
+async fn a_run_pushes_its_metrics_when_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.yaml");
+    for (task, code, status) in [
+        ("set: { a: 1 }", 0, "completed"),
+        ("raise: { error: { type: 'https://example.com/none', status: 500 } }", 3, "faulted"),
+    ] {
+        let text = format!(
+            "document: {{ dsl: '1.0.3', namespace: seen, name: once, version: '1.0.0' }}\n\
+             do: [{{ one: {{ {task} }} }}]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let receiver = Receiver::start().await;
+        let url = receiver.url();
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str())];
+        windlass_under(&variables, &["run", file.to_str().unwrap()]).await.exits(code);
+        let (service, metrics) = latest(&receiver).unwrap();
+        assert!(service.contains("windlass"), "{service}");
+        let ended = &metrics["windlass_instances_ended_total"];
+        let counted = format!("{ended:?}");
+        assert!(counted.contains(status), "{counted}");
+        assert_eq!(count(&metrics, "windlass_instances_started_total"), 1);
+        assert_eq!(count(&metrics, "windlass_instances_ended_total"), 1, "{counted}");
+        for name in ["windlass_build_info", "windlass_telemetry_items_total"] {
+            assert!(metrics.contains_key(name), "{name}");
+        }
+    }
 }
 
 fn check(metrics: &BTreeMap<String, Metric>) {

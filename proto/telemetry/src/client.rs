@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -72,6 +74,25 @@ impl ExportClient {
         };
         Ok(Self { client, runtime, signal, counts })
     }
+}
+
+/// The request for an export that is written already.
+///
+/// # Errors
+/// When headers are none, or it cannot be packed.
+pub(crate) fn request(to: &Destination, mut body: Vec<u8>) -> Result<Request<Bytes>, HttpError> {
+    let mut request =
+        Request::post(&to.endpoint).header(http::header::CONTENT_TYPE, "application/x-protobuf");
+    for (name, value) in to.headers.iter() {
+        request = request.header(name, value);
+    }
+    if to.gzip {
+        request = request.header(http::header::CONTENT_ENCODING, "gzip");
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        std::io::Write::write_all(&mut encoder, &body)?;
+        body = encoder.finish()?;
+    }
+    Ok(request.body(Bytes::from(body))?)
 }
 
 #[async_trait]

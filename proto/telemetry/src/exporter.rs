@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use crate::acknowledged::Listener;
 use crate::client::ExportClient;
 use crate::counts::{SignalCounts, TelemetryCounts};
+use crate::http_spans::HttpSpans;
 use crate::settings::{Destination, Protocol, Signal};
 use crate::start::TelemetryError;
 
@@ -34,7 +35,7 @@ pub(crate) struct Exporters {
 /// A way to export spans.
 #[derive(Debug)]
 pub(crate) enum SpanWay {
-    Http(opentelemetry_otlp::SpanExporter),
+    Http(HttpSpans),
     #[cfg(feature = "otlp-grpc")]
     Grpc(crate::grpc::GrpcSpans),
 }
@@ -47,37 +48,13 @@ pub(crate) enum LogWay {
     Grpc(crate::grpc::GrpcLogs),
 }
 
-/// The builders of all signals have the same methods and no trait in common.
-macro_rules! over_http {
-    ($self:ident, $builder:expr, $signal:expr, $to:expr) => {{
-        let (signal, to) = ($signal, $to);
-        let client = $self.client(signal, to)?;
-        let headers = to.headers.iter().cloned().collect();
-        let builder = $builder
-            .with_http()
-            .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-            .with_endpoint(to.endpoint.as_str())
-            .with_timeout(to.timeout)
-            .with_headers(headers)
-            .with_http_client(client);
-        let builder = match to.gzip {
-            true => builder.with_compression(Compression::Gzip),
-            false => builder,
-        };
-        builder.build().map_err(|error| TelemetryError::exporter(signal, &error))?
-    }};
-}
-
 impl Exporters {
     pub(crate) fn spans(
         &self,
         to: &Destination,
     ) -> Result<CountedExporter<SpanWay>, TelemetryError> {
         let exporter = match to.protocol {
-            Protocol::Http => {
-                let builder = opentelemetry_otlp::SpanExporter::builder();
-                SpanWay::Http(over_http!(self, builder, Signal::Traces, to))
-            }
+            Protocol::Http => SpanWay::Http(HttpSpans::new(self.client(Signal::Traces, to)?, to)),
             #[cfg(feature = "otlp-grpc")]
             Protocol::Grpc => {
                 SpanWay::Grpc(crate::grpc::GrpcSpans::new(self.grpc(Signal::Traces, to)?))
@@ -88,16 +65,32 @@ impl Exporters {
 
     pub(crate) fn logs(&self, to: &Destination) -> Result<CountedExporter<LogWay>, TelemetryError> {
         let exporter = match to.protocol {
-            Protocol::Http => {
-                let builder = opentelemetry_otlp::LogExporter::builder();
-                LogWay::Http(over_http!(self, builder, Signal::Logs, to))
-            }
+            Protocol::Http => LogWay::Http(self.logs_over_http(to)?),
             #[cfg(feature = "otlp-grpc")]
             Protocol::Grpc => {
                 LogWay::Grpc(crate::grpc::GrpcLogs::new(self.grpc(Signal::Logs, to)?))
             }
         };
         Ok(self.counted(exporter))
+    }
+
+    fn logs_over_http(
+        &self,
+        to: &Destination,
+    ) -> Result<opentelemetry_otlp::LogExporter, TelemetryError> {
+        let headers = to.headers.iter().cloned().collect();
+        let builder = opentelemetry_otlp::LogExporter::builder()
+            .with_http()
+            .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+            .with_endpoint(to.endpoint.as_str())
+            .with_timeout(to.timeout)
+            .with_headers(headers)
+            .with_http_client(self.client(Signal::Logs, to)?);
+        let builder = match to.gzip {
+            true => builder.with_compression(Compression::Gzip),
+            false => builder,
+        };
+        builder.build().map_err(|error| TelemetryError::exporter(Signal::Logs, &error))
     }
 
     pub(crate) fn client(

@@ -16,6 +16,7 @@ mod current;
 mod exporter;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
+mod http_spans;
 mod keep;
 pub mod names;
 mod otlp;
@@ -30,6 +31,7 @@ mod start;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
+mod wire;
 
 pub use acknowledged::Acknowledged;
 pub use audit::AuditRecords;

@@ -1,13 +1,9 @@
 //! Pushes metrics to a collector, at intervals and once more at the end.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use futures_util::future::BoxFuture;
 use opentelemetry_http::HttpClient as _;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -20,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 use windlass_proto::limits;
 use windlass_proto::metric::Snapshot;
 
-use crate::client::ExportClient;
+use crate::client::{ExportClient, request};
 use crate::counts::TelemetryCounts;
 use crate::otlp::Sender;
 use crate::reach::{Cause, whole};
@@ -120,7 +116,7 @@ impl MetricPusher {
     /// True when they were taken; the way has noted why where they were not.
     async fn send(&self, export: ExportMetricsServiceRequest) -> bool {
         match &self.way {
-            Way::Http(client) => match self.request(&export) {
+            Way::Http(client) => match request(&self.to, export.encode_to_vec()) {
                 Ok(request) => {
                     client.send_bytes(request).await.is_ok_and(|it| it.status().is_success())
                 }
@@ -133,25 +129,6 @@ impl MetricPusher {
             #[cfg(feature = "otlp-grpc")]
             Way::Grpc(way) => way.metrics(export).await.is_ok(),
         }
-    }
-
-    fn request(
-        &self,
-        export: &ExportMetricsServiceRequest,
-    ) -> Result<http::Request<Bytes>, Box<dyn Error + Send + Sync>> {
-        let mut request = http::Request::post(&self.to.endpoint)
-            .header(http::header::CONTENT_TYPE, "application/x-protobuf");
-        for (name, value) in self.to.headers.iter() {
-            request = request.header(name, value);
-        }
-        let mut body = export.encode_to_vec();
-        if self.to.gzip {
-            request = request.header(http::header::CONTENT_ENCODING, "gzip");
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            std::io::Write::write_all(&mut encoder, &body)?;
-            body = encoder.finish()?;
-        }
-        Ok(request.body(Bytes::from(body))?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Makes spans of what is over.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use opentelemetry::trace::{SpanKind, Status};
@@ -17,7 +18,7 @@ use windlass_telemetry::{FinishedSpan, SpanLink, names, opentelemetry, shortened
 use super::delivery::Delivery;
 use super::recorder::Decided;
 use super::visit::{End, Fault, Visit};
-use super::{is_traced, trace_id};
+use super::{ROOT, is_traced, trace_id};
 use crate::engine::{LossReason, Parent};
 
 /// Makes spans of what ends with one decision.
@@ -25,13 +26,20 @@ pub(super) struct Finisher<'f> {
     decided: &'f Decided<'f>,
     id: Arc<str>,
     trace: TraceId,
+    /// The span of the instance. Ids are hashes, and several spans name one.
+    root: SpanId,
+    /// The span of the visit that was asked for last: a delivery ends with its visit.
+    latest: Cell<Option<(FrameId, SpanId)>>,
     pub(super) spans: Vec<FinishedSpan>,
 }
 
+/// Attributes that most spans have at most: room for them is made at once.
+const ATTRIBUTES: usize = 10;
+
 impl<'f> Finisher<'f> {
-    pub(super) fn new(decided: &'f Decided<'f>, id: &Arc<str>) -> Self {
-        let trace = trace_id(decided.instance);
-        Self { decided, id: id.clone(), trace, spans: Vec::new() }
+    pub(super) fn new(decided: &'f Decided<'f>, id: &Arc<str>, root: SpanId) -> Self {
+        let (trace, latest) = (trace_id(decided.instance), Cell::new(None));
+        Self { decided, id: id.clone(), trace, root, latest, spans: Vec::new() }
     }
 
     /// When what ends, ends.
@@ -67,7 +75,7 @@ impl<'f> Finisher<'f> {
         attributes.extend(failed);
         self.spans.push(FinishedSpan {
             trace_id: self.trace,
-            span_id: span_of_instance(instance.id),
+            span_id: self.root,
             parent: caller.map(|it| it.span_id),
             is_parent_remote: caller.is_some(),
             name: format!("workflow {}/{}", plan.id.namespace, plan.id.name).into(),
@@ -169,7 +177,7 @@ impl<'f> Finisher<'f> {
             KeyValue::new(names::DELIVERY, i64::from(of.number)),
             KeyValue::new(names::WORK, work),
         ]);
-        let pool = task.pool.clone().unwrap_or_else(|| DEFAULT_POOL.into());
+        let pool = task.pool.clone().map_or(Value::from(DEFAULT_POOL), Value::from);
         attributes.push(KeyValue::new(names::POOL, pool));
         attributes.extend(more);
         self.spans.push(FinishedSpan {
@@ -200,19 +208,26 @@ impl<'f> Finisher<'f> {
     }
 
     fn span(&self, frame: FrameId) -> SpanId {
-        match frame {
-            FrameId(0) => span_of_instance(self.decided.instance.id),
-            frame => span_of_visit(self.decided.instance.id, frame),
+        match self.latest.get() {
+            _ if frame == ROOT => self.root,
+            Some((latest, span)) if latest == frame => span,
+            _ => {
+                let span = span_of_visit(self.decided.instance.id, frame);
+                self.latest.set(Some((frame, span)));
+                span
+            }
         }
     }
 
     fn common(&self) -> Vec<KeyValue> {
         let plan = self.decided.plan;
-        vec![
+        let mut attributes = Vec::with_capacity(ATTRIBUTES);
+        attributes.extend([
             KeyValue::new(names::INSTANCE_ID, self.id.clone()),
             KeyValue::new(names::WORKFLOW_NAMESPACE, plan.id.namespace.clone()),
             KeyValue::new(names::WORKFLOW_NAME, plan.id.name.clone()),
-        ]
+        ]);
+        attributes
     }
 
     fn of_task(&self, id: FrameId, visit: &Visit, task: &Task) -> Vec<KeyValue> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::plan::{Plan, TaskIx};
 use windlass_proto::time::Timestamp;
+use windlass_proto::trace::{SpanId, span_of_instance};
 use windlass_telemetry::{FinishedSpan, names};
 
 use super::delivery::{Delivery, answered};
@@ -34,6 +35,8 @@ pub(crate) struct Recorder {
     failed: Option<Arc<str>>,
     /// The id of the instance, as attributes have it.
     id: Arc<str>,
+    /// Its span.
+    root: SpanId,
     /// The latest time known: a clock that was set back would end visits before they began, and
     /// those around them before those inside.
     now: Timestamp,
@@ -58,6 +61,7 @@ impl Recorder {
             blamed: false,
             failed: None,
             id: id.to_string().into(),
+            root: span_of_instance(id),
             now: Timestamp(0),
         }
     }
@@ -66,7 +70,7 @@ impl Recorder {
     pub(crate) fn take(&mut self, decided: &Decided, facts: &[Fact]) -> Vec<FinishedSpan> {
         self.now = self.now.max(decided.at);
         let decided = &Decided { at: self.now, ..*decided };
-        let mut finisher = Finisher::new(decided, &self.id);
+        let mut finisher = Finisher::new(decided, &self.id, self.root);
         for fact in facts {
             if let Some(frame) = answered(fact) {
                 self.answered(frame, &mut finisher);

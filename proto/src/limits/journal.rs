@@ -25,7 +25,11 @@ pub const RETENTION_SCAN: usize = 50_000;
 pub const BACKUP_BEHIND_BYTES: usize = 64 << 20;
 
 /// Bytes of pages the journal keeps in memory by default: a process that only wrote, 300,000
-/// instances of five steps, then took 101 MB.
+/// instances of five steps, then took 101 MB. Ended instances that are kept fill it, by as much as
+/// they take on the disk (some 60 bytes of a small one), which looks like a leak up to the second
+/// million; from then on one takes 2 to 4 bytes, which are sled's table of its pages. A journal
+/// alone took 126 MB after 1.5 million and 134 MB after 3.5 million; with 16 MiB of pages, 48 MB
+/// after 0.45 million and 52 MB after 1.5 million.
 pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 
 /// Bytes free on the journal's disk below which nothing new is taken up: what is under way, and

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry::{Array, KeyValue, Value};
 use windlass_proto::id::FrameId;
+use windlass_proto::limits;
 use windlass_proto::plan::{DEFAULT_POOL, Kind, Task};
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{
@@ -32,9 +33,6 @@ pub(super) struct Finisher<'f> {
     latest: Cell<Option<(FrameId, SpanId)>>,
     pub(super) spans: Vec<FinishedSpan>,
 }
-
-/// Attributes that most spans have at most: room for them is made at once.
-const ATTRIBUTES: usize = 10;
 
 impl<'f> Finisher<'f> {
     pub(super) fn new(decided: &'f Decided<'f>, id: &Arc<str>, root: SpanId) -> Self {
@@ -221,7 +219,7 @@ impl<'f> Finisher<'f> {
 
     fn common(&self) -> Vec<KeyValue> {
         let plan = self.decided.plan;
-        let mut attributes = Vec::with_capacity(ATTRIBUTES);
+        let mut attributes = Vec::with_capacity(limits::SPAN_ATTRIBUTES);
         attributes.extend([
             KeyValue::new(names::INSTANCE_ID, self.id.clone()),
             KeyValue::new(names::WORKFLOW_NAMESPACE, plan.id.namespace.clone()),

@@ -102,6 +102,12 @@ pub const SPAN_EVENTS: usize = 32;
 /// tens of mebibytes. Attributes of log records are cut alike, as they say the same.
 pub const SPAN_TEXT_BYTES: usize = 1_024;
 
+/// Attributes for which a span of a coordinator has room from the start: most have no more.
+pub const SPAN_ATTRIBUTES: usize = 10;
+
+/// Bytes for which a span has room when it is written: one of a step takes some 400.
+pub const SPAN_WRITTEN_BYTES: usize = 768;
+
 /// Bytes of a log record's text at most as it is exported: what is longer is cut.
 pub const RECORD_TEXT_BYTES: usize = 8_192;
 

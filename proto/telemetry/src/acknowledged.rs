@@ -74,17 +74,11 @@ impl Listener {
         }
     }
 
-    /// What is to be told of spans once they are taken.
-    pub(crate) fn ids(&self, spans: &[SpanData]) -> Vec<(SpanId, Timestamp)> {
-        if self.0.get().is_none() {
-            return Vec::new();
-        }
-        let ours = spans.iter().filter(|it| is_ours(it));
-        ours.map(|it| {
-            let id = u64::from_be_bytes(it.span_context.span_id().to_bytes());
-            (SpanId::new(id), ended_at(it))
-        })
-        .collect()
+    /// What is to be told of a span once it is taken, if anything.
+    pub(crate) fn id(&self, span: &SpanData) -> Option<(SpanId, Timestamp)> {
+        let is_told = self.0.get().is_some() && is_ours(span);
+        let id = || u64::from_be_bytes(span.span_context.span_id().to_bytes());
+        is_told.then(|| (SpanId::new(id()), ended_at(span)))
     }
 
     pub(crate) fn tell(&self, spans: &[(SpanId, Timestamp)]) {

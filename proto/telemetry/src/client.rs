@@ -95,6 +95,14 @@ pub(crate) fn request(to: &Destination, mut body: Vec<u8>) -> Result<Request<Byt
     Ok(request.body(Bytes::from(body))?)
 }
 
+impl ExportClient {
+    /// Notes that an export could not even be sent; false, as it was not taken.
+    pub(crate) fn unsent(&self, error: &(dyn std::error::Error + 'static)) -> bool {
+        self.signal.counts(&self.counts).reach.failed(Cause::lasting(whole(error)));
+        false
+    }
+}
+
 #[async_trait]
 impl HttpClient for ExportClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {

@@ -7,22 +7,20 @@ use opentelemetry_otlp::{Compression, WithExportConfig as _, WithHttpConfig as _
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tokio::runtime::Handle;
 
 use crate::acknowledged::Listener;
 use crate::client::ExportClient;
 use crate::counts::{SignalCounts, TelemetryCounts};
-use crate::http_spans::HttpSpans;
 use crate::settings::{Destination, Protocol, Signal};
+use crate::span_exporter::{SpanExporter, SpanWay};
 use crate::start::TelemetryError;
 
-/// An exporter of one signal that counts.
+/// An exporter of log records that counts.
 #[derive(Debug)]
 pub(crate) struct CountedExporter<E> {
     exporter: E,
     counts: Arc<TelemetryCounts>,
-    told: Listener,
 }
 
 /// What exporters are made with.
@@ -30,14 +28,6 @@ pub(crate) struct Exporters {
     pub(crate) runtime: Handle,
     pub(crate) counts: Arc<TelemetryCounts>,
     pub(crate) told: Listener,
-}
-
-/// A way to export spans.
-#[derive(Debug)]
-pub(crate) enum SpanWay {
-    Http(HttpSpans),
-    #[cfg(feature = "otlp-grpc")]
-    Grpc(crate::grpc::GrpcSpans),
 }
 
 /// A way to export log records.
@@ -49,18 +39,19 @@ pub(crate) enum LogWay {
 }
 
 impl Exporters {
+    /// Exports spans of `resource`.
     pub(crate) fn spans(
         &self,
         to: &Destination,
-    ) -> Result<CountedExporter<SpanWay>, TelemetryError> {
-        let exporter = match to.protocol {
-            Protocol::Http => SpanWay::Http(HttpSpans::new(self.client(Signal::Traces, to)?, to)),
+        resource: &Resource,
+    ) -> Result<SpanExporter, TelemetryError> {
+        let way = match to.protocol {
+            Protocol::Http => SpanWay::Http(self.client(Signal::Traces, to)?, to.clone()),
             #[cfg(feature = "otlp-grpc")]
-            Protocol::Grpc => {
-                SpanWay::Grpc(crate::grpc::GrpcSpans::new(self.grpc(Signal::Traces, to)?))
-            }
+            Protocol::Grpc => SpanWay::Grpc(self.grpc(Signal::Traces, to)?),
         };
-        Ok(self.counted(exporter))
+        let (counts, told) = (self.counts.clone(), self.told.clone());
+        Ok(SpanExporter::new(way, resource.into(), counts, told))
     }
 
     pub(crate) fn logs(&self, to: &Destination) -> Result<CountedExporter<LogWay>, TelemetryError> {
@@ -112,33 +103,7 @@ impl Exporters {
     }
 
     fn counted<E>(&self, exporter: E) -> CountedExporter<E> {
-        CountedExporter { exporter, counts: self.counts.clone(), told: self.told.clone() }
-    }
-}
-
-impl SpanExporter for SpanWay {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        match self {
-            Self::Http(exporter) => exporter.export(batch).await,
-            #[cfg(feature = "otlp-grpc")]
-            Self::Grpc(exporter) => exporter.export(batch).await,
-        }
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        match self {
-            Self::Http(exporter) => exporter.shutdown_with_timeout(timeout),
-            #[cfg(feature = "otlp-grpc")]
-            Self::Grpc(exporter) => exporter.shutdown_with_timeout(timeout),
-        }
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        match self {
-            Self::Http(exporter) => exporter.set_resource(resource),
-            #[cfg(feature = "otlp-grpc")]
-            Self::Grpc(exporter) => exporter.set_resource(resource),
-        }
+        CountedExporter { exporter, counts: self.counts.clone() }
     }
 }
 
@@ -170,11 +135,11 @@ impl LogExporter for LogWay {
 
 /// Counts what becomes of so many items that are exported; of a signal there is one export at a
 /// time, so what was refused meanwhile was of this one.
-async fn counted(
+pub(crate) async fn counted<E>(
     counts: &SignalCounts,
     items: u64,
-    export: impl Future<Output = OTelSdkResult>,
-) -> OTelSdkResult {
+    export: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
     let before = counts.totals().rejected;
     counts.begin(items);
     let result = export.await;
@@ -183,32 +148,6 @@ async fn counted(
     counts.reach.settle(result.is_ok());
     counts.leave(items);
     result
-}
-
-impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let (items, ids) = (batch.len() as u64, self.told.ids(&batch));
-        let exported = async {
-            let result = self.exporter.export(batch).await;
-            if result.is_ok() {
-                self.told.tell(&ids);
-            }
-            result
-        };
-        counted(&self.counts.traces, items, exported).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
 }
 
 impl<E: LogExporter> LogExporter for CountedExporter<E> {

@@ -4,7 +4,7 @@
 mod exporters;
 mod retry;
 
-pub(crate) use exporters::{GrpcLogs, GrpcSpans};
+pub(crate) use exporters::GrpcLogs;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use prost::Message as _;
 use tokio::runtime::Handle;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{AsciiMetadataValue, MetadataKey, MetadataMap};
@@ -118,7 +119,11 @@ impl GrpcWay {
         send!(self, MetricsServiceClient, request, rejected_data_points)
     }
 
-    async fn spans(&self, request: ExportTraceServiceRequest) -> Result<(), Status> {
+    /// Sends spans that are written already.
+    pub(crate) async fn spans(&self, written: &[u8]) -> Result<(), Status> {
+        // The generated client takes nothing else.
+        let request = ExportTraceServiceRequest::decode(written);
+        let request = request.map_err(|error| Status::internal(error.to_string()))?;
         send!(self, TraceServiceClient, request, rejected_spans)
     }
 

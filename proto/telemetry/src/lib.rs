@@ -16,7 +16,6 @@ mod current;
 mod exporter;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
-mod http_spans;
 mod keep;
 pub mod names;
 mod otlp;
@@ -27,6 +26,9 @@ mod resource;
 mod settings;
 mod shorten;
 mod span;
+mod span_batch;
+mod span_exporter;
+mod span_queue;
 mod start;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -19,7 +19,7 @@ use windlass_proto::metric::Snapshot;
 use crate::client::{ExportClient, request};
 use crate::counts::TelemetryCounts;
 use crate::otlp::Sender;
-use crate::reach::{Cause, whole};
+use crate::reach::Cause;
 use crate::settings::Destination;
 
 /// Where metrics come from.
@@ -120,11 +120,7 @@ impl MetricPusher {
                 Ok(request) => {
                     client.send_bytes(request).await.is_ok_and(|it| it.status().is_success())
                 }
-                Err(error) => {
-                    let reason = whole(&*error);
-                    self.counts.metrics.reach.failed(Cause::lasting(reason));
-                    false
-                }
+                Err(error) => client.unsent(&*error),
             },
             #[cfg(feature = "otlp-grpc")]
             Way::Grpc(way) => way.metrics(export).await.is_ok(),

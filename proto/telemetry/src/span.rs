@@ -10,10 +10,10 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{SpanId, TraceContext, TraceId};
 
-use crate::acknowledged::{Acknowledged, Listener};
-use crate::batch::SpanQueue;
+use crate::acknowledged::Acknowledged;
 use crate::current::span_context;
 use crate::names;
+use crate::span_queue::SpanQueue;
 
 /// A span that is over.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,21 +80,19 @@ pub struct SpanNote {
 pub struct Spans {
     queue: SpanQueue,
     scope: Arc<InstrumentationScope>,
-    told: Listener,
 }
 
 impl Spans {
-    pub(crate) fn new(queue: SpanQueue, told: Listener) -> Self {
+    pub(crate) fn new(queue: SpanQueue) -> Self {
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
-        queue.tell_end(told.clone());
-        Self { queue, scope: Arc::new(scope), told }
+        Self { queue, scope: Arc::new(scope) }
     }
 
     /// Says who wants to know which of these spans a collector has taken. Only the first counts.
     pub fn acknowledge(&self, wants: Arc<dyn Acknowledged>) {
-        self.told.set(wants);
+        self.queue.told().set(wants);
     }
 
     /// Counts as dropped what is not told now, and is to be told after the next start.

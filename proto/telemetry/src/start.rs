@@ -11,13 +11,14 @@ use tokio::runtime::{Handle, Runtime};
 use windlass_proto::limits;
 
 use crate::acknowledged::Listener;
-use crate::batch::{LogQueue, SpanQueue};
+use crate::batch::LogQueue;
 use crate::counts::TelemetryCounts;
 use crate::exporter::Exporters;
 use crate::push::{MetricPusher, Way};
 use crate::resource::resource;
 use crate::settings::{Destination, Protocol, Sampler, Settings, Signal};
 use crate::span::Spans;
+use crate::span_queue::SpanQueue;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,13 +142,15 @@ impl Telemetry {
         let exporters =
             Exporters { runtime: runtime.clone(), counts: counts.clone(), told: told.clone() };
         let spans = settings.traces.as_ref().map(|to| {
-            let exporter = exporters.spans(to)?;
-            let queue = SpanQueue::new(exporter, settings.spans, &resource, counts.clone());
+            let exporter = exporters.spans(to, &resource)?;
+            let (runtime, counts) = (runtime.clone(), counts.clone());
+            let queue = SpanQueue::start(exporter, settings.spans, runtime, counts, told.clone());
+            let queue = queue.map_err(|it| TelemetryError::exporter(Signal::Traces, &it))?;
             let provider = SdkTracerProvider::builder()
                 .with_span_processor(queue.clone())
                 .with_resource(resource.clone())
                 .build();
-            Ok((Spans::new(queue, told.clone()), provider))
+            Ok((Spans::new(queue), provider))
         });
         let logs = settings.logs.as_ref().map(|to| {
             let queue = LogQueue::new(exporters.logs(to)?, settings.records, counts.clone());

@@ -14,6 +14,8 @@ use windlass_proto::trace::{SpanId, TraceId};
 
 use crate::settings::{Destination, Headers, Protocol, Tls};
 use crate::span::FinishedSpan;
+use crate::span_batch::SpanBatch;
+use crate::wire;
 
 /// PEM texts of one authority: its certificate, and a certificate with its key for each.
 pub(crate) struct Certificates {
@@ -87,4 +89,16 @@ pub(crate) fn finished_span(start: u64, end: u64) -> FinishedSpan {
         links: Vec::new(),
         dropped_links: 0,
     }
+}
+
+/// Spans that leave together.
+pub(crate) fn batch(spans: usize) -> SpanBatch {
+    batch_of(&vec![span(); spans])
+}
+
+/// These spans, which leave together.
+pub(crate) fn batch_of(spans: &[SpanData]) -> SpanBatch {
+    let mut batch = SpanBatch::default();
+    spans.iter().for_each(|it| batch.add(&it.instrumentation_scope, &wire::span(it), None));
+    batch
 }

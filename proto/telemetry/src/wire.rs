@@ -1,38 +1,58 @@
 //! Spans as OTLP has them, in protobuf's bytes, straight from what the SDK hands over.
 //!
 //! The types that are made of OTLP's description hold each name and text once more, a vector for
-//! each id, and are measured at each level of nesting before they are written: of an instance whose
-//! spans are all exported that was a good part of what it cost.
+//! each id, and are measured at each level of nesting before they are written: that took more than
+//! twice as long.
 
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope as WireScope;
+use opentelemetry_proto::tonic::resource::v1::Resource as WireResource;
 use opentelemetry_proto::tonic::trace::v1::SpanFlags;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_sdk::Resource as SdkResource;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message as _;
+use windlass_proto::limits::SPAN_WRITTEN_BYTES;
 
-/// Bytes of a span, about: room for a batch is made at once.
-const SPAN_BYTES: usize = 768;
+/// A resource, written.
+#[derive(Debug, Default)]
+pub(crate) struct Resource {
+    bytes: Vec<u8>,
+    schema_url: String,
+}
 
-/// A request with these spans, of the resource that is written already.
-pub(crate) fn request(spans: &[SpanData], resource: &[u8], schema_url: &str) -> Vec<u8> {
-    let mut wire = Wire(Vec::with_capacity(SPAN_BYTES * (spans.len() + 1)));
+impl From<&SdkResource> for Resource {
+    fn from(resource: &SdkResource) -> Self {
+        let ResourceAttributesWithSchema { attributes, schema_url, .. } = resource.into();
+        let resource = WireResource { attributes: attributes.0, ..WireResource::default() };
+        Self { bytes: resource.encode_to_vec(), schema_url: schema_url.unwrap_or_default() }
+    }
+}
+
+/// A span as it stands among those of its scope.
+pub(crate) fn span(span: &SpanData) -> Vec<u8> {
+    let mut wire = Wire(Vec::with_capacity(SPAN_WRITTEN_BYTES));
+    wire.message(2, |wire| wire.span(span));
+    wire.0
+}
+
+/// A request with the spans of these scopes, of a resource.
+pub(crate) fn request(scopes: &[(InstrumentationScope, Vec<u8>)], resource: &Resource) -> Vec<u8> {
+    let spans: usize = scopes.iter().map(|(_, spans)| spans.len()).sum();
+    let mut wire = Wire(Vec::with_capacity(spans + resource.bytes.len() + SPAN_WRITTEN_BYTES));
     wire.message(1, |wire| {
-        wire.bytes(1, resource);
-        let mut scopes: Vec<&InstrumentationScope> = Vec::new();
-        for span in spans {
-            // Two or three: one for each part of the program that makes spans.
-            if !scopes.contains(&&span.instrumentation_scope) {
-                scopes.push(&span.instrumentation_scope);
-            }
+        wire.bytes(1, &resource.bytes);
+        for (scope, spans) in scopes {
+            wire.message(2, |wire| {
+                wire.bytes(1, &WireScope::from((scope, None)).encode_to_vec());
+                wire.0.extend_from_slice(spans);
+                wire.text(3, scope.schema_url().unwrap_or_default());
+            });
         }
-        for scope in scopes {
-            let of_scope = spans.iter().filter(|it| it.instrumentation_scope == *scope);
-            wire.message(2, |wire| wire.scope(scope, of_scope));
-        }
-        wire.text(3, schema_url);
+        wire.text(3, &resource.schema_url);
     });
     wire.0
 }
@@ -47,16 +67,6 @@ const BYTES: u8 = 2;
 const FIXED_32: u8 = 5;
 
 impl Wire {
-    fn scope<'s>(
-        &mut self,
-        scope: &InstrumentationScope,
-        spans: impl Iterator<Item = &'s SpanData>,
-    ) {
-        self.bytes(1, &WireScope::from((scope, None)).encode_to_vec());
-        spans.for_each(|it| self.message(2, |wire| wire.span(it)));
-        self.text(3, scope.schema_url().unwrap_or_default());
-    }
-
     fn span(&mut self, span: &SpanData) {
         let context = &span.span_context;
         self.context(context);

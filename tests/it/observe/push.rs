@@ -99,7 +99,7 @@ async fn a_run_pushes_its_metrics_when_it_ends() {
     let file = folder.path().join("run.yaml");
     for (task, code, status) in [
         ("set: { a: 1 }", 0, "completed"),
-        ("raise: { error: { type: 'https://example.com/none', status: 500 } }", 3, "faulted"),
+        ("raise: { error: { type: 'https://example.com/none', status: 500 } }", 1, "faulted"),
     ] {
         let text = format!(
             "document: {{ dsl: '1.0.3', namespace: seen, name: once, version: '1.0.0' }}\n\

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opentelemetry_sdk::trace::SpanExporter as _;
+use opentelemetry_sdk::Resource;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -17,7 +17,7 @@ use crate::acknowledged::Listener;
 use crate::counts::TelemetryCounts;
 use crate::exporter::Exporters;
 use crate::settings::{ClientIdentity, Protocol, Tls};
-use crate::testing::{Certificates, certificates, destination, span};
+use crate::testing::{Certificates, batch, certificates, destination};
 
 /// A server that takes everything from those who show a certificate of the authority; its URL.
 async fn collector(all: &Certificates) -> String {
@@ -71,9 +71,8 @@ async fn a_collector_that_asks_gets_the_certificate_of_the_client() {
         let (runtime, told) = (Handle::current(), Listener::default());
         let exporters = Exporters { runtime, counts, told };
         exporters.counts.traces.enter(9);
-        let exporter = exporters.spans(&to).unwrap();
-        let result = exporter.export(vec![span()]).await;
-        assert_eq!(result.is_ok(), taken, "{result:?}");
+        let exporter = exporters.spans(&to, &Resource::builder_empty().build()).unwrap();
+        assert_eq!(exporter.export(batch(1)).await, taken);
     }
 }
 
@@ -115,7 +114,8 @@ async fn left_alone(asked: &str) -> Duration {
     let counts = Arc::new(TelemetryCounts::default());
     counts.traces.set_bound(1_000);
     let (runtime, told) = (Handle::current(), Listener::default());
-    let exporter = Exporters { runtime, counts, told }.spans(&to).unwrap();
-    exporter.export(vec![span()]).await.unwrap();
+    let exporters = Exporters { runtime, counts, told };
+    let exporter = exporters.spans(&to, &Resource::builder_empty().build()).unwrap();
+    assert!(exporter.export(batch(1)).await);
     alone.await.unwrap()
 }

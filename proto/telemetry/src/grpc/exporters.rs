@@ -1,24 +1,14 @@
-//! Spans and log records, as the SDK hands them over, on their way by gRPC.
+//! Log records, as the SDK hands them over, on their way by gRPC.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tonic::Status;
 
 use super::GrpcWay;
-
-/// Exports spans.
-#[derive(Debug)]
-pub(crate) struct GrpcSpans {
-    way: GrpcWay,
-    resource: ResourceAttributesWithSchema,
-}
 
 /// Exports log records.
 #[derive(Debug)]
@@ -27,27 +17,9 @@ pub(crate) struct GrpcLogs {
     resource: ResourceAttributesWithSchema,
 }
 
-impl GrpcSpans {
-    pub(crate) fn new(way: GrpcWay) -> Self {
-        Self { way, resource: ResourceAttributesWithSchema::default() }
-    }
-}
-
 impl GrpcLogs {
     pub(crate) fn new(way: GrpcWay) -> Self {
         Self { way, resource: ResourceAttributesWithSchema::default() }
-    }
-}
-
-impl SpanExporter for GrpcSpans {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let sent = self.way.spans(ExportTraceServiceRequest { resource_spans }).await;
-        sent.map_err(failed)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.resource = resource.into();
     }
 }
 

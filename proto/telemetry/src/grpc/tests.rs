@@ -23,8 +23,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::trace::SpanExporter as _;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tonic::transport::server::TcpIncoming;
@@ -37,7 +37,8 @@ use crate::acknowledged::Listener;
 use crate::counts::{SignalTotals, TelemetryCounts};
 use crate::exporter::Exporters;
 use crate::settings::{ClientIdentity, Protocol, Tls};
-use crate::testing::{Certificates, certificates, destination, span};
+use crate::span_exporter::SpanExporter;
+use crate::testing::{Certificates, batch, certificates, destination};
 
 /// Refuses some of each export, after it has failed with these codes.
 #[derive(Clone, Default)]
@@ -125,6 +126,10 @@ fn exporters() -> Exporters {
     Exporters { runtime, counts, told: Listener::default() }
 }
 
+fn spans(exporters: &Exporters, to: &Destination) -> SpanExporter {
+    exporters.spans(to, &Resource::builder_empty().build()).unwrap()
+}
+
 fn to(server: &Serving) -> Destination {
     destination(format!("http://{}", server.0), Protocol::Grpc, Tls::default())
 }
@@ -135,7 +140,7 @@ async fn what_a_collector_refuses_of_an_export_is_counted() {
     let exporters = exporters();
     let to = to(&server);
     exporters.counts.traces.enter(9);
-    exporters.spans(&to).unwrap().export(vec![span(), span(), span()]).await.unwrap();
+    assert!(spans(&exporters, &to).export(batch(3)).await);
     let it = exporters.counts.traces.totals();
     assert_eq!((it.exported, it.rejected, it.failed), (1, 2, 0), "{it:?}");
 
@@ -166,7 +171,7 @@ async fn exported(fails: &[Status]) -> (SignalTotals, usize) {
     let server = serve(&collector, None).await;
     let exporters = exporters();
     exporters.counts.traces.enter(9);
-    let _ = exporters.spans(&to(&server)).unwrap().export(vec![span()]).await;
+    spans(&exporters, &to(&server)).export(batch(1)).await;
     (exporters.counts.traces.totals(), collector.calls.load(Ordering::Relaxed))
 }
 
@@ -201,7 +206,6 @@ async fn a_collector_that_asks_gets_the_certificate_of_the_client() {
         }
         let exporters = exporters();
         exporters.counts.traces.enter(9);
-        let result = exporters.spans(&to).unwrap().export(vec![span()]).await;
-        assert_eq!(result.is_ok(), taken, "{result:?}");
+        assert_eq!(spans(&exporters, &to).export(batch(1)).await, taken);
     }
 }

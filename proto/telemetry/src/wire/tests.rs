@@ -3,14 +3,13 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::trace::{Event, Link, SpanContext, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::resource::v1::Resource as WireResource;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message as _;
 
-use super::{request, varint};
+use super::varint;
+use crate::testing::batch_of;
 
 fn attributes() -> Vec<KeyValue> {
     let all: [(&str, Value); 14] = [
@@ -89,12 +88,10 @@ fn what_is_written_is_what_the_generated_types_write() {
             None => Resource::builder_empty().with_attributes(known).build(),
             Some(url) => Resource::builder_empty().with_schema_url(known, url).build(),
         };
-        let resource = ResourceAttributesWithSchema::from(&resource);
-        let attributes = resource.attributes.0.clone();
-        let bytes = WireResource { attributes, ..WireResource::default() }.encode_to_vec();
-        let resource_spans = group_spans_by_resource_and_scope(spans.clone(), &resource);
+        let (written, of) = (super::Resource::from(&resource), (&resource).into());
+        let resource_spans = group_spans_by_resource_and_scope(spans.clone(), &of);
         let expected = ExportTraceServiceRequest { resource_spans };
-        let written = request(&spans, &bytes, resource.schema_url.as_deref().unwrap_or_default());
+        let written = batch_of(&spans).request(&written);
         let read = ExportTraceServiceRequest::decode(written.as_slice()).unwrap();
         assert_eq!(read, expected);
         assert_eq!(written, expected.encode_to_vec(), "to the byte");

@@ -82,10 +82,8 @@ impl Queued {
     }
 }
 
-enum Message {
-    Commit(Commit, Pending),
-    Close,
-}
+/// A commit and who waits for it; none closes.
+type Message = Option<(Commit, Pending)>;
 
 /// A callback that is called once, whatever happens: with an error when it is dropped.
 struct Pending(Option<OnDurable>);
@@ -152,7 +150,7 @@ impl CommitterHandle {
             let bytes = weight(&commit);
             self.queued.enter(bytes);
             // What cannot be sent any more is dropped, and so answered.
-            if self.sender.send(Message::Commit(commit, pending)).is_err() {
+            if self.sender.send(Some((commit, pending))).is_err() {
                 self.queued.leave(bytes);
             }
         }
@@ -172,7 +170,7 @@ impl CommitterHandle {
         let thread = super::store::lock(&self.thread).take();
         if let Some(thread) = thread {
             // An error means that the thread has ended already.
-            let _ = self.sender.send(Message::Close);
+            let _ = self.sender.send(None);
             if thread.join().is_err() {
                 tracing::error!("the committer's thread panicked");
             }
@@ -212,13 +210,13 @@ fn gather(
     let (mut records, mut bytes) = (0, 0);
     loop {
         match message {
-            Message::Commit(commit, answer) => {
+            Some((commit, answer)) => {
                 records += count(&commit);
                 bytes += weight(&commit);
                 commits.push(commit);
                 pending.push(answer);
             }
-            Message::Close => return false,
+            None => return false,
         }
         if records >= GROUP_RECORDS || bytes >= GROUP_BYTES {
             return true;
@@ -235,7 +233,7 @@ fn gather(
 fn count(commit: &Commit) -> usize {
     let Commit { writes, timers_set, timers_cleared, subscribed, unsubscribed, seen, .. } = commit;
     let indexes = timers_set.len() + timers_cleared.len() + subscribed.len() + unsubscribed.len();
-    1 + writes.len() + indexes + seen.len() + commit.schedules.len()
+    1 + writes.len() + indexes + seen.len() + commit.schedules.len() + commit.open.len()
 }
 
 /// Bytes of the parts of a commit that can be large.

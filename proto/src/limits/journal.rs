@@ -29,7 +29,8 @@ pub const BACKUP_BEHIND_BYTES: usize = 64 << 20;
 /// they take on the disk (some 60 bytes of a small one), which looks like a leak up to the second
 /// million; from then on one takes 2 to 4 bytes, which are sled's table of its pages. A journal
 /// alone took 126 MB after 1.5 million and 134 MB after 3.5 million; with 16 MiB of pages, 48 MB
-/// after 0.45 million and 52 MB after 1.5 million.
+/// after 0.45 million and 52 MB after 1.5 million. (`bench` itself keeps 4 to 8 bytes a
+/// workflow for its latencies.)
 pub const JOURNAL_CACHE_BYTES: u64 = 128 << 20;
 
 /// Bytes free on the journal's disk below which nothing new is taken up: what is under way, and

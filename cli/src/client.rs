@@ -71,6 +71,11 @@ impl Client {
         }
     }
 
+    /// True when it shows the server who asks.
+    pub(crate) fn shows_token(&self) -> bool {
+        self.authorization.is_some()
+    }
+
     /// The JSON at `path`.
     pub(crate) async fn get(
         &self,

@@ -72,9 +72,15 @@ pub(crate) async fn start(
     deadline: Option<Instant>,
 ) -> Result<(Begun, Json), CliError> {
     let With { key, trace } = with;
+    let mut made = None;
     if key.is_none() && body.body.get("id").is_none() {
-        body.body["id"] = Uuid::now_v7().to_string().into();
+        if may_choose(client).await? {
+            body.body["id"] = Uuid::now_v7().to_string().into();
+        } else {
+            made = Some(Uuid::new_v4().to_string());
+        }
     }
+    let key = key.or(made.as_deref());
     let mut again = Again::default();
     loop {
         let mut request = client.request(Method::POST, &["v1", "instances"]).json(&body);
@@ -106,6 +112,16 @@ pub(crate) async fn start(
             }
         }
     }
+}
+
+/// Whether the server lets whoever asks choose the id of an instance: who may start everything.
+async fn may_choose(client: &Client) -> Result<bool, CliError> {
+    if !client.shows_token() {
+        return Ok(true);
+    }
+    let query = [("permission", "instance.start".to_owned())];
+    let answer = client.get(&["v1", "auth", "can-i"], &query).await?;
+    Ok(answer["allowed"] == true)
 }
 
 /// A start that was sent, and of which nobody knows whether it arrived.

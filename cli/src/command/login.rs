@@ -1,5 +1,5 @@
-//! `windlass login`: a token of an identity provider, by the device flow (RFC 8628): the browser may
-//! be on any machine.
+//! `windlass login`: a token of an identity provider, by the device flow (RFC 8628): the browser
+//! may be on any machine.
 
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

@@ -36,8 +36,8 @@ impl Remembered {
         self.state().generation
     }
 
-    /// Remembers it for a while, and not beyond its end; not at all when something has changed since
-    /// its verification began.
+    /// Remembers it for a while, and not beyond its end; not at all when something has changed
+    /// since its verification began.
     pub(super) fn put(
         &self,
         hash: [u8; 32],

@@ -75,7 +75,7 @@ pub(crate) enum Command {
     /// Make, list and revoke tokens that show a server who asks
     Token(token::Args),
     /// Show what was done with secrets
-    Audit(audit::Args),
+    Audit(Box<audit::Args>),
     /// Show or change what a coordinator logs while it runs
     Log(log::Args),
     /// Check a configuration file, or show what it makes of a command
@@ -131,7 +131,7 @@ impl Command {
             Self::Schedule(args) => schedule::run(args).await,
             Self::Event(args) => event::run(args).await,
             Self::Secret(args) => secret::run(args).await,
-            Self::Audit(args) => audit::run(args).await,
+            Self::Audit(args) => audit::run(*args).await,
             Self::Login(args) => login::login(args).await,
             Self::Logout(args) => login::logout(&args),
             Self::Auth(args) => auth::run(args).await,
@@ -203,6 +203,31 @@ mod tests {
         }
         for line in ["windlass worker --sandbox sometimes", "windlass worker --process-memory 1KiB"]
         {
+            let error = parse(line).err();
+            assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn bad_usage_of_the_audit_trail_is_told_from_good() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        for line in [
+            "windlass audit list --action secret.denied --outcome failure --cursor 7",
+            "windlass audit tail --after 5 --namespace a --worker w",
+            "windlass audit verify a.jsonl b.jsonl --key 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            "windlass audit export --secret api-key --since 2026-01-31T08:00:00Z",
+            "windlass coordinator --audit-retention 16GiB",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
+        }
+        for line in [
+            "windlass audit verify",
+            "windlass audit verify d --head 5",
+            "windlass audit verify d --key abc",
+            "windlass audit list --outcome maybe",
+            "windlass audit --limit 5 list",
+            "windlass coordinator --audit-retention 1MiB",
+        ] {
             let error = parse(line).err();
             assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");
         }

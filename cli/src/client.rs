@@ -85,6 +85,17 @@ impl Client {
         Ok(self.send(self.request(Method::GET, path).query(query)).await?.1)
     }
 
+    /// What is at `path`, in the bytes of the answer.
+    pub(crate) async fn bytes(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Vec<u8>, CliError> {
+        let request = self.request(Method::GET, path).query(query);
+        let answer = self.open(request.timeout(Duration::from_millis(API_REQUEST_MS))).await?;
+        bytes(answer, limits::CLIENT_ANSWER_BYTES).await
+    }
+
     /// The text at `path`, of at most `limit` bytes.
     pub(crate) async fn text(&self, path: &[&str], limit: usize) -> Result<String, CliError> {
         let request = self.request(Method::GET, path);

@@ -205,8 +205,31 @@ pub(crate) const SECRET_MISSING: Code = Code {
                   its store; its output says which. `windlass secret policy show` shows the policy.",
 };
 
+/// A trail is not as it was written.
+pub(crate) const AUDIT_DAMAGED: Code = Code {
+    code: "WL0725",
+    status: 500,
+    title: "Audit trail is not as it was written",
+    explanation: "`windlass audit verify` found lines that were deleted, altered, inserted, put in \
+                  another order or cut off, or heads that are not signed by the key that was named. \
+                  Its output names each by file, line and sequence number. Keep the files as they are, \
+                  and compare them with the stream WINDLASS_AUDIT, the collector's log records and \
+                  copies of your own. Lines without a number among others come from an older build \
+                  that was started in between. docs/audit.md says what each finding means.",
+};
+
+/// A trail cannot be read.
+pub(crate) const AUDIT_UNREADABLE: Code = Code {
+    code: "WL0726",
+    status: 503,
+    title: "Audit trail cannot be read",
+    explanation: "`windlass audit verify` could not open or read a file of the trail: `detail` says \
+                  which. Name a coordinator's data directory, files of a trail, or - for standard \
+                  input; the files are for the coordinator's user alone.",
+};
+
 /// Every code of the command line.
-const ALL: [&Code; 18] = [
+const ALL: [&Code; 20] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -225,6 +248,8 @@ const ALL: [&Code; 18] = [
     &VAULT_REFUSED,
     &VAULT_UNREACHABLE,
     &SECRET_MISSING,
+    &AUDIT_DAMAGED,
+    &AUDIT_UNREADABLE,
 ];
 
 /// Code and title of every code of Windlass, in the order of codes.

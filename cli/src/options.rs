@@ -14,7 +14,7 @@ use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Reso
 
 pub(crate) use self::containers::ContainerArgs;
 use self::programs::ProgramOptions;
-pub(crate) use self::programs::isolate;
+pub(crate) use self::programs::{isolate, size};
 pub(crate) use self::size::of_units;
 use crate::error::CliError;
 

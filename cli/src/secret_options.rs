@@ -11,7 +11,7 @@ use windlass_coordinator::secrets::{Secrets, SecretsError, SecretsOptions};
 use windlass_proto::limits;
 use windlass_proto::wire::subject::is_token;
 
-use crate::options::duration;
+use crate::options::{duration, size};
 
 /// Who may read which secrets, of which environment.
 #[derive(Args, Clone)]
@@ -25,6 +25,10 @@ pub(crate) struct SecretArgs {
     /// workflow may read the secrets it declares
     #[arg(long, env = "WINDLASS_SECRET_POLICY", value_name = "FILE")]
     pub(crate) secret_policy: Option<PathBuf>,
+    /// How much of the audit trail is kept; the oldest goes when there is more
+    #[arg(long, env = "WINDLASS_AUDIT_RETENTION", default_value = "2GiB", value_name = "SIZE",
+        value_parser = retention)]
+    pub(crate) audit_retention: u64,
 }
 
 /// How tasks prove to a store who they are.
@@ -46,7 +50,8 @@ pub(crate) struct IdentityArgs {
 
 impl Default for SecretArgs {
     fn default() -> Self {
-        Self { environment: "default".to_owned(), secret_policy: None }
+        let audit_retention = limits::AUDIT_RETENTION_BYTES;
+        Self { environment: "default".to_owned(), secret_policy: None, audit_retention }
     }
 }
 
@@ -64,6 +69,7 @@ impl SecretArgs {
             keep_keys: true,
             policy: self.secret_policy,
             records: crate::telemetry::audit_records(),
+            audit_retention: self.audit_retention,
         }
     }
 }
@@ -101,6 +107,15 @@ fn environment(text: &str) -> Result<String, String> {
     Err(format!("an environment's name consists of 1 to {most} letters, digits, `-` and `_`"))
 }
 
+fn retention(text: &str) -> Result<u64, String> {
+    let (least, most) = (limits::AUDIT_RETENTION_LEAST, limits::AUDIT_FILE_BYTES);
+    let most = most * u64::from(limits::AUDIT_FILES_MOST);
+    match size(text)? {
+        it if (least..=most).contains(&it) => Ok(it),
+        _ => Err(format!("from {} MiB to {} GiB", least >> 20, most >> 30)),
+    }
+}
+
 fn rotation(text: &str) -> Result<Duration, String> {
     let rotation = duration(text)?;
     // A minute is what the shortest-lived reader of the keys needs; past a year nobody rotates.
@@ -113,7 +128,7 @@ fn rotation(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{environment, rotation};
+    use super::{environment, retention, rotation};
 
     #[test]
     fn names_and_durations_that_make_no_sense_are_refused() {
@@ -122,6 +137,8 @@ mod tests {
             assert!(environment(text).is_err(), "{text}");
         }
         assert!(rotation("24h").is_ok() && rotation("1m").is_ok());
+        assert_eq!(retention("2GiB"), Ok(windlass_proto::limits::AUDIT_RETENTION_BYTES));
+        assert!(retention("1MiB").is_err() && retention("999GiB").is_err());
         assert!(rotation("59s").is_err() && rotation("10000h").is_err());
     }
 }

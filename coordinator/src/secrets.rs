@@ -18,7 +18,7 @@ use windlass_telemetry::AuditRecords;
 pub use grants::Granter;
 pub use uses::{SecretUses, UsedBy};
 
-use crate::audit::{self, AuditError, AuditLog, Publish};
+use crate::audit::{self, AuditError, AuditLog, AuditOptions, Publish};
 use crate::clock;
 use crate::identity::{IdentityError, IdentityIssuer, IdentityOptions};
 use crate::policy::{NotPermitted, Policies, Policy, ReplaceError};
@@ -39,6 +39,8 @@ pub struct SecretsOptions {
     pub policy: Option<PathBuf>,
     /// Tells a collector of audit events, where there is one.
     pub records: Option<AuditRecords>,
+    /// Bytes of the audit trail that are kept.
+    pub audit_retention: u64,
 }
 
 impl Default for SecretsOptions {
@@ -50,6 +52,7 @@ impl Default for SecretsOptions {
             keep_keys: true,
             policy: None,
             records: None,
+            audit_retention: limits::AUDIT_RETENTION_BYTES,
         }
     }
 }
@@ -88,15 +91,17 @@ impl Secrets {
     /// # Errors
     /// When a file cannot be used.
     pub fn open(options: SecretsOptions, publish: Option<Publish>) -> Result<Self, SecretsError> {
-        let SecretsOptions { data_dir, environment, identity, keep_keys, policy, records } =
+        let retention = Some(options.audit_retention);
+        let SecretsOptions { data_dir, environment, identity, keep_keys, policy, records, .. } =
             options;
         let place = |name: &str| data_dir.as_ref().map(|it| it.join(name));
         let keys = place("identity.json").filter(|_| keep_keys);
+        let trail = AuditOptions { place: place("audit.jsonl"), keep_key: keep_keys, retention };
         Ok(Self {
             environment,
             identity: IdentityIssuer::open(keys, identity, clock::now())?,
             policies: Policies::open(policy, place("secret-policy.toml"))?,
-            audit: AuditLog::open(place("audit.jsonl"), publish, records)?,
+            audit: AuditLog::open(trail, publish, records)?,
         })
     }
 

@@ -153,6 +153,9 @@ pub enum AuditAction {
     /// The policy of who may read what was replaced.
     #[serde(rename = "secret.policy.changed")]
     PolicyChanged,
+    /// Events of a worker were not taken, as it has used its share of the trail: it keeps them.
+    #[serde(rename = "audit.deferred")]
+    Deferred,
     /// What the coordinator logs was changed while it runs.
     #[serde(rename = "log.changed")]
     LogChanged,

@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod command;
 mod containers;
 mod definitions;
@@ -25,6 +26,7 @@ mod telemetry;
 
 pub use access::*;
 pub use api::*;
+pub use audit::*;
 pub use command::*;
 pub use containers::*;
 pub use definitions::*;

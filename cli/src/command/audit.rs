@@ -1,41 +1,97 @@
 //! `windlass audit`.
 
+mod export;
+mod filter;
+mod tail;
+mod verify;
+
 use serde_json::Value as Json;
 
 use crate::client::Client;
 use crate::error::CliError;
 use crate::options::Remote;
 use crate::output::{self, Format};
+use filter::Filters;
 
-/// Show what was done with secrets, by whom, and what came of it; newest first.
+/// Show what was done with secrets, by whom, and what came of it.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass audit --limit 20\n\n\
-                        The coordinator's data directory has all of it: audit.jsonl.")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  windlass audit --limit 20\n  \
+    windlass audit list --action secret.denied --since 2026-01-31T08:00:00Z\n  \
+    windlass audit tail --namespace shop\n  windlass audit export > trail.jsonl\n  \
+    windlass audit verify .windlass\n\n\
+    Without a command it lists. The coordinator's data directory has all of it: audit.jsonl, \
+    audit.1.jsonl and so on."
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// List events, newest first
+    List(ListArgs),
+    /// Follow events as they come
+    Tail(tail::Args),
+    /// Check a trail: that nothing was deleted, altered, inserted, reordered or cut off
+    Verify(verify::Args),
+    /// Write the trail as JSON lines, oldest first, each as it is in the coordinator's file
+    Export(export::Args),
+    /// Print the public key that verifies the trail, and where it stands
+    Key(KeyArgs),
+}
+
+#[derive(clap::Args)]
+struct ListArgs {
     /// At most so many events
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     limit: usize,
+    /// Continue a list: `next` of the page before
+    #[arg(long)]
+    cursor: Option<u64>,
     /// By default columns on a terminal, JSON elsewhere
     #[arg(long, value_enum)]
     output: Option<Format>,
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    filters: Filters,
+}
+
+#[derive(clap::Args)]
+struct KeyArgs {
     #[command(flatten)]
     remote: Remote,
 }
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
-    let client = Client::new(&args.remote)?;
-    let query = [("limit", args.limit.to_string())];
-    let answer = client.get(&["v1", "audit"], &query).await?;
-    if Format::or_default(args.output) == Format::Json {
-        output::json(&answer);
-        return Ok(());
+    match args.command {
+        None => list(args.list).await,
+        Some(Command::List(args)) => list(args).await,
+        Some(Command::Tail(args)) => tail::run(args).await,
+        Some(Command::Verify(args)) => verify::run(args),
+        Some(Command::Export(args)) => export::run(args).await,
+        Some(Command::Key(args)) => {
+            let client = Client::new(&args.remote)?;
+            output::json(&client.get(&["v1", "audit", "key"], &[]).await?);
+            Ok(())
+        }
     }
-    let rows: Vec<_> = answer["items"].as_array().into_iter().flatten().map(row).collect();
-    output::table(
-        &["TIME", "ACTION", "OK", "SECRET", "INSTANCE", "TASK", "WORKER", "DETAIL"],
-        &rows,
-    );
+}
+
+async fn list(args: ListArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.remote)?;
+    let mut query = args.filters.query();
+    query.push(("limit", args.limit.to_string()));
+    query.extend(args.cursor.map(|it| ("cursor", it.to_string())));
+    let page = client.get(&["v1", "audit"], &query).await?;
+    let headings = &["TIME", "ACTION", "OK", "SECRET", "INSTANCE", "TASK", "WORKER", "DETAIL"];
+    output::page(&page, args.output, headings, row);
     Ok(())
 }
 

@@ -154,7 +154,7 @@ const FILES: [&str; 10] = [
 ];
 
 /// Reads `512MiB`, `2GiB`, …
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let size = of_units(text, &[("KiB", 10), ("MiB", 20), ("GiB", 30)]).filter(|it| *it > 0);
     Ok(size.ok_or("write a number of KiB, MiB or GiB, such as 512MiB")?)
 }

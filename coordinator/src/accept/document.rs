@@ -57,6 +57,7 @@ use utoipa::{Modify, OpenApi};
         super::secret::set_policy,
         super::audit::list,
         super::auth::providers,
+        super::audit::key,
         super::auth::whoami,
         super::auth::can_i,
         super::token::list,

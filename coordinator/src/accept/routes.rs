@@ -101,6 +101,7 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
         .route("/v1/audit", get(audit::list))
         .route("/v1/auth/providers", get(auth::providers))
+        .route("/v1/audit/key", get(audit::key))
         .route("/v1/auth/whoami", get(auth::whoami))
         .route("/v1/auth/can-i", get(auth::can_i))
         .route("/v1/tokens", post(token::create).get(token::list))

@@ -83,6 +83,7 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::GET, "/v1/secrets/policy", Server(SecretRead)),
     (Method::PUT, "/v1/secrets/policy", Server(SecretPolicy)),
     (Method::GET, "/v1/audit", Somewhere(AuditRead)),
+    (Method::GET, "/v1/audit/key", Somewhere(AuditRead)),
     (Method::GET, "/v1/log", Server(LogRead)),
     (Method::PUT, "/v1/log", Server(LogWrite)),
 ];

@@ -1,4 +1,5 @@
-//! The file: appended to, one line an event, and followed by another when it is full.
+//! The file that is written: appended to, one line an event, and followed by another when it is
+//! full.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -10,19 +11,24 @@ use uuid::Uuid;
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
-use super::AuditLine;
+use super::chain::{LineHash, Link, Position, Tip};
+use super::trail::{backwards, numbered};
 use crate::file::sync_folder;
 
 /// How large files grow, and how many full ones are kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
     pub(super) bytes: u64,
     pub(super) files: u32,
 }
 
-impl Default for Sizes {
-    fn default() -> Self {
-        Self { bytes: limits::AUDIT_FILE_BYTES, files: limits::AUDIT_FILES }
+impl Sizes {
+    /// So many bytes in all.
+    pub(super) fn of(retention: u64) -> Self {
+        let retention = retention.max(limits::AUDIT_RETENTION_LEAST);
+        let bytes = limits::AUDIT_FILE_BYTES.min(retention / 2);
+        let files = u32::try_from(retention / bytes - 1).unwrap_or(u32::MAX);
+        Self { bytes, files: files.min(limits::AUDIT_FILES_MOST) }
     }
 }
 
@@ -43,6 +49,7 @@ impl AuditFile {
         let length = whole(&file)?;
         file.set_len(length)?;
         file.sync_all()?;
+        remove_surplus(path, sizes.files)?;
         sync_folder(path)?;
         Ok(Self { path: path.to_owned(), sizes, file, length })
     }
@@ -51,9 +58,6 @@ impl AuditFile {
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
-        }
-        if self.length > 0 && self.length + lines.len() as u64 > self.sizes.bytes {
-            self.rotate()?;
         }
         let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
@@ -65,8 +69,18 @@ impl AuditFile {
         Ok(())
     }
 
+    /// True when nothing is in it yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// True when so many bytes more belong into the next file.
+    pub(super) fn is_full_with(&self, bytes: usize) -> bool {
+        self.length > 0 && self.length + bytes as u64 > self.sizes.bytes
+    }
+
     /// Begins another file: the last ones move on, the oldest goes.
-    fn rotate(&mut self) -> io::Result<()> {
+    pub(super) fn rotate(&mut self) -> io::Result<()> {
         for number in (0..self.sizes.files).rev() {
             match fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -78,13 +92,38 @@ impl AuditFile {
         sync_folder(&self.path)
     }
 
+    /// Where the chain has come to; with the hash of the last line where there is no chain yet.
+    pub(super) fn tip(&self) -> io::Result<Tip> {
+        let (mut tip, mut last) = (None, None);
+        backwards(&self.path, &mut |line| {
+            last.get_or_insert_with(|| LineHash::of(line));
+            let Ok(link) = serde_json::from_slice::<Link<'_>>(line) else { return true };
+            // A build that makes no chain may have written after one that does.
+            let Some(sequence) = link.sequence else { return true };
+            let tip: &mut Tip = tip.get_or_insert_with(|| {
+                let hash = LineHash::of(line);
+                Tip { at: Position { sequence, hash }, unsigned: 0 }
+            });
+            tip.unsigned += u32::from(!link.is_head());
+            !link.is_head() && tip.unsigned < limits::AUDIT_HEAD_ENTRIES
+        })?;
+        let before = Position { sequence: 0, hash: last.unwrap_or_default() };
+        Ok(tip.unwrap_or(Tip { at: before, unsigned: 0 }))
+    }
+
     /// The last lines that are of `since` or later, the oldest first, as far as they can be read.
-    pub(super) fn lines_since(&self, since: Timestamp) -> Vec<AuditLine> {
+    pub(super) fn lines_since(&self, since: Timestamp) -> Vec<Vec<u8>> {
+        #[derive(Deserialize)]
+        struct When {
+            at: Timestamp,
+        }
         let mut lines = Vec::new();
         let read = backwards(&self.path, &mut |line| {
-            let line = serde_json::from_slice::<AuditLine>(line).ok();
-            let Some(line) = line.filter(|it| it.event.at >= since) else { return false };
-            lines.push(line);
+            let when = serde_json::from_slice::<When>(line).ok();
+            if when.is_none_or(|it| it.at < since) {
+                return false;
+            }
+            lines.push(line.to_vec());
             lines.len() < limits::AUDIT_PUBLISH_QUEUE
         });
         if let Err(error) = read {
@@ -113,16 +152,19 @@ impl AuditFile {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)
+/// Removes the oldest files where fewer are kept than there were.
+fn remove_surplus(path: &Path, files: u32) -> io::Result<()> {
+    for number in files + 1..=limits::AUDIT_FILES_MOST {
+        match fs::remove_file(numbered(path, number)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            removed => removed?,
+        }
+    }
+    Ok(())
 }
 
-/// `audit.jsonl`, then `audit.1.jsonl` and so on, the older the higher.
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    match number {
-        0 => path.to_owned(),
-        _ => path.with_extension(format!("{number}.jsonl")),
-    }
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)
 }
 
 /// Bytes up to the end of the last whole line.
@@ -140,62 +182,4 @@ fn whole(mut file: &File) -> io::Result<u64> {
         end = from;
     }
     Ok(0)
-}
-
-/// The last lines, newest first.
-pub(super) fn last(path: &Path, limit: usize) -> io::Result<Vec<AuditLine>> {
-    let mut lines = Vec::new();
-    if limit > 0 {
-        backwards(path, &mut |line| {
-            lines.extend(serde_json::from_slice::<AuditLine>(line).ok());
-            lines.len() < limit
-        })?;
-    }
-    Ok(lines)
-}
-
-/// Goes through the lines of all files from the last one on, while `visit` wants more.
-fn backwards(path: &Path, visit: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-    for number in 0..=limits::AUDIT_FILES {
-        let mut file = match File::open(numbered(path, number)) {
-            Ok(file) => file,
-            // Between two renames the current one may be missing for a moment.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && number == 0 => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if !backwards_in(&mut file, visit)? {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// As [`backwards`], in one file, a block at a time; false when no more is wanted.
-fn backwards_in(file: &mut File, visit: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<bool> {
-    let mut end = file.metadata()?.len();
-    // The begin of a line that ends in a later block.
-    let mut rest = Vec::new();
-    while end > 0 {
-        let from = end.saturating_sub(limits::AUDIT_BLOCK_BYTES);
-        file.seek(SeekFrom::Start(from))?;
-        let mut block = vec![0; usize::try_from(end - from).unwrap_or(0)];
-        file.read_exact(&mut block)?;
-        block.append(&mut rest);
-        end = from;
-        let mut lines: Vec<_> = block.split(|it| *it == b'\n').collect();
-        if end > 0 && !lines.is_empty() {
-            rest = lines.remove(0).to_vec();
-        }
-        if rest.len() > 2 * limits::AUDIT_EVENT_BYTES {
-            // No line of ours is that long: skipped.
-            rest.clear();
-        }
-        for line in lines.into_iter().rev().filter(|it| !it.is_empty()) {
-            if !visit(line) {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
 }

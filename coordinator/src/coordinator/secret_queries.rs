@@ -1,12 +1,13 @@
 //! What the rest of the world can ask about secrets, which is never a value.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::handle::blocking;
 use super::{Coordinator, CoordinatorError, Operator};
-use crate::audit::AuditLine;
+use crate::audit::{Filter, Page, Position, PublicKey, Start};
 use crate::clock;
 use crate::policy::{NotPermitted, Policy};
 use crate::secrets::{SecretUses, Secrets, SecretsError};
@@ -53,14 +54,39 @@ impl Coordinator {
         Ok((policy, blocking(refused).await?))
     }
 
-    /// The last of what was done with secrets, newest first, at most `limit`.
+    /// Some of what was done with secrets: what `filter` takes, at most `limit`.
     ///
     /// # Errors
     /// When the trail cannot be read.
-    pub async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>, CoordinatorError> {
+    pub async fn audit(
+        &self,
+        filter: Filter,
+        start: Start,
+        limit: usize,
+    ) -> Result<Page, CoordinatorError> {
         let secrets = self.own_secrets().clone();
-        let lines = blocking(move || secrets.audit.last(limit)).await?;
-        Ok(lines.map_err(SecretsError::from)?)
+        let page = blocking(move || secrets.audit.page(&filter, start, limit)).await?;
+        Ok(page.map_err(SecretsError::from)?)
+    }
+
+    /// The last line of the audit trail that is on disk.
+    #[must_use]
+    pub fn audited_last(&self) -> Position {
+        self.own_secrets().audit.last_position()
+    }
+
+    /// Returns when the audit trail has a line after this number, at the latest after `patience`.
+    pub async fn audit_grows(&self, after: u64, patience: Duration) {
+        let mut last = self.own_secrets().audit.grows();
+        let grown = last.wait_for(|it| it.sequence > after);
+        // Neither that time is over nor that nothing more will come is an error.
+        let _ = tokio::time::timeout(patience, grown).await;
+    }
+
+    /// What verifies the heads of the audit trail.
+    #[must_use]
+    pub fn audit_key(&self) -> PublicKey {
+        self.own_secrets().audit.public_key()
     }
 
     /// The public keys of identities, as a JWKS.

@@ -11,10 +11,10 @@ use windlass_proto::limits;
 
 use super::context::BusContext;
 use super::stream::{Purpose, StreamStatus};
-use crate::audit::AuditLine;
+use crate::audit::Told;
 
 /// Publishes until the coordinator drops its end.
-pub(super) async fn run(context: BusContext, mut lines: mpsc::Receiver<AuditLine>) {
+pub(super) async fn run(context: BusContext, mut lines: mpsc::Receiver<Told>) {
     let mut batch = Vec::with_capacity(limits::AUDIT_PUBLISH_BATCH);
     while lines.recv_many(&mut batch, limits::AUDIT_PUBLISH_BATCH).await > 0 {
         let all: FuturesUnordered<_> = batch.drain(..).map(|it| publish(&context, it)).collect();
@@ -23,12 +23,11 @@ pub(super) async fn run(context: BusContext, mut lines: mpsc::Receiver<AuditLine
 }
 
 /// Publishes one event; gives up where the bus has no streams.
-async fn publish(context: &BusContext, line: AuditLine) {
+async fn publish(context: &BusContext, told: Told) {
     let mut pause = Duration::from_millis(50);
-    // Strings and numbers: this cannot fail.
-    let payload = serde_json::to_vec(&line).unwrap_or_default();
-    let namespace = line.event.task.as_ref().map(|it| &*it.workflow.namespace);
-    let subject = context.prefix.audit(namespace);
+    // The bytes of the file, so that their hash is that of the chain.
+    let payload = bytes::Bytes::from(told.line);
+    let subject = context.prefix.audit(told.namespace.as_deref());
     loop {
         if context.streams.settled(Purpose::Audit).await == StreamStatus::Off {
             return;
@@ -40,9 +39,9 @@ async fn publish(context: &BusContext, line: AuditLine) {
             return;
         }
         let message = PublishMessage::build()
-            .message_id(line.event.id.to_string())
+            .message_id(told.id.clone())
             .header("content-type", "application/json")
-            .payload(payload.clone().into());
+            .payload(payload.clone());
         let sent = match context.jetstream.send_publish(subject.clone(), message).await {
             Ok(sent) => sent.await,
             Err(error) => Err(error),

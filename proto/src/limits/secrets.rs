@@ -146,9 +146,6 @@ pub const AUDIT_EVENT_BYTES: usize = 8 << 10;
 /// Bytes of the file of audit events after which the next one begins: a hundred thousand events.
 pub const AUDIT_FILE_BYTES: u64 = 64 << 20;
 
-/// Full files of audit events that are kept beside the current one: half a gigabyte in all.
-pub const AUDIT_FILES: u32 = 8;
-
 /// Audit events whose ids are remembered, to tell repeats: workers repeat what was not
 /// acknowledged, one batch each.
 pub const AUDIT_REMEMBERED: usize = 1 << 16;

@@ -105,6 +105,7 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::Refused => "windlass.secret.refused",
         AuditAction::Exposed => "windlass.secret.exposed",
         AuditAction::PolicyChanged => "windlass.secret.policy.changed",
+        AuditAction::Deferred => "windlass.audit.deferred",
         AuditAction::LogChanged => "windlass.log.changed",
         AuditAction::ScheduleChanged => "windlass.schedule.changed",
         AuditAction::DefinitionChanged => "windlass.definition.changed",

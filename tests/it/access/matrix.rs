@@ -100,6 +100,7 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("getSecretPolicy", (About::Server, vec!["secret-officer"])),
         ("setSecretPolicy", (About::Server, vec!["secret-officer"])),
         ("listAuditEvents", (About::List, vec!["secret-officer", "auditor"])),
+        ("showAuditKey", (About::List, vec!["secret-officer", "auditor"])),
         ("getLog", (About::Server, with(&["worker-admin"]))),
         ("setLog", (About::Server, vec!["operator", "worker-admin"])),
     ])

@@ -103,6 +103,9 @@ async fn each_command_once() {
     let started = windlass(&["start", "cli/shown", "--url", &url]).await.exits(0).json();
     let id = started["id"].as_str().unwrap();
     windlass(&["run", &hello, "--data-dir", &journal, "--id", "a"]).await.exits(0);
+    let trail = folder.path().join("trail.jsonl").display().to_string();
+    let exported = windlass(&["audit", "export", "--url", &url]).await.exits(0).stdout;
+    std::fs::write(&trail, exported).unwrap();
     let on_server = |words: &[&str]| {
         let mut words: Vec<_> = words.iter().map(|it| (*it).to_owned()).collect();
         words.extend(["--url".to_owned(), url.clone()]);
@@ -135,7 +138,10 @@ async fn each_command_once() {
         (here(&["secret", "setup", "vault"]), 0),
         (on_server(&["worker", "list"]), 0),
         (here(&["coordinator", "key", "--data-dir", &data]), 0),
-        (on_server(&["audit"]), 0),
+        (on_server(&["audit", "list"]), 0),
+        (on_server(&["audit", "export"]), 0),
+        (on_server(&["audit", "key"]), 0),
+        (here(&["audit", "verify", &trail]), 0),
         (on_server(&["auth", "whoami"]), 0),
         (on_server(&["auth", "can-i", "start", "cli/shown"]), 0),
         (here(&["auth", "check", &rules]), 0),
@@ -167,6 +173,11 @@ async fn each_command_once() {
         let mut names = (1..=words.len()).map(|count| words[..count].join(" "));
         seen.insert(names.rfind(|it| all.contains(it)).expect("it is a command"));
     }
+    let tail = ["audit", "tail", "--url", &url];
+    let follows = on_terminal(folder.path(), &[], &tail);
+    follows.shows("definition.changed").await;
+    interrupted(follows, &tail).await;
+    seen.insert("audit tail".to_owned());
     assert_eq!(seen, all, "each command is tried on a terminal");
 }
 

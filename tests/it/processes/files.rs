@@ -74,7 +74,7 @@ async fn what_a_coordinator_keeps_is_its_users() {
     assert_eq!(fleet.api.run(&workflow, &json!({})).await["status"], "completed");
     let (open, all) = open_to_others(&fleet.data());
     assert!(open.is_empty() && all > 5, "{open:?} of {all}");
-    for name in ["coordinator.key", "identity.json", "audit.jsonl"] {
+    for name in ["coordinator.key", "identity.json", "audit.jsonl", "audit.key"] {
         assert!(fleet.data().join(name).exists(), "{name}");
     }
 }

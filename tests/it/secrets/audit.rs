@@ -1,6 +1,7 @@
 //! The audit trail over crashes: what was acknowledged is there, and nothing is there twice.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ use windlass_worker::{
 
 use super::deploy_call;
 use super::hand::Hand;
-use crate::support::fleet::Fleet;
+use crate::support::command::windlass;
+use crate::support::fleet::{Fleet, Layout};
 use crate::support::nats::Nats;
 use crate::support::stub::{Reply, Stub};
 use crate::support::until::{SOON, moment, until};
@@ -41,10 +43,21 @@ fn event(number: u64) -> Audited {
     Audited { number, event }
 }
 
-/// The lines of the file: all whole.
+/// The events in the file: all whole.
 fn lines(fleet: &Fleet) -> Vec<Value> {
     let text = std::fs::read_to_string(fleet.data().join("audit.jsonl")).unwrap();
-    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+    let lines = text.lines().map(|it| serde_json::from_str(it).unwrap());
+    lines.filter(|it: &Value| it["action"] != HEAD).collect()
+}
+
+/// What signs the events before it.
+const HEAD: &str = "audit.head";
+
+/// What a check of a trail says, and that it ends so.
+async fn verify(arguments: &[&str], code: i32) -> Value {
+    let words: Vec<&str> =
+        ["audit", "verify"].into_iter().chain(arguments.iter().copied()).collect();
+    windlass(&words).await.exits(code).json()
 }
 
 /// How often each event is in the file.
@@ -231,22 +244,151 @@ async fn the_stream_has_a_copy_that_programs_can_follow() {
     hand.tell((1..=101).map(event).collect()).await;
     assert_eq!(hand.audited(SOON).await, Some(101));
     let bus = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
-    let stream = until(SOON, "101 audit events in the stream", || async {
-        let mut stream = bus.get_stream("WINDLASS_AUDIT").await.ok()?;
-        (stream.info().await.ok()?.state.messages >= 101).then_some(stream)
+    let text = std::fs::read_to_string(fleet.data().join("audit.jsonl")).unwrap();
+    let told = until(SOON, "101 audit events in the stream", || async {
+        let told = published(&bus).await?;
+        let events = told.iter().filter(|(_, line)| !line.contains(HEAD)).count();
+        (events >= 101).then_some(told)
     })
     .await;
-    let first = stream.direct_get(1).await;
-    let (subject, payload) = match first {
-        Ok(message) => (message.subject.to_string(), message.payload),
-        Err(_) => {
-            let message = stream.get_raw_message(1).await.unwrap();
-            (message.subject.to_string(), message.payload)
+    let events: Vec<_> = told.iter().filter(|(_, line)| !line.contains(HEAD)).collect();
+    assert_eq!(events.len(), 101, "what comes again is published once");
+    let (subject, line) = events[0];
+    assert_eq!(subject, "windlass.audit._");
+    let event: Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&event["secret"], &event["worker"]), (&json!("api-key"), &json!("hand-1")));
+    // The bytes of the file, so that whoever has them can check it.
+    for (_, line) in &told {
+        assert!(text.lines().any(|it| it == line), "{line}");
+    }
+    assert!(told.iter().any(|(_, line)| line.contains(HEAD)), "heads are told too");
+    fleet.assert_sound();
+}
+
+/// What is in the stream: subjects and texts.
+async fn published(bus: &jetstream::Context) -> Option<Vec<(String, String)>> {
+    let mut stream = bus.get_stream("WINDLASS_AUDIT").await.ok()?;
+    let count = stream.info().await.ok()?.state.messages;
+    let mut told = Vec::new();
+    for number in 1..=count {
+        let message = stream.get_raw_message(number).await.ok()?;
+        told.push((message.subject.to_string(), String::from_utf8(message.payload.to_vec()).ok()?));
+    }
+    Some(told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_is_clean_after_kill_9_and_what_was_done_to_it_is_named() {
+    let nats = Nats::start().await;
+    let mut fleet = Fleet::start(&nats, 0).await;
+    let data = fleet.data().display().to_string();
+    let mut kept = 0;
+    for round in 0..4_u64 {
+        let mut hand = Hand::join(&nats, &fleet, &format!("hand-{round}")).await;
+        let of_round = |it: u64| Audited { number: it, ..event(round * 1_000 + it) };
+        hand.tell((1..=50).map(of_round).collect()).await;
+        assert_eq!(hand.audited(SOON).await, Some(50));
+        kept += 50;
+        // In the middle of it, at any moment.
+        hand.tell((51..=250).map(of_round).collect()).await;
+        fleet.coordinator.kill().await;
+        let report = verify(&[&data], 0).await;
+        assert!(report["events"].as_u64() >= Some(kept), "{report}");
+        assert_eq!((&report["first"], &report["defects"]), (&json!(1), &json!([])), "{report}");
+        fleet.coordinator.launch();
+        fleet.coordinator_ready().await;
+    }
+    let url = fleet.api.base();
+    let key = windlass(&["audit", "key", "--url", &url]).await.exits(0).json();
+    let key = key["key"].as_str().unwrap().to_owned();
+    let mut hand = Hand::join(&nats, &fleet, "hand-9").await;
+    hand.tell((1..=5).map(|it| Audited { number: it, ..event(9_000 + it) }).collect()).await;
+    assert_eq!(hand.audited(SOON).await, Some(5));
+    let exported = windlass(&["audit", "export", "--url", &url]).await.exits(0).stdout;
+    let path = fleet.data().join("audit.jsonl");
+    assert_eq!(exported, std::fs::read_to_string(&path).unwrap(), "to the byte");
+    fleet.coordinator.terminate().await;
+    let report = verify(&[&data, "--key", &key], 0).await;
+    assert_eq!(report["unsigned"], 0, "an orderly stop signs: {report}");
+    tampered(&data, &path, &key, report["last"].as_str().unwrap()).await;
+    fleet.assert_sound();
+}
+
+/// Changes a trail in each way, and finds it named.
+async fn tampered(data: &str, path: &Path, key: &str, last: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let middle = lines.len() / 2;
+    let mut ways: Vec<(&str, Vec<String>)> = Vec::new();
+    let all: Vec<String> = lines.iter().map(|it| (*it).to_owned()).collect();
+    let change = |change: &dyn Fn(&mut Vec<String>)| {
+        let mut all = all.clone();
+        change(&mut all);
+        all
+    };
+    ways.push(("altered", change(&|all| all[middle].push(' '))));
+    ways.push(("deleted", change(&|all| _ = all.remove(middle))));
+    ways.push(("inserted", change(&|all| all.insert(middle, all[3].clone()))));
+    ways.push(("reordered", change(&|all| all.swap(middle, middle + 1))));
+    ways.push(("cut", change(&|all| all.truncate(middle))));
+    for (finding, lines) in ways {
+        std::fs::write(path, lines.join("\n") + "\n").unwrap();
+        let report = verify(&[data, "--key", key], 1).await;
+        let defects = report["defects"].as_array().unwrap();
+        assert_eq!(defects.len(), 1, "{finding}: {report}");
+        assert_eq!(defects[0]["finding"], finding, "{report}");
+        let line = defects[0]["line"].as_u64().unwrap();
+        assert!(line.abs_diff(middle as u64) <= 2, "{finding}: {report}");
+    }
+    // Whoever can write to all of the directory can hide a cut, but not from others.
+    std::fs::remove_file(path.with_extension("head")).unwrap();
+    verify(&[data], 0).await;
+    let report = verify(&[data, "--head", last], 1).await;
+    assert_eq!(report["defects"][0]["finding"], "cut", "{report}");
+    std::fs::write(path, &text).unwrap();
+    verify(&[data, "--head", last, "--key", key], 0).await;
+    let other = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let report = verify(&[data, "--key", other], 1).await;
+    assert_eq!(report["defects"][0]["finding"], "foreign-key", "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_floods_the_trail_waits_and_others_do_not() {
+    let nats = Nats::start().await;
+    let layout = Layout::on(&nats.url(), 0).coordinator(&["--audit-retention", "2MiB"]);
+    let fleet = Fleet::with(layout).await;
+    let mut rogue = Hand::join(&nats, &fleet, "rogue").await;
+    let deferred = || async {
+        let page = fleet.api.get("/v1/audit?action=audit.deferred").await.ok();
+        page["items"].as_array().unwrap().clone()
+    };
+    let mut kept = 0;
+    let told = 'flood: loop {
+        // A quarter of a thousand at once; half a file is two thousand at most.
+        assert!(kept < 5_000, "it is never deferred");
+        rogue.tell((kept + 1..=kept + 250).map(event).collect()).await;
+        loop {
+            if rogue.audited(Duration::from_millis(100)).await == Some(kept + 250) {
+                kept += 250;
+                break;
+            }
+            let told = deferred().await;
+            if !told.is_empty() {
+                break 'flood told;
+            }
         }
     };
-    assert_eq!(subject, "windlass.audit._");
-    let told: Value = serde_json::from_slice(&payload).unwrap();
-    assert_eq!((&told["secret"], &told["worker"]), (&json!("api-key"), &json!("hand-1")));
-    assert_eq!(bus.get_stream("WINDLASS_AUDIT").await.unwrap().cached_info().state.messages, 101);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["worker"], "rogue");
+    assert!(told[0]["detail"].as_str().unwrap().starts_with("250 events"), "{told:?}");
+    let mut other = Hand::join(&nats, &fleet, "other").await;
+    other.tell((1..=10).map(|it| Audited { number: it, ..event(90_000 + it) }).collect()).await;
+    assert_eq!(other.audited(SOON).await, Some(10), "who has written nothing has its share");
+    // What was deferred is asked for again, and is not there meanwhile.
+    let of = |name: &str| format!("/v1/audit?limit=1000&action=secret.granted&worker={name}");
+    let of_other = fleet.api.get(&of("other")).await.ok();
+    assert_eq!(of_other["items"].as_array().unwrap().len(), 10);
+    let newest = fleet.api.get(&of("rogue")).await.ok()["items"][0]["at"].clone();
+    assert_eq!(newest, json!(kept));
     fleet.assert_sound();
 }

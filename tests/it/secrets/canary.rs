@@ -209,6 +209,8 @@ impl Places {
             "/v1/workers",
             "/v1/secrets",
             "/v1/audit",
+            "/v1/audit?after=0&heads=true&limit=1000",
+            "/v1/audit/key",
             "/v1/secrets/policy",
             "/metrics",
             "/openapi.json",
@@ -231,6 +233,16 @@ impl Places {
                 let text = format!("{}{}", told.stdout, told.stderr);
                 all.push((format!("windlass {command}"), text.into_bytes()));
             }
+        }
+        let data = house.fleet.data().display().to_string();
+        for words in [
+            &["audit", "list", "--url", &api.base()][..],
+            &["audit", "export", "--url", &api.base()],
+            &["audit", "verify", "--output", "table", &data],
+        ] {
+            let told = windlass(words).await;
+            let text = format!("{}{}", told.stdout, told.stderr);
+            all.push((format!("windlass audit {}", words[1]), text.into_bytes()));
         }
         for folder in [house.fleet.data(), house.nats.data()] {
             for file in paths::files(&folder) {

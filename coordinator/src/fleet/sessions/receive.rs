@@ -194,7 +194,8 @@ impl Sessions {
     /// What a worker did with secrets. It says one batch at a time, from the first event that was
     /// not acknowledged, so the last number of a batch covers all before it.
     fn audit(&mut self, session: SessionId, said: Vec<Audited>) {
-        let Some(last) = said.last().map(|it| it.number) else { return };
+        let (Some(first), Some(last)) = (said.first(), said.last()) else { return };
+        let (first, last) = (first.number, last.number);
         let Some(peer) = self.sessions.get_mut(&session) else { return };
         if said.len() > limits::AUDIT_BATCH {
             self.totals.forged += 1;
@@ -202,6 +203,9 @@ impl Sessions {
         }
         // A repeat of what is on its way to the disk; what is more will come again.
         if peer.auditing || !self.secrets.audit.has_room() {
+            return;
+        }
+        if !self.secrets.audit.admits(&peer.identity, first, last) {
             return;
         }
         peer.auditing = true;

@@ -1,0 +1,113 @@
+//! `windlass audit verify`.
+
+use std::path::PathBuf;
+
+use windlass_coordinator::audit::verify::{
+    Against, Report, check_directory, check_files, check_stream,
+};
+use windlass_coordinator::audit::{AuditError, Position, PublicKey};
+
+use crate::code::{AUDIT_DAMAGED, AUDIT_UNREADABLE};
+use crate::error::CliError;
+use crate::output::{self, Format};
+
+/// Check a trail.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  windlass audit verify .windlass\n  \
+    windlass audit verify --key B2…xQ --head 4711:9f…3a .windlass\n  \
+    windlass audit verify audit.2.jsonl audit.1.jsonl audit.jsonl\n  \
+    windlass audit export | windlass audit verify -\n\n\
+    It needs no server and changes nothing; a coordinator may be writing meanwhile. Exit code 1 when \
+    something is wrong. What was removed with the oldest files is not: `first` says where the trail \
+    begins. `last` is what --head takes the next time: only with it, or with a head from the stream \
+    WINDLASS_AUDIT, is it seen that the end was cut off by somebody who may write to the whole \
+    directory.")]
+pub(super) struct Args {
+    /// A data directory, files of a trail (the oldest first, if they are not named as a coordinator
+    /// names them), or - for standard input
+    #[arg(value_name = "DIR|FILES", required = true)]
+    places: Vec<PathBuf>,
+    /// The public key that signs the heads, as `windlass audit key` prints it; may be repeated, as
+    /// an old key's heads stay
+    #[arg(long = "key", value_name = "PUBLIC")]
+    keys: Vec<PublicKey>,
+    /// A line that has to be in it, such as `last` of an earlier check; may be repeated
+    #[arg(long = "head", value_name = "SEQ:HASH")]
+    heads: Vec<Position>,
+    /// By default text on a terminal, JSON elsewhere
+    #[arg(long, value_enum)]
+    output: Option<Format>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> Result<(), CliError> {
+    let no_key = args.keys.is_empty();
+    let against = Against { keys: args.keys, heads: args.heads };
+    let report = check(&args.places, against).map_err(|error| {
+        let detail = error.to_string();
+        CliError::coded(&AUDIT_UNREADABLE, &detail)
+    })?;
+    match Format::or_default(args.output) {
+        Format::Json => output::json(&report),
+        Format::Table => {
+            let lines: Vec<_> = words(&report).iter().map(|it| output::printable(it)).collect();
+            output::text_line(&lines.join("\n"));
+        }
+    }
+    if no_key && !report.keys.is_empty() {
+        output::message(
+            "the signatures are those of the keys that the heads name; --key says which is the \
+             right one",
+        );
+    }
+    if report.is_clean() {
+        return Ok(());
+    }
+    let count = report.defects.len() as u64 + report.more_defects;
+    let first = report.defects.first().map(|it| format!(", the first: {it}"));
+    let detail = format!("{count} defects{}", first.unwrap_or_default());
+    Err(CliError::coded(&AUDIT_DAMAGED, &detail))
+}
+
+fn check(places: &[PathBuf], against: Against) -> Result<Report, AuditError> {
+    match places {
+        [one] if one.as_os_str() == "-" => check_stream(std::io::stdin().lock(), &against),
+        [one] if one.is_dir() => check_directory(one, against),
+        files => check_files(files, &against),
+    }
+}
+
+/// The report for people.
+fn words(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    let range = match (report.first, &report.last) {
+        (Some(first), Some(last)) => {
+            let last = last.split(':').next().unwrap_or("");
+            format!(", sequence {first} to {last}")
+        }
+        _ => String::new(),
+    };
+    let Report { events, heads, files, .. } = report;
+    lines.push(format!("{events} events and {heads} heads in {files} files{range}"));
+    if report.before_chain > 0 {
+        let before = report.before_chain;
+        lines.push(format!("{before} lines before the chain, of builds that made none"));
+    }
+    lines.extend(report.last.as_ref().map(|it| format!("last: {it}")));
+    lines.extend(report.signed.as_ref().map(|it| format!("signed up to: {it}")));
+    if report.unsigned > 0 {
+        lines.push(format!("{} events after the last head", report.unsigned));
+    }
+    lines.extend(report.keys.iter().map(|it| format!("key: {it}")));
+    if let Some(bytes) = report.half_line {
+        lines.push(format!("{bytes} bytes of a line that is not whole, at the end"));
+    }
+    lines.extend(report.defects.iter().map(ToString::to_string));
+    if report.more_defects > 0 {
+        lines.push(format!("and {} more", report.more_defects));
+    }
+    if report.is_clean() {
+        lines.push("nothing is wrong".to_owned());
+    }
+    lines
+}

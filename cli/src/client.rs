@@ -24,6 +24,8 @@ pub(crate) struct Client {
     base: Url,
     /// The value of the `Authorization` header, where there is a token; marked as sensitive.
     authorization: Option<HeaderValue>,
+    /// True where there is a certificate.
+    certified: bool,
 }
 
 impl Client {
@@ -54,7 +56,8 @@ impl Client {
         }
         let http = builder.build().map_err(|error| refused(&chain(&error)))?;
         let authorization = token::authorization(&remote.token, &base)?;
-        Ok(Self { http, base, authorization })
+        let certified = remote.certificates.client_certificate.is_some();
+        Ok(Self { http, base, authorization, certified })
     }
 
     /// A request to `path`, whose segments are encoded.
@@ -71,9 +74,9 @@ impl Client {
         }
     }
 
-    /// True when it shows the server who asks.
-    pub(crate) fn shows_token(&self) -> bool {
-        self.authorization.is_some()
+    /// True when it shows the server who asks, by a token or a certificate.
+    pub(crate) fn shows_who_asks(&self) -> bool {
+        self.authorization.is_some() || self.certified
     }
 
     /// The JSON at `path`.

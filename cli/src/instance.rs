@@ -74,7 +74,7 @@ pub(crate) async fn start(
     let With { key, trace } = with;
     let mut made = None;
     if key.is_none() && body.body.get("id").is_none() {
-        if may_choose(client).await? {
+        if may_choose(client).await {
             body.body["id"] = Uuid::now_v7().to_string().into();
         } else {
             made = Some(Uuid::new_v4().to_string());
@@ -115,13 +115,14 @@ pub(crate) async fn start(
 }
 
 /// Whether the server lets whoever asks choose the id of an instance: who may start everything.
-async fn may_choose(client: &Client) -> Result<bool, CliError> {
-    if !client.shows_token() {
-        return Ok(true);
+/// When that cannot be told now, a key does in any case.
+async fn may_choose(client: &Client) -> bool {
+    if !client.shows_who_asks() {
+        return true;
     }
     let query = [("permission", "instance.start".to_owned())];
-    let answer = client.get(&["v1", "auth", "can-i"], &query).await?;
-    Ok(answer["allowed"] == true)
+    let answer = client.get(&["v1", "auth", "can-i"], &query).await;
+    answer.is_ok_and(|it| it["allowed"] == true)
 }
 
 /// A start that was sent, and of which nobody knows whether it arrived.
@@ -132,7 +133,8 @@ fn unanswered(error: CliError, body: &Body, key: Option<&str>) -> CliError {
     let unknown = "the server does not answer, so it is not known whether it was started";
     CliError::open(&match (key, body.body["id"].as_str()) {
         (None, Some(id)) => format!("{unknown}: its id would be {id}"),
-        _ => format!("{unknown}: the same key finds it"),
+        (Some(key), _) => format!("{unknown}: --idempotency-key {key} finds it"),
+        (None, None) => unknown.to_owned(),
     })
 }
 

@@ -71,6 +71,19 @@ pub(crate) fn text(text: &str) {
     let _ = out.flush();
 }
 
+/// Writes text as it is; false when whoever reads it went away.
+///
+/// # Errors
+/// When it cannot be written, as to a full disk.
+pub(crate) fn write(text: &str) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// True where standard error is for programs: one JSON object a line.
 static MESSAGES_AS_JSON: AtomicBool = AtomicBool::new(false);
 

@@ -241,7 +241,7 @@ async fn told(
     let of = of.ok_or(CoordinatorError::UnknownInstance(id))?;
     let detail = reason.told(format!("{what} {id} of {of}"));
     let (action, namespace) = (AuditAction::InstanceChanged, Some(of.namespace));
-    Ok(api.coordinator.audited_in(action, namespace, detail, by).await?)
+    Ok(api.coordinator.audited_even_without_room(action, namespace, detail, by).await?)
 }
 
 async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {

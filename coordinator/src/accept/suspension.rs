@@ -125,7 +125,8 @@ async fn told(
     };
     let reason: Reason = payload.json_or_default()?;
     let detail = reason.told(format!("{what} {of}"));
-    Ok(api.coordinator.audited_in(AuditAction::StartsChanged, namespace, detail, by).await?)
+    let action = AuditAction::StartsChanged;
+    Ok(api.coordinator.audited_even_without_room(action, namespace, detail, by).await?)
 }
 
 /// Suspends a namespace: none of its workflows is started until it is resumed.

@@ -248,6 +248,10 @@ impl<'a> Composer<'a> {
     /// Adds an event, and a head where one is due. An event that is too long loses what tells
     /// least; none of ours is.
     pub(super) fn event(&mut self, event: AuditEvent) {
+        if self.tip.unsigned >= limits::AUDIT_HEAD_ENTRIES {
+            // A crash has torn off the one that was due.
+            self.head();
+        }
         let mut line = AuditLine {
             sequence: Some(self.tip.at.sequence.saturating_add(1)),
             previous: Some(self.tip.at.hash),

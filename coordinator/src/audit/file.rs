@@ -81,11 +81,12 @@ impl AuditFile {
 
     /// Begins another file: the last ones move on, the oldest goes.
     pub(super) fn rotate(&mut self) -> io::Result<()> {
-        for number in (0..self.sizes.files).rev() {
-            match fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        // Once more after a failure, or a crash in between, nothing moves that has moved: only what
+        // is in front of a gap goes on, into it.
+        let is_gap = |number: &u32| !numbered(&self.path, *number).exists();
+        let gap = (0..=self.sizes.files).find(is_gap).unwrap_or(self.sizes.files);
+        for number in (0..gap).rev() {
+            fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1))?;
         }
         self.file = create(&self.path)?;
         self.length = self.file.metadata()?.len();
@@ -154,9 +155,10 @@ impl AuditFile {
 
 /// Removes the oldest files where fewer are kept than there were.
 fn remove_surplus(path: &Path, files: u32) -> io::Result<()> {
-    for number in files + 1..=limits::AUDIT_FILES_MOST {
+    // The oldest first: what a crash leaves has no gap, and is removed the next time.
+    for number in (files + 1..=limits::AUDIT_FILES_MOST).rev() {
         match fs::remove_file(numbered(path, number)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed?,
         }
     }

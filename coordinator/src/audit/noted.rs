@@ -12,7 +12,7 @@ pub(super) fn place(trail: &Path) -> PathBuf {
     trail.with_extension("head")
 }
 
-/// Notes a head that is on disk. It is worth less than the trail: nothing waits for it.
+/// Notes a head that is on disk. It is worth less than the trail: nothing fails for it.
 pub(super) fn note(place: &Path, head: Position) {
     // Strings and numbers: this cannot fail.
     let text = serde_json::to_vec(&head).unwrap_or_default();

@@ -195,7 +195,11 @@ pub(super) fn read(path: &Path, filter: &Filter, start: Start, limit: usize) -> 
 fn forwards(files: &mut [TrailFile], after: u64, filling: &mut Filling<'_>) -> io::Result<()> {
     let begins = begins(files)?;
     // Lines without a number are in front of those with one, and have no place in this order.
-    let first = begins.iter().rposition(|it| it.is_some_and(|it| it <= after)).unwrap_or(0);
+    // The first of them may stand in the middle of a file.
+    let mixed =
+        || begins.iter().position(Option::is_some).unwrap_or(begins.len()).saturating_sub(1);
+    let first = begins.iter().rposition(|it| it.is_some_and(|it| it <= after));
+    let first = first.unwrap_or_else(mixed);
     for (index, found) in files.iter_mut().enumerate().skip(first) {
         let from = if index == first { place(&mut found.file, found.length, after)?.0 } else { 0 };
         found.file.seek(SeekFrom::Start(from))?;
@@ -224,7 +228,9 @@ fn backwards(files: &mut [TrailFile], before: u64, filling: &mut Filling<'_>) ->
         }
         let goes_on = backwards_in(&mut found_file.file, end, &mut |line| {
             let sequence = sequence(line);
-            sequence.is_some_and(|it| it >= before) || filling.look(line, sequence)
+            // What has no number is shown among the newest only.
+            let is_passed = sequence.map_or(before != u64::MAX, |it| it >= before);
+            is_passed || filling.look(line, sequence)
         })?;
         if !goes_on {
             break;
@@ -256,7 +262,9 @@ fn place(file: &mut File, length: u64, number: u64) -> io::Result<(u64, u64)> {
         let middle = low + (high - low) / 2;
         match line_after(file, middle, high)? {
             Some((at, found)) if found <= number => low = at,
-            _ => high = middle,
+            Some(_) => high = middle,
+            // Lines without a number are in front of those with one.
+            None => low = middle,
         }
     }
     // The line that `high` is within begins before it.

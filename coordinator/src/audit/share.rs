@@ -83,7 +83,8 @@ impl Shares {
             // It counts anew: another life of the same worker.
             share.deferred_to = 0;
         }
-        share.deferred += last.saturating_sub(share.deferred_to.max(first.saturating_sub(1)));
+        let more = last.saturating_sub(share.deferred_to.max(first.saturating_sub(1)));
+        share.deferred = share.deferred.saturating_add(more);
         share.deferred_to = last;
         let pause = Duration::from_millis(limits::AUDIT_DEFERRED_MS);
         let due = share.told.is_none_or(|it| now.duration_since(it) >= pause);

@@ -87,12 +87,10 @@ fn read(follower: &mut Follower, path: &Path, input: impl Read) -> io::Result<()
 
 /// Files as a coordinator numbers them, the oldest first; any others as they were given.
 fn in_order(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let number = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?.strip_suffix(".jsonl")?;
-        match name.rsplit_once('.') {
-            Some((_, number)) => number.parse::<u32>().ok(),
-            None => Some(0),
-        }
+    // Others may be named by years.
+    let number = |path: &PathBuf| match path.file_name()?.to_str()? {
+        "audit.jsonl" => Some(0),
+        name => name.strip_prefix("audit.")?.strip_suffix(".jsonl")?.parse::<u32>().ok(),
     };
     let mut numbered: Vec<_> = paths.iter().map(|it| (number(it), it.clone())).collect();
     let mut numbers: Vec<_> = numbered.iter().map(|it| it.0).collect();

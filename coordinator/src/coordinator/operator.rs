@@ -143,6 +143,28 @@ impl Coordinator {
         Ok(kept.map_err(SecretsError::from)?)
     }
 
+    /// The same of what helps when there is no room: while there is none it is in the log at once,
+    /// and in the trail as soon as that can be written.
+    pub(crate) async fn audited_even_without_room(
+        &self,
+        action: AuditAction,
+        namespace: Option<Arc<str>>,
+        detail: String,
+        by: &Operator,
+    ) -> Result<(), CoordinatorError> {
+        if self.needs_room().is_ok() {
+            return self.audited_in(action, namespace, detail, by).await;
+        }
+        tracing::warn!(detail, "not in the audit trail yet, the disk is full");
+        let event = audit::own(action, true, |event| {
+            event.detail = Some(detail.into());
+            event.namespace = namespace;
+            by.sign(event);
+        });
+        self.runtime.router.secrets.audit.record(event);
+        Ok(())
+    }
+
     /// Puts into the audit trail what somebody was refused; nobody waits for it.
     pub(crate) fn refused(&self, action: AuditAction, detail: String, by: &Operator) {
         let event = audit::own(action, false, |event| {

@@ -76,3 +76,6 @@ pub const GRPC_SHOWN: usize = 20;
 /// Milliseconds before the end of a task's time from which a server that says that the deadline is
 /// exceeded means the task's: it was given that as the deadline, and its clock is its own.
 pub const GRPC_DEADLINE_SLACK_MS: u64 = 1_000;
+
+/// Services of a server that are looked at for the one that is meant: programs have a few dozen.
+pub const GRPC_SERVICES: usize = 4_096;

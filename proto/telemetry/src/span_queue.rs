@@ -79,6 +79,9 @@ impl SpanQueue {
         // A clock that was set back makes no span of negative length.
         span.end_time = span.end_time.max(span.start_time);
         if !self.waiting.0.push(&span, &self.told) {
+            if is_ours(&span) {
+                self.owed.note(ended_at(&span));
+            }
             self.counts.traces.leave(1);
             self.counts.traces.miss();
         }

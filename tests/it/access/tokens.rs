@@ -248,7 +248,7 @@ async fn what_a_body_asks_for_in_vain_is_told_as_well() {
     manager.post("/v1/tokens", &wanted("more", &[grant])).await.problem(403);
     until(SOON, "each of them in the trail", async || {
         let trail = asking.root.get("/v1/audit?limit=1000").await.ok();
-        let denied: Vec<_> = trail["items"].as_array().unwrap().iter().cloned().collect();
+        let denied: Vec<_> = trail["items"].as_array().unwrap().to_vec();
         let denied: Vec<_> = denied.iter().filter(|it| it["action"] == "access.denied").collect();
         let of = |what: &str| denied.iter().any(|it| it["detail"].as_str().unwrap().contains(what));
         (of("POST /v1/instances: no workflow bank/greet")

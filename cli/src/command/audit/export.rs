@@ -56,7 +56,12 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         let wrong = |text: String| CliError::coded(&NOT_UNDERSTOOD, &text);
         let page: Page =
             serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-        page.items.iter().for_each(|it| output::text(&format!("{}\n", it.get())));
+        let lines: String = page.items.iter().map(|it| format!("{}\n", it.get())).collect();
+        let written = output::write(&lines);
+        let unwritten = |error| CliError::Usage(format!("the trail cannot be written: {error}"));
+        if !written.map_err(unwritten)? {
+            return Ok(());
+        }
         let next: u64 = page.next.parse().map_err(|_| wrong("`next` is no number".to_owned()))?;
         if next <= after {
             break;

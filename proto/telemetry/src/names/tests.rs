@@ -41,6 +41,7 @@ fn names_are_unique_and_ours_begin_with_windlass() {
         "service.",
         "deployment.",
         "error.",
+        "client.",
         "cloudevents.",
         "http.",
         "messaging.",

@@ -137,7 +137,9 @@ impl Attempt<'_> {
         let names = told
             .map_err(|why| asked.unusable(&why, &self.seal))?
             .map_err(|it| asked.refused(&it, &self.seal))?;
-        let names = names.into_iter().map(|it| excerpt(self.seal.text(&it).as_bytes()));
+        // A program's own services are a few: more are only there to be counted.
+        let names = names.into_iter().take(limits::GRPC_SERVICES);
+        let names = names.map(|it| excerpt(self.seal.text(&it).as_bytes()));
         full(service, names.collect(), &format!("the server at {}", asked.place.shown()))
     }
 

@@ -87,8 +87,8 @@ pub(super) async fn list(
     let last = api.coordinator.audited_last().sequence;
     let page = api.coordinator.audit(filter, start, limit).await?;
     let next = match start {
-        // At the end the next page begins after the last number that was given, be it that of a line
-        // which is lost.
+        // At the end the next page begins after the last number that was given, be it that of a
+        // line which is lost.
         Start::After(after) if !page.more => Some(page.seen.unwrap_or(after).max(last)),
         Start::After(after) => Some(page.seen.unwrap_or(after)),
         _ => page.seen.filter(|_| page.more),

@@ -33,6 +33,17 @@ fn grants_are_for_those_of_one_issuer() {
 }
 
 #[test]
+fn what_a_certificate_calls_somebody_says_nothing_of_where_they_belong() {
+    let rules = read(
+        "[certificates]\n[[grant]]\nissuer = \"certificate\"\nsubjects = [\"CN=*,O=admins\"]\n\
+         role = \"admin\"\nnamespaces = [\"*\"]\n",
+    );
+    let rules = rules.unwrap();
+    assert_eq!(rules.grants("certificate", "CN=ada,O=admins", &[]).len(), 1);
+    assert!(rules.grants("certificate", "CN=mallory\\,O=admins", &[]).is_empty());
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_where_it_stands() {
     let grant = "[[grant]]\nissuer = \"corp\"\nsubjects = [\"ada\"]\nnamespaces = [\"*\"]\n";
     let cases = [

@@ -34,6 +34,16 @@ impl Client {
     /// # Errors
     /// When the URL makes no sense, or TLS cannot be set up.
     pub(crate) fn new(remote: &Remote) -> Result<Self, CliError> {
+        let client = Self::without_token(remote)?;
+        let authorization = token::authorization(&remote.token, &client.base)?;
+        Ok(Self { authorization, ..client })
+    }
+
+    /// The same, which shows no token, whatever there is.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub(crate) fn without_token(remote: &Remote) -> Result<Self, CliError> {
         let refused = |reason: &str| CliError::Usage(format!("the URL {}: {reason}", remote.url));
         let base = Url::parse(&remote.url).map_err(|error| refused(&error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
@@ -55,9 +65,8 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| refused(&chain(&error)))?;
-        let authorization = token::authorization(&remote.token, &base)?;
         let certified = remote.certificates.client_certificate.is_some();
-        Ok(Self { http, base, authorization, certified })
+        Ok(Self { http, base, authorization: None, certified })
     }
 
     /// A request to `path`, whose segments are encoded.

@@ -18,6 +18,7 @@ use clap::builder::OsStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Spanned, Value};
+use windlass_coordinator::position::Position;
 use windlass_proto::limits::CONFIGURATION_BYTES;
 use windlass_proto::suggest;
 
@@ -40,17 +41,17 @@ const VARIABLE: &str = "WINDLASS_CONFIG";
 pub(crate) const COMMANDS: [&str; 3] = ["coordinator", "worker", "dev"];
 
 /// Options whose values are credentials: a file that everybody may read is no place for them.
-const CREDENTIALS: [&str; 2] = ["key", "secret"];
+pub(crate) const CREDENTIALS: [&str; 2] = ["key", "secret"];
 
 /// A file that was read: for each command its options, and where each stands.
 pub(crate) struct Configuration {
     path: PathBuf,
     text: String,
-    tables: BTreeMap<String, BTreeMap<String, Option_>>,
+    tables: BTreeMap<String, BTreeMap<String, Setting>>,
 }
 
-/// An option of the file.
-struct Option_ {
+/// What the file says of an option.
+struct Setting {
     values: Vec<String>,
     /// Byte offset in the text.
     at: usize,
@@ -61,7 +62,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When it cannot be read, is no TOML, or names an option that is not there.
-    pub(crate) fn read(path: &Path, command: &Command) -> Result<Self, CliError> {
+    fn read(path: &Path, command: &Command) -> Result<Self, CliError> {
         let text = crate::input::file(path, CONFIGURATION_BYTES)?;
         type Tables = BTreeMap<Spanned<String>, BTreeMap<Spanned<String>, Spanned<Value>>>;
         let mut configuration = Self { path: path.to_owned(), text, tables: BTreeMap::new() };
@@ -101,7 +102,7 @@ impl Configuration {
         key: &str,
         value: Value,
         at: usize,
-    ) -> Result<(String, Option_), CliError> {
+    ) -> Result<(String, Setting), CliError> {
         let long = key.replace('_', "-");
         let known = || command.get_arguments().filter(|it| !it.is_hide_set());
         let Some(arg) = known().find(|it| it.get_long() == Some(&long)) else {
@@ -140,11 +141,11 @@ impl Configuration {
                 &format!("`{key}` is a text, a number, true or false, or a list of texts"),
             )
         })?;
-        Ok((arg.get_id().to_string(), Option_ { values, at }))
+        Ok((arg.get_id().to_string(), Setting { values, at }))
     }
 
     /// The command with what the file says as its defaults.
-    pub(crate) fn defaults(&self, command: Command) -> Command {
+    fn defaults(&self, command: Command) -> Command {
         self.tables.iter().fold(command, |command, (name, options)| {
             command.mut_subcommand(name, |sub| {
                 options.iter().fold(sub, |sub, (id, option)| {
@@ -156,15 +157,14 @@ impl Configuration {
     }
 
     /// Says where in the file a value stands that is refused.
-    pub(crate) fn place(&self, name: &str, error: &clap::Error) -> Option<String> {
+    fn place(&self, name: &str, error: &clap::Error) -> Option<String> {
         let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
             return None;
         };
         let long = argument.trim_start_matches("--").split([' ', '=']).next()?;
         let options = self.tables.get(name)?;
         let (_, option) = options.iter().find(|(id, _)| id.replace('_', "-") == long)?;
-        let (line, column) = self.position(option.at);
-        Some(format!("{}:{line}:{column}", self.path.display()))
+        Some(self.at(option.at))
     }
 
     /// True when the file says something of an option.
@@ -173,15 +173,13 @@ impl Configuration {
     }
 
     fn refused(&self, at: usize, reason: &str) -> CliError {
-        let (line, column) = self.position(at);
-        CliError::Usage(format!("{}:{line}:{column}: {reason}", self.path.display()))
+        CliError::Usage(format!("{}: {reason}", self.at(at)))
     }
 
-    /// Line and column in characters, from 1.
-    fn position(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or("");
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        (before.matches('\n').count() + 1, column)
+    /// `FILE:LINE:COLUMN` of a byte.
+    fn at(&self, offset: usize) -> String {
+        let Position { line, column } = Position::of(&self.text, offset);
+        format!("{}:{line}:{column}", self.path.display())
     }
 }
 
@@ -195,19 +193,23 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// What the arguments say, with the file that they or the environment name.
+/// What the arguments say, and the file that they or the environment name.
 ///
 /// # Errors
 /// When the file makes no sense; what is wrong with the arguments ends the process, as clap has it.
-pub(crate) fn parse(command: Command, arguments: Vec<OsString>) -> Result<ArgMatches, CliError> {
+pub(crate) fn parse(
+    command: Command,
+    arguments: Vec<OsString>,
+) -> Result<(ArgMatches, Option<Configuration>), CliError> {
     let Some((name, path)) = named(&arguments) else {
-        return Ok(command.get_matches_from(arguments));
+        return Ok((command.get_matches_from(arguments), None));
     };
     let mut built = command.clone();
     built.build();
     let configuration = Configuration::read(&path, &built)?;
-    match configuration.defaults(command).try_get_matches_from(arguments) {
-        Ok(matches) => Ok(matches),
+    let matches = configuration.defaults(command).try_get_matches_from(arguments);
+    match matches {
+        Ok(matches) => Ok((matches, Some(configuration))),
         Err(error) => match configuration.place(&name, &error) {
             Some(place) => {
                 let text = error.to_string();
@@ -287,7 +289,7 @@ mod tests {
         let days = |more: &[&str]| {
             let line = [&["windlass", "coordinator", "--config", &path], more].concat();
             let matches = parse(Arguments::command(), line.iter().map(OsString::from).collect());
-            let matches = matches.ok().unwrap();
+            let (matches, _) = matches.ok().unwrap();
             assert!(Arguments::from_arg_matches(&matches).is_ok());
             let (_, of) = matches.subcommand().unwrap();
             (*of.get_one::<u32>("retention_days").unwrap(), of.get_flag("allow_remote"))

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     windlass_worker::guard_process();
     // Bad usage ends here, with 2; so do --help and --version, with 0.
     let matches = configuration::parse(Arguments::command(), windlass_worker::arguments());
-    let arguments = match matches.map(|it| Arguments::from_arg_matches(&it)) {
+    let arguments = match matches.map(|it| Arguments::from_arg_matches(&it.0)) {
         Ok(Ok(arguments)) => arguments,
         Ok(Err(error)) => error.exit(),
         Err(error) => return error.report(),

@@ -52,13 +52,6 @@ pub(crate) struct TokenOptions {
     pub(crate) token_file: Option<PathBuf>,
 }
 
-impl TokenOptions {
-    /// No token, whatever there is.
-    pub(crate) fn nothing() -> Self {
-        Self { token_file: Some(PathBuf::new()) }
-    }
-}
-
 /// The variable that names a file with a token, as secrets are mounted.
 const TOKEN_FILE_VARIABLE: &str = "WINDLASS_TOKEN_FILE";
 

@@ -190,12 +190,8 @@ impl ServeOptions {
 
     /// Files that are nobody's business but this process's.
     pub(crate) fn credentials(&self) -> Vec<PathBuf> {
-        [&self.tls.tls_key, &self.auth]
-            .into_iter()
-            .flatten()
-            .filter(|it| it.exists())
-            .cloned()
-            .collect()
+        let files = [self.tls.tls_key.as_deref(), self.rules()].into_iter().flatten();
+        files.filter(|it| it.exists()).map(Path::to_owned).collect()
     }
 
     /// The file of who may do what, if everybody is asked who they are.

@@ -33,13 +33,13 @@ pub use rules::{Granted, Login, Rules, RulesError};
 pub use tokens::{NewToken, PREFIX, TokenRecord, TokensError, generate, sha256};
 
 use self::keys::Keys;
+use self::principal::{CERTIFICATE, TOKEN};
 use self::remembered::Remembered;
 use self::rules::IssuerRule;
 use self::tokens::Tokens;
 use crate::clock;
 
 pub use rules::is_secure;
-use rules::{CERTIFICATE, TOKEN};
 
 /// Why a file of rules cannot be used, or tokens not be kept.
 #[derive(Debug, thiserror::Error)]

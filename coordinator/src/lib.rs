@@ -33,7 +33,7 @@ pub mod memory;
 pub mod partition;
 pub mod pieces;
 pub mod policy;
-pub(crate) mod position;
+pub mod position;
 pub mod quarantine;
 pub mod replay;
 pub mod schedule;

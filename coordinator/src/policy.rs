@@ -29,26 +29,14 @@ use windlass_proto::limits;
 use windlass_proto::secret::SecretName;
 use windlass_proto::wire::Sealing;
 
+pub use crate::position::TextError as PolicyError;
 pub use store::{Policies, ReplaceError};
 
 use crate::glob::matches;
-use crate::position::Position;
 
 /// The policy where none was set.
 pub const DEFAULT: &str = "# No policy is set: every workflow may read the secrets it declares, and \
                            results that\n# contain one are sealed.\n[[allow]]\n";
-
-/// A policy that is none, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {reason}")]
-pub struct PolicyError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub reason: String,
-}
 
 /// A policy that was read.
 #[derive(Debug)]
@@ -171,13 +159,6 @@ impl Rule {
             && fits(&self.environment, environment)
             && (self.secrets.as_ref())
                 .is_none_or(|all| all.iter().any(|it| matches(it.get_ref(), &secret.0)))
-    }
-}
-
-impl PolicyError {
-    fn at(text: &str, offset: usize, reason: String) -> Self {
-        let Position { line, column } = Position::of(text, offset);
-        Self { line, column, reason }
     }
 }
 

@@ -24,7 +24,6 @@ pub(super) fn authorization(
 ) -> Result<Option<HeaderValue>, CliError> {
     let given = windlass_worker::variable(VARIABLE).and_then(|it| it.into_string().ok());
     let token = match (&options.token_file, given) {
-        (Some(path), _) if path.as_os_str().is_empty() => return Ok(None),
         (Some(path), _) => read(path)?,
         (None, Some(token)) if !token.is_empty() => Zeroizing::new(token),
         (None, _) => match kept(server).filter(|it| it.exists()) {

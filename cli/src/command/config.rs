@@ -7,7 +7,7 @@ use clap::ArgAction;
 use clap::parser::ValueSource;
 use serde_json::json;
 
-use crate::configuration::{self, COMMANDS, Configuration};
+use crate::configuration::{self, COMMANDS, CREDENTIALS, Configuration};
 use crate::error::CliError;
 use crate::output::{self, Format};
 
@@ -67,7 +67,7 @@ fn matches(
     windlass: &clap::Command,
     name: &str,
     config: Option<&PathBuf>,
-) -> Result<clap::ArgMatches, CliError> {
+) -> Result<(clap::ArgMatches, Option<Configuration>), CliError> {
     let mut line: Vec<OsString> = ["windlass", name].map(OsString::from).into();
     if let Some(config) = config {
         line.extend(["--config".into(), config.into()]);
@@ -77,11 +77,9 @@ fn matches(
 
 fn show(args: &ShowArgs, mut command: clap::Command) -> Result<(), CliError> {
     let name = args.command.as_str();
-    let matches = matches(&command, name, args.config.as_ref())?;
+    let (matches, file) = matches(&command, name, args.config.as_ref())?;
     command.build();
     let Some((_, found)) = matches.subcommand() else { return Ok(()) };
-    let file = found.get_one::<PathBuf>("config");
-    let file = file.map(|it| Configuration::read(it, &command)).transpose()?;
     let of = command.find_subcommand(name).into_iter();
     let options = of.flat_map(|it| it.get_arguments()).filter(|it| !it.is_hide_set());
     let items = options.filter_map(|arg| {
@@ -104,7 +102,7 @@ fn show(args: &ShowArgs, mut command: clap::Command) -> Result<(), CliError> {
                 .map(|it| it.to_string_lossy().into_owned())
                 .collect(),
         };
-        let is_secret = ["key", "secret"].contains(&long) && !values.is_empty();
+        let is_secret = CREDENTIALS.contains(&long) && !values.is_empty();
         let value = if is_secret { "«hidden»".to_owned() } else { values.join(",") };
         Some(json!({"option": long, "value": value, "source": source}))
     });

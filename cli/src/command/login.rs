@@ -71,15 +71,14 @@ pub(crate) async fn login(args: LoginArgs) -> Result<(), CliError> {
         CliError::Usage("there is no place for tokens: HOME is not set".to_owned())
     })?;
     // Who asks has no token yet, or one that has ended.
-    let remote = Remote { token: TokenOptions::nothing(), ..args.remote };
-    let client = Client::new(&remote)?;
+    let client = Client::without_token(&args.remote)?;
     let found = client.get(&["v1", "auth", "providers"], &[]).await?;
     let login = choose(&found, args.provider.as_deref())?;
     let provider = Provider::new()?;
     let token = provider.log_in(&login).await?;
     write(&place, &token)
         .map_err(|error| CliError::Usage(format!("{}: {error}", place.display())))?;
-    let remote = Remote { token: TokenOptions { token_file: Some(place) }, ..remote };
+    let remote = Remote { token: TokenOptions { token_file: Some(place) }, ..args.remote };
     let who = Client::new(&remote)?.get(&["v1", "auth", "whoami"], &[]).await?;
     let text = |key: &str| who[key].as_str().unwrap_or("").to_owned();
     let until = match text("expiresAt") {

@@ -86,7 +86,7 @@ impl Caller {
 }
 
 /// A permission is missing.
-pub(super) fn forbidden(permission: Permission, of: &str) -> ApiProblem {
+fn forbidden(permission: Permission, of: &str) -> ApiProblem {
     let detail = format!("this needs the permission {permission}{of}");
     ApiProblem::new(Code::Forbidden, detail).denied()
 }
@@ -96,12 +96,12 @@ pub(super) async fn authorised(State(api): State<Api>, request: Request, next: N
     let (mut parts, body) = request.into_parts();
     match admit(&api, &mut parts).await {
         Ok(()) => {
-            let asked = format!("{} {}", parts.method, parts.uri.path());
+            let (method, uri) = (parts.method.clone(), parts.uri.clone());
             let by = parts.extensions.get::<Operator>().cloned().unwrap_or_default();
             let response = next.run(Request::from_parts(parts, body)).await;
             // What only the body told, the handler refuses.
             if let Some(problem::Denied(why)) = response.extensions().get() {
-                let detail = format!("{asked}: {why}");
+                let detail = format!("{method} {}: {why}", uri.path());
                 let denial = Denial { action: AuditAction::AccessDenied, by, detail };
                 api.denials.tell(&api.coordinator, denial);
             }

@@ -9,6 +9,13 @@ use super::certificate::ClientCertificate;
 use super::permission::{Permission, Permissions, Scope};
 use crate::glob::matches;
 
+/// The issuer of those who show a certificate.
+pub(super) const CERTIFICATE: &str = "certificate";
+/// The issuer of those who show a token of this server.
+pub(super) const TOKEN: &str = "token";
+/// The issuer of those who are not asked.
+pub(super) const ANONYMOUS: &str = "anonymous";
+
 /// What a question or an order is about.
 #[derive(Clone, Copy, Debug)]
 pub enum Resource<'a> {
@@ -220,8 +227,8 @@ impl Principal {
     #[must_use]
     pub fn anyone() -> Self {
         Self {
-            issuer: "anonymous".into(),
-            subject: "anonymous".into(),
+            issuer: ANONYMOUS.into(),
+            subject: ANONYMOUS.into(),
             method: Method::None,
             groups: Vec::new(),
             grants: vec![Grant::everything()],
@@ -234,7 +241,7 @@ impl Principal {
     #[must_use]
     pub fn certified(certificate: &ClientCertificate) -> Self {
         Self {
-            issuer: "certificate".into(),
+            issuer: CERTIFICATE.into(),
             subject: certificate.subject.clone(),
             method: Method::Certificate,
             groups: certificate.groups.clone(),

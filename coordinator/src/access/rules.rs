@@ -29,31 +29,11 @@ use windlass_proto::time::Timestamp;
 pub(super) use self::issuer::IssuerRule;
 pub use self::issuer::Login;
 pub use self::issuer::is_secure;
-pub(in crate::access) use self::issuer::{CERTIFICATE, TOKEN};
 use super::certificate;
 use super::permission::{BUILT_IN, Permissions};
-use super::principal::Grant;
+use super::principal::{CERTIFICATE, Grant};
 use crate::glob::matches;
-use crate::position::Position;
-
-/// A file that says nothing of use, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {reason}")]
-pub struct RulesError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub reason: String,
-}
-
-impl RulesError {
-    fn at(text: &str, offset: usize, reason: impl Into<String>) -> Self {
-        let Position { line, column } = Position::of(text, offset);
-        Self { line, column, reason: reason.into() }
-    }
-}
+pub use crate::position::TextError as RulesError;
 
 /// What `auth.toml` says.
 #[derive(Debug)]

@@ -13,6 +13,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use windlass_proto::audit::AuditEvent;
@@ -48,16 +49,8 @@ impl FromStr for LineHash {
     type Err = NotAHash;
 
     fn from_str(text: &str) -> Result<Self, NotAHash> {
-        let mut hash = [0; 32];
-        let digits = text.as_bytes();
-        if digits.len() != 2 * hash.len() {
-            return Err(NotAHash);
-        }
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            let value = |digit: u8| char::from(digit).to_digit(16).ok_or(NotAHash);
-            *byte = u8::try_from(value(pair[0])? * 16 + value(pair[1])?).map_err(|_| NotAHash)?;
-        }
-        Ok(Self(hash))
+        let hash = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| NotAHash)?;
+        hash.try_into().map(Self).map_err(|_| NotAHash)
     }
 }
 

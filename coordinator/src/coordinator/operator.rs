@@ -99,6 +99,23 @@ fn constant(template: &Template) -> Option<&str> {
     }
 }
 
+impl Operator {
+    /// An event of what they do, or were refused.
+    fn event(
+        &self,
+        action: AuditAction,
+        success: bool,
+        namespace: Option<Arc<str>>,
+        detail: String,
+    ) -> AuditEvent {
+        audit::own(action, success, |event| {
+            event.detail = Some(detail.into());
+            event.namespace = namespace;
+            self.sign(event);
+        })
+    }
+}
+
 impl Coordinator {
     /// As [`Coordinator::audited`], for who may block: durable when it returns.
     pub(super) fn teller(
@@ -134,11 +151,7 @@ impl Coordinator {
         detail: String,
         by: &Operator,
     ) -> Result<(), CoordinatorError> {
-        let event = audit::own(action, true, |event| {
-            event.detail = Some(detail.into());
-            event.namespace = namespace;
-            by.sign(event);
-        });
+        let event = by.event(action, true, namespace, detail);
         let kept = self.runtime.router.secrets.audit.kept(vec![event]).await;
         Ok(kept.map_err(SecretsError::from)?)
     }
@@ -156,21 +169,14 @@ impl Coordinator {
             return self.audited_in(action, namespace, detail, by).await;
         }
         tracing::warn!(detail, "not in the audit trail yet, the disk is full");
-        let event = audit::own(action, true, |event| {
-            event.detail = Some(detail.into());
-            event.namespace = namespace;
-            by.sign(event);
-        });
+        let event = by.event(action, true, namespace, detail);
         self.runtime.router.secrets.audit.record(event);
         Ok(())
     }
 
     /// Puts into the audit trail what somebody was refused; nobody waits for it.
     pub(crate) fn refused(&self, action: AuditAction, detail: String, by: &Operator) {
-        let event = audit::own(action, false, |event| {
-            event.detail = Some(detail.into());
-            by.sign(event);
-        });
+        let event = by.event(action, false, None, detail);
         self.runtime.router.secrets.audit.record(event);
     }
 }

@@ -12,6 +12,8 @@ use windlass_proto::time::Timestamp;
 use super::issuer::{self, IssuerTable};
 use super::{GivenToken, GrantRule, Granted, IssuerRule, Rules, RulesError, built_in, of};
 use crate::access::permission::{Permission, Permissions};
+use crate::access::principal::{CERTIFICATE, TOKEN};
+use crate::access::tokens::unhex;
 
 /// The file.
 #[derive(Deserialize)]
@@ -87,7 +89,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Rules, RulesError> {
     let tokens = reader.tokens(document.token)?;
     let certificates = document.certificates.is_some();
     let known = |it: &str| match it {
-        issuer::CERTIFICATE => certificates,
+        CERTIFICATE => certificates,
         it => issuers.iter().any(|issuer| &*issuer.name == it),
     };
     let grants = document.grant.into_iter().map(|it| reader.grant(it, known));
@@ -160,7 +162,7 @@ impl Reader<'_> {
         let mut tokens = HashMap::new();
         for table in tables {
             let at = table.sha256.span().start;
-            let hash = hash(table.sha256.get_ref()).ok_or_else(|| {
+            let hash = unhex(table.sha256.get_ref()).ok_or_else(|| {
                 let reason = "`sha256` has 64 hexadecimal digits: `windlass token new` prints them";
                 self.refused(at, reason)
             })?;
@@ -220,8 +222,8 @@ impl Reader<'_> {
         let issuer = table.issuer.get_ref();
         if !known(issuer) {
             let reason = match issuer.as_str() {
-                issuer::CERTIFICATE => "write `[certificates]` to take client certificates".into(),
-                issuer::TOKEN => "what a token may stands with the token".to_owned(),
+                CERTIFICATE => "write `[certificates]` to take client certificates".into(),
+                TOKEN => "what a token may stands with the token".to_owned(),
                 it => format!("no issuer is called `{it}`"),
             };
             return Err(self.refused(table.issuer.span().start, reason));
@@ -247,12 +249,4 @@ impl Reader<'_> {
         let issuer = issuer.as_str().into();
         Ok(GrantRule { issuer, subjects: table.subjects, groups: table.groups, grant })
     }
-}
-
-/// The bytes of a hash in hexadecimal.
-fn hash(text: &str) -> Option<[u8; 32]> {
-    let digits = text.len() == 64 && text.bytes().all(|it| it.is_ascii_hexdigit());
-    let byte = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = digits.then(|| (0..32).map(byte).collect())?;
-    bytes?.try_into().ok()
 }

@@ -11,13 +11,7 @@ use windlass_proto::expression::{Names, Program};
 use windlass_proto::limits;
 
 use super::RulesError;
-
-/// The issuer of those who show a certificate.
-pub(in crate::access) const CERTIFICATE: &str = "certificate";
-/// The issuer of those who show a token of this server.
-pub(in crate::access) const TOKEN: &str = "token";
-/// The issuer of those who are not asked.
-const ANONYMOUS: &str = "anonymous";
+use crate::access::principal::{ANONYMOUS, CERTIFICATE, TOKEN};
 
 /// What signatures are taken by unless the file says otherwise. None is symmetric: a public key
 /// must never be taken for a secret.

@@ -24,7 +24,7 @@ use windlass_telemetry::{MetricPusher, TelemetryCounts};
 
 pub use tls::{Tls, TlsError, TlsFiles};
 
-use self::sockets::Sockets;
+use self::sockets::{Phase, Sockets};
 use super::limits::ConnectionLimits;
 use super::problem::ApiProblem;
 use super::state::Api;
@@ -194,6 +194,11 @@ impl Door {
                 continue;
             };
             let tls = self.tls.as_ref().map(|it| it.acceptor());
+            if tls.is_some() {
+                // Its handshake has begun: as bounded as the head of a request is, and as soon
+                // given up for others, also before its task first runs.
+                place.socket.enters(Phase::Head);
+            }
             let (router, closing) = (self.router.clone(), api.clone());
             connections.spawn(async move {
                 connection::serve(stream, tls, place, router, closing.closed()).await;

@@ -22,7 +22,7 @@ use super::sockets::{Phase, Place, Socket};
 use crate::access::ClientCertificate;
 
 /// Serves one connection until it ends, must end, or `stop` says that the server ends and its
-/// request, if it has one, is answered.
+/// request, if it has one, is answered. One with a handshake to do is at [`Phase::Head`] already.
 pub(super) async fn serve(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
@@ -33,8 +33,6 @@ pub(super) async fn serve(
     let socket = place.socket.clone();
     let mut stop = pin!(stop);
     let Some(acceptor) = tls else { return requests(stream, socket, None, router, stop).await };
-    // As bounded as the head of a request is, and as soon given up for others.
-    socket.enters(Phase::Head);
     let secured = tokio::select! {
         secured = handshake::secure(stream, acceptor) => secured,
         () = socket.closed() => None,

@@ -14,6 +14,7 @@ mod auth;
 mod denials;
 mod document;
 mod event;
+mod filter;
 mod function;
 mod gate;
 mod history;

@@ -15,7 +15,10 @@ mod backup;
 mod check;
 #[cfg(test)]
 mod contract;
+mod filter;
 mod head;
+mod index;
+mod indexer;
 mod keys;
 mod list;
 mod record;
@@ -34,13 +37,14 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use crate::access::Visible;
 use crate::admission::Suspended;
 use crate::pieces::Pieces;
 use crate::schedule::ScheduleId;
 
 pub use crate::status::Status;
 pub use backup::BackupReport;
+use filter::error_word;
+pub use filter::{Counted, Filter, Found, Page, SearchCursor};
 
 /// What a store of facts must do. Blocking: called from partition and committer threads, never
 /// from async code.
@@ -85,7 +89,8 @@ pub trait Journal: Send + Sync + 'static {
     /// When the record is damaged.
     fn head(&self, instance: InstanceId) -> Result<Option<Head>, JournalError>;
 
-    /// Instances matching `filter`, newest first, starting before `cursor`.
+    /// Instances matching `filter`, newest first by their ids, starting before `cursor`: what is
+    /// stored is gone through, so this is for whoever wants all of it.
     ///
     /// # Errors
     /// When records are damaged.
@@ -95,6 +100,38 @@ pub trait Journal: Send + Sync + 'static {
         cursor: Option<InstanceId>,
         limit: usize,
     ) -> Result<Page, JournalError>;
+
+    /// Instances matching `filter`, those that started last first, from before `cursor`. Found by
+    /// the search index.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn search(
+        &self,
+        filter: &Filter,
+        cursor: Option<SearchCursor>,
+        limit: usize,
+    ) -> Result<Found, JournalError>;
+
+    /// How many instances match `filter`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn count(&self, filter: &Filter) -> Result<Counted, JournalError>;
+
+    /// Brings the search index up to date: bounded work a call, while commits go on. True when
+    /// there is more to do. Searches are right without it, and slower.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    fn index(&self) -> Result<bool, JournalError> {
+        Ok(false)
+    }
+
+    /// Whether [`Journal::index`] has enough to do to be called.
+    fn is_index_due(&self) -> bool {
+        false
+    }
 
     /// Instances of a partition with work that must be done again after a restart (dispatched
     /// assignments, events being published, children being started), in pages: at most `limit`,
@@ -419,38 +456,6 @@ pub struct StoredDefinition {
     /// Since when nothing new is started of it.
     #[serde(default)]
     pub retired_at: Option<Timestamp>,
-}
-
-/// Which instances to list: all conditions given must hold.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// `document.namespace`
-    pub namespace: Option<String>,
-    /// `document.name`
-    pub name: Option<String>,
-    /// `document.version`
-    pub version: Option<String>,
-    /// Any of these; empty means every status.
-    pub statuses: Vec<Status>,
-    /// Started at or after.
-    pub started_after: Option<Timestamp>,
-    /// Started before.
-    pub started_before: Option<Timestamp>,
-    /// Labels it must carry.
-    pub labels: Vec<(String, String)>,
-    /// Started by this instance, directly or through others.
-    pub root: Option<InstanceId>,
-    /// Of workflows that whoever asks may see.
-    pub visible: Visible,
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// The instances, newest first.
-    pub items: Vec<(InstanceId, Head)>,
-    /// Where the next page starts; absent at the end.
-    pub next: Option<InstanceId>,
 }
 
 /// How much room a journal has.

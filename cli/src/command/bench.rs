@@ -6,6 +6,7 @@ mod fleet;
 mod measure;
 mod report;
 mod schedules;
+mod searching;
 mod store;
 mod target;
 mod workload;
@@ -61,6 +62,10 @@ Workloads:
       started late, `workflows_per_second` what was started from the first to the last;
       `bytes_a_schedule` is the memory of a definition with a schedule beyond that of one without,
       of which as many are deployed first
+  search   --workflows workflows (default 100000), each with a label of its own, one that a thousandth of
+      them have and one task, which faults in one of 100; then, 30 times each, the first page of 100
+      and the number of those that match some filters: the medians, and of pages the longest. Latency
+      is of the workflows
   all w1 to w4, one after the other; --workflows, --steps and --concurrency then keep their defaults
 
 Every outcome is checked: a wrong or missing one ends the command with exit code 1. One workflow is
@@ -187,9 +192,11 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
     }
     refuse_meaningless(args)?;
     let elsewhere = args.remote.is_some() || args.nats.is_some();
-    if args.workload == Chosen::Schedules && elsewhere {
-        let text = "`--workload schedules` runs in this process: neither --remote nor --nats";
-        return Err(CliError::Usage(text.to_owned()));
+    if matches!(args.workload, Chosen::Schedules | Chosen::Search) && elsewhere {
+        let word = args.workload.word();
+        return Err(CliError::Usage(format!(
+            "`--workload {word}` runs in this process: neither --remote nor --nats"
+        )));
     }
     let is_of_secrets = args.login.is_some() || args.tokens.is_some();
     let ways = Way::all(args.login, args.tokens);
@@ -230,8 +237,11 @@ fn loads(args: &Args) -> Result<Vec<Load>, CliError> {
 /// Refuses numbers that the workload does not have.
 fn refuse_meaningless(args: &Args) -> Result<(), CliError> {
     let idles = args.workload == Chosen::Idle;
-    let one_step =
-        idles || matches!(args.workload, Chosen::W4 | Chosen::Events | Chosen::Schedules);
+    let one_step = idles
+        || matches!(
+            args.workload,
+            Chosen::W4 | Chosen::Events | Chosen::Schedules | Chosen::Search
+        );
     let given = [
         ("--workflows", args.workflows.is_some() && idles),
         ("--steps", args.steps.is_some() && one_step),
@@ -287,9 +297,9 @@ async fn close(mut target: Arc<Target>) {
 
 impl ValueEnum for Chosen {
     fn value_variants<'a>() -> &'a [Self] {
-        use Chosen::{All, Events, History, Idle, Loop, Payload, Schedules, Secrets};
+        use Chosen::{All, Events, History, Idle, Loop, Payload, Schedules, Search, Secrets};
         use Chosen::{W1, W2, W3, W4, W5};
-        &[W1, W2, W3, W4, W5, Events, Loop, History, Payload, Idle, Secrets, Schedules, All]
+        &[W1, W2, W3, W4, W5, Events, Loop, History, Payload, Idle, Secrets, Schedules, Search, All]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -331,6 +341,7 @@ mod tests {
         assert_eq!(of("bench --workload payload"), [("payload", 1, 5, 1)]);
         assert_eq!(of("bench --workload idle"), [("idle", 1, 1, 1)]);
         assert_eq!(of("bench --workload schedules"), [("schedules", 10_000, 1, 200)]);
+        assert_eq!(of("bench --workload search"), [("search", 100_000, 1, 200)]);
         assert_eq!(of("bench --workload secrets"), [("secrets", 400, 5, 64); 4]);
         assert_eq!(of("bench --workload secrets --login shared").len(), 2);
         assert_eq!(of("bench --workload all").len(), 4);
@@ -369,6 +380,7 @@ mod tests {
             "bench --workload events --steps 2",
             "bench --workload w2 --tokens batch",
             "bench --workload schedules --steps 2",
+            "bench --workload search --nats nats://127.0.0.1:1",
             "bench --workload schedules --remote http://127.0.0.1:1",
             "bench --workload secrets --remote http://127.0.0.1:1",
             "bench --workload secrets --data-dir d --login shared",

@@ -32,6 +32,7 @@ use utoipa::{Modify, OpenApi};
         super::function::show,
         super::start::start,
         super::instance::list,
+        super::instance::count,
         super::instance::show,
         super::instance::output,
         super::history::history,

@@ -11,33 +11,44 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 
 use super::access::Caller;
+use super::filter::filter;
 use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
 use super::room::Room;
 use super::state::Api;
-use super::view::{Instance, Instances, Standing};
+use super::view::{Count, Instance, Instances, Standing};
 use crate::access::Permission;
 use crate::coordinator::{CoordinatorError, Operator};
-use crate::journal::{Filter, Status};
+use crate::journal::{Filter, SearchCursor};
 
-/// Lists instances, newest first.
+/// Lists instances, those that started last first.
 ///
-/// All conditions given must hold. `status` and `label` may come several times: any of the
-/// statuses, all of the labels.
+/// All conditions given must hold. `status`, `error` and `label` may come several times: any of the
+/// statuses, any of the errors, all of the labels. A page may have fewer items than `limit`, or
+/// none, and `next` all the same: then a bounded part of the instances was looked at.
 #[utoipa::path(get, path = "/v1/instances", tag = "instances", operation_id = "listInstances",
     params(("namespace" = Option<String>, Query, description = "`document.namespace`"),
         ("name" = Option<String>, Query, description = "`document.name`"),
         ("version" = Option<String>, Query, description = "`document.version`"),
         ("status" = Option<Vec<String>>, Query, example = json!(["running", "waiting"]),
             description = "Statuses, repeated or separated by commas"),
+        ("error" = Option<Vec<String>>, Query, example = json!(["timeout"]),
+            description = "Faulted with an error whose type ends so, repeated or by commas"),
         ("label" = Option<Vec<String>>, Query, description = "`name=value`",
             example = json!(["customer=42"])),
         ("root" = Option<String>, Query,
             description = "Started by this instance, directly or through others"),
+        ("parent" = Option<String>, Query, description = "Started by this instance itself"),
         ("startedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
         ("startedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
+        ("endedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
+        ("endedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
+        ("filter" = Option<String>, Query,
+            description = "All of these as one text, conditions divided by blanks",
+            example = "workflow=shop/order status=faulted label.customer=42 \
+                       started>=2026-01-31T08:00:00Z"),
         ("limit" = Option<usize>, Query, description = "1 to 1000, by default 100"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "A page", body = Instances),
@@ -48,54 +59,49 @@ pub(super) async fn list(
     mut query: Query,
 ) -> Result<Json<Instances>, ApiProblem> {
     let limit = query.limit()?;
-    let cursor = query.parsed("cursor", str::parse::<InstanceId>)?;
+    let cursor = query.parsed("cursor", str::parse::<SearchCursor>)?;
     let visible = caller.visible(Permission::InstanceRead);
     let filter = Filter { visible, ..filter(&mut query)? };
     query.finish()?;
-    Ok(Json(api.coordinator.list(filter, cursor, limit).await?.into()))
+    Ok(Json(api.coordinator.search(filter, cursor, limit).await?.into()))
 }
 
-fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
-    let mut statuses = Vec::new();
-    for text in query.all("status") {
-        for word in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
-            statuses.push(status(word).ok_or_else(|| {
-                ApiProblem::parameter("status", format!("`{word}` is not a status"))
-            })?);
-        }
-    }
-    let mut labels = Vec::new();
-    for text in query.all("label") {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => labels.push((name.into(), value.into())),
-            _ => return Err(ApiProblem::parameter("label", format!("`{text}` is not name=value"))),
-        }
-    }
-    Ok(Filter {
-        namespace: query.one("namespace")?,
-        name: query.one("name")?,
-        version: query.one("version")?,
-        statuses,
-        started_after: query.moment("startedAfter")?,
-        started_before: query.moment("startedBefore")?,
-        labels,
-        root: query.parsed("root", str::parse::<InstanceId>)?,
-        ..Filter::default()
-    })
-}
-
-fn status(word: &str) -> Option<Status> {
-    [
-        Status::Pending,
-        Status::Running,
-        Status::Waiting,
-        Status::Suspended,
-        Status::Cancelled,
-        Status::Faulted,
-        Status::Completed,
-    ]
-    .into_iter()
-    .find(|it| it.word() == word)
+/// Counts instances.
+///
+/// The conditions are those of the list.
+#[utoipa::path(get, path = "/v1/instances/count", tag = "instances",
+    operation_id = "countInstances",
+    params(("namespace" = Option<String>, Query, description = "`document.namespace`"),
+        ("name" = Option<String>, Query, description = "`document.name`"),
+        ("version" = Option<String>, Query, description = "`document.version`"),
+        ("status" = Option<Vec<String>>, Query, example = json!(["running", "waiting"]),
+            description = "Statuses, repeated or separated by commas"),
+        ("error" = Option<Vec<String>>, Query, example = json!(["timeout"]),
+            description = "Faulted with an error whose type ends so, repeated or by commas"),
+        ("label" = Option<Vec<String>>, Query, description = "`name=value`",
+            example = json!(["customer=42"])),
+        ("root" = Option<String>, Query,
+            description = "Started by this instance, directly or through others"),
+        ("parent" = Option<String>, Query, description = "Started by this instance itself"),
+        ("startedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
+        ("startedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
+        ("endedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
+        ("endedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
+        ("filter" = Option<String>, Query,
+            description = "All of these as one text, conditions divided by blanks",
+            example = "workflow=shop/order status=faulted label.customer=42 \
+                       started>=2026-01-31T08:00:00Z")),
+    responses((status = 200, description = "How many there are", body = Count),
+        (status = 400, description = "A parameter is wrong (WL0511)", body = ProblemBody)))]
+pub(super) async fn count(
+    State(api): State<Api>,
+    caller: Caller,
+    mut query: Query,
+) -> Result<Json<Count>, ApiProblem> {
+    let visible = caller.visible(Permission::InstanceRead);
+    let filter = Filter { visible, ..filter(&mut query)? };
+    query.finish()?;
+    Ok(Json(api.coordinator.count(filter).await?.into()))
 }
 
 /// Shows an instance: input, context, and what it does now.
@@ -248,30 +254,4 @@ async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProble
     let head = api.coordinator.show(id).await?.head;
     let standing = Standing::open(id, head.status.word());
     Ok(Json(Standing { output: head.output, error: head.error, ..standing }))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use axum::extract::FromRequestParts;
-    use axum::http::Request;
-
-    use super::{Query, filter};
-    use crate::journal::{Filter, Status};
-
-    async fn read(query: &str) -> Result<Filter, super::ApiProblem> {
-        let (mut parts, ()) = Request::get(format!("/?{query}")).body(()).unwrap().into_parts();
-        filter(&mut Query::from_request_parts(&mut parts, &()).await?)
-    }
-
-    #[tokio::test]
-    async fn statuses_and_labels_may_repeat() {
-        let filter = read("status=running,waiting&status=faulted&label=a=b=c&label=d=").await;
-        let filter = filter.unwrap();
-        assert_eq!(filter.statuses, [Status::Running, Status::Waiting, Status::Faulted]);
-        assert_eq!(filter.labels, [("a".into(), "b=c".into()), ("d".into(), String::new())]);
-        for query in ["status=runing", "label=a", "label==b", "startedAfter=today"] {
-            assert!(read(query).await.is_err(), "{query}");
-        }
-    }
 }

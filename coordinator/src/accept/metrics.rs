@@ -79,7 +79,7 @@ const READY_AND_FULL: &str = "ready, but the disk is full: nothing new is taken 
 pub(super) async fn ready(
     State(api): State<Api>,
 ) -> Result<(StatusCode, &'static str), ApiProblem> {
-    let probe = api.coordinator.list(Filter::default(), None, 1);
+    let probe = api.coordinator.search(Filter::default(), None, 1);
     let most = Duration::from_millis(limits::API_READY_MS);
     match tokio::time::timeout(most, probe).await {
         Ok(Ok(_)) if api.coordinator.disk_room().paused => Ok((StatusCode::OK, READY_AND_FULL)),

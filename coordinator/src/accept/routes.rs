@@ -88,6 +88,7 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/functions", get(function::list))
         .route("/v1/functions/{name}/{version}", post(function::publish).get(function::show))
         .route("/v1/instances", post(start::start).get(instance::list))
+        .route("/v1/instances/count", get(instance::count))
         .route("/v1/instances/{id}/output", get(instance::output))
         .route("/v1/instances/{id}/history", get(history::history))
         .route("/v1/instances/{id}/watch", get(watch::watch))

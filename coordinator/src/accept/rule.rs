@@ -63,6 +63,7 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/functions/{name}/{version}", Server(FunctionPublish)),
     (Method::GET, "/v1/instances", Somewhere(InstanceRead)),
     (Method::POST, "/v1/instances", Somewhere(InstanceStart)),
+    (Method::GET, "/v1/instances/count", Somewhere(InstanceRead)),
     (Method::GET, "/v1/instances/{id}", Instance(InstanceRead)),
     (Method::GET, "/v1/instances/{id}/output", Instance(InstanceRead)),
     (Method::GET, "/v1/instances/{id}/history", Instance(InstanceRead)),

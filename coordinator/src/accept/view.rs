@@ -13,7 +13,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use crate::coordinator::{self, Outcome};
-use crate::journal::{Head, Page, StoredDefinition};
+use crate::journal::{Counted, Found, Head, StoredDefinition};
 
 /// Identity of a definition.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -160,7 +160,24 @@ impl Summary {
     }
 }
 
-/// A page of instances, newest first.
+/// How many instances match.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Count {
+    /// So many, or at least so many.
+    pub count: u64,
+    /// Whether all instances were looked at: false where the answer would have taken too long, as
+    /// where conditions are on what changes and hundreds of thousands have not ended.
+    pub complete: bool,
+}
+
+impl From<Counted> for Count {
+    fn from(counted: Counted) -> Self {
+        Self { count: counted.count, complete: counted.is_whole }
+    }
+}
+
+/// A page of instances, those that started last first.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Instances {
     /// The instances.
@@ -170,8 +187,8 @@ pub struct Instances {
     pub next: Option<String>,
 }
 
-impl From<Page> for Instances {
-    fn from(page: Page) -> Self {
+impl From<Found> for Instances {
+    fn from(page: Found) -> Self {
         Self {
             items: page.items.iter().map(|(id, head)| Summary::new(*id, head)).collect(),
             next: page.next.map(|it| it.to_string()),

@@ -243,6 +243,6 @@ fn is_unused(journal: &dyn Journal, id: &WorkflowId) -> Result<bool, crate::jour
         version: Some(id.version.to_string()),
         ..Filter::default()
     };
-    let page = journal.list(&filter, None, 1)?;
+    let page = journal.search(&filter, None, 1)?;
     Ok(page.items.is_empty() && page.next.is_none())
 }

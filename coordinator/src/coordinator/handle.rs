@@ -22,7 +22,9 @@ use crate::dispatch::{Reporter, Whereabouts};
 use crate::engine::{Ending, Input, Instance};
 use crate::events::EventsView;
 use crate::history;
-use crate::journal::{Filter, Journal, JournalError, Page, Room, Status, StoredInstance};
+use crate::journal::{
+    Counted, Filter, Found, Journal, JournalError, Room, SearchCursor, Status, StoredInstance,
+};
 use crate::partition::{Done, EventTicket, Message, Refusal, ReleaseTarget, Watch};
 
 /// What callers are told to wait when too much work is open.
@@ -113,18 +115,27 @@ impl Coordinator {
         Ok(head.map(|it| it.workflow))
     }
 
-    /// Instances, newest first.
+    /// Instances, those that started last first.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn list(
+    pub async fn search(
         &self,
         filter: Filter,
-        cursor: Option<InstanceId>,
+        cursor: Option<SearchCursor>,
         limit: usize,
-    ) -> Result<Page, CoordinatorError> {
+    ) -> Result<Found, CoordinatorError> {
         let journal = self.runtime.journal.clone();
-        Ok(blocking(move || journal.list(&filter, cursor, limit)).await??)
+        Ok(blocking(move || journal.search(&filter, cursor, limit)).await??)
+    }
+
+    /// How many instances match.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn count(&self, filter: Filter) -> Result<Counted, CoordinatorError> {
+        let journal = self.runtime.journal.clone();
+        Ok(blocking(move || journal.count(&filter)).await??)
     }
 
     /// What happened to an instance: entries from sequence number `from` on, at most `limit`, and

@@ -68,7 +68,7 @@ impl Coordinator {
             // It may be gone while what it has started goes on.
             Err(CoordinatorError::UnknownInstance(_)) => {
                 let of = Filter { root: Some(root), ..Filter::default() };
-                if self.list(of, None, 1).await?.items.is_empty() {
+                if self.search(of, None, 1).await?.items.is_empty() {
                     return Err(CoordinatorError::UnknownInstance(root));
                 }
                 Timestamp(0)
@@ -132,7 +132,7 @@ impl Coordinator {
             let statuses =
                 vec![Status::Pending, Status::Running, Status::Waiting, Status::Suspended];
             let of = Filter { root: Some(root), statuses, ..Filter::default() };
-            let page = self.list(of, cursor, CANCEL_PAGE).await?;
+            let page = self.search(of, cursor, CANCEL_PAGE).await?;
             found += page.items.len();
             let orders = page.items.iter().map(|(id, _)| self.end(*id, Some(REASON.to_owned())));
             for outcome in futures_util::future::join_all(orders).await {
@@ -147,15 +147,9 @@ impl Coordinator {
                 }
             }
             cursor = page.next;
-            // Ids of children begin with the time of their start.
-            if cursor.is_none_or(|it| began(it) < since.0) {
+            if cursor.is_none_or(|it| it.started_at < since) {
                 return Ok((found, done));
             }
         }
     }
-}
-
-/// The time an id begins with, in milliseconds.
-fn began(id: InstanceId) -> u64 {
-    id.0.as_bytes().iter().take(6).fold(0, |time, byte| time << 8 | u64::from(*byte))
 }

@@ -57,8 +57,11 @@ impl Capture {
     /// [`Store::exclusive`] until they are.
     pub(super) fn prepare(&self, changes: &[Change]) -> Option<Made> {
         lock(&self.0).as_ref()?;
-        let mut made = Made { changes: Vec::new(), count: changes.len() as u64 };
+        // What is hidden belongs to the store: what follows from the rest is made anew.
+        let changes = changes.iter().filter(|it| !it.key.starts_with(keys::HIDDEN));
+        let mut made = Made { changes: Vec::new(), count: 0 };
         for change in changes {
+            made.count += 1;
             push(&mut made.changes, change.space, &change.key, change.value.as_deref());
         }
         Some(made)

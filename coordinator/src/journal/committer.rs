@@ -13,6 +13,7 @@ use std::time::Instant;
 use windlass_proto::limits::{COMMIT_QUEUE_BYTES, GROUP_BYTES, GROUP_RECORDS};
 use windlass_proto::metric::{Histogram, Snapshot, table};
 
+use super::indexer::Indexer;
 use super::{Commit, InstanceWrite, Journal, JournalError};
 
 /// Called when a commit is durable, or will never be.
@@ -125,9 +126,10 @@ impl Committer {
         let queued = Arc::new(Queued::default());
         let groups = Arc::new(Groups::new());
         let (leaving, counted) = (queued.clone(), groups.clone());
+        let indexer = Indexer::start(journal.clone())?;
         let thread = thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&*journal, &receiver, &leaving, &counted))
+            .spawn(move || run(&*journal, &indexer, &receiver, &leaving, &counted))
             .map_err(|error| JournalError::Store(format!("no thread to write: {error}")))?;
         Ok(CommitterHandle {
             sender,
@@ -178,7 +180,13 @@ impl CommitterHandle {
     }
 }
 
-fn run(journal: &dyn Journal, receiver: &Receiver<Message>, queued: &Queued, groups: &Groups) {
+fn run(
+    journal: &dyn Journal,
+    indexer: &Indexer,
+    receiver: &Receiver<Message>,
+    queued: &Queued,
+    groups: &Groups,
+) {
     let mut failed: Option<Arc<JournalError>> = None;
     let mut commits = Vec::new();
     let mut pending = Vec::new();
@@ -196,6 +204,7 @@ fn run(journal: &dyn Journal, receiver: &Receiver<Message>, queued: &Queued, gro
         for pending in pending.drain(..) {
             pending.answer(failed.as_ref());
         }
+        indexer.committed(journal);
     }
 }
 

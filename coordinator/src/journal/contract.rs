@@ -10,6 +10,7 @@ mod flips;
 mod listing;
 mod logged;
 mod random;
+mod searching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -92,6 +92,16 @@ pub(super) fn summary(body: &[u8]) -> Option<Partial<'_>> {
 }
 
 impl Partial<'_> {
+    /// When the instance started.
+    pub(super) fn started_at(&self) -> Timestamp {
+        self.head.started_at
+    }
+
+    /// Whether the instance has ended.
+    pub(super) fn is_final(&self) -> bool {
+        self.head.status.is_final()
+    }
+
     /// When the instance ended.
     pub(super) fn ended_at(&self) -> Option<Timestamp> {
         self.head.ended_at
@@ -102,22 +112,9 @@ impl Partial<'_> {
         (!self.head.status.is_final()).then_some(&self.head.workflow)
     }
 
-    /// True when all conditions given hold.
-    pub(super) fn matches(&self, filter: &Filter) -> bool {
-        let head = &self.head;
-        let is =
-            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|it| it == found);
-        is(&filter.namespace, &head.workflow.namespace)
-            && is(&filter.name, &head.workflow.name)
-            && is(&filter.version, &head.workflow.version)
-            && filter.visible.has(&head.workflow.namespace, &head.workflow.name)
-            && (filter.statuses.is_empty() || filter.statuses.contains(&head.status))
-            && filter.started_after.is_none_or(|after| head.started_at >= after)
-            && filter.started_before.is_none_or(|before| head.started_at < before)
-            && (filter.root.is_none() || filter.root == head.root)
-            && filter.labels.iter().all(|(name, value)| {
-                head.labels.iter().any(|(n, v)| **n == **name && **v == **value)
-            })
+    /// True when all conditions given hold but those on the error, which is not decoded yet.
+    pub(super) fn may_match(&self, filter: &Filter) -> bool {
+        self.head.matches_without_error(filter)
     }
 }
 

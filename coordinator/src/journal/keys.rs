@@ -53,6 +53,8 @@ pub(super) const LOGGED: &[u8] = b"\xffw";
 pub(super) const AHEAD: &[u8] = b"\xffa";
 /// Hidden: a block of heads: the first one's key, with its space.
 pub(super) const BLOCK: &[u8] = b"\xffb";
+/// Hidden: the search index.
+pub(super) const INDEX: &[u8] = b"\xffx";
 /// In the common space: a definition by digest.
 pub(super) const DEFINITION: u8 = b'd';
 /// In the common space: what is suspended.

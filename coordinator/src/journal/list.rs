@@ -77,11 +77,12 @@ pub(super) fn list<O: Ordered>(
         // What filters ask for lies at the start, in all but absurd cases in the first part.
         let first = record::open(&key, &value)?.first;
         let (head, _) = stored_head(&first).ok_or_else(not_a_head)?;
-        if head::summary(head).is_none_or(|head| head.matches(filter)) {
+        if head::summary(head).is_none_or(|head| head.may_match(filter)) {
             let Some(body) = store.whole(space, &key, value)? else { continue };
             let (head, _) = stored_head(&body).ok_or_else(not_a_head)?;
-            if head::summary(head).ok_or_else(not_a_head)?.matches(filter) {
-                page.items.push((instance, head::decode(&key, head)?));
+            let head = head::decode(&key, head)?;
+            if head.matches(filter) {
+                page.items.push((instance, head));
             }
         }
     }

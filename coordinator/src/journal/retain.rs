@@ -9,7 +9,7 @@ use windlass_proto::time::Timestamp;
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space};
 use super::store::{Store, lock, settle_all, stored_head};
-use super::{Journal, JournalError, head, keys, record};
+use super::{Journal, JournalError, head, index, keys, record};
 
 /// Where the next call goes on.
 #[derive(Debug, Default)]
@@ -126,7 +126,11 @@ fn remove<O: Ordered>(
     instance: InstanceId,
 ) -> Result<(), JournalError> {
     let of = |kind| keys::of_instance(kind, instance);
-    let mut changes = vec![Change { space, key: of(keys::HOT), value: None }];
+    let mut changes = match store.head(instance)? {
+        Some(head) => index::removed(store, (head.started_at, instance))?,
+        None => Vec::new(),
+    };
+    changes.push(Change { space, key: of(keys::HOT), value: None });
     store.forget_hot(instance);
     let prefixes = [
         of(keys::FACTS),

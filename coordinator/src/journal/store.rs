@@ -32,12 +32,13 @@ use windlass_proto::metric::Snapshot as Metrics;
 use windlass_proto::time::Timestamp;
 
 use super::backup::{BackupReport, Capture};
+use super::index::{self, Index};
 use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
-    CheckReport, Commit, Filter, Head, Journal, JournalError, OpenInstances, Page, Room, Snapshot,
-    StoredDefinition, StoredFacts, StoredInstance, StoredSubscription, TimerKey, keys, record,
-    retain,
+    CheckReport, Commit, Counted, Filter, Found, Head, Journal, JournalError, OpenInstances, Page,
+    Room, SearchCursor, Snapshot, StoredDefinition, StoredFacts, StoredInstance,
+    StoredSubscription, TimerKey, keys, record, retain,
 };
 use crate::admission::Suspended;
 use crate::schedule::ScheduleId;
@@ -63,6 +64,8 @@ pub struct Store<O> {
     /// Changed only after the change is durable, and never locked while the store works. Facts
     /// move from here to the store, so who reads looks here first.
     recent: RwLock<Recent>,
+    /// By what instances are found.
+    pub(super) index: Index,
     /// What a backup that is being taken must hear of.
     pub(super) capture: Capture,
     /// Where [`Journal::retain`] goes on, so that no call looks at everything.
@@ -113,6 +116,7 @@ impl<O: Ordered> Store<O> {
             failed: AtomicBool::new(false),
             writing: Mutex::new(()),
             recent: RwLock::default(),
+            index: Index::default(),
             capture: Capture::default(),
             retained: Mutex::default(),
             tally: Mutex::default(),
@@ -155,6 +159,9 @@ impl<O: Ordered> Store<O> {
         let lost = expected.missing == Missing::Accept;
         if expected.missing != Missing::Report && (lost || !store.is_counted()?) {
             store.count_open()?;
+        }
+        if expected.missing != Missing::Report {
+            store.index = index::open(&store)?;
         }
         store.verification = Mutex::new(Some(Verification::new(store.partitions)));
         Ok(store)
@@ -291,7 +298,7 @@ impl<O: Ordered> Store<O> {
         if self.failed.load(Ordering::Acquire) {
             return Err(JournalError::Store("an earlier write failed".to_owned()));
         }
-        let counted = self.count(&mut changes)?;
+        let counted = self.tally_with(&mut changes)?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -382,6 +389,27 @@ impl<O: Ordered> Journal for Store<O> {
         limit: usize,
     ) -> Result<Page, JournalError> {
         super::list::list(self, filter, cursor, limit)
+    }
+
+    fn search(
+        &self,
+        filter: &Filter,
+        cursor: Option<SearchCursor>,
+        limit: usize,
+    ) -> Result<Found, JournalError> {
+        index::search(self, filter, cursor, limit)
+    }
+
+    fn count(&self, filter: &Filter) -> Result<Counted, JournalError> {
+        index::count(self, filter)
+    }
+
+    fn index(&self) -> Result<bool, JournalError> {
+        index::indexed(self)
+    }
+
+    fn is_index_due(&self) -> bool {
+        self.index.is_due()
     }
 
     fn hot(

@@ -165,3 +165,6 @@ pub const API_READY_MS: u64 = 2_000;
 
 /// Bytes of the id that a caller gives a request: kept in the audit trail with what it changed.
 pub const REQUEST_ID_BYTES: usize = 128;
+
+/// Conditions of one filter: far more than anybody writes, each a look into every segment.
+pub const FILTER_CONDITIONS: usize = 64;

@@ -16,6 +16,30 @@ pub const GROUP_BYTES: usize = 1 << 20;
 /// takes several calls.
 pub const LIST_SCAN: usize = 20_000;
 
+/// Instances of a segment of the search index. Larger ones make a search of a million instances
+/// faster and leave more recent ones, whose heads are read for each search, before them.
+pub const SEARCH_SEGMENT: usize = 512;
+
+/// Instances that one record keeps for the search index until they are in a segment, at most.
+pub const SEARCH_ARRIVALS: usize = 128;
+
+/// Segments one call of a search looks at: 16 million instances, some hundred milliseconds.
+pub const SEARCH_SEGMENTS: usize = 32_000;
+
+/// Heads one call reads to count: of instances that have not ended, where that matters. Some
+/// hundred milliseconds.
+pub const COUNT_SCAN: usize = 50_000;
+
+/// Segments one round of indexing looks at to see whether they are to be made anew.
+pub const SEARCH_REFRESHES: usize = 64;
+
+/// Milliseconds between two such rounds while nothing is started.
+pub const SEARCH_REFRESH_MS: u64 = 60_000;
+
+/// A segment is made anew when one in so many of those that were open has ended: more often costs
+/// more than it saves.
+pub const SEARCH_REFRESH_SHARE: usize = 4;
+
 /// Records one round of retention looks at, so that a large journal is gone through in many short
 /// rounds.
 pub const RETENTION_SCAN: usize = 50_000;

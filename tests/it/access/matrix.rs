@@ -74,6 +74,7 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("getFunction", (About::Shared, with(&[]))),
         ("publishFunction", (About::Server, authors())),
         ("listInstances", (About::List, with(&["starter"]))),
+        ("countInstances", (About::List, with(&["starter"]))),
         ("startInstance", (inside, starts())),
         ("getInstance", (About::Workflow, with(&["starter"]))),
         ("getInstanceOutput", (About::Workflow, with(&["starter"]))),
@@ -315,6 +316,10 @@ async fn what_is_foreign_is_in_no_list() {
         assert!(text.contains("own") && !text.contains("foreign"), "{path}: {text}");
         assert_eq!(page["next"], Value::Null, "{path}: a cursor says that there is more");
     }
+    let count = async |api: &Api| api.get("/v1/instances/count").await.ok()["count"].clone();
+    assert_ne!(count(&asking.root).await, count(&ada).await);
+    let own = asking.root.get("/v1/instances/count?namespace=own").await.ok()["count"].clone();
+    assert_eq!(count(&ada).await, own);
     let auditor = asking.with_role("auditor", "own").await;
     let trail = auditor.get("/v1/audit?limit=1000").await.ok()["items"].clone();
     let trail = trail.as_array().unwrap().clone();

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use tokio::task::JoinSet;
+use windlass_coordinator::clock;
 
 use super::measure::{self, Usage};
 use super::schedules::{self, Taken};
+use super::searching::{self, Asked};
 use super::target::{Server, Target};
 use super::workload::Load;
 use crate::code::BENCH_FAILED;
@@ -37,14 +39,16 @@ pub(super) struct Measured {
     pub(super) wakeups: Option<u64>,
     /// What schedules took of the memory, where they started the workflows.
     pub(super) taken: Option<Taken>,
+    /// What was asked for, where instances were searched.
+    pub(super) asked: Option<Vec<Asked>>,
 }
 
 impl Measured {
     /// What was measured of all workloads; memory is what is in use now.
     fn of(elapsed: Duration, latencies: Vec<u32>, usage: Usage) -> Self {
         let memory = measure::resident_mib().into_iter().collect();
-        let (store_cpu, pages, wakeups, taken) = Default::default();
-        Self { elapsed, latencies, usage, store_cpu, memory, pages, wakeups, taken }
+        let (store_cpu, pages, wakeups, taken, asked) = Default::default();
+        Self { elapsed, latencies, usage, store_cpu, memory, pages, wakeups, taken, asked }
     }
 }
 
@@ -64,6 +68,9 @@ pub(super) async fn run(load: &Load, target: &Arc<Target>) -> Result<Measured, C
     }
     if load.scheduled {
         return fire(load, target).await;
+    }
+    if load.searched {
+        return search(load, target).await;
     }
     if load.reads_history {
         return read_histories(load, target).await;
@@ -137,6 +144,19 @@ async fn fire(load: &Load, target: &Target) -> Result<Measured, CliError> {
     let usage = target.usage().since(&before);
     let measured = Measured::of(fired.elapsed, fired.lateness, usage);
     Ok(Measured { taken: Some(fired.memory), ..measured })
+}
+
+/// Runs the workflows, then looks for some of them.
+async fn search(load: &Load, target: &Target) -> Result<Measured, CliError> {
+    let Some((coordinator, start)) = target.coordinator().zip(target.start()) else {
+        return Err(CliError::coded(&BENCH_FAILED, "searches are measured in this process only"));
+    };
+    measure::reset_peak();
+    let (before, begin, first) = (target.usage(), Instant::now(), clock::now());
+    let latencies = searching::fill(load, coordinator, start).await?;
+    let (elapsed, usage) = (begin.elapsed(), target.usage().since(&before));
+    let asked = searching::ask(load, coordinator, (first, clock::now())).await?;
+    Ok(Measured { asked: Some(asked), ..Measured::of(elapsed, latencies, usage) })
 }
 
 /// Runs one workflow, and then nothing.

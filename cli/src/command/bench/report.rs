@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::drive::Measured;
 use super::measure;
 use super::schedules::Taken;
+use super::searching::Asked;
 use super::target::Target;
 use super::workload::{Load, Login, Tokens, Way};
 use crate::output;
@@ -38,6 +39,8 @@ pub(super) struct Report {
     secrets: Option<Secrets>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedules: Option<Taken>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<Vec<Asked>>,
 }
 
 /// How attempts got at their secrets, and what that cost.
@@ -70,8 +73,8 @@ struct Latency {
 impl Report {
     /// The figures of a run that has just ended.
     pub(super) fn new(load: &Load, measured: Measured, target: &Target) -> Self {
-        let Measured { elapsed, mut latencies, usage, store_cpu, memory, pages, wakeups, taken } =
-            measured;
+        let Measured { elapsed, mut latencies, usage, store_cpu, memory, .. } = measured;
+        let Measured { pages, wakeups, taken, asked, .. } = measured;
         latencies.sort_unstable();
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         let operations = load.operations() as f64;
@@ -120,6 +123,7 @@ impl Report {
                 store_cpu_ms_per_attempt: store_cpu
                     .map(|it| rounded(it.as_secs_f64() * 1000.0 / steps)),
             }),
+            search: asked,
             schedules: taken.map(|it| Taken {
                 bytes_a_definition: it.bytes_a_definition.map(rounded),
                 bytes_a_schedule: it.bytes_a_schedule.map(rounded),
@@ -188,10 +192,20 @@ pub(super) fn table(reports: &[Report]) {
     };
     let rows: Vec<Vec<String>> = first.rows().into_iter().enumerate().map(row).collect();
     output::table(&heading, &rows);
+    let asked: Vec<_> = reports.iter().flat_map(|it| it.search.iter().flatten()).collect();
+    if !asked.is_empty() {
+        let row = |it: &&Asked| {
+            let figures = [it.first_page_ms, it.first_page_max_ms, it.count_ms];
+            let words = [it.filter.to_owned(), it.matches.to_string()];
+            words.into_iter().chain(figures.map(|it| it.to_string())).collect()
+        };
+        let heading = ["FILTER", "MATCHES", "PAGE MS", "PAGE MAX MS", "COUNT MS"];
+        output::table(&heading, &asked.iter().map(row).collect::<Vec<_>>());
+    }
 }
 
 /// The least value that at least `share` of all values do not exceed; `sorted` goes upwards.
-fn percentile(sorted: &[u32], share: f64) -> u32 {
+pub(super) fn percentile(sorted: &[u32], share: f64) -> u32 {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or(0)
 }

@@ -154,7 +154,7 @@ async fn all_started(
         let (mut started, mut cursor) = (Vec::new(), None);
         loop {
             let filter = Filter { namespace: Some(NAMESPACE.to_owned()), ..Filter::default() };
-            let page = coordinator.list(filter, cursor, API_PAGE).await?;
+            let page = coordinator.search(filter, cursor, API_PAGE).await?;
             started.extend(page.items.into_iter().map(|(_, it)| (it.workflow.name, it.started_at)));
             cursor = page.next;
             if cursor.is_none() {

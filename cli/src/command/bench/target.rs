@@ -162,6 +162,14 @@ impl Target {
         }
     }
 
+    /// What each workflow is started with, when the coordinator is in this process.
+    pub(super) fn start(&self) -> Option<&Start> {
+        match self {
+            Self::Local(local) => Some(&local.start),
+            Self::Server(_) => None,
+        }
+    }
+
     /// The coordinator, when it is in this process.
     pub(super) fn coordinator(&self) -> Option<&Coordinator> {
         match self {
@@ -328,7 +336,7 @@ async fn embedded(
 }
 
 /// Runs a workflow.
-async fn attempt(
+pub(super) async fn attempt(
     coordinator: &Coordinator,
     start: &Start,
 ) -> Result<(Started, Option<Outcome>), CoordinatorError> {

@@ -20,6 +20,7 @@ pub(super) enum Chosen {
     Idle,
     Secrets,
     Schedules,
+    Search,
     All,
 }
 
@@ -101,6 +102,7 @@ impl Chosen {
             Self::Idle => "idle",
             Self::Secrets => "secrets",
             Self::Schedules => "schedules",
+            Self::Search => "search",
             Self::All => "all",
         }
     }
@@ -145,6 +147,8 @@ pub(super) struct Load {
     pub(super) secrets: Option<Way>,
     /// True when they are started by schedules, one each.
     pub(super) scheduled: bool,
+    /// True when what is measured is finding them again.
+    pub(super) searched: bool,
     /// The definition's name.
     pub(super) name: String,
     /// The definition, as JSON.
@@ -176,6 +180,7 @@ impl Load {
             Chosen::Idle => (1, 1, 1),
             Chosen::Secrets => (400, 5, 64),
             Chosen::Schedules => (10_000, 1, 200),
+            Chosen::Search => (100_000, 1, 200),
         };
         let (sleeps, listens) = (workload == Chosen::W4, workload == Chosen::Events);
         let idles = workload == Chosen::Idle;
@@ -194,6 +199,7 @@ impl Load {
             Chosen::Loop | Chosen::History => repeat(steps),
             Chosen::Payload => pass_on(steps),
             Chosen::Schedules => done(),
+            Chosen::Search => fail_if_told(),
             _ => sequence(steps),
         };
         // Passed on, it is what came in.
@@ -219,6 +225,7 @@ impl Load {
             idle: idles.then_some(IDLE),
             secrets: None,
             scheduled: workload == Chosen::Schedules,
+            searched: workload == Chosen::Search,
             name,
             definition,
             input,
@@ -334,6 +341,13 @@ fn payload() -> Value {
 /// Next to nothing, and no assignment.
 fn done() -> Made {
     ("done", json!([{"done": {"set": {"ok": true}}}]), Some(json!({"ok": true})))
+}
+
+/// Faults where the input says so: else the output is the input.
+fn fail_if_told() -> Made {
+    let error = json!({"type": "https://windlass.example/errors/bench", "status": 500});
+    let tasks = json!([{"check": {"if": "${ .fail }", "raise": {"error": error}}}]);
+    ("search", tasks, None)
 }
 
 /// A wait: the output is the input.

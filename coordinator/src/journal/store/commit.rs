@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use windlass_proto::id::{InstanceId, PartitionId};
 
+use super::super::index::{self, Arrived, Place};
 use super::super::ordered::Ordered;
 use super::super::record::push_varint;
 use super::super::space::{Change, Space};
@@ -34,6 +35,7 @@ pub(super) fn commit<O: Ordered>(store: &Store<O>, commits: &[Commit]) -> Result
         for commit in commits {
             group.add(commit)?;
         }
+        group.changes.extend(index::changed(store, &group.reopened)?);
         group.finish()
     };
     make(store, changes, after)
@@ -65,7 +67,8 @@ fn make<O: Ordered>(
         return Ok(());
     }
     store.change(changes)?;
-    after.apply(&mut store.recent.write().unwrap_or_else(PoisonError::into_inner));
+    store.index.arrived(after.started);
+    after.facts.apply(&mut store.recent.write().unwrap_or_else(PoisonError::into_inner));
     store.ordered.witness(&store.position());
     Ok(())
 }
@@ -84,10 +87,20 @@ struct Group<'a, O> {
     beside_heads: HashMap<InstanceId, Vec<Entry>>,
     /// Facts for the ring, one element a slot, with the instances that appear in it.
     slots: Vec<(Vec<u8>, Vec<InstanceId>)>,
+    /// Instances that start.
+    started: Arrived,
+    /// Instances that had ended and go on.
+    reopened: Vec<Place>,
 }
 
 /// What changes in memory once the group is durable.
 struct After {
+    facts: AfterFacts,
+    started: Arrived,
+}
+
+/// The same, of what is recent.
+struct AfterFacts {
     staged: HashMap<InstanceId, Option<Pending>>,
     hot: HashMap<(PartitionId, InstanceId), bool>,
     /// Entries at the front of the order that have left.
@@ -97,7 +110,7 @@ struct After {
     clear: bool,
 }
 
-impl After {
+impl AfterFacts {
     fn apply(self, recent: &mut Recent) {
         for (instance, pending) in self.staged {
             match pending {
@@ -126,6 +139,8 @@ impl<'a, O: Ordered> Group<'a, O> {
             lengths: HashMap::new(),
             beside_heads: HashMap::new(),
             slots: Vec::new(),
+            started: Arrived::default(),
+            reopened: Vec::new(),
         }
     }
 
@@ -295,11 +310,20 @@ impl<'a, O: Ordered> Group<'a, O> {
         facts: Vec<Entry>,
     ) -> Result<(), JournalError> {
         let key = keys::of_instance(keys::HEAD, instance);
-        if !starts {
+        if starts {
+            let partition = instance.partition(self.store.partitions);
+            self.started.add(partition, (head.started_at, instance));
+        } else {
             // An ended instance that goes on keeps the facts beside its head, under their own key.
             let old = match self.beside_heads.remove(&instance) {
                 Some(old) => old,
-                None => self.store.facts_beside_head(instance)?,
+                None => {
+                    let (ended, facts) = self.store.ended_and_facts(instance)?;
+                    if ended {
+                        self.reopened.push((head.started_at, instance));
+                    }
+                    facts
+                }
             };
             self.put_facts(instance, &old);
         }
@@ -359,8 +383,10 @@ impl<'a, O: Ordered> Group<'a, O> {
             Some((facts, _)) => facts.is_empty(),
             None => self.recent.clear,
         };
-        let Self { changes, staged, hot, .. } = self;
-        (changes, After { staged, hot, left, arrived, next, clear })
+        self.store.index.arrive(&mut self.changes, &self.started);
+        let Self { changes, staged, hot, started, .. } = self;
+        let facts = AfterFacts { staged, hot, left, arrived, next, clear };
+        (changes, After { facts, started })
     }
 
     /// A slot that holds nothing says that nothing before it is needed.

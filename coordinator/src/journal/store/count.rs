@@ -19,7 +19,10 @@ pub(super) struct Counted {
 impl<O: Ordered> Store<O> {
     /// Adds the tally as it will be to a batch, and leaves out what changes nothing. `None` for a
     /// batch that the tally does not cover. The caller holds [`Store::exclusive`].
-    pub(super) fn count(&self, changes: &mut Vec<Change>) -> Result<Option<Counted>, JournalError> {
+    pub(super) fn tally_with(
+        &self,
+        changes: &mut Vec<Change>,
+    ) -> Result<Option<Counted>, JournalError> {
         if !changes.iter().any(|it| is_covered(it.space, &it.key)) {
             return Ok(None);
         }

@@ -161,11 +161,22 @@ impl<O: Ordered> Store<O> {
         &self,
         instance: InstanceId,
     ) -> Result<Vec<Entry>, JournalError> {
+        self.ended_and_facts(instance).map(|(_, facts)| facts)
+    }
+
+    /// Whether an instance has ended, by its head, and the facts kept with that.
+    pub(super) fn ended_and_facts(
+        &self,
+        instance: InstanceId,
+    ) -> Result<(bool, Vec<Entry>), JournalError> {
         let key = keys::of_instance(keys::HEAD, instance);
-        let Some(body) = self.body(self.space_of(instance), &key)? else { return Ok(Vec::new()) };
-        stored_head(&body)
-            .and_then(|(_, facts)| Entry::read_all(facts))
-            .ok_or_else(|| damaged(&key, "does not hold a head and facts"))
+        let Some(body) = self.body(self.space_of(instance), &key)? else {
+            return Ok((false, Vec::new()));
+        };
+        let read = stored_head(&body).and_then(|(head, facts)| {
+            Some((head::summary(head)?.is_final(), Entry::read_all(facts)?))
+        });
+        read.ok_or_else(|| damaged(&key, "does not hold a head and facts"))
     }
 
     /// The sequence number after the last fact in the store, recent ones left out.

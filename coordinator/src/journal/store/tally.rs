@@ -190,6 +190,8 @@ pub(super) fn is_covered(space: Space, key: &[u8]) -> bool {
     // A restored journal has no witness yet, and the sums of one that had.
     let of_itself =
         key.first() == Some(&keys::RING) || key == keys::TALLY || key == keys::WITNESSED;
+    // The search index follows from what is covered.
+    let of_itself = of_itself || key.starts_with(keys::HIDDEN);
     space != Space::Common || !of_itself
 }
 

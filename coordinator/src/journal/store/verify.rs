@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{InstanceId, PartitionId};
 
 use super::super::ordered::Ordered;
 use super::super::space::{Order, Space};
@@ -75,6 +75,11 @@ impl<O: Ordered> Store<O> {
     /// Records that ought to be there.
     pub(in super::super) fn records(&self) -> u64 {
         lock(&self.tally).records()
+    }
+
+    /// Instances that a partition ought to have.
+    pub(in super::super) fn heads_due(&self, partition: PartitionId) -> u64 {
+        lock(&self.tally).sum(Space::Partition(partition)).map_or(0, |it| it.instances)
     }
 
     /// Begins again with the adding up.

@@ -4,9 +4,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, auth, bench, config, control, coordinator, deploy, dev, event, explain, fsck, function,
-    history, list, log, login, run, schedule, secret, show, start, token, validate, version, watch,
-    worker, workflow,
+    audit, auth, bench, bulk, config, control, coordinator, deploy, dev, event, explain, fsck,
+    function, history, list, log, login, run, schedule, secret, show, start, token, validate,
+    version, watch, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Suspend(control::SuspendArgs),
     /// Resume a suspended instance, workflow or namespace
     Resume(control::ResumeArgs),
+    /// Cancel, suspend or resume all instances that match a filter
+    Bulk(bulk::Args),
     /// See the definitions on a server, compare, retire and delete them
     Workflow(workflow::Args),
     /// See the functions of a server's default catalog, or publish one
@@ -123,6 +125,7 @@ impl Command {
             Self::Show(args) => show::run(args).await,
             Self::History(args) => history::run(args).await,
             Self::Watch(args) => watch::run(args).await,
+            Self::Bulk(args) => bulk::run(args).await,
             Self::Cancel(args) => control::cancel(args).await,
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod bench;
+pub(crate) mod bulk;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod coordinator;

@@ -138,6 +138,10 @@ codes! {
     AccessOpen = "WL0548", 409, "Authentication is off",
         "The server asks nobody who they are, so it has no tokens: start it with --auth FILE. \
          docs/access.md says what stands in the file.";
+    /// No such bulk job.
+    UnknownBulkJob = "WL0549", 404, "No such bulk job",
+        "No bulk job of yours has this id: it was never given here, or ended long ago and made room. \
+         `windlass bulk list` shows those there are.";
     /// No such resource.
     UnknownPath = "WL0515", 404, "No such resource",
         "There is nothing at this path. /openapi.json lists what there is.";

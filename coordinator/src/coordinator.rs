@@ -1,5 +1,6 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
+mod bulk;
 mod bus_events;
 mod definitions;
 mod functions;
@@ -24,7 +25,7 @@ use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
-use windlass_proto::limits::SUSPENSIONS;
+use windlass_proto::limits::{BULK_JOBS, SUSPENSIONS};
 use windlass_proto::problem::Problem;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
@@ -264,6 +265,20 @@ pub enum CoordinatorError {
     /// No more can be suspended until something is resumed.
     #[error("{} workflows, namespaces and roots are suspended: resume some first", SUSPENSIONS)]
     TooManySuspensions,
+    /// No more bulk jobs can be under way.
+    #[error("{} bulk jobs are under way: wait for one, or cancel one", BULK_JOBS)]
+    TooManyBulkJobs,
+    /// There is no such bulk job.
+    #[error("there is no bulk job {0}")]
+    UnknownBulkJob(uuid::Uuid),
+    /// The bulk job has ended.
+    #[error("bulk job {id} is {} already", state.word())]
+    BulkConflict {
+        /// The job.
+        id: uuid::Uuid,
+        /// How it stands.
+        state: crate::bulk::State,
+    },
     /// Only a root can be cancelled with all it has started.
     #[error("instance {id} was started by another one; its root is {root}")]
     NotARoot {

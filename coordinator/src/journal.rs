@@ -29,6 +29,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::limits;
@@ -247,6 +248,24 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged.
     fn suspended(&self) -> Result<Vec<(Suspended, Timestamp)>, JournalError>;
 
+    /// Keeps how a bulk job stands, with what came of more instances, durably.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn put_bulk(&self, write: &BulkWrite) -> Result<(), JournalError>;
+
+    /// How all bulk jobs stand, oldest first, as it was written.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn bulk_jobs(&self) -> Result<Vec<Vec<u8>>, JournalError>;
+
+    /// A page of what came of the instances of a bulk job, as it was written.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    fn bulk_results(&self, job: Uuid, page: u32) -> Result<Option<Vec<u8>>, JournalError>;
+
     /// Removes instances that ended before `before`, at most `limit`; returns how many went. One
     /// call does bounded work and the next one goes on where it stopped: call it now and then.
     ///
@@ -307,6 +326,17 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read at all; damage found is in the report.
     fn check(&self) -> Result<CheckReport, JournalError>;
+}
+
+/// How a bulk job stands, opaque here.
+#[derive(Clone, Debug)]
+pub struct BulkWrite {
+    /// The job.
+    pub job: Uuid,
+    /// How it stands; `None` when it is gone, with all that came of it.
+    pub state: Option<Vec<u8>>,
+    /// A page of what came of instances, and its number.
+    pub results: Option<(u32, Vec<u8>)>,
 }
 
 /// What one partition wants durable, together or not at all.

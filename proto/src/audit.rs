@@ -175,6 +175,9 @@ pub enum AuditAction {
     /// An instance was cancelled, suspended or resumed.
     #[serde(rename = "instance.changed")]
     InstanceChanged,
+    /// A bulk job was begun, paused, resumed or ended.
+    #[serde(rename = "bulk.changed")]
+    BulkChanged,
     /// Starts of a workflow or a namespace were suspended or resumed.
     #[serde(rename = "starts.changed")]
     StartsChanged,

@@ -1,5 +1,6 @@
 //! The HTTP API of a running `windlass dev`.
 
+mod bulk;
 mod clock;
 mod control;
 mod events;

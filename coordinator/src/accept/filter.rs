@@ -51,6 +51,13 @@ pub(super) fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
     Ok(filter)
 }
 
+/// The filter that a text says, of a body.
+pub(super) fn of_text(text: &str) -> Result<Filter, ApiProblem> {
+    let mut filter = Filter::default();
+    read(text, &mut filter).map_err(|why| ApiProblem::parameter("filter", why))?;
+    Ok(filter)
+}
+
 /// Words that commas divide.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned)

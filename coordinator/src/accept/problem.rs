@@ -209,6 +209,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::UnknownFunction(_) => Self::new(Code::UnknownFunction, detail),
             CoordinatorError::UnknownSchedule(_) => Self::new(Code::UnknownSchedule, detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
+            CoordinatorError::UnknownBulkJob(_) => Self::new(Code::UnknownBulkJob, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
             CoordinatorError::InvalidInput(problem) => {
                 Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }
@@ -217,6 +218,8 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::Suspended(_) => Self::new(Code::Suspended, detail),
             CoordinatorError::Already { .. }
             | CoordinatorError::NotARoot { .. }
+            | CoordinatorError::BulkConflict { .. }
+            | CoordinatorError::TooManyBulkJobs
             | CoordinatorError::TooManySuspensions => Self::new(Code::Conflict, detail),
             CoordinatorError::Conflict { .. } => Self::new(Code::Conflict, detail),
             CoordinatorError::Overloaded(wait) => Self::overloaded(&detail, wait),

@@ -5,7 +5,7 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    access, audit, auth, document, event, function, gate, history, identity, instance, log,
+    access, audit, auth, bulk, document, event, function, gate, history, identity, instance, log,
     metrics, schedule, secret, start, state, suspension, token, watch, worker, workflow,
 };
 use crate::coordinator::Coordinator;
@@ -88,6 +88,12 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/functions", get(function::list))
         .route("/v1/functions/{name}/{version}", post(function::publish).get(function::show))
         .route("/v1/instances", post(start::start).get(instance::list))
+        .route("/v1/bulk", post(bulk::start).get(bulk::list))
+        .route("/v1/bulk/{id}", get(bulk::show))
+        .route("/v1/bulk/{id}/results", get(bulk::results))
+        .route("/v1/bulk/{id}/pause", post(bulk::pause))
+        .route("/v1/bulk/{id}/resume", post(bulk::resume))
+        .route("/v1/bulk/{id}/cancel", post(bulk::cancel))
         .route("/v1/instances/count", get(instance::count))
         .route("/v1/instances/{id}/output", get(instance::output))
         .route("/v1/instances/{id}/history", get(history::history))

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use windlass_proto::time::Timestamp;
 
 use super::certificate::ClientCertificate;
@@ -124,7 +125,7 @@ fn has_star(patterns: &[Arc<str>]) -> bool {
 type Patterns = Arc<[Arc<str>]>;
 
 /// The workflows that somebody may do something with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Visible {
     /// All.
     #[default]

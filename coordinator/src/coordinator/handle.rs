@@ -45,6 +45,7 @@ impl Coordinator {
         let coordinator = Self { runtime: Arc::new(Runtime::start(journal, options, downstream)?) };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             coordinator.go_on_cancelling(&runtime);
+            coordinator.go_on_with_bulk_jobs(&runtime);
         }
         Ok(coordinator)
     }

@@ -15,6 +15,7 @@ use windlass_proto::metric::Snapshot;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 use windlass_telemetry::{FinishedSpan, Sampler};
 
+use super::bulk::Jobs;
 use super::{Downstream, Options};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
@@ -46,6 +47,7 @@ pub(super) struct Runtime {
     retention: Mutex<Option<Sender<()>>>,
     pub(super) admission: Arc<Admission>,
     pub(super) filters: Arc<Filters>,
+    pub(super) bulk: Jobs,
     pub(super) misfits: Arc<MisfitCounts>,
     pub(super) counts: Arc<InstanceCounts>,
     pub(super) log: Option<Arc<dyn LogControl>>,
@@ -190,6 +192,19 @@ impl ReleaseTarget for Router {
     }
 }
 
+/// The tracer and what tells again of instances; none where nobody traces, which is noted.
+fn traced(
+    tracer: Option<Tracer>,
+    data_dir: Option<&Path>,
+    journal: &Arc<dyn Journal>,
+    catalog: &Arc<Catalog>,
+) -> Result<Option<(Tracer, Teller)>, JournalError> {
+    if let (None, Some(directory)) = (&tracer, data_dir) {
+        Tracer::off(directory);
+    }
+    tracer.map(|it| it.start(data_dir, journal, catalog)).transpose()
+}
+
 impl Runtime {
     /// Opens all partitions of a journal and takes up what was left open.
     pub(super) fn start<O: Into<Downstream>>(
@@ -218,12 +233,7 @@ impl Runtime {
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone())).into();
-        let data_dir = data_dir.as_deref();
-        if let (None, Some(directory)) = (&tracer, data_dir) {
-            Tracer::off(directory);
-        }
-        let tell = |it: Tracer| it.start(data_dir, &journal, &catalog);
-        let tracer = tracer.map(tell).transpose()?;
+        let tracer = traced(tracer, data_dir.as_deref(), &journal, &catalog)?;
         let router = Arc::new(Router {
             recovering: AtomicUsize::new(inboxes.len()),
             began,
@@ -246,6 +256,7 @@ impl Runtime {
             replaces,
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),
             filters: Arc::default(),
+            bulk: Jobs::open(&*journal)?,
             misfits: Arc::default(),
             counts: Arc::default(),
             log,

@@ -70,6 +70,8 @@ impl<O: Ordered> Check<'_, O> {
                     .map_err(|_| record::damaged(key, "is not a definition"))
             }
             (Space::Common, keys::SUSPENDED) => super::store::suspended(key, &body).map(|_| ()),
+            // What they say is not for the journal to know.
+            (Space::Common, keys::BULK | keys::BULK_RESULTS) => Ok(()),
             (Space::Common, keys::CURRENT) => self.current(key, &body),
             (Space::Common, _)
                 if [keys::PARTITIONS, keys::EPOCH, keys::WITNESSED, keys::COUNTED]

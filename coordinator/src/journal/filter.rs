@@ -1,5 +1,6 @@
 //! What is asked of instances, and what is answered.
 
+use serde::{Deserialize, Serialize};
 use windlass_proto::id::InstanceId;
 use windlass_proto::time::Timestamp;
 
@@ -7,7 +8,7 @@ use super::{Head, Status};
 use crate::access::Visible;
 
 /// Which instances are meant: all conditions given must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Filter {
     /// `document.namespace`
     pub namespace: Option<String>,
@@ -43,6 +44,24 @@ impl Filter {
     pub(super) fn has_times(&self) -> bool {
         let times = [self.started_after, self.started_before, self.ended_after, self.ended_before];
         times.iter().any(Option::is_some)
+    }
+
+    /// True for one that has no condition.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let fixed = [&self.namespace, &self.name, &self.version].iter().all(|it| it.is_none());
+        let lists = self.statuses.is_empty() && self.errors.is_empty() && self.labels.is_empty();
+        fixed && lists && !self.has_times() && self.root.is_none() && self.parent.is_none()
+    }
+
+    /// The same, of instances in one of these statuses.
+    #[must_use]
+    pub fn among(mut self, statuses: &[Status]) -> Self {
+        match self.statuses.is_empty() {
+            true => self.statuses = statuses.to_vec(),
+            false => self.statuses.retain(|it| statuses.contains(it)),
+        }
+        self
     }
 
     /// True for one with conditions on workflows, apart from their version.
@@ -124,7 +143,7 @@ pub struct Page {
 }
 
 /// Where a search goes on: with what started before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SearchCursor {
     /// When the last one of the page before started.
     pub started_at: Timestamp,

@@ -57,6 +57,10 @@ pub(super) const BLOCK: &[u8] = b"\xffb";
 pub(super) const INDEX: &[u8] = b"\xffx";
 /// In the common space: a definition by digest.
 pub(super) const DEFINITION: u8 = b'd';
+/// In the common space: a bulk job: id.
+pub(super) const BULK: u8 = b'b';
+/// In the common space: what came of some instances of a bulk job: id, page.
+pub(super) const BULK_RESULTS: u8 = b'g';
 /// In the common space: what is suspended.
 pub(super) const SUSPENDED: u8 = b'p';
 /// In the common space: the current digest of a workflow id.
@@ -189,6 +193,14 @@ pub(super) fn definition(digest: &Digest) -> Vec<u8> {
     let mut key = vec![DEFINITION];
     key.extend_from_slice(digest.0.as_bytes());
     key
+}
+
+pub(super) fn bulk(job: uuid::Uuid) -> Vec<u8> {
+    [&[BULK], job.as_bytes().as_slice()].concat()
+}
+
+pub(super) fn bulk_results(job: uuid::Uuid, page: u32) -> Vec<u8> {
+    [&[BULK_RESULTS], job.as_bytes().as_slice(), &page.to_be_bytes()].concat()
 }
 
 pub(super) fn current(id: &WorkflowId) -> Vec<u8> {

@@ -8,6 +8,7 @@
 //! all that is left of it goes under one key. What a turn of the ring would overwrite is moved to
 //! its own key first. Heads, timers and subscriptions go to their own keys at once.
 
+mod bulk;
 mod commit;
 mod count;
 mod definition;
@@ -26,6 +27,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use uuid::Uuid;
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::metric::Snapshot as Metrics;
@@ -36,9 +38,9 @@ use super::index::{self, Index};
 use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
-    CheckReport, Commit, Counted, Filter, Found, Head, Journal, JournalError, OpenInstances, Page,
-    Room, SearchCursor, Snapshot, StoredDefinition, StoredFacts, StoredInstance,
-    StoredSubscription, TimerKey, keys, record, retain,
+    BulkWrite, CheckReport, Commit, Counted, Filter, Found, Head, Journal, JournalError,
+    OpenInstances, Page, Room, SearchCursor, Snapshot, StoredDefinition, StoredFacts,
+    StoredInstance, StoredSubscription, TimerKey, keys, record, retain,
 };
 use crate::admission::Suspended;
 use crate::schedule::ScheduleId;
@@ -402,6 +404,18 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn count(&self, filter: &Filter) -> Result<Counted, JournalError> {
         index::count(self, filter)
+    }
+
+    fn put_bulk(&self, write: &BulkWrite) -> Result<(), JournalError> {
+        self.write_bulk(write)
+    }
+
+    fn bulk_jobs(&self) -> Result<Vec<Vec<u8>>, JournalError> {
+        self.read_bulk()
+    }
+
+    fn bulk_results(&self, job: Uuid, page: u32) -> Result<Option<Vec<u8>>, JournalError> {
+        self.read_bulk_results(job, page)
     }
 
     fn index(&self) -> Result<bool, JournalError> {

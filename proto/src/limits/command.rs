@@ -45,3 +45,6 @@ pub const ANSWER_LEVELS: u32 = 16;
 
 /// Bytes of a configuration file: each option once.
 pub const CONFIGURATION_BYTES: usize = 1 << 20;
+
+/// Milliseconds between two looks of a command that waits for a bulk job.
+pub const BULK_LOOK_MS: u64 = 500;

@@ -220,3 +220,26 @@ pub const SETTLED_WAIT_MS: u64 = 5_000;
 
 /// Instances read from the journal at once when a partition recovers.
 pub const RECOVERY_PAGE: usize = 128;
+
+/// Bulk jobs under way at the same time: each gives its orders beside the others.
+pub const BULK_JOBS: usize = 16;
+
+/// Bulk jobs that have ended and are kept, with what came of each instance.
+pub const BULK_JOBS_KEPT: usize = 100;
+
+/// Instances a second that a bulk job deals with unless it is told: what else goes on does not
+/// notice it.
+pub const BULK_RATE: u32 = 500;
+
+/// The most that it can be told to.
+pub const BULK_RATE_MOST: u32 = 10_000;
+
+/// Instances that a bulk job deals with before it keeps how far it came: what a crash makes it
+/// deal with once more.
+pub const BULK_PAGE: usize = 100;
+
+/// Orders of a bulk job that are given at the same time.
+pub const BULK_AT_ONCE: usize = 16;
+
+/// Milliseconds after which a bulk job is tried again that could not go on.
+pub const BULK_AGAIN_MS: u64 = 1_000;

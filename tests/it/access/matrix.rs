@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Asking, greet, tick};
 use crate::support::client::{Answer, Api};
+use crate::support::until::until;
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Whether a request is let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,13 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("cancelInstance", (About::Workflow, operator())),
         ("suspendInstance", (About::Workflow, operator())),
         ("resumeInstance", (About::Workflow, operator())),
+        ("listBulkJobs", (About::List, operator())),
+        ("startBulkJob", (About::List, operator())),
+        ("getBulkJob", (About::List, operator())),
+        ("getBulkResults", (About::List, operator())),
+        ("pauseBulkJob", (About::List, operator())),
+        ("resumeBulkJob", (About::List, operator())),
+        ("cancelBulkJob", (About::List, operator())),
         ("cancelRoot", (About::Workflow, operator())),
         ("listSuspensions", (About::List, with(&[]))),
         ("suspendNamespace", (About::Namespace, operator())),
@@ -201,6 +211,10 @@ impl Place {
                 let event = json!({"specversion": "1.0", "id": "1", "source": "/", "type": "a"});
                 ("application/cloudevents+json", event.to_string())
             }
+            "startBulkJob" => {
+                let order = json!({"action": "cancel", "filter": "name=greet", "preview": true});
+                (json, order.to_string())
+            }
             "backfillSchedule" => (json, json!({"from": day, "to": day}).to_string()),
             "setSecretPolicy" => ("application/toml", "[[allow]]\n".to_owned()),
             "setLog" => (json, "{}".to_owned()),
@@ -209,12 +223,20 @@ impl Place {
     }
 }
 
+/// Waits an hour.
+fn pause(namespace: &str) -> String {
+    format!(
+        "document: {{ dsl: '1.0.3', namespace: {namespace}, name: pause, version: '1.0.0' }}\n\
+         do:\n  - rest: {{ wait: PT1H }}\n"
+    )
+}
+
 /// Whether an answer is one of somebody who was let through.
 fn seen(answer: &Answer) -> Let {
     match (answer.status.as_u16(), answer.body["code"].as_str().unwrap_or("")) {
         (401 | 403, _) => Let::Forbidden,
         // What was never there is not what is hidden.
-        (404, "WL0547") => Let::Through,
+        (404, "WL0547" | "WL0549") => Let::Through,
         (404, _) => Let::Hidden,
         _ => Let::Through,
     }
@@ -320,6 +342,27 @@ async fn what_is_foreign_is_in_no_list() {
     assert_ne!(count(&asking.root).await, count(&ada).await);
     let own = asking.root.get("/v1/instances/count?namespace=own").await.ok()["count"].clone();
     assert_eq!(count(&ada).await, own);
+    let operator = asking.with_role("operator", "own").await;
+    for namespace in ["own", "foreign"] {
+        let workflow = asking.root.deploy(&pause(namespace)).await;
+        asking.root.start(&workflow, &json!({})).await;
+    }
+    let order = json!({"action": "suspend", "filter": "name=pause"});
+    let job = operator.post("/v1/bulk", &order).await.ok();
+    assert_eq!(job["total"], 1, "{job}");
+    let path = format!("/v1/bulk/{}", job["id"].as_str().unwrap());
+    until(SOON, "the end of the job", || async {
+        (operator.get(&path).await.ok()["status"] == "completed").then_some(())
+    })
+    .await;
+    let suspended = asking.root.get("/v1/instances?status=suspended").await.ok();
+    let namespaces: Vec<_> = suspended["items"].as_array().unwrap().iter().collect();
+    assert_eq!(namespaces.len(), 1, "{suspended}");
+    assert_eq!(namespaces[0]["workflow"]["namespace"], "own");
+    // A job of somebody else is not there for who may not operate all.
+    let other = asking.with_role("operator", "foreign").await;
+    other.get(&path).await.problem(404);
+    assert_eq!(other.get("/v1/bulk").await.ok()["items"], json!([]));
     let auditor = asking.with_role("auditor", "own").await;
     let trail = auditor.get("/v1/audit?limit=1000").await.ok()["items"].clone();
     let trail = trail.as_array().unwrap().clone();

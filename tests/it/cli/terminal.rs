@@ -103,6 +103,8 @@ async fn each_command_once() {
     let started = windlass(&["start", "cli/shown", "--url", &url]).await.exits(0).json();
     let id = started["id"].as_str().unwrap();
     windlass(&["run", &hello, "--data-dir", &journal, "--id", "a"]).await.exits(0);
+    let order = ["bulk", "cancel", "--filter", "name=none", "--wait", "--url", &url];
+    let job = windlass(&order).await.exits(0).json()["id"].as_str().unwrap().to_owned();
     let trail = folder.path().join("trail.jsonl").display().to_string();
     let exported = windlass(&["audit", "export", "--url", &url]).await.exits(0).stdout;
     std::fs::write(&trail, exported).unwrap();
@@ -123,6 +125,16 @@ async fn each_command_once() {
         (on_server(&["deploy", &hello]), 0),
         (on_server(&["start", "examples/hello", "--wait", "30s"]), 0),
         (on_server(&["list"]), 0),
+        (on_server(&["bulk", "resume", "--filter", "name=none", "--preview"]), 0),
+        (on_server(&["bulk", "suspend", "--filter", "name=none", "--preview"]), 0),
+        (on_server(&["bulk", "cancel", "--filter", "name=none", "--preview"]), 0),
+        (on_server(&["bulk", "list"]), 0),
+        (on_server(&["bulk", "show", &job]), 0),
+        (on_server(&["bulk", "results", &job]), 0),
+        // It has ended.
+        (on_server(&["bulk", "pause", &job]), 1),
+        (on_server(&["bulk", "continue", &job]), 1),
+        (on_server(&["bulk", "stop", &job]), 1),
         (on_server(&["log", "level", "info"]), 0),
         (on_server(&["show", id]), 0),
         (on_server(&["history", id]), 0),

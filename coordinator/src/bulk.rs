@@ -1,0 +1,238 @@
+//! Bulk jobs: one order for all instances that match a filter.
+//!
+//! A job is durable: what it has done is kept with how far it has come, so that after a crash it
+//! goes on there. An order that was given just before a crash is given once more, and then finds
+//! that it was carried out.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use windlass_proto::id::InstanceId;
+use windlass_proto::time::Timestamp;
+
+use crate::journal::{Filter, SearchCursor, Status};
+
+/// What is done with each instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// End it.
+    Cancel,
+    /// Stop it for a while.
+    Suspend,
+    /// Let it go on.
+    Resume,
+}
+
+impl Action {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Cancel, Self::Suspend, Self::Resume];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// The statuses of instances that it makes sense for.
+    #[must_use]
+    pub fn statuses(self) -> &'static [Status] {
+        use Status::{Pending, Running, Suspended, Waiting};
+        match self {
+            Self::Cancel => &[Pending, Running, Waiting, Suspended],
+            Self::Suspend => &[Pending, Running, Waiting],
+            Self::Resume => &[Suspended],
+        }
+    }
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is being carried out.
+    Running,
+    /// It waits to be resumed.
+    Paused,
+    /// It has been through all.
+    Completed,
+    /// It was ended before.
+    Cancelled,
+}
+
+impl State {
+    /// True when nothing more comes of it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled)
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What a job is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// With each instance.
+    pub action: Action,
+    /// Which instances, with the rights of whoever gave the order in it.
+    pub filter: Filter,
+    /// The filter as it was written.
+    pub text: Arc<str>,
+    /// Why, for the audit trail and the histories.
+    pub reason: Option<Arc<str>>,
+    /// Instances a second at most.
+    pub rate: u32,
+    /// Who gave it: issuer and subject.
+    pub by: (Arc<str>, Arc<str>),
+}
+
+/// A job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id, which begins with the time of its start.
+    pub id: Uuid,
+    /// What it is to do.
+    pub order: Order,
+    /// When it was given.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it stands.
+    pub state: State,
+    /// How many matched when it was given; at least so many, where not all could be counted.
+    pub total: u64,
+    /// Instances with which it was done.
+    pub done: u64,
+    /// Instances with which there was nothing to do.
+    pub skipped: u64,
+    /// Instances with which it failed.
+    pub failed: u64,
+    /// Pages of results.
+    pub pages: u32,
+    /// Where it goes on; none at its beginning.
+    pub cursor: Option<SearchCursor>,
+}
+
+impl Job {
+    /// A job that has just been given.
+    #[must_use]
+    pub fn new(order: Order, total: u64, at: Timestamp) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            order,
+            created_at: at,
+            ended_at: None,
+            state: State::Running,
+            total,
+            done: 0,
+            skipped: 0,
+            failed: 0,
+            pages: 0,
+            cursor: None,
+        }
+    }
+
+    /// Takes a page of results in; the job goes on at `next`, or has been through all.
+    pub fn advance(&mut self, results: &[Outcome], next: Option<SearchCursor>, at: Timestamp) {
+        for result in results {
+            match result.result {
+                Done::Done => self.done += 1,
+                Done::Skipped => self.skipped += 1,
+                Done::Failed => self.failed += 1,
+            }
+        }
+        self.pages += u32::from(!results.is_empty());
+        self.cursor = next;
+        if next.is_none() {
+            self.end(State::Completed, at);
+        }
+    }
+
+    /// Nothing more comes of it.
+    pub fn end(&mut self, state: State, at: Timestamp) {
+        self.state = state;
+        self.ended_at = Some(at);
+    }
+}
+
+/// What came of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The instance.
+    pub instance: InstanceId,
+    /// In a word.
+    pub result: Done,
+    /// Why nothing was done, or why it failed.
+    pub detail: Option<Arc<str>>,
+}
+
+/// What came of one instance, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Done {
+    /// It was done.
+    Done,
+    /// There was nothing to do.
+    Skipped,
+    /// It could not be done.
+    Failed,
+}
+
+impl Done {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_proto::id::InstanceId;
+    use windlass_proto::time::Timestamp;
+
+    use super::{Action, Done, Job, Order, Outcome, State};
+    use crate::journal::{Filter, SearchCursor};
+
+    #[test]
+    fn a_job_counts_and_ends() {
+        let order = Order {
+            action: Action::Cancel,
+            filter: Filter::default(),
+            text: "".into(),
+            reason: None,
+            rate: 1,
+            by: ("i".into(), "s".into()),
+        };
+        let mut job = Job::new(order, 3, Timestamp(1));
+        let instance = InstanceId(uuid::Uuid::nil());
+        let outcome = |result| Outcome { instance, result, detail: None };
+        let next = Some(SearchCursor { started_at: Timestamp(0), instance });
+        job.advance(&[outcome(Done::Done), outcome(Done::Failed)], next, Timestamp(2));
+        assert_eq!((job.state, job.pages, job.cursor), (State::Running, 1, next));
+        job.advance(&[], next, Timestamp(3));
+        job.advance(&[outcome(Done::Skipped)], None, Timestamp(4));
+        assert_eq!((job.done, job.skipped, job.failed, job.pages), (1, 1, 1, 2));
+        assert_eq!((job.state, job.ended_at), (State::Completed, Some(Timestamp(4))));
+    }
+}

@@ -5,8 +5,8 @@ use windlass_telemetry::Role;
 
 use crate::command::{
     audit, auth, bench, bulk, config, control, coordinator, deploy, dev, event, explain, fsck,
-    function, history, list, log, login, run, schedule, secret, show, start, token, validate,
-    version, watch, worker, workflow,
+    function, history, list, log, login, profile, run, schedule, secret, show, start, token,
+    validate, version, watch, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -17,11 +17,14 @@ use crate::telemetry::{NOTHING, Told};
 #[command(
     name = "windlass",
     version,
-    after_help = "Start here:\n  windlass run hello.yaml --input '{\"name\": \"Ada\"}'\n  windlass dev\n\n\
+    after_help = "Start here:\n  windlass run hello.yaml --input '{\"name\": \"Ada\"}'\n  windlass dev\n  windlass --profile prod list\n\n\
                   Exit codes: 0 done, 1 faulted, cancelled or refused, 2 bad usage or definition, 3 not ended or \
                   not known to have (the instance goes on), 130 interrupted."
 )]
 pub(crate) struct Arguments {
+    /// The profile that says which server: commands that talk to one have it as well
+    #[arg(long, global = true, hide = true, value_name = "NAME")]
+    profile: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -72,6 +75,8 @@ pub(crate) enum Command {
     Login(login::LoginArgs),
     /// Forget the token that is kept for a server
     Logout(login::LogoutArgs),
+    /// See the servers that have a name on this machine, and choose one
+    Profile(profile::Args),
     /// See who you are to a server, and what you may
     Auth(auth::Args),
     /// Make, list and revoke tokens that show a server who asks
@@ -137,6 +142,7 @@ impl Command {
             Self::Audit(args) => audit::run(*args).await,
             Self::Login(args) => login::login(args).await,
             Self::Logout(args) => login::logout(&args),
+            Self::Profile(args) => profile::run(&args),
             Self::Auth(args) => auth::run(args).await,
             Self::Token(args) => token::run(args).await,
             Self::Log(args) => log::run(args).await,

@@ -1,29 +1,34 @@
 //! Talks to a server's API.
 
 mod certificate;
-mod token;
+mod credential;
+mod foreign;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub(crate) use token::kept;
+pub(crate) use credential::kept;
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use credential::Credential;
+use reqwest::header::AUTHORIZATION;
+use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value as Json;
 use windlass_proto::limits::{self, API_REQUEST_MS, CONNECT_TIMEOUT_MS};
 
 use crate::code::{BROKEN_OFF, NOT_UNDERSTOOD, UNREACHABLE};
-use crate::error::CliError;
+use crate::error::{CliError, chain};
 use crate::exact;
-use crate::options::Remote;
+use crate::header::Header;
+use crate::options::{Remote, Target};
 
 /// A client of one server.
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
-    /// The value of the `Authorization` header, where there is a token; marked as sensitive.
-    authorization: Option<HeaderValue>,
+    credential: Credential,
+    /// What every request carries beside it.
+    headers: Vec<Header>,
     /// True where there is a certificate.
     certified: bool,
 }
@@ -34,39 +39,47 @@ impl Client {
     /// # Errors
     /// When the URL makes no sense, or TLS cannot be set up.
     pub(crate) fn new(remote: &Remote) -> Result<Self, CliError> {
-        let client = Self::without_token(remote)?;
-        let authorization = token::authorization(&remote.token, &client.base)?;
-        Ok(Self { authorization, ..client })
+        Self::of(&remote.target()?)
+    }
+
+    /// The same, of one that is known.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub(crate) fn of(target: &Target) -> Result<Self, CliError> {
+        let credential = Credential::of(target)?;
+        Ok(Self { credential, ..Self::without_token(target)? })
     }
 
     /// The same, which shows no token, whatever there is.
     ///
     /// # Errors
     /// As [`Client::new`].
-    pub(crate) fn without_token(remote: &Remote) -> Result<Self, CliError> {
-        let refused = |reason: &str| CliError::Usage(format!("the URL {}: {reason}", remote.url));
-        let base = Url::parse(&remote.url).map_err(|error| refused(&error.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
-            return Err(refused("write http://HOST:PORT or https://HOST:PORT"));
-        }
+    pub(crate) fn without_token(target: &Target) -> Result<Self, CliError> {
+        let base = target.url.clone();
         // An error means that the process has a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS))
+            // Headers would go along, and no server of ours redirects.
+            .redirect(Policy::none())
             .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")));
         if base.scheme() == "http" {
             // Plain HTTP needs no certificates, and a machine without any is fine.
             builder = builder.tls_certs_only([]);
         } else {
-            builder = certificate::apply(builder, &remote.certificates)?;
+            builder = certificate::apply(builder, &target.certificates)?;
         }
         if is_loopback(&base) {
             // A proxy cannot reach this machine's own addresses.
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| refused(&chain(&error)))?;
-        let certified = remote.certificates.client_certificate.is_some();
-        Ok(Self { http, base, authorization: None, certified })
+        let http = builder
+            .build()
+            .map_err(|error| CliError::Usage(format!("the URL {base}: {}", chain(&error))))?;
+        let certified = target.certificates.client_certificate.is_some();
+        let headers = target.headers.clone();
+        Ok(Self { http, base, credential: Credential::None, headers, certified })
     }
 
     /// A request to `path`, whose segments are encoded.
@@ -76,16 +89,13 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        let request = self.http.request(method, url);
-        match &self.authorization {
-            Some(value) => request.header(AUTHORIZATION, value.clone()),
-            None => request,
-        }
+        self.http.request(method, url)
     }
 
     /// True when it shows the server who asks, by a token or a certificate.
     pub(crate) fn shows_who_asks(&self) -> bool {
-        self.authorization.is_some() || self.certified
+        let shown = self.headers.iter().any(|it| it.name() == AUTHORIZATION);
+        shown || self.credential.is_some() || self.certified
     }
 
     /// The JSON at `path`.
@@ -128,7 +138,13 @@ impl Client {
     }
 
     /// Sends a request and returns the answer to read from, unless it is a refusal.
-    pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, CliError> {
+    pub(crate) async fn open(&self, mut request: RequestBuilder) -> Result<Response, CliError> {
+        for header in &self.headers {
+            request = request.header(header.name(), header.value());
+        }
+        if let Some(value) = self.credential.header().await? {
+            request = request.header(AUTHORIZATION, value);
+        }
         let response = request.send().await.map_err(|error| {
             let advice = self.advice(&error);
             let code = if error.is_connect() { &UNREACHABLE } else { &BROKEN_OFF };
@@ -139,13 +155,13 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
+        if let Some(refusal) = foreign::refusal(&self.base, &response) {
+            return Err(refusal);
+        }
         let status = response.status();
         match read(response).await? {
             problem @ Json::Object(_) => Err(CliError::Problem(Box::new(problem))),
-            _ => {
-                let detail = format!("status {status}, no problem{}", not_windlass(status));
-                Err(CliError::coded(&NOT_UNDERSTOOD, &detail))
-            }
+            _ => Err(CliError::coded(&NOT_UNDERSTOOD, &format!("status {status}, no problem"))),
         }
     }
 }
@@ -162,23 +178,16 @@ impl Client {
             if why.contains("InvalidContentType") {
                 return ". Does the server speak plain HTTP? Then the URL begins with http://";
             }
+            if why.contains("proxy authorization required") {
+                return ". The proxy that HTTPS_PROXY names asks who you are: it is told by a user \
+                        and a password in that URL";
+            }
         }
         match (error.is_connect(), is_loopback(&self.base)) {
             (true, true) => ". Is a server running? `windlass dev` starts one",
             (true, false) => ". Is this the right URL? --url and WINDLASS_URL name the server",
             (false, _) => "",
         }
-    }
-}
-
-/// Who gives an answer that Windlass would not.
-fn not_windlass(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            ": this is not Windlass, which says why. A proxy before it asks who you are"
-        }
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => ": a proxy on the way asks who you are",
-        _ => "",
     }
 }
 
@@ -207,21 +216,6 @@ async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError
     Ok(bytes)
 }
 
-/// The message of an error and of what is behind it; the outermost alone says little.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        source = inner.source();
-    }
-    text
-}
-
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or("");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -237,8 +231,7 @@ mod tests {
     use crate::options::Remote;
 
     fn client(url: &str) -> Option<Client> {
-        let (certificates, token) = Default::default();
-        Client::new(&Remote { url: url.to_owned(), certificates, token }).ok()
+        Client::new(&Remote { url: Some(url.to_owned()), ..Remote::default() }).ok()
     }
 
     #[test]
@@ -250,7 +243,7 @@ mod tests {
 
     #[test]
     fn urls_that_are_no_servers_are_refused() {
-        for url in ["127.0.0.1:7400", "ftp://a", "mailto:a@b", ""] {
+        for url in ["127.0.0.1:7400", "ftp://a", "mailto:a@b"] {
             assert!(client(url).is_none(), "{url}");
         }
     }

@@ -148,6 +148,17 @@ pub(crate) const LOGIN_FAILED: Code = Code {
                   flow. Nothing was kept. WINDLASS_TOKEN and --token-file take tokens got elsewhere.",
 };
 
+/// What answers is not Windlass.
+pub(crate) const PROXY_REFUSED: Code = Code {
+    code: "WL0727",
+    status: 403,
+    title: "Refused by a proxy",
+    explanation: "A proxy before the server or on the way to it answered in its place: it asks who you \
+                  are, does not let you through, or sends you to a page to log in. `detail` has what it \
+                  says of itself. --header 'NAME: VALUE', or `headers` in a profile, send what a proxy \
+                  before the server asks for; a user and a password in HTTPS_PROXY are for one on the way.",
+};
+
 /// The store of secrets did not do what an operator asked.
 pub(crate) const VAULT_REFUSED: Code = Code {
     code: "WL0710",
@@ -229,7 +240,7 @@ pub(crate) const AUDIT_UNREADABLE: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 20] = [
+const ALL: [&Code; 21] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -250,6 +261,7 @@ const ALL: [&Code; 20] = [
     &SECRET_MISSING,
     &AUDIT_DAMAGED,
     &AUDIT_UNREADABLE,
+    &PROXY_REFUSED,
 ];
 
 /// Code and title of every code of Windlass, in the order of codes.

@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod login;
+pub(crate) mod profile;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod secret;

@@ -223,8 +223,14 @@ pub(crate) fn parse(
 
 /// The command, and the file that its arguments or the environment name.
 fn named(arguments: &[OsString]) -> Option<(String, PathBuf)> {
-    let name = arguments.get(1)?.to_str().filter(|it| COMMANDS.contains(it))?;
-    let mut rest = arguments.iter().skip(2);
+    // An option of the whole command line may be before it.
+    let skipped = match arguments.get(1)?.to_str()? {
+        "--profile" => 2,
+        option if option.starts_with("--profile=") => 1,
+        _ => 0,
+    };
+    let name = arguments.get(1 + skipped)?.to_str().filter(|it| COMMANDS.contains(it))?;
+    let mut rest = arguments.iter().skip(2 + skipped);
     let mut path = None;
     while let Some(argument) = rest.next() {
         let Some(text) = argument.to_str() else { continue };
@@ -305,6 +311,8 @@ mod tests {
         };
         assert_eq!(find("windlass worker --config a.toml"), Some("a.toml".into()));
         assert_eq!(find("windlass dev x.yaml --config=a.toml"), Some("a.toml".into()));
+        assert_eq!(find("windlass --profile p worker --config a.toml"), Some("a.toml".into()));
+        assert_eq!(find("windlass --profile=p worker --config a.toml"), Some("a.toml".into()));
         assert_eq!(find("windlass list --config a.toml"), None);
     }
 }

@@ -91,6 +91,21 @@ fn document(code: &Code, detail: &str) -> serde_json::Value {
     })
 }
 
+/// The message of an error and of what is behind it; the outermost alone says little.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
+
 impl From<CoordinatorError> for CliError {
     fn from(error: CoordinatorError) -> Self {
         let problem = ApiProblem::from(error);

@@ -2,6 +2,7 @@
 
 mod containers;
 mod programs;
+mod remote;
 mod size;
 
 use std::path::PathBuf;
@@ -15,75 +16,9 @@ use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Reso
 pub(crate) use self::containers::ContainerArgs;
 use self::programs::ProgramOptions;
 pub(crate) use self::programs::{isolate, size};
+pub(crate) use self::remote::{Certificates, ProfileOptions, Remote, Target, TokenFrom};
 pub(crate) use self::size::of_units;
 use crate::error::CliError;
-
-/// Which server to talk to.
-#[derive(Args)]
-pub(crate) struct Remote {
-    /// The server's URL
-    #[arg(long, env = URL_VARIABLE, default_value = LOCAL_URL, value_name = "URL")]
-    pub(crate) url: String,
-    #[command(flatten)]
-    pub(crate) certificates: Certificates,
-    #[command(flatten)]
-    pub(crate) token: TokenOptions,
-}
-
-impl Remote {
-    /// The server at a URL, with what the environment says of certificates.
-    pub(crate) fn at(url: String) -> Self {
-        let file = |name| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-        let certificates = Certificates {
-            certificate_authority: file(AUTHORITY_VARIABLE),
-            client_certificate: file(CERTIFICATE_VARIABLE),
-            client_key: file(KEY_VARIABLE),
-        };
-        let token = TokenOptions { token_file: file(TOKEN_FILE_VARIABLE) };
-        Self { url, certificates, token }
-    }
-}
-
-/// What shows the server who asks.
-#[derive(Args, Clone, Default)]
-pub(crate) struct TokenOptions {
-    /// Show the server the token in this file; WINDLASS_TOKEN is the token itself
-    #[arg(long, env = TOKEN_FILE_VARIABLE, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-}
-
-/// The variable that names a file with a token, as secrets are mounted.
-const TOKEN_FILE_VARIABLE: &str = "WINDLASS_TOKEN_FILE";
-
-/// Whom a server must be, and who asks it.
-#[derive(Args, Clone, Default)]
-pub(crate) struct Certificates {
-    /// Trust a server with a certificate of these authorities, in PEM, instead of those that the
-    /// system knows
-    #[arg(long, env = AUTHORITY_VARIABLE, value_name = "FILE")]
-    pub(crate) certificate_authority: Option<PathBuf>,
-    /// Show the server this certificate, in PEM; its key may be in the same file
-    #[arg(long, env = CERTIFICATE_VARIABLE, value_name = "FILE")]
-    pub(crate) client_certificate: Option<PathBuf>,
-    /// The certificate's private key, in PEM
-    #[arg(long, env = KEY_VARIABLE, value_name = "FILE", requires = "client_certificate")]
-    pub(crate) client_key: Option<PathBuf>,
-}
-
-const AUTHORITY_VARIABLE: &str = "WINDLASS_CERTIFICATE_AUTHORITY";
-const CERTIFICATE_VARIABLE: &str = "WINDLASS_CLIENT_CERTIFICATE";
-const KEY_VARIABLE: &str = "WINDLASS_CLIENT_KEY";
-
-/// The variable that names the server.
-const URL_VARIABLE: &str = "WINDLASS_URL";
-
-/// Where `windlass dev` and `windlass coordinator` listen unless told otherwise.
-const LOCAL_URL: &str = "http://127.0.0.1:7400";
-
-/// The server of commands that are told none.
-pub(crate) fn usual_url() -> String {
-    std::env::var(URL_VARIABLE).unwrap_or_else(|_| LOCAL_URL.to_owned())
-}
 
 /// What to do with a damaged journal.
 #[derive(Args, Clone, Copy, Default)]

@@ -6,6 +6,7 @@ mod client;
 mod configuration;
 mod damage;
 mod logs;
+mod profiles;
 mod resume;
 mod terminal;
 mod validate;

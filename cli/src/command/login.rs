@@ -6,18 +6,18 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
 use reqwest::redirect::Policy;
-use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use windlass_coordinator::access::Login;
 use windlass_proto::limits;
 use zeroize::Zeroizing;
 
-use crate::client::{Client, chain, kept};
+use crate::client::{Client, kept};
 use crate::code::LOGIN_FAILED;
-use crate::error::CliError;
-use crate::options::{Remote, TokenOptions};
+use crate::error::{CliError, chain};
+use crate::options::{Remote, Target, TokenFrom};
 use crate::output;
 
 /// Get a token of the identity provider that a server trusts, and keep it for that server.
@@ -66,20 +66,20 @@ struct Device {
 
 /// Runs `login`.
 pub(crate) async fn login(args: LoginArgs) -> Result<(), CliError> {
-    let server = url(&args.remote)?;
-    let place = kept(&server).ok_or_else(|| {
+    let target = args.remote.target()?;
+    let place = kept(&target.url).ok_or_else(|| {
         CliError::Usage("there is no place for tokens: HOME is not set".to_owned())
     })?;
     // Who asks has no token yet, or one that has ended.
-    let client = Client::without_token(&args.remote)?;
+    let client = Client::without_token(&target)?;
     let found = client.get(&["v1", "auth", "providers"], &[]).await?;
     let login = choose(&found, args.provider.as_deref())?;
     let provider = Provider::new()?;
     let token = provider.log_in(&login).await?;
     write(&place, &token)
         .map_err(|error| CliError::Usage(format!("{}: {error}", place.display())))?;
-    let remote = Remote { token: TokenOptions { token_file: Some(place) }, ..args.remote };
-    let who = Client::new(&remote)?.get(&["v1", "auth", "whoami"], &[]).await?;
+    let target = Target { token: TokenFrom::File(place), ..target };
+    let who = Client::of(&target)?.get(&["v1", "auth", "whoami"], &[]).await?;
     let text = |key: &str| who[key].as_str().unwrap_or("").to_owned();
     let until = match text("expiresAt") {
         it if it.is_empty() => String::new(),
@@ -91,7 +91,7 @@ pub(crate) async fn login(args: LoginArgs) -> Result<(), CliError> {
 
 /// Runs `logout`.
 pub(crate) fn logout(args: &LogoutArgs) -> Result<(), CliError> {
-    let server = url(&args.remote)?;
+    let server = args.remote.target()?.url;
     let gone = kept(&server).map(std::fs::remove_file);
     match gone {
         Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -102,11 +102,6 @@ pub(crate) fn logout(args: &LogoutArgs) -> Result<(), CliError> {
             Ok(())
         }
     }
-}
-
-fn url(remote: &Remote) -> Result<Url, CliError> {
-    Url::parse(&remote.url)
-        .map_err(|error| CliError::Usage(format!("the URL {}: {error}", remote.url)))
 }
 
 /// The provider that is meant.

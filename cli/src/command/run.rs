@@ -23,7 +23,7 @@ use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, Remote, WorkerOptions, duration, usual_url};
+use crate::options::{JournalOptions, ProfileOptions, Remote, WorkerOptions, duration};
 use crate::secret_options::SecretArgs;
 use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::worker::Files;
@@ -58,11 +58,13 @@ pub(crate) struct Args {
     /// Cancel when it takes longer
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
-    /// Run it on the server at this URL, and on its workers; without a URL at WINDLASS_URL, or at
-    /// http://127.0.0.1:7400
+    /// Run it on the server at this URL, and on its workers; without a URL at WINDLASS_URL, at
+    /// that of the profile, or at http://127.0.0.1:7400
     #[arg(long, value_name = "URL", group = "place", num_args = 0..=1, require_equals = true,
         conflicts_with_all = ["data_dir", "secrets", "secrets_file", "resolve", "ca_files"])]
     remote: Option<Option<String>>,
+    #[command(flatten)]
+    profile: ProfileOptions,
     #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
@@ -99,10 +101,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     };
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
     if let Some(url) = args.remote {
-        let url = url.unwrap_or_else(usual_url);
         let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
         let definitions = std::iter::once(main).chain(with).collect();
-        let (remote, support) = (Remote::at(url), args.support);
+        let (remote, support) = (Remote::at(url, args.profile), args.support);
         let worker = worker::builder(args.worker, files, Egress::unrestricted())?;
         let worker = worker.build().map_err(|error| CliError::Usage(error.to_string()))?;
         let by = (support, &worker);

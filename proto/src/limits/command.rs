@@ -48,3 +48,10 @@ pub const CONFIGURATION_BYTES: usize = 1 << 20;
 
 /// Milliseconds between two looks of a command that waits for a bulk job.
 pub const BULK_LOOK_MS: u64 = 500;
+
+/// Profiles in one file: more than anybody has servers.
+pub const PROFILES: usize = 1_000;
+
+/// Milliseconds that a program may take to print a token: somebody may have to unlock what keeps
+/// it.
+pub const TOKEN_COMMAND_MS: u64 = 60_000;

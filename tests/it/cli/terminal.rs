@@ -18,6 +18,9 @@ const SERVERS: [&str; 3] = ["dev", "coordinator", "worker"];
 /// A workflow with a schedule.
 const NIGHTLY: &str = "examples/nightly-report";
 
+/// A profile that nobody has.
+const NO_PROFILE: &str = "nobody-has-this-profile";
+
 /// What operators do about its schedule.
 const ON_SCHEDULES: [&[&str]; 6] = [
     &["schedule", "list"],
@@ -161,6 +164,10 @@ async fn each_command_once() {
         (here(&["token", "new", "--role", "viewer"]), 0),
         (on_server(&["login"]), 1),
         (on_server(&["logout"]), 0),
+        (here(&["profile", "list"]), 0),
+        // There is none of that name on whose machine this is.
+        (here(&["profile", "show", NO_PROFILE]), 2),
+        (here(&["profile", "use", NO_PROFILE]), 2),
         // It asks nobody who they are, so it has no tokens.
         (on_server(&["token", "create", "--role", "viewer"]), 1),
         (on_server(&["token", "list"]), 1),

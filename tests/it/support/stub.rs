@@ -53,6 +53,8 @@ pub(crate) enum Reply {
     Raw(u16, &'static str, Vec<u8>),
     /// A redirect to this address.
     Redirect(u16, String),
+    /// A status, and these headers.
+    Headed(u16, &'static [(&'static str, &'static str)]),
     /// The answer, so much later.
     After(Duration, Box<Reply>),
     /// The answer, once the gate is open.
@@ -189,6 +191,13 @@ async fn respond(reply: Reply) -> Response {
         }
         Reply::Redirect(code, to) => {
             (status(code), [(header::LOCATION, to)], Body::empty()).into_response()
+        }
+        Reply::Headed(code, headers) => {
+            let mut response = (status(code), "who are you?").into_response();
+            for (name, value) in headers {
+                response.headers_mut().insert(*name, value.parse().unwrap());
+            }
+            response
         }
         Reply::After(delay, reply) => {
             moment(delay).await;

@@ -54,8 +54,9 @@ const VARIABLES: &[(Name, When)] = &[
 /// Begins as secrets do, and names a file.
 const NO_SECRET: &str = "WINDLASS_SECRET_POLICY";
 
-/// Options whose values are credentials: of a secret `NAME=VALUE`, the name may be seen.
-const OPTIONS: [&str; 2] = ["--secret", "--key"];
+/// Options whose values are credentials, and behind which byte: of a secret `NAME=VALUE` and of a
+/// header `NAME: VALUE` the name may be seen.
+const OPTIONS: [(&str, u8); 3] = [("--secret", b'='), ("--key", b'='), ("--header", b':')];
 
 /// True for a variable that nobody else should see.
 pub(super) fn is_credential(name: &str, value: &OsStr) -> bool {
@@ -75,26 +76,32 @@ pub(super) fn is_credential(name: &str, value: &OsStr) -> bool {
 /// `arguments` as others may see them.
 pub(super) fn without_credentials(arguments: &[OsString]) -> Vec<OsString> {
     let mut shown = Vec::with_capacity(arguments.len());
-    let mut is_value = false;
+    // The byte behind which the value is, where the argument before was such an option.
+    let mut value_of = None;
     for argument in arguments {
         let bytes = argument.as_bytes();
-        let option = OPTIONS.iter().find_map(|it| bytes.strip_prefix(it.as_bytes()));
-        shown.push(match option {
-            Some([]) => argument.clone(),
-            Some([b'=', value @ ..]) => {
+        let option = OPTIONS
+            .iter()
+            .find_map(|(it, behind)| Some((bytes.strip_prefix(it.as_bytes())?, *behind)));
+        shown.push(match (option, value_of) {
+            (Some(([], _)), _) => argument.clone(),
+            (Some(([b'=', value @ ..], behind)), _) => {
                 let head = &bytes[..bytes.len() - value.len()];
-                OsString::from_vec([head, &hidden(value)].concat())
+                OsString::from_vec([head, &hidden(value, behind)].concat())
             }
-            _ if is_value && !bytes.starts_with(b"--") => OsString::from_vec(hidden(bytes)),
+            (_, Some(behind)) if !bytes.starts_with(b"--") => {
+                OsString::from_vec(hidden(bytes, behind))
+            }
             _ => without_user_infos(argument),
         });
-        is_value = option == Some(b"");
+        value_of = option.filter(|it| it.0.is_empty()).map(|it| it.1);
     }
     shown
 }
 
-fn hidden(value: &[u8]) -> Vec<u8> {
-    let name = value.iter().position(|it| *it == b'=').map_or(0, |at| at + 1);
+/// A value as others may see it: its name, if `behind` ends one.
+fn hidden(value: &[u8], behind: u8) -> Vec<u8> {
+    let name = value.iter().position(|it| *it == behind).map_or(0, |at| at + 1);
     [&value[..name], HIDDEN.as_bytes()].concat()
 }
 
@@ -170,6 +177,8 @@ mod tests {
             ),
             ("w worker --key wk1_x --pool a", "w worker --key *** --pool a"),
             ("w worker --key=wk1_x", "w worker --key=***"),
+            ("w list --header X-A:b=c --header=Y:d", "w list --header X-A:*** --header=Y:***"),
+            ("w list --header b=c", "w list --header ***"),
             ("w worker --key-file f --nats nats://a", "w worker --key-file f --nats nats://a"),
             ("w worker --nats nats://u:p@a,tls://t@b", "w worker --nats nats://***@a,tls://***@b"),
             ("w run --secrets-file f --secret", "w run --secrets-file f --secret"),

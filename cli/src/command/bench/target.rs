@@ -26,7 +26,7 @@ use crate::client::Client;
 use crate::code::{BENCH_FAILED, NOT_STARTED};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
-use crate::options::{Remote, WorkerOptions};
+use crate::options::{ProfileOptions, Remote, WorkerOptions};
 use crate::telemetry;
 use crate::worker::Files;
 
@@ -363,7 +363,8 @@ where
 
 impl Server {
     async fn open(load: &Load, url: &str) -> Result<Self, CliError> {
-        let client = Client::new(&Remote::at(url.to_owned()))?;
+        let client =
+            Client::new(&Remote::at(Some(url.to_owned()), ProfileOptions::of_environment()))?;
         let request = client
             .request(Method::POST, &["v1", "workflows"])
             .header(CONTENT_TYPE, "application/yaml")

@@ -9,9 +9,9 @@ use windlass_proto::limits;
 use windlass_worker::VaultConfig;
 use zeroize::Zeroizing;
 
-use crate::client::chain;
 use crate::code::{VAULT_REFUSED, VAULT_UNREACHABLE};
 use crate::error::CliError;
+use crate::error::chain;
 
 /// A Vault, and an operator's right to change it.
 pub(crate) struct Vault {

@@ -141,7 +141,7 @@ impl Command {
             Self::Secret(args) => secret::run(args).await,
             Self::Audit(args) => audit::run(*args).await,
             Self::Login(args) => login::login(args).await,
-            Self::Logout(args) => login::logout(&args),
+            Self::Logout(args) => login::logout(args).await,
             Self::Profile(args) => profile::run(&args),
             Self::Auth(args) => auth::run(args).await,
             Self::Token(args) => token::run(args).await,

@@ -7,8 +7,6 @@ mod foreign;
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub(crate) use credential::kept;
-
 use credential::Credential;
 use reqwest::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
@@ -57,8 +55,7 @@ impl Client {
     /// As [`Client::new`].
     pub(crate) fn without_token(target: &Target) -> Result<Self, CliError> {
         let base = target.url.clone();
-        // An error means that the process has a provider already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::provide();
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS))
             // Headers would go along, and no server of ours redirects.

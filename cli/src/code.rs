@@ -144,8 +144,10 @@ pub(crate) const LOGIN_FAILED: Code = Code {
     title: "Login failed",
     explanation: "`windlass login` got no token: `detail` has what the identity provider said. The \
                   server names the provider and the public client that the command line is there \
-                  (`client` of an [[issuer]] in its auth.toml), which must be allowed the device \
-                  flow. Nothing was kept. WINDLASS_TOKEN and --token-file take tokens got elsewhere.",
+                  (`client` of an [[issuer]] in its auth.toml), which must be allowed the code \
+                  flow with the redirect http://127.0.0.1/callback, or the device flow. Nothing was kept, or \
+                  a token could not be renewed or revoked. WINDLASS_TOKEN and --token-file take tokens got \
+                  elsewhere.",
 };
 
 /// What answers is not Windlass.

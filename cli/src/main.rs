@@ -22,6 +22,7 @@ mod input;
 mod instance;
 mod key;
 mod log;
+mod login;
 mod memory;
 mod options;
 mod output;
@@ -31,6 +32,7 @@ mod secret_options;
 mod serve;
 mod signal;
 mod telemetry;
+mod tls;
 mod worker;
 
 use std::process::ExitCode;

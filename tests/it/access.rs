@@ -3,6 +3,7 @@
 mod accounts;
 mod certificates;
 mod jwt;
+mod login;
 mod matrix;
 mod tokens;
 

@@ -12,6 +12,7 @@ mod nginx;
 pub(crate) mod oidc;
 mod tries;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -40,20 +41,28 @@ impl Unpacked {
     }
 
     /// A path in it, for a configuration.
-    fn at(&self, path: &str) -> String {
+    pub(crate) fn at(&self, path: &str) -> String {
         self.0.join(path).display().to_string()
     }
 
     /// A program in it, which finds its libraries.
     pub(crate) fn command(&self, path: &str) -> Command {
+        let mut command = Command::new(self.0.join(path));
+        command.env("LD_LIBRARY_PATH", self.libraries());
+        command
+    }
+
+    /// Where its programs find their libraries, for `LD_LIBRARY_PATH`.
+    pub(crate) fn libraries(&self) -> OsString {
         let of = |folder: &str| std::fs::read_dir(self.0.join(folder)).into_iter().flatten();
         let folders = ["usr/lib", "lib"].into_iter().flat_map(of).map(|it| it.unwrap().path());
         let mut libraries: Vec<PathBuf> = folders.filter(|it| it.is_dir()).collect();
+        // Those that a library keeps for itself.
+        let own = libraries.iter().map(|it| it.join("pulseaudio")).filter(|it| it.is_dir());
+        libraries.extend(own.collect::<Vec<_>>());
         let others = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
         libraries.extend(std::env::split_paths(&others));
-        let mut command = Command::new(self.0.join(path));
-        command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries).unwrap());
-        command
+        std::env::join_paths(libraries).unwrap()
     }
 }
 

@@ -9,15 +9,15 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderValue, PROXY_AUTHORIZATION};
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use windlass_proto::limits::{ACCESS_CREDENTIAL_BYTES, TOKEN_COMMAND_MS};
 use zeroize::Zeroizing;
 
 use super::is_loopback;
 use crate::error::CliError;
 use crate::header::Header;
+use crate::login::{self, Kept};
 use crate::options::{Target, TokenFrom};
-use crate::profile;
 
 /// What there is to show.
 pub(super) enum Credential {
@@ -27,6 +27,8 @@ pub(super) enum Credential {
     Known(HeaderValue),
     /// What a program prints when it is needed, once.
     Command(Vec<String>, OnceCell<HeaderValue>),
+    /// What a login left, and where.
+    Login(PathBuf, Mutex<Kept>),
 }
 
 impl Credential {
@@ -50,10 +52,12 @@ impl Credential {
                 guard(&target.url, "choose a profile without token-command")?;
                 return Ok(Self::Command(command.clone(), OnceCell::new()));
             }
-            TokenFrom::Login => match kept(&target.url).filter(|it| it.exists()) {
-                Some(path) => read(&path)?,
-                None => return Ok(Self::None),
-            },
+            TokenFrom::Login => {
+                let Some(place) = login::place(&target.url) else { return Ok(Self::None) };
+                let Some(kept) = Kept::read(&place)? else { return Ok(Self::None) };
+                guard(&target.url, "windlass logout")?;
+                return Ok(Self::Login(place, Mutex::new(kept)));
+            }
         };
         guard(&target.url, "unset WINDLASS_TOKEN and --token-file")?;
         bearer(&token).map(Self::Known)
@@ -75,6 +79,13 @@ impl Credential {
             Self::Command(command, kept) => {
                 let value = kept.get_or_try_init(|| printed(command)).await?;
                 Ok(Some(value.clone()))
+            }
+            Self::Login(place, kept) => {
+                let mut kept = kept.lock().await;
+                if kept.is_due() {
+                    *kept = login::refreshed(place, &kept).await?;
+                }
+                bearer(&kept.token).map(Some)
             }
         }
     }
@@ -131,15 +142,6 @@ async fn printed(command: &[String]) -> Result<HeaderValue, CliError> {
         true => Err(failed(&format!("a token has 1 to {ACCESS_CREDENTIAL_BYTES} bytes"))),
         false => bearer(&text),
     }
-}
-
-/// Where `windlass login` keeps the token for a server: in the folder for configuration of who runs
-/// this.
-pub(crate) fn kept(server: &Url) -> Option<PathBuf> {
-    let host = server.host_str()?.trim_start_matches('[').trim_end_matches(']').replace(':', ".");
-    let port = server.port_or_known_default()?;
-    let scheme = server.scheme();
-    Some(profile::folder()?.join("tokens").join(format!("{scheme}_{host}_{port}")))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {

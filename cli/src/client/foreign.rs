@@ -4,6 +4,7 @@ use reqwest::header::{
     CONTENT_TYPE, HeaderName, LOCATION, PROXY_AUTHENTICATE, SERVER, WWW_AUTHENTICATE,
 };
 use reqwest::{Response, StatusCode, Url};
+use windlass_proto::limits::PROXY_SHOWN_CHARACTERS;
 
 use crate::code::PROXY_REFUSED;
 use crate::error::CliError;
@@ -66,8 +67,5 @@ fn place(response: &Response) -> String {
 /// A header's text, as far as it may be shown.
 fn header(response: &Response, name: &HeaderName) -> Option<String> {
     let text = response.headers().get(name)?.to_str().ok()?;
-    Some(printable(text).chars().take(SHOWN).collect())
+    Some(printable(text).chars().take(PROXY_SHOWN_CHARACTERS).collect())
 }
-
-/// Characters that are shown of a header.
-const SHOWN: usize = 200;

@@ -98,6 +98,25 @@ pub const LOGIN_INTERVAL_S: u64 = 5;
 /// Seconds that somebody has to log in at most, whatever the provider says.
 pub const LOGIN_PATIENCE_S: u64 = 1_800;
 
+/// Milliseconds before its end that a token is renewed: a request with it is on its way by then.
+pub const LOGIN_REFRESH_EARLY_MS: u64 = 60_000;
+
+/// Milliseconds that a process waits for another one that renews the same token: as long as the
+/// provider may take, and a little.
+pub const LOGIN_LOCK_MS: u64 = LOGIN_REQUEST_MS + 5_000;
+
+/// Milliseconds between two looks at whether it is done.
+pub const LOGIN_LOCK_AGAIN_MS: u64 = 50;
+
+/// Connections at once to the port that a browser comes back to: it opens some in advance.
+pub const LOGIN_CONNECTIONS: usize = 32;
+
+/// Milliseconds that such a connection may take to say what it wants, and to take the answer.
+pub const LOGIN_CALLBACK_MS: u64 = 10_000;
+
+/// Bytes of what it may say: a code, a state, and what browsers say of themselves.
+pub const LOGIN_CALLBACK_BYTES: usize = 32 << 10;
+
 /// Characters of a part of an audit event that whoever acts chooses: three of them and what else is
 /// told fit into one.
 pub const AUDIT_PART_CHARACTERS: usize = 512;

@@ -52,6 +52,9 @@ pub const BULK_LOOK_MS: u64 = 500;
 /// Profiles in one file: more than anybody has servers.
 pub const PROFILES: usize = 1_000;
 
+/// Characters that are shown of a header of a proxy's answer: enough to tell which one it is.
+pub const PROXY_SHOWN_CHARACTERS: usize = 200;
+
 /// Milliseconds that a program may take to print a token: somebody may have to unlock what keeps
 /// it.
 pub const TOKEN_COMMAND_MS: u64 = 60_000;

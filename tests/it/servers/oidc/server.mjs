@@ -30,7 +30,9 @@ const provider = new Provider(issuer, {
     client('viewing', 'client_secret_post'),
     client('windlass-cli', 'none', {
       client_secret: undefined, application_type: 'native',
-      grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
+      // Of this machine, whatever the port.
+      redirect_uris: ['http://127.0.0.1/callback'], response_types: ['code'],
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'authorization_code', 'refresh_token'],
     }),
     client('secret-jwt', 'client_secret_jwt', { token_endpoint_auth_signing_alg: 'HS256' }),
     client('rsa', 'private_key_jwt', { ...own, token_endpoint_auth_signing_alg: 'RS256' }),
@@ -39,6 +41,7 @@ const provider = new Provider(issuer, {
   ],
   features: {
     clientCredentials: { enabled: true }, deviceFlow: { enabled: true },
+    revocation: { enabled: true },
     // Whoever gives a name is who they say, as long as they give a password.
     devInteractions: { enabled: true },
     // Tokens for one server are signed, and say who they are for.
@@ -50,7 +53,7 @@ const provider = new Provider(issuer, {
     },
   },
   enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'RS256', 'ES256', 'EdDSA'] },
-  scopes: ['read', 'write'],
+  scopes: ['openid', 'offline_access', 'read', 'write'],
   ttl: { ClientCredentials: 600 },
 })
 const parameters = ['subject_token', 'subject_token_type', 'audience', 'scope']

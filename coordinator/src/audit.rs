@@ -19,6 +19,7 @@ mod key;
 mod lines;
 mod noted;
 mod page;
+mod pending;
 mod share;
 mod trail;
 pub mod verify;
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
-use windlass_proto::audit::{AuditAction, AuditEvent};
+use windlass_proto::audit::{AuditAction, AuditEvent, AuditOutcome};
 use windlass_proto::limits;
 use windlass_proto::metric::{Histogram, Snapshot, table};
 use windlass_proto::trace::{SpanId, TraceContext, TraceId};
@@ -153,6 +154,9 @@ impl AuditLog {
             kept(path, sizes, key).map_err(|error| AuditError::File { path: path.clone(), error })
         });
         let kept = kept.transpose()?;
+        let unsettled = place.as_deref().map_or(Ok(Vec::new()), |path| {
+            pending::settle(path).map_err(|error| AuditError::File { path: path.to_owned(), error })
+        })?;
         let at = kept.as_ref().map(|it| it.tip.at).unwrap_or_default();
         let (last, told_last) = watch::channel(at);
         let (messages, inbox) = mpsc::channel();
@@ -177,7 +181,15 @@ impl AuditLog {
             return Err(AuditError::File { path: place.unwrap_or_default(), error });
         }
         let (messages, ended, last) = (Some(messages), Mutex::new(ended), told_last);
-        Ok(Self { place, messages, ended, waiting, stopping, written, public, last, shares })
+        let log = Self { place, messages, ended, waiting, stopping, written, public, last, shares };
+        if !unsettled.is_empty() {
+            tracing::warn!(
+                actions = unsettled.len(),
+                "actions of operators whose outcome is unknown, as the coordinator ended meanwhile"
+            );
+            log.keep(unsettled, || {});
+        }
+        Ok(log)
     }
 
     /// What verifies the heads of this trail.
@@ -358,6 +370,22 @@ pub(crate) fn own(
     event.traceparent =
         Some(windlass_telemetry::current().unwrap_or_else(apart).traceparent().into());
     more(&mut event);
+    event
+}
+
+/// The event that says what came of another one.
+pub(crate) fn outcome(intent: &AuditEvent, outcome: AuditOutcome, why: Option<&str>) -> AuditEvent {
+    let success = outcome == AuditOutcome::Done;
+    let mut event = AuditEvent::new(Uuid::now_v7(), clock::now(), intent.action, success);
+    event.outcome = Some(outcome);
+    event.intent = Some(intent.id);
+    event.request.clone_from(&intent.request);
+    event.actor.clone_from(&intent.actor);
+    event.address.clone_from(&intent.address);
+    event.namespace.clone_from(&intent.namespace);
+    event.traceparent.clone_from(&intent.traceparent);
+    let what = intent.detail.as_deref().unwrap_or_default();
+    event.detail = Some(why.map_or_else(|| what.into(), |why| format!("{what}: {why}").into()));
     event
 }
 

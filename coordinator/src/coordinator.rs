@@ -9,6 +9,7 @@ mod log;
 mod measured;
 mod operate;
 mod operator;
+mod outcomes;
 mod retention;
 mod runtime;
 mod schedules;

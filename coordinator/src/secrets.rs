@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
-use windlass_proto::audit::{AuditAction, AuditEvent};
+use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_telemetry::AuditRecords;
@@ -21,7 +21,7 @@ pub use uses::{SecretUses, UsedBy};
 use crate::audit::{self, AuditError, AuditLog, AuditOptions, Publish};
 use crate::clock;
 use crate::identity::{IdentityError, IdentityIssuer, IdentityOptions};
-use crate::policy::{NotPermitted, Policies, Policy, ReplaceError};
+use crate::policy::{NotPermitted, Policies, ReplaceError};
 
 /// What there is to know about secrets.
 #[derive(Clone, Debug)]
@@ -157,35 +157,6 @@ impl Secrets {
         };
         let secrets = refused.secrets.iter().take(limits::SECRETS_PER_TASK);
         self.audit.kept(secrets.map(event).collect()).await
-    }
-
-    /// Replaces the policy; returns once that, and that it was done by whoever signs, is on disk.
-    ///
-    /// # Errors
-    /// As [`Policies::replace`]; when the change could not be kept in the trail.
-    pub async fn replace(
-        self: &Arc<Self>,
-        text: String,
-        expected: Option<String>,
-        sign: impl FnOnce(&mut AuditEvent),
-    ) -> Result<Arc<Policy>, SecretsError> {
-        let secrets = self.clone();
-        let replace = move || secrets.policies.replace(&text, expected.as_deref());
-        let replaced = tokio::task::spawn_blocking(replace).await.map_err(|_| AuditError::Late)?;
-        let (success, detail) = match &replaced {
-            Ok(policy) => (true, format!("tag {}, {} rules", policy.tag(), policy.rules())),
-            Err(ReplaceError::Given(_) | ReplaceError::File(..)) => {
-                (false, "it could not be replaced".to_owned())
-            }
-            Err(_) => return Ok(replaced?),
-        };
-        let event = audit::own(AuditAction::PolicyChanged, success, |event| {
-            event.environment = Some(self.environment.clone());
-            event.detail = Some(detail.into());
-            sign(event);
-        });
-        self.audit.kept(vec![event]).await?;
-        Ok(replaced?)
     }
 }
 

@@ -59,6 +59,12 @@ pub struct AuditEvent {
     /// Why it was refused or failed; what else is worth knowing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Arc<str>>,
+    /// What came of it, where that is told apart from what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<AuditOutcome>,
+    /// The id of the event whose outcome this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Uuid>,
 }
 
 impl AuditEvent {
@@ -82,6 +88,35 @@ impl AuditEvent {
             namespace: None,
             traceparent: None,
             detail: None,
+            outcome: None,
+            intent: None,
+        }
+    }
+}
+
+/// What came of something that was written down before it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOutcome {
+    /// An event that follows says it.
+    Pending,
+    /// It was done.
+    Done,
+    /// It was not done, or not all of it.
+    Failed,
+    /// Nobody knows: it was given up on, or the coordinator ended meanwhile.
+    Unknown,
+}
+
+impl AuditOutcome {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
         }
     }
 }

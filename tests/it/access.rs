@@ -5,6 +5,7 @@ mod certificates;
 mod jwt;
 mod login;
 mod matrix;
+mod outcomes;
 mod tokens;
 
 use std::path::PathBuf;

@@ -90,7 +90,8 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
     query.push(("limit", args.limit.to_string()));
     query.extend(args.cursor.map(|it| ("cursor", it.to_string())));
     let page = client.get(&["v1", "audit"], &query).await?;
-    let headings = &["TIME", "ACTION", "OK", "SECRET", "INSTANCE", "TASK", "WORKER", "DETAIL"];
+    let headings =
+        &["TIME", "ACTION", "DONE", "ACTOR", "SECRET", "INSTANCE", "TASK", "WORKER", "DETAIL"];
     output::page(&page, args.output, headings, row);
     Ok(())
 }
@@ -102,10 +103,22 @@ fn row(event: &Json) -> Vec<String> {
         None => text(&event["secret"]),
     };
     let task = &event["task"];
+    // What came of it is told later, or known only then.
+    let done = match (event["outcome"].as_str(), event["success"] == true) {
+        (Some(outcome @ ("pending" | "unknown")), _) => outcome,
+        (_, true) => "yes",
+        (_, false) => "no",
+    };
+    // A task's secrets are read by nobody in person.
+    let actor = match (event["actor"]["issuer"].as_str(), event["actor"]["subject"].as_str()) {
+        (Some(issuer), Some(subject)) => format!("{subject} ({issuer})"),
+        _ => String::new(),
+    };
     vec![
         text(&event["time"]),
         text(&event["action"]),
-        if event["success"] == true { "yes" } else { "no" }.to_owned(),
+        done.to_owned(),
+        actor,
         secret,
         text(&task["instance"]),
         text(&task["task"]),
@@ -124,9 +137,16 @@ mod tests {
             "time": "t", "action": "secret.granted", "success": true, "secret": "api-key",
             "version": "7", "worker": "w-1", "task": {"instance": "i", "task": "/do/0/pay"},
         });
-        let expected = ["t", "secret.granted", "yes", "api-key@7", "i", "/do/0/pay", "w-1", ""];
+        let expected = ["t", "secret.granted", "yes", "", "api-key@7", "i", "/do/0/pay", "w-1", ""];
         assert_eq!(row(&event), expected);
         let event = serde_json::json!({"success": false, "secret": "api-key"});
-        assert_eq!(row(&event)[2..4], ["no", "api-key"]);
+        assert_eq!(row(&event)[2..5], ["no", "", "api-key"]);
+        let actor = serde_json::json!({"issuer": "corp", "subject": "ada", "method": "jwt"});
+        for (success, outcome, shown) in
+            [(true, "pending", "pending"), (true, "done", "yes"), (false, "unknown", "unknown")]
+        {
+            let event = serde_json::json!({"success": success, "outcome": outcome, "actor": actor});
+            assert_eq!(row(&event)[2..4], [shown, "ada (corp)"]);
+        }
     }
 }

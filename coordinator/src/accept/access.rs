@@ -98,7 +98,11 @@ pub(super) async fn authorised(State(api): State<Api>, request: Request, next: N
         Ok(()) => {
             let (method, uri) = (parts.method.clone(), parts.uri.clone());
             let by = parts.extensions.get::<Operator>().cloned().unwrap_or_default();
+            let outcomes = api.coordinator.outcomes(&by);
             let response = next.run(Request::from_parts(parts, body)).await;
+            if let Some(outcomes) = outcomes {
+                outcomes.are(problem::outcome(&response));
+            }
             // What only the body told, the handler refuses.
             if let Some(problem::Denied(why)) = response.extensions().get() {
                 let detail = format!("{method} {}: {why}", uri.path());
@@ -152,7 +156,7 @@ async fn admit(api: &Api, parts: &mut Parts) -> Result<(), Box<Refused>> {
     let caller = identify(api, parts, address).await?;
     parts.extensions.insert(caller.clone());
     let request = operator::request_id(&parts.headers).ok().flatten();
-    let operator = Operator { caller: Some(caller.principal.clone()), address, request };
+    let operator = Operator::new(caller.principal.clone(), address, request);
     parts.extensions.insert(operator.clone());
     if caller.principal.method == crate::access::Method::None {
         return Ok(());
@@ -185,7 +189,7 @@ async fn identify(
         let problem = unauthenticated(&refusal);
         let told = matches!(refusal, Refusal::Invalid(_)).then(|| Denial {
             action: AuditAction::AuthenticationFailed,
-            by: Operator { caller: None, address, request: None },
+            by: Operator::nobody(address),
             detail: problem.detail().to_owned(),
         });
         Box::new(Refused { problem, told })

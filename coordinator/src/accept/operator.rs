@@ -23,11 +23,11 @@ impl<S: Sync> FromRequestParts<S> for By {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiProblem> {
         // Whoever sends a request was identified before.
         let operator = parts.extensions.get::<Operator>().cloned();
-        let operator = operator.ok_or_else(|| {
+        let mut operator = operator.ok_or_else(|| {
             ApiProblem::new(Code::Unauthenticated, "nobody was asked who they are")
         })?;
-        let request = request_id(&parts.headers)?;
-        Ok(Self(Operator { request, ..operator }))
+        operator.request = request_id(&parts.headers)?;
+        Ok(Self(operator))
     }
 }
 

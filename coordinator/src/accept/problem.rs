@@ -41,6 +41,20 @@ pub struct ApiProblem {
 #[derive(Clone)]
 pub(super) struct Denied(pub(super) String);
 
+/// Which code a refusal has.
+#[derive(Clone)]
+struct Refused(Code);
+
+/// What came of a request: done, or the status and the code of the refusal.
+pub(super) fn outcome(response: &Response) -> Result<(), String> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let code = response.extensions().get().map(|Refused(code)| format!(", {}", code.code()));
+    Err(format!("status {}{}", status.as_u16(), code.unwrap_or_default()))
+}
+
 /// The body of every error.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem, example = json!({
@@ -243,7 +257,9 @@ fn code_of(error: &SecretsError) -> Code {
         SecretsError::Policy(ReplaceError::Given(_)) => Code::PolicyGiven,
         SecretsError::Policy(ReplaceError::Stale(_)) => Code::PolicyReplaced,
         SecretsError::Policy(ReplaceError::Policy(_)) => Code::BadPolicy,
-        SecretsError::Policy(ReplaceError::Content(..) | ReplaceError::File(..))
+        SecretsError::Policy(
+            ReplaceError::Content(..) | ReplaceError::File(..) | ReplaceError::Untold(_),
+        )
         | SecretsError::Identity(_)
         | SecretsError::Audit(_) => Code::SecretsFailed,
     }
@@ -258,6 +274,7 @@ impl IntoResponse for ApiProblem {
         if self.denied {
             response.extensions_mut().insert(Denied(self.detail.clone()));
         }
+        response.extensions_mut().insert(Refused(self.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = self.retry_seconds() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use uuid::Uuid;
-use windlass_proto::audit::{AuditAction, AuditEvent, AuditTask};
+use windlass_proto::audit::{AuditAction, AuditEvent, AuditOutcome, AuditTask};
 use windlass_proto::id::WorkflowId;
 use windlass_proto::secret::SecretName;
 use windlass_proto::time::Timestamp;
@@ -12,7 +12,9 @@ use windlass_proto::time::Timestamp;
 use super::file::Sizes;
 use super::verify::{Against, check_directory};
 use super::writer::Copies;
-use super::{AuditError, AuditLine, AuditLog, AuditOptions, Filter, Page, Start, Told, own};
+use super::{
+    AuditError, AuditLine, AuditLog, AuditOptions, Filter, Page, Start, Told, outcome, own,
+};
 
 fn event(number: u128) -> AuditEvent {
     own(AuditAction::Granted, true, |it| {
@@ -421,6 +423,35 @@ fn a_worker_that_floods_the_trail_waits_and_that_is_told_once() {
     let told = log.page(&filter, Start::Newest, 100).unwrap().items;
     assert_eq!(told.len(), 1);
     assert!(told[0].get().contains("10 events have to wait"), "{}", told[0]);
+}
+
+#[test]
+fn what_a_crash_leaves_without_an_outcome_is_unknown_at_the_next_start() {
+    let (_folder, path) = place();
+    let pending = |number| {
+        let mut event = event(number);
+        event.outcome = Some(AuditOutcome::Pending);
+        event
+    };
+    let log = open(&path);
+    for number in 1..=3 {
+        log.record(pending(number));
+    }
+    log.record(outcome(&pending(2), AuditOutcome::Failed, Some("status 409")));
+    log.flush();
+    drop(log);
+    for _ in 0..2 {
+        let log = open(&path);
+        log.flush();
+        let of = |it: &AuditLine| Some((it.event.intent?.as_u128(), it.event.outcome?));
+        let mut told: Vec<_> = log.last(100).unwrap().iter().filter_map(of).collect();
+        told.reverse();
+        let unknown = |number| (number, AuditOutcome::Unknown);
+        assert_eq!(told, [(2, AuditOutcome::Failed), unknown(1), unknown(3)], "once");
+        let last = &log.last(1).unwrap()[0].event;
+        let detail = "number 3: the coordinator ended before that was known";
+        assert_eq!((last.detail.as_deref(), last.success), (Some(detail), false));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use windlass_proto::expression::Template;
 use windlass_proto::plan::{Kind, Plan};
 use windlass_proto::wire::capability::Capability;
 
+use super::outcomes::{Intents, Outcomes};
 use super::{Coordinator, CoordinatorError};
 use crate::access::{Forbidden, Method, Permission, Principal, Resource};
 use crate::audit::{self, AuditError};
@@ -24,12 +25,37 @@ pub struct Operator {
     pub address: Option<IpAddr>,
     /// The caller's own id of the request: `X-Request-Id`.
     pub request: Option<Arc<str>>,
+    /// What was written down of what the request asks for, before it was done; none where nobody
+    /// tells what came of it.
+    pub(super) intents: Option<Arc<Intents>>,
 }
 
 /// What runs as a process of the worker's machine.
 const PROCESSES: [&str; 4] = ["shell", "script", "container", "mcp.stdio"];
 
 impl Operator {
+    /// Whoever sends a request, from an address, with an id of their own.
+    pub(crate) fn new(
+        caller: Arc<Principal>,
+        address: Option<IpAddr>,
+        request: Option<Arc<str>>,
+    ) -> Self {
+        Self { caller: Some(caller), address, request, intents: Some(Arc::default()) }
+    }
+
+    /// Somebody at an address who did not say who they are.
+    pub(crate) fn nobody(address: Option<IpAddr>) -> Self {
+        Self { address, ..Self::default() }
+    }
+
+    /// Takes note of an event that is about to be written of what they ask for.
+    fn announce(&self, mut event: AuditEvent) -> AuditEvent {
+        if let Some(intents) = &self.intents {
+            intents.announce(&mut event);
+        }
+        event
+    }
+
     /// Says in an event who has done it.
     pub(crate) fn sign(&self, event: &mut AuditEvent) {
         event.request.clone_from(&self.request);
@@ -124,11 +150,16 @@ impl Coordinator {
         by: &Operator,
     ) -> impl FnOnce(Option<Arc<str>>, String) -> Result<(), AuditError> + use<> {
         let (router, handle) = (self.runtime.router.clone(), Handle::current());
+        let by = by.clone();
         // Made here, where the caller's trace is known.
         let mut event = audit::own(action, true, |event| by.sign(event));
+        if action == AuditAction::PolicyChanged {
+            event.environment = Some(router.secrets.environment.clone());
+        }
         move |namespace, detail| {
             event.namespace = namespace;
             event.detail = Some(detail.into());
+            let event = by.announce(event);
             handle.block_on(router.secrets.audit.kept(vec![event]))
         }
     }
@@ -151,7 +182,7 @@ impl Coordinator {
         detail: String,
         by: &Operator,
     ) -> Result<(), CoordinatorError> {
-        let event = by.event(action, true, namespace, detail);
+        let event = by.announce(by.event(action, true, namespace, detail));
         let kept = self.runtime.router.secrets.audit.kept(vec![event]).await;
         Ok(kept.map_err(SecretsError::from)?)
     }
@@ -169,9 +200,15 @@ impl Coordinator {
             return self.audited_in(action, namespace, detail, by).await;
         }
         tracing::warn!(detail, "not in the audit trail yet, the disk is full");
-        let event = by.event(action, true, namespace, detail);
+        let event = by.announce(by.event(action, true, namespace, detail));
         self.runtime.router.secrets.audit.record(event);
         Ok(())
+    }
+
+    /// What tells what came of what a request asks for; nothing where nobody has asked.
+    pub(crate) fn outcomes(&self, by: &Operator) -> Option<Outcomes> {
+        let intents = by.intents.clone()?;
+        Some(Outcomes::new(self.runtime.router.secrets.clone(), intents))
     }
 
     /// Puts into the audit trail what somebody was refused; nobody waits for it.

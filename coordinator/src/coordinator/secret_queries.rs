@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use windlass_proto::audit::AuditAction;
 
 use super::handle::blocking;
 use super::{Coordinator, CoordinatorError, Operator};
 use crate::audit::{Filter, Page, Position, PublicKey, Start};
 use crate::clock;
-use crate::policy::{NotPermitted, Policy};
+use crate::policy::{NotPermitted, Policy, ReplaceError};
 use crate::secrets::{SecretUses, Secrets, SecretsError};
 
 impl Coordinator {
@@ -37,15 +38,30 @@ impl Coordinator {
     /// Replaces the policy, durably; with `expected`, only when that is the tag of the present one.
     /// Gives the policy, and what current definitions declare and lose by it.
     ///
+    /// That it is replaced is in the audit trail before it is.
+    ///
     /// # Errors
-    /// As [`Secrets::replace`].
+    /// When it is not the coordinator's to replace or another than expected, the text is no policy,
+    /// or cannot be kept; when the trail cannot be told.
     pub async fn set_secret_policy(
         &self,
         text: String,
         expected: Option<String>,
         by: &Operator,
     ) -> Result<(Arc<Policy>, Vec<NotPermitted>), CoordinatorError> {
-        let policy = self.own_secrets().replace(text, expected, |event| by.sign(event)).await?;
+        let (secrets, tell) =
+            (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
+        let replace = move || {
+            secrets.policies.replace_told(&text, expected.as_deref(), |policy| {
+                tell(None, format!("tag {}, {} rules", policy.tag(), policy.rules()))
+            })
+        };
+        let replaced = blocking(replace).await?;
+        if let Err(ReplaceError::Given(_)) = &replaced {
+            let why = "the policy is not the coordinator's to replace".to_owned();
+            self.refused(AuditAction::PolicyChanged, why, by);
+        }
+        let policy = replaced.map_err(SecretsError::from)?;
         let router = self.runtime.router.clone();
         let refused = move || {
             let plans = router.catalog.all().into_iter().map(|it| router.catalog.plan(&it.digest));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use windlass_proto::limits;
 
 use super::{Policy, PolicyError};
+use crate::audit::AuditError;
 use crate::file;
 
 /// Why a policy cannot be read or replaced.
@@ -29,6 +30,9 @@ pub enum ReplaceError {
     /// The file cannot be read or written.
     #[error("the policy in {0} cannot be used: {1}")]
     File(PathBuf, io::Error),
+    /// The trail cannot be told.
+    #[error(transparent)]
+    Untold(AuditError),
 }
 
 /// The policy that is in force.
@@ -90,6 +94,19 @@ impl Policies {
     /// When the policy is not the coordinator's to change, or is another than expected, the text is
     /// none, or cannot be written.
     pub fn replace(&self, text: &str, expected: Option<&str>) -> Result<Arc<Policy>, ReplaceError> {
+        self.replace_told(text, expected, |_| Ok(()))
+    }
+
+    /// The same; `tell` hears of the policy before it counts.
+    ///
+    /// # Errors
+    /// As [`Self::replace`], and when it cannot be told.
+    pub(crate) fn replace_told(
+        &self,
+        text: &str,
+        expected: Option<&str>,
+        tell: impl FnOnce(&Policy) -> Result<(), AuditError>,
+    ) -> Result<Arc<Policy>, ReplaceError> {
         let _guard = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Place::Given(path) = &self.place {
             return Err(ReplaceError::Given(path.clone()));
@@ -99,6 +116,7 @@ impl Policies {
             return Err(ReplaceError::Stale(current.tag().to_owned()));
         }
         let policy = Arc::new(Policy::parse(text)?);
+        tell(&policy).map_err(ReplaceError::Untold)?;
         if let Place::Own(path) = &self.place {
             file::replace(path, text.as_bytes(), 0o644)
                 .map_err(|error| ReplaceError::File(path.clone(), error))?;

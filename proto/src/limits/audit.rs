@@ -30,6 +30,13 @@ pub const AUDIT_FILES_MOST: u32 = 1_000;
 /// the page ends, says how far it came, and the next one goes on.
 pub const AUDIT_SCAN_BYTES: u64 = 32 << 20;
 
+/// Bytes of the end of the audit trail that a start looks through for entries whose outcome is
+/// missing: what is under way for a minute is in it, be there thousands of other entries a second.
+pub const AUDIT_PENDING_BYTES: u64 = 64 << 20;
+
+/// Such entries that get an outcome at a start: more than there are requests at once.
+pub const AUDIT_PENDING_MOST: usize = 4_096;
+
 /// Milliseconds that `windlass audit tail` waits for an event before it asks again.
 pub const AUDIT_TAIL_MS: u64 = 30_000;
 

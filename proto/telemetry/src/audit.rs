@@ -53,6 +53,12 @@ fn describe(event: &AuditEvent, record: &mut SdkLogRecord) {
     let mut add = |key: &'static str, value: AnyValue| record.add_attribute(Key::new(key), value);
     add(worker::AUDIT_ID, id.to_string().into());
     add(worker::AUDIT_SUCCESS, (*success).into());
+    if let Some(outcome) = event.outcome {
+        add(worker::AUDIT_OUTCOME, outcome.word().into());
+    }
+    if let Some(intent) = event.intent {
+        add(worker::AUDIT_INTENT, intent.to_string().into());
+    }
     if let Some(AuditTask { workflow, instance, task, visit, delivery }) = task {
         add(names::INSTANCE_ID, instance.to_string().into());
         add(names::WORKFLOW_NAMESPACE, workflow.namespace.to_string().into());

@@ -29,7 +29,8 @@ async fn put(api: &Api, policy: &str, tag: Option<&str>) -> Answer {
 async fn events(api: &Api, action: &str) -> Vec<Value> {
     let all = api.get("/v1/audit?limit=1000").await.ok();
     let all = all["items"].as_array().unwrap().clone();
-    all.into_iter().filter(|it| it["action"] == action).collect()
+    // What came of it is told apart.
+    all.into_iter().filter(|it| it["action"] == action && it["intent"].is_null()).collect()
 }
 
 async fn at(api: &Api, arguments: &[&str]) -> Output {

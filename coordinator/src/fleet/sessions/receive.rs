@@ -210,7 +210,13 @@ impl Sessions {
         }
         peer.auditing = true;
         let worker = Some(peer.identity.clone());
-        let stamped = said.into_iter().map(|it| AuditEvent { worker: worker.clone(), ..it.event });
+        // What operators do, and what came of it, is for the coordinator alone to say.
+        let stamped = said.into_iter().map(|it| AuditEvent {
+            worker: worker.clone(),
+            outcome: None,
+            intent: None,
+            ..it.event
+        });
         let commands = self.commands.clone();
         self.secrets.audit.keep(stamped.collect(), move || {
             if let Some(commands) = commands.upgrade() {

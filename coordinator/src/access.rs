@@ -37,7 +37,7 @@ use self::principal::{CERTIFICATE, TOKEN};
 use self::remembered::Remembered;
 use self::rules::IssuerRule;
 use self::tokens::Tokens;
-use crate::clock;
+use crate::{clock, hangup};
 
 pub use rules::is_secure;
 
@@ -325,7 +325,10 @@ impl Access {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let uses = (limits::ACCESS_LAST_USE_MS / limits::ACCESS_RELOAD_MS).max(1);
         for turn in 1_u64.. {
-            looks.tick().await;
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = hangup::heard() => {}
+            }
             let access = self.clone();
             let writes = turn.is_multiple_of(uses);
             // A panic in it was reported already, and the next look is another one.

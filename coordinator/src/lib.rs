@@ -26,6 +26,7 @@ pub mod events;
 pub(crate) mod file;
 pub mod fleet;
 pub(crate) mod glob;
+pub mod hangup;
 pub mod history;
 pub mod identity;
 pub mod journal;

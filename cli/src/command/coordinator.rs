@@ -13,6 +13,7 @@ use windlass_coordinator::coordinator::{Coordinator, Downstream, Options};
 use windlass_coordinator::events::lifecycle::Level;
 use windlass_coordinator::events::{EventOptions, Events};
 use windlass_coordinator::fleet::{Fleet, FleetOptions};
+use windlass_coordinator::hangup;
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::secrets::SecretsOptions;
 use windlass_proto::limits;
@@ -237,6 +238,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let opened = tokio::task::spawn_blocking(start).await;
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
+    hangup::listen();
     let served = bound.serve(&coordinator, definitions, Some(&*tokens)).await;
     tokio::select! {
         () = close(coordinator) => {}

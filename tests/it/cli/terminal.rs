@@ -230,6 +230,8 @@ async fn each_server_once() {
     let works = on_terminal(folder.path(), &[("WINDLASS_WORKER_KEY", &key)], &worker);
     works.shows("joined as ").await;
     serves.shows("worker registered").await;
+    // It looks at its files, and goes on, as is seen below.
+    serves.signal(Signal::HUP);
     interrupted(works, &worker).await;
     serves.shows("worker deregistered").await;
     let text = interrupted(serves, &coordinator).await;

@@ -15,6 +15,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use windlass_proto::limits::API_TLS_RELOAD_MS;
 
+use crate::hangup;
+
 /// The files that TLS is served with, all in PEM.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
@@ -115,7 +117,10 @@ impl Tls {
         let mut looks = tokio::time::interval(Duration::from_millis(API_TLS_RELOAD_MS));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = hangup::heard() => {}
+            }
             let tls = self.clone();
             // A panic in it was reported already, and the next look is another one.
             let _ = tokio::task::spawn_blocking(move || tls.reload()).await;

@@ -3,6 +3,7 @@
 mod accounts;
 mod certificates;
 mod jwt;
+mod load;
 mod login;
 mod matrix;
 mod outcomes;

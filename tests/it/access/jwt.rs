@@ -245,3 +245,44 @@ async fn two_providers_may_call_different_people_the_same() {
     // A provider does not speak for another one.
     ask(&asking, &there.sign(&one.claims("ada"))).await.problem(401);
 }
+
+/// How often the cost of a token is measured.
+const MEASURED: u32 = 2_000;
+
+/// What a token costs that was verified a moment ago, and one that was not, is printed, not judged:
+/// `cargo test … --test it -- what_a_verified_token_costs --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_verified_token_costs() {
+    let key = Key::new("one");
+    let provider = Provider::start(&[&key]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("auth.toml");
+    std::fs::write(&place, provider.granted("corp")).unwrap();
+    let access = windlass_coordinator::access::Access::open(place, None).unwrap();
+    let token = key.sign(&provider.claims("ada"));
+    let who = async |token: &str| {
+        let (who, _) = access.authenticate(Some(token), None).await.unwrap();
+        assert_eq!(&*who.subject, "ada");
+    };
+    // The keys are asked for.
+    who(&token).await;
+    let begun = std::time::Instant::now();
+    for _ in 0..MEASURED {
+        who(&token).await;
+    }
+    let remembered = begun.elapsed() / MEASURED;
+    let mut claims = provider.claims("ada");
+    let fresh: Vec<_> = (0..MEASURED / 20)
+        .map(|it| {
+            claims["jti"] = it.into();
+            key.sign(&claims)
+        })
+        .collect();
+    let begun = std::time::Instant::now();
+    for token in &fresh {
+        who(token).await;
+    }
+    let verified = begun.elapsed() / (MEASURED / 20);
+    println!("a remembered JWT: {remembered:?}, one that is verified: {verified:?}");
+    assert_eq!(provider.asked(), 1, "its keys are kept");
+}

@@ -139,7 +139,7 @@ codes! {
         "The server asks nobody who they are, so it has no tokens: start it with --auth FILE. \
          docs/access.md says what stands in the file.";
     /// No such bulk job.
-    UnknownBulkJob = "WL0549", 404, "No such bulk job",
+    UnknownBulkJob = "WL0550", 404, "No such bulk job",
         "No bulk job of yours has this id: it was never given here, or ended long ago and made room. \
          `windlass bulk list` shows those there are.";
     /// No such resource.

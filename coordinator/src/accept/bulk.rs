@@ -224,7 +224,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Json<BulkJob
 #[utoipa::path(get, path = "/v1/bulk/{id}", tag = "instances", operation_id = "getBulkJob",
     params(("id" = String, Path, description = "The job's id")),
     responses((status = 200, description = "How it stands", body = BulkJob),
-        (status = 404, description = "No such job (WL0549)", body = ProblemBody)))]
+        (status = 404, description = "No such job (WL0550)", body = ProblemBody)))]
 pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
@@ -239,7 +239,7 @@ pub(super) async fn show(
     params(("id" = String, Path, description = "The job's id"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "A page", body = BulkResults),
-        (status = 404, description = "No such job (WL0549)", body = ProblemBody)))]
+        (status = 404, description = "No such job (WL0550)", body = ProblemBody)))]
 pub(super) async fn results(
     State(api): State<Api>,
     caller: Caller,
@@ -274,7 +274,7 @@ async fn set(
 #[utoipa::path(post, path = "/v1/bulk/{id}/pause", tag = "instances", operation_id = "pauseBulkJob",
     params(("id" = String, Path, description = "The job's id")),
     responses((status = 200, description = "How it stands", body = BulkJob),
-        (status = 404, description = "No such job (WL0549)", body = ProblemBody),
+        (status = 404, description = "No such job (WL0550)", body = ProblemBody),
         (status = 409, description = "It has ended (WL0505)", body = ProblemBody)))]
 pub(super) async fn pause(
     State(api): State<Api>,
@@ -290,7 +290,7 @@ pub(super) async fn pause(
     operation_id = "resumeBulkJob",
     params(("id" = String, Path, description = "The job's id")),
     responses((status = 200, description = "How it stands", body = BulkJob),
-        (status = 404, description = "No such job (WL0549)", body = ProblemBody),
+        (status = 404, description = "No such job (WL0550)", body = ProblemBody),
         (status = 409, description = "It has ended (WL0505)", body = ProblemBody)))]
 pub(super) async fn resume(
     State(api): State<Api>,
@@ -306,7 +306,7 @@ pub(super) async fn resume(
     operation_id = "cancelBulkJob",
     params(("id" = String, Path, description = "The job's id")),
     responses((status = 200, description = "How it stands", body = BulkJob),
-        (status = 404, description = "No such job (WL0549)", body = ProblemBody),
+        (status = 404, description = "No such job (WL0550)", body = ProblemBody),
         (status = 409, description = "It has ended (WL0505)", body = ProblemBody)))]
 pub(super) async fn cancel(
     State(api): State<Api>,

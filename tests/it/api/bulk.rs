@@ -155,7 +155,7 @@ async fn mistakes_are_named_and_the_command_line_has_it_all() {
         assert!(problem["detail"].as_str().unwrap().contains(named), "{problem}");
     }
     let unknown = "/v1/bulk/0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e40";
-    assert_eq!(dev.api.get(unknown).await.problem(404)["code"], "WL0549");
+    assert_eq!(dev.api.get(unknown).await.problem(404)["code"], "WL0550");
     waiting(&dev.api, 5, "meant").await;
     dev.api.deploy(&definition("quick", "  - a: { set: { x: 1 } }")).await;
     let url = dev.api.base();

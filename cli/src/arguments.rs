@@ -61,6 +61,10 @@ pub(crate) enum Command {
     Resume(control::ResumeArgs),
     /// Cancel, suspend or resume all instances that match a filter
     Bulk(bulk::Args),
+    /// Go on for an instance that has faulted, at the task that failed
+    Retry(control::RetryArgs),
+    /// Give the output of a task in place of whoever works on it
+    Skip(control::SkipArgs),
     /// See the definitions on a server, compare, retire and delete them
     Workflow(workflow::Args),
     /// See the functions of a server's default catalog, or publish one
@@ -134,6 +138,8 @@ impl Command {
             Self::Cancel(args) => control::cancel(args).await,
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
+            Self::Retry(args) => control::retry(args).await,
+            Self::Skip(args) => control::skip(args).await,
             Self::Workflow(args) => workflow::run(args).await,
             Self::Function(args) => function::run(args).await,
             Self::Schedule(args) => schedule::run(args).await,

@@ -10,6 +10,7 @@ mod measured;
 mod operate;
 mod operator;
 mod outcomes;
+mod repair;
 mod retention;
 mod runtime;
 mod schedules;
@@ -26,7 +27,7 @@ use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
-use windlass_proto::limits::{BULK_JOBS, SUSPENSIONS};
+use windlass_proto::limits::{BULK_JOBS, REPAIR_BYTES, SUSPENSIONS};
 use windlass_proto::problem::Problem;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
@@ -34,6 +35,7 @@ use windlass_proto::value::Value;
 use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
+use crate::engine::Unrepairable;
 use crate::events::Outbox;
 pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
@@ -288,6 +290,29 @@ pub enum CoordinatorError {
         /// The one at the top of the chain of starts.
         root: InstanceId,
     },
+    /// Nothing can go on for it.
+    #[error("nothing can go on for instance {id}: {why}")]
+    Unrepairable {
+        /// The instance.
+        id: InstanceId,
+        /// Why not.
+        why: Unrepairable,
+    },
+    /// Which task is to be skipped cannot be told.
+    #[error("{found} tasks of instance {id} {which}: {hint}")]
+    NoSuchTask {
+        /// The instance.
+        id: InstanceId,
+        /// How many there are.
+        found: usize,
+        /// What they would have to be.
+        which: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Its history is too large to begin another one with.
+    #[error("the history of instance {0} is larger than the limit of {limit} bytes", limit = REPAIR_BYTES)]
+    HistoryTooLarge(InstanceId),
     /// Too much work is open; try again after the time given.
     #[error("too much work is open; try again in {0:?}")]
     Overloaded(Duration),

@@ -11,7 +11,7 @@
 //! Reading order: `input`, `fact`, `effect`, `instance` (the state; `legality` in it is the table
 //! of states and facts), `admit` (whether an input is taken), `turn` (the loop), `flow` (from one
 //! task to the next), `task` (one file a kind of task), `delivery` (to workers and back), `failure`
-//! (errors on their way up), `evaluate` (expressions, here or at a worker), `scope` (the variables
+//! (errors on their way up), `repair` (instances that go on for others), `evaluate` (expressions, here or at a worker), `scope` (the variables
 //! they see), `misfit` (what cannot be).
 //!
 //! **Invariant:** nothing here is async, and no fact holds a recipe: expressions are evaluated
@@ -32,6 +32,7 @@ mod listen;
 mod loss;
 mod misfit;
 mod optional;
+mod repair;
 mod retry;
 mod room;
 mod scope;
@@ -46,11 +47,12 @@ pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
 pub use input::{ChildOutcome, Input, Rejection};
 pub use instance::{
-    Body, Branch, Changes, Doing, Ending, Frame, Held, Instance, Listening, Origin, Parent, Phase,
-    Step, Timer,
+    Body, Branch, Changes, Doing, Ending, Frame, Halt, Held, Instance, Listening, Origin, Parent,
+    Phase, Repair, Step, Timer,
 };
 pub use listen::{Interest, Key, Route, interest};
 pub use loss::{DeliveryLoss, LossReason};
 pub use misfit::{Misfit, MisfitKind, Misfits};
+pub use repair::{Succession, Unrepairable, faulted, replay, succeed, succeeded};
 pub(crate) use scope::reference;
 pub use turn::{Decision, Filtered, create, decide, offer, recover};

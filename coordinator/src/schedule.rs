@@ -21,7 +21,6 @@ pub use occurrence::{Kept, Occurrence, Outcome, Trigger, Why};
 pub use state::{Busy, Pause, State};
 
 use sha2::Digest as _;
-use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
@@ -90,14 +89,7 @@ impl Due {
         }
         let mut id = [0; 16];
         id.copy_from_slice(&hash.finalize()[..16]);
-        let mut id = InstanceId::at(self.at.0, id).0.into_bytes();
-        let (tail, wanted) = (u16::from_be_bytes([id[14], id[15]]), schedule.partition(partitions));
-        let partitions = partitions.max(1);
-        // Rounded down it may be too near the end for the last partitions.
-        let low = tail - tail % partitions;
-        let low = if low.checked_add(wanted.0).is_some() { low } else { low - partitions };
-        id[14..].copy_from_slice(&(low + wanted.0).to_be_bytes());
-        InstanceId(Uuid::from_bytes(id))
+        InstanceId::at(self.at.0, id).placed(schedule.partition(partitions), partitions)
     }
 }
 

@@ -30,6 +30,10 @@ pub struct InstanceView {
     pub priority: u8,
     /// The trace that its spans are of, whether they are recorded or not: 32 hexadecimal digits.
     pub trace: String,
+    /// The instance that this one goes on for.
+    pub predecessor: Option<InstanceId>,
+    /// Instances that go on for this one, oldest first.
+    pub successors: Vec<InstanceId>,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
 }
@@ -37,6 +41,12 @@ pub struct InstanceView {
 /// A task that is running or waiting now.
 #[derive(Clone, Debug, Serialize)]
 pub struct OpenTask {
+    /// The visit.
+    #[serde(skip)]
+    pub frame: FrameId,
+    /// True for one that has failed and waits for an operator.
+    #[serde(skip)]
+    pub halted: bool,
     /// JSON pointer.
     pub reference: Arc<str>,
     /// Name.
@@ -64,6 +74,8 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         context: instance.context.clone(),
         priority: instance.priority,
         trace: trace_id(instance).to_string(),
+        predecessor: instance.repair.predecessor,
+        successors: instance.repair.successors.clone(),
         open: open_tasks(plan, instance),
     }
 }
@@ -90,6 +102,9 @@ pub(crate) fn head(instance: &Instance) -> Head {
     }
 }
 
+/// What is said of a task that has failed and waits for an operator.
+const HALTED: &str = "failed, waiting for an operator";
+
 /// Tasks that are running or waiting now, outermost first.
 fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
     let mut open = Vec::new();
@@ -100,10 +115,13 @@ fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
             Body::Waiting | Body::Retrying { .. } => timers.map(|timer| timer.due).min(),
             _ => None,
         };
+        let halted = instance.repair.halted.contains_key(id);
         open.push(OpenTask {
+            frame: *id,
+            halted,
             reference: reference(plan, instance, *id),
             name: plan.task(index).name.clone(),
-            state: state(&frame.body).to_owned(),
+            state: if halted { HALTED } else { state(&frame.body) }.to_owned(),
             since: frame.started_at,
             until,
             attempt: attempt(instance, *id),
@@ -163,6 +181,8 @@ pub fn reference(plan: &Plan, instance: &Instance, id: FrameId) -> Arc<str> {
 
 /// Why an instance is suspended, where an operator did not do it.
 fn reason(instance: &Instance) -> Option<Problem> {
-    let reason = instance.quarantine.clone()?;
-    Some(Problem::new(Standard::Runtime, &*reason))
+    match &instance.quarantine {
+        Some(reason) => Some(Problem::new(Standard::Runtime, &**reason)),
+        None => instance.repair.halted.values().next().map(|it| it.problem.clone()),
+    }
 }

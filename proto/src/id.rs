@@ -76,6 +76,18 @@ impl InstanceId {
         bytes[8] = bytes[8] & 0x3f | 0x80;
         Self(Uuid::from_bytes(bytes))
     }
+
+    /// This id with other last bytes, so that it falls to `wanted` among `partitions`.
+    #[must_use]
+    pub fn placed(self, wanted: PartitionId, partitions: u16) -> Self {
+        let mut id = self.0.into_bytes();
+        let (tail, partitions) = (u16::from_be_bytes([id[14], id[15]]), partitions.max(1));
+        // Rounded down it may be too near the end for the last partitions.
+        let low = tail - tail % partitions;
+        let low = if low.checked_add(wanted.0).is_some() { low } else { low - partitions };
+        id[14..].copy_from_slice(&(low + wanted.0).to_be_bytes());
+        Self(Uuid::from_bytes(id))
+    }
 }
 
 impl fmt::Debug for InstanceId {

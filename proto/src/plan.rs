@@ -72,6 +72,8 @@ pub struct Plan {
     pub tags: Value,
     /// `document.metadata`.
     pub metadata: Value,
+    /// `metadata.windlass.onFault` of the document.
+    pub on_fault: OnFault,
     /// The definition as data, normalised to the specification's spelling: `$workflow.definition`.
     pub definition: Value,
     /// All tasks: the workflow's own, those of `use.functions`, those of extensions.
@@ -107,6 +109,22 @@ impl Plan {
     }
 }
 
+/// What becomes of an instance when a task of it fails and nothing catches that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFault {
+    /// It ends with the error.
+    #[default]
+    Fault,
+    /// It is suspended until an operator lets the task be tried again, gives its output, or cancels
+    /// the instance.
+    Suspend,
+}
+
+impl OnFault {
+    /// As a definition has them.
+    pub const WORDS: &[(&str, Self)] = &[("fault", Self::Fault), ("suspend", Self::Suspend)];
+}
+
 /// One task, whatever its kind.
 #[derive(Debug)]
 pub struct Task {
@@ -136,6 +154,8 @@ pub struct Task {
     /// The pool of workers that what a worker does for this task must go to:
     /// `metadata.windlass.pool` of the task, else of the document; `None` for the default pool.
     pub pool: Option<Arc<str>>,
+    /// `metadata.windlass.onFault` of the task: for its own errors and those of tasks inside.
+    pub on_fault: Option<OnFault>,
     /// What the task does.
     pub kind: Kind,
     /// Names of the variables that the expressions a worker evaluates for this task use:

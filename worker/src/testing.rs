@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use windlass_proto::expression::{Names, Template, UriTemplate};
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::plan::{
-    Authentication, Endpoint, Export, Flow, HttpCall, HttpOutput, Input, Kind, Output, Plan, Task,
-    TaskIx,
+    Authentication, Endpoint, Export, Flow, HttpCall, HttpOutput, Input, Kind, OnFault, Output,
+    Plan, Task, TaskIx,
 };
 use windlass_proto::problem::Problem;
 use windlass_proto::secret::SecretName;
@@ -83,6 +83,7 @@ pub(crate) fn task(kind: Kind) -> Task {
         then: Flow::Continue,
         metadata: Value::Null,
         pool: None,
+        on_fault: None,
         kind,
         variables: Arc::from([]),
     }
@@ -97,6 +98,7 @@ pub(crate) fn plan(task: Task) -> Plan {
         summary: None,
         tags: Value::Null,
         metadata: Value::Null,
+        on_fault: OnFault::Fault,
         definition: Value::Null,
         tasks: vec![task],
         root: Arc::from([TaskIx(0)]),

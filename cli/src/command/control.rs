@@ -1,10 +1,13 @@
-//! `windlass cancel`, `suspend`, `resume`.
+//! `windlass cancel`, `suspend`, `resume`, `retry`, `skip`.
 
 use reqwest::Method;
+use serde::Serialize;
 use serde_json::{Value as Json, json};
+use windlass_proto::value::Value;
 
 use crate::client::Client;
 use crate::error::CliError;
+use crate::input;
 use crate::options::Remote;
 use crate::output::{self, Format};
 
@@ -54,6 +57,9 @@ pub(crate) struct SuspendArgs {
 }
 
 /// Resume a suspended instance, or the starts of a workflow or a namespace.
+///
+/// Where an error has suspended it (`metadata.windlass.onFault: suspend`), the task that failed is
+/// tried again.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass resume 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f\n  \
                         windlass resume --namespace shop")]
@@ -65,6 +71,55 @@ pub(crate) struct ResumeArgs {
     reason: Option<String>,
     #[command(flatten)]
     remote: Remote,
+}
+
+/// Go on for an instance that has faulted, at the task that failed.
+///
+/// Another instance does, which begins with all that had happened: what was done is not done again.
+/// Once more, the same one is named.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  windlass retry 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --reason \
+                        'the shop is back'")]
+pub(crate) struct RetryArgs {
+    /// The instance
+    id: String,
+    /// Kept in the audit trail
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Give the output of a task in place of whoever works on it; the flow goes on behind it.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  windlass skip 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --output \
+                        '{\"paid\": true}'\n  windlass skip \
+                        0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --task /do/1/approve --output @answer.json")]
+pub(crate) struct SkipArgs {
+    /// The instance
+    id: String,
+    /// JSON pointer of an open task, as `windlass show` has it [default: the one that has failed
+    /// and waits for an operator]
+    #[arg(long, value_name = "POINTER")]
+    task: Option<String>,
+    /// Its output: JSON, `@FILE` or `-`
+    #[arg(long, value_name = "JSON")]
+    output: String,
+    /// Kept in the audit trail
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// A request to skip a task; the output apart, since serde's values would round its large numbers.
+#[derive(Serialize)]
+struct Skip {
+    output: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// What is suspended or resumed.
@@ -148,7 +203,20 @@ pub(crate) async fn resume(args: ResumeArgs) -> Result<(), CliError> {
     args.of.order(&args.remote, "resume", args.reason.as_deref()).await
 }
 
-async fn order(remote: &Remote, path: &[&str], body: &Json) -> Result<(), CliError> {
+/// Runs `retry`.
+pub(crate) async fn retry(args: RetryArgs) -> Result<(), CliError> {
+    let path = ["v1", "instances", &args.id, "retry"];
+    order(&args.remote, &path, &json!({"reason": args.reason})).await
+}
+
+/// Runs `skip`.
+pub(crate) async fn skip(args: SkipArgs) -> Result<(), CliError> {
+    let output = input::read("--output", &args.output)?;
+    let body = Skip { output, task: args.task, reason: args.reason };
+    order(&args.remote, &["v1", "instances", &args.id, "skip"], &body).await
+}
+
+async fn order(remote: &Remote, path: &[&str], body: &impl Serialize) -> Result<(), CliError> {
     let client = Client::new(remote)?;
     let request = client.request(Method::POST, path).json(body);
     let (_, standing) = client.send(request).await?;

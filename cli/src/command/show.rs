@@ -52,6 +52,8 @@ fn fields(instance: &Json) -> Vec<Vec<String>> {
         "labels",
         "parent",
         "root",
+        "predecessor",
+        "successors",
         "input",
         "context",
         "output",

@@ -3,24 +3,25 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use windlass_proto::audit::AuditAction;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
+use windlass_proto::value::Value;
 
 use super::access::Caller;
 use super::filter::filter;
 use super::operator::By;
-use super::payload::Payload;
+use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
 use super::room::Room;
 use super::state::Api;
 use super::view::{Count, Instance, Instances, Standing};
 use crate::access::Permission;
-use crate::coordinator::{CoordinatorError, Operator};
+use crate::coordinator::{CoordinatorError, Operator, Started};
 use crate::journal::{Filter, SearchCursor};
 
 /// Lists instances, those that started last first.
@@ -233,6 +234,83 @@ pub(super) async fn resume(
     told(&api, "resume", id, &payload.json_or_default()?, &by).await?;
     api.coordinator.resume(id).await?;
     standing(&api, id).await
+}
+
+/// Goes on for an instance that has faulted, at the task that failed.
+///
+/// Another instance does: it begins with all that had happened, and tries that task again. What was
+/// done is not done again. Asked again, the answer names the same instance.
+#[utoipa::path(post, path = "/v1/instances/{id}/retry", tag = "instances", operation_id = "retryInstance",
+    params(("id" = String, Path, description = "The instance's id")),
+    request_body(content = Option<Reason>),
+    responses((status = 200, description = "One goes on for it since before", body = Successor),
+        (status = 201, description = "One goes on for it now", body = Successor),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
+        (status = 409, description = "It has not faulted (WL0505), no task of it has failed \
+            (WL0549), or starts of its workflow are suspended (WL0525)", body = ProblemBody),
+        (status = 429, description = "Too much work is open (WL0506)", body = ProblemBody)))]
+pub(super) async fn retry(
+    State(api): State<Api>,
+    OfInstance(predecessor): OfInstance,
+    By(by): By,
+    payload: Payload,
+) -> Result<(StatusCode, Json<Successor>), ApiProblem> {
+    told(&api, "retry", predecessor, &payload.json_or_default()?, &by).await?;
+    let Started { id, repeated } = api.coordinator.retry(predecessor).await?;
+    let status = if repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let (id, predecessor) = (id.to_string(), predecessor.to_string());
+    Ok((status, Json(Successor { id, predecessor, repeated })))
+}
+
+/// What stands for the output of a task.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with output")]
+#[schema(example = json!({"output": {"paid": true}, "reason": "paid by hand"}))]
+pub(super) struct SkipRequest {
+    /// The task's output, any JSON value: `output.as` has no part in it, `export.as` gets it.
+    #[serde(deserialize_with = "windlass_proto::value::exact")]
+    #[schema(value_type = serde_json::Value)]
+    output: Value,
+    /// JSON pointer of an open task, as `open` has it; absent for the one that has failed and waits
+    /// for an operator.
+    task: Option<String>,
+    /// Kept in the audit trail.
+    reason: Option<String>,
+}
+
+/// Gives the output of a task, in place of whoever works on it.
+///
+/// The flow goes on behind the task; what is at a worker is told to stop, and so are children. Of
+/// an instance that a fault has suspended, it is the task that has failed.
+#[utoipa::path(post, path = "/v1/instances/{id}/skip", tag = "instances", operation_id = "skipTask",
+    params(("id" = String, Path, description = "The instance's id")),
+    request_body = SkipRequest,
+    responses((status = 200, description = "Where it stands now", body = Standing),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
+        (status = 409, description = "It has ended, or not one such task is open (WL0505)",
+            body = ProblemBody)))]
+pub(super) async fn skip(
+    State(api): State<Api>,
+    OfInstance(id): OfInstance,
+    By(by): By,
+    payload: Payload,
+) -> Result<Json<Standing>, ApiProblem> {
+    let SkipRequest { output, task, reason } = payload.json()?;
+    let output = check_depth(output)?;
+    told(&api, "skip a task of", id, &Reason { reason }, &by).await?;
+    api.coordinator.skip(id, task.as_deref(), output).await?;
+    standing(&api, id).await
+}
+
+/// An instance that goes on for another one.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Successor {
+    /// The instance.
+    id: String,
+    /// The one that it goes on for.
+    predecessor: String,
+    /// True when an earlier request had started it.
+    repeated: bool,
 }
 
 /// Tells the audit trail what is about to be done with an instance.

@@ -216,6 +216,12 @@ pub struct Instance {
     /// Its priority, from 0 to 9: of the tasks that wait for a worker, those of the highest go
     /// first.
     pub priority: u8,
+    /// The instance that this one goes on for, which had faulted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<String>,
+    /// The instances that go on for this one, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub successors: Vec<String>,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
 }
@@ -256,6 +262,8 @@ impl From<coordinator::InstanceView> for Instance {
             output: view.head.output,
             context: view.context,
             priority: view.priority,
+            predecessor: view.predecessor.map(|it| it.to_string()),
+            successors: view.successors.iter().map(ToString::to_string).collect(),
             open: view.open.into_iter().map(open).collect(),
         }
     }

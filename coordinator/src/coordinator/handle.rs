@@ -250,7 +250,7 @@ impl Coordinator {
         self.operate(id, Input::Resume, "resume").await
     }
 
-    async fn operate(
+    pub(super) async fn operate(
         &self,
         id: InstanceId,
         input: Input,

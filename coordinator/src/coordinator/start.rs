@@ -130,7 +130,7 @@ impl Coordinator {
     }
 
     /// Whether an instance, or an event for all, may be taken in.
-    fn room(&self, namespace: &str, bytes: u64) -> Result<(), CoordinatorError> {
+    pub(super) fn room(&self, namespace: &str, bytes: u64) -> Result<(), CoordinatorError> {
         self.runtime.router.memory.admit(namespace, bytes).map_err(|full| {
             let what = match full {
                 Full::Process => "the instances in memory take as much as they may",

@@ -37,6 +37,9 @@ pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<()
         Input::Suspend => (!state.suspended, Rejection::WrongStatus),
         Input::Quarantine { .. } => (state.quarantine.is_none(), Rejection::WrongStatus),
         Input::Resume => (state.suspended, Rejection::WrongStatus),
+        Input::Skip { frame, .. } => {
+            (state.frame(*frame).is_some_and(|it| it.task.is_some()), Rejection::Stale)
+        }
     };
     if fits { Ok(()) } else { Err(otherwise) }
 }

@@ -364,6 +364,21 @@ pub enum Fact {
     /// An operator let it go on.
     #[serde(rename = "R")]
     Resumed,
+    /// A task failed, nothing catches that, and the definition asks to suspend instead of faulting:
+    /// the visit stands at its beginning, and what was inside of it is closed.
+    #[serde(rename = "H")]
+    Halted {
+        /// The visit.
+        frame: FrameId,
+        /// The error that it would have ended with.
+        problem: Problem,
+    },
+    /// An operator gives the output of a task, which follows.
+    #[serde(rename = "O")]
+    Overridden {
+        /// The visit.
+        frame: FrameId,
+    },
     /// It is suspended because the process ended again and again while it worked on it.
     #[serde(rename = "q")]
     Quarantined(Arc<str>),
@@ -379,6 +394,25 @@ pub enum Fact {
     /// An operator ended it.
     #[serde(rename = "Q")]
     Cancelled(Option<Arc<str>>),
+    /// All before this is what happened to another instance, which has ended: it goes on here, from
+    /// the beginning of one visit.
+    #[serde(rename = "J")]
+    Succeeds {
+        /// The other one.
+        predecessor: InstanceId,
+        /// The visit that begins again.
+        frame: FrameId,
+        /// Until when the facts before lead: timeouts do not count what lies between.
+        since: Timestamp,
+        /// What else was to be done then.
+        pending: Vec<Step>,
+    },
+    /// Another instance goes on in place of this one. Comes after the end.
+    #[serde(rename = "j")]
+    Succeeded {
+        /// The other one.
+        by: InstanceId,
+    },
 }
 
 impl Fact {
@@ -450,6 +484,10 @@ impl Fact {
             | Self::Yielded(_)
             | Self::Continued
             | Self::Suspended
+            | Self::Halted { .. }
+            | Self::Overridden { .. }
+            | Self::Succeeds { .. }
+            | Self::Succeeded { .. }
             | Self::Quarantined(_)
             | Self::Resumed
             | Self::CompletedUnchanged

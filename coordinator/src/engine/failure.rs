@@ -1,7 +1,8 @@
 //! Errors on their way up: to the `try` that catches them, or to the end of the instance.
 
 use windlass_proto::id::FrameId;
-use windlass_proto::plan::Kind;
+use windlass_proto::limits;
+use windlass_proto::plan::{Kind, OnFault};
 use windlass_proto::problem::Problem;
 
 use super::fact::Fact;
@@ -14,8 +15,47 @@ impl Turn<'_> {
         let Some((frame, _)) = self.visit(id) else { return self.misfit("fail", id) };
         let (parent, position) = (frame.parent, frame.position);
         let problem = problem.at(&self.reference(id));
+        if self.halts(id, &problem) {
+            self.record(Fact::Halted { frame: id, problem });
+            return self.drop_steps(id);
+        }
         self.record(Fact::TaskFaulted { frame: id, problem: problem.clone() });
         self.propagate(parent, position, problem);
+    }
+
+    /// True for an error that would end the instance where the definition asks to suspend it.
+    fn halts(&self, id: FrameId, problem: &Problem) -> bool {
+        let said = self.state.lineage(id).find_map(|(_, frame)| self.task_of(frame)?.on_fault);
+        said.unwrap_or(self.plan.on_fault) == OnFault::Suspend
+            // One that has too many open would keep one more for each that fails.
+            && self.state.frames.len() <= limits::INSTANCE_FRAMES
+            && self.is_uncaught(id, problem.clone())
+    }
+
+    /// True when nothing around a visit would deal with its error.
+    fn is_uncaught(&self, id: FrameId, mut problem: Problem) -> bool {
+        let lineage: Vec<_> = self.state.lineage(id).map(|(id, it)| (id, it.position)).collect();
+        for pair in lineage.windows(2) {
+            let [(_, position), (above, _)] = *pair else { continue };
+            match self.state.frame(above).map(|it| &it.body) {
+                Some(Body::Trying { .. }) => match self.verdict(above, &problem) {
+                    Ok(Some(_)) => return false,
+                    Ok(None) => {}
+                    Err(wrong) => problem = wrong,
+                },
+                Some(Body::Fork { branches, running }) if self.competes(above) => {
+                    if *running > 1 {
+                        return false;
+                    }
+                    let before = branches.iter().take(position as usize);
+                    if let Some(first) = before.filter_map(|it| it.problem.as_ref()).next() {
+                        problem = first.clone();
+                    }
+                }
+                Some(_) | None => {}
+            }
+        }
+        true
     }
 
     /// Hands an error to the enclosing frames, nearest first, until one deals with it.

@@ -353,7 +353,7 @@ impl<'a> Turn<'a> {
 
     /// Where the flow goes after a task whose `if` was false: to the next one, whatever its `then`
     /// says.
-    fn after_skipped(&mut self, parent: FrameId, position: u32, output: Value) {
+    pub(super) fn after_skipped(&mut self, parent: FrameId, position: u32, output: Value) {
         match self.state.frame(parent).map(|frame| &frame.body) {
             Some(Body::Fork { .. }) => self.branch_skipped(parent, position),
             _ => self.after(parent, position, Flow::Continue, output),

@@ -84,6 +84,13 @@ pub enum Input {
     },
     /// An operator lets it go on.
     Resume,
+    /// An operator gives the output of a task.
+    Skip {
+        /// The visit.
+        frame: FrameId,
+        /// What stands for its transformed output.
+        output: Value,
+    },
 }
 
 /// How a child ended.

@@ -4,6 +4,7 @@ mod evolve;
 mod held;
 mod legality;
 mod origin;
+mod repair;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) use held::FRAME_BYTES;
 pub use held::Held;
 pub use legality::{Doing, Phase};
 pub use origin::{Origin, Parent};
+pub use repair::{Halt, Repair};
 
 use super::fact::TimerPurpose;
 use super::misfit::Misfits;
@@ -82,8 +84,11 @@ pub struct Instance {
     pub quarantine: Option<Arc<str>>,
     /// The trace it was started in, where there was one: its caller's, or that of the visit which
     /// runs it as a child. Absent from older snapshots.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub trace: Option<TraceContext>,
+    /// What operators have to repair of it, or have repaired. Absent from older snapshots.
+    #[serde(default)]
+    pub repair: Repair,
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
@@ -145,6 +150,12 @@ pub enum Step {
     Fire {
         /// The timer.
         timer: u32,
+    },
+    /// Begin a visit again that has failed.
+    #[serde(rename = "r")]
+    Again {
+        /// The visit.
+        frame: FrameId,
     },
 }
 
@@ -389,7 +400,8 @@ impl Step {
             Self::Advance { frame, .. }
             | Self::Iterate { frame, .. }
             | Self::Branch { frame, .. }
-            | Self::NextItem { frame } => Some(*frame),
+            | Self::NextItem { frame }
+            | Self::Again { frame } => Some(*frame),
             Self::Fire { .. } => None,
         }
     }
@@ -479,6 +491,7 @@ impl Instance {
             priority: default_priority(),
             quarantine: None,
             trace: None,
+            repair: Repair::default(),
             changes: Changes::default(),
             held: Held::default(),
             allowance: allowance(),

@@ -16,7 +16,16 @@ use super::instance::{Body, Step};
 use super::scope::Locals;
 use super::turn::Turn;
 
-impl<'a> Turn<'a> {
+/// What a `try` makes of an error that it catches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Another attempt, after milliseconds.
+    Retry { clause: u32, delay: u64 },
+    /// The clause's tasks, where it has some.
+    Handle { clause: u32, has_tasks: bool },
+}
+
+impl Turn<'_> {
     /// Begins an attempt of a `try`, and its time limit if the retry policy has one. The policy of
     /// the first clause with such a limit counts: before an error, no clause is chosen yet.
     pub(super) fn begin_attempt(&mut self, id: FrameId, attempt: u32) {
@@ -43,18 +52,49 @@ impl<'a> Turn<'a> {
 
     /// Offers an error to the clauses of a `try`; gives it back when none catches it.
     pub(super) fn catch(&mut self, id: FrameId, problem: Problem) -> Option<Problem> {
-        let Some((&Body::Trying { attempt, .. }, Kind::Try(task))) = self.work_of(id) else {
+        if !matches!(self.work_of(id), Some((Body::Trying { .. }, Kind::Try(_)))) {
             self.misfit("catch", id);
             return Some(problem);
-        };
-        for (number, clause) in (0u32..).zip(&task.clauses) {
-            match self.matches(id, clause, &problem) {
-                Ok(false) => {}
-                Ok(true) => return self.handle(id, number, clause, attempt, problem),
-                Err(wrong) => return Some(wrong.at(&self.reference(id))),
+        }
+        match self.verdict(id, &problem) {
+            Err(wrong) => return Some(wrong),
+            Ok(None) => return Some(problem),
+            Ok(Some(Verdict::Retry { clause, delay })) => {
+                self.schedule_retry(id, clause, delay, problem);
+            }
+            Ok(Some(Verdict::Handle { clause, has_tasks })) => {
+                self.record(Fact::Caught { frame: id, clause, problem });
+                self.drop_steps(id);
+                if has_tasks {
+                    self.steps.push_back(Step::Advance { frame: id, position: 0 });
+                } else {
+                    let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
+                    self.finish_task(id, input, None);
+                }
             }
         }
-        Some(problem)
+        None
+    }
+
+    /// What a `try` makes of an error; nothing where no clause catches it, another error where
+    /// that cannot be told.
+    pub(super) fn verdict(
+        &self,
+        id: FrameId,
+        problem: &Problem,
+    ) -> Result<Option<Verdict>, Problem> {
+        let Some((&Body::Trying { attempt, .. }, Kind::Try(task))) = self.work_of(id) else {
+            return Ok(None);
+        };
+        for (number, clause) in (0u32..).zip(&task.clauses) {
+            let verdict = match self.matches(id, clause, problem) {
+                Ok(false) => continue,
+                Ok(true) => self.handling(id, number, clause, attempt, problem),
+                Err(wrong) => Err(wrong),
+            };
+            return verdict.map_err(|wrong| wrong.at(&self.reference(id)));
+        }
+        Ok(None)
     }
 
     /// True when a clause catches an error.
@@ -140,35 +180,24 @@ impl<'a> Turn<'a> {
         Ok(true)
     }
 
-    /// A clause caught an error: try again, or run its tasks, or give the error back.
-    fn handle(
-        &mut self,
+    /// A clause catches an error: what follows, unless that is the error again.
+    fn handling(
+        &self,
         id: FrameId,
         number: u32,
-        clause: &'a Catch,
+        clause: &Catch,
         attempt: u32,
-        problem: Problem,
-    ) -> Option<Problem> {
+        problem: &Problem,
+    ) -> Result<Option<Verdict>, Problem> {
         if let Some(policy) = &clause.retry {
-            match self.retry_delay(id, clause, policy, attempt, &problem) {
-                Ok(Some(delay)) => {
-                    self.schedule_retry(id, number, delay, problem);
-                    return None;
-                }
-                Ok(None) if clause.body.is_none() && clause.then.is_none() => return Some(problem),
-                Ok(None) => {}
-                Err(wrong) => return Some(wrong.at(&self.reference(id))),
+            match self.retry_delay(id, clause, policy, attempt, problem)? {
+                Some(delay) => return Ok(Some(Verdict::Retry { clause: number, delay })),
+                None if clause.body.is_none() && clause.then.is_none() => return Ok(None),
+                None => {}
             }
         }
-        self.record(Fact::Caught { frame: id, clause: number, problem });
-        self.drop_steps(id);
-        if clause.body.is_some() {
-            self.steps.push_back(Step::Advance { frame: id, position: 0 });
-        } else {
-            let input = self.state.frame(id).map(|it| it.input.clone()).unwrap_or_default();
-            self.finish_task(id, input, None);
-        }
-        None
+        let has_tasks = clause.body.is_some();
+        Ok(Some(Verdict::Handle { clause: number, has_tasks }))
     }
 
     /// Steps of a frame that has ended what it was at lead nowhere.

@@ -15,6 +15,8 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
+pub(super) use child::child_id;
+
 use super::fact::{Fact, TimerPurpose};
 use super::instance::Step;
 use super::scope::Locals;

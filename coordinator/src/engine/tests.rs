@@ -23,6 +23,7 @@ mod misfits;
 mod operate;
 mod order;
 mod raise;
+mod repair;
 mod sealed;
 mod secrets;
 mod switch;

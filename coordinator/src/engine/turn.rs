@@ -149,30 +149,7 @@ pub fn offer(
 #[must_use]
 pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
     let mut turn = Turn::new(plan, state, at);
-    let open = turn.state.frames.iter().filter(|(_, frame)| frame.body.is_outstanding());
-    let open: Vec<(FrameId, Body)> = open.map(|(id, frame)| (*id, frame.body.clone())).collect();
-    for (frame, body) in open {
-        match body {
-            Body::Dispatched { .. } | Body::Evaluating { .. } => turn.recover_delivery(frame),
-            Body::Publishing { event } => {
-                turn.effects.push(Effect::Publish { frame, event: Arc::new(event) });
-            }
-            Body::Child { child, workflow, input, wait } => {
-                let parent = turn.parent_of_child(frame, wait);
-                turn.effects.push(Effect::StartChild { parent, child, workflow, input });
-            }
-            Body::Begun
-            | Body::Sequence { .. }
-            | Body::Loop { .. }
-            | Body::Fork { .. }
-            | Body::Trying { .. }
-            | Body::Retrying { .. }
-            | Body::Catching { .. }
-            | Body::Extending { .. }
-            | Body::Waiting
-            | Body::Listening(_) => turn.misfit("recover", frame),
-        }
-    }
+    turn.ask_again();
     let abandoned = turn.state.abandoned.iter();
     turn.effects.extend(abandoned.map(|child| Effect::CancelChild { child: *child }));
     if !turn.state.pending.is_empty() && !turn.state.suspended {
@@ -182,7 +159,7 @@ pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
 }
 
 impl<'a> Turn<'a> {
-    fn new(plan: &'a Plan, state: &'a mut Instance, at: Timestamp) -> Self {
+    pub(super) fn new(plan: &'a Plan, state: &'a mut Instance, at: Timestamp) -> Self {
         Self {
             plan,
             state,
@@ -200,6 +177,44 @@ impl<'a> Turn<'a> {
             filtering: Cell::new(0),
             too_dear: Cell::new(0),
             filtered: Cell::new(0),
+        }
+    }
+
+    /// Asks once more for all that something outside works for.
+    pub(super) fn ask_again(&mut self) {
+        let open = self.state.frames.iter().filter(|(_, frame)| frame.body.is_outstanding());
+        let open: Vec<(FrameId, Body)> =
+            open.map(|(id, frame)| (*id, frame.body.clone())).collect();
+        for (frame, body) in open {
+            match body {
+                Body::Dispatched { .. } | Body::Evaluating { .. } => self.recover_delivery(frame),
+                Body::Publishing { event } => {
+                    self.effects.push(Effect::Publish { frame, event: Arc::new(event) });
+                }
+                Body::Child { child, workflow, input, wait } => {
+                    let parent = self.parent_of_child(frame, wait);
+                    self.effects.push(Effect::StartChild { parent, child, workflow, input });
+                }
+                Body::Begun
+                | Body::Sequence { .. }
+                | Body::Loop { .. }
+                | Body::Fork { .. }
+                | Body::Trying { .. }
+                | Body::Retrying { .. }
+                | Body::Catching { .. }
+                | Body::Extending { .. }
+                | Body::Waiting
+                | Body::Listening(_) => self.misfit("recover", frame),
+            }
+        }
+    }
+
+    /// What was sent to workers before goes out as if it never had been.
+    pub(super) fn as_new(&mut self) {
+        for effect in &mut self.effects {
+            if let Effect::Dispatch { recovered, .. } = effect {
+                *recovered = false;
+            }
         }
     }
 
@@ -248,12 +263,8 @@ impl<'a> Turn<'a> {
             Input::Cancel { reason } => self.end(Ending::Cancelled(reason)),
             Input::Suspend => self.record(Fact::Suspended),
             Input::Quarantine { reason } => self.record(Fact::Quarantined(reason)),
-            Input::Resume => {
-                self.record(Fact::Resumed);
-                if !self.state.pending.is_empty() {
-                    self.resume_steps();
-                }
-            }
+            Input::Resume => self.resume(),
+            Input::Skip { frame, output } => self.skip(frame, output),
         }
     }
 
@@ -263,7 +274,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Takes up the steps the last turn left over.
-    fn resume_steps(&mut self) {
+    pub(super) fn resume_steps(&mut self) {
         self.steps.extend(self.state.pending.iter().cloned());
         self.record(Fact::Continued);
     }
@@ -304,7 +315,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Works off the steps, then closes the turn.
-    fn finish(mut self) -> Decision {
+    pub(super) fn finish(mut self) -> Decision {
         self.work();
         for (frame, delivery) in std::mem::take(&mut self.state.changes.abandoned) {
             if !self.withdraw(frame) && self.answered != Some(frame) {
@@ -394,6 +405,7 @@ impl<'a> Turn<'a> {
             Step::Iterate { frame, index } => self.iterate(frame, index),
             Step::Branch { frame, position } => self.open_branch(frame, position),
             Step::NextItem { frame } => self.next_item(frame),
+            Step::Again { frame } => self.again(frame),
             // Else it was cleared meanwhile.
             Step::Fire { timer } if is_due(self.state, self.at, timer) => self.timer_fired(timer),
             Step::Fire { .. } => {}
@@ -402,6 +414,12 @@ impl<'a> Turn<'a> {
 
     /// Ends the instance.
     pub(super) fn end(&mut self, ending: Ending) {
+        if matches!(ending, Ending::Faulted(_)) && !self.steps.is_empty() {
+            // Who goes on for it has to know what else was to be done.
+            let mut steps = self.state.pending.clone();
+            steps.extend(self.steps.drain(..));
+            self.record(Fact::Yielded(steps));
+        }
         self.record(match ending.clone() {
             // It may be large, and the facts have it already.
             Ending::Completed(output) if output.has_same_members(&self.state.last_output()) => {
@@ -431,7 +449,8 @@ impl<'a> Turn<'a> {
                 Step::Advance { frame, .. }
                 | Step::Iterate { frame, .. }
                 | Step::Branch { frame, .. }
-                | Step::NextItem { frame },
+                | Step::NextItem { frame }
+                | Step::Again { frame },
             ) => self.reference(*frame),
             Some(Step::Fire { .. }) | None => Arc::from("/"),
         }

@@ -142,6 +142,17 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
             ("instance.quarantined", None, vec![("reason", Value::from(reason.clone()))])
         }
         Fact::Resumed => ("instance.resumed", None, Vec::new()),
+        Fact::Halted { frame, problem } => {
+            ("task.suspended", at(*frame), vec![("error", problem.to_value())])
+        }
+        Fact::Overridden { frame } => ("task.overridden", at(*frame), Vec::new()),
+        Fact::Succeeds { predecessor, frame, .. } => {
+            let data = vec![("predecessor", Value::from(predecessor.to_string()))];
+            ("instance.continues", at(*frame), data)
+        }
+        Fact::Succeeded { by } => {
+            ("instance.continued", None, vec![("successor", Value::from(by.to_string()))])
+        }
         Fact::TaskOpened { .. } => {
             let frame = FrameId(instance.next_frame.saturating_sub(1));
             let input = instance.frames.get(&frame).map(|it| it.raw.clone()).unwrap_or_default();

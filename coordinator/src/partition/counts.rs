@@ -45,6 +45,7 @@ pub(super) struct WorkflowCounts {
     faulted: [Counter; Standard::ALL.len() + 1],
     duration: Histogram,
     retries: Counter,
+    incidents: Counter,
 }
 
 /// How visits of tasks end.
@@ -64,6 +65,7 @@ impl WorkflowCounts {
             faulted: Default::default(),
             duration: Histogram::of(&table::DURATION),
             retries: Counter::default(),
+            incidents: Counter::default(),
         }
     }
 
@@ -107,11 +109,12 @@ impl InstanceCounts {
         let [completed, faulted, skipped] = &self.tasks;
         for fact in facts {
             match fact {
-                Fact::Started { .. } => workflow.started.one(),
+                Fact::Started { .. } | Fact::Succeeds { .. } => workflow.started.one(),
                 Fact::TaskCompleted { .. } => completed.one(),
                 Fact::TaskFaulted { .. } => faulted.one(),
                 Fact::TaskSkipped { .. } => skipped.one(),
                 Fact::RetryScheduled { .. } => workflow.retries.one(),
+                Fact::Halted { .. } => workflow.incidents.one(),
                 Fact::EventConsumed { .. } => self.consumed.one(),
                 Fact::Emitted { .. } => self.emitted.one(),
                 Fact::DeliveryLost { reason, .. } => self.lost(*reason),
@@ -164,6 +167,7 @@ impl InstanceCounts {
             }
             snapshot.labelled(&table::DURATION, labels.clone(), &counts.duration);
             snapshot.labelled(&table::RETRIES, labels.clone(), &counts.retries);
+            snapshot.labelled(&table::INCIDENTS, labels.clone(), &counts.incidents);
         }
         for (outcome, count) in OUTCOMES.into_iter().zip(&self.tasks) {
             snapshot.labelled(&table::TASKS_ENDED, [outcome], count);

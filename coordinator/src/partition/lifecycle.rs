@@ -67,8 +67,8 @@ impl Open {
     /// What a fact has to tell of the workflow; `instance` is the state it has led to.
     fn workflow(&mut self, fact: &Fact, instance: &Instance) -> Option<What> {
         match fact {
-            Fact::Started { .. } => Some(What::Started),
-            Fact::Suspended | Fact::Quarantined(_) => Some(What::Suspended),
+            Fact::Started { .. } | Fact::Succeeds { .. } => Some(What::Started),
+            Fact::Suspended | Fact::Quarantined(_) | Fact::Halted { .. } => Some(What::Suspended),
             Fact::Resumed => Some(What::Resumed),
             Fact::Subscribed { frame, expectations } => {
                 self.keys.insert(*frame, expectations.iter().cloned().collect());

@@ -12,7 +12,9 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
 use super::schedules::ScheduleOrder;
-use crate::engine::{ChildOutcome, DeliveryLoss, Ending, Input, Parent, Rejection};
+use crate::engine::{
+    ChildOutcome, DeliveryLoss, Ending, Input, Instance, Parent, Rejection, Succession,
+};
 use crate::journal::Status;
 use crate::view::InstanceView;
 
@@ -20,6 +22,8 @@ use crate::view::InstanceView;
 pub enum Message {
     /// Start an instance.
     Start(Box<NewInstance>),
+    /// Start an instance that goes on for another one, which has faulted.
+    Succeed(Box<NewSuccessor>),
     /// Something happened to an instance.
     Input {
         /// The instance.
@@ -96,12 +100,29 @@ pub struct NewInstance {
     pub ended: Option<oneshot::Sender<Ending>>,
 }
 
+/// A start of an instance that goes on for another one.
+pub struct NewSuccessor {
+    /// What it runs.
+    pub plan: Arc<Plan>,
+    /// What it begins with.
+    pub succession: Succession,
+    /// The state that leads to.
+    pub instance: Instance,
+    /// Told once it is durable.
+    pub reply: oneshot::Sender<SuccessorReply>,
+}
+
+/// What became of a start that goes on for another instance: the instance that does, and whether
+/// one did before.
+pub type SuccessorReply = Result<(InstanceId, bool), Refusal>;
+
 impl Message {
     /// The instance it is for; an event is for whoever waits for it.
     #[must_use]
     pub fn instance(&self) -> Option<InstanceId> {
         match self {
             Self::Start(start) => Some(start.id),
+            Self::Succeed(new) => Some(new.succession.predecessor),
             Self::Reported(report) => Some(report.key.instance),
             Self::Lost { key, .. } => Some(key.instance),
             Self::CancelChild { child: instance, .. }
@@ -118,11 +139,13 @@ impl Message {
     pub fn weight(&self) -> u64 {
         match self {
             Self::Start(start) => start.input.weight(),
+            Self::Succeed(new) => new.succession.weight(),
             Self::Reported(report) => report.result.as_ref().map_or(0, Value::weight),
             Self::Input { input: Input::ChildEnded { outcome, .. }, .. } => match outcome {
                 ChildOutcome::Completed(output) => output.weight(),
                 ChildOutcome::Faulted(_) | ChildOutcome::Cancelled(_) => 0,
             },
+            Self::Input { input: Input::Skip { output, .. }, .. } => output.weight(),
             Self::Input { .. }
             | Self::Event(_)
             | Self::Schedule(_)

@@ -18,7 +18,14 @@ pub(super) fn log(plan: &Plan, instance: &Instance, facts: &[Fact]) {
         return;
     }
     let told = |fact: &&Fact| {
-        fact.is_end() || matches!(fact, Fact::Started { .. } | Fact::RetryScheduled { .. })
+        fact.is_end()
+            || matches!(
+                fact,
+                Fact::Started { .. }
+                    | Fact::RetryScheduled { .. }
+                    | Fact::Halted { .. }
+                    | Fact::Succeeds { .. }
+            )
     };
     for fact in facts.iter().filter(told) {
         line(plan, instance, fact);
@@ -36,6 +43,13 @@ fn line(plan: &Plan, instance: &Instance, fact: &Fact) {
         Fact::RetryScheduled { problem, .. } => {
             let (error, status) = (&*shortened(&problem.kind), problem.status);
             tracing::debug!(target: TARGET, %instance, %workflow, error, status, %trace, "retry scheduled");
+        }
+        Fact::Halted { problem, .. } => {
+            let (error, status) = (&*shortened(&problem.kind), problem.status);
+            tracing::info!(target: TARGET, %instance, %workflow, error, status, %trace, "instance suspended by a fault");
+        }
+        Fact::Succeeds { predecessor, .. } => {
+            tracing::info!(target: TARGET, %instance, %workflow, %predecessor, %trace, "instance goes on for another");
         }
         Fact::Started { .. } => {
             tracing::debug!(target: TARGET, %instance, %workflow, %trace, "instance started");

@@ -11,7 +11,9 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 use windlass_telemetry::FinishedSpan;
 
-use super::message::{Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, Verdict};
+use super::message::{
+    Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, SuccessorReply, Verdict,
+};
 use super::schedules::ScheduleAnswer;
 use crate::catalog::Catalog;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
@@ -71,6 +73,8 @@ pub enum Release {
     Stamp(Arc<EventTicket>, usize),
     /// An answer to a start.
     Started(oneshot::Sender<StartReply>, StartReply),
+    /// An answer to a start that goes on for another instance.
+    Succeeded(oneshot::Sender<SuccessorReply>, SuccessorReply),
     /// An answer to an input.
     Answered(oneshot::Sender<Reply>, Reply),
     /// An answer to who does something to a schedule.
@@ -182,6 +186,7 @@ impl Release {
                 None => {}
             },
             Self::Started(reply, started) => drop(reply.send(started)),
+            Self::Succeeded(reply, answer) => drop(reply.send(answer)),
             Self::Answered(reply, answer) => drop(reply.send(answer)),
             Self::Scheduled(reply, answer) => drop(reply.send(answer)),
             Self::Settle(reply) => drop(reply.send(())),

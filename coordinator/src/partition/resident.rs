@@ -181,6 +181,20 @@ impl Resident {
         Ok((first, bytes))
     }
 
+    /// Takes the facts that an instance begins with which goes on for another one; they are part of
+    /// the state already.
+    pub(super) fn begin_with(
+        &mut self,
+        turns: Vec<Journaled>,
+    ) -> Result<(bool, u64), JournalError> {
+        let mut kept = (false, 0);
+        for Journaled { at, facts } in turns {
+            let (first, bytes) = self.keep(at, facts)?;
+            kept = (kept.0 || first, kept.1 + bytes);
+        }
+        Ok(kept)
+    }
+
     /// True when it must stay in memory: something goes on, or the journal does not show it yet.
     fn is_busy(&self, durable: u64) -> bool {
         self.instance.is_hot() || self.written > durable || self.count > 0
@@ -257,7 +271,8 @@ fn is_kept(bytes: &Result<Vec<u8>, FactError>) -> bool {
 
 /// What a head says that can change while an instance goes on.
 fn status_of(instance: &Instance) -> (Status, bool) {
-    (instance.status(), instance.quarantine.is_some())
+    let reason = instance.quarantine.is_some() || !instance.repair.halted.is_empty();
+    (instance.status(), reason)
 }
 
 /// The state that snapshot and facts add up to, and how many facts the snapshot covers. What does

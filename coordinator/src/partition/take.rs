@@ -70,6 +70,7 @@ impl Partition {
     pub(super) fn take(&mut self, batch: &mut Batch, message: Message) -> Result<(), JournalError> {
         match message {
             Message::Start(start) => self.start(batch, *start),
+            Message::Succeed(new) => self.succeed(batch, *new),
             Message::Input { instance, input, reply } => {
                 let answer = self.input(batch, instance, input)?;
                 if let Some(reply) = reply {
@@ -115,6 +116,7 @@ impl Partition {
         let Some(instance) = message.instance() else { return (Lane::Events, None) };
         let known = || match message {
             Message::Start(start) => Some(Lane::Namespace(start.plan.id.namespace.clone())),
+            Message::Succeed(new) => Some(Lane::Namespace(new.plan.id.namespace.clone())),
             _ => {
                 let resident = self.residents.get(instance)?;
                 Some(Lane::Namespace(resident.plan.id.namespace.clone()))

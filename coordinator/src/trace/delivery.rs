@@ -40,6 +40,8 @@ pub(super) fn answered(fact: &Fact) -> Option<FrameId> {
         | Fact::SecretsUsed { frame, .. }
         | Fact::TaskCompleted { frame, .. }
         | Fact::TaskFaulted { frame, .. }
+        | Fact::Halted { frame, .. }
+        | Fact::Overridden { frame }
         | Fact::LoopBegan { frame, .. }
         | Fact::Iterated { frame, .. }
         | Fact::Forked { frame, .. }

@@ -45,6 +45,10 @@ impl History<'_> {
             let records = self.journal.facts(id, next, count)?;
             for stored in &records {
                 follow(&plan, &mut instance, stored, |decided, facts| {
+                    if facts.iter().any(|it| matches!(it, Fact::Succeeds { .. })) {
+                        // Those before are the other one's, which has told them.
+                        spans.clear();
+                    }
                     spans.append(&mut recorder.take(decided, facts));
                 })?;
             }

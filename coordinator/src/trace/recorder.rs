@@ -96,10 +96,31 @@ impl Recorder {
         self.insert(ROOT, Visit::new(ROOT, None, pointer, at));
     }
 
+    /// What goes on here for another instance is told from now on: the rest has been.
+    fn succeeds(&mut self, frame: FrameId, at: Timestamp) {
+        let mut inside = BTreeSet::from([frame]);
+        self.open.retain(|id, visit| {
+            let is_inside = *id != frame && inside.contains(&visit.parent);
+            if is_inside {
+                inside.insert(*id);
+            }
+            !is_inside
+        });
+        for (id, visit) in &mut self.open {
+            visit.began = visit.began.max(at);
+            visit.delivery.take_if(|_| *id == frame);
+            if let Some(delivery) = &mut visit.delivery {
+                delivery.sent = at;
+            }
+        }
+        self.bytes = self.open.values().map(Visit::weight).sum();
+    }
+
     /// Begins and ends of the instance.
     fn whole(&mut self, decided: &Decided, fact: &Fact, finisher: &mut Finisher) {
         let end = match fact {
             Fact::Started { .. } => return self.begin(decided.at),
+            Fact::Succeeds { frame, .. } => return self.succeeds(*frame, decided.at),
             Fact::Completed(_) | Fact::CompletedUnchanged => End::Completed,
             Fact::Faulted(problem) => End::Faulted(Fault::from(problem)),
             Fact::Cancelled(_) => End::Cancelled,
@@ -148,6 +169,9 @@ impl Recorder {
                 self.failed = None;
                 self.empty(*frame, finisher);
             }
+            Fact::Halted { frame, .. } | Fact::Overridden { frame } => {
+                self.empty(*frame, finisher);
+            }
             _ => {}
         }
     }
@@ -164,7 +188,7 @@ impl Recorder {
             | Fact::ChildStarted { frame, .. }
             | Fact::Emitted { frame, .. }
             | Fact::EventConsumed { frame, .. } => *frame,
-            Fact::Suspended | Fact::Resumed | Fact::Quarantined(_) => ROOT,
+            Fact::Suspended | Fact::Halted { .. } | Fact::Resumed | Fact::Quarantined(_) => ROOT,
             _ => return,
         };
         let Some(visit) = self.open.get_mut(&frame).filter(|it| it.traced) else { return };
@@ -195,7 +219,9 @@ impl Recorder {
             Fact::EventConsumed { trace: Some(trace), .. } => {
                 visit.notes.link(trace.clone(), true);
             }
-            Fact::Suspended => visit.notes.add(names::SUSPENDED, at, Vec::new()),
+            Fact::Suspended | Fact::Halted { .. } => {
+                visit.notes.add(names::SUSPENDED, at, Vec::new())
+            }
             Fact::Quarantined(_) => visit.notes.add(names::QUARANTINED, at, Vec::new()),
             Fact::Resumed => visit.notes.add(names::RESUMED, at, Vec::new()),
             _ => {}

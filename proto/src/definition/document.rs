@@ -8,7 +8,7 @@ use super::decoder::{Decoder, optional};
 use super::lints::OUTSIDE_TASKS;
 use super::node::{Data, Node};
 use crate::id::{Digest, WorkflowId};
-use crate::plan::{Extension, Plan, Schedule, listener};
+use crate::plan::{Extension, OnFault, Plan, Schedule, listener};
 use crate::value::Value;
 
 const ROOT: &[&str] =
@@ -25,6 +25,7 @@ struct Document {
     tags: Value,
     metadata: Value,
     pool: Option<Arc<str>>,
+    on_fault: OnFault,
 }
 
 impl Decoder<'_> {
@@ -76,6 +77,7 @@ impl Decoder<'_> {
             summary: document.summary,
             tags: document.tags,
             metadata: document.metadata,
+            on_fault: document.on_fault,
             definition,
             root: tasks?,
             tasks: std::mem::take(&mut self.tasks).into_iter().collect::<Option<_>>()?,
@@ -115,7 +117,8 @@ impl Decoder<'_> {
         let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
         let tags = self.metadata_named(node.get("tags"), "`tags`");
         let metadata = self.metadata(node.get("metadata"));
-        let pool = self.pool(node.get("metadata"), &["pool", "schedule"]);
+        let pool = self.pool(node.get("metadata"), &["pool", "schedule", "onFault"]);
+        let on_fault = self.on_fault(node.get("metadata"));
         Some(Document {
             id: WorkflowId { namespace: namespace?, name: name?, version: version?.0 },
             title: title?,
@@ -123,6 +126,7 @@ impl Decoder<'_> {
             tags: tags?,
             metadata: metadata?,
             pool: pool?,
+            on_fault: on_fault?.unwrap_or_default(),
         })
     }
 

@@ -1,4 +1,5 @@
-//! `metadata.windlass`: which workers a task goes to, and how its call goes out.
+//! `metadata.windlass`: which workers a task goes to, how its call goes out, and what becomes of the
+//! instance when it fails.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::Node;
 use crate::limits::POOL_NAME_BYTES;
-use crate::plan::{DEFAULT_POOL, is_pool_name};
+use crate::plan::{DEFAULT_POOL, OnFault, is_pool_name};
 
 impl Decoder<'_> {
     /// The pool that `metadata` names, where it names one; `known` is all it may have of ours.
@@ -38,6 +39,14 @@ impl Decoder<'_> {
         let own = metadata.and_then(|node| node.get("windlass"));
         optional(own.and_then(|node| node.get("tls")), |node| {
             self.boolean(node, "`metadata.windlass.tls`")
+        })
+    }
+
+    /// What `metadata` wants of an error that nothing catches, where it says so.
+    pub(super) fn on_fault(&mut self, metadata: Option<&Node>) -> Option<Option<OnFault>> {
+        let own = metadata.and_then(|node| node.get("windlass"));
+        optional(own.and_then(|node| node.get("onFault")), |node| {
+            self.choice(node, "`metadata.windlass.onFault`", OnFault::WORDS)
         })
     }
 

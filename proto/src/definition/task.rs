@@ -227,8 +227,10 @@ impl Decoder<'_> {
         let then = optional(node.get("then"), |node| self.flow(node, position.siblings));
         let metadata = self.metadata(node.get("metadata"));
         let is_grpc = node.get("call").and_then(Node::as_str) == Some("grpc");
-        let known: &[&str] = if is_grpc { &["pool", "tls"] } else { &["pool"] };
+        let known: &[&str] =
+            if is_grpc { &["pool", "tls", "onFault"] } else { &["pool", "onFault"] };
         let pool = self.pool(node.get("metadata"), known);
+        let on_fault = self.on_fault(node.get("metadata"));
         let loop_names = if word == "for" { self.loop_names(node) } else { Vec::new() };
         let kind = match word {
             "for" => self.for_task(node, &loop_names, position),
@@ -273,6 +275,7 @@ impl Decoder<'_> {
             then: then?.unwrap_or_default(),
             metadata: metadata?,
             pool: pool?,
+            on_fault: on_fault?,
             kind,
             variables,
         })

@@ -117,6 +117,10 @@ pub const INBOX_TAKEN: usize = 20_000;
 /// Instances that one look for what a root has started cancels before it goes on.
 pub const CANCEL_PAGE: usize = 500;
 
+/// Bytes of values in the facts that an instance may begin with which goes on for another one: they
+/// are in memory until they are written, which is all at once.
+pub const REPAIR_BYTES: u64 = 64 << 20;
+
 /// Facts an instance may journal in all: a loop without end stops here with a clear error.
 pub const INSTANCE_FACTS: u64 = 1_000_000;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Export, Flow, Input, Kind, Listen, Output, Plan, Task, TaskIx};
+use super::{Export, Flow, Input, Kind, Listen, OnFault, Output, Plan, Task, TaskIx};
 use crate::cron::Cron;
 use crate::id::{Digest, WorkflowId};
 use crate::value::Value;
@@ -93,6 +93,7 @@ pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen
         then: Flow::Continue,
         metadata: Value::Null,
         pool: None,
+        on_fault: None,
         kind: Kind::Listen(listen),
         variables: [].into(),
     };
@@ -103,6 +104,7 @@ pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen
         summary: None,
         tags: Value::Null,
         metadata: Value::Null,
+        on_fault: OnFault::Fault,
         definition,
         tasks: vec![task],
         root: [index].into(),

@@ -93,6 +93,8 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("pauseBulkJob", (About::List, operator())),
         ("resumeBulkJob", (About::List, operator())),
         ("cancelBulkJob", (About::List, operator())),
+        ("retryInstance", (About::Workflow, operator())),
+        ("skipTask", (About::Workflow, operator())),
         ("cancelRoot", (About::Workflow, operator())),
         ("listSuspensions", (About::List, with(&[]))),
         ("suspendNamespace", (About::Namespace, operator())),

@@ -8,6 +8,7 @@
 mod composite;
 mod extend;
 mod listen;
+mod repair;
 mod tree;
 mod visit;
 mod whole;
@@ -41,7 +42,13 @@ impl Instance {
             Fact::Continued => self.pending.clear(),
             Fact::Suspended => self.suspended = true,
             Fact::Quarantined(reason) => self.quarantined(reason),
-            Fact::Resumed => self.resumed(),
+            Fact::Resumed => self.resumed(at),
+            Fact::Halted { frame, problem } => self.halted(at, *frame, problem),
+            Fact::Overridden { frame } => self.overridden(at, *frame),
+            Fact::Succeeds { predecessor, frame, since, pending } => {
+                self.succeeds(at, *predecessor, (*frame, *since), pending);
+            }
+            Fact::Succeeded { by } => self.repair.successors.push(*by),
             Fact::Completed(output) => self.end(at, Ending::Completed(output.clone())),
             Fact::CompletedUnchanged => self.completed_unchanged(at),
             Fact::Faulted(problem) => self.end(at, Ending::Faulted(problem.clone())),

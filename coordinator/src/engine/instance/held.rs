@@ -208,6 +208,9 @@ impl Instance {
             Some(Ending::Faulted(problem)) => each(Part::Bytes(problem_bytes(problem))),
             Some(Ending::Cancelled(_)) | None => {}
         }
+        for halt in self.repair.halted.values() {
+            each(Part::Bytes(problem_bytes(&halt.problem)));
+        }
         self.frames.values_mut().for_each(|frame| frame.each_part(each));
     }
 

@@ -70,8 +70,9 @@ const NOT_STARTED: Phases = Phase::NotStarted as u8;
 const ACTIVE: Phases = Phase::Active as u8;
 const SUSPENDED: Phases = Phase::Suspended as u8;
 const OPEN: Phases = ACTIVE | SUSPENDED;
+const ENDED: Phases = Phase::Ended as u8;
 /// A child that nobody waits for may end after its parent.
-const STARTED: Phases = OPEN | Phase::Ended as u8;
+const STARTED: Phases = OPEN | ENDED;
 
 /// Several of [`Doing`], a bit each.
 type Doings = u16;
@@ -100,12 +101,12 @@ const LISTS: Doings = ROOTED
 const GIVING: Doings = ENTERED
     | any(&[Doing::Sequence, Doing::Loop, Doing::Fork, Doing::Trying, Doing::Catching])
     | any(&[Doing::Waiting, Doing::Publishing, Doing::Listening, Doing::Child]);
-const EVALUATES: Doings = any(&[Doing::Evaluating]);
 const TRIES: Doings = any(&[Doing::Trying]);
 const RETRIES: Doings = any(&[Doing::Retrying]);
 const LOOPS: Doings = any(&[Doing::Loop]);
 const FORKS: Doings = any(&[Doing::Fork]);
 const LISTENS: Doings = any(&[Doing::Listening]);
+const CHILDREN: Doings = any(&[Doing::Child]);
 const EXTENDS: Doings = any(&[Doing::Extending]);
 /// Any open visit of a task.
 const TASK: Doings = GIVING | RETRIES | EXTENDS;
@@ -160,6 +161,10 @@ table! {
     Suspended { .. }               ACTIVE, -> Suspended;
     Quarantined { .. }             OPEN, if |it| it.quarantine.is_none(), -> Suspended;
     Resumed { .. }                 SUSPENDED, -> Active;
+    Halted { frame, .. }           OPEN: frame TASK => Does(Doing::Begun), -> Suspended;
+    Overridden { frame }           OPEN: frame TASK => Does(Doing::Begun);
+    Succeeds { frame, .. }         OPEN: frame TASK => Does(Doing::Begun), -> Active;
+    Succeeded { by }               ENDED, if |it| !it.repair.successors.contains(by);
     Completed { .. }               OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     CompletedUnchanged { .. }      OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     Faulted { .. }                 OPEN: (&ROOT) ROOTED => Closes, -> Ended;
@@ -176,9 +181,9 @@ table! {
         ACTIVE: parent LISTS => Stays, if |it| it.has_place(*parent, *position);
     TaskSkipped { parent, position, frame: None, .. }
         ACTIVE: parent LISTS => Stays, if |it| it.has_place(*parent, *position);
-    // A worker has evaluated its `if`.
+    // A worker has evaluated its `if`, or it begins again.
     TaskSkipped { parent, position, frame: Some(frame), .. }
-        OPEN: frame EVALUATES => Closes, if |it| it.is_at(*frame, *parent, *position);
+        OPEN: frame FRESH => Closes, if |it| it.is_at(*frame, *parent, *position);
     TaskInput { frame, .. }        OPEN: frame ENTERED => Stays;
     TaskCompleted { frame, .. }    OPEN: frame GIVING => Closes, if |it| it.is_placed(*frame);
     TaskFaulted { frame, .. }      OPEN: frame TASK => Closes;
@@ -215,7 +220,8 @@ table! {
         OPEN: frame FRESH | ROOTED => Stays;
 
     Emitted { frame, .. }          OPEN: frame FRESH => Does(Doing::Publishing);
-    ChildStarted { frame, .. }     OPEN: frame FRESH => Does(Doing::Child);
+    // Again under another id, where this one goes on for an instance that waited for it.
+    ChildStarted { frame, .. }     OPEN: frame FRESH | CHILDREN => Does(Doing::Child);
     Subscribed { frame, .. }       OPEN: frame FRESH => Does(Doing::Listening);
     EventConsumed { frame, .. }
         OPEN: frame LISTENS => Stays, if |it| it.hears(*frame, |it| !it.closed);

@@ -108,7 +108,7 @@ impl Turn<'_> {
 
 /// The child's id is a function of its parent and visit, so that a start that is repeated after a
 /// crash is told from a new one; its first bytes are the time, so that ids sort by start.
-fn child_id(parent: InstanceId, frame: FrameId, at: Timestamp) -> InstanceId {
+pub(in crate::engine) fn child_id(parent: InstanceId, frame: FrameId, at: Timestamp) -> InstanceId {
     let name = [parent.0.as_bytes().as_slice(), &frame.0.to_be_bytes()].concat();
     InstanceId::at(at.0, Uuid::new_v5(&Uuid::NAMESPACE_OID, &name).into_bytes())
 }

@@ -17,7 +17,8 @@ use super::worker::{self, Job};
 use super::{json, shown};
 use crate::engine::{
     Body, ChildOutcome, Decision, Effect, Ending, Fact, Input, Instance, Journaled, Origin, Parent,
-    Rejection, create, decide, decode, encode, recover,
+    Rejection, Unrepairable, create, decide, decode, encode, faulted, recover, replay, succeed,
+    succeeded,
 };
 
 /// When every run begins: 2026-01-01, as good as any.
@@ -324,6 +325,30 @@ impl Run {
         self.state = Instance::from_bytes(&self.shadow.to_bytes().unwrap()).unwrap();
         let decision = recover(&self.plan, &mut self.state, self.at);
         self.keep(decision);
+    }
+
+    /// Goes on with another instance, from the task that failed.
+    pub(super) fn retry(&mut self) -> Result<(), Unrepairable> {
+        let old = self.state.id;
+        let mut succession = faulted(old, decode(&self.entry).unwrap())?;
+        let id = InstanceId(Uuid::from_u128(old.0.as_u128() + 1));
+        let mut state = replay(id, &mut succession)?;
+        assert_eq!(state.changes.misfits.count(), 0, "what is kept does not follow");
+        let decision = succeeded(&self.plan, &mut self.state, self.at, id);
+        assert_eq!(decision.facts, [Fact::Succeeded { by: id }]);
+        assert_eq!(self.state.changes.misfits.count(), 0);
+        (self.inbox.clear(), self.later.clear(), self.entry.clear());
+        self.shadow = Instance::not_started(id);
+        self.facts.clear();
+        for turn in &succession.kept {
+            encode(turn, &mut self.entry).unwrap();
+            turn.facts.iter().for_each(|fact| self.shadow.evolve(turn.at, fact));
+            self.facts.extend(turn.facts.iter().cloned());
+        }
+        let decision = succeed(&self.plan, &mut state, self.at, &succession);
+        self.state = state;
+        self.keep(decision);
+        Ok(())
     }
 
     /// Journals what was decided, checks it, and does what it asks for.

@@ -48,7 +48,7 @@ impl Recorder {
     }
 
     /// Of an instance of which only the state is known.
-    pub(super) fn of(plan: &Plan, instance: &Instance) -> Self {
+    pub(crate) fn of(plan: &Plan, instance: &Instance) -> Self {
         let mut recorder = Self { next: instance.next_frame, ..Self::new(instance.id) };
         recorder.begin(instance.started_at);
         let mut untraced = instance.next_frame.saturating_sub(1 + limits::SPANS_PER_INSTANCE);

@@ -185,6 +185,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "`for.each` cannot be `my-item`",
     ),
     (
+        "WL0124",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { onFault: §suspended } } }\n",
+        "`metadata.windlass.onFault` cannot be `suspended`",
+    ),
+    (
         "WL0145",
         "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { pool: §'a b' } } }\n",
         "`pool` cannot be `a b`",

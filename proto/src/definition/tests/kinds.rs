@@ -6,8 +6,8 @@ use crate::definition::{Loaded, Options, load};
 use crate::expression::Template;
 use crate::plan::{
     Authentication, Backoff, ClientAuthentication, Consume, Credentials, Duration, Flow,
-    FunctionTarget, Grant, GrpcTypes, HttpOutput, Kind, McpTransport, McpVersion, ReadAs, Return,
-    SchemaSource, ScriptBody, Strategy, Token, Until,
+    FunctionTarget, Grant, GrpcTypes, HttpOutput, Kind, McpTransport, McpVersion, OnFault, ReadAs,
+    Return, SchemaSource, ScriptBody, Strategy, Token, Until,
 };
 use crate::value::Value;
 
@@ -76,6 +76,21 @@ fn the_common_properties_of_a_task() {
     assert!(matches!(&plan.tasks[1].kind, Kind::Set(Template::Expression(_))));
     assert_eq!(plan.tasks[2].then, Flow::End);
     assert!(task.variables.is_empty());
+}
+
+#[test]
+fn what_becomes_of_errors_is_said_of_the_document_and_of_tasks() {
+    let text = "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { onFault: suspend } } }\n\
+                do:\n  - a: { set: { x: 1 }, metadata: { windlass: { onFault: fault } } }\n  \
+                - b: { set: { x: 1 } }\n";
+    let plan = load(text, &Options::default()).plan.unwrap();
+    let of_tasks: Vec<_> = plan.tasks.iter().map(|it| it.on_fault).collect();
+    assert_eq!((plan.on_fault, of_tasks), (OnFault::Suspend, vec![Some(OnFault::Fault), None]));
+    let plain = load(
+        &text.replace(", metadata: { windlass: { onFault: suspend } }", ""),
+        &Options::default(),
+    );
+    assert_eq!(plain.plan.unwrap().on_fault, OnFault::Fault);
 }
 
 #[test]

@@ -16,6 +16,8 @@ families! {
         "Time from the start of an instance to its end.";
     RETRIES: Counter, "windlass_task_retries_total" ["namespace", "workflow"]
         "Attempts of `try` that failed and are made again.";
+    INCIDENTS: Counter, "windlass_incidents_total" ["namespace", "workflow"]
+        "Tasks that failed and wait for an operator, as their definition has `onFault: suspend`.";
     TASKS_ENDED: Counter, "windlass_tasks_ended_total" ["outcome"]
         "Visits of tasks that have ended: completed, faulted or skipped.";
     LOSSES: Counter, "windlass_task_losses_total" ["reason"]

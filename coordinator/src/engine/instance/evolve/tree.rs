@@ -111,7 +111,27 @@ impl Instance {
         let Some(mut frame) = self.frames.remove(&id) else { return };
         frame.each_part(&mut |part| self.held.take_part(part));
         self.outstanding -= u32::from(frame.body.is_outstanding());
-        match &frame.body {
+        self.let_go(id, &frame.body);
+        self.forget_halt(id);
+        self.clear_all_timers(id);
+    }
+
+    /// Clears the timers of a frame.
+    pub(super) fn clear_all_timers(&mut self, id: FrameId) {
+        if self.timers.is_empty() {
+            return;
+        }
+        let timers: Vec<u32> =
+            self.timers.iter().filter(|(_, it)| it.frame == id).map(|(key, _)| *key).collect();
+        for timer in timers {
+            self.clear_timer(timer);
+        }
+    }
+
+    /// Takes note of what outside works for a visit, or waits to hear of it, and is not to any
+    /// more.
+    pub(super) fn let_go(&mut self, id: FrameId, body: &Body) {
+        match body {
             Body::Dispatched { delivery } | Body::Evaluating { delivery, .. } => {
                 self.changes.abandoned.push((id, *delivery));
             }
@@ -132,13 +152,6 @@ impl Instance {
             | Body::Waiting
             | Body::Publishing { .. }
             | Body::Listening(_) => {}
-        }
-        if !self.timers.is_empty() {
-            let timers: Vec<u32> =
-                self.timers.iter().filter(|(_, it)| it.frame == id).map(|(key, _)| *key).collect();
-            for timer in timers {
-                self.clear_timer(timer);
-            }
         }
     }
 

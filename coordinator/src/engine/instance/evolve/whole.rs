@@ -49,9 +49,16 @@ impl Instance {
         self.quarantine = Some(reason.clone());
     }
 
-    pub(super) fn resumed(&mut self) {
+    pub(super) fn resumed(&mut self, at: Timestamp) {
         self.suspended = false;
         self.quarantine = None;
+        if let Some(since) = self.repair.halted.values().map(|it| it.since).min() {
+            self.put_off(at.since(since));
+        }
+        for id in self.repair.halted.keys().copied().collect::<Vec<_>>() {
+            self.forget_attempts(at, id);
+        }
+        self.forget_halts();
     }
 
     pub(super) fn completed_unchanged(&mut self, at: Timestamp) {
@@ -66,6 +73,7 @@ impl Instance {
             self.clear_timer(timer);
         }
         self.pending.clear();
+        self.forget_halts();
         self.suspended = false;
         self.quarantine = None;
         self.ended_at = Some(at);

@@ -1,0 +1,112 @@
+//! Facts of visits that have failed and begin again.
+
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::problem::Problem;
+use windlass_proto::time::Timestamp;
+
+use crate::engine::fact::TimerPurpose;
+use crate::engine::instance::held::{Part, problem_bytes};
+use crate::engine::instance::{Body, Halt, Instance, ROOT, Step};
+
+impl Instance {
+    pub(super) fn halted(&mut self, at: Timestamp, id: FrameId, problem: &Problem) {
+        self.begin_again(at, id);
+        self.forget_halt(id);
+        self.held.add_part(Part::Bytes(problem_bytes(problem)));
+        self.repair.halted.insert(id, Halt { problem: problem.clone(), since: at });
+        self.suspended = true;
+    }
+
+    pub(super) fn overridden(&mut self, at: Timestamp, id: FrameId) {
+        self.begin_again(at, id);
+        self.forget_halt(id);
+    }
+
+    /// The visit does not wait for an operator any more.
+    pub(super) fn forget_halt(&mut self, id: FrameId) {
+        if let Some(halt) = self.repair.halted.remove(&id) {
+            self.held.take_part(Part::Bytes(problem_bytes(&halt.problem)));
+        }
+    }
+
+    /// None does.
+    pub(super) fn forget_halts(&mut self) {
+        for halt in std::mem::take(&mut self.repair.halted).into_values() {
+            self.held.take_part(Part::Bytes(problem_bytes(&halt.problem)));
+        }
+    }
+
+    /// Goes on for another instance, whose facts have led here.
+    pub(super) fn succeeds(
+        &mut self,
+        at: Timestamp,
+        predecessor: InstanceId,
+        (frame, since): (FrameId, Timestamp),
+        pending: &[Step],
+    ) {
+        self.repair.predecessor = Some(predecessor);
+        self.repair.successors.clear();
+        self.started_at = at;
+        // Nobody waits for this one, and the other's children are its own.
+        self.parent = None;
+        self.abandoned.clear();
+        self.forget_halts();
+        self.suspended = false;
+        self.quarantine = None;
+        self.pending = pending.to_vec();
+        self.put_off(at.since(since));
+        self.begin_again(at, frame);
+        self.forget_attempts(at, frame);
+    }
+
+    /// A visit is to begin again from its raw input. What it has changed of the context stays.
+    fn begin_again(&mut self, at: Timestamp, id: FrameId) {
+        self.empty(id);
+        self.clear_all_timers(id);
+        let Some(frame) = self.frames.get_mut(&id) else { return };
+        frame.opened = 0;
+        frame.losses = 0;
+        frame.started_at = at;
+        frame.extensions.clear();
+        let raw = frame.raw.clone();
+        self.held.replace(&mut frame.input, raw);
+        let body = frame.body.clone();
+        self.let_go(id, &body);
+        self.set_body(id, Body::Begun);
+    }
+
+    /// The attempts of each `try` around a visit count anew, as does their time.
+    pub(super) fn forget_attempts(&mut self, at: Timestamp, mut id: FrameId) {
+        while let Some(frame) = self.frames.get_mut(&id) {
+            if let Body::Trying { attempt, .. } = &mut frame.body {
+                *attempt = 1;
+                frame.started_at = at;
+            }
+            if id == ROOT {
+                break;
+            }
+            id = frame.parent;
+        }
+    }
+
+    /// Timeouts come later by what they do not count.
+    fn put_off_timer(&mut self, timer: u32, by: u64) {
+        let Some(set) = self.timers.get_mut(&timer) else { return };
+        let (before, due) = (set.due, set.due.plus(by));
+        set.due = due;
+        self.changes.timers_cleared.push((timer, before));
+        self.changes.timers_set.push((timer, due));
+    }
+
+    /// Timeouts come later by `milliseconds`; what is waited for does not.
+    pub(super) fn put_off(&mut self, milliseconds: u64) {
+        if milliseconds == 0 {
+            return;
+        }
+        let counts = |it: TimerPurpose| matches!(it, TimerPurpose::Timeout | TimerPurpose::Attempt);
+        let timers = self.timers.iter().filter(|(_, it)| counts(it.purpose));
+        for timer in timers.map(|(timer, _)| *timer).collect::<Vec<_>>() {
+            self.put_off_timer(timer, milliseconds);
+        }
+    }
+}

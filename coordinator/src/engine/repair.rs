@@ -1,0 +1,277 @@
+//! Repair: a visit that has failed begins again, in its own instance where an operator was waited
+//! for, or in another one that goes on for an instance which has faulted.
+//!
+//! The other one begins with the facts of the first, word for word, up to the fault: what they say
+//! was done is not done again. What waited then for a worker or a child is asked for anew, under
+//! the other's own id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use windlass_proto::id::{FrameId, InstanceId};
+use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+use windlass_proto::wire::Field;
+
+use super::evaluate::Unevaluated;
+use super::fact::{Fact, Journaled};
+use super::instance::{Body, Changes, Instance, Step};
+use super::scope::Locals;
+use super::task::child_id;
+use super::turn::{Decision, Turn};
+
+/// What an instance begins with that goes on for another one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Succession {
+    /// The other one.
+    pub predecessor: InstanceId,
+    /// What has happened to it, as far as that is kept.
+    pub kept: Vec<Journaled>,
+    /// The visit that begins again.
+    pub frame: FrameId,
+    /// When the facts that are kept have ended.
+    pub since: Timestamp,
+    /// What else was to be done then, where the facts after it say.
+    pub pending: Option<Vec<Step>>,
+}
+
+impl Succession {
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.kept.iter().flat_map(|turn| &turn.facts).map(Fact::weight).sum()
+    }
+}
+
+/// Why nothing can go on for an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unrepairable {
+    /// It has not faulted.
+    #[error("it has not faulted")]
+    NotFaulted,
+    /// No task of it has failed: it is the workflow's own input, output, timeout or size.
+    #[error(
+        "no task of it has failed, but the workflow itself: in its own input, output, timeout or \
+         size. Start it anew"
+    )]
+    NoTask,
+    /// Its facts do not say all that was going on.
+    #[error(
+        "it faulted in a version that did not keep what else was to be done at that moment. Start \
+         it anew"
+    )]
+    Incomplete,
+}
+
+/// Looks in the facts of an instance that has faulted for the task that did.
+///
+/// # Errors
+/// When there is none.
+pub fn faulted(
+    predecessor: InstanceId,
+    mut turns: Vec<Journaled>,
+) -> Result<Succession, Unrepairable> {
+    let ends = |turn: &Journaled| turn.facts.iter().any(|it| matches!(it, Fact::Faulted(_)));
+    let last = turns.iter().position(ends).ok_or(Unrepairable::NotFaulted)?;
+    turns.truncate(last + 1);
+    let Some(turn) = turns.last_mut() else { return Err(Unrepairable::NotFaulted) };
+    let end = turn.facts.iter().position(|it| matches!(it, Fact::Faulted(_)));
+    turn.facts.truncate(end.unwrap_or_default());
+    let mut pending = None;
+    while let Some(fact) = turn.facts.pop() {
+        match fact {
+            Fact::TaskFaulted { frame, .. } => {
+                let since = turn.at;
+                return Ok(Succession { predecessor, kept: turns, frame, since, pending });
+            }
+            Fact::Yielded(steps) if pending.is_none() => pending = Some(steps),
+            // Branches that have lost before.
+            Fact::BranchFaulted { .. } => {}
+            _ => break,
+        }
+    }
+    Err(Unrepairable::NoTask)
+}
+
+/// The state that the kept facts lead to, under another id, and what was to be done then.
+///
+/// # Errors
+/// When that is not known.
+pub fn replay(id: InstanceId, succession: &mut Succession) -> Result<Instance, Unrepairable> {
+    let mut state = Instance::not_started(id);
+    for turn in &succession.kept {
+        turn.facts.iter().for_each(|fact| state.evolve(turn.at, fact));
+    }
+    let misfits = std::mem::take(&mut state.changes.misfits);
+    state.changes = Changes { misfits, ..Changes::default() };
+    if state.frame(succession.frame).is_none() {
+        return Err(Unrepairable::NoTask);
+    }
+    let pending = succession.pending.take().unwrap_or_else(|| state.pending.clone());
+    succession.pending = Some(complete(&state, succession.frame, pending)?);
+    Ok(state)
+}
+
+/// Adds the branches that were not begun yet, and looks whether anything else stands still that
+/// nothing goes on with.
+fn complete(
+    state: &Instance,
+    again: FrameId,
+    mut pending: Vec<Step>,
+) -> Result<Vec<Step>, Unrepairable> {
+    let mut below: BTreeMap<FrameId, BTreeSet<u32>> = BTreeMap::new();
+    for (id, frame) in state.frames.iter().filter(|(id, frame)| frame.parent != **id) {
+        debug_assert!(frame.parent < *id);
+        below.entry(frame.parent).or_default().insert(frame.position);
+    }
+    let nothing = BTreeSet::new();
+    for (id, frame) in &state.frames {
+        let inside = below.get(id).unwrap_or(&nothing);
+        let goes_on = pending.iter().any(|step| step.frame() == Some(*id));
+        let stands = match &frame.body {
+            Body::Fork { branches, .. } => {
+                for (position, branch) in (0u32..).zip(branches) {
+                    let step = Step::Branch { frame: *id, position };
+                    let over = branch.output.is_some() || branch.problem.is_some();
+                    if !over && !inside.contains(&position) && !pending.contains(&step) {
+                        pending.push(step);
+                    }
+                }
+                false
+            }
+            Body::Listening(it) => it.item.is_some() || it.closed || !it.queue.is_empty(),
+            Body::Begun
+            | Body::Sequence { .. }
+            | Body::Loop { .. }
+            | Body::Trying { .. }
+            | Body::Catching { .. }
+            | Body::Extending { .. } => true,
+            Body::Dispatched { .. }
+            | Body::Evaluating { .. }
+            | Body::Retrying { .. }
+            | Body::Waiting
+            | Body::Publishing { .. }
+            | Body::Child { .. } => false,
+        };
+        if stands && *id != again && inside.is_empty() && !goes_on {
+            return Err(Unrepairable::Incomplete);
+        }
+    }
+    Ok(pending)
+}
+
+/// Goes on with what [`replay`] has led to.
+#[must_use]
+pub fn succeed(
+    plan: &Plan,
+    state: &mut Instance,
+    at: Timestamp,
+    succession: &Succession,
+) -> Decision {
+    let Succession { predecessor, frame, since, .. } = *succession;
+    let pending = succession.pending.clone().unwrap_or_default();
+    let mut turn = Turn::new(plan, state, at);
+    turn.record(Fact::Succeeds { predecessor, frame, since, pending });
+    turn.state.changes = standing(turn.state);
+    turn.rename_children();
+    turn.ask_again();
+    turn.as_new();
+    turn.steps.push_back(Step::Again { frame });
+    if !turn.state.pending.is_empty() {
+        turn.resume_steps();
+    }
+    turn.finish()
+}
+
+/// Takes note in the instance that has ended of the one that goes on for it.
+#[must_use]
+pub fn succeeded(plan: &Plan, state: &mut Instance, at: Timestamp, by: InstanceId) -> Decision {
+    let mut turn = Turn::new(plan, state, at);
+    turn.record(Fact::Succeeded { by });
+    turn.finish()
+}
+
+/// What the indexes have to learn of an instance of which they know nothing.
+fn standing(state: &Instance) -> Changes {
+    let listens = |body: &Body| match body.doing() {
+        Body::Listening(listening) => !listening.closed,
+        _ => false,
+    };
+    let subscribed = state.frames.iter().filter(|(_, frame)| listens(&frame.body));
+    Changes {
+        timers_set: state.timers.iter().map(|(number, timer)| (*number, timer.due)).collect(),
+        subscribed: subscribed.map(|(id, _)| *id).collect(),
+        ..Changes::default()
+    }
+}
+
+impl Turn<'_> {
+    /// An operator lets it go on: visits that have failed begin again.
+    pub(super) fn resume(&mut self) {
+        let halted: Vec<FrameId> = self.state.repair.halted.keys().copied().collect();
+        self.record(Fact::Resumed);
+        self.steps.extend(halted.into_iter().map(|frame| Step::Again { frame }));
+        if !self.state.pending.is_empty() {
+            self.resume_steps();
+        }
+    }
+
+    /// An operator gives the output of a task: the flow goes on behind it.
+    pub(super) fn skip(&mut self, id: FrameId, output: Value) {
+        if self.state.repair.halted.keys().eq([&id]) {
+            self.record(Fact::Resumed);
+            if !self.state.pending.is_empty() {
+                self.resume_steps();
+            }
+        }
+        self.record(Fact::Overridden { frame: id });
+        self.drop_steps(id);
+        match self.room_for(&[&output]) {
+            Ok(()) => self.export(id, None, output, None),
+            Err(problem) => self.fail(id, problem),
+        }
+    }
+
+    /// A visit begins again: its `if` first.
+    pub(super) fn again(&mut self, id: FrameId) {
+        let Some((frame, task)) = self.visit(id) else { return self.misfit("again", id) };
+        if !matches!(frame.body, Body::Begun) {
+            return self.misfit("again", id);
+        }
+        let Some(condition) = &task.condition else { return self.enter(id, task) };
+        let (parent, position, raw) = (frame.parent, frame.position, frame.raw.clone());
+        let locals = Locals { task: Some((task, &raw)), ..Locals::default() };
+        match self.program(condition, &raw, parent, &locals) {
+            Ok(verdict) if verdict.is_truthy() => self.enter(id, task),
+            Ok(_) => {
+                let (task, frame) = (task.index, Some(id));
+                self.record(Fact::TaskSkipped { parent, position, task, frame });
+                self.after_skipped(parent, position, raw);
+            }
+            Err(Unevaluated::Failed(problem)) => self.fail(id, problem),
+            Err(Unevaluated::Secret | Unevaluated::Sealed(_)) => {
+                self.request_evaluation(id, Field::Condition, raw, None);
+            }
+        }
+    }
+
+    /// Children that the other one waited for were its own: they are started anew.
+    fn rename_children(&mut self) {
+        let children: Vec<(FrameId, [Arc<str>; 3], _, bool)> = self
+            .state
+            .frames
+            .iter()
+            .filter_map(|(id, frame)| match &frame.body {
+                Body::Child { workflow, input, wait, .. } => {
+                    Some((*id, workflow.clone(), input.clone(), *wait))
+                }
+                _ => None,
+            })
+            .collect();
+        for (frame, workflow, input, wait) in children {
+            let child = child_id(self.state.id, frame, self.at);
+            self.record(Fact::ChildStarted { frame, child, workflow, input, wait });
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Instances that go on for others, which have faulted.
+//!
+//! Both are in one partition, so what the new one begins with and the note in the old one are one
+//! batch: after a crash there is one new instance, or none.
+
+use super::message::{NewSuccessor, Refusal};
+use super::release::Release;
+use super::{Batch, Partition, Resident};
+use crate::engine::{self, Ending, Rejection};
+use crate::events::lifecycle::Level;
+use crate::journal::JournalError;
+use crate::trace::{Recorder, is_recorded};
+
+impl Partition {
+    /// Starts an instance that goes on for another one, unless one does already.
+    pub(super) fn succeed(
+        &mut self,
+        batch: &mut Batch,
+        new: NewSuccessor,
+    ) -> Result<(), JournalError> {
+        let NewSuccessor { plan, succession, instance, reply } = new;
+        let answer = match self.may_succeed(&succession)? {
+            Ok(Some(earlier)) => Ok((earlier, true)),
+            Ok(None) => {
+                let id = instance.id;
+                let charge = self.shared.memory.of_instance(&plan.id.namespace);
+                let resident = Resident::new(instance, plan, charge);
+                self.go_on_for(batch, resident, succession)?;
+                Ok((id, false))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        batch.releases.push(Release::Succeeded(reply, answer));
+        Ok(())
+    }
+
+    /// Whether something may go on for an instance, and what does already.
+    fn may_succeed(
+        &mut self,
+        succession: &engine::Succession,
+    ) -> Result<Result<Option<windlass_proto::id::InstanceId>, Refusal>, JournalError> {
+        let Some(old) = self.load(succession.predecessor)? else {
+            return Ok(Err(Refusal::Unknown));
+        };
+        Ok(match &old.instance.ending {
+            Some(Ending::Faulted(_)) => Ok(old.instance.repair.successors.first().copied()),
+            Some(_) | None => Err(Refusal::Rejected(Rejection::WrongStatus, old.instance.status())),
+        })
+    }
+
+    fn go_on_for(
+        &mut self,
+        batch: &mut Batch,
+        mut resident: Resident,
+        mut succession: engine::Succession,
+    ) -> Result<(), JournalError> {
+        let (id, old) = (resident.instance.id, succession.predecessor);
+        let (first, bytes) = resident.begin_with(std::mem::take(&mut succession.kept))?;
+        batch.bytes += bytes;
+        if first {
+            batch.touched.push(id);
+        }
+        if self.lifecycle != Level::Off {
+            resident.note(self.lifecycle);
+        }
+        if self.shared.sampler.is_some_and(|it| is_recorded(it, &resident.instance)) {
+            let recorder = Recorder::of(&resident.plan, &resident.instance);
+            resident.recorder = Some(Box::new(recorder));
+        }
+        resident.limit();
+        let plan = resident.plan.clone();
+        let decision = engine::succeed(&plan, &mut resident.instance, batch.now, &succession);
+        self.residents.insert(resident);
+        self.apply(batch, id, decision)?;
+        let Some(resident) = self.load(old)? else { return Ok(()) };
+        let plan = resident.plan.clone();
+        let decision = engine::succeeded(&plan, &mut resident.instance, batch.now, id);
+        self.apply(batch, old, decision)
+    }
+}

@@ -99,6 +99,7 @@ fn describe(task: &OpenTask) -> String {
 #[cfg(test)]
 mod tests {
     use windlass_coordinator::coordinator::OpenTask;
+    use windlass_proto::id::FrameId;
     use windlass_proto::time::Timestamp;
 
     use super::describe;
@@ -106,6 +107,8 @@ mod tests {
     #[test]
     fn a_line_names_task_state_and_attempt() {
         let mut task = OpenTask {
+            frame: FrameId(1),
+            halted: false,
             reference: "/do/0/a".into(),
             name: "a\u{7}".into(),
             state: "dispatched".to_owned(),

@@ -34,6 +34,7 @@ mod observe;
 mod processes;
 mod protocol;
 mod python_worker;
+mod repair;
 mod rust_worker;
 mod schedules;
 mod secrets;

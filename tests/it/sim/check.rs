@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::restore;
-use windlass_coordinator::engine::{Body, Ending, Fact, Instance, decode, interest};
+use windlass_coordinator::engine::{Body, Ending, Fact, Instance, TimerPurpose, decode, interest};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Filter, Journal, TimerKey};
 use windlass_coordinator::partition::MisfitSource;
@@ -178,6 +178,7 @@ pub(super) fn end(run: &mut Run<'_>) {
         }
     }
     for state in states.values() {
+        successors(state, &states);
         outcome(run, state);
         orphan(run, state, &states);
     }
@@ -202,6 +203,17 @@ fn outcome(run: &mut Run<'_>, state: &Instance) {
             return;
         }
     };
+    if let Some(predecessor) = state.repair.predecessor {
+        run.coverage.note(match run.mended.contains(&state.id) {
+            true => "retry to another end",
+            false => "retry to the same end",
+        });
+        let named = run.retried.get(&predecessor).is_none_or(|it| *it == state.id);
+        assert!(named, "two go on for {predecessor}");
+    }
+    if run.mended.contains(&state.id) {
+        return;
+    }
     let name = &state.workflow.name;
     match oracle::outcome(&run.workflows, name, &plain(&state.input)) {
         None => run.coverage.note("outcome not determined"),
@@ -214,6 +226,18 @@ fn outcome(run: &mut Run<'_>, state: &Instance) {
 
 fn plain(value: &Value) -> serde_json::Value {
     serde_json::from_str(&value.to_json()).unwrap()
+}
+
+/// One goes on for another where both say so, and only one does.
+fn successors(state: &Instance, states: &HashMap<InstanceId, Instance>) {
+    let repair = &state.repair;
+    assert!(repair.successors.len() <= 1, "{:?} go on for {}", repair.successors, state.id);
+    for next in &repair.successors {
+        assert_eq!(states[next].repair.predecessor, Some(state.id));
+    }
+    if let Some(before) = repair.predecessor {
+        assert_eq!(states[&before].repair.successors, [state.id]);
+    }
 }
 
 /// A child that is awaited ends with its parent.
@@ -280,6 +304,16 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                 run.coverage.note("input Published");
             }
             Fact::Resumed => suspended = Some(*at),
+            Fact::Succeeds { since, .. } => {
+                // Who looks after it begins to count anew, and timeouts leave out the time between.
+                losses.clear();
+                suspended = Some(*at);
+                for (purpose, due) in timers.values_mut() {
+                    if matches!(purpose, TimerPurpose::Timeout | TimerPurpose::Attempt) {
+                        *due = due.plus(at.since(*since));
+                    }
+                }
+            }
             Fact::Completed(_)
             | Fact::CompletedUnchanged
             | Fact::Faulted(_)

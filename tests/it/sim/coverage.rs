@@ -54,6 +54,8 @@ const ALL: &[&str] = &[
     "fact CompletedUnchanged",
     "fact Faulted",
     "fact Cancelled",
+    "fact Succeeds",
+    "fact Succeeded",
     "timer Wait",
     "timer Retry",
     "timer Timeout",
@@ -82,6 +84,7 @@ const ALL: &[&str] = &[
     "release Spans",
     "release Started",
     "release Answered",
+    "release Succeeded",
     "release Shown",
     "release Ended",
     "release Changed",
@@ -103,6 +106,9 @@ const ALL: &[&str] = &[
     "snapshot",
     "outcome determined",
     "outcome not determined",
+    "retry repeated",
+    "retry to another end",
+    "retry to the same end",
 ];
 
 impl Coverage {
@@ -180,6 +186,10 @@ pub(super) fn fact(fact: &Fact) -> &'static str {
         Fact::CompletedUnchanged => "fact CompletedUnchanged",
         Fact::Faulted(_) => "fact Faulted",
         Fact::Cancelled(_) => "fact Cancelled",
+        Fact::Halted { .. } => "halted",
+        Fact::Overridden { .. } => "overridden",
+        Fact::Succeeds { .. } => "fact Succeeds",
+        Fact::Succeeded { .. } => "fact Succeeded",
     }
 }
 
@@ -206,6 +216,7 @@ pub(super) fn input(input: &Input) -> &'static str {
         Input::Cancel { .. } => "input Cancel",
         Input::Suspend | Input::Quarantine { .. } => "input Suspend",
         Input::Resume => "input Resume",
+        Input::Skip { .. } => "input Skip",
     }
 }
 
@@ -225,6 +236,7 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::Stamp(..) => "release Stamp",
         Release::Started(..) => "release Started",
         Release::Answered(..) => "release Answered",
+        Release::Succeeded(..) => "release Succeeded",
         Release::Scheduled(..) => "release Scheduled",
         Release::Settle(_) => "release Settle",
         Release::Shown(..) => "release Shown",

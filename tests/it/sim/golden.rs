@@ -9,7 +9,8 @@
 //! - `facts-1.json`: before instances had priorities and deliveries could be lost.
 //! - `facts-2.json`: with both, before uses of secrets were kept.
 //! - `facts-3.json`: with those, before an output that the last task gave was kept once.
-//! - `facts-4.json`: with that.
+//! - `facts-4.json`: with that, before instances went on for others.
+//! - `facts-5.json`: with those.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -27,7 +28,7 @@ use super::run::{Run, Story};
 use crate::support::paths;
 
 /// The file that holds what this version writes.
-const LATEST: &str = "facts-4.json";
+const LATEST: &str = "facts-5.json";
 
 /// Instances in a file.
 const INSTANCES: usize = 20;

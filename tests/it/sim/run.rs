@@ -10,7 +10,7 @@
 //!   a worker, or by nobody.
 //! - The coordinator crashes before, within or after a write, among the releases of a batch, or
 //!   between commits. What was in memory is gone, what is on its way to and from workers is not.
-//! - Clients repeat starts and events, cancel, suspend and resume; strangers send what belongs to
+//! - Clients repeat starts and events, cancel, suspend, resume and retry; strangers send what belongs to
 //!   nothing.
 //!
 //! After a while all of this stops, and everything must come to its end.
@@ -18,14 +18,15 @@
 mod clients;
 mod crash;
 mod network;
+mod repair;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
-use windlass_coordinator::journal::Journal;
 use windlass_coordinator::journal::memory::MemoryJournal;
+use windlass_coordinator::journal::{Journal, Status};
 use windlass_coordinator::partition::{Batch, Message, MisfitCounts, Partition, Refusal, Release};
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::time::Timestamp;
@@ -149,6 +150,10 @@ pub(super) struct Run<'s> {
     /// Visits whose performance was accepted, durably.
     accepted: HashSet<(InstanceId, FrameId)>,
     posted: Vec<(usize, u64)>,
+    /// What goes on for which instance, as operators were told.
+    pub(super) retried: HashMap<InstanceId, InstanceId>,
+    /// Instances for which what a worker gives is not what the oracle thinks.
+    pub(super) mended: HashSet<InstanceId>,
     /// What cannot be: nothing, in a run.
     pub(super) misfits: Arc<MisfitCounts>,
 }
@@ -333,17 +338,20 @@ impl<'s> Run<'s> {
         }
         self.journal.commit(&commits).unwrap();
         self.tell(|| format!("{count} batches are durable"));
+        let mut faulted = Vec::new();
         for write in commits.iter().flat_map(|commit| &commit.writes) {
             if let Some(head) = &write.head {
                 match head.status.is_final() {
                     true => self.live.remove(&write.instance),
                     false => self.live.insert(write.instance),
                 };
+                faulted.extend((head.status == Status::Faulted).then_some(write.instance));
             }
         }
         for write in commits.iter().flat_map(|commit| &commit.writes) {
             self.captured.compare(&self.journal, write.instance);
         }
+        self.plan_retries(faulted);
         // Only now may anything leave.
         let all: usize = releases.iter().map(|it| it.2.len()).sum();
         let mut left = if crash { self.random.usize(0..=all) } else { usize::MAX };

@@ -87,6 +87,7 @@ fn task_of(resource: ExternalResource) -> Task {
         then: Flow::Continue,
         metadata: Value::Null,
         pool: None,
+        on_fault: None,
         kind: Kind::Do(Arc::from([])),
         variables: Arc::from([]),
     }

@@ -7,7 +7,8 @@ use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection};
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{
-    Done, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartReply, Watch,
+    Done, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartReply, SuccessorReply,
+    Watch,
 };
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
@@ -43,6 +44,8 @@ pub(super) enum Ask {
     Cancel(usize),
     Suspend(usize),
     Resume(usize),
+    /// Has another instance go on for one that has faulted.
+    Retry(InstanceId),
     /// Shows an instance and waits for changes of it.
     Look(usize),
     /// An event from outside, every now and then.
@@ -56,6 +59,7 @@ pub(super) enum Awaiting {
     Start(usize, Receiver<StartReply>),
     End(usize, Receiver<Ending>),
     Operation(Ask, Receiver<Reply>),
+    Retry(InstanceId, Receiver<SuccessorReply>),
     Strange(Receiver<Reply>),
     Event((usize, u64), Receiver<usize>),
     View(Receiver<Shown>),
@@ -115,6 +119,7 @@ impl Run<'_> {
             }
             Ask::Suspend(client) => self.operate(ask, client, Input::Suspend),
             Ask::Resume(client) => self.operate(ask, client, Input::Resume),
+            Ask::Retry(instance) => self.retry(instance),
             Ask::Look(client) => {
                 let instance = self.clients[client].id;
                 let (reply, view) = oneshot::channel();
@@ -268,6 +273,12 @@ impl Run<'_> {
                 Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Operation(ask, answer)),
                 Ok(reply) => self.operated(ask, Some(reply)),
                 Err(TryRecvError::Closed) => self.operated(ask, None),
+            },
+            Awaiting::Retry(of, mut answer) => match answer.try_recv() {
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Retry(of, answer)),
+                Ok(reply) => self.succeeded(of, reply),
+                // Whoever asked gets no answer, and asks again.
+                Err(TryRecvError::Closed) => self.at(10, Item::Asked(Ask::Retry(of))),
             },
             Awaiting::Strange(mut answer) => match answer.try_recv() {
                 Ok(reply) => assert!(reply.is_err(), "what belongs to nothing is accepted"),

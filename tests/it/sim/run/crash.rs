@@ -90,6 +90,8 @@ impl<'s> Run<'s> {
             reports: HashSet::new(),
             accepted: HashSet::new(),
             posted: Vec::new(),
+            retried: HashMap::new(),
+            mended: HashSet::new(),
             told,
             misfits: Arc::default(),
             random,

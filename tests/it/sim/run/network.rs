@@ -256,6 +256,7 @@ impl Run<'_> {
         let mut state = outside.state();
         let instance = match &message {
             Message::Start(start) => start.id,
+            Message::Succeed(new) => new.succession.predecessor,
             Message::Input { instance, .. }
             | Message::EmitAgain { instance, .. }
             | Message::Show { instance, .. }

@@ -5,8 +5,8 @@ use windlass_telemetry::Role;
 
 use crate::command::{
     audit, auth, bench, bulk, config, control, coordinator, deploy, dev, event, explain, fsck,
-    function, history, list, log, login, profile, run, schedule, secret, show, start, token,
-    validate, version, watch, worker, workflow,
+    function, history, list, log, login, profile, repair, run, schedule, secret, show, start,
+    token, validate, version, watch, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -62,7 +62,9 @@ pub(crate) enum Command {
     /// Cancel, suspend or resume all instances that match a filter
     Bulk(bulk::Args),
     /// Go on for an instance that has faulted, at the task that failed
-    Retry(control::RetryArgs),
+    Retry(repair::RetryArgs),
+    /// Go on for an instance that has ended, from a visit of a task
+    Reset(repair::ResetArgs),
     /// Give the output of a task in place of whoever works on it
     Skip(control::SkipArgs),
     /// See the definitions on a server, compare, retire and delete them
@@ -138,7 +140,8 @@ impl Command {
             Self::Cancel(args) => control::cancel(args).await,
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
-            Self::Retry(args) => control::retry(args).await,
+            Self::Retry(args) => repair::retry(args).await,
+            Self::Reset(args) => repair::reset(args).await,
             Self::Skip(args) => control::skip(args).await,
             Self::Workflow(args) => workflow::run(args).await,
             Self::Function(args) => function::run(args).await,

@@ -18,6 +18,7 @@ pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod profile;
+pub(crate) mod repair;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod secret;

@@ -251,11 +251,13 @@ codes! {
          instance, also of one that has ended, is read by its definition. Retire it, and delete it \
          once retention has removed its instances (`windlass list --namespace NAMESPACE --name NAME`).";
     /// Nothing can go on for an instance.
-    Unrepairable = "WL0549", 409, "Cannot be retried",
+    Unrepairable = "WL0549", 409, "Cannot go on from there",
         "`windlass retry` goes on at the task that failed, so one must have: an instance whose \
          workflow refused its own input or output, or took longer than its own `timeout`, would fail \
-         the same way again. So would one whose history is too long or too large to be copied. \
-         Start it anew with `windlass start`, with an input or a version that is right.";
+         the same way again; start it anew. `windlass reset` goes on at a visit that the instance \
+         made (`windlass history ID` has them), at which no child was being waited for, unless that \
+         is to be started anew (`--children rerun`). A history that is too long or too large cannot \
+         be copied.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -27,7 +27,7 @@ use serde::Serialize;
 
 use windlass_proto::definition::Diagnostic;
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
-use windlass_proto::limits::{BULK_JOBS, REPAIR_BYTES, SUSPENSIONS};
+use windlass_proto::limits::{BULK_JOBS, REPAIR_BYTES, SUCCESSORS, SUSPENSIONS};
 use windlass_proto::problem::Problem;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
@@ -35,7 +35,8 @@ use windlass_proto::value::Value;
 use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
-use crate::engine::Unrepairable;
+pub use crate::engine::{ResetOrder, Visited};
+use crate::engine::{Unrepairable, Unresettable};
 use crate::events::Outbox;
 pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
@@ -44,6 +45,7 @@ use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
 use crate::trace::Tracer;
 pub use crate::view::{InstanceView, OpenTask};
+pub use repair::ResetPlan;
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
 /// called.
@@ -298,6 +300,17 @@ pub enum CoordinatorError {
         /// Why not.
         why: Unrepairable,
     },
+    /// It cannot go on from there.
+    #[error("instance {id} cannot be reset there: {why}")]
+    Unresettable {
+        /// The instance.
+        id: InstanceId,
+        /// Why not.
+        why: Unresettable,
+    },
+    /// No more may go on for it.
+    #[error("{SUCCESSORS} instances go on for instance {0}: reset one of these")]
+    TooManySuccessors(InstanceId),
     /// Which task is to be skipped cannot be told.
     #[error("{found} tasks of instance {id} {which}: {hint}")]
     NoSuchTask {

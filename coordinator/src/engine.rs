@@ -33,6 +33,7 @@ mod loss;
 mod misfit;
 mod optional;
 mod repair;
+mod reset;
 mod retry;
 mod room;
 mod scope;
@@ -53,6 +54,7 @@ pub use instance::{
 pub use listen::{Interest, Key, Route, interest};
 pub use loss::{DeliveryLoss, LossReason};
 pub use misfit::{Misfit, MisfitKind, Misfits};
-pub use repair::{Succession, Unrepairable, faulted, replay, succeed, succeeded};
+pub use repair::{Given, Succession, Unrepairable, faulted, replay, succeed, succeeded};
+pub use reset::{Reset, ResetOrder, Unresettable, Visited, reset};
 pub(crate) use scope::reference;
 pub use turn::{Decision, Filtered, create, decide, offer, recover};

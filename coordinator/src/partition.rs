@@ -51,8 +51,8 @@ pub use counts::InstanceCounts;
 pub(crate) use events::identity;
 pub use filters::Filters;
 pub use message::{
-    Done, Earlier, EventTicket, Message, NewInstance, NewSuccessor, Refusal, Reply, Shown,
-    StartReply, SuccessorReply, Verdict, Watch,
+    Done, Earlier, EventTicket, Message, NewInstance, NewSuccessor, NoSuccessor, Refusal, Reply,
+    Shown, StartReply, SuccessorReply, Verdict, Watch,
 };
 pub use misfits::{MisfitCounts, MisfitSource};
 pub use owner::{Inbox, Mailbox, Owner, OwnerContext, mailbox};

@@ -1,4 +1,4 @@
-//! `windlass cancel`, `suspend`, `resume`, `retry`, `skip`.
+//! `windlass cancel`, `suspend`, `resume`, `skip`.
 
 use reqwest::Method;
 use serde::Serialize;
@@ -66,23 +66,6 @@ pub(crate) struct SuspendArgs {
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
     of: Of,
-    /// Kept in the audit trail
-    #[arg(long)]
-    reason: Option<String>,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-/// Go on for an instance that has faulted, at the task that failed.
-///
-/// Another instance does, which begins with all that had happened: what was done is not done again.
-/// Once more, the same one is named.
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass retry 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --reason \
-                        'the shop is back'")]
-pub(crate) struct RetryArgs {
-    /// The instance
-    id: String,
     /// Kept in the audit trail
     #[arg(long)]
     reason: Option<String>,
@@ -203,12 +186,6 @@ pub(crate) async fn resume(args: ResumeArgs) -> Result<(), CliError> {
     args.of.order(&args.remote, "resume", args.reason.as_deref()).await
 }
 
-/// Runs `retry`.
-pub(crate) async fn retry(args: RetryArgs) -> Result<(), CliError> {
-    let path = ["v1", "instances", &args.id, "retry"];
-    order(&args.remote, &path, &json!({"reason": args.reason})).await
-}
-
 /// Runs `skip`.
 pub(crate) async fn skip(args: SkipArgs) -> Result<(), CliError> {
     let output = input::read("--output", &args.output)?;
@@ -216,7 +193,11 @@ pub(crate) async fn skip(args: SkipArgs) -> Result<(), CliError> {
     order(&args.remote, &["v1", "instances", &args.id, "skip"], &body).await
 }
 
-async fn order(remote: &Remote, path: &[&str], body: &impl Serialize) -> Result<(), CliError> {
+pub(super) async fn order(
+    remote: &Remote,
+    path: &[&str],
+    body: &impl Serialize,
+) -> Result<(), CliError> {
     let client = Client::new(remote)?;
     let request = client.request(Method::POST, path).json(body);
     let (_, standing) = client.send(request).await?;

@@ -18,10 +18,12 @@ use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{OfInstance, Query};
 use super::room::Room;
+use super::start::idempotency_key;
 use super::state::Api;
 use super::view::{Count, Instance, Instances, Standing};
 use crate::access::Permission;
-use crate::coordinator::{CoordinatorError, Operator, Started};
+use crate::code::Code;
+use crate::coordinator::{CoordinatorError, Operator, ResetOrder, ResetPlan, Started, Visited};
 use crate::journal::{Filter, SearchCursor};
 
 /// Lists instances, those that started last first.
@@ -260,6 +262,161 @@ pub(super) async fn retry(
     let status = if repeated { StatusCode::OK } else { StatusCode::CREATED };
     let (id, predecessor) = (id.to_string(), predecessor.to_string());
     Ok((status, Json(Successor { id, predecessor, repeated })))
+}
+
+/// Where an instance begins that goes on for another one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an object with to")]
+#[schema(example = json!({"to": "/do/2/charge[1]", "set": {"rate": 2}, "dryRun": true}))]
+pub(super) struct ResetRequest {
+    /// JSON pointer of the task that begins again, and which of its visits, from 1: the last one
+    /// where there is no number.
+    to: String,
+    /// What the task gets in place of what it got.
+    #[serde(default, deserialize_with = "some")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    input: Option<Value>,
+    /// Members of the context that the task sees otherwise.
+    #[serde(default, deserialize_with = "some")]
+    #[schema(value_type = Option<Object>)]
+    set: Option<Value>,
+    /// `rerun` starts children anew that were being waited for; without it they are refused.
+    children: Option<Children>,
+    /// Only tells what would be kept and what done again.
+    #[serde(default)]
+    dry_run: bool,
+    /// Kept in the audit trail.
+    reason: Option<String>,
+}
+
+/// What becomes of children that were being waited for.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Children {
+    /// They are started anew.
+    Rerun,
+}
+
+fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    windlass_proto::value::exact(from).map(Some)
+}
+
+/// A visit of a task.
+#[derive(Serialize, ToSchema)]
+struct VisitOf {
+    /// JSON pointer of the task.
+    task: String,
+    /// Which of its visits, from 1.
+    visit: u32,
+}
+
+impl From<Visited> for VisitOf {
+    fn from(it: Visited) -> Self {
+        Self { task: it.task.to_string(), visit: it.visit }
+    }
+}
+
+/// What a reset does.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ResetResponse {
+    /// The instance that goes on; absent of a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// The one that it goes on for.
+    predecessor: String,
+    /// True when an earlier request with this key had started it.
+    repeated: bool,
+    /// The visit that begins again.
+    to: VisitOf,
+    /// Visits that are over and are kept: they are not performed again. At most 1,000.
+    kept: Vec<VisitOf>,
+    /// Visits that go on or begin again, and those that came after them, as far as the flow takes
+    /// the same way. At most 1,000.
+    again: Vec<VisitOf>,
+    /// How many are kept.
+    kept_count: usize,
+    /// How many are done again.
+    again_count: usize,
+}
+
+/// Goes on for an instance that has ended, from a visit of a task.
+///
+/// Another instance does: it begins with all that had happened before that visit. With
+/// `Idempotency-Key`, repeats start one only.
+#[utoipa::path(post, path = "/v1/instances/{id}/reset", tag = "instances", operation_id = "resetInstance",
+    params(("id" = String, Path, description = "The instance's id"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Makes repeats of this request start one instance only")),
+    request_body = ResetRequest,
+    responses((status = 200, description = "What it would do, or had done before", body = ResetResponse),
+        (status = 201, description = "One goes on for it now", body = ResetResponse),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
+        (status = 409, description = "It has not ended (WL0505), was not there, or cannot go on \
+            from there (WL0549), or starts of its workflow are suspended (WL0525)", body = ProblemBody),
+        (status = 429, description = "Too much work is open (WL0506)", body = ProblemBody)))]
+pub(super) async fn reset(
+    State(api): State<Api>,
+    OfInstance(predecessor): OfInstance,
+    By(by): By,
+    payload: Payload,
+) -> Result<(StatusCode, Json<ResetResponse>), ApiProblem> {
+    let key = idempotency_key(&payload.headers)?;
+    let ResetRequest { to, input, set, children, dry_run, reason } = payload.json()?;
+    let order = reset_order(&to, (input, set), children)?;
+    if !dry_run {
+        let what = format!("reset to {to} of");
+        told(&api, &what, predecessor, &Reason { reason }, &by).await?;
+    }
+    let (started, plan) =
+        api.coordinator.reset(predecessor, order, key.as_deref(), dry_run).await?;
+    let repeated = started.as_ref().is_some_and(|it| it.repeated);
+    let status = if dry_run || repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let ResetPlan { to, kept, again, counts: (kept_count, again_count) } = plan;
+    let named = |all: Vec<Visited>| all.into_iter().map(VisitOf::from).collect();
+    let (kept, again) = (named(kept), named(again));
+    let id = started.map(|it| it.id.to_string());
+    let (predecessor, to) = (predecessor.to_string(), to.into());
+    let response =
+        ResetResponse { id, predecessor, repeated, to, kept, again, kept_count, again_count };
+    Ok((status, Json(response)))
+}
+
+fn reset_order(
+    to: &str,
+    (input, set): (Option<Value>, Option<Value>),
+    children: Option<Children>,
+) -> Result<ResetOrder, ApiProblem> {
+    let (task, visit) = place(to)?;
+    let input = input.map(check_depth).transpose()?;
+    let set = match set.map(check_depth).transpose()? {
+        None => Vec::new(),
+        Some(set) => {
+            let members = set.into_members();
+            let members = members.map(|it| it.into_iter().collect());
+            members.ok_or_else(|| {
+                ApiProblem::new(Code::BadBody, "the body: `set` must be an object")
+            })?
+        }
+    };
+    let rerun_children = matches!(children, Some(Children::Rerun));
+    Ok(ResetOrder { task, visit, input, set, rerun_children })
+}
+
+/// Reads `/do/2/charge[1]`.
+fn place(text: &str) -> Result<(String, Option<u32>), ApiProblem> {
+    let wrong = || {
+        let detail = "the body: `to` must be a task, as /do/0/task or /do/0/task[1]";
+        ApiProblem::new(Code::BadBody, detail)
+    };
+    let (task, visit) = match text.strip_suffix(']').and_then(|it| it.rsplit_once('[')) {
+        Some((task, visit)) => (task, Some(visit.parse().map_err(|_| wrong())?)),
+        None => (text, None),
+    };
+    if !task.starts_with('/') || visit == Some(0) || text.len() > limits::RESET_PLACE_BYTES {
+        return Err(wrong());
+    }
+    Ok((task.to_owned(), visit))
 }
 
 /// What stands for the output of a task.

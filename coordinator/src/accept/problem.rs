@@ -235,10 +235,12 @@ impl From<CoordinatorError> for ApiProblem {
             | CoordinatorError::BulkConflict { .. }
             | CoordinatorError::TooManyBulkJobs
             | CoordinatorError::TooManySuspensions => Self::new(Code::Conflict, detail),
-            CoordinatorError::Unrepairable { .. } | CoordinatorError::HistoryTooLarge(_) => {
-                Self::new(Code::Unrepairable, detail)
+            CoordinatorError::Unrepairable { .. }
+            | CoordinatorError::Unresettable { .. }
+            | CoordinatorError::HistoryTooLarge(_) => Self::new(Code::Unrepairable, detail),
+            CoordinatorError::NoSuchTask { .. } | CoordinatorError::TooManySuccessors(_) => {
+                Self::new(Code::Conflict, detail)
             }
-            CoordinatorError::NoSuchTask { .. } => Self::new(Code::Conflict, detail),
             CoordinatorError::Conflict { .. } => Self::new(Code::Conflict, detail),
             CoordinatorError::Overloaded(wait) => Self::overloaded(&detail, wait),
             CoordinatorError::OutOfMemory(_, wait) => Self::overloaded(&detail, wait),

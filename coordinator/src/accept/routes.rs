@@ -99,6 +99,7 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/instances/{id}/history", get(history::history))
         .route("/v1/instances/{id}/retry", post(instance::retry))
         .route("/v1/instances/{id}/skip", post(instance::skip))
+        .route("/v1/instances/{id}/reset", post(instance::reset))
         .route("/v1/instances/{id}/watch", get(watch::watch))
         .route("/v1/schedules", get(schedule::list))
         .route("/v1/schedules/{namespace}/{name}", get(schedule::show))

@@ -80,6 +80,7 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/bulk/{id}/cancel", Somewhere(InstanceOperate)),
     (Method::POST, "/v1/instances/{id}/retry", Instance(InstanceOperate)),
     (Method::POST, "/v1/instances/{id}/skip", Instance(InstanceOperate)),
+    (Method::POST, "/v1/instances/{id}/reset", Instance(InstanceOperate)),
     (Method::POST, "/v1/roots/{id}/cancel", Instance(InstanceOperate)),
     (Method::GET, "/v1/schedules", Somewhere(ScheduleRead)),
     (Method::GET, "/v1/schedules/{namespace}/{name}", Schedule(ScheduleRead)),

@@ -8,17 +8,38 @@ use tokio::time::timeout;
 use uuid::Uuid;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
+use windlass_proto::plan::Plan;
 use windlass_proto::value::Value;
 
 use super::handle::{RETRY_AFTER, blocking};
 use super::runtime::Runtime;
 use super::{Coordinator, CoordinatorError, OpenTask, Started};
-use crate::engine::{Fact, Input, Journaled, Succession, decode, faulted, replay};
+use crate::engine::{
+    Fact, Input, Instance, Journaled, Reset, ResetOrder, Succession, Visited, decode, faulted,
+    replay, reset,
+};
 use crate::journal::{Head, JournalError, Status};
-use crate::partition::{Message, NewSuccessor, Refusal, ReleaseTarget, SuccessorReply};
+use crate::partition::{Message, NewSuccessor, NoSuccessor, ReleaseTarget};
 
-/// What operators ask for.
-const ACTION: &str = "retry";
+/// What a reset does, or would do.
+#[derive(Clone, Debug)]
+pub struct ResetPlan {
+    /// The visit that begins again.
+    pub to: Visited,
+    /// Visits that are over and are kept; no more than [`limits::RESET_VISITS`].
+    pub kept: Vec<Visited>,
+    /// Visits that go on or begin again, and those that came after them, as many at most.
+    pub again: Vec<Visited>,
+    /// How many are kept, and how many are done again.
+    pub counts: (usize, usize),
+}
+
+/// What is put together of an instance's history.
+struct Made {
+    plan: Arc<Plan>,
+    succession: Succession,
+    instance: Instance,
+}
 
 impl Coordinator {
     /// Starts an instance that goes on for one which has faulted, at the task that failed; gives
@@ -28,13 +49,77 @@ impl Coordinator {
     /// When there is no such instance, it has not faulted, no task of it has failed, or there is
     /// too much work.
     pub async fn retry(&self, predecessor: InstanceId) -> Result<Started, CoordinatorError> {
-        self.needs_room()?;
-        let journal = self.runtime.journal.clone();
-        let head = blocking(move || journal.head(predecessor)).await??;
-        let head = head.ok_or(CoordinatorError::UnknownInstance(predecessor))?;
+        const ACTION: &str = "retry";
+        let head = self.repairable(predecessor, ACTION).await?;
         if head.status != Status::Faulted {
             let (id, status) = (predecessor, head.status);
             return Err(CoordinatorError::Conflict { id, status, action: ACTION });
+        }
+        let id = Uuid::now_v7();
+        let make = move |runtime: &Runtime| {
+            let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
+            let turns = turns(runtime, predecessor)?;
+            let succession = faulted(predecessor, turns).map_err(unrepairable)?;
+            made(runtime, id, &head, succession)
+        };
+        let made = self.reading(make).await?;
+        self.succeed(predecessor, ACTION, made).await
+    }
+
+    /// Starts an instance that goes on for one which has ended, from where `order` says; or only
+    /// tells what that would do, where it is `dry`. With a `key`, repeats start one only.
+    ///
+    /// # Errors
+    /// When there is no such instance, it has not ended, it was not at that task, or there is too
+    /// much work.
+    pub async fn reset(
+        &self,
+        predecessor: InstanceId,
+        order: ResetOrder,
+        key: Option<&str>,
+        dry: bool,
+    ) -> Result<(Option<Started>, ResetPlan), CoordinatorError> {
+        const ACTION: &str = "reset";
+        let head = self.repairable(predecessor, ACTION).await?;
+        let id = match key {
+            Some(key) => {
+                let name = [predecessor.0.as_bytes().as_slice(), key.as_bytes()].concat();
+                Uuid::new_v5(&Uuid::NAMESPACE_OID, &name)
+            }
+            None => Uuid::now_v7(),
+        };
+        let make = move |runtime: &Runtime| {
+            let plan = runtime.router.catalog.required(&head.digest)?;
+            let turns = turns(runtime, predecessor)?;
+            let unresettable = |why| CoordinatorError::Unresettable { id: predecessor, why };
+            let found = reset(&plan, predecessor, turns, order).map_err(unresettable)?;
+            let Reset { succession, to, mut kept, mut again } = found;
+            let counts = (kept.len(), again.len());
+            kept.truncate(limits::RESET_VISITS);
+            again.truncate(limits::RESET_VISITS);
+            let plan = ResetPlan { to, kept, again, counts };
+            Ok((made(runtime, id, &head, succession)?, plan))
+        };
+        let (made, plan) = self.reading(make).await?;
+        if dry {
+            return Ok((None, plan));
+        }
+        Ok((Some(self.succeed(predecessor, ACTION, made).await?), plan))
+    }
+
+    /// The head of an instance for which another one may start now: it has ended.
+    async fn repairable(
+        &self,
+        id: InstanceId,
+        action: &'static str,
+    ) -> Result<Head, CoordinatorError> {
+        self.needs_room()?;
+        let journal = self.runtime.journal.clone();
+        let head = blocking(move || journal.head(id)).await??;
+        let head = head.ok_or(CoordinatorError::UnknownInstance(id))?;
+        if !head.status.is_final() {
+            let status = head.status;
+            return Err(CoordinatorError::Conflict { id, status, action });
         }
         let namespace = &head.workflow.namespace;
         if let Some(suspended) = self.runtime.admission.suspended(namespace, &head.workflow.name) {
@@ -44,28 +129,44 @@ impl Coordinator {
         if is_busy || !self.runtime.router.admits(namespace) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
+        Ok(head)
+    }
+
+    /// Reads a history, away from the async threads and in no partition's turn, a few at a time.
+    async fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Runtime) -> Result<T, CoordinatorError> + Send + 'static,
+    ) -> Result<T, CoordinatorError> {
         let patience = Duration::from_millis(limits::PARTITION_ANSWER_MS);
-        let Ok(reading) = timeout(patience, self.runtime.reads.clone().acquire_owned()).await
-        else {
+        let Ok(room) = timeout(patience, self.runtime.reads.clone().acquire_owned()).await else {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         };
-        let (reply, answer) = oneshot::channel();
         let runtime = self.runtime.clone();
-        let made = blocking(move || {
-            let _reading = reading;
-            successor(&runtime, predecessor, &head, reply)
-        });
-        let new = made.await??;
-        self.room(&new.plan.id.namespace, new.succession.weight())?;
-        let message = Message::Succeed(Box::new(new));
-        match self.ask(predecessor, message, answer).await? {
+        let work = move || {
+            // Also when nobody waits for it any more.
+            let _room = room;
+            read(&runtime)
+        };
+        blocking(work).await?
+    }
+
+    async fn succeed(
+        &self,
+        predecessor: InstanceId,
+        action: &'static str,
+        made: Made,
+    ) -> Result<Started, CoordinatorError> {
+        let Made { plan, succession, instance } = made;
+        self.room(&plan.id.namespace, succession.weight())?;
+        let (reply, answer) = oneshot::channel();
+        let new = NewSuccessor { plan, succession, instance, reply };
+        match self.ask(predecessor, Message::Succeed(Box::new(new)), answer).await? {
             Ok((id, repeated)) => Ok(Started { id, repeated }),
-            Err(Refusal::Rejected(_, status)) => {
-                Err(CoordinatorError::Conflict { id: predecessor, status, action: ACTION })
+            Err(NoSuccessor::TooMany) => Err(CoordinatorError::TooManySuccessors(predecessor)),
+            Err(NoSuccessor::Status(status)) => {
+                Err(CoordinatorError::Conflict { id: predecessor, status, action })
             }
-            Err(Refusal::Unknown | Refusal::Quarantined) => {
-                Err(CoordinatorError::UnknownInstance(predecessor))
-            }
+            Err(NoSuccessor::Unknown) => Err(CoordinatorError::UnknownInstance(predecessor)),
         }
     }
 }
@@ -110,23 +211,22 @@ impl Coordinator {
     }
 }
 
-/// What an instance begins with that goes on for another one: read and put together in no
-/// partition's turn. What has happened does not change any more.
-fn successor(
+/// The state that an instance begins with which goes on for another one. What has happened does not
+/// change any more.
+fn made(
     runtime: &Runtime,
-    predecessor: InstanceId,
+    id: Uuid,
     head: &Head,
-    reply: oneshot::Sender<SuccessorReply>,
-) -> Result<NewSuccessor, CoordinatorError> {
-    let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
+    mut succession: Succession,
+) -> Result<Made, CoordinatorError> {
+    let predecessor = succession.predecessor;
     let plan = runtime.router.catalog.required(&head.digest)?;
-    let turns = turns(runtime, predecessor)?;
-    let mut succession: Succession = faulted(predecessor, turns).map_err(unrepairable)?;
     let partitions = runtime.router.partitions();
-    let id = InstanceId(Uuid::now_v7()).placed(predecessor.partition(partitions), partitions);
+    let id = InstanceId(id).placed(predecessor.partition(partitions), partitions);
+    let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
     let instance = replay(id, &mut succession).map_err(unrepairable)?;
     runtime.misfits.replayed(id, &instance.changes.misfits);
-    Ok(NewSuccessor { plan: Arc::clone(&plan), succession, instance, reply })
+    Ok(Made { plan, succession, instance })
 }
 
 /// All that has happened to an instance.

@@ -406,12 +406,20 @@ pub enum Fact {
         since: Timestamp,
         /// What else was to be done then.
         pending: Vec<Step>,
+        /// What the visit gets, where that is not what it got.
+        #[serde(with = "super::optional")]
+        raw: Option<Value>,
+        /// The context that it sees, where that is not the one it saw.
+        #[serde(with = "super::optional")]
+        context: Option<Value>,
     },
     /// Another instance goes on in place of this one. Comes after the end.
     #[serde(rename = "j")]
     Succeeded {
         /// The other one.
         by: InstanceId,
+        /// True where an operator has said at which task it begins.
+        reset: bool,
     },
 }
 
@@ -445,6 +453,7 @@ impl Fact {
             | Self::ChildStarted { input: value, .. }
             | Self::ExtensionsBegan { value, .. }
             | Self::Completed(value) => see(value),
+            Self::Succeeds { raw, context, .. } => raw.iter().chain(context).for_each(see),
             Self::TaskOpened { raw: value, .. } | Self::SequenceBegan { value, .. } => {
                 value.iter().for_each(see);
             }
@@ -486,7 +495,6 @@ impl Fact {
             | Self::Suspended
             | Self::Halted { .. }
             | Self::Overridden { .. }
-            | Self::Succeeds { .. }
             | Self::Succeeded { .. }
             | Self::Quarantined(_)
             | Self::Resumed

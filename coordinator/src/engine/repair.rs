@@ -34,6 +34,17 @@ pub struct Succession {
     pub since: Timestamp,
     /// What else was to be done then, where the facts after it say.
     pub pending: Option<Vec<Step>>,
+    /// What an operator wants otherwise; nothing where it goes on at the task that failed.
+    pub reset: Option<Given>,
+}
+
+/// What an operator gives the visit that begins again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// What it gets in place of what it got.
+    pub raw: Option<Value>,
+    /// The context that it sees in place of the one it saw.
+    pub context: Option<Value>,
 }
 
 impl Succession {
@@ -83,7 +94,8 @@ pub fn faulted(
         match fact {
             Fact::TaskFaulted { frame, .. } => {
                 let since = turn.at;
-                return Ok(Succession { predecessor, kept: turns, frame, since, pending });
+                let reset = None;
+                return Ok(Succession { predecessor, kept: turns, frame, since, pending, reset });
             }
             Fact::Yielded(steps) if pending.is_none() => pending = Some(steps),
             // Branches that have lost before.
@@ -113,52 +125,67 @@ pub fn replay(id: InstanceId, succession: &mut Succession) -> Result<Instance, U
     Ok(state)
 }
 
-/// Adds the branches that were not begun yet, and looks whether anything else stands still that
+/// Adds what the state alone says is to be done, and looks whether anything else stands still that
 /// nothing goes on with.
 fn complete(
     state: &Instance,
     again: FrameId,
     mut pending: Vec<Step>,
 ) -> Result<Vec<Step>, Unrepairable> {
+    let (more, still) = standing_still(state, again, &pending);
+    pending.extend(more);
+    if still.is_empty() { Ok(pending) } else { Err(Unrepairable::Incomplete) }
+}
+
+/// What is to be done beside `pending`, as far as the state says: branches that have not begun, and
+/// visits that wait for an operator. And the visits that nothing goes on with.
+pub(super) fn standing_still(
+    state: &Instance,
+    again: FrameId,
+    pending: &[Step],
+) -> (Vec<Step>, BTreeSet<FrameId>) {
     let mut below: BTreeMap<FrameId, BTreeSet<u32>> = BTreeMap::new();
-    for (id, frame) in state.frames.iter().filter(|(id, frame)| frame.parent != **id) {
-        debug_assert!(frame.parent < *id);
+    for (_, frame) in state.frames.iter().filter(|(id, frame)| frame.parent != **id) {
         below.entry(frame.parent).or_default().insert(frame.position);
     }
-    let nothing = BTreeSet::new();
-    for (id, frame) in &state.frames {
+    let (mut more, mut still, nothing) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for (id, frame) in state.frames.iter().filter(|(id, _)| **id != again) {
         let inside = below.get(id).unwrap_or(&nothing);
-        let goes_on = pending.iter().any(|step| step.frame() == Some(*id));
-        let stands = match &frame.body {
+        let goes_on = !inside.is_empty() || pending.iter().any(|it| it.frame() == Some(*id));
+        match &frame.body {
             Body::Fork { branches, .. } => {
                 for (position, branch) in (0u32..).zip(branches) {
                     let step = Step::Branch { frame: *id, position };
                     let over = branch.output.is_some() || branch.problem.is_some();
                     if !over && !inside.contains(&position) && !pending.contains(&step) {
-                        pending.push(step);
+                        more.push(step);
                     }
                 }
-                false
             }
-            Body::Listening(it) => it.item.is_some() || it.closed || !it.queue.is_empty(),
+            Body::Begun if state.repair.halted.contains_key(id) => {
+                more.push(Step::Again { frame: *id });
+            }
+            Body::Listening(it) if it.item.is_none() && !it.closed && it.queue.is_empty() => {}
             Body::Begun
             | Body::Sequence { .. }
             | Body::Loop { .. }
             | Body::Trying { .. }
             | Body::Catching { .. }
-            | Body::Extending { .. } => true,
+            | Body::Extending { .. }
+            | Body::Listening(_) => {
+                if !goes_on {
+                    still.insert(*id);
+                }
+            }
             Body::Dispatched { .. }
             | Body::Evaluating { .. }
             | Body::Retrying { .. }
             | Body::Waiting
             | Body::Publishing { .. }
-            | Body::Child { .. } => false,
-        };
-        if stands && *id != again && inside.is_empty() && !goes_on {
-            return Err(Unrepairable::Incomplete);
+            | Body::Child { .. } => {}
         }
     }
-    Ok(pending)
+    (more, still)
 }
 
 /// Goes on with what [`replay`] has led to.
@@ -171,8 +198,9 @@ pub fn succeed(
 ) -> Decision {
     let Succession { predecessor, frame, since, .. } = *succession;
     let pending = succession.pending.clone().unwrap_or_default();
+    let Given { raw, context } = succession.reset.clone().unwrap_or_default();
     let mut turn = Turn::new(plan, state, at);
-    turn.record(Fact::Succeeds { predecessor, frame, since, pending });
+    turn.record(Fact::Succeeds { predecessor, frame, since, pending, raw, context });
     turn.state.changes = standing(turn.state);
     turn.rename_children();
     turn.ask_again();
@@ -186,9 +214,14 @@ pub fn succeed(
 
 /// Takes note in the instance that has ended of the one that goes on for it.
 #[must_use]
-pub fn succeeded(plan: &Plan, state: &mut Instance, at: Timestamp, by: InstanceId) -> Decision {
+pub fn succeeded(
+    plan: &Plan,
+    state: &mut Instance,
+    at: Timestamp,
+    (by, reset): (InstanceId, bool),
+) -> Decision {
     let mut turn = Turn::new(plan, state, at);
-    turn.record(Fact::Succeeded { by });
+    turn.record(Fact::Succeeded { by, reset });
     turn.finish()
 }
 

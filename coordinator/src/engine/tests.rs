@@ -24,6 +24,7 @@ mod operate;
 mod order;
 mod raise;
 mod repair;
+mod reset;
 mod sealed;
 mod secrets;
 mod switch;

@@ -150,7 +150,7 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
             let data = vec![("predecessor", Value::from(predecessor.to_string()))];
             ("instance.continues", at(*frame), data)
         }
-        Fact::Succeeded { by } => {
+        Fact::Succeeded { by, .. } => {
             ("instance.continued", None, vec![("successor", Value::from(by.to_string()))])
         }
         Fact::TaskOpened { .. } => {

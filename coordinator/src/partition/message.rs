@@ -114,7 +114,18 @@ pub struct NewSuccessor {
 
 /// What became of a start that goes on for another instance: the instance that does, and whether
 /// one did before.
-pub type SuccessorReply = Result<(InstanceId, bool), Refusal>;
+pub type SuccessorReply = Result<(InstanceId, bool), NoSuccessor>;
+
+/// Why no instance goes on for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSuccessor {
+    /// There is no such instance.
+    Unknown,
+    /// As it stands, none may.
+    Status(Status),
+    /// As many do as may.
+    TooMany,
+}
 
 impl Message {
     /// The instance it is for; an event is for whoever waits for it.

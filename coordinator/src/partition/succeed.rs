@@ -3,10 +3,13 @@
 //! Both are in one partition, so what the new one begins with and the note in the old one are one
 //! batch: after a crash there is one new instance, or none.
 
-use super::message::{NewSuccessor, Refusal};
+use windlass_proto::id::InstanceId;
+use windlass_proto::limits;
+
+use super::message::{NewSuccessor, NoSuccessor};
 use super::release::Release;
 use super::{Batch, Partition, Resident};
-use crate::engine::{self, Ending, Rejection};
+use crate::engine::{self, Ending};
 use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
 use crate::trace::{Recorder, is_recorded};
@@ -19,7 +22,7 @@ impl Partition {
         new: NewSuccessor,
     ) -> Result<(), JournalError> {
         let NewSuccessor { plan, succession, instance, reply } = new;
-        let answer = match self.may_succeed(&succession)? {
+        let answer = match self.may_succeed(&succession, instance.id)? {
             Ok(Some(earlier)) => Ok((earlier, true)),
             Ok(None) => {
                 let id = instance.id;
@@ -38,13 +41,27 @@ impl Partition {
     fn may_succeed(
         &mut self,
         succession: &engine::Succession,
-    ) -> Result<Result<Option<windlass_proto::id::InstanceId>, Refusal>, JournalError> {
+        id: InstanceId,
+    ) -> Result<Result<Option<InstanceId>, NoSuccessor>, JournalError> {
+        if let Some(earlier) = self.load(id)? {
+            // An operator repeats what they asked for under a key.
+            let status = earlier.instance.status();
+            let same = earlier.instance.repair.predecessor == Some(succession.predecessor);
+            let other = NoSuccessor::Status(status);
+            return Ok(if same { Ok(Some(id)) } else { Err(other) });
+        }
         let Some(old) = self.load(succession.predecessor)? else {
-            return Ok(Err(Refusal::Unknown));
+            return Ok(Err(NoSuccessor::Unknown));
         };
+        let repair = &old.instance.repair;
         Ok(match &old.instance.ending {
-            Some(Ending::Faulted(_)) => Ok(old.instance.repair.successors.first().copied()),
-            Some(_) | None => Err(Refusal::Rejected(Rejection::WrongStatus, old.instance.status())),
+            Some(Ending::Faulted(_)) if succession.reset.is_none() && repair.retried.is_some() => {
+                Ok(repair.retried)
+            }
+            Some(_) if repair.successors.len() >= limits::SUCCESSORS => Err(NoSuccessor::TooMany),
+            Some(_) if succession.reset.is_some() => Ok(None),
+            Some(Ending::Faulted(_)) => Ok(None),
+            Some(_) | None => Err(NoSuccessor::Status(old.instance.status())),
         })
     }
 
@@ -55,6 +72,7 @@ impl Partition {
         mut succession: engine::Succession,
     ) -> Result<(), JournalError> {
         let (id, old) = (resident.instance.id, succession.predecessor);
+        let reset = succession.reset.is_some();
         let (first, bytes) = resident.begin_with(std::mem::take(&mut succession.kept))?;
         batch.bytes += bytes;
         if first {
@@ -74,7 +92,7 @@ impl Partition {
         self.apply(batch, id, decision)?;
         let Some(resident) = self.load(old)? else { return Ok(()) };
         let plan = resident.plan.clone();
-        let decision = engine::succeeded(&plan, &mut resident.instance, batch.now, id);
+        let decision = engine::succeeded(&plan, &mut resident.instance, batch.now, (id, reset));
         self.apply(batch, old, decision)
     }
 }

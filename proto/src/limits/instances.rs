@@ -121,6 +121,15 @@ pub const CANCEL_PAGE: usize = 500;
 /// are in memory until they are written, which is all at once.
 pub const REPAIR_BYTES: u64 = 64 << 20;
 
+/// Instances that may go on for one: each is noted in it.
+pub const SUCCESSORS: usize = 100;
+
+/// Visits that a reset lists as kept, or as done again.
+pub const RESET_VISITS: usize = 1_000;
+
+/// Bytes of the place that an operator resets an instance to: the trail has it.
+pub const RESET_PLACE_BYTES: usize = 4 << 10;
+
 /// Facts an instance may journal in all: a loop without end stops here with a clear error.
 pub const INSTANCE_FACTS: u64 = 1_000_000;
 

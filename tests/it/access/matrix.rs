@@ -95,6 +95,7 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("cancelBulkJob", (About::List, operator())),
         ("retryInstance", (About::Workflow, operator())),
         ("skipTask", (About::Workflow, operator())),
+        ("resetInstance", (About::Workflow, operator())),
         ("cancelRoot", (About::Workflow, operator())),
         ("listSuspensions", (About::List, with(&[]))),
         ("suspendNamespace", (About::Namespace, operator())),

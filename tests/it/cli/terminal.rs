@@ -144,6 +144,7 @@ async fn each_command_once() {
         (on_server(&["suspend", id]), 0),
         (on_server(&["resume", id]), 0),
         (on_server(&["retry", id]), 1),
+        (on_server(&["reset", id, "--to", "/do/0/a"]), 1),
         (on_server(&["skip", id, "--task", "/do/0/b", "--output", "1"]), 1),
         (on_server(&["cancel", id]), 0),
         (on_server(&["watch", id]), 1),

@@ -164,7 +164,7 @@ table! {
     Halted { frame, .. }           OPEN: frame TASK => Does(Doing::Begun), -> Suspended;
     Overridden { frame }           OPEN: frame TASK => Does(Doing::Begun);
     Succeeds { frame, .. }         OPEN: frame TASK => Does(Doing::Begun), -> Active;
-    Succeeded { by }               ENDED, if |it| !it.repair.successors.contains(by);
+    Succeeded { by, .. }           ENDED, if |it| !it.repair.successors.contains(by);
     Completed { .. }               OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     CompletedUnchanged { .. }      OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     Faulted { .. }                 OPEN: (&ROOT) ROOTED => Closes, -> Ended;

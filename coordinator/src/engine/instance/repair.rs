@@ -14,7 +14,9 @@ pub struct Repair {
     pub halted: BTreeMap<FrameId, Halt>,
     /// The instance that this one goes on for.
     pub predecessor: Option<InstanceId>,
-    /// Instances that go on for this one, oldest first.
+    /// The one that goes on for it at the task that failed.
+    pub retried: Option<InstanceId>,
+    /// All instances that go on for this one, oldest first.
     pub successors: Vec<InstanceId>,
 }
 

@@ -17,8 +17,8 @@ use super::worker::{self, Job};
 use super::{json, shown};
 use crate::engine::{
     Body, ChildOutcome, Decision, Effect, Ending, Fact, Input, Instance, Journaled, Origin, Parent,
-    Rejection, Unrepairable, create, decide, decode, encode, faulted, recover, replay, succeed,
-    succeeded,
+    Rejection, Reset, ResetOrder, Succession, Unrepairable, Unresettable, create, decide, decode,
+    encode, faulted, recover, replay, reset, succeed, succeeded,
 };
 
 /// When every run begins: 2026-01-01, as good as any.
@@ -329,13 +329,31 @@ impl Run {
 
     /// Goes on with another instance, from the task that failed.
     pub(super) fn retry(&mut self) -> Result<(), Unrepairable> {
-        let old = self.state.id;
-        let mut succession = faulted(old, decode(&self.entry).unwrap())?;
+        let succession = faulted(self.state.id, decode(&self.entry).unwrap())?;
+        self.succeed(succession)
+    }
+
+    /// Goes on with another instance, from where an operator says; gives what is kept and what is
+    /// done again.
+    pub(super) fn reset(&mut self, order: ResetOrder) -> Result<Reset, Unresettable> {
+        let turns = decode(&self.entry).unwrap();
+        let reset = reset(&self.plan, self.state.id, turns, order)?;
+        self.succeed(reset.succession.clone()).unwrap();
+        Ok(reset)
+    }
+
+    /// The journal so far.
+    pub(super) fn written(&self) -> Vec<u8> {
+        self.entry.clone()
+    }
+
+    fn succeed(&mut self, mut succession: Succession) -> Result<(), Unrepairable> {
+        let (old, is_reset) = (self.state.id, succession.reset.is_some());
         let id = InstanceId(Uuid::from_u128(old.0.as_u128() + 1));
         let mut state = replay(id, &mut succession)?;
         assert_eq!(state.changes.misfits.count(), 0, "what is kept does not follow");
-        let decision = succeeded(&self.plan, &mut self.state, self.at, id);
-        assert_eq!(decision.facts, [Fact::Succeeded { by: id }]);
+        let decision = succeeded(&self.plan, &mut self.state, self.at, (id, is_reset));
+        assert_eq!(decision.facts, [Fact::Succeeded { by: id, reset: is_reset }]);
         assert_eq!(self.state.changes.misfits.count(), 0);
         (self.inbox.clear(), self.later.clear(), self.entry.clear());
         self.shadow = Instance::not_started(id);

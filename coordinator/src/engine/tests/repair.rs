@@ -41,7 +41,7 @@ fn suspending(body: &str) -> Run {
 }
 
 /// Workflows with calls in all places there are.
-const CALLS: [&str; 9] = [
+pub(super) const CALLS: [&str; 9] = [
     "do: [{a: {call: f, with: {n: 1}}}, {b: {call: f, with: {n: '${ .n + 1 }'}}}, {c: {call: f}}]",
     "do: [{a: {do: [{b: {call: f, with: '${ 1 }'}}, {c: {call: f, with: '${ . + 1 }'}}]}}, {d: {call: f}}]",
     "do: [{l: {for: {in: '[1, 2, 3]'}, do: [{a: {call: f, with: '${ $item }', export: {as: '$context + {(\"k\\($item)\"): .}'}}}, {b: {call: f}}]}}]\noutput: {as: '[., $context]'}",

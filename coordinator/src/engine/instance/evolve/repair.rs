@@ -3,6 +3,7 @@
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
 
 use crate::engine::fact::TimerPurpose;
 use crate::engine::instance::held::{Part, problem_bytes};
@@ -45,6 +46,7 @@ impl Instance {
         pending: &[Step],
     ) {
         self.repair.predecessor = Some(predecessor);
+        self.repair.retried = None;
         self.repair.successors.clear();
         self.started_at = at;
         // Nobody waits for this one, and the other's children are its own.
@@ -57,6 +59,24 @@ impl Instance {
         self.put_off(at.since(since));
         self.begin_again(at, frame);
         self.forget_attempts(at, frame);
+    }
+
+    /// An operator gives another input, or another context.
+    pub(super) fn given(&mut self, id: FrameId, raw: Option<&Value>, context: Option<&Value>) {
+        if let (Some(raw), Some(frame)) = (raw, self.frames.get_mut(&id)) {
+            self.held.replace(&mut frame.raw, raw.clone());
+            self.held.replace(&mut frame.input, raw.clone());
+        }
+        if let Some(context) = context {
+            self.set_context(id, context.clone());
+        }
+    }
+
+    pub(super) fn succeeded(&mut self, by: InstanceId, reset: bool) {
+        if !reset {
+            self.repair.retried = Some(by);
+        }
+        self.repair.successors.push(by);
     }
 
     /// A visit is to begin again from its raw input. What it has changed of the context stays.

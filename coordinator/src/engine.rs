@@ -11,8 +11,8 @@
 //! Reading order: `input`, `fact`, `effect`, `instance` (the state; `legality` in it is the table
 //! of states and facts), `admit` (whether an input is taken), `turn` (the loop), `flow` (from one
 //! task to the next), `task` (one file a kind of task), `delivery` (to workers and back), `failure`
-//! (errors on their way up), `repair` (instances that go on for others), `evaluate` (expressions, here or at a worker), `scope` (the variables
-//! they see), `misfit` (what cannot be).
+//! (errors on their way up), `repair` and `reset` (instances that go on for others), `evaluate`
+//! (expressions, here or at a worker), `scope` (the variables they see), `misfit` (what cannot be).
 //!
 //! **Invariant:** nothing here is async, and no fact holds a recipe: expressions are evaluated
 //! once, their results are kept.

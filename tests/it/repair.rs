@@ -309,3 +309,126 @@ async fn a_cancel_ends_what_a_fault_has_suspended() {
     let view = dev.api.show(&id).await;
     assert_eq!((&view["error"], &view["open"]), (&Value::Null, &json!([])), "{view}");
 }
+
+async fn reset(api: &Api, id: &str, body: &Value, key: Option<&str>) -> Value {
+    let path = format!("/v1/instances/{id}/reset");
+    let request = api.request(reqwest::Method::POST, &path).json(body);
+    let request = match key {
+        Some(key) => request.header("Idempotency-Key", key),
+        None => request,
+    };
+    Api::send(request).await.unwrap().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_begins_where_it_is_told_and_a_dry_run_says_so_before() {
+    let (dev, shop) = (Dev::start().await, Shop::new().await);
+    shop.mend();
+    let workflow = dev.api.deploy(&shop.definition("")).await;
+    let id = dev.api.start(&workflow, &json!({"id": "a"})).await;
+    assert_eq!(dev.api.ends(&id).await["status"], "completed");
+    let before = shop.calls("a");
+    let order = json!({"to": "/do/2/ship", "dryRun": true});
+    let told = reset(&dev.api, &id, &order, None).await;
+    assert_eq!((&told["id"], &told["to"]["visit"]), (&Value::Null, &json!(1)), "{told}");
+    let named = |name: &str| {
+        let all = told[name].as_array().unwrap().iter();
+        all.map(|it| it["task"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(named("again"), BTreeSet::from(["/do/2/ship".to_owned()]));
+    let kept = named("kept");
+    for task in ["/do/0/order", "/do/1/both/fork/branches/0/pick", "/do/1/both"] {
+        assert!(kept.contains(task), "{kept:?}");
+    }
+    assert_eq!(shop.calls("a"), before, "a dry run does nothing");
+    let one = dev.api.get("/v1/instances?namespace=repair").await.ok();
+    assert_eq!(one["items"].as_array().unwrap().len(), 1);
+
+    let order = json!({"to": "/do/2/ship[1]", "reason": "again"});
+    let done = reset(&dev.api, &id, &order, None).await;
+    let next = done["id"].as_str().unwrap().to_owned();
+    assert_eq!(dev.api.ends(&next).await["output"], json!({"done": "/ship/a"}));
+    let after = shop.calls("a");
+    assert_eq!(after["/ship"], (2, 2), "under a new key");
+    for (path, calls) in &before {
+        assert!(path == "/ship" || after[path] == *calls, "{path} is called again: {after:?}");
+    }
+    let (old, new) = (dev.api.show(&id).await, dev.api.show(&next).await);
+    assert_eq!((&old["status"], &old["successors"]), (&json!("completed"), &json!([next])));
+    assert_eq!(new["predecessor"], json!(id));
+
+    let path = format!("/v1/instances/{id}/reset");
+    for (body, status, code) in [
+        (json!({"to": "/do/2/ship[2]"}), 409, "WL0549"),
+        (json!({"to": "/do/9/none"}), 409, "WL0549"),
+        (json!({"to": "ship"}), 400, "WL0510"),
+        (json!({"to": "/do/2/ship", "set": 1}), 400, "WL0510"),
+        (json!({"to": "/do/2/ship", "children": "reuse"}), 400, "WL0510"),
+    ] {
+        let refused = dev.api.post(&path, &body).await.problem(status);
+        assert_eq!(refused["code"], code, "{body}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_gives_other_data_by_the_command_line() {
+    let dev = Dev::start().await;
+    let url = dev.api.base();
+    let text = "document: { dsl: 1.0.3, namespace: repair, name: rates, version: 1.0.0 }\n\
+                do:\n- rate: { set: { rate: 2 }, export: { as: '{ rate: .rate }' } }\n\
+                - each: { for: { in: '[1, 2, 3]' }, do: [{ sum: { set: { n: '${ (.n // 0) + $item * $context.rate }' } } }] }\n";
+    let workflow = dev.api.deploy(text).await;
+    let ended = dev.api.run(&workflow, &json!({})).await;
+    assert_eq!(ended["output"], json!({"n": 12}));
+    let id = ended["id"].as_str().unwrap();
+    let history = dev.api.history(id).await;
+    let task = history.iter().find(|it| it["name"] == "sum").unwrap()["task"].as_str().unwrap();
+    let to = format!("{task}[2]");
+    let words =
+        ["reset", id, "--to", &to, "--set", "rate=10", "--input", "{\"n\": 100}", "--url", &url];
+    let answer = windlass(&words).await.exits(0).json();
+    let next = answer["id"].as_str().unwrap();
+    assert_eq!(dev.api.ends(next).await["output"], json!({"n": 150}), "100 + 2 * 10 + 3 * 10");
+    let dry = ["reset", id, "--to", &to, "--dry-run", "--output", "table", "--url", &url];
+    let shown = windlass(&dry).await.exits(0).stdout;
+    assert!(shown.contains("kept") && shown.contains("done again"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_among_resets_leaves_one_new_run_for_each_key() {
+    let (mut dev, shop) = (Dev::start().await, Shop::new().await);
+    shop.mend();
+    let workflow = dev.api.deploy(&shop.definition("")).await;
+    let names: Vec<String> = (0..MANY).map(|number| number.to_string()).collect();
+    let inputs = names.iter().map(|name| json!({"id": name})).collect::<Vec<_>>();
+    let ids = join_all(inputs.iter().map(|input| dev.api.start(&workflow, input))).await;
+    for id in &ids {
+        assert_eq!(dev.api.ends(id).await["status"], "completed");
+    }
+    let (api, all) = (dev.api.clone(), ids.clone());
+    let order = json!({"to": "/do/2/ship"});
+    let asked = order.clone();
+    let asking = tokio::spawn(async move {
+        let ask = |id: &String| {
+            let path = format!("/v1/instances/{id}/reset");
+            let request = api.request(reqwest::Method::POST, &path).json(&asked);
+            Api::send(request.header("Idempotency-Key", "once"))
+        };
+        join_all(all.iter().map(ask)).await
+    });
+    let some = || async { (shop.stub.by_path().values().any(|it| it.0 > 1)).then_some(()) };
+    until(SOON, "a reset that ships once more", some).await;
+    dev.restart().await;
+    asking.await.unwrap();
+    for (id, name) in ids.iter().zip(&names) {
+        let next = reset(&dev.api, id, &order, Some("once")).await["id"].clone();
+        let again = reset(&dev.api, id, &order, Some("once")).await;
+        assert_eq!((&again["id"], &again["repeated"]), (&next, &json!(true)));
+        let next = next.as_str().unwrap();
+        assert_eq!(dev.api.ends(next).await["output"], json!({"done": format!("/ship/{name}")}));
+        assert_eq!(dev.api.show(id).await["successors"], json!([next]));
+        let calls = shop.calls(name);
+        assert_eq!((calls["/order"], calls["/charge"]), ((1, 1), (1, 1)), "{calls:?}");
+        assert_eq!(calls["/ship"].1, 2, "one new run, whatever was killed: {calls:?}");
+    }
+}

@@ -1,5 +1,5 @@
-//! `metadata.windlass`: which workers a task goes to, how its call goes out, and what becomes of the
-//! instance when it fails.
+//! `metadata.windlass`: which workers a task goes to, how its call goes out, and what becomes of
+//! the instance when it fails.
 
 use std::sync::Arc;
 
@@ -48,6 +48,18 @@ impl Decoder<'_> {
         optional(own.and_then(|node| node.get("onFault")), |node| {
             self.choice(node, "`metadata.windlass.onFault`", OnFault::WORDS)
         })
+    }
+
+    /// Both of a task: its pool, and what it wants of an error.
+    pub(super) fn pool_and_fault(
+        &mut self,
+        node: &Node,
+    ) -> (Option<Option<Arc<str>>>, Option<Option<OnFault>>) {
+        let is_grpc = node.get("call").and_then(Node::as_str) == Some("grpc");
+        let known: &[&str] =
+            if is_grpc { &["pool", "tls", "onFault"] } else { &["pool", "onFault"] };
+        let metadata = node.get("metadata");
+        (self.pool(metadata, known), self.on_fault(metadata))
     }
 
     /// Gives every task its pool: its own, else the document's.

@@ -226,11 +226,7 @@ impl Decoder<'_> {
         let timeout = optional(node.get("timeout"), |node| self.timeout(node));
         let then = optional(node.get("then"), |node| self.flow(node, position.siblings));
         let metadata = self.metadata(node.get("metadata"));
-        let is_grpc = node.get("call").and_then(Node::as_str) == Some("grpc");
-        let known: &[&str] =
-            if is_grpc { &["pool", "tls", "onFault"] } else { &["pool", "onFault"] };
-        let pool = self.pool(node.get("metadata"), known);
-        let on_fault = self.on_fault(node.get("metadata"));
+        let (pool, on_fault) = self.pool_and_fault(node);
         let loop_names = if word == "for" { self.loop_names(node) } else { Vec::new() };
         let kind = match word {
             "for" => self.for_task(node, &loop_names, position),

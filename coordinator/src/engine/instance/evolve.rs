@@ -43,13 +43,10 @@ impl Instance {
             Fact::Suspended => self.suspended = true,
             Fact::Quarantined(reason) => self.quarantined(reason),
             Fact::Resumed => self.resumed(at),
-            Fact::Halted { frame, problem } => self.halted(at, *frame, problem),
-            Fact::Overridden { frame } => self.overridden(at, *frame),
-            Fact::Succeeds { predecessor, frame, since, pending, raw, context } => {
-                self.succeeds(at, *predecessor, (*frame, *since), pending);
-                self.given(*frame, raw.as_ref(), context.as_ref());
-            }
-            Fact::Succeeded { by, reset } => self.succeeded(*by, *reset),
+            Fact::Halted { .. }
+            | Fact::Overridden { .. }
+            | Fact::Succeeds { .. }
+            | Fact::Succeeded { .. } => self.repaired(at, fact),
             Fact::Completed(output) => self.end(at, Ending::Completed(output.clone())),
             Fact::CompletedUnchanged => self.completed_unchanged(at),
             Fact::Faulted(problem) => self.end(at, Ending::Faulted(problem.clone())),

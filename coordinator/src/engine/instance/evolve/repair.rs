@@ -5,12 +5,27 @@ use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use crate::engine::fact::TimerPurpose;
+use crate::engine::fact::{Fact, TimerPurpose};
 use crate::engine::instance::held::{Part, problem_bytes};
 use crate::engine::instance::{Body, Halt, Instance, ROOT, Step};
 
 impl Instance {
-    pub(super) fn halted(&mut self, at: Timestamp, id: FrameId, problem: &Problem) {
+    /// Applies a fact of repair.
+    pub(super) fn repaired(&mut self, at: Timestamp, fact: &Fact) {
+        match fact {
+            Fact::Halted { frame, problem } => self.halted(at, *frame, problem),
+            Fact::Overridden { frame } => self.overridden(at, *frame),
+            Fact::Succeeds { predecessor, frame, since, pending, raw, context } => {
+                self.succeeds(at, *predecessor, (*frame, *since), pending);
+                self.given(*frame, raw.as_ref(), context.as_ref());
+            }
+            Fact::Succeeded { by, reset } => self.succeeded(*by, *reset),
+            // No other is handed here.
+            _ => {}
+        }
+    }
+
+    fn halted(&mut self, at: Timestamp, id: FrameId, problem: &Problem) {
         self.begin_again(at, id);
         self.forget_halt(id);
         self.held.add_part(Part::Bytes(problem_bytes(problem)));
@@ -18,7 +33,7 @@ impl Instance {
         self.suspended = true;
     }
 
-    pub(super) fn overridden(&mut self, at: Timestamp, id: FrameId) {
+    fn overridden(&mut self, at: Timestamp, id: FrameId) {
         self.begin_again(at, id);
         self.forget_halt(id);
     }
@@ -38,7 +53,7 @@ impl Instance {
     }
 
     /// Goes on for another instance, whose facts have led here.
-    pub(super) fn succeeds(
+    fn succeeds(
         &mut self,
         at: Timestamp,
         predecessor: InstanceId,
@@ -62,7 +77,7 @@ impl Instance {
     }
 
     /// An operator gives another input, or another context.
-    pub(super) fn given(&mut self, id: FrameId, raw: Option<&Value>, context: Option<&Value>) {
+    fn given(&mut self, id: FrameId, raw: Option<&Value>, context: Option<&Value>) {
         if let (Some(raw), Some(frame)) = (raw, self.frames.get_mut(&id)) {
             self.held.replace(&mut frame.raw, raw.clone());
             self.held.replace(&mut frame.input, raw.clone());
@@ -72,7 +87,7 @@ impl Instance {
         }
     }
 
-    pub(super) fn succeeded(&mut self, by: InstanceId, reset: bool) {
+    fn succeeded(&mut self, by: InstanceId, reset: bool) {
         if !reset {
             self.repair.retried = Some(by);
         }

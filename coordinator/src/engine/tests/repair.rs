@@ -87,7 +87,7 @@ fn a_fault_at_any_call_and_a_retry_come_to_the_same_as_no_fault() {
             for job in &run.jobs[sent..] {
                 let place = (job.reference.clone(), job.visit);
                 assert!(!done.contains(&place), "{} is done again: {body}", job.reference);
-                assert_eq!(job.recovered, false, "nobody has had it: {body}");
+                assert!(!job.recovered, "nobody has had it: {body}");
             }
             let published: BTreeSet<_> =
                 run.published.iter().map(|it| it.id().to_owned()).collect();

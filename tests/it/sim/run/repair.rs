@@ -1,10 +1,10 @@
 //! Operators who have instances go on for those that have faulted.
 
 use tokio::sync::oneshot;
-use windlass_coordinator::engine::{Journaled, Unrepairable, decode, faulted, replay};
+use windlass_coordinator::engine::{Fact, Journaled, Unrepairable, decode, faulted, replay};
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{Message, NewSuccessor, SuccessorReply};
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::time::Timestamp;
 
 use super::clients::{Ask, Awaiting};
@@ -20,10 +20,8 @@ impl Run<'_> {
         for id in faulted {
             let facts = self.journal.facts(id, 0, usize::MAX).unwrap();
             let turns = facts.iter().flat_map(|it| decode(&it.facts).unwrap());
-            let is_first = turns
-                .map(|turn| turn.facts)
-                .flatten()
-                .all(|fact| !matches!(fact, windlass_coordinator::engine::Fact::Succeeds { .. }));
+            let mut facts = turns.flat_map(|turn| turn.facts);
+            let is_first = facts.all(|fact| !matches!(fact, Fact::Succeeds { .. }));
             // Most of them fail again, and would for ever.
             if is_first && self.chance(40) {
                 for _ in 0..if self.chance(30) { 2 } else { 1 } {
@@ -65,7 +63,7 @@ impl Run<'_> {
         for (task, mut frames) in known {
             if mended {
                 let many = (0..MENDED).map(|it| u32::MAX - u32::try_from(it).unwrap());
-                frames = many.map(windlass_proto::id::FrameId).collect();
+                frames = many.map(FrameId).collect();
             }
             self.visits.insert((id, task), frames);
         }

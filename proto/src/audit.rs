@@ -234,6 +234,9 @@ pub enum AuditAction {
     /// Somebody may not do what they asked for.
     #[serde(rename = "access.denied")]
     AccessDenied,
+    /// A call of a task was refused by the egress policy of its worker.
+    #[serde(rename = "egress.denied")]
+    EgressDenied,
     /// A workflow was not deployed, because it names a secret it has no right to.
     #[serde(rename = "definition.refused")]
     DeploymentRefused,

@@ -21,6 +21,7 @@ pub mod schema;
 pub mod sealed;
 pub mod secret;
 pub mod suggest;
+pub mod throttle;
 pub mod time;
 pub mod trace;
 pub mod value;

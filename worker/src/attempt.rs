@@ -14,6 +14,7 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::Assignment;
 
 use crate::audit::AttemptAudit;
+use crate::egress::Caller;
 use crate::scope::TaskScope;
 use crate::seal::Seal;
 use crate::secret_store::SecretSession;
@@ -41,7 +42,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) read_again: bool,
     /// Milliseconds for which the server that it has failed on does not want to be asked again.
     pub(crate) retry_after_ms: Option<u64>,
-    /// Where to tell what it does with secrets.
+    /// Where to tell what it does with secrets, and what it may not call.
     pub(crate) audit: OnceLock<AttemptAudit>,
 }
 
@@ -110,6 +111,17 @@ impl Attempt<'_> {
             }
         };
         Ok(Some(Duration::from_millis(milliseconds)))
+    }
+
+    /// Where to tell what it does with secrets, and what it may not call.
+    pub(crate) fn audit(&self) -> &AttemptAudit {
+        let new = || AttemptAudit::new(self.worker.audit.clone(), self.assignment);
+        self.audit.get_or_init(new)
+    }
+
+    /// On whose behalf its calls are made.
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller { seal: &self.seal, audit: self.audit() }
     }
 
     fn budget(&self) -> Budget {

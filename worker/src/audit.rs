@@ -194,4 +194,16 @@ impl AttemptAudit {
             self.places.sink.record(event);
         }
     }
+
+    /// Records what is not of this attempt, but of all of its worker.
+    pub(crate) fn record_of_worker(
+        &self,
+        action: AuditAction,
+        success: bool,
+        more: impl FnOnce(&mut AuditEvent),
+    ) {
+        let mut event = AuditEvent::new(Uuid::now_v7(), clock::now(), action, success);
+        more(&mut event);
+        self.places.sink.record(event);
+    }
 }

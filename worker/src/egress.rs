@@ -7,6 +7,7 @@ mod address;
 mod connect;
 mod refusal;
 mod rule;
+mod told;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 pub(crate) use self::connect::Lookup;
 pub(crate) use self::refusal::{REASONS, Refusal};
 pub use self::rule::{EgressRule, EgressRuleError};
+pub(crate) use self::told::{Caller, Refusals};
 
 use self::address::{embedded, is_metadata, reason};
 use self::refusal::Reason;
@@ -122,11 +124,11 @@ impl Egress {
             let decided = self.address(address, Some(port), Named::Unknown);
             return match decided {
                 Ok(()) => Ok(Named::Allowed),
-                Err(reason) => Err(Refusal::literal(host, address, reason)),
+                Err(reason) => Err(self.refusal(host, address, Some(port), reason).literal()),
             };
         }
-        if self.deny.iter().any(|rule| rule.names_host(host, port)) {
-            return Err(Refusal::named(host, Reason::Denied));
+        if let Some(rule) = self.denies_host(host, port) {
+            return Err(Refusal::named(host, Reason::Denied).by(rule));
         }
         match self.allow.iter().any(|rule| rule.names_host(host, port)) {
             true => Ok(Named::Allowed),
@@ -152,15 +154,11 @@ impl Egress {
     /// Decides about an address that a connection is to be made to; `port` where rules about it
     /// count.
     fn address(&self, address: IpAddr, port: Option<u16>, named: Named) -> Result<(), Reason> {
-        let inner = embedded(address);
-        let covers = |rule: &EgressRule| {
-            rule.covers(address, port) || inner.is_some_and(|it| rule.covers(it, port))
-        };
-        if self.deny.iter().any(covers) {
+        if self.denies(address, port).is_some() {
             return Err(Reason::Denied);
         }
-        let is_metadata = is_metadata(address) || inner.is_some_and(is_metadata);
-        let mut allow = self.allow.iter().filter(|rule| covers(rule));
+        let is_metadata = is_metadata(address) || embedded(address).is_some_and(is_metadata);
+        let mut allow = self.allow.iter().filter(|rule| covers(rule, address, port));
         if is_metadata && self.usual != Usual::Everything {
             return match allow.any(EgressRule::is_one_address) {
                 true => Ok(()),
@@ -189,12 +187,31 @@ impl Egress {
         for address in addresses {
             match self.address(address, port, named) {
                 Ok(()) => allowed.push(address),
-                Err(reason) => refused = Some(Refusal::resolved(host, address, reason)),
+                Err(reason) => refused = Some(self.refusal(host, address, port, reason)),
             }
         }
         match refused {
             Some(refusal) if allowed.is_empty() => Err(refusal),
             _ => Ok(allowed),
+        }
+    }
+
+    /// The rule that refuses an address.
+    fn denies(&self, address: IpAddr, port: Option<u16>) -> Option<&EgressRule> {
+        self.deny.iter().find(|rule| covers(rule, address, port))
+    }
+
+    /// The rule that refuses a host by its name.
+    fn denies_host(&self, host: &str, port: u16) -> Option<&EgressRule> {
+        self.deny.iter().find(|rule| rule.names_host(host, port))
+    }
+
+    /// What is refused of a host because of its address.
+    fn refusal(&self, host: &str, address: IpAddr, port: Option<u16>, reason: Reason) -> Refusal {
+        let refusal = Refusal::resolved(host, address, reason);
+        match self.denies(address, port) {
+            Some(rule) => refusal.by(rule),
+            None => refusal,
         }
     }
 
@@ -205,11 +222,11 @@ impl Egress {
 
     /// The address that the operator has given a host, where no rule refuses it.
     pub(crate) fn overridden(&self, host: &str, address: IpAddr, port: u16) -> Result<(), Refusal> {
-        if self.deny.iter().any(|rule| rule.names_host(host, port)) {
-            return Err(Refusal::named(host, Reason::Denied));
+        if let Some(rule) = self.denies_host(host, port) {
+            return Err(Refusal::named(host, Reason::Denied).by(rule));
         }
         self.address(address, Some(port), Named::Allowed)
-            .map_err(|reason| Refusal::resolved(host, address, reason))
+            .map_err(|reason| self.refusal(host, address, Some(port), reason))
     }
 }
 
@@ -238,6 +255,11 @@ impl fmt::Display for Egress {
             false => Ok(()),
         }
     }
+}
+
+/// True for a rule about an address, or about the IPv4 address that it leads to.
+fn covers(rule: &EgressRule, address: IpAddr, port: Option<u16>) -> bool {
+    rule.covers(address, port) || embedded(address).is_some_and(|it| rule.covers(it, port))
 }
 
 /// The address that a URL's host is.

@@ -16,8 +16,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Method, Url};
 use tokio::time::Instant;
 use windlass_proto::id::{Digest, WorkflowId};
 use windlass_proto::limits;
-use windlass_proto::metric::table::worker as table;
-use windlass_proto::metric::{Counter, Snapshot};
+use windlass_proto::metric::Snapshot;
 use windlass_proto::problem::{Problem, Standard};
 
 use self::connect::Trust;
@@ -26,9 +25,8 @@ use self::proxy::Proxies;
 pub use self::resolve::{Resolve, ResolveError};
 use self::reuse::Connections;
 use crate::cache::Cache;
-use crate::egress::{Egress, Lookup, Named, REASONS, Refusal};
+use crate::egress::{Caller, Egress, Lookup, Named, Refusal, Refusals};
 use crate::error::WorkerError;
-use crate::seal::Seal;
 
 /// How a worker calls others over HTTP.
 #[derive(Clone, Debug)]
@@ -90,8 +88,8 @@ pub(crate) struct Clients {
     made: Mutex<HashMap<Way, Client>>,
     /// Those that show something of themselves in TLS, for a while: secrets are replaced.
     identified: Cache<(Way, Digest), Client>,
-    /// Calls that were refused, by reason.
-    refused: [Counter; REASONS.len()],
+    /// Calls that were refused.
+    refused: Refusals,
     /// Those that have carried an answer.
     pub(crate) connections: Connections,
     /// What connections that are not HTTP check certificates with.
@@ -164,7 +162,7 @@ impl Clients {
         url: &Url,
         protocol: Protocol,
         identity: Option<&ClientIdentity>,
-        seal: &Seal,
+        caller: Caller<'_>,
     ) -> Result<Route, Problem> {
         if identity.is_some() && url.scheme() != "https" {
             let detail = "`certificate` is shown in TLS: the endpoint has to begin with https";
@@ -172,7 +170,7 @@ impl Clients {
         }
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
-        let refused = |refusal: Refusal| self.refusal(&refusal, seal);
+        let refused = |refusal: Refusal| self.refusal(&refusal, caller);
         let given = self.options.resolve.iter().position(|it| it.is_for(host, port));
         if let Some((index, resolve)) =
             given.and_then(|it| Some((it, self.options.resolve.get(it)?)))
@@ -204,39 +202,32 @@ impl Clients {
         &self,
         host: &str,
         port: u16,
-        seal: &Seal,
+        caller: Caller<'_>,
     ) -> Result<Vec<SocketAddr>, Problem> {
         let given = self.options.resolve.iter().find(|it| it.is_for(host, port));
         if let Some(resolve) = given {
             let checked = self.egress.overridden(host, resolve.address.ip(), port);
-            checked.map_err(|refusal| self.refusal(&refusal, seal))?;
+            checked.map_err(|refusal| self.refusal(&refusal, caller))?;
             return Ok(vec![resolve.address]);
         }
         let found = self.egress.addresses(host, port).await.map_err(|error| {
             let detail = format!("the name {host} cannot be resolved");
             Refusal::of(&*error).map_or_else(
                 || Problem::new(Standard::Communication, detail),
-                |refusal| self.refusal(refusal, seal),
+                |refusal| self.refusal(refusal, caller),
             )
         })?;
         Ok(found)
     }
 
-    /// The problem of a call that may not be made. Counted, and logged for the operator.
-    pub(crate) fn refusal(&self, refusal: &Refusal, seal: &Seal) -> Problem {
-        self.refused[refusal.index()].one();
-        let problem = refusal.problem();
-        let address = refusal.address.map(tracing::field::display);
-        let host = seal.text(refusal.host());
-        tracing::warn!(host, address, reason = refusal.word(), "the egress policy refused a call");
-        problem
+    /// The problem of a call that may not be made, which is told to everybody it concerns.
+    pub(crate) fn refusal(&self, refusal: &Refusal, caller: Caller<'_>) -> Problem {
+        self.refused.tell(refusal, caller)
     }
 
     /// Adds what there is to tell.
     pub(crate) fn measured(&self, snapshot: &mut Snapshot) {
-        for (reason, count) in REASONS.into_iter().zip(&self.refused) {
-            snapshot.labelled(&table::EGRESS_REFUSED, [reason], count);
-        }
+        self.refused.measured(snapshot);
     }
 
     /// True for a call that may be made once more when nobody knows whether it was received.

@@ -9,11 +9,10 @@ use rustls::CertificateError;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
-use crate::egress::Refusal;
+use crate::egress::{Caller, Refusal};
 use crate::http_client::identity::ClientIdentity;
 use crate::http_client::reuse::ends_of;
 use crate::http_client::{Clients, Protocol};
-use crate::seal::Seal;
 use crate::trace::{self, HttpSpan};
 
 /// A request, ready to send (again).
@@ -76,7 +75,7 @@ pub(crate) fn shown(url: &Url) -> String {
 /// connection where one that was used before closed without an answer, and the call may be
 /// repeated: see [`HttpOptions::idempotent_hosts`](crate::HttpOptions::idempotent_hosts). Inside a
 /// traced attempt each of both is a span, which tells no host and no path with a secret in it that
-/// `seal` knows.
+/// the seal of `caller` knows.
 ///
 /// # Errors
 /// A communication problem when there is no complete response.
@@ -84,18 +83,19 @@ pub(crate) async fn send(
     clients: &Clients,
     request: &Request,
     extent: Extent,
-    seal: &Seal,
+    caller: Caller<'_>,
 ) -> Result<Response, Problem> {
     let most = extent.most;
-    let address =
-        trace::address(&request.url, clients.tells_path(&request.url), |it| !seal.found_in(it));
+    let address = trace::address(&request.url, clients.tells_path(&request.url), |it| {
+        !caller.seal.found_in(it)
+    });
     let span = |resent| HttpSpan::new(&request.method, address, resent);
     let mut sent = span(0);
     let failed = |error: reqwest::Error| match Refusal::of(&error) {
-        Some(refusal) => clients.refusal(refusal, seal),
+        Some(refusal) => clients.refusal(refusal, caller),
         None => failure(&request.method, &request.url, &error),
     };
-    let mut response = match start(clients, request, Protocol::Http, &sent, seal)?.await {
+    let mut response = match start(clients, request, Protocol::Http, &sent, caller)?.await {
         Ok(response) => response,
         Err(error) => {
             sent.failed(&error);
@@ -107,7 +107,7 @@ pub(crate) async fn send(
             }
             drop(sent);
             sent = span(1);
-            start(clients, request, Protocol::HttpFresh, &sent, seal)?.await.map_err(|error| {
+            start(clients, request, Protocol::HttpFresh, &sent, caller)?.await.map_err(|error| {
                 sent.failed(&error);
                 failed(error)
             })?
@@ -156,9 +156,13 @@ pub(crate) struct Errand {
 
 impl Errand {
     /// Makes `request` ready; it is subject to the same rules as [`send`].
-    pub(crate) fn new(clients: &Clients, request: Request, seal: &Seal) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        clients: &Clients,
+        request: Request,
+        caller: Caller<'_>,
+    ) -> Result<Self, Problem> {
         let Request { method, url, mut headers, body, identity } = request;
-        let route = clients.route(&url, Protocol::Http, identity.as_ref(), seal)?;
+        let route = clients.route(&url, Protocol::Http, identity.as_ref(), caller)?;
         if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
             headers.entry(HOST).or_insert(host);
         }
@@ -181,9 +185,9 @@ fn start(
     request: &Request,
     protocol: Protocol,
     span: &HttpSpan,
-    seal: &Seal,
+    caller: Caller<'_>,
 ) -> Result<impl Future<Output = reqwest::Result<reqwest::Response>> + use<>, Problem> {
-    let route = clients.route(&request.url, protocol, request.identity.as_ref(), seal)?;
+    let route = clients.route(&request.url, protocol, request.identity.as_ref(), caller)?;
     let mut headers = request.headers.clone();
     if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
         headers.entry(HOST).or_insert(host);

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use futures_util::future::BoxFuture;
+use windlass_proto::audit::AuditEvent;
 use windlass_proto::expression::{Names, Template, UriTemplate};
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::plan::{
@@ -20,7 +21,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Work};
 
-use crate::audit::{AttemptAudit, NoAudit};
+use crate::audit::{AttemptAudit, AuditSink, NoAudit};
 use crate::clock;
 use crate::{
     Builder, CancellationToken, HttpOptions, PlanSource, ProcessOptions, SecretContext, SecretData,
@@ -172,6 +173,28 @@ pub(crate) fn secret_context() -> SecretContext {
         deadline: None,
         began: tokio::time::Instant::now(),
         audit: AttemptAudit::new(Arc::new(NoAudit), &assignment),
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Clone, Default)]
+pub(crate) struct Audited(Arc<Mutex<Vec<AuditEvent>>>);
+
+impl AuditSink for Audited {
+    fn record(&self, event: AuditEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Audited {
+    /// For an attempt.
+    pub(crate) fn attempt(&self) -> AttemptAudit {
+        AttemptAudit::new(Arc::new(self.clone()), &assignment(Value::Null))
+    }
+
+    /// What it was told since it was asked last.
+    pub(crate) fn take(&self) -> Vec<AuditEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
 

@@ -55,5 +55,14 @@ pub const AUDIT_SHARE_MS: u64 = 6 * 3_600_000;
 /// forgotten first.
 pub const AUDIT_SHARES: usize = 1 << 16;
 
+/// Calls that the egress policy of a worker refused and that it tells the audit trail of in each
+/// [`EGRESS_REFUSALS_MS`]: what is more is counted and told together, so that a workflow that calls
+/// what it may not in a loop leaves room for others. A share of the trail has some hundred times as
+/// much.
+pub const EGRESS_REFUSALS_TOLD: u64 = 60;
+
+/// Milliseconds for which such calls are counted together.
+pub const EGRESS_REFUSALS_MS: u64 = 60_000;
+
 /// Milliseconds between two lines in the audit trail that say how much of a worker was deferred.
 pub const AUDIT_DEFERRED_MS: u64 = 60_000;

@@ -126,6 +126,7 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::AccessChanged => "windlass.access.changed",
         AuditAction::AuthenticationFailed => "windlass.access.failed",
         AuditAction::AccessDenied => "windlass.access.denied",
+        AuditAction::EgressDenied => "windlass.egress.denied",
         AuditAction::DeploymentRefused => "windlass.definition.refused",
     }
 }

@@ -34,6 +34,20 @@ async fn called(api: &Api, workflow: &Value, url: &str) -> Value {
     if view["status"] == "completed" { view["output"].clone() } else { view["error"].clone() }
 }
 
+/// Waits until the audit trail has these refusals, oldest first: tasks, and what was refused.
+async fn audited(api: &Api, expected: &[(&str, &str)]) -> Vec<Value> {
+    let expected: Vec<_> = expected.iter().map(|(task, why)| json!([task, why])).collect();
+    let told = || async {
+        let page = api.get("/v1/audit?after=0&limit=1000&action=egress.denied").await.ok();
+        let items = page["items"].as_array().unwrap().clone();
+        (items.len() >= expected.len()).then_some(items)
+    };
+    let told = until(SOON, "the refusals in the audit trail", told).await;
+    let parts: Vec<_> = told.iter().map(|it| json!([it["task"]["task"], it["detail"]])).collect();
+    assert_eq!(parts, expected);
+    told
+}
+
 #[track_caller]
 fn assert_refused(error: &Value, part: &str) {
     let kind = error["type"].as_str().unwrap_or_default();
@@ -143,5 +157,117 @@ async fn dev_calls_this_machine_and_says_so_unless_a_rule_refuses_it() {
     let workflow = dev.api.deploy(CALLS).await;
     let error = called(&dev.api, &workflow, &stub.url("/")).await;
     assert_refused(&error, "a rule of --egress-deny names it");
+    let denied = "127.0.0.1: a rule of --egress-deny names it (127.0.0.0/8)";
+    audited(&dev.api, &[("/do/0/call", denied)]).await;
     assert_eq!(stub.seen().len(), 1);
+}
+
+/// A description of a server of NATS and one of WebSocket that may not be called.
+const DESCRIBED: &str = r##"{"asyncapi": "3.0.0", "info": {"title": "a", "version": "1"},
+    "servers": {"bus": {"host": "127.0.0.2:4222", "protocol": "nats"},
+                "web": {"host": "127.0.0.2:80", "protocol": "ws"}},
+    "operations": {
+      "bus": {"action": "send", "channel": {"address": "a", "servers": [{"$ref": "#/servers/bus"}]}},
+      "web": {"action": "send", "channel": {"address": "a", "servers": [{"$ref": "#/servers/web"}]}}
+    }}"##;
+
+/// Calls of each kind that lead where they may not, each a task that fails and is caught.
+fn refused_calls(stub: &str) -> Vec<(&'static str, String)> {
+    let get = |endpoint: &str| format!("call: http\nwith: {{ method: get, {endpoint} }}");
+    let oauth2 = "{ authority: 'http://id.denied.test/path-of-it', grant: client_credentials, \
+                  client: { id: a, secret: word-of-it } }";
+    let asyncapi = |operation: &str| {
+        format!(
+            "call: asyncapi\nwith: {{ document: {{ endpoint: '{stub}/asyncapi' }}, operation: \
+             {operation}, message: {{ payload: 1 }} }}"
+        )
+    };
+    vec![
+        ("literal", get("endpoint: 'http://me:word-of-it@127.0.0.2/path-of-it?query-of-it=1'")),
+        ("number", get("endpoint: 'http://2130706434/'")),
+        ("name", get("endpoint: 'https://db.denied.test:8443/path-of-it'")),
+        ("hop", get(&format!("endpoint: '{stub}/?to=http://127.0.0.2/path-of-it', redirect: true"))),
+        (
+            "token",
+            get(&format!(
+                "endpoint: {{ uri: '{stub}/', authentication: {{ oauth2: {oauth2} }} }}"
+            )),
+        ),
+        (
+            "grpc",
+            "call: grpc\nwith: { proto: { endpoint: 'grpc-reflection://127.0.0.2:99' }, method: M, \
+             service: { name: S, host: 127.0.0.2, port: 99 } }"
+                .to_owned(),
+        ),
+        (
+            "mcp",
+            "call: mcp\nwith: { method: tools/list, transport: { http: { endpoint: \
+             'http://127.0.0.2/path-of-it' } } }"
+                .to_owned(),
+        ),
+        (
+            "a2a",
+            "call: a2a\nwith: { method: message/send, server: 'http://127.0.0.2/path-of-it', \
+             parameters: { message: { parts: [] } } }"
+                .to_owned(),
+        ),
+        ("bus", asyncapi("bus")),
+        ("web", asyncapi("web")),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_in_the_audit_trail() {
+    let nats = Nats::start().await;
+    let stub = Stub::http(|seen| match seen.query.strip_prefix("to=") {
+        _ if seen.path == "/asyncapi" => Reply::Json(200, serde_json::from_str(DESCRIBED).unwrap()),
+        Some(to) => Reply::Redirect(302, to.to_owned()),
+        None => Reply::Json(200, json!("reached")),
+    })
+    .await;
+    let mut fleet = Fleet::prepare(Layout::on(&nats.url(), 1)).await;
+    let variables = &mut fleet.workers[0].variables;
+    variables.retain(|(name, _)| name != "WINDLASS_EGRESS_ALLOW");
+    for (name, rules) in [("ALLOW", "127.0.0.1"), ("DENY", "*.denied.test")] {
+        variables.push((format!("WINDLASS_EGRESS_{name}"), rules.to_owned()));
+    }
+    fleet.coordinator.launch();
+    fleet.workers[0].launch();
+    fleet.ready().await;
+    let calls = refused_calls(&stub.url(""));
+    let mut text = CALLS.split("do:").next().unwrap().replace("calls", "refused") + "do:\n";
+    for (name, call) in &calls {
+        text += &format!("- {name}:\n    try:\n    - it:\n");
+        call.lines().for_each(|line| text += &format!("        {line}\n"));
+        text += "    catch: { errors: { with: { status: 403 } } }\n";
+    }
+    let view = fleet.api.run(&fleet.api.deploy(&text).await, &json!({})).await;
+    assert_eq!(view["status"], "completed", "{view}");
+    let (literal, name) = (
+        "127.0.0.2: it is a loopback address",
+        "db.denied.test: a rule of --egress-deny names it (*.denied.test)",
+    );
+    let expected: Vec<_> = calls
+        .iter()
+        .enumerate()
+        .map(|(at, (task, _))| {
+            let why = match *task {
+                "name" => name.to_owned(),
+                "token" => name.replace("db.", "id."),
+                _ => literal.to_owned(),
+            };
+            (format!("/do/{at}/{task}/try/0/it"), why)
+        })
+        .collect();
+    let expected: Vec<_> = expected.iter().map(|(task, why)| (&**task, &**why)).collect();
+    let told = audited(&fleet.api, &expected).await;
+    for event in &told {
+        assert_eq!(event["success"], false, "{event}");
+        assert_eq!(event["task"]["instance"], view["id"], "{event}");
+        assert_eq!(event["task"]["workflow"]["namespace"], "egress", "{event}");
+        assert!(event["worker"].as_str().is_some_and(|it| !it.is_empty()), "{event}");
+        let text = event.to_string();
+        assert!(!["path-of-it", "query-of-it", "word-of-it"].iter().any(|it| text.contains(it)));
+    }
+    fleet.assert_sound();
 }

@@ -337,10 +337,11 @@ async fn search_for_canaries(vault: &str) {
     let mut variables = collector.variables();
     variables.push(("WINDLASS_OTLP_LOG".to_owned(), "trace".to_owned()));
     let allowed = "shell,script,mcp.stdio";
-    let flags = ["--health", &health, "--allow", allowed, "--trace-url-path", "127.0.0.1"];
+    let mut flags = vec!["--health", &health, "--allow", allowed];
+    flags.extend(["--trace-url-path", "127.0.0.1", "--egress-deny", "*.denied.test"]);
     let mut house = House::with(Wishes {
         workers: 1,
-        worker: flags.map(str::to_owned).into(),
+        worker: flags.into_iter().map(str::to_owned).collect(),
         coordinator: vec![
             "--secret-policy".to_owned(),
             policy.path().display().to_string(),
@@ -403,6 +404,11 @@ async fn search_for_canaries(vault: &str) {
         let program = &view["output"]["mcp_program"]["echo"]["params"];
         assert!(program["arguments"].is_object(), "an MCP program was asked: {}", view["output"]);
     }
+
+    let refused = house.fleet.api.get("/v1/audit?action=egress.denied&limit=1000").await.ok();
+    let hosts = refused["items"].as_array().unwrap().iter().map(|it| it["detail"].to_string());
+    let sealed = hosts.filter(|it| it.contains("«sealed».denied.test")).count();
+    assert!(sealed >= 3, "hosts with a secret in them are in the audit trail: {refused}");
 
     // A namespace in which secrets are let through shows that the search looks everywhere.
     let planted = json!("planted-8c1fD0v3");

@@ -150,7 +150,7 @@ impl Attempt<'_> {
     /// Asks for a token and keeps it.
     async fn fetch_token(&mut self, request: &TokenRequest) -> Result<AccessToken, Problem> {
         let (clients, http) = (&self.worker.clients, request.to_http()?);
-        let sent = send(clients, &http, Extent::all(limits::RESOURCE_BYTES), &self.seal);
+        let sent = send(clients, &http, Extent::all(limits::RESOURCE_BYTES), self.caller());
         // Others wait for it, so it has a time of its own.
         let most = Duration::from_millis(limits::TOKEN_REQUEST_MS);
         let sent = tokio::time::timeout(most, sent).await.map_err(|_| {

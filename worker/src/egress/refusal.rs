@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use windlass_proto::problem::{Problem, Standard};
 
+use super::EgressRule;
+
 /// A call that may not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the egress policy of this worker refuses {host}: {}", self.why())]
@@ -15,6 +17,8 @@ pub(crate) struct Refusal {
     pub(crate) address: Option<IpAddr>,
     is_literal: bool,
     reason: Reason,
+    /// The rule that refuses it, for the operator.
+    rule: Option<String>,
 }
 
 /// Why a call may not be made.
@@ -57,16 +61,25 @@ pub(crate) const REASONS: [&str; 10] = [
 ];
 
 impl Refusal {
-    pub(super) fn literal(host: &str, address: IpAddr, reason: Reason) -> Self {
-        Self { host: host.to_owned(), address: Some(address), is_literal: true, reason }
-    }
-
+    /// Of a name, because of one of its addresses.
     pub(super) fn resolved(host: &str, address: IpAddr, reason: Reason) -> Self {
-        Self { host: host.to_owned(), address: Some(address), is_literal: false, reason }
+        Self { address: Some(address), ..Self::named(host, reason) }
     }
 
+    /// Of a name, whatever it stands for.
     pub(super) fn named(host: &str, reason: Reason) -> Self {
-        Self { host: host.to_owned(), address: None, is_literal: false, reason }
+        let host = host.to_owned();
+        Self { host, address: None, is_literal: false, reason, rule: None }
+    }
+
+    /// The same of a host that is itself the address.
+    pub(super) fn literal(self) -> Self {
+        Self { is_literal: true, ..self }
+    }
+
+    /// The same, by this rule.
+    pub(super) fn by(self, rule: &EgressRule) -> Self {
+        Self { rule: Some(rule.to_string()), ..self }
     }
 
     /// The refusal that a failed request was caused by.
@@ -114,6 +127,14 @@ impl Refusal {
         };
         let verb = if self.is_literal { "is" } else { "resolves to" };
         format!("it {verb} {kind}")
+    }
+
+    /// Why, for the operator, who knows the rules.
+    pub(super) fn told(&self) -> String {
+        match &self.rule {
+            Some(rule) => format!("{} ({rule})", self.why()),
+            None => self.why(),
+        }
     }
 
     /// What is reported of it.

@@ -1,15 +1,19 @@
 //! What rules decide. That calls keep to it is shown by `perform/egress_tests.rs`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use windlass_proto::audit::AuditAction;
+use windlass_proto::limits::{EGRESS_REFUSALS_MS, EGRESS_REFUSALS_TOLD};
 
 use super::refusal::{REASONS, Reason};
-use super::{Egress, EgressRule, Named};
+use super::{Caller, Egress, EgressRule, Named, Refusals};
 use crate::HttpOptions;
 use crate::http_client::Clients;
 use crate::seal::Seal;
-use crate::testing::no_proxy;
+use crate::testing::{Audited, no_proxy};
 
 /// Stands in for name servers: what a name resolves to; none asks the system.
 pub(crate) type Names = fn(&str) -> Option<Vec<IpAddr>>;
@@ -141,7 +145,8 @@ async fn who_makes_connections_gets_addresses_that_are_allowed() {
         Clients::new(HttpOptions { egress, resolve, ..no_proxy() }).unwrap()
     };
     let of = async |egress: Egress, host: &str| {
-        let found = clients(egress).addresses(host, 80, &Seal::default()).await;
+        let (seal, audit) = (&Seal::default(), &Audited::default().attempt());
+        let found = clients(egress).addresses(host, 80, Caller { seal, audit }).await;
         found.map_err(|problem| problem.status)
     };
     let some = |text: &str| Ok(vec![text.parse().unwrap()]);
@@ -164,4 +169,53 @@ fn a_refusal_names_the_host_and_what_to_set_but_no_address() {
     assert!(detail.ends_with("--egress-allow db.test") && !detail.contains("10.1"), "{detail}");
     let words = [Reason::Loopback, Reason::Metadata, Reason::Proxy].map(|it| REASONS[it as usize]);
     assert_eq!(words, ["loopback", "metadata", "proxy"]);
+}
+
+#[test]
+fn the_audit_trail_has_the_rule_but_no_address_and_no_secret() {
+    let (refusals, audited, mut seal) = (Refusals::default(), Audited::default(), Seal::default());
+    seal.add("s3cret-part");
+    let egress = public(&[], &["*.internal", "10.9.0.0/16", "1.1.1.1"]);
+    let named = |host: &str| egress.host(host, 80).unwrap_err();
+    let resolved = |host: &str, address: &str| {
+        let found = egress.allowed(host, [address.parse().unwrap()], Some(80), Named::Unknown);
+        found.unwrap_err()
+    };
+    for (refusal, expected) in [
+        (named("127.0.0.1"), "127.0.0.1: it is a loopback address"),
+        (named("db.internal"), "db.internal: a rule of --egress-deny names it (*.internal)"),
+        (named("1.1.1.1"), "1.1.1.1: a rule of --egress-deny names it (1.1.1.1)"),
+        (
+            resolved("db.test", "10.9.8.7"),
+            "db.test: a rule of --egress-deny names it (10.9.0.0/16)",
+        ),
+        (resolved("db.test", "10.1.2.3"), "db.test: it resolves to a private address"),
+        (
+            named("s3cret-part.internal"),
+            "«sealed».internal: a rule of --egress-deny names it (*.internal)",
+        ),
+    ] {
+        refusals.tell(&refusal, Caller { seal: &seal, audit: &audited.attempt() });
+        let told = audited.take();
+        let [event] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(event.detail.as_deref(), Some(expected));
+        assert_eq!((event.action, event.success), (AuditAction::EgressDenied, false));
+        assert_eq!(&*event.task.as_ref().unwrap().task, "/do/0/task");
+    }
+}
+
+#[test]
+fn what_is_refused_too_often_is_counted_and_told_together() {
+    let (refusals, audited) = (Refusals::default(), Audited::default());
+    let refusal = public(&[], &[]).host("127.0.0.1", 80).unwrap_err();
+    let (seal, audit) = (&Seal::default(), &audited.attempt());
+    let now = Instant::now();
+    let tell = |at| refusals.tell_at(&refusal, Caller { seal, audit }, at);
+    (0..EGRESS_REFUSALS_TOLD + 7).for_each(|_| drop(tell(now)));
+    assert_eq!(audited.take().len() as u64, EGRESS_REFUSALS_TOLD);
+    tell(now + Duration::from_millis(EGRESS_REFUSALS_MS));
+    let told = audited.take();
+    let [others, this] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(others.detail.as_deref(), Some("7 more calls were refused in the minute before"));
+    assert!(others.task.is_none() && this.task.is_some());
 }

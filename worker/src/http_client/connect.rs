@@ -17,7 +17,7 @@ use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
 use super::Clients;
-use crate::seal::Seal;
+use crate::egress::Caller;
 
 /// A host and a port, and whether TLS is spoken from the first byte on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,16 +67,20 @@ impl Clients {
     pub(crate) async fn connect(
         &self,
         peer: &Peer,
-        seal: &Seal,
+        caller: Caller<'_>,
     ) -> Result<Box<dyn Connection>, Problem> {
         let most = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
-        let connected = tokio::time::timeout(most, self.connected(peer, seal)).await;
+        let connected = tokio::time::timeout(most, self.connected(peer, caller)).await;
         connected.unwrap_or_else(|_| Err(peer.failed("the connection timed out")))
     }
 
-    async fn connected(&self, peer: &Peer, seal: &Seal) -> Result<Box<dyn Connection>, Problem> {
+    async fn connected(
+        &self,
+        peer: &Peer,
+        caller: Caller<'_>,
+    ) -> Result<Box<dyn Connection>, Problem> {
         // Nothing is looked up after this.
-        let addresses = self.addresses(&peer.host, peer.port, seal).await?;
+        let addresses = self.addresses(&peer.host, peer.port, caller).await?;
         let mut last = None;
         for address in addresses {
             match TcpStream::connect(address).await {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::any;
+use windlass_proto::audit::AuditAction;
 use windlass_proto::definition::{Options, load};
 use windlass_proto::metric::Snapshot;
 use windlass_proto::metric::text::Format;
@@ -17,7 +18,7 @@ use windlass_proto::problem::Problem;
 use windlass_proto::value::Value;
 
 use crate::testing::{
-    Given, assignment, builder, http, json, kind_of, no_proxy, perform_with, source, task,
+    Audited, Given, assignment, builder, http, json, kind_of, no_proxy, perform_with, source, task,
 };
 use crate::{CancellationToken, Egress, HttpOptions, Worker};
 
@@ -203,19 +204,45 @@ async fn a_name_that_changes_is_judged_anew() {
     assert_eq!(ASKED.load(Ordering::SeqCst), 2);
 }
 
+/// A server of each protocol on a port of the loopback, each with an operation of that name.
+fn described(port: u16) -> String {
+    let all = ["nats", "mqtt", "ws", "http"].map(|it| {
+        let server = json(&format!(r#"{{"host": "127.0.0.1:{port}", "protocol": "{it}"}}"#));
+        let operation = json(&format!(
+            r##"{{"action": "send", "channel":
+                 {{"address": "a", "servers": [{{"$ref": "#/servers/{it}"}}]}}}}"##
+        ));
+        (it, server, operation)
+    });
+    let servers = Value::object(all.iter().map(|(it, server, _)| (*it, server.clone())));
+    let operations = Value::object(all.iter().map(|(it, _, operation)| (*it, operation.clone())));
+    let info = json(r#"{"title": "a", "version": "1"}"#);
+    let version = Value::from("3.0.0");
+    let whole = [("asyncapi", version), ("info", info), ("servers", servers)];
+    Value::object(whole.into_iter().chain([("operations", operations)])).to_json()
+}
+
 #[tokio::test]
 async fn every_kind_of_call_is_refused_and_counted() {
     let stub = Stub::at([127, 0, 0, 1]).await;
+    let (url, port) = (format!("http://{}", stub.address), stub.port());
     let folder = tempfile::tempdir().unwrap();
     let proto = "syntax = \"proto3\"; message A {} service S { rpc M(A) returns (A); }";
     std::fs::write(folder.path().join("a.proto"), proto).unwrap();
-    let (url, port) = (format!("http://{}", stub.address), stub.port());
+    std::fs::write(folder.path().join("asyncapi.json"), described(port)).unwrap();
     let grpc = |proto: &str| {
         format!(
             "call: grpc\n    with: {{ proto: {{ endpoint: '{proto}' }}, method: M, service: {{ \
              name: S, host: 127.0.0.1, port: {port} }} }}"
         )
     };
+    let asyncapi = |operation: &str, kind: &str| {
+        format!(
+            "call: asyncapi\n    with: {{ document: {{ endpoint: 'file:///asyncapi.json' }}, \
+             operation: {operation}, {kind} }}"
+        )
+    };
+    let heard = "subscription: { consume: { amount: 1 } }";
     let http = |authentication: &str| {
         format!(
             "call: http\n    with: {{ method: get, endpoint: {{ uri: 'http://1.1.1.1', \
@@ -235,6 +262,15 @@ async fn every_kind_of_call_is_refused_and_counted() {
             "call: mcp\n    with: {{ method: tools/list, transport: {{ http: {{ endpoint: \
              '{url}' }} }} }}"
         ),
+        format!(
+            "call: a2a\n    with: {{ method: message/send, server: '{url}', parameters: {{ message: \
+             {{ parts: [] }} }} }}"
+        ),
+        asyncapi("nats", "message: { payload: 1 }"),
+        asyncapi("mqtt", "message: { payload: 1 }"),
+        asyncapi("ws", heard),
+        asyncapi("http", "message: { payload: 1 }"),
+        asyncapi("http", heard),
         http(&format!("{{ oauth2: {oauth} }}")),
         http(&format!("{{ oidc: {oauth} }}")),
         format!("run: {{ script: {{ language: javascript, source: {{ endpoint: '{url}' }} }} }}"),
@@ -249,7 +285,9 @@ async fn every_kind_of_call_is_refused_and_counted() {
         let task = plan.tasks.iter().find(|task| task.kind.is_dispatched()).unwrap().index;
         let files = Some(folder.path().to_owned());
         let http = HttpOptions { files, ..options(allowing(&[])) };
-        let worker = builder(Given(vec![])).http(http).plans(source(plan)).build().unwrap();
+        let audited = Audited::default();
+        let worker = builder(Given(vec![])).http(http).audit(Arc::new(audited.clone()));
+        let worker = worker.plans(source(plan)).build().unwrap();
         let mut given = assignment(json("{}"));
         given.task = task;
         let problem = worker.perform(given, CancellationToken::new()).await.result.unwrap_err();
@@ -259,6 +297,10 @@ async fn every_kind_of_call_is_refused_and_counted() {
         let text = Format::wanted(None).write(&told);
         let line = "windlass_worker_egress_refused_total{reason=\"loopback\"} 1\n";
         assert!(text.contains(line), "{call}: {text}");
+        let told = audited.take();
+        let [event] = &told[..] else { panic!("{call}: {told:?}") };
+        assert_eq!(event.action, AuditAction::EgressDenied);
+        assert_eq!(event.detail.as_deref(), Some("127.0.0.1: it is a loopback address"));
     }
     assert_eq!(stub.calls(), 0);
 }

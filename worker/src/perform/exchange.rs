@@ -11,9 +11,9 @@ use windlass_proto::problem::{Problem, Standard};
 
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
+use crate::egress::Caller;
 use crate::http_client::Clients;
 use crate::request::{Extent, Request, Response, send, shown};
-use crate::seal::Seal;
 
 /// The last request of an exchange and the response to it.
 pub(crate) struct Exchange {
@@ -138,12 +138,12 @@ impl Attempt<'_> {
     ) -> Result<Response, Problem> {
         let clients = &self.worker.clients;
         let Some(authorization) = authorization else {
-            return cookies.send(clients, request, &self.seal).await;
+            return cookies.send(clients, request, self.caller()).await;
         };
         if let Some(header) = authorization.header()? {
             request.headers.insert(AUTHORIZATION, header);
         }
-        let response = cookies.send(clients, request, &self.seal).await?;
+        let response = cookies.send(clients, request, self.caller()).await?;
         if response.status != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -152,7 +152,7 @@ impl Attempt<'_> {
         match self.answer(authorization, request, &challenges).await? {
             Some(header) => {
                 request.headers.insert(AUTHORIZATION, header);
-                let response = cookies.send(clients, request, &self.seal).await?;
+                let response = cookies.send(clients, request, self.caller()).await?;
                 if matches!(authorization, Authorization::Digest(_)) {
                     // The answer was good for this request only.
                     request.headers.remove(AUTHORIZATION);
@@ -191,12 +191,12 @@ impl Cookies {
         &mut self,
         clients: &Clients,
         request: &mut Request,
-        seal: &Seal,
+        caller: Caller<'_>,
     ) -> Result<Response, Problem> {
         if self.any_set {
             self.write(request);
         }
-        let response = send(clients, request, self.extent, seal).await?;
+        let response = send(clients, request, self.extent, caller).await?;
         let mut set = response.headers.get_all(SET_COOKIE).iter().peekable();
         if set.peek().is_some() {
             self.set.set_cookies(&mut set, &request.url);

@@ -12,7 +12,6 @@ use windlass_proto::secret::{SecretName, SecretUse};
 use windlass_proto::value::Value;
 
 use crate::attempt::Attempt;
-use crate::audit::AttemptAudit;
 use crate::secret_store::{SecretContext, SecretError, SecretSession, SecretValue};
 use crate::trace;
 
@@ -182,12 +181,6 @@ impl Attempt<'_> {
                 audit,
             })
         })
-    }
-
-    /// Where to tell what this attempt does with secrets.
-    pub(super) fn audit(&self) -> &AttemptAudit {
-        let new = || AttemptAudit::new(self.worker.audit.clone(), self.assignment);
-        self.audit.get_or_init(new)
     }
 }
 

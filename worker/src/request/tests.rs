@@ -11,8 +11,10 @@ use windlass_proto::problem::Problem;
 
 use super::{Extent, Request, send};
 use crate::HttpOptions;
+use crate::egress::Caller;
 use crate::http_client::Clients;
 use crate::seal::Seal;
+use crate::testing::Audited;
 use crate::testing::no_proxy;
 
 /// How a server leaves a request unanswered.
@@ -78,7 +80,7 @@ impl Server {
             clients,
             &Request { method, url, headers, body, identity: None },
             Extent::all(100),
-            &Seal::default(),
+            Caller { seal: &Seal::default(), audit: &Audited::default().attempt() },
         )
         .await?;
         assert_eq!(response.body, b"ok");

@@ -207,6 +207,7 @@ pub(super) const CALLS: &[Row] = &[
         "Where a call may lead to (egress), after name resolution and at each redirect",
         &[
             "fleet::egress::a_fleet_calls_this_machine_only_where_it_is_allowed",
+            "fleet::egress::what_was_refused_is_in_the_audit_trail",
             "perform::egress_tests::no_spelling_of_an_address_gets_past",
             "perform::egress_tests::a_redirect_leads_nowhere_else",
             "perform::egress_tests::every_kind_of_call_is_refused_and_counted",

@@ -77,6 +77,10 @@ const TASKS: &[(&str, &str)] = &[
         "call: http\nwith: {method: get, endpoint: '${ \"http://10.11.12.13/\" + (S | tostring | @uri) }', headers: {x-it: '${ S | tostring | @uri }'}}",
     ),
     (
+        "out_of_bounds",
+        "call: http\nwith: {method: get, endpoint: '${ \"http://\" + (S | tostring | @base32) + \".denied.test/\" + (S | tostring | @uri) }'}",
+    ),
+    (
         "openapi",
         "call: openapi\nwith: {document: {endpoint: 'ECHO/openapi.json'}, operationId: echo, parameters: {it: '${ S | tostring }'}}",
     ),

@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Peer, authority};
-use crate::egress::Egress;
+use crate::egress::{Caller, Egress};
 use crate::http_client::{Clients, HttpOptions};
 use crate::seal::Seal;
+use crate::testing::Audited;
 
 #[test]
 fn an_authority_is_a_host_and_perhaps_a_port() {
@@ -33,14 +34,17 @@ async fn the_egress_policy_decides_before_there_is_a_connection() {
     let resolve = vec![format!("broker.example.com:{port}:127.0.0.1").parse().unwrap()];
     let options = HttpOptions { resolve, egress: Egress::public(), ..HttpOptions::default() };
     let clients = Clients::new(options).unwrap();
-    let seal = Seal::default();
+    let (seal, audited) = (Seal::default(), Audited::default());
+    let audit = &audited.attempt();
+    let caller = Caller { seal: &seal, audit };
     let peer = |host: &str| Peer { host: host.to_owned(), port, tls: false };
     for host in ["127.0.0.1", "::1", "localhost", "2130706433"] {
-        let refused = clients.connect(&peer(host), &seal).await.err().unwrap();
+        let refused = clients.connect(&peer(host), caller).await.err().unwrap();
         assert_eq!(refused.status, 403, "{host}: {refused:?}");
+        assert_eq!(audited.take().len(), 1, "{host}");
     }
     // What the operator has given a host may be called.
-    clients.connect(&peer("broker.example.com"), &seal).await.ok().unwrap();
+    clients.connect(&peer("broker.example.com"), caller).await.ok().unwrap();
     let (_, from) = listener.accept().await.unwrap();
     assert!(from.ip().is_loopback());
 }

@@ -104,7 +104,7 @@ impl Attempt<'_> {
         let address = trace::address(url, clients.tells_path(url), told);
         let span = HttpSpan::new(&request.method, address, 0);
         let identity = request.identity.as_ref();
-        let route = clients.route(url, Protocol::HttpFresh, identity, &self.seal)?;
+        let route = clients.route(url, Protocol::HttpFresh, identity, self.caller())?;
         let mut headers = request.headers.clone();
         if let Some(host) = route.host.and_then(|host| HeaderValue::try_from(host).ok()) {
             headers.entry(HOST).or_insert(host);
@@ -114,7 +114,7 @@ impl Attempt<'_> {
         let response = sent.await.map_err(|error| {
             span.failed(&error);
             match Refusal::of(&error) {
-                Some(refusal) => clients.refusal(refusal, &self.seal),
+                Some(refusal) => clients.refusal(refusal, self.caller()),
                 None => failed(url, &cause(url, &error)),
             }
         })?;

@@ -121,7 +121,7 @@ impl Attempt<'_> {
     async fn connect_to_mqtt(&self, target: &Target) -> Result<Client, Problem> {
         let login = Login::of(target.authorization.as_ref())?;
         let peer = target.server().peer.clone();
-        let stream = self.worker.clients.connect(&peer, &self.seal).await?;
+        let stream = self.worker.clients.connect(&peer, self.caller()).await?;
         let mut client = Client {
             stream,
             version: version(target),

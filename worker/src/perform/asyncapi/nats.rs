@@ -93,7 +93,7 @@ impl Attempt<'_> {
         // Servers speak first, and without TLS.
         let plain = Peer { tls: false, ..peer.clone() };
         let mut client = Client {
-            stream: clients.connect(&plain, &self.seal).await?,
+            stream: clients.connect(&plain, self.caller()).await?,
             buffer: BytesMut::new(),
             peer,
             ping: Instant::now() + Duration::from_millis(limits::CONNECT_TIMEOUT_MS),

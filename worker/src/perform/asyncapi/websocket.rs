@@ -98,7 +98,7 @@ impl Attempt<'_> {
         let impossible = || configuration("the channel's address cannot be part of a URL");
         let uri = Uri::try_from(url.as_str()).map_err(|_| impossible())?;
         let peer = target.server().peer.clone();
-        let stream = self.worker.clients.connect(&peer, &self.seal).await?;
+        let stream = self.worker.clients.connect(&peer, self.caller()).await?;
         let most = limits::SUBSCRIBED_MESSAGE_BYTES;
         let mut builder =
             ClientBuilder::from_uri(uri).limits(Limits::default().max_payload_len(Some(most)));

@@ -61,7 +61,7 @@ impl Attempt<'_> {
 
     pub(super) fn grpc_problem(&self, target: &Target, failure: &Failure) -> Problem {
         match failure {
-            Failure::Refused(refusal) => self.worker.clients.refusal(refusal, &self.seal),
+            Failure::Refused(refusal) => self.worker.clients.refusal(refusal, self.caller()),
             failure => failure.problem(target, &self.seal),
         }
     }
@@ -117,7 +117,7 @@ async fn converse(
     let protocol =
         if target.place.url.scheme() == "https" { Protocol::GrpcTls } else { Protocol::Grpc };
     let route =
-        attempt.worker.clients.route(&target.place.url, protocol, identity, &attempt.seal)?;
+        attempt.worker.clients.route(&target.place.url, protocol, identity, attempt.caller())?;
     let impossible = |_| configuration(format!("{} cannot be called", target.shown()));
     let path = PathAndQuery::try_from(format!("/{}", target.name)).map_err(impossible)?;
     let origin = Uri::try_from(route.url.as_str()).map_err(impossible)?;

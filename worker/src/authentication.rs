@@ -12,6 +12,7 @@ mod token;
 
 use std::sync::Arc;
 
+use reqwest::Url;
 use reqwest::header::HeaderValue;
 use windlass_proto::plan::{Authentication, Credentials};
 use windlass_proto::problem::{Problem, Standard};
@@ -43,6 +44,8 @@ pub(crate) enum Authorization {
         token: AccessToken,
         /// How it was had; taken when it has been asked for a second time.
         source: Option<Box<token::TokenRequest>>,
+        /// What was shown for it in TLS: it may be good for who shows the same alone (RFC 8705, 3).
+        identity: Option<ClientIdentity>,
     },
 }
 
@@ -56,11 +59,12 @@ impl Authorization {
         }
     }
 
-    /// What is shown in TLS.
-    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
+    /// What is shown in TLS to the server at `url`.
+    pub(crate) fn identity(&self, url: &Url) -> Option<&ClientIdentity> {
         match self {
             Self::Certificate(identity) => Some(identity),
-            Self::Header { .. } | Self::Digest(_) | Self::Token { .. } => None,
+            Self::Token { identity, .. } => identity.as_ref().filter(|_| url.scheme() == "https"),
+            Self::Header { .. } | Self::Digest(_) => None,
         }
     }
 }
@@ -114,7 +118,7 @@ impl Attempt<'_> {
                 self.bind("Digest", &answer);
                 header("Digest", &answer).map(Some)
             }
-            Authorization::Token { token, source } => {
+            Authorization::Token { token, source, .. } => {
                 let Some(source) = source.take() else { return Ok(None) };
                 *token = self.access_token(&source, Some(token)).await?;
                 self.bind(&token.scheme, token.value.expose());

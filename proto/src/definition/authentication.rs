@@ -25,11 +25,16 @@ const CLIENT_AUTHENTICATIONS: &[(&str, ClientAuthentication)] = &[
     ("client_secret_post", ClientAuthentication::Post),
     ("client_secret_jwt", ClientAuthentication::SecretJwt),
     ("private_key_jwt", ClientAuthentication::PrivateKeyJwt),
+    // RFC 8705, which the specification does not have.
+    ("tls_client_auth", ClientAuthentication::Tls),
+    ("self_signed_tls_client_auth", ClientAuthentication::Tls),
     ("none", ClientAuthentication::None),
 ];
 
 const ENCODINGS: &[(&str, bool)] =
     &[("application/x-www-form-urlencoded", false), ("application/json", true)];
+
+const CLIENT: &[&str] = &["id", "secret", "assertion", "certificate", "authentication"];
 
 const PROPERTIES: &[&str] = &[
     "authority",
@@ -68,9 +73,7 @@ impl Decoder<'_> {
             "digest" => self.credentials(node, "`digest`").map(Authentication::Digest),
             "bearer" => self.token(node).map(Authentication::Bearer),
             "certificate" => {
-                // Without `use` there is nothing it could be.
-                self.required(node, "use", "`certificate`")?;
-                self.used_secret(node, "`certificate`")?.map(Authentication::Certificate)
+                self.certificate(node, "`certificate`").map(Authentication::Certificate)
             }
             "oidc" => match self.used_secret(node, "`oidc`")? {
                 Some(secret) => Some(Authentication::OidcFromSecret(secret)),
@@ -99,6 +102,12 @@ impl Decoder<'_> {
         };
         self.error(codes::NO_SECRET, used.place, message, &hint);
         None
+    }
+
+    /// A certificate in a secret; without `use` there is nothing it could be.
+    fn certificate(&mut self, node: &Node, what: &str) -> Option<SecretName> {
+        self.required(node, "use", what)?;
+        self.used_secret(node, what)?
     }
 
     fn credentials(&mut self, node: &Node, what: &str) -> Option<Credentials> {
@@ -139,13 +148,15 @@ impl Decoder<'_> {
         let paths = self.oauth2_endpoints(node.get("endpoints"), node.place);
         let absent = Node::mapping(node.place, []);
         let client = node.get("client").unwrap_or(&absent);
-        self.closed(client, "`client`", &["id", "secret", "assertion", "authentication"]);
+        self.closed(client, "`client`", CLIENT);
         let client_id = self.text_template_at(client, "id");
         let client_secret = self.text_template_at(client, "secret");
         let client_assertion = self.text_template_at(client, "assertion");
         let client_authentication = optional(client.get("authentication"), |node| {
             self.choice(node, "`client.authentication`", CLIENT_AUTHENTICATIONS)
         });
+        let client_certificate =
+            self.client_certificate(client, client_authentication?.unwrap_or_default());
         let json_request = optional(node.get("request"), |node| {
             self.open(node, "`request`", &["encoding"])?;
             optional(node.get("encoding"), |node| {
@@ -166,6 +177,7 @@ impl Decoder<'_> {
             client_id: client_id?,
             client_secret: client_secret?,
             client_assertion: client_assertion?,
+            client_certificate: client_certificate?,
             client_authentication: client_authentication?.unwrap_or_default(),
             json_request: json_request?.flatten().unwrap_or_default(),
             issuers: issuers?,
@@ -176,6 +188,25 @@ impl Decoder<'_> {
             subject: subject?,
             actor: actor?,
         })
+    }
+
+    /// What the client shows in TLS: where that is how it proves who it is, and nowhere else.
+    fn client_certificate(
+        &mut self,
+        client: &Node,
+        authentication: ClientAuthentication,
+    ) -> Option<Option<SecretName>> {
+        if authentication == ClientAuthentication::Tls {
+            let node = self.required(client, "certificate", "a `client` with `tls_client_auth`")?;
+            return self.certificate(node, "`client.certificate`").map(Some);
+        }
+        if let Some(node) = client.get("certificate") {
+            let message = "this client does not prove who it is with its certificate";
+            let hint = "add `authentication: tls_client_auth`, or take `certificate` out";
+            self.error(codes::CONFLICT, node.place, message, hint);
+            return None;
+        }
+        Some(None)
     }
 
     fn oauth2_endpoints(&mut self, node: Option<&Node>, place: Place) -> Option<OAuth2Endpoints> {

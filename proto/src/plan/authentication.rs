@@ -73,6 +73,8 @@ pub struct OAuth2 {
     pub client_secret: Option<Template>,
     /// `client.assertion`
     pub client_assertion: Option<Template>,
+    /// `client.certificate`: the secret holds what the client shows in TLS.
+    pub client_certificate: Option<SecretName>,
     /// `client.authentication`
     pub client_authentication: ClientAuthentication,
     /// `request.encoding` is `application/json`.
@@ -131,6 +133,8 @@ pub enum ClientAuthentication {
     SecretJwt,
     /// `private_key_jwt`
     PrivateKeyJwt,
+    /// `tls_client_auth` and `self_signed_tls_client_auth`, which only the server tells apart.
+    Tls,
     /// `none`
     None,
 }

@@ -272,6 +272,7 @@ fn oauth2<'a>(policy: &'a OAuth2, visit: Visit<'_, 'a>) {
         &policy.password,
     ];
     templates(single.into_iter().map(Option::as_ref), visit);
+    policy.client_certificate.iter().for_each(|name| visit(Part::Secret(name)));
     for list in [&policy.issuers, &policy.scopes, &policy.audiences] {
         templates(list.iter().map(Some), visit);
     }

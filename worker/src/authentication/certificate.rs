@@ -1,4 +1,4 @@
-//! `certificate`: what a client shows in TLS, from a secret.
+//! What a client shows in TLS, from a secret: `certificate`, and `tls_client_auth` of OAuth2.
 
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::secret::SecretName;
@@ -20,34 +20,47 @@ const CHAIN: [&str; 2] = ["chain", "ca_chain"];
 
 impl Attempt<'_> {
     pub(super) fn certificate(&self, name: &SecretName) -> Result<Authorization, Problem> {
-        let pem = pem(self.secret(name)?, name)?;
-        ClientIdentity::from_pem(&pem).map(Authorization::Certificate).ok_or_else(|| {
-            let detail = format!(
-                "the secret {name} is no certificate with its private key in PEM, which \
-                 `certificate` needs"
-            );
-            Problem::new(Standard::Configuration, detail)
-        })
+        self.client_identity(name, "certificate").map(Authorization::Certificate)
+    }
+
+    /// What the secret `name` holds for `scheme`.
+    pub(super) fn client_identity(
+        &self,
+        name: &SecretName,
+        scheme: &str,
+    ) -> Result<ClientIdentity, Problem> {
+        let secret = self.secret(name)?;
+        identity(name, scheme, "", |key| secret.get(key).cloned())
     }
 }
 
-/// All that `secret` has of it, in one text.
-fn pem(secret: &Value, name: &SecretName) -> Result<Zeroizing<String>, Problem> {
-    let find = |keys: &[&str]| keys.iter().find_map(|key| secret.get(key));
+/// What `find` has of it in the secret `name`, below `prefix`.
+pub(super) fn identity(
+    name: &SecretName,
+    scheme: &str,
+    prefix: &str,
+    find: impl Fn(&str) -> Option<Value>,
+) -> Result<ClientIdentity, Problem> {
+    let first = |keys: &[&str]| keys.iter().find_map(|key| find(key));
     let need = |keys: &[&str]| {
-        let found = find(keys).and_then(Value::as_str);
-        found.ok_or_else(|| super::missing_key(name, "certificate", keys[0]))
+        let found = first(keys).filter(|it| it.as_str().is_some());
+        found.ok_or_else(|| super::missing_key(name, scheme, &format!("{prefix}{}", keys[0])))
     };
-    let mut texts = vec![need(&CERTIFICATE)?];
-    if let Some(chain) = find(&CHAIN) {
-        let all = chain.as_array().unwrap_or(std::slice::from_ref(chain));
-        texts.extend(all.iter().filter_map(Value::as_str));
+    let mut parts = vec![need(&CERTIFICATE)?];
+    if let Some(chain) = first(&CHAIN) {
+        parts.extend_from_slice(chain.as_array().unwrap_or(std::slice::from_ref(&chain)));
     }
-    texts.push(need(&KEY)?);
+    parts.push(need(&KEY)?);
     let mut pem = Zeroizing::new(String::new());
-    for text in texts {
+    for text in parts.iter().filter_map(Value::as_str) {
         pem.push_str(text.trim());
         pem.push('\n');
     }
-    Ok(pem)
+    ClientIdentity::from_pem(&pem).ok_or_else(|| {
+        let detail = format!(
+            "the secret {name} is no certificate with its private key in PEM, which `{scheme}` \
+             needs"
+        );
+        Problem::new(Standard::Configuration, detail)
+    })
 }

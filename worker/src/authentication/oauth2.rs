@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::assertion::{ASSERTION_TYPE, Signer, With, is_key};
 use super::settings::{Settings, from_secret};
-use super::token::TokenRequest;
+use super::token::{Proof, TokenRequest};
 use super::{Authorization, basic};
 use crate::attempt::Attempt;
 use crate::request::parse_url;
@@ -45,7 +45,8 @@ impl Attempt<'_> {
         self.seal.learn_url(url, &parse_url(url)?);
         let request = request(settings, url)?;
         let token = self.access_token(&request, None).await?;
-        Ok(Authorization::Token { token, source: Some(Box::new(request)) })
+        let identity = request.identity().cloned();
+        Ok(Authorization::Token { token, source: Some(Box::new(request)), identity })
     }
 }
 
@@ -82,16 +83,19 @@ fn request(settings: Settings, url: &str) -> Result<TokenRequest, Problem> {
         let part = part.as_deref().map(String::as_str).unwrap_or_default();
         identity.push(("client", Zeroizing::new(part.to_owned())));
     }
+    let shown = settings.client_identity.clone();
+    if let Some(it) = &shown {
+        if url.scheme() != "https" {
+            let detail = "`tls_client_auth` is shown in TLS: the token endpoint has to begin with \
+                          https";
+            return Err(Problem::new(Standard::Configuration, detail));
+        }
+        identity.push(("certificate", Zeroizing::new(it.digest().to_string())));
+    }
     let basic = client(&settings, &mut parameters)?;
-    Ok(TokenRequest::new(
-        url,
-        parameters.0,
-        basic,
-        signer(&settings)?,
-        settings.json_request,
-        settings.issuers,
-        &identity,
-    ))
+    let proof = Proof { basic, signer: signer(&settings)?, shown };
+    let Settings { json_request, issuers, .. } = settings;
+    Ok(TokenRequest::new(url, parameters.0, proof, json_request, issuers, &identity))
 }
 
 /// The parameters of a token request.
@@ -164,9 +168,10 @@ fn signer(settings: &Settings) -> Result<Option<Signer>, Problem> {
             Some(key) => With::Key(key.clone(), settings.client_key_id.clone()),
             None => return Ok(None),
         },
-        ClientAuthentication::Basic | ClientAuthentication::Post | ClientAuthentication::None => {
-            return Ok(None);
-        }
+        ClientAuthentication::Basic
+        | ClientAuthentication::Post
+        | ClientAuthentication::Tls
+        | ClientAuthentication::None => return Ok(None),
     };
     Ok(Some(Signer { client: client()?, with }))
 }
@@ -209,6 +214,8 @@ fn client(
             parameters.add("client_assertion_type", ASSERTION_TYPE);
             parameters.need("client_assertion", settings.client_assertion.as_ref())?;
         }
+        // By its name the server finds the certificate that it expects.
+        ClientAuthentication::Tls => parameters.need("client_id", id)?,
         ClientAuthentication::None => {
             if let Some(id) = id {
                 parameters.add("client_id", id);

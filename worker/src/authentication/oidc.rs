@@ -49,7 +49,11 @@ impl Attempt<'_> {
             }
             refused(problem.detail.as_deref().unwrap_or_default())
         })?;
-        let endpoint = document.get("token_endpoint").and_then(Value::as_str);
+        // Where clients show certificates, some servers listen elsewhere (RFC 8705, 5).
+        let aliases = document.get("mtls_endpoint_aliases");
+        let aliases = aliases.filter(|_| settings.client_identity.is_some());
+        let endpoint = aliases.and_then(|it| it.get("token_endpoint"));
+        let endpoint = endpoint.or_else(|| document.get("token_endpoint")).and_then(Value::as_str);
         endpoint.map(str::to_owned).ok_or_else(|| refused("the document has no `token_endpoint`"))
     }
 }

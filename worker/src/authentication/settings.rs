@@ -6,7 +6,9 @@ use windlass_proto::secret::SecretName;
 use windlass_proto::value::Value;
 use zeroize::Zeroizing;
 
+use super::certificate;
 use crate::attempt::Attempt;
+use crate::http_client::identity::ClientIdentity;
 
 type Text = Zeroizing<String>;
 
@@ -24,6 +26,8 @@ pub(super) struct Settings {
     pub(super) client_key: Option<Text>,
     pub(super) client_key_id: Option<String>,
     pub(super) client_authentication: ClientAuthentication,
+    /// What the client shows in TLS, where that is how it proves who it is.
+    pub(super) client_identity: Option<ClientIdentity>,
     pub(super) json_request: bool,
     pub(super) issuers: Vec<String>,
     pub(super) scopes: Vec<String>,
@@ -41,6 +45,8 @@ pub(super) struct Settings {
 }
 
 const TOKEN_ENDPOINT: &str = "/oauth2/token";
+
+const TLS_CLIENT_AUTH: &str = "tls_client_auth";
 
 impl Attempt<'_> {
     /// The settings of a policy that the definition holds.
@@ -70,6 +76,12 @@ impl Attempt<'_> {
             client_key: None,
             client_key_id: None,
             client_authentication: policy.client_authentication,
+            client_identity: match (policy.client_authentication, &policy.client_certificate) {
+                (ClientAuthentication::Tls, Some(name)) => {
+                    Some(self.client_identity(name, TLS_CLIENT_AUTH)?)
+                }
+                _ => None,
+            },
             json_request: policy.json_request,
             issuers: texts(&policy.issuers)?,
             scopes: texts(&policy.scopes)?,
@@ -142,6 +154,11 @@ impl Properties<'_> {
         })
     }
 
+    fn client_identity(&self) -> Result<ClientIdentity, Problem> {
+        let find = |key: &str| self.find(&["client", key]);
+        certificate::identity(self.name, TLS_CLIENT_AUTH, "client.", find)
+    }
+
     fn client_authentication(&self) -> Result<ClientAuthentication, Problem> {
         let Some(text) = self.plain(&["client", "authentication"]) else {
             return Ok(ClientAuthentication::default());
@@ -151,6 +168,7 @@ impl Properties<'_> {
             "client_secret_post" => ClientAuthentication::Post,
             "client_secret_jwt" => ClientAuthentication::SecretJwt,
             "private_key_jwt" => ClientAuthentication::PrivateKeyJwt,
+            TLS_CLIENT_AUTH | "self_signed_tls_client_auth" => ClientAuthentication::Tls,
             "none" => ClientAuthentication::None,
             _ => return Err(self.refused("client.authentication", &text)),
         })
@@ -165,6 +183,11 @@ pub(super) fn from_secret(
 ) -> Result<Settings, Problem> {
     let properties = Properties { secret, name, scheme };
     let authority = properties.plain(&["authority"]);
+    let client_authentication = properties.client_authentication()?;
+    let client_identity = match client_authentication {
+        ClientAuthentication::Tls => Some(properties.client_identity()?),
+        _ => None,
+    };
     Ok(Settings {
         authority: authority.ok_or_else(|| super::missing_key(name, scheme, "authority"))?,
         token_endpoint: properties
@@ -176,7 +199,8 @@ pub(super) fn from_secret(
         client_assertion: properties.text(&["client", "assertion"]),
         client_key: properties.text(&["client", "key"]),
         client_key_id: properties.plain(&["client", "keyId"]),
-        client_authentication: properties.client_authentication()?,
+        client_authentication,
+        client_identity,
         json_request: properties.plain(&["request", "encoding"]).as_deref()
             == Some("application/json"),
         issuers: properties.list(&["issuers"]),

@@ -149,6 +149,7 @@ fn policy(address: SocketAddr) -> OAuth2 {
         client_id: Some(text("me:1")),
         client_secret: Some(text("${ $secrets.key }")),
         client_assertion: None,
+        client_certificate: None,
         client_authentication: ClientAuthentication::Post,
         json_request: false,
         issuers: vec![],

@@ -16,6 +16,7 @@ use super::assertion::Signer;
 use super::oauth2::check_issuer;
 use crate::attempt::Attempt;
 use crate::charset;
+use crate::http_client::identity::ClientIdentity;
 use crate::media::content_type;
 use crate::request::{Extent, Request, Response, send, shown};
 use crate::token_cache::{AccessToken, Found, failed};
@@ -26,20 +27,27 @@ type Parameter = (&'static str, Zeroizing<String>);
 pub(crate) struct TokenRequest {
     url: Url,
     parameters: Vec<Parameter>,
-    basic: Option<Zeroizing<String>>,
-    /// Who signs an assertion for every request.
-    signer: Option<Signer>,
+    proof: Proof,
     json: bool,
     issuers: Vec<String>,
     key: [u8; 32],
+}
+
+/// How the client proves who it is, where that is not among the parameters.
+pub(super) struct Proof {
+    /// The parameter of a `Basic` header.
+    pub(super) basic: Option<Zeroizing<String>>,
+    /// Who signs an assertion for every request.
+    pub(super) signer: Option<Signer>,
+    /// What is shown in TLS.
+    pub(super) shown: Option<ClientIdentity>,
 }
 
 impl TokenRequest {
     pub(super) fn new(
         url: Url,
         parameters: Vec<Parameter>,
-        basic: Option<Zeroizing<String>>,
-        signer: Option<Signer>,
+        proof: Proof,
         json: bool,
         issuers: Vec<String>,
         identity: &[Parameter],
@@ -57,7 +65,7 @@ impl TokenRequest {
         }
         issuers.iter().for_each(|issuer| part(issuer));
         let key = hash.finalize().into();
-        Self { url, parameters, basic, signer, json, issuers, key }
+        Self { url, parameters, proof, json, issuers, key }
     }
 
     /// Names the token in the cache.
@@ -65,14 +73,19 @@ impl TokenRequest {
         &self.key
     }
 
+    /// What is shown in TLS.
+    pub(super) fn identity(&self) -> Option<&ClientIdentity> {
+        self.proof.shown.as_ref()
+    }
+
     fn to_http(&self) -> Result<Request, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(parameter) = &self.basic {
+        if let Some(parameter) = &self.proof.basic {
             headers.insert(AUTHORIZATION, super::header("Basic", parameter)?);
         }
         let mut parameters = self.parameters.clone();
-        if let Some(signer) = &self.signer {
+        if let Some(signer) = &self.proof.signer {
             parameters.extend(signer.parameters(self.url.as_str())?);
         }
         let (kind, body) = if self.json {
@@ -86,7 +99,7 @@ impl TokenRequest {
             url: self.url.clone(),
             headers,
             body: Some(body.into_bytes()),
-            identity: None,
+            identity: self.identity().cloned(),
         })
     }
 
@@ -158,7 +171,8 @@ impl Attempt<'_> {
         })?;
         let response = sent.map_err(|problem| {
             // What configuration forbids stays that; everything else is a token not had.
-            if problem.status == Standard::Authorization.status() {
+            let kept = [Standard::Authorization, Standard::Configuration].map(Standard::status);
+            if kept.contains(&problem.status) {
                 return problem;
             }
             request.refused(problem.detail.as_deref().unwrap_or_default())

@@ -45,7 +45,7 @@ impl Attempt<'_> {
         redirects: bool,
         extent: Extent,
     ) -> Result<Exchange, Problem> {
-        request.identity = authorization.as_ref().and_then(Authorization::identity).cloned();
+        request.identity = authorization.as_ref().and_then(|it| it.identity(&request.url)).cloned();
         let mut cookies = Cookies::new(&request, extent);
         let mut strayed = false;
         for _ in 0..=limits::REDIRECTS {

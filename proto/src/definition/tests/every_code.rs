@@ -38,6 +38,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "§document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0 }\n",
         "a workflow needs `do`",
     ),
+    (
+        "WL0121",
+        "use: { authentications: { a: { oauth2: { authority: http://a, grant: client_credentials, client: §{ id: c, authentication: tls_client_auth } } } } }\ndo: []\n",
+        "a `client` with `tls_client_auth` needs `certificate`",
+    ),
     ("WL0122", "do:\n  - a: { set: { x: 1 }, §foo: bar }\n", "the task `a` has no property `foo`"),
     (
         "WL0122",
@@ -81,6 +86,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "WL0125",
         "do:\n  - a: { emit: { event: { with: { type: t, §My-Key: 1 } } } }\n",
         "`My-Key` is no name for an attribute",
+    ),
+    (
+        "WL0126",
+        "use: { secrets: [ s ], authentications: { a: { oauth2: { authority: http://a, grant: client_credentials, client: { id: c, certificate: §{ use: s } } } } } }\ndo: []\n",
+        "this client does not prove who it is with its certificate",
     ),
     ("WL0126", "do:\n  - a: { run: §{ await: true } }\n", "`run` needs one of"),
     (

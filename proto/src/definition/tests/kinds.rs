@@ -316,7 +316,8 @@ fn authentications_are_resolved() {
         "use:\n  secrets: [ s ]\n  authentications:\n    basic: { basic: { username: u, password: '${ $secrets.s }' } }\n    \
          secret: { basic: { use: s } }\n    digest: { digest: { use: s } }\n    bearer: { bearer: { token: '${ .t }' } }\n    \
          oauth: { oauth2: { authority: http://a, grant: client_credentials, client: { id: i, secret: x, authentication: client_secret_basic }, scopes: [ a, b ], request: { encoding: application/json }, endpoints: { token: /t }, subject: { token: x, type: y } } }\n    \
-         oidc: { oidc: { use: s } }\n    shown: { certificate: { use: s } }\n\
+         oidc: { oidc: { use: s } }\n    shown: { certificate: { use: s } }\n    \
+         tls: { oauth2: { authority: http://a, grant: client_credentials, client: { id: i, authentication: self_signed_tls_client_auth, certificate: { use: s } } } }\n\
          do:\n  - a: { call: http, with: { method: get, endpoint: { uri: http://a, authentication: { use: oauth } } } }\n  \
          - b: { call: http, with: { method: get, endpoint: { uri: http://a, authentication: { bearer: { use: s } } } } }\n",
     );
@@ -329,6 +330,9 @@ fn authentications_are_resolved() {
     assert!(matches!(policy("bearer"), Authentication::Bearer(Token::Inline(_))));
     assert!(matches!(policy("oidc"), Authentication::OidcFromSecret(_)));
     assert!(matches!(policy("shown"), Authentication::Certificate(it) if &*it.0 == "s"));
+    let Authentication::OAuth2(tls) = policy("tls") else { panic!() };
+    assert_eq!(tls.client_authentication, ClientAuthentication::Tls);
+    assert_eq!(tls.client_certificate.as_ref().map(|it| &*it.0), Some("s"));
     let Kind::Http(call) = kind_of(&plan) else { panic!() };
     let Some(Authentication::OAuth2(it)) = call.endpoint.authentication.as_deref() else {
         panic!()

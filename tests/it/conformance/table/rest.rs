@@ -161,6 +161,7 @@ pub(super) const AUTHENTICATION: &[Row] = &[
             "authentication::tests::tokens_are_had_by_every_grant_and_client_authentication",
             "authentication::tests::a_client_signs_its_assertion_with_its_secret",
             "servers::oidc::oidc_provider_takes_each_proof_of_a_client",
+            "servers::oidc::oidc_provider_takes_certificates_of_clients",
         ],
     ),
     works(

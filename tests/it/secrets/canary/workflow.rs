@@ -73,6 +73,10 @@ const TASKS: &[(&str, &str)] = &[
         "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {oauth2: {authority: 'ECHO', grant: client_credentials, client: {id: me, authentication: private_key_jwt, assertion: '${ S | tostring }'}}}}}",
     ),
     (
+        "oauth2_certificate",
+        "call: http\nwith: {method: get, endpoint: {uri: 'ECHO/echo', authentication: {oauth2: {authority: 'ECHO', grant: client_credentials, client: {id: '${ S | tostring }', authentication: tls_client_auth, certificate: {use: NAME}}}}}}",
+    ),
+    (
         "out_of_reach",
         "call: http\nwith: {method: get, endpoint: '${ \"http://10.11.12.13/\" + (S | tostring | @uri) }', headers: {x-it: '${ S | tostring | @uri }'}}",
     ),

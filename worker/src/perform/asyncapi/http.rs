@@ -20,7 +20,6 @@ use self::events::{Events, Form};
 use super::message::{Incoming, Outgoing};
 use super::{Target, configuration};
 use crate::attempt::Attempt;
-use crate::authentication::Authorization;
 use crate::egress::Refusal;
 use crate::http_client::Protocol;
 use crate::media::{content_type, media_type};
@@ -67,7 +66,7 @@ impl Attempt<'_> {
         if let Some(header) = header {
             headers.insert(AUTHORIZATION, header);
         }
-        let identity = target.authorization.as_ref().and_then(Authorization::identity).cloned();
+        let identity = target.authorization.as_ref().and_then(|it| it.identity(&url)).cloned();
         let mut request = Request { method, url, headers, body: None, identity };
         let mut stream = self.open_stream(&request).await?;
         if stream.response.status() == StatusCode::UNAUTHORIZED

@@ -35,7 +35,8 @@ impl Attempt<'_> {
         requests: Vec<Vec<u8>>,
     ) -> Result<Result<Vec<Bytes>, Failure>, Problem> {
         let requests: Vec<Bytes> = requests.into_iter().map(Bytes::from).collect();
-        let identity = authorization.as_ref().and_then(Authorization::identity).cloned();
+        let identity =
+            authorization.as_ref().and_then(|it| it.identity(&target.place.url)).cloned();
         let header = match authorization.as_ref() {
             None => None,
             Some(Authorization::Digest(_)) => {

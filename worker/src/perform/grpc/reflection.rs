@@ -187,7 +187,7 @@ fn key(
 ) -> Result<Digest, Problem> {
     let header = authorization.map(Authorization::header).transpose()?.flatten();
     let header = header.as_ref().map(|it| it.as_bytes()).unwrap_or_default();
-    let identity = authorization.and_then(Authorization::identity).map(|it| it.digest());
+    let identity = authorization.and_then(|it| it.identity(&place.url)).map(|it| it.digest());
     let identity = identity.map(|it| it.to_string()).unwrap_or_default();
     let header = Zeroizing::new(String::from_utf8_lossy(header).into_owned());
     let (url, service) = (&place.url, &call.service);

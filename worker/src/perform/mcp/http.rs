@@ -286,8 +286,9 @@ impl Attempt<'_> {
             headers.insert(AUTHORIZATION, header);
         }
         let request = |method, headers, body| {
-            let identity = authorization.as_ref().and_then(Authorization::identity).cloned();
-            Request { identity, ..server.request(method, headers, body) }
+            let request = server.request(method, headers, body);
+            let identity = authorization.as_ref().and_then(|it| it.identity(&request.url));
+            Request { identity: identity.cloned(), ..request }
         };
         let clients = &self.worker.clients;
         let body = cancelled().to_json().into_bytes();

@@ -144,17 +144,17 @@ async fn oidc_provider_takes_each_proof_of_a_client() {
 }
 
 /// The secrets of a worker whose clients show certificates: one of the server's authority, one of
-/// another, a key that does not fit, and a whole policy.
-fn certified(base: &str, ours: &(String, String), theirs: &(String, String)) -> Value {
+/// none, a key that does not fit, and a whole policy.
+fn certified(base: &str, ours: &(String, String), own: &(String, String)) -> Value {
     let pair = |certificate: &str, key: &str| json!({"certificate": certificate, "key": key});
     json!({
-        "ours": pair(&ours.0, &ours.1), "theirs": pair(&theirs.0, &theirs.1),
-        "broken": pair(&ours.0, &theirs.1),
+        "ours": pair(&ours.0, &ours.1), "own": pair(&own.0, &own.1),
+        "broken": pair(&ours.0, &own.1),
         "whole": {
             "authority": base, "endpoints": {"token": "/token"}, "grant": "client_credentials",
             "client": {
                 "id": "self", "authentication": "self_signed_tls_client_auth",
-                "certificate": theirs.0, "key": theirs.1,
+                "certificate": own.0, "key": own.1,
             },
         },
     })
@@ -163,27 +163,27 @@ fn certified(base: &str, ours: &(String, String), theirs: &(String, String)) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_provider_takes_certificates_of_clients() {
     let made = tls::certificates(&["localhost", "127.0.0.1"]);
-    let theirs = tls::certificates(&["localhost"]).client;
+    let own = tls::self_signed();
     let server = start_with(&[
         ("server.pem", &made.server.0),
         ("server.key", &made.server.1),
         ("ca.pem", &made.authority),
-        ("self.pem", &theirs.0),
+        ("self.pem", &own.0),
     ])
     .await;
     let base = format!("https://localhost:{}", server.port);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secrets.json");
-    std::fs::write(&file, certified(&base, &made.client, &theirs).to_string()).unwrap();
+    std::fs::write(&file, certified(&base, &made.client, &own).to_string()).unwrap();
     let authority = server.folder.path().join("ca.pem").display().to_string();
     let flags = ["--ca-file", &authority, "--secrets-file", &file.display().to_string()];
     let dev = Dev::with(&flags.map(str::to_owned)).await;
-    let secrets = "ours, theirs, broken, whole";
+    let secrets = "ours, own, broken, whole";
     let mut calls = Calls { api: &dev.api, base: base.clone(), secrets, made: 0 };
 
     // The server takes such a token of nobody who does not show the certificate as well.
-    let (pki, own) = ("tls_client_auth", "self_signed_tls_client_auth");
-    for (id, method, secret) in [("pki", pki, "ours"), ("self", own, "theirs")] {
+    let (pki, alone) = ("tls_client_auth", "self_signed_tls_client_auth");
+    for (id, method, secret) in [("pki", pki, "ours"), ("self", alone, "own")] {
         let proof = format!("certificate: {{ use: {secret} }}");
         let got = calls.as_client(id, method, &proof).await;
         assert_eq!(got, json!({"client": id, "scope": "read"}));
@@ -202,9 +202,9 @@ async fn oidc_provider_takes_certificates_of_clients() {
     assert_eq!(aliased, "1", "discovery names another endpoint for who shows a certificate");
 
     for (id, method, secret, status, part) in [
-        ("pki", pki, "theirs", 401, "invalid_client"),
+        ("pki", pki, "own", 401, "invalid_client"),
         ("pki-other", pki, "ours", 401, "invalid_client"),
-        ("self", own, "ours", 401, "invalid_client"),
+        ("self", alone, "ours", 401, "invalid_client"),
         ("pki", pki, "broken", 400, "the certificate and the key of the secret do not fit"),
         ("pki", pki, "whole", 400, "the secret whole has no `certificate`"),
     ] {

@@ -54,6 +54,15 @@ pub(crate) fn certificates(hosts: &[&str]) -> Certificates {
     Certificates { authority: authority.pem(), server, client }
 }
 
+/// A client's certificate that no authority has signed, and its key.
+pub(crate) fn self_signed() -> (String, String) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "a client for tests");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -23,6 +23,16 @@ pub const NATS_HEADER_BYTES: usize = 1 << 20;
 /// Bytes of a text in a packet of MQTT: its length is written in two bytes.
 pub const MQTT_TEXT_BYTES: usize = u16::MAX as usize;
 
+/// Bytes of one frame of AMQP: what RabbitMQ has as the most, unless it is told otherwise.
+pub const AMQP_FRAME_BYTES: u32 = 131_072;
+
+/// Bytes of a frame that every client and broker of AMQP takes, by its specification.
+pub const AMQP_FRAME_LEAST: usize = 4_096;
+
+/// Messages of AMQP that a subscription takes before it acknowledges any: so many at most come
+/// twice when a worker dies, and a broker keeps them in memory meanwhile.
+pub const AMQP_UNACKNOWLEDGED: u16 = 1_000;
+
 /// Milliseconds that saying goodbye to a server may take, whatever the server does.
 pub const GOODBYE_MS: u64 = 1_000;
 

@@ -1,6 +1,7 @@
-//! Brokers and servers that descriptions of AsyncAPI tell of: nats-server, mosquitto, and a
-//! WebSocket server of Python's websockets.
+//! Brokers and servers that descriptions of AsyncAPI tell of: nats-server, mosquitto,
+//! RabbitMQ, and a WebSocket server of Python's websockets.
 
+mod amqp;
 mod ends;
 mod http;
 mod mqtt;

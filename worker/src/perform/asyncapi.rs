@@ -11,6 +11,7 @@
 //! has a position that another worker could go on from.
 
 mod address;
+mod amqp;
 mod description;
 mod http;
 mod login;
@@ -124,6 +125,7 @@ impl Attempt<'_> {
 
     async fn publish(&mut self, target: Target, message: Outgoing) -> Result<(), Problem> {
         match target.server().protocol {
+            Protocol::Amqp => self.publish_by_amqp(&target, message).await,
             Protocol::Http => self.publish_by_http(target, message).await,
             Protocol::Mqtt | Protocol::Mqtt5 => self.publish_by_mqtt(&target, message).await,
             Protocol::Nats => self.publish_by_nats(&target, message).await,

@@ -102,7 +102,7 @@ impl Parameter {
         let in_call = || given.get(name.as_str()).cloned();
         let own = in_message.or_else(in_call).filter(|it| !it.is_null()).map(|it| it.to_text());
         let any = match protocol {
-            Protocol::Nats => Some("*"),
+            Protocol::Amqp | Protocol::Nats => Some("*"),
             Protocol::Mqtt | Protocol::Mqtt5 => Some("+"),
             Protocol::Http | Protocol::WebSocket => None,
         };
@@ -138,6 +138,7 @@ fn encoded(protocol: Protocol, value: &str) -> Option<String> {
             let encoded = utf8_percent_encode(value, SEGMENT).to_string();
             return Some(encoded).filter(|it| !matches!(it.as_str(), "" | "." | ".."));
         }
+        Protocol::Amqp => |it: char| !(".*#".contains(it) || it.is_control()),
         Protocol::Nats => |it: char| !(".*>".contains(it) || it.is_whitespace() || it.is_control()),
         Protocol::Mqtt | Protocol::Mqtt5 => |it: char| !("/+#".contains(it) || it.is_control()),
     };

@@ -54,6 +54,30 @@ pub(super) struct Bindings {
     pub(super) retain: bool,
     /// `nats.queue`
     pub(super) queue: Option<String>,
+    pub(super) amqp: AmqpBindings,
+}
+
+/// What the bindings of a channel and its operation say of AMQP 0-9-1.
+#[derive(Debug, Default)]
+pub(super) struct AmqpBindings {
+    /// `is: queue`, and not a routing key.
+    pub(super) is_queue: bool,
+    /// `queue.name`
+    pub(super) queue: Option<String>,
+    /// `exchange.name`; the default exchange has none.
+    pub(super) exchange: Option<String>,
+    /// `queue.vhost` or `exchange.vhost`
+    pub(super) virtual_host: Option<String>,
+    /// `deliveryMode`: 1 for messages that are gone with the broker, 2 for those that are not.
+    pub(super) delivery_mode: Option<u8>,
+    /// `priority`
+    pub(super) priority: Option<u8>,
+    /// `expiration`, in milliseconds
+    pub(super) expiration: Option<i64>,
+    /// `mandatory`: what no queue takes is an error.
+    pub(super) mandatory: Option<bool>,
+    /// `ack`: whether messages are acknowledged.
+    pub(super) ack: Option<bool>,
 }
 
 /// The operation that is `wanted`.
@@ -75,7 +99,7 @@ pub(super) fn operation(documents: &Documents, wanted: &Wanted) -> Result<Operat
     let server = server::choose(documents, &channel, wanted, is_version_2)?;
     let message = message(documents, &channel, &operation, is_version_2)?;
     let address = Address::parse(&address, &parameters(documents, &channel)?)?;
-    let bindings = bindings(documents, operation, is_version_2)?;
+    let bindings = bindings(documents, channel, operation, is_version_2)?;
     Ok(Operation { server, address, message, bindings })
 }
 
@@ -203,9 +227,11 @@ fn message(
 
 fn bindings(
     documents: &Documents,
+    channel: Located,
     operation: Located,
     is_version_2: bool,
 ) -> Result<Bindings, Trouble> {
+    let channel = layers(documents, channel, is_version_2)?;
     let layers = layers(documents, operation, is_version_2)?;
     let of = |protocol: &str, key: &str| at(documents, &layers, &["bindings", protocol, key]);
     let qos = of("mqtt", "qos")?.and_then(|it| it.as_i64()).filter(|it| (0..3).contains(it));
@@ -214,6 +240,33 @@ fn bindings(
         qos: qos.and_then(|it| u8::try_from(it).ok()),
         retain: of("mqtt", "retain")?.is_some_and(|it| it.is_truthy()),
         queue: text(of("nats", "queue")?),
+        amqp: amqp_bindings(documents, &channel, &layers)?,
+    })
+}
+
+fn amqp_bindings(
+    documents: &Documents,
+    channel: &[Located],
+    operation: &[Located],
+) -> Result<AmqpBindings, Trouble> {
+    let of_channel =
+        |path: &[&str]| at(documents, channel, &[&["bindings", "amqp"], path].concat());
+    let of = |key: &str| at(documents, operation, &["bindings", "amqp", key]);
+    let octet = |value: Option<Value>| value.and_then(|it| u8::try_from(it.as_i64()?).ok());
+    let virtual_host = match of_channel(&["queue", "vhost"])? {
+        Some(host) => Some(host),
+        None => of_channel(&["exchange", "vhost"])?,
+    };
+    Ok(AmqpBindings {
+        is_queue: text(of_channel(&["is"])?).is_some_and(|it| it == "queue"),
+        queue: text(of_channel(&["queue", "name"])?),
+        exchange: text(of_channel(&["exchange", "name"])?),
+        virtual_host: text(virtual_host),
+        delivery_mode: octet(of("deliveryMode")?).filter(|it| matches!(it, 1 | 2)),
+        priority: octet(of("priority")?),
+        expiration: of("expiration")?.and_then(|it| it.as_i64()).filter(|it| *it >= 0),
+        mandatory: of("mandatory")?.map(|it| it.is_truthy()),
+        ack: of("ack")?.map(|it| it.is_truthy()),
     })
 }
 

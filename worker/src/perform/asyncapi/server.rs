@@ -10,6 +10,8 @@ use crate::perform::documents::{Documents, Located, Trouble, configuration};
 /// The protocols that this version speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
+    /// AMQP 0-9-1.
+    Amqp,
     Http,
     /// Of version 3.1.1.
     Mqtt,
@@ -32,6 +34,8 @@ impl Protocol {
     /// The protocol of this name, and whether it is spoken over TLS.
     fn named(name: &str) -> Option<(Self, bool)> {
         Some(match name.to_ascii_lowercase().as_str() {
+            "amqp" => (Self::Amqp, false),
+            "amqps" => (Self::Amqp, true),
             "http" => (Self::Http, false),
             "https" => (Self::Http, true),
             "mqtt" => (Self::Mqtt, false),
@@ -54,6 +58,8 @@ impl Protocol {
     /// The port where an address names none.
     fn port(self, tls: bool) -> u16 {
         match (self, tls) {
+            (Self::Amqp, false) => 5672,
+            (Self::Amqp, true) => 5671,
             (Self::Http | Self::WebSocket, false) => 80,
             (Self::Http | Self::WebSocket, true) => 443,
             (Self::Mqtt | Self::Mqtt5, false) => 1883,
@@ -65,6 +71,7 @@ impl Protocol {
     /// How telemetry names what is spoken to.
     pub(super) fn system(self) -> &'static str {
         match self {
+            Self::Amqp => "rabbitmq",
             Self::Http => "http",
             Self::Mqtt | Self::Mqtt5 => "mqtt",
             Self::Nats => "nats",
@@ -203,7 +210,7 @@ impl Told<'_> {
         let Some((mut protocol, mut tls)) = Protocol::named(word) else {
             let detail = format!(
                 "the server {} speaks {word:?}, which is not supported: choose one that speaks \
-                 HTTP, MQTT, NATS or WebSocket with `server` or `protocol`",
+                 AMQP 0-9-1, HTTP, MQTT, NATS or WebSocket with `server` or `protocol`",
                 self.name
             );
             return Err(configuration(detail));

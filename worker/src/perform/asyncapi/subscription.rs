@@ -16,6 +16,7 @@ use crate::trace::{Messaging, MessagingSpan};
 
 /// Where messages come from.
 pub(super) enum Feed {
+    Amqp(super::amqp::Subscribed),
     Http(super::http::Stream),
     Mqtt(super::mqtt::Client),
     Nats(super::nats::Client),
@@ -26,6 +27,7 @@ impl Feed {
     /// The next message. Nothing is lost when this is dropped before it comes.
     async fn next(&mut self) -> Result<Incoming, Problem> {
         match self {
+            Self::Amqp(subscribed) => subscribed.next().await,
             Self::Http(stream) => stream.next().await,
             Self::Mqtt(client) => client.next().await,
             Self::Nats(client) => client.next().await,
@@ -34,17 +36,24 @@ impl Feed {
     }
 
     /// Says goodbye, where the protocol has a word for it.
-    async fn close(self) {
-        let goodbye = async {
-            match self {
-                Self::Mqtt(client) => client.close().await,
-                Self::WebSocket(socket) => socket.close().await,
-                Self::Http(_) | Self::Nats(_) => {}
-            }
-        };
-        // Whatever the server does about it: all that was wanted is here.
-        let _ = tokio::time::timeout(Duration::from_millis(limits::GOODBYE_MS), goodbye).await;
+    ///
+    /// # Errors
+    /// Where messages were taken that the server does not know to be.
+    async fn close(self) -> Result<(), Problem> {
+        match self {
+            // Another attempt would get what it does not know of.
+            Self::Amqp(subscribed) => return subscribed.close().await,
+            Self::Mqtt(client) => within(client.close()).await,
+            Self::WebSocket(socket) => within(socket.close()).await,
+            Self::Http(_) | Self::Nats(_) => {}
+        }
+        Ok(())
     }
+}
+
+/// A goodbye, whatever the server does about it: all that was wanted is here.
+async fn within(goodbye: impl Future<Output = ()>) {
+    let _ = tokio::time::timeout(Duration::from_millis(limits::GOODBYE_MS), goodbye).await;
 }
 
 impl Attempt<'_> {
@@ -80,6 +89,7 @@ impl Attempt<'_> {
     ) -> Result<Vec<Value>, Problem> {
         let (protocol, told) = (target.server().protocol, target.operation.message.clone());
         let mut feed = match protocol {
+            Protocol::Amqp => Feed::Amqp(self.listen_by_amqp(&target).await?),
             Protocol::Http => Feed::Http(self.listen_by_http(target).await?),
             Protocol::Mqtt | Protocol::Mqtt5 => Feed::Mqtt(self.listen_by_mqtt(&target).await?),
             Protocol::Nats => Feed::Nats(self.listen_by_nats(&target).await?),
@@ -109,7 +119,7 @@ impl Attempt<'_> {
                 break;
             }
         }
-        feed.close().await;
+        feed.close().await?;
         Ok(taken.items)
     }
 

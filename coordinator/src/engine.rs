@@ -57,4 +57,5 @@ pub use misfit::{Misfit, MisfitKind, Misfits};
 pub use repair::{Given, Succession, Unrepairable, faulted, replay, succeed, succeeded};
 pub use reset::{Reset, ResetOrder, Unresettable, Visited, reset};
 pub(crate) use scope::reference;
+pub use task::case_of;
 pub use turn::{Decision, Filtered, create, decide, offer, recover};

@@ -37,6 +37,7 @@ pub mod pieces;
 pub mod policy;
 pub mod position;
 pub mod quarantine;
+pub mod rehearsal;
 pub mod replay;
 pub mod schedule;
 pub mod secrets;

@@ -306,6 +306,19 @@ impl Partition {
         others.into_iter().flatten().fold(timers, Timestamp::min)
     }
 
+    /// When something is due, however far away: for who drives a partition on a clock of its own,
+    /// where looking up what is due soon ([`Partition::next_wake`]) would take most of the time.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub(crate) fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
+        let until = Timestamp(u64::MAX);
+        let timers = self.shared.journal.timers(self.id, None, until, 1)?;
+        let others = [self.parked.next_wake(), self.schedules.next_wake()];
+        let all = timers.first().map(|it| it.due).into_iter().chain(others.into_iter().flatten());
+        Ok(all.min())
+    }
+
     /// Messages that wait in line, by namespace; events as `None`.
     #[must_use]
     pub fn waiting(&self) -> HashMap<Option<Arc<str>>, usize> {

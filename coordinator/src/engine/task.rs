@@ -21,6 +21,7 @@ use super::fact::{Fact, TimerPurpose};
 use super::instance::Step;
 use super::scope::Locals;
 use super::turn::Turn;
+pub use switch::case_of;
 
 impl<'a> Turn<'a> {
     /// Runs a task that the coordinator runs itself; its input is transformed already.

@@ -3,11 +3,13 @@
 
 use windlass_proto::expression::Program;
 use windlass_proto::id::FrameId;
-use windlass_proto::plan::{Case, Flow, Task};
+use windlass_proto::plan::{Case, Flow, Plan, Task};
+use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
 use crate::engine::evaluate::Unevaluated;
+use crate::engine::instance::Instance;
 use crate::engine::scope::Locals;
 use crate::engine::turn::Turn;
 
@@ -34,4 +36,20 @@ impl Turn<'_> {
         }
         Ok(cases.iter().position(|case| case.when.is_none()).map_or(Value::Null, Value::from))
     }
+}
+
+/// The number of the case that the `switch` of a visit takes, for who follows facts, which do not
+/// tell; none where no case applies, or a worker has to say.
+#[must_use]
+pub fn case_of(
+    plan: &Plan,
+    state: &Instance,
+    at: Timestamp,
+    frame: FrameId,
+    cases: &[Case],
+) -> Option<usize> {
+    let mut state = state.clone();
+    let input = state.frames.get(&frame)?.input.clone();
+    let chosen = Turn::new(plan, &mut state, at).choose(frame, cases, &input).ok()?;
+    chosen.as_i64().and_then(|it| usize::try_from(it).ok())
 }

@@ -37,6 +37,7 @@ mod scope;
 mod seal;
 mod secret_store;
 mod shared;
+mod stand_in;
 mod supervise;
 mod token_cache;
 mod trace;
@@ -72,6 +73,7 @@ pub use secret_store::{
 #[cfg(feature = "google")]
 pub use secret_store::{GoogleAuth, GoogleConfig, GoogleSecrets, GoogleSettings};
 pub use shared::PlanSource;
+pub use stand_in::{CallPurpose, OutsideCall, StandIn, StandInAnswer};
 pub use tokio_util::sync::CancellationToken;
 pub use trace::TRACE_TARGET;
 pub use windlass_proto::metric::Snapshot;

@@ -17,6 +17,7 @@ use crate::charset;
 use crate::document::{Document, Fetched, Validators};
 use crate::media::content_type;
 use crate::request::{Extent, Request, Response, shown};
+use crate::stand_in::CallPurpose;
 
 impl Attempt<'_> {
     /// The text of `resource`.
@@ -98,7 +99,8 @@ impl Attempt<'_> {
         let headers = stale.as_ref().map(|it| it.validators.conditions()).unwrap_or_default();
         let (method, url) = (Method::GET, url.clone());
         let request = Request { method, url: url.clone(), headers, body: None, identity: None };
-        let done = self.exchange_within(request, authorization, true, Extent::all(most)).await?;
+        let (purpose, extent) = (CallPurpose::Document, Extent::all(most));
+        let done = self.exchange_for(purpose, request, authorization, true, extent).await?;
         let status = done.response.status;
         let document = match stale.filter(|_| status == StatusCode::NOT_MODIFIED) {
             Some(document) => document,

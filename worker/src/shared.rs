@@ -21,6 +21,7 @@ use crate::http_client::Clients;
 use crate::processes::ProcessOptions;
 use crate::protobuf::{ProtoCache, ReflectedCache};
 use crate::secret_store::SecretSource;
+use crate::stand_in::StandIn;
 use crate::token_cache::TokenCache;
 
 /// Gives the plans that assignments name.
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) reflected: ReflectedCache,
     pub(crate) warnings: Warnings,
     pub(crate) counts: Counts,
+    /// Who answers calls in place of the world, where a workflow is tried out.
+    pub(crate) stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// The secrets about which a warning was given.

@@ -32,6 +32,7 @@ use crate::secret_store::{
     DevelopmentSecrets, SecretSource, SecretStore, StoreClock, WorkerAccess,
 };
 use crate::shared::{NoPlans, PlanSource, Shared, Warnings};
+use crate::stand_in::StandIn;
 use crate::token_cache::TokenCache;
 use crate::trace::Traced;
 
@@ -53,6 +54,7 @@ impl Worker {
             audit: Arc::new(NoAudit),
             http: HttpOptions::default(),
             processes: ProcessOptions::default(),
+            stand_in: None,
             more: Arc::new(|_| ()),
             observer: None,
         }
@@ -233,6 +235,7 @@ pub struct Builder {
     audit: Arc<dyn AuditSink>,
     http: HttpOptions,
     processes: ProcessOptions,
+    stand_in: Option<Arc<dyn StandIn>>,
     /// Who measures what else there is to tell.
     pub(crate) more: Measure,
     /// Who is given what the worker tells.
@@ -325,6 +328,13 @@ impl Builder {
         self
     }
 
+    /// Who answers calls in place of the world: for workflows that are tried out.
+    #[must_use]
+    pub fn stand_in(mut self, stand_in: Arc<dyn StandIn>) -> Self {
+        self.stand_in = Some(stand_in);
+        self
+    }
+
     /// Adds what `measure` tells to the metrics of a worker of a fleet.
     #[must_use]
     pub fn measuring(mut self, measure: impl Fn(&mut Snapshot) + Send + Sync + 'static) -> Self {
@@ -365,6 +375,7 @@ impl Builder {
             reflected: Cache::weighing(limits::CACHED_PROTOS, limits::CACHED_PROTO_BYTES),
             warnings: Warnings::default(),
             counts: Counts::default(),
+            stand_in: self.stand_in,
         };
         Ok(Worker { shared: Arc::new(shared) })
     }

@@ -25,6 +25,13 @@ pub(crate) struct Exchange {
     pub(crate) strayed: bool,
 }
 
+impl Exchange {
+    /// One that was answered at once; `redirects` as in [`Attempt::exchange`].
+    pub(crate) fn of(request: Request, response: Response, redirects: bool) -> Self {
+        Self { request, response, redirects, strayed: false }
+    }
+}
+
 impl Attempt<'_> {
     /// Sends `request`, authenticated, and follows redirects where `redirects` says so.
     pub(crate) async fn exchange(

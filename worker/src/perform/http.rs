@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
+use windlass_proto::limits;
 use windlass_proto::plan::HttpCall;
 use windlass_proto::plan::data_flow::DataFlow as _;
 use windlass_proto::problem::{Problem, Standard};
@@ -12,7 +13,8 @@ use windlass_proto::value::Value;
 use super::body;
 use super::exchange::Exchange;
 use crate::attempt::Attempt;
-use crate::request::{Request, parse_url};
+use crate::request::{Extent, Request, parse_url};
+use crate::stand_in::CallPurpose;
 use crate::trace;
 
 /// Task names may hold anything, header values only ASCII.
@@ -50,7 +52,8 @@ impl Attempt<'_> {
         let body = body::encode(&content, &mut headers)?;
         self.add_own_headers(&mut headers);
         let request = Request { method, url, headers, body, identity: None };
-        self.exchange(request, authorization, call.redirect).await
+        let (purpose, all) = (CallPurpose::Task, Extent::all(limits::RESPONSE_BYTES));
+        self.exchange_for(purpose, request, authorization, call.redirect, all).await
     }
 
     /// Adds what every call carries, where the author did not say otherwise.

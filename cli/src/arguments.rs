@@ -5,7 +5,7 @@ use windlass_telemetry::Role;
 
 use crate::command::{
     audit, auth, bench, bulk, config, control, coordinator, deploy, dev, event, explain, fsck,
-    function, history, list, log, login, profile, repair, run, schedule, secret, show, start,
+    function, history, list, log, login, profile, repair, run, schedule, secret, show, start, test,
     token, validate, version, watch, worker, workflow,
 };
 use crate::error::CliError;
@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run one workflow here and now, and print its output
     Run(Box<run::Args>),
+    /// Play workflows with mocked calls on a virtual clock, and hold what happens against what is
+    /// expected
+    Test(test::Args),
     /// Check definitions and show every finding
     Validate(validate::Args),
     /// Run everything in one process: API, coordinator, worker
@@ -126,6 +129,7 @@ impl Command {
     pub(crate) async fn run(self) -> Result<(), CliError> {
         match self {
             Self::Run(args) => run::run(*args).await,
+            Self::Test(args) => test::run(&args).await,
             Self::Validate(args) => validate::run(&args).await,
             Self::Dev(args) => dev::run(*args).await,
             Self::Coordinator(args) => coordinator::run(*args).await,

@@ -218,6 +218,18 @@ pub(crate) const SECRET_MISSING: Code = Code {
                   its store; its output says which. `windlass secret policy show` shows the policy.",
 };
 
+/// A test found something else than it expects.
+pub(crate) const TESTS_FAILED: Code = Code {
+    code: "WL0740",
+    status: 422,
+    title: "Tests failed",
+    explanation: "`windlass test` played the cases of its files, and in some something else came out \
+                  than they expect, or less of the workflows was reached than --coverage-min asks \
+                  for. Above that each case says what, with the task's place and what happened \
+                  before it. A history that is meant to be another one is kept by --update. \
+                  docs/testing.md has all a file of tests can say.",
+};
+
 /// A trail is not as it was written.
 pub(crate) const AUDIT_DAMAGED: Code = Code {
     code: "WL0725",
@@ -242,7 +254,7 @@ pub(crate) const AUDIT_UNREADABLE: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 21] = [
+const ALL: [&Code; 22] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -264,6 +276,7 @@ const ALL: [&Code; 21] = [
     &AUDIT_DAMAGED,
     &AUDIT_UNREADABLE,
     &PROXY_REFUSED,
+    &TESTS_FAILED,
 ];
 
 /// Code and title of every code of Windlass, in the order of codes.

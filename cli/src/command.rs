@@ -24,6 +24,7 @@ pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod show;
 pub(crate) mod start;
+pub(crate) mod test;
 pub(crate) mod token;
 pub(crate) mod validate;
 pub(crate) mod version;

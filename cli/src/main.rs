@@ -6,6 +6,7 @@
 
 mod arguments;
 mod bus;
+mod case;
 mod client;
 mod code;
 mod command;
@@ -15,6 +16,7 @@ mod descriptors;
 mod embedded;
 mod error;
 mod exact;
+mod find;
 mod finding;
 mod functions;
 mod header;
@@ -32,6 +34,7 @@ mod secret_options;
 mod serve;
 mod signal;
 mod telemetry;
+mod texts;
 mod tls;
 mod worker;
 

@@ -151,7 +151,7 @@ pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) {
     text_line(&columns(heading, rows));
 }
 
-fn columns(heading: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn columns(heading: &[&str], rows: &[Vec<String>]) -> String {
     let heading: Vec<String> = heading.iter().map(|it| (*it).to_owned()).collect();
     let lines: Vec<Vec<String>> = std::iter::once(&heading)
         .chain(rows)

@@ -2,7 +2,8 @@
 
 /// True when `pattern` fits all of `text`. Takes time in proportion to the product of their lengths
 /// at most.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut parts = rest.split('*');

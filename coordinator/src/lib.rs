@@ -25,7 +25,7 @@ pub mod engine;
 pub mod events;
 pub(crate) mod file;
 pub mod fleet;
-pub(crate) mod glob;
+pub mod glob;
 pub mod hangup;
 pub mod history;
 pub mod identity;

@@ -33,7 +33,7 @@ use crate::catalog::{Acceptance, Catalog, Refused, Unsupported};
 use crate::engine::{ChildOutcome, Fact, Input, Instance, decode};
 use crate::history::{HistoryEntry, Reader, States};
 use crate::journal::memory::MemoryJournal;
-use crate::journal::{Filter, Journal, JournalError};
+use crate::journal::{Filter, Head, Journal, JournalError};
 use crate::memory::Memory;
 use crate::partition::{
     Batch, Done, EventTicket, Message, NewInstance, Partition, PartitionContext, fold,
@@ -113,6 +113,8 @@ impl Rehearsal {
         let mut rehearsal = Self { journal, outside, partition, now, turns, facts };
         let (batch, _) = rehearsal.partition.recover(now, None)?;
         rehearsal.commit(batch)?;
+        // What a schedule starts at the deployment.
+        rehearsal.settle()?;
         Ok(rehearsal)
     }
 
@@ -264,7 +266,15 @@ impl Rehearsal {
         Ok(Some(view(&plan, &instance)))
     }
 
-    /// The task that a visit is of: its plan, its pointer and its index.
+    /// What lists show of an instance; none where there is no such.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn head(&self, id: InstanceId) -> Result<Option<Head>, RehearsalError> {
+        Ok(self.journal.head(id)?)
+    }
+
+    /// The task that an open visit is of: its plan, its pointer and its index.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -273,11 +283,10 @@ impl Rehearsal {
         id: InstanceId,
         frame: FrameId,
     ) -> Result<Option<(Arc<Plan>, Arc<str>, TaskIx)>, RehearsalError> {
-        let Some(stored) = self.journal.load(id)? else { return Ok(None) };
-        let (instance, _) = fold(id, &stored)?;
+        let Some(instance) = self.partition.instance(id) else { return Ok(None) };
         let plan = self.outside.catalog.required(&instance.digest)?;
         let task = instance.frames.get(&frame).and_then(|it| it.task);
-        Ok(task.map(|task| (plan.clone(), reference(&plan, &instance, frame), task)))
+        Ok(task.map(|task| (plan.clone(), reference(&plan, instance, frame), task)))
     }
 
     /// What happened in an instance, as `windlass history` tells it.

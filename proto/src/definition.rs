@@ -13,6 +13,7 @@ mod event;
 mod expressions;
 mod findings;
 mod lints;
+pub mod located;
 mod misplaced;
 mod node;
 pub mod pins;

@@ -53,6 +53,34 @@ pub fn parse(value: &Value) -> Result<Milliseconds, NotADuration> {
     Ok(Milliseconds(total))
 }
 
+/// The shortest ISO 8601 text of so many milliseconds: `P3DT1H`, `PT0.5S`.
+#[must_use]
+pub fn written(milliseconds: u64) -> String {
+    let (seconds, rest) = (milliseconds / 1_000, milliseconds % 1_000);
+    let mut text = String::from("P");
+    if seconds >= 86_400 {
+        text.push_str(&format!("{}D", seconds / 86_400));
+    }
+    let [hours, minutes, seconds] = [seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60];
+    let fraction = match rest {
+        0 => String::new(),
+        rest => format!(".{rest:03}").trim_end_matches('0').to_owned(),
+    };
+    let mut time = String::new();
+    for (amount, unit) in [(hours, 'H'), (minutes, 'M')] {
+        if amount > 0 {
+            time.push_str(&format!("{amount}{unit}"));
+        }
+    }
+    if seconds > 0 || rest > 0 || (time.is_empty() && text == "P") {
+        time.push_str(&format!("{seconds}{fraction}S"));
+    }
+    if !time.is_empty() {
+        text.push('T');
+    }
+    text + &time
+}
+
 fn sum_object(value: &Value) -> Result<u64, NotADuration> {
     let refused = || NotADuration::Malformed(value.to_json());
     let object = value.as_object().filter(|it| !it.is_empty()).ok_or_else(refused)?;
@@ -121,7 +149,7 @@ fn sum_units(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Milliseconds, NotADuration, parse};
+    use super::{Milliseconds, NotADuration, parse, written};
     use crate::value::Value;
 
     #[test]
@@ -144,6 +172,21 @@ mod tests {
         let object = Value::object([("minutes", Value::Int(1)), ("milliseconds", Value::Int(5))]);
         assert_eq!(parse(&object), Ok(Milliseconds(60_005)));
         assert!(parse(&Value::object([("fortnights", Value::Int(1))])).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (milliseconds, text) in [
+            (0, "PT0S"),
+            (5, "PT0.005S"),
+            (500, "PT0.5S"),
+            (60_000, "PT1M"),
+            (86_400_000, "P1D"),
+            (3 * 86_400_000 + 3_723_040, "P3DT1H2M3.04S"),
+        ] {
+            assert_eq!(written(milliseconds), text);
+            assert_eq!(parse(&Value::from(text)), Ok(Milliseconds(milliseconds)));
+        }
     }
 
     #[test]

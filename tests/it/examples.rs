@@ -228,6 +228,7 @@ async fn listen_takes_the_payment_of_its_own_order_only() {
 async fn every_example_says_what_it_does_and_validates() {
     let mut files = paths::files(&paths::root().join("examples"));
     files.retain(|it| it.extension().is_some_and(|it| it == "yaml"));
+    files.retain(|it| !it.to_string_lossy().ends_with(".test.yaml"));
     assert!(files.len() >= 13, "only {} examples", files.len());
     let mut arguments = vec!["validate".to_owned(), "--strict".to_owned()];
     for file in &files {
@@ -242,6 +243,13 @@ async fn every_example_says_what_it_does_and_validates() {
     let places = output.stderr.lines().filter_map(|it| it.trim().strip_prefix("--> "));
     let odd: Vec<&str> = places.filter(|it| !it.contains("-worker/")).collect();
     assert!(odd.is_empty(), "warnings at {odd:?}: {}", output.stderr);
+}
+
+#[tokio::test]
+async fn the_tests_of_examples_pass() {
+    let folder = paths::root().join("examples").display().to_string();
+    let output = windlass(&["test", &folder]).await.exits(0);
+    assert!(output.stderr.contains("5 of 5 passed; 100 % reached"), "{output:?}");
 }
 
 #[tokio::test]

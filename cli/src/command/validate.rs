@@ -1,6 +1,5 @@
 //! `windlass validate`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,7 +8,7 @@ use windlass_proto::limits::DEFINITION_BYTES;
 
 use crate::error::CliError;
 use crate::functions::FetchOptions;
-use crate::{definition as files, functions, input, output};
+use crate::{definition as files, find, functions, input, output};
 
 /// Check definitions and show every finding.
 #[derive(clap::Args)]
@@ -18,7 +17,8 @@ use crate::{definition as files, functions, input, output};
                         Exit code 2 when a definition has an error."
 )]
 pub(crate) struct Args {
-    /// Definitions, YAML or JSON; of a directory all *.yaml and *.yml in it and below
+    /// Definitions, YAML or JSON; of a directory all *.yaml and *.yml in it and below, tests (*.test.yaml)
+    /// left out
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
     /// Refuse what is accepted beside the specification
@@ -55,7 +55,7 @@ struct Finding {
 pub(crate) async fn run(args: &Args) -> Result<(), CliError> {
     let mut findings = Vec::new();
     let mut unreadable = None;
-    for file in &all(&args.files)? {
+    for file in &find::files(&args.files, &find::DEFINITIONS)? {
         match check(file, args).await {
             Ok(finding) => findings.push(finding),
             // The others are checked all the same.
@@ -79,48 +79,6 @@ pub(crate) async fn run(args: &Args) -> Result<(), CliError> {
         });
     }
     if invalid == 0 { Ok(()) } else { Err(CliError::Definition) }
-}
-
-/// The files that were named, and those in the directories that were. Names that begin with a dot
-/// and links to directories are passed over.
-fn all(named: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
-    let mut all = Vec::new();
-    for path in named {
-        if !path.is_dir() {
-            all.push(path.clone());
-            continue;
-        }
-        let before = all.len();
-        below(path, &mut all).map_err(|error| {
-            CliError::Usage(format!("{} cannot be read: {error}", path.display()))
-        })?;
-        if all.len() == before {
-            let path = path.display();
-            return Err(CliError::Usage(format!(
-                "{path} has no *.yaml or *.yml, nor has what is below"
-            )));
-        }
-    }
-    Ok(all)
-}
-
-/// Adds the definitions in a directory and below it, by name.
-fn below(directory: &Path, all: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = std::fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, name) = (entry.path(), entry.file_name());
-        let is_definition = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            below(&path, all)?;
-        } else if is_definition {
-            all.push(path);
-        }
-    }
-    Ok(())
 }
 
 async fn check(file: &Path, args: &Args) -> Result<Finding, CliError> {

@@ -99,6 +99,11 @@ Scripts get data by `arguments`, `environment` and `stdin`; between operations a
 UNSUPPORTED "WL0160" "The specification has it, and this version of Windlass cannot do it yet: parts of calls by AsyncAPI, versions of MCP, \
 and schemas at another place for what the coordinator runs itself. `validate` warns, `validate --strict`, `deploy`, `run` and `dev` refuse it; \
 `--allow-unsupported` takes the definition all the same, and a task of that kind then waits until a worker offers it."
+TEST_KEY "WL0170" "A key of a file of tests (`windlass test`) is not known where it stands. It is a typing error, it is indented too far or too little, or it belongs to \
+another part. docs/testing.md has all keys."
+TEST_VALUE "WL0171" "A value in a file of tests (`windlass test`) is not what belongs there: a list where a mapping is expected, a duration that is none, a status that no response has, \
+a part that is missing. The message says what belongs there; docs/testing.md has examples."
+TEST_TARGET "WL0172" "A test names a task that is in none of its workflows. A task is named as in its list (`charge`), which means all tasks of that name, or by the JSON pointer that history and findings show (`/do/1/charge`)."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \

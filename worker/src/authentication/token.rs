@@ -168,7 +168,9 @@ impl Attempt<'_> {
         let sent = async {
             match answered {
                 Some(response) => response,
-                None => send(clients, &http, Extent::all(limits::RESOURCE_BYTES), self.caller()).await,
+                None => {
+                    send(clients, &http, Extent::all(limits::RESOURCE_BYTES), self.caller()).await
+                }
             }
         };
         // Others wait for it, so it has a time of its own.

@@ -63,6 +63,13 @@ impl DevelopmentSecrets {
         Ok(self)
     }
 
+    /// Adds a secret with this value.
+    #[must_use]
+    pub fn value(mut self, name: &str, value: &Value) -> Self {
+        self.named.insert(name.to_owned(), Secret::new(SecretData::from_value(value)));
+        self
+    }
+
     /// Adds the secrets of a YAML or JSON file, where none of that name was given before.
     ///
     /// # Errors

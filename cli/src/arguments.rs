@@ -4,9 +4,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, auth, bench, bulk, config, control, coordinator, deploy, dev, event, explain, fsck,
-    function, history, list, log, login, profile, repair, run, schedule, secret, show, start, test,
-    token, validate, version, watch, worker, workflow,
+    audit, auth, bench, bulk, completions, config, control, coordinator, deploy, dev, event,
+    explain, fsck, function, graph, history, list, log, login, profile, repair, run, schedule,
+    secret, show, start, test, token, validate, version, watch, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Test(test::Args),
     /// Check definitions and show every finding
     Validate(validate::Args),
+    /// Draw a definition as a flow chart
+    Graph(graph::Args),
     /// Run everything in one process: API, coordinator, worker
     Dev(Box<dev::Args>),
     /// Run the coordinator of a fleet, or make its key
@@ -102,6 +104,10 @@ pub(crate) enum Command {
     Fsck(fsck::Args),
     /// Measure throughput and latency
     Bench(bench::Args),
+    /// Print what makes a shell complete commands and options
+    Completions(completions::CompletionArgs),
+    /// Write manual pages, one for each command
+    Man(completions::ManArgs),
     /// Print versions
     Version,
 }
@@ -162,6 +168,9 @@ impl Command {
             Self::Config(args) => config::run(args, Arguments::command()),
             Self::Explain(args) => explain::run(&args),
             Self::Fsck(args) => fsck::run(&args),
+            Self::Graph(args) => graph::run(&args),
+            Self::Completions(args) => completions::completions(&args, Arguments::command()),
+            Self::Man(args) => completions::man(&args, Arguments::command()),
             Self::Bench(args) => bench::run(args).await,
             Self::Version => version::run(),
         }
@@ -265,6 +274,12 @@ mod tests {
             "windlass run a.yaml --remote=http://b:7400 --with c.yaml",
             "windlass validate a.yaml b.yaml --strict --output json",
             "windlass dev --bind 127.0.0.1:0 a.yaml --with b.yaml",
+            "windlass run a.yaml --skip-waits --mock b.yaml --allow-calls",
+            "windlass test a.test.yaml dir --filter x --update --allow-calls --coverage",
+            "windlass test a.test.yaml --tap --junit r.xml --coverage-min 90",
+            "windlass test a.test.yaml --output json",
+            "windlass graph a.yaml --format mermaid",
+            "windlass completions zsh",
             "windlass start ns/name:1.0.0 --wait 30s --label a=b --idempotency-key k",
             "windlass list --status running --status waiting --output table",
             "windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --reason twice",
@@ -307,6 +322,15 @@ mod tests {
             "windlass run a.yaml --remote --data-dir d",
             "windlass run a.yaml --remote --secret a=b",
             "windlass validate",
+            "windlass test",
+            "windlass test a --tap --output json",
+            "windlass test a --coverage-min 101",
+            "windlass run a.yaml --mock b.yaml",
+            "windlass run a.yaml --skip-waits --data-dir d",
+            "windlass run a.yaml --skip-waits --secret a=b",
+            "windlass run a.yaml --skip-waits --remote",
+            "windlass completions tcsh",
+            "windlass graph",
             "windlass start name",
             "windlass start ns/name --label a",
             "windlass cancel",

@@ -1,7 +1,7 @@
 //! Tests of workflows: what a file of them says, what happens in one, and what is made of that.
 //!
 //! ```text
-//!  text ──> read ──> Suite ──> play (a rehearsal, a worker, mocks) ──> Played ──> judge ──> Outcome
+//!  text ─> read ─> Suite ─> play (a rehearsal, a worker, mocks) ─> Played ─> judge ─> Outcome
 //! ```
 //!
 //! Files are read and written at the edges (`command/test`); from a suite and the texts of its

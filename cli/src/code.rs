@@ -230,6 +230,18 @@ pub(crate) const TESTS_FAILED: Code = Code {
                   docs/testing.md has all a file of tests can say.",
 };
 
+/// A workflow could not be played to its end.
+pub(crate) const NOT_PLAYED: Code = Code {
+    code: "WL0741",
+    status: 422,
+    title: "Not played to its end",
+    explanation: "`windlass run --skip-waits` came to a call that no mock answers, or to a point where \
+                  nothing goes on: a `listen` whose event the mocks do not send, a call that is never \
+                  answered. `detail` names the task, and the lines before it say what to add to \
+                  the file of --mock. --allow-calls makes calls that are not mocked. \
+                  docs/testing.md has all such a file can say.",
+};
+
 /// A trail is not as it was written.
 pub(crate) const AUDIT_DAMAGED: Code = Code {
     code: "WL0725",
@@ -277,6 +289,7 @@ const ALL: [&Code; 22] = [
     &AUDIT_UNREADABLE,
     &PROXY_REFUSED,
     &TESTS_FAILED,
+    &NOT_PLAYED,
 ];
 
 /// Code and title of every code of Windlass, in the order of codes.

@@ -19,6 +19,7 @@ mod exact;
 mod find;
 mod finding;
 mod functions;
+mod graph;
 mod header;
 mod input;
 mod instance;

@@ -1,5 +1,6 @@
 //! The command line: exit codes, what is on which output, bad input.
 
+mod authors;
 pub(crate) mod bad;
 mod bench;
 mod client;

@@ -2,6 +2,7 @@
 
 use windlass_coordinator::catalog::difference;
 use windlass_coordinator::status::Status;
+use windlass_coordinator::view::InstanceView;
 use windlass_proto::duration;
 use windlass_proto::id::WorkflowId;
 use windlass_proto::limits;
@@ -88,7 +89,7 @@ impl Judge<'_> {
     fn all(&mut self) {
         if let Some(call) = &self.played.unmocked {
             // What follows from it says nothing.
-            return self.failures.push(self.unmocked(call));
+            return self.failures.push(unmocked(call, self.texts, self.case.line));
         }
         let Expectation { error, tasks, calls, .. } = &self.case.expect;
         match error {
@@ -104,30 +105,6 @@ impl Judge<'_> {
 
     fn fail(&mut self, line: usize, message: impl Into<String>, detail: impl Into<String>) {
         self.failures.push(Failure::new(line, message, detail));
-    }
-
-    /// A call that nothing is said of, and what to write.
-    fn unmocked(&self, call: &Made) -> Failure {
-        let Made { caller, kind, request, .. } = call;
-        let what = match request {
-            Some((method, url)) => format!("{method} {url}"),
-            None => format!("`{kind}`"),
-        };
-        let message = format!("the task `{}` calls {what}, which is not mocked", caller.name);
-        let answer = match request {
-            Some(_) => "{ status: 200, body: {} }",
-            None => "{ output: {} }",
-        };
-        let detail = format!(
-            "add to `mocks`:\n  - task: {}\n    answer: {answer}\nor let it be called for real: \
-             --allow-calls",
-            caller.reference
-        );
-        Failure::new(self.case.line, message, detail).at(
-            self.texts,
-            &caller.workflow,
-            &caller.reference,
-        )
     }
 
     /// The instance was to complete.
@@ -156,15 +133,7 @@ impl Judge<'_> {
     /// It waits, and nothing comes.
     fn stuck(&mut self) {
         let Some(main) = &self.played.main else { return };
-        let open = main.open.iter().filter(|it| it.state != "running");
-        let waits: Vec<_> = open.map(|it| format!("{} is {}", it.reference, it.state)).collect();
-        let hint = "an event that it listens for comes by `events`, an answer by `mocks`";
-        let detail = format!("{}\n{hint}", waits.join("\n"));
-        let mut failure = Failure::new(self.case.line, "it does not end", detail);
-        if let Some(task) = main.open.iter().rfind(|it| it.state != "running") {
-            failure = failure.at(self.texts, &main.head.workflow, &task.reference);
-        }
-        self.failures.push(failure);
+        self.failures.push(stuck(main, self.texts, self.case.line));
     }
 
     fn output(&mut self, output: &Value) {
@@ -329,6 +298,38 @@ impl Judge<'_> {
         };
         let message = format!("it took {}, expected {wanted}", duration::written(took));
         self.fail(line, message, "");
+    }
+}
+
+/// A call that nothing is said of, and what to write.
+pub(crate) fn unmocked(call: &Made, texts: &Texts, line: usize) -> Failure {
+    let Made { caller, kind, request, .. } = call;
+    let what = match request {
+        Some((method, url)) => format!("{method} {url}"),
+        None => format!("`{kind}`"),
+    };
+    let message = format!("the task `{}` calls {what}, which is not mocked", caller.name);
+    let answer = match request {
+        Some(_) => "{ status: 200, body: {} }",
+        None => "{ output: {} }",
+    };
+    let detail = format!(
+        "add to `mocks`:\n  - task: {}\n    answer: {answer}\nor let it be called for real: \
+         --allow-calls",
+        caller.reference
+    );
+    Failure::new(line, message, detail).at(texts, &caller.workflow, &caller.reference)
+}
+
+/// An instance that waits for what does not come.
+pub(crate) fn stuck(main: &InstanceView, texts: &Texts, line: usize) -> Failure {
+    let open: Vec<_> = main.open.iter().filter(|it| it.state != "running").collect();
+    let waits: Vec<_> = open.iter().map(|it| format!("{} is {}", it.reference, it.state)).collect();
+    let hint = "an event that it listens for comes by `events`, an answer by `mocks`";
+    let failure = Failure::new(line, "it does not end", format!("{}\n{hint}", waits.join("\n")));
+    match open.last() {
+        Some(task) => failure.at(texts, &main.head.workflow, &task.reference),
+        None => failure,
     }
 }
 

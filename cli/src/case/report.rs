@@ -70,10 +70,11 @@ fn indented(text: &str, by: usize) -> String {
 /// Everything as one JSON document.
 pub(crate) fn json(all: &[Tested], coverage: &Summary) -> Json {
     let (total, failed) = counts(all);
-    let files: Vec<_> = all
-        .iter()
-        .map(|it| json!({"file": it.file, "cases": it.outcomes.iter().map(case).collect::<Vec<_>>()}))
-        .collect();
+    let file = |it: &Tested| {
+        let cases: Vec<_> = it.outcomes.iter().map(case).collect();
+        json!({"file": it.file, "cases": cases})
+    };
+    let files: Vec<_> = all.iter().map(file).collect();
     json!({
         "files": files,
         "total": total,

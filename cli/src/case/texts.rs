@@ -48,7 +48,7 @@ impl Texts {
     }
 }
 
-/// True for a task of a function that is called elsewhere: its pointer begins with that of the call.
+/// True for a task of a function: its pointer begins with that of the call, wherever that is.
 fn is_call_of(task: &str, reference: &str) -> bool {
     !reference.starts_with("/do/") && task.ends_with(reference)
 }

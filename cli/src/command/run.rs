@@ -1,5 +1,6 @@
 //! `windlass run`: one workflow, here and now.
 
+mod rehearsed;
 mod remote;
 
 use std::path::PathBuf;
@@ -33,7 +34,8 @@ use crate::{input, output, progress, signal, worker};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass run hello.yaml --input '{\"name\": \"Ada\"}'\n  \
     windlass run order.yaml --input @order.json --data-dir state --id order-4711\n  \
-    windlass run order.yaml --input @order.json --remote=http://127.0.0.1:7400\n\n\
+    windlass run order.yaml --input @order.json --remote=http://127.0.0.1:7400\n  \
+    windlass run order.yaml --skip-waits --mock order.test.yaml\n\n\
     The second continues where it stopped when it is run again after a crash. Ctrl-C cancels the \
     instance; a second one ends the process at once.")]
 pub(crate) struct Args {
@@ -45,6 +47,17 @@ pub(crate) struct Args {
     /// A further definition that it runs as a child; may be repeated
     #[arg(long = "with", value_name = "FILE")]
     with: Vec<PathBuf>,
+    /// Wait for nothing: on a clock of its own, where waits, pauses of retries and timeouts take no
+    /// time, and calls are answered by --mock
+    #[arg(long, conflicts_with_all = ["place", "id", "timeout", "secrets", "secrets_file",
+        "resolve", "ca_files"])]
+    skip_waits: bool,
+    /// Mocks, secrets and events, as files of tests have them: see docs/testing.md
+    #[arg(long, value_name = "FILE", requires = "skip_waits")]
+    mock: Option<PathBuf>,
+    /// Make calls that no mock answers
+    #[arg(long, requires = "skip_waits")]
+    allow_calls: bool,
     #[command(flatten)]
     support: Support,
     /// Keep the journal here; without it nothing is kept
@@ -90,15 +103,17 @@ const OTHER_TEXT: &str = "it was started from another text of the definition and
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
+    if args.skip_waits {
+        let value = given(args.input.as_deref())?;
+        let files: Vec<_> = std::iter::once(args.file).chain(args.with).collect();
+        return rehearsed::run(&files, value, args.mock.as_deref(), args.allow_calls).await;
+    }
     // A server keeps versions apart; what runs here and now needs none.
     let check = if args.remote.is_some() { definition::check } else { definition::check_here };
     let main = check(&args.file, args.support)?;
     let with: Vec<_> = args.with.iter().map(|it| check(it, args.support)).collect();
     let with = with.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let value = match &args.input {
-        Some(argument) => input::read("--input", argument)?,
-        None => Value::empty_object(),
-    };
+    let value = given(args.input.as_deref())?;
     let id = args.id.map(|name| InstanceId(Uuid::new_v5(&NAMES, name.as_bytes())));
     if let Some(url) = args.remote {
         let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
@@ -155,6 +170,14 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
     output::json(&ended?);
     Ok(())
+}
+
+/// The input that was given; without one an empty object.
+fn given(argument: Option<&str>) -> Result<Value, CliError> {
+    match argument {
+        Some(argument) => input::read("--input", argument),
+        None => Ok(Value::empty_object()),
+    }
 }
 
 /// Tells what there was to count, which may all have come since the start, and ends in order.

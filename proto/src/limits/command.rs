@@ -43,6 +43,9 @@ pub const THREADS_END_MS: u64 = 1_000;
 /// Levels that answers of the API put around data.
 pub const ANSWER_LEVELS: u32 = 16;
 
+/// Characters of a name in a chart: longer ones make boxes that fit no page.
+pub const GRAPH_LABEL_CHARACTERS: usize = 60;
+
 /// Bytes of a configuration file: each option once.
 pub const CONFIGURATION_BYTES: usize = 1 << 20;
 

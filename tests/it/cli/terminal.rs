@@ -93,6 +93,7 @@ async fn each_command_once() {
     let (folder, path) = file(definition("shown", "  - a: { wait: PT1H }"));
     let journal = folder.path().join("journal").display().to_string();
     let hello = paths::example("hello.yaml").display().to_string();
+    let manual = folder.path().join("man").display().to_string();
     let retries = paths::example("retry.test.yaml").display().to_string();
     let policy = folder.path().join("policy.toml").display().to_string();
     let permits = windlass(&["secret", "policy", "show", "--url", &url]).await.exits(0).stdout;
@@ -127,6 +128,9 @@ async fn each_command_once() {
         (here(&["run", &hello]), 0),
         (here(&["validate", &hello]), 0),
         (here(&["test", &retries]), 0),
+        (here(&["graph", &hello]), 0),
+        (here(&["completions", "bash"]), 0),
+        (here(&["man", &manual]), 0),
         (on_server(&["deploy", &hello]), 0),
         (on_server(&["start", "examples/hello", "--wait", "30s"]), 0),
         (on_server(&["list"]), 0),

@@ -1,0 +1,40 @@
+//! `windlass graph`.
+
+use std::path::PathBuf;
+
+use windlass_proto::definition::{self, Options};
+use windlass_proto::limits::DEFINITION_BYTES;
+
+use crate::error::CliError;
+use crate::{definition as files, graph, input, output};
+
+/// Draw a definition as a flow chart.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  windlass graph order.yaml > order.mmd")]
+pub(crate) struct Args {
+    /// The definition, YAML or JSON
+    file: PathBuf,
+    /// The language of the chart
+    #[arg(long, value_enum, default_value = "mermaid")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// Mermaid, as Markdown of GitHub and GitLab shows it
+    Mermaid,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<(), CliError> {
+    let text = input::file(&args.file, DEFINITION_BYTES)?;
+    let loaded = definition::load(&text, &Options { unversioned: true, ..Options::default() });
+    let Some(plan) = loaded.plan.filter(|_| !files::has_error(&loaded.diagnostics)) else {
+        files::show(&args.file, &text, &loaded.diagnostics);
+        return Err(CliError::Definition);
+    };
+    match args.format {
+        Format::Mermaid => output::text(&graph::mermaid(&plan)),
+    }
+    Ok(())
+}

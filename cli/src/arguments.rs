@@ -64,7 +64,7 @@ pub(crate) enum Command {
     Suspend(control::SuspendArgs),
     /// Resume a suspended instance, workflow or namespace
     Resume(control::ResumeArgs),
-    /// Cancel, suspend or resume all instances that match a filter
+    /// Cancel, suspend, resume or retry all instances that match a filter
     Bulk(bulk::Args),
     /// Go on for an instance that has faulted, at the task that failed
     Retry(repair::RetryArgs),

@@ -266,7 +266,7 @@ pub(crate) const AUDIT_UNREADABLE: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 22] = [
+const ALL: [&Code; 23] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,

@@ -24,11 +24,13 @@ pub enum Action {
     Suspend,
     /// Let it go on.
     Resume,
+    /// Have another one go on for it, at the task that failed.
+    Retry,
 }
 
 impl Action {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Cancel, Self::Suspend, Self::Resume];
+    pub const ALL: [Self; 4] = [Self::Cancel, Self::Suspend, Self::Resume, Self::Retry];
 
     /// The word for it.
     #[must_use]
@@ -37,17 +39,19 @@ impl Action {
             Self::Cancel => "cancel",
             Self::Suspend => "suspend",
             Self::Resume => "resume",
+            Self::Retry => "retry",
         }
     }
 
     /// The statuses of instances that it makes sense for.
     #[must_use]
     pub fn statuses(self) -> &'static [Status] {
-        use Status::{Pending, Running, Suspended, Waiting};
+        use Status::{Faulted, Pending, Running, Suspended, Waiting};
         match self {
             Self::Cancel => &[Pending, Running, Waiting, Suspended],
             Self::Suspend => &[Pending, Running, Waiting],
             Self::Resume => &[Suspended],
+            Self::Retry => &[Faulted],
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::CliError;
 use crate::options::Remote;
 use crate::output::{self, Format};
 
-/// Cancel, suspend or resume all instances that match a filter, and look after such jobs.
+/// Cancel, suspend, resume or retry all instances that match a filter, and look after such jobs.
 ///
 /// A job is durable: the server goes on with it by itself, also after a restart.
 #[derive(clap::Args)]
@@ -33,6 +33,8 @@ enum Command {
     Suspend(OrderArgs),
     /// Resume the instances
     Resume(OrderArgs),
+    /// Have others go on for the instances that have faulted, at the task that failed
+    Retry(OrderArgs),
     /// List the jobs, the newest first
     List(ListArgs),
     /// Show how a job stands
@@ -104,6 +106,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Command::Cancel(args) => order("cancel", args).await,
         Command::Suspend(args) => order("suspend", args).await,
         Command::Resume(args) => order("resume", args).await,
+        Command::Retry(args) => order("retry", args).await,
         Command::List(args) => {
             let jobs = Client::new(&args.remote)?.get(&["v1", "bulk"], &[]).await?;
             let headings =

@@ -29,7 +29,7 @@ use crate::journal::Filter;
     "rate": 500,
 }))]
 pub(super) struct BulkOrder {
-    /// `cancel`, `suspend` or `resume`.
+    /// `cancel`, `suspend`, `resume` or `retry`.
     action: String,
     /// Which instances, in the language of `filter` of the list; of those, the ones that had
     /// started when the order was given.

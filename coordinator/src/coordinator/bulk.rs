@@ -284,15 +284,24 @@ impl Coordinator {
     ) -> Result<Outcome, CoordinatorError> {
         let reason = job.order.reason.as_deref().map(str::to_owned);
         let given = match job.order.action {
-            Action::Cancel => self.end(instance, reason).await,
-            Action::Suspend => self.suspend(instance).await.map(|()| true),
-            Action::Resume => self.resume(instance).await.map(|()| true),
+            Action::Cancel => self.end(instance, reason).await.map(|it| (it, None)),
+            Action::Suspend => self.suspend(instance).await.map(|()| (true, None)),
+            Action::Resume => self.resume(instance).await.map(|()| (true, None)),
+            Action::Retry => {
+                let next = self.retry(instance).await;
+                next.map(|it| (!it.repeated, Some(format!("{} goes on for it", it.id))))
+            }
         };
         let (result, detail) = match given {
-            Ok(true) => (Done::Done, None),
-            Ok(false) => (Done::Skipped, Some("it was so already".to_owned())),
+            Ok((true, detail)) => (Done::Done, detail),
+            Ok((false, detail)) => {
+                (Done::Skipped, detail.or_else(|| Some("it was so already".to_owned())))
+            }
             Err(CoordinatorError::Conflict { status, .. }) => {
                 (Done::Skipped, Some(format!("it is {}", status.word())))
+            }
+            Err(error @ CoordinatorError::Unrepairable { .. }) => {
+                (Done::Skipped, Some(error.to_string()))
             }
             Err(CoordinatorError::UnknownInstance(_)) => {
                 (Done::Skipped, Some("it is gone".to_owned()))

@@ -143,6 +143,28 @@ async fn a_kill_in_the_middle_leaves_none_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_faulted_is_retried_once_each() {
+    let dev = Dev::start().await;
+    let outage =
+        "  - down: { raise: { error: { type: 'https://shop.example/down', status: 503 } } }";
+    let workflow = dev.api.deploy(&definition("down", outage)).await;
+    let starts = join_all((0..30).map(|_| dev.api.run(&workflow, &json!({})))).await;
+    assert!(starts.iter().all(|it| it["status"] == "faulted"), "{starts:?}");
+    let order = json!({"action": "retry", "filter": "error=down", "rate": 10_000});
+    let job = ended(&dev.api, &given(&dev.api, order.clone()).await["id"]).await;
+    assert_eq!((&job["total"], &job["done"]), (&json!(30), &json!(30)), "{job}");
+    // Those that go on fail in the same way, and are retried in their turn: the first ones are not.
+    until(SOON, "the end of those that go on", || async {
+        (count(&dev.api, "status=faulted").await == 60).then_some(())
+    })
+    .await;
+    let job = ended(&dev.api, &given(&dev.api, order).await["id"]).await;
+    assert_eq!((&job["done"], &job["skipped"]), (&json!(30), &json!(30)), "{job}");
+    let results = results(&dev.api, &job["id"]).await;
+    assert!(results.iter().all(|it| it["detail"].as_str().unwrap().contains("goes on for it")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_named_and_the_command_line_has_it_all() {
     let dev = Dev::start().await;
     for (order, named) in [

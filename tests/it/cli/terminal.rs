@@ -137,6 +137,7 @@ async fn each_command_once() {
         (on_server(&["bulk", "resume", "--filter", "name=none", "--preview"]), 0),
         (on_server(&["bulk", "suspend", "--filter", "name=none", "--preview"]), 0),
         (on_server(&["bulk", "cancel", "--filter", "name=none", "--preview"]), 0),
+        (on_server(&["bulk", "retry", "--filter", "name=none", "--preview"]), 0),
         (on_server(&["bulk", "list"]), 0),
         (on_server(&["bulk", "show", &job]), 0),
         (on_server(&["bulk", "results", &job]), 0),

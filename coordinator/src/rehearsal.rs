@@ -282,7 +282,7 @@ impl Rehearsal {
         &self,
         id: InstanceId,
         frame: FrameId,
-    ) -> Result<Option<(Arc<Plan>, Arc<str>, TaskIx)>, RehearsalError> {
+    ) -> Result<Option<TaskPlace>, RehearsalError> {
         let Some(instance) = self.partition.instance(id) else { return Ok(None) };
         let plan = self.outside.catalog.required(&instance.digest)?;
         let task = instance.frames.get(&frame).and_then(|it| it.task);
@@ -382,6 +382,9 @@ impl Rehearsal {
         Ok(())
     }
 }
+
+/// A plan, the JSON pointer of a task, and its index.
+pub type TaskPlace = (Arc<Plan>, Arc<str>, TaskIx);
 
 /// A plan, and what an instance of it has come to.
 pub type ReachedIn = (Arc<Plan>, BTreeSet<Reached>);

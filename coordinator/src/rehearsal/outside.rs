@@ -80,12 +80,12 @@ pub struct RehearsedChild {
 
 impl RehearsedChild {
     /// The child that `release` is to start; any other is given back.
-    pub(super) fn of(release: Release) -> Result<Self, Release> {
+    pub(super) fn of(release: Release) -> Result<Self, Box<Release>> {
         match release {
             Release::StartChild { parent, child, workflow, input, priority, trace } => {
                 Ok(Self { parent, workflow, input, child, priority, trace })
             }
-            other => Err(other),
+            other => Err(Box::new(other)),
         }
     }
 

@@ -14,6 +14,7 @@ mod tries;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -77,6 +78,11 @@ impl Server {
     /// Starts the command that `prepare` makes for a port and a folder; it listens when this
     /// returns.
     pub(crate) async fn start(prepare: impl Fn(u16, &Path) -> Command) -> Self {
+        Self::start_within(SOON, prepare).await
+    }
+
+    /// As [`Self::start`], of one that has much to do before it listens.
+    async fn start_within(patience: Duration, prepare: impl Fn(u16, &Path) -> Command) -> Self {
         for _ in 0..TRIES {
             let folder = tempfile::tempdir().unwrap();
             // Some give up their rights before they read what they serve.
@@ -86,7 +92,7 @@ impl Server {
             let port = ports::free();
             let process = Process::spawn(prepare(port, folder.path()));
             let server = Self { port, folder, process };
-            if server.listens().await {
+            if server.listens(patience).await {
                 return server;
             }
             let said = server.process.stderr().text();
@@ -96,8 +102,8 @@ impl Server {
     }
 
     /// Waits until it listens; false when it ended instead.
-    async fn listens(&self) -> bool {
-        let up = until(SOON, "a server that listens", async || {
+    async fn listens(&self, patience: Duration) -> bool {
+        let up = until(patience, "a server that listens", async || {
             let connected = TcpStream::connect(("127.0.0.1", self.port)).await.is_ok();
             (connected || self.process.stderr().ended()).then_some(connected)
         });

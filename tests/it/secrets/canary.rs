@@ -141,11 +141,12 @@ fn asyncapi(seen: &Seen) -> Value {
             "web": server(own, "http"), "socket": server(own, "ws"),
             "bus": server("127.0.0.1:{port}", "nats"),
             "broker": server("127.0.0.1:{port}", "mqtt5"),
+            "rabbit": server("127.0.0.1:{port}", "amqp"),
         },
         "operations": {
             "say": operation("/echo/{it}", "web"), "hear": operation("/heard/{it}", "web"),
             "talk": operation("/echo/{it}", "socket"), "tell": operation("canary.it", "bus"),
-            "measure": operation("a/{it}", "broker"),
+            "measure": operation("a/{it}", "broker"), "ship": operation("a.{it}", "rabbit"),
         },
     })
 }

@@ -206,7 +206,7 @@ async fn a_name_that_changes_is_judged_anew() {
 
 /// A server of each protocol on a port of the loopback, each with an operation of that name.
 fn described(port: u16) -> String {
-    let all = ["nats", "mqtt", "ws", "http"].map(|it| {
+    let all = ["amqp", "nats", "mqtt", "ws", "http"].map(|it| {
         let server = json(&format!(r#"{{"host": "127.0.0.1:{port}", "protocol": "{it}"}}"#));
         let operation = json(&format!(
             r##"{{"action": "send", "channel":
@@ -266,6 +266,7 @@ async fn every_kind_of_call_is_refused_and_counted() {
             "call: a2a\n    with: {{ method: message/send, server: '{url}', parameters: {{ message: \
              {{ parts: [] }} }} }}"
         ),
+        asyncapi("amqp", "message: { payload: 1 }"),
         asyncapi("nats", "message: { payload: 1 }"),
         asyncapi("mqtt", "message: { payload: 1 }"),
         asyncapi("ws", heard),

@@ -113,7 +113,8 @@ impl Broker {
     async fn start(test: &str) -> Option<Self> {
         let unpacked = Unpacked::get(test, &["rabbitmq-server"]).await?;
         let python = tools::python(&["pika==1.4.4"]).await;
-        let server = Server::start(|port, folder| rabbit(&unpacked, port, folder)).await;
+        let server =
+            Server::start_within(3 * SOON, |port, folder| rabbit(&unpacked, port, folder)).await;
         Some(Self { server, python })
     }
 
@@ -143,16 +144,24 @@ impl Broker {
     }
 }
 
+/// One broker for all, as it takes seconds to start.
 #[tokio::test(flavor = "multi_thread")]
 async fn rabbitmq_keeps_messages_until_a_task_has_taken_them() {
     let test = "rabbitmq_keeps_messages_until_a_task_has_taken_them";
     let Some(broker) = Broker::start(test).await else { return };
     let dev = Dev::start().await;
+    goes(&broker, &dev).await;
+    waits(&broker, &dev).await;
+    comes(&broker, &dev).await;
+    hears(&broker, &dev).await;
+    refuses(&broker, &dev).await;
+}
+
+/// What is published has all that the call and its bindings say.
+async fn goes(broker: &Broker, dev: &Dev) {
     let ship = |payload: Value| {
         publishes(broker.with("ship", "rabbit"), &payload, &json!({"x-a": "größer"}))
     };
-    let unpack = |subscription: Value| subscribes(broker.with("unpack", "rabbit"), &subscription);
-
     // One that takes more than one frame.
     let long = "x".repeat(300_000);
     assert_eq!(output(&ended(&dev.api, "ship", &ship(json!({"t": long}))).await), &json!({}));
@@ -172,10 +181,13 @@ async fn rabbitmq_keeps_messages_until_a_task_has_taken_them() {
     let key = &properties["headers"]["idempotency-key"];
     assert!(key.as_str().is_some_and(|it| it.contains("/do/0/it")), "{properties}");
     assert_eq!(&properties["message_id"], key, "{properties}");
+}
 
-    // Whoever gives up in the middle has taken nothing.
+/// Whoever gives up in the middle has taken nothing.
+async fn waits(broker: &Broker, dev: &Dev) {
+    let unpack = |subscription: Value| subscribes(broker.with("unpack", "rabbit"), &subscription);
     broker.client(&["put", "parcels", "{\"t\": 1}"]).await;
-    let waits = subscribes(broker.with("unpack", "rabbit"), &json!({"consume": {"amount": 2}}));
+    let waits = unpack(json!({"consume": {"amount": 2}}));
     let text = crate::support::grpc::definition("waits", &waits);
     let waiting = dev.api.start(&dev.api.deploy(&text).await, &json!({})).await;
     broker.has("0").await;
@@ -186,7 +198,11 @@ async fn rabbitmq_keeps_messages_until_a_task_has_taken_them() {
     let both = json!({"consume": {"amount": 2}, "foreach": {"output": {"as": "${ .payload.t + $index }"}}});
     assert_eq!(output(&ended(&dev.api, "both", &unpack(both)).await), &json!([1, 3]));
     broker.has("0").await;
+}
 
+/// What the other client has published comes as it says, until there is enough.
+async fn comes(broker: &Broker, dev: &Dev) {
+    let unpack = |subscription: Value| subscribes(broker.with("unpack", "rabbit"), &subscription);
     broker.client(&["put", "parcels", "{\"t\": 3}"]).await;
     broker.client(&["put", "parcels", "plain"]).await;
     let all = json!({"filter": "${ .payload != 3 }", "consume": {"while": "${ (.payload | type) == \"object\" }"}});
@@ -197,8 +213,10 @@ async fn rabbitmq_keeps_messages_until_a_task_has_taken_them() {
     assert_eq!(output(&ended(&dev.api, "all", &unpack(all)).await), &expected);
     let brief = json!({"consume": {"amount": 9, "for": "PT0.2S"}});
     assert_eq!(output(&ended(&dev.api, "brief", &unpack(brief)).await), &json!([]));
+}
 
-    // A queue of its own, of what one routing key of an exchange gets meanwhile.
+/// A queue of the attempt's own has what one routing key of an exchange gets meanwhile.
+async fn hears(broker: &Broker, dev: &Dev) {
     let hears = subscribes(broker.with("report", "rabbit"), &json!({"consume": {"amount": 1}}));
     let text = crate::support::grpc::definition("hears", &hears);
     let hearing = dev.api.start(&dev.api.deploy(&text).await, &json!({})).await;
@@ -216,10 +234,8 @@ async fn rabbitmq_keeps_messages_until_a_task_has_taken_them() {
     assert_eq!(heard["output"][0]["payload"], json!({"t": -3}), "{heard}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rabbitmq_says_why_it_refuses() {
-    let Some(broker) = Broker::start("rabbitmq_says_why_it_refuses").await else { return };
-    let dev = Dev::start().await;
+/// The broker says why it refuses.
+async fn refuses(broker: &Broker, dev: &Dev) {
     let call = |operation: &str, server: &str, who: Option<(&str, &str)>| {
         let mut with = broker.with(operation, server);
         if let Some((name, word)) = who {

@@ -9,6 +9,7 @@
 mod client;
 mod frame;
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -25,7 +26,7 @@ use crate::attempt::Attempt;
 use crate::trace::{Messaging, MessagingSpan};
 
 /// The one channel of a client.
-const CHANNEL: u16 = 1;
+const CHANNEL: NonZeroU16 = NonZeroU16::MIN;
 
 /// Where the messages of a channel go, or come from.
 struct Place<'a> {

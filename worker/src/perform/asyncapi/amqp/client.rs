@@ -11,7 +11,7 @@ use windlass_proto::problem::{Problem, Standard};
 use zeroize::Zeroizing;
 
 use super::CHANNEL;
-use super::frame::{self, AROUND, Content, Frame, GREETING, Name, Reader, Writer};
+use super::frame::{self, Content, Frame, GREETING, Name, Reader, Writer};
 use crate::http_client::connect::{Connection, Peer, told};
 use crate::perform::asyncapi::login::Login;
 use crate::perform::asyncapi::message::Incoming;
@@ -118,7 +118,7 @@ impl Client {
                 it.octet(0);
             })
             .await?;
-        client.call(CHANNEL, CHANNEL_OPEN, CHANNEL_OPEN_OK, |it| it.short_text("")).await?;
+        client.call(CHANNEL.get(), CHANNEL_OPEN, CHANNEL_OPEN_OK, |it| it.short_text("")).await?;
         Ok(client)
     }
 
@@ -171,15 +171,15 @@ impl Client {
         properties: impl FnOnce(&mut Content),
         payload: &[u8],
     ) -> Result<(), Problem> {
-        self.call(CHANNEL, CONFIRM, CONFIRM_OK, |it| it.octet(0)).await?;
+        self.call(CHANNEL.get(), CONFIRM, CONFIRM_OK, |it| it.octet(0)).await?;
         let mut message = Writer::default()
-            .method(CHANNEL, PUBLISH, |it| {
+            .method(CHANNEL.get(), PUBLISH, |it| {
                 it.short(0);
                 it.short_text(exchange);
                 it.short_text(routing_key);
                 it.octet(mandatory.into());
             })
-            .header(CHANNEL, |it| {
+            .header(CHANNEL.get(), |it| {
                 it.short(PUBLISH.0);
                 it.short(0);
                 it.longlong(payload.len() as u64);
@@ -189,8 +189,8 @@ impl Client {
             let detail = "the headers of the message are larger than a frame of the broker";
             return Err(Problem::new(Standard::Communication, detail).with_status(413));
         }
-        for part in payload.chunks(self.frame - AROUND) {
-            message = message.body(CHANNEL, part);
+        for part in payload.chunks(self.frame - frame::around()) {
+            message = message.body(CHANNEL.get(), part);
         }
         self.write(message).await?;
         let mut returned = None;
@@ -218,7 +218,7 @@ impl Client {
         routing_key: &str,
     ) -> Result<String, Problem> {
         let mut declared = self
-            .call(CHANNEL, QUEUE_DECLARE, QUEUE_DECLARE_OK, |it| {
+            .call(CHANNEL.get(), QUEUE_DECLARE, QUEUE_DECLARE_OK, |it| {
                 it.short(0);
                 it.short_text("");
                 // Exclusive, and deleted when it is not used.
@@ -227,7 +227,7 @@ impl Client {
             })
             .await?;
         let queue = declared.short_text().map_err(|why| self.failed(why))?;
-        self.call(CHANNEL, QUEUE_BIND, QUEUE_BIND_OK, |it| {
+        self.call(CHANNEL.get(), QUEUE_BIND, QUEUE_BIND_OK, |it| {
             it.short(0);
             it.short_text(&queue);
             it.short_text(exchange);
@@ -241,13 +241,13 @@ impl Client {
 
     /// Has messages of `queue` sent.
     pub(super) async fn consume(&mut self, queue: &str, unasked: bool) -> Result<(), Problem> {
-        self.call(CHANNEL, QOS, QOS_OK, |it| {
+        self.call(CHANNEL.get(), QOS, QOS_OK, |it| {
             it.long(0);
             it.short(limits::AMQP_UNACKNOWLEDGED);
             it.octet(0);
         })
         .await?;
-        self.call(CHANNEL, CONSUME, CONSUME_OK, |it| {
+        self.call(CHANNEL.get(), CONSUME, CONSUME_OK, |it| {
             it.short(0);
             it.short_text(queue);
             it.short_text("");
@@ -273,7 +273,7 @@ impl Client {
 
     /// All messages up to this number are taken.
     pub(super) async fn acknowledge(&mut self, number: u64) -> Result<(), Problem> {
-        let acknowledged = Writer::default().method(CHANNEL, ACK, |it| {
+        let acknowledged = Writer::default().method(CHANNEL.get(), ACK, |it| {
             it.longlong(number);
             it.octet(1);
         });

@@ -6,8 +6,13 @@ use windlass_proto::limits;
 /// What each frame ends with.
 const END: u8 = 0xce;
 
+/// What each frame begins with: kind, channel, and the size of what it carries.
+type Head = [u8; 7];
+
 /// Bytes of a frame around what it carries.
-pub(super) const AROUND: usize = 8;
+pub(super) const fn around() -> usize {
+    size_of::<Head>() + size_of_val(&END)
+}
 
 /// What is sent before the first frame.
 pub(super) const GREETING: &[u8] = b"AMQP\x00\x00\x09\x01";
@@ -33,20 +38,20 @@ pub(super) fn read(bytes: &mut BytesMut) -> Result<Option<Frame>, String> {
     if bytes.starts_with(b"AMQP") {
         return Err("it speaks another version of AMQP than 0-9-1".to_owned());
     }
-    let Some(head) = bytes.first_chunk::<7>() else { return Ok(None) };
+    let Some(head) = bytes.first_chunk::<{ size_of::<Head>() }>() else { return Ok(None) };
     let [kind, _, _, size @ ..] = *head;
     let size = u32::from_be_bytes(size) as usize;
     if size > limits::AMQP_FRAME_BYTES as usize {
         return Err(format!("a frame has more than {} bytes", limits::AMQP_FRAME_BYTES));
     }
-    if bytes.len() < size + AROUND {
+    if bytes.len() < size + around() {
         return Ok(None);
     }
-    let mut frame = bytes.split_to(size + AROUND).freeze();
+    let mut frame = bytes.split_to(size + around()).freeze();
     if frame.last() != Some(&END) {
         return Err("it sends what is no frame of AMQP 0-9-1".to_owned());
     }
-    let mut content = Reader(frame.split_off(head_len()).slice(..size));
+    let mut content = Reader(frame.split_off(size_of::<Head>()).slice(..size));
     let read = match kind {
         1 => Frame::Method((content.short()?, content.short()?), content),
         2 => Frame::Header(content),
@@ -55,10 +60,6 @@ pub(super) fn read(bytes: &mut BytesMut) -> Result<Option<Frame>, String> {
         _ => return Err("it sends a frame of an unknown kind".to_owned()),
     };
     Ok(Some(read))
-}
-
-const fn head_len() -> usize {
-    AROUND - 1
 }
 
 /// Reads the parts of a frame, one after the other.

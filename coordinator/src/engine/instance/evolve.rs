@@ -94,15 +94,11 @@ impl Instance {
                 self.retry_scheduled(*frame, *clause, problem);
             }
             Fact::Caught { frame, clause, problem } => self.caught(*frame, *clause, problem),
-            Fact::Subscribed { frame, expectations } => self.subscribed(*frame, expectations),
-            Fact::EventConsumed { frame, filter, item, correlations, last, .. } => {
-                self.event_consumed(*frame, (*filter, item.as_ref()), correlations, *last);
-            }
-            Fact::ItemBegan { frame } => self.item_began(*frame),
-            Fact::ItemEnded { frame, output, context } => {
-                self.item_ended(*frame, output, context.as_ref());
-            }
-            Fact::ListenClosed { frame } => self.listen_closed(*frame),
+            Fact::Subscribed { .. }
+            | Fact::EventConsumed { .. }
+            | Fact::ItemBegan { .. }
+            | Fact::ItemEnded { .. }
+            | Fact::ListenClosed { .. } => self.listened(fact),
         }
     }
 }

@@ -5,17 +5,35 @@ use std::sync::Arc;
 use windlass_proto::id::FrameId;
 use windlass_proto::value::Value;
 
+use crate::engine::fact::Fact;
 use crate::engine::instance::{Body, Instance, Listening};
 
 impl Instance {
-    pub(super) fn subscribed(&mut self, id: FrameId, expectations: &[(Arc<str>, Value)]) {
+    /// Applies a fact of a `listen`.
+    pub(super) fn listened(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Subscribed { frame, expectations } => self.subscribed(*frame, expectations),
+            Fact::EventConsumed { frame, filter, item, correlations, last, .. } => {
+                self.event_consumed(*frame, (*filter, item.as_ref()), correlations, *last);
+            }
+            Fact::ItemBegan { frame } => self.item_began(*frame),
+            Fact::ItemEnded { frame, output, context } => {
+                self.item_ended(*frame, output, context.as_ref());
+            }
+            Fact::ListenClosed { frame } => self.listen_closed(*frame),
+            // No other is handed here.
+            _ => {}
+        }
+    }
+
+    fn subscribed(&mut self, id: FrameId, expectations: &[(Arc<str>, Value)]) {
         let correlations = expectations.iter().cloned().collect();
         let listening = Listening { correlations, ..Listening::default() };
         self.set_body(id, Body::Listening(Box::new(listening)));
         self.changes.subscribed.push(id);
     }
 
-    pub(super) fn event_consumed(
+    fn event_consumed(
         &mut self,
         id: FrameId,
         (filter, item): (Option<u32>, Option<&Value>),
@@ -46,7 +64,7 @@ impl Instance {
         self.close_listening(id, last);
     }
 
-    pub(super) fn item_began(&mut self, id: FrameId) {
+    fn item_began(&mut self, id: FrameId) {
         if let Some((held, Body::Listening(listening))) = self.body_held(id) {
             let next = listening.queue.pop_front();
             held.replace(&mut listening.value, next.clone().unwrap_or_default());
@@ -56,7 +74,7 @@ impl Instance {
         self.restart(id);
     }
 
-    pub(super) fn item_ended(&mut self, id: FrameId, output: &Value, context: Option<&Value>) {
+    fn item_ended(&mut self, id: FrameId, output: &Value, context: Option<&Value>) {
         if let Some((held, Body::Listening(listening))) = self.body_held(id) {
             held.add(output);
             let taken = listening.item.take();
@@ -70,7 +88,7 @@ impl Instance {
         }
     }
 
-    pub(super) fn listen_closed(&mut self, id: FrameId) {
+    fn listen_closed(&mut self, id: FrameId) {
         if let Some((held, Body::Listening(listening))) = self.body_held(id) {
             listening.queue.iter().for_each(|item| held.take(item));
             let dropped = listening.queue.drain(..).map(|item| item.weight()).sum();

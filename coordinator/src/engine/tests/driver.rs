@@ -355,7 +355,9 @@ impl Run {
         let decision = succeeded(&self.plan, &mut self.state, self.at, (id, is_reset));
         assert_eq!(decision.facts, [Fact::Succeeded { by: id, reset: is_reset }]);
         assert_eq!(self.state.changes.misfits.count(), 0);
-        (self.inbox.clear(), self.later.clear(), self.entry.clear());
+        self.inbox.clear();
+        self.later.clear();
+        self.entry.clear();
         self.shadow = Instance::not_started(id);
         self.facts.clear();
         for turn in &succession.kept {

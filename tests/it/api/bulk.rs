@@ -148,7 +148,8 @@ async fn what_has_faulted_is_retried_once_each() {
     let outage =
         "  - down: { raise: { error: { type: 'https://shop.example/down', status: 503 } } }";
     let workflow = dev.api.deploy(&definition("down", outage)).await;
-    let starts = join_all((0..30).map(|_| dev.api.run(&workflow, &json!({})))).await;
+    let input = json!({});
+    let starts = join_all((0..30).map(|_| dev.api.run(&workflow, &input))).await;
     assert!(starts.iter().all(|it| it["status"] == "faulted"), "{starts:?}");
     let order = json!({"action": "retry", "filter": "error=down", "rate": 10_000});
     let job = ended(&dev.api, &given(&dev.api, order.clone()).await["id"]).await;

@@ -51,7 +51,7 @@ pub(super) async fn fill(
         async move {
             let label = |name: &str, value: u64| (Arc::from(name), Arc::from(value.to_string()));
             let labels = vec![label("order", number), label("customer", number % CUSTOMERS)];
-            let fails = number % FAULTS == 0;
+            let fails = number.is_multiple_of(FAULTS);
             let input = serde_json::from_value(json!({ "fail": fails })).unwrap_or_default();
             let began = Instant::now();
             let (_, outcome) =

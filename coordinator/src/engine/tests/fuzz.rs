@@ -94,7 +94,11 @@ fn plans() -> Vec<Arc<Plan>> {
     let mut paths: Vec<_> =
         std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    for path in paths.iter().filter(|path| path.extension().is_some_and(|it| it == "yaml")) {
+    let is_definition = |path: &&std::path::PathBuf| {
+        let name = path.to_string_lossy();
+        name.ends_with(".yaml") && !name.ends_with(".test.yaml")
+    };
+    for path in paths.iter().filter(is_definition) {
         plans.push(plan(&std::fs::read_to_string(path).unwrap()));
     }
     plans

@@ -218,6 +218,17 @@ pub(crate) const SECRET_MISSING: Code = Code {
                   its store; its output says which. `windlass secret policy show` shows the policy.",
 };
 
+/// A bulk job could not do something with some instances.
+pub(crate) const BULK_FAILED: Code = Code {
+    code: "WL0728",
+    status: 409,
+    title: "Bulk job failed in part",
+    explanation: "The job has been through all instances, and with some what was asked could not be \
+                  done. `windlass bulk results ID --result failed` has each with the reason. Mend \
+                  that and give the order once more: those with which it was done do not match any \
+                  more, or are skipped.",
+};
+
 /// A test found something else than it expects.
 pub(crate) const TESTS_FAILED: Code = Code {
     code: "WL0740",
@@ -266,7 +277,7 @@ pub(crate) const AUDIT_UNREADABLE: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 23] = [
+const ALL: [&Code; 24] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -288,6 +299,7 @@ const ALL: [&Code; 23] = [
     &AUDIT_DAMAGED,
     &AUDIT_UNREADABLE,
     &PROXY_REFUSED,
+    &BULK_FAILED,
     &TESTS_FAILED,
     &NOT_PLAYED,
 ];

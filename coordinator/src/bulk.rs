@@ -1,8 +1,9 @@
 //! Bulk jobs: one order for all instances that match a filter.
 //!
-//! A job is durable: what it has done is kept with how far it has come, so that after a crash it
-//! goes on there. An order that was given just before a crash is given once more, and then finds
-//! that it was carried out.
+//! A job first gathers the instances that match, page by page, then gives each the order. Both are
+//! durable: the ids are kept, and what came of them with how far it has come, so that after a crash
+//! it goes on there and none is left out. Orders given just before a crash are given once more, and
+//! then find that they were carried out.
 
 use std::sync::Arc;
 
@@ -119,8 +120,14 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
     /// How it stands.
     pub state: State,
-    /// How many matched when it was given; at least so many, where not all could be counted.
+    /// How many matched when it was given; so far, while they are gathered.
     pub total: u64,
+    /// Whether all that match are gathered.
+    pub gathered: bool,
+    /// Pages of them.
+    pub id_pages: u32,
+    /// Where the instances that are dealt with next are: a page of them, and the place in it.
+    pub next: (u32, u32),
     /// Instances with which it was done.
     pub done: u64,
     /// Instances with which there was nothing to do.
@@ -129,21 +136,24 @@ pub struct Job {
     pub failed: u64,
     /// Pages of results.
     pub pages: u32,
-    /// Where it goes on; none at its beginning.
+    /// Where gathering goes on; none at its beginning.
     pub cursor: Option<SearchCursor>,
 }
 
 impl Job {
     /// A job that has just been given.
     #[must_use]
-    pub fn new(order: Order, total: u64, at: Timestamp) -> Self {
+    pub fn new(order: Order, at: Timestamp) -> Self {
         Self {
             id: Uuid::now_v7(),
             order,
             created_at: at,
             ended_at: None,
             state: State::Running,
-            total,
+            total: 0,
+            gathered: false,
+            id_pages: 0,
+            next: (0, 0),
             done: 0,
             skipped: 0,
             failed: 0,
@@ -152,8 +162,26 @@ impl Job {
         }
     }
 
-    /// Takes a page of results in; the job goes on at `next`, or has been through all.
-    pub fn advance(&mut self, results: &[Outcome], next: Option<SearchCursor>, at: Timestamp) {
+    /// Instances that were dealt with.
+    #[must_use]
+    pub fn dealt(&self) -> u64 {
+        self.done + self.skipped + self.failed
+    }
+
+    /// Takes a page of instances in that match; there are more from `next` on.
+    pub fn gather(&mut self, count: usize, next: Option<SearchCursor>, at: Timestamp) {
+        self.total += count as u64;
+        self.id_pages += u32::from(count > 0);
+        self.cursor = next;
+        self.gathered = next.is_none();
+        if self.gathered && self.total == 0 {
+            self.end(State::Completed, at);
+        }
+    }
+
+    /// Takes what came of the next instances in; those after them are at `next`.
+    pub fn advance(&mut self, results: &[Outcome], next: (u32, u32), at: Timestamp) {
+        self.next = next;
         for result in results {
             match result.result {
                 Done::Done => self.done += 1,
@@ -162,8 +190,7 @@ impl Job {
             }
         }
         self.pages += u32::from(!results.is_empty());
-        self.cursor = next;
-        if next.is_none() {
+        if self.gathered && self.dealt() >= self.total && !self.state.is_final() {
             self.end(State::Completed, at);
         }
     }
@@ -219,7 +246,7 @@ mod tests {
     use crate::journal::{Filter, SearchCursor};
 
     #[test]
-    fn a_job_counts_and_ends() {
+    fn a_job_gathers_counts_and_ends() {
         let order = Order {
             action: Action::Cancel,
             filter: Filter::default(),
@@ -228,15 +255,21 @@ mod tests {
             rate: 1,
             by: ("i".into(), "s".into()),
         };
-        let mut job = Job::new(order, 3, Timestamp(1));
+        let mut job = Job::new(order.clone(), Timestamp(1));
         let instance = InstanceId(uuid::Uuid::nil());
         let outcome = |result| Outcome { instance, result, detail: None };
         let next = Some(SearchCursor { started_at: Timestamp(0), instance });
-        job.advance(&[outcome(Done::Done), outcome(Done::Failed)], next, Timestamp(2));
-        assert_eq!((job.state, job.pages, job.cursor), (State::Running, 1, next));
-        job.advance(&[], next, Timestamp(3));
-        job.advance(&[outcome(Done::Skipped)], None, Timestamp(4));
+        job.gather(2, next, Timestamp(2));
+        job.gather(0, next, Timestamp(2));
+        assert_eq!((job.gathered, job.total, job.id_pages, job.cursor), (false, 2, 1, next));
+        job.gather(1, None, Timestamp(2));
+        job.advance(&[outcome(Done::Done), outcome(Done::Failed)], (0, 2), Timestamp(3));
+        assert_eq!((job.state, job.pages, job.dealt()), (State::Running, 1, 2));
+        job.advance(&[outcome(Done::Skipped)], (1, 1), Timestamp(4));
         assert_eq!((job.done, job.skipped, job.failed, job.pages), (1, 1, 1, 2));
         assert_eq!((job.state, job.ended_at), (State::Completed, Some(Timestamp(4))));
+        let mut nothing = Job::new(order, Timestamp(1));
+        nothing.gather(0, None, Timestamp(2));
+        assert_eq!(nothing.state, State::Completed);
     }
 }

@@ -248,7 +248,7 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged.
     fn suspended(&self) -> Result<Vec<(Suspended, Timestamp)>, JournalError>;
 
-    /// Keeps how a bulk job stands, with what came of more instances, durably.
+    /// Keeps how a bulk job stands, with more of its instances or of what came of them, durably.
     ///
     /// # Errors
     /// When the store cannot write.
@@ -260,11 +260,16 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged.
     fn bulk_jobs(&self) -> Result<Vec<Vec<u8>>, JournalError>;
 
-    /// A page of what came of the instances of a bulk job, as it was written.
+    /// A page of the instances of a bulk job, or of what came of them, as it was written.
     ///
     /// # Errors
     /// When the record is damaged.
-    fn bulk_results(&self, job: Uuid, page: u32) -> Result<Option<Vec<u8>>, JournalError>;
+    fn bulk_page(
+        &self,
+        page: BulkPage,
+        job: Uuid,
+        number: u32,
+    ) -> Result<Option<Vec<u8>>, JournalError>;
 
     /// Removes instances that ended before `before`, at most `limit`; returns how many went. One
     /// call does bounded work and the next one goes on where it stopped: call it now and then.
@@ -335,8 +340,19 @@ pub struct BulkWrite {
     pub job: Uuid,
     /// How it stands; `None` when it is gone, with all that came of it.
     pub state: Option<Vec<u8>>,
+    /// A page of its instances, and its number.
+    pub ids: Option<(u32, Vec<u8>)>,
     /// A page of what came of instances, and its number.
     pub results: Option<(u32, Vec<u8>)>,
+}
+
+/// What a page of a bulk job has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BulkPage {
+    /// Its instances.
+    Ids,
+    /// What came of them.
+    Results,
 }
 
 /// What one partition wants durable, together or not at all.

@@ -1,15 +1,17 @@
 //! `windlass bulk`: one order for all instances that match a filter.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use windlass_proto::limits;
 
 use crate::client::Client;
+use crate::code::BULK_FAILED;
 use crate::error::CliError;
 use crate::options::Remote;
 use crate::output::{self, Format};
+use crate::signal;
 
 /// Cancel, suspend, resume or retry all instances that match a filter, and look after such jobs.
 ///
@@ -131,24 +133,51 @@ async fn order(action: &str, args: OrderArgs) -> Result<(), CliError> {
         "action": action, "filter": args.filter, "preview": args.preview, "rate": args.rate,
         "reason": args.reason,
     });
-    let mut job = client.send(client.request(Method::POST, &["v1", "bulk"]).json(&body)).await?.1;
+    let request = client.request(Method::POST, &["v1", "bulk"]);
+    let mut job = client.send(request.json(&body)).await?.1;
     if args.wait {
         let id = job["id"].as_str().unwrap_or_default().to_owned();
-        let mut told = 0;
-        while !matches!(job["status"].as_str(), Some("completed" | "cancelled")) {
-            tokio::time::sleep(Duration::from_millis(limits::BULK_LOOK_MS)).await;
-            job = client.get(&["v1", "bulk", &id], &[]).await?;
-            let dealt = dealt(&job);
-            if dealt != told {
-                output::message(&format!("{dealt} of {}", job["total"]));
-                told = dealt;
-            }
+        output::message(&format!("bulk job {id}"));
+        tokio::select! {
+            ended = ended(&client, &id) => job = ended?,
+            () = signal::stop() => return Err(CliError::Interrupted),
         }
     }
     output::json(&job);
     match job["failed"].as_u64() {
-        Some(failed @ 1..) => Err(CliError::Usage(format!("it failed with {failed} instances"))),
+        Some(failed @ 1..) => {
+            let detail = format!("it failed with {failed} instances: see `windlass bulk results`");
+            Err(CliError::coded(&BULK_FAILED, &detail))
+        }
         _ => Ok(()),
+    }
+}
+
+/// Waits for the end of a job, also over a restart of the server.
+async fn ended(client: &Client, id: &str) -> Result<Json, CliError> {
+    let (mut told, mut away) = (0, None);
+    loop {
+        tokio::time::sleep(Duration::from_millis(limits::BULK_LOOK_MS)).await;
+        let job = match client.get(&["v1", "bulk", id], &[]).await {
+            Ok(job) => job,
+            Err(error) => {
+                let since = *away.get_or_insert_with(Instant::now);
+                if since.elapsed() > Duration::from_millis(limits::BULK_AWAY_MS) {
+                    output::message(&format!("bulk job {id} goes on without this command"));
+                    return Err(error);
+                }
+                continue;
+            }
+        };
+        away = None;
+        if matches!(job["status"].as_str(), Some("completed" | "cancelled")) {
+            return Ok(job);
+        }
+        let dealt = dealt(&job);
+        if dealt != told {
+            output::message(&format!("{dealt} of {}", job["total"]));
+            told = dealt;
+        }
     }
 }
 

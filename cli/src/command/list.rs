@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use serde_json::Value as Json;
-use windlass_proto::limits::API_PAGE;
+use windlass_proto::limits::{API_PAGE, FILTER_BYTES};
 
 use crate::client::Client;
 use crate::error::CliError;
@@ -86,10 +86,17 @@ enum Listed {
     Csv,
 }
 
+/// The columns of comma-separated values: those, and the type of the error.
+const CSV_HEADINGS: [&str; 7] = ["ID", "WORKFLOW", "STATUS", "STARTED", "ENDED", "LABELS", "ERROR"];
+
 const HEADINGS: [&str; 6] = ["ID", "WORKFLOW", "STATUS", "STARTED", "ENDED", "LABELS"];
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
+    if args.filter.as_ref().is_some_and(|it| it.len() > FILTER_BYTES) {
+        let text = format!("--filter has more than {FILTER_BYTES} bytes");
+        return Err(CliError::Usage(text));
+    }
     let client = Client::new(&args.remote)?;
     let format = args.output.unwrap_or(match Format::or_default(None) {
         Format::Json => Listed::Json,
@@ -109,8 +116,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Listed::Json => output::page(&page, Some(Format::Json), &HEADINGS, row),
         Listed::Table => output::page(&page, Some(Format::Table), &HEADINGS, row),
         Listed::Csv => {
-            let rows = page["items"].as_array().into_iter().flatten().map(row);
-            output::text(&(csv(&HEADINGS.map(str::to_owned)) + &lines(rows)));
+            let rows = page["items"].as_array().into_iter().flatten().map(csv_row);
+            output::text(&(csv(&CSV_HEADINGS.map(str::to_owned)) + &lines(rows)));
         }
     }
     Ok(())
@@ -173,14 +180,14 @@ async fn export(
 ) -> Result<(), CliError> {
     let unwritten = |error| CliError::Usage(format!("the list cannot be written: {error}"));
     let mut heading = match format {
-        Listed::Csv => csv(&HEADINGS.map(str::to_owned)),
+        Listed::Csv => csv(&CSV_HEADINGS.map(str::to_owned)),
         Listed::Json | Listed::Table => String::new(),
     };
     loop {
         let page = client.get(&["v1", "instances"], &query).await?;
         let items = page["items"].as_array().map_or(&[][..], Vec::as_slice);
         let text = match format {
-            Listed::Csv => std::mem::take(&mut heading) + &lines(items.iter().map(row)),
+            Listed::Csv => std::mem::take(&mut heading) + &lines(items.iter().map(csv_row)),
             Listed::Json => items.iter().map(|it| format!("{it}\n")).collect(),
             Listed::Table => {
                 items.iter().map(|it| output::printable(&row(it).join("  ")) + "\n").collect()
@@ -216,6 +223,12 @@ fn csv(cells: &[String]) -> String {
         false => it.clone(),
     };
     cells.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+fn csv_row(item: &Json) -> Vec<String> {
+    let mut cells = row(item);
+    cells.push(item["error"]["type"].as_str().unwrap_or_default().to_owned());
+    cells
 }
 
 fn row(item: &Json) -> Vec<String> {

@@ -60,7 +60,7 @@ pub(super) struct BulkJob {
     /// `running`, `paused`, `completed` or `cancelled`; absent of a preview.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
-    /// How many matched when it was given.
+    /// How many matched when it was given; so far, while they are gathered.
     total: u64,
     /// With how many it was done.
     done: u64,
@@ -169,6 +169,11 @@ pub(super) async fn start(
     }
     let visible = caller.visible(Permission::InstanceOperate);
     let filter = Filter { visible, ..filter }.among(action.statuses());
+    let filter = filter.ok_or_else(|| {
+        let words: Vec<_> = action.statuses().iter().map(|it| it.word()).collect();
+        let (action, words) = (action.word(), words.join(", "));
+        ApiProblem::parameter("filter", format!("asks for no status that {action} is for: {words}"))
+    })?;
     let principal = caller.principal();
     let cut = |it: String| it.chars().take(limits::REASON_CHARACTERS).collect::<String>();
     let order = Order {
@@ -186,7 +191,8 @@ pub(super) async fn start(
             status: None,
             created_at: None,
             by: None,
-            ..BulkJob::from(&Job::new(order, total, crate::clock::now()))
+            total,
+            ..BulkJob::from(&Job::new(order, crate::clock::now()))
         };
         return Ok((StatusCode::OK, Json(job)));
     }
@@ -255,7 +261,7 @@ pub(super) async fn results(
         result: it.result.word(),
         detail: it.detail.as_deref().map(str::to_owned),
     };
-    let next = (page + 1 < job.pages).then(|| (page + 1).to_string());
+    let next = page.checked_add(1).filter(|it| *it < job.pages).map(|it| it.to_string());
     Ok(Json(BulkResults { items: outcomes.into_iter().map(item).collect(), next }))
 }
 

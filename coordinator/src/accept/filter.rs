@@ -65,21 +65,34 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 
 fn statuses(text: &str) -> Result<Vec<Status>, String> {
     let status = |word: String| {
-        Status::ALL
-            .into_iter()
-            .find(|it| it.word() == word)
-            .ok_or_else(|| format!("`{word}` is not a status"))
+        Status::ALL.into_iter().find(|it| it.word() == word).ok_or_else(|| {
+            format!("`{word}` is not a status: {}", Status::ALL.map(Status::word).join(", "))
+        })
     };
     words(text).map(status).collect()
 }
 
 /// Adds the conditions of a text.
 fn read(text: &str, filter: &mut Filter) -> Result<(), String> {
+    if text.len() > limits::FILTER_BYTES {
+        return Err(format!("has more than {} bytes", limits::FILTER_BYTES));
+    }
     let conditions = conditions(text)?;
     if conditions.len() > limits::FILTER_CONDITIONS {
         return Err(format!("has more than {} conditions", limits::FILTER_CONDITIONS));
     }
+    let mut lists = Vec::new();
     for Condition { key, operator, value } in conditions {
+        if matches!(key.as_str(), "status" | "error") {
+            // Twice, it might mean both at once.
+            if lists.contains(&key) {
+                return Err(format!("asks for {key} twice: any of several is {key}=A,B"));
+            }
+            if words(&value).next().is_none() {
+                return Err(format!("has no value for {key}"));
+            }
+            lists.push(key.clone());
+        }
         let once = |place: &mut Option<String>| match place.replace(value.clone()) {
             Some(before) if before != value => Err(format!("asks for {key} twice")),
             _ => Ok(()),
@@ -97,8 +110,8 @@ fn read(text: &str, filter: &mut Filter) -> Result<(), String> {
             ("workflow", _) => workflow(filter, &value)?,
             ("status", _) => filter.statuses.extend(statuses(&value)?),
             ("error", _) => filter.errors.extend(words(&value)),
-            ("root", _) => filter.root = Some(instance(&value)?),
-            ("parent", _) => filter.parent = Some(instance(&value)?),
+            ("root", _) => one(&mut filter.root, instance(&value)?, "root")?,
+            ("parent", _) => one(&mut filter.parent, instance(&value)?, "parent")?,
             (other, _) => match other.strip_prefix("label.") {
                 Some(name) if !name.is_empty() => filter.labels.push((name.to_owned(), value)),
                 _ => return Err(format!("has no key {other}; there are {KEYS}")),
@@ -106,6 +119,13 @@ fn read(text: &str, filter: &mut Filter) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn one(place: &mut Option<InstanceId>, id: InstanceId, key: &str) -> Result<(), String> {
+    match place.replace(id) {
+        Some(before) if before != id => Err(format!("asks for {key} twice")),
+        _ => Ok(()),
+    }
 }
 
 const KEYS: &str = "namespace, name, version, workflow, status, error, label.NAME, root, parent, \
@@ -130,6 +150,9 @@ fn workflow(filter: &mut Filter, value: &str) -> Result<(), String> {
         (&mut filter.name, Some(name)),
         (&mut filter.version, version),
     ];
+    if name.contains('/') || version.is_some_and(|it| it.contains(':')) {
+        return Err(format!("`{value}` is not namespace/name:version"));
+    }
     for (place, part) in parts {
         match (part, place) {
             (Some(""), _) => return Err(format!("`{value}` is not namespace/name:version")),
@@ -179,6 +202,9 @@ fn conditions(text: &str) -> Result<Vec<Condition>, String> {
         let (key, after) = rest.split_at(end.unwrap_or(rest.len()));
         let operators = ["<=", ">=", "=", "<", ">"];
         let operator = operators.into_iter().find(|it| after.starts_with(it));
+        if after.trim_start().starts_with(['=', '<', '>']) && operator.is_none() {
+            return Err(format!("has blanks after `{key}`: there are none around operators"));
+        }
         let (Some(operator), false) = (operator, key.is_empty()) else {
             return Err(format!(
                 "has `{}` where a condition such as status=faulted is due",
@@ -316,6 +342,10 @@ mod tests {
             ("name=a name=b", "name twice"),
             ("workflow=a/b workflow=a/c", "two workflows"),
             ("workflow=/b", "is not namespace/name"),
+            ("workflow=a/b/c", "is not namespace/name"),
+            ("status = faulted", "blanks after `status`"),
+            ("status=,", "no value for status"),
+            ("status=faulted status=waiting", "status=A,B"),
             ("root=7", "is not an instance id"),
         ] {
             let error = filter(text).unwrap_err();

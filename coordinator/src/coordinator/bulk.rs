@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use uuid::Uuid;
 use windlass_proto::audit::AuditAction;
 use windlass_proto::id::InstanceId;
@@ -16,7 +14,7 @@ use super::operator::Operator;
 use super::{Coordinator, CoordinatorError};
 use crate::bulk::{Action, Done, Job, Order, Outcome, State};
 use crate::clock;
-use crate::journal::{BulkWrite, Filter, Head, Journal, JournalError};
+use crate::journal::{BulkPage, BulkWrite, Filter, Journal, JournalError};
 
 /// All jobs that are kept.
 #[derive(Default)]
@@ -24,6 +22,8 @@ pub(super) struct Jobs {
     all: Mutex<BTreeMap<Uuid, Job>>,
     /// Those that a task deals with.
     carried: Mutex<HashSet<Uuid>>,
+    /// Held while a job is changed and that is written: no older state may be written later.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Jobs {
@@ -35,7 +35,8 @@ impl Jobs {
                 .map_err(|_| JournalError::Damaged("a bulk job cannot be read".to_owned()))?;
             jobs.insert(job.id, job);
         }
-        Ok(Self { all: Mutex::new(jobs), carried: Mutex::default() })
+        let (carried, writing) = Default::default();
+        Ok(Self { all: Mutex::new(jobs), carried, writing })
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<Uuid, Job>> {
@@ -70,24 +71,17 @@ impl Coordinator {
     /// When there are too many, or it cannot be kept.
     pub async fn bulk(&self, order: Order, by: &Operator) -> Result<Job, CoordinatorError> {
         self.needs_room()?;
-        let total = self.count(order.filter.clone()).await?.count;
-        let job = Job::new(order, total, clock::now());
-        let (action, text) = (job.order.action.word(), &job.order.text);
+        let job = Job::new(order, clock::now());
         let reason = job.order.reason.as_deref().map_or(String::new(), |it| format!(": {it}"));
-        let detail = format!("bulk {action} {} of {total} instances, {text}{reason}", job.id);
+        let (action, text) = (job.order.action.word(), &job.order.text);
+        let detail = format!("bulk {action} {}{reason}, of {text}", job.id);
         self.audited(AuditAction::BulkChanged, detail, by).await?;
-        {
-            let mut all = self.runtime.bulk.all();
-            let open = all.values().filter(|it| !it.state.is_final()).count();
-            if open >= limits::BULK_JOBS {
-                return Err(CoordinatorError::TooManyBulkJobs);
-            }
-            all.insert(job.id, job.clone());
+        let _writing = self.runtime.bulk.writing.lock().await;
+        let open = self.runtime.bulk.all().values().filter(|it| !it.state.is_final()).count();
+        if open >= limits::BULK_JOBS {
+            return Err(CoordinatorError::TooManyBulkJobs);
         }
-        if let Err(error) = self.keep(&job, None).await {
-            self.runtime.bulk.all().remove(&job.id);
-            return Err(error);
-        }
+        self.keep(job.clone(), None, None).await?;
         self.forget_old_jobs().await?;
         self.carry_out(job.id);
         Ok(job)
@@ -118,7 +112,7 @@ impl Coordinator {
         page: u32,
     ) -> Result<Option<Vec<Outcome>>, CoordinatorError> {
         let journal = self.runtime.journal.clone();
-        let body = blocking(move || journal.bulk_results(id, page)).await??;
+        let body = blocking(move || journal.bulk_page(BulkPage::Results, id, page)).await??;
         let read = |body: Vec<u8>| {
             rmp_serde::from_slice(&body)
                 .map_err(|_| JournalError::Damaged("results of a bulk job cannot be read".into()))
@@ -146,20 +140,17 @@ impl Coordinator {
         }
         let detail = format!("bulk job {id}: {} after {}", state.word(), before.state.word());
         self.audited_even_without_room(AuditAction::BulkChanged, None, detail, by).await?;
-        let job = {
-            let mut all = self.runtime.bulk.all();
-            let job = all.get_mut(&id).ok_or(CoordinatorError::UnknownBulkJob(id))?;
-            // It may have ended meanwhile.
-            if job.state.is_final() {
-                return Err(conflict(job));
-            }
-            match state.is_final() {
-                true => job.end(state, clock::now()),
-                false => job.state = state,
-            }
-            job.clone()
-        };
-        self.keep(&job, None).await?;
+        let _writing = self.runtime.bulk.writing.lock().await;
+        let mut job = self.bulk_job(id)?;
+        // It may have ended meanwhile.
+        if job.state.is_final() {
+            return Err(conflict(&job));
+        }
+        match state.is_final() {
+            true => job.end(state, clock::now()),
+            false => job.state = state,
+        }
+        self.keep(job.clone(), None, None).await?;
         if state == State::Running {
             self.carry_out(id);
         }
@@ -176,16 +167,26 @@ impl Coordinator {
         }
     }
 
-    async fn keep(&self, job: &Job, results: Option<&[Outcome]>) -> Result<(), CoordinatorError> {
-        let page = job.pages.saturating_sub(1);
+    /// Writes how a job stands, and then has it so; the caller holds the lock for that.
+    async fn keep(
+        &self,
+        job: Job,
+        ids: Option<&[InstanceId]>,
+        results: Option<&[Outcome]>,
+    ) -> Result<(), CoordinatorError> {
+        let page = |number: u32, body: Option<Vec<u8>>| Some((number.checked_sub(1)?, body?));
+        let ids = ids.filter(|it| !it.is_empty()).map(encoded).transpose()?;
         let results = results.filter(|it| !it.is_empty()).map(encoded).transpose()?;
         let write = BulkWrite {
             job: job.id,
-            state: Some(encoded(job)?),
-            results: results.map(|it| (page, it)),
+            state: Some(encoded(&job)?),
+            ids: page(job.id_pages, ids),
+            results: page(job.pages, results),
         };
         let journal = self.runtime.journal.clone();
-        Ok(blocking(move || journal.put_bulk(&write)).await??)
+        blocking(move || journal.put_bulk(&write)).await??;
+        self.runtime.bulk.all().insert(job.id, job);
+        Ok(())
     }
 
     /// Forgets jobs that ended longest ago, where there are too many.
@@ -201,7 +202,7 @@ impl Coordinator {
         };
         for job in gone {
             let journal = self.runtime.journal.clone();
-            let write = BulkWrite { job, state: None, results: None };
+            let write = BulkWrite { job, state: None, ids: None, results: None };
             blocking(move || journal.put_bulk(&write)).await??;
         }
         Ok(())
@@ -231,7 +232,8 @@ impl Coordinator {
         });
     }
 
-    /// Deals with some more instances of a job; false when there is nothing more to do for now.
+    /// Gathers, or deals with, some more instances of a job; false when there is nothing more to do
+    /// for now.
     async fn carry_on(&self, id: Uuid) -> Result<bool, CoordinatorError> {
         let Ok(job) = self.bulk_job(id) else { return Ok(false) };
         if job.state != State::Running {
@@ -241,47 +243,119 @@ impl Coordinator {
             return Err(self.stopped());
         }
         self.needs_room()?;
-        let began = Instant::now();
-        // What starts later was not meant.
-        let before = job
-            .order
-            .filter
-            .started_before
-            .map_or(job.created_at.plus(1), |it| it.min(job.created_at.plus(1)));
-        let filter = Filter { started_before: Some(before), ..job.order.filter.clone() };
-        let most = limits::BULK_PAGE.min(job.order.rate.max(1) as usize);
-        let found = self.search(filter, job.cursor, most).await?;
-        let given: Vec<_> = stream::iter(found.items)
-            .map(|(instance, head)| self.give(&job, instance, head))
-            .buffered(limits::BULK_AT_ONCE)
-            .collect()
-            .await;
-        // What cannot be done now is done later, with the whole page.
-        let results = given.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let job = {
-            let mut all = self.runtime.bulk.all();
-            let Some(job) = all.get_mut(&id) else { return Ok(false) };
-            let state = job.state;
-            job.advance(&results, found.next, clock::now());
-            // It was paused or ended while its orders were given.
-            if state != State::Running && !(state == State::Paused && found.next.is_none()) {
-                job.state = state;
-            }
-            job.clone()
-        };
-        self.keep(&job, Some(&results)).await?;
-        let due = Duration::from_secs_f64(results.len() as f64 / f64::from(job.order.rate.max(1)));
-        tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
-        Ok(job.state == State::Running)
+        match job.gathered {
+            true => self.give_some(&job).await?,
+            false => self.gather_some(&job).await?,
+        }
+        Ok(true)
     }
 
-    /// Gives the order for one instance.
-    async fn give(
+    /// Finds some more instances that match.
+    async fn gather_some(&self, job: &Job) -> Result<(), CoordinatorError> {
+        // What starts later was not meant.
+        let created = job.created_at.plus(1);
+        let before = job.order.filter.started_before.map_or(created, |it| it.min(created));
+        let filter = Filter { started_before: Some(before), ..job.order.filter.clone() };
+        let found = self.search(filter, job.cursor, limits::BULK_ID_PAGE).await?;
+        let ids: Vec<InstanceId> = found.items.iter().map(|(id, _)| *id).collect();
+        let _writing = self.runtime.bulk.writing.lock().await;
+        let mut job = self.bulk_job(job.id)?;
+        if job.state != State::Running {
+            return Ok(());
+        }
+        // More than that is more than one order: what is there is dealt with.
+        let next = found.next.filter(|_| job.total < limits::BULK_INSTANCES);
+        job.gather(ids.len(), next, clock::now());
+        self.keep(job, Some(&ids), None).await
+    }
+
+    /// Gives the order for the next instances.
+    async fn give_some(&self, job: &Job) -> Result<(), CoordinatorError> {
+        let began = Instant::now();
+        let (ids, next) = self.next_instances(job).await?;
+        let mut results: Vec<Outcome> = Vec::with_capacity(ids.len());
+        for at_once in ids.chunks(limits::BULK_AT_ONCE) {
+            let given = at_once.iter().map(|it| self.give_patiently(job, *it));
+            for outcome in futures_util::future::join_all(given).await {
+                results.push(outcome?);
+            }
+        }
+        {
+            let _writing = self.runtime.bulk.writing.lock().await;
+            // It may have been paused or ended meanwhile: what was done was done all the same.
+            let mut job = self.bulk_job(job.id)?;
+            job.advance(&results, next, clock::now());
+            self.keep(job, None, Some(&results)).await?;
+        }
+        let due = Duration::from_secs_f64(results.len() as f64 / f64::from(job.order.rate.max(1)));
+        tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
+        Ok(())
+    }
+
+    /// The instances that are dealt with next, as many as a second allows, of one page; and where
+    /// those after them are.
+    async fn next_instances(
+        &self,
+        job: &Job,
+    ) -> Result<(Vec<InstanceId>, (u32, u32)), CoordinatorError> {
+        let (mut number, mut at) = job.next;
+        let most = limits::BULK_PAGE.min(job.order.rate.max(1) as usize);
+        while number < job.id_pages {
+            let (journal, id) = (self.runtime.journal.clone(), job.id);
+            let body = blocking(move || journal.bulk_page(BulkPage::Ids, id, number)).await??;
+            let ids: Vec<InstanceId> = rmp_serde::from_slice(&body.unwrap_or_default())
+                .map_err(|_| JournalError::Damaged("a bulk job's page cannot be read".into()))?;
+            let ids: Vec<_> = ids.into_iter().skip(at as usize).take(most).collect();
+            if !ids.is_empty() {
+                let after = at.saturating_add(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+                return Ok((ids, (number, after)));
+            }
+            (number, at) = (number + 1, 0);
+        }
+        Ok((Vec::new(), (number, at)))
+    }
+
+    /// Gives the order for one instance, once more where that was not possible for want of room.
+    async fn give_patiently(
         &self,
         job: &Job,
         instance: InstanceId,
-        head: Head,
     ) -> Result<Outcome, CoordinatorError> {
+        let failed = |error: CoordinatorError| Outcome {
+            instance,
+            result: Done::Failed,
+            detail: Some(error.to_string().into()),
+        };
+        for attempt in 1..=limits::BULK_ATTEMPTS {
+            match self.give(job, instance).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) if self.runtime.is_stopping() => return Err(error),
+                Err(CoordinatorError::Journal(JournalError::Damaged(what))) => {
+                    return Ok(failed(JournalError::Damaged(what).into()));
+                }
+                Err(error) if attempt == limits::BULK_ATTEMPTS => return Ok(failed(error)),
+                Err(_) => {
+                    let pause = Duration::from_millis(limits::BULK_AGAIN_MS);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+        Err(self.stopped())
+    }
+
+    /// Gives the order for one instance, if it still matches.
+    async fn give(&self, job: &Job, instance: InstanceId) -> Result<Outcome, CoordinatorError> {
+        let outcome = |result, detail: Option<String>| {
+            Ok(Outcome { instance, result, detail: detail.map(Into::into) })
+        };
+        let journal = self.runtime.journal.clone();
+        let Some(head) = blocking(move || journal.head(instance)).await?? else {
+            return outcome(Done::Skipped, Some("it is gone".to_owned()));
+        };
+        if !head.matches(&job.order.filter) {
+            let why = format!("it is {}: it does not match any more", head.status.word());
+            return outcome(Done::Skipped, Some(why));
+        }
         let reason = job.order.reason.as_deref().map(str::to_owned);
         let given = match job.order.action {
             Action::Cancel => self.end(instance, reason).await.map(|it| (it, None)),
@@ -292,30 +366,27 @@ impl Coordinator {
                 next.map(|it| (!it.repeated, Some(format!("{} goes on for it", it.id))))
             }
         };
-        let (result, detail) = match given {
-            Ok((true, detail)) => (Done::Done, detail),
+        match given {
+            Ok((true, detail)) => outcome(Done::Done, detail),
             Ok((false, detail)) => {
-                (Done::Skipped, detail.or_else(|| Some("it was so already".to_owned())))
+                outcome(Done::Skipped, detail.or_else(|| Some("it was so already".to_owned())))
             }
             Err(CoordinatorError::Conflict { status, .. }) => {
-                (Done::Skipped, Some(format!("it is {}", status.word())))
+                outcome(Done::Skipped, Some(format!("it is {}", status.word())))
             }
             Err(error @ CoordinatorError::Unrepairable { .. }) => {
-                (Done::Skipped, Some(error.to_string()))
+                outcome(Done::Skipped, Some(error.to_string()))
             }
             Err(CoordinatorError::UnknownInstance(_)) => {
-                (Done::Skipped, Some("it is gone".to_owned()))
+                outcome(Done::Skipped, Some("it is gone".to_owned()))
             }
             Err(
                 error @ (CoordinatorError::Stopping
                 | CoordinatorError::Overloaded(_)
                 | CoordinatorError::OutOfMemory(..)
                 | CoordinatorError::Journal(_)),
-            ) => return Err(error),
-            Err(error) => (Done::Failed, Some(error.to_string())),
-        };
-        tracing::debug!(job = %job.id, %instance, workflow = %head.workflow, result = result.word(),
-            "bulk job");
-        Ok(Outcome { instance, result, detail: detail.map(Into::into) })
+            ) => Err(error),
+            Err(error) => outcome(Done::Failed, Some(error.to_string())),
+        }
     }
 }

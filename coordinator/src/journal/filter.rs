@@ -54,14 +54,15 @@ impl Filter {
         fixed && lists && !self.has_times() && self.root.is_none() && self.parent.is_none()
     }
 
-    /// The same, of instances in one of these statuses.
+    /// The same, of instances in one of these statuses; none where it asks for others only.
     #[must_use]
-    pub fn among(mut self, statuses: &[Status]) -> Self {
+    pub fn among(mut self, statuses: &[Status]) -> Option<Self> {
         match self.statuses.is_empty() {
             true => self.statuses = statuses.to_vec(),
             false => self.statuses.retain(|it| statuses.contains(it)),
         }
-        self
+        // An empty list would mean all of them.
+        (!self.statuses.is_empty()).then_some(self)
     }
 
     /// True for one with conditions on workflows, apart from their version.
@@ -100,7 +101,8 @@ impl Filter {
 
 impl Head {
     /// True when all conditions given hold.
-    pub(super) fn matches(&self, filter: &Filter) -> bool {
+    #[must_use]
+    pub fn matches(&self, filter: &Filter) -> bool {
         self.matches_without_error(filter) && filter.has_error(self)
     }
 

@@ -59,6 +59,8 @@ pub(super) const INDEX: &[u8] = b"\xffx";
 pub(super) const DEFINITION: u8 = b'd';
 /// In the common space: a bulk job: id.
 pub(super) const BULK: u8 = b'b';
+/// In the common space: some of the instances of a bulk job: id, page.
+pub(super) const BULK_IDS: u8 = b'i';
 /// In the common space: what came of some instances of a bulk job: id, page.
 pub(super) const BULK_RESULTS: u8 = b'g';
 /// In the common space: what is suspended.
@@ -199,8 +201,8 @@ pub(super) fn bulk(job: uuid::Uuid) -> Vec<u8> {
     [&[BULK], job.as_bytes().as_slice()].concat()
 }
 
-pub(super) fn bulk_results(job: uuid::Uuid, page: u32) -> Vec<u8> {
-    [&[BULK_RESULTS], job.as_bytes().as_slice(), &page.to_be_bytes()].concat()
+pub(super) fn bulk_page(kind: u8, job: uuid::Uuid, page: u32) -> Vec<u8> {
+    [&[kind], job.as_bytes().as_slice(), &page.to_be_bytes()].concat()
 }
 
 pub(super) fn current(id: &WorkflowId) -> Vec<u8> {

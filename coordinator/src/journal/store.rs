@@ -38,7 +38,7 @@ use super::index::{self, Index};
 use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
-    BulkWrite, CheckReport, Commit, Counted, Filter, Found, Head, Journal, JournalError,
+    BulkPage, BulkWrite, CheckReport, Commit, Counted, Filter, Found, Head, Journal, JournalError,
     OpenInstances, Page, Room, SearchCursor, Snapshot, StoredDefinition, StoredFacts,
     StoredInstance, StoredSubscription, TimerKey, keys, record, retain,
 };
@@ -414,8 +414,13 @@ impl<O: Ordered> Journal for Store<O> {
         self.read_bulk()
     }
 
-    fn bulk_results(&self, job: Uuid, page: u32) -> Result<Option<Vec<u8>>, JournalError> {
-        self.read_bulk_results(job, page)
+    fn bulk_page(
+        &self,
+        page: BulkPage,
+        job: Uuid,
+        number: u32,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        self.read_bulk_page(page, job, number)
     }
 
     fn index(&self) -> Result<bool, JournalError> {

@@ -168,3 +168,6 @@ pub const REQUEST_ID_BYTES: usize = 128;
 
 /// Conditions of one filter: far more than anybody writes, each a look into every segment.
 pub const FILTER_CONDITIONS: usize = 64;
+
+/// Bytes of one filter: it is kept with a bulk job and told in the audit trail.
+pub const FILTER_BYTES: usize = 2_048;

@@ -61,3 +61,6 @@ pub const PROXY_SHOWN_CHARACTERS: usize = 200;
 /// Milliseconds that a program may take to print a token: somebody may have to unlock what keeps
 /// it.
 pub const TOKEN_COMMAND_MS: u64 = 60_000;
+
+/// Milliseconds for which the server may be away meanwhile.
+pub const BULK_AWAY_MS: u64 = 60_000;

@@ -256,3 +256,13 @@ pub const BULK_AT_ONCE: usize = 16;
 
 /// Milliseconds after which a bulk job is tried again that could not go on.
 pub const BULK_AGAIN_MS: u64 = 1_000;
+
+/// Instances that a bulk job gathers before it keeps them.
+pub const BULK_ID_PAGE: usize = 1_000;
+
+/// Instances of one bulk job, to the page: what is over is for another one. Their ids take 20 MB of
+/// the journal.
+pub const BULK_INSTANCES: u64 = 1_000_000;
+
+/// How often an order of a bulk job is given that was refused for want of room.
+pub const BULK_ATTEMPTS: u32 = 30;

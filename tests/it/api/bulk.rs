@@ -79,7 +79,14 @@ async fn an_order_reaches_all_that_match_and_no_others() {
     let history = format!("/v1/instances/{}/history", results[0]["id"].as_str().unwrap());
     assert!(api.get(&history).await.ok().to_string().contains("recalled"));
     let trail = api.get("/v1/audit?limit=1000").await.ok().to_string();
-    assert!(trail.contains("bulk.changed") && trail.contains("of 250 instances"), "{trail}");
+    assert!(
+        trail.contains("bulk.changed") && trail.contains("recalled, of label.group=meant"),
+        "{trail}"
+    );
+    // Nothing that the filter excludes is reached: an ended one cannot be cancelled.
+    let none = json!({"action": "cancel", "filter": "status=faulted"});
+    let problem = api.post("/v1/bulk", &none).await.problem(400);
+    assert!(problem["detail"].as_str().unwrap().contains("no status"), "{problem}");
     // Again: nothing is left.
     let again = ended(api, &self::given(api, order(json!({}))).await["id"]).await;
     assert_eq!((&again["total"], &again["done"]), (&json!(0), &json!(0)));
@@ -117,6 +124,28 @@ async fn a_job_is_paused_goes_on_after_a_kill_and_is_stopped() {
     );
     let all = ["done", "skipped"].map(|it| stopped[it].as_u64().unwrap()).iter().sum::<u64>();
     assert!(all < 120, "{stopped}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_matches_no_more_when_its_turn_comes_is_left_alone_and_told() {
+    let dev = Dev::start().await;
+    let ids = waiting(&dev.api, 30, "meant").await;
+    let order =
+        json!({"action": "cancel", "filter": "status=waiting label.group=meant", "rate": 5});
+    let id = given(&dev.api, order).await["id"].clone();
+    job(&dev.api, &id, |it| it["total"] == 30 && it["done"].as_u64().unwrap() > 0).await;
+    // Those that started first come last.
+    let oldest = &dev.api.get("/v1/instances?status=waiting&limit=1000").await.ok()["items"];
+    let oldest = oldest.as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(ids.contains(&oldest));
+    dev.api.post(&format!("/v1/instances/{oldest}/suspend"), &json!({})).await.ok();
+    let job = ended(&dev.api, &id).await;
+    assert_eq!((&job["done"], &job["skipped"]), (&json!(29), &json!(1)), "{job}");
+    let results = results(&dev.api, &id).await;
+    let skipped = results.iter().find(|it| it["result"] == "skipped").unwrap();
+    assert_eq!(skipped["id"], oldest);
+    assert!(skipped["detail"].as_str().unwrap().contains("does not match any more"), "{skipped}");
+    assert_eq!(dev.api.show(&oldest).await["status"], "suspended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -149,9 +149,9 @@ async fn the_command_line_finds_counts_and_exports() {
     assert_eq!(ids(&json!({ "items": lines })), started);
     let csv = list(&["--all", "--output", "csv"]).await;
     let rows: Vec<&str> = csv.split("\r\n").collect();
-    assert_eq!(rows[0], "ID,WORKFLOW,STATUS,STARTED,ENDED,LABELS");
-    assert!(rows[1].starts_with(&started[0]) && rows[1].ends_with(r#","note=with ""marks""""#));
-    assert!(rows[2].ends_with(r#","note=with, comma""#), "{csv}");
+    assert_eq!(rows[0], "ID,WORKFLOW,STATUS,STARTED,ENDED,LABELS,ERROR");
+    assert!(rows[1].starts_with(&started[0]) && rows[1].ends_with(r#","note=with ""marks""","#));
+    assert!(rows[2].ends_with(r#","note=with, comma","#), "{csv}");
     assert_eq!(rows.len(), 5, "{csv}");
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
@@ -165,8 +166,9 @@ fn starts<O: Ordered>(
     let (mut places, mut cut) = (Vec::new(), Vec::new());
     store.ordered.scan(space, &[keys::HEAD], &end, Order::Up, &mut |key, value| {
         let (instance, _) = keys::instance(key)?;
-        let first = record::open(key, value)?.first;
-        let head = stored_head(&first).and_then(|(head, _)| head::summary(head));
+        // What cannot be read is damage, of which others tell.
+        let Ok(opened) = record::open(key, value) else { return Ok(ControlFlow::Continue(())) };
+        let head = stored_head(&opened.first).and_then(|(head, _)| head::summary(head));
         match head {
             Some(head) => places.push((head.started_at(), instance)),
             None => cut.push(instance),
@@ -174,7 +176,7 @@ fn starts<O: Ordered>(
         Ok(ControlFlow::Continue(()))
     })?;
     for instance in cut {
-        places.extend(store.head(instance)?.map(|head| (head.started_at, instance)));
+        places.extend(readable(store, instance)?.map(|head| (head.started_at, instance)));
     }
     places.sort_unstable();
     Ok(places)
@@ -187,12 +189,24 @@ fn heads<O: Ordered>(
 ) -> Result<Vec<(InstanceId, Head)>, JournalError> {
     let mut heads = Vec::with_capacity(places.len());
     for (_, id) in places {
-        if let Some(mut head) = store.head(*id)? {
+        if let Some(mut head) = readable(store, *id)? {
             head.output = None;
             heads.push((*id, head));
         }
     }
     Ok(heads)
+}
+
+/// The head of an instance, if there is one that can be read: of damage others tell, and the rest
+/// is found all the same.
+pub(super) fn readable<O: Ordered>(
+    store: &Store<O>,
+    instance: InstanceId,
+) -> Result<Option<Head>, JournalError> {
+    match store.head(instance) {
+        Err(JournalError::Damaged(_)) => Ok(None),
+        read => read,
+    }
 }
 
 fn put_partition(
@@ -248,7 +262,8 @@ pub(super) fn state<O: Ordered>(
     State::decode(&body).ok_or_else(|| damaged(&key))
 }
 
-/// The body (`b`) or the ids (`i`) of a segment; none when it was made anew meanwhile.
+/// The body (`b`) or the ids (`i`) of a segment; none when it was made anew meanwhile. It may lack
+/// its end then: who reads it sees that by the number of instances in it.
 pub(super) fn parts<O: Ordered>(
     store: &Store<O>,
     index: &Index,
@@ -268,6 +283,17 @@ pub(super) fn parts<O: Ordered>(
         }
     }
     Ok(Some(bytes))
+}
+
+/// The ids of a segment of so many instances; none when it was made anew meanwhile.
+pub(super) fn ids<O: Ordered>(
+    store: &Store<O>,
+    index: &Index,
+    of: (PartitionId, u32, u64),
+    count: usize,
+) -> Result<Option<Vec<InstanceId>>, JournalError> {
+    let ids = parts(store, index, b'i', of)?.map(|it| segment::ids(&it));
+    Ok(ids.filter(|it| it.len() == count))
 }
 
 pub(super) fn damaged(key: &[u8]) -> JournalError {
@@ -312,7 +338,7 @@ fn make<O: Ordered>(
     let known = index.of(partition);
     // What happened to them since their heads were read.
     for (place, id) in ids.iter().enumerate().filter(|(_, id)| known.touched.contains(id)) {
-        match store.head(*id)? {
+        match readable(store, *id)? {
             Some(_) => built.state.open.set(place),
             None => built.state.gone.set(place),
         }
@@ -339,19 +365,24 @@ fn make<O: Ordered>(
     Ok(())
 }
 
-/// Makes segments anew of whose open instances many have ended, oldest first.
+/// Makes segments anew of whose instances many have ended or are gone. Each call looks at some, and
+/// the next one goes on there.
 fn refresh<O: Ordered>(store: &Store<O>) -> Result<(), JournalError> {
     let index = &store.index;
     let mut looks = limits::SEARCH_REFRESHES;
+    // Of each partition as many, so that none waits for another one's.
+    let each = looks.div_ceil(usize::from(store.partitions()));
     for number in 0..store.partitions() {
         let partition = PartitionId(number);
         let known = index.of(partition);
         let segments = (0_u32..).zip(known.segments.iter());
-        // Where the last call stopped.
-        let due = segments.filter(|(it, segment)| *it >= known.refreshed && segment.open > 0);
+        let due = segments.filter(|(it, segment)| {
+            let is_left = segment.gone * limits::SEARCH_REFRESH_SHARE > segment.count;
+            *it >= known.refreshed && (segment.open > 0 || is_left)
+        });
         let mut refreshed = 0;
-        for (segment, _) in due {
-            if looks == 0 {
+        for (looked_at, (segment, _)) in due.enumerate() {
+            if looked_at == each || looks == 0 {
                 refreshed = segment;
                 break;
             }
@@ -373,14 +404,14 @@ fn refresh_one<O: Ordered>(
     let index = &store.index;
     let known = state(store, index, partition, segment)?;
     let of = (partition, segment, known.generation);
-    let Some(ids) = parts(store, index, b'i', of)?.map(|it| segment::ids(&it)) else {
-        return Ok(());
-    };
+    let Some(ids) = ids(store, index, of, known.count)? else { return Ok(()) };
     let mut ended = 0;
     for id in known.open.places().filter_map(|it| ids.get(it)) {
-        ended += usize::from(store.head(*id)?.is_none_or(|it| it.status.is_final()));
+        ended += usize::from(readable(store, *id)?.is_none_or(|it| it.status.is_final()));
     }
-    if ended == 0 || ended * limits::SEARCH_REFRESH_SHARE < known.open.count() {
+    let has_ended = ended > 0 && ended * limits::SEARCH_REFRESH_SHARE >= known.open.count();
+    let is_left = known.gone.count() * limits::SEARCH_REFRESH_SHARE > known.count;
+    if !has_ended && !is_left {
         return Ok(());
     }
     let _exclusive = store.exclusive();
@@ -405,13 +436,11 @@ fn refresh_one<O: Ordered>(
 }
 
 fn set(index: &Index, partition: PartitionId, segment: u32, state: &State) {
-    if let Some(of) = index.write().get_mut(usize::from(partition.0)) {
-        let mut segments = of.segments.to_vec();
-        if let Some(it) = segments.get_mut(segment as usize) {
-            // What remains of it is not later than what there was.
-            *it = Segment { until: it.until, ..known(state, Timestamp(0)) };
-        }
-        of.segments = segments.into();
+    if let Some(of) = index.write().get_mut(usize::from(partition.0))
+        && let Some(it) = Arc::make_mut(&mut of.segments).get_mut(segment as usize)
+    {
+        // What remains of it is not later than what there was.
+        *it = Segment { until: it.until, ..known(state, Timestamp(0)) };
     }
 }
 
@@ -456,7 +485,7 @@ fn mark<O: Ordered>(
                 Entry::Vacant(vacant) => vacant.insert(state(store, index, partition, number)?),
             };
             let of = (partition, number, state.generation);
-            let ids = parts(store, index, b'i', of)?.map(|it| segment::ids(&it));
+            let ids = ids(store, index, of, state.count)?;
             let place = ids.and_then(|ids| ids.iter().position(|id| id == instance));
             if let Some(place) = place {
                 places(state).set(place);

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
 use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
 
 use super::super::ordered::Ordered;
 use super::super::space::Space;
@@ -34,6 +36,8 @@ impl Budget {
 /// properties do.
 struct Selected {
     generation: u64,
+    /// How many there are in all.
+    count: usize,
     may: Bits,
     open: Bits,
 }
@@ -115,10 +119,12 @@ impl<O: Ordered> Look<'_, O> {
             let Some(bytes) = build::parts(self.store, &self.store.index, b'b', of)? else {
                 return Ok(Err(Changed));
             };
-            let body = Body::read(&bytes).ok_or_else(|| self.damaged())?;
+            let Some(body) = Body::read(&bytes).filter(|it| it.times.len() == count) else {
+                return Ok(Err(Changed));
+            };
             may.and(&by_body(&body, &open, filter));
         }
-        Ok(Ok(Selected { generation, may, open }))
+        Ok(Ok(Selected { generation, count, may, open }))
     }
 }
 
@@ -152,7 +158,7 @@ fn select<O: Ordered>(
             return Ok(selected);
         }
     }
-    Err(JournalError::Store("a part of the search index changes too fast to be read".to_owned()))
+    Err(changes_too_fast())
 }
 
 /// A partition as a search goes through it, newest first.
@@ -174,7 +180,7 @@ impl Source {
     /// The same, of the segments that were not read yet.
     fn unread(&self) -> Option<Place> {
         let last = self.segments.get(self.left.checked_sub(1)?)?;
-        Some((last.until, InstanceId(uuid::Uuid::max())))
+        Some((last.until, InstanceId(Uuid::max())))
     }
 
     /// Reads the next segment, or the head of what may match next.
@@ -192,7 +198,7 @@ impl Source {
         }
         let Some(place) = self.may.pop() else { return Ok(None) };
         budget.heads = budget.heads.saturating_sub(1);
-        let head = store.head(place.1)?.filter(|it| it.matches(search.filter));
+        let head = build::readable(store, place.1)?.filter(|it| it.matches(search.filter));
         Ok(head.map(|head| (place, head)))
     }
 
@@ -208,20 +214,20 @@ impl Source {
         }
         budget.segments = budget.segments.saturating_sub(1);
         let number = u32::try_from(self.left).unwrap_or(u32::MAX);
-        let Selected { generation, may, .. } =
+        let Selected { generation, count, may, .. } =
             select(store, (self.partition, number), search.filter)?;
         if may.count() == 0 {
             return Ok(());
         }
         let of = (self.partition, number, generation);
-        let ids = build::parts(store, &store.index, b'i', of)?;
-        let Some((ids, body)) = ids.zip(build::parts(store, &store.index, b'b', of)?) else {
+        let ids = build::ids(store, &store.index, of, count)?;
+        let body = build::parts(store, &store.index, b'b', of)?;
+        let times = body.as_deref().and_then(Body::read).map(|it| it.times);
+        let Some((ids, times)) = ids.zip(times.filter(|it| it.len() == count)) else {
             // Made anew in this moment: it is read once more.
             self.left += 1;
             return Ok(());
         };
-        let ids = segment::ids(&ids);
-        let times = Body::read(&body).map(|it| it.times).unwrap_or_default();
         let place = |it: usize| Some((times.get(it)?.0, *ids.get(it)?));
         self.may.extend(may.places().filter_map(place).filter(|it| search.is_after(*it)));
         self.may.sort_unstable();
@@ -286,8 +292,7 @@ pub(in super::super) fn search<O: Ordered>(
         let Some((started_at, instance)) = bound else { break };
         if budget.is_spent() {
             // What is at the bound was not looked at.
-            let instance = InstanceId(uuid::Uuid::from_u128(instance.0.as_u128() + 1));
-            page.next = Some(SearchCursor { started_at, instance });
+            page.next = Some(including(started_at, instance));
             return Ok(page);
         }
         if let Some((place, head)) = source.step(store, &search, &mut budget)? {
@@ -296,6 +301,14 @@ pub(in super::super) fn search<O: Ordered>(
     }
     page.next = None;
     Ok(page)
+}
+
+/// The cursor of a page that goes on with this very place.
+fn including(started_at: Timestamp, instance: InstanceId) -> SearchCursor {
+    match instance.0.as_u128().checked_add(1) {
+        Some(next) => SearchCursor { started_at, instance: InstanceId(Uuid::from_u128(next)) },
+        None => SearchCursor { started_at: started_at.plus(1), instance: InstanceId(Uuid::nil()) },
+    }
 }
 
 /// How many instances match: of what is in segments and has ended, no head is read.
@@ -342,7 +355,7 @@ fn matches<O: Ordered>(
         return Ok(0);
     }
     budget.heads -= 1;
-    Ok(u64::from(store.head(instance)?.is_some_and(|it| it.matches(filter))))
+    Ok(u64::from(build::readable(store, instance)?.is_some_and(|it| it.matches(filter))))
 }
 
 fn count_in<O: Ordered>(
@@ -352,7 +365,7 @@ fn count_in<O: Ordered>(
     budget: &mut Budget,
 ) -> Result<u64, JournalError> {
     for _ in 0..limits::READ_ATTEMPTS {
-        let Selected { generation, mut may, mut open } = select(store, of, filter)?;
+        let Selected { generation, count: all, mut may, mut open } = select(store, of, filter)?;
         if !filter.asks_what_changes() {
             return Ok(may.count() as u64);
         }
@@ -363,12 +376,15 @@ fn count_in<O: Ordered>(
             return Ok(count);
         }
         let of = (of.0, of.1, generation);
-        let Some(ids) = build::parts(store, &store.index, b'i', of)? else { continue };
-        let ids = segment::ids(&ids);
+        let Some(ids) = build::ids(store, &store.index, of, all)? else { continue };
         for id in open.places().filter_map(|it| ids.get(it)) {
             count += matches(store, *id, filter, budget)?;
         }
         return Ok(count);
     }
-    Ok(0)
+    Err(changes_too_fast())
+}
+
+fn changes_too_fast() -> JournalError {
+    JournalError::Store("a part of the search index changes too fast to be read".to_owned())
 }

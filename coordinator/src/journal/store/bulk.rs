@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::super::ordered::Ordered;
 use super::super::space::{Change, Order, Space};
-use super::super::{BulkWrite, JournalError, keys, record};
+use super::super::{BulkPage, BulkWrite, JournalError, keys, record};
 use super::Store;
 
 impl<O: Ordered> Store<O> {
@@ -20,12 +20,14 @@ impl<O: Ordered> Store<O> {
             Some(state) => record::put(&mut changes, Space::Common, key, &[state]),
             None => {
                 changes.push(Change { space: Space::Common, key, value: None });
-                self.drop_results(&mut changes, write.job)?;
+                self.drop_pages(&mut changes, write.job)?;
             }
         }
-        if let Some((page, results)) = &write.results {
-            let key = keys::bulk_results(write.job, *page);
-            record::put(&mut changes, Space::Common, key, &[results]);
+        for (kind, page) in [(keys::BULK_IDS, &write.ids), (keys::BULK_RESULTS, &write.results)] {
+            if let Some((number, page)) = page {
+                let key = keys::bulk_page(kind, write.job, *number);
+                record::put(&mut changes, Space::Common, key, &[page]);
+            }
         }
         self.write(changes)
     }
@@ -37,13 +39,15 @@ impl<O: Ordered> Store<O> {
         }
     }
 
-    fn drop_results(&self, changes: &mut Vec<Change>, job: Uuid) -> Result<(), JournalError> {
-        for page in 0..=u32::MAX {
-            let key = keys::bulk_results(job, page);
-            let Some(value) = self.ordered.get(Space::Common, &key)? else { break };
-            let length = record::open(&key, &value)?.length;
-            self.drop_parts(changes, &key, length);
-            changes.push(Change { space: Space::Common, key, value: None });
+    fn drop_pages(&self, changes: &mut Vec<Change>, job: Uuid) -> Result<(), JournalError> {
+        for kind in [keys::BULK_IDS, keys::BULK_RESULTS] {
+            for page in 0..=u32::MAX {
+                let key = keys::bulk_page(kind, job, page);
+                let Some(value) = self.ordered.get(Space::Common, &key)? else { break };
+                let length = record::open(&key, &value)?.length;
+                self.drop_parts(changes, &key, length);
+                changes.push(Change { space: Space::Common, key, value: None });
+            }
         }
         Ok(())
     }
@@ -57,11 +61,16 @@ impl<O: Ordered> Store<O> {
         all.into_iter().map(whole).collect()
     }
 
-    pub(super) fn read_bulk_results(
+    pub(super) fn read_bulk_page(
         &self,
+        page: BulkPage,
         job: Uuid,
-        page: u32,
+        number: u32,
     ) -> Result<Option<Vec<u8>>, JournalError> {
-        self.body(Space::Common, &keys::bulk_results(job, page))
+        let kind = match page {
+            BulkPage::Ids => keys::BULK_IDS,
+            BulkPage::Results => keys::BULK_RESULTS,
+        };
+        self.body(Space::Common, &keys::bulk_page(kind, job, number))
     }
 }

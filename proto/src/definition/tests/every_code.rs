@@ -486,9 +486,8 @@ const CASES: &[(&str, &str, &str)] = &[
 
 /// Codes that other tests of this module or of `text` and `deviations` give, and those of files of
 /// tests, which the command line reads.
-const ELSEWHERE: &[&str] = &[
-    "WL0101", "WL0103", "WL0104", "WL0110", "WL0144", "WL0170", "WL0171", "WL0172", "WL0316",
-];
+const ELSEWHERE: &[&str] =
+    &["WL0101", "WL0103", "WL0104", "WL0110", "WL0144", "WL0170", "WL0171", "WL0172", "WL0316"];
 
 fn check(code: &str, text: &str, message: &str) {
     let full = if text.trim_start_matches('§').starts_with("document") {

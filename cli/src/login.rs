@@ -4,7 +4,7 @@ mod kept;
 mod provider;
 mod redirect;
 
-pub(crate) use kept::{Kept, place, refreshed};
+pub(crate) use kept::{Kept, lock, place, refreshed};
 pub(crate) use provider::{Provider, has_display};
 
 use crate::code::LOGIN_FAILED;

@@ -246,10 +246,15 @@ fn place() -> Option<PathBuf> {
     named.or_else(|| Some(folder()?.join("profiles.toml")))
 }
 
+/// Makes a folder, for its owner alone, unless it is there.
+pub(crate) fn make(folder: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Writes a file anew, for its owner alone: others see the old one or the new one, whole.
 pub(crate) fn replace(place: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = place.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make(folder)?;
     let mut draft = tempfile::NamedTempFile::new_in(folder)?;
     draft.write_all(bytes)?;
     draft.as_file().sync_all()?;

@@ -1,6 +1,7 @@
 //! `windlass login`: a token of an identity provider, kept for a server, and renewed; `logout`.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use serde_json::Value as Json;
 use windlass_coordinator::access::Login;
@@ -8,7 +9,7 @@ use windlass_coordinator::access::Login;
 use crate::client::Client;
 use crate::code::LOGIN_FAILED;
 use crate::error::CliError;
-use crate::login::{Kept, Provider, has_display, place};
+use crate::login::{Kept, Provider, has_display, lock, place};
 use crate::options::{Remote, Target, TokenFrom};
 use crate::output;
 
@@ -66,7 +67,10 @@ pub(crate) async fn login(args: LoginArgs) -> Result<(), CliError> {
         true => provider.by_browser().await?,
         false => provider.by_device().await?,
     };
+    // Not while somebody logs in: others go on with what was there before.
+    let held = lock(&place).await?;
     kept.write(&place)?;
+    drop(held);
     let target = Target { token: TokenFrom::Login, ..target };
     let who = Client::of(&target)?.get(&["v1", "auth", "whoami"], &[]).await?;
     let text = |key: &str| who[key].as_str().unwrap_or("").to_owned();
@@ -86,26 +90,31 @@ pub(crate) async fn login(args: LoginArgs) -> Result<(), CliError> {
 /// Runs `logout`.
 pub(crate) async fn logout(args: LogoutArgs) -> Result<(), CliError> {
     let server = args.remote.target()?.url;
-    let told = match place(&server) {
-        Some(place) => {
-            // What cannot be read is removed all the same.
-            let kept = Kept::read(&place).ok().flatten();
-            match std::fs::remove_file(&place) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    let text = format!("the token cannot be removed: {error}");
-                    return Err(CliError::Usage(text));
-                }
-                _ => {}
-            }
-            match kept {
-                Some(kept) => Provider::new()?.revoke(&kept).await.map(drop),
-                None => Ok(()),
-            }
-        }
+    let told = match place(&server).filter(|it| it.exists()) {
+        Some(place) => forget(&place).await,
         None => Ok(()),
     };
     output::message(&format!("no token is kept for {server}"));
     told
+}
+
+/// Removes what is kept at a place, and tells the provider.
+async fn forget(place: &Path) -> Result<(), CliError> {
+    // A renewal under way would write it again.
+    let held = lock(place).await?;
+    // What cannot be read is removed all the same.
+    let kept = Kept::read(place).ok().flatten();
+    match std::fs::remove_file(place) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(CliError::Usage(format!("the token cannot be removed: {error}")));
+        }
+        _ => {}
+    }
+    drop(held);
+    match kept {
+        Some(kept) => Provider::new()?.revoke(&kept).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// The provider that is meant.

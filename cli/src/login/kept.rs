@@ -102,6 +102,11 @@ impl Kept {
         self.refresh.is_some()
     }
 
+    /// True when it is renewed with this very token.
+    fn is_of(&self, refresh: &Refresh) -> bool {
+        self.refresh.as_ref().is_some_and(|it| it.refresh_token == refresh.refresh_token)
+    }
+
     fn has_ended(&self) -> bool {
         self.expires_at.is_some_and(|end| clock::now().0 >= end)
     }
@@ -126,16 +131,37 @@ async fn renew(place: &Path) -> Result<Kept, CliError> {
     let gone = || failed("nobody is logged in any more: windlass login");
     let kept = Kept::read(place)?.ok_or_else(gone)?;
     let Some(refresh) = kept.refresh.as_ref().filter(|_| kept.is_due()) else { return Ok(kept) };
-    let renewed = Provider::new()?.refresh(refresh).await?;
-    renewed.write(place)?;
-    Ok(renewed)
+    let provider = Provider::new()?;
+    let renewed = provider.refresh(refresh).await?;
+    match Kept::read(place)? {
+        Some(now) if now.is_of(refresh) => {
+            renewed.write(place)?;
+            Ok(renewed)
+        }
+        // Somebody logged in or out meanwhile, without the lock: theirs is what counts, and nobody
+        // is to have what this brought. It ends by itself where that cannot be said.
+        other => {
+            let _ = provider.revoke(&renewed).await;
+            other.ok_or_else(gone)
+        }
+    }
 }
 
-/// What no other process has at the same time.
-async fn lock(place: &Path) -> Result<File, CliError> {
-    let path = place.with_extension("lock");
+/// What no other process has at the same time: whoever writes or removes what is kept at a place
+/// has it, or a renewal under way would bring back what was there before.
+///
+/// # Errors
+/// When another process has it for too long, or it cannot be made.
+pub(crate) async fn lock(place: &Path) -> Result<File, CliError> {
+    // Behind all of the name: its end may be a part of an address, which others share.
+    let mut name = place.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
     let unusable =
         |error: &dyn std::fmt::Display| CliError::Usage(format!("{}: {error}", path.display()));
+    if let Some(folder) = place.parent() {
+        profile::make(folder).map_err(|error| unusable(&error))?;
+    }
     let mut options = File::options();
     let file = options.create(true).append(true).mode(0o600).open(&path);
     let file = file.map_err(|error| unusable(&error))?;
@@ -150,5 +176,30 @@ async fn lock(place: &Path) -> Result<File, CliError> {
             return Err(unusable(&"another process has it for too long"));
         }
         tokio::time::sleep(Duration::from_millis(limits::LOGIN_LOCK_AGAIN_MS)).await;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::lock;
+
+    #[tokio::test]
+    async fn each_server_has_a_lock_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        // The folder is made with the first of them.
+        let place = |name: &str| folder.path().join("tokens").join(name);
+        let held = lock(&place("http_10.0.0.1_80")).await.ok().unwrap();
+        lock(&place("http_10.0.0.2_80")).await.ok().unwrap();
+        let (one, other) = (place("http_h.a_80"), place("http_h.b_80"));
+        let (_one, _other) = (lock(&one).await.ok().unwrap(), lock(&other).await.ok().unwrap());
+        let again = place("http_10.0.0.1_80");
+        let mut waiting = Box::pin(lock(&again));
+        let soon = Duration::from_millis(1);
+        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "it is held");
+        drop(held);
+        assert!(waiting.await.is_ok());
     }
 }

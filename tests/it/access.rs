@@ -3,6 +3,7 @@
 mod accounts;
 mod certificates;
 mod jwt;
+mod kept;
 mod load;
 mod login;
 mod matrix;

@@ -132,11 +132,16 @@ async fn renew(place: &Path) -> Result<Kept, CliError> {
     let kept = Kept::read(place)?.ok_or_else(gone)?;
     let Some(refresh) = kept.refresh.as_ref().filter(|_| kept.is_due()) else { return Ok(kept) };
     let provider = Provider::new()?;
-    let renewed = provider.refresh(refresh).await?;
+    let renewal = provider.refresh(refresh).await?;
+    // What was used may count no longer, also where nothing came that can be shown.
+    let (renewed, result) = match renewal.kept {
+        Ok(renewed) => (renewed, Ok(())),
+        Err(error) => (Kept { refresh: Some(renewal.refresh), ..kept.clone() }, Err(error)),
+    };
     match Kept::read(place)? {
         Some(now) if now.is_of(refresh) => {
             renewed.write(place)?;
-            Ok(renewed)
+            result.map(|()| renewed)
         }
         // Somebody logged in or out meanwhile, without the lock: theirs is what counts, and nobody
         // is to have what this brought. It ends by itself where that cannot be said.

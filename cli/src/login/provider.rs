@@ -63,6 +63,20 @@ struct Device {
     interval: Option<u64>,
 }
 
+/// What a provider answers to a refresh token that it takes.
+pub(super) struct Renewal {
+    /// What is kept from now on; an error where it gave nothing to show.
+    pub(super) kept: Result<Kept, CliError>,
+    /// What the next one is asked for with: the one that was used may count no longer.
+    pub(super) refresh: Refresh,
+}
+
+impl Renewal {
+    fn of(answer: &Json, used: &Refresh) -> Self {
+        Self { kept: kept(answer, used.clone()), refresh: next(answer, used.clone()) }
+    }
+}
+
 impl Provider {
     /// # Errors
     /// When TLS cannot be set up.
@@ -93,7 +107,10 @@ impl Provider {
     }
 
     /// Renews a token.
-    pub(super) async fn refresh(&self, refresh: &Refresh) -> Result<Kept, CliError> {
+    ///
+    /// # Errors
+    /// When it is refused, or there is no answer.
+    pub(super) async fn refresh(&self, refresh: &Refresh) -> Result<Renewal, CliError> {
         secure(&refresh.token_endpoint)?;
         let mut form = vec![
             ("grant_type", "refresh_token"),
@@ -104,7 +121,7 @@ impl Provider {
         let request = self.http.post(&refresh.token_endpoint).form(&form);
         let (status, answer) = self.send(request).await?;
         match status.is_success() {
-            true => kept(&answer, refresh.clone()),
+            true => Ok(Renewal::of(&answer, refresh)),
             false => Err(failed(&format!("{}: log in again (windlass login)", refusal(&answer)))),
         }
     }
@@ -284,7 +301,7 @@ impl Found<'_> {
             }
             match answer["error"].as_str() {
                 Some("authorization_pending") => {}
-                Some("slow_down") => pause += limits::LOGIN_INTERVAL_S,
+                Some("slow_down") => pause = pause.saturating_add(limits::LOGIN_INTERVAL_S),
                 _ => return Err(failed(&refusal(&answer))),
             }
         }
@@ -310,14 +327,21 @@ fn kept(answer: &Json, renewal: Refresh) -> Result<Kept, CliError> {
     let token = token.or_else(|| answer["id_token"].as_str());
     let token = token.ok_or_else(|| failed("it gave no signed token: name a `resource`"))?;
     let issued_at = clock::now().0;
-    let told = answer["expires_in"].as_u64().map(|it| issued_at + it.saturating_mul(1_000));
+    // A provider may say any number.
+    let told = answer["expires_in"].as_u64();
+    let told = told.map(|it| issued_at.saturating_add(it.saturating_mul(1_000)));
     let expires_at = end(token).or(told);
-    let given = answer["refresh_token"].as_str().map(|it| Zeroizing::new(it.to_owned()));
-    // One that is not replaced goes on.
-    let refresh_token = given.unwrap_or_else(|| renewal.refresh_token.clone());
-    let has_one = !refresh_token.is_empty();
-    let refresh = has_one.then(|| Refresh { refresh_token, ..renewal });
+    let refresh = Some(next(answer, renewal)).filter(|it| !it.refresh_token.is_empty());
     Ok(Kept { token: Zeroizing::new(token.to_owned()), issued_at, expires_at, refresh })
+}
+
+/// What the next token is asked for with. One that is not replaced goes on.
+fn next(answer: &Json, renewal: Refresh) -> Refresh {
+    let given = answer["refresh_token"].as_str().filter(|it| !it.is_empty());
+    match given {
+        Some(given) => Refresh { refresh_token: Zeroizing::new(given.to_owned()), ..renewal },
+        None => renewal,
+    }
 }
 
 /// True for what looks like a signed token, which says who it is of; others only their issuer can
@@ -379,7 +403,7 @@ fn refusal(answer: &Json) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Refresh, end, is_jwt, kept, refusal};
+    use super::{Refresh, Renewal, end, is_jwt, kept, refusal};
 
     #[test]
     fn what_a_provider_says_is_told() {
@@ -411,6 +435,11 @@ mod tests {
         let new = read(json!({"id_token": "a.b.c", "expires_in": 3_600, "refresh_token": "new"}));
         assert_eq!((new.token.as_str(), with(&new)), ("a.b.c", Some("new".to_owned())));
         assert!(!new.is_due());
-        assert!(kept(&json!({"access_token": "opaque"}), renewal).is_err());
+        let last = read(json!({"access_token": "a.b.c", "expires_in": u64::MAX}));
+        assert_eq!(last.expires_at, Some(u64::MAX));
+        // What renews it is replaced even where there is nothing to show.
+        let none = json!({"access_token": "opaque", "refresh_token": "new"});
+        let renewed = Renewal::of(&none, &renewal);
+        assert!(renewed.kept.is_err() && renewed.refresh.refresh_token.as_str() == "new");
     }
 }

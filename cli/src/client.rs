@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use credential::Credential;
+pub(crate) use credential::guard;
 use reqwest::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -54,6 +55,7 @@ impl Client {
     /// # Errors
     /// As [`Client::new`].
     pub(crate) fn without_token(target: &Target) -> Result<Self, CliError> {
+        credential::guard_headers(target)?;
         let base = target.url.clone();
         crate::tls::provide();
         let mut builder = reqwest::Client::builder()
@@ -220,12 +222,31 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use reqwest::Method;
 
-    use super::Client;
+    use super::{CliError, Client, Header, Target};
     use crate::options::Remote;
+
+    #[test]
+    fn no_header_goes_where_others_read_it() {
+        let with = |url: &str, header: &str| {
+            let headers = vec![Header::parse(header).unwrap()];
+            let remote = Remote { url: Some(url.to_owned()), ..Remote::default() };
+            Target { headers, ..remote.target().ok().unwrap() }
+        };
+        for header in ["X-Access: c4nary", "Cookie: c4nary", "Authorization: c4nary"] {
+            let far = with("http://192.0.2.1:1", header);
+            for refused in [Client::of(&far).err(), Client::without_token(&far).err()] {
+                let Some(CliError::Usage(text)) = refused else { panic!("{header} is sent") };
+                assert!(text.contains("leave the header") && !text.contains("c4nary"), "{text}");
+            }
+            for near in ["https://192.0.2.1:1", "http://127.0.0.1:1"] {
+                assert!(Client::without_token(&with(near, header)).is_ok(), "{near}");
+            }
+        }
+    }
 
     fn client(url: &str) -> Option<Client> {
         Client::new(&Remote { url: Some(url.to_owned()), ..Remote::default() }).ok()

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderValue, PROXY_AUTHORIZATION};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Mutex, OnceCell};
 use windlass_proto::limits::{ACCESS_CREDENTIAL_BYTES, TOKEN_COMMAND_MS};
@@ -15,7 +15,6 @@ use zeroize::Zeroizing;
 
 use super::is_loopback;
 use crate::error::CliError;
-use crate::header::Header;
 use crate::login::{self, Kept};
 use crate::options::{Target, TokenFrom};
 
@@ -37,10 +36,7 @@ impl Credential {
     /// # Errors
     /// When it cannot be read, or others could read it on its way.
     pub(super) fn of(target: &Target) -> Result<Self, CliError> {
-        let sent = |it: &&Header| [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(it.name());
-        if let Some(header) = target.headers.iter().find(sent) {
-            guard(&target.url, &format!("leave the header {} out", header.name()))?;
-        }
+        guard_headers(target)?;
         if target.headers.iter().any(|it| it.name() == AUTHORIZATION) {
             // There can be one only, and this is what was asked for.
             return Ok(Self::None);
@@ -91,11 +87,26 @@ impl Credential {
     }
 }
 
+/// Refuses to send headers that somebody chose where others can read them: any of them may be a
+/// credential, as that of a proxy before the server has any name.
+///
+/// # Errors
+/// When they would be.
+pub(super) fn guard_headers(target: &Target) -> Result<(), CliError> {
+    match target.headers.first() {
+        Some(header) => guard(&target.url, &format!("leave the header {} out", header.name())),
+        None => Ok(()),
+    }
+}
+
 /// Refuses to send what is a credential where others can read it.
-fn guard(server: &Url, otherwise: &str) -> Result<(), CliError> {
+///
+/// # Errors
+/// When they can.
+pub(crate) fn guard(server: &Url, otherwise: &str) -> Result<(), CliError> {
     if server.scheme() == "http" && !is_loopback(server) {
         let text = format!(
-            "{server} is plain HTTP to another machine: whoever is between could read the token. \
+            "{server} is plain HTTP to another machine: whoever is between could read it. \
              Write https://, or {otherwise}"
         );
         return Err(CliError::Usage(text));

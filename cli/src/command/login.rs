@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value as Json;
 use windlass_coordinator::access::Login;
 
-use crate::client::Client;
+use crate::client::{Client, guard};
 use crate::code::LOGIN_FAILED;
 use crate::error::CliError;
 use crate::login::{Kept, Provider, has_display, lock, place};
@@ -48,6 +48,8 @@ pub(crate) struct LogoutArgs {
 /// Runs `login`.
 pub(crate) async fn login(args: LoginArgs) -> Result<(), CliError> {
     let target = args.remote.target()?;
+    // Before anything goes there: the token that comes of it could not be shown.
+    guard(&target.url, "log in on that machine")?;
     let place = place(&target.url).ok_or_else(|| {
         CliError::Usage("there is no place for tokens: HOME is not set".to_owned())
     })?;

@@ -303,7 +303,7 @@ impl AuditLog {
 
     /// The last events, newest first, at most `limit`. Blocking.
     #[cfg(test)]
-    fn last(&self, limit: usize) -> Result<Vec<AuditLine>, AuditError> {
+    pub(crate) fn last(&self, limit: usize) -> Result<Vec<AuditLine>, AuditError> {
         let Some(path) = &self.place else { return Ok(Vec::new()) };
         let mut lines = Vec::new();
         if limit > 0 {

@@ -183,6 +183,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         args.files.iter().chain(&args.with).map(|it| definition::check(it, args.support)).collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
     let bound = args.serve.bind().await?;
+    // Before what may take minutes: a tool that renews certificates knows nothing of a start.
+    hangup::listen();
     let key = crate::key::coordinator(&args.data.key_file())?;
     let events = EventOptions {
         prefix: args.nats.bus.clone(),
@@ -238,7 +240,6 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let opened = tokio::task::spawn_blocking(start).await;
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
-    hangup::listen();
     let served = bound.serve(&coordinator, definitions, Some(&*tokens)).await;
     tokio::select! {
         () = close(coordinator) => {}

@@ -249,6 +249,18 @@ async fn each_server_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signal_to_look_at_files_does_not_end_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing listens there: it waits a while before it opens its journal.
+    let arguments = ["coordinator", "--bind", "127.0.0.1:0", "--nats", "nats://127.0.0.1:1"];
+    let serves = on_terminal(folder.path(), &[], &arguments);
+    serves.shows("NATS cannot be reached yet").await;
+    serves.signal(Signal::HUP);
+    serves.shows("listening on http://127.0.0.1:").await;
+    interrupted(serves, &arguments).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_are_sentences_on_a_terminal_and_json_in_a_pipe() {
     let (folder, path) = file(definition(
         "faults",

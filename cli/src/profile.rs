@@ -70,8 +70,8 @@ struct ProfileTable {
     client_certificate: Option<PathBuf>,
     client_key: Option<Spanned<PathBuf>>,
     token_file: Option<PathBuf>,
-    token_command: Option<Spanned<Vec<String>>>,
-    /// Of any type: what says that it is another one would show it.
+    /// Of any type, as `headers`: what says that it is another one would show it.
+    token_command: Option<Spanned<Value>>,
     headers: Option<Spanned<Value>>,
 }
 
@@ -126,12 +126,8 @@ impl Profiles {
             return Err(self.refused(key.span().start, reason));
         }
         let command = match table.token_command {
-            Some(it) if it.get_ref().is_empty() || table.token_file.is_some() => {
-                let reason = "`token-command` is a program and its arguments, and goes without \
-                              `token-file`";
-                return Err(self.refused(it.span().start, reason));
-            }
-            it => it.map(Spanned::into_inner).unwrap_or_default(),
+            Some(it) => self.command(it, table.token_file.is_some())?,
+            None => Vec::new(),
         };
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let below = |path: PathBuf| match (path.strip_prefix("~"), std::env::var_os("HOME")) {
@@ -147,6 +143,24 @@ impl Profiles {
             token_file: table.token_file.map(below),
             token_command: command,
             headers: table.headers.map_or(Ok(Vec::new()), |it| self.headers(it))?,
+        })
+    }
+
+    /// The program that prints the token, and its arguments; nothing shows them.
+    fn command(&self, all: Spanned<Value>, has_file: bool) -> Result<Vec<String>, CliError> {
+        let at = all.span().start;
+        let text = |it| match it {
+            Value::String(text) => Some(text),
+            _ => None,
+        };
+        let read: Option<Vec<_>> = match all.into_inner() {
+            Value::Array(all) => all.into_iter().map(text).collect(),
+            _ => None,
+        };
+        read.filter(|it| !it.is_empty() && !has_file).ok_or_else(|| {
+            let reason = "`token-command` is a list of texts, a program and its arguments, and \
+                          goes without `token-file`";
+            self.refused(at, reason)
         })
     }
 
@@ -289,6 +303,12 @@ mod tests {
             ("[profile.a]\nurl = \"http://h\"\ntoken = \"c4nary\"\n", "3:1", "unknown field"),
             ("[profile.a]\nurl = \"http://h\"\nclient-key = \"k\"\n", "3:14", "goes with"),
             ("[profile.a]\nurl = \"http://h\"\ntoken-command = []\n", "3:17", "a program"),
+            ("[profile.a]\nurl = \"http://h\"\ntoken-command = \"c4nary\"\n", "3:17", "a list"),
+            (
+                "[profile.a]\nurl = \"http://h\"\ntoken-command = [\"c4nary\", 1]\n",
+                "3:17",
+                "a list",
+            ),
             ("[profile.a]\nurl = \"http://h\"\nheaders = \"c4nary\"\n", "3:11", "a table"),
             ("[profile.a]\nurl = \"http://h\"\nheaders = { A = 1 }\n", "3:11", "A is a text"),
             (

@@ -194,10 +194,34 @@ impl Remote {
 
 /// Reads the URL of a server.
 fn url(text: &str) -> Result<Url, CliError> {
-    let refused = |reason: &str| CliError::Usage(format!("the URL {text}: {reason}"));
+    // What is before an `@` may be a password, which nothing shows.
+    let shown = if text.contains('@') { String::new() } else { format!(" {text}") };
+    let refused = |reason: &str| CliError::Usage(format!("the URL{shown}: {reason}"));
     let url = Url::parse(text).map_err(|error| refused(&error.to_string()))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let reason = "write it without a user and a password; --token-file, or a header in a \
+                      profile, says who asks";
+        return Err(refused(reason));
+    }
     if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
         return Err(refused("write http://HOST:PORT or https://HOST:PORT"));
     }
     Ok(url)
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::{CliError, url};
+
+    #[test]
+    fn a_url_with_a_password_is_refused_and_not_shown() {
+        for text in
+            ["https://u:c4nary@h", "https://c4nary@h:1", "u:c4nary@h", "http://u:c4nary@h:99999"]
+        {
+            let Err(CliError::Usage(error)) = url(text) else { panic!("{text} is taken") };
+            assert!(error.starts_with("the URL: ") && !error.contains("c4nary"), "{error}");
+        }
+        assert!(url("https://[::1]:7400/@base").is_ok());
+    }
 }

@@ -217,8 +217,10 @@ impl Profiles {
             // Above all tables, or it would belong to one.
             None => format!("default = {quoted}\n\n{}", self.text),
         };
-        replace(&self.path, text.as_bytes())
-            .map_err(|error| CliError::Usage(format!("{}: {error}", self.path.display())))
+        // A link, as to a folder of such files that is kept elsewhere, stays one.
+        let written =
+            std::fs::canonicalize(&self.path).and_then(|it| replace(&it, text.as_bytes()));
+        written.map_err(|error| CliError::Usage(format!("{}: {error}", self.path.display())))
     }
 
     /// What is said where there is no file, and somebody names a profile.
@@ -337,6 +339,16 @@ mod tests {
         let again = Profiles::of(profiles.path.clone()).ok().unwrap();
         assert_eq!(again.text, format!("default = \"a\"\n\n{text}"));
         assert_eq!(again.choose(None).ok().unwrap().map(|it| it.url).as_deref(), Some("http://a"));
+    }
+
+    #[test]
+    fn a_link_stays_one() {
+        let (folder, profiles) = read("[profile.a]\nurl = \"http://a\"\n").ok().unwrap();
+        let link = folder.path().join("link.toml");
+        std::os::unix::fs::symlink("profiles.toml", &link).unwrap();
+        Profiles::of(link.clone()).ok().unwrap().set_default("a").ok().unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(Profiles::of(profiles.path).ok().unwrap().default(), Some("a"));
     }
 
     #[test]

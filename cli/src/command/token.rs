@@ -132,11 +132,12 @@ async fn create(args: CreateArgs) -> Result<(), CliError> {
         "expiresAt": Timestamp(ends).to_rfc3339(),
     }));
     let (_, made) = client.send(request).await?;
+    let allowed = told(&args.allowed.grant());
     let text = |key: &str| made[key].as_str().unwrap_or("").to_owned();
     // The token alone, so that it can be kept in a file.
     output::text_line(&text("token"));
     output::message(&format!(
-        "token {} ({}) counts until {}; it is not shown again",
+        "token {} ({}: {allowed}) counts until {}; it is not shown again",
         text("id"),
         text("name"),
         text("expiresAt")
@@ -179,6 +180,15 @@ fn allows(grant: &Json) -> String {
     text
 }
 
+/// The same, to who has just made it: also that nothing narrows it.
+fn told(grant: &Json) -> String {
+    let text = allows(grant);
+    match grant["namespaces"] == json!(["*"]) {
+        true => format!("{text}, in all namespaces"),
+        false => text,
+    }
+}
+
 async fn revoke(args: RevokeArgs) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
     let request = client.request(Method::DELETE, &["v1", "tokens", &args.id]);
@@ -210,14 +220,17 @@ fn new(args: &NewArgs) -> Result<(), CliError> {
 mod tests {
     use serde_json::json;
 
-    use super::allows;
+    use super::{allows, told};
 
     #[test]
     fn a_grant_is_told_in_a_few_words() {
         let any = json!({"role": "admin", "namespaces": ["*"], "workflows": ["*"], "types": ["*"]});
-        assert_eq!(allows(&any), "admin");
+        assert_eq!(
+            (allows(&any).as_str(), told(&any).as_str()),
+            ("admin", "admin, in all namespaces")
+        );
         let some = json!({"role": "starter", "namespaces": ["a", "b"], "workflows": ["o*"],
             "types": ["*"]});
-        assert_eq!(allows(&some), "starter in a,b of o*");
+        assert_eq!((allows(&some), told(&some)), ("starter in a,b of o*".into(), allows(&some)));
     }
 }

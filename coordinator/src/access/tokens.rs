@@ -35,7 +35,7 @@ pub enum TokensError {
     #[error("{} tokens are kept, and no more: revoke some first", limits::ACCESS_TOKENS)]
     TooMany,
     /// There is no such token.
-    #[error("no token has the id {0}")]
+    #[error("no token has the id {0}: `windlass token list` has the ids")]
     Unknown(String),
     /// The system has no randomness.
     #[error("no random bytes: {0}")]

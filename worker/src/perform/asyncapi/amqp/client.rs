@@ -84,15 +84,10 @@ enum Said {
 }
 
 impl Client {
-    /// Says who asks, and opens a channel in a virtual host.
-    pub(super) async fn open(
-        stream: Box<dyn Connection>,
-        peer: Peer,
-        login: Option<&Login>,
-        host: &str,
-    ) -> Result<Self, Problem> {
+    /// One that has said nothing yet.
+    fn on(stream: Box<dyn Connection>, peer: Peer) -> Self {
         let patience = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
-        let mut client = Self {
+        Self {
             stream,
             buffer: BytesMut::new(),
             peer,
@@ -103,7 +98,17 @@ impl Client {
             is_known: false,
             partial: None,
             early: VecDeque::new(),
-        };
+        }
+    }
+
+    /// Says who asks, and opens a channel in a virtual host.
+    pub(super) async fn open(
+        stream: Box<dyn Connection>,
+        peer: Peer,
+        login: Option<&Login>,
+        host: &str,
+    ) -> Result<Self, Problem> {
+        let mut client = Self::on(stream, peer);
         client.send(GREETING).await?;
         client.wait_for(START).await?;
         client.log_in(login).await?;
@@ -387,8 +392,9 @@ impl Client {
                 Ok(Some(Said::Method(name, arguments)))
             }
             Frame::Header(header) => {
-                let partial = self.partial.as_mut().ok_or("it sends a message out of turn")?;
-                partial.begin(header)?;
+                // One for each message: what it says is kept, and more of them would add up.
+                let partial = self.partial.as_mut().filter(|it| it.left.is_none());
+                partial.ok_or("it sends a message out of turn")?.begin(header)?;
                 Ok(self.complete())
             }
             Frame::Body(bytes) => {
@@ -483,3 +489,6 @@ impl Partial {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,11 @@ pub const AMQP_FRAME_LEAST: usize = 4_096;
 /// twice when a worker dies, and a broker keeps them in memory meanwhile.
 pub const AMQP_UNACKNOWLEDGED: u16 = 1_000;
 
+/// Milliseconds that a broker of AMQP may take to answer, to confirm a message or to read what is
+/// sent to it: one that is short of memory or disk goes on with its signs of life and does none of
+/// these. Copies of a message in a cluster that elects a leader take some seconds.
+pub const AMQP_ANSWER_MS: u64 = 60_000;
+
 /// Milliseconds that saying goodbye to a server may take, whatever the server does.
 pub const GOODBYE_MS: u64 = 1_000;
 

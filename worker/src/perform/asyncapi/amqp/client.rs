@@ -25,9 +25,12 @@ const OPEN: Name = (10, 40);
 const OPEN_OK: Name = (10, 41);
 const CLOSE: Name = (10, 50);
 const CLOSE_OK: Name = (10, 51);
+const BLOCKED: Name = (10, 60);
+const UNBLOCKED: Name = (10, 61);
 const CHANNEL_OPEN: Name = (20, 10);
 const CHANNEL_OPEN_OK: Name = (20, 11);
 const CHANNEL_CLOSE: Name = (20, 40);
+const CHANNEL_CLOSE_OK: Name = (20, 41);
 const QUEUE_DECLARE: Name = (50, 10);
 const QUEUE_DECLARE_OK: Name = (50, 11);
 const QUEUE_BIND: Name = (50, 20);
@@ -61,6 +64,10 @@ pub(super) struct Client {
     silent: u8,
     /// Whether it is known who asks.
     is_known: bool,
+    /// Why the broker takes no messages for now, where it says so.
+    blocked: Option<String>,
+    /// Whether messages are thrown away unread: all that were wanted are here.
+    is_leaving: bool,
     /// A message of which not all has come, which has its place when this is dropped.
     partial: Option<Partial>,
     /// Messages that came before they were asked for.
@@ -83,6 +90,9 @@ enum Said {
     Message(u64, Incoming),
 }
 
+/// How long a broker may take to answer, to confirm a message, or to read what is sent.
+const ANSWER: Duration = Duration::from_millis(limits::AMQP_ANSWER_MS);
+
 impl Client {
     /// One that has said nothing yet.
     fn on(stream: Box<dyn Connection>, peer: Peer) -> Self {
@@ -96,6 +106,8 @@ impl Client {
             beat: Instant::now() + patience,
             silent: 0,
             is_known: false,
+            blocked: None,
+            is_leaving: false,
             partial: None,
             early: VecDeque::new(),
         }
@@ -140,6 +152,7 @@ impl Client {
                 table.text("version", env!("CARGO_PKG_VERSION"));
                 table.table("capabilities", |it| {
                     it.flag("authentication_failure_close");
+                    it.flag("connection.blocked");
                     it.flag("consumer_cancel_notify");
                     it.flag("publisher_confirms");
                 });
@@ -198,6 +211,17 @@ impl Client {
             message = message.body(CHANNEL.get(), part);
         }
         self.write(message).await?;
+        match tokio::time::timeout(ANSWER, self.confirmed()).await {
+            Ok(confirmed) => confirmed,
+            Err(_) => Err(self.failed(match &self.blocked {
+                Some(why) => format!("it takes no messages: {}", excerpt(why.as_bytes())),
+                None => "it does not confirm the message".to_owned(),
+            })),
+        }
+    }
+
+    /// Waits until the broker has what was published.
+    async fn confirmed(&mut self) -> Result<(), Problem> {
         let mut returned = None;
         loop {
             match self.read().await? {
@@ -319,6 +343,13 @@ impl Client {
     }
 
     async fn wait_for(&mut self, wanted: Name) -> Result<Reader, Problem> {
+        match tokio::time::timeout(ANSWER, self.answer(wanted)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.failed("it does not answer")),
+        }
+    }
+
+    async fn answer(&mut self, wanted: Name) -> Result<Reader, Problem> {
         let mut bytes = 0;
         loop {
             match self.read().await? {
@@ -353,6 +384,11 @@ impl Client {
         loop {
             // Whatever comes meanwhile.
             if self.is_known && Instant::now() >= self.beat {
+                // It beats as often as it is told to, twice in this time. Bytes of a frame that
+                // does not end are no sign of life.
+                if self.silent > 3 {
+                    return Err(self.failed("it does not answer"));
+                }
                 self.silent += 1;
                 self.write(Writer::default().heartbeat()).await?;
             }
@@ -367,10 +403,7 @@ impl Client {
                 Ok(Ok(0)) => return Err(self.failed("the connection was closed")),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(self.failed(told(&error))),
-                // It beats as often as it is told to, twice in this time.
-                Err(_) if self.silent > 3 || !self.is_known => {
-                    return Err(self.failed("it does not answer"));
-                }
+                Err(_) if !self.is_known => return Err(self.failed("it does not answer")),
                 Err(_) => {}
             }
         }
@@ -383,6 +416,14 @@ impl Client {
             Frame::Method(DELIVER, mut arguments) => {
                 arguments.short_text()?;
                 self.partial = Some(Partial::new(Some(arguments.longlong()?)));
+                Ok(None)
+            }
+            Frame::Method(BLOCKED, mut arguments) => {
+                self.blocked = Some(arguments.short_text()?);
+                Ok(None)
+            }
+            Frame::Method(UNBLOCKED, _) => {
+                self.blocked = None;
                 Ok(None)
             }
             Frame::Method(name, arguments) => {
@@ -423,7 +464,11 @@ impl Client {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        written.await.map_err(|error| self.failed(told(&error)))?;
+        match tokio::time::timeout(ANSWER, written).await {
+            Ok(written) => written.map_err(|error| self.failed(told(&error)))?,
+            // Brokers that are short of memory or disk read no more of who publishes.
+            Err(_) => return Err(self.failed("it does not read what is sent to it")),
+        }
         self.beat = Instant::now() + self.patience;
         Ok(())
     }

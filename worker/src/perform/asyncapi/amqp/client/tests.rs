@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
-use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use std::time::Duration;
 
-use super::{CHANNEL, Client, DELIVER, limits};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+use super::{ACK, BLOCKED, CHANNEL, CONFIRM_OK, Client, DELIVER, limits};
 use crate::http_client::connect::Peer;
 use crate::perform::asyncapi::amqp::frame::Writer;
 
@@ -48,4 +50,70 @@ async fn a_message_has_one_header() {
     broker.write_all(&headed(headed(delivery(8), 2), 2).0).await.unwrap();
     let refused = client.next().await.map(drop).unwrap_err();
     assert!(refused.detail.unwrap().contains("out of turn"));
+}
+
+/// What a client that publishes a message of so many bytes says of a broker that sends `said` at
+/// first, and beats from then on; it reads what comes, or nothing.
+async fn published(bytes: usize, said: Writer, reads: bool) -> Result<(), String> {
+    let (mut client, broker) = connected();
+    let (mut from, mut to) = tokio::io::split(broker);
+    let payload = vec![b'.'; bytes];
+    let properties = |it: &mut super::Content| it.short(0);
+    let beats = async {
+        to.write_all(&said.0).await.unwrap();
+        loop {
+            to.write_all(&Writer::default().heartbeat().0).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let reads = async {
+        let mut rest = vec![0; 4_096];
+        while reads && from.read(&mut rest).await.is_ok_and(|it| it > 0) {}
+        std::future::pending().await
+    };
+    tokio::select! {
+        published = client.publish(("", "queue"), false, properties, &payload) => {
+            published.map_err(|it| it.detail.unwrap().to_string())
+        }
+        () = beats => Ok(()),
+        () = reads => Ok(()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_only_beats_is_given_up() {
+    let ready = || Writer::default().method(CHANNEL.get(), CONFIRM_OK, |_| {});
+    let confirmed = ready().method(CHANNEL.get(), ACK, |it| {
+        it.longlong(1);
+        it.octet(0);
+    });
+    assert_eq!(published(9, confirmed, true).await, Ok(()));
+    let blocked = ready().method(0, BLOCKED, |it| it.short_text("low on memory"));
+    let large = 2 * limits::AMQP_FRAME_BYTES as usize;
+    for (bytes, said, reads, why) in [
+        (9, Writer::default(), true, "does not answer"),
+        (9, ready(), true, "does not confirm the message"),
+        (9, blocked, true, "it takes no messages: low on memory"),
+        (large, ready(), false, "does not read what is sent"),
+    ] {
+        let told = published(bytes, said, reads).await.unwrap_err();
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_a_frame_that_does_not_end_are_no_sign_of_life() {
+    let (mut client, mut broker) = connected();
+    let drips = async {
+        let head = [3, 0, 1, 0, 1, 0, 0];
+        for byte in head.into_iter().chain(std::iter::repeat(0)) {
+            broker.write_all(&[byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(900)).await;
+        }
+    };
+    let told = tokio::select! {
+        next = client.next() => next.map(drop).unwrap_err().detail.unwrap().to_string(),
+        () = drips => String::new(),
+    };
+    assert!(told.contains("does not answer"), "{told}");
 }

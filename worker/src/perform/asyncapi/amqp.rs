@@ -10,12 +10,11 @@ mod client;
 mod frame;
 
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderMap;
 use windlass_proto::limits;
-use windlass_proto::problem::Problem;
+use windlass_proto::problem::{Problem, Standard};
 
 use self::client::Client;
 use self::frame::{Content, fits};
@@ -44,6 +43,8 @@ pub(super) struct Subscribed {
     /// The number of the message that was taken last, where messages are not acknowledged.
     last: Option<u64>,
     unacknowledged: u16,
+    /// How many the broker sends before any of them is acknowledged.
+    ahead: NonZeroU16,
 }
 
 impl<'a> Place<'a> {
@@ -109,7 +110,13 @@ impl Attempt<'_> {
         published
     }
 
-    pub(super) async fn listen_by_amqp(&mut self, target: &Target) -> Result<Subscribed, Problem> {
+    /// A subscription to what `target` has; `wanted` is how many messages it is for, where that is
+    /// known before.
+    pub(super) async fn listen_by_amqp(
+        &mut self,
+        target: &Target,
+        wanted: Option<u32>,
+    ) -> Result<Subscribed, Problem> {
         let place = Place::of(target)?;
         let acknowledges = target.operation.bindings.amqp.ack.unwrap_or(true);
         let mut client = self.connect_to_amqp(target).await?;
@@ -117,8 +124,9 @@ impl Attempt<'_> {
             Some(queue) => queue.to_owned(),
             None => client.bound_queue(place.exchange, place.routing_key).await?,
         };
-        client.consume(&queue, !acknowledges).await?;
-        Ok(Subscribed { client, acknowledges, last: None, unacknowledged: 0 })
+        let ahead = ahead(wanted);
+        client.consume(&queue, !acknowledges, ahead).await?;
+        Ok(Subscribed { client, acknowledges, last: None, unacknowledged: 0, ahead })
     }
 
     async fn connect_to_amqp(&self, target: &Target) -> Result<Client, Problem> {
@@ -128,6 +136,14 @@ impl Attempt<'_> {
         let host = virtual_host(target)?;
         Client::open(stream, peer, login.as_ref(), &host).await
     }
+}
+
+/// How many messages a broker sends before any is acknowledged, of so many that are wanted: no
+/// others, which would have to go back to the queue. 0 would be as many as there are.
+fn ahead(wanted: Option<u32>) -> NonZeroU16 {
+    let most = limits::AMQP_UNACKNOWLEDGED;
+    let wanted = wanted.and_then(|it| u16::try_from(it).ok()).unwrap_or(most);
+    NonZeroU16::new(wanted.min(most)).unwrap_or(NonZeroU16::MIN)
 }
 
 /// The path of the server's URL, or what the channel's bindings say: `/` of itself.
@@ -176,7 +192,8 @@ fn properties(content: &mut Content, message: &Outgoing, bindings: &AmqpBindings
 impl Subscribed {
     /// The next message. Those before it are acknowledged where there are too many of them.
     pub(super) async fn next(&mut self) -> Result<Incoming, Problem> {
-        if self.unacknowledged >= limits::AMQP_UNACKNOWLEDGED {
+        // The broker sends no more otherwise.
+        if self.unacknowledged >= self.ahead.get() {
             self.acknowledge().await?;
         }
         let (number, incoming) = self.client.next().await?;
@@ -196,16 +213,38 @@ impl Subscribed {
         Ok(())
     }
 
-    /// Acknowledges what was taken and ends: the answer to the goodbye says that the broker knows.
+    /// Acknowledges what was taken and ends. Once the broker knows what was taken, nothing that it
+    /// does is an error any more: another attempt would not get these messages.
     pub(super) async fn close(mut self) -> Result<(), Problem> {
-        let limit = Duration::from_millis(limits::CONNECT_TIMEOUT_MS);
-        let acknowledged = async {
+        if self.acknowledges {
             self.acknowledge().await?;
-            self.client.said_goodbye().await
-        };
-        match tokio::time::timeout(limit, acknowledged).await {
-            Ok(done) => done,
-            Err(_) => Err(self.client.failed("it does not confirm what was taken")),
+            self.client.settle().await.map_err(unsettled)?;
         }
+        self.client.close().await;
+        Ok(())
+    }
+}
+
+/// The problem of an acknowledgement that the broker has not confirmed.
+fn unsettled(problem: Problem) -> Problem {
+    let why = problem.detail.as_deref().unwrap_or_default();
+    let detail = format!(
+        "it is not known whether the messages that were taken are in the queue still, as their \
+         acknowledgement was not confirmed: {why}"
+    );
+    Problem::new(Standard::Communication, detail).with_status(problem.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_proto::limits;
+
+    use super::ahead;
+
+    #[test]
+    fn a_broker_sends_no_more_than_what_is_wanted() {
+        let most = limits::AMQP_UNACKNOWLEDGED;
+        let wanted = [Some(0), Some(1), Some(most.into()), Some(1_001), Some(u32::MAX), None];
+        assert_eq!(wanted.map(|it| ahead(it).get()), [1, 1, most, most, most, most]);
     }
 }

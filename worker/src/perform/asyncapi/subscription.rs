@@ -89,7 +89,14 @@ impl Attempt<'_> {
     ) -> Result<Vec<Value>, Problem> {
         let (protocol, told) = (target.server().protocol, target.operation.message.clone());
         let mut feed = match protocol {
-            Protocol::Amqp => Feed::Amqp(self.listen_by_amqp(&target).await?),
+            Protocol::Amqp => {
+                // Of what a filter passes over nobody knows how much there is.
+                let wanted = match subscription.consume {
+                    Consume::Amount(amount) if subscription.filter.is_none() => Some(amount),
+                    _ => None,
+                };
+                Feed::Amqp(self.listen_by_amqp(&target, wanted).await?)
+            }
             Protocol::Http => Feed::Http(self.listen_by_http(target).await?),
             Protocol::Mqtt | Protocol::Mqtt5 => Feed::Mqtt(self.listen_by_mqtt(&target).await?),
             Protocol::Nats => Feed::Nats(self.listen_by_nats(&target).await?),

@@ -1,6 +1,7 @@
 //! A connected client with one channel.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -268,11 +269,17 @@ impl Client {
         Ok(queue)
     }
 
-    /// Has messages of `queue` sent.
-    pub(super) async fn consume(&mut self, queue: &str, unasked: bool) -> Result<(), Problem> {
+    /// Has messages of `queue` sent, so many before they are acknowledged; without any end where
+    /// they are not.
+    pub(super) async fn consume(
+        &mut self,
+        queue: &str,
+        unasked: bool,
+        ahead: NonZeroU16,
+    ) -> Result<(), Problem> {
         self.call(CHANNEL.get(), QOS, QOS_OK, |it| {
             it.long(0);
-            it.short(limits::AMQP_UNACKNOWLEDGED);
+            it.short(ahead.get());
             it.octet(0);
         })
         .await?;
@@ -309,25 +316,31 @@ impl Client {
         self.write(acknowledged).await
     }
 
-    /// Ends the connection, and waits until the broker has answered that: what came before has.
-    pub(super) async fn said_goodbye(&mut self) -> Result<(), Problem> {
-        let goodbye = Writer::default().method(0, CLOSE, |it| {
+    /// Ends the channel, and waits until the broker has answered that: what came before has. What
+    /// it sends meanwhile goes back to the queue, and is not looked at.
+    ///
+    /// # Errors
+    /// When it is not known that the broker knows what was acknowledged.
+    pub(super) async fn settle(&mut self) -> Result<(), Problem> {
+        self.is_leaving = true;
+        self.call(CHANNEL.get(), CHANNEL_CLOSE, CHANNEL_CLOSE_OK, |it| {
             it.short(200);
             it.short_text("");
             it.long(0);
-        });
-        self.write(goodbye).await?;
-        loop {
-            if let Said::Method(CLOSE_OK, _) = self.read().await? {
-                return Ok(());
-            }
-        }
+        })
+        .await
+        .map(drop)
     }
 
     /// Ends the connection, whatever the broker does about it.
     pub(super) async fn close(mut self) {
-        let limit = Duration::from_millis(limits::GOODBYE_MS);
-        let _ = tokio::time::timeout(limit, self.said_goodbye()).await;
+        self.is_leaving = true;
+        let goodbye = self.call(0, CLOSE, CLOSE_OK, |it| {
+            it.short(200);
+            it.short_text("");
+            it.long(0);
+        });
+        let _ = tokio::time::timeout(Duration::from_millis(limits::GOODBYE_MS), goodbye).await;
     }
 
     /// Sends a method and gives what its answer has.
@@ -374,7 +387,7 @@ impl Client {
                 let code = arguments.short().unwrap_or_default();
                 Err(self.refused(code, &arguments.short_text().unwrap_or_default()))
             }
-            CANCEL => Err(self.failed("the queue was deleted")),
+            CANCEL if !self.is_leaving => Err(self.failed("the queue was deleted")),
             _ => Ok(()),
         }
     }
@@ -413,6 +426,11 @@ impl Client {
     fn said(&mut self, frame: Frame) -> Result<Option<Said>, String> {
         match frame {
             Frame::Heartbeat => Ok(None),
+            Frame::Method(DELIVER | RETURN, _) | Frame::Header(_) | Frame::Body(_)
+                if self.is_leaving =>
+            {
+                Ok(None)
+            }
             Frame::Method(DELIVER, mut arguments) => {
                 arguments.short_text()?;
                 self.partial = Some(Partial::new(Some(arguments.longlong()?)));

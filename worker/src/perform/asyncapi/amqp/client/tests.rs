@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-use super::{ACK, BLOCKED, CHANNEL, CONFIRM_OK, Client, DELIVER, limits};
+use super::{
+    ACK, BLOCKED, CHANNEL, CHANNEL_CLOSE, CHANNEL_CLOSE_OK, CONFIRM_OK, Client, DELIVER, limits,
+};
 use crate::http_client::connect::Peer;
 use crate::perform::asyncapi::amqp::frame::Writer;
 
@@ -116,4 +118,24 @@ async fn bytes_of_a_frame_that_does_not_end_are_no_sign_of_life() {
         () = drips => String::new(),
     };
     assert!(told.contains("does not answer"), "{told}");
+}
+
+#[tokio::test]
+async fn what_comes_after_the_acknowledgement_is_not_looked_at() {
+    let (mut client, mut broker) = connected();
+    let unreadable = headed(delivery(9), u64::MAX).body(CHANNEL.get(), b"it");
+    let settled = unreadable.method(CHANNEL.get(), CHANNEL_CLOSE_OK, |_| {});
+    broker.write_all(&settled.0).await.unwrap();
+    client.acknowledge(8).await.unwrap();
+    assert!(client.settle().await.is_ok());
+
+    let (mut client, mut broker) = connected();
+    let refused = delivery(9).method(CHANNEL.get(), CHANNEL_CLOSE, |it| {
+        it.short(406);
+        it.short_text("unknown delivery tag 8");
+    });
+    broker.write_all(&refused.0).await.unwrap();
+    client.acknowledge(8).await.unwrap();
+    let told = client.settle().await.unwrap_err().detail.unwrap();
+    assert!(told.contains("406 unknown delivery tag 8"), "{told}");
 }

@@ -61,18 +61,31 @@ impl Attempt<'_> {
             let Some(location) = redirects.then(|| location(&response)).flatten() else {
                 return Ok(Exchange { request, response, redirects, strayed });
             };
-            let origin = request.url.origin();
-            self.redirect(&mut request, response.status, &location)?;
-            if request.url.origin() != origin {
+            if self.strays(&mut request, &mut authorization, response.status, &location)? {
                 strayed = true;
-                authorization = None;
                 cookies.own.clear();
-                self.drop_credentials(&mut request)?;
             }
         }
-        let most = limits::REDIRECTS;
-        let detail = format!("{} redirects more than {most} times", shown(&request.url));
-        Err(Problem::new(Standard::Communication, detail))
+        Err(endless(&request))
+    }
+
+    /// Turns `request` into the one that `location` asks for. True where that is one to another
+    /// origin, which gets no credentials.
+    pub(super) fn strays(
+        &mut self,
+        request: &mut Request,
+        authorization: &mut Option<Authorization>,
+        status: StatusCode,
+        location: &str,
+    ) -> Result<bool, Problem> {
+        let origin = request.url.origin();
+        self.redirect(request, status, location)?;
+        let strays = request.url.origin() != origin;
+        if strays {
+            *authorization = None;
+            self.drop_credentials(request)?;
+        }
+        Ok(strays)
     }
 
     /// Turns `request` into the one that `location` asks for.
@@ -229,8 +242,15 @@ impl Cookies {
     }
 }
 
+/// The problem of a request that is redirected again and again.
+pub(super) fn endless(request: &Request) -> Problem {
+    let most = limits::REDIRECTS;
+    let detail = format!("{} redirects more than {most} times", shown(&request.url));
+    Problem::new(Standard::Communication, detail)
+}
+
 /// Where a response redirects to.
-fn location(response: &Response) -> Option<String> {
+pub(super) fn location(response: &Response) -> Option<String> {
     let followed = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers.get(LOCATION)?.to_str().ok()?;
     followed.then(|| location.to_owned())

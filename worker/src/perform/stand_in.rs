@@ -3,12 +3,13 @@
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use windlass_proto::expression::Template;
+use windlass_proto::limits;
 use windlass_proto::plan::data_flow::DataFlow as _;
 use windlass_proto::plan::{FunctionTarget, HttpOutput, Kind, McpTransport};
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::{Members, Value};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, endless, location};
 use crate::attempt::Attempt;
 use crate::authentication::Authorization;
 use crate::media::{content_type, is_json, media_type};
@@ -80,19 +81,31 @@ impl Attempt<'_> {
         into_response(stand_in.answer(&call))
     }
 
-    /// [`Self::exchange_within`], unless somebody stands in.
+    /// [`Self::exchange_within`], unless somebody stands in: who is asked again for each request
+    /// that a redirect leads to.
     pub(crate) async fn exchange_for(
         &mut self,
         purpose: CallPurpose,
-        request: Request,
-        authorization: Option<Authorization>,
+        mut request: Request,
+        mut authorization: Option<Authorization>,
         redirects: bool,
         extent: Extent,
     ) -> Result<Exchange, Problem> {
-        match self.stand_in_for(purpose, &request, authorization.as_ref()) {
-            Some(response) => Ok(Exchange::of(request, response?, redirects)),
-            None => self.exchange_within(request, authorization, redirects, extent).await,
+        let mut strayed = false;
+        for _ in 0..=limits::REDIRECTS {
+            let answer = self.stand_in_for(purpose, &request, authorization.as_ref());
+            let Some(response) = answer.transpose()? else {
+                let mut done =
+                    self.exchange_within(request, authorization, redirects, extent).await?;
+                done.strayed |= strayed;
+                return Ok(done);
+            };
+            let Some(location) = redirects.then(|| location(&response)).flatten() else {
+                return Ok(Exchange { request, response, redirects, strayed });
+            };
+            strayed |= self.strays(&mut request, &mut authorization, response.status, &location)?;
         }
+        Err(endless(&request))
     }
 
     /// The raw output of the task, where somebody stands in for what it calls or runs. Requests of

@@ -73,6 +73,49 @@ async fn a_response_that_is_an_error_is_one() {
     assert_eq!(result, Ok(json("[1]")));
 }
 
+/// Redirects what is asked of one host to another one, and that to itself where it is told so.
+struct Elsewhere(bool, Mutex<Vec<OutsideCall>>);
+
+impl StandIn for Elsewhere {
+    fn answer(&self, call: &OutsideCall) -> StandInAnswer {
+        self.1.lock().unwrap().push(call.clone());
+        let (_, url) = call.request.clone().unwrap();
+        match url.starts_with("http://host.test/") || self.0 {
+            true => response(303, &[("location", "http://there.test/b")], "null"),
+            false => response(200, &[], r#"{"there": true}"#),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_by_asking_again() {
+    let went = async |follows: bool, for_ever: bool| {
+        let elsewhere = Arc::new(Elsewhere(for_ever, Mutex::default()));
+        let builder = builder(Given(Vec::new())).stand_in(elsewhere.clone());
+        let mut call = http("post", "http://host.test/a");
+        call.redirect = follows;
+        call.headers = Some(template(r#"{"Authorization": "Bearer it", "X-A": "b"}"#));
+        call.body = Some(template(r#"{"n": "${ .n }"}"#));
+        let task = task(Kind::Http(Box::new(call)));
+        let result = perform_with(builder, task, assignment(json(r#"{"n":2}"#))).await;
+        (result, std::mem::take(&mut *elsewhere.1.lock().unwrap()))
+    };
+    let (result, asked) = went(true, false).await;
+    assert_eq!(result, Ok(json(r#"{"there":true}"#)));
+    let [_, second] = &asked[..] else { panic!("{asked:?}") };
+    let to = ("GET".to_owned(), "http://there.test/b".to_owned());
+    assert_eq!(second.request, Some(to));
+    assert_eq!(second.sent.get("body"), Some(&Value::Null));
+    let headers = second.sent.get("headers").unwrap();
+    assert_eq!((headers.get("authorization"), headers.get("x-a")), (None, Some(&Value::from("b"))));
+
+    let (result, asked) = went(false, false).await;
+    assert_eq!((kind_of(&result.unwrap_err()).1, asked.len()), (303, 1));
+    let (result, asked) = went(true, true).await;
+    assert!(result.unwrap_err().detail.unwrap().contains("redirects more than"));
+    assert!(asked.len() > 2);
+}
+
 #[tokio::test]
 async fn functions_and_programs_do_not_run() {
     let target = FunctionTarget::Registered("charge".into());

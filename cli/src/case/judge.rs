@@ -8,6 +8,7 @@ use windlass_proto::id::WorkflowId;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, same_type};
 use windlass_proto::value::Value;
+use windlass_worker::CallPurpose;
 
 use super::golden;
 use super::mocks::{Made, evaluate, fits, names, plain};
@@ -303,7 +304,7 @@ impl Judge<'_> {
 
 /// A call that nothing is said of, and what to write.
 pub(crate) fn unmocked(call: &Made, texts: &Texts, line: usize) -> Failure {
-    let Made { caller, kind, request, .. } = call;
+    let Made { caller, purpose, kind, request, .. } = call;
     let what = match request {
         Some((method, url)) => format!("{method} {url}"),
         None => format!("`{kind}`"),
@@ -313,10 +314,14 @@ pub(crate) fn unmocked(call: &Made, texts: &Texts, line: usize) -> Failure {
         Some(_) => "{ status: 200, body: {} }",
         None => "{ output: {} }",
     };
+    // A task's mock answers what the task does, not what it needs for that.
+    let target = match request.as_ref().filter(|_| *purpose != CallPurpose::Task) {
+        Some((method, url)) => format!("http: {method} {url}"),
+        None => format!("task: {}", caller.reference),
+    };
     let detail = format!(
-        "add to `mocks`:\n  - task: {}\n    answer: {answer}\nor let it be called for real: \
-         --allow-calls",
-        caller.reference
+        "add to `mocks`:\n  - {target}\n    answer: {answer}\nor let it be called for real: \
+         --allow-calls"
     );
     Failure::new(line, message, detail).at(texts, &caller.workflow, &caller.reference)
 }

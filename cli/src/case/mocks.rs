@@ -15,6 +15,9 @@ use windlass_worker::{CallPurpose, OutsideCall, StandIn, StandInAnswer};
 
 use super::{Answer, Given, Mock, Target};
 
+/// What the URLs of an authority's discovery documents end with.
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
 /// Stands in for the world in one case.
 pub(crate) struct Mocks {
     rules: Vec<Mock>,
@@ -41,6 +44,8 @@ pub(crate) struct Caller {
 pub(crate) struct Made {
     /// By which task.
     pub(crate) caller: Caller,
+    /// What it was for.
+    pub(crate) purpose: CallPurpose,
     /// Its kind, as definitions have it.
     pub(crate) kind: &'static str,
     /// Method and URL, where it is one of HTTP.
@@ -125,7 +130,8 @@ impl Mocks {
 
     /// What comes of a child workflow that `caller` starts; none where it is to be run.
     pub(crate) fn child(&self, caller: Caller, sent: Value) -> Option<(ChildOutcome, Takes)> {
-        let made = Made { caller, kind: "workflow", request: None, sent };
+        let made =
+            Made { caller, purpose: CallPurpose::Task, kind: "workflow", request: None, sent };
         let mut state = self.state();
         let found = self.find(&mut state, &made, |_| true)?;
         state.keep(made.clone());
@@ -229,13 +235,31 @@ fn reply(given: &Given, call: &Made) -> StandInAnswer {
     }
 }
 
+/// What an authorization server says of which a test says nothing: a token, or where to get one.
+fn made_up(call: &Made) -> Option<Value> {
+    let object = |members: [(&str, &str); 2]| {
+        Value::object(members.map(|(name, value)| (name, Value::from(value))))
+    };
+    match call.purpose {
+        CallPurpose::Task => None,
+        CallPurpose::Token => {
+            Some(object([("access_token", "test-token"), ("token_type", "Bearer")]))
+        }
+        CallPurpose::Document => {
+            let authority = call.request.as_ref()?.1.strip_suffix(DISCOVERY)?;
+            let endpoint = format!("{authority}/token");
+            Some(object([("issuer", authority), ("token_endpoint", &endpoint)]))
+        }
+    }
+}
+
 impl StandIn for Mocks {
     fn answer(&self, call: &OutsideCall) -> StandInAnswer {
         let mut state = self.state();
         // Calls are made within attempts, and each begins with its task.
         let Some(caller) = state.caller.clone() else { return StandInAnswer::Pass };
         let OutsideCall { purpose, kind, request, sent } = call.clone();
-        let made = Made { caller, kind, request, sent };
+        let made = Made { caller, purpose, kind, request, sent };
         let is_task = purpose == CallPurpose::Task;
         // A task's mock answers what the task does, not what it needs for that.
         let found =
@@ -257,9 +281,8 @@ impl StandIn for Mocks {
         if self.allows_calls || is_harmless {
             return StandInAnswer::Pass;
         }
-        if purpose == CallPurpose::Token {
-            let token = [("access_token", "test-token"), ("token_type", "Bearer")];
-            return StandInAnswer::Output(Value::object(token.map(|(k, v)| (k, Value::from(v)))));
+        if let Some(made_up) = made_up(&made) {
+            return StandInAnswer::Output(made_up);
         }
         let detail = format!("the test has no mock for {}", made.caller.reference);
         state.unmocked.get_or_insert(made);

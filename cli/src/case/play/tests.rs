@@ -164,6 +164,17 @@ do:
 ";
     let said = self::said(&[body], "cases:\n  - name: a\n").await;
     assert!(said.contains("the task `s` calls `shell`") && said.contains("output: {}"), "{said}");
+    // The mock of a task does not answer for a document that the task needs.
+    let body = "
+do:
+  - ask:
+      call: http
+      with: { method: get, endpoint: 'https://a.test/x' }
+      output: { schema: { resource: { endpoint: 'https://schemas.test/x.json' } } }
+";
+    let tests = "mocks: [ { task: ask, answer: { body: 1 } } ]\ncases:\n  - name: a\n";
+    let said = self::said(&[body], tests).await;
+    assert!(said.contains("- http: GET https://schemas.test/x.json\n    answer"), "{said}");
 }
 
 #[tokio::test]
@@ -339,6 +350,36 @@ cases:
   - name: a schema counts
     mocks: [ { task: ask, answer: { body: { m: 1 } } } ]
     expect: { error: { type: validation } }
+",
+    )
+    .await;
+    let body = "
+do:
+  - ask:
+      call: http
+      with:
+        method: get
+        endpoint:
+          uri: https://a.test/x
+          authentication:
+            oidc: { authority: 'https://auth.test/r/', grant: client_credentials, client: { id: i, secret: s } }
+";
+    pass(
+        &[body],
+        "
+mocks: [ { task: ask, answer: { body: 1 } } ]
+cases:
+  - name: where the authority has tokens is made up as well
+    expect: { calls: [ { task: ask, sent: '.headers.authorization == \"Bearer test-token\"' } ] }
+  - name: beside the document
+    mocks: [ { http: 'POST https://auth.test/r/token', answer: { body: { access_token: mine } } } ]
+    expect: { calls: [ { task: ask, sent: '.headers.authorization == \"Bearer mine\"' } ] }
+  - name: unless it is mocked
+    mocks:
+      - http: GET https://auth.test/r/.well-known/openid-configuration
+        answer: { body: { token_endpoint: 'https://tokens.test/' } }
+      - { http: 'POST https://tokens.test/', answer: { body: { access_token: other } } }
+    expect: { calls: [ { task: ask, sent: '.headers.authorization == \"Bearer other\"' } ] }
 ",
     )
     .await;

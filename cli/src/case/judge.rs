@@ -7,6 +7,7 @@ use windlass_proto::duration;
 use windlass_proto::id::WorkflowId;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, same_type};
+use windlass_proto::sealed::SHOWN;
 use windlass_proto::value::Value;
 use windlass_worker::CallPurpose;
 
@@ -145,22 +146,22 @@ impl Judge<'_> {
             self.fail(*line, "the output is another one", differs(expected, output));
         }
         for check in checks {
-            self.check(check, output, "the output");
+            self.check(check, output, output, "the output");
         }
     }
 
-    /// A condition on something that people know as `what`.
-    fn check(&mut self, check: &Check, on: &Value, what: &str) {
+    /// A condition on something that people know as `what` and see as `seen`.
+    fn check(&mut self, check: &Check, on: &Value, seen: &Value, what: &str) {
         let source = check.program.source();
         match evaluate(&check.program, on, self.played.began) {
             Ok(value) if value.is_truthy() => {}
             Ok(_) => {
                 let message = format!("`{source}` does not hold of {what}");
-                self.fail(check.line, message, pretty(on));
+                self.fail(check.line, message, pretty(seen));
             }
             Err(why) => {
                 let message = format!("`{source}` cannot be evaluated on {what}");
-                self.fail(check.line, message, why);
+                self.fail(check.line, message, without_credentials_of(on, why));
             }
         }
     }
@@ -244,7 +245,8 @@ impl Judge<'_> {
         for (at, call) in made.iter().enumerate() {
             if number.is_none_or(|it| it == at + 1) {
                 let about = format!("what call {} sent", at + 1);
-                sent.iter().for_each(|it| self.check(it, &call.sent, &about));
+                let seen = without_credentials(&call.sent);
+                sent.iter().for_each(|it| self.check(it, &call.sent, &seen, &about));
             }
         }
     }
@@ -300,6 +302,36 @@ impl Judge<'_> {
         let message = format!("it took {}, expected {wanted}", duration::written(took));
         self.fail(line, message, "");
     }
+}
+
+/// Headers that say who asks.
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// What a call sent as people may see it: reports are kept, and read by others. Conditions see what
+/// is hidden here.
+fn without_credentials(sent: &Value) -> Value {
+    let (Some(members), Some(headers)) =
+        (sent.as_object(), sent.get("headers").and_then(Value::as_object))
+    else {
+        return sent.clone();
+    };
+    let hides = |name: &str| CREDENTIALS.iter().any(|it| it.eq_ignore_ascii_case(name));
+    let headers = Value::object(headers.iter().map(|(name, value)| {
+        (name.clone(), if hides(name) { Value::from(SHOWN) } else { value.clone() })
+    }));
+    Value::object(members.iter().map(|(name, value)| {
+        (name.clone(), if &**name == "headers" { headers.clone() } else { value.clone() })
+    }))
+}
+
+/// A message about `on`, in which it may be cited, without the credentials that it has.
+fn without_credentials_of(on: &Value, mut message: String) -> String {
+    let headers = on.get("headers");
+    let texts = CREDENTIALS.iter().filter_map(|it| headers?.get(it)?.as_str());
+    for credential in texts.filter(|it| !it.is_empty()) {
+        message = message.replace(credential, SHOWN);
+    }
+    message
 }
 
 /// A call that nothing is said of, and what to write.

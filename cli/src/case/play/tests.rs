@@ -304,6 +304,21 @@ cases:
 ",
     )
     .await;
+    // Nor is it in what is said of a call that sent something else.
+    let told = said(
+        &[body],
+        "
+secrets: { key: not-a-real-key-4711, role: administrator }
+mocks: [ { task: ask, answer: { body: hi } } ]
+cases:
+  - name: a
+    expect: { calls: [ { task: ask, sent: [ .body.who == \"you\", .headers.authorization | tonumber ] } ] }
+",
+    )
+    .await;
+    assert!(told.contains("\"authorization\": \"«sealed»\""), "{told}");
+    assert!(told.contains("\"who\": \"me\"") && told.contains("cannot be evaluated"), "{told}");
+    assert!(!told.contains("not-a-real-key-4711"), "{told}");
     let texts = texts(&[body]);
     let text = "workflow: main.yaml\nsecrets: { key: not-a-real-key-4711, role: administrator }\n\
                 mocks: [ { task: ask, answer: { body: hi } } ]\ncases: [ { name: a } ]\n";

@@ -48,8 +48,8 @@ pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
 pub use input::{ChildOutcome, Input, Rejection};
 pub use instance::{
-    Body, Branch, Changes, Doing, Ending, Frame, Halt, Held, Instance, Listening, Origin, Parent,
-    Phase, Repair, Step, Timer,
+    Body, Branch, Changes, Doing, Ending, Frame, Halt, Held, Incident, Instance, Listening, Origin,
+    Parent, Phase, Repair, Step, Timer,
 };
 pub use listen::{Interest, Key, Route, interest};
 pub use loss::{DeliveryLoss, LossReason};

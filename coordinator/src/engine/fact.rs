@@ -361,7 +361,7 @@ pub enum Fact {
     /// An operator stopped it for a while.
     #[serde(rename = "P")]
     Suspended,
-    /// An operator let it go on.
+    /// An operator let it go on, or nothing is left of what had failed and suspended it.
     #[serde(rename = "R")]
     Resumed,
     /// A task failed, nothing catches that, and the definition asks to suspend instead of faulting:

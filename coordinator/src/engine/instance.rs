@@ -25,7 +25,7 @@ pub(super) use held::FRAME_BYTES;
 pub use held::Held;
 pub use legality::{Doing, Phase};
 pub use origin::{Origin, Parent};
-pub use repair::{Halt, Repair};
+pub use repair::{Halt, Incident, Repair};
 
 use super::fact::TimerPurpose;
 use super::misfit::Misfits;
@@ -542,6 +542,7 @@ impl Instance {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, super::FactError> {
         let read: Result<Self, _> = rmp_serde::from_slice(bytes);
         let mut instance = read.map_err(|error| super::FactError(error.to_string()))?;
+        instance.repair.completed();
         instance.share();
         Ok(instance.counted())
     }

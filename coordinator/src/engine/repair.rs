@@ -243,8 +243,23 @@ impl Turn<'_> {
     /// An operator lets it go on: visits that have failed begin again.
     pub(super) fn resume(&mut self) {
         let halted: Vec<FrameId> = self.state.repair.halted.keys().copied().collect();
-        self.record(Fact::Resumed);
         self.steps.extend(halted.into_iter().map(|frame| Step::Again { frame }));
+        self.go_on();
+    }
+
+    /// Goes on where it is suspended for visits that had failed, of which none is left: something
+    /// around them was skipped, or has caught the error of another branch.
+    pub(super) fn go_on_if_none_is_halted(&mut self) {
+        let state = &*self.state;
+        let suspends = state.repair.incident.is_some_and(|it| it.suspends);
+        let waits = !state.repair.halted.is_empty() || state.quarantine.is_some();
+        if suspends && state.suspended && !waits {
+            self.go_on();
+        }
+    }
+
+    fn go_on(&mut self) {
+        self.record(Fact::Resumed);
         if !self.state.pending.is_empty() {
             self.resume_steps();
         }
@@ -252,11 +267,10 @@ impl Turn<'_> {
 
     /// An operator gives the output of a task: the flow goes on behind it.
     pub(super) fn skip(&mut self, id: FrameId, output: Value) {
-        if self.state.repair.halted.keys().eq([&id]) {
-            self.record(Fact::Resumed);
-            if !self.state.pending.is_empty() {
-                self.resume_steps();
-            }
+        let halted = &self.state.repair.halted;
+        let is_inside = |visit: &FrameId| self.state.lineage(*visit).any(|(it, _)| it == id);
+        if !halted.is_empty() && halted.keys().all(is_inside) {
+            self.go_on();
         }
         self.record(Fact::Overridden { frame: id });
         self.drop_steps(id);

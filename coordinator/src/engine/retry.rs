@@ -209,6 +209,8 @@ impl Turn<'_> {
         let due = self.at.plus(delay);
         self.record(Fact::RetryScheduled { frame: id, clause, problem, due });
         self.drop_steps(id);
+        // Before the next attempt has timers, which count from now on.
+        self.go_on_if_none_is_halted();
         if delay == 0 {
             self.next_attempt(id);
         } else {

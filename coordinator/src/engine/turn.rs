@@ -358,6 +358,7 @@ impl<'a> Turn<'a> {
     /// Works off the steps until none is left, the budget is spent, or the instance must stop.
     fn work(&mut self) {
         while self.state.ending.is_none() {
+            self.go_on_if_none_is_halted();
             if self.state.sequence > limits::INSTANCE_FACTS {
                 let detail = format!(
                     "the history has more than {} facts: the workflow loops without end, or should \

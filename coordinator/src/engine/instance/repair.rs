@@ -18,6 +18,28 @@ pub struct Repair {
     pub retried: Option<InstanceId>,
     /// All instances that go on for this one, oldest first.
     pub successors: Vec<InstanceId>,
+    /// Since when operators are waited for; until it is resumed, whoever of `halted` has gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
+}
+
+/// Visits have failed, and since then nobody has let the instance go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// When the first of them did: timeouts do not count from then on.
+    pub since: Timestamp,
+    /// Whether that is what suspended the instance: then nothing does once none of them is left.
+    pub suspends: bool,
+}
+
+impl Repair {
+    /// What earlier versions did not keep follows from the visits that wait.
+    pub(super) fn completed(&mut self) {
+        if self.incident.is_none() {
+            let first = self.halted.values().map(|it| it.since).min();
+            self.incident = first.map(|since| Incident { since, suspends: true });
+        }
+    }
 }
 
 /// A visit that has failed and waits for an operator.

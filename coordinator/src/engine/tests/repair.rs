@@ -12,6 +12,7 @@ use windlass_proto::value::Value;
 
 use super::driver::{Answer, Run, definition, plan, problem};
 use super::json;
+use crate::engine::fact::TimerPurpose;
 use crate::engine::{
     ChildOutcome, Ending, Fact, Input, Instance, Journaled, Rejection, Step, Unrepairable, faulted,
     replay,
@@ -192,6 +193,118 @@ fn a_suspended_fault_can_be_skipped_or_cancelled() {
     run.feed(Input::Cancel { reason: None }).unwrap();
     assert_eq!(run.state.status(), Status::Cancelled);
     assert!(run.state.repair.halted.is_empty());
+}
+
+/// Two branches at workers below a list, with more behind it.
+const BRANCHES: &str = "{f: {fork: {branches: [{a: {call: f, with: '${ 1 }'}}, {b: {call: f, with: '${ 2 }'}}, {c: {do: [{s: {set: '${ 3 }'}}, {w: {wait: PT1S}}]}}]}}}";
+
+#[test]
+fn a_skip_around_all_that_failed_goes_on() {
+    let body = format!("do: [{{o: {{do: [{BRANCHES}]}}}}, {{d: {{set: {{x: '${{ . }}'}}}}}}]");
+    let mut run = suspending(&body).script(failing(&[0, 1])).go();
+    assert_eq!(run.state.repair.halted.len(), 2);
+    run.crash();
+    run.feed(Input::Skip { frame: FrameId(1), output: Value::Int(7) }).unwrap();
+    run.settle();
+    assert_eq!(run.output(), r#"{"x":7}"#);
+    assert_eq!(run.count(|it| matches!(it, Fact::Resumed)), 1);
+}
+
+#[test]
+fn a_skip_of_some_leaves_the_others() {
+    let body = format!("do: [{BRANCHES}]");
+    let mut run = suspending(&body).script(failing(&[0, 1])).go();
+    for frame in run.state.repair.halted.clone().into_keys() {
+        assert_eq!(run.state.status(), Status::Suspended);
+        run.feed(Input::Skip { frame, output: Value::Int(7) }).unwrap();
+    }
+    run.settle();
+    assert_eq!(run.output(), "[7,7,3]");
+}
+
+/// The first fails at once, the second after a while with another error, which is caught.
+fn one_caught(catch: &str) -> Run {
+    let body = format!(
+        "timeout: {{after: PT1M}}\ndo: [{{t: {{try: [{BRANCHES}], catch: {{errors: {{with: {{status: 404}}}}, {catch}}}}}}}]"
+    );
+    let mut count = 0;
+    suspending(&body).script(move |_| {
+        count += 1;
+        match count {
+            1 => Answer::Fail(problem(Standard::Communication, 503)),
+            2 => {
+                let other = Answer::Fail(problem(Standard::Communication, 404));
+                Answer::After(3_600_000, Box::new(other))
+            }
+            _ => Answer::Echo,
+        }
+    })
+}
+
+#[test]
+fn an_error_that_is_caught_around_what_failed_goes_on() {
+    let retried = "retry: {delay: PT1S, limit: {attempt: {count: 1, duration: PT30S}}}";
+    let at_once = "retry: {limit: {attempt: {count: 1, duration: PT30S}}}";
+    for (catch, output) in
+        [("do: [{g: {set: '${ 9 }'}}]", "9"), (retried, "[1,2,3]"), (at_once, "[1,2,3]")]
+    {
+        let mut run = one_caught(catch);
+        run.begin();
+        run.wait(3_500_000);
+        assert_eq!(run.state.status(), Status::Suspended);
+        run.settle();
+        assert_eq!(run.output(), output, "{catch}: the timeout does not count the hour");
+        assert!(run.state.repair.incident.is_none());
+    }
+}
+
+#[test]
+fn the_time_limit_of_an_attempt_counts_from_its_beginning() {
+    let mut run = one_caught("retry: {limit: {attempt: {count: 1, duration: PT30S}}}");
+    run.begin();
+    run.wait(3_600_000);
+    assert!(!run.state.suspended);
+    let (timers, at) = (&run.state.timers, run.at);
+    let due = timers.values().find(|it| it.purpose == TimerPurpose::Attempt).unwrap().due;
+    assert_eq!(due, at.plus(30_000));
+}
+
+#[test]
+fn what_an_operator_has_suspended_stays_so() {
+    let mut run = one_caught("do: [{g: {set: '${ 9 }'}}]");
+    run.begin();
+    run.feed(Input::Suspend).unwrap();
+    run.settle();
+    assert_eq!(run.state.status(), Status::Suspended, "nobody has resumed it");
+    assert!(run.state.repair.halted.is_empty());
+    run.feed(Input::Resume).unwrap();
+    run.settle();
+    assert_eq!(run.output(), "9");
+}
+
+/// Timeouts leave out the time since the first one failed, whichever is skipped first.
+#[test]
+fn the_first_failure_counts_also_when_it_is_skipped() {
+    let body = format!("timeout: {{after: PT1M}}\ndo: [{BRANCHES}]");
+    let mut count = 0;
+    let mut run = suspending(&body).script(move |_| {
+        count += 1;
+        let fails = || Answer::Fail(problem(Standard::Communication, 503));
+        match count {
+            1 => fails(),
+            2 => Answer::After(3_600_000, Box::new(fails())),
+            _ => Answer::After(1_000, Box::new(Answer::Echo)),
+        }
+    });
+    run.begin();
+    run.wait(3_600_000);
+    let first = *run.state.repair.halted.keys().next().unwrap();
+    run.feed(Input::Skip { frame: first, output: Value::Int(7) }).unwrap();
+    run.crash();
+    run.wait(60_000);
+    run.feed(Input::Resume).unwrap();
+    run.settle();
+    assert_eq!(run.output(), "[7,2,3]");
 }
 
 #[test]

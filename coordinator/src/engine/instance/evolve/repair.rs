@@ -7,7 +7,7 @@ use windlass_proto::value::Value;
 
 use crate::engine::fact::{Fact, TimerPurpose};
 use crate::engine::instance::held::{Part, problem_bytes};
-use crate::engine::instance::{Body, Halt, Instance, ROOT, Step};
+use crate::engine::instance::{Body, Halt, Incident, Instance, ROOT, Step};
 
 impl Instance {
     /// Applies a fact of repair.
@@ -30,6 +30,8 @@ impl Instance {
         self.forget_halt(id);
         self.held.add_part(Part::Bytes(problem_bytes(problem)));
         self.repair.halted.insert(id, Halt { problem: problem.clone(), since: at });
+        let suspends = !self.suspended;
+        self.repair.incident.get_or_insert(Incident { since: at, suspends });
         self.suspended = true;
     }
 
@@ -45,8 +47,9 @@ impl Instance {
         }
     }
 
-    /// None does.
+    /// None does, nor has.
     pub(super) fn forget_halts(&mut self) {
+        self.repair.incident = None;
         for halt in std::mem::take(&mut self.repair.halted).into_values() {
             self.held.take_part(Part::Bytes(problem_bytes(&halt.problem)));
         }

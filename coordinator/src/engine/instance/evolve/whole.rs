@@ -52,8 +52,8 @@ impl Instance {
     pub(super) fn resumed(&mut self, at: Timestamp) {
         self.suspended = false;
         self.quarantine = None;
-        if let Some(since) = self.repair.halted.values().map(|it| it.since).min() {
-            self.put_off(at.since(since));
+        if let Some(incident) = self.repair.incident {
+            self.put_off(at.since(incident.since));
         }
         for id in self.repair.halted.keys().copied().collect::<Vec<_>>() {
             self.forget_attempts(at, id);

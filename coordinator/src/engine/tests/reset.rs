@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use windlass_proto::problem::Standard;
 use windlass_proto::value::Value;
 
-use super::driver::Run;
+use super::driver::{Answer, Run, problem};
 use super::json;
 use super::repair::CALLS;
 use crate::engine::{ChildOutcome, Ending, Input, ResetOrder, Unresettable, Visited};
@@ -68,6 +69,36 @@ fn the_input_and_the_context_can_be_others() {
     run.settle();
     assert_eq!(run.output(), r#"{"n":7,"r":3}"#);
     assert_eq!(run.jobs.len(), 3 + 1, "the first is not called again, the crash asks once more");
+}
+
+#[test]
+fn another_context_is_kept_for_later_attempts() {
+    let tries = "{t: {try: [{u: {try: [{a: {call: f, with: '${ $context.rate }'}}], catch: {errors: {with: {status: 503}}, retry: {limit: {attempt: {count: 1}}}}}}], catch: {errors: {with: {status: 503}}, retry: {limit: {attempt: {count: 1}}}}}}";
+    let rate = "{s: {set: '${ 0 }', export: {as: '{rate: 2}'}}}";
+    let list = format!("do: [{rate}, {tries}]");
+    let branch = format!("do: [{rate}, {{f: {{fork: {{branches: [{tries}]}}}}}}]");
+    for (body, around, output) in
+        [(list, "/do/1/t", "3"), (branch, "/do/1/f/fork/branches/0/t", "[3]")]
+    {
+        // After the reset, three attempts in all fail: those of the inner `try`, and one more.
+        let mut count = 0;
+        let mut run = Run::of(&body).script(move |_| {
+            count += 1;
+            match count {
+                2..=4 => Answer::Fail(problem(Standard::Communication, 503)),
+                _ => Answer::Echo,
+            }
+        });
+        run.begin();
+        run.settle();
+        let order = ResetOrder {
+            set: vec![("rate".into(), Value::Int(3))],
+            ..to(&format!("{around}/try/0/u/try/0/a"), None)
+        };
+        run.reset(order).unwrap();
+        run.settle();
+        assert_eq!((run.output().as_str(), run.jobs.len()), (output, 5), "{body}");
+    }
 }
 
 #[test]

@@ -87,6 +87,23 @@ impl Instance {
         }
         if let Some(context) = context {
             self.set_context(id, context.clone());
+            self.keep_for_attempts(id, context);
+        }
+    }
+
+    /// Each `try` around the visit that has kept the context which the visit sees keeps this one:
+    /// its next attempt starts from it.
+    fn keep_for_attempts(&mut self, mut id: FrameId, context: &Value) {
+        while let Some(frame) = self.frames.get_mut(&id) {
+            if let Body::Trying { context: kept, .. } | Body::Retrying { context: kept, .. } =
+                &mut frame.body
+            {
+                self.held.replace(kept, context.clone());
+            }
+            if id == ROOT || frame.context.is_some() {
+                break;
+            }
+            id = frame.parent;
         }
     }
 

@@ -200,10 +200,11 @@ codes! {
     /// An id or key belongs to another start.
     OtherStart = "WL0526", 409, "Idempotency key or id already used",
         "An instance has this id, or was started with this `Idempotency-Key`, and runs another \
-         workflow or has another input, so the request is no repeat of that start. Nothing was \
-         started. Take another id or key for another piece of work; for the same one, send what was \
-         sent first: `windlass show ID` has its input. A version counts where the request names \
-         one. `windlass run --id NAME` makes the id from the name.";
+         workflow or has another input, or was reset to another visit or with other data, so the \
+         request is no repeat of that start. Nothing was started. Take another id or key for another \
+         piece of work; for the same one, send what was sent first: `windlass show ID` has its \
+         input. A version counts where the request names one. `windlass run --id NAME` makes the id \
+         from the name.";
     /// What is to be logged cannot be read.
     BadLogDirectives = "WL0527", 400, "Invalid log directives",
         "What is logged is said by a level (off, error, warn, info, debug, trace) for all, and others \

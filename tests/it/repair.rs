@@ -398,6 +398,44 @@ async fn a_reset_gives_other_data_by_the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn repeats_name_the_same_instance_and_other_orders_none() {
+    let dev = Dev::start().await;
+    let text = "document: { dsl: 1.0.3, namespace: repair, name: keyed, version: 1.0.0 }\n\
+                do:\n- a: { set: { n: 1 }, export: { as: '{ rate: 2 }' } }\n- b: { set: '${ . }' }\n\
+                - c: { raise: { error: { type: runtime, status: 500 } } }\n";
+    let workflow = dev.api.deploy(text).await;
+    let id = dev.api.run(&workflow, &json!({})).await["id"].as_str().unwrap().to_owned();
+    let (path, api) = (format!("/v1/instances/{id}/reset"), &dev.api);
+    let send = |key: &'static str, body: Value| {
+        let request = api.request(reqwest::Method::POST, &path).json(&body);
+        let request = request.header("Idempotency-Key", key);
+        async move { Api::send(request).await.unwrap() }
+    };
+    let order = json!({"to": "/do/1/b", "input": {"n": 7}, "set": {"rate": 3}});
+    let first = send("k", order.clone()).await.ok()["id"].clone();
+    let next = retry(api, &id).await["id"].clone();
+    let others = [
+        json!({"to": "/do/2/c", "input": {"n": 7}, "set": {"rate": 3}}),
+        json!({"to": "/do/1/b", "input": {"n": 8}, "set": {"rate": 3}}),
+        json!({"to": "/do/1/b", "set": {"rate": 3}}),
+        json!({"to": "/do/1/b", "input": {"n": 7}, "set": {"rate": 4}}),
+        json!({"to": "/do/1/b", "input": {"n": 7}}),
+    ];
+    for other in &others {
+        let refused = send("k", other.clone()).await.problem(409);
+        assert_eq!(refused["code"], "WL0526", "{other}: {refused}");
+    }
+    api.post("/v1/workflows/repair/keyed/suspend", &json!({})).await.ok();
+    assert_eq!(send("other", order.clone()).await.problem(409)["code"], "WL0525");
+    assert_eq!(send("k", others[0].clone()).await.problem(409)["code"], "WL0526");
+    let again = send("k", order).await.ok();
+    assert_eq!((&again["id"], &again["repeated"]), (&first, &json!(true)));
+    let again = retry(api, &id).await;
+    assert_eq!((&again["id"], &again["repeated"]), (&next, &json!(true)));
+    assert_eq!(api.show(&id).await["successors"], json!([first, next]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kill_among_resets_leaves_one_new_run_for_each_key() {
     let (mut dev, shop) = (Dev::start().await, Shop::new().await);
     shop.mend();

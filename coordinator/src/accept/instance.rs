@@ -353,7 +353,8 @@ pub(super) struct ResetResponse {
         (status = 201, description = "One goes on for it now", body = ResetResponse),
         (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
         (status = 409, description = "It has not ended (WL0505), was not there, or cannot go on \
-            from there (WL0549), or starts of its workflow are suspended (WL0525)", body = ProblemBody),
+            from there (WL0549), the key is that of another reset (WL0526), or starts of its \
+            workflow are suspended (WL0525)", body = ProblemBody),
         (status = 429, description = "Too much work is open (WL0506)", body = ProblemBody)))]
 pub(super) async fn reset(
     State(api): State<Api>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{FrameId, InstanceId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::value::Value;
@@ -15,8 +15,8 @@ use super::handle::{RETRY_AFTER, blocking};
 use super::runtime::Runtime;
 use super::{Coordinator, CoordinatorError, OpenTask, Started};
 use crate::engine::{
-    Fact, Input, Instance, Journaled, Reset, ResetOrder, Succession, Visited, decode, faulted,
-    replay, reset,
+    Fact, Given, Input, Instance, Journaled, Reset, ResetOrder, Succession, Visited, decode,
+    faulted, replay, reset,
 };
 use crate::journal::{Head, JournalError, Status};
 use crate::partition::{Message, NewSuccessor, NoSuccessor, ReleaseTarget};
@@ -50,28 +50,37 @@ impl Coordinator {
     /// too much work.
     pub async fn retry(&self, predecessor: InstanceId) -> Result<Started, CoordinatorError> {
         const ACTION: &str = "retry";
-        let head = self.repairable(predecessor, ACTION).await?;
+        let head = self.ended(predecessor, ACTION).await?;
         if head.status != Status::Faulted {
             let (id, status) = (predecessor, head.status);
             return Err(CoordinatorError::Conflict { id, status, action: ACTION });
         }
-        let id = Uuid::now_v7();
+        let id = placed(&self.runtime, Uuid::now_v7(), predecessor);
+        let refusal = self.admits(&head).err();
         let make = move |runtime: &Runtime| {
             let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
             let turns = turns(runtime, predecessor)?;
+            if let Some(earlier) = retried(&turns) {
+                return Ok(Err(earlier));
+            }
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
             let succession = faulted(predecessor, turns).map_err(unrepairable)?;
-            made(runtime, id, &head, succession)
+            made(runtime, id, &head, succession).map(Ok)
         };
-        let made = self.reading(make).await?;
-        self.succeed(predecessor, ACTION, made).await
+        match self.reading(make).await? {
+            Ok(made) => self.succeed(predecessor, ACTION, made).await,
+            Err(id) => Ok(Started { id, repeated: true }),
+        }
     }
 
     /// Starts an instance that goes on for one which has ended, from where `order` says; or only
     /// tells what that would do, where it is `dry`. With a `key`, repeats start one only.
     ///
     /// # Errors
-    /// When there is no such instance, it has not ended, it was not at that task, or there is too
-    /// much work.
+    /// When there is no such instance, it has not ended, it was not at that task, the key is of
+    /// another reset, or there is too much work.
     pub async fn reset(
         &self,
         predecessor: InstanceId,
@@ -80,13 +89,20 @@ impl Coordinator {
         dry: bool,
     ) -> Result<(Option<Started>, ResetPlan), CoordinatorError> {
         const ACTION: &str = "reset";
-        let head = self.repairable(predecessor, ACTION).await?;
+        let head = self.ended(predecessor, ACTION).await?;
         let id = match key {
             Some(key) => {
                 let name = [predecessor.0.as_bytes().as_slice(), key.as_bytes()].concat();
                 Uuid::new_v5(&Uuid::NAMESPACE_OID, &name)
             }
             None => Uuid::now_v7(),
+        };
+        let id = placed(&self.runtime, id, predecessor);
+        let keyed = key.is_some() && !dry;
+        // Only what may be a repeat is looked at all the same.
+        let refusal = match self.admits(&head) {
+            Err(refusal) if !keyed => return Err(refusal),
+            admitted => admitted.err(),
         };
         let make = move |runtime: &Runtime| {
             let plan = runtime.router.catalog.required(&head.digest)?;
@@ -98,21 +114,30 @@ impl Coordinator {
             kept.truncate(limits::RESET_VISITS);
             again.truncate(limits::RESET_VISITS);
             let plan = ResetPlan { to, kept, again, counts };
-            Ok((made(runtime, id, &head, succession)?, plan))
+            let asked = Asked::of(&succession, &head);
+            if keyed && asked.is_done_by(runtime, id)? {
+                return Ok((None, asked, plan));
+            }
+            match refusal {
+                Some(refusal) => Err(refusal),
+                None => Ok((Some(made(runtime, id, &head, succession)?), asked, plan)),
+            }
         };
-        let (made, plan) = self.reading(make).await?;
+        let (made, asked, plan) = self.reading(make).await?;
         if dry {
             return Ok((None, plan));
         }
-        Ok((Some(self.succeed(predecessor, ACTION, made).await?), plan))
+        let Some(made) = made else { return Ok((Some(Started { id, repeated: true }), plan)) };
+        let started = self.succeed(predecessor, ACTION, made).await?;
+        if started.repeated {
+            // Both came at the same time.
+            self.reading(move |runtime| asked.is_done_by(runtime, id)).await?;
+        }
+        Ok((Some(started), plan))
     }
 
-    /// The head of an instance for which another one may start now: it has ended.
-    async fn repairable(
-        &self,
-        id: InstanceId,
-        action: &'static str,
-    ) -> Result<Head, CoordinatorError> {
+    /// The head of an instance that has ended: another one may go on for it.
+    async fn ended(&self, id: InstanceId, action: &'static str) -> Result<Head, CoordinatorError> {
         self.needs_room()?;
         let journal = self.runtime.journal.clone();
         let head = blocking(move || journal.head(id)).await??;
@@ -121,6 +146,11 @@ impl Coordinator {
             let status = head.status;
             return Err(CoordinatorError::Conflict { id, status, action });
         }
+        Ok(head)
+    }
+
+    /// Whether an instance of its workflow may start now.
+    fn admits(&self, head: &Head) -> Result<(), CoordinatorError> {
         let namespace = &head.workflow.namespace;
         if let Some(suspended) = self.runtime.admission.suspended(namespace, &head.workflow.name) {
             return Err(CoordinatorError::Suspended(suspended));
@@ -129,7 +159,7 @@ impl Coordinator {
         if is_busy || !self.runtime.router.admits(namespace) {
             return Err(CoordinatorError::Overloaded(RETRY_AFTER));
         }
-        Ok(head)
+        Ok(())
     }
 
     /// Reads a history, away from the async threads and in no partition's turn, a few at a time.
@@ -215,26 +245,89 @@ impl Coordinator {
 /// change any more.
 fn made(
     runtime: &Runtime,
-    id: Uuid,
+    id: InstanceId,
     head: &Head,
     mut succession: Succession,
 ) -> Result<Made, CoordinatorError> {
     let predecessor = succession.predecessor;
     let plan = runtime.router.catalog.required(&head.digest)?;
-    let partitions = runtime.router.partitions();
-    let id = InstanceId(id).placed(predecessor.partition(partitions), partitions);
     let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
     let instance = replay(id, &mut succession).map_err(unrepairable)?;
     runtime.misfits.replayed(id, &instance.changes.misfits);
     Ok(Made { plan, succession, instance })
 }
 
+/// An id in the partition of the instance that it goes on for.
+fn placed(runtime: &Runtime, id: Uuid, predecessor: InstanceId) -> InstanceId {
+    let partitions = runtime.router.partitions();
+    InstanceId(id).placed(predecessor.partition(partitions), partitions)
+}
+
+/// The instance that goes on at the task that failed, where one does already.
+fn retried(turns: &[Journaled]) -> Option<InstanceId> {
+    turns.iter().flat_map(|turn| &turn.facts).find_map(|fact| match fact {
+        Fact::Succeeded { by, reset: false } => Some(*by),
+        _ => None,
+    })
+}
+
+/// What a reset under a key asks for: another one under it must not be taken for a repeat.
+struct Asked {
+    predecessor: InstanceId,
+    frame: FrameId,
+    given: Given,
+    workflow: WorkflowId,
+}
+
+impl Asked {
+    fn of(succession: &Succession, head: &Head) -> Self {
+        let Succession { predecessor, frame, reset, .. } = succession;
+        let given = reset.clone().unwrap_or_default();
+        let workflow = head.workflow.clone();
+        Self { predecessor: *predecessor, frame: *frame, given, workflow }
+    }
+
+    /// Whether an instance began with this; an error where it began with something else.
+    fn is_done_by(&self, runtime: &Runtime, id: InstanceId) -> Result<bool, CoordinatorError> {
+        if runtime.journal.head(id)?.is_none() {
+            return Ok(false);
+        }
+        let goes_on = |fact: &Fact| match fact {
+            Fact::Succeeds { predecessor, frame, raw, context, .. }
+                if *predecessor == self.predecessor =>
+            {
+                Some((*frame, raw.clone(), context.clone()))
+            }
+            _ => None,
+        };
+        let is_it = |turn: &Journaled| turn.facts.iter().any(|it| goes_on(it).is_some());
+        let turns = turns_until(runtime, id, is_it)?;
+        let other = match turns.iter().rev().flat_map(|it| &it.facts).find_map(goes_on) {
+            None => "no reset",
+            Some((frame, ..)) if frame != self.frame => "a reset to another visit",
+            Some((_, raw, _)) if raw != self.given.raw => "a reset with another input",
+            Some((.., context)) if context != self.given.context => "a reset with another context",
+            Some(_) => return Ok(true),
+        };
+        Err(CoordinatorError::OtherStart { id, other, workflow: self.workflow.clone() })
+    }
+}
+
 /// All that has happened to an instance.
 fn turns(runtime: &Runtime, id: InstanceId) -> Result<Vec<Journaled>, CoordinatorError> {
+    turns_until(runtime, id, |_| false)
+}
+
+/// What has happened to an instance up to a turn, and a little more.
+fn turns_until(
+    runtime: &Runtime,
+    id: InstanceId,
+    is_last: impl Fn(&Journaled) -> bool,
+) -> Result<Vec<Journaled>, CoordinatorError> {
     let (mut turns, mut next, mut bytes) = (Vec::new(), 0, 0_u64);
     loop {
         let records = runtime.journal.facts(id, next, limits::FACT_RECORDS)?;
-        let count = records.len();
+        let (count, before) = (records.len(), turns.len());
         for record in records {
             let read = decode(&record.facts)
                 .map_err(|error| JournalError::Damaged(format!("instance {id}: {error}")))?;
@@ -251,6 +344,9 @@ fn turns(runtime: &Runtime, id: InstanceId) -> Result<Vec<Journaled>, Coordinato
                 bytes = facts.iter().map(Fact::weight).fold(bytes, u64::saturating_add);
                 turns.push(Journaled { at, facts });
             }
+        }
+        if turns.iter().skip(before).any(&is_last) {
+            return Ok(turns);
         }
         if bytes > limits::REPAIR_BYTES || next >= limits::INSTANCE_FACTS {
             return Err(CoordinatorError::HistoryTooLarge(id));

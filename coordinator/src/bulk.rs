@@ -122,6 +122,8 @@ pub struct Job {
     pub state: State,
     /// How many matched when it was given; so far, while they are gathered.
     pub total: u64,
+    /// How many were counted when it was given.
+    pub counted: u64,
     /// Whether all that match are gathered.
     pub gathered: bool,
     /// Pages of them.
@@ -143,7 +145,7 @@ pub struct Job {
 impl Job {
     /// A job that has just been given.
     #[must_use]
-    pub fn new(order: Order, at: Timestamp) -> Self {
+    pub fn new(order: Order, counted: u64, at: Timestamp) -> Self {
         Self {
             id: Uuid::now_v7(),
             order,
@@ -151,6 +153,7 @@ impl Job {
             ended_at: None,
             state: State::Running,
             total: 0,
+            counted,
             gathered: false,
             id_pages: 0,
             next: (0, 0),
@@ -255,7 +258,7 @@ mod tests {
             rate: 1,
             by: ("i".into(), "s".into()),
         };
-        let mut job = Job::new(order.clone(), Timestamp(1));
+        let mut job = Job::new(order.clone(), 3, Timestamp(1));
         let instance = InstanceId(uuid::Uuid::nil());
         let outcome = |result| Outcome { instance, result, detail: None };
         let next = Some(SearchCursor { started_at: Timestamp(0), instance });
@@ -268,7 +271,7 @@ mod tests {
         job.advance(&[outcome(Done::Skipped)], (1, 1), Timestamp(4));
         assert_eq!((job.done, job.skipped, job.failed, job.pages), (1, 1, 1, 2));
         assert_eq!((job.state, job.ended_at), (State::Completed, Some(Timestamp(4))));
-        let mut nothing = Job::new(order, Timestamp(1));
+        let mut nothing = Job::new(order, 0, Timestamp(1));
         nothing.gather(0, None, Timestamp(2));
         assert_eq!(nothing.state, State::Completed);
     }

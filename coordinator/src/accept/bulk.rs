@@ -60,7 +60,7 @@ pub(super) struct BulkJob {
     /// `running`, `paused`, `completed` or `cancelled`; absent of a preview.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
-    /// How many matched when it was given; so far, while they are gathered.
+    /// How many matched when it was given; as they were counted, until they are gathered.
     total: u64,
     /// With how many it was done.
     done: u64,
@@ -91,7 +91,7 @@ impl From<&Job> for BulkJob {
             action: job.order.action.word().to_owned(),
             filter: job.order.text.to_string(),
             status: Some(job.state.word()),
-            total: job.total,
+            total: if job.gathered { job.total } else { job.total.max(job.counted) },
             done: job.done,
             skipped: job.skipped,
             failed: job.failed,
@@ -191,8 +191,7 @@ pub(super) async fn start(
             status: None,
             created_at: None,
             by: None,
-            total,
-            ..BulkJob::from(&Job::new(order, crate::clock::now()))
+            ..BulkJob::from(&Job::new(order, total, crate::clock::now()))
         };
         return Ok((StatusCode::OK, Json(job)));
     }

@@ -71,7 +71,8 @@ impl Coordinator {
     /// When there are too many, or it cannot be kept.
     pub async fn bulk(&self, order: Order, by: &Operator) -> Result<Job, CoordinatorError> {
         self.needs_room()?;
-        let job = Job::new(order, clock::now());
+        let counted = self.count(order.filter.clone()).await?.count;
+        let job = Job::new(order, counted, clock::now());
         let reason = job.order.reason.as_deref().map_or(String::new(), |it| format!(": {it}"));
         let (action, text) = (job.order.action.word(), &job.order.text);
         let detail = format!("bulk {action} {}{reason}, of {text}", job.id);

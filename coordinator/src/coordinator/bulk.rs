@@ -31,9 +31,11 @@ impl Jobs {
     pub(super) fn open(journal: &dyn Journal) -> Result<Self, JournalError> {
         let mut jobs = BTreeMap::new();
         for body in journal.bulk_jobs()? {
-            let job: Job = rmp_serde::from_slice(&body)
-                .map_err(|_| JournalError::Damaged("a bulk job cannot be read".to_owned()))?;
-            jobs.insert(job.id, job);
+            // One that cannot be read keeps nothing else from being done.
+            match rmp_serde::from_slice::<Job>(&body) {
+                Ok(job) => _ = jobs.insert(job.id, job),
+                Err(error) => tracing::error!(%error, "a bulk job cannot be read"),
+            }
         }
         let (carried, writing) = Default::default();
         Ok(Self { all: Mutex::new(jobs), carried, writing })

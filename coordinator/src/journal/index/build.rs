@@ -41,7 +41,7 @@ pub(in super::super) fn open<O: Ordered>(store: &Store<O>) -> Result<Index, Jour
     }
     // What the last one left under its keys is never met again.
     index.era = uuid::Uuid::new_v4().as_u64_pair().0;
-    anew(store, &mut index)?;
+    anew(store, &index)?;
     Ok(index)
 }
 
@@ -129,7 +129,7 @@ fn arrivals<O: Ordered>(
 }
 
 /// Makes the index of all heads there are.
-fn anew<O: Ordered>(store: &Store<O>, index: &mut Index) -> Result<(), JournalError> {
+fn anew<O: Ordered>(store: &Store<O>, index: &Index) -> Result<(), JournalError> {
     let mut partitions = Vec::new();
     for number in 0..store.partitions() {
         let partition = PartitionId(number);
@@ -334,14 +334,15 @@ pub(in super::super) fn indexed<O: Ordered>(store: &Store<O>) -> Result<bool, Jo
     let index = &store.index;
     for number in 0..store.partitions() {
         let partition = PartitionId(number);
-        let mut taken: Vec<Vec<Place>> = Vec::new();
+        let (mut taken, mut count) = (Vec::new(), 0);
         for record in index.of(partition).tail {
-            if taken.iter().map(Vec::len).sum::<usize>() >= limits::SEARCH_SEGMENT {
+            if count >= limits::SEARCH_SEGMENT {
                 break;
             }
+            count += record.len();
             taken.push(record);
         }
-        if taken.iter().map(Vec::len).sum::<usize>() >= limits::SEARCH_SEGMENT {
+        if count >= limits::SEARCH_SEGMENT {
             make(store, partition, &taken)?;
         }
     }
@@ -394,9 +395,8 @@ fn make<O: Ordered>(
 /// the next one goes on there.
 fn refresh<O: Ordered>(store: &Store<O>) -> Result<(), JournalError> {
     let index = &store.index;
-    let mut looks = limits::SEARCH_REFRESHES;
     // Of each partition as many, so that none waits for another one's.
-    let each = looks.div_ceil(usize::from(store.partitions()));
+    let each = limits::SEARCH_REFRESHES.div_ceil(usize::from(store.partitions()));
     for number in 0..store.partitions() {
         let partition = PartitionId(number);
         let known = index.of(partition);
@@ -407,11 +407,10 @@ fn refresh<O: Ordered>(store: &Store<O>) -> Result<(), JournalError> {
         });
         let mut refreshed = 0;
         for (looked_at, (segment, _)) in due.enumerate() {
-            if looked_at == each || looks == 0 {
+            if looked_at == each {
                 refreshed = segment;
                 break;
             }
-            looks -= 1;
             refresh_one(store, partition, segment)?;
         }
         if let Some(known) = index.write().get_mut(usize::from(partition.0)) {

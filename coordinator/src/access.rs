@@ -33,6 +33,7 @@ pub use rules::{Granted, Login, Rules, RulesError};
 pub use tokens::{NewToken, PREFIX, TokenRecord, TokensError, generate, sha256};
 
 use self::keys::Keys;
+pub(crate) use self::principal::ANONYMOUS;
 use self::principal::{CERTIFICATE, TOKEN};
 use self::remembered::Remembered;
 use self::rules::IssuerRule;

@@ -35,8 +35,8 @@ use windlass_proto::value::Value;
 use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
 use crate::dispatch::Queue;
+use crate::engine::{Requester, Unrepairable, Unresettable};
 pub use crate::engine::{ResetOrder, Visited};
-use crate::engine::{Unrepairable, Unresettable};
 use crate::events::Outbox;
 pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
@@ -52,6 +52,8 @@ pub use repair::ResetPlan;
 #[derive(Clone)]
 pub struct Coordinator {
     runtime: Arc<runtime::Runtime>,
+    /// For whom this handle acts: histories of instances say so.
+    requester: Option<Arc<Requester>>,
 }
 
 /// What a coordinator is made with.

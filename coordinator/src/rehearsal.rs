@@ -148,6 +148,7 @@ impl Rehearsal {
             priority: limits::DEFAULT_PRIORITY,
             parent: None,
             trace: None,
+            by: None,
             reply: None,
             ended: None,
         })))

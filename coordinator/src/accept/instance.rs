@@ -23,7 +23,9 @@ use super::state::Api;
 use super::view::{Count, Instance, Instances, Standing};
 use crate::access::Permission;
 use crate::code::Code;
-use crate::coordinator::{CoordinatorError, Operator, ResetOrder, ResetPlan, Started, Visited};
+use crate::coordinator::{
+    Coordinator, CoordinatorError, Operator, ResetOrder, ResetPlan, Started, Visited,
+};
 use crate::journal::{Filter, SearchCursor};
 
 /// Lists instances, those that started last first.
@@ -158,25 +160,27 @@ pub(super) async fn output(
 #[serde(deny_unknown_fields, expecting = "an object that may have reason")]
 #[schema(example = json!({"reason": "ordered twice"}))]
 pub(super) struct Reason {
-    /// Kept in the audit trail; of a cancellation in the history as well.
+    /// Kept in the audit trail and in the history.
     reason: Option<String>,
 }
 
 impl Reason {
     /// What is about to be done, with why, for the audit trail.
     pub(super) fn told(&self, what: String) -> String {
-        match &self.reason {
-            Some(reason) => {
-                let reason: String = reason.chars().take(limits::REASON_CHARACTERS).collect();
-                format!("{what}: {reason}")
-            }
+        match self.cut() {
+            Some(reason) => format!("{what}: {reason}"),
             None => what,
         }
     }
 
     /// Why, as it is kept.
     pub(super) fn reason(self) -> Option<String> {
-        self.reason.map(|it| it.chars().take(limits::REASON_CHARACTERS).collect())
+        self.cut()
+    }
+
+    fn cut(&self) -> Option<String> {
+        let reason = self.reason.as_deref()?;
+        Some(reason.chars().take(limits::REASON_CHARACTERS).collect())
     }
 }
 
@@ -197,8 +201,8 @@ pub(super) async fn cancel(
     payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
     let request: Reason = payload.json_or_default()?;
-    told(&api, "cancel", id, &request, &by).await?;
-    api.coordinator.cancel(id, request.reason()).await?;
+    let coordinator = told(&api, "cancel", id, &request, &by).await?;
+    coordinator.cancel(id, request.reason()).await?;
     standing(&api, id).await
 }
 
@@ -215,8 +219,8 @@ pub(super) async fn suspend(
     By(by): By,
     payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
-    told(&api, "suspend", id, &payload.json_or_default()?, &by).await?;
-    api.coordinator.suspend(id).await?;
+    let coordinator = told(&api, "suspend", id, &payload.json_or_default()?, &by).await?;
+    coordinator.suspend(id).await?;
     standing(&api, id).await
 }
 
@@ -233,8 +237,8 @@ pub(super) async fn resume(
     By(by): By,
     payload: Payload,
 ) -> Result<Json<Standing>, ApiProblem> {
-    told(&api, "resume", id, &payload.json_or_default()?, &by).await?;
-    api.coordinator.resume(id).await?;
+    let coordinator = told(&api, "resume", id, &payload.json_or_default()?, &by).await?;
+    coordinator.resume(id).await?;
     standing(&api, id).await
 }
 
@@ -257,8 +261,8 @@ pub(super) async fn retry(
     By(by): By,
     payload: Payload,
 ) -> Result<(StatusCode, Json<Successor>), ApiProblem> {
-    told(&api, "retry", predecessor, &payload.json_or_default()?, &by).await?;
-    let Started { id, repeated } = api.coordinator.retry(predecessor).await?;
+    let coordinator = told(&api, "retry", predecessor, &payload.json_or_default()?, &by).await?;
+    let Started { id, repeated } = coordinator.retry(predecessor).await?;
     let status = if repeated { StatusCode::OK } else { StatusCode::CREATED };
     let (id, predecessor) = (id.to_string(), predecessor.to_string());
     Ok((status, Json(Successor { id, predecessor, repeated })))
@@ -365,12 +369,13 @@ pub(super) async fn reset(
     let key = idempotency_key(&payload.headers)?;
     let ResetRequest { to, input, set, children, dry_run, reason } = payload.json()?;
     let order = reset_order(&to, (input, set), children)?;
-    if !dry_run {
+    let coordinator = if dry_run {
+        api.coordinator.clone()
+    } else {
         let what = format!("reset to {to} of");
-        told(&api, &what, predecessor, &Reason { reason }, &by).await?;
-    }
-    let (started, plan) =
-        api.coordinator.reset(predecessor, order, key.as_deref(), dry_run).await?;
+        told(&api, &what, predecessor, &Reason { reason }, &by).await?
+    };
+    let (started, plan) = coordinator.reset(predecessor, order, key.as_deref(), dry_run).await?;
     let repeated = started.as_ref().is_some_and(|it| it.repeated);
     let status = if dry_run || repeated { StatusCode::OK } else { StatusCode::CREATED };
     let ResetPlan { to, kept, again, counts: (kept_count, again_count) } = plan;
@@ -455,8 +460,8 @@ pub(super) async fn skip(
 ) -> Result<Json<Standing>, ApiProblem> {
     let SkipRequest { output, task, reason } = payload.json()?;
     let output = check_depth(output)?;
-    told(&api, "skip a task of", id, &Reason { reason }, &by).await?;
-    api.coordinator.skip(id, task.as_deref(), output).await?;
+    let coordinator = told(&api, "skip a task of", id, &Reason { reason }, &by).await?;
+    coordinator.skip(id, task.as_deref(), output).await?;
     standing(&api, id).await
 }
 
@@ -471,19 +476,22 @@ pub(super) struct Successor {
     repeated: bool,
 }
 
-/// Tells the audit trail what is about to be done with an instance.
+/// Tells the audit trail what is about to be done with an instance; gives the handle that does it,
+/// so that its history says who asked for it.
 async fn told(
     api: &Api,
     what: &str,
     id: InstanceId,
     reason: &Reason,
     by: &Operator,
-) -> Result<(), ApiProblem> {
+) -> Result<Coordinator, ApiProblem> {
     let of = api.coordinator.workflow_of(id).await?;
     let of = of.ok_or(CoordinatorError::UnknownInstance(id))?;
     let detail = reason.told(format!("{what} {id} of {of}"));
     let (action, namespace) = (AuditAction::InstanceChanged, Some(of.namespace));
-    Ok(api.coordinator.audited_even_without_room(action, namespace, detail, by).await?)
+    api.coordinator.audited_even_without_room(action, namespace, detail, by).await?;
+    let reason = reason.cut();
+    Ok(api.coordinator.on_behalf_of(by, reason.as_deref()))
 }
 
 async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {

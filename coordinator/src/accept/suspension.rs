@@ -232,6 +232,7 @@ pub(super) async fn cancel_root(
 ) -> Result<Json<Cancelled>, ApiProblem> {
     told(&api, "cancel all of", &Suspended::Root(id), &payload, &by).await?;
     let reason = payload.json_or_default::<Reason>()?.reason();
-    let cancelled = api.coordinator.cancel_root(id, reason).await?;
+    let coordinator = api.coordinator.on_behalf_of(&by, reason.as_deref());
+    let cancelled = coordinator.cancel_root(id, reason).await?;
     Ok(Json(Cancelled { root: id.to_string(), cancelled }))
 }

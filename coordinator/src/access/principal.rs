@@ -15,7 +15,7 @@ pub(super) const CERTIFICATE: &str = "certificate";
 /// The issuer of those who show a token of this server.
 pub(super) const TOKEN: &str = "token";
 /// The issuer of those who are not asked.
-pub(super) const ANONYMOUS: &str = "anonymous";
+pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// What a question or an order is about.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Carrying out bulk jobs, at their rate and beside everything else.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -12,9 +12,14 @@ use windlass_proto::limits;
 use super::handle::blocking;
 use super::operator::Operator;
 use super::{Coordinator, CoordinatorError};
+use crate::access::ANONYMOUS;
 use crate::bulk::{Action, Done, Job, Order, Outcome, State};
 use crate::clock;
+use crate::engine::Requester;
 use crate::journal::{BulkPage, BulkWrite, Filter, Journal, JournalError};
+
+/// How whoever gave the order of a job is known where the job carries it out.
+const BULK: &str = "bulk";
 
 /// All jobs that are kept.
 #[derive(Default)]
@@ -346,6 +351,18 @@ impl Coordinator {
         Err(self.stopped())
     }
 
+    /// The handle that gives a job's orders.
+    fn for_job(&self, job: &Job) -> Self {
+        let (issuer, subject) = job.order.by.clone();
+        let actor = (&*issuer != ANONYMOUS).then(|| [issuer, subject, BULK.into()]);
+        let reason = match &job.order.reason {
+            Some(reason) => format!("{reason} (bulk job {})", job.id).into(),
+            None => format!("bulk job {}", job.id).into(),
+        };
+        let requester = Requester { actor, reason: Some(reason) };
+        Self { runtime: self.runtime.clone(), requester: Some(Arc::new(requester)) }
+    }
+
     /// Gives the order for one instance, if it still matches.
     async fn give(&self, job: &Job, instance: InstanceId) -> Result<Outcome, CoordinatorError> {
         let outcome = |result, detail: Option<String>| {
@@ -360,12 +377,13 @@ impl Coordinator {
             return outcome(Done::Skipped, Some(why));
         }
         let reason = job.order.reason.as_deref().map(str::to_owned);
+        let by = self.for_job(job);
         let given = match job.order.action {
-            Action::Cancel => self.end(instance, reason).await.map(|it| (it, None)),
-            Action::Suspend => self.suspend(instance).await.map(|()| (true, None)),
-            Action::Resume => self.resume(instance).await.map(|()| (true, None)),
+            Action::Cancel => by.end(instance, reason).await.map(|it| (it, None)),
+            Action::Suspend => by.suspend(instance).await.map(|()| (true, None)),
+            Action::Resume => by.resume(instance).await.map(|()| (true, None)),
             Action::Retry => {
-                let next = self.retry(instance).await;
+                let next = by.retry(instance).await;
                 next.map(|it| (!it.repeated, Some(format!("{} goes on for it", it.id))))
             }
         };

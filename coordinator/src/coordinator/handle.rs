@@ -42,7 +42,8 @@ impl Coordinator {
         options: Options,
         downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
-        let coordinator = Self { runtime: Arc::new(Runtime::start(journal, options, downstream)?) };
+        let runtime = Arc::new(Runtime::start(journal, options, downstream)?);
+        let coordinator = Self { runtime, requester: None };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             coordinator.go_on_cancelling(&runtime);
             coordinator.go_on_with_bulk_jobs(&runtime);
@@ -258,6 +259,7 @@ impl Coordinator {
     ) -> Result<(), CoordinatorError> {
         self.needs_reserve()?;
         let (reply, answer) = oneshot::channel();
+        let input = input.requested(self.requester.clone());
         let message = Message::Input { instance: id, input, reply: Some(reply) };
         match self.ask(id, message, answer).await? {
             Ok(()) => Ok(()),

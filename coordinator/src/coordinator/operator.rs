@@ -13,6 +13,7 @@ use super::outcomes::{Intents, Outcomes};
 use super::{Coordinator, CoordinatorError};
 use crate::access::{Forbidden, Method, Permission, Principal, Resource};
 use crate::audit::{self, AuditError};
+use crate::engine::Requester;
 use crate::secrets::SecretsError;
 
 /// What a request says of whoever sends it. Nothing is what the server does by itself, which may
@@ -68,6 +69,17 @@ impl Operator {
         });
     }
 
+    /// Who they are and why they ask, for the histories of instances; none where nobody knows who
+    /// they are and they do not say why.
+    pub(crate) fn requester(&self, reason: Option<&str>) -> Option<Arc<Requester>> {
+        let known = self.caller.as_ref().filter(|_| self.is_known());
+        let actor =
+            known.map(|it| [it.issuer.clone(), it.subject.clone(), it.method.word().into()]);
+        let reason: Option<Arc<str>> = reason.map(Arc::from);
+        let says = actor.is_some() || reason.is_some();
+        says.then(|| Arc::new(Requester { actor, reason }))
+    }
+
     /// True when they were asked who they are.
     pub(crate) fn is_known(&self) -> bool {
         self.caller.as_ref().is_some_and(|it| it.method != Method::None)
@@ -102,6 +114,15 @@ impl Operator {
             may_start(caller, of)?;
         }
         Ok(())
+    }
+}
+
+impl Coordinator {
+    /// A handle that acts for somebody: the histories of the instances that it changes say who asked
+    /// for that, and why.
+    #[must_use]
+    pub(crate) fn on_behalf_of(&self, by: &Operator, reason: Option<&str>) -> Self {
+        Self { runtime: self.runtime.clone(), requester: by.requester(reason) }
     }
 }
 

@@ -186,7 +186,8 @@ impl Coordinator {
         action: &'static str,
         made: Made,
     ) -> Result<Started, CoordinatorError> {
-        let Made { plan, succession, instance } = made;
+        let Made { plan, mut succession, instance } = made;
+        succession.by.clone_from(&self.requester);
         self.room(&plan.id.namespace, succession.weight())?;
         let (reply, answer) = oneshot::channel();
         let new = NewSuccessor { plan, succession, instance, reply };

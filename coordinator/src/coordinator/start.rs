@@ -115,6 +115,7 @@ impl Coordinator {
                 .min(limits::HIGHEST_PRIORITY),
             parent: None,
             trace: start.trace,
+            by: by.and_then(|it| it.requester(None)).or_else(|| self.requester.clone()),
             reply: Some(reply),
             ended,
         };

@@ -33,6 +33,7 @@ pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<()
         }
         Input::ChildGone { child } => (state.abandoned.contains(child), Rejection::Stale),
         Input::Continue => (!state.suspended && !state.pending.is_empty(), Rejection::Stale),
+        Input::Requested { input, .. } => return admit(state, at, input),
         Input::Cancel { .. } => (true, Rejection::Ended),
         Input::Suspend => (!state.suspended, Rejection::WrongStatus),
         Input::Quarantine { .. } => (state.quarantine.is_none(), Rejection::WrongStatus),

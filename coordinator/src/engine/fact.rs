@@ -19,6 +19,7 @@ use windlass_proto::wire::Field;
 
 use super::instance::{Parent, Step};
 use super::loss::LossReason;
+use super::requester::{Requested, Requester};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -358,6 +359,15 @@ pub enum Fact {
     /// The steps left over are taken up again.
     #[serde(rename = "Y")]
     Continued,
+    /// Somebody asked for what follows in this turn, or for the start that came before. Only where it
+    /// is known who they are, or they said why.
+    #[serde(rename = "W")]
+    Requested {
+        /// What they asked for.
+        action: Requested,
+        /// Who they are.
+        by: Arc<Requester>,
+    },
     /// An operator stopped it for a while.
     #[serde(rename = "P")]
     Suspended,
@@ -492,6 +502,7 @@ impl Fact {
             | Self::ChildGone { .. }
             | Self::Yielded(_)
             | Self::Continued
+            | Self::Requested { .. }
             | Self::Suspended
             | Self::Halted { .. }
             | Self::Overridden { .. }

@@ -9,6 +9,7 @@ use windlass_proto::secret::SecretUse;
 use windlass_proto::value::Value;
 
 use super::loss::DeliveryLoss;
+use super::requester::Requester;
 
 /// Something that happened outside the instance.
 #[derive(Clone, Debug)]
@@ -91,6 +92,33 @@ pub enum Input {
         /// What stands for its transformed output.
         output: Value,
     },
+    /// Any of the four that operators send, where it is to be kept who asked for it.
+    Requested {
+        /// Who.
+        by: Arc<Requester>,
+        /// What for.
+        input: Box<Input>,
+    },
+}
+
+impl Input {
+    /// Without who asked for it.
+    #[must_use]
+    pub fn bare(&self) -> &Self {
+        match self {
+            Self::Requested { input, .. } => input.bare(),
+            _ => self,
+        }
+    }
+
+    /// The same, with who asks for it.
+    #[must_use]
+    pub fn requested(self, by: Option<Arc<Requester>>) -> Self {
+        match by {
+            Some(by) => Self::Requested { by, input: Box::new(self) },
+            None => self,
+        }
+    }
 }
 
 /// How a child ended.

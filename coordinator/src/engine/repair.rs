@@ -17,6 +17,7 @@ use windlass_proto::wire::Field;
 use super::evaluate::Unevaluated;
 use super::fact::{Fact, Journaled};
 use super::instance::{Body, Changes, Instance, Step};
+use super::requester::{Requested, Requester};
 use super::scope::Locals;
 use super::task::child_id;
 use super::turn::{Decision, Turn};
@@ -36,6 +37,8 @@ pub struct Succession {
     pub pending: Option<Vec<Step>>,
     /// What an operator wants otherwise; nothing where it goes on at the task that failed.
     pub reset: Option<Given>,
+    /// Who asks for it, where that is to be kept.
+    pub by: Option<Arc<Requester>>,
 }
 
 /// What an operator gives the visit that begins again.
@@ -95,7 +98,15 @@ pub fn faulted(
             Fact::TaskFaulted { frame, .. } => {
                 let since = turn.at;
                 let reset = None;
-                return Ok(Succession { predecessor, kept: turns, frame, since, pending, reset });
+                return Ok(Succession {
+                    predecessor,
+                    kept: turns,
+                    frame,
+                    since,
+                    pending,
+                    reset,
+                    by: None,
+                });
             }
             Fact::Yielded(steps) if pending.is_none() => pending = Some(steps),
             // Branches that have lost before.
@@ -201,6 +212,11 @@ pub fn succeed(
     let Given { raw, context } = succession.reset.clone().unwrap_or_default();
     let mut turn = Turn::new(plan, state, at);
     turn.record(Fact::Succeeds { predecessor, frame, since, pending, raw, context });
+    if let Some(by) = succession.by.clone() {
+        let is_reset = succession.reset.is_some();
+        let action = if is_reset { Requested::Reset } else { Requested::Retry };
+        turn.record(Fact::Requested { action, by });
+    }
     turn.state.changes = standing(turn.state);
     turn.rename_children();
     turn.ask_again();

@@ -121,7 +121,7 @@ pub fn reset(
     }
     again.extend(followed.begun_since(known));
     let (reset, pending) = (Some(given), Some(pending));
-    let succession = Succession { predecessor, kept, frame, since, pending, reset };
+    let succession = Succession { predecessor, kept, frame, since, pending, reset, by: None };
     Ok(Reset { succession, to, kept: kept_visits, again })
 }
 

@@ -23,6 +23,7 @@ use super::effect::Effect;
 use super::fact::Fact;
 use super::input::{ChildOutcome, Input, Rejection};
 use super::instance::{Body, Ending, Frame, Instance, Origin, Parent, Step};
+use super::requester::Requested;
 use super::scope::reference;
 
 /// What one input led to.
@@ -72,7 +73,7 @@ pub fn create(
     input: Value,
     origin: Origin,
 ) -> (Instance, Decision) {
-    let Origin { parent, labels, priority, trace } = origin;
+    let Origin { parent, labels, priority, trace, by } = origin;
     let mut state = Instance::not_started(id);
     let mut turn = Turn::new(plan, &mut state, at);
     turn.record(Fact::Started {
@@ -84,6 +85,9 @@ pub fn create(
         priority,
         trace,
     });
+    if let Some(by) = by {
+        turn.record(Fact::Requested { action: Requested::Start, by });
+    }
     turn.begin_workflow();
     let decision = turn.finish();
     (state, decision)
@@ -265,6 +269,12 @@ impl<'a> Turn<'a> {
             Input::Quarantine { reason } => self.record(Fact::Quarantined(reason)),
             Input::Resume => self.resume(),
             Input::Skip { frame, output } => self.skip(frame, output),
+            Input::Requested { by, input } => {
+                if let Some(action) = Requested::of(&input) {
+                    self.record(Fact::Requested { action, by });
+                }
+                self.take(*input);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::HistoryEntry;
-use crate::engine::{self, Body, Fact, Instance, TimerPurpose};
+use crate::engine::{self, Body, Fact, Instance, Requested, Requester, TimerPurpose};
 use crate::view::reference;
 
 /// Tells facts while following the state they lead to, until a page is full.
@@ -119,6 +119,18 @@ impl<'p> HistoryWriter<'p> {
     }
 }
 
+/// What was asked for, by whom, and why, as far as that is known.
+fn requested(action: Requested, by: &Requester) -> Vec<(&'static str, Value)> {
+    let mut data = vec![("action", Value::from(action.word()))];
+    if let Some([issuer, subject, method]) = &by.actor {
+        let actor = [("issuer", issuer), ("subject", subject), ("method", method)];
+        let actor = actor.map(|(key, it)| (key, Value::from(it.clone())));
+        data.push(("actor", Value::object(actor.to_vec())));
+    }
+    data.extend(by.reason.clone().map(|it| ("reason", Value::from(it))));
+    data
+}
+
 type Told = (&'static str, Option<FrameId>, Vec<(&'static str, Value)>);
 
 /// A fact in words: the event, the task, the details. `None` for steps only the engine cares for.
@@ -137,6 +149,7 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
             let reason = reason.clone().map_or(Value::Null, Value::from);
             ("instance.cancelled", None, vec![("reason", reason)])
         }
+        Fact::Requested { action, by } => ("instance.requested", None, requested(*action, by)),
         Fact::Suspended => ("instance.suspended", None, Vec::new()),
         Fact::Quarantined(reason) => {
             ("instance.quarantined", None, vec![("reason", Value::from(reason.clone()))])

@@ -29,7 +29,7 @@ impl Partition {
         if aside && !reaches(&input) {
             return Ok(Err(Refusal::Quarantined));
         }
-        let resumed = aside && matches!(input, Input::Resume);
+        let resumed = aside && matches!(input.bare(), Input::Resume);
         if level != Level::Off {
             resident.note(level);
         }

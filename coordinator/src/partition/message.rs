@@ -13,7 +13,7 @@ use windlass_proto::wire::{AssignmentKey, Report};
 
 use super::schedules::ScheduleOrder;
 use crate::engine::{
-    ChildOutcome, DeliveryLoss, Ending, Input, Instance, Parent, Rejection, Succession,
+    ChildOutcome, DeliveryLoss, Ending, Input, Instance, Parent, Rejection, Requester, Succession,
 };
 use crate::journal::Status;
 use crate::view::InstanceView;
@@ -94,6 +94,8 @@ pub struct NewInstance {
     pub parent: Option<Parent>,
     /// The trace it is started in, where there is one.
     pub trace: Option<TraceContext>,
+    /// Who starts it, where that is to be kept.
+    pub by: Option<Arc<Requester>>,
     /// Told once it is durable.
     pub reply: Option<oneshot::Sender<StartReply>>,
     /// Told when it has ended.
@@ -152,13 +154,12 @@ impl Message {
             Self::Start(start) => start.input.weight(),
             Self::Succeed(new) => new.succession.weight(),
             Self::Reported(report) => report.result.as_ref().map_or(0, Value::weight),
-            Self::Input { input: Input::ChildEnded { outcome, .. }, .. } => match outcome {
-                ChildOutcome::Completed(output) => output.weight(),
-                ChildOutcome::Faulted(_) | ChildOutcome::Cancelled(_) => 0,
+            Self::Input { input, .. } => match input.bare() {
+                Input::ChildEnded { outcome: ChildOutcome::Completed(output), .. }
+                | Input::Skip { output, .. } => output.weight(),
+                _ => 0,
             },
-            Self::Input { input: Input::Skip { output, .. }, .. } => output.weight(),
-            Self::Input { .. }
-            | Self::Event(_)
+            Self::Event(_)
             | Self::Schedule(_)
             | Self::Settle(_)
             | Self::Lost { .. }

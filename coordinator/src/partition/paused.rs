@@ -71,7 +71,7 @@ impl PausedMessages {
 fn is_operated(message: &Message) -> bool {
     match message {
         Message::Input { input, reply: Some(_), .. } => {
-            matches!(input, Input::Cancel { .. } | Input::Suspend)
+            matches!(input.bare(), Input::Cancel { .. } | Input::Suspend)
         }
         // Nothing is decided meanwhile but what operators ask for.
         Message::CancelChild { .. } => true,

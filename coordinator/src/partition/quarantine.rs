@@ -15,7 +15,7 @@ use crate::quarantine::Verdict;
 /// True for what an operator may do with an instance that is set aside. All else follows again from
 /// its state once it is resumed, but events: those pass it by.
 pub(super) fn reaches(input: &Input) -> bool {
-    matches!(input, Input::Cancel { .. } | Input::Suspend | Input::Resume)
+    matches!(input.bare(), Input::Cancel { .. } | Input::Suspend | Input::Resume)
 }
 
 impl Partition {

@@ -222,6 +222,7 @@ fn start_child(
                 priority,
                 parent: Some(parent),
                 trace,
+                by: None,
                 reply: None,
                 ended: None,
             };

@@ -287,6 +287,7 @@ fn of_schedule(id: InstanceId, plan: Arc<Plan>, due: Due, given: Option<Given>) 
         priority: DEFAULT_PRIORITY,
         parent: None,
         trace,
+        by: None,
         reply: None,
         ended: None,
     }

@@ -59,7 +59,7 @@ impl Partition {
         let (id, now, plan) = (start.id, batch.now, start.plan.clone());
         let (input, labels) = (std::mem::take(&mut start.input), std::mem::take(&mut start.labels));
         let (parent, priority, trace) = (start.parent, start.priority, start.trace.take());
-        let origin = Origin { parent, labels, priority, trace };
+        let origin = Origin { parent, labels, priority, trace, by: start.by.take() };
         let (instance, decision) = engine::create(&plan, id, now, input, origin);
         let charge = self.shared.memory.of_instance(&plan.id.namespace);
         self.residents.insert(Resident::new(instance, plan, charge));

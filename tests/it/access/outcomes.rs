@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Asking, greet};
+use super::{Asking, greet, waits};
 use crate::support::client::Api;
 use crate::support::until::{SOON, until};
 
@@ -50,6 +50,39 @@ async fn settled(root: &Api) -> BTreeMap<String, (String, Vec<String>)> {
         all.values().all(|(_, told)| !told.is_empty()).then_some(all)
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_say_who_asked_for_what() {
+    let asking = Asking::start("").await;
+    let root = &asking.root;
+    let workflow = root.deploy(&waits("shop")).await;
+    let id = root.start(&workflow, &json!({})).await;
+    let ada = asking.dev.api.bearing(&asking.token("operator", "shop").await);
+    for (action, reason) in
+        [("suspend", "stock is counted"), ("resume", ""), ("cancel", "recalled")]
+    {
+        let body = if reason.is_empty() { json!({}) } else { json!({"reason": reason}) };
+        ada.post(&format!("/v1/instances/{id}/{action}"), &body).await.ok();
+    }
+    let history = root.get(&format!("/v1/instances/{id}/history")).await.ok();
+    let is_request = |it: &&Value| it["event"] == "instance.requested";
+    let requests = history["items"].as_array().unwrap().iter().filter(is_request);
+    let requests: Vec<Value> = requests.map(|it| it["data"].clone()).collect();
+    let actor = |subject: &str| json!({"issuer": "token", "subject": subject, "method": "token"});
+    let by = |subject: &str, action: &str| json!({"action": action, "actor": actor(subject)});
+    let ada_did = |action: &str, reason: &str| {
+        let mut all = by("", action);
+        all["actor"] = requests[1]["actor"].clone();
+        all["reason"] = reason.into();
+        all
+    };
+    assert_eq!(requests[0], by("root", "start"));
+    assert_eq!(requests[1], ada_did("suspend", "stock is counted"));
+    assert_eq!(requests[2]["action"], "resume");
+    assert!(requests[2].get("reason").is_none(), "{requests:?}");
+    assert_eq!(requests[3], ada_did("cancel", "recalled"));
+    assert_ne!(requests[1]["actor"], requests[0]["actor"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

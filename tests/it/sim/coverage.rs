@@ -180,6 +180,7 @@ pub(super) fn fact(fact: &Fact) -> &'static str {
         Fact::ChildGone { .. } => "fact ChildGone",
         Fact::Yielded(_) => "fact Yielded",
         Fact::Continued => "fact Continued",
+        Fact::Requested { .. } => "fact Requested",
         Fact::Suspended | Fact::Quarantined(_) => "fact Suspended",
         Fact::Resumed => "fact Resumed",
         Fact::Completed(_) => "fact Completed",
@@ -217,6 +218,7 @@ pub(super) fn input(input: &Input) -> &'static str {
         Input::Suspend | Input::Quarantine { .. } => "input Suspend",
         Input::Resume => "input Resume",
         Input::Skip { .. } => "input Skip",
+        Input::Requested { .. } => "input Requested",
     }
 }
 

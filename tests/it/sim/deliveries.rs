@@ -19,8 +19,18 @@ fn start(bench: &Bench, id: InstanceId, priority: u8) -> Message {
     let plan = bench.plan("parent", PARENT);
     let (input, labels) = (Value::Int(1), Vec::new());
     let (parent, reply, ended) = (None, None, None);
-    let start =
-        NewInstance { id, plan, input, labels, priority, parent, trace: None, reply, ended };
+    let start = NewInstance {
+        id,
+        plan,
+        input,
+        labels,
+        priority,
+        parent,
+        trace: None,
+        by: None,
+        reply,
+        ended,
+    };
     Message::Start(Box::new(start))
 }
 

@@ -129,8 +129,18 @@ impl Bench {
         let plan = self.plan(&format!("w{milliseconds}"), &body);
         let (input, labels) = (Value::empty_object(), Vec::new());
         let (priority, parent, reply, ended) = (5, None, None, None);
-        let start =
-            NewInstance { id, plan, input, labels, priority, parent, trace: None, reply, ended };
+        let start = NewInstance {
+            id,
+            plan,
+            input,
+            labels,
+            priority,
+            parent,
+            trace: None,
+            by: None,
+            reply,
+            ended,
+        };
         Message::Start(Box::new(start))
     }
 

@@ -23,8 +23,18 @@ fn id(number: u128) -> InstanceId {
 fn start(id: InstanceId, plan: &Arc<Plan>, parent: Option<Parent>) -> Message {
     let (plan, input, labels) = (plan.clone(), Value::empty_object(), Vec::new());
     let (priority, reply, ended) = (5, None, None);
-    let start =
-        NewInstance { id, plan, input, labels, priority, parent, trace: None, reply, ended };
+    let start = NewInstance {
+        id,
+        plan,
+        input,
+        labels,
+        priority,
+        parent,
+        trace: None,
+        by: None,
+        reply,
+        ended,
+    };
     Message::Start(Box::new(start))
 }
 

@@ -40,6 +40,8 @@ impl Instance {
             Fact::InputTransformed(value) => self.input_transformed(value),
             Fact::Yielded(steps) => self.pending.clone_from(steps),
             Fact::Continued => self.pending.clear(),
+            // What they asked for has facts of its own.
+            Fact::Requested { .. } => {}
             Fact::Suspended => self.suspended = true,
             Fact::Quarantined(reason) => self.quarantined(reason),
             Fact::Resumed => self.resumed(at),

@@ -158,6 +158,7 @@ macro_rules! table {
 
 table! {
     Started { .. }                 NOT_STARTED, -> Active;
+    Requested { .. }               OPEN;
     Suspended { .. }               ACTIVE, -> Suspended;
     Quarantined { .. }             OPEN, if |it| it.quarantine.is_none(), -> Suspended;
     Resumed { .. }                 SUSPENDED, -> Active;

@@ -7,6 +7,7 @@ use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::trace::TraceContext;
 
 use super::default_priority;
+use crate::engine::requester::Requester;
 
 /// The parent of a child instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,10 +47,13 @@ pub struct Origin {
     pub priority: u8,
     /// The trace it was started in, where there was one.
     pub trace: Option<TraceContext>,
+    /// Who started it, where that is to be kept.
+    pub by: Option<Arc<Requester>>,
 }
 
 impl Default for Origin {
     fn default() -> Self {
-        Self { parent: None, labels: Vec::new(), priority: default_priority(), trace: None }
+        let priority = default_priority();
+        Self { parent: None, labels: Vec::new(), priority, trace: None, by: None }
     }
 }

@@ -1,11 +1,15 @@
 //! Cancel, suspend, resume, crashes, late and repeated answers (§1.13, §1.20).
 
+use std::sync::Arc;
+
 use windlass_proto::id::FrameId;
 use windlass_proto::problem::Standard;
 use windlass_proto::value::Value;
 
 use super::driver::{Answer, Run, problem};
-use crate::engine::{Effect, Ending, Fact, Input, Origin, Rejection, create, decide};
+use crate::engine::{
+    Effect, Ending, Fact, Input, Origin, Rejection, Requested, Requester, create, decide,
+};
 use crate::status::Status;
 
 fn cancel() -> Input {
@@ -32,6 +36,27 @@ do:
     for input in [cancel(), Input::Suspend, Input::Resume, Input::Continue] {
         assert_eq!(run.feed(input), Err(Rejection::Ended));
     }
+}
+
+#[test]
+fn the_facts_say_who_asked() {
+    let mut run = Run::of("do: [{a: {wait: PT1H}}]");
+    run.begin();
+    let actor = Some(["idp".into(), "ada".into(), "jwt".into()]);
+    let by = Arc::new(Requester { actor, reason: Some("too early".into()) });
+    let ask = |input: Input| input.requested(Some(by.clone()));
+    // What is refused leaves nothing.
+    assert_eq!(run.feed(ask(Input::Resume)), Err(Rejection::WrongStatus));
+    for input in [Input::Suspend, Input::Resume, cancel()] {
+        run.feed(ask(input)).unwrap();
+    }
+    let asked = run.facts.iter().filter_map(|it| match it {
+        Fact::Requested { action, by } => Some((*action, by.clone())),
+        _ => None,
+    });
+    let asked: Vec<_> = asked.collect();
+    let all = [Requested::Suspend, Requested::Resume, Requested::Cancel];
+    assert_eq!(asked, all.map(|it| (it, by.clone())));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
-use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection};
+use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection, Requester};
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{
     Done, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartReply, SuccessorReply,
@@ -136,6 +136,7 @@ impl Run<'_> {
     }
 
     fn start(&mut self, number: usize) {
+        let by = self.chance(30).then(|| Arc::new(Requester::default()));
         let client = &self.clients[number];
         let catalog = self.outside.shared_catalog();
         let plan = catalog.find(NAMESPACE, &client.workflow, Some(VERSION)).unwrap();
@@ -149,6 +150,7 @@ impl Run<'_> {
             priority: 5,
             parent: None,
             trace: None,
+            by,
             reply: Some(reply),
             ended: Some(ended),
         };
@@ -164,6 +166,8 @@ impl Run<'_> {
         self.awaiting.push(Awaiting::Operation(ask, answer));
         self.tell(|| format!("{input:?} {instance}"));
         self.coverage.note(coverage::input(&input));
+        let by = self.chance(50).then(|| Arc::new(Requester::default()));
+        let input = input.requested(by);
         self.post(Message::Input { instance, input, reply: Some(reply) });
     }
 

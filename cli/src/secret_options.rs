@@ -25,6 +25,9 @@ pub(crate) struct SecretArgs {
     /// workflow may read the secrets it declares
     #[arg(long, env = "WINDLASS_SECRET_POLICY", value_name = "FILE")]
     pub(crate) secret_policy: Option<PathBuf>,
+    /// Let nobody replace that policy alone: what one person sets, another one has to approve
+    #[arg(long, env = "WINDLASS_SECRET_POLICY_APPROVAL", conflicts_with = "secret_policy")]
+    pub(crate) secret_policy_approval: bool,
     /// How much of the audit trail is kept; the oldest goes when there is more
     #[arg(long, env = "WINDLASS_AUDIT_RETENTION", default_value = "2GiB", value_name = "SIZE",
         value_parser = retention)]
@@ -51,7 +54,12 @@ pub(crate) struct IdentityArgs {
 impl Default for SecretArgs {
     fn default() -> Self {
         let audit_retention = limits::AUDIT_RETENTION_BYTES;
-        Self { environment: "default".to_owned(), secret_policy: None, audit_retention }
+        Self {
+            environment: "default".to_owned(),
+            secret_policy: None,
+            secret_policy_approval: false,
+            audit_retention,
+        }
     }
 }
 
@@ -68,6 +76,7 @@ impl SecretArgs {
             identity,
             keep_keys: true,
             policy: self.secret_policy,
+            policy_approval: self.secret_policy_approval,
             records: crate::telemetry::audit_records(),
             audit_retention: self.audit_retention,
         }

@@ -181,6 +181,16 @@ codes! {
     PolicyReplaced = "WL0522", 412, "Secret policy was changed concurrently",
         "The policy is not the one that `If-Match` names: somebody else has replaced it since it was \
          read. Read it again, make the change to that text, and send it with the new `ETag`.";
+    /// No policy waits for a second person.
+    NoPolicyProposal = "WL0585", 404, "No policy proposal",
+        "No policy of secrets waits for approval: it was approved or withdrawn, or none was proposed. \
+         `windlass secret policy proposal` shows what waits, `windlass secret policy set FILE` proposes \
+         one where the coordinator runs with --secret-policy-approval.";
+    /// A policy needs two persons.
+    NeedsSecondPerson = "WL0586", 403, "Second person required",
+        "The coordinator runs with --secret-policy-approval: whoever proposes a policy of secrets \
+         cannot approve it. Let another account with the permission secret.policy run `windlass secret \
+         policy approve TAG`. Where nobody is asked who they are (no --auth), no policy can be set.";
     /// What concerns secrets cannot be kept.
     SecretsFailed = "WL0523", 503, "Keys, policy or audit trail cannot be stored",
         "The coordinator could not read or write its signing keys, the policy of secrets or the audit \

@@ -15,6 +15,7 @@
 //! **Invariant:** what no rule allows is refused. Without a policy there is one rule that allows
 //! all.
 
+mod proposal;
 mod store;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use windlass_proto::secret::SecretName;
 use windlass_proto::wire::Sealing;
 
 pub use crate::position::TextError as PolicyError;
+pub use proposal::Proposal;
 pub use store::{Policies, ReplaceError};
 
 use crate::glob::matches;

@@ -37,6 +37,8 @@ pub struct SecretsOptions {
     pub keep_keys: bool,
     /// A policy that an operator keeps; else the coordinator keeps one.
     pub policy: Option<PathBuf>,
+    /// Whether another person than the one who sets a policy has to approve it.
+    pub policy_approval: bool,
     /// Tells a collector of audit events, where there is one.
     pub records: Option<AuditRecords>,
     /// Bytes of the audit trail that are kept.
@@ -51,6 +53,7 @@ impl Default for SecretsOptions {
             identity: IdentityOptions::default(),
             keep_keys: true,
             policy: None,
+            policy_approval: false,
             records: None,
             audit_retention: limits::AUDIT_RETENTION_BYTES,
         }
@@ -92,16 +95,19 @@ impl Secrets {
     /// When a file cannot be used.
     pub fn open(options: SecretsOptions, publish: Option<Publish>) -> Result<Self, SecretsError> {
         let retention = Some(options.audit_retention);
-        let SecretsOptions { data_dir, environment, identity, keep_keys, policy, records, .. } =
-            options;
+        let SecretsOptions { data_dir, environment, identity, keep_keys, policy, .. } = options;
         let place = |name: &str| data_dir.as_ref().map(|it| it.join(name));
         let keys = place("identity.json").filter(|_| keep_keys);
         let trail = AuditOptions { place: place("audit.jsonl"), keep_key: keep_keys, retention };
+        let policies = Policies::open(policy, place("secret-policy.toml"))?;
+        if options.policy_approval {
+            policies.need_approval()?;
+        }
         Ok(Self {
             environment,
             identity: IdentityIssuer::open(keys, identity, clock::now())?,
-            policies: Policies::open(policy, place("secret-policy.toml"))?,
-            audit: AuditLog::open(trail, publish, records)?,
+            policies,
+            audit: AuditLog::open(trail, publish, options.records)?,
         })
     }
 

@@ -67,6 +67,9 @@ use utoipa::{Modify, OpenApi};
         super::secret::list,
         super::secret::policy,
         super::secret::set_policy,
+        super::secret::proposal,
+        super::secret::approve,
+        super::secret::withdraw,
         super::audit::list,
         super::auth::providers,
         super::audit::key,
@@ -120,14 +123,16 @@ pub(super) fn operations() -> Vec<(String, String)> {
 }
 
 /// Adds what each operation answers that has something to write: all of them are POST or DELETE,
-/// and all go through the journal but those of tokens, which have a file.
+/// and all go through the journal but those of tokens and of the policy of secrets, which have files.
 struct DiskFull;
 
 impl Modify for DiskFull {
     fn modify(&self, contents: &mut Contents) {
         let paths = contents.paths.paths.values_mut();
         let operations = paths.flat_map(|it| [&mut it.post, &mut it.delete]).flatten();
-        let is_journaled = |it: &&mut Operation| !it.tags.iter().flatten().any(|it| it == "access");
+        let is_journaled = |it: &&mut Operation| {
+            !it.tags.iter().flatten().any(|it| it == "access" || it == "secrets")
+        };
         for operation in operations.filter(is_journaled) {
             let mut response = Response::new("The journal's disk is full (WL0608)");
             let body = Content::new(Some(Ref::from_schema_name("Problem")));

@@ -263,6 +263,10 @@ fn code_of(error: &SecretsError) -> Code {
         SecretsError::Policy(ReplaceError::Given(_)) => Code::PolicyGiven,
         SecretsError::Policy(ReplaceError::Stale(_)) => Code::PolicyReplaced,
         SecretsError::Policy(ReplaceError::Policy(_)) => Code::BadPolicy,
+        SecretsError::Policy(ReplaceError::NoProposal) => Code::NoPolicyProposal,
+        SecretsError::Policy(ReplaceError::SamePerson(_) | ReplaceError::NobodyKnown) => {
+            Code::NeedsSecondPerson
+        }
         SecretsError::Policy(
             ReplaceError::Content(..) | ReplaceError::File(..) | ReplaceError::Untold(_),
         )

@@ -109,6 +109,8 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/workers", get(worker::list))
         .route("/v1/secrets", get(secret::list))
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
+        .route("/v1/secrets/policy/proposal", get(secret::proposal).delete(secret::withdraw))
+        .route("/v1/secrets/policy/proposal/approve", post(secret::approve))
         .route("/v1/audit", get(audit::list))
         .route("/v1/auth/providers", get(auth::providers))
         .route("/v1/audit/key", get(audit::key))

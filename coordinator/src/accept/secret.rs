@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use windlass_proto::limits::POLICY_BYTES;
+use windlass_proto::time::Timestamp;
 
 use super::operator::By;
 use super::payload::Payload;
@@ -16,7 +17,7 @@ use super::query::Query;
 use super::state::Api;
 use super::view::Workflow;
 use crate::code::Code;
-use crate::policy::{NotPermitted, Policy};
+use crate::policy::{NotPermitted, Policy, Proposal, ReplaceError};
 use crate::secrets::{SecretUses, UsedBy};
 
 /// Secrets that workflows use.
@@ -58,6 +59,35 @@ pub(super) struct PolicySet {
     rules: usize,
     /// Current definitions that declare secrets and have no right to them now.
     refused: Vec<Refused>,
+}
+
+/// A policy that waits for a second person.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PolicyProposal {
+    /// What tells it from others; to be named when it is approved.
+    tag: String,
+    /// The tag of the policy that it would replace.
+    replaces: String,
+    /// Who has proposed it: issuer, colon, subject.
+    proposed_by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    proposed_at: Timestamp,
+    /// Its text.
+    text: String,
+}
+
+impl From<&Proposal> for PolicyProposal {
+    fn from(it: &Proposal) -> Self {
+        Self {
+            tag: it.tag.clone(),
+            replaces: it.replaces.clone(),
+            proposed_by: it.proposed_by.clone(),
+            proposed_at: it.proposed_at,
+            text: it.text.to_string(),
+        }
+    }
 }
 
 /// A definition without a right to secrets that it declares.
@@ -123,6 +153,8 @@ pub(super) async fn policy(State(api): State<Api>) -> Response {
         (String = "text/plain"))),
     responses(
         (status = 200, description = "Replaced", body = PolicySet),
+        (status = 202, description = "It waits until another person approves it \
+            (--secret-policy-approval)", body = PolicyProposal),
         (status = 400, description = "Not a policy (WL0519)", body = ProblemBody),
         (status = 409, description = "The policy was given by --secret-policy (WL0520)",
             body = ProblemBody),
@@ -147,13 +179,80 @@ pub(super) async fn set_policy(
     let text = std::str::from_utf8(&payload.bytes)
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("not UTF-8: {error}")))?;
     let text = text.to_owned();
+    if api.coordinator.secret_policy_needs_approval() {
+        let (proposal, _) = api.coordinator.propose_secret_policy(text, expected, &by).await?;
+        let waits = Json(PolicyProposal::from(&*proposal));
+        return Ok((StatusCode::ACCEPTED, waits).into_response());
+    }
     let (policy, refused) = api.coordinator.set_secret_policy(text, expected, &by).await?;
+    Ok(answer(&policy, refused))
+}
+
+/// The policy that waits until another person approves it.
+#[utoipa::path(get, path = "/v1/secrets/policy/proposal", tag = "secrets",
+    operation_id = "getSecretPolicyProposal",
+    responses((status = 200, description = "What waits", body = PolicyProposal),
+        (status = 404, description = "Nothing waits (WL0585)", body = ProblemBody)))]
+pub(super) async fn proposal(State(api): State<Api>) -> Result<Json<PolicyProposal>, ApiProblem> {
+    let waiting = api.coordinator.secret_policy_proposal();
+    let waiting = waiting.ok_or_else(|| {
+        ApiProblem::new(Code::NoPolicyProposal, ReplaceError::NoProposal.to_string())
+    })?;
+    Ok(Json(PolicyProposal::from(&*waiting)))
+}
+
+/// Puts the policy in force that another person has proposed.
+///
+/// `If-Match` names its tag, so that nobody approves another text than the one they have read.
+#[utoipa::path(post, path = "/v1/secrets/policy/proposal/approve", tag = "secrets",
+    operation_id = "approveSecretPolicy",
+    params(("If-Match" = String, Header, description = "The tag of the proposal, quoted")),
+    responses((status = 200, description = "In force", body = PolicySet),
+        (status = 403, description = "The same person has proposed it (WL0586)",
+            body = ProblemBody),
+        (status = 404, description = "Nothing waits (WL0585)", body = ProblemBody),
+        (status = 412, description = "Another one waits, or the policy was replaced meanwhile \
+            (WL0522)", body = ProblemBody)))]
+pub(super) async fn approve(
+    State(api): State<Api>,
+    By(by): By,
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
+    let tag = named(&headers)?;
+    let (policy, refused) = api.coordinator.approve_secret_policy(tag, &by).await?;
+    Ok(answer(&policy, refused))
+}
+
+/// Takes the proposal back.
+#[utoipa::path(delete, path = "/v1/secrets/policy/proposal", tag = "secrets",
+    operation_id = "withdrawSecretPolicy",
+    params(("If-Match" = String, Header, description = "The tag of the proposal, quoted")),
+    responses((status = 204, description = "Nothing waits any more"),
+        (status = 404, description = "Nothing waits (WL0585)", body = ProblemBody),
+        (status = 412, description = "Another one waits (WL0522)", body = ProblemBody)))]
+pub(super) async fn withdraw(
+    State(api): State<Api>,
+    By(by): By,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiProblem> {
+    api.coordinator.withdraw_secret_policy(named(&headers)?, &by).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The tag that `If-Match` names.
+fn named(headers: &HeaderMap) -> Result<String, ApiProblem> {
+    let missing = || ApiProblem::parameter("If-Match", "give the tag of the proposal, quoted");
+    expected(headers)?.ok_or_else(missing)
+}
+
+/// A policy that is in force now, and who loses by it.
+fn answer(policy: &Policy, refused: Vec<NotPermitted>) -> Response {
     let set = PolicySet {
         tag: policy.tag().to_owned(),
         rules: policy.rules(),
         refused: refused.into_iter().map(Into::into).collect(),
     };
-    Ok(tagged(&policy, Json(set).into_response()))
+    tagged(policy, Json(set).into_response())
 }
 
 /// The tag that the present policy must have, if the caller says one.

@@ -10,8 +10,14 @@ use super::handle::blocking;
 use super::{Coordinator, CoordinatorError, Operator};
 use crate::audit::{Filter, Page, Position, PublicKey, Start};
 use crate::clock;
-use crate::policy::{NotPermitted, Policy, ReplaceError};
+use crate::policy::{NotPermitted, Policy, Proposal, ReplaceError};
 use crate::secrets::{SecretUses, Secrets, SecretsError};
+
+/// Who asks, as the audit trail names them.
+fn person(by: &Operator) -> Result<String, SecretsError> {
+    let caller = by.caller.as_ref().filter(|_| by.is_known());
+    caller.map(ToString::to_string).ok_or(SecretsError::Policy(ReplaceError::NobodyKnown))
+}
 
 impl Coordinator {
     /// The secrets that current definitions declare, and who uses them.
@@ -62,12 +68,99 @@ impl Coordinator {
             self.refused(AuditAction::PolicyChanged, why, by);
         }
         let policy = replaced.map_err(SecretsError::from)?;
+        Ok((policy, self.losers().await?))
+    }
+
+    /// Whether a policy counts only once another person has approved it.
+    #[must_use]
+    pub fn secret_policy_needs_approval(&self) -> bool {
+        self.own_secrets().policies.needs_approval()
+    }
+
+    /// The policy that waits for a second person.
+    #[must_use]
+    pub fn secret_policy_proposal(&self) -> Option<Arc<Proposal>> {
+        self.own_secrets().policies.proposal()
+    }
+
+    /// Keeps a policy until another person approves it; with `expected`, only when that is the tag of
+    /// the present one. Gives what waits, and how many rules it has. That it is proposed is in the
+    /// audit trail before.
+    ///
+    /// # Errors
+    /// As [`Coordinator::set_secret_policy`], and when nobody is asked who they are.
+    pub(crate) async fn propose_secret_policy(
+        &self,
+        text: String,
+        expected: Option<String>,
+        by: &Operator,
+    ) -> Result<(Arc<Proposal>, usize), CoordinatorError> {
+        let proposer = (person(by)?, clock::now());
+        let (secrets, tell) =
+            (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
+        let propose = move || {
+            secrets.policies.propose(&text, expected.as_deref(), proposer, |policy| {
+                tell(None, format!("propose tag {}, {} rules", policy.tag(), policy.rules()))
+            })
+        };
+        let (proposal, policy) = blocking(propose).await?.map_err(SecretsError::from)?;
+        Ok((proposal, policy.rules()))
+    }
+
+    /// Puts a policy in force that another person has proposed.
+    ///
+    /// # Errors
+    /// When nothing or another one waits, the same person has proposed it, or it cannot be kept.
+    pub(crate) async fn approve_secret_policy(
+        &self,
+        tag: String,
+        by: &Operator,
+    ) -> Result<(Arc<Policy>, Vec<NotPermitted>), CoordinatorError> {
+        let approver = person(by)?;
+        let (secrets, tell) =
+            (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
+        let approve = move || {
+            secrets.policies.approve(&tag, &approver, |policy, proposal| {
+                let (tag, rules) = (policy.tag(), policy.rules());
+                let proposer = &proposal.proposed_by;
+                tell(None, format!("tag {tag}, {rules} rules, proposed by {proposer}"))
+            })
+        };
+        let approved = blocking(approve).await?;
+        if let Err(error @ ReplaceError::SamePerson(_)) = &approved {
+            self.refused(AuditAction::PolicyChanged, error.to_string(), by);
+        }
+        let policy = approved.map_err(SecretsError::from)?;
+        Ok((policy, self.losers().await?))
+    }
+
+    /// Takes a proposal back.
+    ///
+    /// # Errors
+    /// When nothing or another one waits, or that cannot be kept.
+    pub(crate) async fn withdraw_secret_policy(
+        &self,
+        tag: String,
+        by: &Operator,
+    ) -> Result<(), CoordinatorError> {
+        let (secrets, tell) =
+            (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
+        let withdraw = move || {
+            secrets.policies.withdraw(&tag, |proposal| {
+                tell(None, format!("withdraw the proposal {}", proposal.tag))
+            })
+        };
+        Ok(blocking(withdraw).await?.map_err(SecretsError::from)?)
+    }
+
+    /// What current definitions declare and have no right to.
+    async fn losers(&self) -> Result<Vec<NotPermitted>, CoordinatorError> {
         let router = self.runtime.router.clone();
         let refused = move || {
             let plans = router.catalog.all().into_iter().map(|it| router.catalog.plan(&it.digest));
             plans.flatten().filter_map(|it| router.secrets.check(&it).err()).collect()
         };
-        Ok((policy, blocking(refused).await?))
+        blocking(refused).await
     }
 
     /// Some of what was done with secrets: what `filter` takes, at most `limit`.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use windlass_proto::limits;
 
+use super::proposal::Approval;
 use super::{Policy, PolicyError};
 use crate::audit::AuditError;
 use crate::file;
@@ -33,19 +34,32 @@ pub enum ReplaceError {
     /// The trail cannot be told.
     #[error(transparent)]
     Untold(AuditError),
+    /// Nothing waits for a second person.
+    #[error("no policy waits for approval")]
+    NoProposal,
+    /// Who has proposed it may not approve it.
+    #[error("{0} has proposed this policy: another person has to approve it")]
+    SamePerson(String),
+    /// Two persons are needed, and nobody is asked who they are.
+    #[error(
+        "the policy needs a second person's approval (--secret-policy-approval), and this server \
+         asks nobody who they are: start it with --auth"
+    )]
+    NobodyKnown,
 }
 
 /// The policy that is in force.
 #[derive(Debug)]
 pub struct Policies {
-    place: Place,
+    pub(super) place: Place,
     current: RwLock<Arc<Policy>>,
     /// Held while it is replaced.
-    replacing: Mutex<()>,
+    pub(super) replacing: Mutex<()>,
+    pub(super) approval: Mutex<Approval>,
 }
 
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     /// Nowhere: it ends with the process.
     Memory,
     /// Where the coordinator keeps it.
@@ -78,7 +92,8 @@ impl Policies {
             (None, None) => (Place::Memory, Policy::default()),
         };
         let current = RwLock::new(Arc::new(policy));
-        Ok(Self { place, current, replacing: Mutex::new(()) })
+        let (replacing, approval) = Default::default();
+        Ok(Self { place, current, replacing, approval })
     }
 
     /// The policy that is in force now.
@@ -108,21 +123,30 @@ impl Policies {
         tell: impl FnOnce(&Policy) -> Result<(), AuditError>,
     ) -> Result<Arc<Policy>, ReplaceError> {
         let _guard = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replaceable(expected)?;
+        let policy = Arc::new(Policy::parse(text)?);
+        tell(&policy).map_err(ReplaceError::Untold)?;
+        self.put(&policy)?;
+        Ok(policy)
+    }
+
+    /// The tag of the present policy, if it may be replaced: with `expected`, only that one.
+    pub(super) fn replaceable(&self, expected: Option<&str>) -> Result<String, ReplaceError> {
         if let Place::Given(path) = &self.place {
             return Err(ReplaceError::Given(path.clone()));
         }
-        let current = self.current();
-        if expected.is_some_and(|it| it != current.tag()) {
-            return Err(ReplaceError::Stale(current.tag().to_owned()));
-        }
-        let policy = Arc::new(Policy::parse(text)?);
-        tell(&policy).map_err(ReplaceError::Untold)?;
+        let tag = self.current().tag().to_owned();
+        if expected.is_some_and(|it| it != tag) { Err(ReplaceError::Stale(tag)) } else { Ok(tag) }
+    }
+
+    /// Keeps a policy, and puts it in force.
+    pub(super) fn put(&self, policy: &Arc<Policy>) -> Result<(), ReplaceError> {
         if let Place::Own(path) = &self.place {
-            file::replace(path, text.as_bytes(), 0o644)
+            file::replace(path, policy.text().as_bytes(), 0o644)
                 .map_err(|error| ReplaceError::File(path.clone(), error))?;
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = policy.clone();
-        Ok(policy)
+        Ok(())
     }
 }
 

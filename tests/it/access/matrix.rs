@@ -239,7 +239,7 @@ fn seen(answer: &Answer) -> Let {
     match (answer.status.as_u16(), answer.body["code"].as_str().unwrap_or("")) {
         (401 | 403, _) => Let::Forbidden,
         // What was never there is not what is hidden.
-        (404, "WL0547" | "WL0550") => Let::Through,
+        (404, "WL0547" | "WL0550" | "WL0585") => Let::Through,
         (404, _) => Let::Hidden,
         _ => Let::Through,
     }

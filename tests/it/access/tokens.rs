@@ -306,3 +306,40 @@ async fn a_server_that_asks_nobody_has_no_tokens() {
     let who = dev.api.get("/v1/auth/whoami").await.ok();
     assert_eq!((&who["issuer"], &who["method"]), (&json!("anonymous"), &json!("none")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_of_secrets_needs_two_persons() {
+    let asking = Asking::with("", &["--secret-policy-approval".to_owned()]).await;
+    let officer = async |name: &str| {
+        let grant = json!({"role": "secret-officer", "namespaces": ["*"]});
+        let made = asking.root.post("/v1/tokens", &wanted(name, &[grant])).await.ok();
+        asking.dev.api.bearing(made["token"].as_str().unwrap())
+    };
+    let (ada, bob) = (officer("ada").await, officer("bob").await);
+    let set = |api: &Api, text: &str| {
+        let request = api.request(Method::PUT, "/v1/secrets/policy");
+        Api::send(request.header("content-type", "application/toml").body(text.to_owned()))
+    };
+    let approve = |api: &Api, tag: &str| {
+        let request = api.request(Method::POST, "/v1/secrets/policy/proposal/approve");
+        Api::send(request.header("if-match", format!("\"{tag}\"")))
+    };
+    let before = ada.get("/v1/secrets/policy").await.body;
+    let waits = set(&ada, SHOP).await.unwrap();
+    assert_eq!(waits.status, 202, "{}", waits.body);
+    let tag = waits.ok()["tag"].as_str().unwrap().to_owned();
+    assert_eq!(ada.get("/v1/secrets/policy").await.body, before, "it waits");
+    let own = approve(&ada, &tag).await.unwrap().problem(403);
+    assert_eq!(own["code"], "WL0586", "{own}");
+    approve(&bob, "0000").await.unwrap().problem(412);
+    assert_eq!(bob.get("/v1/secrets/policy/proposal").await.ok()["text"], SHOP);
+    approve(&bob, &tag).await.unwrap().ok();
+    assert_eq!(ada.get("/v1/secrets/policy").await.body, SHOP);
+    let gone = ada.get("/v1/secrets/policy/proposal").await.problem(404);
+    assert_eq!(gone["code"], "WL0585");
+    let trail = asking.root.get("/v1/audit?action=secret.policy.changed").await.ok();
+    let told = trail.to_string();
+    assert!(told.contains("propose tag") && told.contains("proposed by token:"), "{trail}");
+}
+
+const SHOP: &str = "[[allow]]\nnamespace = \"shop\"\n";

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, IF_MATCH};
+use reqwest::{Method, StatusCode};
 use windlass_coordinator::policy::Policy;
 use windlass_proto::limits::POLICY_BYTES;
 
@@ -15,7 +15,8 @@ use crate::{input, output};
 /// Show or replace the policy of who may read which secrets.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  windlass secret policy show > policy.toml\n  \
-                        windlass secret policy set policy.toml")]
+                        windlass secret policy set policy.toml\n  \
+                        windlass secret policy approve 3f1c0a9be2d47788")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -25,8 +26,24 @@ pub(super) struct Args {
 enum Command {
     /// Print the policy
     Show(ShowArgs),
-    /// Replace the policy; it counts from the next task on
+    /// Replace the policy; it counts from the next task on, or, where the server runs with
+    /// --secret-policy-approval, once another person has approved it
     Set(SetArgs),
+    /// Show the policy that waits for another person's approval
+    Proposal(ShowArgs),
+    /// Approve the policy that another person has proposed
+    Approve(TagArgs),
+    /// Take a proposed policy back
+    Withdraw(TagArgs),
+}
+
+#[derive(clap::Args)]
+struct TagArgs {
+    /// The tag of the proposal, as `proposal` shows it
+    #[arg(value_name = "TAG")]
+    tag: String,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 #[derive(clap::Args)]
@@ -52,7 +69,42 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::Show(args) => show(&args).await,
         Command::Set(args) => set(args).await,
+        Command::Proposal(args) => proposal(&args).await,
+        Command::Approve(args) => approve(args).await,
+        Command::Withdraw(args) => withdraw(args).await,
     }
+}
+
+const PROPOSAL: [&str; 4] = ["v1", "secrets", "policy", "proposal"];
+
+async fn proposal(args: &ShowArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.remote)?;
+    let (_, waiting) = client.send(client.request(Method::GET, &PROPOSAL)).await?;
+    output::json(&waiting);
+    Ok(())
+}
+
+async fn approve(args: TagArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.remote)?;
+    let path = [&PROPOSAL[..], &["approve"]].concat();
+    let request = client.request(Method::POST, &path).header(IF_MATCH, quoted(&args.tag));
+    let (_, answer) = client.send(request).await?;
+    tell_losers(&answer);
+    output::json(&answer);
+    Ok(())
+}
+
+async fn withdraw(args: TagArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.remote)?;
+    let request = client.request(Method::DELETE, &PROPOSAL).header(IF_MATCH, quoted(&args.tag));
+    client.send(request).await?;
+    output::message(&format!("the proposal {} is withdrawn", args.tag));
+    Ok(())
+}
+
+/// An entity tag.
+fn quoted(tag: &str) -> String {
+    format!("\"{}\"", tag.trim_matches('"'))
 }
 
 async fn show(args: &ShowArgs) -> Result<(), CliError> {
@@ -70,9 +122,27 @@ async fn set(args: SetArgs) -> Result<(), CliError> {
         .header(CONTENT_TYPE, "application/toml")
         .body(text);
     if let Some(tag) = args.replacing {
-        request = request.header(IF_MATCH, format!("\"{}\"", tag.trim_matches('"')));
+        request = request.header(IF_MATCH, quoted(&tag));
     }
-    let (_, answer) = client.send(request).await?;
+    let (status, mut answer) = client.send(request).await?;
+    if status == StatusCode::ACCEPTED {
+        let tag = answer["tag"].as_str().unwrap_or("TAG");
+        output::message(&format!(
+            "the policy waits until another person approves it: \
+             `windlass secret policy approve {tag}`"
+        ));
+        // Whoever sends it has it.
+        if let Some(answer) = answer.as_object_mut() {
+            answer.remove("text");
+        }
+    }
+    tell_losers(&answer);
+    output::json(&answer);
+    Ok(())
+}
+
+/// Names the definitions that have no right any more to secrets that they declare.
+fn tell_losers(answer: &serde_json::Value) {
     for refused in answer["refused"].as_array().into_iter().flatten() {
         let [namespace, name, version] =
             ["namespace", "name", "version"].map(|it| refused[it].as_str().unwrap_or(""));
@@ -83,8 +153,6 @@ async fn set(args: SetArgs) -> Result<(), CliError> {
             secrets.join(", ")
         ));
     }
-    output::json(&answer);
-    Ok(())
 }
 
 /// The text of a file that holds a policy.

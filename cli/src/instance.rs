@@ -81,6 +81,8 @@ pub(crate) async fn start(
         }
     }
     let key = key.or(made.as_deref());
+    // Sent again, one that replaces could replace what it has started.
+    let repeats = ["onRunning", "onEnded"].iter().all(|it| body.body.get(*it).is_none());
     let mut again = Again::default();
     loop {
         let mut request = client.request(Method::POST, &["v1", "instances"]).json(&body);
@@ -105,6 +107,7 @@ pub(crate) async fn start(
             Ok((_, answer)) => return Ok((Begun::Now, answer)),
             // Nothing is there, and nothing was begun that would have to be found again.
             Err(error) if error.never_sent() && !again.happened() => return Err(error),
+            Err(error) if !repeats => return Err(unanswered(error, &body, key)),
             Err(error) => {
                 if let Err(error) = again.pause(error, deadline).await {
                     return Err(unanswered(error, &body, key));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use windlass_coordinator::accept::{
@@ -18,6 +19,7 @@ use windlass_proto::limits;
 use crate::code::{JOURNAL_FAILED, NOT_STARTED};
 use crate::definition::Checked;
 use crate::error::CliError;
+use crate::options::duration;
 use crate::{output, signal};
 
 /// Where the API is served.
@@ -121,12 +123,21 @@ pub(crate) struct QuotaOptions {
     #[arg(long, env = "WINDLASS_MAX_NAMESPACE_STARTS", default_value_t = limits::NAMESPACE_STARTS,
         value_name = "NUMBER")]
     max_namespace_starts: usize,
+    /// How long the idempotency key of a start counts once its instance has ended; later it starts
+    /// another one. As long as instances are kept (--retention-days) unless given
+    #[arg(long, env = "WINDLASS_KEY_RETENTION", value_name = "DURATION", value_parser = duration)]
+    key_retention: Option<Duration>,
 }
 
 impl QuotaOptions {
     /// What the coordinator takes.
     pub(crate) fn quotas(self) -> StartQuotas {
-        StartQuotas { root: self.max_root_starts, namespace: self.max_namespace_starts }
+        let key_ms = self.key_retention.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        StartQuotas {
+            root: self.max_root_starts,
+            namespace: self.max_namespace_starts,
+            key_ms: key_ms.unwrap_or(u64::MAX),
+        }
     }
 }
 

@@ -44,11 +44,14 @@ pub struct StartQuotas {
     pub root: usize,
     /// In one namespace.
     pub namespace: usize,
+    /// Milliseconds for which the key of a start counts once its instance has ended; as long as
+    /// that is kept at most.
+    pub key_ms: u64,
 }
 
 impl Default for StartQuotas {
     fn default() -> Self {
-        Self { root: limits::ROOT_STARTS, namespace: limits::NAMESPACE_STARTS }
+        Self { root: limits::ROOT_STARTS, namespace: limits::NAMESPACE_STARTS, key_ms: u64::MAX }
     }
 }
 
@@ -128,6 +131,11 @@ impl Admission {
         }
         state.count(id, root, &of.namespace);
         Admitted::Yes
+    }
+
+    /// Milliseconds for which the key of a start counts once its instance has ended.
+    pub(crate) fn key_ms(&self) -> u64 {
+        self.quotas.key_ms
     }
 
     /// Counts an instance that was open before this process began.
@@ -254,7 +262,11 @@ mod tests {
     #[test]
     fn roots_and_namespaces_have_quotas() {
         let journal = Arc::new(MemoryJournal::in_memory(1).unwrap());
-        let admission = Admission::open(journal, StartQuotas { root: 2, namespace: 3 }).unwrap();
+        let admission = Admission::open(
+            journal,
+            StartQuotas { root: 2, namespace: 3, ..StartQuotas::default() },
+        )
+        .unwrap();
         let admit = |child, root| admission.admit(id(child), id(root), &of("a"));
         assert_eq!([admit(10, 1), admit(11, 1), admit(12, 2)], [const { Admitted::Yes }; 3]);
         assert!(matches!(admit(13, 1), Admitted::Full(_)), "the root is full");

@@ -269,6 +269,13 @@ codes! {
          made (`windlass history ID` has them), at which no child was being waited for, unless that \
          is to be started anew (`--children rerun`). A history that is too long or too large cannot \
          be copied.";
+    /// The id or key of a start is taken.
+    StartKeyUsed = "WL0551", 409, "Idempotency key or id is taken",
+        "An instance has this id or `Idempotency-Key`, and the request asks not to be answered for \
+         it: `onRunning` or `onEnded` is `fail`, or the instance cannot be ended as it stands (it is \
+         set aside: `windlass resume ID` first). Nothing was started. `use-existing` answers for it, \
+         `terminate-existing` ends it while it runs, and `replace` starts another once it has ended; \
+         `detail` names it.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

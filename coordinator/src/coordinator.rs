@@ -41,6 +41,7 @@ use crate::events::Outbox;
 pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
 use crate::log::{BadDirectives, LogControl};
+pub use crate::partition::{OnEnded, OnRunning, StartPolicy};
 use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
 use crate::trace::Tracer;
@@ -146,6 +147,9 @@ pub struct Start {
     pub id: Option<InstanceId>,
     /// A key that makes repeats of this request start one instance only.
     pub idempotency_key: Option<String>,
+    /// What becomes of it where the id or key has been used; whether it is keyed is told from
+    /// [`Start::idempotency_key`].
+    pub policy: StartPolicy,
     /// Labels to keep with the instance.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
     /// Its priority, from 0 to [`windlass_proto::limits::HIGHEST_PRIORITY`], which children
@@ -239,7 +243,7 @@ pub enum CoordinatorError {
     #[error("the input is refused: {0}")]
     InvalidInput(Problem),
     /// The id or key of a start belongs to an earlier one, which was another.
-    #[error("{id} is an instance of {workflow}, started with {other}")]
+    #[error("{id} is an instance of {workflow}, started with {other}{}", differing(.digests))]
     OtherStart {
         /// The instance.
         id: InstanceId,
@@ -247,6 +251,17 @@ pub enum CoordinatorError {
         other: &'static str,
         /// What it runs.
         workflow: WorkflowId,
+        /// The digests of what it was started with and of what was sent, of the input or of the
+        /// definition; none where that is neither.
+        digests: Option<Box<[Digest; 2]>>,
+    },
+    /// The id or key of a start is that of an instance, and the start asks to fail then.
+    #[error("{id} has this id or key, and is {}", .status.word())]
+    StartKeyUsed {
+        /// The instance.
+        id: InstanceId,
+        /// Where it stands.
+        status: Status,
     },
     /// The instance is not in a state that allows this.
     #[error("instance {id} is {}: {action} is not possible", .status.word())]
@@ -366,6 +381,14 @@ impl CoordinatorError {
     /// There is no such schedule.
     pub(crate) fn unknown_schedule(namespace: &str, name: &str) -> Self {
         schedules::unknown(namespace, name)
+    }
+}
+
+/// The two digests that differ.
+fn differing(digests: &Option<Box<[Digest; 2]>>) -> String {
+    match digests.as_deref() {
+        Some([was, sent]) => format!(": its SHA-256 is {was}, and that of the one sent {sent}"),
+        None => String::new(),
     }
 }
 

@@ -193,6 +193,29 @@ pub trait Journal: Send + Sync + 'static {
     /// When records are damaged.
     fn occurrences(&self, schedule: ScheduleId) -> Result<Vec<Vec<u8>>, JournalError>;
 
+    /// Rows of a table of a partition, in pages: at most `limit`, after the name `after`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn rows(
+        &self,
+        partition: PartitionId,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, JournalError>;
+
+    /// One row of a table of a partition.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    fn row(
+        &self,
+        partition: PartitionId,
+        table: Table,
+        name: &[u8],
+    ) -> Result<Option<Vec<u8>>, JournalError>;
+
     /// How many instances of a partition are open, by workflow, as its commits have said; those
     /// with none are left out. None in a copy of a journal of an earlier version, which did not
     /// count them.
@@ -378,6 +401,8 @@ pub struct Commit {
     pub schedules: Vec<ScheduleWrite>,
     /// How many instances are open now, of workflows where that has changed.
     pub open: Vec<OpenInstances>,
+    /// What is new in tables, of this partition or another one.
+    pub rows: Vec<RowWrite>,
 }
 
 /// How many instances of a workflow, whatever its version, have started in a partition and not
@@ -390,6 +415,31 @@ pub struct OpenInstances {
     pub name: Arc<str>,
     /// How many.
     pub count: u64,
+}
+
+/// What a partition keeps beside its instances, in rows that are opaque here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Who has and who wants a share of a limit, with the partition that gives them.
+    Claims,
+    /// Which instance has the key of a start, where that is not the first one under it.
+    StartKeys,
+}
+
+/// A row as it is read: its name, and what it has.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// Something new in a table.
+#[derive(Debug)]
+pub struct RowWrite {
+    /// Whose table.
+    pub partition: PartitionId,
+    /// Which.
+    pub table: Table,
+    /// The row.
+    pub name: Arc<[u8]>,
+    /// What it has now; `None` when it is gone.
+    pub value: Option<Vec<u8>>,
 }
 
 /// Something new of a schedule, opaque here.

@@ -31,6 +31,7 @@ mod resident;
 mod routing;
 mod schedules;
 mod start;
+mod start_key;
 mod succeed;
 mod take;
 mod timers;
@@ -60,6 +61,8 @@ pub use release::{Emitted, Release, ReleaseTarget};
 pub use reporter::Reporter;
 pub(crate) use resident::fold;
 pub use schedules::{ScheduleAction, ScheduleAnswer, ScheduleOrder};
+pub(crate) use start_key::Holder;
+pub use start_key::{OnEnded, OnRunning, StartPolicy};
 
 use crate::admission::Admission;
 use crate::catalog::Catalog;
@@ -74,6 +77,7 @@ use parked::Parked;
 use resident::{Resident, Residents};
 use routing::Routing;
 use schedules::Schedules;
+use start_key::RecentKeys;
 use timers::Timers;
 
 /// What a partition shares with others.
@@ -121,6 +125,10 @@ pub struct Partition {
     /// Event keys recorded lately, by the batch that records them: the journal may not show them
     /// yet.
     seen: HashMap<Arc<[u8]>, u64>,
+    /// Who has the key of a start since lately.
+    recent_keys: RecentKeys,
+    /// When the turn in progress takes place.
+    now: Timestamp,
     /// What is told of instances.
     lifecycle: Level,
     /// Messages that wait for their turn.
@@ -161,6 +169,8 @@ impl Partition {
             submitted: 0,
             durable: Arc::new(AtomicU64::new(0)),
             seen: HashMap::new(),
+            recent_keys: HashMap::new(),
+            now,
             lifecycle: Level::Off,
             lanes: Lanes::default(),
             settling: Vec::new(),
@@ -240,6 +250,7 @@ impl Partition {
         let durable = self.durable.load(Ordering::Acquire);
         self.residents.evict(durable);
         self.seen.retain(|_, recorded| *recorded > durable);
+        self.recent_keys.retain(|_, (_, recorded)| *recorded > durable);
         self.timers.extend(&*self.shared.journal, self.id, now, self.submitted, durable)?;
         Ok(batch)
     }
@@ -346,6 +357,7 @@ impl Partition {
 
     fn batch(&mut self, now: Timestamp) -> Batch {
         self.submitted += 1;
+        self.now = now;
         Batch::new(self.id, self.submitted, now)
     }
 

@@ -36,7 +36,7 @@ use crate::journal::memory::MemoryJournal;
 use crate::journal::{Filter, Head, Journal, JournalError};
 use crate::memory::Memory;
 use crate::partition::{
-    Batch, Done, EventTicket, Message, NewInstance, Partition, PartitionContext, fold,
+    Batch, Done, EventTicket, Message, NewInstance, Partition, PartitionContext, StartPolicy, fold,
 };
 use crate::view::{InstanceView, reference, view};
 
@@ -149,6 +149,7 @@ impl Rehearsal {
             parent: None,
             trace: None,
             by: None,
+            policy: StartPolicy::default(),
             reply: None,
             ended: None,
         })))

@@ -5,6 +5,7 @@ mod clock;
 mod control;
 mod events;
 mod keepalive;
+mod keys;
 mod lists;
 mod numbers;
 mod problems;

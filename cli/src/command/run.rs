@@ -10,7 +10,8 @@ use uuid::Uuid;
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
 use windlass_coordinator::coordinator::{
-    Coordinator, CoordinatorError, Deployed, Operator, Outcome, Start, Started, WorkflowRef,
+    Coordinator, CoordinatorError, Deployed, Operator, Outcome, Start, StartPolicy, Started,
+    WorkflowRef,
 };
 use windlass_coordinator::identity::IdentityOptions;
 use windlass_proto::id::InstanceId;
@@ -214,6 +215,7 @@ async fn start(
         input,
         id,
         idempotency_key: None,
+        policy: StartPolicy::default(),
         labels: Vec::new(),
         priority: None,
         trace: None,

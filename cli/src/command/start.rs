@@ -15,7 +15,8 @@ use crate::{input, output};
 /// Start an instance on a server.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass start shop/order --input '{\"id\": 4711}'\n  \
-                        windlass start shop/order:1.0.0 --input @order.json --wait 30s")]
+                        windlass start shop/order:1.0.0 --input @order.json --wait 30s\n  \
+                        windlass start shop/order --idempotency-key 4711 --on-ended replace-failed")]
 pub(crate) struct Args {
     /// The workflow; without a version the highest
     #[arg(value_name = "NAMESPACE/NAME[:VERSION]", value_parser = workflow)]
@@ -29,6 +30,14 @@ pub(crate) struct Args {
     /// Makes repeats of this command start one instance only
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// What to do while an instance runs that was started under the key
+    #[arg(long, value_name = "POLICY", requires = "idempotency_key",
+        value_parser = ["use-existing", "fail", "terminate-existing"])]
+    on_running: Option<String>,
+    /// What to do once an instance has ended that was started under the key
+    #[arg(long, value_name = "POLICY", requires = "idempotency_key",
+        value_parser = ["use-existing", "fail", "replace", "replace-failed"])]
+    on_ended: Option<String>,
     /// A label to find the instance by; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
@@ -94,6 +103,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let input = args.input.as_ref().map(|it| input::read("--input", it)).transpose()?;
     if let Some(priority) = args.priority {
         body["priority"] = priority.into();
+    }
+    let policies = [("onRunning", args.on_running), ("onEnded", args.on_ended)];
+    for (name, policy) in policies.into_iter().filter_map(|(name, it)| Some((name, it?))) {
+        body[name] = policy.into();
     }
     let body = Body { body, input };
     let trace = args.traceparent.map(|it| TraceContext { state: args.tracestate, ..it });

@@ -229,6 +229,7 @@ impl From<CoordinatorError> for ApiProblem {
                 Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }
             }
             CoordinatorError::OtherStart { .. } => Self::new(Code::OtherStart, detail),
+            CoordinatorError::StartKeyUsed { .. } => Self::new(Code::StartKeyUsed, detail),
             CoordinatorError::Suspended(_) => Self::new(Code::Suspended, detail),
             CoordinatorError::Already { .. }
             | CoordinatorError::NotARoot { .. }

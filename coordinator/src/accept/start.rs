@@ -25,11 +25,11 @@ use super::trace::{Began, trace};
 use super::view::Standing;
 use crate::access::Permission;
 use crate::code::Code;
-use crate::coordinator::{CoordinatorError, Start, WorkflowRef};
+use crate::coordinator::{CoordinatorError, OnEnded, OnRunning, Start, StartPolicy, WorkflowRef};
 
 /// A request to start an instance.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object with workflow")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an object with workflow")]
 #[schema(example = json!({
     "workflow": {"namespace": "examples", "name": "greet", "version": "1.0.0"},
     "input": {"name": "Ada"}, "labels": {"customer": "42"}
@@ -45,6 +45,15 @@ pub(super) struct StartRequest {
     /// repeat.
     #[schema(value_type = Option<String>)]
     id: Option<InstanceId>,
+    /// What becomes of it while an instance runs that has its id or key: `use-existing` answers for
+    /// that one, `fail` refuses (WL0551), `terminate-existing` cancels it and starts another, which
+    /// needs a key and the permission instance.operate.
+    #[serde(default)]
+    on_running: OnRunning,
+    /// What becomes of it once that instance has ended: `use-existing`, `fail`, `replace` starts
+    /// another, `replace-failed` does where that one has faulted or was cancelled. Both need a key.
+    #[serde(default)]
+    on_ended: OnEnded,
     /// Labels to find it by; at most 32.
     #[serde(default)]
     labels: BTreeMap<String, String>,
@@ -55,7 +64,7 @@ pub(super) struct StartRequest {
 }
 
 /// Which workflow to start.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with namespace and name")]
 struct Selector {
     /// `document.namespace`
@@ -84,7 +93,8 @@ pub(super) struct StartResponse {
 /// Answers once the start is durable: 202 with the id, or, with `wait`, 200 with the outcome when
 /// it came in time. When too many wait, who has waited longest is told 202 before its time. A
 /// repeat, by `Idempotency-Key` or by `id`, starts nothing and answers for the instance that
-/// exists, with `repeated` true; with another workflow or input it is refused.
+/// exists, with `repeated` true; with another workflow or input it is refused. `onRunning` and
+/// `onEnded` ask for something else.
 #[utoipa::path(post, path = "/v1/instances", tag = "instances", operation_id = "startInstance", request_body = StartRequest,
     params(("wait" = Option<String>, Query, description = "Wait so long for the outcome, at most 60s",
             example = "30s"),
@@ -98,8 +108,8 @@ pub(super) struct StartResponse {
         (status = 200, description = "Started and ended", body = StartResponse),
         (status = 400, description = "Body or input refused (WL0504, WL0510)", body = ProblemBody),
         (status = 404, description = "No such workflow (WL0502)", body = ProblemBody),
-        (status = 409, description = "The id or key belongs to another start (WL0526), or starts \
-            are suspended (WL0525)", body = ProblemBody),
+        (status = 409, description = "The id or key belongs to another start (WL0526) or is taken \
+            (WL0551), or starts are suspended (WL0525)", body = ProblemBody),
         (status = 413, description = "Payload too large (WL0507)", body = ProblemBody),
         (status = 429, description = "Overloaded (WL0506); see `Retry-After`",
             body = ProblemBody)))]
@@ -118,12 +128,14 @@ pub(super) async fn start(
     let request: StartRequest = payload.json()?;
     // The body's memory is free for others while this one waits.
     drop(payload);
-    let Selector { namespace, name, version } = request.workflow;
+    let Selector { namespace, name, version } = request.workflow.clone();
     caller.workflow(Permission::InstanceStart, &namespace, &name, || {
         CoordinatorError::unknown_workflow(&namespace, &name, version.as_deref())
     })?;
     may_choose(request.id, &caller)?;
+    let policy = policy(&request, idempotency_key.is_some(), &caller)?;
     let start = Start {
+        policy,
         workflow: WorkflowRef { namespace, name, version },
         input: check_depth(request.input)?,
         id: request.id,
@@ -157,6 +169,25 @@ pub(super) async fn start(
         response.extensions_mut().insert(began);
     }
     Ok(response)
+}
+
+/// What the request wants where its id or key has been used.
+fn policy(request: &StartRequest, keyed: bool, caller: &Caller) -> Result<StartPolicy, ApiProblem> {
+    let (running, ended) = (request.on_running, request.on_ended);
+    let ends = running == OnRunning::TerminateExisting;
+    let replaces = matches!(ended, OnEnded::Replace | OnEnded::ReplaceFailed);
+    if (ends || replaces) && (!keyed || request.id.is_some()) {
+        let detail = "`onRunning: terminate-existing` and `onEnded: replace` need an Idempotency-Key \
+                      and no `id`: an id is that of one instance for ever";
+        return Err(ApiProblem::new(Code::BadBody, detail));
+    }
+    if ends {
+        let Selector { namespace, name, .. } = &request.workflow;
+        caller.workflow(Permission::InstanceOperate, namespace, name, || {
+            CoordinatorError::unknown_workflow(namespace, name, None)
+        })?;
+    }
+    Ok(StartPolicy { running, ended, keyed })
 }
 
 /// Refuses a chosen id to who may not start everything. Those of schedules, and of starts with a

@@ -310,7 +310,12 @@ impl Asked {
             Some((.., context)) if context != self.given.context => "a reset with another context",
             Some(_) => return Ok(true),
         };
-        Err(CoordinatorError::OtherStart { id, other, workflow: self.workflow.clone() })
+        Err(CoordinatorError::OtherStart {
+            id,
+            other,
+            workflow: self.workflow.clone(),
+            digests: None,
+        })
     }
 }
 

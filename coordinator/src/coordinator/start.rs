@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 use windlass_proto::audit::AuditAction;
-use windlass_proto::id::{InstanceId, WorkflowId};
+use windlass_proto::id::{Digest, InstanceId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::plan::{Plan, SchemaSource};
 use windlass_proto::problem::{Problem, Standard};
@@ -18,8 +18,11 @@ use windlass_proto::value::Value;
 use super::handle::{RETRY_AFTER, blocking, outcome, shown};
 use super::{Coordinator, CoordinatorError, Operator, Outcome, Start, Started, WorkflowRef};
 use crate::engine::Ending;
+use crate::journal::Table;
 use crate::memory::Full;
-use crate::partition::{Earlier, Message, NewInstance, StartReply};
+use crate::partition::{
+    Earlier, Holder, Message, NewInstance, OnEnded, OnRunning, StartPolicy, StartReply,
+};
 
 impl Coordinator {
     /// Starts an instance; returns once the start is durable.
@@ -96,10 +99,11 @@ impl Coordinator {
         };
         check_input(&plan, &start.input).await?;
         let id = instance_id(&start);
-        let workflow = plan.id.clone();
+        let (workflow, digest) = (plan.id.clone(), plan.digest.clone());
+        let input = start.input.clone();
         if let Some(by) = by {
             let (namespace, detail) =
-                (workflow.namespace.clone(), format!("start {workflow} as {id}"));
+                (workflow.namespace.clone(), told(&workflow, id, start.policy));
             let action = AuditAction::InstanceStarted;
             self.audited_in(action, Some(namespace), detail, by).await?;
         }
@@ -116,17 +120,24 @@ impl Coordinator {
             parent: None,
             trace: start.trace,
             by: by.and_then(|it| it.requester(None)).or_else(|| self.requester.clone()),
+            policy: StartPolicy {
+                keyed: is_keyed(start.id, start.idempotency_key.as_ref()),
+                ..start.policy
+            },
             reply: Some(reply),
             ended,
         };
         let message = Message::Start(Box::new(new));
         match self.ask(id, message, answer).await? {
             StartReply { retired: true, .. } => Err(CoordinatorError::Retired(workflow)),
-            StartReply { earlier: Some(earlier), .. } => {
-                same(id, &start.workflow, &earlier)?;
+            StartReply { id, refused: Some(status), .. } => {
+                Err(CoordinatorError::StartKeyUsed { id, status })
+            }
+            StartReply { id, earlier: Some(earlier), .. } => {
+                same(id, &start.workflow, earlier, (digest, input)).await?;
                 Ok(Started { id, repeated: true })
             }
-            StartReply { earlier: None, .. } => Ok(Started { id, repeated: false }),
+            StartReply { id, earlier: None, .. } => Ok(Started { id, repeated: false }),
         }
     }
 
@@ -162,16 +173,36 @@ impl Coordinator {
         start: &Start,
         refusal: CoordinatorError,
     ) -> Result<Started, CoordinatorError> {
-        if start.id.is_some() || start.idempotency_key.is_some() {
-            let id = instance_id(start);
+        let default = start.policy == StartPolicy::default();
+        if default && (start.id.is_some() || start.idempotency_key.is_some()) {
+            let id = self
+                .holder(instance_id(start), is_keyed(start.id, start.idempotency_key.as_ref()))?;
             if let Ok(view) = self.show(id).await {
                 let same_input = view.input == start.input;
-                let earlier = Earlier { workflow: view.head.workflow, same_input };
-                same(id, &start.workflow, &earlier)?;
+                let digest = view.head.digest;
+                let input = (!same_input).then_some(view.input);
+                let earlier =
+                    Earlier { workflow: view.head.workflow, digest: digest.clone(), input };
+                let digest =
+                    self.stored(&start.workflow).map_or_else(|_| digest.clone(), |it| it.digest);
+                let sent = (digest, start.input.clone());
+                same(id, &start.workflow, earlier, sent).await?;
                 return Ok(Started { id, repeated: true });
             }
         }
         Err(refusal)
+    }
+
+    /// The instance that has an id, or the key that it was made from.
+    fn holder(&self, id: InstanceId, keyed: bool) -> Result<InstanceId, CoordinatorError> {
+        let journal = &self.runtime.journal;
+        if !keyed {
+            return Ok(id);
+        }
+        let partition = id.partition(journal.partitions());
+        let row = journal.row(partition, Table::StartKeys, id.0.as_bytes())?;
+        let holder = row.map(|it| Holder::decode(&it)).transpose()?;
+        Ok(holder.map_or(id, |it| it.instance))
     }
 }
 
@@ -190,18 +221,45 @@ fn instance_id(start: &Start) -> InstanceId {
 
 /// Whether a start repeats the one that had its id before. The version counts where the caller
 /// names one: a higher one may have been deployed between two sendings of one request.
-fn same(id: InstanceId, asked: &WorkflowRef, earlier: &Earlier) -> Result<(), CoordinatorError> {
+async fn same(
+    id: InstanceId,
+    asked: &WorkflowRef,
+    earlier: Earlier,
+    (digest, input): (Digest, Value),
+) -> Result<(), CoordinatorError> {
     let WorkflowId { namespace, name, version } = &earlier.workflow;
     let versions = asked.version.as_deref().filter(|it| *it != "latest");
-    let workflow = asked.namespace == **namespace
+    let is_same = asked.namespace == **namespace
         && asked.name == **name
         && versions.is_none_or(|it| it == &**version);
-    let other = match (workflow, earlier.same_input) {
-        (true, true) => return Ok(()),
-        (true, false) => "another input",
-        (false, _) => "another workflow",
+    let (other, digests) = match (is_same, earlier.input) {
+        (true, None) => return Ok(()),
+        (true, Some(was)) => {
+            let digests = move || [was, input].map(|it| Digest::of(&it.to_json()));
+            ("another input", blocking(digests).await?)
+        }
+        (false, _) => ("another workflow", [earlier.digest, digest]),
     };
-    Err(CoordinatorError::OtherStart { id, other, workflow: earlier.workflow.clone() })
+    let (workflow, digests) = (earlier.workflow, Some(Box::new(digests)));
+    Err(CoordinatorError::OtherStart { id, other, workflow, digests })
+}
+
+/// What the audit trail says of a start.
+fn told(workflow: &WorkflowId, id: InstanceId, policy: StartPolicy) -> String {
+    match (policy.running, policy.ended) {
+        (OnRunning::TerminateExisting, _) => {
+            format!("start {workflow} under the key of {id}, ending what runs under it")
+        }
+        (_, OnEnded::Replace | OnEnded::ReplaceFailed) => {
+            format!("start {workflow} under the key of {id}, in place of what has ended")
+        }
+        _ => format!("start {workflow} as {id}"),
+    }
+}
+
+/// Whether the id of a start is made from a key.
+fn is_keyed(id: Option<InstanceId>, key: Option<&String>) -> bool {
+    id.is_none() && key.is_some()
 }
 
 /// The workflow's input schema is checked before anything is accepted, so that the caller learns at

@@ -242,7 +242,12 @@ fn gather(
 fn count(commit: &Commit) -> usize {
     let Commit { writes, timers_set, timers_cleared, subscribed, unsubscribed, seen, .. } = commit;
     let indexes = timers_set.len() + timers_cleared.len() + subscribed.len() + unsubscribed.len();
-    1 + writes.len() + indexes + seen.len() + commit.schedules.len() + commit.open.len()
+    1 + writes.len()
+        + indexes
+        + seen.len()
+        + commit.schedules.len()
+        + commit.open.len()
+        + commit.rows.len()
 }
 
 /// Bytes of the parts of a commit that can be large.

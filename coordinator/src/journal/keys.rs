@@ -28,6 +28,10 @@ pub(super) const SEEN: u8 = b'e';
 pub(super) const SCHEDULE: u8 = b'q';
 /// What became of a due time of a schedule: id, place.
 pub(super) const OCCURRENCE: u8 = b'u';
+/// A claim on a limit: the row's name.
+pub(super) const CLAIM: u8 = b'l';
+/// Who has the key of a start: the row's name.
+pub(super) const START_KEY: u8 = b'k';
 /// How many instances of a workflow are open: namespace, name.
 pub(super) const OPEN: u8 = b'n';
 /// A later part of a large record: the record's key, number of the part.
@@ -174,6 +178,10 @@ pub(super) fn seen(seen: &[u8]) -> Vec<u8> {
         key.extend_from_slice(&sha2::Sha256::digest(seen));
     }
     key
+}
+
+pub(super) fn row(kind: u8, name: &[u8]) -> Vec<u8> {
+    [&[kind], name].concat()
 }
 
 /// The key of part `number` of the record under `record`.

@@ -3,19 +3,21 @@
 use std::ops::ControlFlow;
 
 use windlass_proto::id::{InstanceId, PartitionId};
-use windlass_proto::limits::{self, RETENTION_SCAN};
+use windlass_proto::limits::{self, RETENTION_CHANGES, RETENTION_SCAN};
 use windlass_proto::time::Timestamp;
 
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space};
 use super::store::{Store, lock, settle_all, stored_head};
 use super::{Journal, JournalError, head, index, keys, record};
+use crate::partition::Holder;
 
 /// Where the next call goes on.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     heads: Place,
     seen: Place,
+    keys: Place,
 }
 
 /// A partition and the key to go on from within it, from the start when absent.
@@ -73,7 +75,27 @@ pub(super) fn forget<O: Ordered>(store: &Store<O>, now: Timestamp) -> Result<usi
         forgotten += found.len();
         Ok(())
     })?;
+    forget_keys(store, &mut progress.keys)?;
     Ok(forgotten)
+}
+
+/// Forgets who has the key of a start where both that one and the first under it are gone: the next
+/// start is the first one then.
+fn forget_keys<O: Ordered>(store: &Store<O>, place: &mut Place) -> Result<(), JournalError> {
+    let all = |_: &[u8], _: &[u8]| Ok(true);
+    walk(store, place, keys::START_KEY, RETENTION_CHANGES, &all, &mut |space, found| {
+        let _exclusive = store.exclusive();
+        let mut changes = Vec::new();
+        for key in found {
+            let (first, _) = keys::instance(&key)?;
+            let Some(row) = store.body(space, &key)? else { continue };
+            let now = Holder::decode(&row)?.instance;
+            if store.head(first)?.is_none() && store.head(now)?.is_none() {
+                changes.push(Change { space, key, value: None });
+            }
+        }
+        store.write(changes)
+    })
 }
 
 type Over<'a> = dyn Fn(&[u8], &[u8]) -> Result<bool, JournalError> + 'a;

@@ -19,6 +19,7 @@ mod ring;
 mod save;
 mod schedule;
 mod suspended;
+mod table;
 mod tally;
 mod verify;
 
@@ -39,8 +40,8 @@ use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
     BulkPage, BulkWrite, CheckReport, Commit, Counted, Filter, Found, Head, Journal, JournalError,
-    OpenInstances, Page, Room, SearchCursor, Snapshot, StoredDefinition, StoredFacts,
-    StoredInstance, StoredSubscription, TimerKey, keys, record, retain,
+    OpenInstances, Page, Room, Row, SearchCursor, Snapshot, StoredDefinition, StoredFacts,
+    StoredInstance, StoredSubscription, Table, TimerKey, keys, record, retain,
 };
 use crate::admission::Suspended;
 use crate::schedule::ScheduleId;
@@ -474,6 +475,25 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn occurrences(&self, schedule: ScheduleId) -> Result<Vec<Vec<u8>>, JournalError> {
         self.read_occurrences(schedule)
+    }
+
+    fn rows(
+        &self,
+        partition: PartitionId,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, JournalError> {
+        self.read_rows(partition, table, after, limit)
+    }
+
+    fn row(
+        &self,
+        partition: PartitionId,
+        table: Table,
+        name: &[u8],
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        self.body(Space::Partition(partition), &keys::row(table::kind(table), name))
     }
 
     fn open_instances(

@@ -52,5 +52,6 @@ impl Batch {
             && commit.seen.is_empty()
             && commit.schedules.is_empty()
             && commit.open.is_empty()
+            && commit.rows.is_empty()
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Mutex;
 
 use tokio::sync::oneshot;
 use windlass_proto::cloudevent::CloudEvent;
-use windlass_proto::id::{FrameId, InstanceId, PartitionId, WorkflowId};
+use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::plan::Plan;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
 use super::schedules::ScheduleOrder;
+use super::start_key::StartPolicy;
 use crate::engine::{
     ChildOutcome, DeliveryLoss, Ending, Input, Instance, Parent, Rejection, Requester, Succession,
 };
@@ -96,6 +97,8 @@ pub struct NewInstance {
     pub trace: Option<TraceContext>,
     /// Who starts it, where that is to be kept.
     pub by: Option<Arc<Requester>>,
+    /// What becomes of it where its id has been used.
+    pub policy: StartPolicy,
     /// Told once it is durable.
     pub reply: Option<oneshot::Sender<StartReply>>,
     /// Told when it has ended.
@@ -172,21 +175,27 @@ impl Message {
 }
 
 /// What became of a start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StartReply {
+    /// The instance: the one that was started, or that had the id or key before.
+    pub id: InstanceId,
     /// The start that had the id before; nothing where this is the first.
     pub earlier: Option<Earlier>,
     /// True where there is none: its version was retired or deleted while it was on its way.
     pub retired: bool,
+    /// How the instance stands that has the id or key, where that refuses the start.
+    pub refused: Option<Status>,
 }
 
 /// The start that an instance was made by, compared to a later one under its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Earlier {
     /// What it runs.
     pub workflow: WorkflowId,
-    /// True when the later one has the same input.
-    pub same_input: bool,
+    /// The text of that.
+    pub digest: Digest,
+    /// Its input, where the later one has another.
+    pub input: Option<Value>,
 }
 
 /// What became of a worker's report, once that is durable. Whichever it is, the worker can forget

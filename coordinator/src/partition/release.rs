@@ -15,6 +15,7 @@ use super::message::{
     Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, SuccessorReply, Verdict,
 };
 use super::schedules::ScheduleAnswer;
+use super::start_key::StartPolicy;
 use crate::catalog::Catalog;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
 use crate::events::lifecycle::{Level, LifecycleEvent};
@@ -223,6 +224,7 @@ fn start_child(
                 parent: Some(parent),
                 trace,
                 by: None,
+                policy: StartPolicy::default(),
                 reply: None,
                 ended: None,
             };

@@ -25,6 +25,7 @@ use windlass_proto::value::Value;
 
 use self::held::Held;
 use super::message::{NewInstance, Refusal};
+use super::start_key::StartPolicy;
 use super::{Batch, Partition};
 use crate::catalog::Catalog;
 use crate::engine::Input;
@@ -288,6 +289,7 @@ fn of_schedule(id: InstanceId, plan: Arc<Plan>, due: Due, given: Option<Given>) 
         parent: None,
         trace,
         by: None,
+        policy: StartPolicy::default(),
         reply: None,
         ended: None,
     }

@@ -4,9 +4,10 @@ use windlass_proto::id::{InstanceId, WorkflowId};
 
 use super::message::{Earlier, NewInstance, StartReply, Watch};
 use super::release::Release;
+use super::start_key::Placed;
 use super::{Batch, Partition, Resident};
 use crate::engine::{self, ChildOutcome, Ending, Input, Origin, Parent};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Status};
 
 impl Partition {
     /// Starts an instance, unless there is one of its id or it may not start now.
@@ -15,12 +16,12 @@ impl Partition {
         batch: &mut Batch,
         start: NewInstance,
     ) -> Result<(), JournalError> {
-        if let Some(resident) = self.load(start.id)? {
-            let workflow = resident.plan.id.clone();
-            // Only requests are told: the input of a child is a function of its parent.
-            let same_input = start.reply.is_none() || resident.instance.input == start.input;
-            return self.started(batch, start, Some(Earlier { workflow, same_input }));
-        }
+        let root = start.id;
+        let (start, old) = match self.place_start(start)? {
+            Placed::Repeat(start, earlier) => return self.started(batch, start, Some(earlier)),
+            Placed::Refused(start, status) => return self.refused(batch, start, status),
+            Placed::New(start, old) => (start, old),
+        };
         let start = match self.refuse_retired(batch, start) {
             Some(start) => start,
             None => return Ok(()),
@@ -28,10 +29,31 @@ impl Partition {
         if self.refuse_child(batch, &start) {
             return Ok(());
         }
+        if let Some(old) = old
+            && !self.end_for(batch, old, start.id)?
+        {
+            return self.refused(batch, start, Status::Suspended);
+        }
+        self.keep_holder(batch, root, start.id)?;
         match self.admits(batch, start) {
             Some(start) => self.create(batch, start),
             None => Ok(()),
         }
+    }
+
+    /// Tells that the id or key of a start is taken.
+    fn refused(
+        &mut self,
+        batch: &mut Batch,
+        start: NewInstance,
+        status: Status,
+    ) -> Result<(), JournalError> {
+        if let Some(reply) = start.reply {
+            let (id, refused) = (start.id, Some(status));
+            let answer = StartReply { id, earlier: None, retired: false, refused };
+            batch.releases.push(Release::Started(reply, answer));
+        }
+        Ok(())
     }
 
     /// Refuses a request whose version was retired while it was on its way here. Who deletes a
@@ -45,7 +67,8 @@ impl Partition {
             return Some(start);
         }
         let reply = start.reply.take()?;
-        let retired = StartReply { earlier: None, retired: true };
+        let id = start.id;
+        let retired = StartReply { id, earlier: None, retired: true, refused: None };
         batch.releases.push(Release::Started(reply, retired));
         None
     }
@@ -76,7 +99,8 @@ impl Partition {
     ) -> Result<(), JournalError> {
         let (id, repeated) = (start.id, earlier.is_some());
         if let Some(reply) = start.reply {
-            batch.releases.push(Release::Started(reply, StartReply { earlier, retired: false }));
+            let answer = StartReply { id, earlier, retired: false, refused: None };
+            batch.releases.push(Release::Started(reply, answer));
         }
         if let Some(ended) = start.ended {
             self.watch(batch, id, Watch::End(ended))?;

@@ -1,7 +1,7 @@
 //! What a partition makes of deliveries, reports and losses, each alone and by hand.
 
 use windlass_coordinator::engine::DeliveryLoss;
-use windlass_coordinator::partition::{Message, NewInstance, Release, Verdict};
+use windlass_coordinator::partition::{Message, NewInstance, Release, StartPolicy, Verdict};
 use windlass_proto::id::InstanceId;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
@@ -28,6 +28,7 @@ fn start(bench: &Bench, id: InstanceId, priority: u8) -> Message {
         parent,
         trace: None,
         by: None,
+        policy: StartPolicy::default(),
         reply,
         ended,
     };

@@ -12,6 +12,7 @@ use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Commit, InstanceWrite, Journal, Status};
 use windlass_coordinator::partition::{
     Batch, Message, MisfitSource, NewInstance, Partition, PartitionContext, Release, Reply,
+    StartPolicy,
 };
 use windlass_proto::definition::Options;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
@@ -138,6 +139,7 @@ impl Bench {
             parent,
             trace: None,
             by: None,
+            policy: StartPolicy::default(),
             reply,
             ended,
         };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::engine::{ChildOutcome, Fact, Input, Parent};
-use windlass_coordinator::partition::{Done, EventTicket, Message, NewInstance, Release};
+use windlass_coordinator::partition::{
+    Done, EventTicket, Message, NewInstance, Release, StartPolicy,
+};
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
@@ -32,6 +34,7 @@ fn start(id: InstanceId, plan: &Arc<Plan>, parent: Option<Parent>) -> Message {
         parent,
         trace: None,
         by: None,
+        policy: StartPolicy::default(),
         reply,
         ended,
     };
@@ -120,7 +123,7 @@ fn child_of(root: InstanceId, frame: u32) -> Option<Parent> {
 
 #[test]
 fn children_over_quota_wait_for_room_and_are_given_up_in_the_end() {
-    let mut bench = Bench::with(StartQuotas { root: 2, namespace: 100 });
+    let mut bench = Bench::with(StartQuotas { root: 2, namespace: 100, ..StartQuotas::default() });
     let plan = bench.plan("sleeps", "do: [{w: {wait: PT1H}}]");
     let (root, other) = (id(1), id(2));
     for number in 10..14 {
@@ -156,7 +159,7 @@ fn children_over_quota_wait_for_room_and_are_given_up_in_the_end() {
 
 #[test]
 fn a_child_that_waits_for_room_is_not_started_once_its_parent_wants_it_no_more() {
-    let mut bench = Bench::with(StartQuotas { root: 1, namespace: 100 });
+    let mut bench = Bench::with(StartQuotas { root: 1, namespace: 100, ..StartQuotas::default() });
     let plan = bench.plan("sleeps", "do: [{w: {wait: PT1H}}]");
     let root = id(1);
     for number in [10, 11] {

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use windlass_coordinator::catalog::Unsupported;
 use windlass_coordinator::coordinator::{
-    Coordinator, CoordinatorError, Operator, Outcome, Start, Started, WorkflowRef,
+    Coordinator, CoordinatorError, Operator, Outcome, Start, StartPolicy, Started, WorkflowRef,
 };
 use windlass_coordinator::trace::Tracer;
 use windlass_proto::cloudevent::CloudEvent;
@@ -269,6 +269,7 @@ impl Local {
             input,
             id: None,
             idempotency_key: None,
+            policy: StartPolicy::default(),
             labels: Vec::new(),
             priority: None,
             trace: None,

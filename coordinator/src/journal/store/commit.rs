@@ -9,10 +9,12 @@ use super::super::index::{self, Arrived, Place};
 use super::super::ordered::Ordered;
 use super::super::record::push_varint;
 use super::super::space::{Change, Space};
-use super::super::{Commit, Head, InstanceWrite, JournalError, ScheduleWrite, head, keys, record};
+use super::super::{
+    Commit, Head, InstanceWrite, JournalError, RowWrite, ScheduleWrite, head, keys, record,
+};
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
-use super::{Store, open};
+use super::{Store, open, table};
 
 /// Bytes of one instance's facts that wait in memory; then they go under a key of their own, in
 /// one part.
@@ -166,6 +168,14 @@ impl<'a, O: Ordered> Group<'a, O> {
         }
         for counted in &commit.open {
             open::put(&mut self.changes, space, counted);
+        }
+        for RowWrite { partition, table, name, value } in &commit.rows {
+            let (space, key) = (Space::Partition(*partition), keys::row(table::kind(*table), name));
+            self.replace(
+                space,
+                key,
+                value.as_ref().map(|it| [it.as_slice()]).as_ref().map(|it| &it[..]),
+            )?;
         }
         commit.schedules.iter().try_for_each(|write| self.add_schedule(space, write))
     }

@@ -7,8 +7,8 @@ use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection, Requester};
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{
-    Done, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartReply, SuccessorReply,
-    Watch,
+    Done, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartPolicy, StartReply,
+    SuccessorReply, Watch,
 };
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
@@ -151,6 +151,7 @@ impl Run<'_> {
             parent: None,
             trace: None,
             by,
+            policy: StartPolicy::default(),
             reply: Some(reply),
             ended: Some(ended),
         };

@@ -1,0 +1,37 @@
+//! Tables: rows that partitions keep beside their instances.
+
+use windlass_proto::id::PartitionId;
+
+use super::super::ordered::Ordered;
+use super::super::space::{Order, Space};
+use super::super::{JournalError, Row, Table, keys};
+use super::Store;
+
+/// What the keys of a table's rows start with.
+pub(super) fn kind(table: Table) -> u8 {
+    match table {
+        Table::Claims => keys::CLAIM,
+        Table::StartKeys => keys::START_KEY,
+    }
+}
+
+impl<O: Ordered> Store<O> {
+    pub(super) fn read_rows(
+        &self,
+        partition: PartitionId,
+        table: Table,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, JournalError> {
+        let kind = kind(table);
+        let from = after.map_or_else(|| vec![kind], |it| keys::next(keys::row(kind, it)));
+        let (space, end) = (Space::Partition(partition), keys::end_of(&[kind]));
+        let mut rows = Vec::new();
+        for (key, value) in self.entries(space, &from, &end, Order::Up, limit)? {
+            if let Some(body) = self.whole(space, &key, value)? {
+                rows.push((key.get(1..).unwrap_or_default().to_vec(), body));
+            }
+        }
+        Ok(rows)
+    }
+}

@@ -45,7 +45,7 @@ pub use crate::partition::{OnEnded, OnRunning, StartPolicy};
 use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
 use crate::trace::Tracer;
-pub use crate::view::{InstanceView, OpenTask};
+pub use crate::view::{InstanceView, LimitView, OpenTask};
 pub use repair::ResetPlan;
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is

@@ -12,7 +12,8 @@
 //! of states and facts), `admit` (whether an input is taken), `turn` (the loop), `flow` (from one
 //! task to the next), `task` (one file a kind of task), `delivery` (to workers and back), `failure`
 //! (errors on their way up), `repair` and `reset` (instances that go on for others), `evaluate`
-//! (expressions, here or at a worker), `scope` (the variables they see), `misfit` (what cannot be).
+//! (expressions, here or at a worker), `limit` (shares of limits), `scope` (the variables they
+//! see), `misfit` (what cannot be).
 //!
 //! **Invariant:** nothing here is async, and no fact holds a recipe: expressions are evaluated
 //! once, their results are kept.
@@ -28,6 +29,7 @@ mod failure;
 mod flow;
 mod input;
 mod instance;
+mod limit;
 mod listen;
 mod loss;
 mod misfit;
@@ -47,11 +49,12 @@ mod tests;
 
 pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
-pub use input::{ChildOutcome, Input, Rejection};
+pub use input::{ChildOutcome, Input, LimitVerdict, Rejection};
 pub use instance::{
-    Body, Branch, Changes, Doing, Ending, Frame, Halt, Held, Incident, Instance, Listening, Origin,
-    Parent, Phase, Repair, Step, Timer,
+    Body, Branch, Changes, Claim, Doing, Ending, Frame, Halt, Held, Incident, Instance, Listening,
+    Origin, Parent, Phase, Repair, Step, Timer,
 };
+pub(crate) use limit::shown as shown_limit;
 pub use listen::{Interest, Key, Route, interest};
 pub use loss::{DeliveryLoss, LossReason};
 pub use misfit::{Misfit, MisfitKind, Misfits};

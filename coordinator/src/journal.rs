@@ -46,6 +46,7 @@ pub use crate::status::Status;
 pub use backup::BackupReport;
 use filter::error_word;
 pub use filter::{Counted, Filter, Found, Page, SearchCursor};
+pub use store::Holder;
 
 /// What a store of facts must do. Blocking: called from partition and committer threads, never
 /// from async code.

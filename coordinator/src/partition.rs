@@ -30,8 +30,10 @@ mod reports;
 mod resident;
 mod routing;
 mod schedules;
+mod shares;
 mod start;
 mod start_key;
+mod start_policy;
 mod succeed;
 mod take;
 mod timers;
@@ -61,8 +63,9 @@ pub use release::{Emitted, Release, ReleaseTarget};
 pub use reporter::Reporter;
 pub(crate) use resident::fold;
 pub use schedules::{ScheduleAction, ScheduleAnswer, ScheduleOrder};
-pub(crate) use start_key::Holder;
-pub use start_key::{OnEnded, OnRunning, StartPolicy};
+pub(crate) use shares::owner as limit_owner;
+pub use shares::{LimitNews, LimitPlace};
+pub use start_policy::{OnEnded, OnRunning, StartPolicy};
 
 use crate::admission::Admission;
 use crate::catalog::Catalog;
@@ -77,6 +80,7 @@ use parked::Parked;
 use resident::{Resident, Residents};
 use routing::Routing;
 use schedules::Schedules;
+use shares::Limits;
 use start_key::RecentKeys;
 use timers::Timers;
 
@@ -135,6 +139,8 @@ pub struct Partition {
     lanes: Lanes,
     /// Who wants to know when nothing waits in them any more.
     settling: Vec<oneshot::Sender<()>>,
+    /// Who has shares of the limits whose keys this partition owns, and who waits for some.
+    limits: Limits,
     /// Children whose start waits.
     parked: Parked,
     /// What the turn in progress has cost, in steps of expressions.
@@ -156,6 +162,7 @@ impl Partition {
         let routing = Routing::load(&*shared.journal, id)?;
         let schedules = Schedules::load(&*shared.journal, shared.catalog.clone(), id)?;
         let timers = Timers::load(&*shared.journal, id, now)?;
+        let limits = Limits::load(&*shared.journal, id)?;
         let open = OpenCounts::load(&*shared.journal, id, &shared.counts)?;
         Ok(Self {
             id,
@@ -174,6 +181,7 @@ impl Partition {
             lifecycle: Level::Off,
             lanes: Lanes::default(),
             settling: Vec::new(),
+            limits,
             parked: Parked::default(),
             cost: 0,
             named: HashSet::new(),
@@ -211,6 +219,7 @@ impl Partition {
         if after.is_none() {
             self.set_aside(&mut batch)?;
             self.sync_schedules(now)?;
+            self.recover_limits(&mut batch);
         }
         let mut read = 0;
         let mut last = None;
@@ -245,6 +254,7 @@ impl Partition {
         self.admit_parked(&mut batch)?;
         self.fire_timers(&mut batch)?;
         self.fire_schedules(&mut batch)?;
+        self.fire_limits(&mut batch);
         self.settle(&mut batch);
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
@@ -313,7 +323,7 @@ impl Partition {
             return Timestamp(0);
         }
         let timers = self.timers.next_wake();
-        let others = [self.parked.next_wake(), self.schedules.next_wake()];
+        let others = [self.parked.next_wake(), self.schedules.next_wake(), self.limits.next_wake()];
         others.into_iter().flatten().fold(timers, Timestamp::min)
     }
 
@@ -325,7 +335,7 @@ impl Partition {
     pub(crate) fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
         let until = Timestamp(u64::MAX);
         let timers = self.shared.journal.timers(self.id, None, until, 1)?;
-        let others = [self.parked.next_wake(), self.schedules.next_wake()];
+        let others = [self.parked.next_wake(), self.schedules.next_wake(), self.limits.next_wake()];
         let all = timers.first().map(|it| it.due).into_iter().chain(others.into_iter().flatten());
         Ok(all.min())
     }
@@ -340,6 +350,12 @@ impl Partition {
     #[must_use]
     pub fn parked(&self) -> usize {
         self.parked.len()
+    }
+
+    /// Visits and instances that wait for a share of a limit whose key this partition owns.
+    #[must_use]
+    pub fn limited(&self) -> usize {
+        self.limits.waiting()
     }
 
     /// Instances held in memory.

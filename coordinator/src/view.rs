@@ -10,7 +10,7 @@ use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use crate::engine::{self, Body, Ending, Instance};
+use crate::engine::{self, Body, Claim, Ending, Instance, shown_limit};
 use crate::journal::Head;
 use crate::trace::trace_id;
 
@@ -36,6 +36,31 @@ pub struct InstanceView {
     pub successors: Vec<InstanceId>,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
+    /// Shares of limits that it has or waits for.
+    pub limits: Vec<LimitView>,
+}
+
+/// A share of a limit that an instance, or a visit of a task, has or waits for.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimitView {
+    /// The visit.
+    #[serde(skip)]
+    pub frame: FrameId,
+    /// The line it stands in.
+    #[serde(skip)]
+    pub key: Arc<str>,
+    /// JSON pointer of the task; empty for the workflow.
+    pub reference: Arc<str>,
+    /// The limit, with the value of its key.
+    pub limit: String,
+    /// Since when it has the share, or waits for it.
+    pub since: Timestamp,
+    /// True while it waits.
+    pub waits: bool,
+    /// Where it stands in line, where it waits: 1 is next.
+    pub place: Option<usize>,
+    /// How many have a share now.
+    pub holding: usize,
 }
 
 /// A task that is running or waiting now.
@@ -77,6 +102,7 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         predecessor: instance.repair.predecessor,
         successors: instance.repair.successors.clone(),
         open: open_tasks(plan, instance),
+        limits: shares(plan, instance),
     }
 }
 
@@ -102,6 +128,22 @@ pub(crate) fn head(instance: &Instance) -> Head {
     }
 }
 
+/// Shares of limits, as far as the instance knows.
+fn shares(plan: &Plan, instance: &Instance) -> Vec<LimitView> {
+    let claims = instance.claims.iter().take(limits::VIEW_TASKS);
+    let view = |(id, claim): (&FrameId, &Claim)| LimitView {
+        frame: *id,
+        key: claim.key.clone(),
+        reference: reference(plan, instance, *id),
+        limit: shown_limit(&claim.key),
+        since: claim.taken.unwrap_or(claim.asked),
+        waits: claim.taken.is_none(),
+        place: None,
+        holding: 0,
+    };
+    claims.map(view).collect()
+}
+
 /// What is said of a task that has failed and waits for an operator.
 const HALTED: &str = "failed, waiting for an operator";
 
@@ -121,7 +163,11 @@ fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
             halted,
             reference: reference(plan, instance, *id),
             name: plan.task(index).name.clone(),
-            state: if halted { HALTED } else { state(&frame.body) }.to_owned(),
+            state: match instance.claims.get(id).filter(|it| it.taken.is_none()) {
+                Some(claim) => format!("waiting for the limit {}", shown_limit(&claim.key)),
+                None if halted => HALTED.to_owned(),
+                None => state(&frame.body).to_owned(),
+            },
             since: frame.started_at,
             until,
             attempt: attempt(instance, *id),

@@ -12,6 +12,7 @@ mod endpoint;
 mod event;
 mod expressions;
 mod findings;
+mod limit;
 mod lints;
 pub mod located;
 mod misplaced;

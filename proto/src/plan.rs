@@ -7,6 +7,7 @@ mod action;
 mod authentication;
 pub mod data_flow;
 mod event;
+mod limit;
 mod mcp;
 mod requirements;
 mod schedule;
@@ -25,6 +26,7 @@ pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
     Token,
 };
+pub use limit::{LIMIT_ERROR, Limit, LimitTerms, OnFull, Rate};
 pub use mcp::{McpCall, McpTransport, McpVersion};
 pub use requirements::{ReachableSecrets, uses_input};
 pub(crate) use schedule::listener;
@@ -74,6 +76,8 @@ pub struct Plan {
     pub metadata: Value,
     /// `metadata.windlass.onFault` of the document.
     pub on_fault: OnFault,
+    /// `metadata.windlass.limit` of the document.
+    pub limit: Option<Arc<Limit>>,
     /// The definition as data, normalised to the specification's spelling: `$workflow.definition`.
     pub definition: Value,
     /// All tasks: the workflow's own, those of `use.functions`, those of extensions.
@@ -156,6 +160,8 @@ pub struct Task {
     pub pool: Option<Arc<str>>,
     /// `metadata.windlass.onFault` of the task: for its own errors and those of tasks inside.
     pub on_fault: Option<OnFault>,
+    /// `metadata.windlass.limit` of the task.
+    pub limit: Option<Arc<Limit>>,
     /// What the task does.
     pub kind: Kind,
     /// Names of the variables that the expressions a worker evaluates for this task use:

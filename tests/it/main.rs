@@ -28,6 +28,7 @@ mod foreign_worker;
 mod grpc;
 mod hostile;
 mod language;
+mod limits;
 mod load;
 mod mutate;
 mod observe;

@@ -85,6 +85,7 @@ pub(crate) fn task(kind: Kind) -> Task {
         metadata: Value::Null,
         pool: None,
         on_fault: None,
+        limit: None,
         kind,
         variables: Arc::from([]),
     }
@@ -100,6 +101,7 @@ pub(crate) fn plan(task: Task) -> Plan {
         tags: Value::Null,
         metadata: Value::Null,
         on_fault: OnFault::Fault,
+        limit: None,
         definition: Value::Null,
         tasks: vec![task],
         root: Arc::from([TaskIx(0)]),

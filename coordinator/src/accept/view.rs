@@ -224,6 +224,29 @@ pub struct Instance {
     pub successors: Vec<String>,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
+    /// Shares of limits (`metadata.windlass.limit`) that it has or waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitShare>,
+}
+
+/// A share of a limit that an instance, or a visit of a task, has or waits for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitShare {
+    /// JSON pointer of the task; left out for the workflow.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reference: String,
+    /// The limit, and the value of its key.
+    pub limit: String,
+    /// `waiting` or `held`.
+    pub state: &'static str,
+    /// Since when, in RFC 3339.
+    pub since: String,
+    /// Where it stands in line, while it waits: 1 is next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<usize>,
+    /// How many have a share now.
+    pub holding: usize,
 }
 
 /// A task that is running or waiting now.
@@ -256,6 +279,14 @@ impl From<coordinator::InstanceView> for Instance {
             until: task.until.map(Timestamp::to_rfc3339),
             attempt: task.attempt,
         };
+        let share = |it: coordinator::LimitView| LimitShare {
+            reference: it.reference.to_string(),
+            limit: it.limit,
+            state: if it.waits { "waiting" } else { "held" },
+            since: it.since.to_rfc3339(),
+            place: it.place,
+            holding: it.holding,
+        };
         Self {
             summary: Summary::new(view.id, &view.head),
             input: view.input,
@@ -265,6 +296,7 @@ impl From<coordinator::InstanceView> for Instance {
             predecessor: view.predecessor.map(|it| it.to_string()),
             successors: view.successors.iter().map(ToString::to_string).collect(),
             open: view.open.into_iter().map(open).collect(),
+            limits: view.limits.into_iter().map(share).collect(),
         }
     }
 }

@@ -11,8 +11,8 @@ use super::handle::{RETRY_AFTER, blocking};
 use super::runtime::Runtime;
 use super::{Coordinator, CoordinatorError, InstanceView};
 use crate::journal::JournalError;
-use crate::partition::{Message, Shown, fold};
-use crate::view::view;
+use crate::partition::{Message, Shown, fold, limit_owner};
+use crate::view::{LimitView, view};
 
 impl Coordinator {
     /// An instance in full.
@@ -21,10 +21,27 @@ impl Coordinator {
     /// When there is no such instance.
     pub async fn show(&self, id: InstanceId) -> Result<InstanceView, CoordinatorError> {
         let (reply, shown) = oneshot::channel();
-        match self.ask(id, Message::Show { instance: id, reply }, shown).await? {
-            Shown::View(view) => Ok(*view),
-            Shown::NotInMemory => self.read(id).await,
+        let mut view = match self.ask(id, Message::Show { instance: id, reply }, shown).await? {
+            Shown::View(view) => *view,
+            Shown::NotInMemory => self.read(id).await?,
+        };
+        for share in view.limits.iter_mut().take(limits::VIEW_LIMITS) {
+            self.place(id, share).await?;
         }
+        Ok(view)
+    }
+
+    /// Asks who gives the shares of a limit how its line stands.
+    async fn place(&self, id: InstanceId, share: &mut LimitView) -> Result<(), CoordinatorError> {
+        let (reply, answer) = oneshot::channel();
+        let (key, name) = (share.key.clone(), (id, share.frame));
+        let owner = limit_owner(&key, self.runtime.journal.partitions());
+        let message = Message::LimitPlace { key, name, reply };
+        if let Some(place) = self.ask_partition(owner, message, answer).await? {
+            share.place = place.before.map(|it| it + 1);
+            share.holding = place.holding;
+        }
+        Ok(())
     }
 
     /// Reads an instance from the journal, which has all that was ever answered: in no partition's

@@ -18,10 +18,10 @@ use windlass_proto::value::Value;
 use super::handle::{RETRY_AFTER, blocking, outcome, shown};
 use super::{Coordinator, CoordinatorError, Operator, Outcome, Start, Started, WorkflowRef};
 use crate::engine::Ending;
-use crate::journal::Table;
+use crate::journal::{Holder, Table};
 use crate::memory::Full;
 use crate::partition::{
-    Earlier, Holder, Message, NewInstance, OnEnded, OnRunning, StartPolicy, StartReply,
+    Earlier, Message, NewInstance, OnEnded, OnRunning, StartPolicy, StartReply,
 };
 
 impl Coordinator {

@@ -7,7 +7,7 @@
 use windlass_proto::id::FrameId;
 use windlass_proto::time::Timestamp;
 
-use super::input::{Input, Rejection};
+use super::input::{Input, LimitVerdict, Rejection};
 use super::instance::{Body, Instance, Step};
 
 /// Looks whether an input can be taken.
@@ -32,8 +32,12 @@ pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<()
             (matches!(body(state, *frame), Some(Body::Child { .. })), Rejection::Stale)
         }
         Input::ChildGone { child } => (state.abandoned.contains(child), Rejection::Stale),
-        Input::Continue => (!state.suspended && !state.pending.is_empty(), Rejection::Stale),
         Input::Requested { input, .. } => return admit(state, at, input),
+        Input::Continue => (!state.is_stopped() && !state.pending.is_empty(), Rejection::Stale),
+        Input::Limit { frame, verdict } => {
+            let has = state.claims.get(frame).map(|it| it.taken.is_some());
+            (has == Some(*verdict == LimitVerdict::Displaced), Rejection::Stale)
+        }
         Input::Cancel { .. } => (true, Rejection::Ended),
         Input::Suspend => (!state.suspended, Rejection::WrongStatus),
         Input::Quarantine { .. } => (state.quarantine.is_none(), Rejection::WrongStatus),
@@ -49,7 +53,7 @@ pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<()
 /// resumed.
 pub(super) fn is_due(state: &Instance, at: Timestamp, number: u32) -> bool {
     state.timers.get(&number).is_some_and(|timer| at >= timer.due)
-        && !(state.suspended && state.pending.contains(&Step::Fire { timer: number }))
+        && !(state.is_stopped() && state.pending.contains(&Step::Fire { timer: number }))
 }
 
 /// True for the delivery that a visit waits for.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
-use windlass_proto::plan::{Flow, TaskIx};
+use windlass_proto::plan::{Flow, LimitTerms, TaskIx};
 use windlass_proto::problem::Problem;
 use windlass_proto::secret::SecretUse;
 use windlass_proto::time::Timestamp;
@@ -423,6 +423,30 @@ pub enum Fact {
         #[serde(with = "super::optional")]
         context: Option<Value>,
     },
+    /// A visit, or the workflow as its root, asks for a share of a limit.
+    #[serde(rename = "La")]
+    LimitAsked {
+        /// The visit.
+        frame: FrameId,
+        /// Namespace, scope and value of the key, with zero bytes between them.
+        key: Arc<str>,
+        /// What the limit gives.
+        terms: LimitTerms,
+    },
+    /// It has a share now.
+    #[serde(rename = "Lt")]
+    LimitTaken {
+        /// The visit.
+        frame: FrameId,
+    },
+    /// It gets none, or has to give up the one that it had. What becomes of it follows.
+    #[serde(rename = "Lr")]
+    LimitRefused {
+        /// The visit.
+        frame: FrameId,
+        /// True where it had one.
+        displaced: bool,
+    },
     /// Another instance goes on in place of this one. Comes after the end.
     #[serde(rename = "j")]
     Succeeded {
@@ -507,6 +531,9 @@ impl Fact {
             | Self::Halted { .. }
             | Self::Overridden { .. }
             | Self::Succeeded { .. }
+            | Self::LimitAsked { .. }
+            | Self::LimitTaken { .. }
+            | Self::LimitRefused { .. }
             | Self::Quarantined(_)
             | Self::Resumed
             | Self::CompletedUnchanged

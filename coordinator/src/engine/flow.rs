@@ -39,7 +39,12 @@ impl<'a> Turn<'a> {
                 Err(it) => return self.fault(it.without_worker("the workflow's input.from")),
             }
         }
-        self.steps.push_back(Step::Advance { frame: ROOT, position: 0 });
+        match plan.limit.as_ref().map_or(Ok(true), |limit| self.has_share(ROOT, limit)) {
+            Ok(true) => self.steps.push_back(Step::Advance { frame: ROOT, position: 0 }),
+            // It goes on when it is told.
+            Ok(false) => {}
+            Err(problem) => self.fault(problem),
+        }
     }
 
     /// The workflow's own end: `output.as`, output schema.
@@ -172,6 +177,12 @@ impl<'a> Turn<'a> {
 
     /// The task itself begins: a dispatched one goes to a worker, any other gets its input.
     pub(super) fn begin_task(&mut self, id: FrameId, task: &'a Task) {
+        match task.limit.as_ref().map_or(Ok(true), |limit| self.has_share(id, limit)) {
+            Ok(true) => {}
+            // It goes on when it is told.
+            Ok(false) => return,
+            Err(problem) => return self.fail(id, problem),
+        }
         if task.kind.is_dispatched() {
             return self.dispatch(id);
         }

@@ -85,6 +85,13 @@ pub enum Input {
     },
     /// An operator lets it go on.
     Resume,
+    /// What became of a share that a visit asked for, or has.
+    Limit {
+        /// The visit.
+        frame: FrameId,
+        /// What.
+        verdict: LimitVerdict,
+    },
     /// An operator gives the output of a task.
     Skip {
         /// The visit.
@@ -119,6 +126,17 @@ impl Input {
             None => self,
         }
     }
+}
+
+/// What became of a share of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitVerdict {
+    /// The visit has it.
+    Taken,
+    /// There is none, and the visit does not wait.
+    Full,
+    /// The visit had it, and has to make room.
+    Displaced,
 }
 
 /// How a child ended.

@@ -1,10 +1,12 @@
 //! The state of one instance, and how facts change it.
 
+mod claim;
 mod evolve;
 mod held;
 mod legality;
 mod origin;
 mod repair;
+mod step;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,11 +23,13 @@ use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
+pub use claim::Claim;
 pub(super) use held::FRAME_BYTES;
 pub use held::Held;
 pub use legality::{Doing, Phase};
 pub use origin::{Origin, Parent};
 pub use repair::{Halt, Incident, Repair};
+pub use step::Step;
 
 use super::fact::TimerPurpose;
 use super::misfit::Misfits;
@@ -89,6 +93,9 @@ pub struct Instance {
     /// What operators have to repair of it, or have repaired. Absent from older snapshots.
     #[serde(default)]
     pub repair: Repair,
+    /// Shares of limits that visits have or ask for. Absent from older snapshots.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<FrameId, Claim>,
     /// What changed since the changes were last taken; not part of the state.
     #[serde(skip)]
     pub changes: Changes,
@@ -110,53 +117,6 @@ pub enum Ending {
     Faulted(Problem),
     /// By an operator, who may have said why.
     Cancelled(Option<Arc<str>>),
-}
-
-/// Something to do within the instance, in order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Step {
-    /// Go on to this position of the frame's list; past its end, the list is done.
-    #[serde(rename = "a")]
-    Advance {
-        /// The frame.
-        frame: FrameId,
-        /// The position.
-        position: u32,
-    },
-    /// Begin the next iteration of a `for`, or end it.
-    #[serde(rename = "i")]
-    Iterate {
-        /// The frame.
-        frame: FrameId,
-        /// The iteration.
-        index: u32,
-    },
-    /// Begin a branch of a `fork`.
-    #[serde(rename = "b")]
-    Branch {
-        /// The frame of the `fork`.
-        frame: FrameId,
-        /// The branch.
-        position: u32,
-    },
-    /// Begin `foreach` with the next event, if there is one.
-    #[serde(rename = "e")]
-    NextItem {
-        /// The frame of the `listen`.
-        frame: FrameId,
-    },
-    /// A timer that was due while the instance was suspended.
-    #[serde(rename = "t")]
-    Fire {
-        /// The timer.
-        timer: u32,
-    },
-    /// Begin a visit again that has failed.
-    #[serde(rename = "r")]
-    Again {
-        /// The visit.
-        frame: FrameId,
-    },
 }
 
 /// A timer that is set.
@@ -389,22 +349,10 @@ pub struct Changes {
     pub abandoned: Vec<(FrameId, u32)>,
     /// Children awaited no longer, each with the visit that awaited it.
     pub orphaned: Vec<(FrameId, InstanceId)>,
+    /// Claims on limits, and whether they are there still.
+    pub claims: Vec<(FrameId, Claim, bool)>,
     /// What cannot be, and was met all the same.
     pub misfits: Misfits,
-}
-
-impl Step {
-    /// The frame whose list or iterations it goes on with.
-    pub(super) fn frame(&self) -> Option<FrameId> {
-        match self {
-            Self::Advance { frame, .. }
-            | Self::Iterate { frame, .. }
-            | Self::Branch { frame, .. }
-            | Self::NextItem { frame }
-            | Self::Again { frame } => Some(*frame),
-            Self::Fire { .. } => None,
-        }
-    }
 }
 
 impl Body {
@@ -492,6 +440,7 @@ impl Instance {
             quarantine: None,
             trace: None,
             repair: Repair::default(),
+            claims: BTreeMap::new(),
             changes: Changes::default(),
             held: Held::default(),
             allowance: allowance(),

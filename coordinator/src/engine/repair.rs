@@ -16,7 +16,7 @@ use windlass_proto::wire::Field;
 
 use super::evaluate::Unevaluated;
 use super::fact::{Fact, Journaled};
-use super::instance::{Body, Changes, Instance, Step};
+use super::instance::{Body, Changes, Instance, ROOT, Step};
 use super::requester::{Requested, Requester};
 use super::scope::Locals;
 use super::task::child_id;
@@ -70,6 +70,9 @@ pub enum Unrepairable {
          size. Start it anew"
     )]
     NoTask,
+    /// It would have to have shares of limits that others have now.
+    #[error("a task around it, or beside it, has or wants a share of a limit. Start it anew")]
+    Limited,
     /// Its facts do not say all that was going on.
     #[error(
         "it faulted in a version that did not keep what else was to be done at that moment. Start \
@@ -130,6 +133,10 @@ pub fn replay(id: InstanceId, succession: &mut Succession) -> Result<Instance, U
     state.changes = Changes { misfits, ..Changes::default() };
     if state.frame(succession.frame).is_none() {
         return Err(Unrepairable::NoTask);
+    }
+    // Those of the workflow and of the visit that begins again are asked for anew.
+    if state.claims.keys().any(|it| ![ROOT, succession.frame].contains(it)) {
+        return Err(Unrepairable::Limited);
     }
     let pending = succession.pending.take().unwrap_or_else(|| state.pending.clone());
     succession.pending = Some(complete(&state, succession.frame, pending)?);
@@ -219,8 +226,10 @@ pub fn succeed(
     }
     turn.state.changes = standing(turn.state);
     turn.rename_children();
-    turn.ask_again();
-    turn.as_new();
+    if !turn.state.is_held_back() {
+        turn.ask_again();
+        turn.as_new();
+    }
     turn.steps.push_back(Step::Again { frame });
     if !turn.state.pending.is_empty() {
         turn.resume_steps();
@@ -251,6 +260,7 @@ fn standing(state: &Instance) -> Changes {
     Changes {
         timers_set: state.timers.iter().map(|(number, timer)| (*number, timer.due)).collect(),
         subscribed: subscribed.map(|(id, _)| *id).collect(),
+        claims: state.claims.iter().map(|(id, it)| (*id, it.clone(), true)).collect(),
         ..Changes::default()
     }
 }

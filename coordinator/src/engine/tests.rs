@@ -16,6 +16,7 @@ mod fork;
 mod functions;
 mod fuzz;
 mod iterate;
+mod limits;
 mod listen;
 mod losses;
 mod memory;

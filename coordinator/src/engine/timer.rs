@@ -13,7 +13,8 @@ impl Turn<'_> {
         let Some(timer) = self.state.timers.get(&number).copied() else {
             return self.misfit("timer_fired", ROOT);
         };
-        if self.state.suspended {
+        let of_workflow = timer.frame == ROOT && timer.purpose == TimerPurpose::Timeout;
+        if self.state.suspended || (self.state.is_held_back() && !of_workflow) {
             return self.defer(number);
         }
         self.record(Fact::TimerFired { timer: number });

@@ -153,10 +153,12 @@ pub fn offer(
 #[must_use]
 pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
     let mut turn = Turn::new(plan, state, at);
-    turn.ask_again();
+    if !turn.state.is_held_back() {
+        turn.ask_again();
+    }
     let abandoned = turn.state.abandoned.iter();
     turn.effects.extend(abandoned.map(|child| Effect::CancelChild { child: *child }));
-    if !turn.state.pending.is_empty() && !turn.state.suspended {
+    if !turn.state.pending.is_empty() && !turn.state.is_stopped() {
         turn.effects.push(Effect::Yield);
     }
     turn.finish()
@@ -268,6 +270,7 @@ impl<'a> Turn<'a> {
             Input::Suspend => self.record(Fact::Suspended),
             Input::Quarantine { reason } => self.record(Fact::Quarantined(reason)),
             Input::Resume => self.resume(),
+            Input::Limit { frame, verdict } => self.limit_answered(frame, verdict),
             Input::Skip { frame, output } => self.skip(frame, output),
             Input::Requested { by, input } => {
                 if let Some(action) = Requested::of(&input) {
@@ -385,7 +388,7 @@ impl<'a> Turn<'a> {
             // One step at least, or the instance would never get on.
             let spent = steps_taken().wrapping_sub(self.began) > limits::TURN_EVALUATION_STEPS;
             let spent = self.is_spent() || (spent && self.budget < limits::TURN_STEPS);
-            if spent || self.state.suspended {
+            if spent || self.state.is_stopped() {
                 self.leave_over();
                 return;
             }
@@ -401,7 +404,7 @@ impl<'a> Turn<'a> {
         let mut steps = self.state.pending.clone();
         steps.extend(self.steps.drain(..));
         self.record(Fact::Yielded(steps));
-        if !self.state.suspended {
+        if !self.state.is_stopped() {
             self.effects.push(Effect::Yield);
         }
     }
@@ -417,6 +420,7 @@ impl<'a> Turn<'a> {
             Step::Branch { frame, position } => self.open_branch(frame, position),
             Step::NextItem { frame } => self.next_item(frame),
             Step::Again { frame } => self.again(frame),
+            Step::Enter { frame } => self.enter_limited(frame),
             // Else it was cleared meanwhile.
             Step::Fire { timer } if is_due(self.state, self.at, timer) => self.timer_fired(timer),
             Step::Fire { .. } => {}
@@ -461,7 +465,8 @@ impl<'a> Turn<'a> {
                 | Step::Iterate { frame, .. }
                 | Step::Branch { frame, .. }
                 | Step::NextItem { frame }
-                | Step::Again { frame },
+                | Step::Again { frame }
+                | Step::Enter { frame },
             ) => self.reference(*frame),
             Some(Step::Fire { .. }) | None => Arc::from("/"),
         }

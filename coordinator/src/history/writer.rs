@@ -10,7 +10,9 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::HistoryEntry;
-use crate::engine::{self, Body, Fact, Instance, Requested, Requester, TimerPurpose};
+use crate::engine::{
+    self, Body, Fact, Instance, Requested, Requester, TimerPurpose, shown_limit,
+};
 use crate::view::reference;
 
 /// Tells facts while following the state they lead to, until a page is full.
@@ -172,6 +174,13 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
             ("task.started", at(frame), vec![("input", input)])
         }
         Fact::TaskSkipped { .. } => ("task.skipped", None, Vec::new()),
+        Fact::LimitAsked { frame, key, .. } => {
+            ("limit.waiting", at(*frame), vec![("limit", Value::from(shown_limit(key)))])
+        }
+        Fact::LimitTaken { frame } => ("limit.taken", at(*frame), Vec::new()),
+        Fact::LimitRefused { frame, displaced } => {
+            ("limit.refused", at(*frame), vec![("displaced", Value::Bool(*displaced))])
+        }
         Fact::Dispatched { frame, delivery } => {
             ("task.scheduled", at(*frame), vec![("delivery", int(*delivery))])
         }

@@ -9,8 +9,7 @@ use windlass_proto::time::Timestamp;
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space};
 use super::store::{Store, lock, settle_all, stored_head};
-use super::{Journal, JournalError, head, index, keys, record};
-use crate::partition::Holder;
+use super::{Holder, Journal, JournalError, head, index, keys, record};
 
 /// Where the next call goes on.
 #[derive(Debug, Default)]

@@ -53,6 +53,7 @@ pub(super) use open::decode as open_instances;
 pub(super) use read::stored_head;
 pub(super) use ring::{check_ring, in_slot, slot_positions};
 pub(super) use suspended::decode as suspended;
+pub use table::Holder;
 pub use tally::JournalPosition;
 pub(super) use tally::Tally;
 

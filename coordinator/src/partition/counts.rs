@@ -31,6 +31,8 @@ pub struct InstanceCounts {
     losses: [Counter; REASONS.len()],
     consumed: Counter,
     emitted: Counter,
+    /// Claims on limits that wait.
+    pub(super) limited: Gauge,
     pub(super) schedules: schedules::ScheduleCounts,
 }
 
@@ -85,6 +87,7 @@ impl Default for InstanceCounts {
             losses: Default::default(),
             consumed: Counter::default(),
             emitted: Counter::default(),
+            limited: Gauge::default(),
             schedules: schedules::ScheduleCounts::default(),
         }
     }
@@ -149,6 +152,7 @@ impl InstanceCounts {
 
     /// Adds what there is to tell.
     pub fn measured(&self, snapshot: &mut Snapshot) {
+        snapshot.add(&table::LIMIT_WAITING, self.limited.value());
         for (labels, counts) in self.workflows.all() {
             let [namespace, name] = &labels;
             snapshot.labelled(&table::STARTED, labels.clone(), &counts.started);

@@ -175,6 +175,6 @@ impl Partition {
             batch.commit.subscribed.retain(|(of, it, _)| (*of, *it) != (id, frame));
             batch.commit.unsubscribed.push((id, frame));
         }
-        Ok(())
+        self.keep_claims(batch, id, changes.claims)
     }
 }

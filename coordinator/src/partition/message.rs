@@ -12,7 +12,8 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
 
 use super::schedules::ScheduleOrder;
-use super::start_key::StartPolicy;
+use super::shares::{LimitNews, LimitPlace};
+use super::start_policy::StartPolicy;
 use crate::engine::{
     ChildOutcome, DeliveryLoss, Ending, Input, Instance, Parent, Rejection, Requester, Succession,
 };
@@ -65,6 +66,17 @@ pub enum Message {
         instance: InstanceId,
         /// Where the view goes.
         reply: oneshot::Sender<Shown>,
+    },
+    /// What has changed of a claim on a limit, whose key the partition owns.
+    Limit(Box<LimitNews>),
+    /// Somebody wants to know how a line stands.
+    LimitPlace {
+        /// The key.
+        key: Arc<str>,
+        /// Whose place.
+        name: (InstanceId, FrameId),
+        /// Where the answer goes.
+        reply: oneshot::Sender<Option<LimitPlace>>,
     },
     /// Something to do to a schedule.
     Schedule(ScheduleOrder),
@@ -146,7 +158,11 @@ impl Message {
             | Self::EmitAgain { instance, .. }
             | Self::Show { instance, .. }
             | Self::Watch { instance, .. } => Some(*instance),
-            Self::Event(_) | Self::Schedule(_) | Self::Settle(_) => None,
+            Self::Event(_)
+            | Self::Schedule(_)
+            | Self::Settle(_)
+            | Self::Limit(_)
+            | Self::LimitPlace { .. } => None,
         }
     }
 
@@ -165,6 +181,8 @@ impl Message {
             Self::Event(_)
             | Self::Schedule(_)
             | Self::Settle(_)
+            | Self::Limit(_)
+            | Self::LimitPlace { .. }
             | Self::Lost { .. }
             | Self::CancelChild { .. }
             | Self::EmitAgain { .. }

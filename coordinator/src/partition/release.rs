@@ -15,7 +15,8 @@ use super::message::{
     Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, SuccessorReply, Verdict,
 };
 use super::schedules::ScheduleAnswer;
-use super::start_key::StartPolicy;
+use super::shares::{LimitNews, LimitPlace};
+use super::start_policy::StartPolicy;
 use crate::catalog::Catalog;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
 use crate::events::lifecycle::{Level, LifecycleEvent};
@@ -78,6 +79,10 @@ pub enum Release {
     Succeeded(oneshot::Sender<SuccessorReply>, SuccessorReply),
     /// An answer to an input.
     Answered(oneshot::Sender<Reply>, Reply),
+    /// What has changed of a claim, for the partition that owns its key.
+    Limit(PartitionId, Box<LimitNews>),
+    /// An answer to who wants to know how a line stands.
+    LimitPlace(oneshot::Sender<Option<LimitPlace>>, Option<LimitPlace>),
     /// An answer to who does something to a schedule.
     Scheduled(oneshot::Sender<ScheduleAnswer>, ScheduleAnswer),
     /// All before it is durable.
@@ -186,6 +191,8 @@ impl Release {
                 }
                 None => {}
             },
+            Self::Limit(owner, news) => target.send(owner, Message::Limit(news)),
+            Self::LimitPlace(reply, place) => drop(reply.send(place)),
             Self::Started(reply, started) => drop(reply.send(started)),
             Self::Succeeded(reply, answer) => drop(reply.send(answer)),
             Self::Answered(reply, answer) => drop(reply.send(answer)),

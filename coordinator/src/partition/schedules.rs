@@ -25,7 +25,7 @@ use windlass_proto::value::Value;
 
 use self::held::Held;
 use super::message::{NewInstance, Refusal};
-use super::start_key::StartPolicy;
+use super::start_policy::StartPolicy;
 use super::{Batch, Partition};
 use crate::catalog::Catalog;
 use crate::engine::Input;

@@ -7,100 +7,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use windlass_proto::id::InstanceId;
+use windlass_proto::id::{InstanceId, PartitionId};
 
 use super::message::{Earlier, NewInstance};
+use super::start_policy::Turn;
 use super::{Batch, Partition};
 use crate::engine::Input;
-use crate::journal::{JournalError, RowWrite, Status, Table};
-
-/// What becomes of a start under the id or key of an instance that has not ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnRunning {
-    /// It is a repeat: nothing is started, and that instance is answered for.
-    #[default]
-    UseExisting,
-    /// It is refused.
-    Fail,
-    /// That instance is cancelled, and another one started.
-    TerminateExisting,
-}
-
-/// What becomes of a start under the id or key of an instance that has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnEnded {
-    /// It is a repeat: nothing is started, and that instance is answered for.
-    #[default]
-    UseExisting,
-    /// It is refused.
-    Fail,
-    /// Another one is started.
-    Replace,
-    /// Another one is started where that one has faulted or was cancelled; else it is a repeat.
-    ReplaceFailed,
-}
-
-/// What a start is to become where its id or key has been used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StartPolicy {
-    /// While the instance runs.
-    pub running: OnRunning,
-    /// Once it has ended.
-    pub ended: OnEnded,
-    /// True where the id is made from a key, which another instance may get.
-    pub keyed: bool,
-}
-
-/// Which instance has a key.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Holder {
-    pub(crate) instance: InstanceId,
-    /// How many had it before.
-    pub(crate) places: u32,
-}
-
-impl Holder {
-    /// Reads a row.
-    pub(crate) fn decode(row: &[u8]) -> Result<Self, JournalError> {
-        rmp_serde::from_slice(row)
-            .map_err(|_| JournalError::Damaged("the row of a key of starts is none".to_owned()))
-    }
-}
+use crate::journal::{Holder, JournalError, RowWrite, Status, Table};
 
 /// Keys whose holder is not in the journal yet, by the batch that writes it.
 pub(super) type RecentKeys = HashMap<InstanceId, (Holder, u64)>;
-
-/// What a start under a key that has been used becomes.
-enum Turn {
-    Repeat,
-    Refused,
-    Replaces,
-}
-
-impl StartPolicy {
-    fn turn(self, status: Status, is_over: bool) -> Turn {
-        if !status.is_final() {
-            return match self.running {
-                OnRunning::UseExisting => Turn::Repeat,
-                OnRunning::Fail => Turn::Refused,
-                OnRunning::TerminateExisting if self.keyed => Turn::Replaces,
-                OnRunning::TerminateExisting => Turn::Refused,
-            };
-        }
-        let replaces = match self.ended {
-            _ if is_over => true,
-            OnEnded::UseExisting => return Turn::Repeat,
-            OnEnded::Fail => false,
-            OnEnded::ReplaceFailed if status == Status::Completed => return Turn::Repeat,
-            OnEnded::Replace | OnEnded::ReplaceFailed => true,
-        };
-        if replaces && self.keyed { Turn::Replaces } else { Turn::Refused }
-    }
-}
 
 /// What is to be done with a start.
 pub(super) enum Placed {
@@ -120,12 +37,13 @@ impl Partition {
         let holder = if policy.keyed { self.holder(root)? } else { None };
         let first = Holder { instance: root, places: 0 };
         let Holder { instance, places } = holder.unwrap_or(first);
-        let next = next(self, root, places);
+        let (id, partitions) = (self.id, self.shared.journal.partitions());
+        let next = || next(root, places, (id, partitions));
         let kept = self.shared.admission.key_ms();
         let now = self.now;
         let Some(resident) = self.load(instance)? else {
             // Retention has removed it; its id is not given a second time.
-            start.id = if holder.is_some() { next } else { root };
+            start.id = if holder.is_some() { next() } else { root };
             return Ok(Placed::New(start, None));
         };
         let status = resident.instance.status();
@@ -135,7 +53,7 @@ impl Partition {
         match policy.turn(status, is_over) {
             Turn::Refused => Ok(Placed::Refused(start, status)),
             Turn::Replaces => {
-                start.id = next;
+                start.id = next();
                 Ok(Placed::New(start, (!status.is_final()).then_some(instance)))
             }
             Turn::Repeat => {
@@ -194,26 +112,7 @@ impl Partition {
 }
 
 /// The id of the next instance under a key.
-fn next(partition: &Partition, root: InstanceId, places: u32) -> InstanceId {
+fn next(root: InstanceId, places: u32, (own, all): (PartitionId, u16)) -> InstanceId {
     let number = places.saturating_add(1).to_be_bytes();
-    let partitions = partition.shared.journal.partitions();
-    InstanceId(Uuid::new_v5(&root.0, &number)).placed(partition.id, partitions)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{OnEnded, OnRunning, StartPolicy, Turn};
-    use crate::journal::Status;
-
-    #[test]
-    fn an_id_is_never_given_twice() {
-        let all = [OnEnded::UseExisting, OnEnded::Fail, OnEnded::Replace, OnEnded::ReplaceFailed];
-        for ended in all {
-            let running = OnRunning::TerminateExisting;
-            let policy = StartPolicy { running, ended, keyed: false };
-            for status in [Status::Running, Status::Faulted, Status::Completed] {
-                assert!(!matches!(policy.turn(status, true), Turn::Replaces), "{status:?}");
-            }
-        }
-    }
+    InstanceId(Uuid::new_v5(&root.0, &number)).placed(own, all)
 }

@@ -99,6 +99,15 @@ impl Partition {
                 batch.releases.push(Release::Shown(reply, shown));
                 Ok(())
             }
+            Message::Limit(news) => {
+                self.limit_news(batch, &news);
+                Ok(())
+            }
+            Message::LimitPlace { key, name, reply } => {
+                let place = self.limits.place(&key, name);
+                batch.releases.push(Release::LimitPlace(reply, place));
+                Ok(())
+            }
             Message::Schedule(order) => self.order(batch, order),
             Message::Settle(reply) => {
                 self.settling.push(reply);
@@ -110,8 +119,11 @@ impl Partition {
 
     /// Where a message waits, and among whose messages it keeps its place.
     fn lane(&self, message: &Message) -> (Lane, Option<InstanceId>) {
-        if let Message::Schedule(_) = message {
-            return (Lane::Operators, None);
+        match message {
+            Message::Schedule(_) | Message::LimitPlace { .. } => return (Lane::Operators, None),
+            // What is said of one key comes from one namespace, and keeps its order.
+            Message::Limit(news) => return (Lane::Namespace(news.namespace()), None),
+            _ => {}
         }
         let Some(instance) = message.instance() else { return (Lane::Events, None) };
         let known = || match message {

@@ -104,6 +104,11 @@ another part. docs/testing.md has all keys."
 TEST_VALUE "WL0171" "A value in a file of tests (`windlass test`) is not what belongs there: a list where a mapping is expected, a duration that is none, a status that no response has, \
 a part that is missing. The message says what belongs there; docs/testing.md has examples."
 TEST_TARGET "WL0172" "A test names a task that is in none of its workflows. A task is named as in its list (`charge`), which means all tasks of that name, or by the JSON pointer that history and findings show (`/do/1/charge`)."
+BAD_RATE "WL0173" "`metadata.windlass.limit.rate` is not a number and a unit: `10/s`, `100/m`, `1000/h`, `5/d`. At most so many begin in any second, minute, hour or day."
+NO_LIMIT "WL0174" "`metadata.windlass.limit` has neither `concurrency` nor `rate`, so that it would limit nothing; or `onFull: cancel-oldest` stands beside a `rate` alone, \
+under which the end of another one makes no room."
+BAD_LIMIT_NAME "WL0175" "`metadata.windlass.limit.name` is not a name: 1 to 64 letters, digits, dashes, underscores and dots. All limits of one name in a namespace count together; \
+without a name, a limit counts alone. What differs from instance to instance goes into `key`: `key: ${ .tenant }`."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \

@@ -8,7 +8,7 @@ use super::decoder::{Decoder, optional};
 use super::lints::OUTSIDE_TASKS;
 use super::node::{Data, Node};
 use crate::id::{Digest, WorkflowId};
-use crate::plan::{Extension, OnFault, Plan, Schedule, listener};
+use crate::plan::{Extension, Limit, OnFault, Plan, Schedule, listener};
 use crate::value::Value;
 
 const ROOT: &[&str] =
@@ -26,6 +26,7 @@ struct Document {
     metadata: Value,
     pool: Option<Arc<str>>,
     on_fault: OnFault,
+    limit: Option<Arc<Limit>>,
 }
 
 impl Decoder<'_> {
@@ -78,6 +79,7 @@ impl Decoder<'_> {
             tags: document.tags,
             metadata: document.metadata,
             on_fault: document.on_fault,
+            limit: document.limit,
             definition,
             root: tasks?,
             tasks: std::mem::take(&mut self.tasks).into_iter().collect::<Option<_>>()?,
@@ -117,8 +119,9 @@ impl Decoder<'_> {
         let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
         let tags = self.metadata_named(node.get("tags"), "`tags`");
         let metadata = self.metadata(node.get("metadata"));
-        let pool = self.pool(node.get("metadata"), &["pool", "schedule", "onFault"]);
+        let pool = self.pool(node.get("metadata"), &["pool", "schedule", "onFault", "limit"]);
         let on_fault = self.on_fault(node.get("metadata"));
+        let limit = self.where_null(OUTSIDE_TASKS, |it| it.limit(node.get("metadata")));
         Some(Document {
             id: WorkflowId { namespace: namespace?, name: name?, version: version?.0 },
             title: title?,
@@ -127,6 +130,7 @@ impl Decoder<'_> {
             metadata: metadata?,
             pool: pool?,
             on_fault: on_fault?.unwrap_or_default(),
+            limit: limit?,
         })
     }
 

@@ -56,8 +56,11 @@ impl Decoder<'_> {
         node: &Node,
     ) -> (Option<Option<Arc<str>>>, Option<Option<OnFault>>) {
         let is_grpc = node.get("call").and_then(Node::as_str) == Some("grpc");
-        let known: &[&str] =
-            if is_grpc { &["pool", "tls", "onFault"] } else { &["pool", "onFault"] };
+        let known: &[&str] = if is_grpc {
+            &["pool", "tls", "onFault", "limit"]
+        } else {
+            &["pool", "onFault", "limit"]
+        };
         let metadata = node.get("metadata");
         (self.pool(metadata, known), self.on_fault(metadata))
     }

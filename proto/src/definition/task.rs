@@ -227,6 +227,7 @@ impl Decoder<'_> {
         let then = optional(node.get("then"), |node| self.flow(node, position.siblings));
         let metadata = self.metadata(node.get("metadata"));
         let (pool, on_fault) = self.pool_and_fault(node);
+        let limit = self.where_null(BEFORE_INPUT, |it| it.limit(node.get("metadata")));
         let loop_names = if word == "for" { self.loop_names(node) } else { Vec::new() };
         let kind = match word {
             "for" => self.for_task(node, &loop_names, position),
@@ -272,6 +273,7 @@ impl Decoder<'_> {
             metadata: metadata?,
             pool: pool?,
             on_fault: on_fault?,
+            limit: limit?,
             kind,
             variables,
         })

@@ -266,3 +266,24 @@ pub const BULK_INSTANCES: u64 = 1_000_000;
 
 /// How often an order of a bulk job is given that was refused for want of room.
 pub const BULK_ATTEMPTS: u32 = 30;
+
+/// Most that `limit.concurrency` may be: who holds is in memory, and more limits nothing.
+pub const LIMIT_CONCURRENCY: u32 = 100_000;
+
+/// Most that may begin in the time of a `limit.rate`: each is remembered for that time.
+pub const LIMIT_RATE: u32 = 10_000;
+
+/// Bytes of `limit.name`.
+pub const LIMIT_NAME_BYTES: usize = 64;
+
+/// Bytes of the value of `limit.key`: the name of a tenant or an account, not a document.
+pub const LIMIT_KEY_BYTES: usize = 256;
+
+/// Who waits in one line, at most: past it, a limit is full for `wait` too.
+pub const LIMIT_WAITING: usize = 100_000;
+
+/// Rows of limits that are read at once when a partition opens.
+pub const LIMIT_PAGE: usize = 1_000;
+
+/// Shares of limits of which a view says the place in line: each is a question to a partition.
+pub const VIEW_LIMITS: usize = 16;

@@ -94,6 +94,7 @@ pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen
         metadata: Value::Null,
         pool: None,
         on_fault: None,
+        limit: None,
         kind: Kind::Listen(listen),
         variables: [].into(),
     };
@@ -105,6 +106,7 @@ pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen
         tags: Value::Null,
         metadata: Value::Null,
         on_fault: OnFault::Fault,
+        limit: None,
         definition,
         tasks: vec![task],
         root: [index].into(),

@@ -189,6 +189,9 @@ pub(super) fn fact(fact: &Fact) -> &'static str {
         Fact::Cancelled(_) => "fact Cancelled",
         Fact::Halted { .. } => "halted",
         Fact::Overridden { .. } => "overridden",
+        Fact::LimitAsked { .. } => "limit asked",
+        Fact::LimitTaken { .. } => "limit taken",
+        Fact::LimitRefused { .. } => "limit refused",
         Fact::Succeeds { .. } => "fact Succeeds",
         Fact::Succeeded { .. } => "fact Succeeded",
     }
@@ -219,6 +222,7 @@ pub(super) fn input(input: &Input) -> &'static str {
         Input::Resume => "input Resume",
         Input::Skip { .. } => "input Skip",
         Input::Requested { .. } => "input Requested",
+        Input::Limit { .. } => "input Limit",
     }
 }
 
@@ -239,6 +243,8 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::Started(..) => "release Started",
         Release::Answered(..) => "release Answered",
         Release::Succeeded(..) => "release Succeeded",
+        Release::Limit(..) => "release Limit",
+        Release::LimitPlace(..) => "release LimitPlace",
         Release::Scheduled(..) => "release Scheduled",
         Release::Settle(_) => "release Settle",
         Release::Shown(..) => "release Shown",

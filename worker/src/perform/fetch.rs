@@ -88,6 +88,7 @@ fn task_of(resource: ExternalResource) -> Task {
         metadata: Value::Null,
         pool: None,
         on_fault: None,
+        limit: None,
         kind: Kind::Do(Arc::from([])),
         variables: Arc::from([]),
     }

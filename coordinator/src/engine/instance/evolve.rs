@@ -7,6 +7,7 @@
 
 mod composite;
 mod extend;
+mod limit;
 mod listen;
 mod repair;
 mod tree;
@@ -42,9 +43,7 @@ impl Instance {
             Fact::Continued => self.pending.clear(),
             // What they asked for has facts of its own.
             Fact::Requested { .. } => {}
-            Fact::Suspended => self.suspended = true,
-            Fact::Quarantined(reason) => self.quarantined(reason),
-            Fact::Resumed => self.resumed(at),
+            Fact::Suspended | Fact::Quarantined(_) | Fact::Resumed => self.stopped(at, fact),
             Fact::Halted { .. }
             | Fact::Overridden { .. }
             | Fact::Succeeds { .. }
@@ -53,8 +52,7 @@ impl Instance {
             Fact::CompletedUnchanged => self.completed_unchanged(at),
             Fact::Faulted(problem) => self.end(at, Ending::Faulted(problem.clone())),
             Fact::Cancelled(reason) => self.end(at, Ending::Cancelled(reason.clone())),
-            Fact::ChildAbandoned { child } => drop(self.abandoned.insert(*child)),
-            Fact::ChildGone { child } => drop(self.abandoned.remove(child)),
+            Fact::ChildAbandoned { .. } | Fact::ChildGone { .. } => self.child_left(fact),
             Fact::TaskOpened { parent, position, task, raw } => {
                 self.opened(at, (*parent, *position), *task, raw.clone());
             }
@@ -96,6 +94,9 @@ impl Instance {
                 self.retry_scheduled(*frame, *clause, problem);
             }
             Fact::Caught { frame, clause, problem } => self.caught(*frame, *clause, problem),
+            Fact::LimitAsked { .. } | Fact::LimitTaken { .. } | Fact::LimitRefused { .. } => {
+                self.limited(at, fact);
+            }
             Fact::Subscribed { .. }
             | Fact::EventConsumed { .. }
             | Fact::ItemBegan { .. }

@@ -177,6 +177,14 @@ table! {
     ChildAbandoned { child }       STARTED, if |it| !it.abandoned.contains(child);
     ChildGone { child }            STARTED, if |it| it.abandoned.contains(child);
 
+    // A share is asked for by the workflow before its first task, or by a visit before its task.
+    LimitAsked { frame, .. }
+        OPEN: frame FRESH | ROOTED => Stays, if |it| !it.claims.contains_key(frame);
+    LimitTaken { frame }
+        OPEN: frame FRESH | ROOTED => Stays, if |it| it.has_claim(*frame, false);
+    LimitRefused { frame, displaced }
+        OPEN: frame TASK | ROOTED => Stays, if |it| it.has_claim(*frame, *displaced);
+
     InputTransformed { .. }        ACTIVE: (&ROOT) ROOTED => Stays;
     TaskOpened { parent, position, .. }
         ACTIVE: parent LISTS => Stays, if |it| it.has_place(*parent, *position);
@@ -334,6 +342,10 @@ impl Instance {
 
     fn has_timer(&self, timer: u32) -> bool {
         self.timers.get(&timer).is_some_and(|it| self.frames.contains_key(&it.frame))
+    }
+
+    fn has_claim(&self, id: FrameId, taken: bool) -> bool {
+        self.claims.get(&id).is_some_and(|it| it.taken.is_some() == taken)
     }
 
     fn hears(&self, id: FrameId, test: impl Fn(&Listening) -> bool) -> bool {

@@ -221,7 +221,7 @@ fn retry(run: &mut Run) {
         Err(Unrepairable::NotFaulted) => !matches!(run.state.ending, Some(Ending::Faulted(_))),
         Err(Unrepairable::NoTask) => run.problem().instance.as_deref() == Some("/"),
         // Only facts of earlier versions do not say all.
-        Err(Unrepairable::Incomplete) => false,
+        Err(Unrepairable::Incomplete | Unrepairable::Limited) => false,
     };
     assert!(fits, "{result:?} of {:?}", run.state.ending);
 }

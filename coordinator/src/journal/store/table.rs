@@ -1,11 +1,32 @@
 //! Tables: rows that partitions keep beside their instances.
 
-use windlass_proto::id::PartitionId;
+use serde::{Deserialize, Serialize};
+use windlass_proto::id::{InstanceId, PartitionId};
 
 use super::super::ordered::Ordered;
 use super::super::space::{Order, Space};
 use super::super::{JournalError, Row, Table, keys};
 use super::Store;
+
+/// Which instance has the key of a start: a row of [`Table::StartKeys`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Holder {
+    /// The instance.
+    pub instance: InstanceId,
+    /// How many had the key before.
+    pub places: u32,
+}
+
+impl Holder {
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn decode(row: &[u8]) -> Result<Self, JournalError> {
+        rmp_serde::from_slice(row)
+            .map_err(|_| JournalError::Damaged("the row of a key of starts is none".to_owned()))
+    }
+}
 
 /// What the keys of a table's rows start with.
 pub(super) fn kind(table: Table) -> u8 {

@@ -200,6 +200,36 @@ const CASES: &[(&str, &str, &str)] = &[
         "`metadata.windlass.onFault` cannot be `suspended`",
     ),
     (
+        "WL0173",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { limit: { rate: §100/w } } } }\n",
+        "`limit.rate` cannot be `100/w`",
+    ),
+    (
+        "WL0174",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { limit: §{ key: a } } } }\n",
+        "`metadata.windlass.limit` limits nothing",
+    ),
+    (
+        "WL0174",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { limit: §{ rate: 1/s, onFull: cancel-oldest } } } }\n",
+        "`onFull: cancel-oldest` makes no room under a `rate` alone",
+    ),
+    (
+        "WL0175",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { limit: { concurrency: 1, name: §'a b' } } } }\n",
+        "`limit.name` cannot be `a b`",
+    ),
+    (
+        "WL0122",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { limit: { concurrency: 1, §onfull: skip } } } }\n",
+        "`metadata.windlass.limit` has no property `onfull`",
+    ),
+    (
+        "WL0124",
+        "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { limit: { concurrency: 1, onFull: §wiat } } } }\n",
+        "`limit.onFull` cannot be `wiat`",
+    ),
+    (
         "WL0145",
         "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { pool: §'a b' } } }\n",
         "`pool` cannot be `a b`",

@@ -18,6 +18,8 @@ families! {
         "Attempts of `try` that failed and are made again.";
     INCIDENTS: Counter, "windlass_incidents_total" ["namespace", "workflow"]
         "Tasks that failed and wait for an operator, as their definition has `onFault: suspend`.";
+    LIMIT_WAITING: Gauge, "windlass_limit_waiting" []
+        "Instances and tasks that wait for a share of a limit, as their definitions have one.";
     TASKS_ENDED: Counter, "windlass_tasks_ended_total" ["outcome"]
         "Visits of tasks that have ended: completed, faulted or skipped.";
     LOSSES: Counter, "windlass_task_losses_total" ["reason"]

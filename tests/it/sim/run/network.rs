@@ -264,7 +264,11 @@ impl Run<'_> {
             Message::Reported(report) => report.key.instance,
             Message::Lost { key, .. } => key.instance,
             Message::CancelChild { child, .. } => *child,
-            Message::Event(_) | Message::Schedule(_) | Message::Settle(_) => {
+            Message::Event(_)
+            | Message::Schedule(_)
+            | Message::Settle(_)
+            | Message::Limit(_)
+            | Message::LimitPlace { .. } => {
                 panic!("not for an instance")
             }
         };

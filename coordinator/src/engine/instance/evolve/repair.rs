@@ -74,6 +74,8 @@ impl Instance {
         self.suspended = false;
         self.quarantine = None;
         self.pending = pending.to_vec();
+        // The shares were the other one's.
+        self.ask_anew(at);
         self.put_off(at.since(since));
         self.begin_again(at, frame);
         self.forget_attempts(at, frame);

@@ -113,6 +113,7 @@ impl Instance {
         self.outstanding -= u32::from(frame.body.is_outstanding());
         self.let_go(id, &frame.body);
         self.forget_halt(id);
+        self.give_back(id);
         self.clear_all_timers(id);
     }
 

@@ -7,6 +7,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 
+use crate::engine::fact::Fact;
 use crate::engine::instance::held::{Part, problem_bytes};
 use crate::engine::instance::{Body, Ending, Frame, Instance, Parent, ROOT};
 
@@ -44,14 +45,37 @@ impl Instance {
         self.set_body(ROOT, Body::Sequence { value: value.clone() });
     }
 
-    pub(super) fn quarantined(&mut self, reason: &Arc<str>) {
+    /// Nobody waits for a child any more, or it has gone.
+    pub(super) fn child_left(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ChildAbandoned { child } => drop(self.abandoned.insert(*child)),
+            Fact::ChildGone { child } => drop(self.abandoned.remove(child)),
+            // No other is handed here.
+            _ => {}
+        }
+    }
+
+    /// It stops for a while, or goes on.
+    pub(super) fn stopped(&mut self, at: Timestamp, fact: &Fact) {
+        match fact {
+            Fact::Suspended => self.suspended = true,
+            Fact::Quarantined(reason) => self.quarantined(reason),
+            Fact::Resumed => self.resumed(at),
+            // No other is handed here.
+            _ => {}
+        }
+    }
+
+    fn quarantined(&mut self, reason: &Arc<str>) {
         self.suspended = true;
         self.quarantine = Some(reason.clone());
     }
 
-    pub(super) fn resumed(&mut self, at: Timestamp) {
+    fn resumed(&mut self, at: Timestamp) {
         self.suspended = false;
-        self.quarantine = None;
+        if self.quarantine.take().is_some() {
+            self.ask_for_shares();
+        }
         if let Some(incident) = self.repair.incident {
             self.put_off(at.since(incident.since));
         }

@@ -26,7 +26,9 @@ fn task(on_full: &str) -> Run {
 }
 
 fn told(run: &mut Run, frame: FrameId, verdict: LimitVerdict) -> Result<(), Rejection> {
-    run.feed(Input::Limit { frame, verdict })
+    run.feed(Input::Limit { frame, verdict })?;
+    run.wait(0);
+    Ok(())
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) files: Files,
     /// How long ended instances are kept; none keeps them for ever.
     pub(crate) retention: Option<Duration>,
+    /// How long events are kept that nobody listens for yet; as usual unless given.
+    pub(crate) event_ttl: Option<Duration>,
     /// How many instances that others have started may be open.
     pub(crate) quotas: StartQuotas,
     /// Who may read which secrets.
@@ -134,6 +136,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         worker,
         files,
         retention,
+        event_ttl,
         quotas,
         secrets,
         identity,
@@ -175,6 +178,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         functions: Some(worker.function_names()),
         unversioned: true,
         retention,
+        event_ttl,
         quotas,
         memory: Some(memory.budget()),
         data_dir,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use windlass_coordinator::journal::sled::Missing;
 use windlass_proto::duration::typed;
+use windlass_proto::limits::EARLY_TTL_MOST_MS;
 use windlass_worker::{ContainerOptions, Egress, EgressRule, ProcessOptions, Resolve, TaskUser};
 
 pub(crate) use self::containers::ContainerArgs;
@@ -231,6 +232,15 @@ pub(crate) fn describe_egress(egress: &Egress) -> String {
 /// Reads `30s`, `2m`, `PT30S`, …
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     typed::parse(text).map_err(|error| error.to_string())
+}
+
+/// Reads how long events are kept: nothing to a week.
+pub(crate) fn event_ttl(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_millis(EARLY_TTL_MOST_MS);
+    duration(text).and_then(|it| match it <= most {
+        true => Ok(it),
+        false => Err("seven days (P7D) at most".to_owned()),
+    })
 }
 
 /// Reads a label, `name=value`.

@@ -14,6 +14,7 @@ mod auth;
 mod bulk;
 mod denials;
 mod document;
+mod early;
 mod event;
 mod filter;
 mod function;

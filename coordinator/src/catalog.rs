@@ -2,6 +2,7 @@
 
 mod difference;
 mod functions;
+mod listening;
 mod plans;
 
 use std::borrow::Cow;
@@ -18,6 +19,8 @@ use windlass_proto::time::Timestamp;
 
 pub use self::difference::difference;
 pub use self::functions::{PublishRefused, Published, PublishedFunction};
+pub use self::listening::Awaited;
+use self::listening::Listening;
 use self::plans::Plans;
 use crate::access::Forbidden;
 use crate::audit::AuditError;
@@ -30,6 +33,8 @@ pub struct Catalog {
     options: definition::Options,
     known: RwLock<Known>,
     plans: RwLock<Plans>,
+    /// Who waits for which events.
+    listening: Mutex<Listening>,
     /// Held by whoever changes what there is.
     changes: Mutex<()>,
 }
@@ -139,7 +144,8 @@ impl Catalog {
             }
         }
         let plans = RwLock::new(Plans::new(CATALOG_PLAN_TEXT_BYTES));
-        Ok(Self { journal, options, known: RwLock::new(known), plans, changes: Mutex::new(()) })
+        let (known, listening) = (RwLock::new(known), Mutex::default());
+        Ok(Self { journal, options, known, plans, listening, changes: Mutex::new(()) })
     }
 
     /// Checks a definition and makes it current for its id, durably, if `permit` agrees. What
@@ -213,6 +219,7 @@ impl Catalog {
             };
             self.journal.put_definition(&stored).map_err(Refused::Journal)?;
             self.write(|known| known.remember(stored));
+            self.listening_changed(Some(&plan));
             self.keep(plan, text);
         }
         let replaced = changed && current.is_some();
@@ -261,6 +268,7 @@ impl Catalog {
         tell(Change { action: "delete", id, before: Some(&current.digest), after: None })?;
         self.journal.remove_definition(&current)?;
         self.write(|known| known.forget(id));
+        self.listening_changed(None);
         Ok(true)
     }
 

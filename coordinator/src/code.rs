@@ -142,6 +142,10 @@ codes! {
     UnknownBulkJob = "WL0550", 404, "No such bulk job",
         "No bulk job of yours has this id: it was never given here, or ended long ago and made room. \
          `windlass bulk list` shows those there are.";
+    /// No such event is kept.
+    UnknownEvent = "WL0560", 404, "No such event",
+        "The namespace keeps no event under this key: an instance has consumed it, or it was kept in \
+         vain and is forgotten. `windlass event list --kept` and `--dead` show those there are.";
     /// No such resource.
     UnknownPath = "WL0515", 404, "No such resource",
         "There is nothing at this path. /openapi.json lists what there is.";

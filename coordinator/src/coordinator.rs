@@ -3,6 +3,7 @@
 mod bulk;
 mod bus_events;
 mod definitions;
+mod early;
 mod functions;
 mod handle;
 mod log;
@@ -79,6 +80,10 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Leave schedules alone: for a process that runs one workflow because somebody asked.
     pub unscheduled: bool,
+    /// How long an event is kept that nobody waits for yet;
+    /// [`limits::EARLY_TTL_MS`](windlass_proto::limits::EARLY_TTL_MS) unless given; none is kept with
+    /// zero.
+    pub event_ttl: Option<Duration>,
     /// Versions may be given another text, when that is asked for: where they are being written.
     pub replaces: bool,
     /// How many instances that others have started may be open at once.
@@ -180,12 +185,7 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct EventReceipt {
-    /// Instances that consumed it.
-    pub consumed: usize,
-}
+pub use crate::partition::EventOutcome as EventReceipt;
 
 /// Why the coordinator refused.
 #[derive(Debug, thiserror::Error)]
@@ -293,6 +293,9 @@ pub enum CoordinatorError {
     /// There is no such bulk job.
     #[error("there is no bulk job {0}")]
     UnknownBulkJob(uuid::Uuid),
+    /// The namespace has no such event.
+    #[error("the namespace has no event {0}")]
+    UnknownEvent(String),
     /// The bulk job has ended.
     #[error("bulk job {id} is {} already", state.word())]
     BulkConflict {

@@ -55,7 +55,7 @@ pub use instance::{
     Origin, Parent, Phase, Repair, Step, Timer,
 };
 pub(crate) use limit::shown as shown_limit;
-pub use listen::{Interest, Key, Route, interest};
+pub use listen::{Interest, Key, Route, awaited, interest};
 pub use loss::{DeliveryLoss, LossReason};
 pub use misfit::{Misfit, MisfitKind, Misfits};
 pub use repair::{Given, Succession, Unrepairable, faulted, replay, succeed, succeeded};
@@ -63,4 +63,4 @@ pub use requester::{Requested, Requester};
 pub use reset::{Reset, ResetOrder, Unresettable, Visited, reset};
 pub(crate) use scope::reference;
 pub use task::case_of;
-pub use turn::{Decision, Filtered, create, decide, offer, recover};
+pub use turn::{Decision, Filtered, create, decide, offer, offer_early, recover};

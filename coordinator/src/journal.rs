@@ -25,7 +25,9 @@ mod record;
 mod retain;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::Write;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -295,6 +297,23 @@ pub trait Journal: Send + Sync + 'static {
         number: u32,
     ) -> Result<Option<Vec<u8>>, JournalError>;
 
+    /// Events that are kept until somebody waits for them, as they were written, in order of their
+    /// keys: at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn early_events(
+        &self,
+        after: Option<EarlyKey>,
+        limit: usize,
+    ) -> Result<Vec<(EarlyKey, Vec<u8>)>, JournalError>;
+
+    /// Forgets events that were kept, durably.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    fn remove_early_events(&self, keys: &[EarlyKey]) -> Result<(), JournalError>;
+
     /// Removes instances that ended before `before`, at most `limit`; returns how many went. One
     /// call does bounded work and the next one goes on where it stopped: call it now and then.
     ///
@@ -400,6 +419,8 @@ pub struct Commit {
     pub seen: Vec<(Arc<[u8]>, Timestamp)>,
     /// What is new of schedules.
     pub schedules: Vec<ScheduleWrite>,
+    /// What is new of events that are kept until somebody waits for them.
+    pub early: Vec<EarlyWrite>,
     /// How many instances are open now, of workflows where that has changed.
     pub open: Vec<OpenInstances>,
     /// What is new in tables, of this partition or another one.
@@ -441,6 +462,47 @@ pub struct RowWrite {
     pub name: Arc<[u8]>,
     /// What it has now; `None` when it is gone.
     pub value: Option<Vec<u8>>,
+}
+
+/// What tells an event that is kept from others: whose it is, and which event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EarlyKey(pub [u8; 16]);
+
+impl fmt::Display for EarlyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for EarlyKey {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.len() != 32 || !text.bytes().all(|it| it.is_ascii_hexdigit()) {
+            return Err(());
+        }
+        let key = u128::from_str_radix(text, 16).map_err(|_| ())?;
+        Ok(Self(key.to_be_bytes()))
+    }
+}
+
+/// Something new of an event that is kept until somebody waits for it; the event is opaque here.
+#[derive(Debug)]
+pub enum EarlyWrite {
+    /// It is kept.
+    Put(EarlyKey, Vec<u8>),
+    /// Somebody has it.
+    Remove(EarlyKey),
+}
+
+impl EarlyWrite {
+    /// Bytes of it that can be many.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Put(_, body) => body.len(),
+            Self::Remove(_) => 0,
+        }
+    }
 }
 
 /// Something new of a schedule, opaque here.

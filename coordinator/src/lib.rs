@@ -21,6 +21,7 @@ pub mod clock;
 pub mod code;
 pub mod coordinator;
 pub mod dispatch;
+pub mod early;
 pub mod engine;
 pub mod events;
 pub(crate) mod file;

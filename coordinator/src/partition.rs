@@ -11,6 +11,7 @@ mod batch;
 mod budget;
 mod counts;
 mod decide;
+mod early;
 mod effects;
 mod events;
 mod filters;
@@ -54,8 +55,8 @@ pub use counts::InstanceCounts;
 pub(crate) use events::identity;
 pub use filters::Filters;
 pub use message::{
-    Done, Earlier, EventTicket, Message, NewInstance, NewSuccessor, NoSuccessor, Refusal, Reply,
-    Shown, StartReply, SuccessorReply, Verdict, Watch,
+    Done, Earlier, EventOutcome, EventTicket, Message, NewInstance, NewSuccessor, NoSuccessor,
+    Refusal, Reply, Shown, StartReply, SuccessorReply, Verdict, Watch,
 };
 pub use misfits::{MisfitCounts, MisfitSource};
 pub use owner::{Inbox, Mailbox, Owner, OwnerContext, mailbox};
@@ -69,12 +70,14 @@ pub use start_policy::{OnEnded, OnRunning, StartPolicy};
 
 use crate::admission::Admission;
 use crate::catalog::Catalog;
+use crate::early::EarlyEvents;
 use crate::engine::{Ending, Instance};
 use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
 use counts::OpenCounts;
+use early::Eager;
 use lanes::Lanes;
 use parked::Parked;
 use resident::{Resident, Residents};
@@ -109,6 +112,8 @@ pub struct PartitionContext {
     pub counts: Arc<InstanceCounts>,
     /// Which instances are recorded, where traces are on.
     pub sampler: Option<Sampler>,
+    /// Events that came before anybody waited for them.
+    pub early: Arc<EarlyEvents>,
 }
 
 /// A share of the instances.
@@ -143,6 +148,8 @@ pub struct Partition {
     limits: Limits,
     /// Children whose start waits.
     parked: Parked,
+    /// Who may want events that came before.
+    eager: Eager,
     /// What the turn in progress has cost, in steps of expressions.
     cost: u64,
     /// Instances that the quarantine was told of when the turn began.
@@ -183,6 +190,7 @@ impl Partition {
             settling: Vec::new(),
             limits,
             parked: Parked::default(),
+            eager: Eager::default(),
             cost: 0,
             named: HashSet::new(),
         })
@@ -220,6 +228,7 @@ impl Partition {
             self.set_aside(&mut batch)?;
             self.sync_schedules(now)?;
             self.recover_limits(&mut batch);
+            self.look_for_early(now);
         }
         let mut read = 0;
         let mut last = None;
@@ -255,6 +264,7 @@ impl Partition {
         self.fire_timers(&mut batch)?;
         self.fire_schedules(&mut batch)?;
         self.fire_limits(&mut batch);
+        self.offer_early(&mut batch)?;
         self.settle(&mut batch);
         let batch = self.seal(batch)?;
         let durable = self.durable.load(Ordering::Acquire);
@@ -319,7 +329,7 @@ impl Partition {
     /// in line, else when the next timer is due or needs looking up, or a child may start.
     #[must_use]
     pub fn next_wake(&self) -> Timestamp {
-        if !self.lanes.is_empty() {
+        if !self.lanes.is_empty() || !self.eager.is_empty() {
             return Timestamp(0);
         }
         let timers = self.timers.next_wake();

@@ -30,6 +30,7 @@ pub use self::outside::RehearsedChild;
 pub use self::reached::Reached;
 use crate::admission::{Admission, StartQuotas};
 use crate::catalog::{Acceptance, Catalog, Refused, Unsupported};
+use crate::early::EarlyEvents;
 use crate::engine::{ChildOutcome, Fact, Input, Instance, decode};
 use crate::history::{HistoryEntry, Reader, States};
 use crate::journal::memory::MemoryJournal;
@@ -105,6 +106,7 @@ impl Rehearsal {
             misfits: Arc::default(),
             counts: Arc::default(),
             sampler: None,
+            early: Arc::new(EarlyEvents::open(journal.clone(), 0)?),
         };
         let mut partition = Partition::open(PARTITION, shared, now)?;
         partition.set_scheduled(scheduled);
@@ -170,7 +172,7 @@ impl Rehearsal {
     pub fn send(&mut self, event: CloudEvent) -> Result<usize, RehearsalError> {
         let (caller, mut answer) = oneshot::channel();
         self.tell(Message::Event(EventTicket::new(Arc::new(event), 1, Done::Caller(caller))))?;
-        Ok(answer.try_recv().unwrap_or(0))
+        Ok(answer.try_recv().map_or(0, |it| it.consumed))
     }
 
     /// The assignments that have left for workers since this was last asked, in order.

@@ -78,6 +78,9 @@ pub struct Plan {
     pub on_fault: OnFault,
     /// `metadata.windlass.limit` of the document.
     pub limit: Option<Arc<Limit>>,
+    /// `metadata.windlass.keepEvents` of the document: milliseconds for which an event that a task
+    /// of it may listen for is kept before one does, where that is longer than usual.
+    pub keep_events: Option<u64>,
     /// The definition as data, normalised to the specification's spelling: `$workflow.definition`.
     pub definition: Value,
     /// All tasks: the workflow's own, those of `use.functions`, those of extensions.

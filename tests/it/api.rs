@@ -3,6 +3,7 @@
 mod bulk;
 mod clock;
 mod control;
+mod early;
 mod events;
 mod keepalive;
 mod keys;

@@ -97,6 +97,19 @@ async fn next(messages: &mut pull::Stream) -> (HeaderMap, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_the_bus_waits_for_who_listens_later() {
+    let nats = Nats::start().await;
+    let fleet = Fleet::start(&nats, 1).await;
+    let bus = jetstream::new(client(&nats).await);
+    stream(&bus, "WINDLASS_EVENTS").await;
+    let workflow = fleet.api.deploy(&readings(1)).await;
+    publish(&bus, "windlass.event.anybody", &reading("1", "north", 10)).await;
+    metric(&fleet, "windlass_early_events_kept_total", 1).await;
+    let ended = fleet.api.run(&workflow, &json!({"room": "north"})).await;
+    assert_eq!(ended["output"], json!({"values": [10]}), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_come_in_once_and_what_is_none_is_dropped() {
     let nats = Nats::start().await;
     let fleet = Fleet::start(&nats, 1).await;

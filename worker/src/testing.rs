@@ -102,6 +102,7 @@ pub(crate) fn plan(task: Task) -> Plan {
         metadata: Value::Null,
         on_fault: OnFault::Fault,
         limit: None,
+        keep_events: None,
         definition: Value::Null,
         tasks: vec![task],
         root: Arc::from([TaskIx(0)]),

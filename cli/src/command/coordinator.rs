@@ -97,6 +97,11 @@ struct RunArgs {
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
+    /// How long an event is kept that nobody listens for yet, where a definition will; 0s keeps
+    /// none
+    #[arg(long, env = "WINDLASS_EVENT_TTL", default_value = "10m", value_name = "DURATION",
+        value_parser = crate::options::event_ttl)]
+    event_ttl: Duration,
     #[command(flatten)]
     memory: MemoryOptions,
     #[command(flatten)]
@@ -221,6 +226,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         sled::Options { partitions: limits::NEW_PARTITIONS, missing, ..sled::Options::default() };
     let options = Options {
         retention,
+        event_ttl: Some(args.event_ttl),
         losses: Some(args.max_losses),
         quotas,
         replaces: args.allow_replace,

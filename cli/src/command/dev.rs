@@ -41,6 +41,11 @@ pub(crate) struct Args {
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
+    /// How long an event is kept that nobody listens for yet, where a definition will; 0s keeps
+    /// none
+    #[arg(long, env = "WINDLASS_EVENT_TTL", default_value = "10m", value_name = "DURATION",
+        value_parser = crate::options::event_ttl)]
+    event_ttl: Duration,
     #[command(flatten)]
     memory: MemoryOptions,
     #[command(flatten)]
@@ -90,6 +95,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
             false => Files::beside(definitions.iter().map(Checked::place)),
         },
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        event_ttl: Some(args.event_ttl),
         quotas: args.quotas.quotas(),
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),

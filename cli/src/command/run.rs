@@ -138,6 +138,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         hidden: Vec::new(),
         files,
         retention,
+        event_ttl: None,
         quotas,
         secrets,
         identity,

@@ -1,6 +1,7 @@
 //! `POST /v1/events`: CloudEvents come in, one or many.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 
 use axum::Json;
@@ -20,27 +21,67 @@ use super::access::Caller;
 use super::operator::By;
 use super::payload::{Payload, check_depth, value};
 use super::problem::{ApiProblem, ProblemBody};
+use super::query::OfInstance;
 use super::state::Api;
 use super::trace::trace;
 use crate::code::Code;
+use crate::coordinator::{CoordinatorError, EventReceipt};
 use crate::events::envelope::{self, Binary};
 
 /// What became of the events of a request.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"accepted": 1, "consumed": 2}))]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"accepted": 2, "consumed": 2, "kept": 1,
+    "keptUntil": "2026-01-31T08:10:00Z"}))]
 pub(super) struct EventsAccepted {
     /// Events taken.
     accepted: usize,
     /// Instances that consumed one, counted once for every event.
     consumed: usize,
+    /// Events that are kept for whoever waits for them later, as nobody does in a namespace that
+    /// has a definition for them.
+    kept: usize,
+    /// Until when; of several, the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_until: Option<String>,
 }
+
+impl EventsAccepted {
+    fn nothing() -> Self {
+        Self { accepted: 0, consumed: 0, kept: 0, kept_until: None }
+    }
+
+    /// Adds what became of events, one after the other.
+    async fn add<F>(&mut self, api: &Api, offered: Vec<Offered<F>>) -> Result<(), ApiProblem>
+    where
+        F: Future<Output = Result<EventReceipt, CoordinatorError>>,
+    {
+        for taken in offered {
+            let receipt = taken?.await?;
+            self.accepted += 1;
+            self.consumed += receipt.consumed;
+            if let Some(until) = receipt.kept_until {
+                self.kept += 1;
+                let until = until.to_rfc3339();
+                self.kept_until =
+                    Some(self.kept_until.take().map_or(until.clone(), |it| it.min(until)));
+            }
+            api.metrics.event();
+        }
+        Ok(())
+    }
+}
+
+/// An event on its way, if it was taken.
+type Offered<F> = Result<F, CoordinatorError>;
 
 /// Publishes CloudEvents to the instances that listen.
 ///
 /// Takes the structured mode (`application/cloudevents+json`), batches
 /// (`application/cloudevents-batch+json`) and the binary mode (`ce-` headers). `specversion`, `id`,
 /// `source` and `type` must be there; a `time` must be one of RFC 3339. Answers once every
-/// consumption is durable. An event with the source and id of an earlier one is a repeat, whatever
+/// consumption is durable. What nobody consumes is kept for a while where a definition has a
+/// `listen` for its type, and the first one to listen gets it: `kept` and `keptUntil` say so. An event with the source and id of an earlier one is a repeat, whatever
 /// its `time` says. In binary mode, JSON that is a string without its quotes is taken as text.
 #[utoipa::path(post, path = "/v1/events", tag = "events", operation_id = "publishEvents",
     request_body(content = Object, content_type = "application/cloudevents+json",
@@ -72,19 +113,59 @@ pub(super) async fn publish(
         let detail = published(&events);
         api.coordinator.audited(AuditAction::EventsPublished, detail, &by).await?;
     }
-    let mut answer = EventsAccepted { accepted: 0, consumed: 0 };
+    let mut answer = EventsAccepted::nothing();
     let mut events = events.into_iter().peekable();
     while events.peek().is_some() {
         // In their order; what is decided on together shares what is written to the disk.
         let together = events.by_ref().take(API_EVENTS_TOGETHER);
         let offered: Vec<_> =
             together.map(|event| api.coordinator.offer(Arc::new(event))).collect();
-        for taken in offered {
-            answer.consumed += taken?.await?.consumed;
-            answer.accepted += 1;
-            api.metrics.event();
-        }
+        answer.add(&api, offered).await?;
     }
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// Sends a CloudEvent to one instance, whoever else listens for it.
+///
+/// Structured or in the binary mode, as for `POST /v1/events`. An instance that does not listen for
+/// it yet gets it once it does: `keptUntil` says until when. It takes an event once, however often
+/// that is sent to it.
+#[utoipa::path(post, path = "/v1/instances/{id}/events", tag = "events",
+    operation_id = "sendInstanceEvent",
+    params(("id" = String, Path, description = "The instance's id")),
+    request_body(content = Object, content_type = "application/cloudevents+json",
+        description = "One event",
+        example = json!({"specversion": "1.0", "id": "1", "source": "https://shop.example",
+            "type": "com.example.order.paid", "data": {"order": 4711}})),
+    responses((status = 202, description = "Taken", body = EventsAccepted),
+        (status = 400, description = "Not a CloudEvent (WL0513)", body = ProblemBody),
+        (status = 404, description = "No such instance (WL0504)", body = ProblemBody),
+        (status = 409, description = "It has ended (WL0505)", body = ProblemBody),
+        (status = 415, description = "Unsupported media type (WL0512)", body = ProblemBody),
+        (status = 429, description = "Overloaded (WL0506)", body = ProblemBody)))]
+pub(super) async fn send(
+    State(api): State<Api>,
+    caller: Caller,
+    OfInstance(id): OfInstance,
+    By(by): By,
+    payload: Payload,
+) -> Result<(StatusCode, Json<EventsAccepted>), ApiProblem> {
+    let (mut events, unquoted) = read(&payload.headers, &payload.media_type(), &payload.bytes)?;
+    let (Some(mut event), true) = (events.pop(), events.is_empty()) else {
+        return Err(ApiProblem::new(Code::NotACloudEvent, "send one event"));
+    };
+    caller.event(event.kind())?;
+    if let Some(trace) = trace(&payload.headers) {
+        event = event.in_trace(&trace);
+    }
+    api.metrics.unquoted(unquoted);
+    drop(payload);
+    if by.is_known() {
+        let detail = format!("{} to instance {id}", published(std::slice::from_ref(&event)));
+        api.coordinator.audited(AuditAction::EventsPublished, detail, &by).await?;
+    }
+    let mut answer = EventsAccepted::nothing();
+    answer.add(&api, vec![Ok(api.coordinator.event_to(id, event))]).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 

@@ -223,6 +223,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::UnknownFunction(_) => Self::new(Code::UnknownFunction, detail),
             CoordinatorError::UnknownSchedule(_) => Self::new(Code::UnknownSchedule, detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
+            CoordinatorError::UnknownEvent(_) => Self::new(Code::UnknownEvent, detail),
             CoordinatorError::UnknownBulkJob(_) => Self::new(Code::UnknownBulkJob, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
             CoordinatorError::InvalidInput(problem) => {

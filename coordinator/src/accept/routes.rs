@@ -5,8 +5,8 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    access, audit, auth, bulk, document, event, function, gate, history, identity, instance, log,
-    metrics, schedule, secret, start, state, suspension, token, watch, worker, workflow,
+    access, audit, auth, bulk, document, early, event, function, gate, history, identity, instance,
+    log, metrics, schedule, secret, start, state, suspension, token, watch, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 
@@ -106,6 +106,9 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/schedules/{namespace}/{name}/trigger", post(schedule::trigger))
         .route("/v1/schedules/{namespace}/{name}/backfill", post(schedule::backfill))
         .route("/v1/events", post(event::publish))
+        .route("/v1/instances/{id}/events", post(event::send))
+        .route("/v1/namespaces/{namespace}/events", get(early::list))
+        .route("/v1/namespaces/{namespace}/events/{key}", get(early::show))
         .route("/v1/workers", get(worker::list))
         .route("/v1/secrets", get(secret::list))
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))

@@ -308,10 +308,7 @@ impl Coordinator {
             self.runtime.router.send(PartitionId(partition), Message::Event(ticket.clone()));
         }
         let coordinator = self.clone();
-        Ok(async move {
-            let consumed = coordinator.answered(consumed).await?;
-            Ok(EventReceipt { consumed })
-        })
+        Ok(async move { coordinator.answered(consumed).await })
     }
 
     /// The workers, and what waits for them; none where the worker is in this process.

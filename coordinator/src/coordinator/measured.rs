@@ -20,6 +20,7 @@ impl Coordinator {
             let count = runtime.misfits.count(found);
             snapshot.labelled(&instances::MISFITS, [found.word()], count);
         }
+        runtime.router.early.measured(snapshot);
         snapshot.add(&instances::QUARANTINED, runtime.quarantine.aside());
         snapshot.add(&instances::MEMORY, runtime.router.memory.used());
         snapshot.add(&instances::MEMORY_BUDGET, runtime.router.memory.budget());

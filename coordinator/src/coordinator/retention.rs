@@ -9,11 +9,13 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use crate::clock;
+use crate::early::EarlyEvents;
 use crate::journal::{Journal, JournalError};
 
 /// Starts to forget; ends when the sender is dropped. Without `keep`, instances stay for ever.
 pub(super) fn start(
     journal: Arc<dyn Journal>,
+    early: Arc<EarlyEvents>,
     keep: Option<Duration>,
 ) -> Result<Sender<()>, JournalError> {
     let (sender, receiver) = mpsc::channel();
@@ -24,6 +26,9 @@ pub(super) fn start(
             // Removing writes too; it frees room within the journal only.
             if journal.room().paused {
                 continue;
+            }
+            if let Err(error) = early.forget(clock::steady()) {
+                tracing::warn!(%error, "forgetting events that were kept in vain failed");
             }
             let stopped = || receiver.try_recv() == Err(mpsc::TryRecvError::Disconnected);
             if let Err(error) = forget(&*journal, clock::steady(), keep, stopped) {

@@ -20,6 +20,7 @@ use super::{Downstream, Options};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::dispatch::{FleetView, Queue, Whereabouts};
+use crate::early::EarlyEvents;
 use crate::events::lifecycle::{Level, LifecycleEvent};
 use crate::events::{EventsView, Outbox};
 use crate::history;
@@ -70,6 +71,7 @@ pub(super) struct Router {
     pub(super) catalog: Arc<Catalog>,
     pub(super) secrets: Arc<Secrets>,
     pub(super) memory: Arc<Memory>,
+    pub(super) early: Arc<EarlyEvents>,
     /// Whether workflows start by their schedules.
     fires_schedules: bool,
     queue: Arc<dyn Queue>,
@@ -130,6 +132,10 @@ impl ReleaseTarget for Router {
             true => self.queue.recover(assignment),
             false => self.queue.send(assignment),
         }
+    }
+
+    fn early(&self) -> Option<&EarlyEvents> {
+        Some(&self.early)
     }
 
     fn fires_schedules(&self) -> bool {
@@ -219,7 +225,8 @@ impl Runtime {
         let (quotas, log, replaces) = (options.quotas, options.log, options.replaces);
         let fires_schedules = !options.unscheduled;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
-        let retention = super::retention::start(journal.clone(), options.retention)?;
+        let early = Arc::new(EarlyEvents::open(journal.clone(), ttl_ms(options.event_ttl))?);
+        let retention = super::retention::start(journal.clone(), early.clone(), options.retention)?;
         let Options { tracer, data_dir, .. } = options;
         let sampler = tracer.as_ref().map(Tracer::sampler);
         let options = definition::Options {
@@ -229,6 +236,7 @@ impl Runtime {
             ..definition::Options::default()
         };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
+        read_awaited(&catalog)?;
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
@@ -246,6 +254,7 @@ impl Runtime {
             outbox,
             tracer,
             memory,
+            early,
         });
         let runtime = Self {
             router,
@@ -288,6 +297,7 @@ impl Runtime {
             misfits: self.misfits.clone(),
             counts: self.counts.clone(),
             sampler,
+            early: self.router.early.clone(),
         }
     }
 
@@ -379,6 +389,21 @@ impl Runtime {
         self.router.secrets.audit.flush();
         self.quarantine.close();
     }
+}
+
+/// How long events are kept.
+fn ttl_ms(ttl: Option<Duration>) -> u64 {
+    ttl.map_or(limits::EARLY_TTL_MS, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Finds out what definitions wait for, beside the start: that takes as long as there are many.
+fn read_awaited(catalog: &Arc<Catalog>) -> Result<(), JournalError> {
+    let catalog = catalog.clone();
+    let reading = thread::Builder::new().name("awaited".to_owned());
+    reading
+        .spawn(move || catalog.read_awaited())
+        .map(drop)
+        .map_err(|error| JournalError::Store(format!("no thread to be had: {error}")))
 }
 
 fn boxes(partitions: u16, memory: &Arc<Memory>) -> (Arc<[Inbox]>, Vec<Mailbox>) {

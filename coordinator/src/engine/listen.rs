@@ -23,7 +23,7 @@ use super::instance::{Body, Listening, Step};
 use super::scope::Locals;
 use super::turn::Turn;
 pub(super) use filter::read;
-pub use interest::{Interest, Key, Route, interest};
+pub use interest::{Interest, Key, Route, awaited, interest};
 
 impl<'a> Turn<'a> {
     /// Begins to wait for events.
@@ -144,7 +144,8 @@ impl<'a> Turn<'a> {
         if filters.is_empty() {
             // Lifecycle events of workflows are for whoever asks for them by type.
             let lifecycle = event.kind().starts_with("io.serverlessworkflow.");
-            return (!lifecycle).then(|| (None, Vec::new()));
+            // What was kept is so for whoever waits for it, not for who hears everything.
+            return (!lifecycle && !self.early).then(|| (None, Vec::new()));
         }
         for (number, filter) in (0u32..).zip(filters) {
             if matches!(strategy, Strategy::All(_)) && matched.contains(&number) {

@@ -62,6 +62,8 @@ pub(super) struct Turn<'a> {
     pub(super) too_dear: Cell<u32>,
     /// Steps that filters have taken.
     pub(super) filtered: Cell<u64>,
+    /// Whether the event that is offered came before anybody waited for it.
+    pub(super) early: bool,
 }
 
 /// Accepts a new instance.
@@ -134,11 +136,36 @@ pub fn offer(
     event: &CloudEvent,
     steps: u64,
 ) -> (Result<Decision, Rejection>, Filtered) {
+    offer_as(plan, state, at, (event, false), steps)
+}
+
+/// Offers an event as [`offer`] does that has come before anybody waited for it.
+///
+/// # Errors
+/// When the instance does not wait for the event.
+pub fn offer_early(
+    plan: &Plan,
+    state: &mut Instance,
+    at: Timestamp,
+    event: &CloudEvent,
+    steps: u64,
+) -> (Result<Decision, Rejection>, Filtered) {
+    offer_as(plan, state, at, (event, true), steps)
+}
+
+fn offer_as(
+    plan: &Plan,
+    state: &mut Instance,
+    at: Timestamp,
+    (event, early): (&CloudEvent, bool),
+    steps: u64,
+) -> (Result<Decision, Rejection>, Filtered) {
     if state.ending.is_some() {
         return (Err(Rejection::Ended), Filtered::default());
     }
     let mut turn = Turn::new(plan, state, at);
     turn.offering.set(steps);
+    turn.early = early;
     turn.event_arrived(event);
     let filtered = Filtered { steps: turn.filtered.get(), too_dear: turn.too_dear.get() };
     (turn.heard(), filtered)
@@ -183,6 +210,7 @@ impl<'a> Turn<'a> {
             filtering: Cell::new(0),
             too_dear: Cell::new(0),
             filtered: Cell::new(0),
+            early: false,
         }
     }
 

@@ -21,7 +21,7 @@ use windlass_proto::trace::{TRACEPARENT, TRACESTATE};
 use super::context::{BusContext, ORIGIN};
 use super::outbox::{Deferred, lock};
 use super::stream::{Purpose, StreamStatus};
-use crate::partition::{Done, Emitted, Reporter, identity};
+use crate::partition::{Emitted, Reporter, identity};
 
 /// Publishes until the coordinator drops its end.
 pub(super) async fn run(
@@ -85,9 +85,7 @@ async fn publish(
                 if let Outcome::Acknowledged = outcome {
                     context.counts.emitted.one();
                 }
-                if let Some((Done::Emitter(_, instance, frame), _)) = emitted.ticket.stamp(0) {
-                    reporter.published(instance, frame, Ok(()));
-                }
+                reporter.stamped(emitted.instance, emitted.ticket);
                 return;
             }
             Outcome::Never(reason) => {

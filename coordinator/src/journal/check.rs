@@ -72,6 +72,7 @@ impl<O: Ordered> Check<'_, O> {
             (Space::Common, keys::SUSPENDED) => super::store::suspended(key, &body).map(|_| ()),
             // What they say is not for the journal to know.
             (Space::Common, keys::BULK | keys::BULK_IDS | keys::BULK_RESULTS) => Ok(()),
+            (Space::Common, keys::EARLY) => keys::early_of(key).map(drop),
             (Space::Common, keys::CURRENT) => self.current(key, &body),
             (Space::Common, _)
                 if [keys::PARTITIONS, keys::EPOCH, keys::WITNESSED, keys::COUNTED]

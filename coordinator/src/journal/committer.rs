@@ -14,7 +14,7 @@ use windlass_proto::limits::{COMMIT_QUEUE_BYTES, GROUP_BYTES, GROUP_RECORDS};
 use windlass_proto::metric::{Histogram, Snapshot, table};
 
 use super::indexer::Indexer;
-use super::{Commit, InstanceWrite, Journal, JournalError};
+use super::{Commit, EarlyWrite, InstanceWrite, Journal, JournalError};
 
 /// Called when a commit is durable, or will never be.
 pub type OnDurable = Box<dyn FnOnce(Result<(), Arc<JournalError>>) + Send>;
@@ -242,12 +242,9 @@ fn gather(
 fn count(commit: &Commit) -> usize {
     let Commit { writes, timers_set, timers_cleared, subscribed, unsubscribed, seen, .. } = commit;
     let indexes = timers_set.len() + timers_cleared.len() + subscribed.len() + unsubscribed.len();
-    1 + writes.len()
-        + indexes
-        + seen.len()
-        + commit.schedules.len()
-        + commit.open.len()
-        + commit.rows.len()
+    let others =
+        commit.schedules.len() + commit.open.len() + commit.early.len() + commit.rows.len();
+    1 + writes.len() + indexes + seen.len() + others
 }
 
 /// Bytes of the parts of a commit that can be large.
@@ -256,6 +253,7 @@ fn weight(commit: &Commit) -> usize {
         |write: &InstanceWrite| write.facts.len() + write.snapshot.as_ref().map_or(0, Vec::len);
     commit.writes.iter().map(of_write).sum::<usize>()
         + commit.subscribed.iter().map(|(_, _, data)| data.len()).sum::<usize>()
+        + commit.early.iter().map(EarlyWrite::weight).sum::<usize>()
 }
 
 fn write(journal: &dyn Journal, commits: &[Commit]) -> Result<(), JournalError> {

@@ -7,7 +7,7 @@ use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::time::Timestamp;
 
 use super::space::Space;
-use super::{JournalError, TimerKey};
+use super::{EarlyKey, JournalError, TimerKey};
 use crate::schedule::ScheduleId;
 
 /// Facts of an instance: id, sequence number of the first.
@@ -67,6 +67,8 @@ pub(super) const BULK: u8 = b'b';
 pub(super) const BULK_IDS: u8 = b'i';
 /// In the common space: what came of some instances of a bulk job: id, page.
 pub(super) const BULK_RESULTS: u8 = b'g';
+/// In the common space: an event that is kept until somebody waits for it: its key.
+pub(super) const EARLY: u8 = b'k';
 /// In the common space: what is suspended.
 pub(super) const SUSPENDED: u8 = b'p';
 /// In the common space: the current digest of a workflow id.
@@ -211,6 +213,15 @@ pub(super) fn bulk(job: uuid::Uuid) -> Vec<u8> {
 
 pub(super) fn bulk_page(kind: u8, job: uuid::Uuid, page: u32) -> Vec<u8> {
     [&[kind], job.as_bytes().as_slice(), &page.to_be_bytes()].concat()
+}
+
+pub(super) fn early(key: EarlyKey) -> Vec<u8> {
+    [&[EARLY], key.0.as_slice()].concat()
+}
+
+pub(super) fn early_of(key: &[u8]) -> Result<EarlyKey, JournalError> {
+    let rest = key.get(1..).and_then(|rest| <[u8; 16]>::try_from(rest).ok());
+    rest.map(EarlyKey).ok_or_else(|| malformed(key))
 }
 
 pub(super) fn current(id: &WorkflowId) -> Vec<u8> {

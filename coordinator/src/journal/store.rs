@@ -12,6 +12,7 @@ mod bulk;
 mod commit;
 mod count;
 mod definition;
+mod early;
 mod open;
 mod read;
 mod recent;
@@ -39,9 +40,9 @@ use super::index::{self, Index};
 use super::ordered::Ordered;
 use super::space::{Change, Order, Record, Space};
 use super::{
-    BulkPage, BulkWrite, CheckReport, Commit, Counted, Filter, Found, Head, Journal, JournalError,
-    OpenInstances, Page, Room, Row, SearchCursor, Snapshot, StoredDefinition, StoredFacts,
-    StoredInstance, StoredSubscription, Table, TimerKey, keys, record, retain,
+    BulkPage, BulkWrite, CheckReport, Commit, Counted, EarlyKey, Filter, Found, Head, Journal,
+    JournalError, OpenInstances, Page, Room, Row, SearchCursor, Snapshot, StoredDefinition,
+    StoredFacts, StoredInstance, StoredSubscription, Table, TimerKey, keys, record, retain,
 };
 use crate::admission::Suspended;
 use crate::schedule::ScheduleId;
@@ -423,6 +424,18 @@ impl<O: Ordered> Journal for Store<O> {
         number: u32,
     ) -> Result<Option<Vec<u8>>, JournalError> {
         self.read_bulk_page(page, job, number)
+    }
+
+    fn early_events(
+        &self,
+        after: Option<EarlyKey>,
+        limit: usize,
+    ) -> Result<Vec<(EarlyKey, Vec<u8>)>, JournalError> {
+        self.read_early(after, limit)
+    }
+
+    fn remove_early_events(&self, keys: &[EarlyKey]) -> Result<(), JournalError> {
+        self.write_early_gone(keys)
     }
 
     fn index(&self) -> Result<bool, JournalError> {

@@ -51,6 +51,7 @@ impl Batch {
             && commit.unsubscribed.is_empty()
             && commit.seen.is_empty()
             && commit.schedules.is_empty()
+            && commit.early.is_empty()
             && commit.open.is_empty()
             && commit.rows.is_empty()
     }

@@ -116,6 +116,7 @@ impl Partition {
         }
         self.residents.count(id);
         self.note_misfits(id);
+        self.eager.went_on(id);
         self.index(batch, id)?;
         // Nothing drops an instance in the middle of a turn.
         let Some(resident) = self.residents.get_mut(id) else { return Ok(()) };
@@ -166,6 +167,9 @@ impl Partition {
                 let bytes = rmp_serde::to_vec(&interest)
                     .map_err(|error| JournalError::Store(error.to_string()))?;
                 if self.routing.insert((id, frame), interest) {
+                    if !self.shared.early.is_empty() {
+                        self.eager.add(id);
+                    }
                     batch.commit.subscribed.push((id, frame, bytes.into()));
                 }
             }

@@ -33,12 +33,24 @@ pub(super) struct Offer {
     rest: std::vec::IntoIter<InstanceId>,
     /// How many have consumed it.
     consumed: usize,
+    /// Their namespaces.
+    takers: Vec<Arc<str>>,
     /// Those of them in the batch in progress.
     latest: Vec<InstanceId>,
     /// Steps its filters have taken, by namespace.
     steps: HashMap<Arc<str>, u64>,
     /// True when a part of it was offered before a crash.
     resumed: bool,
+}
+
+impl Offer {
+    /// An instance of this namespace has consumed it.
+    fn took(&mut self, namespace: &Arc<str>) {
+        if !self.takers.contains(namespace) {
+            self.takers.push(namespace.clone());
+            self.ticket.taken_by(namespace);
+        }
+    }
 }
 
 impl Partition {
@@ -51,22 +63,34 @@ impl Partition {
         let candidates = self.routing.candidates(&ticket.event);
         self.cost += candidates.lookups * ROUTE_COST;
         if candidates.instances.is_empty() {
+            if self.may_be_kept(&ticket.event) && self.has_begun(&identity(&ticket.event))? {
+                ticket.repeats();
+            }
             batch.releases.push(Release::Stamp(ticket, 0));
             return Ok(());
         }
         let key = identity(&ticket.event);
         if self.has_seen(&key)? {
+            ticket.repeats();
             batch.releases.push(Release::Stamp(ticket, 0));
             return Ok(());
         }
         let resumed = self.has_seen(&part(&key, None))?;
+        if resumed {
+            ticket.repeats();
+        }
         let rest = candidates.instances.into_iter().collect::<Vec<_>>().into_iter();
-        let (consumed, latest, steps) = Default::default();
-        let offer = Offer { ticket, key, rest, consumed, latest, steps, resumed };
+        let (consumed, takers, latest, steps) = Default::default();
+        let offer = Offer { ticket, key, rest, consumed, takers, latest, steps, resumed };
         self.go_on(batch, Box::new(offer))
     }
 
-    fn has_seen(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
+    /// True when an instance here has consumed an event, or some of them have.
+    pub(super) fn has_begun(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
+        Ok(self.has_seen(key)? || self.has_seen(&part(key, None))?)
+    }
+
+    pub(super) fn has_seen(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
         Ok(self.seen.contains_key(key) || self.shared.journal.has_seen(self.id, key)?)
     }
 
@@ -79,6 +103,9 @@ impl Partition {
         while let Some(instance) = offer.rest.next() {
             if offer.resumed && self.has_seen(&part(&offer.key, Some(instance)))? {
                 offer.consumed += 1;
+                if let Some(namespace) = self.namespace_of(instance)? {
+                    offer.took(&namespace);
+                }
             } else if self.offer_to(batch, &mut offer, instance)? {
                 offer.consumed += 1;
                 offer.latest.push(instance);
@@ -89,6 +116,7 @@ impl Partition {
         }
         if offer.consumed > 0 {
             self.remember(batch, offer.key.clone());
+            self.remember_takers(batch, &offer.ticket.event, &offer.takers);
         }
         batch.releases.push(Release::Stamp(offer.ticket, offer.consumed));
         Ok(())
@@ -96,6 +124,7 @@ impl Partition {
 
     /// Ends a slice: who has consumed the event is remembered with it.
     fn slice(&mut self, batch: &mut Batch, mut offer: Box<Offer>) -> Result<(), JournalError> {
+        self.remember_takers(batch, &offer.ticket.event, &offer.takers);
         let latest = std::mem::take(&mut offer.latest);
         if !latest.is_empty() {
             self.remember(batch, part(&offer.key, None));
@@ -107,7 +136,7 @@ impl Partition {
         Ok(())
     }
 
-    fn remember(&mut self, batch: &mut Batch, key: Arc<[u8]>) {
+    pub(super) fn remember(&mut self, batch: &mut Batch, key: Arc<[u8]>) {
         self.seen.insert(key.clone(), batch.number);
         batch.commit.seen.push((key, batch.now.plus(limits::EVENT_REMEMBERED_MS)));
     }
@@ -119,36 +148,66 @@ impl Partition {
         offer: &mut Offer,
         id: InstanceId,
     ) -> Result<bool, JournalError> {
-        let (now, level) = (batch.now, self.lifecycle);
         if let Some(schedule) = self.schedules.listener(id) {
             return self.offer_to_schedule(batch, offer, schedule);
         }
+        let Some(namespace) = self.namespace_of(id)? else { return Ok(false) };
+        let used = offer.steps.entry(namespace.clone()).or_default();
+        let left = EVENT_STEPS.saturating_sub(*used).min(INSTANCE_FILTER_STEPS);
+        let event = offer.ticket.event.clone();
+        let (consumed, steps) = self.hand_over(batch, id, (&event, left), false)?;
+        if let Some(used) = offer.steps.get_mut(&namespace) {
+            *used = used.saturating_add(steps);
+        }
+        if consumed {
+            offer.took(&namespace);
+        }
+        Ok(consumed)
+    }
+
+    /// The namespace of an instance that is there; it is in memory then.
+    pub(super) fn namespace_of(
+        &mut self,
+        id: InstanceId,
+    ) -> Result<Option<Arc<str>>, JournalError> {
         let loads = self.residents.get(id).is_none();
-        let Some(resident) = self.load(id)? else { return Ok(false) };
+        let Some(resident) = self.load(id)? else { return Ok(None) };
+        let namespace = resident.plan.id.namespace.clone();
+        self.cost += if loads { LOAD_COST } else { 0 };
+        Ok(Some(namespace))
+    }
+
+    /// Lets an instance in memory decide on an event, for which its filters have so many steps:
+    /// whether it consumed it, and the steps that they took.
+    pub(super) fn hand_over(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        (event, left): (&CloudEvent, u64),
+        early: bool,
+    ) -> Result<(bool, u64), JournalError> {
+        let (now, level) = (batch.now, self.lifecycle);
+        let Some(resident) = self.residents.get_mut(id) else { return Ok((false, 0)) };
         if level != Level::Off {
             resident.note(level);
         }
         let plan = resident.plan.clone();
-        let used = offer.steps.entry(plan.id.namespace.clone()).or_default();
-        let left = EVENT_STEPS.saturating_sub(*used).min(INSTANCE_FILTER_STEPS);
-        let event = &offer.ticket.event;
         let before = windlass_proto::expression::steps_taken();
-        let (decided, filtered) = engine::offer(&plan, &mut resident.instance, now, event, left);
+        let offer = if early { engine::offer_early } else { engine::offer };
+        let (decided, filtered) = offer(&plan, &mut resident.instance, now, event, left);
         let steps = windlass_proto::expression::steps_taken().wrapping_sub(before);
-        let steps = steps.max(filtered.steps);
-        *used = used.saturating_add(filtered.steps);
-        self.cost += steps + MESSAGE_COST / 4 + if loads { LOAD_COST } else { 0 };
+        self.cost += steps.max(filtered.steps) + MESSAGE_COST / 4;
         if filtered.too_dear > 0 {
             self.shared.filters.too_dear(&plan.id, id, event.kind(), filtered.too_dear);
         }
         match decided {
             Ok(decision) => {
                 self.apply(batch, id, decision)?;
-                Ok(true)
+                Ok((true, filtered.steps))
             }
             Err(_) => {
                 self.note_misfits(id);
-                Ok(false)
+                Ok((false, filtered.steps))
             }
         }
     }
@@ -163,14 +222,17 @@ impl Partition {
         let Some(workflow) = self.schedules.workflow(id) else { return Ok(false) };
         let used = offer.steps.entry(workflow.namespace.clone()).or_default();
         let left = EVENT_STEPS.saturating_sub(*used).min(INSTANCE_FILTER_STEPS);
-        let event = &offer.ticket.event;
+        let event = offer.ticket.event.clone();
         let before = windlass_proto::expression::steps_taken();
-        let (counts, filtered) = self.schedule_hears(batch, id, event, left)?;
+        let (counts, filtered) = self.schedule_hears(batch, id, &event, left)?;
         let steps = windlass_proto::expression::steps_taken().wrapping_sub(before);
         *used = used.saturating_add(filtered.steps);
         self.cost += steps.max(filtered.steps) + MESSAGE_COST / 4;
         if filtered.too_dear > 0 {
             self.shared.filters.too_dear(&workflow, id.listener(), event.kind(), filtered.too_dear);
+        }
+        if counts {
+            offer.took(&workflow.namespace);
         }
         Ok(counts)
     }
@@ -207,7 +269,7 @@ pub(crate) fn identity(event: &CloudEvent) -> Arc<[u8]> {
 
 /// What is remembered of an event that is offered in slices: that it has begun, and by whom it was
 /// consumed.
-fn part(key: &[u8], instance: Option<InstanceId>) -> Arc<[u8]> {
+pub(super) fn part(key: &[u8], instance: Option<InstanceId>) -> Arc<[u8]> {
     let mut hash = sha2::Sha256::new();
     hash.update(key);
     hash.update([1]);

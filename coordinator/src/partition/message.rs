@@ -1,12 +1,13 @@
 //! What a partition is told.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId, WorkflowId};
 use windlass_proto::plan::Plan;
+use windlass_proto::time::Timestamp;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{AssignmentKey, Report};
@@ -14,10 +15,11 @@ use windlass_proto::wire::{AssignmentKey, Report};
 use super::schedules::ScheduleOrder;
 use super::shares::{LimitNews, LimitPlace};
 use super::start_policy::StartPolicy;
+use crate::catalog::Awaited;
 use crate::engine::{
     ChildOutcome, DeliveryLoss, Ending, Input, Instance, Parent, Rejection, Requester, Succession,
 };
-use crate::journal::Status;
+use crate::journal::{EarlyKey, Status};
 use crate::view::InstanceView;
 
 /// One message.
@@ -53,6 +55,24 @@ pub enum Message {
     },
     /// An event, for whoever waits for it.
     Event(Arc<EventTicket>),
+    /// An event for one instance, if it waits for it.
+    EventTo {
+        /// The instance.
+        instance: InstanceId,
+        /// The event.
+        ticket: Arc<EventTicket>,
+    },
+    /// The bus has an event that an instance emitted.
+    Stamped {
+        /// The instance.
+        instance: InstanceId,
+        /// The event.
+        ticket: Arc<EventTicket>,
+    },
+    /// An event to be kept that nobody waits for.
+    Keep(Box<EventToKeep>),
+    /// An event is kept for whoever waits for it.
+    Early(EarlyKey),
     /// There was no room for an event that an instance emitted; now there is.
     EmitAgain {
         /// The instance.
@@ -156,9 +176,13 @@ impl Message {
             Self::CancelChild { child: instance, .. }
             | Self::Input { instance, .. }
             | Self::EmitAgain { instance, .. }
+            | Self::EventTo { instance, .. }
+            | Self::Stamped { instance, .. }
             | Self::Show { instance, .. }
             | Self::Watch { instance, .. } => Some(*instance),
             Self::Event(_)
+            | Self::Keep(_)
+            | Self::Early(_)
             | Self::Schedule(_)
             | Self::Settle(_)
             | Self::Limit(_)
@@ -179,6 +203,10 @@ impl Message {
                 _ => 0,
             },
             Self::Event(_)
+            | Self::EventTo { .. }
+            | Self::Stamped { .. }
+            | Self::Keep(_)
+            | Self::Early(_)
             | Self::Schedule(_)
             | Self::Settle(_)
             | Self::Limit(_)
@@ -269,34 +297,92 @@ pub struct EventTicket {
 struct Progress {
     open: u16,
     consumed: usize,
+    /// Namespaces that have consumed it.
+    takers: BTreeSet<Arc<str>>,
+    /// Whether it had come before.
+    repeated: bool,
     done: Option<Done>,
 }
 
 /// Who is told when all partitions have dealt with an event.
 pub enum Done {
-    /// A caller: how many instances consumed it.
-    Caller(oneshot::Sender<usize>),
+    /// A caller: what became of it.
+    Caller(oneshot::Sender<EventOutcome>),
     /// The instance that emitted it.
     Emitter(PartitionId, InstanceId, FrameId),
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventOutcome {
+    /// Instances that consumed it.
+    pub consumed: usize,
+    /// Until when it is kept for one that will, where it is.
+    pub kept_until: Option<Timestamp>,
+}
+
+/// An event that all partitions have dealt with.
+pub struct Dealt {
+    /// Who is to be told.
+    pub done: Done,
+    /// Instances that consumed it.
+    pub consumed: usize,
+    /// Their namespaces.
+    pub takers: BTreeSet<Arc<str>>,
+    /// Whether it had come before.
+    pub repeated: bool,
+}
+
+/// An event to be kept that nobody waits for.
+pub struct EventToKeep {
+    /// The event.
+    pub event: Arc<CloudEvent>,
+    /// The namespaces in which a definition waits for it, without those that had it.
+    pub namespaces: Vec<Awaited>,
+    /// Whether it had come before.
+    pub repeated: bool,
+    /// Instances that consumed it.
+    pub consumed: usize,
+    /// Who is to be told.
+    pub done: Done,
 }
 
 impl EventTicket {
     /// A ticket that `partitions` partitions must stamp.
     #[must_use]
     pub fn new(event: Arc<CloudEvent>, partitions: u16, done: Done) -> Arc<Self> {
-        let progress = Progress { open: partitions, consumed: 0, done: Some(done) };
+        let (consumed, takers, repeated) = Default::default();
+        let progress = Progress { open: partitions, consumed, takers, repeated, done: Some(done) };
         Arc::new(Self { event, progress: Mutex::new(progress) })
     }
 
+    /// Notes that the event had come before.
+    pub(super) fn repeats(&self) {
+        self.progress().repeated = true;
+    }
+
+    /// Notes a namespace that has consumed it.
+    pub(super) fn taken_by(&self, namespace: &Arc<str>) {
+        let mut progress = self.progress();
+        if !progress.takers.contains(namespace) {
+            progress.takers.insert(namespace.clone());
+        }
+    }
+
     /// One partition has dealt with the event, durably. The last one to do so gets whom to tell.
-    pub fn stamp(&self, consumed: usize) -> Option<(Done, usize)> {
-        let mut progress = self.progress.lock().unwrap_or_else(|it| it.into_inner());
+    pub fn stamp(&self, consumed: usize) -> Option<Dealt> {
+        let mut progress = self.progress();
         progress.open = progress.open.saturating_sub(1);
         progress.consumed += consumed;
         if progress.open > 0 {
             return None;
         }
-        let consumed = progress.consumed;
-        progress.done.take().map(|done| (done, consumed))
+        let (consumed, repeated) = (progress.consumed, progress.repeated);
+        let takers = std::mem::take(&mut progress.takers);
+        progress.done.take().map(|done| Dealt { done, consumed, takers, repeated })
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(|it| it.into_inner())
     }
 }

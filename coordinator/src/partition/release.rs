@@ -11,15 +11,19 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 use windlass_telemetry::FinishedSpan;
 
+use super::early::home;
 use super::message::{
-    Done, EventTicket, Message, NewInstance, Reply, Shown, StartReply, SuccessorReply, Verdict,
+    Dealt, Done, EventOutcome, EventTicket, EventToKeep, Message, NewInstance, Reply, Shown,
+    StartReply, SuccessorReply, Verdict,
 };
 use super::schedules::ScheduleAnswer;
 use super::shares::{LimitNews, LimitPlace};
 use super::start_policy::StartPolicy;
 use crate::catalog::Catalog;
+use crate::early::EarlyEvents;
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
 use crate::events::lifecycle::{Level, LifecycleEvent};
+use crate::journal::EarlyKey;
 
 /// One thing to let go.
 pub enum Release {
@@ -73,6 +77,16 @@ pub enum Release {
     },
     /// This partition has dealt with an event.
     Stamp(Arc<EventTicket>, usize),
+    /// All have dealt with an event that may have to be kept.
+    EventDealt(Arc<CloudEvent>, Dealt),
+    /// An event that was to be kept has been dealt with.
+    EventDone(Done, EventOutcome),
+    /// An event that is kept is durable.
+    EarlyKept(EarlyKey),
+    /// A partition may have an event now that another one has put back.
+    EarlyAgain(PartitionId, EarlyKey),
+    /// That an event which was kept is consumed is durable.
+    EarlyGone(EarlyKey),
     /// An answer to a start.
     Started(oneshot::Sender<StartReply>, StartReply),
     /// An answer to a start that goes on for another instance.
@@ -144,6 +158,10 @@ pub trait ReleaseTarget: Send + Sync {
     fn trace(&self, _spans: Vec<FinishedSpan>) {}
     /// Tells the trace of an instance from its journal. Never blocks.
     fn tell_trace(&self, _instance: InstanceId) {}
+    /// The events that are kept until somebody waits for them, where some are.
+    fn early(&self) -> Option<&EarlyEvents> {
+        None
+    }
     /// True where emitted events also go to a bus, which stamps each of them too.
     fn has_bus(&self) -> bool {
         false
@@ -184,13 +202,28 @@ impl Release {
             Self::Spans(spans) => target.trace(spans),
             Self::TellTrace(instance) => target.tell_trace(instance),
             Self::Lifecycle(lifecycle) => target.announce(*lifecycle),
-            Self::Stamp(ticket, consumed) => match ticket.stamp(consumed) {
-                Some((Done::Caller(caller), consumed)) => drop(caller.send(consumed)),
-                Some((Done::Emitter(_, instance, frame), _)) => {
-                    send_input(target, instance, Input::Published { frame, result: Ok(()) });
+            Self::Stamp(ticket, consumed) => {
+                if let Some(dealt) = ticket.stamp(consumed) {
+                    dealt_with(target, &ticket.event, dealt);
                 }
-                None => {}
-            },
+            }
+            Self::EventDealt(event, dealt) => dealt_with(target, &event, dealt),
+            Self::EventDone(done, outcome) => tell(target, done, outcome),
+            Self::EarlyKept(key) => {
+                if let Some(early) = target.early() {
+                    early.shown(key);
+                }
+                // Who has begun to wait since it came did not see it.
+                for partition in 0..target.partitions() {
+                    target.send(PartitionId(partition), Message::Early(key));
+                }
+            }
+            Self::EarlyAgain(partition, key) => target.send(partition, Message::Early(key)),
+            Self::EarlyGone(key) => {
+                if let Some(early) = target.early() {
+                    early.gone(key);
+                }
+            }
             Self::Limit(owner, news) => target.send(owner, Message::Limit(news)),
             Self::LimitPlace(reply, place) => drop(reply.send(place)),
             Self::Started(reply, started) => drop(reply.send(started)),
@@ -201,6 +234,34 @@ impl Release {
             Self::Shown(reply, shown) => drop(reply.send(shown)),
             Self::Ended(reply, ending) => drop(reply.send(ending)),
             Self::Changed(reply) => drop(reply.send(())),
+        }
+    }
+}
+
+/// All partitions have dealt with an event: it is kept where a definition waits for it and nobody
+/// had it, else it is done.
+fn dealt_with(target: &dyn ReleaseTarget, event: &Arc<CloudEvent>, dealt: Dealt) {
+    let Dealt { done, consumed, takers, repeated } = dealt;
+    let mut namespaces = match target.early() {
+        Some(early) if early.keeps() => target.catalog().awaited(event.kind()),
+        _ => Vec::new(),
+    };
+    namespaces.retain(|it| !takers.contains(&it.namespace));
+    if namespaces.is_empty() {
+        return tell(target, done, EventOutcome { consumed, kept_until: None });
+    }
+    let home = home(event, target.partitions());
+    let event = event.clone();
+    let keep = EventToKeep { event, namespaces, repeated, consumed, done };
+    target.send(home, Message::Keep(Box::new(keep)));
+}
+
+/// Tells what became of an event.
+fn tell(target: &dyn ReleaseTarget, done: Done, outcome: EventOutcome) {
+    match done {
+        Done::Caller(caller) => drop(caller.send(outcome)),
+        Done::Emitter(_, instance, frame) => {
+            send_input(target, instance, Input::Published { frame, result: Ok(()) });
         }
     }
 }

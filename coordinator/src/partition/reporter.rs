@@ -6,7 +6,7 @@ use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::problem::Problem;
 use windlass_proto::wire::{AssignmentKey, Report};
 
-use super::{Inbox, Message};
+use super::{EventTicket, Inbox, Message};
 use crate::engine::{DeliveryLoss, Input};
 
 /// Takes what is told of assignments to the partitions they belong to; cheap to clone.
@@ -32,6 +32,11 @@ impl Reporter {
     /// losses that a worker is to be blamed for count.
     pub fn lost(&self, key: AssignmentKey, loss: DeliveryLoss) {
         self.send(key.instance, Message::Lost { key, loss });
+    }
+
+    /// Tells that the bus has an event that an instance emitted.
+    pub(crate) fn stamped(&self, instance: InstanceId, ticket: Arc<EventTicket>) {
+        self.send(instance, Message::Stamped { instance, ticket });
     }
 
     /// Tells that an emitted event was handed over, or why it never will be.

@@ -90,6 +90,13 @@ impl Partition {
                 Ok(())
             }
             Message::Event(ticket) => self.event(batch, ticket),
+            Message::EventTo { instance, ticket } => self.event_to(batch, instance, &ticket),
+            Message::Stamped { ticket, .. } => self.stamped(batch, &ticket),
+            Message::Keep(keep) => self.keep_event(batch, *keep),
+            Message::Early(key) => {
+                self.early_came(key);
+                Ok(())
+            }
             Message::EmitAgain { instance, frame } => self.emit_again(batch, instance, frame),
             Message::Show { instance, reply } => {
                 // Read from the journal elsewhere: everybody would wait for it here.

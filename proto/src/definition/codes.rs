@@ -109,6 +109,9 @@ NO_LIMIT "WL0174" "`metadata.windlass.limit` has neither `concurrency` nor `rate
 under which the end of another one makes no room."
 BAD_LIMIT_NAME "WL0175" "`metadata.windlass.limit.name` is not a name: 1 to 64 letters, digits, dashes, underscores and dots. All limits of one name in a namespace count together; \
 without a name, a limit counts alone. What differs from instance to instance goes into `key`: `key: ${ .tenant }`."
+BAD_KEEP "WL0177" "`metadata.windlass.keepEvents` of a document is not a time for which events can be kept: more than nothing, and seven \
+days at most. It is how long an event that a `listen` of the workflow may take is kept when it comes before any instance listens, where that is \
+to be longer than `--event-ttl` of the server. Write a duration, such as `P1D`, without an expression."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \

@@ -27,6 +27,7 @@ struct Document {
     pool: Option<Arc<str>>,
     on_fault: OnFault,
     limit: Option<Arc<Limit>>,
+    keep_events: Option<u64>,
 }
 
 impl Decoder<'_> {
@@ -80,6 +81,7 @@ impl Decoder<'_> {
             metadata: document.metadata,
             on_fault: document.on_fault,
             limit: document.limit,
+            keep_events: document.keep_events,
             definition,
             root: tasks?,
             tasks: std::mem::take(&mut self.tasks).into_iter().collect::<Option<_>>()?,
@@ -119,9 +121,11 @@ impl Decoder<'_> {
         let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
         let tags = self.metadata_named(node.get("tags"), "`tags`");
         let metadata = self.metadata(node.get("metadata"));
-        let pool = self.pool(node.get("metadata"), &["pool", "schedule", "onFault", "limit"]);
+        let known = ["pool", "schedule", "onFault", "limit", "keepEvents"];
+        let pool = self.pool(node.get("metadata"), &known);
         let on_fault = self.on_fault(node.get("metadata"));
         let limit = self.where_null(OUTSIDE_TASKS, |it| it.limit(node.get("metadata")));
+        let keep_events = self.keep_events(node.get("metadata"));
         Some(Document {
             id: WorkflowId { namespace: namespace?, name: name?, version: version?.0 },
             title: title?,
@@ -131,6 +135,7 @@ impl Decoder<'_> {
             pool: pool?,
             on_fault: on_fault?.unwrap_or_default(),
             limit: limit?,
+            keep_events: keep_events?,
         })
     }
 

@@ -1,13 +1,13 @@
-//! `metadata.windlass`: which workers a task goes to, how its call goes out, and what becomes of
-//! the instance when it fails.
+//! `metadata.windlass`: which workers a task goes to, how its call goes out, what becomes of the
+//! instance when it fails, and how long events are kept for it.
 
 use std::sync::Arc;
 
 use super::codes;
 use super::decoder::{Decoder, optional};
 use super::node::Node;
-use crate::limits::POOL_NAME_BYTES;
-use crate::plan::{DEFAULT_POOL, OnFault, is_pool_name};
+use crate::limits::{EARLY_TTL_MOST_MS, POOL_NAME_BYTES};
+use crate::plan::{DEFAULT_POOL, Duration, OnFault, is_pool_name};
 
 impl Decoder<'_> {
     /// The pool that `metadata` names, where it names one; `known` is all it may have of ours.
@@ -48,6 +48,22 @@ impl Decoder<'_> {
         optional(own.and_then(|node| node.get("onFault")), |node| {
             self.choice(node, "`metadata.windlass.onFault`", OnFault::WORDS)
         })
+    }
+
+    /// How long `metadata` has events kept that nobody listens for yet, where it says so.
+    pub(super) fn keep_events(&mut self, metadata: Option<&Node>) -> Option<Option<u64>> {
+        let own = metadata.and_then(|node| node.get("windlass"));
+        let Some(node) = own.and_then(|node| node.get("keepEvents")) else { return Some(None) };
+        match self.duration(node, "`metadata.windlass.keepEvents`")? {
+            Duration::Fixed(ms) if (1..=EARLY_TTL_MOST_MS).contains(&ms) => Some(Some(ms)),
+            _ => {
+                let message = "events cannot be kept for this long";
+                let hint = "more than nothing and at most `P7D`, and no expression: one event is \
+                            kept for all instances";
+                self.error(codes::BAD_KEEP, node.place, message.to_owned(), hint);
+                None
+            }
+        }
     }
 
     /// Both of a task: its pool, and what it wants of an error.

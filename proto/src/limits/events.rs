@@ -76,3 +76,47 @@ pub const EVENT_PROBLEM_BYTES: usize = 300;
 
 /// Emitted events beyond [`EMIT_QUEUE`] that are asked for again at once.
 pub const EMIT_AGAIN: usize = 256;
+
+/// Milliseconds an event is kept that nobody waits for yet, unless an operator or a definition says
+/// otherwise: longer than the start of what waits for it takes, with a restart in between.
+pub const EARLY_TTL_MS: u64 = 10 * 60_000;
+
+/// Milliseconds for which a definition or an operator may ask at most: a week, for what people do.
+pub const EARLY_TTL_MOST_MS: u64 = 7 * 24 * 3_600_000;
+
+/// Events of a namespace that are kept, or were in vain: what nobody ever asks for must not pile
+/// up.
+pub const EARLY_EVENTS: usize = 10_000;
+
+/// Bytes that the events of a namespace take which are kept: they are in memory.
+pub const EARLY_BYTES: u64 = 16 << 20;
+
+/// Bytes that those of all namespaces take together.
+pub const EARLY_TOTAL_BYTES: u64 = 64 << 20;
+
+/// Bytes that each namespace has, however much others take.
+pub const EARLY_LEAST_BYTES: u64 = 256 << 10;
+
+/// Bytes that one of them takes beside what is in it.
+pub const EARLY_OVERHEAD_BYTES: u64 = 512;
+
+/// Milliseconds an event is shown that was kept in vain: until tomorrow's look at it.
+pub const EARLY_DEAD_MS: u64 = 24 * 3_600_000;
+
+/// Events of a namespace that are shown of those kept in vain, and of those that were not kept for
+/// want of room.
+pub const EARLY_DEAD: usize = 1_000;
+
+/// Kinds of places in events by which those of a namespace are found; filters that look elsewhere
+/// go through all of their type.
+pub const EARLY_GROUPS: usize = 64;
+
+/// Events that wait for `foreach` of a `listen` past which it gets no more of those that are kept:
+/// they can wait where they are.
+pub const EARLY_QUEUE: usize = 100;
+
+/// Events that are read from the journal at once when it opens.
+pub const EARLY_PAGE: usize = 256;
+
+/// Characters of source, type and id that lists of events show.
+pub const EARLY_PART_CHARACTERS: usize = 200;

@@ -107,6 +107,7 @@ pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen
         metadata: Value::Null,
         on_fault: OnFault::Fault,
         limit: None,
+        keep_events: None,
         definition,
         tasks: vec![task],
         root: [index].into(),

@@ -109,6 +109,9 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("triggerSchedule", (About::Workflow, operator())),
         ("backfillSchedule", (About::Workflow, operator())),
         ("publishEvents", (About::Events, vec!["publisher", "operator"])),
+        ("sendInstanceEvent", (About::Workflow, operator())),
+        ("listKeptEvents", (About::Namespace, with(&["starter"]))),
+        ("getKeptEvent", (About::Namespace, with(&["starter"]))),
         ("listWorkers", (About::Server, with(&["worker-admin"]))),
         ("listSecrets", (About::Server, vec!["secret-officer"])),
         ("getSecretPolicy", (About::Server, vec!["secret-officer"])),
@@ -187,6 +190,7 @@ impl Place {
             .replace("{name}", name)
             .replace("{version}", "1.0.0")
             .replace("{digest}", &self.digest)
+            .replace("{key}", &"0".repeat(32))
             .replace("{id}", id);
         match operation {
             "diffWorkflow" => format!("{path}?to=1.0.0"),
@@ -210,7 +214,7 @@ impl Place {
                 let grant = json!({"role": "viewer", "namespaces": ["own"]});
                 (json, super::wanted("made", &[grant]).to_string())
             }
-            "publishEvents" => {
+            "publishEvents" | "sendInstanceEvent" => {
                 let event = json!({"specversion": "1.0", "id": "1", "source": "/", "type": "a"});
                 ("application/cloudevents+json", event.to_string())
             }
@@ -239,7 +243,7 @@ fn seen(answer: &Answer) -> Let {
     match (answer.status.as_u16(), answer.body["code"].as_str().unwrap_or("")) {
         (401 | 403, _) => Let::Forbidden,
         // What was never there is not what is hidden.
-        (404, "WL0547" | "WL0550" | "WL0585") => Let::Through,
+        (404, "WL0547" | "WL0550" | "WL0560" | "WL0585") => Let::Through,
         (404, _) => Let::Hidden,
         _ => Let::Through,
     }

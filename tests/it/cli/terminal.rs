@@ -156,6 +156,8 @@ async fn each_command_once() {
         (on_server(&["cancel", id]), 0),
         (on_server(&["watch", id]), 1),
         (on_server(&["event", "send", event]), 0),
+        (on_server(&["event", "list", "cli"]), 0),
+        (on_server(&["event", "show", "cli", &"0".repeat(32)]), 1),
         (on_server(&["secret", "list"]), 0),
         (on_server(&["secret", "check", &hello]), 0),
         (on_server(&["secret", "policy", "show"]), 0),

@@ -297,6 +297,14 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                 if let Some(number) = number {
                     let once = consumed.insert((*frame, number));
                     assert!(once, "{id} consumes event {number} twice");
+                    let sent = u64::try_from(number).ok();
+                    let early = |it: &u64| run.kept.contains(it) && run.sent_events[it] == 1;
+                    if let Some(number) = sent.filter(early) {
+                        // Of several visits in one instance, each has it: they get it together.
+                        let taker = *run.takers.entry(number).or_insert(id);
+                        assert_eq!(taker, id, "event {number} was kept for the first to wait");
+                        run.coverage.note("event consumed early");
+                    }
                 }
             }
             Fact::Emitted { frame, .. } => drop(emitted.insert(*frame)),

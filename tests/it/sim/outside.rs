@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use windlass_coordinator::catalog::Catalog;
+use windlass_coordinator::early::EarlyEvents;
 use windlass_coordinator::partition::{Message, ReleaseTarget, Verdict};
 use windlass_proto::id::PartitionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
@@ -14,6 +15,7 @@ pub(super) struct Outside {
     catalog: Arc<Catalog>,
     state: Mutex<State>,
     told: Told,
+    early: Arc<EarlyEvents>,
 }
 
 /// Spans that have left the partitions, in all lives.
@@ -29,10 +31,16 @@ pub(super) struct State {
 }
 
 impl Outside {
-    pub(super) fn new(catalog: Arc<Catalog>, partitions: usize, told: Told) -> Self {
+    pub(super) fn new(
+        catalog: Arc<Catalog>,
+        partitions: usize,
+        told: Told,
+        early: EarlyEvents,
+    ) -> Self {
+        let early = Arc::new(early);
         let inboxes = (0..partitions).map(|_| VecDeque::new()).collect();
         let state = State { inboxes, ..State::default() };
-        Self { catalog, state: Mutex::new(state), told }
+        Self { catalog, state: Mutex::new(state), told, early }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -46,6 +54,10 @@ impl Outside {
         let left = std::mem::take(&mut *state);
         state.inboxes = inboxes;
         left
+    }
+
+    pub(super) fn early_events(&self) -> Arc<EarlyEvents> {
+        self.early.clone()
     }
 
     pub(super) fn shared_catalog(&self) -> Arc<Catalog> {
@@ -64,6 +76,10 @@ impl ReleaseTarget for Outside {
 
     fn dispatch(&self, assignment: Assignment, recovered: bool) {
         self.state().dispatched.push((assignment, recovered));
+    }
+
+    fn early(&self) -> Option<&EarlyEvents> {
+        Some(&self.early)
     }
 
     fn trace(&self, mut spans: Vec<FinishedSpan>) {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::{Catalog, Unsupported};
+use windlass_coordinator::early::EarlyEvents;
 use windlass_coordinator::engine::{Fact, Input, Journaled, encode};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Commit, InstanceWrite, Journal, Status};
@@ -43,7 +44,9 @@ impl Bench {
         let options = Options { functions: Some(vec!["work".into()]), ..Options::default() };
         let catalog = Arc::new(Catalog::open(journal.clone(), options).unwrap());
         let admission = Admission::open(journal.clone(), quotas).unwrap();
+        let early = Arc::new(EarlyEvents::open(journal.clone(), 0).unwrap());
         let shared = PartitionContext {
+            early,
             journal,
             catalog,
             epoch: 1,

@@ -100,6 +100,8 @@ pub(super) struct Knobs {
     kept: Option<usize>,
     /// Percent of states captured for comparison.
     captured: u32,
+    /// Milliseconds for which events are kept that nobody waits for yet.
+    early: u64,
 }
 
 /// A batch on its way to the committer.
@@ -150,6 +152,12 @@ pub(super) struct Run<'s> {
     /// Visits whose performance was accepted, durably.
     accepted: HashSet<(InstanceId, FrameId)>,
     posted: Vec<(usize, u64)>,
+    /// How often each of them was sent.
+    pub(super) sent_events: HashMap<u64, u32>,
+    /// Those that were kept, as nobody waited for them.
+    pub(super) kept: HashSet<u64>,
+    /// Who had them.
+    pub(super) takers: HashMap<u64, InstanceId>,
     /// What goes on for which instance, as operators were told.
     pub(super) retried: HashMap<InstanceId, InstanceId>,
     /// Instances for which what a worker gives is not what the oracle thinks.

@@ -324,6 +324,7 @@ async fn embedded(
         hidden: Vec::new(),
         files,
         retention,
+        event_ttl: None,
         quotas,
         secrets,
         identity,

@@ -6,6 +6,7 @@
 //! rests on does not change while the visit listens, but for the context and correlations that an
 //! event fixes: evolving names the visits for which these change (`Changes::subscribed`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,25 @@ pub fn interest(plan: &Plan, state: &Instance, id: FrameId) -> Option<Interest> 
         routes = by_type(routes);
     }
     Some(Interest::Routes(routes))
+}
+
+/// Types of events that the tasks of a definition listen for; `None` among them for filters that
+/// ask for no type in particular. A `listen` to all events names nothing that it waits for.
+#[must_use]
+pub fn awaited(plan: &Plan) -> BTreeSet<Option<Arc<str>>> {
+    let listens = plan.tasks.iter().filter_map(|task| match &task.kind {
+        Kind::Listen(listen) => Some(listen),
+        _ => None,
+    });
+    let filters = listens.flat_map(|listen| strategies(listen).flat_map(Strategy::filters));
+    let kind = |filter: &EventFilter| {
+        let (_, wanted) = filter.with.iter().find(|(name, _)| &**name == "type")?;
+        match wanted {
+            Template::Constant(Value::String(kind)) if !is_pattern(kind) => Some(kind.clone()),
+            _ => None,
+        }
+    };
+    filters.map(kind).collect()
 }
 
 /// The same routes, by nothing but the type.

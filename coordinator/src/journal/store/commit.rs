@@ -10,7 +10,8 @@ use super::super::ordered::Ordered;
 use super::super::record::push_varint;
 use super::super::space::{Change, Space};
 use super::super::{
-    Commit, Head, InstanceWrite, JournalError, RowWrite, ScheduleWrite, head, keys, record,
+    Commit, EarlyWrite, Head, InstanceWrite, JournalError, RowWrite, ScheduleWrite, head, keys,
+    record,
 };
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
@@ -165,6 +166,13 @@ impl<'a, O: Ordered> Group<'a, O> {
         }
         for (key, until) in &commit.seen {
             record::put(&mut self.changes, space, keys::seen(key), &[&until.0.to_be_bytes()]);
+        }
+        for write in &commit.early {
+            let (key, body) = match write {
+                EarlyWrite::Put(key, body) => (*key, Some(&[body.as_slice()][..])),
+                EarlyWrite::Remove(key) => (*key, None),
+            };
+            self.replace(Space::Common, keys::early(key), body)?;
         }
         for counted in &commit.open {
             open::put(&mut self.changes, space, counted);

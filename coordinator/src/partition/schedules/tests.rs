@@ -48,6 +48,7 @@ fn open(journal: &Arc<MemoryJournal>, now: u64) -> Partition {
         misfits: Arc::default(),
         counts: Arc::default(),
         sampler: None,
+        early: Arc::new(crate::early::EarlyEvents::open(journal.clone(), 0).unwrap()),
     };
     Partition::open(PartitionId(0), shared, Timestamp(now)).unwrap()
 }

@@ -230,6 +230,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "`limit.onFull` cannot be `wiat`",
     ),
     (
+        "WL0177",
+        "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { keepEvents: §P8D } } }\ndo: []\n",
+        "events cannot be kept for this long",
+    ),
+    (
         "WL0145",
         "do:\n  - a: { set: { x: 1 }, metadata: { windlass: { pool: §'a b' } } }\n",
         "`pool` cannot be `a b`",

@@ -32,6 +32,13 @@ families! {
         "Open instances that other instances have started, as far as they count for quotas.";
     FILTERS_TOO_DEAR: Counter, "windlass_event_filters_too_dear_total" []
         "Filters of events that took too many steps, and so did not match.";
+    EARLY: Gauge, "windlass_early_events" [] "Events kept that nobody waited for when they came.";
+    EARLY_BYTES: Gauge, "windlass_early_event_bytes" [] "Bytes of them.";
+    EARLY_KEPT: Counter, "windlass_early_events_kept_total" [] "Events kept, by namespace that waits.";
+    EARLY_CONSUMED: Counter, "windlass_early_events_consumed_total" [] "Of these, consumed later.";
+    EARLY_EXPIRED: Counter, "windlass_early_events_expired_total" [] "Of these, kept in vain.";
+    EARLY_REFUSED: Counter, "windlass_early_events_refused_total" []
+        "Events not kept: their namespace keeps as many, or as much, as it may.";
     MISFITS: Counter, "windlass_engine_misfits_total" ["kind"]
         "Impossible states that instances were met in: each is a defect.";
     QUARANTINED: Counter, "windlass_instances_quarantined_total" []

@@ -7,7 +7,8 @@ use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection, Requester};
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{
-    Done, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartPolicy, StartReply,
+    Done, EventOutcome, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartPolicy,
+    StartReply,
     SuccessorReply, Watch,
 };
 use windlass_proto::cloudevent::CloudEvent;
@@ -61,7 +62,7 @@ pub(super) enum Awaiting {
     Operation(Ask, Receiver<Reply>),
     Retry(InstanceId, Receiver<SuccessorReply>),
     Strange(Receiver<Reply>),
-    Event((usize, u64), Receiver<usize>),
+    Event((usize, u64), Receiver<EventOutcome>),
     View(Receiver<Shown>),
     Change(Receiver<()>),
 }
@@ -176,11 +177,12 @@ impl Run<'_> {
     fn post_event(&mut self) {
         let again = self.random.u64(1_000..40_000);
         self.at(again, Item::Asked(Ask::Post));
+        let early = self.knobs.early > 0 && self.chance(50);
         let listening = |number| {
             let all = self.journal.subscriptions(PartitionId(number), None, 1).unwrap();
             !all.is_empty()
         };
-        if !(0..self.journal.partitions()).any(listening) {
+        if !early && !(0..self.journal.partitions()).any(listening) {
             return;
         }
         let kind = self.random.usize(0..OUTSIDE_TYPES.len());
@@ -202,6 +204,7 @@ impl Run<'_> {
         let event = Arc::new(CloudEvent::from_value(event).unwrap());
         let partitions = u16::try_from(self.partitions.len()).unwrap();
         let (done, consumed) = oneshot::channel();
+        *self.sent_events.entry(number).or_default() += 1;
         self.tell(|| format!("event {number} of type {}", OUTSIDE_TYPES[kind]));
         let ticket = EventTicket::new(event, partitions, Done::Caller(done));
         self.awaiting.push(Awaiting::Event((kind, number), consumed));
@@ -291,7 +294,11 @@ impl Run<'_> {
                 Err(TryRecvError::Closed) => {}
             },
             Awaiting::Event(event, mut consumed) => match consumed.try_recv() {
-                Ok(_) => {}
+                Ok(outcome) => {
+                    if outcome.consumed == 0 && outcome.kept_until.is_some() {
+                        self.kept.insert(event.1);
+                    }
+                }
                 Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Event(event, consumed)),
                 // Whoever sent it gets no answer, and sends it again.
                 Err(TryRecvError::Closed) => self.send_event(event),

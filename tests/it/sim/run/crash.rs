@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use fastrand::Rng;
 use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::{Catalog, Unsupported};
+use windlass_coordinator::early::EarlyEvents;
 use windlass_coordinator::journal::memory::{CrashPoint, MemoryJournal};
 use windlass_coordinator::journal::{Commit, Filter, Journal};
 use windlass_coordinator::partition::{Partition, PartitionContext};
@@ -60,6 +61,8 @@ impl<'s> Run<'s> {
         let kills = [0, 1, 8][random.usize(0..3)];
         let kills = (0..kills).map(|_| random.u32(1..400)).collect();
         let told = Told::default();
+        let early = EarlyEvents::open(journal.clone(), knobs.early).unwrap();
+        let outside = Outside::new(catalog, usize::from(partitions), told.clone(), early);
         let mut run = Self {
             story,
             coverage: Coverage::default(),
@@ -72,7 +75,7 @@ impl<'s> Run<'s> {
             commits: 0,
             epoch: 0,
             workflows,
-            outside: Arc::new(Outside::new(catalog, usize::from(partitions), told.clone())),
+            outside: Arc::new(outside),
             journal,
             partitions: Vec::new(),
             submitted: VecDeque::new(),
@@ -90,6 +93,9 @@ impl<'s> Run<'s> {
             reports: HashSet::new(),
             accepted: HashSet::new(),
             posted: Vec::new(),
+            sent_events: HashMap::new(),
+            kept: HashSet::new(),
+            takers: HashMap::new(),
             retried: HashMap::new(),
             mended: HashSet::new(),
             told,
@@ -122,6 +128,7 @@ impl<'s> Run<'s> {
                 misfits: self.misfits.clone(),
                 counts: Arc::default(),
                 sampler: Some(Sampler::default()),
+                early: self.outside.early_events(),
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {
@@ -189,7 +196,9 @@ impl<'s> Run<'s> {
             false => self.outside.shared_catalog(),
         };
         let partitions = usize::from(self.journal.partitions());
-        self.outside = Arc::new(Outside::new(catalog, partitions, self.told.clone()));
+        let early = EarlyEvents::open(self.journal.clone(), self.knobs.early).unwrap();
+        let outside = Outside::new(catalog, partitions, self.told.clone(), early);
+        self.outside = Arc::new(outside);
         let late: Vec<(u64, u64)> = self.schedule.range(..(self.now, 0)).map(|it| *it.0).collect();
         for at in late {
             let to_coordinator = matches!(self.schedule[&at], Item::Reported(_));
@@ -234,5 +243,6 @@ fn knobs(random: &mut Rng) -> Knobs {
         commits: [20, 50, 90][random.usize(0..3)],
         kept: [None, Some(0), Some(2)][random.usize(0..3)],
         captured: [5, 20, 100][random.usize(0..3)],
+        early: [0, 1_000, 60_000, 600_000][random.usize(0..4)],
     }
 }

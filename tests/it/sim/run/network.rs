@@ -259,12 +259,16 @@ impl Run<'_> {
             Message::Succeed(new) => new.succession.predecessor,
             Message::Input { instance, .. }
             | Message::EmitAgain { instance, .. }
+            | Message::EventTo { instance, .. }
+            | Message::Stamped { instance, .. }
             | Message::Show { instance, .. }
             | Message::Watch { instance, .. } => *instance,
             Message::Reported(report) => report.key.instance,
             Message::Lost { key, .. } => key.instance,
             Message::CancelChild { child, .. } => *child,
             Message::Event(_)
+            | Message::Keep(_)
+            | Message::Early(_)
             | Message::Schedule(_)
             | Message::Settle(_)
             | Message::Limit(_)

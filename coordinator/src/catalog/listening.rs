@@ -1,0 +1,133 @@
+//! Which namespaces have definitions that wait for events of a type.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError};
+
+use windlass_proto::id::Digest;
+use windlass_proto::plan::Plan;
+
+use super::Catalog;
+use crate::engine;
+
+/// A word without which a text has no task that listens.
+const WORD: &str = "listen";
+
+/// A namespace that has a definition which waits for events of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// Milliseconds its events are to be kept for at least, where a definition asks for that.
+    pub keep_ms: Option<u64>,
+}
+
+/// What is known of definitions, and what follows.
+#[derive(Default)]
+pub(super) struct Listening {
+    /// By digest: types, `None` for any.
+    of: HashMap<Digest, Arc<Listens>>,
+    /// By type; gone when a definition comes or goes.
+    wanted: Option<Arc<Wanted>>,
+    /// How often one has.
+    changes: u64,
+}
+
+/// What one definition waits for.
+#[derive(Default)]
+struct Listens {
+    types: BTreeSet<Option<Arc<str>>>,
+    keep_ms: Option<u64>,
+}
+
+/// Who waits for which types; `None` for any.
+type Wanted = HashMap<Option<Arc<str>>, BTreeMap<Arc<str>, Option<u64>>>;
+
+impl Catalog {
+    /// The namespaces in which a definition waits for events of this type.
+    #[must_use]
+    pub fn awaited(&self, kind: &str) -> Vec<Awaited> {
+        let wanted = self.wanted();
+        let mut found: BTreeMap<&Arc<str>, Option<u64>> = BTreeMap::new();
+        for of in [wanted.get(&Some(Arc::from(kind))), wanted.get(&None)].into_iter().flatten() {
+            for (namespace, keep_ms) in of {
+                let known = found.entry(namespace).or_default();
+                *known = (*known).max(*keep_ms);
+            }
+        }
+        let awaited = |(namespace, keep_ms): (&Arc<str>, _)| Awaited {
+            namespace: namespace.clone(),
+            keep_ms,
+        };
+        found.into_iter().map(awaited).collect()
+    }
+
+    /// Whether a definition waits for events of this type.
+    #[must_use]
+    pub fn is_awaited(&self, kind: &str) -> bool {
+        let wanted = self.wanted();
+        wanted.contains_key(&None) || wanted.contains_key(&Some(Arc::from(kind)))
+    }
+
+    /// Reads what all definitions wait for; of those that are not read, anything counts as waited
+    /// for. Takes long where there are many.
+    pub fn read_awaited(&self) {
+        for stored in self.all() {
+            let known = self.listening_lock().of.contains_key(&stored.digest);
+            if !known
+                && stored.text.contains(WORD)
+                && let Some(plan) = self.plan(&stored.digest)
+            {
+                self.listening_changed(Some(&plan));
+            }
+        }
+    }
+
+    /// Something was deployed or deleted, or is known now.
+    pub(super) fn listening_changed(&self, plan: Option<&Plan>) {
+        let mut listening = self.listening_lock();
+        if let Some(plan) = plan {
+            let listens = Listens { types: engine::awaited(plan), keep_ms: plan.keep_events };
+            listening.of.insert(plan.digest.clone(), Arc::new(listens));
+        }
+        listening.wanted = None;
+        listening.changes += 1;
+    }
+
+    fn listening_lock(&self) -> std::sync::MutexGuard<'_, Listening> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wanted(&self) -> Arc<Wanted> {
+        let changes = {
+            let listening = self.listening_lock();
+            if let Some(wanted) = &listening.wanted {
+                return wanted.clone();
+            }
+            listening.changes
+        };
+        // No lock is held while another is taken.
+        let all = self.all();
+        let mut listening = self.listening_lock();
+        let mut wanted = Wanted::new();
+        for stored in &all {
+            let unknown = || Listens { types: BTreeSet::from([None]), keep_ms: None };
+            let listens = match listening.of.get(&stored.digest) {
+                Some(known) => known.clone(),
+                None if stored.text.contains(WORD) => Arc::new(unknown()),
+                None => continue,
+            };
+            for kind in &listens.types {
+                let of_type = wanted.entry(kind.clone()).or_default();
+                let keep = of_type.entry(stored.id.namespace.clone()).or_default();
+                *keep = (*keep).max(listens.keep_ms);
+            }
+        }
+        let wanted = Arc::new(wanted);
+        if listening.changes == changes {
+            let current: BTreeSet<_> = all.iter().map(|it| &it.digest).collect();
+            listening.of.retain(|digest, _| current.contains(digest));
+            listening.wanted = Some(wanted.clone());
+        }
+        wanted
+    }
+}

@@ -1,0 +1,360 @@
+//! Events that nobody waited for when they came: kept for a while, for whoever will.
+//!
+//! Each namespace that has a definition which waits for events of the type keeps one for itself,
+//! and the first of its instances to wait for it gets it. An event is in the journal before it is
+//! shown to anybody here, and leaves it in the commit that consumes it: so it is consumed once,
+//! whatever ends the process. What one partition looks at no other one takes meanwhile; who wanted
+//! it in that time is told when it is put back.
+
+mod counts;
+mod shelf;
+mod stored;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::Digest as _;
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
+
+use crate::engine::Route;
+use crate::journal::{EarlyKey, Journal, JournalError};
+pub use counts::EarlyCounts;
+use shelf::Shelf;
+pub use view::{DeadLetter, EarlyView, WhyDead};
+
+/// An event that is kept.
+#[derive(Debug)]
+pub struct EarlyEvent {
+    /// What tells it from others.
+    pub key: EarlyKey,
+    /// The namespace that keeps it.
+    pub namespace: Arc<str>,
+    /// The only instance that may have it, where it was sent to one.
+    pub instance: Option<InstanceId>,
+    /// The event.
+    pub event: Arc<CloudEvent>,
+    /// When it came.
+    pub at: Timestamp,
+    /// Until when it is kept.
+    pub until: Timestamp,
+}
+
+/// What became of an event that is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is new, and to be made durable; then [`EarlyEvents::shown`] is to be called.
+    New,
+    /// It is kept already, until then.
+    Already(Timestamp),
+    /// There is no room for it.
+    Full,
+}
+
+/// All events that are kept.
+pub struct EarlyEvents {
+    ttl_ms: u64,
+    journal: Arc<dyn Journal>,
+    shelves: Mutex<Shelves>,
+    /// How many somebody may take: whoever begins to wait asks for this first.
+    shown: AtomicUsize,
+    counts: EarlyCounts,
+}
+
+#[derive(Default)]
+struct Shelves {
+    by_namespace: HashMap<Arc<str>, Shelf>,
+    events: HashMap<EarlyKey, Entry>,
+    bytes: u64,
+}
+
+struct Entry {
+    event: Arc<EarlyEvent>,
+    state: State,
+    /// Whether it is counted among those kept in vain.
+    dead: bool,
+}
+
+/// Where an event stands.
+enum State {
+    /// It is on its way to the disk.
+    Written,
+    /// Who waits for it may have it.
+    Shown,
+    /// A partition looks whether an instance of it wants it; others that asked meanwhile.
+    Offered(BTreeSet<PartitionId>),
+    /// It was consumed, or is forgotten, and that is on its way to the disk.
+    Leaving,
+}
+
+/// The place of an event among those of its namespace: by time.
+pub type EarlyPlace = (Timestamp, EarlyKey);
+
+/// The key of an event in a namespace, or for one instance of it.
+#[must_use]
+pub fn early_key(namespace: &str, identity: &[u8], instance: Option<InstanceId>) -> EarlyKey {
+    let mut hash = sha2::Sha256::new();
+    hash.update(b"early");
+    hash.update(identity);
+    hash.update(namespace.as_bytes());
+    if let Some(instance) = instance {
+        hash.update([0]);
+        hash.update(instance.0.as_bytes());
+    }
+    let mut key = [0; 16];
+    key.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    EarlyKey(key)
+}
+
+impl EarlyEvents {
+    /// Reads what is kept. Without a time to keep them for, none is kept anew.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn open(journal: Arc<dyn Journal>, ttl_ms: u64) -> Result<Self, JournalError> {
+        let mut shelves = Shelves::default();
+        let mut after = None;
+        loop {
+            let page = journal.early_events(after, limits::EARLY_PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(*last);
+            for (key, body) in &page {
+                let event = stored::decode(*key, body).ok_or_else(|| {
+                    JournalError::Damaged(format!("the event {key} that is kept is none"))
+                })?;
+                shelves.insert(Arc::new(event), State::Shown);
+            }
+        }
+        let shown = AtomicUsize::new(shelves.events.len());
+        let (shelves, counts) = (Mutex::new(shelves), EarlyCounts::default());
+        let ttl_ms = ttl_ms.min(limits::EARLY_TTL_MOST_MS);
+        Ok(Self { ttl_ms, journal, shelves, shown, counts })
+    }
+
+    /// Whether events are kept at all.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.ttl_ms > 0
+    }
+
+    /// True when there is none that anybody could take.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shown.load(Ordering::Acquire) == 0
+    }
+
+    /// Until when an event is kept that comes now.
+    #[must_use]
+    pub fn until(&self, now: Timestamp, longer_ms: Option<u64>) -> Timestamp {
+        let ttl = self.ttl_ms.max(longer_ms.unwrap_or_default());
+        now.plus(ttl.min(limits::EARLY_TTL_MOST_MS))
+    }
+
+    /// What is counted of them.
+    #[must_use]
+    pub fn counts(&self) -> &EarlyCounts {
+        &self.counts
+    }
+
+    /// Takes in an event, if there is room for it; nobody sees it before it is durable.
+    #[must_use]
+    pub fn keep(&self, event: EarlyEvent, now: Timestamp) -> Kept {
+        let mut shelves = self.lock();
+        if let Some(entry) = shelves.events.get(&event.key) {
+            return Kept::Already(entry.event.until);
+        }
+        let (bytes, total) = (event.weight(), shelves.bytes);
+        let shelf = shelves.by_namespace.entry(event.namespace.clone()).or_default();
+        let most = match total + bytes > limits::EARLY_TOTAL_BYTES {
+            true => limits::EARLY_LEAST_BYTES,
+            false => limits::EARLY_BYTES,
+        };
+        if shelf.len() >= limits::EARLY_EVENTS || shelf.bytes() + bytes > most {
+            shelf.refuse(DeadLetter::of(&event, WhyDead::Full, now));
+            self.counts.refused.one();
+            return Kept::Full;
+        }
+        shelves.insert(Arc::new(event), State::Written);
+        Kept::New
+    }
+
+    /// Shows an event to all: it is durable.
+    pub fn shown(&self, key: EarlyKey) {
+        if let Some(entry) = self.lock().events.get_mut(&key) {
+            entry.state = State::Shown;
+            self.shown.fetch_add(1, Ordering::AcqRel);
+            self.counts.kept.one();
+        }
+    }
+
+    /// An event that somebody may have.
+    #[must_use]
+    pub fn get(&self, key: EarlyKey) -> Option<Arc<EarlyEvent>> {
+        let shelves = self.lock();
+        let entry = shelves.events.get(&key)?;
+        (!matches!(entry.state, State::Written | State::Leaving)).then(|| entry.event.clone())
+    }
+
+    /// The event, for `partition` to offer to its instances; it is put back by
+    /// [`EarlyEvents::put_back`] or leaves by [`EarlyEvents::consumed`]. None where nobody can have
+    /// it now: whoever asked while another partition has it is told when it is put back.
+    pub fn take(
+        &self,
+        key: EarlyKey,
+        partition: PartitionId,
+        now: Timestamp,
+    ) -> Option<Arc<EarlyEvent>> {
+        let mut shelves = self.lock();
+        let entry = shelves.events.get_mut(&key).filter(|it| it.event.until > now)?;
+        match &mut entry.state {
+            State::Written | State::Leaving => None,
+            State::Offered(wanted) => {
+                wanted.insert(partition);
+                None
+            }
+            state @ State::Shown => {
+                *state = State::Offered(BTreeSet::new());
+                Some(entry.event.clone())
+            }
+        }
+    }
+
+    /// The first event after `after` that takes one of these routes and that an instance of the
+    /// namespace may have; see [`EarlyEvents::take`].
+    pub fn find(
+        &self,
+        (namespace, instance): (&str, InstanceId),
+        routes: &[Route],
+        after: Option<EarlyPlace>,
+        (partition, now): (PartitionId, Timestamp),
+    ) -> Option<Arc<EarlyEvent>> {
+        let mut after = after;
+        loop {
+            let (at, key) = {
+                let mut shelves = self.lock();
+                let shelf = shelves.by_namespace.get_mut(namespace)?;
+                shelf.next(routes, after, instance)?
+            };
+            if let Some(event) = self.take(key, partition, now) {
+                return Some(event);
+            }
+            after = Some((at, key));
+        }
+    }
+
+    /// Puts an event back that no instance of the partition wanted; those which asked meanwhile.
+    #[must_use]
+    pub fn put_back(&self, key: EarlyKey) -> BTreeSet<PartitionId> {
+        let mut shelves = self.lock();
+        let Some(entry) = shelves.events.get_mut(&key) else { return BTreeSet::new() };
+        match std::mem::replace(&mut entry.state, State::Shown) {
+            State::Offered(wanted) => wanted,
+            State::Written | State::Shown | State::Leaving => BTreeSet::new(),
+        }
+    }
+
+    /// An event was consumed: nobody else has it, and it is gone once that is durable.
+    pub fn consumed(&self, key: EarlyKey) {
+        if let Some(entry) = self.lock().events.get_mut(&key) {
+            entry.state = State::Leaving;
+            self.shown.fetch_sub(1, Ordering::AcqRel);
+            self.counts.taken.one();
+        }
+    }
+
+    /// That an event was consumed is durable.
+    pub fn gone(&self, key: EarlyKey) {
+        self.lock().remove(key);
+    }
+
+    /// All that are kept and that somebody may have.
+    #[must_use]
+    pub fn all(&self, now: Timestamp) -> Vec<Arc<EarlyEvent>> {
+        let shelves = self.lock();
+        let live = shelves.events.values().filter(|it| it.event.until > now);
+        live.map(|it| it.event.clone()).collect()
+    }
+
+    /// Forgets what was kept in vain long ago, or is too much of that; returns how many went.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn forget(&self, now: Timestamp) -> Result<usize, JournalError> {
+        let keys = self.lock().over(now, &self.counts);
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        self.shown.fetch_sub(keys.len(), Ordering::AcqRel);
+        for keys in keys.chunks(limits::EARLY_PAGE) {
+            self.journal.remove_early_events(keys)?;
+            keys.iter().for_each(|key| self.gone(*key));
+        }
+        Ok(keys.len())
+    }
+
+    /// How many events there are, and the bytes that they take.
+    fn held(&self) -> (usize, u64) {
+        let shelves = self.lock();
+        (shelves.events.len(), shelves.bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelves {
+    fn insert(&mut self, event: Arc<EarlyEvent>, state: State) {
+        self.bytes += event.weight();
+        self.by_namespace.entry(event.namespace.clone()).or_default().insert(&event);
+        self.events.insert(event.key, Entry { event, state, dead: false });
+    }
+
+    fn remove(&mut self, key: EarlyKey) {
+        let Some(Entry { event, .. }) = self.events.remove(&key) else { return };
+        self.bytes = self.bytes.saturating_sub(event.weight());
+        if let Some(shelf) = self.by_namespace.get_mut(&event.namespace) {
+            shelf.remove(&event);
+            if shelf.is_empty() {
+                self.by_namespace.remove(&event.namespace);
+            }
+        }
+    }
+
+    /// What is to be forgotten, as leaving already; counts what was kept in vain.
+    fn over(&mut self, now: Timestamp, counts: &EarlyCounts) -> Vec<EarlyKey> {
+        let mut dead: BTreeMap<Arc<str>, Vec<EarlyPlace>> = BTreeMap::new();
+        for entry in self.events.values_mut().filter(|it| matches!(it.state, State::Shown)) {
+            let event = &entry.event;
+            if event.until <= now {
+                dead.entry(event.namespace.clone()).or_default().push((event.until, event.key));
+                if !std::mem::replace(&mut entry.dead, true) {
+                    counts.expired.one();
+                }
+            }
+        }
+        let mut over = Vec::new();
+        for mut dead in dead.into_values() {
+            dead.sort();
+            let surplus = dead.len().saturating_sub(limits::EARLY_DEAD);
+            let old = |(number, (until, _)): &(usize, EarlyPlace)| {
+                *number < surplus || until.plus(limits::EARLY_DEAD_MS) <= now
+            };
+            over.extend(dead.into_iter().enumerate().filter(old).map(|(_, (_, key))| key));
+        }
+        for key in &over {
+            if let Some(entry) = self.events.get_mut(key) {
+                entry.state = State::Leaving;
+            }
+        }
+        over
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

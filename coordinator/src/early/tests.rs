@@ -1,0 +1,157 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use windlass_proto::cloudevent::CloudEvent;
+use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::limits;
+use windlass_proto::time::Timestamp;
+use windlass_proto::value::Value;
+
+use super::{EarlyEvent, EarlyEvents, Kept, early_key};
+use crate::engine::{Key, Route};
+use crate::journal::memory::MemoryJournal;
+use crate::journal::{Commit, EarlyWrite, Journal};
+
+const FIRST: PartitionId = PartitionId(0);
+const OTHER: PartitionId = PartitionId(1);
+const NOBODY: InstanceId = InstanceId(uuid::Uuid::nil());
+
+fn event(namespace: &str, id: u64, order: &str) -> EarlyEvent {
+    let text = format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"paid","data":{{"order":"{order}"}}}}"#
+    );
+    let event = CloudEvent::from_value(Value::from_json(&text).unwrap()).unwrap();
+    EarlyEvent {
+        key: early_key(namespace, &id.to_be_bytes(), None),
+        namespace: namespace.into(),
+        instance: None,
+        event: Arc::new(event),
+        at: Timestamp(id),
+        until: Timestamp(1_000),
+    }
+}
+
+fn kept(early: &EarlyEvents, event: EarlyEvent) {
+    let key = event.key;
+    assert_eq!(early.keep(event, Timestamp(0)), Kept::New);
+    early.shown(key);
+}
+
+fn empty() -> (Arc<MemoryJournal>, EarlyEvents) {
+    let journal = Arc::new(MemoryJournal::in_memory(2).unwrap());
+    let early = EarlyEvents::open(journal.clone(), 1_000).unwrap();
+    (journal, early)
+}
+
+fn order(order: &str) -> Route {
+    let places = vec![vec!["data".into(), "order".into()]];
+    Route { kind: Some("paid".into()), places, digest: Key::digest(&[Key::Text(order)]) }
+}
+
+fn paid() -> Route {
+    Route { kind: Some("paid".into()), places: Vec::new(), digest: Key::digest(&[]) }
+}
+
+#[test]
+fn the_first_to_wait_gets_it_and_who_asked_meanwhile_is_told() {
+    let (_, early) = empty();
+    let one = event("shop", 1, "a");
+    let key = one.key;
+    assert_eq!(early.keep(one, Timestamp(0)), Kept::New);
+    let now = Timestamp(10);
+    assert!(early.is_empty() && early.take(key, FIRST, now).is_none(), "it is not durable");
+    assert_eq!(early.keep(event("shop", 1, "a"), now), Kept::Already(Timestamp(1_000)));
+    early.shown(key);
+    assert!(early.take(key, FIRST, now).is_some());
+    assert!(early.take(key, OTHER, now).is_none(), "the first one looks at it");
+    assert_eq!(early.put_back(key), BTreeSet::from([OTHER]));
+    assert!(early.take(key, OTHER, now).is_some());
+    early.consumed(key);
+    assert!(early.is_empty() && early.take(key, FIRST, now).is_none());
+    assert_eq!(early.keep(event("shop", 1, "a"), now), Kept::Already(Timestamp(1_000)));
+    early.gone(key);
+    assert_eq!(early.held(), (0, 0));
+}
+
+#[test]
+fn events_are_found_by_what_they_hold_in_the_order_in_which_they_came() {
+    let (_, early) = empty();
+    for id in (1..=40).rev() {
+        kept(&early, event("shop", id, if id % 10 == 0 { "round" } else { "odd" }));
+    }
+    let now = (FIRST, Timestamp(50));
+    let all = |route: Route, namespace: &str| {
+        let (mut after, mut found) = (None, Vec::new());
+        while let Some(it) =
+            early.find((namespace, NOBODY), std::slice::from_ref(&route), after, now)
+        {
+            after = Some((it.at, it.key));
+            found.push(it.at.0);
+            let _ = early.put_back(it.key);
+        }
+        found
+    };
+    assert_eq!(all(order("round"), "shop"), [10, 20, 30, 40]);
+    assert_eq!(all(order("round"), "shop"), [10, 20, 30, 40], "by the index");
+    assert_eq!(all(paid(), "shop"), (1..=40).collect::<Vec<_>>());
+    assert_eq!(all(order("none"), "shop"), [0_u64; 0]);
+    assert_eq!(all(paid(), "other"), [0_u64; 0], "another namespace has its own");
+    kept(&early, event("shop", 41, "round"));
+    assert_eq!(all(order("round"), "shop"), [10, 20, 30, 40, 41]);
+    early.consumed(event("shop", 20, "round").key);
+    early.gone(event("shop", 20, "round").key);
+    assert_eq!(all(order("round"), "shop"), [10, 30, 40, 41]);
+    let any = Route { kind: None, ..order("round") };
+    assert_eq!(all(any, "shop"), [10, 30, 40, 41]);
+}
+
+#[test]
+fn what_is_for_one_instance_is_for_nobody_else() {
+    let (_, early) = empty();
+    let mine = InstanceId(uuid::Uuid::from_u128(7));
+    kept(&early, EarlyEvent { instance: Some(mine), ..event("shop", 1, "a") });
+    let find = |id| early.find(("shop", id), &[paid()], None, (FIRST, Timestamp(5)));
+    assert!(find(NOBODY).is_none());
+    assert!(find(mine).is_some());
+}
+
+#[test]
+fn a_namespace_keeps_no_more_than_its_share_and_says_what_it_dropped() {
+    let (_, early) = empty();
+    let large = |namespace: &str, id| event(namespace, id, &"x".repeat(1 << 20));
+    let fits = limits::EARLY_BYTES >> 20;
+    for id in 1..fits {
+        kept(&early, large("greedy", id));
+    }
+    assert_eq!(early.keep(large("greedy", 99), Timestamp(3)), Kept::Full);
+    let dead = early.list("greedy", true, Timestamp(3));
+    assert_eq!(dead.iter().map(|it| it.dead.unwrap().word()).collect::<Vec<_>>(), ["no-room"]);
+    assert!(early.show(dead[0].key, Timestamp(3)).is_some_and(|it| it.event.is_none()));
+    assert_eq!(early.list("greedy", false, Timestamp(3)).len() as u64, fits - 1);
+    for namespace in ["b", "c", "d", "e"] {
+        for id in 1..fits {
+            let _ = early.keep(large(namespace, id), Timestamp(3));
+        }
+    }
+    assert_eq!(early.keep(large("f", 1), Timestamp(3)), Kept::Full, "all is taken");
+    assert_eq!(early.keep(event("f", 2, "a"), Timestamp(3)), Kept::New, "but a little");
+}
+
+#[test]
+fn what_was_kept_in_vain_is_shown_for_a_day_and_then_forgotten() {
+    let (journal, early) = empty();
+    let one = event("shop", 1, "a");
+    let put = EarlyWrite::Put(one.key, one.encode().unwrap());
+    journal.commit(&[Commit { early: vec![put], ..Commit::default() }]).unwrap();
+    let key = one.key;
+    kept(&early, one);
+    let late = Timestamp(1_000);
+    assert_eq!(early.forget(late).unwrap(), 0);
+    assert!(early.take(key, FIRST, late).is_none(), "its time is over");
+    assert_eq!(early.list("shop", true, late)[0].dead.unwrap().word(), "expired");
+    let again = EarlyEvents::open(journal.clone(), 1_000).unwrap();
+    assert_eq!(again.list("shop", true, late).len(), 1);
+    assert_eq!(early.forget(Timestamp(1_000 + limits::EARLY_DEAD_MS)).unwrap(), 1);
+    assert_eq!((early.held(), early.is_empty()), ((0, 0), true));
+    assert!(journal.early_events(None, 10).unwrap().is_empty());
+}

@@ -6,7 +6,7 @@ use windlass_telemetry::Role;
 use crate::command::{
     audit, auth, bench, bulk, completions, config, control, coordinator, deploy, dev, event,
     explain, fsck, function, graph, history, list, log, login, profile, repair, run, schedule,
-    secret, show, start, test, token, validate, version, watch, worker, workflow,
+    secret, show, start, test, token, validate, version, watch, webhook, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Schedule(schedule::Args),
     /// Send events to the instances that listen
     Event(event::Args),
+    /// See, make and delete the endpoints at which services deliver what becomes events
+    Webhook(webhook::Args),
     /// See who uses which secrets, say who may, and set a store up
     Secret(secret::Args),
     /// Get a token of the identity provider that a server trusts, and keep it for that server
@@ -157,6 +159,7 @@ impl Command {
             Self::Function(args) => function::run(args).await,
             Self::Schedule(args) => schedule::run(args).await,
             Self::Event(args) => event::run(args).await,
+            Self::Webhook(args) => webhook::run(args).await,
             Self::Secret(args) => secret::run(args).await,
             Self::Audit(args) => audit::run(*args).await,
             Self::Login(args) => login::login(args).await,

@@ -31,5 +31,6 @@ pub(crate) mod token;
 pub(crate) mod validate;
 pub(crate) mod version;
 pub(crate) mod watch;
+pub(crate) mod webhook;
 pub(crate) mod worker;
 pub(crate) mod workflow;

@@ -28,7 +28,7 @@ use crate::definition::Checked;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::isolate;
-use crate::options::{Allow, JournalOptions, WorkerOptions, describe_processes};
+use crate::options::{Allow, InboundOptions, JournalOptions, WorkerOptions, describe_processes};
 use crate::secret_options::SecretArgs;
 use crate::worker::Files;
 
@@ -50,8 +50,8 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) files: Files,
     /// How long ended instances are kept; none keeps them for ever.
     pub(crate) retention: Option<Duration>,
-    /// How long events are kept that nobody listens for yet; as usual unless given.
-    pub(crate) event_ttl: Option<Duration>,
+    /// How long events are kept, and where the secrets of webhooks are.
+    pub(crate) inbound: InboundOptions,
     /// How many instances that others have started may be open.
     pub(crate) quotas: StartQuotas,
     /// Who may read which secrets.
@@ -136,7 +136,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         worker,
         files,
         retention,
-        event_ttl,
+        inbound,
         quotas,
         secrets,
         identity,
@@ -178,7 +178,8 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         functions: Some(worker.function_names()),
         unversioned: true,
         retention,
-        event_ttl,
+        event_ttl: inbound.event_ttl,
+        webhook_secrets: inbound.webhook_secrets,
         quotas,
         memory: Some(memory.budget()),
         data_dir,

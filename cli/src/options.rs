@@ -234,8 +234,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     typed::parse(text).map_err(|error| error.to_string())
 }
 
+/// What comes in.
+#[derive(Args, Clone, Default)]
+pub(crate) struct InboundOptions {
+    /// How long an event is kept that nobody listens for yet, where a definition will; 0s keeps
+    /// none [default: 10m]
+    #[arg(long, env = "WINDLASS_EVENT_TTL", value_name = "DURATION", value_parser = event_ttl)]
+    pub(crate) event_ttl: Option<Duration>,
+    /// The folder with the secrets that deliveries of webhooks are signed with: files in a folder
+    /// for each namespace
+    #[arg(long, env = "WINDLASS_WEBHOOK_SECRETS", value_name = "DIR")]
+    pub(crate) webhook_secrets: Option<PathBuf>,
+}
+
 /// Reads how long events are kept: nothing to a week.
-pub(crate) fn event_ttl(text: &str) -> Result<Duration, String> {
+fn event_ttl(text: &str) -> Result<Duration, String> {
     let most = Duration::from_millis(EARLY_TTL_MOST_MS);
     duration(text).and_then(|it| match it <= most {
         true => Ok(it),

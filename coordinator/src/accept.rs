@@ -43,6 +43,7 @@ mod token;
 mod trace;
 pub mod view;
 mod watch;
+mod webhook;
 mod worker;
 mod workflow;
 

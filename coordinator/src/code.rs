@@ -142,6 +142,31 @@ codes! {
     UnknownBulkJob = "WL0550", 404, "No such bulk job",
         "No bulk job of yours has this id: it was never given here, or ended long ago and made room. \
          `windlass bulk list` shows those there are.";
+    /// No such webhook.
+    UnknownWebhook = "WL0561", 404, "No such webhook",
+        "The namespace has no webhook of this name: `windlass webhook list NAMESPACE` shows those \
+         there are, and `windlass webhook create` makes one.";
+    /// A delivery of a webhook is not of who says so.
+    WebhookRefused = "WL0562", 401, "Webhook delivery refused",
+        "The signature of the delivery does not fit its body and the secret, is missing, or was made \
+         more than five minutes before or after now. Compare the secret at the service with the file \
+         that the webhook names, its preset with what the service writes, and the clocks; nothing \
+         on the way may change the body. A new secret goes into a line of its own before the service \
+         gets it.";
+    /// The secret of a webhook cannot be read.
+    WebhookSecret = "WL0563", 503, "Secret of a webhook missing",
+        "The server has no folder with secrets of webhooks (--webhook-secrets), or the file in it, \
+         NAMESPACE/FILE, cannot be read, is empty, or has a line with fewer than 16 characters. Each \
+         line is a secret that may sign. The detail says which, and never what is in it.";
+    /// A webhook is not as one must be.
+    BadWebhook = "WL0564", 400, "Webhook not as it must be",
+        "The detail says what is wrong: a name, a preset other than github, stripe, standard and \
+         hmac, or an expression that is no jq. There are a thousand webhooks at most.";
+    /// A delivery makes no event.
+    WebhookEvent = "WL0565", 422, "Webhook delivery makes no event",
+        "The delivery is of who says so, but its body is no JSON, or the expression `map` or \
+         `subject` of the webhook fails on it or takes too many steps. Try the expression on the \
+         delivery, which the service shows, and change it by `windlass webhook create`.";
     /// No such event is kept.
     UnknownEvent = "WL0560", 404, "No such event",
         "The namespace keeps no event under this key: an instance has consumed it, or it was kept in \

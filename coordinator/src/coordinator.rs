@@ -19,6 +19,7 @@ mod secret_queries;
 mod show;
 mod start;
 mod verify;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use crate::policy::NotPermitted;
 use crate::secrets::{Secrets, SecretsError};
 use crate::trace::Tracer;
 pub use crate::view::{InstanceView, LimitView, OpenTask};
+use crate::webhooks::WebhookError;
 pub use repair::ResetPlan;
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
@@ -80,10 +82,11 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Leave schedules alone: for a process that runs one workflow because somebody asked.
     pub unscheduled: bool,
-    /// How long an event is kept that nobody waits for yet;
-    /// [`limits::EARLY_TTL_MS`](windlass_proto::limits::EARLY_TTL_MS) unless given; none is kept with
-    /// zero.
+    /// How long an event is kept that nobody waits for yet: none with zero, and
+    /// [`limits::EARLY_TTL_MS`](windlass_proto::limits::EARLY_TTL_MS) unless given.
     pub event_ttl: Option<Duration>,
+    /// The folder with the secrets of webhooks, where there are to be any.
+    pub webhook_secrets: Option<PathBuf>,
     /// Versions may be given another text, when that is asked for: where they are being written.
     pub replaces: bool,
     /// How many instances that others have started may be open at once.
@@ -296,6 +299,9 @@ pub enum CoordinatorError {
     /// The namespace has no such event.
     #[error("the namespace has no event {0}")]
     UnknownEvent(String),
+    /// Something cannot be done with a webhook.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The bulk job has ended.
     #[error("bulk job {id} is {} already", state.word())]
     BulkConflict {

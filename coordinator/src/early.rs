@@ -110,6 +110,16 @@ pub fn early_key(namespace: &str, identity: &[u8], instance: Option<InstanceId>)
     EarlyKey(key)
 }
 
+/// The partition that keeps an event.
+pub(crate) fn home(event: &CloudEvent, partitions: u16) -> PartitionId {
+    let mut hash = sha2::Sha256::new();
+    hash.update(event.source());
+    hash.update([0]);
+    hash.update(event.id());
+    let number = hash.finalize().iter().take(4).fold(0_u32, |sum, it| sum << 8 | u32::from(*it));
+    PartitionId(u16::try_from(number % u32::from(partitions.max(1))).unwrap_or_default())
+}
+
 impl EarlyEvents {
     /// Reads what is kept. Without a time to keep them for, none is kept anew.
     ///
@@ -165,7 +175,9 @@ impl EarlyEvents {
     pub fn keep(&self, event: EarlyEvent, now: Timestamp) -> Kept {
         let mut shelves = self.lock();
         if let Some(entry) = shelves.events.get(&event.key) {
-            return Kept::Already(entry.event.until);
+            // One that is consumed is kept no longer than until that is durable.
+            let leaves = matches!(entry.state, State::Leaving);
+            return Kept::Already(if leaves { Timestamp(0) } else { entry.event.until });
         }
         let (bytes, total) = (event.weight(), shelves.bytes);
         let shelf = shelves.by_namespace.entry(event.namespace.clone()).or_default();

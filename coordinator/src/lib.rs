@@ -45,3 +45,4 @@ pub mod secrets;
 pub mod status;
 pub mod trace;
 pub mod view;
+pub mod webhooks;

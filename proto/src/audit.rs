@@ -213,6 +213,9 @@ pub enum AuditAction {
     /// A bulk job was begun, paused, resumed or ended.
     #[serde(rename = "bulk.changed")]
     BulkChanged,
+    /// A webhook was made, changed or deleted.
+    #[serde(rename = "webhook.changed")]
+    WebhookChanged,
     /// Starts of a workflow or a namespace were suspended or resumed.
     #[serde(rename = "starts.changed")]
     StartsChanged,

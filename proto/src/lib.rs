@@ -25,4 +25,5 @@ pub mod throttle;
 pub mod time;
 pub mod trace;
 pub mod value;
+pub mod webhook;
 pub mod wire;

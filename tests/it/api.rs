@@ -15,6 +15,7 @@ mod sdks;
 mod starts;
 mod tls;
 mod watch;
+mod webhooks;
 
 /// A definition of the namespace `api` with these tasks.
 fn definition(name: &str, tasks: &str) -> String {

@@ -28,7 +28,7 @@ use crate::definition::{self, Support};
 use crate::embedded::StartError;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, duration};
+use crate::options::{InboundOptions, JournalOptions, duration};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
@@ -97,11 +97,8 @@ struct RunArgs {
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
-    /// How long an event is kept that nobody listens for yet, where a definition will; 0s keeps
-    /// none
-    #[arg(long, env = "WINDLASS_EVENT_TTL", default_value = "10m", value_name = "DURATION",
-        value_parser = crate::options::event_ttl)]
-    event_ttl: Duration,
+    #[command(flatten)]
+    inbound: InboundOptions,
     #[command(flatten)]
     memory: MemoryOptions,
     #[command(flatten)]
@@ -217,18 +214,17 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         );
         return Err(CliError::coded(&NOT_STARTED, &detail));
     }
-    let retention = (args.retention_days > 0).then(|| DAY * args.retention_days);
-    let quotas = args.quotas.quotas();
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
     let tokens = data_dir.clone();
     let missing = args.data.journal.missing();
     let settings =
         sled::Options { partitions: limits::NEW_PARTITIONS, missing, ..sled::Options::default() };
     let options = Options {
-        retention,
-        event_ttl: Some(args.event_ttl),
+        retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        event_ttl: args.inbound.event_ttl,
+        webhook_secrets: args.inbound.webhook_secrets.clone(),
         losses: Some(args.max_losses),
-        quotas,
+        quotas: args.quotas.quotas(),
         replaces: args.allow_replace,
         memory: Some(args.memory.budget()),
         data_dir: Some(data_dir.clone()),

@@ -11,7 +11,7 @@ use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, WorkerOptions, describe_egress};
+use crate::options::{InboundOptions, JournalOptions, WorkerOptions, describe_egress};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
@@ -41,11 +41,8 @@ pub(crate) struct Args {
     /// Days that ended instances are kept; 0 keeps them for ever
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     retention_days: u32,
-    /// How long an event is kept that nobody listens for yet, where a definition will; 0s keeps
-    /// none
-    #[arg(long, env = "WINDLASS_EVENT_TTL", default_value = "10m", value_name = "DURATION",
-        value_parser = crate::options::event_ttl)]
-    event_ttl: Duration,
+    #[command(flatten)]
+    inbound: InboundOptions,
     #[command(flatten)]
     memory: MemoryOptions,
     #[command(flatten)]
@@ -88,14 +85,19 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         data_dir: Some(args.data_dir.clone()),
         journal: args.journal,
         worker: args.worker,
-        hidden: args.serve.credentials(),
+        hidden: args
+            .serve
+            .credentials()
+            .into_iter()
+            .chain(args.inbound.webhook_secrets.clone())
+            .collect(),
         // Who is asked who they are need not be who may read this machine's files.
         files: match args.serve.asks() {
             true => Files::none(),
             false => Files::beside(definitions.iter().map(Checked::place)),
         },
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
-        event_ttl: Some(args.event_ttl),
+        inbound: args.inbound,
         quotas: args.quotas.quotas(),
         secrets: args.secrets,
         identity: args.identity.options(&bound.url()),

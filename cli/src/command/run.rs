@@ -25,7 +25,9 @@ use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{JournalOptions, ProfileOptions, Remote, WorkerOptions, duration};
+use crate::options::{
+    InboundOptions, JournalOptions, ProfileOptions, Remote, WorkerOptions, duration,
+};
 use crate::secret_options::SecretArgs;
 use crate::telemetry::{self, TelemetryOptions, Told};
 use crate::worker::Files;
@@ -138,7 +140,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         hidden: Vec::new(),
         files,
         retention,
-        event_ttl: None,
+        inbound: InboundOptions::default(),
         quotas,
         secrets,
         identity,

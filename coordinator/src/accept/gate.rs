@@ -7,7 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use windlass_proto::limits::API_REQUEST_MS;
+use windlass_proto::limits::{API_REQUEST_MS, WEBHOOK_BODY_BYTES};
 use windlass_proto::metric::Traced;
 
 use super::payload;
@@ -27,6 +27,23 @@ pub(super) async fn bounded(State(api): State<Api>, request: Request, next: Next
 /// The same for requests of operators and probes, which help when there is no room for others.
 pub(super) async fn operated(State(api): State<Api>, request: Request, next: Next) -> Response {
     let budget = api.operators.clone();
+    within(api, &budget, request, next).await
+}
+
+/// The same for deliveries of webhooks, of whose senders nothing is known yet: they have a little
+/// room of their own, and small bodies.
+pub(super) async fn delivered(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    // Services say how much they send.
+    if announced.is_none_or(|it| it > WEBHOOK_BODY_BYTES) {
+        let detail = format!(
+            "a delivery of a webhook says its length (Content-Length), at most {WEBHOOK_BODY_BYTES} \
+             bytes"
+        );
+        return ApiProblem::new(Code::TooLarge, detail).into_response();
+    }
+    let budget = api.deliveries.clone();
     within(api, &budget, request, next).await
 }
 

@@ -19,6 +19,7 @@ use crate::journal::JournalError;
 use crate::log::BadDirectives;
 use crate::policy::ReplaceError;
 use crate::secrets::SecretsError;
+use crate::webhooks::WebhookError;
 
 /// What problem documents are.
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -223,6 +224,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::UnknownFunction(_) => Self::new(Code::UnknownFunction, detail),
             CoordinatorError::UnknownSchedule(_) => Self::new(Code::UnknownSchedule, detail),
             CoordinatorError::UnknownWorkflow(_) => Self::new(Code::UnknownWorkflow, detail),
+            CoordinatorError::Webhook(error) => of_webhook(&error, detail),
             CoordinatorError::UnknownEvent(_) => Self::new(Code::UnknownEvent, detail),
             CoordinatorError::UnknownBulkJob(_) => Self::new(Code::UnknownBulkJob, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
@@ -258,6 +260,19 @@ impl From<CoordinatorError> for ApiProblem {
             },
         }
     }
+}
+
+fn of_webhook(error: &WebhookError, detail: String) -> ApiProblem {
+    let code = match error {
+        WebhookError::Invalid(_) | WebhookError::TooMany => Code::BadWebhook,
+        WebhookError::Unknown(..) => Code::UnknownWebhook,
+        WebhookError::NoSecrets | WebhookError::Secret { .. } => Code::WebhookSecret,
+        WebhookError::NotVerified(_) => Code::WebhookRefused,
+        WebhookError::NoEvent(_) => Code::WebhookEvent,
+        WebhookError::TooOften => return ApiProblem::overloaded(&detail, Duration::from_secs(1)),
+        WebhookError::File { .. } => Code::SecretsFailed,
+    };
+    ApiProblem::new(code, detail)
 }
 
 fn code_of(error: &SecretsError) -> Code {

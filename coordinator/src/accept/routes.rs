@@ -6,7 +6,8 @@ use axum::routing::{get, post};
 use super::limits::ConnectionLimits;
 use super::{
     access, audit, auth, bulk, document, early, event, function, gate, history, identity, instance,
-    log, metrics, schedule, secret, start, state, suspension, token, watch, worker, workflow,
+    log, metrics, schedule, secret, start, state, suspension, token, watch, webhook, worker,
+    workflow,
 };
 use crate::coordinator::Coordinator;
 
@@ -77,6 +78,9 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
     let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
     let operation = if with_metrics { operation().merge(scraped()) } else { operation() };
     let version = get(workflow::version).delete(workflow::delete);
+    let hook = get(webhook::show).put(webhook::put).delete(webhook::delete);
+    let delivered = axum::middleware::from_fn_with_state(api.clone(), gate::delivered);
+    let deliveries = Router::new().route("/v1/hooks/{namespace}/{name}", post(webhook::deliver));
     let router = Router::new()
         .route("/v1/workflows", post(workflow::deploy).get(workflow::list))
         .route("/v1/workflows/{namespace}/{name}", get(workflow::latest))
@@ -109,6 +113,8 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/instances/{id}/events", post(event::send))
         .route("/v1/namespaces/{namespace}/events", get(early::list))
         .route("/v1/namespaces/{namespace}/events/{key}", get(early::show))
+        .route("/v1/webhooks/{namespace}", get(webhook::list))
+        .route("/v1/webhooks/{namespace}/{name}", hook)
         .route("/v1/workers", get(worker::list))
         .route("/v1/secrets", get(secret::list))
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
@@ -123,6 +129,7 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/tokens/{id}", axum::routing::delete(token::revoke))
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
         .merge(operation.layer(operated))
+        .merge(deliveries.layer(delivered))
         .merge(health())
         // Outside of them as well: the document never changes, and without the keys no task could
         // log in to a store.

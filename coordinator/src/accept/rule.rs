@@ -92,6 +92,12 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/instances/{id}/events", Instance(InstanceOperate)),
     (Method::GET, "/v1/namespaces/{namespace}/events", Namespace(InstanceRead)),
     (Method::GET, "/v1/namespaces/{namespace}/events/{key}", Namespace(InstanceRead)),
+    (Method::GET, "/v1/webhooks/{namespace}", Namespace(WorkflowRead)),
+    (Method::GET, "/v1/webhooks/{namespace}/{name}", Namespace(WorkflowRead)),
+    (Method::PUT, "/v1/webhooks/{namespace}/{name}", Namespace(WorkflowDeploy)),
+    (Method::DELETE, "/v1/webhooks/{namespace}/{name}", Namespace(WorkflowDeploy)),
+    // Its signature says who sends it.
+    (Method::POST, "/v1/hooks/{namespace}/{name}", Open),
     (Method::GET, "/v1/workers", Server(WorkerRead)),
     (Method::GET, "/v1/secrets", Server(SecretRead)),
     (Method::GET, "/v1/secrets/policy", Server(SecretRead)),

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits::{
-    self, API_BODY_BYTES, API_OPERATORS, API_REQUESTS, API_WAITS, API_WATCHERS,
+    self, API_BODY_BYTES, API_OPERATORS, API_REQUESTS, API_WAITS, API_WATCHERS, WEBHOOK_REQUESTS,
 };
 
 use windlass_telemetry::TelemetryCounts;
@@ -42,6 +42,8 @@ pub(super) struct Api {
     pub(super) requests: Budget,
     /// Requests of probes and operators that may run.
     pub(super) operators: Budget,
+    /// Deliveries of webhooks that may be handled.
+    pub(super) deliveries: Budget,
     /// Callers that wait for outcomes.
     pub(super) waits: Arc<Waits>,
     /// Watches that may be open. They are not requests: they last.
@@ -79,6 +81,7 @@ impl Api {
             answers: Answers::default(),
             requests: Budget::new(limits.within(API_REQUESTS, 8)),
             operators: Budget::new(limits.within(API_OPERATORS, 16)),
+            deliveries: Budget::new(limits.within(WEBHOOK_REQUESTS, 32)),
             waits: Arc::new(Waits::new(limits.within(API_WAITS, 4))),
             watchers: Budget::new(limits.within(API_WATCHERS, 8)),
             sockets: Arc::new(Sockets::new(limits)),

@@ -68,17 +68,20 @@ impl Catalog {
         wanted.contains_key(&None) || wanted.contains_key(&Some(Arc::from(kind)))
     }
 
-    /// Reads what all definitions wait for; of those that are not read, anything counts as waited
-    /// for. Takes long where there are many.
-    pub fn read_awaited(&self) {
-        for stored in self.all() {
-            let known = self.listening_lock().of.contains_key(&stored.digest);
-            if !known
-                && stored.text.contains(WORD)
-                && let Some(plan) = self.plan(&stored.digest)
-            {
-                self.listening_changed(Some(&plan));
-            }
+    /// The definitions of which it is not known yet what they wait for: until they are read,
+    /// anything counts as waited for.
+    #[must_use]
+    pub fn unread_awaited(&self) -> Vec<Digest> {
+        let mut all = self.all();
+        let listening = self.listening_lock();
+        all.retain(|it| !listening.of.contains_key(&it.digest) && it.text.contains(WORD));
+        all.into_iter().map(|it| it.digest).collect()
+    }
+
+    /// Reads what a definition waits for.
+    pub fn read_awaited(&self, digest: &Digest) {
+        if let Some(plan) = self.plan(digest) {
+            self.listening_changed(Some(&plan));
         }
     }
 

@@ -35,6 +35,7 @@ use crate::partition::{
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
 use crate::trace::{Teller, Tracer};
+use crate::webhooks::Webhooks;
 
 /// A running coordinator.
 pub(super) struct Runtime {
@@ -72,6 +73,7 @@ pub(super) struct Router {
     pub(super) secrets: Arc<Secrets>,
     pub(super) memory: Arc<Memory>,
     pub(super) early: Arc<EarlyEvents>,
+    pub(super) webhooks: Arc<Webhooks>,
     /// Whether workflows start by their schedules.
     fires_schedules: bool,
     queue: Arc<dyn Queue>,
@@ -219,13 +221,13 @@ impl Runtime {
         downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
         let began = Instant::now();
+        let (early, webhooks) = inbound(&journal, &options)?;
         let secrets = options.secrets.map_or_else(in_memory, Ok)?;
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
         let memory = Memory::new(options.memory.unwrap_or(u64::MAX));
         let (quotas, log, replaces) = (options.quotas, options.log, options.replaces);
         let fires_schedules = !options.unscheduled;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
-        let early = Arc::new(EarlyEvents::open(journal.clone(), ttl_ms(options.event_ttl))?);
         let retention = super::retention::start(journal.clone(), early.clone(), options.retention)?;
         let Options { tracer, data_dir, .. } = options;
         let sampler = tracer.as_ref().map(Tracer::sampler);
@@ -236,7 +238,6 @@ impl Runtime {
             ..definition::Options::default()
         };
         let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
-        read_awaited(&catalog)?;
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
@@ -255,6 +256,7 @@ impl Runtime {
             tracer,
             memory,
             early,
+            webhooks,
         });
         let runtime = Self {
             router,
@@ -278,6 +280,7 @@ impl Runtime {
         let shared = runtime.shared(epoch, losses, sampler);
         runtime.start_owners(&shared, mailboxes)?;
         // After the partitions, which need the processors until they have read who listens.
+        read_awaited(&runtime.router.catalog, runtime.stopping.clone())?;
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal, stopping, failed)?;
         Ok(runtime)
@@ -391,19 +394,37 @@ impl Runtime {
     }
 }
 
-/// How long events are kept.
-fn ttl_ms(ttl: Option<Duration>) -> u64 {
-    ttl.map_or(limits::EARLY_TTL_MS, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+/// What is kept of events that came early, and of endpoints at which they come.
+fn inbound(
+    journal: &Arc<dyn Journal>,
+    options: &Options,
+) -> Result<(Arc<EarlyEvents>, Arc<Webhooks>), JournalError> {
+    let ttl = options.event_ttl.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+    let early = EarlyEvents::open(journal.clone(), ttl.unwrap_or(limits::EARLY_TTL_MS))?;
+    let (directory, secrets) = (options.data_dir.as_deref(), options.webhook_secrets.clone());
+    let webhooks = Webhooks::open(directory, secrets)
+        .map_err(|error| JournalError::Store(error.to_string()))?;
+    Ok((Arc::new(early), Arc::new(webhooks)))
 }
 
-/// Finds out what definitions wait for, beside the start: that takes as long as there are many.
-fn read_awaited(catalog: &Arc<Catalog>) -> Result<(), JournalError> {
-    let catalog = catalog.clone();
-    let reading = thread::Builder::new().name("awaited".to_owned());
-    reading
-        .spawn(move || catalog.read_awaited())
-        .map(drop)
-        .map_err(|error| JournalError::Store(format!("no thread to be had: {error}")))
+/// Finds out what definitions wait for, beside the work: that takes as long as there are many.
+fn read_awaited(catalog: &Arc<Catalog>, stopping: Arc<AtomicBool>) -> Result<(), JournalError> {
+    let unread = catalog.unread_awaited();
+    if unread.is_empty() {
+        return Ok(());
+    }
+    // What stops need not wait for all of it.
+    let catalog = Arc::downgrade(catalog);
+    let run = move || {
+        for digest in unread {
+            match catalog.upgrade() {
+                Some(catalog) if !stopping.load(Ordering::Acquire) => catalog.read_awaited(&digest),
+                _ => return,
+            }
+        }
+    };
+    let reading = thread::Builder::new().name("awaited".to_owned()).spawn(run);
+    reading.map(drop).map_err(|error| JournalError::Store(format!("no thread to be had: {error}")))
 }
 
 fn boxes(partitions: u16, memory: &Arc<Memory>) -> (Arc<[Inbox]>, Vec<Mailbox>) {

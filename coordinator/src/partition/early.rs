@@ -20,13 +20,6 @@ use crate::early::{EarlyEvent, EarlyPlace, Kept, early_key};
 use crate::engine::{Body, Input, Instance, Route, interest};
 use crate::journal::{EarlyKey, EarlyWrite, JournalError};
 
-/// The partition that keeps an event.
-pub(super) fn home(event: &CloudEvent, partitions: u16) -> PartitionId {
-    let hash =
-        identity(event).iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte));
-    PartitionId(u16::try_from(hash % u64::from(partitions.max(1))).unwrap_or_default())
-}
-
 /// Instances that may want what is kept.
 #[derive(Default)]
 pub(super) struct Eager {
@@ -278,7 +271,8 @@ impl Partition {
     /// What an instance waits for; nothing where it has enough to do.
     fn wanted(&mut self, id: InstanceId) -> Option<Vec<Route>> {
         let resident = self.residents.get(id).filter(|it| it.instance.ending.is_none())?;
-        if is_busy(&resident.instance) {
+        // Events pass by what is set aside, until it goes on.
+        if is_busy(&resident.instance) || resident.instance.quarantine.is_some() {
             self.eager.busy.insert(id);
             return None;
         }

@@ -170,6 +170,9 @@ impl Partition {
         &mut self,
         id: InstanceId,
     ) -> Result<Option<Arc<str>>, JournalError> {
+        if self.is_untouchable(id) {
+            return Ok(None);
+        }
         let loads = self.residents.get(id).is_none();
         let Some(resident) = self.load(id)? else { return Ok(None) };
         let namespace = resident.plan.id.namespace.clone();

@@ -11,7 +11,6 @@ use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 use windlass_telemetry::FinishedSpan;
 
-use super::early::home;
 use super::message::{
     Dealt, Done, EventOutcome, EventTicket, EventToKeep, Message, NewInstance, Reply, Shown,
     StartReply, SuccessorReply, Verdict,
@@ -20,7 +19,7 @@ use super::schedules::ScheduleAnswer;
 use super::shares::{LimitNews, LimitPlace};
 use super::start_policy::StartPolicy;
 use crate::catalog::Catalog;
-use crate::early::EarlyEvents;
+use crate::early::{self, EarlyEvents};
 use crate::engine::{ChildOutcome, Ending, Input, Parent};
 use crate::events::lifecycle::{Level, LifecycleEvent};
 use crate::journal::EarlyKey;
@@ -250,7 +249,7 @@ fn dealt_with(target: &dyn ReleaseTarget, event: &Arc<CloudEvent>, dealt: Dealt)
     if namespaces.is_empty() {
         return tell(target, done, EventOutcome { consumed, kept_until: None });
     }
-    let home = home(event, target.partitions());
+    let home = early::home(event, target.partitions());
     let event = event.clone();
     let keep = EventToKeep { event, namespaces, repeated, consumed, done };
     target.send(home, Message::Keep(Box::new(keep)));

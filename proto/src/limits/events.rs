@@ -120,3 +120,46 @@ pub const EARLY_PAGE: usize = 256;
 
 /// Characters of source, type and id that lists of events show.
 pub const EARLY_PART_CHARACTERS: usize = 200;
+
+/// Bytes of one delivery of a webhook: services tell what happened, not all there is.
+pub const WEBHOOK_BODY_BYTES: usize = 1 << 20;
+
+/// Deliveries of webhooks that are handled at once: nobody was asked who they are yet.
+pub const WEBHOOK_REQUESTS: usize = 32;
+
+/// Deliveries of one endpoint that are taken within [`WEBHOOK_RATE_MS`]; the service sends the
+/// others again.
+pub const WEBHOOK_RATE: u64 = 200;
+
+/// Milliseconds for which they are counted: a second, as people count them.
+pub const WEBHOOK_RATE_MS: u64 = 1_000;
+
+/// Bytes of the name of an endpoint, and of the file with its secret.
+pub const WEBHOOK_NAME_BYTES: usize = 64;
+
+/// Endpoints that are kept.
+pub const WEBHOOKS: usize = 1_000;
+
+/// Bytes of a header with signatures, and of an id.
+pub const WEBHOOK_SIGNATURE_BYTES: usize = 4 << 10;
+
+/// Signatures of one delivery: services send several while they change their secret.
+pub const WEBHOOK_SIGNATURES: usize = 16;
+
+/// Seconds between a delivery's signing and its coming, past which it may be somebody's copy.
+pub const WEBHOOK_TOLERANCE_S: u64 = 300;
+
+/// Steps that each expression of an endpoint may take for one delivery: some milliseconds.
+pub const WEBHOOK_STEPS: u64 = 200_000;
+
+/// Bytes of an expression, a type or a source of an endpoint.
+pub const WEBHOOK_TEXT_BYTES: usize = 4 << 10;
+
+/// Bytes that are read of a file with secrets of an endpoint.
+pub const WEBHOOK_SECRET_BYTES: usize = 8 << 10;
+
+/// Secrets of one endpoint: the old one and the new one, and some.
+pub const WEBHOOK_SECRETS: usize = 8;
+
+/// Characters of a secret at least: fewer are guessed.
+pub const WEBHOOK_SECRET_LEAST: usize = 16;

@@ -119,6 +119,7 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::InstanceStarted => "windlass.instance.started",
         AuditAction::InstanceChanged => "windlass.instance.changed",
         AuditAction::BulkChanged => "windlass.bulk.changed",
+        AuditAction::WebhookChanged => "windlass.webhook.changed",
         AuditAction::StartsChanged => "windlass.starts.changed",
         AuditAction::EventsPublished => "windlass.events.published",
         AuditAction::TokenCreated => "windlass.token.created",

@@ -112,6 +112,11 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("sendInstanceEvent", (About::Workflow, operator())),
         ("listKeptEvents", (About::Namespace, with(&["starter"]))),
         ("getKeptEvent", (About::Namespace, with(&["starter"]))),
+        ("listWebhooks", (About::Namespace, with(&[]))),
+        ("getWebhook", (About::Namespace, with(&[]))),
+        ("putWebhook", (About::Events, vec![])),
+        ("deleteWebhook", (About::Namespace, authors())),
+        ("deliverWebhook", (About::All, vec![])),
         ("listWorkers", (About::Server, with(&["worker-admin"]))),
         ("listSecrets", (About::Server, vec!["secret-officer"])),
         ("getSecretPolicy", (About::Server, vec!["secret-officer"])),
@@ -218,6 +223,10 @@ impl Place {
                 let event = json!({"specversion": "1.0", "id": "1", "source": "/", "type": "a"});
                 ("application/cloudevents+json", event.to_string())
             }
+            "putWebhook" => {
+                let order = json!({"preset": "hmac", "secretFile": "none", "type": "a"});
+                (json, order.to_string())
+            }
             "startBulkJob" => {
                 let order = json!({"action": "cancel", "filter": "name=greet", "preview": true});
                 (json, order.to_string())
@@ -243,7 +252,7 @@ fn seen(answer: &Answer) -> Let {
     match (answer.status.as_u16(), answer.body["code"].as_str().unwrap_or("")) {
         (401 | 403, _) => Let::Forbidden,
         // What was never there is not what is hidden.
-        (404, "WL0547" | "WL0550" | "WL0560" | "WL0585") => Let::Through,
+        (404, "WL0547" | "WL0550" | "WL0560" | "WL0561" | "WL0585") => Let::Through,
         (404, _) => Let::Hidden,
         _ => Let::Through,
     }
@@ -318,6 +327,7 @@ async fn every_operation_is_for_those_whose_role_has_it() {
             // Who shows nothing is asked who they are, whatever there is.
             let nobody = ask(&asking.dev.api).await;
             let is_open = template.starts_with("/.well-known")
+                || template.starts_with("/v1/hooks/")
                 || ["/healthz", "/readyz", "/openapi.json", "/v1/auth/providers"]
                     .contains(&template.as_str());
             if is_open != (nobody.status != 401) {

@@ -124,6 +124,8 @@ async fn each_command_once() {
     std::fs::write(&options, "[dev]\nretention-days = 1\n").unwrap();
     let here = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let event = r#"{"type": "a", "source": "/b", "id": "c"}"#;
+    let webhook = ["webhook", "create", "cli/a", "--preset", "hmac", "--secret-file", "a"];
+    let webhook = [&webhook[..], &["--type", "a"]].concat();
     let lines = [
         (here(&["run", &hello]), 0),
         (here(&["validate", &hello]), 0),
@@ -158,6 +160,11 @@ async fn each_command_once() {
         (on_server(&["event", "send", event]), 0),
         (on_server(&["event", "list", "cli"]), 0),
         (on_server(&["event", "show", "cli", &"0".repeat(32)]), 1),
+        (on_server(&["webhook", "list", "cli"]), 0),
+        (on_server(&["webhook", "show", "cli/none"]), 1),
+        (on_server(&["webhook", "delete", "cli/none"]), 1),
+        // It was given no secrets.
+        (on_server(&webhook), 1),
         (on_server(&["secret", "list"]), 0),
         (on_server(&["secret", "check", &hello]), 0),
         (on_server(&["secret", "policy", "show"]), 0),

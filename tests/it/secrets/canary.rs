@@ -219,6 +219,14 @@ impl Places {
         ] {
             all.push((format!("GET {path}"), api.get(path).await.body.to_string().into_bytes()));
         }
+        let kept = api.get("/v1/namespaces/canary/events").await.ok()["items"].clone();
+        let kept = kept.as_array().unwrap();
+        assert!(!kept.is_empty(), "what was emitted is kept for who listens later");
+        for event in kept {
+            let path = format!("/v1/namespaces/canary/events/{}", event["key"].as_str().unwrap());
+            let shown = api.get(&path).await.ok().to_string();
+            all.push((format!("GET {path}"), shown.into_bytes()));
+        }
         let health = crate::support::client::Api::new(health).get("/metrics").await;
         all.push(("a worker's metrics".to_owned(), health.body.to_string().into_bytes()));
         for id in ids {
@@ -359,6 +367,7 @@ async fn search_for_canaries(vault: &str) {
     .await;
     let tap = Tap::on(&house.nats.url()).await;
     house.fleet.api.deploy(&workflow::child(&servers)).await;
+    house.fleet.api.deploy(workflow::LATE).await;
     let canaries = canaries();
     let mut ids = Vec::new();
     for (name, value) in &canaries {

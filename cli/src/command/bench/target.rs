@@ -26,7 +26,7 @@ use crate::client::Client;
 use crate::code::{BENCH_FAILED, NOT_STARTED};
 use crate::embedded::{self, Embedded, EmbeddedOptions};
 use crate::error::CliError;
-use crate::options::{ProfileOptions, Remote, WorkerOptions};
+use crate::options::{InboundOptions, ProfileOptions, Remote, WorkerOptions};
 use crate::telemetry;
 use crate::worker::Files;
 
@@ -324,7 +324,7 @@ async fn embedded(
         hidden: Vec::new(),
         files,
         retention,
-        event_ttl: None,
+        inbound: InboundOptions::default(),
         quotas,
         secrets,
         identity,

@@ -278,6 +278,13 @@ do:
     text
 }
 
+/// Would listen for what the tasks emit, which is kept for it.
+pub(super) const LATE: &str = "\
+document: {dsl: '1.0.3', namespace: canary, name: late, version: '1.0.0', metadata: {windlass: {keepEvents: P1D}}}
+do:
+- hear: {listen: {to: {one: {with: {type: com.example.canary}}}}}
+";
+
 /// What the `child` task runs.
 pub(super) fn child(servers: &Servers) -> String {
     format!(

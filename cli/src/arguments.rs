@@ -4,9 +4,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, auth, bench, bulk, completions, config, control, coordinator, deploy, dev, event,
-    explain, fsck, function, graph, history, list, log, login, profile, repair, run, schedule,
-    secret, show, start, test, token, validate, version, watch, webhook, worker, workflow,
+    audit, auth, backup, bench, bulk, completions, config, control, coordinator, deploy, dev, event,
+    explain, fsck, function, graph, history, list, log, login, profile, repair, restore, run,
+    schedule, secret, show, start, test, token, validate, version, watch, webhook, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -102,6 +102,10 @@ pub(crate) enum Command {
     Config(config::Args),
     /// Explain the code of an error or a finding
     Explain(explain::Args),
+    /// Back a coordinator up, and look at its backups
+    Backup(Box<backup::Args>),
+    /// Make a data directory of a backup
+    Restore(restore::Args),
     /// Check the journal in a data directory
     Fsck(fsck::Args),
     /// Measure throughput and latency
@@ -170,6 +174,8 @@ impl Command {
             Self::Log(args) => log::run(args).await,
             Self::Config(args) => config::run(args, Arguments::command()),
             Self::Explain(args) => explain::run(&args),
+            Self::Backup(args) => backup::run(*args).await,
+            Self::Restore(args) => restore::run(&args),
             Self::Fsck(args) => fsck::run(&args),
             Self::Graph(args) => graph::run(&args),
             Self::Completions(args) => completions::completions(&args, Arguments::command()),

@@ -98,8 +98,8 @@ pub(crate) const JOURNAL_DAMAGED: Code = Code {
     status: 500,
     title: "Journal damaged",
     explanation: "`windlass fsck` found records that are damaged or do not fit together; its \
-                  output lists them. Restore a backup made before the damage, or save what can be \
-                  read with `windlass fsck DIR --salvage TO`.",
+                  output lists them. Restore a backup made before the damage (`windlass restore`), or \
+                  save what can be read with `windlass fsck DIR --repair --to NEW_DIR`.",
 };
 
 /// Facts in the journal do not follow from one another.
@@ -190,12 +190,12 @@ pub(crate) const JOURNAL_SALVAGED: Code = Code {
     code: "WL0711",
     status: 500,
     title: "Damaged journal salvaged in part",
-    explanation: "`windlass fsck --salvage` made a new journal of what can be read, and passed over \
-                  damage: its output says how many instances of each partition are missing, and the \
+    explanation: "`windlass fsck --repair` or `--salvage` made a new journal of what can be read, and passed over \
+                  damage: its output, which --repair keeps as repair.json, says how many instances of each partition are missing, and the \
                   ids of those of which only parts were found. What was saved may stand where it stood a little \
-                  earlier: tasks done since run again, with the same idempotency keys. Copy the other \
-                  files of the old data directory (keys, policy, audit trail) beside the new journal, \
-                  and start there with --data-dir.",
+                  earlier: tasks done since run again, with the same idempotency keys. Start there with \
+                  --data-dir; after --salvage, copy the other files of the old data directory (keys, \
+                  policy, audit trail) beside the new journal before.",
 };
 
 /// A measurement is worth nothing.

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod bulk;
 pub(crate) mod completions;
@@ -21,6 +22,7 @@ pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod profile;
 pub(crate) mod repair;
+pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod secret;

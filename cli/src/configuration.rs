@@ -6,6 +6,10 @@
 //! auth = "/etc/windlass/auth.toml"
 //! retention-days = 90
 //!
+//! [backup]
+//! to = "/backups/windlass"
+//! passphrase-file = "/etc/windlass/backup-passphrase"
+//!
 //! [worker]
 //! allow = ["shell", "script"]
 //! ```
@@ -36,6 +40,9 @@ pub(crate) struct ConfigOptions {
 
 /// The variable that names the file.
 const VARIABLE: &str = "WINDLASS_CONFIG";
+
+/// The table of backups, which the coordinator takes.
+const BACKUP: &str = "backup";
 
 /// The commands that it has options for.
 pub(crate) const COMMANDS: [&str; 3] = ["coordinator", "worker", "dev"];
@@ -73,6 +80,11 @@ impl Configuration {
         for (name, options) in tables {
             let at = name.span().start;
             let name = name.into_inner();
+            // A table of its own for what the coordinator has under a longer name.
+            let (name, prefix) = match name.as_str() {
+                BACKUP => (COMMANDS[0].to_owned(), format!("{BACKUP}-")),
+                _ => (name, String::new()),
+            };
             let of = command.find_subcommand(&name).filter(|_| COMMANDS.contains(&name.as_str()));
             let Some(of) = of else {
                 let meant =
@@ -82,9 +94,9 @@ impl Configuration {
                     configuration.refused(at, &format!("`[{name}]` is no table here; {meant}"))
                 );
             };
-            let mut read = BTreeMap::new();
+            let mut read = configuration.tables.remove(&name).unwrap_or_default();
             for (key, value) in options {
-                let (at, key) = (key.span().start, key.into_inner());
+                let (at, key) = (key.span().start, format!("{prefix}{}", key.into_inner()));
                 let (id, option) = configuration.option(of, &key, value.into_inner(), at)?;
                 if read.insert(id, option).is_some() {
                     return Err(configuration.refused(at, &format!("`{key}` stands here twice")));

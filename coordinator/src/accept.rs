@@ -11,6 +11,7 @@ mod access;
 mod answer;
 mod audit;
 mod auth;
+mod backup;
 mod bulk;
 mod denials;
 mod document;

@@ -305,6 +305,10 @@ codes! {
          set aside: `windlass resume ID` first). Nothing was started. `use-existing` answers for it, \
          `terminate-existing` ends it while it runs, and `replace` starts another once it has ended; \
          `detail` names it.";
+    /// A backup is being taken.
+    BackupRunning = "WL0580", 409, "Backup under way",
+        "A backup of this coordinator is being taken, by its schedule or by somebody else, and only \
+         one can be at a time. Wait until it is done: windlass_backups_total counts it then.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \
@@ -363,6 +367,23 @@ codes! {
     DiskFails = "WL0612", 503, "Journal disk I/O error",
         "The disk could not read or write (EIO). See the kernel's log, copy the data directory to a \
          sound disk, run `windlass fsck` on the copy, and start from there or from a backup.";
+    /// A copy that was restored from a backup has taken over.
+    Superseded = "WL0613", 503, "Superseded by a restored copy",
+        "A copy of this coordinator was restored from a backup and has given tasks to its workers, so \
+         this one has stopped: two would do everything twice. Keep to the copy. To go on with this one \
+         all the same, stop the copy for good, back this one up (`windlass backup --data DIR`), and \
+         restore that: a restored copy replaces all before it.";
+    /// What is in a backup is not what was put there.
+    BackupDamaged = "WL0614", 500, "Backup damaged",
+        "A file of a backup is missing or is not as it was written; `detail` names it, and the backups \
+         that need it cannot be restored. Others in the directory can: `windlass backup verify DIR` says \
+         which. Take a new one: it writes anew what is damaged, as far as the coordinator still has it. \
+         Then look at the disk.";
+    /// A backup does not open with what was given.
+    BackupLocked = "WL0615", 403, "Backup cannot be opened",
+        "A backup is encrypted under a passphrase, and none was given or it is another one. \
+         --passphrase-file names the file that has it, WINDLASS_BACKUP_PASSPHRASE_FILE does too. \
+         Without the passphrase nobody can read the backup: keep it elsewhere than the backups.";
 }
 
 impl Code {
@@ -385,6 +406,7 @@ impl Code {
             JournalError::Locked(_) => Self::JournalLocked,
             JournalError::Unopenable { .. } | JournalError::NoJournal(_) => Self::JournalUnopenable,
             JournalError::Backup(_) => Self::JournalBackup,
+            JournalError::Superseded { .. } => Self::Superseded,
         }
     }
 }

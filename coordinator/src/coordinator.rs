@@ -1,5 +1,6 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
+mod backups;
 mod bulk;
 mod bus_events;
 mod definitions;
@@ -36,6 +37,7 @@ use windlass_proto::value::Value;
 
 use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
+use crate::backup::BackupError;
 use crate::dispatch::Queue;
 use crate::engine::{Requester, Unrepairable, Unresettable};
 pub use crate::engine::{ResetOrder, Visited};
@@ -97,6 +99,8 @@ pub struct Options {
     pub log: Option<Arc<dyn LogControl>>,
     /// Which instances are recorded, and where their spans go; none unless given.
     pub tracer: Option<Tracer>,
+    /// Backups that are taken by themselves; none unless given.
+    pub backups: Option<Arc<BackupSchedule>>,
 }
 
 /// Where what leaves the coordinator goes.
@@ -114,6 +118,8 @@ impl<Q: Queue> From<Arc<Q>> for Downstream {
     }
 }
 
+pub(crate) use backups::BackupRun;
+pub use backups::BackupSchedule;
 pub use handle::restore;
 pub use operator::Operator;
 pub use schedules::{SchedulePage, ScheduleView};
@@ -368,6 +374,9 @@ pub enum CoordinatorError {
         /// The limit.
         limit: usize,
     },
+    /// A backup cannot be taken or used.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The journal failed; the coordinator stops.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -45,7 +45,7 @@ use crate::pieces::Pieces;
 use crate::schedule::ScheduleId;
 
 pub use crate::status::Status;
-pub use backup::BackupReport;
+pub use backup::{BackupReport, NextPiece, TakePiece};
 use filter::error_word;
 pub use filter::{Counted, Filter, Found, Page, SearchCursor};
 pub use store::Holder;
@@ -344,6 +344,17 @@ pub trait Journal: Send + Sync + 'static {
     /// When `writer` or the store fails, or more is written meanwhile than `writer` can take.
     fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
         let _ = writer;
+        Err(JournalError::Backup("this journal has no backup".to_owned()))
+    }
+
+    /// Hands all records to `take`, in pieces to be applied in order, while commits go on: the
+    /// journal as it is at the end. What has not changed since the last time is cut into the same
+    /// pieces. `sled::assemble` makes a journal of them again.
+    ///
+    /// # Errors
+    /// When `take` or the store fails, or more is written meanwhile than `take` can keep up with.
+    fn pieces<'a>(&self, take: &'a mut TakePiece<'a>) -> Result<BackupReport, JournalError> {
+        let _ = take;
         Err(JournalError::Backup("this journal has no backup".to_owned()))
     }
 
@@ -755,6 +766,18 @@ pub enum JournalError {
     /// A backup cannot be taken or used.
     #[error("the backup fails: {0}; take or choose another one")]
     Backup(String),
+    /// A copy that was restored from a backup has taken over.
+    #[error(
+        "this coordinator has been replaced: a worker holds a task of term {theirs}, of a copy that \
+         was restored from a backup, and the term here is {own}; do not start it again on this \
+         data directory"
+    )]
+    Superseded {
+        /// The term here.
+        own: u64,
+        /// The term of the copy.
+        theirs: u64,
+    },
     /// The store did not open.
     #[error(
         "the journal at {path} cannot be opened: {reason}; move the directory aside and restore a \

@@ -15,6 +15,7 @@ pub mod accept;
 pub mod access;
 pub mod admission;
 pub mod audit;
+pub mod backup;
 pub mod bulk;
 pub mod catalog;
 pub mod clock;

@@ -237,6 +237,12 @@ pub enum AuditAction {
     /// Somebody may not do what they asked for.
     #[serde(rename = "access.denied")]
     AccessDenied,
+    /// A backup was taken.
+    #[serde(rename = "backup.taken")]
+    BackupTaken,
+    /// The coordinator was restored from a backup.
+    #[serde(rename = "backup.restored")]
+    BackupRestored,
     /// A call of a task was refused by the egress policy of its worker.
     #[serde(rename = "egress.denied")]
     EgressDenied,

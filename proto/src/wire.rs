@@ -35,9 +35,11 @@ use crate::value::Value;
 
 /// Which delivery of which attempt of which visit: a report must name the live one to be accepted.
 ///
-/// Instance, frame and delivery are what tells keys apart. Partition and epoch say whose it was
-/// when it was sent: after a restart the same delivery, still held by a worker, is known under a
-/// new epoch.
+/// Instance, frame, delivery and generation are what tells keys apart. Partition and epoch say
+/// whose it was when it was sent: after a restart the same delivery, still held by a worker, is
+/// known under a new epoch. The generation, in the upper half of the epoch, changes when a backup
+/// is restored: what was sent after that backup was taken is another delivery under the same
+/// number.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AssignmentKey {
     /// The instance.
@@ -56,9 +58,24 @@ pub struct AssignmentKey {
     pub epoch: u64,
 }
 
+/// Bits of an epoch below its generation: so many restarts does one have.
+pub const GENERATION_SHIFT: u32 = 32;
+
+impl AssignmentKey {
+    /// Which of the copies of one journal has sent it: grows with each restore of a backup.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.epoch >> GENERATION_SHIFT
+    }
+
+    fn told_apart_by(&self) -> (InstanceId, FrameId, u32, u64) {
+        (self.instance, self.frame, self.delivery, self.generation())
+    }
+}
+
 impl PartialEq for AssignmentKey {
     fn eq(&self, other: &Self) -> bool {
-        (self.instance, self.frame, self.delivery) == (other.instance, other.frame, other.delivery)
+        self.told_apart_by() == other.told_apart_by()
     }
 }
 
@@ -66,7 +83,7 @@ impl Eq for AssignmentKey {}
 
 impl Hash for AssignmentKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.instance, self.frame, self.delivery).hash(state);
+        self.told_apart_by().hash(state);
     }
 }
 

@@ -11,6 +11,7 @@ mod support;
 
 mod access;
 mod api;
+mod backup;
 mod bus_events;
 mod catalogs;
 mod chaos;

@@ -227,10 +227,12 @@ fn every_limit_is_used_and_has_a_reason() {
 
 /// Where numbers stand that are no bounds of ours: those of a format, of another's specification, of
 /// what values weigh, and of the measuring tool.
-const NO_BOUNDS: [&str; 28] = [
+const NO_BOUNDS: [&str; 30] = [
     "cli/src/command/bench/",
     "cli/src/command/dev.rs",
     "coordinator/src/audit/key.rs",
+    "coordinator/src/backup/archive.rs",
+    "coordinator/src/backup/seal.rs",
     "coordinator/src/engine/instance/held.rs",
     "coordinator/src/file.rs",
     "coordinator/src/identity/keys.rs",

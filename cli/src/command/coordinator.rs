@@ -1,8 +1,11 @@
 //! `windlass coordinator`: the memory and the judgement of a fleet.
 
+mod backups;
 mod key;
 
 pub(super) use key::pool;
+
+use backups::BackupArgs;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,6 +104,8 @@ struct RunArgs {
     inbound: InboundOptions,
     #[command(flatten)]
     memory: MemoryOptions,
+    #[command(flatten)]
+    backups: BackupArgs,
     #[command(flatten)]
     events: EventArgs,
     #[command(flatten)]
@@ -217,8 +222,8 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
     let tokens = data_dir.clone();
     let missing = args.data.journal.missing();
-    let settings =
-        sled::Options { partitions: limits::NEW_PARTITIONS, missing, ..sled::Options::default() };
+    let partitions = limits::NEW_PARTITIONS;
+    let settings = sled::Options { partitions, missing, ..sled::Options::default() };
     let options = Options {
         retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
         event_ttl: args.inbound.event_ttl,
@@ -230,6 +235,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         data_dir: Some(data_dir.clone()),
         log: crate::log::control(),
         tracer: telemetry::tracer(),
+        backups: args.backups.schedule()?,
         ..Options::default()
     };
     let identity = args.task_identity.options(&bound.url());

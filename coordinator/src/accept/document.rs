@@ -86,6 +86,7 @@ use utoipa::{Modify, OpenApi};
         super::token::list,
         super::token::create,
         super::token::revoke,
+        super::backup::take,
         super::log::show,
         super::log::set,
         super::identity::keys,

@@ -13,6 +13,7 @@ use windlass_proto::definition::Diagnostic;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
+use crate::backup::BackupError;
 use crate::code::Code;
 use crate::coordinator::CoordinatorError;
 use crate::journal::JournalError;
@@ -249,6 +250,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::Overloaded(wait) => Self::overloaded(&detail, wait),
             CoordinatorError::OutOfMemory(_, wait) => Self::overloaded(&detail, wait),
             CoordinatorError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
+            CoordinatorError::Backup(error) => Self::new(code_of_backup(&error), detail),
             CoordinatorError::Journal(error) => Self {
                 retry_after: matches!(error, JournalError::NoRoom { .. })
                     .then_some(Duration::from_millis(limits::ROOM_AGAIN_MS)),
@@ -273,6 +275,16 @@ fn of_webhook(error: &WebhookError, detail: String) -> ApiProblem {
         WebhookError::File { .. } => Code::SecretsFailed,
     };
     ApiProblem::new(code, detail)
+}
+
+fn code_of_backup(error: &BackupError) -> Code {
+    match error {
+        BackupError::Unusable(_) | BackupError::Io { .. } => Code::JournalBackup,
+        BackupError::Damaged(_) => Code::BackupDamaged,
+        BackupError::Locked(_) => Code::BackupLocked,
+        BackupError::Running => Code::BackupRunning,
+        BackupError::Journal(error) => Code::of_journal(error),
+    }
 }
 
 fn code_of(error: &SecretsError) -> Code {

@@ -5,8 +5,9 @@ use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
 use super::{
-    access, audit, auth, bulk, document, early, event, function, gate, history, identity, instance,
-    log, metrics, schedule, secret, start, state, suspension, token, watch, webhook, worker,
+    access, audit, auth, backup, bulk, document, early, event, function, gate, history, identity,
+    instance, log, metrics, schedule, secret, start, state, suspension, token, watch, webhook,
+    worker,
     workflow,
 };
 use crate::coordinator::Coordinator;
@@ -38,6 +39,7 @@ fn operation() -> Router<state::Api> {
         .route("/v1/roots/{id}/cancel", post(suspension::cancel_root))
         .route("/v1/schedules/{namespace}/{name}/pause", post(schedule::pause))
         .route("/v1/schedules/{namespace}/{name}/resume", post(schedule::resume))
+        .route("/v1/backups", post(backup::take))
         .route("/v1/log", get(log::show).put(log::set))
         .merge(readiness())
 }

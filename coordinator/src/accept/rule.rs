@@ -107,6 +107,7 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/secrets/policy/proposal/approve", Server(SecretPolicy)),
     (Method::GET, "/v1/audit", Somewhere(AuditRead)),
     (Method::GET, "/v1/audit/key", Somewhere(AuditRead)),
+    (Method::POST, "/v1/backups", Server(BackupTake)),
     (Method::GET, "/v1/log", Server(LogRead)),
     (Method::PUT, "/v1/log", Server(LogWrite)),
 ];

@@ -84,6 +84,8 @@ permissions! {
     SecretPolicy = "secret.policy", Server, "replace the policy of secrets";
     /// Read the audit trail.
     AuditRead = "audit.read", Workflow, "read the audit trail: of a namespace what its tasks did, of all namespaces everything";
+    /// Take backups.
+    BackupTake = "backup.take", Server, "take backups, which hold everything that is kept here, the keys too";
     /// Read what is logged.
     LogRead = "log.read", Server, "read what is logged";
     /// Change what is logged.
@@ -267,6 +269,7 @@ mod tests {
         };
         for role in BUILT_IN.iter().filter(|it| it.name != "admin") {
             assert!(!has(role.name, Permission::TokenManage), "{}", role.name);
+            assert!(!has(role.name, Permission::BackupTake), "{}", role.name);
             let officer = role.name == "secret-officer";
             assert_eq!(has(role.name, Permission::SecretPolicy), officer, "{}", role.name);
             let processes = role.name == "process-author";

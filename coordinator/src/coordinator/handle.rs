@@ -11,6 +11,7 @@ use windlass_proto::limits;
 use windlass_proto::value::Value;
 use windlass_proto::wire::AssignmentKey;
 
+use super::backups;
 use super::runtime::Runtime;
 use super::{
     Coordinator, CoordinatorError, Downstream, EventReceipt, HistoryPage, InstanceView, OpenTask,
@@ -42,11 +43,16 @@ impl Coordinator {
         options: Options,
         downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
+        let schedule = options.backups.clone();
         let runtime = Arc::new(Runtime::start(journal, options, downstream)?);
         let coordinator = Self { runtime, requester: None };
+        coordinator.tell_restored();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             coordinator.go_on_cancelling(&runtime);
             coordinator.go_on_with_bulk_jobs(&runtime);
+            if let Some(schedule) = schedule {
+                runtime.spawn(backups::keep(Arc::downgrade(&coordinator.runtime), schedule));
+            }
         }
         Ok(coordinator)
     }
@@ -183,10 +189,10 @@ impl Coordinator {
         page
     }
 
-    /// The key of a delivery. Whose term it was of does not tell one from another.
+    /// The key of a delivery.
     fn key_of(&self, instance: InstanceId, (frame, delivery): (FrameId, u32)) -> AssignmentKey {
         let partition = self.partition(instance);
-        AssignmentKey { instance, frame, delivery, partition, epoch: 0 }
+        AssignmentKey { instance, frame, delivery, partition, epoch: self.runtime.epoch }
     }
 
     /// Returns when the instance has facts from sequence number `from` on or has ended, or when

@@ -25,6 +25,7 @@ impl Coordinator {
         snapshot.add(&instances::MEMORY, runtime.router.memory.used());
         snapshot.add(&instances::MEMORY_BUDGET, runtime.router.memory.budget());
         self.measured_journal(snapshot);
+        runtime.backups.measured(snapshot);
         runtime.router.secrets.audit.measured(snapshot);
         runtime.router.measured(snapshot);
     }

@@ -49,6 +49,12 @@ impl Operator {
         Self { address, ..Self::default() }
     }
 
+    /// The same, for what has an outcome of its own.
+    pub(super) fn apart(&self) -> Self {
+        let intents = self.intents.as_ref().map(|_| Arc::default());
+        Self { intents, ..self.clone() }
+    }
+
     /// Takes note of an event that is about to be written of what they ask for.
     fn announce(&self, mut event: AuditEvent) -> AuditEvent {
         if let Some(intents) = &self.intents {

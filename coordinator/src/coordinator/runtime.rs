@@ -15,6 +15,7 @@ use windlass_proto::metric::Snapshot;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 use windlass_telemetry::{FinishedSpan, Sampler};
 
+use super::backups::BackupState;
 use super::bulk::Jobs;
 use super::{Downstream, Options};
 use crate::admission::Admission;
@@ -44,12 +45,15 @@ pub(super) struct Runtime {
     pub(super) router: Arc<Router>,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) committer: CommitterHandle,
+    /// The term of ownership.
+    pub(super) epoch: u64,
     owners: Mutex<Vec<Owner>>,
     /// Dropped to end what removes old instances.
     retention: Mutex<Option<Sender<()>>>,
     pub(super) admission: Arc<Admission>,
     pub(super) filters: Arc<Filters>,
     pub(super) bulk: Jobs,
+    pub(super) backups: Arc<BackupState>,
     pub(super) misfits: Arc<MisfitCounts>,
     pub(super) counts: Arc<InstanceCounts>,
     pub(super) log: Option<Arc<dyn LogControl>>,
@@ -241,7 +245,7 @@ impl Runtime {
         let epoch = journal.next_epoch()?;
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
-            downstream(&catalog, Reporter::new(inboxes.clone())).into();
+            downstream(&catalog, Reporter::new(inboxes.clone(), epoch)).into();
         let tracer = traced(tracer, data_dir.as_deref(), &journal, &catalog)?;
         let router = Arc::new(Router {
             recovering: AtomicUsize::new(inboxes.len()),
@@ -261,6 +265,7 @@ impl Runtime {
         let runtime = Self {
             router,
             journal: journal.clone(),
+            epoch,
             committer: Committer::start(journal.clone(), limits::COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
             retention: Mutex::new(Some(retention)),
@@ -268,6 +273,7 @@ impl Runtime {
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),
             filters: Arc::default(),
             bulk: Jobs::open(&*journal)?,
+            backups: Arc::new(BackupState::new(data_dir)),
             misfits: Arc::default(),
             counts: Arc::default(),
             log,

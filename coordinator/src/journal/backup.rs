@@ -18,7 +18,7 @@ use windlass_proto::limits::{self, BACKUP_BEHIND_BYTES};
 
 use super::ordered::Ordered;
 use super::record::{self, push_varint, read_varint};
-use super::space::{Change, Order, Space};
+use super::space::{Change, Order, Record, Space};
 use super::store::{Store, lock};
 use super::{Journal, JournalError, keys};
 
@@ -111,32 +111,35 @@ impl Drop for Capturing<'_> {
     }
 }
 
-/// Writes a backup; see [`Journal::backup`].
-pub(super) fn backup<O: Ordered>(
-    store: &Store<O>,
-    writer: &mut dyn Write,
-) -> Result<BackupReport, JournalError> {
+/// Who is told what a backup finds, in order.
+trait Scan {
+    /// A page of the records of a space, in the order of their keys; an empty one ends it.
+    fn page(&mut self, space: Space, page: &[Record]) -> Result<(), JournalError>;
+
+    /// What was written since the last call, after the last page was read or while it was.
+    fn meanwhile(&mut self, changes: Vec<u8>) -> Result<(), JournalError>;
+}
+
+/// Goes through all records, while commits go on.
+fn scan<O: Ordered>(store: &Store<O>, scan: &mut dyn Scan) -> Result<BackupReport, JournalError> {
     let capturing = {
         let _exclusive = store.exclusive();
         Capturing::start(&store.capture)?
     };
     let mut report = BackupReport::default();
-    writer.write_all(MAGIC).and_then(|()| writer.write_all(&[FORMAT])).map_err(unwritable)?;
     let partitions = (0..store.partitions()).map(|it| Space::Partition(PartitionId(it)));
     for space in std::iter::once(Space::Common).chain(partitions) {
         let mut from = Vec::new();
         loop {
             let page = store.entries(space, &from, &[0xff], Order::Up, limits::BACKUP_PAGE)?;
-            let mut frame = Vec::new();
             for (key, value) in &page {
                 report.changes += 1;
                 report.damaged += u64::from(record::open(key, value).is_err());
-                push(&mut frame, space, key, Some(value));
             }
-            put_frame(writer, &frame)?;
+            scan.page(space, &page)?;
             let meanwhile = capturing.0.take()?;
             report.changes += meanwhile.count;
-            put_frame(writer, &meanwhile.changes)?;
+            scan.meanwhile(meanwhile.changes)?;
             let Some((last, _)) = page.into_iter().next_back() else { break };
             from = keys::next(last);
         }
@@ -148,11 +151,148 @@ pub(super) fn backup<O: Ordered>(
         last
     };
     report.changes += last.count;
-    put_frame(writer, &last.changes)?;
+    scan.meanwhile(last.changes)?;
+    Ok(report)
+}
+
+/// Writes frames.
+struct Frames<'a>(&'a mut dyn Write);
+
+impl Scan for Frames<'_> {
+    fn page(&mut self, space: Space, page: &[Record]) -> Result<(), JournalError> {
+        let mut frame = Vec::new();
+        page.iter().for_each(|(key, value)| push(&mut frame, space, key, Some(value)));
+        put_frame(self.0, &frame)
+    }
+
+    fn meanwhile(&mut self, changes: Vec<u8>) -> Result<(), JournalError> {
+        put_frame(self.0, &changes)
+    }
+}
+
+/// Writes a backup; see [`Journal::backup`].
+pub(super) fn backup<O: Ordered>(
+    store: &Store<O>,
+    writer: &mut dyn Write,
+) -> Result<BackupReport, JournalError> {
+    writer.write_all(MAGIC).and_then(|()| writer.write_all(&[FORMAT])).map_err(unwritable)?;
+    let report = scan(store, &mut Frames(writer))?;
     writer.write_all(&[0; 8]).map_err(unwritable)?;
     writer.write_all(&report.changes.to_le_bytes()).map_err(unwritable)?;
     writer.flush().map_err(unwritable)?;
     Ok(report)
+}
+
+/// Who takes the pieces of a journal; see [`Journal::pieces`].
+pub type TakePiece<'a> = dyn FnMut(Vec<u8>) -> Result<(), JournalError> + 'a;
+
+/// Cuts a journal into pieces where its keys say so, not where a page happens to end: of two
+/// backups, what has not changed is cut in the same way, and is stored once.
+struct Pieces<'a> {
+    take: &'a mut TakePiece<'a>,
+    /// Records that belong into the next piece.
+    next: Vec<u8>,
+    /// What was written meanwhile to records that were read before: to be applied after them.
+    later: Vec<u8>,
+    /// Up to which record all were read.
+    read: Option<(Space, Vec<u8>)>,
+}
+
+impl Pieces<'_> {
+    fn cut(&mut self) -> Result<(), JournalError> {
+        match self.next.is_empty() {
+            true => Ok(()),
+            false => (self.take)(std::mem::take(&mut self.next)),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), JournalError> {
+        self.cut()?;
+        let later = std::mem::take(&mut self.later);
+        if later.is_empty() { Ok(()) } else { (self.take)(later) }
+    }
+}
+
+impl Scan for Pieces<'_> {
+    fn page(&mut self, space: Space, page: &[Record]) -> Result<(), JournalError> {
+        for (key, value) in page {
+            push(&mut self.next, space, key, Some(value));
+            let ends = crc32fast::hash(key).is_multiple_of(limits::BACKUP_PIECE_RECORDS);
+            if ends || self.next.len() >= limits::BACKUP_PIECE_BYTES {
+                self.cut()?;
+            }
+        }
+        match page.last() {
+            Some((last, _)) => self.read = Some((space, last.clone())),
+            None => {
+                self.cut()?;
+                self.read = Some((space, vec![0xff]));
+            }
+        }
+        Ok(())
+    }
+
+    fn meanwhile(&mut self, changes: Vec<u8>) -> Result<(), JournalError> {
+        let changes = parse_all(&changes).ok_or_else(|| unusable("a change is malformed"))?;
+        for Change { space, key, value } in changes {
+            // What was not read yet will be read as it is then.
+            let read = |(of, up_to): &(Space, Vec<u8>)| (space, &key) <= (*of, up_to);
+            if self.read.as_ref().is_some_and(read) {
+                push(&mut self.later, space, &key, value.as_deref());
+            }
+            if self.later.len() >= limits::BACKUP_PIECE_BYTES {
+                self.finish()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// See [`Journal::pieces`].
+pub(super) fn pieces<'a, O: Ordered>(
+    store: &Store<O>,
+    take: &'a mut TakePiece<'a>,
+) -> Result<BackupReport, JournalError> {
+    let mut pieces = Pieces { take, next: Vec::new(), later: Vec::new(), read: None };
+    let report = scan(store, &mut pieces)?;
+    pieces.finish()?;
+    Ok(report)
+}
+
+/// Who gives the pieces of a journal, in order; none at the end.
+pub type NextPiece<'a> = dyn FnMut() -> Result<Option<Vec<u8>>, JournalError> + 'a;
+
+/// Applies pieces to an empty store; returns how many changes they hold.
+pub(super) fn assemble<O: Ordered>(
+    ordered: &O,
+    next: &mut NextPiece<'_>,
+) -> Result<u64, JournalError> {
+    let mut count = 0;
+    while let Some(piece) = next()? {
+        count += apply(ordered, &piece)?;
+    }
+    // What is restored has no witness yet.
+    let key = keys::WITNESSED.to_vec();
+    ordered.write(vec![Change { space: Space::Common, key, value: None }])?;
+    Ok(count)
+}
+
+/// Makes the changes of a frame or a piece, a bounded number at a time; returns how many.
+fn apply<O: Ordered>(ordered: &O, mut rest: &[u8]) -> Result<u64, JournalError> {
+    let (mut changes, mut count) = (Vec::new(), 0);
+    while !rest.is_empty() {
+        let (change, after) = parse(rest).ok_or_else(|| unusable("a change is malformed"))?;
+        changes.push(change);
+        rest = after;
+        count += 1;
+        if changes.len() >= limits::RESTORE_CHANGES {
+            ordered.write(std::mem::take(&mut changes))?;
+        }
+    }
+    if !changes.is_empty() {
+        ordered.write(changes)?;
+    }
+    Ok(count)
 }
 
 /// Applies a backup to an empty store; returns how many changes it holds.
@@ -168,20 +308,7 @@ pub(super) fn restore<O: Ordered>(ordered: &O, reader: &mut dyn Read) -> Result<
     }
     let mut count = 0;
     while let Some(frame) = read_frame(reader)? {
-        let mut rest = frame.as_slice();
-        let mut changes = Vec::new();
-        while !rest.is_empty() {
-            let (change, after) = parse(rest).ok_or_else(|| unusable("a change is malformed"))?;
-            changes.push(change);
-            rest = after;
-            count += 1;
-            if changes.len() >= limits::RESTORE_CHANGES {
-                ordered.write(std::mem::take(&mut changes))?;
-            }
-        }
-        if !changes.is_empty() {
-            ordered.write(changes)?;
-        }
+        count += apply(ordered, &frame)?;
     }
     let mut expected = [0; 8];
     reader.read_exact(&mut expected).map_err(cut_short)?;

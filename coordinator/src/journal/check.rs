@@ -20,6 +20,10 @@ pub(super) fn check<O: Ordered>(store: &Store<O>) -> Result<CheckReport, Journal
     Ok(check.report)
 }
 
+/// What is a number.
+const NUMBERS: [&[u8]; 5] =
+    [keys::PARTITIONS, keys::EPOCH, keys::VERSION, keys::WITNESSED, keys::COUNTED];
+
 struct Check<'a, O> {
     store: &'a Store<O>,
     report: CheckReport,
@@ -74,10 +78,7 @@ impl<O: Ordered> Check<'_, O> {
             (Space::Common, keys::BULK | keys::BULK_IDS | keys::BULK_RESULTS) => Ok(()),
             (Space::Common, keys::EARLY) => keys::early_of(key).map(drop),
             (Space::Common, keys::CURRENT) => self.current(key, &body),
-            (Space::Common, _)
-                if [keys::PARTITIONS, keys::EPOCH, keys::WITNESSED, keys::COUNTED]
-                    .contains(&key) =>
-            {
+            (Space::Common, _) if NUMBERS.contains(&key) => {
                 if body.len() == 8 {
                     Ok(())
                 } else {

@@ -47,6 +47,8 @@ pub(super) const EPOCH: &[u8] = b"ne";
 pub(super) const TALLY: &[u8] = b"nt";
 /// In the common space: that a witness was written, and so must be there.
 pub(super) const WITNESSED: &[u8] = b"nw";
+/// In the common space: which version of the format is needed to read all records.
+pub(super) const VERSION: &[u8] = b"nv";
 /// In the common space: that open instances are counted.
 pub(super) const COUNTED: &[u8] = b"no";
 /// In the common space, where no scan of it comes: what begins the keys of the store itself.

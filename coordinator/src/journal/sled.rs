@@ -24,7 +24,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ use windlass_proto::metric::{Histogram, Snapshot, table};
 use super::ordered::Ordered;
 use super::space::{Change, Order, Space, Visit};
 use super::store::{Expected, JournalPosition, Store};
-use super::{CheckReport, Journal, JournalError, Loss, Room, disk, keys};
+use super::{CheckReport, Journal, JournalError, Loss, NextPiece, Room, disk, keys};
 use blocks::Stored;
 use checkpoint::{Base, Logged};
 use copy::Copy;
@@ -100,6 +100,66 @@ impl SledJournal {
 /// [`JournalError::Backup`] when the backup is damaged or `directory` is taken, others when the
 /// directory cannot be used.
 pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalError> {
+    made(directory, |unfinished| {
+        let empty = open::empty(unfinished, &Options::default())?;
+        let count = super::backup::restore(&empty, reader)?;
+        drop(empty);
+        // Opening it shows that what was restored is a journal.
+        drop(SledJournal::open(unfinished, &Options::default())?);
+        Ok(count)
+    })
+}
+
+/// What was made of the pieces of a journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Assembled {
+    /// How many changes they held.
+    pub changes: u64,
+    /// The last term of ownership; the next one is the first of its generation.
+    pub epoch: u64,
+}
+
+/// Makes a journal in `directory`, which must not exist or be empty, of its pieces, with terms of
+/// ownership of a `generation` of their own, or a later one; `beside` adds what else belongs there,
+/// and is told where, and what was made. What fails halfway leaves `directory` as it was.
+///
+/// # Errors
+/// As for [`restore`], and what `next` and `beside` return.
+pub fn assemble(
+    directory: &Path,
+    generation: u32,
+    next: &mut NextPiece<'_>,
+    beside: &mut dyn FnMut(&Path, Assembled) -> Result<(), JournalError>,
+) -> Result<Assembled, JournalError> {
+    made(directory, |unfinished| {
+        let empty = open::empty(unfinished, &Options::default())?;
+        let changes = super::backup::assemble(&empty, next)?;
+        drop(empty);
+        let journal = SledJournal::open(unfinished, &Options::default())?;
+        let epoch = journal.begin_generation(generation)?;
+        drop(journal);
+        let assembled = Assembled { changes, epoch };
+        beside(unfinished, assembled)?;
+        Ok(assembled)
+    })
+}
+
+/// Begins a generation of terms of ownership in the journal in `directory`, or a later one; gives
+/// the last term before its first.
+///
+/// # Errors
+/// When it cannot be opened or written.
+pub fn begin_generation(directory: &Path, generation: u32) -> Result<u64, JournalError> {
+    SledJournal::open(directory, &Options::default())?.begin_generation(generation)
+}
+
+/// Has `make` fill a directory beside `directory`, and then gives it that name.
+fn made<T>(
+    directory: &Path,
+    make: impl FnOnce(&Path) -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
+    // Without a slash at its end: what is unfinished is beside it, not in it.
+    let directory = &directory.components().collect::<PathBuf>();
     let unusable = |error: io::Error| disk::error(directory, &error);
     if directory.exists() && fs::read_dir(directory).map_err(unusable)?.next().is_some() {
         return Err(JournalError::Backup(format!("{} is not empty", directory.display())));
@@ -110,12 +170,10 @@ pub fn restore(directory: &Path, reader: &mut dyn Read) -> Result<u64, JournalEr
     if unfinished.exists() {
         fs::remove_dir_all(unfinished).map_err(unusable)?;
     }
-    let count = super::backup::restore(&open::empty(unfinished, &Options::default())?, reader)?;
-    // Opening it shows that what was restored is a journal.
-    drop(SledJournal::open(unfinished, &Options::default())?);
+    let made = make(unfinished)?;
     fs::rename(unfinished, directory).map_err(unusable)?;
     open::sync_parent(directory).map_err(unusable)?;
-    Ok(count)
+    Ok(made)
 }
 
 /// Checks the journal in `directory`, for the command line: a copy of it, which sled may mend.

@@ -23,6 +23,7 @@ mod suspended;
 mod table;
 mod tally;
 mod verify;
+mod version;
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -34,6 +35,7 @@ use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::metric::Snapshot as Metrics;
 use windlass_proto::time::Timestamp;
+use windlass_proto::wire::GENERATION_SHIFT;
 
 use super::backup::{BackupReport, Capture};
 use super::index::{self, Index};
@@ -42,7 +44,8 @@ use super::space::{Change, Order, Record, Space};
 use super::{
     BulkPage, BulkWrite, CheckReport, Commit, Counted, EarlyKey, Filter, Found, Head, Journal,
     JournalError, OpenInstances, Page, Room, Row, SearchCursor, Snapshot, StoredDefinition,
-    StoredFacts, StoredInstance, StoredSubscription, Table, TimerKey, keys, record, retain,
+    StoredFacts, StoredInstance, StoredSubscription, Table, TakePiece, TimerKey, keys, record,
+    retain,
 };
 use crate::admission::Suspended;
 use crate::schedule::ScheduleId;
@@ -134,6 +137,8 @@ impl<O: Ordered> Store<O> {
                 .filter(|it| *it > 0)
                 .ok_or_else(|| record::damaged(keys::PARTITIONS, "is no count of partitions"))?;
         }
+        // Before anything else is read, which may be of a kind that is not known here.
+        store.refuse_newer()?;
         let tally = store.stored_tally()?;
         let tallied = tally.is_some();
         store.tally = Mutex::new(tally.unwrap_or_else(|| Tally::of_nothing(store.partitions)));
@@ -332,6 +337,16 @@ impl<O: Ordered> Store<O> {
         let partition = instance.partition(self.partitions);
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         recent.set_hot(partition, instance, false);
+    }
+
+    /// Begins a generation of terms of ownership: later than all that were, wherever they are.
+    pub(super) fn begin_generation(&self, generation: u32) -> Result<u64, JournalError> {
+        let _exclusive = self.exclusive();
+        let last = self.number(keys::EPOCH)?.unwrap_or(0);
+        let next = (last >> GENERATION_SHIFT).saturating_add(1).max(u64::from(generation));
+        let epoch = next.min(u64::from(u32::MAX)) << GENERATION_SHIFT;
+        self.put_number(keys::EPOCH, epoch)?;
+        Ok(epoch)
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, JournalError> {
@@ -570,6 +585,10 @@ impl<O: Ordered> Journal for Store<O> {
 
     fn backup(&self, writer: &mut dyn Write) -> Result<BackupReport, JournalError> {
         super::backup::backup(self, writer)
+    }
+
+    fn pieces<'a>(&self, take: &'a mut TakePiece<'a>) -> Result<BackupReport, JournalError> {
+        super::backup::pieces(self, take)
     }
 
     fn room(&self) -> Room {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::problem::Problem;
-use windlass_proto::wire::{AssignmentKey, Report};
+use windlass_proto::wire::{AssignmentKey, GENERATION_SHIFT, Report};
 
 use super::{EventTicket, Inbox, Message};
 use crate::engine::{DeliveryLoss, Input};
@@ -13,11 +13,18 @@ use crate::engine::{DeliveryLoss, Input};
 #[derive(Clone)]
 pub struct Reporter {
     inboxes: Arc<[Inbox]>,
+    epoch: u64,
 }
 
 impl Reporter {
-    pub(crate) fn new(inboxes: Arc<[Inbox]>) -> Self {
-        Self { inboxes }
+    pub(crate) fn new(inboxes: Arc<[Inbox]>, epoch: u64) -> Self {
+        Self { inboxes, epoch }
+    }
+
+    /// True for an assignment of a copy that was restored from a backup of this journal: to be told
+    /// as lost, which ends this coordinator.
+    pub(crate) fn is_replaced_by(&self, key: &AssignmentKey) -> bool {
+        key.generation() > self.epoch >> GENERATION_SHIFT
     }
 
     /// Hands over a worker's report. Whether it is accepted, the instance decides:

@@ -1,6 +1,6 @@
 //! What is told of assignments: reports, and workers that were lost with them.
 
-use windlass_proto::wire::{AssignmentKey, Report};
+use windlass_proto::wire::{AssignmentKey, GENERATION_SHIFT, Report};
 
 use super::message::{Refusal, Verdict};
 use super::release::Release;
@@ -17,7 +17,7 @@ impl Partition {
         report: Report,
     ) -> Result<(), JournalError> {
         let Report { key, result, secrets, retry_after_ms } = report;
-        let verdict = if self.is_superseded(&key) {
+        let verdict = if self.is_superseded(&key)? {
             Verdict::Stale
         } else {
             let (frame, delivery) = (key.frame, key.delivery);
@@ -42,7 +42,7 @@ impl Partition {
         key: &AssignmentKey,
         loss: DeliveryLoss,
     ) -> Result<(), JournalError> {
-        if !self.is_superseded(key) {
+        if !self.is_superseded(key)? {
             let input = Input::Lost {
                 frame: key.frame,
                 delivery: key.delivery,
@@ -55,19 +55,25 @@ impl Partition {
         Ok(())
     }
 
-    /// True for an assignment that a later owner of the partition has sent: this one has been
-    /// replaced without knowing it, and must not decide on anything any more.
-    fn is_superseded(&self, key: &AssignmentKey) -> bool {
-        let superseded = key.epoch > self.shared.epoch;
-        if superseded {
+    /// True for an assignment that was not sent in this life of the journal: by a later owner of
+    /// the partition, which has replaced this one without its knowing, or before the backup was
+    /// restored that this one comes from.
+    fn is_superseded(&self, key: &AssignmentKey) -> Result<bool, JournalError> {
+        let (own, theirs) = (self.shared.epoch, key.epoch);
+        let generation = own >> GENERATION_SHIFT;
+        if key.generation() > generation {
+            // Its token shows that it is one of ours. Two that decide would do everything twice.
+            return Err(JournalError::Superseded { own, theirs });
+        }
+        if theirs > own {
             tracing::warn!(
                 partition = self.id.0,
-                own = self.shared.epoch,
-                theirs = key.epoch,
+                own,
+                theirs,
                 instance = %key.instance,
                 "an assignment of a later term is reported here: another coordinator has taken over"
             );
         }
-        superseded
+        Ok(theirs > own || key.generation() < generation)
     }
 }

@@ -147,6 +147,58 @@ pub const BACKUP_PAGE: usize = 256;
 /// commits, is far smaller.
 pub const BACKUP_FRAME_BYTES: usize = 256 << 20;
 
+/// Records of a piece of a backup on average, where they are small: some hundred KiB, so that one
+/// that changes has little written anew, and a journal of a hundred million records has a hundred
+/// thousand pieces.
+pub const BACKUP_PIECE_RECORDS: u32 = 1_024;
+
+/// Bytes from which a piece of a backup is cut whatever its records are: it is in memory some times
+/// over.
+pub const BACKUP_PIECE_BYTES: usize = 4 << 20;
+
+/// Bytes of an object of a backup at most: a piece, with the record that ended it. A reader takes
+/// no more into memory at once.
+pub const BACKUP_OBJECT_BYTES: u64 = 16 << 20;
+
+/// Bytes that sealing and packing may add to what is packed badly: a part in 255, a nonce, a tag.
+pub const BACKUP_SEAL_BYTES: u64 = 1 << 20;
+
+/// Bytes of a manifest at most: of a million objects, a terabyte or so.
+pub const BACKUP_MANIFEST_BYTES: u64 = 256 << 20;
+
+/// Bytes of what a place of backups says of itself.
+pub const BACKUP_HEADER_BYTES: u64 = 64 << 10;
+
+/// Bytes of a passphrase at most.
+pub const BACKUP_PASSPHRASE_BYTES: u64 = 1_024;
+
+/// Bytes of a passphrase at least: fewer are guessed, whatever each guess costs.
+pub const BACKUP_PASSPHRASE_LEAST: usize = 12;
+
+/// scrypt's cost for a passphrase, the logarithm of N: with r = 8 a guess takes 32 MiB and a tenth
+/// of a second, and so does opening a backup.
+pub const BACKUP_SCRYPT_LOG_N: u8 = 15;
+
+/// scrypt's block size.
+pub const BACKUP_SCRYPT_R: u32 = 8;
+
+/// scrypt's parallelism: what OWASP recommends for that cost.
+pub const BACKUP_SCRYPT_P: u32 = 3;
+
+/// Frames of a backup that wait for their reader: few, as each may have some MiB.
+pub const BACKUP_STREAM_FRAMES: usize = 2;
+
+/// Milliseconds that a backup waits for whoever reads it: what is written meanwhile waits in
+/// memory.
+pub const BACKUP_STALLED_MS: u64 = 60_000;
+
+/// Milliseconds between two looks whether a backup is due.
+pub const BACKUP_LOOK_MS: u64 = 10_000;
+
+/// Milliseconds after which a scheduled backup that failed is tried again: what was in its way,
+/// such as another one that is being taken, may pass.
+pub const BACKUP_AGAIN_MS: u64 = 300_000;
+
 /// Changes applied at a time when a backup is restored.
 pub const RESTORE_CHANGES: usize = 1_000;
 

@@ -4,6 +4,7 @@
 //! instance's id.
 
 pub mod api;
+pub mod backups;
 pub mod events;
 pub mod fleet;
 pub mod instances;
@@ -34,6 +35,7 @@ pub const PARTS: &[Part] = &[
     fleet::PART,
     events::PART,
     journal::PART,
+    backups::PART,
     worker::PART,
 ];
 

@@ -127,6 +127,8 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::AccessChanged => "windlass.access.changed",
         AuditAction::AuthenticationFailed => "windlass.access.failed",
         AuditAction::AccessDenied => "windlass.access.denied",
+        AuditAction::BackupTaken => "windlass.backup.taken",
+        AuditAction::BackupRestored => "windlass.backup.restored",
         AuditAction::EgressDenied => "windlass.egress.denied",
         AuditAction::DeploymentRefused => "windlass.definition.refused",
     }

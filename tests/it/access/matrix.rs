@@ -123,6 +123,7 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("setSecretPolicy", (About::Server, vec!["secret-officer"])),
         ("listAuditEvents", (About::List, vec!["secret-officer", "auditor"])),
         ("showAuditKey", (About::List, vec!["secret-officer", "auditor"])),
+        ("takeBackup", (About::Server, vec![])),
         ("getLog", (About::Server, with(&["worker-admin"]))),
         ("setLog", (About::Server, vec!["operator", "worker-admin"])),
     ])

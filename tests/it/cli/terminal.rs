@@ -113,6 +113,10 @@ async fn each_command_once() {
     let trail = folder.path().join("trail.jsonl").display().to_string();
     let exported = windlass(&["audit", "export", "--url", &url]).await.exits(0).stdout;
     std::fs::write(&trail, exported).unwrap();
+    let backups = folder.path().join("one.backup").display().to_string();
+    let take = ["backup", "--to", &backups, "--unencrypted", "--url", &url];
+    windlass(&take).await.exits(0);
+    let restored = folder.path().join("restored").display().to_string();
     let on_server = |words: &[&str]| {
         let mut words: Vec<_> = words.iter().map(|it| (*it).to_owned()).collect();
         words.extend(["--url".to_owned(), url.clone()]);
@@ -194,6 +198,11 @@ async fn each_command_once() {
         (here(&["config", "check", &options]), 0),
         (here(&["config", "show", "dev", "--config", &options]), 0),
         (here(&["explain", "WL0501"]), 0),
+        (here(&["backup", "list", &backups]), 0),
+        (here(&["backup", "verify", &backups]), 0),
+        // It is for directories.
+        (here(&["backup", "prune", &backups, "--keep", "1"]), 1),
+        (here(&["restore", &backups, "--to", &restored]), 0),
         (here(&["fsck", &journal]), 0),
         (here(&["bench", "--workflows", "5"]), 0),
         (here(&["version"]), 0),

@@ -39,19 +39,31 @@ impl Dev {
 
     /// Starts one under another command (`strace …`).
     pub(crate) async fn wrapped(wrapper: &[String], flags: &[String]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut dev = Self {
+        let mut dev = Self::prepare(tempfile::tempdir().unwrap());
+        (dev.flags, dev.wrapper) = (flags.to_vec(), wrapper.to_vec());
+        dev.launch();
+        dev.ready().await;
+        dev
+    }
+
+    /// Starts one on the data directory `data` in `folder`.
+    pub(crate) async fn on(folder: tempfile::TempDir) -> Self {
+        let mut dev = Self::prepare(folder);
+        dev.launch();
+        dev.ready().await;
+        dev
+    }
+
+    fn prepare(folder: tempfile::TempDir) -> Self {
+        Self {
             api: Api::new(""),
-            flags: flags.to_vec(),
-            wrapper: wrapper.to_vec(),
+            flags: Vec::new(),
+            wrapper: Vec::new(),
             process: None,
             before: String::new(),
             data: folder.path().join("data"),
             _folder: folder,
-        };
-        dev.launch();
-        dev.ready().await;
-        dev
+        }
     }
 
     /// The data directory.

@@ -5,7 +5,7 @@ use windlass_proto::audit::AuditEvent;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::wire::message::{
-    Audited, Beat, Definition, Settled, StoreTime, ToCoordinator, TokenReport, decode,
+    Audited, Beat, Definition, Held, Settled, StoreTime, ToCoordinator, TokenReport, decode,
 };
 use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::session::{FrameError, SessionId};
@@ -17,6 +17,7 @@ use super::{Command, Sessions};
 use crate::clock;
 use crate::dispatch::Verdict;
 use crate::dispatch::dispatcher::Proofs;
+use crate::engine::DeliveryLoss;
 use crate::fleet::evaluation;
 use crate::fleet::registration::consider;
 use crate::fleet::session::WorkerSession;
@@ -237,6 +238,13 @@ impl Sessions {
     fn beat(&mut self, session: SessionId, beat: &Beat) {
         if let Some(store) = beat.store {
             self.store_clock(session, store);
+        }
+        let replaced = |it: &&Held| {
+            self.reporter.is_replaced_by(&it.key) && self.key.is_token(&it.key, &it.token)
+        };
+        if let Some(held) = beat.held.iter().find(replaced) {
+            let loss = DeliveryLoss { blamed: false, worker: None, reason: None };
+            return self.reporter.lost(held.key.clone(), loss);
         }
         let now = self.clock.now();
         let Self { dispatcher, key, awaited, orders, .. } = self;

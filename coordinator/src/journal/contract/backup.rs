@@ -1,5 +1,6 @@
 //! Backups, restored, and journals of earlier versions.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use super::super::sled::{SledJournal, restore};
+use super::super::sled::{SledJournal, assemble, restore};
 use super::super::{
     Commit, Head, InstanceWrite, Journal, JournalError, Status, StoredDefinition, StoredFacts,
     TimerKey,
@@ -175,6 +176,113 @@ fn a_backup_taken_while_commits_go_on_is_whole() {
         let count = facts.len() as u64;
         assert!((before..=after).contains(&count), "{before} <= {count} <= {after}");
         assert_eq!(facts, journal.facts(instance, 0, facts.len()).unwrap());
+    }
+}
+
+#[test]
+fn a_journal_that_needs_a_newer_version_is_refused_by_name_and_others_have_no_mark() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path());
+    fill(&journal);
+    assert!(!journal.is_marked(), "the release before reads all of it");
+    journal.need_version(1).unwrap();
+    assert!(!journal.is_marked());
+    journal.need_version(2).unwrap();
+    assert!(journal.is_marked());
+    assert_eq!(journal.check().unwrap().damage, Vec::<String>::new());
+    drop(journal);
+    let error = SledJournal::open(directory.path(), &super::small()).err().unwrap();
+    let named = JournalError::UnknownFormat { found: 2, known: 1 };
+    assert_eq!(error.to_string(), named.to_string());
+}
+
+fn pieces(journal: &dyn Journal) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    let report = journal.pieces(&mut |piece| {
+        all.push(piece);
+        Ok(())
+    });
+    assert_eq!(report.unwrap().damaged, 0);
+    all
+}
+
+/// A journal of pieces, and the last term before its own first one.
+fn assembled(pieces: Vec<Vec<u8>>, generation: u32) -> (tempfile::TempDir, u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut pieces = pieces.into_iter();
+    let mut next = || Ok(pieces.next());
+    let mut beside = |_: &Path, _| Ok(());
+    let made = assemble(directory.path(), generation, &mut next, &mut beside).unwrap();
+    (directory, made.epoch)
+}
+
+#[test]
+fn what_is_cut_into_pieces_comes_back_in_a_generation_of_its_own() {
+    for made in [memory(), super::sled()] {
+        fill(&*made.journal);
+        let (directory, epoch) = assembled(pieces(&*made.journal), 7);
+        assert_eq!(epoch, 7 << 32);
+        let journal = open(directory.path());
+        assert_eq!(journal.next_epoch().unwrap(), (7 << 32) + 1);
+        let again = pieces(&journal);
+        drop(journal);
+        // Later than the one before, whatever the clock says.
+        let (_directory, epoch) = assembled(again, 3);
+        assert_eq!(epoch, 8 << 32);
+    }
+}
+
+#[test]
+fn what_has_not_changed_is_cut_into_the_same_pieces() {
+    let made = super::sled();
+    let journal = &*made.journal;
+    let started = |number: u64| {
+        let instance = id(number, (number % 4) as u16);
+        commit(vec![start(instance, 1)])
+    };
+    journal.commit(&(0..12_000).map(started).collect::<Vec<_>>()).unwrap();
+    let first: BTreeSet<_> = pieces(journal).into_iter().collect();
+    journal.commit(&[started(20_000)]).unwrap();
+    let second = pieces(journal);
+    let new = second.iter().filter(|it| !first.contains(*it)).count();
+    assert!(second.len() > 8 && new * 2 < second.len(), "{new} of {}", second.len());
+}
+
+#[test]
+fn pieces_taken_while_commits_go_on_are_whole() {
+    let made = super::sled();
+    let journal = &*made.journal;
+    let ids: Vec<_> = (0..600_u64).map(|number| id(number, (number % 4) as u16)).collect();
+    for instance in &ids {
+        journal.commit(&[commit(vec![start(*instance, 1)])]).unwrap();
+    }
+    let mut sequence = 1;
+    // Each piece is taken with a round of commits in between, to what was read and what was not.
+    let mut all = Vec::new();
+    let mut write_round = || {
+        for instance in &ids {
+            let mut write = write(*instance, sequence, &[1; 60]);
+            if sequence % 3 == 0 {
+                write.head = Some(head("w", Status::Completed, 1));
+            }
+            journal.commit(&[commit(vec![write])]).unwrap();
+        }
+        sequence += 1;
+    };
+    journal
+        .pieces(&mut |piece| {
+            all.push(piece);
+            write_round();
+            Ok(())
+        })
+        .unwrap();
+    let (directory, _) = assembled(all, 1);
+    let restored = open(directory.path());
+    assert_eq!(restored.check().unwrap().damage, Vec::<String>::new());
+    for instance in ids {
+        let facts = restored.facts(instance, 0, usize::MAX).unwrap();
+        assert_eq!(facts, journal.facts(instance, 0, facts.len()).unwrap());
+        assert!(facts.len() > 1);
     }
 }
 

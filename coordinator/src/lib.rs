@@ -39,6 +39,7 @@ pub mod pieces;
 pub mod policy;
 pub mod position;
 pub mod quarantine;
+pub mod recovery;
 pub mod rehearsal;
 pub mod replay;
 pub mod schedule;

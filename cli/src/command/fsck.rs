@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use windlass_coordinator::backup::BackupError;
 use windlass_coordinator::coordinator::CoordinatorError;
 use windlass_coordinator::journal::JournalError;
 use windlass_coordinator::journal::sled::{WITNESS, salvage};
+use windlass_coordinator::recovery;
 use windlass_coordinator::replay::check_directory;
 
+use super::backup::failed;
 use crate::code::{FACTS_MISFIT, JOURNAL_DAMAGED, JOURNAL_SALVAGED};
 use crate::error::CliError;
 use crate::output;
@@ -14,7 +17,12 @@ use crate::output;
 /// Check the journal in a data directory.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  windlass fsck .windlass\n  \
+    windlass fsck .windlass --repair --to repaired\n  \
     windlass fsck .windlass --salvage saved\n\n\
+    --repair makes a data directory to start on: what can be read of the journal, the files beside it \
+    (keys, policy, tokens, audit trail), and repair.json, the list of what could not be saved; tasks that \
+    were done after what was saved run again, under the same idempotency keys. --salvage makes the \
+    journal alone.\n\n\
     What `lost` gives as null is not known. `stored` counts the records in the store, those of its own bookkeeping and parts of large values \
     among them; `saved` counts those that --salvage wrote into the new journal, where there are fewer.\n\n\
     Each record is read, then the history of each instance is followed: `misfits` lists those whose \
@@ -29,6 +37,12 @@ pub(crate) struct Args {
     /// Save what can be read into a new journal in this directory; DIR stays as it is
     #[arg(long, value_name = "TO")]
     salvage: Option<PathBuf>,
+    /// Save what can be read into a new data directory, which --to names; DIR stays as it is
+    #[arg(long, requires = "to", conflicts_with = "salvage")]
+    repair: bool,
+    /// The data directory that --repair makes; it must not exist or be empty
+    #[arg(long, value_name = "NEW_DIR", requires = "repair")]
+    to: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -37,10 +51,33 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
         let path = args.directory.display();
         return Err(CliError::Usage(format!("there is no directory {path}")));
     }
-    match &args.salvage {
-        Some(to) => save(args, to),
-        None => check(args),
+    match (&args.salvage, &args.to) {
+        (Some(to), _) => save(args, to),
+        (None, Some(to)) => repair(args, to),
+        (None, None) => check(args),
     }
+}
+
+fn repair(args: &Args, to: &std::path::Path) -> Result<(), CliError> {
+    let report = recovery::repair(&args.directory, to).map_err(|error| match error {
+        BackupError::Journal(error) => CoordinatorError::from(error).into(),
+        error => failed(error),
+    })?;
+    output::json(&report);
+    if report.is_all() {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} instances are saved in {}; {} has what could not be; parts were found of {}, {} do not add \
+         up, {} files could not be read",
+        report.salvaged.instances,
+        to.display(),
+        recovery::REPORT,
+        report.salvaged.incomplete.len(),
+        report.misfits.len(),
+        report.lost_files.len()
+    );
+    Err(CliError::coded(&JOURNAL_SALVAGED, &detail))
 }
 
 fn check(args: &Args) -> Result<(), CliError> {

@@ -2,6 +2,7 @@
 
 mod damage;
 mod fleet;
+mod recorded;
 mod repair;
 
 use std::path::{Path, PathBuf};

@@ -31,8 +31,8 @@ use crate::error::CliError;
 /// The file that options are read from.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct ConfigOptions {
-    /// Read options from this file, in TOML: `[coordinator]`, `[worker]` and `[dev]` with the names
-    /// of options. Variables and options of the command line go before it
+    /// Read options from this file, in TOML: `[coordinator]`, `[backup]`, `[worker]` and `[dev]`
+    /// with the names of options. Variables and options of the command line go before it
     // Read before the rest, by `defaults`.
     #[arg(long, env = VARIABLE, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -291,6 +291,8 @@ mod tests {
             ("[coordinator]\nallow-remote = \"yes\"\n", "2:1", "true or false"),
             ("[coordinator]\nbind = {}\n", "2:1", "a text"),
             ("[coordinator]\nbind = 1\nbind = 2\n", "3:1", "duplicate"),
+            ("[backup]\nkep = 1\n", "2:1", "did you mean `backup-keep`"),
+            ("[backup]\nkeep = 1\n[coordinator]\nbackup-keep = 2\n", "4:1", "twice"),
         ] {
             let error = read(text).err().unwrap();
             assert!(error.contains(&format!("windlass.toml:{place}: ")), "{text}: {error}");
@@ -314,6 +316,13 @@ mod tests {
         };
         assert_eq!(days(&[]), (7, true));
         assert_eq!(days(&["--retention-days", "9"]), (9, true));
+        let (folder, _) = read("[backup]\nto = \"b\"\nkeep = 3\n[coordinator]\n").unwrap();
+        let path = folder.path().join("windlass.toml").display().to_string();
+        let line = ["windlass", "coordinator", "--config", &path];
+        let matches = parse(Arguments::command(), line.iter().map(OsString::from).collect());
+        let (matches, _) = matches.ok().unwrap();
+        let (_, of) = matches.subcommand().unwrap();
+        assert_eq!(*of.get_one::<u32>("backup_keep").unwrap(), 3);
     }
 
     #[test]

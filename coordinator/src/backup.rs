@@ -39,7 +39,7 @@ use windlass_proto::time::Timestamp;
 use crate::journal::JournalError;
 
 pub use directory::{Pruned, prune};
-pub use files::kept_names;
+pub use files::{LEFT, kept_names};
 pub use manifest::BackupSummary;
 pub use place::{Backups, Target};
 pub use restore::{Restored, forget_restored, restore, restored};

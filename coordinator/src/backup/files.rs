@@ -1,7 +1,7 @@
 //! Which files of a data directory a backup has, and how they are read together.
 //!
 //! The journal is not among them: it is read through the store. Every other file is either kept or
-//! left, each for a reason; a test holds the table against a data directory that was used.
+//! left, each for a reason; a test holds both lists against a data directory that was used.
 
 use std::fs::{self, File};
 use std::io;
@@ -29,8 +29,7 @@ const TRAIL: &str = "audit.jsonl";
 
 /// What is left: what the store consists of, which is read through it; what says how far that came;
 /// what only this process's life is about.
-#[cfg(test)]
-const LEFT: [&str; 12] = [
+pub const LEFT: [&str; 13] = [
     "db",
     "conf",
     "blobs",
@@ -45,6 +44,8 @@ const LEFT: [&str; 12] = [
     "traces-0.told",
     "traces-1.told",
     "traces.lives",
+    // That it was restored is told once.
+    "restored.json",
 ];
 
 /// True for a name that a backup may have.

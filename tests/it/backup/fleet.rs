@@ -29,7 +29,7 @@ async fn load(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_restored_from_a_backup_under_load_takes_over_the_workers() {
     let (nats, gate) = (Nats::start().await, Gate::new().await);
-    let mut fleet = Fleet::with(Layout::on(&nats.url(), 2).coordinator(&["--lease", "2s"])).await;
+    let mut fleet = Fleet::start(&nats, 2).await;
     let calls = gate.deploy(&fleet).await;
     let (ends, sleeps) = (fleet.api.deploy(ENDS).await, fleet.api.deploy(SLEEPS).await);
     let held = fleet.api.start(&calls, &call("held", "before")).await;
@@ -101,7 +101,7 @@ async fn load_some(api: &Api, workflow: &Value) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_one_stops_when_a_worker_shows_it_a_task_of_the_copy() {
     let (nats, gate) = (Nats::start().await, Gate::new().await);
-    let mut fleet = Fleet::with(Layout::on(&nats.url(), 1).coordinator(&["--lease", "2s"])).await;
+    let mut fleet = Fleet::start(&nats, 1).await;
     let calls = gate.deploy(&fleet).await;
     let kept = Kept::new();
     let archive = kept.path("one.backup");
@@ -159,6 +159,14 @@ async fn scheduled_backups_are_taken_and_tell_nothing() {
     fleet.api.start(&sleeps, &json!({ "secret": CANARY })).await;
     kept.take(&fleet.api, &directory).await;
     let key = std::fs::read_to_string(fleet.data().join("coordinator.key")).unwrap();
+    // A file that nobody has thought of would be missing in a restored copy.
+    let mut known = windlass_coordinator::backup::kept_names(&fleet.data()).unwrap();
+    known.extend(windlass_coordinator::backup::LEFT.map(str::to_owned));
+    for entry in std::fs::read_dir(fleet.data()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let passing = name.starts_with("snap.") || name.ends_with(".new");
+        assert!(passing || known.contains(&name), "is {name} in a backup, and why?");
+    }
     let needles = crate::support::leak::Needles::of([
         ("the payload", &json!(CANARY)),
         ("the key", &json!(key.trim().trim_start_matches("ck1_"))),

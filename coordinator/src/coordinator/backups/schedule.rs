@@ -36,8 +36,6 @@ impl BackupSchedule {
     /// When the next one is due; none where nobody can tell, and so at once.
     fn due(&self) -> Option<Timestamp> {
         let last = Backups::open(&self.to, &self.protection).ok()?.last_at().ok()??;
-        // A clock that was set must not put it off for ever.
-        let last = last.min(clock::now());
         Some(last.plus(u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX)))
     }
 
@@ -56,18 +54,23 @@ impl BackupSchedule {
 /// Takes them until the coordinator stops.
 pub(in crate::coordinator) async fn keep(runtime: Weak<Runtime>, schedule: Arc<BackupSchedule>) {
     let look = Duration::from_millis(limits::BACKUP_LOOK_MS);
-    let mut put_off = None;
+    let every = u64::try_from(schedule.every.as_millis()).unwrap_or(u64::MAX);
+    // Asked once: what opens a backup is made dear on purpose.
+    let known = schedule.clone();
+    let due = spawn_blocking(move || known.due()).await.ok().flatten();
+    let mut due = due.unwrap_or_default();
     loop {
         {
             let Some(runtime) = runtime.upgrade().filter(|it| !it.is_stopping()) else { return };
-            let known = schedule.clone();
-            let due = spawn_blocking(move || known.due()).await.ok().flatten();
-            let is_due = due.is_none_or(|it| it <= clock::now());
-            if is_due && put_off.is_none_or(|until| clock::now() >= until) {
-                put_off = None;
-                if let Err(error) = take(Coordinator { runtime }, schedule.clone()).await {
+            let now = clock::now();
+            // A clock that was set back must not put it off for ever.
+            due = due.min(now.plus(every));
+            if due <= now {
+                let taken = take(Coordinator { runtime }, schedule.clone()).await;
+                due = now.plus(every);
+                if let Err(error) = taken {
                     tracing::error!(%error, "scheduled backup failed; it is tried again");
-                    put_off = Some(clock::now().plus(limits::BACKUP_AGAIN_MS));
+                    due = due.min(clock::now().plus(limits::BACKUP_AGAIN_MS));
                 }
             }
         }

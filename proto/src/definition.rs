@@ -1,5 +1,7 @@
 //! From the text of a definition to a [`Plan`].
 
+#[cfg(test)]
+mod asked;
 mod authentication;
 mod catalog;
 mod codes;
@@ -23,6 +25,7 @@ mod render;
 mod retry;
 mod reusable;
 mod schedule;
+pub mod shape;
 mod source;
 mod task;
 mod text;

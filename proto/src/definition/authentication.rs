@@ -12,7 +12,7 @@ use crate::secret::SecretName;
 /// The specification names `certificate` and says nothing of it: it is a secret's, here.
 const SCHEMES: &[&str] = &["basic", "bearer", "digest", "oauth2", "oidc", "certificate"];
 
-const GRANTS: &[(&str, Grant)] = &[
+pub(in crate::definition) const GRANTS: &[(&str, Grant)] = &[
     ("authorization_code", Grant::AuthorizationCode),
     ("client_credentials", Grant::ClientCredentials),
     ("password", Grant::Password),
@@ -20,7 +20,7 @@ const GRANTS: &[(&str, Grant)] = &[
     ("urn:ietf:params:oauth:grant-type:token-exchange", Grant::TokenExchange),
 ];
 
-const CLIENT_AUTHENTICATIONS: &[(&str, ClientAuthentication)] = &[
+pub(in crate::definition) const CLIENT_AUTHENTICATIONS: &[(&str, ClientAuthentication)] = &[
     ("client_secret_basic", ClientAuthentication::Basic),
     ("client_secret_post", ClientAuthentication::Post),
     ("client_secret_jwt", ClientAuthentication::SecretJwt),
@@ -31,7 +31,7 @@ const CLIENT_AUTHENTICATIONS: &[(&str, ClientAuthentication)] = &[
     ("none", ClientAuthentication::None),
 ];
 
-const ENCODINGS: &[(&str, bool)] =
+pub(in crate::definition) const ENCODINGS: &[(&str, bool)] =
     &[("application/x-www-form-urlencoded", false), ("application/json", true)];
 
 const CLIENT: &[&str] = &["id", "secret", "assertion", "certificate", "authentication"];

@@ -179,6 +179,8 @@ impl Decoder<'_> {
         what: &str,
         known: &[&str],
     ) -> Option<&'n Mapping> {
+        #[cfg(test)]
+        super::asked::tell(what, known);
         let members = self.mapping(node, what)?;
         for (key, member) in members {
             if !known.contains(&&**key) {
@@ -197,6 +199,8 @@ impl Decoder<'_> {
         what: &str,
         known: &[&str],
     ) -> Option<&'n Mapping> {
+        #[cfg(test)]
+        super::asked::tell(what, known);
         let members = self.mapping(node, what)?;
         for (key, member) in members {
             if !known.contains(&&**key) {

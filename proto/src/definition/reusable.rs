@@ -20,7 +20,7 @@ const PARTS: &[&str] = &[
     "catalogs",
 ];
 
-const TARGETS: &[&str] = &[
+pub(in crate::definition) const TARGETS: &[&str] = &[
     "call",
     "composite",
     "emit",

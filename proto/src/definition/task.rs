@@ -14,7 +14,11 @@ mod variables;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(super) use call::OUTPUTS;
 pub(super) use event::READS;
+pub(super) use mcp::METHODS as MCP_METHODS;
+pub(super) use protocol::{A2A_METHODS, ASYNCAPI_PROTOCOLS};
+pub(super) use run::RETURNS;
 
 use indexmap::IndexMap;
 
@@ -79,6 +83,11 @@ const KINDS: &[(&str, &[&str])] = &[
 
 const DIRECTIVES: &[(&str, Flow)] =
     &[("continue", Flow::Continue), ("exit", Flow::Exit), ("end", Flow::End)];
+
+/// The words that say where the flow goes on, beside names of tasks.
+pub(super) fn flow_words() -> impl Iterator<Item = &'static str> {
+    DIRECTIVES.iter().map(|(word, _)| *word)
+}
 
 impl Decoder<'_> {
     /// A list of named tasks; `pointer` is that of the list.

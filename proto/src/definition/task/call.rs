@@ -13,7 +13,7 @@ use crate::plan::{FunctionCall, FunctionTarget, HttpCall, HttpOutput, Kind};
 use crate::suggest;
 use crate::value::Value;
 
-pub(super) const OUTPUTS: &[(&str, HttpOutput)] = &[
+pub(in crate::definition) const OUTPUTS: &[(&str, HttpOutput)] = &[
     ("raw", HttpOutput::Raw),
     ("content", HttpOutput::Content),
     ("response", HttpOutput::Response),

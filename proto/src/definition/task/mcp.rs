@@ -5,7 +5,7 @@ use crate::definition::decoder::{Decoder, optional};
 use crate::definition::node::Node;
 use crate::plan::{McpCall, McpTransport, McpVersion};
 
-const METHODS: &[(&str, ())] = &[
+pub(in crate::definition) const METHODS: &[(&str, ())] = &[
     ("tools/list", ()),
     ("tools/call", ()),
     ("prompts/list", ()),

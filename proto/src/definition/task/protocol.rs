@@ -11,7 +11,7 @@ use crate::expression::Template;
 use crate::plan::{A2aCall, AsyncApiCall, AsyncApiSubscription, Consume, OpenApiCall};
 use crate::value::Value;
 
-const A2A_METHODS: &[(&str, ())] = &[
+pub(in crate::definition) const A2A_METHODS: &[(&str, ())] = &[
     ("message/send", ()),
     ("message/stream", ()),
     ("tasks/get", ()),
@@ -25,7 +25,7 @@ const A2A_METHODS: &[(&str, ())] = &[
     ("agent/getAuthenticatedExtendedCard", ()),
 ];
 
-const ASYNCAPI_PROTOCOLS: &[(&str, ())] = &[
+pub(in crate::definition) const ASYNCAPI_PROTOCOLS: &[(&str, ())] = &[
     ("amqp", ()),
     ("amqp1", ()),
     ("anypointmq", ()),

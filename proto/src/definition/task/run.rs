@@ -9,7 +9,7 @@ use crate::expression::Template;
 use crate::plan::{Container, Kind, Return, Script, ScriptBody, Shell, SubWorkflow};
 use crate::value::Value;
 
-const RETURNS: &[(&str, Return)] = &[
+pub(in crate::definition) const RETURNS: &[(&str, Return)] = &[
     ("stdout", Return::Stdout),
     ("stderr", Return::Stderr),
     ("code", Return::Code),

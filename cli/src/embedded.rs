@@ -10,7 +10,10 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Options, WorkflowRef};
+use windlass_coordinator::coordinator::{
+    Coordinator, CoordinatorError, Downstream, Options, WorkflowRef,
+};
+use windlass_coordinator::fleet::{Fleet, FleetOptions};
 use windlass_coordinator::identity::IdentityOptions;
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::sled::{self, SledJournal};
@@ -21,6 +24,8 @@ use windlass_proto::audit::AuditEvent;
 use windlass_proto::id::Digest;
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
+use windlass_proto::wire::key::CoordinatorKey;
+use windlass_proto::wire::subject::Prefix;
 use windlass_worker::{AuditRoom, AuditSink, Egress, PlanSource, SandboxMode, Worker};
 
 use crate::code::NOT_STARTED;
@@ -64,6 +69,26 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) tracer: Option<Tracer>,
     /// Leave schedules alone.
     pub(crate) unscheduled: bool,
+    /// Whether workers of one's own may come, over HTTP.
+    pub(crate) outside: Outside,
+}
+
+/// Workers beside the one in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// They offer functions that it has not, where there is a data directory.
+    Welcome,
+    /// There are none.
+    Nobody,
+}
+
+impl Outside {
+    /// By which key they are known. What they are given stays theirs over a restart, so it is kept.
+    fn key(self, data_dir: Option<&Path>) -> Result<Option<CoordinatorKey>, CliError> {
+        let data_dir = data_dir.filter(|_| self == Self::Welcome);
+        let kept = data_dir.map(|it| crate::key::kept(&it.join("coordinator.key"))).transpose()?;
+        Ok(kept.map(|(key, _)| key))
+    }
 }
 
 /// Coordinator, queue and worker, running.
@@ -144,7 +169,9 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         tracer,
         hidden,
         unscheduled,
+        outside,
     } = options;
+    let key = outside.key(data_dir.as_deref())?;
     let mut secrets = secrets.options(data_dir.as_deref(), identity);
     // Tasks run here, and usually as the same user.
     secrets.keep_keys = false;
@@ -175,7 +202,8 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
     let runtime = Handle::current();
     let hands = worker.clone();
     let options = Options {
-        functions: Some(worker.function_names()),
+        // Others may come and offer more.
+        functions: key.is_none().then(|| worker.function_names()),
         unversioned: true,
         retention,
         event_ttl: inbound.event_ttl,
@@ -191,6 +219,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
     };
     let start = move || {
         let journal = open_journal(options.data_dir.as_deref(), journal)?;
+        let hands = Hands { worker: hands, outside: key };
         start(journal, hands, &definitions, runtime, options, secrets)
     };
     let started = tokio::task::spawn_blocking(start).await;
@@ -212,10 +241,18 @@ fn open_journal(
     Ok(Arc::new(SledJournal::open(directory, &options)?))
 }
 
+/// Who performs tasks.
+struct Hands {
+    /// The worker of this process.
+    worker: Worker,
+    /// By which key others are known, where they may come.
+    outside: Option<CoordinatorKey>,
+}
+
 /// Opens the coordinator on its journal. Blocking.
 fn start(
     journal: Arc<dyn Journal>,
-    worker: Worker,
+    hands: Hands,
     definitions: &Definitions,
     runtime: Handle,
     options: Options,
@@ -228,8 +265,19 @@ fn start(
         // Only this closure sets them, once.
         let _ = definitions.catalog.set(catalog.clone());
         let _ = definitions.secrets.set(secrets.clone());
-        let granter = Granter::new(secrets, catalog.clone());
-        Arc::new(queue::EmbeddedQueue::new(worker, granter, reporter, runtime))
+        let Hands { worker, outside } = hands;
+        let granter = Granter::new(secrets.clone(), catalog.clone());
+        let offered = worker.function_names();
+        let inside = queue::EmbeddedQueue::new(worker, granter, reporter.clone(), runtime.clone());
+        let Some(key) = outside else { return Downstream::from(Arc::new(inside)) };
+        let options = FleetOptions {
+            prefix: Prefix::default(),
+            key,
+            lease: Duration::from_millis(limits::LEASE_MS),
+            backlog: limits::BACKLOG,
+        };
+        let fleet = Fleet::open(None, options, catalog.clone(), &secrets, reporter, &runtime);
+        Arc::new(queue::SplitQueue::new(inside, fleet, catalog.clone(), offered)).into()
     });
     Ok(opened?)
 }

@@ -15,8 +15,21 @@ use crate::output;
 /// # Errors
 /// When the file cannot be read or made, or holds something else.
 pub(crate) fn coordinator(path: &Path) -> Result<CoordinatorKey, CliError> {
+    let (key, is_new) = kept(path)?;
+    if is_new {
+        // Workers admitted by another key are refused: who looked for that one sees it here.
+        output::message(&format!("made a new key in {}", path.display()));
+    }
+    Ok(key)
+}
+
+/// The same without a word, and whether it was made.
+///
+/// # Errors
+/// As [`coordinator`].
+pub(crate) fn kept(path: &Path) -> Result<(CoordinatorKey, bool), CliError> {
     if let Some(key) = read(path)? {
-        return Ok(key);
+        return Ok((key, false));
     }
     if let Some(folder) = path.parent() {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -24,14 +37,10 @@ pub(crate) fn coordinator(path: &Path) -> Result<CoordinatorKey, CliError> {
     }
     let key = CoordinatorKey::generate();
     match make(path, &key) {
-        Ok(()) => {
-            // Workers admitted by another key are refused: who looked for that one sees it here.
-            output::message(&format!("made a new key in {}", path.display()));
-            Ok(key)
-        }
+        Ok(()) => Ok((key, true)),
         // Somebody else was faster: theirs counts.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            read(path)?.ok_or_else(|| unusable(path, &error))
+            read(path)?.map(|it| (it, false)).ok_or_else(|| unusable(path, &error))
         }
         Err(error) => Err(unusable(path, &error)),
     }

@@ -30,6 +30,7 @@ mod operator;
 mod payload;
 mod problem;
 mod query;
+mod remote_worker;
 mod room;
 mod routes;
 mod rule;

@@ -138,6 +138,15 @@ codes! {
     AccessOpen = "WL0548", 409, "Authentication is off",
         "The server asks nobody who they are, so it has no tokens: start it with --auth FILE. \
          docs/access.md says what stands in the file.";
+    /// No such session of a worker.
+    UnknownWorkerSession = "WL0576", 404, "No such worker session",
+        "A worker over HTTP took a turn in a session that is not there: it was silent for a lease, \
+         has joined again, somebody else joined it, or the coordinator was started anew. It joins \
+         again with POST /v1/worker-sessions, names what it holds, and goes on.";
+    /// A worker may not join.
+    WorkerRefused = "WL0577", 409, "Worker not admitted",
+        "A worker over HTTP may not join as it is: `detail` says why. Each process needs an identity \
+         of its own, such as a name and a part by chance.";
     /// No such bulk job.
     UnknownBulkJob = "WL0550", 404, "No such bulk job",
         "No bulk job of yours has this id: it was never given here, or ended long ago and made room. \

@@ -7,6 +7,7 @@
 pub mod backlog;
 pub mod backlog_counts;
 pub mod dispatcher;
+pub mod http;
 #[cfg(test)]
 pub(crate) mod testing;
 mod view;
@@ -62,6 +63,11 @@ pub trait Queue: Send + Sync + 'static {
     /// answer at all where the worker is in this process or the fleet does not answer in time.
     fn whereabouts(&self, _keys: Vec<AssignmentKey>) -> BoxFuture<'_, Vec<Option<Whereabouts>>> {
         Box::pin(async { Vec::new() })
+    }
+
+    /// The way for workers over HTTP; none where none can come.
+    fn http_workers(&self) -> Option<http::HttpWorkers> {
+        None
     }
 
     /// Tells the workers that this coordinator ends, so that they look for the next one at once.

@@ -9,6 +9,7 @@
 //! the journal knows; what the bus loses, a lease finds.
 
 mod evaluation;
+mod http_link;
 mod registration;
 mod session;
 mod sessions;
@@ -29,6 +30,7 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use crate::catalog::Catalog;
 use crate::dispatch::backlog_counts::BacklogCounts;
 use crate::dispatch::dispatcher::Whereabouts;
+use crate::dispatch::http::HttpWorkers;
 use crate::dispatch::{FleetView, Queue, Reporter, Verdict};
 use crate::secrets::{Granter, Secrets};
 use sessions::{Command, Sessions, SessionsContext};
@@ -53,11 +55,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Opens it: workers can join from now on. What tasks may do with secrets, `secrets` says. Its
-    /// work is done on `runtime`.
+    /// Opens it: workers can join from now on, over the bus where there is one, and over HTTP. What
+    /// tasks may do with secrets, `secrets` says. Its work is done on `runtime`.
     #[must_use]
     pub fn open(
-        bus: Bus,
+        bus: impl Into<Option<Bus>>,
         options: FleetOptions,
         catalog: Arc<Catalog>,
         secrets: &Arc<Secrets>,
@@ -75,7 +77,7 @@ impl Fleet {
             // The session task must not keep its own inbox open.
             commands: commands.downgrade(),
         };
-        let sessions = Sessions::new(bus, options, context, backlog_counts.clone());
+        let sessions = Sessions::new(bus.into(), options, context, backlog_counts.clone());
         runtime.spawn(sessions.run(inbox));
         Self { commands, backlog_counts, backlog }
     }
@@ -113,6 +115,11 @@ impl Queue for Fleet {
 
     fn settled(&self, key: &AssignmentKey, verdict: Verdict) {
         self.command(Command::Settled(key.clone(), verdict));
+    }
+
+    fn http_workers(&self) -> Option<HttpWorkers> {
+        let commands = self.commands.clone();
+        Some(HttpWorkers::new(move |it| commands.send(Command::Http(it)).is_ok()))
     }
 
     fn admits(&self, namespace: &str) -> bool {

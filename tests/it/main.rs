@@ -28,6 +28,7 @@ mod fleet;
 mod foreign_worker;
 mod grpc;
 mod hostile;
+mod http_worker;
 mod language;
 mod limits;
 mod load;

@@ -8,7 +8,7 @@ use windlass_worker::Egress;
 
 use crate::configuration::ConfigOptions;
 use crate::definition::{self, Checked, Support};
-use crate::embedded::{self, EmbeddedOptions};
+use crate::embedded::{self, EmbeddedOptions, Outside};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
 use crate::options::{InboundOptions, JournalOptions, WorkerOptions, describe_egress};
@@ -103,6 +103,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         identity: args.identity.options(&bound.url()),
         memory: args.memory,
         unscheduled: false,
+        outside: Outside::Welcome,
         tracer: telemetry::tracer(),
     };
     let reach = describe_egress(&options.worker.egress(Egress::unrestricted())?);

@@ -147,6 +147,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         memory,
         // One workflow runs, as somebody asks for it.
         unscheduled: true,
+        outside: embedded::Outside::Nobody,
     };
     let embedded = embedded::open(options).await?;
     let coordinator = &embedded.coordinator;

@@ -43,7 +43,7 @@ enum Command {
 #[derive(clap::Args)]
 struct Allowed {
     /// The role that it gives: viewer, starter, publisher, operator, author, process-author,
-    /// secret-officer, auditor, worker-admin, admin, or one of auth.toml
+    /// secret-officer, auditor, worker-admin, worker, admin, or one of auth.toml
     #[arg(long, value_name = "ROLE")]
     role: String,
     /// In which namespaces, `shop*` for all that begin so; may be repeated [default: all]

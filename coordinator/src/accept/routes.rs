@@ -6,8 +6,8 @@ use axum::routing::{get, post};
 use super::limits::ConnectionLimits;
 use super::{
     access, audit, auth, backup, bulk, document, early, event, function, gate, history, identity,
-    instance, log, metrics, schedule, secret, start, state, suspension, token, watch, webhook,
-    worker,
+    instance, log, metrics, remote_worker, schedule, secret, start, state, suspension, token, watch,
+    webhook, worker,
     workflow,
 };
 use crate::coordinator::Coordinator;
@@ -118,6 +118,8 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/webhooks/{namespace}", get(webhook::list))
         .route("/v1/webhooks/{namespace}/{name}", hook)
         .route("/v1/workers", get(worker::list))
+        .route("/v1/worker-sessions", post(remote_worker::join))
+        .route("/v1/worker-sessions/{session}/turns", post(remote_worker::turn))
         .route("/v1/secrets", get(secret::list))
         .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
         .route("/v1/secrets/policy/proposal", get(secret::proposal).delete(secret::withdraw))

@@ -99,6 +99,8 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     // Its signature says who sends it.
     (Method::POST, "/v1/hooks/{namespace}/{name}", Open),
     (Method::GET, "/v1/workers", Server(WorkerRead)),
+    (Method::POST, "/v1/worker-sessions", Server(WorkerServe)),
+    (Method::POST, "/v1/worker-sessions/{session}/turns", Server(WorkerServe)),
     (Method::GET, "/v1/secrets", Server(SecretRead)),
     (Method::GET, "/v1/secrets/policy", Server(SecretRead)),
     (Method::PUT, "/v1/secrets/policy", Server(SecretPolicy)),

@@ -19,7 +19,7 @@ pub(super) struct Workers {
 
 /// Lists the workers that are registered now.
 ///
-/// Where coordinator and worker are one process, as in `windlass dev`, the list is empty.
+/// A worker in the coordinator's own process, as in `windlass dev`, is none of them.
 #[utoipa::path(get, path = "/v1/workers", tag = "operation", operation_id = "listWorkers",
     responses((status = 200, description = "All of them", body = Workers),
         (status = 400, description = "A parameter is wrong (WL0511)", body = ProblemBody)))]

@@ -78,6 +78,8 @@ permissions! {
     EventPublish = "event.publish", Event, "publish events, which every namespace may listen for";
     /// List workers.
     WorkerRead = "worker.read", Server, "list workers";
+    /// Join as a worker over HTTP.
+    WorkerServe = "worker.serve", Server, "join as a worker over HTTP, and be given calls of the functions it names";
     /// List secrets and read their policy.
     SecretRead = "secret.read", Server, "list the names of secrets, and read their policy";
     /// Replace the policy of secrets.
@@ -244,6 +246,11 @@ pub const BUILT_IN: &[BuiltIn] = &[
             Permission::LogRead,
             Permission::LogWrite,
         ],
+    },
+    BuiltIn {
+        name: "worker",
+        what: "a worker over HTTP: is given calls of functions, with their arguments",
+        permissions: &[Permission::WorkerServe],
     },
     BuiltIn { name: "admin", what: "may everything", permissions: Permission::ALL },
 ];

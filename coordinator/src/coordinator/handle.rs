@@ -19,6 +19,7 @@ use super::{
 };
 use crate::catalog::Catalog;
 use crate::dispatch::FleetView;
+use crate::dispatch::http::HttpWorkers;
 use crate::dispatch::{Reporter, Whereabouts};
 use crate::engine::{Ending, Input, Instance};
 use crate::events::EventsView;
@@ -320,6 +321,12 @@ impl Coordinator {
     /// The workers, and what waits for them; none where the worker is in this process.
     pub async fn fleet(&self) -> Option<FleetView> {
         self.runtime.router.fleet().await
+    }
+
+    /// The way for workers over HTTP; none where none can come.
+    #[must_use]
+    pub fn http_workers(&self) -> Option<HttpWorkers> {
+        self.runtime.router.http_workers()
     }
 
     /// Events over the bus, and what waits for it; none where there is no bus.

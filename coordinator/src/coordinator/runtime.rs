@@ -20,6 +20,7 @@ use super::bulk::Jobs;
 use super::{Downstream, Options};
 use crate::admission::Admission;
 use crate::catalog::Catalog;
+use crate::dispatch::http::HttpWorkers;
 use crate::dispatch::{FleetView, Queue, Whereabouts};
 use crate::early::EarlyEvents;
 use crate::events::lifecycle::{Level, LifecycleEvent};
@@ -101,6 +102,11 @@ impl Router {
     /// The workers, where they are in other processes.
     pub(super) async fn fleet(&self) -> Option<FleetView> {
         self.queue.view().await
+    }
+
+    /// The way for workers over HTTP; none where none can come.
+    pub(super) fn http_workers(&self) -> Option<HttpWorkers> {
+        self.queue.http_workers()
     }
 
     /// Where assignments are.

@@ -88,7 +88,7 @@ fn welcome(
 }
 
 /// What is wrong with an introduction, if anything is.
-fn oddity(introduction: &Introduction) -> Option<String> {
+pub(super) fn oddity(introduction: &Introduction) -> Option<String> {
     let Introduction { identity, version, pool, capabilities, .. } = introduction;
     let plain = |text: &Arc<str>| {
         (1..=limits::WORKER_NAME_BYTES).contains(&text.len())
@@ -108,7 +108,7 @@ fn oddity(introduction: &Introduction) -> Option<String> {
     None
 }
 
-fn profile(introduction: &Introduction) -> Profile {
+pub(super) fn profile(introduction: &Introduction) -> Profile {
     let capabilities = introduction.capabilities.iter().filter_map(|it| Capability::parse(it));
     // A plain worker is given calls of functions and nothing else, whatever it says.
     let can = |it: &Capability| introduction.evaluates || matches!(it, Capability::Function(_));

@@ -11,13 +11,20 @@ use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::Channel;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
+use super::http_link::HttpLink;
 use crate::secrets::Granter;
+
+/// The way to a worker.
+pub(super) enum Link {
+    /// Over the bus: the channel, and where its worker listens.
+    Bus(Box<Channel>, Subject),
+    /// Over HTTP, where it asks.
+    Http(Box<HttpLink>),
+}
 
 /// A session with one worker.
 pub(super) struct WorkerSession {
-    pub(super) channel: Channel,
-    /// Where its worker listens.
-    pub(super) subject: Subject,
+    pub(super) link: Link,
     /// False when arguments must be evaluated for it.
     pub(super) evaluates: bool,
     /// What its worker is called.
@@ -61,18 +68,12 @@ pub(super) struct Sealed {
 }
 
 impl WorkerSession {
-    pub(super) fn new(
-        channel: Channel,
-        subject: Subject,
-        evaluates: bool,
-        identity: Arc<str>,
-    ) -> Self {
+    pub(super) fn new(link: Link, evaluates: bool, identity: Arc<str>) -> Self {
         let (out, weight) = (ToWorker::default(), 0);
         let (auditing, waiting) = (false, false);
         let store_ahead_ms = None;
         Self {
-            channel,
-            subject,
+            link,
             evaluates,
             identity,
             auditing,
@@ -82,6 +83,52 @@ impl WorkerSession {
             weight,
             waiting,
         }
+    }
+
+    pub(super) fn is_http(&self) -> bool {
+        matches!(self.link, Link::Http(_))
+    }
+
+    /// The channel of a worker that is on the bus.
+    pub(super) fn channel(&mut self) -> Option<&mut Channel> {
+        match &mut self.link {
+            Link::Bus(channel, _) => Some(channel),
+            Link::Http(_) => None,
+        }
+    }
+
+    /// What a worker over HTTP has asked and was told.
+    pub(super) fn http(&mut self) -> Option<&mut HttpLink> {
+        match &mut self.link {
+            Link::Bus(..) => None,
+            Link::Http(link) => Some(link),
+        }
+    }
+
+    /// Assignments of the next message, up to what one should weigh; at least one.
+    pub(super) fn take_assignments(&mut self) -> Vec<Unsent> {
+        let mut taken = 0;
+        let fits = self.assignments.iter().take_while(|it| {
+            let before = taken;
+            taken += weight(&it.assignment);
+            before == 0 || taken <= limits::MESSAGE_WEIGHT
+        });
+        let number = fits.count();
+        self.weight = 0;
+        self.assignments.drain(..number).collect()
+    }
+
+    /// True when there is something to tell that is more than an answer to a beat.
+    pub(super) fn has_news(&self) -> bool {
+        let out = &self.out;
+        !self.assignments.is_empty() || !out.cancelled.is_empty() || !out.settled.is_empty()
+    }
+
+    /// Takes back what was not sent and is not wanted any more; false where it was sent.
+    pub(super) fn forget(&mut self, key: &AssignmentKey) -> bool {
+        let before = self.assignments.len();
+        self.assignments.retain(|it| it.assignment.key != *key);
+        self.assignments.len() < before
     }
 
     /// Lets the assignments that are about to go do with secrets what they may. Only now: what is
@@ -108,8 +155,9 @@ impl WorkerSession {
         self.weight >= limits::MESSAGE_WEIGHT
     }
 
-    /// Seals what is to be said.
-    pub(super) fn seal(&mut self, frame_bytes: usize) -> Sealed {
+    /// Seals what is to be said on the bus, and where; nothing where the worker is not there.
+    pub(super) fn seal(&mut self, frame_bytes: usize) -> Option<(Sealed, Subject)> {
+        let Link::Bus(channel, subject) = &mut self.link else { return None };
         self.weight = 0;
         let mut message = std::mem::take(&mut self.out);
         let assignments = std::mem::take(&mut self.assignments);
@@ -121,14 +169,14 @@ impl WorkerSession {
             encode(&message)
         });
         let frames = match bytes {
-            Ok(bytes) => self.channel.seal(&bytes, frame_bytes),
+            Ok(bytes) => channel.seal(&bytes, frame_bytes),
             Err(error) => {
                 // What it carried is found missing at the next beat.
                 tracing::error!(%error, "a message to a worker could not be written");
                 Vec::new()
             }
         };
-        Sealed { frames, keys, last: self.channel.sent() }
+        Some((Sealed { frames, keys, last: channel.sent() }, subject.clone()))
     }
 }
 

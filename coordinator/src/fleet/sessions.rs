@@ -1,5 +1,6 @@
 //! The one task that owns sessions and dispatcher: hears what came, decides, says what follows.
 
+mod http;
 mod receive;
 mod send;
 mod unschedulable;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use async_nats::{Message, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use windlass_bus::Bus;
 use windlass_proto::limits;
 use windlass_proto::plan::{DEFAULT_POOL, Plan};
@@ -32,6 +33,7 @@ use crate::clock;
 use crate::dispatch::backlog::Lane;
 use crate::dispatch::backlog_counts::BacklogCounts;
 use crate::dispatch::dispatcher::{Departure, Dispatcher, Order, Whereabouts};
+use crate::dispatch::http::HttpRequest;
 use crate::dispatch::{FleetView, Reporter, Totals, Verdict};
 use crate::secrets::{Granter, Secrets};
 
@@ -53,6 +55,8 @@ pub(super) enum Command {
     View(oneshot::Sender<FleetView>),
     /// Somebody wants to know where these are.
     Whereabouts(Vec<AssignmentKey>, oneshot::Sender<Vec<Option<Whereabouts>>>),
+    /// A worker speaks over HTTP.
+    Http(HttpRequest),
     /// The coordinator ends: tell the workers.
     Close(oneshot::Sender<()>),
 }
@@ -70,7 +74,8 @@ pub(super) struct SessionsContext {
 
 /// See the module.
 pub(super) struct Sessions {
-    bus: Bus,
+    /// None where workers come over HTTP alone.
+    bus: Option<Bus>,
     prefix: Prefix,
     key: CoordinatorKey,
     lease: Duration,
@@ -124,7 +129,7 @@ impl Steady {
 
 impl Sessions {
     pub(super) fn new(
-        bus: Bus,
+        bus: Option<Bus>,
         options: FleetOptions,
         context: SessionsContext,
         backlog_counts: Arc<BacklogCounts>,
@@ -172,7 +177,8 @@ impl Sessions {
                 None => return,
             }
         }
-        let client = self.bus.client.clone();
+        let Some(bus) = self.bus.clone() else { return self.run_alone(inbox).await };
+        let client = bus.client.clone();
         let subscribed = (
             client.subscribe(self.prefix.hello()).await,
             client.subscribe(self.prefix.all_sessions()).await,
@@ -182,11 +188,9 @@ impl Sessions {
             tracing::error!("subscribing to NATS failed");
             return;
         };
-        let mut link = self.bus.link();
+        let mut link = bus.link();
         let mut commands = Vec::with_capacity(limits::FLEET_ROUND);
-        let mut ticks =
-            interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = self.ticks();
         while self.closing.is_none() {
             tokio::select! {
                 taken = inbox.recv_many(&mut commands, limits::FLEET_ROUND) => {
@@ -223,6 +227,45 @@ impl Sessions {
         }
     }
 
+    /// The same where there is no bus.
+    async fn run_alone(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
+        let mut commands = Vec::with_capacity(limits::FLEET_ROUND);
+        let mut ticks = self.ticks();
+        while self.closing.is_none() {
+            tokio::select! {
+                taken = inbox.recv_many(&mut commands, limits::FLEET_ROUND) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    commands.drain(..).for_each(|command| self.handle_command(command));
+                }
+                _ = ticks.tick() => {
+                    // Nobody is judged whose words lie here.
+                    while let Ok(command) = inbox.try_recv() {
+                        self.handle_command(command);
+                    }
+                    self.tick();
+                }
+            }
+            self.execute_orders().await;
+        }
+        if let Some(reply) = self.closing.take() {
+            let _ = reply.send(());
+        }
+    }
+
+    fn ticks(&self) -> Interval {
+        let mut ticks =
+            interval((self.lease / 10).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    }
+
+    /// False while the bus is away; workers over HTTP need none.
+    fn is_up(&self) -> bool {
+        self.bus.as_ref().is_none_or(Bus::is_up)
+    }
+
     /// Takes a frame, and those that are there already.
     fn recv_all(&mut self, first: Option<Message>, frames: &mut Subscriber) {
         if let Some(first) = first {
@@ -256,8 +299,8 @@ impl Sessions {
                     depths: self.dispatcher.depths(self.clock.now()),
                     totals: self.totals,
                     times: self.dispatcher.times(),
-                    connected: self.bus.is_up(),
-                    reconnects: self.bus.reconnects(),
+                    connected: self.is_up(),
+                    reconnects: self.bus.as_ref().map_or(0, Bus::reconnects),
                     store_ahead_ms: skew::worst(
                         self.sessions.values().filter_map(|it| it.store_ahead_ms),
                     ),
@@ -270,6 +313,7 @@ impl Sessions {
                 // Who asked may have gone.
                 let _ = reply.send(keys.iter().map(of).collect());
             }
+            Command::Http(request) => self.http(request),
             Command::Close(reply) => {
                 let all: Vec<_> = self.sessions.keys().copied().collect();
                 self.orders
@@ -304,7 +348,7 @@ impl Sessions {
     fn tick(&mut self) {
         let before = self.orders.len();
         let held = self.dispatcher.holds_judgement();
-        if self.bus.is_up() {
+        if self.is_up() {
             self.dispatcher.tick(self.clock.now(), &mut self.orders);
         }
         if self.dispatcher.holds_judgement() && !held {
@@ -317,6 +361,7 @@ impl Sessions {
         self.totals.expired += lost.count() as u64;
         let now = self.clock.now();
         self.unschedulable.look(&self.dispatcher.unschedulable(), now, self.lease);
+        self.answer_late_polls();
     }
 
     /// Reports on an assignment that was never sent.

@@ -21,6 +21,9 @@ pub const OUTSTANDING_BYTES: u64 = 32 << 20;
 /// Assignments one worker may take at once: beyond it, one list of what it holds grows large.
 pub const WORKER_CONCURRENCY: u32 = 10_000;
 
+/// Calls that a worker over HTTP may take at once: each turn names all that it holds.
+pub const HTTP_WORKER_CONCURRENCY: u32 = 256;
+
 /// Workers registered with one coordinator.
 pub const WORKERS: usize = 10_000;
 

@@ -118,9 +118,14 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("deleteWebhook", (About::Namespace, authors())),
         ("deliverWebhook", (About::All, vec![])),
         ("listWorkers", (About::Server, with(&["worker-admin"]))),
+        ("joinWorker", (About::Server, vec!["worker"])),
+        ("takeWorkerTurn", (About::Server, vec!["worker"])),
         ("listSecrets", (About::Server, vec!["secret-officer"])),
         ("getSecretPolicy", (About::Server, vec!["secret-officer"])),
         ("setSecretPolicy", (About::Server, vec!["secret-officer"])),
+        ("getSecretPolicyProposal", (About::Server, vec!["secret-officer"])),
+        ("approveSecretPolicy", (About::Server, vec!["secret-officer"])),
+        ("withdrawSecretPolicy", (About::Server, vec!["secret-officer"])),
         ("listAuditEvents", (About::List, vec!["secret-officer", "auditor"])),
         ("showAuditKey", (About::List, vec!["secret-officer", "auditor"])),
         ("takeBackup", (About::Server, vec![])),
@@ -130,7 +135,7 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
 }
 
 /// The roles, and whether they see workflows at all.
-const ROLES: [(&str, bool); 10] = [
+const ROLES: [(&str, bool); 11] = [
     ("viewer", true),
     ("starter", true),
     ("publisher", false),
@@ -140,6 +145,7 @@ const ROLES: [(&str, bool); 10] = [
     ("secret-officer", true),
     ("auditor", true),
     ("worker-admin", false),
+    ("worker", false),
     ("admin", true),
 ];
 
@@ -197,6 +203,7 @@ impl Place {
             .replace("{version}", "1.0.0")
             .replace("{digest}", &self.digest)
             .replace("{key}", &"0".repeat(32))
+            .replace("{session}", "0123456789abcdef0123456789abcdef")
             .replace("{id}", id);
         match operation {
             "diffWorkflow" => format!("{path}?to=1.0.0"),
@@ -234,6 +241,8 @@ impl Place {
             }
             "backfillSchedule" => (json, json!({"from": day, "to": day}).to_string()),
             "setSecretPolicy" => ("application/toml", "[[allow]]\n".to_owned()),
+            "joinWorker" => (json, json!({"identity": "w", "functions": []}).to_string()),
+            "takeWorkerTurn" => (json, "{}".to_owned()),
             "setLog" => (json, "{}".to_owned()),
             _ => return None,
         })
@@ -253,7 +262,7 @@ fn seen(answer: &Answer) -> Let {
     match (answer.status.as_u16(), answer.body["code"].as_str().unwrap_or("")) {
         (401 | 403, _) => Let::Forbidden,
         // What was never there is not what is hidden.
-        (404, "WL0547" | "WL0550" | "WL0560" | "WL0561" | "WL0585") => Let::Through,
+        (404, "WL0547" | "WL0550" | "WL0560" | "WL0561" | "WL0576" | "WL0585") => Let::Through,
         (404, _) => Let::Hidden,
         _ => Let::Through,
     }

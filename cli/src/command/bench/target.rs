@@ -330,6 +330,7 @@ async fn embedded(
         identity,
         memory,
         unscheduled: !scheduled,
+        outside: embedded::Outside::Nobody,
         tracer,
     };
     let embedded = embedded::open(options).await?;

@@ -20,7 +20,7 @@ use crate::dispatch::dispatcher::Proofs;
 use crate::engine::DeliveryLoss;
 use crate::fleet::evaluation;
 use crate::fleet::registration::consider;
-use crate::fleet::session::WorkerSession;
+use crate::fleet::session::{Link, WorkerSession};
 use crate::fleet::skew;
 
 impl Sessions {
@@ -71,8 +71,8 @@ impl Sessions {
                 let evaluates = profile.evaluates;
                 let identity = profile.identity.clone();
                 self.dispatcher.join(session, profile, self.clock.now());
-                let peer =
-                    WorkerSession::new(applicant.channel(session), subject, evaluates, identity);
+                let link = Link::Bus(Box::new(applicant.channel(session)), subject);
+                let peer = WorkerSession::new(link, evaluates, identity);
                 self.sessions.insert(session, peer);
             }
             None => {
@@ -93,7 +93,9 @@ impl Sessions {
         let Some(peer) = self.sessions.get_mut(&session) else {
             return self.unknown_session(session);
         };
-        match peer.channel.open(&message.payload) {
+        // Nobody else may speak on the bus for a worker that does not.
+        let Some(channel) = peer.channel() else { return };
+        match channel.open(&message.payload) {
             Ok(Some(bytes)) => match decode(&bytes) {
                 Ok(said) => self.take(session, said),
                 Err(error) => {
@@ -106,7 +108,7 @@ impl Sessions {
             },
             Ok(None) => {}
             Err(FrameError::TooLarge) => {
-                let (beginning, worker) = (peer.channel.take_overflow(), peer.identity.clone());
+                let (beginning, worker) = (channel.take_overflow(), peer.identity.clone());
                 self.too_large(session, &beginning, &worker);
             }
             Err(error) => {
@@ -142,7 +144,7 @@ impl Sessions {
         }
     }
 
-    fn take(&mut self, session: SessionId, said: ToCoordinator) {
+    pub(super) fn take(&mut self, session: SessionId, said: ToCoordinator) {
         for report in said.reports {
             self.report(session, report);
         }

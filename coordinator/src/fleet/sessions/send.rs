@@ -6,9 +6,11 @@ use std::time::Duration;
 use async_nats::Subject;
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
+use windlass_bus::Bus;
 use windlass_proto::limits;
 use windlass_proto::plan::{FunctionTarget, Kind};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::value::Value;
 use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::SessionId;
 use windlass_proto::wire::{Assignment, AssignmentKey};
@@ -22,7 +24,7 @@ use crate::fleet::session::{self, Unsent, WorkerSession};
 impl Sessions {
     /// Does what follows from what was heard, and says it.
     pub(super) async fn execute_orders(&mut self) {
-        if self.bus.is_up() && self.closing.is_none() {
+        if self.is_up() && self.closing.is_none() {
             self.dispatcher.passes(self.clock.now());
             self.dispatcher.assign(&mut self.orders);
         }
@@ -52,15 +54,19 @@ impl Sessions {
                     }
                 }
                 Order::Dismiss(session, why) => {
-                    if let Some(peer) = self.sessions.remove(&session) {
+                    let peer = self.sessions.remove(&session);
+                    // Who asks over HTTP is told at its next request, or by the end of this one.
+                    if !peer.as_ref().is_some_and(WorkerSession::is_http) {
+                        self.dismissed.push(session);
+                    }
+                    if let Some(peer) = peer {
                         self.session_ended(peer.identity, why);
                     }
-                    self.dismissed.push(session);
                 }
             }
         }
-        if !self.bus.is_up() {
-            return;
+        if self.bus.is_none() || !self.is_up() {
+            return self.flush_http();
         }
         let mut pending = std::mem::take(&mut self.pending).into_iter();
         while let Some(session) = pending.next() {
@@ -128,6 +134,12 @@ impl Sessions {
         }
         let token = ByteBuf::from(self.key.token(&assignment.key).to_vec());
         let remaining_ms = remaining_ms(assignment.deadline);
+        if let Some(peer) = self.sessions.get_mut(&session).filter(|it| it.is_http()) {
+            // Its arguments are evaluated when it asks: until then it shares the instance's values.
+            peer.assign(Unsent { assignment, token, remaining_ms });
+            self.totals.sent += 1;
+            return self.mark_pending(session);
+        }
         let evaluates = self.sessions.get(&session).is_none_or(|peer| peer.evaluates);
         let full = if evaluates {
             let unsent = Unsent { assignment, token, remaining_ms };
@@ -152,7 +164,18 @@ impl Sessions {
     }
 
     /// Function and evaluated arguments, for a worker that does not evaluate.
-    fn call(&self, assignment: &Assignment) -> Result<(std::sync::Arc<str>, Packed), Problem> {
+    fn call(&self, assignment: &Assignment) -> Result<(Arc<str>, Packed), Problem> {
+        let (name, arguments) = self.evaluated_call(assignment)?;
+        let packed = Packed::of(&arguments);
+        let unwritable = |error| Problem::new(Standard::Runtime, format!("the arguments: {error}"));
+        Ok((name, packed.map_err(unwritable)?))
+    }
+
+    /// The same, not packed.
+    pub(super) fn evaluated_call(
+        &self,
+        assignment: &Assignment,
+    ) -> Result<(Arc<str>, Value), Problem> {
         let missing = || Problem::new(Standard::Runtime, "the definition of the task is missing");
         let plan = self.plan(assignment).ok_or_else(missing)?;
         let task = plan.tasks.get(assignment.task.0 as usize).ok_or_else(missing)?;
@@ -163,20 +186,20 @@ impl Sessions {
             },
             _ => return Err(missing()),
         };
-        let arguments = evaluation::arguments(&plan, assignment)?;
-        let packed = Packed::of(&arguments);
-        let unwritable = |error| Problem::new(Standard::Runtime, format!("the arguments: {error}"));
-        Ok((name, packed.map_err(unwritable)?))
+        Ok((name, evaluation::arguments(&plan, assignment)?))
     }
 
     /// Publishes what a session has to say. False when the bus does not take it.
     async fn flush(&mut self, session: SessionId) -> bool {
-        let frame_bytes = self.bus.frame_bytes();
+        let Some(frame_bytes) = self.bus.as_ref().map(Bus::frame_bytes) else { return true };
         let Some(peer) = self.sessions.get_mut(&session) else { return true };
         peer.waiting = false;
+        if peer.is_http() {
+            self.answer_poll(session);
+            return true;
+        }
         peer.grant(&self.granter, clock::now());
-        let sealed = peer.seal(frame_bytes);
-        let subject = peer.subject.clone();
+        let Some((sealed, subject)) = peer.seal(frame_bytes) else { return true };
         for key in &sealed.keys {
             self.dispatcher.sent(key, sealed.last);
         }
@@ -192,7 +215,8 @@ impl Sessions {
 
     /// False when the bus does not take it.
     pub(super) async fn publish(&self, subject: Subject, frame: Vec<u8>) -> bool {
-        let publish = self.bus.client.publish(subject, Bytes::from(frame));
+        let Some(bus) = &self.bus else { return true };
+        let publish = bus.client.publish(subject, Bytes::from(frame));
         match tokio::time::timeout(Duration::from_millis(limits::BUS_TIMEOUT_MS), publish).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => tracing::warn!(%error, "publishing to NATS failed"),

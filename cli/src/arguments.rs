@@ -4,9 +4,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, auth, backup, bench, bulk, completions, config, control, coordinator, deploy, dev, event,
-    explain, fsck, function, graph, history, list, log, login, profile, repair, restore, run,
-    schedule, secret, show, start, test, token, validate, version, watch, webhook, worker, workflow,
+    audit, auth, backup, bench, bulk, completions, config, control, coordinator, deploy, dev,
+    doctor, event, explain, fsck, function, graph, history, instance, list, log, login, lsp,
+    profile, repair, restore, run, schedule, schema, secret, show, start, test, token, top,
+    validate, version, watch, webhook, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Deploy(deploy::Args),
     /// Start an instance on a server
     Start(start::Args),
+    /// All there is to do with instances, under one name
+    Instance(Box<instance::Args>),
     /// List instances
     List(list::Args),
     /// Show an instance: input, context, what it does now
@@ -100,6 +103,14 @@ pub(crate) enum Command {
     Log(log::Args),
     /// Check a configuration file, or show what it makes of a command
     Config(config::Args),
+    /// Check this machine and a server, and say what to do
+    Doctor(Box<doctor::Args>),
+    /// Print a JSON Schema of definitions or tests, for editors
+    Schema(schema::Args),
+    /// Watch a server: instances by status, those that are open, workers
+    Top(top::Args),
+    /// Speak to an editor: findings, completion and explanations as one writes
+    Lsp(lsp::Args),
     /// Explain the code of an error or a finding
     Explain(explain::Args),
     /// Back a coordinator up, and look at its backups
@@ -116,6 +127,15 @@ pub(crate) enum Command {
     Man(completions::ManArgs),
     /// Print versions
     Version,
+}
+
+/// The command line as clap reads it. Help names variables and never shows what they hold: a URL or
+/// a path there may tell who somebody is.
+pub(crate) fn command_line() -> clap::Command {
+    fn quiet(command: clap::Command) -> clap::Command {
+        command.mut_args(|it| it.hide_env_values(true)).mut_subcommands(quiet)
+    }
+    quiet(Arguments::command())
 }
 
 impl Command {
@@ -172,14 +192,19 @@ impl Command {
             Self::Auth(args) => auth::run(args).await,
             Self::Token(args) => token::run(args).await,
             Self::Log(args) => log::run(args).await,
-            Self::Config(args) => config::run(args, Arguments::command()),
+            Self::Config(args) => config::run(args, command_line()),
+            Self::Doctor(args) => doctor::run(*args).await,
+            Self::Schema(args) => schema::run(&args),
+            Self::Top(args) => top::run(args).await,
+            Self::Lsp(args) => lsp::run(&args).await,
+            Self::Instance(args) => instance::run(*args).await,
             Self::Explain(args) => explain::run(&args),
             Self::Backup(args) => backup::run(*args).await,
             Self::Restore(args) => restore::run(&args),
             Self::Fsck(args) => fsck::run(&args),
             Self::Graph(args) => graph::run(&args),
-            Self::Completions(args) => completions::completions(&args, Arguments::command()),
-            Self::Man(args) => completions::man(&args, Arguments::command()),
+            Self::Completions(args) => completions::completions(&args, command_line()),
+            Self::Man(args) => completions::man(&args, command_line()),
             Self::Bench(args) => bench::run(args).await,
             Self::Version => version::run(),
         }

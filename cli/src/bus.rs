@@ -12,7 +12,7 @@ pub(crate) struct Nats {
     /// The servers, separated by commas: nats://, tls://, ws:// or wss:// [env: WINDLASS_NATS]
     /// [default: nats://127.0.0.1:4222]
     // Not by clap's own means: a URL with a password was taken out of the environment.
-    #[arg(long = "nats", value_name = "URL")]
+    #[arg(id = "nats", long = "nats", value_name = "URL")]
     url: Option<String>,
     /// The first token of every subject: others share the servers under other names
     #[arg(long, env = "WINDLASS_BUS", default_value = "windlass", value_name = "NAME")]
@@ -42,6 +42,11 @@ impl Nats {
     fn url(&self) -> String {
         let named = || windlass_worker::variable("WINDLASS_NATS")?.into_string().ok();
         self.url.clone().or_else(named).unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned())
+    }
+
+    /// True where somebody says where NATS is.
+    pub(crate) fn is_named(&self) -> bool {
+        self.url.is_some() || windlass_worker::variable("WINDLASS_NATS").is_some()
     }
 
     /// The files with what lets it in.

@@ -17,6 +17,7 @@ pub(crate) mod play;
 pub(crate) mod reach;
 pub(crate) mod read;
 pub(crate) mod report;
+pub(crate) mod shape;
 pub(crate) mod texts;
 
 use std::path::PathBuf;

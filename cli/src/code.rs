@@ -253,6 +253,36 @@ pub(crate) const NOT_PLAYED: Code = Code {
                   docs/testing.md has all such a file can say.",
 };
 
+/// A worker does not keep to the protocol.
+pub(crate) const WORKER_FAILED: Code = Code {
+    code: "WL0743",
+    status: 422,
+    title: "The worker does not keep to the protocol",
+    explanation: "`windlass worker check` played a coordinator, and the worker did something else than \
+                  proto/PROTOCOL.md says: each check that failed names its paragraph there, and what \
+                  was found with the number of the frame. The worker's own messages are on standard \
+                  error.",
+};
+
+/// An editor has gone without a word.
+pub(crate) const LSP_ENDED: Code = Code {
+    code: "WL0744",
+    status: 499,
+    title: "The editor went without a word",
+    explanation: "`windlass lsp` speaks to an editor, which says `shutdown` and `exit` before it closes \
+                  standard input. This one did not: it was ended, or there is none, as where the \
+                  command was typed at a terminal. Nothing is lost: it keeps nothing.",
+};
+
+/// Something is not in order.
+pub(crate) const DOCTOR_FOUND: Code = Code {
+    code: "WL0742",
+    status: 503,
+    title: "Something is not in order",
+    explanation: "`windlass doctor` looked at this machine and at a server, and something does not \
+                  work: the lines above with FAILED say what, and what to do. It has changed nothing.",
+};
+
 /// A trail is not as it was written.
 pub(crate) const AUDIT_DAMAGED: Code = Code {
     code: "WL0725",
@@ -277,7 +307,7 @@ pub(crate) const AUDIT_UNREADABLE: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 24] = [
+const ALL: [&Code; 27] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -302,6 +332,9 @@ const ALL: [&Code; 24] = [
     &BULK_FAILED,
     &TESTS_FAILED,
     &NOT_PLAYED,
+    &DOCTOR_FOUND,
+    &WORKER_FAILED,
+    &LSP_ENDED,
 ];
 
 /// Code and title of every code of Windlass, in the order of codes.

@@ -69,7 +69,9 @@ impl CliError {
             Self::Definition => ExitCode::from(2),
             Self::Problem(problem) => {
                 output::problem(&problem);
-                ExitCode::from(1)
+                // The server saw first that the command line makes no sense.
+                let is_usage = problem["code"] == api::Code::BadParameter.code();
+                ExitCode::from(if is_usage { 2 } else { 1 })
             }
             Self::Open(problem) => {
                 output::problem(&problem);

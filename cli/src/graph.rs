@@ -1,11 +1,18 @@
-//! Definitions as diagrams: flow charts in Mermaid's language.
+//! Definitions as diagrams: flow charts in Mermaid's language, and pictures.
 //!
 //! Each list of tasks is a chain of nodes, each task with lists inside is a frame around them.
+
+mod svg;
 
 use std::fmt::Write as _;
 
 use windlass_proto::limits::GRAPH_LABEL_CHARACTERS;
 use windlass_proto::plan::{Case, Flow, Kind, Plan, Task, TaskIx, Try};
+
+/// The picture of a definition; none of one with more tasks than fit on any page.
+pub(crate) fn svg(plan: &Plan) -> Option<String> {
+    svg::svg(plan)
+}
 
 /// The flow chart of a definition.
 pub(crate) fn mermaid(plan: &Plan) -> String {

@@ -16,7 +16,7 @@ pub(crate) fn read(option: &str, argument: &str) -> Result<Value, CliError> {
 
 /// The text that `argument` stands for.
 fn text(argument: &str) -> Result<String, CliError> {
-    if argument == "-" {
+    if argument == STANDARD_INPUT {
         return bounded(std::io::stdin().lock(), "standard input", PAYLOAD_BYTES);
     }
     match argument.strip_prefix('@') {
@@ -25,8 +25,14 @@ fn text(argument: &str) -> Result<String, CliError> {
     }
 }
 
-/// The text of a file of at most `limit` bytes.
+/// What stands for standard input where a file is named.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
+/// The text of a file of at most `limit` bytes; of standard input for `-`.
 pub(crate) fn file(path: &Path, limit: usize) -> Result<String, CliError> {
+    if path.as_os_str() == STANDARD_INPUT {
+        return bounded(std::io::stdin().lock(), "standard input", limit);
+    }
     let name = path.display().to_string();
     let file = std::fs::File::open(path)
         .map_err(|error| CliError::Usage(format!("cannot read {name}: {error}")))?;

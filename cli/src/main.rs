@@ -26,6 +26,7 @@ mod instance;
 mod key;
 mod log;
 mod login;
+mod lsp;
 mod memory;
 mod options;
 mod output;
@@ -42,7 +43,7 @@ mod worker;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use windlass_proto::limits;
 
 use crate::arguments::Arguments;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     // Any command may hold a secret for a moment.
     windlass_worker::guard_process();
     // Bad usage ends here, with 2; so do --help and --version, with 0.
-    let matches = configuration::parse(Arguments::command(), windlass_worker::arguments());
+    let matches = configuration::parse(arguments::command_line(), windlass_worker::arguments());
     let arguments = match matches.map(|it| Arguments::from_arg_matches(&it.0)) {
         Ok(Ok(arguments)) => arguments,
         Ok(Err(error)) => error.exit(),

@@ -34,6 +34,13 @@ impl Timestamp {
         Some(Self(u64::try_from(moment.as_millisecond()).unwrap_or(0)))
     }
 
+    /// The moment that the `Date` of a response says; none for a text that says none.
+    #[must_use]
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let moment = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
+        Some(Self(u64::try_from(moment.as_millisecond()).unwrap_or(0)))
+    }
+
     /// RFC 3339 with milliseconds, in UTC.
     #[must_use]
     pub fn to_rfc3339(self) -> String {

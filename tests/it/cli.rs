@@ -6,6 +6,7 @@ mod bench;
 mod client;
 mod configuration;
 mod damage;
+mod editors;
 mod logs;
 mod profiles;
 mod resume;

@@ -48,3 +48,4 @@ mod structure;
 mod telemetry;
 mod tidy;
 mod uri_templates;
+mod worker_check;

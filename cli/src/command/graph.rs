@@ -10,9 +10,10 @@ use crate::{definition as files, graph, input, output};
 
 /// Draw a definition as a flow chart.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  windlass graph order.yaml > order.mmd")]
+#[command(after_help = "Examples:\n  windlass graph order.yaml > order.mmd\n  \
+                        windlass graph order.yaml --format svg > order.svg")]
 pub(crate) struct Args {
-    /// The definition, YAML or JSON
+    /// The definition, YAML or JSON; - for standard input
     file: PathBuf,
     /// The language of the chart
     #[arg(long, value_enum, default_value = "mermaid")]
@@ -23,6 +24,8 @@ pub(crate) struct Args {
 enum Format {
     /// Mermaid, as Markdown of GitHub and GitLab shows it
     Mermaid,
+    /// A picture for browsers and pages
+    Svg,
 }
 
 /// Runs the command.
@@ -35,6 +38,14 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     };
     match args.format {
         Format::Mermaid => output::text(&graph::mermaid(&plan)),
+        Format::Svg => match graph::svg(&plan) {
+            Some(picture) => output::text(&picture),
+            None => {
+                let text =
+                    "the definition has too many tasks for a picture: --format mermaid draws it";
+                return Err(CliError::Usage(text.to_owned()));
+            }
+        },
     }
     Ok(())
 }

@@ -17,8 +17,8 @@ use crate::{definition as files, find, functions, input, output};
                         Exit code 2 when a definition has an error."
 )]
 pub(crate) struct Args {
-    /// Definitions, YAML or JSON; of a directory all *.yaml and *.yml in it and below, but no tests
-    /// (*.test.yaml)
+    /// Definitions, YAML or JSON, - for standard input; of a directory all *.yaml and *.yml in it
+    /// and below, but no tests (*.test.yaml)
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
     /// Refuse what is accepted beside the specification

@@ -1,5 +1,6 @@
 //! `windlass worker`: the hands of a fleet.
 
+mod check;
 mod list;
 
 use std::net::SocketAddr;
@@ -57,6 +58,8 @@ impl Args {
 enum Command {
     /// List the workers of a coordinator
     List(list::Args),
+    /// Check a worker in any language against the protocol
+    Check(Box<check::Args>),
 }
 
 #[derive(clap::Args)]
@@ -109,6 +112,7 @@ struct RunArgs {
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     match args.command {
         Some(Command::List(args)) => list::run(args).await,
+        Some(Command::Check(args)) => check::run(*args).await,
         None => work(args.run).await,
     }
 }

@@ -71,7 +71,7 @@ struct GetArgs {
 
 #[derive(clap::Args)]
 struct DiffArgs {
-    /// A workflow as for `get`, or a file
+    /// A workflow as for `get`, a file, or - for standard input
     #[arg(value_name = "FROM")]
     from: String,
     /// The other one
@@ -142,7 +142,7 @@ async fn delete(args: &OfArgs) -> Result<(), CliError> {
 /// The text that a word stands for: a file, a digest, or a workflow.
 async fn text(client: &Client, of: &str) -> Result<String, CliError> {
     let file = Path::new(of);
-    if file.is_file() {
+    if file.is_file() || of == input::STANDARD_INPUT {
         return input::file(file, DEFINITION_BYTES);
     }
     if is_digest(of) {

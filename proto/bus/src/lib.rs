@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+pub use async_nats::{Message, Subscriber};
 use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 use windlass_proto::limits;

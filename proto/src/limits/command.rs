@@ -52,6 +52,46 @@ pub const CONFIGURATION_BYTES: usize = 1 << 20;
 /// Milliseconds between two looks of a command that waits for a bulk job.
 pub const BULK_LOOK_MS: u64 = 500;
 
+/// Milliseconds that `windlass doctor` waits for somebody it looks for: who takes longer is not
+/// well.
+pub const DOCTOR_PATIENCE_MS: u64 = 5_000;
+
+/// Bytes free on a disk below which `windlass doctor` warns: a day of a busy journal.
+pub const DOCTOR_DISK_BYTES: u64 = 1 << 30;
+
+/// Open files below which `windlass doctor` warns: each connection takes one, and there are some
+/// thousand of them.
+pub const DOCTOR_OPEN_FILES: u64 = 4_096;
+
+/// Milliseconds that `windlass worker check` waits for what a worker has to do: more than the
+/// longest pause between two tries of the same report.
+pub const WORKER_CHECK_PATIENCE_MS: u64 = 30_000;
+
+/// The lease that it tells workers, in milliseconds: short, so that what needs one does not take
+/// long.
+pub const WORKER_CHECK_LEASE_MS: u64 = 4_000;
+
+/// What it keeps of what is wrong: a worker that goes on says the same again.
+pub const WORKER_CHECK_FAULTS: usize = 100;
+
+/// Bytes of a message of an editor: the largest definition, with every sign of it escaped.
+pub const LSP_MESSAGE_BYTES: usize = 8 * super::DEFINITION_BYTES;
+
+/// Bytes before such a message: two short headers are usual.
+pub const LSP_HEADER_BYTES: usize = 8 << 10;
+
+/// Texts that an editor may have open at once; others are not looked at.
+pub const LSP_DOCUMENTS: usize = 1_000;
+
+/// Milliseconds between two looks of `windlass top`, unless told otherwise: what people can follow.
+pub const TOP_PACE_MS: u64 = 2_000;
+
+/// Instances that `windlass top` shows: what fits a screen.
+pub const TOP_INSTANCES: usize = 15;
+
+/// Boxes of a chart that is drawn: more fit no page, and take long to lay out.
+pub const GRAPH_BOXES: usize = 2_000;
+
 /// Profiles in one file: more than anybody has servers.
 pub const PROFILES: usize = 1_000;
 

@@ -27,7 +27,7 @@ async fn a_token_is_made_listed_used_and_revoked() {
     let as_ci = [("WINDLASS_URL", &url), ("WINDLASS_TOKEN_FILE", &file)];
     windlass_under(&as_ci, &["start", "shop/greet", "--wait", "30s"]).await.exits(0);
     windlass_under(&as_ci, &["auth", "can-i", "start", "shop/greet"]).await.exits(0);
-    let no = windlass_under(&as_ci, &["auth", "can-i", "cancel", "shop/greet"]).await;
+    let no = windlass_under(&as_ci, &["auth", "can-i", "instance.operate", "shop/greet"]).await;
     assert_eq!(no.code, Some(1), "{no:?}");
     let denied = windlass_under(&as_ci, &["token", "list"]).await.exits(1);
     assert!(denied.stderr.contains("WL0545") && denied.stderr.contains("token.manage"));

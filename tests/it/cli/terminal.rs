@@ -197,6 +197,21 @@ async fn each_command_once() {
         (on_server(&["token", "revoke", "none"]), 1),
         (here(&["config", "check", &options]), 0),
         (here(&["config", "show", "dev", "--config", &options]), 0),
+        (here(&["worker", "check", "--function", "f", "--", "/no/such/program"]), 1),
+        (here(&["doctor", "--local"]), 0),
+        (here(&["schema"]), 0),
+        (on_server(&["top", "--times", "1"]), 0),
+        (on_server(&["instance", "list"]), 0),
+        (on_server(&["instance", "start", "examples/hello", "--wait", "30s"]), 0),
+        (on_server(&["instance", "show", id]), 0),
+        (on_server(&["instance", "history", id]), 0),
+        (on_server(&["instance", "watch", id]), 1),
+        (on_server(&["instance", "cancel", id]), 0),
+        (on_server(&["instance", "suspend", "--list"]), 0),
+        (on_server(&["instance", "resume", id]), 1),
+        (on_server(&["instance", "retry", id]), 1),
+        (on_server(&["instance", "reset", id, "--to", "/do/0/b"]), 1),
+        (on_server(&["instance", "skip", id, "--task", "/do/0/b", "--output", "1"]), 1),
         (here(&["explain", "WL0501"]), 0),
         (here(&["backup", "list", &backups]), 0),
         (here(&["backup", "verify", &backups]), 0),
@@ -225,6 +240,11 @@ async fn each_command_once() {
     follows.shows("definition.changed").await;
     interrupted(follows, &tail).await;
     seen.insert("audit tail".to_owned());
+    // It speaks to an editor, and nobody at a terminal does.
+    let edits = on_terminal(folder.path(), &[], &["lsp"]);
+    edits.signal(Signal::INT);
+    check(&["lsp"], &edits.ends().await);
+    seen.insert("lsp".to_owned());
     assert_eq!(seen, all, "each command is tried on a terminal");
 }
 

@@ -16,6 +16,7 @@ mod bus_events;
 mod catalogs;
 mod chaos;
 mod cli;
+mod compare;
 mod conformance;
 mod crash;
 mod ctk;

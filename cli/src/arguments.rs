@@ -5,7 +5,7 @@ use windlass_telemetry::Role;
 
 use crate::command::{
     audit, auth, backup, bench, bulk, completions, config, control, coordinator, deploy, dev,
-    doctor, event, explain, fsck, function, graph, history, instance, list, log, login, lsp,
+    doctor, event, explain, fsck, function, graph, history, instance, list, log, login, logs, lsp,
     profile, repair, restore, run, schedule, schema, secret, show, start, test, token, top,
     validate, version, watch, webhook, worker, workflow,
 };
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Show(show::Args),
     /// Show what happened in an instance
     History(history::Args),
+    /// Show what log functions and programs of an instance wrote
+    Logs(logs::Args),
     /// Follow an instance until it ends
     Watch(watch::Args),
     /// Cancel an instance
@@ -171,6 +173,7 @@ impl Command {
             Self::List(args) => list::run(args).await,
             Self::Show(args) => show::run(args).await,
             Self::History(args) => history::run(args).await,
+            Self::Logs(args) => logs::run(args).await,
             Self::Watch(args) => watch::run(args).await,
             Self::Bulk(args) => bulk::run(args).await,
             Self::Cancel(args) => control::cancel(args).await,

@@ -22,6 +22,7 @@ pub(crate) mod instance;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod login;
+pub(crate) mod logs;
 pub(crate) mod lsp;
 pub(crate) mod profile;
 pub(crate) mod repair;

@@ -1,6 +1,6 @@
 //! `windlass instance`: what there is to do with instances, under one name.
 
-use super::{control, history, list, repair, show, start, watch};
+use super::{control, history, list, logs, repair, show, start, watch};
 use crate::error::CliError;
 
 /// All there is to do with instances, under one name: `windlass instance list` is `windlass list`.
@@ -22,6 +22,8 @@ enum Command {
     Show(show::Args),
     /// Show what happened in an instance
     History(history::Args),
+    /// Show what log functions and programs of an instance wrote
+    Logs(logs::Args),
     /// Follow an instance until it ends
     Watch(watch::Args),
     /// Cancel an instance
@@ -45,6 +47,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Command::List(args) => list::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::History(args) => history::run(args).await,
+        Command::Logs(args) => logs::run(args).await,
         Command::Watch(args) => watch::run(args).await,
         Command::Cancel(args) => control::cancel(args).await,
         Command::Suspend(args) => control::suspend(args).await,

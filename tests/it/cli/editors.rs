@@ -1,4 +1,4 @@
-//! What editors and operators at a new machine live on: `schema`, `doctor`, standard input.
+//! What editors and operators at a new machine live on: `schema`, `doctor`, `lsp`, `top`, `logs`.
 
 use serde_json::{Value, json};
 
@@ -167,4 +167,34 @@ async fn top_draws_a_screen_and_gives_it_back() {
     assert_eq!(screen.code, Some(0), "{screen:?}");
     assert!(screen.text.contains("\u{1b}[?1049h"), "another page: {screen:?}");
     assert!(screen.text.trim_end().ends_with("\u{1b}[?1049l"), "and back: {screen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_show_what_was_written_and_no_secret() {
+    const CANARY: &str = "canary-of-the-logs-0123456789";
+    let flags = ["--secret".to_owned(), format!("key={CANARY}")];
+    let dev = Dev::with(&flags).await;
+    let url = dev.api.base();
+    let tasks = "  - says: { call: logWarn, with: { message: careful } }
+  - runs:
+      run:
+        shell:
+          command: 'echo to out; echo \"$KEY\"; echo to err >&2'
+          environment: { KEY: '${ $secrets.key }' }
+        return: all
+  - sets: { set: { x: not logged } }";
+    let text = definition("writes", tasks).replace("do:\n", "use: { secrets: [ key ] }\ndo:\n");
+    let workflow = dev.api.deploy(&text).await;
+    let id = dev.api.start(&workflow, &json!({})).await;
+    assert_eq!(dev.api.ends(&id).await["status"], "completed");
+    let told = windlass(&["logs", &id, "--url", &url]).await.exits(0).stdout;
+    for line in ["logWarn message  careful", "shell stderr  to err"] {
+        assert!(told.lines().any(|it| it.ends_with(line)), "{line}: {told}");
+    }
+    assert!(told.contains("shell stdout"), "{told}");
+    assert!(!told.contains("not logged") && !told.contains(CANARY), "{told}");
+    let json = windlass(&["instance", "logs", &id, "--output", "json", "--url", &url]).await;
+    let first: Value = serde_json::from_str(json.exits(0).stdout.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["task"], &first["text"]), (&json!("/do/0/says"), &json!("careful")));
+    windlass(&["logs", "nothing", "--url", &url]).await.exits(2);
 }

@@ -205,6 +205,8 @@ async fn each_command_once() {
         (on_server(&["instance", "start", "examples/hello", "--wait", "30s"]), 0),
         (on_server(&["instance", "show", id]), 0),
         (on_server(&["instance", "history", id]), 0),
+        (on_server(&["logs", id]), 0),
+        (on_server(&["instance", "logs", id]), 0),
         (on_server(&["instance", "watch", id]), 1),
         (on_server(&["instance", "cancel", id]), 0),
         (on_server(&["instance", "suspend", "--list"]), 0),

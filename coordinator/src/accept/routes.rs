@@ -6,9 +6,8 @@ use axum::routing::{get, post};
 use super::limits::ConnectionLimits;
 use super::{
     access, audit, auth, backup, bulk, document, early, event, function, gate, history, identity,
-    instance, log, metrics, remote_worker, schedule, secret, start, state, suspension, token, watch,
-    webhook, worker,
-    workflow,
+    instance, log, metrics, remote_worker, schedule, secret, start, state, suspension, token,
+    watch, webhook, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 

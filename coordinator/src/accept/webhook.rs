@@ -205,7 +205,7 @@ pub(super) async fn delete(
 /// Takes a delivery of a service, as the event that its webhook makes of it.
 ///
 /// Needs no token: the signature says who sends it. Answers once what came of the event is durable;
-/// a delivery that comes again changes nothing.
+/// no instance takes a delivery twice that comes again.
 #[utoipa::path(post, path = "/v1/hooks/{namespace}/{name}", tag = "events",
     operation_id = "deliverWebhook",
     params(("namespace" = String, Path, description = "The namespace of the webhook"),

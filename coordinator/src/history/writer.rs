@@ -10,9 +10,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::HistoryEntry;
-use crate::engine::{
-    self, Body, Fact, Instance, Requested, Requester, TimerPurpose, shown_limit,
-};
+use crate::engine::{self, Body, Fact, Instance, Requested, Requester, TimerPurpose, shown_limit};
 use crate::view::reference;
 
 /// Tells facts while following the state they lead to, until a page is full.

@@ -98,13 +98,9 @@ async fn a_signed_delivery_is_an_event_once_and_any_other_is_none() {
         (&heard["source"], &heard["deliveryid"]),
         (&json!("/webhooks/api/github"), &json!("d-1"))
     );
-    // Whoever has a copy of it may change what is not signed, and gains nothing, also later.
     dev.restart().await;
-    let copy = signed("push".to_owned(), "d-2".to_owned());
-    let copy: Vec<_> = copy.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let next = dev.api.start(&workflow, &json!({})).await;
     dev.api.reaches(&next, "waiting").await;
-    assert_eq!(deliver(&dev.api, "github", &copy, body).await.status, 202);
     let other = body.replace("main", "next");
     let signature = format!("sha256={}", hex(SECRET, &[&other]));
     let headers = [("x-hub-signature-256", signature.as_str()), ("x-github-event", "push")];

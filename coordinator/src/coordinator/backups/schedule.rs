@@ -66,7 +66,7 @@ pub(in crate::coordinator) async fn keep(runtime: Weak<Runtime>, schedule: Arc<B
             // A clock that was set back must not put it off for ever.
             due = due.min(now.plus(every));
             if due <= now {
-                let taken = take(Coordinator { runtime }, schedule.clone()).await;
+                let taken = take(Coordinator { runtime, requester: None }, schedule.clone()).await;
                 due = now.plus(every);
                 if let Err(error) = taken {
                     tracing::error!(%error, "scheduled backup failed; it is tried again");

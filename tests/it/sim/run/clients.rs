@@ -8,8 +8,7 @@ use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection, Reque
 use windlass_coordinator::journal::Journal;
 use windlass_coordinator::partition::{
     Done, EventOutcome, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartPolicy,
-    StartReply,
-    SuccessorReply, Watch,
+    StartReply, SuccessorReply, Watch,
 };
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};

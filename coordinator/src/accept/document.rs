@@ -135,7 +135,8 @@ pub(super) fn operations() -> Vec<(String, String)> {
 }
 
 /// Adds what each operation answers that has something to write: all of them are POST or DELETE,
-/// and all go through the journal but those of tokens and of the policy of secrets, which have files.
+/// and all go through the journal but those of tokens and of the policy of secrets, which have files,
+/// and of workers, whose reports wait for room.
 struct DiskFull;
 
 impl Modify for DiskFull {
@@ -143,9 +144,9 @@ impl Modify for DiskFull {
         // A backup is read here and written elsewhere: a full disk is a reason to take one.
         let paths = contents.paths.paths.iter_mut().filter(|(path, _)| *path != "/v1/backups");
         let operations = paths.flat_map(|(_, it)| [&mut it.post, &mut it.delete]).flatten();
-        let is_journaled = |it: &&mut Operation| {
-            !it.tags.iter().flatten().any(|it| it == "access" || it == "secrets")
-        };
+        let others = ["access", "secrets", "workers"];
+        let is_journaled =
+            |it: &&mut Operation| !it.tags.iter().flatten().any(|it| others.contains(&&**it));
         for operation in operations.filter(is_journaled) {
             let mut response = Response::new("The journal's disk is full (WL0608)");
             let body = Content::new(Some(Ref::from_schema_name("Problem")));

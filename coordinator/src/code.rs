@@ -310,8 +310,8 @@ codes! {
     /// The id or key of a start is taken.
     StartKeyUsed = "WL0551", 409, "Idempotency key or id is taken",
         "An instance has this id or `Idempotency-Key`, and the request asks not to be answered for \
-         it: `onRunning` or `onEnded` is `fail`, or the instance cannot be ended as it stands (it is \
-         set aside: `windlass resume ID` first). Nothing was started. `use-existing` answers for it, \
+         it: `onRunning` or `onEnded` is `fail`, the instance cannot be ended as it stands (it is \
+         set aside: `windlass resume ID` first), or another one goes on for it (`windlass retry`). Nothing was started. `use-existing` answers for it, \
          `terminate-existing` ends it while it runs, and `replace` starts another once it has ended; \
          `detail` names it.";
     /// A backup is being taken.

@@ -249,7 +249,6 @@ mod tests {
             "pauseSchedule",
             "publishEvents",
             "publishFunction",
-            "putWebhook",
             "resetInstance",
             "restoreWorkflow",
             "resumeBulkJob",

@@ -26,7 +26,10 @@ impl Coordinator {
             Shown::NotInMemory => self.read(id).await?,
         };
         for share in view.limits.iter_mut().take(limits::VIEW_LIMITS) {
-            self.place(id, share).await?;
+            // The rest of the view is of use without it.
+            if self.place(id, share).await.is_err() {
+                break;
+            }
         }
         Ok(view)
     }

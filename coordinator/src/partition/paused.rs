@@ -27,7 +27,9 @@ impl PausedMessages {
     pub(super) fn keep(&mut self, messages: &mut Vec<Message>, reserve: bool) {
         for message in std::mem::take(messages) {
             match &message {
-                Message::Show { .. } | Message::Watch { .. } => messages.push(message),
+                Message::Show { .. } | Message::Watch { .. } | Message::LimitPlace { .. } => {
+                    messages.push(message);
+                }
                 Message::Reported(report) => {
                     if self.reports.insert(report.key.clone()) {
                         self.messages.push_back(message);

@@ -47,11 +47,14 @@ impl Partition {
             return Ok(Placed::New(start, None));
         };
         let status = resident.instance.status();
+        // What another instance goes on for (`windlass retry`, `reset`) is not done once more beside it.
+        let goes_on = !resident.instance.repair.successors.is_empty();
         let is_over =
             policy.keyed && resident.instance.ended_at.is_some_and(|it| it.plus(kept) < now);
         start.id = instance;
         match policy.turn(status, is_over) {
             Turn::Refused => Ok(Placed::Refused(start, status)),
+            Turn::Replaces if goes_on && !is_over => Ok(Placed::Refused(start, status)),
             Turn::Replaces => {
                 start.id = next();
                 Ok(Placed::New(start, (!status.is_final()).then_some(instance)))

@@ -178,8 +178,11 @@ table! {
     ChildGone { child }            STARTED, if |it| it.abandoned.contains(child);
 
     // A share is asked for by the workflow before its first task, or by a visit before its task.
+    LimitAsked { frame: ROOT, .. }
+        OPEN: (&ROOT) ROOTED => Stays, if |it| !it.claims.contains_key(&ROOT);
+    // A worker may have evaluated its `if` just now.
     LimitAsked { frame, .. }
-        OPEN: frame FRESH | ROOTED => Stays, if |it| !it.claims.contains_key(frame);
+        OPEN: frame FRESH => Does(Doing::Begun), if |it| !it.claims.contains_key(frame);
     LimitTaken { frame }
         OPEN: frame FRESH | ROOTED => Stays, if |it| it.has_claim(*frame, false);
     LimitRefused { frame, displaced }

@@ -37,8 +37,6 @@ pub(super) struct Line {
     places: HashMap<Name, Timestamp>,
     /// Those that came since it was last decided and do not wait.
     impatient: Vec<Place>,
-    /// How many that wait want others to make room.
-    wanting: usize,
     /// When shares were taken, for as long as a rate counts them.
     takes: BTreeSet<Place>,
     /// Those of them whose holders are gone: their rows are there for the rate alone.
@@ -73,6 +71,8 @@ impl Line {
         if let Some(rate) = claim.terms.rate {
             self.longest_ms = self.longest_ms.max(rate.period_ms);
         }
+        // A visit that asks again, as one that failed and is resumed, needs its row.
+        self.spent.remove(&name);
         if let Some(taken) = claim.taken {
             self.leave(name);
             let displaced = self.holders.get(&name).is_some_and(|it| it.displaced);
@@ -88,10 +88,8 @@ impl Line {
         } else if self.places.insert(name, claim.asked).is_none() {
             let place = (claim.asked, name);
             self.waiting.insert(place, claim.terms);
-            match claim.terms.on_full {
-                OnFull::Wait => {}
-                OnFull::CancelOldest => self.wanting += 1,
-                OnFull::Skip | OnFull::Fail => self.impatient.push(place),
+            if matches!(claim.terms.on_full, OnFull::Skip | OnFull::Fail) {
+                self.impatient.push(place);
             }
         }
     }
@@ -114,15 +112,14 @@ impl Line {
 
     fn leave(&mut self, name: Name) -> Option<LimitTerms> {
         let asked = self.places.remove(&name)?;
-        let terms = self.waiting.remove(&(asked, name))?;
-        self.wanting -= usize::from(terms.on_full == OnFull::CancelOldest);
-        Some(terms)
+        self.waiting.remove(&(asked, name))
     }
 
     /// Gives what is free, and tells those that do not wait.
     pub(super) fn decide(&mut self, now: Timestamp, told: &mut Told) {
         self.forget(now, told);
-        let mut again = None;
+        let (mut again, mut later) = (None, None);
+        let mut is_full = false;
         while let Some((&(_, name), terms)) = self.waiting.first_key_value() {
             match self.obstacle(*terms, now) {
                 None => {
@@ -130,7 +127,10 @@ impl Line {
                     self.holders.insert(name, Holder { taken: None, displaced: false });
                     told.verdicts.push((name, LimitVerdict::Taken));
                 }
-                Some(Obstacle::Concurrency) => break,
+                Some(Obstacle::Concurrency) => {
+                    is_full = true;
+                    break;
+                }
                 Some(Obstacle::Rate(at)) => {
                     again = at;
                     break;
@@ -143,11 +143,13 @@ impl Line {
                 told.verdicts.push((name, LimitVerdict::Full));
             }
         }
-        self.make_room(told);
+        if is_full {
+            later = self.make_room(now, told);
+        }
         // What is spent has a row, which goes when no rate counts it any more.
         let first = self.takes.first().filter(|_| !self.spent.is_empty());
         let spent = first.map(|(at, _)| at.plus(self.longest_ms));
-        self.wake = again.into_iter().chain(spent).min();
+        self.wake = again.into_iter().chain(later).chain(spent).min();
     }
 
     /// Forgets what no rate counts any more.
@@ -187,15 +189,27 @@ impl Line {
         Some(Obstacle::Rate(until.map(|(at, _)| at.plus(rate.period_ms))))
     }
 
-    /// Has those that hold a share longest make room for those that want it so.
-    fn make_room(&mut self, told: &mut Told) {
+    /// Has those that hold a share longest make room for those in front that want it so; gives the
+    /// time to look again where a rate stands in their way as well, as room would be of no use to
+    /// them before.
+    fn make_room(&mut self, now: Timestamp, told: &mut Told) -> Option<Timestamp> {
+        let wants = |it: &&LimitTerms| it.on_full == OnFull::CancelOldest;
+        let rate = self.waiting.values().next().filter(wants)?.rate;
+        if let Some(Obstacle::Rate(at)) = rate.and_then(|it| self.too_fast(it, now)) {
+            return at;
+        }
+        // Who is behind others that wait gets nothing of what these make room for. With a rate
+        // one after the other: only the first is known to be let in.
+        let most = if rate.is_some() { 1 } else { self.holders.len() };
+        let wanting = self.waiting.values().take_while(wants).take(most).count();
         let making = self.holders.values().filter(|it| it.displaced).count();
-        for _ in making..self.wanting {
+        for _ in making..wanting {
             let candidates = self.holders.iter_mut().filter(|(_, it)| !it.displaced);
             let taken = candidates.filter_map(|(name, it)| Some((it.taken?, *name, it)));
-            let Some((_, name, holder)) = taken.min_by_key(|it| (it.0, it.1)) else { return };
+            let (_, name, holder) = taken.min_by_key(|it| (it.0, it.1))?;
             holder.displaced = true;
             told.verdicts.push((name, LimitVerdict::Displaced));
         }
+        None
     }
 }

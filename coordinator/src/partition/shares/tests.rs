@@ -71,6 +71,31 @@ impl Bench {
 }
 
 #[test]
+fn nobody_makes_room_that_a_rate_keeps_free() {
+    let mut bench = Bench::new(Some(3), Some((3, 60_000)), OnFull::CancelOldest);
+    for number in 0..3 {
+        assert_eq!(bench.ask(), [(number, Taken)]);
+    }
+    let first = bench.now - 2;
+    assert_eq!(bench.ask(), []);
+    assert_eq!(bench.at(first + 59_999), []);
+    assert_eq!(bench.at(first + 60_000), [(0, Displaced)]);
+    assert_eq!(bench.leave(0), [(3, Taken)]);
+}
+
+#[test]
+fn room_is_made_for_who_is_in_front_only() {
+    let mut bench = Bench::new(Some(1), None, OnFull::Wait);
+    assert_eq!(bench.ask(), [(0, Taken)]);
+    assert_eq!((bench.ask(), bench.ask()), (vec![], vec![]));
+    bench.terms.on_full = OnFull::CancelOldest;
+    assert_eq!(bench.ask(), [], "two who wait are before it");
+    assert_eq!(bench.leave(0), [(1, Taken)]);
+    assert_eq!(bench.leave(1), [(2, Taken), (2, Displaced)]);
+    assert_eq!(bench.leave(2), [(3, Taken)]);
+}
+
+#[test]
 fn who_waits_is_served_in_order_and_leaves_the_line() {
     let mut bench = Bench::new(Some(2), None, OnFull::Wait);
     assert_eq!((bench.ask(), bench.ask()), (vec![(0, Taken)], vec![(1, Taken)]));

@@ -1,7 +1,8 @@
 //! Shapes of what many parts have: data on its way in and out, timeouts, retries, errors.
 
 use super::{Object, Shape, TASKS, access, object, of};
-use crate::plan::{OnFault, Overlap};
+use crate::limits::LIMIT_CONCURRENCY;
+use crate::plan::{OnFault, OnFull, Overlap};
 
 /// In place, or the name of one in `use.timeouts`.
 pub(super) const TIMEOUT: Shape = Shape::Either(&[Shape::Of(&TIMEOUT_OBJECT), Shape::Text]);
@@ -180,6 +181,7 @@ static OWN: Object = object(
     &[&[
         of("pool", POOL, "The pool of workers it goes to: a coordinator's key names pools"),
         of("onFault", Shape::Words(|| super::words(OnFault::WORDS)), ON_FAULT),
+        of("limit", Shape::Of(&SHARE), "How many instances may be in the task at the same time"),
         of("tls", Shape::Flag, "Of a gRPC call: whether it goes out with TLS"),
     ]],
 );
@@ -193,7 +195,22 @@ static DOCUMENT_OWN: Object = object(
     &[&[
         of("pool", POOL, "The pool of workers its tasks go to, where they name none"),
         of("onFault", Shape::Words(|| super::words(OnFault::WORDS)), ON_FAULT),
+        of("limit", Shape::Of(&SHARE), "How many instances may run at the same time"),
+        of("keepEvents", Shape::Duration, "How long events that nobody waits for yet are kept"),
         of("schedule", Shape::Of(&SCHEDULE_OPTIONS), "More about `schedule`"),
+    ]],
+);
+
+static SHARE: Object = object(
+    ("windlassLimit", "`metadata.windlass.limit`"),
+    "A limit of what runs at the same time, or begins in a time",
+    &[],
+    &[&[
+        of("name", Shape::Text, "All limits of one name in a namespace count together"),
+        of("key", Shape::Text, "Each value of it has a limit of its own, such as ${ .tenant }"),
+        of("concurrency", Shape::Number(1, LIMIT_CONCURRENCY as i64), "How many at the same time"),
+        of("rate", Shape::Text, "How many begin in a time: 10/s, 100/m, 1000/h, 5/d"),
+        of("onFull", Shape::Words(|| super::words(OnFull::WORDS)), "What becomes of the next one"),
     ]],
 );
 

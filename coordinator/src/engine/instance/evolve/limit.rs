@@ -4,7 +4,7 @@ use windlass_proto::id::FrameId;
 use windlass_proto::time::Timestamp;
 
 use crate::engine::fact::Fact;
-use crate::engine::instance::{Claim, Instance};
+use crate::engine::instance::{Body, Claim, Instance};
 
 impl Instance {
     pub(super) fn limited(&mut self, at: Timestamp, fact: &Fact) {
@@ -13,6 +13,10 @@ impl Instance {
                 // Whatever the facts, a claim is that of a visit that is open.
                 if !self.frames.contains_key(frame) {
                     return;
+                }
+                // The worker that evaluated its `if` has answered.
+                if self.frame(*frame).is_some_and(|it| matches!(it.body, Body::Evaluating { .. })) {
+                    self.set_body(*frame, Body::Begun);
                 }
                 let claim = Claim { key: key.clone(), terms: *terms, asked: at, taken: None };
                 self.changes.claims.push((*frame, claim.clone(), true));

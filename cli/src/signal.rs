@@ -17,6 +17,17 @@ pub(crate) fn stop() -> impl Future<Output = ()> + use<> {
     }
 }
 
+/// The same, and when the terminal is gone: for who has changed it.
+pub(crate) fn stop_or_hang_up() -> impl Future<Output = ()> + use<> {
+    let (stop, gone) = (stop(), signal(SignalKind::hangup()));
+    async move {
+        tokio::select! {
+            () = stop => {}
+            () = received(gone, "SIGHUP") => {}
+        }
+    }
+}
+
 /// Returns at the signal; never when the system refuses to tell.
 async fn received(signal: io::Result<Signal>, name: &str) {
     match signal {

@@ -24,8 +24,8 @@ use crate::output::{self, Format};
                   Exit code 1 when a check fails; warnings alone are 0."
 )]
 pub(crate) struct Args {
-    /// Check this machine only, and ask no server
-    #[arg(long, conflicts_with = "url")]
+    /// Check this machine only, and ask no server, whatever --url or WINDLASS_URL says
+    #[arg(long)]
     local: bool,
     /// The data directory of a coordinator on this machine
     #[arg(long, env = "WINDLASS_DATA_DIR", default_value = "./.windlass", value_name = "DIR")]

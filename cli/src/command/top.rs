@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use windlass_coordinator::clock;
-use windlass_proto::limits::{TOP_INSTANCES, TOP_PACE_MS};
+use windlass_proto::limits::{TOP_INSTANCES, TOP_PACE_MS, TOP_PATIENCE_MS};
 
 use self::screen::{Key, Screen};
 use crate::client::Client;
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     // Whether the server is there at all is said without touching the screen.
     let mut seen = look(&client, args.namespace.as_deref()).await?;
     // Before the screen is taken: a signal ends the loop, which gives it back.
-    let mut stopped = std::pin::pin!(signal::stop());
+    let mut stopped = std::pin::pin!(signal::stop_or_hang_up());
     let mut screen = if is_live { Some(Screen::open()?) } else { None };
     let mut number = 1;
     loop {
@@ -71,25 +71,31 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
             return Ok(());
         }
         number += 1;
+        // Somebody who looks wants to leave at any time, also while a server is silent.
+        let patience = if is_live { Duration::from_millis(TOP_PATIENCE_MS) } else { Duration::MAX };
+        let next = async {
+            tokio::time::sleep(pace).await;
+            tokio::time::timeout(patience, look(&client, args.namespace.as_deref())).await
+        };
         let key = async {
             match &mut screen {
                 Some(screen) => screen.key().await,
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(pace) => {}
+        let looked = tokio::select! {
+            looked = next => looked,
             Key::Quit = key => return Ok(()),
             () = &mut stopped => return Ok(()),
-        }
-        seen = match look(&client, args.namespace.as_deref()).await {
-            Ok(seen) => seen,
+        };
+        seen = match looked {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(error)) if !is_live || !error.passes() => return Err(error),
             // It may be restarting: what was seen last stays, with a word about it.
-            Err(error) if screen.is_some() && error.passes() => {
+            Ok(Err(_)) | Err(_) => {
                 seen["lost"] = json!(true);
                 seen
             }
-            Err(error) => return Err(error),
         };
     }
 }

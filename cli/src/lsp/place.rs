@@ -53,8 +53,11 @@ fn key(text: &str) -> Option<&str> {
 
 /// Where the column `at` (in bytes) of the line of this number is.
 pub(super) fn place(text: &str, number: usize, at: usize) -> Place {
-    let lines: Vec<&str> = text.lines().take(number + 1).collect();
-    let line = lines.get(number).copied().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().take(number.saturating_add(1)).collect();
+    let Some(line) = lines.get(number).copied() else {
+        // Behind its end: an editor may be ahead of what it has told.
+        return Place { path: Vec::new(), in_value: false, key: String::new() };
+    };
     let before = line.get(..at.min(line.len())).unwrap_or(line);
     let here = openers(before);
     let mut path = Vec::new();
@@ -70,7 +73,7 @@ pub(super) fn place(text: &str, number: usize, at: usize) -> Place {
         path.push((*key).to_owned());
     }
     let mut after_item = false;
-    for index in (0..=number.min(lines.len().saturating_sub(1))).rev() {
+    for index in (0..=number).rev() {
         let found = if index == number { here_items(&here) } else { openers(lines[index]) };
         for opener in found.iter().rev() {
             match *opener {
@@ -128,6 +131,17 @@ mod tests {
     fn at(line: usize, column: usize) -> (String, bool, String) {
         let place = place(TEXT, line, column);
         (place.path.join("/"), place.in_value, place.key)
+    }
+
+    #[test]
+    fn what_is_behind_the_end_is_the_root() {
+        for text in ["", "a", "a: b\n", "\n"] {
+            for number in [0, 1, 3, usize::MAX] {
+                let place = place(text, number, usize::MAX);
+                assert!(place.path.len() < 2, "{text:?} {number}: {place:?}");
+            }
+        }
+        assert_eq!(at(usize::MAX, 3), (String::new(), false, String::new()));
     }
 
     #[test]

@@ -132,7 +132,12 @@ impl Session {
             }
             _ => return Vec::new(),
         };
-        let Some(text) = text.filter(|it| it.len() <= DEFINITION_BYTES) else { return Vec::new() };
+        let Some(text) = text else { return Vec::new() };
+        if text.len() > DEFINITION_BYTES {
+            // What is kept would be another text than the one that places are told of.
+            self.documents.remove(uri);
+            return vec![findings(uri, &[too_large()])];
+        }
         if self.documents.len() >= LSP_DOCUMENTS && !self.documents.contains_key(uri) {
             return Vec::new();
         }
@@ -141,6 +146,15 @@ impl Session {
         self.documents.insert(uri.to_owned(), document);
         vec![findings(uri, &found)]
     }
+}
+
+/// What is wrong with a text that is not looked at.
+fn too_large() -> Json {
+    let start = json!({ "line": 0, "character": 0 });
+    json!({
+        "range": { "start": start, "end": start }, "severity": 1, "source": "windlass",
+        "message": format!("a definition has at most {DEFINITION_BYTES} bytes: this one is not looked at"),
+    })
 }
 
 fn findings(uri: &str, found: &[Json]) -> Json {
@@ -174,6 +188,27 @@ mod tests {
         let broken = b"Content-Length: 1\r\n\r\n{Content-Length: 17\r\n\r\n{\"method\":\"exit\"}";
         assert_eq!(serve(&mut &broken[..], &mut said), Ok(Ended::Early));
         assert!(String::from_utf8_lossy(&said).contains("-32700"));
+    }
+
+    #[test]
+    fn a_text_that_is_too_large_is_said_to_be_and_forgotten() {
+        let mut session = Session::default();
+        let document = |text: &str| json!({"uri": "file:///a.yaml", "text": text});
+        let opened =
+            json!({"method": "textDocument/didOpen", "params": {"textDocument": document("")}});
+        session.take(&opened);
+        let text = "a\n".repeat(super::DEFINITION_BYTES);
+        let changed = json!({"method": "textDocument/didChange", "params": {
+            "textDocument": document(""), "contentChanges": [{"text": text}]}});
+        let told = session.take(&changed);
+        let found = &told[0]["params"]["diagnostics"];
+        assert!(found[0]["message"].as_str().is_some_and(|it| it.contains("at most")), "{found}");
+        for line in [3, u64::MAX] {
+            let asked = json!({"id": 1, "method": "textDocument/completion", "params": {
+                "textDocument": document(""), "position": {"line": line, "character": 2}}});
+            assert_eq!(session.take(&asked)[0]["result"], json!([]));
+            session.take(&opened);
+        }
     }
 
     #[test]

@@ -86,6 +86,10 @@ pub const LSP_DOCUMENTS: usize = 1_000;
 /// Milliseconds between two looks of `windlass top`, unless told otherwise: what people can follow.
 pub const TOP_PACE_MS: u64 = 2_000;
 
+/// Milliseconds that one look of `windlass top` on a terminal may take before it says that the
+/// server does not answer: several requests, and a page that stands still.
+pub const TOP_PATIENCE_MS: u64 = 5_000;
+
 /// Instances that `windlass top` shows: what fits a screen.
 pub const TOP_INSTANCES: usize = 15;
 

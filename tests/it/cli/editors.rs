@@ -1,12 +1,16 @@
 //! What editors and operators at a new machine live on: `schema`, `doctor`, `lsp`, `top`, `logs`.
 
+use rustix::process::Signal;
+use rustix::termios::SpecialCodeIndex;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::{definition, file, problem};
 use crate::support::binary;
-use crate::support::command::{windlass, windlass_in};
+use crate::support::command::{windlass, windlass_in, windlass_under};
 use crate::support::dev::Dev;
-use crate::support::terminal::on_terminal;
+use crate::support::terminal::{Screen, on_terminal};
 use crate::support::{paths, tools};
 
 /// The check of this name in the output of `doctor`.
@@ -43,6 +47,11 @@ async fn doctor_says_what_is_not_in_order_and_what_to_do() {
     assert_eq!(check(&told, "nats")["result"], "skipped");
     let table = windlass(&["doctor", "--local", "--output", "table"]).await.exits(0);
     assert!(table.stdout.contains("open files") && !table.stdout.contains("server"), "{table:?}");
+
+    // A variable that is set for other commands does not stand in the way.
+    let variables = [("WINDLASS_URL", "http://127.0.0.1:1")];
+    let local = windlass_under(&variables, &["doctor", "--local", "--output", "table"]).await;
+    assert!(!local.exits(0).stdout.contains("server"));
 
     let gone = ["doctor", "--url", "http://127.0.0.1:1", "--nats", "nats://127.0.0.1:1"];
     let gone = [&gone[..], &["--vault", "http://127.0.0.1:1", "--output", "json"]].concat();
@@ -162,11 +171,70 @@ async fn top_draws_a_screen_and_gives_it_back() {
     let folder = tempfile::tempdir().unwrap();
     let top = on_terminal(folder.path(), &[], &["top", "--every", "200ms", "--url", &url]);
     top.shows(&id).await;
-    top.signal(rustix::process::Signal::INT);
-    let screen = top.ends().await;
+    top.signal(Signal::INT);
+    is_given_back(&top.ends().await);
+    let top = on_terminal(folder.path(), &[], &["top", "--every", "200ms", "--url", &url]);
+    top.shows(&id).await;
+    // What would stop or kill it at once, no key does.
+    let codes = top.modes().special_codes;
+    for code in [SpecialCodeIndex::VSUSP, SpecialCodeIndex::VQUIT] {
+        assert_eq!(codes[code], 0);
+    }
+    top.types(b"q");
+    is_given_back(&top.ends().await);
+}
+
+/// The terminal is as it was before.
+fn is_given_back(screen: &Screen) {
     assert_eq!(screen.code, Some(0), "{screen:?}");
     assert!(screen.text.contains("\u{1b}[?1049h"), "another page: {screen:?}");
     assert!(screen.text.trim_end().ends_with("\u{1b}[?1049l"), "and back: {screen:?}");
+    assert!(screen.is_as_before, "{screen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn top_can_be_left_while_the_server_hangs() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dev = Dev::start().await;
+    let url = format!("http://{}", server.local_addr().unwrap());
+    let target = dev.api.base().trim_start_matches("http://").to_owned();
+    let (hangs, hanging) = watch::channel(false);
+    let proxy = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut client, _)) = server.accept().await {
+            if *hanging.borrow() {
+                // It is taken, and never answered.
+                kept.push(client);
+                continue;
+            }
+            let mut there = TcpStream::connect(&target).await.unwrap();
+            let mut hanging = hanging.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut there) => return,
+                    _ = hanging.wait_for(|it| *it) => {}
+                }
+                // Both ends are kept, and nothing goes through.
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for way in ["q", "INT", "HUP"] {
+        hangs.send_replace(false);
+        let top = on_terminal(folder.path(), &[], &["top", "--every", "200ms", "--url", &url]);
+        top.shows("instances: pending").await;
+        hangs.send_replace(true);
+        // It says so itself, and by then another look is under way.
+        top.shows("the server does not answer").await;
+        match way {
+            "q" => top.types(b"q"),
+            "INT" => top.signal(Signal::INT),
+            _ => top.signal(Signal::HUP),
+        }
+        is_given_back(&top.ends().await);
+    }
+    proxy.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Commands on a pseudo-terminal, as people have them.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{SpecialCodeIndex, Termios, Winsize, tcgetattr, tcsetwinsize};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
@@ -24,11 +24,15 @@ pub(crate) struct Screen {
     pub(crate) code: Option<i32>,
     /// All that it wrote, control sequences included.
     pub(crate) text: String,
+    /// True when the modes of the terminal are what they were before it began.
+    pub(crate) is_as_before: bool,
 }
 
 /// A command that has a terminal.
 pub(crate) struct OnTerminal {
     child: Child,
+    keyboard: File,
+    before: Termios,
     written: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
 }
@@ -54,11 +58,25 @@ impl OnTerminal {
         kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
     }
 
+    /// The modes of its terminal.
+    pub(crate) fn modes(&self) -> Termios {
+        tcgetattr(&self.keyboard).unwrap()
+    }
+
+    /// Types these keys.
+    pub(crate) fn types(&self, keys: &[u8]) {
+        (&self.keyboard).write_all(keys).unwrap();
+    }
+
     /// Waits for its end.
     pub(crate) async fn ends(mut self) -> Screen {
         let status = within(SOON, "the end of a command", self.child.wait()).await.unwrap();
         within(SOON, "the end of the terminal", &mut self.reader).await.unwrap();
-        Screen { code: status.code(), text: self.text() }
+        let modes = self.modes();
+        let is_as_before = modes.local_modes == self.before.local_modes
+            && modes.special_codes[SpecialCodeIndex::VSUSP]
+                == self.before.special_codes[SpecialCodeIndex::VSUSP];
+        Screen { code: status.code(), text: self.text(), is_as_before }
     }
 }
 
@@ -88,10 +106,12 @@ pub(crate) fn on_terminal(
     let child = command.envs(variables.iter().copied()).spawn().unwrap();
     // The terminal is over when nobody holds this end any more.
     drop((command, slave));
+    let master = File::from(master);
+    let (keyboard, before) = (master.try_clone().unwrap(), tcgetattr(&master).unwrap());
     let written = Arc::default();
     let to = Arc::clone(&written);
-    let reader = tokio::task::spawn_blocking(move || read(File::from(master), &to));
-    OnTerminal { child, written, reader }
+    let reader = tokio::task::spawn_blocking(move || read(master, &to));
+    OnTerminal { child, keyboard, before, written, reader }
 }
 
 /// Reads what is written to a terminal until nobody holds its other end.

@@ -1,9 +1,11 @@
 //! The screen of a terminal: another page that is drawn anew, and keys without Enter. What was
-//! there before is there again however the command ends.
+//! there before is there again however the command ends, but for what nobody can catch (SIGKILL).
 
 use std::io::{self, Read as _, Write};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
+};
 use tokio::sync::mpsc;
 
 use crate::error::CliError;
@@ -15,6 +17,9 @@ const LEAVE: &str = "\u{1b}[?25h\u{1b}[?1049l";
 const HOME: &str = "\u{1b}[H";
 const REST_OF_LINE: &str = "\u{1b}[K";
 const REST_OF_PAGE: &str = "\u{1b}[J";
+
+/// No key is this signal's.
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
 /// A key with a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +59,11 @@ impl Screen {
         };
         let before = tcgetattr(io::stdin()).map_err(failed)?;
         let mut modes = before.clone();
-        // Ctrl-C stays a signal.
+        // Ctrl-C stays a signal. Those that stop or kill at once would leave the terminal like this.
         modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        for code in [SpecialCodeIndex::VSUSP, SpecialCodeIndex::VQUIT] {
+            modes.special_codes[code] = NO_KEY;
+        }
         tcsetattr(io::stdin(), OptionalActions::Now, &modes).map_err(failed)?;
         let screen = Self { before, keys: keys() };
         write(ENTER);

@@ -105,6 +105,18 @@ async fn a_worker_that_counts_wrong_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_takes_a_frame_twice_is_found_out() {
+    let python = tools::python(&PACKAGES).await.display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = broken(folder.path(), "if counter <= self.seen:", "if False:");
+    let checked = check(&[&python, &file]).await;
+    let failed = checked.failed();
+    for rule in ["a frame that comes twice counts once", "a frame that comes late is refused"] {
+        assert!(failed.contains(&rule), "{rule}: {failed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_worker_is_told() {
     let checked = check(&["/no/such/program"]).await;
     assert_eq!(checked.failed(), ["it can be started"], "{:#?}", checked.checks);

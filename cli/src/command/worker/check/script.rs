@@ -247,7 +247,16 @@ impl Script {
         for frame in frames.iter().chain(&frames) {
             self.stage.send(frame.clone()).await;
         }
-        let found = self.answered(&key).await;
+        let mut found = self.answered(&key).await;
+        // Once more when it is over: of what was said before, nothing can be under way any more.
+        let before = self.stage.outcomes(&key);
+        for frame in frames {
+            self.stage.send(frame).await;
+        }
+        self.stage.listen(LEASE * 2 / 3).await;
+        if self.stage.outcomes(&key) > before || self.stage.holds(&key) {
+            found = found.and(Err("it took the frame again".to_owned()));
+        }
         self.check("a frame that comes twice counts once", "Frames", found);
 
         // The later one is first: the earlier one is refused.
@@ -259,6 +268,7 @@ impl Script {
             self.stage.send(frame).await;
         }
         let mut found = self.answered(&key).await;
+        self.stage.listen(LEASE * 2 / 3).await;
         if self.stage.outcomes(&late) > 0 || self.stage.holds(&late) {
             found =
                 found.and(Err("it took a frame whose counter is not above the highest".to_owned()));

@@ -1,6 +1,6 @@
 //! The coordinator that is played: who registers, what was said, and what is said to it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -77,8 +77,10 @@ pub(super) struct Stage {
     pub(super) settles: bool,
     /// Beats are answered.
     pub(super) answers: bool,
-    /// Deliveries that were settled.
-    settled: VecDeque<AssignmentKey>,
+    /// Deliveries whose settlement the worker has seen, as a beat says.
+    settled: HashSet<AssignmentKey>,
+    /// Deliveries that were settled in this session, and the frame that says so.
+    told: Vec<(AssignmentKey, u64)>,
 }
 
 impl Stage {
@@ -114,7 +116,8 @@ impl Stage {
             refuses: None,
             settles: true,
             answers: true,
-            settled: VecDeque::new(),
+            settled: HashSet::new(),
+            told: Vec::new(),
         })
     }
 
@@ -239,6 +242,8 @@ impl Stage {
             let heard = Instant::now();
             self.session = Some(Session { id, channel, counter: 0, beats: 0, heard });
             self.beat = None;
+            // What it was told there it may not have heard.
+            self.told.clear();
         }
         self.publish(reply.to_string(), answer).await;
     }
@@ -303,6 +308,8 @@ impl Stage {
         }
         if let Some(beat) = said.beat {
             self.beats(&beat, frame);
+            let seen = self.told.extract_if(.., |it| it.1 <= beat.seen);
+            self.settled.extend(seen.map(|it| it.0));
             if self.answers && !beat.goodbye {
                 answer.beat = Some(beat.number);
             }
@@ -311,8 +318,9 @@ impl Stage {
         if answer.beat.is_some() || !answer.settled.is_empty() {
             let settled: Vec<_> = answer.settled.iter().map(|it| it.key.clone()).collect();
             self.say(&answer).await;
-            // From the next word on: what is on its way is not to blame.
-            self.settled.extend(settled);
+            // Until a beat has seen this frame, what is on its way is not to blame.
+            let frame = self.sent();
+            self.told.extend(settled.into_iter().map(|key| (key, frame)));
         }
     }
 

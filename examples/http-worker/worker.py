@@ -7,10 +7,15 @@ Copy this file and replace the functions at its end. It takes turns as docs/work
     python3 worker.py
 """
 
-import json, os, secrets, signal, socket, sys, threading, time, urllib.error, urllib.request
+import http.client, json, os, secrets, signal, socket, sys, threading, time, urllib.error, urllib.request
 
 URL = os.environ.get("WINDLASS_URL", "http://127.0.0.1:7400").rstrip("/")
 TOKEN = os.environ.get("WINDLASS_TOKEN")
+MOST = 8 << 20  # bytes of the reports in one turn: a body of more than 16 MiB is refused
+
+
+# The server is away, or was ended in the middle of an answer.
+AWAY = (OSError, http.client.HTTPException, ValueError, KeyError)
 
 
 class Problem(Exception):
@@ -36,7 +41,8 @@ class Worker:
         identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self.me = {"identity": identity, "functions": list(functions), "concurrency": concurrency}
         self.functions, self.lock, self.leaving = functions, threading.Lock(), threading.Event()
-        self.held = {}  # by delivery: nothing while it runs, then its report, until that is settled
+        # By delivery: nothing while it runs, then its report and how long that is, until it is settled.
+        self.held = {}
         self.cancelled, self.session, self.seen = set(), None, 0
 
     def run(self):
@@ -46,28 +52,48 @@ class Worker:
         while not (self.leaving.is_set() and not self.held):
             try:
                 if self.session is None:
-                    self.session, self.seen = ask("/v1/worker-sessions", self.me)["session"], 0
-                    print("joined as", self.session, file=sys.stderr, flush=True)
+                    self.join()
                 self.turn()
             except urllib.error.HTTPError as error:
-                if error.code == 404:
+                if error.code == 404 and self.session:
                     self.session = None  # join again: what is held stays held
-                elif error.code in (400, 401, 403, 409):
+                elif error.code in (401, 403) or self.session is None and error.code in (400, 409):
                     sys.exit(f"refused: {error.read().decode()}")
                 else:
+                    # Also what is wrong with a turn: other calls run, and must not end with it.
+                    print(f"refused: {error.read().decode()}", file=sys.stderr, flush=True)
                     time.sleep(0.5)
-            except OSError:
+            except AWAY:
                 time.sleep(0.5)  # the server is away, or the connection broke: the turn is repeated
         if self.session:
-            ask(f"/v1/worker-sessions/{self.session}/turns", {"goodbye": True})
+            try:
+                ask(f"/v1/worker-sessions/{self.session}/turns", {"goodbye": True})
+            except AWAY:
+                pass  # then its silence tells
+
+    def join(self):
+        session = ask("/v1/worker-sessions", self.me)["session"]
+        with self.lock:
+            self.session, self.seen = session, 0
+        print("joined as", session, file=sys.stderr, flush=True)
+
+    def reports(self):
+        """As many reports as one turn carries; the others are for the next ones."""
+        room = MOST
+        for report, length in filter(None, self.held.values()):
+            room -= length
+            if room >= 0:
+                yield report
 
     def turn(self, **more):
         """Says what is held and what came of it; takes what there is to do."""
         with self.lock:
-            session, reports = self.session, [it for it in self.held.values() if it]
+            session, reports = self.session, list(self.reports())
             turn = {"seen": self.seen, "held": list(self.held), "reports": reports,
                     "leaving": self.leaving.is_set(), **more}
         answer = ask(f"/v1/worker-sessions/{session}/turns", turn)
+        for refused in answer.get("refused", []):
+            print("a report was refused:", refused, file=sys.stderr, flush=True)
         with self.lock:
             if session != self.session or answer["number"] <= self.seen:
                 return  # nothing new, or a repeat of what was taken
@@ -82,22 +108,26 @@ class Worker:
     def perform(self, call):
         delivery = call["delivery"]
         try:
-            report = {"output": self.functions[call["function"]](call["arguments"], call)}
-            json.dumps(report, allow_nan=False)
-        except Problem as problem:
-            report = {"error": problem.fields}
+            try:
+                report = {"output": self.functions[call["function"]](call["arguments"], call)}
+            except Problem as problem:
+                report = {"error": problem.fields}
+            length = len(json.dumps(report, allow_nan=False))
+            if length > MOST - 1024:
+                raise ValueError(f"the result is {length} bytes of JSON, more than {MOST - 1024}")
         except Exception as error:
             runtime = "https://serverlessworkflow.io/spec/1.0.0/errors/runtime"
-            report = {"error": {"type": runtime, "status": 500, "detail": f"{type(error).__name__}: {error}"}}
+            detail = f"{type(error).__name__}: {error}"[:4096]
+            report, length = {"error": {"type": runtime, "status": 500, "detail": detail}}, 32768
         with self.lock:
             if delivery in self.cancelled:
                 self.cancelled.discard(delivery)
                 del self.held[delivery]
                 return
-            self.held[delivery] = {"delivery": delivery, **report}
+            self.held[delivery] = ({"delivery": delivery, **report}, length + 1024)
         try:
             self.turn(waitMs=0)  # at once; where it fails, the next turn says it again
-        except OSError:
+        except AWAY:
             pass
 
 

@@ -26,7 +26,7 @@ pub(super) struct Payload {
     pub(super) headers: HeaderMap,
     /// The body, at most [`PAYLOAD_BYTES`] long.
     pub(super) bytes: Bytes,
-    _budget: Option<Arc<OwnedSemaphorePermit>>,
+    budget: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// A body that has been read, on its way to the handler.
@@ -67,7 +67,7 @@ impl FromRequest<Api> for Payload {
     async fn from_request(mut request: Request, _: &Api) -> Result<Self, ApiProblem> {
         let received = request.extensions_mut().remove::<Received>();
         let (bytes, budget) = received.map(|it| (it.bytes, it.budget)).unwrap_or_default();
-        Ok(Self { headers: std::mem::take(request.headers_mut()), bytes, _budget: budget })
+        Ok(Self { headers: std::mem::take(request.headers_mut()), bytes, budget })
     }
 }
 
@@ -123,6 +123,11 @@ fn too_large() -> ApiProblem {
 }
 
 impl Payload {
+    /// Its share of the memory for bodies: for who keeps what was read from it.
+    pub(super) fn into_budget(self) -> Option<Arc<OwnedSemaphorePermit>> {
+        self.budget
+    }
+
     /// The media type, lower case, without parameters; empty when absent.
     pub(super) fn media_type(&self) -> String {
         let value = self.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());

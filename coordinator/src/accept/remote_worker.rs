@@ -1,5 +1,7 @@
 //! `/v1/worker-sessions`: workers without NATS, who ask for work and tell what came of it.
 
+mod reading;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +10,20 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
-use windlass_proto::limits::{HTTP_WORKER_CONCURRENCY, WORKER_CAPABILITIES};
+use windlass_proto::limits::{
+    HTTP_WORKER_CONCURRENCY, HTTP_WORKER_DELIVERIES, HTTP_WORKER_FUNCTION_BYTES, PAYLOAD_BYTES,
+    WORKER_CAPABILITIES,
+};
 use windlass_proto::plan::DEFAULT_POOL;
 use windlass_proto::value::Value;
 use windlass_proto::wire::capability::Capability;
 use windlass_proto::wire::hello::Introduction;
-use windlass_proto::wire::message::Held;
 use windlass_proto::wire::session::SessionId;
 
+use self::reading::{Few, read};
 use super::access::Caller;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
@@ -24,7 +31,7 @@ use super::query::Segments;
 use super::room::Room;
 use super::state::Api;
 use crate::code::Code;
-use crate::dispatch::http::{HttpAnswer, HttpRefusal, HttpTurn, HttpWorkers, Owner, held, report};
+use crate::dispatch::http::{HttpAnswer, HttpRefusal, HttpWorkers, Owner};
 
 /// A worker that wants to join.
 #[derive(Deserialize, ToSchema)]
@@ -62,6 +69,10 @@ pub(super) struct WorkerSession {
     lease_ms: u64,
     /// Milliseconds between two turns at most.
     beat_ms: u64,
+    /// Bytes that the body of a turn may have: reports that do not fit wait for the next one.
+    max_turn_bytes: usize,
+    /// Reports that one turn may have.
+    max_reports: usize,
 }
 
 /// A turn of a worker.
@@ -74,7 +85,8 @@ pub(super) struct Turn {
     seen: u64,
     /// All that it works on, or has reported and not read an answer to: deliveries.
     #[serde(default)]
-    held: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    held: Few<String>,
     /// Calls it takes at once now, at most as many as it joined with; absent for those.
     concurrency: Option<u32>,
     /// It takes nothing more, and leaves when it holds nothing.
@@ -83,12 +95,14 @@ pub(super) struct Turn {
     /// Its last word: what it holds is given to others.
     #[serde(default)]
     goodbye: bool,
-    /// What came of calls.
+    /// What came of calls. Each is judged by itself.
     #[serde(default)]
-    reports: Vec<CallReport>,
+    #[schema(value_type = Vec<CallReport>)]
+    reports: Few<Box<RawValue>>,
     /// Calls that it hands back.
     #[serde(default)]
-    released: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    released: Few<String>,
     /// Milliseconds to wait for something to do, at most and by default `beatMs`.
     wait_ms: Option<u64>,
 }
@@ -98,15 +112,16 @@ pub(super) struct Turn {
 #[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an object with delivery")]
 pub(super) struct CallReport {
     /// Which call.
+    #[expect(dead_code, reason = "it is read before, by itself")]
     delivery: String,
     /// What the function gave; null where it gave nothing.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    output: Value,
+    output: Option<Box<RawValue>>,
     /// Or its error: `type`, `status`, `title` and `detail`, as RFC 7807 has them.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    error: Option<Value>,
+    error: Option<Box<RawValue>>,
     /// Milliseconds for which whoever was asked does not want to be asked again.
     #[serde(default)]
     retry_after_ms: Option<u64>,
@@ -124,6 +139,23 @@ pub(super) struct TurnAnswer {
     cancelled: Vec<String>,
     /// Reports that need not be sent again.
     settled: Vec<SettledReport>,
+    /// Reports of this turn that could not be taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<RefusedReport>,
+}
+
+/// A report that was not taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefusedReport {
+    /// Which of the turn's `reports`, from 0.
+    index: usize,
+    /// Its delivery, where it has one that can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
+    /// Why, and what to do.
+    reason: String,
+    /// True when its task has ended with this as its error: it is settled like others.
+    ended: bool,
 }
 
 /// A function to call.
@@ -186,6 +218,7 @@ impl From<&HttpAnswer> for TurnAnswer {
                     accepted: *accepted,
                 })
                 .collect(),
+            refused: Vec::new(),
         }
     }
 }
@@ -214,6 +247,8 @@ pub(super) async fn join(
         session: welcome.session.to_string(),
         lease_ms: milliseconds(welcome.lease),
         beat_ms: milliseconds(welcome.beat),
+        max_turn_bytes: PAYLOAD_BYTES,
+        max_reports: HTTP_WORKER_DELIVERIES,
     };
     Ok((StatusCode::CREATED, Json(session)))
 }
@@ -222,7 +257,8 @@ pub(super) async fn join(
 /// is to do, at the latest after `waitMs`.
 ///
 /// One turn at a time; one that begins ends the one before. An answer is repeated until the next
-/// turn names its number as `seen`. A report is repeated until it is `settled`.
+/// turn names its number as `seen`. A report is repeated until it is `settled`. One that cannot be
+/// read is the error of its own task; `refused` says so, and the turn counts all the same.
 #[utoipa::path(post, path = "/v1/worker-sessions/{session}/turns", tag = "workers", operation_id = "takeWorkerTurn",
     params(("session" = String, Path, description = "The session")),
     request_body(content = Turn),
@@ -238,16 +274,29 @@ pub(super) async fn turn(
 ) -> Result<Json<TurnAnswer>, ApiProblem> {
     let session = session.parse::<SessionId>().map_err(|_| unknown())?;
     let turn: Turn = payload.json()?;
-    drop(payload);
-    let turn = read(turn)?;
-    // It waits from now on, and takes no room of those that work.
-    room.leave();
+    let (mut turn, not_taken) = read(turn)?;
+    // Once it was taken it only waits, and takes no room of those that work.
+    turn.kept = Some(Arc::new(Taken { _budget: payload.into_budget(), room }));
     let workers = workers(&api)?;
     tokio::select! {
         answer = workers.turn(session, owner(&caller), turn) => {
-            Ok(Json(TurnAnswer::from(&*answer.map_err(refused)?)))
+            let answer = TurnAnswer::from(&*answer.map_err(refused)?);
+            Ok(Json(TurnAnswer { refused: not_taken, ..answer }))
         }
         () = api.closed() => Err(refused(HttpRefusal::Closing)),
+    }
+}
+
+/// What a turn takes up until it was taken: its share of the memory for bodies, and the room of a
+/// request.
+struct Taken {
+    _budget: Option<Arc<OwnedSemaphorePermit>>,
+    room: Room,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.room.leave();
     }
 }
 
@@ -282,6 +331,10 @@ fn introduction(request: WorkerRequest) -> Result<Introduction, ApiProblem> {
     if !(1..=HTTP_WORKER_CONCURRENCY).contains(&request.concurrency) {
         return Err(wrong(format!("concurrency: from 1 to {HTTP_WORKER_CONCURRENCY}")));
     }
+    let most = HTTP_WORKER_FUNCTION_BYTES;
+    if request.functions.iter().any(|it| it.is_empty() || it.len() > most) {
+        return Err(wrong(format!("functions: each name from 1 to {most} bytes")));
+    }
     let functions = request.functions.into_iter();
     let capabilities = functions.map(|it| Capability::Function(it.into()).to_string().into());
     Ok(Introduction {
@@ -293,35 +346,5 @@ fn introduction(request: WorkerRequest) -> Result<Introduction, ApiProblem> {
         concurrency: request.concurrency,
         evaluates: false,
         isolation: None,
-    })
-}
-
-fn read(turn: Turn) -> Result<HttpTurn, ApiProblem> {
-    let wrong = |why: String| ApiProblem::new(Code::BadBody, why);
-    let named = |text: &String| {
-        held(text).ok_or_else(|| wrong("a delivery is none that was given".to_owned()))
-    };
-    let most = usize::try_from(HTTP_WORKER_CONCURRENCY).unwrap_or(usize::MAX);
-    if [turn.held.len(), turn.reports.len(), turn.released.len()].iter().any(|it| *it > most) {
-        return Err(wrong(format!("held, reports, released: at most {most} each")));
-    }
-    let reports = turn.reports.into_iter().map(|it| {
-        let result = match it.error {
-            Some(error) => Err(error),
-            None => Ok(it.output),
-        };
-        Ok(report(named(&it.delivery)?, result, it.retry_after_ms))
-    });
-    let released = turn.released.iter().map(|it| Ok(named(it)?.key));
-    Ok(HttpTurn {
-        seen: turn.seen,
-        held: turn.held.iter().map(named).collect::<Result<Vec<Held>, ApiProblem>>()?,
-        concurrency: turn.concurrency.unwrap_or(u32::MAX).min(HTTP_WORKER_CONCURRENCY),
-        leaving: turn.leaving,
-        goodbye: turn.goodbye,
-        reports: reports.collect::<Result<_, ApiProblem>>()?,
-        released: released.collect::<Result<_, ApiProblem>>()?,
-        // The session knows how long it may be at most.
-        wait: turn.wait_ms.map_or(Duration::MAX, Duration::from_millis),
     })
 }

@@ -111,7 +111,9 @@ impl Dispatcher {
             assignment: Some(Arc::new(assignment)),
         };
         let (identity, suspect, until, rests) = (None, false, None, None);
-        self.orphans.insert(key, Orphan { flight, identity, suspect, from: now, until, rests });
+        let (owner, from) = (None, now);
+        let orphan = Orphan { flight, identity, owner, suspect, from, until, rests };
+        self.orphans.insert(key, orphan);
     }
 
     /// An assignment is no longer wanted.
@@ -126,9 +128,22 @@ impl Dispatcher {
         }
     }
 
-    /// Whether somebody may join under this identity: not while another process has it.
-    pub fn admits(&mut self, identity: &Arc<str>, now: Timestamp) -> Admission {
+    /// Whether a worker of `owner` may join under this identity: not while another process has it,
+    /// and never while somebody else's has.
+    pub fn admits(
+        &mut self,
+        identity: &Arc<str>,
+        owner: Option<&Arc<str>>,
+        now: Timestamp,
+    ) -> Admission {
         self.look(now);
+        let mut alike = self.members.values().filter(|it| it.profile.identity == *identity);
+        if alike.any(|it| !it.profile.yields_to(owner)) {
+            return Admission::Refuse;
+        }
+        if self.orphans.of_another(identity, owner) {
+            return Admission::Wait;
+        }
         // Whoever could not be heard asks anew, perhaps more than once, and its last words from
         // before have only just arrived.
         let back_at = self.failure_detector.just_back(now);
@@ -162,9 +177,12 @@ impl Dispatcher {
         self.look(now);
         let Some(member) = self.members.get(&session) else { return };
         let (first, identity) = (!member.ready, member.profile.identity.clone());
+        let owner = member.profile.owner.clone();
         // The same process under its former sessions: what it still holds moves here.
         let former = |(id, member): (&SessionId, &Member)| {
-            (first && *id != session && member.profile.identity == identity).then_some(*id)
+            let profile = &member.profile;
+            let same = profile.identity == identity && profile.yields_to(owner.as_ref());
+            (first && *id != session && same).then_some(*id)
         };
         let former: Vec<_> = self.members.iter().filter_map(former).collect();
         let heard = former.iter().chain([&session]).filter_map(|id| self.members.get(id));
@@ -466,7 +484,7 @@ impl Dispatcher {
                 orders.push(Order::Delayed(worker, key.clone(), redelivery.times, pause));
                 let (identity, suspect, from) = (None, false, self.now);
                 let (until, rests) = (Some(from.plus(pause)), Some(told));
-                let orphan = Orphan { flight, identity, suspect, from, until, rests };
+                let orphan = Orphan { flight, identity, owner: None, suspect, from, until, rests };
                 self.orphans.insert(key.clone(), orphan);
             }
         }
@@ -513,7 +531,7 @@ impl Dispatcher {
         orders: &mut Vec<Order>,
     ) {
         let Some(member) = self.members.get_mut(&session) else { return };
-        let identity = member.profile.identity.clone();
+        let (identity, owner) = (member.profile.identity.clone(), member.profile.owner.clone());
         for key in std::mem::take(&mut member.in_flight) {
             let Some(flight) = self.in_flight.remove(&key) else { continue };
             if flight.cancelled {
@@ -521,8 +539,8 @@ impl Dispatcher {
             }
             // None takes down a worker that it was not sent to.
             let (suspect, identity) = (suspect && flight.frame.is_some(), Some(identity.clone()));
-            let (until, rests) = (None, None);
-            let orphan = Orphan { flight, identity, suspect, from: now, until, rests };
+            let (until, rests, owner) = (None, None, owner.clone());
+            let orphan = Orphan { flight, identity, owner, suspect, from: now, until, rests };
             self.orphans.insert(key, orphan);
         }
         self.members.remove(&session);
@@ -544,6 +562,13 @@ impl Dispatcher {
     #[must_use]
     pub fn has(&self, identity: &str) -> bool {
         self.members.values().any(|it| &*it.profile.identity == identity)
+    }
+
+    /// How many more a worker has than it takes at once now: what was not sent to it yet can go to
+    /// others.
+    #[must_use]
+    pub fn excess(&self, session: SessionId) -> usize {
+        self.members.get(&session).map_or(0, Member::excess)
     }
 
     /// True for a session that is known.

@@ -16,10 +16,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
 use windlass_proto::id::WorkflowId;
+use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::AssignmentKey;
 use windlass_proto::wire::hello::Introduction;
 use windlass_proto::wire::message::{Held, ToCoordinator, TokenReport, decode, encode};
+use windlass_proto::wire::outcome::Outcome;
 use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::SessionId;
 
@@ -76,7 +78,12 @@ pub struct HttpTurn {
     pub released: Vec<AssignmentKey>,
     /// How long it waits for an answer.
     pub wait: Duration,
+    /// What it takes of memory and of room, given back when this is dropped: once it was taken.
+    pub kept: Option<Kept>,
 }
+
+/// Something to be dropped when a turn was taken.
+pub type Kept = Arc<dyn std::any::Any + Send + Sync>;
 
 /// What a worker is told.
 #[derive(Debug, Default)]
@@ -194,6 +201,15 @@ pub fn delivery(key: AssignmentKey, token: Vec<u8>) -> String {
 #[must_use]
 pub fn held(delivery: &str) -> Option<Held> {
     decode(&URL_SAFE_NO_PAD.decode(delivery).ok()?).ok()
+}
+
+/// A report that cannot be read, or not all of it: the error of its task, as on the bus. It was
+/// performed, and to do it again would give the same.
+#[must_use]
+pub fn unreadable(held: Held, why: &str) -> TokenReport {
+    let detail = format!("what the worker reported cannot be read: {why}");
+    let outcome = Outcome::from(Err(Problem::new(Standard::Runtime, detail)));
+    TokenReport { key: held.key, token: held.token, outcome: outcome.pack().unwrap_or_default() }
 }
 
 /// What a worker tells of a call, read as what others pack: an error can be anything.

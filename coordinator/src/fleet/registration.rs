@@ -42,7 +42,7 @@ pub(super) fn consider(
         .objection(key)
         .or_else(|| applicant.introduction.as_ref().ok().and_then(oddity))
         .or_else(|| (registered >= limits::WORKERS).then(|| "too many workers".to_owned()));
-    let profile = applicant.introduction.as_ref().ok().map(profile);
+    let profile = applicant.introduction.as_ref().ok().map(|it| profile(it, None));
     let mut contested = None;
     if let (None, Some(profile)) = (&objection, &profile) {
         let admission = admits(&profile.identity);
@@ -108,7 +108,7 @@ pub(super) fn oddity(introduction: &Introduction) -> Option<String> {
     None
 }
 
-pub(super) fn profile(introduction: &Introduction) -> Profile {
+pub(super) fn profile(introduction: &Introduction, owner: Option<Arc<str>>) -> Profile {
     let capabilities = introduction.capabilities.iter().filter_map(|it| Capability::parse(it));
     // A plain worker is given calls of functions and nothing else, whatever it says.
     let can = |it: &Capability| introduction.evaluates || matches!(it, Capability::Function(_));
@@ -121,6 +121,7 @@ pub(super) fn profile(introduction: &Introduction) -> Profile {
         concurrency: introduction.concurrency.min(limits::WORKER_CONCURRENCY),
         evaluates: introduction.evaluates,
         isolation: introduction.isolation.as_deref().map(shown),
+        owner,
     }
 }
 

@@ -1,12 +1,13 @@
 //! One session: what is to be said next, and the channel it goes through.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_nats::Subject;
 use serde_bytes::ByteBuf;
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::message::{Call, MessageError, Sent, ToWorker, encode};
+use windlass_proto::wire::message::{Call, MessageError, Sent, Settled, ToWorker, encode};
 use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::Channel;
 use windlass_proto::wire::{Assignment, AssignmentKey};
@@ -105,17 +106,43 @@ impl WorkerSession {
         }
     }
 
-    /// Assignments of the next message, up to what one should weigh; at least one.
-    pub(super) fn take_assignments(&mut self) -> Vec<Unsent> {
-        let mut taken = 0;
-        let fits = self.assignments.iter().take_while(|it| {
-            let before = taken;
-            taken += weight(&it.assignment);
-            before == 0 || taken <= limits::MESSAGE_WEIGHT
-        });
-        let number = fits.count();
+    /// The assignments that were not sent, first to last.
+    pub(super) fn take_assignments(&mut self) -> VecDeque<Unsent> {
         self.weight = 0;
-        self.assignments.drain(..number).collect()
+        std::mem::take(&mut self.assignments).into()
+    }
+
+    /// Puts back those that have to wait for another message.
+    pub(super) fn put_back(&mut self, assignments: VecDeque<Unsent>) {
+        self.weight = assignments.iter().map(|it| weight(&it.assignment)).sum();
+        self.assignments = assignments.into();
+    }
+
+    /// Takes back the last ones that were not sent, at most this many.
+    pub(super) fn take_last(&mut self, most: usize) -> Vec<AssignmentKey> {
+        let from = self.assignments.len().saturating_sub(most);
+        self.assignments.split_off(from).into_iter().map(|it| it.assignment.key).collect()
+    }
+
+    /// Has it told that this is not wanted any more. Who asks over HTTP may never fetch it: each
+    /// is kept once, and no more than an answer holds. What is left out is said again, when it
+    /// shows that it still holds it.
+    pub(super) fn cancelled(&mut self, key: AssignmentKey) {
+        let cancelled = &mut self.out.cancelled;
+        let full = || cancelled.len() >= limits::HTTP_WORKER_DELIVERIES || cancelled.contains(&key);
+        if matches!(self.link, Link::Bus(..)) || !full() {
+            cancelled.push(key);
+        }
+    }
+
+    /// Has it told what became of a report; bounded likewise, as who is not told reports again.
+    pub(super) fn settled(&mut self, settled: Settled) {
+        let all = &mut self.out.settled;
+        let known = || all.iter().any(|it| it.key == settled.key);
+        let full = || all.len() >= limits::HTTP_WORKER_DELIVERIES || known();
+        if matches!(self.link, Link::Bus(..)) || !full() {
+            all.push(settled);
+        }
     }
 
     /// True when there is something to tell that is more than an answer to a beat.

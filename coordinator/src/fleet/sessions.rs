@@ -96,6 +96,8 @@ pub(super) struct Sessions {
     totals: Totals,
     clock: Steady,
     registrations: Throttle,
+    /// The same for workers over HTTP, who take nothing from those on the bus.
+    http_registrations: Throttle,
     unknown_sessions: Throttle,
     /// Anybody on the bus can cause complaints; what is not logged is counted all the same.
     complaints: Throttle,
@@ -156,6 +158,7 @@ impl Sessions {
             totals: Totals::default(),
             clock: Steady { wall: clock::now(), began: clock::uptime() },
             registrations: Throttle::registrations(),
+            http_registrations: Throttle::new(limits::HTTP_REGISTRATIONS_A_SECOND),
             unknown_sessions: Throttle::new(limits::UNKNOWN_SESSIONS_A_SECOND),
             complaints: Throttle::new(limits::FLEET_COMPLAINTS_A_SECOND),
             missing: HashSet::new(),
@@ -209,6 +212,7 @@ impl Sessions {
                 _ = ticks.tick() => {
                     // Nobody is judged whose words lie here.
                     self.recv_all(None, &mut frames);
+                    self.take_waiting(&mut inbox);
                     self.tick();
                 }
                 Ok(()) = link.changed() => {
@@ -241,9 +245,7 @@ impl Sessions {
                 }
                 _ = ticks.tick() => {
                     // Nobody is judged whose words lie here.
-                    while let Ok(command) = inbox.try_recv() {
-                        self.handle_command(command);
-                    }
+                    self.take_waiting(&mut inbox);
                     self.tick();
                 }
             }
@@ -274,6 +276,15 @@ impl Sessions {
         for _ in 1..limits::FLEET_ROUND {
             let Some(Some(frame)) = frames.next().now_or_never() else { return };
             self.receive(&frame);
+        }
+    }
+
+    /// Takes what lies in the inbox now, turns of workers over HTTP among it; not what comes
+    /// meanwhile, which could go on for ever.
+    fn take_waiting(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>) {
+        for _ in 0..inbox.len() {
+            let Ok(command) = inbox.try_recv() else { return };
+            self.handle_command(command);
         }
     }
 

@@ -24,6 +24,19 @@ pub const WORKER_CONCURRENCY: u32 = 10_000;
 /// Calls that a worker over HTTP may take at once: each turn names all that it holds.
 pub const HTTP_WORKER_CONCURRENCY: u32 = 256;
 
+/// Deliveries in each list of one turn of a worker over HTTP, and of what it is told: beside those
+/// that it works on there are those that it has reported and not seen settled.
+pub const HTTP_WORKER_DELIVERIES: usize = 4 * HTTP_WORKER_CONCURRENCY as usize;
+
+/// Sessions over HTTP of one principal: a token that is used in a loop leaves room for others.
+pub const HTTP_WORKERS_OF_ONE: usize = 1_000;
+
+/// Registrations over HTTP in a second: they take nothing from those of workers on the bus.
+pub const HTTP_REGISTRATIONS_A_SECOND: u32 = 200;
+
+/// Bytes of the name of a function that a worker over HTTP offers: each session keeps all of them.
+pub const HTTP_WORKER_FUNCTION_BYTES: usize = 256;
+
 /// Workers registered with one coordinator.
 pub const WORKERS: usize = 10_000;
 

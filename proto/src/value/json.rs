@@ -64,6 +64,25 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Bytes of its JSON text; none when there are more than `most`.
+    #[must_use]
+    pub fn json_bytes(&self, most: usize) -> Option<usize> {
+        let mut room = Room(most);
+        write(self, &mut room).is_ok().then(|| most - room.0)
+    }
+}
+
+/// Counts what would be written, and ends when there is no room for more.
+struct Room(usize);
+
+impl fmt::Write for Room {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
+
 impl fmt::Display for Value {
     /// A short view for messages: compact JSON, cut after some 120 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,4 +46,19 @@ def hold(arguments, call):
     return {"held": arguments["id"]}
 
 
-Worker({"describe": describe, "refuse": refuse, "fail": fail, "hold": hold}).run()
+def ugly(arguments, call):
+    """Values that a server may not be able to read, or that are many bytes."""
+    deep = []
+    for _ in range(400):
+        deep = [deep]
+    return {
+        "surrogate": "\ud800",
+        "deep": deep,
+        "digits": 10**1500,
+        "large": "x" * (9 << 20),
+        "many": "x" * (3 << 20),
+        "big": -(10**29) - 1,
+    }[arguments["which"]]
+
+
+Worker({"describe": describe, "refuse": refuse, "fail": fail, "hold": hold, "ugly": ugly}).run()

@@ -26,6 +26,8 @@ pub(super) struct Orphan {
     pub(super) flight: InFlight,
     /// The process that had it; not known after a restart of the coordinator.
     pub(super) identity: Option<Arc<str>>,
+    /// Whose it was, for a worker over HTTP.
+    pub(super) owner: Option<Arc<str>>,
     /// Whether the end of that process may be the task's doing.
     pub(super) suspect: bool,
     pub(super) from: Timestamp,
@@ -78,6 +80,13 @@ impl Orphans {
         if std::mem::take(&mut self.unheard) {
             self.all.values_mut().for_each(|it| it.until = it.until.or(Some(until)));
         }
+    }
+
+    /// True where a process `identity` of somebody else may come back for what it had: one over
+    /// HTTP does not speak for one on the bus, nor for one of another owner.
+    pub(super) fn of_another(&self, identity: &str, owner: Option<&Arc<str>>) -> bool {
+        let has = |it: &Orphan| it.identity.as_deref() == Some(identity);
+        owner.is_some() && self.all.values().any(|it| has(it) && it.owner.as_ref() != owner)
     }
 
     /// The process `identity` asks to join: nothing has ended it.

@@ -31,9 +31,19 @@ pub struct Profile {
     pub evaluates: bool,
     /// What it says of how it isolates the programs that it runs.
     pub isolation: Option<Arc<str>>,
+    /// Whose token it has, for a worker over HTTP; none for one on the bus, which has the key of
+    /// the fleet.
+    pub owner: Option<Arc<str>>,
 }
 
 impl Profile {
+    /// True when this one has to leave its identity to a worker of `owner`: to its own, and one
+    /// over HTTP to one on the bus.
+    #[must_use]
+    pub fn yields_to(&self, owner: Option<&Arc<str>>) -> bool {
+        owner.is_none() || self.owner.as_ref() == owner
+    }
+
     /// True when it can take what waits in `lane`.
     #[must_use]
     pub fn takes(&self, lane: &Lane) -> bool {
@@ -123,6 +133,12 @@ impl Member {
             return 0;
         }
         (self.profile.concurrency as usize).saturating_sub(self.in_flight.len() + self.unwanted)
+    }
+
+    /// How many more it has than it takes at once.
+    pub(super) fn excess(&self) -> usize {
+        let most = if self.leaving { 0 } else { self.profile.concurrency as usize };
+        (self.in_flight.len() + self.unwanted).saturating_sub(most)
     }
 
     /// True when it can take a suspect with which so many workers were lost: the more there were,

@@ -65,6 +65,7 @@ fn profile(identity: &str, concurrency: u32) -> Profile {
         concurrency,
         evaluates: true,
         isolation: None,
+        owner: None,
     }
 }
 

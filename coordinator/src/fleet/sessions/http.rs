@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use windlass_proto::limits;
+use windlass_proto::plan::DEFAULT_POOL;
+use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::value::Value;
+use windlass_proto::wire::Assignment;
 use windlass_proto::wire::hello::Introduction;
 use windlass_proto::wire::session::SessionId;
 
@@ -54,20 +58,25 @@ impl Sessions {
         introduction: &Introduction,
         owner: Owner,
     ) -> Result<HttpWelcome, HttpRefusal> {
-        if !self.registrations.admits() {
+        if !self.http_registrations.admits() {
             return Err(HttpRefusal::Later("too many workers join at once"));
         }
-        if let Some(why) = registration::oddity(introduction) {
+        if let Some(why) = objection(introduction) {
             self.totals.refused += 1;
             return Err(HttpRefusal::Refused(why));
+        }
+        let links = self.sessions.values_mut().filter_map(WorkerSession::http);
+        if links.filter(|it| it.owner == owner).count() >= limits::HTTP_WORKERS_OF_ONE {
+            self.totals.refused += 1;
+            return Err(HttpRefusal::Later("too many workers of this token"));
         }
         if self.dispatcher.registered() >= limits::WORKERS {
             self.totals.refused += 1;
             return Err(HttpRefusal::Later("too many workers"));
         }
-        let profile = registration::profile(introduction);
+        let profile = registration::profile(introduction, Some(owner.clone()));
         let now = self.clock.now();
-        match self.dispatcher.admits(&profile.identity, now) {
+        match self.dispatcher.admits(&profile.identity, Some(&owner), now) {
             Admission::Welcome => {}
             Admission::Wait => {
                 return Err(HttpRefusal::Later("another process may have this identity"));
@@ -93,7 +102,9 @@ impl Sessions {
     }
 
     /// A worker takes a turn, and waits for what follows.
-    fn turn(&mut self, session: SessionId, turn: HttpTurn) {
+    fn turn(&mut self, session: SessionId, mut turn: HttpTurn) {
+        // Until it has been taken.
+        let _kept = turn.kept.take();
         let Some(link) = self.sessions.get_mut(&session).and_then(WorkerSession::http) else {
             return;
         };
@@ -116,6 +127,12 @@ impl Sessions {
         let concurrency = if turn.leaving { 0 } else { turn.concurrency.min(link.concurrency) };
         let said = HttpTurn { seen, concurrency, ..turn }.said(number);
         self.take(session, said);
+        // It takes no more than this now: what lies here for it goes to others.
+        let excess = self.dispatcher.excess(session);
+        if let Some(peer) = self.sessions.get_mut(&session) {
+            let unsent = peer.take_last(excess);
+            self.dispatcher.unsent(&unsent, &mut self.orders);
+        }
     }
 
     /// Answers those that wait, where there is no bus that others would have to be told by first.
@@ -160,8 +177,7 @@ impl Sessions {
         for key in cancelled.extract_if(.., |it| peer.forget(it)) {
             self.dispatcher.reported(&key);
         }
-        let unsent = peer.take_assignments();
-        let calls = self.http_calls(unsent, number);
+        let calls = self.http_calls(session, number);
         let token = |key: &_| self.key.token(key).to_vec();
         let answer = Arc::new(HttpAnswer {
             number,
@@ -179,11 +195,22 @@ impl Sessions {
         let _ = reply.send(Ok(answer));
     }
 
-    fn http_calls(&mut self, unsent: Vec<Unsent>, number: u64) -> Vec<HttpCall> {
-        let mut calls = Vec::with_capacity(unsent.len());
-        for Unsent { assignment, token, .. } in unsent {
-            match self.evaluated_call(&assignment) {
-                Ok((function, arguments)) => {
+    /// The next calls of a worker, evaluated; as many as one answer should hold, and at least one.
+    /// What does not fit waits for the next turn.
+    fn http_calls(&mut self, session: SessionId, number: u64) -> Vec<HttpCall> {
+        let peer = self.sessions.get_mut(&session);
+        let mut unsent = peer.map(WorkerSession::take_assignments).unwrap_or_default();
+        let (mut calls, mut room) = (Vec::new(), limits::MESSAGE_WEIGHT);
+        while room > 0
+            && let Some(Unsent { assignment, token, remaining_ms }) = unsent.pop_front()
+        {
+            match self.sized_call(&assignment) {
+                Ok((_, _, bytes)) if bytes > room && !calls.is_empty() => {
+                    unsent.push_front(Unsent { assignment, token, remaining_ms });
+                    break;
+                }
+                Ok((function, arguments, bytes)) => {
+                    room = room.saturating_sub(bytes);
                     self.dispatcher.sent(&assignment.key, number);
                     calls.push(HttpCall {
                         function,
@@ -202,7 +229,21 @@ impl Sessions {
                 }
             }
         }
+        if let Some(peer) = self.sessions.get_mut(&session) {
+            peer.put_back(unsent);
+        }
         calls
+    }
+
+    /// Function and evaluated arguments, and how many bytes they are in an answer.
+    fn sized_call(&self, assignment: &Assignment) -> Result<(Arc<str>, Value, u64), Problem> {
+        let (function, arguments) = self.evaluated_call(assignment)?;
+        let Some(bytes) = arguments.json_bytes(limits::PAYLOAD_BYTES) else {
+            let most = limits::PAYLOAD_BYTES;
+            let detail = format!("the arguments of the call exceed {most} bytes of JSON");
+            return Err(Problem::new(Standard::Runtime, detail));
+        };
+        Ok((function, arguments, bytes as u64))
     }
 
     /// Tells those that have waited long enough that there is nothing.
@@ -214,4 +255,18 @@ impl Sessions {
             }
         }
     }
+}
+
+/// Why a worker may not join over HTTP, if it may not. Its token says nothing of pools, where the
+/// key of a worker on the bus admits it to one: so it serves the pool that is everybody's.
+fn objection(introduction: &Introduction) -> Option<String> {
+    let pool = &*introduction.pool;
+    registration::oddity(introduction).or_else(|| {
+        (pool != DEFAULT_POOL).then(|| {
+            format!(
+                "workers over HTTP serve the pool `{DEFAULT_POOL}` alone; one of `{pool}` needs NATS \
+                 and the key of its pool"
+            )
+        })
+    })
 }

@@ -32,7 +32,7 @@ impl Sessions {
         }
         let registered = self.dispatcher.registered();
         let now = self.clock.now();
-        let admits = |identity: &_| self.dispatcher.admits(identity, now);
+        let admits = |identity: &_| self.dispatcher.admits(identity, None, now);
         let considered = consider(&self.key, &hello.payload, self.lease, registered, admits);
         let registration = match considered {
             Ok(registration) => registration,
@@ -280,7 +280,7 @@ impl Sessions {
             false => self.totals.stale += 1,
         }
         if let Some(session) = self.awaited.remove(&key) {
-            self.enqueue(session, |peer| peer.out.settled.push(Settled { key, accepted }));
+            self.enqueue(session, |peer| peer.settled(Settled { key, accepted }));
         }
     }
 

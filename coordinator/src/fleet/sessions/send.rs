@@ -32,7 +32,7 @@ impl Sessions {
             match order {
                 Order::Send(session, assignment) => self.send(session, *assignment).await,
                 Order::Cancel(session, key) => {
-                    self.enqueue(session, |peer| peer.out.cancelled.push(key));
+                    self.enqueue(session, |peer| peer.cancelled(key));
                 }
                 Order::Lost(key, loss) => {
                     self.totals.lost += 1;

@@ -8,7 +8,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::wire::{Assignment, AssignmentKey};
 
 use super::{Bench, LEASE, Order, lost, profile, session, task};
-use crate::dispatch::dispatcher::Admission;
+use crate::dispatch::dispatcher::{Admission, Profile};
 
 /// Lets worker 1 get rid of everything it is sent, in one way or another, for so long; the bench
 /// has then how often the task was sent, and whether it failed.
@@ -161,16 +161,16 @@ fn the_second_of_two_processes_with_one_identity_is_kept_out() {
         at += LEASE / 4;
         assert!(at < 10 * LEASE, "{admissions:?}");
         bench.beats(1, 1, 0, &[], at);
-        admissions.push(bench.dispatcher.admits(&name, Timestamp(at)));
+        admissions.push(bench.dispatcher.admits(&name, None, Timestamp(at)));
     }
     let of = |it| admissions.iter().filter(|at| **at == it).count();
     assert_eq!(of(Admission::Welcome), limits::TAKEOVERS as usize);
     assert!(of(Admission::Wait) >= 8, "{admissions:?}");
     // Another identity is none of its business, and neither is a later day.
-    assert_eq!(bench.dispatcher.admits(&Arc::from("b"), Timestamp(at)), Admission::Welcome);
+    assert_eq!(bench.dispatcher.admits(&Arc::from("b"), None, Timestamp(at)), Admission::Welcome);
     at += limits::TAKEOVER_MEMORY_MS + 1;
     bench.beats(1, 1, 0, &[], at);
-    assert_eq!(bench.dispatcher.admits(&name, Timestamp(at)), Admission::Welcome);
+    assert_eq!(bench.dispatcher.admits(&name, None, Timestamp(at)), Admission::Welcome);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn who_registers_anew_after_stalls_of_the_coordinator_is_nobody_else() {
             bench.beats(1, 1, 0, &[], at);
         }
         for _ in 0..3 {
-            let admission = bench.dispatcher.admits(&name, Timestamp(at));
+            let admission = bench.dispatcher.admits(&name, None, Timestamp(at));
             assert_eq!(admission, Admission::Welcome, "stall {stall}");
         }
         bench.beats(1, 1, 0, &[], at);
@@ -201,9 +201,42 @@ fn a_process_that_registers_often_is_let_in_as_its_session_is_silent() {
         bench.dispatcher.join(session(number), profile("a", 1), Timestamp(at));
         bench.beats(number, 1, 0, &[], at);
         let asked = at;
-        while bench.dispatcher.admits(&name, Timestamp(at)) != Admission::Welcome {
+        while bench.dispatcher.admits(&name, None, Timestamp(at)) != Admission::Welcome {
             at += LEASE / 20;
         }
         assert!(at - asked <= LEASE * 6 / 10);
     }
+}
+
+#[test]
+fn an_identity_is_whose_worker_has_it() {
+    let mut bench = Bench::new();
+    let (ours, other): (Arc<str>, Arc<str>) = (Arc::from("ours"), Arc::from("other"));
+    let http = Profile { owner: Some(ours.clone()), ..profile("http", 2) };
+    // Not yet heard, and somebody's all the same.
+    bench.dispatcher.join(session(1), http, Timestamp(0));
+    bench.joins(2, "bus", 2, 0);
+    let mut admits = |identity: &str, owner: Option<&Arc<str>>| {
+        bench.dispatcher.admits(&Arc::from(identity), owner, Timestamp(10))
+    };
+    assert_eq!(admits("http", Some(&other)), Admission::Refuse);
+    assert_eq!(admits("http", Some(&ours)), Admission::Welcome);
+    assert_eq!(admits("http", None), Admission::Welcome, "the key of the fleet is more");
+    assert_eq!(admits("bus", Some(&ours)), Admission::Refuse);
+    assert_eq!(admits("bus", None), Admission::Welcome);
+}
+
+#[test]
+fn a_session_ends_no_session_of_another_owner() {
+    let mut bench = Bench::new();
+    let of = |owner: &str| Profile { owner: Some(Arc::from(owner)), ..profile("w", 2) };
+    bench.dispatcher.join(session(1), of("a"), Timestamp(0));
+    bench.beats(1, 2, 0, &[], 0);
+    // However it came to be let in.
+    bench.dispatcher.join(session(2), of("b"), Timestamp(5));
+    bench.beats(2, 2, 0, &[], 5);
+    assert!(bench.dispatcher.knows(session(1)));
+    bench.dispatcher.join(session(3), of("a"), Timestamp(6));
+    bench.beats(3, 2, 0, &[], 6);
+    assert!(!bench.dispatcher.knows(session(1)), "the same process again");
 }

@@ -71,7 +71,9 @@ impl CliError {
                 output::problem(&problem);
                 // The server saw first that the command line makes no sense.
                 let is_usage = problem["code"] == api::Code::BadParameter.code();
-                ExitCode::from(if is_usage { 2 } else { 1 })
+                // Service managers start again what ends otherwise, and that must stay stopped.
+                let is_over = problem["code"] == api::Code::Superseded.code();
+                ExitCode::from(if is_usage || is_over { 2 } else { 1 })
             }
             Self::Open(problem) => {
                 output::problem(&problem);

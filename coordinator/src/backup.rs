@@ -41,6 +41,7 @@ use crate::journal::JournalError;
 pub use directory::{Pruned, prune};
 pub use files::{LEFT, kept_names};
 pub use manifest::BackupSummary;
+pub(crate) use place::LastBackup;
 pub use place::{Backups, Target};
 pub use restore::{Restored, forget_restored, restore, restored};
 pub use seal::{Passphrase, Protection};
@@ -104,6 +105,10 @@ pub struct About {
     pub version: String,
     /// Partitions of its journal.
     pub partitions: u16,
+    /// Which coordinator it is of, with the copies that were restored of it; none where that is not
+    /// known, as in the first backups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// A file that goes along.

@@ -318,6 +318,12 @@ codes! {
     BackupRunning = "WL0580", 409, "Backup under way",
         "A backup of this coordinator is being taken, by its schedule or by somebody else, and only \
          one can be at a time. Wait until it is done: windlass_backups_total counts it then.";
+    /// A backup would go to whoever reaches the server.
+    BackupUnasked = "WL0581", 403, "Backup needs a login",
+        "A backup has the keys of the coordinator and all that its workflows were given, and this \
+         server asks nobody who they are. Give it --auth (and `windlass backup` a token), or have it \
+         back itself up (`[backup]` in windlass.toml, --backup-to), or stop it and use `windlass \
+         backup --data DIR`.";
     /// The journal's directory cannot be used.
     JournalStore = "WL0601", 503, "Journal I/O error",
         "The disk or the store refused a read or a write. Check free space, quotas and permissions \

@@ -1,9 +1,13 @@
 //! Small files that must be whole at any moment, and the folder that is nobody else's business.
 
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// Replaces a file, durably: after a crash there is the old one or the new one. Blocking.
 ///
@@ -73,6 +77,34 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if folder != Path::new("") => fs::File::open(folder)?.sync_all(),
         _ => fs::File::open(".")?.sync_all(),
+    }
+}
+
+/// A file that this process alone has locked, made where there is none; none while another one has
+/// it. Whoever has it may rename or remove it. No link is followed. Blocking.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(crate) fn held(path: &Path) -> io::Result<Option<fs::File>> {
+    loop {
+        let mut options = fs::OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let options = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let file = options.open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            locked => locked?,
+        }
+        // The one before may have removed it in between: then this locks nothing that others see.
+        let (locked, there) = (file.metadata()?, fs::symlink_metadata(path));
+        match there {
+            Ok(it) if (it.dev(), it.ino()) == (locked.dev(), locked.ino()) => {
+                return Ok(Some(file));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -45,6 +45,7 @@ pub mod replay;
 pub mod schedule;
 pub mod secrets;
 pub mod status;
+pub mod successor;
 pub mod trace;
 pub mod view;
 pub mod webhooks;

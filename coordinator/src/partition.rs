@@ -76,6 +76,7 @@ use crate::events::lifecycle::Level;
 use crate::journal::{Journal, JournalError};
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
+use crate::successor::Successor;
 use counts::OpenCounts;
 use early::Eager;
 use lanes::Lanes;
@@ -114,6 +115,8 @@ pub struct PartitionContext {
     pub sampler: Option<Sampler>,
     /// Events that came before anybody waited for them.
     pub early: Arc<EarlyEvents>,
+    /// Whether a restored copy has taken over.
+    pub successor: Arc<Successor>,
 }
 
 /// A share of the instances.

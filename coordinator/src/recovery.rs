@@ -15,8 +15,7 @@ use windlass_proto::wire::GENERATION_SHIFT;
 use crate::backup::{self, BackupError};
 use crate::clock;
 use crate::file;
-use crate::journal::JournalError;
-use crate::journal::sled::{self, SalvageReport};
+use crate::journal::sled::{self, SalvageReport, Unfinished};
 use crate::replay;
 
 /// What came of a repair.
@@ -56,19 +55,12 @@ pub fn repair(directory: &Path, to: &Path) -> Result<RepairReport, BackupError> 
     // Without a slash at its end: what is unfinished is beside it, not in it.
     let to = &to.components().collect::<PathBuf>();
     let failed = |error| BackupError::Io { path: to.display().to_string(), error };
-    if to.exists() && fs::read_dir(to).map_err(failed)?.next().is_some() {
-        return Err(JournalError::Backup(format!("{} is not empty", to.display())).into());
-    }
-    let mut unfinished = to.as_os_str().to_owned();
-    unfinished.push(".repairing");
-    let unfinished = PathBuf::from(unfinished);
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(failed)?;
-    }
-    let salvaged = sled::salvage(directory, &unfinished)?;
+    let making = Unfinished::begin(to, ".repairing")?;
+    let unfinished = making.path();
+    let salvaged = sled::salvage(directory, unfinished)?;
     let generation = u32::try_from(clock::now().0 / 1_000).unwrap_or(u32::MAX);
-    let epoch = sled::begin_generation(&unfinished, generation)?;
-    let checked = replay::check_directory(&unfinished)?;
+    let epoch = sled::begin_generation(unfinished, generation)?;
+    let checked = replay::check_directory(unfinished)?;
     let mut report = RepairReport {
         salvaged,
         misfits: checked.misfits,
@@ -93,7 +85,6 @@ pub fn repair(directory: &Path, to: &Path) -> Result<RepairReport, BackupError> 
         let synced = fs::File::open(unfinished.join(name)).and_then(|it| it.sync_all());
         synced.map_err(failed)?;
     }
-    fs::rename(&unfinished, to).map_err(failed)?;
-    file::sync_folder(to).map_err(failed)?;
+    making.finish()?;
     Ok(report)
 }

@@ -107,6 +107,7 @@ impl Rehearsal {
             counts: Arc::default(),
             sampler: None,
             early: Arc::new(EarlyEvents::open(journal.clone(), 0)?),
+            successor: Arc::default(),
         };
         let mut partition = Partition::open(PARTITION, shared, now)?;
         partition.set_scheduled(scheduled);

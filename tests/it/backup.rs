@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use windlass_coordinator::access;
 
 use crate::support::client::Api;
 use crate::support::command::{Output, windlass};
 use crate::support::dev::Dev;
+use crate::support::fleet::{Fleet, Layout};
 use crate::support::until::{SOON, until};
 
 /// Waits for an event, sleeps, then ends with what the event said.
@@ -39,16 +41,43 @@ do:
   - ends: { set: { answer: '${ .number * 2 }' } }
 ";
 
-/// A place for backups, and what opens them.
+/// A place for backups, what opens them, and who may take them.
 struct Kept {
     folder: TempDir,
+    token: String,
 }
 
 impl Kept {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("passphrase"), "correct horse battery staple\n").unwrap();
-        Self { folder }
+        let token = access::generate().unwrap().expose().clone();
+        std::fs::write(folder.path().join("token"), &token).unwrap();
+        let hash = access::sha256(&token);
+        let rules = format!(
+            "[[token]]\nname = \"root\"\nsha256 = \"{hash}\"\n\
+             grants = [{{ role = \"admin\", namespaces = [\"*\"] }}]\n"
+        );
+        std::fs::write(folder.path().join("auth.toml"), rules).unwrap();
+        Self { folder, token }
+    }
+
+    /// What makes a server ask who takes a backup: it gives none to anybody else.
+    fn flags(&self) -> [String; 2] {
+        ["--auth".to_owned(), self.path("auth.toml").display().to_string()]
+    }
+
+    async fn dev(&self) -> Dev {
+        let mut dev = Dev::with(&self.flags()).await;
+        dev.api = dev.api.bearing(&self.token);
+        dev
+    }
+
+    async fn fleet(&self, layout: Layout) -> Fleet {
+        let mut fleet =
+            Fleet::with(layout.coordinator(&self.flags().each_ref().map(|it| &**it))).await;
+        fleet.api = fleet.api.bearing(&self.token);
+        fleet
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -63,13 +92,18 @@ impl Kept {
 
     /// Backs a server up, once the one that may be under way has ended.
     async fn take(&self, api: &Api, to: &Path) -> Value {
-        let (to, url) = (to.display().to_string(), api.base());
         until(SOON, "a backup", || async {
-            let taken = self.windlass(&["backup", "--to", &to, "--url", &url]).await;
-            let busy = ["WL0580", "another windlass uses"];
-            (!busy.iter().any(|it| taken.stderr.contains(it))).then(|| taken.exits(0).json())
+            let taken = self.tried(api, to).await;
+            (!taken.stderr.contains("WL0580")).then(|| taken.exits(0).json())
         })
         .await
+    }
+
+    /// The same, whatever comes of it.
+    async fn tried(&self, api: &Api, to: &Path) -> Output {
+        let (to, url) = (to.display().to_string(), api.base());
+        let token = self.path("token").display().to_string();
+        self.windlass(&["backup", "--to", &to, "--url", &url, "--token-file", &token]).await
     }
 
     /// Restores the last backup in `from` to the data directory of a new folder.
@@ -95,7 +129,8 @@ async fn all_of(api: &Api) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_copy_has_all_that_was_backed_up_and_goes_on() {
-    let mut dev = Dev::start().await;
+    let kept = Kept::new();
+    let mut dev = kept.dev().await;
     let ends = dev.api.deploy(ENDS).await;
     let (sleeps, waits) = (dev.api.deploy(SLEEPS).await, dev.api.deploy(WAITS).await);
     for number in 0..20 {
@@ -107,7 +142,6 @@ async fn a_restored_copy_has_all_that_was_backed_up_and_goes_on() {
         dev.api.reaches(id, "waiting").await;
     }
 
-    let kept = Kept::new();
     let (directory, archive) = (kept.path("all"), kept.path("one.backup"));
     std::fs::create_dir(&directory).unwrap();
     let first = kept.take(&dev.api, &directory).await;

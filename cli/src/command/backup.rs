@@ -26,7 +26,8 @@ use crate::output::{self, Format};
     windlass backup verify /backups/windlass --passphrase-file passphrase\n  \
     windlass backup prune /backups/windlass --keep 14 --passphrase-file passphrase\n\n\
     A directory has many backups, each whole by itself, and only what has changed is written. A file \
-    has one. A running coordinator goes on meanwhile; whoever asks needs the permission backup.take. \
+    has one. A running coordinator goes on meanwhile; whoever asks needs the permission backup.take, and a \
+    server without --auth gives nobody one. A backup of a journal with damaged records exits with 1. \
     `windlass restore` makes a data directory of a backup."
 )]
 pub(crate) struct Args {
@@ -109,11 +110,16 @@ fn list(args: &ListArgs) -> Result<(), CliError> {
     let backups = Backups::open(&args.from, &args.protection.to_read()?).map_err(failed)?;
     let items = backups.list().map_err(failed)?;
     let page = json!({ "items": items });
-    output::page(&page, args.output, &["BACKUP", "AT", "RECORDS", "BYTES", "ADDED"], |item| {
-        ["backup", "at", "records", "bytes", "added_bytes"]
-            .map(|it| item[it].as_str().map_or_else(|| item[it].to_string(), str::to_owned))
-            .to_vec()
-    });
+    output::page(
+        &page,
+        args.output,
+        &["BACKUP", "AT", "RECORDS", "DAMAGED", "BYTES", "ADDED"],
+        |item| {
+            ["backup", "at", "records", "damaged_records", "bytes", "added_bytes"]
+                .map(|it| item[it].as_str().map_or_else(|| item[it].to_string(), str::to_owned))
+                .to_vec()
+        },
+    );
     Ok(())
 }
 
@@ -121,12 +127,21 @@ fn verify(args: &VerifyArgs) -> Result<(), CliError> {
     let backups = Backups::open(&args.from, &args.protection.to_read()?).map_err(failed)?;
     let report = backup::verify(&backups, args.backup.as_deref()).map_err(failed)?;
     output::json(&report);
-    if report.damaged.is_empty() {
-        return Ok(());
-    }
     let all = report.sound.len() + report.damaged.len();
     let first = report.damage.first().map_or("", String::as_str);
-    let text = format!("{} of {all} backups cannot be restored: {first}", report.damaged.len());
+    let text = if !report.damaged.is_empty() {
+        format!("{} of {all} backups cannot be restored: {first}", report.damaged.len())
+    } else if !report.damage.is_empty() {
+        format!("all backups can be restored, and not all is as it was written: {first}")
+    } else if let Some(last) = report.of_damaged_journal.last() {
+        let count = report.of_damaged_journal.len();
+        format!(
+            "{count} of {all} backups, {last} the last of them, are of a journal with damaged records: \
+             run `windlass fsck` on its directory, or restore an earlier one"
+        )
+    } else {
+        return Ok(());
+    };
     Err(failed(BackupError::Damaged(text)))
 }
 

@@ -16,7 +16,9 @@ use super::operator::By;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::Query;
 use super::state::Api;
+use crate::access::Method;
 use crate::backup::{BackupError, Sender};
+use crate::code::Code;
 use crate::coordinator::BackupRun;
 
 /// The media type of such a stream.
@@ -31,6 +33,8 @@ const MEDIA_TYPE: &str = "application/vnd.windlass.backup";
 #[utoipa::path(post, path = "/v1/backups", tag = "operation", operation_id = "takeBackup",
     responses((status = 200, description = "A stream, which only `windlass backup` reads",
             body = String, content_type = "application/vnd.windlass.backup"),
+        (status = 403, description = "It may not be had, or nobody is asked who they are (WL0581)",
+            body = ProblemBody),
         (status = 409, description = "Another one is being taken (WL0580)", body = ProblemBody),
         (status = 503, description = "It cannot be kept in the audit trail (WL0523)",
             body = ProblemBody)))]
@@ -41,7 +45,13 @@ pub(super) async fn take(
     query: Query,
 ) -> Result<Response, ApiProblem> {
     query.finish()?;
-    let run = api.coordinator.begin_backup("over the API", &by).await?;
+    if caller.principal().method == Method::None {
+        let detail = "a backup holds keys, and this server asks nobody who they are: give it --auth, \
+                      have it back itself up (`[backup]` in windlass.toml), or use `windlass backup \
+                      --data DIR` once it is stopped";
+        return Err(ApiProblem::new(Code::BackupUnasked, detail).denied());
+    }
+    let run = api.coordinator.begin_backup("over the API", false, &by).await?;
     let (frames, waiting) = mpsc::channel(limits::BACKUP_STREAM_FRAMES);
     let runtime = Handle::current();
     // Nobody waits for it: it ends when nobody takes what it sends.

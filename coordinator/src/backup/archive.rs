@@ -10,8 +10,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek as _, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use windlass_proto::limits;
@@ -68,7 +68,7 @@ impl Archive {
         let header = header.ok_or_else(|| damaged(path, "its header is too large"))?;
         at = header.at + u64::from(header.length);
         let text = bytes(&file, header).map_err(io)?;
-        let header = serde_json::from_slice(&text)
+        let header = Header::read(&text)
             .map_err(|error| damaged(path, &format!("its header cannot be read: {error}")))?;
         let foot = (END.len() + 8) as u64;
         let mut end = [0; END.len() + 8];
@@ -87,6 +87,29 @@ impl Archive {
             .ok_or_else(|| damaged(path, "its manifest cannot be found"))?;
         Ok(Self { path: path.to_owned(), file, header, objects, name, manifest })
     }
+}
+
+/// Refuses to replace what is no backup.
+fn expect_replaceable(path: &Path) -> Result<(), BackupError> {
+    let failed = |error| BackupError::io(path, error);
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => {
+            let is_file = found.map_err(failed)?.is_file();
+            let mut start = Vec::new();
+            if is_file {
+                let file = File::open(path).map_err(failed)?;
+                file.take(MAGIC.len() as u64).read_to_end(&mut start).map_err(failed)?;
+            }
+            if is_file && (start.is_empty() || start == MAGIC) {
+                return Ok(());
+            }
+        }
+    }
+    Err(BackupError::Unusable(format!(
+        "{} is there and is no backup: name another file, or remove it",
+        path.display()
+    )))
 }
 
 fn damaged(path: &Path, what: &str) -> BackupError {
@@ -179,15 +202,23 @@ impl ArchiveDraft {
         let unfinished = PathBuf::from(unfinished);
         let failed = |error| BackupError::io(&unfinished, error);
         let (header, keys) = Header::new(now, protection)?;
-        let header = serde_json::to_vec(&header)
-            .map_err(|error| BackupError::unusable(error.to_string()))?;
-        let mut options = fs::OpenOptions::new();
-        let options = options.read(true).write(true).create(true).mode(0o600);
-        let file = options.truncate(false).open(&unfinished).map_err(failed)?;
-        let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
-        rustix::fs::flock(&file, lock).map_err(|_| {
-            BackupError::Unusable(format!("another windlass writes {}", unfinished.display()))
+        let header = header.text()?;
+        expect_replaceable(path)?;
+        let file = file::held(&unfinished).map_err(failed)?.ok_or_else(|| {
+            BackupError::Unusable(format!(
+                "another windlass writes {}: wait until it is done",
+                unfinished.display()
+            ))
         })?;
+        // What somebody else has put there would stay theirs to read.
+        let ours = file.metadata().map_err(failed)?.uid() == rustix::process::geteuid().as_raw();
+        if !ours {
+            return Err(BackupError::Unusable(format!(
+                "{} belongs to another user: remove it, or name another file",
+                unfinished.display()
+            )));
+        }
+        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed)?;
         file.set_len(0).map_err(failed)?;
         let mut writer = BufWriter::new(file);
         let length = u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes();
@@ -248,5 +279,34 @@ impl Drop for ArchiveDraft {
             // What is left is overwritten the next time.
             let _ = fs::remove_file(&self.unfinished);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use windlass_proto::time::Timestamp;
+
+    use super::{ArchiveDraft, Protection};
+
+    #[test]
+    fn no_link_is_followed_and_nothing_replaced_that_is_no_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, thesis) = (folder.path().join("one.backup"), folder.path().join("thesis"));
+        let make = |to| ArchiveDraft::make(to, &Protection::None, Timestamp(1)).map(|it| it.0);
+        fs::write(&thesis, "chapter one").unwrap();
+        std::os::unix::fs::symlink(&thesis, folder.path().join("one.backup.partial")).unwrap();
+        assert!(make(&to).is_err());
+        assert!(make(&thesis).is_err());
+        assert_eq!(fs::read_to_string(&thesis).unwrap(), "chapter one");
+        fs::remove_file(folder.path().join("one.backup.partial")).unwrap();
+        let first = make(&to).unwrap();
+        let second = make(&to).err().unwrap().to_string();
+        assert!(second.contains("another windlass writes"), "{second}");
+        drop(first);
+        drop(make(&to).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! windlass-backup.json                 what it is, and its key, sealed
+//! windlass-backup.json.2               the same once more: without it nothing opens
 //! backups/20261130T170500Z-1a2b3c4d.backup     a manifest each
 //! objects/ab/abcd…                     what they name
 //! ```
@@ -14,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Advice, FlockOperation, fadvise, flock, syncfs};
 use serde::Serialize;
@@ -21,11 +23,14 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use super::BackupError;
-use super::place::{Backups, Draft, Known, Place, is_name, most_sealed};
+use super::manifest::Manifest;
+use super::place::{self, Backups, Draft, Known, Place, is_name, most_sealed};
 use super::seal::{Header, Keys, ObjectId, Protection};
 use crate::file;
 
 const HEADER: &str = "windlass-backup.json";
+/// The second copy of it.
+const COPY: &str = "windlass-backup.json.2";
 const LOCK: &str = "windlass-backup.lock";
 const BACKUPS: &str = "backups";
 const OBJECTS: &str = "objects";
@@ -48,41 +53,109 @@ pub(super) fn object_name(id: &ObjectId) -> String {
 pub(super) struct Directory {
     path: PathBuf,
     header: Header,
+    /// What is wrong with one of the two copies of it.
+    notes: Vec<String>,
     /// None where nothing can be locked, as on a disk that is read-only.
     _lock: Option<File>,
 }
 
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, BackupError> {
-        let header = read_header(path)?.ok_or_else(|| {
-            BackupError::Unusable(format!("there are no backups in {}", path.display()))
-        })?;
+        let none = || BackupError::Unusable(format!("there are no backups in {}", path.display()));
+        read_header(path)?.ok_or_else(none)?;
         let lock = match File::open(path.join(LOCK)) {
             Ok(file) => Some(locked(file, FlockOperation::NonBlockingLockShared, path)?),
             Err(_) => None,
         };
-        Ok(Self { path: path.to_owned(), header, _lock: lock })
+        // Whoever had it may have mended one.
+        let (header, notes) = read_header(path)?.ok_or_else(none)?;
+        Ok(Self { path: path.to_owned(), header, notes, _lock: lock })
     }
 }
 
-/// The header, where there is one.
-fn read_header(path: &Path) -> Result<Option<Header>, BackupError> {
-    let place = path.join(HEADER);
-    let Some(text) = read_at_most(&place, limits::BACKUP_HEADER_BYTES)? else { return Ok(None) };
-    serde_json::from_slice(&text).map(Some).map_err(|error| {
+/// The header, where there is one, and what is wrong with one of its two copies.
+fn read_header(path: &Path) -> Result<Option<(Header, Vec<String>)>, BackupError> {
+    let [first, second] = [HEADER, COPY].map(|name| read_copy(&path.join(name)));
+    Ok(match (first, second) {
+        (Ok(None), Ok(None)) if has_manifests(path)? => {
+            return Err(BackupError::Damaged(format!(
+                "{HEADER} and {COPY} are missing in {}, and without one of them the backups there do \
+                 not open: put it back from wherever else the directory was copied to, or name \
+                 another directory",
+                path.display()
+            )));
+        }
+        (Ok(None), Ok(None)) => None,
+        (Ok(Some(first)), Ok(Some(second))) if first != second => {
+            return Err(BackupError::Damaged(format!(
+                "{HEADER} and {COPY} in {} are of two places: move that away which came from \
+                 elsewhere",
+                path.display()
+            )));
+        }
+        (Ok(Some(header)), Ok(Some(_))) => Some((header, Vec::new())),
+        // Places of the first versions have one alone.
+        (Ok(Some(header)), Ok(None)) if !header.is_checked() => Some((header, Vec::new())),
+        (Ok(Some(header)), other) => Some((header, vec![wrong(COPY, other)])),
+        (other, Ok(Some(header))) => Some((header, vec![wrong(HEADER, other)])),
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    })
+}
+
+/// What is wrong with a copy while the other one is sound.
+fn wrong(name: &str, read: Result<Option<Header>, BackupError>) -> String {
+    match read {
+        Err(error) => format!("{error}; the next backup to this directory writes it anew"),
+        Ok(_) => format!("{name} is missing; the next backup to this directory writes it anew"),
+    }
+}
+
+fn read_copy(place: &Path) -> Result<Option<Header>, BackupError> {
+    let Some(text) = read_at_most(place, limits::BACKUP_HEADER_BYTES)? else { return Ok(None) };
+    Header::read(&text).map(Some).map_err(|error| {
         BackupError::Damaged(format!("{} cannot be read: {error}", place.display()))
     })
 }
 
-fn locked(file: File, how: FlockOperation, path: &Path) -> Result<File, BackupError> {
-    match flock(&file, how) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(BackupError::Unusable(format!(
-            "another windlass uses the backups in {}: wait until it is done",
-            path.display()
-        ))),
-        Err(error) => Err(BackupError::io(path, error.into())),
+fn has_manifests(path: &Path) -> Result<bool, BackupError> {
+    match names(path) {
+        Err(BackupError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        names => Ok(!names?.is_empty()),
     }
+}
+
+/// Locks a file, once whoever has it is done, for as long as that may take.
+fn locked(file: File, how: FlockOperation, path: &Path) -> Result<File, BackupError> {
+    let until = Instant::now() + Duration::from_millis(limits::BACKUP_LOCK_MS);
+    loop {
+        match flock(&file, how) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(limits::BACKUP_LOCK_AGAIN_MS));
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(BackupError::Unusable(format!(
+                    "another windlass uses the backups in {}: wait until it is done",
+                    path.display()
+                )));
+            }
+            Err(error) => return Err(BackupError::io(path, error.into())),
+        }
+    }
+}
+
+/// The names of the backups in a directory, the oldest first.
+fn names(path: &Path) -> Result<Vec<String>, BackupError> {
+    let folder = path.join(BACKUPS);
+    let unreadable = |error| BackupError::io(&folder, error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_str().and_then(|it| it.strip_suffix(MANIFEST));
+        names.extend(name.filter(|it| is_name(it)).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// A file, if it is there.
@@ -105,16 +178,11 @@ impl Place for Directory {
     }
 
     fn names(&self) -> Result<Vec<String>, BackupError> {
-        let folder = self.path.join(BACKUPS);
-        let unreadable = |error| BackupError::io(&folder, error);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(unreadable)? {
-            let name = entry.map_err(unreadable)?.file_name();
-            let name = name.to_str().and_then(|it| it.strip_suffix(MANIFEST));
-            names.extend(name.filter(|it| is_name(it)).map(str::to_owned));
-        }
-        names.sort();
-        Ok(names)
+        names(&self.path)
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn manifest(&self, name: &str) -> Result<Vec<u8>, BackupError> {
@@ -162,22 +230,17 @@ impl DirectoryDraft {
         let lock = options.open(path.join(LOCK)).map_err(failed)?;
         let lock = Some(locked(lock, FlockOperation::NonBlockingLockExclusive, path)?);
         let (header, keys) = match read_header(path)? {
-            Some(header) => {
+            Some((header, _)) => {
                 let keys = header.open(protection)?;
                 (header, keys)
             }
-            None => {
-                let (header, keys) = Header::new(now, protection)?;
-                let text = serde_json::to_vec(&header)
-                    .map_err(|error| BackupError::unusable(error.to_string()))?;
-                file::replace(&path.join(HEADER), &text, 0o600).map_err(failed)?;
-                (header, keys)
-            }
+            None => Header::new(now, protection)?,
         };
+        keep_copies(path, &header)?;
         for folder in [BACKUPS, OBJECTS] {
             make_folder(&path.join(folder))?;
         }
-        let inner = Directory { path: path.to_owned(), header, _lock: lock };
+        let inner = Directory { path: path.to_owned(), header, notes: Vec::new(), _lock: lock };
         Ok((Self { inner, added: Vec::new() }, keys))
     }
 
@@ -203,6 +266,17 @@ impl DirectoryDraft {
     }
 }
 
+/// Writes both copies of the header, where they are not as they are to be.
+fn keep_copies(path: &Path, header: &Header) -> Result<(), BackupError> {
+    let text = header.text()?;
+    for place in [COPY, HEADER].map(|name| path.join(name)) {
+        if !matches!(read_copy(&place), Ok(Some(there)) if there == *header) {
+            file::replace(&place, &text, 0o600).map_err(|error| BackupError::io(&place, error))?;
+        }
+    }
+    Ok(())
+}
+
 fn make_folder(path: &Path) -> Result<(), BackupError> {
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -220,6 +294,20 @@ impl Draft for DirectoryDraft {
             // Whatever is there, it is written again.
             Ok(Some(_)) | Err(_) => Known::Damaged,
         })
+    }
+
+    fn last_name(&self) -> Result<Option<String>, BackupError> {
+        Ok(self.inner.names()?.pop())
+    }
+
+    fn last(&self, keys: &Keys) -> Result<Option<Manifest>, BackupError> {
+        for name in self.inner.names()?.iter().rev() {
+            match place::manifest(&self.inner, keys, name) {
+                Err(BackupError::Damaged(_)) => {}
+                manifest => return manifest.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     fn add(&mut self, id: &ObjectId, sealed: &[u8]) -> Result<(), BackupError> {
@@ -272,7 +360,8 @@ pub struct Pruned {
     pub removed_bytes: u64,
 }
 
-/// Removes all backups of a directory but the last `keep`, and what no other one needs.
+/// Removes all backups of a directory but the last `keep` and the last one whose records are all
+/// sound, and what no other one needs.
 ///
 /// # Errors
 /// When a manifest cannot be read: nothing is removed then, as what it needs is not known.
@@ -289,17 +378,24 @@ pub fn prune(path: &Path, protection: &Protection, keep: usize) -> Result<Pruned
     let (draft, keys) = DirectoryDraft::open(path, protection, Timestamp::default())?;
     let backups = Backups { place: Box::new(draft.inner), keys };
     let names = backups.place.names()?;
-    let (gone, kept) = names.split_at(names.len().saturating_sub(keep.max(1)));
+    let first_kept = names.len().saturating_sub(keep.max(1));
+    // One that cannot be read is for somebody to look at, not to be swept away.
+    let manifests: Result<Vec<_>, _> = names.iter().map(|name| backups.manifest(name)).collect();
+    let manifests = manifests?;
+    // Later ones may all be of a journal that is damaged by now.
+    let clean = manifests.iter().rposition(|it| it.totals.damaged == 0);
+    let stays = |place: usize| place >= first_kept || clean == Some(place);
     let mut needed = BTreeSet::new();
-    for name in kept {
-        needed.extend(backups.manifest(name)?.objects());
+    let (mut pruned, mut gone) = (Pruned::default(), Vec::new());
+    for (place, (name, manifest)) in names.into_iter().zip(manifests).enumerate() {
+        if stays(place) {
+            pruned.kept += 1;
+            needed.extend(manifest.objects());
+        } else {
+            gone.push(name);
+        }
     }
-    for name in gone {
-        // One that cannot be read is for somebody to look at, not to be swept away.
-        backups.manifest(name)?;
-    }
-    let mut pruned = Pruned { kept: kept.len() as u64, ..Pruned::default() };
-    for name in gone {
+    for name in &gone {
         let place = path.join(manifest_name(name));
         fs::remove_file(&place).map_err(|error| BackupError::io(&place, error))?;
         pruned.removed.push(name.clone());
@@ -318,7 +414,12 @@ fn sweep(
 ) -> Result<(), BackupError> {
     let unreadable = |error| BackupError::io(objects, error);
     for folder in fs::read_dir(objects).map_err(unreadable)? {
-        let folder = folder.map_err(unreadable)?.path();
+        let folder = folder.map_err(unreadable)?;
+        // Somebody may have left a file there.
+        if !folder.file_type().map_err(unreadable)?.is_dir() {
+            continue;
+        }
+        let folder = folder.path();
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let Ok(name) = entry.file_name().into_string() else { continue };

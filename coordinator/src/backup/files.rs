@@ -19,17 +19,20 @@ const KEPT: [&str; 7] = [
     "identity.json",
     "tokens.json",
     "secret-policy.toml",
-    "audit.key",
+    AUDIT_KEY,
     "audit.head",
     TRAIL,
 ];
+
+/// The key of the audit trail.
+pub(super) const AUDIT_KEY: &str = "audit.key";
 
 /// The file of the audit trail that is written.
 const TRAIL: &str = "audit.jsonl";
 
 /// What is left: what the store consists of, which is read through it; what says how far that came;
 /// what only this process's life is about.
-pub const LEFT: [&str; 13] = [
+pub const LEFT: [&str; 14] = [
     "db",
     "conf",
     "blobs",
@@ -46,6 +49,8 @@ pub const LEFT: [&str; 13] = [
     "traces.lives",
     // That it was restored is told once.
     "restored.json",
+    // What is restored comes after whoever took over.
+    "superseded.json",
 ];
 
 /// True for a name that a backup may have.

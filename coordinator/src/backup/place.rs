@@ -20,6 +20,11 @@ pub(super) trait Place: Send {
     /// The names of its backups, the oldest first.
     fn names(&self) -> Result<Vec<String>, BackupError>;
 
+    /// What is wrong with it that hinders nobody yet.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
     /// A manifest, sealed.
     fn manifest(&self, name: &str) -> Result<Vec<u8>, BackupError>;
 
@@ -42,6 +47,16 @@ pub(super) enum Known {
 pub(super) trait Draft: Send {
     /// Whether an object is there.
     fn known(&mut self, id: &ObjectId, keys: &Keys) -> Result<Known, BackupError>;
+
+    /// The name of the last backup that is there.
+    fn last_name(&self) -> Result<Option<String>, BackupError> {
+        Ok(None)
+    }
+
+    /// The last backup there that can be read.
+    fn last(&self, _: &Keys) -> Result<Option<Manifest>, BackupError> {
+        Ok(None)
+    }
 
     /// Adds an object.
     fn add(&mut self, id: &ObjectId, sealed: &[u8]) -> Result<(), BackupError>;
@@ -85,6 +100,18 @@ impl Target {
     }
 }
 
+/// The last backup of a place.
+pub(crate) struct LastBackup {
+    /// When it was begun.
+    pub(crate) at: Timestamp,
+    /// When it was done.
+    pub(crate) done_at: Timestamp,
+    /// Bytes of all that is in it.
+    pub(crate) bytes: u64,
+    /// Records in it that fail their checksum.
+    pub(crate) damaged: u64,
+}
+
 /// Backups that are there, opened to be read.
 pub struct Backups {
     pub(super) place: Box<dyn Place>,
@@ -115,13 +142,19 @@ impl Backups {
         names.iter().map(|name| Ok(self.manifest(name)?.summary(name))).collect()
     }
 
-    /// When the last one was begun; none where there is none.
+    /// The last one; none where there is none.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(crate) fn last_at(&self) -> Result<Option<Timestamp>, BackupError> {
-        let last = self.place.names()?.pop();
-        last.map(|name| Ok(self.manifest(&name)?.about.at)).transpose()
+    pub(crate) fn last(&self) -> Result<Option<LastBackup>, BackupError> {
+        let Some(name) = self.place.names()?.pop() else { return Ok(None) };
+        let manifest = self.manifest(&name)?;
+        Ok(Some(LastBackup {
+            at: manifest.about.at,
+            done_at: manifest.done_at,
+            bytes: manifest.bytes,
+            damaged: manifest.totals.damaged,
+        }))
     }
 
     /// The name of the one that is meant: the last one unless it is named.
@@ -139,20 +172,7 @@ impl Backups {
     }
 
     pub(super) fn manifest(&self, name: &str) -> Result<Manifest, BackupError> {
-        let sealed = self.place.manifest(name)?;
-        let damaged = || {
-            let what = directory::manifest_name(name);
-            BackupError::Damaged(format!("the manifest {what} is not as it was written"))
-        };
-        let bytes = self.keys.open(name.as_bytes(), &sealed).ok_or_else(damaged)?;
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
-        if manifest.format == FORMAT {
-            return Ok(manifest);
-        }
-        Err(BackupError::Unusable(format!(
-            "the backup {name} has format {}, this version reads {FORMAT}: use a newer windlass",
-            manifest.format
-        )))
+        manifest(&*self.place, &self.keys, name)
     }
 
     /// An object, opened.
@@ -167,6 +187,28 @@ impl Backups {
     }
 }
 
+/// A manifest, opened.
+pub(super) fn manifest(
+    place: &dyn Place,
+    keys: &Keys,
+    name: &str,
+) -> Result<Manifest, BackupError> {
+    let sealed = place.manifest(name)?;
+    let damaged = || {
+        let what = directory::manifest_name(name);
+        BackupError::Damaged(format!("the manifest {what} is not as it was written"))
+    };
+    let bytes = keys.open(name.as_bytes(), &sealed).ok_or_else(damaged)?;
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
+    if manifest.format == FORMAT {
+        return Ok(manifest);
+    }
+    Err(BackupError::Unusable(format!(
+        "the backup {name} has format {}, this version reads {FORMAT}: use a newer windlass",
+        manifest.format
+    )))
+}
+
 /// Bytes of a sealed object at most.
 pub(super) fn most_sealed() -> u64 {
     limits::BACKUP_OBJECT_BYTES + limits::BACKUP_SEAL_BYTES
@@ -179,8 +221,50 @@ pub(super) fn name(at: Timestamp) -> String {
     format!("{time}-{}", own.get(..8).unwrap_or_default())
 }
 
+/// The name of a backup that comes after the last one there, also when that was taken while the
+/// clock was ahead: the order of names is that of backups.
+pub(super) fn name_after(now: Timestamp, last: Option<&str>) -> String {
+    let own = name(now);
+    match last.filter(|last| **last >= *own).and_then(begun) {
+        Some(last) => name(last.plus(1)),
+        None => own,
+    }
+}
+
+/// When a backup was begun, as its name says.
+fn begun(name: &str) -> Option<Timestamp> {
+    let (date, time) = name.split_once('T')?;
+    let time = time.split_once('-')?.0;
+    let date = [date.get(..4)?, date.get(4..6)?, date.get(6..)?].join("-");
+    let time = [time.get(..2)?, time.get(2..4)?, time.get(4..)?].join(":");
+    Timestamp::parse(&format!("{date}T{time}"))
+}
+
 /// True for what may be such a name.
 pub(super) fn is_name(text: &str) -> bool {
     let plain = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '.';
     (1..=64).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_proto::time::Timestamp;
+
+    use super::{is_name, name, name_after};
+
+    #[test]
+    fn a_backup_comes_after_one_that_was_taken_while_the_clock_was_ahead() {
+        let now = Timestamp(1_795_000_000_000);
+        let ahead = name(now.plus(5 * 365 * 86_400_000));
+        let mut last = ahead;
+        for _ in 0..3 {
+            let next = name_after(now, Some(&last));
+            assert!(next > last && is_name(&next), "{next} after {last}");
+            last = next;
+        }
+        let before = name(Timestamp(1_790_000_000_000));
+        for last in [None, Some(&*before), Some("zzz"), Some("9T9-9")] {
+            assert_eq!(name_after(now, last).get(..16), name(now).get(..16), "{last:?}");
+        }
+    }
 }

@@ -76,7 +76,8 @@ pub enum Protection {
 }
 
 /// What a place says of itself, for everybody to read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Header {
     /// The format of all that is there.
     pub(super) format: u8,
@@ -86,10 +87,14 @@ pub(super) struct Header {
     pub(super) at: Timestamp,
     /// How it is encrypted; null where it is not.
     pub(super) encryption: Option<Encryption>,
+    /// The CRC-32 of all that; absent in the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<u32>,
 }
 
 /// How the key of a place is made of a passphrase.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Encryption {
     /// scrypt's cost: the logarithm of N.
     log_n: u8,
@@ -103,8 +108,10 @@ pub(super) struct Encryption {
 impl Header {
     /// A new place's, with its keys.
     pub(super) fn new(at: Timestamp, protection: &Protection) -> Result<(Self, Keys), BackupError> {
-        let mut header = Self { format: FORMAT, id: Uuid::new_v4(), at, encryption: None };
+        let id = Uuid::new_v4();
+        let mut header = Self { format: FORMAT, id, at, encryption: None, check: None };
         let Protection::Passphrase(passphrase) = protection else {
+            header.check = header.sum();
             return Ok((header, Keys::of(None)));
         };
         let mut key = Zeroizing::new([0; KEY_BYTES]);
@@ -117,7 +124,35 @@ impl Header {
         let sealed = wrapping.seal(KEY_NAME, &*key)?;
         let (salt, sealed) = (HEXLOWER.encode(&salt), HEXLOWER.encode(&sealed));
         header.encryption = Some(Encryption { log_n, r, p, salt, key: sealed });
+        header.check = header.sum();
         Ok((header, Keys::of(Some(&key))))
+    }
+
+    /// The one in a file, as it was written: a flipped bit must not look like another passphrase.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(text: &[u8]) -> Result<Self, String> {
+        let header: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        match header.check.is_none() || header.check == header.sum() {
+            true => Ok(header),
+            false => Err("it is not as it was written".to_owned()),
+        }
+    }
+
+    /// False for one of the first versions, which nothing but itself says to be whole.
+    pub(super) fn is_checked(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// As a file has it.
+    pub(super) fn text(&self) -> Result<Vec<u8>, BackupError> {
+        serde_json::to_vec(self).map_err(|error| BackupError::unusable(error.to_string()))
+    }
+
+    fn sum(&self) -> Option<u32> {
+        let text = serde_json::to_vec(&Self { check: None, ..self.clone() }).ok()?;
+        Some(crc32fast::hash(&text))
     }
 
     /// The keys of a place that is there.
@@ -314,6 +349,24 @@ mod tests {
         }
         let (open, _) = Header::new(Timestamp(1), &Protection::None).unwrap();
         assert!(matches!(open.open(&right), Err(BackupError::Locked(_))));
+    }
+
+    #[test]
+    fn a_flipped_bit_of_a_header_is_no_wrong_passphrase() {
+        for protection in [passphrase("correct horse battery\n"), Protection::None] {
+            let (header, _) = Header::new(Timestamp(1), &protection).unwrap();
+            let text = header.text().unwrap();
+            assert_eq!(Header::read(&text).unwrap(), header);
+            for byte in 0..text.len() {
+                for bit in 0..8 {
+                    let mut wrong = text.clone();
+                    wrong[byte] ^= 1 << bit;
+                    // Letters of its id may be of either size.
+                    let read = Header::read(&wrong).ok().filter(|it| *it != header);
+                    assert!(read.is_none(), "bit {bit} of {byte}: {read:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! In this order: the audit trail is told of what is done before it is done, so a trail that is
 //! read after the journal lacks nothing of what the journal has.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 use windlass_proto::limits;
+use zeroize::Zeroizing;
 
 use super::{About, BackupError, Sink, Totals, files};
 use crate::clock;
@@ -21,6 +25,16 @@ pub struct Source<'a> {
     pub data_dir: Option<&'a Path>,
 }
 
+/// What tells one coordinator from another: its audit trail's key, which nobody else has, and which
+/// goes along to a copy. None where there is none yet.
+fn identity(data_dir: &Path) -> Option<String> {
+    let file = File::open(data_dir.join(files::AUDIT_KEY)).ok()?;
+    let mut key = Zeroizing::new(Vec::new());
+    file.take(limits::BACKUP_HEADER_BYTES).read_to_end(&mut key).ok()?;
+    let hash = Sha256::new().chain_update(b"windlass backup of\n").chain_update(&*key).finalize();
+    Some(HEXLOWER.encode(hash.get(..16)?))
+}
+
 /// Hands all of it to `sink`, while work goes on; returns what was read.
 ///
 /// # Errors
@@ -28,7 +42,8 @@ pub struct Source<'a> {
 pub fn take(source: Source<'_>, sink: &mut dyn Sink) -> Result<Totals, BackupError> {
     let partitions = source.journal.partitions();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    sink.begin(About { at: clock::now(), version, partitions })?;
+    let of = source.data_dir.and_then(identity);
+    sink.begin(About { at: clock::now(), version, partitions, of })?;
     let mut refused = None;
     let report = source.journal.pieces(&mut |piece| {
         sink.piece(piece).map_err(|error| {

@@ -12,8 +12,11 @@ use super::seal::ObjectId;
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
-    /// Backups that can be restored.
+    /// Backups that are as they were written.
     pub sound: Vec<String>,
+    /// Of these, backups of a journal that had damaged records: a restored copy has them too, or is
+    /// refused for what it lacks.
+    pub of_damaged_journal: Vec<String>,
     /// Backups that cannot.
     pub damaged: Vec<String>,
     /// Objects that were read.
@@ -33,11 +36,15 @@ pub fn verify(backups: &Backups, named: Option<&str>) -> Result<VerifyReport, Ba
         None => backups.place.names()?,
     };
     let mut report = VerifyReport::default();
+    backups.place.notes().iter().for_each(|it| note(&mut report, it.clone()));
     let mut needed: BTreeMap<ObjectId, Vec<usize>> = BTreeMap::new();
     let mut broken = BTreeSet::new();
     for (number, name) in names.iter().enumerate() {
         match backups.manifest(name) {
             Ok(manifest) => {
+                if manifest.totals.damaged > 0 {
+                    report.of_damaged_journal.push(name.clone());
+                }
                 for id in manifest.objects() {
                     needed.entry(id).or_default().push(number);
                 }

@@ -17,6 +17,8 @@ pub struct Writer {
     keys: Keys,
     manifest: Manifest,
     name: String,
+    /// Which coordinator the last backup there is of.
+    last_of: Option<String>,
     done: bool,
 }
 
@@ -29,11 +31,17 @@ impl Writer {
         Self::in_target(&Target::of(path), path, protection)
     }
 
-    /// Begins one in a directory, which is made where there is none.
+    /// Begins one in a directory that is there.
     ///
     /// # Errors
-    /// As for [`Writer::open`].
+    /// As for [`Writer::open`], and when it is not: what it is on may not be mounted.
     pub fn in_directory(path: &Path, protection: &Protection) -> Result<Self, BackupError> {
+        if !path.is_dir() {
+            return Err(BackupError::Unusable(format!(
+                "{0} is not there: mount what it is on, or make it once (`mkdir -m 700 {0}`)",
+                path.display()
+            )));
+        }
         Self::in_target(&Target::Directory, path, protection)
     }
 
@@ -44,7 +52,7 @@ impl Writer {
     ) -> Result<Self, BackupError> {
         let now = clock::now();
         let (draft, keys) = target.draft(path, protection, now)?;
-        let about = About { at: now, version: String::new(), partitions: 0 };
+        let about = About { at: now, version: String::new(), partitions: 0, of: None };
         let manifest = Manifest {
             format: FORMAT,
             about,
@@ -57,7 +65,10 @@ impl Writer {
             added_objects: 0,
             mended_objects: 0,
         };
-        Ok(Self { draft, keys, manifest, name: place::name(now), done: false })
+        let last = draft.last(&keys)?;
+        let name = place::name_after(now, draft.last_name()?.as_deref());
+        let last_of = last.and_then(|it| it.about.of);
+        Ok(Self { draft, keys, manifest, name, last_of, done: false })
     }
 
     /// What was written.
@@ -89,6 +100,14 @@ impl Writer {
 
 impl Sink for Writer {
     fn begin(&mut self, about: About) -> Result<(), BackupError> {
+        if let (Some(last), Some(this)) = (&self.last_of, &about.of)
+            && last != this
+        {
+            return Err(BackupError::unusable(
+                "the backups in that directory are of another coordinator: name a directory of its \
+                 own for this one",
+            ));
+        }
         self.manifest.about = about;
         Ok(())
     }
@@ -126,5 +145,36 @@ impl Sink for Writer {
         self.draft.commit(&self.keys, &self.name, &sealed)?;
         self.done = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use windlass_proto::time::Timestamp;
+
+    use super::{About, Protection, Sink as _, Totals, Writer};
+    use crate::backup::Backups;
+
+    fn about(of: &str) -> About {
+        let of = Some(of.to_owned()).filter(|it| !it.is_empty());
+        About { at: Timestamp(1), version: "1".to_owned(), partitions: 1, of }
+    }
+
+    #[test]
+    fn a_directory_is_of_one_coordinator() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all");
+        assert!(Writer::in_directory(&path, &Protection::None).is_err(), "it may not be mounted");
+        std::fs::create_dir(&path).unwrap();
+        for (of, fits) in [("", true), ("one", true), ("two", false), ("one", true)] {
+            let mut writer = Writer::in_directory(&path, &Protection::None).unwrap();
+            assert_eq!(writer.begin(about(of)).is_ok(), fits, "{of}");
+            if fits {
+                writer.end(Totals::default()).unwrap();
+            }
+        }
+        let all = Backups::open(&path, &Protection::None).unwrap().list().unwrap();
+        assert_eq!(all.len(), 3);
     }
 }

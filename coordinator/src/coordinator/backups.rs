@@ -27,6 +27,10 @@ pub(super) struct BackupState {
     data_dir: Option<PathBuf>,
     running: AtomicBool,
     succeeded: AtomicU64,
+    /// Handed over to whoever asked; whether they have it, they know.
+    sent: AtomicU64,
+    /// Of a journal that has damaged records.
+    damaged: AtomicU64,
     failed: AtomicU64,
     last: Mutex<Option<LastBackup>>,
 }
@@ -45,7 +49,13 @@ impl BackupState {
     }
 
     pub(super) fn measured(&self, snapshot: &mut Snapshot) {
-        for (outcome, count) in [("succeeded", &self.succeeded), ("failed", &self.failed)] {
+        let counts = [
+            ("succeeded", &self.succeeded),
+            ("sent", &self.sent),
+            ("damaged", &self.damaged),
+            ("failed", &self.failed),
+        ];
+        for (outcome, count) in counts {
             snapshot.labelled(&backups::TAKEN, [outcome], count.load(Ordering::Relaxed));
         }
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,6 +64,13 @@ impl BackupState {
         snapshot.add(&backups::LAST_DURATION, last.map_or(0.0, |it| seconds(it.duration_ms)));
         snapshot.add(&backups::LAST_BYTES, last.map_or(0, |it| it.bytes));
     }
+
+    /// Takes note of the last one that is kept, unless what it is of was damaged.
+    fn kept(&self, damaged: u64, last: LastBackup) {
+        if damaged == 0 {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        }
+    }
 }
 
 /// A backup that may be taken now. When it is dropped, another one may.
@@ -61,6 +78,8 @@ pub(crate) struct BackupRun {
     state: Arc<BackupState>,
     coordinator: Coordinator,
     outcomes: Option<Outcomes>,
+    /// What is handed over is kept once that is done.
+    kept: bool,
     began: Timestamp,
     done: bool,
 }
@@ -132,10 +151,16 @@ impl BackupRun {
         match &taken {
             Ok(totals) => {
                 let duration_ms = now.since(self.began);
-                let last = LastBackup { at: now, duration_ms, bytes };
-                *self.state.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
-                self.state.succeeded.fetch_add(1, Ordering::Relaxed);
                 let Totals { changes, damaged } = *totals;
+                if self.kept {
+                    self.state.kept(damaged, LastBackup { at: now, duration_ms, bytes });
+                }
+                let count = match (damaged, self.kept) {
+                    (0, true) => &self.state.succeeded,
+                    (0, false) => &self.state.sent,
+                    _ => &self.state.damaged,
+                };
+                count.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(records = changes, damaged, bytes, duration_ms, "backup taken");
                 if damaged > 0 {
                     tracing::error!(
@@ -150,7 +175,14 @@ impl BackupRun {
                 tracing::error!(%error, "backup failed");
             }
         }
-        self.tell(taken.as_ref().map(drop).map_err(ToString::to_string));
+        let told = match &taken {
+            Ok(Totals { damaged: 0, .. }) => Ok(()),
+            Ok(Totals { damaged, .. }) => {
+                Err(format!("{damaged} records of the journal are damaged, and so in the backup"))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        self.tell(told);
         taken
     }
 
@@ -170,13 +202,15 @@ impl BackupRun {
 
 impl Coordinator {
     /// Begins a backup that an operator asks for, or that is due. It is told to the audit trail
-    /// first; what comes of it follows when it ends.
+    /// first; what comes of it follows when it ends. It is `kept` where it is written here; who gets
+    /// it over the API knows alone what became of it.
     ///
     /// # Errors
     /// When another one is being taken, or it cannot be kept in the trail.
     pub(crate) async fn begin_backup(
         &self,
         what: &str,
+        kept: bool,
         by: &Operator,
     ) -> Result<BackupRun, CoordinatorError> {
         let state = self.runtime.backups.clone();
@@ -193,6 +227,7 @@ impl Coordinator {
             state,
             coordinator: self.clone(),
             outcomes,
+            kept,
             began: clock::now(),
             done: false,
         };

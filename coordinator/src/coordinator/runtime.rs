@@ -1,6 +1,6 @@
 //! What runs inside: partitions on their threads, the committer, and the ways between them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -36,6 +36,7 @@ use crate::partition::{
 };
 use crate::quarantine::Quarantine;
 use crate::secrets::{Secrets, SecretsOptions};
+use crate::successor::Successor;
 use crate::trace::{Teller, Tracer};
 use crate::webhooks::Webhooks;
 
@@ -55,6 +56,8 @@ pub(super) struct Runtime {
     pub(super) filters: Arc<Filters>,
     pub(super) bulk: Jobs,
     pub(super) backups: Arc<BackupState>,
+    /// Whether a restored copy has taken over.
+    successor: Arc<Successor>,
     pub(super) misfits: Arc<MisfitCounts>,
     pub(super) counts: Arc<InstanceCounts>,
     pub(super) log: Option<Arc<dyn LogControl>>,
@@ -223,6 +226,17 @@ fn traced(
     tracer.map(|it| it.start(data_dir, journal, catalog)).transpose()
 }
 
+/// Begins a term of ownership, unless a restored copy has taken over.
+fn lead(
+    journal: &dyn Journal,
+    data_dir: Option<PathBuf>,
+) -> Result<(u64, Arc<Successor>), JournalError> {
+    let epoch = journal.next_epoch()?;
+    let successor = Arc::new(Successor::of(data_dir));
+    successor.refuse(epoch)?;
+    Ok((epoch, successor))
+}
+
 impl Runtime {
     /// Opens all partitions of a journal and takes up what was left open.
     pub(super) fn start<O: Into<Downstream>>(
@@ -231,6 +245,7 @@ impl Runtime {
         downstream: impl FnOnce(&Arc<Catalog>, Reporter) -> O,
     ) -> Result<Self, JournalError> {
         let began = Instant::now();
+        let (epoch, successor) = lead(&*journal, options.data_dir.clone())?;
         let (early, webhooks) = inbound(&journal, &options)?;
         let secrets = options.secrets.map_or_else(in_memory, Ok)?;
         let quarantine = Arc::new(quarantine(options.data_dir.as_deref())?);
@@ -241,14 +256,10 @@ impl Runtime {
         let retention = super::retention::start(journal.clone(), early.clone(), options.retention)?;
         let Options { tracer, data_dir, .. } = options;
         let sampler = tracer.as_ref().map(Tracer::sampler);
-        let options = definition::Options {
-            functions: options.functions,
-            strict: options.strict,
-            unversioned: options.unversioned,
-            ..definition::Options::default()
-        };
-        let catalog = Arc::new(Catalog::open(journal.clone(), options)?);
-        let epoch = journal.next_epoch()?;
+        let (functions, strict, unversioned) =
+            (options.functions, options.strict, options.unversioned);
+        let rules = definition::Options { functions, strict, unversioned, ..Default::default() };
+        let catalog = Arc::new(Catalog::open(journal.clone(), rules)?);
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone(), epoch)).into();
@@ -280,6 +291,7 @@ impl Runtime {
             filters: Arc::default(),
             bulk: Jobs::open(&*journal)?,
             backups: Arc::new(BackupState::new(data_dir)),
+            successor,
             misfits: Arc::default(),
             counts: Arc::default(),
             log,
@@ -313,6 +325,7 @@ impl Runtime {
             counts: self.counts.clone(),
             sampler,
             early: self.router.early.clone(),
+            successor: self.successor.clone(),
         }
     }
 

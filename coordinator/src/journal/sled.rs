@@ -16,12 +16,13 @@ mod memtable;
 mod open;
 mod room;
 mod salvage;
+mod unfinished;
 mod wal;
 mod witness;
 
 use std::cmp::Ordering;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ use memtable::Page;
 pub use super::store::Missing;
 pub use open::Options;
 pub use salvage::{SalvageReport, salvage};
+pub(crate) use unfinished::Unfinished;
 pub use wal::FILE as WAL;
 use wal::Mark;
 pub use witness::FILE as WITNESS;
@@ -160,19 +162,9 @@ fn made<T>(
 ) -> Result<T, JournalError> {
     // Without a slash at its end: what is unfinished is beside it, not in it.
     let directory = &directory.components().collect::<PathBuf>();
-    let unusable = |error: io::Error| disk::error(directory, &error);
-    if directory.exists() && fs::read_dir(directory).map_err(unusable)?.next().is_some() {
-        return Err(JournalError::Backup(format!("{} is not empty", directory.display())));
-    }
-    let mut unfinished = directory.as_os_str().to_owned();
-    unfinished.push(".restoring");
-    let unfinished = Path::new(&unfinished);
-    if unfinished.exists() {
-        fs::remove_dir_all(unfinished).map_err(unusable)?;
-    }
-    let made = make(unfinished)?;
-    fs::rename(unfinished, directory).map_err(unusable)?;
-    open::sync_parent(directory).map_err(unusable)?;
+    let unfinished = Unfinished::begin(directory, ".restoring")?;
+    let made = make(unfinished.path())?;
+    unfinished.finish()?;
     Ok(made)
 }
 
@@ -255,6 +247,17 @@ fn without_witness(
         witness::FILE
     );
     Ok(Some(Loss { what, ..Loss::default() }))
+}
+
+/// Refuses a directory that has no journal, of whatever else it has: opening makes one there.
+///
+/// # Errors
+/// When there is none, or its store is gone.
+pub fn expect_one(directory: &Path) -> Result<(), JournalError> {
+    match directory.join(open::LOG).is_file() {
+        true => Ok(()),
+        false => Err(without_log(directory)),
+    }
 }
 
 /// The error for a directory without a store: there was one, or there never was.

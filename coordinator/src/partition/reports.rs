@@ -62,7 +62,9 @@ impl Partition {
         let (own, theirs) = (self.shared.epoch, key.epoch);
         let generation = own >> GENERATION_SHIFT;
         if key.generation() > generation {
-            // Its token shows that it is one of ours. Two that decide would do everything twice.
+            // Its token shows that it is one of ours. Two that decide would do everything twice,
+            // also when this one is started again.
+            self.shared.successor.seen(theirs)?;
             return Err(JournalError::Superseded { own, theirs });
         }
         if theirs > own {

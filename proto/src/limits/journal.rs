@@ -192,6 +192,13 @@ pub const BACKUP_STREAM_FRAMES: usize = 2;
 /// memory.
 pub const BACKUP_STALLED_MS: u64 = 60_000;
 
+/// Milliseconds that a directory of backups is waited for while another process has it: its
+/// retention, or a look at it.
+pub const BACKUP_LOCK_MS: u64 = 10_000;
+
+/// Milliseconds between two looks whether it is free.
+pub const BACKUP_LOCK_AGAIN_MS: u64 = 50;
+
 /// Milliseconds between two looks whether a backup is due.
 pub const BACKUP_LOOK_MS: u64 = 10_000;
 

@@ -29,7 +29,8 @@ async fn load(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_restored_from_a_backup_under_load_takes_over_the_workers() {
     let (nats, gate) = (Nats::start().await, Gate::new().await);
-    let mut fleet = Fleet::start(&nats, 2).await;
+    let kept = Kept::new();
+    let mut fleet = kept.fleet(Layout::on(&nats.url(), 2)).await;
     let calls = gate.deploy(&fleet).await;
     let (ends, sleeps) = (fleet.api.deploy(ENDS).await, fleet.api.deploy(SLEEPS).await);
     let held = fleet.api.start(&calls, &call("held", "before")).await;
@@ -39,9 +40,7 @@ async fn a_copy_restored_from_a_backup_under_load_takes_over_the_workers() {
     let before = load_some(&fleet.api, &ends).await;
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let api = Api::new(&fleet.api.base());
-    let loading = tokio::spawn(load(api, ends.clone(), stopped));
-    let kept = Kept::new();
+    let loading = tokio::spawn(load(fleet.api.clone(), ends.clone(), stopped));
     let directory = kept.path("all");
     std::fs::create_dir(&directory).unwrap();
     for _ in 0..3 {
@@ -101,9 +100,9 @@ async fn load_some(api: &Api, workflow: &Value) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_one_stops_when_a_worker_shows_it_a_task_of_the_copy() {
     let (nats, gate) = (Nats::start().await, Gate::new().await);
-    let mut fleet = Fleet::start(&nats, 1).await;
-    let calls = gate.deploy(&fleet).await;
     let kept = Kept::new();
+    let mut fleet = kept.fleet(Layout::on(&nats.url(), 1)).await;
+    let calls = gate.deploy(&fleet).await;
     let archive = kept.path("one.backup");
     kept.take(&fleet.api, &archive).await;
     fleet.coordinator.kill().await;
@@ -123,6 +122,21 @@ async fn the_first_one_stops_when_a_worker_shows_it_a_task_of_the_copy() {
     assert!(!ended.success());
     let log = fleet.coordinator.stderr();
     assert!(log.contains("has been replaced"), "{log}");
+    // A service manager starts it again, when nobody is left to show it anything.
+    fleet.workers[0].kill().await;
+    fleet.coordinator.launch();
+    let refused = fleet.coordinator.ended().await;
+    assert_eq!(refused.code(), Some(2), "{}", fleet.coordinator.stderr());
+    let log = fleet.coordinator.stderr();
+    assert!(log.contains("WL0613"), "{log}");
+    // What is restored of it comes after all that were.
+    let (again, of) = (kept.path("again.backup"), first.display().to_string());
+    let to = again.display().to_string();
+    kept.windlass(&["backup", "--data", &of, "--to", &to]).await.exits(0);
+    let last = kept.restore(&again).await;
+    moved(&mut fleet, &first, &last.path().join("data"));
+    fleet.coordinator.launch();
+    fleet.coordinator_ready().await;
 }
 
 /// The next launch of the coordinator is on another data directory.
@@ -147,8 +161,9 @@ async fn scheduled_backups_are_taken_and_tell_nothing() {
     );
     std::fs::write(&options, text).unwrap();
     let options = options.display().to_string();
+    std::fs::create_dir(&directory).unwrap();
     let layout = Layout::on(&nats.url(), 1).coordinator(&["--config", &options]);
-    let fleet = Fleet::with(layout).await;
+    let fleet = kept.fleet(layout).await;
     until(SOON, "the first backup", || async {
         let metrics = fleet.api.get("/metrics").await;
         let done = "windlass_backups_total{outcome=\"succeeded\"} 1";
@@ -158,6 +173,10 @@ async fn scheduled_backups_are_taken_and_tell_nothing() {
     let sleeps = fleet.api.deploy(SLEEPS).await;
     fleet.api.start(&sleeps, &json!({ "secret": CANARY })).await;
     kept.take(&fleet.api, &directory).await;
+    // Whether what went over the API is kept, is not known here.
+    let metrics = fleet.api.get("/metrics").await.body;
+    let sent = "windlass_backups_total{outcome=\"sent\"} 1";
+    assert!(metrics.as_str().is_some_and(|it| it.contains(sent)), "{metrics}");
     let key = std::fs::read_to_string(fleet.data().join("coordinator.key")).unwrap();
     // A file that nobody has thought of would be missing in a restored copy.
     let mut known = windlass_coordinator::backup::kept_names(&fleet.data()).unwrap();

@@ -12,7 +12,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use super::{ENDS, WAITS, all_of};
+use super::{ENDS, Kept, WAITS, all_of};
 use crate::support::client::Api;
 use crate::support::command::windlass;
 use crate::support::dev::Dev;
@@ -63,7 +63,8 @@ fn unpack(from: &Path, to: &Path) {
 async fn record(name: &str) {
     let place = folder().join(name);
     std::fs::create_dir_all(&place).unwrap();
-    let mut dev = Dev::start().await;
+    let kept = Kept::new();
+    let mut dev = kept.dev().await;
     let ends = dev.api.deploy(ENDS).await;
     for number in 0..5 {
         dev.api.run(&ends, &json!({ "number": number })).await;
@@ -75,7 +76,9 @@ async fn record(name: &str) {
     }
     let backup = place.join("one.backup");
     let to = backup.display().to_string();
-    windlass(&["backup", "--to", &to, "--unencrypted", "--url", &dev.api.base()]).await.exits(0);
+    let (url, token) = (dev.api.base(), kept.path("token").display().to_string());
+    let take = ["backup", "--to", &to, "--unencrypted", "--url", &url, "--token-file", &token];
+    windlass(&take).await.exits(0);
     let all = all_of(&dev.api).await;
     let waiting = all[0]["items"].as_array().unwrap().iter().filter(|it| it["status"] == "waiting");
     assert_eq!(waiting.count(), 2, "it took too long");

@@ -114,7 +114,7 @@ async fn each_command_once() {
     let exported = windlass(&["audit", "export", "--url", &url]).await.exits(0).stdout;
     std::fs::write(&trail, exported).unwrap();
     let backups = folder.path().join("one.backup").display().to_string();
-    let take = ["backup", "--to", &backups, "--unencrypted", "--url", &url];
+    let take = ["backup", "--to", &backups, "--unencrypted", "--data", &journal];
     windlass(&take).await.exits(0);
     let restored = folder.path().join("restored").display().to_string();
     let on_server = |words: &[&str]| {

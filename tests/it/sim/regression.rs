@@ -47,6 +47,7 @@ impl Bench {
         let early = Arc::new(EarlyEvents::open(journal.clone(), 0).unwrap());
         let shared = PartitionContext {
             early,
+            successor: Arc::default(),
             journal,
             catalog,
             epoch: 1,

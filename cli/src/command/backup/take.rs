@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use windlass_coordinator::backup::{self, BackupError, BackupSummary, Source, Writer};
 use windlass_coordinator::coordinator::CoordinatorError;
 use windlass_coordinator::journal::JournalError;
-use windlass_coordinator::journal::sled::{Options, SledJournal};
+use windlass_coordinator::journal::sled::{self, Options, SledJournal};
 use windlass_proto::limits;
 
 use super::{ProtectionArgs, failed};
@@ -45,14 +45,14 @@ pub(super) async fn run(args: TakeArgs) -> Result<(), CliError> {
         Some(data) => blocking(move || stopped(&data, opened)).await?,
         None => running(&args.remote, opened).await?,
     };
-    if summary.damaged_records > 0 {
-        output::message(&format!(
-            "{} records of the journal are damaged, and so they are in the backup: run `windlass fsck`",
-            summary.damaged_records
-        ));
-    }
     output::json(&summary);
-    Ok(())
+    match summary.damaged_records {
+        0 => Ok(()),
+        // It is there, and better than none; whoever looks at nothing but this must still hear of it.
+        damaged => Err(failed(BackupError::Journal(JournalError::Damaged(format!(
+            "{damaged} of them, in the backup as they are"
+        ))))),
+    }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -65,13 +65,8 @@ async fn blocking<T: Send + 'static>(
 
 /// Of a data directory that nobody uses.
 fn stopped(data: &Path, mut writer: Writer) -> Result<BackupSummary, BackupError> {
-    if !data.is_dir() {
-        return Err(JournalError::NoJournal(data.display().to_string()).into());
-    }
-    let is_empty = std::fs::read_dir(data).is_ok_and(|mut it| it.next().is_none());
-    if is_empty {
-        return Err(JournalError::NoJournal(data.display().to_string()).into());
-    }
+    // Opening would make one of any directory.
+    sled::expect_one(data)?;
     let journal = SledJournal::open(data, &Options::default())?;
     backup::take(Source { journal: &journal, data_dir: Some(data) }, &mut writer)?;
     writer.finish()

@@ -2,16 +2,19 @@
 //! restart neither repeats nor forgets one.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use windlass_proto::audit::AuditAction;
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use super::super::runtime::Runtime;
 use super::super::{Coordinator, Operator};
-use crate::backup::{self, BackupError, BackupSummary, Backups, Protection, Writer};
+use super::{BackupRun, LastBackup};
+use crate::backup::{self, BackupError, Backups, LastBackup as Last, Protection, Writer};
 use crate::clock;
 
 /// Where backups go by themselves, how often, and how many stay.
@@ -33,32 +36,57 @@ impl std::fmt::Debug for BackupSchedule {
 }
 
 impl BackupSchedule {
-    /// When the next one is due; none where nobody can tell, and so at once.
-    fn due(&self) -> Option<Timestamp> {
-        let last = Backups::open(&self.to, &self.protection).ok()?.last_at().ok()??;
-        Some(last.plus(u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX)))
+    /// The last one that is there.
+    fn last(&self) -> Option<Last> {
+        Backups::open(&self.to, &self.protection).ok()?.last().ok()?
     }
 
-    fn write(&self, run: super::BackupRun) -> Result<BackupSummary, BackupError> {
-        let mut writer = Writer::in_directory(&self.to, &self.protection)?;
+    /// When the next one is due; at once where nobody can tell, or where the last one was taken
+    /// while the clock was ahead.
+    fn due(&self, last: Option<&Last>, now: Timestamp) -> Timestamp {
+        match last.filter(|it| it.at <= now) {
+            Some(last) => last.at.plus(self.every_ms()),
+            None => now,
+        }
+    }
+
+    fn every_ms(&self) -> u64 {
+        u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn write(&self, run: BackupRun, mut writer: Writer) -> Result<(), BackupError> {
+        let state = run.state.clone();
         run.take(&mut writer)?;
         let summary = writer.finish()?;
-        let pruned = backup::prune(&self.to, &self.protection, self.keep)?;
         let (backup, added_bytes) = (&*summary.backup, summary.added_bytes);
-        let (removed, kept) = (pruned.removed.len(), pruned.kept);
-        tracing::info!(backup, added_bytes, removed, kept, "scheduled backup kept");
-        Ok(summary)
+        match backup::prune(&self.to, &self.protection, self.keep) {
+            Ok(pruned) => {
+                let (removed, kept) = (pruned.removed.len(), pruned.kept);
+                tracing::info!(backup, added_bytes, removed, kept, "scheduled backup kept");
+            }
+            // It is there all the same, and another one would help nobody.
+            Err(error) => {
+                state.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, backup, "old backups cannot be removed, and fill the disk");
+            }
+        }
+        Ok(())
     }
 }
 
 /// Takes them until the coordinator stops.
 pub(in crate::coordinator) async fn keep(runtime: Weak<Runtime>, schedule: Arc<BackupSchedule>) {
     let look = Duration::from_millis(limits::BACKUP_LOOK_MS);
-    let every = u64::try_from(schedule.every.as_millis()).unwrap_or(u64::MAX);
+    let every = schedule.every_ms();
     // Asked once: what opens a backup is made dear on purpose.
     let known = schedule.clone();
-    let due = spawn_blocking(move || known.due()).await.ok().flatten();
-    let mut due = due.unwrap_or_default();
+    let last = spawn_blocking(move || known.last()).await.ok().flatten();
+    let mut due = schedule.due(last.as_ref(), clock::now());
+    if let (Some(last), Some(runtime)) = (last, runtime.upgrade()) {
+        let duration_ms = last.done_at.since(last.at);
+        let told = LastBackup { at: last.done_at, duration_ms, bytes: last.bytes };
+        runtime.backups.kept(last.damaged, told);
+    }
     loop {
         {
             let Some(runtime) = runtime.upgrade().filter(|it| !it.is_stopping()) else { return };
@@ -79,11 +107,48 @@ pub(in crate::coordinator) async fn keep(runtime: Weak<Runtime>, schedule: Arc<B
 }
 
 async fn take(coordinator: Coordinator, schedule: Arc<BackupSchedule>) -> Result<(), BackupError> {
-    let to = schedule.to.display().to_string();
-    let run = coordinator
-        .begin_backup(&format!("by its schedule, to {to}"), &Operator::default())
-        .await
-        .map_err(|error| BackupError::Unusable(error.to_string()))?;
-    let written = spawn_blocking(move || schedule.write(run)).await;
-    written.map_err(|error| BackupError::Unusable(error.to_string()))?.map(drop)
+    let unusable = |error: String| BackupError::Unusable(error);
+    // First, as whoever has the directory is waited for: until then another backup may be taken.
+    let opening = schedule.clone();
+    let opened = spawn_blocking(move || Writer::in_directory(&opening.to, &opening.protection));
+    let writer = match opened.await.map_err(|error| unusable(error.to_string()))? {
+        Ok(writer) => writer,
+        Err(error) => {
+            coordinator.runtime.backups.failed.fetch_add(1, Ordering::Relaxed);
+            let action = AuditAction::BackupTaken;
+            coordinator.refused(action, error.to_string(), &Operator::default());
+            return Err(error);
+        }
+    };
+    let what = format!("by its schedule, to {}", schedule.to.display());
+    let run = coordinator.begin_backup(&what, true, &Operator::default()).await;
+    let run = run.map_err(|error| unusable(error.to_string()))?;
+    let written = spawn_blocking(move || schedule.write(run, writer)).await;
+    written.map_err(|error| unusable(error.to_string()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use windlass_proto::time::Timestamp;
+
+    use super::{BackupSchedule, Last};
+    use crate::backup::Protection;
+
+    #[test]
+    fn a_backup_of_tomorrow_does_not_put_the_next_one_off() {
+        let schedule = BackupSchedule {
+            to: "/nowhere".into(),
+            every: Duration::from_secs(3_600),
+            keep: 2,
+            protection: Protection::None,
+        };
+        let now = Timestamp(1_795_000_000_000);
+        let at = |at: Timestamp| Last { at, done_at: at, bytes: 0, damaged: 0 };
+        let hour = 3_600_000;
+        assert_eq!(schedule.due(None, now), now);
+        assert_eq!(schedule.due(Some(&at(now.plus(24 * hour))), now), now);
+        assert_eq!(schedule.due(Some(&at(now)), now), now.plus(hour));
+    }
 }

@@ -20,7 +20,7 @@ use super::super::store::Missing;
 use super::super::{Journal, JournalError, disk, keys, record};
 use super::copy::Copy;
 use super::open::{self, Options, in_time};
-use super::{Sled, SledJournal, log, witness};
+use super::{Sled, SledJournal, Unfinished, log, witness};
 
 /// What was saved.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -68,15 +68,8 @@ pub fn salvage(directory: &Path, to: &Path) -> Result<SalvageReport, JournalErro
     if !directory.join(open::LOG).exists() {
         return Err(super::without_log(directory));
     }
-    if to.exists() && fs::read_dir(to).map_err(unusable)?.next().is_some() {
-        return Err(JournalError::Backup(format!("{} is not empty", to.display())));
-    }
-    let mut unfinished = to.as_os_str().to_owned();
-    unfinished.push(".salvaging");
-    let unfinished = Path::new(&unfinished);
-    if unfinished.exists() {
-        fs::remove_dir_all(unfinished).map_err(unusable)?;
-    }
+    let making = Unfinished::begin(to, ".salvaging")?;
+    let unfinished = making.path();
     fs::create_dir_all(unfinished).map_err(unusable)?;
     let _lock = open::lock(directory)?;
     let known = witness::read(directory).ok().flatten();
@@ -102,8 +95,7 @@ pub fn salvage(directory: &Path, to: &Path) -> Result<SalvageReport, JournalErro
     keep_whole(&journal, &mut report)?;
     report.missing = known.map(|it| journal.fewer_than(&it));
     drop(journal);
-    fs::rename(unfinished, to).map_err(unusable)?;
-    open::sync_parent(to).map_err(unusable)?;
+    making.finish()?;
     Ok(report)
 }
 

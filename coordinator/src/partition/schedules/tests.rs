@@ -49,6 +49,7 @@ fn open(journal: &Arc<MemoryJournal>, now: u64) -> Partition {
         counts: Arc::default(),
         sampler: None,
         early: Arc::new(crate::early::EarlyEvents::open(journal.clone(), 0).unwrap()),
+        successor: Arc::default(),
     };
     Partition::open(PartitionId(0), shared, Timestamp(now)).unwrap()
 }

@@ -129,6 +129,7 @@ impl<'s> Run<'s> {
                 counts: Arc::default(),
                 sampler: Some(Sampler::default()),
                 early: self.outside.early_events(),
+                successor: Arc::default(),
             };
             let mut partition = Partition::open(PartitionId(number), shared, now).unwrap();
             if let Some(kept) = self.knobs.kept {

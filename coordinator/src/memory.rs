@@ -4,8 +4,8 @@
 //! the disk. Near the budget, starts are refused; at it, tasks fail that would add much. One
 //! namespace may take half of the budget, so that whoever fills it leaves room for the others.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use windlass_proto::limits;
@@ -15,6 +15,10 @@ pub struct Memory {
     budget: u64,
     used: AtomicU64,
     namespaces: Mutex<HashMap<Arc<str>, Arc<AtomicU64>>>,
+    /// Whose half was told of: that of all, as none, and of namespaces.
+    told: Mutex<HashSet<Option<Arc<str>>>>,
+    /// How many that are.
+    telling: AtomicUsize,
 }
 
 /// A share of the memory, given back when dropped.
@@ -37,7 +41,8 @@ impl Memory {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(budget: u64) -> Arc<Self> {
-        Arc::new(Self { budget, used: AtomicU64::new(0), namespaces: Mutex::default() })
+        let (used, namespaces, told, telling) = Default::default();
+        Arc::new(Self { budget, used, namespaces, told, telling })
     }
 
     /// Bytes that may be taken.
@@ -64,6 +69,20 @@ impl Memory {
     /// # Errors
     /// When too much is taken already.
     pub fn admit(&self, namespace: &str, bytes: u64) -> Result<(), Full> {
+        for of in self.half_taken(namespace) {
+            let (bytes, most) = match &of {
+                Some(namespace) => (self.used_by(namespace), self.budget / 2),
+                None => (self.used(), self.budget),
+            };
+            let namespace = of.as_deref().unwrap_or("all");
+            tracing::warn!(
+                namespace,
+                bytes,
+                most,
+                "instances take more than half of the memory that they may; starts are refused at \
+                 three quarters (--memory-budget)"
+            );
+        }
         // What is accepted must have room to go on.
         let starts = |most: u64| most - most / 4;
         if self.used().saturating_add(bytes) > starts(self.budget) {
@@ -73,6 +92,34 @@ impl Memory {
             return Err(Full::Namespace);
         }
         Ok(())
+    }
+
+    /// Whose budget has come to be taken by half since somebody asked: that of all, as none, and
+    /// that of a namespace. Once it is well below that, it is told of again.
+    fn half_taken(&self, namespace: &str) -> Vec<Option<Arc<str>>> {
+        let shares = [
+            (None, self.used(), self.budget),
+            (Some(namespace), self.used_by(namespace), self.budget / 2),
+        ];
+        // Asked at each start: mostly there is nothing to tell.
+        let is_quiet = shares.iter().all(|(_, used, most)| *used <= most / 2);
+        if is_quiet && self.telling.load(Ordering::Relaxed) == 0 {
+            return Vec::new();
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        for (of, used, most) in shares {
+            let of: Option<Arc<str>> = of.map(Arc::from);
+            if used > most / 2 {
+                if told.insert(of.clone()) {
+                    new.push(of);
+                }
+            } else if used < most / 8 * 3 {
+                told.remove(&of);
+            }
+        }
+        self.telling.store(told.len(), Ordering::Relaxed);
+        new
     }
 
     /// Nothing yet of what an instance of this namespace will take.
@@ -163,6 +210,25 @@ mod tests {
         assert_eq!((memory.used(), memory.used_by("b")), (140 * MIB + 4096, 4096));
         drop((of_a, of_b));
         assert_eq!((memory.used(), memory.used_by("a"), memory.used_by("b")), (0, 0, 0));
+    }
+
+    #[test]
+    fn half_of_a_budget_is_told_of_once_until_it_is_well_below() {
+        let memory = Memory::new(400 * MIB);
+        let mut of_a = memory.of_instance(&Arc::from("a"));
+        of_a.set(100 * MIB);
+        assert_eq!(memory.half_taken("a"), []);
+        of_a.set(101 * MIB);
+        assert_eq!(memory.half_taken("b"), []);
+        assert_eq!(memory.half_taken("a"), [Some(Arc::from("a"))]);
+        of_a.set(90 * MIB);
+        assert_eq!(memory.half_taken("a"), []);
+        of_a.set(201 * MIB);
+        assert_eq!(memory.half_taken("a"), [None], "of the namespace it was told");
+        of_a.set(10 * MIB);
+        assert_eq!(memory.half_taken("a"), []);
+        of_a.set(150 * MIB);
+        assert_eq!(memory.half_taken("a"), [Some(Arc::from("a"))]);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    audit, auth, backup, bench, bulk, completions, config, control, coordinator, deploy, dev,
-    doctor, event, explain, fsck, function, graph, history, instance, list, log, login, logs, lsp,
-    profile, repair, restore, run, schedule, schema, secret, show, start, test, token, top,
-    validate, version, watch, webhook, worker, workflow,
+    archive, audit, auth, backup, bench, bulk, completions, config, control, coordinator, delete,
+    deploy, dev, doctor, event, explain, fsck, function, graph, history, instance, list, log,
+    login, logs, lsp, profile, repair, restore, run, schedule, schema, secret, show, start, test,
+    token, top, validate, version, watch, webhook, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -69,7 +69,11 @@ pub(crate) enum Command {
     Suspend(control::SuspendArgs),
     /// Resume a suspended instance, workflow or namespace
     Resume(control::ResumeArgs),
-    /// Cancel, suspend, resume or retry all instances that match a filter
+    /// Delete an instance that has ended
+    Delete(delete::DeleteArgs),
+    /// Look at instances that were removed, in the files of `--archive`
+    Archive(archive::Args),
+    /// Cancel, suspend, resume, retry, reset or delete all instances that match a filter
     Bulk(bulk::Args),
     /// Go on for an instance that has faulted, at the task that failed
     Retry(repair::RetryArgs),
@@ -176,6 +180,7 @@ impl Command {
             Self::Logs(args) => logs::run(args).await,
             Self::Watch(args) => watch::run(args).await,
             Self::Bulk(args) => bulk::run(args).await,
+            Self::Delete(args) => delete::run(args).await,
             Self::Cancel(args) => control::cancel(args).await,
             Self::Suspend(args) => control::suspend(args).await,
             Self::Resume(args) => control::resume(args).await,
@@ -188,6 +193,7 @@ impl Command {
             Self::Event(args) => event::run(args).await,
             Self::Webhook(args) => webhook::run(args).await,
             Self::Secret(args) => secret::run(args).await,
+            Self::Archive(args) => archive::run(&args),
             Self::Audit(args) => audit::run(*args).await,
             Self::Login(args) => login::login(args).await,
             Self::Logout(args) => login::logout(args).await,
@@ -344,6 +350,7 @@ mod tests {
             "windlass list --status running --status waiting --output table",
             "windlass cancel 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --reason twice",
             "windlass cancel --root 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f",
+            "windlass delete 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --force --reason twice",
             "windlass suspend --workflow ns/name",
             "windlass suspend --list",
             "windlass resume --namespace ns --url http://h:1",
@@ -385,6 +392,7 @@ mod tests {
             "windlass start name",
             "windlass start ns/name --label a",
             "windlass cancel",
+            "windlass delete --force",
             "windlass suspend",
             "windlass suspend --workflow name",
             "windlass suspend --namespace a --list",

@@ -229,6 +229,25 @@ pub(crate) const BULK_FAILED: Code = Code {
                   more, or are skipped.",
 };
 
+/// A file of an archive is damaged.
+pub(crate) const ARCHIVE_DAMAGED: Code = Code {
+    code: "WL0732",
+    status: 500,
+    title: "Archive damaged",
+    explanation: "A file of `--archive` is not as it was written, or cannot be read; each has a checksum. \
+                  Put it back from a backup of the directory, or remove it.",
+};
+
+/// An instance is not archived.
+pub(crate) const NOT_ARCHIVED: Code = Code {
+    code: "WL0733",
+    status: 404,
+    title: "Not archived",
+    explanation: "The directory has no file of this instance: it was not removed, or without being \
+                  archived. `windlass archive list DIR` has what there is, `windlass show ID` asks a \
+                  server.",
+};
+
 /// A test found something else than it expects.
 pub(crate) const TESTS_FAILED: Code = Code {
     code: "WL0740",
@@ -307,7 +326,7 @@ pub(crate) const AUDIT_UNREADABLE: Code = Code {
 };
 
 /// Every code of the command line.
-const ALL: [&Code; 27] = [
+const ALL: [&Code; 29] = [
     &UNREACHABLE,
     &BROKEN_OFF,
     &STILL_OPEN,
@@ -330,6 +349,8 @@ const ALL: [&Code; 27] = [
     &AUDIT_UNREADABLE,
     &PROXY_REFUSED,
     &BULK_FAILED,
+    &ARCHIVE_DAMAGED,
+    &NOT_ARCHIVED,
     &TESTS_FAILED,
     &NOT_PLAYED,
     &DOCTOR_FOUND,

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod backup;
@@ -9,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod coordinator;
+pub(crate) mod delete;
 pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod doctor;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use windlass_coordinator::admission::StartQuotas;
+use windlass_coordinator::archive::Archive;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Downstream, Options, WorkflowRef,
@@ -18,6 +19,7 @@ use windlass_coordinator::identity::IdentityOptions;
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::journal::{Journal, JournalError};
+use windlass_coordinator::retention::RetentionPolicy;
 use windlass_coordinator::secrets::{Granter, Secrets, SecretsError, SecretsOptions};
 use windlass_coordinator::trace::Tracer;
 use windlass_proto::audit::AuditEvent;
@@ -53,8 +55,13 @@ pub(crate) struct EmbeddedOptions {
     pub(crate) hidden: Vec<PathBuf>,
     /// Where `file:` resources are read.
     pub(crate) files: Files,
-    /// How long ended instances are kept; none keeps them for ever.
-    pub(crate) retention: Option<Duration>,
+    /// How long ended instances are kept.
+    pub(crate) retention: RetentionPolicy,
+    /// Namespaces whose instances wait for an operator where their definitions say nothing of
+    /// errors.
+    pub(crate) suspending: Vec<Arc<str>>,
+    /// Where they are kept before they are removed.
+    pub(crate) archive: Option<Archive>,
     /// How long events are kept, and where the secrets of webhooks are.
     pub(crate) inbound: InboundOptions,
     /// How many instances that others have started may be open.
@@ -162,6 +169,8 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         files,
         retention,
         inbound,
+        archive,
+        suspending,
         quotas,
         secrets,
         identity,
@@ -208,6 +217,8 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         retention,
         event_ttl: inbound.event_ttl,
         webhook_secrets: inbound.webhook_secrets,
+        archive,
+        suspending,
         quotas,
         memory: Some(memory.budget()),
         data_dir,

@@ -3,6 +3,7 @@
 mod containers;
 mod programs;
 mod remote;
+mod retention;
 mod size;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use self::containers::ContainerArgs;
 use self::programs::ProgramOptions;
 pub(crate) use self::programs::{isolate, size};
 pub(crate) use self::remote::{Certificates, ProfileOptions, Remote, Target, TokenFrom};
+pub(crate) use self::retention::RetentionOptions;
 pub(crate) use self::size::of_units;
 use crate::error::CliError;
 

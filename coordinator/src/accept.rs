@@ -31,6 +31,7 @@ mod payload;
 mod problem;
 mod query;
 mod remote_worker;
+mod removal;
 mod room;
 mod routes;
 mod rule;
@@ -49,6 +50,7 @@ mod webhook;
 mod worker;
 mod workflow;
 
+pub use instance::rendering;
 pub use limits::ConnectionLimits;
 pub use problem::ApiProblem;
 pub use routes::router;

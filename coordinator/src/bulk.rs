@@ -13,6 +13,7 @@ use uuid::Uuid;
 use windlass_proto::id::InstanceId;
 use windlass_proto::time::Timestamp;
 
+use crate::access::Permission;
 use crate::journal::{Filter, SearchCursor, Status};
 
 /// What is done with each instance.
@@ -27,11 +28,16 @@ pub enum Action {
     Resume,
     /// Have another one go on for it, at the task that failed.
     Retry,
+    /// Have another one go on for it, from a task that the order names.
+    Reset,
+    /// Remove it.
+    Delete,
 }
 
 impl Action {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Cancel, Self::Suspend, Self::Resume, Self::Retry];
+    pub const ALL: [Self; 6] =
+        [Self::Cancel, Self::Suspend, Self::Resume, Self::Retry, Self::Reset, Self::Delete];
 
     /// The word for it.
     #[must_use]
@@ -41,18 +47,30 @@ impl Action {
             Self::Suspend => "suspend",
             Self::Resume => "resume",
             Self::Retry => "retry",
+            Self::Reset => "reset",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// What whoever gives the order must be allowed of each instance.
+    #[must_use]
+    pub fn permission(self) -> Permission {
+        match self {
+            Self::Delete => Permission::InstanceDelete,
+            _ => Permission::InstanceOperate,
         }
     }
 
     /// The statuses of instances that it makes sense for.
     #[must_use]
     pub fn statuses(self) -> &'static [Status] {
-        use Status::{Faulted, Pending, Running, Suspended, Waiting};
+        use Status::{Cancelled, Completed, Faulted, Pending, Running, Suspended, Waiting};
         match self {
             Self::Cancel => &[Pending, Running, Waiting, Suspended],
             Self::Suspend => &[Pending, Running, Waiting],
             Self::Resume => &[Suspended],
             Self::Retry => &[Faulted],
+            Self::Reset | Self::Delete => &[Completed, Faulted, Cancelled],
         }
     }
 }
@@ -105,6 +123,20 @@ pub struct Order {
     pub rate: u32,
     /// Who gave it: issuer and subject.
     pub by: (Arc<str>, Arc<str>),
+    /// Where instances go on that are reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ResetTo>,
+}
+
+/// Where instances go on that are reset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResetTo {
+    /// JSON pointer of the task that begins again.
+    pub task: Arc<str>,
+    /// Which of its visits, from 1; the last one where nothing is said.
+    pub visit: Option<u32>,
+    /// Whether children that were waited for are started anew.
+    pub rerun_children: bool,
 }
 
 /// A job.
@@ -257,6 +289,7 @@ mod tests {
             reason: None,
             rate: 1,
             by: ("i".into(), "s".into()),
+            to: None,
         };
         let mut job = Job::new(order.clone(), 3, Timestamp(1));
         let instance = InstanceId(uuid::Uuid::nil());

@@ -6,7 +6,7 @@ mod listening;
 mod plans;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -14,7 +14,7 @@ use semver::Version;
 use windlass_proto::definition::{self, Diagnostic, Loaded, Severity};
 use windlass_proto::id::{Digest, InstanceId, WorkflowId};
 use windlass_proto::limits::CATALOG_PLAN_TEXT_BYTES;
-use windlass_proto::plan::Plan;
+use windlass_proto::plan::{OnFault, Plan};
 use windlass_proto::time::Timestamp;
 
 pub use self::difference::difference;
@@ -31,6 +31,9 @@ use crate::policy::NotPermitted;
 pub struct Catalog {
     journal: Arc<dyn Journal>,
     options: definition::Options,
+    /// Namespaces whose instances wait for an operator where their definitions say nothing of
+    /// errors; `*` is all.
+    suspending: BTreeSet<Arc<str>>,
     known: RwLock<Known>,
     plans: RwLock<Plans>,
     /// Who waits for which events.
@@ -145,7 +148,27 @@ impl Catalog {
         }
         let plans = RwLock::new(Plans::new(CATALOG_PLAN_TEXT_BYTES));
         let (known, listening) = (RwLock::new(known), Mutex::default());
-        Ok(Self { journal, options, known, plans, listening, changes: Mutex::new(()) })
+        let (suspending, changes) = (BTreeSet::new(), Mutex::new(()));
+        Ok(Self { journal, options, suspending, known, plans, listening, changes })
+    }
+
+    /// Has instances of these namespaces wait for an operator where their definitions say nothing
+    /// of errors.
+    #[must_use]
+    pub fn suspending(mut self, namespaces: impl IntoIterator<Item = Arc<str>>) -> Self {
+        self.suspending = namespaces.into_iter().collect();
+        self
+    }
+
+    /// A plan that was just made, with what operators say where the definition does not.
+    fn governed(&self, mut plan: Arc<Plan>) -> Arc<Plan> {
+        let own = plan.metadata.get("windlass").and_then(|it| it.get("onFault"));
+        let all = self.suspending.contains("*") || self.suspending.contains(&plan.id.namespace);
+        // Nobody else has it yet.
+        if let (None, true, Some(plan)) = (own.cloned(), all, Arc::get_mut(&mut plan)) {
+            plan.on_fault = OnFault::Suspend;
+        }
+        plan
     }
 
     /// Checks a definition and makes it current for its id, durably, if `permit` agrees. What
@@ -189,6 +212,7 @@ impl Catalog {
             let options = definition::Options { functions_pinned, ..options };
             loaded = definition::load(&text, &options);
         }
+        loaded.plan = loaded.plan.map(|it| self.governed(it));
         let (text, Loaded { plan, diagnostics, .. }) = (&*text, loaded);
         let has_errors = diagnostics.iter().any(|it| it.severity == Severity::Error);
         let Some(plan) = plan.filter(|_| !has_errors) else {
@@ -364,7 +388,7 @@ impl Catalog {
             }
         };
         let lenient = definition::Options { accepted: true, ..definition::Options::default() };
-        let plan = definition::load(&stored.text, &lenient).plan?;
+        let plan = self.governed(definition::load(&stored.text, &lenient).plan?);
         self.keep(plan.clone(), &stored.text);
         Some(plan)
     }

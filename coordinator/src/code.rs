@@ -54,8 +54,8 @@ codes! {
          version is taken, pre-releases only when there is nothing else.";
     /// No such instance.
     UnknownInstance = "WL0503", 404, "No such instance",
-        "No instance has this id: it was never started here, or retention has removed it after it \
-         ended. `windlass list` shows the instances there are.";
+        "No instance has this id: it was never started here, or it was deleted after it ended, by an \
+         operator or by retention. `windlass list` shows the instances there are.";
     /// The input does not fit the schema.
     InvalidInput = "WL0504", 400, "Invalid input",
         "The input does not fit the workflow's `input.schema`. `cause` holds the validation error. \
@@ -138,6 +138,22 @@ codes! {
     AccessOpen = "WL0548", 409, "Authentication is off",
         "The server asks nobody who they are, so it has no tokens: start it with --auth FILE. \
          docs/access.md says what stands in the file.";
+    /// Only what has ended is deleted.
+    NotEnded = "WL0556", 409, "Instance has not ended",
+        "Only an instance that has ended is deleted: what runs would lose what it has done. Cancel it \
+         with `windlass cancel ID` and delete it then, or say `windlass delete ID --force`, which does \
+         both.";
+    /// A parent waits for it.
+    Awaited = "WL0557", 409, "Parent waits for it",
+        "The instance has ended, and the one that started it has not taken note of that yet: were it \
+         deleted, that one would start it again. Try again in a moment; while its parent is suspended, \
+         resume, cancel or delete the parent first.";
+    /// The archive fails.
+    ArchiveFailed = "WL0558", 503, "Archive failure",
+        "An instance is archived before it is removed, and its file could not be written, synced or \
+         read; `detail` names it. Nothing was removed. Make room in the directory of `--archive`, \
+         mend its permissions, or delete without archiving (`windlass delete ID --no-archive`). \
+         `windlass archive verify DIR` finds files that are damaged.";
     /// No such session of a worker.
     UnknownWorkerSession = "WL0576", 404, "No such worker session",
         "A worker over HTTP took a turn in a session that is not there: it was silent for a lease, \

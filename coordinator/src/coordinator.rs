@@ -12,6 +12,7 @@ mod measured;
 mod operate;
 mod operator;
 mod outcomes;
+mod removal;
 mod repair;
 mod retention;
 mod runtime;
@@ -37,6 +38,7 @@ use windlass_proto::value::Value;
 
 use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
+use crate::archive::{Archive, ArchiveError};
 use crate::backup::BackupError;
 use crate::dispatch::Queue;
 use crate::engine::{Requester, Unrepairable, Unresettable};
@@ -47,6 +49,7 @@ use crate::journal::{JournalError, Status};
 use crate::log::{BadDirectives, LogControl};
 pub use crate::partition::{OnEnded, OnRunning, StartPolicy};
 use crate::policy::NotPermitted;
+use crate::retention::RetentionPolicy;
 use crate::secrets::{Secrets, SecretsError};
 use crate::trace::Tracer;
 pub use crate::view::{InstanceView, LimitView, OpenTask};
@@ -71,8 +74,13 @@ pub struct Options {
     pub strict: bool,
     /// Take workflows without a version, as `0.0.0`.
     pub unversioned: bool,
-    /// How long ended instances are kept; `None` keeps them for ever.
-    pub retention: Option<Duration>,
+    /// How long ended instances are kept.
+    pub retention: RetentionPolicy,
+    /// Namespaces whose instances wait for an operator where their definitions say nothing of
+    /// errors; `*` is all.
+    pub suspending: Vec<Arc<str>>,
+    /// Where instances are kept before they are removed; nowhere unless given.
+    pub archive: Option<Archive>,
     /// Workers that may be lost while they hold one visit of a task, before the task is given up;
     /// [`limits::DELIVERIES_LOST`](windlass_proto::limits::DELIVERIES_LOST) unless given.
     pub losses: Option<u32>,
@@ -282,6 +290,25 @@ pub enum CoordinatorError {
         /// What was asked.
         action: &'static str,
     },
+    /// Only what has ended is deleted.
+    #[error("instance {id} is {}, and only what has ended is deleted", .status.word())]
+    NotEnded {
+        /// The instance.
+        id: InstanceId,
+        /// Where it stands.
+        status: Status,
+    },
+    /// Its parent waits for its end.
+    #[error("instance {parent} has started instance {id} and waits for it")]
+    Awaited {
+        /// The instance.
+        id: InstanceId,
+        /// Its parent.
+        parent: InstanceId,
+    },
+    /// It cannot be archived, or read from there.
+    #[error("the archive fails: {0}")]
+    Archive(#[from] ArchiveError),
     /// An operator has suspended what it belongs to.
     #[error("{0} is suspended: nothing of it is started until it is resumed")]
     Suspended(Suspended),

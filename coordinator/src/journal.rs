@@ -314,12 +314,27 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store cannot write.
     fn remove_early_events(&self, keys: &[EarlyKey]) -> Result<(), JournalError>;
 
-    /// Removes instances that ended before `before`, at most `limit`; returns how many went. One
-    /// call does bounded work and the next one goes on where it stopped: call it now and then.
+    /// Instances that have ended and of which `is_over` says that they can go, at most `limit`;
+    /// their heads lack output and error. One call does bounded work and the next one goes on
+    /// where it stopped: call it now and then.
+    ///
+    /// # Errors
+    /// When records are damaged.
+    fn over(
+        &self,
+        is_over: &dyn Fn(&Head) -> bool,
+        limit: usize,
+    ) -> Result<Vec<(InstanceId, Head)>, JournalError>;
+
+    /// Removes what is left of instances of [`Commit::removed`], of at most `limit`; returns of how
+    /// many. Nothing finds them any more; this gives back what they take of the disk.
     ///
     /// # Errors
     /// When the store cannot write.
-    fn retain(&self, before: Timestamp, limit: usize) -> Result<usize, JournalError>;
+    fn sweep(&self, limit: usize) -> Result<usize, JournalError> {
+        let _ = limit;
+        Ok(0)
+    }
 
     /// Starts a new term of ownership: durable, greater than every earlier one.
     ///
@@ -436,6 +451,9 @@ pub struct Commit {
     pub open: Vec<OpenInstances>,
     /// What is new in tables, of this partition or another one.
     pub rows: Vec<RowWrite>,
+    /// Instances that are no more. They have ended, and all that was written of them before is
+    /// durable.
+    pub removed: Vec<InstanceId>,
 }
 
 /// How many instances of a workflow, whatever its version, have started in a partition and not

@@ -14,6 +14,7 @@
 pub mod accept;
 pub mod access;
 pub mod admission;
+pub mod archive;
 pub mod audit;
 pub mod backup;
 pub mod bulk;
@@ -42,6 +43,7 @@ pub mod quarantine;
 pub mod recovery;
 pub mod rehearsal;
 pub mod replay;
+pub mod retention;
 pub mod schedule;
 pub mod secrets;
 pub mod status;

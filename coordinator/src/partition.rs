@@ -26,6 +26,7 @@ mod parked;
 mod paused;
 mod quarantine;
 mod release;
+mod remove;
 mod reporter;
 mod reports;
 mod resident;
@@ -56,7 +57,7 @@ pub(crate) use events::identity;
 pub use filters::Filters;
 pub use message::{
     Done, Earlier, EventOutcome, EventTicket, Message, NewInstance, NewSuccessor, NoSuccessor,
-    Refusal, Reply, Shown, StartReply, SuccessorReply, Verdict, Watch,
+    NotRemoved, Refusal, RemovalReply, Reply, Shown, StartReply, SuccessorReply, Verdict, Watch,
 };
 pub use misfits::{MisfitCounts, MisfitSource};
 pub use owner::{Inbox, Mailbox, Owner, OwnerContext, mailbox};
@@ -149,6 +150,8 @@ pub struct Partition {
     settling: Vec<oneshot::Sender<()>>,
     /// Who has shares of the limits whose keys this partition owns, and who waits for some.
     limits: Limits,
+    /// Instances that are removed, by the batch that says so: until it is durable.
+    removed: HashMap<InstanceId, u64>,
     /// Children whose start waits.
     parked: Parked,
     /// Who may want events that came before.
@@ -192,6 +195,7 @@ impl Partition {
             lanes: Lanes::default(),
             settling: Vec::new(),
             limits,
+            removed: HashMap::new(),
             parked: Parked::default(),
             eager: Eager::default(),
             cost: 0,
@@ -207,12 +211,17 @@ impl Partition {
 
     /// True when nothing is on its way to the disk.
     fn is_durable(&self) -> bool {
-        self.durable.load(Ordering::Acquire) >= self.submitted
+        self.known_durable() >= self.submitted
+    }
+
+    /// The number of the last batch that is known to be durable.
+    fn known_durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
     }
 
     /// True when nothing is on its way to the disk, nor in memory only until it is there.
     fn is_settled(&self) -> bool {
-        self.is_durable() && self.residents.retired() == 0
+        self.is_durable() && self.residents.retired() == 0 && self.removed.is_empty()
     }
 
     /// Takes up what a restart left open: one page of hot instances after `after`. Returns the
@@ -261,6 +270,7 @@ impl Partition {
         messages: &mut Vec<Message>,
     ) -> Result<Batch, JournalError> {
         let mut batch = self.batch(now);
+        self.forget_removed();
         self.cost = 0;
         self.take_all(&mut batch, messages)?;
         self.admit_parked(&mut batch)?;
@@ -270,7 +280,7 @@ impl Partition {
         self.offer_early(&mut batch)?;
         self.settle(&mut batch);
         let batch = self.seal(batch)?;
-        let durable = self.durable.load(Ordering::Acquire);
+        let durable = self.known_durable();
         self.residents.evict(durable);
         self.seen.retain(|_, recorded| *recorded > durable);
         self.recent_keys.retain(|_, (_, recorded)| *recorded > durable);
@@ -289,12 +299,13 @@ impl Partition {
         messages: &mut Vec<Message>,
     ) -> Result<Batch, JournalError> {
         let mut batch = self.batch(now);
+        self.forget_removed();
         for message in messages.drain(..) {
             self.take(&mut batch, message)?;
         }
         self.settle(&mut batch);
         let batch = self.seal(batch)?;
-        self.residents.evict(self.durable.load(Ordering::Acquire));
+        self.residents.evict(self.known_durable());
         Ok(batch)
     }
 

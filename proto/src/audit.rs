@@ -210,6 +210,9 @@ pub enum AuditAction {
     /// An instance was cancelled, suspended or resumed.
     #[serde(rename = "instance.changed")]
     InstanceChanged,
+    /// An instance was deleted.
+    #[serde(rename = "instance.deleted")]
+    InstanceDeleted,
     /// A bulk job was begun, paused, resumed or ended.
     #[serde(rename = "bulk.changed")]
     BulkChanged,

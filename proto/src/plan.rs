@@ -81,6 +81,9 @@ pub struct Plan {
     /// `metadata.windlass.keepEvents` of the document: milliseconds for which an event that a task
     /// of it may listen for is kept before one does, where that is longer than usual.
     pub keep_events: Option<u64>,
+    /// `metadata.windlass.retention` of the document: milliseconds that instances are kept for once
+    /// they have ended.
+    pub retention: Option<u64>,
     /// The definition as data, normalised to the specification's spelling: `$workflow.definition`.
     pub definition: Value,
     /// All tasks: the workflow's own, those of `use.functions`, those of extensions.

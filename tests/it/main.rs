@@ -38,6 +38,7 @@ mod observe;
 mod processes;
 mod protocol;
 mod python_worker;
+mod removal;
 mod repair;
 mod rust_worker;
 mod schedules;

@@ -103,6 +103,7 @@ pub(crate) fn plan(task: Task) -> Plan {
         on_fault: OnFault::Fault,
         limit: None,
         keep_events: None,
+        retention: None,
         definition: Value::Null,
         tasks: vec![task],
         root: Arc::from([TaskIx(0)]),

@@ -13,13 +13,15 @@ use crate::options::Remote;
 use crate::output::{self, Format};
 use crate::signal;
 
-/// Cancel, suspend, resume or retry all instances that match a filter, and look after such jobs.
+/// Cancel, suspend, resume, retry, reset or delete all instances that match a filter, and look after such jobs.
 ///
 /// A job is durable: the server goes on with it by itself, also after a restart.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   windlass bulk cancel --filter 'workflow=shop/order status=waiting' --preview
   windlass bulk cancel --filter 'workflow=shop/order status=waiting' --reason recalled
+  windlass bulk reset --filter 'workflow=shop/order error=timeout' --to /do/2/charge
+  windlass bulk delete --filter 'workflow=shop/order ended<2026-01-31T08:00:00Z'
   windlass bulk list
   windlass bulk results 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f")]
 pub(crate) struct Args {
@@ -37,6 +39,10 @@ enum Command {
     Resume(OrderArgs),
     /// Have others go on for the instances that have faulted, at the task that failed
     Retry(OrderArgs),
+    /// Have others go on for the instances that have ended, from a task
+    Reset(ResetArgs),
+    /// Delete the instances that have ended
+    Delete(OrderArgs),
     /// List the jobs, the newest first
     List(ListArgs),
     /// Show how a job stands
@@ -75,6 +81,20 @@ struct OrderArgs {
 }
 
 #[derive(clap::Args)]
+struct ResetArgs {
+    /// JSON pointer of the task that begins again; `[2]` behind it for its second visit, else its
+    /// last one
+    #[arg(long, value_name = "POINTER")]
+    to: String,
+    /// What becomes of children that were being waited for: `rerun` starts them anew; without it
+    /// instances that waited for any are skipped
+    #[arg(long, value_parser = ["rerun"])]
+    children: Option<String>,
+    #[command(flatten)]
+    order: OrderArgs,
+}
+
+#[derive(clap::Args)]
 struct ListArgs {
     /// By default columns on a terminal, JSON elsewhere
     #[arg(long, value_enum)]
@@ -105,10 +125,14 @@ struct ResultsArgs {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     match args.command {
-        Command::Cancel(args) => order("cancel", args).await,
-        Command::Suspend(args) => order("suspend", args).await,
-        Command::Resume(args) => order("resume", args).await,
-        Command::Retry(args) => order("retry", args).await,
+        Command::Cancel(args) => order(&json!({"action": "cancel"}), args).await,
+        Command::Suspend(args) => order(&json!({"action": "suspend"}), args).await,
+        Command::Resume(args) => order(&json!({"action": "resume"}), args).await,
+        Command::Retry(args) => order(&json!({"action": "retry"}), args).await,
+        Command::Reset(ResetArgs { to, children, order: args }) => {
+            order(&json!({"action": "reset", "to": to, "children": children}), args).await
+        }
+        Command::Delete(args) => order(&json!({"action": "delete"}), args).await,
         Command::List(args) => {
             let jobs = Client::new(&args.remote)?.get(&["v1", "bulk"], &[]).await?;
             let headings =
@@ -127,12 +151,14 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
 }
 
-async fn order(action: &str, args: OrderArgs) -> Result<(), CliError> {
+async fn order(what: &Json, args: OrderArgs) -> Result<(), CliError> {
     let client = Client::new(&args.remote)?;
-    let body = json!({
-        "action": action, "filter": args.filter, "preview": args.preview, "rate": args.rate,
-        "reason": args.reason,
+    let mut body = json!({
+        "filter": args.filter, "preview": args.preview, "rate": args.rate, "reason": args.reason,
     });
+    for (name, value) in what.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
     let request = client.request(Method::POST, &["v1", "bulk"]);
     let mut job = client.send(request.json(&body)).await?.1;
     if args.wait {

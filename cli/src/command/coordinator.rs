@@ -23,7 +23,6 @@ use windlass_proto::limits;
 use windlass_telemetry::Role;
 use windlass_worker::fleet::bus::Bus;
 
-use super::dev::DAY;
 use crate::bus::Nats;
 use crate::code::NOT_STARTED;
 use crate::configuration::ConfigOptions;
@@ -31,7 +30,7 @@ use crate::definition::{self, Support};
 use crate::embedded::StartError;
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{InboundOptions, JournalOptions, duration};
+use crate::options::{InboundOptions, JournalOptions, RetentionOptions, duration};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
@@ -97,9 +96,12 @@ struct RunArgs {
     /// (`windlass deploy --replace`) and for the files given here
     #[arg(long, env = "WINDLASS_ALLOW_REPLACE")]
     allow_replace: bool,
-    /// Days that ended instances are kept; 0 keeps them for ever
-    #[arg(long, default_value_t = 30, value_name = "DAYS")]
-    retention_days: u32,
+    #[command(flatten)]
+    retention: RetentionOptions,
+    /// Suspend instances of this namespace (`*` for all) where an error would end them and their
+    /// definition does not say `onFault`; may be repeated
+    #[arg(long, value_name = "NAMESPACE")]
+    suspend_on_fault: Vec<Arc<str>>,
     #[command(flatten)]
     inbound: InboundOptions,
     #[command(flatten)]
@@ -219,13 +221,16 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         );
         return Err(CliError::coded(&NOT_STARTED, &detail));
     }
+    let (retention, archive) = (args.retention.policy(), args.retention.archive()?);
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
     let tokens = data_dir.clone();
     let missing = args.data.journal.missing();
     let partitions = limits::NEW_PARTITIONS;
     let settings = sled::Options { partitions, missing, ..sled::Options::default() };
     let options = Options {
-        retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        retention,
+        archive,
+        suspending: args.suspend_on_fault.clone(),
         event_ttl: args.inbound.event_ttl,
         webhook_secrets: args.inbound.webhook_secrets.clone(),
         losses: Some(args.max_losses),

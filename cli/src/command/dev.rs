@@ -1,7 +1,7 @@
 //! `windlass dev`: everything in one process.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
 use windlass_telemetry::Role;
 use windlass_worker::Egress;
@@ -11,7 +11,9 @@ use crate::definition::{self, Checked, Support};
 use crate::embedded::{self, EmbeddedOptions, Outside};
 use crate::error::CliError;
 use crate::memory::MemoryOptions;
-use crate::options::{InboundOptions, JournalOptions, WorkerOptions, describe_egress};
+use crate::options::{
+    InboundOptions, JournalOptions, RetentionOptions, WorkerOptions, describe_egress,
+};
 use crate::secret_options::{IdentityArgs, SecretArgs};
 use crate::serve::{QuotaOptions, ServeOptions};
 use crate::telemetry::{self, TelemetryOptions, Told};
@@ -38,9 +40,12 @@ pub(crate) struct Args {
     data_dir: PathBuf,
     #[command(flatten)]
     journal: JournalOptions,
-    /// Days that ended instances are kept; 0 keeps them for ever
-    #[arg(long, default_value_t = 30, value_name = "DAYS")]
-    retention_days: u32,
+    #[command(flatten)]
+    retention: RetentionOptions,
+    /// Suspend instances of this namespace (`*` for all) where an error would end them and their
+    /// definition does not say `onFault`; may be repeated
+    #[arg(long, value_name = "NAMESPACE")]
+    suspend_on_fault: Vec<Arc<str>>,
     #[command(flatten)]
     inbound: InboundOptions,
     #[command(flatten)]
@@ -66,9 +71,6 @@ impl Args {
         Told { role: Role::Embedded, options: &self.telemetry, environment }
     }
 }
-
-/// What retention counts in.
-pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {
@@ -96,7 +98,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
             true => Files::none(),
             false => Files::beside(definitions.iter().map(Checked::place)),
         },
-        retention: (args.retention_days > 0).then(|| DAY * args.retention_days),
+        retention: args.retention.policy(),
+        suspending: args.suspend_on_fault,
+        archive: args.retention.archive()?,
         inbound: args.inbound,
         quotas: args.quotas.quotas(),
         secrets: args.secrets,

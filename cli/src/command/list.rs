@@ -63,7 +63,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "cursor")]
     all: bool,
     /// At most so many
-    #[arg(long, default_value_t = 100, value_name = "NUMBER", conflicts_with = "all")]
+    #[arg(long, default_value_t = 100, value_name = "NUMBER", conflicts_with = "all",
+        value_parser = most)]
     limit: usize,
     /// Continue a list: `next` of the page before
     #[arg(long)]
@@ -90,6 +91,17 @@ enum Listed {
 const CSV_HEADINGS: [&str; 7] = ["ID", "WORKFLOW", "STATUS", "STARTED", "ENDED", "LABELS", "ERROR"];
 
 const HEADINGS: [&str; 6] = ["ID", "WORKFLOW", "STATUS", "STARTED", "ENDED", "LABELS"];
+
+/// Reads how many are wanted.
+fn most(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => {
+            Err("must be a number from 1; `--all` lists all there are, `--count` counts them"
+                .into())
+        }
+    }
+}
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), CliError> {

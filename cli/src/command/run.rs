@@ -14,6 +14,7 @@ use windlass_coordinator::coordinator::{
     WorkflowRef,
 };
 use windlass_coordinator::identity::IdentityOptions;
+use windlass_coordinator::retention::RetentionPolicy;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::value::Value;
@@ -129,7 +130,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
     let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
     let (data_dir, journal) = (args.data_dir, args.journal);
-    let (worker, retention) = (args.worker, None);
+    let (worker, retention) = (args.worker, RetentionPolicy::default());
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
     let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
     let options = EmbeddedOptions {
@@ -141,6 +142,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         files,
         retention,
         inbound: InboundOptions::default(),
+        archive: None,
+        suspending: Vec::new(),
         quotas,
         secrets,
         identity,

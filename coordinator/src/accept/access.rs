@@ -86,7 +86,7 @@ impl Caller {
 }
 
 /// A permission is missing.
-fn forbidden(permission: Permission, of: &str) -> ApiProblem {
+pub(super) fn forbidden(permission: Permission, of: &str) -> ApiProblem {
     let detail = format!("this needs the permission {permission}{of}");
     ApiProblem::new(Code::Forbidden, detail).denied()
 }
@@ -291,6 +291,11 @@ async fn instance(
     let unknown = || CoordinatorError::UnknownInstance(id);
     match api.coordinator.workflow_of(id).await? {
         Some(of) => caller.workflow(permission, &of.namespace, &of.name, unknown),
+        // It may be archived, and that can be read.
+        None if permission == Permission::InstanceRead => {
+            let archived = api.coordinator.archived(id).await?.ok_or_else(unknown)?;
+            caller.workflow(permission, &archived.namespace, &archived.name, unknown)
+        }
         None => Err(unknown().into()),
     }
 }

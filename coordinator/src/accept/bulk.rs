@@ -9,15 +9,16 @@ use uuid::Uuid;
 
 use windlass_proto::limits;
 
-use super::access::Caller;
+use super::access::{Caller, forbidden};
 use super::filter;
+use super::instance::{Children, place};
 use super::operator::By;
 use super::payload::Payload;
 use super::problem::{ApiProblem, ProblemBody};
 use super::query::{Query, Segments};
 use super::state::Api;
 use crate::access::{Permission, Visible};
-use crate::bulk::{Action, Job, Order, Outcome, State as JobState};
+use crate::bulk::{Action, Job, Order, Outcome, ResetTo, State as JobState};
 use crate::coordinator::CoordinatorError;
 use crate::journal::Filter;
 
@@ -29,7 +30,7 @@ use crate::journal::Filter;
     "rate": 500,
 }))]
 pub(super) struct BulkOrder {
-    /// `cancel`, `suspend`, `resume` or `retry`.
+    /// `cancel`, `suspend`, `resume`, `retry`, `reset` or `delete`.
     action: String,
     /// Which instances, in the language of `filter` of the list; of those, the ones that had
     /// started when the order was given.
@@ -40,9 +41,37 @@ pub(super) struct BulkOrder {
     /// Instances a second at most, by default 500.
     #[serde(default)]
     rate: Option<u32>,
+    /// Of a reset, JSON pointer of the task that begins again, and which of its visits, from 1: the
+    /// last one where there is no number.
+    #[serde(default)]
+    to: Option<String>,
+    /// Of a reset: `rerun` starts children anew that were being waited for; without it instances
+    /// that waited for any are skipped.
+    #[serde(default)]
+    children: Option<Children>,
     /// Only tell how many there are.
     #[serde(default)]
     preview: bool,
+}
+
+impl BulkOrder {
+    /// Where instances go on that are reset.
+    fn reset_to(&self, action: Action) -> Result<Option<ResetTo>, ApiProblem> {
+        match (action, &self.to) {
+            (Action::Reset, Some(to)) => {
+                let (task, visit) = place(to)?;
+                let rerun_children = matches!(self.children, Some(Children::Rerun));
+                Ok(Some(ResetTo { task: task.into(), visit, rerun_children }))
+            }
+            (Action::Reset, None) => {
+                Err(ApiProblem::parameter("to", "name the task that begins again, as /do/0/task"))
+            }
+            _ if self.to.is_some() || self.children.is_some() => {
+                Err(ApiProblem::parameter("to", "`to` and `children` belong to a reset"))
+            }
+            _ => Ok(None),
+        }
+    }
 }
 
 /// A bulk job, or what one would be about.
@@ -73,6 +102,9 @@ pub(super) struct BulkJob {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Of a reset, the task that begins again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
     /// Who gave it, as far as they were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
@@ -97,6 +129,10 @@ impl From<&Job> for BulkJob {
             failed: job.failed,
             rate: job.order.rate,
             reason: job.order.reason.as_deref().map(str::to_owned),
+            to: job.order.to.as_ref().map(|it| match it.visit {
+                Some(visit) => format!("{}[{visit}]", it.task),
+                None => it.task.to_string(),
+            }),
             by: Some(format!("{}:{}", job.order.by.0, job.order.by.1)),
             created_at: Some(job.created_at.to_rfc3339()),
             ended_at: job.ended_at.map(|it| it.to_rfc3339()),
@@ -167,7 +203,12 @@ pub(super) async fn start(
         let why = "has no condition: say which instances are meant, such as `started<TIME`";
         return Err(ApiProblem::parameter("filter", why));
     }
-    let visible = caller.visible(Permission::InstanceOperate);
+    let permission = action.permission();
+    let visible = caller.visible(permission);
+    if !caller.principal().may_somewhere(permission) {
+        return Err(forbidden(permission, ""));
+    }
+    let to = request.reset_to(action)?;
     let filter = Filter { visible, ..filter }.among(action.statuses());
     let filter = filter.ok_or_else(|| {
         let words: Vec<_> = action.statuses().iter().map(|it| it.word()).collect();
@@ -183,6 +224,7 @@ pub(super) async fn start(
         reason: request.reason.map(|it| cut(it).into()),
         rate,
         by: (principal.issuer.clone(), principal.subject.clone()),
+        to,
     };
     if request.preview {
         let total = api.coordinator.count(order.filter.clone()).await?.count;
@@ -202,9 +244,10 @@ pub(super) async fn start(
 /// Whether somebody sees a job: it is theirs, with the rights that they have still, or they may
 /// operate all instances. Names alone do not do: tokens of different rights may share one.
 fn sees(caller: &Caller, job: &Job) -> bool {
-    let (principal, visible) = (caller.principal(), caller.visible(Permission::InstanceOperate));
+    let (principal, visible) = (caller.principal(), caller.visible(job.order.action.permission()));
     let own = job.order.by == (principal.issuer.clone(), principal.subject.clone());
-    visible == Visible::All || (own && visible == job.order.filter.visible)
+    caller.visible(Permission::InstanceOperate) == Visible::All
+        || (own && visible == job.order.filter.visible)
 }
 
 fn seen(api: &Api, caller: &Caller, id: &str) -> Result<Job, ApiProblem> {

@@ -10,34 +10,108 @@
 //! Every condition is one that the search index answers: a language that could ask for anything
 //! would have to read everything.
 
+use utoipa::IntoParams;
 use windlass_proto::id::InstanceId;
 use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 
 use super::problem::ApiProblem;
-use super::query::Query;
+use super::query::{Query, moment};
 use crate::journal::{Filter, Status};
+
+/// Which instances are meant: all conditions that are given must hold.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Conditions {
+    /// `document.namespace`
+    namespace: Option<String>,
+    /// `document.name`
+    name: Option<String>,
+    /// `document.version`
+    version: Option<String>,
+    /// Statuses, repeated or separated by commas
+    #[param(required = false, example = json!(["running", "waiting"]))]
+    status: Vec<String>,
+    /// Faulted with an error whose type ends so, repeated or by commas
+    #[param(required = false, example = json!(["timeout"]))]
+    error: Vec<String>,
+    /// `name=value`
+    #[param(required = false, example = json!(["customer=42"]))]
+    label: Vec<String>,
+    /// Started by this instance, directly or through others
+    root: Option<String>,
+    /// Started by this instance itself
+    parent: Option<String>,
+    /// At or after, RFC 3339
+    #[param(rename = "startedAfter")]
+    started_after: Option<String>,
+    /// Before, RFC 3339
+    #[param(rename = "startedBefore")]
+    started_before: Option<String>,
+    /// At or after, RFC 3339
+    #[param(rename = "endedAfter")]
+    ended_after: Option<String>,
+    /// Before, RFC 3339
+    #[param(rename = "endedBefore")]
+    ended_before: Option<String>,
+    /// All of these as one text, conditions divided by blanks
+    #[param(example = "workflow=shop/order status=faulted label.customer=42 \
+        started>=2026-01-31T08:00:00Z")]
+    filter: Option<String>,
+}
+
+impl Conditions {
+    /// Takes the parameters out of a query.
+    fn of(query: &mut Query) -> Result<Self, ApiProblem> {
+        Ok(Self {
+            namespace: query.one("namespace")?,
+            name: query.one("name")?,
+            version: query.one("version")?,
+            status: query.all("status"),
+            error: query.all("error"),
+            label: query.all("label"),
+            root: query.one("root")?,
+            parent: query.one("parent")?,
+            started_after: query.one("startedAfter")?,
+            started_before: query.one("startedBefore")?,
+            ended_after: query.one("endedAfter")?,
+            ended_before: query.one("endedBefore")?,
+            filter: query.one("filter")?,
+        })
+    }
+}
+
+/// Reads a parameter that may be absent.
+fn read_as<T, E: std::fmt::Display>(
+    name: &str,
+    text: Option<String>,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, ApiProblem> {
+    text.map(|it| read(&it).map_err(|why| ApiProblem::parameter(name, why))).transpose()
+}
 
 /// Takes the parameters that say which instances are meant out of a query.
 pub(super) fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
+    let given = Conditions::of(query)?;
+    let id = str::parse::<InstanceId>;
     let mut filter = Filter {
-        namespace: query.one("namespace")?,
-        name: query.one("name")?,
-        version: query.one("version")?,
-        errors: query.all("error").iter().flat_map(|it| words(it)).collect(),
-        started_after: query.moment("startedAfter")?,
-        started_before: query.moment("startedBefore")?,
-        ended_after: query.moment("endedAfter")?,
-        ended_before: query.moment("endedBefore")?,
-        root: query.parsed("root", str::parse::<InstanceId>)?,
-        parent: query.parsed("parent", str::parse::<InstanceId>)?,
+        namespace: given.namespace,
+        name: given.name,
+        version: given.version,
+        errors: given.error.iter().flat_map(|it| words(it)).collect(),
+        started_after: read_as("startedAfter", given.started_after, moment)?,
+        started_before: read_as("startedBefore", given.started_before, moment)?,
+        ended_after: read_as("endedAfter", given.ended_after, moment)?,
+        ended_before: read_as("endedBefore", given.ended_before, moment)?,
+        root: read_as("root", given.root, id)?,
+        parent: read_as("parent", given.parent, id)?,
         ..Filter::default()
     };
-    for text in query.all("status") {
+    for text in given.status {
         let statuses = statuses(&text).map_err(|why| ApiProblem::parameter("status", why))?;
         filter.statuses.extend(statuses);
     }
-    for text in query.all("label") {
+    for text in given.label {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => {
                 filter.labels.push((name.into(), value.into()));
@@ -45,7 +119,7 @@ pub(super) fn filter(query: &mut Query) -> Result<Filter, ApiProblem> {
             _ => return Err(ApiProblem::parameter("label", format!("`{text}` is not name=value"))),
         }
     }
-    if let Some(text) = query.one("filter")? {
+    if let Some(text) = given.filter {
         read(&text, &mut filter).map_err(|why| ApiProblem::parameter("filter", why))?;
     }
     Ok(filter)

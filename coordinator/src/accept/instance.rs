@@ -1,7 +1,8 @@
 //! `/v1/instances`: questions about instances, and orders to them.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use windlass_proto::limits;
 use windlass_proto::value::Value;
 
 use super::access::Caller;
-use super::filter::filter;
+use super::filter::{Conditions, filter};
 use super::operator::By;
 use super::payload::{Payload, check_depth};
 use super::problem::{ApiProblem, ProblemBody};
@@ -20,8 +21,9 @@ use super::query::{OfInstance, Query};
 use super::room::Room;
 use super::start::idempotency_key;
 use super::state::Api;
-use super::view::{Count, Instance, Instances, Standing};
+use super::view::{Count, HistoryEntry, Instance, Instances, Standing};
 use crate::access::Permission;
+use crate::archive::Rendering;
 use crate::code::Code;
 use crate::coordinator::{
     Coordinator, CoordinatorError, Operator, ResetOrder, ResetPlan, Started, Visited,
@@ -34,26 +36,7 @@ use crate::journal::{Filter, SearchCursor};
 /// statuses, any of the errors, all of the labels. A page may have fewer items than `limit`, or
 /// none, and `next` all the same: then a bounded part of the instances was looked at.
 #[utoipa::path(get, path = "/v1/instances", tag = "instances", operation_id = "listInstances",
-    params(("namespace" = Option<String>, Query, description = "`document.namespace`"),
-        ("name" = Option<String>, Query, description = "`document.name`"),
-        ("version" = Option<String>, Query, description = "`document.version`"),
-        ("status" = Option<Vec<String>>, Query, example = json!(["running", "waiting"]),
-            description = "Statuses, repeated or separated by commas"),
-        ("error" = Option<Vec<String>>, Query, example = json!(["timeout"]),
-            description = "Faulted with an error whose type ends so, repeated or by commas"),
-        ("label" = Option<Vec<String>>, Query, description = "`name=value`",
-            example = json!(["customer=42"])),
-        ("root" = Option<String>, Query,
-            description = "Started by this instance, directly or through others"),
-        ("parent" = Option<String>, Query, description = "Started by this instance itself"),
-        ("startedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
-        ("startedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
-        ("endedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
-        ("endedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
-        ("filter" = Option<String>, Query,
-            description = "All of these as one text, conditions divided by blanks",
-            example = "workflow=shop/order status=faulted label.customer=42 \
-                       started>=2026-01-31T08:00:00Z"),
+    params(Conditions,
         ("limit" = Option<usize>, Query, description = "1 to 1000, by default 100"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "A page", body = Instances),
@@ -76,26 +59,7 @@ pub(super) async fn list(
 /// The conditions are those of the list.
 #[utoipa::path(get, path = "/v1/instances/count", tag = "instances",
     operation_id = "countInstances",
-    params(("namespace" = Option<String>, Query, description = "`document.namespace`"),
-        ("name" = Option<String>, Query, description = "`document.name`"),
-        ("version" = Option<String>, Query, description = "`document.version`"),
-        ("status" = Option<Vec<String>>, Query, example = json!(["running", "waiting"]),
-            description = "Statuses, repeated or separated by commas"),
-        ("error" = Option<Vec<String>>, Query, example = json!(["timeout"]),
-            description = "Faulted with an error whose type ends so, repeated or by commas"),
-        ("label" = Option<Vec<String>>, Query, description = "`name=value`",
-            example = json!(["customer=42"])),
-        ("root" = Option<String>, Query,
-            description = "Started by this instance, directly or through others"),
-        ("parent" = Option<String>, Query, description = "Started by this instance itself"),
-        ("startedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
-        ("startedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
-        ("endedAfter" = Option<String>, Query, description = "At or after, RFC 3339"),
-        ("endedBefore" = Option<String>, Query, description = "Before, RFC 3339"),
-        ("filter" = Option<String>, Query,
-            description = "All of these as one text, conditions divided by blanks",
-            example = "workflow=shop/order status=faulted label.customer=42 \
-                       started>=2026-01-31T08:00:00Z")),
+    params(Conditions),
     responses((status = 200, description = "How many there are", body = Count),
         (status = 400, description = "A parameter is wrong (WL0511)", body = ProblemBody)))]
 pub(super) async fn count(
@@ -109,7 +73,19 @@ pub(super) async fn count(
     Ok(Json(api.coordinator.count(filter).await?.into()))
 }
 
+/// How instances are archived: as they are shown here.
+#[must_use]
+pub fn rendering() -> Rendering {
+    Rendering {
+        instance: |view| serde_json::to_vec(&Instance::from(view)),
+        entry: |entry| serde_json::to_vec(&HistoryEntry::from(entry)),
+    }
+}
+
 /// Shows an instance: input, context, and what it does now.
+///
+/// One that was removed is shown as it was archived, where the server has an archive, with
+/// `windlass-archived: true` among the headers.
 #[utoipa::path(get, path = "/v1/instances/{id}", tag = "instances", operation_id = "getInstance",
     params(("id" = String, Path, description = "The instance's id")),
     responses((status = 200, description = "The instance", body = Instance),
@@ -117,11 +93,23 @@ pub(super) async fn count(
 pub(super) async fn show(
     State(api): State<Api>,
     OfInstance(id): OfInstance,
-) -> Result<Json<Instance>, ApiProblem> {
-    let mut view = api.coordinator.show(id).await?;
+) -> Result<Response, ApiProblem> {
+    let mut view = match api.coordinator.show(id).await {
+        Err(CoordinatorError::UnknownInstance(_)) => {
+            let archived = api.coordinator.archived(id).await?;
+            let archived = archived.ok_or(CoordinatorError::UnknownInstance(id))?;
+            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let told = (HeaderName::from_static(ARCHIVED), HeaderValue::from_static("true"));
+            return Ok(([kind, told], String::from(archived.text)).into_response());
+        }
+        shown => shown?,
+    };
     api.coordinator.locate(&mut view).await;
-    Ok(Json(view.into()))
+    Ok(Json(Instance::from(view)).into_response())
 }
+
+/// The header that tells of an instance that was removed and is shown from the archive.
+const ARCHIVED: &str = "windlass-archived";
 
 /// Tells how an instance ended.
 ///
@@ -296,7 +284,7 @@ pub(super) struct ResetRequest {
 /// What becomes of children that were being waited for.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Children {
+pub(super) enum Children {
     /// They are started anew.
     Rerun,
 }
@@ -410,7 +398,7 @@ fn reset_order(
 }
 
 /// Reads `/do/2/charge[1]`.
-fn place(text: &str) -> Result<(String, Option<u32>), ApiProblem> {
+pub(super) fn place(text: &str) -> Result<(String, Option<u32>), ApiProblem> {
     let wrong = || {
         let detail = "the body: `to` must be a task, as /do/0/task or /do/0/task[1]";
         ApiProblem::new(Code::BadBody, detail)

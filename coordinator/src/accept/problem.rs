@@ -232,6 +232,9 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::InvalidInput(problem) => {
                 Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }
             }
+            CoordinatorError::Archive(_) => Self::new(Code::ArchiveFailed, detail),
+            CoordinatorError::NotEnded { .. } => Self::new(Code::NotEnded, detail),
+            CoordinatorError::Awaited { .. } => Self::new(Code::Awaited, detail),
             CoordinatorError::OtherStart { .. } => Self::new(Code::OtherStart, detail),
             CoordinatorError::StartKeyUsed { .. } => Self::new(Code::StartKeyUsed, detail),
             CoordinatorError::Suspended(_) => Self::new(Code::Suspended, detail),

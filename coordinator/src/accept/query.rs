@@ -75,9 +75,7 @@ impl Query {
 
     /// A moment in RFC 3339.
     pub(super) fn moment(&mut self, name: &str) -> Result<Option<Timestamp>, ApiProblem> {
-        self.parsed(name, |text| {
-            Timestamp::parse(text).ok_or("must be a moment such as 2026-01-31T08:00:00Z")
-        })
+        self.parsed(name, moment)
     }
 
     /// Refuses what no one took.
@@ -87,6 +85,11 @@ impl Query {
             Some((name, _)) => Err(ApiProblem::parameter(name, "unknown parameter")),
         }
     }
+}
+
+/// Reads a moment in RFC 3339.
+pub(super) fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse(text).ok_or("must be a moment such as 2026-01-31T08:00:00Z")
 }
 
 impl<S: Sync> FromRequestParts<S> for Query {

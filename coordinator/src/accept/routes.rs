@@ -6,8 +6,8 @@ use axum::routing::{get, post};
 use super::limits::ConnectionLimits;
 use super::{
     access, audit, auth, backup, bulk, document, early, event, function, gate, history, identity,
-    instance, log, metrics, remote_worker, schedule, secret, start, state, suspension, token,
-    watch, webhook, worker, workflow,
+    instance, log, metrics, remote_worker, removal, schedule, secret, start, state, suspension,
+    token, watch, webhook, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 
@@ -26,7 +26,7 @@ pub(super) fn templates() -> Vec<String> {
 /// What probes and operators ask for: it helps when there is no room for anything else.
 fn operation() -> Router<state::Api> {
     Router::new()
-        .route("/v1/instances/{id}", get(instance::show))
+        .route("/v1/instances/{id}", get(instance::show).delete(removal::delete))
         .route("/v1/instances/{id}/cancel", post(instance::cancel))
         .route("/v1/instances/{id}/suspend", post(instance::suspend))
         .route("/v1/instances/{id}/resume", post(instance::resume))

@@ -71,6 +71,7 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::POST, "/v1/instances/{id}/cancel", Instance(InstanceOperate)),
     (Method::POST, "/v1/instances/{id}/suspend", Instance(InstanceOperate)),
     (Method::POST, "/v1/instances/{id}/resume", Instance(InstanceOperate)),
+    (Method::DELETE, "/v1/instances/{id}", Instance(InstanceDelete)),
     (Method::GET, "/v1/bulk", Somewhere(InstanceOperate)),
     (Method::POST, "/v1/bulk", Somewhere(InstanceOperate)),
     (Method::GET, "/v1/bulk/{id}", Somewhere(InstanceOperate)),

@@ -70,6 +70,8 @@ permissions! {
     InstanceStart = "instance.start", Workflow, "start instances";
     /// Cancel, suspend and resume instances.
     InstanceOperate = "instance.operate", Workflow, "cancel, suspend and resume instances";
+    /// Delete instances.
+    InstanceDelete = "instance.delete", Workflow, "delete instances that have ended, for good; with instance.operate also those that have not";
     /// List and read schedules.
     ScheduleRead = "schedule.read", Workflow, "list and read schedules";
     /// Pause, resume, trigger and backfill schedules.

@@ -11,7 +11,7 @@ use windlass_proto::limits;
 
 use super::handle::blocking;
 use super::operator::Operator;
-use super::{Coordinator, CoordinatorError};
+use super::{Coordinator, CoordinatorError, ResetOrder};
 use crate::access::ANONYMOUS;
 use crate::bulk::{Action, Done, Job, Order, Outcome, State};
 use crate::clock;
@@ -386,6 +386,8 @@ impl Coordinator {
                 let next = by.retry(instance).await;
                 next.map(|it| (!it.repeated, Some(format!("{} goes on for it", it.id))))
             }
+            Action::Reset => by.reset_of(job, instance).await,
+            Action::Delete => by.delete(instance, (false, true), None).await.map(|()| (true, None)),
         };
         match given {
             Ok((true, detail)) => outcome(Done::Done, detail),
@@ -395,9 +397,13 @@ impl Coordinator {
             Err(CoordinatorError::Conflict { status, .. }) => {
                 outcome(Done::Skipped, Some(format!("it is {}", status.word())))
             }
-            Err(error @ CoordinatorError::Unrepairable { .. }) => {
-                outcome(Done::Skipped, Some(error.to_string()))
+            Err(CoordinatorError::NotEnded { status, .. }) => {
+                outcome(Done::Skipped, Some(format!("it is {}", status.word())))
             }
+            Err(
+                error @ (CoordinatorError::Unrepairable { .. }
+                | CoordinatorError::Unresettable { .. }),
+            ) => outcome(Done::Skipped, Some(error.to_string())),
             Err(CoordinatorError::UnknownInstance(_)) => {
                 outcome(Done::Skipped, Some("it is gone".to_owned()))
             }
@@ -409,5 +415,26 @@ impl Coordinator {
             ) => Err(error),
             Err(error) => outcome(Done::Failed, Some(error.to_string())),
         }
+    }
+
+    /// Resets one instance as the job says. The job is its key, so that an order that is given
+    /// again after a crash starts no second one.
+    async fn reset_of(
+        &self,
+        job: &Job,
+        instance: InstanceId,
+    ) -> Result<(bool, Option<String>), CoordinatorError> {
+        let Some(to) = &job.order.to else { return Ok((false, None)) };
+        let order = ResetOrder {
+            task: to.task.to_string(),
+            visit: to.visit,
+            input: None,
+            set: Vec::new(),
+            rerun_children: to.rerun_children,
+        };
+        let key = format!("bulk {}", job.id);
+        let (started, _) = self.reset(instance, order, Some(&key), false).await?;
+        let told = started.map(|it| (!it.repeated, Some(format!("{} goes on for it", it.id))));
+        Ok(told.unwrap_or((false, None)))
     }
 }

@@ -60,7 +60,10 @@ impl Coordinator {
         let make = move |runtime: &Runtime| {
             let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
             let turns = turns(runtime, predecessor)?;
-            if let Some(earlier) = retried(&turns) {
+            // One that was removed is no more: another one may go on.
+            if let Some(earlier) = retried(&turns)
+                && runtime.journal.head(earlier)?.is_some()
+            {
                 return Ok(Err(earlier));
             }
             if let Some(refusal) = refusal {
@@ -163,7 +166,7 @@ impl Coordinator {
     }
 
     /// Reads a history, away from the async threads and in no partition's turn, a few at a time.
-    async fn reading<T: Send + 'static>(
+    pub(super) async fn reading<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Runtime) -> Result<T, CoordinatorError> + Send + 'static,
     ) -> Result<T, CoordinatorError> {
@@ -266,7 +269,7 @@ fn placed(runtime: &Runtime, id: Uuid, predecessor: InstanceId) -> InstanceId {
 
 /// The instance that goes on at the task that failed, where one does already.
 fn retried(turns: &[Journaled]) -> Option<InstanceId> {
-    turns.iter().flat_map(|turn| &turn.facts).find_map(|fact| match fact {
+    turns.iter().rev().flat_map(|turn| turn.facts.iter().rev()).find_map(|fact| match fact {
         Fact::Succeeded { by, reset: false } => Some(*by),
         _ => None,
     })

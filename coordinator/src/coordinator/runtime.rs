@@ -17,8 +17,10 @@ use windlass_telemetry::{FinishedSpan, Sampler};
 
 use super::backups::BackupState;
 use super::bulk::Jobs;
+use super::retention::Retention;
 use super::{Downstream, Options};
 use crate::admission::Admission;
+use crate::archive::Archive;
 use crate::catalog::Catalog;
 use crate::dispatch::http::HttpWorkers;
 use crate::dispatch::{FleetView, Queue, Whereabouts};
@@ -55,6 +57,7 @@ pub(super) struct Runtime {
     pub(super) admission: Arc<Admission>,
     pub(super) filters: Arc<Filters>,
     pub(super) bulk: Jobs,
+    pub(super) archive: Option<Archive>,
     pub(super) backups: Arc<BackupState>,
     /// Whether a restored copy has taken over.
     successor: Arc<Successor>,
@@ -253,13 +256,14 @@ impl Runtime {
         let (quotas, log, replaces) = (options.quotas, options.log, options.replaces);
         let fires_schedules = !options.unscheduled;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
-        let retention = super::retention::start(journal.clone(), early.clone(), options.retention)?;
+        let (policy, archive) = (options.retention, options.archive);
+        let suspending = options.suspending;
         let Options { tracer, data_dir, .. } = options;
         let sampler = tracer.as_ref().map(Tracer::sampler);
         let (functions, strict, unversioned) =
             (options.functions, options.strict, options.unversioned);
         let rules = definition::Options { functions, strict, unversioned, ..Default::default() };
-        let catalog = Arc::new(Catalog::open(journal.clone(), rules)?);
+        let catalog = Arc::new(Catalog::open(journal.clone(), rules)?.suspending(suspending));
         let (inboxes, mailboxes) = boxes(journal.partitions(), &memory);
         let Downstream { queue, outbox } =
             downstream(&catalog, Reporter::new(inboxes.clone(), epoch)).into();
@@ -285,11 +289,12 @@ impl Runtime {
             epoch,
             committer: Committer::start(journal.clone(), limits::COMMIT_QUEUE)?,
             owners: Mutex::new(Vec::new()),
-            retention: Mutex::new(Some(retention)),
+            retention: Mutex::default(),
             replaces,
             admission: Arc::new(Admission::open(journal.clone(), quotas)?),
             filters: Arc::default(),
             bulk: Jobs::open(&*journal)?,
+            archive: archive.clone(),
             backups: Arc::new(BackupState::new(data_dir)),
             successor,
             misfits: Arc::default(),
@@ -303,6 +308,11 @@ impl Runtime {
         };
         let shared = runtime.shared(epoch, losses, sampler);
         runtime.start_owners(&shared, mailboxes)?;
+        let catalog = runtime.router.catalog.clone();
+        let (target, early) = (runtime.router.clone(), runtime.router.early.clone());
+        let retention = Retention::new(journal.clone(), early, catalog, target, (policy, archive));
+        let retention = super::retention::start(retention)?;
+        *runtime.retention.lock().unwrap_or_else(|it| it.into_inner()) = Some(retention);
         // After the partitions, which need the processors until they have read who listens.
         read_awaited(&runtime.router.catalog, runtime.stopping.clone())?;
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());

@@ -88,6 +88,7 @@ impl<O: Ordered> Check<'_, O> {
             // It was read when the journal opened.
             (Space::Common, _) if key == keys::TALLY => Ok(()),
             (Space::Partition(_), keys::HEAD) => self.head(key, &body),
+            (Space::Partition(_), keys::REMOVED) => keys::instance(key).map(drop),
             (Space::Partition(_), keys::FACTS) => {
                 let (instance, _) = keys::facts_of(key)?;
                 if self.facts_of.replace(instance) != Some(instance) {
@@ -169,7 +170,9 @@ impl<O: Ordered> Check<'_, O> {
         let (after, _) =
             body.split_first_chunk::<8>().ok_or_else(|| record::damaged(key, "is no snapshot"))?;
         let after = u64::from_be_bytes(*after);
-        let known = after == 0 || !self.store.facts(instance, after - 1, 1)?.is_empty();
+        let known = after == 0
+            || self.store.is_gone(instance)
+            || !self.store.facts(instance, after - 1, 1)?.is_empty();
         if known {
             Ok(())
         } else {
@@ -205,6 +208,8 @@ impl<O: Ordered> Check<'_, O> {
         }
         match self.store.ordered.get(space, &keys::of_instance(keys::HEAD, instance))? {
             Some(_) => Ok(()),
+            // It was removed, and the rest is to go.
+            None if self.store.is_gone(instance) => Ok(()),
             None => {
                 self.gone(instance);
                 Err(JournalError::Damaged(format!(
@@ -216,7 +221,8 @@ impl<O: Ordered> Check<'_, O> {
 
     /// A part belongs to a record that has so many.
     fn part(&self, space: Space, key: &[u8]) -> Result<(), JournalError> {
-        if self.store.has_part(space, key)? {
+        let is_gone = keys::owner(key).is_some_and(|it| self.store.is_gone(it));
+        if is_gone || self.store.has_part(space, key)? {
             Ok(())
         } else {
             Err(record::damaged(key, "is a part that no record has"))

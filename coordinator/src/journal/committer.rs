@@ -241,10 +241,11 @@ fn gather(
 /// Records a commit writes, roughly; at least one.
 fn count(commit: &Commit) -> usize {
     let Commit { writes, timers_set, timers_cleared, subscribed, unsubscribed, seen, .. } = commit;
+    let writes_and_removals = writes.len() + commit.removed.len();
     let indexes = timers_set.len() + timers_cleared.len() + subscribed.len() + unsubscribed.len();
     let others =
         commit.schedules.len() + commit.open.len() + commit.early.len() + commit.rows.len();
-    1 + writes.len() + indexes + seen.len() + others
+    1 + writes_and_removals + indexes + seen.len() + others
 }
 
 /// Bytes of the parts of a commit that can be large.

@@ -10,6 +10,7 @@ mod flips;
 mod listing;
 mod logged;
 mod random;
+mod removed;
 mod searching;
 
 use std::sync::Arc;
@@ -35,6 +36,20 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0 % bound.max(1)
     }
+}
+
+/// Removes instances that ended before `before`, at most `limit`; returns how many went.
+fn retain(journal: &dyn Journal, before: Timestamp, limit: usize) -> usize {
+    let is_over = |it: &Head| it.ended_at.is_some_and(|at| at < before);
+    let over = journal.over(&is_over, limit).unwrap();
+    for (instance, _) in &over {
+        let removed = vec![*instance];
+        let partition = instance.partition(journal.partitions());
+        journal.commit(&[Commit { partition, removed, ..Commit::default() }]).unwrap();
+    }
+    while journal.sweep(3).unwrap() > 0 {}
+    journal.forget(before).unwrap();
+    over.len()
 }
 
 /// A journal with four partitions, and what keeps its directory.

@@ -102,9 +102,9 @@ impl Partial<'_> {
         self.head.status.is_final()
     }
 
-    /// When the instance ended.
-    pub(super) fn ended_at(&self) -> Option<Timestamp> {
-        self.head.ended_at
+    /// The head as far as it is decoded: without output and error.
+    pub(super) fn without_ending(self) -> Head {
+        self.head
     }
 
     /// The workflow, while the instance has not ended.

@@ -14,7 +14,7 @@
 //! ```text
 //! keys, hidden in the common space: prefix | era: u64 | kind | partition: u16 | number…
 //! prefix | "m"                                   the era: what another era wrote is not there
-//! … | "p" | partition                            segments: varint | arrivals in them: varint
+//! … | "p" | partition                            segments | arrivals in them | unreadable: varints
 //! … | "a" | partition | number of the first: u64    arrivals: { start: u64 | id }…
 //! … | "s" | partition | segment: u32             its state
 //! … | "b", "t", "i" | partition | segment | generation: u64 | part: u16      its body, terms, ids
@@ -23,6 +23,7 @@
 mod bits;
 mod build;
 mod find;
+mod marks;
 mod segment;
 
 use std::collections::{HashSet, VecDeque};
@@ -36,8 +37,9 @@ use super::keys;
 use super::record;
 use super::space::{Change, Space};
 
-pub(super) use build::{changed, indexed, open, removed};
+pub(super) use build::{indexed, open};
 pub(super) use find::{count, search};
+pub(super) use marks::changed;
 
 /// Instances that a segment may have: those of the last record of arrivals go into it as a whole.
 const PLACES: usize = limits::SEARCH_SEGMENT + limits::SEARCH_ARRIVALS;
@@ -62,6 +64,8 @@ struct Partition {
     segments: Arc<Vec<Segment>>,
     /// Arrivals that segments were made of.
     base: u64,
+    /// Instances that were left out when it was made, as their heads cannot be read.
+    unreadable: u64,
     /// Those that came since, by record.
     tail: VecDeque<Vec<Place>>,
     /// Those of the tail whose head changed in a way that a segment being made may not see.
@@ -124,13 +128,8 @@ impl Index {
             let known = partitions.get(usize::from(partition.0));
             let mut number = known.map_or(0, Partition::next);
             for record in places.chunks(limits::SEARCH_ARRIVALS) {
-                let mut body = Vec::with_capacity(24 * record.len());
-                for (started, id) in record {
-                    body.extend_from_slice(&started.0.to_be_bytes());
-                    body.extend_from_slice(id.0.as_bytes());
-                }
                 let key = self.arrivals(*partition, number);
-                record::put(changes, Space::Common, key, &[&body]);
+                record::put(changes, Space::Common, key, &[&encoded(record)]);
                 number += record.len() as u64;
             }
         }
@@ -178,6 +177,16 @@ impl Index {
         let rest = [&segment.to_be_bytes()[..], &generation.to_be_bytes(), &number.to_be_bytes()];
         self.key(kind, partition, &rest)
     }
+}
+
+/// A record of arrivals.
+fn encoded(record: &[Place]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(24 * record.len());
+    for (started, id) in record {
+        body.extend_from_slice(&started.0.to_be_bytes());
+        body.extend_from_slice(id.0.as_bytes());
+    }
+    body
 }
 
 /// Instances that a commit starts, by partition.

@@ -16,6 +16,8 @@ pub(super) const FACTS: u8 = b'f';
 pub(super) const HEAD: u8 = b'h';
 /// The hot index, as far as the ring does not say otherwise: id.
 pub(super) const HOT: u8 = b'o';
+/// An instance that was removed, of which records may be left: id.
+pub(super) const REMOVED: u8 = b'x';
 /// The latest snapshot of an instance: id.
 pub(super) const SNAPSHOT: u8 = b'z';
 /// A subscription: id, frame.
@@ -103,7 +105,7 @@ pub(super) fn split(place: &[u8]) -> Option<(Space, &[u8])> {
 pub(super) fn owner(key: &[u8]) -> Option<InstanceId> {
     let (kind, rest) = key.split_first()?;
     let id = match *kind {
-        HEAD | FACTS | HOT | SNAPSHOT | SUBSCRIPTION => rest,
+        HEAD | FACTS | HOT | REMOVED | SNAPSHOT | SUBSCRIPTION => rest,
         TIMER => rest.get(8..)?,
         PART => return owner(rest),
         _ => return None,

@@ -25,6 +25,7 @@ mod tally;
 mod verify;
 mod version;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,8 +77,11 @@ pub struct Store<O> {
     pub(super) index: Index,
     /// What a backup that is being taken must hear of.
     pub(super) capture: Capture,
-    /// Where [`Journal::retain`] goes on, so that no call looks at everything.
+    /// Where [`Journal::over`] and [`Journal::forget`] go on, so that no call looks at everything.
     pub(super) retained: Mutex<retain::Progress>,
+    /// Instances that were removed and of which records are left. Changed only by who holds
+    /// [`Store::exclusive`].
+    pub(super) gone: Mutex<BTreeSet<InstanceId>>,
     /// What the store ought to hold. Changed only by who holds [`Store::exclusive`].
     tally: Mutex<Tally>,
     /// The adding up of what it does hold, while that is under way.
@@ -127,6 +131,7 @@ impl<O: Ordered> Store<O> {
             index: Index::default(),
             capture: Capture::default(),
             retained: Mutex::default(),
+            gone: Mutex::default(),
             tally: Mutex::default(),
             verification: Mutex::default(),
         };
@@ -142,6 +147,7 @@ impl<O: Ordered> Store<O> {
         let tally = store.stored_tally()?;
         let tallied = tally.is_some();
         store.tally = Mutex::new(tally.unwrap_or_else(|| Tally::of_nothing(store.partitions)));
+        store.gone = Mutex::new(retain::gone(&store, store.partitions)?.into_iter().collect());
         store.recent = RwLock::new(ring::recover(&store, expected.missing != Missing::Refuse)?);
         if let Some(witness) = &expected.position {
             let lost = store.position().missing_from(witness);
@@ -330,6 +336,11 @@ impl<O: Ordered> Store<O> {
     #[cfg(test)]
     pub(super) fn slots_written(&self) -> u64 {
         self.read_recent(|recent| recent.next)
+    }
+
+    /// True for an instance that was removed and of which records are left.
+    pub(super) fn is_gone(&self, instance: InstanceId) -> bool {
+        lock(&self.gone).contains(&instance)
     }
 
     /// An instance that is removed is not hot.
@@ -568,8 +579,16 @@ impl<O: Ordered> Journal for Store<O> {
         self.read_suspended()
     }
 
-    fn retain(&self, before: Timestamp, limit: usize) -> Result<usize, JournalError> {
-        retain::retain(self, before, limit)
+    fn over(
+        &self,
+        is_over: &dyn Fn(&Head) -> bool,
+        limit: usize,
+    ) -> Result<Vec<(InstanceId, Head)>, JournalError> {
+        retain::over(self, is_over, limit)
+    }
+
+    fn sweep(&self, limit: usize) -> Result<usize, JournalError> {
+        retain::sweep(self, limit)
     }
 
     fn next_epoch(&self) -> Result<u64, JournalError> {

@@ -54,5 +54,6 @@ impl Batch {
             && commit.early.is_empty()
             && commit.open.is_empty()
             && commit.rows.is_empty()
+            && commit.removed.is_empty()
     }
 }

@@ -9,6 +9,9 @@ use crate::quarantine::UNREAD;
 impl Partition {
     /// The instance, from memory or from the journal.
     pub(super) fn load(&mut self, id: InstanceId) -> Result<Option<&mut Resident>, JournalError> {
+        if self.is_removed(id) {
+            return Ok(None);
+        }
         let quarantine = &self.shared.quarantine;
         let named = self.named.contains(&id);
         let is_read = self.residents.get(id).is_none();

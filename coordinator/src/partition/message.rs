@@ -28,6 +28,15 @@ pub enum Message {
     Start(Box<NewInstance>),
     /// Start an instance that goes on for another one, which has faulted.
     Succeed(Box<NewSuccessor>),
+    /// Remove an instance that has ended.
+    Remove {
+        /// The instance.
+        instance: InstanceId,
+        /// When it ended, where only that one is meant.
+        ended_at: Option<Timestamp>,
+        /// Told once it is durable.
+        reply: oneshot::Sender<RemovalReply>,
+    },
     /// Something happened to an instance.
     Input {
         /// The instance.
@@ -149,6 +158,20 @@ pub struct NewSuccessor {
     pub reply: oneshot::Sender<SuccessorReply>,
 }
 
+/// What became of a removal.
+pub type RemovalReply = Result<(), NotRemoved>;
+
+/// Why an instance is not removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRemoved {
+    /// There is no such instance.
+    Unknown,
+    /// It has not ended.
+    Status(Status),
+    /// Something of it is on its way to the disk: a moment later it can be.
+    Busy,
+}
+
 /// What became of a start that goes on for another instance: the instance that does, and whether
 /// one did before.
 pub type SuccessorReply = Result<(InstanceId, bool), NoSuccessor>;
@@ -178,6 +201,7 @@ impl Message {
             | Self::EmitAgain { instance, .. }
             | Self::EventTo { instance, .. }
             | Self::Stamped { instance, .. }
+            | Self::Remove { instance, .. }
             | Self::Show { instance, .. }
             | Self::Watch { instance, .. } => Some(*instance),
             Self::Event(_)
@@ -214,6 +238,7 @@ impl Message {
             | Self::Lost { .. }
             | Self::CancelChild { .. }
             | Self::EmitAgain { .. }
+            | Self::Remove { .. }
             | Self::Show { .. }
             | Self::Watch { .. } => 0,
         }

@@ -86,7 +86,10 @@ fn is_asked(message: &Message) -> bool {
     match message {
         Message::Start(start) => start.reply.is_some(),
         Message::Input { reply, .. } => reply.is_some(),
-        Message::Succeed(_) | Message::Schedule(_) | Message::Settle(_) => true,
+        Message::Succeed(_)
+        | Message::Remove { .. }
+        | Message::Schedule(_)
+        | Message::Settle(_) => true,
         _ => false,
     }
 }

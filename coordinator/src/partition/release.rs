@@ -12,8 +12,8 @@ use windlass_proto::wire::{Assignment, AssignmentKey};
 use windlass_telemetry::FinishedSpan;
 
 use super::message::{
-    Dealt, Done, EventOutcome, EventTicket, EventToKeep, Message, NewInstance, Reply, Shown,
-    StartReply, SuccessorReply, Verdict,
+    Dealt, Done, EventOutcome, EventTicket, EventToKeep, Message, NewInstance, RemovalReply, Reply,
+    Shown, StartReply, SuccessorReply, Verdict,
 };
 use super::schedules::ScheduleAnswer;
 use super::shares::{LimitNews, LimitPlace};
@@ -90,6 +90,8 @@ pub enum Release {
     Started(oneshot::Sender<StartReply>, StartReply),
     /// An answer to a start that goes on for another instance.
     Succeeded(oneshot::Sender<SuccessorReply>, SuccessorReply),
+    /// An answer to a removal.
+    Removed(oneshot::Sender<RemovalReply>, RemovalReply),
     /// An answer to an input.
     Answered(oneshot::Sender<Reply>, Reply),
     /// What has changed of a claim, for the partition that owns its key.
@@ -226,6 +228,7 @@ impl Release {
             Self::Limit(owner, news) => target.send(owner, Message::Limit(news)),
             Self::LimitPlace(reply, place) => drop(reply.send(place)),
             Self::Started(reply, started) => drop(reply.send(started)),
+            Self::Removed(reply, answer) => drop(reply.send(answer)),
             Self::Succeeded(reply, answer) => drop(reply.send(answer)),
             Self::Answered(reply, answer) => drop(reply.send(answer)),
             Self::Scheduled(reply, answer) => drop(reply.send(answer)),

@@ -197,7 +197,12 @@ impl Resident {
 
     /// True when it must stay in memory: something goes on, or the journal does not show it yet.
     fn is_busy(&self, durable: u64) -> bool {
-        self.instance.is_hot() || self.written > durable || self.count > 0
+        self.instance.is_hot() || self.is_unwritten(durable)
+    }
+
+    /// True when something of it is not durable yet.
+    pub(super) fn is_unwritten(&self, durable: u64) -> bool {
+        self.written > durable || self.count > 0
     }
 
     /// The state, when it is time to write it: a snapshot is no larger than the facts since the one
@@ -354,6 +359,12 @@ impl Residents {
         if self.all.get(&id).is_some_and(|it| it.charge.bytes() > limits::WAITING_SMALL_BYTES) {
             self.large.push_back(id);
         }
+    }
+
+    /// Drops an instance that is removed: another one may get its id.
+    pub(super) fn forget(&mut self, id: InstanceId) {
+        self.remove(id);
+        self.retired.retain(|(of, _)| *of != id);
     }
 
     fn remove(&mut self, id: InstanceId) {

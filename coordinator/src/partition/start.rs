@@ -20,6 +20,9 @@ impl Partition {
         let (start, old) = match self.place_start(start)? {
             Placed::Repeat(start, earlier) => return self.started(batch, start, Some(earlier)),
             Placed::Refused(start, status) => return self.refused(batch, start, status),
+            // Who asks is told to try again: the one that had the id is just being removed. No
+            // other start can be meant, as what is waited for is not removed.
+            Placed::New(start, _) if self.is_removed(start.id) => return Ok(()),
             Placed::New(start, old) => (start, old),
         };
         let start = match self.refuse_retired(batch, start) {

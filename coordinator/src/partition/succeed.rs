@@ -22,6 +22,10 @@ impl Partition {
         new: NewSuccessor,
     ) -> Result<(), JournalError> {
         let NewSuccessor { plan, succession, instance, reply } = new;
+        if self.is_removed(instance.id) {
+            // As for any start under the id of an instance that is just being removed.
+            return Ok(());
+        }
         let answer = match self.may_succeed(&succession, instance.id)? {
             Ok(Some(earlier)) => Ok((earlier, true)),
             Ok(None) => {
@@ -50,13 +54,19 @@ impl Partition {
             let other = NoSuccessor::Status(status);
             return Ok(if same { Ok(Some(id)) } else { Err(other) });
         }
+        let retried = self.load(succession.predecessor)?.and_then(|it| it.instance.repair.retried);
+        // One that was removed is no more: another one may go on.
+        let retried = match retried {
+            Some(id) if self.exists(id)? => Some(id),
+            _ => None,
+        };
         let Some(old) = self.load(succession.predecessor)? else {
             return Ok(Err(NoSuccessor::Unknown));
         };
         let repair = &old.instance.repair;
         Ok(match &old.instance.ending {
-            Some(Ending::Faulted(_)) if succession.reset.is_none() && repair.retried.is_some() => {
-                Ok(repair.retried)
+            Some(Ending::Faulted(_)) if succession.reset.is_none() && retried.is_some() => {
+                Ok(retried)
             }
             Some(_) if repair.successors.len() >= limits::SUCCESSORS => Err(NoSuccessor::TooMany),
             Some(_) if succession.reset.is_some() => Ok(None),
@@ -91,6 +101,10 @@ impl Partition {
         self.residents.insert(resident);
         self.apply(batch, id, decision)?;
         let Some(resident) = self.load(old)? else { return Ok(()) };
+        // Under a key, the one that had the id before was noted already.
+        if resident.instance.repair.successors.contains(&id) {
+            return Ok(());
+        }
         let plan = resident.plan.clone();
         let decision = engine::succeeded(&plan, &mut resident.instance, batch.now, (id, reset));
         self.apply(batch, old, decision)

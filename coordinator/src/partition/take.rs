@@ -71,6 +71,9 @@ impl Partition {
         match message {
             Message::Start(start) => self.start(batch, *start),
             Message::Succeed(new) => self.succeed(batch, *new),
+            Message::Remove { instance, ended_at, reply } => {
+                self.remove(batch, instance, ended_at, reply)
+            }
             Message::Input { instance, input, reply } => {
                 let answer = self.input(batch, instance, input)?;
                 if let Some(reply) = reply {
@@ -143,6 +146,7 @@ impl Partition {
         };
         if let Message::Show { .. }
         | Message::Watch { .. }
+        | Message::Remove { .. }
         | Message::Input { reply: Some(_), .. } = message
         {
             // Nothing that was answered is behind these in any line.

@@ -49,6 +49,9 @@ impl Partition {
         if self.residents.get(id).is_some() {
             return Ok(Some(watch));
         }
+        if self.is_removed(id) {
+            return Ok(Some(watch));
+        }
         let head = self.shared.journal.head(id)?.filter(|it| it.ended_at.is_some());
         match (watch, head) {
             (Watch::Change(_, reply), Some(_)) => batch.releases.push(Release::Changed(reply)),

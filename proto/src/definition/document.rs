@@ -28,6 +28,7 @@ struct Document {
     on_fault: OnFault,
     limit: Option<Arc<Limit>>,
     keep_events: Option<u64>,
+    retention: Option<u64>,
 }
 
 impl Decoder<'_> {
@@ -82,6 +83,7 @@ impl Decoder<'_> {
             on_fault: document.on_fault,
             limit: document.limit,
             keep_events: document.keep_events,
+            retention: document.retention,
             definition,
             root: tasks?,
             tasks: std::mem::take(&mut self.tasks).into_iter().collect::<Option<_>>()?,
@@ -121,11 +123,12 @@ impl Decoder<'_> {
         let summary = optional(node.get("summary"), |node| self.string(node, "`summary`"));
         let tags = self.metadata_named(node.get("tags"), "`tags`");
         let metadata = self.metadata(node.get("metadata"));
-        let known = ["pool", "schedule", "onFault", "limit", "keepEvents"];
+        let known = ["pool", "schedule", "onFault", "limit", "keepEvents", "retention"];
         let pool = self.pool(node.get("metadata"), &known);
         let on_fault = self.on_fault(node.get("metadata"));
         let limit = self.where_null(OUTSIDE_TASKS, |it| it.limit(node.get("metadata")));
         let keep_events = self.keep_events(node.get("metadata"));
+        let retention = self.retention(node.get("metadata"));
         Some(Document {
             id: WorkflowId { namespace: namespace?, name: name?, version: version?.0 },
             title: title?,
@@ -136,6 +139,7 @@ impl Decoder<'_> {
             on_fault: on_fault?.unwrap_or_default(),
             limit: limit?,
             keep_events: keep_events?,
+            retention: retention?.flatten(),
         })
     }
 

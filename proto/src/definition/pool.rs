@@ -1,5 +1,5 @@
 //! `metadata.windlass`: which workers a task goes to, how its call goes out, what becomes of the
-//! instance when it fails, and how long events are kept for it.
+//! instance when it fails, how long it is kept, and how long events are kept for it.
 
 use std::sync::Arc;
 
@@ -64,6 +64,14 @@ impl Decoder<'_> {
                 None
             }
         }
+    }
+
+    /// How long `metadata` wants instances to be kept once they have ended, where it says so.
+    pub(super) fn retention(&mut self, metadata: Option<&Node>) -> Option<Option<Option<u64>>> {
+        let own = metadata.and_then(|node| node.get("windlass"));
+        optional(own.and_then(|node| node.get("retention")), |node| {
+            self.fixed(node, "`metadata.windlass.retention`")
+        })
     }
 
     /// Both of a task: its pool, and what it wants of an error.

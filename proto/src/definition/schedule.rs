@@ -114,7 +114,7 @@ impl Decoder<'_> {
     }
 
     /// Nothing can be evaluated before there is an instance. `None` within for what cannot be done.
-    fn fixed(&mut self, node: &Node, what: &str) -> Option<Option<u64>> {
+    pub(super) fn fixed(&mut self, node: &Node, what: &str) -> Option<Option<u64>> {
         match self.duration(node, what)? {
             Duration::Fixed(milliseconds) => Some(Some(milliseconds)),
             Duration::Computed(_) => {

@@ -127,12 +127,29 @@ pub const VERIFY_PAUSE_US: u64 = 200;
 /// of days.
 pub const RETENTION_MS: u64 = 60_000;
 
+/// Milliseconds before the first such look after a start: partitions take up what was open first.
+pub const RETENTION_FIRST_MS: u64 = 1_000;
+
+/// Definitions of which retention keeps in mind how long they want instances kept: a hundred bytes
+/// each.
+pub const RETENTION_DEFINITIONS: usize = 10_000;
+
+/// Entries of a history that archiving an instance reads at a time.
+pub const ARCHIVE_PAGE: usize = 1_000;
+
 /// Instances that retention removes in one go: commits wait meanwhile, so few enough to take
 /// milliseconds.
 pub const RETENTION_INSTANCES: usize = 200;
 
 /// Such goes in one round at most: about what a busy minute adds, many times over.
 pub const RETENTION_GOES: usize = 5_000;
+
+/// Milliseconds between two tries to delete an instance whose end is on its way to the disk, or to
+/// its parent.
+pub const REMOVAL_AGAIN_MS: u64 = 20;
+
+/// Such tries: two seconds, which is long for either.
+pub const REMOVAL_TRIES: u32 = 100;
 
 /// Changes that retention writes in one batch.
 pub const RETENTION_CHANGES: usize = 1_000;

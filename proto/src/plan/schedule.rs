@@ -108,6 +108,7 @@ pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen
         on_fault: OnFault::Fault,
         limit: None,
         keep_events: None,
+        retention: None,
         definition,
         tasks: vec![task],
         root: [index].into(),

@@ -118,6 +118,7 @@ fn event_name(action: AuditAction) -> &'static str {
         AuditAction::FunctionPublished => "windlass.function.published",
         AuditAction::InstanceStarted => "windlass.instance.started",
         AuditAction::InstanceChanged => "windlass.instance.changed",
+        AuditAction::InstanceDeleted => "windlass.instance.deleted",
         AuditAction::BulkChanged => "windlass.bulk.changed",
         AuditAction::WebhookChanged => "windlass.webhook.changed",
         AuditAction::StartsChanged => "windlass.starts.changed",

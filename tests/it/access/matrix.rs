@@ -84,6 +84,7 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("getInstanceHistory", (About::Workflow, with(&["starter"]))),
         ("watchInstance", (About::Workflow, with(&["starter"]))),
         ("cancelInstance", (About::Workflow, operator())),
+        ("deleteInstance", (About::Workflow, vec![])),
         ("suspendInstance", (About::Workflow, operator())),
         ("resumeInstance", (About::Workflow, operator())),
         ("listBulkJobs", (About::List, operator())),
@@ -179,6 +180,8 @@ impl Person {
 struct Place {
     namespace: &'static str,
     instance: String,
+    /// One that goes on: it is not deleted.
+    open: String,
     digest: String,
 }
 
@@ -189,14 +192,20 @@ impl Place {
         let ended = root.run(&workflow, &json!({})).await;
         let instance = ended["id"].as_str().unwrap().to_owned();
         let digest = root.show(&instance).await["digest"].as_str().unwrap().to_owned();
-        Self { namespace, instance, digest }
+        let pausing = root.deploy(&pause(namespace).replace("name: pause", "name: rest")).await;
+        let open = root.start(&pausing, &json!({})).await;
+        Self { namespace, instance, open, digest }
     }
 
     /// The path of an operation here.
     fn path(&self, template: &str, operation: &str) -> String {
         let name = if template.starts_with("/v1/schedules") { "tick" } else { "greet" };
         let name = if operation.contains("Function") { "double" } else { name };
-        let id = if operation == "revokeToken" { "none" } else { &self.instance };
+        let id = match operation {
+            "revokeToken" => "none",
+            "deleteInstance" => &self.open,
+            _ => &self.instance,
+        };
         let path = template
             .replace("{namespace}", self.namespace)
             .replace("{name}", name)

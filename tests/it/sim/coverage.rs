@@ -254,6 +254,7 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::Succeeded(..) => "release Succeeded",
         Release::Limit(..) => "release Limit",
         Release::LimitPlace(..) => "release LimitPlace",
+        Release::Removed(..) => "release Removed",
         Release::Scheduled(..) => "release Scheduled",
         Release::Settle(_) => "release Settle",
         Release::Shown(..) => "release Shown",

@@ -139,6 +139,11 @@ impl Api {
         Self::send(self.request(Method::POST, path).json(body)).await.unwrap()
     }
 
+    /// DELETE, from a server that must be reachable.
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        Self::send(self.request(Method::DELETE, path)).await.unwrap()
+    }
+
     /// POST of a definition's text.
     pub(crate) async fn deploy_text(&self, text: &str) -> Answer {
         let request = self.request(Method::POST, "/v1/workflows").body(text.to_owned());

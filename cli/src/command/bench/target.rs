@@ -13,6 +13,7 @@ use windlass_coordinator::catalog::Unsupported;
 use windlass_coordinator::coordinator::{
     Coordinator, CoordinatorError, Operator, Outcome, Start, StartPolicy, Started, WorkflowRef,
 };
+use windlass_coordinator::retention::RetentionPolicy;
 use windlass_coordinator::trace::Tracer;
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::limits::{API_PAGE, API_WAIT_MS};
@@ -315,7 +316,8 @@ async fn embedded(
 ) -> Result<(System, Coordinator), CliError> {
     let secrets_config = store.map(Store::workers_config);
     let worker = WorkerOptions { secrets_config, ..WorkerOptions::default() };
-    let (data_dir, files, retention) = (Some(directory.to_owned()), Files::default(), None);
+    let (data_dir, files, retention) =
+        (Some(directory.to_owned()), Files::default(), RetentionPolicy::default());
     let (journal, quotas, secrets, identity, memory) = Default::default();
     let options = EmbeddedOptions {
         data_dir,
@@ -325,6 +327,8 @@ async fn embedded(
         files,
         retention,
         inbound: InboundOptions::default(),
+        archive: None,
+        suspending: Vec::new(),
         quotas,
         secrets,
         identity,

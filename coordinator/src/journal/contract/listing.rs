@@ -7,7 +7,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::super::{Commit, Filter, Head, InstanceWrite, Journal, Status};
-use super::{commit, each, head, id, start, write};
+use super::{commit, each, head, id, retain, start, write};
 
 fn end(instance: InstanceId, sequence: u64, at: u64) -> InstanceWrite {
     let mut head = head("w", Status::Completed, at);
@@ -141,11 +141,11 @@ fn retention_removes_what_ended_and_nothing_else() {
             };
             journal.commit(&[commit]).unwrap();
         }
-        assert_eq!(journal.retain(Timestamp(50), 100).unwrap(), 0);
+        assert_eq!(retain(journal, Timestamp(50), 100), 0);
         let before = Timestamp(110 + 15 + 1);
         let mut removed = 0;
         for _ in 0..6 {
-            let now = journal.retain(before, 2).unwrap();
+            let now = retain(journal, before, 2);
             assert!(now <= 2);
             removed += now;
         }
@@ -158,7 +158,7 @@ fn retention_removes_what_ended_and_nothing_else() {
             assert_eq!(seen, 100 + index as u64 >= before.0, "{index}");
         }
         assert_eq!(pages(journal, &Filter::default(), 10).len(), 24);
-        assert_eq!(journal.retain(before, 100).unwrap(), 0);
+        assert_eq!(retain(journal, before, 100), 0);
     });
 }
 
@@ -170,7 +170,7 @@ fn retention_of_a_long_history_goes_in_batches() {
         let writes = (1..2_500).map(|sequence| write(instance, sequence, b"fact")).collect();
         journal.commit(&[commit(writes)]).unwrap();
         journal.commit(&[commit(vec![end(instance, 2_500, 1)])]).unwrap();
-        assert_eq!(journal.retain(Timestamp(1_000), 10).unwrap(), 1);
+        assert_eq!(retain(journal, Timestamp(1_000), 10), 1);
         assert_eq!(journal.load(instance).unwrap(), None);
         assert_eq!(journal.head(instance).unwrap(), None);
     });

@@ -7,7 +7,7 @@ use windlass_proto::time::Timestamp;
 
 use super::super::memory::{CrashPoint, MemoryJournal};
 use super::super::{Filter, Head, InstanceWrite, Journal, Status, StoredFacts};
-use super::{Random, commit, head, id};
+use super::{Random, commit, head, id, retain};
 
 /// What the journal should say.
 #[derive(Default)]
@@ -180,7 +180,7 @@ fn run(seed: u64, groups: usize, every: u64) -> MemoryJournal {
         }
         if random.below(40) == 0 {
             // All that is completed goes, wherever the ring stands.
-            journal.retain(Timestamp(1_000), usize::MAX).unwrap();
+            retain(&journal, Timestamp(1_000), usize::MAX);
             model.instances.retain(|_, state| state.status() != Some(Status::Completed));
         }
     }

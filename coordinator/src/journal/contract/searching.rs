@@ -6,15 +6,20 @@ use windlass_proto::id::InstanceId;
 use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::time::Timestamp;
 
+use super::super::keys;
 use super::super::memory::MemoryJournal;
+use super::super::ordered::Ordered as _;
+use super::super::space::Change;
 use super::super::{Commit, Filter, Head, InstanceWrite, Journal, SearchCursor, Status};
-use super::{Random, commit, each, head, id, open, small, write};
+use super::{Random, commit, each, head, id, open, retain, small, write};
 
 /// Instances as they ought to be found.
 #[derive(Default)]
 struct World {
     heads: BTreeMap<InstanceId, (Head, u64)>,
     time: u64,
+    /// Ids whose instances were removed.
+    free: Vec<InstanceId>,
     /// What is committed together.
     gathered: Vec<Commit>,
 }
@@ -50,7 +55,9 @@ impl World {
         self.time = (self.time + random.below(3)).saturating_sub(u64::from(random.below(50) == 0));
         let time = 1_000 + self.time;
         // Ids need not follow the time.
-        let instance = id(random.below(1 << 40), random.below(4) as u16);
+        let new = id(random.below(1 << 40), random.below(4) as u16);
+        let free = if random.below(3) == 0 { self.free.pop() } else { None };
+        let instance = free.unwrap_or(new);
         if self.heads.contains_key(&instance) {
             return;
         }
@@ -166,8 +173,10 @@ fn run(journal: &dyn Journal, seed: u64, steps: usize) -> World {
             world.check(journal, &mut random);
             // Oldest ends first.
             let before = Timestamp(1_000 + world.time / 50);
-            while journal.retain(before, 100).unwrap() > 0 {}
-            world.heads.retain(|_, (head, _)| head.ended_at.is_none_or(|at| at >= before));
+            while retain(journal, before, 100) > 0 {}
+            let is_over = |head: &Head| head.ended_at.is_some_and(|at| at < before);
+            let over = world.heads.extract_if(.., |_, (head, _)| is_over(head));
+            world.free = over.map(|(id, _)| id).collect();
             world.check(journal, &mut random);
         }
     }
@@ -211,4 +220,22 @@ fn an_index_that_lacks_an_instance_is_made_anew() {
     journal.forget_last_arrival().unwrap();
     let journal = MemoryJournal::reopen(journal.durable(), 4).unwrap();
     world.check(&journal, &mut Random(6));
+}
+
+#[test]
+fn a_damaged_head_does_not_have_the_index_made_anew_each_time() {
+    let journal = MemoryJournal::in_memory(4).unwrap();
+    let mut world = run(&journal, 12, 3_500);
+    world.commit(&journal);
+    let instance = *world.heads.keys().next().unwrap();
+    let (space, key) = (journal.space_of(instance), keys::of_instance(keys::HEAD, instance));
+    let damage = Change { space, key, value: Some(b"no head".to_vec()) };
+    journal.ordered.write(vec![damage]).unwrap();
+    journal.without_index().unwrap();
+    let journal = MemoryJournal::reopen(journal.durable(), 4).unwrap();
+    let era = journal.index.era();
+    let found = journal.count(&Filter::default()).unwrap().count;
+    assert_eq!(found, world.heads.len() as u64 - 1);
+    let journal = MemoryJournal::reopen(journal.durable(), 4).unwrap();
+    assert_eq!(journal.index.era(), era);
 }

@@ -1,7 +1,6 @@
 //! Making segments, and keeping them right.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -14,7 +13,6 @@ use super::super::record::{push_varint, read_varint};
 use super::super::space::{Change, Order, Space};
 use super::super::store::{Store, stored_head};
 use super::super::{Head, Journal, JournalError, head, keys, record};
-use super::bits::Bits;
 use super::segment::{self, State};
 use super::{Index, PART_BYTES, Partition, Place, Segment};
 
@@ -58,12 +56,15 @@ fn recover<O: Ordered>(
     for number in 0..store.partitions() {
         let partition = PartitionId(number);
         let key = index.key(b'p', partition, &[]);
-        let (mut segments, mut base) = (0, 0);
+        let (mut segments, mut base, mut unreadable) = (0, 0, 0);
         if let Some(body) = store.body(Space::Common, &key)? {
             let read = read_varint(&body).and_then(|(segments, rest)| {
-                Some((u32::try_from(segments).ok()?, read_varint(rest)?.0))
+                let (base, rest) = read_varint(rest)?;
+                // An earlier version did not say.
+                let unreadable = read_varint(rest).map_or(0, |it| it.0);
+                Some((u32::try_from(segments).ok()?, base, unreadable))
             });
-            (segments, base) = read.ok_or_else(|| damaged(&key))?;
+            (segments, base, unreadable) = read.ok_or_else(|| damaged(&key))?;
         }
         let mut known = Vec::new();
         let mut instances = 0;
@@ -72,7 +73,8 @@ fn recover<O: Ordered>(
             push(&mut known, &state);
             instances += state.count - state.gone.count();
         }
-        let mut of = Partition { segments: known.into(), base, ..Partition::default() };
+        let segments = known.into();
+        let mut of = Partition { segments, base, unreadable, ..Partition::default() };
         while let Some(record) = arrivals(store, index, partition, of.next())? {
             for (_, id) in &record {
                 let key = keys::of_instance(keys::HEAD, *id);
@@ -81,7 +83,7 @@ fn recover<O: Ordered>(
             }
             of.tail.push_back(record);
         }
-        if instances as u64 != store.heads_due(partition) {
+        if instances as u64 + unreadable != store.heads_due(partition) {
             return Ok(None);
         }
         partitions.push(of);
@@ -134,7 +136,8 @@ fn anew<O: Ordered>(store: &Store<O>, index: &Index) -> Result<(), JournalError>
     for number in 0..store.partitions() {
         let partition = PartitionId(number);
         let places = starts(store, partition)?;
-        let mut of = Partition::default();
+        let unreadable = store.heads_due(partition).saturating_sub(places.len() as u64);
+        let mut of = Partition { unreadable, ..Partition::default() };
         let mut segments = Vec::new();
         for (segment, places) in (0_u32..).zip(places.chunks(limits::SEARCH_SEGMENT)) {
             let built = segment::build(heads(store, partition, places)?, 0);
@@ -145,7 +148,8 @@ fn anew<O: Ordered>(store: &Store<O>, index: &Index) -> Result<(), JournalError>
         }
         of.segments = segments.into();
         let mut changes = Vec::new();
-        put_partition(&mut changes, index, partition, of.segments.len(), 0);
+        let counts = (of.segments.len(), 0, of.unreadable);
+        put_partition(&mut changes, index, partition, counts);
         store.ordered.write(changes)?;
         partitions.push(of);
     }
@@ -238,12 +242,12 @@ fn put_partition(
     changes: &mut Vec<Change>,
     index: &Index,
     partition: PartitionId,
-    segments: usize,
-    base: u64,
+    (segments, base, unreadable): (usize, u64, u64),
 ) {
     let mut body = Vec::new();
     push_varint(&mut body, segments as u64);
     push_varint(&mut body, base);
+    push_varint(&mut body, unreadable);
     record::put(changes, Space::Common, index.key(b'p', partition, &[]), &[&body]);
 }
 
@@ -265,7 +269,7 @@ fn put(
     put_state(changes, index, (partition, segment), &built.state);
 }
 
-fn put_state(
+pub(super) fn put_state(
     changes: &mut Vec<Change>,
     index: &Index,
     (partition, segment): (PartitionId, u32),
@@ -363,10 +367,12 @@ fn make<O: Ordered>(
     let _exclusive = store.exclusive();
     let known = index.of(partition);
     // What happened to them since their heads were read.
+    let started: HashMap<InstanceId, Timestamp> = places.iter().map(|it| (it.1, it.0)).collect();
     for (place, id) in ids.iter().enumerate().filter(|(_, id)| known.touched.contains(id)) {
         match readable(store, *id)? {
-            Some(_) => built.state.open.set(place),
-            None => built.state.gone.set(place),
+            Some(head) if started.get(id) == Some(&head.started_at) => built.state.open.set(place),
+            // Or it is another one's by now, which has arrived since.
+            Some(_) | None => built.state.gone.set(place),
         }
     }
     let number = u32::try_from(known.segments.len()).unwrap_or(u32::MAX);
@@ -378,7 +384,8 @@ fn make<O: Ordered>(
         changes.push(Change { space: Space::Common, key, value: None });
         base += record.len() as u64;
     }
-    put_partition(&mut changes, index, partition, known.segments.len() + 1, base);
+    let counts = (known.segments.len() + 1, base, known.unreadable);
+    put_partition(&mut changes, index, partition, counts);
     store.write(changes)?;
     let mut segments = known.segments.to_vec();
     push(&mut segments, &built.state);
@@ -439,7 +446,13 @@ fn refresh_one<O: Ordered>(
         return Ok(());
     }
     let _exclusive = store.exclusive();
-    let places: Vec<Place> = ids.iter().map(|it| (Timestamp(0), *it)).collect();
+    // What is gone by now may have left its id to another one.
+    let known = state(store, index, partition, segment)?;
+    if known.generation != of.2 {
+        return Ok(());
+    }
+    let left = ids.iter().enumerate().filter(|(place, _)| !known.gone.has(*place));
+    let places: Vec<Place> = left.map(|(_, it)| (Timestamp(0), *it)).collect();
     let built = segment::build(heads(store, partition, &places)?, known.generation + 1);
     let mut changes = Vec::new();
     let length = |kind| parts(store, index, kind, of).map(|it| it.map_or(0, |it| it.len()));
@@ -459,71 +472,13 @@ fn refresh_one<O: Ordered>(
     Ok(())
 }
 
-fn set(index: &Index, partition: PartitionId, segment: u32, state: &State) {
+pub(super) fn set(index: &Index, partition: PartitionId, segment: u32, state: &State) {
     if let Some(of) = index.write().get_mut(usize::from(partition.0))
         && let Some(it) = Arc::make_mut(&mut of.segments).get_mut(segment as usize)
     {
         // What remains of it is not later than what there was.
         *it = Segment { until: it.until, ..known(state, Timestamp(0)) };
     }
-}
-
-/// The changes for instances that had ended and go on: their heads tell from now on. The caller
-/// holds the journal's lock.
-pub(in super::super) fn changed<O: Ordered>(
-    store: &Store<O>,
-    instances: &[Place],
-) -> Result<Vec<Change>, JournalError> {
-    mark(store, instances, |state| &mut state.open)
-}
-
-/// The changes for an instance that is removed. The caller holds the journal's lock.
-pub(in super::super) fn removed<O: Ordered>(
-    store: &Store<O>,
-    instance: Place,
-) -> Result<Vec<Change>, JournalError> {
-    mark(store, &[instance], |state| &mut state.gone)
-}
-
-fn mark<O: Ordered>(
-    store: &Store<O>,
-    instances: &[Place],
-    places: impl Fn(&mut State) -> &mut Bits,
-) -> Result<Vec<Change>, JournalError> {
-    let index = &store.index;
-    let mut marked = BTreeMap::new();
-    for (started, instance) in instances {
-        let partition = instance.partition(store.partitions());
-        let known = index.of(partition);
-        if known.tail.iter().flatten().any(|(_, id)| id == instance) {
-            if let Some(known) = index.write().get_mut(usize::from(partition.0)) {
-                known.touched.insert(*instance);
-            }
-            continue;
-        }
-        let within = |it: &Segment| it.first <= *started && *started <= it.last;
-        let segments = (0_u32..).zip(known.segments.iter()).filter(|(_, it)| within(it));
-        for (number, _) in segments {
-            let state = match marked.entry((partition, number)) {
-                Entry::Occupied(state) => state.into_mut(),
-                Entry::Vacant(vacant) => vacant.insert(state(store, index, partition, number)?),
-            };
-            let of = (partition, number, state.generation);
-            let ids = ids(store, index, of, state.count)?;
-            let place = ids.and_then(|ids| ids.iter().position(|id| id == instance));
-            if let Some(place) = place {
-                places(state).set(place);
-                break;
-            }
-        }
-    }
-    let mut changes = Vec::new();
-    for (of, state) in &marked {
-        // Too early at worst: of what counts as open the head is read.
-        set(index, of.0, of.1, state);
-        put_state(&mut changes, index, *of, state);
-    }
-    Ok(changes)
 }
 
 #[cfg(test)]

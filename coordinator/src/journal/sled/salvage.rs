@@ -232,11 +232,13 @@ fn keep_whole(journal: &SledJournal, report: &mut SalvageReport) -> Result<(), J
         }
         let mut gone = Vec::new();
         journal.ordered.scan(space, &[], &[0xff], Order::Up, &mut |key, _| {
+            // With what is left of removed instances, the notes that say so go too.
+            let is_note = key.first() == Some(&keys::REMOVED);
             if let Some(owner) = keys::owner(key)
-                && !whole.contains(&owner)
+                && (is_note || !whole.contains(&owner))
             {
                 gone.push(Change { space, key: key.to_vec(), value: None });
-                if report.incomplete.len() < limits::SALVAGE_NAMED {
+                if !journal.is_gone(owner) && report.incomplete.len() < limits::SALVAGE_NAMED {
                     report.incomplete.insert(owner);
                 }
             }

@@ -11,11 +11,11 @@ use super::super::record::push_varint;
 use super::super::space::{Change, Space};
 use super::super::{
     Commit, EarlyWrite, Head, InstanceWrite, JournalError, RowWrite, ScheduleWrite, head, keys,
-    record,
+    record, retain,
 };
 use super::recent::{Entry, Pending, Recent};
 use super::ring::{self, SLOT_BYTES, SLOTS};
-use super::{Store, open, table};
+use super::{Store, lock, open, stored_head, table};
 
 /// Bytes of one instance's facts that wait in memory; then they go under a key of their own, in
 /// one part.
@@ -32,16 +32,28 @@ const NOWHERE: u64 = u64::MAX;
 
 pub(super) fn commit<O: Ordered>(store: &Store<O>, commits: &[Commit]) -> Result<(), JournalError> {
     let _exclusive = store.exclusive();
+    make_way(store, commits)?;
     let (changes, after) = {
         let recent = store.recent.read().unwrap_or_else(PoisonError::into_inner);
         let mut group = Group::new(store, &recent);
         for commit in commits {
             group.add(commit)?;
         }
-        group.changes.extend(index::changed(store, &group.reopened)?);
+        group.changes.extend(index::changed(store, &group.reopened, &group.removed)?);
         group.finish()
     };
     make(store, changes, after)
+}
+
+/// Of an instance whose id another one gets, nothing may be left.
+fn make_way<O: Ordered>(store: &Store<O>, commits: &[Commit]) -> Result<(), JournalError> {
+    if lock(&store.gone).is_empty() {
+        return Ok(());
+    }
+    let writes = commits.iter().flat_map(|it| &it.writes);
+    let starting = writes.filter(|it| it.sequence == 0 && store.is_gone(it.instance));
+    let starting: Vec<InstanceId> = starting.map(|it| it.instance).collect();
+    retain::finish(store, &starting)
 }
 
 /// Moves all recent facts to keys of their own and says so in the ring. The caller holds
@@ -71,6 +83,7 @@ fn make<O: Ordered>(
     }
     store.change(changes)?;
     store.index.arrived(after.started);
+    lock(&store.gone).extend(after.removed);
     after.facts.apply(&mut store.recent.write().unwrap_or_else(PoisonError::into_inner));
     store.ordered.witness(&store.position());
     Ok(())
@@ -94,12 +107,15 @@ struct Group<'a, O> {
     started: Arrived,
     /// Instances that had ended and go on.
     reopened: Vec<Place>,
+    /// Instances that are removed.
+    removed: Vec<Place>,
 }
 
 /// What changes in memory once the group is durable.
 struct After {
     facts: AfterFacts,
     started: Arrived,
+    removed: Vec<InstanceId>,
 }
 
 /// The same, of what is recent.
@@ -144,6 +160,7 @@ impl<'a, O: Ordered> Group<'a, O> {
             slots: Vec::new(),
             started: Arrived::default(),
             reopened: Vec::new(),
+            removed: Vec::new(),
         }
     }
 
@@ -185,7 +202,41 @@ impl<'a, O: Ordered> Group<'a, O> {
                 value.as_ref().map(|it| [it.as_slice()]).as_ref().map(|it| &it[..]),
             )?;
         }
+        for instance in &commit.removed {
+            self.remove(commit.partition, *instance)?;
+        }
         commit.schedules.iter().try_for_each(|write| self.add_schedule(space, write))
+    }
+
+    /// Takes the head of an instance away, and notes that the rest of it is to go.
+    fn remove(&mut self, partition: PartitionId, instance: InstanceId) -> Result<(), JournalError> {
+        let space = Space::Partition(partition);
+        if self.store.space_of(instance) != space {
+            return Err(refused(instance, "belongs to another partition"));
+        }
+        let key = keys::of_instance(keys::HEAD, instance);
+        let Some(value) = self.store.ordered.get(space, &key)? else { return Ok(()) };
+        let first = record::open(&key, &value)?.first;
+        let head = stored_head(&first).and_then(|(head, _)| head::summary(head));
+        let head = match head {
+            Some(head) => head.without_ending(),
+            // A head of very many labels is in parts.
+            None => match self.store.read_head(instance)? {
+                Some(head) => head,
+                None => return Ok(()),
+            },
+        };
+        if !head.status.is_final() || self.staged.contains_key(&instance) {
+            return Err(refused(instance, "removes what goes on"));
+        }
+        self.staged.insert(instance, None);
+        self.hot.insert((partition, instance), false);
+        let hot = keys::of_instance(keys::HOT, instance);
+        self.changes.extend([key, hot].map(|key| Change { space, key, value: None }));
+        let note = keys::of_instance(keys::REMOVED, instance);
+        record::put(&mut self.changes, space, note, &[]);
+        self.removed.push((head.started_at, instance));
+        Ok(())
     }
 
     fn add_schedule(&mut self, space: Space, write: &ScheduleWrite) -> Result<(), JournalError> {
@@ -402,9 +453,10 @@ impl<'a, O: Ordered> Group<'a, O> {
             None => self.recent.clear,
         };
         self.store.index.arrive(&mut self.changes, &self.started);
-        let Self { changes, staged, hot, started, .. } = self;
+        let Self { changes, staged, hot, started, removed, .. } = self;
         let facts = AfterFacts { staged, hot, left, arrived, next, clear };
-        (changes, After { facts, started })
+        let removed = removed.into_iter().map(|(_, instance)| instance).collect();
+        (changes, After { facts, started, removed })
     }
 
     /// A slot that holds nothing says that nothing before it is needed.

@@ -161,7 +161,10 @@ impl<O: Ordered> Store<O> {
         &self,
         instance: InstanceId,
     ) -> Result<Vec<Entry>, JournalError> {
-        self.ended_and_facts(instance).map(|(_, facts)| facts)
+        let key = keys::of_instance(keys::HEAD, instance);
+        let Some(body) = self.body(self.space_of(instance), &key)? else { return Ok(Vec::new()) };
+        let read = stored_head(&body).and_then(|(_, facts)| Entry::read_all(facts));
+        read.ok_or_else(|| damaged(&key, "does not hold a head and facts"))
     }
 
     /// Whether an instance has ended, by its head, and the facts kept with that.

@@ -200,6 +200,8 @@ fn replay<O: Ordered>(
             Some(end) => *end,
             None => {
                 let end = match store.stored_end(instance) {
+                    // What was removed does not come back.
+                    Ok(_) if store.is_gone(instance) => u64::MAX,
                     // One damaged instance must not keep all others out. What the ring has of it
                     // would not make it whole; reading it tells of the damage.
                     Err(JournalError::Damaged(damage)) => {

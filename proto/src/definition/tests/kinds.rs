@@ -79,6 +79,22 @@ fn the_common_properties_of_a_task() {
 }
 
 #[test]
+fn a_document_says_how_long_its_instances_are_kept() {
+    let kept = |retention: &str| {
+        let text = format!(
+            "document: {{ dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: {{ windlass: \
+             {{ {retention} }} }} }}\ndo: []\n"
+        );
+        load(&text, &Options::default()).plan.map(|it| it.retention)
+    };
+    assert_eq!(kept("retention: P7D"), Some(Some(7 * 86_400_000)));
+    assert_eq!(kept("retention: { hours: 1 }"), Some(Some(3_600_000)));
+    assert_eq!(kept(""), Some(None));
+    assert_eq!(kept("retention: soon"), None);
+    assert_eq!(kept("retention: '${ .x }'"), None);
+}
+
+#[test]
 fn what_becomes_of_errors_is_said_of_the_document_and_of_tasks() {
     let text = "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { onFault: suspend } } }\n\
                 do:\n  - a: { set: { x: 1 }, metadata: { windlass: { onFault: fault } } }\n  \

@@ -261,6 +261,7 @@ impl Run<'_> {
             | Message::EmitAgain { instance, .. }
             | Message::EventTo { instance, .. }
             | Message::Stamped { instance, .. }
+            | Message::Remove { instance, .. }
             | Message::Show { instance, .. }
             | Message::Watch { instance, .. } => *instance,
             Message::Reported(report) => report.key.instance,

@@ -13,7 +13,7 @@ use crate::options::Remote;
 use crate::output::{self, Format};
 use crate::signal;
 
-/// Cancel, suspend, resume, retry, reset or delete all instances that match a filter, and look after such jobs.
+/// Give one order to all instances that match a filter, and look after such jobs.
 ///
 /// A job is durable: the server goes on with it by itself, also after a restart.
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ use crate::signal;
   windlass bulk cancel --filter 'workflow=shop/order status=waiting' --preview
   windlass bulk cancel --filter 'workflow=shop/order status=waiting' --reason recalled
   windlass bulk reset --filter 'workflow=shop/order error=timeout' --to /do/2/charge
-  windlass bulk delete --filter 'workflow=shop/order ended<2026-01-31T08:00:00Z'
+  windlass bulk delete --filter 'ended<2026-01-31T08:00:00Z'
   windlass bulk list
   windlass bulk results 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f")]
 pub(crate) struct Args {

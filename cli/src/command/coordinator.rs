@@ -221,15 +221,14 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         );
         return Err(CliError::coded(&NOT_STARTED, &detail));
     }
-    let (retention, archive) = (args.retention.policy(), args.retention.archive()?);
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
     let tokens = data_dir.clone();
     let missing = args.data.journal.missing();
     let partitions = limits::NEW_PARTITIONS;
     let settings = sled::Options { partitions, missing, ..sled::Options::default() };
     let options = Options {
-        retention,
-        archive,
+        retention: args.retention.policy(),
+        archive: args.retention.archive()?,
         suspending: args.suspend_on_fault.clone(),
         event_ttl: args.inbound.event_ttl,
         webhook_secrets: args.inbound.webhook_secrets.clone(),

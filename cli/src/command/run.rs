@@ -130,17 +130,16 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
     let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
     let (data_dir, journal) = (args.data_dir, args.journal);
-    let (worker, retention) = (args.worker, RetentionPolicy::default());
     let (secrets, identity) = (args.secrets, IdentityOptions::default());
     let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
     let options = EmbeddedOptions {
         tracer: telemetry::tracer(),
         data_dir,
         journal,
-        worker,
+        worker: args.worker,
         hidden: Vec::new(),
         files,
-        retention,
+        retention: RetentionPolicy::default(),
         inbound: InboundOptions::default(),
         archive: None,
         suspending: Vec::new(),

@@ -37,6 +37,7 @@ use crate::partition::{
     PartitionContext, ReleaseTarget, Reporter, Verdict, mailbox,
 };
 use crate::quarantine::Quarantine;
+use crate::retention::RetentionPolicy;
 use crate::secrets::{Secrets, SecretsOptions};
 use crate::successor::Successor;
 use crate::trace::{Teller, Tracer};
@@ -308,16 +309,25 @@ impl Runtime {
         };
         let shared = runtime.shared(epoch, losses, sampler);
         runtime.start_owners(&shared, mailboxes)?;
-        let catalog = runtime.router.catalog.clone();
-        let (target, early) = (runtime.router.clone(), runtime.router.early.clone());
-        let retention = Retention::new(journal.clone(), early, catalog, target, (policy, archive));
-        let retention = super::retention::start(retention)?;
-        *runtime.retention.lock().unwrap_or_else(|it| it.into_inner()) = Some(retention);
+        runtime.start_retention(policy, archive)?;
         // After the partitions, which need the processors until they have read who listens.
         read_awaited(&runtime.router.catalog, runtime.stopping.clone())?;
         let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
         super::verify::start(journal, stopping, failed)?;
         Ok(runtime)
+    }
+
+    fn start_retention(
+        &self,
+        policy: RetentionPolicy,
+        archive: Option<Archive>,
+    ) -> Result<(), JournalError> {
+        let (journal, router) = (self.journal.clone(), self.router.clone());
+        let (catalog, early) = (router.catalog.clone(), router.early.clone());
+        let retention = Retention::new(journal, early, catalog, router, (policy, archive));
+        let started = super::retention::start(retention)?;
+        *self.retention.lock().unwrap_or_else(|it| it.into_inner()) = Some(started);
+        Ok(())
     }
 
     /// What all partitions share.

@@ -1,6 +1,6 @@
 //! `windlass archive`: instances that were removed, in the files of `--archive`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use windlass_coordinator::archive::{self, Archive, ArchiveError};
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     }
 }
 
-fn open(directory: &PathBuf) -> Result<Archive, CliError> {
+fn open(directory: &Path) -> Result<Archive, CliError> {
     match directory.is_dir() {
         true => Ok(Archive::at(directory)),
         false => Err(CliError::Usage(format!("there is no directory {}", directory.display()))),

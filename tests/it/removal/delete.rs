@@ -112,6 +112,70 @@ async fn an_id_and_a_key_are_free_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_free_whoever_had_it_last() {
+    let mut dev = Dev::start().await;
+    let workflow = dev.api.deploy(&echo()).await;
+    let start = async |dev: &Dev, input: &str, on_ended: &str| {
+        let body = json!({"workflow": workflow, "input": input, "onEnded": on_ended});
+        let request = dev.api.request(reqwest::Method::POST, "/v1/instances").json(&body);
+        let started = Api::send(request.header("idempotency-key", "order-1")).await.unwrap().ok();
+        let id = started["id"].as_str().unwrap().to_owned();
+        assert_eq!(dev.api.ends(&id).await["output"], json!({"echo": input}));
+        (id, started["repeated"] == true)
+    };
+    let (first, _) = start(&dev, "first", "use-existing").await;
+    let (second, _) = start(&dev, "second", "replace").await;
+    assert_ne!(first, second);
+    assert_eq!(dev.api.delete(&path(&second)).await.status, 204);
+    let (third, repeated) = start(&dev, "third", "use-existing").await;
+    assert!(!repeated && third != second && third != first, "nobody had the key: {third}");
+    assert!(is_gone(&dev.api, &second).await && !is_gone(&dev.api, &first).await);
+    dev.restart().await;
+    assert_eq!(start(&dev, "third", "use-existing").await, (third.clone(), true));
+    for id in [&first, &third] {
+        assert_eq!(dev.api.delete(&path(id)).await.status, 204);
+    }
+    let (fourth, repeated) = start(&dev, "fourth", "fail").await;
+    assert!(!repeated && listed(&dev.api).await == [fourth]);
+    dev.kill().await;
+    is_sound(&dev).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_of_limits_are_given_back() {
+    let mut dev = Dev::start().await;
+    let one = "metadata: { windlass: { limit: { concurrency: 1 } } }, version";
+    let workflow = dev.api.deploy(&long().replace("version", one)).await;
+    let mut ids = Vec::new();
+    for state in ["held", "waiting", "waiting"] {
+        let id = dev.api.start(&workflow, &json!({})).await;
+        has_share(&dev.api, &id, state).await;
+        ids.push(id);
+    }
+    // One that waits, then the one that they wait for.
+    for id in [&ids[1], &ids[0]] {
+        assert_eq!(dev.api.delete(&format!("{}?force=true", path(id))).await.status, 204);
+    }
+    has_share(&dev.api, &ids[2], "held").await;
+    dev.kill().await;
+    is_sound(&dev).await;
+    dev.launch();
+    dev.ready().await;
+    has_share(&dev.api, &ids[2], "held").await;
+    let next = dev.api.start(&workflow, &json!({})).await;
+    has_share(&dev.api, &next, "waiting").await;
+    assert_eq!(dev.api.delete(&format!("{}?force=true", path(&ids[2]))).await.status, 204);
+    has_share(&dev.api, &next, "held").await;
+}
+
+async fn has_share(api: &Api, id: &str, state: &str) {
+    until(SOON, "its share", async || {
+        (api.show(id).await["limits"][0]["state"] == state).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_it_is_linked_to_stay() {
     let dev = Dev::start().await;
     dev.api.deploy(&long()).await;

@@ -14,11 +14,13 @@ use super::{BackupError, FileHead};
 
 /// Kept, in the order in which they are opened: the last head of the audit trail is never ahead of
 /// the trail then.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 9] = [
     "coordinator.key",
     "identity.json",
     "tokens.json",
     "secret-policy.toml",
+    "secret-policy.proposal.json",
+    "webhooks.json",
     AUDIT_KEY,
     "audit.head",
     TRAIL,

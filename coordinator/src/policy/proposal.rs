@@ -114,8 +114,11 @@ impl Policies {
         let policy = Arc::new(Policy::parse(&proposal.text)?);
         tell(&policy, &proposal).map_err(ReplaceError::Untold)?;
         self.put(&policy)?;
-        // What stays after a crash here would replace a policy that is not there any more.
-        self.forget()?;
+        // The policy is in force: what stays would replace one that is not there any more.
+        if let Err(error) = self.forget() {
+            tracing::warn!(%error, "the proposal of a policy that was approved is not removed");
+            self.approval().waiting = None;
+        }
         Ok(policy)
     }
 
@@ -142,10 +145,12 @@ impl Policies {
     fn forget(&self) -> Result<(), ReplaceError> {
         if let Some(path) = self.proposal_file() {
             match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(ReplaceError::File(path, error));
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Durably: a power loss brings no proposal back that was withdrawn.
+                removed => {
+                    let synced = removed.and_then(|()| file::sync_folder(&path));
+                    synced.map_err(|error| ReplaceError::File(path, error))?;
                 }
-                _ => {}
             }
         }
         self.approval().waiting = None;
@@ -212,6 +217,8 @@ mod tests {
 
         let policies = open(folder.path());
         assert_eq!(policies.proposal().as_deref(), Some(&*proposal));
+        let backed_up = crate::backup::kept_names(folder.path()).unwrap();
+        assert!(backed_up.iter().any(|it| it == "secret-policy.proposal.json"), "{backed_up:?}");
         let approve = |tag: &str, who: &str| policies.approve(tag, who, |_, _| Ok(()));
         assert!(matches!(approve(&proposal.tag, "idp:ada"), Err(ReplaceError::SamePerson(_))));
         assert!(matches!(approve("other", "idp:bob"), Err(ReplaceError::Stale(_))));

@@ -11,7 +11,7 @@ mod shelf;
 mod stored;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -69,13 +69,18 @@ pub struct EarlyEvents {
 struct Shelves {
     by_namespace: HashMap<Arc<str>, Shelf>,
     events: HashMap<EarlyKey, Entry>,
+    /// Those whose time is not known to be over, by when it is.
+    living: BTreeSet<EarlyPlace>,
+    /// Bytes of all.
     bytes: u64,
+    /// Bytes of those whose time is over.
+    dead_bytes: u64,
 }
 
 struct Entry {
     event: Arc<EarlyEvent>,
     state: State,
-    /// Whether it is counted among those kept in vain.
+    /// Whether it is among those kept in vain, which take no room from others.
     dead: bool,
 }
 
@@ -85,10 +90,21 @@ enum State {
     Written,
     /// Who waits for it may have it.
     Shown,
-    /// A partition looks whether an instance of it wants it; others that asked meanwhile.
-    Offered(BTreeSet<PartitionId>),
+    /// A partition looks whether an instance of it wants it; instances of others that would have
+    /// looked at it meanwhile.
+    Offered(BTreeSet<(PartitionId, InstanceId)>),
     /// It was consumed, or is forgotten, and that is on its way to the disk.
     Leaving,
+}
+
+/// Who looks at what is kept.
+pub struct Whose<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The instance.
+    pub instance: InstanceId,
+    /// The partition that has it.
+    pub partition: PartitionId,
 }
 
 /// The place of an event among those of its namespace: by time.
@@ -170,28 +186,41 @@ impl EarlyEvents {
         &self.counts
     }
 
-    /// Takes in an event, if there is room for it; nobody sees it before it is durable.
+    /// Takes in an event, if there is room for it; nobody sees it before it is durable. One that was
+    /// in vain is kept again.
     #[must_use]
-    pub fn keep(&self, event: EarlyEvent, now: Timestamp) -> Kept {
+    pub fn keep(&self, event: Arc<EarlyEvent>, now: Timestamp) -> Kept {
         let mut shelves = self.lock();
+        shelves.bury(now, &self.counts);
+        let mut again = false;
         if let Some(entry) = shelves.events.get(&event.key) {
-            // One that is consumed is kept no longer than until that is durable.
-            let leaves = matches!(entry.state, State::Leaving);
-            return Kept::Already(if leaves { Timestamp(0) } else { entry.event.until });
+            again = entry.dead && matches!(entry.state, State::Shown);
+            if !again {
+                // One that is consumed is kept no longer than until that is durable.
+                let leaves = matches!(entry.state, State::Leaving);
+                return Kept::Already(if leaves { Timestamp(0) } else { entry.event.until });
+            }
         }
-        let (bytes, total) = (event.weight(), shelves.bytes);
-        let shelf = shelves.by_namespace.entry(event.namespace.clone()).or_default();
-        let most = match total + bytes > limits::EARLY_TOTAL_BYTES {
-            true => limits::EARLY_LEAST_BYTES,
-            false => limits::EARLY_BYTES,
-        };
-        if shelf.len() >= limits::EARLY_EVENTS || shelf.bytes() + bytes > most {
+        if !shelves.has_room(&event) {
+            let shelf = shelves.by_namespace.entry(event.namespace.clone()).or_default();
             shelf.refuse(DeadLetter::of(&event, WhyDead::Full, now));
             self.counts.refused.one();
             return Kept::Full;
         }
-        shelves.insert(Arc::new(event), State::Written);
+        if again {
+            shelves.remove(event.key);
+            self.shown.fetch_sub(1, Ordering::AcqRel);
+        }
+        shelves.insert(event, State::Written);
         Kept::New
+    }
+
+    /// True while an event is kept, or is just being consumed.
+    #[must_use]
+    pub fn holds(&self, key: EarlyKey, now: Timestamp) -> bool {
+        let shelves = self.lock();
+        let entry = shelves.events.get(&key);
+        entry.is_some_and(|it| it.event.until > now || matches!(it.state, State::Leaving))
     }
 
     /// Shows an event to all: it is durable.
@@ -211,21 +240,26 @@ impl EarlyEvents {
         (!matches!(entry.state, State::Written | State::Leaving)).then(|| entry.event.clone())
     }
 
-    /// The event, for `partition` to offer to its instances; it is put back by
+    /// The event, for a partition to offer to an instance; it is put back by
     /// [`EarlyEvents::put_back`] or leaves by [`EarlyEvents::consumed`]. None where nobody can have
-    /// it now: whoever asked while another partition has it is told when it is put back.
+    /// it now, or it is for others: an instance that is shown it late because another partition has
+    /// it is named when it is put back.
     pub fn take(
         &self,
         key: EarlyKey,
-        partition: PartitionId,
+        whose: &Whose<'_>,
         now: Timestamp,
     ) -> Option<Arc<EarlyEvent>> {
         let mut shelves = self.lock();
         let entry = shelves.events.get_mut(&key).filter(|it| it.event.until > now)?;
+        let is_for = |it: &EarlyEvent| it.instance.is_none_or(|it| it == whose.instance);
+        if *entry.event.namespace != *whose.namespace || !is_for(&entry.event) {
+            return None;
+        }
         match &mut entry.state {
             State::Written | State::Leaving => None,
             State::Offered(wanted) => {
-                wanted.insert(partition);
+                wanted.insert((whose.partition, whose.instance));
                 None
             }
             state @ State::Shown => {
@@ -239,28 +273,29 @@ impl EarlyEvents {
     /// namespace may have; see [`EarlyEvents::take`].
     pub fn find(
         &self,
-        (namespace, instance): (&str, InstanceId),
+        whose: &Whose<'_>,
         routes: &[Route],
         after: Option<EarlyPlace>,
-        (partition, now): (PartitionId, Timestamp),
+        now: Timestamp,
     ) -> Option<Arc<EarlyEvent>> {
         let mut after = after;
         loop {
             let (at, key) = {
                 let mut shelves = self.lock();
-                let shelf = shelves.by_namespace.get_mut(namespace)?;
-                shelf.next(routes, after, instance)?
+                let shelf = shelves.by_namespace.get_mut(whose.namespace)?;
+                shelf.next(routes, after, whose.instance)?
             };
-            if let Some(event) = self.take(key, partition, now) {
+            if let Some(event) = self.take(key, whose, now) {
                 return Some(event);
             }
             after = Some((at, key));
         }
     }
 
-    /// Puts an event back that no instance of the partition wanted; those which asked meanwhile.
+    /// Puts an event back that no instance of the partition wanted; those which would have looked
+    /// at it meanwhile.
     #[must_use]
-    pub fn put_back(&self, key: EarlyKey) -> BTreeSet<PartitionId> {
+    pub fn put_back(&self, key: EarlyKey) -> BTreeSet<(PartitionId, InstanceId)> {
         let mut shelves = self.lock();
         let Some(entry) = shelves.events.get_mut(&key) else { return BTreeSet::new() };
         match std::mem::replace(&mut entry.state, State::Shown) {
@@ -278,7 +313,7 @@ impl EarlyEvents {
         }
     }
 
-    /// That an event was consumed is durable.
+    /// That an event was consumed is durable, or it is not to be kept after all.
     pub fn gone(&self, key: EarlyKey) {
         self.lock().remove(key);
     }
@@ -301,11 +336,28 @@ impl EarlyEvents {
             return Ok(0);
         }
         self.shown.fetch_sub(keys.len(), Ordering::AcqRel);
-        for keys in keys.chunks(limits::EARLY_PAGE) {
-            self.journal.remove_early_events(keys)?;
-            keys.iter().for_each(|key| self.gone(*key));
+        let mut rest = &*keys;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(limits::EARLY_PAGE));
+            if let Err(error) = self.journal.remove_early_events(now) {
+                self.stay(rest);
+                return Err(error);
+            }
+            now.iter().for_each(|key| self.gone(*key));
+            rest = later;
         }
         Ok(keys.len())
+    }
+
+    /// Those that could not be forgotten are there as before, for the next time.
+    fn stay(&self, keys: &[EarlyKey]) {
+        let mut shelves = self.lock();
+        for key in keys {
+            if let Some(entry) = shelves.events.get_mut(key) {
+                entry.state = State::Shown;
+                self.shown.fetch_add(1, Ordering::AcqRel);
+            }
+        }
     }
 
     /// How many events there are, and the bytes that they take.
@@ -322,13 +374,18 @@ impl EarlyEvents {
 impl Shelves {
     fn insert(&mut self, event: Arc<EarlyEvent>, state: State) {
         self.bytes += event.weight();
+        self.living.insert((event.until, event.key));
         self.by_namespace.entry(event.namespace.clone()).or_default().insert(&event);
         self.events.insert(event.key, Entry { event, state, dead: false });
     }
 
     fn remove(&mut self, key: EarlyKey) {
-        let Some(Entry { event, .. }) = self.events.remove(&key) else { return };
+        let Some(Entry { event, dead, .. }) = self.events.remove(&key) else { return };
         self.bytes = self.bytes.saturating_sub(event.weight());
+        match dead {
+            true => self.dead_bytes = self.dead_bytes.saturating_sub(event.weight()),
+            false => drop(self.living.remove(&(event.until, key))),
+        }
         if let Some(shelf) = self.by_namespace.get_mut(&event.namespace) {
             shelf.remove(&event);
             if shelf.is_empty() {
@@ -337,32 +394,66 @@ impl Shelves {
         }
     }
 
+    /// Whether there is room for one more: what was in vain takes none, as far as it stays.
+    fn has_room(&self, event: &EarlyEvent) -> bool {
+        let dead = self.dead_bytes.min(limits::EARLY_DEAD_TOTAL_BYTES);
+        let total = self.bytes.saturating_sub(dead) + event.weight();
+        let most = match total > limits::EARLY_TOTAL_BYTES {
+            true => limits::EARLY_LEAST_BYTES,
+            false => limits::EARLY_BYTES,
+        };
+        let shelf = self.by_namespace.get(&event.namespace);
+        let (events, bytes) = shelf.map_or((0, 0), Shelf::taken);
+        events < limits::EARLY_EVENTS && bytes + event.weight() <= most
+    }
+
+    /// Counts those whose time is over among what was in vain.
+    fn bury(&mut self, now: Timestamp, counts: &EarlyCounts) {
+        while let Some((until, key)) = self.living.first().copied()
+            && until <= now
+        {
+            self.living.pop_first();
+            let Some(entry) = self.events.get_mut(&key) else { continue };
+            entry.dead = true;
+            self.dead_bytes += entry.event.weight();
+            if !matches!(entry.state, State::Leaving) {
+                counts.expired.one();
+            }
+            if let Some(shelf) = self.by_namespace.get_mut(&entry.event.namespace) {
+                shelf.bury(&entry.event);
+            }
+        }
+    }
+
     /// What is to be forgotten, as leaving already; counts what was kept in vain.
     fn over(&mut self, now: Timestamp, counts: &EarlyCounts) -> Vec<EarlyKey> {
-        let mut dead: BTreeMap<Arc<str>, Vec<EarlyPlace>> = BTreeMap::new();
-        for entry in self.events.values_mut().filter(|it| matches!(it.state, State::Shown)) {
-            let event = &entry.event;
-            if event.until <= now {
-                dead.entry(event.namespace.clone()).or_default().push((event.until, event.key));
-                if !std::mem::replace(&mut entry.dead, true) {
-                    counts.expired.one();
+        self.bury(now, counts);
+        let (mut over, mut stay) = (Vec::new(), Vec::new());
+        for shelf in self.by_namespace.values() {
+            let (mut events, mut bytes) = (0, 0);
+            // The latest first.
+            for event in shelf.dead().rev() {
+                events += 1;
+                bytes += event.weight();
+                let is_much = events > limits::EARLY_DEAD || bytes > limits::EARLY_DEAD_BYTES;
+                match is_much || event.until.plus(limits::EARLY_DEAD_MS) <= now {
+                    true => over.push(event.key),
+                    false => stay.push((event.until, event.key, event.weight())),
                 }
             }
         }
-        let mut over = Vec::new();
-        for mut dead in dead.into_values() {
-            dead.sort();
-            let surplus = dead.len().saturating_sub(limits::EARLY_DEAD);
-            let old = |(number, (until, _)): &(usize, EarlyPlace)| {
-                *number < surplus || until.plus(limits::EARLY_DEAD_MS) <= now
-            };
-            over.extend(dead.into_iter().enumerate().filter(old).map(|(_, (_, key))| key));
-        }
-        for key in &over {
-            if let Some(entry) = self.events.get_mut(key) {
-                entry.state = State::Leaving;
+        stay.sort_unstable();
+        let mut bytes = 0;
+        for (_, key, weight) in stay.into_iter().rev() {
+            bytes += weight;
+            if bytes > limits::EARLY_DEAD_TOTAL_BYTES {
+                over.push(key);
             }
         }
+        over.retain(|key| {
+            let entry = self.events.get_mut(key).filter(|it| matches!(it.state, State::Shown));
+            entry.map(|it| it.state = State::Leaving).is_some()
+        });
         over
     }
 }

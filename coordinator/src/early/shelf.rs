@@ -24,27 +24,41 @@ pub(super) struct Shelf {
     /// By what stands in places that somebody has asked for: made when that happens first.
     groups: HashMap<Group, HashMap<u64, BTreeSet<EarlyPlace>>>,
     bytes: u64,
+    /// Those whose time is over, the latest last: nobody finds them.
+    dead: BTreeMap<EarlyPlace, Arc<EarlyEvent>>,
+    dead_bytes: u64,
     /// Those for which there was no room, the latest last.
     refused: VecDeque<DeadLetter>,
 }
 
 impl Shelf {
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
+    /// How many events and bytes take room: of those that were in vain only what is too much.
+    pub(super) fn taken(&self) -> (usize, u64) {
+        let dead = self.dead.len().saturating_sub(limits::EARLY_DEAD);
+        let bytes = self.dead_bytes.saturating_sub(limits::EARLY_DEAD_BYTES);
+        (self.all.len() + dead, self.bytes + bytes)
     }
 
-    /// All, in the order in which they came.
+    /// All, in the order in which they came, and those whose time is over.
     pub(super) fn events(&self) -> impl Iterator<Item = &Arc<EarlyEvent>> {
-        self.all.values()
+        self.all.values().chain(self.dead.values())
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Those whose time is over, by when it was.
+    pub(super) fn dead(&self) -> impl DoubleEndedIterator<Item = &Arc<EarlyEvent>> {
+        self.dead.values()
+    }
+
+    /// The time of an event is over.
+    pub(super) fn bury(&mut self, event: &Arc<EarlyEvent>) {
+        self.remove(event);
+        self.dead_bytes += event.weight();
+        self.dead.insert((event.until, event.key), event.clone());
     }
 
     /// True when there is nothing to tell of it.
     pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty() && self.refused.is_empty()
+        self.all.is_empty() && self.dead.is_empty() && self.refused.is_empty()
     }
 
     pub(super) fn refuse(&mut self, letter: DeadLetter) {
@@ -75,6 +89,9 @@ impl Shelf {
     pub(super) fn remove(&mut self, event: &EarlyEvent) {
         let (place, kind) = ((event.at, event.key), event.event.kind());
         if self.all.remove(&place).is_none() {
+            if self.dead.remove(&(event.until, event.key)).is_some() {
+                self.dead_bytes = self.dead_bytes.saturating_sub(event.weight());
+            }
             return;
         }
         self.bytes = self.bytes.saturating_sub(event.weight());

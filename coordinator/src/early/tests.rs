@@ -7,7 +7,7 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use super::{EarlyEvent, EarlyEvents, Kept, early_key};
+use super::{EarlyEvent, EarlyEvents, Kept, Whose, early_key};
 use crate::engine::{Key, Route};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{Commit, EarlyWrite, Journal};
@@ -31,10 +31,18 @@ fn event(namespace: &str, id: u64, order: &str) -> EarlyEvent {
     }
 }
 
+fn keep(early: &EarlyEvents, event: EarlyEvent, now: u64) -> Kept {
+    early.keep(Arc::new(event), Timestamp(now))
+}
+
 fn kept(early: &EarlyEvents, event: EarlyEvent) {
     let key = event.key;
-    assert_eq!(early.keep(event, Timestamp(0)), Kept::New);
+    assert_eq!(keep(early, event, 0), Kept::New);
     early.shown(key);
+}
+
+fn whose(namespace: &str, instance: InstanceId, partition: PartitionId) -> Whose<'_> {
+    Whose { namespace, instance, partition }
 }
 
 fn empty() -> (Arc<MemoryJournal>, EarlyEvents) {
@@ -57,19 +65,24 @@ fn the_first_to_wait_gets_it_and_who_asked_meanwhile_is_told() {
     let (_, early) = empty();
     let one = event("shop", 1, "a");
     let key = one.key;
-    assert_eq!(early.keep(one, Timestamp(0)), Kept::New);
+    assert_eq!(keep(&early, one, 0), Kept::New);
     let now = Timestamp(10);
-    assert!(early.is_empty() && early.take(key, FIRST, now).is_none(), "it is not durable");
-    assert_eq!(early.keep(event("shop", 1, "a"), now), Kept::Already(Timestamp(1_000)));
+    let (first, other) = (whose("shop", NOBODY, FIRST), whose("shop", NOBODY, OTHER));
+    assert!(early.is_empty() && early.take(key, &first, now).is_none(), "it is not durable");
+    assert_eq!(keep(&early, event("shop", 1, "a"), 10), Kept::Already(Timestamp(1_000)));
     early.shown(key);
-    assert!(early.take(key, FIRST, now).is_some());
-    assert!(early.take(key, OTHER, now).is_none(), "the first one looks at it");
-    assert_eq!(early.put_back(key), BTreeSet::from([OTHER]));
-    assert!(early.take(key, OTHER, now).is_some());
+    assert!(early.take(key, &whose("other", NOBODY, FIRST), now).is_none(), "not of others");
+    assert!(early.take(key, &first, now).is_some());
+    assert!(early.take(key, &other, now).is_none(), "the first one looks at it");
+    assert_eq!(early.put_back(key), BTreeSet::from([(OTHER, NOBODY)]));
+    assert!(early.take(key, &other, now).is_some());
+    assert!(early.holds(key, now));
     early.consumed(key);
-    assert!(early.is_empty() && early.take(key, FIRST, now).is_none());
-    assert_eq!(early.keep(event("shop", 1, "a"), now), Kept::Already(Timestamp(0)));
+    assert!(early.is_empty() && early.take(key, &first, now).is_none());
+    assert!(early.holds(key, now), "it is on its way out");
+    assert_eq!(keep(&early, event("shop", 1, "a"), 10), Kept::Already(Timestamp(0)));
     early.gone(key);
+    assert!(!early.holds(key, now));
     assert_eq!(early.held(), (0, 0));
 }
 
@@ -79,11 +92,11 @@ fn events_are_found_by_what_they_hold_in_the_order_in_which_they_came() {
     for id in (1..=40).rev() {
         kept(&early, event("shop", id, if id % 10 == 0 { "round" } else { "odd" }));
     }
-    let now = (FIRST, Timestamp(50));
+    let now = Timestamp(50);
     let all = |route: Route, namespace: &str| {
         let (mut after, mut found) = (None, Vec::new());
         while let Some(it) =
-            early.find((namespace, NOBODY), std::slice::from_ref(&route), after, now)
+            early.find(&whose(namespace, NOBODY, FIRST), std::slice::from_ref(&route), after, now)
         {
             after = Some((it.at, it.key));
             found.push(it.at.0);
@@ -110,7 +123,7 @@ fn what_is_for_one_instance_is_for_nobody_else() {
     let (_, early) = empty();
     let mine = InstanceId(uuid::Uuid::from_u128(7));
     kept(&early, EarlyEvent { instance: Some(mine), ..event("shop", 1, "a") });
-    let find = |id| early.find(("shop", id), &[paid()], None, (FIRST, Timestamp(5)));
+    let find = |id| early.find(&whose("shop", id, FIRST), &[paid()], None, Timestamp(5));
     assert!(find(NOBODY).is_none());
     assert!(find(mine).is_some());
 }
@@ -123,18 +136,18 @@ fn a_namespace_keeps_no_more_than_its_share_and_says_what_it_dropped() {
     for id in 1..fits {
         kept(&early, large("greedy", id));
     }
-    assert_eq!(early.keep(large("greedy", 99), Timestamp(3)), Kept::Full);
+    assert_eq!(keep(&early, large("greedy", 99), 3), Kept::Full);
     let dead = early.list("greedy", true, Timestamp(3));
     assert_eq!(dead.iter().map(|it| it.dead.unwrap().word()).collect::<Vec<_>>(), ["no-room"]);
     assert!(early.show(dead[0].key, Timestamp(3)).is_some_and(|it| it.event.is_none()));
     assert_eq!(early.list("greedy", false, Timestamp(3)).len() as u64, fits - 1);
     for namespace in ["b", "c", "d", "e"] {
         for id in 1..fits {
-            let _ = early.keep(large(namespace, id), Timestamp(3));
+            let _ = keep(&early, large(namespace, id), 3);
         }
     }
-    assert_eq!(early.keep(large("f", 1), Timestamp(3)), Kept::Full, "all is taken");
-    assert_eq!(early.keep(event("f", 2, "a"), Timestamp(3)), Kept::New, "but a little");
+    assert_eq!(keep(&early, large("f", 1), 3), Kept::Full, "all is taken");
+    assert_eq!(keep(&early, event("f", 2, "a"), 3), Kept::New, "but a little");
 }
 
 #[test]
@@ -147,11 +160,72 @@ fn what_was_kept_in_vain_is_shown_for_a_day_and_then_forgotten() {
     kept(&early, one);
     let late = Timestamp(1_000);
     assert_eq!(early.forget(late).unwrap(), 0);
-    assert!(early.take(key, FIRST, late).is_none(), "its time is over");
+    assert!(early.take(key, &whose("shop", NOBODY, FIRST), late).is_none(), "its time is over");
     assert_eq!(early.list("shop", true, late)[0].dead.unwrap().word(), "expired");
     let again = EarlyEvents::open(journal.clone(), 1_000).unwrap();
     assert_eq!(again.list("shop", true, late).len(), 1);
     assert_eq!(early.forget(Timestamp(1_000 + limits::EARLY_DEAD_MS)).unwrap(), 1);
     assert_eq!((early.held(), early.is_empty()), ((0, 0), true));
     assert!(journal.early_events(None, 10).unwrap().is_empty());
+}
+
+#[test]
+fn what_was_in_vain_leaves_its_room_to_the_living() {
+    let (journal, early) = empty();
+    let large = |id, until| EarlyEvent {
+        until: Timestamp(until),
+        ..event("shop", id, &"x".repeat(1 << 20))
+    };
+    let fits = limits::EARLY_BYTES >> 20;
+    for id in 1..fits {
+        kept(&early, large(id, 1_000));
+    }
+    assert_eq!(keep(&early, large(99, 2_000), 999), Kept::Full);
+    let late = Timestamp(1_000);
+    assert_eq!(early.forget(late).unwrap() as u64, fits - 1, "they are too much to be shown");
+    for id in 101..100 + fits {
+        assert_eq!(keep(&early, large(id, 2_000), 1_000), Kept::New, "{id}");
+    }
+    assert_eq!(keep(&early, large(200, 2_000), 1_000), Kept::Full);
+    assert!(journal.early_events(None, 1).unwrap().is_empty());
+}
+
+#[test]
+fn dead_letters_have_a_bound_of_their_own() {
+    let (_, early) = empty();
+    let namespaces = 20;
+    for namespace in 0..namespaces {
+        for id in 0..3 {
+            let large = event(&format!("n{namespace}"), id, &"x".repeat(400 << 10));
+            kept(&early, large);
+        }
+    }
+    let late = Timestamp(1_000);
+    let went = early.forget(late).unwrap();
+    assert!(went >= namespaces, "two of each namespace are shown at most: {went}");
+    let dead: usize =
+        (0..namespaces).map(|it| early.list(&format!("n{it}"), true, late).len()).sum();
+    assert_eq!(dead, namespaces * 3 - went);
+    assert!(early.held().1 <= limits::EARLY_DEAD_TOTAL_BYTES);
+    assert_eq!(early.forget(late).unwrap(), 0);
+}
+
+#[test]
+fn what_was_in_vain_is_kept_again_when_it_is_sent_again() {
+    let (_, early) = empty();
+    let one = event("shop", 1, "a");
+    let key = one.key;
+    kept(&early, one);
+    let late = Timestamp(1_500);
+    assert!(!early.holds(key, late));
+    let again = EarlyEvent { at: late, until: Timestamp(2_500), ..event("shop", 1, "a") };
+    assert_eq!(keep(&early, again, 1_500), Kept::New);
+    assert!(early.is_empty());
+    early.shown(key);
+    assert!(early.take(key, &whose("shop", NOBODY, FIRST), late).is_some());
+    assert!(early.put_back(key).is_empty());
+    assert!(early.list("shop", true, late).is_empty());
+    early.consumed(key);
+    early.gone(key);
+    assert_eq!((early.held(), early.is_empty()), ((0, 0), true));
 }

@@ -82,15 +82,19 @@ impl EarlyEvents {
     /// Those of a namespace, by the time they came: what is kept, or what was in vain.
     #[must_use]
     pub fn list(&self, namespace: &str, dead: bool, now: Timestamp) -> Vec<EarlyView> {
-        let shelves = self.lock();
-        let Some(shelf) = shelves.by_namespace.get(namespace) else { return Vec::new() };
-        let entries = shelf.events().filter_map(|event| shelves.events.get(&event.key));
-        let there = entries.filter(|it| matches!(it.state, State::Shown | State::Offered(_)));
-        let mut all: Vec<_> = there.map(|it| view(&it.event, now)).collect();
-        all.retain(|it| it.dead.is_some() == dead);
-        if dead {
-            all.extend(shelf.refused().map(|it| it.0.clone()));
-        }
+        let (events, refused) = {
+            let shelves = self.lock();
+            let Some(shelf) = shelves.by_namespace.get(namespace) else { return Vec::new() };
+            let entries = shelf.events().filter_map(|event| shelves.events.get(&event.key));
+            let there = entries.filter(|it| matches!(it.state, State::Shown | State::Offered(_)));
+            let there = there.filter(|it| (it.event.until <= now) == dead);
+            let events: Vec<_> = there.map(|it| it.event.clone()).collect();
+            let refused: Vec<_> = shelf.refused().filter(|_| dead).map(|it| it.0.clone()).collect();
+            (events, refused)
+        };
+        // Texts are made once nobody waits for the lock.
+        let mut all: Vec<_> = events.iter().map(|it| view(it, now)).collect();
+        all.extend(refused);
         all.sort_by_key(|it| (it.at, it.key));
         all
     }

@@ -4,19 +4,21 @@
 //! visit that begins to wait is remembered as eager, and offered what is kept at the end of the
 //! turn; so are, after a restart and when an event has just become durable, those that wait for it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{InstanceId, PartitionId};
-use windlass_proto::limits::{self, INSTANCE_FILTER_STEPS, MESSAGE_COST, ROUTE_COST, TURN_COST};
+use windlass_proto::limits::{
+    self, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, ROUTE_COST, TURN_COST,
+};
 use windlass_proto::time::Timestamp;
 
-use super::events::{identity, part};
+use super::events::identity;
 use super::message::{Done, EventOutcome, EventTicket, EventToKeep};
 use super::release::Release;
 use super::{Batch, Partition};
-use crate::early::{EarlyEvent, EarlyPlace, Kept, early_key};
+use crate::early::{EarlyEvent, EarlyPlace, Kept, Whose, early_key};
 use crate::engine::{Body, Input, Instance, Route, interest};
 use crate::journal::{EarlyKey, EarlyWrite, JournalError};
 
@@ -24,39 +26,108 @@ use crate::journal::{EarlyKey, EarlyWrite, JournalError};
 #[derive(Default)]
 pub(super) struct Eager {
     order: VecDeque<InstanceId>,
-    /// How far each has come among the events.
-    places: HashMap<InstanceId, Option<EarlyPlace>>,
+    /// What each has to look at.
+    looks: HashMap<InstanceId, Look>,
     /// Those that have enough to do, and may want more once they have gone on.
-    busy: HashSet<InstanceId>,
+    busy: HashMap<InstanceId, Look>,
+}
+
+/// What one instance has to look at among the events that are kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Look {
+    /// All that come after a place, or all there are: it has begun to wait.
+    after: Option<Option<EarlyPlace>>,
+    /// Events before that which are new, or that another partition had: it has seen the others.
+    only: BTreeSet<EarlyPlace>,
+}
+
+impl Look {
+    fn all() -> Self {
+        Self { after: Some(None), only: BTreeSet::new() }
+    }
+
+    fn is_over(&self) -> bool {
+        self.after.is_none() && self.only.is_empty()
+    }
+
+    /// Has to look at these as well, each once and the older ones first.
+    fn join(&mut self, other: Self) {
+        self.after = match (self.after, other.after) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.only.extend(other.only);
+        if self.only.len() > limits::EARLY_ONES
+            && let Some(first) = self.only.first()
+        {
+            let from = before(*first);
+            self.after = Some(self.after.map_or(from, |it| it.min(from)));
+        }
+        if let Some(after) = self.after {
+            self.only.retain(|place| Some(*place) <= after);
+        }
+    }
+}
+
+/// The place just before another one.
+fn before((at, key): EarlyPlace) -> Option<EarlyPlace> {
+    match u128::from_be_bytes(key.0).checked_sub(1) {
+        Some(key) => Some((at, EarlyKey(key.to_be_bytes()))),
+        None => Some((Timestamp(at.0.checked_sub(1)?), EarlyKey([u8::MAX; 16]))),
+    }
 }
 
 impl Eager {
-    /// It begins to wait, or there is something new.
+    /// It begins to wait: it has to look at all there are.
     pub(super) fn add(&mut self, id: InstanceId) {
-        self.go_on(id, None);
+        self.join(id, Look::all());
     }
 
-    fn go_on(&mut self, id: InstanceId, after: Option<EarlyPlace>) {
-        if self.places.insert(id, after).is_none() {
+    /// One event is new for it.
+    fn one(&mut self, id: InstanceId, place: EarlyPlace) {
+        self.join(id, Look { after: None, only: BTreeSet::from([place]) });
+    }
+
+    fn join(&mut self, id: InstanceId, look: Look) {
+        if look.is_over() {
+            return;
+        }
+        if !self.looks.contains_key(&id) {
             self.order.push_back(id);
         }
+        self.looks.entry(id).or_default().join(look);
     }
 
-    fn next(&mut self) -> Option<(InstanceId, Option<EarlyPlace>)> {
+    fn next(&mut self) -> Option<(InstanceId, Look)> {
         let id = self.order.pop_front()?;
-        Some((id, self.places.remove(&id).flatten()))
+        Some((id, self.looks.remove(&id).unwrap_or_default()))
+    }
+
+    /// It has enough to do.
+    fn rest(&mut self, id: InstanceId, look: Look) {
+        self.busy.entry(id).or_default().join(look);
     }
 
     /// Something happened to an instance.
     pub(super) fn went_on(&mut self, id: InstanceId) {
-        if !self.busy.is_empty() && self.busy.remove(&id) {
-            self.add(id);
+        if !self.busy.is_empty()
+            && let Some(look) = self.busy.remove(&id)
+        {
+            self.join(id, look);
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
+}
+
+/// What an instance waits for.
+enum Wanted {
+    Routes(Vec<Route>),
+    /// It has enough to do.
+    Later,
+    Nothing,
 }
 
 impl Partition {
@@ -82,52 +153,64 @@ impl Partition {
         Ok(())
     }
 
-    /// Remembers which namespaces have had an event, where others wait for such events too.
+    /// Remembers which namespaces have had an event that others may keep.
     pub(super) fn remember_takers(
         &mut self,
         batch: &mut Batch,
         event: &CloudEvent,
         takers: &[Arc<str>],
     ) {
-        if takers.is_empty() || !self.shared.early.keeps() {
+        if takers.is_empty() || !self.may_be_kept(event) {
             return;
         }
-        let awaited = self.shared.catalog.awaited(event.kind());
-        if awaited.iter().all(|it| takers.contains(&it.namespace)) {
-            return;
-        }
+        self.remember(batch, noted(event));
         for namespace in takers {
             self.remember(batch, marker(namespace, event));
         }
     }
 
-    /// Keeps an event for the namespaces where nobody had it.
+    /// Keeps an event for the namespaces where nobody had it: as many as a turn has room for.
     pub(super) fn keep_event(
         &mut self,
         batch: &mut Batch,
-        keep: EventToKeep,
+        mut keep: EventToKeep,
     ) -> Result<(), JournalError> {
-        let EventToKeep { event, namespaces, repeated, consumed, done } = keep;
-        let unknown = repeated && {
-            let all = self.shared.catalog.awaited(event.kind());
-            let mut had = false;
-            for it in &all {
-                had |= self.is_marked(&marker(&it.namespace, &event))?;
-            }
-            // It was consumed, and nobody wrote down by whom.
-            !had
-        };
-        let mut kept_until: Option<Timestamp> = None;
-        for it in namespaces {
-            if unknown || self.is_marked(&marker(&it.namespace, &event))? {
-                continue;
-            }
-            let until = self.shared.early.until(batch.now, it.keep_ms);
-            let kept = self.keep_for(batch, &event, (it.namespace, None), until)?;
-            kept_until = kept_until.max(kept);
+        let event = keep.event.clone();
+        // It was consumed, and nobody wrote down by whom.
+        if keep.repeated && !self.is_marked(&noted(&event))? {
+            keep.namespaces.clear();
         }
+        while let Some(it) = keep.namespaces.pop() {
+            self.cost += LOAD_COST;
+            // Its marker is looked for again once the place is taken.
+            if !keep.repeated || !self.is_marked(&marker(&it.namespace, &event))? {
+                let until = self.shared.early.until(batch.now, it.keep_ms);
+                let kept = self.keep_for(batch, &event, (it.namespace, None), until)?;
+                keep.kept_until = keep.kept_until.max(kept);
+            }
+            if (self.cost >= TURN_COST || batch.is_full()) && !keep.namespaces.is_empty() {
+                batch.releases.push(Release::KeepRest(Box::new(keep)));
+                return Ok(());
+            }
+        }
+        let EventToKeep { consumed, kept_until, done, .. } = keep;
         batch.releases.push(Release::EventDone(done, EventOutcome { consumed, kept_until }));
         Ok(())
+    }
+
+    /// Whether a namespace keeps an event, or had it from what it kept.
+    pub(super) fn is_kept(
+        &self,
+        now: Timestamp,
+        namespace: &str,
+        event: &CloudEvent,
+    ) -> Result<bool, JournalError> {
+        if !self.may_be_kept(event) {
+            return Ok(false);
+        }
+        // What leaves the memory meanwhile is remembered by then.
+        let key = early_key(namespace, &identity(event), None);
+        Ok(self.shared.early.holds(key, now) || self.is_marked(&from_kept(namespace, event))?)
     }
 
     /// Whether a key is remembered by any partition.
@@ -153,10 +236,17 @@ impl Partition {
     ) -> Result<Option<Timestamp>, JournalError> {
         let key = early_key(&namespace, &identity(event), instance);
         let (event, at) = (event.clone(), batch.now);
-        let kept = EarlyEvent { key, namespace, instance, event, at, until };
-        let body = kept.encode()?;
-        match self.shared.early.keep(kept, batch.now) {
+        let kept = Arc::new(EarlyEvent { key, namespace, instance, event, at, until });
+        match self.shared.early.keep(kept.clone(), batch.now) {
             Kept::New => {
+                // Only now: a copy that was consumed is remembered before its place is free.
+                let had = kept.instance.is_none()
+                    && self.is_marked(&marker(&kept.namespace, &kept.event))?;
+                if had {
+                    self.shared.early.gone(key);
+                    return Ok(None);
+                }
+                let body = kept.encode().inspect_err(|_| self.shared.early.gone(key))?;
                 batch.bytes += body.len() as u64;
                 batch.commit.early.push(EarlyWrite::Put(key, body));
                 batch.releases.push(Release::EarlyKept(key));
@@ -177,7 +267,7 @@ impl Partition {
         let event = ticket.event.clone();
         let Some(dealt) = ticket.stamp(0) else { return Ok(()) };
         let mut outcome = EventOutcome::default();
-        let key = part(&identity(&event), Some(id));
+        let key = sent_to(id, &event);
         if let Some(namespace) = self.namespace_of(id)?
             && !self.has_seen(&key)?
         {
@@ -199,25 +289,36 @@ impl Partition {
     /// After a restart: who waits for what is kept may have been about to get it.
     pub(super) fn look_for_early(&mut self, now: Timestamp) {
         for event in self.shared.early.all(now) {
-            self.tell_of(&event);
-        }
-    }
-
-    /// An event may be had now.
-    pub(super) fn early_came(&mut self, key: EarlyKey) {
-        if let Some(event) = self.shared.early.get(key) {
-            self.tell_of(&event);
-        }
-    }
-
-    fn tell_of(&mut self, event: &EarlyEvent) {
-        let candidates = self.routing.candidates(&event.event);
-        self.cost += candidates.lookups * ROUTE_COST;
-        for id in candidates.instances {
-            if event.instance.is_none_or(|it| it == id) && self.schedules.listener(id).is_none() {
+            for id in self.who_may_want(&event) {
                 self.eager.add(id);
             }
         }
+    }
+
+    /// An event may be had now: by all, or by one that did not get to see it.
+    pub(super) fn early_came(&mut self, key: EarlyKey, only: Option<InstanceId>) {
+        let Some(event) = self.shared.early.get(key) else { return };
+        let place = (event.at, event.key);
+        let instances = only.map_or_else(|| self.who_may_want(&event), |id| vec![id]);
+        for id in instances {
+            self.eager.one(id, place);
+        }
+    }
+
+    fn who_may_want(&mut self, event: &EarlyEvent) -> Vec<InstanceId> {
+        let candidates = self.routing.candidates(&event.event);
+        self.cost += candidates.lookups * ROUTE_COST;
+        let mut instances: Vec<_> = candidates.instances.into_iter().collect();
+        instances.retain(|id| {
+            // Of those that are not in memory the namespace is not known yet.
+            let is_foreign = |id: InstanceId| {
+                self.residents.get(id).is_some_and(|it| it.plan.id.namespace != event.namespace)
+            };
+            event.instance.is_none_or(|it| it == *id)
+                && self.schedules.listener(*id).is_none()
+                && !is_foreign(*id)
+        });
+        instances
     }
 
     /// Offers what is kept to those who may want it, as many as a turn has room for beside its
@@ -226,90 +327,101 @@ impl Partition {
         let most = self.cost + TURN_COST;
         while self.cost < most
             && !batch.is_full()
-            && let Some((id, after)) = self.eager.next()
+            && let Some((id, look)) = self.eager.next()
         {
-            if let Some(after) = self.offer_early_to(batch, id, after, most)? {
-                self.eager.go_on(id, Some(after));
+            let rest = self.offer_early_to(batch, id, look, most)?;
+            self.eager.join(id, rest);
+        }
+        Ok(())
+    }
+
+    /// Offers what is kept to one instance; what it has yet to look at, if the turn has no more
+    /// room.
+    fn offer_early_to(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        mut look: Look,
+        most: u64,
+    ) -> Result<Look, JournalError> {
+        let Some(namespace) = self.namespace_of(id)? else { return Ok(Look::default()) };
+        while !look.is_over() && self.cost < most && !batch.is_full() {
+            self.cost += ROUTE_COST + MESSAGE_COST / 4;
+            let routes = match self.wanted(id) {
+                Wanted::Routes(routes) => routes,
+                Wanted::Nothing => return Ok(Look::default()),
+                Wanted::Later => {
+                    self.eager.rest(id, look);
+                    return Ok(Look::default());
+                }
+            };
+            let early = &self.shared.early;
+            let whose = Whose { namespace: &namespace, instance: id, partition: self.id };
+            let found = if let Some((_, key)) = look.only.pop_first() {
+                early.take(key, &whose, batch.now)
+            } else {
+                let found = early.find(&whose, &routes, look.after.flatten(), batch.now);
+                look.after = found.as_ref().map(|event| Some((event.at, event.key)));
+                found
+            };
+            if let Some(event) = found {
+                self.offer_one_early(batch, id, &event)?;
+            }
+        }
+        Ok(look)
+    }
+
+    /// Offers an event to one instance, which nobody else is offered meanwhile.
+    fn offer_one_early(
+        &mut self,
+        batch: &mut Batch,
+        id: InstanceId,
+        event: &EarlyEvent,
+    ) -> Result<(), JournalError> {
+        if self.had(event)? {
+            self.leave_early(batch, event.key);
+        } else if self.hand_over(batch, id, (&event.event, INSTANCE_FILTER_STEPS), true)?.0 {
+            self.remember_early(batch, event, id);
+            self.leave_early(batch, event.key);
+        } else {
+            for (partition, other) in self.shared.early.put_back(event.key) {
+                batch.releases.push(Release::EarlyAgain(partition, other, event.key));
             }
         }
         Ok(())
     }
 
-    /// Offers what is kept to one instance; where to go on, if the turn has no more room.
-    fn offer_early_to(
-        &mut self,
-        batch: &mut Batch,
-        id: InstanceId,
-        mut after: Option<EarlyPlace>,
-        most: u64,
-    ) -> Result<Option<EarlyPlace>, JournalError> {
-        let Some(namespace) = self.namespace_of(id)? else { return Ok(None) };
-        while let Some(routes) = self.wanted(id) {
-            let (early, whose) = (&self.shared.early, (&*namespace, id));
-            let Some(event) = early.find(whose, &routes, after, (self.id, batch.now)) else {
-                break;
-            };
-            after = Some((event.at, event.key));
-            self.cost += ROUTE_COST + MESSAGE_COST / 4;
-            if self.had(&event)? {
-                self.leave_early(batch, event.key);
-            } else if self.hand_over(batch, id, (&event.event, INSTANCE_FILTER_STEPS), true)?.0 {
-                self.remember_early(batch, &event, id);
-                self.leave_early(batch, event.key);
-            } else {
-                for other in self.shared.early.put_back(event.key) {
-                    batch.releases.push(Release::EarlyAgain(other, event.key));
-                }
-            }
-            if self.cost >= most || batch.is_full() {
-                return Ok(after);
-            }
-        }
-        Ok(None)
-    }
-
-    /// What an instance waits for; nothing where it has enough to do.
-    fn wanted(&mut self, id: InstanceId) -> Option<Vec<Route>> {
-        let resident = self.residents.get(id).filter(|it| it.instance.ending.is_none())?;
+    fn wanted(&self, id: InstanceId) -> Wanted {
+        let resident = self.residents.get(id).filter(|it| it.instance.ending.is_none());
+        let Some(resident) = resident else { return Wanted::Nothing };
         // Events pass by what is set aside, until it goes on.
         if is_busy(&resident.instance) || resident.instance.quarantine.is_some() {
-            self.eager.busy.insert(id);
-            return None;
+            return Wanted::Later;
         }
         let (plan, instance) = (&resident.plan, &resident.instance);
         let visits = instance.frames.iter().filter(|(_, it)| matches!(it.body, Body::Listening(_)));
         let interests = visits.filter_map(|(frame, _)| interest(plan, instance, *frame));
         let routes: Vec<_> = interests.flat_map(|it| it.into_routes()).collect();
-        (!routes.is_empty()).then_some(routes)
+        if routes.is_empty() { Wanted::Nothing } else { Wanted::Routes(routes) }
     }
 
-    /// Whether an instance of this partition has had an event before, in the same namespace.
+    /// Whether the namespace that keeps an event has had it, or the instance that it is for.
     fn had(&self, event: &EarlyEvent) -> Result<bool, JournalError> {
-        let key = identity(&event.event);
-        if let Some(instance) = event.instance {
-            return self.has_seen(&part(&key, Some(instance)));
+        match event.instance {
+            Some(instance) => self.has_seen(&sent_to(instance, &event.event)),
+            None => self.is_marked(&marker(&event.namespace, &event.event)),
         }
-        if self.has_seen(&marker(&event.namespace, &event.event))? {
-            return Ok(true);
-        }
-        if !self.has_begun(&key)? {
-            return Ok(false);
-        }
-        for it in self.shared.catalog.awaited(event.event.kind()) {
-            if self.has_seen(&marker(&it.namespace, &event.event))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
-    fn remember_early(&mut self, batch: &mut Batch, event: &EarlyEvent, id: InstanceId) {
-        let key = identity(&event.event);
-        match event.instance {
-            Some(_) => self.remember(batch, part(&key, Some(id))),
+    fn remember_early(&mut self, batch: &mut Batch, kept: &EarlyEvent, id: InstanceId) {
+        let event = &kept.event;
+        match kept.instance {
+            Some(_) => self.remember(batch, sent_to(id, event)),
             None => {
-                self.remember(batch, marker(&event.namespace, &event.event));
-                self.remember(batch, key);
+                self.remember(batch, noted(event));
+                self.remember(batch, marker(&kept.namespace, event));
+                self.remember(batch, from_kept(&kept.namespace, event));
+                self.remember(batch, identity(event));
             }
         }
     }
@@ -326,6 +438,23 @@ fn marker(namespace: &str, event: &CloudEvent) -> Arc<[u8]> {
     Arc::from(early_key(namespace, &identity(event), None).0.as_slice())
 }
 
+/// What is remembered of an event of which it is written down which namespaces had it.
+fn noted(event: &CloudEvent) -> Arc<[u8]> {
+    Arc::from(early_key("", &[&*identity(event), b"noted"].concat(), None).0.as_slice())
+}
+
+/// What is remembered of an event that a namespace has had from what it kept.
+fn from_kept(namespace: &str, event: &CloudEvent) -> Arc<[u8]> {
+    let key = early_key(namespace, &[&*identity(event), b"\0kept"].concat(), None);
+    Arc::from(key.0.as_slice())
+}
+
+/// What is remembered of an event that was sent to one instance: it may come to others as well, and
+/// to this one with them.
+fn sent_to(id: InstanceId, event: &CloudEvent) -> Arc<[u8]> {
+    Arc::from(early_key("", &identity(event), Some(id)).0.as_slice())
+}
+
 /// True when so many events wait for a `foreach` that more had better wait elsewhere.
 fn is_busy(instance: &Instance) -> bool {
     instance.frames.values().any(|frame| match &frame.body {
@@ -333,3 +462,7 @@ fn is_busy(instance: &Instance) -> bool {
         _ => false,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -14,6 +14,7 @@ use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits::{
     self, EVENT_STEPS, INSTANCE_FILTER_STEPS, LOAD_COST, MESSAGE_COST, ROUTE_COST, TURN_COST,
 };
+use windlass_proto::time::Timestamp;
 
 use super::effects::in_trace;
 use super::message::EventTicket;
@@ -35,6 +36,8 @@ pub(super) struct Offer {
     consumed: usize,
     /// Their namespaces.
     takers: Vec<Arc<str>>,
+    /// Namespaces that keep it, or where an instance has had it from what was kept.
+    withheld: HashMap<Arc<str>, bool>,
     /// Those of them in the batch in progress.
     latest: Vec<InstanceId>,
     /// Steps its filters have taken, by namespace.
@@ -80,8 +83,8 @@ impl Partition {
             ticket.repeats();
         }
         let rest = candidates.instances.into_iter().collect::<Vec<_>>().into_iter();
-        let (consumed, takers, latest, steps) = Default::default();
-        let offer = Offer { ticket, key, rest, consumed, takers, latest, steps, resumed };
+        let (consumed, takers, withheld, latest, steps) = Default::default();
+        let offer = Offer { ticket, key, rest, consumed, takers, withheld, latest, steps, resumed };
         self.go_on(batch, Box::new(offer))
     }
 
@@ -152,6 +155,9 @@ impl Partition {
             return self.offer_to_schedule(batch, offer, schedule);
         }
         let Some(namespace) = self.namespace_of(id)? else { return Ok(false) };
+        if self.is_withheld(batch.now, offer, &namespace)? {
+            return Ok(false);
+        }
         let used = offer.steps.entry(namespace.clone()).or_default();
         let left = EVENT_STEPS.saturating_sub(*used).min(INSTANCE_FILTER_STEPS);
         let event = offer.ticket.event.clone();
@@ -163,6 +169,22 @@ impl Partition {
             offer.took(&namespace);
         }
         Ok(consumed)
+    }
+
+    /// True for a repeat of an event that a namespace keeps, or has had from what it kept: the first
+    /// to wait for it gets it, and nobody else.
+    fn is_withheld(
+        &self,
+        now: Timestamp,
+        offer: &mut Offer,
+        namespace: &Arc<str>,
+    ) -> Result<bool, JournalError> {
+        if let Some(known) = offer.withheld.get(namespace) {
+            return Ok(*known);
+        }
+        let is_withheld = self.is_kept(now, namespace, &offer.ticket.event)?;
+        offer.withheld.insert(namespace.clone(), is_withheld);
+        Ok(is_withheld)
     }
 
     /// The namespace of an instance that is there; it is in memory then.
@@ -223,6 +245,9 @@ impl Partition {
         id: ScheduleId,
     ) -> Result<bool, JournalError> {
         let Some(workflow) = self.schedules.workflow(id) else { return Ok(false) };
+        if self.is_withheld(batch.now, offer, &workflow.namespace)? {
+            return Ok(false);
+        }
         let used = offer.steps.entry(workflow.namespace.clone()).or_default();
         let left = EVENT_STEPS.saturating_sub(*used).min(INSTANCE_FILTER_STEPS);
         let event = offer.ticket.event.clone();

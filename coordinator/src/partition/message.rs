@@ -80,8 +80,9 @@ pub enum Message {
     },
     /// An event to be kept that nobody waits for.
     Keep(Box<EventToKeep>),
-    /// An event is kept for whoever waits for it.
-    Early(EarlyKey),
+    /// An event is kept for whoever waits for it, or one instance may have it now that did not get
+    /// to see it.
+    Early(EarlyKey, Option<InstanceId>),
     /// There was no room for an event that an instance emitted; now there is.
     EmitAgain {
         /// The instance.
@@ -206,7 +207,7 @@ impl Message {
             | Self::Watch { instance, .. } => Some(*instance),
             Self::Event(_)
             | Self::Keep(_)
-            | Self::Early(_)
+            | Self::Early(..)
             | Self::Schedule(_)
             | Self::Settle(_)
             | Self::Limit(_)
@@ -230,7 +231,7 @@ impl Message {
             | Self::EventTo { .. }
             | Self::Stamped { .. }
             | Self::Keep(_)
-            | Self::Early(_)
+            | Self::Early(..)
             | Self::Schedule(_)
             | Self::Settle(_)
             | Self::Limit(_)
@@ -368,6 +369,8 @@ pub struct EventToKeep {
     pub repeated: bool,
     /// Instances that consumed it.
     pub consumed: usize,
+    /// Until when it is kept, as far as that is known.
+    pub kept_until: Option<Timestamp>,
     /// Who is to be told.
     pub done: Done,
 }

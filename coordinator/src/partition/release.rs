@@ -82,8 +82,10 @@ pub enum Release {
     EventDone(Done, EventOutcome),
     /// An event that is kept is durable.
     EarlyKept(EarlyKey),
-    /// A partition may have an event now that another one has put back.
-    EarlyAgain(PartitionId, EarlyKey),
+    /// An event to keep for more namespaces than a turn has room for.
+    KeepRest(Box<EventToKeep>),
+    /// An instance may have an event now that another partition has put back.
+    EarlyAgain(PartitionId, InstanceId, EarlyKey),
     /// That an event which was kept is consumed is durable.
     EarlyGone(EarlyKey),
     /// An answer to a start.
@@ -216,10 +218,16 @@ impl Release {
                 }
                 // Who has begun to wait since it came did not see it.
                 for partition in 0..target.partitions() {
-                    target.send(PartitionId(partition), Message::Early(key));
+                    target.send(PartitionId(partition), Message::Early(key, None));
                 }
             }
-            Self::EarlyAgain(partition, key) => target.send(partition, Message::Early(key)),
+            Self::KeepRest(keep) => {
+                let home = early::home(&keep.event, target.partitions());
+                target.send(home, Message::Keep(keep));
+            }
+            Self::EarlyAgain(partition, instance, key) => {
+                target.send(partition, Message::Early(key, Some(instance)));
+            }
             Self::EarlyGone(key) => {
                 if let Some(early) = target.early() {
                     early.gone(key);
@@ -254,7 +262,8 @@ fn dealt_with(target: &dyn ReleaseTarget, event: &Arc<CloudEvent>, dealt: Dealt)
     }
     let home = early::home(event, target.partitions());
     let event = event.clone();
-    let keep = EventToKeep { event, namespaces, repeated, consumed, done };
+    let kept_until = None;
+    let keep = EventToKeep { event, namespaces, repeated, consumed, kept_until, done };
     target.send(home, Message::Keep(Box::new(keep)));
 }
 

@@ -96,8 +96,8 @@ impl Partition {
             Message::EventTo { instance, ticket } => self.event_to(batch, instance, &ticket),
             Message::Stamped { ticket, .. } => self.stamped(batch, &ticket),
             Message::Keep(keep) => self.keep_event(batch, *keep),
-            Message::Early(key) => {
-                self.early_came(key);
+            Message::Early(key, only) => {
+                self.early_came(key, only);
                 Ok(())
             }
             Message::EmitAgain { instance, frame } => self.emit_again(batch, instance, frame),

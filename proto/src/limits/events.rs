@@ -84,7 +84,7 @@ pub const EARLY_TTL_MS: u64 = 10 * 60_000;
 /// Milliseconds for which a definition or an operator may ask at most: a week, for what people do.
 pub const EARLY_TTL_MOST_MS: u64 = 7 * 24 * 3_600_000;
 
-/// Events of a namespace that are kept, or were in vain: what nobody ever asks for must not pile
+/// Events of a namespace that are kept: what nobody ever asks for must not pile
 /// up.
 pub const EARLY_EVENTS: usize = 10_000;
 
@@ -107,6 +107,17 @@ pub const EARLY_DEAD_MS: u64 = 24 * 3_600_000;
 /// want of room.
 pub const EARLY_DEAD: usize = 1_000;
 
+/// Bytes of those of a namespace that were kept in vain and are still shown: they take no room from
+/// what lives.
+pub const EARLY_DEAD_BYTES: u64 = 1 << 20;
+
+/// Bytes of those of all namespaces.
+pub const EARLY_DEAD_TOTAL_BYTES: u64 = 16 << 20;
+
+/// Single events that an instance has yet to look at; past that it goes through all that follow the
+/// first of them.
+pub const EARLY_ONES: usize = 64;
+
 /// Kinds of places in events by which those of a namespace are found; filters that look elsewhere
 /// go through all of their type.
 pub const EARLY_GROUPS: usize = 64;
@@ -127,8 +138,8 @@ pub const WEBHOOK_BODY_BYTES: usize = 1 << 20;
 /// Deliveries of webhooks that are handled at once: nobody was asked who they are yet.
 pub const WEBHOOK_REQUESTS: usize = 32;
 
-/// Deliveries of one endpoint that are taken within [`WEBHOOK_RATE_MS`]; the service sends the
-/// others again.
+/// Deliveries of one endpoint that are taken within [`WEBHOOK_RATE_MS`]; a service may send
+/// the others again.
 pub const WEBHOOK_RATE: u64 = 200;
 
 /// Milliseconds for which they are counted: a second, as people count them.
@@ -139,6 +150,12 @@ pub const WEBHOOK_NAME_BYTES: usize = 64;
 
 /// Endpoints that are kept.
 pub const WEBHOOKS: usize = 1_000;
+
+/// Endpoints of one namespace: none takes those of all.
+pub const WEBHOOKS_OF_NAMESPACE: usize = 100;
+
+/// Milliseconds between two words in the log of deliveries that are refused: strangers send them.
+pub const WEBHOOK_LOG_MS: u64 = 1_000;
 
 /// Bytes of a header with signatures, and of an id.
 pub const WEBHOOK_SIGNATURE_BYTES: usize = 4 << 10;
@@ -161,5 +178,5 @@ pub const WEBHOOK_SECRET_BYTES: usize = 8 << 10;
 /// Secrets of one endpoint: the old one and the new one, and some.
 pub const WEBHOOK_SECRETS: usize = 8;
 
-/// Characters of a secret at least: fewer are guessed.
+/// Bytes of a secret at least: fewer are guessed.
 pub const WEBHOOK_SECRET_LEAST: usize = 16;

@@ -155,6 +155,50 @@ async fn each_namespace_has_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_schedule_of_another_namespace_had_is_still_kept() {
+    let dev = Dev::start().await;
+    let scheduled = definition("scheduled", "  - done: { set: { done: true } }")
+        .replace("do:\n", "schedule: { on: { one: { with: { type: com.example.paid } } } }\ndo:\n");
+    dev.api.deploy(&scheduled.replace("namespace: api", "namespace: other")).await;
+    let workflow = dev.api.deploy(&order()).await;
+    // Whichever partitions the schedule and the instance fall to.
+    for number in 0..6 {
+        let id = number.to_string();
+        let answer = dev.api.event(&paid(&id, &id)).await;
+        assert_eq!((&answer["consumed"], &answer["kept"]), (&json!(1), &json!(1)), "{answer}");
+        let ended = dev.api.run(&workflow, &json!({"order": id})).await;
+        assert_eq!(ended["output"], json!({"paid": id}), "{ended}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_what_was_kept_reaches_nobody_else() {
+    let mut dev = Dev::start().await;
+    let workflow = dev.api.deploy(&order()).await;
+    let input = json!({"order": "a"});
+    assert_eq!(dev.api.event(&paid("1", "a")).await["kept"], 1);
+    assert_eq!(dev.api.run(&workflow, &input).await["output"], json!({"paid": "1"}));
+    // Whichever partitions they fall to.
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        waiting.push(dev.api.start(&workflow, &input).await);
+    }
+    for id in &waiting {
+        dev.api.reaches(id, "waiting").await;
+    }
+    for _ in 0..2 {
+        let repeat = dev.api.event(&paid("1", "a")).await;
+        assert_eq!((&repeat["consumed"], &repeat["kept"]), (&json!(0), &json!(0)), "{repeat}");
+        dev.restart().await;
+    }
+    let next = dev.api.event(&paid("2", "a")).await;
+    assert_eq!((&next["consumed"], &next["kept"]), (&json!(6), &json!(0)), "{next}");
+    for id in &waiting {
+        assert_eq!(dev.api.ends(id).await["output"], json!({"paid": "2"}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_for_one_instance_is_for_nobody_else() {
     let dev = Dev::start().await;
     let workflow = dev.api.deploy(&order()).await;

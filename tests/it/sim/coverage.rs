@@ -246,6 +246,7 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::Stamp(..) => "release Stamp",
         Release::EventDealt(..) => "release EventDealt",
         Release::EventDone(..) => "release EventDone",
+        Release::KeepRest(_) => "release KeepRest",
         Release::EarlyKept(_) => "release EarlyKept",
         Release::EarlyAgain(..) => "release EarlyAgain",
         Release::EarlyGone(_) => "release EarlyGone",

@@ -269,7 +269,7 @@ impl Run<'_> {
             Message::CancelChild { child, .. } => *child,
             Message::Event(_)
             | Message::Keep(_)
-            | Message::Early(_)
+            | Message::Early(..)
             | Message::Schedule(_)
             | Message::Settle(_)
             | Message::Limit(_)

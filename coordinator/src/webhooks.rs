@@ -67,7 +67,11 @@ pub enum WebhookError {
     #[error("{0} has no webhook {1}")]
     Unknown(String, String),
     /// There are as many as there may be.
-    #[error("{} webhooks are kept, and no more: delete some first", limits::WEBHOOKS)]
+    #[error(
+        "{} webhooks are kept, {} of a namespace, and no more: delete some first",
+        limits::WEBHOOKS,
+        limits::WEBHOOKS_OF_NAMESPACE
+    )]
     TooMany,
     /// The server was given no folder with secrets.
     #[error("the server has no secrets of webhooks: start it with --webhook-secrets")]
@@ -85,6 +89,11 @@ pub enum WebhookError {
     /// A delivery is not of who says so.
     #[error("the delivery is refused: {0}")]
     NotVerified(#[from] NotVerified),
+    /// The same, for whoever is not known: nothing of why, nor of what there is.
+    #[error(
+        "the delivery is refused: it is not signed as it has to be; the log of the server says why"
+    )]
+    Refused,
     /// A delivery came too soon after others.
     #[error("more than {} deliveries came within a second", limits::WEBHOOK_RATE)]
     TooOften,
@@ -108,6 +117,8 @@ pub struct Webhooks {
     all: RwLock<BTreeMap<(String, String), Arc<Endpoint>>>,
     /// Held by whoever changes them.
     changing: Mutex<()>,
+    /// What is logged of deliveries that are refused.
+    logged: Throttle,
 }
 
 /// An endpoint, ready to take deliveries.
@@ -169,14 +180,23 @@ impl Endpoint {
             if text.len() > limits::WEBHOOK_TEXT_BYTES {
                 return Err(WebhookError::Invalid(format!("`{what}` is too long")));
             }
+            let no_jq = |why: String| WebhookError::Invalid(format!("`{what}` is no jq: {why}"));
             let program = Program::compile(text, &Names::default());
-            program
-                .map(Some)
-                .map_err(|error| WebhookError::Invalid(format!("`{what}` is no jq: {error}")))
+            let program = program.map_err(|error| no_jq(error.to_string()))?;
+            // There is no workflow here whose arguments it could name.
+            match program.variables().first() {
+                Some(name) => Err(no_jq(format!("there is no ${name} here, only the body"))),
+                None => Ok(Some(program)),
+            }
         };
         let (subject, map) = (compile("subject", &webhook.subject)?, compile("map", &webhook.map)?);
         let rate = Throttle::new(limits::WEBHOOK_RATE, limits::WEBHOOK_RATE_MS);
         Ok(Self { webhook, preset, subject, map, rate })
+    }
+
+    /// The header with the signature.
+    fn header(&self) -> &str {
+        self.webhook.header.as_deref().unwrap_or(self.preset.header())
     }
 
     /// The event of a delivery that is of who says so.
@@ -256,7 +276,8 @@ impl Webhooks {
                 all.insert(key(&endpoint.webhook), Arc::new(endpoint));
             }
         }
-        Ok(Self { file, secrets, all: RwLock::new(all), changing: Mutex::new(()) })
+        let logged = Throttle::new(1, limits::WEBHOOK_LOG_MS);
+        Ok(Self { file, secrets, all: RwLock::new(all), changing: Mutex::new(()), logged })
     }
 
     /// Those of a namespace, by name.
@@ -282,11 +303,14 @@ impl Webhooks {
     /// When its secret cannot be read, there are too many, or it cannot be kept.
     pub fn put(&self, endpoint: Endpoint) -> Result<Arc<Endpoint>, WebhookError> {
         let _guard = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.secrets_of(&endpoint.webhook)?;
+        self.secrets_of(&endpoint)?;
         let endpoint = Arc::new(endpoint);
         let mut all = self.all.read().unwrap_or_else(PoisonError::into_inner).clone();
         let is_new = all.insert(key(&endpoint.webhook), endpoint.clone()).is_none();
-        if is_new && all.len() > limits::WEBHOOKS {
+        let namespace = &endpoint.webhook.namespace;
+        let of_namespace = all.keys().filter(|it| it.0 == *namespace).count();
+        let is_many = all.len() > limits::WEBHOOKS || of_namespace > limits::WEBHOOKS_OF_NAMESPACE;
+        if is_new && is_many {
             return Err(WebhookError::TooMany);
         }
         self.keep(all)?;
@@ -317,11 +341,55 @@ impl Webhooks {
         Ok(())
     }
 
+    /// Lets a delivery be read whose sender may have signed it.
+    ///
+    /// # Errors
+    /// When there is no such endpoint, or the header with the signature is missing.
+    pub fn may_come(
+        &self,
+        (namespace, name): (&str, &str),
+        headers: &dyn Headers,
+    ) -> Result<(), WebhookError> {
+        let endpoint = self.get(namespace, name).map_err(|it| self.refused(it))?;
+        match headers.once(endpoint.header()).is_empty() {
+            true => Err(self.refused(NotVerified::Malformed.into())),
+            false => Ok(()),
+        }
+    }
+
+    /// What a stranger hears of a refusal; why is in the log.
+    fn refused(&self, error: WebhookError) -> WebhookError {
+        let of_stranger = matches!(
+            error,
+            WebhookError::Unknown(..)
+                | WebhookError::NoSecrets
+                | WebhookError::Secret { .. }
+                | WebhookError::NotVerified(_)
+        );
+        if !of_stranger {
+            return error;
+        }
+        if self.logged.admit(Instant::now()).through {
+            tracing::warn!(%error, "a delivery of a webhook is refused");
+        }
+        WebhookError::Refused
+    }
+
     /// The event of a delivery to an endpoint. Blocking.
     ///
     /// # Errors
     /// When there is no such endpoint, the delivery is not of who says so, or makes no event.
     pub fn take(
+        &self,
+        place: (&str, &str),
+        headers: &dyn Headers,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<CloudEvent, WebhookError> {
+        self.checked(place, headers, body, now).map_err(|it| self.refused(it))
+    }
+
+    fn checked(
         &self,
         (namespace, name): (&str, &str),
         headers: &dyn Headers,
@@ -329,14 +397,13 @@ impl Webhooks {
         now: Timestamp,
     ) -> Result<CloudEvent, WebhookError> {
         let endpoint = self.get(namespace, name)?;
-        let header = endpoint.webhook.header.as_deref().unwrap_or(endpoint.preset.header());
         let delivery = Delivery {
-            signature: headers.once(header),
+            signature: headers.once(endpoint.header()),
             id: headers.once("webhook-id"),
             timestamp: headers.once("webhook-timestamp"),
             body,
         };
-        let secrets = self.secrets_of(&endpoint.webhook)?;
+        let secrets = self.secrets_of(&endpoint)?;
         let secrets: Vec<&[u8]> = secrets.iter().map(|it| it.expose().as_bytes()).collect();
         let id = webhook::verify(endpoint.preset, &secrets, &delivery, now.0 / 1_000)?;
         // Only of those that are signed: who cannot sign keeps nobody out.
@@ -347,9 +414,9 @@ impl Webhooks {
     }
 
     /// The secrets that may sign for an endpoint: each line of its file.
-    fn secrets_of(&self, webhook: &Webhook) -> Result<Vec<Secret<String>>, WebhookError> {
+    fn secrets_of(&self, endpoint: &Endpoint) -> Result<Vec<Secret<String>>, WebhookError> {
         let folder = self.secrets.as_ref().ok_or(WebhookError::NoSecrets)?;
-        let Webhook { namespace, name, secret_file, .. } = webhook;
+        let Webhook { namespace, name, secret_file, .. } = &endpoint.webhook;
         let failed = |why: String| {
             let (namespace, name) = (namespace.clone(), name.clone());
             WebhookError::Secret { namespace, name, why }
@@ -362,9 +429,11 @@ impl Webhooks {
         if secrets.is_empty() {
             return Err(failed("it is empty, or no text".to_owned()));
         }
-        if secrets.iter().any(|it| it.expose().len() < limits::WEBHOOK_SECRET_LEAST) {
+        let preset = endpoint.preset;
+        if !secrets.iter().all(|it| webhook::is_secret(preset, it.expose().as_bytes())) {
             let least = limits::WEBHOOK_SECRET_LEAST;
-            return Err(failed(format!("a secret in it has less than {least} characters")));
+            let why = format!("a secret in it has less than {least} bytes, or is no base64");
+            return Err(failed(why));
         }
         Ok(secrets)
     }

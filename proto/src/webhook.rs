@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::limits::{WEBHOOK_SIGNATURE_BYTES, WEBHOOK_SIGNATURES, WEBHOOK_TOLERANCE_S};
+use crate::limits::{
+    WEBHOOK_SECRET_LEAST, WEBHOOK_SIGNATURE_BYTES, WEBHOOK_SIGNATURES, WEBHOOK_TOLERANCE_S,
+};
 
 /// How a service signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +114,12 @@ pub fn verify<S: AsRef<[u8]>>(
     if signatures.is_empty() || signatures.len() > WEBHOOK_SIGNATURES {
         return Err(NotVerified::Malformed);
     }
-    let fits = |secret: &S| {
-        let key = key(preset, secret.as_ref());
-        signatures.iter().any(|it| is_of(&key, &signed, delivery.body, it))
-    };
-    if !secrets.iter().any(fits) {
+    let mut fits = false;
+    for secret in secrets {
+        let Some(key) = key(preset, secret.as_ref()) else { continue };
+        fits |= is_of(&key, &signed, delivery.body, &signatures);
+    }
+    if !fits {
         return Err(NotVerified::Mismatch);
     }
     Ok(match preset {
@@ -125,21 +128,32 @@ pub fn verify<S: AsRef<[u8]>>(
     })
 }
 
-/// What a secret is as a key: those of Standard Webhooks are written in base64.
-fn key(preset: Preset, secret: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
-    let coded = (preset == Preset::Standard).then(|| secret.strip_prefix(b"whsec_")).flatten();
-    let key = coded.and_then(|it| STANDARD.decode(it).ok());
-    zeroize::Zeroizing::new(key.unwrap_or_else(|| secret.to_vec()))
+/// Whether a secret is one, and long enough to be none that is guessed.
+#[must_use]
+pub fn is_secret(preset: Preset, secret: &[u8]) -> bool {
+    key(preset, secret).is_some_and(|it| it.len() >= WEBHOOK_SECRET_LEAST)
 }
 
-fn is_of(key: &[u8], before: &[u8], body: &[u8], signature: &[u8]) -> bool {
+/// What a secret is as a key: those of Standard Webhooks are written in base64; none where what
+/// says so is not.
+fn key(preset: Preset, secret: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    let coded = (preset == Preset::Standard).then(|| secret.strip_prefix(b"whsec_")).flatten();
+    let key = match coded {
+        Some(coded) => STANDARD.decode(coded).ok()?,
+        None => secret.to_vec(),
+    };
+    Some(zeroize::Zeroizing::new(key))
+}
+
+/// Whether one of these signatures is of a key: the body is gone through once for all of them.
+fn is_of(key: &[u8], before: &[u8], body: &[u8], signatures: &[Vec<u8>]) -> bool {
     // A key may be of any length.
     let Ok(mut mac) = <Hmac<Sha256> as hmac::digest::KeyInit>::new_from_slice(key) else {
         return false;
     };
     mac.update(before);
     mac.update(body);
-    mac.verify_slice(signature).is_ok()
+    signatures.iter().fold(false, |fits, it| fits | mac.clone().verify_slice(it).is_ok())
 }
 
 /// What is signed before the body, and the signatures.

@@ -43,6 +43,12 @@ pub(super) async fn delivered(State(api): State<Api>, request: Request, next: Ne
         );
         return ApiProblem::new(Code::TooLarge, detail).into_response();
     }
+    // Before a body takes room: this is all that is known of whoever sends it.
+    let path = request.uri().path().strip_prefix("/v1/hooks/").and_then(|it| it.split_once('/'));
+    let (namespace, name) = path.unwrap_or_default();
+    if let Err(error) = api.coordinator.may_deliver(namespace, name, request.headers()) {
+        return ApiProblem::from(error).into_response();
+    }
     let budget = api.deliveries.clone();
     within(api, &budget, request, next).await
 }

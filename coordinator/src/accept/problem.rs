@@ -272,7 +272,7 @@ fn of_webhook(error: &WebhookError, detail: String) -> ApiProblem {
         WebhookError::Invalid(_) | WebhookError::TooMany => Code::BadWebhook,
         WebhookError::Unknown(..) => Code::UnknownWebhook,
         WebhookError::NoSecrets | WebhookError::Secret { .. } => Code::WebhookSecret,
-        WebhookError::NotVerified(_) => Code::WebhookRefused,
+        WebhookError::NotVerified(_) | WebhookError::Refused => Code::WebhookRefused,
         WebhookError::NoEvent(_) => Code::WebhookEvent,
         WebhookError::TooOften => return ApiProblem::overloaded(&detail, Duration::from_secs(1)),
         WebhookError::File { .. } => Code::SecretsFailed,

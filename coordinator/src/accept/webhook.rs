@@ -213,12 +213,11 @@ pub(super) async fn delete(
     request_body(content = Object, content_type = "application/json",
         description = "What the service sends"),
     responses((status = 202, description = "Taken", body = Delivered),
-        (status = 401, description = "The signature is refused (WL0562)", body = ProblemBody),
-        (status = 404, description = "No such webhook (WL0561)", body = ProblemBody),
+        (status = 401, description = "The signature is refused, or there is no such webhook (WL0562)",
+            body = ProblemBody),
         (status = 413, description = "It is too large (WL0510)", body = ProblemBody),
         (status = 422, description = "It makes no event (WL0565)", body = ProblemBody),
-        (status = 429, description = "Overloaded (WL0506)", body = ProblemBody),
-        (status = 503, description = "The secret cannot be read (WL0563)", body = ProblemBody)))]
+        (status = 429, description = "Overloaded (WL0506)", body = ProblemBody)))]
 pub(super) async fn deliver(
     State(api): State<Api>,
     Segments((namespace, name)): Segments<(String, String)>,

@@ -66,10 +66,24 @@ impl Coordinator {
         Ok(blocking(move || hooks.remove(&namespace, &name)).await??)
     }
 
+    /// Lets a delivery be read whose sender may have signed it.
+    ///
+    /// # Errors
+    /// When there is no such webhook, or it is not signed.
+    pub fn may_deliver(
+        &self,
+        namespace: &str,
+        name: &str,
+        headers: &dyn Headers,
+    ) -> Result<(), CoordinatorError> {
+        Ok(self.hooks().may_come((namespace, name), headers)?)
+    }
+
     /// The event of a delivery.
     ///
     /// # Errors
-    /// When there is no such webhook, the delivery is not of who says so, or makes no event.
+    /// When the delivery is not of who says so (also where there is no such webhook), or makes no
+    /// event.
     pub async fn delivered<H: Headers + Send + 'static>(
         &self,
         namespace: String,

@@ -45,6 +45,8 @@ fn a_delivery_becomes_an_event_and_endpoints_outlive_the_process() {
     let folder = tempfile::tempdir().unwrap();
     secrets(folder.path(), "another secret of old\nwebhook-test-secret\n");
     open(folder.path()).put(Endpoint::new(webhook()).unwrap()).unwrap();
+    let backed_up = crate::backup::kept_names(folder.path()).unwrap();
+    assert!(backed_up.iter().any(|it| it == "webhooks.json"), "{backed_up:?}");
     let webhooks = open(folder.path());
     let headers = [
         ("x-hub-signature-256", SIGNATURE),
@@ -61,14 +63,17 @@ fn a_delivery_becomes_an_event_and_endpoints_outlive_the_process() {
     let again = [("x-github-delivery", "d-2")];
     let again: Vec<_> = headers[..2].iter().chain(&again).copied().collect();
     let repeat = webhooks.take(place, &Of(&again), BODY, Timestamp(9)).unwrap();
-    assert_eq!(repeat.id(), event.id(), "what is not signed makes no other event");
+    assert_eq!(repeat.id(), event.id(), "a copy is the same event, whatever is not signed");
 
     let refused = webhooks.take(place, &Of(&headers), b"{}", Timestamp(5)).unwrap_err();
-    assert!(matches!(refused, WebhookError::NotVerified(_)), "{refused}");
+    assert!(matches!(refused, WebhookError::Refused), "{refused}");
+    assert!(webhooks.may_come(place, &Of(&headers)).is_ok());
+    assert!(webhooks.may_come(place, &Of(&headers[1..])).is_err(), "nothing is read of it");
     webhooks.remove("shop", "github").unwrap();
     for webhooks in [webhooks, open(folder.path())] {
         let gone = webhooks.take(place, &Of(&headers), BODY, Timestamp(5)).unwrap_err();
-        assert!(matches!(gone, WebhookError::Unknown(..)), "{gone}");
+        assert!(matches!(gone, WebhookError::Refused), "{gone}");
+        assert!(webhooks.may_come(place, &Of(&headers)).is_err());
     }
 }
 
@@ -84,6 +89,25 @@ fn secrets_are_those_of_its_namespace_or_none() {
     }
     let none = Webhooks::open(Some(folder.path()), None).unwrap();
     assert!(matches!(put(&none), Err(WebhookError::NoSecrets)));
+}
+
+#[test]
+fn no_namespace_has_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    secrets(folder.path(), "webhook-test-secret\n");
+    let webhooks = Webhooks::open(None, Some(folder.path().join("secrets"))).unwrap();
+    let put = |namespace: &str, number: usize| {
+        let (namespace, name) = (namespace.to_owned(), format!("n{number}"));
+        webhooks.put(Endpoint::new(Webhook { namespace, name, ..webhook() }).unwrap()).map(drop)
+    };
+    for number in 0..windlass_proto::limits::WEBHOOKS_OF_NAMESPACE {
+        put("shop", number).unwrap();
+    }
+    assert!(matches!(put("shop", 999), Err(WebhookError::TooMany)));
+    put("shop", 0).unwrap();
+    std::fs::create_dir_all(folder.path().join("secrets/other")).unwrap();
+    std::fs::write(folder.path().join("secrets/other/github"), "webhook-test-secret").unwrap();
+    put("other", 0).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::{Delivery, NotVerified, Preset, verify};
+use super::{Delivery, NotVerified, Preset, is_secret, verify};
 
 const BODY: &[u8] = b"Hello, World!";
 
@@ -32,6 +32,16 @@ fn github() {
     assert!(verify(Preset::Github, &rotated, &delivery(good, BODY), 0).is_ok());
     assert!(verify(Preset::Github, &["new"], &delivery(good, BODY), 0).is_err());
     assert!(verify(Preset::Github, &[""; 0], &delivery(good, BODY), 0).is_err());
+}
+
+#[test]
+fn a_secret_is_as_long_as_what_it_is_written_for() {
+    let standard = |text: &str| is_secret(Preset::Standard, text.as_bytes());
+    assert!(standard("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") && standard("sixteen-or-more!"));
+    assert!(!standard("whsec_MfKQ9r8GKYqr"), "nine bytes");
+    assert!(!standard("whsec_this is no base64 at all"));
+    assert!(is_secret(Preset::Stripe, b"whsec_MfKQ9r8GKYqr"), "it is the text there");
+    assert!(!is_secret(Preset::Hmac, b"tooshort"));
 }
 
 /// The example of the specification of Standard Webhooks.

@@ -1,5 +1,5 @@
 //! That a copy which was restored from a backup has taken over, so that this one stays away: a
-//! service manager starts again what has ended, and by then no worker may hold a task that shows it.
+//! service manager starts again what has ended, when no worker may hold a task that shows it.
 
 use std::fs;
 use std::io;

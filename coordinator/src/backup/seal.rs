@@ -77,7 +77,7 @@ pub enum Protection {
 
 /// What a place says of itself, for everybody to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the header of a place of backups")]
 pub(super) struct Header {
     /// The format of all that is there.
     pub(super) format: u8,
@@ -94,7 +94,7 @@ pub(super) struct Header {
 
 /// How the key of a place is made of a passphrase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "how a backup is encrypted")]
 pub(super) struct Encryption {
     /// scrypt's cost: the logarithm of N.
     log_n: u8,

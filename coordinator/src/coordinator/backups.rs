@@ -202,8 +202,8 @@ impl BackupRun {
 
 impl Coordinator {
     /// Begins a backup that an operator asks for, or that is due. It is told to the audit trail
-    /// first; what comes of it follows when it ends. It is `kept` where it is written here; who gets
-    /// it over the API knows alone what became of it.
+    /// first; what comes of it follows when it ends. It is `kept` where it is written here; who
+    /// gets it over the API knows alone what became of it.
     ///
     /// # Errors
     /// When another one is being taken, or it cannot be kept in the trail.

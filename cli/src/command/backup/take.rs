@@ -48,7 +48,7 @@ pub(super) async fn run(args: TakeArgs) -> Result<(), CliError> {
     output::json(&summary);
     match summary.damaged_records {
         0 => Ok(()),
-        // It is there, and better than none; whoever looks at nothing but this must still hear of it.
+        // It is there, and better than none; who looks at nothing but this must hear of it.
         damaged => Err(failed(BackupError::Journal(JournalError::Damaged(format!(
             "{damaged} of them, in the backup as they are"
         ))))),

@@ -200,14 +200,7 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
         .audit(definitions.clone())
         .build()
         .map_err(|error| CliError::Usage(error.to_string()))?;
-    let engine = worker.clone();
-    // Nobody waits for an engine that most definitions do not need.
-    tokio::spawn(async move {
-        if let Err(problem) = engine.find_engine().await {
-            let detail = problem.detail.as_deref().unwrap_or_default();
-            tracing::debug!(detail, "no engine of containers");
-        }
-    });
+    look_for_engine(worker.clone());
     let runtime = Handle::current();
     let hands = worker.clone();
     let options = Options {
@@ -237,6 +230,16 @@ pub(crate) async fn open(options: EmbeddedOptions) -> Result<Embedded, CliError>
     let coordinator =
         started.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
     Ok(Embedded { coordinator, worker, processes: told })
+}
+
+/// Looks for an engine of containers; nobody waits for one that most definitions do not need.
+fn look_for_engine(worker: Worker) {
+    tokio::spawn(async move {
+        if let Err(problem) = worker.find_engine().await {
+            let detail = problem.detail.as_deref().unwrap_or_default();
+            tracing::debug!(detail, "no engine of containers");
+        }
+    });
 }
 
 fn open_journal(

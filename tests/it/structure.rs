@@ -14,7 +14,10 @@ const CIRCLE: usize = 12;
 const FUNCTION: usize = 70;
 
 /// Functions that are a table, a line or a few for each kind of fact.
-const TABLES: [(&str, &str); 1] = [("coordinator/src/history/writer.rs", "describe")];
+const TABLES: [(&str, &str); 2] = [
+    ("coordinator/src/engine/instance/evolve.rs", "apply"),
+    ("coordinator/src/history/writer.rs", "describe"),
+];
 
 /// Columns of a line of Rust, and of Markdown.
 const COLUMNS: usize = 100;

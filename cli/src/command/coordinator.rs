@@ -20,6 +20,7 @@ use windlass_coordinator::hangup;
 use windlass_coordinator::journal::sled::{self, SledJournal};
 use windlass_coordinator::secrets::SecretsOptions;
 use windlass_proto::limits;
+use windlass_proto::wire::subject::Prefix;
 use windlass_telemetry::Role;
 use windlass_worker::fleet::bus::Bus;
 
@@ -213,14 +214,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {
         output::message("NATS cannot be reached yet; workers can join as soon as it can");
     }
-    if Fleet::is_led(&bus, &fleet.prefix).await {
-        let detail = format!(
-            "another coordinator leads a fleet under the name `{}` there; give this one another \
-             --bus",
-            fleet.prefix
-        );
-        return Err(CliError::coded(&NOT_STARTED, &detail));
-    }
+    refuse_second(&bus, &fleet.prefix).await?;
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
     let tokens = data_dir.clone();
     let missing = args.data.journal.missing();
@@ -258,6 +252,18 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
         () = signal::stop() => return Err(CliError::Interrupted),
     }
     served
+}
+
+/// Refuses to lead a fleet beside another coordinator.
+async fn refuse_second(bus: &Bus, prefix: &Prefix) -> Result<(), CliError> {
+    if !Fleet::is_led(bus, prefix).await {
+        return Ok(());
+    }
+    let detail = format!(
+        "another coordinator leads a fleet under the name `{prefix}` there; give this one another \
+         --bus"
+    );
+    Err(CliError::coded(&NOT_STARTED, &detail))
 }
 
 /// Opens the coordinator on its journal. Blocking.

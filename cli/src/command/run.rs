@@ -130,8 +130,6 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
     let files = Files::beside(with.iter().chain([&main]).map(Checked::place));
     let (data_dir, journal) = (args.data_dir, args.journal);
-    let (secrets, identity) = (args.secrets, IdentityOptions::default());
-    let (quotas, memory) = (StartQuotas::default(), MemoryOptions::default());
     let options = EmbeddedOptions {
         tracer: telemetry::tracer(),
         data_dir,
@@ -143,10 +141,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         inbound: InboundOptions::default(),
         archive: None,
         suspending: Vec::new(),
-        quotas,
-        secrets,
-        identity,
-        memory,
+        quotas: StartQuotas::default(),
+        secrets: args.secrets,
+        identity: IdentityOptions::default(),
+        memory: MemoryOptions::default(),
         // One workflow runs, as somebody asks for it.
         unscheduled: true,
         outside: embedded::Outside::Nobody,

@@ -136,8 +136,8 @@ pub(super) fn operations() -> Vec<(String, String)> {
 }
 
 /// Adds what each operation answers that has something to write: all of them are POST or DELETE,
-/// and all go through the journal but those of tokens and of the policy of secrets, which have files,
-/// and of workers, whose reports wait for room.
+/// and all go through the journal but those of tokens and of the policy of secrets, which have
+/// files, and of workers, whose reports wait for room.
 struct DiskFull;
 
 impl Modify for DiskFull {

@@ -124,8 +124,8 @@ impl Operator {
 }
 
 impl Coordinator {
-    /// A handle that acts for somebody: the histories of the instances that it changes say who asked
-    /// for that, and why.
+    /// A handle that acts for somebody: the histories of the instances that it changes say who
+    /// asked for that, and why.
     #[must_use]
     pub(crate) fn on_behalf_of(&self, by: &Operator, reason: Option<&str>) -> Self {
         Self { runtime: self.runtime.clone(), requester: by.requester(reason) }

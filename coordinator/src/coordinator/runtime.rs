@@ -257,9 +257,7 @@ impl Runtime {
         let (quotas, log, replaces) = (options.quotas, options.log, options.replaces);
         let fires_schedules = !options.unscheduled;
         let losses = options.losses.unwrap_or(limits::DELIVERIES_LOST);
-        let (policy, archive) = (options.retention, options.archive);
-        let suspending = options.suspending;
-        let Options { tracer, data_dir, .. } = options;
+        let Options { retention: policy, archive, suspending, tracer, data_dir, .. } = options;
         let sampler = tracer.as_ref().map(Tracer::sampler);
         let (functions, strict, unversioned) =
             (options.functions, options.strict, options.unversioned);
@@ -312,8 +310,7 @@ impl Runtime {
         runtime.start_retention(policy, archive)?;
         // After the partitions, which need the processors until they have read who listens.
         read_awaited(&runtime.router.catalog, runtime.stopping.clone())?;
-        let (stopping, failed) = (runtime.stopping.clone(), runtime.on_failure());
-        super::verify::start(journal, stopping, failed)?;
+        super::verify::start(journal, runtime.stopping.clone(), runtime.on_failure())?;
         Ok(runtime)
     }
 

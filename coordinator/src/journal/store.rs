@@ -13,6 +13,7 @@ mod commit;
 mod count;
 mod definition;
 mod early;
+mod epoch;
 mod open;
 mod read;
 mod recent;
@@ -36,7 +37,6 @@ use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
 use windlass_proto::limits;
 use windlass_proto::metric::Snapshot as Metrics;
 use windlass_proto::time::Timestamp;
-use windlass_proto::wire::GENERATION_SHIFT;
 
 use super::backup::{BackupReport, Capture};
 use super::index::{self, Index};
@@ -336,41 +336,6 @@ impl<O: Ordered> Store<O> {
     #[cfg(test)]
     pub(super) fn slots_written(&self) -> u64 {
         self.read_recent(|recent| recent.next)
-    }
-
-    /// True for an instance that was removed and of which records are left.
-    pub(super) fn is_gone(&self, instance: InstanceId) -> bool {
-        lock(&self.gone).contains(&instance)
-    }
-
-    /// An instance that is removed is not hot.
-    pub(super) fn forget_hot(&self, instance: InstanceId) {
-        let partition = instance.partition(self.partitions);
-        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-        recent.set_hot(partition, instance, false);
-    }
-
-    /// Begins a generation of terms of ownership: later than all that were, wherever they are.
-    pub(super) fn begin_generation(&self, generation: u32) -> Result<u64, JournalError> {
-        let _exclusive = self.exclusive();
-        let last = self.number(keys::EPOCH)?.unwrap_or(0);
-        let next = (last >> GENERATION_SHIFT).saturating_add(1).max(u64::from(generation));
-        let epoch = next.min(u64::from(u32::MAX)) << GENERATION_SHIFT;
-        self.put_number(keys::EPOCH, epoch)?;
-        Ok(epoch)
-    }
-
-    fn number(&self, key: &[u8]) -> Result<Option<u64>, JournalError> {
-        let Some(body) = self.body(Space::Common, key)? else { return Ok(None) };
-        let bytes = <[u8; 8]>::try_from(body.as_slice())
-            .map_err(|_| record::damaged(key, "is no number"))?;
-        Ok(Some(u64::from_be_bytes(bytes)))
-    }
-
-    fn put_number(&self, key: &[u8], number: u64) -> Result<(), JournalError> {
-        let mut changes = Vec::new();
-        record::put(&mut changes, Space::Common, key.to_vec(), &[&number.to_be_bytes()]);
-        self.write(changes)
     }
 
     pub(super) fn space_of(&self, instance: InstanceId) -> Space {

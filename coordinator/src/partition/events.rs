@@ -171,8 +171,8 @@ impl Partition {
         Ok(consumed)
     }
 
-    /// True for a repeat of an event that a namespace keeps, or has had from what it kept: the first
-    /// to wait for it gets it, and nobody else.
+    /// True for a repeat of an event that a namespace keeps, or has had from what it kept: the
+    /// first to wait for it gets it, and nobody else.
     fn is_withheld(
         &self,
         now: Timestamp,

@@ -47,7 +47,7 @@ impl Partition {
             return Ok(Placed::New(start, None));
         };
         let status = resident.instance.status();
-        // What another instance goes on for (`windlass retry`, `reset`) is not done once more beside it.
+        // What another instance goes on for (`windlass retry`, `reset`) is not done beside it.
         let goes_on = !resident.instance.repair.successors.is_empty();
         let is_over =
             policy.keyed && resident.instance.ended_at.is_some_and(|it| it.plus(kept) < now);

@@ -59,7 +59,7 @@ impl Screen {
         };
         let before = tcgetattr(io::stdin()).map_err(failed)?;
         let mut modes = before.clone();
-        // Ctrl-C stays a signal. Those that stop or kill at once would leave the terminal like this.
+        // Ctrl-C stays a signal. Those that stop or kill at once would leave the terminal so.
         modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
         for code in [SpecialCodeIndex::VSUSP, SpecialCodeIndex::VQUIT] {
             modes.special_codes[code] = NO_KEY;

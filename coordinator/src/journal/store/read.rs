@@ -14,8 +14,8 @@ use super::super::{
     Head, JournalError, Snapshot, StoredFacts, StoredInstance, StoredSubscription, TimerKey, head,
     keys, record,
 };
-use super::Store;
 use super::recent::{Entry, Recent};
+use super::{Store, lock};
 
 /// Splits the body of a head's record: the head, and the facts of an instance that ended. `body`
 /// may lack its end.
@@ -26,6 +26,18 @@ pub(in super::super) fn stored_head(body: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl<O: Ordered> Store<O> {
+    /// True for an instance that was removed and of which records are left.
+    pub(in super::super) fn is_gone(&self, instance: InstanceId) -> bool {
+        lock(&self.gone).contains(&instance)
+    }
+
+    /// An instance that is removed is not hot.
+    pub(in super::super) fn forget_hot(&self, instance: InstanceId) {
+        let partition = instance.partition(self.partitions);
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        recent.set_hot(partition, instance, false);
+    }
+
     pub(super) fn read_recent<T>(&self, read: impl FnOnce(&Recent) -> T) -> T {
         read(&self.recent.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -173,8 +173,9 @@ impl Coordinator {
         start: &Start,
         refusal: CoordinatorError,
     ) -> Result<Started, CoordinatorError> {
-        let default = start.policy == StartPolicy::default();
-        if default && (start.id.is_some() || start.idempotency_key.is_some()) {
+        let asked = StartPolicy { keyed: false, ..start.policy };
+        let answers_for_it = asked == StartPolicy::default();
+        if answers_for_it && (start.id.is_some() || start.idempotency_key.is_some()) {
             let id = self
                 .holder(instance_id(start), is_keyed(start.id, start.idempotency_key.as_ref()))?;
             if let Ok(view) = self.show(id).await {

@@ -159,7 +159,11 @@ async fn an_answer_holds_no_more_than_it_should_and_no_call_is_left_behind() {
     }
     let ended = dev.api.ends(&huge).await;
     assert_eq!(ended["status"], "faulted", "{ended}");
-    assert!(ended["error"]["detail"].as_str().unwrap().contains("exceed"), "{}", ended["error"]);
+    assert!(
+        ended["error"]["detail"].as_str().unwrap().contains("larger than"),
+        "{}",
+        ended["error"]
+    );
     let reports: Vec<_> = held.iter().map(|it| json!({"delivery": it, "output": 1})).collect();
     hand.turn(json!({"seen": seen, "held": held, "reports": reports})).await.ok();
     for instance in instances {

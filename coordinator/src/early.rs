@@ -186,8 +186,8 @@ impl EarlyEvents {
         &self.counts
     }
 
-    /// Takes in an event, if there is room for it; nobody sees it before it is durable. One that was
-    /// in vain is kept again.
+    /// Takes in an event, if there is room for it; nobody sees it before it is durable. One that
+    /// was in vain is kept again.
     #[must_use]
     pub fn keep(&self, event: Arc<EarlyEvent>, now: Timestamp) -> Kept {
         let mut shelves = self.lock();

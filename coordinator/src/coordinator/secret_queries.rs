@@ -83,8 +83,8 @@ impl Coordinator {
         self.own_secrets().policies.proposal()
     }
 
-    /// Keeps a policy until another person approves it; with `expected`, only when that is the tag of
-    /// the present one. Gives what waits, and how many rules it has. That it is proposed is in the
+    /// Keeps a policy until another person approves it; with `expected`, only when that is the tag
+    /// of the present one. Gives what waits, and how many rules it has. That it is proposed is in the
     /// audit trail before.
     ///
     /// # Errors

@@ -359,8 +359,8 @@ pub enum Fact {
     /// The steps left over are taken up again.
     #[serde(rename = "Y")]
     Continued,
-    /// Somebody asked for what follows in this turn, or for the start that came before. Only where it
-    /// is known who they are, or they said why.
+    /// Somebody asked for what follows in this turn, or for the start that came before. Only where
+    /// it is known who they are, or they said why.
     #[serde(rename = "W")]
     Requested {
         /// What they asked for.

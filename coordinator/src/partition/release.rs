@@ -212,15 +212,7 @@ impl Release {
             }
             Self::EventDealt(event, dealt) => dealt_with(target, &event, dealt),
             Self::EventDone(done, outcome) => tell(target, done, outcome),
-            Self::EarlyKept(key) => {
-                if let Some(early) = target.early() {
-                    early.shown(key);
-                }
-                // Who has begun to wait since it came did not see it.
-                for partition in 0..target.partitions() {
-                    target.send(PartitionId(partition), Message::Early(key, None));
-                }
-            }
+            Self::EarlyKept(key) => show_early(target, key),
             Self::KeepRest(keep) => {
                 let home = early::home(&keep.event, target.partitions());
                 target.send(home, Message::Keep(keep));
@@ -245,6 +237,16 @@ impl Release {
             Self::Ended(reply, ending) => drop(reply.send(ending)),
             Self::Changed(reply) => drop(reply.send(())),
         }
+    }
+}
+
+/// An event is kept now: who has begun to wait since it came did not see it.
+fn show_early(target: &dyn ReleaseTarget, key: EarlyKey) {
+    if let Some(early) = target.early() {
+        early.shown(key);
+    }
+    for partition in 0..target.partitions() {
+        target.send(PartitionId(partition), Message::Early(key, None));
     }
 }
 

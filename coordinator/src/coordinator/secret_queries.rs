@@ -84,8 +84,8 @@ impl Coordinator {
     }
 
     /// Keeps a policy until another person approves it; with `expected`, only when that is the tag
-    /// of the present one. Gives what waits, and how many rules it has. That it is proposed is in the
-    /// audit trail before.
+    /// of the present one. Gives what waits, and how many rules it has. That it is proposed is in
+    /// the audit trail before.
     ///
     /// # Errors
     /// As [`Coordinator::set_secret_policy`], and when nobody is asked who they are.

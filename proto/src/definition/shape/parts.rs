@@ -197,6 +197,7 @@ static DOCUMENT_OWN: Object = object(
         of("onFault", Shape::Words(|| super::words(OnFault::WORDS)), ON_FAULT),
         of("limit", Shape::Of(&SHARE), "How many instances may run at the same time"),
         of("keepEvents", Shape::Duration, "How long events that nobody waits for yet are kept"),
+        of("retention", Shape::Duration, "How long ended instances are kept at most"),
         of("schedule", Shape::Of(&SCHEDULE_OPTIONS), "More about `schedule`"),
     ]],
 );

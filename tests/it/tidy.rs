@@ -281,8 +281,48 @@ fn bounds_stand_with_the_limits() {
     none("bounds outside of proto/src/limits; give them a name, a unit and a reason there", &found);
 }
 
+/// What a manifest says under `[dependencies]`, by name; what is optional is left out.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let lines = manifest.lines().skip_while(|it| *it != "[dependencies]").skip(1);
+    lines
+        .take_while(|it| !it.starts_with('['))
+        .filter(|it| !it.contains("optional"))
+        .filter_map(|it| it.split_once(['.', ' ']).map(|(name, _)| name))
+        .filter(|it| !it.is_empty() && !it.starts_with('#'))
+        .collect()
+}
+
+/// The fuzz targets have a lock file of their own, which nothing else brings up to date.
+#[test]
+fn the_lock_of_the_fuzz_targets_knows_our_dependencies() {
+    let read = |path: &str| std::fs::read_to_string(paths::root().join(path)).unwrap();
+    let lock = read("tests/fuzz/Cargo.lock");
+    let entry = |package: &str| {
+        let name = package.rsplit('/').next().unwrap_or(package);
+        let name = format!("name = \"windlass-{name}\"\n");
+        lock.split("[[package]]\n").find(|it| it.starts_with(&name)).map(str::to_owned).unwrap()
+    };
+    let packages = ["proto", "coordinator", "proto/telemetry"];
+    let unknown = packages.into_iter().flat_map(|package| {
+        let (manifest, entry) = (read(&format!("{package}/Cargo.toml")), entry(package));
+        let all = dependencies(&manifest).into_iter().map(str::to_owned);
+        let missing = all.filter(move |name| {
+            let known = [format!("\"{name}\""), format!("\"{name} ")];
+            !known.iter().any(|it| entry.contains(it.as_str()))
+        });
+        missing.map(move |name| format!("{package}: {name}")).collect::<Vec<_>>()
+    });
+    none(
+        "run `cargo update --workspace` in tests/fuzz; its lock file lacks",
+        &unknown.collect::<Vec<_>>(),
+    );
+}
+
 #[test]
 fn the_rules_see_what_they_look_for() {
+    let manifest =
+        "[dependencies]\n# Why.\na.workspace = true\nb = \"1\"\n\n[dev-dependencies]\nc = \"1\"\n";
+    assert_eq!(dependencies(manifest), ["a", "b"]);
     assert!(names("use tokio::sync::mpsc;", "tokio"));
     assert!(names("    let now = std::time::Instant::now();", "std::time"));
     assert!(!names("use crate::time::Timestamp;", "std::time"));

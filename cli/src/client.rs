@@ -215,7 +215,7 @@ async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, CliError
     Ok(bytes)
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or("");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())

@@ -23,7 +23,8 @@ pub(crate) const TESTS: Wanted =
 pub(crate) const DEFINITIONS: Wanted =
     Wanted { endings: &[".yaml", ".yml"], except: TEST_ENDINGS, name: "*.yaml or *.yml" };
 
-const TEST_ENDINGS: &[&str] = &[".test.yaml", ".test.yml"];
+/// How names of files of tests end.
+pub(crate) const TEST_ENDINGS: &[&str] = &[".test.yaml", ".test.yml"];
 
 /// The files that were named, and those in the directories that were. Names that begin with a dot
 /// and links to directories are passed over.

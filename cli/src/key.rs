@@ -1,7 +1,7 @@
 //! Keys in files: a coordinator's, made once, and those that workers are given.
 
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use windlass_proto::wire::key::{CoordinatorKey, WorkerKey};
@@ -32,8 +32,7 @@ pub(crate) fn kept(path: &Path) -> Result<(CoordinatorKey, bool), CliError> {
         return Ok((key, false));
     }
     if let Some(folder) = path.parent() {
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| unusable(folder, &error))?;
+        crate::profile::make(folder).map_err(|error| unusable(folder, &error))?;
     }
     let key = CoordinatorKey::generate();
     match make(path, &key) {

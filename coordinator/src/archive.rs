@@ -87,6 +87,15 @@ pub enum ArchiveError {
     Journal(#[from] JournalError),
 }
 
+/// Makes a folder for its owner alone, durably, where it is not there.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    sync_folder(folder)
+}
+
 impl Archive {
     /// The archive in a directory, which is made where it is not there.
     ///
@@ -94,10 +103,7 @@ impl Archive {
     /// When it cannot be made.
     pub fn open(directory: &Path, rendering: Rendering) -> Result<Self, ArchiveError> {
         let refused = |error| ArchiveError::File(directory.to_owned(), error);
-        if !directory.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;
-            sync_folder(directory).map_err(refused)?;
-        }
+        make_folder(directory).map_err(refused)?;
         Ok(Self { directory: directory.to_owned(), rendering: Some(rendering) })
     }
 
@@ -133,10 +139,7 @@ impl Archive {
         let folder = self.folder(id);
         let path = folder.join(format!("{id}.{}.json", head.started_at.0));
         let refused = |error| ArchiveError::File(path.clone(), error);
-        if !folder.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(refused)?;
-            sync_folder(&folder).map_err(refused)?;
-        }
+        make_folder(&folder).map_err(refused)?;
         let mut draft = Draft::begin(&path).map_err(refused)?;
         let mut put = |bytes: &[u8]| draft.put(bytes).map_err(refused);
         put(BEGIN.as_bytes())?;

@@ -86,14 +86,6 @@ impl BackupError {
     fn unusable(text: impl Into<String>) -> Self {
         Self::Unusable(text.into())
     }
-
-    /// The same for who goes through a journal.
-    fn into_journal(self) -> JournalError {
-        match self {
-            Self::Journal(error) => error,
-            other => JournalError::Backup(other.to_string()),
-        }
-    }
 }
 
 /// What a backup is of.

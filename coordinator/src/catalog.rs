@@ -37,7 +37,7 @@ pub struct Catalog {
     known: RwLock<Known>,
     plans: RwLock<Plans>,
     /// Who waits for which events.
-    listening: Mutex<Listening>,
+    listening: RwLock<Listening>,
     /// Held by whoever changes what there is.
     changes: Mutex<()>,
 }
@@ -147,7 +147,7 @@ impl Catalog {
             }
         }
         let plans = RwLock::new(Plans::new(CATALOG_PLAN_TEXT_BYTES));
-        let (known, listening) = (RwLock::new(known), Mutex::default());
+        let (known, listening) = (RwLock::new(known), RwLock::default());
         let (suspending, changes) = (BTreeSet::new(), Mutex::new(()));
         Ok(Self { journal, options, suspending, known, plans, listening, changes })
     }

@@ -28,6 +28,11 @@ pub fn steady() -> Timestamp {
     Timestamp(milliseconds(steady.pass(wall, uptime)))
 }
 
+/// The generation of a copy that is made now: later than those of all that were made before.
+pub(crate) fn generation() -> u32 {
+    u32::try_from(now().0 / 1_000).unwrap_or(u32::MAX)
+}
+
 fn time_of_day() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -23,7 +23,7 @@ use windlass_proto::time::Timestamp;
 
 use crate::engine::Route;
 use crate::journal::{EarlyKey, Journal, JournalError};
-pub use counts::EarlyCounts;
+use counts::EarlyCounts;
 use shelf::Shelf;
 pub use view::{DeadLetter, EarlyView, WhyDead};
 
@@ -126,13 +126,18 @@ pub fn early_key(namespace: &str, identity: &[u8], instance: Option<InstanceId>)
     EarlyKey(key)
 }
 
+/// What tells an event from others: source and id.
+pub(crate) fn identity(event: &CloudEvent) -> Arc<[u8]> {
+    let mut hash = sha2::Sha256::new();
+    hash.update(event.source().as_bytes());
+    hash.update([0]);
+    hash.update(event.id().as_bytes());
+    Arc::from(&hash.finalize()[..16])
+}
+
 /// The partition that keeps an event.
 pub(crate) fn home(event: &CloudEvent, partitions: u16) -> PartitionId {
-    let mut hash = sha2::Sha256::new();
-    hash.update(event.source());
-    hash.update([0]);
-    hash.update(event.id());
-    let number = hash.finalize().iter().take(4).fold(0_u32, |sum, it| sum << 8 | u32::from(*it));
+    let number = identity(event).iter().take(4).fold(0_u32, |sum, it| sum << 8 | u32::from(*it));
     PartitionId(u16::try_from(number % u32::from(partitions.max(1))).unwrap_or_default())
 }
 
@@ -178,12 +183,6 @@ impl EarlyEvents {
     pub fn until(&self, now: Timestamp, longer_ms: Option<u64>) -> Timestamp {
         let ttl = self.ttl_ms.max(longer_ms.unwrap_or_default());
         now.plus(ttl.min(limits::EARLY_TTL_MOST_MS))
-    }
-
-    /// What is counted of them.
-    #[must_use]
-    pub fn counts(&self) -> &EarlyCounts {
-        &self.counts
     }
 
     /// Takes in an event, if there is room for it; nobody sees it before it is durable. One that

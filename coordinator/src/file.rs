@@ -14,9 +14,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 /// # Errors
 /// When it cannot be written; the old one is there then.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
+    let draft = beside(path, ".new");
     // A draft that a crash has left may have other permissions.
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -29,6 +27,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _ = fs::remove_file(&draft);
     })?;
     sync_folder(path)
+}
+
+/// The path of what is beside a file or a folder, under its name with an ending.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// The bits of a mode that are about others than the owner.

@@ -53,7 +53,6 @@ use windlass_telemetry::Sampler;
 
 pub use batch::Batch;
 pub use counts::InstanceCounts;
-pub(crate) use events::identity;
 pub use filters::Filters;
 pub use message::{
     Done, Earlier, EventOutcome, EventTicket, Message, NewInstance, NewSuccessor, NoSuccessor,
@@ -140,8 +139,6 @@ pub struct Partition {
     seen: HashMap<Arc<[u8]>, u64>,
     /// Who has the key of a start since lately.
     recent_keys: RecentKeys,
-    /// When the turn in progress takes place.
-    now: Timestamp,
     /// What is told of instances.
     lifecycle: Level,
     /// Messages that wait for their turn.
@@ -190,7 +187,6 @@ impl Partition {
             durable: Arc::new(AtomicU64::new(0)),
             seen: HashMap::new(),
             recent_keys: HashMap::new(),
-            now,
             lifecycle: Level::Off,
             lanes: Lanes::default(),
             settling: Vec::new(),
@@ -376,12 +372,6 @@ impl Partition {
         self.parked.len()
     }
 
-    /// Visits and instances that wait for a share of a limit whose key this partition owns.
-    #[must_use]
-    pub fn limited(&self) -> usize {
-        self.limits.waiting()
-    }
-
     /// Instances held in memory.
     #[must_use]
     pub fn resident(&self) -> usize {
@@ -397,7 +387,6 @@ impl Partition {
 
     fn batch(&mut self, now: Timestamp) -> Batch {
         self.submitted += 1;
-        self.now = now;
         Batch::new(self.id, self.submitted, now)
     }
 

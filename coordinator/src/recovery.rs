@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use windlass_proto::wire::GENERATION_SHIFT;
@@ -52,14 +52,11 @@ pub const REPORT: &str = "repair.json";
 /// # Errors
 /// When nothing can be read, or `to` cannot be written.
 pub fn repair(directory: &Path, to: &Path) -> Result<RepairReport, BackupError> {
-    // Without a slash at its end: what is unfinished is beside it, not in it.
-    let to = &to.components().collect::<PathBuf>();
     let failed = |error| BackupError::Io { path: to.display().to_string(), error };
     let making = Unfinished::begin(to, ".repairing")?;
     let unfinished = making.path();
     let salvaged = sled::salvage(directory, unfinished)?;
-    let generation = u32::try_from(clock::now().0 / 1_000).unwrap_or(u32::MAX);
-    let epoch = sled::begin_generation(unfinished, generation)?;
+    let epoch = sled::begin_generation(unfinished, clock::generation())?;
     let checked = replay::check_directory(unfinished)?;
     let mut report = RepairReport {
         salvaged,

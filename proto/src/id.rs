@@ -34,14 +34,18 @@ impl Digest {
     #[must_use]
     pub fn of(text: &str) -> Self {
         use sha2::Digest as _;
-        let hash = sha2::Sha256::digest(text.as_bytes());
-        let mut hex = String::with_capacity(64);
-        for byte in hash {
-            hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-            hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-        }
-        Self(hex.into())
+        Self(hex(&sha2::Sha256::digest(text.as_bytes())).into())
     }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+        hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+    }
+    hex
 }
 
 impl fmt::Display for Digest {

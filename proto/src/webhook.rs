@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use crate::id::hex;
 use crate::limits::{
     WEBHOOK_SECRET_LEAST, WEBHOOK_SIGNATURE_BYTES, WEBHOOK_SIGNATURES, WEBHOOK_TOLERANCE_S,
 };
@@ -196,24 +197,10 @@ fn timely(text: &str, now: u64) -> Result<(), NotVerified> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|it| it.is_ascii_hexdigit()) {
         return None;
     }
-    let digits: Vec<u8> = text.bytes().collect();
-    let byte = |pair: &[u8]| {
-        let digit = |it: u8| char::from(it).to_digit(16);
-        let [high, low] = pair else { return None };
-        u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
-    };
-    digits.chunks(2).map(byte).collect()
+    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(byte).collect()
 }

@@ -7,7 +7,7 @@ use windlass_proto::duration;
 
 use super::judge::{Failure, Outcome};
 use super::reach::Summary;
-use crate::output::printable;
+use crate::output::{printable, xml};
 
 /// What came of a file of tests.
 pub(crate) struct Tested {
@@ -151,23 +151,6 @@ pub(crate) fn junit(all: &[Tested]) -> String {
 
 fn seconds(milliseconds: u64) -> String {
     format!("{}.{:03}", milliseconds / 1_000, milliseconds % 1_000)
-}
-
-/// Text fit for XML, whose characters are not all there are.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push('\n'),
-            it if it.is_control() || matches!(it, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            it => out.push(it),
-        }
-    }
-    out
 }
 
 /// As the Test Anything Protocol has it, version 14.

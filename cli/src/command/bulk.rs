@@ -70,7 +70,7 @@ struct OrderArgs {
     #[arg(long, default_value_t = limits::BULK_RATE, value_name = "NUMBER",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::BULK_RATE_MOST)))]
     rate: u32,
-    /// Kept in the audit trail, and in the histories of what is cancelled
+    /// Kept in the audit trail, and in the histories of the instances
     #[arg(long)]
     reason: Option<String>,
     /// Wait until the job has ended, and tell how it goes; it goes on when this is interrupted

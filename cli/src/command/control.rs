@@ -43,7 +43,7 @@ pub(crate) struct CancelArgs {
 pub(crate) struct SuspendArgs {
     #[command(flatten)]
     of: Of,
-    /// Kept in the audit trail
+    /// Kept in the audit trail and in the history
     #[arg(long, conflicts_with = "list")]
     reason: Option<String>,
     /// List what is suspended of workflows and namespaces
@@ -66,7 +66,7 @@ pub(crate) struct SuspendArgs {
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
     of: Of,
-    /// Kept in the audit trail
+    /// Kept in the audit trail and in the history
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]
@@ -88,7 +88,7 @@ pub(crate) struct SkipArgs {
     /// Its output: JSON, `@FILE` or `-`
     #[arg(long, value_name = "JSON")]
     output: String,
-    /// Kept in the audit trail
+    /// Kept in the audit trail and in the history
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]

@@ -22,7 +22,7 @@ use crate::output::{self, Format};
 pub(crate) struct RetryArgs {
     /// The instance
     id: String,
-    /// Kept in the audit trail
+    /// Kept in the audit trail and in the history
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct ResetArgs {
     /// Makes repeats of this command start one instance only
     #[arg(long, value_name = "KEY", conflicts_with = "dry_run")]
     idempotency_key: Option<String>,
-    /// Kept in the audit trail
+    /// Kept in the audit trail and in the history
     #[arg(long)]
     reason: Option<String>,
     /// How to print it: columns on a terminal, JSON elsewhere

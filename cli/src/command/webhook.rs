@@ -41,7 +41,7 @@ enum Command {
                         the file `github` in the folder `shop` of its --webhook-secrets.")]
 struct CreateArgs {
     /// The webhook
-    #[arg(value_name = "NAMESPACE/NAME", value_parser = place)]
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = super::control::workflow)]
     webhook: (String, String),
     /// How the service signs
     #[arg(long, value_parser = ["github", "stripe", "standard", "hmac"])]
@@ -84,7 +84,7 @@ struct ListArgs {
 #[command(after_help = "Example:\n  windlass webhook show shop/github")]
 struct OfArgs {
     /// The webhook
-    #[arg(value_name = "NAMESPACE/NAME", value_parser = place)]
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = super::control::workflow)]
     webhook: (String, String),
     #[command(flatten)]
     remote: Remote,
@@ -141,13 +141,4 @@ fn row(webhook: &Json) -> Vec<String> {
 
 fn path((namespace, name): &(String, String)) -> [&str; 4] {
     ["v1", "webhooks", namespace, name]
-}
-
-fn place(text: &str) -> Result<(String, String), String> {
-    match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
-            Ok((namespace.to_owned(), name.to_owned()))
-        }
-        _ => Err("write NAMESPACE/NAME".to_owned()),
-    }
 }

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 use windlass_proto::limits::{GRAPH_BOXES, GRAPH_LABEL_CHARACTERS};
 use windlass_proto::plan::{Case, Flow, Kind, Plan, Task, TaskIx};
 
+use crate::output::xml;
+
 /// Pixels: between boxes, around them, of a line of text, of a letter, of a box.
 const GAP: u32 = 28;
 const PAD: u32 = 14;
@@ -318,22 +320,9 @@ fn cut(text: &str) -> String {
     out
 }
 
-/// Text that is nothing but text to XML.
+/// Text that is nothing but text to XML, in one line.
 fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // No XML has these, however they are written.
-            '\u{fffe}' | '\u{ffff}' => out.push(' '),
-            it if it.is_control() => out.push(' '),
-            it => out.push(it),
-        }
-    }
-    out
+    xml(text).replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use windlass_proto::value::Value;
 use super::place::place;
 use crate::case::read;
 use crate::case::shape::SUITE;
+use crate::find::TEST_ENDINGS;
 
 /// A text that an editor has open.
 pub(super) struct Document {
@@ -18,7 +19,7 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn new(uri: &str, text: String) -> Self {
-        let is_test = uri.ends_with(".test.yaml") || uri.ends_with(".test.yml");
+        let is_test = TEST_ENDINGS.iter().any(|it| uri.ends_with(it));
         Self { text, is_test }
     }
 

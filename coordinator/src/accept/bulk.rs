@@ -35,7 +35,7 @@ pub(super) struct BulkOrder {
     /// Which instances, in the language of `filter` of the list; of those, the ones that had
     /// started when the order was given.
     filter: String,
-    /// Kept in the audit trail, and in the histories of what is cancelled.
+    /// Kept in the audit trail, and in the histories of the instances.
     #[serde(default)]
     reason: Option<String>,
     /// Instances a second at most, by default 500.

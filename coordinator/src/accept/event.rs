@@ -140,7 +140,7 @@ pub(super) async fn publish(
             "type": "com.example.order.paid", "data": {"order": 4711}})),
     responses((status = 202, description = "Taken", body = EventsAccepted),
         (status = 400, description = "Not a CloudEvent (WL0513)", body = ProblemBody),
-        (status = 404, description = "No such instance (WL0504)", body = ProblemBody),
+        (status = 404, description = "No such instance (WL0503)", body = ProblemBody),
         (status = 409, description = "It has ended (WL0505)", body = ProblemBody),
         (status = 415, description = "Unsupported media type (WL0512)", body = ProblemBody),
         (status = 429, description = "Overloaded (WL0506)", body = ProblemBody)))]

@@ -277,7 +277,7 @@ pub(super) struct ResetRequest {
     /// Only tells what would be kept and what done again.
     #[serde(default)]
     dry_run: bool,
-    /// Kept in the audit trail.
+    /// Kept in the audit trail and in the history.
     reason: Option<String>,
 }
 
@@ -425,7 +425,7 @@ pub(super) struct SkipRequest {
     /// JSON pointer of an open task, as `open` has it; absent for the one that has failed and waits
     /// for an operator.
     task: Option<String>,
-    /// Kept in the audit trail.
+    /// Kept in the audit trail and in the history.
     reason: Option<String>,
 }
 

@@ -180,7 +180,7 @@ pub(super) async fn set_policy(
         .map_err(|error| ApiProblem::new(Code::BadBody, format!("not UTF-8: {error}")))?;
     let text = text.to_owned();
     if api.coordinator.secret_policy_needs_approval() {
-        let (proposal, _) = api.coordinator.propose_secret_policy(text, expected, &by).await?;
+        let proposal = api.coordinator.propose_secret_policy(text, expected, &by).await?;
         let waits = Json(PolicyProposal::from(&*proposal));
         return Ok((StatusCode::ACCEPTED, waits).into_response());
     }

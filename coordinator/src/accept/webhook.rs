@@ -215,7 +215,7 @@ pub(super) async fn delete(
     responses((status = 202, description = "Taken", body = Delivered),
         (status = 401, description = "The signature is refused, or there is no such webhook (WL0562)",
             body = ProblemBody),
-        (status = 413, description = "It is too large (WL0510)", body = ProblemBody),
+        (status = 413, description = "It is too large (WL0507)", body = ProblemBody),
         (status = 422, description = "It makes no event (WL0565)", body = ProblemBody),
         (status = 429, description = "Overloaded (WL0506)", body = ProblemBody)))]
 pub(super) async fn deliver(

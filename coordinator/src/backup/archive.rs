@@ -197,9 +197,7 @@ impl ArchiveDraft {
         protection: &Protection,
         now: Timestamp,
     ) -> Result<(Self, Keys), BackupError> {
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".partial");
-        let unfinished = PathBuf::from(unfinished);
+        let unfinished = file::beside(path, ".partial");
         let failed = |error| BackupError::io(&unfinished, error);
         let (header, keys) = Header::new(now, protection)?;
         let header = header.text()?;

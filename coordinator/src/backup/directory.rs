@@ -314,8 +314,7 @@ impl Draft for DirectoryDraft {
         let path = self.place(id);
         let failed = |error| BackupError::io(&path, error);
         path.parent().map_or(Ok(()), make_folder)?;
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(PARTIAL);
+        let partial = file::beside(&path, PARTIAL);
         let mut options = fs::OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(&partial).map_err(failed)?;

@@ -101,6 +101,7 @@ impl Target {
 }
 
 /// The last backup of a place.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct LastBackup {
     /// When it was begun.
     pub(crate) at: Timestamp,

@@ -18,6 +18,7 @@ use super::place::Backups;
 use super::{BackupError, files};
 use crate::clock;
 use crate::file;
+use crate::journal::JournalError;
 use crate::journal::sled::{self, Assembled};
 
 /// What was restored.
@@ -51,12 +52,12 @@ pub fn restore(backups: &Backups, named: Option<&str>, to: &Path) -> Result<Rest
     let mut next = || {
         let Some(id) = pieces.next() else { return Ok(None) };
         backups.object(id).map(|mut it| Some(std::mem::take(&mut *it))).map_err(|error| {
-            let told = BackupError::unusable(error.to_string()).into_journal();
+            let told = JournalError::Backup(error.to_string());
             refused = Some(error);
             told
         })
     };
-    let generation = u32::try_from(clock::now().0 / 1_000).unwrap_or(u32::MAX);
+    let generation = clock::generation();
     let (mut restored, mut beside_refused) = (None, None);
     let mut beside = |directory: &Path, made: Assembled| {
         let note = Restored {
@@ -70,7 +71,7 @@ pub fn restore(backups: &Backups, named: Option<&str>, to: &Path) -> Result<Rest
             .and_then(|()| put_note(directory, &note));
         restored = Some(note);
         put.map_err(|error| {
-            let told = BackupError::unusable(error.to_string()).into_journal();
+            let told = JournalError::Backup(error.to_string());
             beside_refused = Some(error);
             told
         })

@@ -1,7 +1,7 @@
 //! Which namespaces have definitions that wait for events of a type.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
 use windlass_proto::id::Digest;
 use windlass_proto::plan::Plan;
@@ -39,8 +39,15 @@ struct Listens {
     keep_ms: Option<u64>,
 }
 
-/// Who waits for which types; `None` for any.
-type Wanted = HashMap<Option<Arc<str>>, BTreeMap<Arc<str>, Option<u64>>>;
+/// Who waits for something: namespaces, and for how long their events are to be kept at least.
+type Takers = BTreeMap<Arc<str>, Option<u64>>;
+
+/// Who waits for which events.
+#[derive(Default)]
+struct Wanted {
+    any: Takers,
+    by_type: HashMap<Arc<str>, Takers>,
+}
 
 impl Catalog {
     /// The namespaces in which a definition waits for events of this type.
@@ -48,7 +55,7 @@ impl Catalog {
     pub fn awaited(&self, kind: &str) -> Vec<Awaited> {
         let wanted = self.wanted();
         let mut found: BTreeMap<&Arc<str>, Option<u64>> = BTreeMap::new();
-        for of in [wanted.get(&Some(Arc::from(kind))), wanted.get(&None)].into_iter().flatten() {
+        for of in wanted.by_type.get(kind).into_iter().chain([&wanted.any]) {
             for (namespace, keep_ms) in of {
                 let known = found.entry(namespace).or_default();
                 *known = (*known).max(*keep_ms);
@@ -65,17 +72,22 @@ impl Catalog {
     #[must_use]
     pub fn is_awaited(&self, kind: &str) -> bool {
         let wanted = self.wanted();
-        wanted.contains_key(&None) || wanted.contains_key(&Some(Arc::from(kind)))
+        !wanted.any.is_empty() || wanted.by_type.contains_key(kind)
     }
 
     /// The definitions of which it is not known yet what they wait for: until they are read,
     /// anything counts as waited for.
     #[must_use]
     pub fn unread_awaited(&self) -> Vec<Digest> {
-        let mut all = self.all();
-        let listening = self.listening_lock();
-        all.retain(|it| !listening.of.contains_key(&it.digest) && it.text.contains(WORD));
-        all.into_iter().map(|it| it.digest).collect()
+        // The texts are looked through while nobody waits for the lock.
+        let (unread, others): (Vec<_>, Vec<_>) =
+            self.all().into_iter().partition(|it| it.text.contains(WORD));
+        let mut listening = self.listening_mut();
+        for it in others {
+            listening.of.entry(it.digest).or_default();
+        }
+        let unread = unread.into_iter().map(|it| it.digest);
+        unread.filter(|it| !listening.of.contains_key(it)).collect()
     }
 
     /// Reads what a definition waits for.
@@ -87,7 +99,7 @@ impl Catalog {
 
     /// Something was deployed or deleted, or is known now.
     pub(super) fn listening_changed(&self, plan: Option<&Plan>) {
-        let mut listening = self.listening_lock();
+        let mut listening = self.listening_mut();
         if let Some(plan) = plan {
             let listens = Listens { types: engine::awaited(plan), keep_ms: plan.keep_events };
             listening.of.insert(plan.digest.clone(), Arc::new(listens));
@@ -96,13 +108,13 @@ impl Catalog {
         listening.changes += 1;
     }
 
-    fn listening_lock(&self) -> std::sync::MutexGuard<'_, Listening> {
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listening_mut(&self) -> RwLockWriteGuard<'_, Listening> {
+        self.listening.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wanted(&self) -> Arc<Wanted> {
         let changes = {
-            let listening = self.listening_lock();
+            let listening = self.listening.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(wanted) = &listening.wanted {
                 return wanted.clone();
             }
@@ -110,8 +122,8 @@ impl Catalog {
         };
         // No lock is held while another is taken.
         let all = self.all();
-        let mut listening = self.listening_lock();
-        let mut wanted = Wanted::new();
+        let mut listening = self.listening_mut();
+        let mut wanted = Wanted::default();
         for stored in &all {
             let unknown = || Listens { types: BTreeSet::from([None]), keep_ms: None };
             let listens = match listening.of.get(&stored.digest) {
@@ -120,7 +132,10 @@ impl Catalog {
                 None => continue,
             };
             for kind in &listens.types {
-                let of_type = wanted.entry(kind.clone()).or_default();
+                let of_type = match kind {
+                    Some(kind) => wanted.by_type.entry(kind.clone()).or_default(),
+                    None => &mut wanted.any,
+                };
                 let keep = of_type.entry(stored.id.namespace.clone()).or_default();
                 *keep = (*keep).max(listens.keep_ms);
             }

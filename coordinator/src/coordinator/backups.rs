@@ -14,7 +14,7 @@ use windlass_proto::time::Timestamp;
 use super::outcomes::Outcomes;
 use super::{Coordinator, CoordinatorError, Operator};
 use crate::audit;
-use crate::backup::{self, BackupError, Restored, Sink, Source, Totals};
+use crate::backup::{self, BackupError, LastBackup, Restored, Sink, Source, Totals};
 use crate::clock;
 
 pub use schedule::BackupSchedule;
@@ -35,14 +35,6 @@ pub(super) struct BackupState {
     last: Mutex<Option<LastBackup>>,
 }
 
-/// The last backup that came to its end.
-#[derive(Clone, Copy, Debug)]
-struct LastBackup {
-    at: Timestamp,
-    duration_ms: u64,
-    bytes: u64,
-}
-
 impl BackupState {
     pub(super) fn new(data_dir: Option<PathBuf>) -> Self {
         Self { data_dir, ..Self::default() }
@@ -60,14 +52,15 @@ impl BackupState {
         }
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = |ms: u64| ms as f64 / 1_000.0;
-        snapshot.add(&backups::LAST_SUCCESS, last.map_or(0.0, |it| seconds(it.at.0)));
-        snapshot.add(&backups::LAST_DURATION, last.map_or(0.0, |it| seconds(it.duration_ms)));
+        snapshot.add(&backups::LAST_SUCCESS, last.map_or(0.0, |it| seconds(it.done_at.0)));
+        snapshot
+            .add(&backups::LAST_DURATION, last.map_or(0.0, |it| seconds(it.done_at.since(it.at))));
         snapshot.add(&backups::LAST_BYTES, last.map_or(0, |it| it.bytes));
     }
 
     /// Takes note of the last one that is kept, unless what it is of was damaged.
-    fn kept(&self, damaged: u64, last: LastBackup) {
-        if damaged == 0 {
+    fn kept(&self, last: LastBackup) {
+        if last.damaged == 0 {
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
         }
     }
@@ -153,7 +146,8 @@ impl BackupRun {
                 let duration_ms = now.since(self.began);
                 let Totals { changes, damaged } = *totals;
                 if self.kept {
-                    self.state.kept(damaged, LastBackup { at: now, duration_ms, bytes });
+                    let at = self.began;
+                    self.state.kept(LastBackup { at, done_at: now, bytes, damaged });
                 }
                 let count = match (damaged, self.kept) {
                     (0, true) => &self.state.succeeded,

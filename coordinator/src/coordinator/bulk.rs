@@ -394,12 +394,10 @@ impl Coordinator {
             Ok((false, detail)) => {
                 outcome(Done::Skipped, detail.or_else(|| Some("it was so already".to_owned())))
             }
-            Err(CoordinatorError::Conflict { status, .. }) => {
-                outcome(Done::Skipped, Some(format!("it is {}", status.word())))
-            }
-            Err(CoordinatorError::NotEnded { status, .. }) => {
-                outcome(Done::Skipped, Some(format!("it is {}", status.word())))
-            }
+            Err(
+                CoordinatorError::Conflict { status, .. }
+                | CoordinatorError::NotEnded { status, .. },
+            ) => outcome(Done::Skipped, Some(format!("it is {}", status.word()))),
             Err(
                 error @ (CoordinatorError::Unrepairable { .. }
                 | CoordinatorError::Unresettable { .. }),

@@ -67,8 +67,7 @@ impl Operator {
     pub(crate) fn sign(&self, event: &mut AuditEvent) {
         event.request.clone_from(&self.request);
         event.address = self.address.map(|it| it.to_string().into());
-        let known = self.caller.as_ref().filter(|_| self.is_known());
-        event.actor = known.map(|it| AuditActor {
+        event.actor = self.known().map(|it| AuditActor {
             issuer: it.issuer.clone(),
             subject: it.subject.clone(),
             method: it.method.word().into(),
@@ -78,7 +77,7 @@ impl Operator {
     /// Who they are and why they ask, for the histories of instances; none where nobody knows who
     /// they are and they do not say why.
     pub(crate) fn requester(&self, reason: Option<&str>) -> Option<Arc<Requester>> {
-        let known = self.caller.as_ref().filter(|_| self.is_known());
+        let known = self.known();
         let actor =
             known.map(|it| [it.issuer.clone(), it.subject.clone(), it.method.word().into()]);
         let reason: Option<Arc<str>> = reason.map(Arc::from);
@@ -86,9 +85,14 @@ impl Operator {
         says.then(|| Arc::new(Requester { actor, reason }))
     }
 
+    /// Who they are, where they were asked.
+    pub(super) fn known(&self) -> Option<&Arc<Principal>> {
+        self.caller.as_ref().filter(|it| it.method != Method::None)
+    }
+
     /// True when they were asked who they are.
     pub(crate) fn is_known(&self) -> bool {
-        self.caller.as_ref().is_some_and(|it| it.method != Method::None)
+        self.known().is_some()
     }
 
     /// Refuses to deploy a definition that the caller may not deploy: because of where it belongs,

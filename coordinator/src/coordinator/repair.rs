@@ -56,7 +56,8 @@ impl Coordinator {
             return Err(CoordinatorError::Conflict { id, status, action: ACTION });
         }
         let id = placed(&self.runtime, Uuid::now_v7(), predecessor);
-        let refusal = self.admits(&head).err();
+        let WorkflowId { namespace, name, .. } = &head.workflow;
+        let refusal = self.admits(namespace, name).err();
         let make = move |runtime: &Runtime| {
             let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
             let turns = turns(runtime, predecessor)?;
@@ -103,7 +104,8 @@ impl Coordinator {
         let id = placed(&self.runtime, id, predecessor);
         let keyed = key.is_some() && !dry;
         // Only what may be a repeat is looked at all the same.
-        let refusal = match self.admits(&head) {
+        let WorkflowId { namespace, name, .. } = &head.workflow;
+        let refusal = match self.admits(namespace, name) {
             Err(refusal) if !keyed => return Err(refusal),
             admitted => admitted.err(),
         };
@@ -152,10 +154,9 @@ impl Coordinator {
         Ok(head)
     }
 
-    /// Whether an instance of its workflow may start now.
-    fn admits(&self, head: &Head) -> Result<(), CoordinatorError> {
-        let namespace = &head.workflow.namespace;
-        if let Some(suspended) = self.runtime.admission.suspended(namespace, &head.workflow.name) {
+    /// Whether an instance of a workflow may start now.
+    pub(super) fn admits(&self, namespace: &str, name: &str) -> Result<(), CoordinatorError> {
+        if let Some(suspended) = self.runtime.admission.suspended(namespace, name) {
             return Err(CoordinatorError::Suspended(suspended));
         }
         let is_busy = self.runtime.is_overloaded(Some(namespace));

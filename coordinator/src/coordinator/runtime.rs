@@ -309,7 +309,9 @@ impl Runtime {
         runtime.start_owners(&shared, mailboxes)?;
         runtime.start_retention(policy, archive)?;
         // After the partitions, which need the processors until they have read who listens.
-        read_awaited(&runtime.router.catalog, runtime.stopping.clone())?;
+        if runtime.router.early.keeps() {
+            read_awaited(&runtime.router.catalog, runtime.stopping.clone())?;
+        }
         super::verify::start(journal, runtime.stopping.clone(), runtime.on_failure())?;
         Ok(runtime)
     }

@@ -15,8 +15,7 @@ use crate::secrets::{SecretUses, Secrets, SecretsError};
 
 /// Who asks, as the audit trail names them.
 fn person(by: &Operator) -> Result<String, SecretsError> {
-    let caller = by.caller.as_ref().filter(|_| by.is_known());
-    caller.map(ToString::to_string).ok_or(SecretsError::Policy(ReplaceError::NobodyKnown))
+    by.known().map(ToString::to_string).ok_or(SecretsError::Policy(ReplaceError::NobodyKnown))
 }
 
 impl Coordinator {
@@ -84,8 +83,7 @@ impl Coordinator {
     }
 
     /// Keeps a policy until another person approves it; with `expected`, only when that is the tag
-    /// of the present one. Gives what waits, and how many rules it has. That it is proposed is in
-    /// the audit trail before.
+    /// of the present one. That it is proposed is in the audit trail before.
     ///
     /// # Errors
     /// As [`Coordinator::set_secret_policy`], and when nobody is asked who they are.
@@ -94,7 +92,7 @@ impl Coordinator {
         text: String,
         expected: Option<String>,
         by: &Operator,
-    ) -> Result<(Arc<Proposal>, usize), CoordinatorError> {
+    ) -> Result<Arc<Proposal>, CoordinatorError> {
         let proposer = (person(by)?, clock::now());
         let (secrets, tell) =
             (self.own_secrets().clone(), self.teller(AuditAction::PolicyChanged, by));
@@ -103,8 +101,7 @@ impl Coordinator {
                 tell(None, format!("propose tag {}, {} rules", policy.tag(), policy.rules()))
             })
         };
-        let (proposal, policy) = blocking(propose).await?.map_err(SecretsError::from)?;
-        Ok((proposal, policy.rules()))
+        Ok(blocking(propose).await?.map_err(SecretsError::from)?)
     }
 
     /// Puts a policy in force that another person has proposed.

@@ -18,7 +18,7 @@ use windlass_proto::value::Value;
 use super::handle::{RETRY_AFTER, blocking, outcome, shown};
 use super::{Coordinator, CoordinatorError, Operator, Outcome, Start, Started, WorkflowRef};
 use crate::engine::Ending;
-use crate::journal::{Holder, Table};
+use crate::journal::Holder;
 use crate::memory::Full;
 use crate::partition::{
     Earlier, Message, NewInstance, OnEnded, OnRunning, StartPolicy, StartReply,
@@ -81,14 +81,11 @@ impl Coordinator {
     ) -> Result<Started, CoordinatorError> {
         self.needs_room()?;
         let WorkflowRef { namespace, name, .. } = &start.workflow;
-        if let Some(suspended) = self.runtime.admission.suspended(namespace, name) {
-            return self.repeats(&start, CoordinatorError::Suspended(suspended)).await;
-        }
-        if self.runtime.is_overloaded(Some(namespace)) {
-            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
-        }
-        if !self.runtime.router.admits(namespace) {
-            return Err(CoordinatorError::Overloaded(RETRY_AFTER));
+        match self.admits(namespace, name) {
+            Err(refusal @ CoordinatorError::Suspended(_)) => {
+                return self.repeats(&start, refusal).await;
+            }
+            admitted => admitted?,
         }
         self.room(&start.workflow.namespace, start.input.weight())?;
         let plan = match self.plan(&start.workflow).await {
@@ -177,7 +174,8 @@ impl Coordinator {
         let answers_for_it = asked == StartPolicy::default();
         if answers_for_it && (start.id.is_some() || start.idempotency_key.is_some()) {
             let id = self
-                .holder(instance_id(start), is_keyed(start.id, start.idempotency_key.as_ref()))?;
+                .holder(instance_id(start), is_keyed(start.id, start.idempotency_key.as_ref()))
+                .await?;
             if let Ok(view) = self.show(id).await {
                 let same_input = view.input == start.input;
                 let digest = view.head.digest;
@@ -195,14 +193,12 @@ impl Coordinator {
     }
 
     /// The instance that has an id, or the key that it was made from.
-    fn holder(&self, id: InstanceId, keyed: bool) -> Result<InstanceId, CoordinatorError> {
-        let journal = &self.runtime.journal;
+    async fn holder(&self, id: InstanceId, keyed: bool) -> Result<InstanceId, CoordinatorError> {
         if !keyed {
             return Ok(id);
         }
-        let partition = id.partition(journal.partitions());
-        let row = journal.row(partition, Table::StartKeys, id.0.as_bytes())?;
-        let holder = row.map(|it| Holder::decode(&it)).transpose()?;
+        let journal = self.runtime.journal.clone();
+        let holder = blocking(move || Holder::of(&*journal, id)).await??;
         Ok(holder.map_or(id, |it| it.instance))
     }
 }

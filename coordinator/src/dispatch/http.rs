@@ -16,7 +16,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
 use windlass_proto::id::WorkflowId;
-use windlass_proto::problem::{Problem, Standard};
 use windlass_proto::value::Value;
 use windlass_proto::wire::AssignmentKey;
 use windlass_proto::wire::hello::Introduction;
@@ -207,8 +206,7 @@ pub fn held(delivery: &str) -> Option<Held> {
 /// performed, and to do it again would give the same.
 #[must_use]
 pub fn unreadable(held: Held, why: &str) -> TokenReport {
-    let detail = format!("what the worker reported cannot be read: {why}");
-    let outcome = Outcome::from(Err(Problem::new(Standard::Runtime, detail)));
+    let outcome = Outcome::unreadable(why);
     TokenReport { key: held.key, token: held.token, outcome: outcome.pack().unwrap_or_default() }
 }
 

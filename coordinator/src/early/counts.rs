@@ -8,7 +8,7 @@ use super::EarlyEvents;
 
 /// How many were kept, and what became of them.
 #[derive(Debug, Default)]
-pub struct EarlyCounts {
+pub(super) struct EarlyCounts {
     pub(super) kept: Counter,
     pub(super) taken: Counter,
     pub(super) expired: Counter,

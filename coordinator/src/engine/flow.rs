@@ -39,7 +39,7 @@ impl<'a> Turn<'a> {
                 Err(it) => return self.fault(it.without_worker("the workflow's input.from")),
             }
         }
-        match plan.limit.as_ref().map_or(Ok(true), |limit| self.has_share(ROOT, limit)) {
+        match self.has_share(ROOT, plan.limit.as_deref()) {
             Ok(true) => self.steps.push_back(Step::Advance { frame: ROOT, position: 0 }),
             // It goes on when it is told.
             Ok(false) => {}
@@ -177,7 +177,7 @@ impl<'a> Turn<'a> {
 
     /// The task itself begins: a dispatched one goes to a worker, any other gets its input.
     pub(super) fn begin_task(&mut self, id: FrameId, task: &'a Task) {
-        match task.limit.as_ref().map_or(Ok(true), |limit| self.has_share(id, limit)) {
+        match self.has_share(id, task.limit.as_deref()) {
             Ok(true) => {}
             // It goes on when it is told.
             Ok(false) => return,
@@ -199,6 +199,14 @@ impl<'a> Turn<'a> {
         self.execute(id, task);
     }
 
+    /// The task of a visit is passed over: its `if` is false, or its limit is full.
+    pub(super) fn pass_over(&mut self, id: FrameId, raw: Value) {
+        let Some((frame, task)) = self.visit(id) else { return self.misfit("pass_over", id) };
+        let (parent, position, task) = (frame.parent, frame.position, task.index);
+        self.record(Fact::TaskSkipped { parent, position, task, frame: Some(id) });
+        self.after_skipped(parent, position, raw);
+    }
+
     /// Goes on where an evaluation by a worker was waited for.
     pub(super) fn resume_evaluation(
         &mut self,
@@ -207,19 +215,14 @@ impl<'a> Turn<'a> {
         value: Value,
         flow: Option<Flow>,
     ) {
-        let Some((frame, task)) = self.visit(id) else {
+        let Some((_, task)) = self.visit(id) else {
             return self.misfit("resume_evaluation", id);
         };
-        let (parent, position) = (frame.parent, frame.position);
         match field {
             Field::Condition => match self.take_evaluated(id, field) {
                 None => self.misfit("resume_evaluation", id),
                 Some(verdict) if verdict.is_truthy() => self.enter(id, task),
-                Some(_) => {
-                    let (task, frame) = (task.index, Some(id));
-                    self.record(Fact::TaskSkipped { parent, position, task, frame });
-                    self.after_skipped(parent, position, value);
-                }
+                Some(_) => self.pass_over(id, value),
             },
             Field::InputFrom => {
                 let Some(input) = self.take_evaluated(id, field) else {

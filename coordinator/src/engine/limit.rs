@@ -19,8 +19,13 @@ use super::scope::Locals;
 use super::turn::Turn;
 
 impl<'a> Turn<'a> {
-    /// True where a visit has its share; else it has asked for one.
-    pub(super) fn has_share(&mut self, id: FrameId, limit: &'a Limit) -> Result<bool, Problem> {
+    /// True where a visit has its share, or needs none; else it has asked for one.
+    pub(super) fn has_share(
+        &mut self,
+        id: FrameId,
+        limit: Option<&'a Limit>,
+    ) -> Result<bool, Problem> {
+        let Some(limit) = limit else { return Ok(true) };
         if let Some(claim) = self.state.claims.get(&id) {
             return Ok(claim.taken.is_some());
         }
@@ -52,14 +57,11 @@ impl<'a> Turn<'a> {
         if value.has_sealed() {
             return Err(Unevaluated::plain_needed(WHAT).without_worker(WHAT));
         }
-        let text = match &value {
-            Value::String(text) => text.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                let detail = format!("{WHAT} must give a text, a number or a boolean");
-                return Err(Problem::new(Standard::Expression, detail));
-            }
-            other => other.to_json(),
-        };
+        if matches!(value, Value::Null | Value::Array(_) | Value::Object(_)) {
+            let detail = format!("{WHAT} must give a text, a number or a boolean");
+            return Err(Problem::new(Standard::Expression, detail));
+        }
+        let text = value.to_text();
         if text.len() > LIMIT_KEY_BYTES {
             let detail = format!("{WHAT} gives more than {LIMIT_KEY_BYTES} bytes");
             return Err(Problem::new(Standard::Expression, detail));
@@ -122,22 +124,14 @@ impl<'a> Turn<'a> {
             return self.end(Ending::Cancelled(Some(detail.into())));
         }
         if skips {
-            return self.skip_limited(id);
+            let raw = self.state.frame(id).map(|it| it.raw.clone()).unwrap_or_default();
+            return self.pass_over(id, raw);
         }
         let problem = limit_problem(detail);
         match id {
             ROOT => self.end(Ending::Faulted(problem.at(&Arc::from("/")))),
             _ => self.fail(id, problem),
         }
-    }
-
-    /// The task is passed over, as if its `if` were false.
-    fn skip_limited(&mut self, id: FrameId) {
-        let Some((frame, task)) = self.visit(id) else { return self.misfit("skip_limited", id) };
-        let (parent, position, raw) = (frame.parent, frame.position, frame.raw.clone());
-        let (task, frame) = (task.index, Some(id));
-        self.record(Fact::TaskSkipped { parent, position, task, frame });
-        self.after_skipped(parent, position, raw);
     }
 }
 

@@ -487,17 +487,8 @@ impl<'a> Turn<'a> {
 
     /// JSON pointer of the task whose list, loop or branches would go on.
     fn next_reference(&self) -> Arc<str> {
-        match self.steps.front().or_else(|| self.state.pending.first()) {
-            Some(
-                Step::Advance { frame, .. }
-                | Step::Iterate { frame, .. }
-                | Step::Branch { frame, .. }
-                | Step::NextItem { frame }
-                | Step::Again { frame }
-                | Step::Enter { frame },
-            ) => self.reference(*frame),
-            Some(Step::Fire { .. }) | None => Arc::from("/"),
-        }
+        let step = self.steps.front().or_else(|| self.state.pending.first());
+        step.and_then(Step::frame).map_or_else(|| Arc::from("/"), |frame| self.reference(frame))
     }
 
     /// JSON pointer of a frame's task, with the call sites of functions before it.

@@ -21,7 +21,8 @@ use windlass_proto::trace::{TRACEPARENT, TRACESTATE};
 use super::context::{BusContext, ORIGIN};
 use super::outbox::{Deferred, lock};
 use super::stream::{Purpose, StreamStatus};
-use crate::partition::{Emitted, Reporter, identity};
+use crate::early::identity;
+use crate::partition::{Emitted, Reporter};
 
 /// Publishes until the coordinator drops its end.
 pub(super) async fn run(

@@ -83,17 +83,31 @@ fn forget_keys<O: Ordered>(store: &Store<O>, place: &mut Place) -> Result<(), Jo
     let all = |_: &[u8], key: &[u8]| Ok(Some(key.to_vec()));
     let of = (keys::START_KEY, RETENTION_CHANGES);
     walk(store, place, of, &all, &mut |space, found: Vec<Vec<u8>>| {
-        let _exclusive = store.exclusive();
-        let mut changes = Vec::new();
-        for key in found {
-            let (first, _) = keys::instance(&key)?;
-            let Some(row) = store.body(space, &key)? else { continue };
+        let is_free = |key: &[u8]| {
+            let (first, _) = keys::instance(key)?;
+            let Some(row) = store.body(space, key)? else { return Ok(false) };
             let now = Holder::decode(&row)?.instance;
-            if store.head(first)?.is_none() && store.head(now)?.is_none() {
-                changes.push(Change { space, key, value: None });
+            Ok::<_, JournalError>(store.head(first)?.is_none() && store.head(now)?.is_none())
+        };
+        // Nobody waits while all of them are looked at.
+        let mut free = Vec::new();
+        for key in found {
+            if is_free(&key)? {
+                free.push(key);
             }
         }
-        store.write(changes)
+        for free in free.chunks(limits::RETENTION_EXCLUSIVE) {
+            let _exclusive = store.exclusive();
+            let mut changes = Vec::new();
+            for key in free {
+                // An instance may have been started under it meanwhile.
+                if is_free(key)? {
+                    changes.push(Change { space, key: key.clone(), value: None });
+                }
+            }
+            store.write(changes)?;
+        }
+        Ok(())
     })
 }
 
@@ -163,7 +177,7 @@ pub(super) fn sweep<O: Ordered>(store: &Store<O>, limit: usize) -> Result<usize,
         loop {
             let _exclusive = store.exclusive();
             // Else it has been finished, and the id may be another instance's by now.
-            if !lock(&store.gone).contains(instance) || !erase_some(store, *instance)? {
+            if !store.is_gone(*instance) || !erase_some(store, *instance)? {
                 break;
             }
         }
@@ -171,7 +185,7 @@ pub(super) fn sweep<O: Ordered>(store: &Store<O>, limit: usize) -> Result<usize,
     for gone in gone.chunks(limits::RETENTION_EXCLUSIVE) {
         let _exclusive = store.exclusive();
         let mut left = gone.to_vec();
-        left.retain(|it| lock(&store.gone).contains(it));
+        left.retain(|it| store.is_gone(*it));
         finish(store, &left)?;
     }
     Ok(gone.len())

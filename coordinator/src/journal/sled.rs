@@ -25,7 +25,7 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -137,9 +137,7 @@ pub fn assemble(
         let empty = open::empty(unfinished, &Options::default())?;
         let changes = super::backup::assemble(&empty, next)?;
         drop(empty);
-        let journal = SledJournal::open(unfinished, &Options::default())?;
-        let epoch = journal.begin_generation(generation)?;
-        drop(journal);
+        let epoch = begin_generation(unfinished, generation)?;
         let assembled = Assembled { changes, epoch };
         beside(unfinished, assembled)?;
         Ok(assembled)
@@ -160,8 +158,6 @@ fn made<T>(
     directory: &Path,
     make: impl FnOnce(&Path) -> Result<T, JournalError>,
 ) -> Result<T, JournalError> {
-    // Without a slash at its end: what is unfinished is beside it, not in it.
-    let directory = &directory.components().collect::<PathBuf>();
     let unfinished = Unfinished::begin(directory, ".restoring")?;
     let made = make(unfinished.path())?;
     unfinished.finish()?;

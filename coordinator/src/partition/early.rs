@@ -14,11 +14,10 @@ use windlass_proto::limits::{
 };
 use windlass_proto::time::Timestamp;
 
-use super::events::identity;
-use super::message::{Done, EventOutcome, EventTicket, EventToKeep};
+use super::message::{Dealt, Done, EventOutcome, EventTicket, EventToKeep};
 use super::release::Release;
 use super::{Batch, Partition};
-use crate::early::{EarlyEvent, EarlyPlace, Kept, Whose, early_key};
+use crate::early::{EarlyEvent, EarlyPlace, Kept, Whose, early_key, identity};
 use crate::engine::{Body, Input, Instance, Route, interest};
 use crate::journal::{EarlyKey, EarlyWrite, JournalError};
 
@@ -140,15 +139,14 @@ impl Partition {
     pub(super) fn stamped(
         &mut self,
         batch: &mut Batch,
-        ticket: &EventTicket,
+        ticket: Arc<EventTicket>,
     ) -> Result<(), JournalError> {
-        let Some(dealt) = ticket.stamp(0) else { return Ok(()) };
-        match dealt.done {
-            Done::Emitter(_, instance, frame) if !self.may_be_kept(&ticket.event) => {
-                // Refused, it has an answer already.
-                let _ = self.input(batch, instance, Input::Published { frame, result: Ok(()) })?;
-            }
-            _ => batch.releases.push(Release::EventDealt(ticket.event.clone(), dealt)),
+        if self.may_be_kept(&ticket.event) {
+            batch.releases.push(Release::Stamp(ticket, 0));
+        } else if let Some(Dealt { done: Done::Emitter(_, instance, frame), .. }) = ticket.stamp(0)
+        {
+            // Refused, it has an answer already.
+            let _ = self.input(batch, instance, Input::Published { frame, result: Ok(()) })?;
         }
         Ok(())
     }
@@ -218,7 +216,8 @@ impl Partition {
         if self.has_seen(key)? {
             return Ok(true);
         }
-        for number in 0..self.shared.journal.partitions() {
+        let all = 0..self.shared.journal.partitions();
+        for number in all.filter(|it| *it != self.id.0) {
             if self.shared.journal.has_seen(PartitionId(number), key)? {
                 return Ok(true);
             }
@@ -345,9 +344,11 @@ impl Partition {
         most: u64,
     ) -> Result<Look, JournalError> {
         let Some(namespace) = self.namespace_of(id)? else { return Ok(Look::default()) };
+        // Only an event that it consumes changes that.
+        let mut wanted = self.wanted(id);
         while !look.is_over() && self.cost < most && !batch.is_full() {
             self.cost += ROUTE_COST + MESSAGE_COST / 4;
-            let routes = match self.wanted(id) {
+            let routes = match &wanted {
                 Wanted::Routes(routes) => routes,
                 Wanted::Nothing => return Ok(Look::default()),
                 Wanted::Later => {
@@ -360,35 +361,39 @@ impl Partition {
             let found = if let Some((_, key)) = look.only.pop_first() {
                 early.take(key, &whose, batch.now)
             } else {
-                let found = early.find(&whose, &routes, look.after.flatten(), batch.now);
+                let found = early.find(&whose, routes, look.after.flatten(), batch.now);
                 look.after = found.as_ref().map(|event| Some((event.at, event.key)));
                 found
             };
-            if let Some(event) = found {
-                self.offer_one_early(batch, id, &event)?;
+            if let Some(event) = found
+                && self.offer_one_early(batch, id, &event)?
+            {
+                wanted = self.wanted(id);
             }
         }
         Ok(look)
     }
 
-    /// Offers an event to one instance, which nobody else is offered meanwhile.
+    /// Offers an event to one instance, which nobody else is offered meanwhile; true when it has
+    /// consumed it.
     fn offer_one_early(
         &mut self,
         batch: &mut Batch,
         id: InstanceId,
         event: &EarlyEvent,
-    ) -> Result<(), JournalError> {
+    ) -> Result<bool, JournalError> {
         if self.had(event)? {
             self.leave_early(batch, event.key);
         } else if self.hand_over(batch, id, (&event.event, INSTANCE_FILTER_STEPS), true)?.0 {
             self.remember_early(batch, event, id);
             self.leave_early(batch, event.key);
+            return Ok(true);
         } else {
             for (partition, other) in self.shared.early.put_back(event.key) {
                 batch.releases.push(Release::EarlyAgain(partition, other, event.key));
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn wanted(&self, id: InstanceId) -> Wanted {

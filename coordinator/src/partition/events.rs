@@ -20,6 +20,7 @@ use super::effects::in_trace;
 use super::message::EventTicket;
 use super::release::Release;
 use super::{Batch, Partition};
+use crate::early::identity;
 use crate::engine::{self, Body};
 use crate::events::lifecycle::Level;
 use crate::journal::JournalError;
@@ -89,7 +90,7 @@ impl Partition {
     }
 
     /// True when an instance here has consumed an event, or some of them have.
-    pub(super) fn has_begun(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
+    fn has_begun(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
         Ok(self.has_seen(key)? || self.has_seen(&part(key, None))?)
     }
 
@@ -286,18 +287,9 @@ impl Partition {
     }
 }
 
-/// What tells an event from others: source and id.
-pub(crate) fn identity(event: &CloudEvent) -> Arc<[u8]> {
-    let mut hash = sha2::Sha256::new();
-    hash.update(event.source().as_bytes());
-    hash.update([0]);
-    hash.update(event.id().as_bytes());
-    Arc::from(&hash.finalize()[..16])
-}
-
 /// What is remembered of an event that is offered in slices: that it has begun, and by whom it was
 /// consumed.
-pub(super) fn part(key: &[u8], instance: Option<InstanceId>) -> Arc<[u8]> {
+fn part(key: &[u8], instance: Option<InstanceId>) -> Arc<[u8]> {
     let mut hash = sha2::Sha256::new();
     hash.update(key);
     hash.update([1]);

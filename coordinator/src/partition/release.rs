@@ -76,8 +76,6 @@ pub enum Release {
     },
     /// This partition has dealt with an event.
     Stamp(Arc<EventTicket>, usize),
-    /// All have dealt with an event that may have to be kept.
-    EventDealt(Arc<CloudEvent>, Dealt),
     /// An event that was to be kept has been dealt with.
     EventDone(Done, EventOutcome),
     /// An event that is kept is durable.
@@ -210,7 +208,6 @@ impl Release {
                     dealt_with(target, &ticket.event, dealt);
                 }
             }
-            Self::EventDealt(event, dealt) => dealt_with(target, &event, dealt),
             Self::EventDone(done, outcome) => tell(target, done, outcome),
             Self::EarlyKept(key) => show_early(target, key),
             Self::KeepRest(keep) => {

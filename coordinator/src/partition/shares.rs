@@ -113,11 +113,6 @@ impl Limits {
         }
     }
 
-    /// How many wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting
-    }
-
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         self.wakes.first().map(|(at, _)| *at)
     }
@@ -202,10 +197,14 @@ impl Partition {
     }
 
     fn tell_limits(&mut self, batch: &mut Batch, told: Told) {
-        let before = std::mem::replace(&mut self.limits.counted, self.limits.waiting);
-        let gauge = &self.shared.counts.limited;
-        gauge.add(self.limits.waiting.saturating_sub(before) as u64);
-        gauge.subtract(before.saturating_sub(self.limits.waiting) as u64);
+        let (before, after) = (self.limits.counted, self.limits.waiting);
+        // All partitions share the gauge, and most turns have nothing to do with limits.
+        if before != after {
+            self.limits.counted = after;
+            let gauge = &self.shared.counts.limited;
+            gauge.add(after.saturating_sub(before) as u64);
+            gauge.subtract(before.saturating_sub(after) as u64);
+        }
         for ((instance, frame), verdict) in told.verdicts {
             batch.releases.push(Release::Tell(instance, Input::Limit { frame, verdict }));
         }

@@ -17,7 +17,7 @@ impl Partition {
         start: NewInstance,
     ) -> Result<(), JournalError> {
         let root = start.id;
-        let (start, old) = match self.place_start(start)? {
+        let (start, old) = match self.place_start(batch.now, start)? {
             Placed::Repeat(start, earlier) => return self.started(batch, start, Some(earlier)),
             Placed::Refused(start, status) => return self.refused(batch, start, status),
             // Who asks is told to try again: the one that had the id is just being removed. No

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use windlass_proto::id::{InstanceId, PartitionId};
+use windlass_proto::time::Timestamp;
 
 use super::message::{Earlier, NewInstance};
 use super::start_policy::Turn;
@@ -32,7 +33,11 @@ pub(super) enum Placed {
 impl Partition {
     /// Finds what has the id or key of a start, and gives the start another id where it is to take
     /// its place.
-    pub(super) fn place_start(&mut self, mut start: NewInstance) -> Result<Placed, JournalError> {
+    pub(super) fn place_start(
+        &mut self,
+        now: Timestamp,
+        mut start: NewInstance,
+    ) -> Result<Placed, JournalError> {
         let (root, policy) = (start.id, start.policy);
         let holder = if policy.keyed { self.holder(root)? } else { None };
         let first = Holder { instance: root, places: 0 };
@@ -40,7 +45,6 @@ impl Partition {
         let (id, partitions) = (self.id, self.shared.journal.partitions());
         let next = || next(root, places, (id, partitions));
         let kept = self.shared.admission.key_ms();
-        let now = self.now;
         let Some(resident) = self.load(instance)? else {
             // Retention has removed it; its id is not given a second time.
             start.id = if holder.is_some() { next() } else { root };
@@ -109,8 +113,7 @@ impl Partition {
         if let Some((holder, _)) = self.recent_keys.get(&root) {
             return Ok(Some(*holder));
         }
-        let row = self.shared.journal.row(self.id, Table::StartKeys, root.0.as_bytes())?;
-        row.map(|it| Holder::decode(&it)).transpose()
+        Holder::of(&*self.shared.journal, root)
     }
 }
 

@@ -94,7 +94,7 @@ impl Partition {
             }
             Message::Event(ticket) => self.event(batch, ticket),
             Message::EventTo { instance, ticket } => self.event_to(batch, instance, &ticket),
-            Message::Stamped { ticket, .. } => self.stamped(batch, &ticket),
+            Message::Stamped { ticket, .. } => self.stamped(batch, ticket),
             Message::Keep(keep) => self.keep_event(batch, *keep),
             Message::Early(key, only) => {
                 self.early_came(key, only);

@@ -76,7 +76,7 @@ impl Policies {
         expected: Option<&str>,
         (proposed_by, proposed_at): (String, Timestamp),
         tell: impl FnOnce(&Policy) -> Result<(), AuditError>,
-    ) -> Result<(Arc<Proposal>, Policy), ReplaceError> {
+    ) -> Result<Arc<Proposal>, ReplaceError> {
         let _guard = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let replaces = self.replaceable(expected)?;
         let policy = Policy::parse(text)?;
@@ -90,7 +90,7 @@ impl Policies {
             file::replace(&path, &bytes, 0o600).map_err(failed)?;
         }
         self.approval().waiting = Some(proposal.clone());
-        Ok((proposal, policy))
+        Ok(proposal)
     }
 
     /// Puts the policy with this tag, which another person has proposed, in force, durably. `tell`
@@ -211,7 +211,7 @@ mod tests {
         let policies = open(folder.path());
         let before = policies.current().tag().to_owned();
         let by = |who: &str| (who.to_owned(), Timestamp(7));
-        let (proposal, _) = policies.propose(TEXT, None, by("idp:ada"), |_| Ok(())).unwrap();
+        let proposal = policies.propose(TEXT, None, by("idp:ada"), |_| Ok(())).unwrap();
         assert_eq!(policies.current().tag(), before);
         drop(policies);
 
@@ -233,7 +233,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let policies = open(folder.path());
         let by = |who: &str| (who.to_owned(), Timestamp(7));
-        let (proposal, _) = policies.propose(TEXT, None, by("idp:ada"), |_| Ok(())).unwrap();
+        let proposal = policies.propose(TEXT, None, by("idp:ada"), |_| Ok(())).unwrap();
         policies.replace("[[allow]]\n", None).unwrap();
         let late = policies.approve(&proposal.tag, "idp:bob", |_, _| Ok(()));
         assert!(matches!(late, Err(ReplaceError::Stale(_))));

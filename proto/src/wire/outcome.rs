@@ -38,6 +38,9 @@ impl From<Result<Value, Problem>> for Outcome {
     }
 }
 
+/// How the detail of an outcome begins that cannot be read.
+pub const UNREADABLE: &str = "what the worker reported cannot be read";
+
 impl Outcome {
     /// Packs it.
     ///
@@ -56,11 +59,15 @@ impl Outcome {
                 let result = result.map_err(|it| problem(&it).unwrap_or_else(|it| it));
                 Self { result, secrets, retry_after_ms }
             }
-            Err(error) => {
-                let detail = format!("what the worker reported cannot be read: {error}");
-                Self::from(Err(Problem::new(Standard::Runtime, detail)))
-            }
+            Err(error) => Self::unreadable(error),
         }
+    }
+
+    /// An outcome that cannot be read: the error of its task.
+    #[must_use]
+    pub fn unreadable(why: impl std::fmt::Display) -> Self {
+        let detail = format!("{UNREADABLE}: {why}");
+        Self::from(Err(Problem::new(Standard::Runtime, detail)))
     }
 
     /// The same for a worker that knows nothing of jq: NaN and the infinities are no values to it,

@@ -62,8 +62,8 @@ impl Somebody {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_under_way_brings_nothing_back_after_a_logout() {
+/// Somebody whose `list` waits for a renewal until the gate is open.
+async fn renewing() -> (Somebody, Process, watch::Sender<bool>) {
     let (open, gate) = watch::channel(false);
     let somebody = Somebody::new(move |seen| match seen.path.as_str() {
         "/token" => {
@@ -75,6 +75,12 @@ async fn a_renewal_under_way_brings_nothing_back_after_a_logout() {
     .await;
     let listing = somebody.windlass("list");
     until(SOON, "a renewal", || async { (somebody.stub.count("/token") == 1).then_some(()) }).await;
+    (somebody, listing, open)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_under_way_brings_nothing_back_after_a_logout() {
+    let (somebody, listing, open) = renewing().await;
     let leaving = somebody.windlass("logout");
     open.send(true).unwrap();
     within(SOON, "the end of the logout", finish(leaving)).await.exits(0);
@@ -87,17 +93,7 @@ async fn a_renewal_under_way_brings_nothing_back_after_a_logout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_writes_over_nothing_that_came_meanwhile() {
-    let (open, gate) = watch::channel(false);
-    let somebody = Somebody::new(move |seen| match seen.path.as_str() {
-        "/token" => {
-            let tokens = json!({"access_token": "d.e.f", "refresh_token": "second"});
-            Reply::Gated(gate.clone(), Box::new(Reply::Json(200, tokens)))
-        }
-        _ => Reply::Json(200, json!({"items": []})),
-    })
-    .await;
-    let listing = somebody.windlass("list");
-    until(SOON, "a renewal", || async { (somebody.stub.count("/token") == 1).then_some(()) }).await;
+    let (somebody, listing, open) = renewing().await;
     // Of somebody who knows of no lock.
     let other = json!({"token": "x.y.z", "issuedAt": 1});
     std::fs::write(somebody.place(), other.to_string()).unwrap();

@@ -92,7 +92,6 @@ async fn a_dash_is_standard_input_and_bad_usage_that_a_server_finds_is_2() {
     assert!(shell.status.success(), "{shell:?}");
     assert!(String::from_utf8_lossy(&shell.stdout).contains("flowchart TD"), "{shell:?}");
     drop(folder);
-    dev.api.base();
     windlass(&["start", "cli/piped", "--wait", "30s", "--url", &url]).await.exits(0);
     let refused = windlass(&["list", "--started-after", "soon", "--url", &url]).await.exits(2);
     assert_eq!(problem(&refused)["code"], "WL0511");

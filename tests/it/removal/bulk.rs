@@ -7,9 +7,7 @@ use super::{definition, echo, long};
 use crate::support::client::Api;
 use crate::support::command::windlass;
 use crate::support::dev::Dev;
-use crate::support::until::until;
-
-const SOON: std::time::Duration = std::time::Duration::from_secs(60);
+use crate::support::until::{SOON, until};
 
 async fn labelled(api: &Api, workflow: &Value, count: usize, group: &str) -> Vec<String> {
     let body = json!({"workflow": workflow, "labels": {"group": group}});
@@ -39,9 +37,7 @@ async fn over_kills(dev: &mut Dev, id: &Value) -> Value {
     let mut before = 0;
     for _ in 0..2 {
         before = dealt(&job(&dev.api, id, |it| dealt(it) > before).await);
-        dev.kill().await;
-        dev.launch();
-        dev.ready().await;
+        dev.restart().await;
     }
     job(&dev.api, id, |it| it["status"] == "completed").await
 }

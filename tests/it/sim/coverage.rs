@@ -244,7 +244,6 @@ pub(super) fn release(release: &Release) -> &'static str {
         Release::Spans(_) => "release Spans",
         Release::TellTrace(_) => "release TellTrace",
         Release::Stamp(..) => "release Stamp",
-        Release::EventDealt(..) => "release EventDealt",
         Release::EventDone(..) => "release EventDone",
         Release::KeepRest(_) => "release KeepRest",
         Release::EarlyKept(_) => "release EarlyKept",

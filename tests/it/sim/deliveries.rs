@@ -1,12 +1,12 @@
 //! What a partition makes of deliveries, reports and losses, each alone and by hand.
 
 use windlass_coordinator::engine::DeliveryLoss;
-use windlass_coordinator::partition::{Message, NewInstance, Release, StartPolicy, Verdict};
+use windlass_coordinator::partition::{Message, Release, Verdict};
 use windlass_proto::id::InstanceId;
 use windlass_proto::value::Value;
 use windlass_proto::wire::{Assignment, AssignmentKey, Report};
 
-use super::regression::{Bench, ID};
+use super::regression::{Bench, ID, start_of};
 
 /// Calls a function, then runs a child.
 const PARENT: &str = "
@@ -16,23 +16,7 @@ do:
 ";
 
 fn start(bench: &Bench, id: InstanceId, priority: u8) -> Message {
-    let plan = bench.plan("parent", PARENT);
-    let (input, labels) = (Value::Int(1), Vec::new());
-    let (parent, reply, ended) = (None, None, None);
-    let start = NewInstance {
-        id,
-        plan,
-        input,
-        labels,
-        priority,
-        parent,
-        trace: None,
-        by: None,
-        policy: StartPolicy::default(),
-        reply,
-        ended,
-    };
-    Message::Start(Box::new(start))
+    start_of(id, bench.plan("parent", PARENT), Value::Int(1), priority, None)
 }
 
 /// The assignments among releases, and whether each was recovered.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use windlass_coordinator::admission::{Admission, StartQuotas};
 use windlass_coordinator::catalog::{Catalog, Unsupported};
 use windlass_coordinator::early::EarlyEvents;
-use windlass_coordinator::engine::{Fact, Input, Journaled, encode};
+use windlass_coordinator::engine::{Fact, Input, Journaled, Parent, encode};
 use windlass_coordinator::journal::memory::MemoryJournal;
 use windlass_coordinator::journal::{Commit, InstanceWrite, Journal, Status};
 use windlass_coordinator::partition::{
@@ -26,6 +26,31 @@ use windlass_proto::value::Value;
 const ENDLESS: [u64; 2] = [5_006_254, 5_014_245];
 
 pub(super) const ID: InstanceId = InstanceId(uuid::Uuid::from_u128(1));
+
+/// A start that nobody waits for.
+pub(super) fn start_of(
+    id: InstanceId,
+    plan: Arc<Plan>,
+    input: Value,
+    priority: u8,
+    parent: Option<Parent>,
+) -> Message {
+    let (labels, policy) = (Vec::new(), StartPolicy::default());
+    let (trace, by, reply, ended) = (None, None, None, None);
+    Message::Start(Box::new(NewInstance {
+        id,
+        plan,
+        input,
+        labels,
+        priority,
+        parent,
+        trace,
+        by,
+        policy,
+        reply,
+        ended,
+    }))
+}
 
 /// A partition, and what it needs.
 pub(super) struct Bench {
@@ -132,22 +157,7 @@ impl Bench {
     fn start(&self, id: InstanceId, milliseconds: u64) -> Message {
         let body = format!("do: [{{a: {{wait: {{milliseconds: {milliseconds}}}}}}}]\n");
         let plan = self.plan(&format!("w{milliseconds}"), &body);
-        let (input, labels) = (Value::empty_object(), Vec::new());
-        let (priority, parent, reply, ended) = (5, None, None, None);
-        let start = NewInstance {
-            id,
-            plan,
-            input,
-            labels,
-            priority,
-            parent,
-            trace: None,
-            by: None,
-            policy: StartPolicy::default(),
-            reply,
-            ended,
-        };
-        Message::Start(Box::new(start))
+        start_of(id, plan, Value::empty_object(), 5, None)
     }
 
     fn status(&self, id: InstanceId) -> Status {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::engine::{ChildOutcome, Fact, Input, Parent};
-use windlass_coordinator::partition::{
-    Done, EventTicket, Message, NewInstance, Release, StartPolicy,
-};
+use windlass_coordinator::partition::{Done, EventTicket, Message, Release};
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
@@ -16,29 +14,14 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::check;
-use super::regression::Bench;
+use super::regression::{Bench, start_of};
 
 fn id(number: u128) -> InstanceId {
     InstanceId(uuid::Uuid::from_u128(number))
 }
 
 fn start(id: InstanceId, plan: &Arc<Plan>, parent: Option<Parent>) -> Message {
-    let (plan, input, labels) = (plan.clone(), Value::empty_object(), Vec::new());
-    let (priority, reply, ended) = (5, None, None);
-    let start = NewInstance {
-        id,
-        plan,
-        input,
-        labels,
-        priority,
-        parent,
-        trace: None,
-        by: None,
-        policy: StartPolicy::default(),
-        reply,
-        ended,
-    };
-    Message::Start(Box::new(start))
+    start_of(id, plan.clone(), Value::empty_object(), 5, parent)
 }
 
 /// Takes turns until nothing waits; gives all releases.

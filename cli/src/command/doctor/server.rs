@@ -10,7 +10,7 @@ use windlass_proto::time::Timestamp;
 
 use super::machine::PATIENCE;
 use super::{Check, Standing};
-use crate::client::Client;
+use crate::client::{Client, is_loopback};
 use crate::error::CliError;
 use crate::options::Target;
 use crate::output;
@@ -53,10 +53,7 @@ fn refused(check: &'static str, error: &CliError) -> Check {
 /// Whether what is sent can be read on the way.
 fn encrypted(url: &Url) -> Check {
     const CHECK: &str = "tls";
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let is_here =
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
-    match (url.scheme(), is_here) {
+    match (url.scheme(), is_loopback(url)) {
         ("https", _) => Check::ok(CHECK, "the connection is encrypted"),
         (_, true) => Check::ok(CHECK, "plain HTTP, to this machine"),
         (_, false) => Check::new(

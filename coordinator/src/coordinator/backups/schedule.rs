@@ -13,8 +13,8 @@ use windlass_proto::time::Timestamp;
 
 use super::super::runtime::Runtime;
 use super::super::{Coordinator, Operator};
-use super::{BackupRun, LastBackup};
-use crate::backup::{self, BackupError, Backups, LastBackup as Last, Protection, Writer};
+use super::BackupRun;
+use crate::backup::{self, BackupError, Backups, LastBackup, Protection, Writer};
 use crate::clock;
 
 /// Where backups go by themselves, how often, and how many stay.
@@ -37,13 +37,13 @@ impl std::fmt::Debug for BackupSchedule {
 
 impl BackupSchedule {
     /// The last one that is there.
-    fn last(&self) -> Option<Last> {
+    fn last(&self) -> Option<LastBackup> {
         Backups::open(&self.to, &self.protection).ok()?.last().ok()?
     }
 
     /// When the next one is due; at once where nobody can tell, or where the last one was taken
     /// while the clock was ahead.
-    fn due(&self, last: Option<&Last>, now: Timestamp) -> Timestamp {
+    fn due(&self, last: Option<&LastBackup>, now: Timestamp) -> Timestamp {
         match last.filter(|it| it.at <= now) {
             Some(last) => last.at.plus(self.every_ms()),
             None => now,
@@ -83,9 +83,7 @@ pub(in crate::coordinator) async fn keep(runtime: Weak<Runtime>, schedule: Arc<B
     let last = spawn_blocking(move || known.last()).await.ok().flatten();
     let mut due = schedule.due(last.as_ref(), clock::now());
     if let (Some(last), Some(runtime)) = (last, runtime.upgrade()) {
-        let duration_ms = last.done_at.since(last.at);
-        let told = LastBackup { at: last.done_at, duration_ms, bytes: last.bytes };
-        runtime.backups.kept(last.damaged, told);
+        runtime.backups.kept(last);
     }
     loop {
         {
@@ -133,7 +131,7 @@ mod tests {
 
     use windlass_proto::time::Timestamp;
 
-    use super::{BackupSchedule, Last};
+    use super::{BackupSchedule, LastBackup};
     use crate::backup::Protection;
 
     #[test]
@@ -145,7 +143,7 @@ mod tests {
             protection: Protection::None,
         };
         let now = Timestamp(1_795_000_000_000);
-        let at = |at: Timestamp| Last { at, done_at: at, bytes: 0, damaged: 0 };
+        let at = |at: Timestamp| LastBackup { at, done_at: at, bytes: 0, damaged: 0 };
         let hour = 3_600_000;
         assert_eq!(schedule.due(None, now), now);
         assert_eq!(schedule.due(Some(&at(now.plus(24 * hour))), now), now);

@@ -69,17 +69,19 @@ pub(in super::super) fn changed<O: Ordered>(
         let within = |it: &Segment| it.first <= started && started <= it.last;
         let segments = (0_u32..).zip(known.segments.iter()).filter(|(_, it)| within(it));
         for (number, _) in segments {
-            let state = match marked.entry((partition, number)) {
-                Entry::Occupied(state) => state.into_mut(),
-                Entry::Vacant(vacant) => vacant.insert(state(store, index, partition, number)?),
+            let (state, ids) = match marked.entry((partition, number)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => {
+                    let state = state(store, index, partition, number)?;
+                    let of = (partition, number, state.generation);
+                    let ids = ids(store, index, of, state.count)?.unwrap_or_default();
+                    vacant.insert((state, ids))
+                }
             };
-            let of = (partition, number, state.generation);
-            let ids = ids(store, index, of, state.count)?;
             // One that had its id before is gone.
             let is_it =
                 |(place, id): &(usize, &InstanceId)| **id == instance && !state.gone.has(*place);
-            let found = ids.and_then(|ids| Some(ids.iter().enumerate().find(is_it)?.0));
-            if let Some(place) = found {
+            if let Some((place, _)) = ids.iter().enumerate().find(is_it) {
                 match mark {
                     Mark::Open => state.open.set(place),
                     Mark::Gone => state.gone.set(place),
@@ -88,7 +90,7 @@ pub(in super::super) fn changed<O: Ordered>(
             }
         }
     }
-    for (of, state) in &marked {
+    for (of, (state, _)) in &marked {
         // Too early at worst: of what counts as open the head is read.
         set(index, of.0, of.1, state);
         put_state(&mut changes, index, *of, state);

@@ -347,15 +347,7 @@ fn sync_directories(directory: &Path) -> io::Result<()> {
         File::open(directory.join(name))?.sync_all()?;
     }
     File::open(directory)?.sync_all()?;
-    sync_parent(directory)
-}
-
-/// Makes the name of a directory durable.
-pub(super) fn sync_parent(directory: &Path) -> io::Result<()> {
-    match directory.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
+    crate::file::sync_folder(directory)
 }
 
 /// What a panic said.

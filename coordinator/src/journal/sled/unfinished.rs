@@ -9,7 +9,6 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::super::{JournalError, disk};
-use super::open;
 use crate::file;
 
 /// A directory that is being made, beside the one that it is to be. Unless it is finished, nothing
@@ -28,17 +27,15 @@ impl Unfinished {
     /// # Errors
     /// When it is taken, another process makes it, or nothing can be written beside it.
     pub(crate) fn begin(directory: &Path, ending: &str) -> Result<Self, JournalError> {
-        let unusable = |error: io::Error| disk::error(directory, &error);
-        let beside = |ending: &str| {
-            let mut name = directory.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
-        };
+        // Without a slash at its end: what is unfinished is beside it, not in it.
+        let directory = directory.components().collect::<PathBuf>();
+        let unusable = |error: io::Error| disk::error(&directory, &error);
         if let Some(parent) = directory.parent().filter(|it| !it.as_os_str().is_empty()) {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700).create(parent).map_err(unusable)?;
         }
-        let (path, lock) = (beside(ending), beside(&format!("{ending}.lock")));
+        let path = file::beside(&directory, ending);
+        let lock = file::beside(&path, ".lock");
         let Some(held) = file::held(&lock).map_err(unusable)? else {
             return Err(JournalError::Backup(format!(
                 "another windlass makes {} at this moment: wait until it is done, or name another \
@@ -46,7 +43,6 @@ impl Unfinished {
                 directory.display()
             )));
         };
-        let directory = directory.to_owned();
         // From here on nothing is left behind.
         let this = Self { directory, path, lock, _held: held, done: false };
         this.expect_room()?;
@@ -82,7 +78,7 @@ impl Unfinished {
         let unusable = |error: io::Error| disk::error(&self.directory, &error);
         fs::rename(&self.path, &self.directory).map_err(unusable)?;
         self.done = true;
-        open::sync_parent(&self.directory).map_err(unusable)
+        file::sync_folder(&self.directory).map_err(unusable)
     }
 }
 

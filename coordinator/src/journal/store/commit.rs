@@ -196,11 +196,7 @@ impl<'a, O: Ordered> Group<'a, O> {
         }
         for RowWrite { partition, table, name, value } in &commit.rows {
             let (space, key) = (Space::Partition(*partition), keys::row(table::kind(*table), name));
-            self.replace(
-                space,
-                key,
-                value.as_ref().map(|it| [it.as_slice()]).as_ref().map(|it| &it[..]),
-            )?;
+            self.replace(space, key, value.as_deref().as_ref().map(std::slice::from_ref))?;
         }
         for instance in &commit.removed {
             self.remove(commit.partition, *instance)?;

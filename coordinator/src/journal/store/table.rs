@@ -5,7 +5,7 @@ use windlass_proto::id::{InstanceId, PartitionId};
 
 use super::super::ordered::Ordered;
 use super::super::space::{Order, Space};
-use super::super::{JournalError, Row, Table, keys};
+use super::super::{Journal, JournalError, Row, Table, keys};
 use super::Store;
 
 /// Which instance has the key of a start: a row of [`Table::StartKeys`].
@@ -18,11 +18,21 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Who has the key now that `first` is the first instance under, where that is another one.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn of(journal: &dyn Journal, first: InstanceId) -> Result<Option<Self>, JournalError> {
+        let partition = first.partition(journal.partitions());
+        let row = journal.row(partition, Table::StartKeys, first.0.as_bytes())?;
+        row.map(|it| Self::decode(&it)).transpose()
+    }
+
     /// Reads a row.
     ///
     /// # Errors
     /// When it is none.
-    pub fn decode(row: &[u8]) -> Result<Self, JournalError> {
+    pub(in crate::journal) fn decode(row: &[u8]) -> Result<Self, JournalError> {
         rmp_serde::from_slice(row)
             .map_err(|_| JournalError::Damaged("the row of a key of starts is none".to_owned()))
     }

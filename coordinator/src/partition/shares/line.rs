@@ -110,9 +110,10 @@ impl Line {
         }
     }
 
-    fn leave(&mut self, name: Name) -> Option<LimitTerms> {
-        let asked = self.places.remove(&name)?;
-        self.waiting.remove(&(asked, name))
+    fn leave(&mut self, name: Name) {
+        if let Some(asked) = self.places.remove(&name) {
+            self.waiting.remove(&(asked, name));
+        }
     }
 
     /// Gives what is free, and tells those that do not wait.

@@ -102,7 +102,7 @@ fn who_waits_is_served_in_order_and_leaves_the_line() {
     for _ in 2..6 {
         assert_eq!(bench.ask(), []);
     }
-    assert_eq!(bench.limits.waiting(), 4);
+    assert_eq!(bench.limits.waiting, 4);
     let place = |bench: &Bench, it| bench.limits.place("a\0w/b\0", name(it)).unwrap();
     assert_eq!((place(&bench, 4).before, place(&bench, 4).holding), (Some(2), 2));
     assert_eq!(bench.leave(3), [], "cancelled while it waits");
@@ -114,7 +114,7 @@ fn who_waits_is_served_in_order_and_leaves_the_line() {
     assert_eq!(bench.hear(4, Stage::Open)[0], (4, Taken));
     assert_eq!((bench.leave(2), bench.leave(4)), (vec![(5, Taken)], vec![]));
     bench.leave(5);
-    assert!(bench.limits.lines.is_empty() && bench.limits.waiting() == 0);
+    assert!(bench.limits.lines.is_empty() && bench.limits.waiting == 0);
 }
 
 #[test]

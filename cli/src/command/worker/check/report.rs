@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Check;
-use crate::output::printable;
+use crate::output::{printable, xml};
 
 /// A line for each check, and what was found of those that failed.
 pub(super) fn text(checks: &[Check]) -> String {
@@ -44,8 +44,7 @@ pub(super) fn junit(checks: &[Check]) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let text = printable(text).replace('&', "&amp;").replace('<', "&lt;");
-    text.replace('>', "&gt;").replace('"', "&quot;")
+    xml(&printable(text))
 }
 
 #[cfg(test)]

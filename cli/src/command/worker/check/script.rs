@@ -223,7 +223,10 @@ impl Script {
             let key = self.key();
             let value = match Value::from_json(text) {
                 Ok(value) => value,
-                Err(_) => continue,
+                Err(why) => {
+                    all = all.and(Err(format!("{name}: {why}")));
+                    continue;
+                }
             };
             let call = self.call_of(&key, &self.function, Packed::of(&value).unwrap_or_default());
             self.stage.say(&ToWorker { calls: vec![call], ..ToWorker::default() }).await;
@@ -435,7 +438,7 @@ const UGLY: [(&str, &str); 9] = [
     ("a whole float", "{\"n\": 1.0, \"tiny\": 5e-324}"),
     ("a name of JavaScript's", "{\"__proto__\": {\"a\": 1}, \"constructor\": null}"),
     ("an empty name", "{\"\": [[], {}, \"\"]}"),
-    ("signs of all planes", "{\"\u{1f600}\": \"\u{0}\u{7f}\u{ffff}\u{10ffff}\"}"),
+    ("signs of all planes", "{\"\u{1f600}\": \"\\u0000\u{7f}\u{ffff}\u{10ffff}\"}"),
     (
         "many levels",
         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",

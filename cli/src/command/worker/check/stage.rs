@@ -12,7 +12,7 @@ use windlass_proto::wire::AssignmentKey;
 use windlass_proto::wire::hello::{Introduction, Welcome, receive};
 use windlass_proto::wire::key::CoordinatorKey;
 use windlass_proto::wire::message::{Beat, Settled, ToCoordinator, ToWorker, decode, encode};
-use windlass_proto::wire::outcome::Outcome;
+use windlass_proto::wire::outcome::{Outcome, UNREADABLE};
 use windlass_proto::wire::packed::Packed;
 use windlass_proto::wire::session::{Channel, FrameError, SessionId};
 use windlass_proto::wire::subject::{Prefix, session_of};
@@ -395,9 +395,6 @@ impl Stage {
         self.reports.get(key).map_or(0, |it| it.outcomes.len())
     }
 }
-
-/// What an outcome says that nobody can read.
-const UNREADABLE: &str = "what the worker reported cannot be read";
 
 /// Checks that every frame is held against.
 pub(super) const REGISTRATION: &str = "it registers with a key pair of its own";

@@ -12,7 +12,7 @@ mod stored;
 mod view;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::Digest as _;
@@ -62,6 +62,10 @@ pub struct EarlyEvents {
     shelves: Mutex<Shelves>,
     /// How many somebody may take: whoever begins to wait asks for this first.
     shown: AtomicUsize,
+    /// How many are kept, or are on their way from or to the disk.
+    held: AtomicUsize,
+    /// Until when, in milliseconds, it is remembered of some that they were handed out.
+    handed_out_until: AtomicU64,
     counts: EarlyCounts,
 }
 
@@ -109,6 +113,9 @@ pub struct Whose<'a> {
 
 /// The place of an event among those of its namespace: by time.
 pub type EarlyPlace = (Timestamp, EarlyKey);
+
+/// What is remembered for as long as marks of events are that were handed out of what was kept.
+pub(crate) const HANDED_OUT: [u8; 16] = *b"early handed out";
 
 /// The key of an event in a namespace, or for one instance of it.
 #[must_use]
@@ -160,10 +167,17 @@ impl EarlyEvents {
                 shelves.insert(Arc::new(event), State::Shown);
             }
         }
-        let shown = AtomicUsize::new(shelves.events.len());
+        let (shown, held) = (shelves.events.len().into(), shelves.events.len().into());
+        let mut handed_out_until = 0;
+        for number in 0..journal.partitions() {
+            if journal.has_seen(PartitionId(number), &HANDED_OUT)? {
+                handed_out_until = u64::MAX;
+            }
+        }
+        let handed_out_until = handed_out_until.into();
         let (shelves, counts) = (Mutex::new(shelves), EarlyCounts::default());
         let ttl_ms = ttl_ms.min(limits::EARLY_TTL_MOST_MS);
-        Ok(Self { ttl_ms, journal, shelves, shown, counts })
+        Ok(Self { ttl_ms, journal, shelves, shown, held, handed_out_until, counts })
     }
 
     /// Whether events are kept at all.
@@ -176,6 +190,18 @@ impl EarlyEvents {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shown.load(Ordering::Acquire) == 0
+    }
+
+    /// False when no event that comes now was kept, or handed out of what was.
+    #[must_use]
+    pub fn may_know(&self, now: Timestamp) -> bool {
+        self.held.load(Ordering::Acquire) > 0
+            || self.handed_out_until.load(Ordering::Acquire) > now.0
+    }
+
+    /// Until then it is remembered of one that it was handed out.
+    pub fn handed_out(&self, until: Timestamp) {
+        self.handed_out_until.fetch_max(until.0, Ordering::AcqRel);
     }
 
     /// Until when an event is kept that comes now.
@@ -211,6 +237,7 @@ impl EarlyEvents {
             self.shown.fetch_sub(1, Ordering::AcqRel);
         }
         shelves.insert(event, State::Written);
+        self.held.store(shelves.events.len(), Ordering::Release);
         Kept::New
     }
 
@@ -314,7 +341,9 @@ impl EarlyEvents {
 
     /// That an event was consumed is durable, or it is not to be kept after all.
     pub fn gone(&self, key: EarlyKey) {
-        self.lock().remove(key);
+        let mut shelves = self.lock();
+        shelves.remove(key);
+        self.held.store(shelves.events.len(), Ordering::Release);
     }
 
     /// All that are kept and that somebody may have.
@@ -330,6 +359,14 @@ impl EarlyEvents {
     /// # Errors
     /// When the journal cannot be written.
     pub fn forget(&self, now: Timestamp) -> Result<usize, JournalError> {
+        // What was remembered when the process began is over by then.
+        let begun = now.plus(limits::EVENT_REMEMBERED_MS + limits::EARLY_HANDED_OUT_MS).0;
+        let _ = self.handed_out_until.compare_exchange(
+            u64::MAX,
+            begun,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
         let keys = self.lock().over(now, &self.counts);
         if keys.is_empty() {
             return Ok(0);

@@ -75,6 +75,14 @@ impl Catalog {
         !wanted.any.is_empty() || wanted.by_type.contains_key(kind)
     }
 
+    /// Whether a definition of a namespace other than this one waits for events of this type.
+    #[must_use]
+    pub fn is_awaited_beside(&self, kind: &str, namespace: &str) -> bool {
+        let wanted = self.wanted();
+        let all = wanted.by_type.get(kind).into_iter().chain([&wanted.any]);
+        all.flat_map(BTreeMap::keys).any(|it| **it != *namespace)
+    }
+
     /// The definitions of which it is not known yet what they wait for: until they are read,
     /// anything counts as waited for.
     #[must_use]

@@ -14,21 +14,23 @@ use windlass_proto::limits::{
 };
 use windlass_proto::time::Timestamp;
 
+use super::events::part;
 use super::message::{Dealt, Done, EventOutcome, EventTicket, EventToKeep};
 use super::release::Release;
 use super::{Batch, Partition};
-use crate::early::{EarlyEvent, EarlyPlace, Kept, Whose, early_key, identity};
+use crate::early::{EarlyEvent, EarlyPlace, HANDED_OUT, Kept, Whose, early_key, identity};
 use crate::engine::{Body, Input, Instance, Route, interest};
 use crate::journal::{EarlyKey, EarlyWrite, JournalError};
 
 /// Instances that may want what is kept.
-#[derive(Default)]
 pub(super) struct Eager {
     order: VecDeque<InstanceId>,
     /// What each has to look at.
     looks: HashMap<InstanceId, Look>,
     /// Those that have enough to do, and may want more once they have gone on.
     busy: HashMap<InstanceId, Look>,
+    /// Until when it stands in the journal that an event was handed out here.
+    handed_out_until: Timestamp,
 }
 
 /// What one instance has to look at among the events that are kept.
@@ -73,6 +75,13 @@ fn before((at, key): EarlyPlace) -> Option<EarlyPlace> {
     match u128::from_be_bytes(key.0).checked_sub(1) {
         Some(key) => Some((at, EarlyKey(key.to_be_bytes()))),
         None => Some((Timestamp(at.0.checked_sub(1)?), EarlyKey([u8::MAX; 16]))),
+    }
+}
+
+impl Default for Eager {
+    fn default() -> Self {
+        let (order, looks, busy) = Default::default();
+        Self { order, looks, busy, handed_out_until: Timestamp(0) }
     }
 }
 
@@ -151,14 +160,22 @@ impl Partition {
         Ok(())
     }
 
-    /// Remembers which namespaces have had an event that others may keep.
+    /// Remembers which namespaces have had an event that others may keep; `begun`, if that may
+    /// have been begun. Where nobody else waits for such events, nothing more is written: a repeat
+    /// is kept for nobody then.
     pub(super) fn remember_takers(
         &mut self,
         batch: &mut Batch,
         event: &CloudEvent,
         takers: &[Arc<str>],
+        begun: bool,
     ) {
-        if takers.is_empty() || !self.may_be_kept(event) {
+        let early = &self.shared.early;
+        let may_be_kept = || match takers {
+            [only] if !begun => self.shared.catalog.is_awaited_beside(event.kind(), only),
+            _ => self.may_be_kept(event),
+        };
+        if takers.is_empty() || !early.keeps() || !may_be_kept() {
             return;
         }
         self.remember(batch, noted(event));
@@ -174,14 +191,11 @@ impl Partition {
         mut keep: EventToKeep,
     ) -> Result<(), JournalError> {
         let event = keep.event.clone();
-        // It was consumed, and nobody wrote down by whom.
-        if keep.repeated && !self.is_marked(&noted(&event))? {
-            keep.namespaces.clear();
-        }
         while let Some(it) = keep.namespaces.pop() {
             self.cost += LOAD_COST;
             // Its marker is looked for again once the place is taken.
-            if !keep.repeated || !self.is_marked(&marker(&it.namespace, &event))? {
+            let had = self.had_by(&it.namespace, &event)?;
+            if !had {
                 let until = self.shared.early.until(batch.now, it.keep_ms);
                 let kept = self.keep_for(batch, &event, (it.namespace, None), until)?;
                 keep.kept_until = keep.kept_until.max(kept);
@@ -196,6 +210,31 @@ impl Partition {
         Ok(())
     }
 
+    /// Whether a namespace has had an event. Where it was consumed and it is not written down by
+    /// whom, nobody else was waiting for such events.
+    fn had_by(&self, namespace: &str, event: &CloudEvent) -> Result<bool, JournalError> {
+        let (key, noted) = (identity(event), noted(event));
+        let begun = part(&key, None);
+        let mut consumed = false;
+        for partition in (0..self.shared.journal.partitions()).map(PartitionId) {
+            if self.has_seen_at(partition, &key)? || self.has_seen_at(partition, &begun)? {
+                if !self.has_seen_at(partition, &noted)? {
+                    return Ok(true);
+                }
+                consumed = true;
+            }
+        }
+        Ok(consumed && self.is_marked(&marker(namespace, event))?)
+    }
+
+    /// Whether a key is remembered by a partition, as far as that is durable where it is another.
+    fn has_seen_at(&self, partition: PartitionId, key: &Arc<[u8]>) -> Result<bool, JournalError> {
+        if partition == self.id {
+            return self.has_seen(key);
+        }
+        self.shared.journal.has_seen(partition, key)
+    }
+
     /// Whether a namespace keeps an event, or had it from what it kept.
     pub(super) fn is_kept(
         &self,
@@ -203,7 +242,7 @@ impl Partition {
         namespace: &str,
         event: &CloudEvent,
     ) -> Result<bool, JournalError> {
-        if !self.may_be_kept(event) {
+        if !self.shared.early.may_know(now) {
             return Ok(false);
         }
         // What leaves the memory meanwhile is remembered by then.
@@ -213,12 +252,8 @@ impl Partition {
 
     /// Whether a key is remembered by any partition.
     fn is_marked(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
-        if self.has_seen(key)? {
-            return Ok(true);
-        }
-        let all = 0..self.shared.journal.partitions();
-        for number in all.filter(|it| *it != self.id.0) {
-            if self.shared.journal.has_seen(PartitionId(number), key)? {
+        for number in 0..self.shared.journal.partitions() {
+            if self.has_seen_at(PartitionId(number), key)? {
                 return Ok(true);
             }
         }
@@ -239,8 +274,7 @@ impl Partition {
         match self.shared.early.keep(kept.clone(), batch.now) {
             Kept::New => {
                 // Only now: a copy that was consumed is remembered before its place is free.
-                let had = kept.instance.is_none()
-                    && self.is_marked(&marker(&kept.namespace, &kept.event))?;
+                let had = kept.instance.is_none() && self.had_by(&kept.namespace, &kept.event)?;
                 if had {
                     self.shared.early.gone(key);
                     return Ok(None);
@@ -414,7 +448,7 @@ impl Partition {
     fn had(&self, event: &EarlyEvent) -> Result<bool, JournalError> {
         match event.instance {
             Some(instance) => self.has_seen(&sent_to(instance, &event.event)),
-            None => self.is_marked(&marker(&event.namespace, &event.event)),
+            None => self.had_by(&event.namespace, &event.event),
         }
     }
 
@@ -427,8 +461,20 @@ impl Partition {
                 self.remember(batch, marker(&kept.namespace, event));
                 self.remember(batch, from_kept(&kept.namespace, event));
                 self.remember(batch, identity(event));
+                self.remember_handing_out(batch);
             }
         }
+    }
+
+    /// Remembers that there are marks of [`from_kept`], for as long as there are.
+    fn remember_handing_out(&mut self, batch: &mut Batch) {
+        let marks = batch.now.plus(limits::EVENT_REMEMBERED_MS);
+        if self.eager.handed_out_until < marks {
+            let until = marks.plus(limits::EARLY_HANDED_OUT_MS);
+            self.eager.handed_out_until = until;
+            batch.commit.seen.push((Arc::from(HANDED_OUT), until));
+        }
+        self.shared.early.handed_out(marks);
     }
 
     fn leave_early(&mut self, batch: &mut Batch, key: EarlyKey) {

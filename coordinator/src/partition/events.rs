@@ -45,6 +45,8 @@ pub(super) struct Offer {
     steps: HashMap<Arc<str>, u64>,
     /// True when a part of it was offered before a crash.
     resumed: bool,
+    /// True when a part of it was offered in an earlier turn.
+    sliced: bool,
 }
 
 impl Offer {
@@ -67,31 +69,21 @@ impl Partition {
         let candidates = self.routing.candidates(&ticket.event);
         self.cost += candidates.lookups * ROUTE_COST;
         if candidates.instances.is_empty() {
-            if self.may_be_kept(&ticket.event) && self.has_begun(&identity(&ticket.event))? {
-                ticket.repeats();
-            }
             batch.releases.push(Release::Stamp(ticket, 0));
             return Ok(());
         }
         let key = identity(&ticket.event);
         if self.has_seen(&key)? {
-            ticket.repeats();
             batch.releases.push(Release::Stamp(ticket, 0));
             return Ok(());
         }
         let resumed = self.has_seen(&part(&key, None))?;
-        if resumed {
-            ticket.repeats();
-        }
         let rest = candidates.instances.into_iter().collect::<Vec<_>>().into_iter();
         let (consumed, takers, withheld, latest, steps) = Default::default();
-        let offer = Offer { ticket, key, rest, consumed, takers, withheld, latest, steps, resumed };
+        let sliced = false;
+        let offer =
+            Offer { ticket, key, rest, consumed, takers, withheld, latest, steps, resumed, sliced };
         self.go_on(batch, Box::new(offer))
-    }
-
-    /// True when an instance here has consumed an event, or some of them have.
-    fn has_begun(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
-        Ok(self.has_seen(key)? || self.has_seen(&part(key, None))?)
     }
 
     pub(super) fn has_seen(&self, key: &Arc<[u8]>) -> Result<bool, JournalError> {
@@ -120,7 +112,8 @@ impl Partition {
         }
         if offer.consumed > 0 {
             self.remember(batch, offer.key.clone());
-            self.remember_takers(batch, &offer.ticket.event, &offer.takers);
+            let sliced = offer.resumed || offer.sliced;
+            self.remember_takers(batch, &offer.ticket.event, &offer.takers, sliced);
         }
         batch.releases.push(Release::Stamp(offer.ticket, offer.consumed));
         Ok(())
@@ -128,7 +121,8 @@ impl Partition {
 
     /// Ends a slice: who has consumed the event is remembered with it.
     fn slice(&mut self, batch: &mut Batch, mut offer: Box<Offer>) -> Result<(), JournalError> {
-        self.remember_takers(batch, &offer.ticket.event, &offer.takers);
+        self.remember_takers(batch, &offer.ticket.event, &offer.takers, true);
+        offer.sliced = true;
         let latest = std::mem::take(&mut offer.latest);
         if !latest.is_empty() {
             self.remember(batch, part(&offer.key, None));
@@ -289,7 +283,7 @@ impl Partition {
 
 /// What is remembered of an event that is offered in slices: that it has begun, and by whom it was
 /// consumed.
-fn part(key: &[u8], instance: Option<InstanceId>) -> Arc<[u8]> {
+pub(super) fn part(key: &[u8], instance: Option<InstanceId>) -> Arc<[u8]> {
     let mut hash = sha2::Sha256::new();
     hash.update(key);
     hash.update([1]);

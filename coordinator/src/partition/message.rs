@@ -325,8 +325,6 @@ struct Progress {
     consumed: usize,
     /// Namespaces that have consumed it.
     takers: BTreeSet<Arc<str>>,
-    /// Whether it had come before.
-    repeated: bool,
     done: Option<Done>,
 }
 
@@ -355,8 +353,6 @@ pub struct Dealt {
     pub consumed: usize,
     /// Their namespaces.
     pub takers: BTreeSet<Arc<str>>,
-    /// Whether it had come before.
-    pub repeated: bool,
 }
 
 /// An event to be kept that nobody waits for.
@@ -365,8 +361,6 @@ pub struct EventToKeep {
     pub event: Arc<CloudEvent>,
     /// The namespaces in which a definition waits for it, without those that had it.
     pub namespaces: Vec<Awaited>,
-    /// Whether it had come before.
-    pub repeated: bool,
     /// Instances that consumed it.
     pub consumed: usize,
     /// Until when it is kept, as far as that is known.
@@ -379,14 +373,9 @@ impl EventTicket {
     /// A ticket that `partitions` partitions must stamp.
     #[must_use]
     pub fn new(event: Arc<CloudEvent>, partitions: u16, done: Done) -> Arc<Self> {
-        let (consumed, takers, repeated) = Default::default();
-        let progress = Progress { open: partitions, consumed, takers, repeated, done: Some(done) };
+        let (consumed, takers) = Default::default();
+        let progress = Progress { open: partitions, consumed, takers, done: Some(done) };
         Arc::new(Self { event, progress: Mutex::new(progress) })
-    }
-
-    /// Notes that the event had come before.
-    pub(super) fn repeats(&self) {
-        self.progress().repeated = true;
     }
 
     /// Notes a namespace that has consumed it.
@@ -405,9 +394,9 @@ impl EventTicket {
         if progress.open > 0 {
             return None;
         }
-        let (consumed, repeated) = (progress.consumed, progress.repeated);
+        let consumed = progress.consumed;
         let takers = std::mem::take(&mut progress.takers);
-        progress.done.take().map(|done| Dealt { done, consumed, takers, repeated })
+        progress.done.take().map(|done| Dealt { done, consumed, takers })
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

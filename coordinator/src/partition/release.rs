@@ -250,19 +250,24 @@ fn show_early(target: &dyn ReleaseTarget, key: EarlyKey) {
 /// All partitions have dealt with an event: it is kept where a definition waits for it and nobody
 /// had it, else it is done.
 fn dealt_with(target: &dyn ReleaseTarget, event: &Arc<CloudEvent>, dealt: Dealt) {
-    let Dealt { done, consumed, takers, repeated } = dealt;
-    let mut namespaces = match target.early() {
-        Some(early) if early.keeps() => target.catalog().awaited(event.kind()),
-        _ => Vec::new(),
+    let Dealt { done, consumed, takers } = dealt;
+    let keeps = target.early().is_some_and(EarlyEvents::keeps);
+    let others_wait = || match takers.first() {
+        Some(only) if takers.len() == 1 => target.catalog().is_awaited_beside(event.kind(), only),
+        _ => true,
     };
-    namespaces.retain(|it| !takers.contains(&it.namespace));
+    let mut namespaces = Vec::new();
+    if keeps && others_wait() {
+        namespaces = target.catalog().awaited(event.kind());
+        namespaces.retain(|it| !takers.contains(&it.namespace));
+    }
     if namespaces.is_empty() {
         return tell(target, done, EventOutcome { consumed, kept_until: None });
     }
     let home = early::home(event, target.partitions());
     let event = event.clone();
     let kept_until = None;
-    let keep = EventToKeep { event, namespaces, repeated, consumed, kept_until, done };
+    let keep = EventToKeep { event, namespaces, consumed, kept_until, done };
     target.send(home, Message::Keep(Box::new(keep)));
 }
 

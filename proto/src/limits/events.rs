@@ -126,6 +126,10 @@ pub const EARLY_GROUPS: usize = 64;
 /// they can wait where they are.
 pub const EARLY_QUEUE: usize = 100;
 
+/// Milliseconds that it is remembered longer that events were handed out of what was kept than of
+/// which: it is written once in that time.
+pub const EARLY_HANDED_OUT_MS: u64 = 3_600_000;
+
 /// Events that are read from the journal at once when it opens.
 pub const EARLY_PAGE: usize = 256;
 

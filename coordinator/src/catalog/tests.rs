@@ -114,3 +114,22 @@ fn only_what_is_retired_and_unused_is_removed() {
     // The version is free for another text.
     assert!(matches!(deploy(&reopened, &text("1.0.0", 2), false), Ok((true, false))));
 }
+
+fn listening(namespace: &str, kind: &str) -> String {
+    format!(
+        "document: {{ dsl: 1.0.3, namespace: {namespace}, name: wait, version: 1.0.0 }}\n\
+         do: [{{ a: {{ listen: {{ to: {{ one: {{ with: {{ type: {kind} }} }} }} }} }} }}]\n"
+    )
+}
+
+#[test]
+fn who_else_waits_for_events_of_a_type_is_known() {
+    let catalog = open(&Arc::new(MemoryJournal::in_memory(1).unwrap()));
+    deploy(&catalog, &listening("shop", "paid"), false).ok().unwrap();
+    assert!(catalog.is_awaited("paid") && !catalog.is_awaited("sent"));
+    assert!(!catalog.is_awaited_beside("paid", "shop"));
+    assert!(catalog.is_awaited_beside("paid", "other"));
+    deploy(&catalog, &listening("stock", "paid"), false).ok().unwrap();
+    assert!(catalog.is_awaited_beside("paid", "shop"));
+    assert!(!catalog.is_awaited_beside("sent", "shop"));
+}

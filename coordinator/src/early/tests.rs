@@ -7,7 +7,7 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
-use super::{EarlyEvent, EarlyEvents, Kept, Whose, early_key};
+use super::{EarlyEvent, EarlyEvents, HANDED_OUT, Kept, Whose, early_key};
 use crate::engine::{Key, Route};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{Commit, EarlyWrite, Journal};
@@ -228,4 +228,28 @@ fn what_was_in_vain_is_kept_again_when_it_is_sent_again() {
     early.consumed(key);
     early.gone(key);
     assert_eq!((early.held(), early.is_empty()), ((0, 0), true));
+}
+
+#[test]
+fn nobody_asks_for_marks_where_there_can_be_none() {
+    let (journal, early) = empty();
+    assert!(!early.may_know(Timestamp(0)));
+    let one = event("default", 1, "a");
+    let key = one.key;
+    kept(&early, one);
+    assert!(early.may_know(Timestamp(0)));
+    early.gone(key);
+    assert!(!early.may_know(Timestamp(0)));
+    early.handed_out(Timestamp(50));
+    early.handed_out(Timestamp(40));
+    assert!(early.may_know(Timestamp(49)) && !early.may_know(Timestamp(50)));
+
+    // After a restart the journal says so, until all that it says is over.
+    let seen = vec![(Arc::from(HANDED_OUT), Timestamp(60))];
+    journal.commit(&[Commit { partition: OTHER, seen, ..Commit::default() }]).unwrap();
+    let again = EarlyEvents::open(journal, 1_000).unwrap();
+    assert!(again.may_know(Timestamp(10)));
+    again.forget(Timestamp(10)).unwrap();
+    let over = 10 + limits::EVENT_REMEMBERED_MS + limits::EARLY_HANDED_OUT_MS;
+    assert!(again.may_know(Timestamp(over - 1)) && !again.may_know(Timestamp(over)));
 }

@@ -309,9 +309,7 @@ impl Runtime {
         runtime.start_owners(&shared, mailboxes)?;
         runtime.start_retention(policy, archive)?;
         // After the partitions, which need the processors until they have read who listens.
-        if runtime.router.early.keeps() {
-            read_awaited(&runtime.router.catalog, runtime.stopping.clone())?;
-        }
+        read_awaited(&runtime.router, runtime.stopping.clone())?;
         super::verify::start(journal, runtime.stopping.clone(), runtime.on_failure())?;
         Ok(runtime)
     }
@@ -451,14 +449,16 @@ fn inbound(
     Ok((Arc::new(early), Arc::new(webhooks)))
 }
 
-/// Finds out what definitions wait for, beside the work: that takes as long as there are many.
-fn read_awaited(catalog: &Arc<Catalog>, stopping: Arc<AtomicBool>) -> Result<(), JournalError> {
-    let unread = catalog.unread_awaited();
+/// Finds out what definitions wait for, where events are kept for them, beside the work: that
+/// takes as long as there are many.
+fn read_awaited(router: &Router, stopping: Arc<AtomicBool>) -> Result<(), JournalError> {
+    let keeps = router.early.keeps();
+    let unread = if keeps { router.catalog.unread_awaited() } else { Vec::new() };
     if unread.is_empty() {
         return Ok(());
     }
     // What stops need not wait for all of it.
-    let catalog = Arc::downgrade(catalog);
+    let catalog = Arc::downgrade(&router.catalog);
     let run = move || {
         for digest in unread {
             match catalog.upgrade() {

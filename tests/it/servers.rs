@@ -28,6 +28,9 @@ use crate::support::{ports, skip, tools};
 /// How often another port is tried when one was taken in the moment between.
 const TRIES: usize = 5;
 
+/// Where Debian has the program itself, without the script around it.
+pub(crate) const CHROMIUM: &str = "usr/lib/chromium/chromium";
+
 /// A server's programs and libraries, unpacked.
 pub(crate) struct Unpacked(PathBuf);
 
@@ -39,6 +42,15 @@ impl Unpacked {
             skip(test, "there is no apt-get to fetch the server with", "servers");
         }
         root
+    }
+
+    /// Chromium: the one that is installed, or that of Debian.
+    pub(crate) async fn chromium(test: &str) -> Option<Self> {
+        let root = PathBuf::from("/");
+        if root.join(CHROMIUM).exists() {
+            return Some(Self(root));
+        }
+        Self::get(test, &["chromium"]).await
     }
 
     /// A path in it, for a configuration.

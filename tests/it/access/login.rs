@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::Asking;
-use crate::servers::{Server, Unpacked, oidc};
+use crate::servers::{CHROMIUM, Server, Unpacked, oidc};
 use crate::support::client::Api;
 use crate::support::command::{Output, finish};
 use crate::support::leak::Needles;
@@ -250,7 +250,7 @@ fn everything(folder: &Path, visit: &mut impl FnMut(&Path, &[u8])) {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_logs_in_by_the_code_flow() {
     let name = "chromium_logs_in_by_the_code_flow";
-    let Some(chromium) = Unpacked::get(name, &["chromium"]).await else { return };
+    let Some(chromium) = Unpacked::chromium(name).await else { return };
     let source = paths::root().join("tests/it/access/browser");
     let packages = tools::node_modules(&source).await.join("node_modules");
     let folder = tempfile::tempdir().unwrap();
@@ -261,7 +261,7 @@ async fn chromium_logs_in_by_the_code_flow() {
     let (logging, page) = login.begin(&["--browser"]).await;
     let mut command = Command::new("node");
     command.arg(folder.path().join("login.mjs")).arg(&page);
-    command.arg(chromium.at("usr/lib/chromium/chromium")).arg(chromium.libraries());
+    command.arg(chromium.at(CHROMIUM)).arg(chromium.libraries());
     command.env("HOME", folder.path());
     let browsed = within(5 * SOON, "the browser", finish(Process::spawn(command))).await.exits(0);
     assert!(browsed.stdout.contains("You are logged in"), "{browsed:?}");

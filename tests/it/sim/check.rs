@@ -256,7 +256,8 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
     let (mut consumed, mut emitted) = (HashSet::new(), HashSet::new());
     let mut suspended = None;
     let mut endings = 0;
-    for (at, fact) in facts {
+    let own = facts.iter().rposition(|(_, it)| matches!(it, Fact::Succeeds { .. })).unwrap_or(0);
+    for (position, (at, fact)) in facts.iter().enumerate() {
         run.coverage.note(coverage::fact(fact));
         match fact {
             Fact::TimerSet { purpose, due, .. } => {
@@ -299,7 +300,9 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                     assert!(once, "{id} consumes event {number} twice");
                     let sent = u64::try_from(number).ok();
                     let early = |it: &u64| run.kept.contains(it) && run.sent_events[it] == 1;
-                    if let Some(number) = sent.filter(early) {
+                    // What it goes on for has had what comes before.
+                    let is_own = position >= own;
+                    if let Some(number) = sent.filter(early).filter(|_| is_own) {
                         // Of several visits in one instance, each has it: they get it together.
                         let taker = *run.takers.entry(number).or_insert(id);
                         assert_eq!(taker, id, "event {number} was kept for the first to wait");

@@ -19,7 +19,6 @@ mod exact;
 mod find;
 mod finding;
 mod functions;
-mod graph;
 mod header;
 mod input;
 mod instance;

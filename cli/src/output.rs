@@ -180,23 +180,6 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Text fit for XML, whose characters are not all there are.
-pub(crate) fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push('\n'),
-            it if it.is_control() || matches!(it, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            it => out.push(it),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::{columns, printable, render, sentences};

@@ -227,11 +227,11 @@ fn every_limit_is_used_and_has_a_reason() {
 
 /// Where numbers stand that are no bounds of ours: those of a format, of another's specification, of
 /// what values weigh, pixels of a picture, and of the measuring tool.
-const NO_BOUNDS: [&str; 32] = [
+const NO_BOUNDS: [&str; 33] = [
     "cli/src/command/bench/",
     "cli/src/command/dev.rs",
-    "cli/src/graph/svg.rs",
     "cli/src/options/retention.rs",
+    "coordinator/src/accept/ui/timeline.rs",
     "coordinator/src/audit/key.rs",
     "coordinator/src/backup/archive.rs",
     "coordinator/src/backup/seal.rs",
@@ -249,6 +249,7 @@ const NO_BOUNDS: [&str; 32] = [
     "proto/src/expression/natives/entries.rs",
     "proto/src/expression/natives/path.rs",
     "proto/src/expression/uri/",
+    "proto/src/graph/svg.rs",
     "proto/src/limits",
     "proto/src/schema/node.rs",
     "proto/src/value",

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 use windlass_proto::duration;
+use windlass_proto::xml::escaped as xml;
 
 use super::judge::{Failure, Outcome};
 use super::reach::Summary;
-use crate::output::{printable, xml};
+use crate::output::printable;
 
 /// What came of a file of tests.
 pub(crate) struct Tested {

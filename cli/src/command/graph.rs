@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use windlass_proto::definition::{self, Options};
+use windlass_proto::graph;
 use windlass_proto::limits::DEFINITION_BYTES;
 
 use crate::error::CliError;
-use crate::{definition as files, graph, input, output};
+use crate::{definition as files, input, output};
 
 /// Draw a definition as a flow chart.
 #[derive(clap::Args)]

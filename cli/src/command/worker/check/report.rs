@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use windlass_proto::xml::escaped as xml;
+
 use super::Check;
-use crate::output::{printable, xml};
+use crate::output::printable;
 
 /// A line for each check, and what was found of those that failed.
 pub(super) fn text(checks: &[Check]) -> String {

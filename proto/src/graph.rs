@@ -6,16 +6,20 @@ mod svg;
 
 use std::fmt::Write as _;
 
-use windlass_proto::limits::GRAPH_LABEL_CHARACTERS;
-use windlass_proto::plan::{Case, Flow, Kind, Plan, Task, TaskIx, Try};
+pub use svg::{Mark, marked};
+
+use crate::limits::GRAPH_LABEL_CHARACTERS;
+use crate::plan::{Case, Flow, Kind, Plan, Task, TaskIx, Try};
 
 /// The picture of a definition; none of one with more tasks than fit on any page.
-pub(crate) fn svg(plan: &Plan) -> Option<String> {
+#[must_use]
+pub fn svg(plan: &Plan) -> Option<String> {
     svg::svg(plan)
 }
 
 /// The flow chart of a definition.
-pub(crate) fn mermaid(plan: &Plan) -> String {
+#[must_use]
+pub fn mermaid(plan: &Plan) -> String {
     let mut chart =
         Chart { plan, text: String::from("flowchart TD\n"), depth: 1, edges: Vec::new() };
     chart.line("begin([start])");
@@ -179,7 +183,7 @@ fn label(text: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use windlass_proto::definition::{Options, load};
+    use crate::definition::{Options, load};
 
     use super::mermaid;
 

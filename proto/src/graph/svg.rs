@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use windlass_proto::limits::{GRAPH_BOXES, GRAPH_LABEL_CHARACTERS};
-use windlass_proto::plan::{Case, Flow, Kind, Plan, Task, TaskIx};
-
-use crate::output::xml;
+use crate::limits::{GRAPH_BOXES, GRAPH_LABEL_CHARACTERS};
+use crate::plan::{Case, Flow, Kind, Plan, Task, TaskIx};
+use crate::xml;
 
 /// Pixels: between boxes, around them, of a line of text, of a letter, of a box.
 const GAP: u32 = 28;
@@ -27,8 +26,20 @@ enum Stand {
     Across,
 }
 
+/// What a page shows of a task in its picture.
+#[derive(Clone, Debug, Default)]
+pub struct Mark {
+    /// A class for the page's style sheet, such as `completed`.
+    pub class: &'static str,
+    /// A few words beside the task's name, such as how often it was visited.
+    pub note: String,
+    /// Where the task leads to.
+    pub link: Option<String>,
+}
+
 struct Node {
     id: String,
+    mark: Option<Mark>,
     name: String,
     kind: String,
     inside: Vec<Node>,
@@ -56,10 +67,21 @@ struct Edge {
 
 /// A picture; none of a definition with more tasks than fit on any page.
 pub(super) fn svg(plan: &Plan) -> Option<String> {
+    picture(plan, STYLE, &|_| None)
+}
+
+/// The picture for a page whose style sheet has the colours, with a mark for each task; none of a
+/// definition with more tasks than fit on any page.
+#[must_use]
+pub fn marked(plan: &Plan, mark: &dyn Fn(&Task) -> Option<Mark>) -> Option<String> {
+    picture(plan, "", mark)
+}
+
+fn picture(plan: &Plan, style: &str, mark: &dyn Fn(&Task) -> Option<Mark>) -> Option<String> {
     if plan.tasks.len() > GRAPH_BOXES {
         return None;
     }
-    let mut drawn = Drawn { plan, edges: Vec::new() };
+    let mut drawn = Drawn { plan, mark, edges: Vec::new() };
     let mut roots = vec![drawn.root()];
     for (name, task) in &plan.functions {
         let inside = vec![drawn.node(*task)];
@@ -78,7 +100,8 @@ pub(super) fn svg(plan: &Plan) -> Option<String> {
     let (width, height) = (x + GAP, height + 2 * PAD);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n<title>{}</title>\n{STYLE}",
+         height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\" class=\"graph\" role=\"img\">\n\
+         <title>{}</title>\n{TIP}{style}",
         escaped(&plan.id.to_string())
     );
     let mut places = HashMap::new();
@@ -90,13 +113,16 @@ pub(super) fn svg(plan: &Plan) -> Option<String> {
     Some(text)
 }
 
-const STYLE: &str = "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" \
-    markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0 8 4 0 8z\"/></marker></defs>\n\
+const TIP: &str = "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" \
+    markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0 8 4 0 8z\"/></marker></defs>\n";
+
+const STYLE: &str = "\
     <style>rect{fill:#fff;stroke:#456}rect.frame{fill:#f4f6f9}path.edge{fill:none;stroke:#234}\
     .kind{fill:#567;font-size:11px}text.label{font-size:11px;fill:#234}</style>\n";
 
 struct Drawn<'p> {
     plan: &'p Plan,
+    mark: &'p dyn Fn(&Task) -> Option<Mark>,
     edges: Vec<Edge>,
 }
 
@@ -183,14 +209,15 @@ impl Drawn<'_> {
             }
             _ => (Vec::new(), Stand::Down),
         };
-        Node::around(id(index), task.name.to_string(), kind, inside, stand)
+        let node = Node::around(id(index), task.name.to_string(), kind, inside, stand);
+        Node { mark: (self.mark)(task), ..node }
     }
 }
 
 impl Node {
     fn around(id: String, name: String, kind: String, inside: Vec<Node>, stand: Stand) -> Self {
         let name = cut(&name);
-        Self { id, name, kind, inside, stand, at: Place::default() }
+        Self { id, mark: None, name, kind, inside, stand, at: Place::default() }
     }
 
     fn circle(id: &str) -> Self {
@@ -201,6 +228,14 @@ impl Node {
         self.name.is_empty() && self.kind.is_empty() && self.inside.is_empty()
     }
 
+    /// Its name, with what its mark says.
+    fn title(&self) -> String {
+        match &self.mark {
+            Some(mark) if !mark.note.is_empty() => format!("{} {}", self.name, mark.note),
+            _ => self.name.clone(),
+        }
+    }
+
     /// How much room it takes.
     fn measure(&mut self) {
         self.inside.iter_mut().for_each(Self::measure);
@@ -208,7 +243,7 @@ impl Node {
             (self.at.width, self.at.height) = (2 * CIRCLE, 2 * CIRCLE);
             return;
         }
-        let letters = self.name.chars().count().max(self.kind.chars().count());
+        let letters = self.title().chars().count().max(self.kind.chars().count());
         let title = u32::try_from(letters).unwrap_or(u32::MAX).min(200) * LETTER + 2 * PAD;
         let lines = if self.kind.is_empty() { 1 } else { 2 };
         let head = lines * LINE + PAD;
@@ -260,14 +295,23 @@ impl Node {
             let _ = writeln!(text, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{CIRCLE}\"/>");
             return;
         }
-        let class = if self.inside.is_empty() { "" } else { " class=\"frame\"" };
+        let mark = self.mark.clone().unwrap_or_default();
+        let class = match (self.inside.is_empty(), mark.class) {
+            (true, "") => String::new(),
+            (true, mark) => format!(" class=\"{mark}\""),
+            (false, "") => " class=\"frame\"".to_owned(),
+            (false, mark) => format!(" class=\"frame {mark}\""),
+        };
         let middle = x + width / 2;
+        if let Some(link) = &mark.link {
+            let _ = writeln!(text, "<a href=\"{}\">", escaped(link));
+        }
         let _ = writeln!(
             text,
             "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"5\"{class}/>\n\
              <text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             y + LINE,
-            escaped(&self.name),
+            escaped(&self.title()),
         );
         if !self.kind.is_empty() {
             let _ = writeln!(
@@ -276,6 +320,9 @@ impl Node {
                 y + 2 * LINE,
                 escaped(&self.kind),
             );
+        }
+        if mark.link.is_some() {
+            text.push_str("</a>\n");
         }
         self.inside.iter().for_each(|it| it.draw(text, places));
     }
@@ -322,14 +369,15 @@ fn cut(text: &str) -> String {
 
 /// Text that is nothing but text to XML, in one line.
 fn escaped(text: &str) -> String {
-    xml(text).replace('\n', " ")
+    xml::escaped(text).replace('\n', " ")
 }
 
 #[cfg(test)]
 mod tests {
-    use windlass_proto::definition::{Options, load};
+    use crate::definition::{Options, load};
 
-    use super::{Drawn, Node, svg};
+    use super::{Drawn, Mark, Node, marked, svg};
+    use crate::plan::Task;
 
     const TEXT: &str = "
 document: { dsl: '1.0.3', namespace: t, name: t, version: '1.0.0' }
@@ -363,7 +411,7 @@ do:
         let Some(plan) = load(TEXT, &Options::default()).plan else {
             return assert!(TEXT.is_empty());
         };
-        let mut root = Drawn { plan: &plan, edges: Vec::new() }.root();
+        let mut root = Drawn { plan: &plan, mark: &|_| None, edges: Vec::new() }.root();
         root.measure();
         root.put(0, 0);
         apart(&root);
@@ -377,5 +425,21 @@ do:
             "{picture}"
         );
         assert_eq!(picture, svg(&plan).unwrap_or_default(), "the same each time");
+    }
+
+    #[test]
+    fn a_page_marks_tasks_and_brings_the_colours() {
+        let Some(plan) = load(TEXT, &Options::default()).plan else {
+            return assert!(TEXT.is_empty());
+        };
+        let mark = |task: &Task| {
+            let link = Some("/a?b=1&c=\"".to_owned());
+            let mark = Mark { class: "completed", note: "×3".to_owned(), link };
+            (&*task.name == "x").then_some(mark)
+        };
+        let picture = marked(&plan, &mark).unwrap_or_default();
+        assert!(!picture.contains("<style"), "a page refuses styles of its parts");
+        assert!(picture.contains("class=\"completed\"") && picture.contains(">x ×3</text>"));
+        assert!(picture.contains("<a href=\"/a?b=1&amp;c=&quot;\">"), "{picture}");
     }
 }

@@ -43,6 +43,11 @@ pub(crate) struct ServeOptions {
     /// and workflows
     #[arg(long, env = "WINDLASS_ADMIN_BIND", value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) admin_bind: Option<SocketAddr>,
+    /// Serve pages for browsers under /ui, by the same rights as the API; `windlass dev` has them
+    /// unless told `--ui=false`. See docs/ui.md
+    #[arg(long, env = "WINDLASS_UI", value_name = "true|false", num_args = 0..=1,
+        default_missing_value = "true", require_equals = true)]
+    pub(crate) ui: Option<bool>,
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
     #[command(flatten)]
@@ -212,7 +217,9 @@ impl ServeOptions {
 
     /// Binds the address. To be done before the journal is opened: an address in use is the most
     /// common mistake.
-    pub(crate) async fn bind(&self) -> Result<Bound, CliError> {
+    ///
+    /// `pages` says whether there are pages for browsers where no option says so.
+    pub(crate) async fn bind(&self, pages: bool) -> Result<Bound, CliError> {
         let exposure = self.exposure()?;
         if let Some(rules) = self.rules() {
             // Before anything is opened: who writes one makes mistakes in it.
@@ -230,7 +237,8 @@ impl ServeOptions {
             None => None,
         };
         let (admin, admin_address) = admin.unzip();
-        let listeners = Listeners { api, exposure, tls, access: None, admin };
+        let pages = self.ui.unwrap_or(pages);
+        let listeners = Listeners { api, exposure, tls, access: None, pages, admin };
         let (limits, rules) = (self.connections.limits(), self.rules().map(Path::to_owned));
         let certified = self.tls.tls_client_ca.is_some() && rules.is_none();
         Ok(Bound { listeners, address, admin: admin_address, limits, rules, certified })
@@ -300,6 +308,9 @@ impl Bound {
             output::message(&format!("health and metrics on http://{admin}"));
         }
         output::message(&format!("listening on {url}"));
+        if listeners.pages {
+            output::message(&format!("pages for browsers on {url}/ui"));
+        }
         let served = accept::serve(listeners, coordinator.clone(), limits, export, stop);
         let served = tokio::select! {
             served = served => served,
@@ -331,8 +342,9 @@ mod tests {
         let check = |text: &str, allow_remote, auth: Option<&str>, tls: TlsOptions| {
             let bind = address(text).ok()?;
             let connections = ConnectionOptions { max_connections: 8, max_client_connections: 8 };
-            let (admin_bind, auth) = (None, auth.map(Into::into));
-            let options = ServeOptions { bind, allow_remote, auth, admin_bind, tls, connections };
+            let (admin_bind, auth, ui) = (None, auth.map(Into::into), None);
+            let options =
+                ServeOptions { bind, allow_remote, auth, admin_bind, ui, tls, connections };
             options.exposure().ok()
         };
         let file = |name: &str| Some(name.into());

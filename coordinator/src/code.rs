@@ -415,6 +415,12 @@ codes! {
         "A backup is encrypted under a passphrase, and none was given or it is another one. \
          --passphrase-file names the file that has it, WINDLASS_BACKUP_PASSPHRASE_FILE does too. \
          Without the passphrase nobody can read the backup: keep it elsewhere than the backups.";
+    /// A form of a page that this process did not make.
+    StaleForm = "WL0640", 403, "Form out of date",
+        "The form that was sent is not one that this server made for whoever sends it: the server was \
+         started anew since the page was opened, somebody else has signed in, or a page of another \
+         site sent it. Nothing was done. Open the page anew and send the form again. Programs send \
+         orders to the API (`/openapi.json`), which asks for no form.";
 }
 
 impl Code {

@@ -38,6 +38,9 @@ pub struct InstanceView {
     pub open: Vec<OpenTask>,
     /// Shares of limits that it has or waits for.
     pub limits: Vec<LimitView>,
+    /// The number of the next fact.
+    #[serde(skip)]
+    pub sequence: u64,
 }
 
 /// A share of a limit that an instance, or a visit of a task, has or waits for.
@@ -103,6 +106,7 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         successors: instance.repair.successors.clone(),
         open: open_tasks(plan, instance),
         limits: shares(plan, instance),
+        sequence: instance.sequence,
     }
 }
 

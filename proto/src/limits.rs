@@ -24,6 +24,7 @@ mod schemas;
 mod secrets;
 mod tasks;
 mod telemetry;
+mod ui;
 
 pub use access::*;
 pub use api::*;
@@ -46,3 +47,4 @@ pub use schemas::*;
 pub use secrets::*;
 pub use tasks::*;
 pub use telemetry::*;
+pub use ui::*;

@@ -49,5 +49,6 @@ mod sim;
 mod structure;
 mod telemetry;
 mod tidy;
+mod ui;
 mod uri_templates;
 mod worker_check;

@@ -192,7 +192,7 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     let files: Vec<_> =
         args.files.iter().chain(&args.with).map(|it| definition::check(it, args.support)).collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let bound = args.serve.bind().await?;
+    let bound = args.serve.bind(false).await?;
     // Before what may take minutes: a tool that renews certificates knows nothing of a start.
     hangup::listen();
     let key = crate::key::coordinator(&args.data.key_file())?;

@@ -82,7 +82,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         .map(|it| definition::check_here(it, args.support))
         .collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let bound = args.serve.bind().await?;
+    let bound = args.serve.bind(true).await?;
     let options = EmbeddedOptions {
         data_dir: Some(args.data_dir.clone()),
         journal: args.journal,

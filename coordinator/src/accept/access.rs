@@ -13,10 +13,10 @@ use windlass_proto::audit::AuditAction;
 use windlass_proto::id::InstanceId;
 
 use super::problem::{self, ApiProblem};
-use super::rule::{Rule, rule};
+use super::rule::{Rule, is_page, rule};
 use super::serve::sockets::Socket;
 use super::state::Api;
-use super::{gate, operator};
+use super::{gate, operator, session};
 use crate::access::{
     ClientCertificate, Credential, Denied, Permission, Principal, Refusal, Resource, Visible,
 };
@@ -195,10 +195,30 @@ async fn identify(
         Box::new(Refused { problem, told })
     };
     let certificate = parts.extensions.get::<Arc<ClientCertificate>>();
-    let shown = bearer(&parts.headers).map_err(refused)?;
+    let shown = match bearer(&parts.headers).map_err(refused)? {
+        // The API takes no cookies, or pages of others could give orders with them.
+        None if is_page(parts.uri.path()) => session::token(&parts.headers),
+        shown => shown,
+    };
     let authenticated = access.authenticate(shown, certificate).await;
     let (principal, credential) = authenticated.map_err(refused)?;
     Ok(Caller { principal, credential })
+}
+
+/// Whether a token that somebody signs in with is taken.
+pub(super) async fn taken(api: &Api, token: &str, parts: &Parts) -> Result<(), ApiProblem> {
+    let Some(access) = &api.access else { return Ok(()) };
+    match access.authenticate(Some(token), None).await {
+        Ok(_) => Ok(()),
+        Err(refusal) => {
+            let problem = unauthenticated(&refusal);
+            let address = parts.extensions.get::<Arc<Socket>>().map(|it| it.client());
+            let (action, by) = (AuditAction::AuthenticationFailed, Operator::nobody(address));
+            let detail = problem.detail().to_owned();
+            api.failures.tell(&api.coordinator, Denial { action, by, detail });
+            Err(problem)
+        }
+    }
 }
 
 /// The bearer token (RFC 6750) of a request, if it has one.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use futures_util::StreamExt;
 use hyper::body::Body as _;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -126,6 +127,15 @@ impl Payload {
     /// Its share of the memory for bodies: for who keeps what was read from it.
     pub(super) fn into_budget(self) -> Option<Arc<OwnedSemaphorePermit>> {
         self.budget
+    }
+
+    /// The same with another body: what a form says, as the API takes it.
+    pub(super) fn replaced(mut self, body: &impl Serialize) -> Self {
+        // Texts and JSON that was read before: it can be written.
+        self.bytes = serde_json::to_vec(body).unwrap_or_default().into();
+        let json = HeaderValue::from_static("application/json");
+        self.headers.insert(header::CONTENT_TYPE, json);
+        self
     }
 
     /// The media type, lower case, without parameters; empty when absent.

@@ -16,13 +16,14 @@ use crate::code::Code;
 
 /// The pairs of a query, in their order. Handlers take what they know and then call
 /// [`Query::finish`], which refuses the rest.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Query {
     pairs: Vec<(String, String)>,
 }
 
 impl Query {
-    fn parse(text: &str) -> Result<Self, ApiProblem> {
+    /// Reads a query, or a form, which is written the same way.
+    pub(super) fn parse(text: &str) -> Result<Self, ApiProblem> {
         let mut pairs = Vec::new();
         for pair in text.split('&').filter(|it| !it.is_empty()) {
             if pairs.len() == limits::API_QUERY_PAIRS {
@@ -32,6 +33,11 @@ impl Query {
             pairs.push((decode(name)?, decode(value)?));
         }
         Ok(Self { pairs })
+    }
+
+    /// What is left of it.
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.pairs
     }
 
     /// Takes every value of `name` out.

@@ -4,23 +4,26 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::limits::ConnectionLimits;
+use super::rule::PAGES;
 use super::{
     access, audit, auth, backup, bulk, document, early, event, function, gate, history, identity,
     instance, log, metrics, remote_worker, removal, schedule, secret, start, state, suspension,
-    token, watch, webhook, worker, workflow,
+    token, ui, watch, webhook, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 
 /// The API of `coordinator`, to be mounted or served; [`serve`](super::serve()) does all there is
 /// to it.
 pub fn router(coordinator: Coordinator) -> Router {
-    let api = state::Api::new(coordinator, ConnectionLimits::default(), None, None, templates());
+    let api =
+        state::Api::new(coordinator, ConnectionLimits::default(), None, None, None, templates());
     routes(api, true)
 }
 
 /// The templates of all routes.
 pub(super) fn templates() -> Vec<String> {
-    document::routes()
+    let pages = PAGES.iter().map(|it| it.1.to_owned());
+    document::routes().into_iter().chain(pages).collect()
 }
 
 /// What probes and operators ask for: it helps when there is no room for anything else.
@@ -78,6 +81,10 @@ fn served(router: Router<state::Api>, api: state::Api) -> Router {
 pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
     let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
     let operation = if with_metrics { operation().merge(scraped()) } else { operation() };
+    let (pages, orders) = match api.pages {
+        Some(_) => (ui::pages(), ui::orders()),
+        None => Default::default(),
+    };
     let version = get(workflow::version).delete(workflow::delete);
     let hook = get(webhook::show).put(webhook::put).delete(webhook::delete);
     let delivered = axum::middleware::from_fn_with_state(api.clone(), gate::delivered);
@@ -130,8 +137,9 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/auth/can-i", get(auth::can_i))
         .route("/v1/tokens", post(token::create).get(token::list))
         .route("/v1/tokens/{id}", axum::routing::delete(token::revoke))
+        .merge(pages)
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
-        .merge(operation.layer(operated))
+        .merge(operation.merge(orders).layer(operated))
         .merge(deliveries.layer(delivered))
         .merge(health())
         // Outside of them as well: the document never changes, and without the keys no task could
@@ -141,5 +149,8 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/.well-known/openid-configuration", get(identity::configuration))
         // Who sends a request is known before anything more of it is read.
         .layer(axum::middleware::from_fn_with_state(api.clone(), access::authorised));
-    served(router, api)
+    match api.pages {
+        Some(_) => served(router, api).layer(axum::middleware::from_fn(ui::dressed)),
+        None => served(router, api),
+    }
 }

@@ -115,18 +115,51 @@ pub(super) const RULES: &[(Method, &str, Rule)] = &[
     (Method::PUT, "/v1/log", Server(LogWrite)),
 ];
 
+/// The rules of the pages: what each shows or does, the API does by the same rule. They are no part
+/// of the API's document.
+pub(super) const PAGES: &[(Method, &str, Rule)] = &[
+    (Method::GET, "/ui", Open),
+    (Method::GET, "/ui/static/{file}", Open),
+    (Method::GET, "/ui/sign-in", Open),
+    (Method::POST, "/ui/sign-in", Open),
+    (Method::POST, "/ui/sign-out", Open),
+    (Method::GET, "/ui/instances", Somewhere(InstanceRead)),
+    (Method::GET, "/ui/instances/{id}", Instance(InstanceRead)),
+    (Method::GET, "/ui/instances/{id}/history", Instance(InstanceRead)),
+    (Method::GET, "/ui/instances/{id}/watch", Instance(InstanceRead)),
+    (Method::POST, "/ui/instances/{id}/cancel", Instance(InstanceOperate)),
+    (Method::POST, "/ui/instances/{id}/suspend", Instance(InstanceOperate)),
+    (Method::POST, "/ui/instances/{id}/resume", Instance(InstanceOperate)),
+    (Method::POST, "/ui/instances/{id}/retry", Instance(InstanceOperate)),
+    (Method::GET, "/ui/definitions", Somewhere(WorkflowRead)),
+    (Method::GET, "/ui/definitions/{namespace}/{name}", Workflow(WorkflowRead)),
+    (Method::POST, "/ui/definitions/{namespace}/{name}/start", Workflow(InstanceStart)),
+    (Method::GET, "/ui/schedules", Somewhere(ScheduleRead)),
+    (Method::GET, "/ui/workers", Server(WorkerRead)),
+    (Method::GET, "/ui/events", Somewhere(InstanceRead)),
+    (Method::GET, "/ui/events/{namespace}", Namespace(InstanceRead)),
+    (Method::GET, "/ui/audit", Somewhere(AuditRead)),
+    (Method::GET, "/ui/bulk", Somewhere(InstanceOperate)),
+];
+
+/// True for the templates of pages, and for their paths: there a cookie says who somebody is.
+pub(super) fn is_page(path: &str) -> bool {
+    path == "/ui" || path.starts_with("/ui/")
+}
+
 /// The rule of a route; none where nothing is served. What may be got may be asked for its head.
 pub(super) fn rule(method: &Method, template: &str) -> Option<Rule> {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
-    let found = RULES.iter().find(|(of, at, _)| of == method && *at == template);
+    let found = RULES.iter().chain(PAGES).find(|(of, at, _)| of == method && *at == template);
     found.map(|it| it.2)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::RULES;
+    use super::{PAGES, RULES, is_page};
     use crate::accept::document;
 
     #[test]
@@ -136,5 +169,30 @@ mod tests {
         assert_eq!(ruled.len(), RULES.len());
         let served: BTreeSet<_> = document::operations().into_iter().collect();
         assert_eq!(ruled, served);
+    }
+
+    #[test]
+    fn every_page_has_a_rule_and_every_rule_of_pages_a_page() {
+        let source = include_str!("ui.rs");
+        let mut routed = BTreeSet::new();
+        for route in source.split(".route(\"").skip(1) {
+            let (template, handlers) = route.split_once('"').unwrap();
+            let handlers = handlers.split(".route(\"").next().unwrap();
+            for (method, call) in [("GET", "get("), ("POST", "post(")] {
+                if handlers.split_once('\n').unwrap_or((handlers, "")).0.contains(call) {
+                    routed.insert((method.to_owned(), template.to_owned()));
+                }
+            }
+        }
+        let of = |it: &(axum::http::Method, &str, super::Rule)| (it.0.to_string(), it.1.to_owned());
+        let ruled: BTreeSet<_> = PAGES.iter().map(of).collect();
+        assert_eq!(ruled, routed);
+        // A page that changes something asks for what the API asks for.
+        for (method, template, rule) in PAGES.iter().filter(|it| it.1.contains("{id}")) {
+            let other = template.replacen("/ui/", "/v1/", 1);
+            let of_api = super::rule(method, &other);
+            assert_eq!(of_api, Some(*rule), "{method} {template}");
+        }
+        assert!(PAGES.iter().all(|it| is_page(it.1)) && !RULES.iter().any(|it| is_page(it.1)));
     }
 }

@@ -27,6 +27,7 @@ pub use tls::{Tls, TlsError, TlsFiles};
 use self::sockets::{Phase, Sockets};
 use super::limits::ConnectionLimits;
 use super::problem::ApiProblem;
+use super::session::Pages;
 use super::state::Api;
 use super::{gate, metrics, routes};
 use crate::access::Access;
@@ -52,6 +53,8 @@ pub struct Listeners {
     pub tls: Option<Arc<Tls>>,
     /// Who may do what; without it whoever reaches the API may do everything.
     pub access: Option<Arc<Access>>,
+    /// Whether there are pages for browsers, under `/ui`.
+    pub pages: bool,
     /// A port for health and metrics, in plain HTTP. With it, the API's own has no metrics.
     pub admin: Option<TcpListener>,
 }
@@ -69,7 +72,7 @@ pub struct Export {
 /// What `/metrics` tells is pushed meanwhile, where `export` says so.
 ///
 /// # Errors
-/// None today: a listener that fails is tried again.
+/// When the system gives no randomness. A listener that fails is tried again.
 pub async fn serve(
     listeners: Listeners,
     coordinator: Coordinator,
@@ -77,13 +80,15 @@ pub async fn serve(
     export: Option<Export>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let Listeners { api: listener, exposure, tls, access, admin } = listeners;
+    let Listeners { api: listener, exposure, tls, access, pages, admin } = listeners;
     let (counts, pusher) = export.map(|it| (it.counts, it.pusher)).unzip();
     let api = Api::new(
         coordinator,
         limits.within_descriptors(),
         counts,
         access.clone(),
+        // Beyond this machine tokens travel by TLS, be it that of what stands before this server.
+        pages.then(|| Pages::new(tls.is_some() || exposure == Exposure::Network)).transpose()?,
         routes::templates(),
     );
     let push = pusher.flatten().map(|it| it.start(metrics::source(&api)));

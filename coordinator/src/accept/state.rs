@@ -18,6 +18,7 @@ use super::limits::ConnectionLimits;
 use super::metrics::counters::Counters;
 use super::room::{Budget, Room};
 use super::serve::sockets::{Sockets, Waits};
+use super::session::Pages;
 use crate::access::{Access, Principal};
 use crate::coordinator::{Coordinator, CoordinatorError, Outcome};
 
@@ -32,6 +33,8 @@ pub(super) struct Api {
     pub(super) access: Option<Arc<Access>>,
     /// Whoever asks where nobody is asked who they are.
     pub(super) anyone: Arc<Principal>,
+    /// What pages need; none where there are none.
+    pub(super) pages: Option<Pages>,
     /// What the audit trail is told of those who may not do what they asked for.
     pub(super) denials: Arc<Denials>,
     /// What it is told of those who are nobody.
@@ -68,12 +71,14 @@ impl Api {
         limits: ConnectionLimits,
         telemetry: Option<Arc<TelemetryCounts>>,
         access: Option<Arc<Access>>,
+        pages: Option<Pages>,
         routes: Vec<String>,
     ) -> Self {
         Self {
             coordinator,
             telemetry,
             access,
+            pages,
             anyone: Arc::new(Principal::anyone()),
             denials: Arc::default(),
             failures: Arc::default(),

@@ -124,6 +124,12 @@ impl Coordinator {
         found.ok_or_else(|| CoordinatorError::unknown_digest(&digest))
     }
 
+    /// The plan of a definition that an instance has; none where it cannot be had.
+    pub(crate) async fn plan_by_digest(&self, digest: Digest) -> Option<Arc<Plan>> {
+        let catalog = self.runtime.router.catalog.clone();
+        blocking(move || catalog.plan(&digest)).await.ok().flatten()
+    }
+
     /// Ends what is started of a version, by requests, by other workflows and by its schedule; what
     /// runs goes on. Durable; again it changes nothing.
     ///

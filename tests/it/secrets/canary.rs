@@ -230,6 +230,13 @@ impl Places {
         let health = crate::support::client::Api::new(health).get("/metrics").await;
         all.push(("a worker's metrics".to_owned(), health.body.to_string().into_bytes()));
         for id in ids {
+            for path in ["", "/history", "/history?from=20&limit=1000"] {
+                let path = format!("/ui/instances/{id}{path}");
+                let page = api.get(&path).await;
+                assert!(page.status.is_success(), "{path}: {}", page.body);
+                let page = page.body.as_str().unwrap_or_default().as_bytes().to_vec();
+                all.push((format!("GET {path}"), page));
+            }
             for part in ["", "/history", "/output", "/input"] {
                 let path = format!("/v1/instances/{id}{part}");
                 all.push((
@@ -356,6 +363,7 @@ async fn search_for_canaries(vault: &str) {
             policy.path().display().to_string(),
             "--lifecycle".to_owned(),
             "task".to_owned(),
+            "--ui".to_owned(),
         ],
         variables,
         trace: true,

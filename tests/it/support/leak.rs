@@ -81,6 +81,10 @@ fn leaves(value: &Value) -> Vec<String> {
 fn encodings(value: &str) -> Vec<(&'static str, String)> {
     let hex: String = value.bytes().map(|it| format!("{it:02x}")).collect();
     let json = json!(value).to_string();
+    let markup = |it: &str| {
+        let it = it.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        it.replace('"', "&quot;")
+    };
     let html = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut all = vec![
         ("raw", value.to_owned()),
@@ -91,6 +95,8 @@ fn encodings(value: &str) -> Vec<(&'static str, String)> {
         ("json", json[1..json.len() - 1].to_owned()),
         ("debug", format!("{value:?}").trim_matches('"').to_owned()),
         ("html", html.replace('"', "&quot;").replace('\'', "&#39;")),
+        ("html with apostrophes", markup(value)),
+        ("json in html", markup(&json[1..json.len() - 1])),
     ];
     // Inside a longer text, base64 depends on where the value starts: three alignments, without
     // the characters at the edges that neighbours share.

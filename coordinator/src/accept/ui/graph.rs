@@ -1,0 +1,34 @@
+//! The definition of an instance as a picture, each task coloured by what became of it.
+
+use windlass_proto::graph::{Mark, marked};
+use windlass_proto::plan::{Plan, Task};
+
+use super::visits::Run;
+
+/// The picture of a definition; none where it has too many tasks for one.
+pub(super) fn of_definition(plan: &Plan) -> Option<String> {
+    marked(plan, &|_| None)
+}
+
+/// The same of an instance of it, with links to its history at `history`.
+pub(super) fn of_instance(plan: &Plan, run: &Run, history: &str) -> Option<String> {
+    let visited = run.by_task();
+    let mark = |task: &Task| {
+        let visits = visited.get(&*task.reference)?;
+        let last = visits.last()?;
+        let retries: u32 = visits.iter().map(|it| it.retries).sum();
+        let mut notes = Vec::new();
+        if visits.len() > 1 {
+            notes.push(format!("×{}", visits.len()));
+        }
+        if retries > 0 {
+            notes.push(format!("↻{retries}"));
+        }
+        Some(Mark {
+            class: last.state.word(),
+            note: notes.join(" "),
+            link: Some(format!("{history}?from={0}#e{0}", last.sequence)),
+        })
+    };
+    marked(plan, &mark)
+}

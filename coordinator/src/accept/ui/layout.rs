@@ -1,0 +1,121 @@
+//! What is around every page: the head, where one can go, the command that tells the same.
+
+use axum::response::{Html, IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+use serde_json::Value as Json;
+
+use super::{assets, parts};
+use crate::accept::access::Caller;
+use crate::accept::state::Api;
+use crate::access::{Method, Permission};
+
+/// A page, without what is around all of them.
+pub(super) struct Page {
+    /// What it is called.
+    pub(super) title: String,
+    /// Which of [`SECTIONS`] it belongs to.
+    pub(super) section: &'static str,
+    /// The command that shows the same.
+    pub(super) command: String,
+    /// What it shows.
+    pub(super) body: Markup,
+}
+
+/// Where one can go, and the permission without which there is nothing to see.
+const SECTIONS: [(&str, &str, Permission); 7] = [
+    ("instances", "Instances", Permission::InstanceRead),
+    ("definitions", "Definitions", Permission::WorkflowRead),
+    ("schedules", "Schedules", Permission::ScheduleRead),
+    ("workers", "Workers", Permission::WorkerRead),
+    ("events", "Events", Permission::InstanceRead),
+    ("bulk", "Bulk jobs", Permission::InstanceOperate),
+    ("audit", "Audit", Permission::AuditRead),
+];
+
+impl Page {
+    /// The page as it is sent to `caller`.
+    pub(super) fn answer(self, api: &Api, caller: &Caller) -> Response {
+        let principal = caller.principal();
+        let shown = SECTIONS.iter().filter(|(name, _, permission)| match *name {
+            // These are of the whole server.
+            "workers" => principal.may_everywhere(*permission),
+            _ => principal.may_somewhere(*permission),
+        });
+        let around = html! {
+            nav aria-label="Pages" {
+                @for (name, title, _) in shown {
+                    a href={ "/ui/" (name) }
+                        aria-current=[(*name == self.section).then_some("page")] { (title) }
+                }
+            }
+            @if principal.method != Method::None {
+                form.who method="post" action="/ui/sign-out" {
+                    bdi { (principal.subject) }
+                    @if api.access.is_some() { button.quiet type="submit" { "Sign out" } }
+                }
+            }
+        };
+        Html(self.whole(around).into_string()).into_response()
+    }
+
+    /// The page for whoever is nobody yet.
+    pub(super) fn plain(self) -> Markup {
+        self.whole(html! {})
+    }
+
+    fn whole(self, around: Markup) -> Markup {
+        let Self { title, command, body, .. } = self;
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (title) " · Windlass" }
+                    link rel="icon" href=(assets::icon()) type="image/svg+xml";
+                    link rel="stylesheet" href=(assets::style());
+                    script type="module" src=(assets::script()) {}
+                }
+                body {
+                    a.skip href="#main" { "Skip to the content" }
+                    header.top {
+                        a.brand href="/ui/instances" { "Windlass" }
+                        (around)
+                    }
+                    main #main { (body) }
+                    @if !command.is_empty() {
+                        footer {
+                            span { "The same at a terminal:" }
+                            (parts::command(&command))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A page about what was not done.
+pub(super) fn problem(problem: &Json) -> Markup {
+    let text = |name: &str| problem[name].as_str().unwrap_or_default();
+    let code = text("code");
+    let title = if text("title").is_empty() { "Not done" } else { text("title") };
+    let body = html! {
+        h1 { (title) }
+        p { (text("detail")) }
+        @if let Some(cause) = problem["cause"].as_object() {
+            p { (parts::json_text(&Json::Object(cause.clone()))) }
+        }
+        p { a href="/ui/instances" { "All instances" } }
+        @if !code.is_empty() {
+            p.hint { "What it means and what to do: " (parts::command(&explained(code))) }
+        }
+    };
+    Page { title: title.to_owned(), section: "", command: String::new(), body }.plain()
+}
+
+/// The command that explains a code.
+fn explained(code: &str) -> String {
+    format!("windlass explain {code}")
+}

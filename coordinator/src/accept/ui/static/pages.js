@@ -1,0 +1,224 @@
+// What pages do beyond being read: they show times in the reader's zone, keep themselves up to date,
+// copy, and change between light and dark. Without it nothing is missing that is told.
+
+const root = document.documentElement;
+const kept = {
+  get: (name) => { try { return localStorage.getItem(name); } catch { return null; } },
+  set: (name, value) => { try { localStorage.setItem(name, value); } catch { /* not kept */ } },
+};
+
+// Times: as they are sent in UTC, in the reader's zone, or how long ago.
+
+const SHOWN = ["local", "ago", "UTC"];
+let zone = SHOWN.includes(kept.get("times")) ? kept.get("times") : "local";
+const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+function ago(ms) {
+  const units = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], ["second", 1_000]];
+  const [unit, length] = units.find(([, it]) => Math.abs(ms) >= it) ?? units[3];
+  return relative.format(-Math.round(ms / length), unit);
+}
+
+function times(within) {
+  for (const time of within.querySelectorAll("time")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const utc = time.dateTime.replace("T", " ").replace("Z", " UTC");
+    const since = Date.now() - at.getTime();
+    time.textContent = { local: local.format(at), ago: ago(since), UTC: utc }[zone];
+    time.title = `${utc}, ${local.format(at)}, ${ago(since)}`;
+  }
+}
+
+// Copying: whatever has `data-copy` gets a button.
+
+function copies(within) {
+  if (!navigator.clipboard) return;
+  for (const text of within.querySelectorAll("[data-copy]:not([data-ready])")) {
+    text.dataset.ready = "";
+    const value = text.textContent;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy quiet";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", `Copy ${value.slice(0, 60)}`);
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(value).then(() => {
+        button.textContent = "Copied";
+      }, () => {
+        button.textContent = "Not copied";
+      });
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+    text.after(button);
+  }
+}
+
+// Light and dark, and how times are shown.
+
+function tools() {
+  const bar = document.querySelector(".top");
+  if (!bar) return;
+  const place = document.createElement("div");
+  place.className = "tools";
+  const button = (label, act) => {
+    const it = document.createElement("button");
+    it.type = "button";
+    it.className = "quiet";
+    const show = () => { it.textContent = label(); };
+    it.addEventListener("click", () => { act(); show(); });
+    show();
+    place.append(it);
+  };
+  button(() => `Times: ${zone}`, () => {
+    zone = SHOWN[(SHOWN.indexOf(zone) + 1) % SHOWN.length];
+    kept.set("times", zone);
+    times(document);
+  });
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+  button(() => (isDark() ? "Light" : "Dark"), () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    kept.set("theme", root.dataset.theme);
+  });
+  bar.append(place);
+}
+
+// Staying up to date: parts with `data-live` are taken anew from the page's own address. A page in
+// the background asks for nothing.
+
+const parser = new DOMParser();
+
+// What somebody is about to use is left as it is.
+const inUse = (part) => part.contains(document.activeElement)
+  && document.activeElement.matches("input, textarea, button, select")
+  || part.querySelector("details.order[open]") !== null;
+
+function replace(part, fresh) {
+  const open = [...part.querySelectorAll("details")].map((it) => it.open);
+  const places = [...part.querySelectorAll(".scroll, .picture, .value")]
+    .map((it) => [it.scrollLeft, it.scrollTop]);
+  const active = part.contains(document.activeElement)
+    ? document.activeElement.getAttribute("href") : null;
+  fresh.querySelectorAll("details").forEach((it, at) => { it.open = open[at] ?? it.open; });
+  part.replaceWith(fresh);
+  fresh.querySelectorAll(".scroll, .picture, .value").forEach((it, at) => {
+    if (places[at]) [it.scrollLeft, it.scrollTop] = places[at];
+  });
+  if (active !== null) {
+    [...fresh.querySelectorAll("a")].find((it) => it.getAttribute("href") === active)
+      ?.focus({ preventScroll: true });
+  }
+  times(fresh);
+  copies(fresh);
+}
+
+// As it came, before times and buttons changed it.
+const sent = new Map();
+const remember = (page) => page.querySelectorAll("[data-live]")
+  .forEach((it) => sent.set(it.id, it.outerHTML));
+
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (answer.redirected) {
+    location.assign(answer.url);
+    return;
+  }
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  const page = parser.parseFromString(await answer.text(), "text/html");
+  for (const fresh of page.querySelectorAll("[data-live]")) {
+    const part = document.getElementById(fresh.id);
+    const html = fresh.outerHTML;
+    if (!part || inUse(part) || sent.get(fresh.id) === html) continue;
+    sent.set(fresh.id, html);
+    replace(part, fresh);
+  }
+  stale(false);
+}
+
+function stale(is) {
+  document.querySelector(".stale")?.remove();
+  if (!is) return;
+  const note = document.createElement("p");
+  note.className = "stale";
+  note.setAttribute("role", "status");
+  note.textContent = "No connection; trying again…";
+  document.body.append(note);
+}
+
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+function visible() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((done) => {
+    document.addEventListener("visibilitychange", done, { once: true });
+  });
+}
+
+// Lists have no stream of their own.
+async function poll() {
+  for (;;) {
+    await pause(10_000);
+    await visible();
+    await refresh().catch(() => stale(true));
+  }
+}
+
+// An instance tells of itself by the stream that the API has; whatever comes, the page is taken
+// anew, at most once a second.
+async function watch() {
+  for (let failures = 0; ;) {
+    const address = document.querySelector("[data-watch]")?.dataset.watch;
+    if (!address) return;
+    await visible();
+    const control = new AbortController();
+    const hide = () => { if (document.hidden) control.abort(); };
+    document.addEventListener("visibilitychange", hide);
+    let wait = 1_000;
+    try {
+      const answer = await fetch(address, { signal: control.signal });
+      if (answer.redirected || answer.status === 401) return void location.reload();
+      if (!answer.ok || !answer.body) {
+        // Too many watch: this page does as lists do.
+        wait = 10_000;
+        throw new Error(`status ${answer.status}`);
+      }
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        // Lines that begin with a colon only keep the connection.
+        if (value.split("\n").every((it) => it === "" || it.startsWith(":"))) continue;
+        control.abort();
+        break;
+      }
+    } catch { /* the page is taken anew below, which tells whether there is a connection */ }
+    document.removeEventListener("visibilitychange", hide);
+    await visible();
+    await pause(Math.min(wait * 2 ** failures, 30_000));
+    await refresh().then(() => { failures = 0; }, () => {
+      failures = Math.min(failures + 1, 5);
+      stale(true);
+    });
+  }
+}
+
+// A slash goes to the filter, as people expect it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input, textarea")) return;
+  const filter = document.getElementById("filter");
+  if (filter) {
+    event.preventDefault();
+    filter.focus();
+  }
+});
+
+if (["light", "dark"].includes(kept.get("theme"))) root.dataset.theme = kept.get("theme");
+remember(document);
+tools();
+times(document);
+copies(document);
+if (document.querySelector("[data-watch]")) watch();
+else if (document.querySelector("[data-poll]")) poll();

@@ -9,10 +9,13 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
+use crate::servers::Unpacked;
 use crate::support::client::Api;
+use crate::support::command::finish;
 use crate::support::dev::Dev;
-use crate::support::tls;
-use crate::support::until::{SOON, until};
+use crate::support::process::Process;
+use crate::support::until::{SOON, until, within};
+use crate::support::{paths, tls, tools};
 
 /// What must stay text wherever it shows.
 const CORPUS: [&str; 7] = [
@@ -518,9 +521,20 @@ async fn what_forms_order_is_done_and_told() {
     let told = api.history(id).await;
     let reasons: Vec<&Value> = told.iter().map(|it| &it["data"]["reason"]).collect();
     assert!(reasons.contains(&&json!("looked at")) && reasons.contains(&&json!("ordered twice")));
-    let audit = browser.page(&format!("/ui/audit?instance={id}")).await;
-    let is_told = audit.words.contains("ordered twice");
-    assert!(is_told || browser.page("/ui/audit").await.words.contains("ordered twice"));
+    // The trail has what came of it, and the page shows that.
+    until(SOON, "the end of an order in the audit trail", || async {
+        let trail = api.get("/v1/audit").await.ok();
+        let told = trail["items"].as_array().unwrap().clone();
+        let of = |what: &str, outcome: &str| {
+            let about = |it: &&Value| it["detail"].as_str().is_some_and(|it| it.contains(what));
+            told.iter().filter(about).any(|it| it["outcome"] == outcome)
+        };
+        let done = of("looked at", "done") && of("ordered twice", "done");
+        assert!(!of("ordered twice", "failed"), "{told:?}");
+        done.then_some(())
+    })
+    .await;
+    assert!(browser.page("/ui/audit").await.words.contains("ordered twice"));
 
     // One that has failed goes on as another one.
     let failed = api.start(&json!({"namespace": "odd", "name": "fails"}), &json!({})).await;
@@ -539,6 +553,35 @@ async fn what_forms_order_is_done_and_told() {
     })
     .await;
     assert!(page.words.contains("Went on as"));
+}
+
+/// Real pages in a real browser, which has nothing to complain of: only where `WINDLASS_BROWSER` is
+/// set, as it takes a while. Where that names a folder, it gets pictures of all pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_browser_has_nothing_to_complain_of() {
+    let Some(pictures) = std::env::var_os("WINDLASS_BROWSER") else { return };
+    let name = "a_real_browser_has_nothing_to_complain_of";
+    let Some(chromium) = Unpacked::get(name, &["chromium"]).await else { return };
+    let source = paths::root().join("tests/it/access/browser");
+    let packages = tools::node_modules(&source).await.join("node_modules");
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&packages, folder.path().join("node_modules")).unwrap();
+    std::fs::copy(source.join("pages.mjs"), folder.path().join("pages.mjs")).unwrap();
+    let dev = Dev::start().await;
+    for text in [&odd(), WAITS, LATE, TICK] {
+        dev.api.deploy(text).await;
+    }
+    dev.api.start(&json!({"namespace": "odd", "name": "texts"}), &json!({})).await;
+    let id = dev.api.start(&json!({"namespace": "odd", "name": "waits"}), &json!({})).await;
+    dev.api.reaches(&id, "waiting").await;
+    let mut command = tokio::process::Command::new("node");
+    command.arg(folder.path().join("pages.mjs")).arg(dev.api.base());
+    command.arg(chromium.at("usr/lib/chromium/chromium")).arg(chromium.libraries()).arg(&id);
+    command.env("HOME", folder.path());
+    if std::path::Path::new(&pictures).is_dir() {
+        command.arg(pictures);
+    }
+    within(5 * SOON, "the browser", finish(Process::spawn(command))).await.exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

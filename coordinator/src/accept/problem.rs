@@ -50,7 +50,8 @@ struct Refused(Code);
 /// What came of a request: done, or the status and the code of the refusal.
 pub(super) fn outcome(response: &Response) -> Result<(), String> {
     let status = response.status();
-    if status.is_success() {
+    // A form that was done leads to the page that shows it.
+    if status.is_success() || status == StatusCode::SEE_OTHER {
         return Ok(());
     }
     let code = response.extensions().get().map(|Refused(code)| format!(", {}", code.code()));

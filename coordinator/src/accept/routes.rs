@@ -77,6 +77,22 @@ fn served(router: Router<state::Api>, api: state::Api) -> Router {
         .with_state(api)
 }
 
+/// Who may do what, and who did.
+fn administration() -> Router<state::Api> {
+    Router::new()
+        .route("/v1/secrets", get(secret::list))
+        .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
+        .route("/v1/secrets/policy/proposal", get(secret::proposal).delete(secret::withdraw))
+        .route("/v1/secrets/policy/proposal/approve", post(secret::approve))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/auth/providers", get(auth::providers))
+        .route("/v1/audit/key", get(audit::key))
+        .route("/v1/auth/whoami", get(auth::whoami))
+        .route("/v1/auth/can-i", get(auth::can_i))
+        .route("/v1/tokens", post(token::create).get(token::list))
+        .route("/v1/tokens/{id}", axum::routing::delete(token::revoke))
+}
+
 /// What the API has; metrics only where they have no port of their own.
 pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
     let operated = axum::middleware::from_fn_with_state(api.clone(), gate::operated);
@@ -126,17 +142,7 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/workers", get(worker::list))
         .route("/v1/worker-sessions", post(remote_worker::join))
         .route("/v1/worker-sessions/{session}/turns", post(remote_worker::turn))
-        .route("/v1/secrets", get(secret::list))
-        .route("/v1/secrets/policy", get(secret::policy).put(secret::set_policy))
-        .route("/v1/secrets/policy/proposal", get(secret::proposal).delete(secret::withdraw))
-        .route("/v1/secrets/policy/proposal/approve", post(secret::approve))
-        .route("/v1/audit", get(audit::list))
-        .route("/v1/auth/providers", get(auth::providers))
-        .route("/v1/audit/key", get(audit::key))
-        .route("/v1/auth/whoami", get(auth::whoami))
-        .route("/v1/auth/can-i", get(auth::can_i))
-        .route("/v1/tokens", post(token::create).get(token::list))
-        .route("/v1/tokens/{id}", axum::routing::delete(token::revoke))
+        .merge(administration())
         .merge(pages)
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
         .merge(operation.merge(orders).layer(operated))

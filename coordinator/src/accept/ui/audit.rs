@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value as Json;
+use windlass_proto::time::Timestamp;
 
 use super::json::{document, items, text};
 use super::layout::Page;
@@ -78,16 +79,18 @@ fn form(given: &[(String, String)]) -> Markup {
 }
 
 fn row(it: &Json) -> Markup {
-    let outcome = match it["success"].as_bool() {
-        Some(true) => "success",
-        Some(false) => "failure",
-        None => "",
+    let outcome = match (it["outcome"].as_str(), it["success"].as_bool()) {
+        // What is told before it is done, and what came of it.
+        (Some(word), _) => word,
+        (None, Some(true)) => "success",
+        (None, Some(false)) => "failure",
+        (None, None) => "",
     };
     let task = &it["task"];
     let instance = text(task, "instance");
     html! {
         td.number { (parts::json_text(&it["sequence"])) }
-        td { (parts::time_text(&parts::json_text(&it["at"]))) }
+        td { @if let Some(at) = it["at"].as_u64() { (parts::time(Timestamp(at))) } }
         td { code { (parts::json_text(&it["action"])) } }
         td { (outcome) }
         td { bdi { (who(it)) } }

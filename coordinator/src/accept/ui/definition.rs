@@ -52,7 +52,7 @@ pub(super) async fn page(
             div { @if let Some(plan) = &plan { (about(plan)) } }
             section aria-labelledby="source" {
                 h2 #source { "Source" }
-                pre.value tabindex="0" aria-label="Source" { code { (text) } }
+                pre.value.source tabindex="0" aria-label="Source" { code { (text) } }
             }
         }
     };

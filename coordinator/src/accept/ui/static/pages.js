@@ -51,7 +51,9 @@ function copies(within) {
       });
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     });
-    text.after(button);
+    // A definition is of one element.
+    if (text.matches("dd")) text.append(button);
+    else text.after(button);
   }
 }
 

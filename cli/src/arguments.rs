@@ -4,10 +4,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    archive, audit, auth, backup, bench, bulk, completions, config, control, coordinator, delete,
-    deploy, dev, doctor, event, explain, fsck, function, graph, history, instance, list, log,
-    login, logs, lsp, profile, repair, restore, run, schedule, schema, secret, show, start, test,
-    token, top, validate, version, watch, webhook, worker, workflow,
+    approval, archive, audit, auth, backup, bench, bulk, completions, config, control, coordinator,
+    delete, deploy, dev, doctor, event, explain, fsck, function, graph, history, instance, list,
+    log, login, logs, lsp, profile, repair, restore, run, schedule, schema, secret, show, start,
+    test, token, top, validate, version, watch, webhook, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -81,6 +81,12 @@ pub(crate) enum Command {
     Reset(repair::ResetArgs),
     /// Give the output of a task in place of whoever works on it
     Skip(control::SkipArgs),
+    /// See what workflows ask people
+    Approval(approval::Args),
+    /// Approve what a workflow asks
+    Approve(approval::ApproveArgs),
+    /// Reject what a workflow asks
+    Reject(approval::RejectArgs),
     /// See the definitions on a server, compare, retire and delete them
     Workflow(workflow::Args),
     /// See the functions of a server's default catalog, or publish one
@@ -187,6 +193,9 @@ impl Command {
             Self::Retry(args) => repair::retry(args).await,
             Self::Reset(args) => repair::reset(args).await,
             Self::Skip(args) => control::skip(args).await,
+            Self::Approval(args) => approval::run(args).await,
+            Self::Approve(args) => approval::approve(args).await,
+            Self::Reject(args) => approval::reject(args).await,
             Self::Workflow(args) => workflow::run(args).await,
             Self::Function(args) => function::run(args).await,
             Self::Schedule(args) => schedule::run(args).await,

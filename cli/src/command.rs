@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod approval;
 pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod auth;

@@ -115,6 +115,7 @@ mod tests {
             since: Timestamp(0),
             until: None,
             attempt: 1,
+            approval: None,
             sent: None,
         };
         assert_eq!(describe(&task), "a : dispatched");

@@ -9,6 +9,7 @@
 
 mod access;
 mod answer;
+mod approval;
 mod audit;
 mod auth;
 mod backup;

@@ -154,6 +154,26 @@ codes! {
          read; `detail` names it. Nothing was removed. Make room in the directory of `--archive`, \
          mend its permissions, or delete without archiving (`windlass delete ID --no-archive`). \
          `windlass archive verify DIR` finds files that are damaged.";
+    /// No such question to people.
+    UnknownApproval = "WL0650", 404, "No such approval",
+        "No instance asks this, or has asked it: an approval is named by the instance, a dot and a \
+         number. `windlass approval list` shows those that are open. A `try` that starts over, and an \
+         instance that goes on for another one, ask anew, under another number or instance.";
+    /// A question is not open any more.
+    ApprovalClosed = "WL0651", 409, "Approval not open",
+        "The approval was decided, and the first decision counts, or nobody waits for it any more: its \
+         task took too long, or was skipped, or the instance has ended. `detail` says who decided, \
+         how and when. Nothing was changed.";
+    /// A question is for others.
+    NotAssigned = "WL0652", 403, "Approval assigned to others",
+        "The workflow assigns this approval to roles and users, as `windlass approval show ID` lists \
+         them, and you have none of these roles for the workflow and are none of these users. Roles \
+         are granted in auth.toml; a user is written ISSUER:SUBJECT, as `windlass auth whoami` shows \
+         it. Who operates the instance may give the task's output with `windlass skip`.";
+    /// The data does not fit the form.
+    FormRefused = "WL0653", 422, "Approval data refused",
+        "The data that comes with the approval does not fit the JSON Schema of its form: `cause` says \
+         what is wrong and where. `windlass approval show ID` has the form. Nothing was decided.";
     /// No such session of a worker.
     UnknownWorkerSession = "WL0576", 404, "No such worker session",
         "A worker over HTTP took a turn in a session that is not there: it was silent for a lease, \

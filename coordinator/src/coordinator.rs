@@ -1,5 +1,6 @@
 //! The coordinator as the rest of the world calls it: the HTTP API, the command line, tests.
 
+mod approvals;
 mod backups;
 mod bulk;
 mod bus_events;
@@ -38,6 +39,7 @@ use windlass_proto::value::Value;
 
 use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
+use crate::approval::ApprovalId;
 use crate::archive::{Archive, ArchiveError};
 use crate::backup::BackupError;
 use crate::dispatch::Queue;
@@ -54,6 +56,7 @@ use crate::secrets::{Secrets, SecretsError};
 use crate::trace::Tracer;
 pub use crate::view::{InstanceView, LimitView, OpenTask};
 use crate::webhooks::WebhookError;
+pub use approvals::{ApprovalFilter, ApprovalPage, Decision};
 pub use repair::ResetPlan;
 
 /// A handle on a running coordinator; cheap to clone. It stops when [`Coordinator::stop`] is
@@ -370,6 +373,28 @@ pub enum CoordinatorError {
     /// No more may go on for it.
     #[error("{SUCCESSORS} instances go on for instance {0}: reset one of these")]
     TooManySuccessors(InstanceId),
+    /// There is no such question.
+    #[error("there is no question {0}")]
+    UnknownApproval(ApprovalId),
+    /// A question is not open any more.
+    #[error("question {id} {how}")]
+    ApprovalClosed {
+        /// The question.
+        id: ApprovalId,
+        /// Why not.
+        how: String,
+    },
+    /// A question is for others.
+    #[error("question {0} is for others: its `roles` and `users` say for whom")]
+    NotAssigned(ApprovalId),
+    /// What is given does not fit the form.
+    #[error("the data for question {id} does not fit its form: {}", .problem.detail.as_deref().unwrap_or_default())]
+    FormRefused {
+        /// The question.
+        id: ApprovalId,
+        /// What is wrong, and where.
+        problem: Box<Problem>,
+    },
     /// Which task is to be skipped cannot be told.
     #[error("{found} tasks of instance {id} {which}: {hint}")]
     NoSuchTask {

@@ -49,10 +49,10 @@ mod tests;
 
 pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
-pub use input::{ChildOutcome, Input, LimitVerdict, Rejection};
+pub use input::{ChildOutcome, Input, LimitVerdict, Rejection, Verdict};
 pub use instance::{
-    Body, Branch, Changes, Claim, Doing, Ending, Frame, Halt, Held, Incident, Instance, Listening,
-    Origin, Parent, Phase, Repair, Step, Timer,
+    Approving, Body, Branch, Changes, Claim, Doing, Ending, Frame, Halt, Held, Incident, Instance,
+    Listening, Origin, Parent, Phase, Question, Repair, Step, Timer,
 };
 pub(crate) use limit::shown as shown_limit;
 pub use listen::{Interest, Key, Route, awaited, interest};
@@ -62,5 +62,6 @@ pub use repair::{Given, Succession, Unrepairable, faulted, replay, succeed, succ
 pub use requester::{Requested, Requester};
 pub use reset::{Reset, ResetOrder, Unresettable, Visited, reset};
 pub(crate) use scope::reference;
+pub use scope::reference_of;
 pub use task::case_of;
 pub use turn::{Decision, Filtered, create, decide, offer, offer_early, recover};

@@ -475,6 +475,8 @@ pub enum Table {
     Claims,
     /// Which instance has the key of a start, where that is not the first one under it.
     StartKeys,
+    /// Questions to people that are open: their instances are in the partition.
+    Approvals,
 }
 
 /// A row as it is read: its name, and what it has.

@@ -14,6 +14,7 @@
 pub mod accept;
 pub mod access;
 pub mod admission;
+pub mod approval;
 pub mod archive;
 pub mod audit;
 pub mod backup;

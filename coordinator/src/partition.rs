@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** nothing leaves a partition except through the releases of a batch.
 
+mod approvals;
 mod batch;
 mod budget;
 mod counts;
@@ -51,6 +52,7 @@ use windlass_proto::limits;
 use windlass_proto::time::Timestamp;
 use windlass_telemetry::Sampler;
 
+pub use approvals::decode as approval;
 pub use batch::Batch;
 pub use counts::InstanceCounts;
 pub use filters::Filters;

@@ -29,15 +29,17 @@ use self::outside::Outside;
 pub use self::outside::RehearsedChild;
 pub use self::reached::Reached;
 use crate::admission::{Admission, StartQuotas};
+use crate::approval::{ApprovalId, OpenApproval};
 use crate::catalog::{Acceptance, Catalog, Refused, Unsupported};
 use crate::early::EarlyEvents;
-use crate::engine::{ChildOutcome, Fact, Input, Instance, decode};
+use crate::engine::{ChildOutcome, Fact, Input, Instance, Verdict, decode};
 use crate::history::{HistoryEntry, Reader, States};
 use crate::journal::memory::MemoryJournal;
-use crate::journal::{Filter, Head, Journal, JournalError};
+use crate::journal::{Filter, Head, Journal, JournalError, Table};
 use crate::memory::Memory;
 use crate::partition::{
-    Batch, Done, EventTicket, Message, NewInstance, Partition, PartitionContext, StartPolicy, fold,
+    Batch, Done, EventTicket, Message, NewInstance, Partition, PartitionContext, StartPolicy,
+    approval, fold,
 };
 use crate::view::{InstanceView, reference, view};
 
@@ -213,6 +215,25 @@ impl Rehearsal {
         };
         let instance = child.parent.instance;
         self.tell(Message::Input { instance, input, reply: None })
+    }
+
+    /// The questions to people that are open, in the order in which they were asked.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn approvals(&self) -> Result<Vec<(ApprovalId, OpenApproval)>, RehearsalError> {
+        let rows = self.journal.rows(PARTITION, Table::Approvals, None, usize::MAX)?;
+        let open = rows.iter().map(|(name, row)| approval(name, row));
+        Ok(open.collect::<Result<_, _>>()?)
+    }
+
+    /// Somebody decides one.
+    ///
+    /// # Errors
+    /// When what follows does not come to rest.
+    pub fn decide(&mut self, id: ApprovalId, verdict: Verdict) -> Result<(), RehearsalError> {
+        let input = Input::Decide { number: id.number, verdict };
+        self.tell(Message::Input { instance: id.instance, input, reply: None })
     }
 
     /// True while something listens for events.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use windlass_proto::id::{FrameId, InstanceId};
 use windlass_proto::limits;
-use windlass_proto::plan::Plan;
+use windlass_proto::plan::{Kind, Plan};
 use windlass_proto::problem::{Problem, Standard};
+use windlass_proto::schema::Schema;
 use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
+use crate::approval::{ApprovalId, OpenApproval};
 use crate::engine::{self, Body, Claim, Ending, Instance, shown_limit};
 use crate::journal::Head;
 use crate::trace::trace_id;
@@ -87,9 +89,37 @@ pub struct OpenTask {
     pub until: Option<Timestamp>,
     /// Which try of the enclosing `try` this is, from 1.
     pub attempt: u32,
+    /// What people are asked, where that is what it waits for.
+    pub approval: Option<ApprovalView>,
     /// The visit, and which sending of it to a worker, where it was sent to one.
     #[serde(skip)]
     pub sent: Option<(FrameId, u32)>,
+}
+
+/// What people are asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApprovalView {
+    /// Its name.
+    #[serde(skip)]
+    pub id: ApprovalId,
+    /// The question.
+    #[serde(skip)]
+    pub open: OpenApproval,
+    /// What the data of an approval must be: the schema as it is written, and compiled.
+    #[serde(skip)]
+    pub form: Option<(Value, Schema)>,
+}
+
+/// The question of a visit, where it waits for a decision.
+fn approval(plan: &Plan, instance: &Instance, id: FrameId) -> Option<ApprovalView> {
+    let (name, open) = OpenApproval::of(plan, instance, id)?;
+    let task = instance.frames.get(&id)?.task?;
+    let form = match &plan.task(task).kind {
+        Kind::Approval(it) => it.form.as_ref(),
+        _ => None,
+    };
+    let form = form.map(|it| (it.document.clone(), it.schema.clone()));
+    Some(ApprovalView { id: name, open, form })
 }
 
 /// What there is to see of an instance.
@@ -158,7 +188,9 @@ fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
         let Some(index) = frame.task else { continue };
         let timers = instance.timers.values().filter(|timer| timer.frame == *id);
         let until = match frame.body {
-            Body::Waiting | Body::Retrying { .. } => timers.map(|timer| timer.due).min(),
+            Body::Waiting | Body::Retrying { .. } | Body::Approving(_) => {
+                timers.map(|timer| timer.due).min()
+            }
             _ => None,
         };
         let halted = instance.repair.halted.contains_key(id);
@@ -175,6 +207,7 @@ fn open_tasks(plan: &Plan, instance: &Instance) -> Vec<OpenTask> {
             since: frame.started_at,
             until,
             attempt: attempt(instance, *id),
+            approval: approval(plan, instance, *id),
             sent: match frame.body {
                 Body::Dispatched { delivery } | Body::Evaluating { delivery, .. } => {
                     Some((*id, delivery))
@@ -201,6 +234,7 @@ fn state(body: &Body) -> &'static str {
         Body::Waiting => "waiting for time",
         Body::Publishing { .. } => "publishing an event",
         Body::Listening(_) => "waiting for events",
+        Body::Approving(_) => "waiting for approval",
         Body::Child { .. } => "waiting for a child workflow",
     }
 }
@@ -222,11 +256,7 @@ fn attempt(instance: &Instance, mut id: FrameId) -> u32 {
 /// JSON pointer of a visit's task, with the call sites of functions before it.
 #[must_use]
 pub fn reference(plan: &Plan, instance: &Instance, id: FrameId) -> Arc<str> {
-    let frame = instance.frames.get(&id);
-    match frame.and_then(|frame| Some((frame.parent, frame.task?))) {
-        Some((parent, task)) => engine::reference(plan, instance, parent, plan.task(task)),
-        None => Arc::from(""),
-    }
+    engine::reference_of(plan, instance, id)
 }
 
 /// Why an instance is suspended, where an operator did not do it.

@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+mod approval;
 mod audit;
 mod command;
 mod containers;
@@ -28,6 +29,7 @@ mod ui;
 
 pub use access::*;
 pub use api::*;
+pub use approval::*;
 pub use audit::*;
 pub use command::*;
 pub use containers::*;

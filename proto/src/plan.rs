@@ -4,6 +4,7 @@
 //! are named by [`TaskIx`]; a list of tasks is a slice of indices.
 
 mod action;
+mod approval;
 mod authentication;
 pub mod data_flow;
 mod event;
@@ -22,6 +23,7 @@ pub use action::{
     FunctionCall, FunctionTarget, GrpcCall, GrpcTypes, HttpCall, HttpOutput, OpenApiCall, Return,
     Script, ScriptBody, Shell, SubWorkflow,
 };
+pub use approval::{Approval, Form};
 pub use authentication::{
     Authentication, ClientAuthentication, Credentials, Endpoint, Grant, OAuth2, OAuth2Endpoints,
     Token,
@@ -272,6 +274,8 @@ pub enum Kind {
     Mcp(Box<McpCall>),
     /// `call` of a function by name.
     Function(FunctionCall),
+    /// `call: windlass.approval`
+    Approval(Box<Approval>),
     /// `run.container`
     Container(Box<Container>),
     /// `run.script`
@@ -307,6 +311,7 @@ impl Kind {
             | Self::Wait(_)
             | Self::Emit(_)
             | Self::Listen(_)
+            | Self::Approval(_)
             | Self::Workflow(_) => false,
         }
     }
@@ -352,7 +357,8 @@ impl Kind {
             | Self::AsyncApi(_)
             | Self::A2a(_)
             | Self::Mcp(_)
-            | Self::Function(_) => "call",
+            | Self::Function(_)
+            | Self::Approval(_) => "call",
             Self::Container(_) | Self::Script(_) | Self::Shell(_) | Self::Workflow(_) => "run",
         }
     }
@@ -368,6 +374,7 @@ impl Kind {
             Self::A2a(_) => "a2a",
             Self::Mcp(_) => "mcp",
             Self::Function(_) => "function",
+            Self::Approval(_) => "approval",
             Self::Container(_) => "container",
             Self::Script(_) => "script",
             Self::Shell(_) => "shell",

@@ -1,6 +1,7 @@
 //! Who may do what: each route for each role, tokens, identity providers, certificates.
 
 mod accounts;
+mod approvals;
 mod certificates;
 mod jwt;
 mod kept;

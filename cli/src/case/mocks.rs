@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use windlass_coordinator::engine::ChildOutcome;
+use windlass_coordinator::engine::{ChildOutcome, Requester, Verdict};
 use windlass_coordinator::glob;
 use windlass_proto::definition::STANDARD_FUNCTIONS;
 use windlass_proto::expression::{Budget, Program, Scope};
@@ -130,8 +130,36 @@ impl Mocks {
 
     /// What comes of a child workflow that `caller` starts; none where it is to be run.
     pub(crate) fn child(&self, caller: Caller, sent: Value) -> Option<(ChildOutcome, Takes)> {
-        let made =
-            Made { caller, purpose: CallPurpose::Task, kind: "workflow", request: None, sent };
+        self.ended(caller, "workflow", sent)
+    }
+
+    /// What somebody decides whom `caller` asks; none where nobody does. What is no approval is a
+    /// rejection.
+    pub(crate) fn decision(&self, caller: Caller, sent: Value) -> Option<(Verdict, Takes)> {
+        let (outcome, takes) = self.ended(caller, "approval", sent)?;
+        let (output, failure) = match outcome {
+            ChildOutcome::Completed(output) => (output, None),
+            ChildOutcome::Faulted(problem) => (Value::Null, problem.detail),
+            ChildOutcome::Cancelled(_) => (Value::Null, None),
+        };
+        let text = |name: &str| output.get(name).and_then(Value::as_str).map(Arc::<str>::from);
+        let actor = text("by").map(|by| match by.split_once(':') {
+            Some((issuer, subject)) => [issuer.into(), subject.into(), "test".into()],
+            None => ["test".into(), by, "test".into()],
+        });
+        let by = Requester { actor, reason: text("reason").or(failure.map(Arc::from)) };
+        let approved = output.get("approved") == Some(&Value::Bool(true));
+        let data = output.get("data").cloned().unwrap_or_default();
+        Some((Verdict { approved, data, by: Some(Arc::new(by)) }, takes))
+    }
+
+    fn ended(
+        &self,
+        caller: Caller,
+        kind: &'static str,
+        sent: Value,
+    ) -> Option<(ChildOutcome, Takes)> {
+        let made = Made { caller, purpose: CallPurpose::Task, kind, request: None, sent };
         let mut state = self.state();
         let found = self.find(&mut state, &made, |_| true)?;
         state.keep(made.clone());
@@ -143,7 +171,7 @@ impl Mocks {
             StandInAnswer::Output(output) => ChildOutcome::Completed(output),
             StandInAnswer::Failure(problem) => ChildOutcome::Faulted(problem),
             StandInAnswer::Response { .. } | StandInAnswer::Pass => {
-                let detail = "the mock answers a workflow with a response of HTTP: give its output";
+                let detail = "the mock answers what is no HTTP call with a response of HTTP: give its output";
                 ChildOutcome::Faulted(Problem::new(Standard::Configuration, detail))
             }
         };

@@ -1,13 +1,14 @@
 //! Plays one case: a rehearsal for the coordinator, a worker whose calls are answered by mocks, and
 //! a clock that jumps to what comes next.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
+use windlass_coordinator::approval::{ApprovalId, OpenApproval};
 use windlass_coordinator::catalog::Catalog;
-use windlass_coordinator::engine::ChildOutcome;
+use windlass_coordinator::engine::{ChildOutcome, Verdict};
 use windlass_coordinator::history::HistoryEntry;
 use windlass_coordinator::journal::Head;
 use windlass_coordinator::rehearsal::{
@@ -91,6 +92,7 @@ pub(crate) struct Stage<'s> {
 enum Coming {
     Report(Report),
     Child(RehearsedChild, ChildOutcome),
+    Decision(ApprovalId, Verdict),
     Event(usize),
 }
 
@@ -105,6 +107,8 @@ struct Play<'s> {
     waiting: VecDeque<usize>,
     numbered: u64,
     consumed: Vec<Option<usize>>,
+    /// Questions to people that the mocks were asked.
+    asked: BTreeSet<ApprovalId>,
     /// Cases of `switch` that a worker chose.
     chosen: Vec<(Digest, Reached)>,
 }
@@ -141,6 +145,7 @@ pub(crate) async fn play(stage: &Stage<'_>, start: &Start) -> Result<Played, Pla
         waiting: VecDeque::new(),
         numbered: 0,
         consumed: vec![None; events.len()],
+        asked: BTreeSet::new(),
         chosen: Vec::new(),
     };
     for (index, event) in events.iter().enumerate() {
@@ -240,6 +245,7 @@ impl Play<'_> {
     /// Performs what has left for workers, and starts the children that are to be started.
     async fn answer(&mut self) -> Result<(), PlayError> {
         loop {
+            self.ask()?;
             let (children, assignments) = (self.rehearsal.children(), self.rehearsal.assignments());
             if children.is_empty() && assignments.is_empty() {
                 return Ok(());
@@ -251,6 +257,36 @@ impl Play<'_> {
                 self.perform(assignment).await?;
             }
         }
+    }
+
+    /// Has the mocks decide what people are asked, each question once.
+    fn ask(&mut self) -> Result<(), PlayError> {
+        for (id, open) in self.rehearsal.approvals()? {
+            if !self.asked.insert(id) {
+                continue;
+            }
+            let OpenApproval { workflow, reference, question, .. } = open;
+            let now = self.rehearsal.now();
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            let name = name.replace("~1", "/").replace("~0", "~").into();
+            let texts =
+                |all: &[Arc<str>]| Value::array(all.iter().cloned().map(Value::from).collect());
+            let sent = Value::object([
+                ("title", Value::from(question.title.clone())),
+                ("description", question.description.clone().map_or(Value::Null, Value::from)),
+                ("roles", texts(&question.roles)),
+                ("users", texts(&question.users)),
+            ]);
+            let caller = Caller { workflow, reference, name, now };
+            match self.mocks.decision(caller, sent) {
+                // Nobody decides: the task ends by its timeout, or not at all.
+                None | Some((_, Takes::Forever)) => {}
+                Some((verdict, Takes::Milliseconds(delay))) => {
+                    self.later(now.plus(delay), Coming::Decision(id, verdict));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn child(&mut self, child: RehearsedChild) -> Result<(), PlayError> {
@@ -324,6 +360,7 @@ impl Play<'_> {
         match self.coming.pop_first().map(|(_, coming)| coming) {
             Some(Coming::Report(report)) => self.rehearsal.report(report)?,
             Some(Coming::Child(child, outcome)) => self.rehearsal.end_child(&child, outcome)?,
+            Some(Coming::Decision(id, verdict)) => self.rehearsal.decide(id, verdict)?,
             Some(Coming::Event(index)) => self.send(index)?,
             None => {}
         }

@@ -74,7 +74,10 @@ fn fields(instance: &Json) -> Vec<Vec<String>> {
 }
 
 fn task(task: &Json) -> Vec<String> {
-    let words = ["reference", "state", "since", "until"].map(|it| text(&task[it]));
+    let mut words = ["reference", "state", "since", "until"].map(|it| text(&task[it]));
+    if let Some(approval) = task["approval"].as_str() {
+        words[1] = format!("{} {approval}", words[1]);
+    }
     words.into_iter().chain([task["attempt"].to_string()]).collect()
 }
 

@@ -50,6 +50,10 @@ use utoipa::{Modify, OpenApi};
         super::instance::retry,
         super::instance::skip,
         super::instance::reset,
+        super::approval::list,
+        super::approval::show,
+        super::approval::approve,
+        super::approval::reject,
         super::removal::delete,
         super::suspension::list,
         super::suspension::suspend_namespace,
@@ -103,6 +107,7 @@ use utoipa::{Modify, OpenApi};
         (name = "workflows", description = "Definitions"),
         (name = "functions", description = "The default catalog: functions that definitions call"),
         (name = "instances", description = "Runs of workflows"),
+        (name = "approvals", description = "Questions to people, and what they decide"),
         (name = "schedules", description = "Starts by the clock"),
         (name = "events", description = "CloudEvents that instances listen for"),
         (name = "workers", description = "Workers without NATS: they ask for work"),
@@ -238,6 +243,7 @@ mod tests {
         let mut full: Vec<_> = full.map(|it| it["operationId"].as_str().unwrap()).collect();
         full.sort_unstable();
         let expected = [
+            "approve",
             "backfillSchedule",
             "cancelBulkJob",
             "cancelInstance",
@@ -251,6 +257,7 @@ mod tests {
             "pauseSchedule",
             "publishEvents",
             "publishFunction",
+            "reject",
             "resetInstance",
             "restoreWorkflow",
             "resumeBulkJob",

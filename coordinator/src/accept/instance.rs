@@ -153,6 +153,10 @@ pub(super) struct Reason {
 }
 
 impl Reason {
+    pub(super) fn of(reason: Option<String>) -> Self {
+        Self { reason }
+    }
+
     /// What is about to be done, with why, for the audit trail.
     pub(super) fn told(&self, what: String) -> String {
         match self.cut() {
@@ -466,7 +470,7 @@ pub(super) struct Successor {
 
 /// Tells the audit trail what is about to be done with an instance; gives the handle that does it,
 /// so that its history says who asked for it.
-async fn told(
+pub(super) async fn told(
     api: &Api,
     what: &str,
     id: InstanceId,
@@ -482,7 +486,7 @@ async fn told(
     Ok(api.coordinator.on_behalf_of(by, reason.as_deref()))
 }
 
-async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {
+pub(super) async fn standing(api: &Api, id: InstanceId) -> Result<Json<Standing>, ApiProblem> {
     let head = api.coordinator.show(id).await?.head;
     let standing = Standing::open(id, head.status.word());
     Ok(Json(Standing { output: head.output, error: head.error, ..standing }))

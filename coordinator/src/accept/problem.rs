@@ -229,6 +229,12 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::Webhook(error) => of_webhook(&error, detail),
             CoordinatorError::UnknownEvent(_) => Self::new(Code::UnknownEvent, detail),
             CoordinatorError::UnknownBulkJob(_) => Self::new(Code::UnknownBulkJob, detail),
+            CoordinatorError::UnknownApproval(_) => Self::new(Code::UnknownApproval, detail),
+            CoordinatorError::ApprovalClosed { .. } => Self::new(Code::ApprovalClosed, detail),
+            CoordinatorError::NotAssigned(_) => Self::new(Code::NotAssigned, detail).denied(),
+            CoordinatorError::FormRefused { problem, .. } => {
+                Self { cause: Some(problem), ..Self::new(Code::FormRefused, detail) }
+            }
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
             CoordinatorError::InvalidInput(problem) => {
                 Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }

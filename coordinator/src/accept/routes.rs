@@ -6,9 +6,9 @@ use axum::routing::{get, post};
 use super::limits::ConnectionLimits;
 use super::rule::PAGES;
 use super::{
-    access, audit, auth, backup, bulk, document, early, event, function, gate, history, identity,
-    instance, log, metrics, remote_worker, removal, schedule, secret, start, state, suspension,
-    token, ui, watch, webhook, worker, workflow,
+    access, approval, audit, auth, backup, bulk, document, early, event, function, gate, history,
+    identity, instance, log, metrics, remote_worker, removal, schedule, secret, start, state,
+    suspension, token, ui, watch, webhook, worker, workflow,
 };
 use crate::coordinator::Coordinator;
 
@@ -129,6 +129,10 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/instances/{id}/skip", post(instance::skip))
         .route("/v1/instances/{id}/reset", post(instance::reset))
         .route("/v1/instances/{id}/watch", get(watch::watch))
+        .route("/v1/approvals", get(approval::list))
+        .route("/v1/instances/{id}/approvals/{number}", get(approval::show))
+        .route("/v1/instances/{id}/approvals/{number}/approve", post(approval::approve))
+        .route("/v1/instances/{id}/approvals/{number}/reject", post(approval::reject))
         .route("/v1/schedules", get(schedule::list))
         .route("/v1/schedules/{namespace}/{name}", get(schedule::show))
         .route("/v1/schedules/{namespace}/{name}/trigger", post(schedule::trigger))

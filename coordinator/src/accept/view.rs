@@ -267,6 +267,9 @@ pub struct OpenTask {
     pub until: Option<String>,
     /// Which attempt it is, from 1.
     pub attempt: u32,
+    /// The question to people that it waits for: `windlass approve ID` decides it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
 }
 
 impl From<coordinator::InstanceView> for Instance {
@@ -278,6 +281,7 @@ impl From<coordinator::InstanceView> for Instance {
             since: task.since.to_rfc3339(),
             until: task.until.map(Timestamp::to_rfc3339),
             attempt: task.attempt,
+            approval: task.approval.map(|it| it.id.to_string()),
         };
         let share = |it: coordinator::LimitView| LimitShare {
             reference: it.reference.to_string(),

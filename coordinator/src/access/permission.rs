@@ -70,6 +70,8 @@ permissions! {
     InstanceStart = "instance.start", Workflow, "start instances";
     /// Cancel, suspend and resume instances.
     InstanceOperate = "instance.operate", Workflow, "cancel, suspend and resume instances";
+    /// Decide what people are asked.
+    ApprovalDecide = "approval.decide", Workflow, "see what people are asked, and decide what is assigned to nobody else";
     /// Delete instances.
     InstanceDelete = "instance.delete", Workflow, "delete instances that have ended, for good; with instance.operate also those that have not";
     /// List and read schedules.
@@ -199,6 +201,11 @@ pub const BUILT_IN: &[BuiltIn] = &[
         name: "starter",
         what: "a program that starts workflows and reads what becomes of them",
         permissions: &[Permission::InstanceStart, Permission::InstanceRead],
+    },
+    BuiltIn {
+        name: "approver",
+        what: "decides what workflows ask people",
+        permissions: &[Permission::ApprovalDecide],
     },
     BuiltIn {
         name: "publisher",

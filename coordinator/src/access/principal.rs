@@ -272,6 +272,12 @@ impl Principal {
         Err(if knows { Denied::Forbidden } else { Denied::Hidden })
     }
 
+    /// True when a role of this name is granted to them for something.
+    #[must_use]
+    pub fn has_role(&self, role: &str, resource: Resource<'_>) -> bool {
+        self.grants.iter().any(|it| *it.role == *role && it.reaches(Scope::Workflow, resource))
+    }
+
     /// True when they may do it with something, somewhere.
     #[must_use]
     pub fn may_somewhere(&self, permission: Permission) -> bool {

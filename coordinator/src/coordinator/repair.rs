@@ -324,7 +324,7 @@ impl Asked {
 }
 
 /// All that has happened to an instance.
-fn turns(runtime: &Runtime, id: InstanceId) -> Result<Vec<Journaled>, CoordinatorError> {
+pub(super) fn turns(runtime: &Runtime, id: InstanceId) -> Result<Vec<Journaled>, CoordinatorError> {
     turns_until(runtime, id, |_| false)
 }
 

@@ -42,6 +42,10 @@ pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<()
         Input::Suspend => (!state.suspended, Rejection::WrongStatus),
         Input::Quarantine { .. } => (state.quarantine.is_none(), Rejection::WrongStatus),
         Input::Resume => (state.suspended, Rejection::WrongStatus),
+        Input::Decide { number, .. } => {
+            let asks = |it: &Body| matches!(it, Body::Approving(it) if it.number == *number);
+            (state.frames.values().any(|it| asks(&it.body)), Rejection::Stale)
+        }
         Input::Skip { frame, .. } => {
             (state.frame(*frame).is_some_and(|it| it.task.is_some()), Rejection::Stale)
         }

@@ -17,7 +17,7 @@ use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
-use super::instance::{Parent, Step};
+use super::instance::{Parent, Question, Step};
 use super::loss::LossReason;
 use super::requester::{Requested, Requester};
 
@@ -447,6 +447,28 @@ pub enum Fact {
         /// True where it had one.
         displaced: bool,
     },
+    /// A visit asks people to decide, and waits for that.
+    #[serde(rename = "Ha")]
+    ApprovalAsked {
+        /// The visit.
+        frame: FrameId,
+        /// What, and whom.
+        question: Question,
+    },
+    /// Somebody has decided.
+    #[serde(rename = "Hd")]
+    ApprovalDecided {
+        /// The visit.
+        frame: FrameId,
+        /// The number of the question.
+        number: u64,
+        /// What.
+        approved: bool,
+        /// What they give.
+        data: Value,
+        /// Who, and why, as far as that is known.
+        by: Option<Arc<Requester>>,
+    },
     /// Another instance goes on in place of this one. Comes after the end.
     #[serde(rename = "j")]
     Succeeded {
@@ -485,6 +507,7 @@ impl Fact {
             | Self::LoopBegan { items: value, .. }
             | Self::ContextMerged { context: value, .. }
             | Self::ChildStarted { input: value, .. }
+            | Self::ApprovalDecided { data: value, .. }
             | Self::ExtensionsBegan { value, .. }
             | Self::Completed(value) => see(value),
             Self::Succeeds { raw, context, .. } => raw.iter().chain(context).for_each(see),
@@ -531,6 +554,7 @@ impl Fact {
             | Self::Halted { .. }
             | Self::Overridden { .. }
             | Self::Succeeded { .. }
+            | Self::ApprovalAsked { .. }
             | Self::LimitAsked { .. }
             | Self::LimitTaken { .. }
             | Self::LimitRefused { .. }

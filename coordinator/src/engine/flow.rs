@@ -412,6 +412,7 @@ impl<'a> Turn<'a> {
             | Body::Fork { .. }
             | Body::Retrying { .. }
             | Body::Waiting
+            | Body::Approving(_)
             | Body::Publishing { .. }
             | Body::Child { .. } => self.misfit("list_ended", id),
         }

@@ -92,6 +92,13 @@ pub enum Input {
         /// What.
         verdict: LimitVerdict,
     },
+    /// Somebody decides what a task asks.
+    Decide {
+        /// The number of the question.
+        number: u64,
+        /// What they decide.
+        verdict: Verdict,
+    },
     /// An operator gives the output of a task.
     Skip {
         /// The visit.
@@ -126,6 +133,17 @@ impl Input {
             None => self,
         }
     }
+}
+
+/// What somebody decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whether it is approved.
+    pub approved: bool,
+    /// What they give.
+    pub data: Value,
+    /// Who, and why, as far as that is known.
+    pub by: Option<Arc<Requester>>,
 }
 
 /// What became of a share of a limit.

@@ -1,5 +1,6 @@
 //! The state of one instance, and how facts change it.
 
+mod approval;
 mod claim;
 mod evolve;
 mod held;
@@ -23,6 +24,7 @@ use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
 
+pub use approval::{Approving, Question};
 pub use claim::Claim;
 pub(super) use held::FRAME_BYTES;
 pub use held::Held;
@@ -283,6 +285,9 @@ pub enum Body {
     /// `listen`
     #[serde(rename = "L")]
     Listening(Box<Listening>),
+    /// `windlass.approval`, until somebody decides
+    #[serde(rename = "A")]
+    Approving(Box<Approving>),
     /// `run.workflow`
     #[serde(rename = "C")]
     Child {
@@ -349,6 +354,8 @@ pub struct Changes {
     pub abandoned: Vec<(FrameId, u32)>,
     /// Children awaited no longer, each with the visit that awaited it.
     pub orphaned: Vec<(FrameId, InstanceId)>,
+    /// Questions to people: the visit, the number, and whether it is open.
+    pub approvals: Vec<(FrameId, u64, bool)>,
     /// Claims on limits, and whether they are there still.
     pub claims: Vec<(FrameId, Claim, bool)>,
     /// What cannot be, and was met all the same.
@@ -382,6 +389,7 @@ impl Body {
             | Self::Catching { .. }
             | Self::Extending { .. }
             | Self::Waiting
+            | Self::Approving(_)
             | Self::Listening(_) => false,
         }
     }
@@ -401,6 +409,7 @@ impl Body {
             | Self::Fork { .. }
             | Self::Retrying { .. }
             | Self::Waiting
+            | Self::Approving(_)
             | Self::Publishing { .. }
             | Self::Child { .. } => None,
         }

@@ -199,6 +199,7 @@ pub(super) fn standing_still(
             | Body::Evaluating { .. }
             | Body::Retrying { .. }
             | Body::Waiting
+            | Body::Approving(_)
             | Body::Publishing { .. }
             | Body::Child { .. } => {}
         }
@@ -257,9 +258,14 @@ fn standing(state: &Instance) -> Changes {
         _ => false,
     };
     let subscribed = state.frames.iter().filter(|(_, frame)| listens(&frame.body));
+    let questions = state.frames.iter().filter_map(|(id, frame)| match &frame.body {
+        Body::Approving(it) => Some((*id, it.number, true)),
+        _ => None,
+    });
     Changes {
         timers_set: state.timers.iter().map(|(number, timer)| (*number, timer.due)).collect(),
         subscribed: subscribed.map(|(id, _)| *id).collect(),
+        approvals: questions.collect(),
         claims: state.claims.iter().map(|(id, it)| (*id, it.clone(), true)).collect(),
         ..Changes::default()
     }

@@ -16,6 +16,15 @@ pub struct Requester {
     pub reason: Option<Arc<str>>,
 }
 
+impl Requester {
+    /// Who they are, as `ISSUER:SUBJECT`, where that is known.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let [issuer, subject, _] = self.actor.as_ref()?;
+        Some(format!("{issuer}:{subject}"))
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Requested {

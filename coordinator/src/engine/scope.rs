@@ -183,6 +183,17 @@ fn bound_by(task: &Task, frame: &Frame, name: &str) -> Option<Value> {
     }
 }
 
+/// JSON pointer of a visit's task, with the call sites of functions before it; empty for the
+/// workflow.
+#[must_use]
+pub fn reference_of(plan: &Plan, instance: &Instance, id: FrameId) -> Arc<str> {
+    let frame = instance.frames.get(&id);
+    match frame.and_then(|frame| Some((frame.parent, frame.task?))) {
+        Some((parent, task)) => reference(plan, instance, parent, plan.task(task)),
+        None => Arc::from(""),
+    }
+}
+
 /// JSON pointer of a task that the frame `parent` runs, with the call sites of functions before it:
 /// the pointers of tasks inside functions start at the function.
 pub(crate) fn reference(plan: &Plan, state: &Instance, parent: FrameId, task: &Task) -> Arc<str> {

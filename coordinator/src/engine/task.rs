@@ -1,5 +1,6 @@
 //! What each kind of task does. One file a kind, where it takes more than a few lines.
 
+mod approve;
 mod child;
 mod emit;
 mod extend;
@@ -45,6 +46,7 @@ impl<'a> Turn<'a> {
             Kind::Emit(template) => self.emit(id, template, &input),
             Kind::Listen(listen) => self.listen(id, listen, &input),
             Kind::Function(call) => self.call_function(id, call, input),
+            Kind::Approval(approval) => self.ask(id, approval, &input),
             Kind::Workflow(child) => self.start_child(id, child, &input),
             Kind::Http(_)
             | Kind::OpenApi(_)

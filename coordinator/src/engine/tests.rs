@@ -3,6 +3,7 @@
 //! References such as (D4) name the decisions of the conformance notes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod approval;
 mod attempts;
 mod catching;
 mod children;

@@ -238,6 +238,7 @@ impl<'a> Turn<'a> {
                 | Body::Catching { .. }
                 | Body::Extending { .. }
                 | Body::Waiting
+                | Body::Approving(_)
                 | Body::Listening(_) => self.misfit("recover", frame),
             }
         }
@@ -300,6 +301,7 @@ impl<'a> Turn<'a> {
             Input::Resume => self.resume(),
             Input::Limit { frame, verdict } => self.limit_answered(frame, verdict),
             Input::Skip { frame, output } => self.skip(frame, output),
+            Input::Decide { number, verdict } => self.decided(number, verdict),
             Input::Requested { by, input } => {
                 if let Some(action) = Requested::of(&input) {
                     self.record(Fact::Requested { action, by });

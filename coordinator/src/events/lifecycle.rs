@@ -15,6 +15,11 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use windlass_proto::value::{Members, Value};
 
+use crate::approval::{ApprovalId, OpenApproval};
+
+/// What the types of events start with that the specification knows nothing of.
+const OWN: &str = "io.windlass.approval";
+
 /// What is told of workflows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -82,8 +87,23 @@ pub enum What {
     Faulted(Problem),
     /// It ended with an output.
     Completed(Value),
+    /// It asks people to decide.
+    ApprovalRequested(Box<(ApprovalId, OpenApproval)>),
+    /// Somebody has decided.
+    ApprovalDecided(Box<Decided>),
     /// Something happened to one of its tasks, named by its JSON pointer.
     Task(Arc<str>, Change),
+}
+
+/// What somebody has decided. What they gave and why is for those to read who may read the instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The question.
+    pub id: ApprovalId,
+    /// Whether it is approved.
+    pub approved: bool,
+    /// Who, where that is known: `ISSUER:SUBJECT`.
+    pub by: Option<Arc<str>>,
 }
 
 /// What happened to a task.
@@ -116,14 +136,18 @@ impl LifecycleEvent {
                 data.insert("workflow".into(), self.name().into());
                 data.insert("task".into(), task.clone().into());
                 data.extend(more);
-                (format!("task.{verb}"), time, data)
+                (format!("io.serverlessworkflow.task.{verb}"), time, data)
             }
             what => {
                 let (verb, time, more) = self.told(what);
                 let mut data = Members::new();
                 data.insert("name".into(), self.name().into());
                 data.extend(more);
-                (format!("workflow.{verb}"), time, data)
+                let of = match what {
+                    What::ApprovalRequested(_) | What::ApprovalDecided(_) => OWN,
+                    _ => "io.serverlessworkflow.workflow",
+                };
+                (format!("{of}.{verb}"), time, data)
             }
         };
         let at = self.at.to_rfc3339();
@@ -139,7 +163,7 @@ impl LifecycleEvent {
             ("specversion", "1.0".to_owned()),
             ("id", id.clone()),
             ("source", source),
-            ("type", format!("io.serverlessworkflow.{kind}.v1")),
+            ("type", format!("{kind}.v1")),
             ("subject", self.instance.to_string()),
             ("time", at),
             ("datacontenttype", "application/json".to_owned()),
@@ -194,6 +218,18 @@ impl LifecycleEvent {
                 more.push(("outputUri".into(), uri.into()));
                 ("completed", "completedAt", more)
             }
+            What::ApprovalRequested(asked) => {
+                let (id, open) = &**asked;
+                ("requested", "requestedAt", requested(*id, open))
+            }
+            What::ApprovalDecided(decided) => {
+                let mut more = vec![
+                    ("approval".into(), Value::from(decided.id.to_string())),
+                    ("approved".into(), Value::Bool(decided.approved)),
+                ];
+                more.extend(decided.by.clone().map(|it| ("by".into(), Value::from(it))));
+                ("decided", "decidedAt", more)
+            }
             What::Task(..) => ("", "", Vec::new()),
         }
     }
@@ -216,6 +252,25 @@ impl Change {
             Self::Skipped => ("completed", "completedAt", Vec::new()),
         }
     }
+}
+
+/// What is told of a question: all that a mail has to say, and where it leads. The link gives
+/// nobody a right: whoever follows it says who they are.
+fn requested(id: ApprovalId, open: &OpenApproval) -> Vec<(Arc<str>, Value)> {
+    let names = |all: &[Arc<str>]| Value::array(all.iter().cloned().map(Value::from).collect());
+    let question = &open.question;
+    let mut more: Vec<(Arc<str>, Value)> = vec![
+        ("approval".into(), id.to_string().into()),
+        ("uri".into(), id.path().into()),
+        ("task".into(), open.reference.clone().into()),
+        ("title".into(), question.title.clone().into()),
+        ("roles".into(), names(&question.roles)),
+        ("users".into(), names(&question.users)),
+    ];
+    let description = question.description.clone();
+    more.extend(description.map(|it| ("description".into(), Value::from(it))));
+    more.extend(open.until.map(|it| ("until".into(), Value::from(it.to_rfc3339()))));
+    more
 }
 
 /// An output, where it is small enough to travel.

@@ -10,7 +10,10 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::HistoryEntry;
-use crate::engine::{self, Body, Fact, Instance, Requested, Requester, TimerPurpose, shown_limit};
+use crate::approval::ApprovalId;
+use crate::engine::{
+    self, Body, Fact, Instance, Question, Requested, Requester, TimerPurpose, shown_limit,
+};
 use crate::view::reference;
 
 /// Tells facts while following the state they lead to, until a page is full.
@@ -122,6 +125,13 @@ impl<'p> HistoryWriter<'p> {
 /// What was asked for, by whom, and why, as far as that is known.
 fn requested(action: Requested, by: &Requester) -> Vec<(&'static str, Value)> {
     let mut data = vec![("action", Value::from(action.word()))];
+    data.extend(signed(by));
+    data
+}
+
+/// Who, and why.
+fn signed(by: &Requester) -> Vec<(&'static str, Value)> {
+    let mut data = Vec::new();
     if let Some([issuer, subject, method]) = &by.actor {
         let actor = [("issuer", issuer), ("subject", subject), ("method", method)];
         let actor = actor.map(|(key, it)| (key, Value::from(it.clone())));
@@ -129,6 +139,36 @@ fn requested(action: Requested, by: &Requester) -> Vec<(&'static str, Value)> {
     }
     data.extend(by.reason.clone().map(|it| ("reason", Value::from(it))));
     data
+}
+
+/// What people are asked; told before the fact is applied, so its number is the next one.
+fn asked(instance: &Instance, question: &Question) -> Vec<(&'static str, Value)> {
+    let number = instance.sequence;
+    let names = |all: &[Arc<str>]| Value::array(all.iter().cloned().map(Value::from).collect());
+    let id = ApprovalId { instance: instance.id, number };
+    let mut data = vec![
+        ("approval", Value::from(id.to_string())),
+        ("title", Value::from(question.title.clone())),
+    ];
+    data.extend(question.description.clone().map(|it| ("description", Value::from(it))));
+    data.push(("roles", names(&question.roles)));
+    data.push(("users", names(&question.users)));
+    data
+}
+
+/// What somebody has decided.
+fn decided(
+    id: ApprovalId,
+    (approved, data): (bool, &Value),
+    by: Option<&Requester>,
+) -> Vec<(&'static str, Value)> {
+    let mut told = vec![
+        ("approval", Value::from(id.to_string())),
+        ("approved", Value::Bool(approved)),
+        ("data", data.clone()),
+    ];
+    told.extend(by.into_iter().flat_map(signed));
+    told
 }
 
 type Told = (&'static str, Option<FrameId>, Vec<(&'static str, Value)>);
@@ -178,6 +218,13 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
         Fact::LimitTaken { frame } => ("limit.taken", at(*frame), Vec::new()),
         Fact::LimitRefused { frame, displaced } => {
             ("limit.refused", at(*frame), vec![("displaced", Value::Bool(*displaced))])
+        }
+        Fact::ApprovalAsked { frame, question } => {
+            ("approval.requested", at(*frame), asked(instance, question))
+        }
+        Fact::ApprovalDecided { frame, number, approved, data, by } => {
+            let id = ApprovalId { instance: instance.id, number: *number };
+            ("approval.decided", at(*frame), decided(id, (*approved, data), by.as_deref()))
         }
         Fact::Dispatched { frame, delivery } => {
             ("task.scheduled", at(*frame), vec![("delivery", int(*delivery))])

@@ -118,7 +118,7 @@ impl<O: Ordered> Check<'_, O> {
                     .map_err(|_| record::damaged(key, "is no due time of a schedule"))
             }
             // What they say is for partitions to know.
-            (Space::Partition(_), keys::CLAIM | keys::START_KEY) => Ok(()),
+            (Space::Partition(_), keys::CLAIM | keys::START_KEY | keys::APPROVAL) => Ok(()),
             (Space::Partition(_), keys::OPEN) => open_instances(key, &body).map(drop),
             (Space::Partition(_), keys::SEEN) if body.len() == 8 => Ok(()),
             (Space::Partition(_), keys::SEEN) => Err(record::damaged(key, "is no time")),

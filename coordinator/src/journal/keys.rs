@@ -34,6 +34,8 @@ pub(super) const OCCURRENCE: u8 = b'u';
 pub(super) const CLAIM: u8 = b'l';
 /// Who has the key of a start: the row's name.
 pub(super) const START_KEY: u8 = b'k';
+/// A question to people that is open: the row's name.
+pub(super) const APPROVAL: u8 = b'a';
 /// How many instances of a workflow are open: namespace, name.
 pub(super) const OPEN: u8 = b'n';
 /// A later part of a large record: the record's key, number of the part.

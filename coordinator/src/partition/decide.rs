@@ -179,6 +179,7 @@ impl Partition {
             batch.commit.subscribed.retain(|(of, it, _)| (*of, *it) != (id, frame));
             batch.commit.unsubscribed.push((id, frame));
         }
+        self.keep_approvals(batch, id, changes.approvals)?;
         self.keep_claims(batch, id, changes.claims)
     }
 }

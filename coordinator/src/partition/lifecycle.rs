@@ -13,8 +13,9 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use super::release::Release;
+use crate::approval::{ApprovalId, OpenApproval};
 use crate::engine::{Body, Ending, Fact, Instance};
-use crate::events::lifecycle::{Change, Level, LifecycleEvent, What};
+use crate::events::lifecycle::{Change, Decided, Level, LifecycleEvent, What};
 use crate::trace::{Passing, Pointer};
 
 /// What is told of the open frames of an instance.
@@ -166,7 +167,7 @@ impl Announcer<'_> {
         let tasks = self.level == Level::Task;
         let mut next = self.first_opened(facts);
         for (sequence, fact) in (first..).zip(facts) {
-            let what = open.workflow(fact, self.instance);
+            let what = open.workflow(fact, self.instance).or_else(|| self.approval(fact, sequence));
             let mut told = Vec::new();
             if tasks {
                 told = self.task(fact, open, &mut next);
@@ -178,14 +179,15 @@ impl Announcer<'_> {
             let (before, after) =
                 if fact.is_end() { (told, Vec::new()) } else { (Vec::new(), told) };
             let mut number = 0;
-            let mut push = |what: What| {
-                let of_task = matches!(what, What::Task(..));
-                number += u32::from(of_task);
-                releases.push(self.event(sequence, if of_task { number } else { 0 }, what));
+            let again = self.asked_again(fact, sequence);
+            let mut push = |what: What, numbered: bool| {
+                number += u32::from(numbered);
+                releases.push(self.event(sequence, if numbered { number } else { 0 }, what));
             };
-            before.into_iter().for_each(|(task, change)| push(What::Task(task, change)));
-            what.into_iter().for_each(&mut push);
-            after.into_iter().for_each(|(task, change)| push(What::Task(task, change)));
+            before.into_iter().for_each(|(task, change)| push(What::Task(task, change), true));
+            what.into_iter().for_each(|it| push(it, false));
+            after.into_iter().for_each(|(task, change)| push(What::Task(task, change), true));
+            again.into_iter().for_each(|it| push(it, true));
         }
         open.keys.retain(|frame, _| self.instance.frames.contains_key(frame));
     }
@@ -195,6 +197,35 @@ impl Announcer<'_> {
         let opened = facts.iter().filter(|it| matches!(it, Fact::TaskOpened { .. })).count();
         let opened = u32::try_from(opened).unwrap_or(u32::MAX);
         FrameId(self.instance.next_frame.saturating_sub(opened))
+    }
+
+    /// What a fact has to tell of a question to people.
+    fn approval(&self, fact: &Fact, sequence: u64) -> Option<What> {
+        match fact {
+            Fact::ApprovalAsked { frame, .. } => {
+                let open = OpenApproval::of(self.plan, self.instance, *frame);
+                // Else the same turn has closed it again.
+                let open = open.filter(|(id, _)| id.number == sequence);
+                open.map(|it| What::ApprovalRequested(Box::new(it)))
+            }
+            Fact::ApprovalDecided { number, approved, by, .. } => {
+                let id = ApprovalId { instance: self.instance.id, number: *number };
+                let by = by.as_ref().and_then(|it| it.name()).map(Arc::from);
+                Some(What::ApprovalDecided(Box::new(Decided { id, approved: *approved, by })))
+            }
+            _ => None,
+        }
+    }
+
+    /// Questions that an instance asks in place of the one that it goes on for: under its own name.
+    fn asked_again(&self, fact: &Fact, sequence: u64) -> Vec<What> {
+        if !matches!(fact, Fact::Succeeds { .. }) {
+            return Vec::new();
+        }
+        let visits = self.instance.frames.keys();
+        let open = visits.filter_map(|id| OpenApproval::of(self.plan, self.instance, *id));
+        let before = open.filter(|(id, _)| id.number < sequence);
+        before.map(|it| What::ApprovalRequested(Box::new(it))).collect()
     }
 
     fn event(&self, sequence: u64, number: u32, what: What) -> Release {

@@ -112,6 +112,9 @@ without a name, a limit counts alone. What differs from instance to instance goe
 BAD_KEEP "WL0177" "`metadata.windlass.keepEvents` of a document is not a time for which events can be kept: more than nothing, and seven \
 days at most. It is how long an event that a `listen` of the workflow may take is kept when it comes before any instance listens, where that is \
 to be longer than `--event-ttl` of the server. Write a duration, such as `P1D`, without an expression."
+BAD_ASSIGNEES "WL0178" "`assignees` of `windlass.approval` names nobody, or too many: it has `roles`, `users` or both, lists of at most 50 names each. A role is one of \
+auth.toml or a built-in one (`approver`) that somebody has for the workflow; a user is written `ISSUER:SUBJECT`, as `windlass auth whoami` shows it. Without `assignees` everybody \
+may decide who has the permission approval.decide for the workflow."
 TRY_DO "WL0201" "`try` holds a mapping with `do`. The specification writes the list itself: `try: [ - task: … ]`. Accepted as if so written."
 TRY_TASK "WL0202" "`try` holds a single task. The specification wants a list of named tasks. Accepted as a list with one task called `try`."
 CATCH_LIST "WL0203" "`catch` is a list of clauses. The specification has one clause; accepted, the first clause whose filter \

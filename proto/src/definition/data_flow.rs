@@ -61,7 +61,9 @@ impl Decoder<'_> {
             }
         }
     }
-    fn inline(&mut self, document: &Node) -> Option<Schema> {
+
+    /// A JSON Schema that stands in place.
+    pub(super) fn inline(&mut self, document: &Node) -> Option<Schema> {
         let error = match Schema::compile(&document.value()) {
             Ok(schema) => match self.room_for(&schema) {
                 Ok(()) => return Some(schema),

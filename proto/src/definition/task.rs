@@ -1,5 +1,6 @@
 //! Tasks: lists of them, what all kinds share, and which kind one is.
 
+mod approval;
 mod call;
 mod choose;
 mod composite;
@@ -14,6 +15,7 @@ mod variables;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(super) use approval::APPROVAL;
 pub(super) use call::OUTPUTS;
 pub(super) use event::READS;
 pub(super) use mcp::METHODS as MCP_METHODS;

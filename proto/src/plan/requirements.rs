@@ -179,6 +179,7 @@ fn definition<'a>(kind: &'a Kind, visit: Visit<'_, 'a>) {
                 .for_each(|it| visit(Part::Template(it)));
             optional(it.input.as_ref(), visit);
         }
+        Kind::Approval(it) => it.templates().for_each(|it| visit(Part::Template(it))),
         Kind::Container(it) => visit(Part::Template(&it.with)),
         // Composites have no expression of their own here.
         Kind::Do(_)

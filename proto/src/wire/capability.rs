@@ -76,7 +76,7 @@ impl Capability {
                 FunctionTarget::Defined(_) | FunctionTarget::Cataloged(_) => None,
             };
         }
-        // The coordinator starts workflows itself.
+        // The coordinator starts workflows itself, and asks people.
         let name = match kind {
             Kind::Mcp(call) if matches!(call.transport, McpTransport::Stdio { .. }) => MCP_STDIO,
             _ => kind.detail()?,

@@ -87,6 +87,10 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
         ("deleteInstance", (About::Workflow, vec![])),
         ("suspendInstance", (About::Workflow, operator())),
         ("resumeInstance", (About::Workflow, operator())),
+        ("listApprovals", (About::List, vec!["approver"])),
+        ("getApproval", (About::Workflow, vec!["approver"])),
+        ("approve", (About::Workflow, vec!["approver"])),
+        ("reject", (About::Workflow, vec!["approver"])),
         ("listBulkJobs", (About::List, operator())),
         ("startBulkJob", (About::List, operator())),
         ("getBulkJob", (About::List, operator())),
@@ -136,8 +140,9 @@ fn expected() -> BTreeMap<&'static str, (About, Vec<&'static str>)> {
 }
 
 /// The roles, and whether they see workflows at all.
-const ROLES: [(&str, bool); 11] = [
+const ROLES: [(&str, bool); 12] = [
     ("viewer", true),
+    ("approver", true),
     ("starter", true),
     ("publisher", false),
     ("operator", true),
@@ -211,6 +216,7 @@ impl Place {
             .replace("{name}", name)
             .replace("{version}", "1.0.0")
             .replace("{digest}", &self.digest)
+            .replace("{number}", "0")
             .replace("{key}", &"0".repeat(32))
             .replace("{session}", "0123456789abcdef0123456789abcdef")
             .replace("{id}", id);
@@ -248,6 +254,7 @@ impl Place {
                 let order = json!({"action": "cancel", "filter": "name=greet", "preview": true});
                 (json, order.to_string())
             }
+            "reject" => (json, json!({"reason": "no"}).to_string()),
             "backfillSchedule" => (json, json!({"from": day, "to": day}).to_string()),
             "setSecretPolicy" => ("application/toml", "[[allow]]\n".to_owned()),
             "joinWorker" => (json, json!({"identity": "w", "functions": []}).to_string()),
@@ -273,7 +280,9 @@ fn seen(answer: &Answer) -> Let {
         (401, "WL0562") => Let::Through,
         (401 | 403, _) => Let::Forbidden,
         // What was never there is not what is hidden.
-        (404, "WL0547" | "WL0550" | "WL0560" | "WL0561" | "WL0576" | "WL0585") => Let::Through,
+        (404, "WL0547" | "WL0550" | "WL0560" | "WL0561" | "WL0576" | "WL0585" | "WL0650") => {
+            Let::Through
+        }
         (404, _) => Let::Hidden,
         _ => Let::Through,
     }

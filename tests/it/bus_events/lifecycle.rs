@@ -14,7 +14,8 @@ async fn told(all: &mut pull::Stream, count: usize) -> (Vec<String>, Vec<Value>)
         let (headers, event) = next(all).await;
         assert_eq!(headers.get("Nats-Msg-Id").unwrap().as_str(), event["id"], "{event}");
         let kind = event["type"].as_str().unwrap();
-        let kind = kind.strip_prefix("io.serverlessworkflow.").unwrap();
+        let own = kind.strip_prefix("io.windlass.");
+        let kind = kind.strip_prefix("io.serverlessworkflow.").or(own).unwrap();
         let kind = kind.strip_suffix(".v1").unwrap();
         let task = event["data"]["task"].as_str().map(|it| format!(" {it}"));
         words.push(format!("{kind}{}", task.unwrap_or_default()));
@@ -81,7 +82,37 @@ do:
     assert_eq!(faulted["error"], view["error"], "{faulted}");
     assert_eq!(faulted["error"]["detail"], "D", "{faulted}");
     assert_eq!(faulted["faultedAt"], events[1]["time"], "{faulted}");
-    metric(&fleet, "windlass_lifecycle_events_total", 11).await;
+
+    let text = "document: {dsl: '1.0.3', namespace: rooms, name: asks, version: '1.0.0'}
+do:
+- sign: {call: windlass.approval, with: {title: 'Open ${ .room }?', assignees: {roles: [porter]}}}
+";
+    let workflow = fleet.api.deploy(text).await;
+    let id = fleet.api.start(&workflow, &json!({"room": "north"})).await;
+    let view = fleet.api.reaches(&id, "waiting").await;
+    let asked = view["open"][0]["approval"].as_str().unwrap().to_owned();
+    let number = asked.rsplit('.').next().unwrap();
+    let uri = format!("/v1/instances/{id}/approvals/{number}");
+    let answer = json!({"data": "a secret of the porter's", "reason": "by phone"});
+    fleet.api.post(&format!("{uri}/approve"), &answer).await.ok();
+    let (words, events) = told(&mut all, 4).await;
+    let expected = [
+        "workflow.started",
+        "approval.requested /do/0/sign",
+        "approval.decided",
+        "workflow.completed",
+    ];
+    assert_eq!(words, expected, "{events:?}");
+    let question = &events[1]["data"];
+    assert_eq!((&question["approval"], &question["uri"]), (&json!(asked), &json!(uri)));
+    assert_eq!(
+        (&question["title"], &question["roles"]),
+        (&json!("Open north?"), &json!(["porter"]))
+    );
+    let decided = events[2].to_string();
+    assert_eq!(events[2]["data"]["approved"], true, "{decided}");
+    assert!(!decided.contains("secret") && !decided.contains("phone"), "{decided}");
+    metric(&fleet, "windlass_lifecycle_events_total", 15).await;
     metric(&fleet, "windlass_lifecycle_events_dropped_total", 0).await;
 }
 

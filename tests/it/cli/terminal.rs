@@ -146,6 +146,11 @@ async fn each_command_once() {
         (on_server(&["bulk", "retry", "--filter", "name=none", "--preview"]), 0),
         (on_server(&["bulk", "delete", "--filter", "name=none", "--preview"]), 0),
         (on_server(&["bulk", "reset", "--filter", "name=none", "--to", "/do/0/a", "--preview"]), 0),
+        (on_server(&["approval", "list"]), 0),
+        // It asks nobody.
+        (on_server(&["approval", "show", &format!("{id}.0")]), 1),
+        (on_server(&["approve", &format!("{id}.0")]), 1),
+        (on_server(&["reject", &format!("{id}.0"), "--reason", "no"]), 1),
         (on_server(&["bulk", "list"]), 0),
         (on_server(&["bulk", "show", &job]), 0),
         (on_server(&["bulk", "results", &job]), 0),

@@ -5,6 +5,7 @@
 //! stays a state, and a journal adds up to the same state for ever. So where these methods find
 //! nothing to change, the misfit has been noted, and the state is left as it is.
 
+mod approve;
 mod composite;
 mod extend;
 mod limit;
@@ -94,6 +95,8 @@ impl Instance {
                 self.retry_scheduled(*frame, *clause, problem);
             }
             Fact::Caught { frame, clause, problem } => self.caught(*frame, *clause, problem),
+            Fact::ApprovalAsked { frame, question } => self.approval_asked(*frame, question),
+            Fact::ApprovalDecided { frame, .. } => self.approval_decided(*frame),
             Fact::LimitAsked { .. } | Fact::LimitTaken { .. } | Fact::LimitRefused { .. } => {
                 self.limited(at, fact);
             }

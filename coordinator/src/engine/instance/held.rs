@@ -185,6 +185,7 @@ impl Body {
                 let current = listening.item.iter_mut().chain([&mut listening.value]);
                 fixed.chain(gathered).chain(current).for_each(|it| each(Part::Value(it)));
             }
+            Self::Approving(it) => each(Part::Bytes(it.question.weight())),
             Self::Child { input, .. } => each(Part::Value(input)),
         }
     }

@@ -61,6 +61,8 @@ pub enum Doing {
     Listening = 1 << 14,
     /// [`Body::Child`]
     Child = 1 << 15,
+    /// [`Body::Approving`]
+    Approving = 1 << 16,
 }
 
 /// Several of [`Phase`], a bit each.
@@ -75,7 +77,7 @@ const ENDED: Phases = Phase::Ended as u8;
 const STARTED: Phases = OPEN | ENDED;
 
 /// Several of [`Doing`], a bit each.
-type Doings = u16;
+type Doings = u32;
 
 const fn any(of: &[Doing]) -> Doings {
     let (mut all, mut at) = (0, 0);
@@ -108,8 +110,9 @@ const FORKS: Doings = any(&[Doing::Fork]);
 const LISTENS: Doings = any(&[Doing::Listening]);
 const CHILDREN: Doings = any(&[Doing::Child]);
 const EXTENDS: Doings = any(&[Doing::Extending]);
+const APPROVES: Doings = any(&[Doing::Approving]);
 /// Any open visit of a task.
-const TASK: Doings = GIVING | RETRIES | EXTENDS;
+const TASK: Doings = GIVING | RETRIES | EXTENDS | APPROVES;
 
 /// What a visit does after a fact about it.
 #[derive(Clone, Copy, Debug)]
@@ -243,6 +246,10 @@ table! {
         OPEN: frame LISTENS => Stays, if |it| it.hears(*frame, |it| it.item.is_some());
     ListenClosed { frame }         OPEN: frame LISTENS => Stays;
 
+    ApprovalAsked { frame, .. }    OPEN: frame FRESH => Does(Doing::Approving);
+    // What follows gives the task its output.
+    ApprovalDecided { frame, .. }  OPEN: frame APPROVES => Does(Doing::Begun);
+
     ExtensionsBegan { frame, after: false, .. }
         OPEN: frame FRESH => Does(Doing::Extending);
     // One before the task may have taken its place.
@@ -292,6 +299,7 @@ impl Instance {
             Body::Publishing { .. } => Doing::Publishing,
             Body::Listening(_) => Doing::Listening,
             Body::Child { .. } => Doing::Child,
+            Body::Approving(_) => Doing::Approving,
         }
     }
 
@@ -301,7 +309,7 @@ impl Instance {
         let phase = self.phase();
         let visit = visit.map(|(id, doings, then)| (id, self.doing(id), doings, then));
         let fits = phases & phase as u8 != 0
-            && visit.is_none_or(|(_, doing, doings, _)| doings & doing as u16 != 0)
+            && visit.is_none_or(|(_, doing, doings, _)| doings & doing as Doings != 0)
             && operands;
         if !fits {
             let visit = visit.map(|(id, doing, ..)| (id, doing));
@@ -323,7 +331,7 @@ impl Instance {
         parent.0 < self.next_frame
             && match self.frames.get(&parent).map(|it| &it.body) {
                 Some(Body::Fork { branches, .. }) => (position as usize) < branches.len(),
-                _ => LISTS & self.doing(parent) as u16 != 0,
+                _ => LISTS & self.doing(parent) as Doings != 0,
             }
     }
 

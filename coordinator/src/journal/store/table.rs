@@ -43,6 +43,7 @@ pub(super) fn kind(table: Table) -> u8 {
     match table {
         Table::Claims => keys::CLAIM,
         Table::StartKeys => keys::START_KEY,
+        Table::Approvals => keys::APPROVAL,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::access::{AUTHENTICATION, ENDPOINT, RESOURCE};
 use super::{Object, Shape, events, object, of, words};
-use crate::definition::task::{A2A_METHODS, ASYNCAPI_PROTOCOLS, MCP_METHODS, OUTPUTS};
+use crate::definition::task::{A2A_METHODS, APPROVAL, ASYNCAPI_PROTOCOLS, MCP_METHODS, OUTPUTS};
 
 /// What `with` holds, by the protocol.
 pub(super) const TABLE: &[(&str, &Object)] = &[
@@ -12,6 +12,7 @@ pub(super) const TABLE: &[(&str, &Object)] = &[
     ("asyncapi", &ASYNCAPI),
     ("a2a", &A2A),
     ("mcp", &MCP),
+    (APPROVAL, &DECISION),
 ];
 
 const OUTPUT: Shape = Shape::Words(|| words(OUTPUTS));
@@ -210,3 +211,25 @@ static MCP_CLIENT: Object = Object {
         ]],
     )
 };
+
+static DECISION: Object = object(
+    ("approval", "the `with` of `windlass.approval`"),
+    "A decision that a person makes: the task waits for `windlass approve` or `reject`",
+    &["title"],
+    &[&[
+        of("title", Shape::Text, "What is asked, in a line"),
+        of("description", Shape::Text, "More of it"),
+        of("form", Shape::Any, "A JSON Schema that the data of an approval has to fit"),
+        of("assignees", Shape::Of(&ASSIGNEES), "Who may decide; all who may at all otherwise"),
+    ]],
+);
+
+static ASSIGNEES: Object = object(
+    ("assignees", "`assignees`"),
+    "Who may decide",
+    &[],
+    &[&[
+        of("roles", Shape::List(&Shape::Text), "Whoever has one of these roles for the workflow"),
+        of("users", Shape::List(&Shape::Text), "These, as ISSUER:SUBJECT"),
+    ]],
+);

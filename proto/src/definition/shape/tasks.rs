@@ -107,7 +107,8 @@ static CALL: Object = Object {
                 of(
                     "call",
                     Shape::Text,
-                    "A protocol (http, openapi, grpc, asyncapi, a2a, mcp), or a function's name",
+                    "A protocol (http, openapi, grpc, asyncapi, a2a, mcp), windlass.approval, or a \
+                     function's name",
                 ),
                 of("with", Shape::Values, "What it is called with"),
             ],

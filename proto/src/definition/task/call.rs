@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Position;
+use super::approval::APPROVAL;
 use crate::definition::catalog::{DEFAULT_CATALOG, Location};
 use crate::definition::codes;
 use crate::definition::decoder::{Decoder, optional};
@@ -23,6 +24,10 @@ impl Decoder<'_> {
     pub(super) fn call(&mut self, node: &Node, position: Position<'_>) -> Option<Kind> {
         let call = node.get("call")?;
         let name = self.string(call, "`call`")?;
+        if *name == *APPROVAL && !self.reusable.functions.contains_key(&name) {
+            let with = self.required(node, "with", &format!("`call: {name}`"))?;
+            return self.approval(with).map(|it| Kind::Approval(Box::new(it)));
+        }
         if !PROTOCOL_CALLS.contains(&&*name) {
             return self.function_call(node, call, &name);
         }

@@ -84,6 +84,7 @@ impl Names {
             | Kind::Wait(_)
             | Kind::Emit(_)
             | Kind::Listen(_)
+            | Kind::Approval(_)
             | Kind::Workflow(_) => {}
         }
     }

@@ -230,6 +230,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "`limit.onFull` cannot be `wiat`",
     ),
     (
+        "WL0178",
+        "do:\n  - a: { call: windlass.approval, with: { title: t, assignees: §{ roles: [] } } }\n",
+        "`assignees` names nobody",
+    ),
+    (
         "WL0177",
         "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: { windlass: { keepEvents: §P8D } } }\ndo: []\n",
         "events cannot be kept for this long",

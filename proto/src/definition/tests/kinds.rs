@@ -454,6 +454,23 @@ fn functions_are_found_where_they_are() {
 }
 
 #[test]
+fn people_are_asked_by_a_function_that_is_built_in() {
+    let asks = "do:\n  - a: { call: windlass.approval, with: { title: 'Pay ${ .n }?', form: { type: object }, assignees: { roles: [ boss ] } } }\n";
+    let loaded = plan(asks);
+    let Kind::Approval(it) = kind_of(&loaded) else { panic!() };
+    let form = it.form.as_ref().unwrap();
+    assert!(form.schema.validate(&crate::value::Value::Int(1)).is_err());
+    assert_eq!(form.document.to_json(), r#"{"type":"object"}"#);
+    assert_eq!((it.roles.len(), it.users.len(), it.description.is_none()), (1, 0, true));
+    assert!(!kind_of(&loaded).is_dispatched());
+    assert_eq!((kind_of(&loaded).word(), kind_of(&loaded).detail()), ("call", Some("approval")));
+    // Whoever defines a function of that name means theirs.
+    let own =
+        format!("use: {{ functions: {{ windlass.approval: {{ set: {{ a: 1 }} }} }} }}\n{asks}");
+    assert!(matches!(kind_of(&plan(&own)), Kind::Function(_)));
+}
+
+#[test]
 fn processes() {
     let plan = plan(
         "do:\n  - c: { run: { container: { image: i, name: '${ .n }', command: 'echo ${HOME}', environment: { A: 1 }, arguments: [ a ], lifetime: { cleanup: eventually, after: PT1M }, pullPolicy: always }, await: false } }\n  \

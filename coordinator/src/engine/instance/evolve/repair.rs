@@ -151,6 +151,8 @@ impl Instance {
         let Some(set) = self.timers.get_mut(&timer) else { return };
         let (before, due) = (set.due, set.due.plus(by));
         set.due = due;
+        let visit = set.frame;
+        self.approval_put_off(visit);
         self.changes.timers_cleared.push((timer, before));
         self.changes.timers_set.push((timer, due));
     }

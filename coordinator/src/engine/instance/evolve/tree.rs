@@ -139,6 +139,7 @@ impl Instance {
             Body::Listening(listening) if !listening.closed => {
                 self.changes.unsubscribed.push(id);
             }
+            Body::Approving(it) => self.changes.approvals.push((id, it.number, false)),
             Body::Child { child, wait: true, .. } => self.changes.orphaned.push((id, *child)),
             // Nobody outside works for these, or waits to hear.
             Body::Child { wait: false, .. }

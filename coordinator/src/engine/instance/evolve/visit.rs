@@ -140,6 +140,7 @@ impl Instance {
             | Body::Evaluating { .. }
             | Body::Retrying { .. }
             | Body::Waiting
+            | Body::Approving(_)
             | Body::Publishing { .. }
             | Body::Child { .. } => {}
         }
@@ -170,6 +171,7 @@ impl Instance {
             | Body::Trying { .. }
             | Body::Retrying { .. }
             | Body::Waiting
+            | Body::Approving(_)
             | Body::Publishing { .. }
             | Body::Child { .. } => (0, frame.opened),
         };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use windlass_proto::id::{FrameId, InstanceId, WorkflowId};
 use windlass_proto::plan::Plan;
+use windlass_proto::problem::Problem;
 use windlass_proto::time::Timestamp;
 
 use crate::engine::{Body, Instance, Question, TimerPurpose, reference_of};
@@ -61,6 +62,37 @@ impl FromStr for ApprovalId {
         let instance = instance.parse().map_err(|_| WRONG)?;
         Ok(Self { instance, number: number.parse().map_err(|_| WRONG)? })
     }
+}
+
+/// Why something cannot be done with a question.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ApprovalError {
+    /// There is no such question.
+    #[error("there is no question {0}")]
+    Unknown(ApprovalId),
+    /// It is not open any more.
+    #[error("question {id} {how}")]
+    Closed {
+        /// The question.
+        id: ApprovalId,
+        /// Why not.
+        how: String,
+    },
+    /// It is for others.
+    #[error("question {0} is for others: its `roles` and `users` say for whom")]
+    NotAssigned(ApprovalId),
+    /// What is given does not fit the form.
+    #[error("the data for question {id} does not fit its form: {}", detail(.problem))]
+    Form {
+        /// The question.
+        id: ApprovalId,
+        /// What is wrong, and where.
+        problem: Box<Problem>,
+    },
+}
+
+fn detail(problem: &Problem) -> &str {
+    problem.detail.as_deref().unwrap_or_default()
 }
 
 /// A question that is open.

@@ -39,12 +39,12 @@ use windlass_proto::value::Value;
 
 use crate::access::Forbidden;
 use crate::admission::{StartQuotas, Suspended};
-use crate::approval::ApprovalId;
+use crate::approval::ApprovalError;
 use crate::archive::{Archive, ArchiveError};
 use crate::backup::BackupError;
 use crate::dispatch::Queue;
+pub use crate::engine::{FaultHandler, ResetOrder, Visited};
 use crate::engine::{Requester, Unrepairable, Unresettable};
-pub use crate::engine::{ResetOrder, Visited};
 use crate::events::Outbox;
 pub use crate::history::{HistoryEntry, HistoryPage};
 use crate::journal::{JournalError, Status};
@@ -373,28 +373,9 @@ pub enum CoordinatorError {
     /// No more may go on for it.
     #[error("{SUCCESSORS} instances go on for instance {0}: reset one of these")]
     TooManySuccessors(InstanceId),
-    /// There is no such question.
-    #[error("there is no question {0}")]
-    UnknownApproval(ApprovalId),
-    /// A question is not open any more.
-    #[error("question {id} {how}")]
-    ApprovalClosed {
-        /// The question.
-        id: ApprovalId,
-        /// Why not.
-        how: String,
-    },
-    /// A question is for others.
-    #[error("question {0} is for others: its `roles` and `users` say for whom")]
-    NotAssigned(ApprovalId),
-    /// What is given does not fit the form.
-    #[error("the data for question {id} does not fit its form: {}", .problem.detail.as_deref().unwrap_or_default())]
-    FormRefused {
-        /// The question.
-        id: ApprovalId,
-        /// What is wrong, and where.
-        problem: Box<Problem>,
-    },
+    /// Something cannot be done with a question to people.
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     /// Which task is to be skipped cannot be told.
     #[error("{found} tasks of instance {id} {which}: {hint}")]
     NoSuchTask {

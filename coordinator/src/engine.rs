@@ -26,6 +26,7 @@ mod effect;
 mod evaluate;
 mod fact;
 mod failure;
+mod fault;
 mod flow;
 mod input;
 mod instance;
@@ -37,6 +38,7 @@ mod optional;
 mod repair;
 mod requester;
 mod reset;
+mod retrace;
 mod retry;
 mod room;
 mod scope;
@@ -51,8 +53,8 @@ pub use effect::Effect;
 pub use fact::{Fact, FactError, Journaled, TimerPurpose, decode, encode};
 pub use input::{ChildOutcome, Input, LimitVerdict, Rejection, Verdict};
 pub use instance::{
-    Approving, Body, Branch, Changes, Claim, Doing, Ending, Frame, Halt, Held, Incident, Instance,
-    Listening, Origin, Parent, Phase, Question, Repair, Step, Timer,
+    Approving, Body, Branch, Changes, Claim, Doing, Ending, FaultHandler, Frame, Halt, Held,
+    Incident, Instance, Listening, Origin, Parent, Phase, Question, Repair, Step, Timer,
 };
 pub(crate) use limit::shown as shown_limit;
 pub use listen::{Interest, Key, Route, awaited, interest};
@@ -61,6 +63,7 @@ pub use misfit::{Misfit, MisfitKind, Misfits};
 pub use repair::{Given, Succession, Unrepairable, faulted, replay, succeed, succeeded};
 pub use requester::{Requested, Requester};
 pub use reset::{Reset, ResetOrder, Unresettable, Visited, reset};
+pub use retrace::{Divergence, retrace};
 pub(crate) use scope::reference;
 pub use scope::reference_of;
 pub use task::case_of;

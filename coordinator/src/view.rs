@@ -12,7 +12,7 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::value::Value;
 
 use crate::approval::{ApprovalId, OpenApproval};
-use crate::engine::{self, Body, Claim, Ending, Instance, shown_limit};
+use crate::engine::{self, Body, Claim, Ending, FaultHandler, Instance, shown_limit};
 use crate::journal::Head;
 use crate::trace::trace_id;
 
@@ -36,6 +36,8 @@ pub struct InstanceView {
     pub predecessor: Option<InstanceId>,
     /// Instances that go on for this one, oldest first.
     pub successors: Vec<InstanceId>,
+    /// What was started because it has faulted.
+    pub handler: Option<FaultHandler>,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
     /// Shares of limits that it has or waits for.
@@ -134,6 +136,7 @@ pub fn view(plan: &Plan, instance: &Instance) -> InstanceView {
         trace: trace_id(instance).to_string(),
         predecessor: instance.repair.predecessor,
         successors: instance.repair.successors.clone(),
+        handler: instance.repair.handler.clone(),
         open: open_tasks(plan, instance),
         limits: shares(plan, instance),
         sequence: instance.sequence,

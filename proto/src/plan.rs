@@ -78,6 +78,9 @@ pub struct Plan {
     pub metadata: Value,
     /// `metadata.windlass.onFault` of the document.
     pub on_fault: OnFault,
+    /// The workflow that `metadata.windlass.onFault` of the document names: it is started when an
+    /// instance faults.
+    pub fault_workflow: Option<FaultWorkflow>,
     /// `metadata.windlass.limit` of the document.
     pub limit: Option<Arc<Limit>>,
     /// `metadata.windlass.keepEvents` of the document: milliseconds for which an event that a task
@@ -130,6 +133,15 @@ pub enum OnFault {
     /// It is suspended until an operator lets the task be tried again, gives its output, or cancels
     /// the instance.
     Suspend,
+}
+
+/// A workflow that is started when an instance of another one faults, in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultWorkflow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its version; `latest` for the highest.
+    pub version: Arc<str>,
 }
 
 impl OnFault {

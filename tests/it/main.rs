@@ -25,6 +25,7 @@ mod deploy;
 mod deviations;
 mod durable;
 mod examples;
+mod faults;
 mod fleet;
 mod foreign_worker;
 mod grpc;

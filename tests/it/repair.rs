@@ -374,6 +374,61 @@ async fn a_reset_begins_where_it_is_told_and_a_dry_run_says_so_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reset_goes_on_by_a_mended_definition_or_says_where_it_would_not_have() {
+    let (dev, shop) = (Dev::start().await, Shop::new().await);
+    let url = dev.api.base();
+    let text = shop.definition("");
+    let workflow = dev.api.deploy(&text).await;
+    let id = dev.api.start(&workflow, &json!({"id": "m"})).await;
+    assert_eq!(dev.api.ends(&id).await["status"], "faulted");
+    let before = shop.calls("m");
+    // What failed is left out, and something is put behind it.
+    let version = |number: &str, text: &str| {
+        assert!(!text.contains(number), "another version");
+        text.replace("version: 1.0.0", &format!("version: {number}"))
+    };
+    let charge = text.split("- charge: ").nth(1).unwrap().split('\n').next().unwrap();
+    let mended = text.replace(charge, "{ set: { paid: by hand } }");
+    dev.api.deploy(&version("1.0.1", &mended)).await;
+    let other = mended.replace("- order: {", "- order: { export: { as: '{ other: 1 }' },");
+    assert_ne!(other, mended);
+    dev.api.deploy(&version("2.0.0", &other)).await;
+    let to = "/do/1/both/fork/branches/1/pay/do/1/charge";
+    let words = |definition: &str, dry: bool| {
+        let mut words = vec!["reset", &id, "--to", to, "--url", &url, "--definition"];
+        words.push(definition);
+        words.extend(dry.then_some("--dry-run"));
+        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = async |definition: &str, dry: bool| {
+        let words = words(definition, dry);
+        windlass(&words.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+    for dry in [true, false] {
+        let refused = run("2.0.0", dry).await.exits(1).stderr;
+        assert!(refused.contains("WL0549") && refused.contains("at /do/0/order"), "{refused}");
+    }
+    assert!(run("3.0.0", true).await.exits(1).stderr.contains("WL0502"));
+    let told = run("1.0.1", true).await.exits(0).json();
+    assert_eq!((&told["workflow"]["version"], &told["id"]), (&json!("1.0.1"), &Value::Null));
+    assert_eq!(shop.calls("m"), before, "a dry run does nothing");
+    let done = run("1.0.1", false).await.exits(0).json();
+    let next = dev.api.ends(done["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&next["status"], &next["output"]),
+        (&json!("completed"), &json!({"done": "/ship/m"}))
+    );
+    assert_eq!((&next["digest"], &next["workflow"]), (&told["digest"], &told["workflow"]));
+    let after = shop.calls("m");
+    assert_eq!((after["/order"], after["/check"], after["/charge"]), ((1, 1), (1, 1), (1, 1)));
+    let history = dev.api.history(next["id"].as_str().unwrap()).await;
+    assert!(history.iter().any(|it| it["name"] == "charge"), "{history:?}");
+    let latest = json!({"to": to, "definition": "latest"});
+    let refused = dev.api.post(&format!("/v1/instances/{id}/reset"), &latest).await.problem(409);
+    assert!(refused["detail"].as_str().unwrap().contains("/do/0/order"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reset_gives_other_data_by_the_command_line() {
     let dev = Dev::start().await;
     let url = dev.api.base();

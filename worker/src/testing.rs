@@ -101,6 +101,7 @@ pub(crate) fn plan(task: Task) -> Plan {
         tags: Value::Null,
         metadata: Value::Null,
         on_fault: OnFault::Fault,
+        fault_workflow: None,
         limit: None,
         keep_events: None,
         retention: None,

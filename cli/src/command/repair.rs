@@ -37,7 +37,8 @@ pub(crate) struct RetryArgs {
 #[command(after_help = "Examples:\n  windlass reset 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --to \
                         /do/2/charge --dry-run\n  windlass reset \
                         0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --to '/do/1/each/for/do/0/pay[2]' \
-                        --set rate=2")]
+                        --set rate=2\n  windlass reset 0190c2f1-8f9a-7d3c-9a51-0c6f1c1d2e3f --to \
+                        /do/2/charge --definition 1.0.1 --dry-run")]
 pub(crate) struct ResetArgs {
     /// The instance
     id: String,
@@ -51,6 +52,10 @@ pub(crate) struct ResetArgs {
     /// A member of the context that the task sees otherwise; may be repeated
     #[arg(long, value_name = "NAME=JSON", value_parser = member)]
     set: Vec<(String, String)>,
+    /// Another version of the workflow, or `latest`, by which it goes on: refused where that would
+    /// have gone another way before, with the first task where it would
+    #[arg(long, value_name = "VERSION")]
+    definition: Option<String>,
     /// What becomes of children that were being waited for: without it they are refused
     #[arg(long, value_enum)]
     children: Option<Children>,
@@ -88,6 +93,8 @@ struct Reset {
     set: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<Children>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    definition: Option<String>,
     dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -115,8 +122,8 @@ pub(crate) async fn reset(args: ResetArgs) -> Result<(), CliError> {
         set.insert(name.as_str().into(), input::parse("--set", value)?);
     }
     let set = (!set.is_empty()).then(|| Value::from(set));
-    let ResetArgs { to, children, dry_run, reason, .. } = args;
-    let body = Reset { to, input, set, children, dry_run, reason };
+    let ResetArgs { to, children, definition, dry_run, reason, .. } = args;
+    let body = Reset { to, input, set, children, definition, dry_run, reason };
     let client = Client::new(&args.remote)?;
     let mut request =
         client.request(Method::POST, &["v1", "instances", &args.id, "reset"]).json(&body);
@@ -135,7 +142,9 @@ pub(crate) async fn reset(args: ResetArgs) -> Result<(), CliError> {
     let rows: Vec<_> = [visits("kept", "kept"), visits("again", "done again")].concat();
     output::table(&["VISIT", "WHAT BECOMES OF IT"], &rows);
     if let Some(id) = answer["id"].as_str() {
-        output::table(&["INSTANCE", "GOES ON FOR"], &[vec![id.to_owned(), args.id]]);
+        let version = answer["workflow"]["version"].as_str().unwrap_or_default().to_owned();
+        let row = vec![id.to_owned(), args.id, version];
+        output::table(&["INSTANCE", "GOES ON FOR", "VERSION"], &[row]);
     }
     Ok(())
 }

@@ -54,6 +54,7 @@ fn fields(instance: &Json) -> Vec<Vec<String>> {
         "root",
         "predecessor",
         "successors",
+        "faultHandler",
         "input",
         "context",
         "output",

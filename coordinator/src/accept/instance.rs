@@ -21,7 +21,7 @@ use super::query::{OfInstance, Query};
 use super::room::Room;
 use super::start::idempotency_key;
 use super::state::Api;
-use super::view::{Count, HistoryEntry, Instance, Instances, Standing};
+use super::view::{Count, HistoryEntry, Instance, Instances, Standing, Workflow};
 use crate::access::Permission;
 use crate::archive::Rendering;
 use crate::code::Code;
@@ -278,6 +278,9 @@ pub(super) struct ResetRequest {
     set: Option<Value>,
     /// `rerun` starts children anew that were being waited for; without it they are refused.
     children: Option<Children>,
+    /// Another version of the workflow, or `latest`, by which it goes on: refused where that would
+    /// not have led to what is kept, with the first task at which it would have gone another way.
+    definition: Option<String>,
     /// Only tells what would be kept and what done again.
     #[serde(default)]
     dry_run: bool,
@@ -323,6 +326,10 @@ pub(super) struct ResetResponse {
     predecessor: String,
     /// True when an earlier request with this key had started it.
     repeated: bool,
+    /// What the new one runs.
+    workflow: Workflow,
+    /// SHA-256 of its text.
+    digest: String,
     /// The visit that begins again.
     to: VisitOf,
     /// Visits that are over and are kept: they are not performed again. At most 1,000.
@@ -355,28 +362,41 @@ pub(super) struct ResetResponse {
 pub(super) async fn reset(
     State(api): State<Api>,
     OfInstance(predecessor): OfInstance,
-    By(by): By,
+    By(by_whom): By,
     payload: Payload,
 ) -> Result<(StatusCode, Json<ResetResponse>), ApiProblem> {
     let key = idempotency_key(&payload.headers)?;
-    let ResetRequest { to, input, set, children, dry_run, reason } = payload.json()?;
+    let ResetRequest { to, input, set, children, definition, dry_run, reason } = payload.json()?;
     let order = reset_order(&to, (input, set), children)?;
     let coordinator = if dry_run {
         api.coordinator.clone()
     } else {
-        let what = format!("reset to {to} of");
-        told(&api, &what, predecessor, &Reason { reason }, &by).await?
+        let by = definition.as_ref().map_or_else(String::new, |it| format!(" by version {it}"));
+        let what = format!("reset to {to}{by} of");
+        told(&api, &what, predecessor, &Reason { reason }, &by_whom).await?
     };
+    let order = (order, definition.as_deref());
     let (started, plan) = coordinator.reset(predecessor, order, key.as_deref(), dry_run).await?;
     let repeated = started.as_ref().is_some_and(|it| it.repeated);
     let status = if dry_run || repeated { StatusCode::OK } else { StatusCode::CREATED };
-    let ResetPlan { to, kept, again, counts: (kept_count, again_count) } = plan;
+    let ResetPlan { to, kept, again, counts: (kept_count, again_count), workflow, digest } = plan;
+    let (workflow, digest) = ((&workflow).into(), digest.to_string());
     let named = |all: Vec<Visited>| all.into_iter().map(VisitOf::from).collect();
     let (kept, again) = (named(kept), named(again));
     let id = started.map(|it| it.id.to_string());
     let (predecessor, to) = (predecessor.to_string(), to.into());
-    let response =
-        ResetResponse { id, predecessor, repeated, to, kept, again, kept_count, again_count };
+    let response = ResetResponse {
+        id,
+        predecessor,
+        repeated,
+        workflow,
+        digest,
+        to,
+        kept,
+        again,
+        kept_count,
+        again_count,
+    };
     Ok((status, Json(response)))
 }
 

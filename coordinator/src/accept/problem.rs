@@ -13,6 +13,7 @@ use windlass_proto::definition::Diagnostic;
 use windlass_proto::limits;
 use windlass_proto::problem::{Problem, Standard};
 
+use crate::approval::ApprovalError;
 use crate::backup::BackupError;
 use crate::code::Code;
 use crate::coordinator::CoordinatorError;
@@ -229,12 +230,7 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::Webhook(error) => of_webhook(&error, detail),
             CoordinatorError::UnknownEvent(_) => Self::new(Code::UnknownEvent, detail),
             CoordinatorError::UnknownBulkJob(_) => Self::new(Code::UnknownBulkJob, detail),
-            CoordinatorError::UnknownApproval(_) => Self::new(Code::UnknownApproval, detail),
-            CoordinatorError::ApprovalClosed { .. } => Self::new(Code::ApprovalClosed, detail),
-            CoordinatorError::NotAssigned(_) => Self::new(Code::NotAssigned, detail).denied(),
-            CoordinatorError::FormRefused { problem, .. } => {
-                Self { cause: Some(problem), ..Self::new(Code::FormRefused, detail) }
-            }
+            CoordinatorError::Approval(error) => of_approval(error, detail),
             CoordinatorError::UnknownInstance(_) => Self::new(Code::UnknownInstance, detail),
             CoordinatorError::InvalidInput(problem) => {
                 Self { cause: Some(Box::new(problem)), ..Self::new(Code::InvalidInput, detail) }
@@ -270,6 +266,17 @@ impl From<CoordinatorError> for ApiProblem {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Self::new(Code::Stopping, detail)
             },
+        }
+    }
+}
+
+fn of_approval(error: ApprovalError, detail: String) -> ApiProblem {
+    match error {
+        ApprovalError::Unknown(_) => ApiProblem::new(Code::UnknownApproval, detail),
+        ApprovalError::Closed { .. } => ApiProblem::new(Code::ApprovalClosed, detail),
+        ApprovalError::NotAssigned(_) => ApiProblem::new(Code::NotAssigned, detail).denied(),
+        ApprovalError::Form { problem, .. } => {
+            ApiProblem { cause: Some(problem), ..ApiProblem::new(Code::FormRefused, detail) }
         }
     }
 }

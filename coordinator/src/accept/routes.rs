@@ -129,10 +129,6 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/instances/{id}/skip", post(instance::skip))
         .route("/v1/instances/{id}/reset", post(instance::reset))
         .route("/v1/instances/{id}/watch", get(watch::watch))
-        .route("/v1/approvals", get(approval::list))
-        .route("/v1/instances/{id}/approvals/{number}", get(approval::show))
-        .route("/v1/instances/{id}/approvals/{number}/approve", post(approval::approve))
-        .route("/v1/instances/{id}/approvals/{number}/reject", post(approval::reject))
         .route("/v1/schedules", get(schedule::list))
         .route("/v1/schedules/{namespace}/{name}", get(schedule::show))
         .route("/v1/schedules/{namespace}/{name}/trigger", post(schedule::trigger))
@@ -148,6 +144,7 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         .route("/v1/worker-sessions/{session}/turns", post(remote_worker::turn))
         .merge(administration())
         .merge(pages)
+        .merge(approvals())
         .layer(axum::middleware::from_fn_with_state(api.clone(), gate::bounded))
         .merge(operation.merge(orders).layer(operated))
         .merge(deliveries.layer(delivered))
@@ -163,4 +160,13 @@ pub(super) fn routes(api: state::Api, with_metrics: bool) -> Router {
         Some(_) => served(router, api).layer(axum::middleware::from_fn(ui::dressed)),
         None => served(router, api),
     }
+}
+
+/// What workflows ask people.
+fn approvals() -> Router<state::Api> {
+    Router::new()
+        .route("/v1/approvals", get(approval::list))
+        .route("/v1/instances/{id}/approvals/{number}", get(approval::show))
+        .route("/v1/instances/{id}/approvals/{number}/approve", post(approval::approve))
+        .route("/v1/instances/{id}/approvals/{number}/reject", post(approval::reject))
 }

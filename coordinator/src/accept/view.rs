@@ -222,6 +222,9 @@ pub struct Instance {
     /// The instances that go on for this one, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub successors: Vec<String>,
+    /// What was started because it has faulted (`metadata.windlass.onFault`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault_handler: Option<FaultHandler>,
     /// Tasks that are running or waiting now.
     pub open: Vec<OpenTask>,
     /// Shares of limits (`metadata.windlass.limit`) that it has or waits for.
@@ -247,6 +250,27 @@ pub struct LimitShare {
     pub place: Option<usize>,
     /// How many have a share now.
     pub holding: usize,
+}
+
+/// What was started because an instance has faulted.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FaultHandler {
+    /// The instance that was started; it has this one as its parent.
+    pub id: String,
+    /// What it runs.
+    pub workflow: Workflow,
+    /// Why it has not started, where it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<Problem>,
+}
+
+impl From<coordinator::FaultHandler> for FaultHandler {
+    fn from(it: coordinator::FaultHandler) -> Self {
+        let [namespace, name, version] = it.workflow.map(|it| it.to_string());
+        let workflow = Workflow { namespace, name, version };
+        Self { id: it.instance.to_string(), workflow, error: it.refused }
+    }
 }
 
 /// A task that is running or waiting now.
@@ -299,6 +323,7 @@ impl From<coordinator::InstanceView> for Instance {
             priority: view.priority,
             predecessor: view.predecessor.map(|it| it.to_string()),
             successors: view.successors.iter().map(ToString::to_string).collect(),
+            fault_handler: view.handler.map(FaultHandler::from),
             open: view.open.into_iter().map(open).collect(),
             limits: view.limits.into_iter().map(share).collect(),
         }

@@ -10,7 +10,7 @@ use super::handle::blocking;
 use super::repair::turns;
 use super::{Coordinator, CoordinatorError, Operator};
 use crate::access::{Principal, Resource, Visible};
-use crate::approval::{ApprovalId, OpenApproval};
+use crate::approval::{ApprovalError, ApprovalId, OpenApproval};
 use crate::engine::{Fact, Input, Journaled, Question, Verdict};
 use crate::journal::{Journal, JournalError, Table};
 use crate::partition::approval as row_of;
@@ -62,7 +62,7 @@ impl Coordinator {
     /// When there is none, or it is closed.
     pub async fn approval(&self, id: ApprovalId) -> Result<ApprovalView, CoordinatorError> {
         let unknown = |error| match error {
-            CoordinatorError::UnknownInstance(_) => CoordinatorError::UnknownApproval(id),
+            CoordinatorError::UnknownInstance(_) => ApprovalError::Unknown(id).into(),
             other => other,
         };
         let view = self.show(id.instance).await.map_err(unknown)?;
@@ -86,11 +86,11 @@ impl Coordinator {
         let asked = self.approval(id).await?;
         let (workflow, question) = (&asked.open.workflow, &asked.open.question);
         if !by.is_assigned(question, &workflow.namespace, &workflow.name) {
-            return Err(CoordinatorError::NotAssigned(id));
+            return Err(ApprovalError::NotAssigned(id).into());
         }
         let refused = |detail: String| {
             let problem = Problem::new(Standard::Validation, detail).at(&"/data".into());
-            Err(CoordinatorError::FormRefused { id, problem: Box::new(problem) })
+            Err(ApprovalError::Form { id, problem: Box::new(problem) }.into())
         };
         if decision.data.weight() > APPROVAL_DATA_BYTES {
             return refused(format!("the data takes more than {APPROVAL_DATA_BYTES} bytes"));
@@ -129,11 +129,11 @@ impl Coordinator {
         let found =
             self.reading(move |runtime| Ok(ended(&turns(runtime, id.instance)?, id.number)));
         match found.await {
-            Ok(None) => CoordinatorError::UnknownApproval(id),
-            Ok(Some(how)) => CoordinatorError::ApprovalClosed { id, how },
+            Ok(None) => ApprovalError::Unknown(id).into(),
+            Ok(Some(how)) => ApprovalError::Closed { id, how }.into(),
             Err(CoordinatorError::HistoryTooLarge(_)) => {
                 let how = "is not open any more".to_owned();
-                CoordinatorError::ApprovalClosed { id, how }
+                ApprovalError::Closed { id, how }.into()
             }
             Err(error) => error,
         }

@@ -431,7 +431,7 @@ impl Coordinator {
             rerun_children: to.rerun_children,
         };
         let key = format!("bulk {}", job.id);
-        let (started, _) = self.reset(instance, order, Some(&key), false).await?;
+        let (started, _) = self.reset(instance, (order, None), Some(&key), false).await?;
         let told = started.map(|it| (!it.repeated, Some(format!("{} goes on for it", it.id))));
         Ok(told.unwrap_or((false, None)))
     }

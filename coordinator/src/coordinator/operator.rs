@@ -118,6 +118,9 @@ impl Operator {
         if plan.schedule.is_some() {
             needs(Permission::InstanceStart, own, &format!("{shown}, which has a schedule"))?;
         }
+        if let Some(handler) = &plan.fault_workflow {
+            may_start(caller, Some((namespace, Some(&handler.name))))?;
+        }
         for task in &plan.tasks {
             let Kind::Workflow(child) = &task.kind else { continue };
             let of = constant(&child.namespace).map(|there| (there, constant(&child.name)));

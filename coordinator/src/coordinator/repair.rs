@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
-use windlass_proto::id::{FrameId, InstanceId, WorkflowId};
+use windlass_proto::id::{Digest, FrameId, InstanceId, WorkflowId};
 use windlass_proto::limits;
 use windlass_proto::plan::Plan;
 use windlass_proto::value::Value;
@@ -15,8 +15,8 @@ use super::handle::{RETRY_AFTER, blocking};
 use super::runtime::Runtime;
 use super::{Coordinator, CoordinatorError, OpenTask, Started};
 use crate::engine::{
-    Fact, Given, Input, Instance, Journaled, Reset, ResetOrder, Succession, Visited, decode,
-    faulted, replay, reset,
+    Divergence, Fact, Given, Input, Instance, Journaled, Reset, ResetOrder, Succession,
+    Unresettable, Visited, decode, faulted, replay, reset, retrace,
 };
 use crate::journal::{Head, JournalError, Status};
 use crate::partition::{Message, NewSuccessor, NoSuccessor, ReleaseTarget};
@@ -32,6 +32,10 @@ pub struct ResetPlan {
     pub again: Vec<Visited>,
     /// How many are kept, and how many are done again.
     pub counts: (usize, usize),
+    /// What the new one runs.
+    pub workflow: WorkflowId,
+    /// The text of that.
+    pub digest: Digest,
 }
 
 /// What is put together of an instance's history.
@@ -71,7 +75,8 @@ impl Coordinator {
                 return Err(refusal);
             }
             let succession = faulted(predecessor, turns).map_err(unrepairable)?;
-            made(runtime, id, &head, succession).map(Ok)
+            let plan = runtime.router.catalog.required(&head.digest)?;
+            made(runtime, id, plan, succession).map(Ok)
         };
         match self.reading(make).await? {
             Ok(made) => self.succeed(predecessor, ACTION, made).await,
@@ -80,15 +85,18 @@ impl Coordinator {
     }
 
     /// Starts an instance that goes on for one which has ended, from where `order` says; or only
-    /// tells what that would do, where it is `dry`. With a `key`, repeats start one only.
+    /// tells what that would do, where it is `dry`. With a `key`, repeats start one only. It goes
+    /// on by the definition that the first one had, or by another `version` of the workflow, where
+    /// that would have led to what is kept.
     ///
     /// # Errors
-    /// When there is no such instance, it has not ended, it was not at that task, the key is of
-    /// another reset, or there is too much work.
+    /// When there is no such instance or version, it has not ended, it was not at that task, the
+    /// other version would have led elsewhere, the key is of another reset, or there is too much
+    /// work.
     pub async fn reset(
         &self,
         predecessor: InstanceId,
-        order: ResetOrder,
+        (order, version): (ResetOrder, Option<&str>),
         key: Option<&str>,
         dry: bool,
     ) -> Result<(Option<Started>, ResetPlan), CoordinatorError> {
@@ -102,6 +110,7 @@ impl Coordinator {
             None => Uuid::now_v7(),
         };
         let id = placed(&self.runtime, id, predecessor);
+        let other = version.map(|it| self.version_of(&head, it)).transpose()?;
         let keyed = key.is_some() && !dry;
         // Only what may be a repeat is looked at all the same.
         let WorkflowId { namespace, name, .. } = &head.workflow;
@@ -114,18 +123,25 @@ impl Coordinator {
             let turns = turns(runtime, predecessor)?;
             let unresettable = |why| CoordinatorError::Unresettable { id: predecessor, why };
             let found = reset(&plan, predecessor, turns, order).map_err(unresettable)?;
-            let Reset { succession, to, mut kept, mut again } = found;
+            let Reset { mut succession, to, mut kept, mut again } = found;
+            if let Some(other) = &other {
+                let made = retrace(&plan, other, predecessor, &succession.kept);
+                let diverges = |it: Divergence| unresettable(Unresettable::Diverges(it.task));
+                succession.kept = made.map_err(diverges)?;
+            }
+            let runs = other.unwrap_or(plan);
             let counts = (kept.len(), again.len());
             kept.truncate(limits::RESET_VISITS);
             again.truncate(limits::RESET_VISITS);
-            let plan = ResetPlan { to, kept, again, counts };
-            let asked = Asked::of(&succession, &head);
+            let (workflow, digest) = (runs.id.clone(), runs.digest.clone());
+            let plan = ResetPlan { to, kept, again, counts, workflow, digest };
+            let asked = Asked::of(&succession, &runs);
             if keyed && asked.is_done_by(runtime, id)? {
                 return Ok((None, asked, plan));
             }
             match refusal {
                 Some(refusal) => Err(refusal),
-                None => Ok((Some(made(runtime, id, &head, succession)?), asked, plan)),
+                None => Ok((Some(made(runtime, id, runs, succession)?), asked, plan)),
             }
         };
         let (made, asked, plan) = self.reading(make).await?;
@@ -139,6 +155,18 @@ impl Coordinator {
             self.reading(move |runtime| asked.is_done_by(runtime, id)).await?;
         }
         Ok((Some(started), plan))
+    }
+
+    /// Another version of what an instance runs.
+    fn version_of(&self, head: &Head, version: &str) -> Result<Arc<Plan>, CoordinatorError> {
+        let WorkflowId { namespace, name, .. } = &head.workflow;
+        let catalog = &self.runtime.router.catalog;
+        let unknown = || CoordinatorError::unknown_workflow(namespace, name, Some(version));
+        let stored = catalog.stored(namespace, name, Some(version)).ok_or_else(unknown)?;
+        match stored.retired_at {
+            Some(_) => Err(CoordinatorError::Retired(stored.id)),
+            None => Ok(catalog.required(&stored.digest)?),
+        }
     }
 
     /// The head of an instance that has ended: another one may go on for it.
@@ -251,11 +279,10 @@ impl Coordinator {
 fn made(
     runtime: &Runtime,
     id: InstanceId,
-    head: &Head,
+    plan: Arc<Plan>,
     mut succession: Succession,
 ) -> Result<Made, CoordinatorError> {
     let predecessor = succession.predecessor;
-    let plan = runtime.router.catalog.required(&head.digest)?;
     let unrepairable = |why| CoordinatorError::Unrepairable { id: predecessor, why };
     let instance = replay(id, &mut succession).map_err(unrepairable)?;
     runtime.misfits.replayed(id, &instance.changes.misfits);
@@ -282,21 +309,20 @@ struct Asked {
     frame: FrameId,
     given: Given,
     workflow: WorkflowId,
+    digest: Digest,
 }
 
 impl Asked {
-    fn of(succession: &Succession, head: &Head) -> Self {
+    fn of(succession: &Succession, plan: &Plan) -> Self {
         let Succession { predecessor, frame, reset, .. } = succession;
         let given = reset.clone().unwrap_or_default();
-        let workflow = head.workflow.clone();
-        Self { predecessor: *predecessor, frame: *frame, given, workflow }
+        let (workflow, digest) = (plan.id.clone(), plan.digest.clone());
+        Self { predecessor: *predecessor, frame: *frame, given, workflow, digest }
     }
 
     /// Whether an instance began with this; an error where it began with something else.
     fn is_done_by(&self, runtime: &Runtime, id: InstanceId) -> Result<bool, CoordinatorError> {
-        if runtime.journal.head(id)?.is_none() {
-            return Ok(false);
-        }
+        let Some(head) = runtime.journal.head(id)? else { return Ok(false) };
         let goes_on = |fact: &Fact| match fact {
             Fact::Succeeds { predecessor, frame, raw, context, .. }
                 if *predecessor == self.predecessor =>
@@ -310,6 +336,7 @@ impl Asked {
         let other = match turns.iter().rev().flat_map(|it| &it.facts).find_map(goes_on) {
             None => "no reset",
             Some((frame, ..)) if frame != self.frame => "a reset to another visit",
+            Some(_) if head.digest != self.digest => "a reset by another definition",
             Some((_, raw, _)) if raw != self.given.raw => "a reset with another input",
             Some((.., context)) if context != self.given.context => "a reset with another context",
             Some(_) => return Ok(true),

@@ -8,12 +8,18 @@ use windlass_proto::id::FrameId;
 use windlass_proto::time::Timestamp;
 
 use super::input::{Input, LimitVerdict, Rejection};
-use super::instance::{Body, Instance, Step};
+use super::instance::{Body, Instance, ROOT, Step};
 
 /// Looks whether an input can be taken.
 pub(super) fn admit(state: &Instance, at: Timestamp, input: &Input) -> Result<(), Rejection> {
     if state.ending.is_some() && !matches!(input, Input::ChildGone { .. }) {
-        return Err(Rejection::Ended);
+        // Whether what its fault starts has started is known later.
+        let of_handler = matches!(
+            input,
+            Input::ChildAccepted { frame: ROOT } | Input::ChildEnded { frame: ROOT, .. }
+        );
+        let pending = state.repair.handler.as_ref().is_some_and(|it| it.pending);
+        return if of_handler && pending { Ok(()) } else { Err(Rejection::Ended) };
     }
     let (fits, otherwise) = match input {
         Input::Reported { frame, delivery, .. } | Input::Lost { frame, delivery, .. } => {

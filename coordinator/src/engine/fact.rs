@@ -2,7 +2,8 @@
 //!
 //! Names of variants are short because every step of every workflow writes some.
 
-use std::io;
+mod journaled;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use windlass_proto::time::Timestamp;
 use windlass_proto::trace::TraceContext;
 use windlass_proto::value::Value;
 use windlass_proto::wire::Field;
+
+pub use journaled::{FactError, Journaled, decode, encode};
 
 use super::instance::{Parent, Question, Step};
 use super::loss::LossReason;
@@ -447,6 +450,20 @@ pub enum Fact {
         /// True where it had one.
         displaced: bool,
     },
+    /// Another workflow is to be started because this one has faulted. Comes after the end.
+    #[serde(rename = "Hs")]
+    HandlerStarted {
+        /// The instance.
+        child: InstanceId,
+        /// Namespace, name, version.
+        workflow: [Arc<str>; 3],
+    },
+    /// It has started, or never will. Comes after the end.
+    #[serde(rename = "Hg")]
+    HandlerSettled {
+        /// Why not.
+        refused: Option<Problem>,
+    },
     /// A visit asks people to decide, and waits for that.
     #[serde(rename = "Ha")]
     ApprovalAsked {
@@ -555,6 +572,8 @@ impl Fact {
             | Self::Overridden { .. }
             | Self::Succeeded { .. }
             | Self::ApprovalAsked { .. }
+            | Self::HandlerStarted { .. }
+            | Self::HandlerSettled { .. }
             | Self::LimitAsked { .. }
             | Self::LimitTaken { .. }
             | Self::LimitRefused { .. }
@@ -582,41 +601,4 @@ pub enum TimerPurpose {
     /// `limit.attempt.duration` of a retry policy.
     #[serde(rename = "a")]
     Attempt,
-}
-
-/// The facts of one turn, with the time they were decided at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Journaled {
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub facts: Vec<Fact>,
-}
-
-/// A journal entry is not what this version writes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("facts cannot be decoded: {0}")]
-pub struct FactError(pub String);
-
-/// Appends the facts of one turn to a journal entry; entries hold whole turns, one after another.
-///
-/// # Errors
-/// Never for facts the engine makes; the encoder's signature allows it.
-pub fn encode(turn: &Journaled, entry: &mut impl io::Write) -> Result<(), FactError> {
-    rmp_serde::encode::write(entry, turn).map_err(|error| FactError(error.to_string()))
-}
-
-/// Reads all turns of a journal entry.
-///
-/// # Errors
-/// When the bytes are not what [`encode`] writes.
-pub fn decode(entry: &[u8]) -> Result<Vec<Journaled>, FactError> {
-    let mut rest = entry;
-    let mut turns = Vec::new();
-    while !rest.is_empty() {
-        let turn = rmp_serde::decode::from_read(&mut rest)
-            .map_err(|error: rmp_serde::decode::Error| FactError(error.to_string()))?;
-        turns.push(turn);
-    }
-    Ok(turns)
 }

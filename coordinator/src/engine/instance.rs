@@ -30,7 +30,7 @@ pub(super) use held::FRAME_BYTES;
 pub use held::Held;
 pub use legality::{Doing, Phase};
 pub use origin::{Origin, Parent};
-pub use repair::{Halt, Incident, Repair};
+pub use repair::{FaultHandler, Halt, Incident, Repair};
 pub use step::Step;
 
 use super::fact::TimerPurpose;
@@ -481,6 +481,7 @@ impl Instance {
     #[must_use]
     pub fn is_hot(&self) -> bool {
         !self.abandoned.is_empty()
+            || self.repair.handler.as_ref().is_some_and(|it| it.pending)
             || self.ending.is_none()
                 && (self.outstanding > 0 || (!self.pending.is_empty() && !self.suspended))
     }

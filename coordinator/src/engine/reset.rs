@@ -72,6 +72,12 @@ pub enum Unresettable {
     /// The context is no object.
     #[error("the context is no object there: its members cannot be set")]
     Context,
+    /// Another definition would have led elsewhere.
+    #[error(
+        "by that definition it would have gone another way at {0}: go back to that task or to one \
+         before it, or keep the definition"
+    )]
+    Diverges(Arc<str>),
     /// Its facts do not say all that was going on.
     #[error("what else was to be done then cannot be told: go back to a task before")]
     Incomplete,

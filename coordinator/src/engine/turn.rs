@@ -22,7 +22,7 @@ use super::admit::{admit, is_due};
 use super::effect::Effect;
 use super::fact::Fact;
 use super::input::{ChildOutcome, Input, Rejection};
-use super::instance::{Body, Ending, Frame, Instance, Origin, Parent, Step};
+use super::instance::{Body, Ending, Frame, Instance, Origin, Parent, ROOT, Step};
 use super::requester::Requested;
 use super::scope::reference;
 
@@ -185,6 +185,7 @@ pub fn recover(plan: &Plan, state: &mut Instance, at: Timestamp) -> Decision {
     }
     let abandoned = turn.state.abandoned.iter();
     turn.effects.extend(abandoned.map(|child| Effect::CancelChild { child: *child }));
+    turn.ask_for_handler();
     if !turn.state.pending.is_empty() && !turn.state.is_stopped() {
         turn.effects.push(Effect::Yield);
     }
@@ -291,6 +292,8 @@ impl<'a> Turn<'a> {
             Input::TimerFired { timer } => self.timer_fired(timer),
             Input::EventArrived(event) => self.event_arrived(&event),
             Input::Published { frame, result } => self.published(frame, result),
+            Input::ChildAccepted { frame: ROOT } => self.handler_settled(None),
+            Input::ChildEnded { frame: ROOT, outcome } => self.handler_settled(Some(outcome)),
             Input::ChildAccepted { frame } => self.child_accepted(frame),
             Input::ChildEnded { frame, outcome } => self.child_ended(frame, outcome),
             Input::ChildGone { child } => self.record(Fact::ChildGone { child }),
@@ -374,7 +377,10 @@ impl<'a> Turn<'a> {
         let frames = &self.state.frames;
         self.effects.retain(|effect| match effect {
             Effect::Publish { frame, .. }
-            | Effect::StartChild { parent: Parent { frame, .. }, .. } => frames.contains_key(frame),
+            | Effect::StartChild { parent: Parent { frame, .. }, .. } => {
+                // What a fault starts is asked for when nothing is open any more.
+                frames.contains_key(frame) || *frame == ROOT
+            }
             _ => true,
         });
         debug_assert_eq!(self.state.held, self.state.clone().recount(), "what it holds");
@@ -475,6 +481,9 @@ impl<'a> Turn<'a> {
             Ending::Cancelled(reason) => Fact::Cancelled(reason),
         });
         self.steps.clear();
+        if matches!(ending, Ending::Faulted(_)) {
+            self.handle_fault();
+        }
         if let Some(parent) = self.state.parent.filter(|parent| parent.waits) {
             let outcome = match &ending {
                 Ending::Completed(output) => ChildOutcome::Completed(output.clone()),

@@ -95,7 +95,8 @@ pub enum What {
     Task(Arc<str>, Change),
 }
 
-/// What somebody has decided. What they gave and why is for those to read who may read the instance.
+/// What somebody has decided. What they gave and why is for those to read who may read the
+/// instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decided {
     /// The question.

@@ -141,6 +141,10 @@ fn signed(by: &Requester) -> Vec<(&'static str, Value)> {
     data
 }
 
+fn named([namespace, name, version]: &[Arc<str>; 3]) -> String {
+    format!("{namespace}/{name}:{version}")
+}
+
 /// What people are asked; told before the fact is applied, so its number is the next one.
 fn asked(instance: &Instance, question: &Question) -> Vec<(&'static str, Value)> {
     let number = instance.sequence;
@@ -219,6 +223,16 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
         Fact::LimitRefused { frame, displaced } => {
             ("limit.refused", at(*frame), vec![("displaced", Value::Bool(*displaced))])
         }
+        Fact::HandlerStarted { child, workflow } => {
+            let data = vec![
+                ("instance", Value::from(child.to_string())),
+                ("workflow", Value::from(named(workflow))),
+            ];
+            ("instance.handled", None, data)
+        }
+        Fact::HandlerSettled { refused: Some(problem) } => {
+            ("instance.unhandled", None, vec![("error", problem.to_value())])
+        }
         Fact::ApprovalAsked { frame, question } => {
             ("approval.requested", at(*frame), asked(instance, question))
         }
@@ -272,6 +286,7 @@ fn describe(fact: &Fact, instance: &Instance) -> Option<Told> {
             ("task.child", at(*frame), vec![("child", Value::from(child.to_string()))])
         }
         Fact::ChildAbandoned { .. }
+        | Fact::HandlerSettled { refused: None }
         | Fact::ChildGone { .. }
         | Fact::InputTransformed(_)
         | Fact::TaskInput { .. }

@@ -110,7 +110,8 @@ impl Partition {
                 continue;
             };
             let Some(parent) = start.parent else { return Ok(()) };
-            let is_over = *until <= batch.now;
+            // Nobody is there any more to do without it.
+            let is_over = *until <= batch.now && !parent.handles;
             match self.shared.admission.admit(id, sharers.1, &start.plan.id) {
                 Admitted::Full(_) if !is_over => return Ok(()),
                 // It waits as long as the operator wants, others of the namespace need not.

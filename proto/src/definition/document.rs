@@ -8,7 +8,7 @@ use super::decoder::{Decoder, optional};
 use super::lints::OUTSIDE_TASKS;
 use super::node::{Data, Node};
 use crate::id::{Digest, WorkflowId};
-use crate::plan::{Extension, Limit, OnFault, Plan, Schedule, listener};
+use crate::plan::{Extension, FaultWorkflow, Limit, OnFault, Plan, Schedule, listener};
 use crate::value::Value;
 
 const ROOT: &[&str] =
@@ -26,6 +26,7 @@ struct Document {
     metadata: Value,
     pool: Option<Arc<str>>,
     on_fault: OnFault,
+    fault_workflow: Option<FaultWorkflow>,
     limit: Option<Arc<Limit>>,
     keep_events: Option<u64>,
     retention: Option<u64>,
@@ -81,6 +82,7 @@ impl Decoder<'_> {
             tags: document.tags,
             metadata: document.metadata,
             on_fault: document.on_fault,
+            fault_workflow: document.fault_workflow,
             limit: document.limit,
             keep_events: document.keep_events,
             retention: document.retention,
@@ -125,7 +127,11 @@ impl Decoder<'_> {
         let metadata = self.metadata(node.get("metadata"));
         let known = ["pool", "schedule", "onFault", "limit", "keepEvents", "retention"];
         let pool = self.pool(node.get("metadata"), &known);
-        let on_fault = self.on_fault(node.get("metadata"));
+        let fault_workflow = self.fault_workflow(node.get("metadata"));
+        let on_fault = match fault_workflow {
+            Some(None) => self.on_fault(node.get("metadata")),
+            _ => Some(None),
+        };
         let limit = self.where_null(OUTSIDE_TASKS, |it| it.limit(node.get("metadata")));
         let keep_events = self.keep_events(node.get("metadata"));
         let retention = self.retention(node.get("metadata"));
@@ -137,10 +143,30 @@ impl Decoder<'_> {
             metadata: metadata?,
             pool: pool?,
             on_fault: on_fault?.unwrap_or_default(),
+            fault_workflow: fault_workflow?,
             limit: limit?,
             keep_events: keep_events?,
             retention: retention?.flatten(),
         })
+    }
+
+    /// The workflow that `metadata` has started when an instance faults, where it names one.
+    fn fault_workflow(&mut self, metadata: Option<&Node>) -> Option<Option<FaultWorkflow>> {
+        const WHAT: &str = "`metadata.windlass.onFault`";
+        let own = metadata.and_then(|node| node.get("windlass"));
+        let found = own.and_then(|node| node.get("onFault"));
+        // A word says what becomes of the instance itself.
+        let Some(node) = found.filter(|it| it.as_mapping().is_some()) else { return Some(None) };
+        self.closed(node, WHAT, &["workflow", "version"])?;
+        let name = self
+            .required(node, "workflow", WHAT)
+            .and_then(|it| self.name(it, "`onFault.workflow`"));
+        let version = match node.get("version") {
+            None => Some("latest".into()),
+            Some(it) if it.as_str() == Some("latest") => Some("latest".into()),
+            Some(it) => self.version(it, "`onFault.version`").map(|(text, _)| text),
+        };
+        Some(Some(FaultWorkflow { name: name?, version: version? }))
     }
 
     fn metadata_named(&mut self, node: Option<&Node>, what: &str) -> Option<Value> {

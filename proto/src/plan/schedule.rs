@@ -106,6 +106,7 @@ pub(crate) fn listener(id: WorkflowId, digest: Digest, definition: Value, listen
         tags: Value::Null,
         metadata: Value::Null,
         on_fault: OnFault::Fault,
+        fault_workflow: None,
         limit: None,
         keep_events: None,
         retention: None,

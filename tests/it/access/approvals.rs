@@ -137,9 +137,9 @@ async fn people_decide_once_and_within_the_form() {
 
     // Who is named by the input may as well.
     let input = json!({"amount": 8, "who": name});
-    let named =
-        asking.root.deploy(&pays("own").replace("roles: [boss], ", "").replace("1.0.0'", "2.0.0'"));
-    let instance = asking.root.start(&named.await, &input).await;
+    let others = pays("own").replace("roles: [boss], ", "").replace("1.0.0'", "2.0.0'");
+    let named = asking.root.deploy(&others).await;
+    let instance = asking.root.start(&named, &input).await;
     let id = asked(&asking.root, &instance).await;
     boss.post(&path(&id, "/approve"), &good).await.ok();
     assert_eq!(asking.root.ends(&instance).await["output"]["data"], json!({"costCentre": 12}));

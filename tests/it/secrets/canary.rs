@@ -206,6 +206,7 @@ impl Places {
         ];
         for path in [
             "/v1/instances",
+            "/v1/approvals",
             "/v1/workflows",
             "/v1/workers",
             "/v1/secrets",

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use windlass_coordinator::approval::OpenApproval;
 use windlass_coordinator::catalog::Catalog;
 use windlass_coordinator::coordinator::restore;
 use windlass_coordinator::engine::{Body, Ending, Fact, Instance, TimerPurpose, decode, interest};
 use windlass_coordinator::journal::memory::MemoryJournal;
-use windlass_coordinator::journal::{Filter, Journal, TimerKey};
-use windlass_coordinator::partition::MisfitSource;
+use windlass_coordinator::journal::{Filter, Journal, Table, TimerKey};
+use windlass_coordinator::partition::{MisfitSource, approval};
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
 use windlass_proto::limits::DELIVERIES_LOST;
 use windlass_proto::time::Timestamp;
@@ -102,7 +103,7 @@ pub(super) fn instances(journal: &MemoryJournal) -> Vec<InstanceId> {
 pub(super) fn indexes(journal: &MemoryJournal, catalog: &Catalog) {
     let partitions = journal.partitions();
     let (mut timers, mut hot, mut listening) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    let mut open = BTreeMap::new();
+    let (mut open, mut asked) = (BTreeMap::new(), BTreeMap::new());
     for id in instances(journal) {
         let state = restore(id, &journal.load(id).unwrap().unwrap()).unwrap();
         let head = journal.head(id).unwrap().unwrap();
@@ -115,9 +116,11 @@ pub(super) fn indexes(journal: &MemoryJournal, catalog: &Catalog) {
         if state.is_hot() {
             hot.insert(id);
         }
+        let plan = catalog.plan(&head.digest).unwrap();
+        let visits = state.frames.keys();
+        asked.extend(visits.filter_map(|it| OpenApproval::of(&plan, &state, *it)));
         let listens = |body: &Body| matches!(body, Body::Listening(listening) if !listening.closed);
         let of = state.frames.iter().filter(|(_, frame)| listens(&frame.body));
-        let plan = catalog.plan(&head.digest).unwrap();
         listening.extend(of.map(|(frame, _)| {
             let interest = interest(&plan, &state, *frame).unwrap();
             ((id, *frame), rmp_serde::to_vec(&interest).unwrap())
@@ -130,6 +133,15 @@ pub(super) fn indexes(journal: &MemoryJournal, catalog: &Catalog) {
     let indexed = all(&|it| journal.timers(it, None, end, usize::MAX).unwrap());
     assert_eq!(indexed, timers, "the index of timers is not what is open");
     let partitions = || (0..partitions).map(PartitionId);
+    let rows = partitions().flat_map(|it| {
+        let rows = journal.rows(it, Table::Approvals, None, usize::MAX).unwrap();
+        rows.into_iter().map(|(name, row)| approval(&name, &row).unwrap())
+    });
+    assert_eq!(
+        rows.collect::<BTreeMap<_, _>>(),
+        asked,
+        "the rows of questions are not what is open"
+    );
     let indexed: BTreeSet<InstanceId> =
         partitions().flat_map(|it| journal.hot(it, None, usize::MAX).unwrap()).collect();
     assert_eq!(indexed, hot, "the index of hot instances is not what is hot");
@@ -179,6 +191,7 @@ pub(super) fn end(run: &mut Run<'_>) {
     }
     for state in states.values() {
         successors(state, &states);
+        handlers(run, state, &states);
         outcome(run, state);
         orphan(run, state, &states);
     }
@@ -240,6 +253,26 @@ fn successors(state: &Instance, states: &HashMap<InstanceId, Instance>) {
     }
 }
 
+/// What names a workflow for its faults has it started once for each, and nothing else is; what
+/// handles a fault has nothing started.
+fn handlers(run: &mut Run<'_>, state: &Instance, states: &HashMap<InstanceId, Instance>) {
+    let of_it = |it: &&Instance| {
+        it.parent.is_some_and(|above| above.instance == state.id && above.frame == FrameId(0))
+    };
+    let found: Vec<_> = states.values().filter(of_it).map(|it| it.id).collect();
+    let workflow = run.workflows.iter().find(|it| it.name == *state.workflow.name).unwrap();
+    let handles = state.repair.handles || state.parent.is_some_and(|it| it.handles);
+    let faulted = matches!(state.ending, Some(Ending::Faulted(_)));
+    let wanted = workflow.sweeps && faulted && !handles;
+    assert_eq!(found.len(), usize::from(wanted), "{found:?} handle the fault of {}", state.id);
+    if handles && faulted {
+        run.coverage.note("handler faulted");
+    }
+    let Some(handler) = &state.repair.handler else { return assert!(!wanted, "{}", state.id) };
+    assert_eq!((&[handler.instance][..], handler.pending), (&found[..], false), "{}", state.id);
+    assert_eq!(handler.refused, None, "{}", state.id);
+}
+
 /// A child that is awaited ends with its parent.
 fn orphan(run: &Run<'_>, state: &Instance, states: &HashMap<InstanceId, Instance>) {
     let Some(parent) = state.parent.filter(|parent| parent.waits) else { return };
@@ -255,10 +288,12 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
     let (mut lost, mut losses) = (HashSet::new(), HashMap::new());
     let (mut consumed, mut emitted) = (HashSet::new(), HashSet::new());
     let mut suspended = None;
-    let mut endings = 0;
-    let own = facts.iter().rposition(|(_, it)| matches!(it, Fact::Succeeds { .. })).unwrap_or(0);
-    for (position, (at, fact)) in facts.iter().enumerate() {
+    let (mut endings, mut asked, mut sequence) = (0, HashSet::new(), 0_u64);
+    let succeeds = |it: &(Timestamp, Fact)| matches!(it.1, Fact::Succeeds { .. });
+    let kept = facts.iter().rposition(succeeds).map_or(0, |it| it as u64 + 1);
+    for (at, fact) in facts {
         run.coverage.note(coverage::fact(fact));
+        sequence += 1;
         match fact {
             Fact::TimerSet { purpose, due, .. } => {
                 timers.insert(next, (*purpose, *due));
@@ -300,15 +335,18 @@ fn history(run: &mut Run<'_>, id: InstanceId, facts: &[(Timestamp, Fact)]) {
                     assert!(once, "{id} consumes event {number} twice");
                     let sent = u64::try_from(number).ok();
                     let early = |it: &u64| run.kept.contains(it) && run.sent_events[it] == 1;
-                    // What it goes on for has had what comes before.
-                    let is_own = position >= own;
-                    if let Some(number) = sent.filter(early).filter(|_| is_own) {
+                    // What is kept of another one was that one's.
+                    if let Some(number) = sent.filter(early).filter(|_| sequence > kept) {
                         // Of several visits in one instance, each has it: they get it together.
                         let taker = *run.takers.entry(number).or_insert(id);
                         assert_eq!(taker, id, "event {number} was kept for the first to wait");
                         run.coverage.note("event consumed early");
                     }
                 }
+            }
+            Fact::ApprovalAsked { .. } => drop(asked.insert(sequence - 1)),
+            Fact::ApprovalDecided { number, .. } => {
+                assert!(asked.remove(number), "{id} is told of {number} twice, or never asked");
             }
             Fact::Emitted { frame, .. } => drop(emitted.insert(*frame)),
             Fact::TaskCompleted { frame, .. } if emitted.contains(frame) => {

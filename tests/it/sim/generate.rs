@@ -3,8 +3,8 @@
 use fastrand::Rng;
 
 use super::model::{
-    Call, Condition, Expr, Extension, Items, Kind, Listen, Mode, Retry, Shape, Task, Then, Timeout,
-    Try, Workflow,
+    Call, Condition, Expr, Extension, Items, Kind, Listen, Mode, Retry, SWEEP, Shape, Task, Then,
+    Timeout, Try, Workflow,
 };
 use super::oracle::FOREVER_MS;
 
@@ -26,8 +26,10 @@ pub(super) fn workflows(random: &mut Rng) -> Vec<Workflow> {
         .map(|number| {
             let children = (number + 1..count).map(name).collect();
             let left = if number == 0 { random.i32(5..30) } else { random.i32(2..10) };
+            let own = Rng::with_seed(random.clone().u64(..));
             let mut make = Generator {
                 random,
+                own,
                 left,
                 next: 0,
                 functions: Vec::new(),
@@ -40,6 +42,13 @@ pub(super) fn workflows(random: &mut Rng) -> Vec<Workflow> {
     // For parents that do not wait so long.
     let tasks = vec![plain("t".into(), Kind::Wait(HOUR_MS))];
     all.push(Workflow { name: IDLE.into(), tasks, ..Workflow::default() });
+    // It may fault itself, for which nothing is started.
+    let mut own = Rng::with_seed(random.clone().u64(..));
+    let mut tasks = vec![plain("t".into(), Kind::Call(Call::Echo, None))];
+    if own.bool() {
+        tasks.push(plain("u".into(), Kind::Raise(500)));
+    }
+    all.push(Workflow { name: SWEEP.into(), tasks, sweeps: true, ..Workflow::default() });
     all
 }
 
@@ -49,6 +58,8 @@ fn name(number: usize) -> String {
 
 struct Generator<'r> {
     random: &'r mut Rng,
+    /// For what came later: what the seeds of before lead to stays as it was.
+    own: Rng,
     /// Tasks still to make.
     left: i32,
     /// Number of the next task.
@@ -92,7 +103,8 @@ impl Generator<'_> {
     }
 
     fn workflow(&mut self, name: String) -> Workflow {
-        let mut workflow = Workflow { name, ..Workflow::default() };
+        let sweeps = self.own.u32(0..100) < 40;
+        let mut workflow = Workflow { name, sweeps, ..Workflow::default() };
         for number in 0..self.random.usize(0..=1) {
             let scope = Scope { depth: 2, function: true, repeated: true, ..Scope::default() };
             let function = self.one(scope);
@@ -311,7 +323,13 @@ impl Generator<'_> {
             69..73 => self.race(name, scope),
             73..81 => self.attempts(name, inner),
             81..86 if scope.tried || self.chance(10) => plain(name, Kind::Raise(self.status())),
-            86..91 => plain(name, Kind::Wait(self.pick(&WAITS_MS))),
+            86..91 => {
+                let wait = plain(name, Kind::Wait(self.pick(&WAITS_MS)));
+                match self.own.u32(0..100) < 30 {
+                    true => asked(wait.name),
+                    false => wait,
+                }
+            }
             91..94 => {
                 let expr = self.number(scope);
                 emit(name, "noise".into(), expr)
@@ -583,6 +601,12 @@ impl Generator<'_> {
 }
 
 /// A task with nothing but its kind.
+/// People are asked, and whatever they say it goes on in the same way.
+fn asked(name: String) -> Task {
+    let output = Some(Shape::Object(vec![("n".into(), Expr::Int(7))]));
+    Task { output, ..plain(name, Kind::Ask) }
+}
+
 fn plain(name: String, kind: Kind) -> Task {
     Task {
         name,

@@ -12,6 +12,8 @@ pub(super) const NAMESPACE: &str = "sim";
 pub(super) const VERSION: &str = "1.0.0";
 /// The secret that generated expressions name, and what the simulated worker takes it for.
 pub(super) const SECRET: (&str, &str) = ("hush", "abcd");
+/// The workflow that is started for faults.
+pub(super) const SWEEP: &str = "sweep";
 /// Type of the errors that generated workflows raise.
 pub(super) const OOPS: &str = "https://sim.example/oops";
 /// `data.n` of events from outside; their `data.v` is a number of their own.
@@ -27,6 +29,8 @@ pub(super) struct Workflow {
     pub(super) output: Option<Shape>,
     pub(super) timeout: Option<Timeout>,
     pub(super) tasks: Vec<Task>,
+    /// Has [`SWEEP`] started when it faults.
+    pub(super) sweeps: bool,
 }
 
 /// What runs before and after tasks of a kind. What it gives is dropped, so the outcome is the same
@@ -81,6 +85,8 @@ pub(super) enum Kind {
     Try(Box<Try>),
     Raise(u16),
     Wait(u64),
+    /// People are asked; what they decide is not looked at.
+    Ask,
     /// Type of the event; its data is `{ n }`, its subject the instance.
     Emit(String, Expr),
     Listen(Listen),
@@ -292,6 +298,9 @@ impl Workflow {
             "use": {"secrets": [SECRET.0], "functions": functions},
             "do": list(&self.tasks),
         });
+        if self.sweeps {
+            all["document"]["metadata"] = json!({"windlass": {"onFault": {"workflow": SWEEP}}});
+        }
         let extensions = self.extensions.iter().enumerate().map(|(number, it)| {
             let (before, after) = (list(&it.before), list(&it.after));
             json!({ format!("x{number}"): {"extend": it.kind, "before": before, "after": after} })
@@ -376,6 +385,7 @@ impl Kind {
             Self::Raise(status) => {
                 json!({"raise": {"error": {"type": OOPS, "status": status, "title": "Oops"}}})
             }
+            Self::Ask => json!({"call": "windlass.approval", "with": {"title": "Go on?"}}),
             Self::Wait(after) => json!({"wait": {"milliseconds": after}}),
             Self::Emit(kind, expr) => json!({"emit": {"event": {"with": {
                 "source": "/sim", "type": kind, "subject": "${ $workflow.id }",

@@ -213,7 +213,7 @@ impl Oracle<'_> {
             }
             Kind::Try(it) => return self.attempts(it, at, input, context, bound),
             Kind::Raise(status) => return Err(failed(OOPS, *status, at)),
-            Kind::Wait(_) => input,
+            Kind::Wait(_) | Kind::Ask => input,
             Kind::Emit(kind, expr) => {
                 let view = View { dot: &input, input: &input, context, bound };
                 let data = json!({"n": self.number(expr, &view)});
@@ -541,6 +541,7 @@ fn leaves_traces(task: &Task) -> bool {
         | Kind::Switch(_)
         | Kind::Raise(_)
         | Kind::Wait(_)
+        | Kind::Ask
         | Kind::Call(Call::Echo | Call::Deadly, _)
         | Kind::Child(..) => false,
     }

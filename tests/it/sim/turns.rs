@@ -101,7 +101,7 @@ fn what_one_namespace_has_waiting_does_not_hold_up_another() {
 
 fn child_of(root: InstanceId, frame: u32) -> Option<Parent> {
     let (instance, frame, root) = (root, FrameId(frame), Some(root));
-    Some(Parent { instance, frame, waits: true, depth: 1, root, generation: 1 })
+    Some(Parent { instance, frame, waits: true, depth: 1, root, generation: 1, handles: false })
 }
 
 #[test]

@@ -46,6 +46,8 @@ impl Instance {
             Fact::Requested { .. } => {}
             Fact::Suspended | Fact::Quarantined(_) | Fact::Resumed => self.stopped(at, fact),
             Fact::Halted { .. }
+            | Fact::HandlerStarted { .. }
+            | Fact::HandlerSettled { .. }
             | Fact::Overridden { .. }
             | Fact::Succeeds { .. }
             | Fact::Succeeded { .. } => self.repaired(at, fact),

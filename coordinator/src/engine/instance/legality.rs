@@ -173,6 +173,8 @@ table! {
     CompletedUnchanged { .. }      OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     Faulted { .. }                 OPEN: (&ROOT) ROOTED => Closes, -> Ended;
     Cancelled { .. }               OPEN: (&ROOT) ROOTED => Closes, -> Ended;
+    HandlerStarted { .. }          ENDED, if |it| it.repair.handler.is_none();
+    HandlerSettled { .. }          ENDED, if |it| it.has_pending_handler();
     Yielded { .. }                 OPEN;
     // Steps are not worked off while it is suspended, and what timers do waits.
     Continued { .. }               ACTIVE, if |it| !it.pending.is_empty();
@@ -353,6 +355,10 @@ impl Instance {
 
     fn has_timer(&self, timer: u32) -> bool {
         self.timers.get(&timer).is_some_and(|it| self.frames.contains_key(&it.frame))
+    }
+
+    fn has_pending_handler(&self) -> bool {
+        self.repair.handler.as_ref().is_some_and(|it| it.pending)
     }
 
     fn has_claim(&self, id: FrameId, taken: bool) -> bool {

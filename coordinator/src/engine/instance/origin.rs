@@ -26,6 +26,10 @@ pub struct Parent {
     /// How many instances are above, awaited or not.
     #[serde(default)]
     pub generation: u32,
+    /// True for what was started because the parent had faulted, and for all that it starts: their
+    /// own faults start nothing more.
+    #[serde(default)]
+    pub handles: bool,
 }
 
 impl Parent {

@@ -1,6 +1,7 @@
 //! What operators have to repair of an instance, or have repaired.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_proto::id::{FrameId, InstanceId};
@@ -19,8 +20,27 @@ pub struct Repair {
     /// All instances that go on for this one, oldest first.
     pub successors: Vec<InstanceId>,
     /// Since when operators are waited for; until it is resumed, whoever of `halted` has gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub incident: Option<Incident>,
+    /// What was started because it has faulted.
+    #[serde(default)]
+    pub handler: Option<FaultHandler>,
+    /// True where it goes on for one that was started because of a fault, or below such a one.
+    #[serde(default)]
+    pub handles: bool,
+}
+
+/// An instance that is started because another one has faulted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultHandler {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Namespace, name, version.
+    pub workflow: [Arc<str>; 3],
+    /// True until it is known to have started, or not to start.
+    pub pending: bool,
+    /// Why it has not started, where it has not.
+    pub refused: Option<Problem>,
 }
 
 /// Visits have failed, and since then nobody has let the instance go on.

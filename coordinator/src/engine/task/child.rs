@@ -47,7 +47,8 @@ impl Turn<'_> {
         let above = self.state.parent;
         let root = Some(above.map_or(self.state.id, |it| it.root()));
         let generation = above.map_or(0, |it| it.generation).saturating_add(1);
-        Parent { instance: self.state.id, frame, waits, depth, root, generation }
+        let handles = self.is_handler();
+        Parent { instance: self.state.id, frame, waits, depth, root, generation, handles }
     }
 
     /// Which workflow: namespace, name, version.

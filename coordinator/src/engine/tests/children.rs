@@ -139,6 +139,7 @@ fn a_child_tells_its_parent_how_it_ended() {
         depth: 1,
         root: None,
         generation: 1,
+        handles: false,
     };
     let run = Run::of("do: [{a: {set: {n: 1}}}]").parent(parent(true)).go();
     let (_, frame, outcome) = &run.notified[0];
@@ -160,7 +161,9 @@ fn workflows_that_wait_for_one_another_are_bounded() {
     let start = |depth, waits, body: &str| {
         let instance = "01920000-0000-7000-8000-000000000002".parse().unwrap();
         let (frame, root, generation) = (FrameId(3), None, depth);
-        Run::of(body).parent(Parent { instance, frame, waits, depth, root, generation }).go()
+        Run::of(body)
+            .parent(Parent { instance, frame, waits, depth, root, generation, handles: false })
+            .go()
     };
     assert!(start(limits::CHILD_DEPTH - 1, true, CHILD).state.ending.is_some());
     let deep = start(limits::CHILD_DEPTH, true, CHILD);
@@ -178,7 +181,8 @@ fn the_chain_of_starts_is_known_and_bounded_though_nobody_waits() {
     let on = CHILD.replace("version: 1.0.0}", "version: 1.0.0}, await: false");
     let start = |generation| {
         let (frame, waits, depth) = (FrameId(3), false, 0);
-        let parent = Parent { instance, frame, waits, depth, root: Some(root), generation };
+        let parent =
+            Parent { instance, frame, waits, depth, root: Some(root), generation, handles: false };
         Run::of(&on).parent(parent).go()
     };
     let child = start(limits::GENERATIONS - 1);

@@ -18,7 +18,7 @@ use super::{json, shown};
 use crate::engine::{
     Body, ChildOutcome, Decision, Effect, Ending, Fact, Input, Instance, Journaled, Origin, Parent,
     Rejection, Reset, ResetOrder, Succession, Unrepairable, Unresettable, create, decide, decode,
-    encode, faulted, recover, replay, reset, succeed, succeeded,
+    encode, faulted, recover, replay, reset, retrace, succeed, succeeded,
 };
 
 /// When every run begins: 2026-01-01, as good as any.
@@ -338,8 +338,27 @@ impl Run {
     pub(super) fn reset(&mut self, order: ResetOrder) -> Result<Reset, Unresettable> {
         let turns = decode(&self.entry).unwrap();
         let reset = reset(&self.plan, self.state.id, turns, order)?;
+        let kept = &reset.succession.kept;
+        let made = retrace(&self.plan, &self.plan, self.state.id, kept);
+        assert_eq!(made.as_ref(), Ok(kept), "the same definition leads to the same facts");
         self.succeed(reset.succession.clone()).unwrap();
         Ok(reset)
+    }
+
+    /// The same by another definition.
+    pub(super) fn reset_by(
+        &mut self,
+        plan: Arc<Plan>,
+        order: ResetOrder,
+    ) -> Result<(), Unresettable> {
+        let turns = decode(&self.entry).unwrap();
+        let mut reset = reset(&self.plan, self.state.id, turns, order)?;
+        let kept = retrace(&self.plan, &plan, self.state.id, &reset.succession.kept);
+        reset.succession.kept = kept.map_err(|it| Unresettable::Diverges(it.task))?;
+        // The one that is left notes who goes on for it by what it runs itself.
+        let (old, is_reset) = (self.plan.clone(), true);
+        self.succeed_by(plan, old, reset.succession, is_reset).unwrap();
+        Ok(())
     }
 
     /// The journal so far.
@@ -347,12 +366,24 @@ impl Run {
         self.entry.clone()
     }
 
-    fn succeed(&mut self, mut succession: Succession) -> Result<(), Unrepairable> {
-        let (old, is_reset) = (self.state.id, succession.reset.is_some());
+    fn succeed(&mut self, succession: Succession) -> Result<(), Unrepairable> {
+        let (plan, is_reset) = (self.plan.clone(), succession.reset.is_some());
+        self.succeed_by(plan.clone(), plan, succession, is_reset)
+    }
+
+    fn succeed_by(
+        &mut self,
+        plan: Arc<Plan>,
+        old_plan: Arc<Plan>,
+        mut succession: Succession,
+        is_reset: bool,
+    ) -> Result<(), Unrepairable> {
+        let old = self.state.id;
         let id = InstanceId(Uuid::from_u128(old.0.as_u128() + 1));
         let mut state = replay(id, &mut succession)?;
         assert_eq!(state.changes.misfits.count(), 0, "what is kept does not follow");
-        let decision = succeeded(&self.plan, &mut self.state, self.at, (id, is_reset));
+        let decision = succeeded(&old_plan, &mut self.state, self.at, (id, is_reset));
+        self.plan = plan;
         assert_eq!(decision.facts, [Fact::Succeeded { by: id, reset: is_reset }]);
         assert_eq!(self.state.changes.misfits.count(), 0);
         self.inbox.clear();

@@ -377,6 +377,7 @@ fn a_child_that_goes_on_alone_has_no_parent() {
         depth: 1,
         root: None,
         generation: 1,
+        handles: false,
     };
     let mut run = Run::of("do: [{a: {call: f}}]").parent(parent).script(failing(&[0])).go();
     assert_eq!(run.notified.len(), 1);

@@ -194,11 +194,28 @@ static DOCUMENT_OWN: Object = object(
     &[],
     &[&[
         of("pool", POOL, "The pool of workers its tasks go to, where they name none"),
-        of("onFault", Shape::Words(|| super::words(OnFault::WORDS)), ON_FAULT),
+        of(
+            "onFault",
+            Shape::Either(&[
+                Shape::Words(|| super::words(OnFault::WORDS)),
+                Shape::Of(&FAULT_WORKFLOW),
+            ]),
+            "What becomes of the instance when an error is caught by nothing, or what is started",
+        ),
         of("limit", Shape::Of(&SHARE), "How many instances may run at the same time"),
         of("keepEvents", Shape::Duration, "How long events that nobody waits for yet are kept"),
         of("retention", Shape::Duration, "How long ended instances are kept at most"),
         of("schedule", Shape::Of(&SCHEDULE_OPTIONS), "More about `schedule`"),
+    ]],
+);
+
+static FAULT_WORKFLOW: Object = object(
+    ("faultWorkflow", "`metadata.windlass.onFault`"),
+    "A workflow of the namespace that is started when an instance faults",
+    &["workflow"],
+    &[&[
+        of("workflow", Shape::Text, "Its name"),
+        of("version", Shape::Text, "Its version [default: latest]"),
     ]],
 );
 

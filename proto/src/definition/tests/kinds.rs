@@ -471,6 +471,34 @@ fn people_are_asked_by_a_function_that_is_built_in() {
 }
 
 #[test]
+fn a_document_names_what_is_started_when_it_faults() {
+    let text = |on_fault: &str| {
+        format!(
+            "document: {{ dsl: 1.0.0, namespace: a, name: b, version: 1.0.0, metadata: {{ windlass: {{ onFault: {on_fault} }} }} }}\ndo: []\n"
+        )
+    };
+    for (on_fault, version) in
+        [("{ workflow: w }", "latest"), ("{ workflow: w, version: 2.0.0 }", "2.0.0")]
+    {
+        let plan = load(&text(on_fault), &Options::default()).plan.unwrap();
+        let started = plan.fault_workflow.as_ref().unwrap();
+        assert_eq!((&*started.name, &*started.version), ("w", version));
+        assert_eq!(plan.on_fault, OnFault::Fault);
+    }
+    for wrong in [
+        "{ version: 1.0.0 }",
+        "{ workflow: '-' }",
+        "{ workflow: w, version: x }",
+        "{ workflow: w, x: 1 }",
+    ] {
+        assert!(load(&text(wrong), &Options::default()).plan.is_none(), "{wrong}");
+    }
+    // It is the workflow that faults, and no task.
+    let task = "document: { dsl: 1.0.0, namespace: a, name: b, version: 1.0.0 }\ndo: [ a: { set: {}, metadata: { windlass: { onFault: { workflow: w } } } } ]\n";
+    assert!(load(task, &Options::default()).plan.is_none());
+}
+
+#[test]
 fn processes() {
     let plan = plan(
         "do:\n  - c: { run: { container: { image: i, name: '${ .n }', command: 'echo ${HOME}', environment: { A: 1 }, arguments: [ a ], lifetime: { cleanup: eventually, after: PT1M }, pullPolicy: always }, await: false } }\n  \

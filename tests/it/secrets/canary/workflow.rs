@@ -41,6 +41,8 @@ const TASKS: &[(&str, &str)] = &[
         "echo_raw",
         "call: http\nwith: {method: post, endpoint: 'ECHO/echo', body: {it: '${ S }'}, output: raw}",
     ),
+    // Nobody is asked with one.
+    ("asks", "call: windlass.approval\nwith: {title: 'Use ${ S | tostring }?'}"),
     ("refused", "call: http\nwith: {method: post, endpoint: 'ECHO/fail', body: {it: '${ S }'}}"),
     ("broken", "call: http\nwith: {method: post, endpoint: 'ECHO/broken', body: {it: '${ S }'}}"),
     (

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
-use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection, Requester};
-use windlass_coordinator::journal::Journal;
+use windlass_coordinator::engine::{ChildOutcome, Ending, Input, Rejection, Requester, Verdict};
+use windlass_coordinator::journal::{Journal, Table};
 use windlass_coordinator::partition::{
     Done, EventOutcome, EventTicket, Message, NewInstance, Refusal, Reply, Shown, StartPolicy,
-    StartReply, SuccessorReply, Watch,
+    StartReply, SuccessorReply, Watch, approval,
 };
 use windlass_proto::cloudevent::CloudEvent;
 use windlass_proto::id::{FrameId, InstanceId, PartitionId};
@@ -61,6 +61,7 @@ pub(super) enum Awaiting {
     Operation(Ask, Receiver<Reply>),
     Retry(InstanceId, Receiver<SuccessorReply>),
     Strange(Receiver<Reply>),
+    Decision(Receiver<Reply>),
     Event((usize, u64), Receiver<EventOutcome>),
     View(Receiver<Shown>),
     Change(Receiver<()>),
@@ -174,6 +175,7 @@ impl Run<'_> {
 
     /// An event from outside; some come twice.
     fn post_event(&mut self) {
+        self.decide();
         let again = self.random.u64(1_000..40_000);
         self.at(again, Item::Asked(Ask::Post));
         let early = self.knobs.early > 0 && self.chance(50);
@@ -192,6 +194,31 @@ impl Run<'_> {
             self.posted.push(event);
         }
         self.send_event(event);
+    }
+
+    /// People decide what is open; some say it twice.
+    fn decide(&mut self) {
+        let mut open = Vec::new();
+        for number in 0..self.journal.partitions() {
+            let rows = self.journal.rows(PartitionId(number), Table::Approvals, None, usize::MAX);
+            open.extend(
+                rows.unwrap().into_iter().map(|(name, row)| approval(&name, &row).unwrap().0),
+            );
+        }
+        for id in open {
+            for _ in 0..if self.chance(10) { 2 } else { 1 } {
+                let (approved, data) = (self.random.bool(), Value::Int(1));
+                let by = self.chance(50).then(|| Arc::new(Requester::default()));
+                let verdict = Verdict { approved, data, by };
+                let input = Input::Decide { number: id.number, verdict };
+                self.coverage.note(coverage::input(&input));
+                let (reply, answer) = oneshot::channel();
+                self.awaiting.push(Awaiting::Decision(answer));
+                self.tell(|| format!("{id} is decided: {approved}"));
+                let instance = id.instance;
+                self.post(Message::Input { instance, input, reply: Some(reply) });
+            }
+        }
     }
 
     fn send_event(&mut self, (kind, number): (usize, u64)) {
@@ -291,6 +318,15 @@ impl Run<'_> {
                 Ok(reply) => assert!(reply.is_err(), "what belongs to nothing is accepted"),
                 Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Strange(answer)),
                 Err(TryRecvError::Closed) => {}
+            },
+            Awaiting::Decision(mut answer) => match answer.try_recv() {
+                Err(TryRecvError::Empty) => self.awaiting.push(Awaiting::Decision(answer)),
+                // Whoever gets no answer decides what is open then.
+                Ok(Ok(())) | Err(TryRecvError::Closed) => {}
+                Ok(Err(Refusal::Rejected(Rejection::Stale | Rejection::Ended, _))) => {
+                    self.coverage.note("decision too late");
+                }
+                Ok(Err(refusal)) => panic!("a decision is refused: {refusal:?}"),
             },
             Awaiting::Event(event, mut consumed) => match consumed.try_recv() {
                 Ok(outcome) => {

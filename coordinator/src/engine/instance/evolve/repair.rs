@@ -7,7 +7,7 @@ use windlass_proto::value::Value;
 
 use crate::engine::fact::{Fact, TimerPurpose};
 use crate::engine::instance::held::{Part, problem_bytes};
-use crate::engine::instance::{Body, Halt, Incident, Instance, ROOT, Step};
+use crate::engine::instance::{Body, FaultHandler, Halt, Incident, Instance, ROOT, Step};
 
 impl Instance {
     /// Applies a fact of repair.
@@ -20,6 +20,17 @@ impl Instance {
                 self.given(*frame, raw.as_ref(), context.as_ref());
             }
             Fact::Succeeded { by, reset } => self.succeeded(*by, *reset),
+            Fact::HandlerStarted { child, workflow } => {
+                let (instance, workflow) = (*child, workflow.clone());
+                let handler = FaultHandler { instance, workflow, pending: true, refused: None };
+                self.repair.handler = Some(handler);
+            }
+            Fact::HandlerSettled { refused } => {
+                if let Some(handler) = &mut self.repair.handler {
+                    handler.pending = false;
+                    handler.refused.clone_from(refused);
+                }
+            }
             // No other is handed here.
             _ => {}
         }
@@ -66,6 +77,8 @@ impl Instance {
         self.repair.predecessor = Some(predecessor);
         self.repair.retried = None;
         self.repair.successors.clear();
+        self.repair.handler = None;
+        self.repair.handles |= self.parent.is_some_and(|it| it.handles);
         self.started_at = at;
         // Nobody waits for this one, and the other's children are its own.
         self.parent = None;

@@ -107,9 +107,31 @@ impl Following<'_> {
 
     /// The first fact that is another one; of a turn that was cut, more may follow.
     fn first_other(&self, was: &[Fact], is: &[Fact], is_cut: bool) -> Option<usize> {
-        let differs = was.iter().zip(is).position(|(was, is)| !self.is_same(was, is));
+        let differs = |(number, (this, that)): (usize, (&Fact, &Fact))| {
+            !self.is_same(this, that) && !self.gives_same(was, number, that)
+        };
+        let differs = was.iter().zip(is).enumerate().position(differs);
         let longer = is.len() > was.len() && !is_cut;
         differs.or((is.len() < was.len() || longer).then_some(is.len().min(was.len())))
+    }
+
+    /// Whether a task gives the same where one of both does not say it, as it is the input: that
+    /// goes by what lies in the same place in memory, which is no difference of definitions.
+    fn gives_same(&self, facts: &[Fact], number: usize, that: &Fact) -> bool {
+        let (
+            Some(Fact::TaskCompleted { frame, output, context }),
+            Fact::TaskCompleted { frame: of, output: other, context: seen },
+        ) = (facts.get(number), that)
+        else {
+            return false;
+        };
+        if frame != of || context != seen || output.is_some() == other.is_some() {
+            return false;
+        }
+        let mut state = self.was.clone();
+        facts.iter().take(number).for_each(|fact| state.evolve(Timestamp::default(), fact));
+        let input = state.frame(*frame).map(|it| &it.input);
+        input.is_some() && output.as_ref().or(other.as_ref()) == input
     }
 
     /// Tasks have other numbers in another definition.

@@ -450,3 +450,30 @@ async fn a_loop_without_end_is_given_up() {
     let error = play(&stage, &input).await.err().unwrap();
     assert!(error.to_string().contains("does not end"), "{error}");
 }
+
+#[tokio::test]
+async fn mocks_decide_what_people_are_asked() {
+    let body = "
+do:
+  - sign:
+      call: windlass.approval
+      with: { title: 'Pay ${ .n }?', assignees: { roles: [ boss ] } }
+      timeout: { after: P3D }
+  - done: { set: { ok: '${ .approved }', by: '${ .by }', data: '${ .data }', why: '${ .reason }' } }
+";
+    let tests = "
+cases:
+  - name: approved a day later
+    input: { n: 7 }
+    mocks: [ { task: sign, when: '.title == \"Pay 7?\"', answer: { output: { approved: true, by: 'corp:ada', data: 12 }, delay: P1D } } ]
+    expect: { output: { ok: true, by: 'corp:ada', data: 12, why: null }, duration: P1D }
+  - name: rejected
+    input: { n: 7 }
+    mocks: [ { task: sign, answer: { output: { reason: too dear } } } ]
+    expect: { output: { ok: false, by: null, data: null, why: too dear } }
+  - name: nobody decides
+    input: { n: 7 }
+    expect: { error: timeout, duration: P3D }
+";
+    pass(&[body], tests).await;
+}

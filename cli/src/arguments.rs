@@ -4,10 +4,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use windlass_telemetry::Role;
 
 use crate::command::{
-    approval, archive, audit, auth, backup, bench, bulk, completions, config, control, coordinator,
-    delete, deploy, dev, doctor, event, explain, fsck, function, graph, history, instance, list,
-    log, login, logs, lsp, profile, repair, restore, run, schedule, schema, secret, show, start,
-    test, token, top, validate, version, watch, webhook, worker, workflow,
+    approval, archive, audit, auth, backup, bench, bulk, cluster, completions, config, control,
+    coordinator, delete, deploy, dev, doctor, event, explain, fsck, function, graph, history,
+    instance, list, log, login, logs, lsp, profile, repair, restore, run, schedule, schema, secret,
+    show, start, test, token, top, validate, version, watch, webhook, worker, workflow,
 };
 use crate::error::CliError;
 use crate::log::LogFormat;
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Dev(Box<dev::Args>),
     /// Run the coordinator of a fleet, or make its key
     Coordinator(Box<coordinator::Args>),
+    /// See the coordinators of a cluster
+    Cluster(cluster::Args),
     /// Run a worker of a fleet, or list workers
     Worker(Box<worker::Args>),
     /// Deploy definitions to a server
@@ -177,6 +179,7 @@ impl Command {
             Self::Validate(args) => validate::run(&args).await,
             Self::Dev(args) => dev::run(*args).await,
             Self::Coordinator(args) => coordinator::run(*args).await,
+            Self::Cluster(args) => cluster::run(args).await,
             Self::Worker(args) => worker::run(*args).await,
             Self::Deploy(args) => deploy::run(args).await,
             Self::Start(args) => start::run(args).await,
@@ -339,6 +342,26 @@ mod tests {
             "windlass run a.yaml --skip-waits --remote",
             "windlass completions tcsh",
             "windlass graph",
+        ] {
+            let error = parse(line).err();
+            assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn bad_usage_of_clusters_is_told_from_good() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        for line in [
+            "windlass coordinator --cluster prod --replicas 3 --advertise https://a:7400 --cluster-lease 1s",
+            "windlass cluster status prod --key-file key",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
+        }
+        for line in [
+            "windlass coordinator --cluster Prod",
+            "windlass coordinator --cluster prod --replicas 2",
+            "windlass coordinator --cluster prod --advertise https://me:secret@a:7400",
+            "windlass coordinator --cluster prod --cluster-lease 1ms",
         ] {
             let error = parse(line).err();
             assert_eq!(error.map(|it| it.exit_code()), Some(2), "{line}");

@@ -72,7 +72,8 @@ impl CliError {
                 // The server saw first that the command line makes no sense.
                 let is_usage = problem["code"] == api::Code::BadParameter.code();
                 // Service managers start again what ends otherwise, and that must stay stopped.
-                let is_over = problem["code"] == api::Code::Superseded.code();
+                let over = [api::Code::Superseded.code(), api::Code::LogMisfit.code()];
+                let is_over = over.iter().any(|it| problem["code"] == *it);
                 ExitCode::from(if is_usage || is_over { 2 } else { 1 })
             }
             Self::Open(problem) => {

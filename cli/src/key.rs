@@ -45,6 +45,15 @@ pub(crate) fn kept(path: &Path) -> Result<(CoordinatorKey, bool), CliError> {
     }
 }
 
+/// A coordinator's key that must be there.
+///
+/// # Errors
+/// When it is not, or cannot be read, or is none.
+pub(crate) fn existing(path: &Path) -> Result<CoordinatorKey, CliError> {
+    let none = || CliError::Usage(format!("there is no key in {}", path.display()));
+    read(path)?.ok_or_else(none)
+}
+
 fn read(path: &Path) -> Result<Option<CoordinatorKey>, CliError> {
     match std::fs::read_to_string(path).map(Zeroizing::new) {
         Ok(text) => CoordinatorKey::parse(&text)

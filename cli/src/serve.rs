@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
 use windlass_coordinator::accept::{
     self, ApiProblem, ConnectionLimits, Exposure, Listeners, Tls, TlsFiles,
 };
 use windlass_coordinator::access::{self, Access, AccessError};
 use windlass_coordinator::admission::StartQuotas;
 use windlass_coordinator::catalog::Acceptance;
+use windlass_coordinator::cluster::StandbyView;
 use windlass_coordinator::coordinator::{Coordinator, CoordinatorError, Operator};
 use windlass_coordinator::policy::DEFAULT;
 use windlass_proto::limits;
@@ -257,6 +259,23 @@ impl Bound {
     pub(crate) fn url(&self) -> String {
         let scheme = if self.listeners.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
+    }
+
+    /// Answers on the same ports while another coordinator leads, until `stopped`.
+    pub(crate) fn answer_as_standby(
+        &self,
+        view: watch::Receiver<StandbyView>,
+        stopped: oneshot::Receiver<()>,
+    ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, CliError> {
+        let address = self.address;
+        let shared = self.listeners.shared().map_err(|error| not_bound(address, &error))?;
+        let limits = self.limits;
+        Ok(async move {
+            let stop = async move { drop(stopped.await) };
+            if let Err(error) = accept::serve_standby(shared, view, limits, stop).await {
+                tracing::warn!(%error, "nobody answers while this coordinator waits");
+            }
+        })
     }
 
     /// Deploys the definitions, which were checked before, and serves until a signal comes or the

@@ -435,6 +435,38 @@ codes! {
         "A backup is encrypted under a passphrase, and none was given or it is another one. \
          --passphrase-file names the file that has it, WINDLASS_BACKUP_PASSPHRASE_FILE does too. \
          Without the passphrase nobody can read the backup: keep it elsewhere than the backups.";
+    /// It follows, and does not lead.
+    Standby = "WL0620", 503, "Standby coordinator",
+        "This coordinator follows another one of its cluster and answers probes only. `detail` and the \
+         header `Windlass-Leader` have the address of the leader, as it was given by --advertise; \
+         where there is none at the moment, one takes over within seconds: send the request again \
+         after the seconds in `Retry-After`, with the same `Idempotency-Key` where it starts an \
+         instance. `windlass cluster status` shows all of them.";
+    /// Another coordinator leads.
+    Fenced = "WL0621", 503, "Leadership lost",
+        "Another coordinator of the cluster has taken over, so this one has ended: nothing that it had \
+         not acknowledged before is kept, and nothing that it had is lost. Start it again (a service \
+         manager does), and it follows the new leader. Where this comes often, the machine or its way \
+         to NATS stands still for longer than --cluster-lease.";
+    /// The log does not answer.
+    LogAway = "WL0622", 503, "Cluster log unavailable",
+        "The log of the cluster, a stream of NATS JetStream, cannot be appended to: NATS does not \
+         answer, or too few of its servers do to agree. Nothing acknowledged is lost, reads go on, and \
+         new work is refused before anything is stored. It goes on by itself. Send the request again \
+         after the seconds in `Retry-After`, with the same `Idempotency-Key` where it starts an \
+         instance.";
+    /// The log cannot be read.
+    LogDamaged = "WL0623", 503, "Cluster log unreadable",
+        "The log of the cluster lacks a message in the middle, or has one that cannot be opened. \
+         `detail` says which. Where it names a key: all coordinators of a cluster need the same \
+         --key-file (or --cluster-key). Else start the leader again: a leader that finds its log \
+         incomplete writes all that it has to it, and the others are filled from that.";
+    /// A directory and the log do not fit.
+    LogMisfit = "WL0624", 503, "Directory not of this cluster log",
+        "A data directory belongs to another cluster, or holds what the log of its cluster does not \
+         have, so that neither can follow from the other. `detail` says which. Give this coordinator \
+         an empty --data-dir, and it is filled from the log; keep the old directory until you know what \
+         is in it. docs/cluster.md has the cases.";
     /// A form of a page that this process did not make.
     StaleForm = "WL0640", 403, "Form out of date",
         "The form that was sent is not one that this server made for whoever sends it: the server was \
@@ -464,6 +496,10 @@ impl Code {
             JournalError::Unopenable { .. } | JournalError::NoJournal(_) => Self::JournalUnopenable,
             JournalError::Backup(_) => Self::JournalBackup,
             JournalError::Superseded { .. } => Self::Superseded,
+            JournalError::Fenced(_) => Self::Fenced,
+            JournalError::LogAway => Self::LogAway,
+            JournalError::LogDamaged(_) => Self::LogDamaged,
+            JournalError::LogMisfit(_) => Self::LogMisfit,
         }
     }
 }

@@ -22,6 +22,7 @@ mod indexer;
 mod keys;
 mod list;
 mod record;
+pub mod replicated;
 mod retain;
 
 use std::collections::BTreeSet;
@@ -376,7 +377,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Whether its disk has room. Who decides what would have to be written asks first: a write
     /// that fails for want of room is the end of the journal until it is opened again.
     fn room(&self) -> Room {
-        Room { paused: false, reserve: true, free_bytes: None }
+        Room::enough()
     }
 
     /// Adds what there is to tell of itself.
@@ -657,19 +658,36 @@ pub struct Room {
     pub reserve: bool,
     /// Bytes free on its disk, where that can be told.
     pub free_bytes: Option<u64>,
+    /// True when it is paused as the cluster's log does not answer.
+    pub log_away: bool,
 }
 
 impl Room {
+    /// As much as anybody needs.
+    #[must_use]
+    pub fn enough() -> Self {
+        Self { paused: false, reserve: true, free_bytes: None, log_away: false }
+    }
+
+    /// Nothing, while the log that must hold what is written does not answer.
+    #[must_use]
+    pub(crate) fn without_log(self) -> Self {
+        Self { paused: true, reserve: false, log_away: true, ..self }
+    }
+
     /// What has to be written is refused before anything is decided, while there is no room.
     ///
     /// # Errors
-    /// [`JournalError::NoRoom`] while it is paused.
+    /// [`JournalError::NoRoom`] while it is paused, or [`JournalError::LogAway`].
     pub fn needed(self) -> Result<(), JournalError> {
         if self.paused { Err(self.refusal()) } else { Ok(()) }
     }
 
     /// The error for what there is no room for.
     pub(crate) fn refusal(self) -> JournalError {
+        if self.log_away {
+            return JournalError::LogAway;
+        }
         let free_mib = self.free_bytes.unwrap_or_default() >> 20;
         JournalError::NoRoom { free_mib, again_mib: limits::DISK_AGAIN_BYTES >> 20 }
     }
@@ -798,6 +816,24 @@ pub enum JournalError {
         /// The term of the copy.
         theirs: u64,
     },
+    /// Another coordinator leads the cluster.
+    #[error(
+        "another coordinator leads the cluster since ({0}): nothing is written here any more; start \
+         this one again, and it follows"
+    )]
+    Fenced(String),
+    /// The log of the cluster does not answer.
+    #[error(
+        "the log of the cluster cannot be appended to, as NATS does not answer or has no quorum: \
+         nothing is lost, and nothing more is taken up until it does; it goes on by itself then"
+    )]
+    LogAway,
+    /// The log of the cluster, or what a directory has of it, does not fit.
+    #[error("{0}")]
+    LogMisfit(String),
+    /// What is in the log of the cluster cannot be read.
+    #[error("{0}")]
+    LogDamaged(String),
     /// The store did not open.
     #[error(
         "the journal at {path} cannot be opened: {reason}; move the directory aside and restore a \

@@ -21,6 +21,7 @@ pub mod backup;
 pub mod bulk;
 pub mod catalog;
 pub mod clock;
+pub mod cluster;
 pub mod code;
 pub mod coordinator;
 pub mod dispatch;

@@ -16,6 +16,7 @@ mod bus_events;
 mod catalogs;
 mod chaos;
 mod cli;
+mod cluster;
 mod compare;
 mod conformance;
 mod crash;

@@ -235,6 +235,7 @@ const NO_BOUNDS: [&str; 33] = [
     "coordinator/src/audit/key.rs",
     "coordinator/src/backup/archive.rs",
     "coordinator/src/backup/seal.rs",
+    "coordinator/src/cluster/entry.rs",
     "coordinator/src/engine/instance/held.rs",
     "coordinator/src/file.rs",
     "coordinator/src/identity/keys.rs",

@@ -1,11 +1,14 @@
 //! `windlass coordinator`: the memory and the judgement of a fleet.
 
 mod backups;
+mod cluster;
 mod key;
 
+pub(super) use cluster::name as cluster_name;
 pub(super) use key::pool;
 
 use backups::BackupArgs;
+use cluster::{ClusterArgs, Led};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -118,6 +121,8 @@ struct RunArgs {
     #[command(flatten)]
     nats: Nats,
     #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
     secrets: SecretArgs,
     #[command(flatten)]
     task_identity: IdentityArgs,
@@ -187,15 +192,40 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     }
 }
 
+impl RunArgs {
+    /// What the coordinator is made with.
+    fn options(&self) -> Result<Options, CliError> {
+        Ok(Options {
+            retention: self.retention.policy(),
+            archive: self.retention.archive()?,
+            suspending: self.suspend_on_fault.clone(),
+            event_ttl: self.inbound.event_ttl,
+            webhook_secrets: self.inbound.webhook_secrets.clone(),
+            losses: Some(self.max_losses),
+            quotas: self.quotas.quotas(),
+            replaces: self.allow_replace,
+            memory: Some(self.memory.budget()),
+            data_dir: Some(self.data.data_dir.clone()),
+            log: crate::log::control(),
+            tracer: telemetry::tracer(),
+            backups: self.backups.schedule()?,
+            ..Options::default()
+        })
+    }
+}
+
 async fn lead(args: RunArgs) -> Result<(), CliError> {
     args.serve.exposure()?;
     let files: Vec<_> =
         args.files.iter().chain(&args.with).map(|it| definition::check(it, args.support)).collect();
     let definitions = files.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let options = args.options()?;
     let bound = args.serve.bind(false).await?;
     // Before what may take minutes: a tool that renews certificates knows nothing of a start.
     hangup::listen();
     let key = crate::key::coordinator(&args.data.key_file())?;
+    let domain = args.events.nats_domain.as_deref();
+    let cluster = args.cluster.options(&key, &args.nats.bus, domain, &bound.url())?;
     let events = EventOptions {
         prefix: args.nats.bus.clone(),
         origin: key.name(),
@@ -214,42 +244,42 @@ async fn lead(args: RunArgs) -> Result<(), CliError> {
     if !bus.ready(Duration::from_millis(limits::BUS_CONNECT_MS)).await {
         output::message("NATS cannot be reached yet; workers can join as soon as it can");
     }
-    refuse_second(&bus, &fleet.prefix).await?;
+    // In a cluster the log says who leads.
+    if cluster.is_none() {
+        refuse_second(&bus, &fleet.prefix).await?;
+    }
     let (data_dir, runtime) = (args.data.data_dir.clone(), Handle::current());
     let tokens = data_dir.clone();
     let missing = args.data.journal.missing();
     let partitions = limits::NEW_PARTITIONS;
     let settings = sled::Options { partitions, missing, ..sled::Options::default() };
-    let options = Options {
-        retention: args.retention.policy(),
-        archive: args.retention.archive()?,
-        suspending: args.suspend_on_fault.clone(),
-        event_ttl: args.inbound.event_ttl,
-        webhook_secrets: args.inbound.webhook_secrets.clone(),
-        losses: Some(args.max_losses),
-        quotas: args.quotas.quotas(),
-        replaces: args.allow_replace,
-        memory: Some(args.memory.budget()),
-        data_dir: Some(data_dir.clone()),
-        log: crate::log::control(),
-        tracer: telemetry::tracer(),
-        backups: args.backups.schedule()?,
-        ..Options::default()
-    };
     let identity = args.task_identity.options(&bound.url());
     let secrets = args.secrets.options(Some(&data_dir), identity);
+    let led = match cluster {
+        None => None,
+        Some(it) => Some(cluster::lead(it, &bound, &bus, &data_dir, &settings).await?),
+    };
+    let (journal, mut led) = led.unzip();
     let events = Events::open(&bus, events, &runtime);
     let start = move || {
-        let journal = SledJournal::open(&data_dir, &settings)?;
+        let journal = journal.map_or_else(|| SledJournal::open(&data_dir, &settings), Ok)?;
         open(Arc::new(journal), options, secrets, bus, fleet, &events, &runtime)
     };
     let opened = tokio::task::spawn_blocking(start).await;
     let coordinator =
         opened.map_err(|error| CliError::coded(&NOT_STARTED, &error.to_string()))??;
-    let served = bound.serve(&coordinator, definitions, Some(&*tokens)).await;
+    let serving = bound.serve(&coordinator, definitions, Some(&*tokens));
+    let served = match &mut led {
+        Some(led) => led.while_leading(serving).await,
+        None => serving.await,
+    };
+    led.iter().for_each(Led::stop_soon);
     tokio::select! {
         () = close(coordinator) => {}
         () = signal::stop() => return Err(CliError::Interrupted),
+    }
+    if let Some(led) = led {
+        led.release().await;
     }
     served
 }

@@ -66,6 +66,7 @@ pub(super) async fn healthy() -> &'static str {
     "ok\n"
 }
 
+const READY_AND_AWAY: &str = "ready, but the cluster's log is away: nothing new is taken up\n";
 const READY_AND_FULL: &str = "ready, but the disk is full: nothing new is taken up\n";
 
 /// Tells whether requests can be served: the journal answers.
@@ -82,6 +83,7 @@ pub(super) async fn ready(
     let probe = api.coordinator.search(Filter::default(), None, 1);
     let most = Duration::from_millis(limits::API_READY_MS);
     match tokio::time::timeout(most, probe).await {
+        Ok(Ok(_)) if api.coordinator.disk_room().log_away => Ok((StatusCode::OK, READY_AND_AWAY)),
         Ok(Ok(_)) if api.coordinator.disk_room().paused => Ok((StatusCode::OK, READY_AND_FULL)),
         Ok(Ok(_)) => Ok((StatusCode::OK, "ready\n")),
         Ok(Err(error)) => Err(error.into()),

@@ -257,11 +257,9 @@ impl From<CoordinatorError> for ApiProblem {
             CoordinatorError::OutOfMemory(_, wait) => Self::overloaded(&detail, wait),
             CoordinatorError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
             CoordinatorError::Backup(error) => Self::new(code_of_backup(&error), detail),
-            CoordinatorError::Journal(error) => Self {
-                retry_after: matches!(error, JournalError::NoRoom { .. })
-                    .then_some(Duration::from_millis(limits::ROOM_AGAIN_MS)),
-                ..Self::new(Code::of_journal(&error), detail)
-            },
+            CoordinatorError::Journal(error) => {
+                Self { retry_after: again(&error), ..Self::new(Code::of_journal(&error), detail) }
+            }
             CoordinatorError::Stopping => Self {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Self::new(Code::Stopping, detail)
@@ -279,6 +277,16 @@ fn of_approval(error: ApprovalError, detail: String) -> ApiProblem {
             ApiProblem { cause: Some(problem), ..ApiProblem::new(Code::FormRefused, detail) }
         }
     }
+}
+
+/// When what the journal refused may be taken.
+fn again(error: &JournalError) -> Option<Duration> {
+    let wait = match error {
+        JournalError::NoRoom { .. } => limits::ROOM_AGAIN_MS,
+        JournalError::LogAway | JournalError::Fenced(_) => limits::CLUSTER_AGAIN_MS,
+        _ => return None,
+    };
+    Some(Duration::from_millis(wait))
 }
 
 fn of_webhook(error: &WebhookError, detail: String) -> ApiProblem {
@@ -323,7 +331,8 @@ fn code_of(error: &SecretsError) -> Code {
 
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
-        if self.code.status() >= 500 {
+        // Whoever asks a standby is told where to ask, as often as they ask.
+        if self.code.status() >= 500 && self.code != Code::Standby {
             tracing::warn!(code = self.code.code(), detail = %self.detail, "request failed");
         }
         let mut response = (self.status(), Json(self.body())).into_response();

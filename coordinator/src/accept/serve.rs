@@ -9,12 +9,14 @@ pub(super) mod sockets;
 mod tls;
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -28,9 +30,10 @@ use self::sockets::{Phase, Sockets};
 use super::limits::ConnectionLimits;
 use super::problem::ApiProblem;
 use super::session::Pages;
-use super::state::Api;
-use super::{gate, metrics, routes};
+use super::state::{Api, Closing};
+use super::{gate, metrics, routes, standby};
 use crate::access::Access;
+use crate::cluster::StandbyView;
 use crate::coordinator::{Coordinator, Operator};
 
 /// Who can reach the server.
@@ -57,6 +60,22 @@ pub struct Listeners {
     pub pages: bool,
     /// A port for health and metrics, in plain HTTP. With it, the API's own has no metrics.
     pub admin: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// The same ports once more: who waits for its turn answers on them until it leads.
+    ///
+    /// # Errors
+    /// When descriptors are short.
+    pub fn shared(&self) -> io::Result<Self> {
+        let again = |it: &TcpListener| {
+            let descriptor = it.as_fd().try_clone_to_owned()?;
+            TcpListener::from_std(std::net::TcpListener::from(descriptor))
+        };
+        let admin = self.admin.as_ref().map(again).transpose()?;
+        let (tls, access) = (self.tls.clone(), self.access.clone());
+        Ok(Self { api: again(&self.api)?, exposure: self.exposure, tls, access, admin })
+    }
 }
 
 /// What is told and pushed of telemetry.
@@ -109,8 +128,8 @@ pub async fn serve(
         admin.map(|listener| Door { listener, tls: None, router, sockets: Arc::new(sockets) });
     let (mut connections, mut probes) = (JoinSet::new(), JoinSet::new());
     tokio::select! {
-        () = main.take(&api, &mut connections) => {}
-        () = optional(admin.as_ref().map(|it| it.take(&api, &mut probes))) => {}
+        () = main.take(api.closing(), &mut connections) => {}
+        () = optional(admin.as_ref().map(|it| it.take(api.closing(), &mut probes))) => {}
         () = optional(following.map(Tls::follow)) => {}
         () = optional(access.map(|it| it.follow(|change| told(&api, change)))) => {}
         () = stop => {}
@@ -127,6 +146,52 @@ pub async fn serve(
     if let Some(push) = push {
         push.finish().await;
     }
+    Ok(())
+}
+
+/// Answers on the same ports while another coordinator leads, until `stop` completes.
+///
+/// # Errors
+/// When a port cannot be shared.
+pub async fn serve_standby(
+    listeners: Listeners,
+    view: watch::Receiver<StandbyView>,
+    limits: ConnectionLimits,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let Listeners { api, exposure, tls, admin, .. } = listeners;
+    let is_local = |it: &TcpListener| it.local_addr().is_ok_and(|it| it.ip().is_loopback());
+    let door = |listener: TcpListener, tls, limits: ConnectionLimits, guarded| {
+        let router = standby::router(view.clone());
+        let router = match guarded {
+            true => router.layer(axum::middleware::from_fn(gate::loopback_host)),
+            false => router,
+        };
+        let sockets = Arc::new(Sockets::new(limits.within_descriptors()));
+        Door { listener, tls, router, sockets }
+    };
+    let following = tls.clone();
+    let main = door(api, tls, limits, exposure == Exposure::Loopback);
+    let admin = admin.map(|it| {
+        let guarded = is_local(&it);
+        door(it, None, ConnectionLimits::admin(), guarded)
+    });
+    let closing = Closing::default();
+    let (mut connections, mut probes) = (JoinSet::new(), JoinSet::new());
+    tokio::select! {
+        () = main.take(&closing, &mut connections) => {}
+        () = optional(admin.as_ref().map(|it| it.take(&closing, &mut probes))) => {}
+        () = optional(following.map(Tls::follow)) => {}
+        () = stop => {}
+    }
+    drop((main, admin));
+    closing.close();
+    let drained = async {
+        while connections.join_next().await.is_some() {}
+        while probes.join_next().await.is_some() {}
+    };
+    // All of its answers are there at once.
+    let _ = tokio::time::timeout(Duration::from_millis(API_ACCEPT_PAUSE_MS), drained).await;
     Ok(())
 }
 
@@ -164,7 +229,7 @@ struct Door {
 
 impl Door {
     /// Takes connections, and closes those whose time is over. Does not end by itself.
-    async fn take(&self, api: &Api, connections: &mut JoinSet<()>) {
+    async fn take(&self, closing: &Closing, connections: &mut JoinSet<()>) {
         let mut sweeps = tokio::time::interval(Duration::from_millis(API_SWEEP_MS));
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -204,7 +269,7 @@ impl Door {
                 // given up for others, also before its task first runs.
                 place.socket.enters(Phase::Head);
             }
-            let (router, closing) = (self.router.clone(), api.clone());
+            let (router, closing) = (self.router.clone(), closing.clone());
             connections.spawn(async move {
                 connection::serve(stream, tls, place, router, closing.closed()).await;
             });

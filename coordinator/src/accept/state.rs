@@ -58,7 +58,24 @@ pub(super) struct Api {
     /// Memory for large answers on their way.
     pub(super) answers: Answers,
     /// True once the server stops: waits and watches end then.
-    closing: Arc<watch::Sender<bool>>,
+    closing: Closing,
+}
+
+/// Tells connections, waits and watches that a server stops; cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Closing(Arc<watch::Sender<bool>>);
+
+impl Closing {
+    pub(super) fn close(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Returns once [`Closing::close`] was called.
+    pub(super) async fn closed(&self) {
+        let mut closing = self.0.subscribe();
+        // An error means the sender is gone, which `self` keeps from happening.
+        let _ = closing.wait_for(|it| *it).await;
+    }
 }
 
 impl Api {
@@ -91,7 +108,7 @@ impl Api {
             watchers: Budget::new(limits.within(API_WATCHERS, 8)),
             sockets: Arc::new(Sockets::new(limits)),
             bodies: Arc::new(Semaphore::new(API_BODY_BYTES / limits::PERMIT_BYTES)),
-            closing: Arc::new(watch::Sender::new(false)),
+            closing: Closing::default(),
         }
     }
 
@@ -113,13 +130,16 @@ impl Api {
 
     /// Ends waits and watches, so that connections can drain.
     pub(super) fn close(&self) {
-        self.closing.send_replace(true);
+        self.closing.close();
     }
 
     /// Returns once [`Api::close`] was called.
     pub(super) async fn closed(&self) {
-        let mut closing = self.closing.subscribe();
-        // An error means the sender is gone, which `self` keeps from happening.
-        let _ = closing.wait_for(|it| *it).await;
+        self.closing.closed().await;
+    }
+
+    /// What tells connections that the server stops.
+    pub(super) fn closing(&self) -> &Closing {
+        &self.closing
     }
 }

@@ -34,7 +34,7 @@ const TRAIL: &str = "audit.jsonl";
 
 /// What is left: what the store consists of, which is read through it; what says how far that came;
 /// what only this process's life is about.
-pub const LEFT: [&str; 14] = [
+pub const LEFT: [&str; 16] = [
     "db",
     "conf",
     "blobs",
@@ -42,6 +42,9 @@ pub const LEFT: [&str; 14] = [
     "journal.witness",
     "journal.scratch",
     "windlass.lock",
+    // Which cluster it belongs to: what is restored belongs to none.
+    "cluster.json",
+    "journal.refill",
     // Which instances this process works on, and how often it died of them.
     "working",
     "deaths",

@@ -22,7 +22,9 @@ impl EventConsumer for Coordinator {
 fn not_taken(error: &CoordinatorError) -> NotTaken {
     match error {
         CoordinatorError::Overloaded(_)
-        | CoordinatorError::Journal(JournalError::NoRoom { .. }) => NotTaken::Now,
+        | CoordinatorError::Journal(JournalError::NoRoom { .. } | JournalError::LogAway) => {
+            NotTaken::Now
+        }
         _ => NotTaken::Stopped,
     }
 }

@@ -329,6 +329,17 @@ pub(super) fn size_at_most(change: &Change) -> usize {
     NUMBERS + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
 }
 
+/// Changes as an entry of a log has them: what is this directory's own is left out.
+pub(super) fn batch(changes: &[Change]) -> Vec<u8> {
+    let mut batch = Vec::with_capacity(changes.iter().map(size_at_most).sum());
+    for Change { space, key, value } in changes {
+        if !super::replicated::is_own(*space, key) {
+            push(&mut batch, *space, key, value.as_deref());
+        }
+    }
+    batch
+}
+
 /// Adds a change to what is stored of many.
 pub(super) fn push(bytes: &mut Vec<u8>, space: Space, key: &[u8], value: Option<&[u8]>) {
     push_varint(

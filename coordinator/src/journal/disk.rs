@@ -86,7 +86,7 @@ impl Refusal {
 }
 
 /// The error of the journal for one of the system.
-pub(super) fn error(path: &Path, error: &io::Error) -> JournalError {
+pub(crate) fn error(path: &Path, error: &io::Error) -> JournalError {
     match Refusal::of(error) {
         Some(refusal) => JournalError::Disk { path: path.display().to_string(), refusal },
         None => JournalError::Store(format!("{}: {error}", path.display())),

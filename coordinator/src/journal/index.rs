@@ -37,7 +37,7 @@ use super::keys;
 use super::record;
 use super::space::{Change, Space};
 
-pub(super) use build::{indexed, open};
+pub(super) use build::{indexed, meta, open};
 pub(super) use find::{count, search};
 pub(super) use marks::changed;
 

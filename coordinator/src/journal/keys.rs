@@ -63,6 +63,8 @@ pub(super) const LOGGED: &[u8] = b"\xffw";
 pub(super) const AHEAD: &[u8] = b"\xffa";
 /// Hidden: a block of heads: the first one's key, with its space.
 pub(super) const BLOCK: &[u8] = b"\xffb";
+/// Hidden: how far a log that others write to as well was followed.
+pub(super) const FOLLOWED: &[u8] = b"\xffl";
 /// Hidden: the search index.
 pub(super) const INDEX: &[u8] = b"\xffx";
 /// In the common space: a definition by digest.

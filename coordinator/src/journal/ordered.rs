@@ -6,6 +6,9 @@ use super::space::{Change, Order, Space, Visit};
 use super::store::JournalPosition;
 use super::{JournalError, Room};
 
+/// Waits until what is written is held elsewhere as well.
+pub type Confirm<'a> = dyn FnMut() -> Result<(), JournalError> + 'a;
+
 /// An ordered, durable store of keys and values, divided into spaces.
 pub trait Ordered: Send + Sync + 'static {
     /// The value under `key`.
@@ -35,9 +38,24 @@ pub trait Ordered: Send + Sync + 'static {
     /// When the store cannot write; whether the changes were applied is then unknown.
     fn write(&self, changes: Vec<Change>) -> Result<(), JournalError>;
 
+    /// Like [`Ordered::write`], where something else must hold the changes as well: they are made
+    /// durable while `confirm` waits for that, and whoever reads meets them once it returns. Where
+    /// it fails none of them is ever met.
+    ///
+    /// # Errors
+    /// As [`Ordered::write`], and what `confirm` returns.
+    fn write_confirmed(
+        &self,
+        changes: Vec<Change>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<(), JournalError> {
+        confirm()?;
+        self.write(changes)
+    }
+
     /// Whether there is room to write.
     fn room(&self) -> Room {
-        Room { paused: false, reserve: true, free_bytes: None }
+        Room::enough()
     }
 
     /// Adds what there is to tell of the store itself.

@@ -14,6 +14,7 @@ mod copy;
 mod log;
 mod memtable;
 mod open;
+pub mod replica;
 mod room;
 mod salvage;
 mod unfinished;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use windlass_proto::metric::{Histogram, Snapshot, table};
 
-use super::ordered::Ordered;
+use super::ordered::{Confirm, Ordered};
 use super::space::{Change, Order, Space, Visit};
 use super::store::{Expected, JournalPosition, Store};
 use super::{CheckReport, Journal, JournalError, Loss, NextPiece, Room, disk, keys};
@@ -81,6 +82,8 @@ struct FoundLog {
     usable: bool,
     /// What is wrong with it.
     lost: Option<Loss>,
+    /// Of the last batch that went to a log as well, what is not applied yet.
+    held: Option<Vec<Change>>,
 }
 
 impl SledJournal {
@@ -301,6 +304,20 @@ impl Ordered for Sled {
                 self.base.apply(changes)
             }
         })
+    }
+
+    fn write_confirmed(
+        &self,
+        changes: Vec<Change>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<(), JournalError> {
+        match &self.logged {
+            Some(logged) => guarded(|| logged.write_confirmed(changes, confirm)),
+            None => {
+                confirm()?;
+                self.write(changes)
+            }
+        }
     }
 
     fn room(&self) -> Room {

@@ -15,6 +15,7 @@ mod definition;
 mod early;
 mod epoch;
 mod open;
+mod parts;
 mod read;
 mod recent;
 mod ring;
@@ -30,17 +31,17 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use uuid::Uuid;
 use windlass_proto::id::{Digest, FrameId, InstanceId, PartitionId};
-use windlass_proto::limits;
 use windlass_proto::metric::Snapshot as Metrics;
 use windlass_proto::time::Timestamp;
 
-use super::backup::{BackupReport, Capture};
+use super::backup::{self, BackupReport, Capture};
 use super::index::{self, Index};
 use super::ordered::Ordered;
+use super::replicated::{CommitLog, Followed};
 use super::space::{Change, Order, Record, Space};
 use super::{
     BulkPage, BulkWrite, CheckReport, Commit, Counted, EarlyKey, Filter, Found, Head, Journal,
@@ -65,6 +66,8 @@ pub(super) use tally::Tally;
 /// The journal over the store `O`.
 pub struct Store<O> {
     pub(super) ordered: O,
+    /// What must hold all that is committed as well; none where this journal is alone.
+    log: Option<Arc<dyn CommitLog>>,
     partitions: u16,
     /// Set when a write failed: what is in memory and on disk may differ since.
     failed: AtomicBool,
@@ -122,8 +125,28 @@ impl<O: Ordered> Store<O> {
         partitions: u16,
         expected: &Expected,
     ) -> Result<Self, JournalError> {
+        Self::opened(ordered, partitions, expected, None)
+    }
+
+    /// The same, of which all that is written from now on goes to `log` as well.
+    pub(super) fn replicated(
+        ordered: O,
+        partitions: u16,
+        expected: &Expected,
+        log: Arc<dyn CommitLog>,
+    ) -> Result<Self, JournalError> {
+        Self::opened(ordered, partitions, expected, Some(log))
+    }
+
+    fn opened(
+        ordered: O,
+        partitions: u16,
+        expected: &Expected,
+        log: Option<Arc<dyn CommitLog>>,
+    ) -> Result<Self, JournalError> {
         let mut store = Self {
             ordered,
+            log,
             partitions: partitions.max(1),
             failed: AtomicBool::new(false),
             writing: Mutex::new(()),
@@ -226,54 +249,6 @@ impl<O: Ordered> Store<O> {
         JournalPosition { tally, slots: self.read_recent(|recent| recent.next) }
     }
 
-    /// The body of the record under `key`, put together from its parts.
-    pub(super) fn body(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ordered.get(space, key)? {
-            Some(value) => self.whole(space, key, value),
-            None => Ok(None),
-        }
-    }
-
-    /// The whole body of which `value`, found under `key`, is the first part; that of a later value
-    /// when the record changed meanwhile, and none when it went.
-    pub(super) fn whole(
-        &self,
-        space: Space,
-        key: &[u8],
-        mut value: Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, JournalError> {
-        for _ in 0..limits::READ_ATTEMPTS {
-            let error = match self.assemble(space, key, &value) {
-                Err(error @ JournalError::Damaged(_)) => error,
-                done => return done.map(Some),
-            };
-            // Parts that do not fit may belong to what has just replaced the first one.
-            match self.ordered.get(space, key)? {
-                Some(now) if now == value => return Err(error),
-                Some(now) => value = now,
-                None => return Ok(None),
-            }
-        }
-        Err(JournalError::Store("a record changes too fast to be read".to_owned()))
-    }
-
-    fn assemble(&self, space: Space, key: &[u8], value: &[u8]) -> Result<Vec<u8>, JournalError> {
-        let opened = record::open(key, value)?;
-        let (parts, length) = (opened.parts(), opened.length);
-        let mut body = opened.first.into_owned();
-        for number in (0_u32..).take(parts) {
-            let part = keys::part(key, number);
-            let value = self.ordered.get(space, &part)?;
-            let value = value.ok_or_else(|| record::damaged(key, "lacks parts"))?;
-            body.extend_from_slice(&record::open(&part, &value)?.first);
-        }
-        if body.len() == length {
-            Ok(body)
-        } else {
-            Err(record::damaged(key, "has parts of the wrong length"))
-        }
-    }
-
     /// Keys and values of a range, at most `limit`.
     pub(super) fn entries(
         &self,
@@ -319,7 +294,10 @@ impl<O: Ordered> Store<O> {
             return Ok(());
         }
         let made = self.capture.prepare(&changes);
-        let result = self.ordered.write(changes);
+        let result = match &self.log {
+            None => self.ordered.write(changes),
+            Some(log) => self.write_to_both(&**log, changes),
+        };
         match (&result, made) {
             (Ok(()), Some(made)) => self.capture.note(made),
             (Ok(()), None) => {}
@@ -330,6 +308,22 @@ impl<O: Ordered> Store<O> {
             *lock(&self.verification) = counted.verification;
         }
         result
+    }
+
+    /// Writes here and to the log at the same time; made once both have it.
+    fn write_to_both(
+        &self,
+        log: &dyn CommitLog,
+        mut changes: Vec<Change>,
+    ) -> Result<(), JournalError> {
+        let batch = backup::batch(&changes);
+        if batch.is_empty() {
+            return self.ordered.write(changes);
+        }
+        let mut appending = log.append(batch)?;
+        let followed = Followed { position: appending.position(), whole: true };
+        changes.extend(followed.change());
+        self.ordered.write_confirmed(changes, &mut || appending.wait())
     }
 
     /// How many slots of the ring were ever written.
@@ -576,11 +570,18 @@ impl<O: Ordered> Journal for Store<O> {
     }
 
     fn room(&self) -> Room {
-        self.ordered.room()
+        let room = self.ordered.room();
+        match self.log.as_ref().is_some_and(|it| it.is_away()) {
+            true => room.without_log(),
+            false => room,
+        }
     }
 
     fn measured(&self, metrics: &mut Metrics) {
         self.ordered.measured(metrics);
+        if let Some(log) = &self.log {
+            log.measured(metrics);
+        }
     }
 
     fn verify(&self, limit: usize) -> Result<bool, JournalError> {

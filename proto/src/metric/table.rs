@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod backups;
+pub mod cluster;
 pub mod events;
 pub mod fleet;
 pub mod instances;
@@ -36,6 +37,7 @@ pub const PARTS: &[Part] = &[
     events::PART,
     journal::PART,
     backups::PART,
+    cluster::PART,
     worker::PART,
 ];
 

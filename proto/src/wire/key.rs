@@ -105,6 +105,13 @@ impl CoordinatorKey {
         digest.iter().take(NAME_BYTES).map(|it| format!("{it:02x}")).collect()
     }
 
+    /// A key of its own for something else that those who have this one do together.
+    #[must_use]
+    pub fn derived(&self, purpose: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
+        let bytes = Zeroizing::new(self.secret.to_bytes());
+        Zeroizing::new(derive(&bytes, purpose))
+    }
+
     /// The key for workers of one pool, or of any.
     #[must_use]
     pub fn worker_key(&self, pool: Option<&str>) -> WorkerKey {

@@ -110,6 +110,24 @@ impl Prefix {
         format!("{self}.audit.>")
     }
 
+    /// The log of a group of a cluster: coordinators to one another.
+    #[must_use]
+    pub fn cluster_log(&self, cluster: &str, group: u16) -> String {
+        format!("{self}.cluster.{}.log.{group}", token(cluster))
+    }
+
+    /// The lease of who leads a group of a cluster.
+    #[must_use]
+    pub fn cluster_lease(&self, cluster: &str, group: u16) -> String {
+        format!("{self}.cluster.{}.lease.{group}", token(cluster))
+    }
+
+    /// What a coordinator of a cluster says of itself; `*` for all of them.
+    #[must_use]
+    pub fn cluster_member(&self, cluster: &str, member: &str) -> String {
+        format!("{self}.cluster.{}.member.{member}", token(cluster))
+    }
+
     /// A stream's name: `WINDLASS_EVENTS` for `events`.
     #[must_use]
     pub fn stream(&self, what: &str) -> String {

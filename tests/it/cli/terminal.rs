@@ -229,6 +229,8 @@ async fn each_command_once() {
         (on_server(&["instance", "skip", id, "--task", "/do/0/b", "--output", "1"]), 1),
         (on_server(&["delete", id]), 0),
         (here(&["explain", "WL0501"]), 0),
+        // There is no key there.
+        (here(&["cluster", "status", "none", "--key-file", "/no/such/key"]), 2),
         (here(&["backup", "list", &backups]), 0),
         (here(&["backup", "verify", &backups]), 0),
         // It is for directories.

@@ -202,7 +202,7 @@ impl Drop for Fleet {
 }
 
 /// Waits until a worker has joined, for the first time since its process started.
-async fn joined(worker: &Role) -> String {
+pub(crate) async fn joined(worker: &Role) -> String {
     let lines = worker.lines();
     match within(START, "the joining of a worker", lines.after(JOINED)).await {
         Some(session) => session,

@@ -70,9 +70,9 @@ const RULES: &[Rule] = &[
         never: &["update_stream", "delete_stream", "purge", "get_or_create_stream"],
     },
     Rule {
-        invariant: "only fleet and events name NATS",
+        invariant: "only fleet, events and cluster name NATS",
         within: "coordinator/src/",
-        except: &["coordinator/src/fleet", "coordinator/src/events"],
+        except: &["coordinator/src/fleet", "coordinator/src/events", "coordinator/src/cluster"],
         never: &["async_nats::"],
     },
     Rule {

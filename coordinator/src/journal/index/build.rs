@@ -43,7 +43,7 @@ pub(in super::super) fn open<O: Ordered>(store: &Store<O>) -> Result<Index, Jour
     Ok(index)
 }
 
-fn meta() -> Vec<u8> {
+pub(in super::super) fn meta() -> Vec<u8> {
     [keys::INDEX, b"m"].concat()
 }
 

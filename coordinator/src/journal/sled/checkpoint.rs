@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 
 use windlass_proto::limits::JOURNAL_WAL_GROUP_BYTES;
 
+use super::super::ordered::Confirm;
 use super::super::space::{Change, Space};
 use super::super::store::{lock, slot_positions};
 use super::super::{JournalError, backup, disk, keys, record};
@@ -280,9 +281,20 @@ impl Logged {
 
     /// Makes all changes or none, durably.
     pub(super) fn write(&self, changes: Vec<Change>) -> Result<(), JournalError> {
+        self.write_confirmed(changes, &mut || Ok(()))
+    }
+
+    /// The same, met by others only once `confirm` says so: it waits while the disk does.
+    pub(super) fn write_confirmed(
+        &self,
+        changes: Vec<Change>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<(), JournalError> {
         let size: usize = changes.iter().map(backup::size_at_most).sum();
         let mut wal = lock(&self.wal);
         if size > JOURNAL_WAL_GROUP_BYTES {
+            // It is met at once, and cannot be taken back.
+            confirm()?;
             return self.write_past(&mut wal, changes);
         }
         let mut body = Vec::with_capacity(size);
@@ -294,6 +306,8 @@ impl Logged {
             wal.turn();
         }
         wal.append(&body).map_err(|error| disk::error(Path::new(wal::FILE), &error))?;
+        // A batch that is not confirmed stays in the log, as the last one: whoever opens it asks.
+        confirm()?;
         self.base.memtable_mut().add(changes);
         Ok(())
     }

@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use windlass_proto::limits::{self, JOURNAL_CACHE_BYTES, JOURNAL_OPEN_MS, VERIFY_AT_OPEN_RECORDS};
 use windlass_proto::metric::{Histogram, table};
 
+use super::super::ordered::Ordered as _;
 use super::super::space::{Change, Space};
 use super::super::store::{Expected, JournalPosition, Missing, Store};
 use super::super::{JournalError, Loss, disk, keys};
@@ -20,13 +21,13 @@ use super::checkpoint::{Base, Logged, marking};
 use super::copy::Copy;
 use super::wal::{self, Mark, Wal};
 use super::witness::{self, Witness};
-use super::{FoundLog, Sled, SledJournal, guarded, log, room};
+use super::{FoundLog, Sled, SledJournal, guarded, log, replica, room};
 
 /// sled's log within the directory.
 pub(super) const LOG: &str = "db";
 /// sled's own settings.
 pub(super) const SETTINGS: &str = "conf";
-const LOCK: &str = "windlass.lock";
+pub(super) const LOCK: &str = "windlass.lock";
 
 /// How to open a journal.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,15 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
     let unusable = |error: io::Error| disk::error(directory, &error);
     crate::file::private_folder(directory, LOCK).map_err(unusable)?;
     let lock = lock(directory)?;
+    // What is committed here alone would part it from the others for ever.
+    if let Some(cluster) = replica::cluster_of(directory)? {
+        return Err(JournalError::LogMisfit(format!(
+            "{0} is of the cluster `{cluster}`: start it with --cluster {cluster}. To take it out of the \
+             cluster for good, stop all other coordinators of it and remove {0}/{1}",
+            directory.display(),
+            replica::FILE
+        )));
+    }
     let (known, position, damage) = known(directory)?;
     // sled writes its settings with its first log: one that lost both log and witness still has
     // them.
@@ -96,6 +106,21 @@ pub(super) fn journal(directory: &Path, options: &Options) -> Result<SledJournal
         Ok(journal)
     })?;
     journal.ordered.start_log(directory)?;
+    if journal.ordered.get(Space::Common, keys::FOLLOWED)?.is_some() {
+        // It goes its own way from now on, and must not be taken for what it was.
+        let (space, key) = (Space::Common, keys::FOLLOWED.to_vec());
+        journal.ordered.write(vec![Change { space, key, value: None }])?;
+    }
+    witnessed(journal, directory, began)
+}
+
+/// Begins to keep the witness of a journal that is open.
+pub(super) fn witnessed(
+    mut journal: SledJournal,
+    directory: &Path,
+    began: Instant,
+) -> Result<SledJournal, JournalError> {
+    let unusable = |error: io::Error| disk::error(directory, &error);
     let witness = Witness::start(directory, &journal.position()).map_err(unusable)?;
     journal.mark_witnessed()?;
     journal.ordered.witness = Some(witness);
@@ -163,6 +188,25 @@ pub(super) fn empty(directory: &Path, options: &Options) -> Result<Sled, Journal
 }
 
 fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, JournalError> {
+    store_as(directory, options, lock, false)
+}
+
+/// The store, without the last batch that went to a log of others as well: that is in what was
+/// found.
+pub(super) fn store_holding(
+    directory: &Path,
+    options: &Options,
+    lock: File,
+) -> Result<Sled, JournalError> {
+    store_as(directory, options, lock, true)
+}
+
+fn store_as(
+    directory: &Path,
+    options: &Options,
+    lock: File,
+    hold: bool,
+) -> Result<Sled, JournalError> {
     let unusable = |error: io::Error| disk::error(directory, &error);
     remove_unfinished_snapshots(directory).map_err(unusable)?;
     room::release(directory).map_err(unusable)?;
@@ -174,7 +218,7 @@ fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, Journa
     let log = OpenOptions::new().write(true).open(directory.join(LOG)).map_err(unusable)?;
     sync_directories(directory).map_err(unusable)?;
     let base = Base { db, log, memtable: RwLock::default() };
-    let found = read_log(directory, &base)?;
+    let found = read_log(directory, &base, hold)?;
     let (base, disk) = (Arc::new(base), room::Disk::new(directory));
     let synced = Arc::new(Histogram::of(&table::journal::SYNC));
     let (witness, logged, opened_in) = Default::default();
@@ -182,7 +226,7 @@ fn store(directory: &Path, options: &Options, lock: File) -> Result<Sled, Journa
 }
 
 /// Reads what the write-ahead log has and the store does not, into the memtable.
-fn read_log(directory: &Path, base: &Base) -> Result<FoundLog, JournalError> {
+fn read_log(directory: &Path, base: &Base, hold: bool) -> Result<FoundLog, JournalError> {
     let file = directory.join(wal::FILE);
     // sled may give up on a damaged page: what else can be read of it may still be saved.
     let mark = match guarded(|| base.take_back().and_then(|()| base.mark())) {
@@ -197,11 +241,11 @@ fn read_log(directory: &Path, base: &Base) -> Result<FoundLog, JournalError> {
             return Ok(FoundLog { lost, ..FoundLog::default() });
         }
     };
-    let found = wal::read(directory, mark).map_err(|error| disk::error(&file, &error))?;
+    let found = wal::read(directory, mark, hold).map_err(|error| disk::error(&file, &error))?;
     base.memtable_mut().add(found.changes);
     let lost = found.damage.map(|damage| lost(&damage));
     let mark = mark.map(|mark| Mark { sequence: found.sequence, ..mark });
-    Ok(FoundLog { mark, usable: found.usable, lost })
+    Ok(FoundLog { mark, usable: found.usable, lost, held: found.held })
 }
 
 fn lost(damage: &str) -> Loss {

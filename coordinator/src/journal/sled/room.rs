@@ -56,7 +56,7 @@ struct Seen {
 
 impl Disk {
     pub(super) fn new(directory: &Path) -> Self {
-        let room = Room { paused: false, reserve: true, free_bytes: None };
+        let room = Room::enough();
         let seen = Mutex::new(Seen { at: None, room, reserved: 0, promised: false });
         Self { path: directory.to_owned(), seen }
     }
@@ -79,7 +79,7 @@ impl Disk {
         }
         let paused = low || !seen.reserve(log);
         let reserve = !paused || seen.has_reserve(log, free);
-        seen.room = Room { paused, reserve, free_bytes: free };
+        seen.room = Room { paused, reserve, free_bytes: free, log_away: false };
         if paused != was {
             self.log_change(seen.room);
         }
@@ -171,7 +171,7 @@ mod tests {
     fn the_reserve_is_used_up_to_what_is_left_for_others() {
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let room = Room { paused: true, reserve: true, free_bytes: Some(0) };
+        let room = Room { paused: true, free_bytes: Some(0), ..Room::enough() };
         let seen = |promised| Seen { at: None, room, reserved: DISK_RESERVED_BYTES, promised };
         assert!(seen(true).has_reserve(&log, Some(0)));
         assert!(!seen(false).has_reserve(&log, Some(0)), "nobody has promised it");

@@ -28,6 +28,7 @@ use windlass_proto::limits::JOURNAL_WAL_HALF_BYTES;
 use windlass_proto::metric::Histogram;
 
 use super::super::backup;
+use super::super::replicated::is_followed;
 use super::super::space::Change;
 
 /// Its name in the directory.
@@ -78,6 +79,9 @@ impl Mark {
 pub(super) struct Found {
     /// Changes that the store does not have, oldest first.
     pub(super) changes: Vec<Change>,
+    /// What of them is of the last frame that went to a log of others as well, where that is to be
+    /// told apart.
+    pub(super) held: Option<Vec<Change>>,
     /// The last frame of which the store and these changes have everything.
     pub(super) sequence: u64,
     /// Whether the file can be gone on with.
@@ -92,8 +96,9 @@ impl Found {
     }
 }
 
-/// Reads the log of a store with this mark; one that has none never had a log.
-pub(super) fn read(directory: &Path, mark: Option<Mark>) -> io::Result<Found> {
+/// Reads the log of a store with this mark; one that has none never had a log. With `hold`, the
+/// last frame that went to a log of others as well is told apart.
+pub(super) fn read(directory: &Path, mark: Option<Mark>, hold: bool) -> io::Result<Found> {
     let bytes = match fs::read(directory.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         bytes => Some(bytes?),
@@ -110,7 +115,7 @@ pub(super) fn read(directory: &Path, mark: Option<Mark>) -> io::Result<Found> {
         // It was being made when the process ended.
         (None, _, _) => Found::default(),
         (Some(mark), Some(bytes), Some(Ok(identity))) if identity == mark.identity => {
-            let found = after(frames(&bytes, identity), sequence);
+            let found = after(frames(&bytes, identity), sequence, hold);
             // What is there of it counts.
             match bytes.len() == BYTES {
                 true => found,
@@ -124,19 +129,24 @@ pub(super) fn read(directory: &Path, mark: Option<Mark>) -> io::Result<Found> {
 }
 
 /// What the frames after `sequence` say, up to the first that is missing.
-fn after(frames: BTreeMap<u64, Vec<Change>>, mut sequence: u64) -> Found {
+fn after(frames: BTreeMap<u64, Vec<Change>>, mut sequence: u64, hold: bool) -> Found {
     let last = frames.keys().next_back().copied().unwrap_or_default();
-    let mut changes = Vec::new();
+    let (mut changes, mut held) = (Vec::new(), None);
     for (number, of_frame) in frames {
         if number == sequence + 1 {
-            changes.extend(of_frame);
+            if hold && of_frame.iter().any(is_followed) {
+                // One that is followed by another is known to be there.
+                changes.extend(held.replace(of_frame).unwrap_or_default());
+            } else {
+                changes.extend(of_frame);
+            }
             sequence = number;
         }
     }
     let damage = (last > sequence).then(|| {
         format!("is damaged: write {} is missing, and {last} was the last one", sequence + 1)
     });
-    Found { changes, sequence, usable: damage.is_none(), damage }
+    Found { changes, held, sequence, usable: damage.is_none(), damage }
 }
 
 /// The identity in the first block.

@@ -24,7 +24,7 @@ pub(crate) struct Role {
 }
 
 impl Role {
-    pub(super) fn new(what: &'static str, arguments: Vec<String>) -> Self {
+    pub(crate) fn new(what: &'static str, arguments: Vec<String>) -> Self {
         let (wrapper, variables) = (Vec::new(), Vec::new());
         Self { what, wrapper, arguments, variables, process: None, before: String::new() }
     }

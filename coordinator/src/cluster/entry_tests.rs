@@ -1,0 +1,97 @@
+use super::{Assembler, Entry, Sealer};
+use crate::journal::replicated::LogPosition;
+
+const BEFORE: LogPosition = LogPosition { epoch: 3, term: 9, sequence: 40 };
+
+fn sealer() -> Sealer {
+    Sealer::new(&[7; 32], "shop", 0)
+}
+
+fn all() -> Vec<Entry> {
+    let noise: Vec<u8> =
+        (0..5_000_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    vec![
+        Entry::Epoch { after: None, snapshot: false, url: String::new() },
+        Entry::Epoch { after: Some(BEFORE), snapshot: true, url: "http://a:1".to_owned() },
+        Entry::Batch(noise),
+        Entry::Batch(vec![0; 100_000]),
+        Entry::File { name: "tokens.json".to_owned(), bytes: Some(b"{}".to_vec()) },
+        Entry::File { name: "tokens.json".to_owned(), bytes: None },
+        Entry::Records(b"r".to_vec()),
+        Entry::Whole,
+    ]
+}
+
+fn put_together(messages: &[Vec<u8>], before: LogPosition) -> Option<Entry> {
+    let (sealer, mut assembler) = (sealer(), Assembler::default());
+    let mut entry = None;
+    for (number, message) in (1..).zip(messages) {
+        assert!(entry.is_none());
+        let message = sealer.open(before.sequence + number, message).unwrap();
+        entry = assembler.push(message).unwrap();
+    }
+    assert_eq!(assembler.is_open(), entry.is_none());
+    entry
+}
+
+#[test]
+fn entries_come_back_however_they_are_cut() {
+    for entry in all() {
+        for part_bytes in [1_000, 100, 1 << 20] {
+            let messages = sealer().seal(&entry, BEFORE, part_bytes).unwrap();
+            assert!(messages.iter().all(|it| it.len() <= part_bytes + 100));
+            assert_eq!(put_together(&messages, BEFORE), Some(entry.clone()));
+        }
+    }
+}
+
+#[test]
+fn nothing_can_be_read_moved_changed_or_taken_from_elsewhere() {
+    let secret = b"a-secret-that-no-bus-sees".repeat(2);
+    let messages = sealer().seal(&Entry::Batch(secret.clone()), BEFORE, 1 << 20).unwrap();
+    let message = &messages[0];
+    assert!(!message.windows(8).any(|it| secret.windows(8).any(|of| of == it)));
+    sealer().open(41, message).unwrap();
+    assert!(sealer().open(42, message).is_err(), "moved");
+    for other in [
+        Sealer::new(&[8; 32], "shop", 0),
+        Sealer::new(&[7; 32], "shop2", 0),
+        Sealer::new(&[7; 32], "shop", 1),
+    ] {
+        assert!(other.open(41, message).is_err());
+    }
+    for at in 0..message.len() {
+        let mut changed = message.clone();
+        changed[at] ^= 1;
+        assert!(sealer().open(41, &changed).is_err(), "byte {at}");
+        assert!(sealer().open(41, &message[..at]).is_err(), "cut at {at}");
+    }
+}
+
+#[test]
+fn what_a_dead_leader_left_in_the_middle_is_dropped_and_nothing_else_is() {
+    let (sealer, batch) = (sealer(), &all()[2]);
+    let torn = sealer.seal(batch, BEFORE, 1_000).unwrap();
+    let mut assembler = Assembler::default();
+    for (number, message) in (1..).zip(&torn[..2]) {
+        assert_eq!(assembler.push(sealer.open(40 + number, message).unwrap()).unwrap(), None);
+    }
+    let next = LogPosition { epoch: 4, term: 1, sequence: 42 };
+    let epoch = Entry::Epoch { after: Some(BEFORE), snapshot: false, url: String::new() };
+    let message = sealer.seal(&epoch, next, 1_000).unwrap().remove(0);
+    assert_eq!(assembler.push(sealer.open(43, &message).unwrap()).unwrap(), Some(epoch));
+    // A part of another entry, or one that does not follow, is damage.
+    for second in [&sealer.seal(batch, next, 1_000).unwrap()[0], &torn[2]] {
+        let mut assembler = Assembler::default();
+        assembler.push(sealer.open(41, &torn[0]).unwrap()).unwrap();
+        let message = sealer.open(43, second).unwrap();
+        assert!(assembler.push(message).is_err());
+    }
+}
+
+#[test]
+fn a_member_is_known_under_its_own_name_only() {
+    let sealed = sealer().seal_member("a.member.1", b"here").unwrap();
+    assert_eq!(sealer().open_member("a.member.1", &sealed).unwrap(), b"here");
+    assert_eq!(sealer().open_member("a.member.2", &sealed), None);
+}

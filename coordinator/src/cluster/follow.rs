@@ -1,0 +1,478 @@
+//! Following the log: each entry that others append is applied to this directory, in order.
+//!
+//! Before anything is applied it must be clear that what the directory has is in the log: the last
+//! batch may be one that the log never got (then it is dropped, as nobody was told of it), or one
+//! that the log has lost (then it is kept, for when this coordinator leads).
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_nats::jetstream::consumer::pull::Ordered;
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
+use windlass_proto::limits;
+
+use super::entry::{Assembler, Entry, Sealer};
+use super::files;
+use super::stream::{Away, LogStream};
+use crate::journal::JournalError;
+use crate::journal::replicated::{Followed, LogPosition};
+use crate::journal::sled::Options;
+use crate::journal::sled::replica::Replica;
+
+/// What became of an attempt to go on.
+#[derive(Debug)]
+pub(super) enum FollowError {
+    /// The log does not answer; to be tried again.
+    Away(Away),
+    /// It cannot go on.
+    Journal(JournalError),
+}
+
+impl From<Away> for FollowError {
+    fn from(away: Away) -> Self {
+        Self::Away(away)
+    }
+}
+
+impl From<JournalError> for FollowError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// How what the directory has stands to what the log has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Not looked at yet.
+    Unknown,
+    /// The log has all of it, and the next message is known.
+    Within,
+    /// The directory has more than the log.
+    Ahead,
+}
+
+/// Follows the log of a group with a directory.
+pub(super) struct Follower {
+    log: Arc<LogStream>,
+    sealer: Arc<Sealer>,
+    cluster: String,
+    directory: PathBuf,
+    /// None while it is being worked on.
+    replica: Option<Replica>,
+    standing: Standing,
+    /// The next sequence number that is to be read.
+    next: u64,
+    /// What that was at the last beat.
+    seen: u64,
+    messages: Option<Ordered>,
+    /// What was read and is not applied.
+    read: VecDeque<(u64, Bytes)>,
+    assembler: Assembler,
+    /// Changes count only after a snapshot.
+    needs_snapshot: bool,
+    /// A snapshot is going on of which the directory has all: where it was.
+    skips: bool,
+}
+
+/// Entries that are applied in one go.
+struct Applied {
+    batches: Vec<Vec<u8>>,
+    bytes: usize,
+    at: Option<LogPosition>,
+}
+
+impl Follower {
+    /// Opens the directory. Blocking.
+    pub(super) fn open(
+        log: Arc<LogStream>,
+        sealer: Arc<Sealer>,
+        cluster: &str,
+        directory: &Path,
+        options: &Options,
+    ) -> Result<Self, JournalError> {
+        let replica = Replica::open(directory, cluster, options)?;
+        Ok(Self {
+            log,
+            sealer,
+            cluster: cluster.to_owned(),
+            directory: directory.to_owned(),
+            replica: Some(replica),
+            standing: Standing::Unknown,
+            next: 0,
+            seen: 0,
+            messages: None,
+            read: VecDeque::new(),
+            assembler: Assembler::default(),
+            needs_snapshot: false,
+            skips: false,
+        })
+    }
+
+    fn replica(&self) -> Result<&Replica, JournalError> {
+        self.replica.as_ref().ok_or_else(broken)
+    }
+
+    /// How far the directory has come.
+    pub(super) fn followed(&self) -> Option<Followed> {
+        self.replica.as_ref()?.followed()
+    }
+
+    /// How far the directory has come, with what is held back.
+    pub(super) fn furthest(&self) -> Option<LogPosition> {
+        let held = self.replica.as_ref()?.held();
+        held.or(self.followed().map(|it| it.position))
+    }
+
+    pub(super) fn is_ahead(&self) -> bool {
+        self.standing == Standing::Ahead
+    }
+
+    /// Whether a snapshot was broken off of which the directory has all.
+    pub(super) fn skips(&self) -> bool {
+        self.skips
+    }
+
+    /// Whether all before this sequence number is applied.
+    pub(super) fn has_read(&self, last: u64) -> bool {
+        self.standing == Standing::Within && self.read.is_empty() && self.next > last
+    }
+
+    /// Why it cannot lead, if it cannot.
+    pub(super) fn unfit(&self) -> Option<&'static str> {
+        let replica = self.replica.as_ref()?;
+        match self.standing {
+            Standing::Unknown => Some("has not read the log yet"),
+            _ if !replica.is_whole() => Some("is being filled from the log"),
+            _ if self.needs_snapshot => Some("waits for a snapshot in the log"),
+            _ => None,
+        }
+    }
+
+    /// Reads anew where messages do not come that are there: whoever sent them may have forgotten.
+    pub(super) fn nudge(&mut self, last: u64) {
+        let stuck = self.messages.is_some() && self.read.is_empty() && self.next <= last;
+        if stuck && self.seen == self.next {
+            self.read_anew();
+        }
+        self.seen = self.next;
+    }
+
+    pub(super) fn read_anew(&mut self) {
+        self.messages = None;
+    }
+
+    /// Gives the directory away, to be led.
+    pub(super) fn into_replica(self) -> Result<Replica, JournalError> {
+        self.replica.ok_or_else(broken)
+    }
+
+    /// Runs what blocks with the directory.
+    pub(super) async fn with<T: Send + 'static>(
+        &mut self,
+        run: impl FnOnce(Replica) -> Result<(Replica, T), JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let replica = self.replica.take().ok_or_else(broken)?;
+        let done = tokio::task::spawn_blocking(move || run(replica)).await;
+        let (replica, value) = done.map_err(|_| broken())??;
+        self.replica = Some(replica);
+        Ok(value)
+    }
+
+    /// Waits until there is something to apply, or to find out. Nothing is lost where this is
+    /// dropped.
+    pub(super) async fn ready(&mut self) -> Result<(), FollowError> {
+        let Some(messages) = &mut self.messages else { return Ok(()) };
+        if self.read.is_empty() {
+            match messages.next().await {
+                Some(Ok(message)) => self.read.push_back(numbered(&message)?),
+                other => {
+                    self.messages = None;
+                    let why = other.and_then(Result::err).map(|it| it.to_string());
+                    return Err(Away(why.unwrap_or_else(|| "reading ended".to_owned())).into());
+                }
+            }
+        }
+        // What is there already goes into the same write.
+        while self.read.len() < limits::CLUSTER_APPLY_ENTRIES
+            && let Some(Some(Ok(message))) = messages.next().now_or_never()
+        {
+            self.read.push_back(numbered(&message)?);
+        }
+        Ok(())
+    }
+
+    /// Applies what was read. Not to be dropped in the middle.
+    pub(super) async fn go_on(&mut self) -> Result<(), FollowError> {
+        if self.standing == Standing::Unknown {
+            return self.look().await;
+        }
+        if self.messages.is_none() {
+            self.read.clear();
+            self.messages = Some(self.log.read(self.next).await?);
+            return Ok(());
+        }
+        if self.standing == Standing::Ahead {
+            // Each message of another may change how things stand.
+            return self.look().await;
+        }
+        let mut applied = Applied { batches: Vec::new(), bytes: 0, at: None };
+        while let Some((sequence, bytes)) = self.read.pop_front() {
+            let message = self.sealer.open(sequence, &bytes)?;
+            if sequence != self.next && !message.begins() {
+                let missing = self.next;
+                return Err(JournalError::LogDamaged(format!(
+                    "message {missing} of the cluster's log is missing, and {sequence} is there: start \
+                     the leader again, which then writes all that it has to the log"
+                ))
+                .into());
+            }
+            let (position, next) = (message.position, sequence + 1);
+            let entry = self.assembler.push(message)?;
+            self.next = next;
+            if let Some(entry) = entry {
+                self.take(entry, position, &mut applied).await?;
+            }
+        }
+        Ok(self.flush(&mut applied).await?)
+    }
+
+    async fn flush(&mut self, applied: &mut Applied) -> Result<(), JournalError> {
+        let Some(position) = applied.at.take() else { return Ok(()) };
+        let batches = std::mem::take(&mut applied.batches);
+        applied.bytes = 0;
+        let whole = self.replica()?.is_whole();
+        self.apply(batches, Followed { position, whole }).await
+    }
+
+    async fn apply(
+        &mut self,
+        batches: Vec<Vec<u8>>,
+        followed: Followed,
+    ) -> Result<(), JournalError> {
+        let apply = move |mut replica: Replica| {
+            replica.apply(&batches, followed)?;
+            Ok((replica, ()))
+        };
+        self.with(apply).await
+    }
+
+    async fn take(
+        &mut self,
+        entry: Entry,
+        position: LogPosition,
+        applied: &mut Applied,
+    ) -> Result<(), JournalError> {
+        match entry {
+            Entry::Batch(_) | Entry::Records(_) if self.skips => Ok(()),
+            Entry::Batch(batch) | Entry::Records(batch) => {
+                if self.needs_snapshot {
+                    return Err(JournalError::LogDamaged(format!(
+                        "the cluster's log begins at {} in the middle, with no snapshot: start the \
+                         leader again, which then writes all that it has to the log",
+                        position.sequence
+                    )));
+                }
+                applied.bytes += batch.len();
+                applied.batches.push(batch);
+                applied.at = Some(position);
+                match applied.bytes >= limits::CLUSTER_APPLY_BYTES {
+                    true => self.flush(applied).await,
+                    false => Ok(()),
+                }
+            }
+            Entry::File { name, bytes } => {
+                let directory = self.directory.clone();
+                let put = move |replica| {
+                    files::put(&directory, &name, bytes.as_deref())?;
+                    Ok((replica, ()))
+                };
+                self.with(put).await?;
+                if !self.skips && !self.needs_snapshot {
+                    applied.at = Some(position);
+                }
+                Ok(())
+            }
+            Entry::Epoch { after, snapshot, .. } => {
+                self.flush(applied).await?;
+                self.begin(position, after, snapshot).await
+            }
+            Entry::Whole => {
+                self.flush(applied).await?;
+                (self.needs_snapshot, self.skips) = (false, false);
+                self.apply(Vec::new(), Followed { position, whole: true }).await
+            }
+        }
+    }
+
+    /// Another leadership begins.
+    async fn begin(
+        &mut self,
+        position: LogPosition,
+        after: Option<LogPosition>,
+        snapshot: bool,
+    ) -> Result<(), JournalError> {
+        let followed = self.followed();
+        let own = followed.filter(|it| it.whole).map(|it| it.position);
+        let is_within = own.is_none_or(|own| after.is_some_and(|after| own.is_within(&after)));
+        if !is_within {
+            return Err(self.diverged(position.epoch));
+        }
+        self.skips = false;
+        if !snapshot {
+            self.needs_snapshot |= followed.is_none() && after.is_some();
+            if self.needs_snapshot {
+                return Ok(());
+            }
+            let whole = followed.is_none_or(|it| it.whole);
+            return self.apply(Vec::new(), Followed { position, whole }).await;
+        }
+        self.needs_snapshot = false;
+        if own.is_some() && own == after {
+            // All that follows is here already; where it ends this directory is as far.
+            self.skips = true;
+            return Ok(());
+        }
+        if own.is_some() {
+            tracing::warn!("the leader writes all that it has: what is here is replaced by that");
+        }
+        let cluster = self.cluster.clone();
+        self.with(move |replica| {
+            let mut replica = replica.emptied(&cluster)?;
+            replica.apply(&[], Followed { position, whole: false })?;
+            Ok((replica, ()))
+        })
+        .await
+    }
+
+    fn diverged(&self, epoch: u64) -> JournalError {
+        JournalError::LogMisfit(format!(
+            "{} holds entries of the cluster's log that the leader of epoch {epoch} does not have: the \
+             log has lost them, or was another one. Move the directory aside and start again: it is \
+             filled from the log; keep it until you know what is missing",
+            self.directory.display()
+        ))
+    }
+
+    /// Whose message has a sequence number.
+    async fn owner(&self, sequence: u64) -> Result<Option<LogPosition>, FollowError> {
+        let Some(message) = self.log.message(sequence).await? else { return Ok(None) };
+        Ok(Some(self.sealer.open(sequence, &message)?.position))
+    }
+
+    /// Finds out how what is here stands to what the log has.
+    async fn look(&mut self) -> Result<(), FollowError> {
+        (self.messages, self.assembler, self.skips) = (None, Assembler::default(), false);
+        self.read.clear();
+        let extent = self.log.extent().await?;
+        if let Some(held) = self.replica()?.held()
+            && !self.settle(held, extent.last).await?
+        {
+            self.standing = Standing::Ahead;
+            self.next = extent.last + 1;
+            return Ok(());
+        }
+        let is_empty = self.replica()?.is_empty();
+        if extent.messages == 0 {
+            self.standing = if is_empty { Standing::Within } else { Standing::Ahead };
+            self.next = extent.last + 1;
+            // A log that was emptied has forgotten what there was; one that is new has not.
+            self.needs_snapshot = is_empty && extent.last > 0;
+            return Ok(());
+        }
+        self.standing = Standing::Within;
+        self.needs_snapshot = false;
+        let Some(followed) = self.followed() else {
+            if !is_empty {
+                return Err(FollowError::Journal(JournalError::LogMisfit(format!(
+                    "{} holds a journal that is not of this cluster, whose log has entries already: \
+                     give this coordinator an empty --data-dir, or begin the cluster with that journal",
+                    self.directory.display()
+                ))));
+            }
+            self.next = extent.first;
+            self.needs_snapshot = extent.first > 1;
+            return Ok(());
+        };
+        let position = followed.position;
+        if !followed.whole {
+            let cluster = self.cluster.clone();
+            self.with(move |replica| Ok((replica.emptied(&cluster)?, ()))).await?;
+            self.next = extent.first;
+            self.needs_snapshot = true;
+            return Ok(());
+        }
+        match self.owner(position.sequence).await? {
+            Some(owner) if owner == position => self.next = position.sequence + 1,
+            Some(owner) => return Err(self.diverged(owner.epoch).into()),
+            None if (extent.first..=extent.last).contains(&position.sequence) => {
+                self.next = position.sequence + 1;
+            }
+            None => self.rejoin(position, extent.first, extent.last).await?,
+        }
+        Ok(())
+    }
+
+    /// The log does not reach to where this directory was: it was cut at its begin or at its end.
+    async fn rejoin(
+        &mut self,
+        position: LogPosition,
+        first: u64,
+        last: u64,
+    ) -> Result<(), FollowError> {
+        let end = self.owner(last).await?;
+        if last < position.sequence && end.is_none_or(|end| end.epoch <= position.epoch) {
+            self.standing = Standing::Ahead;
+            self.next = last + 1;
+            return Ok(());
+        }
+        self.next = first;
+        self.needs_snapshot = true;
+        Ok(())
+    }
+
+    /// Keeps or drops the last batch; false when it may be one that the log has lost.
+    async fn settle(&mut self, held: LogPosition, last: u64) -> Result<bool, FollowError> {
+        let keep = if self.owner(held.sequence).await? == Some(held) {
+            true
+        } else {
+            let before = self.followed().map_or(0, |it| it.position.sequence);
+            let next = self.log.next(before + 1).await?;
+            let Some((sequence, message)) = next else { return Ok(false) };
+            let next = self.sealer.open(sequence, &message)?.position;
+            let end = self.owner(last).await?;
+            if next.is_of(&held) && end.is_none_or(|it| it.is_of(&held)) && last < held.sequence {
+                return Ok(false);
+            }
+            tracing::warn!(
+                sequence = held.sequence,
+                "the last batch here never came to the log, and another coordinator leads: it is \
+                 dropped, as nobody was told of it"
+            );
+            false
+        };
+        let resolve = move |mut replica: Replica| {
+            replica.resolve(keep)?;
+            Ok((replica, ()))
+        };
+        self.with(resolve).await?;
+        Ok(true)
+    }
+
+    /// To be looked at anew.
+    pub(super) fn unsettle(&mut self) {
+        self.standing = Standing::Unknown;
+        self.messages = None;
+        self.read.clear();
+    }
+}
+
+fn broken() -> JournalError {
+    JournalError::Store("following the cluster's log failed before".to_owned())
+}
+
+fn numbered(message: &async_nats::jetstream::Message) -> Result<(u64, Bytes), Away> {
+    let info = message.info().map_err(Away::of)?;
+    Ok((info.stream_sequence, message.payload.clone()))
+}

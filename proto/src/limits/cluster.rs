@@ -1,0 +1,82 @@
+//! Bounds of a cluster: the log, leases, and those who follow.
+
+/// Milliseconds for which a leader is not asked whether it lives, by default: a standby takes over
+/// that much after a leader is killed. Less is lost to a pause of the scheduler on a busy machine.
+pub const CLUSTER_LEASE_MS: u64 = 2_000;
+
+/// The shortest lease that can be asked for: the server looks for what is over only so often.
+pub const CLUSTER_LEASE_LEAST_MS: u64 = 500;
+
+/// The longest: longer, and nobody would call it failover.
+pub const CLUSTER_LEASE_MOST_MS: u64 = 60_000;
+
+/// Milliseconds that one request to the log waits for its answer before it is looked at whether it
+/// came to pass: many times what an append takes, and less than an election of the stream.
+pub const CLUSTER_REQUEST_MS: u64 = 1_000;
+
+/// Milliseconds between two tries of an append, or of a look at the log, that failed.
+pub const CLUSTER_RETRY_MS: u64 = 100;
+
+/// Milliseconds after which an append that is under way counts as stalled: new work is refused from
+/// then on. An election of the stream takes longer, and clients are better off when they know.
+pub const CLUSTER_STALLED_MS: u64 = 2_000;
+
+/// Milliseconds beyond a lease after which a leader that could not renew it takes nothing more up,
+/// also where nothing is under way that would stall. A busy machine may be late by a second or two.
+pub const CLUSTER_UNHEARD_MS: u64 = 5_000;
+
+/// Seconds after which who was refused for want of the log, or of a leader, is asked to try again.
+pub const CLUSTER_AGAIN_MS: u64 = 1_000;
+
+/// Milliseconds that a leader which stops gives to an append that is under way.
+pub const CLUSTER_STOP_MS: u64 = 5_000;
+
+/// Bytes of one entry of the log at most, unpacked: larger than any group of commits can be.
+pub const CLUSTER_ENTRY_BYTES: usize = 256 << 20;
+
+/// Bytes of a part of an entry at most: more in one message makes others wait behind it, and the
+/// servers advise against it.
+pub const CLUSTER_PART_BYTES: usize = 512 << 10;
+
+/// Bytes that the server's own bound on a message is more than a part: header and protocol.
+pub const CLUSTER_PART_ROOM_BYTES: usize = 4 << 10;
+
+/// Bytes of the last messages that a leader keeps, for a log that loses its end.
+pub const CLUSTER_RECENT_BYTES: usize = 16 << 20;
+
+/// Bytes of records in one entry of a snapshot.
+pub const CLUSTER_SNAPSHOT_BYTES: usize = 256 << 10;
+
+/// Entries that who follows applies in one write: a group of groups, so that a standby that is
+/// behind catches up faster than the leader writes.
+pub const CLUSTER_APPLY_ENTRIES: usize = 64;
+
+/// Bytes of entries that it applies in one write: what fits the write-ahead log.
+pub const CLUSTER_APPLY_BYTES: usize = 1 << 20;
+
+/// Entries that are read ahead of what is applied.
+pub const CLUSTER_READ_AHEAD: i64 = 256;
+
+/// Milliseconds that a candidate reads on for the end of the log before it gives its lease back.
+pub const CLUSTER_CATCH_UP_MS: u64 = 60_000;
+
+/// Times that a candidate tries to append its epoch while others append.
+pub const CLUSTER_EPOCH_TRIES: usize = 16;
+
+/// Milliseconds between two looks of a leader for files beside the journal that have changed.
+pub const CLUSTER_FILES_MS: u64 = 500;
+
+/// Bytes of a file beside the journal that goes through the log.
+pub const CLUSTER_FILE_BYTES: u64 = 16 << 20;
+
+/// Bytes of the address that a coordinator advertises: what fits a message beside the rest.
+pub const ADVERTISE_BYTES: usize = 512;
+
+/// Coordinators that `windlass cluster status` shows.
+pub const CLUSTER_MEMBERS: usize = 64;
+
+/// Bytes of what a coordinator says of itself: an address and some numbers.
+pub const CLUSTER_MEMBER_BYTES: usize = 4 << 10;
+
+/// Milliseconds that `windlass cluster status` listens for members at most.
+pub const CLUSTER_STATUS_MS: u64 = 5_000;

@@ -74,7 +74,8 @@ impl Listeners {
         };
         let admin = self.admin.as_ref().map(again).transpose()?;
         let (tls, access) = (self.tls.clone(), self.access.clone());
-        Ok(Self { api: again(&self.api)?, exposure: self.exposure, tls, access, admin })
+        let (exposure, pages) = (self.exposure, self.pages);
+        Ok(Self { api: again(&self.api)?, exposure, tls, access, pages, admin })
     }
 }
 
